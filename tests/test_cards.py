@@ -1,0 +1,212 @@
+"""Cards: complete, inside every limit of Slack's, and readable when half of it is missing."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zofbot.errors import BadInput, ZofRejected, ZofUnavailable
+from zofbot.model import Counts, Outcome, Result, Run
+from zofbot.simulator.blocks import problems
+from zofbot.simulator.mentions import unescaped
+from zofbot.slack import answers, cards
+from zofbot.slack.links import Links
+from zofbot.slack.message import Message
+from zofbot.verbs import VERBS
+
+LINKS = Links("https://app.zof.ai/runs/{run_id}", "https://app.zof.ai/results/{result_id}", ("zof.ai",))
+NO_LINKS = Links()
+NOW = datetime(2026, 6, 1, 8, 15, tzinfo=UTC)
+
+WORDS = st.text(max_size=60) | st.sampled_from(
+    ["<!channel>", "&" * 3000, "x" * 5000, "```\n<@U1>", "None", "a\nb", "\u202eabc", "<https://evil|good>"]
+)
+MAYBE = st.none() | WORDS
+TIMES = st.none() | st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+SEEN: dict[str, Any] = {
+    "id": WORDS.filter(bool), "outcome": st.sampled_from(Outcome), "status": MAYBE, "title": MAYBE, "project_id": MAYBE,
+    "project_name": MAYBE, "environment": MAYBE, "duration": st.none() | st.floats(0, 1e7), "started": TIMES,
+    "ended": TIMES, "created": TIMES, "url": MAYBE,
+}  # fmt: skip
+RESULTS = st.builds(
+    Result, **SEEN, run_id=MAYBE, case_id=MAYBE, failure=MAYBE | st.just("é" * 30_000), logs=MAYBE, severity=MAYBE
+)
+NUMBERS = st.none() | st.integers(0, 10_000)
+COUNTS = st.builds(Counts, total=NUMBERS, passed=NUMBERS, failed=NUMBERS, error=NUMBERS, skipped=NUMBERS)
+RUNS = st.builds(Run, **SEEN, counts=COUNTS)
+
+
+def accepted(message: Message) -> str:
+    """The whole message as text, after making sure that Slack would take it."""
+    payload = message.payload()
+    assert not problems(payload, "message")
+    said = json.dumps(payload, ensure_ascii=False)
+    assert not unescaped(payload, ())
+    assert "<!channel>" not in said
+    assert payload["text"].strip()
+    return said
+
+
+@given(RESULTS, st.booleans(), MAYBE)
+def test_any_result_makes_a_card_that_slack_takes(result: Result, share: bool, by: str | None) -> None:
+    accepted(cards.result_card(result, LINKS, share=share, by=by or ""))
+
+
+@given(RUNS, st.lists(RESULTS, max_size=14), st.integers(0, 20), st.booleans())
+def test_any_run_makes_a_card_that_slack_takes(run: Run, bad: list[Result], start: int, more: bool) -> None:
+    accepted(cards.run_card(run, bad, NO_LINKS, start=start, more=more))
+
+
+FILTERS = st.sampled_from(["", "status:failed", "env:" + "x" * 4000, "project:`a`&b"])
+
+
+@given(st.lists(RUNS, max_size=14), FILTERS, st.integers(0, 20), st.booleans())
+def test_any_list_of_runs_is_one_that_slack_takes(runs: list[Run], filters: str, start: int, part: bool) -> None:
+    accepted(cards.runs_list(runs, filters, start=start, partial=part))
+
+
+@given(WORDS, WORDS, st.none() | WORDS.filter(bool))
+def test_any_error_makes_an_answer_that_slack_takes(sentence: str, step: str, request: str | None) -> None:
+    said = accepted(answers.failed(ZofRejected(sentence, step, request_id=request), NOW))
+    assert "Request ID: " in said or "Zof returned no request id" in said
+
+
+FULL = Result(
+    id="res_4821", outcome=Outcome.FAILED, status="failed", title="Guest checkout totals are right", project_id="proj_1",
+    project_name="checkout", environment="staging", duration=102.0, started=NOW, ended=NOW, run_id="run_1001",
+    case_id="tc_7", failure="expected 3\n  to equal 4", logs="https://logs.zof.ai/x", severity="critical",
+)  # fmt: skip
+
+
+def test_a_full_card_says_everything() -> None:
+    said = accepted(cards.result_card(FULL, LINKS, share=True))
+    for part in (
+        "❌ Failed: Guest checkout totals are right", "checkout", "staging", "`run_1001`", "`tc_7`", "1 min 42 s",
+        "critical", "expected 3\\n  to equal 4", "`res_4821`", "https://app.zof.ai/results/res_4821",
+        "https://logs.zof.ai/x", "Share to channel", "Show run", "<!date^1780301700^",
+    ):  # fmt: skip
+        assert part in said, part
+    assert cards.result_card(FULL, LINKS).payload()["text"] == (
+        "Failed: Guest checkout totals are right · checkout · staging · 1 min 42 s · res_4821"
+    )
+
+
+def test_a_card_of_nothing_but_an_id_leaves_the_rest_out() -> None:
+    said = accepted(cards.result_card(Result(id="res_1"), LINKS))
+    assert "None" not in said
+    assert "Duration" not in said
+    assert "Status unknown: Result res_1" in said
+
+
+def test_an_unknown_status_is_shown_as_zof_says_it() -> None:
+    said = accepted(cards.result_card(Result(id="res_1", status="half_baked"), NO_LINKS))
+    assert "half_baked: Result res_1" in said
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_has_its_word_emoji_and_colour(outcome: Outcome) -> None:
+    payload = cards.result_card(Result(id="r", outcome=outcome, status=outcome.value), NO_LINKS).payload()
+    look = cards.LOOKS[outcome]
+    assert payload["attachments"][0]["color"] == look.colour
+    assert look.emoji in payload["blocks"][0]["text"]["text"]
+    assert (look.word or outcome.value) in payload["blocks"][0]["text"]["text"]
+
+
+def test_failed_and_error_read_differently() -> None:
+    failed = accepted(cards.result_card(Result(id="r", outcome=Outcome.FAILED), NO_LINKS))
+    error = accepted(cards.result_card(Result(id="r", outcome=Outcome.ERROR), NO_LINKS))
+    assert "A test or the product failed" in failed
+    assert "The platform failed" in error
+
+
+def test_the_actor_is_named_without_a_mention() -> None:
+    said = accepted(cards.result_card(FULL, LINKS, by="ana"))
+    assert "Shared by ana" in said
+    assert "<@" not in said
+
+
+def test_fifty_three_failures_are_paged() -> None:
+    bad = [Result(id=f"res_{n}", outcome=Outcome.FAILED, title=f"case {n}") for n in range(53)]
+    run = Run(id="run_1", outcome=Outcome.FAILED, counts=Counts(total=60, passed=7, failed=53))
+    first = accepted(cards.run_card(run, bad, NO_LINKS))
+    assert "case 9*" in first
+    assert "case 10*" not in first
+    assert "and 43 more failed or errored cases" in first
+    assert "Show 10 more" in first
+    last = accepted(cards.run_card(run, bad, NO_LINKS, start=50))
+    assert "51 to 53 of 53" in last
+    assert "Show" not in last.replace("Show this result", "")
+    assert "Back" in last
+
+
+@pytest.mark.parametrize(
+    ("counts", "bar", "said"),
+    [
+        (Counts(total=10, passed=8, failed=2), "🟩" * 8 + "🟥" * 2, "8 passed, 2 failed of 10"),
+        (Counts(total=1000, passed=999, error=1), "🟩" * 9 + "🟧", "999 passed, 1 error of 1000"),
+        (Counts(passed=3), "🟩" * 10, "3 passed"),
+        (Counts(total=10, passed=5), "🟩" * 5 + "⬜" * 5, "5 passed of 10"),
+        (Counts(), "", ""),
+    ],
+)
+def test_totals_are_squares_and_numbers(counts: Counts, bar: str, said: str) -> None:
+    run = Run(id="run_1", counts=counts)
+    assert cards.squares(run) == bar
+    assert cards.numbers(run) == said
+
+
+@given(COUNTS)
+def test_the_bar_is_ten_squares_or_nothing(counts: Counts) -> None:
+    assert len(cards.squares(Run(id="r", counts=counts))) in (0, 10)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://app.zof.ai/x", "https://zof.ai.evil.example/x", "https://evilzof.ai/x", "https://u:p@app.zof.ai/x",
+        "javascript:alert(1)", "https://app.zof.ai/x|y", "https://app.zof.ai/x y", "https://[", "", None,
+        "https://app.zof.ai\\@evil.example/",
+    ],
+)  # fmt: skip
+def test_only_https_links_on_allowed_hosts_are_shown(url: str | None) -> None:
+    assert NO_LINKS.allowed(url) == ""
+
+
+def test_templates_are_filled_with_percent_encoded_ids() -> None:
+    assert LINKS.run(Run(id="a/b?c")) == "https://app.zof.ai/runs/a%2Fb%3Fc"
+
+
+def test_an_error_ends_with_the_request_id_and_says_when_to_try_again() -> None:
+    error = ZofUnavailable("Zof is busy.", "Try again later.", request_id="req_1")
+    error.retry_at = datetime(2026, 6, 1, 8, 15, 42, tzinfo=UTC)
+    payload = answers.failed(error, NOW).payload()
+    assert payload["blocks"][-1]["elements"][-1]["text"] == "Request ID: `req_1`"
+    assert payload["text"].endswith("Request ID: req_1")
+    assert "again in 42 s" in payload["text"]
+
+
+def test_wrong_input_gets_an_example_to_copy() -> None:
+    said = accepted(answers.failed(BadInput("Which result?", "Copy an id.", example="/zof result res_1"), NOW))
+    assert "`/zof result res_1`" in said
+    assert "no request id" in said
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        answers.help_all(), *map(answers.help_verb, VERBS.values()),
+        answers.still_asking(), answers.broken("ref_1"), answers.shared("https://x.example/1"), answers.shared(""),
+        answers.shared_already("ana", 3, "https://x.example/1"), answers.being_shared(""),
+    ],
+)  # fmt: skip
+def test_every_other_answer_is_one_that_slack_takes(message: Message) -> None:
+    accepted(message)
+
+
+def test_home_is_one_that_slack_takes() -> None:
+    assert not problems({"type": "home", "blocks": answers.home()}, "home")

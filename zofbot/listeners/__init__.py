@@ -1,0 +1,115 @@
+"""What people type and press: every listener is registered here, behind one claim and one error handler."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
+
+from zofbot.errors import StoreUnavailable
+from zofbot.listeners import actions, commands, home
+from zofbot.listeners.desk import Desk, asked, unforeseen
+from zofbot.slack import answers
+
+log = structlog.get_logger()
+
+Next = Callable[[], Awaitable[BoltResponse]]
+
+
+def bolt(desk: Desk, client: AsyncWebClient) -> AsyncApp:
+    """Make the Bolt app that HTTP and Socket Mode both hand their requests to.
+
+    Client and authorization are given, because Bolt would read ``SLACK_*`` variables and ask ``auth.test`` by itself;
+    requests over HTTP are verified at the web door, and Socket Mode has no signature.
+    """
+
+    async def authorize() -> AuthorizeResult:
+        return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=client.token, bot_user_id=None, bot_id=None)
+
+    app = AsyncApp(
+        client=client,
+        authorize=authorize,
+        # Bolt's usual runner looks every 10 ms whether ack() was called; this way the answer goes out when it is.
+        process_before_response=True,
+        request_verification_enabled=False,
+        ssl_check_enabled=False,
+        ignoring_self_events_enabled=False,
+        ignoring_self_assistant_message_events_enabled=False,
+        attaching_function_token_enabled=False,
+        attaching_conversation_kwargs_enabled=False,
+    )
+    app.middleware(_once(desk))
+    for room in (commands, actions, home):
+        room.register(app, desk)
+    app.error(_broken(desk))
+    return app
+
+
+def kind(body: Mapping[str, Any]) -> str:
+    """What sort of request this is, for metrics and logs."""
+    if "command" in body:
+        return "command"
+    if "event" in body:
+        return "event"
+    sort = str(body.get("type") or "")
+    return "action" if sort == "block_actions" else "view" if sort.startswith("view_") else "other"
+
+
+def request_name(body: Mapping[str, Any]) -> str:
+    """Name one request of Slack's so that a repeat has the same name, whatever the transport and its retry headers."""
+    name = body.get("event_id") or body.get("trigger_id")
+    if isinstance(name, str) and name:
+        return name[:256]
+    text = json.dumps(body, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _once(desk: Desk) -> Callable[..., Awaitable[BoltResponse]]:
+    async def once(body: dict[str, Any], context: AsyncBoltContext, next_: Next) -> BoltResponse:
+        """Let each request through once, for all processes; time it and bind its name to every log line."""
+        sort, name = kind(body), request_name(body)
+        began = context["arrived"] = asyncio.get_running_loop().time()
+        with structlog.contextvars.bound_contextvars(slack_request=name, kind=sort):
+            try:
+                fresh = await desk.store.claim(name)
+            except StoreUnavailable:
+                # Looking things up must go on without Redis; what must not happen twice claims for itself.
+                log.warning("request not claimed: the store does not answer")
+                fresh = True
+            if not fresh:
+                desk.metrics.slack_requests.labels(sort, "repeated").inc()
+                log.info("repeated request ignored")
+                return BoltResponse(status=200, body="")
+            answer = "failed"
+            try:
+                response = await next_()
+                answer = "acted"
+            finally:
+                desk.metrics.slack_requests.labels(sort, answer).inc()
+                desk.metrics.ack_seconds.labels(sort).observe(asyncio.get_running_loop().time() - began)
+            return response
+
+    return once
+
+
+def _broken(desk: Desk) -> Callable[..., Awaitable[BoltResponse]]:
+    async def broken(error: Exception, body: dict[str, Any]) -> BoltResponse:
+        """Tell the person, with a reference; a 500 would only make Slack repeat what was claimed already."""
+        message = answers.broken(unforeseen(error))
+        if kind(body) == "command":
+            return BoltResponse(status=200, body=message.payload() | {"response_type": "ephemeral"})
+        who = asked(body)
+        if who.response_url:
+            desk.errands.start(desk.respond(who, message))
+        return BoltResponse(status=200, body="")
+
+    return broken

@@ -1,0 +1,39 @@
+"""``/zof`` and its verbs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.context.async_context import AsyncBoltContext
+
+from zofbot import verbs
+from zofbot.listeners import lookups, sharing
+from zofbot.listeners.desk import Asked, Desk, asked
+from zofbot.slack import answers
+from zofbot.slack.message import Message
+
+
+def register(app: AsyncApp, desk: Desk) -> None:
+    """Listen to the one command; an operator may have named it otherwise in the manifest, so any name is ours."""
+
+    async def typed(ack: Any, body: dict[str, Any], context: AsyncBoltContext) -> None:
+        who = asked(body)
+        work = answer(desk, who, str(body.get("text") or ""))
+        await desk.answer(ack, who, work, context["arrived"])
+
+    app.command(verbs.ANY_COMMAND)(typed)
+
+
+async def answer(desk: Desk, who: Asked, text: str) -> Message:
+    """Do what was typed. Raises ZofbotError."""
+    typed = verbs.parse(text)
+    if typed.verb == "help":
+        return answers.help_verb(verbs.VERBS[typed.about]) if typed.about else answers.help_all()
+    if typed.verb == "run":
+        return await lookups.run(desk, typed.id)
+    if typed.verb == "runs":
+        return await lookups.runs(desk, typed.filters)
+    if typed.share:
+        return await sharing.by_word(desk, who, typed.id)
+    return await lookups.result(desk, typed.id)

@@ -1,0 +1,120 @@
+"""What every listener needs, and how an answer gets back to the person who asked."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import structlog
+
+from zofbot.errands import Errands
+from zofbot.errors import BadInput, SlackError, ZofbotError
+from zofbot.metrics import Metrics
+from zofbot.slack import answers
+from zofbot.slack.links import Links
+from zofbot.slack.message import Message
+from zofbot.slack.notifier import SlackNotifier
+from zofbot.store import Store
+from zofbot.zof.client import Patience, ZofClient
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who asked, where, and the address that takes answers for half an hour."""
+
+    user: str
+    name: str
+    channel: str
+    response_url: str
+    request: str
+    """What Slack calls this one request; a repeat of it has the same."""
+
+
+class Told(NamedTuple):
+    """What the person is told, and whether it is bad news."""
+
+    message: Message
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The rooms that listeners send people to."""
+
+    zof: ZofClient
+    store: Store
+    notifier: SlackNotifier
+    errands: Errands
+    metrics: Metrics
+    links: Links
+    list_order: str
+    clock: Callable[[], datetime]
+
+    async def told(self, work: Coroutine[Any, Any, Message]) -> Told:
+        """Do the work; whatever goes wrong becomes words for the person."""
+        try:
+            return Told(await work)
+        except ZofbotError as error:
+            if not isinstance(error, BadInput):
+                log.info("asked in vain", error=type(error).__name__, sentence=error.sentence)
+            return Told(answers.failed(error, self.clock()), failed=True)
+        except Exception as error:
+            return Told(answers.broken(unforeseen(error)), failed=True)
+
+    async def answer(self, ack: Any, asked: Asked, work: Coroutine[Any, Any, Message], arrived: float) -> None:
+        """Acknowledge with the answer itself if it is there in time, else say so and replace that line later.
+
+        The wait ends 2.2 s after the request came in, because Slack gives up after three.
+        """
+        task = self.errands.start(self.told(work))
+        left = Patience.ACK.seconds - (asyncio.get_running_loop().time() - arrived)
+        done, _ = await asyncio.wait({task}, timeout=max(left, 0))
+        message = task.result().message if done else answers.still_asking()
+        await ack(**message.payload(), response_type="ephemeral")
+        if not done:
+            self.errands.start(self._follow_up(task, asked))
+
+    async def _follow_up(self, task: asyncio.Task[Told], asked: Asked) -> None:
+        await self.respond(asked, (await task).message, replace=True)
+
+    def answer_later(self, asked: Asked, work: Coroutine[Any, Any, Message], *, replace: bool = False) -> None:
+        """Answer a press that was acknowledged; ``replace`` puts a good answer where the pressed message stood."""
+        self.errands.start(self._answer_later(asked, work, replace))
+
+    async def _answer_later(self, asked: Asked, work: Coroutine[Any, Any, Message], replace: bool) -> None:
+        told = await self.told(work)
+        await self.respond(asked, told.message, replace=replace and not told.failed)
+
+    async def respond(self, asked: Asked, message: Message, *, replace: bool = False) -> None:
+        """Answer privately through the response URL; that Slack takes no answer is logged, for nobody can be told."""
+        try:
+            await self.notifier.respond(asked.response_url, message, replace=replace)
+        except SlackError as error:
+            log.error("answer not delivered", reason=error.reason, user=asked.user, channel=asked.channel)
+
+
+def unforeseen(error: Exception) -> str:
+    """Log an error nobody foresaw with its traceback, and give the reference that stands beside it."""
+    reference = f"ref_{secrets.token_hex(5)}"
+    log.error("unforeseen error", reference=reference, exc_info=error)
+    return reference
+
+
+def asked(body: Mapping[str, Any]) -> Asked:
+    """Read who asked from a slash command's or an interaction's body; Slack spells the two differently."""
+    user = body.get("user") or {}
+    channel = body.get("channel") or {}
+    container = body.get("container") or {}
+    return Asked(
+        user=str(body.get("user_id") or user.get("id") or ""),
+        name=str(body.get("user_name") or user.get("name") or user.get("username") or user.get("id") or ""),
+        channel=str(body.get("channel_id") or channel.get("id") or container.get("channel_id") or ""),
+        response_url=str(body.get("response_url") or ""),
+        request=str(body.get("trigger_id") or ""),
+    )

@@ -1,0 +1,99 @@
+"""Posts a card to the channel, once, in the name of the person who shared it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import stamina
+import structlog
+
+from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
+from zofbot.listeners.desk import Asked, Desk
+from zofbot.slack import answers, cards
+from zofbot.slack.message import Message
+from zofbot.slack.notifier import Receipt, metadata
+from zofbot.store import Share
+
+log = structlog.get_logger()
+
+_CLOSED_TO_US = frozenset({"not_in_channel", "channel_not_found"})
+"""Where only the response URL can post."""
+
+_LOOK_BACK = 5.0
+"""Seconds before our first try from where on we look, for clocks differ."""
+
+
+def key(identifier: str, outcome: str, channel: str, round_: str = "") -> str:
+    """The idempotency key of a shared card; a typed ``share`` is a round of its own, a button is not."""
+    return ":".join(part for part in ("share", identifier, outcome, round_, channel) if part)
+
+
+async def by_button(desk: Desk, asked: Asked, identifier: str) -> Message:
+    """Post unless this result, standing as it stands, was shared here in the last day. Raises ZofbotError."""
+    result = await desk.zof.result(identifier)
+    place = key(result.id, result.outcome, asked.channel)
+    now = desk.clock().timestamp()
+    given, standing = await desk.store.begin_share(place, Share(asked.user, asked.name, now))
+    if standing and not given:
+        if standing.done:
+            return answers.shared_already(standing.name, now - standing.at, standing.link)
+        return answers.being_shared(standing.name)
+    card = cards.result_card(result, desk.links, by=asked.name)
+    try:
+        link = await _post(desk, asked, card, place, maybe_since=standing.at if standing else None)
+    except (SlackDeferred, SlackRefused):
+        await desk.store.give_up_share(place)
+        raise
+    await desk.store.end_share(place, Share(asked.user, asked.name, desk.clock().timestamp(), done=True, link=link))
+    return answers.shared(link)
+
+
+async def by_word(desk: Desk, asked: Asked, identifier: str) -> Message:
+    """Post because somebody typed ``share``: each time it is typed, but once for each. Raises ZofbotError."""
+    result = await desk.zof.result(identifier)
+    card = cards.result_card(result, desk.links, by=asked.name)
+    link = await _post(desk, asked, card, key(result.id, result.outcome, asked.channel, asked.request))
+    share = Share(asked.user, asked.name, desk.clock().timestamp(), done=True, link=link)
+    await desk.store.end_share(key(result.id, result.outcome, asked.channel), share)
+    return answers.shared(link)
+
+
+async def _post(desk: Desk, asked: Asked, card: Message, place: str, maybe_since: float | None = None) -> str:
+    """Post and give the message's link, empty where Slack tells none. Raises SlackError."""
+    meta = metadata(place, shared_by=asked.user)
+    try:
+        receipt = await _send(desk, asked.channel, card, meta, maybe_since)
+    except SlackRefused as error:
+        if error.reason not in _CLOSED_TO_US or not asked.response_url:
+            raise
+        await desk.notifier.respond(asked.response_url, card, in_channel=True, meta=meta)
+        return ""
+    try:
+        return await desk.notifier.permalink(receipt)
+    except SlackError as error:  # the card is there; only its link is not known
+        log.warning("no permalink", reason=error.reason, channel=receipt.channel)
+        return ""
+
+
+async def _send(desk: Desk, channel: str, card: Message, meta: dict[str, Any], maybe_since: float | None) -> Receipt:
+    """Send; where an earlier try may have got through, look before sending again."""
+    began = desk.clock().timestamp()
+    place = meta["event_payload"]["key"]
+    async for attempt in stamina.retry_context(on=_again, attempts=4, timeout=40):
+        with attempt:
+            if maybe_since is not None:
+                found = await desk.notifier.find(channel, place, maybe_since - _LOOK_BACK)
+                if found:
+                    return found
+            try:
+                return await desk.notifier.send(channel, card, meta)
+            except SlackUnknown:
+                maybe_since = began if maybe_since is None else maybe_since
+                raise
+    raise AssertionError("stamina raises what the last attempt raised")
+
+
+def _again(error: Exception) -> bool | float:
+    if isinstance(error, SlackDeferred):
+        return error.retry_after if error.retry_after <= 10 else False
+    return isinstance(error, SlackUnknown)

@@ -1,0 +1,70 @@
+"""The Slack app manifest of this version: each scope, event and command with the reason why it is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zofbot.verbs import COMMAND, usage_hint
+
+SCOPES = {
+    "commands": f"the {COMMAND} command",
+    "chat:write": "posting a card that somebody shares",
+    "chat:write.public": "sharing in public channels which the bot has not joined",
+    "channels:history": "looking for our own message, before sending again what Slack did not confirm",
+    "groups:history": "the same in private channels",
+    "im:history": "the same in direct messages with the bot",
+}
+"""Each bot scope, and what it is for."""
+
+METHODS: dict[str, tuple[str, ...]] = {
+    "auth.test": (),
+    "chat.getPermalink": (),
+    "chat.postMessage": ("chat:write", "chat:write.public"),
+    "conversations.history": ("channels:history", "groups:history", "im:history"),
+    "views.publish": (),
+}
+"""Every method of Slack's Web API that zofbot calls, and the scopes it needs (https://docs.slack.dev/reference/methods)."""
+
+EVENTS = ("app_home_opened",)
+
+
+def manifest(url: str = "") -> dict[str, Any]:
+    """Build the manifest; with the public ``url`` of the web door for HTTP, without it for Socket Mode.
+
+    Its shape: https://docs.slack.dev/reference/app-manifest
+    """
+    request_url = {"url": f"{url.rstrip('/')}/slack/events"} if url else {}
+    address = {"request_url": request_url["url"]} if url else {}
+    command = {
+        "command": COMMAND,
+        "description": "Look up Zof's runs and results",
+        "usage_hint": usage_hint(),
+        "should_escape": True,
+    }
+    return {
+        "display_information": {
+            "name": "zofbot",
+            "description": "Zof's runs and results in Slack",
+            "background_color": "#1f2a44",
+        },
+        "features": {
+            "app_home": {"home_tab_enabled": True, "messages_tab_enabled": True},
+            "bot_user": {"display_name": "zofbot", "always_online": True},
+            "slash_commands": [command | request_url],
+        },
+        "oauth_config": {"scopes": {"bot": list(SCOPES)}},
+        "settings": {
+            "event_subscriptions": address | {"bot_events": list(EVENTS)},
+            "interactivity": {"is_enabled": True} | address,
+            "org_deploy_enabled": False,
+            "socket_mode_enabled": not url,
+            "token_rotation_enabled": False,
+        },
+    }
+
+
+def as_yaml(url: str = "") -> str:
+    """Return the manifest as Slack's form for a new app takes it."""
+    import yaml  # noqa: PLC0415  (only this command needs it)
+
+    return yaml.safe_dump(manifest(url), sort_keys=False, allow_unicode=True, width=120)

@@ -1,0 +1,133 @@
+"""What Zof talks about, as this bot keeps it: runs, results, their outcome, and the quota they cost.
+
+Every value is frozen and every field but the id may be missing: Zof publishes few field names and may add enum words
+at any time, so a missing thing is ``None`` here and is left out wherever people read.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+def is_id(text: str) -> bool:
+    """Whether it can be one of Zof's ids: nothing else is ever put into an address or a button."""
+    return _ID.fullmatch(text) is not None
+
+
+class Outcome(StrEnum):
+    """How a run or a result stands; the words are Zof's, the categories are ours."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    CANCELED = "canceled"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+
+    @property
+    def final(self) -> bool:
+        """Whether it will not change any more, as far as Zof's words tell."""
+        return self in _FINAL
+
+    @property
+    def bad(self) -> bool:
+        """Whether somebody should look: a test or the product failed, or the platform did."""
+        return self in (Outcome.FAILED, Outcome.ERROR)
+
+
+_FINAL = frozenset({Outcome.PASSED, Outcome.FAILED, Outcome.ERROR, Outcome.CANCELED, Outcome.SKIPPED})
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Counts(_Frozen):
+    """How many cases of a run ended how."""
+
+    total: int | None = None
+    passed: int | None = None
+    failed: int | None = None
+    error: int | None = None
+    skipped: int | None = None
+
+    @property
+    def bad(self) -> int:
+        """Cases that failed or errored."""
+        return (self.failed or 0) + (self.error or 0)
+
+
+class _Seen(_Frozen):
+    """What runs and results have in common."""
+
+    id: str
+    outcome: Outcome = Outcome.UNKNOWN
+    status: str | None = None
+    """Zof's own word, kept as it came."""
+    title: str | None = None
+    project_id: str | None = None
+    project_name: str | None = None
+    environment: str | None = None
+    duration: float | None = None
+    """Seconds."""
+    started: datetime | None = None
+    ended: datetime | None = None
+    created: datetime | None = None
+    url: str | None = None
+    """As Zof sent it; whether it may be shown is decided where links are made."""
+    request_id: str | None = None
+    """``X-Request-Id`` of the reply this was read from."""
+
+    @property
+    def project(self) -> str | None:
+        """The project as people know it."""
+        return self.project_name or self.project_id
+
+    @property
+    def when(self) -> datetime | None:
+        """The latest moment known of it."""
+        return self.ended or self.started or self.created
+
+
+class Result(_Seen):
+    """One case's outcome inside a run."""
+
+    run_id: str | None = None
+    case_id: str | None = None
+    failure: str | None = None
+    logs: str | None = None
+    """A link or a reference; Zof does not say which."""
+    severity: str | None = None
+
+
+class Run(_Seen):
+    """One execution of a set of cases."""
+
+    counts: Counts = Counts()
+    results: tuple[Result, ...] | None = None
+    """The cases Zof sent along with the run; ``None`` when it sent no list."""
+
+
+class Quota(_Frozen):
+    """What Zof last said of the organization's request quota."""
+
+    limit: int
+    remaining: int
+    reset: datetime
+
+    def low(self, now: datetime) -> bool:
+        """Whether under a tenth is left and the window has not turned over yet."""
+        return self.remaining < self.limit / 10 and now < self.reset
+
+
+def utcnow() -> datetime:
+    """The clock everything runs on unless a test passes another."""
+    return datetime.now(UTC)

@@ -1,0 +1,1 @@
+"""Outbound speech: what the bot says in Slack, and how it gets there."""

@@ -1,0 +1,113 @@
+"""What the bot answers one person that is not a card: errors, help, and how a share went."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from zofbot.errors import BadInput, ZofbotError, ZofError, ZofUnavailable
+from zofbot.slack import text
+from zofbot.slack.message import Block, Message, context, header, section
+from zofbot.verbs import COMMAND, VERBS, Verb
+
+
+def failed(error: ZofbotError, now: datetime) -> Message:
+    """What happened, what to do next, and Zof's request id last; ``now`` turns a retry time into seconds."""
+    hint = text.mrkdwn(error.next_step, 600)
+    if isinstance(error, BadInput) and error.example:
+        hint += f"\nFor example: {text.code(error.example)}"
+    if isinstance(error, ZofUnavailable) and error.retry_at:
+        seconds = max((error.retry_at - now).total_seconds(), 1)
+        hint += f"\nIt should answer again in {text.duration(seconds)}."
+    said = f"{_sign(error)} *{text.mrkdwn(error.sentence, 900)}*"
+    return Message(
+        f"{text.mrkdwn(error.sentence, 900)} {hint} {_request_id(error)}".replace("\n", " "),
+        [section(f"{said}\n{hint}".strip()), context(_request_id(error, code=True))],
+    )
+
+
+def _sign(error: ZofbotError) -> str:
+    return "💡" if isinstance(error, BadInput) else "⏳" if isinstance(error, ZofUnavailable) else "⚠️"
+
+
+def _request_id(error: ZofbotError, *, code: bool = False) -> str:
+    if isinstance(error, ZofError):
+        if not error.request_id:
+            return "Zof returned no request id."
+        shown = text.code(error.request_id) if code else text.mrkdwn(error.request_id, 200)
+        return f"Request ID: {shown}"
+    if isinstance(error, BadInput):
+        return "Zof was not asked, so there is no request id."
+    return "Zof returned no request id for this."
+
+
+def broken(reference: str) -> Message:
+    """Something nobody foresaw; ``reference`` stands in the log beside the traceback."""
+    said = "Something went wrong inside zofbot."
+    step = "Try again; if it stays, give an operator this reference."
+    return Message(
+        f"{said} {step} Reference: {reference}",
+        [section(f"⚠️ *{said}*\n{step}"), context(f"Reference: {text.code(reference)}")],
+    )
+
+
+def still_asking() -> Message:
+    """The acknowledgement when Zof takes longer than Slack waits."""
+    said = "Still asking Zof…"
+    return Message(said, [section(f"⏳ {said} The answer replaces this line.")])
+
+
+def help_all() -> Message:
+    """All verbs, a line each."""
+    lines = [f"`{COMMAND} {text.mrkdwn(verb.usage)}`\n{verb.does}" for verb in VERBS.values()]
+    return Message(
+        f"What {COMMAND} can do: " + ", ".join(VERBS),
+        [
+            section(f"*What `{COMMAND}` can do*"),
+            *(section(line) for line in lines),
+            context(f"`{COMMAND} <id>` alone is short for `{COMMAND} result <id>`.".replace("<id>", "&lt;id&gt;")),
+        ],
+    )
+
+
+def help_verb(verb: Verb) -> Message:
+    """One verb, with an example to copy."""
+    usage = text.mrkdwn(verb.usage)
+    return Message(
+        f"{COMMAND} {usage}: {verb.does}",
+        [section(f"`{COMMAND} {usage}`\n{verb.does}\nFor example: `{COMMAND} {verb.example}`")],
+    )
+
+
+def home() -> list[Block]:
+    """App Home: what the bot is for, and what to type."""
+    rows = [section(f"`{COMMAND} {text.mrkdwn(verb.usage)}`\n{verb.does}") for verb in VERBS.values()]
+    return [
+        header("Zof's results, where you talk"),
+        section("Type these in any channel. Answers are private until you share them."),
+        *rows,
+    ]
+
+
+# --- sharing
+
+
+def shared(link: str) -> Message:
+    """Told to whoever shared a card."""
+    said = "Shared to the channel."
+    return Message(said, [section(f"✅ {said}{_linked(link)}")])
+
+
+def shared_already(name: str, ago: float, link: str) -> Message:
+    """Told to whoever shares what stands in the channel already; ``ago`` in seconds, ``name`` as Slack gave it."""
+    said = f"{text.line(name, 80) or 'Somebody'} shared this already, {text.duration(max(ago, 1))} ago."
+    return Message(said + (f" {link}" if link else ""), [section(f"✅ {said}{_linked(link)}")])
+
+
+def being_shared(name: str) -> Message:
+    """Told to whoever clicks while another click is still posting."""
+    said = f"{text.line(name, 80) or 'Somebody'} is sharing this right now."
+    return Message(said, [section(f"⏳ {said}")])
+
+
+def _linked(link: str) -> str:
+    return f" <{link}|View message>" if link.startswith(("https://", "http://")) else ""

@@ -1,0 +1,100 @@
+"""A message as Slack takes it, and the blocks it is made of; the one place that knows Block Kit's limits.
+
+Limits: https://docs.slack.dev/reference/block-kit/blocks and …/block-elements. Callers pass text that went through
+``zofbot.slack.text`` already; here it is only kept inside what Slack accepts.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from zofbot.slack.text import clip
+
+Block = dict[str, Any]
+
+MOST_BLOCKS = 50
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is said: ``blocks`` on top, ``body`` beneath them beside a bar of ``colour``.
+
+    ``text`` says the same in one line, for notifications and screen readers. The bar needs an attachment, Slack's only
+    place for a colour; words never depend on it.
+    """
+
+    text: str
+    blocks: list[Block] = field(default_factory=list)
+    colour: str = ""
+    body: list[Block] = field(default_factory=list)
+
+    def payload(self) -> dict[str, Any]:
+        """Return the fields of a message, for any of Slack's methods and for an acknowledgement."""
+        body = self.body[: MOST_BLOCKS - len(self.blocks[:MOST_BLOCKS])]
+        attachments = [{"color": self.colour, "fallback": self.text, "blocks": body}] if body else []
+        return {"text": clip(self.text, 3000), "blocks": self.blocks[:MOST_BLOCKS], "attachments": attachments}
+
+    def but(self, *more: Block) -> Message:
+        """Return the same message with ``more`` blocks at its end."""
+        return Message(self.text, self.blocks, self.colour, [*self.body, *more]) if self.body else Message(
+            self.text, [*self.blocks, *more]
+        )  # fmt: skip
+
+
+def header(text: str) -> Block:
+    """A title in large letters; plain text, up to 150 characters."""
+    return {"type": "header", "text": {"type": "plain_text", "text": clip(text, 150), "emoji": True}}
+
+
+def section(text: str, accessory: Block | None = None) -> Block:
+    """A paragraph of mrkdwn, with one element at its side."""
+    block: Block = {"type": "section", "text": {"type": "mrkdwn", "text": clip(text, 3000)}}
+    return block | {"accessory": accessory} if accessory else block
+
+
+def fields(pairs: list[tuple[str, str]]) -> list[Block]:
+    """Label and value in two columns, ten to a block; pairs without a value are left out."""
+    cells = [{"type": "mrkdwn", "text": clip(f"*{label}*\n{value}", 2000)} for label, value in pairs if value]
+    return [{"type": "section", "fields": cells[at : at + 10]} for at in range(0, len(cells), 10)]
+
+
+def context(*texts: str) -> Block:
+    """Small print, up to ten pieces of mrkdwn."""
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": clip(text, 2000)} for text in texts[:10]]}
+
+
+def preformatted(text: str) -> Block:
+    """A block of text exactly as it came; rich text is not parsed, so a log excerpt cannot format itself."""
+    leaf = {"type": "text", "text": clip(text, 3000)}
+    return {"type": "rich_text", "elements": [{"type": "rich_text_preformatted", "elements": [leaf]}]}
+
+
+def actions(*buttons: Block | None) -> list[Block]:
+    """One row of the buttons that there are; none at all when there are none."""
+    there = [button for button in buttons if button]
+    return [{"type": "actions", "elements": there[:25]}] if there else []
+
+
+def button(label: str, action: str, value: dict[str, Any], *, aloud: str = "") -> Block | None:
+    """A button whose ``value`` comes back as it was; none when that is longer than Slack takes.
+
+    ``aloud`` is read by screen readers instead of the label.
+    """
+    carried = json.dumps(value, separators=(",", ":"))
+    if len(carried) > 2000:
+        return None
+    block: Block = {"type": "button", "action_id": action, "text": _label(label), "value": carried}
+    if aloud:
+        block["accessibility_label"] = clip(aloud, 75)
+    return block
+
+
+def link_button(label: str, action: str, url: str) -> Block | None:
+    """A button that opens ``url``; none without one, or when it is longer than Slack takes."""
+    return {"type": "button", "action_id": action, "text": _label(label), "url": url} if 0 < len(url) <= 3000 else None
+
+
+def _label(text: str) -> Block:
+    return {"type": "plain_text", "text": clip(text, 75), "emoji": True}

@@ -1,0 +1,183 @@
+"""The only writer to Slack's Web API: send, find, respond; every failure becomes deferred, refused or unknown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import stamina
+import structlog
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from zofbot.errors import SlackDeferred, SlackError, SlackUnknown
+from zofbot.metrics import Metrics
+from zofbot.slack.message import Message
+from zofbot.slack.verdict import verdict
+
+log = structlog.get_logger()
+
+EVENT_TYPE = "zofbot_notification"
+"""``event_type`` of the metadata on every channel message."""
+
+DEADLINE = 8.0
+"""Seconds one call to Slack may take."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Where a message stands in Slack."""
+
+    channel: str
+    ts: str
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the bot is in its workspace."""
+
+    team: str
+    user: str
+    bot: str
+
+
+def metadata(key: str, **facts: str) -> dict[str, Any]:
+    """Our key on a message, readable by every app of the workspace: ids only, nothing secret."""
+    return {"event_type": EVENT_TYPE, "event_payload": {"key": key, **facts}}
+
+
+class SlackNotifier:
+    """Speaks to one workspace. ``session`` is shared by all calls, because the SDK else opens a connection each."""
+
+    def __init__(self, session: aiohttp.ClientSession, *, token: str, api_url: str, metrics: Metrics) -> None:
+        # Without handlers: the SDK would resend after a lost connection, and the message might be there already.
+        self.client = AsyncWebClient(token=token, base_url=api_url, session=session, retry_handlers=[])
+        self._session = session
+        self._metrics = metrics
+
+    async def identify(self) -> Identity:
+        """Ask Slack who this token is. Raises SlackError."""
+        reply = await self._call("auth.test", self.client.auth_test)
+        return Identity(reply.get("team_id") or "", reply.get("user_id") or "", reply.get("bot_id") or "")
+
+    async def send(self, channel: str, message: Message, meta: Mapping[str, Any]) -> Receipt:
+        """Post once, with ``meta`` on it. Raises SlackDeferred, SlackRefused, or SlackUnknown: then look first."""
+        reply = await self._call(
+            "chat.postMessage",
+            lambda: self.client.chat_postMessage(
+                channel=channel, metadata=dict(meta), unfurl_links=False, unfurl_media=False, **message.payload()
+            ),
+        )
+        if reply.get("warning"):
+            log.warning("slack warned", warning=reply["warning"], details=reply.get("response_metadata"))
+        return Receipt(reply.get("channel") or channel, reply["ts"])
+
+    async def find(self, channel: str, key: str, since: float) -> Receipt | None:
+        """Look for our own message with ``key`` among those since ``since`` (Unix seconds). Raises SlackError."""
+        reply = await self._call(
+            "conversations.history",
+            lambda: self.client.conversations_history(
+                channel=channel, oldest=f"{since:.6f}", inclusive=True, limit=200, include_all_metadata=True
+            ),
+        )
+        for message in reply.get("messages") or []:
+            meta = message.get("metadata") or {}
+            if meta.get("event_type") == EVENT_TYPE and (meta.get("event_payload") or {}).get("key") == key:
+                return Receipt(channel, message["ts"])
+        return None
+
+    async def permalink(self, receipt: Receipt) -> str:
+        """The message's link. Raises SlackError."""
+        reply = await self._call(
+            "chat.getPermalink",
+            lambda: self.client.chat_getPermalink(channel=receipt.channel, message_ts=receipt.ts),
+        )
+        return str(reply.get("permalink") or "")
+
+    async def publish_home(self, user: str, view: dict[str, Any]) -> None:
+        """Show ``view`` as the App Home of ``user``. Raises SlackError."""
+        await self._call("views.publish", lambda: self.client.views_publish(user_id=user, view=view))
+
+    async def respond(
+        self, url: str, message: Message, *, replace: bool = False, in_channel: bool = False, meta: Any = None
+    ) -> None:
+        """Answer through a ``response_url``, which works five times in half an hour, even where the bot is no member.
+
+        Private answers are tried three times, for a second one harms nobody; one that all can see only once. Raises
+        SlackError.
+        """
+
+        async def post() -> None:
+            await self._post(url, message, replace=replace, in_channel=in_channel, meta=meta)
+
+        if in_channel and not replace:
+            await post()
+            return
+        async for attempt in stamina.retry_context(on=_again, attempts=3, timeout=30):
+            with attempt:
+                await post()
+
+    async def _post(self, url: str, message: Message, *, replace: bool, in_channel: bool, meta: Any) -> None:
+        hook = AsyncWebhookClient(url, session=self._session, retry_handlers=[])
+        body = message.payload() | {
+            "response_type": "in_channel" if in_channel else "ephemeral",
+            "replace_original": replace,
+            **({"metadata": meta} if meta else {}),
+        }
+
+        async def call() -> dict[str, Any]:
+            reply = await hook.send_dict(body)
+            if reply.status_code != 200:
+                raise verdict(reply.status_code, reply.body.strip()[:60], reply.headers)
+            return {}
+
+        await self._settled("response_url", call)
+
+    async def _call(self, method: str, send: Callable[[], Awaitable[AsyncSlackResponse]]) -> dict[str, Any]:
+        async def call() -> dict[str, Any]:
+            try:
+                reply = await send()
+            except SlackApiError as error:
+                raise _refusal(error) from error
+            return reply.data if isinstance(reply.data, dict) else {}
+
+        return await self._settled(method, call)
+
+    async def _settled(self, method: str, call: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+        """Run one call within the deadline, count it, and give every way of failing one of the three names."""
+        outcome = "ok"
+        try:
+            async with asyncio.timeout(DEADLINE):
+                return await call()
+        except aiohttp.ClientConnectorError as error:
+            outcome = "deferred"
+            raise SlackDeferred("unreachable", "Slack is out of reach.", "Try again in a moment.") from error
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            outcome = "unknown"
+            raise verdict(None, type(error).__name__, {}) from error
+        except SlackError as error:
+            outcome = type(error).__name__.removeprefix("Slack").lower()
+            raise
+        finally:
+            self._metrics.slack_calls.labels(method, outcome).inc()
+
+
+def _again(error: Exception) -> bool | float:
+    """Whether a private answer may be tried again, and after how many seconds."""
+    if isinstance(error, SlackDeferred):
+        return error.retry_after
+    return isinstance(error, SlackUnknown)
+
+
+def _refusal(error: SlackApiError) -> SlackError:
+    response = error.response
+    data = response.data if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict) else {}
+    status = getattr(response, "status_code", None) or getattr(response, "status", None)
+    details = (data.get("response_metadata") or {}).get("messages")
+    log.info("slack refused", reason=data.get("error"), needed=data.get("needed"), details=details)
+    return verdict(status, str(data.get("error") or ""), response.headers, str(data.get("needed") or ""))

@@ -1,0 +1,90 @@
+"""The one place where text from outside becomes text for Slack: stripped, redacted, escaped, clipped, in that order."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from zofbot.redact import redact
+
+# Control characters but tab and newline; bidi overrides and isolates, which can make text read backwards; zero-width
+# and tag characters, which can hide text or split a secret so that redaction misses it; lone surrogates.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_READ = 20_000
+"""Characters looked at, so that a body of megabytes costs no more than what could be shown of it."""
+
+
+def _plain(text: str) -> str:
+    return redact(_INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")[:_READ])).strip()
+
+
+def mrkdwn(text: str, limit: int = 3000) -> str:
+    """Untrusted text for mrkdwn and for a message's ``text``; no mention or link in it works.
+
+    Only ``& < >`` are escaped (https://docs.slack.dev/messaging/formatting-message-text/). At most ``limit`` characters
+    come back, an ellipsis included, and no entity is cut in two.
+    """
+    escaped = _plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return clip(escaped, limit)
+
+
+def literal(text: str, limit: int = 3000) -> str:
+    """Untrusted text for ``plain_text`` objects and rich text, which Slack shows as it is.
+
+    Slack reads no mention there; a word joiner behind ``<`` keeps it so in whatever copies the text onwards.
+    """
+    return clip(re.sub(r"<(?=[!@#])", "<\u2060", _plain(text)), limit)
+
+
+def line(text: str, limit: int = 150) -> str:
+    """Untrusted text for one line of mrkdwn: line breaks become spaces, and marks that would open formatting do not.
+
+    Slack has no escape for them. A mark inside a word (``snake_case``) opens nothing and stays as it is.
+    """
+    return clip(re.sub(r"(?<!\w)([*_~`])(?=\S)", "\u200b\\1", mrkdwn(" ".join(text.split()), limit)), limit)
+
+
+def code(text: str, limit: int = 200) -> str:
+    """Untrusted text as inline code, which can be copied as it stands; empty text gives empty text."""
+    inner = mrkdwn(" ".join(text.replace("`", "'").split()), limit - 2)
+    return f"`{inner}`" if inner else ""
+
+
+def clip(text: str, limit: int) -> str:
+    """At most ``limit`` characters of escaped text, ending in an ellipsis where something was cut off."""
+    if len(text) <= limit:
+        return text
+    cut = text[: max(limit - 1, 0)]
+    entity = cut.rfind("&", max(len(cut) - 4, 0))
+    if entity >= 0 and ";" not in cut[entity:] and re.match(r"&(amp|lt|gt);", text[entity : entity + 5]):
+        cut = cut[:entity]
+    return (cut.rstrip() + "…")[:limit]
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: ``850 ms``, ``4.2 s``, ``1 min 42 s``, ``2 h 5 min``, ``3 d 4 h``."""
+    if seconds < 1:
+        return f"{round(seconds * 1000)} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s".replace(".0 ", " ")
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    for size, unit, smaller, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
+    raise AssertionError(whole)
+
+
+def moment(at: datetime) -> str:
+    """A time in the reader's own zone (https://docs.slack.dev/messaging/formatting-message-text/#date-formatting)."""
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time_secs}}|{utc(at)}>"
+
+
+def utc(at: datetime) -> str:
+    """A time for where Slack formats nothing."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

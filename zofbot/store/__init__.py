@@ -1,0 +1,126 @@
+"""Redis: every key and every atomic step. All keys share one hash tag, so that Redis Cluster keeps them together."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+
+import redis.asyncio as redis
+from redis.exceptions import RedisError
+
+from zofbot.errors import StoreUnavailable
+from zofbot.model import Quota
+
+CLAIM_SECONDS = 600
+"""Slack repeats a request within about six minutes (https://docs.slack.dev/apis/events-api/); claims outlive that."""
+
+SHARE_SECONDS = 24 * 3600
+"""How long a shared card answers a second *Share* with its link instead of another message."""
+
+POSTING_SECONDS = 60
+"""How long somebody who is sharing right now keeps others from it; after that the process has died on the way."""
+
+# KEYS: the share. ARGV: the new share, now, seconds it is kept, seconds a posting may take.
+# Answers nothing when it is the first, else the share that stands, and whether the new one took its place.
+_BEGIN_SHARE = """
+local standing = redis.call('GET', KEYS[1])
+if standing then
+  local share = cjson.decode(standing)
+  if share.done or tonumber(ARGV[2]) - share.at < tonumber(ARGV[4]) then return {standing, 0} end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
+return {standing, 1}
+"""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Who shared a card, and where it stands; ``ts`` is empty while it is being posted or where Slack gave none."""
+
+    user: str
+    name: str
+    at: float
+    """Unix seconds."""
+    done: bool = False
+    ts: str = ""
+    link: str = ""
+
+
+class Store:
+    """What must survive a restart or be known to every process."""
+
+    def __init__(self, client: redis.Redis, namespace: str) -> None:
+        self._redis = client
+        self._prefix = "{" + namespace + "}:"
+        self._begin_share = client.register_script(_BEGIN_SHARE)
+
+    def _key(self, *parts: str) -> str:
+        return self._prefix + ":".join(parts)
+
+    async def ping(self) -> None:
+        """Raise StoreUnavailable unless Redis answers."""
+        with _reachable():
+            await self._redis.ping()
+
+    async def claim(self, request: str) -> bool:
+        """Take a request of Slack's once for all processes; False for a repeat of one that was taken."""
+        with _reachable():
+            return bool(await self._redis.set(self._key("claim", request), "1", nx=True, ex=CLAIM_SECONDS))
+
+    async def begin_share(self, key: str, share: Share) -> tuple[bool, Share | None]:
+        """Take the right to post a shared card: whether it was given, and the share that stood there before.
+
+        Given while one stood there means that its process died on the way: the card may be in the channel already.
+        """
+        arguments: list[str | float] = [json.dumps(asdict(share)), share.at, SHARE_SECONDS, POSTING_SECONDS]
+        with _reachable():
+            standing, given = await self._begin_share(keys=[self._key("share", key)], args=arguments)
+        return bool(given), Share(**json.loads(standing)) if standing else None
+
+    async def end_share(self, key: str, share: Share) -> None:
+        """Remember where a shared card stands."""
+        with _reachable():
+            await self._redis.set(self._key("share", key), json.dumps(asdict(share)), ex=SHARE_SECONDS)
+
+    async def give_up_share(self, key: str) -> None:
+        """Let somebody else try: this one certainly put nothing into the channel."""
+        with _reachable():
+            await self._redis.delete(self._key("share", key))
+
+    async def read(self) -> Quota | None:
+        """What any process last learned of Zof's quota (``QuotaBoard``)."""
+        with _reachable():
+            text = await self._redis.get(self._key("quota"))
+        return Quota.model_validate_json(text) if text else None
+
+    async def write(self, quota: Quota) -> None:
+        """Tell every process; forgotten when the window has turned over."""
+        with _reachable():
+            until = int(quota.reset.timestamp()) + 1
+            await self._redis.set(self._key("quota"), quota.model_dump_json(), exat=until)
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise StoreUnavailable(
+            "The bot's store (Redis) does not answer.", "Try again in a minute; an operator should look at Redis."
+        ) from error
+
+
+@asynccontextmanager
+async def connected(url: str, namespace: str) -> AsyncIterator[Store]:
+    """Give the store at ``url``; a command without an answer in two seconds fails."""
+    name = f"zofbot-{os.getpid()}"
+    client = redis.from_url(
+        url, socket_timeout=2.0, socket_connect_timeout=1.0, health_check_interval=30, client_name=name
+    )
+    try:
+        yield Store(client, namespace)
+    finally:
+        await client.aclose()

@@ -1,0 +1,48 @@
+"""A result as a person reads it in a terminal: the same words as the card in Slack."""
+
+from __future__ import annotations
+
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from zofbot.model import Result
+from zofbot.slack import text
+from zofbot.slack.cards import BLAME, LOOKS, headline
+from zofbot.slack.links import Links
+
+
+def result_panel(result: Result, links: Links) -> Panel:
+    """Draw one result; what is missing is left out."""
+    logs = links.allowed(result.logs) or result.logs
+    facts = [
+        ("Project", result.project),
+        ("Environment", result.environment),
+        ("Run", result.run_id),
+        ("Case", result.case_id if result.case_id != result.title else None),
+        ("Severity", result.severity),
+        ("Started", text.utc(result.started) if result.started else None),
+        ("Finished", text.utc(result.ended) if result.ended else None),
+        ("Duration", text.duration(result.duration) if result.duration is not None else None),
+        ("Logs", logs),
+        ("Open in Zof", links.result(result)),
+    ]
+    table = Table.grid(padding=(0, 2))
+    for label, value in facts:
+        if value:
+            table.add_row(Text(label, style="dim"), Text(text.literal(value, 500)))
+    parts: list[Table | Text] = [Text(BLAME[result.outcome])] if result.outcome in BLAME else []
+    parts.append(table)
+    if result.failure:
+        parts.append(Text("\n" + text.literal(result.failure), style="red"))
+    return Panel(
+        Group(*parts),
+        title=Text(headline(result), style="bold"),
+        subtitle=Text(
+            f"{result.id} · Request ID: {result.request_id}" if result.request_id else result.id, style="dim"
+        ),
+        border_style=LOOKS[result.outcome].colour,
+        title_align="left",
+        subtitle_align="left",
+    )
