@@ -1,0 +1,411 @@
+"""The one client that asks Zof, for commands, clicks and the poller alike: retries, deadlines, pacing, request ids."""
+
+from __future__ import annotations
+
+import asyncio
+import random as _random
+import ssl
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from ipaddress import ip_address
+from typing import TypeVar
+
+import httpx
+import stamina
+import stamina.instrumentation
+import structlog
+
+from zofbot import __version__
+from zofbot.errors import SettingsError, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.model import Result, Run, utcnow
+from zofbot.zof import listing, protocol, reading
+from zofbot.zof.body import Body, Garbled, TooLarge
+from zofbot.zof.call import Ask, Call, Patience, Reply, ZofCall
+from zofbot.zof.listing import Filters, Listing, Seen
+from zofbot.zof.pace import Pace, QuotaBoard
+from zofbot.zof.protocol import ASK_AGAIN, LONGEST_WAIT, TRIES, Page
+from zofbot.zof.refusal import refusal
+
+__all__ = ["Page", "Patience", "QuotaBoard", "Reply", "ZofCall", "ZofClient"]
+
+T = TypeVar("T")
+
+LONGEST_BODY = 5 * 1024 * 1024
+LONGEST_ERROR_BODY = 16 * 1024
+MOST_REDIRECTS = 3
+# httpx's pool looks through every connection on each turn: it is fastest at four, and Zof's quota asks for no more.
+_LIMITS = httpx.Limits(max_connections=4, max_keepalive_connections=4)
+# One try's own bounds, so that a silent connection leaves time for another try. The pool's queue has the deadline.
+_TIMEOUT = httpx.Timeout(10, connect=5, pool=None)
+_LOCATION = "zofbot.location"
+_MEND = "An operator must check ZOF_BASE_URL, ZOF_API_KEY and the proxy settings."
+
+log = structlog.get_logger()
+
+
+class ZofClient:
+    """Asks Zof. One for each process, closed with ``aclose``.
+
+    Every method raises ZofUnavailable, ZofRejected or ZofUnreadable, each with the last try's request id, and
+    BadInput for an id that cannot be one. Times come from ``clock``, the jitter from ``random`` (0 to 1).
+    """
+
+    def __init__(  # noqa: PLR0913  # one for each corner of Zof's API that is not documented
+        self,
+        *,
+        base_url: str,
+        key: str,
+        status_param: str = "status",
+        project_param: str = "project_id",
+        since_param: str = "",
+        bare_duration_unit: reading.Unit = "ms",
+        board: QuotaBoard | None = None,
+        observe: Callable[[ZofCall], None] | None = None,
+        clock: Callable[[], datetime] = utcnow,
+        random: Callable[[], float] = _random.random,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Raise SettingsError when the address, the key or the environment's proxy cannot be used."""
+        self._key = _usable_key(key)
+        self._base = _usable_base(base_url)
+        self._filters = Filters(status_param, project_param, since_param)
+        self._unit: reading.Unit = bare_duration_unit
+        self._observe = observe
+        self._clock = clock
+        self._random = random
+        self._pace = Pace(board, clock)
+        self._sunsets: set[str] = set()
+        self._http = _connections(self._base, self._key, transport)
+        # stamina's own hooks log and count retries by the exception, and ours name ids that people typed; one line
+        # and one observation for each call say it better.
+        stamina.instrumentation.set_on_retry_hooks([])
+
+    async def aclose(self) -> None:
+        """Close the pooled connections."""
+        await self._http.aclose()
+
+    async def result(self, id: str, *, patience: Patience = Patience.FOLLOW_UP) -> Result:  # noqa: A002  # Zof's word
+        """Ask for one result."""
+        ask = Ask("/results/{id}", f"result `{id}`", protocol.check_id(id, "result"))
+        return await self._ask(
+            ask, lambda found, said: reading.result(found, asked=id, request_id=said, unit=self._unit), patience
+        )
+
+    async def run(self, id: str, *, patience: Patience = Patience.FOLLOW_UP) -> Run:  # noqa: A002  # Zof's word
+        """Ask for one run, with the results it brings along."""
+        ask = Ask("/runs/{id}", f"run `{id}`", protocol.check_id(id, "run"))
+        return await self._ask(
+            ask, lambda found, said: reading.run(found, asked=id, request_id=said, unit=self._unit), patience
+        )
+
+    def results(  # noqa: PLR0913  # the filters Zof has, and how far to go
+        self,
+        *,
+        run_id: str | None = None,
+        status: str | None = None,
+        since: datetime | None = None,
+        starting_after: str | None = None,
+        patience: Patience = Patience.FOLLOW_UP,
+        pages: int = 10,
+    ) -> AsyncGenerator[Page[Result], None]:
+        """Page through results: to the end, to a missing or repeated cursor, or for so many ``pages``.
+
+        ``run_id`` and ``status`` hold here even where Zof ignores them; ``since`` is but a hint to Zof.
+        """
+        ask = Ask("/results", "list of results")
+        if run_id is not None:
+            query = {"run_id": protocol.check_id(run_id, "run")}
+            ask = replace(ask, what=f"list of results of run `{run_id}`", query=query)
+
+        def keep(item: Result) -> bool:
+            return listing.has_status(item, status) and (run_id is None or item.run_id in (None, run_id))
+
+        wanted = Listing(
+            ask,
+            self._filters.query(status, None, since),
+            keep,
+            lambda found, said: reading.results_page(found, request_id=said, unit=self._unit),
+        )
+        return self._pages(wanted, patience, starting_after, pages)
+
+    def runs(  # noqa: PLR0913  # the filters Zof has, and how far to go
+        self,
+        *,
+        status: str | None = None,
+        project: str | None = None,
+        since: datetime | None = None,
+        starting_after: str | None = None,
+        patience: Patience = Patience.FOLLOW_UP,
+        pages: int = 10,
+    ) -> AsyncGenerator[Page[Run], None]:
+        """Page through runs as ``results`` does; ``project`` is an id, and a name where Zof leaves it to us."""
+        wanted = Listing(
+            Ask("/runs", "list of runs"),
+            self._filters.query(status, project, since),
+            lambda item: listing.has_status(item, status) and listing.of_project(item, project),
+            lambda found, said: reading.runs_page(found, request_id=said, unit=self._unit),
+        )
+        return self._pages(wanted, patience, starting_after, pages)
+
+    async def post(  # noqa: PLR0913  # what is sent, and how it is called when it fails
+        self,
+        template: str,
+        item: str | None = None,
+        *,
+        what: str,
+        deed: str,
+        body: object = None,
+        idempotency_key: str | None = None,
+        patience: Patience = Patience.FOLLOW_UP,
+    ) -> Reply:
+        """Send something; it is tried again only with an ``idempotency_key`` (64 characters at most).
+
+        ``deed`` and ``what`` complete "the key is not allowed to …": "cancel", "run `run_1`".
+        """
+        ask = Ask(template, what, item, "POST", deed, body=body, idempotency_key=idempotency_key)
+        return await self._ask(ask, Reply, patience)
+
+    def _pages(
+        self, wanted: Listing[Seen], patience: Patience, starting_after: str | None, most: int
+    ) -> AsyncGenerator[Page[Seen], None]:
+        deadline: float | None = None
+
+        async def fetch(cursor: str | None) -> Page[Seen]:
+            nonlocal deadline
+            if deadline is None or patience.background:
+                deadline = asyncio.get_running_loop().time() + patience.seconds
+            return await self._page(wanted, cursor, patience, deadline)
+
+        return listing.pages(fetch, wanted.ask.template, starting_after, most)
+
+    async def _page(self, wanted: Listing[Seen], cursor: str | None, patience: Patience, deadline: float) -> Page[Seen]:
+        filters = self._filters.usable(wanted.filters)
+        while True:
+            query = {**wanted.ask.query, **filters, "limit": str(protocol.PAGE_SIZE)}
+            if cursor is not None:
+                query["starting_after"] = cursor
+            try:
+                page = await self._ask(replace(wanted.ask, query=query), wanted.read, patience, deadline)
+            except ZofRejected as error:
+                left = self._filters.refuse(error, filters)
+                if left is None:
+                    raise
+                filters = left
+            else:
+                return replace(page, items=tuple(item for item in page if wanted.keep(item)))
+
+    async def _ask(
+        self, ask: Ask, read: Callable[[object, str | None], T], patience: Patience, deadline: float | None = None
+    ) -> T:
+        """Carry one call through to its value or its error, and tell of it once, whatever becomes of it."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        call = Call(ask, began + patience.seconds if deadline is None else deadline)
+        outcome = "crashed"
+        cause: BaseException | None = None
+        try:
+            value = await self._in_time(call, read, patience)
+            outcome = "ok"
+        except ZofError as error:
+            error.status, error.request_id = call.status, call.request_id
+            outcome, cause = error.kind, error.__cause__
+            raise
+        except asyncio.CancelledError:
+            outcome = "canceled"
+            raise
+        finally:
+            self._tell(call, outcome, loop.time() - began, cause)
+        return value
+
+    def _tell(self, call: Call, outcome: str, seconds: float, cause: BaseException | None) -> None:
+        done = ZofCall(
+            call.ask.method, call.ask.template, call.status, call.tries, seconds, call.request_id, outcome
+        )  # fmt: skip
+        more = {"cause": type(cause).__name__} if cause else {}
+        line = log.info if outcome in ("ok", "rejected", "canceled") else log.warning
+        line(
+            "zof call", method=done.method, template=done.template, status=done.status, tries=done.tries,
+            seconds=round(seconds, 3), request_id=done.request_id, outcome=outcome, **more,
+        )  # fmt: skip
+        if self._observe is not None:
+            self._observe(done)
+
+    async def _in_time(self, call: Call, read: Callable[[object, str | None], T], patience: Patience) -> T:
+        left = call.deadline - asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                if left <= 0:
+                    raise TimeoutError  # asyncio would let the request out before it looks at the clock
+                if patience.background:
+                    await self._pace.wait(min(LONGEST_WAIT, left))
+                return await self._tries(call, read)
+        except TimeoutError as error:
+            raise ZofUnavailable(
+                f"Zof did not answer within {patience.seconds:g} s.", "Try again in a minute."
+            ) from error
+
+    async def _tries(self, call: Call, read: Callable[[object, str | None], T]) -> T:
+        # The deadline is asyncio's, not stamina's: stamina's ends no try, and no wait that has begun.
+        again = partial(self._wait_after, call)
+        async for attempt in stamina.retry_context(on=again, attempts=TRIES, timeout=None):
+            with attempt:
+                call.begin_try()
+                return read(await self._try(call), call.request_id)
+        raise AssertionError("stamina gives up by raising")
+
+    def _wait_after(self, call: Call, error: Exception) -> float | bool:
+        """Seconds until the next try, or False when there is none."""
+        if not isinstance(error, ZofUnavailable) or not call.ask.repeatable:
+            return False
+        wait = protocol.pause(call.tries, self._random(), error.retry_at, self._clock())
+        fits = wait <= LONGEST_WAIT and asyncio.get_running_loop().time() + wait < call.deadline
+        return wait if fits else False
+
+    async def _try(self, call: Call) -> object:
+        try:
+            return await self._exchange(call)
+        except (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError) as error:
+            raise _unreachable(error) from error
+        except (httpx.HTTPError, httpx.InvalidURL):
+            # Not chained: the library quotes the header it does not like, and the key is one.
+            raise ZofRejected("The request could not be sent to Zof.", _MEND) from None
+
+    async def _exchange(self, call: Call) -> object:
+        ask = call.ask
+        url = httpx.URL(self._base + protocol.path_of(ask.template, ask.item))
+        if ask.query:
+            url = url.copy_merge_params(ask.query)
+        headers = {} if ask.idempotency_key is None else {"Idempotency-Key": ask.idempotency_key}
+        for _ in range(1 + MOST_REDIRECTS):
+            async with self._http.stream(ask.method, url, json=ask.body, headers=headers) as reply:
+                await self._hear(call, reply)
+                if (location := reply.extensions.get(_LOCATION)) is None:
+                    return await self._read(call, reply)
+                url = _moved(ask, url, location)
+        raise ZofUnreadable("Zof sends the request on and on.", "An operator must check ZOF_BASE_URL.")
+
+    async def _hear(self, call: Call, reply: httpx.Response) -> None:
+        call.status = reply.status_code
+        call.request_id = protocol.printable(reply.headers.get("x-request-id"))
+        sunset = protocol.printable(reply.headers.get("sunset"))
+        if sunset and call.ask.template not in self._sunsets:
+            self._sunsets.add(call.ask.template)
+            log.warning("zof endpoint ends", template=call.ask.template, sunset=sunset)
+        await self._pace.learn(protocol.quota_in(reply.headers, self._clock()))
+
+    async def _read(self, call: Call, reply: httpx.Response) -> object:
+        ask = call.ask
+        if not reply.is_success:
+            body = await _beginning(reply)
+            raise refusal(
+                reply.status_code, reply.headers, body, ask.what,
+                now=self._clock(), deed=ask.deed, secrets=(self._key,),
+            )  # fmt: skip
+        body = await _whole(reply)
+        if not body.strip() and ask.method != "GET":
+            return None
+        return protocol.document(body, reply.headers.get("content-type", ""))
+
+
+async def _whole(reply: httpx.Response) -> bytes:
+    try:
+        body = Body(reply.headers.get("content-encoding", ""), LONGEST_BODY)
+        async for chunk in reply.stream:  # type: ignore[union-attr]  # an async client's stream is an async one
+            body.feed(chunk)
+        return body.whole()
+    except TooLarge:
+        raise ZofUnreadable("Zof's answer is larger than 5 MiB and was cut off.", "Ask for less at once.") from None
+    except Garbled as error:
+        raise ZofUnreadable("Zof's answer is packed in a way that cannot be undone.", ASK_AGAIN) from error
+
+
+async def _beginning(reply: httpx.Response) -> bytes:
+    """As much of an error's body as a sentence can need; the status counts even if the body is a mess."""
+    body = Body("", LONGEST_ERROR_BODY)
+    try:
+        body = Body(reply.headers.get("content-encoding", ""), LONGEST_ERROR_BODY)
+        async for chunk in reply.stream:  # type: ignore[union-attr]  # an async client's stream is an async one
+            body.feed(chunk)
+    except (TooLarge, Garbled):
+        return body.so_far()
+    return body.so_far()
+
+
+def _unreachable(error: httpx.TransportError) -> ZofUnavailable:
+    if isinstance(error, httpx.TimeoutException):
+        return ZofUnavailable("Zof did not answer in time.", "Try again in a minute.")
+    if isinstance(error.__context__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return ZofUnavailable("The certificate at Zof's address is not trusted.", _MEND)
+    return ZofUnavailable("Zof could not be reached.", "Try again in a minute.")
+
+
+async def _put_location_aside(reply: httpx.Response) -> None:
+    """Keep httpx off a redirect: it reads even an address it is not to follow, and may raise instead of replying."""
+    if reply.has_redirect_location:
+        reply.extensions[_LOCATION] = reply.headers.pop("location")
+
+
+def _moved(ask: Ask, origin: httpx.URL, location: str) -> httpx.URL:
+    """Where to ask instead: the same origin only, since the key goes along."""
+    try:
+        target = origin.join(location)
+    except (httpx.InvalidURL, ValueError):
+        target = httpx.URL()
+    same = (target.scheme, target.host, target.port) == (origin.scheme, origin.host, origin.port)
+    if ask.method == "GET" and same and not target.userinfo:
+        return target
+    raise ZofUnreadable(
+        "Zof's address sends the request elsewhere, and the bot does not follow with its key.",
+        "An operator must check ZOF_BASE_URL.",
+    )
+
+
+def _usable_key(key: str) -> str:
+    key = key.strip()
+    if not key or protocol.printable(key, len(key)) != key:
+        raise SettingsError(["ZOF_API_KEY is empty or holds characters no key can have; copy it again from Zof."])
+    return key
+
+
+def _usable_base(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url.strip())
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.fragment:
+        raise SettingsError(["ZOF_BASE_URL must be an address such as https://api.zof.ai/v1."])
+    return str(url).rstrip("/")
+
+
+def _connections(base: str, key: str, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    """Pool the connections; the environment's proxies and certificates hold, but never for this very machine."""
+    host = httpx.URL(base).host
+    literal = f"[{host}]" if ":" in host else host
+    try:
+        return httpx.AsyncClient(
+            headers={
+                "Authorization": f"Bearer {key}",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+                "User-Agent": f"zofbot/{__version__}",
+            },
+            mounts={f"all://{literal}": None} if _loopback(host) else None,
+            limits=_LIMITS,
+            timeout=_TIMEOUT,
+            transport=transport,
+            follow_redirects=False,
+            event_hooks={"response": [_put_location_aside]},
+            trust_env=True,
+        )
+    except (ImportError, ValueError, httpx.InvalidURL):
+        # Not quoted: a proxy's address may hold its password.
+        raise SettingsError(["HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used; give it as http://…"]) from None
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

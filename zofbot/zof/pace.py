@@ -1,0 +1,89 @@
+"""The pace background work keeps: when Zof's quota runs low it waits for the reset, and people go first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from zofbot.errors import StoreUnavailable, ZofUnavailable
+from zofbot.model import Quota
+from zofbot.zof.refusal import again
+
+log = structlog.get_logger()
+
+_LOOK_EVERY = timedelta(seconds=5)
+# A store that hangs must not cost a person the answer Zof has given already. Seconds.
+_BOARD_PATIENCE = 0.5
+
+
+class QuotaBoard(Protocol):
+    """Where the processes of one bot tell each other how much quota is left. Both raise StoreUnavailable."""
+
+    async def read(self) -> Quota | None: ...
+
+    async def write(self, quota: Quota) -> None: ...
+
+
+class Pace:
+    """What is known of the organization's quota, from our own replies and from the ``board``."""
+
+    def __init__(self, board: QuotaBoard | None, clock: Callable[[], datetime]) -> None:
+        self.quota: Quota | None = None
+        self._board = board
+        self._clock = clock
+        self._looked: datetime | None = None
+        self._told_low = False
+
+    async def learn(self, quota: Quota | None) -> None:
+        """Take in what a reply said; other processes hear of it when little is left, and when that is over."""
+        if quota is None:
+            return
+        self.quota = quota
+        low = quota.remaining * 5 < quota.limit
+        if self._board is None or not (low or self._told_low):
+            return
+        try:
+            async with asyncio.timeout(_BOARD_PATIENCE):
+                await self._board.write(quota)
+            self._told_low = low
+        except (StoreUnavailable, TimeoutError) as error:
+            log.warning("zof quota not shared", cause=type(error).__name__)
+
+    async def wait(self, most: float) -> None:
+        """Sleep until the reset when the quota is low.
+
+        Raises ZofUnavailable, with the reset as ``retry_at``, when that is more than ``most`` seconds away.
+        """
+        await self._look()
+        now = self._clock()
+        if self.quota is None or not self.quota.low(now):
+            return
+        seconds = (self.quota.reset - now).total_seconds()
+        if seconds > most:
+            error = ZofUnavailable(
+                "Zof's request quota is nearly used up; what is left is kept for people.", again(self.quota.reset, now)
+            )
+            error.retry_at = self.quota.reset
+            raise error
+        await asyncio.sleep(seconds)
+
+    async def _look(self) -> None:
+        now = self._clock()
+        if self._board is None or (self._looked is not None and now - self._looked < _LOOK_EVERY):
+            return
+        self._looked = now
+        try:
+            async with asyncio.timeout(_BOARD_PATIENCE):
+                self.quota = fresher(self.quota, await self._board.read(), now)
+        except (StoreUnavailable, TimeoutError) as error:
+            log.warning("zof quota not shared", cause=type(error).__name__)
+
+
+def fresher(mine: Quota | None, theirs: Quota | None, now: datetime) -> Quota | None:
+    """Choose the quota to go by: the later window, and within one window the smaller remainder."""
+    known = [quota for quota in (mine, theirs) if quota is not None and quota.reset > now]
+    return max(known, key=lambda quota: (quota.reset, -quota.remaining), default=mine)

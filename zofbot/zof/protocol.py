@@ -1,0 +1,164 @@
+"""What Zof's API means on the wire, but for field names and refusals: ids, headers, waits, JSON and pages."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from itertools import pairwise
+from typing import Generic, Literal, TypeVar
+from urllib.parse import quote
+
+from zofbot.errors import BadInput, ZofRejected, ZofUnreadable
+from zofbot.model import Quota
+
+T = TypeVar("T")
+
+TRIES = 4
+LONGEST_WAIT = 30.0
+"""Seconds; a longer wait is not slept through but reported."""
+PAGE_SIZE = 100
+"""The most Zof gives at a time (https://zof.ai/docs/api/pagination)."""
+ASK_AGAIN = "Try again in a minute. If it stays like this, an operator should check ZOF_BASE_URL."
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,9})?")
+_FIRST_BACKOFF = 0.5
+_LONGEST_RETRY_AFTER = timedelta(days=1)
+# Zof's quota is counted by the minute. A reset far away is another unit or a wrong clock: look again soon.
+_FARTHEST_RESET = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a listing; iterating it gives its items.
+
+    ``more`` is Zof's ``has_more``; ``next_cursor`` continues the listing, in another process or on another day too;
+    ``skipped`` counts entries that were no objects or had no id.
+    """
+
+    items: tuple[T, ...]
+    next_cursor: str | None = None
+    request_id: str | None = None
+    more: bool = False
+    skipped: int = 0
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+
+def check_id(given: str, noun: Literal["run", "result"]) -> str:
+    """Give back an id that may stand in a path. Raises BadInput, with an example to copy, before anything is sent."""
+    if _ID.fullmatch(given):
+        return given
+    raise BadInput(
+        f"That is not a {noun} id.",
+        "An id is made of letters, digits, `_` and `-`, at most 128 of them.",
+        example=f"/zof {noun} {'run_1001' if noun == 'run' else 'res_1001'}",
+        verb=noun,
+    )
+
+
+def path_of(template: str, item: str | None) -> str:
+    """Fill ``{id}`` of a path template with one percent-encoded segment."""
+    return template if item is None else template.replace("{id}", quote(item, safe=""))
+
+
+def printable(raw: str | None, most: int = 128) -> str | None:
+    """Clean a header for people and logs: printable ASCII, at most ``most`` characters, None when nothing is left."""
+    kept = "".join(char for char in raw or "" if " " <= char <= "~").strip()[:most].strip()
+    return kept or None
+
+
+def retry_after(raw: str | None, now: datetime) -> datetime | None:
+    """Read ``Retry-After``: seconds, whole or not, or an HTTP date; None when it is neither or lies in the past.
+
+    The unit is not documented (https://zof.ai/docs/api/rate-limits); a day is the most that is believed.
+    """
+    raw = (raw or "").strip()
+    if _NUMBER.fullmatch(raw):
+        return now + min(timedelta(seconds=min(float(raw), 1e6)), _LONGEST_RETRY_AFTER)
+    try:
+        at = parsedate_to_datetime(raw)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return min(at, now + _LONGEST_RETRY_AFTER) if at >= now else None
+
+
+def pause(tries: int, roll: float, retry_at: datetime | None, now: datetime) -> float:
+    """Seconds to wait after the ``tries``-th try failed: until ``retry_at`` when Zof named it, else a backoff.
+
+    The backoff doubles from half a second and is fully jittered: ``roll``, from 0 to 1, says how much of it is kept.
+    """
+    if retry_at is not None:
+        return max((retry_at - now).total_seconds(), 0.0)
+    return roll * min(LONGEST_WAIT, _FIRST_BACKOFF * 2.0 ** (tries - 1))
+
+
+def quota_in(headers: Mapping[str, str], now: datetime) -> Quota | None:
+    """Read ``X-RateLimit-*`` from case-blind ``headers``; None unless all three make sense.
+
+    The reset is a Unix time in seconds, or in milliseconds above 10^12 (https://zof.ai/docs/api/rate-limits).
+    """
+    raw = [headers.get(f"x-ratelimit-{name}", "").strip() for name in ("limit", "remaining", "reset")]
+    if not all(_NUMBER.fullmatch(value) for value in raw):
+        return None
+    limit, remaining, reset = map(float, raw)
+    if limit < 1:
+        return None
+    farthest = now + _FARTHEST_RESET
+    seconds = min(reset / 1000 if reset > 1e12 else reset, farthest.timestamp())
+    return Quota(limit=int(limit), remaining=int(remaining), reset=datetime.fromtimestamp(seconds, UTC))
+
+
+def document(body: bytes, content_type: str) -> object:
+    """Parse a reply's JSON, strictly. Raises ZofUnreadable: a web page, another type, broken or absurd JSON."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind and "json" not in kind.partition("/")[2]:
+        raise ZofUnreadable(
+            "Zof answered with a web page instead of data." if "html" in kind else "Zof answered with something else "
+            "than JSON.", ASK_AGAIN,
+        )  # fmt: skip
+    if not body.strip():
+        raise ZofUnreadable("Zof answered with nothing at all.", ASK_AGAIN)
+    try:
+        parsed: object = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse, object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        raise ZofUnreadable("Zof's answer is broken: it is not complete, valid JSON.", ASK_AGAIN) from None
+    return parsed
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse an object that names a thing twice: which of the two is meant nobody can know."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def refused_filter(error: ZofRejected, sent: Iterable[str]) -> str | None:
+    """Which of the query names ``sent`` a 400 is about, as ``param`` or as a word of the message."""
+    if error.status != 400:
+        return None
+    for name in sent:
+        if error.param == name or (not error.param and re.search(rf"\b{re.escape(name)}\b", error.message or "")):
+            return name
+    return None
+
+
+def order_of(times: Iterable[datetime | None]) -> Literal["newest", "oldest"] | None:
+    """Tell whether a listing came newest or oldest first; None when its times do not show it."""
+    pairs = list(pairwise(time for time in times if time is not None))
+    if all(a == b for a, b in pairs):
+        return None
+    if all(a >= b for a, b in pairs):
+        return "newest"
+    return "oldest" if all(a <= b for a, b in pairs) else None

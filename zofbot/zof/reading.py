@@ -1,0 +1,226 @@
+"""Zof's objects read tolerantly into ours: Zof publishes few field names, so each meaning has several.
+
+For every meaning the first name with a usable value wins; a value of a wrong type counts as missing, and a missing
+thing is None. Only a result's or run's id is required.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Literal, TypeVar
+
+from zofbot.errors import ZofUnreadable
+from zofbot.model import Counts, Outcome, Result, Run
+from zofbot.zof.protocol import ASK_AGAIN, Page
+from zofbot.zof.values import count, cursor, identifier, moment, number, text
+
+T = TypeVar("T")
+Unit = Literal["ms", "s"]
+Json = dict[str, object]
+
+NAMES: dict[str, tuple[str, ...]] = {
+    "id": ("id",),
+    "run_id": ("run_id", "run.id", "run"),
+    "status": ("status", "outcome", "result"),
+    "case_id": ("test_case_id", "case_id", "test_case.id", "case.id"),
+    "title": ("name", "title", "test_case.name", "test_case.title", "test_case_name"),
+    "project_id": ("project_id", "project.id"),
+    "project_name": ("project.name", "project_name"),
+    "environment": ("environment", "environment.name", "environment_id"),
+    "failure": ("failure_summary", "failure.summary", "failure.message", "failure", "error.message", "error"),
+    "summary": ("summary",),
+    "logs": ("logs_url", "log_url", "logs.url", "logs_ref", "logs.id", "logs"),
+    "started": ("started_at",),
+    "ended": ("completed_at", "finished_at", "ended_at"),
+    "created": ("created_at", "created"),
+    "url": ("url", "console_url", "html_url"),
+    "severity": ("severity", "priority"),
+    "milliseconds": ("duration_ms",),
+    "seconds": ("duration_seconds",),
+    "duration": ("duration",),
+    "total": ("summary.total", "total"),
+    "passed": ("summary.passed", "passed"),
+    "failed": ("summary.failed", "failed"),
+    "errored": ("summary.error", "summary.errored", "error", "errored"),
+    "skipped": ("summary.skipped", "skipped"),
+    "results": ("results", "case_outcomes", "cases", "test_cases"),
+    "listing": ("data", "results", "runs", "items"),
+}
+"""The names accepted for each meaning, in order; a dot steps into an object."""
+
+_PATHS = {meaning: tuple(tuple(name.split(".")) for name in names) for meaning, names in NAMES.items()}
+
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome if outcome is not Outcome.UNKNOWN} | {
+    "errored": Outcome.ERROR,
+    "cancelled": Outcome.CANCELED,
+    "pending": Outcome.QUEUED,
+    "in_progress": Outcome.RUNNING,
+}
+
+_LONGEST_DURATION = 1e9  # seconds; thirty years
+
+
+def outcome_of(word: str | None) -> Outcome:
+    """Sort a status word of Zof's, in any case, with spaces or hyphens; UNKNOWN for a new or missing word."""
+    return _OUTCOMES.get(re.sub(r"[\s_-]+", "_", (word or "").strip().casefold()), Outcome.UNKNOWN)
+
+
+def result(found: object, *, asked: str | None = None, request_id: str | None = None, unit: Unit = "ms") -> Result:
+    """Read one result, bare or wrapped; ``asked`` stands in for a missing id, ``unit`` is a bare duration's.
+
+    Raises ZofUnreadable when there is no object, or no id.
+    """
+    thing = _unwrapped(found, "result")
+    return _result(thing, _id_of(thing, asked), request_id=request_id, unit=unit)
+
+
+def run(found: object, *, asked: str | None = None, request_id: str | None = None, unit: Unit = "ms") -> Run:
+    """Read one run, bare or wrapped, with the results it brings along. As for ``result`` otherwise."""
+    thing = _unwrapped(found, "run")
+    return _run(thing, _id_of(thing, asked), request_id=request_id, unit=unit)
+
+
+def results_page(found: object, *, request_id: str | None = None, unit: Unit = "ms") -> Page[Result]:
+    """Read one page of results. Raises ZofUnreadable when it holds no list."""
+    return _page(found, partial(_result, request_id=request_id, unit=unit), request_id)
+
+
+def runs_page(found: object, *, request_id: str | None = None, unit: Unit = "ms") -> Page[Run]:
+    """Read one page of runs. Raises ZofUnreadable when it holds no list."""
+    return _page(found, partial(_run, request_id=request_id, unit=unit), request_id)
+
+
+def _at(thing: object, path: tuple[str, ...]) -> object:
+    for step in path:
+        if not isinstance(thing, dict):
+            return None
+        thing = thing.get(step)
+    return thing
+
+
+def _first(thing: Json, meaning: str, kind: Callable[[object], T | None]) -> T | None:
+    for path in _PATHS[meaning]:
+        if (value := kind(_at(thing, path))) is not None:
+            return value
+    return None
+
+
+def _unwrapped(found: object, noun: str) -> Json:
+    for _ in range(3):
+        if not isinstance(found, dict):
+            raise ZofUnreadable("Zof's answer holds no object where one was expected.", ASK_AGAIN)
+        inner = next((found[name] for name in ("data", noun) if isinstance(found.get(name), dict)), None)
+        if inner is None or identifier(found.get("id")):
+            break
+        found = inner
+    return found  # type: ignore[return-value]  # an object by the first line of the loop; json gives it text keys
+
+
+def _id_of(thing: Json, asked: str | None) -> str:
+    known = _first(thing, "id", identifier) or asked
+    if known is None:
+        raise ZofUnreadable("Zof's answer has no id.", ASK_AGAIN)
+    return known
+
+
+def _seen(thing: Json, unit: Unit) -> dict[str, object]:
+    status = _first(thing, "status", text)
+    started, ended = _first(thing, "started", moment), _first(thing, "ended", moment)
+    return {
+        "status": status,
+        "outcome": outcome_of(status),
+        "title": _first(thing, "title", text),
+        "project_id": _first(thing, "project_id", identifier),
+        "project_name": _first(thing, "project_name", text),
+        "environment": _first(thing, "environment", text),
+        "duration": _duration(thing, unit, started, ended),
+        "started": started,
+        "ended": ended,
+        "created": _first(thing, "created", moment),
+        "url": _first(thing, "url", text),
+    }
+
+
+def _duration(thing: Json, unit: Unit, started: datetime | None, ended: datetime | None) -> float | None:
+    for meaning, divisor in (("milliseconds", 1000), ("seconds", 1), ("duration", 1000 if unit == "ms" else 1)):
+        known = _first(thing, meaning, number)
+        if known is not None and known / divisor <= _LONGEST_DURATION:
+            return known / divisor
+    return (ended - started).total_seconds() if started and ended and started <= ended else None
+
+
+def _result(thing: Json, known_id: str, *, request_id: str | None, unit: Unit, within: str | None = None) -> Result:
+    seen = _seen(thing, unit)
+    case_id = _first(thing, "case_id", identifier)
+    failure = _first(thing, "failure", text)
+    if failure is None and outcome_of(_first(thing, "status", text)).bad:
+        failure = _first(thing, "summary", text)
+    seen["title"] = seen["title"] or case_id
+    return Result.model_validate(
+        seen
+        | {
+            "id": known_id,
+            "request_id": request_id,
+            "run_id": _first(thing, "run_id", identifier) or within,
+            "case_id": case_id,
+            "failure": failure,
+            "logs": _first(thing, "logs", text),
+            "severity": _first(thing, "severity", text),
+        }
+    )
+
+
+def _run(thing: Json, known_id: str, *, request_id: str | None, unit: Unit) -> Run:
+    counts = Counts(
+        total=_first(thing, "total", count),
+        passed=_first(thing, "passed", count),
+        failed=_first(thing, "failed", count),
+        error=_first(thing, "errored", count),
+        skipped=_first(thing, "skipped", count),
+    )
+    listed = _first(thing, "results", _objects)
+    results = None
+    if listed is not None:
+        results, _ = _items(listed, partial(_result, request_id=request_id, unit=unit, within=known_id))
+    return Run.model_validate(
+        _seen(thing, unit) | {"id": known_id, "request_id": request_id, "counts": counts, "results": results}
+    )
+
+
+def _objects(value: object) -> list[object] | None:
+    """A list that is empty or has an object in it; a list of bare ids tells of no outcome."""
+    return value if isinstance(value, list) and (not value or any(isinstance(item, dict) for item in value)) else None
+
+
+def _items(listed: list[object], read: Callable[[Json, str], T]) -> tuple[tuple[T, ...], int]:
+    """Read what can be read, and count the rest."""
+    known = [
+        read(item, known_id) for item in listed if isinstance(item, dict) and (known_id := identifier(item.get("id")))
+    ]
+    return tuple(known), len(listed) - len(known)
+
+
+def _page(found: object, read: Callable[[Json, str], T], request_id: str | None) -> Page[T]:
+    envelope, listed = _listing(found)
+    items, skipped = _items(listed, read)
+    onward = cursor(envelope.get("next_cursor"))
+    said = envelope.get("has_more")
+    return Page(items, onward, request_id, said if isinstance(said, bool) else onward is not None, skipped)
+
+
+def _listing(found: object) -> tuple[Json, list[object]]:
+    """Find the list and what says how it goes on; a null where the list should be is some languages' empty one."""
+    if isinstance(found, list):
+        return {}, found
+    for envelope in (found, _at(found, ("data",))):
+        if not isinstance(envelope, dict):
+            continue
+        for name in NAMES["listing"]:
+            if isinstance(listed := envelope.get(name), list):
+                return envelope, listed
+        if any(envelope.get(name, ...) is None for name in NAMES["listing"]):
+            return envelope, []
+    raise ZofUnreadable("Zof's answer holds no list where one was expected.", ASK_AGAIN)

@@ -1,0 +1,132 @@
+"""What a reply that is not a success means to the person who asked: one sentence, and what to do next."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from zofbot.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.redact import redact
+from zofbot.zof.protocol import ASK_AGAIN, retry_after
+from zofbot.zof.values import identifier, text
+
+LONGEST_MESSAGE = 300
+_MARKUP = re.compile(r"\A\s*<|<(?:!doctype|html|head|body)\b|</[a-z]", re.IGNORECASE)
+
+# https://zof.ai/docs/api/errors lists 400 to 409, 429 and 500; the others are read as their neighbours.
+_REJECTED = {
+    400: ("Zof did not accept the request for {what}{says}{param}.", "Change what you asked for and try again."),
+    401: (
+        "The bot is not authorized with Zof: its API key is missing, expired or revoked.",
+        "An operator must renew ZOF_API_KEY.",
+    ),
+    403: (
+        "The bot's Zof key is not allowed to {deed} {what}.",
+        "An operator must raise the role of the key in Zof, or ask somebody who may.",
+    ),
+    404: (
+        "Zof has no {what}.",
+        "Check the id. Old items may have expired, and what belongs to another organization looks missing too.",
+    ),
+    409: ("The state of {what} does not allow this (any more){says}.", "Look at it again before you repeat this."),
+}
+_OTHER = (
+    "Zof refused the request for {what} (HTTP {status}){says}{param}.",
+    "Change what you asked for or ask an operator.",
+)
+_BUSY = "Zof is busy: the organization has used up its requests for the moment."
+_FAULT = "Zof had a fault of its own (HTTP {status})."
+_AWAY = "Zof is unavailable (HTTP {status})."
+_AWAY_STATUSES = (408, 502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What Zof said about a failure, cleaned for people but not escaped for any medium."""
+
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+
+
+def refusal(  # noqa: PLR0913  # each of them has a part in the sentence
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    what: str,
+    *,
+    now: datetime,
+    deed: str = "read",
+    secrets: tuple[str, ...] = (),
+) -> ZofError:
+    """Turn a reply that is not a success into the error to raise.
+
+    ``headers`` is case-blind, ``what`` a noun for people such as "result `res_1`", ``deed`` what was to be done with
+    it, ``secrets`` are taken out of Zof's words. ``retry_at`` is set when Zof named a time.
+    """
+    said = words(body, secrets)
+    error: ZofError
+    if status in {408, 429} or 500 <= status <= 599:
+        error = _unavailable(status, retry_after(headers.get("retry-after"), now), now)
+    elif 400 <= status <= 499:
+        error = _rejected(status, said, what, deed)
+    else:
+        error = ZofUnreadable(f"Zof answered in a way it does not describe (HTTP {status}).", ASK_AGAIN)
+    error.status, error.code, error.message, error.param = status, said.code, said.message, said.param
+    return error
+
+
+def _rejected(status: int, said: Words, what: str, deed: str) -> ZofRejected:
+    sentence, next_step = _REJECTED.get(status, _OTHER)
+    says = f": {said.message.rstrip('.')}" if said.message else ""
+    param = f" (parameter `{said.param}`)" if said.param else ""
+    return ZofRejected(sentence.format(what=what, deed=deed, status=status, says=says, param=param), next_step)
+
+
+def _unavailable(status: int, at: datetime | None, now: datetime) -> ZofUnavailable:
+    sentence = _BUSY if status == 429 else _AWAY if status in _AWAY_STATUSES else _FAULT
+    next_step = again(at, now) + ("" if status == 429 else " Zof's own state is shown at https://status.zof.ai.")
+    error = ZofUnavailable(sentence.format(status=status), next_step)
+    error.retry_at = at
+    return error
+
+
+def again(at: datetime | None, now: datetime) -> str:
+    """Say when to try again, as exactly as it is known."""
+    if at is None:
+        return "Try again in a minute."
+    seconds = max(1, math.ceil((at - now).total_seconds()))
+    return f"Try again in {seconds} s." if seconds <= 120 else f"Try again in {math.ceil(seconds / 60)} minutes."
+
+
+def words(body: bytes, secrets: tuple[str, ...] = ()) -> Words:
+    """Read what an error body says: ``{"error": {…}}``, flat, ``{"error": "text"}`` or plain text; never markup."""
+    raw = body.decode("utf-8", "replace").strip()
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return Words() if raw[:1] in ("{", "[", '"') else Words(message=_clean(raw, LONGEST_MESSAGE, secrets))
+    if not isinstance(found, dict):
+        return Words(message=_clean(found, LONGEST_MESSAGE, secrets))
+    inner = found.get("error")
+    told = inner if isinstance(inner, dict) else found
+    message = text(told.get("message")) or text(inner)
+    return Words(
+        _clean(identifier(told.get("code")), 100, secrets),
+        _clean(message, LONGEST_MESSAGE, secrets),
+        _clean(told.get("param"), 100, secrets),
+    )
+
+
+def _clean(value: object, most: int, secrets: tuple[str, ...]) -> str | None:
+    known = text(value)
+    if known is None or _MARKUP.search(known):
+        return None
+    # Not printable are controls, and the characters that turn a line's direction around.
+    shown = "".join(" " if char.isspace() else char for char in known if char.isspace() or char.isprintable())
+    shown = redact(" ".join(shown.split()), *secrets)
+    return (shown if len(shown) <= most else shown[: most - 1] + "…") or None
