@@ -1,0 +1,506 @@
+"""What people do in the pretend Slack, and how it reaches a bot: over signed HTTP and over Socket Mode."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+import aiohttp
+import pytest
+from aiohttp import web
+from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.signature import SignatureVerifier
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from zofbot.simulator.entities import BOT, Message
+from zofbot.simulator.organization import ANA, BEN, CHECKOUT_CHANNEL, INCIDENT_ROOM, QA_ALERTS, RANDOM_CHANNEL, furnish
+from zofbot.simulator.posting import post_message
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.views import open_view, publish
+from zofbot.simulator.world import World
+
+Json = dict[str, Any]
+
+
+class Bot:
+    """A bot that writes down what reaches it and answers as told."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[dict[str, str], Json]] = []
+        self.answers: list[web.Response | Callable[[Json], Awaitable[web.Response]]] = []
+        self.verifier = SignatureVerifier("simulated-signing-secret")
+
+    @property
+    def last(self) -> Json:
+        return self.heard[-1][1]
+
+    async def handle(self, request: web.Request) -> web.Response:
+        body = await request.text()
+        if not self.verifier.is_valid_request(body, dict(request.headers)):
+            return web.Response(status=401)
+        self.heard.append((dict(request.headers), self._payload(request, body)))
+        answer = self.answers.pop(0) if self.answers else web.Response()
+        return answer if isinstance(answer, web.Response) else await answer(self.last)
+
+    @staticmethod
+    def _payload(request: web.Request, body: str) -> Json:
+        if request.content_type == "application/json":
+            return dict(json.loads(body))
+        form = {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
+        return dict(json.loads(form["payload"])) if "payload" in form else dict(form)
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    world = World()
+    furnish(world)
+    stage = Stage(world)
+    await stage.start()
+    yield stage
+    await stage.stop()
+
+
+@pytest.fixture
+async def bot(stage: Stage) -> AsyncIterator[Bot]:
+    bot = Bot()
+    app = web.Application()
+    app.router.add_post("/slack/events", bot.handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    stage.world.slack.request_url = f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
+    yield bot
+    await runner.cleanup()
+
+
+def seen(stage: Stage, channel: str, user: str = ANA) -> list[Message]:
+    messages = stage.world.slack.messages.get(channel, {}).values()
+    return [each for each in messages if not each.deleted and each.only_to in ("", user)]
+
+
+def texts(stage: Stage, channel: str, user: str = ANA) -> list[str]:
+    return [each.text for each in seen(stage, channel, user)]
+
+
+def notice(stage: Stage, user: str = ANA) -> str:
+    told = stage.world.slack.notices.get(user)
+    return str(told["text"]) if told else ""
+
+
+# --- slash commands
+
+
+async def test_a_slash_command_arrives_signed_and_complete(stage: Stage, bot: Bot) -> None:
+    outcome = await stage.people.type(ANA, QA_ALERTS, "/zof result res_4821 share")
+    assert (outcome.status, outcome.ok) == (200, True)
+    assert (bot.last["command"], bot.last["text"]) == ("/zof", "result res_4821 share")
+    assert (bot.last["channel_id"], bot.last["channel_name"]) == (QA_ALERTS, "qa-alerts")
+    assert (bot.last["user_id"], bot.last["user_name"]) == (ANA, "ana")
+    assert {"token", "team_id", "team_domain", "api_app_id", "response_url", "trigger_id"} < set(bot.last)
+    assert texts(stage, QA_ALERTS) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "arrives"),
+    [
+        ("@ben in #search", "<@U0BEN|ben> in <#C0SEARCH|search>"),
+        ("@oncall-checkout", "<!subteam^S0ONCALL|@oncall-checkout>"),
+        ("<@U0BEN>", "<@U0BEN>"),
+        ("a < b & c @nobody", "a &lt; b &amp; c @nobody"),
+        ("https://a.example/?a=1&b=2", "<https://a.example/?a=1&amp;b=2>"),
+    ],
+)
+async def test_people_and_channels_are_escaped_as_the_manifest_asks(
+    stage: Stage, bot: Bot, typed: str, arrives: str
+) -> None:
+    await stage.people.type(ANA, QA_ALERTS, f"/zof {typed}")
+    assert bot.last["text"] == arrives
+    stage.world.slack.should_escape = False
+    await stage.people.type(ANA, QA_ALERTS, f"/zof {typed}")
+    assert bot.last["text"] == typed
+
+
+async def test_an_acknowledgement_is_shown_only_to_who_typed(stage: Stage, bot: Bot) -> None:
+    bot.answers = [web.json_response({"text": "a card", "blocks": [{"type": "divider"}]}), web.Response(text="plain")]
+    await stage.people.type(ANA, QA_ALERTS, "/zof a")
+    await stage.people.type(ANA, QA_ALERTS, "/zof b")
+    assert texts(stage, QA_ALERTS) == ["a card", "plain"]
+    assert texts(stage, QA_ALERTS, BEN) == []
+    assert stage.world.slack.ledger == []
+
+
+async def test_an_acknowledgement_in_channel_shows_the_command_too(stage: Stage, bot: Bot) -> None:
+    bot.answers = [web.json_response({"text": "a card", "response_type": "in_channel"})]
+    await stage.people.type(ANA, RANDOM_CHANNEL, "/zof a")
+    assert texts(stage, RANDOM_CHANNEL, BEN) == ["/zof a", "a card"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ({"text": "x", "blocks": [{"type": "ruler"}]}, "invalid_blocks"),
+        ({"text": "<!channel>"}, "unescaped_mention"),
+        ({"text": "x", "response_type": "loud"}, "invalid_response_type"),
+    ],
+)
+async def test_an_acknowledgement_slack_cannot_show_is_not_shown(
+    stage: Stage, bot: Bot, answer: Json, error: str
+) -> None:
+    bot.answers = [web.json_response(answer)]
+    await stage.people.type(ANA, QA_ALERTS, "/zof a")
+    assert texts(stage, QA_ALERTS) == []
+    assert notice(stage) == f'/zof failed with the error "{error}"'
+
+
+async def test_no_acknowledgement_in_time_is_a_timeout(stage: Stage, bot: Bot) -> None:
+    async def late(payload: Json) -> web.Response:
+        await asyncio.sleep(5)
+        return web.Response()
+
+    stage.people.delivery.within = 0.1
+    bot.answers = [late]
+    outcome = await stage.people.type(ANA, QA_ALERTS, "/zof a")
+    assert (outcome.status, outcome.error) == (None, "operation_timeout")
+    assert notice(stage) == '/zof failed with the error "operation_timeout"'
+    await stage.people.type(ANA, QA_ALERTS, "/zof b")
+    assert notice(stage) == ""
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+async def test_a_refusal_is_a_failed_dispatch(stage: Stage, bot: Bot, status: int) -> None:
+    bot.answers = [web.Response(status=status)]
+    await stage.people.type(ANA, QA_ALERTS, "/zof a")
+    assert notice(stage) == '/zof failed with the error "dispatch_failed"'
+
+
+async def test_a_bot_nobody_can_reach_is_a_failed_dispatch(stage: Stage) -> None:
+    for url in ("", "http://127.0.0.1:9/"):
+        stage.world.slack.request_url = url
+        assert (await stage.people.type(ANA, QA_ALERTS, "/zof a")).error == "dispatch_failed"
+
+
+async def test_requests_can_be_spoilt_for_a_test(stage: Stage, bot: Bot) -> None:
+    payload = {"command": "/zof"}
+    assert (await stage.people.deliver("slash_commands", payload)).status == 200
+    unsigned = await stage.people.deliver("slash_commands", payload, headers={"X-Slack-Signature": None})
+    old = await stage.people.deliver("slash_commands", payload, headers={"X-Slack-Request-Timestamp": "1000000000"})
+    swapped = await stage.people.deliver("slash_commands", payload, body=b"other=bytes")
+    assert [unsigned.status, old.status, swapped.status] == [401, 401, 200]
+    assert bot.last == {"other": "bytes"}
+
+
+# --- response URLs
+
+
+async def test_a_response_url_replaces_the_acknowledgement_and_works_five_times(stage: Stage, bot: Bot) -> None:
+    bot.answers = [web.json_response({"text": "still asking"})]
+    await stage.people.type(ANA, INCIDENT_ROOM, "/zof a")
+    hook = AsyncWebhookClient(bot.last["response_url"])
+    assert (await hook.send(text="done", replace_original=True)).body == "ok"
+    assert texts(stage, INCIDENT_ROOM) == ["done"]
+    await hook.send(text="to all", response_type="in_channel")
+    assert texts(stage, INCIDENT_ROOM, BEN) == ["to all"]
+    assert (await hook.send(text="x", blocks=[{"type": "ruler"}])).body == "invalid_blocks"
+    await hook.send(delete_original=True)
+    assert texts(stage, INCIDENT_ROOM) == ["to all"]
+    await hook.send(text="fifth")
+    late = await hook.send(text="sixth")
+    assert (late.status_code, late.body) == (404, "used_url")
+    assert [message.text for message in stage.world.slack.ledger] == ["to all"]
+
+
+async def test_a_response_url_expires_after_half_an_hour(stage: Stage, bot: Bot) -> None:
+    await stage.people.type(ANA, QA_ALERTS, "/zof a")
+    hook = AsyncWebhookClient(bot.last["response_url"])
+    stage.world.advance(30 * 60 - 60)
+    assert (await hook.send(text="x")).status_code == 200
+    stage.world.advance(61)
+    late = await hook.send(text="x")
+    assert (late.status_code, late.body) == (404, "expired_url")
+
+
+async def test_a_response_url_can_answer_into_a_thread(stage: Stage, bot: Bot) -> None:
+    root = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "root"})["ts"]
+    await stage.people.type(ANA, QA_ALERTS, "/zof a")
+    async with aiohttp.ClientSession() as session:
+        body = {"text": "reply", "thread_ts": root, "response_type": "in_channel"}
+        async with session.post(bot.last["response_url"], json=body) as reply:
+            assert reply.status == 200
+        async with session.post(bot.last["response_url"], data="{") as reply:
+            assert (reply.status, await reply.text()) == (400, "invalid_payload")
+    assert seen(stage, QA_ALERTS)[-1].thread_ts == root
+
+
+# --- pressing
+
+
+BUTTON = {"type": "button", "action_id": "go", "text": {"type": "plain_text", "text": "Go"}, "value": "7"}
+CARD = [{"type": "actions", "block_id": "row", "elements": [BUTTON]}]
+MENU = {
+    "type": "overflow",
+    "action_id": "more",
+    "options": [{"text": {"type": "plain_text", "text": value}, "value": value} for value in ("one", "two")],
+}
+
+
+async def test_a_press_in_a_message_says_what_where_and_by_whom(stage: Stage, bot: Bot) -> None:
+    ts = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": CARD})["ts"]
+    await stage.people.press(BEN, {"action_id": "go", "block_id": "row"}, channel=QA_ALERTS, ts=ts)
+    assert bot.last["type"] == "block_actions"
+    assert bot.last["user"]["id"] == BEN
+    assert (bot.last["container"]["message_ts"], bot.last["message"]["ts"]) == (ts, ts)
+    assert bot.last["container"]["is_ephemeral"] is False
+    action = bot.last["actions"][0]
+    assert (action["action_id"], action["block_id"], action["value"], action["type"]) == ("go", "row", "7", "button")
+    hook = AsyncWebhookClient(bot.last["response_url"])
+    await hook.send(text="changed", replace_original=True)
+    assert texts(stage, QA_ALERTS) == ["changed"]
+
+
+async def test_a_press_in_a_private_message_comes_without_the_message(stage: Stage, bot: Bot) -> None:
+    attached = {"text": "card", "attachments": [{"color": "#d0342c", "blocks": CARD}]}
+    bot.answers = [web.json_response(attached)]
+    await stage.people.type(ANA, QA_ALERTS, "/zof a")
+    ts = seen(stage, QA_ALERTS)[0].ts
+    await stage.people.press(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts=ts)
+    assert "message" not in bot.last
+    assert bot.last["container"]["is_ephemeral"] is True
+    with pytest.raises(ValueError, match="gone"):
+        await stage.people.press(BEN, {"action_id": "go"}, channel=QA_ALERTS, ts=ts)
+
+
+async def test_a_choice_has_to_be_offered(stage: Stage, bot: Bot) -> None:
+    blocks = [{"type": "actions", "elements": [MENU]}]
+    ts = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": blocks})["ts"]
+    chosen = {"action_id": "more", "selected_option": MENU["options"][1]}
+    await stage.people.press(ANA, chosen, channel=QA_ALERTS, ts=ts)
+    assert bot.last["actions"][0]["selected_option"]["value"] == "two"
+    other = {"action_id": "more", "selected_option": {"value": "three"}}
+    with pytest.raises(ValueError, match="not offered"):
+        await stage.people.press(ANA, other, channel=QA_ALERTS, ts=ts)
+    with pytest.raises(ValueError, match="nothing like that"):
+        await stage.people.press(ANA, {"action_id": "stop"}, channel=QA_ALERTS, ts=ts)
+
+
+async def test_a_press_nobody_answers_is_noticed(stage: Stage, bot: Bot) -> None:
+    ts = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": CARD})["ts"]
+    bot.answers = [web.Response(status=500)]
+    await stage.people.press(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts=ts)
+    assert "did not respond" in notice(stage)
+
+
+async def test_a_message_shortcut_brings_the_message(stage: Stage, bot: Bot) -> None:
+    ts = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "card"})["ts"]
+    await stage.people.shortcut(ANA, QA_ALERTS, ts, "triage")
+    assert (bot.last["type"], bot.last["callback_id"]) == ("message_action", "triage")
+    assert bot.last["message"]["ts"] == ts
+
+
+# --- modals and Home
+
+
+def modal(title: str = "Title", **more: Any) -> Json:
+    field = {"type": "input", "block_id": "why", "label": {"type": "plain_text", "text": "Why"}}
+    field["element"] = {"type": "plain_text_input", "action_id": "text"}
+    text = {name: {"type": "plain_text", "text": value} for name, value in (("title", title), ("submit", "Go"))}
+    return {"type": "modal", **text, "callback_id": "ask", "blocks": [field], **more}
+
+
+@pytest.fixture
+def view_id(stage: Stage) -> str:
+    slack = stage.world.slack
+    return str(
+        open_view(slack, {"trigger_id": slack.new_trigger(ANA), "view": modal(private_metadata="m")})["view"]["id"]
+    )
+
+
+def typed(text: str) -> Json:
+    return {"why": {"text": {"type": "plain_text_input", "value": text}}}
+
+
+async def test_a_submission_carries_what_was_typed_and_closes_the_modal(stage: Stage, bot: Bot, view_id: str) -> None:
+    await stage.people.submit(ANA, view_id, typed("because"))
+    assert bot.last["type"] == "view_submission"
+    assert bot.last["view"]["private_metadata"] == "m"
+    assert bot.last["view"]["state"]["values"]["why"]["text"]["value"] == "because"
+    assert stage.world.slack.top(ANA) is None
+
+
+async def test_a_required_field_is_asked_for_without_the_bot(stage: Stage, bot: Bot, view_id: str) -> None:
+    await stage.people.submit(ANA, view_id, {})
+    assert bot.heard == []
+    view = stage.world.slack.top(ANA)
+    assert view is not None
+    assert view.errors == {"why": "Please complete this required field."}
+
+
+@pytest.mark.parametrize(
+    ("answer", "after"),
+    [
+        ({"response_action": "errors", "errors": {"why": "No."}}, (["Title"], {"why": "No."})),
+        ({"response_action": "errors", "errors": {"other": "No."}}, (["Title"], "trouble")),
+        ({"response_action": "update", "view": modal("New")}, (["New"], None)),
+        ({"response_action": "update", "view": {"type": "modal"}}, (["Title"], "trouble")),
+        ({"response_action": "push", "view": modal("On top")}, (["Title", "On top"], None)),
+        ({"response_action": "clear"}, ([], None)),
+    ],
+)
+async def test_a_submission_is_answered_as_slack_does(
+    stage: Stage, bot: Bot, view_id: str, answer: Json, after: tuple[list[str], Json | str | None]
+) -> None:
+    titles, then = after
+    bot.answers = [web.json_response(answer)]
+    await stage.people.submit(ANA, view_id, typed("x"))
+    stack = stage.world.slack.modals[ANA]
+    assert [view.payload["title"]["text"] for view in stack] == titles
+    assert (stack[0].errors if stack else None) == (then if isinstance(then, dict) else None)
+    assert ("trouble" in notice(stage)) is (then == "trouble")
+
+
+async def test_closing_a_modal_is_told_only_when_asked_for(stage: Stage, bot: Bot, view_id: str) -> None:
+    with pytest.raises(ValueError, match="closed"):
+        await stage.people.dismiss(BEN, view_id)
+    await stage.people.dismiss(ANA, view_id)
+    assert (stage.world.slack.top(ANA), bot.heard) == (None, [])
+    slack = stage.world.slack
+    view = open_view(slack, {"trigger_id": slack.new_trigger(ANA), "view": modal(notify_on_close=True)})["view"]
+    await stage.people.dismiss(ANA, view["id"])
+    assert bot.last["type"] == "view_closed"
+
+
+async def test_home_is_opened_and_pressed(stage: Stage, bot: Bot) -> None:
+    await stage.people.open_home(ANA)
+    assert bot.last["event"]["type"] == "app_home_opened"
+    home = publish(stage.world.slack, {"user_id": ANA, "view": {"type": "home", "blocks": CARD}})["view"]
+    await stage.people.press(ANA, {"action_id": "go"}, view_id=home["id"])
+    assert (bot.last["container"], bot.last["view"]["type"]) == ({"type": "view", "view_id": home["id"]}, "home")
+    assert "response_url" not in bot.last
+
+
+# --- events
+
+
+async def test_a_mention_is_told_where_the_bot_is_a_member(stage: Stage, bot: Bot) -> None:
+    await stage.people.type(ANA, QA_ALERTS, "nothing for you")
+    await stage.people.type(ANA, RANDOM_CHANNEL, "@zofbot are you here?")
+    assert bot.heard == []
+    await stage.people.type(ANA, CHECKOUT_CHANNEL, "@zofbot ack")
+    root = seen(stage, CHECKOUT_CHANNEL)[0].ts
+    assert (bot.last["type"], bot.last["event"]["type"]) == ("event_callback", "app_mention")
+    assert bot.last["event"]["text"] == f"<@{BOT}> ack"
+    await stage.people.type(ANA, CHECKOUT_CHANNEL, "@zofbot why", thread_ts=root)
+    assert bot.last["event"]["thread_ts"] == root
+    await stage.people.type(ANA, "D0ANA", "hello")
+    assert (bot.last["event"]["type"], bot.last["event"]["channel_type"]) == ("message", "im")
+
+
+async def test_an_event_is_repeated_until_it_is_taken(stage: Stage, bot: Bot) -> None:
+    bot.answers = [web.Response(status=500), web.Response(status=500)]
+    assert (await stage.people.open_home(ANA)).ok
+    assert [headers.get("X-Slack-Retry-Num") for headers, _ in bot.heard] == [None, "1", "2"]
+    assert bot.heard[1][0]["X-Slack-Retry-Reason"] == "http_error"
+    assert len({payload["event_id"] for _, payload in bot.heard}) == 1
+
+
+async def test_an_event_is_repeated_three_times_at_most_or_not_at_all(stage: Stage, bot: Bot) -> None:
+    bot.answers = [web.Response(status=500) for _ in range(5)]
+    await stage.people.open_home(ANA)
+    assert len(bot.heard) == 4
+    bot.answers = [web.Response(status=500, headers={"X-Slack-No-Retry": "1"})]
+    await stage.people.open_home(ANA)
+    assert len(bot.heard) == 5
+
+
+# --- Socket Mode, with Slack's own client at the other end
+
+
+@pytest.fixture
+async def bolt(stage: Stage) -> AsyncIterator[AsyncApp]:
+    async with aiohttp.ClientSession() as session:
+        client = AsyncWebClient(
+            token="xoxb-simulated", base_url=f"{stage.url}/api/", session=session, retry_handlers=[]
+        )
+        app = AsyncApp(client=client, process_before_response=True, request_verification_enabled=False)
+        handler = AsyncSocketModeHandler(app, "xapp-simulated", web_client=client)
+        await handler.connect_async()  # type: ignore[no-untyped-call] # slack_bolt has no types here
+        await until(stage.world, lambda: bool(stage.world.slack.lines))
+        yield app
+        await handler.close_async()  # type: ignore[no-untyped-call] # likewise
+        monitor = handler.client.current_session_monitor
+        await asyncio.gather(*([monitor] if monitor else []), return_exceptions=True)
+
+
+async def until(world: World, true: Callable[[], bool]) -> None:
+    news = asyncio.Event()
+    unwatch = world.watch(news.set)
+    async with asyncio.timeout(5):
+        while not true():
+            await news.wait()
+            news.clear()
+    unwatch()
+
+
+async def test_a_command_a_press_a_modal_and_an_event_go_round_over_socket_mode(stage: Stage, bolt: AsyncApp) -> None:
+    mentions: list[str] = []
+
+    @bolt.command("/zof")
+    async def command(ack: Any) -> None:
+        await ack(text="card", blocks=CARD)
+
+    @bolt.action("go")
+    async def press(ack: Any, body: Json, client: AsyncWebClient, respond: Any) -> None:
+        await ack()
+        await client.views_open(trigger_id=body["trigger_id"], view=modal())
+        await respond(text="opened", replace_original=True)
+
+    @bolt.view("ask")
+    async def submit(ack: Any) -> None:
+        await ack(response_action="errors", errors={"why": "Not yet."})
+
+    @bolt.event("app_mention")
+    async def mentioned(event: Json) -> None:
+        mentions.append(event["text"])
+
+    assert (await stage.people.type(ANA, QA_ALERTS, "/zof a")).ok
+    card = seen(stage, QA_ALERTS)[0]
+    assert (await stage.people.press(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts=card.ts)).ok
+    assert card.text == "opened"
+    view = stage.world.slack.top(ANA)
+    assert view is not None
+    await stage.people.submit(ANA, view.id, typed("x"))
+    assert view.errors == {"why": "Not yet."}
+    await stage.people.type(ANA, QA_ALERTS, "@zofbot ack")
+    assert mentions == [f"<@{BOT}> ack"]
+
+
+async def test_a_command_nobody_listens_to_is_not_acknowledged_over_socket_mode(stage: Stage, bolt: AsyncApp) -> None:
+    stage.people.delivery.within = 0.2
+    assert (await stage.people.type(ANA, QA_ALERTS, "/zof a")).error == "operation_timeout"
+
+
+async def test_a_ticket_admits_once(stage: Stage) -> None:
+    async with aiohttp.ClientSession() as session:
+        headers = {"Authorization": "Bearer xapp-simulated"}
+        async with session.post(f"{stage.url}/api/apps.connections.open", headers=headers) as reply:
+            url = (await reply.json())["url"]
+        async with session.ws_connect(url) as socket:
+            assert (await socket.receive_json())["type"] == "hello"
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await session.ws_connect(url)
+
+
+async def test_a_client_that_is_sent_away_comes_back(stage: Stage, bolt: AsyncApp) -> None:
+    await stage.sockets.refresh()
+    await until(stage.world, lambda: bool(stage.world.slack.lines))
+
+    @bolt.command("/zof")
+    async def command(ack: Any) -> None:
+        await ack("back")
+
+    await stage.people.type(ANA, QA_ALERTS, "/zof a")
+    assert texts(stage, QA_ALERTS) == ["back"]

@@ -1,0 +1,327 @@
+"""The pretend Zof over HTTP, and the organization it keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from zofbot.simulator import organization
+from zofbot.simulator.faults import SLACK_FAULTS, ZOF_FAULTS, Faults
+from zofbot.simulator.organization import CHECKOUT, furnish
+from zofbot.simulator.quota import Pace, PerMinute
+from zofbot.simulator.records import Reply
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.world import World
+
+START = 1795467000.0
+
+
+@pytest.fixture
+def world() -> World:
+    world = World(clock=lambda: START)
+    furnish(world)
+    return world
+
+
+@pytest.fixture
+async def zof(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    stage = Stage(world)
+    await stage.start()
+    headers = {"Authorization": "Bearer zof-simulated-key"}
+    async with httpx.AsyncClient(base_url=f"{stage.url}/zof/v1", headers=headers) as client:
+        yield client
+    await stage.stop()
+
+
+async def listed(zof: httpx.AsyncClient, path: str, **query: Any) -> list[dict[str, Any]]:
+    """Everything a list holds, page after page."""
+    items: list[dict[str, Any]] = []
+    while True:
+        page = (await zof.get(path, params=query)).json()
+        items += page["data"]
+        if not page["has_more"]:
+            assert page["next_cursor"] is None
+            return items
+        query["starting_after"] = page["next_cursor"]
+
+
+# --- the organization
+
+
+def test_the_same_seed_furnishes_the_same_organization() -> None:
+    first, second = World(clock=lambda: START), World(clock=lambda: START)
+    furnish(first)
+    furnish(second)
+    assert (first.zof.runs, first.zof.results) == (second.zof.runs, second.zof.results)
+
+
+def test_the_history_is_a_week_of_forty_runs_oldest_first(world: World) -> None:
+    runs = list(world.zof.runs.values())
+    moments = [run["created_at"] for run in runs if "created_at" in run]
+    assert len(runs) == 40
+    assert moments == sorted(moments)
+    assert moments[0] >= "2026-11-16"
+    assert {run["project_id"] for run in runs if "project_id" in run} == set(world.zof.projects)
+    ordinary = [run_id for run_id in world.zof.runs if run_id < organization.TELLING_RUN]
+    assert all(8 <= len(world.zof.of_run(run_id)) <= 14 for run_id in ordinary)
+
+
+def test_the_notable_ones_are_what_they_are_said_to_be(world: World) -> None:
+    results, runs = world.zof.results, world.zof.runs
+    assert "voucher" in results[organization.ASSERTION_RESULT]["failure_summary"]
+    assert "502" in results[organization.BAD_GATEWAY_RESULT]["failure_summary"]
+    assert results[organization.PASSED_RESULT]["status"] == "passed"
+    assert "<!channel>" in results[organization.LEAK_RESULT]["failure_summary"]
+    assert results[organization.BARE_RESULT] == {"id": organization.BARE_RESULT}
+    assert runs[organization.WIDE_RUN]["summary"]["failed"] == 53
+    assert runs[organization.RUNNING_RUN]["status"] == "running"
+    assert runs[organization.TELLING_RUN]["summary"]["error"] == 2
+
+
+# --- reading
+
+
+async def test_a_result_a_run_and_the_projects_are_answered(zof: httpx.AsyncClient) -> None:
+    result = (await zof.get("/results/res_4821")).json()
+    assert (result["id"], result["run_id"]) == ("res_4821", organization.TELLING_RUN)
+    run = (await zof.get(f"/runs/{organization.TELLING_RUN}")).json()
+    assert len(run["results"]) == run["summary"]["total"] == 10
+    assert [each["name"] for each in await listed(zof, "/projects")] == ["search", "checkout"]
+
+
+async def test_an_unknown_id_or_path_is_not_found(zof: httpx.AsyncClient) -> None:
+    for path in ("/results/res_none", "/runs/run_none", "/elsewhere"):
+        reply = await zof.get(path)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
+
+
+async def test_pages_cover_a_list_once_in_order(zof: httpx.AsyncClient, world: World) -> None:
+    ids = [run["id"] for run in await listed(zof, "/runs", limit=7)]
+    assert ids == list(reversed(world.zof.runs))
+    world.zof.newest_first = False
+    assert [run["id"] for run in await listed(zof, "/runs", limit=7)] == list(world.zof.runs)
+
+
+async def test_a_new_run_between_two_pages_repeats_nothing(zof: httpx.AsyncClient, world: World) -> None:
+    first = (await zof.get("/runs", params={"limit": 5})).json()
+    world.zof.start_run({"project_id": CHECKOUT, "environment": "staging"})
+    second = (await zof.get("/runs", params={"limit": 5, "starting_after": first["next_cursor"]})).json()
+    assert not {run["id"] for run in first["data"]} & {run["id"] for run in second["data"]}
+
+
+async def test_filters_hold(zof: httpx.AsyncClient) -> None:
+    wide = await listed(zof, "/results", run_id=organization.WIDE_RUN, status="failed", limit=20)
+    assert len(wide) == 53
+    failed = await listed(zof, "/runs", status="failed", project_id=CHECKOUT)
+    assert {(run["status"], run["project_id"]) for run in failed} == {("failed", CHECKOUT)}
+    recent = await listed(zof, "/runs", created_after=str(START - 4 * 3600))
+    assert {run["id"] for run in recent} >= {organization.TELLING_RUN, organization.WIDE_RUN}
+    assert len(recent) < 10
+
+
+async def test_twenty_are_listed_unless_said_otherwise(zof: httpx.AsyncClient) -> None:
+    assert len((await zof.get("/results")).json()["data"]) == 20
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ({"limit": "0"}, "limit"),
+        ({"limit": "101"}, "limit"),
+        ({"limit": "many"}, "limit"),
+        ({"starting_after": "x"}, "starting_after"),
+        ({"created_after": "x"}, "created_after"),
+    ],
+)
+async def test_a_wrong_query_is_refused_by_name(zof: httpx.AsyncClient, query: dict[str, str], param: str) -> None:
+    reply = await zof.get("/runs", params=query)
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
+
+
+async def test_a_filter_can_be_refused(zof: httpx.AsyncClient, world: World) -> None:
+    world.zof.refused_params.add("status")
+    reply = await zof.get("/runs", params={"status": "failed"})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "status")
+
+
+async def test_an_older_zof_words_the_same_differently(zof: httpx.AsyncClient, world: World) -> None:
+    world.zof.dialect = "older"
+    result = (await zof.get("/results/res_4821")).json()["data"]
+    assert result["outcome"] == "failed"
+    assert result["run"] == {"id": organization.TELLING_RUN}
+    assert result["project"] == {"id": CHECKOUT, "name": "checkout"}
+    assert result["environment"] == {"name": "staging"}
+    assert isinstance(result["created"], int)
+    assert result["created"] > 10**12
+    assert "case_outcomes" in (await zof.get(f"/runs/{organization.TELLING_RUN}")).json()["data"]
+
+
+async def test_any_reply_can_be_replaced(zof: httpx.AsyncClient, world: World) -> None:
+    world.zof.raw["/results/res_x"] = {"result": "failed"}
+    world.zof.raw["/results/res_y"] = Reply(418, "I am a teapot", {"X-Request-Id": None, "Sunset": "soon"})
+    assert (await zof.get("/results/res_x")).json() == {"result": "failed"}
+    reply = await zof.get("/results/res_y")
+    assert (reply.status_code, reply.text, reply.headers["Sunset"]) == (418, "I am a teapot", "soon")
+    assert "X-Request-Id" not in reply.headers
+
+
+# --- key, quota, request ids
+
+
+async def test_a_wrong_key_is_refused(zof: httpx.AsyncClient) -> None:
+    reply = await zof.get("/runs", headers={"Authorization": "Bearer other"})
+    assert reply.status_code == 401
+
+
+async def test_every_reply_has_its_own_request_id_which_is_written_down(zof: httpx.AsyncClient, world: World) -> None:
+    replies = [await zof.get(path) for path in ("/runs", "/runs", "/results/none")]
+    ids = [reply.headers["X-Request-Id"] for reply in replies]
+    assert len(set(ids)) == 3
+    assert [(call.request_id, call.status, call.path) for call in world.zof.calls] == [
+        (ids[0], 200, "/runs"),
+        (ids[1], 200, "/runs"),
+        (ids[2], 404, "/results/none"),
+    ]
+    assert all(each.startswith("req_") for each in ids)
+    assert "zof-simulated-key" not in str(world.zof.calls)
+
+
+async def test_the_quota_is_counted_and_turns_over_with_the_minute(zof: httpx.AsyncClient, world: World) -> None:
+    world.zof.quota = PerMinute(2)
+    first = await zof.get("/runs")
+    assert first.headers["X-RateLimit-Limit"] == "2"
+    assert first.headers["X-RateLimit-Remaining"] == "1"
+    assert first.headers["X-RateLimit-Reset"] == str(int(START) + 60)
+    await zof.get("/runs")
+    refused = await zof.get("/runs")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
+    assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+    world.advance(60)
+    assert (await zof.get("/runs")).status_code == 200
+    world.zof.quota = None
+    assert "X-RateLimit-Limit" not in (await zof.get("/runs")).headers
+
+
+def test_the_pace_is_one_a_second_after_a_short_burst() -> None:
+    pace = Pace()
+    moments = [0.0, 0.0, 0.0, 0.0, 0.9, 1.0, 1.0, 2.0, 9.0, 9.0, 9.0, 9.0]
+    taken = [pace.take(at) for at in moments]
+    assert taken == [True, True, True, False, False, True, False, True, True, True, True, False]
+
+
+# --- writing
+
+
+ORDER = {"project_id": CHECKOUT, "environment": "staging", "test_case_ids": ["tc_1"]}
+
+
+async def test_a_run_is_started_once_for_each_idempotency_key(zof: httpx.AsyncClient, world: World) -> None:
+    before = len(world.zof.runs)
+    replies = [await zof.post("/runs", json=ORDER, headers={"Idempotency-Key": "k"}) for _ in range(2)]
+    assert replies[0].status_code == 201
+    assert replies[0].json() == replies[1].json()
+    assert len(world.zof.runs) == before + 1
+    await zof.post("/runs", json=ORDER)
+    assert len(world.zof.runs) == before + 2
+    assert world.zof.calls[0].body == ORDER
+
+
+@pytest.mark.parametrize("missing", ["project_id", "environment", "test_case_ids"])
+async def test_an_incomplete_order_is_refused_by_name(zof: httpx.AsyncClient, missing: str) -> None:
+    order = {name: value for name, value in ORDER.items() if name != missing}
+    reply = await zof.post("/runs", json=order)
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, missing)
+
+
+async def test_a_run_is_canceled_until_it_has_ended(zof: httpx.AsyncClient) -> None:
+    path = f"/runs/{organization.RUNNING_RUN}/cancel"
+    assert (await zof.post(path)).json()["status"] == "canceled"
+    assert (await zof.post(path)).status_code == 409
+
+
+def test_a_run_ends_as_its_results_say(world: World) -> None:
+    run = world.zof.start_run(ORDER)
+    world.zof.add_result(run["id"], status="passed")
+    world.zof.add_result(run["id"], status="failed", failure_summary="no")
+    assert world.zof.finish_run(run["id"])["status"] == "failed"
+    assert run["summary"]["failed"] == 1
+
+
+# --- faults
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "after"),
+    [
+        ("429", 429, "2"),
+        ("429_long", 429, "90"),
+        ("500", 500, None),
+        ("503", 503, None),
+        ("401", 401, None),
+        ("403", 403, None),
+    ],
+)
+async def test_a_refusing_fault_hits_as_often_as_told(
+    zof: httpx.AsyncClient, world: World, fault: str, status: int, after: str | None
+) -> None:
+    world.zof.faults.set(fault, 1)
+    reply = await zof.get("/runs")
+    assert (reply.status_code, reply.headers.get("Retry-After")) == (status, after)
+    assert reply.headers["X-Request-Id"]
+    assert "message" in reply.json()["error"]
+    assert (await zof.get("/runs")).status_code == 200
+    assert [call.fault for call in world.zof.calls] == [fault, None]
+
+
+async def test_html_and_cut_json_come_with_200(zof: httpx.AsyncClient, world: World) -> None:
+    world.zof.faults.set("html", 1)
+    html = await zof.get("/runs")
+    assert (html.status_code, html.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    world.zof.faults.set("truncated", 1)
+    cut = await zof.get("/runs")
+    assert cut.status_code == 200
+    with pytest.raises(json.JSONDecodeError):
+        cut.json()
+
+
+async def test_a_cut_connection_has_no_reply(zof: httpx.AsyncClient, world: World) -> None:
+    world.zof.faults.set("cut", 1)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await zof.get("/runs")
+    assert world.zof.calls[0].status is None
+
+
+async def test_floods_are_as_large_as_they_claim(zof: httpx.AsyncClient, world: World) -> None:
+    world.zof.faults.set("huge")
+    assert len((await zof.get("/runs")).content) > 6 * 1024 * 1024
+    world.zof.faults.set("bomb")
+    bomb = await zof.get("/runs")
+    assert int(bomb.headers["Content-Length"]) < 200_000
+    assert len(bomb.content) > 16 * 1024 * 1024
+
+
+async def test_a_slow_reply_is_late_but_right(zof: httpx.AsyncClient, world: World) -> None:
+    world.zof.faults.delays["slow"] = 0.05
+    world.zof.faults.set("slow", 1)
+    assert (await zof.get("/results/res_4821")).json()["id"] == "res_4821"
+    assert world.zof.calls[0].ms >= 50
+
+
+async def test_a_fault_can_be_kept_to_a_path(zof: httpx.AsyncClient, world: World) -> None:
+    world.zof.faults.set("500", only="/results")
+    assert (await zof.get("/runs")).status_code == 200
+    assert (await zof.get("/results")).status_code == 500
+
+
+@pytest.mark.parametrize("choices", [ZOF_FAULTS, SLACK_FAULTS])
+def test_faults_count_down_and_unknown_ones_are_refused(choices: dict[str, str]) -> None:
+    faults = Faults(choices, {})
+    faults.set("500", 2)
+    assert [faults.take("x") for _ in range(3)] == ["500", "500", "none"]
+    for wrong in (("flood", None), ("500", 0)):
+        with pytest.raises(ValueError, match="fault"):
+            faults.set(*wrong)

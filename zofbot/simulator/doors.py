@@ -1,0 +1,165 @@
+"""The HTTP doors of the pretend Slack and Zof: read a request, let it be answered or spoilt, write it down."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from aiohttp import web
+
+from zofbot.simulator import mishaps, slack, zof
+from zofbot.simulator.entities import SlackCall
+from zofbot.simulator.records import Records, Reply, ZofCall
+from zofbot.simulator.respond import respond
+from zofbot.simulator.workspace import Workspace
+
+
+def hang_up(request: web.Request) -> web.Response:
+    """Close the connection without a reply; what is returned goes nowhere."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+async def _read(request: web.Request) -> Any:
+    """The body as JSON or as a form; ``None`` when there is none that can be read."""
+    if request.content_type == "application/json":
+        try:
+            return await request.json()
+        except ValueError:
+            return None
+    return dict(await request.post())
+
+
+class ZofDoor:
+    """Zof below ``/zof/v1``."""
+
+    def __init__(self, records: Records) -> None:
+        self.zof = records
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request to Zof, or spoil it."""
+        path = "/" + request.match_info["path"]
+        call = self._note(request, path, await _read(request))
+        started = time.perf_counter()
+        fault = self.zof.faults.take(path)
+        call.fault = None if fault == "none" else fault
+        self.zof.changed()
+        if fault == "cut":
+            return hang_up(request)
+        reply = self._reply(fault, zof.Ask(call.method, path, call.query, request.headers, call.body))
+        await asyncio.sleep(self.zof.faults.delays.get(fault, 0))
+        call.status, call.ms = reply.status, round((time.perf_counter() - started) * 1000)
+        self.zof.changed()
+        return _response(reply, call.request_id, truncated=fault == "truncated")
+
+    def _note(self, request: web.Request, path: str, body: Any) -> ZofCall:
+        self.zof.asked += 1
+        headers = {name: value for name, value in request.headers.items() if name != "Authorization"}
+        call = ZofCall(
+            n=self.zof.asked,
+            at=self.zof.now(),
+            method=request.method,
+            path=path,
+            request_id=self.zof.new_id("req"),
+            query=dict(request.query),
+            headers=headers,
+            body=body or None,
+        )
+        self.zof.calls.append(call)
+        return call
+
+    def _reply(self, fault: str, ask: zof.Ask) -> Reply:
+        if fault in ("huge", "bomb"):
+            return mishaps.flood(compressed=fault == "bomb")
+        return mishaps.REPLIES.get(fault) or zof.answer(self.zof, ask)
+
+
+def _response(reply: Reply, request_id: str, *, truncated: bool) -> web.Response:
+    kind, body = _encoded(reply.body)
+    headers = {"Content-Type": kind, "X-Request-Id": request_id, **reply.headers}
+    kept = {name: value for name, value in headers.items() if value is not None}
+    return web.Response(status=reply.status, body=mishaps.cut(body) if truncated else body, headers=kept)
+
+
+def _encoded(body: Any) -> tuple[str, bytes]:
+    if isinstance(body, bytes):
+        return "application/octet-stream", body
+    if isinstance(body, str):
+        return "text/plain; charset=utf-8", body.encode()
+    return "application/json", json.dumps(body).encode()
+
+
+_SLACK_REPLIES = {
+    "429": (429, {"Retry-After": "1"}, {"ok": False, "error": "ratelimited"}),
+    "429_fraction": (429, {"Retry-After": "0.5"}, {"ok": False, "error": "ratelimited"}),
+    "500": (500, {}, {"ok": False, "error": "internal_error"}),
+    "invalid_auth": (200, {}, {"ok": False, "error": "invalid_auth"}),
+    "ratelimited_200": (200, {}, {"ok": False, "error": "ratelimited"}),
+}
+_HIDDEN = ("token",)
+
+
+class SlackDoor:
+    """Slack's Web API below ``/api`` and its response URLs below ``/respond``."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.slack = workspace
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one Web API call, or spoil it."""
+        name = request.match_info["method"]
+        body = await _read(request)
+        given = {**request.query, **(body if isinstance(body, dict) else {})}
+        bearer = request.headers.get("Authorization", "").removeprefix("Bearer").strip()
+        token = bearer or str(given.get("token", ""))
+        call = self._note(name, {key: value for key, value in given.items() if key not in _HIDDEN})
+        fault = self.slack.faults.take(name)
+        call.fault = None if fault == "none" else fault
+        try:
+            return await self._answer(request, call, token, fault)
+        finally:
+            self.slack.changed()
+
+    def _note(self, name: str, given: dict[str, Any]) -> SlackCall:
+        self.slack.asked += 1
+        call = SlackCall(self.slack.asked, self.slack.now(), name, given, channel=given.get("channel"))
+        self.slack.calls.append(call)
+        return call
+
+    async def _answer(self, request: web.Request, call: SlackCall, token: str, fault: str) -> web.StreamResponse:
+        if fault == "cut":
+            call.error = "cut"
+            return hang_up(request)
+        if fault == "502":
+            call.status, call.error = 502, "502"
+            return web.Response(status=502, text="<html><body>Bad Gateway</body></html>", content_type="text/html")
+        if fault in _SLACK_REPLIES:
+            status, headers, body = _SLACK_REPLIES[fault]
+            return _said(call, slack.Answered(body, status, headers))
+        answered = slack.answer(self.slack, call.method, token, call.arguments)
+        if fault == "store_then_cut":
+            call.error = "cut"
+            return hang_up(request)
+        if fault == "store_then_500":
+            return _said(call, slack.Answered({"ok": False, "error": "internal_error"}, 500))
+        response = _said(call, answered)
+        self.slack.changed()
+        await asyncio.sleep(self.slack.faults.delays.get(fault, 0))
+        return response
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """Use a response_url."""
+        try:
+            given = await request.json()
+        except ValueError:
+            given = None
+        status, text = respond(self.slack, request.match_info["token"], given)
+        return web.Response(status=status, text=text)
+
+
+def _said(call: SlackCall, answered: slack.Answered) -> web.Response:
+    call.status, call.ok, call.error = answered.status, bool(answered.body["ok"]), answered.body.get("error")
+    return web.json_response(answered.body, status=answered.status, headers=answered.headers)

@@ -1,0 +1,131 @@
+"""What a Slack workspace is made of: people, channels, messages, views, and the short-lived keys Slack hands out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+BOT = "U0ZOFBOT"
+TEAM = "T0ACME"
+APP = "A0ZOFBOT"
+BOT_ID = "B0ZOFBOT"
+
+
+@dataclass
+class User:
+    """Somebody in the workspace."""
+
+    id: str
+    name: str
+    real_name: str
+    tz: str = "Europe/London"
+    kind: Literal["member", "guest", "external", "bot"] = "member"
+    color: str = "#64748b"
+    team: str = TEAM
+
+
+@dataclass
+class Channel:
+    """A conversation. ``im_with`` names the person when it is somebody's direct messages with the bot."""
+
+    id: str
+    name: str
+    members: set[str] = field(default_factory=set)
+    topic: str = ""
+    private: bool = False
+    archived: bool = False
+    external: bool = False
+    im_with: str = ""
+    restricted: str = ""
+    """The error posting is refused with, such as ``restricted_action``."""
+
+
+@dataclass
+class Group:
+    """A user group."""
+
+    id: str
+    handle: str
+    name: str
+    users: list[str]
+
+
+@dataclass
+class Message:
+    """A message, or an ephemeral one when ``only_to`` names the person who sees it."""
+
+    channel: str
+    ts: str
+    user: str
+    text: str = ""
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+    attachments: list[dict[str, Any]] = field(default_factory=list)
+    thread_ts: str | None = None
+    metadata: dict[str, Any] | None = None
+    only_to: str = ""
+    broadcast: bool = False
+    edited: bool = False
+    deleted: bool = False
+    hidden: bool = False
+    """Taken but not shown, as Slack does with what comes too fast."""
+    reactions: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str | None:
+        """The bot's idempotency key, from the metadata."""
+        key = (self.metadata or {}).get("event_payload", {}).get("key")
+        return str(key) if key is not None else None
+
+    @property
+    def standing(self) -> bool:
+        """Whether anybody can still see it in the channel."""
+        return not (self.deleted or self.hidden or self.only_to)
+
+
+@dataclass
+class View:
+    """A modal or a Home as somebody sees it; ``payload`` is what the bot sent."""
+
+    id: str
+    user: str
+    payload: dict[str, Any]
+    hash: str
+    values: dict[str, Any] = field(default_factory=dict)
+    errors: dict[str, str] | None = None
+    root: str = ""
+    previous: str | None = None
+
+
+@dataclass
+class Trigger:
+    """The right to open one modal within three seconds."""
+
+    user: str
+    at: float
+    used: bool = False
+
+
+@dataclass
+class Hook:
+    """A response_url: five uses within thirty minutes. ``message`` is what it can replace."""
+
+    user: str
+    channel: str
+    at: float
+    message: Message | None = None
+    uses: int = 0
+
+
+@dataclass
+class SlackCall:
+    """One Web API call as it was answered; ``ok`` is false when no reply left the house."""
+
+    n: int
+    at: float
+    method: str
+    arguments: dict[str, Any]
+    ok: bool = False
+    error: str | None = None
+    channel: str | None = None
+    fault: str | None = None
+    status: int | None = None

@@ -1,0 +1,69 @@
+"""Failure texts as real test runs print them, some of them nasty."""
+
+from __future__ import annotations
+
+from random import Random
+
+Failure = tuple[str, str]
+"""Status and text."""
+
+ASSERTION = """AssertionError: order total is wrong after the voucher was removed
+
+  expected: {'total': '42.50', 'currency': 'EUR', 'discount': '0.00'}
+  actual:   {'total': '38.25', 'currency': 'EUR', 'discount': '4.25'}
+                       ^^^^^                                 ^^^^
+  at checkout/tests/cart_test.py:118 in test_voucher_can_be_removed"""
+
+BAD_GATEWAY = """HTTP 502 from POST https://staging.shop.example/api/v2/payments/authorize
+content-type: application/json
+x-trace: 7f3a19c2e4
+
+{"error": {"code": "upstream_unavailable", "message": "payment-gateway: connection refused (10.4.2.17:8443)"}}"""
+
+TIMEOUT = """TimeoutError: waited 30000 ms for locator "button[data-test=place-order]" to be enabled
+    at Locator.click (node_modules/playwright-core/lib/client/locator.js:98:14)
+    at CheckoutPage.placeOrder (tests/pages/checkout.page.ts:57:31)
+    at tests/checkout/guest.spec.ts:41:20
+    at runTest (node_modules/@playwright/test/lib/worker/runner.js:311:9)"""
+
+SCREENSHOT = """Expected the heading "Thank you for your order" but saw "Something went wrong".
+
+Screenshot: https://console.zof.ai/artifacts/8f21c0/step-14.png
+Console log: https://console.zof.ai/artifacts/8f21c0/console.txt"""
+
+RANKING = """AssertionError: top result for "running shoes" changed
+- 1. Trail Runner GTX (score 0.91)
++ 1. Gift card (score 0.93)
+  2. Road Racer 4 (score 0.88)
+ndcg@10 0.71 is below the threshold of 0.80"""
+
+LEAK = (
+    "401 from GET https://staging.shop.example/api/me <!channel> <@U0ANA> & <b>retry</b>\n"
+    "> Authorization: Bearer sk-live-FAKE0000000000000000planted\n"
+    "> Cookie: session=FAKE-planted-cookie; path=/\n"
+    "\u202etxt.daolyap\u202c \u2066hidden\u2069 \x1b[31mred\x1b[0m\n"
+    "see http://deploy:FAKE-planted-password@staging.shop.example/"
+)
+"""A planted fake secret, mentions and control characters: none of it may reach a reader."""
+
+_PRODUCT = (
+    ASSERTION,
+    SCREENSHOT,
+    RANKING,
+    "AssertionError: expected 3 items in the cart, found 2",
+    "AssertionError: filter 'in stock' still lists 'Road Racer 4' (stock: 0)",
+    'Expected status 201, got 422: {"errors": [{"field": "postcode", "message": "is not valid for DE"}]}',
+)
+_PLATFORM = (
+    BAD_GATEWAY,
+    TIMEOUT,
+    "ECONNRESET: socket hang up while reading https://staging.shop.example/api/v2/search?q=shoes",
+    "Browser context was closed unexpectedly: the runner ran out of memory (OOMKilled, 2048 MiB)",
+)
+
+
+def some(random: Random) -> Failure:
+    """A failure of the product (mostly) or of the platform."""
+    if random.random() < 0.7:
+        return "failed", random.choice(_PRODUCT)
+    return "error", random.choice(_PLATFORM)

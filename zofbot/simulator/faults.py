@@ -1,0 +1,68 @@
+"""How the pretend servers misbehave when told to: which fault, how often, and for which requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+ZOF_FAULTS: Mapping[str, str] = {
+    "none": "Zof is well",
+    "429": "Too many requests, wait 2 s",
+    "429_long": "Too many requests, wait 90 s",
+    "500": "Internal error (500)",
+    "503": "Unavailable (503)",
+    "slow": "Slow: answers after 3 s",
+    "hang": "Hangs: answers after 15 s",
+    "html": "HTML instead of JSON",
+    "truncated": "JSON cut in half",
+    "401": "Key revoked (401)",
+    "403": "Key may not do this (403)",
+    "cut": "Connection cut without a reply",
+    "huge": "A reply of 6 MiB",
+    "bomb": "A compressed bomb",
+}
+SLACK_FAULTS: Mapping[str, str] = {
+    "none": "Slack is well",
+    "429": "Too many requests, wait 1 s",
+    "429_fraction": "Too many requests, wait 0.5 s",
+    "500": "Internal error (500)",
+    "502": "Bad gateway (502)",
+    "cut": "Connection cut before storing",
+    "store_then_500": "Stores, then answers 500",
+    "store_then_cut": "Stores, then cuts the connection",
+    "slow": "Slow: stores, answers after 9 s",
+    "invalid_auth": "Token revoked",
+    "ratelimited_200": "Says ratelimited with HTTP 200",
+}
+
+
+@dataclass
+class Faults:
+    """One server's state of health. ``left`` counts the requests still to fail (``None``: until changed)."""
+
+    choices: Mapping[str, str]
+    delays: dict[str, float]
+    """Seconds a slow fault waits; tests shorten them."""
+    current: str = "none"
+    left: int | None = None
+    only: str = field(default="")
+    """Start of the paths or methods that are hit; empty means all."""
+
+    def set(self, fault: str, times: int | None = None, only: str = "") -> None:
+        """Misbehave from now on. Raises ``ValueError`` for a fault nobody knows or a count below one."""
+        if fault not in self.choices:
+            raise ValueError(f"There is no fault named {fault!r}.")
+        if times is not None and times < 1:
+            raise ValueError("A fault has to hit at least one request.")
+        self.current, self.left, self.only = fault, times if fault != "none" else None, only
+
+    def take(self, where: str) -> str:
+        """The fault that hits the request to ``where``, counted down; ``none`` if it goes through."""
+        if self.current == "none" or not where.startswith(self.only):
+            return "none"
+        hit = self.current
+        if self.left is not None:
+            self.left -= 1
+            if self.left == 0:
+                self.set("none")
+        return hit

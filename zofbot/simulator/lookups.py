@@ -1,0 +1,185 @@
+"""Slack's methods about channels, people and groups."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from zofbot.simulator.entities import BOT, TEAM, Channel, Message, User
+from zofbot.simulator.posting import Answer, Arguments, seen_channel, shown, truthy
+from zofbot.simulator.workspace import Refused, Workspace
+
+
+def tz_offset(user: User, now: float) -> int:
+    """Seconds east of Greenwich at that moment."""
+    offset = datetime.fromtimestamp(now, ZoneInfo(user.tz)).utcoffset()
+    return int(offset.total_seconds()) if offset else 0
+
+
+def channel_info(slack: Workspace, given: Arguments) -> Answer:
+    """``conversations.info``."""
+    return {"channel": described(seen_channel(slack, given.get("channel")))}
+
+
+def described(channel: Channel) -> Answer:
+    """A channel as Slack's API shows it."""
+    if channel.im_with:
+        return {"id": channel.id, "is_im": True, "is_channel": False, "user": channel.im_with, "is_archived": False}
+    return {
+        "id": channel.id,
+        "name": channel.name,
+        "is_im": False,
+        "is_channel": not channel.private,
+        "is_group": channel.private,
+        "is_private": channel.private,
+        "is_archived": channel.archived,
+        "is_member": BOT in channel.members,
+        "is_shared": channel.external,
+        "is_ext_shared": channel.external,
+        "is_org_shared": False,
+        "topic": {"value": channel.topic, "creator": "", "last_set": 0},
+        "num_members": len(channel.members),
+    }
+
+
+def _number(given: Arguments, name: str, default: int) -> int:
+    try:
+        return int(given.get(name) or default)
+    except ValueError:
+        raise Refused("invalid_limit") from None
+
+
+def _moment(given: Arguments, name: str, default: float) -> float:
+    try:
+        return float(given.get(name) or default)
+    except ValueError:
+        raise Refused(f"invalid_ts_{name}") from None
+
+
+def _within(given: Arguments, message: Message) -> bool:
+    """Whether a message lies between oldest and latest; the bounds themselves count only when inclusive."""
+    ts, oldest, latest = float(message.ts), _moment(given, "oldest", 0), _moment(given, "latest", math.inf)
+    return oldest <= ts <= latest if truthy(given.get("inclusive")) else oldest < ts < latest
+
+
+def _page(slack: Workspace, given: Arguments, found: list[Message]) -> Answer:
+    """The page the cursor asks for; a cursor is the time stamp of the last message before it."""
+    limit = _number(given, "limit", 100)
+    if not 1 <= limit <= 999:
+        raise Refused("invalid_limit")
+    if cursor := given.get("cursor"):
+        known = [at for at, message in enumerate(found) if f"c{message.ts}" == cursor]
+        if not known:
+            raise Refused("invalid_cursor")
+        found = found[known[0] + 1 :]
+    page, more = found[:limit], len(found) > limit
+    metadata = truthy(given.get("include_all_metadata"))
+    return {
+        "messages": [shown(slack, message, metadata=metadata) for message in page],
+        "has_more": more,
+        "response_metadata": {"next_cursor": f"c{page[-1].ts}" if more else ""},
+    }
+
+
+def _readable(slack: Workspace, given: Arguments) -> Channel:
+    channel = seen_channel(slack, given.get("channel"))
+    if BOT not in channel.members:
+        raise Refused("not_in_channel")
+    return channel
+
+
+def history(slack: Workspace, given: Arguments) -> Answer:
+    """``conversations.history``."""
+    channel = _readable(slack, given)
+    found = [
+        message
+        for message in reversed(slack.messages.get(channel.id, {}).values())
+        if message.standing and (not message.thread_ts or message.broadcast) and _within(given, message)
+    ]
+    return _page(slack, given, found)
+
+
+def replies(slack: Workspace, given: Arguments) -> Answer:
+    """``conversations.replies``."""
+    channel = _readable(slack, given)
+    first = slack.find(channel.id, str(given.get("ts")))
+    if first is None or not first.standing:
+        raise Refused("thread_not_found")
+    return _page(slack, given, [first, *(reply for reply in slack.replies(first) if _within(given, reply))])
+
+
+def join(slack: Workspace, given: Arguments) -> Answer:
+    """``conversations.join``."""
+    channel = seen_channel(slack, given.get("channel"))
+    if channel.private or channel.im_with:
+        raise Refused("method_not_supported_for_channel_type")
+    if channel.archived:
+        raise Refused("is_archived")
+    already = {"warning": "already_in_channel"} if BOT in channel.members else {}
+    channel.members.add(BOT)
+    slack.changed()
+    return {"channel": described(channel), **already}
+
+
+def open_dm(slack: Workspace, given: Arguments) -> Answer:
+    """``conversations.open`` with one person."""
+    users = given.get("users") or ""
+    channel = slack.dm(users if isinstance(users, str) else ",".join(users))
+    if channel is None:
+        raise Refused("user_not_found")
+    return {"channel": {"id": channel.id}}
+
+
+def members(slack: Workspace, given: Arguments) -> Answer:
+    """``conversations.members``."""
+    channel = seen_channel(slack, given.get("channel"))
+    return {"members": sorted(channel.members), "response_metadata": {"next_cursor": ""}}
+
+
+def user_info(slack: Workspace, given: Arguments) -> Answer:
+    """``users.info``."""
+    user = slack.users.get(str(given.get("user")))
+    if user is None:
+        raise Refused("user_not_found")
+    offset = tz_offset(user, slack.now())
+    home = {"tz": user.tz, "tz_label": user.tz, "tz_offset": offset}
+    return {"user": {**person(user), **home, "deleted": False, "profile": _profile(user)}}
+
+
+def person(user: User) -> dict[str, Any]:
+    """Who somebody is, as Slack's API says it."""
+    return {
+        "id": user.id,
+        "team_id": user.team,
+        "name": user.name,
+        "real_name": user.real_name,
+        "is_bot": user.kind == "bot",
+        "is_restricted": user.kind == "guest",
+        "is_ultra_restricted": False,
+        "is_stranger": user.kind == "external",
+    }
+
+
+def _profile(user: User) -> dict[str, str]:
+    return {"display_name": user.name, "real_name": user.real_name}
+
+
+def group_list(slack: Workspace, given: Arguments) -> Answer:
+    """``usergroups.list``."""
+    with_users = truthy(given.get("include_users"))
+    groups: list[dict[str, Any]] = []
+    for group in slack.groups.values():
+        shown_users = {"users": group.users} if with_users else {}
+        counted = {"user_count": len(group.users), "date_delete": 0, "team_id": TEAM}
+        groups.append({"id": group.id, "handle": group.handle, "name": group.name, **counted, **shown_users})
+    return {"usergroups": groups}
+
+
+def group_users(slack: Workspace, given: Arguments) -> Answer:
+    """``usergroups.users.list``."""
+    group = slack.groups.get(str(given.get("usergroup")))
+    if group is None:
+        raise Refused("no_such_subteam")
+    return {"users": list(group.users)}

@@ -1,0 +1,253 @@
+// Joins the page together: hands each part what it shows, and each deed to the world.
+import { avatar } from "./avatar.js";
+import { Composer } from "./composer.js";
+import { h, icon, whileBusy } from "./dom.js";
+import { renderHeader } from "./header.js";
+import { Home } from "./home.js";
+import { MessageList } from "./messagelist.js";
+import { inChannel, inThread, messageEntries } from "./messages.js";
+import { Modal } from "./modal.js";
+import { Panel } from "./panel.js";
+import { go, here, permalink, recall, remember } from "./route.js";
+import { Sidebar } from "./sidebar.js";
+import { Slackbot } from "./slackbot.js";
+import { Unread } from "./unread.js";
+import { World } from "./world.js";
+
+const ARCHIVED = "This channel is archived: it can be read, but nothing can be written.";
+
+const $ = (id) => document.getElementById(id);
+
+const world = new World({
+  onChange: render,
+  onLink: (up) => {
+    $("offline").hidden = up;
+  },
+});
+const slackbot = new Slackbot();
+const unread = new Unread();
+const sidebar = new Sidebar({ visit, become: (user) => go({ user, place: here().place }) });
+const panel = new Panel({ tell: actOrToast, close: () => showPanel(false) });
+const modal = new Modal({ tell: (what, body) => actAt("modal", what, body) });
+const home = new Home({ tell: (what, body) => actAt("home", what, body), redraw: render });
+const channelList = new MessageList();
+const threadList = new MessageList({ name: "thread-" });
+const composer = new Composer({ send: (text) => send(text, null), dismiss: () => dismiss(place()) });
+const threadComposer = new Composer({
+  name: "thread-",
+  send: (text) => send(text, here().thread),
+  dismiss: () => dismiss(here().thread),
+});
+
+/** The channel or "home" that is shown: the one asked for if this person may see it, else a fitting first one. */
+function place() {
+  const asked = here().place;
+  const { channels } = world.state;
+  if (asked === "home" || channels.some(({ id }) => id === asked)) return asked;
+  const open = channels.filter((channel) => !channel.im && !channel.archived);
+  return (open.find((channel) => channel.bot_is_member) ?? open[0])?.id ?? "home";
+}
+
+/** The app and the direct messages with it. */
+const bot = () => ({
+  name: "zofbot",
+  channel: world.state.channels.find((channel) => channel.im && channel.name === "zofbot"),
+});
+
+/** Goes to a channel, to "home", or to the "app", which is whichever of its two tabs one is on. */
+function visit(to) {
+  const onApp = place() === "home" || place() === bot().channel?.id;
+  go({ user: world.state.you, place: to !== "app" ? to : onApp ? place() : "home" });
+}
+
+const openThread = (ts) => go({ user: world.state.you, place: place(), thread: ts });
+
+const closeThread = () => go({ user: world.state.you, place: place() });
+
+/** Does something somewhere; what the Slack client has to say about it will stand there. */
+async function actAt(where, what, body) {
+  slackbot.attend(where, world.state);
+  const answer = await world.act(what, body);
+  slackbot.heard(where, answer);
+  render();
+  return answer;
+}
+
+async function send(text, thread) {
+  const channel = place();
+  const answer = await actAt(thread ?? channel, "send", { channel, text, ...(thread && { thread_ts: thread }) });
+  (thread ? threadList : channelList).toEnd();
+  return answer;
+}
+
+const press = (where) => (message, action, node) =>
+  whileBusy(node, () => actAt(where, "press", { channel: message.channel, ts: message.ts, action }));
+
+function dismiss(where) {
+  slackbot.attend(where, world.state);
+  render();
+  (where === here().thread ? threadComposer : composer).focus();
+}
+
+async function actOrToast(what, body) {
+  const answer = await world.act(what, body);
+  if (!answer.ok) toast(answer.error);
+  return answer;
+}
+
+function toast(text) {
+  const line = h("div", { class: "toast", role: "alert" }, text);
+  $("toasts").replaceChildren(line);
+  setTimeout(() => line.remove(), 6000);
+}
+
+function render() {
+  if (!world.state) return;
+  const { state } = world;
+  const scene = world.scene(visit);
+  const at = place();
+  const channel = scene.channels.get(at) ?? null;
+  const thread = channel && here().thread;
+  unread.look(state, document.visibilityState === "visible" ? at : null);
+  sidebar.update({ state, scene, place: at, bot: bot(), unread: (id) => unread.has(state, id) });
+  renderHeader($("place"), { channel, place: at, bot: bot(), visit });
+  renderConversation(channel, thread, scene);
+  panel.update(state, scene);
+  modal.update(state.modals, scene, slackbot.saysAt("modal", state, false));
+  $("panel-toggle").classList.toggle("alarmed", state.faults.zof !== "none" || state.faults.slack !== "none");
+  const news = state.channels.some(({ id }) => unread.has(state, id)) ? "● " : "";
+  document.title = `${news}${channel?.name ?? "Home"} · ${state.team} · zofbot demo`;
+}
+
+function renderConversation(channel, thread, scene) {
+  $("app").classList.toggle("in-thread", Boolean(thread));
+  channelList.element.hidden = composer.element.hidden = !channel;
+  home.element.hidden = Boolean(channel);
+  if (channel) renderChannel(channel, scene);
+  else home.update(world.state.home, scene, slackbot.saysAt("home", world.state, true));
+  if (thread) renderThread(channel, thread, scene);
+  else threadList.clear();
+}
+
+function renderChannel(channel, scene) {
+  const all = world.state.messages[channel.id] ?? [];
+  const host = { scene, key: `${scene.you.id}/${channel.id}`, thread: null, openThread, act: press(channel.id) };
+  const label = `Message ${channel.im ? "" : "#"}${channel.name}`;
+  channelList.show(
+    host.key,
+    `Messages in ${channel.name}`,
+    messageEntries(inChannel(all), all, host),
+    channel.archived ? silence : nothingYet,
+  );
+  composer.update({
+    place: host.key,
+    label,
+    closed: channel.archived ? ARCHIVED : null,
+    notices: slackbot.saysAt(channel.id, world.state, true),
+    world: world.state,
+    scene,
+  });
+}
+
+const nothingYet = () =>
+  h(
+    "div",
+    { class: "empty" },
+    avatar({ name: "zofbot", isBot: true }),
+    h(
+      "p",
+      {},
+      "Nothing here yet: type ",
+      h("code", {}, "/zof result res_…"),
+      " to look one up, or ",
+      h("code", {}, "/zof help"),
+      ".",
+    ),
+  );
+
+const silence = () => h("div", { class: "empty" }, h("p", {}, "Nobody ever wrote in this channel."));
+
+function renderThread(channel, root, scene) {
+  const all = world.state.messages[channel.id] ?? [];
+  const host = { scene, key: `${scene.you.id}/${channel.id}/${root}`, thread: root, openThread, act: press(root) };
+  const gone = () => h("div", { class: "empty" }, h("p", {}, "There is no such thread for you to see."));
+  $("thread-of").textContent = `${channel.im ? "" : "#"}${channel.name}`;
+  threadList.show(host.key, "Thread", messageEntries(inThread(all, root), all, host), gone);
+  // No commands are offered here: Slack has none in threads.
+  threadComposer.update({
+    place: host.key,
+    label: "Reply…",
+    closed: channel.archived ? ARCHIVED : null,
+    notices: slackbot.saysAt(root, world.state, false),
+    world: { ...world.state, commands: [] },
+    scene,
+  });
+}
+
+/** The address changed: somebody else, another channel, a thread opened or closed. */
+async function moved() {
+  if (here().user !== world.state?.you) await world.refresh();
+  render();
+  arrive();
+}
+
+function arrive() {
+  if (place() === "home") home.opened(world.state.you);
+  else home.left();
+  (here().thread ? threadComposer : composer).focus();
+}
+
+/** Links to messages of this workspace stay on this page, as they do in Slack. */
+async function followPermalink(event) {
+  const link = permalink(event.target.closest?.("a[href]")?.href ?? "");
+  if (!link) return;
+  event.preventDefault();
+  go({ user: world.state.you, place: link.place, thread: link.thread });
+  await moved();
+  (link.thread ? threadList : channelList).reveal(link.ts);
+}
+
+function showPanel(open) {
+  $("app").classList.toggle("no-panel", !open);
+  $("panel-toggle").setAttribute("aria-expanded", String(open));
+  remember("panel", open ? "open" : "closed");
+}
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  $("theme-toggle").setAttribute("aria-pressed", String(theme === "dark"));
+}
+
+function toggleTheme() {
+  const isDark = getComputedStyle(document.documentElement).getPropertyValue("--is-dark").trim() === "1";
+  setTheme(isDark ? "light" : "dark");
+  remember("theme", document.documentElement.dataset.theme);
+}
+
+function furnish() {
+  $("sidebar").replaceWith(sidebar.element);
+  $("panel").replaceWith(panel.element);
+  $("conversation").append(channelList.element, home.element, composer.element);
+  $("thread").append(threadList.element, threadComposer.element);
+  $("thread-close").append(icon("close"));
+  $("theme-toggle").append(icon("moon"));
+  $("panel-toggle").append(icon("panel"), h("span", {}, "Behind the scenes"));
+  document.body.append(modal.element);
+}
+
+async function start() {
+  furnish();
+  if (recall("theme")) setTheme(recall("theme"));
+  showPanel(recall("panel") ? recall("panel") === "open" : innerWidth >= 1100);
+  $("theme-toggle").addEventListener("click", toggleTheme);
+  $("panel-toggle").addEventListener("click", () => showPanel($("app").classList.contains("no-panel")));
+  $("thread-close").addEventListener("click", closeThread);
+  addEventListener("hashchange", moved);
+  addEventListener("click", followPermalink);
+  document.addEventListener("visibilitychange", render);
+  setInterval(render, 15_000); // the clock and "3 minutes ago" move on though nothing happens
+  await world.refresh();
+  if (world.state) arrive();
+}
+
+start();

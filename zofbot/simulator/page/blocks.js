@@ -1,0 +1,194 @@
+// Renders Block Kit: every kind of block that the bot may send, and a grey box for the others.
+// https://docs.slack.dev/reference/block-kit/blocks
+//
+// A `host` says where the blocks stand: { scene, answers, surface, errors, act(action, node) }.
+import { chart } from "./chart.js";
+import { control } from "./controls.js";
+import { h, icon } from "./dom.js";
+import { markdown } from "./markdown.js";
+import { decode, mrkdwn, plain, textObject } from "./mrkdwn.js";
+import { richText } from "./richtext.js";
+
+/** Blocks with an id each; Slack makes one up where the app gave none. */
+export const named = (blocks) =>
+  blocks.map((block, index) => ({ ...block, block_id: block.block_id ?? `block ${index}` }));
+
+/** One entry per block for reconcile(): in a modal or on Home only the blocks that changed are drawn anew. */
+export function blockEntries(blocks, host) {
+  return blocks.map((block, index) => {
+    const key = block.block_id ?? `block ${index}`;
+    return {
+      key,
+      print: JSON.stringify([block, host.errors?.[key]]),
+      build: () => renderBlock({ ...block, block_id: key }, host),
+    };
+  });
+}
+
+/** All blocks, for messages, which change as a whole. */
+export const renderBlocks = (blocks, host) => blockEntries(blocks, host).map(({ build }) => build());
+
+function renderBlock(block, host) {
+  const draw = Object.hasOwn(BLOCKS, block.type) ? BLOCKS[block.type] : unknown;
+  let content;
+  try {
+    content = draw(block, host);
+  } catch (error) {
+    // One malformed block must not take the page with it; it is shown as what it is.
+    console.warn("could not draw a block", block, error);
+    content = unknown(block);
+  }
+  return h(
+    "div",
+    { class: `block block-${draw === unknown ? "unknown" : block.type}`, data: { blockId: block.block_id } },
+    content,
+  );
+}
+
+const unknown = (block) =>
+  h(
+    "details",
+    { class: "unknown" },
+    h("summary", {}, `${block.type ?? "A block without a type"} (not drawn here)`),
+    h("pre", {}, JSON.stringify(block, null, 2)),
+  );
+
+const place = (block, host, more = {}) => ({ ...host, blockId: block.block_id, live: true, ...more });
+
+function section(block, host) {
+  const { accessory } = block;
+  return [
+    h(
+      "div",
+      { class: "section-text" },
+      block.text && h("div", { class: "text" }, textObject(block.text, host.scene)),
+      block.fields &&
+        h(
+          "div",
+          { class: "fields" },
+          block.fields.map((field) => h("div", { class: "text" }, textObject(field, host.scene))),
+        ),
+    ),
+    accessory &&
+      h(
+        "div",
+        { class: "accessory" },
+        accessory.type === "image" ? picture(accessory, "thumb") : control(accessory, place(block, host)),
+      ),
+  ];
+}
+
+const context = (block, host) =>
+  (block.elements ?? []).map((element) =>
+    element.type === "image" ? picture(element, "tiny") : h("span", { class: "text" }, textObject(element, host.scene)),
+  );
+
+const actions = (block, host) => (block.elements ?? []).map((element) => control(element, place(block, host)));
+
+function image(block, host) {
+  return h(
+    "figure",
+    {},
+    block.title && h("figcaption", {}, textObject(block.title, host.scene)),
+    picture(block, "large"),
+  );
+}
+
+/** Only pictures from this very machine are loaded; the others are told by their alternative text. */
+function picture(element, size) {
+  const url = new URL(element.image_url ?? "about:blank", location.href);
+  const alt = element.alt_text ?? "";
+  if (url.origin === location.origin || url.protocol === "data:")
+    return h("img", { class: size, src: url.href, alt, loading: "lazy" });
+  return h(
+    "span",
+    { class: `picture ${size}`, role: "img", "aria-label": alt, title: `${alt}\n${url.href}` },
+    size === "large" ? [icon("image"), alt] : alt.charAt(0),
+  );
+}
+
+function table(block, host) {
+  const align = (column) => `align-${block.column_settings?.[column]?.align ?? "left"}`;
+  const cell = (tag) => (one, column) => h(tag, { class: align(column) }, tableCell(one, host));
+  const [head, ...rows] = block.rows ?? [];
+  return h(
+    "table",
+    {},
+    h("thead", {}, h("tr", {}, (head ?? []).map(cell("th")))),
+    h(
+      "tbody",
+      {},
+      rows.map((row) => h("tr", {}, row.map(cell("td")))),
+    ),
+  );
+}
+
+const tableCell = (cell, { scene }) =>
+  cell?.type === "rich_text" ? richText(cell, scene) : String(cell?.text ?? cell?.value ?? "");
+
+function input(block, host) {
+  const error = host.errors?.[block.block_id];
+  const label = plain(block.label);
+  const inside = place(block, host, { live: Boolean(block.dispatch_action), label, optional: block.optional });
+  const field = control(block.element, inside);
+  const target = field.matches("input, textarea, select, fieldset, button")
+    ? field
+    : field.querySelector("input, textarea");
+  const errorId = `error-${block.block_id}`;
+  if (error) target?.setAttribute("aria-invalid", "true");
+  if (error) target?.setAttribute("aria-describedby", errorId);
+  return [
+    h(
+      "div",
+      { class: "label" },
+      textObject(block.label, host.scene),
+      block.optional && h("span", { class: "faint" }, " (optional)"),
+    ),
+    field,
+    error && h("div", { class: "error", id: errorId, role: "alert", data: { testid: "field-error" } }, error),
+    block.hint && h("div", { class: "hint" }, textObject(block.hint, host.scene)),
+  ];
+}
+
+const BLOCKS = {
+  section,
+  context,
+  actions,
+  image,
+  table,
+  input,
+  header: (block, { scene }) => h("h3", {}, textObject(block.text, scene)),
+  divider: () => h("hr"),
+  rich_text: (block, { scene }) => richText(block, scene),
+  markdown: (block) => markdown(String(block.text ?? "")),
+  data_visualization: (block) => chart(block),
+};
+
+/** An old-style attachment: a coloured bar with blocks inside, or a title and some text. */
+export function renderAttachment(attachment, host) {
+  const { color, blocks, pretext, title, title_link: href, text, fallback, fields = [], footer } = attachment;
+  const named = { good: "#2fa866", warning: "#f0a324", danger: "#e0344b" }[color];
+  const bar = named ?? (/^#?[0-9a-f]{6}$/i.test(color ?? "") ? `#${color.replace("#", "")}` : "var(--line-strong)");
+  const written = [
+    title && h("div", { class: "attachment-title" }, mrkdwn(href ? `<${href}|${title}>` : title, host.scene)),
+    h("div", { class: "text" }, text || title ? mrkdwn(text ?? "", host.scene) : decode(fallback ?? "")),
+    fields.length > 0 &&
+      h(
+        "div",
+        { class: "fields" },
+        fields.map((field) =>
+          h(
+            "div",
+            {},
+            h("strong", {}, field.title ?? ""),
+            h("div", { class: "text" }, mrkdwn(String(field.value ?? ""), host.scene)),
+          ),
+        ),
+      ),
+    footer && h("div", { class: "faint" }, mrkdwn(footer, host.scene)),
+  ];
+  return [
+    pretext && h("div", { class: "text" }, mrkdwn(pretext, host.scene)),
+    h("div", { class: "attachment", style: { "--bar": bar } }, blocks?.length ? renderBlocks(blocks, host) : written),
+  ];
+}

@@ -1,0 +1,67 @@
+// App Home, the bot's own page for each person.
+// https://docs.slack.dev/surfaces/app-home
+import { Answers } from "./answers.js";
+import { blockEntries, named } from "./blocks.js";
+import { h, reconcile, whileBusy } from "./dom.js";
+
+/** Opening it tells the bot, which then publishes the view. */
+export class Home {
+  element = h("div", { class: "home", tabindex: "0", data: { testid: "home" } });
+  #trouble = h("div", { class: "error", role: "alert" });
+  #body = h("div", { class: "blocks" });
+  #answers = new Map(); // view id -> Answers
+  #openedAs = null;
+  #waiting = false;
+  #tell;
+  #redraw;
+
+  /** tell(what, body) resolves to {ok, error}, with the user filled in; redraw() leads to update(). */
+  constructor({ tell, redraw }) {
+    this.#tell = tell;
+    this.#redraw = redraw;
+    this.element.append(h("div", { class: "home-page" }, this.#trouble, this.#body));
+  }
+
+  /** Tells the bot, once per visit, that this person came. */
+  async opened(user) {
+    if (this.#openedAs === user) return;
+    this.#openedAs = user;
+    this.#waiting = true;
+    await this.#tell("home");
+    this.#waiting = false;
+    this.#redraw();
+  }
+
+  left() {
+    this.#openedAs = null;
+  }
+
+  update(view, scene, says) {
+    this.#trouble.replaceChildren(...says.map((sentence) => h("p", {}, sentence)));
+    const waiting = this.#waiting || this.#openedAs === null;
+    const entries = view
+      ? this.#entries(view, scene)
+      : [{ key: "empty", print: String(waiting), build: () => empty(waiting) }];
+    reconcile(
+      this.#body,
+      entries.map((entry) => ({ ...entry, key: `${scene.you.id} ${entry.key}` })),
+    );
+  }
+
+  #entries(view, scene) {
+    const blocks = named(view.blocks);
+    if (!this.#answers.has(view.id)) this.#answers.set(view.id, new Answers());
+    const answers = this.#answers.get(view.id);
+    const act = (action, node) =>
+      whileBusy(node, () => this.#tell("press", { view_id: view.id, action, values: answers.values(blocks) }));
+    return blockEntries(blocks, { scene, answers, surface: "home", errors: view.errors, act });
+  }
+}
+
+const empty = (waiting) =>
+  h(
+    "div",
+    { class: "empty", "aria-busy": String(waiting) },
+    waiting && h("span", { class: "spinner" }),
+    h("p", {}, waiting ? "Asking zofbot for its Home…" : "zofbot has not published a Home for you yet."),
+  );

@@ -1,0 +1,87 @@
+// Opens small menus beside the control that asked for them; the browser's popovers bring Esc and click-away.
+import { h, icon } from "./dom.js";
+
+/** A menu of {label, detail, url, act}; arrow keys move, Enter chooses, Esc gives the focus back. */
+export function openMenu(anchor, items) {
+  const menu = h("div", { class: "menu", role: "menu", popover: "auto" }, items.map(menuItem));
+  menu.addEventListener("click", () => menu.hidePopover());
+  popUp(anchor, menu, () => menu.remove());
+  walk(menu, "[role=menuitem]");
+  menu.firstElementChild?.focus();
+}
+
+function menuItem({ label, detail, url, act }) {
+  const props = { class: "menu-item", role: "menuitem", onclick: act };
+  const content = [h("span", {}, label), detail && h("small", {}, detail)];
+  if (url) return h("a", { ...props, href: url, target: "_blank", rel: "noopener noreferrer" }, content);
+  return h("button", { ...props, type: "button" }, content);
+}
+
+/**
+ * A field for several choices of {id, label}: chips that open a list of checkboxes.
+ * `onClose(ids)` is called once when the list closes after a change.
+ */
+export function multiPicker({ label, placeholder, choices, chosen, limit, onClose }) {
+  const ids = new Set(chosen);
+  const face = h("button", { type: "button", class: "multi", "aria-haspopup": "true", "aria-label": label });
+  const drawFace = () => {
+    const chips = choices.filter(({ id }) => ids.has(id)).map((choice) => h("span", { class: "chip" }, choice.label));
+    face.replaceChildren(
+      h("span", { class: "chips" }, chips.length ? chips : h("span", { class: "faint" }, placeholder)),
+      icon("chevron"),
+    );
+  };
+  face.addEventListener("click", () => {
+    const before = JSON.stringify([...ids]);
+    const boxes = choices.map((choice) => checkbox(choice, ids, limit, drawFace));
+    const list = h("div", { class: "menu", role: "group", "aria-label": label, popover: "auto" }, boxes);
+    popUp(face, list, () => {
+      list.remove();
+      if (JSON.stringify([...ids]) !== before) onClose([...ids]);
+    });
+    walk(list, "input");
+    list.querySelector("input")?.focus();
+  });
+  drawFace();
+  return face;
+}
+
+function checkbox({ id, label }, ids, limit, onChange) {
+  const box = h("input", { type: "checkbox", checked: ids.has(id) });
+  box.addEventListener("change", () => {
+    if (box.checked && limit && ids.size >= limit) box.checked = false;
+    else if (box.checked) ids.add(id);
+    else ids.delete(id);
+    onChange();
+  });
+  return h("label", { class: "menu-item" }, box, h("span", {}, label));
+}
+
+function popUp(anchor, menu, onClosed) {
+  // Beside its anchor and not in the body: an open dialog makes everything outside of it deaf.
+  anchor.after(menu);
+  anchor.setAttribute("aria-expanded", "true");
+  menu.addEventListener("toggle", (event) => {
+    if (event.newState !== "closed") return;
+    anchor.setAttribute("aria-expanded", "false");
+    if (menu.contains(document.activeElement) || document.activeElement === document.body) anchor.focus();
+    onClosed();
+  });
+  menu.showPopover();
+  const at = anchor.getBoundingClientRect();
+  const below = at.bottom + 4 + menu.offsetHeight < innerHeight;
+  menu.style.top = `${below ? at.bottom + 4 : Math.max(8, at.top - 4 - menu.offsetHeight)}px`;
+  menu.style.left = `${Math.max(8, Math.min(at.left, innerWidth - menu.offsetWidth - 8))}px`;
+}
+
+/** Up, Down, Home and End walk through the items. */
+function walk(menu, selector) {
+  menu.addEventListener("keydown", (event) => {
+    const items = [...menu.querySelectorAll(selector)];
+    const here = items.indexOf(document.activeElement);
+    const to = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: -1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    items.at(to % items.length)?.focus();
+  });
+}

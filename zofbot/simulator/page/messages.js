@@ -1,0 +1,216 @@
+// Draws messages, in a channel and in a thread.
+import { Answers } from "./answers.js";
+import { avatar } from "./avatar.js";
+import { renderAttachment, renderBlocks } from "./blocks.js";
+import { clockTime, dayAndTime, dayName, fullTime } from "./dates.js";
+import { h, icon } from "./dom.js";
+import { mrkdwn } from "./mrkdwn.js";
+
+const COMPACT_WITHIN = 300; // seconds in which one person's next message needs no second face
+const TALL = 9000; // characters of JSON from which a message starts folded
+
+/** What a channel shows: everything but the replies that were not also sent to it. */
+export const inChannel = (messages) =>
+  messages.filter((one) => (!isReply(one) || one.broadcast) && (!one.deleted || repliesTo(one, messages).length));
+
+/** What a thread shows: its root and its replies. */
+export const inThread = (messages, root) =>
+  messages.filter((one) => one.ts === root || (one.thread_ts === root && !one.deleted));
+
+const isReply = (message) => message.thread_ts && message.thread_ts !== message.ts;
+
+const repliesTo = (root, messages) =>
+  messages.filter((one) => isReply(one) && one.thread_ts === root.ts && !one.deleted);
+
+/**
+ * Entries for reconcile(): day dividers and messages.
+ * A `host` has { scene, key, thread: ts|null, openThread(ts), act(message, action, node) }.
+ */
+export function messageEntries(messages, all, host) {
+  const { you, now } = host.scene;
+  const entries = [];
+  let day = null;
+  let last = null;
+  for (const message of messages) {
+    const name = dayName(Number(message.ts), you.tz, now);
+    if (name !== day) {
+      entries.push({
+        key: `day ${name}`,
+        print: name,
+        build: () => h("div", { class: "day", role: "separator" }, h("span", {}, name)),
+      });
+      last = null;
+    }
+    day = name;
+    entries.push(messageEntry(message, follows(last, message), host.thread ? [] : repliesTo(message, all), host));
+    last = message;
+    if (message.ts === host.thread && messages.length > 1) entries.push(replyCount(messages.length - 1));
+  }
+  return entries;
+}
+
+/** The line between a thread's root and its replies. */
+function replyCount(count) {
+  const words = count === 1 ? "1 reply" : `${count} replies`;
+  return { key: "count", print: words, build: () => h("div", { class: "count", role: "separator" }, words) };
+}
+
+const follows = (last, next) =>
+  last !== null &&
+  last.user === next.user &&
+  last.username === next.username &&
+  !last.ephemeral &&
+  !next.ephemeral &&
+  !isReply(next) &&
+  !isReply(last) &&
+  next.ts - last.ts < COMPACT_WITHIN;
+
+function messageEntry(message, compact, replies, host) {
+  const json = JSON.stringify(message);
+  // Relative dates grow stale by themselves, other messages do not.
+  const age = json.includes("{ago}")
+    ? Math.floor(host.scene.now / 60)
+    : json.includes("_pretty}")
+      ? Math.floor(host.scene.now / 3600)
+      : 0;
+  const summary = replies.map((one) => [one.ts, one.user]);
+  const print = JSON.stringify([json, compact, summary, age, host.scene.you.id]);
+  return {
+    key: `${message.ephemeral ? "eph " : ""}${message.ts}`,
+    print,
+    build: () => renderMessage(message, compact, replies, host),
+  };
+}
+
+function renderMessage(message, compact, replies, host) {
+  const { scene } = host;
+  const author = authorOf(message, scene);
+  const at = Number(message.ts);
+  const time = h("time", { class: "stamp", title: fullTime(at, scene.you.tz) }, clockTime(at, scene.you.tz));
+  return h(
+    "article",
+    {
+      class: `message${compact ? " compact" : ""}${message.ephemeral ? " ephemeral" : ""}`,
+      "aria-label": `${author.name}, ${clockTime(at, scene.you.tz)}`,
+      data: {
+        testid: "message",
+        ts: message.ts,
+        ephemeral: String(Boolean(message.ephemeral)),
+        user: message.user ?? "",
+      },
+    },
+    message.ephemeral && h("div", { class: "only-you" }, icon("eye"), "Only visible to you"),
+    isReply(message) &&
+      !host.thread &&
+      h(
+        "div",
+        { class: "only-you" },
+        icon("reply"),
+        "replied to a ",
+        h("button", { class: "plain", type: "button", onclick: () => host.openThread(message.thread_ts) }, "thread"),
+      ),
+    h("div", { class: "gutter" }, compact ? time : avatar(author)),
+    h(
+      "div",
+      { class: "body" },
+      !compact &&
+        h(
+          "div",
+          { class: "by" },
+          h("strong", {}, author.name),
+          author.badge && h("span", { class: "badge" }, author.badge),
+          time,
+        ),
+      message.deleted
+        ? h("div", { class: "faint" }, "This message was deleted.")
+        : h("div", { class: "content" }, content(message, host)),
+      replies.length > 0 && threadSummary(message, replies, host),
+    ),
+    !host.thread &&
+      !message.ephemeral &&
+      h(
+        "div",
+        { class: "toolbar" },
+        h(
+          "button",
+          {
+            type: "button",
+            class: "icon-button",
+            "aria-label": "Reply in thread",
+            title: "Reply in thread",
+            data: { testid: "reply-in-thread", field: "reply" },
+            onclick: () => host.openThread(message.thread_ts ?? message.ts),
+          },
+          icon("reply"),
+        ),
+      ),
+  );
+}
+
+function content(message, host) {
+  const answers = answersOf(`${host.key}/${message.ts}`);
+  const blockHost = {
+    scene: host.scene,
+    answers,
+    surface: "message",
+    act: (action, node) => host.act(message, action, node),
+  };
+  const blocks = message.blocks?.length ? renderBlocks(message.blocks, blockHost) : null;
+  const text = !blocks && message.text && h("div", { class: "text" }, mrkdwn(message.text, host.scene));
+  const drawn = [
+    blocks ?? text,
+    message.edited && h("span", { class: "edited" }, "(edited)"),
+    (message.attachments ?? []).map((attachment) => renderAttachment(attachment, blockHost)),
+  ];
+  return JSON.stringify(message).length > TALL ? folded(drawn) : drawn;
+}
+
+function folded(drawn) {
+  const box = h("div", { class: "folded" }, drawn);
+  const more = h(
+    "button",
+    {
+      type: "button",
+      class: "plain",
+      onclick: () => {
+        box.classList.remove("folded");
+        more.remove();
+      },
+    },
+    "See all of it",
+  );
+  return [box, more];
+}
+
+const kept = new Map(); // where -> Answers: half-made choices survive a redrawn message
+
+function answersOf(key) {
+  if (!kept.has(key)) kept.set(key, new Answers());
+  return kept.get(key);
+}
+
+function threadSummary(root, replies, { scene, openThread }) {
+  const authors = [...new Map(replies.map((one) => [one.user, authorOf(one, scene)])).values()].slice(0, 4);
+  const last = Number(replies.at(-1).ts);
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "thread-summary",
+      data: { testid: "thread-summary", field: "thread" },
+      onclick: () => openThread(root.ts),
+    },
+    authors.map((author) => avatar(author, "mini")),
+    h("b", {}, replies.length === 1 ? "1 reply" : `${replies.length} replies`),
+    h("span", { class: "faint" }, `Last reply ${dayAndTime(last, scene.you.tz, scene.now)}`),
+  );
+}
+
+/** Who wrote it, also when that user is not among those the state knows. */
+function authorOf(message, scene) {
+  const user = scene.users.get(message.user);
+  const isBot = message.bot || user?.kind === "bot";
+  const name = (isBot && message.username) || user?.real_name || message.username || message.user || "Someone";
+  const badge = isBot ? "APP" : { guest: "GUEST", external: "EXTERNAL" }[user?.kind];
+  return { name, badge, isBot, color: user?.color };
+}

@@ -1,0 +1,128 @@
+// The bot's modals, as forms one fills in.
+// https://docs.slack.dev/surfaces/modals
+import { Answers } from "./answers.js";
+import { blockEntries, named } from "./blocks.js";
+import { h, icon, reconcile, whileBusy } from "./dom.js";
+import { plain } from "./mrkdwn.js";
+
+/** The topmost modal, in a <dialog>: the browser keeps the focus inside and gives it back afterwards. */
+export class Modal {
+  #view = null;
+  #answers = new Map(); // view id -> Answers
+  #complaints = {}; // what this client refused before asking the bot
+  #gone = new Set(); // dismissed here, before the world has heard of it
+  #tell;
+  #scene = null;
+
+  /** tell(what, body) resolves to {ok, error}, with the user filled in. */
+  constructor({ tell }) {
+    this.#tell = tell;
+    this.title = h("h2", { id: "modal-title" });
+    this.body = h("div", { class: "sheet-body blocks" });
+    this.trouble = h("div", { class: "error", role: "alert" });
+    this.cancel = h("button", { type: "button", class: "button", onclick: () => this.element.close() });
+    this.submit = h("button", { type: "submit", class: "button primary", data: { testid: "modal-submit" } });
+    const cross = h(
+      "button",
+      {
+        type: "button",
+        class: "icon-button",
+        "aria-label": "Close",
+        data: { testid: "modal-close" },
+        onclick: () => this.element.close(),
+      },
+      icon("close"),
+    );
+    const form = h(
+      "form",
+      {
+        novalidate: true,
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.#submit();
+        },
+      },
+      h("header", {}, this.title, cross),
+      this.body,
+      h("footer", {}, this.trouble, this.cancel, this.submit),
+    );
+    this.element = h("dialog", { class: "sheet", "aria-labelledby": "modal-title", data: { testid: "modal" } }, form);
+    this.element.addEventListener("close", (event) => {
+      // The event comes late: by then the bot may have opened the next one.
+      if (event.target === this.element && !this.element.open) this.#dismissed();
+    });
+  }
+
+  /** Shows the topmost of `modals`; `says` is what the Slack client has to say about the last press or submission. */
+  update(modals, scene, says) {
+    this.#scene = scene;
+    const view = modals.filter(({ id }) => !this.#gone.has(id)).at(-1) ?? null;
+    const isNew = view?.id !== this.#view?.id;
+    for (const id of this.#answers.keys()) if (!modals.some((one) => one.id === id)) this.#answers.delete(id);
+    this.#view = view && { ...view, blocks: named(view.blocks) };
+    if (!view) return this.element.open && this.element.close();
+    if (isNew) this.#begin();
+    this.#draw();
+    this.trouble.replaceChildren(...says.map((sentence) => h("p", {}, sentence)));
+    if (!this.element.open) this.element.showModal();
+    if (isNew) this.#focusFirst();
+  }
+
+  #begin() {
+    this.#complaints = {};
+    this.body.replaceChildren();
+    this.body.scrollTop = 0;
+  }
+
+  #draw() {
+    const { title, close, submit, blocks, errors } = this.#view;
+    this.title.textContent = plain(title);
+    this.cancel.textContent = plain(close) || "Close";
+    this.submit.hidden = !submit;
+    this.submit.textContent = plain(submit);
+    const host = {
+      scene: this.#scene,
+      answers: this.#own(),
+      surface: "modal",
+      errors: { ...errors, ...this.#complaints },
+      act: (action, node) => this.#act(action, node),
+    };
+    reconcile(this.body, blockEntries(blocks, host));
+  }
+
+  #own() {
+    const { id } = this.#view;
+    if (!this.#answers.has(id)) this.#answers.set(id, new Answers());
+    return this.#answers.get(id);
+  }
+
+  #focusFirst() {
+    const field = this.body.querySelector("[autofocus]") ?? this.body.querySelector("input, textarea, select, button");
+    (field ?? (this.submit.hidden ? this.cancel : this.submit)).focus();
+  }
+
+  async #act(action, node) {
+    const { id, blocks } = this.#view;
+    const values = this.#own().values(blocks);
+    await whileBusy(node, () => this.#tell("press", { view_id: id, action, values }));
+  }
+
+  async #submit() {
+    const { id, blocks, submit } = this.#view;
+    if (!submit || this.submit.disabled) return;
+    this.#complaints = this.#own().complaints(blocks);
+    this.#draw();
+    if (!Object.keys(this.#complaints).length) {
+      await whileBusy(this.submit, () => this.#tell("submit", { view_id: id, values: this.#own().values(blocks) }));
+    }
+    this.body.querySelector("[aria-invalid]")?.focus();
+  }
+
+  async #dismissed() {
+    const view = this.#view;
+    if (!view) return; // the bot closed it
+    this.#gone.add(view.id);
+    this.#view = null;
+    await this.#tell("dismiss", { view_id: view.id });
+  }
+}

@@ -1,0 +1,167 @@
+// Renders Slack's mrkdwn and plain_text as DOM nodes.
+// https://docs.slack.dev/messaging/formatting-message-text/
+//
+// A `scene` says for whom: { you, users, channels, now, visit }, the first three from the world's state.
+import { fillTokens, fullTime } from "./dates.js";
+import { h, icon } from "./dom.js";
+import { emojify, emojiText } from "./emoji.js";
+
+const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">" };
+
+/** Undoes Slack's three entities in one pass, so that "&amp;lt;" becomes "&lt;" and not "<". */
+export const decode = (text) => text.replace(/&(amp|lt|gt);/g, (entity) => ENTITIES[entity]);
+
+/** Nodes for a text object, {type: "mrkdwn"|"plain_text", text}. */
+export function textObject(object, scene) {
+  if (!object) return [];
+  const text = String(object.text ?? "");
+  return object.type === "mrkdwn" ? mrkdwn(text, scene) : emojify(decode(text));
+}
+
+/** A plain_text object as a string, for options and placeholders. */
+export const plain = (object) => emojiText(decode(String(object?.text ?? "")));
+
+/** Nodes for a mrkdwn string: fences first, then quotes, then what stands within a line. */
+export function mrkdwn(text, scene) {
+  const nodes = [];
+  for (const [index, part] of text.split(/```([\s\S]+?)```/).entries()) {
+    if (index % 2) nodes.push(h("pre", {}, code(part.replace(/^\n|\n$/g, ""), scene)));
+    // The line break beside a fence belongs to the fence.
+    else nodes.push(...quotes(index ? part.replace(/^\n/, "") : part, scene));
+  }
+  return nodes;
+}
+
+const QUOTED = /^(?:&gt;|>) ?/;
+
+function quotes(text, scene) {
+  const nodes = [];
+  let quote = [];
+  let lines = [];
+  const flush = () => {
+    if (lines.length) nodes.push(...inline(lines.join("\n"), scene));
+    if (quote.length) nodes.push(h("blockquote", {}, inline(quote.join("\n"), scene)));
+    lines = [];
+    quote = [];
+  };
+  for (const line of text.split("\n")) {
+    const quoted = QUOTED.test(line);
+    if (quoted ? lines.length : quote.length) flush();
+    if (quoted) quote.push(line.replace(QUOTED, ""));
+    else lines.push(line);
+  }
+  flush();
+  return nodes;
+}
+
+// A mark opens after, and closes before, anything that is not a letter or digit: snake_case_names stay whole.
+const pair = (mark) =>
+  `(?<![\\p{L}\\p{N}${mark}])${mark}(?=\\S)([^${mark}\\n]*[^\\s${mark}])${mark}(?![\\p{L}\\p{N}${mark}])`;
+const INLINE = new RegExp(
+  [
+    "<([^<>\\n]+)>",
+    "`([^`\\n]+)`",
+    pair("\\*"),
+    pair("_"),
+    pair("~"),
+    "(https?://[^\\s<>|]*[^\\s<>|.,;:!?)'\"*_~])",
+  ].join("|"),
+  "gu",
+);
+const MARKS = ["strong", "em", "s"];
+
+/** Nodes for what stands within a line; also used inside bold, italic and struck text. */
+function inline(text, scene) {
+  const nodes = [];
+  let from = 0;
+  for (const match of text.matchAll(INLINE)) {
+    const [whole, angle, tick, bold, italic, struck, url] = match;
+    nodes.push(...emojify(decode(text.slice(from, match.index))));
+    from = match.index + whole.length;
+    if (angle) nodes.push(reference(angle, scene));
+    else if (tick) nodes.push(h("code", {}, code(tick, scene)));
+    else if (url) nodes.push(link(decode(url), decode(url)));
+    else {
+      const inner = [bold, italic, struck];
+      const which = inner.findIndex((content) => content !== undefined);
+      nodes.push(h(MARKS[which], {}, inline(inner[which], scene)));
+    }
+  }
+  nodes.push(...emojify(decode(text.slice(from))));
+  return nodes;
+}
+
+/** Code knows no marks and no emoji, but Slack resolves links and mentions even there. */
+function code(text, scene) {
+  return text.split(/<([^<>\n]+)>/).map((part, index) => (index % 2 ? reference(part, scene) : decode(part)));
+}
+
+/** What <...> stands for: a person, a channel, a group, everyone, a moment, a link. */
+function reference(inside, scene) {
+  const bar = inside.indexOf("|");
+  const [target, label] = bar < 0 ? [inside, ""] : [inside.slice(0, bar), decode(inside.slice(bar + 1))];
+  if (target.startsWith("@")) return person(target.slice(1), scene, label);
+  if (target.startsWith("#")) return channel(target.slice(1), scene, label);
+  if (target.startsWith("!subteam^")) return group(target.slice(9), label);
+  if (target.startsWith("!date^")) return date(target, label, scene);
+  if (/^!(channel|here|everyone)$/.test(target)) return everyone(target.slice(1));
+  if (target.startsWith("!")) return document.createTextNode(label || `<${target}>`);
+  return link(decode(target), label || decode(target)) ?? document.createTextNode(decode(`<${inside}>`));
+}
+
+/** A mention of a person, yellow when it is you. */
+export function person(id, scene, label = "") {
+  const name = scene.users.get(id)?.real_name || label || id;
+  return h(
+    "span",
+    { class: id === scene.you.id ? "mention mention-you" : "mention", title: id },
+    `@${name.replace(/^@/, "")}`,
+  );
+}
+
+/** A link to a channel, or Slack's reserve about those one may not see. */
+export function channel(id, scene, label = "") {
+  const known = scene.channels.get(id);
+  if (known) return h("button", { class: "mention", type: "button", onclick: () => scene.visit(id) }, `#${known.name}`);
+  return h(
+    "span",
+    { class: "mention", title: id },
+    label ? `#${label.replace(/^#/, "")}` : [icon("lock"), " private channel"],
+  );
+}
+
+/** A user group; shown loudly, because a real one would notify its members. */
+export const group = (id, label = "") =>
+  h("span", { class: "mention mention-loud", title: id }, `@${(label || id).replace(/^@/, "")}`);
+
+/** @channel, @here, @everyone: loud as well, so that an injected one is seen. */
+export const everyone = (range) => h("span", { class: "mention mention-loud" }, `@${range}`);
+
+function date(target, fallback, scene) {
+  const [, unix, pattern = "", url] = target.split("^");
+  return moment(Number(unix), decode(pattern), scene, fallback, url && decode(url));
+}
+
+/** A moment in the reader's own time zone; the whole of it on hover. */
+export function moment(unix, pattern, scene, fallback = "", url = null) {
+  const text = fillTokens(unix, pattern, scene.you.tz, scene.now);
+  if (text === null) return document.createTextNode(fallback);
+  const time = h("time", { title: fullTime(unix, scene.you.tz), datetime: new Date(unix * 1000).toISOString() }, text);
+  return (url && link(url, time)) || time;
+}
+
+/** An outside link; null for anything but web and mail, so that javascript: never becomes clickable. */
+export function link(url, content) {
+  const safe = safeUrl(url);
+  return safe && h("a", { href: safe, target: "_blank", rel: "noopener noreferrer", title: safe }, content);
+}
+
+/** The address if it is one of the web or mail, else null. */
+export function safeUrl(url) {
+  try {
+    const parsed = new URL(url);
+    return ["http:", "https:", "mailto:"].includes(parsed.protocol) ? parsed.href : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,179 @@
+"""What Slack sends when people type, press and submit: its payloads, complete, as plain dicts."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from zofbot.simulator import posting, views
+from zofbot.simulator.entities import APP, BOT, TEAM, Channel, Message, User, View
+from zofbot.simulator.workspace import Workspace
+
+TOKEN = "simulated-verification-token"  # noqa: S105 - deprecated at Slack, checked by nobody
+
+_FORMED = re.compile(r"<(?:@[UW][A-Z0-9]+|#C[A-Z0-9]+|!subteam\^S[A-Z0-9]+)(?:\|[^<>]*)?>")
+_TYPED = re.compile(r"(?<![\w&])(?P<sign>[@#])(?P<name>[a-z0-9][a-z0-9._-]*)|(?P<url>https?://[^\s<>|]+)")
+
+
+def escaped(slack: Workspace, text: str, *, labels: bool = False) -> str:
+    """What somebody typed, as Slack's client sends it: entities escaped, people, groups and channels by their id.
+
+    ``labels`` adds the name behind the id, as in a slash command.
+    """
+    kept: list[str] = []
+    at = 0
+    for found in _FORMED.finditer(text):
+        kept += [_plain(slack, text[at : found.start()], labels), found[0]]
+        at = found.end()
+    return "".join([*kept, _plain(slack, text[at:], labels)])
+
+
+def _plain(slack: Workspace, text: str, labels: bool) -> str:
+    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _TYPED.sub(lambda found: _entity(slack, found, labels), safe)
+
+
+def _entity(slack: Workspace, found: re.Match[str], labels: bool) -> str:
+    name = found["name"]
+    if found["url"]:
+        return f"<{found['url']}>"
+    label = f"|{name}" if labels else ""
+    if found["sign"] == "#":
+        channel = next((each for each in slack.channels.values() if each.name == name and not each.im_with), None)
+        return f"<#{channel.id}|{name}>" if channel else found[0]
+    user = next((each for each in slack.users.values() if each.name == name), None)
+    group = next((each for each in slack.groups.values() if each.handle == name), None)
+    if user:
+        return f"<@{user.id}{label}>"
+    return f"<!subteam^{group.id}|@{name}>" if group else found[0]
+
+
+def command(slack: Workspace, user: User, channel: Channel, text: str, response_url: str) -> dict[str, str]:
+    """A slash command: https://docs.slack.dev/interactivity/implementing-slash-commands ."""
+    name, _, rest = text.strip().partition(" ")
+    said = rest.strip()
+    return {
+        "token": TOKEN,
+        "team_id": TEAM,
+        "team_domain": slack.team.lower(),
+        "channel_id": channel.id,
+        "channel_name": "directmessage" if channel.im_with else "privategroup" if channel.private else channel.name,
+        "user_id": user.id,
+        "user_name": user.name,
+        "command": name,
+        "text": escaped(slack, said, labels=True) if slack.should_escape else said,
+        "api_app_id": APP,
+        "is_enterprise_install": "false",
+        "response_url": response_url,
+        "trigger_id": slack.new_trigger(user.id),
+    }
+
+
+def _about(slack: Workspace, user: User) -> dict[str, Any]:
+    return {
+        "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.team},
+        "api_app_id": APP,
+        "token": TOKEN,
+        "team": {"id": TEAM, "domain": slack.team.lower()},
+        "enterprise": None,
+        "is_enterprise_install": False,
+        "trigger_id": slack.new_trigger(user.id),
+    }
+
+
+def action(slack: Workspace, block: dict[str, Any], element: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
+    """What one press or choice says; raises ``ValueError`` for a choice that is not offered."""
+    ids = {"block_id": block["block_id"], "action_id": element["action_id"], "type": element["type"]}
+    own: dict[str, Any] = {name: element[name] for name in ("text", "value", "style", "placeholder") if name in element}
+    chosen = {name: value for name, value in done.items() if name.startswith("selected") or name == "value"}
+    offered = [*element.get("options", []), *(o for g in element.get("option_groups", []) for o in g["options"])]
+    picked = [done["selected_option"]] if done.get("selected_option") else done.get("selected_options") or []
+    if offered and any(option.get("value") not in [each.get("value") for each in offered] for option in picked):
+        raise ValueError("That choice is not offered.")
+    return {**chosen, **own, **ids, "action_ts": slack.stamp()}
+
+
+def message_press(
+    slack: Workspace, user: User, message: Message, done: dict[str, Any], response_url: str
+) -> dict[str, Any]:
+    """A press in a message. The message itself is left out of an ephemeral one's payload, as Slack does."""
+    channel = slack.channels[message.channel]
+    private = bool(message.only_to)
+    container = {"type": "message", "message_ts": message.ts, "channel_id": channel.id, "is_ephemeral": private}
+    container |= {"thread_ts": message.thread_ts} if message.thread_ts else {}
+    shown = {} if private else {"message": posting.shown(slack, message, metadata=True)}
+    return {
+        "type": "block_actions",
+        **_about(slack, user),
+        "container": container,
+        "channel": {"id": channel.id, "name": "directmessage" if channel.im_with else channel.name},
+        **shown,
+        "state": {"values": {}},
+        "response_url": response_url,
+        "actions": [done],
+    }
+
+
+def view_press(slack: Workspace, user: User, view: View, done: dict[str, Any]) -> dict[str, Any]:
+    """A press in a modal or in App Home."""
+    container = {"type": "view", "view_id": view.id}
+    return {
+        "type": "block_actions",
+        **_about(slack, user),
+        "container": container,
+        "view": views.shown(view),
+        "actions": [done],
+    }
+
+
+def submission(slack: Workspace, user: User, view: View) -> dict[str, Any]:
+    """A modal's submission."""
+    return {"type": "view_submission", **_about(slack, user), "view": views.shown(view), "response_urls": []}
+
+
+def closing(slack: Workspace, user: User, view: View, *, cleared: bool = False) -> dict[str, Any]:
+    """A modal was closed without submitting it."""
+    about = _about(slack, user)
+    del about["trigger_id"]
+    return {"type": "view_closed", **about, "view": views.shown(view), "is_cleared": cleared}
+
+
+def shortcut(slack: Workspace, user: User, message: Message, callback_id: str, response_url: str) -> dict[str, Any]:
+    """A message shortcut."""
+    return {
+        "type": "message_action",
+        **_about(slack, user),
+        "callback_id": callback_id,
+        "action_ts": slack.stamp(),
+        "message_ts": message.ts,
+        "channel": {"id": message.channel, "name": slack.channels[message.channel].name},
+        "message": posting.shown(slack, message, metadata=True),
+        "response_url": response_url,
+    }
+
+
+def event(slack: Workspace, body: dict[str, Any], channel: Channel | None = None) -> dict[str, Any]:
+    """An event with what Slack wraps around it."""
+    installed = {"enterprise_id": None, "team_id": TEAM, "user_id": BOT, "is_bot": True, "is_enterprise_install": False}
+    return {
+        "token": TOKEN,
+        "team_id": TEAM,
+        "api_app_id": APP,
+        "event": body,
+        "type": "event_callback",
+        "event_id": slack.new_id("Ev"),
+        "event_time": int(slack.now()),
+        "authorizations": [installed],
+        "is_ext_shared_channel": bool(channel and channel.external),
+    }
+
+
+def said(message: Message, kind: str, channel: Channel) -> dict[str, Any]:
+    """The event of a message: ``app_mention``, or ``message`` in direct messages."""
+    thread = {"thread_ts": message.thread_ts} if message.thread_ts else {}
+    place = {
+        "channel": channel.id,
+        "channel_type": "im" if channel.im_with else "group" if channel.private else "channel",
+    }
+    ids = {"ts": message.ts, "event_ts": message.ts, "client_msg_id": f"client-{message.ts}"}
+    return {"type": kind, "user": message.user, "text": message.text, "team": TEAM, **place, **ids, **thread}

@@ -1,0 +1,126 @@
+"""What the pretend Zof keeps: projects, runs, results, its quota, and what it was asked."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, Literal
+
+from zofbot.simulator.faults import ZOF_FAULTS, Faults
+from zofbot.simulator.quota import PerMinute
+
+Record = dict[str, Any]
+Dialect = Literal["documented", "older"]
+
+BAD = ("failed", "error")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP reply: ``bytes`` go out as they are, text as text, anything else as JSON.
+
+    A header of ``None`` takes away one that every reply has otherwise, such as ``X-Request-Id``.
+    """
+
+    status: int = 200
+    body: Any = None
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass
+class ZofCall:
+    """One request to Zof as it was answered; ``status`` is ``None`` when no reply left the house."""
+
+    n: int
+    at: float
+    method: str
+    path: str
+    request_id: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Any = None
+    status: int | None = None
+    ms: int = 0
+    fault: str | None = None
+
+
+def iso(at: float) -> str:
+    """Unix seconds the way Zof writes them."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass
+class Records:
+    """The organization at Zof. Runs and results stand in the order they were made, oldest first."""
+
+    now: Callable[[], float]
+    random: Random
+    changed: Callable[[], None]
+    key: str = "zof-simulated-key"
+    projects: dict[str, Record] = field(default_factory=dict)
+    runs: dict[str, Record] = field(default_factory=dict)
+    results: dict[str, Record] = field(default_factory=dict)
+    raw: dict[str, Any] = field(default_factory=dict)
+    """JSON or a :class:`Reply` by path (such as ``/results/res_1``), answered instead of what is kept."""
+    dialect: Dialect = "documented"
+    newest_first: bool = True
+    refused_params: set[str] = field(default_factory=set)
+    """Query names that are answered by a 400 naming them."""
+    quota: PerMinute | None = field(default_factory=lambda: PerMinute(100))
+    faults: Faults = field(default_factory=lambda: Faults(ZOF_FAULTS, {"slow": 3.0, "hang": 15.0}))
+    calls: deque[ZofCall] = field(default_factory=lambda: deque(maxlen=2000))
+    answered: dict[str, Reply] = field(default_factory=dict)
+    """First answers by Idempotency-Key."""
+    asked: int = 0
+
+    def new_id(self, prefix: str) -> str:
+        """An id nobody has had, such as ``run_4f9a01c2``."""
+        return f"{prefix}_{self.random.getrandbits(40):010x}"
+
+    def start_run(self, request: Record) -> Record:
+        """Keep a new queued run as ``POST /runs`` describes it."""
+        run = {"id": self.new_id("run"), "status": "queued", **request, "created_at": iso(self.now())}
+        self.runs[run["id"]] = run
+        self.changed()
+        return run
+
+    def add_result(self, run_id: str, **fields: Any) -> Record:
+        """Keep one case's outcome of a run; project and environment are the run's."""
+        run = self.runs[run_id]
+        result: Record = {
+            "id": self.new_id("res"),
+            "run_id": run_id,
+            **{name: run[name] for name in ("project_id", "environment") if name in run},
+            "created_at": iso(self.now()),
+            **fields,
+        }
+        self.results[result["id"]] = result
+        self.changed()
+        return result
+
+    def finish_run(self, run_id: str, status: str | None = None) -> Record:
+        """End a run now; without ``status`` it is failed or passed as its results say."""
+        run = self.runs[run_id]
+        counts = self.count(run_id)
+        run["status"] = status or ("failed" if counts["failed"] + counts["error"] else "passed")
+        run["summary"] = counts
+        run["completed_at"] = iso(self.now())
+        self.changed()
+        return run
+
+    def of_run(self, run_id: str) -> list[Record]:
+        """The results of a run."""
+        return [result for result in self.results.values() if result.get("run_id") == run_id]
+
+    def count(self, run_id: str) -> dict[str, int]:
+        """How many cases of a run ended how."""
+        statuses = [result.get("status") for result in self.of_run(run_id)]
+        words = ("passed", "failed", "error", "skipped")
+        return {"total": len(statuses), **{word: statuses.count(word) for word in words}}
+
+    def listed(self, kept: Iterable[Record]) -> list[Record]:
+        """In the order in which this organization lists things."""
+        return list(reversed(list(kept))) if self.newest_first else list(kept)

@@ -1,0 +1,103 @@
+"""Socket Mode: the connections the bot opened, and the envelopes that go down them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from zofbot.simulator.entities import APP
+from zofbot.simulator.workspace import Workspace
+
+MOST_CONNECTIONS = 10
+_DEBUG = {"host": "simulator", "build_number": 1, "approximate_connection_time": 18060}
+
+
+class Socket:
+    """One open connection; keeps who waits for which acknowledgement."""
+
+    def __init__(self, websocket: web.WebSocketResponse) -> None:
+        self.websocket = websocket
+        self._waiting: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
+
+    async def send(self, envelope: dict[str, Any], within: float) -> dict[str, Any] | None:
+        """Deliver one envelope; returns its acknowledgement, ``None`` if none came within so many seconds."""
+        answer: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
+        self._waiting[envelope["envelope_id"]] = answer
+        try:
+            async with asyncio.timeout(within):
+                await self.websocket.send_json(envelope)
+                return await answer
+        except (TimeoutError, ConnectionError):
+            return None
+        finally:
+            del self._waiting[envelope["envelope_id"]]
+
+    def acknowledge(self, text: str) -> None:
+        """Hand an acknowledgement to whoever waits for it."""
+        answer = json.loads(text)
+        waiting = self._waiting.get(answer.get("envelope_id"))
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
+
+    async def hang_up(self, reason: str) -> None:
+        """Say goodbye as Slack does, and close."""
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_result(None)
+        try:
+            await self.websocket.send_json({"type": "disconnect", "reason": reason, "debug_info": _DEBUG})
+            await self.websocket.close()
+        except ConnectionError:
+            return  # the bot was quicker
+
+
+class Sockets:
+    """The door behind the addresses of ``apps.connections.open``."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.slack = workspace
+        self._open: list[Socket] = []
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one connection until either side closes it; a ticket admits once."""
+        ticket = request.match_info["ticket"]
+        if ticket not in self.slack.tickets:
+            return web.Response(status=403, text="invalid ticket")
+        self.slack.tickets.discard(ticket)
+        websocket = web.WebSocketResponse(timeout=0.3)
+        await websocket.prepare(request)
+        socket = Socket(websocket)
+        if len(self._open) >= MOST_CONNECTIONS:
+            await socket.hang_up("too_many_websockets")
+            return websocket
+        await self._serve(socket)
+        return websocket
+
+    async def _serve(self, socket: Socket) -> None:
+        self._open.append(socket)
+        info = {"connection_info": {"app_id": APP}, "num_connections": len(self._open), "debug_info": _DEBUG}
+        try:
+            await socket.websocket.send_json({"type": "hello", **info})
+            self.slack.lines.append(socket)
+            self.slack.changed()
+            async for message in socket.websocket:
+                if message.type == WSMsgType.TEXT:
+                    socket.acknowledge(message.data)
+        finally:
+            self._open.remove(socket)
+            if socket in self.slack.lines:
+                self.slack.lines.remove(socket)
+
+    async def refresh(self, reason: str = "refresh_requested") -> None:
+        """Close every connection as Slack does now and then; bots are expected to come back."""
+        for line in list(self._open):
+            if line in self.slack.lines:
+                self.slack.lines.remove(line)
+        await asyncio.gather(*(socket.hang_up(reason) for socket in list(self._open)))
+
+    async def stop(self) -> None:
+        """Close every connection for good."""
+        await self.refresh("link_disabled")

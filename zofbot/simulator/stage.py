@@ -1,0 +1,59 @@
+"""Serves the pretend world on one port of this machine."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from zofbot.simulator.delivery import Delivery
+from zofbot.simulator.doors import SlackDoor, ZofDoor
+from zofbot.simulator.page_door import PageDoor
+from zofbot.simulator.people import People
+from zofbot.simulator.sockets import Sockets
+from zofbot.simulator.world import World
+
+
+class Stage:
+    """The world over HTTP: Slack at ``/api/``, Zof at ``/zof/v1``, the page at ``/``; started once, stopped once.
+
+    ``people`` act for whoever sits at the page, and in tests.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.people = People(world, Delivery(world.slack))
+        self.sockets = Sockets(world.slack)
+        self._page = PageDoor(world, self.people)
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen; port 0 takes any that is free. Raises ``OSError`` when the port is taken."""
+        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.25)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        self.url = f"http://{host}:{self._runner.addresses[0][1]}"
+        self.world.slack.url = self.url
+
+    def _app(self) -> web.Application:
+        app = web.Application()
+        slack, zof = SlackDoor(self.world.slack), ZofDoor(self.world.zof)
+        app.add_routes(
+            [
+                web.route("*", "/api/{method}", slack.handle),
+                web.post("/respond/{token}", slack.respond),
+                web.get("/socket/{ticket}", self.sockets.handle),
+                web.route("*", "/zof/v1/{path:.*}", zof.handle),
+                *self._page.routes(),
+            ]
+        )
+        return app
+
+    async def stop(self) -> None:
+        """Close streams, connections and the server; requests that still hang are dropped."""
+        self._page.close()
+        await self.sockets.stop()
+        await self.people.stop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None

@@ -1,0 +1,170 @@
+"""Modals and App Home: opening, stacking, changing them, and what people filled in."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+from zofbot.simulator import blocks, mentions
+from zofbot.simulator.entities import APP, BOT_ID, TEAM, View
+from zofbot.simulator.posting import Answer, Arguments, identify, pressable
+from zofbot.simulator.workspace import Refused, Workspace
+
+MOST_BYTES = 250_000
+MOST_STACKED = 3
+TRIGGER_SECONDS = 3.0
+
+_HELD = {
+    "plain_text_input": ("value", "initial_value"),
+    "number_input": ("value", "initial_value"),
+    "email_text_input": ("value", "initial_value"),
+    "url_text_input": ("value", "initial_value"),
+    "static_select": ("selected_option", "initial_option"),
+    "external_select": ("selected_option", "initial_option"),
+    "radio_buttons": ("selected_option", "initial_option"),
+    "multi_static_select": ("selected_options", "initial_options"),
+    "checkboxes": ("selected_options", "initial_options"),
+    "users_select": ("selected_user", "initial_user"),
+    "multi_users_select": ("selected_users", "initial_users"),
+    "channels_select": ("selected_channel", "initial_channel"),
+    "multi_channels_select": ("selected_channels", "initial_channels"),
+    "conversations_select": ("selected_conversation", "initial_conversation"),
+    "multi_conversations_select": ("selected_conversations", "initial_conversations"),
+    "datepicker": ("selected_date", "initial_date"),
+    "timepicker": ("selected_time", "initial_time"),
+    "datetimepicker": ("selected_date_time", "initial_date_time"),
+}
+"""What holds a value: its name in the state, and that of what it starts with."""
+
+
+def held(element: dict[str, Any], action: dict[str, Any]) -> dict[str, Any]:
+    """The part of an element's state that ``action`` sets; empty for a button."""
+    if element["type"] not in _HELD:
+        return {}
+    name, _ = _HELD[element["type"]]
+    return {"type": element["type"], name: action.get(name, [] if name.endswith("options") else None)}
+
+
+def state(view: View) -> dict[str, Any]:
+    """What stands in every field of a view: typed, else as it started."""
+    values: dict[str, Any] = {}
+    for block in view.payload["blocks"]:
+        for element in pressable(block):
+            if element["type"] in _HELD:
+                start = {_HELD[element["type"]][0]: element.get(_HELD[element["type"]][1])}
+                typed = view.values.get(block["block_id"], {}).get(element["action_id"])
+                values.setdefault(block["block_id"], {})[element["action_id"]] = typed or held(
+                    element, {name: value for name, value in start.items() if value is not None}
+                )
+    return values
+
+
+def checked(slack: Workspace, given: Any, surface: blocks.Surface) -> dict[str, Any]:
+    """A view that Slack would show; raises :class:`Refused` otherwise."""
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except json.JSONDecodeError:
+            given = None
+    if not isinstance(given, dict):
+        raise Refused("invalid_arguments", response_metadata={"messages": ["[ERROR] view has to be an object"]})
+    if len(json.dumps(given)) > MOST_BYTES:
+        raise Refused("view_too_large")
+    if found := blocks.problems(given, surface):
+        raise Refused("invalid_arguments", response_metadata={"messages": found})
+    if found := mentions.unescaped(given, slack.known_ids()):
+        raise Refused("unescaped_mention", response_metadata={"messages": found})
+    kept = copy.deepcopy(given)
+    identify(slack, kept["blocks"])
+    return kept
+
+
+def shown(view: View) -> dict[str, Any]:
+    """A view as Slack's API and payloads show it."""
+    defaults = {"private_metadata": "", "callback_id": "", "external_id": "", "title": None, "submit": None}
+    flags = {"close": None, "clear_on_close": False, "notify_on_close": False}
+    place = {"root_view_id": view.root or view.id, "previous_view_id": view.previous}
+    about = {"id": view.id, "team_id": TEAM, "app_id": APP, "app_installed_team_id": TEAM, "bot_id": BOT_ID}
+    return {**about, **defaults, **flags, **place, **view.payload, "hash": view.hash, "state": {"values": state(view)}}
+
+
+def _spend(slack: Workspace, trigger_id: Any) -> str:
+    """Use up a trigger; returns whose it was."""
+    trigger = slack.triggers.get(str(trigger_id))
+    if trigger is None:
+        raise Refused("invalid_trigger_id")
+    if slack.now() - trigger.at > TRIGGER_SECONDS:
+        raise Refused("expired_trigger_id")
+    if trigger.used:
+        raise Refused("exchanged_trigger_id")
+    trigger.used = True
+    return trigger.user
+
+
+def _new(slack: Workspace, user: str, payload: dict[str, Any]) -> View:
+    return View(slack.new_id("V"), user, payload, hash=f"{slack.stamp()}.{slack.new_id('h')[:6]}")
+
+
+def stack(slack: Workspace, user: str, payload: dict[str, Any]) -> View:
+    """Put a modal on top of those somebody has open."""
+    below = slack.modals.setdefault(user, [])
+    if len(below) >= MOST_STACKED:
+        raise Refused("push_limit_reached")
+    view = _new(slack, user, payload)
+    view.root, view.previous = (below[0].id, below[-1].id) if below else (view.id, None)
+    below.append(view)
+    slack.changed()
+    return view
+
+
+def replace(slack: Workspace, view: View, payload: dict[str, Any]) -> None:
+    """Show something else in a view; what was typed into fields that stay is kept."""
+    view.payload, view.errors = payload, None
+    view.hash = f"{slack.stamp()}.{slack.new_id('h')[:6]}"
+    slack.changed()
+
+
+def open_view(slack: Workspace, given: Arguments) -> Answer:
+    """``views.open``."""
+    payload = checked(slack, given.get("view"), "modal")
+    user = _spend(slack, given.get("trigger_id"))
+    slack.modals[user] = []
+    return {"view": shown(stack(slack, user, payload))}
+
+
+def push(slack: Workspace, given: Arguments) -> Answer:
+    """``views.push``."""
+    payload = checked(slack, given.get("view"), "modal")
+    return {"view": shown(stack(slack, _spend(slack, given.get("trigger_id")), payload))}
+
+
+def update(slack: Workspace, given: Arguments) -> Answer:
+    """``views.update``."""
+    stacked = [view for views in slack.modals.values() for view in views]
+    wanted = given.get("view_id"), given.get("external_id")
+    found = [
+        view for view in stacked if view.id == wanted[0] or (wanted[1] and view.payload.get("external_id") == wanted[1])
+    ]
+    if not found:
+        raise Refused("not_found")
+    payload = checked(slack, given.get("view"), "modal")
+    if given.get("hash") and given["hash"] != found[0].hash:
+        raise Refused("hash_conflict")
+    replace(slack, found[0], payload)
+    return {"view": shown(found[0])}
+
+
+def publish(slack: Workspace, given: Arguments) -> Answer:
+    """``views.publish``."""
+    user = slack.users.get(str(given.get("user_id")))
+    if user is None:
+        raise Refused("user_not_found")
+    payload = checked(slack, given.get("view"), "home")
+    home = slack.homes.get(user.id)
+    if home is None:
+        home = slack.homes[user.id] = _new(slack, user.id, payload)
+    elif given.get("hash") and given["hash"] != home.hash:
+        raise Refused("hash_conflict")
+    replace(slack, home, payload)
+    return {"view": shown(home)}

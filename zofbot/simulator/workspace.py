@@ -1,0 +1,161 @@
+"""What the pretend Slack keeps of its one workspace, and how it refuses."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+from zofbot.simulator.entities import BOT, Channel, Group, Hook, Message, SlackCall, Trigger, User, View
+from zofbot.simulator.faults import SLACK_FAULTS, Faults
+from zofbot.simulator.quota import Pace, PerMinute
+
+SCOPES = frozenset(
+    {
+        *("app_mentions:read", "chat:write", "chat:write.public", "commands"),
+        *("channels:history", "channels:join", "channels:read"),
+        *("groups:history", "groups:read", "im:history", "im:read", "im:write"),
+        *("reactions:write", "usergroups:read", "users:read"),
+    }
+)
+
+
+class Refused(Exception):
+    """Slack says no: ``error`` is its word, ``more`` goes into the body beside it."""
+
+    def __init__(self, error: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **more: Any) -> None:
+        super().__init__(error)
+        self.error, self.status, self.headers, self.more = error, status, headers or {}, more
+
+
+class Line(Protocol):
+    """An open Socket Mode connection to the bot."""
+
+    async def send(self, envelope: dict[str, Any], within: float) -> dict[str, Any] | None:
+        """Deliver one envelope; returns its acknowledgement, ``None`` if none came within so many seconds."""
+
+
+def _help() -> list[dict[str, Any]]:
+    return [{"command": "/zof", "description": "Runs and results", "usage_hint": "result <id>", "verbs": []}]
+
+
+@dataclass
+class Workspace:
+    """A Slack workspace with one app in it, the bot."""
+
+    now: Callable[[], float]
+    random: Random
+    changed: Callable[[], None]
+    url: str = ""
+    """Where this Slack is served; known once it is."""
+    request_url: str = ""
+    """Where the bot listens over HTTP; not needed while a Socket Mode connection is open."""
+    team: str = "Acme"
+    bot_token: str = "xoxb-simulated"  # noqa: S105 - opens nothing but this pretend Slack
+    app_token: str = "xapp-simulated"  # noqa: S105 - likewise
+    signing_secret: str = "simulated-signing-secret"  # noqa: S105 - likewise
+    scopes: set[str] = field(default_factory=lambda: set(SCOPES))
+    events: set[str] = field(default_factory=lambda: {"app_home_opened", "app_mention", "message.im"})
+    """Event subscriptions of the app."""
+    commands: list[dict[str, Any]] = field(default_factory=_help)
+    should_escape: bool = True
+    users: dict[str, User] = field(default_factory=dict)
+    channels: dict[str, Channel] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    messages: dict[str, dict[str, Message]] = field(default_factory=dict)
+    threads: dict[tuple[str, str], list[Message]] = field(default_factory=dict)
+    """Replies by channel and parent."""
+    ledger: list[Message] = field(default_factory=list)
+    """Every message the bot ever posted, the hidden and deleted ones too."""
+    modals: dict[str, list[View]] = field(default_factory=dict)
+    homes: dict[str, View] = field(default_factory=dict)
+    notices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    triggers: dict[str, Trigger] = field(default_factory=dict)
+    hooks: dict[str, Hook] = field(default_factory=dict)
+    tickets: set[str] = field(default_factory=set)
+    lines: list[Line] = field(default_factory=list)
+    calls: deque[SlackCall] = field(default_factory=lambda: deque(maxlen=2000))
+    asked: int = 0
+    faults: Faults = field(default_factory=lambda: Faults(SLACK_FAULTS, {"slow": 9.0}))
+    paces: dict[str, Pace] = field(default_factory=dict)
+    paced: bool = True
+    """Whether more than one message a second for a channel is refused."""
+    hides_fast_posts: bool = False
+    """Take what comes too fast, but show it to nobody."""
+    enforces_tiers: bool = False
+    tiers: dict[str, PerMinute] = field(default_factory=dict)
+    _last_stamp: int = 0
+
+    def stamp(self) -> str:
+        """A message time stamp: now, later than any before."""
+        self._last_stamp = max(int(self.now() * 1_000_000), self._last_stamp + 1)
+        return f"{self._last_stamp // 1_000_000}.{self._last_stamp % 1_000_000:06d}"
+
+    def new_id(self, prefix: str) -> str:
+        """An id that nobody has had."""
+        return f"{prefix}{self.random.getrandbits(48):012X}"
+
+    def dm(self, user_id: str) -> Channel | None:
+        """Somebody's direct messages with the bot."""
+        return next((channel for channel in self.channels.values() if channel.im_with == user_id), None)
+
+    def find(self, channel_id: str, ts: str) -> Message | None:
+        """A message that has not been deleted or hidden."""
+        message = self.messages.get(channel_id, {}).get(ts)
+        return message if message and not message.deleted and not message.hidden else None
+
+    def keep(self, message: Message) -> Message:
+        """Put a message where people see it, and in the ledger when it is the bot's."""
+        self.messages.setdefault(message.channel, {})[message.ts] = message
+        if message.thread_ts:
+            self.threads.setdefault((message.channel, message.thread_ts), []).append(message)
+        if message.user == BOT and not message.only_to:
+            self.ledger.append(message)
+        self.changed()
+        return message
+
+    def replies(self, parent: Message) -> list[Message]:
+        """What stands in the thread of a message."""
+        return [message for message in self.threads.get((parent.channel, parent.ts), []) if message.standing]
+
+    def new_trigger(self, user: str) -> str:
+        """A trigger_id for one modal."""
+        trigger_id = f"{len(self.triggers) + 1}.{self.random.getrandbits(40)}"
+        self.triggers[trigger_id] = Trigger(user, self.now())
+        return trigger_id
+
+    def new_hook(self, user: str, channel: str, message: Message | None = None) -> str:
+        """The address of a new response_url."""
+        token = self.new_id("R")
+        self.hooks[token] = Hook(user, channel, self.now(), message)
+        return f"{self.url}/respond/{token}"
+
+    def top(self, user: str) -> View | None:
+        """The modal in front of somebody."""
+        stack = self.modals.get(user)
+        return stack[-1] if stack else None
+
+    def view(self, view_id: str) -> View | None:
+        """A modal or Home by its id."""
+        every = [view for stack in self.modals.values() for view in stack] + list(self.homes.values())
+        return next((view for view in every if view.id == view_id), None)
+
+    def notify(self, user: str, text: str) -> None:
+        """Let the Slack client itself tell somebody something."""
+        self.notices[user] = {"text": text, "at": self.now()}
+        self.changed()
+
+    def known_ids(self) -> set[str]:
+        """What may be mentioned."""
+        return {BOT, *self.users, *self.channels, *self.groups}
+
+    def posted(self, key: str) -> list[Message]:
+        """The bot's channel messages with this idempotency key."""
+        return [message for message in self.ledger if message.key == key]
+
+    def doubled(self) -> list[str]:
+        """Idempotency keys that were posted more than once."""
+        times = Counter(message.key for message in self.ledger if message.key is not None)
+        return sorted(key for key, count in times.items() if count > 1)

@@ -1,0 +1,50 @@
+"""The pretend world as plain data: a clock that can be moved, a Slack workspace, and a Zof organization."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from random import Random
+
+from zofbot.simulator.records import Records
+from zofbot.simulator.workspace import Workspace
+
+
+class World:
+    """Everything the simulator knows; it does no input or output.
+
+    ``clock`` gives Unix seconds and ``seed`` makes every generated id repeatable. ``version`` rises with every change
+    that somebody could see.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time, seed: int = 1) -> None:
+        self.clock = clock
+        self.offset = 0.0
+        self.version = 0
+        self._watchers: dict[object, Callable[[], None]] = {}
+        random = Random(seed)  # noqa: S311 - made-up ids, not secrets
+        self.slack = Workspace(self.now, random, self.changed)
+        self.zof = Records(self.now, random, self.changed)
+
+    def now(self) -> float:
+        """Unix seconds in the pretend world."""
+        return self.clock() + self.offset
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward. Raises ``ValueError`` for a step back: time stamps have to rise."""
+        if not seconds >= 0:
+            raise ValueError("The clock only moves forward.")
+        self.offset += seconds
+        self.changed()
+
+    def changed(self) -> None:
+        """Raise the version and tell who watches."""
+        self.version += 1
+        for tell in list(self._watchers.values()):
+            tell()
+
+    def watch(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """Call ``tell`` after every change; returns what ends that."""
+        key = object()
+        self._watchers[key] = tell
+        return lambda: self._watchers.pop(key, None) and None
