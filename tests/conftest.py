@@ -1,8 +1,141 @@
+"""The whole house over real HTTP: the bot with a real Valkey, the pretend Slack and the pretend Zof."""
+
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
+import redis.asyncio as redis
+
+from zofbot.app import Zofbot, running
+from zofbot.settings import Settings
+from zofbot.simulator.delivery import Outcome
+from zofbot.simulator.entities import Message
+from zofbot.simulator.organization import furnish
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.world import World
+from zofbot.store.embedded import embedded
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    async with embedded(tmp_path_factory.mktemp("valkey")) as url:
+        yield url
+
+
+async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+    """Wait for something that happens after the answer."""
+    async with asyncio.timeout(seconds):
+        while True:
+            found = true()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(0.01)
+
+
+@dataclass
+class House:
+    """One bot in its pretend world, and how tests look at it."""
+
+    world: World
+    stage: Stage
+    bot: Zofbot
+    settings: Settings
+
+    async def type(self, text: str, *, user: str = "U0ANA", channel: str = "C0QA") -> Outcome:
+        return await self.stage.people.type(user, channel, text)
+
+    async def press(self, message: Message, action_id: str, *, user: str = "U0ANA", label: str = "") -> Outcome:
+        """Press a button of a message: the first with this action, or the one whose value holds ``label``."""
+        button = next(b for b in buttons(message) if b["action_id"] == action_id and label in b.get("value", ""))
+        return await self.stage.people.press(user, button, channel=message.channel, ts=message.ts)
+
+    def seen(self, channel: str = "C0QA", user: str = "U0ANA") -> list[Message]:
+        """What the person sees of the bot in the channel, oldest first."""
+        kept = self.world.slack.messages.get(channel, {}).values()
+        return [m for m in kept if m.user == "U0ZOFBOT" and not m.deleted and not m.hidden and m.only_to in ("", user)]
+
+    def private(self, channel: str = "C0QA", user: str = "U0ANA") -> list[Message]:
+        return [message for message in self.seen(channel, user) if message.only_to]
+
+    def public(self, channel: str = "C0QA") -> list[Message]:
+        return [message for message in self.seen(channel) if not message.only_to]
+
+    async def answer(self, text: str, *, user: str = "U0ANA", channel: str = "C0QA") -> str:
+        """Type something and give all of the last private answer as text."""
+        outcome = await self.type(text, user=user, channel=channel)
+        assert outcome.status == 200, outcome
+        return said(self.private(channel, user)[-1])
+
+
+def said(message: Message) -> str:
+    return json.dumps([message.text, message.blocks, message.attachments], ensure_ascii=False)
+
+
+def buttons(message: Message) -> list[dict[str, Any]]:
+    blocks = [*message.blocks, *(block for attachment in message.attachments for block in attachment.get("blocks", []))]
+    elements = [
+        element | {"block_id": block["block_id"]}
+        for block in blocks
+        for element in [*block.get("elements", []), block.get("accessory", {})]
+    ]
+    return [element for element in elements if element.get("type") == "button"]
+
+
+@asynccontextmanager
+async def house(valkey: str, *, socket: bool = False, **settings: Any) -> AsyncIterator[House]:
+    """Start a world and a bot in it; ``settings`` replace those that point there."""
+    world = World()
+    furnish(world)
+    world.zof.quota = None
+    stage = Stage(world)
+    await stage.start()
+    async with redis.from_url(valkey) as client:
+        await client.flushall()
+    chosen = Settings(
+        **{
+            "slack_bot_token": world.slack.bot_token,
+            "slack_signing_secret": world.slack.signing_secret,
+            "slack_app_token": world.slack.app_token if socket else "",
+            "slack_api_url": f"{stage.url}/api/",
+            "zof_api_key": world.zof.key,
+            "zof_base_url": f"{stage.url}/zof/v1",
+            "zof_result_url_template": "https://app.zof.ai/results/{result_id}",
+            "redis_url": valkey,
+            "port": 0,
+        }
+        | settings
+    )
+    try:
+        async with running(chosen) as bot:
+            world.slack.request_url = f"{bot.url}/slack/events"
+            await until(lambda: _ready(bot))
+            yield House(world, stage, bot, chosen)
+    finally:
+        await stage.stop()
+
+
+async def _ready(bot: Zofbot) -> bool:
+    return not await bot.missing()
+
+
+@pytest.fixture(params=["http", "socket"])
+async def zofbot(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[House]:
+    async with house(valkey, socket=request.param == "socket") as built:
+        yield built
+
+
+@pytest.fixture
+async def over_http(valkey: str) -> AsyncIterator[House]:
+    async with house(valkey) as built:
+        yield built

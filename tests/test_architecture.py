@@ -14,7 +14,8 @@ HOUSE = Path(__file__).parent.parent / "zofbot"
 FLOORS: list[set[str]] = [
     {"__main__"},
     {"cli"},
-    {"app", "demo"},
+    {"demo"},
+    {"app"},
     {"web", "listeners", "simulator", "terminal", "manifest"},
     {"errands", "slack", "store", "zof"},
     {"verbs", "settings", "metrics", "logs"},
@@ -28,7 +29,7 @@ MAY_STAND_SIDE_BY_SIDE = {
 
 HOMES = {
     "redis": {"store"},
-    "httpx": {"zof/client.py", "zof/body.py"},
+    "httpx": {"zof"},
     "slack_sdk.web": {"slack/notifier.py", "listeners/__init__.py"},
     "slack_sdk.webhook": {"slack/notifier.py"},
     "slack_bolt": {"listeners", "web.py", "app.py"},
@@ -42,8 +43,10 @@ HOMES = {
 }
 """Where each outside library may be imported: a file, or a room with all its files."""
 
-PURE = ["zof/protocol.py", "zof/reading.py", "slack/text.py", "slack/message.py", "slack/cards.py", "slack/answers.py",
-        "slack/links.py", "slack/verdict.py", "verbs.py", "manifest.py", "redact.py", "model.py", "errors.py"]  # fmt: skip
+PURE = [
+    "zof/protocol.py", "zof/reading.py", "slack/text.py", "slack/message.py", "slack/cards.py", "slack/answers.py",
+    "slack/links.py", "slack/verdict.py", "verbs.py", "manifest.py", "redact.py", "model.py", "errors.py",
+]  # fmt: skip
 IMPURE = {"asyncio", "httpx", "redis", "aiohttp", "slack_bolt", "os", "time", "random", "socket", "subprocess"}
 
 

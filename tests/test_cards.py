@@ -77,7 +77,8 @@ def test_any_error_makes_an_answer_that_slack_takes(sentence: str, step: str, re
 
 
 FULL = Result(
-    id="res_4821", outcome=Outcome.FAILED, status="failed", title="Guest checkout totals are right", project_id="proj_1",
+    id="res_4821", outcome=Outcome.FAILED, status="failed", title="Guest checkout totals are right",
+    project_id="proj_1",
     project_name="checkout", environment="staging", duration=102.0, started=NOW, ended=NOW, run_id="run_1001",
     case_id="tc_7", failure="expected 3\n  to equal 4", logs="https://logs.zof.ai/x", severity="critical",
 )  # fmt: skip

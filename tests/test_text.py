@@ -14,7 +14,9 @@ from zofbot.slack import text
 
 ANY = st.text(max_size=400)
 NASTY = st.lists(
-    st.sampled_from(["&", "<", ">", "&amp;", "<!channel>", "<@U0ANA>", "a", "é", "\u202e", "\u200b", "`", "*", "\n", ";"])
+    st.sampled_from(
+        ["&", "<", ">", "&amp;", "<!channel>", "<@U0ANA>", "a", "é", "\u202e", "\u200b", "`", "*", "\n", ";"]
+    )
 ).map("".join)
 SECRETS = {
     "bearer": "Authorization: Bearer abcDEF123456.x-y",
@@ -36,8 +38,8 @@ SECRETS = {
     "private key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEabc\ndef\n-----END RSA PRIVATE KEY-----",
 }
 SECRET_PARTS = [
-    "abcDEF123456", "abcdefghij", "3456789-abcdef", "a1B2", "IOSFODNN7", "c3D4", "SyA1b2", "eyJzdWIi", "hunter2", "abc123",
-    "def456", "s%3Aabc", "a1b2c3d4e5", "MIIEabc",
+    "abcDEF123456", "abcdefghij", "3456789-abcdef", "a1B2", "IOSFODNN7", "c3D4", "SyA1b2", "eyJzdWIi", "hunter2",
+    "abc123", "def456", "s%3Aabc", "a1b2c3d4e5", "MIIEabc",
 ]  # fmt: skip
 
 
@@ -106,6 +108,10 @@ def test_a_line_is_one_line(anything: str) -> None:
 def test_short_text_is_escaped_and_otherwise_as_it_came() -> None:
     assert text.mrkdwn("a < b && c > d") == "a &lt; b &amp;&amp; c &gt; d"
     assert text.line("test_login_flow works") == "test_login_flow works"
+
+
+def test_colours_for_terminals_are_taken_out() -> None:
+    assert text.literal("\x1b[1;31mred\x1b[0m \x1b]8;;https://x.example\x07link\x1b]8;;\x07") == "red link"
 
 
 def test_text_is_escaped_before_it_is_clipped() -> None:

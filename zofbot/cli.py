@@ -71,6 +71,32 @@ async def _serve(settings: Settings) -> None:
 
 
 @app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port of the page; 0 takes any that is free.")] = 8080,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> None:
+    """Try everything on this machine: a pretend Slack and Zof with the real bot, no account needed."""
+    from zofbot.logs import configure  # noqa: PLC0415  (--help must not wait for structlog)
+
+    configure("auto", "warning")
+    _run(_demo(port, browser))
+
+
+async def _demo(port: int, browser: bool) -> None:
+    from zofbot.demo import playing  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
+
+    async with playing(port) as stage:
+
+        def ready() -> None:
+            typer.echo(f"The demo is at {stage.url}  (Ctrl-C ends it and leaves nothing behind)")
+            typer.echo("Type there: /zof result res_4821")
+            if browser:
+                typer.launch(stage.url)
+
+        await until_told(ready)
+
+
+@app.command()
 def run() -> None:
     """Run the whole bot in one process."""
     _run(_serve(_settings(*SLACK_AND_ZOF)))

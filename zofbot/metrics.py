@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-ZOF_OUTCOMES = ("ok", "unavailable", "rejected", "unreadable", "canceled")
+ZOF_OUTCOMES = ("ok", "unavailable", "rejected", "unreadable", "canceled", "crashed")
 SLACK_OUTCOMES = ("ok", "deferred", "refused", "unknown")
 SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
 

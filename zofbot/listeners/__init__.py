@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -35,7 +36,10 @@ def bolt(desk: Desk, client: AsyncWebClient) -> AsyncApp:
     async def authorize() -> AuthorizeResult:
         return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=client.token, bot_user_id=None, bot_id=None)
 
+    quiet = logging.getLogger("zofbot.bolt")
+    quiet.setLevel(logging.ERROR)  # else it warns at each start that the client's token is not the one it relies on
     app = AsyncApp(
+        logger=quiet,
         client=client,
         authorize=authorize,
         # Bolt's usual runner looks every 10 ms whether ack() was called; this way the answer goes out when it is.

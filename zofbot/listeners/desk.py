@@ -76,7 +76,8 @@ class Desk:
         left = Patience.ACK.seconds - (asyncio.get_running_loop().time() - arrived)
         done, _ = await asyncio.wait({task}, timeout=max(left, 0))
         message = task.result().message if done else answers.still_asking()
-        await ack(**message.payload(), response_type="ephemeral")
+        # As one dict: given apart, Bolt leaves the blocks out where there are attachments.
+        await ack(message.payload() | {"response_type": "ephemeral"})
         if not done:
             self.errands.start(self._follow_up(task, asked))
 

@@ -146,9 +146,9 @@ def run_card(run: Run, bad: Sequence[Result], links: Links, *, start: int = 0, m
             Window(start, len(shown), len(bad), "failed or errored cases"),
             "zof_run_page",
             {"id": run.id} if is_id(run.id) else None,
+            link_button("Open in Zof", "zof_open", links.run(run)),
         ),
         *([context("Zof listed more failed cases than were read here.")] if more else []),
-        *actions(link_button("Open in Zof", "zof_open", links.run(run))),
         context(f"Run {text.code(run.id)}"),
     ]
     counts = numbers(run)
@@ -214,19 +214,20 @@ class Window(NamedTuple):
     what: str
 
 
-def _pages(window: Window, action: str, value: dict[str, str] | None) -> list[Block]:
-    """Where in a long list this is; with a ``value`` for them to carry, buttons to go on and back."""
+def _pages(window: Window, action: str, value: dict[str, str] | None, *others: Block | None) -> list[Block]:
+    """Where in a long list this is, with buttons to go on and back where there is a ``value`` for them to carry."""
     start, shown, total, what = window
     if total <= shown and not start:
-        return []
+        return actions(*others)
     end = start + shown
     left = total - end
-    onward = f"Show {min(left, PAGE)} more" if left > 0 else ""
     said = f"and {left} more {what}" if left > 0 and not start else f"{start + 1} to {end} of {total} {what}"
-    if value is None:
-        return [context(said)]
-    back = button("Back", action + "_back", {**value, "from": max(start - PAGE, 0)}) if start else None
-    return [context(said), *actions(back, button(onward, action, {**value, "from": end}) if onward and shown else None)]
+    back = onward = None
+    if value is not None:
+        back = button("Back", action + "_back", {**value, "from": max(start - PAGE, 0)}) if start else None
+        more = left > 0 and shown
+        onward = button(f"Show {min(left, PAGE)} more", action, {**value, "from": end}) if more else None
+    return [context(said), *actions(back, onward, *others)]
 
 
 # --- many runs

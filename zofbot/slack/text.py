@@ -13,12 +13,16 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
+"""Colours and links that test runners print for terminals."""
+
 _READ = 20_000
 """Characters looked at, so that a body of megabytes costs no more than what could be shown of it."""
 
 
 def _plain(text: str) -> str:
-    return redact(_INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")[:_READ])).strip()
+    lines = _TERMINAL.sub("", text[:_READ]).replace("\r\n", "\n").replace("\r", "\n")
+    return redact(_INVISIBLE.sub("", lines)).strip()
 
 
 def mrkdwn(text: str, limit: int = 3000) -> str:

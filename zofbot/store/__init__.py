@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 
 import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
 
 from zofbot.errors import StoreUnavailable
@@ -16,6 +20,9 @@ from zofbot.model import Quota
 
 CLAIM_SECONDS = 600
 """Slack repeats a request within about six minutes (https://docs.slack.dev/apis/events-api/); claims outlive that."""
+
+PATIENCE = 1.0
+"""Seconds the store may take to answer; a slash command has three in all."""
 
 SHARE_SECONDS = 24 * 3600
 """How long a shared card answers a second *Share* with its link instead of another message."""
@@ -62,13 +69,17 @@ class Store:
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless Redis answers."""
-        with _reachable():
+        async with _reachable():
             await self._redis.ping()
 
     async def claim(self, request: str) -> bool:
         """Take a request of Slack's once for all processes; False for a repeat of one that was taken."""
-        with _reachable():
-            return bool(await self._redis.set(self._key("claim", request), "1", nx=True, ex=CLAIM_SECONDS))
+        name, mine = self._key("claim", request), secrets.token_bytes(8)
+        async with _reachable():
+            if await self._redis.set(name, mine, nx=True, ex=CLAIM_SECONDS):
+                return True
+            # The client sends again after a lost connection: then it is our own claim that stands in the way.
+            return bool(await self._redis.get(name) == mine)
 
     async def begin_share(self, key: str, share: Share) -> tuple[bool, Share | None]:
         """Take the right to post a shared card: whether it was given, and the share that stood there before.
@@ -76,38 +87,39 @@ class Store:
         Given while one stood there means that its process died on the way: the card may be in the channel already.
         """
         arguments: list[str | float] = [json.dumps(asdict(share)), share.at, SHARE_SECONDS, POSTING_SECONDS]
-        with _reachable():
+        async with _reachable():
             standing, given = await self._begin_share(keys=[self._key("share", key)], args=arguments)
         return bool(given), Share(**json.loads(standing)) if standing else None
 
     async def end_share(self, key: str, share: Share) -> None:
         """Remember where a shared card stands."""
-        with _reachable():
+        async with _reachable():
             await self._redis.set(self._key("share", key), json.dumps(asdict(share)), ex=SHARE_SECONDS)
 
     async def give_up_share(self, key: str) -> None:
         """Let somebody else try: this one certainly put nothing into the channel."""
-        with _reachable():
+        async with _reachable():
             await self._redis.delete(self._key("share", key))
 
     async def read(self) -> Quota | None:
         """What any process last learned of Zof's quota (``QuotaBoard``)."""
-        with _reachable():
+        async with _reachable():
             text = await self._redis.get(self._key("quota"))
         return Quota.model_validate_json(text) if text else None
 
     async def write(self, quota: Quota) -> None:
         """Tell every process; forgotten when the window has turned over."""
-        with _reachable():
+        async with _reachable():
             until = int(quota.reset.timestamp()) + 1
             await self._redis.set(self._key("quota"), quota.model_dump_json(), exat=until)
 
 
-@contextmanager
-def _reachable() -> Iterator[None]:
+@asynccontextmanager
+async def _reachable() -> AsyncIterator[None]:
     try:
-        yield
-    except (RedisError, OSError) as error:
+        async with asyncio.timeout(PATIENCE):
+            yield
+    except (RedisError, OSError) as error:  # a timeout is an OSError
         raise StoreUnavailable(
             "The bot's store (Redis) does not answer.", "Try again in a minute; an operator should look at Redis."
         ) from error
@@ -115,11 +127,10 @@ def _reachable() -> Iterator[None]:
 
 @asynccontextmanager
 async def connected(url: str, namespace: str) -> AsyncIterator[Store]:
-    """Give the store at ``url``; a command without an answer in two seconds fails."""
+    """Give the store at ``url``, to be connected to when it is first needed."""
     name = f"zofbot-{os.getpid()}"
-    client = redis.from_url(
-        url, socket_timeout=2.0, socket_connect_timeout=1.0, health_check_interval=30, client_name=name
-    )
+    once_more = Retry(ConstantBackoff(0.05), 1)  # a pooled connection may be one to a server that was restarted since
+    client = redis.from_url(url, retry=once_more, health_check_interval=30, client_name=name)
     try:
         yield Store(client, namespace)
     finally:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import redis.asyncio as redis
 import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from zofbot.errors import SettingsError, StoreUnavailable
 
@@ -58,10 +60,9 @@ async def embedded(folder: Path) -> AsyncIterator[str]:
     on and is adopted by the next one, so nothing it acknowledged is lost. Raises StoreUnavailable if it cannot start.
     """
     folder, address = _prepared(folder)
-    await _start(folder, address)
-    client = redis.Redis(unix_socket_path=str(address), client_name=_name())
+    client = redis.Redis(unix_socket_path=str(address), client_name=_name(), retry=Retry(NoBackoff(), 0))
     try:
-        await _answering(client, folder)
+        await _served(client, folder, address)
         try:
             yield f"unix://{address}"
         finally:
@@ -98,11 +99,23 @@ def _alive(folder: Path) -> bool:
     return lock is None
 
 
-async def _start(folder: Path, address: Path) -> None:
+async def _served(client: redis.Redis, folder: Path, address: Path) -> None:
+    """Have a server answer: the one found there, or a new one also when the one found was just dying."""
+    adopted = not await _start(folder, address)
+    try:
+        await _answering(client, folder)
+    except StoreUnavailable:
+        if not adopted or not await _start(folder, address):
+            raise
+        await _answering(client, folder)
+
+
+async def _start(folder: Path, address: Path) -> bool:
+    """Start a server; False where one is alive."""
     lock = _lock(folder)
     if lock is None:
         log.info("store adopted", folder=str(folder))
-        return
+        return False
     try:
         _clear(address)
         server = await asyncio.create_subprocess_exec(
@@ -114,6 +127,7 @@ async def _start(folder: Path, address: Path) -> None:
         await server.wait()
     finally:
         os.close(lock)
+    return True
 
 
 def _clear(address: Path) -> None:

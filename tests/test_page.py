@@ -1,0 +1,137 @@
+"""The demo in a real browser: typed, pressed and looked at as a newcomer would."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from zofbot.demo import playing
+from zofbot.simulator.stage import Stage
+
+CHROMIUM = Path("/usr/bin/chromium")
+SHOTS = os.environ.get("ZOFBOT_SCREENSHOTS", "")
+"""A folder to put screenshots into, such as ``docs``; empty: none are taken."""
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    async with playing(0) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def page(browser: Browser, stage: Stage) -> AsyncIterator[Page]:
+    context = await browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=1)
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    await page.goto(stage.url)
+    await page.get_by_test_id("channel-qa-alerts").click()
+    yield page
+    await context.close()
+    assert not complaints
+
+
+async def type_in(page: Page, text: str) -> None:
+    composer = page.get_by_test_id("composer")
+    await composer.fill(text)
+    await composer.press("Escape")  # closes the completion, so that Enter sends
+    await composer.press("Enter")
+
+
+async def shoot(page: Page, name: str) -> None:
+    if SHOTS:
+        await page.screenshot(path=Path(SHOTS) / f"{name}.png")
+
+
+async def test_a_typed_command_shows_a_card_only_to_me(page: Page) -> None:
+    await type_in(page, "/zof result res_4821")
+    card = page.get_by_test_id("message").last
+    await expect(card).to_contain_text("Failed: Voucher can be removed again")
+    await expect(card).to_contain_text("order total is wrong")
+    await expect(card).to_contain_text("res_4821")
+    await expect(card).to_contain_text("Only visible to you")
+    await expect(page.get_by_test_id("zof-call").last).to_contain_text("/results/res_4821")
+    await shoot(page, "card")
+
+
+async def test_share_posts_the_card_for_all_and_a_second_time_only_its_link(page: Page) -> None:
+    await type_in(page, "/zof result res_4822")
+    await page.locator("[data-action-id=zof_share]").click()
+    await expect(page.get_by_text("Shared to the channel.")).to_be_visible()
+    await expect(page.get_by_text("Shared by ana")).to_have_count(1)
+    await page.locator("[data-action-id=zof_share]").click()
+    await expect(page.get_by_text("ana shared this already")).to_be_visible()
+    await expect(page.get_by_text("Shared by ana")).to_have_count(1)
+    await shoot(page, "shared")
+    await page.get_by_test_id("user-switch").select_option("U0BEN")
+    await page.get_by_test_id("channel-qa-alerts").click()
+    await expect(page.get_by_test_id("message").last).to_contain_text("Shared by ana")
+
+
+@pytest.mark.parametrize("fault", ["429", "500"])
+async def test_when_zof_misbehaves_the_reply_shows_the_request_id(page: Page, stage: Stage, fault: str) -> None:
+    await page.get_by_test_id("panel-tab-trouble").click()
+    await page.get_by_test_id(f"fault-zof-{fault}").click()
+    await type_in(page, "/zof result res_4821")
+    reply = page.get_by_test_id("message").last
+    await expect(reply).to_contain_text(re.compile("Request ID: req_"), timeout=20_000)
+    assert stage.world.zof.calls[-1].request_id in await reply.inner_text()
+    await shoot(page, f"trouble-{fault}")
+
+
+async def test_zof_completes_in_the_composer(page: Page) -> None:
+    composer = page.get_by_test_id("composer")
+    await composer.press_sequentially("/zof ru")
+    await expect(page.get_by_role("listbox")).to_contain_text("runs [status:failed]")
+    await shoot(page, "completion")
+
+
+async def test_a_runs_failed_cases_are_paged_in_place(page: Page) -> None:
+    await type_in(page, "/zof run run_2038")
+    await expect(page.get_by_text("and 43 more failed or errored cases")).to_be_visible()
+    await shoot(page, "run")
+    await page.locator("[data-action-id=zof_run_page]").click()
+    await expect(page.get_by_text("11 to 20 of 53")).to_be_visible()
+    await expect(page.get_by_test_id("message").filter(has_text="failed or errored cases")).to_have_count(1)
+
+
+async def test_hostile_text_is_only_text(page: Page) -> None:
+    await type_in(page, "/zof res_4826")
+    card = page.get_by_test_id("message").last
+    await expect(card).to_contain_text("[redacted]")
+    await expect(card).to_contain_text("<b>retry</b>")
+    await expect(card.locator(".mention")).to_have_count(0)
+    await shoot(page, "hostile")
+
+
+async def test_home_says_what_to_type(page: Page) -> None:
+    await page.get_by_test_id("channel-zofbot").click()
+    await page.get_by_test_id("tab-home").click()
+    await expect(page.get_by_text("Zof's results, where you talk")).to_be_visible()
+    await shoot(page, "home")
+
+
+async def test_it_can_be_used_with_the_keyboard_alone(page: Page) -> None:
+    await page.get_by_test_id("composer").focus()
+    await page.keyboard.type("/zof help ")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("What /zof can do")).to_be_visible()

@@ -1,0 +1,172 @@
+"""The store: claims, shares and the shared quota on a double with Lua, then the real server and its crashes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import fakeredis
+import pytest
+import redis.asyncio as redis
+
+from tests.conftest import until
+from zofbot.errors import StoreUnavailable
+from zofbot.model import Quota
+from zofbot.store import CLAIM_SECONDS, POSTING_SECONDS, SHARE_SECONDS, Share, Store, connected
+from zofbot.store.embedded import embedded, socket_path
+
+NOW = 1_800_000_000.0
+ANA = Share("U0ANA", "ana", NOW)
+BEN = Share("U0BEN", "ben", NOW + 1)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[redis.Redis]:
+    async with fakeredis.FakeAsyncRedis() as client:
+        yield client
+
+
+@pytest.fixture
+def store(client: redis.Redis) -> Store:
+    return Store(client, "test")
+
+
+async def test_a_request_is_claimed_once(store: Store, client: redis.Redis) -> None:
+    assert await store.claim("Ev1")
+    assert not await store.claim("Ev1")
+    assert await store.claim("Ev2")
+    assert 0 < await client.ttl("{test}:claim:Ev1") <= CLAIM_SECONDS
+
+
+async def test_of_many_at_once_one_gets_the_claim(store: Store) -> None:
+    assert sum(await asyncio.gather(*(store.claim("Ev1") for _ in range(50)))) == 1
+
+
+async def test_the_first_to_share_may_post_and_the_second_hears_who_is(store: Store) -> None:
+    assert await store.begin_share("k", ANA) == (True, None)
+    assert await store.begin_share("k", BEN) == (False, ANA)
+
+
+async def test_a_share_that_stands_is_answered_with_where(store: Store, client: redis.Redis) -> None:
+    await store.begin_share("k", ANA)
+    done = Share("U0ANA", "ana", NOW + 2, done=True, link="https://x.example/p1")
+    await store.end_share("k", done)
+    assert await store.begin_share("k", Share("U0BEN", "ben", NOW + 3600)) == (False, done)
+    assert 0 < await client.ttl("{test}:share:k") <= SHARE_SECONDS
+
+
+async def test_a_share_given_up_can_be_tried_again(store: Store) -> None:
+    await store.begin_share("k", ANA)
+    await store.give_up_share("k")
+    assert await store.begin_share("k", BEN) == (True, None)
+
+
+async def test_a_share_whose_process_died_is_taken_over_by_one_who_knows_of_it(store: Store) -> None:
+    await store.begin_share("k", ANA)
+    late = Share("U0BEN", "ben", NOW + POSTING_SECONDS)
+    assert await store.begin_share("k", late) == (True, ANA)
+    assert await store.begin_share("k", Share("U0CHI", "chi", NOW + POSTING_SECONDS + 1)) == (False, late)
+
+
+async def test_what_one_process_learns_of_the_quota_another_reads(client: redis.Redis) -> None:
+    quota = Quota(limit=100, remaining=3, reset=datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=40))
+    await Store(client, "test").write(quota)
+    assert await Store(client, "test").read() == quota
+    assert await Store(client, "other").read() is None
+    assert 0 < await client.ttl("{test}:quota") <= 41
+
+
+async def test_redis_out_of_reach_is_one_kind_of_error(tmp_path: Path) -> None:
+    async with connected(f"unix://{tmp_path}/nobody.sock", "test") as store:
+        for call in (store.ping(), store.claim("x"), store.begin_share("k", ANA), store.read()):
+            with pytest.raises(StoreUnavailable):
+                await call
+
+
+# --- the embedded server, for real
+
+KILLED = """
+import asyncio, os, pathlib, signal, sys
+from zofbot.store import connected
+from zofbot.store.embedded import embedded
+
+async def main():
+    async with embedded(pathlib.Path(sys.argv[1])) as url, connected(url, "test") as store:
+        assert await store.claim("before the kill")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+async def server_pid(url: str) -> int:
+    async with redis.from_url(url) as client:
+        return int((await client.info("server"))["process_id"])
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def claimed(folder: Path, name: str) -> bool:
+    async with embedded(folder) as url, connected(url, "test") as store:
+        return not await store.claim(name)
+
+
+async def test_what_was_acknowledged_survives_a_clean_stop(tmp_path: Path) -> None:
+    assert not await claimed(tmp_path, "x")
+    assert await claimed(tmp_path, "x")
+
+
+async def test_a_clean_stop_leaves_no_server_behind(tmp_path: Path) -> None:
+    async with embedded(tmp_path) as url:
+        pid = await server_pid(url)
+    await until(lambda: not alive(pid))  # the kernel may need a moment to bury it
+
+
+async def test_the_server_of_a_killed_bot_is_adopted(tmp_path: Path) -> None:
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, tmp_path)
+    assert await killed.wait() == -signal.SIGKILL
+    assert await claimed(tmp_path, "before the kill")
+
+
+async def test_what_was_acknowledged_survives_the_servers_own_death(tmp_path: Path) -> None:
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, tmp_path)
+    await killed.wait()
+    async with redis.from_url(f"unix://{socket_path(tmp_path)}") as client:
+        pid = int((await client.info("server"))["process_id"])
+    os.kill(pid, signal.SIGKILL)
+    assert await claimed(tmp_path, "before the kill")
+
+
+async def test_two_bots_of_one_folder_share_one_server_and_the_last_one_stops_it(tmp_path: Path) -> None:
+    async with embedded(tmp_path) as url:
+        first = await server_pid(url)
+        other = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, tmp_path)
+        await other.wait()
+        assert await server_pid(url) == first
+
+
+async def test_a_long_folder_name_gets_a_short_socket(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 120)
+    async with embedded(deep) as url:
+        assert len(url) < 104
+        async with connected(url, "test") as store:
+            await store.ping()
+
+
+async def test_a_server_that_cannot_start_says_where_to_look(tmp_path: Path) -> None:
+    (tmp_path / "appendonlydir").write_text("this is not a folder")
+    with pytest.raises(StoreUnavailable) as caught:
+        async with embedded(tmp_path):
+            raise AssertionError("it cannot have started")
+    assert "valkey.log" in caught.value.next_step

@@ -1,0 +1,91 @@
+"""What people type after ``/zof``, and what they get when they mistype it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zofbot.errors import BadInput
+from zofbot.verbs import VERBS, Typed, parse, spelled, usage_hint
+
+
+@pytest.mark.parametrize(
+    ("typed", "understood"),
+    [
+        ("", Typed("help")),
+        ("  ", Typed("help")),
+        ("help", Typed("help")),
+        ("help runs", Typed("help", about="runs")),
+        ("result res_1", Typed("result", id="res_1")),
+        ("RESULT res_1", Typed("result", id="res_1")),
+        ("res_1", Typed("result", id="res_1")),
+        ("7f3a-9", Typed("result", id="7f3a-9")),
+        ("res_1 share", Typed("result", id="res_1", share=True)),
+        ("result res_1 share", Typed("result", id="res_1", share=True)),
+        ("result `res_1`", Typed("result", id="res_1")),
+        ("result “res_1”,", Typed("result", id="res_1")),
+        ("run run_1", Typed("run", id="run_1")),
+        ("run_1", Typed("run", id="run_1")),
+        ("runs", Typed("runs")),
+        ("runs status:failed project:shop env:prod", Typed(
+            "runs", filters=(("status", "failed"), ("project", "shop"), ("env", "prod")))),
+        ("runs environment:prod", Typed("runs", filters=(("env", "prod"),))),
+    ],
+)  # fmt: skip
+def test_what_is_typed_is_understood(typed: str, understood: Typed) -> None:
+    assert parse(typed) == understood
+
+
+@pytest.mark.parametrize(
+    ("typed", "says", "example"),
+    [
+        ("resutl res_1", "Did you mean `result`?", "/zof result res_1"),
+        ("hlep", "Did you mean `help`?", "/zof help"),
+        ("help rnus", "Did you mean `runs`?", "/zof help runs"),
+        ("result", "Copy a result's id", "/zof result res_4821"),
+        ("run", "Copy a run's id", "/zof run run_1001"),
+        ("result ../secrets", "Ids have only letters", "/zof result res_4821"),
+        ("result " + "x" * 129, "Ids have only letters", "/zof result res_4821"),
+        ("result résumé", "Ids have only letters", "/zof result res_4821"),
+        ("result res_1 shaer", "Only `share` can stand there", "/zof result res_1"),
+        ("run run_1 share", "Nothing else can stand there", "/zof run run_1"),
+        ("runs stauts:failed", "Did you mean `status:…`?", "/zof runs status:failed env:staging"),
+        ("runs failed", "Filters are", "/zof runs status:failed env:staging"),
+        ("what is this", "See `/zof help`", "/zof result res_4821"),
+    ],
+)
+def test_a_mistake_gets_a_hint_and_an_example_to_copy(typed: str, says: str, example: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse(typed)
+    assert says in caught.value.next_step
+    assert caught.value.example == example
+
+
+@given(st.text(max_size=300))
+def test_anything_typed_is_understood_or_explained(typed: str) -> None:
+    understood, mistake = None, None
+    try:
+        understood = parse(typed)
+    except BadInput as error:
+        mistake = error
+    if understood:
+        assert understood.verb in VERBS
+    if mistake:
+        assert mistake.sentence
+        assert mistake.next_step
+        assert mistake.example.startswith("/zof ")
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: verb.name)
+def test_every_example_works_when_copied(verb: object) -> None:
+    assert parse(verb.example).verb == verb.name  # type: ignore[attr-defined]  # pytest hands it over untyped
+
+
+def test_filters_are_spelled_as_they_are_typed() -> None:
+    typed = "status:failed env:prod"
+    assert spelled(parse(f"runs {typed}").filters) == typed
+
+
+def test_the_hint_fits_into_slack() -> None:
+    assert len(usage_hint()) <= 1000

@@ -1,0 +1,404 @@
+"""From a typed command to a card, over both of Slack's transports, with a real Valkey and real HTTP to Zof."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio as redis
+
+from tests.conftest import House, buttons, house, said, until
+from zofbot.simulator.organization import INCIDENT_ROOM, RANDOM_CHANNEL
+from zofbot.simulator.records import Reply
+from zofbot.store.embedded import embedded
+
+RESULT = "res_4821"
+
+
+async def test_a_result_is_the_acknowledgement_itself(zofbot: House) -> None:
+    outcome = await zofbot.type(f"/zof result {RESULT}")
+    assert outcome.body["response_type"] == "ephemeral"
+    [card] = zofbot.private()
+    assert "❌ Failed: Voucher can be removed again" in said(card)
+    assert "order total is wrong" in said(card)
+    assert RESULT in said(card)
+    assert not zofbot.public()
+    assert not [call for call in zofbot.world.slack.calls if call.method != "auth.test" and "apps." not in call.method]
+
+
+async def test_the_id_alone_is_enough(zofbot: House) -> None:
+    assert "Voucher can be removed again" in await zofbot.answer(f"/zof {RESULT}")
+
+
+async def test_a_slow_answer_replaces_the_line_that_promised_it(zofbot: House) -> None:
+    zofbot.world.zof.faults.delays["slow"] = 2.8
+    zofbot.world.zof.faults.set("slow", 1)
+    outcome = await zofbot.type(f"/zof {RESULT}")
+    assert outcome.status == 200
+    assert outcome.ms < 2900
+    [line] = zofbot.private()
+    assert "Still asking Zof" in said(line)
+    await until(lambda: "Voucher can be removed again" in said(zofbot.private()[-1]))
+    assert len(zofbot.private()) == 1
+    assert len(zofbot.world.zof.calls) == 1
+
+
+async def test_a_slow_failure_replaces_the_line_too(zofbot: House) -> None:
+    zofbot.world.zof.raw[f"/results/{RESULT}"] = Reply(
+        429, {"error": {"code": "rate_limit_exceeded", "message": "Slow down"}}, {"Retry-After": "2.3"}
+    )
+    await zofbot.type(f"/zof {RESULT}")
+    zofbot.world.zof.raw[f"/results/{RESULT}"] = Reply(404, {"error": {"code": "not_found", "message": "gone"}})
+    await until(lambda: "Request ID" in said(zofbot.private()[-1]))
+    assert len(zofbot.private()) == 1
+    assert zofbot.world.zof.calls[-1].request_id in said(zofbot.private()[-1])
+
+
+# --- every row of Zof's statuses
+
+ROWS: list[tuple[int, str, str]] = [
+    (400, "Zof did not accept", "limit must be between 1 and 100"),
+    (401, "not authorized with Zof", "ZOF_API_KEY"),
+    (403, "not allowed to read", "role"),
+    (404, "has no result", "expired"),
+    (409, "limit must be between 1 and 100", "state"),
+    (422, "limit must be between 1 and 100", ""),
+    (429, "busy", "Try again"),
+    (408, "unavailable", "status.zof.ai"),
+    (500, "fault", "Try again"),
+    (502, "unavailable", "status.zof.ai"),
+    (503, "unavailable", "status.zof.ai"),
+    (504, "unavailable", "status.zof.ai"),
+]
+
+
+@pytest.mark.parametrize(("status", "says", "next_step"), ROWS, ids=lambda value: str(value)[:12])
+async def test_every_status_has_its_words_and_the_last_request_id(
+    over_http: House, status: int, says: str, next_step: str
+) -> None:
+    error = {"error": {"code": "x", "message": "limit must be between 1 and 100", "param": "limit"}}
+    over_http.world.zof.raw[f"/results/{RESULT}"] = Reply(
+        status, error, {"Retry-After": "40" if status == 429 else "0"}
+    )
+    await over_http.type(f"/zof {RESULT}")
+    await until(lambda: "Request ID" in said(over_http.private()[-1]))
+    answer = said(over_http.private()[-1])
+    assert says in answer
+    assert next_step in answer
+    assert f"Request ID: `{over_http.world.zof.calls[-1].request_id}`" in answer
+    retried = status in (408, 500, 502, 503, 504)
+    assert len(over_http.world.zof.calls) == (4 if retried else 1)
+
+
+async def test_without_a_request_id_it_says_so(over_http: House) -> None:
+    over_http.world.zof.raw[f"/results/{RESULT}"] = Reply(404, {"error": "no"}, {"X-Request-Id": None})
+    assert "Zof returned no request id" in await over_http.answer(f"/zof {RESULT}")
+
+
+@pytest.mark.parametrize("fault", ["html", "truncated", "huge", "bomb"])
+async def test_what_cannot_be_read_is_an_answer_with_the_request_id(over_http: House, fault: str) -> None:
+    over_http.world.zof.faults.set(fault)
+    answer = await over_http.answer(f"/zof {RESULT}")
+    assert f"Request ID: `{over_http.world.zof.calls[-1].request_id}`" in answer
+    assert "<html" not in answer
+    assert "&lt;html" not in answer
+
+
+async def test_a_cut_connection_is_tried_again(zofbot: House) -> None:
+    zofbot.world.zof.faults.set("cut", 1)
+    await zofbot.type(f"/zof {RESULT}")
+    await until(lambda: "Voucher" in said(zofbot.private()[-1]))
+    assert len(zofbot.world.zof.calls) == 2
+
+
+# --- every row of the tolerant reading
+
+ALIASES: list[tuple[dict[str, Any], str]] = [
+    ({"id": "res_x", "run_id": "run_7"}, "`run_7`"),
+    ({"id": "res_x", "run": {"id": "run_7"}}, "`run_7`"),
+    ({"id": "res_x", "run": "run_7"}, "`run_7`"),
+    ({"status": "FAILED"}, "❌ Failed"),
+    ({"outcome": "errored"}, "Error"),
+    ({"result": "Passed"}, "✅ Passed"),
+    ({"status": "cancelled"}, "Canceled"),
+    ({"status": "in_progress"}, "Running"),
+    ({"status": "pending"}, "Queued"),
+    ({"status": "skipped"}, "Skipped"),
+    ({"status": "half baked"}, "half baked"),
+    ({"test_case_id": "tc_7", "title": "t"}, "`tc_7`"),
+    ({"case_id": "tc_7", "title": "t"}, "`tc_7`"),
+    ({"test_case": {"id": "tc_7"}, "title": "t"}, "`tc_7`"),
+    ({"case": {"id": "tc_7"}, "title": "t"}, "`tc_7`"),
+    ({"name": "Cart works"}, "Cart works"),
+    ({"title": "Cart works"}, "Cart works"),
+    ({"test_case": {"name": "Cart works"}}, "Cart works"),
+    ({"test_case": {"title": "Cart works"}}, "Cart works"),
+    ({"test_case_name": "Cart works"}, "Cart works"),
+    ({"test_case_id": "tc_only"}, "tc_only"),
+    ({"project_id": "proj_9"}, "proj_9"),
+    ({"project": {"id": "proj_9"}}, "proj_9"),
+    ({"project_id": "proj_9", "project": {"name": "Web shop"}}, "Web shop"),
+    ({"project_name": "Web shop"}, "Web shop"),
+    ({"environment": "staging"}, "staging"),
+    ({"environment": {"name": "staging"}}, "staging"),
+    ({"environment_id": "env_1"}, "env_1"),
+    ({"duration_ms": 102_000}, "1 min 42 s"),
+    ({"duration_seconds": 102}, "1 min 42 s"),
+    ({"duration": 102_000}, "1 min 42 s"),
+    ({"failure_summary": "it broke"}, "it broke"),
+    ({"failure": {"summary": "it broke"}}, "it broke"),
+    ({"failure": {"message": "it broke"}}, "it broke"),
+    ({"failure": "it broke"}, "it broke"),
+    ({"error": {"message": "it broke"}, "status": "failed"}, "it broke"),
+    ({"error": "it broke", "status": "failed"}, "it broke"),
+    ({"summary": "it broke", "status": "failed"}, "it broke"),
+    ({"logs_url": "https://logs.zof.ai/1"}, "https://logs.zof.ai/1"),
+    ({"log_url": "https://logs.zof.ai/1"}, "https://logs.zof.ai/1"),
+    ({"logs": {"url": "https://logs.zof.ai/1"}}, "https://logs.zof.ai/1"),
+    ({"logs_ref": "s3-key-1"}, "s3-key-1"),
+    ({"logs": {"id": "log_1"}}, "log_1"),
+    ({"logs": "log_1"}, "log_1"),
+    ({"started_at": "2026-06-01T08:15:00Z"}, "<!date^1780301700^"),
+    ({"started_at": 1780301700}, "<!date^1780301700^"),
+    ({"started_at": 1780301700000}, "<!date^1780301700^"),
+    ({"completed_at": "2026-06-01T10:15:00+02:00"}, "<!date^1780301700^"),
+    ({"finished_at": "2026-06-01T08:15:00Z"}, "<!date^1780301700^"),
+    ({"ended_at": "2026-06-01T08:15:00"}, "<!date^1780301700^"),
+    ({"created_at": "2026-06-01T08:15:00Z"}, "<!date^1780301700^"),
+    ({"created": 1780301700}, "<!date^1780301700^"),
+    ({"id": 42}, "`42`"),
+    ({"run_id": 7, "duration_ms": "soon", "environment": ["x"], "name": None, "title": "Wrong types"}, "Wrong types"),
+]
+
+
+@pytest.fixture(scope="module")
+async def reader(valkey: str) -> Any:
+    async with house(valkey, zof_result_url_template="") as built:
+        yield built
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "in data"])
+@pytest.mark.parametrize(("body", "shows"), ALIASES, ids=lambda value: str(value)[:44])
+async def test_every_spelling_of_a_field_is_read(
+    reader: House, body: dict[str, Any], shows: str, wrapped: bool
+) -> None:
+    whole = {"id": "res_x"} | body
+    reader.world.zof.raw["/results/res_x"] = {"data": whole} if wrapped else whole
+    answer = await reader.answer("/zof result res_x")
+    assert shows in answer
+    assert "None" not in answer
+    assert "null" not in answer.replace("null]", "")
+
+
+@pytest.mark.parametrize("name", ["url", "console_url", "html_url"])
+async def test_every_spelling_of_a_link_is_a_button_when_its_host_is_allowed(reader: House, name: str) -> None:
+    reader.world.zof.raw["/results/res_x"] = {"id": "res_x", name: "https://app.zof.ai/r/1"}
+    await reader.answer("/zof res_x")
+    assert [b["url"] for b in buttons(reader.private()[-1]) if b["action_id"] == "zof_open"] == [
+        "https://app.zof.ai/r/1"
+    ]
+    reader.world.zof.raw["/results/res_x"] = {"id": "res_x", name: "https://app.zof.ai.evil.example/r/1"}
+    assert "evil" not in await reader.answer("/zof res_x")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"summary": {"total": 3, "passed": 1, "failed": 2, "skipped": 0}}, {"total": 3, "passed": 1, "failed": 2},
+    ],
+    ids=["in a summary", "at the top"],
+)  # fmt: skip
+@pytest.mark.parametrize("listed", ["results", "case_outcomes", "cases", "test_cases"])
+async def test_every_spelling_of_a_runs_counts_and_cases_is_read(
+    reader: House, body: dict[str, Any], listed: str
+) -> None:
+    cases = [{"id": f"res_{n}", "status": "failed", "name": f"Case number {n}"} for n in range(2)]
+    reader.world.zof.raw["/runs/run_x"] = {"id": "run_x", "status": "failed", **body, listed: cases}
+    answer = await reader.answer("/zof run run_x")
+    assert "1 passed, 2 failed of 3" in answer
+    assert "Case number 0" in answer
+    assert "Case number 1" in answer
+
+
+# --- runs
+
+
+async def test_a_runs_failures_are_paged(zofbot: House) -> None:
+    answer = await zofbot.answer("/zof run run_2038")
+    assert "4 passed, 53 failed, 1 skipped of 58" in answer
+    assert "page 10 lists" in answer
+    assert "page 11 lists" not in answer
+    assert "and 43 more" in answer
+    await zofbot.press(zofbot.private()[-1], "zof_run_page")
+    await until(lambda: "page 11 lists" in said(zofbot.private()[-1]))
+    assert len(zofbot.private()) == 1
+    assert "11 to 20 of 53" in said(zofbot.private()[-1])
+    await zofbot.press(zofbot.private()[-1], "zof_run_page_back")
+    await until(lambda: "page 10 lists" in said(zofbot.private()[-1]))
+
+
+async def test_a_case_of_a_run_opens_as_its_own_card_and_leads_back(zofbot: House) -> None:
+    await zofbot.answer("/zof run_2037")
+    await zofbot.press(zofbot.private()[-1], "zof_result", label=RESULT)
+    await until(lambda: len(zofbot.private()) == 2)
+    assert "Voucher can be removed again" in said(zofbot.private()[-1])
+    await zofbot.press(zofbot.private()[-1], "zof_run")
+    await until(lambda: len(zofbot.private()) == 3)
+    assert "5 passed, 3 failed, 2 error of 10" in said(zofbot.private()[-1])
+
+
+async def test_a_page_that_cannot_be_turned_keeps_the_page_that_is_there(zofbot: House) -> None:
+    await zofbot.answer("/zof run run_2038")
+    zofbot.world.zof.faults.set("403")
+    await zofbot.press(zofbot.private()[-1], "zof_run_page")
+    await until(lambda: len(zofbot.private()) == 2)
+    assert "page 10 lists" in said(zofbot.private()[0])
+    assert "Request ID" in said(zofbot.private()[1])
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_the_latest_runs_come_newest_first_however_zof_lists_them(over_http: House, newest_first: bool) -> None:
+    over_http.world.zof.newest_first = newest_first
+    answer = await over_http.answer("/zof runs")
+    assert answer.index("run_2040") < answer.index("run_2038") < answer.index("run_2037")
+    await over_http.press(over_http.private()[-1], "zof_runs_page")
+    await until(lambda: "11 to 20" in said(over_http.private()[-1]))
+
+
+async def test_the_latest_runs_can_be_filtered(over_http: House) -> None:
+    answer = await over_http.answer("/zof runs status:failed project:checkout env:staging")
+    assert "checkout: payment on staging" in answer
+    assert "production" not in answer
+    assert "Passed" not in answer
+    assert "No runs match" in await over_http.answer("/zof runs env:nowhere")
+
+
+# --- sharing
+
+
+async def test_a_card_is_shared_once_in_somebodys_name(zofbot: House) -> None:
+    await zofbot.answer(f"/zof {RESULT}")
+    card = zofbot.private()[0]
+    await zofbot.press(card, "zof_share")
+    await until(lambda: len(zofbot.private()) == 2)
+    [shared] = zofbot.public()
+    assert "Shared by ana" in said(shared)
+    assert shared.metadata is not None
+    assert shared.metadata["event_type"] == "zofbot_notification"
+    assert shared.key == f"share:{RESULT}:failed:C0QA"
+    assert "Shared to the channel" in said(zofbot.private()[1])
+    await zofbot.press(card, "zof_share")
+    await until(lambda: len(zofbot.private()) == 3)
+    assert len(zofbot.public()) == 1
+    assert "ana shared this already" in said(zofbot.private()[2])
+    assert f"/archives/C0QA/p{shared.ts.replace('.', '')}" in said(zofbot.private()[2])
+
+
+async def test_two_people_who_share_at_once_share_once(zofbot: House) -> None:
+    for user in ("U0ANA", "U0BEN"):
+        await zofbot.answer(f"/zof {RESULT}", user=user)
+    cards = {user: zofbot.private(user=user)[0] for user in ("U0ANA", "U0BEN")}
+    await asyncio.gather(*(zofbot.press(card, "zof_share", user=user) for user, card in cards.items()))
+    await until(lambda: all(len(zofbot.private(user=user)) == 2 for user in cards))
+    assert len(zofbot.public()) == 1
+
+
+async def test_share_typed_posts_at_once(zofbot: House) -> None:
+    await zofbot.type(f"/zof result {RESULT} share")
+    await until(lambda: len(zofbot.public()) == 1)
+    assert "Shared by ana" in said(zofbot.public()[0])
+    assert "Shared to the channel" in said(zofbot.private()[-1])
+
+
+async def test_the_buttons_of_a_shared_card_answer_whoever_presses_them(zofbot: House) -> None:
+    await zofbot.type(f"/zof result {RESULT} share")
+    await until(lambda: len(zofbot.public()) == 1)
+    await zofbot.press(zofbot.public()[0], "zof_run", user="U0BEN")
+    await until(lambda: len(zofbot.private(user="U0BEN")) == 1)
+    assert "5 passed, 3 failed, 2 error of 10" in said(zofbot.private(user="U0BEN")[0])
+    assert len(zofbot.public()) == 1
+
+
+@pytest.mark.parametrize("channel", [RANDOM_CHANNEL, INCIDENT_ROOM])
+async def test_sharing_works_where_the_bot_is_no_member(zofbot: House, channel: str) -> None:
+    zofbot.world.slack.scopes.discard("chat:write.public")
+    await zofbot.type(f"/zof result {RESULT} share", channel=channel)
+    await until(lambda: len(zofbot.public(channel)) == 1)
+    assert "Shared by ana" in said(zofbot.public(channel)[0])
+
+
+@pytest.mark.parametrize("fault", ["store_then_cut", "store_then_500", "cut", "500", "429", "429_fraction", "502"])
+async def test_a_share_that_slack_does_not_confirm_is_posted_once(over_http: House, fault: str) -> None:
+    over_http.world.slack.faults.set(fault, 1, only="chat.postMessage")
+    await over_http.type(f"/zof result {RESULT} share")
+    await until(lambda: "Shared to the channel" in said(over_http.private()[-1]), 15)
+    assert len(over_http.world.slack.ledger) == 1
+
+
+async def test_a_refused_share_says_how_to_mend_it_and_can_be_tried_again(zofbot: House) -> None:
+    await zofbot.answer(f"/zof {RESULT}")
+    card = zofbot.private()[0]
+    zofbot.world.slack.channels["C0QA"].restricted = "restricted_action"
+    await zofbot.press(card, "zof_share")
+    await until(lambda: len(zofbot.private()) == 2)
+    assert "Ask an admin" in said(zofbot.private()[1])
+    zofbot.world.slack.channels["C0QA"].restricted = ""
+    await zofbot.press(card, "zof_share")
+    await until(lambda: len(zofbot.public()) == 1)
+
+
+# --- the rest
+
+
+async def test_the_same_request_twice_acts_once(zofbot: House) -> None:
+    payload = _command(f"result {RESULT} share", zofbot)
+    first, second = [await zofbot.stage.people.deliver("slash_commands", payload) for _ in range(2)]
+    assert first.status == second.status == 200
+    assert second.body == ""
+    await until(lambda: len(zofbot.world.slack.ledger) == 1)
+    await asyncio.sleep(0.2)
+    assert len(zofbot.world.slack.ledger) == 1
+    assert len(zofbot.world.zof.calls) == 1
+
+
+def _command(text: str, built: House) -> dict[str, str]:
+    slack = built.world.slack
+    return {
+        "command": "/zof", "text": text, "user_id": "U0ANA", "user_name": "ana", "channel_id": "C0QA",
+        "channel_name": "qa-alerts", "team_id": "T0ACME", "trigger_id": slack.new_trigger("U0ANA"),
+        "response_url": slack.new_hook("U0ANA", "C0QA"),
+    }  # fmt: skip
+
+
+async def test_a_button_of_another_version_says_so(zofbot: House) -> None:
+    await zofbot.answer(f"/zof {RESULT}")
+    card = zofbot.private()[0]
+    card.attachments[0]["blocks"][-2]["elements"][-1]["action_id"] = "zof_from_the_future"
+    await zofbot.press(card, "zof_from_the_future")
+    await until(lambda: len(zofbot.private()) == 2)
+    assert "another version" in said(zofbot.private()[1])
+
+
+async def test_home_is_published_when_it_is_opened(zofbot: House) -> None:
+    await zofbot.stage.people.open_home("U0BEN")
+    await until(lambda: "U0BEN" in zofbot.world.slack.homes)
+    assert "/zof result" in str(zofbot.world.slack.homes["U0BEN"].payload)
+
+
+async def test_events_nobody_waits_for_are_acknowledged(zofbot: House) -> None:
+    event = {"type": "event_callback", "event_id": "Ev1", "event": {"type": "channel_rename"}, "team_id": "T0ACME"}
+    assert (await zofbot.stage.people.deliver("events_api", event)).status == 200
+
+
+async def test_looking_up_works_while_redis_is_gone_and_sharing_says_why_not(tmp_path: Path) -> None:
+    async with embedded(tmp_path) as valkey, house(valkey) as built:
+        async with redis.from_url(valkey) as client:
+            await client.shutdown()
+        assert await built.bot.missing() == ["redis does not answer"]
+        assert "Voucher" in await built.answer(f"/zof {RESULT}")
+        await built.press(built.private()[0], "zof_share")
+        await until(lambda: len(built.private()) == 2)
+        assert "store (Redis) does not answer" in said(built.private()[1])
+        assert not built.public()

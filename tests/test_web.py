@@ -1,0 +1,176 @@
+"""The web door: what is not Slack's gets no further, and never a 500."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import House
+from zofbot.simulator.delivery import signature
+
+FORM = "application/x-www-form-urlencoded"
+HELP = b"command=%2Fzof&text=help&user_id=U0ANA&channel_id=C0QA&trigger_id=1.2"
+
+
+async def post(
+    house: House, body: bytes, *, change: Mapping[str, str | None] = {}, kind: str = FORM
+) -> tuple[int, str]:
+    """Send a rightly signed request, with some headers changed or (``None``) left out."""
+    timestamp = str(int(time.time()))
+    headers = {
+        "Content-Type": kind,
+        "X-Slack-Request-Timestamp": timestamp,
+        "X-Slack-Signature": signature(house.world.slack.signing_secret, timestamp, body),
+    } | dict(change)
+    kept = {name: value for name, value in headers.items() if value is not None}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{house.bot.url}/slack/events", data=io.BytesIO(body), headers=kept) as reply,
+    ):
+        return reply.status, await reply.text()
+
+
+async def test_a_signed_request_is_answered(over_http: House) -> None:
+    status, text = await post(over_http, HELP)
+    assert status == 200
+    assert "What `/zof` can do" in json.loads(text)["blocks"][0]["text"]["text"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"X-Slack-Signature": None},
+        {"X-Slack-Signature": ""},
+        {"X-Slack-Signature": "v0=" + "0" * 64},
+        {"X-Slack-Signature": "v0=" + "é" * 64},
+        {"X-Slack-Signature": "v1=abc"},
+        {"X-Slack-Request-Timestamp": None},
+        {"X-Slack-Request-Timestamp": ""},
+        {"X-Slack-Request-Timestamp": "yesterday"},
+        {"X-Slack-Request-Timestamp": "1e9"},
+        {"X-Slack-Request-Timestamp": "-1"},
+        {"X-Slack-Request-Timestamp": "٣٣٣"},
+        {"X-Slack-Request-Timestamp": "9" * 400},
+    ],
+    ids=lambda change: str(change)[:50],
+)
+async def test_what_is_not_signed_by_slack_is_401(over_http: House, change: Mapping[str, str | None]) -> None:
+    assert (await post(over_http, HELP, change=change))[0] == 401
+
+
+@pytest.mark.parametrize("age", [301, -301, 10_000_000])
+async def test_an_old_signature_is_401(over_http: House, age: int) -> None:
+    timestamp = str(int(time.time()) - age)
+    signed = signature(over_http.world.slack.signing_secret, timestamp, HELP)
+    change = {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": signed}
+    assert (await post(over_http, HELP, change=change))[0] == 401
+
+
+async def test_a_signature_of_another_body_is_401(over_http: House) -> None:
+    timestamp = str(int(time.time()))
+    signed = signature(over_http.world.slack.signing_secret, timestamp, HELP + b"x")
+    assert (await post(over_http, HELP, change={"X-Slack-Signature": signed}))[0] == 401
+
+
+async def test_ssl_check_gets_no_way_around_the_signature(over_http: House) -> None:
+    assert (await post(over_http, b"ssl_check=1&token=x", change={"X-Slack-Signature": None}))[0] == 401
+
+
+async def test_more_than_a_mebibyte_is_413(over_http: House) -> None:
+    assert (await post(over_http, b"text=" + b"x" * (1024 * 1024)))[0] == 413
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", FORM), (b"just words", FORM), (b"{", "application/json"), (b"[1]", "application/json"),
+        (b"null", "application/json"), (b"payload={", FORM), (b"payload=[]", FORM), (b"\xff\xfe", FORM),
+        (b"{" * 100_000, "application/json"), (b"\x00\x01", "application/octet-stream"), (b"{not json", "text/plain"),
+    ],
+    ids=lambda value: str(value)[:24],
+)  # fmt: skip
+async def test_what_is_neither_json_nor_a_form_is_400(over_http: House, body: bytes, kind: str) -> None:
+    assert (await post(over_http, body, kind=kind))[0] == 400
+
+
+async def test_an_unsigned_stranger_learns_nothing_of_the_form(over_http: House) -> None:
+    assert (await post(over_http, b"{", change={"X-Slack-Signature": None}))[0] == 401
+
+
+async def test_slacks_challenge_is_answered(over_http: House) -> None:
+    body = json.dumps({"type": "url_verification", "challenge": "abc", "token": "x"}).encode()
+    status, text = await post(over_http, body, kind="application/json")
+    assert status == 200
+    assert "abc" in text
+
+
+async def test_a_body_that_never_ends_is_cut_off(over_http: House) -> None:
+    host, port = over_http.bot.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nslow")
+    await writer.drain()
+    line = await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+    await writer.wait_closed()
+    assert b" 408 " in line
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+WORDS = """
+type command text event event_id trigger_id actions user channel container view response_url team authorizations
+callback_id team_id is_enterprise_install
+""".split()
+TYPES = ["block_actions", "view_submission", "view_closed", "event_callback", "shortcut", "message_action", "x", None]
+BODIES = st.dictionaries(st.sampled_from(WORDS), JSON, min_size=1, max_size=8).flatmap(
+    lambda body: st.sampled_from(TYPES).map(lambda sort: body | ({"type": sort} if sort else {}))
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=BODIES, as_form=st.booleans())
+async def test_no_signed_body_of_any_shape_is_a_500(fuzzed: House, body: dict[str, Any], as_form: bool) -> None:
+    text = json.dumps(body)
+    sent = urlencode({"payload": text}) if as_form else text
+    status, _ = await post(fuzzed, sent.encode(), kind=FORM if as_form else "application/json")
+    assert status in (200, 400, 404)
+
+
+@pytest.fixture
+async def fuzzed(over_http: House) -> House:
+    return over_http
+
+
+async def test_health_readiness_and_metrics(over_http: House) -> None:
+    async with aiohttp.ClientSession(over_http.bot.url) as session:
+        async with session.get("/healthz") as reply:
+            assert reply.status == 200
+        async with session.get("/readyz") as reply:
+            assert (reply.status, await reply.json()) == (200, {"ready": True, "missing": []})
+        await over_http.type("/zof res_4821")
+        async with session.get("/metrics") as reply:
+            text = await reply.text()
+    assert 'zofbot_zof_calls_total{method="GET",outcome="ok",template="/results/{id}"} 1.0' in text
+    assert 'zofbot_slack_requests_total{answer="acted",kind="command"} 1.0' in text
+    assert 'zofbot_slack_requests_total{answer="unsigned",kind="stray"} 0.0' in text
+    assert "res_4821" not in text
+
+
+async def test_not_ready_names_what_is_missing(over_http: House) -> None:
+    over_http.bot.identity = None
+    async with aiohttp.ClientSession() as session, session.get(f"{over_http.bot.url}/readyz") as reply:
+        assert reply.status == 503
+        assert "slack" in (await reply.json())["missing"][0]
