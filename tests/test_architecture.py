@@ -17,8 +17,10 @@ FLOORS: list[set[str]] = [
     {"demo"},
     {"app"},
     {"web", "listeners", "simulator", "terminal", "manifest"},
+    {"pipeline"},
     {"errands", "slack", "store", "zof"},
-    {"verbs", "settings", "metrics", "logs"},
+    {"routing"},
+    {"verbs", "settings", "metrics", "logs", "notification"},
     {"model", "errors", "redact"},
 ]
 """From the roof to the ground. A room may import from floors beneath it, and from its own room."""

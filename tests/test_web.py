@@ -130,10 +130,10 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
 )
-WORDS = """
-type command text event event_id trigger_id actions user channel container view response_url team authorizations
-callback_id team_id is_enterprise_install
-""".split()
+WORDS = [
+    "type", "command", "text", "event", "event_id", "trigger_id", "actions", "user", "channel", "container", "view",
+    "response_url", "team", "authorizations", "callback_id", "team_id", "is_enterprise_install",
+]  # fmt: skip
 TYPES = ["block_actions", "view_submission", "view_closed", "event_callback", "shortcut", "message_action", "x", None]
 BODIES = st.dictionaries(st.sampled_from(WORDS), JSON, min_size=1, max_size=8).flatmap(
     lambda body: st.sampled_from(TYPES).map(lambda sort: body | ({"type": sort} if sort else {}))

@@ -9,9 +9,10 @@ import structlog
 
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.listeners.desk import Asked, Desk
+from zofbot.notification import Receipt
 from zofbot.slack import answers, cards
 from zofbot.slack.message import Message
-from zofbot.slack.notifier import Receipt, metadata
+from zofbot.slack.notifier import metadata
 from zofbot.store import Share
 
 log = structlog.get_logger()

@@ -17,6 +17,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from zofbot.errors import SlackDeferred, SlackError, SlackUnknown
 from zofbot.metrics import Metrics
+from zofbot.notification import Receipt
 from zofbot.slack.message import Message
 from zofbot.slack.verdict import verdict
 
@@ -27,14 +28,6 @@ EVENT_TYPE = "zofbot_notification"
 
 DEADLINE = 8.0
 """Seconds one call to Slack may take."""
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """Where a message stands in Slack."""
-
-    channel: str
-    ts: str
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,486 @@
+"""Measures what zofbot costs beside bare Bolt and bare Python: acknowledging, starting, resting, drawing a card.
+
+``make bench`` or ``.venv/bin/python benchmarks/slash.py [--rounds N]``; about a minute and a half, loopback alone.
+
+Everything is measured in one run, side by side: each round takes every contender in turn, a ratio is made within its
+round, and what is printed is the median over the rounds. Machines drift; ratios taken within a minute do not. A word
+says how a ratio stands to its goal: ``ok``, ``stretch`` (better than asked for) or ``over``. The exit code is 0 either
+way, for this measures and does not judge; it fails only when something could not be measured.
+
+The contenders, each a process of its own, asked by this process playing Slack (``zofbot.simulator``):
+
+zofbot      ``zofbot run``: its real web door or Socket Mode, logging, its own Valkey with ``appendfsync always``
+as written  Bolt as everyone writes it, ``await ack(…)`` in an async listener; it does nothing else
+lazy        Bolt with ``process_before_response=True``, ``ack=`` and ``lazy=``; it does nothing else
+asking      ``lazy`` that first asks Zof, once, with a pooled httpx client and no retries, and reads nothing of it
+
+The bare ones answer with the very payload zofbot answers with, made beforehand. Each request is one of Slack's, signed
+and with a trigger of its own, and every answer is looked at: a claimed repeat would be quick, and empty. Times are
+taken at the one who asks, from the first byte sent to the answer parsed. Over Socket Mode only ``/zof help`` is asked;
+what ``/zof result`` adds is the call to Zof, which is the same over both.
+
+The card is drawn beside a function that is nothing but a dict literal of the finished payload, followed by the same
+``json.dumps``: nothing is escaped, redacted or formatted there, so it is a floor and not a rival.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from statistics import median, quantiles
+from timeit import timeit
+from typing import Any, NamedTuple
+
+import aiohttp
+import httpx
+import redis.asyncio as redis
+from aiohttp import web
+from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from zofbot.model import Result
+from zofbot.simulator import payloads
+from zofbot.simulator.organization import ASSERTION_RESULT, QA_ALERTS, furnish
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.world import World
+from zofbot.slack import answers, cards
+from zofbot.slack.links import Links
+from zofbot.store.embedded import embedded, socket_path
+from zofbot.zof import reading
+
+
+class Goal(NamedTuple):
+    """The most a ratio should be, and what would be better still."""
+
+    hold: float
+    stretch: float
+
+
+GOALS = {
+    # Bolt's usual runner looks every 10 ms whether ack() was called; answering at once is the point of ours.
+    "as written": Goal(0.15, 0.10),
+    # The same way of answering. Ours first claims the request durably, which is a write that reaches the disk.
+    "lazy": Goal(2.5, 2.0),
+    # The same, where both ask Zof as well.
+    "asking": Goal(2.5, 2.0),
+    # Nothing but the libraries, which nobody can do without; the rest of the start, the store's included, is ours.
+    "start": Goal(1.6, 1.3),
+    # An operator types it, and scripts call it: it must not load what it does not need.
+    "version": Goal(4.0, 2.5),
+    # A card is text from outside made safe; that may not cost more than building and encoding it.
+    "card": Goal(2.0, 2.0),
+}
+
+REQUESTS = {"http": 300, "socket": 200}
+"""Requests of a round, one after another."""
+
+IN_FLIGHT = 8
+RATED = 400
+"""Requests of a round, ``IN_FLIGHT`` at once."""
+
+SURE = {"help": "What /zof can do", f"result {ASSERTION_RESULT}": ASSERTION_RESULT}
+"""What is asked, and what stands in the text of a real answer."""
+
+ASKED_OF_ZOF = f"/results/{ASSERTION_RESULT}"
+LIBRARIES = (
+    "slack_bolt.async_app, aiohttp, httpx, redis.asyncio, pydantic, pydantic_settings, stamina, structlog, "
+    "prometheus_client"
+)
+PATIENCE = 20.0
+"""Seconds a contender may take to start, and again to stop."""
+
+Samples = dict[str, list[float]]
+"""One figure a round, by contender."""
+
+
+# --- the bare ones
+
+
+def example() -> Result:
+    """A failed result, as zofbot reads it from the pretend Zof."""
+    world = World()
+    furnish(world)
+    return reading.result(world.zof.results[ASSERTION_RESULT])
+
+
+def card(result: Result) -> dict[str, Any]:
+    links = Links(result_template=TEMPLATE)
+    return cards.result_card(result, links, share=True).payload()
+
+
+TEMPLATE = "https://app.zof.ai/results/{result_id}"
+
+
+def bare(kind: str, env: Mapping[str, str], zof: httpx.AsyncClient) -> AsyncApp:
+    """The bare Bolt app of this kind, with the environment that zofbot has."""
+    ready = {"help": answers.help_all().payload(), "result": card(example())}
+
+    async def answer(ack: Any, body: dict[str, Any]) -> None:
+        verb = body["text"].partition(" ")[0]
+        if kind == "asking" and verb == "result":
+            (await zof.get(ASKED_OF_ZOF)).raise_for_status()
+        await ack(ready[verb])
+
+    async def afterwards() -> None:
+        """Nothing is left to do."""
+
+    app = AsyncApp(
+        client=AsyncWebClient(env["SLACK_BOT_TOKEN"], base_url=env["SLACK_API_URL"]),
+        signing_secret=env["SLACK_SIGNING_SECRET"],
+        process_before_response=kind != "as written",
+    )
+    if kind == "as written":
+        app.command("/zof")(answer)
+    else:
+        app.command("/zof")(ack=answer, lazy=[afterwards])
+    return app
+
+
+async def serve_bare(kind: str, env: Mapping[str, str]) -> None:
+    """Serve until terminated, the way of Bolt's own adapters."""
+    headers = {"Authorization": f"Bearer {env['ZOF_API_KEY']}"}
+    async with httpx.AsyncClient(base_url=env["ZOF_BASE_URL"], headers=headers) as zof:
+        app = bare(kind, env, zof)
+        if env["SLACK_APP_TOKEN"]:
+            await AsyncSocketModeHandler(app, env["SLACK_APP_TOKEN"]).start_async()
+        runner = web.AppRunner(app.web_app(), access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, env["HOST"], int(env["PORT"])).start()
+        await asyncio.Event().wait()
+
+
+async def serve_zof() -> None:
+    """Serve the pretend Zof without its quota until terminated, and print where."""
+    stage = await pretend()
+    print(stage.url, flush=True)
+    await asyncio.Event().wait()
+
+
+# --- starting and stopping
+
+
+async def pretend() -> Stage:
+    """Start a pretend world."""
+    world = World()
+    furnish(world)
+    world.zof.quota = None
+    stage = Stage(world)
+    await stage.start()
+    return stage
+
+
+class Bot(NamedTuple):
+    """A contender that is up, and the pretend Slack that it belongs to."""
+
+    slack: Stage
+    pid: int
+    data: Path
+    seconds: float
+    """From the start of its process until it answered."""
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def environment(slack: Stage, zof_url: str, data: Path, port: int, transport: str) -> dict[str, str]:
+    """All that a contender is told; nothing of ours leaks in."""
+    world = slack.world
+    return {
+        "PATH": os.environ["PATH"],
+        "SLACK_BOT_TOKEN": world.slack.bot_token,
+        "SLACK_SIGNING_SECRET": world.slack.signing_secret,
+        "SLACK_APP_TOKEN": world.slack.app_token if transport == "socket" else "",
+        "SLACK_API_URL": f"{slack.url}/api/",
+        "ZOF_API_KEY": world.zof.key,
+        "ZOF_BASE_URL": f"{zof_url}/zof/v1",
+        "ZOF_RESULT_URL_TEMPLATE": TEMPLATE,
+        "ZOFBOT_DATA_DIR": str(data),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+    }
+
+
+@asynccontextmanager
+async def process(*command: str, **options: Any) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a process while the context lasts."""
+    started = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, **options)
+    try:
+        yield started
+    finally:
+        if started.returncode is None:
+            started.terminate()
+        await stopped(started)
+
+
+async def stopped(ending: asyncio.subprocess.Process) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await ending.wait()
+    except TimeoutError:
+        ending.kill()
+        await ending.wait()
+        raise
+
+
+def console_script() -> str:
+    return str(Path(sys.executable).with_name("zofbot"))
+
+
+@asynccontextmanager
+async def contender(kind: str, zof_url: str, transport: str = "http") -> AsyncIterator[Bot]:
+    """Run a contender while the context lasts."""
+    command = [console_script(), "run"] if kind == "zofbot" else [sys.executable, __file__, "--serve", kind]
+    port = free_port()
+    async with AsyncExitStack() as stack:
+        data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slash-")))
+        slack = await pretend()
+        stack.push_async_callback(slack.stop)
+        slack.world.slack.request_url = f"http://127.0.0.1:{port}/slack/events"
+        log = stack.enter_context((data / "stderr.log").open("wb"))
+        env = environment(slack, zof_url, data, port, transport)
+        if kind == "zofbot":  # a killed one leaves its store behind, for the next to adopt; here nobody comes next
+            stack.push_async_callback(shut_down_store, data)
+        began = time.perf_counter()
+        running = await stack.enter_async_context(process(*command, env=env, stdout=log, stderr=log))
+        try:
+            await answering(running, slack, port, transport)
+        except (TimeoutError, RuntimeError) as error:
+            raise RuntimeError(f"{kind} did not start:\n{(data / 'stderr.log').read_text()[-2000:]}") from error
+        yield Bot(slack, running.pid, data, time.perf_counter() - began)
+
+
+async def shut_down_store(data: Path) -> None:
+    if socket_path(data).exists():
+        async with embedded(data):
+            pass
+
+
+async def answering(running: asyncio.subprocess.Process, slack: Stage, port: int, transport: str) -> None:
+    """Wait until a contender answers: any answer over HTTP will do, for the bare ones have no /healthz."""
+    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
+        while True:
+            if running.returncode is not None:
+                raise RuntimeError("it ended")
+            if transport == "socket" and slack.world.slack.lines:
+                return
+            if transport == "http":
+                try:
+                    async with session.get(f"http://127.0.0.1:{port}/healthz"):
+                        return
+                except aiohttp.ClientConnectionError:
+                    pass
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def pretend_zof() -> AsyncIterator[str]:
+    """Run the pretend Zof in a process of its own, for whoever asks it pays for the answer otherwise."""
+    async with process(
+        sys.executable, __file__, "--serve", "zof", stdout=asyncio.subprocess.PIPE
+    ) as running, asyncio.timeout(None) as late:  # fmt: skip
+        late.reschedule(asyncio.get_running_loop().time() + PATIENCE)
+        assert running.stdout
+        url = (await running.stdout.readline()).decode().strip()
+        late.reschedule(None)
+        yield url
+
+
+# --- acknowledging
+
+
+async def ack(slack: Stage, text: str) -> float:
+    """Type a command and give the milliseconds until it was acknowledged."""
+    workspace = slack.world.slack
+    person, place = workspace.users["U0ANA"], workspace.channels[QA_ALERTS]
+    command = payloads.command(workspace, person, place, f"/zof {text}", f"{slack.url}/respond/nobody")
+    outcome = await slack.people.delivery.send("slash_commands", command)
+    said = outcome.body["text"] if isinstance(outcome.body, dict) else outcome.body
+    if SURE[text] not in said:
+        raise RuntimeError(f"no real answer to /zof {text}: {outcome.status} {outcome.error} {said!r}")
+    return outcome.ms
+
+
+async def one_by_one(slack: Stage, text: str, requests: int) -> tuple[float, float]:
+    """p50 and p99 in milliseconds, one request in flight."""
+    cuts = quantiles([await ack(slack, text) for _ in range(requests)], n=100, method="inclusive")
+    return cuts[49], cuts[98]
+
+
+async def rate(slack: Stage, text: str) -> float:
+    """Acknowledgements a second, several in flight."""
+
+    async def ask() -> None:
+        for _ in range(RATED // IN_FLIGHT):
+            await ack(slack, text)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(ask() for _ in range(IN_FLIGHT)))
+    return RATED / (time.perf_counter() - began)
+
+
+async def acknowledging(rounds: int, transport: str, text: str, bots: Mapping[str, Bot]) -> None:
+    """Measure one command over one transport and print it."""
+    p50: Samples = {kind: [] for kind in bots}
+    p99: Samples = {kind: [] for kind in bots}
+    rates: Samples = {kind: [] for kind in bots}
+    for bot in bots.values():
+        await one_by_one(bot.slack, text, 50)  # the first ones connect, compile and fill caches
+    for _ in range(rounds):
+        for kind, bot in bots.items():
+            low, high = await one_by_one(bot.slack, text, REQUESTS[transport])
+            p50[kind].append(low)
+            p99[kind].append(high)
+            rates[kind].append(await rate(bot.slack, text))
+    title = f"/zof {text.partition(' ')[0]} over {'HTTP' if transport == 'http' else 'Socket Mode'}"
+    for other in (kind for kind in bots if kind != "zofbot"):
+        show(f"{title}, p50 ms", p50, other)
+        show(f"{title}, p99 ms", p99, other, GOALS[other])
+        show(f"{title}, a second", rates, other)
+
+
+async def all_acknowledging(rounds: int) -> None:
+    async with pretend_zof() as zof_url:
+        for transport, kinds in (
+            ("http", ("zofbot", "as written", "lazy", "asking")),
+            ("socket", ("zofbot", "as written", "lazy")),
+        ):
+            async with AsyncExitStack() as stack:
+                bots = {kind: await stack.enter_async_context(contender(kind, zof_url, transport)) for kind in kinds}
+                without = {kind: bot for kind, bot in bots.items() if kind != "asking"}
+                await acknowledging(rounds, transport, "help", without)
+                if transport == "http":
+                    await acknowledging(rounds, transport, f"result {ASSERTION_RESULT}", bots)
+
+
+# --- starting and resting
+
+
+def resident(pid: int) -> float:
+    """A process's resident memory in MiB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+
+
+async def store_pid(data: Path) -> int:
+    async with redis.Redis(unix_socket_path=str(socket_path(data))) as client:
+        return int((await client.info("server"))["process_id"])
+
+
+async def started() -> tuple[float, float, float]:
+    """Seconds until ``zofbot run`` answers for the first time; MiB it and its store then rest at."""
+    async with contender("zofbot", "http://127.0.0.1:9") as bot:
+        await asyncio.sleep(0.5)
+        return bot.seconds, resident(bot.pid), resident(await store_pid(bot.data))
+
+
+async def imported() -> tuple[float, float]:
+    """Seconds until a process has imported the libraries, and the MiB it rests at."""
+    began = time.perf_counter()
+    code = f"import {LIBRARIES}\nprint('up', flush=True)\ninput()"
+    async with process(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE) as running:
+        assert running.stdout
+        await running.stdout.readline()
+        return time.perf_counter() - began, resident(running.pid)
+
+
+async def ran(*command: str) -> float:
+    """Seconds that a whole process takes."""
+    began = time.perf_counter()
+    running = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+    await stopped(running)
+    return time.perf_counter() - began
+
+
+async def starting_and_resting(rounds: int) -> None:
+    """Measure whole processes and print them."""
+    seconds: Samples = {"zofbot": [], "libraries": []}
+    memory: Samples = {"zofbot": [], "libraries": []}
+    version: Samples = {"zofbot": [], "python": []}
+    for _ in range(rounds):
+        start, bot, store = await started()
+        seconds["zofbot"].append(start)
+        memory["zofbot"].append(bot + store)
+        bare_start, bare_memory = await imported()
+        seconds["libraries"].append(bare_start)
+        memory["libraries"].append(bare_memory)
+        for _ in range(3):
+            version["zofbot"].append(await ran(console_script(), "--version") * 1000)
+            version["python"].append(await ran(sys.executable, "-c", "pass") * 1000)
+    show("cold start to answering, s", seconds, "libraries", GOALS["start"])
+    show("zofbot --version, ms", version, "python", GOALS["version"])
+    show("resting, bot and store, MiB", memory, "libraries")
+
+
+# --- a card
+
+
+def drawing(rounds: int) -> None:
+    """Measure a card and print it."""
+    result = example()
+    literal: Callable[[], dict[str, Any]] = eval(f"lambda: {card(result)!r}")  # noqa: PGH001  # our own data, as source
+    took: Samples = {"zofbot": [], "a dict literal": []}
+    for _ in range(rounds):
+        took["zofbot"].append(timeit(lambda: json.dumps(card(result)), number=500) * 1e6 / 500)
+        took["a dict literal"].append(timeit(lambda: json.dumps(literal()), number=500) * 1e6 / 500)
+    show("a card built and encoded, µs", took, "a dict literal", GOALS["card"])
+
+
+# --- the table
+
+
+def show(what: str, samples: Samples, other: str, goal: Goal | None = None) -> None:
+    """Print one line: both medians, the median of the rounds' ratios, and how that stands to the goal."""
+    ours, theirs = samples["zofbot"], samples[other]
+    ratio = median(mine / its for mine, its in zip(ours, theirs, strict=True))
+    print(
+        f"{what:34} {median(ours):9.2f} {median(theirs):9.2f}  {other:15} {ratio:7.2f}  {judged(ratio, goal)}",
+        flush=True,
+    )
+
+
+def judged(ratio: float, goal: Goal | None) -> str:
+    if goal is None:
+        return ""
+    word = "over" if ratio > goal.hold else "stretch" if ratio <= goal.stretch < goal.hold else "ok"
+    return f"{goal.hold:4g} /{goal.stretch:4g}  {word}"
+
+
+async def everything(rounds: int) -> None:
+    print(
+        f"{'median of ' + str(rounds) + ' rounds':34} {'zofbot':>9} {'other':>9}  {'the other':15} {'ratio':>7}  goal"
+    )
+    drawing(rounds)
+    await starting_and_resting(rounds)
+    await all_acknowledging(rounds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure zofbot beside bare Bolt and bare Python.")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
+    parser.add_argument("--serve", help=argparse.SUPPRESS)  # what a contender's own process is started with
+    chosen = parser.parse_args()
+    work: Awaitable[None]
+    if chosen.serve == "zof":
+        work = serve_zof()
+    elif chosen.serve:
+        work = serve_bare(chosen.serve, os.environ)
+    else:
+        work = everything(chosen.rounds)
+    asyncio.run(work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""A notification: what is to stand in a channel once, and the life it has until it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = 1
+"""Version of the records in the store; a record of a newer one is refused."""
+
+
+class Kind(StrEnum):
+    """What a notification is to its channel; the order is the order in which a channel gets them."""
+
+    ROOT = "root"
+    """A message of its own."""
+    REPLY = "reply"
+    """In the thread of ``root``."""
+    EDIT = "edit"
+    """Makes the message ``root`` show its latest state; edits not made yet are merged."""
+
+
+class State(StrEnum):
+    """Where a notification stands."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    DEAD = "dead"
+    DROPPED = "dropped"
+
+
+class Notification(BaseModel):
+    """One thing to tell one channel. ``key`` is its idempotency key: whatever has one key is told once."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    key: str
+    kind: Kind
+    channel: str
+    body: dict[str, Any] = Field(default_factory=dict)
+    """What the card is drawn from when it is sent; JSON, redacted, without secrets."""
+    root: str = ""
+    """Key of the message that a reply stands under or an edit changes."""
+    happened: float
+    """Unix seconds: when it happened at Zof."""
+    critical: bool = False
+    """Goes before what is not."""
+    not_before: float = 0.0
+    """Unix seconds: earliest time to send."""
+    schema_: int = Field(SCHEMA, alias="schema")
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Where a message stands in Slack."""
+
+    channel: str
+    ts: str
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A notification taken by a worker, to be settled before its lease ends.
+
+    ``attempt`` counts from 1. ``maybe_since`` (Unix seconds, ``None`` when certainly not sent) says that an earlier
+    attempt begun then may have got through: look before sending. ``place`` is the root's receipt.
+    """
+
+    notification: Notification
+    attempt: int
+    committed: float
+    maybe_since: float | None = None
+    place: Receipt | None = None
