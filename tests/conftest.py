@@ -102,8 +102,8 @@ async def house(valkey: str, *, socket: bool = False, **settings: Any) -> AsyncI
     await stage.start()
     async with redis.from_url(valkey) as client:
         await client.flushall()
-    chosen = Settings(
-        **{
+    chosen = Settings.model_validate(
+        {
             "slack_bot_token": world.slack.bot_token,
             "slack_signing_secret": world.slack.signing_secret,
             "slack_app_token": world.slack.app_token if socket else "",

@@ -68,7 +68,7 @@ async def test_a_typed_command_shows_a_card_only_to_me(page: Page) -> None:
     await expect(card).to_contain_text("order total is wrong")
     await expect(card).to_contain_text("res_4821")
     await expect(card).to_contain_text("Only visible to you")
-    await expect(page.get_by_test_id("zof-call").last).to_contain_text("/results/res_4821")
+    await expect(page.get_by_test_id("zof-call").first).to_contain_text("/results/res_4821")
     await shoot(page, "card")
 
 

@@ -109,9 +109,10 @@ async def test_an_unsigned_stranger_learns_nothing_of_the_form(over_http: House)
 
 async def test_slacks_challenge_is_answered(over_http: House) -> None:
     body = json.dumps({"type": "url_verification", "challenge": "abc", "token": "x"}).encode()
-    status, text = await post(over_http, body, kind="application/json")
-    assert status == 200
-    assert "abc" in text
+    for _ in range(2):
+        status, text = await post(over_http, body, kind="application/json")
+        assert status == 200
+        assert "abc" in text
 
 
 async def test_a_body_that_never_ends_is_cut_off(over_http: House) -> None:

@@ -16,7 +16,7 @@ from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 
 from zofbot.errands import Errands
 from zofbot.errors import SettingsError, SlackError, StoreUnavailable
-from zofbot.listeners import bolt
+from zofbot.listeners import Reception
 from zofbot.listeners.desk import Desk
 from zofbot.metrics import Metrics
 from zofbot.model import utcnow
@@ -116,7 +116,7 @@ async def running(settings: Settings, clock: Callable[[], datetime] = utcnow) ->
         errands = Errands()
         stack.push_async_callback(errands.drain, DRAIN_SECONDS)
         desk = Desk(zof, store, notifier, errands, metrics, links(settings), settings.zof_list_order, clock)
-        app = bolt(desk, notifier.client)
+        app = Reception(desk, notifier.client)
         bot = Zofbot("", store, notifier, metrics)
         secret = settings.slack_signing_secret.get_secret_value()
         door = SlackDoor(app, secret, metrics, clock) if secret else None

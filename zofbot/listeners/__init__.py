@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
-from slack_bolt.context.async_context import AsyncBoltContext
+from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -23,39 +23,67 @@ from zofbot.slack import answers
 
 log = structlog.get_logger()
 
-Next = Callable[[], Awaitable[BoltResponse]]
 
-
-def bolt(desk: Desk, client: AsyncWebClient) -> AsyncApp:
-    """Make the Bolt app that HTTP and Socket Mode both hand their requests to.
+class Reception(AsyncApp):
+    """The Bolt app that HTTP and Socket Mode both hand their requests to; each request gets in once.
 
     Client and authorization are given, because Bolt would read ``SLACK_*`` variables and ask ``auth.test`` by itself;
     requests over HTTP are verified at the web door, and Socket Mode has no signature.
     """
 
-    async def authorize() -> AuthorizeResult:
-        return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=client.token, bot_user_id=None, bot_id=None)
+    def __init__(self, desk: Desk, client: AsyncWebClient) -> None:
+        async def authorize() -> AuthorizeResult:
+            return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=client.token)
 
-    quiet = logging.getLogger("zofbot.bolt")
-    quiet.setLevel(logging.ERROR)  # else it warns at each start that the client's token is not the one it relies on
-    app = AsyncApp(
-        logger=quiet,
-        client=client,
-        authorize=authorize,
-        # Bolt's usual runner looks every 10 ms whether ack() was called; this way the answer goes out when it is.
-        process_before_response=True,
-        request_verification_enabled=False,
-        ssl_check_enabled=False,
-        ignoring_self_events_enabled=False,
-        ignoring_self_assistant_message_events_enabled=False,
-        attaching_function_token_enabled=False,
-        attaching_conversation_kwargs_enabled=False,
-    )
-    app.middleware(_once(desk))
-    for room in (commands, actions, home):
-        room.register(app, desk)
-    app.error(_broken(desk))
-    return app
+        quiet = logging.getLogger("zofbot.bolt")
+        quiet.setLevel(logging.ERROR)  # else it warns at each start that the client's token is not the one it relies on
+        super().__init__(
+            logger=quiet,
+            client=client,
+            authorize=authorize,
+            # Bolt's usual runner looks every 10 ms whether ack() was called; this way the answer goes out when it is.
+            process_before_response=True,
+            request_verification_enabled=False,
+            ssl_check_enabled=False,
+            ignoring_self_events_enabled=False,
+            ignoring_self_assistant_message_events_enabled=False,
+            attaching_function_token_enabled=False,
+            attaching_conversation_kwargs_enabled=False,
+        )
+        self._desk = desk
+        for room in (commands, actions, home):
+            room.register(self, desk)
+        self.error(_broken(desk))
+
+    async def async_dispatch(self, req: AsyncBoltRequest) -> BoltResponse:
+        """Answer one request: for all processes together once, timed, its name bound to every log line.
+
+        Not a Bolt middleware, for those have returned before the listener runs.
+        """
+        sort, name = kind(req.body), request_name(req.body)
+        began = req.context["arrived"] = asyncio.get_running_loop().time()
+        answer = "failed"
+        with structlog.contextvars.bound_contextvars(slack_request=name, kind=sort):
+            try:
+                # Slack's challenge may come again word for word, and wants the same answer.
+                if req.body.get("type") != "url_verification" and not await self._fresh(name):
+                    answer = "repeated"
+                    log.info("repeated request ignored")
+                    return BoltResponse(status=200, body="")
+                response = await super().async_dispatch(req)
+                answer = "acted"
+                return response
+            finally:
+                self._desk.metrics.slack_requests.labels(sort, answer).inc()
+                self._desk.metrics.ack_seconds.labels(sort).observe(asyncio.get_running_loop().time() - began)
+
+    async def _fresh(self, name: str) -> bool:
+        try:
+            return await self._desk.store.claim(name)
+        except StoreUnavailable:
+            # Looking things up must go on without Redis; what must not happen twice claims for itself.
+            log.warning("request not claimed: the store does not answer")
+            return True
 
 
 def kind(body: Mapping[str, Any]) -> str:
@@ -75,34 +103,6 @@ def request_name(body: Mapping[str, Any]) -> str:
         return name[:256]
     text = json.dumps(body, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _once(desk: Desk) -> Callable[..., Awaitable[BoltResponse]]:
-    async def once(body: dict[str, Any], context: AsyncBoltContext, next_: Next) -> BoltResponse:
-        """Let each request through once, for all processes; time it and bind its name to every log line."""
-        sort, name = kind(body), request_name(body)
-        began = context["arrived"] = asyncio.get_running_loop().time()
-        with structlog.contextvars.bound_contextvars(slack_request=name, kind=sort):
-            try:
-                fresh = await desk.store.claim(name)
-            except StoreUnavailable:
-                # Looking things up must go on without Redis; what must not happen twice claims for itself.
-                log.warning("request not claimed: the store does not answer")
-                fresh = True
-            if not fresh:
-                desk.metrics.slack_requests.labels(sort, "repeated").inc()
-                log.info("repeated request ignored")
-                return BoltResponse(status=200, body="")
-            answer = "failed"
-            try:
-                response = await next_()
-                answer = "acted"
-            finally:
-                desk.metrics.slack_requests.labels(sort, answer).inc()
-                desk.metrics.ack_seconds.labels(sort).observe(asyncio.get_running_loop().time() - began)
-            return response
-
-    return once
 
 
 def _broken(desk: Desk) -> Callable[..., Awaitable[BoltResponse]]:

@@ -63,7 +63,7 @@ class Desk:
         except ZofbotError as error:
             if not isinstance(error, BadInput):
                 log.info("asked in vain", error=type(error).__name__, sentence=error.sentence)
-            return Told(answers.failed(error, self.clock()), failed=True)
+            return Told(answers.failed(error), failed=True)
         except Exception as error:
             return Told(answers.broken(unforeseen(error)), failed=True)
 

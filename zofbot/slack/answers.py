@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from zofbot.errors import BadInput, ZofbotError, ZofError, ZofUnavailable
 from zofbot.slack import text
 from zofbot.slack.message import Block, Message, context, header, section
 from zofbot.verbs import COMMAND, VERBS, Verb
 
 
-def failed(error: ZofbotError, now: datetime) -> Message:
-    """What happened, what to do next, and Zof's request id last; ``now`` turns a retry time into seconds."""
+def failed(error: ZofbotError) -> Message:
+    """What happened, what to do next, and Zof's request id last."""
     hint = text.mrkdwn(error.next_step, 600)
     if isinstance(error, BadInput) and error.example:
         hint += f"\nFor example: {text.code(error.example)}"
-    if isinstance(error, ZofUnavailable) and error.retry_at:
-        seconds = max((error.retry_at - now).total_seconds(), 1)
-        hint += f"\nIt should answer again in {text.duration(seconds)}."
     said = f"{_sign(error)} *{text.mrkdwn(error.sentence, 900)}*"
     return Message(
         f"{text.mrkdwn(error.sentence, 900)} {hint} {_request_id(error)}".replace("\n", " "),

@@ -1,0 +1,189 @@
+"""The operator's verbs, each as a process of its own: what they print, and with which code they end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.conftest import until
+from zofbot import __version__
+from zofbot.manifest import as_yaml
+from zofbot.settings import Settings
+from zofbot.simulator.organization import furnish
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.world import World
+
+
+@dataclass
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process' environment without any setting of zofbot's."""
+    ours = {name.upper() for name in Settings.model_fields}
+    kept = {name: value for name, value in os.environ.items() if name not in ours and not name.startswith("COVERAGE")}
+    return kept | {"COLUMNS": "120"} | more
+
+
+async def start(*arguments: str, env: Mapping[str, str]) -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "zofbot", *arguments, env=env, stdout=pipe, stderr=pipe
+    )
+
+
+async def run(*arguments: str, **settings: str) -> Ended:
+    process = await start(*arguments, env=environment(**settings))
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    world = World()
+    furnish(world)
+    stage = Stage(world)
+    await stage.start()
+    yield stage
+    await stage.stop()
+
+
+def zof(stage: Stage, **more: str) -> dict[str, str]:
+    return {"ZOF_API_KEY": stage.world.zof.key, "ZOF_BASE_URL": f"{stage.url}/zof/v1"} | more
+
+
+def whole(stage: Stage, folder: Path, **more: str) -> dict[str, str]:
+    slack = {
+        "SLACK_BOT_TOKEN": stage.world.slack.bot_token,
+        "SLACK_SIGNING_SECRET": stage.world.slack.signing_secret,
+        "SLACK_API_URL": f"{stage.url}/api/",
+        "ZOFBOT_DATA_DIR": str(folder),
+    }
+    return zof(stage) | slack | more
+
+
+async def test_version() -> None:
+    assert await run("--version") == Ended(0, f"zofbot {__version__}\n", "")
+
+
+async def test_manifest() -> None:
+    assert (await run("manifest")).out == as_yaml()
+    assert (await run("manifest", "--url", "https://bot.example")).out == as_yaml("https://bot.example")
+    refused = await run("manifest", "--url", "http://bot.example")
+    assert refused.code == 2
+    assert "https://" in refused.err
+
+
+async def test_a_result_is_printed_as_a_person_reads_it(stage: Stage) -> None:
+    ended = await run("result", "res_4821", **zof(stage))
+    assert ended.code == 0
+    for part in ("Failed: Voucher can be removed again", "staging", "44 s", "order total is wrong", "Request ID: req_"):
+        assert part in ended.out
+    assert "None" not in ended.out
+
+
+async def test_a_result_is_printed_as_json(stage: Stage) -> None:
+    found = json.loads((await run("result", "res_4821", "--json", **zof(stage))).out)
+    assert found["id"] == "res_4821"
+    assert found["outcome"] == "failed"
+
+
+async def test_hostile_text_reaches_no_terminal(stage: Stage) -> None:
+    ended = await run("result", "res_4826", **zof(stage))
+    assert "\x1b[31m" not in ended.out
+    assert "\u202e" not in ended.out
+    assert "[redacted]" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("identifier", "code", "says"),
+    [("nope", 1, "Zof has no result"), ("../etc", 2, "id"), ("", 2, "id")],
+)
+async def test_a_result_that_cannot_be_shown_is_a_sentence(stage: Stage, identifier: str, code: int, says: str) -> None:
+    ended = await run("result", identifier, **zof(stage))
+    assert ended.code == code
+    assert says in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_a_wrong_key_says_so_and_is_not_shown(stage: Stage) -> None:
+    ended = await run("result", "res_4821", **zof(stage, ZOF_API_KEY="wrong-key-wrong-key"))
+    assert ended.code == 1
+    assert "ZOF_API_KEY" in ended.err
+    assert "Request ID: req_" in ended.err
+    assert "wrong-key" not in ended.err + ended.out
+
+
+async def test_without_settings_each_missing_one_is_named() -> None:
+    ended = await run("run")
+    assert ended.code == 2
+    for name in ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY"):
+        assert f"zofbot: {name} is not set" in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_a_taken_port_is_a_sentence(stage: Stage, tmp_path: Path) -> None:
+    ended = await run("run", **whole(stage, tmp_path, PORT=stage.url.rpartition(":")[2]))
+    assert ended.code == 2
+    assert "PORT" in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+async def test_it_finishes_what_it_began_and_ends_with_nought(
+    stage: Stage, tmp_path: Path, unused_port: int, sign: signal.Signals
+) -> None:
+    process = await start("run", env=environment(**whole(stage, tmp_path, PORT=str(unused_port))))
+    stage.world.slack.request_url = f"http://127.0.0.1:{unused_port}/slack/events"
+    await until(lambda: answers(unused_port), 20)
+    stage.world.zof.faults.delays["slow"] = 3.5
+    stage.world.zof.faults.set("slow", 1)
+    await stage.people.type("U0ANA", "C0QA", "/zof result res_4821")
+    process.send_signal(sign)
+    _, err = await asyncio.wait_for(process.communicate(), 10)
+    assert process.returncode == 0, err.decode()
+    [answer] = [m for m in stage.world.slack.messages["C0QA"].values() if m.only_to and not m.deleted]
+    assert "Voucher can be removed again" in str(answer.blocks)
+    assert "valkey.sock" not in os.listdir(tmp_path)
+
+
+async def answers(port: int) -> bool:
+    try:
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/readyz") as reply:
+            return reply.status == 200
+    except aiohttp.ClientConnectorError:
+        return False
+
+
+@pytest.fixture
+async def unused_port() -> int:
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    port = int(server.sockets[0].getsockname()[1])
+    server.close()
+    await server.wait_closed()
+    return port
+
+
+async def test_the_demo_is_up_by_itself_and_leaves_nothing_behind(unused_port: int) -> None:
+    process = await start("demo", "--no-browser", "--port", str(unused_port), env=environment())
+    assert process.stdout
+    line = (await asyncio.wait_for(process.stdout.readline(), 15)).decode()
+    assert f"http://127.0.0.1:{unused_port}" in line
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{unused_port}/") as reply:
+        assert "zofbot demo" in await reply.text()
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), 10)
+    assert process.returncode == 0
+    assert err == b""

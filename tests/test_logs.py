@@ -1,0 +1,128 @@
+"""Logs: one line a thing, and no secret in any of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import structlog
+
+from tests.conftest import House, said, until
+from zofbot.app import links, zof_client
+from zofbot.errands import Errands
+from zofbot.errors import ZofRejected
+from zofbot.listeners.desk import Desk
+from zofbot.logs import configure
+from zofbot.model import utcnow
+from zofbot.slack.message import Message
+
+KNOWN = "correct-horse-battery"
+PLANTED = [KNOWN, "hunter2hunter2", "abcDEF123456", "eyJzdWIiOiIxIn0"]
+
+
+@pytest.fixture(autouse=True)
+def put_back() -> Iterator[None]:
+    root = logging.getLogger()
+    before, level, config = root.handlers[:], root.level, structlog.get_config()
+    yield
+    root.handlers[:], root.level = before, level
+    structlog.configure(**config)
+
+
+def written(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def spill(log: structlog.typing.FilteringBoundLogger) -> None:
+    """Log secrets in every way there is."""
+    log.info("calling", headers={"Authorization": "Bearer abcDEF123456.x"}, tries=[KNOWN, "password=hunter2hunter2"])
+    log.warning(f"the key is {KNOWN}")
+    logging.getLogger("other.library").warning("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc for %s", KNOWN)
+    try:
+        raise ValueError(f"refused {KNOWN}")
+    except ValueError:
+        log.exception("failed")
+
+
+@pytest.mark.parametrize("form", ["json", "pretty"])
+def test_no_secret_is_written(form: str) -> None:
+    stream = io.StringIO()
+    configure(form, "debug", (KNOWN,), stream)
+    spill(structlog.get_logger())
+    text = stream.getvalue()
+    assert "calling" in text
+    assert "ValueError" in text
+    assert text.count("[redacted]") >= 6
+    assert not [secret for secret in PLANTED if secret in text]
+
+
+def test_json_has_a_line_an_event_with_its_level_and_time() -> None:
+    stream = io.StringIO()
+    configure("json", "info", (), stream)
+    structlog.get_logger().info("zof call", tries=2, request_id=None)
+    structlog.get_logger().debug("too quiet")
+    logging.getLogger("httpx").info("GET https://zof.example/results/typed-by-somebody")
+    [line] = written(stream)
+    assert (line["event"], line["level"], line["tries"], line["request_id"]) == ("zof call", "info", 2, None)
+    assert str(line["timestamp"]).endswith("Z")
+
+
+def test_off_a_terminal_it_is_json_by_itself() -> None:
+    stream = io.StringIO()
+    configure("auto", "info", (), stream)
+    structlog.get_logger().info("x")
+    assert written(stream)
+
+
+async def test_one_line_a_call_to_zof_says_how_it_went(over_http: House) -> None:
+    stream = io.StringIO()
+    configure("json", "info", over_http.settings.secrets(), stream)
+    over_http.world.zof.faults.set("500", 2)
+    await over_http.type("/zof result res_4821")
+    await until(lambda: "Voucher" in said(over_http.private()[-1]))
+    [line] = [line for line in written(stream) if line["event"] == "zof call"]
+    assert line["method"] == "GET"
+    assert line["template"] == "/results/{id}"
+    assert line["status"] == 200
+    assert line["tries"] == 3
+    assert line["request_id"] == over_http.world.zof.calls[-1].request_id
+    assert line["slack_request"]
+    assert "res_4821" not in str(line)
+    assert over_http.world.zof.key not in stream.getvalue()
+
+
+# --- what nobody foresaw
+
+
+@pytest.fixture
+async def desk(over_http: House) -> AsyncIterator[Desk]:
+    bot, settings = over_http.bot, over_http.settings
+    zof = zof_client(settings, bot.metrics)
+    yield Desk(zof, bot.store, bot.notifier, Errands(), bot.metrics, links(settings), "auto", utcnow)
+    await zof.aclose()
+
+
+async def test_a_fault_of_ours_is_a_reference_that_stands_beside_the_traceback(desk: Desk) -> None:
+    stream = io.StringIO()
+    configure("json", "info", (), stream)
+
+    async def broken() -> Message:
+        raise ZeroDivisionError("of ours")
+
+    told = await desk.told(broken())
+    [line] = written(stream)
+    assert told.failed
+    assert str(line["reference"]).startswith("ref_")
+    assert str(line["reference"]) in told.message.text
+    assert "ZeroDivisionError: of ours" in str(line["exception"])
+
+
+async def test_what_zof_refused_is_told_without_a_reference(desk: Desk) -> None:
+    async def refused() -> Message:
+        raise ZofRejected("No.", "Do that.", request_id="req_1")
+
+    told = await desk.told(refused())
+    assert told.message.text == "No. Do that. Request ID: req_1"

@@ -1,0 +1,94 @@
+"""The README and the changelog: what they say is what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+from prometheus_client.metrics import MetricWrapperBase
+
+from zofbot.cli import app
+from zofbot.manifest import SCOPES
+from zofbot.metrics import Metrics
+from zofbot.settings import Settings
+from zofbot.simulator.organization import furnish
+from zofbot.simulator.slack import METHODS
+from zofbot.simulator.world import World
+from zofbot.slack.text import mrkdwn
+from zofbot.verbs import COMMAND, VERBS, parse
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def rows(first: str, second: str) -> dict[str, str]:
+    """The table with these headings: first cell (without code marks) to second cell."""
+    table = README.split(f"| {first} | {second} |", 1)[1].split("\n\n", 1)[0]
+    cells = [line.split(" | ") for line in table.splitlines()[1:] if line.startswith(("| `", "| z"))]
+    return {row[0].strip("| ").strip("`"): row[1].rstrip(" |") for row in cells}
+
+
+def test_every_verb_stands_in_it_as_help_says_it() -> None:
+    assert rows("typed", "answered") == {f"{COMMAND} {verb.usage}": verb.does for verb in VERBS.values()}
+    assert mrkdwn("`") == "`", "usages stand in code marks here and in Slack"
+
+
+def test_every_setting_stands_in_it_with_its_default() -> None:
+    table = rows("name", "default")
+    assert set(table) == {name.upper() for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        told = table[name.upper()].strip("`")
+        if isinstance(field.default, str | int) and field.default != "":
+            assert told == str(field.default), name
+
+
+def test_every_scope_stands_in_it_with_its_reason() -> None:
+    assert rows("scope", "for") == SCOPES
+
+
+def test_every_command_stands_in_it() -> None:
+    told = {line.split()[1] for line in rows("command", "what it does")}
+    assert told == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # a group has them
+
+
+def test_every_metric_stands_in_it() -> None:
+    kept = [metric for metric in vars(Metrics()).values() if isinstance(metric, MetricWrapperBase)]
+    names = {m.describe()[0].name + ("_total" if m.describe()[0].type == "counter" else "") for m in kept}
+    assert set(rows("metric", "counts")) == names
+
+
+def test_the_simulator_imitates_what_it_says() -> None:
+    assert rows("method", "how well") == {name: method.imitates for name, method in METHODS.items()}
+
+
+def test_what_the_demo_suggests_to_type_can_be_typed_there() -> None:
+    world = World()
+    furnish(world)
+    for typed in rows("type", "and see"):
+        for identifier in re.findall(r"\b(?:res|run)_\d+", typed):
+            assert identifier in {**world.zof.results, **world.zof.runs}
+        if "resutl" not in typed:
+            assert parse(typed.removeprefix(COMMAND))
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(((?!https?:)[^)#]+)\)", README))
+def test_every_file_it_links_to_is_there(target: str) -> None:
+    assert (ROOT / target).exists()
+
+
+def test_every_room_it_draws_is_there_and_none_is_missing() -> None:
+    drawing = README.split("```\nzofbot/", 1)[1].split("```", 1)[0]
+    drawn = set(re.findall(r"\b(\w+)(?:\.py|/)", drawing))
+    there = {
+        path.stem for path in (ROOT / "zofbot").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert there - {"__init__"} <= drawn
+
+
+def test_every_heading_of_its_contents_is_there() -> None:
+    headings = {
+        re.sub(r"[^\w -]", "", line[3:]).lower().replace(" ", "-") for line in README.splitlines() if line[:3] == "## "
+    }
+    assert set(re.findall(r"\]\(#([\w-]+)\)", README)) <= headings
