@@ -402,3 +402,16 @@ async def test_looking_up_works_while_redis_is_gone_and_sharing_says_why_not(tmp
         await until(lambda: len(built.private()) == 2)
         assert "store (Redis) does not answer" in said(built.private()[1])
         assert not built.public()
+
+
+async def test_a_card_that_slack_refuses_arrives_as_three_plain_lines(zofbot: House) -> None:
+    await zofbot.answer("/zof run_2037")
+    zofbot.world.slack.takes_blocks = False
+    await zofbot.press(zofbot.private()[0], "zof_result", label=RESULT)
+    await until(lambda: len(zofbot.private()) == 2)
+    plain = zofbot.private()[1]
+    assert "Failed: Voucher can be removed again" in plain.text
+    assert len(plain.text.splitlines()) == 3
+    await zofbot.type(f"/zof result {RESULT} share")
+    await until(lambda: len(zofbot.public()) == 1)
+    assert len(zofbot.public()[0].text.splitlines()) == 3

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 import structlog
 
 from zofbot.errands import Errands
-from zofbot.errors import BadInput, SlackError, ZofbotError
+from zofbot.errors import BadInput, SlackError, SlackRefused, ZofbotError
 from zofbot.metrics import Metrics
 from zofbot.slack import answers
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import SlackNotifier
+from zofbot.slack.verdict import UNDRAWABLE
 from zofbot.store import Store
 from zofbot.zof.client import Patience, ZofClient
 
@@ -95,7 +96,13 @@ class Desk:
     async def respond(self, asked: Asked, message: Message, *, replace: bool = False) -> None:
         """Answer privately through the response URL; that Slack takes no answer is logged, for nobody can be told."""
         try:
-            await self.notifier.respond(asked.response_url, message, replace=replace)
+            try:
+                await self.notifier.respond(asked.response_url, message, replace=replace)
+            except SlackRefused as error:
+                if error.reason not in UNDRAWABLE:
+                    raise
+                log.error("card refused", reason=error.reason, text=message.text)
+                await self.notifier.respond(asked.response_url, message.plain(), replace=replace)
         except SlackError as error:
             log.error("answer not delivered", reason=error.reason, user=asked.user, channel=asked.channel)
 

@@ -13,6 +13,7 @@ from zofbot.notification import Receipt
 from zofbot.slack import answers, cards
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import metadata
+from zofbot.slack.verdict import UNDRAWABLE
 from zofbot.store import Share
 
 log = structlog.get_logger()
@@ -63,7 +64,7 @@ async def _post(desk: Desk, asked: Asked, card: Message, place: str, maybe_since
     """Post and give the message's link, empty where Slack tells none. Raises SlackError."""
     meta = metadata(place, shared_by=asked.user)
     try:
-        receipt = await _send(desk, asked.channel, card, meta, maybe_since)
+        receipt = await _drawn_or_plain(desk, asked.channel, card, meta, maybe_since)
     except SlackRefused as error:
         if error.reason not in _CLOSED_TO_US or not asked.response_url:
             raise
@@ -74,6 +75,18 @@ async def _post(desk: Desk, asked: Asked, card: Message, place: str, maybe_since
     except SlackError as error:  # the card is there; only its link is not known
         log.warning("no permalink", reason=error.reason, channel=receipt.channel)
         return ""
+
+
+async def _drawn_or_plain(
+    desk: Desk, channel: str, card: Message, meta: dict[str, Any], maybe_since: float | None
+) -> Receipt:
+    try:
+        return await _send(desk, channel, card, meta, maybe_since)
+    except SlackRefused as error:
+        if error.reason not in UNDRAWABLE:
+            raise
+        log.error("card refused", reason=error.reason, text=card.text)
+        return await _send(desk, channel, card.plain(), meta, maybe_since)
 
 
 async def _send(desk: Desk, channel: str, card: Message, meta: dict[str, Any], maybe_since: float | None) -> Receipt:

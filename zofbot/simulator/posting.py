@@ -51,7 +51,8 @@ def content(slack: Workspace, given: Arguments) -> Arguments:
         raise Refused("no_text")
     if len(text) > (blocks.MARKDOWN_IN_ALL if "markdown_text" in given else MOST_TEXT):
         raise Refused("msg_too_long")
-    if found := blocks.problems(payload, "message"):
+    found = [] if slack.takes_blocks or not any(payload.values()) else ["this workspace takes no blocks"]
+    if found := found or blocks.problems(payload, "message"):
         raise Refused("invalid_blocks", errors=found, response_metadata={"messages": found})
     if found := mentions.unescaped({"text": text, **payload}, slack.known_ids()):
         raise Refused("unescaped_mention", errors=found, response_metadata={"messages": found})

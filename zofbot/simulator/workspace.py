@@ -84,6 +84,8 @@ class Workspace:
     """Whether more than one message a second for a channel is refused."""
     hides_fast_posts: bool = False
     """Take what comes too fast, but show it to nobody."""
+    takes_blocks: bool = True
+    """Whether blocks are understood; else only text is taken, as where a newer block has not been rolled out."""
     enforces_tiers: bool = False
     tiers: dict[str, PerMinute] = field(default_factory=dict)
     _last_stamp: int = 0

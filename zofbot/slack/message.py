@@ -36,11 +36,11 @@ class Message:
         attachments = [{"color": self.colour, "fallback": self.text, "blocks": body}] if body else []
         return {"text": clip(self.text, 3000), "blocks": self.blocks[:MOST_BLOCKS], "attachments": attachments}
 
-    def but(self, *more: Block) -> Message:
-        """Return the same message with ``more`` blocks at its end."""
-        return Message(self.text, self.blocks, self.colour, [*self.body, *more]) if self.body else Message(
-            self.text, [*self.blocks, *more]
-        )  # fmt: skip
+    def plain(self) -> Message:
+        """Return the last resort for a message that Slack refuses as it is drawn: three lines without any block."""
+        return Message(
+            f"{clip(self.text, 2000)}\n_Slack refused the full card._\n_An operator finds the reason in the log._"
+        )
 
 
 def header(text: str) -> Block:

@@ -1,4 +1,4 @@
-"""The only writer to Slack's Web API: send, find, respond; every failure becomes deferred, refused or unknown."""
+"""The only writer to Slack's Web API: send, update, find; every failure becomes deferred, refused or unknown."""
 
 from __future__ import annotations
 
@@ -45,9 +45,21 @@ def metadata(key: str, **facts: str) -> dict[str, Any]:
 
 
 class SlackNotifier:
-    """Speaks to one workspace. ``session`` is shared by all calls, because the SDK else opens a connection each."""
+    """Speaks to one workspace. ``session`` is shared by all calls, because the SDK else opens a connection each.
 
-    def __init__(self, session: aiohttp.ClientSession, *, token: str, api_url: str, metrics: Metrics) -> None:
+    ``deadline`` is the seconds that one call may take.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        token: str,
+        api_url: str,
+        metrics: Metrics,
+        deadline: float = DEADLINE,
+    ) -> None:
+        self.deadline = deadline
         # Without handlers: the SDK would resend after a lost connection, and the message might be there already.
         self.client = AsyncWebClient(token=token, base_url=api_url, session=session, retry_handlers=[])
         self._session = session
@@ -58,31 +70,67 @@ class SlackNotifier:
         reply = await self._call("auth.test", self.client.auth_test)
         return Identity(reply.get("team_id") or "", reply.get("user_id") or "", reply.get("bot_id") or "")
 
-    async def send(self, channel: str, message: Message, meta: Mapping[str, Any]) -> Receipt:
-        """Post once, with ``meta`` on it. Raises SlackDeferred, SlackRefused, or SlackUnknown: then look first."""
+    async def send(
+        self, channel: str, message: Message, meta: Mapping[str, Any], *, thread: str = "", broadcast: bool = False
+    ) -> Receipt:
+        """Post once, with ``meta`` on it. Raises SlackDeferred, SlackRefused, or SlackUnknown: then look first.
+
+        ``thread`` is the time stamp of the message to reply to, and ``broadcast`` shows a reply in the channel as well.
+        """
+        place: dict[str, Any] = {"thread_ts": thread, "reply_broadcast": broadcast} if thread else {}
         reply = await self._call(
             "chat.postMessage",
             lambda: self.client.chat_postMessage(
-                channel=channel, metadata=dict(meta), unfurl_links=False, unfurl_media=False, **message.payload()
+                channel=channel, metadata=dict(meta), unfurl_links=False, unfurl_media=False,
+                **place, **message.payload(),
             ),
-        )
-        if reply.get("warning"):
-            log.warning("slack warned", warning=reply["warning"], details=reply.get("response_metadata"))
+        )  # fmt: skip
+        _heed(reply)
         return Receipt(reply.get("channel") or channel, reply["ts"])
 
-    async def find(self, channel: str, key: str, since: float) -> Receipt | None:
-        """Look for our own message with ``key`` among those since ``since`` (Unix seconds). Raises SlackError."""
+    async def update(self, receipt: Receipt, message: Message, meta: Mapping[str, Any] | None = None) -> Receipt:
+        """Make a message of ours show this instead; repeating it harms nobody. Without ``meta`` it keeps its own.
+
+        Raises SlackError.
+        """
+        given: dict[str, Any] = {"metadata": dict(meta)} if meta else {}
         reply = await self._call(
-            "conversations.history",
-            lambda: self.client.conversations_history(
-                channel=channel, oldest=f"{since:.6f}", inclusive=True, limit=200, include_all_metadata=True
-            ),
+            "chat.update",
+            lambda: self.client.chat_update(channel=receipt.channel, ts=receipt.ts, **given, **message.payload()),
         )
-        for message in reply.get("messages") or []:
-            meta = message.get("metadata") or {}
-            if meta.get("event_type") == EVENT_TYPE and (meta.get("event_payload") or {}).get("key") == key:
-                return Receipt(channel, message["ts"])
-        return None
+        _heed(reply)
+        return receipt
+
+    async def find(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
+        """Look for our own message with ``key`` among all since ``since`` (Unix seconds), in the channel or a thread.
+
+        One call for each 200 messages. Raises SlackError: nothing is known then.
+        """
+        cursor = ""
+        while True:
+            reply = await self._page(channel, since, thread, cursor)
+            for message in reply.get("messages") or []:
+                meta = message.get("metadata") or {}
+                if meta.get("event_type") == EVENT_TYPE and (meta.get("event_payload") or {}).get("key") == key:
+                    return Receipt(channel, message["ts"])
+            before, cursor = cursor, (reply.get("response_metadata") or {}).get("next_cursor") or ""
+            if not cursor or cursor == before:
+                return None
+
+    async def _page(self, channel: str, since: float, thread: str, cursor: str) -> dict[str, Any]:
+        asked: dict[str, Any] = {
+            "channel": channel, "oldest": f"{since:.6f}", "inclusive": True, "limit": 200, "include_all_metadata": True,
+            **({"cursor": cursor} if cursor else {}),
+        }  # fmt: skip
+        if thread:
+            return await self._call(
+                "conversations.replies", lambda: self.client.conversations_replies(ts=thread, **asked)
+            )
+        return await self._call("conversations.history", lambda: self.client.conversations_history(**asked))
+
+    async def join(self, channel: str) -> None:
+        """Become a member of a public channel. Raises SlackError."""
+        await self._call("conversations.join", lambda: self.client.conversations_join(channel=channel))
 
     async def permalink(self, receipt: Receipt) -> str:
         """The message's link. Raises SlackError."""
@@ -145,7 +193,7 @@ class SlackNotifier:
         """Run one call within the deadline, count it, and give every way of failing one of the three names."""
         outcome = "ok"
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(self.deadline):
                 return await call()
         except aiohttp.ClientConnectorError as error:
             outcome = "deferred"
@@ -158,6 +206,12 @@ class SlackNotifier:
             raise
         finally:
             self._metrics.slack_calls.labels(method, outcome).inc()
+
+
+def _heed(reply: Mapping[str, Any]) -> None:
+    """Say what Slack dropped of a message it took (https://docs.slack.dev/messaging/message-metadata)."""
+    if reply.get("warning"):
+        log.warning("slack warned", warning=reply["warning"], details=reply.get("response_metadata"))
 
 
 def _again(error: Exception) -> bool | float:

@@ -1,15 +1,63 @@
-"""What a failed call to Slack means for what was sent: deferred, refused, or unknown."""
+"""What a failed call to Slack means for what was sent: deferred, refused, or unknown; and what mends a refusal."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from enum import Enum, auto
 
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 
 _BUSY = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
+_CEILING = 60.0
+"""Seconds to wait when the workspace's plan lets nobody post more; that does not pass in one."""
 # Slack may have stored the message before it answered with one of these.
 _PERHAPS = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
+
+
+class Remedy(Enum):
+    """What helps against a refusal, if anything does."""
+
+    JOIN = auto()
+    """Join the channel, then once more."""
+    PARK = auto()
+    """Nothing gets into this channel until people mend it: all of its messages wait."""
+    PAUSE = auto()
+    """Nothing at all gets through until the installation is mended: everything waits."""
+    PLAIN = auto()
+    """The card is at fault: say it in plain words, once."""
+    REPOST = auto()
+    """The message it belongs to is no longer there: that one is posted afresh."""
+    NONE = auto()
+
+
+_REMEDIES: dict[Remedy, tuple[str, ...]] = {
+    Remedy.JOIN: ("not_in_channel",),
+    Remedy.PARK: (
+        "channel_not_found", "is_archived", "is_inactive", "channel_is_limited_access", "ekm_access_denied",
+        "messages_tab_disabled", "restricted_action", "restricted_action_read_only_channel",
+        "restricted_action_thread_only_channel",
+    ),
+    Remedy.PAUSE: (
+        "invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive", "missing_scope",
+        "no_permission", "not_allowed_token_type", "org_login_required", "team_access_not_granted",
+    ),
+    Remedy.PLAIN: (
+        "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "msg_too_large",
+        "invalid_attachments", "too_many_attachments",
+    ),
+    Remedy.REPOST: ("message_not_found", "thread_not_found", "cannot_reply_to_message"),
+}  # fmt: skip
+_BY_REASON = {reason: remedy for remedy, reasons in _REMEDIES.items() for reason in reasons}
+_ONE_THREAD = frozenset({"restricted_action_thread_locked", "restricted_action_non_threadable_channel"})
+
+
+def remedy(reason: str) -> Remedy:
+    """Say what helps against Slack's ``reason`` (https://docs.slack.dev/reference/methods/chat.postMessage#errors)."""
+    if reason.startswith("restricted_action") and reason not in _ONE_THREAD:
+        return Remedy.PARK
+    return _BY_REASON.get(reason, Remedy.NONE)
+
 
 _AT_INSTALL = "An operator should install the app again and renew SLACK_BOT_TOKEN."
 MENDS = {
@@ -18,6 +66,7 @@ MENDS = {
         "zofbot cannot see this channel.",
         "If it is private, invite the bot with `/invite @zofbot`, then try again.",
     ),
+    "is_inactive": ("This channel is not in use any more.", "Use another one."),
     "is_archived": ("This channel is archived.", "Unarchive it, or use another one."),
     "restricted_action": ("Only some people may post here.", "Ask an admin of the workspace to let zofbot post."),
     "token_revoked": ("Slack no longer accepts the bot's token.", _AT_INSTALL),
@@ -30,6 +79,19 @@ MENDS = {
 """What each of Slack's reasons means to a person, and what to do (https://docs.slack.dev/reference/methods)."""
 
 
+UNDRAWABLE = frozenset(
+    {
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "invalid_attachments",
+        "msg_blocks_too_long",
+        "msg_too_long",
+        "msg_too_large",
+    }
+)
+"""Reasons that speak of how a message is drawn: the plain one may still get through."""
+
+
 def verdict(status: int | None, reason: str, headers: Mapping[str, str], needed: str = "") -> SlackError:
     """Sort a reply that was not ok; ``needed`` names the scope Slack asks for.
 
@@ -37,7 +99,8 @@ def verdict(status: int | None, reason: str, headers: Mapping[str, str], needed:
     """
     if status == 429 or reason in _BUSY:
         error = SlackDeferred(reason or "ratelimited", "Slack asks to slow down.", "Try again in a moment.")
-        error.retry_after = retry_after(headers.get("Retry-After", ""))
+        unsaid = _CEILING if reason == "message_limit_exceeded" else 1.0
+        error.retry_after = retry_after(headers.get("Retry-After", ""), unsaid)
         return error
     if status is None or status >= 500 or reason in _PERHAPS:
         return SlackUnknown(
@@ -51,10 +114,10 @@ def verdict(status: int | None, reason: str, headers: Mapping[str, str], needed:
     return SlackRefused(reason or f"http_{status}", sentence, mend)
 
 
-def retry_after(value: str) -> float:
-    """Seconds to wait as Slack asks, a fraction included; one second when it says nothing usable."""
+def retry_after(value: str, unsaid: float = 1.0) -> float:
+    """Seconds to wait as Slack asks, a fraction included; ``unsaid`` when it says nothing usable."""
     try:
         seconds = float(value)
     except ValueError:
-        return 1.0
-    return min(max(seconds, 0.1), 3600.0) if math.isfinite(seconds) else 1.0
+        return unsaid
+    return min(max(seconds, 0.1), 3600.0) if math.isfinite(seconds) else unsaid
