@@ -94,6 +94,7 @@ SURE = {"help": "What /zof can do", f"result {ASSERTION_RESULT}": ASSERTION_RESU
 """What is asked, and what stands in the text of a real answer."""
 
 ASKED_OF_ZOF = f"/results/{ASSERTION_RESULT}"
+TEMPLATE = "https://app.zof.ai/results/{result_id}"
 LIBRARIES = (
     "slack_bolt.async_app, aiohttp, httpx, redis.asyncio, pydantic, pydantic_settings, stamina, structlog, "
     "prometheus_client"
@@ -115,9 +116,6 @@ def example() -> Result:
 def card(result: Result) -> dict[str, Any]:
     links = Links(result_template=TEMPLATE)
     return cards.result_card(result, links, share=True).payload()
-
-
-TEMPLATE = "https://app.zof.ai/results/{result_id}"
 
 
 def bare(kind: str, env: Mapping[str, str], zof: httpx.AsyncClient) -> AsyncApp:

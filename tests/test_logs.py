@@ -18,6 +18,7 @@ from zofbot.listeners.desk import Desk
 from zofbot.logs import configure
 from zofbot.model import utcnow
 from zofbot.slack.message import Message
+from zofbot.store.subscriptions import Subscriptions
 
 KNOWN = "correct-horse-battery"
 PLANTED = [KNOWN, "hunter2hunter2", "abcDEF123456", "eyJzdWIiOiIxIn0"]
@@ -101,7 +102,9 @@ async def test_one_line_a_call_to_zof_says_how_it_went(over_http: House) -> None
 async def desk(over_http: House) -> AsyncIterator[Desk]:
     bot, settings = over_http.bot, over_http.settings
     zof = zof_client(settings, bot.metrics)
-    yield Desk(zof, bot.store, bot.notifier, Errands(), bot.metrics, links(settings), "auto", utcnow)
+    subscriptions = Subscriptions(bot.store.client, settings.zofbot_namespace)
+    rooms = (bot.store, subscriptions, bot.outbox, bot.notifier)
+    yield Desk(zof, *rooms, Errands(), bot.metrics, links(settings), "auto", utcnow)
     await zof.aclose()
 
 

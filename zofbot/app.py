@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from random import SystemRandom
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -20,18 +21,30 @@ from zofbot.listeners import Reception
 from zofbot.listeners.desk import Desk
 from zofbot.metrics import Metrics
 from zofbot.model import utcnow
+from zofbot.notification import Claimed, Kind, Notification
+from zofbot.pipeline.dispatcher import Dispatcher
+from zofbot.pipeline.poller import LEASE_INTERVALS, Poller
 from zofbot.settings import Settings
+from zofbot.slack import alerts, lines
 from zofbot.slack.links import Links
+from zofbot.slack.message import Message
 from zofbot.slack.notifier import Identity, SlackNotifier
 from zofbot.store import Store, connected
 from zofbot.store.embedded import embedded
-from zofbot.web import SlackDoor, site
+from zofbot.store.hints import Hints
+from zofbot.store.leases import Lease
+from zofbot.store.outbox import Outbox
+from zofbot.store.subscriptions import Subscriptions
+from zofbot.web import SlackDoor, ZofDoor, site
 from zofbot.zof.client import ZofCall, ZofClient
 
 log = structlog.get_logger()
 
-DRAIN_SECONDS = 6.0
-"""How long answers that are under way may take once the bot is told to stop; all of it must fit into ten seconds."""
+DRAIN_SECONDS = 4.0
+"""How long answers that are under way may take once the bot is told to stop."""
+
+FINISH_SECONDS = 3.0
+"""How long sends may then take; what is not confirmed by then is left as claimed. All must fit into ten seconds."""
 
 INTRODUCTION_SECONDS = 15.0
 """Pause before Slack is asked again who we are, after it would not say."""
@@ -45,6 +58,7 @@ class Zofbot:
     store: Store
     notifier: SlackNotifier
     metrics: Metrics
+    outbox: Outbox
     socket: AsyncSocketModeHandler | None = None
     identity: Identity | None = None
 
@@ -99,38 +113,148 @@ def links(settings: Settings) -> Links:
 
 
 @asynccontextmanager
-async def running(settings: Settings, clock: Callable[[], datetime] = utcnow) -> AsyncIterator[Zofbot]:
+async def outbox_of(settings: Settings) -> AsyncIterator[Outbox]:
+    """Open the outbox of these settings, for an operator. Raises SettingsError or StoreUnavailable."""
+    async with AsyncExitStack() as stack:
+        address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir))
+        store = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
+        await store.ping()
+        yield Outbox(store.client, settings.zofbot_namespace, utcnow)
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, clock: Callable[[], datetime] = utcnow, *, doors: bool = True, works: bool = True
+) -> AsyncIterator[Zofbot]:
     """Run the bot while the context lasts; on the way out it takes nothing new and finishes what is under way.
 
-    Raises SettingsError or StoreUnavailable when it cannot start.
+    ``doors``: listen to Slack and to webhooks; ``works``: poll Zof and deliver. Raises SettingsError or
+    StoreUnavailable when it cannot start.
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir))
         store = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
+        await store.ping()
         session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=_far(settings.slack_api_url)))
         zof = zof_client(settings, metrics, store)
         stack.push_async_callback(zof.aclose)
         token = settings.slack_bot_token.get_secret_value()
         notifier = SlackNotifier(session, token=token, api_url=settings.slack_api_url, metrics=metrics)
-        errands = Errands()
-        stack.push_async_callback(errands.drain, DRAIN_SECONDS)
-        desk = Desk(zof, store, notifier, errands, metrics, links(settings), settings.zof_list_order, clock)
-        app = Reception(desk, notifier.client)
-        bot = Zofbot("", store, notifier, metrics)
-        secret = settings.slack_signing_secret.get_secret_value()
-        door = SlackDoor(app, secret, metrics, clock) if secret else None
-        bot.url = await _open(stack, site(door, metrics, bot.missing), settings)
-        if settings.socket_mode:
-            bot.socket = AsyncSocketModeHandler(app, settings.slack_app_token.get_secret_value())
-            stack.push_async_callback(bot.socket.close_async)
-            # It tries until it is connected, so the start does not wait for it; readiness says how it stands.
-            connecting = bot.socket.client.connect()  # type: ignore[no-untyped-call]  # the SDK's, not annotated
-            stack.push_async_callback(_cancel, asyncio.create_task(connecting))
+        rooms = Rooms(settings, store, zof, notifier, metrics, clock)
+        bot = Zofbot("", store, notifier, metrics, rooms.outbox)
+        if works:
+            await _work(stack, rooms)
+        if doors:
+            await _open_doors(stack, rooms, bot)
         stack.push_async_callback(_cancel, asyncio.create_task(bot.introduce()))
-        log.info("zofbot is up", url=bot.url, slack="socket" if bot.socket else "http")
+        log.info("zofbot is up", url=bot.url, slack="socket" if bot.socket else "http", doors=doors, works=works)
         yield bot
         log.info("zofbot stops")
+
+
+class Rooms:
+    """What doors and hall share in one process."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  (one for each outside thing)
+        self,
+        settings: Settings,
+        store: Store,
+        zof: ZofClient,
+        notifier: SlackNotifier,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        namespace = settings.zofbot_namespace
+        self.settings, self.store, self.zof = settings, store, zof
+        self.notifier, self.metrics, self.clock = notifier, metrics, clock
+        self.links = links(settings)
+        self.outbox = Outbox(store.client, namespace, clock)
+        self.subscriptions = Subscriptions(store.client, namespace)
+        self.hints = Hints(store.client, namespace)
+
+    def dispatcher(self) -> Dispatcher:
+        """Make the writer of channel messages."""
+
+        def render(claimed: Claimed, now: float) -> Message:
+            return lines.drawn(claimed.notification.body) or alerts.render(claimed, now, self.links)
+
+        return Dispatcher(
+            self.outbox,
+            self.notifier,
+            render,
+            self.metrics,
+            self.clock,
+            random=SystemRandom().random,
+            on_parked=self.tell_subscribers,
+        )
+
+    def poller(self) -> Poller:
+        """Make the reader of Zof."""
+        chosen = self.settings
+        seconds = chosen.zofbot_poll_interval * LEASE_INTERVALS
+        lease = Lease(self.store.client, chosen.zofbot_namespace, "poller", seconds, self.clock)
+        return Poller(
+            self.zof,
+            self.outbox,
+            self.hints,
+            lease,
+            metrics=self.metrics,
+            clock=self.clock,
+            random=SystemRandom().random,
+            interval=chosen.zofbot_poll_interval,
+            lookback=chosen.zofbot_lookback,
+            order=None if chosen.zof_list_order == "auto" else chosen.zof_list_order,
+            default_channel=chosen.zofbot_default_channel,
+        )
+
+    async def tell_subscribers(self, channel: str, reason: str) -> None:
+        """Write to whoever subscribed a channel that refuses; once the channel is mended, what waits is sent."""
+        for user in sorted({one.by for one in await self.subscriptions.of(channel) if one.by}):
+            key = f"parked:{channel}:{reason}:{user}"
+            body = lines.body(lines.parked(channel, reason))
+            note = Notification(
+                key=key, kind=Kind.ROOT, channel=user, body=body, happened=self.clock().timestamp(), critical=True
+            )
+            await self.outbox.commit([note])
+
+
+async def _work(stack: AsyncExitStack, rooms: Rooms) -> None:
+    """Deliver and poll until the bot stops: then no more is begun, and what is being sent may finish."""
+    dispatcher, poller = rooms.dispatcher(), rooms.poller()
+    delivering = asyncio.create_task(dispatcher.run())
+    stack.push_async_callback(_finish, dispatcher, delivering)
+    stack.push_async_callback(rooms.hints.aclose)
+    stack.push_async_callback(_cancel, asyncio.create_task(poller.run()))
+
+
+async def _finish(dispatcher: Dispatcher, delivering: asyncio.Task[None]) -> None:
+    dispatcher.stop()
+    await asyncio.wait({delivering}, timeout=FINISH_SECONDS)
+    await _cancel(delivering)
+
+
+async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
+    settings, metrics, clock = rooms.settings, rooms.metrics, rooms.clock
+    errands = Errands()
+    stack.push_async_callback(errands.drain, DRAIN_SECONDS)
+    desk = Desk(
+        rooms.zof, rooms.store, rooms.subscriptions, rooms.outbox, rooms.notifier, errands, metrics, rooms.links,
+        settings.zof_list_order, clock,
+    )  # fmt: skip
+    reception = Reception(desk, rooms.notifier.client)
+    secret = settings.slack_signing_secret.get_secret_value()
+    slack = SlackDoor(reception, secret, metrics, clock) if secret else None
+    zof = None
+    if settings.webhook_secrets:
+        zof = ZofDoor(rooms.hints, settings.webhook_secrets, settings.zof_signature_header, metrics, clock)
+    bot.url = await _open(stack, site(slack, metrics, bot.missing, zof), settings)
+    if settings.socket_mode:
+        bot.socket = AsyncSocketModeHandler(reception, settings.slack_app_token.get_secret_value())
+        stack.push_async_callback(bot.socket.close_async)
+        # It tries until it is connected, so the start does not wait for it; readiness says how it stands.
+        connecting = bot.socket.client.connect()  # type: ignore[no-untyped-call]  # the SDK's, not annotated
+        stack.push_async_callback(_cancel, asyncio.create_task(connecting))
 
 
 def _far(url: str) -> bool:
@@ -139,7 +263,7 @@ def _far(url: str) -> bool:
 
 
 async def _open(stack: AsyncExitStack, door: web.Application, settings: Settings) -> str:
-    runner = web.AppRunner(door, access_log=None, shutdown_timeout=3.0, handler_cancellation=False)
+    runner = web.AppRunner(door, access_log=None, shutdown_timeout=2.0, handler_cancellation=False)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
@@ -153,5 +277,6 @@ async def _open(stack: AsyncExitStack, door: web.Application, settings: Settings
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait({task})
+    while not task.done():  # a library below may swallow the first one, such as redis when its answer comes just then
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.5)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, NoReturn
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from zofbot import __version__
 from zofbot.errors import BadInput, SettingsError, ZofbotError, ZofError
 from zofbot.settings import Settings, load
+
+if TYPE_CHECKING:  # the store takes longer to import than --help may take
+    from zofbot.store.entry import Entry
+    from zofbot.store.outbox import Outbox
 
 app = typer.Typer(
     help="Zof's runs and results in Slack.",
@@ -63,10 +69,10 @@ async def until_told(ready: Callable[[], None] = lambda: None) -> None:
     await stop.wait()
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, *, doors: bool = True, works: bool = True) -> None:
     from zofbot.app import running  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
 
-    async with running(settings):
+    async with running(settings, doors=doors, works=works):
         await until_told()
 
 
@@ -78,7 +84,7 @@ def demo(
     """Try everything on this machine: a pretend Slack and Zof with the real bot, no account needed."""
     from zofbot.logs import configure  # noqa: PLC0415  (--help must not wait for structlog)
 
-    configure("auto", "warning")
+    configure("auto", "error")  # that it polls more often than Zof advises is meant here
     _run(_demo(port, browser))
 
 
@@ -104,8 +110,14 @@ def run() -> None:
 
 @app.command()
 def web() -> None:
-    """Run what Slack talks to: commands and buttons; any number of these share one Redis."""
-    _run(_serve(_settings(*SLACK_AND_ZOF)))
+    """Run what Slack and Zof talk to: commands, buttons, webhooks; any number of these share one Redis."""
+    _run(_serve(_settings(*SLACK_AND_ZOF), works=False))
+
+
+@app.command()
+def worker() -> None:
+    """Run what works by itself: the poller and the dispatcher; any number of these share one Redis."""
+    _run(_serve(_settings("SLACK_BOT_TOKEN", "ZOF_API_KEY"), doors=False))
 
 
 @app.command()
@@ -145,6 +157,97 @@ def manifest(
     if url and not url.startswith("https://"):
         _give_up(2, "--url must start with https://, because Slack calls nothing else.")
     sys.stdout.write(as_yaml(url))
+
+
+outbox = typer.Typer(help="What waits for Slack, what was given up, and what was sent.", no_args_is_help=True)
+app.add_typer(outbox, name="outbox")
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The notification's idempotency key.")]
+
+
+def _outbox(work: Callable[[Outbox], Coroutine[Any, Any, None]]) -> None:
+    settings = _settings()
+
+    async def open_and_work() -> None:
+        from zofbot.app import outbox_of  # noqa: PLC0415  (--help must not wait for it)
+
+        async with outbox_of(settings) as opened:
+            await work(opened)
+
+    _run(open_and_work())
+
+
+@outbox.command("list")
+def outbox_list(
+    state: Annotated[
+        str, typer.Option(help="pending, sending, sent, dead or dropped; without it, all not settled.")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List notifications: waiting ones and dead letters, or those of one state."""
+    from zofbot.notification import State  # noqa: PLC0415  (--help must not wait for pydantic)
+
+    if state and state not in list(State):
+        _give_up(2, f"--state {state} is none of {', '.join(State)}.")
+    states = [State(state)] if state else [State.PENDING, State.SENDING, State.DEAD]
+
+    async def work(opened: Outbox) -> None:
+        entries = [entry for one in states for entry in await opened.list(one, limit)]
+        _print_entries(entries[:limit], as_json)
+
+    _outbox(work)
+
+
+@outbox.command("show")
+def outbox_show(key: Key) -> None:
+    """Show all that is known of one notification, as JSON."""
+
+    async def work(opened: Outbox) -> None:
+        entry = await opened.show(key)
+        if entry is None:
+            raise ZofbotError(f"There is no notification {key}.", "`zofbot outbox list` shows those there are.")
+        sys.stdout.write(json.dumps(asdict(entry), indent=2, default=str) + "\n")
+
+    _outbox(work)
+
+
+@outbox.command("retry")
+def outbox_retry(key: Key) -> None:
+    """Send a dead or dropped notification after all, or a waiting one now."""
+
+    async def work(opened: Outbox) -> None:
+        if not await opened.retry(key):
+            raise ZofbotError(f"Nothing to retry under {key}.", "It was sent, is being sent, or never was.")
+        typer.echo(f"{key} will be sent.")
+
+    _outbox(work)
+
+
+@outbox.command("drop")
+def outbox_drop(key: Key) -> None:
+    """Take back a notification that waits or is dead."""
+
+    async def work(opened: Outbox) -> None:
+        if not await opened.drop(key):
+            raise ZofbotError(f"Nothing to drop under {key}.", "It was sent, is being sent, or never was.")
+        typer.echo(f"{key} is dropped.")
+
+    _outbox(work)
+
+
+def _print_entries(entries: list[Entry], as_json: bool) -> None:
+    from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
+
+    from zofbot.model import utcnow  # noqa: PLC0415
+    from zofbot.terminal import outbox_table  # noqa: PLC0415
+
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(entry) for entry in entries], indent=2, default=str) + "\n")
+    elif entries:
+        Console().print(outbox_table(entries, utcnow().timestamp()))
+    else:
+        typer.echo("Nothing waits and nothing was given up.")
 
 
 @app.callback(invoke_without_command=True)

@@ -54,6 +54,7 @@ def _settings(stage: Stage, folder: Path) -> Settings:
         zof_base_url=f"{stage.url}/zof/v1",
         zof_link_hosts="zof.ai",
         port=0,
+        zofbot_poll_interval=5.0,
         zofbot_data_dir=folder,
     )
 

@@ -8,8 +8,9 @@ from zofbot.verbs import COMMAND, usage_hint
 
 SCOPES = {
     "commands": f"the {COMMAND} command",
-    "chat:write": "posting a card that somebody shares",
-    "chat:write.public": "sharing in public channels which the bot has not joined",
+    "chat:write": "posting alerts, and cards that somebody shares",
+    "chat:write.public": "both in public channels which the bot has not joined",
+    "channels:join": "joining a public channel, where Slack lets only members post or look",
     "channels:history": "looking for our own message, before sending again what Slack did not confirm",
     "groups:history": "the same in private channels",
     "im:history": "the same in direct messages with the bot",
@@ -20,7 +21,10 @@ METHODS: dict[str, tuple[str, ...]] = {
     "auth.test": (),
     "chat.getPermalink": (),
     "chat.postMessage": ("chat:write", "chat:write.public"),
+    "chat.update": ("chat:write",),
     "conversations.history": ("channels:history", "groups:history", "im:history"),
+    "conversations.join": ("channels:join",),
+    "conversations.replies": ("channels:history", "groups:history", "im:history"),
     "views.publish": (),
 }
 """Every method of Slack's Web API that zofbot calls, and the scopes it needs (https://docs.slack.dev/reference/methods)."""

@@ -128,6 +128,11 @@ class Quota(_Frozen):
         return self.remaining < self.limit / 10 and now < self.reset
 
 
+def utc(seconds: float) -> datetime:
+    """A time given in Unix seconds."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 def utcnow() -> datetime:
     """The clock everything runs on unless a test passes another."""
     return datetime.now(UTC)

@@ -51,7 +51,7 @@ class Notification(BaseModel):
     """Goes before what is not."""
     not_before: float = 0.0
     """Unix seconds: earliest time to send."""
-    schema_: int = Field(SCHEMA, alias="schema")
+    schema_: int = Field(default=SCHEMA, alias="schema")
 
 
 @dataclass(frozen=True)

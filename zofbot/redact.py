@@ -64,9 +64,14 @@ def redact(text: str, *known: str) -> str:
     for secret in known:
         if secret:
             text = text.replace(secret, MASK)
-    text = _PRIVATE_KEY.sub(MASK, text)
-    text = _URL_PASSWORD.sub(rf"\g<1>{MASK}\g<3>", text)
-    text = _COOKIE.sub(rf"\g<1>{MASK}", text)
-    text = _AUTHORIZATION.sub(rf"\g<1>\g<2>{MASK}", text)
+    # Most texts are titles and names: what a pattern cannot match without is looked for first, at a tenth of the cost.
+    if "-----BEGIN" in text:
+        text = _PRIVATE_KEY.sub(MASK, text)
+    assigns = ":" in text or "=" in text
+    if assigns:
+        text = _URL_PASSWORD.sub(rf"\g<1>{MASK}\g<3>", text)
+        text = _COOKIE.sub(rf"\g<1>{MASK}", text)
+    if " " in text or "\t" in text:
+        text = _AUTHORIZATION.sub(rf"\g<1>\g<2>{MASK}", text)
     text = _TOKENS.sub(MASK, text)
-    return _NAMED.sub(_named, text)
+    return _NAMED.sub(_named, text) if assigns else text

@@ -55,8 +55,25 @@ def _ascii_header(secret: SecretStr) -> SecretStr:
     return SecretStr(stripped)
 
 
+def _stripped(secret: SecretStr) -> SecretStr:
+    return SecretStr(secret.get_secret_value().strip())
+
+
+def _header(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", name):
+        raise ValueError("it must be the name of an HTTP header, such as X-Zof-Signature")
+    return name
+
+
+def _channel(value: str) -> str:
+    if value and not re.fullmatch(r"[CGD][A-Z0-9]{2,20}", value):
+        raise ValueError("it must be a channel's id such as C0123456789, not its name, or be empty")
+    return value
+
+
 Address = Annotated[str, AfterValidator(_address)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_ascii_header)]
+Secret = Annotated[SecretStr, AfterValidator(_stripped)]
 
 
 class Settings(BaseSettings):
@@ -84,10 +101,22 @@ class Settings(BaseSettings):
     zof_list_order: Literal["auto", "newest", "oldest"] = "auto"
     zof_duration_unit: Literal["ms", "s"] = "ms"
     """Unit of a bare ``duration`` field."""
+    zof_webhook_secret: Secret = SecretStr("")
+    """Empty: no webhooks are received."""
+    zof_webhook_secret_previous: Secret = SecretStr("")
+    """Taken as well while a secret is being replaced."""
+    zof_signature_header: Annotated[str, AfterValidator(_header)] = "X-Zof-Signature"
 
     redis_url: Annotated[str, AfterValidator(_store_address)] = ""
     host: str = "127.0.0.1"
     port: int = Field(3000, ge=0, le=65535)
+
+    zofbot_default_channel: Annotated[str, AfterValidator(_channel)] = ""
+    """Where a failure goes that no subscription took."""
+    zofbot_poll_interval: float = Field(60, ge=1, le=3600)
+    """Seconds."""
+    zofbot_lookback: float = Field(3600, ge=0, le=7 * 24 * 3600)
+    """Seconds; on a first start, what failed longer ago is noted and not posted."""
 
     zofbot_data_dir: Path = Field(default_factory=lambda: Path(user_data_dir("zofbot")))
     zofbot_namespace: str = Field("zofbot", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
@@ -105,6 +134,12 @@ class Settings(BaseSettings):
         named = [host.strip().lower() for host in self.zof_link_hosts.split(",") if host.strip()]
         templates = (self.zof_run_url_template, self.zof_result_url_template)
         return (*named, *(host for url in templates if (host := urlsplit(url).hostname)))
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """Those that a webhook may be signed with; none when the receiver is off."""
+        both = (self.zof_webhook_secret.get_secret_value(), self.zof_webhook_secret_previous.get_secret_value())
+        return tuple(secret for secret in both if secret) if both[0] else ()
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret that is set, so that logs can be kept clean of them."""

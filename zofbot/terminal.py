@@ -1,6 +1,8 @@
-"""A result as a person reads it in a terminal: the same words as the card in Slack."""
+"""Results and the outbox as a person reads them in a terminal, in the same words as in Slack."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from rich.console import Group
 from rich.panel import Panel
@@ -11,6 +13,7 @@ from zofbot.model import Result
 from zofbot.slack import text
 from zofbot.slack.cards import BLAME, LOOKS, headline
 from zofbot.slack.links import Links
+from zofbot.store.entry import Entry
 
 
 def result_panel(result: Result, links: Links) -> Panel:
@@ -46,3 +49,15 @@ def result_panel(result: Result, links: Links) -> Panel:
         title_align="left",
         subtitle_align="left",
     )
+
+
+def outbox_table(entries: Sequence[Entry], now: float) -> Table:
+    """Draw notifications, one a row; ``now`` (Unix seconds) gives their age."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("state", "age", "attempts", "channel", "key", "reason"):
+        table.add_column(name, overflow="fold")
+    for entry in entries:
+        age = text.duration(max(now - entry.committed, 0)) if entry.committed else ""
+        cells = (entry.state.value, age, str(entry.attempts or ""), entry.channel, entry.key, entry.reason)
+        table.add_row(*(Text(text.literal(cell, 300)) for cell in cells))
+    return table

@@ -45,6 +45,27 @@ VERBS = {
             "runs status:failed env:staging",
             "runs [filters]",
         ),
+        Verb(
+            "subscribe",
+            "subscribe [filters]",
+            "this channel is told of failures; `/zof help subscribe` lists the filters",
+            "subscribe project:checkout env:production,staging",
+            "subscribe [filters]",
+        ),
+        Verb(
+            "subscriptions",
+            "subscriptions",
+            "what this channel is told, numbered",
+            "subscriptions",
+            "subscriptions",
+        ),
+        Verb(
+            "unsubscribe",
+            "unsubscribe <n|all>",
+            "ends one of this channel's subscriptions, or all",
+            "unsubscribe 1",
+            "unsubscribe <n|all>",
+        ),
         Verb("help", "help [verb]", "all of this, or one verb in detail", "help runs", "help [verb]"),
     )
 }
@@ -62,6 +83,8 @@ class Typed:
     share: bool = False
     filters: tuple[tuple[str, str], ...] = ()
     about: str = ""
+    wish: str = ""
+    """The filters of a subscription, as they were typed."""
 
 
 def usage_hint() -> str:
@@ -81,7 +104,25 @@ def parse(text: str) -> Typed:
         return _help(words[1:])
     if verb == "runs":
         return Typed("runs", filters=_filters(words[1:]))
+    if verb == "subscribe":
+        return Typed("subscribe", wish=text.split(maxsplit=1)[1].strip() if len(words) > 1 else "")
+    if verb == "subscriptions":
+        return Typed("subscriptions")
+    if verb == "unsubscribe":
+        return _unsubscribe(words[1:])
     return _lookup(verb, words[1:])
+
+
+def _unsubscribe(words: list[str]) -> Typed:
+    which = words[0].lower().lstrip("#") if len(words) == 1 else ""
+    if which != "all" and not (which.isdecimal() and 0 < int(which) < 10_000):
+        raise BadInput(
+            "Which subscription is to end?",
+            f"`{COMMAND} subscriptions` numbers them; `all` ends all of this channel's.",
+            example=_example("unsubscribe"),
+            verb="unsubscribe",
+        )
+    return Typed("unsubscribe", about=which)
 
 
 def _shorthand(words: list[str]) -> Typed:

@@ -1,4 +1,4 @@
-"""The web door: Slack's requests, health, readiness and metrics; nothing unsigned gets further than here."""
+"""The web door: Slack's requests, Zof's webhooks, health, readiness, metrics; nothing unsigned gets further."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs
 
 import structlog
@@ -17,7 +17,11 @@ from aiohttp import web
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
+from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
+from zofbot.store.hints import Hints, Watch
+from zofbot.zof.protocol import printable
+from zofbot.zof.webhook import ENDINGS, Hint, hint_in, signed
 
 log = structlog.get_logger()
 
@@ -33,7 +37,7 @@ Ready = Callable[[], Awaitable[list[str]]]
 
 
 class _Stray(Exception):
-    """A request that is not Slack's, or not whole."""
+    """A request that is nobody's we know, or not whole."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -75,13 +79,7 @@ class SlackDoor:
 
     async def _checked(self, request: web.Request) -> str:
         """Read the body and make sure that it is Slack's; the signature comes before anything is parsed."""
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                raw = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            raise _Stray(413, "too_large") from None
-        except TimeoutError:
-            raise _Stray(408, "too_slow") from None
+        raw = await _whole(request)
         if not self._signed(raw, request.headers):
             raise _Stray(401, "unsigned")
         try:
@@ -102,6 +100,66 @@ class SlackDoor:
         return hmac.compare_digest(mine.encode(), theirs)
 
 
+class ZofDoor:
+    """``POST /zof/webhook``: a delivery is acknowledged once what it hints at is stored, and read by the poller.
+
+    ``secrets`` are those that it may be signed with, ``header`` is where the signature stands.
+    """
+
+    def __init__(
+        self, hints: Hints, secrets: Sequence[str], header: str, metrics: Metrics, clock: Callable[[], datetime]
+    ) -> None:
+        self._hints = hints
+        self._secrets = secrets
+        self._header = header
+        self._metrics = metrics
+        self._clock = clock
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Answer 200 when there is nothing left to lose; 401, 408, 413 or 400 to a stray one, 503 without a store."""
+        status = 200
+        try:
+            answer = await self._taken(await self._checked(request))
+        except _Stray as stray:
+            status, answer = stray.status, stray.reason
+            log.info("stray webhook", status=status, reason=answer, peer=request.remote)
+        except StoreUnavailable as error:
+            status, answer = 503, "not_stored"
+            log.warning("webhook not stored", cause=type(error.__cause__).__name__)
+        self._metrics.zof_webhooks.labels(answer).inc()
+        return web.Response(status=status)
+
+    async def _checked(self, request: web.Request) -> Hint:
+        raw = await _whole(request)
+        if not signed(raw, request.headers.get(self._header, ""), self._secrets):
+            raise _Stray(401, "unsigned")
+        try:
+            return hint_in(raw)
+        except ValueError:
+            raise _Stray(400, "malformed") from None
+
+    async def _taken(self, hint: Hint) -> str:
+        """Store it unless it means nothing to us or was stored before."""
+        self._metrics.zof_events.labels(hint.label).inc()
+        if hint.subject is None:
+            log.info("webhook ignored", event_type=printable(hint.type))
+            return "ignored"
+        kind: Literal["run", "notice"] = "run" if hint.type in ENDINGS else "notice"
+        at = hint.at.timestamp() if hint.at else None
+        watch = Watch(kind, hint.subject, hint.type, self._clock().timestamp(), at, run=hint.run_id or "")
+        return "stored" if await self._hints.keep(hint.event_id, watch) else "repeated"
+
+
+async def _whole(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise _Stray(413, "too_large") from None
+    except TimeoutError:
+        raise _Stray(408, "too_slow") from None
+
+
 def _parsed(body: str, content_type: str) -> None:
     """Raise ValueError unless it is a JSON object, or a form that holds fields or a JSON payload."""
     if content_type == "application/json" or body.startswith("{"):
@@ -119,8 +177,8 @@ def _response(answer: BoltResponse) -> web.Response:
     return web.Response(status=answer.status, text=answer.body or "", content_type=content_type, headers=headers)
 
 
-def site(slack: SlackDoor | None, metrics: Metrics, ready: Ready) -> web.Application:
-    """All paths; without ``slack`` (Socket Mode) Slack's own is not there."""
+def site(slack: SlackDoor | None, metrics: Metrics, ready: Ready, zof: ZofDoor | None = None) -> web.Application:
+    """All paths; without ``slack`` (Socket Mode) or ``zof`` (no secret) theirs is not there."""
 
     async def healthz(request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
@@ -139,4 +197,6 @@ def site(slack: SlackDoor | None, metrics: Metrics, ready: Ready) -> web.Applica
     app.router.add_get("/metrics", metrics_text)
     if slack:
         app.router.add_post("/slack/events", slack.receive)
+    if zof:
+        app.router.add_post("/zof/webhook", zof.receive)
     return app

@@ -8,7 +8,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.async_context import AsyncBoltContext
 
 from zofbot import verbs
-from zofbot.listeners import lookups, sharing
+from zofbot.listeners import lookups, sharing, subscribing
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.slack import answers
 from zofbot.slack.message import Message
@@ -34,6 +34,12 @@ async def answer(desk: Desk, who: Asked, text: str) -> Message:
         return await lookups.run(desk, typed.id)
     if typed.verb == "runs":
         return await lookups.runs(desk, typed.filters)
+    if typed.verb == "subscribe":
+        return await subscribing.subscribe(desk, who, typed.wish)
+    if typed.verb == "subscriptions":
+        return await subscribing.listed(desk, who)
+    if typed.verb == "unsubscribe":
+        return await subscribing.unsubscribe(desk, who, typed.about)
     if typed.share:
         return await sharing.by_word(desk, who, typed.id)
     return await lookups.result(desk, typed.id)

@@ -20,6 +20,8 @@ from zofbot.slack.message import Message
 from zofbot.slack.notifier import SlackNotifier
 from zofbot.slack.verdict import UNDRAWABLE
 from zofbot.store import Store
+from zofbot.store.outbox import Outbox
+from zofbot.store.subscriptions import Subscriptions
 from zofbot.zof.client import Patience, ZofClient
 
 log = structlog.get_logger()
@@ -50,6 +52,8 @@ class Desk:
 
     zof: ZofClient
     store: Store
+    subscriptions: Subscriptions
+    outbox: Outbox
     notifier: SlackNotifier
     errands: Errands
     metrics: Metrics

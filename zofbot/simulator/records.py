@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, Literal
 
+from zofbot.simulator import failures as texts
 from zofbot.simulator.faults import ZOF_FAULTS, Faults
 from zofbot.simulator.quota import PerMinute
+from zofbot.simulator.webhooks import Webhooks, current, older
 
 Record = dict[str, Any]
 Dialect = Literal["documented", "older"]
@@ -70,6 +72,7 @@ class Records:
     refused_params: set[str] = field(default_factory=set)
     """Query names that are answered by a 400 naming them."""
     quota: PerMinute | None = field(default_factory=lambda: PerMinute(100))
+    webhooks: Webhooks = field(default_factory=Webhooks)
     faults: Faults = field(default_factory=lambda: Faults(ZOF_FAULTS, {"slow": 3.0, "hang": 15.0}))
     calls: deque[ZofCall] = field(default_factory=lambda: deque(maxlen=2000))
     answered: dict[str, Reply] = field(default_factory=dict)
@@ -108,8 +111,44 @@ class Records:
         run["status"] = status or ("failed" if counts["failed"] + counts["error"] else "passed")
         run["summary"] = counts
         run["completed_at"] = iso(self.now())
+        self._announce(run)
         self.changed()
         return run
+
+    def finish_failing_run(self, project: str, environment: str, failures: int = 2, passed: int = 4) -> Record:
+        """Have a run of the project's own cases end now, ``failures`` of them bad; with none of them it passes."""
+        seconds = 30.0 * (failures + passed)
+        began = iso(self.now() - seconds)
+        run = self.start_run({"project_id": project, "environment": environment})
+        name = self.projects.get(project, {}).get("name", project)
+        ended = {"created_at": began, "started_at": began, "duration_ms": int(seconds * 1000)}
+        run |= {"name": f"{name} on {environment}", "project_name": name, **ended}
+        for number, case in enumerate(self._cases(project, failures + passed)):
+            status, text = texts.some(self.random) if number < failures else ("passed", None)
+            told = {"failure_summary": text} if text else {}
+            about = {"project_name": name, "completed_at": iso(self.now()), "duration_ms": 30_000}
+            self.add_result(run["id"], status=status, **case, **about, **told)
+        return self.finish_run(run["id"])
+
+    def _cases(self, project: str, count: int) -> list[Record]:
+        """Cases of a project, those that ran before first."""
+        known = {
+            result["test_case_id"]: result.get("name")
+            for result in self.results.values()
+            if result.get("project_id") == project and "test_case_id" in result
+        }
+        cases = [{"test_case_id": case, "name": name} for case, name in known.items()]
+        more = range(len(cases) + 1, count + 1)
+        return [*cases, *({"test_case_id": f"tc_{at}", "name": f"Case {at}"} for at in more)][:count]
+
+    def _announce(self, run: Record) -> None:
+        """Zof sends both when a run failed, each with an id of its own."""
+        kinds = ["run.completed", *(["run.failed"] if run["status"] in BAD else [])]
+        at = iso(self.now())
+        if self.webhooks.generation == "older":
+            self.webhooks.announce({kind: older(kind, at, run) for kind in kinds})
+        else:
+            self.webhooks.announce({kind: current(kind, at, self.new_id, run["id"]) for kind in kinds})
 
     def of_run(self, run_id: str) -> list[Record]:
         """The results of a run."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from zofbot.simulator.delivery import Delivery
@@ -9,6 +11,7 @@ from zofbot.simulator.doors import SlackDoor, ZofDoor
 from zofbot.simulator.page_door import PageDoor
 from zofbot.simulator.people import People
 from zofbot.simulator.sockets import Sockets
+from zofbot.simulator.webhooks import Postman
 from zofbot.simulator.world import World
 
 
@@ -22,8 +25,10 @@ class Stage:
         self.world = world
         self.people = People(world, Delivery(world.slack))
         self.sockets = Sockets(world.slack)
+        self._postman = Postman(world.zof.webhooks)
         self._page = PageDoor(world, self.people)
         self._runner: web.AppRunner | None = None
+        self._unwatch: Callable[[], None] = lambda: None
         self.url = ""
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -34,6 +39,8 @@ class Stage:
         await site.start()
         self.url = f"http://{host}:{self._runner.addresses[0][1]}"
         self.world.slack.url = self.url
+        self._postman.start()
+        self._unwatch = self.world.watch(self._postman.tell)
 
     def _app(self) -> web.Application:
         app = web.Application()
@@ -51,6 +58,8 @@ class Stage:
 
     async def stop(self) -> None:
         """Close streams, connections and the server; requests that still hang are dropped."""
+        self._unwatch()
+        await self._postman.stop()
         self._page.close()
         await self.sockets.stop()
         await self.people.stop()

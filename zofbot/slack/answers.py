@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+
 from zofbot.errors import BadInput, ZofbotError, ZofError, ZofUnavailable
+from zofbot.model import utc
 from zofbot.slack import text
 from zofbot.slack.message import Block, Message, context, header, section
 from zofbot.verbs import COMMAND, VERBS, Verb
@@ -51,8 +55,9 @@ def still_asking() -> Message:
     return Message(said, [section(f"⏳ {said} The answer replaces this line.")])
 
 
+@functools.cache
 def help_all() -> Message:
-    """All verbs, a line each."""
+    """All verbs, a line each; always the same, so it is drawn once."""
     lines = [f"`{COMMAND} {text.mrkdwn(verb.usage)}`\n{verb.does}" for verb in VERBS.values()]
     return Message(
         f"What {COMMAND} can do: " + ", ".join(VERBS),
@@ -81,6 +86,40 @@ def home() -> list[Block]:
         section("Type these in any channel. Answers are private until you share them."),
         *rows,
     ]
+
+
+# --- subscriptions
+
+
+def subscribed(wish: str) -> Message:
+    """Told to whoever subscribed a channel."""
+    said = "This channel is subscribed."
+    return Message(f"{said} {text.mrkdwn(wish)}", [section(f"✅ *{said}*\n{text.code(wish, 2000)}")])
+
+
+def subscribed_already(number: int, wish: str) -> Message:
+    """Told to whoever asks for what the channel has already."""
+    said = f"This channel has that subscription already: number {number}."
+    return Message(said, [section(f"✅ {said}\n{text.code(wish or 'all failures', 2000)}")])
+
+
+def subscriptions(found: Sequence[tuple[str, str, float]]) -> Message:
+    """The channel's subscriptions: wish, who asked for it, and when (Unix seconds)."""
+    if not found:
+        said = "This channel is told of no failures."
+        return Message(said, [section(f"{said}\nFor example: `{COMMAND} {VERBS['subscribe'].example}`")])
+    rows = [
+        section(f"*{number}.* {text.code(wish, 1500)}\n{text.line(name, 80)}, {text.moment(utc(created))}")
+        for number, (wish, name, created) in enumerate(found[:45], start=1)
+    ]
+    said = f"{len(found)} subscription{'s' if len(found) > 1 else ''} in this channel"
+    return Message(said, [header(said), *rows, context(f"`{COMMAND} unsubscribe 1` ends the first.")])
+
+
+def unsubscribed(count: int) -> Message:
+    """Told to whoever ended subscriptions."""
+    said = "The subscription has ended." if count == 1 else f"{count} subscriptions have ended."
+    return Message(said, [section(f"✅ {said}")])
 
 
 # --- sharing

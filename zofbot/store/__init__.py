@@ -60,7 +60,7 @@ class Store:
     """What must survive a restart or be known to every process."""
 
     def __init__(self, client: redis.Redis, namespace: str) -> None:
-        self._redis = client
+        self.client = self._redis = client
         self._prefix = "{" + namespace + "}:"
         self._begin_share = client.register_script(_BEGIN_SHARE)
 

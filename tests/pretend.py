@@ -1,0 +1,251 @@
+"""A poller over the pretend Zof, without sockets: a clock that is set, a store that can fail, rules that are plain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import fakeredis
+import httpx
+import redis.asyncio as redis
+
+from zofbot.metrics import Metrics
+from zofbot.notification import Kind, Notification
+from zofbot.pipeline.means import Decide
+from zofbot.pipeline.poller import Poller, Tick
+from zofbot.routing import Finding, Notice
+from zofbot.simulator import zof as pretend_zof
+from zofbot.simulator.records import Record, Reply, iso
+from zofbot.simulator.world import World
+from zofbot.store.hints import Hints, Watch
+from zofbot.store.leases import Lease
+from zofbot.store.outbox import Outbox
+from zofbot.zof.client import ZofClient
+
+START = datetime(2026, 6, 1, 8, 0, tzinfo=UTC).timestamp()
+CHANNEL = "C0QA"
+
+
+class Clock:
+    """Set by tests; Unix seconds, and as a moment."""
+
+    def __init__(self, now: float = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return datetime.fromtimestamp(self.now, UTC)
+
+    def seconds(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision of the plain rules."""
+
+    notifications: Sequence[Notification]
+    changes: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+
+
+class PlainRules:
+    """Every failed run and result is a notification of its own; all that was found is kept for tests to look at."""
+
+    def __init__(self) -> None:
+        self.found: list[Finding | Notice] = []
+
+    def __call__(
+        self, findings: Iterable[Finding | Notice], subscriptions: object, memory: object, now: float, **settings: object
+    ) -> Decided:
+        found = list(findings)
+        self.found += found
+        return Decided([one for finding in found for one in notifications(finding)])
+
+
+def notifications(finding: Finding | Notice) -> list[Notification]:
+    """What the plain rules make of one finding."""
+    if isinstance(finding, Notice):
+        return [_told(f"notice:{finding.id}:{finding.event}", finding.happened)]
+    keys = [f"result:{result.id}:{result.outcome}" for result in finding.bad]
+    if finding.run.outcome.bad:
+        keys.insert(0, f"run:{finding.run.id}:{finding.run.outcome}")
+    return [_told(key, finding.happened) for key in keys]
+
+
+def _told(key: str, happened: float) -> Notification:
+    return Notification(key=f"{key}:{CHANNEL}", kind=Kind.ROOT, channel=CHANNEL, happened=happened)
+
+
+class Fuse(fakeredis.FakeAsyncRedis):
+    """A client that counts its round trips, and fails at one of them, before or after the server has heard it."""
+
+    trips = 0
+    blows: int | None = None
+    late = False
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        self.trips += 1
+        if self.trips != self.blows:
+            return await super().execute_command(*args, **options)
+        if self.late:
+            await super().execute_command(*args, **options)
+        raise redis.ConnectionError("the fuse has blown")
+
+    def pipeline(self, *args: Any, **options: Any) -> Any:
+        self.trips += 1
+        if self.trips == self.blows:
+            raise redis.ConnectionError("the fuse has blown")
+        return super().pipeline(*args, **options)
+
+
+class Zof:
+    """The pretend Zof as a transport; ``spoil`` may answer instead, or change what is answered."""
+
+    def __init__(self, world: World, page: int = 100) -> None:
+        self.records = world.zof
+        self.page = page
+        self.asked: list[str] = []
+        self.spoil: Callable[[httpx.Request], httpx.Response | None] = lambda request: None
+        self.change: Callable[[str, Any], Any] = lambda path, body: body
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/v1")
+        self.asked.append(path)
+        spoilt = self.spoil(request)
+        if spoilt is not None:
+            return spoilt
+        query = dict(request.url.params)
+        if "limit" in query:
+            query["limit"] = str(min(int(query["limit"]), self.page))
+        headers = {"Authorization": request.headers["authorization"]}
+        reply: Reply = pretend_zof.answer(self.records, pretend_zof.Ask(request.method, path, query, headers))
+        kept = {name: value for name, value in reply.headers.items() if value is not None}
+        return httpx.Response(reply.status, json=self.change(path, reply.body), headers=kept)
+
+
+class Bench:
+    """One pretend organization, one store, and as many pollers as a test wants."""
+
+    def __init__(self, server: fakeredis.FakeServer, page: int, requests: int, **options: Any) -> None:
+        self.clock = Clock()
+        self.world = World(clock=self.clock.seconds)
+        self.world.zof.quota = None
+        self.zof = Zof(self.world, page)
+        self.metrics = Metrics()
+        self.rules = PlainRules()
+        self.options = {"requests": requests, "interval": 60.0, "lookback": 3600.0} | options
+        self.client = ZofClient(
+            base_url="https://zof.example/v1",
+            key=self.world.zof.key,
+            clock=self.clock,
+            random=lambda: 0.0,
+            transport=httpx.MockTransport(self.zof.answer),
+        )
+        self.store = Fuse(server=server)
+        self.hints = Hints(self.store, "test")
+        self.outbox = Outbox(self.store, "test", self.clock)
+        self.poller = self.another()
+
+    def another(self, decide: Decide | None = None, **options: Any) -> Poller:
+        """Start another process."""
+        lease = Lease(self.store, "test", "poller", 90, self.clock)
+        return Poller(
+            self.client,
+            self.outbox,
+            self.hints,
+            lease,
+            metrics=self.metrics,
+            clock=self.clock,
+            random=lambda: 0.5,
+            decide=decide or self.rules,
+            **(self.options | options),
+        )
+
+    async def killed(self) -> None:
+        """The process dies, and its lease runs out; the next one starts."""
+        self.store.blows = None
+        await self.store.delete("{test}:lease:poller")
+        self.poller = self.another()
+
+    async def cycle(self, seconds: float = 60) -> Tick:
+        """Let time pass, and poll."""
+        self.clock.now += seconds
+        return await self.poller.tick()
+
+    async def settled(self, most: int = 60) -> int:
+        """Poll until nothing is left to be done; how many cycles that took."""
+        for number in range(most):
+            tick = await self.cycle()
+            if not tick.fresh and not tick.read and not await self.watched() and not await self.under_way():
+                return number
+        raise AssertionError("it does not come to an end")
+
+    async def watched(self) -> dict[str, Watch]:
+        found = (await self.outbox.hashes("hints"))["hints"]
+        return {name: Watch.load(text) for name, text in found.items()}
+
+    async def under_way(self) -> bool:
+        book = self.poller._book
+        assert book is not None
+        return any(one.began is not None for one in book._progress.values())
+
+    async def keys(self) -> set[str]:
+        """Everything ever committed."""
+        prefix = "{test}:note:"
+        return {key.decode().removeprefix(prefix) async for key in self.store.scan_iter(prefix + "*")}
+
+    async def heard(self, run_id: str, event: str, kind: str = "run.failed") -> bool:
+        """What the web door does with a webhook."""
+        return await self.hints.keep(event, Watch("run", run_id, kind, self.clock.now))
+
+    def run(self, status: str = "failed", *, ago: float = 0, bad: int = 1, passed: int = 0, **fields: Any) -> Record:
+        """Have a run at Zof that ended so many seconds ago."""
+        zof, at = self.world.zof, self.clock.now - ago
+        run = zof.start_run({"project_id": "proj_x", "environment": "staging", **fields})
+        run |= {"created_at": iso(at - 60), "started_at": iso(at - 60)}
+        for number in range(bad + passed):
+            word = "passed" if number >= bad else "error" if status == "error" else "failed"
+            when = {"created_at": iso(at), "completed_at": iso(at)}
+            zof.add_result(run["id"], status=word, test_case_id=f"tc_{number}", name=f"Case {number}", **when)
+        zof.finish_run(run["id"], status)
+        run["completed_at"] = iso(at)
+        return run
+
+    def perfect(self, since: float = 0) -> set[str]:
+        """What a source that loses and repeats nothing would have had committed."""
+        ended = ("passed", "failed", "error")
+        keys = set()
+        for run in self.world.zof.runs.values():
+            at = datetime.fromisoformat(run.get("completed_at", iso(self.clock.now))).timestamp()
+            if run["status"] not in ended or at < since:
+                continue
+            if run["status"] != "passed":
+                keys.add(f"run:{run['id']}:{run['status']}:{CHANNEL}")
+            bad = [one for one in self.world.zof.of_run(run["id"]) if one["status"] in ("failed", "error")]
+            keys |= {f"result:{one['id']}:{one['status']}:{CHANNEL}" for one in bad}
+        return keys
+
+    def sample(self, name: str, **labels: str) -> float:
+        found = self.metrics.registry.get_sample_value(name, labels)
+        assert found is not None, name
+        return found
+
+
+@asynccontextmanager
+async def bench(page: int = 100, requests: int = 20, **options: Any) -> AsyncIterator[Bench]:
+    """Set everything up, and close it."""
+    built = Bench(fakeredis.FakeServer(), page, requests, **options)
+    try:
+        yield built
+    finally:
+        await built.hints.aclose()
+        await built.client.aclose()
+        await built.store.aclose()
+
+
+def said(lines: Sequence[Mapping[str, Any]], event: str) -> list[dict[str, Any]]:
+    """The log lines of one event."""
+    return [json.loads(json.dumps(dict(line), default=str)) for line in lines if line["event"] == event]

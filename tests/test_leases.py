@@ -1,0 +1,138 @@
+"""Leases: one works at a time, anybody may take over, and a predecessor's writes are refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import fakeredis
+import pytest
+import redis.asyncio as redis
+
+from zofbot.errors import StoreUnavailable
+from zofbot.store.leases import Fence, Lease
+from zofbot.store.outbox import Fenced, Outbox
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def clock() -> datetime:
+    return NOW
+
+
+@pytest.fixture
+def server() -> fakeredis.FakeServer:
+    return fakeredis.FakeServer()
+
+
+@pytest.fixture
+async def store(server: fakeredis.FakeServer) -> AsyncIterator[redis.Redis]:
+    async with fakeredis.FakeAsyncRedis(server=server) as client:
+        yield client
+
+
+def lease(store: redis.Redis, seconds: float = 60) -> Lease:
+    return Lease(store, "test", "poller", seconds, clock)
+
+
+async def number(holder: Lease) -> int:
+    held = await holder.hold()
+    assert held is not None
+    return held.fence.number
+
+
+async def end(store: redis.Redis) -> None:
+    """What time does to a lease that nobody holds on to."""
+    assert await store.delete("{test}:lease:poller")
+
+
+async def test_of_many_one_holds_it(store: redis.Redis) -> None:
+    held = await asyncio.gather(*(lease(store).hold() for _ in range(20)))
+    assert sum(one is not None for one in held) == 1
+
+
+async def test_it_ends_by_itself(store: redis.Redis) -> None:
+    await lease(store, 60).hold()
+    assert 59_000 < await store.pttl("{test}:lease:poller") <= 60_000
+
+
+async def test_holding_on_keeps_the_number_and_renews_the_time(store: redis.Redis) -> None:
+    mine = lease(store)
+    first = await number(mine)
+    await store.pexpire("{test}:lease:poller", 1000)
+    assert await number(mine) == first
+    assert await store.pttl("{test}:lease:poller") > 59_000
+
+
+async def test_the_number_rises_with_each_take_over(store: redis.Redis) -> None:
+    one, other = lease(store), lease(store)
+    numbers = []
+    for holder in (one, other, one, other):
+        numbers.append(await number(holder))
+        await end(store)
+    assert numbers == sorted(set(numbers))
+
+
+async def test_who_let_it_lapse_goes_on_with_his_number_if_nobody_came(store: redis.Redis) -> None:
+    mine = lease(store)
+    first = await number(mine)
+    await end(store)
+    assert await number(mine) == first
+
+
+async def test_released_it_is_free_at_once(store: redis.Redis) -> None:
+    one, other = lease(store), lease(store)
+    await one.hold()
+    assert await other.hold() is None
+    await one.release()
+    assert await other.hold() is not None
+
+
+async def test_nobody_releases_what_another_holds(store: redis.Redis) -> None:
+    one, other = lease(store), lease(store)
+    await one.hold()
+    await end(store)
+    await other.hold()
+    await one.release()
+    assert await one.hold() is None
+
+
+async def test_the_number_rises_over_a_store_that_came_back_empty(store: redis.Redis) -> None:
+    mine = lease(store)
+    first = await number(mine)
+    await store.flushall()
+    assert await number(mine) > first
+    await store.flushall()
+    assert await number(lease(store)) >= NOW.timestamp() * 1000  # another process's starts from the time
+
+
+async def test_hashes_come_along(store: redis.Redis) -> None:
+    await store.hset("{test}:hints", mapping={"run_1": "é", "run_2": ""})
+    held = await lease(store).hold("hints", "nothing")
+    assert held is not None
+    assert held.hashes == {"hints": {"run_1": "é", "run_2": ""}, "nothing": {}}
+    assert held.fence == Fence("{test}:fence:poller", held.fence.number)
+
+
+async def test_a_predecessors_commit_is_refused_whole(store: redis.Redis) -> None:
+    one, other, outbox = lease(store), lease(store), Outbox(store, "test", clock)
+    old = await one.hold()
+    assert old is not None
+    await outbox.commit([], changes={"noted": {"a": "1"}}, fence=old.fence)
+    await end(store)
+    new = await other.hold()
+    assert new is not None
+    with pytest.raises(Fenced):
+        await outbox.commit([], changes={"noted": {"a": "2", "b": "2"}}, fence=old.fence)
+    assert await outbox.hashes("noted") == {"noted": {"a": "1"}}
+    await outbox.commit([], changes={"noted": {"a": None}}, fence=new.fence)
+    assert await outbox.hashes("noted") == {"noted": {}}
+
+
+async def test_without_a_store_there_is_no_lease(store: redis.Redis, server: fakeredis.FakeServer) -> None:
+    server.connected = False
+    with pytest.raises(StoreUnavailable):
+        await lease(store).hold()
+    with pytest.raises(StoreUnavailable):
+        await lease(store).release()

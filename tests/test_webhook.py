@@ -1,0 +1,349 @@
+"""Zof's webhooks: whose they are, what they hint at, and that none is acknowledged before its hint is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import fakeredis
+import pytest
+import redis.asyncio as redis
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import until
+from zofbot.metrics import Metrics
+from zofbot.settings import Settings
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.webhooks import Webhooks, signature
+from zofbot.simulator.world import World
+from zofbot.store.hints import EVENT_SECONDS, Hints, Watch
+from zofbot.web import MOST_BYTES, ZofDoor, site
+from zofbot.zof.webhook import ENDINGS, NOTICES, OTHERS, Hint, hint_in, signed
+
+NOW = datetime(2026, 6, 1, 8, 20, tzinfo=UTC)
+SECRET, PREVIOUS = "a-new-secret", "an-old-secret"
+CURRENT = {
+    "id": "evt_77",
+    "type": "run.failed",
+    "created": "2026-06-01T08:15:00Z",
+    "data": {"object": {"id": "obj_5", "organization_id": "org_9", "run_id": "run_1001"}},
+}
+OLDER = {
+    "event": "run.completed",
+    "timestamp": "2024-02-02T09:00:00Z",
+    "data": {"run_id": "run_1001", "status": "failed", "duration_ms": 61000, "agents_run": 4},
+}
+
+
+def body(**change: Any) -> bytes:
+    return json.dumps(CURRENT | change).encode()
+
+
+def sign(raw: bytes, secret: str = SECRET) -> str:
+    return hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
+
+
+# --- what a delivery means
+
+
+def test_the_current_envelope_is_read() -> None:
+    at = datetime(2026, 6, 1, 8, 15, tzinfo=UTC)
+    assert hint_in(body()) == Hint("evt_77", "run.failed", "run_1001", at, "obj_5")
+
+
+def test_the_older_envelope_is_read_and_named_by_its_body() -> None:
+    raw = json.dumps(OLDER).encode()
+    at = datetime(2024, 2, 2, 9, tzinfo=UTC)
+    assert hint_in(raw) == Hint(f"sha256:{hashlib.sha256(raw).hexdigest()}", "run.completed", "run_1001", at)
+    assert hint_in(raw + b" ").event_id != hint_in(raw).event_id
+
+
+@pytest.mark.parametrize(
+    ("data", "run_id"),
+    [
+        ({"object": {"id": "run_7"}}, "run_7"),
+        ({"object": {"id": "obj_7"}}, None),
+        ({"object": {"id": "run_7", "run_id": "run_8"}}, "run_8"),
+        ({"object": {"id": "run_7"}, "run_id": "run_9"}, "run_9"),
+        ({"object": "run_7"}, None),
+        ({"run_id": "../admin"}, None),
+        ({"run_id": 1001}, "1001"),
+        (["run_7"], None),
+        (None, None),
+    ],
+)
+def test_the_run_is_looked_for_where_either_generation_has_it(data: Any, run_id: str | None) -> None:
+    assert hint_in(body(data=data)).run_id == run_id
+
+
+def test_an_unknown_type_is_kept_and_counted_with_the_others() -> None:
+    hint = hint_in(body(type="run.paused"))
+    assert (hint.type, hint.label, hint.subject) == ("run.paused", "other", None)
+
+
+@pytest.mark.parametrize("kind", sorted(ENDINGS | NOTICES | OTHERS))
+def test_a_known_type_is_counted_by_its_name(kind: str) -> None:
+    assert hint_in(body(type=kind)).label == kind
+
+
+def test_a_notice_is_about_an_object_and_an_ending_about_a_run() -> None:
+    assert hint_in(body(type="agent.offline")).subject == "obj_5"
+    assert hint_in(body()).subject == "run_1001"
+    assert hint_in(body(type="agent.offline", data={})).subject == "evt_77"
+    assert hint_in(body(data={})).subject is None
+
+
+@pytest.mark.parametrize("raw", [b"", b"run", b"[]", b'"x"', b"null", b"\xff\xfe", b"[" * 100_000, b"{" * 50_000])
+def test_what_is_not_a_json_object_is_refused(raw: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  (whatever is wrong, this is all that a caller may meet)
+        hint_in(raw)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["id", "type", "data", "object"]), inner),
+    )
+)
+def test_no_json_breaks_the_reading(found: Any) -> None:
+    try:
+        hint_in(json.dumps(found).encode())
+    except ValueError:
+        assert not isinstance(found, dict)
+
+
+# --- whose it is
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [str, str.upper, "sha256={}".format, lambda it: f"SHA256={it.upper()}", lambda it: f"  {it} "],
+    ids=["as sampled", "upper case", "prefixed", "both", "spaces"],
+)
+@pytest.mark.parametrize("secret", [SECRET, PREVIOUS])
+def test_a_signature_under_either_secret_is_taken(wrap: Callable[[str], str], secret: str) -> None:
+    assert signed(body(), wrap(sign(body(), secret)), [SECRET, PREVIOUS])
+
+
+@pytest.mark.parametrize(
+    "given_",
+    ["", "sha256=", "0" * 64, sign(body(), "another"), sign(body() + b" "), sign(body())[:-1], "é" * 64, "\udcff" * 64],
+)
+def test_any_other_signature_is_not(given_: str) -> None:
+    assert not signed(body(), given_, [SECRET, PREVIOUS])
+
+
+def test_an_empty_secret_signs_nothing() -> None:
+    assert not signed(body(), sign(body(), ""), ["", ""])
+    assert not signed(body(), sign(body()), [])
+
+
+# --- the door
+
+
+class Door:
+    """The web door on a port, with a store that can be taken away."""
+
+    def __init__(self, client: TestClient[web.Request, web.Application], store: redis.Redis, metrics: Metrics) -> None:
+        self.client = client
+        self.store = store
+        self.metrics = metrics
+
+    async def post(self, raw: bytes, given_: str | None = None, header: str = "X-Zof-Signature") -> int:
+        reply = await self.client.post(
+            "/zof/webhook", data=io.BytesIO(raw), headers={header: sign(raw) if given_ is None else given_}
+        )
+        assert await reply.text() == ""
+        return reply.status
+
+    async def hints(self) -> dict[str, Watch]:
+        found: dict[Any, Any] = await self.store.hgetall("{test}:hints")
+        return {field.decode(): Watch.load(text.decode()) for field, text in found.items()}
+
+    def count(self, answer: str) -> float | None:
+        return self.metrics.registry.get_sample_value("zofbot_zof_webhooks_total", {"answer": answer})
+
+
+@pytest.fixture
+def server() -> fakeredis.FakeServer:
+    return fakeredis.FakeServer()
+
+
+@pytest.fixture
+async def door(server: fakeredis.FakeServer) -> AsyncIterator[Door]:
+    metrics = Metrics()
+    async with fakeredis.FakeAsyncRedis(server=server) as store:
+        hints = Hints(store, "test")
+        zof = ZofDoor(hints, (SECRET, PREVIOUS), "X-Zof-Signature", metrics, lambda: NOW)
+
+        async def ready() -> list[str]:
+            return []
+
+        async with TestClient(TestServer(site(None, metrics, ready, zof))) as client:
+            yield Door(client, store, metrics)
+        await hints.aclose()
+
+
+async def test_a_hint_is_stored_before_the_delivery_is_acknowledged(door: Door) -> None:
+    assert await door.post(body()) == 200
+    happened = datetime(2026, 6, 1, 8, 15, tzinfo=UTC).timestamp()
+    assert await door.hints() == {
+        "run_1001": Watch("run", "run_1001", "run.failed", NOW.timestamp(), happened, run="run_1001")
+    }
+    assert door.count("stored") == 1
+
+
+async def test_a_repeated_delivery_is_acknowledged_and_stored_once(door: Door) -> None:
+    assert await door.post(body()) == 200
+    await door.store.delete("{test}:hints")
+    assert await door.post(body()) == 200
+    assert await door.hints() == {}
+    assert door.count("repeated") == 1
+    assert 0 < await door.store.ttl("{test}:event:evt_77") <= EVENT_SECONDS
+
+
+async def test_two_events_of_one_run_are_one_hint(door: Door) -> None:
+    for event, kind in (("evt_1", "run.completed"), ("evt_2", "run.failed")):
+        assert await door.post(body(id=event, type=kind)) == 200
+    assert list(await door.hints()) == ["run_1001"]
+
+
+async def test_a_notice_is_kept_beside_runs(door: Door) -> None:
+    assert await door.post(body(type="release.gate_blocked")) == 200
+    [(field, watch)] = (await door.hints()).items()
+    assert field == "release.gate_blocked:obj_5"
+    assert (watch.kind, watch.subject, watch.run) == ("notice", "obj_5", "run_1001")
+
+
+@pytest.mark.parametrize("kind", ["run.started", "remediation.approved", "issue.detected", "something.new", "", None])
+async def test_what_means_nothing_here_is_acknowledged_counted_and_ignored(door: Door, kind: str | None) -> None:
+    assert await door.post(body(type=kind)) == 200
+    assert await door.hints() == {}
+    assert door.count("ignored") == 1
+
+
+@pytest.mark.parametrize("given_", ["", "0" * 64, "é" * 64])
+async def test_what_zof_did_not_sign_is_401_without_a_word(door: Door, given_: str) -> None:
+    assert await door.post(body(), given_) == 401
+    assert await door.hints() == {}
+
+
+async def test_the_signature_comes_before_the_json(door: Door) -> None:
+    assert await door.post(b"{", "0" * 64) == 401
+    assert await door.post(b"{") == 400
+
+
+async def test_a_signature_under_another_header_is_none(door: Door) -> None:
+    assert await door.post(body(), sign(body()), "X-Signature") == 401
+
+
+async def test_a_body_of_a_mebibyte_is_the_largest(door: Door) -> None:
+    filled = body(filler="x" * (MOST_BYTES - len(body(filler=""))))
+    assert len(filled) == MOST_BYTES
+    assert await door.post(filled) == 200
+    assert await door.post(filled + b" ") == 413
+
+
+async def test_without_a_store_it_is_503_and_taken_when_it_comes_again(
+    door: Door, server: fakeredis.FakeServer
+) -> None:
+    server.connected = False
+    assert await door.post(body()) == 503
+    server.connected = True
+    assert await door.post(body()) == 200
+    assert list(await door.hints()) == ["run_1001"]
+
+
+async def test_without_a_secret_there_is_no_door() -> None:
+    async def ready() -> list[str]:
+        return []
+
+    async with TestClient(TestServer(site(None, Metrics(), ready))) as client:
+        assert (await client.post("/zof/webhook", data=body())).status == 404
+
+
+# --- hints
+
+
+async def test_a_stored_hint_wakes_who_waits_in_whichever_process(server: fakeredis.FakeServer) -> None:
+    async with fakeredis.FakeAsyncRedis(server=server) as here, fakeredis.FakeAsyncRedis(server=server) as there:
+        mine, theirs = Hints(here, "test"), Hints(there, "test")
+        assert await mine.wait(0)  # it cannot know what was stored before it listened
+        assert not await mine.wait(0.01)
+        for event in ("evt_1", "evt_2"):
+            await theirs.keep(event, Watch("run", event, "run.failed", 1.0))
+        assert await mine.wait(10)
+        assert not await mine.wait(0.01)  # the two were one piece of news
+        await mine.aclose()
+        await theirs.aclose()
+
+
+def test_a_watch_comes_back_as_it_was_stored() -> None:
+    watch = Watch("result", "res_1", "results failed", 1.5, 2.5, 3.5, "run_1", ("a", "b"))
+    assert Watch.load(watch.dump()) == watch
+    assert Watch.load(watch.dump().replace("{", '{"newer":1,', 1)) == watch
+
+
+# --- the pretend Zof sends them
+
+
+@pytest.mark.parametrize("generation", ["current", "older"])
+async def test_the_pretend_zof_announces_a_failed_run_twice(door: Door, generation: Any) -> None:
+    world = World(clock=NOW.timestamp)
+    world.zof.webhooks = Webhooks(str(door.client.make_url("/zof/webhook")), SECRET, generation=generation)
+    stage = Stage(world)
+    await stage.start()
+    run = world.zof.finish_failing_run("proj_x", "staging", failures=2)
+    sent = world.zof.webhooks.sent
+    await until(lambda: len(sent) == 2)
+    assert [(one.type, one.status) for one in sent] == [("run.completed", 200), ("run.failed", 200)]
+    assert list(await door.hints()) == [run["id"]]
+    assert door.count("stored") == 2
+    await stage.stop()
+
+
+async def test_the_pretend_zof_sends_nothing_while_it_is_off_and_no_failure_for_a_pass() -> None:
+    world = World(clock=NOW.timestamp)
+    hooks = world.zof.webhooks
+    hooks.url, hooks.on = "http://127.0.0.1:9/", False
+    world.zof.finish_failing_run("proj_x", "staging")
+    assert not hooks.waiting
+    hooks.on = True
+    world.zof.finish_failing_run("proj_x", "staging", failures=0)
+    [(kind, raw)] = hooks.waiting
+    assert kind == "run.completed"
+    assert signed(raw, hooks.headers(raw)["X-Zof-Signature"], [hooks.secret])
+    assert signature("other", raw) != signature(hooks.secret, raw)
+
+
+# --- settings
+
+
+def test_a_previous_secret_alone_leaves_the_receiver_off() -> None:
+    assert Settings.model_validate({"zof_webhook_secret_previous": "old"}).webhook_secrets == ()
+    assert Settings.model_validate({"zof_webhook_secret": " new\n"}).webhook_secrets == ("new",)
+    both = {"zof_webhook_secret": "new", "zof_webhook_secret_previous": "old"}
+    assert Settings.model_validate(both).webhook_secrets == ("new", "old")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"zofbot_default_channel": "#qa-alerts"},
+        {"zof_signature_header": "X Zof"},
+        {"zofbot_poll_interval": 0},
+        {"zofbot_lookback": -1},
+        {"zofbot_lookback": 31 * 86400},
+    ],
+)
+def test_settings_of_the_news_are_checked(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Settings.model_validate(wrong)

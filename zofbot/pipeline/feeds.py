@@ -1,0 +1,126 @@
+"""A feed: one of Zof's listings with one outcome, and how far it was read. Zof names no order, so all are walked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from zofbot.model import Outcome, Result, Run
+from zofbot.zof.protocol import Page, order_of
+
+Order = Literal["newest", "oldest"]
+By = Literal["created", "ended", "started"]
+Item = Run | Result
+
+OVERLAP = 600.0
+"""Seconds that each walk goes back into what the one before has seen: a run is listed where it was made, not where it
+ended, and may be listed late."""
+
+LONGEST_TRAIL = 100
+"""Pages of an oldest-first listing whose places are kept."""
+
+_BYS: tuple[By, ...] = ("created", "ended", "started")
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A listing, and the one outcome of which it is read."""
+
+    noun: Literal["runs", "results"]
+    outcome: Outcome
+
+    @property
+    def name(self) -> str:
+        return f"{self.noun} {self.outcome}"
+
+    def field(self, item: Item) -> str:
+        """What is noted of an item that this feed showed."""
+        return f"{self.noun}:{self.outcome}:{item.id}"
+
+
+FAILURES = tuple(Feed(noun, outcome) for noun in ("runs", "results") for outcome in (Outcome.FAILED, Outcome.ERROR))
+RECOVERIES = Feed("runs", Outcome.PASSED)
+
+
+def field_of(item: Item) -> str:
+    """What is noted of an item that was read whole."""
+    return Feed("runs" if isinstance(item, Run) else "results", item.outcome).field(item)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a feed was read; times are Unix seconds.
+
+    A walk reads the listing once, over as many cycles as that takes: ``began`` says since when (None when no walk is
+    under way), ``cursor`` where it goes on, ``mark`` how far back it has to go. ``complete`` is when the last one that
+    came to its end began. ``trail`` has for the last pages of an oldest-first listing the cursor before them and the
+    time of their first item.
+    """
+
+    order: Order | None = None
+    by: By = "created"
+    began: float | None = None
+    cursor: str | None = None
+    mark: float = 0.0
+    complete: float | None = None
+    trail: tuple[tuple[str | None, float], ...] = ()
+
+    def dump(self) -> str:
+        """As it is stored."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value}, separators=(",", ":"))
+
+    @classmethod
+    def load(cls, text: str) -> Progress:
+        """Read it back; what a newer version added is left aside."""
+        known = {name: value for name, value in json.loads(text).items() if name in cls.__dataclass_fields__}
+        return cls(**known | {"trail": tuple((cursor, at) for cursor, at in known.get("trail", ()))})
+
+    def begin(self, now: float, mark: float) -> Progress:
+        """Start a walk that goes back to ``mark``; an oldest-first one starts at the last page before that."""
+        cursor = None
+        if self.order == "oldest":
+            cursor = next((cursor for cursor, at in reversed(self.trail) if at <= mark), None)
+        return replace(self, began=now, cursor=cursor, mark=mark)
+
+    def after(self, page: Page[Run] | Page[Result], *, known: bool, order: Order | None = None) -> Progress:
+        """Take in a page, of which all is ``known`` or not; ``order`` is the one that an operator named."""
+        seen, by = _order(page.items, self, order)
+        times = [at for item in page.items if (at := _time(item, by)) is not None]
+        last = min(times, default=self.mark) <= self.mark
+        over = not page.more or page.next_cursor is None or page.next_cursor == self.cursor
+        if over or (seen == "newest" and page.items and known and last):
+            onward = self.end()
+        else:
+            onward = replace(self, cursor=page.next_cursor)
+        return replace(onward, order=seen, by=by, trail=self._trail(times) if seen == "oldest" else ())
+
+    def end(self) -> Progress:
+        """The walk came to its end: all that was listed when it began was seen."""
+        return replace(self, began=None, cursor=None, complete=self.began)
+
+    def lost(self) -> Progress:
+        """Zof does not know the cursor any more: the next walk starts from the beginning, back to the same mark."""
+        return replace(self, began=None, cursor=None, trail=())
+
+    def _trail(self, times: Sequence[float]) -> tuple[tuple[str | None, float], ...]:
+        places = [cursor for cursor, _ in self.trail]
+        kept = self.trail[: places.index(self.cursor)] if self.cursor in places else self.trail
+        return (*kept, (self.cursor, times[0]))[-LONGEST_TRAIL:] if times else kept
+
+
+def _time(item: Item, by: By) -> float | None:
+    at: datetime | None = getattr(item, by)
+    return at.timestamp() if at else None
+
+
+def _order(items: Sequence[Item], known: Progress, named: Order | None) -> tuple[Order | None, By]:
+    """Which way the listing goes and by which time: as before unless this page shows something else."""
+    found = {by: order_of(getattr(item, by) for item in items) for by in _BYS}
+    if named:
+        return named, next((by for by in _BYS if found[by] == named), known.by)
+    if known.order and found[known.by] in (known.order, None):
+        return known.order, known.by
+    return next(((order, by) for by in _BYS if (order := found[by])), (None, known.by))

@@ -1,0 +1,74 @@
+"""The lookout: measures the outbox, and sees to it that somebody is told of each channel that refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from zofbot.errors import StoreUnavailable
+from zofbot.metrics import Metrics
+from zofbot.store.outbox import Outbox
+
+log = structlog.get_logger()
+
+WATCH = 10.0
+"""Seconds between two looks while there is no trouble."""
+
+OnParked = Callable[[str, str], Awaitable[None]]
+"""Tells whom it concerns that a channel (id) refuses, and Slack's reason. It may be called again for the same."""
+
+
+async def nobody(channel: str, reason: str) -> None:
+    """For when there is nobody to tell."""
+
+
+class Lookout:
+    """Looks every few seconds, and at once when ``trouble`` is set."""
+
+    def __init__(self, outbox: Outbox, metrics: Metrics, on_parked: OnParked) -> None:
+        self.trouble = asyncio.Event()
+        self._outbox = outbox
+        self._metrics = metrics
+        self._on_parked = on_parked
+
+    async def watch(self) -> None:
+        """Go on until canceled."""
+        while True:
+            self.trouble.clear()
+            try:
+                await self.measure()
+                await self.tell()
+            except StoreUnavailable as error:
+                log.warning("outbox not measured", error=error.sentence)
+            try:
+                async with asyncio.timeout(WATCH):
+                    await self.trouble.wait()
+            except TimeoutError:
+                pass
+
+    async def measure(self) -> None:
+        """Set the gauges. Raises StoreUnavailable."""
+        depth = await self._outbox.depth()
+        self._metrics.outbox.labels("pending").set(depth.pending)
+        self._metrics.outbox.labels("sending").set(depth.sending)
+        self._metrics.outbox.labels("dead").set(depth.dead)
+        self._metrics.outbox.labels("parked_channels").set(depth.parked)
+        self._metrics.outbox_oldest.set(depth.oldest)
+        self._metrics.outbox_paused.set(bool(depth.paused))
+
+    async def tell(self) -> None:
+        """Call ``on_parked`` for each parked channel of which nobody was told. Raises StoreUnavailable."""
+        for parked in await self._outbox.parked():
+            if parked.told:
+                continue
+            log.error("channel parked", channel=parked.channel, reason=parked.reason, waiting=parked.waiting)
+            try:
+                await self._on_parked(parked.channel, parked.reason)
+            except StoreUnavailable:
+                raise
+            except Exception:  # it is not ours, and must not end all deliveries; it is tried again
+                log.exception("nobody was told", channel=parked.channel)
+            else:
+                await self._outbox.told(parked.channel)

@@ -1,0 +1,94 @@
+"""What a poller works with, the same for each of its turns, and what one turn comes to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from zofbot.metrics import Metrics
+from zofbot.notification import Notification
+from zofbot.pipeline.feeds import Order
+from zofbot.pipeline.memory import Changes, Memory
+from zofbot.pipeline.reader import Reader
+from zofbot.routing import Finding, Notice, Subscription
+from zofbot.store.leases import Fence
+
+
+class Decision(Protocol):
+    """What findings come to."""
+
+    @property
+    def notifications(self) -> Sequence[Notification]: ...
+
+    @property
+    def changes(self) -> Changes: ...
+
+
+class Decide(Protocol):
+    """The rules; hearing of one thing twice must come to the same keys."""
+
+    def __call__(  # noqa: PLR0913  # the last two are settings
+        self,
+        findings: Iterable[Finding | Notice],
+        subscriptions: Sequence[Subscription],
+        memory: Memory,
+        now: float,
+        *,
+        lookback: float,
+        default_channel: str,
+    ) -> Decision: ...
+
+
+class Outbox(Protocol):
+    """Where findings are committed. Both raise StoreUnavailable, and ``commit`` Fenced."""
+
+    async def commit(
+        self,
+        notifications: Sequence[Notification],
+        *,
+        changes: Mapping[str, Mapping[str, str | None]] | None = None,
+        fence: Fence | None = None,
+    ) -> list[str]: ...
+
+    async def hashes(self, *names: str) -> dict[str, dict[str, str]]: ...
+
+
+@dataclass
+class Tick:
+    """What one turn came to."""
+
+    leads: bool = False
+    requests: int = 0
+    """Made to Zof since the last full cycle began."""
+    fresh: int = 0
+    """Runs and results that the feeds showed for the first time."""
+    silent: int = 0
+    """Failures older than the look-back."""
+    read: int = 0
+    """Runs, results and notices read whole."""
+    committed: list[str] = field(default_factory=list)
+    """Keys that were new."""
+    refused: int = 0
+    """Feeds that Zof would not list."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What every turn of one poller works with. Seconds; ``missed`` counts by feed what the next audit is to report."""
+
+    outbox: Outbox
+    reader: Reader
+    decide: Decide
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    lookback: float
+    order: Order | None
+    default_channel: str
+    missed: Counter[str] = field(default_factory=Counter)
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return self.clock().timestamp()

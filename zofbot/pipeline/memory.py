@@ -1,0 +1,125 @@
+"""What the rules remember between findings: hashes read before a decision, and the changes that go with it."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from zofbot.notification import Notification
+from zofbot.routing import Finding, Notice, Subscription
+
+Changes = Mapping[str, Mapping[str, str | None]]
+"""Name of a hash, its field, the new value or ``None`` to delete it."""
+
+REMEMBERED = 30 * 86400.0
+"""Seconds for which it is known that a run was told: as long as idempotency keys live."""
+
+
+def digest(*words: str) -> str:
+    """A short name for words of any length and kind."""
+    return hashlib.blake2s("\x1f".join(words).encode(errors="replace"), digest_size=8).hexdigest()
+
+
+def scope(finding: Finding) -> str:
+    """Names project and environment: recoveries and counts reach no further."""
+    return digest(finding.project, finding.environment)
+
+
+def seen_in(run_id: str) -> str:
+    """The hash that notes whether a run was told; 4,096 of them keep each small."""
+    return f"seen:{zlib.crc32(run_id.encode(errors='replace')) % 4096:03x}"
+
+
+def notice_name(notice: Notice) -> str:
+    """What stands for a run's id where it is noted that a notice was told; the same may be told again another day."""
+    return f"{notice.event}/{notice.id}/{notice.happened:.0f}"
+
+
+def roots_in(channel: str, place: str) -> str:
+    """The hash of a channel's failures that may still change, in one scope."""
+    return f"open:{channel}:{place}"
+
+
+def passed_in(place: str) -> str:
+    """The hash of the latest passed runs in a scope, for failures that are heard of late."""
+    return f"passed:{place}"
+
+
+def counted_in(subscription: Subscription) -> str:
+    """The hash of failures that a subscription's ``after:`` has counted."""
+    return f"after:{subscription.id}"
+
+
+def storm_in(channel: str) -> str:
+    """The hash of a channel's latest roots and the storm they make."""
+    return f"storm:{channel}"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The hashes that ``names`` asked for, as they were read together."""
+
+    hashes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @staticmethod
+    def names(
+        finding: Finding | Notice, subscriptions: Sequence[Subscription], default_channel: str = ""
+    ) -> tuple[str, ...]:
+        """The hashes that a decision about ``finding`` looks at."""
+        channels = sorted({subscription.channel for subscription in subscriptions} | {default_channel} - {""})
+        storms = [storm_in(channel) for channel in channels]
+        if isinstance(finding, Notice):
+            return (seen_in(notice_name(finding)), *storms)
+        place = scope(finding)
+        counted = [counted_in(subscription) for subscription in subscriptions if subscription.after]
+        roots = [roots_in(channel, place) for channel in channels]
+        return (seen_in(finding.run.id), passed_in(place), *storms, *roots, *counted)
+
+    @classmethod
+    def read(cls, hashes: Mapping[str, Mapping[str, str]]) -> Memory:
+        """Keep what the store returned."""
+        return cls(hashes)
+
+    def changed(self, changes: Changes) -> Memory:
+        """The memory as it is once ``changes`` were committed."""
+        after = dict(self.hashes)
+        for name, fields in changes.items():
+            merged: dict[str, str | None] = {**after.get(name, {}), **fields}
+            after[name] = {key: value for key, value in merged.items() if value is not None}
+        return Memory(after)
+
+
+class Draft:
+    """A decision while it is being made: what it has read is as it will be once it was committed."""
+
+    def __init__(self, memory: Memory, now: float) -> None:
+        self.now = now
+        self.notifications: dict[str, Notification] = {}
+        self.changes: dict[str, dict[str, str | None]] = {}
+        self._memory = memory
+        self._copies: dict[str, dict[str, str]] = {}
+
+    def hash(self, name: str) -> Mapping[str, str]:
+        """One hash with the changes so far."""
+        return self._copies[name] if name in self._copies else self._memory.hashes.get(name, {})
+
+    def put(self, name: str, key: str, value: str) -> None:
+        self._copy(name)[key] = value
+        self.changes.setdefault(name, {})[key] = value
+
+    def drop(self, name: str, keys: Iterable[str]) -> None:
+        for key in list(keys):
+            self._copy(name).pop(key, None)
+            self.changes.setdefault(name, {})[key] = None
+
+    def tell(self, *notifications: Notification) -> None:
+        """Add notifications; a later edit of one message takes the place of an earlier one."""
+        for notification in notifications:
+            self.notifications[notification.key] = notification
+
+    def _copy(self, name: str) -> dict[str, str]:
+        if name not in self._copies:
+            self._copies[name] = dict(self._memory.hashes.get(name, {}))
+        return self._copies[name]

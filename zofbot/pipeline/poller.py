@@ -1,0 +1,217 @@
+"""The poller: the only unattended reader of Zof. Any number may run; the one that holds the lease works."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import structlog
+
+from zofbot.errors import StoreUnavailable, ZofUnavailable
+from zofbot.metrics import Metrics
+from zofbot.pipeline import notebook
+from zofbot.pipeline.feeds import Order
+from zofbot.pipeline.means import Decide, Means, Outbox, Tick
+from zofbot.pipeline.notebook import Notebook
+from zofbot.pipeline.reader import Reader
+from zofbot.pipeline.rules import decide_all
+from zofbot.pipeline.turn import Turn
+from zofbot.routing import Subscription
+from zofbot.store.hints import HASH as HINTS
+from zofbot.store.hints import Hints
+from zofbot.store.leases import Fence, Held, Lease
+from zofbot.store.outbox import Fenced
+from zofbot.zof.client import ZofClient
+
+__all__ = ["LEASE_INTERVALS", "SUBSCRIPTIONS", "Poller", "Tick", "subscriptions_in"]
+
+log = structlog.get_logger()
+
+SUBSCRIPTIONS = "subscriptions"
+"""The hash of all subscriptions, by id, each as JSON."""
+
+LEASE_INTERVALS, LOOK_INTERVALS = 1.5, 0.25
+"""How long the lease lasts and how often those who stand by look at it: together less than two intervals."""
+
+OFTEN = 30.0
+"""Seconds; to poll faster is what most often has Zof refuse requests (https://zof.ai/docs/limits/api-rate-limits)."""
+
+
+class Poller:
+    """Reads what failed at Zof and commits what the rules make of it.
+
+    Times are in seconds. ``order`` is that of Zof's listings where an operator named it, ``requests`` how many may be
+    made in one interval; ``random`` gives 0 to 1.
+    """
+
+    def __init__(  # noqa: PLR0913  # everything between the two ends of the house is joined here
+        self,
+        zof: ZofClient,
+        outbox: Outbox,
+        hints: Hints,
+        lease: Lease,
+        *,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        random: Callable[[], float],
+        decide: Decide = decide_all,
+        interval: float = 60,
+        lookback: float = 3600,
+        order: Order | None = None,
+        requests: int = 20,
+        default_channel: str = "",
+    ) -> None:
+        self.interval = interval
+        self._means = Means(outbox, Reader(zof, requests), decide, metrics, clock, lookback, order, default_channel)
+        self._hints = hints
+        self._lease = lease
+        self._random = random
+        self._book: Notebook | None = None
+        self._fence: Fence | None = None
+        self._knew = False
+
+    async def run(self) -> None:
+        """Poll until cancelled: every interval, and sooner for a hint or for a run that is watched."""
+        if self.interval < OFTEN:
+            log.warning("polling often", seconds=self.interval, mend="set ZOFBOT_POLL_INTERVAL to 60, or use webhooks")
+        now = asyncio.get_running_loop().time
+        following = now()
+        try:
+            while True:
+                feeds = now() >= following
+                if feeds:
+                    following = now() + self.interval * (0.9 + 0.2 * self._random())
+                outcome, pause = await self._turn(feeds=feeds)
+                if outcome == "done":
+                    await self._listen(min(following - now(), self._until_due()))
+                else:
+                    following = now() + pause
+                    await asyncio.sleep(pause)
+        finally:
+            await self._leave()
+
+    async def tick(self, *, feeds: bool = True) -> Tick:
+        """Work once, if the lease is to be had: follow hints and, unless told otherwise, read all feeds.
+
+        Raises StoreUnavailable, Fenced when another process has taken over meanwhile, and ZofUnavailable, before which
+        what was found is committed.
+        """
+        held = await self._lease.hold(HINTS, SUBSCRIPTIONS)
+        self._means.metrics.poll_leads.set(held is not None)
+        if held is None:
+            self._book = None
+            return Tick()
+        if feeds:
+            self._means.reader.renew()
+        try:
+            async with self._holding():
+                book = await self._opened(held)
+                turn = Turn(self._means, book, subscriptions_in(held.hashes[SUBSCRIPTIONS]), held.fence)
+                tick = await turn.work(feeds=feeds)
+        except ZofUnavailable:
+            raise
+        except BaseException:
+            self._book = None  # it may be ahead of the store: what is true is read again
+            raise
+        finally:
+            self._means.metrics.poll_requests.set(self._means.reader.spent)
+        self._means.metrics.poll_watched.set(len(book.watches))
+        tick.requests = self._means.reader.spent
+        return tick
+
+    async def _turn(self, *, feeds: bool) -> tuple[str, float]:
+        """Work once and say how it went, and how long to pause unless it is done."""
+        outcome, pause = "failed", self.interval
+        try:
+            tick = await self.tick(feeds=feeds)
+            outcome, pause = ("done", 0.0) if tick.leads else ("standby", self.interval * LOOK_INTERVALS)
+            if feeds and tick.leads and not tick.refused:
+                self._means.metrics.poll_last.set(self._means.now())
+        except ZofUnavailable as error:
+            outcome, pause = "unavailable", self._until(error.retry_at)
+            log.warning("zof not read", cause=error.sentence, request_id=error.request_id, again=round(pause, 1))
+        except StoreUnavailable:
+            outcome, pause = "unavailable", self.interval * LOOK_INTERVALS
+            log.warning("poller without store", again=round(pause, 1))
+        except Fenced:
+            outcome, pause = "fenced", self.interval * LOOK_INTERVALS
+            log.warning("another poller has taken over")
+        except Exception as error:  # the one place where nothing may end the loop; it is counted and tried again
+            log.error("poll failed", exc_info=error)
+        self._means.metrics.poll_turns.labels(outcome).inc()
+        return outcome, pause
+
+    def _until(self, retry_at: datetime | None) -> float:
+        wait = (retry_at - self._means.clock()).total_seconds() if retry_at else 0.0
+        return wait if wait > 0 else self.interval
+
+    def _until_due(self) -> float:
+        """Seconds until something that is watched is to be looked at, if there is allowance left to do so."""
+        now = self._means.now()
+        watches = self._book.watches.values() if self._book and self._means.reader.left > 0 else ()
+        return min((watch.due - now for watch in watches if watch.due > now), default=self.interval)
+
+    async def _listen(self, seconds: float) -> None:
+        """Wait for a hint. Without the store there is none to be heard."""
+        try:
+            await self._hints.wait(seconds)
+        except StoreUnavailable:
+            await asyncio.sleep(min(max(seconds, 0), self.interval * LOOK_INTERVALS))
+
+    async def _leave(self) -> None:
+        """Let another process take over at once."""
+        try:
+            await self._lease.release()
+        except StoreUnavailable:
+            log.warning("lease not released", seconds=self._lease.seconds)
+        await self._hints.aclose()
+
+    async def _opened(self, held: Held) -> Notebook:
+        """Read what the store knows, unless that was done since this process took over."""
+        if self._book is None or held.fence != self._fence:
+            self._book = Notebook(
+                await self._means.outbox.hashes(*notebook.HASHES), self._means.now(), self._means.lookback
+            )
+            self._fence = held.fence
+            self._introduce(self._book)
+        self._book.hear(held.hashes[HINTS])
+        return self._book
+
+    def _introduce(self, book: Notebook) -> None:
+        if book.first and self._knew:
+            log.error("the store came back empty", mend="look at Redis' persistence and eviction policy",
+                      posting_since=book.floor)  # fmt: skip
+        elif book.first:
+            log.info("first start", posting_since=book.floor)
+        self._knew = True
+
+    @asynccontextmanager
+    async def _holding(self) -> AsyncIterator[None]:
+        """Keep the lease for as long as a turn may take."""
+        keeping = asyncio.create_task(self._hold_on())
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.wait({keeping})
+
+    async def _hold_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease.seconds / 3)
+            try:
+                await self._lease.hold()
+            except StoreUnavailable:
+                log.warning("lease not renewed", seconds=self._lease.seconds)
+
+
+def subscriptions_in(fields: Mapping[str, str]) -> list[Subscription]:
+    """Read the hash of subscriptions; one that a newer version wrote in another way is left aside, loudly."""
+    read = []
+    for name, value in sorted(fields.items()):
+        try:
+            read.append(Subscription.model_validate_json(value))
+        except ValueError:
+            log.error("subscription not understood", id=name)
+    return read

@@ -1,0 +1,114 @@
+"""Reads Zof for the poller: pages of a feed, and runs whole, within an allowance that leaves the quota to people."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from zofbot.errors import ZofRejected, ZofUnreadable
+from zofbot.model import Outcome, Result, Run, is_id
+from zofbot.pipeline.feeds import Feed, Progress
+from zofbot.routing import Finding, Notice
+from zofbot.routing.finding import NOTICES
+from zofbot.store.hints import Watch
+from zofbot.zof.client import Page, Patience, ZofClient
+
+RESULT_PAGES = 10
+"""Pages of results that are read of one run; more are counted."""
+
+
+class Reader:
+    """``left`` is how many requests may still be made in this interval, ``most`` how many in one."""
+
+    def __init__(self, zof: ZofClient, most: int) -> None:
+        self.most = self.left = most
+        self.spent = 0
+        self._zof = zof
+
+    def renew(self) -> None:
+        """Begin an interval; what was overspent in the last one (a run is never read by halves) is made up for."""
+        self.left = self.most + min(self.left, 0)
+        self.spent = 0
+
+    async def pages(self, feed: Feed, progress: Progress) -> AsyncGenerator[Page[Run] | Page[Result], None]:
+        """Go on with a walk. Raises ZofError."""
+        status, since = feed.outcome.value, datetime.fromtimestamp(max(progress.mark, 0), UTC)
+        listing = self._zof.runs if feed.noun == "runs" else self._zof.results
+        pages = listing(
+            status=status, since=since, starting_after=progress.cursor, patience=Patience.BACKGROUND, pages=10**6
+        )
+        async with aclosing(pages):
+            async for page in pages:
+                self._spend()
+                yield page
+
+    async def run(self, watch: Watch) -> Finding:
+        """Read a run with its failures, and with all of its results where it passed. Raises ZofError."""
+        self._spend()
+        run = await self._zof.run(watch.subject, patience=Patience.BACKGROUND)
+        otherwise = watch.happened or watch.since
+        found = Finding.of(run, run.results or (), otherwise=otherwise)
+        if not found.ended or not _lacks(found, watch.seen):
+            return found
+        results = {result.id: result for result in run.results or ()}
+        for status in _statuses(run):
+            results |= await self._listed(run.id, status)
+        return Finding.of(run, results.values(), otherwise=otherwise)
+
+    async def result(self, watch: Watch) -> Finding:
+        """Read a result that was listed without its run. Raises ZofError."""
+        self._spend()
+        result = await self._zof.result(watch.subject, patience=Patience.BACKGROUND)
+        if result.run_id and is_id(result.run_id):
+            return await self.run(replace(watch, kind="run", subject=result.run_id))
+        same = result.model_dump(include={"title", "project_id", "project_name", "environment", "ended", "started"})
+        run = Run(id=result.id, outcome=result.outcome, **same)
+        return Finding.of(run, [result], otherwise=watch.happened or watch.since)
+
+    async def notice(self, watch: Watch) -> Notice:
+        """Make out a notice; a run that it names says where it belongs. Raises ZofUnavailable."""
+        happened = watch.happened or watch.since
+        bare = Notice(NOTICES[watch.why], watch.subject, happened, run_id=watch.run)
+        if not watch.run:
+            return bare
+        self._spend()
+        try:
+            run = await self._zof.run(watch.run, patience=Patience.BACKGROUND)
+        except (ZofRejected, ZofUnreadable):
+            return bare
+        where = Finding.of(run, (), otherwise=happened)
+        return Notice(bare.event, bare.id, happened, "", watch.run, tuple(where.projects), where.environment)
+
+    def _spend(self) -> None:
+        self.left -= 1
+        self.spent += 1
+
+    async def _listed(self, run_id: str, status: str | None) -> dict[str, Result]:
+        found: dict[str, Result] = {}
+        pages = self._zof.results(run_id=run_id, status=status, patience=Patience.BACKGROUND, pages=RESULT_PAGES)
+        async with aclosing(pages):
+            async for page in pages:
+                self._spend()
+                found |= {result.id: result for result in page}
+        return found
+
+
+def _lacks(found: Finding, seen: Collection[str]) -> bool:
+    """Whether a run has results that did not come along with it, as far as its counts and the listings tell."""
+    run = found.run
+    came = {result.id for result in run.results or ()}
+    listed = {field.rpartition(":")[2] for field in seen if field.startswith("results:")}
+    if found.partial or not listed <= came:
+        return True
+    uncounted = run.counts.failed is None and run.counts.error is None
+    return run.results is None and (run.outcome is Outcome.PASSED or (run.outcome.bad and uncounted))
+
+
+def _statuses(run: Run) -> tuple[str | None, ...]:
+    """Which results to ask for; of a passed run all, since what passed in it may be a recovery."""
+    if run.outcome is Outcome.PASSED:
+        return (None,)
+    counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
+    return tuple(outcome.value for outcome, count in counted.items() if count != 0)

@@ -1,0 +1,71 @@
+"""Why a subscription was told of a finding, or why not: an answer for each, as a word and as a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from zofbot.pipeline.seen import How
+from zofbot.routing import Subscription, Verdict
+
+
+class Answer(StrEnum):
+    """Why a subscription was told of a finding, or why not."""
+
+    TOLD = "told"
+    HELD = "held"
+    """It is told when its quiet hours end."""
+    STORM = "storm"
+    """It is counted in the summary of a storm."""
+    RECOVERED = "recovered"
+    KNOWN = "known"
+    """It was decided on before."""
+    MISSED = "missed"
+    """A filter does not mean it."""
+    BELOW = "below"
+    """It is not the ``after:``-th yet."""
+    OLD = "old"
+    """It happened before the look-back and was only noted."""
+    CANCELED = "canceled"
+    UNFINISHED = "unfinished"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What became of a finding for one subscription, and why in a sentence.
+
+    ``field`` is the filter that missed, ``until`` (Unix seconds) when quiet hours end.
+    """
+
+    subscription: str
+    channel: str
+    answer: Answer
+    why: str
+    field: str = ""
+    until: float = 0.0
+
+
+WHY = {
+    Answer.TOLD: "it matches",
+    Answer.HELD: "it matches and waits for the end of quiet hours",
+    Answer.STORM: "it matches and is counted in the summary of a storm",
+    Answer.RECOVERED: "what had failed has passed",
+    Answer.KNOWN: "it was told before",
+    Answer.BELOW: "there were not enough failures yet for after:",
+    Answer.OLD: "it happened before zofbot looks back and was only noted",
+    Answer.CANCELED: "canceled and skipped runs never alert",
+    Answer.UNFINISHED: "it has not ended",
+}
+AGAIN = {How.TOLD: Answer.KNOWN, How.BELOW: Answer.BELOW, How.STORM: Answer.STORM, How.OLD: Answer.OLD}
+"""The answer about what was decided on before."""
+
+
+def reason(subscription: Subscription, answer: Answer, until: float = 0.0) -> Reason:
+    """The reason in the answer's own words; ``until`` counts only where quiet hours hold something back."""
+    held = until if answer is Answer.HELD else 0.0
+    return Reason(subscription.id, subscription.channel, answer, WHY[answer], until=held)
+
+
+def missed(subscription: Subscription, verdict: Verdict) -> Reason:
+    """The reason in the words of the filter that stood in the way."""
+    return Reason(subscription.id, subscription.channel, Answer.MISSED, verdict.why, verdict.field)

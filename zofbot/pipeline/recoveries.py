@@ -1,0 +1,100 @@
+"""What a passing run means to the failures that are open: edited to recovered, and said in the thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zofbot.model import Outcome
+from zofbot.notification import SCHEMA, Kind, Notification
+from zofbot.pipeline.keys import key
+from zofbot.pipeline.memory import Draft, scope
+from zofbot.pipeline.roots import Pass, Root, Roots, after, passes, passing, remember
+from zofbot.pipeline.shares import DEFAULT
+from zofbot.pipeline.telling import edit_key
+from zofbot.routing import Finding, On, Subscription, quiet_until
+from zofbot.slack import bodies
+from zofbot.slack.bodies import Place, RecoveredBody, Standing
+
+
+def note(draft: Draft, finding: Finding) -> None:
+    """Remember what passed in a run, for failures that are heard of later."""
+    own = passing(finding)
+    if own:
+        remember(draft, scope(finding), own)
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """A finding held against the open failures of one channel."""
+
+    draft: Draft
+    finding: Finding
+    channel: str
+    subscriptions: Sequence[Subscription]
+
+    def apply(self) -> list[Root]:
+        """Let them recover by what passed in this run, or in a later one that was heard of earlier; those that did."""
+        place = scope(self.finding)
+        roots = Roots(self.draft, self.channel, place)
+        own, done = passing(self.finding), []
+        for field, root in roots.items():
+            news = passes(self.draft, place) if self.finding.run.id in root.runs else [own] if own else []
+            changed = self._changed(root, news)
+            if changed != root:
+                roots.put(field, changed)
+            if changed.turns > root.turns:
+                done.append(changed)
+        return done
+
+    def _changed(self, root: Root, news: Sequence[Pass]) -> Root:
+        for passed in news:
+            turns, root = root.turns, after(root, passed)
+            if root.turns > turns:
+                root = _turned(root, passed)
+                self.draft.tell(*self._told(root, passed))
+        return root
+
+    def _told(self, root: Root, passed: Pass) -> Iterator[Notification]:
+        """The edit and the reply, for those who still ask for recoveries."""
+        asked = [one for one in self.subscriptions if one.id in root.takers and one.channel == self.channel]
+        wanted = [one for one in asked if On.RECOVERED in one.on]
+        if not wanted and (asked or DEFAULT not in root.takers):
+            return
+        held = min((quiet_until(one, self.draft.now, critical=root.critical) for one in wanted), default=0.0)
+        yield self._notification(Kind.EDIT, edit_key(root, self.channel), root, root.body, held)
+        if root.threaded:
+            name = key("recovered", root.id, root.category, self.channel, turn=root.turns - 1)
+            yield self._notification(Kind.REPLY, name, root, bodies.stored(self._reply(root, passed)), held)
+
+    def _reply(self, root: Root, passed: Pass) -> RecoveredBody:
+        own = passed.run_id == self.finding.run.id
+        run = Place.of(self.finding.run, Outcome.PASSED) if own else Place(id=passed.run_id[:128])
+        return RecoveredBody(title=_title(root), run=run, after=passed.at - root.first)
+
+    def _notification(self, kind: Kind, name: str, root: Root, body: dict[str, Any], held: float) -> Notification:
+        return Notification(
+            key=name,
+            kind=kind,
+            channel=self.channel,
+            body=body,
+            root=root.key,
+            happened=root.recovered or root.last,
+            critical=root.critical,
+            not_before=held,
+            schema=SCHEMA,
+        )
+
+
+def _turned(root: Root, passed: Pass) -> Root:
+    turned = {"standing": Standing.RECOVERED.value, "turned": passed.at, "turner": passed.run_id[:128]}
+    return root.model_copy(update={"body": root.body | turned})
+
+
+def _title(root: Root) -> str:
+    """The case's or the run's, as the root's message says it."""
+    body = bodies.read(root.body)
+    if isinstance(body, bodies.CaseBody):
+        return body.case.title
+    return body.run.title if isinstance(body, bodies.RunBody) else ""

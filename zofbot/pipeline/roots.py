@@ -1,0 +1,172 @@
+"""Messages that may still change: open failures, how they recover, and how they come back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from zofbot.model import Outcome
+from zofbot.pipeline.memory import Draft, digest, passed_in, roots_in
+from zofbot.routing import Finding, Group
+
+FLAPPING = 3600.0
+"""Seconds after a recovery in which a new failure goes on in the same thread."""
+
+MOST = {Group.RUN: 20, Group.CASE: 500}
+"""Roots that may still change, in one channel and scope; the oldest are let go."""
+KEPT_OPEN = 14 * 86400.0
+KEPT_RECOVERED = 6 * 3600.0
+KEPT_PASSES = 20
+
+
+class Root(BaseModel):
+    """A message of its own and the failures it stands for.
+
+    ``id`` is the run or result its key was made from, ``takers`` the subscriptions it was made for. ``left`` are those
+    of its ``cases`` that have not passed since; ``partial`` says that there are cases nobody read. ``runs`` are the
+    latest that were counted. ``first``, ``last`` and ``recovered`` are Unix seconds; ``turns`` counts recoveries.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    key: str
+    group: Group
+    id: str
+    category: str
+    takers: tuple[str, ...] = ()
+    threaded: bool = True
+    title: str = ""
+    cases: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    partial: bool = False
+    runs: tuple[str, ...] = ()
+    first: float
+    last: float
+    recovered: float | None = None
+    turns: int = 0
+    critical: bool = False
+    body: dict[str, Any]
+
+    def flaps(self, at: float) -> bool:
+        """Whether a failure ``at`` that time comes so soon after the recovery that it goes on in the same thread."""
+        return self.recovered is not None and self.recovered < at <= self.recovered + FLAPPING
+
+    def over(self, at: float) -> bool:
+        """Whether a failure ``at`` that time is a new story."""
+        return self.recovered is not None and at > self.recovered + FLAPPING
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Cases that passed in a run, ``at`` Unix seconds; ``title`` is the run's where all of it passed."""
+
+    run_id: str
+    at: float
+    cases: frozenset[str]
+    title: str = ""
+
+
+def passing(finding: Finding) -> Pass | None:
+    """What is known to have passed in a run, if anything."""
+    whole = finding.run.title or "" if finding.run.outcome is Outcome.PASSED and not finding.total else ""
+    if not finding.passed and not whole:
+        return None
+    return Pass(finding.run.id, finding.happened, finding.passed, whole)
+
+
+def after(root: Root, passed: Pass) -> Root:
+    """The root once a later run has passed what it stands for; itself when nothing changes.
+
+    A run of which not every failed case is known recovers only with a whole run of the same title.
+    """
+    if root.recovered is not None or passed.at <= root.last or passed.run_id in root.runs:
+        return root
+    left = tuple(case for case in root.left if case not in passed.cases)
+    same = bool(root.title) and passed.title == root.title
+    if left or ((root.partial or not root.cases) and not same):
+        return root.model_copy(update={"left": left})
+    return root.model_copy(update={"left": (), "recovered": passed.at, "turns": root.turns + 1})
+
+
+def case_field(case: str) -> str:
+    """Under which a case's root is kept."""
+    return f"case:{case}" if len(case) <= 100 else f"case:{digest(case)}"
+
+
+def run_field(run_id: str) -> str:
+    """Under which a run's root is kept."""
+    return f"run:{run_id}"
+
+
+class Roots:
+    """One channel's roots in one scope, as a draft has them."""
+
+    def __init__(self, draft: Draft, channel: str, place: str) -> None:
+        self._draft = draft
+        self._name = roots_in(channel, place)
+        self._all = {field: Root.model_validate_json(value) for field, value in sorted(draft.hash(self._name).items())}
+        self._forget(field for field, root in self._all.items() if _stale(root, draft.now))
+
+    def items(self) -> list[tuple[str, Root]]:
+        return list(self._all.items())
+
+    def get(self, field: str) -> Root | None:
+        return self._all.get(field)
+
+    def counting(self, run_id: str) -> tuple[str, Root] | None:
+        """The run's root that a run was already made part of."""
+        return self._find(lambda root: run_id in root.runs)
+
+    def flapping(self, cases: Collection[str], title: str, at: float) -> tuple[str, Root] | None:
+        """The run's root that recovered shortly before ``at`` and whose failures these are again."""
+
+        def same(root: Root) -> bool:
+            again = set(cases) <= set(root.cases) if cases else not root.cases and bool(title) and title == root.title
+            return again and root.flaps(at)
+
+        return self._find(same)
+
+    def put(self, field: str, root: Root) -> None:
+        """Keep a root, and let go of the oldest where there are too many."""
+        self._all[field] = root
+        self._draft.put(self._name, field, root.model_dump_json(exclude_defaults=True))
+        alike = [name for name, other in self._all.items() if other.group is root.group]
+        if len(alike) > MOST[root.group]:
+            self._forget([min(alike, key=lambda name: self._all[name].last)])
+
+    def _find(self, wanted: Any) -> tuple[str, Root] | None:
+        found = [(field, root) for field, root in self._all.items() if root.group is Group.RUN and wanted(root)]
+        return max(found, key=lambda pair: pair[1].last, default=None)
+
+    def _forget(self, fields: Iterable[str]) -> None:
+        gone = list(fields)
+        self._draft.drop(self._name, gone)
+        for field in gone:
+            del self._all[field]
+
+
+def _stale(root: Root, now: float) -> bool:
+    if root.recovered is not None:
+        return max(root.recovered, root.last) < now - KEPT_RECOVERED
+    return root.last < now - KEPT_OPEN
+
+
+def remember(draft: Draft, place: str, passed: Pass) -> None:
+    """Note what passed, so that a failure from before, heard of only later, is known to have recovered."""
+    name = passed_in(place)
+    value = {"at": passed.at, "title": passed.title, "cases": sorted(passed.cases)}
+    draft.put(name, passed.run_id, json.dumps(value, separators=(",", ":")))
+    known = sorted(passes(draft, place), key=lambda one: (one.at, one.run_id), reverse=True)
+    aged = draft.now - KEPT_RECOVERED
+    draft.drop(name, [one.run_id for index, one in enumerate(known) if index >= KEPT_PASSES or one.at < aged])
+
+
+def passes(draft: Draft, place: str) -> list[Pass]:
+    """What is known to have passed lately in a scope, in the order in which it happened."""
+    read = ((run, json.loads(value)) for run, value in draft.hash(passed_in(place)).items())
+    known = [Pass(run, value["at"], frozenset(value["cases"]), value["title"]) for run, value in read]
+    return sorted(known, key=lambda one: (one.at, one.run_id))

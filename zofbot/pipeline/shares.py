@@ -1,0 +1,133 @@
+"""Who takes which failures of a run: the channels' shares, and for each subscription the reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from zofbot.model import Result
+from zofbot.pipeline.memory import Draft, counted_in, digest, scope
+from zofbot.routing import After, Broadcast, Finding, Group, Layout, Notice, Subscription, Verdict, match, quiet_until
+from zofbot.routing.finding import case_of
+
+DEFAULT = "default"
+"""The id of the subscription that the default channel has to what no other took."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one channel gets of a run in one grouping; no ``results`` when the run failed and no case is known."""
+
+    channel: str
+    group: Group
+    results: tuple[Result, ...]
+    takers: tuple[Subscription, ...]
+
+    @property
+    def threaded(self) -> bool:
+        return any(taker.layout is Layout.THREAD for taker in self.takers)
+
+    @property
+    def loud(self) -> bool:
+        """Whether the channel sees a reply when things got worse."""
+        return any(taker.broadcast is Broadcast.WORSE for taker in self.takers)
+
+    @property
+    def mention(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(identifier for taker in self.takers for identifier in taker.mention))
+
+    def held(self, now: float, *, critical: bool) -> float:
+        """When the quiet hours of all takers are over; 0 when one of them is awake."""
+        return min(quiet_until(taker, now, critical=critical) for taker in self.takers)
+
+
+@dataclass(frozen=True)
+class Taking:
+    """A subscription that means a finding; ``through`` are the results its ``after:`` lets pass, ``alone`` the run."""
+
+    subscription: Subscription
+    verdict: Verdict
+    through: tuple[Result, ...]
+    alone: bool
+
+    @property
+    def below(self) -> bool:
+        return not self.through and not self.alone
+
+
+def verdicts(finding: Finding | Notice, subscriptions: Iterable[Subscription]) -> list[tuple[Subscription, Verdict]]:
+    """Every subscription's own, in the order in which they were made."""
+    made = sorted(subscriptions, key=lambda subscription: (subscription.created, subscription.id))
+    return [(subscription, match(subscription, finding)) for subscription in made]
+
+
+def leftover(
+    finding: Finding, answers: Sequence[tuple[Subscription, Verdict]], channel: str
+) -> tuple[Subscription, Verdict] | None:
+    """What no subscription means, for the default channel, if there is one."""
+    matched = [verdict for _, verdict in answers if verdict.matched]
+    meant = {result.id for verdict in matched for result in verdict.results}
+    rest = tuple(result for result in finding.bad if result.id not in meant)
+    if not channel or not finding.outcome.bad or (matched and not rest):
+        return None
+    return Subscription(id=DEFAULT, channel=channel), Verdict(True, results=rest)
+
+
+def taking(draft: Draft, finding: Finding, subscription: Subscription, verdict: Verdict) -> Taking:
+    """What a subscription takes once its ``after:`` has counted; counting the same run twice counts it once."""
+    after = subscription.after
+    if after is None:
+        return Taking(subscription, verdict, verdict.results, not verdict.results)
+    if subscription.group is Group.RUN or not verdict.results:
+        passes = _counted(draft, finding, subscription, after, scope(finding))
+        return Taking(subscription, verdict, verdict.results if passes else (), passes and not verdict.results)
+    cases = {case_of(result) for result in verdict.results}
+    enough = {
+        case
+        for case in sorted(cases)
+        if _counted(draft, finding, subscription, after, digest(finding.project, finding.environment, case))
+    }
+    return Taking(subscription, verdict, tuple(one for one in verdict.results if case_of(one) in enough), False)
+
+
+def _counted(draft: Draft, finding: Finding, subscription: Subscription, after: After, field: str) -> bool:
+    """Count a failing run, and say whether there are enough around its time."""
+    name = counted_in(subscription)
+    seen = dict(json.loads(draft.hash(name).get(field, "[]")))
+    seen[finding.run.id] = finding.happened
+    latest = sorted(seen.items(), key=lambda item: (item[1], item[0]))[-2 * after.count :]
+    draft.put(name, field, json.dumps(latest, separators=(",", ":")))
+    _forget(draft, name, after)
+    near = [at for at in seen.values() if abs(at - finding.happened) < after.window]
+    return len(near) >= after.count
+
+
+def _forget(draft: Draft, name: str, after: After, most: int = 500) -> None:
+    """Let go of what was counted so long ago that it cannot matter, once there is much of it."""
+    fields = draft.hash(name)
+    if len(fields) <= most:
+        return
+    latest = {field: max((at for _, at in json.loads(value)), default=0.0) for field, value in fields.items()}
+    aged = draft.now - 2 * after.window
+    draft.drop(name, [field for field, at in latest.items() if at < aged])
+
+
+def shares(channel: str, takings: Sequence[Taking]) -> list[Share]:
+    """A channel's shares: each failure is told there once, grouped as its first taker wants it."""
+    through = [taking for taking in takings if not taking.below]
+    firsts: dict[str, tuple[Result, Group]] = {}
+    for one in through:
+        for result in one.through:
+            firsts.setdefault(result.id, (result, one.subscription.group))
+    made = [_share(channel, group, [r for r, its in firsts.values() if its is group], through) for group in Group]
+    alone = tuple(taking.subscription for taking in through if taking.alone)
+    found = [share for share in made if share.results]
+    return found or ([Share(channel, Group.RUN, (), alone)] if alone else [])
+
+
+def _share(channel: str, group: Group, results: Sequence[Result], takings: Sequence[Taking]) -> Share:
+    ids = {result.id for result in results}
+    takers = tuple(one.subscription for one in takings if ids & {result.id for result in one.through})
+    ordered = tuple(sorted(results, key=lambda result: (result.title or "", result.id)))
+    return Share(channel, group, ordered, takers)

@@ -1,0 +1,247 @@
+"""How one channel is told its share of a failed run: roots, replies and edits, each under its key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zofbot.model import Result
+from zofbot.notification import SCHEMA, Kind, Notification
+from zofbot.pipeline.keys import key
+from zofbot.pipeline.memory import Draft
+from zofbot.pipeline.roots import Root, Roots, case_field, run_field
+from zofbot.pipeline.shares import Share
+from zofbot.pipeline.storms import Gust, collapses
+from zofbot.routing import Finding, Group
+from zofbot.routing.finding import case_of
+from zofbot.slack import bodies
+from zofbot.slack.bodies import Body, Case, CaseBody, Place, ResultBody, RunBody, Standing
+
+FIRST = 10
+"""Failures of a run that get a reply of their own; one more reply lists the rest."""
+TOP = 3
+QUIET_FOR = 6 * 3600.0
+"""Seconds without a failure after which the next one counts as worse."""
+
+
+@dataclass(frozen=True)
+class Teller:
+    """What is needed to tell one share; ``held`` is when quiet hours end (Unix seconds), 0 outside of them."""
+
+    draft: Draft
+    finding: Finding
+    share: Share
+    roots: Roots
+    held: float
+    critical: bool
+
+    def tell(self) -> bool:
+        """Put the share's notifications into the draft; whether all of it went into a storm's summary."""
+        return self._cases() if self.share.group is Group.CASE else self._run()
+
+    def _run(self) -> bool:
+        run, at = self.finding.run, self.finding.happened
+        cases = [case_of(result) for result in self.share.results]
+        known = self.roots.counting(run.id) or self.roots.flapping(cases, run.title or "", at)
+        if known:
+            self._run_goes_on(*known)
+            return False
+        if collapses(self.draft, self._gust(run.id, self.finding.outcome, max(1, self._bad))):
+            return True
+        body = self._run_body()
+        root = self._root("run", run.id, self.finding.outcome, cases, body)
+        self.roots.put(run_field(run.id), root)
+        self._replies(root, self.share.results)
+        return False
+
+    def _run_goes_on(self, field: str, root: Root) -> None:
+        """More was read of a run that was told, or what had recovered fails again."""
+        again = root.flaps(self.finding.happened)
+        more = [case for case in map(case_of, self.share.results) if case not in root.cases]
+        reopened = again or bool(more)
+        standing = Standing.AGAIN if again else Standing.OPEN if more else Standing(_standing(root))
+        body = self._run_body(standing)
+        left = list(root.left) + (list(map(case_of, self.share.results)) if again else more)
+        changed = root.model_copy(
+            update={
+                "cases": (*root.cases, *more),
+                "left": tuple(dict.fromkeys(left)),
+                "partial": root.partial or self.finding.partial,
+                "recovered": None if reopened else root.recovered,
+                **self._counted(root),
+                "body": bodies.stored(body),
+            }
+        )
+        self.roots.put(field, changed)
+        self.draft.tell(self._edit(changed))
+        self._replies(changed, self.share.results, worse=again)
+
+    def _cases(self) -> bool:
+        grouped: dict[str, list[Result]] = {}
+        for result in self.share.results:
+            grouped.setdefault(case_of(result), []).append(result)
+        collapsed = [self._case(case, grouped[case]) for case in sorted(grouped)]
+        return all(collapsed)
+
+    def _case(self, case: str, results: Sequence[Result]) -> bool:
+        field, at = case_field(case), self.finding.happened
+        known = self.roots.get(field)
+        if known and not known.over(at):
+            self._case_goes_on(field, known, results)
+            return False
+        first = results[0]
+        if collapses(self.draft, self._gust(first.id, first.outcome, len(results))):
+            return True
+        body = self._case_body(case, first)
+        root = self._root("case", first.id, first.outcome, [case], body)
+        self.roots.put(field, root)
+        self._tell_results(root, results[1:], broadcast=False)
+        return False
+
+    def _case_goes_on(self, field: str, root: Root, results: Sequence[Result]) -> None:
+        at = self.finding.happened
+        again = root.flaps(at)
+        before = CaseBody.model_validate(root.body)
+        counts = before.count + (self.finding.run.id not in root.runs)
+        latest = self._case_body(case_of(results[0]), results[0]) if at >= root.last else before
+        kept = latest.model_copy(
+            update={
+                "count": counts,
+                "first": min(before.first, at),
+                "last": max(before.last, at),
+                "standing": Standing.AGAIN if again else before.standing,
+                "turned": at if again else before.turned,
+                "turner": self.finding.run.id if again else before.turner,
+                "mention": before.mention,
+            }
+        )
+        reopened: dict[str, Any] = {"left": root.cases, "recovered": None} if again else {}
+        changed = root.model_copy(update={**self._counted(root), **reopened, "body": bodies.stored(kept)})
+        self.roots.put(field, changed)
+        self.draft.tell(self._edit(changed))
+        worse = again or at - root.last > QUIET_FOR
+        self._tell_results(changed, results, broadcast=worse and self.share.loud)
+
+    def _counted(self, root: Root) -> dict[str, Any]:
+        """The root's account of runs with this one in it."""
+        at, run_id = self.finding.happened, self.finding.run.id
+        runs = tuple(dict.fromkeys((*root.runs, run_id)))[-10:]
+        return {"runs": runs, "first": min(root.first, at), "last": max(root.last, at)}
+
+    def _root(self, kind: str, identifier: str, category: str, cases: Iterable[str], body: Body) -> Root:
+        """A new root, told at once."""
+        made = Root(
+            key=key(kind, identifier, str(category), self.share.channel),
+            group=self.share.group,
+            id=identifier,
+            category=str(category),
+            takers=tuple(taker.id for taker in self.share.takers),
+            threaded=self.share.threaded,
+            title=self.finding.run.title or "",
+            cases=tuple(dict.fromkeys(cases)),
+            left=tuple(dict.fromkeys(cases)),
+            partial=self.finding.partial and self.share.group is Group.RUN,
+            runs=(self.finding.run.id,),
+            first=self.finding.happened,
+            last=self.finding.happened,
+            critical=self.critical,
+            body=bodies.stored(body),
+        )
+        self.draft.tell(self._notification(Kind.ROOT, made.key, made.body))
+        return made
+
+    def _replies(self, root: Root, results: Sequence[Result], *, worse: bool = False) -> None:
+        loud = worse and self.share.loud
+        if not results and worse and (root.threaded or loud):
+            again = bodies.AgainBody(run=self._place(), broadcast=loud)
+            self._reply(root, key("again", self.finding.run.id, root.category, self.share.channel), again)
+        self._tell_results(root, results[:FIRST], broadcast=loud)
+        rest = results[FIRST:]
+        count = self._bad - min(FIRST, len(results))
+        if results and count and root.threaded:
+            titles, listed = bodies.titles(rest)
+            body = bodies.RestBody(run=self._place(), titles=titles, count=count, unlisted=count - listed)
+            name = key("rest", self.finding.run.id, root.category, self.share.channel, turn=self._bad)
+            self._reply(root, name, body)
+
+    def _tell_results(self, root: Root, results: Sequence[Result], *, broadcast: bool) -> None:
+        """A reply for each; the channel sees the first when ``broadcast``, which is all that a flat layout gets."""
+        for index, result in enumerate(results if root.threaded else results[: int(broadcast)]):
+            if root.group is Group.CASE and result.id == root.id:
+                continue
+            body = ResultBody(case=Case.of(result, 1500), run_id=self.finding.run.id, broadcast=broadcast and not index)
+            self._reply(root, key("result", result.id, result.outcome.value, self.share.channel), body)
+
+    @property
+    def _bad(self) -> int:
+        """Failures in the share, with those that nobody read where no filter could have left them out."""
+        everything = len(self.share.results) == len(self.finding.bad)
+        return self.finding.total if everything else len(self.share.results)
+
+    def _place(self) -> Place:
+        return Place.of(self.finding.run, self.finding.outcome)
+
+    def _run_body(self, standing: Standing = Standing.OPEN) -> RunBody:
+        turned = standing is Standing.AGAIN
+        return RunBody(
+            run=self._place(),
+            standing=standing,
+            turned=self.finding.happened if turned else None,
+            turner=self.finding.run.id if turned else "",
+            mention=self.share.mention,
+            bad=self._bad,
+            top=tuple(map(Case.of, self.share.results[:TOP])),
+        )
+
+    def _case_body(self, case: str, result: Result) -> CaseBody:
+        return CaseBody(
+            run=self._place(),
+            mention=self.share.mention,
+            case=Case.of(result, 1500),
+            case_id=bodies.said(result.case_id, 128),
+            first=self.finding.happened,
+            last=self.finding.happened,
+        )
+
+    def _gust(self, identifier: str, category: str, failures: int) -> Gust:
+        run = self.finding.run
+        return Gust(
+            channel=self.share.channel,
+            id=identifier,
+            category=str(category),
+            held=self.held,
+            project=bodies.said(run.project, 80),
+            environment=bodies.said(run.environment, 80),
+            failures=failures,
+            mention=self.share.mention,
+            critical=self.critical,
+        )
+
+    def _edit(self, root: Root) -> Notification:
+        return self._notification(Kind.EDIT, edit_key(root, self.share.channel), root.body, root.key)
+
+    def _reply(self, root: Root, name: str, body: Body) -> None:
+        self.draft.tell(self._notification(Kind.REPLY, name, bodies.stored(body), root.key))
+
+    def _notification(self, kind: Kind, name: str, body: dict[str, Any], root: str = "") -> Notification:
+        return Notification(
+            key=name,
+            kind=kind,
+            channel=self.share.channel,
+            body=body,
+            root=root,
+            happened=self.finding.happened,
+            critical=self.critical,
+            not_before=self.held,
+            schema=SCHEMA,
+        )
+
+
+def edit_key(root: Root, channel: str) -> str:
+    """One key for all edits of a message, so that those not made yet become one."""
+    return key(f"{root.group.value}-edit", root.id, root.category, channel)
+
+
+def _standing(root: Root) -> str:
+    return str(root.body.get("standing", Standing.OPEN))

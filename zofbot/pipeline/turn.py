@@ -1,0 +1,155 @@
+"""One turn of the poller: hints are followed, listings walked, and what that brings is decided on and committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from zofbot.errors import ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.model import Outcome
+from zofbot.notification import Notification
+from zofbot.pipeline.feeds import FAILURES, field_of
+from zofbot.pipeline.means import Means, Tick
+from zofbot.pipeline.memory import Memory, roots_in, scope
+from zofbot.pipeline.notebook import Notebook
+from zofbot.pipeline.roots import Root
+from zofbot.pipeline.walks import Walks
+from zofbot.routing import Finding, Notice, Subscription
+from zofbot.store.hints import Watch
+from zofbot.store.leases import Fence
+
+log = structlog.get_logger()
+
+LONGEST_WATCH = 24 * 3600.0
+"""Seconds after which a run that does not end is taken as it is, and one that cannot be read is given up."""
+
+UNKNOWN_SECONDS = 600.0
+"""How long a run that Zof does not know is asked for: what was announced may not be readable yet."""
+
+SOONEST, LATEST = 15.0, 900.0
+"""Seconds until a run that has not ended is looked at again: half of what it was watched for, within these."""
+
+COMMIT_SECONDS = 1.0
+"""How long a finding waits for others to be committed with."""
+
+
+class Turn:
+    """Begun once the lease is held; what it finds is committed with ``fence``."""
+
+    def __init__(self, means: Means, book: Notebook, subscriptions: Sequence[Subscription], fence: Fence) -> None:
+        self.tick = Tick(leads=True)
+        self._means = means
+        self._book = book
+        self._subscriptions = subscriptions
+        self._fence = fence
+        self._findings: list[Finding | Notice] = []
+        self._committed = means.now()
+
+    async def work(self, *, feeds: bool) -> Tick:
+        """Follow what is due and, with ``feeds``, walk the listings; raises ZofUnavailable once all is committed."""
+        try:
+            await self._follow(spare=1 + len(FAILURES) if feeds else 0)
+            if feeds:
+                await Walks(self._means, self._book, self.tick).go()
+                await self._follow()
+        except ZofUnavailable:
+            await self._commit()
+            raise
+        await self._commit()
+        return self.tick
+
+    async def _follow(self, spare: int = 0) -> None:
+        for watch in self._book.due(self._means.now()):
+            if self._means.reader.left <= spare:
+                return
+            await self._look(watch)
+            if self._means.now() - self._committed >= COMMIT_SECONDS:
+                await self._commit()
+
+    async def _look(self, watch: Watch) -> None:
+        try:
+            found = await self._read(watch)
+        except (ZofRejected, ZofUnreadable) as error:
+            self._cannot(watch, error)
+            return
+        self.tick.read += 1
+        if isinstance(found, Notice):
+            self._settle(watch, found, ())
+        elif found.ended:
+            self._settle(watch, found, [field_of(found.run), *map(field_of, found.bad)])
+        elif self._age(watch) < LONGEST_WATCH:
+            self._again(watch)
+        else:
+            log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
+            over = {"outcome": Outcome.UNKNOWN, "ended": self._means.clock()}
+            self._settle(watch, replace(found, run=found.run.model_copy(update=over)), map(field_of, found.bad))
+
+    async def _read(self, watch: Watch) -> Finding | Notice:
+        match watch.kind:
+            case "run":
+                return await self._means.reader.run(watch)
+            case "result":
+                return await self._means.reader.result(watch)
+            case _:
+                return await self._means.reader.notice(watch)
+
+    def _settle(self, watch: Watch, found: Finding | Notice, fields: Iterable[str]) -> None:
+        self._findings.append(found)
+        self._book.note((*watch.seen, *fields), found.happened)
+        self._book.close(watch)
+
+    def _age(self, watch: Watch) -> float:
+        return self._means.now() - watch.since
+
+    def _again(self, watch: Watch) -> None:
+        wait = min(max(SOONEST, self._age(watch) / 2), LATEST)
+        self._book.watch(replace(watch, due=self._means.now() + wait))
+
+    def _cannot(self, watch: Watch, error: ZofRejected | ZofUnreadable) -> None:
+        """Ask again for what Zof would not show, until there is no hope."""
+        if self._age(watch) < (UNKNOWN_SECONDS if error.status == 404 else LONGEST_WATCH):
+            self._again(watch)
+            return
+        log.error("given up", kind=watch.kind, id=watch.subject, why=watch.why, cause=error.sentence,
+                  request_id=error.request_id)  # fmt: skip
+        self._means.metrics.poll_given_up.inc()
+        self._book.note(watch.seen, watch.since)
+        self._book.close(watch)
+
+    async def _commit(self) -> None:
+        """Decide on what was found, and store all of it in one step; nothing where nothing is new."""
+        self._committed = self._means.now()
+        notifications, changes = await self._decided()
+        noted = self._book.changes()
+        if notifications or changes or noted:
+            self.tick.committed += await self._means.outbox.commit(
+                notifications, changes={**changes, **noted}, fence=self._fence
+            )
+
+    async def _decided(self) -> tuple[Sequence[Notification], dict[str, dict[str, str | None]]]:
+        findings, self._findings = self._findings, []
+        if not findings:
+            return (), {}
+        means, default = self._means, self._means.default_channel
+        names = {name for found in findings for name in Memory.names(found, self._subscriptions, default)}
+        memory = Memory.read(await means.outbox.hashes(*sorted(names)))
+        decision = means.decide(
+            findings,
+            self._subscriptions,
+            memory,
+            means.now(),
+            lookback=means.now() - self._book.floor,  # what a pause has made late is late, not old
+            default_channel=default,
+        )
+        self._hope(findings, memory.changed(decision.changes))
+        return decision.notifications, {name: dict(fields) for name, fields in decision.changes.items()}
+
+    def _hope(self, findings: Iterable[Finding | Notice], memory: Memory) -> None:
+        """Note where failures are open, from the first that is: a run that passed after it may be a recovery."""
+        channels = {subscription.channel for subscription in self._subscriptions} | {self._means.default_channel}
+        for place in {scope(found) for found in findings if isinstance(found, Finding)}:
+            kept = [memory.hashes.get(roots_in(channel, place), {}) for channel in channels]
+            roots = [Root.model_validate_json(value) for fields in kept for value in fields.values()]
+            self._book.hope(place, min((root.last for root in roots if root.recovered is None), default=None))

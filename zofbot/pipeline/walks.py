@@ -1,0 +1,186 @@
+"""Walks through Zof's listings: what a page shows for the first time becomes something to look at."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, replace
+
+import structlog
+
+from zofbot.errors import ZofRejected, ZofUnreadable
+from zofbot.model import Result, Run, is_id
+from zofbot.pipeline.feeds import FAILURES, OVERLAP, RECOVERIES, Feed, Item, Progress
+from zofbot.pipeline.means import Means, Tick
+from zofbot.pipeline.memory import scope
+from zofbot.pipeline.notebook import Notebook
+from zofbot.routing import Finding
+from zofbot.store.hints import Watch
+from zofbot.zof.client import Page
+
+log = structlog.get_logger()
+
+AUDIT_SECONDS = 3600.0
+"""How often each feed is compared with what was noted."""
+
+AUDIT_BACK = 24 * 3600.0
+"""How far back that goes, or the look-back if it is longer: a run is listed where it began, and may take that long."""
+
+AUDIT_PAGES = 2
+"""Pages that an audit may read in one turn."""
+
+Pages = AsyncGenerator[Page[Run] | Page[Result], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One feed being read, for news or for an audit; ``name`` is that of its progress."""
+
+    feed: Feed
+    name: str
+    pages: Pages
+
+
+class Walks:
+    """The walks of one turn."""
+
+    def __init__(self, means: Means, book: Notebook, tick: Tick) -> None:
+        self._means = means
+        self._book = book
+        self._tick = tick
+
+    async def go(self) -> None:
+        """Read a page of each feed in turn; half of the allowance at most, for what is found has to be read, too.
+
+        Raises ZofUnavailable.
+        """
+        feeds = self._feeds()
+        most = max(self._means.reader.most // 2, len(feeds))
+        read = await self._read([(feed, feed.name, self._begun(feed)) for feed in feeds], most)
+        audits = [(feed, name, progress) for feed in FAILURES for name, progress in self._audited(feed)]
+        await self._read(audits, min(AUDIT_PAGES, most - read))
+
+    async def _read(self, chosen: Sequence[tuple[Feed, str, Progress]], most: int) -> int:
+        """Take turns until all walks have ended or ``most`` pages were read; how many were."""
+        reader = self._means.reader
+        least = max(0, reader.left - most)
+        before = reader.left
+        async with AsyncExitStack() as stack:
+            walks = []
+            for feed, name, progress in chosen:
+                pages = await stack.enter_async_context(aclosing(reader.pages(feed, progress)))
+                walks.append(Walk(feed, name, pages))
+            while walks and reader.left > least:
+                walks = [walk for walk in walks if reader.left <= least or await self._step(walk)]
+        return before - reader.left
+
+    def _feeds(self) -> list[Feed]:
+        if self._book.failing:
+            return [*FAILURES, RECOVERIES]
+        self._book.leave(RECOVERIES.name)
+        return list(FAILURES)
+
+    def _begun(self, feed: Feed) -> Progress:
+        progress = self._book.progress(feed.name)
+        if progress.began is None:
+            if progress.complete is not None:
+                mark = progress.complete - OVERLAP
+            else:
+                mark = min(self._book.failing.values()) if feed is RECOVERIES else 0.0
+            progress = progress.begin(self._means.now(), max(mark, self._book.floor))
+            self._book.walked(feed.name, progress)
+        return progress
+
+    def _audited(self, feed: Feed) -> Iterator[tuple[str, Progress]]:
+        """The audit of a feed, if one is under way or due."""
+        name = f"audit of {feed.name}"
+        audit, now = self._book.progress(name), self._means.now()
+        if audit.began is None and now - (audit.complete or self._book.opened) >= AUDIT_SECONDS:
+            known = self._book.progress(feed.name)
+            audit = replace(known.begin(now, now - max(AUDIT_BACK, self._means.lookback)), complete=audit.complete)
+            self._book.walked(name, audit)
+        if audit.began is not None:
+            yield name, audit
+
+    async def _step(self, walk: Walk) -> bool:
+        """Take in one page; whether the walk goes on."""
+        progress = self._book.progress(walk.name)
+        try:
+            page = await anext(walk.pages, None)
+        except (ZofRejected, ZofUnreadable) as error:
+            self._refused(walk, progress, error)
+            return False
+        if page is None:  # the cursor came round again
+            onward = progress.end()
+        else:
+            fresh = [item for item in page if self._fresh(walk.feed, item)]
+            onward = progress.after(page, known=not fresh, order=self._means.order)
+        self._book.walked(walk.name, onward)
+        if onward.began is None:
+            self._ended(walk, progress)
+        return onward.began is not None
+
+    def _fresh(self, feed: Feed, item: Item) -> bool:
+        """Whether an item was not known; then it is to be looked at."""
+        name = feed.field(item)
+        if self._book.knows(name):
+            return False
+        at = item.when.timestamp() if item.when else None
+        complete = self._book.progress(feed.name).complete
+        if complete is None and at is None:
+            self._book.note([name], self._means.now())  # it may be as old as anything
+        if complete is None if at is None else at < self._book.floor:
+            self._silent(feed, first=complete is None)
+            return False
+        if feed is RECOVERIES and not self._hoped(item, at):
+            self._book.pass_over(name)
+            return False
+        self._tick.fresh += 1
+        self._means.metrics.poll_new.labels(feed.name).inc()
+        if complete is not None and at is not None and at < complete - OVERLAP:
+            self._means.missed[feed.name] += 1  # an earlier walk should have seen it
+        self._look(feed, item, name, at)
+        return True
+
+    def _silent(self, feed: Feed, *, first: bool) -> None:
+        if first and feed is not RECOVERIES:
+            self._tick.silent += 1
+            self._means.metrics.poll_silent.inc()
+
+    def _hoped(self, item: Item, at: float | None) -> bool:
+        """Whether a passed run may be a recovery."""
+        assert isinstance(item, Run)
+        failed = self._book.failing.get(scope(Finding.of(item, (), otherwise=0)))
+        return failed is not None and (at is None or at > failed)
+
+    def _look(self, feed: Feed, item: Item, name: str, at: float | None) -> None:
+        """Have its run read, or the result itself where it names none."""
+        run = item.id if isinstance(item, Run) else item.run_id or ""
+        subject = run if is_id(run) else item.id
+        if not is_id(subject):
+            log.error("listed under an id that cannot be asked for", feed=feed.name, request_id=item.request_id)
+            self._book.note([name], self._means.now())
+            return
+        watch = Watch("run" if subject == run else "result", subject, feed.name, self._means.now(), at)
+        known = self._book.watches.get(watch.field, watch)
+        # A run that is listed has ended; a result may be listed while its run goes on.
+        due = 0.0 if feed.noun == "runs" else known.due
+        self._book.watch(replace(known, due=due, seen=(*known.seen, name)))
+
+    def _refused(self, walk: Walk, progress: Progress, error: ZofRejected | ZofUnreadable) -> None:
+        self._tick.refused += 1
+        if progress.cursor is not None and error.status in (400, 404, 410):
+            log.warning("zof cursor", fault="refused", feed=walk.name, request_id=error.request_id)
+            self._book.walked(walk.name, progress.lost())
+            return
+        log.error("feed not read", feed=walk.name, cause=error.sentence, request_id=error.request_id)
+
+    def _ended(self, walk: Walk, progress: Progress) -> None:
+        if walk.name == walk.feed.name:
+            if progress.complete is None:
+                log.info("feed begun", feed=walk.name, silent=self._tick.silent, since=progress.mark)
+            return
+        missed = self._means.missed.pop(walk.feed.name, 0)
+        line = log.warning if missed else log.info
+        line("feed audited", feed=walk.feed.name, missed=missed, since=progress.mark)
+        self._means.metrics.poll_gap.labels(walk.feed.name).set(missed)

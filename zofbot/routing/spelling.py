@@ -1,0 +1,247 @@
+"""How a subscription is typed in Slack, and the way back: ``project:checkout env:production after:3/1h``."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from zofbot.errors import BadInput
+from zofbot.routing.finding import On
+from zofbot.routing.quiet import zone as known_zone
+from zofbot.routing.subscription import After, Broadcast, Group, Layout, Quiet, Subscription
+from zofbot.routing.words import bare, listed, quoted, words
+from zofbot.verbs import COMMAND
+
+MOST_VALUES = 20
+LONGEST_VALUE = 200
+
+EXAMPLES = {
+    "project": "project:checkout",
+    "env": "env:production,-staging",
+    "case": 'case:"cart total*"',
+    "on": "on:failed,error,recovered",
+    "group": "group:case",
+    "layout": "layout:flat",
+    "broadcast": "broadcast:worse",
+    "after": "after:3/1h",
+    "mention": "mention:@ana",
+    "quiet": "quiet:22:00-07:00,critical",
+}
+"""Every filter with a value that can be copied."""
+
+_ALIASES = {"environment": "env", "environments": "env", "projects": "project", "cases": "case", "mentions": "mention"}
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_MENTION = re.compile(r"<(?:@(?P<user>[UW][A-Z0-9]{1,30})|!subteam\^(?P<group>S[A-Z0-9]{1,30}))(?:\|[^<>]*)?>")
+_QUIET = re.compile(r"(\d{1,2}):?(\d{2})?-(\d{1,2}):?(\d{2})?")
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+def parse(text: str, *, zone: str = "UTC") -> Subscription:
+    """Understand filters as they were typed after ``/zof subscribe``, in any order, values quoted or not.
+
+    ``zone`` is the time zone of whoever typed it. The result has no id, channel or owner yet. Raises BadInput with an
+    example that can be copied.
+    """
+    told: dict[str, Any] = {}
+    for typed in words(text):
+        name, values = _filter(typed)
+        value = _READ[name](values, zone)
+        told[name] = told.get(name, ()) + value if isinstance(value, tuple) else value
+        if isinstance(value, tuple) and len(told[name]) > MOST_VALUES:
+            raise _wrong(name, f"`{name}:` has more than {MOST_VALUES} values.", "Use a glob such as `cart*`.")
+    return Subscription(**told)
+
+
+def spelled(subscription: Subscription) -> str:
+    """The filters as they are typed; ``parse`` understands them as the same. Defaults are left out."""
+    plain = Subscription()
+    parts = [
+        f"{name}:{write(getattr(subscription, name))}"
+        for name, write in _WRITE.items()
+        if getattr(subscription, name) != getattr(plain, name)
+    ]
+    return " ".join(parts)
+
+
+def _filter(typed: str) -> tuple[str, list[str]]:
+    name, colon, rest = typed.partition(":")
+    name = name.lower()
+    known = name if name in EXAMPLES else _ALIASES.get(name, "")
+    if not known:
+        raise _unknown(typed, name, colon)
+    values = listed(rest)
+    if not values:
+        raise _wrong(known, f"`{known}:` has no value.", "Put one right behind the colon, without a space.")
+    return known, values
+
+
+def _unknown(typed: str, name: str, colon: str) -> BadInput:
+    meant = _close(name, EXAMPLES)
+    if colon and meant:
+        return _wrong(meant, f"There is no filter `{_shown(name)}:`.", f"Did you mean `{meant}:`?")
+    if colon:
+        names = ", ".join(f"`{known}:`" for known in EXAMPLES)
+        return _wrong("project", f"There is no filter `{_shown(name)}:`.", f"Filters are {names}.")
+    shown = _shown(typed)
+    return BadInput(
+        f"`{shown}` stands alone.",
+        f"Did you mean `project:{shown}`?",
+        example=f"{COMMAND} subscribe project:{shown}",
+        verb="subscribe",
+    )
+
+
+def _patterns(name: str) -> Callable[[list[str], str], tuple[str, ...]]:
+    def read(values: list[str], zone: str) -> tuple[str, ...]:
+        found = tuple(bare(value) for value in values)
+        if any(len(value) > LONGEST_VALUE for value in found):
+            raise _wrong(name, f"A value of `{name}:` is longer than {LONGEST_VALUE} characters.", "Use a glob.")
+        if any(not value.lstrip("-").strip() for value in found):
+            raise _wrong(name, f"A value of `{name}:` is empty.", "Leave the filter out to mean everything.")
+        return found
+
+    return read
+
+
+def _word(name: str, choices: type[Word]) -> Callable[[list[str], str], Word]:
+    def read(values: list[str], zone: str) -> Word:
+        if len(values) > 1:
+            raise _wrong(name, f"`{name}:` takes one word.", f"Choose {_or(choices)}.")
+        return _one_of(name, choices, values[0])
+
+    return read
+
+
+def _events(values: list[str], zone: str) -> tuple[On, ...]:
+    return tuple(dict.fromkeys(_one_of("on", On, value) for value in values))
+
+
+def _one_of(name: str, choices: type[Word], value: str) -> Word:
+    said = bare(value).lower()
+    if said in list(choices):
+        return choices(said)
+    meant = _close(said, list(choices))
+    step = f"Did you mean `{name}:{meant}`?" if meant else f"It can be {_or(choices)}."
+    raise _wrong(name, f"`{_shown(value)}` is no value for `{name}:`.", step, f"{name}:{meant}" if meant else "")
+
+
+def _after(values: list[str], zone: str) -> After:
+    found = re.fullmatch(r"(\d{1,3})/(\d{1,6})?([smhd])", values[0].lower())
+    count, window = (int(found[1]), int(found[2] or 1) * _UNITS[found[3]]) if found else (0, 0)
+    if len(values) > 1 or not 2 <= count <= 100 or not 1 <= window <= 7 * 86400:
+        raise _wrong(
+            "after",
+            f"`{_shown(','.join(values))}` is not a count and a window.",
+            "`after:3/1h` means from the third failure within an hour; 2 to 100, at most `7d`.",
+        )
+    return After(count=count, window=window)
+
+
+def _mentions(values: list[str], zone: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(_mention, values)))
+
+
+def _mention(value: str) -> str:
+    found = _MENTION.fullmatch(value)
+    if found:
+        return found["user"] or found["group"]
+    if re.match(r"[<!@]*(?:channel|here|everyone)\b", value.lower()):
+        raise _wrong("mention", "Alerts never mention a whole channel.", "Name people or a user group.")
+    raise _wrong(
+        "mention",
+        f"`{_shown(value)}` is nobody Slack knows.",
+        "Type `@` and choose the person or user group from Slack's list, so that the name becomes a link.",
+    )
+
+
+def _quiet(values: list[str], zone: str) -> Quiet:
+    found = _QUIET.fullmatch(values[0])
+    rest = [bare(value) for value in values[1:]]
+    zones = [value for value in rest if value.lower() != "critical"]
+    start, end = (_minute(found[1], found[2]), _minute(found[3], found[4])) if found else (0, 0)
+    if start == end or max(start, end) >= 1440 or len(zones) > 1:
+        raise _wrong(
+            "quiet",
+            f"`{_shown(','.join(values))}` is not a span of hours.",
+            "`quiet:22:00-07:00` holds alerts overnight; `,critical` behind it lets critical ones through.",
+        )
+    chosen = (zones or [zone])[0]
+    if known_zone(chosen) is None:
+        raise _wrong("quiet", f"There is no time zone `{_shown(chosen)}`.", "Use a name such as `Europe/Berlin`.")
+    return Quiet(start=start, end=end, critical=len(rest) > len(zones), zone=chosen)
+
+
+def _minute(hours: str, minutes: str | None) -> int:
+    """Minutes after midnight; far too many for what no clock shows."""
+    return int(hours) * 60 + int(minutes or 0) if int(minutes or 0) < 60 else 1440
+
+
+_READ: dict[str, Callable[[list[str], str], Any]] = {
+    "project": _patterns("project"),
+    "env": _patterns("env"),
+    "case": _patterns("case"),
+    "on": _events,
+    "group": _word("group", Group),
+    "layout": _word("layout", Layout),
+    "broadcast": _word("broadcast", Broadcast),
+    "after": _after,
+    "mention": _mentions,
+    "quiet": _quiet,
+}
+
+
+def _span(window: int) -> str:
+    unit = next(unit for unit in ("d", "h", "m", "s") if window % _UNITS[unit] == 0)
+    return f"{window // _UNITS[unit]}{unit}"
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def _spell_quiet(quiet: Quiet) -> str:
+    more = (["critical"] if quiet.critical else []) + ([quiet.zone] if quiet.zone != "UTC" else [])
+    return ",".join([f"{_clock(quiet.start)}-{_clock(quiet.end)}", *more])
+
+
+def mentioned(identifier: str) -> str:
+    """An id as Slack's mention of it, which notifies."""
+    return f"<!subteam^{identifier}>" if identifier.startswith("S") else f"<@{identifier}>"
+
+
+_WRITE: dict[str, Callable[[Any], str]] = {
+    "project": quoted,
+    "env": quoted,
+    "case": quoted,
+    "on": ",".join,
+    "group": str,
+    "layout": str,
+    "broadcast": str,
+    "after": lambda after: f"{after.count}/{_span(after.window)}",
+    "mention": lambda ids: ",".join(map(mentioned, ids)),
+    "quiet": _spell_quiet,
+}
+
+
+def _wrong(name: str, sentence: str, step: str, instead: str = "") -> BadInput:
+    return BadInput(sentence, step, example=_example(name, instead), verb="subscribe")
+
+
+def _example(name: str, instead: str = "") -> str:
+    return f"{COMMAND} subscribe {instead or EXAMPLES[name]}"
+
+
+def _close(word: str, known: Sequence[str] | dict[str, str]) -> str:
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
+
+
+def _or(choices: type[StrEnum]) -> str:
+    return " or ".join(f"`{word.value}`" for word in choices)
+
+
+def _shown(value: str) -> str:
+    return re.sub(r"[`\s]+", " ", value)[:60].strip()

@@ -1,0 +1,83 @@
+"""A subscription: one channel's wish to be told of some failures, in some way."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from zofbot.routing.finding import On
+
+SCHEMA = 1
+"""Version of a stored subscription."""
+
+
+class Group(StrEnum):
+    """What gets a message of its own: a run, or each case over many runs."""
+
+    RUN = "run"
+    CASE = "case"
+
+
+class Layout(StrEnum):
+    """Whether details stand in the message's thread or are left out."""
+
+    THREAD = "thread"
+    FLAT = "flat"
+
+
+class Broadcast(StrEnum):
+    """When a reply is shown in the channel as well."""
+
+    NEVER = "never"
+    WORSE = "worse"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class After(_Frozen):
+    """Only from the ``count``-th failure within ``window`` seconds."""
+
+    count: int = Field(ge=2, le=100)
+    window: int = Field(ge=1, le=7 * 86400)
+
+
+class Quiet(_Frozen):
+    """Hours of the day in which nothing is sent: ``start`` and ``end`` in minutes after midnight in ``zone``.
+
+    ``critical`` lets critical failures through.
+    """
+
+    start: int = Field(ge=0, lt=1440)
+    end: int = Field(ge=0, lt=1440)
+    critical: bool = False
+    zone: str = "UTC"
+
+
+class Subscription(_Frozen):
+    """What ``channel`` wants to be told; ``by`` is the id of the person who asked for it.
+
+    Patterns are globs, any of which may match; one that begins with ``-`` excludes. ``mention`` has ids of people and
+    user groups. ``created`` is in Unix seconds.
+    """
+
+    id: str = ""
+    channel: str = ""
+    by: str = ""
+    by_name: str = ""
+    created: float = 0.0
+
+    project: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    case: tuple[str, ...] = ()
+    on: tuple[On, ...] = (On.FAILED, On.ERROR, On.RECOVERED)
+    group: Group = Group.RUN
+    layout: Layout = Layout.THREAD
+    broadcast: Broadcast = Broadcast.NEVER
+    after: After | None = None
+    mention: tuple[str, ...] = ()
+    quiet: Quiet | None = None
+
+    schema_: int = Field(default=SCHEMA, alias="schema")

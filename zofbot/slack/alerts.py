@@ -1,0 +1,123 @@
+"""Notifications as people read them in a channel: drawn from their body when they are sent."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from pydantic import ValidationError
+
+from zofbot.model import Outcome
+from zofbot.notification import Claimed, Kind
+from zofbot.slack import bodies, text
+from zofbot.slack.bodies import Body, NoticeBody, Place, StormBody
+from zofbot.slack.cards import LOOKS
+from zofbot.slack.links import Links
+from zofbot.slack.message import Message, context, header, section
+from zofbot.slack.pieces import count, ending, moment, paging, paragraphs, run_buttons
+from zofbot.slack.replies import again_reply, recovered_reply, rest_reply, result_reply
+from zofbot.slack.roots import case_root, run_root
+
+LATE = 600.0
+"""Seconds after which a message says when the thing happened, and why it comes so late."""
+
+CALM = 60.0
+"""Seconds after its last failure when a storm is over."""
+
+NO_LINKS = Links()
+
+NOTICES = {
+    "gate": ("🚧", "Release gate blocked"),
+    "agent": ("🔌", "Agent offline"),
+    "integration": ("🔗", "Integration error"),
+    "plan": ("📝", "Remediation plan waits for approval"),
+}
+"""Emoji and words of Zof's own events."""
+
+
+def render(claimed: Claimed, now: float, links: Links = NO_LINKS) -> Message:
+    """Draw a claimed notification as it is to stand at ``now`` (Unix seconds).
+
+    A body of a version that this one does not know becomes one plain line.
+    """
+    try:
+        body = bodies.read(claimed.notification.body)
+    except ValidationError:
+        name = text.code(claimed.notification.key, 200)
+        said = f"Zof has news that this version of zofbot cannot show: {name}"
+        return Message(said, [section(said)])
+    message = _drawn(body, links, now)
+    late = _late(claimed, now)
+    return ending(message, context(late)) if late else message
+
+
+def _drawn(body: Body, links: Links, now: float) -> Message:
+    match body:
+        case bodies.RunBody():
+            return run_root(body, links)
+        case bodies.CaseBody():
+            return case_root(body, links)
+        case bodies.ResultBody():
+            return result_reply(body, links)
+        case bodies.RestBody():
+            return rest_reply(body, links)
+        case bodies.AgainBody():
+            return again_reply(body, links)
+        case bodies.RecoveredBody():
+            return recovered_reply(body, links)
+        case StormBody():
+            return _storm(body, now)
+        case NoticeBody():
+            return _notice(body, links)
+        case _:
+            assert_never(body)
+
+
+def _late(claimed: Claimed, now: float) -> str:
+    """When it happened and what kept it, if it is told late; an edit is about the present."""
+    one, waited = claimed.notification, now - claimed.committed
+    if one.kind is Kind.EDIT or now - one.happened < LATE:
+        return ""
+    ago = f"Happened {text.duration(now - one.happened)} ago ({moment(one.happened)}), told late"
+    if one.not_before - one.happened >= LATE / 2 and one.not_before > claimed.committed:
+        return f"{ago}: quiet hours held it back."
+    if claimed.committed - one.happened >= waited:
+        return f"{ago}: zofbot heard of it only {text.duration(max(0.0, waited))} ago."
+    return f"{ago}: Slack did not take it sooner."
+
+
+def _storm(body: StormBody, now: float) -> Message:
+    """So many failures that they share one message: by project and environment, and whether it is over."""
+    over = body.closed or now >= body.last + CALM
+    lasted = text.duration(max(body.last - body.since, 1.0))
+    failures = count(body.failures, "failure")
+    said = f"The storm is over: {failures} in {lasted}" if over else f"Storm: {failures} so far"
+    rows = (f"*{_somewhere(project, environment)}*: {number}" for project, environment, number in body.places)
+    kept = f"{count(body.alerts, 'alert')} came too fast to stand alone and {'were' if over else 'are'} counted here"
+    below = [
+        *paragraphs(rows),
+        *([context(f"and {body.elsewhere} elsewhere")] if body.elsewhere else []),
+        context(f"{kept}, since {moment(body.since)}."),
+    ]
+    look = LOOKS[Outcome.CANCELED if over else Outcome.FAILED]
+    return paging(said, [header(f"{'🌤️' if over else '🌩️'} {said}")], look.colour, below, body.mention)
+
+
+def _somewhere(project: str, environment: str) -> str:
+    known = [part for part in (text.line(project, 85), text.line(environment, 85)) if part]
+    return " · ".join(known) or "not known where"
+
+
+def _notice(body: NoticeBody, links: Links) -> Message:
+    """One of Zof's own events."""
+    emoji, words = NOTICES.get(body.event, ("📣", "News from Zof"))
+    facts = [text.line(part, 100) for part in (body.project, body.environment)]
+    said = " · ".join([words, *(fact for fact in facts if fact)])
+    told = f"\n{text.mrkdwn(body.said, 600)}" if body.said else ""
+    below = [
+        *(run_buttons(Place(id=body.run_id), links) if body.run_id else []),
+        *([context(text.code(body.about))] if body.about else []),
+    ]
+    message = paging(said, [section(f"{emoji} *{said}*{told}")], "", [], body.mention)
+    for block in below:
+        message = ending(message, block)
+    return message

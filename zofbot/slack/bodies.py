@@ -1,0 +1,230 @@
+"""What a notification's body holds: the few facts its message is drawn from when it is sent.
+
+Bodies are stored as JSON, so every text here is stripped, redacted and clipped already; a later version may add fields.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from zofbot.model import Counts, Outcome, Result, Run
+from zofbot.redact import redact
+from zofbot.slack import text
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Standing(StrEnum):
+    """How a root stands now."""
+
+    OPEN = "open"
+    RECOVERED = "recovered"
+    AGAIN = "again"
+
+
+class Place(_Body):
+    """A run in short: what it was, where, and how it ended. Times are in Unix seconds, ``duration`` in seconds."""
+
+    id: str
+    title: str = ""
+    outcome: Outcome = Outcome.UNKNOWN
+    project: str = ""
+    environment: str = ""
+    total: int | None = None
+    passed: int | None = None
+    failed: int | None = None
+    error: int | None = None
+    skipped: int | None = None
+    started: float | None = None
+    ended: float | None = None
+    duration: float | None = None
+    url: str = ""
+
+    @classmethod
+    def of(cls, run: Run, outcome: Outcome) -> Place:
+        return cls(
+            id=run.id[:128],
+            title=said(run.title, 150),
+            outcome=outcome,
+            project=said(run.project, 100),
+            environment=said(run.environment, 100),
+            **run.counts.model_dump(),
+            started=run.started.timestamp() if run.started else None,
+            ended=run.when.timestamp() if run.when else None,
+            duration=run.duration,
+            url=link(run.url),
+        )
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(total=self.total, passed=self.passed, failed=self.failed, error=self.error, skipped=self.skipped)
+
+
+class Case(_Body):
+    """A failed or errored result in short."""
+
+    id: str
+    title: str = ""
+    outcome: Outcome = Outcome.UNKNOWN
+    why: str = ""
+    url: str = ""
+
+    @classmethod
+    def of(cls, result: Result, most: int = 200) -> Case:
+        """``most`` characters of its failure are kept."""
+        return cls(
+            id=result.id[:128],
+            title=said(result.title or result.case_id, 150),
+            outcome=result.outcome,
+            why=text.literal(result.failure or "", most),
+            url=link(result.url),
+        )
+
+
+class _Root(_Body):
+    """``turned`` (Unix seconds) is when it came to stand as it does; ``turner`` is the id of the run that did it."""
+
+    run: Place
+    standing: Standing = Standing.OPEN
+    turned: float | None = None
+    turner: str = ""
+    mention: tuple[str, ...] = ()
+
+
+class RunBody(_Root):
+    """A failed run's own message: ``bad`` failures are meant by the channel's subscriptions, the first are ``top``."""
+
+    card: Literal["run"] = "run"
+    bad: int = 0
+    top: tuple[Case, ...] = ()
+
+
+class CaseBody(_Root):
+    """A failing case's own message, over ``count`` runs; ``run`` and ``case`` are the latest. Times: Unix seconds."""
+
+    card: Literal["case"] = "case"
+    case: Case
+    case_id: str = ""
+    count: int = 1
+    first: float
+    last: float
+
+
+class _Reply(_Body):
+    broadcast: bool = False
+    """Whether the channel sees the reply too."""
+
+
+class ResultBody(_Reply):
+    """One failed result, beneath its run or its case."""
+
+    card: Literal["result"] = "result"
+    case: Case
+    run_id: str = ""
+
+
+class RestBody(_Reply):
+    """The failures that got no reply of their own, ``count`` in all, ``unlisted`` of them not among the titles."""
+
+    card: Literal["rest"] = "rest"
+    run: Place
+    titles: tuple[str, ...] = ()
+    count: int
+    unlisted: int = 0
+
+
+class AgainBody(_Reply):
+    """A run that failed, without known results, beneath what had recovered."""
+
+    card: Literal["again"] = "again"
+    run: Place
+
+
+class RecoveredBody(_Reply):
+    """What failed has passed, in ``run``, ``after`` that many seconds."""
+
+    card: Literal["recovered"] = "recovered"
+    title: str = ""
+    run: Place
+    after: float = 0.0
+
+
+class StormBody(_Body):
+    """So many failures that they share one message. ``places`` has project, environment and failures of each.
+
+    ``since`` and ``last`` are Unix seconds; ``alerts`` is how many messages this one stands for.
+    """
+
+    card: Literal["storm"] = "storm"
+    since: float
+    last: float
+    alerts: int
+    failures: int
+    places: tuple[tuple[str, str, int], ...] = ()
+    elsewhere: int = 0
+    closed: bool = False
+    mention: tuple[str, ...] = ()
+
+
+class NoticeBody(_Body):
+    """Something of Zof's own that concerns no result."""
+
+    card: Literal["notice"] = "notice"
+    event: str
+    about: str = ""
+    said: str = ""
+    run_id: str = ""
+    project: str = ""
+    environment: str = ""
+    mention: tuple[str, ...] = ()
+
+
+Body = (
+    RunBody | CaseBody | ResultBody | RestBody | AgainBody | RecoveredBody | StormBody | NoticeBody
+)  # a new card is added here and in ``zofbot.slack.alerts``
+_BODY: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="card")])
+
+
+def read(stored: dict[str, Any]) -> Body:
+    """A body as it was stored. Raises pydantic's ValidationError for one that this version does not know."""
+    return _BODY.validate_python(stored)
+
+
+def stored(body: Body) -> dict[str, Any]:
+    """A body as JSON, without what has its default value."""
+    return {"card": body.card, **body.model_dump(mode="json", exclude_defaults=True)}
+
+
+def said(words: str | None, most: int) -> str:
+    """Text from outside on one line, fit to be stored."""
+    return text.literal(" ".join((words or "").split()), most)
+
+
+def link(url: str | None) -> str:
+    """An address to be stored; none when it is absurdly long or holds a secret."""
+    return url if url and len(url) <= 2000 and redact(url) == url else ""
+
+
+ROOM = 9000
+"""Characters of titles in one list: three paragraphs, far under what Slack takes for a message."""
+
+
+def titles(results: Sequence[Result]) -> tuple[tuple[str, ...], int]:
+    """Each title once, with how often it stands there, as far as there is room; and how many results those are."""
+    often = Counter(said(result.title or result.case_id or result.id, 100) for result in results)
+    fitting, listed, left = [], 0, ROOM
+    for title, times in often.items():
+        line = f"{title} (×{times})" if times > 1 else title
+        left -= len(line) + 3
+        if left < 0:
+            break
+        fitting.append(line)
+        listed += times
+    return tuple(fitting), listed

@@ -1,0 +1,112 @@
+"""Hints: the runs that were heard of and not read to their end yet. A webhook is answered once its hint stands here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import redis.asyncio as redis
+from redis.exceptions import RedisError
+
+from zofbot.errors import StoreUnavailable
+from zofbot.store import _reachable
+
+HASH = "hints"
+"""Its fields are the subjects of watches, its values the watches; the poller changes it with what it commits."""
+
+EVENT_SECONDS = 7 * 24 * 3600
+"""How long a delivery is known again; Zof does not say for how long it repeats one."""
+
+# KEYS: the event, the hints. ARGV: seconds to know the event, subject, watch, channel. Answers whether it was new.
+_KEEP = """
+if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+redis.call('PUBLISH', ARGV[4], ARGV[2])
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Something to be looked at until it is final; times are Unix seconds."""
+
+    kind: Literal["run", "result", "notice"]
+    subject: str
+    """The id of the run, the result, or what a notice is about."""
+    why: str
+    """The type of the event, or the feed it was found in."""
+    since: float
+    happened: float | None = None
+    due: float = 0.0
+    run: str = ""
+    """The run that a notice names."""
+    seen: tuple[str, ...] = ()
+    """What listings showed of it, to be noted together with it."""
+
+    @property
+    def field(self) -> str:
+        """Where it stands in the hash."""
+        return self.subject if self.kind == "run" else f"{self.why}:{self.subject}"
+
+    def dump(self) -> str:
+        """As it is stored."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value}, separators=(",", ":"))
+
+    @classmethod
+    def load(cls, text: str) -> Watch:
+        """Read it back; what a newer version added is left aside."""
+        found = json.loads(text)
+        known = {name: value for name, value in found.items() if name in cls.__dataclass_fields__}
+        return cls(**known | {"seen": tuple(known.get("seen", ()))})
+
+
+class Hints:
+    """The hints of one bot, for the web door that stores them and the poller that follows them."""
+
+    def __init__(self, client: redis.Redis, namespace: str) -> None:
+        self._prefix = "{" + namespace + "}:"
+        self._channel = self._prefix + "heard"
+        self._keep = client.register_script(_KEEP)
+        self._ear = client.pubsub(ignore_subscribe_messages=True)
+
+    async def keep(self, event: str, watch: Watch) -> bool:
+        """Store what a delivery hints at and wake the poller, in one step; False for an ``event`` known already.
+
+        Raises StoreUnavailable: then the delivery must not be acknowledged.
+        """
+        async with _reachable():
+            new = await self._keep(
+                keys=[f"{self._prefix}event:{event}", self._prefix + HASH],
+                args=[EVENT_SECONDS, watch.field, watch.dump(), self._channel],
+            )
+        return bool(new)
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait until a process stores a hint; False when ``seconds`` have passed without. Raises StoreUnavailable.
+
+        The first time it returns at once: what was stored before it listened it cannot have heard.
+        """
+        try:
+            if not self._ear.subscribed:
+                await self._ear.subscribe(self._channel)
+                return True
+            heard = await self._heard(asyncio.get_running_loop().time() + seconds)
+            while heard and await self._ear.get_message(timeout=0):
+                pass  # many hints are one piece of news
+        except (RedisError, OSError) as error:
+            await self.aclose()
+            raise StoreUnavailable("The bot's store (Redis) does not answer.") from error
+        return heard
+
+    async def _heard(self, deadline: float) -> bool:
+        loop = asyncio.get_running_loop()
+        while (left := deadline - loop.time()) > 0:
+            if await self._ear.get_message(timeout=left):
+                return True
+        return False
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        await self._ear.aclose()  # type: ignore[no-untyped-call]  # the library's, not annotated

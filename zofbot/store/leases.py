@@ -1,0 +1,94 @@
+"""A lease: of all processes that stand by one works at a time, and a number tells its writes from a predecessor's."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import redis.asyncio as redis
+
+from zofbot.store import _reachable
+
+# KEYS: holder, number, hashes to be read. ARGV: who asks, how long (ms), its number, now (ms).
+# Answers nothing while somebody else holds it, else the number and the hashes.
+# A number starts from the time, so that it rises even over a store that came back empty.
+_HOLD = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return {} end
+local number = tonumber(redis.call('GET', KEYS[2]) or '0')
+if number == 0 or number ~= tonumber(ARGV[3]) then
+  number = math.max(number, tonumber(ARGV[3])) + 1
+  number = math.max(number, tonumber(ARGV[4]))
+  redis.call('SET', KEYS[2], string.format('%.0f', number))
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+local found = {string.format('%.0f', number)}
+for place = 3, #KEYS do found[place - 1] = redis.call('HGETALL', KEYS[place]) end
+return found
+"""
+
+_RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The number of a lease, kept under its ``key``: what comes with another number is refused."""
+
+    key: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The lease is ours; ``hashes`` were read in the same step."""
+
+    fence: Fence
+    hashes: dict[str, dict[str, str]]
+
+
+class Lease:
+    """One process's claim to the work called ``name``; it ends by itself ``seconds`` after it was last held.
+
+    The number rises with each take-over, also when the lease had ended meanwhile. Every method raises StoreUnavailable.
+    """
+
+    def __init__(
+        self, client: redis.Redis, namespace: str, name: str, seconds: float, clock: Callable[[], datetime]
+    ) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._prefix = "{" + namespace + "}:"
+        self._holder, self._fence = (f"{self._prefix}{noun}:{name}" for noun in ("lease", "fence"))
+        self._me = secrets.token_hex(8)
+        self._number = 0
+        self._hold = client.register_script(_HOLD)
+        self._release = client.register_script(_RELEASE)
+
+    async def hold(self, *names: str) -> Held | None:
+        """Take the lease or keep it, and read hashes: one round trip. None while another process holds it."""
+        keys = [self._holder, self._fence, *(self._prefix + name for name in names)]
+        now = int(self._clock().timestamp() * 1000)
+        async with _reachable():
+            found = await self._hold(keys=keys, args=[self._me, int(self.seconds * 1000), self._number, now])
+        if not found:
+            return None
+        self._number = int(found[0])
+        return Held(
+            Fence(self._fence, self._number),
+            {name: _pairs(flat) for name, flat in zip(names, found[1:], strict=True)},
+        )
+
+    async def release(self) -> None:
+        """Let the next one have it at once; nothing happens when it is not ours any more."""
+        async with _reachable():
+            await self._release(keys=[self._holder], args=[self._me])
+
+
+def _pairs(flat: list[bytes]) -> dict[str, str]:
+    each = iter(part.decode() for part in flat)
+    return dict(zip(each, each, strict=True))

@@ -1,0 +1,106 @@
+-- Lend out what may be sent now. ARGV: how many at most, milliseconds of the lease, newest schema known.
+-- Answers the claims, the time at which asking again is worth it ('' for never), and what was dropped on the way.
+local LIMIT, LEASE, SCHEMA = tonumber(ARGV[OWN + 1]), tonumber(ARGV[OWN + 2]), tonumber(ARGV[OWN + 3])
+local RIPE, LOOKS, SNOOZE = 500, 2000, 1000
+local claimed, dropped, looks = {}, {}, 0
+
+-- What has waited long enough, and what its worker did not settle in time, goes back to its place in the queue.
+local function ripen()
+  for _, key in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', NOW, 'LIMIT', 0, RIPE)) do
+    redis.call('ZREM', LEASES, key)
+    local f = read(key, 'state', 'kind', 'channel', 'rank', 'since', 'started')
+    if f.state == 'sending' then
+      redis.call('HSET', note(key), 'state', 'pending', 'since', f.since or f.started)
+      enqueue(key, f)
+    end
+  end
+  for _, key in ipairs(redis.call('ZRANGEBYSCORE', LATER, '-inf', NOW, 'LIMIT', 0, RIPE)) do
+    redis.call('ZREM', LATER, key)
+    local f = read(key, 'state', 'kind', 'channel', 'rank')
+    if f.state == 'pending' then enqueue(key, f) end
+  end
+end
+
+-- The receipt of its root; false when there is nothing to send it under yet, or ever.
+local function standing(key, f)
+  local place, root = place_of(f.root)
+  if place then return place end
+  local state = redis.call('HGET', note(root), 'state')
+  if not state or state == 'sent' then
+    post_again(f.root, root, f)
+    state = 'pending'
+  end
+  if state == 'pending' or state == 'sending' then
+    redis.call('ZADD', LATER, int(NOW + SNOOZE), key)
+  else
+    local reason = 'its root is ' .. state
+    drop(key, reason)
+    dropped[#dropped + 1] = {key, f.kind, f.channel, reason}
+  end
+  return false
+end
+
+local function take(key)
+  local f = read(key, 'state', 'kind', 'channel', 'root', 'happened', 'critical', 'not_before', 'schema', 'body', 'rank',
+    'attempt', 'committed', 'since')
+  if not f.state then redis.call('ZREM', OPEN, key) end
+  if f.state ~= 'pending' then return false end
+  if redis.call('HEXISTS', PARKED, f.channel) == 1 then -- an edit, for their queue is shared by all channels
+    enqueue(key, f)
+    return false
+  end
+  if tonumber(f.schema) > SCHEMA then -- written by a newer version, and for its workers
+    redis.call('ZADD', LATER, int(NOW + SNOOZE), key)
+    return false
+  end
+  local place = ''
+  if f.root ~= '' then
+    place = standing(key, f)
+    if not place then return false end
+  end
+  local attempt = int(f.attempt + 1)
+  redis.call('HSET', note(key), 'state', 'sending', 'attempt', attempt, 'started', int(NOW))
+  redis.call('HSETNX', note(key), 'first', int(NOW))
+  redis.call('ZADD', LEASES, int(NOW + LEASE), key)
+  claimed[#claimed + 1] = {key, f.kind, f.channel, f.root, f.happened, f.critical, f.not_before, f.schema, f.body,
+    attempt, f.committed, f.since or '', place}
+  return true
+end
+
+local function serve(name)
+  while #claimed < LIMIT and looks < LOOKS do
+    local free = free_at(name)
+    if free > NOW then
+      redis.call('ZADD', DUE, int(free), name)
+      return
+    end
+    local first = redis.call('ZPOPMIN', queue(name))
+    if not first[1] then
+      redis.call('ZREM', DUE, name)
+      return
+    end
+    looks = looks + 1
+    if take(first[1]) and name ~= EDITS then spend(name) end
+  end
+end
+
+local function soonest()
+  local first = math.huge
+  for _, index in ipairs({DUE, LATER, LEASES}) do
+    local found = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')
+    if found[2] then first = math.min(first, tonumber(found[2])) end
+  end
+  return first < math.huge and int(first) or ''
+end
+
+local paused = redis.call('HGET', PAUSE, 'until')
+if paused and tonumber(paused) > NOW then return {{}, paused, {}} end
+if paused then LIMIT = math.min(LIMIT, 1) end -- one finds out whether Slack listens again
+
+ripen()
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', NOW, 'LIMIT', 0, LIMIT + 1)) do
+  if name ~= EDITS then serve(name) end
+end
+if tonumber(redis.call('ZSCORE', DUE, EDITS) or math.huge) <= NOW then serve(EDITS) end
+if paused and #claimed > 0 then redis.call('HSET', PAUSE, 'until', int(NOW + LEASE), 'probe', claimed[1][1]) end
+return {claimed, soonest(), dropped}

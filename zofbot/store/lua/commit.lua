@@ -1,0 +1,55 @@
+-- Take in what is new and the caller's own changes, all or nothing. KEYS[12]: the fence. ARGV: the fence's number or
+-- '', how many notifications; nine values each; then (hash, '=' or '-', field, value) for each change.
+-- Answers 'fenced', or the keys that were new.
+local FENCE, COUNT = ARGV[OWN + 1], tonumber(ARGV[OWN + 2])
+if FENCE ~= '' and redis.call('GET', KEYS[12]) ~= FENCE then return 'fenced' end
+
+local function create(key, n)
+  local place = {channel = n.channel, kind = n.kind, rank = rank(n.kind, n.critical)}
+  redis.call('HSET', note(key), 'state', 'pending', 'kind', n.kind, 'channel', n.channel, 'root', n.root,
+    'happened', n.happened, 'critical', n.critical, 'not_before', n.not_before, 'schema', n.schema, 'body', n.body,
+    'rank', place.rank, 'attempt', 0, 'committed', int(NOW))
+  redis.call('ZADD', OPEN, int(NOW), key)
+  wait(key, place, n.earliest)
+end
+
+-- A message shows its latest state: an edit that waits takes the new body, one that is being made is made once more.
+local function renew(key, n, known)
+  if known == 'pending' or known == 'sending' then
+    redis.call('HSET', note(key), 'body', n.body, 'happened', n.happened, 'schema', n.schema)
+    if known == 'sending' then redis.call('HSET', note(key), 'again', 1) end
+    return
+  end
+  local made = string.match(redis.call('GET', receipt(key)) or '', ' (%d+)$')
+  if made then n.earliest = math.max(n.earliest, tonumber(made) + EDIT_INTERVAL) end
+  redis.call('DEL', note(key), receipt(key))
+  redis.call('ZREM', DEAD, key)
+  create(key, n)
+end
+
+local new, at = {}, OWN + 3
+for _ = 1, COUNT do
+  local key = ARGV[at]
+  local n = {kind = ARGV[at + 1], channel = ARGV[at + 2], root = ARGV[at + 3], happened = ARGV[at + 4],
+    critical = ARGV[at + 5], not_before = ARGV[at + 6], schema = ARGV[at + 7], body = ARGV[at + 8]}
+  n.earliest = tonumber(n.not_before) * 1000
+  local known = redis.call('HGET', note(key), 'state')
+  if not known and redis.call('EXISTS', receipt(key)) == 1 then known = 'sent' end
+  if not known then
+    create(key, n)
+    new[#new + 1] = key
+  elseif n.kind == 'edit' then
+    renew(key, n, known)
+  end
+  at = at + 9
+end
+
+while at < #ARGV do
+  if ARGV[at + 1] == '=' then
+    redis.call('HSET', ARGV[at], ARGV[at + 2], ARGV[at + 3])
+  else
+    redis.call('HDEL', ARGV[at], ARGV[at + 2])
+  end
+  at = at + 4
+end
+return new

@@ -1,0 +1,48 @@
+-- What an operator does. ARGV: verb, key or channel. Answers how many notifications it moved.
+local VERB, NAME = ARGV[OWN + 1], ARGV[OWN + 2]
+local verbs = {}
+
+-- Dead or dropped: once more from the start, though one that may be there is looked for first. Waiting: now.
+function verbs.retry(key)
+  local f = read(key, 'state', 'kind', 'channel', 'rank')
+  if f.state ~= 'dead' and f.state ~= 'dropped' and f.state ~= 'pending' then return 0 end
+  unplace(key, f)
+  redis.call('HSET', note(key), 'state', 'pending')
+  redis.call('HDEL', note(key), 'reason', 'first')
+  redis.call('PERSIST', note(key))
+  redis.call('ZREM', DEAD, key)
+  redis.call('LREM', RECENT.dropped, 0, key)
+  if not redis.call('ZSCORE', OPEN, key) then redis.call('ZADD', OPEN, int(NOW), key) end
+  enqueue(key, f)
+  return 1
+end
+
+function verbs.drop(key)
+  local f = read(key, 'state', 'kind', 'channel')
+  if f.state ~= 'dead' and f.state ~= 'pending' then return 0 end -- one that is being sent is no longer ours to stop
+  unplace(key, f)
+  redis.call('ZREM', DEAD, key)
+  drop(key, 'dropped by an operator')
+  return 1
+end
+
+function verbs.told(channel)
+  local known = redis.call('HGET', PARKED, channel)
+  if not known then return 0 end
+  redis.call('HSET', PARKED, channel, '1' .. string.sub(known, 2))
+  return 1
+end
+
+function verbs.unpark(channel)
+  if redis.call('HDEL', PARKED, channel) == 0 then return 0 end
+  local count = redis.call('ZCARD', queue(channel))
+  local edits = redis.call('ZRANGEBYSCORE', queue(channel), 3 * LANE, '+inf', 'WITHSCORES')
+  for at = 1, #edits, 2 do
+    redis.call('ZREM', queue(channel), edits[at])
+    enqueue(edits[at], {kind = 'edit', channel = channel, rank = edits[at + 1]})
+  end
+  redis.call('ZADD', DUE, int(free_at(channel)), channel)
+  return count
+end
+
+return verbs[VERB](NAME)

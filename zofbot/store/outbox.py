@@ -1,0 +1,251 @@
+"""The outbox: what is to stand in Slack once, from the step that promises it to the receipt that proves it.
+
+Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them together:
+
+==========================  ====================================================================================
+``note:<key>``              hash: the truth about one notification until it is settled (a root's body 2 days on)
+``sent:<key>``              string: where it stands, for 30 days; ``=<other key>`` when it had to be posted again
+``queue:<channel>``         sorted set: what may be sent to the channel, by rank (lane, then order of commits)
+``queue:edits``             the same for all edits, which no channel's pace binds
+``outbox:due``              sorted set: queues, by when they may send next
+``outbox:later``            sorted set: keys that wait for a time of their own
+``outbox:leases``           sorted set: keys that are being sent, by when their worker's time is over
+``outbox:open``             sorted set: keys not settled yet, by when they were committed
+``outbox:dead``             sorted set: dead letters, by when they died
+``outbox:pace``             hash: for each queue, when its quota will be whole again (GCRA)
+``outbox:parked``           hash: channels that refuse: told or not, since when, why
+``outbox:pause``            hash: while Slack takes nothing: until when, how often so far, why
+``outbox:sequence``         number: commits so far
+``outbox:recent:…``         lists: the last thousand keys sent, and dropped
+==========================  ====================================================================================
+
+The hash is the truth and the rest are indexes: a stale entry is dropped when it is met. Each step is one script, so
+nothing is ever half done, and takes one round trip. The scripts beside this file read the caller's clock: workers'
+clocks have to agree within half of what a lease is longer than the deadline of a call to Slack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from importlib import resources
+from typing import Any
+
+import redis.asyncio as redis
+
+from zofbot.errors import ZofbotError
+from zofbot.notification import SCHEMA, Claimed, Notification, State
+from zofbot.store import _reachable
+from zofbot.store.entry import Depth, Entry, Parked, claimed, entry, flat, pairs, text, texts
+from zofbot.store.leases import Fence
+from zofbot.store.settlement import Settlement
+
+LEASE = 20.0
+"""Seconds a worker has to settle what it claimed: one call that hangs, twice, and room to spare."""
+
+PACE, BURST = 1.0, 2
+"""Seconds between messages for a channel, and how many may come at once.
+
+Slack takes about one a second and a short burst (https://docs.slack.dev/apis/web-api/rate-limits). Three are taken at
+once by all that is known; the third is kept back, so that a message may be a second on its way and still be in time.
+"""
+
+EDIT_PACE = 3.0
+"""Seconds between edits of one message."""
+
+KEEP = 30 * 86400
+"""Seconds a key is remembered: longer than any look-back."""
+
+KEEP_BODY = 2 * 86400
+"""Seconds for which a root that people delete can be posted again as it was."""
+
+MAX_AGE = 24 * 3600.0
+"""Seconds after the first attempt when another failed one is the last."""
+
+Arguments = list[str | int]
+
+_INDEXES = ("due", "later", "leases", "open", "dead", "pace", "parked", "pause", "sequence", "recent:sent",
+            "recent:dropped")  # fmt: skip
+
+
+class Fenced(ZofbotError):
+    """Somebody else has taken over the work: what was to be committed is refused as a whole."""
+
+
+class Batch(list[Claimed]):
+    """What was claimed. ``next_due`` (Unix seconds) says when to ask again, ``None`` for not before a commit.
+
+    ``dropped`` are notifications found to have lost their root: key, kind, channel, reason.
+    """
+
+    def __init__(self, claims: Iterable[Claimed], next_due: float | None, dropped: list[list[str]]) -> None:
+        super().__init__(claims)
+        self.next_due = next_due
+        self.dropped = dropped
+
+
+class Outbox:
+    """The outbox in one Redis; any number of processes may use it. Every method raises StoreUnavailable.
+
+    ``news`` is set by each commit of this process. ``pace`` is in seconds.
+    """
+
+    def __init__(
+        self, client: redis.Redis, namespace: str, clock: Callable[[], datetime], *, pace: float = PACE
+    ) -> None:
+        self._redis = client
+        self._clock = clock
+        self._prefix = "{" + namespace + "}:"
+        self._indexes = [self._prefix + "outbox:" + name for name in _INDEXES]
+        self._limits = [_ms(pace), BURST, _ms(EDIT_PACE), KEEP, KEEP_BODY, _ms(MAX_AGE)]
+        self._scripts = {name: client.register_script(_script(name)) for name in ("commit", "claim", "settle", "mend")}
+        self.news = asyncio.Event()
+
+    async def commit(
+        self,
+        notifications: Sequence[Notification],
+        *,
+        changes: Mapping[str, Mapping[str, str | None]] | None = None,
+        fence: Fence | None = None,
+    ) -> list[str]:
+        """Promise ``notifications``, and change hashes (None deletes a field), all or nothing: one round trip.
+
+        Returns the keys never seen before. A key that is known is left alone, but an edit's takes the new body and is
+        made again. Raises Fenced when the lease's number is no longer ``fence``'s.
+        """
+        changed = {self._prefix + name: fields for name, fields in (changes or {}).items()}
+        keys = [fence.key if fence else self._indexes[0], *changed]
+        keys += [self._prefix + noun + one.key for one in notifications for noun in ("note:", "sent:")]
+        args: Arguments = [fence.number if fence else "", len(notifications)]
+        for one in notifications:
+            args += flat(one)
+        for name, fields in changed.items():
+            for field, value in fields.items():
+                args += [name, "-" if value is None else "=", field, value or ""]
+        found = await self._run("commit", keys, args)
+        if found == b"fenced":
+            raise Fenced("Another process has taken over.")
+        if notifications:
+            self.news.set()
+        return texts(found)
+
+    async def claim(self, limit: int, lease: float = LEASE) -> Batch:
+        """Take up to ``limit`` of what may be sent now, each to be settled within ``lease`` seconds: one round trip."""
+        found, due, dropped = await self._run("claim", [], [limit, _ms(lease), SCHEMA])
+        next_due = int(due) / 1000 if due else None
+        return Batch((claimed(fields) for fields in found), next_due, [texts(fields) for fields in dropped])
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
+        """Write down how attempts ended: one round trip, and twice does no harm.
+
+        Returns for each its state now, ``parked`` or ``paused`` if it was the one that brought that about, or ``lost``
+        where another worker has claimed it since: then nothing was changed.
+        """
+        keys = [self._prefix + noun + one.key for one in settlements for noun in ("note:", "sent:")]
+        return texts(await self._run("settle", keys, [part for one in settlements for part in one.arguments()]))
+
+    async def retry(self, key: str) -> bool:
+        """Send a dead or dropped one after all, or a waiting one now; False when there is none of these."""
+        moved = await self._mend("retry", key, "note:" + key)
+        self.news.set()
+        return moved == 1
+
+    async def drop(self, key: str) -> bool:
+        """Take back one that waits or is dead; False when there is none of these."""
+        return await self._mend("drop", key, "note:" + key) == 1
+
+    async def unpark(self, channel: str) -> int:
+        """Send what waits for a channel that was mended, in order; returns how many that are."""
+        moved = await self._mend("unpark", channel, "queue:" + channel)
+        self.news.set()
+        return moved
+
+    async def told(self, channel: str) -> None:
+        """Note that somebody was told of a parked channel."""
+        await self._mend("told", channel)
+
+    async def parked(self) -> list[Parked]:
+        """Name the channels that refuse."""
+        async with _reachable():
+            found = await self._redis.hgetall(self._index("parked"))
+            channels = {text(channel): text(kept) for channel, kept in found.items()}
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for channel in channels:
+                    pipe.zcard(f"{self._prefix}queue:{channel}")
+                waiting = await pipe.execute()
+        return [Parked.read(*known, count) for known, count in zip(channels.items(), waiting, strict=True)]
+
+    async def depth(self) -> Depth:
+        """Count what waits: one round trip."""
+        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+            for name in ("open", "leases", "dead"):
+                pipe.zcard(self._index(name))
+            pipe.zrange(self._index("open"), 0, 0, withscores=True)
+            pipe.hlen(self._index("parked"))
+            pipe.hget(self._index("pause"), "reason")
+            waiting, sending, dead, first, parked, paused = await pipe.execute()
+        oldest = max(0.0, self._clock().timestamp() - first[0][1] / 1000) if first else 0.0
+        return Depth(max(0, waiting - sending), sending, dead, oldest, parked, text(paused or b""))
+
+    async def show(self, key: str) -> Entry | None:
+        """Say all that is known of ``key``; None when nothing is."""
+        return next(iter(await self._entries([key])), None)
+
+    async def list(self, state: State, limit: int = 100) -> Sequence[Entry]:
+        """Show up to ``limit`` in ``state``: waiting ones oldest first, settled ones latest first, at most 1,000."""
+        found: Any
+        async with _reachable():
+            if state in (State.SENT, State.DROPPED):
+                found = await self._redis.lrange(self._index(f"recent:{state}"), 0, limit - 1)
+            elif state is State.DEAD:
+                found = await self._redis.zrange(self._index("dead"), 0, limit - 1, desc=True)
+            else:
+                found = await self._open(state, limit)
+        return [one for one in await self._entries(texts(found)) if one.state is state]
+
+    async def hashes(self, *names: str) -> dict[str, dict[str, str]]:
+        """Read hashes that ``commit`` changes: one round trip."""
+        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hgetall(self._prefix + name)
+            found = await pipe.execute()
+        return {name: pairs(fields) for name, fields in zip(names, found, strict=True)}
+
+    async def _open(self, state: State, limit: int) -> Sequence[Any]:
+        sending = await self._redis.zrange(self._index("leases"), 0, -1)
+        if state is State.SENDING:
+            return sending[:limit]
+        others = set(sending)
+        found = await self._redis.zrange(self._index("open"), 0, limit + len(others) - 1)
+        return [key for key in found if key not in others][:limit]
+
+    async def _entries(self, keys: Sequence[str]) -> Sequence[Entry]:
+        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hgetall(f"{self._prefix}note:{key}")
+                pipe.get(f"{self._prefix}sent:{key}")
+            found = await pipe.execute()
+        kept = (None if place is None else text(place) for place in found[1::2])
+        known = (entry(key, pairs(note), place) for key, note, place in zip(keys, found[::2], kept, strict=True))
+        return [one for one in known if one]
+
+    async def _mend(self, verb: str, name: str, *keys: str) -> int:
+        return int(await self._run("mend", [self._prefix + key for key in keys], [verb, name]))
+
+    async def _run(self, script: str, keys: Sequence[str], args: Arguments) -> Any:
+        own: Arguments = [self._prefix, _ms(self._clock().timestamp()), *self._limits]
+        async with _reachable():
+            return await self._scripts[script](keys=[*self._indexes, *keys], args=[*own, *args])
+
+    def _index(self, name: str) -> str:
+        return self._prefix + "outbox:" + name
+
+
+def _script(name: str) -> str:
+    folder = resources.files("zofbot.store") / "lua"
+    return "\n".join((folder / f"{part}.lua").read_text() for part in ("shared", name))
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

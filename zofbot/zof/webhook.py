@@ -1,0 +1,88 @@
+"""What Zof's webhooks mean: whose a delivery is, and which run it hints at. It carries no facts to be believed."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from zofbot.model import is_id
+from zofbot.zof.values import identifier, moment, text
+
+ENDINGS = frozenset({"run.completed", "run.failed"})
+"""After these the run is looked at; one failed run may send both (https://zof.ai/docs/webhooks/events)."""
+
+NOTICES = frozenset({"remediation.plan_pending", "release.gate_blocked", "agent.offline", "integration.error"})
+"""These are told as they are, to those who asked for them."""
+
+OTHERS = frozenset({"run.started", "remediation.approved", "agent.completed", "issue.detected"})
+"""Known and of no use here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One delivery: look at run ``run_id``.
+
+    ``event_id`` is Zof's, or a SHA-256 of the body where the older generation sends none; ``type`` is Zof's word,
+    empty when there is none; ``at`` is when Zof says it happened; ``object_id`` names what it is about.
+    """
+
+    event_id: str
+    type: str
+    run_id: str | None = None
+    at: datetime | None = None
+    object_id: str | None = None
+
+    @property
+    def subject(self) -> str | None:
+        """What is to be looked at or told: a run's id, or that of what a notice is about; None when it is neither."""
+        if self.type in ENDINGS:
+            return self.run_id
+        return (self.object_id or self.run_id or self.event_id) if self.type in NOTICES else None
+
+    @property
+    def label(self) -> str:
+        """The type for counting: a word that Zof adds later is ``other``, so that nobody can make up series."""
+        return self.type if self.type in ENDINGS | NOTICES | OTHERS else "other"
+
+
+def signed(raw: bytes, given: str, secrets: Iterable[str]) -> bool:
+    """Whether ``given`` is the HMAC-SHA256 of the raw body under one of the ``secrets``, in hex.
+
+    Upper case and a leading ``sha256=`` are taken as well (https://zof.ai/docs/examples/webhook-signature-verify).
+    """
+    theirs = given.strip().lower().removeprefix("sha256=").encode("utf-8", "surrogateescape")
+    mine = [hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest().encode() for secret in secrets if secret]
+    # All are compared, so that the time taken does not say which one it was.
+    return sum([hmac.compare_digest(one, theirs) for one in mine]) > 0
+
+
+def hint_in(raw: bytes) -> Hint:
+    """Read a delivery's body, of either generation. Raises ValueError when it is not a JSON object."""
+    try:
+        body = json.loads(raw)
+    except RecursionError:
+        raise ValueError("absurdly nested") from None
+    if not isinstance(body, dict):
+        raise ValueError("not an object")
+    data = _object(body.get("data"))
+    about = _object(data.get("object"))
+    return Hint(
+        identifier(body.get("id")) or f"sha256:{hashlib.sha256(raw).hexdigest()}",
+        text(body.get("type")) or text(body.get("event")) or "",
+        _run(identifier(about.get("run_id")) or identifier(data.get("run_id")), identifier(about.get("id"))),
+        moment(body.get("created")) or moment(body.get("timestamp")),
+        identifier(about.get("id")),
+    )
+
+
+def _object(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _run(named: str | None, about: str | None) -> str | None:
+    known = named or (about if about and about.startswith("run_") else None)
+    return known if known and is_id(known) else None
