@@ -58,7 +58,12 @@ class PlainRules:
         self.found: list[Finding | Notice] = []
 
     def __call__(
-        self, findings: Iterable[Finding | Notice], subscriptions: object, memory: object, now: float, **settings: object
+        self,
+        findings: Iterable[Finding | Notice],
+        subscriptions: object,
+        memory: object,
+        now: float,
+        **settings: object,
     ) -> Decided:
         found = list(findings)
         self.found += found
@@ -89,9 +94,9 @@ class Fuse(fakeredis.FakeAsyncRedis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         self.trips += 1
         if self.trips != self.blows:
-            return await super().execute_command(*args, **options)
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         if self.late:
-            await super().execute_command(*args, **options)
+            await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         raise redis.ConnectionError("the fuse has blown")
 
     def pipeline(self, *args: Any, **options: Any) -> Any:
@@ -179,18 +184,13 @@ class Bench:
         """Poll until nothing is left to be done; how many cycles that took."""
         for number in range(most):
             tick = await self.cycle()
-            if not tick.fresh and not tick.read and not await self.watched() and not await self.under_way():
+            if not (tick.fresh or tick.read or tick.watched or tick.walking):
                 return number
         raise AssertionError("it does not come to an end")
 
     async def watched(self) -> dict[str, Watch]:
         found = (await self.outbox.hashes("hints"))["hints"]
         return {name: Watch.load(text) for name, text in found.items()}
-
-    async def under_way(self) -> bool:
-        book = self.poller._book
-        assert book is not None
-        return any(one.began is not None for one in book._progress.values())
 
     async def keys(self) -> set[str]:
         """Everything ever committed."""

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from zofbot.errors import StoreUnavailable
 from zofbot.notification import SCHEMA, Claimed, Kind, Notification, Receipt, State
 from zofbot.simulator.quota import Pace
+from zofbot.store.entry import text
 from zofbot.store.leases import Fence
 from zofbot.store.outbox import BURST, EDIT_PACE, KEEP, KEEP_BODY, LEASE, MAX_AGE, Batch, Fenced, Outbox
 from zofbot.store.settlement import (
@@ -78,10 +79,10 @@ class Bench:
 
     async def state(self, key: str) -> State | None:
         known = await self.outbox.show(key)
-        return known and known.state
+        return known.state if known else None
 
     async def names(self) -> set[str]:
-        return {name.decode() for name in await self.client.keys("*")}
+        return {text(name) for name in await self.client.keys("*")}
 
 
 @pytest.fixture(params=["double", "server"])
@@ -299,13 +300,13 @@ async def test_settling_twice_is_settling_once(bench: Bench, settled: Callable[[
 async def everything(bench: Bench) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in sorted(await bench.names()):
-        kind = (await bench.client.type(name)).decode()
+        kind = text(await bench.client.type(name))
         if kind == "hash":
-            found[name] = await bench.client.hgetall(name)  # type: ignore[misc]  # typed for both clients
+            found[name] = await bench.client.hgetall(name)
         elif kind == "zset":
             found[name] = await bench.client.zrange(name, 0, -1, withscores=True)
         elif kind == "list":
-            found[name] = await bench.client.lrange(name, 0, -1)  # type: ignore[misc]  # typed for both clients
+            found[name] = await bench.client.lrange(name, 0, -1)
         else:
             found[name] = await bench.client.get(name)
     return found
@@ -392,14 +393,14 @@ async def test_attempts_are_bounded_by_age_not_by_count(bench: Bench) -> None:
     await bench.commit(root("k"), root("u", "C2"))
     for _ in range(int(MAX_AGE / 1200)):
         for claim in await bench.claim(after=1200):
-            failed = Deferred.of(claim, 1.0, False, "unreachable")
+            failed: Settlement = Deferred.of(claim, 1.0, False, "unreachable")
             if claim.notification.key == "u":
                 failed = Unknown.of(claim, "cut", 1.0)
             await bench.settle(failed)
     assert {await bench.state("k"), await bench.state("u")} == {State.PENDING, State.SENDING}
     last = await bench.claim(after=1300)
     assert {claim.attempt for claim in last} == {73}
-    ends = [Deferred.of(last[0], 1.0, True, "ratelimited"), Unknown.of(last[1], "cut", 1.0)]
+    ends: list[Settlement] = [Deferred.of(last[0], 1.0, True, "ratelimited"), Unknown.of(last[1], "cut", 1.0)]
     assert await bench.settle(*ends) == ["dead", "dead"]
     [dead, _] = await bench.outbox.list(State.DEAD)
     assert dead.reason.startswith("gave up after 24 h: ")
@@ -694,7 +695,7 @@ async def test_each_step_is_one_round_trip(bench: Bench, valkey: str) -> None:
     async with redis.from_url(valkey) as client:
         outbox = Outbox(client, "trips", lambda: datetime.fromtimestamp(bench.now, UTC))
         told: list[str] = []
-        send = client.execute_command
+        send: Callable[..., Any] = client.execute_command
 
         async def counted(*args: Any, **options: Any) -> Any:
             told.append(args[0])

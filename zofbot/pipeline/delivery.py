@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
@@ -13,7 +13,6 @@ from zofbot.metrics import Metrics
 from zofbot.notification import Claimed, Kind, Receipt
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import metadata
-from zofbot.slack.text import clip, moment
 from zofbot.slack.verdict import Remedy, remedy
 from zofbot.store.settlement import (
     Adopted,
@@ -139,7 +138,7 @@ class Delivery:
                     await self._join(claim.notification.channel, no)
                 else:
                     log.error("card refused", key=claim.notification.key, reason=no.reason)
-                    message = plain(message, claim.notification.happened)
+                    message = message.plain()
         raise _TooLate
 
     async def _put(self, claim: Claimed, message: Message) -> Receipt:
@@ -199,13 +198,6 @@ class Delivery:
 def backoff(attempt: int, chance: float) -> float:
     """Seconds until the attempt after this one: full jitter under a ceiling that doubles."""
     return max(0.1, chance * min(LONGEST, 2.0 ** min(attempt - 1, 10)))
-
-
-def plain(message: Message, happened: float) -> Message:
-    """Say a message in three lines and without blocks, for when Slack refuses its card."""
-    when = moment(datetime.fromtimestamp(happened, UTC))
-    words = clip(message.text, 2000) or "News from Zof"
-    return Message(f"{words}\n_Slack did not take the card of this message._\nHappened {when}")
 
 
 def _thread(claim: Claimed) -> str:

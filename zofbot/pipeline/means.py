@@ -73,11 +73,18 @@ class Tick:
     """Keys that were new."""
     refused: int = 0
     """Feeds that Zof would not list."""
+    walking: int = 0
+    """Feeds and audits that the next cycle goes on with."""
+    watched: int = 0
+    """What is looked at again, or waits for a request to be left."""
 
 
 @dataclass(frozen=True)
 class Means:
-    """What every turn of one poller works with. Seconds; ``missed`` counts by feed what the next audit is to report."""
+    """What every turn of one poller works with. Seconds.
+
+    ``missed`` and ``silent`` count by feed what the end of its audit and of its first walk are to report.
+    """
 
     outbox: Outbox
     reader: Reader
@@ -88,6 +95,7 @@ class Means:
     order: Order | None
     default_channel: str
     missed: Counter[str] = field(default_factory=Counter)
+    silent: Counter[str] = field(default_factory=Counter)
 
     def now(self) -> float:
         """Unix seconds."""

@@ -105,6 +105,11 @@ class Notebook:
         if progress.cursor is not None and progress.began is not None:
             self._change(FEEDS, name, progress.dump())
 
+    @property
+    def walking(self) -> int:
+        """How many walks have not come to their end."""
+        return sum(one.began is not None for one in self._progress.values())
+
     def leave(self, name: str) -> None:
         """Nobody needs this feed for now: once it is needed again, it begins anew."""
         known = self.progress(name)

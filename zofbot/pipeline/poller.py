@@ -118,7 +118,7 @@ class Poller:
         finally:
             self._means.metrics.poll_requests.set(self._means.reader.spent)
         self._means.metrics.poll_watched.set(len(book.watches))
-        tick.requests = self._means.reader.spent
+        tick.requests, tick.walking, tick.watched = self._means.reader.spent, book.walking, len(book.watches)
         return tick
 
     async def _turn(self, *, feeds: bool) -> tuple[str, float]:

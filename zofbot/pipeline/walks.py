@@ -145,6 +145,7 @@ class Walks:
     def _silent(self, feed: Feed, *, first: bool) -> None:
         if first and feed is not RECOVERIES:
             self._tick.silent += 1
+            self._means.silent[feed.name] += 1
             self._means.metrics.poll_silent.inc()
 
     def _hoped(self, item: Item, at: float | None) -> bool:
@@ -178,7 +179,8 @@ class Walks:
     def _ended(self, walk: Walk, progress: Progress) -> None:
         if walk.name == walk.feed.name:
             if progress.complete is None:
-                log.info("feed begun", feed=walk.name, silent=self._tick.silent, since=progress.mark)
+                silent = self._means.silent.pop(walk.name, 0)
+                log.info("feed begun", feed=walk.name, silent=silent, since=progress.mark)
             return
         missed = self._means.missed.pop(walk.feed.name, 0)
         line = log.warning if missed else log.info

@@ -113,9 +113,10 @@ def _notice(body: NoticeBody, links: Links) -> Message:
     facts = [text.line(part, 100) for part in (body.project, body.environment)]
     said = " · ".join([words, *(fact for fact in facts if fact)])
     told = f"\n{text.mrkdwn(body.said, 600)}" if body.said else ""
+    about = text.code(body.about)
     below = [
         *(run_buttons(Place(id=body.run_id), links) if body.run_id else []),
-        *([context(text.code(body.about))] if body.about else []),
+        *([context(about)] if about else []),
     ]
     message = paging(said, [section(f"{emoji} *{said}*{told}")], "", [], body.mention)
     for block in below:

@@ -12,7 +12,7 @@ from zofbot.slack import text
 from zofbot.slack.bodies import Case, Place
 from zofbot.slack.cards import LOOKS
 from zofbot.slack.links import Links
-from zofbot.slack.message import Block, Message, actions, button, link_button, section
+from zofbot.slack.message import Block, Message, actions, button, link_button, preformatted, section
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,12 @@ def case_row(case: Case) -> Block:
     title = f"{LOOKS[case.outcome].emoji} *{text.line(case.title or case.id, 150)}*"
     why = text.line(case.why.partition("\n")[0], 200)
     return section(f"{title}\n{why}" if why else title, look_up("Details", "zof_result", case.id, "Show this result"))
+
+
+def failure(case: Case) -> list[Block]:
+    """What the failure says, as it came; nothing when it says nothing that can be seen."""
+    why = text.literal(case.why, 1500)
+    return [preformatted(why)] if why else []
 
 
 def case_buttons(case: Case, run_id: str, links: Links) -> list[Block]:

@@ -6,8 +6,8 @@ from zofbot.slack import text
 from zofbot.slack.bodies import AgainBody, RecoveredBody, RestBody, ResultBody
 from zofbot.slack.cards import LOOKS, in_one_line
 from zofbot.slack.links import Links
-from zofbot.slack.message import Message, context, preformatted, section
-from zofbot.slack.pieces import as_run, case_buttons, count, paragraphs, run_buttons
+from zofbot.slack.message import Message, context, section
+from zofbot.slack.pieces import as_run, case_buttons, count, failure, paragraphs, run_buttons
 
 
 def result_reply(body: ResultBody, links: Links) -> Message:
@@ -17,7 +17,7 @@ def result_reply(body: ResultBody, links: Links) -> Message:
     said = text.line(f"{look.word or 'Failed'}: {case.title or case.id}", 200)
     blocks = [
         section(f"{look.emoji} *{said}*"),
-        *([preformatted(text.literal(case.why, 1500))] if case.why else []),
+        *failure(case),
         *case_buttons(case, body.run_id, links),
     ]
     return Message(said, blocks)

@@ -9,8 +9,8 @@ from zofbot.slack import text
 from zofbot.slack.bodies import CaseBody, Place, RunBody, Standing
 from zofbot.slack.cards import BLAME, LOOKS, numbers, tally
 from zofbot.slack.links import Links
-from zofbot.slack.message import Block, Message, context, fields, header, preformatted, section
-from zofbot.slack.pieces import as_run, case_buttons, case_row, count, moment, paging, run_buttons, where
+from zofbot.slack.message import Block, Message, context, fields, header, section
+from zofbot.slack.pieces import as_run, case_buttons, case_row, count, failure, moment, paging, run_buttons, where
 
 
 def run_root(body: RunBody, links: Links) -> Message:
@@ -42,7 +42,7 @@ def case_root(body: CaseBody, links: Links) -> Message:
     below = [
         *_blame(body.standing, case.outcome),
         *fields([*where(body.run), *told]),
-        *([preformatted(text.literal(case.why, 1500))] if case.why else []),
+        *failure(case),
         *_turned(body),
         *case_buttons(case, body.run.id, links),
         context(f"Run {text.code(body.run.id)} · Result {text.code(case.id)}"),

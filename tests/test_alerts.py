@@ -1,0 +1,296 @@
+"""Alerts: every body makes a message that Slack takes, complete, escaped, and honest about being late."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zofbot.model import Counts, Outcome, Result, Run
+from zofbot.notification import Claimed, Kind, Notification
+from zofbot.simulator.blocks import problems
+from zofbot.simulator.mentions import unescaped
+from zofbot.slack import bodies
+from zofbot.slack.alerts import render
+from zofbot.slack.bodies import (
+    AgainBody,
+    Body,
+    Case,
+    CaseBody,
+    NoticeBody,
+    Place,
+    RecoveredBody,
+    RestBody,
+    ResultBody,
+    RunBody,
+    Standing,
+    StormBody,
+)
+from zofbot.slack.links import Links
+
+NOW = 1_780_301_700.0
+LINKS = Links("https://app.zof.ai/runs/{run_id}", "https://app.zof.ai/results/{result_id}", ("zof.ai",))
+PEOPLE = ("U1", "W22", "S9")
+
+WORDS = st.text(max_size=60).filter(lambda word: "None" not in word) | st.sampled_from(
+    [
+        "",
+        " ",
+        "\u200b",
+        "<!channel>",
+        "&" * 3000,
+        "x" * 5000,
+        "```\n<@U7>",
+        "a\nb",
+        "\u202eabc",
+        "<https://evil|good>",
+        "*_~`",
+    ]
+)
+TIMES = st.floats(0, 4e9)
+OUTCOMES = st.sampled_from(Outcome)
+NUMBERS = st.none() | st.integers(0, 10_000)
+COUNTS = dict.fromkeys(("total", "passed", "failed", "error", "skipped"), NUMBERS)
+PLACES = st.builds(
+    Place, id=WORDS, title=WORDS, outcome=OUTCOMES, project=WORDS, environment=WORDS, **COUNTS,
+    ended=st.none() | TIMES, started=st.none() | TIMES, duration=st.none() | st.floats(0, 1e7), url=WORDS,
+)  # fmt: skip
+CASES = st.builds(Case, id=WORDS, title=WORDS, outcome=OUTCOMES, why=WORDS, url=WORDS)
+ROOT: dict[str, Any] = {
+    "run": PLACES, "standing": st.sampled_from(Standing), "turned": st.none() | TIMES, "turner": WORDS,
+    "mention": st.lists(st.sampled_from(PEOPLE), unique=True).map(tuple),
+}  # fmt: skip
+SEVERAL = st.integers(0, 10_000)
+BODIES = st.one_of(
+    st.builds(RunBody, **ROOT, bad=SEVERAL, top=st.lists(CASES, max_size=3).map(tuple)),
+    st.builds(CaseBody, **ROOT, case=CASES, case_id=WORDS, count=SEVERAL, first=TIMES, last=TIMES),
+    st.builds(ResultBody, case=CASES, run_id=WORDS, broadcast=st.booleans()),
+    st.builds(RestBody, run=PLACES, titles=st.lists(WORDS, max_size=99).map(tuple), count=SEVERAL, unlisted=SEVERAL),
+    st.builds(AgainBody, run=PLACES),
+    st.builds(RecoveredBody, title=WORDS, run=PLACES, after=TIMES),
+    st.builds(
+        StormBody, since=TIMES, last=TIMES, alerts=SEVERAL, failures=SEVERAL, elsewhere=SEVERAL, closed=st.booleans(),
+        places=st.lists(st.tuples(WORDS, WORDS, SEVERAL), max_size=30).map(tuple), mention=ROOT["mention"],
+    ),
+    st.builds(NoticeBody, event=WORDS, about=WORDS, said=WORDS, run_id=WORDS, project=WORDS, mention=ROOT["mention"]),
+)  # fmt: skip
+
+
+def claimed(body: Body, kind: Kind = Kind.ROOT, happened: float = NOW, **more: Any) -> Claimed:
+    committed = more.pop("committed", happened)
+    stored = json.loads(json.dumps(bodies.stored(body)))
+    note = Notification(key="run:run_1:failed:C1", kind=kind, channel="C1", body=stored, happened=happened, **more)
+    return Claimed(note, 1, committed)
+
+
+def accepted(claim: Claimed, now: float = NOW, links: Links = LINKS) -> str:
+    """All of the message as text, after making sure that Slack would take it."""
+    message = render(claim, now, links)
+    for payload in (message.payload(), message.plain().payload()):
+        assert not problems(payload, "message")
+        assert not unescaped(payload, PEOPLE)
+        assert payload["text"].strip()
+        for mention in ("<@", "<!subteam"):
+            assert mention not in json.dumps(payload["attachments"])
+    return json.dumps(message.payload(), ensure_ascii=False)
+
+
+@given(BODIES, st.sampled_from(Kind), TIMES, TIMES, st.sampled_from([LINKS, Links()]))
+def test_any_body_makes_a_message_that_slack_takes(
+    body: Body, kind: Kind, happened: float, now: float, links: Links
+) -> None:
+    said = accepted(claimed(body, kind, happened), now, links)
+    assert "None" not in said
+    assert "<!channel>" not in said
+
+
+@given(BODIES)
+def test_a_body_survives_its_record(body: Body) -> None:
+    assert bodies.read(json.loads(json.dumps(bodies.stored(body)))) == body
+
+
+def test_a_body_of_a_later_version_becomes_one_plain_line() -> None:
+    note = Notification(key="x:1:failed:C1", kind=Kind.ROOT, channel="C1", body={"card": "hologram"}, happened=NOW)
+    assert "cannot show" in accepted(Claimed(note, 1, NOW))
+    assert "`x:1:failed:C1`" in accepted(Claimed(note, 1, NOW))
+
+
+def run_body(**more: Any) -> RunBody:
+    at = datetime.fromtimestamp(NOW, UTC)
+    run = Run(
+        id="run_1", title="Nightly", project_name="checkout", environment="production", duration=102.0, ended=at,
+        counts=Counts(total=60, passed=7, failed=53),
+    )  # fmt: skip
+    place = Place.of(run, more.pop("outcome", Outcome.FAILED))
+    top = tuple(
+        Case(id=f"res_{n}", title=f"case {n}", outcome=Outcome.FAILED, why="expected 3\nto be 4") for n in "123"
+    )
+    return RunBody(run=place, bad=53, top=top).model_copy(update=more)
+
+
+def test_a_run_says_what_failed_where_and_how_much() -> None:
+    said = accepted(claimed(run_body()))
+    for part in (
+        "❌ Failed: Nightly", "checkout", "production", "7 passed, 53 failed of 60", "1 min 42 s", "*case 1*",
+        "*case 3*", "expected 3", "and 50 more failures", "Show run", "Details", "https://app.zof.ai/runs/run_1",
+        "`run_1`", "A test or the product failed",
+    ):  # fmt: skip
+        assert part in said, part
+    assert render(claimed(run_body()), NOW).text == (
+        "Failed: Nightly · checkout · production · 1 min 42 s · 7 passed, 53 failed of 60"
+    )
+
+
+def test_failed_and_error_are_worded_differently() -> None:
+    assert "The platform failed" in accepted(claimed(run_body(outcome=Outcome.ERROR)))
+    assert "⚠️ Error: Nightly" in accepted(claimed(run_body(outcome=Outcome.ERROR)))
+    assert "The platform failed" not in accepted(claimed(run_body()))
+
+
+def test_a_recovered_root_is_green_and_blames_nobody() -> None:
+    body = run_body(standing=Standing.RECOVERED, turned=NOW, turner="run_2")
+    said = accepted(claimed(body, Kind.EDIT))
+    assert "✅ Recovered: Nightly" in said
+    assert "`run_2`" in said
+    assert "A test or the product failed" not in said
+    assert render(claimed(body), NOW).colour != render(claimed(run_body()), NOW).colour
+
+
+def test_a_root_that_fails_again_says_so() -> None:
+    said = accepted(claimed(run_body(standing=Standing.AGAIN, turned=NOW, turner="run_2")))
+    assert "❌ Failing again: Nightly" in said
+    assert "🔁 Failing again <!date" in said
+
+
+def test_people_are_mentioned_on_top_and_in_the_text() -> None:
+    payload = render(claimed(run_body(mention=("U1", "S9"))), NOW).payload()
+    assert payload["text"].startswith("<@U1> <!subteam^S9> Failed: Nightly")
+    assert payload["blocks"][1]["text"]["text"] == "<@U1> <!subteam^S9>"
+    assert "<@" not in json.dumps(payload["attachments"])
+
+
+def test_the_last_resort_mentions_them_too() -> None:
+    plain = render(claimed(run_body(mention=("U1",))), NOW).plain().payload()
+    assert plain["text"].startswith("<@U1> Failed: Nightly")
+    assert not plain["blocks"]
+
+
+def test_what_is_no_id_is_not_mentioned() -> None:
+    payload = render(claimed(run_body(mention=("U1> <!channel",))), NOW).payload()
+    assert "channel" not in json.dumps(payload)
+
+
+def case_body(**more: Any) -> CaseBody:
+    case = Case(id="res_1", title="Cart total", outcome=Outcome.FAILED, why="expected 3\nto be 4")
+    body = CaseBody(run=run_body().run, case=case, case_id="tc_1", first=NOW, last=NOW)
+    return body.model_copy(update=more)
+
+
+def test_a_case_counts_its_failures() -> None:
+    once = accepted(claimed(case_body()))
+    assert "*Failures*\\n1" in once
+    assert "First failed" not in once
+    often = accepted(claimed(case_body(count=7, first=NOW - 86400)))
+    assert "*Failures*\\n7" in often
+    assert "First failed" in often
+    assert "7 failures" in render(claimed(case_body(count=7)), NOW).text
+    for part in (
+        "❌ Failed: Cart total",
+        "`tc_1`",
+        "to be 4",
+        "Details",
+        "Show run",
+        "https://app.zof.ai/results/res_1",
+    ):
+        assert part in often, part
+
+
+def test_a_result_stands_in_the_thread_with_its_failure_and_buttons() -> None:
+    said = accepted(claimed(ResultBody(case=case_body().case, run_id="run_1"), Kind.REPLY))
+    for part in ("❌ *Failed: Cart total*", "expected 3\\nto be 4", "Details", "Show run", "/results/res_1"):
+        assert part in said, part
+
+
+def test_the_rest_is_listed_by_title_and_counted() -> None:
+    body = RestBody(run=run_body().run, titles=("Login", "Search (×3)"), count=990, unlisted=986)
+    said = accepted(claimed(body, Kind.REPLY))
+    for part in ("990 more failures in this run", "• Login", "• Search (×3)", "and 986 that are not listed here"):
+        assert part in said, part
+
+
+def test_titles_are_listed_once_and_as_far_as_there_is_room() -> None:
+    results = [Result(id=f"res_{n}", title=f"{n % 300:03} " + "x" * 90) for n in range(1000)]
+    titles, listed = bodies.titles(results)
+    assert titles[0].endswith(" (×4)")
+    assert 80 < len(titles) < 100
+    assert listed == sum(4 if title.endswith("(×4)") else 3 for title in titles)
+
+
+def test_a_recovery_says_after_how_long() -> None:
+    said = accepted(claimed(RecoveredBody(title="Cart total", run=Place(id="run_2"), after=7500.0), Kind.REPLY))
+    assert "✅ Recovered after 2 h 5 min: Cart total" in said
+    assert "Passed in run `run_2`" in said
+
+
+def storm(**more: Any) -> StormBody:
+    places = (("checkout", "staging", 90), ("", "", 30))
+    body = StormBody(since=NOW - 60, last=NOW, alerts=80, failures=125, places=places, elsewhere=5)
+    return body.model_copy(update=more)
+
+
+def test_a_storm_is_counted_by_project_and_environment_and_closes_itself() -> None:
+    raging = accepted(claimed(storm()), NOW + 59)
+    for part in ("🌩️ Storm: 125 failures so far", "*checkout · staging*: 90", "*not known where*: 30", "and 5 elsewhere",
+                 "80 alerts came too fast"):  # fmt: skip
+        assert part in raging, part
+    assert "🌤️ The storm is over: 125 failures in 1 min" in accepted(claimed(storm()), NOW + 60)
+    assert "The storm is over" in accepted(claimed(storm(closed=True)), NOW)
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [("gate", "Release gate blocked"), ("agent", "Agent offline"), ("integration", "Integration error"),
+     ("plan", "Remediation plan waits"), ("later", "News from Zof")],
+)  # fmt: skip
+def test_a_notice_says_what_happened(event: str, words: str) -> None:
+    body = NoticeBody(event=event, about="agent_7", said="no heartbeat", run_id="run_1", project="checkout")
+    said = accepted(claimed(body))
+    for part in (words, "checkout", "no heartbeat", "`agent_7`", "Show run"):
+        assert part in said, part
+
+
+def test_a_message_in_time_says_nothing_of_being_late() -> None:
+    assert "told late" not in accepted(claimed(run_body(), happened=NOW - 500))
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"committed": NOW - 5}, "zofbot heard of it only 5 s ago"),
+        ({"committed": NOW - 10_700}, "Slack did not take it sooner"),
+        ({"committed": NOW - 10_700, "not_before": NOW - 5}, "quiet hours held it back"),
+    ],
+)
+def test_a_late_message_says_when_it_happened_and_why_it_is_late(more: dict[str, Any], why: str) -> None:
+    said = accepted(claimed(run_body(), happened=NOW - 10_800, **more))
+    assert "Happened 3 h ago (<!date^1780290900^" in said
+    assert why in said
+
+
+def test_an_edit_is_never_late() -> None:
+    assert "told late" not in accepted(claimed(run_body(), Kind.EDIT, happened=NOW - 10_800))
+
+
+def test_secrets_are_not_even_stored() -> None:
+    secret = "xoxb-" + "1234567890-abcdefghij"
+    result = Result(
+        id="res_1", title=f"token {secret}", failure=f"password={secret}", url=f"https://zof.ai/?k={secret}"
+    )
+    run = Run(id="run_1", title=secret, project_name=secret, url=f"https://zof.ai/?k={secret}")
+    body = RunBody(run=Place.of(run, Outcome.FAILED), bad=1, top=(Case.of(result),))
+    assert secret not in json.dumps(bodies.stored(body))
+    assert secret not in json.dumps(bodies.titles([result]))
