@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -106,23 +106,36 @@ class Fuse(fakeredis.FakeAsyncRedis):
         return super().pipeline(*args, **options)
 
 
+Spoil = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response | None] | None]
+
+
+def well(request: httpx.Request) -> None:
+    """Zof is well."""
+
+
 class Zof:
-    """The pretend Zof as a transport; ``spoil`` may answer instead, or change what is answered."""
+    """The pretend Zof as a transport: ``spoil`` may answer instead, ``change`` what is answered.
+
+    ``page`` is the most that a page holds, ``ignored`` has query names that are not looked at.
+    """
 
     def __init__(self, world: World, page: int = 100) -> None:
         self.records = world.zof
         self.page = page
         self.asked: list[str] = []
-        self.spoil: Callable[[httpx.Request], httpx.Response | None] = lambda request: None
+        self.ignored: set[str] = set()
+        self.spoil: Spoil = well
         self.change: Callable[[str, Any], Any] = lambda path, body: body
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
+    async def answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/v1")
         self.asked.append(path)
         spoilt = self.spoil(request)
+        if isinstance(spoilt, Awaitable):
+            spoilt = await spoilt
         if spoilt is not None:
             return spoilt
-        query = dict(request.url.params)
+        query = {name: value for name, value in request.url.params.items() if name not in self.ignored}
         if "limit" in query:
             query["limit"] = str(min(int(query["limit"]), self.page))
         headers = {"Authorization": request.headers["authorization"]}
@@ -138,6 +151,7 @@ class Bench:
         self.clock = Clock()
         self.world = World(clock=self.clock.seconds)
         self.world.zof.quota = None
+        self.made = 0
         self.zof = Zof(self.world, page)
         self.metrics = Metrics()
         self.rules = PlainRules()
@@ -181,10 +195,15 @@ class Bench:
         return await self.poller.tick()
 
     async def settled(self, most: int = 60) -> int:
-        """Poll until nothing is left to be done; how many cycles that took."""
+        """Poll until nothing is left to be done; how many cycles that took.
+
+        A listing in no order is walked on and on: then nothing new for longer than a walk takes is the end.
+        """
+        quiet = 0
         for number in range(most):
             tick = await self.cycle()
-            if not (tick.fresh or tick.read or tick.watched or tick.walking):
+            quiet = 0 if tick.fresh or tick.read or tick.watched else quiet + 1
+            if (quiet and not tick.walking) or quiet >= 30:
                 return number
         raise AssertionError("it does not come to an end")
 
@@ -202,8 +221,9 @@ class Bench:
         return await self.hints.keep(event, Watch("run", run_id, kind, self.clock.now))
 
     def run(self, status: str = "failed", *, ago: float = 0, bad: int = 1, passed: int = 0, **fields: Any) -> Record:
-        """Have a run at Zof that ended so many seconds ago."""
-        zof, at = self.world.zof, self.clock.now - ago
+        """Have a run at Zof that ended so many seconds ago, each a bit later than the one before."""
+        self.made += 1
+        zof, at = self.world.zof, self.clock.now - ago + self.made / 1000
         run = zof.start_run({"project_id": "proj_x", "environment": "staging", **fields})
         run |= {"created_at": iso(at - 60), "started_at": iso(at - 60)}
         for number in range(bad + passed):

@@ -222,6 +222,12 @@ def test_the_rest_is_listed_by_title_and_counted() -> None:
         assert part in said, part
 
 
+def test_a_list_longer_than_a_paragraph_is_shown_to_its_end() -> None:
+    titles = tuple(f"{n:02} " + "x" * 90 for n in range(90))
+    said = accepted(claimed(RestBody(run=run_body().run, titles=titles, count=90), Kind.REPLY))
+    assert all(title in said for title in titles)
+
+
 def test_titles_are_listed_once_and_as_far_as_there_is_room() -> None:
     results = [Result(id=f"res_{n}", title=f"{n % 300:03} " + "x" * 90) for n in range(1000)]
     titles, listed = bodies.titles(results)

@@ -53,6 +53,11 @@ def test_what_is_spelled_is_understood_as_the_same(subscription: Subscription) -
     assert parse(spelled(subscription)) == subscription
 
 
+@pytest.mark.parametrize("pattern", ["R&amp;D", "&&lt;", 'a"b', "a\\b", "a, b", "“x„", "-a b", "a:b", "\n"])
+def test_odd_patterns_are_understood_as_they_are_spelled(pattern: str) -> None:
+    assert parse(spelled(Subscription(case=(f"x{pattern}", "y")))).case == (f"x{pattern}", "y")
+
+
 @given(SUBSCRIPTIONS)
 def test_a_subscription_survives_its_record(subscription: Subscription) -> None:
     named = subscription.model_copy(update={"id": "sub_1", "channel": "C1", "by": "U1", "created": 12.5})
@@ -249,6 +254,11 @@ def test_critical_passes_only_where_it_was_asked_to() -> None:
 def test_quiet_hours_end_in_the_future_and_within_a_day(quiet: Quiet, at: int) -> None:
     until = quiet_until(Subscription(quiet=quiet), at)
     assert until == 0 or at < until <= at + 25 * 3600
+
+
+def test_quiet_hours_end_in_the_future_while_a_clock_change_repeats_an_hour() -> None:
+    second = datetime(2026, 10, 25, 2, 50, tzinfo=ZoneInfo("Europe/Berlin"), fold=1).timestamp()
+    assert second < quiet_until(parse("quiet:01:00-02:55,Europe/Berlin"), second) < second + 86400
 
 
 def test_a_zone_this_machine_does_not_know_counts_as_utc() -> None:

@@ -254,6 +254,15 @@ def test_quiet_hours_hold_everything_but_what_is_critical() -> None:
     assert held == {"run:run_1:failed:C1": NOON + HOUR, "run:run_2:failed:C1": 0.0}
 
 
+def test_a_channel_waits_only_as_long_as_all_who_asked_are_quiet() -> None:
+    house = House(sub("quiet:11:00-13:00"), sub("quiet:11:00-12:30", number=2))
+    house.hear(failed("1", NOON, "a"))
+    assert house.told["run:run_1:failed:C1"].not_before == NOON + HOUR / 2
+    house.subscriptions += (sub(number=3),)
+    house.hear(failed("2", NOON, "a"))
+    assert house.told["run:run_2:failed:C1"].not_before == 0
+
+
 def test_a_recovery_waits_for_the_morning_too() -> None:
     house = House(sub("quiet:13:00-14:00"))
     house.hear(failed("1", NOON, "a"), passed("2", NOON + HOUR + 60, "a"))
@@ -277,6 +286,13 @@ def test_after_forgets_what_left_the_window() -> None:
 def test_after_counts_a_run_once_however_often_it_is_heard_of() -> None:
     house = House(sub("after:2/1h"))
     assert [house.answer(failed("1", NOON, "a"))[0] for _ in range(3)] == [Answer.BELOW] * 3
+
+
+def test_after_counts_a_run_once_that_was_read_in_parts() -> None:
+    house = House(sub("after:3/1h"))
+    house.hear(failed("1", NOON, "a"), failed("2", NOON + 1, "a"), failed("3", NOON + HOUR / 2, "a"))
+    house.hear(failed("3", NOON + HOUR / 2, "a", "b"))
+    assert house.answer(failed("4", NOON + HOUR + 60, "a")) == [Answer.BELOW]
 
 
 def test_after_counts_each_case_by_itself_where_cases_are_grouped() -> None:
@@ -391,6 +407,12 @@ def test_a_run_that_was_not_read_to_its_end_does_not_recover_by_the_cases_that_w
     assert not house.of(Kind.EDIT)
 
 
+def test_a_case_recovers_whatever_else_of_its_run_was_not_read() -> None:
+    house = House(sub("group:case"))
+    house.hear(failed("1", NOON, "a", total=50), passed("2", NOON + 60, "a", title="Smoke"))
+    assert house.shown("case:res_1_a:failed:C1").standing is bodies.Standing.RECOVERED
+
+
 def test_who_does_not_ask_for_recoveries_gets_none() -> None:
     house = House(sub("on:failed"))
     house.hear(failed("1", NOON, "a"), passed("2", NOON + 60, "a"))
@@ -459,6 +481,19 @@ def test_the_channel_sees_the_reply_when_things_got_worse_and_it_asked_to(filter
     assert [one.broadcast for one in replies if isinstance(one, bodies.ResultBody)] == seen
 
 
+def test_the_channel_sees_one_reply_of_a_run_that_fails_again() -> None:
+    house = House(sub("broadcast:worse"))
+    house.hear(failed("1", NOON, "a", "b"), passed("2", NOON + 60, "a", "b"), failed("3", NOON + 120, "a", "b"))
+    seen = {one.key: one.body.get("broadcast", False) for one in house.of(Kind.REPLY) if "res_3" in one.key}
+    assert seen == {"result:res_3_a:failed:C1": True, "result:res_3_b:failed:C1": False}
+
+
+def test_a_failure_after_long_quiet_counts_as_worse() -> None:
+    house = House(sub("group:case broadcast:worse"))
+    house.hear(failed("1", NOON, "a"), failed("2", NOON + HOUR, "a"), failed("3", NOON + 8 * HOUR, "a"))
+    assert [one.body.get("broadcast", False) for one in house.of(Kind.REPLY)] == [False, True]
+
+
 def test_flat_and_loud_gets_one_reply_when_things_got_worse() -> None:
     house = House(sub("layout:flat broadcast:worse"))
     house.hear(failed("1", NOON, "a", "b"), passed("2", NOON + 60, "a", "b"), failed("3", NOON + 120, "a", "b"))
@@ -509,18 +544,20 @@ def test_hearing_of_a_storm_twice_counts_it_once() -> None:
 
 
 def test_the_summary_is_edited_every_ten_seconds_at_most_and_closed_when_it_is_calm() -> None:
-    house, sent = House(sub()), set()
-    for number in range(90):
-        decision = house.decide(failed(str(number), NOON + number / 2, "a"))
-        sent |= {one.not_before for one in decision.notifications if one.key.startswith("storm-edit")}
+    house, edits, closings = House(sub()), set(), []
+    times = [NOON + number / 2 for number in range(300)]
+    for at in [*times, NOON + HOUR]:
+        waiting = [one for one in house.told.values() if one.key.startswith("storm-close")]
+        for one in (one for one in waiting if one.not_before <= at):
+            over = "is over" in render(Claimed(one, 1, one.happened), one.not_before).text
+            closings.append((house.told.pop(one.key).not_before, over))
+        decision = house.decide(failed(str(at), at, "a"))
+        edits |= {one.not_before for one in decision.notifications if one.key.startswith("storm-edit")} - {NOON + HOUR}
         house.commit(decision)
-    assert min(b - a for a, b in itertools.pairwise(sorted(sent))) >= 10
-    closings = [one for one in house.told.values() if one.key.startswith("storm-close")]
-    last = NOON + 44.5
-    assert any(last + 60 <= one.not_before <= last + 120 for one in closings)
-    for one in closings:
-        said = render(Claimed(one, 1, one.happened), one.not_before).text
-        assert ("is over" in said) is (one.not_before >= last + 60), "an edit in between shows that it rages on"
+    assert min(later - earlier for earlier, later in itertools.pairwise(sorted(edits))) >= 10
+    assert closings == [(at, at >= times[-1] + 60) for at, _ in closings], "one in between shows that it rages on"
+    assert closings[-1][0] <= times[-1] + 120
+    assert len(closings) == 4
 
 
 def test_single_roots_return_with_the_calm_and_the_summary_says_that_it_is_over() -> None:
@@ -555,6 +592,16 @@ def test_what_quiet_hours_held_comes_as_a_storm_when_they_end_at_once() -> None:
     assert all(one.not_before >= NOON + HOUR for one in house.told.values())
     house.hear(failed("now", NOON + 1801, "a", environment="production"))
     assert house.told["run:run_now:failed:C1"].not_before == 0
+    house.hear(failed("later", NOON + 3 * HOUR, "a"))
+    assert set(house.memory.hashes["storm:C1"]) == {"now"}
+
+
+def test_a_storm_over_hundreds_of_places_counts_them_all() -> None:
+    house = House(sub())
+    house.hear(*(failed(str(n), NOON, "a", environment=f"env{n}") for n in range(320)), now=NOON)
+    summary = storm_of(house)
+    assert summary.failures == summary.elsewhere + sum(count for *_, count in summary.places) == 300
+    assert house.memory.hashes["storm:C1"]["now"].count('"env') == 200
 
 
 def test_slow_failures_are_no_storm() -> None:
@@ -586,6 +633,7 @@ def test_an_old_notice_is_not_told() -> None:
 
 def test_a_key_shows_what_it_is_about() -> None:
     assert key("run", "run_1", "failed", "C1") == "run:run_1:failed:C1"
+    assert key("run", "a:b", "failed", "C1") == "run:a%3Ab:failed:C1"
     assert key("recovered", "run_1", "failed", "C1", turn=2) == "recovered:run_1:failed:2:C1"
 
 
@@ -731,6 +779,13 @@ def test_what_is_remembered_is_bounded() -> None:
     assert max(sizes[name] for name in sizes if name.startswith("open:C1")) == 20
     assert max(sizes[name] for name in sizes if name.startswith("passed:")) <= 20
     assert sizes["storm:C1"] == 1
+
+
+def test_what_recovered_is_let_go_of_after_some_hours() -> None:
+    house = House(sub("group:case"))
+    house.hear(failed("1", NOON, "a"), passed("2", NOON + 60, "a"), failed("3", NOON + 7 * HOUR, "b"))
+    [name] = [name for name in house.memory.hashes if name.startswith("open:")]
+    assert set(house.memory.hashes[name]) == {"case:b"}
 
 
 def test_what_was_told_longer_ago_than_keys_live_is_forgotten() -> None:

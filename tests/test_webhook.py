@@ -287,7 +287,7 @@ async def test_a_stored_hint_wakes_who_waits_in_whichever_process(server: fakere
 
 
 def test_a_watch_comes_back_as_it_was_stored() -> None:
-    watch = Watch("result", "res_1", "results failed", 1.5, 2.5, 3.5, "run_1", ("a", "b"))
+    watch = Watch("result", "res_1", "results failed", 1.5, 2.5, 3.5, 4.5, "run_1", ("a", "b"))
     assert Watch.load(watch.dump()) == watch
     assert Watch.load(watch.dump().replace("{", '{"newer":1,', 1)) == watch
 

@@ -28,9 +28,6 @@ BATCH = 100
 ENOUGH, LINGER = 50, 0.1
 """Settlements that are written down at once, or after so many seconds if fewer come together."""
 
-CRASHED = 30.0
-"""Seconds until a notification is looked at again whose delivery met an error that nobody thought of."""
-
 PROMPT = 1.0
 """Seconds after its claim within which a message is begun, or put back: its channel's pace was reckoned for then."""
 
@@ -69,17 +66,17 @@ class Dispatcher:
         self._ended: list[Settlement] = []
         self._some, self._enough = asyncio.Event(), asyncio.Event()
         self._more = False
-        self._stopping = False
+        self._stopping = self._drained = False
 
     async def run(self) -> None:
         """Deliver until ``stop()``, whatever Redis and Slack do meanwhile."""
         try:
             async with asyncio.TaskGroup() as group:
-                others = [group.create_task(self._settling()), group.create_task(self._lookout.watch())]
+                group.create_task(self._settling())
+                group.create_task(self._lookout.watch())
                 await self._claiming(group)
                 await self._drain()
-                for task in others:
-                    task.cancel()
+                self._end()
         finally:
             await self._settle_last()
 
@@ -181,7 +178,7 @@ class Dispatcher:
 
     async def _settling(self) -> None:
         failures = 0
-        while True:
+        while not self._drained:
             await self._some.wait()
             self._some.clear()
             await _either(self._enough, LINGER)
@@ -193,7 +190,7 @@ class Dispatcher:
                 failures += 1
                 log.warning("settlements wait for the store", count=len(self._ended), error=error.sentence)
                 self._some.set()
-                await asyncio.sleep(min(LONGEST_ABSENCE, backoff(failures, self._random())))
+                await _either(self._enough, min(LONGEST_ABSENCE, backoff(failures, self._random())))
 
     async def _settle(self) -> None:
         while batch := self._ended[:BATCH]:
@@ -224,6 +221,13 @@ class Dispatcher:
         if left:
             log.warning("sends left to their lease", count=len(left))
             await asyncio.wait(left)
+
+    def _end(self) -> None:
+        """Have the other loops come to their end; canceling would do only while they wait for nothing of Redis'."""
+        self._drained = True
+        self._some.set()
+        self._enough.set()
+        self._lookout.stop()
 
     async def _settle_last(self) -> None:
         try:

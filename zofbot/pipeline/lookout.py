@@ -29,13 +29,14 @@ class Lookout:
 
     def __init__(self, outbox: Outbox, metrics: Metrics, on_parked: OnParked) -> None:
         self.trouble = asyncio.Event()
+        self._stopping = False
         self._outbox = outbox
         self._metrics = metrics
         self._on_parked = on_parked
 
     async def watch(self) -> None:
-        """Go on until canceled."""
-        while True:
+        """Go on until ``stop()``."""
+        while not self._stopping:
             self.trouble.clear()
             try:
                 await self.measure()
@@ -47,6 +48,11 @@ class Lookout:
                     await self.trouble.wait()
             except TimeoutError:
                 pass
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopping = True
+        self.trouble.set()
 
     async def measure(self) -> None:
         """Set the gauges. Raises StoreUnavailable."""

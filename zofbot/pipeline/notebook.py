@@ -69,6 +69,13 @@ class Notebook:
         if len(self._noted) > MOST_NOTED:
             self._forget(MOST_NOTED // 10)
 
+    def note_partly(self, run: str, at: float) -> None:
+        """A run has more failures than are read of one: they are counted, and not looked at one by one."""
+        self.note([f"rest:{run}"], at)
+
+    def partly(self, run: str | None) -> bool:
+        return f"rest:{run}" in self._noted
+
     def pass_over(self, field: str) -> None:
         """It does not matter as things stand: not worth storing."""
         self._passed_over.add(field)

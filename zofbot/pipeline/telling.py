@@ -113,7 +113,6 @@ class Teller:
                 "standing": Standing.AGAIN if again else before.standing,
                 "turned": at if again else before.turned,
                 "turner": self.finding.run.id if again else before.turner,
-                "mention": before.mention,
             }
         )
         reopened: dict[str, Any] = {"left": root.cases, "recovered": None} if again else {}

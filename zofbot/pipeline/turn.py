@@ -79,8 +79,10 @@ class Turn:
             self._settle(watch, found, ())
         elif found.ended:
             self._settle(watch, found, [field_of(found.run), *map(field_of, found.bad)])
-        elif self._age(watch) < LONGEST_WATCH:
-            self._again(watch)
+            if found.partial:
+                self._book.note_partly(found.run.id, found.happened)
+        elif self._means.now() - watch.since < LONGEST_WATCH:
+            self._again(replace(watch, refused=0.0), watch.since)
         else:
             log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
             over = {"outcome": Outcome.UNKNOWN, "ended": self._means.clock()}
@@ -100,17 +102,16 @@ class Turn:
         self._book.note((*watch.seen, *fields), found.happened)
         self._book.close(watch)
 
-    def _age(self, watch: Watch) -> float:
-        return self._means.now() - watch.since
-
-    def _again(self, watch: Watch) -> None:
-        wait = min(max(SOONEST, self._age(watch) / 2), LATEST)
-        self._book.watch(replace(watch, due=self._means.now() + wait))
+    def _again(self, watch: Watch, since: float) -> None:
+        now = self._means.now()
+        self._book.watch(replace(watch, due=now + min(max(SOONEST, (now - since) / 2), LATEST)))
 
     def _cannot(self, watch: Watch, error: ZofRejected | ZofUnreadable) -> None:
         """Ask again for what Zof would not show, until there is no hope."""
-        if self._age(watch) < (UNKNOWN_SECONDS if error.status == 404 else LONGEST_WATCH):
-            self._again(watch)
+        now = self._means.now()
+        first = watch.refused or now
+        if now - first < (UNKNOWN_SECONDS if error.status == 404 else LONGEST_WATCH):
+            self._again(replace(watch, refused=first), first)
             return
         log.error("given up", kind=watch.kind, id=watch.subject, why=watch.why, cause=error.sentence,
                   request_id=error.request_id)  # fmt: skip

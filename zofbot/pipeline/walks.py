@@ -93,14 +93,17 @@ class Walks:
 
     def _audited(self, feed: Feed) -> Iterator[tuple[str, Progress]]:
         """The audit of a feed, if one is under way or due."""
-        name = f"audit of {feed.name}"
-        audit, now = self._book.progress(name), self._means.now()
-        if audit.began is None and now - (audit.complete or self._book.opened) >= AUDIT_SECONDS:
-            known = self._book.progress(feed.name)
+        name, now, known = _audit(feed), self._means.now(), self._book.progress(feed.name)
+        audit = self._book.progress(name)
+        if audit.began is None and known.order and self._audit_due(feed):
             audit = replace(known.begin(now, now - max(AUDIT_BACK, self._means.lookback)), complete=audit.complete)
             self._book.walked(name, audit)
         if audit.began is not None:
             yield name, audit
+
+    def _audit_due(self, feed: Feed) -> bool:
+        last = self._book.progress(_audit(feed)).complete or self._book.opened
+        return self._means.now() - last >= AUDIT_SECONDS
 
     async def _step(self, walk: Walk) -> bool:
         """Take in one page; whether the walk goes on."""
@@ -117,7 +120,7 @@ class Walks:
             onward = progress.after(page, known=not fresh, order=self._means.order)
         self._book.walked(walk.name, onward)
         if onward.began is None:
-            self._ended(walk, progress)
+            self._ended(walk, progress, onward)
         return onward.began is not None
 
     def _fresh(self, feed: Feed, item: Item) -> bool:
@@ -131,6 +134,9 @@ class Walks:
             self._book.note([name], self._means.now())  # it may be as old as anything
         if complete is None if at is None else at < self._book.floor:
             self._silent(feed, first=complete is None)
+            return False
+        if isinstance(item, Result) and self._book.partly(item.run_id):
+            self._book.note([name], at or self._means.now())
             return False
         if feed is RECOVERIES and not self._hoped(item, at):
             self._book.pass_over(name)
@@ -176,13 +182,25 @@ class Walks:
             return
         log.error("feed not read", feed=walk.name, cause=error.sentence, request_id=error.request_id)
 
-    def _ended(self, walk: Walk, progress: Progress) -> None:
-        if walk.name == walk.feed.name:
-            if progress.complete is None:
-                silent = self._means.silent.pop(walk.name, 0)
-                log.info("feed begun", feed=walk.name, silent=silent, since=progress.mark)
+    def _ended(self, walk: Walk, before: Progress, after: Progress) -> None:
+        feed = walk.feed
+        if walk.name != feed.name:
+            self._report(feed, before.mark)
             return
-        missed = self._means.missed.pop(walk.feed.name, 0)
+        if before.complete is None:
+            log.info("feed begun", feed=feed.name, silent=self._means.silent.pop(feed.name, 0), since=before.mark)
+        if after.order is None and feed is not RECOVERIES and self._audit_due(feed):
+            # Where no order shows, each walk reads all there is: that is an audit.
+            self._book.walked(_audit(feed), Progress(complete=self._means.now()))
+            self._report(feed, 0)
+
+    def _report(self, feed: Feed, since: float) -> None:
+        missed = self._means.missed.pop(feed.name, 0)
         line = log.warning if missed else log.info
-        line("feed audited", feed=walk.feed.name, missed=missed, since=progress.mark)
-        self._means.metrics.poll_gap.labels(walk.feed.name).set(missed)
+        line("feed audited", feed=feed.name, missed=missed, since=since)
+        self._means.metrics.poll_gap.labels(feed.name).set(missed)
+
+
+def _audit(feed: Feed) -> str:
+    """Under which an audit's progress is kept."""
+    return f"audit of {feed.name}"

@@ -40,6 +40,8 @@ class Watch:
     since: float
     happened: float | None = None
     due: float = 0.0
+    refused: float = 0.0
+    """Since when Zof would not show it."""
     run: str = ""
     """The run that a notice names."""
     seen: tuple[str, ...] = ()

@@ -1,0 +1,134 @@
+"""Workers that die at a step of their walk: one is forked, with everything imported, for each line that is read.
+
+A line has the number of a step (0: none), ``before`` or ``after``, and where the worker's clock stands (Unix seconds).
+The answer is how the worker ended: its exit code, or minus the signal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import traceback
+from datetime import UTC, datetime
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import redis.asyncio as redis
+import structlog
+
+from zofbot.metrics import Metrics
+from zofbot.notification import Claimed, Kind, Notification
+from zofbot.pipeline.dispatcher import Dispatcher
+from zofbot.slack.message import Message, section
+from zofbot.slack.notifier import SlackNotifier
+from zofbot.store.outbox import Outbox
+
+CHANNEL = "C0QA"
+
+
+def thread(happened: float) -> list[Notification]:
+    """A root, two replies, and an edit of the root."""
+    given = [("r", Kind.ROOT, ""), ("p", Kind.REPLY, "r"), ("q", Kind.REPLY, "r"), ("e", Kind.EDIT, "r")]
+    return [
+        Notification(key=key, kind=kind, channel=CHANNEL, root=root, happened=happened, body={"of": key})
+        for key, kind, root in given
+    ]
+
+
+def render(claimed: Claimed, now: float) -> Message:
+    text = claimed.notification.body["of"]
+    return Message(text, [section(text)])
+
+
+class Fuse:
+    """Counts what goes over the wire, and ends the process before or after one of these steps."""
+
+    def __init__(self, step: int, when: str) -> None:
+        self.step = step
+        self.when = when
+        self.begun = 0
+
+    def before(self) -> int:
+        """Begin a step; returns its number."""
+        self.begun += 1
+        self._burn(self.begun, "before")
+        return self.begun
+
+    def after(self, number: int) -> None:
+        """End that step; others may have begun meanwhile."""
+        self._burn(number, "after")
+
+    def _burn(self, number: int, when: str) -> None:
+        if (number, when) == (self.step, self.when):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class FusedRedis(redis.Redis):
+    """A client with a fuse before and after each command."""
+
+    fuse: Fuse
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        number = self.fuse.before()
+        answer = await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]  # redis-py's
+        self.fuse.after(number)
+        return answer
+
+
+def fused(fuse: Fuse) -> aiohttp.TraceConfig:
+    """The same before and after each call to Slack."""
+
+    async def before(session: aiohttp.ClientSession, context: SimpleNamespace, request: object) -> None:
+        context.number = fuse.before()
+
+    async def after(session: aiohttp.ClientSession, context: SimpleNamespace, answer: object) -> None:
+        fuse.after(context.number)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(before)
+    trace.on_request_end.append(after)
+    return trace
+
+
+async def work(redis_url: str, slack_url: str, token: str, fuse: Fuse, now: float) -> None:
+    """Commit the thread and send it; the clock goes on by itself when there is nothing to do."""
+    FusedRedis.fuse = fuse
+    async with FusedRedis.from_url(redis_url) as client, aiohttp.ClientSession(trace_configs=[fused(fuse)]) as session:
+        moment = [now]
+
+        def clock() -> datetime:
+            return datetime.fromtimestamp(moment[0], UTC)
+
+        metrics = Metrics()
+        outbox = Outbox(client, "crash", clock)
+        notifier = SlackNotifier(session, token=token, api_url=slack_url, metrics=metrics)
+        dispatcher = Dispatcher(outbox, notifier, render, metrics, clock, random=Random(1).random)
+        await outbox.commit(thread(now))
+        while (depth := await outbox.depth()).pending + depth.sending:
+            if not await dispatcher.turn():
+                moment[0] += 0.5
+
+
+def main(redis_url: str, slack_url: str, token: str) -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    for line in sys.stdin:
+        step, when, now = line.split()
+        worker = os.fork()
+        if not worker:
+            try:
+                asyncio.run(work(redis_url, slack_url, token, Fuse(int(step), when), float(now)))
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        _, status = os.waitpid(worker, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

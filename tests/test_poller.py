@@ -1,0 +1,883 @@
+"""The poller: whatever Zof's order, and whatever fails, all failures are committed once and old ones never."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import until
+from tests.pretend import CHANNEL, START, Bench, bench, said, well
+from zofbot.errors import ZofUnavailable
+from zofbot.model import Outcome
+from zofbot.pipeline.notebook import MOST_NOTED, Notebook
+from zofbot.pipeline.poller import SUBSCRIPTIONS
+from zofbot.pipeline.rules import decide_all
+from zofbot.pipeline.walks import AUDIT_BACK, AUDIT_SECONDS
+from zofbot.routing import Finding, Notice, Subscription
+from zofbot.simulator.records import Record, iso
+from zofbot.store.hints import Watch
+from zofbot.store.outbox import Fenced
+
+ORDERS = ("newest", "oldest", "none")
+
+
+@pytest.fixture
+async def zof() -> AsyncIterator[Bench]:
+    async with bench() as built:
+        yield built
+
+
+def listing(built: Bench, order: str) -> None:
+    """Have Zof list in that order; ``none`` is one that means nothing, which the simulator itself does not know."""
+
+    def jumbled(kept: Iterable[Record]) -> list[Record]:
+        return sorted(kept, key=lambda one: zlib.crc32(one["id"].encode()))
+
+    built.world.zof.newest_first = order == "newest"
+    if order == "none":
+        built.world.zof.listed = jumbled  # type: ignore[method-assign]  # an attribute of a double
+
+
+def happened(built: Bench) -> list[float]:
+    return [finding.happened for finding in built.rules.found]
+
+
+# --- what a cycle costs
+
+
+async def test_a_quiet_cycle_is_one_request_a_feed_and_one_round_trip(zof: Bench) -> None:
+    zof.run(ago=60)
+    await zof.settled()
+    asked, trips = len(zof.zof.asked), zof.store.trips
+    tick = await zof.cycle()
+    assert zof.zof.asked[asked:] == ["/runs", "/runs", "/results", "/results"]
+    assert zof.store.trips - trips == 1
+    assert tick.requests == 4 == zof.sample("zofbot_poll_requests")
+
+
+async def test_a_lone_failure_is_four_round_trips_at_most(zof: Bench) -> None:
+    await zof.settled()
+    zof.run()
+    trips = zof.store.trips
+    assert len((await zof.cycle()).committed) == 2
+    assert zof.store.trips - trips <= 3
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("bad", [1, 40])
+async def test_no_cycle_asks_for_more_than_its_allowance(order: str, bad: int) -> None:
+    async with bench(requests=20) as built:
+        listing(built, order)
+        await built.settled()
+        for _ in range(60):
+            built.run(bad=bad)
+        requests = [(await built.cycle()).requests for _ in range(12)]
+        assert max(requests) <= 20
+        assert await built.keys() == built.perfect()
+
+
+async def test_what_one_run_overspends_the_next_cycle_makes_up_for() -> None:
+    async with bench(page=3, requests=10) as built:
+        built.zof.change = without_results
+        await built.settled()
+        built.run(bad=60)
+        spent = [(await built.cycle()).requests for _ in range(6)]
+        assert sum(spent[:4]) <= 45
+        await built.settled()
+        assert await built.keys() >= {key for key in built.perfect() if key.startswith("run:")}
+
+
+def without_results(path: str, body: Any) -> Any:
+    """Runs come without their results."""
+    return {name: value for name, value in body.items() if name != "results"} if path.startswith("/runs/") else body
+
+
+# --- the first start, and pauses
+
+
+@pytest.mark.parametrize("order", ORDERS)
+async def test_a_first_start_posts_nothing_older_than_the_look_back(order: str) -> None:
+    async with bench() as built:
+        listing(built, order)
+        for number in range(1500):
+            built.run(ago=3700 + 1500 - number, bad=1)
+        for number in range(5):
+            built.run(ago=3000 - number)
+        began = built.clock.now
+        with structlog.testing.capture_logs() as lines:
+            await built.settled()
+        assert await built.keys() == built.perfect(began - 3600)
+        assert len(await built.keys()) == 10
+        begun = said(lines, "feed begun")
+        assert {line["feed"] for line in begun} == {"runs failed", "runs error", "results failed", "results error"}
+        assert sum(line["silent"] for line in begun) == built.sample("zofbot_poll_silent_total") > 0
+        if order != "newest":  # newest first, what is older than a page of old ones is not even read
+            assert built.sample("zofbot_poll_silent_total") == 3000
+
+
+@pytest.mark.parametrize("order", ORDERS)
+async def test_a_pause_of_hours_is_caught_up_with_whole(order: str) -> None:
+    async with bench(page=20) as built:
+        listing(built, order)
+        await built.settled()
+        built.clock.now += 9 * 3600
+        for number in range(150):
+            built.run(ago=9 * 3600 - 200 * number - 1)
+        await built.killed()
+        await built.settled()
+        assert await built.keys() == built.perfect()
+        if order != "none":
+            assert happened(built) == sorted(happened(built))
+
+
+async def test_items_without_any_time_are_not_told_at_first_but_are_later(zof: Bench) -> None:
+    def timeless(run: Record) -> None:
+        for thing in (run, *zof.world.zof.of_run(run["id"])):
+            for name in [name for name in thing if name.endswith("_at")]:
+                del thing[name]
+
+    timeless(zof.run())
+    await zof.settled()
+    assert await zof.keys() == set()
+    run = zof.run()
+    timeless(run)
+    await zof.settled()
+    assert {key.split(":")[1] for key in await zof.keys() if key.startswith("run:")} == {run["id"]}
+
+
+async def test_a_store_that_comes_back_empty_is_said_loudly_and_floods_nobody(zof: Bench) -> None:
+    for number in range(50):
+        zof.run(ago=100 * number)
+    await zof.settled()
+    await zof.store.flushall()
+    zof.clock.now += 1800
+    began = zof.clock.now
+    with structlog.testing.capture_logs() as lines:
+        await zof.settled()
+    [line] = said(lines, "the store came back empty")
+    assert line["log_level"] == "error"
+    assert await zof.keys() == zof.perfect(began + 60 - 3600)
+    assert 0 < len(await zof.keys()) < 100
+
+
+async def test_a_first_start_is_not_said_to_be_a_loss(zof: Bench) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await zof.cycle()
+        await zof.killed()
+        await zof.cycle()
+    assert len(said(lines, "first start")) == 1
+    assert not said(lines, "the store came back empty")
+
+
+# --- pages
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("page", [1, 7, 100])
+async def test_what_does_not_fit_into_a_cycle_is_gone_on_with(order: str, page: int) -> None:
+    async with bench(page=page, requests=12) as built:
+        listing(built, order)
+        await built.settled()
+        for _ in range(30):
+            built.run(bad=2)
+        await built.settled(400)
+        assert await built.keys() == built.perfect()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+async def test_a_process_that_dies_in_the_middle_of_a_walk_is_succeeded_by_one_that_goes_on(order: str) -> None:
+    async with bench(page=5, requests=12) as built:
+        listing(built, order)
+        await built.settled()
+        for _ in range(40):
+            built.run()
+        for _ in range(30):
+            await built.cycle()
+            await built.killed()
+        await built.settled(100)
+        assert await built.keys() == built.perfect()
+
+
+async def test_a_named_order_is_believed() -> None:
+    async with bench(page=4, order="newest") as built:
+        listing(built, "newest")
+        for thing in [built.run(ago=50) for _ in range(20)]:
+            thing["created_at"] = iso(START)  # all at once: the pages themselves show no order
+        await built.settled()
+        asked = len(built.zof.asked)
+        await built.cycle(1)
+        assert len(built.zof.asked) - asked <= 10
+
+
+async def test_a_cursor_that_zof_has_forgotten_loses_nothing() -> None:
+    async with bench(page=5, requests=12) as built:
+        await built.settled()
+        for _ in range(40):
+            built.run()
+        await built.cycle()
+        forgotten = {"error": {"code": "invalid_request", "message": "starting_after", "param": "starting_after"}}
+
+        def spoil(request: httpx.Request) -> httpx.Response | None:
+            return httpx.Response(400, json=forgotten) if "starting_after" in request.url.params else None
+
+        built.zof.spoil = spoil
+        assert (await built.cycle()).refused
+        built.zof.spoil = lambda request: None
+        await built.settled(100)
+        assert await built.keys() == built.perfect()
+
+
+async def test_a_cursor_that_goes_round_ends_the_walk(zof: Bench) -> None:
+    zof.run()
+
+    def round_and_round(path: str, body: Any) -> Any:
+        return {**body, "has_more": True, "next_cursor": "again"} if path in ("/runs", "/results") else body
+
+    zof.zof.change, zof.zof.ignored = round_and_round, {"starting_after"}
+    await zof.settled(5)
+    assert await zof.keys() == zof.perfect()
+
+
+@pytest.mark.parametrize("refused", ["status", "created_after"])
+async def test_a_filter_that_zof_refuses_is_done_without(refused: str) -> None:
+    async with bench(page=10) as built:
+        built.world.zof.refused_params = {refused}
+        for number in range(40):
+            built.run("passed" if number % 4 else "failed", bad=0 if number % 4 else 1)
+        await built.settled(100)
+        assert await built.keys() == built.perfect()
+
+
+async def test_an_id_that_cannot_be_asked_for_is_said_and_stops_nothing(zof: Bench) -> None:
+    await zof.settled()
+    strange = zof.run(bad=0)
+    zof.world.zof.runs[strange["id"]] = strange | {"id": "../admin"}
+    good = zof.run(bad=0)
+    with structlog.testing.capture_logs() as lines:
+        await zof.settled()
+    assert len(said(lines, "listed under an id that cannot be asked for")) == 1
+    assert await zof.keys() == {f"run:{good['id']}:failed:{CHANNEL}"}
+
+
+# --- runs, read whole
+
+
+async def test_results_that_do_not_come_along_are_listed(zof: Bench) -> None:
+    zof.zof.change = without_results
+    await zof.settled()
+    run = zof.run(bad=5, passed=5)
+    del run["summary"]
+    await zof.settled()
+    assert await zof.keys() == zof.perfect()
+    assert len(zof.rules.found) == 1
+
+
+async def test_results_of_which_only_some_come_along_are_listed(zof: Bench) -> None:
+    def some(path: str, body: Any) -> Any:
+        return {**body, "results": body["results"][:2]} if path.startswith("/runs/") else body
+
+    zof.zof.change = some
+    await zof.settled()
+    zof.run(bad=5)
+    await zof.settled()
+    assert await zof.keys() == zof.perfect()
+
+
+async def test_a_thousand_failures_of_one_run_are_found_and_more_are_counted(zof: Bench) -> None:
+    zof.zof.change = without_results
+    await zof.settled()
+    zof.run(bad=1200)
+    await zof.settled()
+    [finding] = zof.rules.found
+    assert isinstance(finding, Finding)
+    assert (len(finding.bad), finding.total, finding.partial) == (1000, 1200, True)
+
+
+async def test_a_failure_in_a_run_that_passed_by_policy_is_found(zof: Bench) -> None:
+    await zof.settled()
+    run = zof.run("passed", bad=1, passed=3)
+    await zof.settled()
+    [finding] = zof.rules.found
+    assert isinstance(finding, Finding)
+    assert (finding.run.id, finding.run.outcome, len(finding.bad)) == (run["id"], Outcome.PASSED, 1)
+    assert await zof.keys() == zof.perfect()
+
+
+async def test_a_result_without_a_run_is_a_finding_of_its_own(zof: Bench) -> None:
+    await zof.settled()
+    run = zof.run("passed", bad=1)
+    [result] = zof.world.zof.of_run(run["id"])
+    del result["run_id"]
+    await zof.settled()
+    assert f"result:{result['id']}:failed:{CHANNEL}" in await zof.keys()
+    assert len(zof.rules.found) == 1
+
+
+async def test_a_run_is_read_once_however_often_it_is_heard_of(zof: Bench) -> None:
+    await zof.settled()
+    run = zof.run(bad=30)
+    await zof.heard(run["id"], "evt_1", "run.completed")
+    await zof.heard(run["id"], "evt_2", "run.failed")
+    await zof.settled()
+    assert zof.zof.asked.count(f"/runs/{run['id']}") == 1
+
+
+# --- hints and watches
+
+
+async def test_a_hint_is_followed_without_reading_any_feed(zof: Bench) -> None:
+    await zof.settled()
+    run = zof.run()
+    await zof.heard(run["id"], "evt_1")
+    asked = len(zof.zof.asked)
+    tick = await zof.poller.tick(feeds=False)
+    assert zof.zof.asked[asked:] == [f"/runs/{run['id']}"]
+    assert set(tick.committed) == zof.perfect()
+    assert await zof.watched() == {}
+
+
+async def test_a_hint_that_came_before_the_first_start_is_followed(zof: Bench) -> None:
+    run = zof.run()
+    await zof.heard(run["id"], "evt_1")
+    await zof.settled()
+    assert await zof.keys() == zof.perfect()
+    assert zof.zof.asked.count(f"/runs/{run['id']}") == 1
+
+
+async def test_a_run_that_is_still_running_is_watched_until_it_ends(zof: Bench) -> None:
+    await zof.settled()
+    run = zof.world.zof.start_run({"project_id": "proj_x"})
+    run["status"] = "running"
+    await zof.heard(run["id"], "evt_1", "run.completed")
+    for _ in range(10):
+        await zof.cycle()
+    assert await zof.keys() == set()
+    assert 3 <= zof.zof.asked.count(f"/runs/{run['id']}") <= 7  # less and less often
+    zof.world.zof.add_result(run["id"], status="failed")
+    zof.world.zof.finish_run(run["id"])
+    await zof.cycle()
+    assert await zof.keys() == zof.perfect()
+    await zof.settled()
+
+
+async def test_a_failure_waits_for_the_end_of_its_run(zof: Bench) -> None:
+    await zof.settled()
+    run = zof.world.zof.start_run({"project_id": "proj_x"})
+    run["status"] = "running"
+    zof.world.zof.add_result(run["id"], status="failed")
+    await zof.cycle()
+    assert list(await zof.watched()) == [run["id"]]
+    zof.world.zof.finish_run(run["id"], "passed")
+    zof.clock.now += 900
+    await zof.settled()
+    assert await zof.keys() == zof.perfect()
+
+
+async def test_a_run_that_never_ends_is_taken_as_it_is_after_a_day(zof: Bench) -> None:
+    await zof.settled()
+    run = zof.world.zof.start_run({"project_id": "proj_x"})
+    run["status"] = "running"
+    result = zof.world.zof.add_result(run["id"], status="failed")
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(200):
+            await zof.cycle(600)
+    assert await zof.keys() == {f"result:{result['id']}:failed:{CHANNEL}"}
+    assert len(said(lines, "run does not end")) == 1
+    assert await zof.watched() == {}
+
+
+async def test_a_run_that_zof_does_not_know_yet_is_asked_for_again(zof: Bench) -> None:
+    await zof.settled()
+    run = zof.run()
+    del zof.world.zof.runs[run["id"]]
+    await zof.heard(run["id"], "evt_1")
+    await zof.poller.tick(feeds=False)
+    assert list(await zof.watched()) == [run["id"]]
+    zof.world.zof.runs[run["id"]] = run
+    await zof.settled()
+    assert await zof.keys() == zof.perfect()
+
+
+async def test_a_run_that_zof_never_knows_is_given_up_loudly(zof: Bench) -> None:
+    await zof.heard("run_sample", "evt_1")
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(20):
+            await zof.cycle()
+    [line] = said(lines, "given up")
+    assert (line["id"], line["log_level"]) == ("run_sample", "error")
+    assert zof.sample("zofbot_poll_given_up_total") == 1
+    assert await zof.watched() == {}
+
+
+async def test_a_run_heard_of_long_ago_is_not_given_up_at_the_first_refusal(zof: Bench) -> None:
+    await zof.settled()
+    run = zof.run()
+    await zof.heard(run["id"], "evt_1")
+    zof.clock.now += 7200
+    del zof.world.zof.runs[run["id"]]
+    await zof.poller.tick(feeds=False)
+    assert list(await zof.watched()) == [run["id"]]
+    zof.world.zof.runs[run["id"]] = run
+    await zof.settled()
+    assert await zof.keys() == zof.perfect()
+
+
+async def test_a_run_that_cannot_be_read_stops_no_other(zof: Bench) -> None:
+    await zof.settled()
+    broken, good = zof.run(), zof.run()
+
+    def spoil(request: httpx.Request) -> httpx.Response | None:
+        return httpx.Response(200, html="<html>") if request.url.path.endswith(broken["id"]) else None
+
+    zof.zof.spoil = spoil
+    await zof.cycle()
+    assert f"run:{good['id']}:failed:{CHANNEL}" in await zof.keys()
+    zof.zof.spoil = well
+    await zof.settled()
+    assert await zof.keys() == zof.perfect()
+
+
+async def test_a_hint_that_nobody_can_read_stops_no_other(zof: Bench) -> None:
+    run = zof.run()
+    await zof.store.hset("{test}:hints", "run_x", "{")
+    await zof.heard(run["id"], "evt_1")
+    with structlog.testing.capture_logs() as lines:
+        await zof.cycle()
+    assert said(lines, "hint not understood")
+    assert await zof.keys() == zof.perfect()
+
+
+async def test_a_notice_is_told_with_the_project_of_the_run_it_names(zof: Bench) -> None:
+    await zof.settled()
+    run = zof.run("passed", bad=0)
+    for event, kind, named in (("evt_1", "release.gate_blocked", run["id"]), ("evt_2", "agent.offline", "")):
+        await zof.hints.keep(event, Watch("notice", "obj_5", kind, zof.clock.now, run=named))
+    await zof.settled()
+    notices = [found for found in zof.rules.found if isinstance(found, Notice)]
+    assert {(one.event, one.id, one.projects, one.environment) for one in notices} == {
+        ("gate", "obj_5", ("proj_x",), "staging"),
+        ("agent", "obj_5", (), ""),
+    }
+
+
+# --- recoveries, with the real rules
+
+
+@pytest.fixture
+async def real(zof: Bench) -> Bench:
+    zof.poller = zof.another(decide=decide_all)
+    wish = Subscription(id="s1", channel=CHANNEL, by="U0ANA", created=START)
+    await zof.store.hset("{test}:" + SUBSCRIPTIONS, "s1", wish.model_dump_json(by_alias=True))
+    return zof
+
+
+async def test_passed_runs_are_looked_for_only_while_something_may_recover(real: Bench) -> None:
+    def lists() -> int:
+        return sum(path == "/runs" for path in real.zof.asked)
+
+    await real.settled()
+    before = lists()
+    await real.cycle()
+    assert lists() - before == 2
+    real.run(bad=1)
+    await real.cycle()
+    before = lists()
+    await real.cycle()
+    assert lists() - before == 3
+    real.run("passed", bad=0, passed=1)
+    told = (await real.cycle()).committed
+    assert any("recovered" in key for key in told)
+    before = lists()
+    await real.cycle()
+    assert lists() - before == 2
+
+
+async def test_passed_runs_elsewhere_are_not_read(real: Bench) -> None:
+    await real.settled()
+    real.run(bad=1)
+    await real.cycle()
+    elsewhere = [real.run("passed", bad=0, passed=1, environment="production") for _ in range(30)]
+    await real.cycle()
+    assert not {f"/runs/{run['id']}" for run in elsewhere} & set(real.zof.asked)
+
+
+async def test_a_pass_from_before_the_failure_is_no_recovery(real: Bench) -> None:
+    real.run("passed", bad=0, passed=1, ago=600)
+    real.run(bad=1, ago=300)
+    await real.cycle()
+    await real.cycle()
+    assert not any("recovered" in key for key in await real.keys())
+
+
+async def test_a_failure_is_told_once_by_the_real_rules_through_either_door(real: Bench) -> None:
+    await real.settled()
+    run = real.run(bad=2)
+    await real.heard(run["id"], "evt_1")
+    first = (await real.poller.tick(feeds=False)).committed
+    assert first
+    assert not (await real.cycle()).committed
+    await real.heard(run["id"], "evt_2")
+    assert not (await real.poller.tick(feeds=False)).committed
+
+
+async def test_a_subscription_of_a_newer_kind_is_left_aside(real: Bench) -> None:
+    await real.store.hset("{test}:" + SUBSCRIPTIONS, "s2", '{"id": "s2", "group": "galaxy"}')
+    real.run()
+    with structlog.testing.capture_logs() as lines:
+        assert (await real.cycle()).committed
+    assert said(lines, "subscription not understood")
+
+
+# --- the audit
+
+
+@pytest.mark.parametrize("order", ORDERS)
+async def test_a_planted_gap_is_reported_and_told(order: str) -> None:
+    async with bench(page=5) as built:
+        listing(built, order)
+        for number in range(40):
+            built.run(ago=3000 - number)
+        await built.settled(100)
+        planted = built.run(ago=2500, bad=0)
+        runs = built.world.zof.runs
+        built.world.zof.runs = {planted["id"]: runs.pop(planted["id"])} | runs
+        await built.settled(100)
+        with structlog.testing.capture_logs() as lines:
+            built.clock.now += AUDIT_SECONDS
+            await built.settled(200)
+        assert await built.keys() == built.perfect()
+        [audit] = [line for line in said(lines, "feed audited") if line["feed"] == "runs failed"]
+        assert (audit["missed"], audit["log_level"]) == (1, "warning")
+        assert built.sample("zofbot_poll_gap", feed="runs failed") == 1
+        built.clock.now += AUDIT_SECONDS
+        await built.settled(200)
+        assert built.sample("zofbot_poll_gap", feed="runs failed") == 0
+
+
+async def test_a_run_that_took_long_in_a_busy_organization_is_found_by_the_audit_at_the_latest() -> None:
+    async with bench(page=5) as built:
+        await built.settled()
+        long = built.world.zof.start_run({"project_id": "proj_x"})
+        for _ in range(60):
+            built.run()
+            await built.cycle(300)
+        built.world.zof.finish_run(long["id"], "failed")
+        assert 5 * 3600 <= 60 * 300 < AUDIT_BACK
+        for _ in range(120):
+            await built.cycle()
+        assert await built.keys() == built.perfect()
+
+
+async def test_an_audit_leaves_the_news_their_requests() -> None:
+    async with bench(page=5, requests=20) as built:
+        for number in range(200):
+            built.run(ago=3400 - number, bad=0)
+        await built.settled(100)
+        built.clock.now += AUDIT_SECONDS
+        late = built.run(bad=0)
+        tick = await built.cycle()
+        assert f"run:{late['id']}:failed:{CHANNEL}" in tick.committed
+        assert tick.walking
+        assert tick.requests <= 10
+
+
+# --- what fails
+
+
+async def test_zof_out_of_reach_commits_what_was_found_and_says_when_to_come_back(zof: Bench) -> None:
+    await zof.settled()
+    runs = [zof.run(ago=10 - number) for number in range(3)]
+    reads = 0
+
+    def spoil(request: httpx.Request) -> httpx.Response | None:
+        nonlocal reads
+        reads += request.url.path.count("/runs/")
+        headers = {"Retry-After": "120"}
+        return httpx.Response(429, headers=headers, json={}) if reads > 1 else None
+
+    zof.zof.spoil = spoil
+    with pytest.raises(ZofUnavailable) as caught:
+        await zof.cycle()
+    assert caught.value.retry_at == zof.clock() + timedelta(seconds=120)
+    assert f"run:{runs[0]['id']}:failed:{CHANNEL}" in await zof.keys()
+    zof.zof.spoil = well
+    await zof.settled()
+    assert await zof.keys() == zof.perfect()
+
+
+async def test_a_feed_that_the_key_may_not_read_stops_no_other(zof: Bench) -> None:
+    await zof.settled()
+    zof.run(bad=2)
+    no = httpx.Response(403, json={"error": {"code": "forbidden", "message": "no"}})
+    zof.zof.spoil = lambda request: no if request.url.path == "/v1/results" else None
+    assert (await zof.cycle()).refused == 2
+    assert await zof.keys() == zof.perfect()
+
+
+async def scenario(built: Bench, cycles: int) -> None:
+    """A few cycles in which everything happens: listed failures, hints, a run that is watched, a notice."""
+    for number in range(cycles):
+        built.run(bad=2)
+        run = built.run("passed", bad=1)
+        await built.heard(run["id"], f"evt_{number}")
+        going = built.world.zof.start_run({"project_id": "proj_x"})
+        await built.heard(going["id"], f"evt_go_{number}", "run.completed")
+        await built.cycle()
+        built.world.zof.finish_run(going["id"], "error")
+    await built.settled()
+
+
+async def count() -> int:
+    async with bench(page=3) as built:
+        await scenario(built, 3)
+        return built.store.trips
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before it was heard", "after it was heard"])
+async def test_a_process_killed_at_any_round_trip_to_the_store_loses_and_repeats_nothing(late: bool) -> None:
+    for blows in range(1, await count()):
+        async with bench(page=3) as built:
+            built.store.blows, built.store.late = blows, late
+            committed: list[str] = []
+            await survive(built, committed)
+            assert await built.keys() == built.perfect(), f"killed at round trip {blows}"
+            assert len(committed) == len(set(committed))
+
+
+async def survive(built: Bench, committed: list[str]) -> None:
+    """The scenario, in which a process that fails is followed by another."""
+    for number in range(3):
+        built.run(bad=2)
+        run = built.run("passed", bad=1)
+        going = built.world.zof.start_run({"project_id": "proj_x"})
+        for hinted, event in ((run, f"evt_{number}"), (going, f"evt_go_{number}")):
+            await again(built, partial(built.heard, hinted["id"], event))
+        committed += await again(built, built.cycle, []) or []
+        built.world.zof.finish_run(going["id"], "error")
+    built.store.blows = None
+    await built.settled()
+
+
+async def again(built: Bench, act: Callable[[], Any], *default: Any) -> Any:
+    """Zof repeats a webhook that was not acknowledged; a poller that fails is another process the next time."""
+    try:
+        found = await act()
+    except Exception:
+        await built.killed()
+        return await act() if not default else default[0]
+    return getattr(found, "committed", found)
+
+
+async def test_one_works_and_another_takes_over_with_all_that_is_known(zof: Bench) -> None:
+    other = zof.another()
+    zof.run()
+    assert (await zof.cycle()).leads
+    assert not (await other.tick()).leads
+    assert zof.sample("zofbot_poll_leads") == 0
+    await zof.store.delete("{test}:lease:poller")
+    zof.run()
+    assert len((await other.tick()).committed) == 2
+    assert not (await zof.poller.tick()).leads
+    assert await zof.keys() == zof.perfect()
+
+
+async def test_who_was_taken_over_from_in_the_middle_commits_nothing(zof: Bench) -> None:
+    await zof.settled()
+    run, other = zof.run(), zof.another()
+
+    taken: list[str] = []
+
+    async def take_over(request: httpx.Request) -> None:
+        if not taken and request.url.path.endswith(run["id"]):
+            taken.append("begun")
+            await zof.store.delete("{test}:lease:poller")
+            taken.extend((await other.tick()).committed)
+
+    zof.zof.spoil = take_over
+    with pytest.raises(Fenced):
+        await zof.cycle()
+    assert len(taken) == 3
+    assert await zof.keys() == zof.perfect()
+
+
+# --- the loop
+
+
+async def test_the_loop_follows_a_hint_at_once_and_ends_with_its_lease_released(zof: Bench) -> None:
+    polling = asyncio.create_task(zof.poller.run())
+    await until(lambda: zof.sample("zofbot_poll_turns_total", outcome="done") >= 2)
+    run = zof.run()
+    await zof.heard(run["id"], "evt_1")
+
+    async def told() -> bool:
+        return await zof.keys() == zof.perfect()
+
+    await until(told)
+    assert zof.zof.asked.count("/runs") == 2
+    polling.cancel()
+    await asyncio.wait({polling})
+    assert not await zof.store.exists("{test}:lease:poller")
+
+
+async def test_the_loop_goes_on_whatever_fails() -> None:
+    async with bench(interval=0.02) as built:
+        server = built.store.connection_pool.connection_kwargs["server"]
+        polling = asyncio.create_task(built.poller.run())
+
+        def turns(outcome: str) -> Callable[[], bool]:
+            before = built.sample("zofbot_poll_turns_total", outcome=outcome)
+            return lambda: built.sample("zofbot_poll_turns_total", outcome=outcome) > before
+
+        await until(turns("done"))
+        server.connected = False
+        await until(turns("unavailable"))
+        server.connected = True
+        await until(turns("done"))
+        built.zof.spoil = lambda request: httpx.Response(503, headers={"Retry-After": "100"})
+        await until(turns("unavailable"))
+        polling.cancel()
+        await asyncio.wait({polling})
+
+
+async def test_polling_often_is_warned_of(zof: Bench) -> None:
+    with structlog.testing.capture_logs() as lines:
+        for interval in (29.0, 30.0):
+            polling = asyncio.create_task(zof.another(interval=interval).run())
+            await asyncio.sleep(0)
+            polling.cancel()
+            await asyncio.wait({polling})
+    assert len(said(lines, "polling often")) == 1
+
+
+# --- what is remembered
+
+
+def test_of_too_many_notes_the_oldest_go_and_nothing_as_old_is_told() -> None:
+    book = Notebook({"noted": {}, "feeds": {}, "failing": {}}, START, 3600)
+    book.note((f"runs:failed:run_{number}" for number in range(MOST_NOTED)), START)
+    book.note(["runs:failed:run_old"], START - 1800)
+    assert not book.knows("runs:failed:run_old")
+    assert book.floor >= START - 1800
+    changes = book.changes()
+    assert changes["noted"]["runs:failed:run_old"] is None
+    assert float(changes["feeds"]["floor"] or 0) == book.floor
+
+
+# --- any order, repetition, loss and delay
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 2**32),
+    order=st.sampled_from(ORDERS),
+    page=st.sampled_from([2, 5, 100]),
+    steps=st.integers(5, 40),
+)
+async def test_whatever_happens_on_the_way_a_perfect_sources_keys_are_committed(
+    seed: int, order: str, page: int, steps: int
+) -> None:
+    dice = random.Random(seed)
+    async with bench(page=page) as built:
+        listing(built, order)
+        committed: list[str] = []
+        journey = Journey(built, dice, committed)
+        await journey.attempt(built.cycle)
+        for _ in range(steps):
+            await dice.choice(journey.steps)()
+        await journey.home()
+        assert await built.keys() == built.perfect(START - 3600 + 60)
+        assert len(committed) == len(set(committed))
+
+
+class Journey:
+    """What may happen to webhooks, polls, Zof and the store, one step at a time."""
+
+    def __init__(self, built: Bench, dice: random.Random, committed: list[str]) -> None:
+        self.built, self.dice, self.committed = built, dice, committed
+        self.going: list[Record] = []
+        self.delayed: list[tuple[str, str]] = []
+        self.events = 0
+        self.steps = [self.start, self.finish, self.finish, self.deliver, self.poll, self.poll, self.woken,
+                      self.die, self.spoil, self.fuse, self.pause]  # fmt: skip
+
+    async def start(self) -> None:
+        self.going.append(self.built.world.zof.start_run({"project_id": "proj_x", "environment": "staging"}))
+
+    async def finish(self) -> None:
+        """Runs end in any order; the webhooks of an ending are lost, doubled, delayed, or each of these."""
+        if not self.going:
+            await self.start()
+        zof, run = self.built.world.zof, self.going.pop(self.dice.randrange(len(self.going)))
+        for _ in range(self.dice.randrange(4)):
+            zof.add_result(run["id"], status=self.dice.choice(["passed", "failed", "error"]))
+        zof.finish_run(run["id"], self.dice.choice(["passed", "failed", "error"]))
+        self.events += 1
+        self.delayed += [(run["id"], f"evt_{self.events}")] * self.dice.randrange(3)
+
+    async def deliver(self) -> None:
+        if self.delayed:
+            run, event = self.delayed.pop(self.dice.randrange(len(self.delayed)))
+            await self.attempt(lambda: self.built.heard(run, event))
+
+    async def poll(self) -> None:
+        await self.attempt(self.built.cycle)
+
+    async def woken(self) -> None:
+        await self.attempt(lambda: self.built.poller.tick(feeds=False))
+
+    async def die(self) -> None:
+        await self.built.killed()
+
+    async def pause(self) -> None:
+        self.built.clock.now += self.dice.choice([120, 1800, 7200])
+
+    async def spoil(self) -> None:
+        """Some requests to come are answered with an error, HTML, or nothing."""
+        left = self.dice.randrange(1, 4)
+
+        def spoil(request: httpx.Request) -> httpx.Response | None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                return None
+            if self.dice.random() < 0.3:
+                raise httpx.ConnectError("unreachable")
+            return self.dice.choice(
+                [httpx.Response(500), httpx.Response(200, html="<p>"), httpx.Response(404, json={})]
+            )
+
+        self.built.zof.spoil = spoil
+
+    async def fuse(self) -> None:
+        self.built.store.blows = self.built.store.trips + self.dice.randrange(1, 4)
+        self.built.store.late = self.dice.random() < 0.5
+
+    async def attempt(self, act: Callable[[], Any]) -> None:
+        try:
+            found = await act()
+        except Exception:  # whatever it was: the next process has to make good for it
+            await self.die()
+            return
+        self.committed += getattr(found, "committed", [])
+
+    async def home(self) -> None:
+        """All is well again, and an audit has gone by."""
+        self.built.zof.spoil = lambda request: None
+        self.built.store.blows = None
+        for run in self.going:
+            self.built.world.zof.finish_run(run["id"], "failed")
+        for _ in range(2):
+            await self.built.settled(200)
+            self.built.clock.now += AUDIT_SECONDS
+        await self.built.settled(200)
