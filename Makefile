@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench manifest clean
+.PHONY: demo test lint bench soak manifest clean
 
 demo: $(VENV)/ready
 	@exec $(BIN)/zofbot demo $(ARGS)
@@ -20,6 +20,10 @@ lint: $(VENV)/ready-dev
 
 bench: $(VENV)/ready-dev
 	$(BIN)/python benchmarks/slash.py
+	$(BIN)/python benchmarks/delivery.py
+
+soak: $(VENV)/ready-dev
+	$(BIN)/python -m tests.soak $(ARGS)
 
 manifest: $(VENV)/ready
 	$(BIN)/zofbot manifest > manifest.yml

@@ -19,8 +19,10 @@ FLOORS: list[set[str]] = [
     {"web", "listeners", "simulator", "terminal", "manifest"},
     {"pipeline"},
     {"errands", "slack", "store", "zof"},
+    {"access"},
     {"routing"},
-    {"verbs", "settings", "metrics", "logs", "notification"},
+    {"triage"},
+    {"verbs", "settings", "metrics", "logs", "notification", "spans"},
     {"model", "errors", "redact"},
 ]
 """From the roof to the ground. A room may import from floors beneath it, and from its own room."""
@@ -48,6 +50,7 @@ HOMES = {
 PURE = [
     "zof/protocol.py", "zof/reading.py", "slack/text.py", "slack/message.py", "slack/cards.py", "slack/answers.py",
     "slack/links.py", "slack/verdict.py", "verbs.py", "manifest.py", "redact.py", "model.py", "errors.py",
+    "access.py", "spans.py", "triage/times.py",
 ]  # fmt: skip
 IMPURE = {"asyncio", "httpx", "redis", "aiohttp", "slack_bolt", "os", "time", "random", "socket", "subprocess"}
 

@@ -11,13 +11,16 @@ import pytest
 import structlog
 
 from tests.conftest import House, said, until
+from zofbot.access import Roles
 from zofbot.app import links, zof_client
 from zofbot.errands import Errands
 from zofbot.errors import ZofRejected
 from zofbot.listeners.desk import Desk
 from zofbot.logs import configure
 from zofbot.model import utcnow
+from zofbot.pipeline.failures import Failures
 from zofbot.slack.message import Message
+from zofbot.slack.people import People
 from zofbot.store.subscriptions import Subscriptions
 
 KNOWN = "correct-horse-battery"
@@ -104,7 +107,8 @@ async def desk(over_http: House) -> AsyncIterator[Desk]:
     zof = zof_client(settings, bot.metrics)
     subscriptions = Subscriptions(bot.store.client, settings.zofbot_namespace)
     rooms = (bot.store, subscriptions, bot.outbox, bot.notifier)
-    yield Desk(zof, *rooms, Errands(), bot.metrics, links(settings), "auto", utcnow)
+    failures, people = Failures(bot.outbox, utcnow, bot.metrics), People(bot.notifier, utcnow)
+    yield Desk(zof, *rooms, Errands(), bot.metrics, links(settings), "auto", utcnow, failures, people, Roles())
     await zof.aclose()
 
 

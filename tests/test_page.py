@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
+from tests.browsing import chromium, needs_browser, shoot, type_in, visiting
 from zofbot.demo import playing
 from zofbot.simulator.stage import Stage
 
-CHROMIUM = Path("/usr/bin/chromium")
-SHOTS = os.environ.get("ZOFBOT_SCREENSHOTS", "")
-"""A folder to put screenshots into, such as ``docs``; empty: none are taken."""
-
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}: apt-get install chromium")
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture
@@ -37,31 +29,12 @@ async def stage() -> AsyncIterator[Stage]:
 
 @pytest.fixture
 async def page(browser: Browser, stage: Stage) -> AsyncIterator[Page]:
-    context = await browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=1)
-    page = await context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    await page.goto(stage.url)
-    await page.get_by_test_id("channel-qa-alerts").click()
-    yield page
-    await context.close()
-    assert not complaints
-
-
-async def type_in(page: Page, text: str) -> None:
-    composer = page.get_by_test_id("composer")
-    await composer.fill(text)
-    await composer.press("Escape")  # closes the completion, so that Enter sends
-    await composer.press("Enter")
-
-
-async def shoot(page: Page, name: str) -> None:
-    if SHOTS:
-        await page.screenshot(path=Path(SHOTS) / f"{name}.png")
+    async with visiting(browser, stage.url) as page:
+        yield page
 
 
 async def test_a_typed_command_shows_a_card_only_to_me(page: Page) -> None:
+    await page.get_by_test_id("panel-tab-zof").click()
     await type_in(page, "/zof result res_4821")
     card = page.get_by_test_id("message").last
     await expect(card).to_contain_text("Failed: Voucher can be removed again")

@@ -66,6 +66,17 @@ async def test_a_quiet_cycle_is_one_request_a_feed_and_one_round_trip(zof: Bench
     assert tick.requests == 4 == zof.sample("zofbot_poll_requests")
 
 
+async def test_a_quiet_cycle_of_a_listing_of_many_pages_stores_nothing_either() -> None:
+    async with bench(page=2) as built:
+        listing(built, "oldest")
+        for _ in range(7):
+            built.run(ago=1800)
+        await built.settled()
+        trips = built.store.trips
+        await built.cycle()
+        assert built.store.trips - trips == 1
+
+
 async def test_a_lone_failure_is_four_round_trips_at_most(zof: Bench) -> None:
     await zof.settled()
     zof.run()

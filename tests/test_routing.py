@@ -29,10 +29,15 @@ from zofbot.routing import (
     spelled,
 )
 from zofbot.routing.matching import fits
+from zofbot.triage import Step
 
 PATTERNS = st.lists(st.text(min_size=1, max_size=20).filter(lambda s: s.lstrip("-").strip()), max_size=4).map(tuple)
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"])
 QUIETS = st.builds(Quiet, start=st.integers(0, 1439), end=st.integers(0, 1439), critical=st.booleans(), zone=ZONES)
+IDS = st.lists(st.from_regex(r"[UWS][A-Z0-9]{1,10}", fullmatch=True), min_size=1, max_size=3, unique=True).map(tuple)
+STEPS = st.dictionaries(st.integers(1, 7 * 86400), IDS, max_size=3).map(
+    lambda steps: tuple(Step(after=after, mention=steps[after]) for after in sorted(steps))
+)
 SUBSCRIPTIONS = st.builds(
     Subscription,
     project=PATTERNS,
@@ -45,6 +50,8 @@ SUBSCRIPTIONS = st.builds(
     after=st.none() | st.builds(After, count=st.integers(2, 100), window=st.integers(1, 7 * 86400)),
     mention=st.lists(st.from_regex(r"[UWS][A-Z0-9]{1,10}", fullmatch=True), max_size=3, unique=True).map(tuple),
     quiet=st.none() | QUIETS.filter(lambda quiet: quiet.start != quiet.end),
+    escalate=STEPS,
+    reack=st.just(0) | st.integers(60, 30 * 86400),
 )
 
 
@@ -137,6 +144,12 @@ def test_filters_are_understood(typed: str, understood: dict[str, Any]) -> None:
         ("quiet:07:00-07:00", "is not a span", "quiet:22:00-07:00,critical"),
         ("quiet:22:00-07:00,Mars/Base", "no time zone", "quiet:22:00-07:00,critical"),
         ("quiet:22:00-07:00,Europe", "no time zone", "quiet:22:00-07:00,critical"),
+        ("escalate:15m", "not a time and a name", "escalate:15m->@oncall,45m->@leads"),
+        ("escalate:<@U1AA>", "not a time and a name", "escalate:15m->@oncall,45m->@leads"),
+        ("escalate:8d-><@U1AA>", "not a time and a name", "escalate:15m->@oncall,45m->@leads"),
+        ("escalate:5m->@ana", "nobody Slack knows", "mention:@ana"),
+        ("reack:10s", "not a time", "reack:4h"),
+        ("reack:31d", "not a time", "reack:4h"),
     ],
 )
 def test_a_mistake_is_named_and_gets_an_example(typed: str, says: str, example: str) -> None:

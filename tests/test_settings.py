@@ -43,6 +43,10 @@ def test_socket_mode_needs_no_signing_secret(monkeypatch: pytest.MonkeyPatch) ->
         ("ZOF_RUN_URL_TEMPLATE", "https://zof.example/runs", "{run_id}"),
         ("ZOF_RESULT_URL_TEMPLATE", "http://zof.example/{result_id}", "https"),
         ("ZOFBOT_NAMESPACE", "a b", "ZOFBOT_NAMESPACE is wrong"),
+        ("ZOFBOT_RESPONDERS", "U0ANA, @ben", "entry 2 is no id"),
+        ("ZOFBOT_OPERATORS", "C0QA", "user group (S0123456789)"),
+        ("ZOFBOT_ADMINS", "S0LEADS;U0ANA", "entry 1"),
+        ("ZOFBOT_ALLOW_RUNS", "perhaps", "true or false"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
@@ -68,6 +72,15 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("SLACK_APP_TOKEN", "")
     assert load().port == 3000
     assert not load().socket_mode
+
+
+def test_lists_of_people_and_switches_are_read_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOFBOT_RESPONDERS", " U0ANA, S0LEADS ,")
+    monkeypatch.setenv("ZOFBOT_ALLOW_RUNS", "Yes")
+    monkeypatch.setenv("ZOFBOT_RESOLVE_NOTE", "0")
+    settings = load()
+    assert settings.zofbot_responders == "U0ANA,S0LEADS"
+    assert (settings.zofbot_allow_runs, settings.zofbot_resolve_note) == (True, False)
 
 
 def test_secrets_may_be_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -315,7 +315,7 @@ async def test_only_members_read_history(client: AsyncWebClient) -> None:
     assert await refusal(client.conversations_history(channel=INCIDENT_ROOM)) == "channel_not_found"
 
 
-async def test_channels_and_people_are_described(client: AsyncWebClient) -> None:
+async def test_channels_and_people_are_described(client: AsyncWebClient, stage: Stage) -> None:
     assert (await client.conversations_info(channel=PARTNERS))["channel"]["is_ext_shared"] is True
     assert (await client.conversations_info(channel=ARCHIVED))["channel"]["is_archived"] is True
     assert (await client.conversations_info(channel=RANDOM_CHANNEL))["channel"]["is_member"] is False
@@ -323,6 +323,10 @@ async def test_channels_and_people_are_described(client: AsyncWebClient) -> None
     ana = (await client.users_info(user=ANA))["user"]
     assert (ana["tz"], ana["tz_offset"]) == ("Europe/Berlin", 3600)
     assert (await client.users_info(user=GUEST))["user"]["is_restricted"] is True
+    external = (await client.users_info(user=EXTERNAL))["user"]
+    assert external["team_id"] == "T0PARCEL"
+    assert "is_stranger" not in external, "the bot is in a channel with them"
+    stage.world.slack.channels[PARTNERS].members.discard(BOT)
     assert (await client.users_info(user=EXTERNAL))["user"]["is_stranger"] is True
     assert await refusal(client.users_info(user="U0NOBODY")) == "user_not_found"
 

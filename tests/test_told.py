@@ -101,7 +101,7 @@ async def test_a_failing_run_is_told_once_with_its_failures_beneath(told: House)
 
 
 async def test_what_failed_before_the_first_start_is_noted_and_not_told(told: House) -> None:
-    await told.answer("/zof subscribe")
+    await told.answer("/zof subscribe on:failed,error,recovered")
     run = fail(told, 1)
     await until(lambda: f"run:{run['id']}:failed:C0QA" in keys(told), 20)
     assert [key for key in keys(told) if key.startswith("run:")] == [f"run:{run['id']}:failed:C0QA"]
@@ -116,7 +116,7 @@ async def test_nobody_is_told_of_what_nobody_asked_for(told: House) -> None:
 
 @pytest.mark.parametrize("generation", ["current", "older"])
 async def test_a_webhook_brings_it_at_once(hears: House, generation: str) -> None:
-    await hears.answer("/zof subscribe")
+    await hears.answer("/zof subscribe on:failed,error,recovered")
     run = fail(hears, 1)
     older = {"event": "run.completed", "timestamp": "2026-06-01T08:15:00Z", "data": {"run_id": run["id"]}}
     assert await hook(hears, current(run["id"], "evt_1") if generation == "current" else older) == 200
@@ -124,7 +124,7 @@ async def test_a_webhook_brings_it_at_once(hears: House, generation: str) -> Non
 
 
 async def test_two_events_of_one_run_and_the_poller_tell_it_once(told: House) -> None:
-    await told.answer("/zof subscribe")
+    await told.answer("/zof subscribe on:failed,error,recovered")
     run = fail(told, 1)
     for event, kind in (("evt_1", "run.completed"), ("evt_2", "run.failed"), ("evt_2", "run.failed")):
         assert await hook(told, current(run["id"], event, kind)) == 200
@@ -139,7 +139,7 @@ async def test_an_unsigned_webhook_is_refused(hears: House) -> None:
 
 
 async def test_what_failed_and_passes_again_is_told_as_recovered(told: House) -> None:
-    await told.answer("/zof subscribe")
+    await told.answer("/zof subscribe on:failed,error,recovered")
     run = fail(told, 1)
     await until(lambda: f"run:{run['id']}:failed:C0QA" in keys(told), 20)
     fail(told, 0, passed=3)
@@ -150,7 +150,7 @@ async def test_what_failed_and_passes_again_is_told_as_recovered(told: House) ->
 
 
 async def test_what_slack_does_not_confirm_is_posted_once(told: House) -> None:
-    await told.answer("/zof subscribe")
+    await told.answer("/zof subscribe on:failed,error,recovered")
     await until(lambda: len(told.world.slack.ledger) == 1)
     told.world.slack.faults.set("store_then_cut", 2, only="chat.postMessage")
     run = fail(told, 1)

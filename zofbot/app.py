@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 
+from zofbot.access import Roles
 from zofbot.errands import Errands
 from zofbot.errors import SettingsError, SlackError, StoreUnavailable
 from zofbot.listeners import Reception
@@ -23,13 +24,16 @@ from zofbot.metrics import Metrics
 from zofbot.model import utcnow
 from zofbot.notification import Claimed, Kind, Notification
 from zofbot.pipeline.dispatcher import Dispatcher
+from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.poller import LEASE_INTERVALS, Poller
 from zofbot.settings import Settings
-from zofbot.slack import alerts, lines
+from zofbot.slack import alerts, lines, trials
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import Identity, SlackNotifier
+from zofbot.slack.people import People
 from zofbot.store import Store, connected
+from zofbot.store.audit import Audit
 from zofbot.store.embedded import embedded
 from zofbot.store.hints import Hints
 from zofbot.store.leases import Lease
@@ -112,14 +116,23 @@ def links(settings: Settings) -> Links:
     return Links(settings.zof_run_url_template, settings.zof_result_url_template, settings.link_hosts)
 
 
+@dataclass(frozen=True)
+class Books:
+    """What an operator reads and mends on a terminal."""
+
+    outbox: Outbox
+    audit: Audit
+
+
 @asynccontextmanager
-async def outbox_of(settings: Settings) -> AsyncIterator[Outbox]:
-    """Open the outbox of these settings, for an operator. Raises SettingsError or StoreUnavailable."""
+async def books_of(settings: Settings) -> AsyncIterator[Books]:
+    """Open the books of these settings, for an operator. Raises SettingsError or StoreUnavailable."""
     async with AsyncExitStack() as stack:
         address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir))
         store = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
         await store.ping()
-        yield Outbox(store.client, settings.zofbot_namespace, utcnow)
+        namespace = settings.zofbot_namespace
+        yield Books(Outbox(store.client, namespace, utcnow), Audit(store.client, namespace))
 
 
 @asynccontextmanager
@@ -172,12 +185,18 @@ class Rooms:
         self.outbox = Outbox(store.client, namespace, clock)
         self.subscriptions = Subscriptions(store.client, namespace)
         self.hints = Hints(store.client, namespace)
+        self.roles = Roles.read(
+            settings.zofbot_responders, settings.zofbot_operators, settings.zofbot_admins,
+            runs=settings.zofbot_allow_runs,
+        )  # fmt: skip
+        self.people = People(notifier, clock, self.roles.groups)
 
     def dispatcher(self) -> Dispatcher:
         """Make the writer of channel messages."""
 
         def render(claimed: Claimed, now: float) -> Message:
-            return lines.drawn(claimed.notification.body) or alerts.render(claimed, now, self.links)
+            own = lines.drawn(claimed.notification.body) or trials.drawn(claimed, now)
+            return own or alerts.render(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
 
         return Dispatcher(
             self.outbox,
@@ -211,7 +230,7 @@ class Rooms:
     async def tell_subscribers(self, channel: str, reason: str) -> None:
         """Write to whoever subscribed a channel that refuses; once the channel is mended, what waits is sent."""
         for user in sorted({one.by for one in await self.subscriptions.of(channel) if one.by}):
-            key = f"parked:{channel}:{reason}:{user}"
+            key = f"parked:{channel}:{reason}:{self.clock():%G-%V}:{user}"  # once a week, however often it is tried
             body = lines.body(lines.parked(channel, reason))
             note = Notification(
                 key=key, kind=Kind.ROOT, channel=user, body=body, happened=self.clock().timestamp(), critical=True
@@ -240,7 +259,8 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
     stack.push_async_callback(errands.drain, DRAIN_SECONDS)
     desk = Desk(
         rooms.zof, rooms.store, rooms.subscriptions, rooms.outbox, rooms.notifier, errands, metrics, rooms.links,
-        settings.zof_list_order, clock,
+        settings.zof_list_order, clock, Failures(rooms.outbox, clock, metrics), rooms.people, rooms.roles,
+        settings.zofbot_resolve_note,
     )  # fmt: skip
     reception = Reception(desk, rooms.notifier.client)
     secret = settings.slack_signing_secret.get_secret_value()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -17,8 +18,9 @@ from zofbot.errors import BadInput, SettingsError, ZofbotError, ZofError
 from zofbot.settings import Settings, load
 
 if TYPE_CHECKING:  # the store takes longer to import than --help may take
+    from zofbot.app import Books
+    from zofbot.store import audit as acts
     from zofbot.store.entry import Entry
-    from zofbot.store.outbox import Outbox
 
 app = typer.Typer(
     help="Zof's runs and results in Slack.",
@@ -165,13 +167,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The notification's idempotency key.")]
 
 
-def _outbox(work: Callable[[Outbox], Coroutine[Any, Any, None]]) -> None:
+def _books(work: Callable[[Books], Coroutine[Any, Any, None]]) -> None:
     settings = _settings()
 
     async def open_and_work() -> None:
-        from zofbot.app import outbox_of  # noqa: PLC0415  (--help must not wait for it)
+        from zofbot.app import books_of  # noqa: PLC0415  (--help must not wait for it)
 
-        async with outbox_of(settings) as opened:
+        async with books_of(settings) as opened:
             await work(opened)
 
     _run(open_and_work())
@@ -192,48 +194,76 @@ def outbox_list(
         _give_up(2, f"--state {state} is none of {', '.join(State)}.")
     states = [State(state)] if state else [State.PENDING, State.SENDING, State.DEAD]
 
-    async def work(opened: Outbox) -> None:
-        entries = [entry for one in states for entry in await opened.list(one, limit)]
+    async def work(books: Books) -> None:
+        entries = [entry for one in states for entry in await books.outbox.list(one, limit)]
         _print_entries(entries[:limit], as_json)
 
-    _outbox(work)
+    _books(work)
 
 
 @outbox.command("show")
 def outbox_show(key: Key) -> None:
     """Show all that is known of one notification, as JSON."""
 
-    async def work(opened: Outbox) -> None:
-        entry = await opened.show(key)
+    async def work(books: Books) -> None:
+        entry = await books.outbox.show(key)
         if entry is None:
             raise ZofbotError(f"There is no notification {key}.", "`zofbot outbox list` shows those there are.")
         sys.stdout.write(json.dumps(asdict(entry), indent=2, default=str) + "\n")
 
-    _outbox(work)
+    _books(work)
 
 
 @outbox.command("retry")
 def outbox_retry(key: Key) -> None:
     """Send a dead or dropped notification after all, or a waiting one now."""
 
-    async def work(opened: Outbox) -> None:
-        if not await opened.retry(key):
+    async def work(books: Books) -> None:
+        before = await books.outbox.show(key)
+        if not await books.outbox.retry(key):
             raise ZofbotError(f"Nothing to retry under {key}.", "It was sent, is being sent, or never was.")
+        await _note(books, "outbox retry", key, before, "pending")
         typer.echo(f"{key} will be sent.")
 
-    _outbox(work)
+    _books(work)
 
 
 @outbox.command("drop")
 def outbox_drop(key: Key) -> None:
     """Take back a notification that waits or is dead."""
 
-    async def work(opened: Outbox) -> None:
-        if not await opened.drop(key):
+    async def work(books: Books) -> None:
+        before = await books.outbox.show(key)
+        if not await books.outbox.drop(key):
             raise ZofbotError(f"Nothing to drop under {key}.", "It was sent, is being sent, or never was.")
+        await _note(books, "outbox drop", key, before, "dropped")
         typer.echo(f"{key} is dropped.")
 
-    _outbox(work)
+    _books(work)
+
+
+async def _note(books: Books, act: str, key: str, before: Entry | None, after: str) -> None:
+    """Write an operator's act into the audit, under the name they have on this system."""
+    from zofbot.model import utcnow  # noqa: PLC0415  (--help must not wait for pydantic)
+    from zofbot.store import audit as acts  # noqa: PLC0415
+
+    user = _system_user()
+    channel, state = (before.channel, before.state.value) if before else ("", "")
+    await books.audit.append(
+        acts.Entry(
+            at=utcnow().timestamp(), act=act, user=user, name=user, channel=channel, key=key, before=state, after=after
+        )
+    )
+
+
+def _system_user() -> str:
+    """The operating system's name of whoever runs this; its number where it has none, as in many containers."""
+    import pwd  # noqa: PLC0415  (only the audit needs these)
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def _print_entries(entries: list[Entry], as_json: bool) -> None:
@@ -248,6 +278,42 @@ def _print_entries(entries: list[Entry], as_json: bool) -> None:
         Console().print(outbox_table(entries, utcnow().timestamp()))
     else:
         typer.echo("Nothing waits and nothing was given up.")
+
+
+@app.command()
+def audit(
+    since: Annotated[str, typer.Option(help="How far back, such as 90m, 12h or 7d.")] = "7d",
+    user: Annotated[str, typer.Option(help="Only this person's acts, by id.")] = "",
+    act: Annotated[str, typer.Option(help="Only acts of this name, such as acknowledge.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as off a terminal.")] = False,
+) -> None:
+    """Who did what, oldest first."""
+    from zofbot.model import utcnow  # noqa: PLC0415  (--help must not wait for pydantic)
+    from zofbot.spans import read  # noqa: PLC0415
+
+    span = read(since)
+    if span is None:
+        _give_up(2, f"--since {since} is no span of time: write 90m, 12h or 7d.")
+
+    async def work(books: Books) -> None:
+        found = await books.audit.read(utcnow().timestamp() - span)
+        chosen = [one for one in found if user in ("", one.user) and act in ("", one.act)]
+        _print_acts(chosen, as_json or not sys.stdout.isatty())
+
+    _books(work)
+
+
+def _print_acts(entries: list[acts.Entry], as_json: bool) -> None:
+    from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
+
+    from zofbot.terminal import audit_table  # noqa: PLC0415
+
+    if as_json:
+        sys.stdout.writelines(entry.model_dump_json() + "\n" for entry in entries)
+    elif entries:
+        Console().print(audit_table(entries))
+    else:
+        typer.echo("Nobody did anything in that time.")
 
 
 @app.callback(invoke_without_command=True)

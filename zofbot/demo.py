@@ -5,17 +5,30 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from zofbot.app import running
+from zofbot.app import Zofbot, running
 from zofbot.errors import SettingsError
+from zofbot.routing import parse
 from zofbot.settings import Settings
-from zofbot.simulator.organization import furnish
+from zofbot.simulator.entities import Message
+from zofbot.simulator.organization import ANA, CHECKOUT_CHANNEL, QA_ALERTS, furnish
+from zofbot.simulator.quota import PerMinute
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.world import World
+from zofbot.store.subscriptions import Subscriptions
 from zofbot.verbs import COMMAND, VERBS, usage_hint
+
+POLL_SECONDS = 5.0
+
+QUOTA = 1200
+"""Zof's requests a minute: as many times the real one as the demo polls more often than a bot at work."""
+
+SUBSCRIBED = {QA_ALERTS: "project:*", CHECKOUT_CHANNEL: "project:checkout env:production group:case"}
+"""Channels that are told from the start, and what Ana typed there."""
 
 
 @asynccontextmanager
@@ -27,7 +40,8 @@ async def playing(port: int) -> AsyncIterator[Stage]:
     world = World()
     furnish(world)
     world.slack.commands = [_command()]
-    stage = Stage(world)
+    world.zof.quota = PerMinute(QUOTA)
+    stage = Stage(world, signed_at=world.now)
     with tempfile.TemporaryDirectory(prefix="zofbot-demo-") as folder:
         try:
             try:
@@ -36,8 +50,11 @@ async def playing(port: int) -> AsyncIterator[Stage]:
                 raise SettingsError(
                     [f"--port {port} cannot be opened ({error.strerror}): choose another, or 0 for any that is free."]
                 ) from error
-            async with running(_settings(stage, Path(folder))) as bot:
+            settings = _settings(stage, Path(folder))
+            async with running(settings, clock=lambda: datetime.fromtimestamp(world.now(), UTC)) as bot:
                 world.slack.request_url = f"{bot.url}/slack/events"
+                world.zof.webhooks.url = f"{bot.url}/zof/webhook"
+                await _subscribe(world, bot, settings.zofbot_namespace)
                 yield stage
         finally:
             await stage.stop()
@@ -53,10 +70,21 @@ def _settings(stage: Stage, folder: Path) -> Settings:
         zof_api_key=SecretStr(zof.key),
         zof_base_url=f"{stage.url}/zof/v1",
         zof_link_hosts="zof.ai",
+        zof_webhook_secret=SecretStr(zof.webhooks.secret),
         port=0,
-        zofbot_poll_interval=5.0,
+        zofbot_poll_interval=POLL_SECONDS,
         zofbot_data_dir=folder,
     )
+
+
+async def _subscribe(world: World, bot: Zofbot, namespace: str) -> None:
+    """Have Ana subscribe the channels, without the answers that only she would see, and say so to a newcomer."""
+    subscriptions, name = Subscriptions(bot.store.client, namespace), world.slack.users[ANA].name
+    for number, (channel, wish) in enumerate(SUBSCRIBED.items(), start=1):
+        own = {"id": f"demo{number}", "channel": channel, "by": ANA, "by_name": name, "created": world.now()}
+        await subscriptions.add(parse(wish).model_copy(update=own))
+        said = f"zofbot tells this channel what fails from now on: I typed `{COMMAND} subscribe {wish}`."
+        world.slack.keep(Message(channel, world.slack.stamp(), ANA, said))
 
 
 def _command() -> dict[str, object]:

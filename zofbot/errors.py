@@ -4,6 +4,7 @@
 
     ZofbotError
     ├── BadInput            what was typed or pressed cannot be used: say it differently
+    ├── NotAllowed          the person may not do this: ask somebody who may
     ├── SettingsError       the bot cannot start like this: mend the named variables
     ├── StoreUnavailable    Redis does not answer: what needs it has to wait
     ├── ZofError            Zof did not give what was asked for
@@ -41,6 +42,10 @@ class BadInput(ZofbotError):
         super().__init__(sentence, next_step)
         self.example = example
         self.verb = verb
+
+
+class NotAllowed(ZofbotError):
+    """The person may not do this. ``sentence`` is mrkdwn: it mentions those who may."""
 
 
 class SettingsError(ZofbotError):

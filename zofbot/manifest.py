@@ -14,6 +14,10 @@ SCOPES = {
     "channels:history": "looking for our own message, before sending again what Slack did not confirm",
     "groups:history": "the same in private channels",
     "im:history": "the same in direct messages with the bot",
+    "channels:read": "seeing whether a channel is shared with another organization",
+    "groups:read": "the same for private channels",
+    "users:read": "telling members from guests and from other organizations, and time zones for snoozing",
+    "usergroups:read": "roles that are given to user groups",
 }
 """Each bot scope, and what it is for."""
 
@@ -23,13 +27,18 @@ METHODS: dict[str, tuple[str, ...]] = {
     "chat.postMessage": ("chat:write", "chat:write.public"),
     "chat.update": ("chat:write",),
     "conversations.history": ("channels:history", "groups:history", "im:history"),
+    "conversations.info": ("channels:read", "groups:read"),
     "conversations.join": ("channels:join",),
     "conversations.replies": ("channels:history", "groups:history", "im:history"),
+    "usergroups.users.list": ("usergroups:read",),
+    "users.info": ("users:read",),
+    "views.open": (),
     "views.publish": (),
+    "views.update": (),
 }
 """Every method of Slack's Web API that zofbot calls, and the scopes it needs (https://docs.slack.dev/reference/methods)."""
 
-EVENTS = ("app_home_opened",)
+EVENTS = ("app_home_opened", "channel_unarchive", "group_unarchive", "member_joined_channel")
 
 
 def manifest(url: str = "") -> dict[str, Any]:

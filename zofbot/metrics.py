@@ -18,6 +18,8 @@ FEEDS = ("runs failed", "runs error", "results failed", "results error", "runs p
 KINDS = ("root", "reply", "edit")
 ATTEMPTS = ("sent", "adopted", "deferred", "unknown", "refused", "parked", "halted", "gone", "snoozed", "dropped")
 FINDS = ("found", "absent", "failed")
+ACTS = ("acknowledge", "unacknowledge", "confirm", "assign", "snooze", "wake", "escalate", "resolve", "reopen", "undo")
+
 WAITING = ("pending", "sending", "dead", "parked_channels")
 LATENESS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
@@ -51,6 +53,7 @@ class Metrics:
         self._delivery()
         self.store_up = Gauge("zofbot_store_up", "1 while Redis answers", registry=self.registry)
         self._news()
+        self._triage()
         for template in ("/results", "/results/{id}", "/runs", "/runs/{id}"):
             self.zof_seconds.labels(template)
             for outcome in ZOF_OUTCOMES:
@@ -107,6 +110,12 @@ class Metrics:
             self.poll_new.labels(feed)
         for feed in FEEDS[:4]:
             self.poll_gap.labels(feed)
+
+    def _triage(self) -> None:
+        """What people do about failures."""
+        self.triage = Counter("zofbot_triage", "Acts of people on failures", ["act"], registry=self.registry)
+        for act in ACTS:
+            self.triage.labels(act)
 
     def _delivery(self) -> None:
         """Add what the way from the outbox into Slack is measured by."""

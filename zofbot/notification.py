@@ -44,7 +44,7 @@ class Notification(BaseModel):
     body: dict[str, Any] = Field(default_factory=dict)
     """What the card is drawn from when it is sent; JSON, redacted, without secrets."""
     root: str = ""
-    """Key of the message that a reply stands under or an edit changes."""
+    """Key of the message that a reply stands under or an edit changes, or that a fresh root takes the place of."""
     happened: float
     """Unix seconds: when it happened at Zof."""
     critical: bool = False
@@ -52,6 +52,10 @@ class Notification(BaseModel):
     not_before: float = 0.0
     """Unix seconds: earliest time to send."""
     schema_: int = Field(default=SCHEMA, alias="schema")
+
+
+class Unwanted(Exception):
+    """There is nothing to say any more: it was overtaken before it came due."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class Claimed:
     """A notification taken by a worker, to be settled before its lease ends.
 
     ``attempt`` counts from 1. ``maybe_since`` (Unix seconds, ``None`` when certainly not sent) says that an earlier
-    attempt begun then may have got through: look before sending. ``place`` is the root's receipt.
+    attempt begun then may have got through: look before sending. ``place`` is the root's receipt. ``failure`` is the
+    latest body of the root that it shows or is about, and ``triage`` (JSON) what people made of it, where there is one.
     """
 
     notification: Notification
@@ -75,3 +80,5 @@ class Claimed:
     committed: float
     maybe_since: float | None = None
     place: Receipt | None = None
+    failure: dict[str, Any] | None = None
+    triage: str = ""

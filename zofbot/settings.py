@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_dir
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from zofbot.errors import SettingsError
@@ -71,9 +71,28 @@ def _channel(value: str) -> str:
     return value
 
 
+def _people(value: str) -> str:
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    for place, name in enumerate(names, start=1):
+        if not re.fullmatch(r"[UWS][A-Z0-9]{2,30}", name):
+            raise ValueError(f"entry {place} is no id of a person (U0123456789) or user group (S0123456789)")
+    return ",".join(names)
+
+
+def _switch(value: Any) -> bool:
+    said = str(value).strip().lower()
+    if said not in _SWITCH:
+        raise ValueError("it must be true or false")
+    return _SWITCH[said]
+
+
+_SWITCH = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
+
 Address = Annotated[str, AfterValidator(_address)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_ascii_header)]
 Secret = Annotated[SecretStr, AfterValidator(_stripped)]
+People = Annotated[str, AfterValidator(_people)]
+Switch = Annotated[bool, BeforeValidator(_switch)]
 
 
 class Settings(BaseSettings):
@@ -117,6 +136,19 @@ class Settings(BaseSettings):
     """Seconds."""
     zofbot_lookback: float = Field(3600, ge=0, le=7 * 24 * 3600)
     """Seconds; on a first start, what failed longer ago is noted and not posted."""
+
+    zofbot_responders: People = ""
+    """Ids of people and user groups who may work on failures; empty: every full member."""
+    zofbot_operators: People = ""
+    """Who may start and cancel runs once that is allowed; empty: whoever may work on failures."""
+    zofbot_admins: People = ""
+    """Who may change what belongs to any channel; empty: admins and owners of the workspace."""
+    zofbot_allow_runs: Switch = False
+    """Whether runs may be started and cancelled from Slack."""
+    zofbot_resolve_note: Switch = False
+    """Whether resolving takes a note."""
+    zofbot_shared_details: Switch = False
+    """Whether channels shared with other organizations get full cards."""
 
     zofbot_data_dir: Path = Field(default_factory=lambda: Path(user_data_dir("zofbot")))
     zofbot_namespace: str = Field("zofbot", pattern=r"^[A-Za-z0-9_.-]{1,64}$")

@@ -1,4 +1,4 @@
-"""Results and the outbox as a person reads them in a terminal, in the same words as in Slack."""
+"""Results, the outbox and the audit as a person reads them in a terminal, in the same words as in Slack."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from zofbot.model import Result
+from zofbot.model import Result, utc
 from zofbot.slack import text
 from zofbot.slack.cards import BLAME, LOOKS, headline
 from zofbot.slack.links import Links
+from zofbot.store import audit
 from zofbot.store.entry import Entry
 
 
@@ -59,5 +60,19 @@ def outbox_table(entries: Sequence[Entry], now: float) -> Table:
     for entry in entries:
         age = text.duration(max(now - entry.committed, 0)) if entry.committed else ""
         cells = (entry.state.value, age, str(entry.attempts or ""), entry.channel, entry.key, entry.reason)
+        table.add_row(*(Text(text.literal(cell, 300)) for cell in cells))
+    return table
+
+
+def audit_table(entries: Sequence[audit.Entry]) -> Table:
+    """Draw acts, one a row."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("when", "who", "act", "from", "to", "channel", "key", "details"):
+        table.add_column(name, overflow="fold")
+    for entry in entries:
+        who = f"{entry.name} ({entry.user})" if entry.name not in ("", entry.user) else entry.user
+        details = ", ".join(f"{name}: {value}" for name, value in entry.details.items())
+        when = text.utc(utc(entry.at))
+        cells = (when, who, entry.act, entry.before, entry.after, entry.channel, entry.key, details)
         table.add_row(*(Text(text.literal(cell, 300)) for cell in cells))
     return table

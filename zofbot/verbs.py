@@ -48,7 +48,7 @@ VERBS = {
         Verb(
             "subscribe",
             "subscribe [filters]",
-            "this channel is told of failures; `/zof help subscribe` lists the filters",
+            "this channel is told of failures; alone it opens a form, and `/zof help subscribe` lists the filters",
             "subscribe project:checkout env:production,staging",
             "subscribe [filters]",
         ),

@@ -17,11 +17,14 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from zofbot.errors import StoreUnavailable
-from zofbot.listeners import actions, commands, home
+from zofbot.listeners import actions, commands, forms, home, triage
 from zofbot.listeners.desk import Desk, asked, unforeseen
 from zofbot.slack import answers
 
 log = structlog.get_logger()
+
+ACTS = ("zof_triage_", "zof_do_", "zof_act_")
+"""What the controls and the forms of acts on failures are called."""
 
 
 class Reception(AsyncApp):
@@ -51,7 +54,7 @@ class Reception(AsyncApp):
             attaching_conversation_kwargs_enabled=False,
         )
         self._desk = desk
-        for room in (commands, actions, home):
+        for room in (commands, forms, triage, actions, home):
             room.register(self, desk)
         self.error(_broken(desk))
 
@@ -65,8 +68,7 @@ class Reception(AsyncApp):
         answer = "failed"
         with structlog.contextvars.bound_contextvars(slack_request=name, kind=sort):
             try:
-                # Slack's challenge may come again word for word, and wants the same answer.
-                if req.body.get("type") != "url_verification" and not await self._fresh(name):
+                if not twice_is_once(req.body) and not await self._fresh(name):
                     answer = "repeated"
                     log.info("repeated request ignored")
                     return BoltResponse(status=200, body="")
@@ -94,6 +96,17 @@ def kind(body: Mapping[str, Any]) -> str:
         return "event"
     sort = str(body.get("type") or "")
     return "action" if sort == "block_actions" else "view" if sort.startswith("view_") else "other"
+
+
+def twice_is_once(body: Mapping[str, Any]) -> bool:
+    """Whether a repeat needs no claim: Slack's challenge is answered alike, and acts know their request.
+
+    An act that was claimed first would be lost where the process dies between the claim and the act.
+    """
+    names = [action.get("action_id") for action in body.get("actions") or ()]
+    names.append((body.get("view") or {}).get("callback_id") if body.get("type") == "view_submission" else None)
+    acts = any(isinstance(name, str) and name.startswith(ACTS) for name in names)
+    return acts or body.get("type") == "url_verification"
 
 
 def request_name(body: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot import verbs
 from zofbot.errors import BadInput
-from zofbot.listeners import lookups, sharing
+from zofbot.listeners import lookups, sharing, subscribing
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.model import is_id
 from zofbot.slack.message import Message
@@ -42,6 +42,21 @@ async def share(desk: Desk, who: Asked, value: dict[str, Any]) -> Message:
     return await sharing.by_button(desk, who, _id(value))
 
 
+async def turn_subscriptions(desk: Desk, who: Asked, value: dict[str, Any]) -> Message:
+    """Turning the pages of the channel's subscriptions."""
+    return await subscribing.listed(desk, who, _start(value))
+
+
+async def remove(desk: Desk, who: Asked, value: dict[str, Any]) -> Message:
+    """*Remove* beside a subscription."""
+    return await subscribing.remove(desk, who, _id(value))
+
+
+async def try_out(desk: Desk, who: Asked, value: dict[str, Any]) -> Message:
+    """*Send a test alert*."""
+    return await subscribing.try_out(desk, who, _id(value))
+
+
 PRESSES: dict[str, tuple[Press, bool]] = {
     "zof_result": (show_result, False),
     "zof_run": (show_run, False),
@@ -50,6 +65,10 @@ PRESSES: dict[str, tuple[Press, bool]] = {
     "zof_runs_page": (turn_runs, True),
     "zof_runs_page_back": (turn_runs, True),
     "zof_share": (share, False),
+    "zof_subscriptions_page": (turn_subscriptions, True),
+    "zof_subscriptions_page_back": (turn_subscriptions, True),
+    "zof_remove": (remove, True),
+    "zof_test_alert": (try_out, False),
 }
 """What each button does, and whether its answer takes the place of the message it stands on."""
 
@@ -61,7 +80,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
         async def act(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
             await ack()
             who = asked(body)
-            desk.answer_later(who, press(desk, who, _value(action)), replace=replace)
+            desk.answer_later(who, press(desk, who, value_of(action)), replace=replace)
 
         return act
 
@@ -78,7 +97,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
     app.action(re.compile(""))(pressed(unknown, False))
 
 
-def _value(action: dict[str, Any]) -> dict[str, Any]:
+def value_of(action: dict[str, Any]) -> dict[str, Any]:
     """Read a button's value back; what cannot be read is an empty one."""
     try:
         value = json.loads(action.get("value") or "{}")

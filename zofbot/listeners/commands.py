@@ -8,7 +8,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.async_context import AsyncBoltContext
 
 from zofbot import verbs
-from zofbot.listeners import lookups, sharing, subscribing
+from zofbot.listeners import forms, lookups, sharing, subscribing
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.slack import answers
 from zofbot.slack.message import Message
@@ -18,8 +18,12 @@ def register(app: AsyncApp, desk: Desk) -> None:
     """Listen to the one command; an operator may have named it otherwise in the manifest, so any name is ours."""
 
     async def typed(ack: Any, body: dict[str, Any], context: AsyncBoltContext) -> None:
-        who = asked(body)
-        work = answer(desk, who, str(body.get("text") or ""))
+        who, text = asked(body), str(body.get("text") or "")
+        if text.strip().lower() == "subscribe":
+            await ack()
+            desk.errands.start(forms.open_empty(desk, who))
+            return
+        work = answer(desk, who, text)
         await desk.answer(ack, who, work, context["arrived"])
 
     app.command(verbs.ANY_COMMAND)(typed)

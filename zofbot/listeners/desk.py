@@ -7,17 +7,20 @@ import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import structlog
 
+from zofbot.access import Roles
 from zofbot.errands import Errands
 from zofbot.errors import BadInput, SlackError, SlackRefused, ZofbotError
 from zofbot.metrics import Metrics
+from zofbot.pipeline.failures import Failures
 from zofbot.slack import answers
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import SlackNotifier
+from zofbot.slack.people import People
 from zofbot.slack.verdict import UNDRAWABLE
 from zofbot.store import Store
 from zofbot.store.outbox import Outbox
@@ -36,7 +39,9 @@ class Asked:
     channel: str
     response_url: str
     request: str
-    """What Slack calls this one request; a repeat of it has the same."""
+    """What Slack calls this one request; a repeat of it has the same. With it a modal may be opened, within 3 s."""
+    room: str = ""
+    """The channel's name as Slack gives it: ``directmessage`` and ``privategroup`` stand for all of their kind."""
 
 
 class Told(NamedTuple):
@@ -58,8 +63,13 @@ class Desk:
     errands: Errands
     metrics: Metrics
     links: Links
-    list_order: str
+    list_order: Literal["auto", "newest", "oldest"]
     clock: Callable[[], datetime]
+    failures: Failures
+    people: People
+    roles: Roles
+    note: bool = False
+    """Whether a failure is resolved only with a note."""
 
     async def told(self, work: Coroutine[Any, Any, Message]) -> Told:
         """Do the work; whatever goes wrong becomes words for the person."""
@@ -129,4 +139,5 @@ def asked(body: Mapping[str, Any]) -> Asked:
         channel=str(body.get("channel_id") or channel.get("id") or container.get("channel_id") or ""),
         response_url=str(body.get("response_url") or ""),
         request=str(body.get("trigger_id") or ""),
+        room=str(body.get("channel_name") or channel.get("name") or ""),
     )

@@ -1,16 +1,21 @@
-"""What a channel is told: asked for, listed and ended by the people in it."""
+"""What a channel is told: asked for, listed, changed, tried and ended by the people in it."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import structlog
 
 from zofbot.errors import BadInput
+from zofbot.listeners import previewing
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.notification import Kind, Notification
 from zofbot.routing import Subscription, parse, spelled
-from zofbot.slack import answers, lines
+from zofbot.slack import answers, foresight, lines, modals, text, trials
+from zofbot.slack.answers import Listed
 from zofbot.slack.message import Message
 
 log = structlog.get_logger()
@@ -18,32 +23,81 @@ log = structlog.get_logger()
 MOST = 50
 """Subscriptions that one channel may have."""
 
+SETTLED = 0.5
+"""Seconds until Slack has shown an acknowledgement: only then can another answer take its place."""
+
+
+class Saved(NamedTuple):
+    """How keeping a subscription went: ``standing`` is what is kept now, ``None`` where all was there already."""
+
+    message: Message
+    standing: Subscription | None = None
+    changed: bool = False
+
 
 async def subscribe(desk: Desk, asked: Asked, wish: str) -> Message:
-    """Keep a subscription, and let the channel see in one line who asked for what. Raises ZofbotError."""
+    """Keep a subscription as it was typed; the preview takes the answer's place later. Raises ZofbotError."""
+    saved = await save(desk, asked, parse(wish), name_of(asked.request))
+    if saved.standing:
+        desk.errands.start(preview(desk, asked, saved, after=SETTLED))
+    return saved.message
+
+
+async def save(desk: Desk, asked: Asked, wanted: Subscription, identifier: str, *, edits: bool = False) -> Saved:
+    """Keep a subscription, in the place of the one with its id if there is one, and let the channel see who did it.
+
+    With ``edits`` there has to be one. Its id and birth stay, so that nothing is told again. Raises ZofbotError.
+    """
     standing = await desk.subscriptions.of(asked.channel)
-    wanted = parse(wish)
+    before = next((one for one in standing if one.id == identifier), None)
     for number, one in enumerate(standing, start=1):
         if spelled(one) == spelled(wanted):
-            return answers.subscribed_already(number, spelled(one))
-    if len(standing) >= MOST:
+            return Saved(answers.subscribed_already(number, spelled(one)))
+    if before:
+        return await _change(desk, asked, wanted, before)
+    if edits:
+        raise _ended()
+    return await _begin(desk, asked, wanted, identifier, len(standing))
+
+
+async def _begin(desk: Desk, asked: Asked, wanted: Subscription, identifier: str, count: int) -> Saved:
+    if count >= MOST:
         raise BadInput(
             f"This channel has {MOST} subscriptions already.", "End one first.", example="/zof subscriptions"
         )
     now = desk.clock().timestamp()
-    own = {"id": _identifier(asked), "channel": asked.channel, "by": asked.user, "by_name": asked.name, "created": now}
+    own = {"id": identifier, "channel": asked.channel, "by": asked.user, "by_name": asked.name, "created": now}
     subscription = wanted.model_copy(update=own)
     await desk.subscriptions.add(subscription)
     log.info("subscribed", id=subscription.id, channel=asked.channel, by=asked.user)
     line = f"{asked.name} subscribed this channel to {_wish(subscription)}."
-    await _say(desk, asked, f"subscribed:{subscription.id}:{asked.channel}", line, now)
-    return answers.subscribed(_wish(subscription))
+    await _say(desk, asked, f"subscribed:{subscription.id}:{asked.channel}", line)
+    return Saved(_answer(asked, subscription, foresight.waiting()), subscription)
 
 
-async def listed(desk: Desk, asked: Asked) -> Message:
-    """The channel's subscriptions, numbered. Raises StoreUnavailable."""
+async def _change(desk: Desk, asked: Asked, wanted: Subscription, before: Subscription) -> Saved:
+    own = before.model_dump(include={"id", "channel", "by", "by_name", "created"})
+    subscription = wanted.model_copy(update=own)
+    if not await desk.subscriptions.replace(subscription):
+        raise _ended()
+    log.info("subscription changed", id=subscription.id, channel=asked.channel, by=asked.user)
+    line = f"{asked.name} changed this channel's subscription from {_wish(before)} to {_wish(subscription)}."
+    await _say(desk, asked, f"changed:{name_of(asked.request)}:{asked.channel}", line)
+    return Saved(_answer(asked, subscription, foresight.waiting(), changed=True), subscription, changed=True)
+
+
+async def preview(desk: Desk, asked: Asked, saved: Saved, *, after: float = 0.0) -> None:
+    """Put the answer with its preview where the answer stands, no sooner than ``after`` so many seconds."""
+    if saved.standing:
+        said, _ = await asyncio.gather(previewing.said(desk, saved.standing), asyncio.sleep(after))
+        await desk.respond(asked, _answer(asked, saved.standing, said, changed=saved.changed), replace=True)
+
+
+async def listed(desk: Desk, asked: Asked, start: int = 0, *, note: str = "") -> Message:
+    """The channel's subscriptions, numbered, from ``start`` on. Raises StoreUnavailable."""
     found = await desk.subscriptions.of(asked.channel)
-    return answers.subscriptions([(_wish(one), one.by_name, one.created) for one in found])
+    rows = [Listed(one.id, _wish(one), one.by_name, one.created) for one in found]
+    return answers.subscriptions(rows, start, note=note)
 
 
 async def unsubscribe(desk: Desk, asked: Asked, which: str) -> Message:
@@ -56,24 +110,65 @@ async def unsubscribe(desk: Desk, asked: Asked, which: str) -> Message:
             f"There is no subscription {which} here.", f"They go up to {len(found)}.", example="/zof subscriptions"
         )
     ended = found if which == "all" else [found[int(which) - 1]]
-    await desk.subscriptions.remove(*(one.id for one in ended))
-    log.info("unsubscribed", ids=[one.id for one in ended], channel=asked.channel, by=asked.user)
-    said = "; ".join(_wish(one) for one in ended[:5])
-    line = f"{asked.name} ended this channel's subscription to {said}."
-    now = desk.clock().timestamp()
-    await _say(desk, asked, f"unsubscribed:{_identifier(asked)}:{asked.channel}", line, now)
+    await _end(desk, asked, ended)
     return answers.unsubscribed(len(ended))
 
 
-async def _say(desk: Desk, asked: Asked, key: str, line: str, now: float) -> None:
+async def remove(desk: Desk, asked: Asked, identifier: str) -> Message:
+    """End one subscription of the channel, by its id, and show what is left. Raises ZofbotError."""
+    ended = await find(desk, asked, identifier)
+    await _end(desk, asked, [ended])
+    return await listed(desk, asked, note=f"✅ Ended: {text.code(_wish(ended), 1500)}")
+
+
+async def try_out(desk: Desk, asked: Asked, identifier: str) -> Message:
+    """Send the channel a test alert like those of a subscription, once for each press. Raises ZofbotError."""
+    subscription, now = await find(desk, asked, identifier), desk.clock().timestamp()
+    body = trials.body(subscription, asked.name, now)
+    await _commit(desk, asked, f"test:{name_of(asked.request)}:{asked.channel}", body)
+    log.info("test alert", id=identifier, channel=asked.channel, by=asked.user)
+    return answers.tested()
+
+
+async def find(desk: Desk, asked: Asked, identifier: str) -> Subscription:
+    """One of the channel's subscriptions. Raises BadInput when it has ended, or StoreUnavailable."""
+    for one in await desk.subscriptions.of(asked.channel):
+        if one.id == identifier:
+            return one
+    raise _ended()
+
+
+async def _end(desk: Desk, asked: Asked, ended: Sequence[Subscription]) -> None:
+    if not await desk.subscriptions.remove(*(one.id for one in ended)):
+        raise _ended()
+    log.info("unsubscribed", ids=[one.id for one in ended], channel=asked.channel, by=asked.user)
+    said = "; ".join(_wish(one) for one in ended[:5])
+    line = f"{asked.name} ended this channel's subscription to {said}."
+    await _say(desk, asked, f"unsubscribed:{name_of(asked.request)}:{asked.channel}", line)
+
+
+def _ended() -> BadInput:
+    return BadInput("That subscription has ended meanwhile.", "See which there are.", example="/zof subscriptions")
+
+
+async def _say(desk: Desk, asked: Asked, key: str, line: str) -> None:
     """Put one line into the channel, through the outbox like every message that all can see."""
-    body = lines.body(line)
+    await _commit(desk, asked, key, lines.body(line))
+
+
+async def _commit(desk: Desk, asked: Asked, key: str, body: dict[str, object]) -> None:
+    now = desk.clock().timestamp()
     await desk.outbox.commit([Notification(key=key, kind=Kind.ROOT, channel=asked.channel, body=body, happened=now)])
 
 
-def _identifier(asked: Asked) -> str:
-    """The request's own, so that a repeat of it makes no second subscription."""
-    return hashlib.blake2s(asked.request.encode(), digest_size=6).hexdigest()
+def _answer(asked: Asked, subscription: Subscription, preview: str, *, changed: bool = False) -> Message:
+    notes = [preview, modals.caution(asked.room)]
+    return answers.subscribed(_wish(subscription), subscription.id, notes, changed=changed)
+
+
+def name_of(request: str) -> str:
+    """A name that a repeat of the request has as well, so that it makes no second subscription and no second line."""
+    return hashlib.blake2s(request.encode(), digest_size=6).hexdigest()
 
 
 def _wish(subscription: Subscription) -> str:

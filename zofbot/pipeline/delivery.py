@@ -10,13 +10,14 @@ import structlog
 
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.metrics import Metrics
-from zofbot.notification import Claimed, Kind, Receipt
+from zofbot.notification import Claimed, Kind, Receipt, Unwanted
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import metadata
 from zofbot.slack.verdict import Remedy, remedy
 from zofbot.store.settlement import (
     Adopted,
     Deferred,
+    Dropped,
     Gone,
     Halted,
     Refused,
@@ -36,6 +37,9 @@ LOOK_BACK = 300.0
 
 LONG = 300.0
 """Seconds until another look, where an operator has to mend something first."""
+
+UNWANTED = "no longer wanted"
+"""Why a timer is dropped that was overtaken; ``commit.lua`` knows it by this word."""
 
 LONGEST = 60.0
 """Seconds that a backoff grows to."""
@@ -91,6 +95,8 @@ class Delivery:
             return self._not_seen(claim, error)
         try:
             message = self._render(claim, self._clock().timestamp())
+        except Unwanted:
+            return Dropped.of(claim, UNWANTED)
         except Exception as error:
             log.exception("notification cannot be drawn", key=claim.notification.key)
             return Refused.of(claim, f"cannot be drawn: {type(error).__name__}")

@@ -25,7 +25,7 @@ AT_ONCE = 16
 BATCH = 100
 """Notifications claimed in one step."""
 
-ENOUGH, LINGER = 50, 0.1
+ENOUGH, LINGER = BATCH, 0.1
 """Settlements that are written down at once, or after so many seconds if fewer come together."""
 
 PROMPT = 1.0
@@ -59,7 +59,7 @@ class Dispatcher:
         self._metrics = metrics
         self._clock = clock
         self._random = random
-        self._lookout = Lookout(outbox, metrics, on_parked)
+        self._lookout = Lookout(outbox, metrics, on_parked, clock)
         self._lease = lease
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()

@@ -13,3 +13,9 @@ def key(kind: str, identifier: str, category: str, channel: str, *, turn: int = 
     """
     parts = [kind, quote(identifier, safe=""), category, *([str(turn)] if turn else []), channel]
     return ":".join(parts)
+
+
+def edit_of(root: str) -> str:
+    """The one key for all edits of the message under key ``root``, so that those not made yet become one."""
+    kind, _, rest = root.partition(":")
+    return f"{kind}-edit:{rest}"

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 import structlog
 
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
+from zofbot.model import utcnow
 from zofbot.store.outbox import Outbox
 
 log = structlog.get_logger()
 
 WATCH = 10.0
 """Seconds between two looks while there is no trouble."""
+
+KNOCK = 300.0
+"""Seconds until a channel that refused is tried again, unless Slack says earlier that it was mended."""
 
 OnParked = Callable[[str, str], Awaitable[None]]
 """Tells whom it concerns that a channel (id) refuses, and Slack's reason. It may be called again for the same."""
@@ -27,12 +32,15 @@ async def nobody(channel: str, reason: str) -> None:
 class Lookout:
     """Looks every few seconds, and at once when ``trouble`` is set."""
 
-    def __init__(self, outbox: Outbox, metrics: Metrics, on_parked: OnParked) -> None:
+    def __init__(
+        self, outbox: Outbox, metrics: Metrics, on_parked: OnParked, clock: Callable[[], datetime] = utcnow
+    ) -> None:
         self.trouble = asyncio.Event()
         self._stopping = False
         self._outbox = outbox
         self._metrics = metrics
         self._on_parked = on_parked
+        self._clock = clock
 
     async def watch(self) -> None:
         """Go on until ``stop()``."""
@@ -41,6 +49,7 @@ class Lookout:
             try:
                 await self.measure()
                 await self.tell()
+                await self.knock()
             except StoreUnavailable as error:
                 log.warning("outbox not measured", error=error.sentence)
             try:
@@ -78,3 +87,14 @@ class Lookout:
                 log.exception("nobody was told", channel=parked.channel)
             else:
                 await self._outbox.told(parked.channel)
+
+    async def knock(self) -> None:
+        """Try channels again that have refused for a while, for Slack does not tell all that mends one.
+
+        One that still refuses is parked anew by the first message that tries. Raises StoreUnavailable.
+        """
+        now = self._clock().timestamp()
+        for parked in await self._outbox.parked():
+            if parked.told and now - parked.since >= KNOCK:
+                log.info("parked channel tried again", channel=parked.channel, waiting=parked.waiting)
+                await self._outbox.unpark(parked.channel)

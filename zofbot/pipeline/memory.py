@@ -52,6 +52,20 @@ def counted_in(subscription: Subscription) -> str:
     return f"after:{subscription.id}"
 
 
+def failure_of(root: str) -> str:
+    """The hash of what the message under key ``root`` shows, for those who work on it."""
+    return f"failure:{root}"
+
+
+FAILURES = "failures"
+"""The hash of all failures that people may work on: the key of each one's root, and when it was first told."""
+
+
+def triage_in(channel: str) -> str:
+    """The hash of what people made of a channel's failures, by the keys of their roots."""
+    return f"triage:{channel}"
+
+
 def storm_in(channel: str) -> str:
     """The hash of a channel's latest roots and the storm they make."""
     return f"storm:{channel}"

@@ -105,10 +105,14 @@ class Notebook:
         """How far the feed or audit of that name was read."""
         return self._progress.get(name, Progress())
 
-    def walked(self, name: str, progress: Progress) -> None:
-        """Keep how far a feed was read. It is stored with the next change: to read a bit more again does no harm."""
+    def begun(self, name: str, progress: Progress) -> None:
+        """Keep that a walk begins. Nothing was read yet, so that alone is no reason to store anything."""
         self._progress[name] = progress
         self._walked.add(name)
+
+    def walked(self, name: str, progress: Progress) -> None:
+        """Keep how far a feed was read. It is stored with the next change: to read a bit more again does no harm."""
+        self.begun(name, progress)
         if progress.cursor is not None and progress.began is not None:
             self._change(FEEDS, name, progress.dump())
 

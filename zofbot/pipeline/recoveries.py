@@ -8,11 +8,10 @@ from typing import Any
 
 from zofbot.model import Outcome
 from zofbot.notification import SCHEMA, Kind, Notification
-from zofbot.pipeline.keys import key
+from zofbot.pipeline.keys import edit_of, key
 from zofbot.pipeline.memory import Draft, scope
 from zofbot.pipeline.roots import Pass, Root, Roots, after, passes, passing, remember
 from zofbot.pipeline.shares import DEFAULT
-from zofbot.pipeline.telling import edit_key
 from zofbot.routing import Finding, On, Subscription, quiet_until
 from zofbot.slack import bodies
 from zofbot.slack.bodies import Place, RecoveredBody, Standing
@@ -63,7 +62,7 @@ class Recovery:
         if not wanted and (asked or DEFAULT not in root.takers):
             return
         held = min((quiet_until(one, self.draft.now, critical=root.critical) for one in wanted), default=0.0)
-        yield self._notification(Kind.EDIT, edit_key(root, self.channel), root, root.body, held)
+        yield self._notification(Kind.EDIT, edit_of(root.key), root, root.body, held)
         if root.threaded:
             name = key("recovered", root.id, root.category, self.channel, turn=root.turns - 1)
             yield self._notification(Kind.REPLY, name, root, bodies.stored(self._reply(root, passed)), held)
@@ -88,7 +87,8 @@ class Recovery:
 
 
 def _turned(root: Root, passed: Pass) -> Root:
-    turned = {"standing": Standing.RECOVERED.value, "turned": passed.at, "turner": passed.run_id[:128]}
+    turned = {"standing": Standing.RECOVERED.value, "turned": passed.at, "turner": passed.run_id[:128],
+              "turn": root.body.get("turn", 0) + 1}  # fmt: skip
     return root.model_copy(update={"body": root.body | turned})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from zofbot.model import Outcome
-from zofbot.pipeline.memory import Draft, digest, passed_in, roots_in
+from zofbot.pipeline.memory import FAILURES, Draft, digest, failure_of, passed_in, roots_in
 from zofbot.routing import Finding, Group
 
 FLAPPING = 3600.0
@@ -132,8 +132,13 @@ class Roots:
 
     def put(self, field: str, root: Root) -> None:
         """Keep a root, and let go of the oldest where there are too many."""
+        before = self._all.get(field)
         self._all[field] = root
         self._draft.put(self._name, field, root.model_dump_json(exclude_defaults=True))
+        if before is None or before.key != root.key:
+            self._draft.put(FAILURES, root.key, f"{self._draft.now:.0f}")
+        if before is None or before.body != root.body:
+            self._draft.put(failure_of(root.key), "body", json.dumps(root.body, separators=(",", ":")))
         alike = [name for name, other in self._all.items() if other.group is root.group]
         if len(alike) > MOST[root.group]:
             self._forget([min(alike, key=lambda name: self._all[name].last)])

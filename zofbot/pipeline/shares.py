@@ -10,6 +10,7 @@ from zofbot.model import Result
 from zofbot.pipeline.memory import Draft, counted_in, digest, scope
 from zofbot.routing import After, Broadcast, Finding, Group, Layout, Notice, Subscription, Verdict, match, quiet_until
 from zofbot.routing.finding import case_of
+from zofbot.triage import Policy
 
 DEFAULT = "default"
 """The id of the subscription that the default channel has to what no other took."""
@@ -36,6 +37,12 @@ class Share:
     @property
     def mention(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(identifier for taker in self.takers for identifier in taker.mention))
+
+    @property
+    def policy(self) -> Policy:
+        """The first escalation that a taker has, and the shortest time after which one wants to be answered."""
+        steps = next((taker.escalate for taker in self.takers if taker.escalate), ())
+        return Policy(escalate=steps, reack=min((taker.reack for taker in self.takers if taker.reack), default=0))
 
     def held(self, now: float, *, critical: bool) -> float:
         """When the quiet hours of all takers are over; 0 when one of them is awake."""

@@ -8,15 +8,17 @@ from typing import Any
 
 from zofbot.model import Result
 from zofbot.notification import SCHEMA, Kind, Notification
-from zofbot.pipeline.keys import key
+from zofbot.pipeline.keys import edit_of, key
 from zofbot.pipeline.memory import Draft
 from zofbot.pipeline.roots import Root, Roots, case_field, run_field
 from zofbot.pipeline.shares import Share
 from zofbot.pipeline.storms import Gust, collapses
+from zofbot.pipeline.timers import follow
 from zofbot.routing import Finding, Group
 from zofbot.routing.finding import case_of
 from zofbot.slack import bodies
 from zofbot.slack.bodies import Body, Case, CaseBody, Place, ResultBody, RunBody, Standing
+from zofbot.triage import Policy, Triage
 
 FIRST = 10
 """Failures of a run that get a reply of their own; one more reply lists the rest."""
@@ -61,7 +63,7 @@ class Teller:
         more = [case for case in map(case_of, self.share.results) if case not in root.cases]
         reopened = again or bool(more)
         standing = Standing.AGAIN if again else Standing.OPEN if more else Standing(_standing(root))
-        body = self._run_body(standing)
+        body = self._run_body(standing).model_copy(update=self._reopened(root, reopened))
         left = list(root.left) + (list(map(case_of, self.share.results)) if again else more)
         changed = root.model_copy(
             update={
@@ -76,6 +78,7 @@ class Teller:
         self.roots.put(field, changed)
         self.draft.tell(self._edit(changed))
         self._replies(changed, self.share.results, worse=again)
+        self._follow(changed, again=again)
 
     def _cases(self) -> bool:
         grouped: dict[str, list[Result]] = {}
@@ -113,14 +116,45 @@ class Teller:
                 "standing": Standing.AGAIN if again else before.standing,
                 "turned": at if again else before.turned,
                 "turner": self.finding.run.id if again else before.turner,
+                **self._reopened(root, again),
             }
         )
         reopened: dict[str, Any] = {"left": root.cases, "recovered": None} if again else {}
         changed = root.model_copy(update={**self._counted(root), **reopened, "body": bodies.stored(kept)})
         self.roots.put(field, changed)
         self.draft.tell(self._edit(changed))
+        self._follow(changed, again=again)
         worse = again or at - root.last > QUIET_FOR
         self._tell_results(changed, results, broadcast=worse and self.share.loud)
+
+    def _reopened(self, root: Root, again: bool) -> dict[str, Any]:
+        """What a body says of its turns once more was heard of it."""
+        turn, opened, policy = (root.body.get(name) for name in ("turn", "opened", "policy"))
+        reopened = again and root.recovered is not None
+        return {
+            "turn": (turn or 0) + reopened,
+            "opened": self._now if reopened else opened or root.first,
+            "policy": Policy.model_validate(policy or {}),
+            "takers": tuple(root.body.get("takers", ())),
+        }
+
+    @property
+    def _now(self) -> float:
+        """When the channel hears of it."""
+        return max(self.finding.happened, self.draft.now, self.held)
+
+    def _follow(self, root: Root, *, again: bool = True) -> None:
+        """Promise what happens where nobody acts.
+
+        A failure that comes on top of known ones opens anew what people had resolved or put off, as of when it
+        happened; where they had not, what is promised here is not wanted any more when it comes due.
+        """
+        body = bodies.read(root.body)
+        if not isinstance(body, RunBody | CaseBody) or not body.policy.escalate:
+            return
+        opened = body.opened if again else self.finding.happened
+        present = Triage(turn=body.turn, opened=opened)
+        self.draft.tell(*follow(root.key, self.share.channel, present, body.policy, told=self._now))
 
     def _counted(self, root: Root) -> dict[str, Any]:
         """The root's account of runs with this one in it."""
@@ -148,6 +182,7 @@ class Teller:
             body=bodies.stored(body),
         )
         self.draft.tell(self._notification(Kind.ROOT, made.key, made.body))
+        self._follow(made)
         return made
 
     def _replies(self, root: Root, results: Sequence[Result], *, worse: bool = False) -> None:
@@ -189,14 +224,21 @@ class Teller:
             turned=self.finding.happened if turned else None,
             turner=self.finding.run.id if turned else "",
             mention=self.share.mention,
+            opened=self._now,
+            policy=self.share.policy,
+            takers=tuple(taker.id for taker in self.share.takers),
             bad=self._bad,
             top=tuple(map(Case.of, self.share.results[:TOP])),
+            last=self.finding.happened,
         )
 
     def _case_body(self, case: str, result: Result) -> CaseBody:
         return CaseBody(
             run=self._place(),
             mention=self.share.mention,
+            opened=self._now,
+            policy=self.share.policy,
+            takers=tuple(taker.id for taker in self.share.takers),
             case=Case.of(result, 1500),
             case_id=bodies.said(result.case_id, 128),
             first=self.finding.happened,
@@ -218,7 +260,7 @@ class Teller:
         )
 
     def _edit(self, root: Root) -> Notification:
-        return self._notification(Kind.EDIT, edit_key(root, self.share.channel), root.body, root.key)
+        return self._notification(Kind.EDIT, edit_of(root.key), root.body, root.key)
 
     def _reply(self, root: Root, name: str, body: Body) -> None:
         self.draft.tell(self._notification(Kind.REPLY, name, bodies.stored(body), root.key))
@@ -235,11 +277,6 @@ class Teller:
             not_before=self.held,
             schema=SCHEMA,
         )
-
-
-def edit_key(root: Root, channel: str) -> str:
-    """One key for all edits of a message, so that those not made yet become one."""
-    return key(f"{root.group.value}-edit", root.id, root.category, channel)
 
 
 def _standing(root: Root) -> str:

@@ -88,7 +88,7 @@ class Walks:
             else:
                 mark = min(self._book.failing.values()) if feed is RECOVERIES else 0.0
             progress = progress.begin(self._means.now(), max(mark, self._book.floor))
-            self._book.walked(feed.name, progress)
+            self._book.begun(feed.name, progress)
         return progress
 
     def _audited(self, feed: Feed) -> Iterator[tuple[str, Progress]]:

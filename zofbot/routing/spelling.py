@@ -12,11 +12,15 @@ from zofbot.errors import BadInput
 from zofbot.routing.finding import On
 from zofbot.routing.quiet import zone as known_zone
 from zofbot.routing.subscription import After, Broadcast, Group, Layout, Quiet, Subscription
-from zofbot.routing.words import bare, listed, quoted, words
+from zofbot.routing.words import bare, listed, quoted, shown, words
+from zofbot.triage import Step
 from zofbot.verbs import COMMAND
 
 MOST_VALUES = 20
 LONGEST_VALUE = 200
+MOST_STEPS = 5
+LONGEST_LIST = 3000
+"""Characters of all values of one filter as a form shows them: Slack's fields take no more."""
 
 EXAMPLES = {
     "project": "project:checkout",
@@ -29,12 +33,15 @@ EXAMPLES = {
     "after": "after:3/1h",
     "mention": "mention:@ana",
     "quiet": "quiet:22:00-07:00,critical",
+    "escalate": "escalate:15m->@oncall,45m->@leads",
+    "reack": "reack:4h",
 }
 """Every filter with a value that can be copied."""
 
 _ALIASES = {"environment": "env", "environments": "env", "projects": "project", "cases": "case", "mentions": "mention"}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MENTION = re.compile(r"<(?:@(?P<user>[UW][A-Z0-9]{1,30})|!subteam\^(?P<group>S[A-Z0-9]{1,30}))(?:\|[^<>]*)?>")
+_STEP = re.compile(r"(\d{1,6})([smhdSMHD])(?:->|-&gt;|→)(.+)")
 _QUIET = re.compile(r"(\d{1,2}):?(\d{2})?-(\d{1,2}):?(\d{2})?")
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -53,6 +60,8 @@ def parse(text: str, *, zone: str = "UTC") -> Subscription:
         told[name] = told.get(name, ()) + value if isinstance(value, tuple) else value
         if isinstance(value, tuple) and len(told[name]) > MOST_VALUES:
             raise _wrong(name, f"`{name}:` has more than {MOST_VALUES} values.", "Use a glob such as `cart*`.")
+        if isinstance(value, tuple) and len(shown(map(str, told[name]))) > LONGEST_LIST:
+            raise _wrong(name, f"`{name}:` is longer than {LONGEST_LIST} characters.", "Use a glob such as `cart*`.")
     return Subscription(**told)
 
 
@@ -180,6 +189,42 @@ def _minute(hours: str, minutes: str | None) -> int:
     return int(hours) * 60 + int(minutes or 0) if int(minutes or 0) < 60 else 1440
 
 
+def _steps(values: list[str], zone: str) -> tuple[Step, ...]:
+    """Times and whom they reach; a value without a time of its own reaches more people at the one before."""
+    steps: list[tuple[int, list[str]]] = []
+    for value in values:
+        found = _STEP.fullmatch(value)
+        after = int(found[1]) * _UNITS[found[2].lower()] if found else 0
+        if (not found and not steps) or (found and not 1 <= after <= 7 * 86400):
+            raise _wrong(
+                "escalate",
+                f"`{_shown(value)}` is not a time and a name.",
+                "`escalate:15m->@oncall` mentions them after 15 minutes without an acknowledgement; at most `7d`.",
+            )
+        if found:
+            steps.append((after, []))
+        steps[-1][1].append(_mention(found[3] if found else value))
+    if len(steps) > MOST_STEPS:
+        raise _wrong("escalate", f"`escalate:` has more than {MOST_STEPS} steps.", "Leave some out.")
+    return tuple(Step(after=after, mention=tuple(dict.fromkeys(whom))) for after, whom in sorted(steps))
+
+
+def _spell_steps(steps: tuple[Step, ...]) -> str:
+    return ",".join(f"{span(step.after)}->{','.join(map(mentioned, step.mention))}" for step in steps)
+
+
+def _reack(values: list[str], zone: str) -> int:
+    found = re.fullmatch(r"(\d{1,7})([smhd])", values[0].lower())
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    if len(values) > 1 or not 60 <= seconds <= 30 * 86400:
+        raise _wrong(
+            "reack",
+            f"`{_shown(','.join(values))}` is not a time.",
+            "`reack:4h` asks after four hours whether somebody is still on it; `1m` to `30d`.",
+        )
+    return seconds
+
+
 _READ: dict[str, Callable[[list[str], str], Any]] = {
     "project": _patterns("project"),
     "env": _patterns("env"),
@@ -191,10 +236,13 @@ _READ: dict[str, Callable[[list[str], str], Any]] = {
     "after": _after,
     "mention": _mentions,
     "quiet": _quiet,
+    "escalate": _steps,
+    "reack": _reack,
 }
 
 
-def _span(window: int) -> str:
+def span(window: int) -> str:
+    """Seconds as they are typed behind ``after:3/``."""
     unit = next(unit for unit in ("d", "h", "m", "s") if window % _UNITS[unit] == 0)
     return f"{window // _UNITS[unit]}{unit}"
 
@@ -203,7 +251,8 @@ def _clock(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
-def _spell_quiet(quiet: Quiet) -> str:
+def spell_quiet(quiet: Quiet) -> str:
+    """Quiet hours as they are typed: the hours, then ``critical`` and the zone where they are not as usual."""
     more = (["critical"] if quiet.critical else []) + ([quiet.zone] if quiet.zone != "UTC" else [])
     return ",".join([f"{_clock(quiet.start)}-{_clock(quiet.end)}", *more])
 
@@ -221,9 +270,11 @@ _WRITE: dict[str, Callable[[Any], str]] = {
     "group": str,
     "layout": str,
     "broadcast": str,
-    "after": lambda after: f"{after.count}/{_span(after.window)}",
+    "after": lambda after: f"{after.count}/{span(after.window)}",
     "mention": lambda ids: ",".join(map(mentioned, ids)),
-    "quiet": _spell_quiet,
+    "quiet": spell_quiet,
+    "escalate": _spell_steps,
+    "reack": span,
 }
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from zofbot.routing.finding import On
+from zofbot.triage import Step
 
 SCHEMA = 1
 """Version of a stored subscription."""
@@ -79,5 +80,20 @@ class Subscription(_Frozen):
     after: After | None = None
     mention: tuple[str, ...] = ()
     quiet: Quiet | None = None
+    escalate: tuple[Step, ...] = ()
+    reack: int = Field(default=0, ge=0, le=30 * 86400)
+    """Seconds after which an acknowledgement is asked about; 0 for never."""
 
     schema_: int = Field(default=SCHEMA, alias="schema")
+
+    @field_validator("on")
+    @classmethod
+    def _in_order(cls, asked: tuple[On, ...]) -> tuple[On, ...]:
+        """Sort, so that what means the same is the same."""
+        return tuple(one for one in On if one in asked)
+
+    @field_validator("mention")
+    @classmethod
+    def _people_first(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
+        """Put groups behind people, in whatever order they were named."""
+        return tuple(sorted(ids, key=lambda one: one.startswith("S")))

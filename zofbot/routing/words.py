@@ -41,8 +41,11 @@ def _split(text: str, at: Callable[[str], bool]) -> list[str]:
 
 def bare(value: str) -> str:
     """The value without its quotes, its backslashes, and Slack's escapes (the only three there are)."""
-    unquoted = re.sub(r'\\(.)|["“”„]', lambda found: found[1] or "", value, flags=re.DOTALL)
-    return re.sub(r"&(amp|lt|gt);", lambda found: {"amp": "&", "lt": "<", "gt": ">"}[found[1]], unquoted)
+    return re.sub(r"&(amp|lt|gt);", lambda found: {"amp": "&", "lt": "<", "gt": ">"}[found[1]], _unquoted(value))
+
+
+def _unquoted(value: str) -> str:
+    return re.sub(r'\\(.)|["“”„]', lambda found: found[1] or "", value, flags=re.DOTALL)
 
 
 def listed(text: str) -> list[str]:
@@ -57,6 +60,27 @@ def quoted(values: Iterable[str]) -> str:
 
 def _quote(value: str) -> str:
     safe = re.sub(r"&(?=(?:amp|lt|gt);)", "&amp;", value)  # bare would take it for Slack's own escape
-    if not re.search(r'[\s,"“”„\\]', safe):
-        return safe
-    return '"' + re.sub(r'(["“”„\\])', r"\\\1", safe) + '"'
+    return _in_quotes(safe) if re.search(r'[\s,"“”„\\]', safe) else safe
+
+
+def _in_quotes(value: str) -> str:
+    return '"' + re.sub(r'(["“”„\\])', r"\\\1", value) + '"'
+
+
+def entered(text: str) -> list[str]:
+    """Read a list as it stands in a field of a form: parted by commas or line breaks, spaces being part of a value.
+
+    Slack escapes nothing there.
+    """
+    parts = _split(text, lambda character: character in ",\r\n")
+    return [_unquoted(part.strip()) for part in parts if part.strip()]
+
+
+def shown(values: Iterable[str]) -> str:
+    """A list for a field of a form, which ``entered`` reads back."""
+    return ", ".join(map(_show, values))
+
+
+def _show(value: str) -> str:
+    plain = value == value.strip() and not re.search(r'[,\r\n"“”„\\]', value)
+    return value if plain else _in_quotes(value)

@@ -22,6 +22,10 @@ class User:
     kind: Literal["member", "guest", "external", "bot"] = "member"
     color: str = "#64748b"
     team: str = TEAM
+    admin: bool = False
+    """Admin of the workspace."""
+    deleted: bool = False
+    """The account is switched off."""
 
 
 @dataclass
@@ -35,6 +39,8 @@ class Channel:
     private: bool = False
     archived: bool = False
     external: bool = False
+    pending: bool = False
+    """Another organization was invited and has not come yet."""
     im_with: str = ""
     restricted: str = ""
     """The error posting is refused with, such as ``restricted_action``."""

@@ -64,6 +64,14 @@ _PLATFORM = (
 
 def some(random: Random) -> Failure:
     """A failure of the product (mostly) or of the platform."""
-    if random.random() < 0.7:
-        return "failed", random.choice(_PRODUCT)
+    return of_product(random) if random.random() < 0.7 else of_platform(random)
+
+
+def of_product(random: Random) -> Failure:
+    """What a test found."""
+    return "failed", random.choice(_PRODUCT)
+
+
+def of_platform(random: Random) -> Failure:
+    """What kept a test from finding anything."""
     return "error", random.choice(_PLATFORM)

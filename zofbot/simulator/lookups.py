@@ -39,6 +39,7 @@ def described(channel: Channel) -> Answer:
         "is_shared": channel.external,
         "is_ext_shared": channel.external,
         "is_org_shared": False,
+        "is_pending_ext_shared": channel.pending,
         "topic": {"value": channel.topic, "creator": "", "last_set": 0},
         "num_members": len(channel.members),
     }
@@ -143,23 +144,25 @@ def user_info(slack: Workspace, given: Arguments) -> Answer:
     user = slack.users.get(str(given.get("user")))
     if user is None:
         raise Refused("user_not_found")
-    offset = tz_offset(user, slack.now())
-    home = {"tz": user.tz, "tz_label": user.tz, "tz_offset": offset}
-    return {"user": {**person(user), **home, "deleted": False, "profile": _profile(user)}}
+    return {"user": person(slack, user)}
 
 
-def person(user: User) -> dict[str, Any]:
-    """Who somebody is, as Slack's API says it."""
-    return {
-        "id": user.id,
-        "team_id": user.team,
-        "name": user.name,
-        "real_name": user.real_name,
-        "is_bot": user.kind == "bot",
-        "is_restricted": user.kind == "guest",
-        "is_ultra_restricted": False,
-        "is_stranger": user.kind == "external",
-    }
+def person(slack: Workspace, user: User) -> dict[str, Any]:
+    """Who somebody is, as Slack's API says it; of a switched-off account it says less.
+
+    Somebody of another organization is a "stranger" only while no channel of the bot's has them in it
+    (https://docs.slack.dev/reference/objects/user-object); everywhere else their ``team_id`` is all that tells.
+    """
+    said = {"id": user.id, "team_id": user.team, "name": user.name, "deleted": user.deleted, "profile": _profile(user)}
+    said["is_bot"] = user.kind == "bot"
+    if user.deleted:
+        return said
+    met = any({BOT, user.id} <= channel.members for channel in slack.channels.values())
+    home = {"tz": user.tz, "tz_label": user.tz, "tz_offset": tz_offset(user, slack.now())}
+    ranks = {"is_admin": user.admin, "is_owner": False, "is_primary_owner": False}
+    guest = {"is_restricted": user.kind == "guest", "is_ultra_restricted": False}
+    stranger = {"is_stranger": True} if user.kind == "external" and not met else {}
+    return {**said, "real_name": user.real_name, **home, **ranks, **guest, **stranger}
 
 
 def _profile(user: User) -> dict[str, str]:

@@ -107,7 +107,7 @@ def furnish(world: World) -> None:
 
 def _staff(slack: Workspace) -> None:
     people = (
-        User(ANA, "ana", "Ana Keller", "Europe/Berlin", color="#2563eb"),
+        User(ANA, "ana", "Ana Keller", "Europe/Berlin", color="#2563eb", admin=True),
         User(BEN, "ben", "Ben Ortiz", "America/New_York", color="#16a34a"),
         User(CHIOMA, "chioma", "Chioma Eze", "Asia/Tokyo", color="#c026d3"),
         User(GUEST, "gus", "Gus Lindqvist", "Europe/London", "guest", "#b45309"),

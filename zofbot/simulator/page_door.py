@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from zofbot.simulator.happenings import happen
 from zofbot.simulator.people import People
 from zofbot.simulator.snapshot import snapshot
 from zofbot.simulator.world import World
@@ -44,6 +45,9 @@ class PageDoor:
             "home": (self._home, ("user",)),
             "faults": (self._faults, ()),
             "clock": (self._clock, ("advance",)),
+            "run": (self._run, ("what", "project", "environment")),
+            "webhook": (self._webhook, ()),
+            "archive": (self._archive, ("user", "channel", "archived")),
         }
         return [
             web.get("/", self._index),
@@ -107,7 +111,7 @@ class PageDoor:
 
     async def _press(self, given: dict[str, Any]) -> None:
         where = {name: given[name] for name in ("channel", "ts", "view_id") if given.get(name)}
-        await self.people.press(given["user"], given["action"], **where)
+        await self.people.press(given["user"], given["action"], **where, values=given.get("values"))
 
     async def _submit(self, given: dict[str, Any]) -> None:
         await self.people.submit(given["user"], given["view_id"], given.get("values"))
@@ -129,6 +133,16 @@ class PageDoor:
         if not isinstance(seconds, int | float) or not math.isfinite(seconds):
             raise ValueError("advance has to be a number of seconds.")
         self.world.advance(seconds)
+
+    async def _run(self, given: dict[str, Any]) -> None:
+        happen(self.world.zof, given["what"], given["project"], given["environment"])
+
+    async def _webhook(self, given: dict[str, Any]) -> None:
+        self.world.zof.webhooks.set(on=given.get("on"), generation=given.get("generation"))
+        self.world.changed()
+
+    async def _archive(self, given: dict[str, Any]) -> None:
+        await self.people.archive(given["user"], given["channel"], archived=bool(given["archived"]))
 
 
 def _acting(act: Act, needs: tuple[str, ...]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

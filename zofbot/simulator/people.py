@@ -97,13 +97,41 @@ class People:
         if error:
             self.slack.notify(person.id, f'{name} failed with the error "{error}"')
 
+    # --- keeping house
+
+    async def archive(self, user: str, channel: str, *, archived: bool) -> Outcome:
+        """Archive a channel, or open it again; the bot hears of it when it asked to."""
+        person, place = self._person(user), self._place(user, channel, reading=True)
+        if place.im_with:
+            raise ValueError("Direct messages cannot be archived.")
+        if place.archived == archived:
+            raise ValueError(f"This channel is {'archived already' if archived else 'not archived'}.")
+        place.archived = archived
+        self.slack.changed()
+        kind = f"{'group' if place.private else 'channel'}_{'archive' if archived else 'unarchive'}"
+        if kind not in self.slack.events:
+            return Outcome(200)
+        return await self._event({"type": kind, "channel": channel, "user": person.id, "event_ts": self.slack.stamp()})
+
     # --- pressing
 
-    async def press(
-        self, user: str, action: dict[str, Any], *, channel: str = "", ts: str = "", view_id: str = ""
+    async def press(  # noqa: PLR0913  (a press is in a message or in a view)
+        self,
+        user: str,
+        action: dict[str, Any],
+        *,
+        channel: str = "",
+        ts: str = "",
+        view_id: str = "",
+        values: dict[str, Any] | None = None,
     ) -> Outcome:
-        """Press or choose something: in a message (``channel``, ``ts``) or in a modal or Home (``view_id``)."""
+        """Press or choose something: in a message (``channel``, ``ts``) or in a modal or Home (``view_id``).
+
+        ``values`` are what the fields of the view hold by then.
+        """
         person = self._person(user)
+        if view_id:
+            _fill(self._view(person, view_id), values)
         payload = self._in_view(person, view_id, action) if view_id else self._in_message(person, channel, ts, action)
         outcome = await self.delivery.send("interactive", payload)
         if not outcome.ok:
@@ -147,8 +175,7 @@ class People:
     async def submit(self, user: str, view_id: str, values: dict[str, Any] | None = None) -> Outcome:
         """Submit a modal; what a required field lacks is said by the client, without asking the bot."""
         person, view = self._person(user), self._view(self._person(user), view_id)
-        for block_id, actions in (values or {}).items():
-            view.values.setdefault(block_id, {}).update(actions)
+        _fill(view, values)
         view.errors = _missing(view) or None
         self.slack.changed()
         if view.errors:
@@ -241,6 +268,11 @@ def _element(blocks: list[dict[str, Any]], action: dict[str, Any]) -> tuple[dict
             if element["action_id"] == wanted[0] and wanted[1] in (None, block["block_id"]):
                 return block, element
     raise ValueError("There is nothing like that to press.")
+
+
+def _fill(view: View, values: dict[str, Any] | None) -> None:
+    for block_id, actions in (values or {}).items():
+        view.values.setdefault(block_id, {}).update(actions)
 
 
 def _missing(view: View) -> dict[str, str]:

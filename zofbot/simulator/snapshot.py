@@ -8,13 +8,16 @@ from typing import Any
 
 from zofbot.simulator.entities import BOT, Channel, Message, SlackCall, User, View
 from zofbot.simulator.faults import Faults
+from zofbot.simulator.happenings import HAPPENINGS
 from zofbot.simulator.lookups import tz_offset
 from zofbot.simulator.records import ZofCall
 from zofbot.simulator.views import state as view_state
+from zofbot.simulator.webhooks import Webhooks
 from zofbot.simulator.world import World
 
 MOST_MESSAGES = 500
 MOST_CALLS = 100
+_SHOWN = ("id", "name", "environments")
 
 
 def snapshot(world: World, user: str) -> dict[str, Any]:
@@ -37,6 +40,9 @@ def snapshot(world: World, user: str) -> dict[str, Any]:
         "slack_calls": [_slack_call(call) for call in islice(reversed(slack.calls), MOST_CALLS)][::-1],
         "faults": {**_faults("zof", zof.faults), **_faults("slack", slack.faults)},
         "fault_choices": {"zof": _choices(zof.faults), "slack": _choices(slack.faults)},
+        "projects": [{name: project[name] for name in _SHOWN} for project in zof.projects.values()],
+        "happenings": [{"id": what, "label": label} for what, label in HAPPENINGS.items()],
+        "webhook": _webhook(zof.webhooks),
         "notice": slack.notices.get(user),
     }
 
@@ -127,6 +133,12 @@ def _slack_call(call: SlackCall) -> dict[str, Any]:
 
 def _faults(name: str, faults: Faults) -> dict[str, Any]:
     return {name: faults.current, f"{name}_left": faults.left}
+
+
+def _webhook(hooks: Webhooks) -> dict[str, Any]:
+    last = hooks.sent[-1] if hooks.sent else None
+    told = {"type": last.type, "status": last.status} if last else None
+    return {"on": hooks.on, "generation": hooks.generation, "last": told}
 
 
 def _choices(faults: Faults) -> list[dict[str, str]]:

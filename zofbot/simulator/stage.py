@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from aiohttp import web
@@ -18,14 +19,15 @@ from zofbot.simulator.world import World
 class Stage:
     """The world over HTTP: Slack at ``/api/``, Zof at ``/zof/v1``, the page at ``/``; started once, stopped once.
 
-    ``people`` act for whoever sits at the page, and in tests.
+    ``people`` act for whoever sits at the page, and in tests. ``signed_at`` gives the Unix seconds that Slack's
+    requests are signed with; they have to be the bot's.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, signed_at: Callable[[], float] = time.time) -> None:
         self.world = world
-        self.people = People(world, Delivery(world.slack))
+        self.people = People(world, Delivery(world.slack, signed_at))
         self.sockets = Sockets(world.slack)
-        self._postman = Postman(world.zof.webhooks)
+        self._postman = Postman(world.zof.webhooks, world.changed)
         self._page = PageDoor(world, self.people)
         self._runner: web.AppRunner | None = None
         self._unwatch: Callable[[], None] = lambda: None

@@ -9,7 +9,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import aiohttp
 
@@ -40,6 +40,13 @@ class Webhooks:
     waiting: deque[tuple[str, bytes]] = field(default_factory=deque)
     """Type and body of what is to be sent."""
     sent: deque[Sent] = field(default_factory=lambda: deque(maxlen=1000))
+
+    def set(self, *, on: bool | None = None, generation: str | None = None) -> None:
+        """Switch it off or on, or choose the envelope; ``None`` leaves as it is. Raises ``ValueError``."""
+        if generation not in (None, *get_args(Generation)):
+            raise ValueError(f"There is no generation of webhooks named {generation!r}.")
+        self.on = self.on if on is None else bool(on)
+        self.generation = generation or self.generation  # type: ignore[assignment]  # it is one of them
 
     def announce(self, events: Mapping[str, Envelope]) -> None:
         """Queue events by type, each a delivery of its own."""
@@ -72,8 +79,9 @@ def older(kind: str, at: str, run: Mapping[str, Any]) -> Envelope:
 class Postman:
     """Delivers what waits, one after another and each once: Zof does not say whether it repeats a failed delivery."""
 
-    def __init__(self, hooks: Webhooks) -> None:
+    def __init__(self, hooks: Webhooks, changed: Callable[[], None]) -> None:
         self.hooks = hooks
+        self._changed = changed
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -106,3 +114,4 @@ class Postman:
                 self.hooks.sent.append(Sent(kind, reply.status))
         except (aiohttp.ClientError, TimeoutError, ValueError):  # ValueError: an address that is none
             self.hooks.sent.append(Sent(kind, None))
+        self._changed()

@@ -7,15 +7,25 @@ from typing import assert_never
 from pydantic import ValidationError
 
 from zofbot.model import Outcome
-from zofbot.notification import Claimed, Kind
+from zofbot.notification import Claimed, Kind, Unwanted
 from zofbot.slack import bodies, text
-from zofbot.slack.bodies import Body, NoticeBody, Place, StormBody
+from zofbot.slack.bodies import ActBody, Body, CaseBody, NoticeBody, Place, RunBody, StormBody, TimerBody
 from zofbot.slack.cards import LOOKS
+from zofbot.slack.controls import About
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message, context, header, section
 from zofbot.slack.pieces import count, ending, moment, paging, paragraphs, run_buttons
-from zofbot.slack.replies import again_reply, recovered_reply, rest_reply, result_reply
-from zofbot.slack.roots import case_root, run_root
+from zofbot.slack.replies import (
+    act_message,
+    again_reply,
+    assigned_message,
+    recovered_reply,
+    rest_reply,
+    result_reply,
+    timer_reply,
+)
+from zofbot.slack.roots import View, case_root, run_root
+from zofbot.triage import Triage, current
 
 LATE = 600.0
 """Seconds after which a message says when the thing happened, and why it comes so late."""
@@ -34,28 +44,43 @@ NOTICES = {
 """Emoji and words of Zof's own events."""
 
 
-def render(claimed: Claimed, now: float, links: Links = NO_LINKS) -> Message:
-    """Draw a claimed notification as it is to stand at ``now`` (Unix seconds).
+def render(claimed: Claimed, now: float, links: Links = NO_LINKS, *, runs: bool = False) -> Message:
+    """Draw a claimed notification as it is to stand at ``now`` (Unix seconds); ``runs`` may be started from it or not.
 
-    A body of a version that this one does not know becomes one plain line.
+    A root shows its failure's latest state, whatever it was when the notification was committed. A body of a version
+    that this one does not know becomes one plain line. Raises Unwanted where there is nothing to say any more.
     """
+    shown, notification = claimed.notification.body, claimed.notification
+    if notification.kind is not Kind.REPLY:
+        shown = claimed.failure or shown
+        if not shown:
+            raise Unwanted
     try:
-        body = bodies.read(claimed.notification.body)
+        body = bodies.read(shown)
+        failure = bodies.read(claimed.failure) if claimed.failure else body
+        record = Triage.model_validate_json(claimed.triage) if claimed.triage else Triage()
     except ValidationError:
         name = text.code(claimed.notification.key, 200)
         said = f"Zof has news that this version of zofbot cannot show: {name}"
         return Message(said, [section(said)])
-    message = _drawn(body, links, now)
+    key = notification.root or notification.key
+    present = current(record, failure.course, now) if isinstance(failure, RunBody | CaseBody) else record
+    if isinstance(body, TimerBody):
+        return timer_reply(body, failure, About(key, present.version), present)
+    if isinstance(body, ActBody) and notification.kind is Kind.ROOT:
+        return assigned_message(body, links)
+    message = _drawn(body, View(key, present, links, runs), now)
     late = _late(claimed, now)
     return ending(message, context(late)) if late else message
 
 
-def _drawn(body: Body, links: Links, now: float) -> Message:
+def _drawn(body: Body, view: View, now: float) -> Message:
+    links = view.links
     match body:
         case bodies.RunBody():
-            return run_root(body, links)
+            return run_root(body, view)
         case bodies.CaseBody():
-            return case_root(body, links)
+            return case_root(body, view)
         case bodies.ResultBody():
             return result_reply(body, links)
         case bodies.RestBody():
@@ -66,8 +91,12 @@ def _drawn(body: Body, links: Links, now: float) -> Message:
             return recovered_reply(body, links)
         case StormBody():
             return _storm(body, now)
+        case ActBody():
+            return act_message(body, links)
         case NoticeBody():
             return _notice(body, links)
+        case TimerBody():
+            raise Unwanted  # it is about a failure that is not known any more
         case _:
             assert_never(body)
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from zofbot.errors import BadInput, ZofbotError, ZofError, ZofUnavailable
+from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError, ZofError, ZofUnavailable
 from zofbot.model import utc
+from zofbot.routing.spelling import EXAMPLES
 from zofbot.slack import text
-from zofbot.slack.message import Block, Message, context, header, section
+from zofbot.slack.cards import PAGE, Window, pages
+from zofbot.slack.message import Block, Message, actions, button, context, header, section
 from zofbot.verbs import COMMAND, VERBS, Verb
 
 
 def failed(error: ZofbotError) -> Message:
     """What happened, what to do next, and Zof's request id last."""
+    if isinstance(error, NotAllowed):
+        return Message(error.sentence, [section(f"🔒 {error.sentence}")])
     hint = text.mrkdwn(error.next_step, 600)
     if isinstance(error, BadInput) and error.example:
         hint += f"\nFor example: {text.code(error.example)}"
@@ -72,9 +77,13 @@ def help_all() -> Message:
 def help_verb(verb: Verb) -> Message:
     """One verb, with an example to copy."""
     usage = text.mrkdwn(verb.usage)
+    filters = "\n".join(text.code(example) for example in EXAMPLES.values()) if verb.name == "subscribe" else ""
     return Message(
         f"{COMMAND} {usage}: {verb.does}",
-        [section(f"`{COMMAND} {usage}`\n{verb.does}\nFor example: `{COMMAND} {verb.example}`")],
+        [
+            section(f"`{COMMAND} {usage}`\n{verb.does}\nFor example: `{COMMAND} {verb.example}`"),
+            *([section(f"Filters, by example:\n{filters}")] if filters else []),
+        ],
     )
 
 
@@ -91,10 +100,20 @@ def home() -> list[Block]:
 # --- subscriptions
 
 
-def subscribed(wish: str) -> Message:
-    """Told to whoever subscribed a channel."""
-    said = "This channel is subscribed."
-    return Message(f"{said} {text.mrkdwn(wish)}", [section(f"✅ *{said}*\n{text.code(wish, 2000)}")])
+def subscribed(wish: str, identifier: str, notes: Sequence[str], *, changed: bool = False) -> Message:
+    """Told to whoever subscribed a channel or changed that; ``notes`` are mrkdwn, empty ones are left out."""
+    said = "The subscription is changed." if changed else "This channel is subscribed."
+    return Message(
+        f"{said} {text.mrkdwn(wish)}",
+        [
+            section(f"✅ *{said}*\n{text.code(wish, 2000)}"),
+            *(context(note) for note in notes if note),
+            *actions(
+                button("Send a test alert", "zof_test_alert", {"id": identifier}),
+                button("Edit", "zof_edit", {"id": identifier}, aloud="Edit this subscription"),
+            ),
+        ],
+    )
 
 
 def subscribed_already(number: int, wish: str) -> Message:
@@ -103,23 +122,76 @@ def subscribed_already(number: int, wish: str) -> Message:
     return Message(said, [section(f"✅ {said}\n{text.code(wish or 'all failures', 2000)}")])
 
 
-def subscriptions(found: Sequence[tuple[str, str, float]]) -> Message:
-    """The channel's subscriptions: wish, who asked for it, and when (Unix seconds)."""
+class Listed(NamedTuple):
+    """A subscription in the channel's list; ``created`` in Unix seconds."""
+
+    id: str
+    wish: str
+    by: str
+    created: float
+
+
+def subscriptions(found: Sequence[Listed], start: int = 0, *, note: str = "") -> Message:
+    """The channel's subscriptions from ``start`` on, numbered, beneath what just happened to them, if anything."""
+    top = [section(note)] if note else []
     if not found:
         said = "This channel is told of no failures."
-        return Message(said, [section(f"{said}\nFor example: `{COMMAND} {VERBS['subscribe'].example}`")])
-    rows = [
-        section(f"*{number}.* {text.code(wish, 1500)}\n{text.line(name, 80)}, {text.moment(utc(created))}")
-        for number, (wish, name, created) in enumerate(found[:45], start=1)
-    ]
+        example = f"`{COMMAND} subscribe` opens a form. Or type it: `{COMMAND} {VERBS['subscribe'].example}`"
+        return Message(f"{note} {said}".strip(), [*top, section(f"{said}\n{example}")])
+    start = start if start < len(found) else 0
+    shown = found[start : start + PAGE]
+    rows = [block for number, one in enumerate(shown, start=start + 1) for block in _row(number, one)]
     said = f"{len(found)} subscription{'s' if len(found) > 1 else ''} in this channel"
-    return Message(said, [header(said), *rows, context(f"`{COMMAND} unsubscribe 1` ends the first.")])
+    more = pages(Window(start, len(shown), len(found), "subscriptions"), "zof_subscriptions_page", {})
+    last = context(f"`{COMMAND} unsubscribe 1` ends the first.")
+    return Message(f"{note} {said}".strip(), [*top, header(said), *rows, *more, last])
+
+
+def _row(number: int, one: Listed) -> list[Block]:
+    remove = button("Remove", "zof_remove", {"id": one.id}, aloud=f"Remove subscription {number}")
+    sure = {
+        "title": _plain("Remove this subscription?"),
+        "text": _plain("The channel is told of its failures no more."),
+        "confirm": _plain("Remove"),
+        "deny": _plain("Keep"),
+    }
+    return [
+        section(f"*{number}.* {text.code(one.wish, 1500)}\n{text.line(one.by, 80)}, {text.moment(utc(one.created))}"),
+        *actions(
+            button("Edit", "zof_edit", {"id": one.id}, aloud=f"Edit subscription {number}"),
+            remove and remove | {"confirm": sure, "style": "danger"},
+        ),
+    ]
+
+
+def _plain(said: str) -> Block:
+    return {"type": "plain_text", "text": said}
 
 
 def unsubscribed(count: int) -> Message:
     """Told to whoever ended subscriptions."""
     said = "The subscription has ended." if count == 1 else f"{count} subscriptions have ended."
     return Message(said, [section(f"✅ {said}")])
+
+
+def tested() -> Message:
+    """Told to whoever asks for a test alert."""
+    said = "The test alert is on its way to the channel."
+    return Message(said, [section(f"🧪 {said}")])
+
+
+def form_failed(error: SlackError) -> Message:
+    """Told to whoever should have got a form; what can be typed instead needs none."""
+    late = error.reason in ("expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id")
+    why = "Slack's three seconds for it were over." if late else text.mrkdwn(error.sentence, 300)
+    step = "Try again, or type the filters instead:"
+    return Message(
+        f"The form did not open. {why} {step}",
+        [
+            section(f"⚠️ *The form did not open.* {why}\n{step} `{COMMAND} {VERBS['subscribe'].example}`"),
+            context(f"`{COMMAND} help subscribe` lists all filters. Slack's reason: {text.code(error.reason)}"),
+        ],
+    )
 
 
 # --- sharing

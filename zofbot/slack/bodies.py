@@ -5,6 +5,7 @@ Bodies are stored as JSON, so every text here is stripped, redacted and clipped 
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from zofbot.model import Counts, Outcome, Result, Run
 from zofbot.redact import redact
 from zofbot.slack import text
+from zofbot.triage import Act, Course, Policy, State, Triage
 
 
 class _Body(BaseModel):
@@ -89,13 +91,31 @@ class Case(_Body):
 
 
 class _Root(_Body):
-    """``turned`` (Unix seconds) is when it came to stand as it does; ``turner`` is the id of the run that did it."""
+    """``turned`` is when it came to stand as it does; ``turner`` is the id of the run that did it. Unix seconds.
+
+    ``turn`` counts recoveries and relapses; ``opened`` is when the channel was first told, or told of the relapse;
+    ``policy`` is whom an escalation reaches.
+    """
 
     run: Place
     standing: Standing = Standing.OPEN
     turned: float | None = None
     turner: str = ""
+    turn: int = 0
+    opened: float = 0.0
     mention: tuple[str, ...] = ()
+    policy: Policy = Policy()
+    takers: tuple[str, ...] = ()
+    """Ids of the subscriptions that asked for it."""
+
+    @property
+    def recovered(self) -> bool:
+        return self.standing is Standing.RECOVERED
+
+    @property
+    def turns(self) -> int:
+        """How often it turned; bodies stored before that was counted tell it by how they stand."""
+        return self.turn or {Standing.OPEN: 0, Standing.RECOVERED: 1, Standing.AGAIN: 2}[self.standing]
 
 
 class RunBody(_Root):
@@ -104,6 +124,13 @@ class RunBody(_Root):
     card: Literal["run"] = "run"
     bad: int = 0
     top: tuple[Case, ...] = ()
+    last: float = 0.0
+
+    @property
+    def course(self) -> Course:
+        """What Zof's runs show of it."""
+        return Course(turn=self.turns, recovered=self.recovered, turned=self.turned or 0.0, opened=self.opened,
+                      last=self.last)  # fmt: skip
 
 
 class CaseBody(_Root):
@@ -115,6 +142,12 @@ class CaseBody(_Root):
     count: int = 1
     first: float
     last: float
+
+    @property
+    def course(self) -> Course:
+        """What Zof's runs show of it."""
+        return Course(turn=self.turns, recovered=self.recovered, turned=self.turned or 0.0,
+                      opened=self.opened or self.first, last=self.last, failures=self.count)  # fmt: skip
 
 
 class _Reply(_Body):
@@ -173,6 +206,53 @@ class StormBody(_Body):
     mention: tuple[str, ...] = ()
 
 
+class TimerBody(_Body):
+    """What is said, or shown, at a time that was known before, unless it has been overtaken by then.
+
+    ``sort`` is what the clock does; ``turn`` and ``at`` (Unix seconds) say of which opening, acknowledgement or snooze.
+    """
+
+    card: Literal["timer"] = "timer"
+    sort: Literal["escalate", "ask", "wake", "lapse"]
+    turn: int = 0
+    at: float
+    step: int = 0
+    mention: tuple[str, ...] = ()
+
+    def wanted(self, present: Triage) -> bool:
+        """Whether it still says something, given how its failure stands when it has come due."""
+        if self.turn != present.turn:
+            return False
+        match self.sort:
+            case "escalate":
+                return present.state is State.OPEN and present.opened == self.at and self.step >= present.steps
+            case "ask":
+                return present.state is State.ACKNOWLEDGED and present.asks == self.at
+            case _:
+                return present.state is State.OPEN and present.opened == self.at and not present.by.id
+
+
+class ActBody(_Body):
+    """What somebody did about a failure: a line of its thread, or a word to whom it was assigned.
+
+    People are given as they are called; ``until`` is in Unix seconds.
+    """
+
+    card: Literal["act"] = "act"
+    act: Act
+    who: str
+    owner: str = ""
+    state: State = State.OPEN
+    until: float | None = None
+    more: int = 0
+    reason: str = ""
+    note: str = ""
+    mention: tuple[str, ...] = ()
+    title: str = ""
+    channel: str = ""
+    run_id: str = ""
+
+
 class NoticeBody(_Body):
     """Something of Zof's own that concerns no result."""
 
@@ -187,7 +267,16 @@ class NoticeBody(_Body):
 
 
 Body = (
-    RunBody | CaseBody | ResultBody | RestBody | AgainBody | RecoveredBody | StormBody | NoticeBody
+    RunBody
+    | CaseBody
+    | ResultBody
+    | RestBody
+    | AgainBody
+    | RecoveredBody
+    | StormBody
+    | TimerBody
+    | ActBody
+    | NoticeBody
 )  # a new card is added here and in ``zofbot.slack.alerts``
 _BODY: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="card")])
 
@@ -195,6 +284,16 @@ _BODY: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="card
 def read(stored: dict[str, Any]) -> Body:
     """A body as it was stored. Raises pydantic's ValidationError for one that this version does not know."""
     return _BODY.validate_python(stored)
+
+
+def read_json(kept: str) -> Body:
+    """A body as it stands in the store. Raises as ``read`` does."""
+    return _BODY.validate_json(kept)
+
+
+def stored_json(body: Body) -> str:
+    """A body for the store."""
+    return json.dumps(stored(body), separators=(",", ":"))
 
 
 def stored(body: Body) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def run_card(run: Run, bad: Sequence[Result], links: Links, *, start: int = 0, m
         *([section(tally(run))] if tally(run) else []),
         *fields([*_where(run), *_times(run)]),
         *(_case_row(result) for result in shown),
-        *_pages(
+        *pages(
             Window(start, len(shown), len(bad), "failed or errored cases"),
             "zof_run_page",
             {"id": run.id} if is_id(run.id) else None,
@@ -214,7 +214,7 @@ class Window(NamedTuple):
     what: str
 
 
-def _pages(window: Window, action: str, value: dict[str, str] | None, *others: Block | None) -> list[Block]:
+def pages(window: Window, action: str, value: dict[str, str] | None, *others: Block | None) -> list[Block]:
     """Where in a long list this is, with buttons to go on and back where there is a ``value`` for them to carry."""
     start, shown, total, what = window
     if total <= shown and not start:
@@ -243,7 +243,7 @@ def runs_list(runs: Sequence[Run], filters: str, *, start: int = 0, partial: boo
     blocks = [
         header(text.literal(title, 150)),
         *(_run_row(run) for run in shown),
-        *_pages(Window(start, len(shown), len(runs), "runs"), "zof_runs_page", {"filters": filters}),
+        *pages(Window(start, len(shown), len(runs), "runs"), "zof_runs_page", {"filters": filters}),
         *([context("Zof has more runs than were read here; a filter narrows the list.")] if partial else []),
     ]
     return Message(f"{text.mrkdwn(title, 200)}: {len(runs)}", blocks)

@@ -37,6 +37,8 @@ class Identity:
     team: str
     user: str
     bot: str
+    enterprise: str = ""
+    """The organization that the workspace belongs to, on Enterprise Grid."""
 
 
 def metadata(key: str, **facts: str) -> dict[str, Any]:
@@ -68,7 +70,10 @@ class SlackNotifier:
     async def identify(self) -> Identity:
         """Ask Slack who this token is. Raises SlackError."""
         reply = await self._call("auth.test", self.client.auth_test)
-        return Identity(reply.get("team_id") or "", reply.get("user_id") or "", reply.get("bot_id") or "")
+        team, user, bot, enterprise = (
+            reply.get(name) or "" for name in ("team_id", "user_id", "bot_id", "enterprise_id")
+        )
+        return Identity(team, user, bot, enterprise)
 
     async def send(
         self, channel: str, message: Message, meta: Mapping[str, Any], *, thread: str = "", broadcast: bool = False
@@ -140,9 +145,43 @@ class SlackNotifier:
         )
         return str(reply.get("permalink") or "")
 
+    async def user(self, identifier: str) -> dict[str, Any]:
+        """Somebody as Slack describes them (https://docs.slack.dev/reference/objects/user-object).
+
+        Raises SlackError.
+        """
+        reply = await self._call("users.info", lambda: self.client.users_info(user=identifier))
+        return reply.get("user") or {}
+
+    async def group(self, identifier: str) -> frozenset[str]:
+        """Who is in a user group. Raises SlackError."""
+        reply = await self._call(
+            "usergroups.users.list", lambda: self.client.usergroups_users_list(usergroup=identifier)
+        )
+        return frozenset(reply.get("users") or ())
+
+    async def channel(self, identifier: str) -> dict[str, Any]:
+        """A channel as Slack describes it (https://docs.slack.dev/reference/objects/conversation-object).
+
+        Raises SlackError.
+        """
+        reply = await self._call("conversations.info", lambda: self.client.conversations_info(channel=identifier))
+        return reply.get("channel") or {}
+
     async def publish_home(self, user: str, view: dict[str, Any]) -> None:
         """Show ``view`` as the App Home of ``user``. Raises SlackError."""
         await self._call("views.publish", lambda: self.client.views_publish(user_id=user, view=view))
+
+    async def open_view(self, trigger: str, view: dict[str, Any]) -> None:
+        """Show a modal to whoever did what ``trigger`` came with, within three seconds of it. Raises SlackError."""
+        await self._call("views.open", lambda: self.client.views_open(trigger_id=trigger, view=view))
+
+    async def update_view(self, identifier: str, view: dict[str, Any], version: str) -> str:
+        """Change a modal that stands as ``version`` (Slack's hash) knows it; gives the new one. Raises SlackError."""
+        reply = await self._call(
+            "views.update", lambda: self.client.views_update(view_id=identifier, view=view, hash=version)
+        )
+        return str((reply.get("view") or {}).get("hash") or "")
 
     async def respond(
         self, url: str, message: Message, *, replace: bool = False, in_channel: bool = False, meta: Any = None

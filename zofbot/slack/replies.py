@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from zofbot.notification import Unwanted
 from zofbot.slack import text
-from zofbot.slack.bodies import AgainBody, RecoveredBody, RestBody, ResultBody
+from zofbot.slack.bodies import (
+    ActBody,
+    AgainBody,
+    Body,
+    CaseBody,
+    Place,
+    RecoveredBody,
+    RestBody,
+    ResultBody,
+    RunBody,
+    TimerBody,
+)
 from zofbot.slack.cards import LOOKS, in_one_line
+from zofbot.slack.controls import REASONS, About, act_button, name, until
 from zofbot.slack.links import Links
-from zofbot.slack.message import Message, context, section
-from zofbot.slack.pieces import as_run, case_buttons, count, failure, paragraphs, run_buttons
+from zofbot.slack.message import Message, actions, context, section
+from zofbot.slack.pieces import as_run, case_buttons, count, failure, moment, paging, paragraphs, run_buttons
+from zofbot.triage import Act, Triage
 
 
 def result_reply(body: ResultBody, links: Links) -> Message:
@@ -52,3 +66,52 @@ def recovered_reply(body: RecoveredBody, links: Links) -> Message:
         context(f"Passed in run {text.code(body.run.id)}"),
     ]
     return Message(said, blocks)
+
+
+def timer_reply(body: TimerBody, failure: Body, about: About, present: Triage) -> Message:
+    """What the clock says in the thread of a failure. Raises Unwanted where that has been overtaken."""
+    if not isinstance(failure, RunBody | CaseBody) or not body.wanted(present):
+        raise Unwanted
+    title = text.line(failure.case.title if isinstance(failure, CaseBody) else failure.run.title, 150)
+    about_it = f": {title}" if title else ""
+    match body.sort:
+        case "escalate":
+            said = f"🚨 Not acknowledged since {moment(present.opened)}{about_it}"
+            return paging(f"Escalated{about_it}", [section(said)], "", [], body.mention)
+        case "ask":
+            said = f"Still on it{about_it}? Without an answer it opens again {moment(present.until or present.opened)}"
+            row = actions(act_button(Act.CONFIRM, about), act_button(Act.UNACKNOWLEDGE, about))
+            return paging(f"Still on it{about_it}?", [section(f"⏰ {said}."), *row], "", [], (present.owner.id,))
+        case "wake":
+            said = f"The snooze is over{about_it}"
+        case _:
+            said = f"Open again, for nobody said that they are still on it{about_it}"
+    return Message(said, [section(f"⏰ {said}")])
+
+
+def act_message(body: ActBody, links: Links) -> Message:
+    """One line of a failure's thread, or to whom it was assigned, that they were."""
+    who, owner = name(body.who), name(body.owner)
+    did = {
+        Act.ACKNOWLEDGE: f"👀 {who} acknowledged this",
+        Act.UNACKNOWLEDGE: f"✋ {who} released this: it is open again",
+        Act.CONFIRM: f"👀 {who} is still on it",
+        Act.ASSIGN: f"👤 {who} assigned this to {owner}" if owner != who else f"👤 {who} took this",
+        Act.SNOOZE: f"💤 {who} snoozed this {until(body.until, body.more)}",
+        Act.WAKE: f"⏰ {who} woke this",
+        Act.ESCALATE: f"🚨 {who} escalated this",
+        Act.RESOLVE: f"☑️ {who} resolved this" + (f": {REASONS[body.reason]}" if body.reason in REASONS else ""),
+        Act.REOPEN: f"↩️ {who} reopened this",
+        Act.UNDO: f"↩️ {who} took the last act back: {body.state.value} again",
+    }.get(body.act, f"{who}: {body.act.value}")
+    note = f"\n> {text.line(body.note, 1500)}" if body.act is Act.RESOLVE and body.note else ""
+    if body.mention:
+        return paging(did, [section(did)], "", [], body.mention)
+    return Message(did, [context(did + note)])
+
+
+def assigned_message(body: ActBody, links: Links) -> Message:
+    """A direct message to whom a failure was assigned."""
+    said = f"{name(body.who)} assigned you {text.line(body.title, 150) or 'a failure'}"
+    where = f" in <#{body.channel}>" if body.channel.isalnum() else ""
+    return Message(said, [section(f"👤 {said}{where}."), *run_buttons(Place(id=body.run_id), links)])

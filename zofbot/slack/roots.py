@@ -3,34 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from zofbot.model import Outcome
+from zofbot.model import Outcome, Result
 from zofbot.slack import text
 from zofbot.slack.bodies import CaseBody, Place, RunBody, Standing
 from zofbot.slack.cards import BLAME, LOOKS, numbers, tally
+from zofbot.slack.controls import LOOKS as STATES
+from zofbot.slack.controls import About, Offers, controls, standing
 from zofbot.slack.links import Links
 from zofbot.slack.message import Block, Message, context, fields, header, section
-from zofbot.slack.pieces import as_run, case_buttons, case_row, count, failure, moment, paging, run_buttons, where
+from zofbot.slack.pieces import as_run, case_row, count, failure, look_up, moment, paging, where
+from zofbot.triage import State, Triage
 
 
-def run_root(body: RunBody, links: Links) -> Message:
+@dataclass(frozen=True)
+class View:
+    """What a root is drawn with besides its body: the key it stands under, how it stands, and what may be offered."""
+
+    key: str
+    present: Triage
+    links: Links
+    runs: bool = False
+    """Whether runs may be started."""
+
+    @property
+    def about(self) -> About:
+        return About(self.key, self.present.version)
+
+    def controls(self, body: RunBody | CaseBody, link: str) -> list[Block]:
+        offers = Offers(bool(body.policy.escalate), self.runs, link, body.run.id)
+        return controls(self.about, self.present, offers)
+
+
+def run_root(body: RunBody, view: View) -> Message:
     """A run that failed, with its totals and its first failures."""
     run = as_run(body.run)
     more = body.bad - len(body.top)
     below = [
-        *_blame(body.standing, run.outcome),
+        *_blame(view.present, run.outcome),
         *([section(tally(run))] if tally(run) else []),
         *fields([*where(body.run), *_when(body.run)]),
         *map(case_row, body.top),
         *([context(f"and {count(more, 'more failure')}")] if body.top and more > 0 else []),
         *_turned(body),
-        *run_buttons(body.run, links),
+        *standing(view.present),
+        *view.controls(body, view.links.run(run)),
         context(f"Run {text.code(body.run.id)}"),
     ]
-    return _root(body, run.outcome, body.run.title or f"Run {body.run.id}", [*_facts(body.run), numbers(run)], below)
+    facts = [*_facts(body.run), numbers(run)]
+    return _root(body, view.present, run.outcome, body.run.title or f"Run {body.run.id}", facts, below)
 
 
-def case_root(body: CaseBody, links: Links) -> Message:
+def case_root(body: CaseBody, view: View) -> Message:
     """A case that failed, over as many runs as it did."""
     case, several = body.case, body.count > 1
     told = [
@@ -39,30 +64,44 @@ def case_root(body: CaseBody, links: Links) -> Message:
         ("First failed", moment(body.first) if several else ""),
         ("Last failed" if several else "Failed", moment(body.last)),
     ]
+    result = Result(id=case.id, run_id=body.run.id or None, url=case.url or None)
     below = [
-        *_blame(body.standing, case.outcome),
-        *fields([*where(body.run), *told]),
+        *_blame(view.present, case.outcome),
+        *_detailed(fields([*where(body.run), *told]), case.id),
         *failure(case),
         *_turned(body),
-        *case_buttons(case, body.run.id, links),
+        *standing(view.present),
+        *view.controls(body, view.links.result(result)),
         context(f"Run {text.code(body.run.id)} · Result {text.code(case.id)}"),
     ]
     facts = [*_facts(body.run)[:2], count(body.count, "failure") if several else ""]
-    return _root(body, case.outcome, case.title or f"Result {case.id}", facts, below)
+    return _root(body, view.present, case.outcome, case.title or f"Result {case.id}", facts, below)
 
 
-def _root(body: RunBody | CaseBody, outcome: Outcome, title: str, facts: Iterable[str], below: list[Block]) -> Message:
+def _detailed(blocks: list[Block], result_id: str) -> list[Block]:
+    """The facts of a case with a button for all of them at their side."""
+    details = look_up("Details", "zof_result", result_id, "Show this result")
+    return [blocks[0] | {"accessory": details}, *blocks[1:]] if blocks and details else blocks
+
+
+def _root(  # noqa: PLR0913, PLR0917  (the parts of one frame)
+    body: RunBody | CaseBody, present: Triage, outcome: Outcome, title: str, facts: Iterable[str], below: list[Block]
+) -> Message:
     """The frame of both: header and mentions on top, everything else beside the bar."""
-    look = LOOKS[Outcome.PASSED if body.standing is Standing.RECOVERED else outcome]
-    words = {Standing.RECOVERED: "Recovered", Standing.AGAIN: "Failing again"}
-    said = f"{words.get(body.standing, look.word or 'Failed')}: {title}"
+    look, word = LOOKS[outcome], LOOKS[outcome].word or "Failed"
+    emoji, colour = look.emoji, look.colour
+    if present.state in STATES:
+        word, emoji, colour = STATES[present.state]
+    elif body.standing is Standing.AGAIN:
+        word = "Failing again"
+    said = f"{word}: {title}"
     line = " · ".join([text.line(said, 200), *(fact for fact in facts if fact)])
-    top = [header(text.literal(f"{look.emoji} {said}", 150))]
-    return paging(line, top, look.colour, below, body.mention)
+    top = [header(text.literal(f"{emoji} {said}", 150))]
+    return paging(line, top, colour, below, body.mention)
 
 
-def _blame(standing: Standing, outcome: Outcome) -> list[Block]:
-    return [section(BLAME[outcome])] if outcome in BLAME and standing is not Standing.RECOVERED else []
+def _blame(present: Triage, outcome: Outcome) -> list[Block]:
+    return [section(BLAME[outcome])] if outcome in BLAME and present.state is not State.RECOVERED else []
 
 
 def _turned(body: RunBody | CaseBody) -> list[Block]:

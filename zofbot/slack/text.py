@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 
 from zofbot.redact import redact
+from zofbot.spans import duration as duration  # noqa: PLC0414  (so is it exported for mypy)
 
 # Control characters but tab and newline; bidi overrides and isolates, which can make text read backwards; zero-width
 # and tag characters, which can hide text or split a secret so that redaction misses it; lone surrogates.
@@ -66,22 +67,6 @@ def clip(text: str, limit: int) -> str:
     if entity >= 0 and ";" not in cut[entity:] and re.match(r"&(amp|lt|gt);", text[entity : entity + 5]):
         cut = cut[:entity]
     return (cut.rstrip() + "…")[:limit]
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: ``850 ms``, ``4.2 s``, ``1 min 42 s``, ``2 h 5 min``, ``3 d 4 h``."""
-    if seconds < 1:
-        return f"{round(seconds * 1000)} ms"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s".replace(".0 ", " ")
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    for size, unit, smaller, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
-    raise AssertionError(whole)
 
 
 def moment(at: datetime) -> str:

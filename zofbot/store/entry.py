@@ -109,9 +109,8 @@ def flat(notification: Notification) -> list[str | int]:
 
 def claimed(fields: Sequence[bytes]) -> Claimed:
     """Read what ``claim.lua`` gives."""
-    key, kind, channel, root, happened, critical, not_before, schema, body, attempt, committed, since, place = texts(
-        fields
-    )
+    (key, kind, channel, root, happened, critical, not_before, schema, body, attempt, committed, since, place,
+     failure, triage) = texts(fields)  # fmt: skip
     return Claimed(
         Notification.model_construct(  # it was checked when it was committed
             key=key, kind=Kind(kind), channel=channel, root=root, happened=float(happened), critical=critical == "1",
@@ -121,6 +120,8 @@ def claimed(fields: Sequence[bytes]) -> Claimed:
         int(committed) / 1000,
         int(since) / 1000 if since else None,
         receipt(place) if place else None,
+        json.loads(failure) if failure else None,
+        triage,
     )  # fmt: skip
 
 

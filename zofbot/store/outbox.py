@@ -17,6 +17,9 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them together:
 ``outbox:pause``            hash: while Slack takes nothing: until when, how often so far, why
 ``outbox:sequence``         number: commits so far
 ``outbox:recent:…``         lists: the last thousand keys sent, and dropped
+``failure:<root's key>``    hash: the ``body`` that a root shows now, as the rules last wrote it, for 30 days
+``triage:<channel>``        hash: what people made of a failure, by its root's key
+``audit``                   stream: who did what, capped
 ==========================  ====================================================================================
 
 The hash is the truth and the rest are indexes: a stale entry is dropped when it is met. Each step is one script, so
@@ -63,6 +66,11 @@ KEEP_BODY = 2 * 86400
 MAX_AGE = 24 * 3600.0
 """Seconds after the first attempt when another failed one is the last."""
 
+FADING = "failure:"
+"""Hashes whose names begin so are forgotten ``KEEP`` seconds after their last change."""
+
+AUDIT = "audit"
+
 Arguments = list[str | int]
 
 _INDEXES = ("due", "later", "leases", "open", "dead", "pace", "parked", "pause", "sequence", "recent:sent",
@@ -71,6 +79,10 @@ _INDEXES = ("due", "later", "leases", "open", "dead", "pace", "parked", "pause",
 
 class Fenced(ZofbotError):
     """Somebody else has taken over the work: what was to be committed is refused as a whole."""
+
+
+class Changed(ZofbotError):
+    """What was expected to stand in the store does not any more: nothing was committed; read again, decide again."""
 
 
 class Batch(list[Claimed]):
@@ -108,24 +120,33 @@ class Outbox:
         *,
         changes: Mapping[str, Mapping[str, str | None]] | None = None,
         fence: Fence | None = None,
+        expect: Mapping[str, Mapping[str, str | None]] | None = None,
+        acts: Sequence[str] = (),
     ) -> list[str]:
         """Promise ``notifications``, and change hashes (None deletes a field), all or nothing: one round trip.
 
         Returns the keys never seen before. A key that is known is left alone, but an edit's takes the new body and is
-        made again. Raises Fenced when the lease's number is no longer ``fence``'s.
+        made again. ``acts`` are added to the audit. Raises Fenced when the lease's number is no longer ``fence``'s, and
+        Changed where a field does not hold what ``expect`` says (None: nothing).
         """
         changed = {self._prefix + name: fields for name, fields in (changes or {}).items()}
-        keys = [fence.key if fence else self._indexes[0], *changed]
+        expected = [(self._prefix + name, *pair) for name, fields in (expect or {}).items() for pair in fields.items()]
+        audit = [self._prefix + AUDIT] if acts else []
+        keys = [fence.key if fence else self._indexes[0], *changed, *(name for name, *_ in expected), *audit]
         keys += [self._prefix + noun + one.key for one in notifications for noun in ("note:", "sent:")]
-        args: Arguments = [fence.number if fence else "", len(notifications)]
-        for one in notifications:
-            args += flat(one)
+        args: Arguments = [fence.number if fence else "", len(expected), len(notifications)]
+        args += [part or "" for one in expected for part in one]
+        args += [part for one in notifications for part in flat(one)]
         for name, fields in changed.items():
+            verb = "~" if name.startswith(self._prefix + FADING) else "="
             for field, value in fields.items():
-                args += [name, "-" if value is None else "=", field, value or ""]
+                args += [name, "-" if value is None else verb, field, value or ""]
+        args += [part for entry in acts for part in (audit[0], "+", "act", entry)]
         found = await self._run("commit", keys, args)
         if found == b"fenced":
             raise Fenced("Another process has taken over.")
+        if found == b"changed":
+            raise Changed("Somebody else was faster.")
         if notifications:
             self.news.set()
         return texts(found)
@@ -211,6 +232,14 @@ class Outbox:
                 pipe.hgetall(self._prefix + name)
             found = await pipe.execute()
         return {name: pairs(fields) for name, fields in zip(names, found, strict=True)}
+
+    async def fields(self, *names: tuple[str, str]) -> Sequence[str | None]:
+        """Read single fields of hashes that ``commit`` changes, given by hash and field: one round trip."""
+        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+            for name, field in names:
+                pipe.hget(self._prefix + name, field)
+            found = await pipe.execute()
+        return [None if value is None else text(value) for value in found]
 
     async def _open(self, state: State, limit: int) -> Sequence[Any]:
         sending = await self._redis.zrange(self._index("leases"), 0, -1)

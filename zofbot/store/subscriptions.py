@@ -11,6 +11,13 @@ from zofbot.store import _reachable
 
 log = structlog.get_logger()
 
+# KEYS: the hash. ARGV: id, record. One that has ended meanwhile must not come back.
+_REPLACE = """
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+return 1
+"""
+
 
 class Subscriptions:
     """The subscriptions of all channels. Every method raises StoreUnavailable."""
@@ -18,6 +25,7 @@ class Subscriptions:
     def __init__(self, client: redis.Redis, namespace: str) -> None:
         self._redis = client
         self._name = "{" + namespace + "}:subscriptions"
+        self._replace = client.register_script(_REPLACE)
 
     async def all(self) -> list[Subscription]:
         """Every subscription, oldest first; a record that cannot be read is left where it is, and said in the log."""
@@ -40,6 +48,12 @@ class Subscriptions:
         async with _reachable():
             record = subscription.model_dump_json(by_alias=True)
             return bool(await self._redis.hsetnx(self._name, subscription.id, record))
+
+    async def replace(self, subscription: Subscription) -> bool:
+        """Keep a subscription in the place of the one with its id; False when that has ended."""
+        async with _reachable():
+            record = subscription.model_dump_json(by_alias=True)
+            return bool(await self._replace(keys=[self._name], args=[subscription.id, record]))
 
     async def remove(self, *identifiers: str) -> int:
         """Forget subscriptions; how many there were."""

@@ -27,7 +27,7 @@ const world = new World({
 const slackbot = new Slackbot();
 const unread = new Unread();
 const sidebar = new Sidebar({ visit, become: (user) => go({ user, place: here().place }) });
-const panel = new Panel({ tell: actOrToast, close: () => showPanel(false) });
+const panel = new Panel({ tell: actOrToast, close: () => showPanel(false), time: () => world.now });
 const modal = new Modal({ tell: (what, body) => actAt("modal", what, body) });
 const home = new Home({ tell: (what, body) => actAt("home", what, body), redraw: render });
 const channelList = new MessageList();
@@ -231,7 +231,7 @@ function furnish() {
   $("thread").append(threadList.element, threadComposer.element);
   $("thread-close").append(icon("close"));
   $("theme-toggle").append(icon("moon"));
-  $("panel-toggle").append(icon("panel"), h("span", {}, "Behind the scenes"));
+  $("panel-toggle").append(icon("panel"), h("span", {}, "Make things happen"));
   document.body.append(modal.element);
 }
 

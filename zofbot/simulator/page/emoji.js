@@ -24,6 +24,7 @@ const SHORTCODES = {
   thumbsup: "👍", "-1": "👎", thumbsdown: "👎", raised_hand: "✋", hand: "✋", raised_hands: "🙌", pray: "🙏",
   clap: "👏", ok_hand: "👌", muscle: "💪", point_right: "👉", heart: "❤️", smile: "😄", slightly_smiling_face: "🙂",
   thinking_face: "🤔", sweat_smile: "😅", bust_in_silhouette: "👤", busts_in_silhouette: "👥", snowflake: "❄️",
+  lightning: "🌩️", lightning_cloud: "🌩️", mostly_sunny: "🌤️", electric_plug: "🔌", zap: "⚡",
 };
 
 const FOUND = new RegExp(`:([a-z0-9_+'-]+):|(${Object.keys(GLYPHS).join("|")})\\ufe0f?`, "gu");

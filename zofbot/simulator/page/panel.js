@@ -1,46 +1,50 @@
-// "Behind the scenes": what the bot asked of Zof and Slack, how to make both misbehave, and the clock.
+// "Make things happen": runs that end, trouble, the clock, and what the bot asked of Zof and Slack meanwhile.
 import { slackEntries, zofEntries } from "./calls.js";
-import { wallTime } from "./dates.js";
-import { h, icon, reconcile, whileBusy } from "./dom.js";
+import { clockEntry } from "./clock.js";
+import { h, icon, reconcile } from "./dom.js";
+import { Happenings } from "./happenings.js";
 import { Trouble } from "./trouble.js";
 
+const TITLE = "Make things happen";
+
 const TABS = [
-  ["zof", "Zof calls"],
-  ["slack", "Slack calls"],
+  ["runs", "Runs"],
   ["trouble", "Trouble"],
   ["clock", "Clock"],
-];
-const STEPS = [
-  [900, "15m", "+15 min"],
-  [3600, "1h", "+1 hour"],
-  [86400, "1d", "+1 day"],
+  ["zof", "Zof calls"],
+  ["slack", "Slack calls"],
 ];
 
 export class Panel {
   #tell;
-  #tab = "zof";
+  #tab = "runs";
   #state = null;
   #scene = null;
   #tabs = new Map();
   #body = h("div", { class: "panel-body", role: "tabpanel", tabindex: "0", id: "panel-body" });
+  #happenings;
   #trouble;
+  #time;
 
-  /** tell(what, body) resolves to {ok, error}; close() folds the panel away. */
-  constructor({ tell, close }) {
+  /** tell(what, body) resolves to {ok, error}; close() folds the panel away; time() is the pretend world's. */
+  constructor({ tell, close, time }) {
+    const redraw = () => this.update(this.#state, this.#scene);
     this.#tell = tell;
-    this.#trouble = new Trouble({ tell, redraw: () => this.update(this.#state, this.#scene) });
+    this.#time = time;
+    this.#happenings = new Happenings({ tell, redraw });
+    this.#trouble = new Trouble({ tell, redraw });
     const bar = h(
       "div",
-      { class: "tabs", role: "tablist", "aria-label": "Behind the scenes", onkeydown: (event) => this.#key(event) },
+      { class: "tabs", role: "tablist", "aria-label": TITLE, onkeydown: (event) => this.#key(event) },
       TABS.map(([id, label]) => this.#tabButton(id, label)),
     );
     this.element = h(
       "aside",
-      { class: "panel", "aria-label": "Behind the scenes" },
+      { class: "panel", "aria-label": TITLE },
       h(
         "header",
         {},
-        h("h2", {}, "Behind the scenes"),
+        h("h2", {}, TITLE),
         h(
           "button",
           {
@@ -96,6 +100,7 @@ export class Panel {
       tab.setAttribute("aria-selected", String(id === this.#tab));
       tab.tabIndex = id === this.#tab ? 0 : -1;
     }
+    this.#happenings.update(state);
     this.#trouble.update(state, this.#tab === "trouble");
     reconcile(this.#body, [this.#page()]);
     const list = this.#body.querySelector("ul.calls");
@@ -110,10 +115,9 @@ export class Panel {
 
   /** The open tab as one entry for reconcile(); the lists of calls are kept in step inside of it. */
   #page() {
-    const { you, now } = this.#scene;
+    if (this.#tab === "runs") return this.#happenings.entry();
     if (this.#tab === "trouble") return this.#trouble.entry();
-    if (this.#tab === "clock")
-      return { key: "clock", print: `${you.id} ${Math.floor(now / 60)}`, build: () => this.#clock() };
+    if (this.#tab === "clock") return clockEntry(this.#scene, this.#tell, this.#time);
     const calls = this.#tab === "zof" ? this.#state.zof_calls : this.#state.slack_calls;
     if (!calls.length) return { key: `${this.#tab} none`, print: "", build: () => this.#noCalls() };
     return {
@@ -129,34 +133,5 @@ export class Panel {
         ? ["Nothing asked of Zof yet: type ", h("code", {}, "/zof result res_…"), " and watch."]
         : ["The bot has not called Slack yet."];
     return h("div", { class: "empty" }, h("p", {}, hint));
-  }
-
-  #clock() {
-    const { you, now } = this.#scene;
-    const step = ([seconds, name, label]) => {
-      const button = h(
-        "button",
-        {
-          type: "button",
-          class: "button",
-          data: { testid: `clock-${name}`, field: `clock-${name}` },
-          onclick: () => whileBusy(button, () => this.#tell("clock", { advance: seconds })),
-        },
-        label,
-      );
-      return button;
-    };
-    return h(
-      "div",
-      { class: "clock" },
-      h(
-        "p",
-        { class: "faint" },
-        "The pretend world has its own time. Move it on to see reminders, escalations and retries come due.",
-      ),
-      h("p", { class: "big" }, wallTime(now, you.tz)),
-      h("p", { class: "faint" }, you.tz),
-      h("div", { class: "row" }, STEPS.map(step)),
-    );
   }
 }

@@ -1,4 +1,4 @@
-// Makes Zof and Slack misbehave, says how ill they are, and heals them.
+// Makes Zof and Slack misbehave, says how ill they are, and heals them; archives channels.
 import { h, whileBusy } from "./dom.js";
 
 const NAMES = { zof: "Zof", slack: "Slack" };
@@ -11,6 +11,7 @@ const TIMES = [
 export class Trouble {
   /** How both are, with a button that heals; it stays in sight while anything is ill. */
   health = h("div", { class: "health", role: "status", data: { testid: "health" } });
+  #channel = null; // the one to archive or to open again
   #times = { zof: null, slack: null }; // for how many calls the next fault lasts
   #state = null;
   #tell;
@@ -67,7 +68,9 @@ export class Trouble {
   /** The tab as one entry for reconcile(). */
   entry() {
     const { faults, fault_choices: choices } = this.#state;
-    return { key: "trouble", print: JSON.stringify([faults, choices, this.#times]), build: () => this.#page() };
+    const channels = this.#rooms().map(({ id, archived }) => [id, archived]);
+    const print = JSON.stringify([faults, choices, this.#times, channels, this.#channel]);
+    return { key: "trouble", print, build: () => this.#page() };
   }
 
   #page() {
@@ -75,8 +78,41 @@ export class Trouble {
       "div",
       { class: "trouble" },
       h("p", { class: "faint" }, "Make the outside world misbehave, then see what the bot says."),
+      this.#archive(),
       Object.keys(NAMES).map((side) => this.#side(side)),
     );
+  }
+
+  /** Channels in which the bot is. */
+  #rooms() {
+    return this.#state.channels.filter((channel) => !channel.im && channel.bot_is_member);
+  }
+
+  #archive() {
+    const rooms = this.#rooms();
+    const chosen = rooms.find(({ id }) => id === this.#channel) ?? rooms[0];
+    if (!chosen) return null;
+    const select = h(
+      "select",
+      { "aria-label": "Channel", data: { testid: "archive-channel", field: "archive-channel" } },
+      rooms.map(({ id, name }) => h("option", { value: id, selected: id === chosen.id }, `# ${name}`)),
+    );
+    select.addEventListener("change", () => {
+      this.#channel = select.value;
+      this.#redraw();
+    });
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: "button",
+        data: { testid: "archive", field: "archive" },
+        onclick: () =>
+          whileBusy(button, () => this.#tell("archive", { channel: chosen.id, archived: !chosen.archived })),
+      },
+      chosen.archived ? "Unarchive" : "Archive",
+    );
+    return h("fieldset", {}, h("legend", {}, "A channel"), h("div", { class: "where" }, select, button));
   }
 
   #side(side) {

@@ -40,9 +40,18 @@ local function standing(key, f)
   return false
 end
 
+-- How the failure stands that a message shows, or that a timer is about: by Zof's runs, and by what people did.
+local function failure(key, f)
+  if f.kind == 'reply' and tonumber(f.not_before) == 0 then return '', '' end
+  local root = f.again_for or (f.root ~= '' and f.root or key)
+  local shown = redis.call('HGET', PREFIX .. 'failure:' .. root, 'body')
+  if not shown then return '', '' end
+  return shown, redis.call('HGET', PREFIX .. 'triage:' .. f.channel, root) or ''
+end
+
 local function take(key)
   local f = read(key, 'state', 'kind', 'channel', 'root', 'happened', 'critical', 'not_before', 'schema', 'body', 'rank',
-    'attempt', 'committed', 'since')
+    'attempt', 'committed', 'since', 'again_for')
   if not f.state then redis.call('ZREM', OPEN, key) end
   if f.state ~= 'pending' then return false end
   if redis.call('HEXISTS', PARKED, f.channel) == 1 then -- an edit, for their queue is shared by all channels
@@ -62,8 +71,9 @@ local function take(key)
   redis.call('HSET', note(key), 'state', 'sending', 'attempt', attempt, 'started', int(NOW))
   redis.call('HSETNX', note(key), 'first', int(NOW))
   redis.call('ZADD', LEASES, int(NOW + LEASE), key)
-  claimed[#claimed + 1] = {key, f.kind, f.channel, f.root, f.happened, f.critical, f.not_before, f.schema, f.body,
-    attempt, f.committed, f.since or '', place}
+  local shown, triage = failure(key, f)
+  claimed[#claimed + 1] = {key, f.kind, f.channel, f.again_for or f.root, f.happened, f.critical, f.not_before, f.schema, f.body,
+    attempt, f.committed, f.since or '', place, shown, triage}
   return true
 end
 

@@ -1,8 +1,16 @@
 -- Take in what is new and the caller's own changes, all or nothing. KEYS[12]: the fence. ARGV: the fence's number or
--- '', how many notifications; nine values each; then (hash, '=' or '-', field, value) for each change.
--- Answers 'fenced', or the keys that were new.
-local FENCE, COUNT = ARGV[OWN + 1], tonumber(ARGV[OWN + 2])
+-- '', how many expectations, how many notifications; (hash, field, value or '' for none) for each expectation; nine
+-- values for each notification; then (name, verb, field, value) for each change: '=' sets a field, '~' one of a hash
+-- that fades, '-' deletes it, and '+' adds an entry to a capped stream.
+-- Answers 'fenced', 'changed' where an expectation does not hold, or the keys that were new.
+local FENCE, EXPECTED, COUNT = ARGV[OWN + 1], tonumber(ARGV[OWN + 2]), tonumber(ARGV[OWN + 3])
+local LONGEST_STREAM = 100000
 if FENCE ~= '' and redis.call('GET', KEYS[12]) ~= FENCE then return 'fenced' end
+local at = OWN + 4
+for _ = 1, EXPECTED do
+  if (redis.call('HGET', ARGV[at], ARGV[at + 1]) or '') ~= ARGV[at + 2] then return 'changed' end
+  at = at + 3
+end
 
 local function create(key, n)
   local place = {channel = n.channel, kind = n.kind, rank = rank(n.kind, n.critical)}
@@ -18,6 +26,10 @@ local function renew(key, n, known)
   if known == 'pending' or known == 'sending' then
     redis.call('HSET', note(key), 'body', n.body, 'happened', n.happened, 'schema', n.schema)
     if known == 'sending' then redis.call('HSET', note(key), 'again', 1) end
+    local till = tonumber(redis.call('ZSCORE', LATER, key) or 0)
+    if till > math.max(n.earliest, NOW) + EDIT_INTERVAL then -- it was held back, and this one is not
+      redis.call('ZADD', LATER, int(math.max(n.earliest, NOW)), key)
+    end
     return
   end
   local made = string.match(redis.call('GET', receipt(key)) or '', ' (%d+)$')
@@ -27,7 +39,15 @@ local function renew(key, n, known)
   create(key, n)
 end
 
-local new, at = {}, OWN + 3
+-- What came due while nobody wanted it is wanted after all: what had overtaken it was undone.
+local function revive(key, n)
+  if redis.call('HGET', note(key), 'reason') ~= UNWANTED then return end
+  redis.call('DEL', note(key))
+  redis.call('LREM', RECENT.dropped, 0, key)
+  create(key, n)
+end
+
+local new = {}
 for _ = 1, COUNT do
   local key = ARGV[at]
   local n = {kind = ARGV[at + 1], channel = ARGV[at + 2], root = ARGV[at + 3], happened = ARGV[at + 4],
@@ -40,16 +60,25 @@ for _ = 1, COUNT do
     new[#new + 1] = key
   elseif n.kind == 'edit' then
     renew(key, n, known)
+  elseif known == 'dropped' then
+    revive(key, n)
   end
   at = at + 9
 end
 
+local changes = {}
+changes['='] = function(name, field, value) redis.call('HSET', name, field, value) end
+changes['~'] = function(name, field, value)
+  redis.call('HSET', name, field, value)
+  redis.call('EXPIRE', name, KEEP)
+end
+changes['-'] = function(name, field) redis.call('HDEL', name, field) end
+changes['+'] = function(name, field, value)
+  redis.call('XADD', name, 'MAXLEN', '~', LONGEST_STREAM, '*', field, value)
+end
+
 while at < #ARGV do
-  if ARGV[at + 1] == '=' then
-    redis.call('HSET', ARGV[at], ARGV[at + 2], ARGV[at + 3])
-  else
-    redis.call('HDEL', ARGV[at], ARGV[at + 2])
-  end
+  changes[ARGV[at + 1]](ARGV[at], ARGV[at + 2], ARGV[at + 3])
   at = at + 4
 end
 return new

@@ -10,6 +10,7 @@ local OWN = 8 -- arguments before those of the step itself
 
 local EDITS = 'edits' -- the one queue of all edits; no channel has such an id
 local LANE = 1e13 -- ranks: lane times this, plus a number that rises with every commit
+local UNWANTED = 'no longer wanted' -- why a timer is dropped that comes due where nothing is to be said any more
 local RECENTLY = 1000 -- how many keys a list of recent ones holds
 
 local function note(key) return PREFIX .. 'note:' .. key end
@@ -106,7 +107,7 @@ local function post_again(root, gone, child)
   local place = {channel = child.channel, kind = 'root', rank = rank('root', critical)}
   redis.call('HSET', note(fresh), 'state', 'pending', 'kind', 'root', 'channel', child.channel, 'root', '',
     'happened', happened, 'critical', critical, 'not_before', 0, 'schema', child.schema, 'body', body,
-    'rank', place.rank, 'attempt', 0, 'committed', int(NOW))
+    'rank', place.rank, 'attempt', 0, 'committed', int(NOW), 'again_for', root)
   redis.call('SET', receipt(root), '=' .. fresh, 'EX', KEEP)
   redis.call('ZADD', OPEN, int(NOW), fresh)
   enqueue(fresh, place)

@@ -1,0 +1,213 @@
+"""The processes that ``delivery.py`` measures, and measures with: each runs until it is terminated, and says one line.
+
+counter  a bare Slack on loopback: takes every message, keeps when it came, refuses what comes too fast if told to
+zof      a bare Zof: so many pages of old failures after so many milliseconds each, and any run as a fresh failure
+worker   a dispatcher over the store, as ``zofbot worker`` has it, logging each attempt; ``/proc`` says what it costs
+bot      the webhook door, a poller without its allowance (Zof's quota would be measured else) and a dispatcher
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import redis.asyncio as redis
+from aiohttp import web
+
+from zofbot.logs import configure
+from zofbot.metrics import Metrics
+from zofbot.model import utcnow
+from zofbot.pipeline.dispatcher import Dispatcher
+from zofbot.pipeline.poller import Poller
+from zofbot.simulator.quota import Pace
+from zofbot.simulator.records import iso
+from zofbot.slack.alerts import render
+from zofbot.slack.notifier import SlackNotifier
+from zofbot.store.hints import Hints
+from zofbot.store.leases import Lease
+from zofbot.store.outbox import Outbox
+from zofbot.web import ZofDoor, site
+from zofbot.zof.client import ZofClient
+
+NAMESPACE = "bench"
+SECRET = "webhook-secret"
+PAGE = 100
+
+
+class Counter:
+    """Everything posted: when, and what it was."""
+
+    def __init__(self) -> None:
+        self.posts: list[tuple[float, bytes]] = []
+        self.paces: dict[str, Pace] = {}
+        self.refused = 0
+        self.paced = False
+
+    async def post(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        at = time.time()
+        if self.paced and not self.paces.setdefault(json.loads(body)["channel"], Pace()).take(at):
+            self.refused += 1
+            return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": "1"})
+        self.posts.append((at, body))
+        return web.Response(text=f'{{"ok":true,"ts":"{len(self.posts)}.000000"}}', content_type="application/json")
+
+    async def other(self, request: web.Request) -> web.Response:
+        return web.json_response({"ok": True, "messages": []})
+
+    async def begin(self, request: web.Request) -> web.Response:
+        self.__init__()  # type: ignore[misc]  # everything from the start
+        self.paced = request.query.get("paced") == "1"
+        return web.Response()
+
+    async def count(self, request: web.Request) -> web.Response:
+        return web.json_response({"posts": len(self.posts), "refused": self.refused})
+
+    async def times(self, request: web.Request) -> web.Response:
+        keyed = {_key(body): at for at, body in self.posts}
+        return web.json_response({"keys": keyed, "all": [at for at, _ in self.posts]})
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_post("/api/chat.postMessage", self.post)
+        app.router.add_route("*", "/api/{method}", self.other)
+        app.router.add_post("/begin", self.begin)
+        app.router.add_get("/count", self.count)
+        app.router.add_get("/times", self.times)
+        return app
+
+
+def _key(body: bytes) -> str:
+    metadata = json.loads(body).get("metadata") or {}
+    return str((metadata.get("event_payload") or {}).get("key"))
+
+
+def bare_zof(pages: int, delay: float) -> web.Application:
+    """``GET /results?status=failed`` has so many pages, all else is empty; a run is one that has just failed."""
+    old = iso(time.time() - 30 * 86400)
+    result = {"status": "failed", "created_at": old, "project_id": "proj_1", "failure_summary": "x" * 200}
+    made = [[result | {"id": f"res_{page}_{n}", "run_id": f"run_{page}"} for n in range(PAGE)] for page in range(pages)]
+
+    async def listing(request: web.Request) -> web.Response:
+        await asyncio.sleep(delay)
+        bad = request.path.endswith("/results") and request.query.get("status") == "failed"
+        number = int(request.query.get("starting_after", 0))
+        if not bad or number >= pages:
+            return web.json_response({"data": [], "has_more": False, "next_cursor": None})
+        more = number + 1 < pages
+        onward = str(number + 1) if more else None
+        return web.json_response({"data": made[number], "has_more": more, "next_cursor": onward})
+
+    async def run(request: web.Request) -> web.Response:
+        name, at = request.match_info["id"], iso(time.time())
+        about = {"project_id": f"proj_{name.rpartition('_')[2]}", "environment": "staging", "status": "failed"}
+        one = {"id": f"res_{name}", "run_id": name, "test_case_id": f"tc_{name}", "name": "Case", "created_at": at}
+        return web.json_response({
+            "id": name, **about, "created_at": at, "completed_at": at, "summary": {"failed": 1, "error": 0},
+            "results": [about | one],
+        })  # fmt: skip
+
+    app = web.Application()
+    app.router.add_get("/v1/runs/{id}", run)
+    app.router.add_get("/v1/{noun}", listing)
+    return app
+
+
+class Bot:
+    """What works by itself, joined as the app joins it."""
+
+    def __init__(self, client: redis.Redis, session: aiohttp.ClientSession, slack: str) -> None:
+        self.metrics = Metrics()
+        self.client = client
+        self.outbox = Outbox(client, NAMESPACE, utcnow)
+        self.hints = Hints(client, NAMESPACE)
+        notifier = SlackNotifier(session, token="xoxb-bench", api_url=f"{slack}/api/", metrics=self.metrics)
+        self.dispatcher = Dispatcher(
+            self.outbox, notifier, render, self.metrics, utcnow, random=random.SystemRandom().random
+        )
+
+    def poller(self, zof: ZofClient, **options: Any) -> Poller:
+        lease = Lease(self.client, NAMESPACE, "poller", 90, utcnow)
+        return Poller(
+            zof, self.outbox, self.hints, lease, metrics=self.metrics, clock=utcnow,
+            random=random.SystemRandom().random, **{"requests": 10**6, **options},
+        )  # fmt: skip
+
+    def door(self) -> web.Application:
+        async def ready() -> list[str]:
+            return []
+
+        zof = ZofDoor(self.hints, [SECRET], "X-Zof-Signature", self.metrics, utcnow)
+        return site(None, self.metrics, ready, zof)
+
+
+async def _serve(app: web.Application, stack: AsyncExitStack) -> None:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
+
+
+async def counter(stop: asyncio.Event) -> None:
+    async with AsyncExitStack() as stack:
+        await _serve(Counter().app(), stack)
+        await stop.wait()
+
+
+async def zof(stop: asyncio.Event, pages: str, milliseconds: str) -> None:
+    async with AsyncExitStack() as stack:
+        await _serve(bare_zof(int(pages), int(milliseconds) / 1000), stack)
+        await stop.wait()
+
+
+async def worker(stop: asyncio.Event, store: str, slack: str) -> None:
+    async with redis.from_url(store) as client, aiohttp.ClientSession() as session:
+        bot = Bot(client, session, slack)
+        running = asyncio.create_task(bot.dispatcher.run())
+        print("up", flush=True)
+        await stop.wait()
+        bot.dispatcher.stop()
+        await running
+
+
+async def bot(stop: asyncio.Event, store: str, slack: str, zof_url: str) -> None:
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(redis.from_url(store))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        zof_client = ZofClient(base_url=f"{zof_url}/v1", key="key")
+        stack.push_async_callback(zof_client.aclose)
+        made = Bot(client, session, slack)
+        tasks = [asyncio.create_task(made.dispatcher.run()), asyncio.create_task(made.poller(zof_client).run())]
+        await asyncio.sleep(0.5)  # the poller listens
+        await _serve(made.door(), stack)
+        await stop.wait()
+        made.dispatcher.stop()
+        while not tasks[1].done():
+            tasks[1].cancel()
+            await asyncio.wait({tasks[1]}, timeout=0.5)
+        await tasks[0]
+
+
+ROLES: dict[str, Callable[..., Awaitable[None]]] = {"counter": counter, "zof": zof, "worker": worker, "bot": bot}
+
+
+async def main(role: str, log: str, *given: str) -> None:
+    with Path(log).open("a") as stream:  # noqa: ASYNC230  (before anything runs)
+        configure("json", "info", stream=stream)
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        await ROLES[role](stop, *given)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,472 @@
+"""A soak: two workers and a web door in a bad world, killed and cut off at random, and what stands in Slack at the end.
+
+``make soak ARGS="--minutes 10 --seed 7"``. Everything is real but Slack and Zof: processes, a Valkey that syncs each
+write, HTTP. Runs fail, pass by policy and recover; webhooks of both generations come repeated, late, out of order or
+not at all. Meanwhile processes and the Valkey are killed, and Slack refuses, cuts, and stores what it does not confirm.
+Then the world gets well, and Slack's ledger is compared with what a perfect source would have posted. The exit code is
+1 unless each message stands there, and stands there once. The seed repeats the choices, not their timing to the
+millisecond.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import IO
+
+import aiohttp
+import redis.asyncio as redis
+import structlog
+from rich.console import Console
+from rich.table import Table
+
+from zofbot.model import utcnow
+from zofbot.settings import Settings
+from zofbot.simulator.entities import Message
+from zofbot.simulator.organization import CHECKOUT, CHECKOUT_CHANNEL, QA_ALERTS, SEARCH, SEARCH_CHANNEL, furnish
+from zofbot.simulator.records import Record, iso
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.webhooks import current, older, signature
+from zofbot.simulator.world import World
+from zofbot.store.embedded import embedded
+from zofbot.store.outbox import LEASE, Outbox
+
+FILTERS = {
+    QA_ALERTS: "",
+    CHECKOUT_CHANNEL: f"project:{CHECKOUT} layout:flat",
+    SEARCH_CHANNEL: f"project:{SEARCH} env:staging group:case",
+}
+"""How each channel subscribes; all of the soak's expectations are in ``Perfect``."""
+
+FAULTS = ("429", "429_fraction", "ratelimited_200", "500", "502", "cut", "store_then_500", "store_then_cut")
+METHODS = ("chat.postMessage", "chat.postMessage", "chat", "conversations", "")
+BETWEEN_RUNS = (3.0, 9.0)
+"""Seconds; a channel takes a message a second, so that more would only make a queue, or a storm."""
+BETWEEN_KILLS = (2.0, 14.0)
+BETWEEN_FAULTS = (0.5, 4.0)
+SECRET = "soaked-webhook-secret"
+DRAIN = 240.0
+"""Seconds that everything may take to come to its end in a world that is well."""
+WORKERS = ("worker 1", "worker 2")
+TOLD = ("run", "case", "result", "recovered", "rest", "again", "storm")
+"""First words of the keys of what Zof's news become; the rest is said to people who subscribe."""
+
+
+@dataclass
+class Perfect:
+    """What a source that loses and repeats nothing would have posted, worked out from the runs alone."""
+
+    wanted: Counter[str] = field(default_factory=Counter)
+    recovered: list[str] = field(default_factory=list)
+    """Roots that have to show in the end that they recovered."""
+
+    def failed(self, run: Record, results: Iterable[Record]) -> None:
+        bad = [one for one in results if one["status"] in ("failed", "error")]
+        words = {one["status"] for one in bad}
+        outcome = run["status"] if run["status"] != "passed" else "failed" if "failed" in words else "error"
+        for channel in _meant(run):
+            if channel == SEARCH_CHANNEL:
+                self.wanted.update(f"case:{one['id']}:{one['status']}:{channel}" for one in bad)
+                continue
+            self.wanted[f"run:{run['id']}:{outcome}:{channel}"] += 1
+            if channel == QA_ALERTS:
+                self.wanted.update(f"result:{one['id']}:{one['status']}:{channel}" for one in bad)
+
+    def passes(self, run: Record, results: Iterable[Record]) -> None:
+        """All that failed in this run passes later, and nothing of it ever fails again."""
+        for channel in _meant(run):
+            if channel == SEARCH_CHANNEL:
+                names = [f"{one['id']}:{one['status']}:{channel}" for one in results]
+                self.recovered += [f"case:{name}" for name in names]
+                self.wanted.update(f"recovered:{name}" for name in names)
+                continue
+            name = f"{run['id']}:{run['status']}:{channel}"
+            self.recovered.append(f"run:{name}")
+            if channel == QA_ALERTS:
+                self.wanted[f"recovered:{name}"] += 1
+
+
+def _meant(run: Record) -> Iterator[str]:
+    yield QA_ALERTS
+    if run["project_id"] == CHECKOUT:
+        yield CHECKOUT_CHANNEL
+    elif run["environment"] == "staging":
+        yield SEARCH_CHANNEL
+
+
+def posted(message: Message) -> str:
+    """Its key; whichever failure of a case is heard of first is the root, so that both kinds are one there."""
+    name = message.key or ""
+    if message.channel == SEARCH_CHANNEL and name.startswith("result:"):
+        return "case:" + name.removeprefix("result:")
+    return name
+
+
+@dataclass
+class Soak:
+    """The world, the processes in it, and everything that goes wrong."""
+
+    random: Random
+    folder: Path
+    world: World
+    stage: Stage
+    log: IO[bytes]
+    port: int
+    ends: float
+    stack: AsyncExitStack
+    perfect: Perfect = field(default_factory=Perfect)
+    counts: Counter[str] = field(default_factory=Counter)
+    processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    store: str = ""
+    late: list[asyncio.Task[None]] = field(default_factory=list)
+
+    # --- processes
+
+    async def start(self, name: str) -> None:
+        """Start a process of the bot; its name is its command and a number."""
+        command = [sys.executable, "-m", "zofbot", name.split(maxsplit=1)[0]]
+        self.processes[name] = await asyncio.create_subprocess_exec(
+            *command, env=self.environment(), stdout=self.log, stderr=self.log
+        )
+
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+        slack = self.world.slack
+        return kept | {
+            "SLACK_BOT_TOKEN": slack.bot_token,
+            "SLACK_SIGNING_SECRET": slack.signing_secret,
+            "SLACK_API_URL": f"{self.stage.url}/api/",
+            "ZOF_API_KEY": self.world.zof.key,
+            "ZOF_BASE_URL": f"{self.stage.url}/zof/v1",
+            "ZOF_WEBHOOK_SECRET": SECRET,
+            "REDIS_URL": self.store,
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "ZOFBOT_POLL_INTERVAL": "2",
+            "ZOFBOT_LOG_LEVEL": "info",
+            "ZOFBOT_LOG_FORMAT": "json",
+        }
+
+    async def open_store(self) -> None:
+        self.store = await self.stack.enter_async_context(embedded(self.folder / "store"))
+
+    async def kill(self, name: str) -> None:
+        process = self.processes[name]
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+    async def kill_store(self) -> None:
+        async with redis.from_url(self.store) as client:
+            os.kill(int((await client.info("server"))["process_id"]), signal.SIGKILL)
+
+    # --- what happens at Zof
+
+    async def runs(self) -> None:
+        number = 0
+        while self.left() > 0:
+            await asyncio.sleep(self.random.uniform(*BETWEEN_RUNS))
+            number += 1
+            self.soon(self.fail(number), 0.0)
+
+    async def fail(self, number: int) -> None:
+        """One run fails, or passes by policy with failures; a bit later half of them recover."""
+        random, zof = self.random, self.world.zof
+        place = {"project_id": random.choice((CHECKOUT, SEARCH)), "environment": random.choice(("staging", "nightly"))}
+        cases = [f"tc_soak_{number}_{case}" for case in range(random.randint(1, 3))]
+        stubborn = random.random() < 0.2
+        status = random.choice(("failed", "failed", "failed", "error"))
+        by_policy = random.random() < 0.15
+        heals = random.random() < 0.5 and not stubborn and not by_policy
+        run = zof.start_run({**place, "name": f"soak {number}"})
+        cases += ["tc_stubborn"] if stubborn else []
+        results = [zof.add_result(run["id"], status=status, test_case_id=case, name=case) for case in cases]
+        await asyncio.sleep(random.choice((0.0, 0.0, random.uniform(0, 6))))
+        self.ended(run, "passed" if by_policy else status)
+        self.perfect.failed(run, results)
+        if heals:
+            await asyncio.sleep(random.uniform(0.5, 20))
+            self.recover(number, place, cases)
+            self.perfect.passes(run, results)
+
+    def recover(self, number: int, place: Record, cases: Iterable[str]) -> None:
+        zof = self.world.zof
+        run = zof.start_run({**place, "name": f"soak {number}"})
+        for case in cases:
+            zof.add_result(run["id"], status="passed", test_case_id=case, name=case)
+        self.ended(run, "passed")
+        self.counts["recovered"] += 1
+
+    def ended(self, run: Record, status: str) -> None:
+        """End a run, and have webhooks tell of it: none, one or several, now or later, in any order."""
+        self.world.zof.finish_run(run["id"], status)
+        self.counts["runs"] += 1
+        at = iso(self.world.now())
+        kinds = ["run.completed", *(["run.failed"] if status != "passed" else [])]
+        envelopes = [current(kind, at, self.world.zof.new_id, run["id"]) for kind in kinds]
+        if self.random.random() < 0.4:
+            envelopes = [older(kind, at, run) for kind in kinds]
+        for envelope in envelopes * self.random.choice((0, 1, 1, 1, 2, 3)):
+            self.soon(self.hook(json.dumps(envelope).encode()), self.random.choice((0.0, self.random.uniform(0, 8))))
+
+    async def hook(self, body: bytes) -> None:
+        """Deliver once; like Zof, nobody tries again."""
+        headers = {"X-Zof-Signature": signature(SECRET, body)}
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+                session.post(f"{self.door}/zof/webhook", data=body, headers=headers) as reply,
+            ):
+                self.counts["webhooks taken" if reply.status == 200 else "webhooks lost"] += 1
+        except (aiohttp.ClientError, OSError):
+            self.counts["webhooks lost"] += 1
+
+    def soon(self, work: Awaitable[None], seconds: float) -> None:
+        async def later() -> None:
+            await asyncio.sleep(seconds)
+            await work
+
+        self.late.append(asyncio.create_task(later()))
+
+    # --- what goes wrong
+
+    async def faults(self) -> None:
+        while self.left() > 0:
+            await asyncio.sleep(self.random.uniform(*BETWEEN_FAULTS))
+            fault = self.random.choice(FAULTS)
+            self.world.slack.faults.set(fault, self.random.choice((1, 1, 2)), self.random.choice(METHODS))
+
+    async def kills(self) -> None:
+        """Kill a process or the store, and start it again after a while; now and then end one as it should be."""
+        while self.left() > 0:
+            await asyncio.sleep(self.random.uniform(*BETWEEN_KILLS))
+            name = self.random.choice((*WORKERS, *WORKERS, *WORKERS, "web", "store"))
+            if name == "store":
+                await self.kill_store()
+                self.counts["store killed"] += 1
+                await asyncio.sleep(self.random.choice((0.0, self.random.uniform(0, 4))))
+                await self.open_store()
+            elif self.random.random() < 0.2:
+                await self.restart(name)
+            else:
+                await self.kill(name)
+                self.counts["processes killed"] += 1
+                await asyncio.sleep(self.random.choice((0.0, self.random.uniform(0, 3))))
+                await self.start(name)
+
+    async def restart(self, name: str) -> None:
+        """End it with SIGTERM; it has ten seconds."""
+        process = self.processes[name]
+        if process.returncode is None:
+            process.terminate()
+        async with asyncio.timeout(10):
+            code = await process.wait()
+        self.counts["restarted" if code == 0 else "ended badly"] += 1
+        await self.start(name)
+
+    async def mind(self) -> None:
+        """Start again what ended by itself, as a service manager does: no process outlives a start without a store."""
+        while True:
+            await asyncio.sleep(1)
+            for name, process in list(self.processes.items()):
+                if process.returncode not in (None, 0, -signal.SIGKILL):
+                    self.counts["gave up and started again"] += 1
+                    await self.start(name)
+
+    # --- from the beginning to the end
+
+    @property
+    def door(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def left(self) -> float:
+        return self.ends - time.monotonic()
+
+    async def subscribe(self) -> None:
+        await settled(self.ready, 30)
+        for channel, filters in FILTERS.items():
+            outcome = await self.stage.people.type("U0ANA", channel, f"/zof subscribe {filters}")
+            assert outcome.status == 200, outcome
+        await settled(self.told, 60)
+
+    async def ready(self) -> bool:
+        try:
+            async with aiohttp.ClientSession() as session, session.get(f"{self.door}/readyz") as reply:
+                return reply.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def told(self) -> bool:
+        return len({message.channel for message in self.world.slack.ledger}) == len(FILTERS)
+
+    async def done(self) -> bool:
+        """Whether nothing waits any more and all that is wanted was posted."""
+        have = {posted(message) for message in self.world.slack.ledger}
+        async with redis.from_url(self.store) as client:
+            depth = await Outbox(client, "zofbot", utcnow).depth()
+        return not depth.pending + depth.sending and set(self.perfect.wanted) <= have
+
+    async def bad_times(self) -> None:
+        minding = asyncio.create_task(self.mind())
+        try:
+            await asyncio.gather(self.runs(), self.faults(), self.kills())
+            while not all(task.done() for task in self.late):  # a run may bring webhooks, and its recovery
+                await asyncio.wait(list(self.late))
+            await asyncio.gather(*self.late)
+            self.world.slack.faults.set("none")
+            began = time.monotonic()
+            self.counts["drained"] = await settled(self.done, DRAIN)
+            self.counts["drained in s"] = round(time.monotonic() - began)
+            await asyncio.sleep(LEASE + 2)  # what would come twice comes when a lease has ended
+        finally:
+            minding.cancel()
+            await asyncio.wait({minding})
+
+    async def stop(self) -> None:
+        for process in self.processes.values():
+            if process.returncode is None:
+                process.terminate()
+        for process in self.processes.values():
+            await process.wait()
+
+
+async def settled(true: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+    """Wait until something is true; False when it does not come true in time."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if await true():
+            return True
+        await asyncio.sleep(0.5)
+    return False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What stands in Slack, beside what should."""
+
+    wanted: int
+    posted: int
+    lost: list[str]
+    doubled: list[str]
+    hidden: list[str]
+    strays: list[str]
+    """What nobody should have posted."""
+    stale: list[str]
+    """Roots that recovered and do not show it."""
+
+    @classmethod
+    def of(cls, soak: Soak) -> Verdict:
+        ledger = [message for message in soak.world.slack.ledger if posted(message).partition(":")[0] in TOLD]
+        seen = [message for message in ledger if message.standing]
+        times = Counter(map(posted, seen))
+        wanted = soak.perfect.wanted
+        shown = {posted(message): message for message in seen}
+        return cls(
+            sum(wanted.values()),
+            len(seen),
+            sorted(name for name in wanted if name not in times),
+            sorted(name for name, count in times.items() if count > 1),
+            sorted(posted(message) for message in ledger if message.hidden),
+            sorted(name for name in times if name not in wanted),
+            sorted(name for name in soak.perfect.recovered if name in shown and not _recovered(shown[name])),
+        )
+
+    @property
+    def good(self) -> bool:
+        return not (self.lost or self.doubled or self.hidden or self.strays or self.stale)
+
+
+def _recovered(message: Message) -> bool:
+    return "ecovered" in json.dumps([message.text, message.blocks, message.attachments])
+
+
+@asynccontextmanager
+async def soaked(minutes: float, seed: int, folder: Path) -> AsyncIterator[Soak]:
+    """Set up the world and the processes, and take them down."""
+    world = World(seed=seed)
+    furnish(world)
+    world.zof.quota = None
+    world.slack.hides_fast_posts = True
+    world.zof.webhooks.on = False
+    stage = Stage(world)
+    await stage.start()
+    port = _free_port()
+    world.slack.calls = deque()
+    world.slack.request_url = f"http://127.0.0.1:{port}/slack/events"
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(stage.stop)
+        log = stack.enter_context((folder / "bot.log").open("ab"))
+        ends = time.monotonic() + 60 * minutes
+        soak = Soak(Random(seed), folder, world, stage, log, port, ends, stack)
+        await soak.open_store()
+        stack.push_async_callback(soak.stop)
+        for name in (*WORKERS, "web"):
+            await soak.start(name)
+        await soak.subscribe()
+        soak.ends = time.monotonic() + 60 * minutes
+        yield soak
+        await soak.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def table(soak: Soak, verdict: Verdict) -> Table:
+    drawn = Table(title="What stands in Slack, and what went wrong meanwhile")
+    drawn.add_column("what")
+    drawn.add_column("count", justify="right")
+    for name in ("wanted", "posted"):
+        drawn.add_row(name, str(getattr(verdict, name)))
+    for name, said in (
+        ("lost", "lost"),
+        ("doubled", "doubled"),
+        ("hidden", "hidden by pace"),
+        ("strays", "posted and not wanted"),
+        ("stale", "recovered and not shown so"),
+    ):
+        found = getattr(verdict, name)
+        drawn.add_row(said, str(len(found)), style="red" if found else "green")
+    drawn.add_section()
+    faults = Counter(call.fault for call in soak.world.slack.calls if call.fault)
+    for what, count in [*sorted(soak.counts.items()), *((f"Slack: {name}", n) for name, n in sorted(faults.items()))]:
+        drawn.add_row(what, str(count))
+    return drawn
+
+
+async def main(minutes: float, seed: int) -> int:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    console = Console()
+    console.print(f"{minutes:g} minutes, seed {seed}; logs in {folder}")
+    async with soaked(minutes, seed, folder) as soak:
+        await soak.bad_times()
+        verdict = Verdict.of(soak)
+    console.print(table(soak, verdict))
+    for name in ("lost", "doubled", "hidden", "strays", "stale"):
+        for found in getattr(verdict, name)[:20]:
+            console.print(f"{name}: {found}", style="red")
+    return 0 if verdict.good else 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Soak the bot in a bad world and compare Slack with a perfect one.")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=7)
+    chosen = parser.parse_args()
+    sys.exit(asyncio.run(main(chosen.minutes, chosen.seed)))

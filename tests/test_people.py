@@ -1,0 +1,205 @@
+"""Who somebody is and whether a channel is shared: asked of the pretend Slack over HTTP, with a clock that is set."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, timedelta, timezone
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import aiohttp
+import pytest
+
+from tests.pretend import Clock
+from zofbot.access import Role, Roles, Standing, refusal, role_of
+from zofbot.metrics import Metrics
+from zofbot.simulator.entities import BOT
+from zofbot.simulator.organization import (
+    ANA,
+    BEN,
+    CHIOMA,
+    EXTERNAL,
+    GUEST,
+    INCIDENT_ROOM,
+    ON_CALL,
+    PARTNERS,
+    QA_ALERTS,
+    furnish,
+)
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.workspace import Workspace
+from zofbot.simulator.world import World
+from zofbot.slack.notifier import Identity, SlackNotifier
+from zofbot.slack.people import FRESH, STALE, People, described
+
+
+@dataclass
+class Bench:
+    """People over a Slack that can be told to misbehave."""
+
+    slack: Workspace
+    notifier: SlackNotifier
+    clock: Clock
+
+    def people(self, *groups: str) -> People:
+        return People(self.notifier, self.clock, groups)
+
+    def calls(self, method: str) -> int:
+        return len([call for call in self.slack.calls if call.method == method])
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    clock = Clock()
+    world = World(clock=clock.seconds)
+    furnish(world)
+    stage = Stage(world)
+    await stage.start()
+    async with aiohttp.ClientSession() as session:
+        notifier = SlackNotifier(
+            session, token=world.slack.bot_token, api_url=f"{stage.url}/api/", metrics=Metrics(), deadline=2
+        )
+        yield Bench(world.slack, notifier, clock)
+    await stage.stop()
+
+
+async def test_members_guests_strangers_and_bots_are_told_apart(bench: Bench) -> None:
+    people = bench.people()
+    found = [(await people.person(user)).standing for user in (ANA, GUEST, EXTERNAL, BOT)]
+    assert found == [Standing.MEMBER, Standing.GUEST, Standing.STRANGER, Standing.BOT]
+    bench.slack.users[BEN].deleted = True
+    assert (await people.person(BEN)).standing is Standing.GONE
+    nobody = await people.person("U0NOBODY")
+    assert (nobody.standing, "user_not_found" in nobody.doubt) == (Standing.UNKNOWN, True)
+
+
+async def test_somebody_of_another_organization_is_a_stranger_in_a_shared_channel_and_out_of_it(bench: Bench) -> None:
+    assert (await bench.people().person(EXTERNAL)).standing is Standing.STRANGER
+    bench.slack.channels[PARTNERS].members.discard(EXTERNAL)
+    assert (await bench.people().person(EXTERNAL)).standing is Standing.STRANGER
+
+
+async def test_a_person_has_a_name_a_time_zone_and_their_groups(bench: Bench) -> None:
+    people = bench.people(ON_CALL)
+    ana, chioma = await people.person(ANA), await people.person(CHIOMA)
+    assert (ana.name, str(ana.zone), ana.admin, [*ana.groups]) == ("ana", "Europe/Berlin", True, [ON_CALL])
+    assert (str(chioma.zone), chioma.admin, chioma.groups) == ("Asia/Tokyo", False, frozenset())
+    assert role_of(chioma, Roles.read(ON_CALL)) is Role.READER
+    assert role_of(await people.person(BEN), Roles.read(ON_CALL)) is Role.RESPONDER
+
+
+HOME = Identity("T0ACME", "U0ZOFBOT", "B0ZOFBOT", "E0ACME")
+MEMBER = {"id": "U1", "team_id": "T0ACME"}
+
+
+@pytest.mark.parametrize(
+    ("told", "standing"),
+    [
+        (MEMBER, Standing.MEMBER),
+        ({}, Standing.STRANGER),
+        (MEMBER | {"team_id": "T0OTHER"}, Standing.STRANGER),
+        (MEMBER | {"is_stranger": True}, Standing.STRANGER),
+        (MEMBER | {"is_ultra_restricted": True}, Standing.GUEST),
+        (MEMBER | {"is_restricted": True, "is_admin": True}, Standing.GUEST),
+        ({"team_id": "T0SISTER", "enterprise_user": {"enterprise_id": "E0ACME"}}, Standing.MEMBER),
+        ({"team_id": "E0ACME"}, Standing.MEMBER),
+        ({"team_id": "T0OTHER", "enterprise_user": {"enterprise_id": "E0OTHER", "teams": ["T9"]}}, Standing.STRANGER),
+        (MEMBER | {"id": "USLACKBOT"}, Standing.BOT),
+        (MEMBER | {"is_workflow_bot": True}, Standing.BOT),
+    ],
+)
+def test_what_slack_says_of_somebody_is_a_standing(told: dict[str, Any], standing: Standing) -> None:
+    assert described("U1", told, HOME).standing is standing
+
+
+def test_without_an_organization_nobody_belongs_to_it() -> None:
+    told = {"team_id": "T0OTHER", "enterprise_user": {"enterprise_id": ""}}
+    assert described("U1", told, Identity("T0ACME", "", "")).standing is Standing.STRANGER
+
+
+@pytest.mark.parametrize(
+    ("told", "zone"),
+    [
+        ({"tz": "Asia/Kolkata", "tz_offset": 0}, ZoneInfo("Asia/Kolkata")),
+        ({"tz": "Mars/Olympus", "tz_offset": 19800}, timezone(timedelta(seconds=19800))),
+        ({"tz": "", "tz_offset": -3600}, timezone(timedelta(hours=-1))),
+        ({"tz_offset": 999999}, UTC),
+        ({}, UTC),
+    ],
+)
+def test_a_time_zone_is_a_name_else_a_difference(told: dict[str, Any], zone: object) -> None:
+    assert described("U1", told, HOME).zone == zone
+
+
+async def test_slack_is_asked_once_in_five_minutes_however_many_wait(bench: Bench) -> None:
+    people = bench.people(ON_CALL)
+    await asyncio.gather(*(people.person(ANA) for _ in range(20)))
+    await people.person(BEN)
+    bench.clock.now += FRESH - 1
+    await people.person(ANA)
+    asked = [bench.calls(method) for method in ("auth.test", "users.info", "usergroups.users.list")]
+    assert asked == [1, 2, 1]
+    bench.slack.groups[ON_CALL].users.remove(ANA)
+    bench.clock.now += 1
+    assert (await people.person(ANA)).groups == frozenset()
+    assert bench.calls("auth.test") == 1, "who we are does not change"
+
+
+@pytest.mark.parametrize("fault", ["500", "429", "cut"])
+async def test_without_slack_what_was_known_counts_for_an_hour_and_then_nobody_is_known(
+    bench: Bench, fault: str
+) -> None:
+    people = bench.people(ON_CALL)
+    known = await people.person(ANA)
+    assert await people.shared(QA_ALERTS) is False
+    bench.slack.faults.set(fault)
+    bench.clock.now += STALE - 1
+    assert await people.person(ANA) == known
+    assert await people.shared(QA_ALERTS) is False
+    bench.clock.now += 1
+    unknown = await people.person(ANA)
+    assert unknown.standing is Standing.UNKNOWN
+    assert role_of(unknown, Roles()) is Role.READER
+    assert "Try again in a moment." in (refusal(Role.RESPONDER, unknown, Roles()) or "")
+    assert await people.shared(QA_ALERTS) is True
+    bench.slack.faults.set("none")
+    bench.clock.now += 60
+    assert await people.person(ANA) == known
+
+
+async def test_a_slack_that_does_not_answer_is_not_asked_by_everybody(bench: Bench) -> None:
+    people = bench.people()
+    await people.person(BEN)
+    bench.slack.faults.set("500")
+    await asyncio.gather(*(people.person(ANA) for _ in range(10)))
+    assert bench.calls("users.info") == 2
+
+
+async def test_a_missing_scope_is_named_to_whoever_it_hinders(bench: Bench) -> None:
+    bench.slack.scopes.discard("users:read")
+    ana = await bench.people().person(ANA)
+    assert "`users:read`" in (refusal(Role.RESPONDER, ana, Roles()) or "")
+
+
+async def test_a_group_that_slack_will_not_show_gives_nobody_its_role_and_says_so(bench: Bench) -> None:
+    ben = await bench.people(ON_CALL, "S0GONE").person(BEN)
+    assert ben.groups == {ON_CALL}
+    assert role_of(ben, Roles.read(f"S0GONE,{ON_CALL}")) is Role.RESPONDER
+    assert "no_such_subteam" in (refusal(Role.RESPONDER, ben, Roles.read("S0GONE")) or "")
+
+
+async def test_a_channel_is_shared_once_another_organization_is_in_it_or_asked_to_be(bench: Bench) -> None:
+    assert await bench.people().shared(PARTNERS) is True
+    assert await bench.people().shared(QA_ALERTS) is False
+    bench.slack.channels[QA_ALERTS].pending = True
+    assert await bench.people().shared(QA_ALERTS) is True
+
+
+async def test_a_channel_that_cannot_be_seen_is_taken_for_shared_and_a_direct_message_never(bench: Bench) -> None:
+    people = bench.people()
+    assert await people.shared(INCIDENT_ROOM) is True
+    asked = bench.calls("conversations.info")
+    assert [await people.shared(place) for place in ("D0ANA", ANA)] == [False, False]
+    assert bench.calls("conversations.info") == asked

@@ -1,0 +1,112 @@
+"""The form of a subscription: opened, previewed and submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+
+from zofbot.errors import SlackError, ZofbotError
+from zofbot.listeners import previewing, subscribing
+from zofbot.listeners.actions import value_of
+from zofbot.listeners.desk import Asked, Desk, asked, unforeseen
+from zofbot.routing import Subscription
+from zofbot.slack import answers, foresight, modals
+from zofbot.slack.modals import Form
+
+log = structlog.get_logger()
+
+ANSWERABLE = 29 * 60.0
+"""Seconds for which the address to answer to is good; it ends with half an hour."""
+
+
+def register(app: AsyncApp, desk: Desk) -> None:
+    """Listen to *Edit*, and to the form's own *Preview* and *Subscribe*. ``/zof subscribe`` opens it as well."""
+
+    async def edit(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+        await ack()
+        desk.errands.start(_opened(desk, asked(body), str(value_of(action).get("id") or "")))
+
+    async def preview(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        desk.errands.start(_preview(desk, body["view"]))
+
+    async def submitted(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
+        await ack(**await _submitted(desk, asked(body), view))
+
+    app.action("zof_edit")(edit)
+    app.action(modals.PREVIEW)(preview)
+    app.view(modals.FORM)(submitted)
+
+
+async def open_empty(desk: Desk, who: Asked) -> None:
+    """Open the form for a new subscription."""
+    await _opened(desk, who, "")
+
+
+async def _opened(desk: Desk, who: Asked, identifier: str) -> None:
+    """Open the form, for a new subscription or one of the channel's; where that fails, say what can be typed."""
+    try:
+        start = await subscribing.find(desk, who, identifier) if identifier else Subscription()
+        form = Form(who.channel, who.response_url, desk.clock().timestamp(), identifier)
+        await desk.notifier.open_view(who.request, modals.subscribing(form, who.room, start))
+    except SlackError as error:
+        log.warning("form not opened", reason=error.reason, user=who.user, channel=who.channel)
+        await desk.respond(who, answers.form_failed(error))
+    except ZofbotError as error:
+        await desk.respond(who, answers.failed(error))
+    except Exception as error:
+        await desk.respond(who, answers.broken(unforeseen(error)))
+
+
+async def _preview(desk: Desk, view: Mapping[str, Any]) -> None:
+    """Show in the form what it would have posted, or what is wrong in it; nothing if it was closed meanwhile."""
+    filled = modals.read(view["state"]["values"])
+    try:
+        if filled.errors:
+            await _show(desk, view, str(view["hash"]), modals.unclear(filled))
+            return
+        version = await _show(desk, view, str(view["hash"]), foresight.waiting())
+        await _show(desk, view, version, await previewing.said(desk, filled.subscription))
+    except SlackError as error:
+        log.info("preview not shown", reason=error.reason)
+
+
+async def _show(desk: Desk, view: Mapping[str, Any], version: str, said: str) -> str:
+    return await desk.notifier.update_view(str(view["id"]), modals.foretold(view, said), version)
+
+
+async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what Slack is to do with a form that was submitted."""
+    try:
+        filled = modals.read(view["state"]["values"])
+        if filled.errors:
+            return {"response_action": "errors", "errors": filled.errors}
+        return await _kept(desk, who, view, filled.subscription)
+    except ZofbotError as error:
+        said = modals.complaint(error)
+    except Exception as error:
+        said = f"Something went wrong inside zofbot. Reference: {unforeseen(error)}"
+    return {"response_action": "errors", "errors": {modals.FIRST: said}}
+
+
+async def _kept(desk: Desk, who: Asked, view: Mapping[str, Any], wanted: Subscription) -> dict[str, Any]:
+    """Keep what was filled in, and close the form; a late one shows the answer itself. Raises ZofbotError."""
+    form = Form.load(str(view["private_metadata"]))
+    who = replace(who, channel=form.channel, response_url=form.url)
+    # Submitting one form again, because the answer was lost, is no second subscription.
+    identifier = form.id or subscribing.name_of(str(view["id"]))
+    saved = await subscribing.save(desk, who, wanted, identifier, edits=bool(form.id))
+    if desk.clock().timestamp() - form.at > ANSWERABLE:
+        return {"response_action": "update", "view": modals.done(saved.message)}
+    desk.errands.start(_answered(desk, who, saved, replaces=bool(form.id)))
+    return {}
+
+
+async def _answered(desk: Desk, who: Asked, saved: subscribing.Saved, *, replaces: bool) -> None:
+    """Answer privately, in the place of the message whose button opened the form if one did; then the preview."""
+    await desk.respond(who, saved.message, replace=replaces)
+    await subscribing.preview(desk, who, saved)

@@ -1,0 +1,94 @@
+"""Reads from Zof what a subscription would have posted over the last days, for somebody who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from zofbot.errors import ZofError
+from zofbot.listeners.desk import Desk, unforeseen
+from zofbot.model import Outcome, Result, Run
+from zofbot.pipeline.feeds import OVERLAP, Order, Progress
+from zofbot.pipeline.preview import Rehearsal, findings, means_any, recovers
+from zofbot.routing import Finding, Subscription
+from zofbot.slack import foresight
+from zofbot.slack.foresight import Foresight
+from zofbot.zof.client import Page, Patience
+
+Seen = TypeVar("Seen", Run, Result)
+
+PAGES = 10
+"""Pages of one listing that are read for a preview."""
+
+SECONDS = Patience.FOLLOW_UP.seconds
+"""How long a preview may read; then it says what it has."""
+
+AT_ONCE = 10
+"""Findings that are played before others get their turn in this process."""
+
+
+@dataclass
+class _Read:
+    """What was read so far; ``cut`` once something that may matter was left out."""
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+    cut: bool = False
+
+
+async def said(desk: Desk, subscription: Subscription) -> str:
+    """The preview as a sentence (mrkdwn), or why there is none: a subscription stands without one."""
+    try:
+        return foresight.sentence(await _seen(desk, subscription))
+    except ZofError as error:
+        return foresight.unseen(error)
+    except Exception as error:
+        return foresight.broken(unforeseen(error))
+
+
+async def _seen(desk: Desk, subscription: Subscription) -> Foresight:
+    now = desk.clock()
+    back = now - timedelta(days=foresight.DAYS)
+    read = _Read()
+
+    def found() -> list[Finding]:
+        return findings(read.runs.values(), read.results.values(), back.timestamp(), now.timestamp())
+
+    try:
+        async with asyncio.timeout(SECONDS):
+            await _listed(desk, read, back, Outcome.FAILED, Outcome.ERROR)
+            if recovers(subscription) and means_any(subscription, found()):
+                await _listed(desk, read, back, Outcome.PASSED)
+    except TimeoutError:
+        read.cut = True
+    rehearsal, all_of_it = Rehearsal(subscription), found()
+    for start in range(0, len(all_of_it), AT_ONCE):
+        rehearsal.play(all_of_it[start : start + AT_ONCE])
+        await asyncio.sleep(0)
+    return rehearsal.outcome(partial=read.cut)
+
+
+async def _listed(desk: Desk, read: _Read, back: datetime, *outcomes: Outcome) -> None:
+    """Read runs and results of these outcomes, as far ``back`` as the page cap allows. Raises ZofError."""
+    for outcome in outcomes:
+        runs = desk.zof.runs(status=outcome.value, since=back, pages=PAGES)
+        read.cut |= await _cut(desk, runs, read.runs, back)
+        results = desk.zof.results(status=outcome.value, since=back, pages=PAGES)
+        read.cut |= await _cut(desk, results, read.results, back)
+
+
+async def _cut(desk: Desk, pages: AsyncGenerator[Page[Seen], None], read: dict[str, Seen], back: datetime) -> bool:
+    """Walk a listing as the poller does; whether the page cap came before the end."""
+    named: Order | None = None if desk.list_order == "auto" else desk.list_order
+    walk = Progress(named).begin(desk.clock().timestamp(), back.timestamp() - OVERLAP)
+    async with aclosing(pages):
+        async for page in pages:
+            read |= {item.id: item for item in page}
+            walk = walk.after(page, known=True, order=named)
+            if walk.began is None:
+                return False
+    return True

@@ -1,0 +1,303 @@
+"""What people do about failures, by button and by form: stored before Slack gets its answer, so no click is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+
+from zofbot.access import Person, Role, refusal
+from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError, ZofError
+from zofbot.listeners import lookups
+from zofbot.listeners.desk import Asked, Desk, asked
+from zofbot.model import Outcome
+from zofbot.pipeline.failures import Failure, Forbidden, Gone, Stale
+from zofbot.routing import spelled
+from zofbot.slack import act_forms, acts, answers
+from zofbot.slack.act_forms import Meant
+from zofbot.slack.bodies import Case, CaseBody, Place, RunBody
+from zofbot.slack.controls import MORE, REASONS, About, insisted, pressed
+from zofbot.slack.message import Message
+from zofbot.triage import Act, Who, Wish
+from zofbot.triage.times import choices, spoken, wake_at
+
+log = structlog.get_logger()
+
+ASKS = {Act.ASSIGN, Act.SNOOZE, Act.RESOLVE}
+"""Acts that a form asks about first."""
+
+
+def register(app: AsyncApp, desk: Desk) -> None:
+    """Listen to the controls of cards, to the buttons of answers about them, and to the forms of acts."""
+
+    async def press(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+        """A button or the menu of a card."""
+        word, about = pressed(action)
+        await _press(desk, ack, body, word, about, insists=False)
+
+    async def again(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+        """A button of an answer: *Undo*, *Do it anyway*, *Still on it*."""
+        about, insists = insisted(action)
+        word = str(action.get("action_id") or "").removeprefix("zof_do_")
+        await _press(desk, ack, body, word, about, insists=insists)
+
+    async def filled(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
+        await ack(**await _submitted(desk, asked(body), view))
+
+    async def changed(ack: Any, body: dict[str, Any]) -> None:
+        """Something else was chosen in the form of a snooze."""
+        await ack()
+        desk.errands.start(_foretell(desk, asked(body), body["view"]))
+
+    for act in Act:
+        app.action(f"zof_triage_{act}")(press)
+        app.action(f"zof_do_{act}")(again)
+    for act in ASKS:
+        app.view(f"{act_forms.FORM}_{act}")(filled)
+    app.action(MORE)(press)
+    app.action(act_forms.WAKES)(changed)
+
+
+async def _press(  # noqa: PLR0913, PLR0917  (what a press has)
+    desk: Desk, ack: Any, body: dict[str, Any], word: str, about: About | None, insists: bool
+) -> None:
+    who = asked(body)
+    if about is None:
+        await ack()
+        desk.answer_later(who, _unreadable())
+    elif word in list(Act) and Act(word) not in ASKS:
+        told = await desk.told(do(desk, who, about, Act(word), insists=insists))
+        await ack()
+        if told.message.text:
+            desk.errands.start(desk.respond(who, told.message))
+    else:
+        await ack()
+        if word in list(Act):
+            desk.errands.start(open_form(desk, who, about, Act(word)))
+        elif word == "why":
+            desk.answer_later(who, why(desk, about))
+        elif word == "run":
+            desk.answer_later(who, _show_run(desk, about))
+
+
+async def _unreadable() -> Message:
+    raise BadInput("This button does not say what it is about.", "Use the latest card of this failure.")
+
+
+async def may(desk: Desk, who: Asked, needed: Role) -> Person:
+    """Who somebody is, if they may do what takes that role. Raises NotAllowed with the reason else."""
+    person = await desk.people.person(who.user)
+    reason = refusal(needed, person, desk.roles)
+    if reason:
+        raise NotAllowed(reason)
+    return person
+
+
+async def do(desk: Desk, who: Asked, about: About, act: Act, *, insists: bool = False, **wish: Any) -> Message:
+    """Do it, or say what keeps it from being done. Raises ZofbotError."""
+    person = await may(desk, who, Role.RESPONDER)
+    name = person.name or who.name
+    meant = Wish(act=act, who=Who(id=who.user, name=name), at=_now(desk), request=who.request, **wish)
+    return await _done(desk, about, meant, insists)
+
+
+async def _done(desk: Desk, about: About, wish: Wish, insists: bool) -> Message:
+    try:
+        failure = await desk.failures.get(about.key)
+        if wish.act is Act.ESCALATE and failure and not failure.body.policy.escalate:
+            return acts.nobody()
+        failure = await desk.failures.do(about.key, wish, version="" if insists else about.version)
+    except Gone:
+        if not await adopted(desk, about):
+            return acts.gone(about.key)
+        failure = await desk.failures.do(about.key, wish)
+    except Stale as error:
+        now = error.failure.present
+        return acts.stale(wish.act, About(about.key, now.version), now, wish.at)
+    except Forbidden as error:
+        now = error.failure.present
+        return acts.forbidden(error.act, About(about.key, now.version), now, wish.at)
+    return acts.done(wish.act, failure.title, About(failure.key, failure.present.version), failure.present)
+
+
+async def adopted(desk: Desk, about: About) -> bool:
+    """Know a failure again whose record is gone, by reading from Zof what its key names; False when that fails."""
+    kind, _, rest = about.key.partition(":")
+    identifier = rest.partition(":")[0]
+    now = _now(desk)
+    try:
+        if kind == "case":
+            result = await desk.zof.result(identifier)
+            run = await desk.zof.run(result.run_id) if result.run_id else None
+            place = Place.of(run, run.outcome) if run else Place(id="")
+            at = result.when.timestamp() if result.when else now
+            body: RunBody | CaseBody = CaseBody(run=place, case=Case.of(result, 1500), first=at, last=at, opened=at)
+        elif kind == "run":
+            run = await desk.zof.run(identifier)
+            at = run.when.timestamp() if run.when else now
+            bad = [result for result in run.results or () if result.outcome.bad]
+            top = tuple(map(Case.of, bad[:3]))
+            outcome = run.outcome if run.outcome.bad else Outcome.FAILED
+            body = RunBody(run=Place.of(run, outcome), bad=run.counts.bad or len(bad), top=top, last=at, opened=at)
+        else:
+            return False
+    except ZofError as error:
+        log.info("failure not adopted", key=about.key, cause=error.sentence, request_id=error.request_id)
+        return False
+    await desk.failures.adopt(about.key, body)
+    return True
+
+
+# --- forms
+
+
+async def open_form(desk: Desk, who: Asked, about: About, act: Act, thread: str = "") -> None:
+    """Open the form of an act, or say why it cannot be done."""
+    try:
+        person = await may(desk, who, Role.RESPONDER)
+        failure = await known(desk, about)
+        meant = Meant(about.key, about.version, who.channel, who.response_url, thread)
+        await desk.notifier.open_view(who.request, _form(desk, act, meant, failure, person))
+    except Gone:
+        await desk.respond(who, acts.gone(about.key))
+    except SlackError as error:
+        log.warning("form not opened", act=act, reason=error.reason, user=who.user)
+        await desk.respond(who, answers.failed(BadInput("Slack did not open the form.", "Press the button again.")))
+    except ZofbotError as error:
+        await desk.respond(who, answers.failed(error))
+
+
+async def known(desk: Desk, about: About) -> Failure:
+    """The failure, read from Zof again if it has to be. Raises Gone."""
+    failure = await desk.failures.get(about.key)
+    if failure is None and await adopted(desk, about):
+        failure = await desk.failures.get(about.key)
+    if failure is None:
+        raise Gone(about.key)
+    return failure
+
+
+def _form(desk: Desk, act: Act, meant: Meant, failure: Failure, person: Person) -> dict[str, Any]:
+    match act:
+        case Act.ASSIGN:
+            return act_forms.assign(meant, failure.title, person.id)
+        case Act.SNOOZE:
+            now = _now(desk)
+            offered = choices(now, person.zone)
+            counts = isinstance(failure.body, CaseBody)
+            foreseen = _wakes(desk, person, offered[1].value, "")
+            return act_forms.snooze(meant, failure.title, offered, foreseen, counts=counts)
+        case _:
+            return act_forms.resolve(meant, failure.title, note=desk.note)
+
+
+async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what a form says; gives what Slack is to do with the form."""
+    act = Act(str(view["callback_id"]).removeprefix(f"{act_forms.FORM}_"))
+    meant = Meant.load(str(view.get("private_metadata") or "{}"))
+    there = replace(who, channel=meant.channel, response_url=meant.url)
+    try:
+        person = await may(desk, who, Role.RESPONDER)
+        wish = await _wished(desk, act, there, person, view)
+    except (BadInput, NotAllowed) as error:
+        field = {Act.SNOOZE: "words", Act.ASSIGN: "owner"}.get(act, "note")
+        return {"response_action": "errors", "errors": {field: f"{error.sentence} {error.next_step}".strip()[:1000]}}
+    told = await desk.told(_done(desk, About(meant.key, meant.version), wish, insists=False))
+    if meant.url:
+        desk.errands.start(desk.respond(there, told.message))
+    return {}
+
+
+async def _wished(desk: Desk, act: Act, who: Asked, person: Person, view: Mapping[str, Any]) -> Wish:
+    wish = Wish(act=act, who=Who(id=who.user, name=person.name or who.name), at=_now(desk), request=who.request)
+    match act:
+        case Act.ASSIGN:
+            chosen = act_forms.filled(view, "owner", "owner")
+            return await assigned(desk, wish, chosen)
+        case Act.SNOOZE:
+            words = act_forms.filled(view, "words", act_forms.WAKES)
+            choice = act_forms.filled(view, "choice", act_forms.WAKES)
+            return snoozed(wish, words or choice, person)
+        case _:
+            reason = act_forms.filled(view, "reason", "reason")
+            return resolved(desk, wish, reason, act_forms.filled(view, "note", "note"))
+
+
+async def assigned(desk: Desk, wish: Wish, user: str) -> Wish:
+    """Assign it to somebody who could work on it; to oneself is to acknowledge it. Raises BadInput."""
+    if user == wish.who.id:
+        return wish.model_copy(update={"act": Act.ACKNOWLEDGE})
+    chosen = await desk.people.person(user)
+    if refusal(Role.RESPONDER, chosen, desk.roles) and not chosen.doubt:
+        raise BadInput("They cannot work on failures here.", "Choose a full member of this workspace.")
+    return wish.model_copy(update={"owner": Who(id=user, name=chosen.name or user)})
+
+
+def snoozed(wish: Wish, words: str, person: Person) -> Wish:
+    """Until a time as people type it, or a condition. Raises BadInput."""
+    if words in (act_forms.RECOVERS, "until it recovers"):
+        return wish
+    if words == act_forms.FAILS_MORE:
+        return wish.model_copy(update={"more": act_forms.MORE})
+    return wish.model_copy(update={"until": wake_at(words, wish.at, person.zone)})
+
+
+def resolved(desk: Desk, wish: Wish, reason: str, note: str) -> Wish:
+    """For a reason, with a note where the operator wants one. Raises BadInput."""
+    if reason not in REASONS:
+        raise BadInput("Why is it resolved?", f"Choose one of {', '.join(REASONS)}.", example="resolve flaky: retried")
+    if desk.note and not note.strip():
+        raise BadInput("A note is compulsory here.", "Say in a sentence what you found.",
+                       example="resolve flaky: retried")  # fmt: skip
+    return wish.model_copy(update={"reason": reason, "note": note.strip()[:1000]})
+
+
+async def _foretell(desk: Desk, who: Asked, view: Mapping[str, Any]) -> None:
+    """Draw the preview of a snooze anew."""
+    person = await desk.people.person(who.user)
+    words = act_forms.filled(view, "words", act_forms.WAKES)
+    said = _wakes(desk, person, act_forms.filled(view, "choice", act_forms.WAKES), words)
+    try:
+        await desk.notifier.update_view(str(view["id"]), act_forms.foretold(view, said), str(view.get("hash") or ""))
+    except SlackError as error:
+        log.info("preview not shown", reason=error.reason)
+
+
+def _wakes(desk: Desk, person: Person, choice: str, words: str) -> str:
+    chosen = words or choice
+    if chosen == act_forms.RECOVERS:
+        return "⏰ Wakes if it fails again after it has recovered."
+    if chosen == act_forms.FAILS_MORE:
+        return f"⏰ Wakes when it has failed {act_forms.MORE} more times."
+    now = _now(desk)
+    try:
+        return f"⏰ Wakes {spoken(wake_at(chosen, now, person.zone), now, person.zone)}, in your time zone."
+    except BadInput as error:
+        return f"⚠️ {error.sentence} For example: `{error.example}`"
+
+
+# --- the rest of the menu
+
+
+async def why(desk: Desk, about: About) -> Message:
+    """Which subscriptions this channel has an alert for, and how it stands. Raises ZofbotError."""
+    failure = await desk.failures.get(about.key)
+    if failure is None:
+        return acts.gone(about.key)
+    asked_for = [one for one in await desk.subscriptions.of(failure.channel) if one.id in failure.body.takers]
+    wishes = [(spelled(one) or "all failures", one.by_name) for one in asked_for]
+    return acts.why(failure.title, wishes, failure.present, _now(desk))
+
+
+async def _show_run(desk: Desk, about: About) -> Message:
+    failure = await desk.failures.get(about.key)
+    if failure is None:
+        return acts.gone(about.key)
+    return await lookups.run(desk, failure.body.run.id)
+
+
+def _now(desk: Desk) -> float:
+    return desk.clock().timestamp()

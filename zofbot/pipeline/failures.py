@@ -1,0 +1,231 @@
+"""Failures that people work on: how each stands, and the one step in which an act on it is stored with all it leads to.
+
+An act is decided on what was read and committed only where that still holds, so of two at once one goes first and the
+other is decided anew. Slack's request is remembered with the act, so one that is delivered twice acts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from pydantic import ValidationError
+
+from zofbot.errors import StoreUnavailable
+from zofbot.metrics import Metrics
+from zofbot.notification import SCHEMA, Kind, Notification
+from zofbot.pipeline.keys import edit_of
+from zofbot.pipeline.memory import FAILURES, failure_of, triage_in
+from zofbot.pipeline.timers import follow
+from zofbot.slack import bodies
+from zofbot.slack.bodies import ActBody, CaseBody, RunBody
+from zofbot.store.audit import Entry
+from zofbot.store.outbox import Changed, Outbox
+from zofbot.triage import Act, Illegal, Triage, Wish, current
+from zofbot.triage import act as move
+from zofbot.triage.life import next_step
+
+log = structlog.get_logger()
+
+TRIES = 20
+"""How often an act is decided anew because somebody else was faster; each time somebody got on."""
+
+SAME = 10.0
+"""Seconds within which the same act by the same person is the same click."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failure as it stands at present: the body its root shows, and what people made of it."""
+
+    key: str
+    channel: str
+    body: RunBody | CaseBody
+    present: Triage
+
+    @property
+    def title(self) -> str:
+        """As the channel knows it."""
+        named = self.body.case.title if isinstance(self.body, CaseBody) else self.body.run.title
+        return named or self.body.run.id
+
+
+class Stale(Exception):
+    """The card that was pressed shows what has passed: ``failure`` is how it stands now."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.key)
+        self.failure = failure
+
+
+class Gone(Exception):
+    """Nothing is known of the failure any more."""
+
+
+class Forbidden(Exception):
+    """The table does not allow the act; ``failure`` is how it stands."""
+
+    def __init__(self, failure: Failure, act: Act) -> None:
+        super().__init__(failure.key)
+        self.failure, self.act = failure, act
+
+
+class Failures:
+    """The failures of all channels. Every method raises StoreUnavailable."""
+
+    def __init__(self, outbox: Outbox, clock: Callable[[], datetime], metrics: Metrics) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._metrics = metrics
+
+    async def get(self, key: str) -> Failure | None:
+        """How the failure stands whose root has ``key``; None when nothing is known of it."""
+        return (await self._read([key]))[0]
+
+    async def all(self, channel: str = "") -> list[Failure]:
+        """All failures that are known, or those of one channel, by when they were first told."""
+        known = (await self._outbox.hashes(FAILURES))[FAILURES]
+        keys = [key for key, _ in sorted(known.items(), key=lambda item: float(item[1])) if _in(key, channel)]
+        return [failure for failure in await self._read(keys) if failure]
+
+    async def do(self, key: str, wish: Wish, *, version: str = "") -> Failure:
+        """Do what somebody wishes, and promise all that it leads to, in one step; gives how it stands then.
+
+        Raises Gone, Forbidden, and Stale where the failure is not at ``version`` any more (empty: whatever it is at).
+        A wish whose request has been carried out changes nothing.
+        """
+        for _ in range(TRIES):
+            failure, raw = await self._raw(key)
+            present = failure.present
+            if (wish.request and wish.request in present.requests) or _twice(present, wish):
+                return failure
+            if version and version != present.version:
+                raise Stale(failure)
+            try:
+                after = move(present, wish, failure.body.course, failure.body.policy)
+            except Illegal as error:
+                raise Forbidden(failure, error.act) from error
+            done = Failure(key, failure.channel, failure.body, after)
+            try:
+                await self._commit(failure, done, wish, raw)
+            except Changed:
+                continue
+            self._metrics.triage.labels(wish.act.value).inc()
+            log.info("triage", act=wish.act, key=key, before=present.state, after=after.state, by=wish.who.id)
+            return done
+        raise StoreUnavailable("Too many people act on this failure at once.", "Look how it stands, and try again.")
+
+    async def adopt(self, key: str, body: RunBody | CaseBody) -> None:
+        """Know a failure again that was forgotten, from what its card could still tell."""
+        changes = {failure_of(key): {"body": _json(body)}, FAILURES: {key: f"{self._clock().timestamp():.0f}"}}
+        await self._outbox.commit([], changes=changes, expect={failure_of(key): {"body": None}})
+
+    async def forget(self, keys: list[str]) -> None:
+        """List these no longer."""
+        await self._outbox.commit([], changes={FAILURES: dict.fromkeys(keys)})
+
+    async def _commit(self, before: Failure, after: Failure, wish: Wish, raw: tuple[str, str | None]) -> None:
+        place = triage_in(after.channel)
+        record = after.present.model_dump_json(exclude_defaults=True)
+        await self._outbox.commit(
+            list(_led_to(before, after, wish)),
+            changes={place: {after.key: record}},
+            expect={failure_of(after.key): {"body": raw[0]}, place: {after.key: raw[1]}},
+            acts=[_entry(before, after, wish).model_dump_json()],
+        )
+
+    async def _raw(self, key: str) -> tuple[Failure, tuple[str, str | None]]:
+        """A failure and what was read of it. Raises Gone."""
+        channel = _channel(key)
+        found = await self._outbox.fields((failure_of(key), "body"), (triage_in(channel), key))
+        body, record = found
+        failure = self._failure(key, body, record)
+        if body is None or failure is None:
+            raise Gone(key)
+        return failure, (body, record)
+
+    async def _read(self, keys: list[str]) -> list[Failure | None]:
+        names = [pair for key in keys for pair in ((failure_of(key), "body"), (triage_in(_channel(key)), key))]
+        found = await self._outbox.fields(*names) if names else []
+        return [self._failure(*one) for one in zip(keys, found[::2], found[1::2], strict=True)]
+
+    def _failure(self, key: str, body: str | None, record: str | None) -> Failure | None:
+        if body is None:
+            return None
+        try:
+            shown = bodies.read_json(body)
+            kept = Triage.model_validate_json(record) if record else Triage()
+        except ValidationError as error:
+            log.error("unreadable failure", key=key, problems=error.error_count())
+            return None
+        if not isinstance(shown, RunBody | CaseBody):
+            return None
+        now = self._clock().timestamp()
+        return Failure(key, _channel(key), shown, current(kept, shown.course, now))
+
+
+def _channel(key: str) -> str:
+    """Where a root stands: its key ends with it."""
+    return key.rpartition(":")[2]
+
+
+def _in(key: str, channel: str) -> bool:
+    return not channel or _channel(key) == channel
+
+
+def _json(body: RunBody | CaseBody) -> str:
+    return bodies.stored_json(body)
+
+
+def _twice(present: Triage, wish: Wish) -> bool:
+    """Whether this is the second click of a double one."""
+    same = present.did is wish.act and present.by.id == wish.who.id and present.by.id != ""
+    alike = wish.act in (Act.ACKNOWLEDGE, Act.UNACKNOWLEDGE, Act.WAKE, Act.REOPEN, Act.ESCALATE, Act.CONFIRM, Act.UNDO)
+    return same and alike and wish.at - present.at < SAME
+
+
+def _led_to(before: Failure, after: Failure, wish: Wish) -> Iterator[Notification]:
+    """What an act leads to: the card drawn anew, a line in the thread, a word to whom it was assigned, timers."""
+    present, at = after.present, wish.at
+
+    def made(kind: Kind, name: str, body: ActBody | None, channel: str = "") -> Notification:
+        return Notification(
+            key=name,
+            kind=kind,
+            channel=channel or after.channel,
+            root="" if kind is Kind.ROOT else after.key,
+            body=bodies.stored(body) if body else {},
+            happened=at,
+            critical=kind is Kind.ROOT,
+            schema=SCHEMA,
+        )
+
+    escalates = wish.act is Act.ESCALATE
+    steps = after.body.policy.escalate
+    mention = steps[next_step(before.present, after.body.policy, at)].mention if escalates and steps else ()
+    told = ActBody(
+        act=wish.act, who=wish.who.name or wish.who.id, owner=present.owner.name, state=present.state,
+        until=present.until, more=present.more, reason=present.reason, note=present.note, mention=mention,
+        title=bodies.said(after.title, 150), channel=after.channel, run_id=after.body.run.id,
+    )  # fmt: skip
+    yield made(Kind.EDIT, edit_of(after.key), None)
+    yield made(Kind.REPLY, f"act:{present.rev}:{after.key}", told)
+    if wish.act is Act.ASSIGN and present.owner.id not in ("", wish.who.id):
+        yield made(Kind.ROOT, f"assigned:{present.rev}:{after.key}", told, present.owner.id)
+    yield from follow(after.key, after.channel, present, after.body.policy)
+
+
+def _entry(before: Failure, after: Failure, wish: Wish) -> Entry:
+    present = after.present
+    details = {
+        "reason": present.reason, "note": present.note, "assignee": present.owner.id,
+        "until": f"{present.until:.0f}" if present.until else "", "more": str(present.more or ""),
+        "run": after.body.run.id,
+    }  # fmt: skip
+    return Entry(
+        at=wish.at, act=wish.act.value, user=wish.who.id, name=wish.who.name, channel=after.channel, key=after.key,
+        before=before.present.state.value, after=present.state.value, request=wish.request,
+        details={name: value for name, value in details.items() if value},
+    )  # fmt: skip

@@ -1,0 +1,45 @@
+// The pretend world's own time, and how to move it on.
+import { unixOf, wallOf, wallTime } from "./dates.js";
+import { h, whileBusy } from "./dom.js";
+
+const DAY = 86400;
+const STEPS = [
+  ["1m", "+1 min", () => 60],
+  ["15m", "+15 min", () => 900],
+  ["1h", "+1 hour", () => 3600],
+  ["morning", "Until tomorrow, 9:00", (now, tz) => unixOf(`${wallOf(now + DAY, tz).slice(0, 10)}T09:00`, tz) - now],
+];
+
+/** The tab as one entry for reconcile(); `now()` is the pretend time when a button is pressed. */
+export function clockEntry({ you, now }, tell, time) {
+  const print = `${you.id} ${Math.floor(now / 60)}`;
+  return { key: "clock", print, build: () => clock(you, now, tell, time) };
+}
+
+function clock({ tz }, now, tell, time) {
+  const step = ([name, label, seconds]) => {
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: "button",
+        data: { testid: `clock-${name}`, field: `clock-${name}` },
+        onclick: () => whileBusy(button, () => tell("clock", { advance: seconds(time(), tz) })),
+      },
+      label,
+    );
+    return button;
+  };
+  return h(
+    "div",
+    { class: "clock" },
+    h(
+      "p",
+      { class: "faint" },
+      "Slack, Zof and the bot here live by a time of their own. Move it on to see what waits for an hour come due.",
+    ),
+    h("p", { class: "big" }, wallTime(now, tz)),
+    h("p", { class: "faint" }, tz),
+    h("div", { class: "row" }, STEPS.map(step)),
+  );
+}

@@ -1,0 +1,131 @@
+"""What one person is told about an act on a failure: that it was done, that somebody was faster, or why not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zofbot.slack import text
+from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, name, until
+from zofbot.slack.message import Message, actions, context, section
+from zofbot.triage import Act, State, Triage
+
+DONE = {
+    Act.ACKNOWLEDGE: "You acknowledged",
+    Act.UNACKNOWLEDGE: "You released",
+    Act.CONFIRM: "You are still on",
+    Act.ASSIGN: "You assigned",
+    Act.SNOOZE: "You snoozed",
+    Act.WAKE: "You woke",
+    Act.ESCALATE: "You escalated",
+    Act.RESOLVE: "You resolved",
+    Act.REOPEN: "You reopened",
+    Act.UNDO: "You took back the last act on",
+}
+
+DID = {
+    Act.ACKNOWLEDGE: "Acknowledged",
+    Act.UNACKNOWLEDGE: "Released",
+    Act.CONFIRM: "Confirmed",
+    Act.ASSIGN: "Assigned",
+    Act.SNOOZE: "Snoozed",
+    Act.WAKE: "Woken",
+    Act.ESCALATE: "Escalated",
+    Act.RESOLVE: "Resolved",
+    Act.REOPEN: "Reopened",
+    Act.UNDO: "Undone",
+}
+
+INSTEAD = {
+    State.OPEN: "It is open",
+    State.ACKNOWLEDGED: "It is acknowledged",
+    State.SNOOZED: "It is snoozed",
+    State.RESOLVED: "It is resolved",
+    State.RECOVERED: "It has recovered",
+}
+
+FIRST = {
+    State.SNOOZED: "Wake it first.",
+    State.RESOLVED: "Reopen it first.",
+    State.RECOVERED: "Reopen it first.",
+}
+
+
+def done(act: Act, title: str, about: About, present: Triage) -> Message:
+    """It was done, and can be undone for a minute."""
+    said = f"{DONE[act]} {text.line(title, 150)}"
+    if act is Act.ASSIGN:
+        said += f" to {name(present.owner.name)}"
+    if act is Act.SNOOZE:
+        said += f" {until(present.until, present.more)}"
+    if act is Act.RESOLVE and present.reason in REASONS:
+        said += f": {REASONS[present.reason]}"
+    if act is Act.UNDO:
+        said += f": {INSTEAD[present.state].lower()} again"
+    row = [] if act is Act.UNDO else actions(act_button(Act.UNDO, about))
+    return Message(said, [section(f"{said}."), *row])
+
+
+def stale(act: Act, about: About, present: Triage, now: float) -> Message:
+    """Somebody or something was faster: how it stands, and the same once more for those who insist."""
+    said = f"{happened(present, now)}. Your click changed nothing."
+    row = actions(act_button(act, about, again=True, label="Do it anyway"))
+    return Message(said, [section(f"⚡ {said}"), *row, context("The card shows the latest state in a moment.")])
+
+
+def forbidden(act: Act, about: About, present: Triage, now: float) -> Message:
+    """The act makes no sense in this state."""
+    if act is Act.UNDO:
+        said = f"There is nothing to undo any more: {happened(present, now)}."
+        return Message(said, [section(f"💡 {said} The card has what you can do instead.")])
+    if act is Act.ESCALATE:
+        said = f"{INSTEAD[present.state]}: it can be escalated only while somebody should look at it."
+        return Message(said, [section(f"💡 {said}")])
+    step = FIRST.get(present.state, "")
+    said = f"{LABELS[act].rstrip('…')} is not possible: {happened(present, now)}. {step}".strip()
+    row = actions(act_button(Act.REOPEN, about)) if present.state.closed else []
+    return Message(said, [section(f"💡 {said}"), *row])
+
+
+def gone(key: str) -> Message:
+    """The record of a failure is lost, and Zof could not tell either what it was about."""
+    said = "zofbot does not know this alert any more: alerts are kept for 30 days after their last change."
+    step = "`/zof run` and the run's id still show what failed."
+    return Message(said, [section(f"💡 {said}\n{step}"), context(text.code(key, 300))])
+
+
+def why(title: str, wishes: Sequence[tuple[str, str]], present: Triage, now: float) -> Message:
+    """Which subscriptions (as they are typed, and whose they are) brought it here, and what has become of it since."""
+    lines = [f"• {text.code(wish, 900)}, asked for by {name(by)}" for wish, by in wishes[:10]]
+    asked = "This channel asked for it:" if lines else (
+        "The subscription that asked for it has ended, or this is the channel for what no subscription takes."
+    )  # fmt: skip
+    said = f"Why you see {text.line(title, 150)}"
+    return Message(said, [section("\n".join([f"*{said}*", asked, *lines])), context(f"{happened(present, now)}.")])
+
+
+def nobody() -> Message:
+    """There is no escalation."""
+    said = "There is nobody to escalate to: the subscription has no `escalate:`."
+    return Message(
+        said, [section(f"💡 {said}\nFor example: `/zof subscribe escalate:15m->@oncall`".replace(">@", "&gt;@"))]
+    )
+
+
+def happened(present: Triage, now: float) -> str:
+    """How it came to stand as it does, in words: ``Resolved by Ana 4 s ago``."""
+    ago = f"{text.duration(max(1.0, round(now - present.at)))} ago" if present.at else ""
+    if not present.by.id:
+        of_itself = {
+            Act.WAKE: "Its snooze ended",
+            Act.LAPSE: "Its acknowledgement lapsed",
+            Act.RELAPSE: "It failed again",
+        }
+        said = (
+            LOOKS[present.state].word
+            if present.state in LOOKS
+            else of_itself.get(present.did or Act.UNDO, "It is open")
+        )
+        return f"{said} {ago}".strip()
+    did = DID.get(present.did or Act.UNDO, "Changed")
+    to = f" to {name(present.owner.name)}" if present.did is Act.ASSIGN else ""
+    return f"{did}{to} by {name(present.by.name)} {ago}"

@@ -1,0 +1,207 @@
+"""How a failure stands with the people who work on it, and what they can press about it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from zofbot.model import is_id
+from zofbot.slack import text
+from zofbot.slack.message import Block, button, section
+from zofbot.slack.pieces import moment
+from zofbot.triage import Act, State, Triage
+from zofbot.triage.life import TABLE
+
+BLOCK = "zof_triage"
+"""Begins the ``block_id`` of the row of controls; version and key of the failure follow."""
+
+MORE = "zof_triage_more"
+
+
+class Look(NamedTuple):
+    """How a state looks: never colour alone, always the word too."""
+
+    word: str
+    emoji: str
+    colour: str
+
+
+LOOKS = {
+    State.ACKNOWLEDGED: Look("Acknowledged", "👀", "#2a6fdb"),
+    State.SNOOZED: Look("Snoozed", "💤", "#8b93a1"),
+    State.RESOLVED: Look("Resolved", "☑️", "#1a8f5c"),
+    State.RECOVERED: Look("Recovered", "✅", "#1a8f5c"),
+}
+"""An open failure looks as its outcome does."""
+
+REASONS = {
+    "product": "Product bug",
+    "test": "Test bug",
+    "flaky": "Flaky",
+    "environment": "Environment",
+    "platform": "Zof or infrastructure",
+    "other": "Other",
+}
+"""Why a failure was resolved: the word that is typed and stored, and how it reads."""
+
+LABELS = {
+    Act.ACKNOWLEDGE: "Acknowledge",
+    Act.UNACKNOWLEDGE: "Release",
+    Act.CONFIRM: "Still on it",
+    Act.ASSIGN: "Assign…",
+    Act.SNOOZE: "Snooze…",
+    Act.WAKE: "Wake",
+    Act.ESCALATE: "Escalate now",
+    Act.RESOLVE: "Resolve…",
+    Act.REOPEN: "Reopen",
+    Act.UNDO: "Undo",
+}
+"""What the button for an act says; three dots where it asks something first."""
+
+_SHOWN = {
+    State.OPEN: (Act.ACKNOWLEDGE, Act.ASSIGN, Act.SNOOZE),
+    State.ACKNOWLEDGED: (Act.RESOLVE, Act.ASSIGN, Act.SNOOZE),
+    State.SNOOZED: (Act.WAKE, Act.ACKNOWLEDGE, Act.ASSIGN),
+    State.RESOLVED: (Act.REOPEN,),
+    State.RECOVERED: (Act.REOPEN,),
+}
+"""The buttons; every other act that the table allows is in the menu beside them."""
+
+_BY_MENU = (Act.RESOLVE, Act.ESCALATE, Act.UNACKNOWLEDGE)
+"""Acts that the menu may hold; to reopen and to resolve what has recovered is typed in the thread."""
+
+
+class About(NamedTuple):
+    """Which failure, as a button carries it: its root's key and the version that the card shows."""
+
+    key: str
+    version: str
+
+    @property
+    def block_id(self) -> str:
+        return f"{BLOCK}:{self.version}:{self.key}"
+
+    @classmethod
+    def read(cls, block_id: str) -> About | None:
+        """Read a ``block_id`` back; None for one that is not of these."""
+        name, _, rest = block_id.partition(":")
+        version, _, key = rest.partition(":")
+        return cls(key, version) if name == BLOCK and version and key else None
+
+
+class Offers(NamedTuple):
+    """What a card offers besides the acts."""
+
+    escalate: bool = False
+    """Whether there is anybody to escalate to."""
+    rerun: bool = False
+    link: str = ""
+    """The failure's page in Zof."""
+    run_id: str = ""
+
+
+def controls(about: About, present: Triage, offers: Offers) -> list[Block]:
+    """Up to three buttons and a menu with the rest; nothing where Slack could not carry what they are about."""
+    if len(about.block_id) > 255:
+        return []
+    shown = [_button(act, about, primary=act is Act.ACKNOWLEDGE and not present.state.closed)
+             for act in _SHOWN[present.state]]  # fmt: skip
+    elements = [*shown, *_menu(present, offers)]
+    return [{"type": "actions", "block_id": about.block_id, "elements": elements}]
+
+
+def act_button(act: Act, about: About, *, again: bool = False, label: str = "") -> Block | None:
+    """One act as a button that says itself what it is about, for answers; ``again`` for one that insists."""
+    return button(label or LABELS[act], f"zof_do_{act}", {"key": about.key, "version": about.version, "again": again})
+
+
+def _button(act: Act, about: About, *, primary: bool) -> Block:
+    label = {"type": "plain_text", "text": LABELS[act], "emoji": True}
+    made: Block = {"type": "button", "action_id": f"zof_triage_{act}", "text": label, "value": act.value}
+    return made | {"style": "primary"} if primary else made
+
+
+def _menu(present: Triage, offers: Offers) -> list[Block]:
+    allowed = [act for act in _BY_MENU if act in TABLE[present.state] and act not in _SHOWN[present.state]]
+    acts = [act for act in allowed if act is not Act.ESCALATE or offers.escalate]
+    options = [_option(LABELS[act], act.value) for act in acts if not present.state.closed]
+    if offers.rerun:
+        options.append(_option("Re-run failed cases", "rerun"))
+    options.append(_option("Why am I seeing this?", "why"))
+    if 0 < len(offers.link) <= 3000:
+        options.append(_option("Open in Zof", "open") | {"url": offers.link})
+    if len(options) < 5 and is_id(offers.run_id):
+        options.append(_option("Show run", "run"))
+    return [{"type": "overflow", "action_id": MORE, "options": options[:5]}] if len(options) > 1 else []
+
+
+def _option(label: str, value: str) -> Block:
+    return {"text": {"type": "plain_text", "text": label, "emoji": True}, "value": value}
+
+
+def standing(present: Triage) -> list[Block]:
+    """Who has it and since when, in a line; nothing for what nobody has touched."""
+    told = _told(present)
+    had = present.state in (State.OPEN, State.SNOOZED) and present.owner.id
+    parts = [part for part in (told, f"assigned to {name(present.owner.name)}" if had else "") if part]
+    return [section(" · ".join(parts))] if parts else []
+
+
+def _told(present: Triage) -> str:
+    match present.state:
+        case State.OPEN:
+            return _opened(present)
+        case State.ACKNOWLEDGED:
+            return f"👀 *Acknowledged* by {name(present.owner.name)} {moment(present.since)}"
+        case State.SNOOZED:
+            return f"💤 *Snoozed* by {name(present.by.name)} {until(present.until, present.more)}"
+        case State.RESOLVED:
+            return _resolved(present)
+        case _:
+            return ""
+
+
+def _opened(present: Triage) -> str:
+    if present.did is Act.REOPEN:
+        return f"↩️ *Reopened* by {name(present.by.name)} {moment(present.since)}"
+    if present.did is Act.LAPSE:
+        return f"⏰ *Open again* {moment(present.since)}: nobody said that they are still on it"
+    if present.did is Act.WAKE:
+        return f"⏰ *Awake again* {moment(present.since)}"
+    if present.did is Act.UNACKNOWLEDGE:
+        return f"✋ *Released* by {name(present.by.name)} {moment(present.since)}"
+    return ""
+
+
+def _resolved(present: Triage) -> str:
+    reason = REASONS.get(present.reason, "")
+    told = f"☑️ *Resolved* by {name(present.by.name)} {moment(present.since)}" + (f": {reason}" if reason else "")
+    return told + (f"\n> {text.line(present.note, 500)}" if present.note else "")
+
+
+def until(at: float | None, more: int) -> str:
+    """When a snooze ends: at a time in Unix seconds, after so many more failures, or when it recovers."""
+    if at is not None:
+        return f"until {moment(at)}"
+    return f"until it fails {more} more times" if more else "until it recovers"
+
+
+def name(person: str) -> str:
+    """What somebody is called, without mentioning them."""
+    return text.line(person, 80) or "somebody"
+
+
+def pressed(action: dict[str, Any]) -> tuple[str, About | None]:
+    """What was pressed, and about which failure: an act's word, or one of ``rerun``, ``why``, ``open``, ``run``."""
+    word = str((action.get("selected_option") or {}).get("value") or action.get("value") or "")
+    return word, About.read(str(action.get("block_id") or ""))
+
+
+def insisted(action: dict[str, Any]) -> tuple[About | None, bool]:
+    """What a button of an answer is about, and whether it insists."""
+    try:
+        value = json.loads(action.get("value") or "{}")
+    except ValueError:
+        return None, False
+    known = isinstance(value, dict) and isinstance(value.get("key"), str) and isinstance(value.get("version"), str)
+    return (About(value["key"], value["version"]), bool(value.get("again"))) if known else (None, False)

@@ -1,0 +1,67 @@
+"""What a subscription would have posted, as a person reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from zofbot.errors import ZofError
+from zofbot.slack import text
+
+DAYS = 7
+"""How far back a preview looks."""
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """How many ``messages`` stand alone in the channel, ``worst`` on the worst ``day``, and the ``replies`` to them.
+
+    ``partial``: not all of it could be read. ``unlisted``: it also asks for what Zof sends but does not list.
+    """
+
+    messages: int = 0
+    worst: int = 0
+    day: date | None = None
+    replies: int = 0
+    partial: bool = False
+    unlisted: bool = False
+
+
+def waiting() -> str:
+    """While it is being worked out."""
+    return f"⏳ Looking what this would have posted over the last {DAYS} days…"
+
+
+def sentence(seen: Foresight) -> str:
+    """How much it would have been (mrkdwn)."""
+    least = "at least " if seen.partial else ""
+    posted = f"{least}*{_count(seen.messages, 'message')}*" if seen.messages else "nothing"
+    if seen.partial and not seen.messages:
+        posted = "nothing of what was read"
+    replies = _count(seen.replies, "reply", "replies")
+    more = [
+        f", {least}{seen.worst} on the worst day ({seen.day:%A, %d %B})" if seen.day and seen.messages > 1 else "",
+        f", and {least}{replies} in threads" if seen.replies else "",
+        ".",
+        " Zof lists more than was read here." if seen.partial else "",
+        " What Zof sends of gates, agents, integrations and plans is not listed there, so it is not counted."
+        if seen.unlisted
+        else "",
+    ]
+    return f"📈 Over the last {DAYS} days this would have posted {posted}{''.join(more)}"
+
+
+def unseen(error: ZofError) -> str:
+    """Why there is none, with Zof's request id (mrkdwn)."""
+    asked = text.code(error.request_id) if error.request_id else ""
+    request = f"Request ID: {asked}" if asked else "Zof returned no request id."
+    return f"No preview could be made: {text.mrkdwn(error.sentence, 600)} {request}"
+
+
+def broken(reference: str) -> str:
+    """That there is none for a fault of ours; ``reference`` stands in the log (mrkdwn)."""
+    return f"No preview could be made: something went wrong inside zofbot. Reference: {text.code(reference)}"
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one}" if number == 1 else f"{number} {many or one + 's'}"

@@ -1,0 +1,189 @@
+"""Who somebody is, and whether a channel is shared: asked of Slack, and remembered while it does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from zofbot.access import Person, Standing
+from zofbot.errors import SlackDeferred, SlackError, SlackRefused
+from zofbot.routing.quiet import zone as known_zone
+from zofbot.slack.notifier import Identity, SlackNotifier
+
+log = structlog.get_logger()
+
+FRESH = 300.0
+"""Seconds for which Slack is not asked again; the methods for user groups take 20 calls a minute."""
+
+STALE = 3600.0
+"""Seconds for which what was known still counts when Slack does not answer."""
+
+PAUSE = 10.0
+"""Seconds before Slack is asked again what it did not answer."""
+
+MOST = 5000
+"""People, groups or channels remembered; those least asked for are forgotten first."""
+
+Known = TypeVar("Known")
+
+
+class People:
+    """Asks one workspace about its people and channels.
+
+    ``groups`` are the user groups whose members matter (``Roles.groups``). What Slack does not say counts as the less
+    trusting answer: nobody is a member, and a channel is shared.
+    """
+
+    def __init__(
+        self, notifier: SlackNotifier, clock: Callable[[], datetime], groups: Iterable[str] = frozenset()
+    ) -> None:
+        self._groups = sorted(groups)
+        self._home = _Shelf(lambda _: notifier.identify(), clock, fresh=float("inf"))
+        self._users = _Shelf(notifier.user, clock)
+        self._members = _Shelf(notifier.group, clock)
+        self._channels = _Shelf(notifier.channel, clock)
+
+    async def person(self, identifier: str) -> Person:
+        """Say who somebody is; never raises SlackError: what Slack would not say is the person's ``doubt``."""
+        try:
+            home = await self._home.get("")
+            told = await self._users.get(identifier)
+        except SlackError as error:
+            log.warning("person unknown", user=identifier, reason=error.reason)
+            return Person(identifier, Standing.UNKNOWN, doubt=_doubt(error))
+        person = described(identifier, told, home)
+        if person.standing is not Standing.MEMBER:
+            return person
+        belongs = await asyncio.gather(*(self._belongs(identifier, group) for group in self._groups))
+        doubt = next((one for one in belongs if isinstance(one, str)), "")
+        groups = frozenset(group for group, one in zip(self._groups, belongs, strict=True) if one is True)
+        return replace(person, groups=groups, doubt=doubt)
+
+    async def shared(self, channel: str) -> bool:
+        """Whether people of another organization see the channel, or will once they take up an invitation.
+
+        They then see what was said before, too (https://docs.slack.dev/apis/slack-connect/). A channel that only other
+        workspaces of our own organization see is not shared; direct messages with the bot are not either.
+        """
+        if channel.startswith(("D", "U", "W")):
+            return False
+        try:
+            told = await self._channels.get(channel)
+        except SlackError as error:
+            log.warning("channel unknown, taken for shared", channel=channel, reason=error.reason)
+            return True
+        return bool(told.get("is_ext_shared") or told.get("is_pending_ext_shared"))
+
+    async def _belongs(self, user: str, group: str) -> bool | str:
+        """Whether somebody is in a group, or why Slack would not say."""
+        try:
+            return user in await self._members.get(group)
+        except SlackError as error:
+            log.warning("user group unknown", group=group, reason=error.reason)
+            return _doubt(error)
+
+
+def described(identifier: str, told: Mapping[str, Any], home: Identity) -> Person:
+    """Read what Slack says of somebody (https://docs.slack.dev/reference/objects/user-object)."""
+    profile = told.get("profile") or {}
+    names = (profile.get("display_name"), profile.get("real_name"), told.get("real_name"), told.get("name"))
+    return Person(
+        identifier,
+        _standing(told, home),
+        admin=any(told.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner")),
+        name=next((name for name in names if name), identifier),
+        zone=_zone(told),
+    )
+
+
+def _standing(told: Mapping[str, Any], home: Identity) -> Standing:
+    if told.get("deleted"):
+        return Standing.GONE
+    if told.get("is_stranger") or not _ours(told, home):
+        return Standing.STRANGER
+    if told.get("is_bot") or told.get("is_workflow_bot") or told.get("id") == "USLACKBOT":
+        return Standing.BOT
+    if told.get("is_restricted") or told.get("is_ultra_restricted"):
+        return Standing.GUEST
+    return Standing.MEMBER
+
+
+def _ours(told: Mapping[str, Any], home: Identity) -> bool:
+    """Whether somebody is of our workspace or organization.
+
+    Slack calls nobody a stranger whom it lets us meet in a shared channel.
+    """
+    enterprise = told.get("enterprise_user") or {}
+    theirs = {told.get("team_id"), enterprise.get("enterprise_id"), *(enterprise.get("teams") or ())}
+    return bool(theirs & {one for one in (home.team, home.enterprise) if one})
+
+
+def _zone(told: Mapping[str, Any]) -> tzinfo:
+    """Their time zone; without a name that is known here, the difference to UTC that Slack has at the moment."""
+    named = known_zone(str(told.get("tz") or ""))
+    offset = told.get("tz_offset")
+    if named or not isinstance(offset, int) or abs(offset) >= 86400:
+        return named or UTC
+    return timezone(timedelta(seconds=offset))
+
+
+def _doubt(error: SlackError) -> str:
+    """What helps, for the person."""
+    if not isinstance(error, SlackRefused):
+        return "Try again in a moment."
+    return error.next_step or f"Slack's reason is `{error.reason}`."
+
+
+@dataclass
+class _Entry(Generic[Known]):
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    at: datetime | None = None
+    """When Slack last answered."""
+    known: Known | None = None
+    error: SlackError | None = None
+    again: datetime | None = None
+    """Until then it is not asked again."""
+
+
+class _Shelf(Generic[Known]):
+    """Answers by key, each asked for once however many wait for it."""
+
+    def __init__(
+        self, ask: Callable[[str], Awaitable[Known]], clock: Callable[[], datetime], fresh: float = FRESH
+    ) -> None:
+        self._ask, self._clock = ask, clock
+        self._fresh, self._stale = fresh, max(fresh, STALE)
+        self._entries: OrderedDict[str, _Entry[Known]] = OrderedDict()
+
+    async def get(self, key: str) -> Known:
+        """Give the answer, the latest one known where Slack gives none. Raises SlackError where there is none."""
+        entry = self._entries.setdefault(key, _Entry())
+        self._entries.move_to_end(key)
+        if len(self._entries) > MOST:
+            self._entries.popitem(last=False)
+        async with entry.lock:
+            if not self._since(entry, self._fresh) and not (entry.again and self._clock() < entry.again):
+                await self._renew(entry, key)
+            if entry.known is not None and self._since(entry, self._stale):
+                return entry.known
+            assert entry.error
+            raise entry.error
+
+    def _since(self, entry: _Entry[Known], seconds: float) -> bool:
+        return entry.at is not None and (self._clock() - entry.at).total_seconds() < seconds
+
+    async def _renew(self, entry: _Entry[Known], key: str) -> None:
+        try:
+            entry.known = await self._ask(key)
+        except SlackError as error:
+            wait = error.retry_after if isinstance(error, SlackDeferred) else PAUSE
+            entry.error, entry.again = error, self._clock() + timedelta(seconds=max(wait, 1))
+        else:
+            entry.at = self._clock()
+            entry.error = entry.again = None

@@ -1,0 +1,58 @@
+"""Spans of time as they are typed (``15m``, ``1h30m``, ``45 min``), spelled in settings, and said to a person."""
+
+from __future__ import annotations
+
+import re
+
+from zofbot.errors import BadInput
+
+UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+"""Seconds in each unit, largest first."""
+
+_SPAN = re.compile(
+    r"(?:([0-9]{1,6}) ?(?:w|wks?|weeks?) ?)?(?:([0-9]{1,6}) ?(?:d|days?) ?)?(?:([0-9]{1,6}) ?(?:h|hrs?|hours?) ?)?"
+    r"(?:([0-9]{1,6}) ?(?:m|mins?|minutes?) ?)?(?:([0-9]{1,6}) ?(?:s|secs?|seconds?))?"
+)
+
+
+def seconds(typed: str) -> int:
+    """Seconds that a span means: units from large to small, each at most once. Raises BadInput."""
+    found = read(typed)
+    if found is None:
+        raise BadInput(
+            "That is not a span of time.",
+            "Write a number and its unit (`m`, `h`, `d` or `w`), such as `15m` or `1h30m`.",
+            example="15m",
+        )
+    return found
+
+
+def read(typed: str) -> int | None:
+    """Seconds that a span means; ``None`` when it is none."""
+    words = " ".join(typed.lower().split())
+    found = _SPAN.fullmatch(words) if words else None
+    if found is None:
+        return None
+    return sum(int(count or 0) * size for count, size in zip(found.groups(), UNITS.values(), strict=True))
+
+
+def spelled(span: int) -> str:
+    """Seconds as ``seconds`` reads them, in the largest unit that leaves no rest: ``15m``, ``90m``, ``1d``."""
+    unit = next(unit for unit in ("d", "h", "m", "s") if span % UNITS[unit] == 0)
+    return f"{span // UNITS[unit]}{unit}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: ``850 ms``, ``4.2 s``, ``1 min 42 s``, ``2 h 5 min``, ``3 d 4 h``."""
+    if seconds < 1:
+        return f"{round(seconds * 1000)} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s".replace(".0 ", " ")
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    for size, unit, smaller, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
+    raise AssertionError(whole)
