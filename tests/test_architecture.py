@@ -49,7 +49,8 @@ HOMES = {
 
 PURE = [
     "zof/protocol.py", "zof/reading.py", "slack/text.py", "slack/message.py", "slack/cards.py", "slack/answers.py",
-    "slack/links.py", "slack/verdict.py", "verbs.py", "manifest.py", "redact.py", "model.py", "errors.py",
+    "slack/links.py", "slack/verdict.py", "slack/modals.py", "slack/foresight.py", "pipeline/preview.py",
+    "verbs.py", "manifest.py", "redact.py", "model.py", "errors.py",
     "access.py", "spans.py", "triage/times.py",
 ]  # fmt: skip
 IMPURE = {"asyncio", "httpx", "redis", "aiohttp", "slack_bolt", "os", "time", "random", "socket", "subprocess"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -503,6 +504,18 @@ async def test_a_preview_of_more_than_is_read_says_at_least(one: House) -> None:
     message = await answered(one, "Over the last 7 days")
     assert "posted at least *" in said(message)
     assert "Zof lists more than was read here" in said(message)
+
+
+async def test_a_preview_reads_what_passed_for_it_counts_recoveries(one: House) -> None:
+    zof = one.world.zof
+    for status in ("failed", "passed"):
+        run = zof.start_run({"project_id": "proj_checkout", "environment": "canary", "name": "nightly cart"})
+        zof.add_result(run["id"], status=status, name="Case", test_case_id="tc_1")
+        zof.finish_run(run["id"])
+        await asyncio.sleep(0.01)  # a run that passed in the same moment would not be known to be later
+    await one.answer("/zof subscribe env:canary")
+    message = await answered(one, "Over the last 7 days")
+    assert "*1 message*, and 2 replies in threads." in said(message)
 
 
 async def test_only_what_stands_is_replaced(one: House) -> None:

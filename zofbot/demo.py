@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from zofbot.app import Zofbot, running
 from zofbot.errors import SettingsError
+from zofbot.manifest import EVENTS
 from zofbot.routing import parse
 from zofbot.settings import Settings
 from zofbot.simulator.entities import Message
@@ -32,14 +33,15 @@ SUBSCRIBED = {QA_ALERTS: "project:*", CHECKOUT_CHANNEL: "project:checkout env:pr
 
 
 @asynccontextmanager
-async def playing(port: int) -> AsyncIterator[Stage]:
+async def playing(port: int, poll_seconds: float = POLL_SECONDS) -> AsyncIterator[Stage]:
     """Run the demo while the context lasts; its page is at the stage's address.
 
-    Raises SettingsError when the port cannot be opened.
+    ``poll_seconds`` lie between two of the bot's own looks at Zof. Raises SettingsError when the port cannot be opened.
     """
     world = World()
     furnish(world)
     world.slack.commands = [_command()]
+    world.slack.events = set(EVENTS)
     world.zof.quota = PerMinute(QUOTA)
     stage = Stage(world, signed_at=world.now)
     with tempfile.TemporaryDirectory(prefix="zofbot-demo-") as folder:
@@ -50,7 +52,7 @@ async def playing(port: int) -> AsyncIterator[Stage]:
                 raise SettingsError(
                     [f"--port {port} cannot be opened ({error.strerror}): choose another, or 0 for any that is free."]
                 ) from error
-            settings = _settings(stage, Path(folder))
+            settings = _settings(stage, Path(folder), poll_seconds)
             async with running(settings, clock=lambda: datetime.fromtimestamp(world.now(), UTC)) as bot:
                 world.slack.request_url = f"{bot.url}/slack/events"
                 world.zof.webhooks.url = f"{bot.url}/zof/webhook"
@@ -60,7 +62,7 @@ async def playing(port: int) -> AsyncIterator[Stage]:
             await stage.stop()
 
 
-def _settings(stage: Stage, folder: Path) -> Settings:
+def _settings(stage: Stage, folder: Path, poll_seconds: float) -> Settings:
     """Point the bot at the pretend world; nothing comes from the environment."""
     slack, zof = stage.world.slack, stage.world.zof
     return Settings.model_construct(
@@ -72,7 +74,7 @@ def _settings(stage: Stage, folder: Path) -> Settings:
         zof_link_hosts="zof.ai",
         zof_webhook_secret=SecretStr(zof.webhooks.secret),
         port=0,
-        zofbot_poll_interval=POLL_SECONDS,
+        zofbot_poll_interval=poll_seconds,
         zofbot_data_dir=folder,
     )
 

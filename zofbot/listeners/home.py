@@ -14,9 +14,6 @@ from zofbot.slack import answers
 
 log = structlog.get_logger()
 
-MENDS = ("channel_unarchive", "group_unarchive", "member_joined_channel")
-"""Events after which a channel may take messages that refused them: https://docs.slack.dev/reference/events ."""
-
 
 def register(app: AsyncApp, desk: Desk) -> None:
     """Listen to App Home being opened; every other event is acknowledged, or Slack would repeat it."""
@@ -28,7 +25,10 @@ def register(app: AsyncApp, desk: Desk) -> None:
             desk.errands.start(desk.notifier.publish_home(str(event.get("user") or ""), view))
 
     async def mended(ack: Any, event: dict[str, Any]) -> None:
-        """A channel takes messages again, as far as Slack tells: what waits for it is sent."""
+        """A channel takes messages again, as far as Slack tells: what waits for it is sent.
+
+        https://docs.slack.dev/reference/events
+        """
         await ack()
         channel = event.get("channel")
         if isinstance(channel, str) and channel:
@@ -39,8 +39,9 @@ def register(app: AsyncApp, desk: Desk) -> None:
         log.info("event ignored", type=event.get("type"))
 
     app.event("app_home_opened")(opened)
-    for name in MENDS:
-        app.event(name)(mended)
+    app.event("channel_unarchive")(mended)
+    app.event("group_unarchive")(mended)
+    app.event("member_joined_channel")(mended)
     app.event(re.compile(""))(other)
 
 

@@ -135,7 +135,7 @@ class PageDoor:
         self.world.advance(seconds)
 
     async def _run(self, given: dict[str, Any]) -> None:
-        happen(self.world.zof, given["what"], given["project"], given["environment"])
+        happen(self.world.zof, str(given["what"]), str(given["project"]), str(given["environment"]))
 
     async def _webhook(self, given: dict[str, Any]) -> None:
         self.world.zof.webhooks.set(on=given.get("on"), generation=given.get("generation"))

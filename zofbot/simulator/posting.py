@@ -236,6 +236,8 @@ def permalink(slack: Workspace, given: Arguments) -> Answer:
 def add_reaction(slack: Workspace, given: Arguments) -> Answer:
     """``reactions.add``."""
     channel = seen_channel(slack, given.get("channel"))
+    if channel.archived:
+        raise Refused("is_archived")
     message = slack.find(channel.id, str(given.get("timestamp")))
     if message is None:
         raise Refused("message_not_found")

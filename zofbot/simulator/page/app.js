@@ -247,7 +247,10 @@ async function start() {
   document.addEventListener("visibilitychange", render);
   setInterval(render, 15_000); // the clock and "3 minutes ago" move on though nothing happens
   await world.refresh();
-  if (world.state) arrive();
+  if (!world.state) return;
+  // Whoever came without an address stays where they came to, also when that channel is archived later.
+  if (!here().place) go({ user: world.state.you, place: place() });
+  arrive();
 }
 
 start();
