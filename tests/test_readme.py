@@ -17,6 +17,8 @@ from zofbot.simulator.organization import furnish
 from zofbot.simulator.slack import METHODS
 from zofbot.simulator.world import World
 from zofbot.slack.text import mrkdwn
+from zofbot.triage import TABLE, Act, State
+from zofbot.triage.life import OF_ITSELF
 from zofbot.verbs import COMMAND, VERBS, parse
 
 ROOT = Path(__file__).parent.parent
@@ -95,3 +97,15 @@ def test_every_heading_of_its_contents_is_there() -> None:
         re.sub(r"[^\w -]", "", line[3:]).lower().replace(" ", "-") for line in README.splitlines() if line[:3] == "## "
     }
     assert set(re.findall(r"\]\(#([\w-]+)\)", README)) <= headings
+
+
+def test_the_life_of_a_failure_is_the_one_that_the_code_has() -> None:
+    table = README.split("| from | acts of people | of itself |", 1)[1].split("\n\n", 1)[0]
+    told = {}
+    for line in table.strip().splitlines()[1:]:
+        state, people, clock = (cell.strip() for cell in line.strip("|").split("|"))
+        told[state] = ([word.strip() for word in people.split(",")], {word.strip() for word in clock.split(",")})
+    assert list(told) == list(State)
+    for state, acts in TABLE.items():
+        assert set(told[state][0]) == set(acts) - OF_ITSELF
+        assert told[state][1] == (set(acts) & OF_ITSELF) | ({Act.WAKE} if Act.WAKE in acts else set())

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from tests.conftest import House, house, said, until
 from tests.test_told import SECRET, current, fail, hook
+from zofbot.notification import State as OutboxState
 from zofbot.simulator.entities import Message
+from zofbot.store.audit import Audit
 from zofbot.triage import TABLE, Act, Course, Illegal, Policy, State, Step, Triage, Who, Wish, act
 from zofbot.triage import current as stands
 from zofbot.triage.life import OF_ITSELF, UNDO
@@ -110,13 +112,13 @@ def test_any_history_is_one_that_the_table_allows_and_undo_restores_exactly(hist
 # --- from a click to the changed card
 
 
-@pytest.fixture(params=["http", "socket"])
+@pytest.fixture
 async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[House]:
     """A bot that hears webhooks and delivers, in a channel that is subscribed with an escalation."""
-    socket = request.param == "socket"
+    socket = getattr(request, "param", "http") == "socket"
     async with house(valkey, works=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
         await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
-        await built.type("/zof subscribe group:case escalate:15m-><@U0BEN>")
+        await built.type("/zof subscribe group:case escalate:4s-><@U0BEN>")
         yield built
 
 
@@ -144,21 +146,25 @@ def thread(built: House, root: Message) -> list[str]:
     return [one.text for one in built.world.slack.ledger if one.thread_ts == root.ts]
 
 
+@pytest.mark.parametrize("there", ["http", "socket"], indirect=True)
 async def test_an_acknowledgement_changes_the_card_and_stands_in_the_thread(there: House) -> None:
     root = await alert(there)
     await press(there, "U0ANA", root, control(root, "zof_triage_acknowledge"))
     await until(lambda: "Acknowledged" in said(root))
     await until(lambda: any("acknowledged this" in line for line in thread(there, root)))
-    [entry] = await there.bot.outbox._redis.xrange("{" + there.settings.zofbot_namespace + "}:audit")  # noqa: SLF001
-    assert b'"act":"acknowledge"' in entry[1][b"act"]
-    assert b'"user":"U0ANA"' in entry[1][b"act"]
+    [entry] = [one for one in await Audit(there.bot.store.client, there.settings.zofbot_namespace).read()
+               if one.act == "acknowledge"]  # fmt: skip
+    assert (entry.user, entry.before, entry.after, entry.key) == ("U0ANA", "open", "acknowledged", root.key)
 
 
 async def test_of_two_people_who_click_at_once_one_is_told_of_the_other(there: House) -> None:
     root = await alert(there)
     ack = control(root, "zof_triage_acknowledge")
     await asyncio.gather(press(there, "U0ANA", root, ack), press(there, "U0BEN", root, ack))
-    lines = lambda: [line for line in thread(there, root) if "acknowledged this" in line]  # noqa: E731
+
+    def lines() -> list[str]:
+        return [line for line in thread(there, root) if "acknowledged this" in line]
+
     await until(lambda: len(lines()) == 1)
     await until(lambda: "Acknowledged" in said(root))
     await asyncio.sleep(0.3)
@@ -174,3 +180,99 @@ async def test_a_guest_only_reads(there: House) -> None:
     await asyncio.sleep(0.3)
     assert said(root) == before
     assert not any("acknowledged" in line for line in thread(there, root))
+
+
+def private(built: House, user: str) -> str:
+    return " ".join(said(message) for message in built.private(user=user))
+
+
+async def open_form(built: House, user: str, root: Message, name: str) -> str:
+    await press(built, user, root, control(root, f"zof_triage_{name}"))
+    await until(lambda: bool(built.world.slack.modals.get(user)))
+    return built.world.slack.modals[user][-1].id
+
+
+async def test_whoever_was_slower_changes_nothing_unless_they_insist(there: House) -> None:
+    root = await alert(there)
+    ack = control(root, "zof_triage_acknowledge")
+    await asyncio.gather(press(there, "U0ANA", root, ack), press(there, "U0BEN", root, ack))
+
+    def slower() -> list[str]:
+        return [user for user in ("U0ANA", "U0BEN") if "Your click changed nothing" in private(there, user)]
+
+    await until(lambda: len(slower()) == 1)
+    [user] = slower()
+    [answer] = [one for one in there.private(user=user) if "Your click changed nothing" in said(one)]
+    assert "Acknowledged by" in said(answer)
+    await there.press(answer, "zof_do_acknowledge", user=user)
+    await until(lambda: len([line for line in thread(there, root) if "acknowledged this" in line]) == 2)
+
+
+async def test_an_act_can_be_undone(there: House) -> None:
+    root = await alert(there)
+    await press(there, "U0ANA", root, control(root, "zof_triage_acknowledge"))
+    await until(lambda: "You acknowledged" in private(there, "U0ANA"))
+    [answer] = [one for one in there.private() if "You acknowledged" in said(one)]
+    await there.press(answer, "zof_do_undo")
+    await until(lambda: any("took the last act back" in line for line in thread(there, root)))
+    await until(lambda: "Acknowledged" not in said(root))
+
+
+async def test_it_is_snoozed_by_a_form_in_ones_own_words(there: House) -> None:
+    root = await alert(there)
+    view = await open_form(there, "U0ANA", root, "snooze")
+    words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "rubbish"}}}
+    await there.stage.people.submit("U0ANA", view, words)
+    assert there.world.slack.modals["U0ANA"], "the form stays with its error"
+    await there.stage.people.submit(
+        "U0ANA", view, {"words": {"zof_wakes": {"type": "plain_text_input", "value": "90m"}}}
+    )
+    await until(lambda: "Snoozed" in said(root))
+    await until(lambda: any("snoozed this until" in line for line in thread(there, root)))
+
+
+async def test_it_is_assigned_and_whom_it_was_assigned_to_is_told_once(there: House) -> None:
+    root = await alert(there)
+    view = await open_form(there, "U0ANA", root, "assign")
+    chosen = {"owner": {"owner": {"type": "users_select", "selected_user": "U0BEN"}}}
+    await there.stage.people.submit("U0ANA", view, chosen)
+    await until(lambda: any("assigned this to" in line for line in thread(there, root)))
+    await until(lambda: sum("assigned you" in one.text for one in there.world.slack.ledger) == 1)
+
+
+async def test_it_is_resolved_for_a_reason_and_reopened(there: House) -> None:
+    root = await alert(there)
+    await press(there, "U0ANA", root, control(root, "zof_triage_acknowledge"))
+    await until(lambda: "Acknowledged" in said(root))
+    view = await open_form(there, "U0ANA", root, "resolve")
+    option = {"text": {"type": "plain_text", "text": "Flaky", "emoji": True}, "value": "flaky"}
+    await there.stage.people.submit(
+        "U0ANA", view, {"reason": {"reason": {"type": "static_select", "selected_option": option}}}
+    )
+    await until(lambda: "Resolved" in said(root))
+    assert "Flaky" in said(root)
+    await press(there, "U0BEN", root, control(root, "zof_triage_reopen"))
+    await until(lambda: "Reopened" in said(root))
+
+
+def mentions(built: House, root: Message) -> int:
+    return sum("<@U0BEN>" in line for line in thread(built, root))
+
+
+async def test_whoever_the_escalation_names_is_mentioned_once(there: House) -> None:
+    root = await alert(there)
+    await until(lambda: mentions(there, root) == 1, 15)
+    assert "Escalated" in " ".join(thread(there, root))
+
+
+async def test_an_acknowledgement_stops_the_escalation(there: House) -> None:
+    root = await alert(there)
+    await press(there, "U0ANA", root, control(root, "zof_triage_acknowledge"))
+    await until(lambda: "Acknowledged" in said(root))
+
+    async def dropped() -> bool:
+        entries = await there.bot.outbox.list(OutboxState.DROPPED)
+        return any(one.key.startswith("escalate:") and one.reason == "no longer wanted" for one in entries)
+
+    await until(dropped, 15)
+    assert mentions(there, root) == 0
