@@ -276,3 +276,26 @@ async def test_an_acknowledgement_stops_the_escalation(there: House) -> None:
 
     await until(dropped, 15)
     assert mentions(there, root) == 0
+
+
+async def test_failed_cases_are_run_again_once_however_often_the_button_is_pressed(valkey: str) -> None:
+    async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+                     zofbot_allow_runs=True) as built:  # fmt: skip
+        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await built.type("/zof subscribe group:case")
+        root = await alert(built)
+        menu = control(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
+        await press(built, "U0ANA", root, menu)
+        await until(lambda: "Run the failed cases" in private(built, "U0ANA"))
+        runs = len(built.world.zof.runs)
+        [answer] = [one for one in built.private() if "Run the failed cases" in said(one)]
+        await asyncio.gather(built.press(answer, "zof_rerun"), built.press(answer, "zof_rerun"))
+        await until(lambda: any("runs the failed cases again" in line for line in thread(built, root)))
+        await until(lambda: "Zof runs the failed cases" in private(built, "U0ANA"))
+        assert len(built.world.zof.runs) == runs + 1
+        assert [*built.world.zof.runs.values()][-1]["test_case_ids"] == ["tc_0"]
+
+
+async def test_runs_are_not_offered_unless_the_operator_allows_them(there: House) -> None:
+    root = await alert(there)
+    assert "Re-run failed cases" not in said(root)

@@ -147,8 +147,6 @@ class Settings(BaseSettings):
     """Whether runs may be started and cancelled from Slack."""
     zofbot_resolve_note: Switch = False
     """Whether resolving takes a note."""
-    zofbot_shared_details: Switch = False
-    """Whether channels shared with other organizations get full cards."""
 
     zofbot_data_dir: Path = Field(default_factory=lambda: Path(user_data_dir("zofbot")))
     zofbot_namespace: str = Field("zofbot", pattern=r"^[A-Za-z0-9_.-]{1,64}$")

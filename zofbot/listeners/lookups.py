@@ -31,11 +31,11 @@ async def result(desk: Desk, identifier: str) -> Message:
 async def run(desk: Desk, identifier: str, start: int = 0) -> Message:
     """One run's card with its failed and errored cases from ``start`` on. Raises ZofError."""
     found = await desk.zof.run(identifier)
-    bad, more = await _bad_results(desk, found)
+    bad, more = await bad_results(desk, found)
     return cards.run_card(found, bad, desk.links, start=start, more=more)
 
 
-async def _bad_results(desk: Desk, found: Run) -> tuple[list[Result], bool]:
+async def bad_results(desk: Desk, found: Run) -> tuple[list[Result], bool]:
     """The run's failed and errored cases, as sent along or else listed, and whether Zof has more of them."""
     bad = [result for result in found.results or () if result.outcome.bad]
     if found.results is not None and len(bad) >= found.counts.bad:

@@ -10,15 +10,15 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Person, Role, refusal
-from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError, ZofError
-from zofbot.listeners import lookups
+from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
+from zofbot.listeners import lookups, reruns
 from zofbot.listeners.desk import Asked, Desk, asked
-from zofbot.model import Outcome
+from zofbot.listeners.known import adopted, known, may
 from zofbot.pipeline.failures import Failure, Forbidden, Gone, Stale
 from zofbot.routing import spelled
 from zofbot.slack import act_forms, acts, answers
 from zofbot.slack.act_forms import Meant
-from zofbot.slack.bodies import Case, CaseBody, Place, RunBody
+from zofbot.slack.bodies import CaseBody
 from zofbot.slack.controls import MORE, REASONS, About, insisted, pressed
 from zofbot.slack.message import Message
 from zofbot.triage import Act, Who, Wish
@@ -79,21 +79,14 @@ async def _press(  # noqa: PLR0913, PLR0917  (what a press has)
             desk.errands.start(open_form(desk, who, about, Act(word)))
         elif word == "why":
             desk.answer_later(who, why(desk, about))
+        elif word == "rerun":
+            desk.answer_later(who, reruns.offered(desk, who, about))
         elif word == "run":
             desk.answer_later(who, _show_run(desk, about))
 
 
 async def _unreadable() -> Message:
     raise BadInput("This button does not say what it is about.", "Use the latest card of this failure.")
-
-
-async def may(desk: Desk, who: Asked, needed: Role) -> Person:
-    """Who somebody is, if they may do what takes that role. Raises NotAllowed with the reason else."""
-    person = await desk.people.person(who.user)
-    reason = refusal(needed, person, desk.roles)
-    if reason:
-        raise NotAllowed(reason)
-    return person
 
 
 async def do(desk: Desk, who: Asked, about: About, act: Act, *, insists: bool = False, **wish: Any) -> Message:
@@ -123,34 +116,6 @@ async def _done(desk: Desk, about: About, wish: Wish, insists: bool) -> Message:
     return acts.done(wish.act, failure.title, About(failure.key, failure.present.version), failure.present)
 
 
-async def adopted(desk: Desk, about: About) -> bool:
-    """Know a failure again whose record is gone, by reading from Zof what its key names; False when that fails."""
-    kind, _, rest = about.key.partition(":")
-    identifier = rest.partition(":")[0]
-    now = _now(desk)
-    try:
-        if kind == "case":
-            result = await desk.zof.result(identifier)
-            run = await desk.zof.run(result.run_id) if result.run_id else None
-            place = Place.of(run, run.outcome) if run else Place(id="")
-            at = result.when.timestamp() if result.when else now
-            body: RunBody | CaseBody = CaseBody(run=place, case=Case.of(result, 1500), first=at, last=at, opened=at)
-        elif kind == "run":
-            run = await desk.zof.run(identifier)
-            at = run.when.timestamp() if run.when else now
-            bad = [result for result in run.results or () if result.outcome.bad]
-            top = tuple(map(Case.of, bad[:3]))
-            outcome = run.outcome if run.outcome.bad else Outcome.FAILED
-            body = RunBody(run=Place.of(run, outcome), bad=run.counts.bad or len(bad), top=top, last=at, opened=at)
-        else:
-            return False
-    except ZofError as error:
-        log.info("failure not adopted", key=about.key, cause=error.sentence, request_id=error.request_id)
-        return False
-    await desk.failures.adopt(about.key, body)
-    return True
-
-
 # --- forms
 
 
@@ -168,16 +133,6 @@ async def open_form(desk: Desk, who: Asked, about: About, act: Act, thread: str 
         await desk.respond(who, answers.failed(BadInput("Slack did not open the form.", "Press the button again.")))
     except ZofbotError as error:
         await desk.respond(who, answers.failed(error))
-
-
-async def known(desk: Desk, about: About) -> Failure:
-    """The failure, read from Zof again if it has to be. Raises Gone."""
-    failure = await desk.failures.get(about.key)
-    if failure is None and await adopted(desk, about):
-        failure = await desk.failures.get(about.key)
-    if failure is None:
-        raise Gone(about.key)
-    return failure
 
 
 def _form(desk: Desk, act: Act, meant: Meant, failure: Failure, person: Person) -> dict[str, Any]:

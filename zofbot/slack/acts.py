@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from zofbot.slack import text
 from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, name, until
-from zofbot.slack.message import Message, actions, context, section
+from zofbot.slack.message import Message, actions, button, context, section
 from zofbot.triage import Act, State, Triage
 
 DONE = {
@@ -101,6 +101,19 @@ def why(title: str, wishes: Sequence[tuple[str, str]], present: Triage, now: flo
     )  # fmt: skip
     said = f"Why you see {text.line(title, 150)}"
     return Message(said, [section("\n".join([f"*{said}*", asked, *lines])), context(f"{happened(present, now)}.")])
+
+
+def rerun(title: str, action: str, value: dict[str, str]) -> Message:
+    """Ask before something is started in Zof."""
+    said = f"Run the failed cases of {text.line(title, 150)} again?"
+    return Message(said, [section(f"🔁 {said}"), *actions(button("Re-run failed cases", action, value))])
+
+
+def rerunning(title: str, run_id: str) -> Message:
+    """It was started."""
+    said = f"Zof runs the failed cases of {text.line(title, 150)} again"
+    which = f" in {text.code(run_id)}" if run_id else ""
+    return Message(said, [section(f"🔁 {said}{which}. The thread hears how it ends.")])
 
 
 def nobody() -> Message:
