@@ -45,7 +45,7 @@ from zofbot.store.embedded import embedded
 from zofbot.store.outbox import LEASE, Outbox
 
 FILTERS = {
-    QA_ALERTS: "",
+    QA_ALERTS: "group:run",
     CHECKOUT_CHANNEL: f"project:{CHECKOUT} layout:flat",
     SEARCH_CHANNEL: f"project:{SEARCH} env:staging group:case",
 }
@@ -296,11 +296,13 @@ class Soak:
         return self.ends - time.monotonic()
 
     async def subscribe(self) -> None:
-        await settled(self.ready, 30)
+        if not await settled(self.ready, 30):
+            raise RuntimeError("The web process does not answer.")
         for channel, filters in FILTERS.items():
             outcome = await self.stage.people.type("U0ANA", channel, f"/zof subscribe {filters}")
             assert outcome.status == 200, outcome
-        await settled(self.told, 60)
+        if not await settled(self.told, 60):
+            raise RuntimeError("Not every channel that subscribed was told so.")
 
     async def ready(self) -> bool:
         try:
