@@ -20,7 +20,7 @@ from tests.conftest import until
 from tests.pretend import CHANNEL, START, Bench, bench, said, well
 from zofbot.errors import ZofUnavailable
 from zofbot.model import Outcome
-from zofbot.pipeline.notebook import MOST_NOTED, Notebook
+from zofbot.pipeline.notebook import MOST_NOTED, Failing, Notebook
 from zofbot.pipeline.poller import SUBSCRIPTIONS
 from zofbot.pipeline.rules import decide_all
 from zofbot.pipeline.walks import AUDIT_BACK, AUDIT_SECONDS
@@ -783,6 +783,11 @@ def test_of_too_many_notes_the_oldest_go_and_nothing_as_old_is_told() -> None:
     changes = book.changes()
     assert changes["noted"]["runs:failed:run_old"] is None
     assert float(changes["feeds"]["floor"] or 0) == book.floor
+
+
+def test_what_an_earlier_version_noted_of_failures_is_understood() -> None:
+    assert Failing.load("1795489991.238") == Failing(1795489991.238, None)
+    assert Failing.load(Failing(5.0, ("C1", "C2")).dump()) == Failing(5.0, ("C1", "C2"))
 
 
 # --- any order, repetition, loss and delay

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from zofbot.model import Outcome, Result, Run
 from zofbot.notification import Claimed, Kind, Notification
-from zofbot.pipeline.memory import Memory
+from zofbot.pipeline.memory import Memory, scope
 from zofbot.pipeline.rules import Answer, Decision, decide, decide_all, key
 from zofbot.routing import Finding, Notice, On, Subscription, parse
 from zofbot.simulator.blocks import problems
@@ -36,10 +36,16 @@ class House:
 
     def decide(self, finding: Finding | Notice, now: float | None = None) -> Decision:
         """Decide with no more in memory than the rules asked for."""
-        names = Memory.names(finding, self.subscriptions, self.default)
+        names = Memory.names(finding, self.subscriptions, self.default, self._failing(finding))
         read = Memory.read({name: self.memory.hashes.get(name, {}) for name in names})
         at = finding.happened if now is None else now
         return decide(finding, self.subscriptions, read, at, lookback=self.lookback, default_channel=self.default)
+
+    def _failing(self, finding: Finding | Notice) -> list[str]:
+        """The channels with failures in its scope, as the poller keeps them."""
+        place = scope(finding) if isinstance(finding, Finding) else ""
+        open_ = (name.split(":") for name, fields in self.memory.hashes.items() if name.startswith("open:") and fields)
+        return [channel for _, channel, where in open_ if where == place]
 
     def commit(self, decision: Decision) -> list[str]:
         new = [one.key for one in decision.notifications if one.key not in self.told]
@@ -803,3 +809,18 @@ def test_a_decision_reads_nothing_but_what_it_named() -> None:
     decision = decide(finding, [sub("after:2/1h")], Memory(), NOON, lookback=HOUR, default_channel="C0")
     assert set(decision.changes) <= set(names)
     assert decision.changes
+
+
+def test_of_a_thousand_channels_only_those_are_read_that_it_may_concern() -> None:
+    others = [sub("project:proj_other after:2/1h", f"C{n}", n) for n in range(1000)]
+    names = Memory.names(failed("1", NOON, "a"), [*others, sub("project:proj_1", "CMINE", 1000)], "", ())
+    assert {name.split(":")[1] for name in names if name.startswith(("open:", "storm:"))} == {"CMINE"}
+    assert not [name for name in names if name.startswith("after:")]
+    assert len([name for name in Memory.names(failed("1", NOON, "a"), others) if name.startswith("open:")]) == 1000
+
+
+def test_a_channel_that_asks_for_something_else_by_now_still_sees_the_recovery() -> None:
+    house = House(sub("project:proj_1"))
+    house.hear(failed("1", NOON, "a"))
+    house.subscriptions = (sub("project:proj_other"),)
+    assert house.hear(passed("2", NOON + 60, "a")) == ["run-edit:run_1:failed:C1", "recovered:run_1:failed:C1"]

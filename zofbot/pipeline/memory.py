@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zofbot.notification import Notification
 from zofbot.routing import Finding, Notice, Subscription
+from zofbot.routing.matching import placed
 
 Changes = Mapping[str, Mapping[str, str | None]]
 """Name of a hash, its field, the new value or ``None`` to delete it."""
@@ -57,6 +58,11 @@ def failure_of(root: str) -> str:
     return f"failure:{root}"
 
 
+def channels_of(subscriptions: Iterable[Subscription], default_channel: str = "") -> set[str]:
+    """Every channel that is told anything."""
+    return {subscription.channel for subscription in subscriptions} | {default_channel} - {""}
+
+
 FAILURES = "failures"
 """The hash of all failures that people may work on: the key of each one's root, and when it was first told."""
 
@@ -79,16 +85,25 @@ class Memory:
 
     @staticmethod
     def names(
-        finding: Finding | Notice, subscriptions: Sequence[Subscription], default_channel: str = ""
+        finding: Finding | Notice,
+        subscriptions: Sequence[Subscription],
+        default_channel: str = "",
+        failing: Collection[str] | None = None,
     ) -> tuple[str, ...]:
-        """The hashes that a decision about ``finding`` looks at."""
-        channels = sorted({subscription.channel for subscription in subscriptions} | {default_channel} - {""})
-        storms = [storm_in(channel) for channel in channels]
+        """The hashes that a decision about ``finding`` looks at: of thousands of channels those that it may concern.
+
+        ``failing`` are the channels with open failures in its scope, whatever they subscribe to by now; ``None`` where
+        that is not known, and any may have some.
+        """
+        meant = [subscription for subscription in subscriptions if placed(subscription, finding)]
+        channels = {subscription.channel for subscription in meant} | {default_channel} - {""}
+        storms = [storm_in(channel) for channel in sorted(channels)]
         if isinstance(finding, Notice):
             return (seen_in(notice_name(finding)), *storms)
-        place = scope(finding)
-        counted = [counted_in(subscription) for subscription in subscriptions if subscription.after]
-        roots = [roots_in(channel, place) for channel in channels]
+        place, known = scope(finding), channels_of(subscriptions, default_channel)
+        counted = [counted_in(subscription) for subscription in meant if subscription.after]
+        channels |= known if failing is None else known.intersection(failing)
+        roots = [roots_in(channel, place) for channel in sorted(channels)]
         return (seen_in(finding.run.id), passed_in(place), *storms, *roots, *counted)
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from operator import itemgetter
 
 import structlog
@@ -27,6 +28,25 @@ _FLOOR = "floor"
 _FOUND = frozenset(feed.name for feed in FAILURES)
 
 
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A scope with open failures: when the first was last seen (Unix seconds), and which channels have some.
+
+    ``channels`` is ``None`` where an earlier version noted it, which kept only the time.
+    """
+
+    since: float
+    channels: tuple[str, ...] | None = None
+
+    @classmethod
+    def load(cls, text: str) -> Failing:
+        since, *channels = text.split()
+        return cls(float(since), tuple(channels) or None)
+
+    def dump(self) -> str:
+        return " ".join((f"{self.since:.3f}", *(self.channels or ())))
+
+
 class Notebook:
     """Times are Unix seconds. What happened before ``floor`` is never told; ``first`` says that the store was empty.
 
@@ -44,9 +64,8 @@ class Notebook:
         self._noted = {field: float(at) for field, at in hashes[NOTED].items()}
         self._progress = {name: Progress.load(text) for name, text in kept.items()}
         self._walked: set[str] = set()
-        self.failing = {
-            scope: at for scope, text in hashes[FAILING].items() if (at := float(text)) > now - LONGEST_FAILING
-        }
+        kept_failing = {scope: Failing.load(text) for scope, text in hashes[FAILING].items()}
+        self.failing = {scope: one for scope, one in kept_failing.items() if one.since > now - LONGEST_FAILING}
         self.watches: dict[str, Watch] = {}
         self._waiting: set[str] = set()
         self._passed_over: set[str] = set()
@@ -126,16 +145,16 @@ class Notebook:
         known = self.progress(name)
         self._progress[name] = Progress(order=known.order, by=known.by)
 
-    def hope(self, scope: str, since: float | None) -> None:
-        """Look for runs of this scope that passed later than ``since``; not any longer when that is None."""
-        if self.failing.get(scope) == since:
+    def hope(self, scope: str, failing: Failing | None) -> None:
+        """Look for runs of this scope that pass; not any longer when nothing is ``failing`` there."""
+        if self.failing.get(scope) == failing:
             return
         self._passed_over.clear()
-        self._change(FAILING, scope, None if since is None else f"{since:.3f}")
-        if since is None:
+        self._change(FAILING, scope, failing.dump() if failing else None)
+        if failing is None:
             del self.failing[scope]
         else:
-            self.failing[scope] = since
+            self.failing[scope] = failing
 
     def changes(self) -> dict[str, dict[str, str | None]]:
         """Give what has to be stored and forget that it had to be; empty when nothing has."""

@@ -71,6 +71,8 @@ class Poller:
         self._book: Notebook | None = None
         self._fence: Fence | None = None
         self._knew = False
+        self._fields: dict[str, str] = {}
+        self._subscriptions: list[Subscription] = []
 
     async def run(self) -> None:
         """Poll until cancelled: every interval, and sooner for a hint or for a run that is watched."""
@@ -110,7 +112,7 @@ class Poller:
         try:
             async with self._holding():
                 book = await self._opened(held)
-                turn = Turn(self._means, book, subscriptions_in(held.hashes[SUBSCRIPTIONS]), held.fence)
+                turn = Turn(self._means, book, self._subscribed(held.hashes[SUBSCRIPTIONS]), held.fence)
                 tick = await turn.work(feeds=feeds)
         except ZofUnavailable:
             raise
@@ -180,6 +182,12 @@ class Poller:
             self._introduce(self._book)
         self._book.hear(held.hashes[HINTS])
         return self._book
+
+    def _subscribed(self, fields: Mapping[str, str]) -> list[Subscription]:
+        """The subscriptions; they are parsed again only when one was changed."""
+        if fields != self._fields:
+            self._fields, self._subscriptions = dict(fields), subscriptions_in(fields)
+        return self._subscriptions
 
     def _introduce(self, book: Notebook) -> None:
         if book.first and self._knew:

@@ -32,17 +32,26 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True)
 class Reason:
-    """What became of a finding for one subscription, and why in a sentence.
+    """What became of a finding for one subscription.
 
-    ``field`` is the filter that missed, ``until`` (Unix seconds) when quiet hours end.
+    ``verdict`` is its filters' own where one of them missed, ``until`` (Unix seconds) when quiet hours end.
     """
 
     subscription: str
     channel: str
     answer: Answer
-    why: str
-    field: str = ""
+    verdict: Verdict | None = None
     until: float = 0.0
+
+    @property
+    def field(self) -> str:
+        """The filter that missed."""
+        return self.verdict.field if self.verdict else ""
+
+    @property
+    def why(self) -> str:
+        """In a sentence."""
+        return self.verdict.why if self.verdict else WHY[self.answer]
 
 
 WHY = {
@@ -63,9 +72,9 @@ AGAIN = {How.TOLD: Answer.KNOWN, How.BELOW: Answer.BELOW, How.STORM: Answer.STOR
 def reason(subscription: Subscription, answer: Answer, until: float = 0.0) -> Reason:
     """The reason in the answer's own words; ``until`` counts only where quiet hours hold something back."""
     held = until if answer is Answer.HELD else 0.0
-    return Reason(subscription.id, subscription.channel, answer, WHY[answer], until=held)
+    return Reason(subscription.id, subscription.channel, answer, until=held)
 
 
 def missed(subscription: Subscription, verdict: Verdict) -> Reason:
     """The reason in the words of the filter that stood in the way."""
-    return Reason(subscription.id, subscription.channel, Answer.MISSED, verdict.why, verdict.field)
+    return Reason(subscription.id, subscription.channel, Answer.MISSED, verdict)

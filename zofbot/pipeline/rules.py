@@ -9,8 +9,8 @@ from zofbot.model import Outcome
 from zofbot.notification import Notification
 from zofbot.pipeline import notices
 from zofbot.pipeline.keys import key
-from zofbot.pipeline.memory import Changes, Draft, Memory, scope
-from zofbot.pipeline.reasons import AGAIN, WHY, Answer, Reason, missed, reason
+from zofbot.pipeline.memory import Changes, Draft, Memory, channels_of, roots_in, scope
+from zofbot.pipeline.reasons import AGAIN, Answer, Reason, missed, reason
 from zofbot.pipeline.recoveries import Recovery, note
 from zofbot.pipeline.roots import Roots
 from zofbot.pipeline.seen import EVERYWHERE, How, Mark, mark, marks
@@ -63,7 +63,9 @@ def decide(  # noqa: PLR0913  (the last three are settings)
     rest = leftover(finding, answers, default_channel)
     reasons = _failures(draft, finding, [*answers, *([rest] if rest else [])], critical=first)
     note(draft, finding)
-    for channel in sorted({one.channel for one in subscriptions} | {default_channel} - {""}):
+    for channel in sorted(channels_of(subscriptions, default_channel)):
+        if not draft.hash(roots_in(channel, scope(finding))):
+            continue  # most channels: nothing of theirs is open here
         for root in Recovery(draft, finding, channel, subscriptions).apply():
             reasons = [_recovered(one) if one.subscription in root.takers else one for one in reasons]
     return _decided(draft, reasons)
@@ -167,4 +169,4 @@ def _recovered(reason: Reason) -> Reason:
     """A run that passed is news where something recovers by it; one that also failed keeps its own reason."""
     if reason.answer is not Answer.MISSED:
         return reason
-    return Reason(reason.subscription, reason.channel, Answer.RECOVERED, WHY[Answer.RECOVERED])
+    return Reason(reason.subscription, reason.channel, Answer.RECOVERED)

@@ -12,8 +12,8 @@ from zofbot.model import Outcome
 from zofbot.notification import Notification
 from zofbot.pipeline.feeds import FAILURES, field_of
 from zofbot.pipeline.means import Means, Tick
-from zofbot.pipeline.memory import Memory, roots_in, scope
-from zofbot.pipeline.notebook import Notebook
+from zofbot.pipeline.memory import Memory, channels_of, roots_in, scope
+from zofbot.pipeline.notebook import Failing, Notebook
 from zofbot.pipeline.roots import Root
 from zofbot.pipeline.walks import Walks
 from zofbot.routing import Finding, Notice, Subscription
@@ -134,7 +134,7 @@ class Turn:
         if not findings:
             return (), {}
         means, default = self._means, self._means.default_channel
-        names = {name for found in findings for name in Memory.names(found, self._subscriptions, default)}
+        names = {name for found in findings for name in self._names(found, default)}
         memory = Memory.read(await means.outbox.hashes(*sorted(names)))
         decision = means.decide(
             findings,
@@ -147,10 +147,17 @@ class Turn:
         self._hope(findings, memory.changed(decision.changes))
         return decision.notifications, {name: dict(fields) for name, fields in decision.changes.items()}
 
+    def _names(self, found: Finding | Notice, default: str) -> tuple[str, ...]:
+        failing = self._book.failing.get(scope(found)) if isinstance(found, Finding) else None
+        channels = failing.channels if failing else ()
+        return Memory.names(found, self._subscriptions, default, channels)
+
     def _hope(self, findings: Iterable[Finding | Notice], memory: Memory) -> None:
         """Note where failures are open, from the first that is: a run that passed after it may be a recovery."""
-        channels = {subscription.channel for subscription in self._subscriptions} | {self._means.default_channel}
+        channels = sorted(channels_of(self._subscriptions, self._means.default_channel))
         for place in {scope(found) for found in findings if isinstance(found, Finding)}:
-            kept = [memory.hashes.get(roots_in(channel, place), {}) for channel in channels]
-            roots = [Root.model_validate_json(value) for fields in kept for value in fields.values()]
-            self._book.hope(place, min((root.last for root in roots if root.recovered is None), default=None))
+            kept = ((channel, memory.hashes.get(roots_in(channel, place), {})) for channel in channels)
+            read = ((channel, Root.model_validate_json(value)) for channel, all_ in kept for value in all_.values())
+            open_ = [(channel, root.last) for channel, root in read if root.recovered is None]
+            first, where = min((at for _, at in open_), default=0.0), dict(open_)
+            self._book.hope(place, Failing(first, tuple(where)) if open_ else None)

@@ -86,7 +86,7 @@ class Walks:
             if progress.complete is not None:
                 mark = progress.complete - OVERLAP
             else:
-                mark = min(self._book.failing.values()) if feed is RECOVERIES else 0.0
+                mark = min(one.since for one in self._book.failing.values()) if feed is RECOVERIES else 0.0
             progress = progress.begin(self._means.now(), max(mark, self._book.floor))
             self._book.begun(feed.name, progress)
         return progress
@@ -158,7 +158,7 @@ class Walks:
         """Whether a passed run may be a recovery."""
         assert isinstance(item, Run)
         failed = self._book.failing.get(scope(Finding.of(item, (), otherwise=0)))
-        return failed is not None and (at is None or at > failed)
+        return failed is not None and (at is None or at > failed.since)
 
     def _look(self, feed: Feed, item: Item, name: str, at: float | None) -> None:
         """Have its run read, or the result itself where it names none."""

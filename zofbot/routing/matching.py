@@ -20,15 +20,25 @@ _ASKED = {Outcome.FAILED: On.FAILED, Outcome.ERROR: On.ERROR}
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether it matched; if not, ``field`` is the filter that missed and ``why`` says so in a sentence.
+    """Whether it matched; if not, ``field`` is the filter that missed, and ``found`` is not what was ``wanted``.
 
     ``results`` are the bad results that are meant; empty for a failed run of which no case is known.
     """
 
     matched: bool
     field: str = ""
-    why: str = ""
+    said: str = ""
+    found: Collection[str] = ()
+    wanted: Sequence[str] = ()
     results: tuple[Result, ...] = ()
+
+    @property
+    def why(self) -> str:
+        """What stood in the way, in a sentence; put into words only when somebody asks, for most miss."""
+        if self.matched or self.said:
+            return self.said
+        is_ = " / ".join(self.found) if self.found else "not known"
+        return f"{self.field} is {is_}, wanted {_in_words(self.wanted)}"
 
 
 def match(subscription: Subscription, finding: Finding | Notice) -> Verdict:
@@ -41,12 +51,20 @@ def match(subscription: Subscription, finding: Finding | Notice) -> Verdict:
     return _failures(subscription, finding)
 
 
+def placed(subscription: Subscription, finding: Finding | Notice) -> bool:
+    """Whether a subscription means where it happened, whatever it was."""
+    return fits(subscription.project, finding.projects) and fits(subscription.env, _environments(finding))
+
+
+def _environments(finding: Finding | Notice) -> Sequence[str]:
+    return (finding.environment,) if finding.environment else ()
+
+
 def _place(subscription: Subscription, finding: Finding | Notice) -> Verdict | None:
-    environments = [finding.environment] if finding.environment else []
     if not fits(subscription.project, finding.projects):
         return _missed("project", finding.projects, subscription.project)
-    if not fits(subscription.env, environments):
-        return _missed("env", environments, subscription.env)
+    if not fits(subscription.env, _environments(finding)):
+        return _missed("env", _environments(finding), subscription.env)
     if finding.happened < subscription.created - GRACE:
         return Verdict(False, "created", "it happened before this subscription was made")
     return None
@@ -94,8 +112,7 @@ def _names(result: Result) -> list[str]:
 
 
 def _missed(name: str, found: Collection[str], wanted: Sequence[str]) -> Verdict:
-    is_ = " / ".join(found) if found else "not known"
-    return Verdict(False, name, f"{name} is {is_}, wanted {_in_words(wanted)}")
+    return Verdict(False, name, found=found, wanted=wanted)
 
 
 def _in_words(patterns: Sequence[str]) -> str:
