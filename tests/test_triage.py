@@ -71,6 +71,15 @@ def test_a_snooze_ends_by_time_or_by_further_failures() -> None:
     assert stands(counted, Course(failures=8), NOW + 1).state is State.OPEN
 
 
+def test_when_everybody_was_called_nobody_is_called_again() -> None:
+    called = act(standing(State.OPEN), wish(Act.ESCALATE), Course(), POLICY)
+    assert called.steps == 1
+    called = act(called, wish(Act.ESCALATE, NOW + 1), Course(), POLICY)
+    for present in (called, standing(State.OPEN).model_copy(update={"opened": NOW - 2700})):
+        with pytest.raises(Illegal):
+            act(present, wish(Act.ESCALATE, NOW + 2), Course(), POLICY)
+
+
 def test_an_acknowledgement_nobody_confirms_lapses() -> None:
     acked = act(standing(State.OPEN), wish(Act.ACKNOWLEDGE), Course(), POLICY)
     assert acked.asks == NOW + 3600

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from zofbot.slack import text
 from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, name, until
 from zofbot.slack.message import Message, actions, button, context, section
-from zofbot.triage import Act, State, Triage
+from zofbot.triage import TABLE, Act, State, Triage
 
 DONE = {
     Act.ACKNOWLEDGE: "You acknowledged",
@@ -79,6 +79,8 @@ def forbidden(act: Act, about: About, present: Triage, now: float) -> Message:
         return Message(said, [section(f"💡 {said} The card has what you can do instead.")])
     if act is Act.ESCALATE:
         said = f"{INSTEAD[present.state]}: it can be escalated only while somebody should look at it."
+        if act in TABLE[present.state]:
+            said = "Everybody whom the escalation names was called already: the thread shows when."
         return Message(said, [section(f"💡 {said}")])
     step = FIRST.get(present.state, "")
     said = f"{LABELS[act].rstrip('…')} is not possible: {happened(present, now)}. {step}".strip()

@@ -230,12 +230,16 @@ class Wish(_Frozen):
 
 
 def act(present: Triage, wish: Wish, course: Course, policy: Policy) -> Triage:
-    """Move on from how it stands at present (see ``current``). Raises Illegal."""
+    """Move on from how it stands at present (see ``current``).
+
+    Raises Illegal, also where it is one's own already, and where nobody is left to escalate to.
+    """
     if wish.act is Act.UNDO:
         return undo(present, wish)
     state = TABLE[present.state].get(wish.act)
     again = wish.act is Act.ACKNOWLEDGE and present.state is State.ACKNOWLEDGED and present.owner.id == wish.who.id
-    if state is None or wish.act in OF_ITSELF or again:
+    called = wish.act is Act.ESCALATE and next_step(present, policy, wish.at) >= len(policy.escalate)
+    if state is None or wish.act in OF_ITSELF or again or called:
         raise Illegal(wish.act, present)
     moved: dict[str, Any] = {"state": state}
     if state is not present.state or wish.act in _ANEW:
