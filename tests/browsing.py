@@ -30,6 +30,7 @@ async def chromium() -> AsyncIterator[Browser]:
 async def visiting(browser: Browser, url: str) -> AsyncIterator[Page]:
     """The page as a newcomer opens it, in #qa-alerts; what the browser complains of fails the test."""
     context = await browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=1)
+    context.set_default_timeout(10_000)
     page = await context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -16,7 +16,7 @@ from zofbot.manifest import EVENTS
 from zofbot.routing import parse
 from zofbot.settings import Settings
 from zofbot.simulator.entities import Message
-from zofbot.simulator.organization import ANA, CHECKOUT_CHANNEL, QA_ALERTS, furnish
+from zofbot.simulator.organization import ANA, CHECKOUT_CHANNEL, ON_CALL, QA_ALERTS, furnish
 from zofbot.simulator.quota import PerMinute
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.world import World
@@ -28,7 +28,13 @@ POLL_SECONDS = 5.0
 QUOTA = 1200
 """Zof's requests a minute: as many times the real one as the demo polls more often than a bot at work."""
 
-SUBSCRIBED = {QA_ALERTS: "project:*", CHECKOUT_CHANNEL: "project:checkout env:production group:case"}
+RUNS_TAKE = 8.0
+"""Seconds until a run that was started from Slack has passed."""
+
+SUBSCRIBED = {
+    QA_ALERTS: f"project:* escalate:15m-><!subteam^{ON_CALL}>",
+    CHECKOUT_CHANNEL: "project:checkout env:production group:case",
+}
 """Channels that are told from the start, and what Ana typed there."""
 
 
@@ -43,6 +49,7 @@ async def playing(port: int, poll_seconds: float = POLL_SECONDS) -> AsyncIterato
     world.slack.commands = [_command()]
     world.slack.events = set(EVENTS)
     world.zof.quota = PerMinute(QUOTA)
+    world.zof.runs_take = RUNS_TAKE
     stage = Stage(world, signed_at=world.now)
     with tempfile.TemporaryDirectory(prefix="zofbot-demo-") as folder:
         try:
@@ -75,6 +82,7 @@ def _settings(stage: Stage, folder: Path, poll_seconds: float) -> Settings:
         zof_webhook_secret=SecretStr(zof.webhooks.secret),
         port=0,
         zofbot_poll_interval=poll_seconds,
+        zofbot_allow_runs=True,
         zofbot_data_dir=folder,
     )
 
@@ -85,7 +93,8 @@ async def _subscribe(world: World, bot: Zofbot, namespace: str) -> None:
     for number, (channel, wish) in enumerate(SUBSCRIBED.items(), start=1):
         own = {"id": f"demo{number}", "channel": channel, "by": ANA, "by_name": name, "created": world.now()}
         await subscriptions.add(parse(wish).model_copy(update=own))
-        said = f"zofbot tells this channel what fails from now on: I typed `{COMMAND} subscribe {wish}`."
+        typed = wish.replace(f"<!subteam^{ON_CALL}>", f"@{world.slack.groups[ON_CALL].handle}")
+        said = f"zofbot tells this channel what fails from now on: I typed `{COMMAND} subscribe {typed}`."
         world.slack.keep(Message(channel, world.slack.stamp(), ANA, said))
 
 

@@ -31,6 +31,7 @@ def snapshot(world: World, user: str) -> dict[str, Any]:
         "team": slack.team,
         "you": user,
         "users": [_user(each, world.now()) for each in slack.users.values()],
+        "groups": [{"id": group.id, "handle": group.handle} for group in slack.groups.values()],
         "channels": [_channel(channel) for channel in seen],
         "messages": {channel.id: _messages(world, channel, user) for channel in seen},
         "home": _view(home) if home else None,

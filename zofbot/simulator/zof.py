@@ -40,6 +40,7 @@ def answer(zof: Records, ask: Ask) -> Reply:
     try:
         _authorize(zof, ask)
         _spend(zof)
+        zof.finish_due()
         reply = _once(zof, ask)
     except No as no:
         reply = no.reply
@@ -181,6 +182,8 @@ def _start(zof: Records, ask: Ask) -> Reply:
         raise No(400, "invalid_request", "test_case_ids or test_suite_id is required", "test_case_ids")
     names = ("project_id", "environment", "test_case_ids", "test_suite_id")
     run = zof.start_run({name: given[name] for name in names if name in given})
+    if zof.runs_take is not None:
+        zof.due[run["id"]] = zof.now() + zof.runs_take
     return Reply(201, wrapped(spoken(run, zof.dialect), zof.dialect))
 
 
@@ -188,6 +191,7 @@ def _cancel(zof: Records, ask: Ask, run_id: str) -> Reply:
     run = _one(zof, zof.runs, run_id, "run")
     if run.get("status") in ENDED:
         raise No(409, "conflict", f"The run has already ended ({run['status']}).")
+    zof.due.pop(run_id, None)
     return Reply(body=wrapped(spoken(zof.finish_run(run_id, "canceled"), zof.dialect), zof.dialect))
 
 

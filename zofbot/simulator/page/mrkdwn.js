@@ -1,7 +1,7 @@
 // Renders Slack's mrkdwn and plain_text as DOM nodes.
 // https://docs.slack.dev/messaging/formatting-message-text/
 //
-// A `scene` says for whom: { you, users, channels, now, visit }, the first three from the world's state.
+// A `scene` says for whom: { you, users, groups, channels, now, visit }, the first four from the world's state.
 import { fillTokens, fullTime } from "./dates.js";
 import { h, icon } from "./dom.js";
 import { emojify, emojiText } from "./emoji.js";
@@ -102,7 +102,7 @@ function reference(inside, scene) {
   const [target, label] = bar < 0 ? [inside, ""] : [inside.slice(0, bar), decode(inside.slice(bar + 1))];
   if (target.startsWith("@")) return person(target.slice(1), scene, label);
   if (target.startsWith("#")) return channel(target.slice(1), scene, label);
-  if (target.startsWith("!subteam^")) return group(target.slice(9), label);
+  if (target.startsWith("!subteam^")) return group(target.slice(9), scene, label);
   if (target.startsWith("!date^")) return date(target, label, scene);
   if (/^!(channel|here|everyone)$/.test(target)) return everyone(target.slice(1));
   if (target.startsWith("!")) return document.createTextNode(label || `<${target}>`);
@@ -131,8 +131,12 @@ export function channel(id, scene, label = "") {
 }
 
 /** A user group; shown loudly, because a real one would notify its members. */
-export const group = (id, label = "") =>
-  h("span", { class: "mention mention-loud", title: id }, `@${(label || id).replace(/^@/, "")}`);
+export const group = (id, scene, label = "") =>
+  h(
+    "span",
+    { class: "mention mention-loud", title: id },
+    `@${(scene.groups.get(id)?.handle || label || id).replace(/^@/, "")}`,
+  );
 
 /** @channel, @here, @everyone: loud as well, so that an injected one is seen. */
 export const everyone = (range) => h("span", { class: "mention mention-loud" }, `@${range}`);

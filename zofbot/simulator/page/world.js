@@ -29,11 +29,12 @@ export class World {
 
   /** What drawing text needs to know of the world; visit(channel) follows a link to a channel. */
   scene(visit) {
-    const { you, users, channels } = this.state;
+    const { you, users, groups, channels } = this.state;
     const nobody = { id: you, name: you, real_name: you, tz: "UTC", kind: "member" };
     return {
       you: users.find(({ id }) => id === you) ?? nobody,
       users: new Map(users.map((user) => [user.id, user])),
+      groups: new Map(groups.map((one) => [one.id, one])),
       channels: new Map(channels.map((channel) => [channel.id, channel])),
       now: this.now,
       visit,

@@ -1,0 +1,207 @@
+"""Working on a failure in the demo, in a real browser, as several people: each button, and what becomes of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.browsing import chromium, needs_browser, shoot, visiting
+from tests.test_page_alerts import end, hastened, in_channel, in_thread
+from zofbot.demo import playing
+from zofbot.simulator.stage import Stage
+
+pytestmark = needs_browser
+
+ANA, BEN, CHIOMA, GUEST = "U0ANA", "U0BEN", "U0CHIOMA", "U0GUEST"
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+async def stage() -> AsyncIterator[Stage]:
+    async with playing(0) as stage, hastened(stage):
+        yield stage
+
+
+@pytest.fixture
+async def page(browser: Browser, stage: Stage) -> AsyncIterator[Page]:
+    async with visiting(browser, stage.url) as page:
+        yield page
+    stage.world.slack.modals.clear()
+
+
+@pytest.fixture
+async def root(page: Page, stage: Stage) -> Locator:
+    """The card of a run that has just failed, as Ana sees it."""
+    found = in_channel(page, await end(page, stage, "failure"))
+    await expect(found).to_contain_text("Failed: checkout")
+    await expect(found.get_by_test_id("thread-summary")).to_contain_text("1 reply", timeout=15_000)
+    return found
+
+
+async def become(page: Page, user: str, channel: str = "qa-alerts") -> None:
+    """Go on as somebody else."""
+    await page.get_by_test_id("user-switch").select_option(user)
+    await page.get_by_test_id(f"channel-{channel}").click()
+
+
+async def press(card: Locator, name: str) -> None:
+    await card.get_by_role("button", name=name, exact=True).first.click()
+
+
+async def choose(page: Page, card: Locator, name: str) -> None:
+    """Choose something of the card's menu."""
+    await card.get_by_role("button", name="More actions").click()
+    await page.get_by_role("menuitem", name=name).click()
+
+
+async def thread(page: Page, root: Locator) -> None:
+    await root.get_by_test_id("thread-summary").click()
+
+
+def answer(page: Page, text: str) -> Locator:
+    return page.get_by_test_id("message").filter(has_text="Only visible to you").filter(has_text=text).last
+
+
+async def test_it_is_acknowledged_by_name_and_that_can_be_undone(page: Page, root: Locator) -> None:
+    await press(root, "Acknowledge")
+    await expect(root).to_contain_text("Acknowledged: checkout")
+    await expect(root).to_contain_text("ana")
+    await expect(answer(page, "You acknowledged")).to_be_visible()
+    await root.scroll_into_view_if_needed()
+    await shoot(page, "acknowledged")
+    await become(page, BEN)
+    await expect(root).to_contain_text("Acknowledged: checkout")
+    await expect(answer(page, "You acknowledged")).to_have_count(0)
+    await become(page, ANA)
+    await press(answer(page, "You acknowledged"), "Undo")
+    await expect(root).to_contain_text("Failed: checkout")
+    await thread(page, root)
+    await expect(in_thread(page).last).to_contain_text("ana took the last act back")
+
+
+async def test_ben_assigns_it_to_chioma_who_is_told_in_person(page: Page, root: Locator) -> None:
+    await become(page, BEN)
+    await press(root, "Assign…")
+    await expect(page.get_by_test_id("modal")).to_contain_text("Assign")
+    await page.get_by_test_id("modal").get_by_role("combobox").select_option(CHIOMA)
+    await page.get_by_test_id("modal-submit").click()
+    await expect(root).to_contain_text("chioma")
+    await thread(page, root)
+    await expect(in_thread(page).last).to_contain_text("ben assigned this to chioma")
+    await become(page, CHIOMA, "zofbot")
+    await page.get_by_test_id("tab-messages").click()
+    await expect(in_channel(page, re.compile("ben assigned you"))).to_have_count(1)
+
+
+async def test_chioma_snoozes_it_sees_when_it_wakes_and_it_does(page: Page, stage: Stage, root: Locator) -> None:
+    await become(page, CHIOMA)
+    await press(root, "Snooze…")
+    modal = page.get_by_test_id("modal")
+    await expect(modal).to_contain_text("Wakes")
+    await modal.get_by_role("combobox").select_option(label="15 min")
+    await expect(modal).to_contain_text("in your time zone")
+    words = modal.get_by_role("textbox")
+    await words.fill("half past never")
+    await words.press("Enter")
+    await expect(modal).to_contain_text("I cannot read that as a time")
+    await words.fill("20m")
+    await words.press("Enter")
+    await expect(modal).to_contain_text("Wakes")
+    await shoot(page, "snooze")
+    await page.get_by_test_id("modal-submit").click()
+    await expect(root).to_contain_text("Snoozed: checkout")
+    await page.get_by_test_id("panel-tab-clock").click()
+    await page.get_by_test_id("clock-15m").click()
+    await page.get_by_test_id("clock-15m").click()
+    await expect(root).to_contain_text("Failed: checkout", timeout=15_000)
+    await thread(page, root)
+    await expect(in_thread(page).filter(has_text="The snooze is over")).to_have_count(1)
+
+
+async def test_it_is_resolved_with_a_reason_and_reopened_by_another(page: Page, root: Locator) -> None:
+    await press(root, "Acknowledge")
+    await expect(root).to_contain_text("Acknowledged: checkout")
+    await press(root, "Resolve…")
+    modal = page.get_by_test_id("modal")
+    await modal.get_by_role("combobox").select_option(label="Test bug")
+    await modal.get_by_role("textbox").fill("The selector had changed.")
+    await shoot(page, "resolve")
+    await page.get_by_test_id("modal-submit").click()
+    await expect(root).to_contain_text("Resolved: checkout")
+    await expect(root).to_contain_text("Test bug")
+    await expect(root.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    await become(page, BEN)
+    await press(root, "Reopen")
+    await expect(root).to_contain_text("Failed: checkout")
+    await thread(page, root)
+    await expect(in_thread(page).filter(has_text="ana resolved this: Test bug")).to_have_count(1)
+    await expect(in_thread(page).last).to_contain_text("ben reopened this")
+    await page.mouse.move(5, 5)
+    await shoot(page, "triage")
+
+
+async def test_who_was_slower_is_told_what_happened_and_may_insist(
+    page: Page, stage: Stage, root: Locator, browser: Browser
+) -> None:
+    await become(page, BEN)
+    await choose(page, root, "Resolve…")
+    modal = page.get_by_test_id("modal")
+    await modal.get_by_role("combobox").select_option(label="Flaky")
+    async with visiting(browser, stage.url) as other:
+        hers = in_channel(other, await identity(root))
+        await press(hers, "Acknowledge")
+        await expect(hers).to_contain_text("Acknowledged: checkout")
+    await page.get_by_test_id("modal-submit").click()
+    told = answer(page, "Your click changed nothing")
+    await expect(told).to_contain_text(re.compile("Acknowledged by ana .* ago"))
+    await expect(root).to_contain_text("Acknowledged: checkout")
+    await shoot(page, "stale")
+    await press(told, "Do it anyway")
+    await expect(page.get_by_test_id("modal")).to_be_visible()
+    await page.get_by_test_id("modal").get_by_role("combobox").select_option(label="Flaky")
+    await page.get_by_test_id("modal-submit").click()
+    await expect(root).to_contain_text("Resolved: checkout")
+
+
+async def identity(root: Locator) -> str:
+    """The id of the run that a card is about."""
+    [found] = re.findall(r"run_[0-9a-f]+", (await root.inner_text()))[:1]
+    return str(found)
+
+
+async def test_whoever_is_on_call_is_called_by_hand(page: Page, root: Locator) -> None:
+    await choose(page, root, "Escalate now")
+    await thread(page, root)
+    called = in_thread(page).filter(has_text="ana escalated this")
+    await expect(called).to_have_count(1)
+    await expect(called.locator(".mention")).to_have_text("@oncall-checkout")
+
+
+async def test_failed_cases_run_again_and_the_recovery_comes_back(page: Page, root: Locator) -> None:
+    await choose(page, root, "Re-run failed cases")
+    await press(answer(page, "Run the failed cases"), "Re-run failed cases")
+    await expect(root).to_contain_text("Recovered: checkout", timeout=20_000)
+    await thread(page, root)
+    await expect(in_thread(page).filter(has_text="runs the failed cases again")).to_have_count(1)
+    await expect(in_thread(page).filter(has_text="Recovered after")).to_have_count(1)
+    await page.mouse.move(5, 5)
+    await shoot(page, "rerun")
+
+
+async def test_a_guest_may_look_and_not_touch(page: Page, stage: Stage) -> None:
+    run = await end(page, stage, "failure", "production")
+    await become(page, GUEST, "checkout")
+    root = in_channel(page, re.compile(rf"Failed: .*|{run}")).last
+    await expect(root.get_by_role("button", name="Acknowledge")).to_be_visible()
+    await press(root, "Acknowledge")
+    await expect(answer(page, "guest")).to_be_visible()
+    await expect(root).to_contain_text("Failed: ")
+    await shoot(page, "guest")
