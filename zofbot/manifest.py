@@ -22,6 +22,7 @@ SCOPES = {
 """Each bot scope, and what it is for."""
 
 METHODS: dict[str, tuple[str, ...]] = {
+    "apps.connections.open": (),
     "auth.test": (),
     "chat.getPermalink": (),
     "chat.postMessage": ("chat:write", "chat:write.public"),

@@ -14,14 +14,12 @@ from zofbot.listeners import previewing
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.notification import Kind, Notification
 from zofbot.routing import Subscription, parse, spelled
+from zofbot.routing.subscription import MOST
 from zofbot.slack import answers, foresight, lines, modals, text, trials
 from zofbot.slack.answers import Listed
 from zofbot.slack.message import Message
 
 log = structlog.get_logger()
-
-MOST = 50
-"""Subscriptions that one channel may have."""
 
 SETTLED = 0.5
 """Seconds until Slack has shown an acknowledgement: only then can another answer take its place."""

@@ -12,6 +12,9 @@ from zofbot.triage import Step
 SCHEMA = 1
 """Version of a stored subscription."""
 
+MOST = 50
+"""Subscriptions that one channel may have."""
+
 
 class Group(StrEnum):
     """What gets a message of its own: a run, or each case over many runs."""

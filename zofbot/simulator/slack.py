@@ -100,6 +100,8 @@ def _authorize(slack: Workspace, method: Method, token: str, given: Arguments) -
         raise Refused("not_allowed_token_type")
     if token != wanted:
         raise Refused("invalid_auth")
+    if method.scope == "app" and "connections:write" not in slack.app_scopes:
+        raise Refused("missing_scope", needed="connections:write", provided=",".join(sorted(slack.app_scopes)))
     scope = _scope(slack, method, given)
     if scope and scope not in slack.scopes:
         raise Refused("missing_scope", needed=scope, provided=",".join(sorted(slack.scopes)))

@@ -57,6 +57,8 @@ class Workspace:
     app_token: str = "xapp-simulated"  # noqa: S105 - likewise
     signing_secret: str = "simulated-signing-secret"  # noqa: S105 - likewise
     scopes: set[str] = field(default_factory=lambda: set(SCOPES))
+    app_scopes: set[str] = field(default_factory=lambda: {"connections:write"})
+    """What the app's own token may do."""
     events: set[str] = field(default_factory=lambda: {"app_home_opened", "app_mention", "message.im"})
     """Event subscriptions of the app."""
     commands: list[dict[str, Any]] = field(default_factory=_help)

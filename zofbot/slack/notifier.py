@@ -39,6 +39,10 @@ class Identity:
     bot: str
     enterprise: str = ""
     """The organization that the workspace belongs to, on Enterprise Grid."""
+    scopes: frozenset[str] | None = None
+    """What the token may do, where Slack said so."""
+    date: str = ""
+    """Slack's clock, as its reply had it."""
 
 
 def metadata(key: str, **facts: str) -> dict[str, Any]:
@@ -69,11 +73,24 @@ class SlackNotifier:
 
     async def identify(self) -> Identity:
         """Ask Slack who this token is. Raises SlackError."""
-        reply = await self._call("auth.test", self.client.auth_test)
+        headers: dict[str, str] = {}
+
+        async def ask() -> AsyncSlackResponse:
+            said = await self.client.auth_test()
+            headers.update((name.lower(), str(value)) for name, value in said.headers.items())
+            return said
+
+        reply = await self._call("auth.test", ask)
         team, user, bot, enterprise = (
             reply.get(name) or "" for name in ("team_id", "user_id", "bot_id", "enterprise_id")
         )
-        return Identity(team, user, bot, enterprise)
+        told = headers.get("x-oauth-scopes")
+        scopes = None if told is None else frozenset(scope.strip() for scope in told.split(","))
+        return Identity(team, user, bot, enterprise, scopes, headers.get("date", ""))
+
+    async def try_socket(self, app_token: str) -> None:
+        """Ask for the address of a Socket Mode connection, which nobody will use. Raises SlackError."""
+        await self._call("apps.connections.open", lambda: self.client.apps_connections_open(app_token=app_token))
 
     async def send(
         self, channel: str, message: Message, meta: Mapping[str, Any], *, thread: str = "", broadcast: bool = False

@@ -29,6 +29,8 @@ class Entry:
     replaced_by: str = ""
     """The key it was posted under again, after people deleted it."""
     body: dict[str, Any] = field(default_factory=dict)
+    schema: int = 0
+    """Version of what was written; 0 when only the receipt is left."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def entry(key: str, note: Mapping[str, str], kept: str | None) -> Entry | None:
         None if moved or kept is None else receipt(kept),
         kept[1:] if moved and kept else "",
         json.loads(note.get("body", "{}")),
+        int(note.get("schema", 0)),
     )
 
 

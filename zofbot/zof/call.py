@@ -62,6 +62,7 @@ class Call:
     tries: int = 0
     status: int | None = None
     request_id: str | None = None
+    date: str = ""
 
     def begin_try(self) -> None:
         """Forget what the try before returned: its request id would send Zof's support to the wrong request."""
@@ -83,6 +84,8 @@ class ZofCall:
     seconds: float
     request_id: str | None
     outcome: str
+    date: str = ""
+    """Zof's clock, as its last reply had it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,7 +221,8 @@ class ZofClient:
 
     def _tell(self, call: Call, outcome: str, seconds: float, cause: BaseException | None) -> None:
         done = ZofCall(
-            call.ask.method, call.ask.template, call.status, call.tries, seconds, call.request_id, outcome
+            call.ask.method, call.ask.template, call.status, call.tries, seconds, call.request_id, outcome,
+            call.date,
         )  # fmt: skip
         more = {"cause": type(cause).__name__} if cause else {}
         line = log.info if outcome in ("ok", "rejected", "canceled") else log.warning
@@ -288,6 +289,7 @@ class ZofClient:
 
     async def _hear(self, call: Call, reply: httpx.Response) -> None:
         call.status = reply.status_code
+        call.date = reply.headers.get("date", "")
         call.request_id = protocol.printable(reply.headers.get("x-request-id"))
         sunset = protocol.printable(reply.headers.get("sunset"))
         if sunset and call.ask.template not in self._sunsets:

@@ -1,0 +1,20 @@
+# docker build -t zofbot . && docker run --read-only --tmpfs /tmp -v zofbot:/data --env-file zofbot.env -p 3000:3000 zofbot
+FROM python:3.11-slim AS build
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md ./
+COPY zofbot zofbot
+RUN python -m venv /opt/zofbot && /opt/zofbot/bin/pip install --no-cache-dir -c constraints.txt .
+
+FROM python:3.11-slim
+COPY --from=build /opt/zofbot /opt/zofbot
+RUN install -d -o 10001 -g 10001 -m 700 /data
+ENV PATH=/opt/zofbot/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    HOST=0.0.0.0 PORT=3000 ZOFBOT_DATA_DIR=/data
+USER 10001:10001
+VOLUME /data
+EXPOSE 3000
+# For `run` and `web`; a worker opens no port, so start it with --no-healthcheck.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/healthz', timeout=3)"]
+ENTRYPOINT ["zofbot"]
+CMD ["run"]

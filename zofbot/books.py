@@ -1,0 +1,35 @@
+"""The books that an operator reads and mends on a terminal: outbox, audit, subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from zofbot.model import utcnow
+from zofbot.settings import Settings
+from zofbot.store import connected
+from zofbot.store.audit import Audit
+from zofbot.store.embedded import embedded
+from zofbot.store.outbox import Outbox
+from zofbot.store.subscriptions import Subscriptions
+
+
+@dataclass(frozen=True)
+class Books:
+    """What stands in one bot's store."""
+
+    outbox: Outbox
+    audit: Audit
+    subscriptions: Subscriptions
+
+
+@asynccontextmanager
+async def books_of(settings: Settings) -> AsyncIterator[Books]:
+    """Open the books of these settings. Raises SettingsError or StoreUnavailable."""
+    async with AsyncExitStack() as stack:
+        address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir))
+        store = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
+        await store.ping()
+        client, namespace = store.client, settings.zofbot_namespace
+        yield Books(Outbox(client, namespace, utcnow), Audit(client, namespace), Subscriptions(client, namespace))

@@ -1,0 +1,11 @@
+"""A checkup: everything that zofbot needs is tried, and each thing that is not as it should be comes with its mend.
+
+``asking`` goes round and tries things; the rooms beside it judge what it heard and do nothing else.
+"""
+
+from __future__ import annotations
+
+from zofbot.checkup.asking import examine
+from zofbot.checkup.finding import Finding, Level
+
+__all__ = ["Finding", "Level", "examine"]

@@ -1,0 +1,218 @@
+"""Goes round and tries everything at once, each question with its own time limit; what it hears is judged elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+
+from zofbot.app import slack_of, zof_client
+from zofbot.checkup import clock, doors, slack, store, zof
+from zofbot.checkup.finding import Finding, error, ok
+from zofbot.errors import SettingsError, SlackError, StoreUnavailable, ZofError
+from zofbot.metrics import Metrics
+from zofbot.model import utcnow
+from zofbot.notification import State
+from zofbot.redact import redact
+from zofbot.settings import Settings
+from zofbot.slack.notifier import Identity, SlackNotifier
+from zofbot.store import Store, connected
+from zofbot.store.embedded import embedded
+from zofbot.store.outbox import Outbox
+from zofbot.store.soundness import silence, vitals
+from zofbot.store.subscriptions import Subscriptions, readable
+from zofbot.zof.call import Patience, ZofCall
+from zofbot.zof.client import ZofClient
+
+SECONDS = 4.0
+"""How long each question may take; no chain of them is longer than two."""
+
+MOST_CHANNELS = 40
+"""Channels asked about: Slack answers about fifty such questions a minute."""
+
+PINGS = 5
+WAITING = 200
+"""Notifications looked at for their version."""
+
+
+async def examine(
+    settings: Settings, now: Callable[[], datetime] = utcnow, url: str = "", seconds: float = SECONDS
+) -> list[Finding]:
+    """Try everything; ``url`` is where the doors are seen from outside. No failure is raised: each is a finding."""
+    async with slack_of(settings, deadline=seconds) as notifier:
+        (tokens, takes), (kept, channels), asked, tried = await asyncio.gather(
+            _tokens(notifier, settings, now),
+            _store(settings, now, seconds),
+            _zof(settings, now, Patience(seconds)),
+            _doors(settings, url, seconds),
+        )
+        told = await _channels(notifier, settings, channels, takes)
+    secrets = settings.secrets()
+    found = dict.fromkeys([*tokens, *told, *asked, *kept, *tried])
+    return [replace(one, what=redact(one.what, *secrets), mend=redact(one.mend, *secrets)) for one in found]
+
+
+async def _tokens(
+    notifier: SlackNotifier, settings: Settings, now: Callable[[], datetime]
+) -> tuple[list[Finding], bool]:
+    """Try the tokens; whether Slack takes the bot's."""
+    token, app = settings.slack_bot_token.get_secret_value(), settings.slack_app_token.get_secret_value()
+    who, opened = await asyncio.gather(_who(notifier) if token else _nothing(), _opened(notifier, app))
+    found = [slack.missing(slack.BOT)] if who is None else slack.bot_token(who)
+    found += [slack.app_token(opened)] if app else []
+    found.append(slack.signing_secret(settings))
+    if isinstance(who, Identity):
+        found += clock.skew("Slack", who.date, now().timestamp(), signs=not settings.socket_mode)
+    return found, isinstance(who, Identity)
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def _who(notifier: SlackNotifier) -> Identity | SlackError:
+    try:
+        return await notifier.identify()
+    except SlackError as said:
+        return said
+
+
+async def _opened(notifier: SlackNotifier, app_token: str) -> SlackError | None:
+    try:
+        if app_token:
+            await notifier.try_socket(app_token)
+    except SlackError as said:
+        return said
+    return None
+
+
+async def _channels(
+    notifier: SlackNotifier, settings: Settings, subscribed: Sequence[str], takes: bool
+) -> list[Finding]:
+    default = [settings.zofbot_default_channel] if settings.zofbot_default_channel else []
+    every = [one for one in dict.fromkeys([*default, *subscribed]) if not one.startswith("D")]  # nobody can leave those
+    if not takes:
+        return [ok("channels", "Not looked at, because Slack does not take the token.")] if every else []
+    heard = await asyncio.gather(*(_described(notifier, one) for one in every[:MOST_CHANNELS]))
+    found = [slack.channel(one, said) for one, said in zip(every, heard, strict=False)]
+    more = len(every) - MOST_CHANNELS
+    return found + ([ok("channels", f"{more} more were not looked at, for Slack's pace.")] if more > 0 else [])
+
+
+async def _described(notifier: SlackNotifier, channel: str) -> dict[str, Any] | SlackError:
+    try:
+        return await notifier.channel(channel)
+    except SlackError as said:
+        return said
+
+
+async def _store(settings: Settings, now: Callable[[], datetime], seconds: float) -> tuple[list[Finding], list[str]]:
+    """Look at Redis; the channels that are subscribed, as far as they could be read."""
+    try:
+        async with asyncio.timeout(seconds), AsyncExitStack() as stack:
+            address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir))
+            opened = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
+            return await _kept(opened, settings.zofbot_namespace, now)
+    except StoreUnavailable as said:
+        found = store.danger(silence(said)) if settings.redis_url else error("redis", said.sentence, said.next_step)
+    except SettingsError as said:
+        found = error("redis", " ".join(said.problems), "Set REDIS_URL to a Redis of 6.2 or later.")
+    except ValueError:  # the client quotes the address, and a password may stand in it
+        found = error("redis", "REDIS_URL cannot be understood.", "Write it as redis://user:password@host:6379/0.")
+    except (TimeoutError, OSError) as said:
+        found = error(
+            "redis", f"The store did not come up ({type(said).__name__}).", "Look at ZOFBOT_DATA_DIR and disk."
+        )
+    return [found], []
+
+
+async def _kept(opened: Store, namespace: str, now: Callable[[], datetime]) -> tuple[list[Finding], list[str]]:
+    times = [await _ping(opened) for _ in range(1 + PINGS)][1:]  # the first one connects
+    found = [*store.soundness(await vitals(opened.client)), store.latency(times)]
+    records = await Subscriptions(opened.client, namespace).records()
+    waiting = await Outbox(opened.client, namespace, now).list(State.PENDING, WAITING)
+    found += store.records(records, [entry.schema for entry in waiting])
+    return found, [one.channel for one in readable(records)]
+
+
+async def _ping(opened: Store) -> float:
+    clock_of_loop = asyncio.get_running_loop().time
+    began = clock_of_loop()
+    await opened.ping()
+    return clock_of_loop() - began
+
+
+async def _zof(settings: Settings, now: Callable[[], datetime], patience: Patience) -> list[Finding]:
+    if not settings.zof_api_key.get_secret_value():
+        return [slack.missing(zof.KEY)]
+    dates: list[tuple[str, float]] = []
+
+    def heard(call: ZofCall) -> None:
+        dates.append((call.date, now().timestamp()))
+
+    try:
+        client = zof_client(settings, Metrics(), heard=heard)
+    except SettingsError as said:
+        return [error("zof", problem, "Correct that setting.") for problem in said.problems]
+    try:
+        tried = await _permissions(client, patience)
+    finally:
+        await client.aclose()
+    skews = [one for date, at in [one for one in dates if one[0]][:1] for one in clock.skew("Zof", date, at)]
+    return [*zof.permissions(tried), zof.untried(settings.zofbot_allow_runs), *skews]
+
+
+async def _permissions(client: ZofClient, patience: Patience) -> dict[str, ZofError | None]:
+    """Read a page of each list, then the first item of each; what is not there to be read is left out."""
+    runs, results = await asyncio.gather(
+        _first(client.runs(patience=patience, pages=1)), _first(client.results(patience=patience, pages=1))
+    )
+    tried = {f"the list of {name}": said for name, (_, said) in {"runs": runs, "results": results}.items()}
+    (run, _), (result, _) = runs, results
+    if run:
+        tried["a run"] = await _refusal(client.run(run, patience=patience))
+    if result:
+        tried["a result"] = await _refusal(client.result(result, patience=patience))
+    return tried
+
+
+async def _first(pages: AsyncGenerator[Any, None]) -> tuple[str, ZofError | None]:
+    """The id of the first item there is, or why it is not known."""
+    try:
+        page = await anext(pages, ())
+    except ZofError as said:
+        return "", said
+    finally:
+        await pages.aclose()
+    return next((item.id for item in page if item.id), ""), None
+
+
+async def _refusal(asking: Any) -> ZofError | None:
+    try:
+        await asking
+    except ZofError as said:
+        return said
+    return None
+
+
+async def _doors(settings: Settings, url: str, seconds: float) -> list[Finding]:
+    if not url or not doors.paths(settings):
+        return [doors.untried(settings)]
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(seconds), trust_env=True) as session:
+
+        async def status(path: str) -> int | None:
+            try:
+                async with session.get(url.rstrip("/") + path, allow_redirects=False) as reply:
+                    return reply.status
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+                return None
+
+        paths = doors.paths(settings)
+        return [
+            doors.door(path, said) for path, said in zip(paths, await asyncio.gather(*map(status, paths)), strict=True)
+        ]

@@ -1,0 +1,33 @@
+"""How this machine's clock stands beside others', judged by the ``Date`` of their replies."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+
+from zofbot.checkup.finding import Finding, error, ok, warning
+
+TOLERATED = 30.0
+"""Seconds, far more than a reply is under way and a ``Date`` is cut off by."""
+
+SIGNED = 300.0
+"""Seconds by which the time in a signed request may be off (https://docs.slack.dev/authentication/verifying-requests-from-slack)."""
+
+_MEND = "Let this machine keep its time by NTP, such as with chrony or systemd-timesyncd."
+
+
+def skew(whose: str, date: str, now: float, *, signs: bool = False) -> list[Finding]:
+    """Compare ``date`` with ``now`` (Unix seconds); ``signs``: they sign requests which we refuse when far off.
+
+    Nothing is found where they gave no time.
+    """
+    try:
+        theirs = parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return []
+    off, about = now - theirs, f"clock and {whose}'s"
+    if abs(off) <= TOLERATED:
+        return [ok(about, "They agree.")]
+    what = f"This machine is {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}."
+    if signs and abs(off) >= SIGNED - TOLERATED:
+        return [error(about, f"{what} What Slack signs is refused.", _MEND)]
+    return [warning(about, what, _MEND)]

@@ -1,0 +1,39 @@
+"""A finding: how one thing stands, and what mends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How bad it is: fine or not tried; works, but not as it should; does not work."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: ``about`` names it, ``what`` says how it stands, ``mend`` what to do."""
+
+    level: Level
+    about: str
+    what: str
+    mend: str = ""
+
+
+def ok(about: str, what: str) -> Finding:
+    """It is as it should be, or was not tried, and ``what`` says why."""
+    return Finding(Level.OK, about, what)
+
+
+def warning(about: str, what: str, mend: str) -> Finding:
+    """It works, but not as it should."""
+    return Finding(Level.WARNING, about, what, mend)
+
+
+def error(about: str, what: str, mend: str) -> Finding:
+    """It does not work."""
+    return Finding(Level.ERROR, about, what, mend)

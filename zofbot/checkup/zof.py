@@ -1,0 +1,43 @@
+"""How Zof's key and its permissions stand, judged by the questions that were tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zofbot.checkup.finding import Finding, error, ok
+from zofbot.errors import ZofError, ZofRejected
+
+KEY = "ZOF_API_KEY"  # the setting's name
+
+
+def permissions(tried: Mapping[str, ZofError | None]) -> list[Finding]:
+    """Judge each thing that was read (``"runs"``) by how that went; what is wrong for all of them is said once."""
+    failed = {what: heard for what, heard in tried.items() if heard is not None}
+    read = [what for what in tried if what not in failed]
+    found = [ok(KEY, f"It may read {', '.join(read)}.")] if read else []
+    return list(dict.fromkeys(found + [_refused(what, heard) for what, heard in failed.items()]))
+
+
+def _refused(what: str, heard: ZofError) -> Finding:
+    request = f" (Request ID: {heard.request_id})" if heard.request_id else ""
+    if heard.status == 401:
+        return error(
+            KEY, "Zof does not take it: it is expired or revoked.", "Renew it in Zof under Admin Center, Developer."
+        )
+    if heard.status == 403:
+        mend = "Raise the role of the key in Zof: zofbot only reads, unless ZOFBOT_ALLOW_RUNS."
+        return error(f"zof: {what}", f"The key may not read {what}{request}.", mend)
+    if isinstance(heard, ZofRejected) and heard.status:
+        return error(f"zof: {what}", f"{heard.sentence}{request}", heard.next_step)
+    return error(
+        "zof", "Zof does not answer as it should.", "Look at ZOF_BASE_URL, the proxy and https://status.zof.ai."
+    )
+
+
+def untried(may_run: bool) -> Finding:
+    """What cannot be tried without harm."""
+    if may_run:
+        return ok(
+            "zof: runs by zofbot", "Not tried, for it would start one; a key without the right is told so in Slack."
+        )
+    return ok("zof: runs by zofbot", "Not needed: ZOFBOT_ALLOW_RUNS is off.")

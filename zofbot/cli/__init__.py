@@ -1,0 +1,36 @@
+"""The operator's verbs, one file a noun; here they are put together."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from zofbot import __version__
+from zofbot.cli import outbox, subscriptions
+from zofbot.cli.audit import audit
+from zofbot.cli.check import check
+from zofbot.cli.manifest import manifest
+from zofbot.cli.result import result
+from zofbot.cli.serving import demo, run, web, worker
+
+app = typer.Typer(
+    help="Zof's runs and results in Slack.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+for command in (demo, run, web, worker, check, result, manifest, audit):
+    app.command()(command)
+app.add_typer(outbox.app, name="outbox")
+app.add_typer(subscriptions.app, name="subscriptions")
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        sys.stdout.write(f"zofbot {__version__}\n")
+        raise typer.Exit

@@ -1,0 +1,49 @@
+"""Who did what, on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zofbot.cli.conduct import give_up, settings_with, with_books
+
+if TYPE_CHECKING:  # the store takes longer to import than --help may take
+    from zofbot.books import Books
+    from zofbot.store.audit import Entry
+
+
+def audit(
+    since: Annotated[str, typer.Option(help="How far back, such as 90m, 12h or 7d.")] = "7d",
+    user: Annotated[str, typer.Option(help="Only this person's acts, by id.")] = "",
+    act: Annotated[str, typer.Option(help="Only acts of this name, such as acknowledge.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as off a terminal.")] = False,
+) -> None:
+    """Who did what, oldest first."""
+    from zofbot.model import utcnow  # noqa: PLC0415  (--help must not wait for pydantic)
+    from zofbot.spans import read  # noqa: PLC0415
+
+    span = read(since)
+    if span is None:
+        give_up(2, f"--since {since} is no span of time: write 90m, 12h or 7d.")
+
+    async def work(books: Books) -> None:
+        found = await books.audit.read(utcnow().timestamp() - span)
+        chosen = [one for one in found if user in ("", one.user) and act in ("", one.act)]
+        _print(chosen, as_json or not sys.stdout.isatty())
+
+    with_books(settings_with(), work)
+
+
+def _print(entries: list[Entry], as_json: bool) -> None:
+    from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
+
+    from zofbot.terminal import audit_table  # noqa: PLC0415
+
+    if as_json:
+        sys.stdout.writelines(entry.model_dump_json() + "\n" for entry in entries)
+    elif entries:
+        Console().print(audit_table(entries))
+    else:
+        typer.echo("Nobody did anything in that time.")

@@ -1,0 +1,68 @@
+"""How every command is carried out: settings read, work run to its end, and what goes wrong said in a sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from zofbot.errors import BadInput, SettingsError, ZofbotError, ZofError
+from zofbot.settings import Settings, load
+
+if TYPE_CHECKING:  # the store takes longer to import than --help may take
+    from zofbot.books import Books
+
+
+def give_up(code: int, *sentences: str) -> NoReturn:
+    """Say why, one line each, and end with ``code``."""
+    for sentence in sentences:
+        typer.echo(f"zofbot: {sentence}", err=True)
+    raise typer.Exit(code)
+
+
+def settings_with(*required: str) -> Settings:
+    """Read the settings, insist on ``required`` ones, and have the log written as they say."""
+    from zofbot.logs import configure  # noqa: PLC0415  (--help must not wait for structlog)
+
+    try:
+        settings = load(*required)
+    except SettingsError as error:
+        give_up(2, *error.problems)
+    configure(settings.zofbot_log_format, settings.zofbot_log_level, settings.secrets())
+    return settings
+
+
+def carry_out(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end; what goes wrong is said in a sentence, with exit code 2 when settings are to blame."""
+    try:
+        asyncio.run(work)
+    except SettingsError as error:
+        give_up(2, *error.problems)
+    except ZofbotError as error:
+        request = f" (Request ID: {error.request_id})" if isinstance(error, ZofError) and error.request_id else ""
+        give_up(2 if isinstance(error, BadInput) else 1, f"{error.sentence} {error.next_step}{request}")
+
+
+def with_books(settings: Settings, work: Callable[[Books], Coroutine[Any, Any, None]]) -> None:
+    """Carry out what needs the books of these settings."""
+
+    async def open_and_work() -> None:
+        from zofbot.books import books_of  # noqa: PLC0415  (--help must not wait for it)
+
+        async with books_of(settings) as opened:
+            await work(opened)
+
+    carry_out(open_and_work())
+
+
+def system_user() -> str:
+    """The operating system's name of whoever runs this; its number where it has none, as in many containers."""
+    import pwd  # noqa: PLC0415  (only the audit needs it)
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

@@ -1,0 +1,37 @@
+"""One result, looked up from the terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from zofbot.cli.conduct import carry_out, settings_with
+from zofbot.settings import Settings
+
+
+def result(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="The result's id.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, the fields as zofbot reads them.")] = False,
+) -> None:
+    """Look one result up and print its card: tries a new key before Slack is set up."""
+    carry_out(_print(settings_with("ZOF_API_KEY"), identifier, as_json))
+
+
+async def _print(settings: Settings, identifier: str, as_json: bool) -> None:
+    from rich.console import Console  # noqa: PLC0415  (only drawn cards need these)
+
+    from zofbot.app import links, zof_client  # noqa: PLC0415
+    from zofbot.metrics import Metrics  # noqa: PLC0415
+    from zofbot.terminal import result_panel  # noqa: PLC0415
+
+    client = zof_client(settings, Metrics())
+    try:
+        found = await client.result(identifier)
+    finally:
+        await client.aclose()
+    if as_json:
+        sys.stdout.write(found.model_dump_json(indent=2, exclude_none=True) + "\n")
+    else:
+        Console().print(result_panel(found, links(settings)))

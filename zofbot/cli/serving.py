@@ -1,0 +1,72 @@
+"""Commands that last: the bot, its halves, and the demo."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from zofbot.cli.conduct import carry_out, settings_with
+from zofbot.settings import Settings
+
+SLACK_AND_ZOF = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
+
+
+async def until_told(ready: Callable[[], None] = lambda: None) -> None:
+    """Wait for SIGTERM or Ctrl-C."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    ready()
+    await stop.wait()
+
+
+async def _serve(settings: Settings, *, doors: bool = True, works: bool = True) -> None:
+    from zofbot.app import running  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
+
+    async with running(settings, doors=doors, works=works):
+        await until_told()
+
+
+def demo(
+    port: Annotated[int, typer.Option(help="Port of the page; 0 takes any that is free.")] = 8080,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> None:
+    """Try everything on this machine: a pretend Slack and Zof with the real bot, no account needed."""
+    from zofbot.logs import configure  # noqa: PLC0415  (--help must not wait for structlog)
+
+    configure("auto", "error")  # that it polls more often than Zof advises is meant here
+    carry_out(_demo(port, browser))
+
+
+async def _demo(port: int, browser: bool) -> None:
+    from zofbot.demo import playing  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
+
+    async with playing(port) as stage:
+
+        def ready() -> None:
+            typer.echo(f"The demo is at {stage.url}  (Ctrl-C ends it and leaves nothing behind)")
+            typer.echo("Type there: /zof result res_4821")
+            if browser:
+                typer.launch(stage.url)
+
+        await until_told(ready)
+
+
+def run() -> None:
+    """Run the whole bot in one process."""
+    carry_out(_serve(settings_with(*SLACK_AND_ZOF)))
+
+
+def web() -> None:
+    """Run what Slack and Zof talk to: commands, buttons, webhooks; any number of these share one Redis."""
+    carry_out(_serve(settings_with(*SLACK_AND_ZOF), works=False))
+
+
+def worker() -> None:
+    """Run what works by itself: the poller and the dispatcher; any number of these share one Redis."""
+    carry_out(_serve(settings_with("SLACK_BOT_TOKEN", "ZOF_API_KEY"), doors=False))

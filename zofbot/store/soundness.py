@@ -1,0 +1,146 @@
+"""Whether a Redis keeps what it is given: what in its own account of itself would lose keys, with the mend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis.asyncio as redis
+import structlog
+from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, ResponseError
+
+from zofbot.errors import StoreUnavailable
+from zofbot.store import _reachable
+
+log = structlog.get_logger()
+
+OLDEST = (6, 2)
+"""The first version that knows every command of ours, such as SET with EXAT."""
+
+FULL = 0.8
+"""Share of its memory limit from which on a Redis counts as nearly full."""
+
+_REFUSED = (AuthenticationError, AuthorizationError, NoPermissionError)
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """What a Redis says of itself: its INFO, empty where it may not be asked, and its ``save`` setting.
+
+    Managed services refuse CONFIG; ``saves`` is None then. INFO: https://redis.io/docs/latest/commands/info/
+    """
+
+    info: Mapping[str, Any] = field(default_factory=dict)
+    saves: str | None = None
+
+
+@dataclass(frozen=True)
+class Danger:
+    """Something about a Redis that loses keys or refuses them; ``grave`` when zofbot cannot work with it at all."""
+
+    about: str
+    what: str
+    mend: str
+    grave: bool = False
+
+
+async def vitals(client: redis.Redis) -> Vitals:
+    """Ask a Redis for its account of itself. Raises StoreUnavailable."""
+    async with _reachable():
+        try:
+            info = await client.info()
+        except ResponseError:  # a user without the right to ask
+            return Vitals()
+        try:
+            saves = (await client.config_get("save")).get("save")
+        except ResponseError:
+            saves = None
+    return Vitals(info, saves)
+
+
+async def warn(client: redis.Redis) -> None:
+    """Put every danger into the log. Raises StoreUnavailable."""
+    for danger in dangers(await vitals(client)):
+        log.warning("store in danger", about=danger.about, what=danger.what, mend=danger.mend)
+
+
+def dangers(told: Vitals) -> list[Danger]:
+    """Judge a Redis by what it says of itself."""
+    if not told.info:
+        return [
+            Danger("redis", "Redis does not say how it is set up.", "Allow zofbot's user INFO: `ACL SETUSER … +info`.")
+        ]
+    judged = (_version, _role, _eviction, _persistence, _failing, _memory)
+    return [danger for judge in judged if (danger := judge(told))]
+
+
+def _version(told: Vitals) -> Danger | None:
+    said = str(told.info.get("redis_version", ""))
+    found = re.match(r"(\d+)\.(\d+)", said)
+    if not found or (int(found[1]), int(found[2])) >= OLDEST:
+        return None
+    return Danger("redis version", f"Redis {said} is too old.", "Use Redis 6.2 or later, or any Valkey.", grave=True)
+
+
+def _role(told: Vitals) -> Danger | None:
+    if told.info.get("role") != "slave":
+        return None
+    what = "REDIS_URL leads to a replica, which takes no writes."
+    return Danger("redis role", what, "Point it to the primary.", grave=True)
+
+
+def _eviction(told: Vitals) -> Danger | None:
+    policy = str(told.info.get("maxmemory_policy", "noeviction"))
+    if policy == "noeviction":
+        return None
+    what = f"Redis throws keys away when memory runs short ({policy}): alerts may be lost or told twice."
+    return Danger("redis eviction", what, "Set maxmemory-policy to noeviction; share this Redis with no cache.")
+
+
+def _persistence(told: Vitals) -> Danger | None:
+    if told.info.get("aof_enabled") != 0 or told.saves or (told.saves is None and _saved(told.info)):
+        return None
+    what = "Redis keeps nothing on disk: what waits to be told is lost when it restarts."
+    return Danger("redis persistence", what, "Switch on appendonly (best), or snapshots with `save`.")
+
+
+def _saved(info: Mapping[str, Any]) -> bool:
+    """Whether snapshots have been taken since the server started, or nobody can tell."""
+    if not {"server_time_usec", "uptime_in_seconds", "rdb_last_save_time"} <= set(info):
+        return True
+    started = info["server_time_usec"] / 1e6 - info["uptime_in_seconds"]
+    return bool(info.get("rdb_saves", 0) or info["rdb_last_save_time"] > started + 2)  # it says its start, if none was
+
+
+def _failing(told: Vitals) -> Danger | None:
+    failed = [name for name in ("aof_last_write_status", "rdb_last_bgsave_status") if told.info.get(name) == "err"]
+    if not failed:
+        return None
+    what = f"Redis could not write to its disk ({', '.join(failed)}): it refuses writes, or will lose them."
+    return Danger("redis disk", what, "Look at its disk and its log.", grave=True)
+
+
+def _memory(told: Vitals) -> Danger | None:
+    used, most = int(told.info.get("used_memory", 0)), int(told.info.get("maxmemory", 0))
+    if not most or used < FULL * most:
+        return None
+    what = f"Redis is {100 * used // most} % full ({used >> 20} of {most >> 20} MiB)."
+    return Danger("redis memory", what, "Raise maxmemory, or move what else is kept there.")
+
+
+def silence(error: StoreUnavailable) -> Danger:
+    """Why a Redis does not answer, from what its client raised."""
+    causes = [error.__cause__]
+    while (last := causes[-1]) and last.__cause__:
+        causes.append(last.__cause__)  # the client wraps a refused password into a lost connection
+    if any(isinstance(cause, _REFUSED) for cause in causes):
+        what, mend = (
+            "Redis refuses zofbot's user or password.",
+            "Correct them in REDIS_URL: redis://user:password@host.",
+        )
+    else:
+        what = f"Redis does not answer ({type(causes[-1]).__name__})."
+        mend = "Look whether it runs, and whether REDIS_URL and TLS (rediss://) are right."
+    return Danger("redis", what, mend, grave=True)
