@@ -40,7 +40,7 @@ def test_nobody_else_calls_slack() -> None:
 
 
 def test_each_scope_is_there_for_a_method_or_a_feature() -> None:
-    needed = {scope for scopes in METHODS.values() for scope in scopes} | {"commands"}
+    needed = {scope for scopes in (METHODS | EVENTS).values() for scope in scopes} | {"commands"}
     assert set(SCOPES) == needed
 
 

@@ -8,6 +8,7 @@ from zofbot.verbs import COMMAND, usage_hint
 
 SCOPES = {
     "commands": f"the {COMMAND} command",
+    "app_mentions:read": "words typed to the bot in a failure's thread, where slash commands do not exist",
     "chat:write": "posting alerts, and cards that somebody shares",
     "chat:write.public": "both in public channels which the bot has not joined",
     "channels:join": "joining a public channel, where Slack lets only members post or look",
@@ -25,6 +26,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "apps.connections.open": (),
     "auth.test": (),
     "chat.getPermalink": (),
+    "chat.postEphemeral": ("chat:write",),
     "chat.postMessage": ("chat:write", "chat:write.public"),
     "chat.update": ("chat:write",),
     "conversations.history": ("channels:history", "groups:history", "im:history"),
@@ -39,7 +41,14 @@ METHODS: dict[str, tuple[str, ...]] = {
 }
 """Every method of Slack's Web API that zofbot calls, and the scopes it needs (https://docs.slack.dev/reference/methods)."""
 
-EVENTS = ("app_home_opened", "channel_unarchive", "group_unarchive", "member_joined_channel")
+EVENTS: dict[str, tuple[str, ...]] = {
+    "app_home_opened": (),
+    "app_mention": ("app_mentions:read",),
+    "channel_unarchive": ("channels:read",),
+    "group_unarchive": ("groups:read",),
+    "member_joined_channel": ("channels:read", "groups:read"),
+}
+"""Every event that is listened to, and the scopes that it needs (https://docs.slack.dev/reference/events)."""
 
 
 def manifest(url: str = "") -> dict[str, Any]:

@@ -17,7 +17,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from zofbot.errors import StoreUnavailable
-from zofbot.listeners import actions, commands, forms, home, reruns, triage
+from zofbot.listeners import actions, commands, forms, home, mentions, reruns, triage
 from zofbot.listeners.desk import Desk, asked, unforeseen
 from zofbot.slack import answers
 
@@ -54,7 +54,7 @@ class Reception(AsyncApp):
             attaching_conversation_kwargs_enabled=False,
         )
         self._desk = desk
-        for room in (commands, forms, triage, reruns, actions, home):
+        for room in (commands, forms, triage, mentions, reruns, actions, home):
             room.register(self, desk)
         self.error(_broken(desk))
 
@@ -106,7 +106,7 @@ def twice_is_once(body: Mapping[str, Any]) -> bool:
     names = [action.get("action_id") for action in body.get("actions") or ()]
     names.append((body.get("view") or {}).get("callback_id") if body.get("type") == "view_submission" else None)
     acts = any(isinstance(name, str) and name.startswith(ACTS) for name in names)
-    return acts or body.get("type") == "url_verification"
+    return acts or body.get("type") == "url_verification" or mentions.acts_on(body)
 
 
 def request_name(body: Mapping[str, Any]) -> str:

@@ -120,6 +120,19 @@ class Desk:
         except SlackError as error:
             log.error("answer not delivered", reason=error.reason, user=asked.user, channel=asked.channel)
 
+    async def whisper(self, asked: Asked, message: Message, thread: str) -> None:
+        """Answer privately where there is no response URL; that Slack takes no answer is logged."""
+        try:
+            try:
+                await self.notifier.whisper(asked.channel, asked.user, message, thread=thread)
+            except SlackRefused as error:
+                if error.reason not in UNDRAWABLE:
+                    raise
+                log.error("card refused", reason=error.reason, text=message.text)
+                await self.notifier.whisper(asked.channel, asked.user, message.plain(), thread=thread)
+        except SlackError as error:
+            log.error("answer not delivered", reason=error.reason, user=asked.user, channel=asked.channel)
+
 
 def unforeseen(error: Exception) -> str:
     """Log an error nobody foresaw with its traceback, and give the reference that stands beside it."""

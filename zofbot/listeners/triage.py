@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -25,6 +26,8 @@ from zofbot.triage import Act, Who, Wish
 from zofbot.triage.times import choices, spoken, wake_at
 
 log = structlog.get_logger()
+
+_FAILS = re.compile(r"until it fails ([1-9]\d{0,2})(?: more)?(?: times?)?")
 
 ASKS = {Act.ASSIGN, Act.SNOOZE, Act.RESOLVE}
 """Acts that a form asks about first."""
@@ -93,11 +96,12 @@ async def do(desk: Desk, who: Asked, about: About, act: Act, *, insists: bool = 
     """Do it, or say what keeps it from being done. Raises ZofbotError."""
     person = await may(desk, who, Role.RESPONDER)
     name = person.name or who.name
-    meant = Wish(act=act, who=Who(id=who.user, name=name), at=_now(desk), request=who.request, **wish)
-    return await _done(desk, about, meant, insists)
+    meant = Wish(act=act, who=Who(id=who.user, name=name), at=now(desk), request=who.request, **wish)
+    return await done(desk, about, meant, insists)
 
 
-async def _done(desk: Desk, about: About, wish: Wish, insists: bool) -> Message:
+async def done(desk: Desk, about: About, wish: Wish, insists: bool) -> Message:
+    """Carry a wish out, and say how that went. Raises ZofbotError."""
     try:
         failure = await desk.failures.get(about.key)
         if wish.act is Act.ESCALATE and failure and not failure.body.policy.escalate:
@@ -108,11 +112,11 @@ async def _done(desk: Desk, about: About, wish: Wish, insists: bool) -> Message:
             return acts.gone(about.key)
         failure = await desk.failures.do(about.key, wish)
     except Stale as error:
-        now = error.failure.present
-        return acts.stale(wish.act, About(about.key, now.version), now, wish.at)
+        present = error.failure.present
+        return acts.stale(wish.act, About(about.key, present.version), present, wish.at)
     except Forbidden as error:
-        now = error.failure.present
-        return acts.forbidden(error.act, About(about.key, now.version), now, wish.at)
+        present = error.failure.present
+        return acts.forbidden(error.act, About(about.key, present.version), present, wish.at)
     return acts.done(wish.act, failure.title, About(failure.key, failure.present.version), failure.present)
 
 
@@ -140,8 +144,7 @@ def _form(desk: Desk, act: Act, meant: Meant, failure: Failure, person: Person) 
         case Act.ASSIGN:
             return act_forms.assign(meant, failure.title, person.id)
         case Act.SNOOZE:
-            now = _now(desk)
-            offered = choices(now, person.zone)
+            offered = choices(now(desk), person.zone)
             counts = isinstance(failure.body, CaseBody)
             foreseen = _wakes(desk, person, offered[1].value, "")
             return act_forms.snooze(meant, failure.title, offered, foreseen, counts=counts)
@@ -160,14 +163,14 @@ async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[st
     except (BadInput, NotAllowed) as error:
         field = {Act.SNOOZE: "words", Act.ASSIGN: "owner"}.get(act, "note")
         return {"response_action": "errors", "errors": {field: f"{error.sentence} {error.next_step}".strip()[:1000]}}
-    told = await desk.told(_done(desk, About(meant.key, meant.version), wish, insists=False))
+    told = await desk.told(done(desk, About(meant.key, meant.version), wish, insists=False))
     if meant.url:
         desk.errands.start(desk.respond(there, told.message))
     return {}
 
 
 async def _wished(desk: Desk, act: Act, who: Asked, person: Person, view: Mapping[str, Any]) -> Wish:
-    wish = Wish(act=act, who=Who(id=who.user, name=person.name or who.name), at=_now(desk), request=who.request)
+    wish = Wish(act=act, who=Who(id=who.user, name=person.name or who.name), at=now(desk), request=who.request)
     match act:
         case Act.ASSIGN:
             chosen = act_forms.filled(view, "owner", "owner")
@@ -197,6 +200,8 @@ def snoozed(wish: Wish, words: str, person: Person) -> Wish:
         return wish
     if words == act_forms.FAILS_MORE:
         return wish.model_copy(update={"more": act_forms.MORE})
+    if counted := _FAILS.fullmatch(words):
+        return wish.model_copy(update={"more": int(counted[1])})
     return wish.model_copy(update={"until": wake_at(words, wish.at, person.zone)})
 
 
@@ -227,9 +232,9 @@ def _wakes(desk: Desk, person: Person, choice: str, words: str) -> str:
         return "⏰ Wakes if it fails again after it has recovered."
     if chosen == act_forms.FAILS_MORE:
         return f"⏰ Wakes when it has failed {act_forms.MORE} more times."
-    now = _now(desk)
+    at = now(desk)
     try:
-        return f"⏰ Wakes {spoken(wake_at(chosen, now, person.zone), now, person.zone)}, in your time zone."
+        return f"⏰ Wakes {spoken(wake_at(chosen, at, person.zone), at, person.zone)}, in your time zone."
     except BadInput as error:
         return f"⚠️ {error.sentence} For example: `{error.example}`"
 
@@ -244,7 +249,7 @@ async def why(desk: Desk, about: About) -> Message:
         return acts.gone(about.key)
     asked_for = [one for one in await desk.subscriptions.of(failure.channel) if one.id in failure.body.takers]
     wishes = [(spelled(one) or "all failures", one.by_name) for one in asked_for]
-    return acts.why(failure.title, wishes, failure.present, _now(desk))
+    return acts.why(failure.title, wishes, failure.present, now(desk))
 
 
 async def _show_run(desk: Desk, about: About) -> Message:
@@ -254,5 +259,6 @@ async def _show_run(desk: Desk, about: About) -> Message:
     return await lookups.run(desk, failure.body.run.id)
 
 
-def _now(desk: Desk) -> float:
+def now(desk: Desk) -> float:
+    """Unix seconds by the bot's clock."""
     return desk.clock().timestamp()

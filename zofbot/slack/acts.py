@@ -118,6 +118,28 @@ def rerunning(title: str, run_id: str) -> Message:
     return Message(said, [section(f"🔁 {said}{which}. The thread hears how it ends.")])
 
 
+TYPED = (
+    ("ack", "it is yours"),
+    ("unack", "it is nobody's again"),
+    ("assign @ben", "it is somebody's"),
+    ("snooze 2h", "be quiet until then: `fri 14:00`, `until it recovers`, `until it fails 5 more times`"),
+    ("resolve flaky: retried", "for a reason (product bug, test bug, flaky, environment, infra, other), with a note"),
+    ("reopen", "it is not over"),
+    ("escalate", "call whoever is next"),
+    ("undo", "take the last act back, for a minute"),
+    ("why", "which subscription brought it here"),
+    ("result res_4821", "look a result up, or a `run`"),
+)
+"""What can be typed to the bot in the thread of a failure."""
+
+
+def words() -> Message:
+    """What can be typed in a thread."""
+    lines = [f"`@zofbot {word}`  {does}" for word, does in TYPED]
+    said = "What I understand in the thread of a failure"
+    return Message(said, [section("\n".join([f"*{said}*", *lines])), context("Everywhere else there is `/zof help`.")])
+
+
 def nobody() -> Message:
     """There is no escalation."""
     said = "There is nobody to escalate to: the subscription has no `escalate:`."

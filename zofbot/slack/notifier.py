@@ -162,6 +162,25 @@ class SlackNotifier:
         )
         return str(reply.get("permalink") or "")
 
+    async def key_of(self, channel: str, ts: str) -> str:
+        """Under which key we posted the message at ``ts``; empty for one that is not ours. Raises SlackError."""
+        reply = await self._call(
+            "conversations.replies",
+            lambda: self.client.conversations_replies(channel=channel, ts=ts, limit=1, include_all_metadata=True),
+        )
+        first: dict[str, Any] = next(iter(reply.get("messages") or ()), {})
+        meta = first.get("metadata") or {}
+        ours = first.get("ts") == ts and meta.get("event_type") == EVENT_TYPE
+        return str((meta.get("event_payload") or {}).get("key") or "") if ours else ""
+
+    async def whisper(self, channel: str, user: str, message: Message, *, thread: str = "") -> None:
+        """Say something that only one person sees, in a thread or the channel. Raises SlackError."""
+        place: dict[str, Any] = {"thread_ts": thread} if thread else {}
+        await self._call(
+            "chat.postEphemeral",
+            lambda: self.client.chat_postEphemeral(channel=channel, user=user, **place, **message.payload()),
+        )
+
     async def user(self, identifier: str) -> dict[str, Any]:
         """Somebody as Slack describes them (https://docs.slack.dev/reference/objects/user-object).
 

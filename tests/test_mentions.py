@@ -1,0 +1,174 @@
+"""Words typed to the bot: what they mean, and what they do in the thread of a failure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import House, house, said, until
+from tests.test_told import SECRET
+from tests.test_triage import alert, thread
+from zofbot.errors import BadInput
+from zofbot.simulator.delivery import Outcome
+from zofbot.simulator.entities import Message
+from zofbot.store.audit import Audit
+from zofbot.triage import Act
+from zofbot.triage.speech import QUESTIONS, REASONS, WORDS, Heard, heard
+
+BOT = "U0ZOFBOT"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("<@U0ZOFBOT> ack", Heard(Act.ACKNOWLEDGE)),
+        ("hey <@U0ZOFBOT|zofbot>  ACK!", Heard(Act.ACKNOWLEDGE)),
+        ("<@U0ZOFBOT> “ack”", Heard(Act.ACKNOWLEDGE)),
+        ("<@U0ZOFBOT> assign <@U0BEN>", Heard(Act.ASSIGN, rest="<@U0BEN>")),
+        ("cc <@U0BEN> <@U0ZOFBOT> snooze 2h", Heard(Act.SNOOZE, rest="2h")),
+        ("<@U0ZOFBOT>: snooze until fri 14:00", Heard(Act.SNOOZE, rest="until fri 14:00")),
+        ("<@U0ZOFBOT> still on it", Heard(Act.CONFIRM, rest="on it")),
+        ("<@U0ZOFBOT> why?", Heard(question="why")),
+        ("<@U0ZOFBOT> result res_4821", Heard(question="result", rest="res_4821")),
+        ("thanks <@U0ZOFBOT>", Heard(question="help")),
+    ],
+)
+def test_what_is_typed_is_understood(typed: str, meant: Heard) -> None:
+    assert heard(typed, BOT) == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        ("flaky: retried", ("flaky", "retried")),
+        ("as Test bug, the selector had changed", ("test", "the selector had changed")),
+        ("product", ("product", "")),
+        ("infra - DNS &amp; all", ("platform", "DNS & all")),
+        ("zof or infrastructure", ("platform", "")),
+        ("tested it", ("", "tested it")),
+        ("", ("", "")),
+    ],
+)
+def test_a_reason_and_its_note_are_told_apart(typed: str, reason: tuple[str, str]) -> None:
+    assert heard(f"<@{BOT}> resolve {typed}", BOT).reason == reason
+
+
+def test_a_mistyped_word_gets_the_one_that_was_meant() -> None:
+    with pytest.raises(BadInput) as no:
+        heard(f"<@{BOT}> acknowlege", BOT)
+    assert "acknowledge" in no.value.next_step
+
+
+@given(st.text(max_size=200), st.sampled_from(["", BOT]))
+def test_whatever_is_typed_is_understood_or_refused(typed: str, bot: str) -> None:
+    try:
+        found = heard(f"<@{BOT}> {typed}", bot)
+    except BadInput:
+        return
+    assert (found.act in WORDS.values()) != (found.question in QUESTIONS)
+    reason, note = found.reason
+    assert reason in ("", *REASONS.values())
+    assert note in typed or reason or "&" in typed or re.search(r"\s{2,}|[\s“”‘’„\x1c-\x1f\x85]", typed)
+
+
+# --- through the real door
+
+
+@pytest.fixture(params=["http", "socket"])
+async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[House]:
+    socket = request.param == "socket"
+    async with house(valkey, works=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
+        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await built.type("/zof subscribe group:case")
+        yield built
+
+
+async def mention(built: House, root: Message | None, words: str, user: str = "U0ANA") -> Outcome:
+    start = root.ts if root else None
+    return await built.stage.people.type(user, root.channel if root else "C0QA", f"<@{BOT}> {words}", start)
+
+
+def private(built: House, user: str = "U0ANA") -> str:
+    return " ".join(said(message) for message in built.private(user=user))
+
+
+async def test_words_in_the_thread_do_what_the_buttons_do(there: House) -> None:
+    root = await alert(there)
+    assert (await mention(there, root, "ack")).ok
+    await until(lambda: "Acknowledged" in said(root))
+    await until(lambda: "You acknowledged" in private(there))
+    [answer] = [one for one in there.private() if "You acknowledged" in said(one)]
+    assert answer.thread_ts == root.ts
+    await mention(there, root, "assign <@U0BEN>")
+    await until(lambda: any("assigned this to" in line for line in thread(there, root)))
+    await mention(there, root, "snooze until it fails 5 more times", "U0BEN")
+    await until(lambda: "Snoozed" in said(root))
+    await mention(there, root, "resolve flaky: retried &lt;b&gt;", "U0BEN")
+    await until(lambda: "Resolved" in said(root))
+    assert "Flaky" in said(root)
+    await mention(there, root, "reopen")
+    await until(lambda: "Reopened" in said(root))
+    await mention(there, root, "undo")
+    await until(lambda: any("took the last act back" in line for line in thread(there, root)))
+    acts = [one.act for one in await Audit(there.bot.store.client, there.settings.zofbot_namespace).read()]
+    assert sorted(acts) == sorted(["acknowledge", "assign", "snooze", "resolve", "reopen", "undo"])
+
+
+async def test_a_mention_that_slack_repeats_acts_once(there: House) -> None:
+    root = await alert(there)
+    body = event(there, root, "ack")
+    for _ in range(3):
+        assert (await there.stage.people.deliver("events_api", body)).ok
+    await until(lambda: "Acknowledged" in said(root))
+    await mention(there, root, "unack")
+    await until(lambda: "Released" in said(root))
+    assert (await there.stage.people.deliver("events_api", body)).ok
+    await until(lambda: len([line for line in thread(there, root) if "released this" in line]) == 1)
+    assert len([line for line in thread(there, root) if "acknowledged this" in line]) == 1
+    assert "Acknowledged" not in said(root)
+
+
+def event(built: House, root: Message, words: str, **more: object) -> dict[str, object]:
+    """The payload of a mention."""
+    inner = {"type": "app_mention", "user": "U0ANA", "text": f"<@{BOT}> {words}", "ts": "1795000000.000100",
+             "channel": root.channel, "thread_ts": root.ts, "event_ts": "1795000000.000100", **more}  # fmt: skip
+    return {"type": "event_callback", "team_id": "T0ACME", "event_id": "Ev0SAME", "event_time": 1795000000,
+            "event": inner, "authorizations": [{"user_id": BOT, "is_bot": True}]}  # fmt: skip
+
+
+async def test_outside_of_a_failures_thread_it_says_where_to_type(there: House) -> None:
+    await mention(there, None, "ack")
+    await until(lambda: "This is not the thread of a failure" in private(there))
+    await mention(there, None, "result res_4821")
+    await until(lambda: "Voucher can be removed again" in private(there))
+    await mention(there, None, "")
+    await until(lambda: "What I understand in the thread" in private(there))
+
+
+async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there: House) -> None:
+    root = await alert(there)
+    before = said(root)
+    for words, answer in [
+        ("acknowlege", "Did you mean `acknowledge`?"),
+        ("assign", "To whom?"),
+        ("snooze", "Until when?"),
+        ("snooze half past never", "I cannot read that as a time"),
+        ("resolve because", "Why is it resolved?"),
+        ("wake", "not possible"),
+        ("assign <@U0GUEST>", "cannot work on failures"),
+    ]:
+        await mention(there, root, words)
+        await until(lambda answer=answer: answer in private(there))
+    assert said(root) == before
+
+
+async def test_a_bot_that_mentions_us_is_not_heard(there: House) -> None:
+    root = await alert(there)
+    assert (await there.stage.people.deliver("events_api", event(there, root, "ack", bot_id="B0OTHER"))).ok
+    assert (await mention(there, root, "why")).ok
+    await until(lambda: "Why you see" in private(there))
+    assert not any("acknowledged" in line for line in thread(there, root))
