@@ -21,6 +21,7 @@ from zofbot.model import utcnow
 from zofbot.pipeline.failures import Failures
 from zofbot.slack.message import Message
 from zofbot.slack.people import People
+from zofbot.store.audit import Audit
 from zofbot.store.subscriptions import Subscriptions
 
 KNOWN = "correct-horse-battery"
@@ -108,7 +109,8 @@ async def desk(over_http: House) -> AsyncIterator[Desk]:
     subscriptions = Subscriptions(bot.store.client, settings.zofbot_namespace)
     rooms = (bot.store, subscriptions, bot.outbox, bot.notifier)
     failures, people = Failures(bot.outbox, utcnow, bot.metrics), People(bot.notifier, utcnow)
-    yield Desk(zof, *rooms, Errands(), bot.metrics, links(settings), "auto", utcnow, failures, people, Roles())
+    audit = Audit(bot.store.client, settings.zofbot_namespace)
+    yield Desk(zof, *rooms, Errands(), bot.metrics, links(settings), "auto", utcnow, failures, people, Roles(), audit)
     await zof.aclose()
 
 

@@ -27,12 +27,13 @@ from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.poller import LEASE_INTERVALS, Poller
 from zofbot.settings import Settings
-from zofbot.slack import alerts, lines, trials
+from zofbot.slack import alerts, lines, rounds, trials
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import Identity, SlackNotifier
 from zofbot.slack.people import People
 from zofbot.store import Store, connected
+from zofbot.store.audit import Audit
 from zofbot.store.embedded import embedded
 from zofbot.store.hints import Hints
 from zofbot.store.leases import Lease
@@ -198,7 +199,8 @@ class Rooms:
         """Make the writer of channel messages."""
 
         def render(claimed: Claimed, now: float) -> Message:
-            own = lines.drawn(claimed.notification.body) or trials.drawn(claimed, now)
+            body = claimed.notification.body
+            own = lines.drawn(body) or rounds.drawn(body) or trials.drawn(claimed, now)
             return own or alerts.render(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
 
         return Dispatcher(
@@ -263,7 +265,7 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
     desk = Desk(
         rooms.zof, rooms.store, rooms.subscriptions, rooms.outbox, rooms.notifier, errands, metrics, rooms.links,
         settings.zof_list_order, clock, Failures(rooms.outbox, clock, metrics), rooms.people, rooms.roles,
-        settings.zofbot_resolve_note,
+        Audit(rooms.store.client, settings.zofbot_namespace), settings.zofbot_resolve_note,
     )  # fmt: skip
     reception = Reception(desk, rooms.notifier.client)
     secret = settings.slack_signing_secret.get_secret_value()

@@ -66,6 +66,28 @@ VERBS = {
             "unsubscribe 1",
             "unsubscribe <n|all>",
         ),
+        Verb(
+            "triage",
+            "triage [mine|all]",
+            "what is open in this channel, oldest first; what is yours; or all that is open",
+            "triage mine",
+            "triage [mine|all]",
+        ),
+        Verb("oncall", "oncall", "whom this channel's escalations would call now", "oncall", "oncall"),
+        Verb(
+            "handover",
+            "handover [since]",
+            "posts what is open, snoozed and resolved in this channel since then (12 h ago), by whom and how fast",
+            "handover 8h",
+            "handover [since]",
+        ),
+        Verb(
+            "cancel",
+            "cancel <run>",
+            "cancels a run at Zof, once you have seen which",
+            "cancel run_1001",
+            "cancel <run>",
+        ),
         Verb("help", "help [verb]", "all of this, or one verb in detail", "help runs", "help [verb]"),
     )
 }
@@ -110,6 +132,12 @@ def parse(text: str) -> Typed:
         return Typed("subscriptions")
     if verb == "unsubscribe":
         return _unsubscribe(words[1:])
+    if verb == "oncall":
+        return Typed("oncall")
+    if verb == "handover":
+        return Typed("handover", about=" ".join(words[1:]))
+    if verb == "triage":
+        return _triage([word.lower() for word in words[1:]])
     return _lookup(verb, words[1:])
 
 
@@ -123,6 +151,17 @@ def _unsubscribe(words: list[str]) -> Typed:
             verb="unsubscribe",
         )
     return Typed("unsubscribe", about=which)
+
+
+def _triage(words: list[str]) -> Typed:
+    if words and words not in (["mine"], ["all"]):
+        raise BadInput(
+            f"I do not understand `{_shown(' '.join(words))}`.",
+            "Alone it lists this channel's failures; `mine` and `all` list others.",
+            example=_example("triage"),
+            verb="triage",
+        )
+    return Typed("triage", about="".join(words))
 
 
 def _shorthand(words: list[str]) -> Typed:
@@ -143,7 +182,7 @@ def _shorthand(words: list[str]) -> Typed:
 
 
 def _lookup(verb: str, words: list[str]) -> Typed:
-    noun = "run" if verb == "run" else "result"
+    noun = "result" if verb == "result" else "run"
     if not words:
         raise BadInput(
             f"Which {noun}? Its id is missing.", f"Copy a {noun}'s id from Zof.", example=_example(verb), verb=verb

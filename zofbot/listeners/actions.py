@@ -12,7 +12,7 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot import verbs
 from zofbot.errors import BadInput
-from zofbot.listeners import lookups, sharing, subscribing
+from zofbot.listeners import lookups, rounds, sharing, subscribing
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.model import is_id
 from zofbot.slack.message import Message
@@ -47,6 +47,11 @@ async def turn_subscriptions(desk: Desk, who: Asked, value: dict[str, Any]) -> M
     return await subscribing.listed(desk, who, _start(value))
 
 
+async def turn_failures(desk: Desk, who: Asked, value: dict[str, Any]) -> Message:
+    """Turning the pages of what is open."""
+    return await rounds.open_failures(desk, who, rounds.page(value), _start(value))
+
+
 async def remove(desk: Desk, who: Asked, value: dict[str, Any]) -> Message:
     """*Remove* beside a subscription."""
     return await subscribing.remove(desk, who, _id(value))
@@ -67,6 +72,8 @@ PRESSES: dict[str, tuple[Press, bool]] = {
     "zof_share": (share, False),
     "zof_subscriptions_page": (turn_subscriptions, True),
     "zof_subscriptions_page_back": (turn_subscriptions, True),
+    "zof_open_page": (turn_failures, True),
+    "zof_open_page_back": (turn_failures, True),
     "zof_remove": (remove, True),
     "zof_test_alert": (try_out, False),
 }

@@ -23,6 +23,7 @@ from zofbot.slack.notifier import SlackNotifier
 from zofbot.slack.people import People
 from zofbot.slack.verdict import UNDRAWABLE
 from zofbot.store import Store
+from zofbot.store.audit import Audit
 from zofbot.store.outbox import Outbox
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.zof.client import Patience, ZofClient
@@ -68,6 +69,7 @@ class Desk:
     failures: Failures
     people: People
     roles: Roles
+    audit: Audit
     note: bool = False
     """Whether a failure is resolved only with a note."""
 

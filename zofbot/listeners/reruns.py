@@ -16,11 +16,14 @@ from zofbot.listeners.known import known, may
 from zofbot.model import is_id
 from zofbot.notification import SCHEMA, Kind, Notification
 from zofbot.pipeline.failures import Failure, Gone
+from zofbot.pipeline.memory import RERUNS
 from zofbot.slack import acts, lines
 from zofbot.slack.bodies import CaseBody
 from zofbot.slack.controls import About
 from zofbot.slack.message import Message
 from zofbot.store.audit import Entry
+from zofbot.store.hints import HASH as HINTS
+from zofbot.store.hints import Watch
 
 RERUN = "zof_rerun"
 
@@ -69,7 +72,9 @@ async def _rerun(desk: Desk, who: Asked, about: About, click: str) -> Message:
     entry = Entry(at=now, act="rerun", user=who.user, name=name, channel=failure.channel, key=about.key,
                   details={"run": started}, request=who.request,
                   zof_requests=(reply.request_id,) if reply.request_id else ())  # fmt: skip
-    await desk.outbox.commit([note], acts=[entry.model_dump_json()])
+    watch = Watch("run", started, RERUNS, now) if started else None
+    changes = {RERUNS: {started: about.key}, HINTS: {watch.field: watch.dump()}} if watch else {}
+    await desk.outbox.commit([note], changes=changes, acts=[entry.model_dump_json()])
     return acts.rerunning(failure.title, started)
 
 

@@ -63,6 +63,9 @@ def channels_of(subscriptions: Iterable[Subscription], default_channel: str = ""
     return {subscription.channel for subscription in subscriptions} | {default_channel} - {""}
 
 
+RERUNS = "reruns"
+"""The hash of runs that people started from a failure's thread, by run id: the key of the failure's root."""
+
 FAILURES = "failures"
 """The hash of all failures that people may work on: the key of each one's root, and when it was first told."""
 
@@ -104,7 +107,7 @@ class Memory:
         counted = [counted_in(subscription) for subscription in meant if subscription.after]
         channels |= known if failing is None else known.intersection(failing)
         roots = [roots_in(channel, place) for channel in sorted(channels)]
-        return (seen_in(finding.run.id), passed_in(place), *storms, *roots, *counted)
+        return (seen_in(finding.run.id), passed_in(place), RERUNS, *storms, *roots, *counted)
 
     @classmethod
     def read(cls, hashes: Mapping[str, Mapping[str, str]]) -> Memory:

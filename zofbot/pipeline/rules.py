@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from zofbot.model import Outcome
 from zofbot.notification import Notification
-from zofbot.pipeline import notices
+from zofbot.pipeline import notices, reruns
 from zofbot.pipeline.keys import key
 from zofbot.pipeline.memory import Changes, Draft, Memory, channels_of, roots_in, scope
 from zofbot.pipeline.reasons import AGAIN, Answer, Reason, missed, reason
@@ -58,6 +58,7 @@ def decide(  # noqa: PLR0913  (the last three are settings)
         return _decided(draft, notices.decide(draft, finding, subscriptions, lookback, critical=first))
     unfit = _unfit(draft, finding, lookback)
     if unfit:
+        reruns.tell(draft, finding)
         return _decided(draft, [reason(one, unfit) for one in subscriptions])
     answers = verdicts(finding, subscriptions)
     rest = leftover(finding, answers, default_channel)
@@ -68,6 +69,7 @@ def decide(  # noqa: PLR0913  (the last three are settings)
             continue  # most channels: nothing of theirs is open here
         for root in Recovery(draft, finding, channel, subscriptions).apply():
             reasons = [_recovered(one) if one.subscription in root.takers else one for one in reasons]
+    reruns.tell(draft, finding)
     return _decided(draft, reasons)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zofbot.model import Run
 from zofbot.slack import text
+from zofbot.slack.cards import in_one_line
 from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, name, until
 from zofbot.slack.message import Message, actions, button, context, section
+from zofbot.slack.pieces import look_up
 from zofbot.triage import TABLE, Act, State, Triage
 
 DONE = {
@@ -116,6 +119,25 @@ def rerunning(title: str, run_id: str) -> Message:
     said = f"Zof runs the failed cases of {text.line(title, 150)} again"
     which = f" in {text.code(run_id)}" if run_id else ""
     return Message(said, [section(f"🔁 {said}{which}. The thread hears how it ends.")])
+
+
+def cancel(run: Run, action: str) -> Message:
+    """Ask before a run is cancelled."""
+    said = f"Cancel {in_one_line(run)}?"
+    row = actions(button("Cancel this run", action, {"id": run.id}), look_up("Show run", "zof_run", run.id, "Show it"))
+    return Message(said, [section(f"✋ {said}"), context(text.code(run.id)), *row])
+
+
+def cancelled(run_id: str) -> Message:
+    """Zof has taken it."""
+    said = "Zof cancels the run"
+    return Message(said, [section(f"✋ {said} {text.code(run_id)}.")])
+
+
+def ended_already(run: Run) -> Message:
+    """There is nothing left to cancel."""
+    said = f"It had already ended: {in_one_line(run)}"
+    return Message(said, [section(f"💡 {said}"), *actions(look_up("Show run", "zof_run", run.id, "Show it"))])
 
 
 TYPED = (

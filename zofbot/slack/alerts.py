@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from zofbot.model import Outcome
 from zofbot.notification import Claimed, Kind, Unwanted
 from zofbot.slack import bodies, text
-from zofbot.slack.bodies import ActBody, Body, CaseBody, NoticeBody, Place, RunBody, StormBody, TimerBody
+from zofbot.slack.bodies import ActBody, Body, CaseBody, NoticeBody, Place, RerunBody, RunBody, StormBody, TimerBody
 from zofbot.slack.cards import LOOKS
 from zofbot.slack.controls import About
 from zofbot.slack.links import Links
@@ -20,6 +20,7 @@ from zofbot.slack.replies import (
     again_reply,
     assigned_message,
     recovered_reply,
+    rerun_reply,
     rest_reply,
     result_reply,
     timer_reply,
@@ -89,6 +90,8 @@ def _drawn(body: Body, view: View, now: float) -> Message:
             return again_reply(body, links)
         case bodies.RecoveredBody():
             return recovered_reply(body, links)
+        case RerunBody():
+            return rerun_reply(body, links)
         case StormBody():
             return _storm(body, now)
         case ActBody():

@@ -253,6 +253,14 @@ class ActBody(_Body):
     run_id: str = ""
 
 
+class RerunBody(_Body):
+    """How a run ended that somebody started from a failure's thread; ``bad`` of its cases failed again."""
+
+    card: Literal["rerun"] = "rerun"
+    run: Place
+    bad: int = 0
+
+
 class NoticeBody(_Body):
     """Something of Zof's own that concerns no result."""
 
@@ -276,6 +284,7 @@ Body = (
     | StormBody
     | TimerBody
     | ActBody
+    | RerunBody
     | NoticeBody
 )  # a new card is added here and in ``zofbot.slack.alerts``
 _BODY: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="card")])

@@ -80,6 +80,23 @@ class People:
             return True
         return bool(told.get("is_ext_shared") or told.get("is_pending_ext_shared"))
 
+    async def private(self, channel: str) -> bool:
+        """Whether only its members may know of the channel; what Slack does not say counts as private."""
+        try:
+            told = await self._channels.get(channel)
+        except SlackError as error:
+            log.warning("channel unknown, taken for private", channel=channel, reason=error.reason)
+            return True
+        return bool(told.get("is_private") or told.get("is_im") or told.get("is_mpim"))
+
+    async def members(self, group: str) -> frozenset[str] | None:
+        """Who is in a user group; ``None`` where Slack does not say."""
+        try:
+            return await self._members.get(group)
+        except SlackError as error:
+            log.warning("user group unknown", group=group, reason=error.reason)
+            return None
+
     async def _belongs(self, user: str, group: str) -> bool | str:
         """Whether somebody is in a group, or why Slack would not say."""
         try:

@@ -11,6 +11,7 @@ from zofbot.slack.bodies import (
     CaseBody,
     Place,
     RecoveredBody,
+    RerunBody,
     RestBody,
     ResultBody,
     RunBody,
@@ -66,6 +67,16 @@ def recovered_reply(body: RecoveredBody, links: Links) -> Message:
         context(f"Passed in run {text.code(body.run.id)}"),
     ]
     return Message(said, blocks)
+
+
+def rerun_reply(body: RerunBody, links: Links) -> Message:
+    """How the cases did that were run again."""
+    look = LOOKS[body.run.outcome]
+    if body.bad:
+        said = f"Run again: {count(body.bad, 'case')} failed again"
+    else:
+        said = f"Run again: {(look.word or 'ended').lower()}"
+    return Message(said, [section(f"🔁 {look.emoji} {said}"), *run_buttons(body.run, links)])
 
 
 def timer_reply(body: TimerBody, failure: Body, about: About, present: Triage) -> Message:

@@ -138,3 +138,19 @@ def _days(named: str, today: date) -> list[date]:
 
 def _wrong(sentence: str) -> BadInput:
     return BadInput(sentence, "Type it like `90m`, `fri 14:00` or `tomorrow`.", example="90m")
+
+
+def begun_at(words: str, now: float, zone: tzinfo) -> float:
+    """Unix seconds before ``now`` that ``words`` mean: a span back (``8h``), or the last time it was ``22:00``.
+
+    Raises BadInput for anything else, and for what is more than thirty days ago.
+    """
+    typed = " ".join(words[:100].lower().split()).removeprefix("since ").removeprefix("at ").removeprefix("last ")
+    span, clock = spans.read(typed), _clock(typed)
+    if span is not None and 0 < span <= LONGEST:
+        return now - span
+    if clock:
+        today = datetime.fromtimestamp(now, zone).date()
+        past = (datetime.combine(day, clock, zone).timestamp() for day in (today, today - timedelta(days=1)))
+        return next((at for at in past if at < now), now - 86400)
+    raise BadInput("Since when?", "Say how long ago, or a time.", example="/zof handover 8h")

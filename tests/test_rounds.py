@@ -1,0 +1,242 @@
+"""The rounds of people on call: what is open, whom an escalation calls, how a shift went, and runs ended early."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import House, house, said, until
+from tests.test_rules import House as Rules
+from tests.test_rules import failed, passed, run, sub
+from tests.test_told import SECRET, current, fail, hook
+from tests.test_triage import alert, control, press, thread
+from zofbot.errors import BadInput
+from zofbot.model import Outcome
+from zofbot.pipeline.memory import RERUNS
+from zofbot.simulator.organization import ON_CALL
+from zofbot.store.audit import Audit
+from zofbot.triage import Act, State, Triage, Who
+from zofbot.triage.shift import Deed, Story, shift
+from zofbot.triage.times import begun_at
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()
+HOUR = 3600.0
+
+# --- pure
+
+
+def story(key: str, state: State, *, began: float = NOW - 9 * HOUR, since: float = NOW - HOUR) -> Story:
+    return Story(key, f"title of {key}", began, Triage(state=state, since=since, by=Who(id="U1", name="Ana")))
+
+
+def test_a_shift_is_what_is_left_what_was_done_and_how_fast() -> None:
+    told = shift(
+        [
+            story("a", State.OPEN),
+            story("b", State.ACKNOWLEDGED, began=NOW - 2 * HOUR),
+            story("c", State.SNOOZED),
+            story("d", State.RESOLVED, began=NOW - 3 * HOUR, since=NOW - HOUR),
+            story("e", State.RECOVERED, began=NOW - 5 * HOUR, since=NOW - HOUR),
+            story("f", State.RESOLVED, since=NOW - 20 * HOUR),
+        ],
+        [
+            Deed("b", "acknowledge", "Ana", NOW - 2 * HOUR + 60),
+            Deed("b", "acknowledge", "Ben", NOW - 2 * HOUR + 600),
+            Deed("d", "acknowledge", "Ben", NOW - 3 * HOUR + 180),
+            Deed("d", "resolve", "Ben", NOW - HOUR),
+            Deed("f", "resolve", "Cem", NOW - 20 * HOUR),
+        ],
+        NOW - 12 * HOUR,
+    )
+    assert [one.key for one in told.open] == ["a", "b"]
+    assert [one.key for one in told.snoozed] == ["c"]
+    assert [one.key for one in told.resolved] == ["d"]
+    assert [one.key for one in told.recovered] == ["e"]
+    assert told.deeds == (("Ben", 3), ("Ana", 1))
+    assert told.answered == 120
+    assert told.ended == 3 * HOUR
+
+
+STORIES = st.lists(
+    st.builds(
+        story, st.sampled_from("abcdef"), st.sampled_from(State), began=st.floats(NOW - 1e6, NOW),
+        since=st.floats(NOW - 1e6, NOW),
+    ),
+    unique_by=lambda one: one.key,
+)  # fmt: skip
+DEEDS = st.lists(st.builds(
+    Deed, st.sampled_from("abcdefgh"), st.sampled_from([*Act, "rerun"]), st.sampled_from(["Ana", "Ben", ""]),
+    st.floats(NOW - 1e6, NOW),
+))  # fmt: skip
+
+
+@given(STORIES, DEEDS, st.floats(NOW - 1e6, NOW))
+def test_a_shift_counts_each_failure_at_most_once_and_each_deed_once(
+    stories: list[Story], deeds: list[Deed], since: float
+) -> None:
+    told = shift(stories, deeds, since)
+    listed = [*told.open, *told.snoozed, *told.resolved, *told.recovered]
+    assert len(listed) == len({one.key for one in listed})
+    assert all(not one.present.state.closed or one.present.since >= since for one in listed)
+    assert {one.key for one in stories if not one.present.state.closed} <= {one.key for one in listed}
+    assert sum(number for _, number in told.deeds) == sum(one.at >= since for one in deeds)
+    assert all(seconds is None or seconds >= 0 for seconds in (told.answered, told.ended))
+
+
+@pytest.mark.parametrize(
+    ("words", "hours"), [("8h", 8), ("since 90m", 1.5), ("22:00", 16), ("since 9am", 5), ("last 1d", 24)]
+)
+def test_since_when_is_said_as_people_say_it(words: str, hours: float) -> None:
+    assert begun_at(words, NOW, ZoneInfo("Europe/Berlin")) == NOW - hours * HOUR
+
+
+@pytest.mark.parametrize("words", ["", "yesterdayish", "0h", "90d", "25:00"])
+def test_what_is_no_time_is_refused(words: str) -> None:
+    with pytest.raises(BadInput):
+        begun_at(words, NOW, UTC)
+
+
+def rerun_of(root: str, finding_id: str = "run_2") -> Rules:
+    house_ = Rules(sub("group:case"))
+    house_.hear(failed("1", NOW, "a"))
+    house_.memory = house_.memory.changed({RERUNS: {finding_id: root}})
+    return house_
+
+
+def test_how_a_run_ended_that_was_started_from_a_thread_is_said_there_once() -> None:
+    root = "case:res_1_a:failed:C1"
+    house_ = rerun_of(root)
+    told = house_.hear(failed("2", NOW + 60, "a"))
+    assert f"rerun-ended:run_2:{root}" in told
+    assert f"rerun-ended:run_2:{root}" not in house_.hear(failed("2", NOW + 60, "a"))
+    assert house_.memory.hashes[RERUNS] == {}
+
+
+def test_a_recovery_by_that_run_says_as_much() -> None:
+    root = "case:res_1_a:failed:C1"
+    told = rerun_of(root).hear(passed("2", NOW + 60, "a"))
+    assert "recovered:res_1_a:failed:C1" in told
+    assert not [key for key in told if key.startswith("rerun-ended:")]
+
+
+def test_a_run_that_was_cancelled_is_an_answer_too() -> None:
+    root = "case:res_1_a:failed:C1"
+    assert rerun_of(root).hear(run("2", NOW + 60, outcome=Outcome.CANCELED)) == [f"rerun-ended:run_2:{root}"]
+
+
+# --- through the real door
+
+
+@pytest.fixture
+async def there(valkey: str) -> AsyncIterator[House]:
+    async with house(
+        valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_allow_runs=True
+    ) as built:
+        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await built.type(f"/zof subscribe group:case layout:flat escalate:15m-><!subteam^{ON_CALL}>,45m-><@U0CHIOMA>")
+        yield built
+
+
+async def test_what_is_open_is_listed_oldest_first_with_who_has_it(there: House) -> None:
+    assert "Nothing is open in this channel" in await there.answer("/zof triage")
+    root = await alert(there)
+    await press(there, "U0BEN", root, control(root, "zof_triage_acknowledge"))
+    await until(lambda: "Acknowledged" in said(root))
+    listed = await there.answer("/zof triage")
+    assert "1 failure open in this channel" in listed
+    assert "ben · acknowledged" in listed
+    assert root.ts.replace(".", "") in listed, "the title leads to the alert"
+    assert "Nothing is yours" in await there.answer("/zof triage mine")
+    assert "1 failure yours" in await there.answer("/zof triage mine", user="U0BEN")
+    assert "I do not understand" in await there.answer("/zof triage everything")
+    await there.type("/zof subscribe group:case", channel="C0INCIDENT")
+
+
+async def test_long_lists_are_paged_and_private_channels_are_only_counted(there: House) -> None:
+    await there.type("/zof subscribe group:case layout:flat", channel="C0INCIDENT")
+    finished = fail(there, 12)
+    assert await hook(there, current(finished["id"], "evt_many")) == 200
+
+    async def known() -> bool:
+        return "12 failures" in await there.answer("/zof triage")
+
+    await until(known)
+    assert "and 2 more failures" in await there.answer("/zof triage")
+    await there.press(there.private()[-1], "zof_open_page")
+    await until(lambda: "11 to 12 of 12 failures" in said(there.private()[-1]))
+    everywhere = await there.answer("/zof triage all")
+    assert "12 failures open in all channels" in everywhere
+    assert "12 failures in private channels are not shown here" in everywhere
+
+
+async def test_on_call_says_who_would_be_called_and_calls_nobody(there: House) -> None:
+    told = await there.answer("/zof oncall")
+    assert "after 15 min" in told
+    assert "ana" in told.lower()
+    assert "ben" in told.lower()
+    assert "<@U0CHIOMA>" in told
+    assert there.private()[-1].only_to == "U0ANA"
+    assert "Nobody is called from this channel" in await there.answer("/zof oncall", channel="C0SEARCH")
+
+
+async def test_a_handover_is_posted_once_in_the_name_of_who_asked(there: House) -> None:
+    root = await alert(there)
+    await press(there, "U0BEN", root, control(root, "zof_triage_acknowledge"))
+    await until(lambda: "Acknowledged" in said(root))
+    assert "posted in this channel" in await there.answer("/zof handover 8h")
+    await until(lambda: any("Handover: 1 open" in said(message) for message in there.public()))
+    [posted] = [message for message in there.public() if "Handover" in said(message)]
+    assert "ana asked for it" in said(posted)
+    assert "ben (1 act)" in said(posted)
+    assert "Half were acknowledged in" in said(posted)
+    assert "Since when?" in await there.answer("/zof handover whenever")
+
+
+async def test_a_run_is_cancelled_once_somebody_has_seen_which(there: House) -> None:
+    started = there.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly"})
+    assert "Cancel" in await there.answer(f"/zof cancel {started['id']}")
+    asked = there.private()[-1]
+    await asyncio.gather(there.press(asked, "zof_cancel"), there.press(asked, "zof_cancel"))
+    await until(lambda: there.world.zof.runs[started["id"]]["status"] == "canceled")
+
+    async def written() -> bool:
+        entries = await Audit(there.bot.store.client, there.settings.zofbot_namespace).read()
+        return [(one.act, one.user, one.details["run"]) for one in entries] == [("cancel", "U0ANA", started["id"])]
+
+    await until(written)
+    assert "It had already ended" in await there.answer(f"/zof cancel {started['id']}")
+    assert "Request ID" in await there.answer("/zof cancel run_nowhere")
+    guest = there.world.slack.channels["C0QA"].members
+    guest.add("U0GUEST")
+    assert "guest" in (await there.answer("/zof cancel run_1", user="U0GUEST")).lower()
+
+
+async def test_a_run_that_ends_before_the_button_is_pressed_says_so(there: House) -> None:
+    started = there.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly"})
+    await there.answer(f"/zof cancel {started['id']}")
+    there.world.zof.finish_run(started["id"], "passed")
+    await there.press(there.private()[-1], "zof_cancel")
+    await until(lambda: "It had already ended" in said(there.private()[-1]))
+
+
+async def test_a_run_that_was_started_from_a_thread_is_watched_until_it_ends(valkey: str) -> None:
+    async with house(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET,
+                     zofbot_allow_runs=True) as built:  # fmt: skip
+        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await built.type("/zof subscribe group:case")
+        root = await alert(built)
+        await press(built, "U0ANA", root, control(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}})
+        await until(lambda: any("Run the failed cases" in said(one) for one in built.private()))
+        [asked] = [one for one in built.private() if "Run the failed cases" in said(one)]
+        await built.press(asked, "zof_rerun")
+        await until(lambda: any(one.get("test_case_ids") == ["tc_0"] for one in built.world.zof.runs.values()))
+        [started] = [one for one in built.world.zof.runs.values() if one.get("test_case_ids") == ["tc_0"]]
+        built.world.zof.add_result(started["id"], status="failed", test_case_id="tc_0", name="Case 0")
+        built.world.zof.finish_run(started["id"])
+        await until(lambda: any("Run again: 1 case failed again" in line for line in thread(built, root)), 15)

@@ -1,0 +1,116 @@
+"""``/zof triage``, ``/zof oncall`` and ``/zof handover``: the rounds of people on call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from zofbot.access import Role
+from zofbot.errors import SlackError
+from zofbot.listeners.desk import Asked, Desk
+from zofbot.listeners.known import may
+from zofbot.notification import SCHEMA, Kind, Notification
+from zofbot.pipeline.failures import Failure
+from zofbot.routing import spelled
+from zofbot.slack import rounds, text
+from zofbot.slack.message import Message, context, section
+from zofbot.slack.rounds import Caller, Row
+from zofbot.triage.shift import Deed, Story, shift
+from zofbot.triage.times import begun_at
+
+log = structlog.get_logger()
+
+PAGE = 10
+USUAL = "12h"
+"""How long a shift is where nobody says."""
+
+
+async def open_failures(desk: Desk, who: Asked, scope: str, start: int = 0) -> Message:
+    """What is open in this channel, what is ``mine``, or what is open in ``all`` channels. Raises ZofbotError."""
+    found = [one for one in await desk.failures.all("" if scope else who.channel) if not one.present.state.closed]
+    hidden = 0
+    if scope == "mine":
+        found = [one for one in found if one.present.owner.id == who.user]
+    if scope == "all":
+        found, hidden = await _seen(desk, who, found)
+    found.sort(key=lambda one: (one.body.opened or one.present.opened, one.key))
+    start = min(start, max(len(found) - 1, 0) // PAGE * PAGE)
+    shown = found[start : start + PAGE]
+    links = await asyncio.gather(*(_link(desk, one) for one in shown))
+    rows = [
+        Row(one.title, one.body, one.present, link, one.channel if scope else "")
+        for one, link in zip(shown, links, strict=True)
+    ]
+    return rounds.open_failures(rows, scope, (start, len(found)), desk.clock().timestamp(), hidden)
+
+
+async def _seen(desk: Desk, who: Asked, found: Sequence[Failure]) -> tuple[list[Failure], int]:
+    """Those of public channels and of this one, and how many others there are: what is private stays there."""
+    channels = sorted({one.channel for one in found} - {who.channel})
+    private = await asyncio.gather(*(desk.people.private(channel) for channel in channels))
+    closed = {channel for channel, shut in zip(channels, private, strict=True) if shut}
+    seen = [one for one in found if one.channel not in closed]
+    return seen, len(found) - len(seen)
+
+
+async def _link(desk: Desk, failure: Failure) -> str:
+    """Where its alert stands; nothing while it is on its way, or when Slack does not say."""
+    entry = await desk.outbox.show(failure.key)
+    if entry is None or entry.receipt is None:
+        return ""
+    try:
+        return await desk.notifier.permalink(entry.receipt)
+    except SlackError as error:
+        log.info("no permalink", key=failure.key, reason=error.reason)
+        return ""
+
+
+async def on_call(desk: Desk, who: Asked) -> Message:
+    """Whom the escalations of this channel would call now. Raises ZofbotError."""
+    steps = [(one, step) for one in await desk.subscriptions.of(who.channel) for step in one.escalate]
+    groups = sorted({identifier for _, step in steps for identifier in step.mention if identifier.startswith("S")})
+    members = dict(zip(groups, await asyncio.gather(*(_members(desk, group) for group in groups)), strict=True))
+    known = {group: names for group, names in members.items() if names is not None}
+    callers = [Caller(step.after, step.mention, known, spelled(one.model_copy(update={"escalate": (), "reack": 0})))
+               for one, step in sorted(steps, key=lambda pair: pair[1].after)]  # fmt: skip
+    return rounds.on_call(callers)
+
+
+async def _members(desk: Desk, group: str) -> list[str] | None:
+    users = await desk.people.members(group)
+    if users is None:
+        return None
+    return [person.name for person in await asyncio.gather(*(desk.people.person(user) for user in sorted(users)[:20]))]
+
+
+async def handover(desk: Desk, who: Asked, words: str) -> Message:
+    """Post in the channel how the shift went. Raises ZofbotError."""
+    person = await may(desk, who, Role.RESPONDER)
+    now = desk.clock().timestamp()
+    since = begun_at(words or USUAL, now, person.zone)
+    stories = [
+        Story(one.key, one.title, one.body.opened or one.present.opened, one.present)
+        for one in await desk.failures.all(who.channel)
+    ]
+    deeds = [Deed(one.key, one.act, one.name or one.user, one.at) for one in await desk.audit.read(since)
+             if one.channel == who.channel]  # fmt: skip
+    told = shift(stories, deeds, since)
+    note = Notification(
+        key=f"handover:{_id(who)}:{who.channel}", kind=Kind.ROOT, channel=who.channel, happened=now, schema=SCHEMA,
+        body=rounds.shift_body(told, person.name or who.name, now),
+    )  # fmt: skip
+    await desk.outbox.commit([note])
+    said = "The handover is posted in this channel."
+    return Message(said, [section(f"📋 {said}"), context(f"Since {text.duration(now - since)} ago.")])
+
+
+def _id(who: Asked) -> str:
+    return "".join(sign for sign in who.request if sign.isalnum())[:60]
+
+
+def page(value: Mapping[str, object]) -> str:
+    """The scope that a button of the list carries."""
+    scope = value.get("scope")
+    return scope if isinstance(scope, str) and scope in ("", "mine", "all") else ""
