@@ -13,6 +13,7 @@ from tests.conftest import House, house, said, until
 from tests.test_told import SECRET
 from tests.test_triage import alert, thread
 from zofbot.errors import BadInput
+from zofbot.listeners import twice_is_once
 from zofbot.simulator.delivery import Outcome
 from zofbot.simulator.entities import Message
 from zofbot.store.audit import Audit
@@ -169,6 +170,20 @@ async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there
 async def test_a_bot_that_mentions_us_is_not_heard(there: House) -> None:
     root = await alert(there)
     assert (await there.stage.people.deliver("events_api", event(there, root, "ack", bot_id="B0OTHER"))).ok
+    assert await Audit(there.bot.store.client, there.settings.zofbot_namespace).read() == []
     assert (await mention(there, root, "why")).ok
     await until(lambda: "Why you see" in private(there))
-    assert not any("acknowledged" in line for line in thread(there, root))
+
+
+async def test_the_thread_of_another_message_of_ours_is_no_failures_thread(there: House) -> None:
+    await there.type("/zof handover 8h")
+    await until(lambda: any("Handover" in said(message) for message in there.public()))
+    [posted] = [message for message in there.public() if "Handover" in said(message)]
+    await mention(there, posted, "ack")
+    await until(lambda: "This is not the thread of a failure" in private(there))
+
+
+def test_an_act_is_not_claimed_first_for_it_would_be_lost_with_the_process() -> None:
+    for words, without in [("ack", True), ("resolve flaky", True), ("why", False), ("gibberish", False)]:
+        body = {"event": {"type": "app_mention", "text": f"<@{BOT}> {words}"}}
+        assert twice_is_once(body) is without, words

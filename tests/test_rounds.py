@@ -47,6 +47,7 @@ def test_a_shift_is_what_is_left_what_was_done_and_how_fast() -> None:
         ],
         [
             Deed("b", "acknowledge", "Ana", NOW - 2 * HOUR + 60),
+            Deed("d", "acknowledge", "Cem", NOW - 4 * HOUR),
             Deed("b", "acknowledge", "Ben", NOW - 2 * HOUR + 600),
             Deed("d", "acknowledge", "Ben", NOW - 3 * HOUR + 180),
             Deed("d", "resolve", "Ben", NOW - HOUR),
@@ -58,7 +59,7 @@ def test_a_shift_is_what_is_left_what_was_done_and_how_fast() -> None:
     assert [one.key for one in told.snoozed] == ["c"]
     assert [one.key for one in told.resolved] == ["d"]
     assert [one.key for one in told.recovered] == ["e"]
-    assert told.deeds == (("Ben", 3), ("Ana", 1))
+    assert told.deeds == (("Ben", 3), ("Ana", 1), ("Cem", 1))
     assert told.answered == 120
     assert told.ended == 3 * HOUR
 
