@@ -18,7 +18,7 @@ from tests.test_told import SECRET, current, fail, hook
 from tests.test_triage import alert, control, press, thread
 from zofbot.errors import BadInput
 from zofbot.model import Outcome
-from zofbot.pipeline.memory import RERUNS
+from zofbot.pipeline.memory import rerun_in
 from zofbot.simulator.organization import ON_CALL
 from zofbot.store.audit import Audit
 from zofbot.triage import Act, State, Triage, Who
@@ -106,7 +106,7 @@ def test_what_is_no_time_is_refused(words: str) -> None:
 def rerun_of(root: str, finding_id: str = "run_2") -> Rules:
     house_ = Rules(sub("group:case"))
     house_.hear(failed("1", NOW, "a"))
-    house_.memory = house_.memory.changed({RERUNS: {finding_id: root}})
+    house_.memory = house_.memory.changed({rerun_in(finding_id): {"root": root}})
     return house_
 
 
@@ -116,7 +116,7 @@ def test_how_a_run_ended_that_was_started_from_a_thread_is_said_there_once() -> 
     told = house_.hear(failed("2", NOW + 60, "a"))
     assert f"rerun-ended:run_2:{root}" in told
     assert f"rerun-ended:run_2:{root}" not in house_.hear(failed("2", NOW + 60, "a"))
-    assert house_.memory.hashes[RERUNS] == {}
+    assert house_.memory.hashes[rerun_in("run_2")] == {}
 
 
 def test_a_recovery_by_that_run_says_as_much() -> None:
@@ -197,6 +197,12 @@ async def test_a_handover_is_posted_once_in_the_name_of_who_asked(there: House) 
     assert "ben (1 act)" in said(posted)
     assert "Half were acknowledged in" in said(posted)
     assert "Since when?" in await there.answer("/zof handover whenever")
+
+
+async def test_a_handover_comes_where_the_bot_is_no_member_too(there: House) -> None:
+    assert "posted in this channel" in await there.answer("/zof handover", channel="C0INCIDENT")
+    shown = [said(one) for one in there.world.slack.messages["C0INCIDENT"].values() if not one.only_to]
+    assert sum("Handover: 0 open" in one for one in shown) == 1
 
 
 async def test_a_run_is_cancelled_once_somebody_has_seen_which(there: House) -> None:

@@ -20,14 +20,14 @@ from zofbot.errands import Errands
 from zofbot.errors import SettingsError, SlackError, StoreUnavailable
 from zofbot.listeners import Reception
 from zofbot.listeners.desk import Desk
-from zofbot.metrics import Metrics
+from zofbot.metrics import Metrics, status_of
 from zofbot.model import utcnow
 from zofbot.notification import Claimed, Kind, Notification
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.poller import LEASE_INTERVALS, Poller
 from zofbot.settings import Settings
-from zofbot.slack import alerts, lines, rounds, trials
+from zofbot.slack import alerts, lines, trials
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import Identity, SlackNotifier
@@ -79,6 +79,7 @@ class Zofbot:
             missing.append("slack has not accepted the bot token yet")
         if self.socket and not await self.socket.client.is_connected():
             missing.append("slack's socket is not connected")
+        self.metrics.slack_up.set(not any("slack" in what for what in missing))
         return missing
 
     async def introduce(self) -> None:
@@ -105,9 +106,12 @@ def zof_client(
 
     def observe(call: ZofCall) -> None:
         heard(call)
-        metrics.zof_calls.labels(call.method, call.template, call.outcome).inc()
+        metrics.zof_calls.labels(call.method, call.template, call.outcome, status_of(call.status)).inc()
         metrics.zof_seconds.labels(call.template).observe(call.seconds)
         metrics.zof_tries.inc(call.tries)
+        if call.quota:
+            metrics.zof_quota.set(call.quota.remaining)
+            metrics.zof_quota_limit.set(call.quota.limit)
 
     return ZofClient(
         base_url=settings.zof_base_url,
@@ -200,7 +204,7 @@ class Rooms:
 
         def render(claimed: Claimed, now: float) -> Message:
             body = claimed.notification.body
-            own = lines.drawn(body) or rounds.drawn(body) or trials.drawn(claimed, now)
+            own = lines.drawn(body) or trials.drawn(claimed, now)
             return own or alerts.render(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
 
         return Dispatcher(

@@ -16,7 +16,7 @@ from zofbot.listeners.known import known, may
 from zofbot.model import is_id
 from zofbot.notification import SCHEMA, Kind, Notification
 from zofbot.pipeline.failures import Failure, Gone
-from zofbot.pipeline.memory import RERUNS
+from zofbot.pipeline.memory import rerun_in
 from zofbot.slack import acts, lines
 from zofbot.slack.bodies import CaseBody
 from zofbot.slack.controls import About
@@ -72,8 +72,8 @@ async def _rerun(desk: Desk, who: Asked, about: About, click: str) -> Message:
     entry = Entry(at=now, act="rerun", user=who.user, name=name, channel=failure.channel, key=about.key,
                   details={"run": started}, request=who.request,
                   zof_requests=(reply.request_id,) if reply.request_id else ())  # fmt: skip
-    watch = Watch("run", started, RERUNS, now) if started else None
-    changes = {RERUNS: {started: about.key}, HINTS: {watch.field: watch.dump()}} if watch else {}
+    watch = Watch("run", started, "rerun", now) if started else None
+    changes = {rerun_in(started): {"root": about.key}, HINTS: {watch.field: watch.dump()}} if watch else {}
     await desk.outbox.commit([note], changes=changes, acts=[entry.model_dump_json()])
     return acts.rerunning(failure.title, started)
 

@@ -9,20 +9,23 @@ import structlog
 
 from zofbot.access import Role
 from zofbot.errors import SlackError
+from zofbot.listeners import sharing
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.listeners.known import may
-from zofbot.notification import SCHEMA, Kind, Notification
 from zofbot.pipeline.failures import Failure
 from zofbot.routing import spelled
-from zofbot.slack import rounds, text
-from zofbot.slack.message import Message, context, section
-from zofbot.slack.rounds import Caller, Row
+from zofbot.slack import rounds
+from zofbot.slack.message import Message
+from zofbot.slack.rounds import Caller, Members, Row
 from zofbot.triage.shift import Deed, Story, shift
 from zofbot.triage.times import begun_at
 
 log = structlog.get_logger()
 
 PAGE = 10
+NAMED = 20
+"""Members of a user group that are named."""
+
 USUAL = "12h"
 """How long a shift is where nobody says."""
 
@@ -73,16 +76,19 @@ async def on_call(desk: Desk, who: Asked) -> Message:
     groups = sorted({identifier for _, step in steps for identifier in step.mention if identifier.startswith("S")})
     members = dict(zip(groups, await asyncio.gather(*(_members(desk, group) for group in groups)), strict=True))
     known = {group: names for group, names in members.items() if names is not None}
-    callers = [Caller(step.after, step.mention, known, spelled(one.model_copy(update={"escalate": (), "reack": 0})))
-               for one, step in sorted(steps, key=lambda pair: pair[1].after)]  # fmt: skip
+    callers = [
+        Caller(step.after, step.mention, known, spelled(one.model_copy(update={"escalate": (), "reack": 0})))
+        for one, step in sorted(steps, key=lambda pair: pair[1].after)
+    ]
     return rounds.on_call(callers)
 
 
-async def _members(desk: Desk, group: str) -> list[str] | None:
+async def _members(desk: Desk, group: str) -> Members | None:
     users = await desk.people.members(group)
     if users is None:
         return None
-    return [person.name for person in await asyncio.gather(*(desk.people.person(user) for user in sorted(users)[:20]))]
+    people = await asyncio.gather(*(desk.people.person(user) for user in sorted(users)[:NAMED]))
+    return Members(len(users), tuple(person.name for person in people))
 
 
 async def handover(desk: Desk, who: Asked, words: str) -> Message:
@@ -96,18 +102,9 @@ async def handover(desk: Desk, who: Asked, words: str) -> Message:
     ]
     deeds = [Deed(one.key, one.act, one.name or one.user, one.at) for one in await desk.audit.read(since)
              if one.channel == who.channel]  # fmt: skip
-    told = shift(stories, deeds, since)
-    note = Notification(
-        key=f"handover:{_id(who)}:{who.channel}", kind=Kind.ROOT, channel=who.channel, happened=now, schema=SCHEMA,
-        body=rounds.shift_body(told, person.name or who.name, now),
-    )  # fmt: skip
-    await desk.outbox.commit([note])
-    said = "The handover is posted in this channel."
-    return Message(said, [section(f"📋 {said}"), context(f"Since {text.duration(now - since)} ago.")])
-
-
-def _id(who: Asked) -> str:
-    return "".join(sign for sign in who.request if sign.isalnum())[:60]
+    message = rounds.handover(shift(stories, deeds, since), person.name or who.name)
+    link = await sharing.post(desk, who, message, f"handover:{who.request}")
+    return rounds.handed_over(link, now - since)
 
 
 def page(value: Mapping[str, object]) -> str:

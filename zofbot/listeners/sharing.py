@@ -42,7 +42,7 @@ async def by_button(desk: Desk, asked: Asked, identifier: str) -> Message:
         return answers.being_shared(standing.name)
     card = cards.result_card(result, desk.links, by=asked.name)
     try:
-        link = await _post(desk, asked, card, place, maybe_since=standing.at if standing else None)
+        link = await post(desk, asked, card, place, maybe_since=standing.at if standing else None)
     except (SlackDeferred, SlackRefused):
         await desk.store.give_up_share(place)
         raise
@@ -54,14 +54,18 @@ async def by_word(desk: Desk, asked: Asked, identifier: str) -> Message:
     """Post because somebody typed ``share``: each time it is typed, but once for each. Raises ZofbotError."""
     result = await desk.zof.result(identifier)
     card = cards.result_card(result, desk.links, by=asked.name)
-    link = await _post(desk, asked, card, key(result.id, result.outcome, asked.channel, asked.request))
+    link = await post(desk, asked, card, key(result.id, result.outcome, asked.channel, asked.request))
     share = Share(asked.user, asked.name, desk.clock().timestamp(), done=True, link=link)
     await desk.store.end_share(key(result.id, result.outcome, asked.channel), share)
     return answers.shared(link)
 
 
-async def _post(desk: Desk, asked: Asked, card: Message, place: str, maybe_since: float | None = None) -> str:
-    """Post and give the message's link, empty where Slack tells none. Raises SlackError."""
+async def post(desk: Desk, asked: Asked, card: Message, place: str, maybe_since: float | None = None) -> str:
+    """Post a card under the key ``place``, where the bot is no member through the asker's own address; gives its link.
+
+    The link is empty where Slack tells none. ``maybe_since`` (Unix seconds) says that it may stand there since then.
+    Raises SlackError.
+    """
     meta = metadata(place, shared_by=asked.user)
     try:
         receipt = await _drawn_or_plain(desk, asked.channel, card, meta, maybe_since)

@@ -11,6 +11,7 @@ import structlog
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.notification import Claimed
+from zofbot.pipeline import causes
 from zofbot.pipeline.delivery import Delivery, Notifier, Render, backoff
 from zofbot.pipeline.lookout import Lookout, OnParked, nobody
 from zofbot.slack.verdict import MENDS
@@ -62,6 +63,8 @@ class Dispatcher:
         self._lookout = Lookout(outbox, metrics, on_parked, clock)
         self._lease = lease
         self._slots = asyncio.Semaphore(AT_ONCE)
+        for known in causes.known():
+            metrics.notifications.labels(*known)
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: list[Settlement] = []
         self._some, self._enough = asyncio.Event(), asyncio.Event()
@@ -117,7 +120,7 @@ class Dispatcher:
         begun = _now()
         batch = await self._outbox.claim(BATCH, self._lease)
         for key, kind, channel, reason in batch.dropped:
-            self._metrics.notifications.labels(kind, "dropped").inc()
+            self._metrics.notifications.labels(kind, "dropped", causes.cause("dropped", reason)).inc()
             log.info("dropped", key=key, kind=kind, channel=channel, reason=reason)
         self._more = len(batch) >= BATCH
         return begun, batch
@@ -166,14 +169,16 @@ class Dispatcher:
         notification, outcome = claim.notification, type(ended).__name__.lower()
         if isinstance(ended, Refused) and ended.parks:
             outcome = "parked"
-        self._metrics.notifications.labels(notification.kind.value, outcome).inc()
+        reason = getattr(ended, "reason", "")
+        self._metrics.notifications.labels(notification.kind.value, outcome, causes.cause(outcome, reason)).inc()
         if isinstance(ended, Sent):
             now = self._clock().timestamp()
-            self._metrics.delivery_seconds.labels("commit").observe(max(0.0, now - claim.committed))
-            self._metrics.delivery_seconds.labels("happened").observe(max(0.0, now - notification.happened))
+            for name, since in (("commit", claim.committed), ("happened", notification.happened)):
+                waited = now - max(since, notification.not_before)
+                self._metrics.delivery_seconds.labels(name).observe(max(0.0, waited))
         log.info(
             "delivery", key=notification.key, kind=notification.kind.value, channel=notification.channel,
-            attempt=claim.attempt, outcome=outcome, reason=getattr(ended, "reason", ""), ms=round(seconds * 1000, 1),
+            attempt=claim.attempt, outcome=outcome, reason=reason, ms=round(seconds * 1000, 1),
         )  # fmt: skip
 
     async def _settling(self) -> None:
@@ -205,6 +210,7 @@ class Dispatcher:
             self._metrics.dead_letters.inc()
             log.error("dead letter", key=ended.key, reason=reason)
         elif state == "lost":
+            self._metrics.lost.inc()
             log.warning("settled too late", key=ended.key, attempt=ended.attempt)
         elif state == "paused":
             log.error("outbox paused", reason=reason, mend=MENDS.get(reason, ("", ""))[1])

@@ -51,6 +51,7 @@ class Lookout:
                 await self.tell()
                 await self.knock()
             except StoreUnavailable as error:
+                self._metrics.store_up.set(0)
                 log.warning("outbox not measured", error=error.sentence)
             try:
                 async with asyncio.timeout(WATCH):
@@ -66,7 +67,9 @@ class Lookout:
     async def measure(self) -> None:
         """Set the gauges. Raises StoreUnavailable."""
         depth = await self._outbox.depth()
+        self._metrics.store_up.set(1)
         self._metrics.outbox.labels("pending").set(depth.pending)
+        self._metrics.outbox.labels("scheduled").set(depth.scheduled)
         self._metrics.outbox.labels("sending").set(depth.sending)
         self._metrics.outbox.labels("dead").set(depth.dead)
         self._metrics.outbox.labels("parked_channels").set(depth.parked)

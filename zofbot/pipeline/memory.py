@@ -63,8 +63,10 @@ def channels_of(subscriptions: Iterable[Subscription], default_channel: str = ""
     return {subscription.channel for subscription in subscriptions} | {default_channel} - {""}
 
 
-RERUNS = "reruns"
-"""The hash of runs that people started from a failure's thread, by run id: the key of the failure's root."""
+def rerun_in(run_id: str) -> str:
+    """The hash that says from which failure's thread a run was started: the key of its root."""
+    return f"rerun:{run_id}"
+
 
 FAILURES = "failures"
 """The hash of all failures that people may work on: the key of each one's root, and when it was first told."""
@@ -107,7 +109,7 @@ class Memory:
         counted = [counted_in(subscription) for subscription in meant if subscription.after]
         channels |= known if failing is None else known.intersection(failing)
         roots = [roots_in(channel, place) for channel in sorted(channels)]
-        return (seen_in(finding.run.id), passed_in(place), RERUNS, *storms, *roots, *counted)
+        return (seen_in(finding.run.id), passed_in(place), rerun_in(finding.run.id), *storms, *roots, *counted)
 
     @classmethod
     def read(cls, hashes: Mapping[str, Mapping[str, str]]) -> Memory:

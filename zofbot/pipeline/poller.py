@@ -103,7 +103,7 @@ class Poller:
         what was found is committed.
         """
         held = await self._lease.hold(HINTS, SUBSCRIPTIONS)
-        self._means.metrics.poll_leads.set(held is not None)
+        self._means.metrics.lease.labels("poller").set(held is not None)
         if held is None:
             self._book = None
             return Tick()
@@ -128,6 +128,7 @@ class Poller:
     async def _turn(self, *, feeds: bool) -> tuple[str, float]:
         """Work once and say how it went, and how long to pause unless it is done."""
         outcome, pause = "failed", self.interval
+        began = asyncio.get_running_loop().time()
         try:
             tick = await self.tick(feeds=feeds)
             outcome, pause = ("done", 0.0) if tick.leads else ("standby", self.interval * LOOK_INTERVALS)
@@ -145,6 +146,8 @@ class Poller:
         except Exception as error:  # the one place where nothing may end the loop; it is counted and tried again
             log.error("poll failed", exc_info=error)
         self._means.metrics.poll_turns.labels(outcome).inc()
+        if feeds and outcome != "standby":
+            self._means.metrics.poll_seconds.observe(asyncio.get_running_loop().time() - began)
         return outcome, pause
 
     def _until(self, retry_at: datetime | None) -> float:
@@ -174,6 +177,8 @@ class Poller:
 
     async def _opened(self, held: Held) -> Notebook:
         """Read what the store knows, unless that was done since this process took over."""
+        if held.fence != self._fence:
+            self._means.metrics.lease_taken.labels("poller").inc()
         if self._book is None or held.fence != self._fence:
             self._book = Notebook(
                 await self._means.outbox.hashes(*notebook.HASHES), self._means.now(), self._means.lookback

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zofbot.model import Outcome
 from zofbot.notification import SCHEMA, Kind, Notification
-from zofbot.pipeline.memory import RERUNS, Draft
+from zofbot.pipeline.memory import Draft, rerun_in
 from zofbot.routing import Finding
 from zofbot.slack import bodies
 from zofbot.slack.bodies import Place, RerunBody
@@ -12,15 +12,16 @@ from zofbot.slack.bodies import Place, RerunBody
 
 def tell(draft: Draft, finding: Finding) -> None:
     """Say how it ended, unless the failure has recovered by it, which says as much."""
-    root = draft.hash(RERUNS).get(finding.run.id)
+    name = rerun_in(finding.run.id)
+    root = draft.hash(name).get("root")
     if not root or not finding.ended:
         return
-    draft.drop(RERUNS, [finding.run.id])
+    draft.drop(name, ["root"])
     told = draft.notifications.values()
     if any(one.root == root and one.body.get("card") == "recovered" for one in told):
         return
     outcome = finding.outcome if finding.outcome.final else Outcome.UNKNOWN
-    body = RerunBody(run=Place.of(finding.run, outcome), bad=len(finding.bad) or finding.total)
+    body = RerunBody(run=Place.of(finding.run, outcome), bad=finding.total)
     draft.tell(
         Notification(
             key=f"rerun-ended:{finding.run.id}:{root}",

@@ -10,7 +10,7 @@ import structlog
 from zofbot.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.model import Outcome
 from zofbot.notification import Notification
-from zofbot.pipeline.feeds import FAILURES, field_of
+from zofbot.pipeline.feeds import FAILURES, RECOVERIES, field_of
 from zofbot.pipeline.means import Means, Tick
 from zofbot.pipeline.memory import Memory, channels_of, roots_in, scope
 from zofbot.pipeline.notebook import Failing, Notebook
@@ -30,6 +30,8 @@ UNKNOWN_SECONDS = 600.0
 
 SOONEST, LATEST = 15.0, 900.0
 """Seconds until a run that has not ended is looked at again: half of what it was watched for, within these."""
+
+_FEEDS = frozenset(feed.name for feed in (*FAILURES, RECOVERIES))
 
 COMMIT_SECONDS = 1.0
 """How long a finding waits for others to be committed with."""
@@ -99,6 +101,9 @@ class Turn:
 
     def _settle(self, watch: Watch, found: Finding | Notice, fields: Iterable[str]) -> None:
         self._findings.append(found)
+        source = "poll" if watch.why in _FEEDS else "webhook"
+        self._means.metrics.intake.labels(source).inc()
+        self._means.metrics.intake_lag.labels(source).observe(max(0.0, self._means.now() - found.happened))
         self._book.note((*watch.seen, *fields), found.happened)
         self._book.close(watch)
 

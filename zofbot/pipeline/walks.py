@@ -199,6 +199,7 @@ class Walks:
         line = log.warning if missed else log.info
         line("feed audited", feed=feed.name, missed=missed, since=since)
         self._means.metrics.poll_gap.labels(feed.name).set(missed)
+        self._means.metrics.poll_audited.labels(feed.name).set(self._means.now())
 
 
 def _audit(feed: Feed) -> str:

@@ -71,12 +71,9 @@ def recovered_reply(body: RecoveredBody, links: Links) -> Message:
 
 def rerun_reply(body: RerunBody, links: Links) -> Message:
     """How the cases did that were run again."""
-    look = LOOKS[body.run.outcome]
-    if body.bad:
-        said = f"Run again: {count(body.bad, 'case')} failed again"
-    else:
-        said = f"Run again: {(look.word or 'ended').lower()}"
-    return Message(said, [section(f"🔁 {look.emoji} {said}"), *run_buttons(body.run, links)])
+    how = f"{count(body.bad, 'case')} failed again" if body.bad else in_one_line(as_run(body.run))
+    said = f"Run again: {how}"
+    return Message(said, [section(f"🔁 {said}"), *run_buttons(body.run, links)])
 
 
 def timer_reply(body: TimerBody, failure: Body, about: About, present: Triage) -> Message:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from zofbot.slack import text
-from zofbot.slack.bodies import CaseBody, RunBody, said
+from zofbot.slack.bodies import CaseBody, RunBody
 from zofbot.slack.cards import LOOKS, Window, pages
 from zofbot.slack.controls import LOOKS as STATES
 from zofbot.slack.controls import REASONS, name, until
@@ -18,7 +17,8 @@ from zofbot.triage.shift import Shift, Story
 from zofbot.verbs import COMMAND
 
 PAGE_ACTION = "zof_open_page"
-SHIFT = "shift"
+MOST = 15
+"""Failures, and people, that a handover names of each kind."""
 
 DID = {
     Act.ACKNOWLEDGE: "acknowledged", Act.UNACKNOWLEDGE: "released", Act.CONFIRM: "confirmed", Act.ASSIGN: "assigned",
@@ -40,13 +40,24 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Members:
+    """Who is in a user group: how many, and what the first are called."""
+
+    count: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Caller:
-    """One step of an escalation: after so many seconds, these ids; ``members`` are the names of who that is now."""
+    """One step of an escalation: after so many seconds, these ids; ``members`` of the groups that Slack tells of.
+
+    ``wish`` is the subscription, as it is typed.
+    """
 
     after: int
     mention: tuple[str, ...]
-    members: Mapping[str, Sequence[str]]
-    project: str = ""
+    members: Mapping[str, Members]
+    wish: str = ""
 
 
 NOTHING = {
@@ -112,85 +123,64 @@ def on_call(callers: Sequence[Caller]) -> Message:
 
 
 def _caller(one: Caller) -> str:
-    who = []
-    for identifier in one.mention:
-        people = one.members.get(identifier)
-        shown = f"<!subteam^{identifier}>" if identifier.startswith("S") else f"<@{identifier}>"
-        inside = ", ".join(name(person) for person in (people or ())[:20])
-        more = f" and {len(people) - 20} more" if people and len(people) > 20 else ""
-        unknown = "nobody is in it" if people is not None else "Slack does not say who is in it"
-        group = f" ({inside + more or unknown})" if identifier.startswith("S") else ""
-        who.append(f"{shown}{group}")
-    which = f" · {text.line(one.project, 200)}" if one.project else ""
-    return f"⏱️ after {text.duration(one.after)}: {', '.join(who)}{which}"
+    which = f" · {text.line(one.wish, 200)}" if one.wish else ""
+    return f"⏱️ after {text.duration(one.after)}: {', '.join(_called(who, one.members) for who in one.mention)}{which}"
 
 
-def shift_body(told: Shift, by: str, now: float) -> dict[str, Any]:
-    """A handover as a notification's body."""
-    return {
-        "card": SHIFT,
-        "by": said(by, 80),
-        "since": told.since,
-        "now": now,
-        "open": [_kept(one) for one in told.open[:15]],
-        "snoozed": [_kept(one) for one in told.snoozed[:10]],
-        "resolved": [_kept(one) for one in told.resolved[:10]],
-        "counts": [len(told.open), len(told.snoozed), len(told.resolved), len(told.recovered)],
-        "deeds": [[said(who, 80), number] for who, number in told.deeds[:10]],
-        "answered": told.answered,
-        "ended": told.ended,
-    }
+def _called(identifier: str, members: Mapping[str, Members]) -> str:
+    """As Slack shows them; this is seen by one person only, so it disturbs nobody."""
+    if not identifier.startswith("S"):
+        return f"<@{identifier}>"
+    known = members.get(identifier)
+    if known is None:
+        return f"<!subteam^{identifier}> (Slack does not say who is in it)"
+    more = f" and {known.count - len(known.names)} more" if known.count > len(known.names) else ""
+    return f"<!subteam^{identifier}> ({', '.join(map(name, known.names)) or 'nobody is in it'}{more})"
 
 
-def _kept(one: Story) -> dict[str, Any]:
-    present = one.present
-    who = present.by.name if present.state.closed else present.owner.name
-    return {
-        "title": said(one.title, 150), "began": one.began, "who": said(who, 80), "state": present.state.value,
-        "until": present.until, "more": present.more, "reason": present.reason,
-    }  # fmt: skip
-
-
-def drawn(stored: Mapping[str, Any]) -> Message | None:
-    """The message of such a body; nothing for any other."""
-    if stored.get("card") != SHIFT:
-        return None
-    open_, snoozed, resolved, recovered = stored["counts"]
-    title = f"Handover: {open_} open, {snoozed} snoozed, {resolved} resolved, {recovered} recovered"
+def handover(told: Shift, by: str) -> Message:
+    """How a shift went, for the channel; ``by`` asked for it."""
+    counted = {"open": told.open, "snoozed": told.snoozed, "resolved": told.resolved, "recovered": told.recovered}
+    title = "Handover: " + ", ".join(f"{len(stories)} {word}" for word, stories in counted.items())
     parts = [
-        *_part("Open", stored["open"], open_, _left),
-        *_part("Snoozed", stored["snoozed"], snoozed, _asleep),
-        *_part("Resolved", stored["resolved"], resolved, _over),
+        *_part("Open", told.open, _left),
+        *_part("Snoozed", told.snoozed, _asleep),
+        *_part("Resolved", told.resolved, _over),
     ]
-    pace = [
-        f"{what} in {text.duration(max(stored[name_], 1))}" for what, name_ in
-        (("acknowledged", "answered"), ("over", "ended")) if stored.get(name_) is not None
-    ]  # fmt: skip
-    facts = [f"Half were {' and '.join(pace)} or less." if pace else "", _people(stored["deeds"])]
-    asked = f"{name(str(stored['by']))} asked for it, since {moment(stored['since'])}."
-    small = [context(" ".join(fact for fact in (*facts, asked) if fact))]
-    return Message(title, [section(f"📋 *{title}*"), *paragraphs(parts), *small])
+    speeds = (("acknowledged", told.answered), ("over", told.ended))
+    pace = [f"{what} in {text.duration(max(seconds, 1))}" for what, seconds in speeds if seconds is not None]
+    facts = [f"Half were {' and '.join(pace)} or less." if pace else "", _people(told.deeds)]
+    asked = f"{name(by)} asked for it, since {moment(told.since)}."
+    small = context(" ".join(fact for fact in (*facts, asked) if fact))
+    return Message(title, [section(f"📋 *{title}*"), *paragraphs(parts), small])
 
 
-def _part(title: str, rows: Sequence[Mapping[str, Any]], total: int, line: Any) -> list[str]:
-    more = [f"and {total - len(rows)} more"] if total > len(rows) else []
-    return [f"*{title}*", *(f"• {line(row)}" for row in rows), *more] if rows else []
+def handed_over(link: str, ago: float) -> Message:
+    """What the person who asked is told; ``link`` may be empty."""
+    said = "The handover is posted in this channel"
+    shown = f"<{link}|{said}>" if link else said
+    return Message(f"{said}.", [section(f"📋 {shown}."), context(f"Since {text.duration(ago)} ago.")])
 
 
-def _left(row: Mapping[str, Any]) -> str:
-    owner = name(str(row["who"])) if row["who"] else "nobody has it"
-    return f"{text.line(str(row['title']), 150)} · since {moment(row['began'])} · {owner}"
+def _part(title: str, stories: Sequence[Story], line: Callable[[Story], str]) -> list[str]:
+    more = [f"and {len(stories) - MOST} more"] if len(stories) > MOST else []
+    return [f"*{title}*", *(f"• {line(one)}" for one in stories[:MOST]), *more] if stories else []
 
 
-def _asleep(row: Mapping[str, Any]) -> str:
-    return f"{text.line(str(row['title']), 150)} · {until(row['until'], row['more'])}"
+def _left(one: Story) -> str:
+    owner = name(one.present.owner.name) if one.present.owner.id else "nobody has it"
+    return f"{text.line(one.title, 150)} · since {moment(one.began)} · {owner}"
 
 
-def _over(row: Mapping[str, Any]) -> str:
-    reason = REASONS.get(str(row["reason"]), "")
-    return " · ".join(filter(None, (text.line(str(row["title"]), 150), name(str(row["who"])), reason)))
+def _asleep(one: Story) -> str:
+    return f"{text.line(one.title, 150)} · {until(one.present.until, one.present.more)}"
 
 
-def _people(deeds: Iterable[tuple[str, int]]) -> str:
-    worked = ", ".join(f"{name(str(who))} ({count(int(number), 'act')})" for who, number in deeds)
+def _over(one: Story) -> str:
+    reason = REASONS.get(one.present.reason, "")
+    return " · ".join(filter(None, (text.line(one.title, 150), name(one.present.by.name), reason)))
+
+
+def _people(deeds: Sequence[tuple[str, int]]) -> str:
+    worked = ", ".join(f"{name(who)} ({count(number, 'act')})" for who, number in deeds[:MOST])
     return f"At work: {worked}." if worked else ""

@@ -41,11 +41,13 @@ class Depth:
     sending: int
     dead: int
     oldest: float = 0.0
-    """Seconds since the oldest that is not settled was committed."""
+    """Seconds since the oldest was committed that waits for nothing but its turn."""
     parked: int = 0
     """Channels that refuse."""
     paused: str = ""
     """Why nothing at all is sent."""
+    scheduled: int = 0
+    """Those of the pending that wait for a time of their own: quiet hours, an escalation, another try."""
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,11 @@ clocks have to agree within half of what a lease is longer than the deadline of 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib import resources
+from itertools import count
 from typing import Any
 
 import redis.asyncio as redis
@@ -66,10 +68,13 @@ KEEP_BODY = 2 * 86400
 MAX_AGE = 24 * 3600.0
 """Seconds after the first attempt when another failed one is the last."""
 
-FADING = "failure:"
+FADING = ("failure:", "rerun:")
 """Hashes whose names begin so are forgotten ``KEEP`` seconds after their last change."""
 
 AUDIT = "audit"
+
+LOOKED = 500
+"""Entries that are looked at in one round trip, for the oldest that is not put off."""
 
 Arguments = list[str | int]
 
@@ -138,7 +143,7 @@ class Outbox:
         args += [part or "" for one in expected for part in one]
         args += [part for one in notifications for part in flat(one)]
         for name, fields in changed.items():
-            verb = "~" if name.startswith(self._prefix + FADING) else "="
+            verb = "~" if name.removeprefix(self._prefix).startswith(FADING) else "="
             for field, value in fields.items():
                 args += [name, "-" if value is None else verb, field, value or ""]
         args += [part for entry in acts for part in (audit[0], "+", "act", entry)]
@@ -198,16 +203,30 @@ class Outbox:
         return [Parked.read(*known, count) for known, count in zip(channels.items(), waiting, strict=True)]
 
     async def depth(self) -> Depth:
-        """Count what waits: one round trip."""
+        """Count what waits."""
+        now = self._clock().timestamp()
         async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
             for name in ("open", "leases", "dead"):
                 pipe.zcard(self._index(name))
-            pipe.zrange(self._index("open"), 0, 0, withscores=True)
+            pipe.zcount(self._index("later"), f"({_ms(now)}", "+inf")
             pipe.hlen(self._index("parked"))
             pipe.hget(self._index("pause"), "reason")
-            waiting, sending, dead, first, parked, paused = await pipe.execute()
-        oldest = max(0.0, self._clock().timestamp() - first[0][1] / 1000) if first else 0.0
-        return Depth(max(0, waiting - sending), sending, dead, oldest, parked, text(paused or b""))
+            waiting, sending, dead, scheduled, parked, paused = await pipe.execute()
+        oldest = max(0.0, now - await self._oldest(_ms(now)))
+        return Depth(max(0, waiting - sending), sending, dead, oldest, parked, text(paused or b""), scheduled)
+
+    async def _oldest(self, now: int) -> float:
+        """When the oldest was committed that is not put off beyond ``now`` (ms); seconds, infinite for none."""
+        async with _reachable():
+            for start in count(0, LOOKED):
+                found = await self._redis.zrange(self._index("open"), start, start + LOOKED - 1, withscores=True)
+                if not found:
+                    break
+                put_off = await self._redis.zmscore(self._index("later"), [key for key, _ in found])
+                for (_, committed), till in zip(found, put_off, strict=True):
+                    if till is None or till <= now:
+                        return float(committed) / 1000
+        return math.inf
 
     async def show(self, key: str) -> Entry | None:
         """Say all that is known of ``key``; None when nothing is."""
