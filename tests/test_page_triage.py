@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.browsing import chromium, needs_browser, shoot, visiting
+from tests.browsing import chromium, needs_browser, shoot, type_in, visiting
 from tests.test_page_alerts import end, hastened, in_channel, in_thread
 from zofbot.demo import playing
 from zofbot.simulator.stage import Stage
@@ -205,3 +205,36 @@ async def test_a_guest_may_look_and_not_touch(page: Page, stage: Stage) -> None:
     await expect(answer(page, "guest")).to_be_visible()
     await expect(root).to_contain_text("Failed: ")
     await shoot(page, "guest")
+
+
+async def test_the_shortcut_on_an_alert_opens_the_same_choices(page: Page, root: Locator) -> None:
+    await root.hover()
+    await root.get_by_test_id("shortcut-zof_triage").click()
+    modal = page.get_by_test_id("modal")
+    await expect(modal).to_contain_text("What to do")
+    await modal.get_by_label("Resolve…").check()
+    await shoot(page, "shortcut")
+    await page.get_by_test_id("modal-submit").click()
+    await expect(modal).to_contain_text("Why")
+    await modal.get_by_role("combobox").select_option(label="Environment")
+    await page.get_by_test_id("modal-submit").click()
+    await expect(root).to_contain_text("Resolved: checkout")
+
+
+async def test_words_in_the_thread_and_the_rounds(page: Page, root: Locator) -> None:
+    await thread(page, root)
+    composer = page.get_by_test_id("thread-composer")
+    await composer.fill("<@U0ZOFBOT> snooze 2h")
+    await composer.press("Escape")
+    await composer.press("Enter")
+    await expect(root).to_contain_text("Snoozed: checkout")
+    await page.mouse.move(5, 5)
+    await shoot(page, "words")
+    await type_in(page, "/zof triage")
+    await expect(answer(page, "open in this channel")).to_contain_text("Oldest first")
+    await shoot(page, "open")
+    await type_in(page, "/zof oncall")
+    await expect(answer(page, "Who would be called now")).to_contain_text("@oncall-checkout (ana, ben)")
+    await type_in(page, "/zof handover 2h")
+    await expect(in_channel(page, "Handover: ").last).to_contain_text("ana asked for it")
+    await shoot(page, "handover")

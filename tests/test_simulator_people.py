@@ -296,6 +296,9 @@ async def test_a_press_nobody_answers_is_noticed(stage: Stage, bot: Bot) -> None
 
 async def test_a_message_shortcut_brings_the_message(stage: Stage, bot: Bot) -> None:
     ts = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "card"})["ts"]
+    with pytest.raises(ValueError, match="no such shortcut"):
+        await stage.people.shortcut(ANA, QA_ALERTS, ts, "triage")
+    stage.world.slack.shortcuts = [{"name": "Triage", "type": "message", "callback_id": "triage"}]
     await stage.people.shortcut(ANA, QA_ALERTS, ts, "triage")
     assert (bot.last["type"], bot.last["callback_id"]) == ("message_action", "triage")
     assert bot.last["message"]["ts"] == ts

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from zofbot.app import Zofbot, running
 from zofbot.errors import SettingsError
-from zofbot.manifest import EVENTS
+from zofbot.manifest import EVENTS, manifest
 from zofbot.routing import parse
 from zofbot.settings import Settings
 from zofbot.simulator.entities import Message
@@ -47,6 +47,7 @@ async def playing(port: int, poll_seconds: float = POLL_SECONDS) -> AsyncIterato
     world = World()
     furnish(world)
     world.slack.commands = [_command()]
+    world.slack.shortcuts = manifest()["features"]["shortcuts"]
     world.slack.events = set(EVENTS)
     world.zof.quota = PerMinute(QUOTA)
     world.zof.runs_take = RUNS_TAKE

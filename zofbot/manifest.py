@@ -41,6 +41,9 @@ METHODS: dict[str, tuple[str, ...]] = {
 }
 """Every method of Slack's Web API that zofbot calls, and the scopes it needs (https://docs.slack.dev/reference/methods)."""
 
+SHORTCUT = "zof_triage"
+"""``callback_id`` of the message shortcut."""
+
 EVENTS: dict[str, tuple[str, ...]] = {
     "app_home_opened": (),
     "app_mention": ("app_mentions:read",),
@@ -74,6 +77,14 @@ def manifest(url: str = "") -> dict[str, Any]:
             "app_home": {"home_tab_enabled": True, "messages_tab_enabled": True},
             "bot_user": {"display_name": "zofbot", "always_online": True},
             "slash_commands": [command | request_url],
+            "shortcuts": [
+                {
+                    "name": "Zof: triage",
+                    "type": "message",
+                    "callback_id": SHORTCUT,
+                    "description": "Work on the failure of this alert",
+                }
+            ],
         },
         "oauth_config": {"scopes": {"bot": list(SCOPES)}},
         "settings": {

@@ -129,7 +129,7 @@ async def open_form(desk: Desk, who: Asked, about: About, act: Act, thread: str 
         person = await may(desk, who, Role.RESPONDER)
         failure = await known(desk, about)
         meant = Meant(about.key, about.version, who.channel, who.response_url, thread)
-        await desk.notifier.open_view(who.request, _form(desk, act, meant, failure, person))
+        await desk.notifier.open_view(who.request, form(desk, act, meant, failure, person))
     except Gone:
         await desk.respond(who, acts.gone(about.key))
     except SlackError as error:
@@ -139,7 +139,8 @@ async def open_form(desk: Desk, who: Asked, about: About, act: Act, thread: str 
         await desk.respond(who, answers.failed(error))
 
 
-def _form(desk: Desk, act: Act, meant: Meant, failure: Failure, person: Person) -> dict[str, Any]:
+def form(desk: Desk, act: Act, meant: Meant, failure: Failure, person: Person) -> dict[str, Any]:
+    """The form of an act that asks something first."""
     match act:
         case Act.ASSIGN:
             return act_forms.assign(meant, failure.title, person.id)

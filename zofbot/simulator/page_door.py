@@ -40,6 +40,7 @@ class PageDoor:
         acts: dict[str, tuple[Act, tuple[str, ...]]] = {
             "send": (self._send, ("user", "channel", "text")),
             "press": (self._press, ("user", "action")),
+            "shortcut": (self._shortcut, ("user", "channel", "ts", "callback_id")),
             "submit": (self._submit, ("user", "view_id")),
             "dismiss": (self._dismiss, ("user", "view_id")),
             "home": (self._home, ("user",)),
@@ -112,6 +113,9 @@ class PageDoor:
     async def _press(self, given: dict[str, Any]) -> None:
         where = {name: given[name] for name in ("channel", "ts", "view_id") if given.get(name)}
         await self.people.press(given["user"], given["action"], **where, values=given.get("values"))
+
+    async def _shortcut(self, given: dict[str, Any]) -> None:
+        await self.people.shortcut(given["user"], given["channel"], given["ts"], given["callback_id"])
 
     async def _submit(self, given: dict[str, Any]) -> None:
         await self.people.submit(given["user"], given["view_id"], given.get("values"))

@@ -164,11 +164,16 @@ class People:
 
     async def shortcut(self, user: str, channel: str, ts: str, callback_id: str) -> Outcome:
         """Choose one of the bot's message shortcuts."""
+        if callback_id not in [one["callback_id"] for one in self.slack.shortcuts]:
+            raise ValueError("There is no such shortcut.")
         person = self._person(user)
         message = self._message_seen(person, channel, ts)
         response_url = self.slack.new_hook(user, channel)
         payload = payloads.shortcut(self.slack, person, message, callback_id, response_url)
-        return await self.delivery.send("interactive", payload)
+        outcome = await self.delivery.send("interactive", payload)
+        if not outcome.ok:
+            self.slack.notify(user, "This app did not respond. Try again, or contact its developer.")
+        return outcome
 
     # --- modals and Home
 

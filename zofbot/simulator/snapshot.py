@@ -37,6 +37,7 @@ def snapshot(world: World, user: str) -> dict[str, Any]:
         "home": _view(home) if home else None,
         "modals": [_view(view) for view in slack.modals.get(user, [])],
         "commands": slack.commands,
+        "shortcuts": slack.shortcuts,
         "zof_calls": [_zof_call(call) for call in islice(reversed(zof.calls), MOST_CALLS)][::-1],
         "slack_calls": [_slack_call(call) for call in islice(reversed(slack.calls), MOST_CALLS)][::-1],
         "faults": {**_faults("zof", zof.faults), **_faults("slack", slack.faults)},

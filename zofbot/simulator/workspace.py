@@ -61,6 +61,8 @@ class Workspace:
     """What the app's own token may do."""
     events: set[str] = field(default_factory=lambda: {"app_home_opened", "app_mention", "message.im"})
     """Event subscriptions of the app."""
+    shortcuts: list[dict[str, Any]] = field(default_factory=list)
+    """The app's message shortcuts, as its manifest has them."""
     commands: list[dict[str, Any]] = field(default_factory=_help)
     should_escape: bool = True
     users: dict[str, User] = field(default_factory=dict)

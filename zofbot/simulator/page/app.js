@@ -83,6 +83,11 @@ async function send(text, thread) {
 const press = (where) => (message, action, node) =>
   whileBusy(node, () => actAt(where, "press", { channel: message.channel, ts: message.ts, action }));
 
+const shortcut = (where) => (message, callback_id, node) =>
+  whileBusy(node, () => actAt(where, "shortcut", { channel: message.channel, ts: message.ts, callback_id }));
+
+const shortcuts = (where) => ({ shortcuts: world.state.shortcuts, shortcut: shortcut(where) });
+
 function dismiss(where) {
   slackbot.attend(where, world.state);
   render();
@@ -131,7 +136,7 @@ function renderConversation(channel, thread, scene) {
 
 function renderChannel(channel, scene) {
   const all = world.state.messages[channel.id] ?? [];
-  const host = { scene, key: `${scene.you.id}/${channel.id}`, thread: null, openThread, act: press(channel.id) };
+  const host = { scene, key: `${scene.you.id}/${channel.id}`, thread: null, openThread, act: press(channel.id), ...shortcuts(channel.id) };
   const label = `Message ${channel.im ? "" : "#"}${channel.name}`;
   channelList.show(
     host.key,
@@ -169,7 +174,7 @@ const silence = () => h("div", { class: "empty" }, h("p", {}, "Nobody ever wrote
 
 function renderThread(channel, root, scene) {
   const all = world.state.messages[channel.id] ?? [];
-  const host = { scene, key: `${scene.you.id}/${channel.id}/${root}`, thread: root, openThread, act: press(root) };
+  const host = { scene, key: `${scene.you.id}/${channel.id}/${root}`, thread: root, openThread, act: press(root), ...shortcuts(root) };
   const gone = () => h("div", { class: "empty" }, h("p", {}, "There is no such thread for you to see."));
   $("thread-of").textContent = `${channel.im ? "" : "#"}${channel.name}`;
   threadList.show(host.key, "Thread", messageEntries(inThread(all, root), all, host), gone);

@@ -131,6 +131,12 @@ function renderMessage(message, compact, replies, host) {
       h(
         "div",
         { class: "toolbar" },
+        host.shortcuts.map(({ name, callback_id }) => {
+          const choose = () => host.shortcut(message, callback_id, button);
+          const props = { type: "button", class: "shortcut", data: { testid: `shortcut-${callback_id}` }, onclick: choose };
+          const button = h("button", props, name);
+          return button;
+        }),
         h(
           "button",
           {

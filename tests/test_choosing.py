@@ -1,0 +1,70 @@
+"""The message shortcut: the same acts as on the card, from the alert or from a reply in its thread."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.conftest import House, said, until
+from tests.test_triage import alert, private, there, thread
+from zofbot.manifest import SHORTCUT, manifest
+from zofbot.simulator.entities import Message
+
+__all__ = ["there"]
+
+
+async def choose(built: House, message: Message, user: str = "U0ANA") -> str:
+    """Open the form; returns its id."""
+    built.world.slack.shortcuts = manifest()["features"]["shortcuts"]
+    assert (await built.stage.people.shortcut(user, message.channel, message.ts, SHORTCUT)).ok
+    await until(lambda: bool(built.world.slack.modals.get(user)))
+    return built.world.slack.modals[user][-1].id
+
+
+def chosen(act: str, label: str) -> dict[str, Any]:
+    option = {"text": {"type": "plain_text", "text": label, "emoji": True}, "value": act}
+    return {"act": {"act": {"type": "radio_buttons", "selected_option": option}}}
+
+
+@pytest.mark.parametrize("there", ["http", "socket"], indirect=True)
+async def test_an_act_is_chosen_on_a_reply_and_done(there: House) -> None:
+    root = await alert(there)
+    await until(lambda: bool(thread(there, root)))
+    reply = next(one for one in there.world.slack.ledger if one.thread_ts == root.ts)
+    view = await choose(there, reply)
+    assert "Escalate now" in str(there.world.slack.modals["U0ANA"][-1].payload["blocks"])
+    await there.stage.people.submit("U0ANA", view, chosen("acknowledge", "Acknowledge"))
+    await until(lambda: "Acknowledged" in said(root))
+    await until(lambda: "You acknowledged" in private(there, "U0ANA"))
+    assert not there.world.slack.modals["U0ANA"]
+
+
+async def test_what_asks_something_leads_on_to_its_own_form(there: House) -> None:
+    root = await alert(there)
+    view = await choose(there, root)
+    await there.stage.people.submit("U0ANA", view, chosen("resolve", "Resolve…"))
+    await until(lambda: there.world.slack.modals["U0ANA"][-1].payload["title"]["text"] == "Resolve")
+    option = {"text": {"type": "plain_text", "text": "Flaky", "emoji": True}, "value": "flaky"}
+    reason = {"reason": {"reason": {"type": "static_select", "selected_option": option}}}
+    await there.stage.people.submit("U0ANA", there.world.slack.modals["U0ANA"][-1].id, reason)
+    await until(lambda: "Resolved" in said(root))
+
+
+async def test_on_another_message_it_says_where_to_choose_it(there: House) -> None:
+    there.world.slack.shortcuts = manifest()["features"]["shortcuts"]
+    await there.type("nothing of ours")
+    message = next(m for m in there.world.slack.messages["C0QA"].values() if m.text == "nothing of ours")
+    await there.stage.people.shortcut("U0ANA", "C0QA", message.ts, SHORTCUT)
+    await until(lambda: "This message is not about a failure" in private(there, "U0ANA"))
+
+
+async def test_a_guest_gets_no_form(there: House) -> None:
+    root = await alert(there)
+    there.world.slack.channels[root.channel].members.add("U0GUEST")
+    there.world.slack.shortcuts = manifest()["features"]["shortcuts"]
+    await there.stage.people.shortcut("U0GUEST", root.channel, root.ts, SHORTCUT)
+    await until(lambda: "guest" in private(there, "U0GUEST").lower())
+    await asyncio.sleep(0.1)
+    assert not there.world.slack.modals.get("U0GUEST")

@@ -1,0 +1,96 @@
+"""The message shortcut *Zof: triage*: the same acts as on the card, chosen in a form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+
+from zofbot.access import Role
+from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
+from zofbot.listeners import triage
+from zofbot.listeners.desk import Asked, Desk, asked
+from zofbot.listeners.known import known, may
+from zofbot.manifest import SHORTCUT
+from zofbot.pipeline.failures import Failure, Gone
+from zofbot.slack import act_forms, acts, answers
+from zofbot.slack.act_forms import Meant
+from zofbot.slack.controls import About
+from zofbot.triage import TABLE, Act
+from zofbot.triage.life import OF_ITSELF
+
+log = structlog.get_logger()
+
+
+def register(app: AsyncApp, desk: Desk) -> None:
+    """Listen to the shortcut (https://docs.slack.dev/interactivity/implementing-shortcuts) and to its form."""
+
+    async def chosen(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        desk.errands.start(_open(desk, asked(body), body.get("message") or {}))
+
+    async def went_on(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
+        await ack(**await _go_on(desk, asked(body), view))
+
+    app.shortcut(SHORTCUT)(chosen)
+    app.view(act_forms.CHOOSE)(went_on)
+
+
+async def _open(desk: Desk, who: Asked, message: Mapping[str, Any]) -> None:
+    """Open the form about the failure of a message, or say why not; Slack gives three seconds for it."""
+    try:
+        await may(desk, who, Role.RESPONDER)
+        failure = await _failure(desk, who, message)
+        about = About(failure.key, failure.present.version)
+        meant = Meant(about.key, about.version, who.channel, who.response_url)
+        stands = acts.happened(failure.present, triage.now(desk))
+        await desk.notifier.open_view(who.request, act_forms.choose(meant, failure.title, stands, _offered(failure)))
+    except Gone as error:
+        await desk.respond(who, acts.gone(str(error)))
+    except SlackError as error:
+        log.warning("form not opened", reason=error.reason, user=who.user)
+        await desk.respond(who, answers.failed(BadInput("Slack did not open the form.", "Choose it again.")))
+    except ZofbotError as error:
+        await desk.respond(who, answers.failed(error))
+
+
+async def _failure(desk: Desk, who: Asked, message: Mapping[str, Any]) -> Failure:
+    """The failure that an alert, or a reply in its thread, is about. Raises Gone, SlackError and BadInput."""
+    inside = [block for part in message.get("attachments") or () for block in part.get("blocks") or ()]
+    blocks = [*(message.get("blocks") or ()), *inside]
+    shown = next((about for one in blocks if (about := About.read(str(one.get("block_id") or "")))), None)
+    root = str(message.get("thread_ts") or message.get("ts") or "")
+    key = shown.key if shown else await desk.notifier.key_of(who.channel, root)
+    if not key.startswith(("run:", "case:")):
+        raise BadInput("This message is not about a failure.", "Choose it on an alert, or on a reply to one.")
+    return await known(desk, About(key, ""))
+
+
+def _offered(failure: Failure) -> list[Act]:
+    """What the table allows, and to undo."""
+    allowed = [act for act in TABLE[failure.present.state] if act not in OF_ITSELF]
+    acts_ = [act for act in allowed if act is not Act.ESCALATE or failure.body.policy.escalate]
+    return [*acts_, Act.UNDO] if failure.present.before else acts_
+
+
+async def _go_on(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what was chosen, or lead on to its own form."""
+    meant = Meant.load(str(view.get("private_metadata") or "{}"))
+    there = replace(who, channel=meant.channel, response_url=meant.url)
+    act, about = Act(act_forms.filled(view, "act", "act")), About(meant.key, meant.version)
+    if act not in triage.ASKS:
+        told = await desk.told(triage.do(desk, there, about, act))
+        desk.errands.start(desk.respond(there, told.message))
+        return {}
+    try:
+        person = await may(desk, there, Role.RESPONDER)
+        form = triage.form(desk, act, meant, await known(desk, about), person)
+    except Gone:
+        desk.errands.start(desk.respond(there, acts.gone(meant.key)))
+        return {}
+    except NotAllowed as error:
+        return {"response_action": "errors", "errors": {"act": error.sentence[:1000]}}
+    return {"response_action": "update", "view": form}
