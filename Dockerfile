@@ -13,7 +13,7 @@ ENV PATH=/opt/zofbot/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
 USER 10001:10001
 VOLUME /data
 EXPOSE 3000
-# For `run` and `web`; a worker opens no port, so start it with --no-healthcheck.
+# For `run` and `web`; start a worker with --no-healthcheck, and watch its ZOFBOT_METRICS_PORT.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/healthz', timeout=3)"]
 ENTRYPOINT ["zofbot"]

@@ -10,8 +10,7 @@ demo: $(VENV)/ready
 	@exec $(BIN)/zofbot demo $(ARGS)
 
 test: lint $(VENV)/ready-dev
-	$(BIN)/coverage run -m pytest $(ARGS)
-	$(BIN)/coverage report --skip-covered --skip-empty
+	$(BIN)/pytest --numprocesses 3 --dist worksteal --cov --cov-report term:skip-covered $(ARGS)
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .
@@ -21,6 +20,7 @@ lint: $(VENV)/ready-dev
 bench: $(VENV)/ready-dev
 	$(BIN)/python benchmarks/slash.py
 	$(BIN)/python benchmarks/delivery.py
+	$(BIN)/python benchmarks/triage.py
 
 soak: $(VENV)/ready-dev
 	$(BIN)/python -m tests.soak $(ARGS)

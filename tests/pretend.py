@@ -168,9 +168,9 @@ class Bench:
         self.outbox = Outbox(self.store, "test", self.clock)
         self.poller = self.another()
 
-    def another(self, decide: Decide | None = None, **options: Any) -> Poller:
+    def another(self, decide: Decide | None = None, lease: Lease | None = None, **options: Any) -> Poller:
         """Start another process."""
-        lease = Lease(self.store, "test", "poller", 90, self.clock)
+        lease = lease or Lease(self.store, "test", "poller", 90, self.clock)
         return Poller(
             self.client,
             self.outbox,

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from tests.conftest import House, house
 from tests.test_cli import run
 from zofbot.checkup import Finding, Level, examine
+from zofbot.checkup import slack as slack_judgement
 from zofbot.checkup import store as store_judgement
 from zofbot.checkup import zof as zof_judgement
 from zofbot.checkup.asking import SECONDS
@@ -422,3 +423,10 @@ async def test_an_error_is_shown_with_its_mend_as_json_and_ends_with_one(place: 
 
 async def test_an_address_that_slack_would_not_call_is_refused() -> None:
     assert (await run("check", "--url", "http://bot.example")).code == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "level"), [("0" * 32, "ok"), (f"{'0' * 32},{'a' * 32}", "ok"), (f"{'0' * 32},odd", "warning")]
+)
+def test_each_of_two_signing_secrets_has_to_look_like_one(given: str, level: str) -> None:
+    assert slack_judgement.signing_secret(Settings.model_validate({"slack_signing_secret": given})).level == level

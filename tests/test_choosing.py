@@ -9,8 +9,9 @@ import pytest
 
 from tests.conftest import House, said, until
 from tests.test_triage import alert, private, there, thread
-from zofbot.manifest import SHORTCUT, manifest
+from zofbot.manifest import manifest
 from zofbot.simulator.entities import Message
+from zofbot.verbs import SHORTCUT
 
 __all__ = ["there"]
 

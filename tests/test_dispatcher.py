@@ -211,8 +211,8 @@ async def test_each_attempt_is_one_line_and_one_count(rig: Rig) -> None:
         (2, "adopted", ""),
     ]
     assert {"key", "kind", "channel", "ms"} <= set(lines[0])
-    assert rig.count("zofbot_notifications_total", kind="root", outcome="unknown") == 1
-    assert rig.count("zofbot_notifications_total", kind="root", outcome="adopted") == 1
+    assert rig.count("zofbot_notifications_total", kind="root", outcome="unknown", reason="unconfirmed") == 1
+    assert rig.count("zofbot_notifications_total", kind="root", outcome="adopted", reason="none") == 1
     assert rig.count("zofbot_finds_total", outcome="found") == 1
     assert rig.count("zofbot_delivery_seconds_count", since="commit") == 1
     assert rig.count("zofbot_delivery_seconds_sum", since="happened") >= 90
@@ -586,7 +586,8 @@ async def test_two_workers_send_each_message_once(valkey: str) -> None:
         async with running(rig), running(other):
             await until(lambda: settled(rig), 30)
     assert Counter(message.key for message in made.slack.ledger) == Counter({f"k{n}": 1 for n in range(300)})
-    shares = [each.count("zofbot_notifications_total", kind="root", outcome="sent") for each in (rig, other)]
+    sent = {"kind": "root", "outcome": "sent", "reason": "none"}
+    shares = [each.count("zofbot_notifications_total", **sent) for each in (rig, other)]
     assert sum(shares) == 300
 
 
@@ -724,7 +725,7 @@ async def test_what_cannot_be_begun_promptly_is_put_back(rig: Rig) -> None:
     await worker_with(rig, double).turn()
     assert double.sends == AT_ONCE
     assert (await rig.outbox.depth()).pending == 5
-    assert rig.count("zofbot_notifications_total", kind="root", outcome="snoozed") == 5
+    assert rig.count("zofbot_notifications_total", kind="root", outcome="snoozed", reason="none") == 5
 
 
 async def test_nothing_is_sent_that_could_end_after_its_lease(rig: Rig) -> None:

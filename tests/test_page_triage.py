@@ -40,6 +40,7 @@ async def page(browser: Browser, stage: Stage) -> AsyncIterator[Page]:
 @pytest.fixture
 async def root(page: Page, stage: Stage) -> Locator:
     """The card of a run that has just failed, as Ana sees it."""
+    stage.world.advance(3700)  # or it might go on in the thread of what has just recovered
     found = in_channel(page, await end(page, stage, "failure"))
     await expect(found).to_contain_text("Failed: checkout")
     await expect(found.get_by_test_id("thread-summary")).to_contain_text("1 reply", timeout=15_000)

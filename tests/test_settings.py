@@ -101,3 +101,13 @@ def test_links_may_lead_to_the_templates_hosts(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("ZOF_RUN_URL_TEMPLATE", "https://console.example/runs/{run_id}")
     monkeypatch.setenv("ZOF_LINK_HOSTS", "zof.ai, logs.example")
     assert load().link_hosts == ("zof.ai", "logs.example", "console.example")
+
+
+def test_one_or_two_signing_secrets_stand_with_a_comma_between_and_each_is_kept_out_of_logs() -> None:
+    read = Settings.model_validate({"slack_signing_secret": " newnewnew1 , oldoldold2 ,"})
+    assert read.signing_secrets == ("newnewnew1", "oldoldold2")
+    assert {"newnewnew1", "oldoldold2"} <= set(read.secrets())
+    assert Settings.model_validate({"slack_signing_secret": " , "}).signing_secrets == ()
+    for wrong in ("one,two,three", "one two,three", "schlüssel"):
+        with pytest.raises(ValueError, match="secret|characters"):
+            Settings.model_validate({"slack_signing_secret": wrong})

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import House, house, said, until
 from zofbot.simulator.records import Record
+from zofbot.store.audit import Audit
 
 SECRET = "webhook-secret"
 
@@ -158,3 +159,38 @@ async def test_what_slack_does_not_confirm_is_posted_once(told: House) -> None:
     last = fail(told, 1)
     await until(lambda: f"run:{last['id']}:failed:C0QA" in keys(told), 40)
     assert not told.world.slack.doubled()
+
+
+async def test_who_subscribed_and_ended_it_stands_in_the_audit(subscribed: House) -> None:
+    await subscribed.answer("/zof subscribe project:checkout after:2/1h")
+    await subscribed.answer("/zof unsubscribe 1", user="U0BEN")
+    entries = await Audit(subscribed.bot.store.client, subscribed.settings.zofbot_namespace).read()
+    assert [(one.act, one.user, one.before, one.after) for one in entries] == [
+        ("subscribe", "U0ANA", "", "project:checkout after:2/1h"),
+        ("unsubscribe", "U0BEN", "project:checkout after:2/1h", ""),
+    ]
+
+
+async def test_a_guest_subscribes_nothing_and_ends_nothing(subscribed: House) -> None:
+    subscribed.world.slack.channels["C0QA"].members.add("U0GUEST")
+    await subscribed.answer("/zof subscribe project:checkout")
+    for typed in ("/zof subscribe project:search", "/zof unsubscribe 1"):
+        assert "guest" in (await subscribed.answer(typed, user="U0GUEST")).lower()
+    assert "project:checkout" in await subscribed.answer("/zof subscriptions")
+    assert "project:search" not in await subscribed.answer("/zof subscriptions")
+
+
+async def test_what_a_subscription_has_counted_goes_with_it(told: House) -> None:
+    await told.type("/zof subscribe after:2/1h")
+    run = fail(told, 1)
+    assert await hook(told, current(run["id"], "evt_counted")) == 200
+
+    async def counted() -> list[bytes]:
+        return [key async for key in told.bot.store.client.scan_iter("{zofbot}:after:*")]
+
+    async def some() -> bool:
+        return bool(await counted())
+
+    await until(some)
+    await told.answer("/zof unsubscribe 1")
+    assert await counted() == []

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import House
+from tests.conftest import House, house
 from zofbot.simulator.delivery import signature
 
 FORM = "application/x-www-form-urlencoded"
@@ -164,7 +164,7 @@ async def test_health_readiness_and_metrics(over_http: House) -> None:
         await over_http.type("/zof res_4821")
         async with session.get("/metrics") as reply:
             text = await reply.text()
-    assert 'zofbot_zof_calls_total{method="GET",outcome="ok",template="/results/{id}"} 1.0' in text
+    assert 'zofbot_zof_calls_total{method="GET",outcome="ok",status="200",template="/results/{id}"} 1.0' in text
     assert 'zofbot_slack_requests_total{answer="acted",kind="command"} 1.0' in text
     assert 'zofbot_slack_requests_total{answer="unsigned",kind="stray"} 0.0' in text
     assert "res_4821" not in text
@@ -175,3 +175,14 @@ async def test_not_ready_names_what_is_missing(over_http: House) -> None:
     async with aiohttp.ClientSession() as session, session.get(f"{over_http.bot.url}/readyz") as reply:
         assert reply.status == 503
         assert "slack" in (await reply.json())["missing"][0]
+
+
+# --- two signing secrets at a time
+
+
+async def test_while_a_secret_is_replaced_both_are_taken_and_no_other(valkey: str) -> None:
+    fresh, old, stray = "f" * 32, "0" * 32, "5" * 32
+    async with house(valkey, slack_signing_secret=f" {fresh} , {old} ") as built:
+        for secret, expected in ((fresh, 200), (old, 200), (stray, 401), (f"{fresh},{old}", 401), ("", 401)):
+            built.world.slack.signing_secret = secret
+            assert (await post(built, HELP))[0] == expected, secret

@@ -16,7 +16,7 @@ from aiohttp import web
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 
 from zofbot.access import Roles
-from zofbot.errands import Errands
+from zofbot.errands import Errands, end
 from zofbot.errors import SettingsError, SlackError, StoreUnavailable
 from zofbot.listeners import Reception
 from zofbot.listeners.desk import Desk
@@ -27,7 +27,7 @@ from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.poller import LEASE_INTERVALS, Poller
 from zofbot.settings import Settings
-from zofbot.slack import alerts, lines, trials
+from zofbot.slack import alerts, discretion, lines, trials
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import Identity, SlackNotifier
@@ -168,7 +168,10 @@ async def running(
             await _work(stack, rooms)
         if doors:
             await _open_doors(stack, rooms, bot)
-        stack.push_async_callback(_cancel, asyncio.create_task(bot.introduce()))
+        elif settings.zofbot_metrics_port:
+            window = site(None, metrics, bot.missing)
+            bot.url = await _open(stack, window, settings.host, "ZOFBOT_METRICS_PORT", settings.zofbot_metrics_port)
+        stack.push_async_callback(end, asyncio.create_task(bot.introduce()))
         log.info("zofbot is up", url=bot.url, slack="socket" if bot.socket else "http", doors=doors, works=works)
         yield bot
         log.info("zofbot stops")
@@ -215,6 +218,7 @@ class Rooms:
             self.clock,
             random=SystemRandom().random,
             on_parked=self.tell_subscribers,
+            veil=None if self.settings.zofbot_shared_details else discretion.veil(self.people.shared),
         )
 
     def poller(self) -> Poller:
@@ -240,7 +244,7 @@ class Rooms:
         """Write to whoever subscribed a channel that refuses; once the channel is mended, what waits is sent."""
         for user in sorted({one.by for one in await self.subscriptions.of(channel) if one.by}):
             key = f"parked:{channel}:{reason}:{self.clock():%G-%V}:{user}"  # once a week, however often it is tried
-            body = lines.body(lines.parked(channel, reason))
+            body = lines.body(lines.parked(reason), channel)
             note = Notification(
                 key=key, kind=Kind.ROOT, channel=user, body=body, happened=self.clock().timestamp(), critical=True
             )
@@ -253,13 +257,13 @@ async def _work(stack: AsyncExitStack, rooms: Rooms) -> None:
     delivering = asyncio.create_task(dispatcher.run())
     stack.push_async_callback(_finish, dispatcher, delivering)
     stack.push_async_callback(rooms.hints.aclose)
-    stack.push_async_callback(_cancel, asyncio.create_task(poller.run()))
+    stack.push_async_callback(end, asyncio.create_task(poller.run()))
 
 
 async def _finish(dispatcher: Dispatcher, delivering: asyncio.Task[None]) -> None:
     dispatcher.stop()
     await asyncio.wait({delivering}, timeout=FINISH_SECONDS)
-    await _cancel(delivering)
+    await end(delivering)
 
 
 async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
@@ -270,20 +274,21 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
         rooms.zof, rooms.store, rooms.subscriptions, rooms.outbox, rooms.notifier, errands, metrics, rooms.links,
         settings.zof_list_order, clock, Failures(rooms.outbox, clock, metrics), rooms.people, rooms.roles,
         Audit(rooms.store.client, settings.zofbot_namespace), settings.zofbot_resolve_note,
+        settings.zofbot_shared_details,
     )  # fmt: skip
     reception = Reception(desk, rooms.notifier.client)
-    secret = settings.slack_signing_secret.get_secret_value()
-    slack = SlackDoor(reception, secret, metrics, clock) if secret else None
+    secrets = settings.signing_secrets
+    slack = SlackDoor(reception, secrets, metrics, clock) if secrets else None
     zof = None
     if settings.webhook_secrets:
         zof = ZofDoor(rooms.hints, settings.webhook_secrets, settings.zof_signature_header, metrics, clock)
-    bot.url = await _open(stack, site(slack, metrics, bot.missing, zof), settings)
+    bot.url = await _open(stack, site(slack, metrics, bot.missing, zof), settings.host, "PORT", settings.port)
     if settings.socket_mode:
         bot.socket = AsyncSocketModeHandler(reception, settings.slack_app_token.get_secret_value())
         stack.push_async_callback(bot.socket.close_async)
         # It tries until it is connected, so the start does not wait for it; readiness says how it stands.
         connecting = bot.socket.client.connect()  # type: ignore[no-untyped-call]  # the SDK's, not annotated
-        stack.push_async_callback(_cancel, asyncio.create_task(connecting))
+        stack.push_async_callback(end, asyncio.create_task(connecting))
 
 
 def _far(url: str) -> bool:
@@ -291,21 +296,15 @@ def _far(url: str) -> bool:
     return urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")
 
 
-async def _open(stack: AsyncExitStack, door: web.Application, settings: Settings) -> str:
+async def _open(stack: AsyncExitStack, door: web.Application, host: str, setting: str, port: int) -> str:
     runner = web.AppRunner(door, access_log=None, shutdown_timeout=2.0, handler_cancellation=False)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        await web.TCPSite(runner, host, port).start()
     except OSError as error:
         raise SettingsError(
-            [f"PORT {settings.port} on HOST {settings.host} cannot be opened ({error.strerror}): set another."]
+            [f"{setting} {port} on HOST {host} cannot be opened ({error.strerror}): set another."]
         ) from error
     host, port = runner.addresses[0][:2]
     return f"http://{host}:{port}"
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    while not task.done():  # a library below may swallow the first one, such as redis when its answer comes just then
-        task.cancel()
-        await asyncio.wait({task}, timeout=0.5)

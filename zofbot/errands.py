@@ -13,6 +13,19 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks, and wait until they have ended.
+
+    A library below may lose a cancellation, such as the redis client before Python 3.12 when its answer comes in the
+    same turn of the loop, and then the task goes on: so it is cancelled until it has ended.
+    """
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.5)
+
+
 class Errands:
     """The tasks of one process; a failure that nobody awaits is logged with its traceback."""
 
@@ -35,9 +48,6 @@ class Errands:
         """Wait ``patience`` seconds for what is under way, then cancel what is left."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=patience)
-        left = list(self._tasks)
-        for task in left:
-            task.cancel()
-        if left:
+        if left := list(self._tasks):
             log.warning("errands canceled", count=len(left))
-            await asyncio.wait(left)
+            await end(*left)

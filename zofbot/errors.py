@@ -110,6 +110,9 @@ class ZofUnreadable(ZofError):
 class SlackError(ZofbotError):
     """Slack did not take what was sent; ``reason`` is Slack's word, or ours where it had none."""
 
+    status: int | None = None
+    """Of Slack's reply; ``None`` when there was none."""
+
     def __init__(self, reason: str, sentence: str, next_step: str = "") -> None:
         super().__init__(sentence, next_step)
         self.reason = reason

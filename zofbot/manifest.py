@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zofbot.verbs import COMMAND, usage_hint
+from zofbot.verbs import COMMAND, SHORTCUT, usage_hint
 
 SCOPES = {
     "commands": f"the {COMMAND} command",
@@ -40,9 +40,6 @@ METHODS: dict[str, tuple[str, ...]] = {
     "views.update": (),
 }
 """Every method of Slack's Web API that zofbot calls, and the scopes it needs (https://docs.slack.dev/reference/methods)."""
-
-SHORTCUT = "zof_triage"
-"""``callback_id`` of the message shortcut."""
 
 EVENTS: dict[str, tuple[str, ...]] = {
     "app_home_opened": (),

@@ -2,10 +2,44 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import math
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import TypeVar
 
-ZOF_OUTCOMES = ("ok", "unavailable", "rejected", "unreadable", "canceled", "crashed")
-SLACK_OUTCOMES = ("ok", "deferred", "refused", "unknown")
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.metrics import MetricWrapperBase
+
+from zofbot import __version__
+
+ZOF_ENDINGS = {
+    "ok": ("200", "201", "202"),
+    "unavailable": ("none", "408", "429", "500", "502", "503", "504"),
+    "rejected": ("none", "400", "401", "403", "404", "409", "422"),
+    "unreadable": ("200",),
+    "canceled": ("none",),
+    "crashed": ("none",),
+}
+"""Statuses that come with each outcome of a call to Zof; ``none``: no reply."""
+
+ZOF_CALLS = (
+    ("GET", "/results"), ("GET", "/results/{id}"), ("GET", "/runs"), ("GET", "/runs/{id}"),
+    ("POST", "/runs"), ("POST", "/runs/{id}/cancel"),
+)  # fmt: skip
+SLACK_ENDINGS = {
+    "ok": ("200",),
+    "deferred": ("none", "200", "429"),
+    "refused": ("200", "403", "404"),
+    "unknown": ("none", "200", "500", "503"),
+}
+SLACK_METHODS = (
+    "apps.connections.open", "auth.test", "chat.getPermalink", "chat.postEphemeral", "chat.postMessage",
+    "chat.update", "conversations.history", "conversations.info", "conversations.join", "conversations.replies",
+    "response_url", "usergroups.users.list", "users.info", "views.open", "views.publish", "views.update",
+)  # fmt: skip
+STATUSES = frozenset(status for endings in (ZOF_ENDINGS, SLACK_ENDINGS) for all_ in endings.values() for status in all_)
+
+REQUESTS = ("command", "action", "event", "view", "other")
 WEBHOOKS = (
     "stored", "repeated", "ignored", "unsigned", "too_large", "too_slow", "malformed", "not_stored",
 )  # fmt: skip
@@ -13,16 +47,19 @@ EVENTS = (
     "run.completed", "run.failed", "run.started", "remediation.plan_pending", "remediation.approved",
     "release.gate_blocked", "agent.offline", "agent.completed", "integration.error", "issue.detected", "other",
 )  # fmt: skip
+SOURCES = ("webhook", "poll")
 TURNS = ("done", "standby", "unavailable", "fenced", "failed")
 FEEDS = ("runs failed", "runs error", "results failed", "results error", "runs passed")
-KINDS = ("root", "reply", "edit")
-ATTEMPTS = ("sent", "adopted", "deferred", "unknown", "refused", "parked", "halted", "gone", "snoozed", "dropped")
 FINDS = ("found", "absent", "failed")
 ACTS = ("acknowledge", "unacknowledge", "confirm", "assign", "snooze", "wake", "escalate", "resolve", "reopen", "undo")
+LEASES = ("poller",)
 
-WAITING = ("pending", "sending", "dead", "parked_channels")
-LATENESS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
+WAITING = ("pending", "scheduled", "sending", "dead", "parked_channels")
+LATENESS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
+LONG = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+
+Kept = TypeVar("Kept", bound=MetricWrapperBase)
 
 
 class Metrics:
@@ -30,124 +67,140 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.zof_calls = Counter(
-            "zofbot_zof_calls", "Calls to Zof, retries not counted apart", ["method", "template", "outcome"],
-            registry=self.registry,
-        )  # fmt: skip
-        self.zof_seconds = Histogram(
-            "zofbot_zof_call_seconds", "Duration of calls to Zof, waits included", ["template"],
-            buckets=SECONDS, registry=self.registry,
-        )  # fmt: skip
-        self.zof_tries = Counter("zofbot_zof_tries", "Requests sent to Zof", registry=self.registry)
-        self.slack_calls = Counter(
-            "zofbot_slack_calls", "Calls to Slack's Web API", ["method", "outcome"], registry=self.registry
+        ProcessCollector(registry=self.registry)
+        self.build = self._gauge("zofbot_build_info", "1, with the version", version=(__version__,))
+        self.build.labels(__version__).set(1)
+        self.store_up = self._gauge("zofbot_store_up", "1 while Redis answers")
+        self.slack_up = self._gauge("zofbot_slack_up", "1 once Slack accepted the token, and its socket is connected")
+        self.lease = self._gauge("zofbot_lease_held", "1 while this process holds the lease", lease=LEASES)
+        self.lease_taken = self._counter(
+            "zofbot_lease_takeovers", "Times that this process took the lease over", lease=LEASES
         )
-        self.slack_requests = Counter(
-            "zofbot_slack_requests", "Requests from Slack by kind and answer", ["kind", "answer"],
-            registry=self.registry,
-        )  # fmt: skip
-        self.ack_seconds = Histogram(
-            "zofbot_ack_seconds", "Time from a request of Slack's to its acknowledgement", ["kind"],
-            buckets=SECONDS, registry=self.registry,
-        )  # fmt: skip
+        self._zof()
+        self._slack()
         self._delivery()
-        self.store_up = Gauge("zofbot_store_up", "1 while Redis answers", registry=self.registry)
         self._news()
-        self._triage()
-        for template in ("/results", "/results/{id}", "/runs", "/runs/{id}"):
-            self.zof_seconds.labels(template)
-            for outcome in ZOF_OUTCOMES:
-                self.zof_calls.labels("GET", template, outcome)
-        for kind in ("command", "action", "event", "view", "other"):
-            self.ack_seconds.labels(kind)
-            for answer in ("acted", "repeated", "failed"):
-                self.slack_requests.labels(kind, answer)
-        for reason in ("unsigned", "too_large", "too_slow", "malformed"):
-            self.slack_requests.labels("stray", reason)
-
-    def _news(self) -> None:
-        """What comes from Zof unasked, and what the poller asks for."""
-        self.zof_webhooks = Counter(
-            "zofbot_zof_webhooks", "Deliveries of Zof's by what became of them", ["answer"], registry=self.registry
-        )
-        self.zof_events = Counter(
-            "zofbot_zof_events", "Signed deliveries of Zof's by type", ["type"], registry=self.registry
-        )
-        self.poll_turns = Counter(
-            "zofbot_poll_turns", "Turns of the poller by how they ended", ["outcome"], registry=self.registry
-        )
-        self.poll_new = Counter(
-            "zofbot_poll_new", "Runs and results that a feed showed for the first time", ["feed"],
-            registry=self.registry,
-        )  # fmt: skip
-        self.poll_silent = Counter(
-            "zofbot_poll_silent", "Failures noted and not told, for they are older than the look-back",
-            registry=self.registry,
-        )  # fmt: skip
-        self.poll_given_up = Counter(
-            "zofbot_poll_given_up", "Runs and results announced that Zof would not show", registry=self.registry
-        )
-        self.poll_requests = Gauge(
-            "zofbot_poll_requests", "Requests to Zof since the last full cycle began", registry=self.registry
-        )
-        self.poll_watched = Gauge(
-            "zofbot_poll_watched", "Runs heard of and not read to their end yet", registry=self.registry
-        )
-        self.poll_leads = Gauge("zofbot_poll_leads", "1 while this process polls", registry=self.registry)
-        self.poll_last = Gauge(
-            "zofbot_poll_last", "Unix time of the last full cycle that went well", registry=self.registry
-        )
-        self.poll_gap = Gauge(
-            "zofbot_poll_gap", "Failures that polling had missed until the last audit", ["feed"], registry=self.registry
-        )
-        for answer in WEBHOOKS:
-            self.zof_webhooks.labels(answer)
-        for event in EVENTS:
-            self.zof_events.labels(event)
-        for turn in TURNS:
-            self.poll_turns.labels(turn)
-        for feed in FEEDS:
-            self.poll_new.labels(feed)
-        for feed in FEEDS[:4]:
-            self.poll_gap.labels(feed)
-
-    def _triage(self) -> None:
-        """What people do about failures."""
-        self.triage = Counter("zofbot_triage", "Acts of people on failures", ["act"], registry=self.registry)
-        for act in ACTS:
-            self.triage.labels(act)
-
-    def _delivery(self) -> None:
-        """Add what the way from the outbox into Slack is measured by."""
-        self.notifications = Counter(
-            "zofbot_notifications", "Attempts at notifications by how they ended", ["kind", "outcome"],
-            registry=self.registry,
-        )  # fmt: skip
-        self.delivery_seconds = Histogram(
-            "zofbot_delivery_seconds", "Age of what reached Slack, since it was committed or happened", ["since"],
-            buckets=LATENESS, registry=self.registry,
-        )  # fmt: skip
-        self.finds = Counter(
-            "zofbot_finds", "Looks into Slack for a message that may be there", ["outcome"], registry=self.registry
-        )
-        self.dead_letters = Counter("zofbot_dead_letters", "Notifications given up", registry=self.registry)
-        self.outbox = Gauge("zofbot_outbox", "What the outbox holds", ["state"], registry=self.registry)
-        self.outbox_oldest = Gauge(
-            "zofbot_outbox_oldest_seconds", "Age of the oldest notification not settled", registry=self.registry
-        )
-        self.outbox_paused = Gauge(
-            "zofbot_outbox_paused", "1 while Slack takes nothing from this installation", registry=self.registry
-        )
-        for kind in KINDS:
-            for outcome in ATTEMPTS:
-                self.notifications.labels(kind, outcome)
-        for since in ("commit", "happened"):
-            self.delivery_seconds.labels(since)
-        for outcome in FINDS:
-            self.finds.labels(outcome)
-        for state in WAITING:
-            self.outbox.labels(state)
+        self._polling()
+        self.triage = self._counter("zofbot_triage", "Acts of people on failures", act=ACTS)
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""
         return generate_latest(self.registry)
+
+    def _zof(self) -> None:
+        """Calls to Zof."""
+        self.zof_calls = self._counter(
+            "zofbot_zof_calls", "Calls to Zof, retries not counted apart", method=(), template=(), outcome=(), status=()
+        )
+        self.zof_seconds = self._histogram(
+            "zofbot_zof_call_seconds", "Duration of calls to Zof, waits included", SECONDS,
+            template=sorted({template for _, template in ZOF_CALLS}),
+        )  # fmt: skip
+        self.zof_tries = self._counter("zofbot_zof_tries", "Requests sent to Zof")
+        self.zof_quota = self._gauge("zofbot_zof_quota_remaining", "Requests that Zof leaves us in this window")
+        self.zof_quota_limit = self._gauge("zofbot_zof_quota_limit", "Requests that Zof gives us in a window")
+        for quota in (self.zof_quota, self.zof_quota_limit):
+            quota.set(math.nan)  # until Zof has said so: nought would be an alarm
+        for (method, template), (outcome, statuses) in product(ZOF_CALLS, ZOF_ENDINGS.items()):
+            for status in statuses:
+                self.zof_calls.labels(method, template, outcome, status)
+
+    def _slack(self) -> None:
+        """Calls to Slack, and requests from it."""
+        self.slack_calls = self._counter(
+            "zofbot_slack_calls", "Calls to Slack's Web API", method=(), outcome=(), status=()
+        )
+        self.slack_seconds = self._histogram(
+            "zofbot_slack_call_seconds", "Duration of calls to Slack", SECONDS, method=SLACK_METHODS
+        )
+        self.slack_requests = self._counter(
+            "zofbot_slack_requests", "Requests from Slack by kind and answer", kind=(), answer=()
+        )
+        self.ack_seconds = self._histogram(
+            "zofbot_ack_seconds", "Time from a request of Slack's to its acknowledgement", SECONDS, kind=REQUESTS
+        )
+        for method, (outcome, statuses) in product(SLACK_METHODS, SLACK_ENDINGS.items()):
+            for status in statuses:
+                self.slack_calls.labels(method, outcome, status)
+        strays = product(("stray",), ("unsigned", "too_large", "too_slow", "malformed"))
+        for kind, answer in (*product(REQUESTS, ("acted", "repeated", "failed")), *strays):
+            self.slack_requests.labels(kind, answer)
+
+    def _delivery(self) -> None:
+        """The way from the outbox into Slack. What notifications are counted by, whoever delivers them says."""
+        self.notifications = self._counter(
+            "zofbot_notifications", "Attempts at notifications by how they ended", kind=(), outcome=(), reason=()
+        )
+        self.delivery_seconds = self._histogram(
+            "zofbot_delivery_seconds", "Age of what reached Slack, since it was committed or happened, planned waits "
+            "left out", LATENESS, since=("commit", "happened"),
+        )  # fmt: skip
+        self.finds = self._counter("zofbot_finds", "Looks into Slack for a message that may be there", outcome=FINDS)
+        self.dead_letters = self._counter("zofbot_dead_letters", "Notifications given up")
+        self.lost = self._counter("zofbot_settlements_lost", "Attempts that ended after their lease")
+        self.outbox = self._gauge("zofbot_outbox", "What the outbox holds", state=WAITING)
+        self.outbox_oldest = self._gauge(
+            "zofbot_outbox_oldest_seconds", "Age of the oldest notification that waits for nothing but its turn"
+        )
+        self.outbox_paused = self._gauge("zofbot_outbox_paused", "1 while Slack takes nothing from this installation")
+
+    def _news(self) -> None:
+        """What comes from Zof."""
+        self.zof_webhooks = self._counter(
+            "zofbot_zof_webhooks", "Deliveries of Zof's by what became of them", answer=WEBHOOKS
+        )
+        self.zof_events = self._counter("zofbot_zof_events", "Signed deliveries of Zof's by type", type=EVENTS)
+        self.intake = self._counter(
+            "zofbot_intake", "Runs, results and notices read, by who knew first", source=SOURCES
+        )
+        self.intake_lag = self._histogram(
+            "zofbot_intake_lag_seconds", "From when something happened at Zof until it was read", LATENESS,
+            source=SOURCES,
+        )  # fmt: skip
+
+    def _polling(self) -> None:
+        """What the poller asks for."""
+        self.poll_turns = self._counter("zofbot_poll_turns", "Turns of the poller by how they ended", outcome=TURNS)
+        self.poll_seconds = self._histogram("zofbot_poll_duration_seconds", "Duration of the poller's own turns", LONG)
+        self.poll_new = self._counter(
+            "zofbot_poll_new", "Runs and results that a feed showed for the first time", feed=FEEDS
+        )
+        self.poll_silent = self._counter(
+            "zofbot_poll_silent", "Failures noted and not told, for they are older than the look-back"
+        )
+        self.poll_given_up = self._counter("zofbot_poll_given_up", "Runs and results announced that Zof would not show")
+        self.poll_requests = self._gauge("zofbot_poll_requests", "Requests to Zof since the last full cycle began")
+        self.poll_watched = self._gauge("zofbot_poll_watched", "Runs heard of and not read to their end yet")
+        self.poll_last = self._gauge(
+            "zofbot_poll_last_success_timestamp_seconds", "Unix time of the last full cycle that went well"
+        )
+        self.poll_gap = self._gauge(
+            "zofbot_poll_gap", "Failures that polling had missed until the last audit", feed=FEEDS[:4]
+        )
+        self.poll_audited = self._gauge(
+            "zofbot_poll_audit_timestamp_seconds", "Unix time of the last audit", feed=FEEDS[:4]
+        )
+
+    def _counter(self, name: str, told: str, **labels: Sequence[str]) -> Counter:
+        return _known(Counter(name, told, tuple(labels), registry=self.registry), labels.values())
+
+    def _gauge(self, name: str, told: str, **labels: Sequence[str]) -> Gauge:
+        return _known(Gauge(name, told, tuple(labels), registry=self.registry), labels.values())
+
+    def _histogram(self, name: str, told: str, buckets: Sequence[float], **labels: Sequence[str]) -> Histogram:
+        return _known(Histogram(name, told, tuple(labels), buckets=buckets, registry=self.registry), labels.values())
+
+
+def status_of(code: int | None) -> str:
+    """Name an HTTP status so that no server can make up new series: one that is foreseen, else its hundred."""
+    if code is None:
+        return "none"
+    return str(code) if str(code) in STATUSES else f"{code // 100}xx" if 100 <= code < 600 else "other"
+
+
+def _known(metric: Kept, values: Iterable[Sequence[str]]) -> Kept:
+    """Make every combination of label values that is known exist, so that rates start from nought."""
+    combinations = list(product(*values))
+    for combination in combinations if combinations != [()] else ():
+        metric.labels(*combination)
+    return metric

@@ -55,6 +55,14 @@ def _ascii_header(secret: SecretStr) -> SecretStr:
     return SecretStr(stripped)
 
 
+def _one_or_two(secret: SecretStr) -> SecretStr:
+    """Two are taken, between commas, while one replaces the other."""
+    each = [part.strip() for part in secret.get_secret_value().split(",") if part.strip()]
+    if len(each) > 2:
+        raise ValueError("it must be one secret, or two with a comma between them")
+    return SecretStr(",".join(_ascii_header(SecretStr(part)).get_secret_value() for part in each))
+
+
 def _stripped(secret: SecretStr) -> SecretStr:
     return SecretStr(secret.get_secret_value().strip())
 
@@ -91,6 +99,7 @@ _SWITCH = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("fals
 Address = Annotated[str, AfterValidator(_address)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_ascii_header)]
 Secret = Annotated[SecretStr, AfterValidator(_stripped)]
+SigningSecrets = Annotated[SecretStr, AfterValidator(_one_or_two)]
 People = Annotated[str, AfterValidator(_people)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
 
@@ -104,7 +113,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 
     slack_bot_token: HeaderSecret = SecretStr("")
-    slack_signing_secret: HeaderSecret = SecretStr("")
+    slack_signing_secret: SigningSecrets = SecretStr("")
+    """One, or two with a comma between them while one replaces the other."""
     slack_app_token: HeaderSecret = SecretStr("")
     slack_api_url: Address = "https://slack.com/api/"
 
@@ -129,6 +139,8 @@ class Settings(BaseSettings):
     redis_url: Annotated[str, AfterValidator(_store_address)] = ""
     host: str = "127.0.0.1"
     port: int = Field(3000, ge=0, le=65535)
+    zofbot_metrics_port: int = Field(0, ge=0, le=65535)
+    """Where a worker of its own shows metrics and health; 0: nowhere."""
 
     zofbot_default_channel: Annotated[str, AfterValidator(_channel)] = ""
     """Where a failure goes that no subscription took."""
@@ -147,6 +159,8 @@ class Settings(BaseSettings):
     """Whether runs may be started and cancelled from Slack."""
     zofbot_resolve_note: Switch = False
     """Whether resolving takes a note."""
+    zofbot_shared_details: Switch = False
+    """Whether channels that are shared with other organizations see what failures say."""
 
     zofbot_data_dir: Path = Field(default_factory=lambda: Path(user_data_dir("zofbot")))
     zofbot_namespace: str = Field("zofbot", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
@@ -166,6 +180,11 @@ class Settings(BaseSettings):
         return (*named, *(host for url in templates if (host := urlsplit(url).hostname)))
 
     @property
+    def signing_secrets(self) -> tuple[str, ...]:
+        """Those that Slack's requests may be signed with."""
+        return tuple(one for one in self.slack_signing_secret.get_secret_value().split(",") if one)
+
+    @property
     def webhook_secrets(self) -> tuple[str, ...]:
         """Those that a webhook may be signed with; none when the receiver is off."""
         both = (self.zof_webhook_secret.get_secret_value(), self.zof_webhook_secret_previous.get_secret_value())
@@ -173,7 +192,8 @@ class Settings(BaseSettings):
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret that is set, so that logs can be kept clean of them."""
-        values = (value.get_secret_value() for _, value in self if isinstance(value, SecretStr))
+        values = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
+        values += self.signing_secrets
         return tuple(value for value in values if len(value) >= 8)
 
 

@@ -12,6 +12,9 @@ from zofbot.model import is_id
 
 COMMAND = "/zof"
 
+SHORTCUT = "zof_triage"
+"""``callback_id`` of the message shortcut *Zof: triage*."""
+
 ANY_COMMAND = re.compile("")
 """Whatever an operator named the command in the manifest."""
 

@@ -49,13 +49,14 @@ class SlackDoor:
     """``POST /slack/events``: checks size, signature and form, then hands over to Bolt.
 
     The signature is checked here and not by Bolt, which answers some malformed ones with a 500 and parses a body before
-    it knows whose it is. https://docs.slack.dev/authentication/verifying-requests-from-slack
+    it knows whose it is. ``secrets`` are those that a request may be signed with.
+    https://docs.slack.dev/authentication/verifying-requests-from-slack
     """
 
-    def __init__(self, bolt: AsyncApp, secret: str, metrics: Metrics, clock: Callable[[], datetime]) -> None:
+    def __init__(self, bolt: AsyncApp, secrets: Sequence[str], metrics: Metrics, clock: Callable[[], datetime]) -> None:
         self._bolt = bolt
         self._metrics = metrics
-        self._secret = secret.encode()
+        self._secrets = [secret.encode() for secret in secrets]
         self._clock = clock
 
     async def receive(self, request: web.Request) -> web.Response:
@@ -95,9 +96,11 @@ class SlackDoor:
             return False
         if abs(self._clock().timestamp() - int(timestamp)) > OLDEST_SECONDS:
             return False
-        mine = "v0=" + hmac.new(self._secret, f"v0:{timestamp}:".encode() + raw, hashlib.sha256).hexdigest()
+        whole = f"v0:{timestamp}:".encode() + raw
+        mine = ["v0=" + hmac.new(secret, whole, hashlib.sha256).hexdigest() for secret in self._secrets]
         theirs = headers.get("X-Slack-Signature", "").encode("utf-8", "surrogateescape")
-        return hmac.compare_digest(mine.encode(), theirs)
+        # All are compared, so that the time taken does not say which one it was.
+        return sum([hmac.compare_digest(one.encode(), theirs) for one in mine]) > 0
 
 
 class ZofDoor:
@@ -189,6 +192,7 @@ def site(slack: SlackDoor | None, metrics: Metrics, ready: Ready, zof: ZofDoor |
         return web.json_response(answer, status=503 if missing else 200)
 
     async def metrics_text(request: web.Request) -> web.Response:
+        await ready()  # what it measures on the way
         return web.Response(body=metrics.text(), content_type="text/plain", charset="utf-8")
 
     app = web.Application(client_max_size=MOST_BYTES)

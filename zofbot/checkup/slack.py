@@ -60,10 +60,11 @@ def app_token(heard: SlackError | None) -> Finding:
 
 def signing_secret(settings: Settings) -> Finding:
     """The secret that Slack signs its requests with: 32 hexadecimal digits, as far as anybody has seen."""
-    secret = settings.slack_signing_secret.get_secret_value()
-    if re.fullmatch(r"[0-9a-f]{32}", secret):
-        return ok(SECRET, "It looks like one; only a request of Slack's can prove it.")
-    if secret:
+    secrets = settings.signing_secrets
+    if secrets and all(re.fullmatch(r"[0-9a-f]{32}", secret) for secret in secrets):
+        what = "It looks like one" if len(secrets) == 1 else "Both look like one"
+        return ok(SECRET, f"{what}; only a request of Slack's can prove it.")
+    if secrets:
         what = "It does not look like one, which has 32 digits and letters a to f."
         return warning(SECRET, what, "Compare it with your app's Basic Information page.")
     return ok(SECRET, "Not needed in Socket Mode.") if settings.socket_mode else missing(SECRET)

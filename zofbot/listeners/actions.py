@@ -11,7 +11,8 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 
 from zofbot import verbs
-from zofbot.errors import BadInput
+from zofbot.access import Standing
+from zofbot.errors import BadInput, NotAllowed
 from zofbot.listeners import lookups, rounds, sharing, subscribing
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.model import is_id
@@ -87,7 +88,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
         async def act(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
             await ack()
             who = asked(body)
-            desk.answer_later(who, press(desk, who, value_of(action)), replace=replace)
+            desk.answer_later(who, _pressed(desk, press, who, value_of(action)), replace=replace)
 
         return act
 
@@ -102,6 +103,13 @@ def register(app: AsyncApp, desk: Desk) -> None:
         app.action(name)(pressed(press, replace))
     app.action(re.compile("^zof_(open|logs)$"))(followed)
     app.action(re.compile(""))(pressed(unknown, False))
+
+
+async def _pressed(desk: Desk, press: Press, who: Asked, value: dict[str, Any]) -> Message:
+    """Do what a button does, but for people who may see no more than what stands there. Raises ZofbotError."""
+    if await desk.inward(who.channel) and (await desk.people.person(who.user)).standing is Standing.STRANGER:
+        raise NotAllowed("Only people of this workspace see more than this card.")
+    return await press(desk, who, value)
 
 
 def value_of(action: dict[str, Any]) -> dict[str, Any]:

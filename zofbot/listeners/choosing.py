@@ -14,13 +14,13 @@ from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
 from zofbot.listeners import triage
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import known, may
-from zofbot.manifest import SHORTCUT
 from zofbot.pipeline.failures import Failure, Gone
 from zofbot.slack import act_forms, acts, answers
 from zofbot.slack.act_forms import Meant
 from zofbot.slack.controls import About
 from zofbot.triage import TABLE, Act
 from zofbot.triage.life import OF_ITSELF
+from zofbot.verbs import SHORTCUT
 
 log = structlog.get_logger()
 

@@ -72,6 +72,12 @@ class Desk:
     audit: Audit
     note: bool = False
     """Whether a failure is resolved only with a note."""
+    details: bool = False
+    """Whether people of other organizations see what failures say."""
+
+    async def inward(self, channel: str) -> bool:
+        """Whether a channel is to see only names and outcomes, for others read along."""
+        return not self.details and await self.people.shared(channel)
 
     async def told(self, work: Coroutine[Any, Any, Message]) -> Told:
         """Do the work; whatever goes wrong becomes words for the person."""

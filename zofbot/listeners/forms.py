@@ -9,10 +9,12 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 
+from zofbot.access import Role
 from zofbot.errors import SlackError, ZofbotError
 from zofbot.listeners import previewing, subscribing
 from zofbot.listeners.actions import value_of
 from zofbot.listeners.desk import Asked, Desk, asked, unforeseen
+from zofbot.listeners.known import may
 from zofbot.routing import Subscription
 from zofbot.slack import answers, foresight, modals
 from zofbot.slack.modals import Form
@@ -50,6 +52,7 @@ async def open_empty(desk: Desk, who: Asked) -> None:
 async def _opened(desk: Desk, who: Asked, identifier: str) -> None:
     """Open the form, for a new subscription or one of the channel's; where that fails, say what can be typed."""
     try:
+        await may(desk, who, Role.RESPONDER)
         start = await subscribing.find(desk, who, identifier) if identifier else Subscription()
         form = Form(who.channel, who.response_url, desk.clock().timestamp(), identifier)
         await desk.notifier.open_view(who.request, modals.subscribing(form, who.room, start))

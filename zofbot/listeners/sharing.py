@@ -9,8 +9,10 @@ import structlog
 
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.listeners.desk import Asked, Desk
+from zofbot.model import Result
 from zofbot.notification import Receipt
 from zofbot.slack import answers, cards
+from zofbot.slack.discretion import outward
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import metadata
 from zofbot.slack.verdict import UNDRAWABLE
@@ -40,7 +42,7 @@ async def by_button(desk: Desk, asked: Asked, identifier: str) -> Message:
         if standing.done:
             return answers.shared_already(standing.name, now - standing.at, standing.link)
         return answers.being_shared(standing.name)
-    card = cards.result_card(result, desk.links, by=asked.name)
+    card = await _card(desk, asked, result)
     try:
         link = await post(desk, asked, card, place, maybe_since=standing.at if standing else None)
     except (SlackDeferred, SlackRefused):
@@ -53,11 +55,17 @@ async def by_button(desk: Desk, asked: Asked, identifier: str) -> Message:
 async def by_word(desk: Desk, asked: Asked, identifier: str) -> Message:
     """Post because somebody typed ``share``: each time it is typed, but once for each. Raises ZofbotError."""
     result = await desk.zof.result(identifier)
-    card = cards.result_card(result, desk.links, by=asked.name)
+    card = await _card(desk, asked, result)
     link = await post(desk, asked, card, key(result.id, result.outcome, asked.channel, asked.request))
     share = Share(asked.user, asked.name, desk.clock().timestamp(), done=True, link=link)
     await desk.store.end_share(key(result.id, result.outcome, asked.channel), share)
     return answers.shared(link)
+
+
+async def _card(desk: Desk, asked: Asked, result: Result) -> Message:
+    """The card as this channel may see it."""
+    shown = outward(result) if await desk.inward(asked.channel) else result
+    return cards.result_card(shown, desk.links, by=asked.name)
 
 
 async def post(desk: Desk, asked: Asked, card: Message, place: str, maybe_since: float | None = None) -> str:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
 
+from zofbot.access import Role
 from zofbot.errors import BadInput
 from zofbot.listeners import previewing
 from zofbot.listeners.desk import Asked, Desk
+from zofbot.listeners.known import may
 from zofbot.notification import Kind, Notification
+from zofbot.pipeline.memory import counted_in
 from zofbot.routing import Subscription, parse, spelled
 from zofbot.routing.subscription import MOST
 from zofbot.slack import answers, foresight, lines, modals, text, trials
 from zofbot.slack.answers import Listed
 from zofbot.slack.message import Message
+from zofbot.store.audit import Entry
 
 log = structlog.get_logger()
 
@@ -46,6 +50,7 @@ async def save(desk: Desk, asked: Asked, wanted: Subscription, identifier: str, 
 
     With ``edits`` there has to be one. Its id and birth stay, so that nothing is told again. Raises ZofbotError.
     """
+    await may(desk, asked, Role.RESPONDER)
     standing = await desk.subscriptions.of(asked.channel)
     before = next((one for one in standing if one.id == identifier), None)
     for number, one in enumerate(standing, start=1):
@@ -69,7 +74,8 @@ async def _begin(desk: Desk, asked: Asked, wanted: Subscription, identifier: str
     await desk.subscriptions.add(subscription)
     log.info("subscribed", id=subscription.id, channel=asked.channel, by=asked.user)
     line = f"{asked.name} subscribed this channel to {_wish(subscription)}."
-    await _say(desk, asked, f"subscribed:{subscription.id}:{asked.channel}", line)
+    act = _entry(desk, asked, "subscribe", after=subscription)
+    await _say(desk, asked, f"subscribed:{subscription.id}:{asked.channel}", line, act)
     return Saved(_answer(asked, subscription, foresight.waiting()), subscription)
 
 
@@ -80,7 +86,8 @@ async def _change(desk: Desk, asked: Asked, wanted: Subscription, before: Subscr
         raise _ended()
     log.info("subscription changed", id=subscription.id, channel=asked.channel, by=asked.user)
     line = f"{asked.name} changed this channel's subscription from {_wish(before)} to {_wish(subscription)}."
-    await _say(desk, asked, f"changed:{name_of(asked.request)}:{asked.channel}", line)
+    act = _entry(desk, asked, "change subscription", before, subscription)
+    await _say(desk, asked, f"changed:{name_of(asked.request)}:{asked.channel}", line, act)
     return Saved(_answer(asked, subscription, foresight.waiting(), changed=True), subscription, changed=True)
 
 
@@ -100,6 +107,7 @@ async def listed(desk: Desk, asked: Asked, start: int = 0, *, note: str = "") ->
 
 async def unsubscribe(desk: Desk, asked: Asked, which: str) -> Message:
     """End one subscription of the channel, by its number, or all. Raises ZofbotError."""
+    await may(desk, asked, Role.RESPONDER)
     found = await desk.subscriptions.of(asked.channel)
     if not found:
         raise BadInput("This channel has no subscription.", "Make one first.", example="/zof subscribe")
@@ -114,6 +122,7 @@ async def unsubscribe(desk: Desk, asked: Asked, which: str) -> Message:
 
 async def remove(desk: Desk, asked: Asked, identifier: str) -> Message:
     """End one subscription of the channel, by its id, and show what is left. Raises ZofbotError."""
+    await may(desk, asked, Role.RESPONDER)
     ended = await find(desk, asked, identifier)
     await _end(desk, asked, [ended])
     return await listed(desk, asked, note=f"✅ Ended: {text.code(_wish(ended), 1500)}")
@@ -121,9 +130,10 @@ async def remove(desk: Desk, asked: Asked, identifier: str) -> Message:
 
 async def try_out(desk: Desk, asked: Asked, identifier: str) -> Message:
     """Send the channel a test alert like those of a subscription, once for each press. Raises ZofbotError."""
+    await may(desk, asked, Role.RESPONDER)
     subscription, now = await find(desk, asked, identifier), desk.clock().timestamp()
     body = trials.body(subscription, asked.name, now)
-    await _commit(desk, asked, f"test:{name_of(asked.request)}:{asked.channel}", body)
+    await desk.outbox.commit([_note(desk, asked, f"test:{name_of(asked.request)}:{asked.channel}", body)])
     log.info("test alert", id=identifier, channel=asked.channel, by=asked.user)
     return answers.tested()
 
@@ -142,21 +152,39 @@ async def _end(desk: Desk, asked: Asked, ended: Sequence[Subscription]) -> None:
     log.info("unsubscribed", ids=[one.id for one in ended], channel=asked.channel, by=asked.user)
     said = "; ".join(_wish(one) for one in ended[:5])
     line = f"{asked.name} ended this channel's subscription to {said}."
-    await _say(desk, asked, f"unsubscribed:{name_of(asked.request)}:{asked.channel}", line)
+    counted = await desk.outbox.hashes(*(counted_in(one) for one in ended))  # what their after: has counted goes, too
+    await _say(
+        desk, asked, f"unsubscribed:{name_of(asked.request)}:{asked.channel}", line,
+        *(_entry(desk, asked, "unsubscribe", before=one) for one in ended),
+        forget={name: dict.fromkeys(fields) for name, fields in counted.items() if fields},
+    )  # fmt: skip
 
 
 def _ended() -> BadInput:
     return BadInput("That subscription has ended meanwhile.", "See which there are.", example="/zof subscriptions")
 
 
-async def _say(desk: Desk, asked: Asked, key: str, line: str) -> None:
-    """Put one line into the channel, through the outbox like every message that all can see."""
-    await _commit(desk, asked, key, lines.body(line))
+async def _say(
+    desk: Desk, asked: Asked, key: str, line: str, *acts: Entry, forget: Mapping[str, Mapping[str, None]] | None = None
+) -> None:
+    """Put one line into the channel, through the outbox like every message that all can see, and into the audit."""
+    note = _note(desk, asked, key, lines.body(line))
+    await desk.outbox.commit([note], changes=forget, acts=[one.model_dump_json() for one in acts])
 
 
-async def _commit(desk: Desk, asked: Asked, key: str, body: dict[str, object]) -> None:
+def _note(desk: Desk, asked: Asked, key: str, body: dict[str, object]) -> Notification:
     now = desk.clock().timestamp()
-    await desk.outbox.commit([Notification(key=key, kind=Kind.ROOT, channel=asked.channel, body=body, happened=now)])
+    return Notification(key=key, kind=Kind.ROOT, channel=asked.channel, body=body, happened=now)
+
+
+def _entry(
+    desk: Desk, asked: Asked, act: str, before: Subscription | None = None, after: Subscription | None = None
+) -> Entry:
+    return Entry(
+        at=desk.clock().timestamp(), act=act, user=asked.user, name=asked.name, channel=asked.channel,
+        key=(after or before or Subscription()).id, before=_wish(before) if before else "",
+        after=_wish(after) if after else "", request=asked.request,
+    )  # fmt: skip
 
 
 def _answer(asked: Asked, subscription: Subscription, preview: str, *, changed: bool = False) -> Message:

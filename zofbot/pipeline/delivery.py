@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -31,6 +31,9 @@ log = structlog.get_logger()
 
 Render = Callable[[Claimed, float], Message]
 """Draws a notification as it looks at a time in Unix seconds."""
+
+Veil = Callable[[Claimed], Awaitable[Claimed]]
+"""Takes out of a notification what its channel is not to see."""
 
 LOOK_BACK = 300.0
 """Seconds by which our clock and Slack's may differ; Slack itself takes no request signed further away than that."""
@@ -72,14 +75,17 @@ class _TooLate(Exception):
 class Delivery:
     """Makes attempts. ``random`` gives numbers from 0 to 1, for backoff."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (the parts it joins)
         self,
         notifier: Notifier,
         render: Render,
         metrics: Metrics,
         clock: Callable[[], datetime],
+        *,
         random: Callable[[], float],
+        veil: Veil | None = None,
     ) -> None:
+        self._veil = veil
         self._notifier = notifier
         self._render = render
         self._metrics = metrics
@@ -94,7 +100,8 @@ class Delivery:
         except SlackError as error:
             return self._not_seen(claim, error)
         try:
-            message = self._render(claim, self._clock().timestamp())
+            shown = await self._veil(claim) if self._veil else claim
+            message = self._render(shown, self._clock().timestamp())
         except Unwanted:
             return Dropped.of(claim, UNWANTED)
         except Exception as error:

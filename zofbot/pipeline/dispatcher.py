@@ -8,11 +8,12 @@ from datetime import datetime
 
 import structlog
 
+from zofbot.errands import end
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.notification import Claimed
 from zofbot.pipeline import causes
-from zofbot.pipeline.delivery import Delivery, Notifier, Render, backoff
+from zofbot.pipeline.delivery import Delivery, Notifier, Render, Veil, backoff
 from zofbot.pipeline.lookout import Lookout, OnParked, nobody
 from zofbot.slack.verdict import MENDS
 from zofbot.store.outbox import LEASE, Batch, Outbox
@@ -53,9 +54,10 @@ class Dispatcher:
         random: Callable[[], float],
         on_parked: OnParked = nobody,
         lease: float = LEASE,
+        veil: Veil | None = None,
     ) -> None:
         self._outbox = outbox
-        self._delivery = Delivery(notifier, render, metrics, clock, random)
+        self._delivery = Delivery(notifier, render, metrics, clock, random=random, veil=veil)
         self._deadline = notifier.deadline
         self._metrics = metrics
         self._clock = clock
@@ -221,12 +223,9 @@ class Dispatcher:
         """Let running sends finish; what does not is left as claimed, to be looked for when its lease ends."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._deadline)
-        left = list(self._tasks)
-        for task in left:
-            task.cancel()
-        if left:
+        if left := list(self._tasks):
             log.warning("sends left to their lease", count=len(left))
-            await asyncio.wait(left)
+            await end(*left)
 
     def _end(self) -> None:
         """Have the other loops come to their end; canceling would do only while they wait for nothing of Redis'."""

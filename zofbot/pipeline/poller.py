@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 
+from zofbot.errands import end
 from zofbot.errors import StoreUnavailable, ZofUnavailable
 from zofbot.metrics import Metrics
 from zofbot.pipeline import notebook
@@ -209,8 +210,7 @@ class Poller:
         try:
             yield
         finally:
-            keeping.cancel()
-            await asyncio.wait({keeping})
+            await end(keeping)
 
     async def _hold_on(self) -> None:
         while True:

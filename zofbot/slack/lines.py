@@ -10,9 +10,9 @@ from zofbot.slack.message import Message, context
 from zofbot.slack.verdict import MENDS
 
 
-def body(said: str) -> dict[str, Any]:
-    """A line as a notification's body; what people are called in it is not escaped yet."""
-    return {"card": "line", "said": said}
+def body(said: str, about: str = "") -> dict[str, Any]:
+    """A line as a notification's body, ``about`` a channel (its id); what people are called is not escaped yet."""
+    return {"card": "line", "said": said} | ({"channel": about} if about else {})
 
 
 def drawn(stored: Mapping[str, Any]) -> Message | None:
@@ -20,10 +20,12 @@ def drawn(stored: Mapping[str, Any]) -> Message | None:
     if stored.get("card") != "line":
         return None
     said = text.line(str(stored.get("said") or ""), 2500)
-    return Message(said, [context(said)])
+    channel = str(stored.get("channel") or "")
+    shown = f"<#{channel}>: {said}" if channel.isalnum() else said
+    return Message(shown, [context(shown)])
 
 
-def parked(channel: str, reason: str) -> str:
-    """What the subscribers of a channel (its id) are told when Slack refuses it for ``reason``."""
+def parked(reason: str) -> str:
+    """What the subscribers of a channel are told when Slack refuses it for ``reason``."""
     what, mend = MENDS.get(reason, (f"Slack refuses it ({reason}).", "An admin of the workspace can say why."))
-    return f"Alerts for the channel {channel} wait: {what} {mend} What waits is sent once it is mended."
+    return f"Alerts for this channel wait: {what} {mend} What waits is sent once it is mended."

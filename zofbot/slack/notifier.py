@@ -16,7 +16,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from zofbot.errors import SlackDeferred, SlackError, SlackUnknown
-from zofbot.metrics import Metrics
+from zofbot.metrics import Metrics, status_of
 from zofbot.notification import Receipt
 from zofbot.slack.message import Message
 from zofbot.slack.verdict import verdict
@@ -266,21 +266,23 @@ class SlackNotifier:
 
     async def _settled(self, method: str, call: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         """Run one call within the deadline, count it, and give every way of failing one of the three names."""
-        outcome = "ok"
+        outcome, status = "ok", "200"
+        began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self.deadline):
                 return await call()
         except aiohttp.ClientConnectorError as error:
-            outcome = "deferred"
+            outcome, status = "deferred", "none"
             raise SlackDeferred("unreachable", "Slack is out of reach.", "Try again in a moment.") from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            outcome = "unknown"
+            outcome, status = "unknown", "none"
             raise verdict(None, type(error).__name__, {}) from error
         except SlackError as error:
-            outcome = type(error).__name__.removeprefix("Slack").lower()
+            outcome, status = type(error).__name__.removeprefix("Slack").lower(), status_of(error.status)
             raise
         finally:
-            self._metrics.slack_calls.labels(method, outcome).inc()
+            self._metrics.slack_calls.labels(method, outcome, status).inc()
+            self._metrics.slack_seconds.labels(method).observe(asyncio.get_running_loop().time() - began)
 
 
 def _heed(reply: Mapping[str, Any]) -> None:

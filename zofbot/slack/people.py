@@ -21,6 +21,9 @@ log = structlog.get_logger()
 FRESH = 300.0
 """Seconds for which Slack is not asked again; the methods for user groups take 20 calls a minute."""
 
+SETTLED = 1800.0
+"""The same for channels, which are shared with others or made private once in a while only."""
+
 STALE = 3600.0
 """Seconds for which what was known still counts when Slack does not answer."""
 
@@ -47,7 +50,7 @@ class People:
         self._home = _Shelf(lambda _: notifier.identify(), clock, fresh=float("inf"))
         self._users = _Shelf(notifier.user, clock)
         self._members = _Shelf(notifier.group, clock)
-        self._channels = _Shelf(notifier.channel, clock)
+        self._channels = _Shelf(notifier.channel, clock, fresh=SETTLED)
 
     async def person(self, identifier: str) -> Person:
         """Say who somebody is; never raises SlackError: what Slack would not say is the person's ``doubt``."""

@@ -152,14 +152,14 @@ def handover(told: Shift, by: str) -> Message:
     facts = [f"Half were {' and '.join(pace)} or less." if pace else "", _people(told.deeds)]
     asked = f"{name(by)} asked for it, since {moment(told.since)}."
     small = context(" ".join(fact for fact in (*facts, asked) if fact))
-    return Message(title, [section(f"📋 *{title}*"), *paragraphs(parts), small])
+    return Message(title, [section(f"📌 *{title}*"), *paragraphs(parts), small])
 
 
 def handed_over(link: str, ago: float) -> Message:
     """What the person who asked is told; ``link`` may be empty."""
     said = "The handover is posted in this channel"
     shown = f"<{link}|{said}>" if link else said
-    return Message(f"{said}.", [section(f"📋 {shown}."), context(f"Since {text.duration(ago)} ago.")])
+    return Message(f"{said}.", [section(f"📌 {shown}."), context(f"Since {text.duration(ago)} ago.")])
 
 
 def _part(title: str, stories: Sequence[Story], line: Callable[[Story], str]) -> list[str]:

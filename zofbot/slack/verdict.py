@@ -8,11 +8,13 @@ from enum import Enum, auto
 
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 
-_BUSY = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
+BUSY = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
+"""Reasons by which Slack puts off."""
+
 _CEILING = 60.0
 """Seconds to wait when the workspace's plan lets nobody post more; that does not pass in one."""
-# Slack may have stored the message before it answered with one of these.
-_PERHAPS = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
+PERHAPS = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
+"""Slack may have stored the message before it answered with one of these."""
 
 
 class Remedy(Enum):
@@ -31,7 +33,7 @@ class Remedy(Enum):
     NONE = auto()
 
 
-_REMEDIES: dict[Remedy, tuple[str, ...]] = {
+REMEDIES: dict[Remedy, tuple[str, ...]] = {
     Remedy.JOIN: ("not_in_channel",),
     Remedy.PARK: (
         "channel_not_found", "is_archived", "is_inactive", "channel_is_limited_access", "ekm_access_denied",
@@ -48,7 +50,9 @@ _REMEDIES: dict[Remedy, tuple[str, ...]] = {
     ),
     Remedy.REPOST: ("message_not_found", "thread_not_found", "cannot_reply_to_message"),
 }  # fmt: skip
-_BY_REASON = {reason: remedy for remedy, reasons in _REMEDIES.items() for reason in reasons}
+"""Slack's reasons by what helps."""
+
+_BY_REASON = {reason: remedy for remedy, reasons in REMEDIES.items() for reason in reasons}
 _ONE_THREAD = frozenset({"restricted_action_thread_locked", "restricted_action_non_threadable_channel"})
 
 
@@ -97,12 +101,18 @@ def verdict(status: int | None, reason: str, headers: Mapping[str, str], needed:
 
     ``status`` is ``None`` when no reply came, and then what was sent may be there or not.
     """
-    if status == 429 or reason in _BUSY:
+    error = _sorted(status, reason, headers, needed)
+    error.status = status
+    return error
+
+
+def _sorted(status: int | None, reason: str, headers: Mapping[str, str], needed: str) -> SlackError:
+    if status == 429 or reason in BUSY:
         error = SlackDeferred(reason or "ratelimited", "Slack asks to slow down.", "Try again in a moment.")
         unsaid = _CEILING if reason == "message_limit_exceeded" else 1.0
         error.retry_after = retry_after(headers.get("Retry-After", ""), unsaid)
         return error
-    if status is None or status >= 500 or reason in _PERHAPS:
+    if status is None or status >= 500 or reason in PERHAPS:
         return SlackUnknown(
             reason or f"http_{status}",
             "Slack did not confirm the message.",

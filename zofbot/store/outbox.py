@@ -219,7 +219,7 @@ class Outbox:
         """When the oldest was committed that is not put off beyond ``now`` (ms); seconds, infinite for none."""
         async with _reachable():
             for start in count(0, LOOKED):
-                found = await self._redis.zrange(self._index("open"), start, start + LOOKED - 1, withscores=True)
+                found: Any = await self._redis.zrange(self._index("open"), start, start + LOOKED - 1, withscores=True)
                 if not found:
                     break
                 put_off = await self._redis.zmscore(self._index("later"), [key for key, _ in found])

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from zofbot.model import Quota
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -86,6 +88,8 @@ class ZofCall:
     outcome: str
     date: str = ""
     """Zof's clock, as its last reply had it."""
+    quota: Quota | None = None
+    """What is known of the organization's quota by then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,7 +222,7 @@ class ZofClient:
     def _tell(self, call: Call, outcome: str, seconds: float, cause: BaseException | None) -> None:
         done = ZofCall(
             call.ask.method, call.ask.template, call.status, call.tries, seconds, call.request_id, outcome,
-            call.date,
+            call.date, self._pace.quota,
         )  # fmt: skip
         more = {"cause": type(cause).__name__} if cause else {}
         line = log.info if outcome in ("ok", "rejected", "canceled") else log.warning

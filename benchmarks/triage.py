@@ -1,0 +1,171 @@
+"""Measures how long a click takes: until Slack has its answer, and until the card shows what was done.
+
+``.venv/bin/python benchmarks/triage.py [--clicks 100]``; half a minute, loopback alone. The bot is a process of its own
+over a Valkey that syncs every write; Slack and Zof are the simulator's. Each click is on an alert of its own, in a
+channel of its own, for Slack takes a message a second of one channel. The floor, taken beside each click, is what
+nobody can do without: one bare ``chat.update`` of the same card by slack_sdk. The figures are medians and the 99th of a
+hundred; ratios are what to hold on to, for machines differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+from rich.table import Table
+from slack_sdk.web.async_client import AsyncWebClient
+
+from zofbot.settings import Settings
+from zofbot.simulator.entities import BOT, Channel, Message
+from zofbot.simulator.organization import ANA, CHECKOUT, furnish
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.webhooks import current, signature
+from zofbot.simulator.world import World
+
+SECRET = "webhook-secret"
+PATIENCE = 60.0
+
+
+async def seen(true: Callable[[], bool | Awaitable[bool]], pause: float = 0.0) -> None:
+    """Wait; without a ``pause``, for it would be measured."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            found = true()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(pause)
+
+
+@asynccontextmanager
+async def bot(stage: Stage, folder: Path) -> AsyncIterator[str]:
+    """Run ``zofbot run`` while the context lasts; its address."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    kept = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+    slack = stage.world.slack
+    chosen = {
+        "SLACK_BOT_TOKEN": slack.bot_token, "SLACK_SIGNING_SECRET": slack.signing_secret,
+        "SLACK_API_URL": f"{stage.url}/api/", "ZOF_API_KEY": stage.world.zof.key,
+        "ZOF_BASE_URL": f"{stage.url}/zof/v1", "ZOF_WEBHOOK_SECRET": SECRET, "HOST": "127.0.0.1", "PORT": str(port),
+        "ZOFBOT_DATA_DIR": str(folder / "store"), "ZOFBOT_POLL_INTERVAL": "3600", "ZOFBOT_LOG_FORMAT": "json",
+    }  # fmt: skip
+    with (folder / "log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "zofbot", "run", env=kept | chosen, stdout=log, stderr=log
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        async with aiohttp.ClientSession() as session:
+            await seen(lambda: _ready(session, url), 0.1)
+        slack.request_url = f"{url}/slack/events"
+        yield url
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _ready(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(f"{url}/readyz") as reply:
+            return reply.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+async def alerts(stage: Stage, url: str, count: int) -> list[Message]:
+    """As many alerts, each in a channel of its own."""
+    world = stage.world
+    for number in range(count):
+        name = f"C0CLICK{number:04}"
+        world.slack.channels[name] = Channel(name, name.lower(), {ANA, BOT})
+        await stage.people.type(ANA, name, f"/zof subscribe group:case layout:flat case:tc_{number}")
+    run = world.zof.start_run({"project_id": CHECKOUT, "environment": "staging", "name": "nightly"})
+    for number in range(count):
+        world.zof.add_result(run["id"], status="failed", test_case_id=f"tc_{number}", name=f"Case {number}")
+    world.zof.finish_run(run["id"])
+    body = json.dumps(current("run.failed", "2026-06-01T08:15:00Z", world.zof.new_id, run["id"])).encode()
+    headers = {"X-Zof-Signature": signature(SECRET, body)}
+    async with aiohttp.ClientSession() as session, session.post(f"{url}/zof/webhook", data=body, headers=headers):
+        pass
+
+    def roots() -> list[Message]:
+        return [one for one in world.slack.ledger if (one.key or "").startswith("case:")]
+
+    await seen(lambda: len(roots()) == count, 0.1)
+    await asyncio.sleep(4)  # every channel may take a burst again
+    return roots()
+
+
+def acknowledge(message: Message) -> dict[str, Any]:
+    """The button, as Slack sends it."""
+    rows = [block for part in message.attachments for block in part["blocks"] if block["type"] == "actions"]
+    [found] = [one | {"block_id": row["block_id"]} for row in rows for one in row["elements"]
+               if one["action_id"] == "zof_triage_acknowledge"]  # fmt: skip
+    return {name: found[name] for name in ("type", "action_id", "block_id", "value")}
+
+
+async def measured(stage: Stage, roots: list[Message]) -> dict[str, list[float]]:
+    """Milliseconds of each click and, beside it, of a bare update."""
+    times: dict[str, list[float]] = {"answered": [], "card": [], "bare": []}
+    async with aiohttp.ClientSession() as session:
+        client = AsyncWebClient(stage.world.slack.bot_token, base_url=f"{stage.url}/api/", session=session)
+        for root in roots:
+            began = time.perf_counter()
+            pressed = asyncio.create_task(stage.people.press(ANA, acknowledge(root), channel=root.channel, ts=root.ts))
+            await seen(partial(getattr, root, "edited"))
+            times["card"].append((time.perf_counter() - began) * 1000)
+            times["answered"].append((await pressed).ms)
+            card: dict[str, Any] = {"text": root.text, "blocks": root.blocks, "attachments": root.attachments}
+            began = time.perf_counter()
+            await client.chat_update(channel=root.channel, ts=root.ts, **card)
+            times["bare"].append((time.perf_counter() - began) * 1000)
+            await asyncio.sleep(0.02)
+    return times
+
+
+def table(times: dict[str, list[float]]) -> Table:
+    drawn = Table(title="A click on an alert, in milliseconds")
+    for name in ("what", "p50", "p99", "p50 : a bare chat.update"):
+        drawn.add_column(name, justify="left" if name == "what" else "right")
+    said = {"answered": "until Slack has its answer, the act stored", "card": "until the card shows it",
+            "bare": "a bare chat.update"}  # fmt: skip
+    for name, found in times.items():
+        ratio = median(mine / its for mine, its in zip(found, times["bare"], strict=True))
+        p99 = quantiles(found, n=100, method="inclusive")[98]
+        drawn.add_row(said[name], f"{median(found):.1f}", f"{p99:.1f}", f"{ratio:.2f}")
+    return drawn
+
+
+async def main(clicks: int) -> None:
+    world = World()
+    furnish(world)
+    world.zof.quota, world.slack.paced, world.zof.webhooks.on = None, False, False
+    stage = Stage(world)
+    await stage.start()
+    try:
+        with tempfile.TemporaryDirectory(prefix="click-") as folder:
+            async with bot(stage, Path(folder)) as url:
+                Console().print(table(await measured(stage, await alerts(stage, url, clicks))))
+    finally:
+        await stage.stop()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Measure how long a click takes.")
+    parser.add_argument("--clicks", type=int, default=100)
+    asyncio.run(main(parser.parse_args().clicks))

@@ -1,0 +1,112 @@
+"""Channels that another organization reads along: names and outcomes, and nothing that a failure says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import House, house, said, until
+from tests.test_told import SECRET, current, fail, hook
+from tests.test_triage import control, press
+from zofbot.notification import Claimed, Kind, Notification
+from zofbot.simulator.entities import Message
+from zofbot.slack import bodies
+from zofbot.slack.alerts import render
+from zofbot.slack.bodies import ActBody, Case, CaseBody, NoticeBody, Place, ResultBody, RunBody
+from zofbot.slack.discretion import veiled
+from zofbot.triage import Act, State, Triage, Who
+
+PARTNERS = "C0PARTNERS"
+INNER = "only for us: 4711"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        RunBody(run=Place(id="run_1", title="Nightly"), bad=1, top=(Case(id="res_1", title="Cart", why=INNER),)),
+        CaseBody(run=Place(id="run_1"), case=Case(id="res_1", title="Cart", why=INNER), first=1.0, last=1.0),
+        ResultBody(case=Case(id="res_1", title="Cart", why=INNER)),
+        ActBody(act=Act.RESOLVE, who="Ana", reason="flaky", note=INNER),
+        NoticeBody(event="gate", about="gate_1", said=INNER),
+    ],
+)
+def test_what_a_message_says_of_the_inside_is_left_out(body: bodies.Body) -> None:
+    kind = Kind.REPLY if isinstance(body, ResultBody | ActBody) else Kind.ROOT
+    resolved = Triage(state=State.RESOLVED, note=INNER, by=Who(id="U0ANA", name="Ana"), since=1.0, opened=1.0)
+    one = Notification(key="case:res_1:failed:C1", kind=kind, channel="C1", body=bodies.stored(body), happened=1.0)
+    claimed = Claimed(one, 1, 1.0, triage=resolved.model_dump_json())
+    assert INNER in drawn(claimed)
+    assert INNER not in drawn(veiled(claimed))
+    assert "Cart" in drawn(veiled(claimed)) or "Cart" not in drawn(claimed), "names stay"
+
+
+def drawn(claimed: Claimed) -> str:
+    return json.dumps(render(claimed, 2.0).payload(), ensure_ascii=False)
+
+
+@given(st.recursive(st.text(max_size=5) | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(
+    st.sampled_from(["why", "note", "case", "top", "title"]), inner), max_leaves=10))  # fmt: skip
+def test_however_deep_it_stands_it_goes_and_nothing_else_does(kept: Any) -> None:
+    one = Notification(key="k", kind=Kind.ROOT, channel="C1", body={"card": "x", "in": kept}, happened=1.0)
+    left = json.dumps(veiled(Claimed(one, 1, 1.0)).notification.body)
+    assert '"why":' not in left
+    assert '"note":' not in left
+    assert left.count('"title":') <= json.dumps(kept).count('"title":')
+
+
+# --- through the real door
+
+
+@pytest.fixture
+async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[House]:
+    details = bool(getattr(request, "param", False))
+    async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+                     zofbot_shared_details=details) as built:  # fmt: skip
+        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        for channel in (PARTNERS, "C0QA"):
+            await built.type("/zof subscribe group:case", channel=channel)
+        run = fail(built, 1)
+        assert await hook(built, current(run["id"], "evt_shared")) == 200
+        await until(lambda: len(alerts(built)) == 2)
+        yield built
+
+
+def alerts(built: House) -> dict[str, Message]:
+    return {one.channel: one for one in built.world.slack.ledger if (one.key or "").startswith("case:")}
+
+
+async def test_only_our_own_channel_sees_what_the_failure_says(there: House) -> None:
+    found = alerts(there)
+    assert "boom" in said(found["C0QA"])
+    assert "Case 0" in said(found[PARTNERS])
+    assert "boom" not in said(found[PARTNERS])
+    await press(there, "U0ANA", found[PARTNERS], control(found[PARTNERS], "zof_triage_acknowledge"))
+    await until(lambda: "Acknowledged" in said(alerts(there)[PARTNERS]))
+    assert "boom" not in said(alerts(there)[PARTNERS])
+
+
+@pytest.mark.parametrize("there", [True], indirect=True)
+async def test_an_operator_may_show_everything(there: House) -> None:
+    assert "boom" in said(alerts(there)[PARTNERS])
+
+
+async def test_a_card_that_is_shared_there_says_as_little(there: House) -> None:
+    for channel, seen in ((PARTNERS, False), ("C0QA", True)):
+        await there.answer("/zof result res_4821 share", channel=channel)
+        await until(lambda c=channel: any("Voucher can be removed" in said(m) for m in there.public(c)))
+        [card] = [one for one in there.public(channel) if "Voucher can be removed" in said(one)]
+        assert ("order total is wrong" in said(card)) is seen
+
+
+async def test_somebody_of_the_other_organization_sees_no_details_by_a_button(there: House) -> None:
+    alert = alerts(there)[PARTNERS]
+    await there.press(alert, "zof_result", user="U0EXT")
+    await until(lambda: any("Only people of this workspace" in said(m) for m in there.private(PARTNERS, "U0EXT")))
+    assert not any("boom" in said(message) for message in there.private(PARTNERS, "U0EXT"))
+    await there.press(alert, "zof_result", user="U0ANA")
+    await until(lambda: any("boom" in said(message) for message in there.private(PARTNERS)))

@@ -1,0 +1,159 @@
+"""Watching: what is counted can be seen everywhere, in few series, and from the start."""
+
+from __future__ import annotations
+
+import socket
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conftest import House, house, said, until
+from zofbot.app import running
+from zofbot.errors import SettingsError
+from zofbot.manifest import METHODS
+from zofbot.metrics import FEEDS, SLACK_METHODS, ZOF_CALLS, Metrics, status_of
+from zofbot.pipeline.causes import CAUSES, OTHER, cause, known
+from zofbot.pipeline.feeds import FAILURES, RECOVERIES
+from zofbot.simulator.quota import PerMinute
+from zofbot.slack.verdict import BUSY, REMEDIES, Remedy
+from zofbot.triage.life import OF_ITSELF, Act
+from zofbot.zof.webhook import hint_in
+
+
+def series(text: str) -> dict[str, dict[frozenset[tuple[str, str]], float]]:
+    """Samples by name and labels."""
+    found: dict[str, dict[frozenset[tuple[str, str]], float]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
+    return found
+
+
+async def scraped(url: str) -> dict[str, dict[frozenset[tuple[str, str]], float]]:
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as reply:
+        assert reply.status == 200
+        return series(await reply.text())
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_a_worker_shows_its_metrics_and_health_on_a_port_of_its_own(over_http: House) -> None:
+    port = free_port()
+    settings = over_http.settings.model_copy(update={"zofbot_metrics_port": port, "zofbot_namespace": "worker"})
+    async with running(settings, doors=False) as worker, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        assert worker.url == f"http://127.0.0.1:{port}"
+        await until(lambda: worker.identity is not None)
+        for path in ("/healthz", "/readyz"):
+            async with session.get(path) as reply:
+                assert reply.status == 200
+        async with session.post("/slack/events") as reply:
+            assert reply.status == 404, "it listens to nobody"
+        seen = await scraped(worker.url)
+        assert seen["zofbot_slack_up"] == {frozenset(): 1.0}
+        taken = SettingsError
+        with pytest.raises(taken, match=f"ZOFBOT_METRICS_PORT {port} on HOST"):
+            async with running(settings, doors=False):
+                pass
+
+
+async def test_without_that_port_a_worker_opens_none(over_http: House) -> None:
+    async with running(over_http.settings, doors=False) as worker:
+        assert not worker.url
+
+
+async def test_calls_quota_intake_and_delivery_are_counted(valkey: str) -> None:
+    async with house(valkey, works=True, zofbot_poll_interval=1, zofbot_lookback=600) as built:
+        built.world.zof.quota = PerMinute(600)
+        await built.type("/zof subscribe project:*")
+        await until(lambda: any("subscribed" in said(one) for one in built.public()))
+        sample = built.bot.metrics.registry.get_sample_value
+        await until(lambda: (sample("zofbot_delivery_seconds_count", {"since": "commit"}) or 0) > 0)
+        seen = await scraped(built.bot.url)
+        assert seen["zofbot_zof_quota_limit"] == {frozenset(): 600}
+        assert 0 < seen["zofbot_zof_quota_remaining"][frozenset()] < 600
+        assert seen["zofbot_slack_calls_total"][
+            frozenset({("method", "auth.test"), ("outcome", "ok"), ("status", "200")})
+        ]
+        assert seen["zofbot_lease_held"][frozenset({("lease", "poller")})] == 1
+        assert seen["zofbot_lease_takeovers_total"][frozenset({("lease", "poller")})] == 1
+        assert seen["zofbot_poll_duration_seconds_count"][frozenset()] >= 1
+        assert sum(seen["zofbot_notifications_total"].values()) >= 1
+        assert seen["zofbot_delivery_seconds_count"][frozenset({("since", "commit")})] >= 1
+
+
+# --- labels are few
+
+
+@pytest.mark.parametrize("outcome", CAUSES)
+@pytest.mark.parametrize("reason", ["", "x" * 500, "is_archived", "crashed: Odd", "http_599", "restricted_action_new"])
+def test_no_reason_however_odd_makes_a_new_series(outcome: str, reason: str) -> None:
+    assert ("root", outcome, cause(outcome, reason)) in set(known())
+
+
+def test_slacks_own_word_is_the_cause_where_we_know_it() -> None:
+    for remedy, outcome in ((Remedy.PARK, "parked"), (Remedy.PAUSE, "halted"), (Remedy.REPOST, "gone")):
+        assert all(cause(outcome, reason) == reason for reason in REMEDIES[remedy])
+    assert all(cause("deferred", reason) == reason for reason in BUSY)
+    assert cause("unknown", "ServerDisconnectedError") == cause("unknown", "http_502") == "unconfirmed"
+    assert cause("unknown", "cannot look: missing_scope") == "cannot_look"
+    assert cause("refused", "cannot be drawn: KeyError") == "cannot_be_drawn"
+    assert cause("dropped", "its root is dead") == "root_lost"
+    assert cause("dropped", "anything") == OTHER
+
+
+@pytest.mark.parametrize(
+    ("code", "label"),
+    [
+        (None, "none"),
+        (200, "200"),
+        (429, "429"),
+        (418, "4xx"),
+        (599, "5xx"),
+        (302, "3xx"),
+        (9999, "other"),
+        (-1, "other"),
+    ],
+)
+def test_a_status_is_one_that_is_foreseen_or_its_hundred(code: int | None, label: str) -> None:
+    assert status_of(code) == label
+
+
+# --- and there from the start
+
+
+def test_every_word_that_is_counted_is_there_before_it_happens() -> None:
+    seen = series(Metrics().text().decode())
+    assert set(SLACK_METHODS) == {*METHODS, "response_url"}
+    assert set(FEEDS) == {feed.name for feed in (*FAILURES, RECOVERIES)}
+    assert {dict(labels)["act"] for labels in seen["zofbot_triage_total"]} >= {act.value for act in Act} - OF_ITSELF
+    for method, template in ZOF_CALLS:
+        wanted = {("method", method), ("template", template), ("outcome", "ok"), ("status", "200")}
+        assert frozenset(wanted) in seen["zofbot_zof_calls_total"]
+    assert {dict(labels)["type"] for labels in seen["zofbot_zof_events_total"]} >= {hint_in(b'{"type": "odd"}').label}
+
+
+async def test_nothing_that_happens_makes_a_series_that_was_not_there(over_http: House) -> None:
+    before = {name: set(found) for name, found in (await scraped(over_http.bot.url)).items()}
+    over_http.world.zof.faults.set("500", 1)
+    for typed in ("res_4821", "res_nope", "run run_2038", "runs status:failed", "subscribe project:*", "gibberish"):
+        await over_http.type(f"/zof {typed}")
+    after = await scraped(over_http.bot.url)
+    assert sum(after["zofbot_zof_calls_total"].values()) > 5
+    assert {
+        name: set(found) - before.get(name, set()) for name, found in after.items() if set(found) - before[name]
+    } == {}
+
+
+def test_names_follow_the_conventions() -> None:
+    for family in text_string_to_metric_families(Metrics().text().decode()):
+        if not family.name.startswith("zofbot_"):
+            continue
+        assert family.documentation
+        assert not family.name.endswith(("_milliseconds", "_ms", "_count", "_sum"))
+        if family.type == "histogram":
+            assert family.name.endswith("_seconds"), family.name
