@@ -659,6 +659,16 @@ async def test_the_depth_counts_and_says_how_old_the_oldest_is(bench: Bench) -> 
     assert [one.key for one in await bench.outbox.list(State.SENT)] == ["k0"]
 
 
+async def test_what_waits_for_a_time_of_its_own_is_counted_apart_and_does_not_age(bench: Bench) -> None:
+    later = [root(f"z{number}").model_copy(update={"not_before": bench.now + 900}) for number in range(600)]
+    await bench.commit(*later)
+    bench.now += 60
+    await bench.commit(root("k"))
+    bench.now += 5
+    depth = await bench.outbox.depth()
+    assert (depth.pending, depth.scheduled, depth.oldest) == (601, 600, 5)
+
+
 async def test_lists_hold_what_was_asked_for(bench: Bench) -> None:
     await bench.commit(*(root(f"k{n}", f"C{n}") for n in range(30)))
     await bench.claim(10)

@@ -109,5 +109,5 @@ def test_one_or_two_signing_secrets_stand_with_a_comma_between_and_each_is_kept_
     assert {"newnewnew1", "oldoldold2"} <= set(read.secrets())
     assert Settings.model_validate({"slack_signing_secret": " , "}).signing_secrets == ()
     for wrong in ("one,two,three", "one two,three", "schlüssel"):
-        with pytest.raises(ValueError, match="secret|characters"):
+        with pytest.raises(ValueError, match=r"secret|characters"):
             Settings.model_validate({"slack_signing_secret": wrong})
