@@ -274,7 +274,7 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
         rooms.zof, rooms.store, rooms.subscriptions, rooms.outbox, rooms.notifier, errands, metrics, rooms.links,
         settings.zof_list_order, clock, Failures(rooms.outbox, clock, metrics), rooms.people, rooms.roles,
         Audit(rooms.store.client, settings.zofbot_namespace), settings.zofbot_resolve_note,
-        settings.zofbot_shared_details,
+        settings.zofbot_shared_details, settings.zofbot_default_channel,
     )  # fmt: skip
     reception = Reception(desk, rooms.notifier.client)
     secrets = settings.signing_secrets

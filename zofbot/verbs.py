@@ -76,6 +76,13 @@ VERBS = {
             "triage mine",
             "triage [mine|all]",
         ),
+        Verb(
+            "why",
+            "why <id>",
+            "why this channel was told of a run or a result, or was not, and where the message stands",
+            "why run_1001",
+            "why <id>",
+        ),
         Verb("oncall", "oncall", "whom this channel's escalations would call now", "oncall", "oncall"),
         Verb(
             "handover",

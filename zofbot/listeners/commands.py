@@ -8,7 +8,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.async_context import AsyncBoltContext
 
 from zofbot import verbs
-from zofbot.listeners import cancelling, forms, lookups, rounds, sharing, subscribing
+from zofbot.listeners import cancelling, forms, lookups, rounds, sharing, subscribing, why
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.slack import answers
 from zofbot.slack.message import Message
@@ -46,6 +46,8 @@ async def answer(desk: Desk, who: Asked, text: str) -> Message:
         return await subscribing.unsubscribe(desk, who, typed.about)
     if typed.verb == "triage":
         return await rounds.open_failures(desk, who, typed.about)
+    if typed.verb == "why":
+        return await why.explain(desk, who, typed.id)
     if typed.verb == "oncall":
         return await rounds.on_call(desk, who)
     if typed.verb == "handover":

@@ -74,6 +74,8 @@ class Desk:
     """Whether a failure is resolved only with a note."""
     details: bool = False
     """Whether people of other organizations see what failures say."""
+    default_channel: str = ""
+    """The channel for what no subscription takes."""
 
     async def inward(self, channel: str) -> bool:
         """Whether a channel is to see only names and outcomes, for others read along."""

@@ -24,7 +24,7 @@ MOST_NOTED = 40_000
 LONGEST_FAILING = 14 * 86400.0
 """Seconds after the last failure for which passed runs are looked for."""
 
-_FLOOR = "floor"
+FLOOR = "floor"
 _FOUND = frozenset(feed.name for feed in FAILURES)
 
 
@@ -56,9 +56,9 @@ class Notebook:
     def __init__(self, hashes: Mapping[str, Mapping[str, str]], now: float, lookback: float) -> None:
         kept = dict(hashes[FEEDS])
         self.opened = now
-        self.first = _FLOOR not in kept
+        self.first = FLOOR not in kept
         self._changes: dict[str, dict[str, str | None]] = {}
-        self.floor = float(kept.pop(_FLOOR, 0))
+        self.floor = float(kept.pop(FLOOR, 0))
         if self.first:
             self._raise(now - lookback)
         self._noted = {field: float(at) for field, at in hashes[NOTED].items()}
@@ -170,7 +170,7 @@ class Notebook:
 
     def _raise(self, floor: float) -> None:
         self.floor = max(self.floor, floor)
-        self._change(FEEDS, _FLOOR, f"{self.floor:.3f}")
+        self._change(FEEDS, FLOOR, f"{self.floor:.3f}")
 
     def _forget(self, count: int) -> None:
         oldest = sorted(self._noted.items(), key=itemgetter(1))[:count]
