@@ -92,6 +92,9 @@ async def test_a_result_is_printed_as_a_person_reads_it(stage: Stage) -> None:
     for part in ("Failed: Voucher can be removed again", "staging", "44 s", "order total is wrong", "Request ID: req_"):
         assert part in ended.out
     assert "None" not in ended.out
+    assert not ended.err, "what went well is no news beside the answer"
+    asked = await run("result", "res_4821", **zof(stage, ZOFBOT_LOG_LEVEL="info"))
+    assert "zof call" in asked.err
 
 
 async def test_a_result_is_printed_as_json(stage: Stage) -> None:

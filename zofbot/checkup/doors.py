@@ -16,7 +16,8 @@ def untried(settings: Settings) -> Finding:
     """Nobody said where the doors are seen from outside."""
     if not paths(settings):
         return ok("doors", "Nothing has to be reachable: Socket Mode, and no webhooks.")
-    return ok("doors", f"Not tried: {' and '.join(paths(settings))} can be with --url https://your.host.")
+    tried = " and ".join(paths(settings))
+    return ok("doors", f"Not tried. `zofbot check --url https://your.host` tries {tried} from here.")
 
 
 def door(path: str, status: int | None) -> Finding:

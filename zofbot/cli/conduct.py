@@ -23,15 +23,19 @@ def give_up(code: int, *sentences: str) -> NoReturn:
     raise typer.Exit(code)
 
 
-def settings_with(*required: str) -> Settings:
-    """Read the settings, insist on ``required`` ones, and have the log written as they say."""
+def settings_with(*required: str, serves: bool = False) -> Settings:
+    """Read the settings, insist on ``required`` ones, and have the log written as they say.
+
+    A command that does not serve logs only what went wrong, unless more is asked for: its answer says the rest.
+    """
     from zofbot.logs import configure  # noqa: PLC0415  (--help must not wait for structlog)
 
     try:
         settings = load(*required)
     except SettingsError as error:
         give_up(2, *error.problems)
-    configure(settings.zofbot_log_format, settings.zofbot_log_level, settings.secrets())
+    asked = serves or "zofbot_log_level" in settings.model_fields_set
+    configure(settings.zofbot_log_format, settings.zofbot_log_level if asked else "warning", settings.secrets())
     return settings
 
 

@@ -59,14 +59,14 @@ async def _demo(port: int, browser: bool) -> None:
 
 def run() -> None:
     """Run the whole bot in one process."""
-    carry_out(_serve(settings_with(*SLACK_AND_ZOF)))
+    carry_out(_serve(settings_with(*SLACK_AND_ZOF, serves=True)))
 
 
 def web() -> None:
     """Run what Slack and Zof talk to: commands, buttons, webhooks; any number of these share one Redis."""
-    carry_out(_serve(settings_with(*SLACK_AND_ZOF), works=False))
+    carry_out(_serve(settings_with(*SLACK_AND_ZOF, serves=True), works=False))
 
 
 def worker() -> None:
     """Run what works by itself: the poller and the dispatcher; any number of these share one Redis."""
-    carry_out(_serve(settings_with("SLACK_BOT_TOKEN", "ZOF_API_KEY"), doors=False))
+    carry_out(_serve(settings_with("SLACK_BOT_TOKEN", "ZOF_API_KEY", serves=True), doors=False))
