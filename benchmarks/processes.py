@@ -23,6 +23,7 @@ import aiohttp
 import redis.asyncio as redis
 from aiohttp import web
 
+from zofbot.cli.serving import collect_seldom
 from zofbot.logs import configure
 from zofbot.metrics import Metrics
 from zofbot.model import utcnow
@@ -206,6 +207,7 @@ async def main(role: str, log: str, *given: str) -> None:
         configure("json", "info", stream=stream)
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        collect_seldom()
         await ROLES[role](stop, *given)
 
 

@@ -50,9 +50,26 @@ _NAMED = re.compile(
 )
 
 
+# Replacements are functions, for Python parses a template anew with each text, whether anything matches or not.
 def _named(found: re.Match[str]) -> str:
     quote = '"' if found[2] is not None else "'" if found[3] is not None else ""
     return f"{found[1]}{quote}{MASK}{quote}"
+
+
+def _value(found: re.Match[str]) -> str:
+    return f"{found[1]}{MASK}"
+
+
+def _password(found: re.Match[str]) -> str:
+    return f"{found[1]}{MASK}{found[3]}"
+
+
+def _credential(found: re.Match[str]) -> str:
+    return f"{found[1]}{found[2]}{MASK}"
+
+
+_AUTHORIZES = ("bearer", "basic", "digest", "apikey", "token")
+_NAMES = ("pass", "pwd", "secret", "key", "token", "session")
 
 
 def redact(text: str, *known: str) -> str:
@@ -65,13 +82,16 @@ def redact(text: str, *known: str) -> str:
         if secret:
             text = text.replace(secret, MASK)
     # Most texts are titles and names: what a pattern cannot match without is looked for first, at a tenth of the cost.
-    if "-----BEGIN" in text:
+    folded = text.casefold()
+    if "-----begin" in folded:
         text = _PRIVATE_KEY.sub(MASK, text)
-    assigns = ":" in text or "=" in text
-    if assigns:
-        text = _URL_PASSWORD.sub(rf"\g<1>{MASK}\g<3>", text)
-        text = _COOKIE.sub(rf"\g<1>{MASK}", text)
-    if " " in text or "\t" in text:
-        text = _AUTHORIZATION.sub(rf"\g<1>\g<2>{MASK}", text)
+    if "@" in folded:
+        text = _URL_PASSWORD.sub(_password, text)
+    if "cookie" in folded:
+        text = _COOKIE.sub(_value, text)
+    if any(word in folded for word in _AUTHORIZES):
+        text = _AUTHORIZATION.sub(_credential, text)
     text = _TOKENS.sub(MASK, text)
-    return _NAMED.sub(_named, text) if assigns else text
+    if (":" in folded or "=" in folded) and any(word in folded for word in _NAMES):
+        text = _NAMED.sub(_named, text)
+    return text

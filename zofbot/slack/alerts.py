@@ -58,7 +58,7 @@ def render(claimed: Claimed, now: float, links: Links = NO_LINKS, *, runs: bool 
             raise Unwanted
     try:
         body = bodies.read(shown)
-        failure = bodies.read(claimed.failure) if claimed.failure else body
+        failure = bodies.read(claimed.failure) if claimed.failure and shown is not claimed.failure else body
         record = Triage.model_validate_json(claimed.triage) if claimed.triage else Triage()
     except ValidationError:
         name = text.code(claimed.notification.key, 200)

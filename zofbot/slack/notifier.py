@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +68,7 @@ class SlackNotifier:
     ) -> None:
         self.deadline = deadline
         # Without handlers: the SDK would resend after a lost connection, and the message might be there already.
-        self.client = AsyncWebClient(token=token, base_url=api_url, session=session, retry_handlers=[])
+        self.client = AsyncWebClient(token=token, base_url=api_url, session=session, retry_handlers=[], logger=_quiet())
         self._session = session
         self._metrics = metrics
 
@@ -239,7 +240,7 @@ class SlackNotifier:
                 await post()
 
     async def _post(self, url: str, message: Message, *, replace: bool, in_channel: bool, meta: Any) -> None:
-        hook = AsyncWebhookClient(url, session=self._session, retry_handlers=[])
+        hook = AsyncWebhookClient(url, session=self._session, retry_handlers=[], logger=_quiet())
         body = message.payload() | {
             "response_type": "in_channel" if in_channel else "ephemeral",
             "replace_original": replace,
@@ -283,6 +284,13 @@ class SlackNotifier:
         finally:
             self._metrics.slack_calls.labels(method, outcome, status).inc()
             self._metrics.slack_seconds.labels(method).observe(asyncio.get_running_loop().time() - began)
+
+
+def _quiet() -> logging.Logger:
+    """A logger with a level of its own: else the SDK words each request and answer for a debug log nobody reads."""
+    quiet = logging.getLogger("zofbot.slack_sdk")
+    quiet.setLevel(logging.WARNING)
+    return quiet
 
 
 def _heed(reply: Mapping[str, Any]) -> None:

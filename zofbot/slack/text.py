@@ -21,9 +21,17 @@ _READ = 20_000
 """Characters looked at, so that a body of megabytes costs no more than what could be shown of it."""
 
 
+_OPENS = re.compile(r"(?<!\w)([*_~`])(?=\S)")
+_MENTIONS = re.compile(r"<(?=[!@#])")
+_ENTITY = re.compile(r"&(amp|lt|gt);")
+
+
 def _plain(text: str) -> str:
-    lines = _TERMINAL.sub("", text[:_READ]).replace("\r\n", "\n").replace("\r", "\n")
-    return redact(_INVISIBLE.sub("", lines)).strip()
+    text = text[:_READ]
+    if not (text.isascii() and text.isprintable()):  # else there is nothing to take out, as with most names
+        lines = _TERMINAL.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+        text = _INVISIBLE.sub("", lines)
+    return redact(text).strip()
 
 
 def mrkdwn(text: str, limit: int = 3000) -> str:
@@ -41,7 +49,7 @@ def literal(text: str, limit: int = 3000) -> str:
 
     Slack reads no mention there; a word joiner behind ``<`` keeps it so in whatever copies the text onwards.
     """
-    return clip(re.sub(r"<(?=[!@#])", "<\u2060", _plain(text)), limit)
+    return clip(_MENTIONS.sub("<\u2060", _plain(text)), limit)
 
 
 def line(text: str, limit: int = 150) -> str:
@@ -49,7 +57,11 @@ def line(text: str, limit: int = 150) -> str:
 
     Slack has no escape for them. A mark inside a word (``snake_case``) opens nothing and stays as it is.
     """
-    return clip(re.sub(r"(?<!\w)([*_~`])(?=\S)", "\u200b\\1", mrkdwn(" ".join(text.split()), limit)), limit)
+    return clip(_OPENS.sub(_unopened, mrkdwn(" ".join(text.split()), limit)), limit)
+
+
+def _unopened(found: re.Match[str]) -> str:
+    return f"\u200b{found[1]}"
 
 
 def code(text: str, limit: int = 200) -> str:
@@ -64,7 +76,7 @@ def clip(text: str, limit: int) -> str:
         return text
     cut = text[: max(limit - 1, 0)]
     entity = cut.rfind("&", max(len(cut) - 4, 0))
-    if entity >= 0 and ";" not in cut[entity:] and re.match(r"&(amp|lt|gt);", text[entity : entity + 5]):
+    if entity >= 0 and ";" not in cut[entity:] and _ENTITY.match(text[entity : entity + 5]):
         cut = cut[:entity]
     return (cut.rstrip() + "…")[:limit]
 
