@@ -88,8 +88,12 @@ class Counter:
 
 
 def _key(body: bytes) -> str:
-    metadata = json.loads(body).get("metadata") or {}
-    return str((metadata.get("event_payload") or {}).get("key"))
+    """Our key, or the title where Alertmanager posts."""
+    said = json.loads(body)
+    if "metadata" in said:
+        return str((said["metadata"].get("event_payload") or {}).get("key"))
+    attachments: list[dict[str, str]] = said.get("attachments") or [{}]
+    return str(attachments[0].get("title"))
 
 
 def bare_zof(pages: int, delay: float) -> web.Application:
