@@ -11,6 +11,7 @@ import asyncio
 import json
 import shutil
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,8 +23,9 @@ PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager"
 
 
 @asynccontextmanager
-async def alertmanager(folder: Path, slack: str) -> AsyncIterator[tuple[int, str]]:
-    """Run it while the context lasts, posting to ``slack``; its pid and address."""
+async def alertmanager(slack: str) -> AsyncIterator[tuple[int, str]]:
+    """Run it while the context lasts, posting to ``slack``: its pid and address. It remembers nothing of other runs."""
+    folder = Path(tempfile.mkdtemp(prefix="rival-"))
     written = _configured(folder, slack)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -39,10 +41,10 @@ async def alertmanager(folder: Path, slack: str) -> AsyncIterator[tuple[int, str
         if process.returncode is None:
             process.terminate()
         await process.wait()
+        shutil.rmtree(folder)
 
 
 def _configured(folder: Path, slack: str) -> Path:
-    folder.mkdir(exist_ok=True)
     route = {"receiver": "slack", "group_by": ["..."], "group_wait": "0s", "group_interval": "1h"}
     slack_config = {
         "api_url": f"{slack}/api/chat.postMessage", "channel": "{{ .CommonLabels.channel }}",

@@ -306,7 +306,7 @@ async def rival_burst(bench: Bench) -> Burst:
     """The same number of alerts, in the same pages, for as many channels, through Alertmanager."""
     size = bench.size.burst
     await bench.begin()
-    async with alertmanager(bench.folder / "rival", bench.slack) as (pid, url):
+    async with alertmanager(bench.slack) as (pid, url):
         before, began = cpu(pid), time.perf_counter()
         for at in range(0, size, BATCH):
             named = [(f"run_{n:06}", f"C{n % (size // BURST):05}") for n in range(at, at + BATCH)]
@@ -375,7 +375,7 @@ def late(times: dict[str, float], sent: dict[str, float]) -> list[float]:
 async def rival_webhooks(bench: Bench) -> list[float]:
     """The same pace through Alertmanager, which keeps nothing on disk before it sends."""
     await bench.begin()
-    async with alertmanager(bench.folder / "rival", bench.slack) as (_, url):
+    async with alertmanager(bench.slack) as (_, url):
         count, began, sent, tasks = int(100 * bench.size.seconds), time.time(), {}, []
         for n in range(count):
             await asyncio.sleep(max(0.0, began + n / 100 - time.time()))
