@@ -103,6 +103,14 @@ async def test_a_card_that_is_shared_there_says_as_little(there: House) -> None:
         assert ("order total is wrong" in said(card)) is seen
 
 
+async def test_whoever_subscribes_a_shared_channel_is_told_that_others_read_along(there: House) -> None:
+    for channel in (PARTNERS, "C0QA"):
+        await there.type("/zof subscribe project:other", channel=channel)
+        await until(lambda channel=channel: "last 7 days this would" in said(there.private(channel)[-1]))
+    assert "another organization read this channel" in said(there.private(PARTNERS)[-1])
+    assert "another organization" not in said(there.private("C0QA")[-1])
+
+
 async def test_somebody_of_the_other_organization_sees_no_details_by_a_button(there: House) -> None:
     alert = alerts(there)[PARTNERS]
     await there.press(alert, "zof_result", user="U0EXT")

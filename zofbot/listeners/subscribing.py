@@ -94,8 +94,11 @@ async def _change(desk: Desk, asked: Asked, wanted: Subscription, before: Subscr
 async def preview(desk: Desk, asked: Asked, saved: Saved, *, after: float = 0.0) -> None:
     """Put the answer with its preview where the answer stands, no sooner than ``after`` so many seconds."""
     if saved.standing:
-        said, _ = await asyncio.gather(previewing.said(desk, saved.standing), asyncio.sleep(after))
-        await desk.respond(asked, _answer(asked, saved.standing, said, changed=saved.changed), replace=True)
+        said, inward, _ = await asyncio.gather(
+            previewing.said(desk, saved.standing), desk.inward(asked.channel), asyncio.sleep(after)
+        )
+        notes = (said, foresight.READ_ALONG if inward else "")
+        await desk.respond(asked, _answer(asked, saved.standing, *notes, changed=saved.changed), replace=True)
 
 
 async def listed(desk: Desk, asked: Asked, start: int = 0, *, note: str = "") -> Message:
@@ -187,8 +190,8 @@ def _entry(
     )  # fmt: skip
 
 
-def _answer(asked: Asked, subscription: Subscription, preview: str, *, changed: bool = False) -> Message:
-    notes = [preview, modals.caution(asked.room)]
+def _answer(asked: Asked, subscription: Subscription, *notes: str, changed: bool = False) -> Message:
+    notes = (*notes, modals.caution(asked.room))
     return answers.subscribed(_wish(subscription), subscription.id, notes, changed=changed)
 
 

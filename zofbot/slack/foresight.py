@@ -27,6 +27,13 @@ class Foresight:
     unlisted: bool = False
 
 
+READ_ALONG = (
+    "🌐 People of another organization read this channel: it sees names and outcomes, not what failures say, unless an "
+    "operator sets `ZOFBOT_SHARED_DETAILS`."
+)
+"""To whoever subscribes a shared channel."""
+
+
 def waiting() -> str:
     """While it is being worked out."""
     return f"⏳ Looking what this would have posted over the last {DAYS} days…"
