@@ -27,7 +27,14 @@ from zofbot.store.soundness import dangers, vitals
 
 ROOT = Path(__file__).parent.parent
 GUIDE = ROOT / "docs" / "operate.md"
-PAGES = [GUIDE, ROOT / "SECURITY.md", ROOT / "Dockerfile", ROOT / "Procfile", *sorted((ROOT / "docs/deploy").iterdir())]
+PAGES = [
+    GUIDE,
+    ROOT / "docs" / "first-hour.md",
+    ROOT / "SECURITY.md",
+    ROOT / "Dockerfile",
+    ROOT / "Procfile",
+    *sorted((ROOT / "docs/deploy").iterdir()),
+]
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group has them
 
@@ -54,7 +61,7 @@ def test_every_metric_named_is_one() -> None:
 
 
 def test_every_file_it_links_to_is_there() -> None:
-    for page in (GUIDE, ROOT / "SECURITY.md"):
+    for page in (GUIDE, ROOT / "docs" / "first-hour.md", ROOT / "SECURITY.md"):
         for target in re.findall(r"\]\(((?!https?:)[^)#]+)\)", page.read_text()):
             assert (page.parent / target).exists(), target
 
