@@ -13,6 +13,7 @@ import pytest
 import redis.asyncio as redis
 
 from zofbot.app import Zofbot, running
+from zofbot.rotation import Reread
 from zofbot.settings import Settings
 from zofbot.simulator.delivery import Outcome
 from zofbot.simulator.entities import Message
@@ -93,7 +94,9 @@ def buttons(message: Message) -> list[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def house(valkey: str, *, socket: bool = False, works: bool = False, **settings: Any) -> AsyncIterator[House]:
+async def house(
+    valkey: str, *, socket: bool = False, works: bool = False, reread: Reread | None = None, **settings: Any
+) -> AsyncIterator[House]:
     """Start a world and a bot in it; ``settings`` replace those that point there, ``works``: it polls and delivers."""
     world = World()
     furnish(world)
@@ -117,7 +120,7 @@ async def house(valkey: str, *, socket: bool = False, works: bool = False, **set
         | settings
     )
     try:
-        async with running(chosen, works=works) as bot:
+        async with running(chosen, works=works, reread=reread) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
             await until(lambda: _ready(bot))
             yield House(world, stage, bot, chosen)

@@ -26,6 +26,7 @@ from zofbot.notification import Claimed, Kind, Notification
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.poller import LEASE_INTERVALS, Poller
+from zofbot.rotation import Reread, Rotation
 from zofbot.settings import Settings
 from zofbot.slack import alerts, discretion, lines, trials
 from zofbot.slack.links import Links
@@ -64,6 +65,7 @@ class Zofbot:
     notifier: SlackNotifier
     metrics: Metrics
     outbox: Outbox
+    rotation: Rotation
     socket: AsyncSocketModeHandler | None = None
     identity: Identity | None = None
 
@@ -145,12 +147,17 @@ async def slack_of(settings: Settings, *, deadline: float) -> AsyncIterator[Slac
 
 @asynccontextmanager
 async def running(
-    settings: Settings, clock: Callable[[], datetime] = utcnow, *, doors: bool = True, works: bool = True
+    settings: Settings,
+    clock: Callable[[], datetime] = utcnow,
+    *,
+    doors: bool = True,
+    works: bool = True,
+    reread: Reread | None = None,
 ) -> AsyncIterator[Zofbot]:
     """Run the bot while the context lasts; on the way out it takes nothing new and finishes what is under way.
 
-    ``doors``: listen to Slack and to webhooks; ``works``: poll Zof and deliver. Raises SettingsError or
-    StoreUnavailable when it cannot start.
+    ``doors``: listen to Slack and to webhooks; ``works``: poll Zof and deliver; ``reread`` reads the settings anew, for
+    secrets that are replaced meanwhile. Raises SettingsError or StoreUnavailable when it cannot start.
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
@@ -163,7 +170,8 @@ async def running(
         token = settings.slack_bot_token.get_secret_value()
         notifier = SlackNotifier(session, token=token, api_url=settings.slack_api_url, metrics=metrics)
         rooms = Rooms(settings, store, zof, notifier, metrics, clock)
-        bot = Zofbot("", store, notifier, metrics, rooms.outbox)
+        rotation = Rotation(settings, reread or (lambda: settings))
+        bot = Zofbot("", store, notifier, metrics, rooms.outbox, rotation)
         if works:
             await _work(stack, rooms)
         if doors:
@@ -172,6 +180,8 @@ async def running(
             window = site(None, metrics, bot.missing)
             bot.url = await _open(stack, window, settings.host, "ZOFBOT_METRICS_PORT", settings.zofbot_metrics_port)
         stack.push_async_callback(end, asyncio.create_task(bot.introduce()))
+        rotation.tell(rooms.rekey)
+        stack.push_async_callback(end, asyncio.create_task(rotation.watch()))
         log.info("zofbot is up", url=bot.url, slack="socket" if bot.socket else "http", doors=doors, works=works)
         yield bot
         log.info("zofbot stops")
@@ -201,6 +211,11 @@ class Rooms:
             runs=settings.zofbot_allow_runs,
         )  # fmt: skip
         self.people = People(notifier, clock, self.roles.groups)
+
+    def rekey(self, settings: Settings) -> None:
+        """Go on with other secrets."""
+        self.notifier.rekey(settings.slack_bot_token.get_secret_value())
+        self.zof.rekey(settings.zof_api_key.get_secret_value())
 
     def dispatcher(self) -> Dispatcher:
         """Make the writer of channel messages."""
@@ -277,18 +292,35 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
         settings.zofbot_shared_details, settings.zofbot_default_channel,
     )  # fmt: skip
     reception = Reception(desk, rooms.notifier.client)
-    secrets = settings.signing_secrets
-    slack = SlackDoor(reception, secrets, metrics, clock) if secrets else None
+    slack = SlackDoor(reception, settings.signing_secrets, metrics, clock) if settings.signing_secrets else None
     zof = None
     if settings.webhook_secrets:
         zof = ZofDoor(rooms.hints, settings.webhook_secrets, settings.zof_signature_header, metrics, clock)
+
+    def rekey(fresh: Settings) -> None:
+        if slack:
+            slack.rekey(fresh.signing_secrets)
+        if zof:
+            zof.rekey(fresh.webhook_secrets)
+
+    bot.rotation.tell(rekey)
     bot.url = await _open(stack, site(slack, metrics, bot.missing, zof), settings.host, "PORT", settings.port)
     if settings.socket_mode:
-        bot.socket = AsyncSocketModeHandler(reception, settings.slack_app_token.get_secret_value())
-        stack.push_async_callback(bot.socket.close_async)
-        # It tries until it is connected, so the start does not wait for it; readiness says how it stands.
-        connecting = bot.socket.client.connect()  # type: ignore[no-untyped-call]  # the SDK's, not annotated
-        stack.push_async_callback(end, asyncio.create_task(connecting))
+        _plug_in(stack, bot, AsyncSocketModeHandler(reception, settings.slack_app_token.get_secret_value()))
+
+
+def _plug_in(stack: AsyncExitStack, bot: Zofbot, socket: AsyncSocketModeHandler) -> None:
+    """Connect to Slack from inside; a new token is for the next connection, which Slack wants every few hours."""
+
+    def rekey(fresh: Settings) -> None:
+        socket.client.app_token = fresh.slack_app_token.get_secret_value()
+
+    bot.socket = socket
+    bot.rotation.tell(rekey)
+    stack.push_async_callback(socket.close_async)
+    # It tries until it is connected, so the start does not wait for it; readiness says how it stands.
+    connecting = socket.client.connect()  # type: ignore[no-untyped-call]  # the SDK's, not annotated
+    stack.push_async_callback(end, asyncio.create_task(connecting))
 
 
 def _far(url: str) -> bool:

@@ -30,6 +30,14 @@ class _Redact:
         return value if value is None or isinstance(value, bool | int | float) else self._clean(repr(value))
 
 
+_redacting = _Redact(())
+
+
+def learn(*secrets: str) -> None:
+    """Keep these out of the log as well, from now on."""
+    _redacting.known = (*secrets, *_redacting.known)
+
+
 def configure(form: str, level: str, secrets: tuple[str, ...] = (), stream: TextIO | None = None) -> None:
     """Send every log line, the libraries' too, through one redacting chain to ``stream`` (standard error)."""
     stream = stream or sys.stderr
@@ -39,7 +47,8 @@ def configure(form: str, level: str, secrets: tuple[str, ...] = (), stream: Text
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    clean: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, _Redact(secrets)]
+    _redacting.known = secrets
+    clean: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, _redacting]
     last: structlog.typing.Processor = structlog.processors.JSONRenderer()
     if pretty:
         last = structlog.dev.ConsoleRenderer(colors=stream.isatty())

@@ -56,8 +56,12 @@ class SlackDoor:
     def __init__(self, bolt: AsyncApp, secrets: Sequence[str], metrics: Metrics, clock: Callable[[], datetime]) -> None:
         self._bolt = bolt
         self._metrics = metrics
-        self._secrets = [secret.encode() for secret in secrets]
         self._clock = clock
+        self.rekey(secrets)
+
+    def rekey(self, secrets: Sequence[str]) -> None:
+        """Take what is signed with these, and nothing else, from the next request on."""
+        self._secrets = [secret.encode() for secret in secrets]
 
     async def receive(self, request: web.Request) -> web.Response:
         """Answer as the listeners do; 401, 408, 413 or 400 to what is not a whole request of Slack's."""
@@ -113,10 +117,14 @@ class ZofDoor:
         self, hints: Hints, secrets: Sequence[str], header: str, metrics: Metrics, clock: Callable[[], datetime]
     ) -> None:
         self._hints = hints
-        self._secrets = secrets
         self._header = header
         self._metrics = metrics
         self._clock = clock
+        self.rekey(secrets)
+
+    def rekey(self, secrets: Sequence[str]) -> None:
+        """Take what is signed with these, and nothing else, from the next delivery on."""
+        self._secrets = secrets
 
     async def receive(self, request: web.Request) -> web.Response:
         """Answer 200 when there is nothing left to lose; 401, 408, 413 or 400 to a stray one, 503 without a store."""

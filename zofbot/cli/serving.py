@@ -6,12 +6,13 @@ import asyncio
 import gc
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from zofbot.cli.conduct import carry_out, settings_with
-from zofbot.settings import Settings
+from zofbot.settings import Settings, load
 
 SLACK_AND_ZOF = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 
@@ -36,10 +37,15 @@ def collect_seldom() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-async def _serve(settings: Settings, *, doors: bool = True, works: bool = True) -> None:
+def _serve(*required: str, doors: bool = True, works: bool = True) -> None:
+    settings = settings_with(*required, serves=True)
+    carry_out(_serving(settings, partial(load, *required), doors=doors, works=works))
+
+
+async def _serving(settings: Settings, reread: Callable[[], Settings], *, doors: bool, works: bool) -> None:
     from zofbot.app import running  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
 
-    async with running(settings, doors=doors, works=works):
+    async with running(settings, doors=doors, works=works, reread=reread):
         collect_seldom()
         await until_told()
 
@@ -71,14 +77,14 @@ async def _demo(port: int, browser: bool) -> None:
 
 def run() -> None:
     """Run the whole bot in one process."""
-    carry_out(_serve(settings_with(*SLACK_AND_ZOF, serves=True)))
+    _serve(*SLACK_AND_ZOF)
 
 
 def web() -> None:
     """Run what Slack and Zof talk to: commands, buttons, webhooks; any number of these share one Redis."""
-    carry_out(_serve(settings_with(*SLACK_AND_ZOF, serves=True), works=False))
+    _serve(*SLACK_AND_ZOF, works=False)
 
 
 def worker() -> None:
     """Run what works by itself: the poller and the dispatcher; any number of these share one Redis."""
-    carry_out(_serve(settings_with("SLACK_BOT_TOKEN", "ZOF_API_KEY", serves=True), doors=False))
+    _serve("SLACK_BOT_TOKEN", "ZOF_API_KEY", doors=False)

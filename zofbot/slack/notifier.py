@@ -72,6 +72,10 @@ class SlackNotifier:
         self._session = session
         self._metrics = metrics
 
+    def rekey(self, token: str) -> None:
+        """Use another token from the next call on."""
+        self.client.token = token
+
     async def identify(self) -> Identity:
         """Ask Slack who this token is. Raises SlackError."""
         headers: dict[str, str] = {}

@@ -82,6 +82,11 @@ class ZofClient:
         # and one observation for each call say it better.
         stamina.instrumentation.set_on_retry_hooks([])
 
+    def rekey(self, key: str) -> None:
+        """Use another key from the next request on. Raises SettingsError for one that cannot be used."""
+        self._key = _usable_key(key)
+        self._http.headers["Authorization"] = f"Bearer {self._key}"
+
     async def aclose(self) -> None:
         """Close the pooled connections."""
         await self._http.aclose()

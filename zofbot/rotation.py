@@ -1,0 +1,63 @@
+"""Secrets that are files are read again while the bot runs, so that a new one takes effect without a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from pydantic import SecretStr
+
+from zofbot.errors import SettingsError
+from zofbot.logs import learn
+from zofbot.settings import Settings
+
+log = structlog.get_logger()
+
+EVERY = 15.0
+"""Seconds between two looks. Kubernetes itself takes up to a minute to renew a file (kubelet's sync period)."""
+
+Reread = Callable[[], Settings]
+"""Reads all settings anew. Raises SettingsError."""
+
+SECRETS = tuple(name for name, field in Settings.model_fields.items() if isinstance(field.default, SecretStr))
+
+
+class Rotation:
+    """Tells whoever uses a secret of its new value; ``every`` is in seconds. A process' environment never changes."""
+
+    def __init__(self, settings: Settings, reread: Reread, every: float = EVERY) -> None:
+        self._settings = settings
+        self._reread = reread
+        self._every = every
+        self._takers: list[Callable[[Settings], None]] = []
+        self._problems: list[str] = []
+
+    def tell(self, *takers: Callable[[Settings], None]) -> None:
+        """Call these with all settings, each time that a secret was replaced."""
+        self._takers += takers
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await asyncio.sleep(self._every)
+            await self.look()
+
+    async def look(self) -> list[str]:
+        """Read once, and have what changed take effect; gives the names. A mistake is logged, and changes nothing."""
+        try:
+            fresh = await asyncio.to_thread(self._reread)
+        except SettingsError as error:
+            if error.problems != self._problems:
+                log.error("secrets not read again, the old ones stay", problems=error.problems)
+            self._problems = error.problems
+            return []
+        self._problems = []
+        changed = [name.upper() for name in SECRETS if getattr(fresh, name) != getattr(self._settings, name)]
+        if changed:
+            learn(*fresh.secrets())  # before anything could log them
+            for taker in self._takers:
+                taker(fresh)
+            self._settings = fresh
+            log.info("secrets replaced", names=changed)
+        return changed
