@@ -23,7 +23,7 @@ from zofbot.checkup import store as store_judgement
 from zofbot.checkup import zof as zof_judgement
 from zofbot.checkup.asking import SECONDS
 from zofbot.errors import ZofRejected
-from zofbot.manifest import SCOPES
+from zofbot.manifest import LINK_SCOPES, SCOPES
 from zofbot.model import utcnow
 from zofbot.notification import Kind, Notification
 from zofbot.routing import parse
@@ -89,12 +89,18 @@ async def test_when_all_is_well_nothing_is_wrong(place: Place) -> None:
 
 
 async def test_each_missing_scope_is_named_with_what_lacks_it(place: Place) -> None:
-    for scope, lacking in SCOPES.items():
+    for scope, lacking in (SCOPES | LINK_SCOPES).items():
         place.slack.scopes.discard(scope)
         [found] = [one for one in await place.examine() if one.level is not Level.OK]
-        assert (found.level, found.about) == (Level.ERROR, f"scope {scope}")
+        assert (found.level, found.about) == (Level.ERROR if scope in SCOPES else Level.WARNING, f"scope {scope}")
         assert lacking in found.what
         place.slack.scopes.add(scope)
+
+
+async def test_where_no_link_can_unfurl_no_scope_for_that_is_missed(place: Place) -> None:
+    place.slack.scopes -= set(LINK_SCOPES)
+    place.set(zof_result_url_template="", zof_run_url_template="")
+    assert await place.wrong() == []
 
 
 def other_token(place: Place) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from zofbot.manifest import EVENTS, METHODS, SCOPES, as_yaml, manifest
+from zofbot.manifest import EVENTS, LINK_SCOPES, METHODS, SCOPES, as_yaml, manifest
 from zofbot.verbs import COMMAND
 
 ROOT = Path(__file__).parent.parent
@@ -41,7 +41,19 @@ def test_nobody_else_calls_slack() -> None:
 
 def test_each_scope_is_there_for_a_method_or_a_feature() -> None:
     needed = {scope for scopes in (METHODS | EVENTS).values() for scope in scopes} | {"commands"}
-    assert set(SCOPES) == needed
+    assert set(SCOPES | LINK_SCOPES) == needed
+
+
+def test_links_are_heard_of_only_where_the_operator_says_whose_they_are() -> None:
+    def asked(made: dict[str, Any]) -> tuple[set[str], set[str], list[str]]:
+        scopes, events = made["oauth_config"]["scopes"]["bot"], made["settings"]["event_subscriptions"]["bot_events"]
+        return set(scopes), set(events), made["features"].get("unfurl_domains", [])
+
+    scopes, events, domains = asked(manifest())
+    more = asked(manifest(domains=["app.zof.example"]))
+    assert (scopes, domains) == (set(SCOPES), [])
+    assert more == (scopes | set(LINK_SCOPES), set(EVENTS), ["app.zof.example"])
+    assert events == set(EVENTS) - {"link_shared"}
 
 
 def test_events_and_commands_are_the_listeners_registered() -> None:

@@ -109,3 +109,11 @@ async def test_it_can_be_used_with_the_keyboard_alone(page: Page) -> None:
     await page.keyboard.press("Escape")
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("What /zof can do")).to_be_visible()
+
+
+async def test_a_pasted_link_unfurls_beneath_it(page: Page) -> None:
+    await type_in(page, "Who looks at https://console.zof.ai/results/res_4821 ?")
+    message = page.get_by_test_id("message").last
+    await expect(message).to_contain_text("Failed: Voucher can be removed again")
+    await expect(message).to_contain_text("res_4821")
+    await shoot(page, "unfurl")

@@ -28,6 +28,9 @@ POLL_SECONDS = 5.0
 QUOTA = 1200
 """Zof's requests a minute: as many times the real one as the demo polls more often than a bot at work."""
 
+CONSOLE = "console.zof.ai"
+"""Where the pretend Zof shows runs and results to people; pasted links to it unfurl."""
+
 RUNS_TAKE = 8.0
 """Seconds until a run that was started from Slack has passed."""
 
@@ -49,6 +52,7 @@ async def playing(port: int, poll_seconds: float = POLL_SECONDS) -> AsyncIterato
     world.slack.commands = [_command()]
     world.slack.shortcuts = manifest()["features"]["shortcuts"]
     world.slack.events = set(EVENTS)
+    world.slack.unfurl_domains = {CONSOLE}
     world.zof.quota = PerMinute(QUOTA)
     world.zof.runs_take = RUNS_TAKE
     stage = Stage(world, signed_at=world.now)
@@ -80,6 +84,8 @@ def _settings(stage: Stage, folder: Path, poll_seconds: float) -> Settings:
         zof_api_key=SecretStr(zof.key),
         zof_base_url=f"{stage.url}/zof/v1",
         zof_link_hosts="zof.ai",
+        zof_run_url_template=f"https://{CONSOLE}/runs/{{run_id}}",
+        zof_result_url_template=f"https://{CONSOLE}/results/{{result_id}}",
         zof_webhook_secret=SecretStr(zof.webhooks.secret),
         port=0,
         zofbot_poll_interval=poll_seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from zofbot.verbs import COMMAND, SHORTCUT, usage_hint
@@ -22,12 +23,19 @@ SCOPES = {
 }
 """Each bot scope, and what it is for."""
 
+LINK_SCOPES = {
+    "links:read": "hearing of pasted links to runs and results; asked for only with a URL template",
+    "links:write": "showing them as small cards; asked for only with a URL template",
+}
+"""The scopes that are needed besides where links unfurl."""
+
 METHODS: dict[str, tuple[str, ...]] = {
     "apps.connections.open": (),
     "auth.test": (),
     "chat.getPermalink": (),
     "chat.postEphemeral": ("chat:write",),
     "chat.postMessage": ("chat:write", "chat:write.public"),
+    "chat.unfurl": ("links:write",),
     "chat.update": ("chat:write",),
     "conversations.history": ("channels:history", "groups:history", "im:history"),
     "conversations.info": ("channels:read", "groups:read"),
@@ -46,16 +54,24 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "app_mention": ("app_mentions:read",),
     "channel_unarchive": ("channels:read",),
     "group_unarchive": ("groups:read",),
+    "link_shared": ("links:read",),
     "member_joined_channel": ("channels:read", "groups:read"),
 }
 """Every event that is listened to, and the scopes that it needs (https://docs.slack.dev/reference/events)."""
 
 
-def manifest(url: str = "") -> dict[str, Any]:
+def scopes_for(domains: Sequence[str]) -> dict[str, str]:
+    """Name the scopes that are needed where links to ``domains`` unfurl."""
+    return SCOPES | (LINK_SCOPES if domains else {})
+
+
+def manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]:
     """Build the manifest; with the public ``url`` of the web door for HTTP, without it for Socket Mode.
 
-    Its shape: https://docs.slack.dev/reference/app-manifest
+    Links to ``domains`` unfurl; Slack takes five of them. Its shape: https://docs.slack.dev/reference/app-manifest
     """
+    scopes = scopes_for(domains)
+    events = [event for event, needed in EVENTS.items() if set(needed) <= set(scopes)]
     request_url = {"url": f"{url.rstrip('/')}/slack/events"} if url else {}
     address = {"request_url": request_url["url"]} if url else {}
     command = {
@@ -82,10 +98,11 @@ def manifest(url: str = "") -> dict[str, Any]:
                     "description": "Work on the failure of this alert",
                 }
             ],
+            **({"unfurl_domains": list(domains)} if domains else {}),
         },
-        "oauth_config": {"scopes": {"bot": list(SCOPES)}},
+        "oauth_config": {"scopes": {"bot": list(scopes)}},
         "settings": {
-            "event_subscriptions": address | {"bot_events": list(EVENTS)},
+            "event_subscriptions": address | {"bot_events": events},
             "interactivity": {"is_enabled": True} | address,
             "org_deploy_enabled": False,
             "socket_mode_enabled": not url,
@@ -94,8 +111,8 @@ def manifest(url: str = "") -> dict[str, Any]:
     }
 
 
-def as_yaml(url: str = "") -> str:
+def as_yaml(url: str = "", domains: Sequence[str] = ()) -> str:
     """Return the manifest as Slack's form for a new app takes it."""
     import yaml  # noqa: PLC0415  (only this command needs it)
 
-    return yaml.safe_dump(manifest(url), sort_keys=False, allow_unicode=True, width=120)
+    return yaml.safe_dump(manifest(url, domains), sort_keys=False, allow_unicode=True, width=120)

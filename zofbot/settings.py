@@ -176,8 +176,13 @@ class Settings(BaseSettings):
     def link_hosts(self) -> tuple[str, ...]:
         """Hosts that links may lead to: the allowed ones and those of the two templates."""
         named = [host.strip().lower() for host in self.zof_link_hosts.split(",") if host.strip()]
+        return (*named, *self.unfurl_domains)
+
+    @property
+    def unfurl_domains(self) -> tuple[str, ...]:
+        """Hosts of the two templates: links to them are answered with a small card."""
         templates = (self.zof_run_url_template, self.zof_result_url_template)
-        return (*named, *(host for url in templates if (host := urlsplit(url).hostname)))
+        return tuple(dict.fromkeys(host for url in templates if (host := urlsplit(url).hostname)))
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ async def _tokens(
     """Try the tokens; whether Slack takes the bot's."""
     token, app = settings.slack_bot_token.get_secret_value(), settings.slack_app_token.get_secret_value()
     who, opened = await asyncio.gather(_who(notifier) if token else _nothing(), _opened(notifier, app))
-    found = [slack.missing(slack.BOT)] if who is None else slack.bot_token(who)
+    found = [slack.missing(slack.BOT)] if who is None else slack.bot_token(who, settings.unfurl_domains)
     found += [slack.app_token(opened)] if app else []
     found.append(slack.signing_secret(settings))
     if isinstance(who, Identity):

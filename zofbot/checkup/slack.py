@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zofbot.checkup.finding import Finding, error, ok, warning
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused
-from zofbot.manifest import SCOPES
+from zofbot.manifest import SCOPES, scopes_for
 from zofbot.settings import MENDS, Settings
 from zofbot.slack import verdict
 from zofbot.slack.notifier import Identity
@@ -26,8 +26,8 @@ def missing(name: str) -> Finding:
     return error(name, "It is not set.", f"{MENDS[name][:1].upper()}{MENDS[name][1:]}.")
 
 
-def bot_token(heard: Identity | SlackError) -> list[Finding]:
-    """The bot's token and each of its scopes."""
+def bot_token(heard: Identity | SlackError, domains: Sequence[str] = ()) -> list[Finding]:
+    """The bot's token and each of its scopes, where links to ``domains`` unfurl."""
     if isinstance(heard, SlackRefused):
         sentence, mend = verdict.MENDS.get(heard.reason, (f"Slack refuses it ({heard.reason}).", ""))
         return [error(BOT, sentence, mend or "It must be the Bot User OAuth Token (xoxb-…) of your app.")]
@@ -36,9 +36,15 @@ def bot_token(heard: Identity | SlackError) -> list[Finding]:
     fine = ok(BOT, f"Slack takes it: {heard.user} in {heard.team}.")
     if heard.scopes is None:
         return [fine, warning("scopes", "Slack did not say which it has.", "Look at OAuth & Permissions of your app.")]
-    lacking = [scope for scope in SCOPES if scope not in heard.scopes]
-    found = [error(f"scope {scope}", f"It is missing, and with it {SCOPES[scope]}.", _REINSTALL) for scope in lacking]
-    return [fine, *(found or [ok("scopes", f"All {len(SCOPES)} are there.")])]
+    scopes = scopes_for(domains)
+    found = [_lacking(scope, what) for scope, what in scopes.items() if scope not in heard.scopes]
+    return [fine, *(found or [ok("scopes", f"All {len(scopes)} are there.")])]
+
+
+def _lacking(scope: str, what: str) -> Finding:
+    """Without one that everybody needs zofbot does not work; the others belong to a single thing that one may want."""
+    worse = error if scope in SCOPES else warning
+    return worse(f"scope {scope}", f"It is missing, and with it {what}.", _REINSTALL)
 
 
 def silent(heard: SlackError) -> Finding:

@@ -17,7 +17,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from zofbot.errors import StoreUnavailable
-from zofbot.listeners import actions, cancelling, choosing, commands, forms, home, mentions, reruns, triage
+from zofbot.listeners import actions, cancelling, choosing, commands, forms, home, mentions, pasting, reruns, triage
 from zofbot.listeners.desk import Desk, asked, unforeseen
 from zofbot.slack import answers
 
@@ -54,7 +54,7 @@ class Reception(AsyncApp):
             attaching_conversation_kwargs_enabled=False,
         )
         self._desk = desk
-        for room in (commands, forms, triage, mentions, choosing, reruns, cancelling, actions, home):
+        for room in (commands, forms, triage, mentions, pasting, choosing, reruns, cancelling, actions, home):
             room.register(self, desk)
         self.error(_broken(desk))
 

@@ -103,6 +103,18 @@ class View:
 
 
 @dataclass
+class Shared:
+    """Links of the app's domains in a message (``ts``), or in one that is still being written (source ``composer``)."""
+
+    source: Literal["composer", "conversations_history"]
+    channel: str
+    ts: str
+    links: list[str]
+    acknowledged: bool = False
+    """Whether the app has answered the event: only then may it unfurl them."""
+
+
+@dataclass
 class Trigger:
     """The right to open one modal within three seconds."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from zofbot.simulator import posting, views
+from zofbot.simulator import posting, unfurling, views
 from zofbot.simulator.entities import APP, BOT, TEAM, Channel, Message, User, View
 from zofbot.simulator.workspace import Workspace
 
@@ -165,6 +165,28 @@ def event(slack: Workspace, body: dict[str, Any], channel: Channel | None = None
         "event_time": int(slack.now()),
         "authorizations": [installed],
         "is_ext_shared_channel": bool(channel and channel.external),
+    }
+
+
+def links(slack: Workspace, user: str, identifier: str) -> dict[str, Any]:
+    """The event of links in a message, or in one that is still being written.
+
+    https://docs.slack.dev/reference/events/link_shared
+    """
+    shared = slack.links[identifier]
+    channel = slack.channels.get(shared.channel)
+    message = slack.find(shared.channel, shared.ts)
+    return {
+        "type": "link_shared",
+        "user": user,
+        "channel": shared.channel,
+        "message_ts": shared.ts,
+        **({"thread_ts": message.thread_ts} if message and message.thread_ts else {}),
+        "unfurl_id": identifier,
+        "source": shared.source,
+        "is_bot_user_member": channel is None or BOT in channel.members,
+        "links": [{"url": link, "domain": unfurling.host(link)} for link in shared.links],
+        "event_ts": slack.stamp(),
     }
 
 

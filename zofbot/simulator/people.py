@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zofbot.simulator import payloads, posting, views
+from zofbot.simulator import payloads, posting, unfurling, views
 from zofbot.simulator.delivery import Delivery, Kind, Outcome
-from zofbot.simulator.entities import BOT, Channel, Hook, Message, User, View
+from zofbot.simulator.entities import BOT, Channel, Hook, Message, Shared, User, View
 from zofbot.simulator.respond import speak
 from zofbot.simulator.workspace import Refused
 from zofbot.simulator.world import World
@@ -61,9 +61,31 @@ class People:
         message = self.slack.keep(Message(place.id, self.slack.stamp(), person.id, said, thread_ts=start))
         kind, subscription = ("message", "message.im") if place.im_with else ("app_mention", "app_mention")
         heard = bool(place.im_with) or (f"<@{BOT}>" in said and BOT in place.members)
-        if not heard or subscription not in self.slack.events:
+        outcome = Outcome(200)
+        if heard and subscription in self.slack.events:
+            outcome = await self._event(payloads.said(message, kind, place), place)
+        linked = await self._links(person, Shared("conversations_history", place.id, message.ts, []), said, place)
+        return outcome if not outcome.ok else linked
+
+    async def draft(self, user: str, text: str) -> Outcome:
+        """Write a message without sending it; the bot hears of links in it, and not for which channel it is."""
+        person, identifier = self._person(user), self.slack.new_id(f"{user}-")
+        said = payloads.escaped(self.slack, text)
+        return await self._links(person, Shared("composer", "COMPOSER", identifier, []), said, None, identifier)
+
+    async def _links(
+        self, person: User, shared: Shared, text: str, place: Channel | None, identifier: str = ""
+    ) -> Outcome:
+        """Tell the bot of links of its domains, if it asked to be told."""
+        shared.links = unfurling.links(self.slack, text)
+        told = "link_shared" in self.slack.events and "links:read" in self.slack.scopes
+        if not shared.links or not told:
             return Outcome(200)
-        return await self._event(payloads.said(message, kind, place), place)
+        name = identifier or self.slack.new_id(f"{shared.channel}.{shared.ts}.")
+        self.slack.links[name] = shared
+        outcome = await self._event(payloads.links(self.slack, person.id, name), place)
+        shared.acknowledged = outcome.ok
+        return outcome
 
     async def _event(self, body: dict[str, Any], place: Channel | None = None) -> Outcome:
         return await self.delivery.send_event(payloads.event(self.slack, body, place), RETRIES)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from zofbot.simulator import lookups, posting, views
+from zofbot.simulator import lookups, posting, unfurling, views
 from zofbot.simulator.entities import BOT, BOT_ID, TEAM
 from zofbot.simulator.posting import Answer, Arguments
 from zofbot.simulator.quota import PerMinute
@@ -49,6 +49,7 @@ def connection(slack: Workspace, given: Arguments) -> Answer:
 
 _POSTED = "membership, archived and restricted channels, every limit of Block Kit, escapes, parents of threads"
 _READ = "newest first or in thread order, cursors, bounds, metadata only when asked for; members only"
+_UNFURLED = "links the app was told of and answered for, each in its message; checked like attachments"
 _VIEWS = "triggers that work once for 3 s, limits of views, a stack of three, hashes"
 
 METHODS: dict[str, Method] = {
@@ -59,6 +60,7 @@ METHODS: dict[str, Method] = {
     "chat.getPermalink": Method(posting.permalink, 4, "a link of the right form that leads nowhere"),
     "chat.postEphemeral": Method(posting.post_ephemeral, 4, f"{_POSTED}; people of the channel only", "chat:write"),
     "chat.postMessage": Method(posting.post_message, 4, f"{_POSTED}; metadata; one a second per channel", "chat:write"),
+    "chat.unfurl": Method(unfurling.unfurl, 3, _UNFURLED, "links:write"),
     "chat.update": Method(posting.update, 3, "own messages only, checked like new ones; metadata stays", "chat:write"),
     "conversations.history": Method(lookups.history, 3, _READ, "channels:history"),
     "conversations.info": Method(lookups.channel_info, 3, "kind, membership, archived, shared", "channels:read"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
-from zofbot.simulator.entities import BOT, Channel, Group, Hook, Message, SlackCall, Trigger, User, View
+from zofbot.simulator.entities import BOT, Channel, Group, Hook, Message, Shared, SlackCall, Trigger, User, View
 from zofbot.simulator.faults import SLACK_FAULTS, Faults
 from zofbot.simulator.quota import Pace, PerMinute
 
@@ -16,7 +16,7 @@ SCOPES = frozenset(
     {
         *("app_mentions:read", "chat:write", "chat:write.public", "commands"),
         *("channels:history", "channels:join", "channels:read"),
-        *("groups:history", "groups:read", "im:history", "im:read", "im:write"),
+        *("groups:history", "groups:read", "im:history", "im:read", "im:write", "links:read", "links:write"),
         *("reactions:write", "usergroups:read", "users:read"),
     }
 )
@@ -61,6 +61,8 @@ class Workspace:
     """What the app's own token may do."""
     events: set[str] = field(default_factory=lambda: {"app_home_opened", "app_mention", "message.im"})
     """Event subscriptions of the app."""
+    unfurl_domains: set[str] = field(default_factory=set)
+    """Hosts whose links the app is told of, with all that is beneath them."""
     shortcuts: list[dict[str, Any]] = field(default_factory=list)
     """The app's message shortcuts, as its manifest has them."""
     commands: list[dict[str, Any]] = field(default_factory=_help)
@@ -76,6 +78,8 @@ class Workspace:
     modals: dict[str, list[View]] = field(default_factory=dict)
     homes: dict[str, View] = field(default_factory=dict)
     notices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    links: dict[str, Shared] = field(default_factory=dict)
+    """Links that the app was told of, by unfurl id."""
     triggers: dict[str, Trigger] = field(default_factory=dict)
     hooks: dict[str, Hook] = field(default_factory=dict)
     tickets: set[str] = field(default_factory=set)

@@ -186,6 +186,14 @@ class SlackNotifier:
             lambda: self.client.chat_postEphemeral(channel=channel, user=user, **place, **message.payload()),
         )
 
+    async def unfurl(self, place: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> None:
+        """Show cards beneath somebody's message, by the links in it; once more does no harm. Raises SlackError.
+
+        ``place`` has ``unfurl_id`` and ``source``, or else ``channel`` and ``ts``, as Slack told of the links.
+        """
+        unfurls = {link: dict(card) for link, card in cards.items()}
+        await self._call("chat.unfurl", lambda: self.client.chat_unfurl(unfurls=unfurls, **place))
+
     async def user(self, identifier: str) -> dict[str, Any]:
         """Somebody as Slack describes them (https://docs.slack.dev/reference/objects/user-object).
 

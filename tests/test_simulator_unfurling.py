@@ -1,0 +1,146 @@
+"""The pretend Slack's links: which the app is told of, and what it refuses of the app's cards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.test_simulator_people import Bot, bot, notice, stage
+from zofbot.simulator import slack as slack_api
+from zofbot.simulator.entities import Message, Shared
+from zofbot.simulator.organization import ANA, QA_ALERTS, RANDOM_CHANNEL, furnish
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.workspace import Workspace
+from zofbot.simulator.world import World
+
+__all__ = ["bot", "notice", "stage"]
+
+LINK = "https://app.zof.example/runs/run_1?a=1&b=2"
+CARD = {"color": "#d0342c", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "Failed"}}]}
+
+
+@pytest.fixture
+def told() -> Workspace:
+    """A workspace whose app was told of a link in a message, and answered."""
+    world = World()
+    furnish(world)
+    slack = world.slack
+    slack.unfurl_domains = {"zof.example"}
+    slack.keep(Message(QA_ALERTS, "1795467000.000001", ANA, f"<{LINK}>"))
+    slack.links["id1"] = Shared("conversations_history", QA_ALERTS, "1795467000.000001", [LINK], acknowledged=True)
+    slack.links["id2"] = Shared("composer", "COMPOSER", "id2", [LINK], acknowledged=True)
+    return slack
+
+
+def unfurl(slack: Workspace, **given: Any) -> str:
+    """What Slack says to ``chat.unfurl``: its word, or nothing."""
+    asked = {"unfurl_id": "id1", "source": "conversations_history", "unfurls": {LINK: CARD}} | given
+    asked = {name: value for name, value in asked.items() if value is not None}
+    return str(slack_api.answer(slack, "chat.unfurl", slack.bot_token, asked).body.get("error", ""))
+
+
+def cards(slack: Workspace) -> list[dict[str, Any]]:
+    return slack.messages[QA_ALERTS]["1795467000.000001"].attachments
+
+
+def test_cards_stand_beneath_the_message_and_are_changed_by_the_next_ones(told: Workspace) -> None:
+    assert unfurl(told) == ""
+    assert unfurl(told, unfurls={LINK: CARD | {"color": "#000000"}}) == ""
+    [card] = cards(told)
+    assert (card["color"], card["app_unfurl_url"], card["is_app_unfurl"]) == ("#000000", LINK, True)
+
+
+def test_channel_and_time_stamp_name_the_message_too(told: Workspace) -> None:
+    place = {"unfurl_id": None, "source": None, "channel": QA_ALERTS, "ts": "1795467000.000001"}
+    assert unfurl(told, **place) == ""
+    assert len(cards(told)) == 1
+
+
+def test_what_is_still_being_written_takes_cards_that_nobody_else_sees(told: Workspace) -> None:
+    assert unfurl(told, unfurl_id="id2", source="composer") == ""
+    assert cards(told) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"unfurl_id": None}, "missing_unfurl_id"),
+        ({"source": None}, "missing_source"),
+        ({"source": "composer"}, "invalid_unfurl_id"),
+        ({"source": "somewhere"}, "invalid_source"),
+        ({"unfurl_id": "id9"}, "invalid_unfurl_id"),
+        ({"unfurl_id": None, "source": None}, "missing_channel"),
+        ({"unfurl_id": None, "source": None, "channel": QA_ALERTS}, "missing_ts"),
+        ({"unfurl_id": None, "source": None, "channel": "C0NONE", "ts": "1.2"}, "cannot_find_channel"),
+        ({"unfurl_id": None, "source": None, "channel": QA_ALERTS, "ts": "1.2"}, "cannot_find_message"),
+        ({"unfurls": None}, "missing_unfurls"),
+        ({"unfurls": "{"}, "invalid_unfurls_format"),
+        ({"unfurls": [CARD]}, "invalid_unfurls_format"),
+        ({"unfurls": {LINK: {}}}, "cannot_parse_attachment"),
+        ({"unfurls": {LINK: {"blocks": [{"type": "input"}]}}}, "invalid_blocks"),
+        ({"unfurls": {LINK: {"text": "<!channel>"}}}, "unescaped_mention"),
+        ({"unfurls": {"https://app.zof.example/other": CARD}}, "cannot_unfurl_message"),
+        ({"unfurls": {"https://elsewhere.example/": CARD}}, "cannot_unfurl_url"),
+        ({"unfurls": {"https://zof.example.evil.test/": CARD}}, "cannot_unfurl_url"),
+        ({"unfurls": {"https://[": CARD}}, "cannot_unfurl_url"),
+    ],
+)
+def test_it_refuses_what_slack_refuses(told: Workspace, given: dict[str, Any], error: str) -> None:
+    assert unfurl(told, **given) == error
+    assert cards(told) == []
+
+
+def test_before_the_event_is_acknowledged_nothing_unfurls(told: Workspace) -> None:
+    told.links["id1"].acknowledged = False
+    assert unfurl(told) == "cannot_unfurl_url"
+
+
+def test_it_takes_a_scope_of_its_own(told: Workspace) -> None:
+    told.scopes.discard("links:write")
+    assert unfurl(told) == "missing_scope"
+
+
+@pytest.fixture
+def linked(stage: Stage) -> Workspace:
+    slack = stage.world.slack
+    slack.events.add("link_shared")
+    slack.unfurl_domains = {"zof.example"}
+    return slack
+
+
+async def test_the_app_hears_of_links_of_its_domains_also_where_it_is_no_member(
+    stage: Stage, bot: Bot, linked: Workspace
+) -> None:  # fmt: skip
+    typed = f"see {LINK} and https://else.example/ and {LINK} and https://zof.example/x"
+    assert (await stage.people.type(ANA, RANDOM_CHANNEL, typed)).ok
+    event = bot.last["event"]
+    [(identifier, shared)] = linked.links.items()
+    assert event["type"] == "link_shared"
+    assert (event["user"], event["channel"], event["is_bot_user_member"]) == (ANA, RANDOM_CHANNEL, False)
+    assert (event["source"], event["unfurl_id"]) == ("conversations_history", identifier)
+    assert event["message_ts"] in linked.messages[RANDOM_CHANNEL]
+    assert event["links"] == [
+        {"url": LINK, "domain": "app.zof.example"},
+        {"url": "https://zof.example/x", "domain": "zof.example"},
+    ]
+    assert shared.acknowledged
+
+
+async def test_it_hears_of_a_draft_without_its_channel(stage: Stage, bot: Bot, linked: Workspace) -> None:
+    await stage.people.draft(ANA, LINK)
+    event = bot.last["event"]
+    assert (event["channel"], event["source"]) == ("COMPOSER", "composer")
+    assert event["message_ts"] == event["unfurl_id"]
+    assert linked.messages.get("COMPOSER") is None
+
+
+@pytest.mark.parametrize("lacking", ["event", "scope", "domain"])
+async def test_it_hears_of_none_unless_it_asked_and_may(
+    stage: Stage, bot: Bot, linked: Workspace, lacking: str
+) -> None:  # fmt: skip
+    linked.events -= {"link_shared"} if lacking == "event" else set()
+    linked.scopes -= {"links:read"} if lacking == "scope" else set()
+    linked.unfurl_domains -= {"zof.example"} if lacking == "domain" else set()
+    await stage.people.type(ANA, QA_ALERTS, LINK)
+    assert bot.heard == []
