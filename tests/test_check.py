@@ -173,6 +173,10 @@ def no_default_channel(place: Place) -> None:
     place.set(zofbot_default_channel="C0NOWHERE")
 
 
+def no_cage(place: Place) -> None:
+    place.set(zofbot_canary_channel="C0NOWHERE")
+
+
 def no_key(place: Place) -> None:
     place.set(zof_api_key="")
 
@@ -227,6 +231,7 @@ BREAKS: list[tuple[Callable[[Place], None], Wrong]] = [
     (left, [("warning", QA)]),
     (private, [("error", "channel C0QA")]),
     (no_default_channel, [("error", "channel C0NOWHERE")]),
+    (no_cage, [("error", "channel C0NOWHERE")]),
     (no_key, [("error", "ZOF_API_KEY")]),
     (old_key, [("error", "ZOF_API_KEY")]),
     (zof_says("403", "/runs"), [("error", "zof: the list of runs")]),

@@ -420,6 +420,24 @@ async def test_refused_is_dead_with_its_reason_until_somebody_retries_it(bench: 
     assert await bench.outbox.list(State.DEAD) == []
 
 
+async def test_what_is_forgotten_leaves_nothing_unless_it_is_being_sent(bench: Bench) -> None:
+    await bench.sent("sent")
+    for key, how in (("dead", Refused), ("dropped", Dropped)):
+        await bench.commit(root(key))
+        await bench.settle(how.of(await bench.one(after=10), "no"))
+    await bench.commit(root("runs"))
+    claim = await bench.one(after=10)
+    await bench.commit(root("later", not_before=NOW + 3600), root("waits", "C2"))
+    keys = ("sent", "dead", "dropped", "runs", "later", "waits", "never")
+    assert [await bench.outbox.forget(key) for key in keys] == [True, True, True, False, True, True, True]
+    assert [await bench.state(key) for key in keys] == [None, None, None, State.SENDING, None, None, None]
+    assert [one.key for state in State for one in await bench.outbox.list(state)] == ["runs"]
+    assert await bench.keys(after=7200) == ["runs"], "nothing is sent after all, but what nobody settled"
+    depth = await bench.outbox.depth()
+    assert (depth.pending, depth.sending, depth.dead) == (0, 1, 0)
+    assert claim.notification.key == "runs"
+
+
 async def test_an_operator_can_drop_what_waits_or_is_dead(bench: Bench) -> None:
     await bench.commit(root("waits"), root("dead", "C2"), root("runs", "C3"))
     claims = {claim.notification.key: claim for claim in await bench.claim()}

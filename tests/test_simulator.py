@@ -275,6 +275,10 @@ async def test_an_update_replaces_blocks_keeps_metadata_and_touches_only_own_mes
     assert await refusal(client.chat_update(channel=QA_ALERTS, ts=mine.ts, text="x")) == "cant_update_message"
     assert await refusal(client.chat_delete(channel=QA_ALERTS, ts=mine.ts)) == "cant_delete_message"
     assert await refusal(client.chat_update(channel=QA_ALERTS, ts="1.000001", text="x")) == "message_not_found"
+    stage.world.slack.keeps_everything = True
+    kept_back = client.chat_delete(channel=QA_ALERTS, ts=posted["ts"])
+    assert await refusal(kept_back) == "compliance_exports_prevent_deletion"
+    assert kept.standing
 
 
 async def test_time_stamps_are_unique_and_rise_while_the_clock_stands_still(client: AsyncWebClient) -> None:

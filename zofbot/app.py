@@ -23,6 +23,8 @@ from zofbot.listeners.desk import Desk
 from zofbot.metrics import Metrics, status_of
 from zofbot.model import utcnow
 from zofbot.notification import Claimed, Kind, Notification
+from zofbot.pipeline import canary
+from zofbot.pipeline.canary import Canary, Watch
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.poller import LEASE_INTERVALS, Poller
@@ -165,7 +167,8 @@ async def running(
         store = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
         await warn(store.client)
         session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=_far(settings.slack_api_url)))
-        zof = zof_client(settings, metrics, store)
+        watch = Watch(clock)
+        zof = zof_client(settings, metrics, store, watch.heard)
         stack.push_async_callback(zof.aclose)
         token = settings.slack_bot_token.get_secret_value()
         notifier = SlackNotifier(session, token=token, api_url=settings.slack_api_url, metrics=metrics)
@@ -173,7 +176,7 @@ async def running(
         rotation = Rotation(settings, reread or (lambda: settings))
         bot = Zofbot("", store, notifier, metrics, rooms.outbox, rotation)
         if works:
-            await _work(stack, rooms)
+            await _work(stack, rooms, watch)
         if doors:
             await _open_doors(stack, rooms, bot)
         elif settings.zofbot_metrics_port:
@@ -255,6 +258,23 @@ class Rooms:
             default_channel=chosen.zofbot_default_channel,
         )
 
+    def canary(self, watch: Watch) -> Canary:
+        """Make what tries the whole way; ``watch`` hears Zof's clock."""
+        chosen = self.settings
+        seconds = canary.lease_seconds(chosen.zofbot_canary_interval)
+        return Canary(
+            chosen.zofbot_canary_channel,
+            store=self.store,
+            outbox=self.outbox,
+            notifier=self.notifier,
+            zof=self.zof,
+            watch=watch,
+            lease=Lease(self.store.client, chosen.zofbot_namespace, canary.LEASE, seconds, self.clock),
+            metrics=self.metrics,
+            clock=self.clock,
+            interval=chosen.zofbot_canary_interval,
+        )
+
     async def tell_subscribers(self, channel: str, reason: str) -> None:
         """Write to whoever subscribed a channel that refuses; once the channel is mended, what waits is sent."""
         for user in sorted({one.by for one in await self.subscriptions.of(channel) if one.by}):
@@ -266,13 +286,15 @@ class Rooms:
             await self.outbox.commit([note])
 
 
-async def _work(stack: AsyncExitStack, rooms: Rooms) -> None:
+async def _work(stack: AsyncExitStack, rooms: Rooms, watch: Watch) -> None:
     """Deliver and poll until the bot stops: then no more is begun, and what is being sent may finish."""
     dispatcher, poller = rooms.dispatcher(), rooms.poller()
     delivering = asyncio.create_task(dispatcher.run())
     stack.push_async_callback(_finish, dispatcher, delivering)
     stack.push_async_callback(rooms.hints.aclose)
     stack.push_async_callback(end, asyncio.create_task(poller.run()))
+    if rooms.settings.zofbot_canary_channel:
+        stack.push_async_callback(end, asyncio.create_task(rooms.canary(watch).run()))
 
 
 async def _finish(dispatcher: Dispatcher, delivering: asyncio.Task[None]) -> None:

@@ -26,6 +26,12 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
         _, left = await asyncio.wait(left, timeout=0.5)
 
 
+def cancelled() -> bool:
+    """Whether this task is to end; for loops, since a library below may have lost the cancellation."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Errands:
     """The tasks of one process; a failure that nobody awaits is logged with its traceback."""
 

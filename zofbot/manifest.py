@@ -32,6 +32,7 @@ LINK_SCOPES = {
 METHODS: dict[str, tuple[str, ...]] = {
     "apps.connections.open": (),
     "auth.test": (),
+    "chat.delete": ("chat:write",),
     "chat.getPermalink": (),
     "chat.postEphemeral": ("chat:write",),
     "chat.postMessage": ("chat:write", "chat:write.public"),

@@ -33,7 +33,7 @@ SLACK_ENDINGS = {
     "unknown": ("none", "200", "500", "503"),
 }
 SLACK_METHODS = (
-    "apps.connections.open", "auth.test", "chat.getPermalink", "chat.postEphemeral", "chat.postMessage",
+    "apps.connections.open", "auth.test", "chat.delete", "chat.getPermalink", "chat.postEphemeral", "chat.postMessage",
     "chat.unfurl", "chat.update", "conversations.history", "conversations.info", "conversations.join",
     "conversations.replies", "response_url", "usergroups.users.list", "users.info", "views.open", "views.publish",
     "views.update",
@@ -53,7 +53,8 @@ TURNS = ("done", "standby", "unavailable", "fenced", "failed")
 FEEDS = ("runs failed", "runs error", "results failed", "results error", "runs passed")
 FINDS = ("found", "absent", "failed")
 ACTS = ("acknowledge", "unacknowledge", "confirm", "assign", "snooze", "wake", "escalate", "resolve", "reopen", "undo")
-LEASES = ("poller",)
+LEASES = ("poller", "canary")
+LINKS = ("redis", "zof", "slack", "clock", "outbox")
 
 WAITING = ("pending", "scheduled", "sending", "dead", "parked_channels")
 LATENESS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
@@ -82,6 +83,7 @@ class Metrics:
         self._delivery()
         self._news()
         self._polling()
+        self._canary()
         self.triage = self._counter("zofbot_triage", "Acts of people on failures", act=ACTS)
 
     def text(self) -> bytes:
@@ -180,6 +182,19 @@ class Metrics:
         )
         self.poll_audited = self._gauge(
             "zofbot_poll_audit_timestamp_seconds", "Unix time of the last audit", feed=FEEDS[:4]
+        )
+
+    def _canary(self) -> None:
+        """The failure that never was, on its way through all of it."""
+        self.canary_seconds = self._histogram(
+            "zofbot_canary_seconds", "From a canary's beginning until Slack showed it", LATENESS
+        )
+        self.canary_last = self._gauge(
+            "zofbot_canary_last_success_timestamp_seconds", "Unix time of the last canary with which all was well"
+        )
+        self.canary_last.set(math.nan)  # until there is one
+        self.canary_failures = self._counter(
+            "zofbot_canary_failures", "Canaries that were late, by the link that did not hold", link=LINKS
         )
 
     def _counter(self, name: str, told: str, **labels: Sequence[str]) -> Counter:

@@ -149,6 +149,11 @@ class Settings(BaseSettings):
     zofbot_lookback: float = Field(3600, ge=0, le=7 * 24 * 3600)
     """Seconds; on a first start, what failed longer ago is noted and not posted."""
 
+    zofbot_canary_channel: Annotated[str, AfterValidator(_channel)] = ""
+    """Where a failure that never was is sent, seen and removed; empty: none is."""
+    zofbot_canary_interval: float = Field(300, ge=1, le=3600)
+    """Seconds."""
+
     zofbot_responders: People = ""
     """Ids of people and user groups who may work on failures; empty: every full member."""
     zofbot_operators: People = ""

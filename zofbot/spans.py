@@ -1,13 +1,17 @@
-"""Spans of time as they are typed (``15m``, ``1h30m``, ``45 min``), spelled in settings, and said to a person."""
+"""Spans of time: typed (``15m``, ``1h30m``, ``45 min``), spelled in settings, said to a person, between two clocks."""
 
 from __future__ import annotations
 
 import re
+from email.utils import parsedate_to_datetime
 
 from zofbot.errors import BadInput
 
 UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 """Seconds in each unit, largest first."""
+
+TOLERATED = 30.0
+"""Seconds between two clocks: far more than a reply is under way and a ``Date`` is cut off by."""
 
 _SPAN = re.compile(
     r"(?:([0-9]{1,6}) ?(?:w|wks?|weeks?) ?)?(?:([0-9]{1,6}) ?(?:d|days?) ?)?(?:([0-9]{1,6}) ?(?:h|hrs?|hours?) ?)?"
@@ -56,3 +60,11 @@ def duration(seconds: float) -> str:
             rest = whole % size // smaller
             return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
     raise AssertionError(whole)
+
+
+def ahead(date: str, now: float) -> float | None:
+    """Seconds by which ``now`` (Unix) is ahead of whoever sent the header ``Date``; ``None`` where it gives no time."""
+    try:
+        return now - parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None

@@ -94,8 +94,8 @@ async def _opened(notifier: SlackNotifier, app_token: str) -> SlackError | None:
 async def _channels(
     notifier: SlackNotifier, settings: Settings, subscribed: Sequence[str], takes: bool
 ) -> list[Finding]:
-    default = [settings.zofbot_default_channel] if settings.zofbot_default_channel else []
-    every = [one for one in dict.fromkeys([*default, *subscribed]) if not one.startswith("D")]  # nobody can leave those
+    set_ = [one for one in (settings.zofbot_default_channel, settings.zofbot_canary_channel) if one]
+    every = [one for one in dict.fromkeys([*set_, *subscribed]) if not one.startswith("D")]  # nobody can leave those
     if not takes:
         return [ok("channels", "Not looked at, because Slack does not take the token.")] if every else []
     heard = await asyncio.gather(*(_described(notifier, one) for one in every[:MOST_CHANNELS]))

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
-
 from zofbot.checkup.finding import Finding, error, ok, warning
-
-TOLERATED = 30.0
-"""Seconds, far more than a reply is under way and a ``Date`` is cut off by."""
+from zofbot.spans import TOLERATED, ahead
 
 SIGNED = 300.0
 """Seconds by which the time in a signed request may be off (https://docs.slack.dev/authentication/verifying-requests-from-slack)."""
@@ -20,11 +16,9 @@ def skew(whose: str, date: str, now: float, *, signs: bool = False) -> list[Find
 
     Nothing is found where they gave no time.
     """
-    try:
-        theirs = parsedate_to_datetime(date).timestamp()
-    except ValueError:
+    off, about = ahead(date, now), f"clock and {whose}'s"
+    if off is None:
         return []
-    off, about = now - theirs, f"clock and {whose}'s"
     if abs(off) <= TOLERATED:
         return [ok(about, "They agree.")]
     what = f"This machine is {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}."

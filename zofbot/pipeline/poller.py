@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 
-from zofbot.errands import end
+from zofbot.errands import cancelled, end
 from zofbot.errors import StoreUnavailable, ZofUnavailable
 from zofbot.metrics import Metrics
 from zofbot.pipeline import notebook
@@ -82,12 +82,12 @@ class Poller:
         now = asyncio.get_running_loop().time
         following = now()
         try:
-            while not _cancelled():
+            while not cancelled():
                 feeds = now() >= following
                 if feeds:
                     following = now() + self.interval * (0.9 + 0.2 * self._random())
                 outcome, pause = await self._turn(feeds=feeds)
-                if _cancelled():
+                if cancelled():
                     break
                 if outcome == "done":
                     await self._listen(min(following - now(), self._until_due()))
@@ -219,16 +219,6 @@ class Poller:
                 await self._lease.hold()
             except StoreUnavailable:
                 log.warning("lease not renewed", seconds=self._lease.seconds)
-
-
-def _cancelled() -> bool:
-    """Whether this task is to end.
-
-    The redis client waits with ``asyncio.wait_for``, which before Python 3.12 loses a cancellation that comes in the
-    same turn of the loop as the answer.
-    """
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def subscriptions_in(fields: Mapping[str, str]) -> list[Subscription]:

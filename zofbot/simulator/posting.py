@@ -217,6 +217,8 @@ def update(slack: Workspace, given: Arguments) -> Answer:
 def delete(slack: Workspace, given: Arguments) -> Answer:
     """``chat.delete``."""
     message = _own(slack, given, "cant_delete_message")
+    if slack.keeps_everything:
+        raise Refused("compliance_exports_prevent_deletion")
     message.deleted = True
     slack.changed()
     return {"channel": message.channel, "ts": message.ts}

@@ -56,7 +56,7 @@ METHODS: dict[str, Method] = {
     "api.test": Method(api_test, 4, "echoes its arguments"),
     "apps.connections.open": Method(connection, 1, "a ticket for one Socket Mode connection", "app"),
     "auth.test": Method(auth_test, 4, "who the bot is, and its scopes in a header"),
-    "chat.delete": Method(posting.delete, 3, "own messages only", "chat:write"),
+    "chat.delete": Method(posting.delete, 3, "own messages only, and none where everything is kept", "chat:write"),
     "chat.getPermalink": Method(posting.permalink, 4, "a link of the right form that leads nowhere"),
     "chat.postEphemeral": Method(posting.post_ephemeral, 4, f"{_POSTED}; people of the channel only", "chat:write"),
     "chat.postMessage": Method(posting.post_message, 4, f"{_POSTED}; metadata; one a second per channel", "chat:write"),

@@ -94,6 +94,8 @@ class Workspace:
     """Take what comes too fast, but show it to nobody."""
     takes_blocks: bool = True
     """Whether blocks are understood; else only text is taken, as where a newer block has not been rolled out."""
+    keeps_everything: bool = False
+    """Whether no message may be deleted, as where exports for compliance are on."""
     enforces_tiers: bool = False
     tiers: dict[str, PerMinute] = field(default_factory=dict)
     _last_stamp: int = 0

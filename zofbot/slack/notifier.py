@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,16 +133,26 @@ class SlackNotifier:
 
         One call for each 200 messages. Raises SlackError: nothing is known then.
         """
+        async for found, receipt in self._ours(channel, since, thread):
+            if found == key:
+                return receipt
+        return None
+
+    async def standing(self, channel: str, prefix: str, since: float) -> dict[str, Receipt]:
+        """Our own messages in the channel since ``since`` (Unix seconds) whose keys begin so. Raises SlackError."""
+        return {key: receipt async for key, receipt in self._ours(channel, since, "") if key.startswith(prefix)}
+
+    async def _ours(self, channel: str, since: float, thread: str) -> AsyncGenerator[tuple[str, Receipt], None]:
         cursor = ""
         while True:
             reply = await self._page(channel, since, thread, cursor)
             for message in reply.get("messages") or []:
                 meta = message.get("metadata") or {}
-                if meta.get("event_type") == EVENT_TYPE and (meta.get("event_payload") or {}).get("key") == key:
-                    return Receipt(channel, message["ts"])
+                if meta.get("event_type") == EVENT_TYPE:
+                    yield str((meta.get("event_payload") or {}).get("key") or ""), Receipt(channel, message["ts"])
             before, cursor = cursor, (reply.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor or cursor == before:
-                return None
+                return
 
     async def _page(self, channel: str, since: float, thread: str, cursor: str) -> dict[str, Any]:
         asked: dict[str, Any] = {
@@ -154,6 +164,10 @@ class SlackNotifier:
                 "conversations.replies", lambda: self.client.conversations_replies(ts=thread, **asked)
             )
         return await self._call("conversations.history", lambda: self.client.conversations_history(**asked))
+
+    async def delete(self, receipt: Receipt) -> None:
+        """Delete a message of ours. Raises SlackError."""
+        await self._call("chat.delete", lambda: self.client.chat_delete(channel=receipt.channel, ts=receipt.ts))
 
     async def join(self, channel: str) -> None:
         """Become a member of a public channel. Raises SlackError."""

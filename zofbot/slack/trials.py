@@ -41,8 +41,12 @@ def body(subscription: Subscription, by: str, at: float) -> dict[str, Any]:
         alert = NoticeBody(event=event, about="test", said=MARK, project=place.project, environment=place.environment)
     elif subscription.group is Group.CASE:
         alert = CaseBody(run=place, case=case, first=at, last=at)
-    kept = {"card": CARD, "alert": bodies.stored(alert), "by": by}
-    return kept | ({"mentions": len(subscription.mention)} if subscription.mention else {})
+    return marked(bodies.stored(alert), by) | ({"mentions": len(subscription.mention)} if subscription.mention else {})
+
+
+def marked(alert: dict[str, Any], by: str) -> dict[str, Any]:
+    """The stored body of an alert as that of a test; ``by`` asked for it."""
+    return {"card": CARD, "alert": alert, "by": by}
 
 
 def drawn(claimed: Claimed, now: float) -> Message | None:

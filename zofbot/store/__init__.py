@@ -72,6 +72,12 @@ class Store:
         async with _reachable():
             await self._redis.ping()
 
+    async def time(self) -> float:
+        """What Redis' own clock says, in Unix seconds."""
+        async with _reachable():
+            seconds, micros = await self._redis.time()
+        return seconds + micros / 1e6
+
     async def claim(self, request: str) -> bool:
         """Take a request of Slack's once for all processes; False for a repeat of one that was taken."""
         name, mine = self._key("claim", request), secrets.token_bytes(8)

@@ -19,6 +19,7 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them together:
 ``outbox:recent:…``         lists: the last thousand keys sent, and dropped
 ``failure:<root's key>``    hash: the ``body`` that a root shows now, as the rules last wrote it, for 30 days
 ``triage:<channel>``        hash: what people made of a failure, by its root's key
+``canary``                  hash: keys of canaries that are not removed yet, and when each began
 ``audit``                   stream: who did what, capped
 ==========================  ====================================================================================
 
@@ -180,6 +181,10 @@ class Outbox:
     async def drop(self, key: str) -> bool:
         """Take back one that waits or is dead; False when there is none of these."""
         return await self._mend("drop", key, "note:" + key) == 1
+
+    async def forget(self, key: str) -> bool:
+        """Leave nothing of one, as if it had never been; False while it is being sent."""
+        return await self._mend("forget", key, "note:" + key, "sent:" + key) == 1
 
     async def unpark(self, channel: str) -> int:
         """Send what waits for a channel that was mended, in order; returns how many that are."""

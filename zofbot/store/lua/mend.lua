@@ -26,6 +26,18 @@ function verbs.drop(key)
   return 1
 end
 
+-- Nothing is left of it, however it was settled; one that is being sent is no longer ours to stop.
+function verbs.forget(key)
+  local f = read(key, 'state', 'kind', 'channel')
+  if f.state == 'sending' then return 0 end
+  if f.state then unplace(key, f) end
+  redis.call('DEL', note(key), receipt(key))
+  redis.call('ZREM', OPEN, key)
+  redis.call('ZREM', DEAD, key)
+  for _, recent in pairs(RECENT) do redis.call('LREM', recent, 0, key) end
+  return 1
+end
+
 function verbs.told(channel)
   local known = redis.call('HGET', PARKED, channel)
   if not known then return 0 end
