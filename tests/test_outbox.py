@@ -473,6 +473,20 @@ async def test_children_of_a_root_that_died_are_dropped_with_the_reason(bench: B
     assert (await bench.outbox.depth()).pending == 0
 
 
+@pytest.mark.parametrize("end", [State.DEAD, State.DROPPED])
+async def test_a_root_that_is_retried_brings_its_children_with_it(bench: Bench, end: State) -> None:
+    await bench.commit(root("r"), reply("p", "r"), reply("q", "r"), root("other", "C2"), reply("o", "other", "C2"))
+    claims = {claim.notification.key: claim for claim in await bench.claim()}
+    gone = Refused.of(claims["r"], "no") if end is State.DEAD else Dropped.of(claims["r"], "why")
+    await bench.settle(gone, Refused.of(claims["other"], "no"))
+    assert len((await bench.claim(after=2)).dropped) == 3
+    assert await bench.outbox.retry("r")
+    await bench.send(await bench.one(after=1), "7.5")
+    assert await bench.keys(after=5) == ["p", "q"]
+    assert await bench.state("o") is State.DROPPED
+    assert await bench.outbox.list(State.DROPPED) == [await bench.outbox.show("o")]
+
+
 async def test_what_belongs_to_a_root_that_was_forgotten_makes_one_of_its_own(bench: Bench) -> None:
     await bench.commit(reply("p", "long ago"), reply("q", "long ago"))
     fresh = await bench.one()
@@ -507,6 +521,20 @@ async def test_a_root_that_people_deleted_is_posted_once_more(bench: Bench) -> N
     assert known.replaced_by == "r:2"
     await bench.settle(*(Gone.of(one, Receipt("C1", "9.0"), "message_not_found") for one in again))
     assert await bench.keys(after=5) == ["r:3"]
+
+
+async def test_a_reply_that_people_deleted_is_neither_edited_nor_posted_again(bench: Bench) -> None:
+    await bench.sent("r", ts="1.0")
+    await bench.commit(reply("recovered:r", "r"))
+    await bench.send(await bench.one(after=5), "2.0")
+    await bench.commit(edit("e", "recovered:r"))
+    claim = await bench.one(after=5)
+    assert claim.place == Receipt("C1", "2.0")
+    assert await bench.settle(Gone.of(claim, Receipt("C1", "2.0"), "message_not_found")) == ["dropped"]
+    await bench.client.delete("{test}:sent:recovered:r")  # as when it was long ago
+    await bench.commit(edit("f", "recovered:r"))
+    batch = await bench.claim(after=5)
+    assert (list(batch), batch.dropped) == ([], [["f", "edit", "C1", "its message is gone"]])
 
 
 async def test_a_late_word_of_a_deleted_root_does_not_post_it_again(bench: Bench) -> None:

@@ -20,6 +20,7 @@ from tests.conftest import until
 from tests.pretend import CHANNEL, START, Bench, bench, said, well
 from zofbot.errors import ZofUnavailable
 from zofbot.model import Outcome
+from zofbot.pipeline.feeds import OVERLAP, RECOVERIES, Progress
 from zofbot.pipeline.notebook import MOST_NOTED, Failing, Notebook
 from zofbot.pipeline.poller import SUBSCRIPTIONS
 from zofbot.pipeline.rules import decide_all
@@ -512,7 +513,49 @@ async def test_passed_runs_are_looked_for_only_while_something_may_recover(real:
     assert any("recovered" in key for key in told)
     before = lists()
     await real.cycle()
+    assert lists() - before == 3  # an earlier run may be listed late
+    await real.cycle(OVERLAP)
+    await real.cycle()
+    before = lists()
+    await real.cycle()
     assert lists() - before == 2
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+async def test_a_failure_heard_of_hours_late_recovers_by_a_run_from_before(real: Bench, order: str) -> None:
+    real.world.zof.newest_first = order == "newest"
+    real.zof.page = 5
+    await real.settled()
+    real.run(bad=1, environment="production")  # so that passed runs are looked for all the time
+    late: list[str] = []
+    real.zof.change = lambda path, body: (
+        {**body, "data": [one for one in body["data"] if one.get("run_id", one["id"]) not in late]}
+        if "data" in body and not path.startswith(("/runs/", "/results/")) else body
+    )  # fmt: skip
+    late.append(real.run(bad=1)["id"])
+    await real.cycle()
+    passed = real.run("passed", bad=0, passed=1)
+    for _ in range(3 * 60):
+        real.run("passed", bad=0, passed=1, environment="elsewhere")
+        await real.cycle()
+    assert f"/runs/{passed['id']}" not in real.zof.asked  # nothing is known that it could be good for
+    await real.heard(late.pop(), "evt_late")
+    await real.poller.tick(feeds=False)
+    await real.settled()
+    assert any(key.startswith("recovered:") for key in await real.keys())
+
+
+async def test_what_recovers_by_webhook_is_put_right_by_an_earlier_run_that_only_listings_show(real: Bench) -> None:
+    await real.settled()
+    real.run(bad=1)
+    await real.cycle()
+    real.run("passed", bad=0, passed=1)
+    real.clock.now += 5
+    await real.heard(real.run("passed", bad=0, passed=1)["id"], "evt_1", "run.completed")
+    told = (await real.poller.tick(feeds=False)).committed
+    assert any(key.startswith("recovered:") for key in told)
+    told = (await real.cycle()).committed
+    assert [key for key in told if key.startswith("recovered-edit:")]
 
 
 async def test_passed_runs_elsewhere_are_not_read(real: Bench) -> None:
@@ -812,8 +855,43 @@ def test_of_too_many_notes_the_oldest_go_and_nothing_as_old_is_told() -> None:
 
 
 def test_what_an_earlier_version_noted_of_failures_is_understood() -> None:
-    assert Failing.load("1795489991.238") == Failing(1795489991.238, None)
-    assert Failing.load(Failing(5.0, ("C1", "C2")).dump()) == Failing(5.0, ("C1", "C2"))
+    assert Failing.load("1795489991.238") == Failing(1795489991.238, None, 1795489991.238)
+    assert Failing.load("5.000 C1 C2") == Failing(5.0, ("C1", "C2"), 5.0)
+
+
+@pytest.mark.parametrize(
+    "known", [Failing(5.0, ("C1", "C2"), 5.0), Failing(5.0, ("C1",), 7.0, 9.0), Failing(5.0, None, None, 9.0)]
+)
+def test_what_is_hoped_for_is_read_back_as_it_was(known: Failing) -> None:
+    assert Failing.load(known.dump()) == known
+
+
+def test_a_walk_that_lost_its_place_goes_back_as_far_as_it_had_to() -> None:
+    walk = Progress(order="newest", complete=START, back=START - 9000).begin(START + 60, START - OVERLAP)
+    assert (walk.mark, walk.back) == (START - 9000, None)
+    again = Progress.load(walk.lost().dump()).begin(START + 120, START - OVERLAP)
+    assert again.mark == START - 9000
+    assert again.end().begin(START + 180, START + 60).mark == START + 60
+
+
+def test_hopes_are_raised_once_nothing_earlier_can_turn_up() -> None:
+    book = Notebook({"noted": {}, "feeds": {}, "failing": {}}, START, 3600)
+    book.hope("here", Failing(START, ("C1",), START), START + 10)
+    assert book.failing["here"] == Failing(START, ("C1",), START)
+    book.hope("here", Failing(START + 50, ("C1",), START + 50), START + 60)
+    assert book.failing["here"] == Failing(START, ("C1",), START + 50, START + 60)
+    book.hope("here", Failing(START + 50, ("C1",), START + 50), START + 70)
+    book.walked(RECOVERIES.name, Progress(complete=START + 60 + OVERLAP))
+    book.raise_hopes()
+    assert book.failing["here"] == Failing(START + 50, ("C1",), START + 50)
+    book.hope("here", None, START + 80 + OVERLAP)
+    assert book.failing["here"] == Failing(START + 50, ("C1",), None, START + 80 + OVERLAP)
+    book.raise_hopes()
+    assert "here" in book.failing
+    book.walked(RECOVERIES.name, Progress(complete=START + 80 + 2 * OVERLAP))
+    book.raise_hopes()
+    assert book.failing == {}
+    assert book.changes()["failing"] == {"here": None}
 
 
 # --- any order, repetition, loss and delay

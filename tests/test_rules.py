@@ -69,6 +69,16 @@ class House:
     def of(self, kind: Kind) -> list[Notification]:
         return [one for one in self.told.values() if one.kind is kind]
 
+    def messages(self) -> set[str]:
+        return {one.key for one in self.told.values() if one.kind is not Kind.EDIT}
+
+    def recoveries(self) -> set[tuple[str, str, float, str]]:
+        """What the replies say that tell of one, as they stand in the end: key, title, after how long, by which run."""
+        replies = [one for one in self.told.values() if one.key.startswith("recovered:")]
+        shown = [self.told.get(f"recovered-edit:{one.key.removeprefix('recovered:')}", one).body for one in replies]
+        read = [(one.key, bodies.RecoveredBody.model_validate(body)) for one, body in zip(replies, shown, strict=True)]
+        return {(name, body.title, body.after, body.run.id) for name, body in read}
+
     def shown(self, root: str) -> bodies.RunBody | bodies.CaseBody:
         """What a root's message says now, its last edit made."""
         latest = [one for one in self.told.values() if root in (one.key if one.kind is Kind.ROOT else "", one.root)]
@@ -743,9 +753,71 @@ def test_any_order_and_repetition_ends_as_a_perfect_source(
     house = House(*subscriptions, default="C0")
     house.hear(*heard, now=end + 100)
     ideal = perfect(house, findings)
-    assert set(house.told) == set(ideal.told)
+    assert house.messages() == ideal.messages()
+    assert house.recoveries() == ideal.recoveries()
     for root in ideal.of(Kind.ROOT):
-        assert house.shown(root.key).standing is ideal.shown(root.key).standing
+        assert turned(house.shown(root.key)) == turned(ideal.shown(root.key))
+
+
+def turned(body: bodies.RunBody | bodies.CaseBody) -> tuple[bodies.Standing, float | None, str, int]:
+    return body.standing, body.turned, body.turner, body.turn
+
+
+def test_a_run_heard_of_late_puts_right_by_which_one_it_recovered() -> None:
+    house = House(sub())
+    house.hear(failed("1", NOON, "a", "b"), passed("3", NOON + 300, "a", "b"), now=NOON + 300)
+    assert house.hear(passed("2", NOON + 60, "a"), now=NOON + 301) == []  # of the other case nothing new is known
+    assert house.hear(passed("4", NOON + 120, "b"), now=NOON + 302) == ["recovered-edit:run_1:failed:C1"]
+    assert turned(house.shown("run:run_1:failed:C1")) == (bodies.Standing.RECOVERED, NOON + 120, "run_4", 1)
+    assert house.recoveries() == {("recovered:run_1:failed:C1", "Nightly", 120, "run_4")}
+    assert house.told["recovered-edit:run_1:failed:C1"].root == "recovered:run_1:failed:C1"
+
+
+def test_cases_that_pass_in_several_runs_recover_with_the_last_of_them_in_any_order() -> None:
+    for order in itertools.permutations((passed("2", NOON + 60, "a"), passed("3", NOON + 90, "b", "a"))):
+        house = House(sub())
+        house.hear(failed("1", NOON, "a", "b"), *order, now=NOON + 300)
+        assert turned(house.shown("run:run_1:failed:C1")) == (bodies.Standing.RECOVERED, NOON + 90, "run_3", 1)
+
+
+def test_a_run_heard_of_late_that_passed_before_a_relapse_changes_nothing() -> None:
+    house = House(sub())
+    house.hear(failed("1", NOON, "a"), passed("2", NOON + 300, "a"), failed("3", NOON + 400, "a"), now=NOON + 400)
+    before = state(house)
+    house.hear(passed("4", NOON + 60, "a"), now=NOON + 401)
+    assert state(house) == before
+
+
+def test_a_flat_layout_has_no_reply_to_put_right() -> None:
+    house = House(sub("layout:flat"))
+    house.hear(failed("1", NOON, "a"), passed("3", NOON + 300, "a"), now=NOON + 300)
+    assert house.hear(passed("2", NOON + 60, "a"), now=NOON + 301) == []
+    assert turned(house.shown("run:run_1:failed:C1")) == (bodies.Standing.RECOVERED, NOON + 60, "run_2", 1)
+
+
+def test_a_relapse_needs_only_what_failed_again_to_pass() -> None:
+    house = House(sub())
+    house.hear(
+        failed("1", NOON, "a", "b"), passed("2", NOON + 60, "a", "b"), failed("3", NOON + 120, "a"), now=NOON + 120
+    )
+    house.hear(passed("4", NOON + 180, "a"), now=NOON + 180)
+    assert turned(house.shown("run:run_1:failed:C1")) == (bodies.Standing.RECOVERED, NOON + 180, "run_4", 3)
+
+
+@given(st.permutations(range(6)))
+def test_a_run_of_which_not_all_was_read_recovers_by_the_first_whole_one_of_its_title_in_any_order(
+    order: list[int],
+) -> None:
+    failure = failed("0", NOON, "a", "b", total=5)
+    passes = [
+        passed("1", NOON + 60, "a"), passed("2", NOON + 120, "a", "b", title="Other"), passed("3", NOON + 180),
+        passed("4", NOON + 240, "a", "b"), passed("5", NOON + 300, "a", "b"),
+    ]  # fmt: skip
+    heard = [[failure, *passes][number] for number in order]
+    house, ideal = House(sub()), House(sub())
+    house.hear(*heard, now=NOON + 400)
+    ideal.hear(failure, *passes)
+    assert house.recoveries() == ideal.recoveries() == {("recovered:run_0:failed:C1", "Nightly", 180, "run_3")}
 
 
 @given(st.permutations(range(5)), st.lists(st.integers(0, 4), max_size=4))

@@ -20,6 +20,7 @@ _WORDS = {
     "no longer wanted": "unwanted",
     "its root is dead": "root_lost",
     "its root is dropped": "root_lost",
+    "its message is gone": "root_lost",
     "unreachable": "unreachable",
 }
 """Our own reasons, up to a colon."""

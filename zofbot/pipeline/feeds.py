@@ -56,8 +56,8 @@ class Progress:
 
     A walk reads the listing once, over as many cycles as that takes: ``began`` says since when (None when no walk is
     under way), ``cursor`` where it goes on, ``mark`` how far back it has to go. ``complete`` is when the last one that
-    came to its end began. ``trail`` has for the last pages of an oldest-first listing the cursor before them and the
-    time of their first item.
+    came to its end began, ``back`` how far back the next one has to go, if further than to there. ``trail`` has for the
+    last pages of an oldest-first listing the cursor before them and the time of their first item.
     """
 
     order: Order | None = None
@@ -66,6 +66,7 @@ class Progress:
     cursor: str | None = None
     mark: float = 0.0
     complete: float | None = None
+    back: float | None = None
     trail: tuple[tuple[str | None, float], ...] = ()
 
     def dump(self) -> str:
@@ -80,10 +81,10 @@ class Progress:
 
     def begin(self, now: float, mark: float) -> Progress:
         """Start a walk that goes back to ``mark``; an oldest-first one starts at the last page before that."""
-        cursor = None
+        mark, cursor = min(mark, mark if self.back is None else self.back), None
         if self.order == "oldest":
             cursor = next((cursor for cursor, at in reversed(self.trail) if at <= mark), None)
-        return replace(self, began=now, cursor=cursor, mark=mark)
+        return replace(self, began=now, cursor=cursor, mark=mark, back=None)
 
     def after(self, page: Page[Run] | Page[Result], *, known: bool, order: Order | None = None) -> Progress:
         """Take in a page, of which all is ``known`` or not; ``order`` is the one that an operator named."""
@@ -103,7 +104,7 @@ class Progress:
 
     def lost(self) -> Progress:
         """Zof does not know the cursor any more: the next walk starts from the beginning, back to the same mark."""
-        return replace(self, began=None, cursor=None, trail=())
+        return replace(self, began=None, cursor=None, trail=(), back=self.mark)
 
     def _trail(self, times: Sequence[float]) -> tuple[tuple[str | None, float], ...]:
         places = [cursor for cursor, _ in self.trail]

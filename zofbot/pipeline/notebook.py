@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 
 import structlog
 
-from zofbot.pipeline.feeds import FAILURES, Progress
+from zofbot.pipeline.feeds import FAILURES, OVERLAP, RECOVERIES, Progress
 from zofbot.store.hints import HASH as HINTS
 from zofbot.store.hints import Watch
 
@@ -25,26 +25,46 @@ LONGEST_FAILING = 14 * 86400.0
 """Seconds after the last failure for which passed runs are looked for."""
 
 FLOOR = "floor"
+_WAITS = "~"
+"""Begins a word that is no channel; an earlier version takes it for one in which nothing is open."""
+
 _FOUND = frozenset(feed.name for feed in FAILURES)
 
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """A scope with open failures: when the first was last seen (Unix seconds), and which channels have some.
+    """A scope with open failures: since when runs that pass matter (Unix seconds), and which channels have some.
 
+    What recovered may have done so by an earlier run than those heard of, so that ``since`` is raised only a while
+    after: to ``open``, when the first was last seen that has not recovered (None when all have), as that stood ``at``.
     ``channels`` is ``None`` where an earlier version noted it, which kept only the time.
     """
 
     since: float
     channels: tuple[str, ...] | None = None
+    open: float | None = None
+    at: float | None = None
 
     @classmethod
     def load(cls, text: str) -> Failing:
-        since, *channels = text.split()
-        return cls(float(since), tuple(channels) or None)
+        since, *words = text.split()
+        channels = tuple(word for word in words if not word.startswith(_WAITS)) or None
+        waits = next((word[1:] for word in words if word.startswith(_WAITS)), "")
+        if not waits:
+            return cls(float(since), channels, float(since))
+        at, _, first = waits.partition("/")
+        return cls(float(since), channels, float(first) if first else None, float(at))
 
     def dump(self) -> str:
-        return " ".join((f"{self.since:.3f}", *(self.channels or ())))
+        first = "" if self.open is None else f"{self.open:.3f}"
+        waits = () if self.at is None else (f"{_WAITS}{self.at:.3f}/{first}",)
+        return " ".join((f"{self.since:.3f}", *waits, *(self.channels or ())))
+
+    def after(self, old: Failing | None, now: float) -> Failing:
+        """This, and what was hoped for before."""
+        since = min(self.since, old.since) if old else self.since
+        waits = old.at if old and old.at is not None and old.open == self.open else now
+        return replace(self, since=since, at=None if since == self.open else waits)
 
 
 class Notebook:
@@ -65,7 +85,9 @@ class Notebook:
         self._progress = {name: Progress.load(text) for name, text in kept.items()}
         self._walked: set[str] = set()
         kept_failing = {scope: Failing.load(text) for scope, text in hashes[FAILING].items()}
-        self.failing = {scope: one for scope, one in kept_failing.items() if one.since > now - LONGEST_FAILING}
+        self.failing = {
+            scope: one for scope, one in kept_failing.items() if max(one.since, one.open or 0.0) > now - LONGEST_FAILING
+        }
         self.watches: dict[str, Watch] = {}
         self._waiting: set[str] = set()
         self._passed_over: set[str] = set()
@@ -145,16 +167,35 @@ class Notebook:
         known = self.progress(name)
         self._progress[name] = Progress(order=known.order, by=known.by)
 
-    def hope(self, scope: str, failing: Failing | None) -> None:
-        """Look for runs of this scope that pass; not any longer when nothing is ``failing`` there."""
-        if self.failing.get(scope) == failing:
+    def hope(self, scope: str, failing: Failing | None, now: float) -> None:
+        """Look for runs of this scope that pass; as long as an earlier one may turn up also where all has recovered."""
+        old = self.failing.get(scope)
+        if failing is None:
+            failing = replace(old, open=None) if old else None
+        if failing is not None:
+            self._hope(scope, failing.after(old, now))
+
+    def _hope(self, scope: str, failing: Failing | None) -> None:
+        old = self.failing.get(scope)
+        if old == failing:
             return
         self._passed_over.clear()
         self._change(FAILING, scope, failing.dump() if failing else None)
         if failing is None:
             del self.failing[scope]
-        else:
-            self.failing[scope] = failing
+            return
+        self.failing[scope] = failing
+        if old is None or failing.since < old.since:
+            known = self.progress(RECOVERIES.name)
+            back = failing.since if known.back is None else min(known.back, failing.since)
+            self.begun(RECOVERIES.name, replace(known, back=back))
+
+    def raise_hopes(self) -> None:
+        """Hope for less where all that passed before was looked at, also what Zof lists late."""
+        complete = self.progress(RECOVERIES.name).complete
+        for scope, one in list(self.failing.items()):
+            if one.at is not None and complete is not None and complete >= one.at + OVERLAP:
+                self._hope(scope, None if one.open is None else Failing(one.open, one.channels, one.open))
 
     def changes(self) -> dict[str, dict[str, str | None]]:
         """Give what has to be stored and forget that it had to be; empty when nothing has."""

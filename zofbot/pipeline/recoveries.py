@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from zofbot.model import Outcome
 from zofbot.notification import SCHEMA, Kind, Notification
 from zofbot.pipeline.keys import edit_of, key
 from zofbot.pipeline.memory import Draft, scope
-from zofbot.pipeline.roots import Pass, Root, Roots, after, passes, passing, remember
+from zofbot.pipeline.roots import Heal, Root, Roots, after, healer, passes, passing, remember
 from zofbot.pipeline.shares import DEFAULT
 from zofbot.routing import Finding, On, Subscription, quiet_until
 from zofbot.slack import bodies
@@ -40,23 +41,22 @@ class Recovery:
         own, done = passing(self.finding), []
         for field, root in roots.items():
             news = passes(self.draft, place) if self.finding.run.id in root.runs else [own] if own else []
-            changed = self._changed(root, news)
+            healed = reduce(after, news, root)
+            by = healer(healed) if healed.recovered != root.recovered else None
+            changed = _turned(root, healed, by) if by else healed
+            if by:
+                self.draft.tell(*self._told(changed, by, again=root.recovered is not None))
             if changed != root:
                 roots.put(field, changed)
             if changed.turns > root.turns:
                 done.append(changed)
         return done
 
-    def _changed(self, root: Root, news: Sequence[Pass]) -> Root:
-        for passed in news:
-            turns, root = root.turns, after(root, passed)
-            if root.turns > turns:
-                root = _turned(root, passed)
-                self.draft.tell(*self._told(root, passed))
-        return root
+    def _told(self, root: Root, by: Heal, *, again: bool) -> Iterator[Notification]:
+        """The edit and the reply, for those who still ask for recoveries.
 
-    def _told(self, root: Root, passed: Pass) -> Iterator[Notification]:
-        """The edit and the reply, for those who still ask for recoveries."""
+        What was told ``again`` is put right: it was heard of late that it had recovered earlier.
+        """
         asked = [one for one in self.subscriptions if one.id in root.takers and one.channel == self.channel]
         wanted = [one for one in asked if On.RECOVERED in one.on]
         if not wanted and (asked or DEFAULT not in root.takers):
@@ -65,20 +65,25 @@ class Recovery:
         yield self._notification(Kind.EDIT, edit_of(root.key), root, root.body, held)
         if root.threaded:
             name = key("recovered", root.id, root.category, self.channel, turn=root.turns - 1)
-            yield self._notification(Kind.REPLY, name, root, bodies.stored(self._reply(root, passed)), held)
+            body = bodies.stored(self._reply(root, by))
+            yield self._notification(Kind.REPLY, name, root, body, held)
+            if again:
+                yield self._notification(Kind.EDIT, edit_of(name), root, body, held, of=name)
 
-    def _reply(self, root: Root, passed: Pass) -> RecoveredBody:
-        own = passed.run_id == self.finding.run.id
-        run = Place.of(self.finding.run, Outcome.PASSED) if own else Place(id=passed.run_id[:128])
-        return RecoveredBody(title=_title(root), run=run, after=passed.at - root.first)
+    def _reply(self, root: Root, by: Heal) -> RecoveredBody:
+        own = by.run == self.finding.run.id
+        run = Place.of(self.finding.run, Outcome.PASSED) if own else Place(id=by.run[:128])
+        return RecoveredBody(title=_title(root), run=run, after=by.at - root.first)
 
-    def _notification(self, kind: Kind, name: str, root: Root, body: dict[str, Any], held: float) -> Notification:
+    def _notification(  # noqa: PLR0913, PLR0917  (what differs between the three)
+        self, kind: Kind, name: str, root: Root, body: dict[str, Any], held: float, of: str = ""
+    ) -> Notification:
         return Notification(
             key=name,
             kind=kind,
             channel=self.channel,
             body=body,
-            root=root.key,
+            root=of or root.key,
             happened=root.recovered or root.last,
             critical=root.critical,
             not_before=held,
@@ -86,9 +91,9 @@ class Recovery:
         )
 
 
-def _turned(root: Root, passed: Pass) -> Root:
-    turned = {"standing": Standing.RECOVERED.value, "turned": passed.at, "turner": passed.run_id[:128],
-              "turn": root.body.get("turn", 0) + 1}  # fmt: skip
+def _turned(before: Root, root: Root, by: Heal) -> Root:
+    turn = before.body.get("turn", 0) + (before.recovered is None)
+    turned = {"standing": Standing.RECOVERED.value, "turned": by.at, "turner": by.run[:128], "turn": turn}
     return root.model_copy(update={"body": root.body | turned})
 
 

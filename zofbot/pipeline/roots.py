@@ -23,12 +23,24 @@ KEPT_RECOVERED = 6 * 3600.0
 KEPT_PASSES = 20
 
 
+class Heal(BaseModel):
+    """What a run passed of a root, ``at`` Unix seconds; ``same``: all of it passed, and it has the root's title."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    run: str
+    at: float
+    cases: tuple[str, ...] = ()
+    same: bool = False
+
+
 class Root(BaseModel):
     """A message of its own and the failures it stands for.
 
     ``id`` is the run or result its key was made from, ``takers`` the subscriptions it was made for. ``left`` are those
-    of its ``cases`` that have not passed since; ``partial`` says that there are cases nobody read. ``runs`` are the
-    latest that were counted. ``first``, ``last`` and ``recovered`` are Unix seconds; ``turns`` counts recoveries.
+    of its ``cases`` that have to pass after ``last``, ``heals`` is by which runs they did; ``partial`` says that there
+    are cases nobody read. ``runs`` are the latest that were counted. ``first``, ``last`` and ``recovered`` are Unix
+    seconds; ``turns`` counts recoveries.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,6 +54,7 @@ class Root(BaseModel):
     title: str = ""
     cases: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    heals: tuple[Heal, ...] = ()
     partial: bool = False
     runs: tuple[str, ...] = ()
     first: float
@@ -79,17 +92,54 @@ def passing(finding: Finding) -> Pass | None:
 
 
 def after(root: Root, passed: Pass) -> Root:
-    """The root once a later run has passed what it stands for; itself when nothing changes.
+    """The root once a later run is counted in; itself when nothing changes.
 
-    A run of which not every failed case is known recovers only with a whole run of the same title.
+    In whatever order such runs are heard of, it recovered with the earliest by which all that it stands for had passed:
+    one that is heard of late may move a recovery to before.
     """
-    if root.recovered is not None or passed.at <= root.last or passed.run_id in root.runs:
+    known = root.recovered is not None and passed.at >= root.recovered
+    if known or passed.at <= root.last or passed.run_id in root.runs:
         return root
-    left = tuple(case for case in root.left if case not in passed.cases)
-    same = bool(root.title) and passed.title == root.title
-    if left or ((root.partial or not root.cases) and not same):
-        return root.model_copy(update={"left": left})
-    return root.model_copy(update={"left": (), "recovered": passed.at, "turns": root.turns + 1})
+    cases = tuple(case for case in root.left if case in passed.cases)
+    one = Heal(run=passed.run_id, at=passed.at, cases=cases, same=bool(root.title) and passed.title == root.title)
+    healed = root.model_copy(update={"heals": _counting(root, one)})
+    by = healer(healed)
+    if by is None:
+        return healed
+    return healed.model_copy(update={"recovered": by.at, "turns": root.turns + (root.recovered is None)})
+
+
+def healer(root: Root) -> Heal | None:
+    """The run by which a root recovered, if it has.
+
+    One of which not every failed case is known recovers only with a whole run of the same title.
+    """
+    healed = {case for one in root.heals for case in one.cases}
+    last = max((one for one in root.heals if one.cases), key=lambda one: one.at, default=None)
+    if not healed.issuperset(root.left):
+        return None
+    if not _vague(root):
+        return last
+    return next((one for one in root.heals if one.same and (last is None or one.at >= last.at)), None)
+
+
+def _counting(root: Root, more: Heal) -> tuple[Heal, ...]:
+    """The heals in the order in which they happened, each with the cases that it was the first to pass."""
+    kept: list[Heal] = []
+    done: set[str] = set()
+    others = [one for one in root.heals if one.run != more.run and one.at > root.last]
+    for one in sorted((*others, more), key=lambda one: (one.at, one.run)):
+        first = tuple(case for case in one.cases if case not in done)
+        if first or (one.same and _vague(root)):
+            kept.append(one.model_copy(update={"cases": first}))
+            done.update(first)
+    idle = [one for one in kept if not one.cases][:-KEPT_PASSES]
+    return tuple(one for one in kept if one not in idle)
+
+
+def _vague(root: Root) -> bool:
+    """Whether there are failures in it that nobody read."""
+    return root.partial or not root.cases
 
 
 def case_field(case: str) -> str:

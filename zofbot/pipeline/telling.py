@@ -64,7 +64,7 @@ class Teller:
         reopened = again or bool(more)
         standing = Standing.AGAIN if again else Standing.OPEN if more else Standing(_standing(root))
         body = self._run_body(standing).model_copy(update=self._reopened(root, reopened))
-        left = list(root.left) + (list(map(case_of, self.share.results)) if again else more)
+        left = list(map(case_of, self.share.results)) if again else [*root.left, *more]
         changed = root.model_copy(
             update={
                 "cases": (*root.cases, *more),

@@ -157,12 +157,15 @@ class Turn:
         channels = failing.channels if failing else ()
         return Memory.names(found, self._subscriptions, default, channels)
 
-    def _hope(self, findings: Iterable[Finding | Notice], memory: Memory) -> None:
-        """Note where failures are open, from the first that is: a run that passed after it may be a recovery."""
+    def _hope(self, findings: Sequence[Finding | Notice], memory: Memory) -> None:
+        """Note where failures are open or may have recovered earlier, from the first: what passed after it matters."""
         channels = sorted(channels_of(self._subscriptions, self._means.default_channel))
+        told = {found.run.id for found in findings if isinstance(found, Finding)}
         for place in {scope(found) for found in findings if isinstance(found, Finding)}:
             kept = ((channel, memory.hashes.get(roots_in(channel, place), {})) for channel in channels)
             read = ((channel, Root.model_validate_json(value)) for channel, all_ in kept for value in all_.values())
-            open_ = [(channel, root.last) for channel, root in read if root.recovered is None]
-            first, where = min((at for _, at in open_), default=0.0), dict(open_)
-            self._book.hope(place, Failing(first, tuple(where)) if open_ else None)
+            news = [(channel, root) for channel, root in read if root.recovered is None or told.intersection(root.runs)]
+            since = min((root.last for _, root in news), default=None)
+            open_ = min((root.last for _, root in news if root.recovered is None), default=None)
+            failing = None if since is None else Failing(since, tuple(dict(news)), open_)
+            self._book.hope(place, failing, self._means.now())

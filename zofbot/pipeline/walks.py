@@ -75,6 +75,7 @@ class Walks:
         return before - reader.left
 
     def _feeds(self) -> list[Feed]:
+        self._book.raise_hopes()
         if self._book.failing:
             return [*FAILURES, RECOVERIES]
         self._book.leave(RECOVERIES.name)

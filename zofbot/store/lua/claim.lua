@@ -26,14 +26,15 @@ local function standing(key, f)
   local place, root = place_of(f.root)
   if place then return place end
   local state = redis.call('HGET', note(root), 'state')
-  if not state or state == 'sent' then
+  local lost = not state or state == 'sent'
+  if lost and not replied(root) then
     post_again(f.root, root, f)
     state = 'pending'
   end
   if state == 'pending' or state == 'sending' then
     redis.call('ZADD', LATER, int(NOW + SNOOZE), key)
   else
-    local reason = 'its root is ' .. state
+    local reason = lost and GONE or 'its root is ' .. state
     drop(key, reason)
     dropped[#dropped + 1] = {key, f.kind, f.channel, reason}
   end

@@ -2,10 +2,7 @@
 local VERB, NAME = ARGV[OWN + 1], ARGV[OWN + 2]
 local verbs = {}
 
--- Dead or dropped: once more from the start, though one that may be there is looked for first. Waiting: now.
-function verbs.retry(key)
-  local f = read(key, 'state', 'kind', 'channel', 'rank')
-  if f.state ~= 'dead' and f.state ~= 'dropped' and f.state ~= 'pending' then return 0 end
+local function revive(key, f)
   unplace(key, f)
   redis.call('HSET', note(key), 'state', 'pending')
   redis.call('HDEL', note(key), 'reason', 'first')
@@ -14,6 +11,18 @@ function verbs.retry(key)
   redis.call('LREM', RECENT.dropped, 0, key)
   if not redis.call('ZSCORE', OPEN, key) then redis.call('ZADD', OPEN, int(NOW), key) end
   enqueue(key, f)
+end
+
+-- Dead or dropped: once more from the start, though one that may be there is looked for first. Waiting: now.
+-- What was dropped because this was lost comes along.
+function verbs.retry(key)
+  local f = read(key, 'state', 'kind', 'channel', 'rank')
+  if f.state ~= 'dead' and f.state ~= 'dropped' and f.state ~= 'pending' then return 0 end
+  for _, child in ipairs(f.state ~= 'pending' and redis.call('LRANGE', RECENT.dropped, 0, -1) or {}) do
+    local its = read(child, 'state', 'kind', 'channel', 'rank', 'root', 'reason')
+    if its.root == key and its.reason == 'its root is ' .. f.state then revive(child, its) end
+  end
+  revive(key, f)
   return 1
 end
 

@@ -99,6 +99,10 @@ end
 
 function verbs.gone(key, f, place, reason)
   redis.call('DEL', PAUSE)
+  if replied(f.root) then
+    drop(key, GONE)
+    return 'dropped'
+  end
   local found, root = place_of(f.root)
   if found == place then post_again(f.root, root, f) end
   return again(key, f, NOW, reason)

@@ -11,6 +11,7 @@ local OWN = 8 -- arguments before those of the step itself
 local EDITS = 'edits' -- the one queue of all edits; no channel has such an id
 local LANE = 1e13 -- ranks: lane times this, plus a number that rises with every commit
 local UNWANTED = 'no longer wanted' -- why a timer is dropped that comes due where nothing is to be said any more
+local GONE = 'its message is gone' -- why an edit is dropped of what stood in a thread
 local RECENTLY = 1000 -- how many keys a list of recent ones holds
 
 local function note(key) return PREFIX .. 'note:' .. key end
@@ -90,6 +91,9 @@ local function place_of(root)
   end
   return found, root
 end
+
+-- Whether a message stands in a thread: one that people delete stays deleted.
+local function replied(name) return string.match(name, '^recovered:') ~= nil end
 
 -- A message lives as long as something happens to it.
 local function keep_root(root)
