@@ -13,14 +13,18 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import redis.asyncio as redis
 
 from tests.conftest import until
 from zofbot import __version__
 from zofbot.manifest import as_yaml
+from zofbot.model import utcnow
+from zofbot.notification import Kind, Notification
 from zofbot.settings import Settings
 from zofbot.simulator.organization import furnish
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.world import World
+from zofbot.store.outbox import Outbox
 
 
 @dataclass
@@ -127,6 +131,35 @@ async def test_a_wrong_key_says_so_and_is_not_shown(stage: Stage) -> None:
     assert "ZOF_API_KEY" in ended.err
     assert "Request ID: req_" in ended.err
     assert "wrong-key" not in ended.err + ended.out
+
+
+async def test_an_error_without_a_request_id_says_so(stage: Stage) -> None:
+    ended = await run("result", "res_4821", **zof(stage, ZOF_BASE_URL="http://127.0.0.1:1/v1"))
+    assert ended.code == 1
+    assert ended.err.count("\n") == 1
+    assert ended.err.endswith("(Zof returned no request id.)\n")
+
+
+async def test_a_verb_logs_what_it_did_only_when_asked_to(stage: Stage) -> None:
+    assert (await run("result", "res_4821", **zof(stage))).err == ""
+    assert "zof call" in (await run("result", "res_4821", **zof(stage, ZOFBOT_LOG_LEVEL="info"))).err
+
+
+async def test_notifications_are_shown_retried_and_dropped_as_json(valkey: str) -> None:
+    async with redis.from_url(valkey) as client:
+        await client.flushall()
+        note = Notification(key="k", kind=Kind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
+        await Outbox(client, "zofbot", utcnow).commit([note])
+    [listed] = json.loads((await run("outbox", "list", "--json", REDIS_URL=valkey)).out)
+    assert (listed["key"], listed["state"], listed["attempts"], listed["reason"]) == ("k", "pending", 0, "")
+    assert 0 <= listed["age"] < 30
+    shown = json.loads((await run("outbox", "show", "k", "--json", REDIS_URL=valkey)).out)
+    assert shown["key"] == "k"
+    for verb, state in (("drop", "dropped"), ("retry", "pending")):
+        ended = await run("outbox", verb, "k", "--json", REDIS_URL=valkey)
+        assert json.loads(ended.out) == {"key": "k", "state": state}
+    gone = await run("outbox", "drop", "nothing", "--json", REDIS_URL=valkey)
+    assert (gone.code, gone.out, gone.err.count("\n")) == (1, "", 1)
 
 
 async def test_without_settings_each_missing_one_is_named() -> None:

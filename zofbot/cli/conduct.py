@@ -35,7 +35,7 @@ def settings_with(*required: str, serves: bool = False) -> Settings:
     except SettingsError as error:
         give_up(2, *error.problems)
     asked = serves or "zofbot_log_level" in settings.model_fields_set
-    configure(settings.zofbot_log_format, settings.zofbot_log_level if asked else "warning", settings.secrets())
+    configure(settings.zofbot_log_format, settings.zofbot_log_level if asked else "error", settings.secrets())
     return settings
 
 
@@ -46,8 +46,14 @@ def carry_out(work: Coroutine[Any, Any, None]) -> None:
     except SettingsError as error:
         give_up(2, *error.problems)
     except ZofbotError as error:
-        request = f" (Request ID: {error.request_id})" if isinstance(error, ZofError) and error.request_id else ""
-        give_up(2 if isinstance(error, BadInput) else 1, f"{error.sentence} {error.next_step}{request}")
+        give_up(2 if isinstance(error, BadInput) else 1, f"{error.sentence} {error.next_step}{_request_id(error)}")
+
+
+def _request_id(error: ZofbotError) -> str:
+    """What Zof's support asks for, or that there is none."""
+    if not isinstance(error, ZofError):
+        return ""
+    return f" (Request ID: {error.request_id})" if error.request_id else " (Zof returned no request id.)"
 
 
 def with_books(settings: Settings, work: Callable[[Books], Coroutine[Any, Any, None]]) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the store takes longer to import than --help may take
 
 app = typer.Typer(help="What waits for Slack, what was given up, and what was sent.", no_args_is_help=True)
 
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The notification's idempotency key.")]
 
 
@@ -27,7 +28,7 @@ def listed(
         str, typer.Option(help="pending, sending, sent, dead or dropped; without it, all not settled.")
     ] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List notifications: waiting ones and dead letters, or those of one state."""
     from zofbot.notification import State  # noqa: PLC0415  (--help must not wait for pydantic)
@@ -49,29 +50,38 @@ def _print(entries: list[Entry], as_json: bool) -> None:
     from zofbot.model import utcnow  # noqa: PLC0415
     from zofbot.terminal import outbox_table  # noqa: PLC0415
 
+    now = utcnow().timestamp()
     if as_json:
-        sys.stdout.write(json.dumps([asdict(entry) for entry in entries], indent=2, default=str) + "\n")
+        _write(
+            [asdict(entry) | {"age": max(now - entry.committed, 0) if entry.committed else None} for entry in entries]
+        )
     elif entries:
-        Console().print(outbox_table(entries, utcnow().timestamp()))
+        Console().print(outbox_table(entries, now))
     else:
         typer.echo("Nothing waits and nothing was given up.")
 
 
+def _write(known: object) -> None:
+    sys.stdout.write(json.dumps(known, indent=2, default=str) + "\n")
+
+
 @app.command()
-def show(key: Key) -> None:
+def show(
+    key: Key, as_json: Annotated[bool, typer.Option("--json", help="As JSON, which it is in any case.")] = True
+) -> None:
     """Show all that is known of one notification, as JSON."""
 
     async def work(books: Books) -> None:
         entry = await books.outbox.show(key)
         if entry is None:
             raise ZofbotError(f"There is no notification {key}.", "`zofbot outbox list` shows those there are.")
-        sys.stdout.write(json.dumps(asdict(entry), indent=2, default=str) + "\n")
+        _write(asdict(entry))
 
     with_books(settings_with(), work)
 
 
 @app.command()
-def retry(key: Key) -> None:
+def retry(key: Key, as_json: AsJson = False) -> None:
     """Send a dead or dropped notification after all, or a waiting one now."""
 
     async def work(books: Books) -> None:
@@ -79,13 +89,13 @@ def retry(key: Key) -> None:
         if not await books.outbox.retry(key):
             raise ZofbotError(f"Nothing to retry under {key}.", "It was sent, is being sent, or never was.")
         await _note(books, "outbox retry", key, before, "pending")
-        typer.echo(f"{key} will be sent.")
+        _done(key, "pending", f"{key} will be sent.", as_json)
 
     with_books(settings_with(), work)
 
 
 @app.command()
-def drop(key: Key) -> None:
+def drop(key: Key, as_json: AsJson = False) -> None:
     """Take back a notification that waits or is dead."""
 
     async def work(books: Books) -> None:
@@ -93,9 +103,16 @@ def drop(key: Key) -> None:
         if not await books.outbox.drop(key):
             raise ZofbotError(f"Nothing to drop under {key}.", "It was sent, is being sent, or never was.")
         await _note(books, "outbox drop", key, before, "dropped")
-        typer.echo(f"{key} is dropped.")
+        _done(key, "dropped", f"{key} is dropped.", as_json)
 
     with_books(settings_with(), work)
+
+
+def _done(key: str, state: str, sentence: str, as_json: bool) -> None:
+    if as_json:
+        _write({"key": key, "state": state})
+    else:
+        typer.echo(sentence)
 
 
 async def _note(books: Books, act: str, key: str, before: Entry | None, after: str) -> None:
