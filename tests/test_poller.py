@@ -262,6 +262,37 @@ async def test_a_cursor_that_goes_round_ends_the_walk(zof: Bench) -> None:
     assert await zof.keys() == zof.perfect()
 
 
+async def test_a_key_that_zof_does_not_take_is_reported_once_and_asked_for_once_a_cycle(zof: Bench) -> None:
+    await zof.settled()
+    asked = len(zof.zof.asked)
+    zof.zof.spoil = lambda request: httpx.Response(401, json={"error": {"code": "unauthorized"}})
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(5):
+            tick = await zof.cycle()
+            assert (tick.refused, tick.requests) == (1, 1)
+        assert len(zof.zof.asked) - asked == 5
+        [line] = said(lines, "feed not read")
+        assert "not authorized" in line["cause"]
+        zof.zof.spoil = well
+        await zof.settled()
+        assert [line["feed"] for line in said(lines, "feed read again")] == [line["feed"]]
+        zof.zof.spoil = lambda request: httpx.Response(401)
+        await zof.cycle()
+        assert len(said(lines, "feed not read")) == 2
+
+
+async def test_a_feed_that_zof_does_not_list_is_reported_once_for_each_reason(zof: Bench) -> None:
+    def spoil(request: httpx.Request) -> httpx.Response | None:
+        return httpx.Response(status) if request.url.path.endswith("/results") else None
+
+    await zof.settled()
+    zof.zof.spoil = spoil
+    with structlog.testing.capture_logs() as lines:
+        for status in (403, 403, 404, 404):  # noqa: B007  # the closure reads it
+            await zof.cycle()
+    assert len(said(lines, "feed not read")) == 4  # two feeds, two reasons
+
+
 @pytest.mark.parametrize("refused", ["status", "created_after"])
 async def test_a_filter_that_zof_refuses_is_done_without(refused: str) -> None:
     async with bench(page=10) as built:

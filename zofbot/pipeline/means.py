@@ -83,7 +83,8 @@ class Tick:
 class Means:
     """What every turn of one poller works with. Seconds.
 
-    ``missed`` and ``silent`` count by feed what the end of its audit and of its first walk are to report.
+    ``missed`` and ``silent`` count by feed what the end of its audit and of its first walk are to report; ``refused``
+    has why a feed is not read, as far as that was reported.
     """
 
     outbox: Outbox
@@ -96,6 +97,7 @@ class Means:
     default_channel: str
     missed: Counter[str] = field(default_factory=Counter)
     silent: Counter[str] = field(default_factory=Counter)
+    refused: dict[str, str] = field(default_factory=dict)
 
     def now(self) -> float:
         """Unix seconds."""

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from zofbot.errors import ZofRejected, ZofUnreadable
+from zofbot.errors import ZofError, ZofRejected, ZofUnreadable
 from zofbot.model import Outcome, Result, Run, is_id
 from zofbot.pipeline.feeds import Feed, Progress
 from zofbot.routing import Finding, Notice
@@ -40,9 +40,13 @@ class Reader:
             status=status, since=since, starting_after=progress.cursor, patience=Patience.BACKGROUND, pages=10**6
         )
         async with aclosing(pages):
-            async for page in pages:
-                self._spend()
-                yield page
+            try:
+                async for page in pages:
+                    self._spend()
+                    yield page
+            except ZofError:
+                self._spend()  # it was asked for all the same
+                raise
 
     async def run(self, watch: Watch) -> Finding:
         """Read a run with its failures, and with all of its results where it passed. Raises ZofError."""

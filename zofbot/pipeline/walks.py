@@ -48,6 +48,7 @@ class Walks:
         self._means = means
         self._book = book
         self._tick = tick
+        self._barred = False
 
     async def go(self) -> None:
         """Read a page of each feed in turn; half of the allowance at most, for what is found has to be read, too.
@@ -61,7 +62,7 @@ class Walks:
         await self._read(audits, min(AUDIT_PAGES, most - read))
 
     async def _read(self, chosen: Sequence[tuple[Feed, str, Progress]], most: int) -> int:
-        """Take turns until all walks have ended or ``most`` pages were read; how many were."""
+        """Take turns until all walks have ended, ``most`` pages were read or the key was refused; how many were."""
         reader = self._means.reader
         least = max(0, reader.left - most)
         before = reader.left
@@ -70,8 +71,8 @@ class Walks:
             for feed, name, progress in chosen:
                 pages = await stack.enter_async_context(aclosing(reader.pages(feed, progress)))
                 walks.append(Walk(feed, name, pages))
-            while walks and reader.left > least:
-                walks = [walk for walk in walks if reader.left <= least or await self._step(walk)]
+            while walks and reader.left > least and not self._barred:
+                walks = [walk for walk in walks if self._barred or reader.left <= least or await self._step(walk)]
         return before - reader.left
 
     def _feeds(self) -> list[Feed]:
@@ -114,6 +115,8 @@ class Walks:
         except (ZofRejected, ZofUnreadable) as error:
             self._refused(walk, progress, error)
             return False
+        if self._means.refused.pop(walk.feed.name, None):
+            log.info("feed read again", feed=walk.feed.name)
         if page is None:  # the cursor came round again
             onward = progress.end()
         else:
@@ -181,7 +184,11 @@ class Walks:
             log.warning("zof cursor", fault="refused", feed=walk.name, request_id=error.request_id)
             self._book.walked(walk.name, progress.lost())
             return
-        log.error("feed not read", feed=walk.name, cause=error.sentence, request_id=error.request_id)
+        self._barred = error.status == 401  # of the others Zof would say the same
+        if self._means.refused.get(walk.feed.name) != error.sentence:
+            self._means.refused[walk.feed.name] = error.sentence
+            log.error("feed not read", feed=walk.name, cause=error.sentence, mend=error.next_step,
+                      request_id=error.request_id)  # fmt: skip
 
     def _ended(self, walk: Walk, before: Progress, after: Progress) -> None:
         feed = walk.feed
