@@ -114,6 +114,11 @@ def test_a_list_of_bare_ids_is_no_list_of_results() -> None:
     assert reading.run({"id": "run_1", "results": []}).results == ()
 
 
+def test_a_list_of_outcomes_without_ids_is_none_either() -> None:
+    outcomes = [{"case": {"id": "tc_1"}, "outcome": "failed"}, {"case": {"id": "tc_2"}, "outcome": "passed"}]
+    assert reading.run({"id": "run_1", "case_outcomes": outcomes}).results is None
+
+
 def test_the_case_id_stands_in_for_a_missing_title() -> None:
     assert reading.result({"id": "res_1", "test_case_id": "tc_1"}).title == "tc_1"
 
@@ -300,6 +305,21 @@ def test_a_listing_without_a_list_is_unreadable(envelope: object) -> None:
 def test_how_a_page_goes_on(said: dict[str, object], more: bool, cursor: str | None) -> None:
     page = reading.runs_page({"data": [], **said})
     assert (page.more, page.next_cursor) == (more, cursor)
+
+
+@pytest.mark.parametrize("where", ["inside", "outside"])
+def test_how_a_wrapped_page_goes_on_may_stand_inside_or_outside(where: str) -> None:
+    onward: dict[str, object] = {"has_more": True, "next_cursor": "c"}
+    inside: dict[str, object] = {"runs": [{"id": "a"}]}
+    found = {"data": {**inside, **onward}} if where == "inside" else {"data": inside, **onward}
+    page = reading.runs_page(found)
+    assert ([run.id for run in page], page.more, page.next_cursor) == (["a"], True, "c")
+
+
+def test_entries_of_a_page_may_be_wrapped_too() -> None:
+    page = reading.results_page({"data": [{"data": {"id": "a", "outcome": "failed"}}, {"data": {}}, {"data": 3}]})
+    assert [(item.id, item.outcome) for item in page] == [("a", Outcome.FAILED)]
+    assert page.skipped == 2
 
 
 def test_entries_that_are_no_objects_or_have_no_id_are_skipped_and_counted() -> None:

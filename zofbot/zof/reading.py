@@ -184,7 +184,8 @@ def _run(thing: Json, known_id: str, *, request_id: str | None, unit: Unit) -> R
     listed = _first(thing, "results", _objects)
     results = None
     if listed is not None:
-        results, _ = _items(listed, partial(_result, request_id=request_id, unit=unit, within=known_id))
+        read, skipped = _items(listed, partial(_result, request_id=request_id, unit=unit, within=known_id))
+        results = read if read or not skipped else None  # what has no id can be asked for as results of this run
     return Run.model_validate(
         _seen(thing, unit) | {"id": known_id, "request_id": request_id, "counts": counts, "results": results}
     )
@@ -197,8 +198,11 @@ def _objects(value: object) -> list[object] | None:
 
 def _items(listed: list[object], read: Callable[[Json, str], T]) -> tuple[tuple[T, ...], int]:
     """Read what can be read, and count the rest."""
+    things = [item if _at(item, ("id",)) is not None else _at(item, ("data",)) for item in listed]
     known = [
-        read(item, known_id) for item in listed if isinstance(item, dict) and (known_id := identifier(item.get("id")))
+        read(thing, known_id)
+        for thing in things
+        if isinstance(thing, dict) and (known_id := identifier(thing.get("id")))
     ]
     return tuple(known), len(listed) - len(known)
 
@@ -211,6 +215,12 @@ def _page(found: object, read: Callable[[Json, str], T], request_id: str | None)
     return Page(items, onward, request_id, said if isinstance(said, bool) else onward is not None, skipped)
 
 
+def _onward(envelope: object) -> Json:
+    """What an envelope says of the pages that follow; a wrapped list may have it outside."""
+    said = envelope if isinstance(envelope, dict) else {}
+    return {name: said[name] for name in ("has_more", "next_cursor") if said.get(name) is not None}
+
+
 def _listing(found: object) -> tuple[Json, list[object]]:
     """Find the list and what says how it goes on; a null where the list should be is some languages' empty one."""
     if isinstance(found, list):
@@ -220,7 +230,7 @@ def _listing(found: object) -> tuple[Json, list[object]]:
             continue
         for name in NAMES["listing"]:
             if isinstance(listed := envelope.get(name), list):
-                return envelope, listed
+                return {**_onward(found), **_onward(envelope)}, listed
         if any(envelope.get(name, ...) is None for name in NAMES["listing"]):
             return envelope, []
     raise ZofUnreadable("Zof's answer holds no list where one was expected.", ASK_AGAIN)
