@@ -203,6 +203,18 @@ async def answers(port: int) -> bool:
         return False
 
 
+async def test_the_store_that_comes_along_may_die(stage: Stage, tmp_path: Path, unused_port: int) -> None:
+    process = await start("run", env=environment(**whole(stage, tmp_path, PORT=str(unused_port))))
+    await until(lambda: answers(unused_port), 20)
+    async with redis.from_url(f"unix://{tmp_path}/valkey.sock") as client:
+        os.kill(int((await client.info("server"))["process_id"]), signal.SIGKILL)
+    await until(lambda: answers(unused_port), 10)
+    process.terminate()
+    _, err = await asyncio.wait_for(process.communicate(), 10)
+    assert process.returncode == 0, err.decode()
+    assert "store died" in err.decode()
+
+
 @pytest.fixture
 async def unused_port() -> int:
     server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)

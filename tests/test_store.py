@@ -8,17 +8,20 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import fakeredis
 import pytest
 import redis.asyncio as redis
+import structlog
 
 from tests.conftest import until
+from zofbot.errands import end
 from zofbot.errors import StoreUnavailable
 from zofbot.model import Quota
 from zofbot.store import CLAIM_SECONDS, POSTING_SECONDS, SHARE_SECONDS, Share, Store, connected
-from zofbot.store.embedded import embedded, socket_path
+from zofbot.store.embedded import embedded, minded, socket_path
 
 NOW = 1_800_000_000.0
 ANA = Share("U0ANA", "ana", NOW)
@@ -146,6 +149,42 @@ async def test_what_was_acknowledged_survives_the_servers_own_death(tmp_path: Pa
         pid = int((await client.info("server"))["process_id"])
     os.kill(pid, signal.SIGKILL)
     assert await claimed(tmp_path, "before the kill")
+
+
+async def test_a_server_that_dies_is_started_again(tmp_path: Path) -> None:
+    async with embedded(tmp_path) as url, connected(url, "test") as store:
+        minding = asyncio.create_task(minded(tmp_path))
+        for number in range(2):
+            assert await store.claim(f"before death {number}")
+            pid = await server_pid(url)
+            os.kill(pid, signal.SIGKILL)
+            await until(partial(serves, url, pid))
+            assert not await store.claim(f"before death {number}")
+        await end(minding)
+    assert not (tmp_path / "valkey.sock").exists()
+
+
+async def serves(url: str, before: int = 0) -> bool:
+    """Whether a server answers that is not the one ``before``."""
+    try:
+        return await server_pid(url) != before
+    except redis.ConnectionError:
+        return False
+
+
+async def test_a_server_that_cannot_be_started_again_is_tried_until_it_can(tmp_path: Path) -> None:
+    async with embedded(tmp_path) as url:
+        files = tmp_path / "appendonlydir"
+        os.kill(await server_pid(url), signal.SIGKILL)
+        files.rename(tmp_path / "aside")
+        files.write_text("this is not a folder")
+        minding = asyncio.create_task(minded(tmp_path))
+        with structlog.testing.capture_logs() as lines:
+            await until(lambda: any(line["event"] == "store not started" for line in lines))
+        files.unlink()
+        (tmp_path / "aside").rename(files)
+        await until(partial(serves, url))
+        await end(minding)
 
 
 async def test_two_bots_of_one_folder_share_one_server_and_the_last_one_stops_it(tmp_path: Path) -> None:

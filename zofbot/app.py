@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from random import SystemRandom
 from urllib.parse import urlsplit
 
@@ -37,7 +38,7 @@ from zofbot.slack.notifier import Identity, SlackNotifier
 from zofbot.slack.people import People
 from zofbot.store import Store, connected
 from zofbot.store.audit import Audit
-from zofbot.store.embedded import embedded
+from zofbot.store.embedded import embedded, minded
 from zofbot.store.hints import Hints
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
@@ -163,7 +164,7 @@ async def running(
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir))
+        address = settings.redis_url or await _own_store(stack, settings.zofbot_data_dir)
         store = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
         await warn(store.client)
         session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=_far(settings.slack_api_url)))
@@ -188,6 +189,13 @@ async def running(
         log.info("zofbot is up", url=bot.url, slack="socket" if bot.socket else "http", doors=doors, works=works)
         yield bot
         log.info("zofbot stops")
+
+
+async def _own_store(stack: AsyncExitStack, folder: Path) -> str:
+    """Start the store that comes along, and see to it that it lives as long as the bot."""
+    address = await stack.enter_async_context(embedded(folder))
+    stack.push_async_callback(end, asyncio.create_task(minded(folder)))
+    return address
 
 
 class Rooms:

@@ -23,6 +23,9 @@ log = structlog.get_logger()
 PATIENCE = 20.0
 """Seconds a starting server may take, loading its file included."""
 
+MINDED = 1.0
+"""Seconds between two looks whether the server still lives."""
+
 NO_SERVER = "REDIS_URL is not set, and no embedded store exists for this platform: set it to a Redis of 6.2 or later."
 
 
@@ -60,15 +63,33 @@ async def embedded(folder: Path) -> AsyncIterator[str]:
     on and is adopted by the next one, so nothing it acknowledged is lost. Raises StoreUnavailable if it cannot start.
     """
     folder, address = _prepared(folder)
-    client = redis.Redis(unix_socket_path=str(address), client_name=_name(), retry=Retry(NoBackoff(), 0))
-    try:
+    async with _connection(address) as client:
         await _served(client, folder, address)
         try:
             yield f"unix://{address}"
         finally:
             await _shut_down(client, folder)
-    finally:
-        await client.aclose()
+
+
+async def minded(folder: Path) -> None:
+    """Start the folder's server again whenever it has died, as a service manager would; until cancelled."""
+    folder, address = _prepared(folder)
+    async with _connection(address) as client:
+        while True:
+            await asyncio.sleep(MINDED)
+            if _alive(folder):
+                continue
+            log.error("store died", mend=f"Read {folder / 'valkey.log'}.")
+            try:
+                await _served(client, folder, address)
+            except (StoreUnavailable, OSError) as error:
+                log.error("store not started", cause=str(error))
+            else:
+                log.info("store started again", folder=str(folder))
+
+
+def _connection(address: Path) -> redis.Redis:
+    return redis.Redis(unix_socket_path=str(address), client_name=_name(), retry=Retry(NoBackoff(), 0))
 
 
 def _prepared(folder: Path) -> tuple[Path, Path]:
