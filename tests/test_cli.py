@@ -203,6 +203,24 @@ async def answers(port: int) -> bool:
         return False
 
 
+async def test_it_may_be_told_to_stop_while_it_starts(stage: Stage, tmp_path: Path) -> None:
+    heard = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    address = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    process = await start("run", env=environment(**whole(stage, tmp_path, PORT="0", REDIS_URL=address)))
+    await asyncio.wait_for(heard.wait(), 20)
+    process.terminate()
+    _, err = await asyncio.wait_for(process.communicate(), 5)
+    assert process.returncode == 0, err.decode()
+    server.close()
+
+
 async def test_the_store_that_comes_along_may_die(stage: Stage, tmp_path: Path, unused_port: int) -> None:
     process = await start("run", env=environment(**whole(stage, tmp_path, PORT=str(unused_port))))
     await until(lambda: answers(unused_port), 20)

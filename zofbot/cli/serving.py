@@ -6,25 +6,54 @@ import asyncio
 import gc
 import signal
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Protocol, TypeVar
 
 import typer
 
 from zofbot.cli.conduct import carry_out, settings_with
 from zofbot.settings import Settings, load
 
+T = TypeVar("T")
+
+
+class Open(Protocol):
+    """What has an address to be opened in a browser."""
+
+    url: str
+
+
 SLACK_AND_ZOF = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 
 
-async def until_told(ready: Callable[[], None] = lambda: None) -> None:
-    """Wait for SIGTERM or Ctrl-C."""
+async def until_told(context: Callable[[], AbstractAsyncContextManager[T]], up: Callable[[T], None]) -> None:
+    """Stay in a context until SIGTERM or Ctrl-C, which may also come while it is entered; ``up`` is called once it is.
+
+    It is made after the signals are listened for, because its imports take longest of all.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    ready()
-    await stop.wait()
+    entered = False
+
+    async def stay() -> None:
+        nonlocal entered
+        async with context() as made:
+            entered = True
+            up(made)
+            await stop.wait()
+
+    staying, stopping = asyncio.create_task(stay()), asyncio.create_task(stop.wait())
+    await asyncio.wait({staying, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not entered and not staying.done():
+        from zofbot.errands import end  # noqa: PLC0415  (--help must not wait for structlog)
+
+        await end(staying)
+        return
+    stopping.cancel()
+    await staying
 
 
 def collect_seldom() -> None:
@@ -43,11 +72,12 @@ def _serve(*required: str, doors: bool = True, works: bool = True) -> None:
 
 
 async def _serving(settings: Settings, reread: Callable[[], Settings], *, doors: bool, works: bool) -> None:
-    from zofbot.app import running  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
+    def bot() -> AbstractAsyncContextManager[object]:
+        from zofbot.app import running  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
 
-    async with running(settings, doors=doors, works=works, reread=reread):
-        collect_seldom()
-        await until_told()
+        return running(settings, doors=doors, works=works, reread=reread)
+
+    await until_told(bot, lambda _: collect_seldom())
 
 
 def demo(
@@ -62,17 +92,18 @@ def demo(
 
 
 async def _demo(port: int, browser: bool) -> None:
-    from zofbot.demo import playing  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
+    def stage() -> AbstractAsyncContextManager[Open]:
+        from zofbot.demo import playing  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
 
-    async with playing(port) as stage:
+        return playing(port)
 
-        def ready() -> None:
-            typer.echo(f"The demo is at {stage.url}  (Ctrl-C ends it and leaves nothing behind)")
-            typer.echo("Type there: /zof result res_4821")
-            if browser:
-                typer.launch(stage.url)
+    def ready(made: Open) -> None:
+        typer.echo(f"The demo is at {made.url}  (Ctrl-C ends it and leaves nothing behind)")
+        typer.echo("Type there: /zof result res_4821")
+        if browser:
+            typer.launch(made.url)
 
-        await until_told(ready)
+    await until_told(stage, ready)
 
 
 def run() -> None:
