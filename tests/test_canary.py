@@ -24,8 +24,8 @@ from zofbot.metrics import LINKS, Metrics
 from zofbot.model import utcnow
 from zofbot.notification import Kind, State
 from zofbot.pipeline import fault
-from zofbot.pipeline.birds import HASH, Birds, drawn_up
 from zofbot.pipeline.canary import LEASE, Canary, Turn, Watch, lease_seconds
+from zofbot.pipeline.probes import HASH, Probes, drawn_up
 from zofbot.simulator.entities import BOT, Channel, Message
 from zofbot.simulator.organization import ANA, QA_ALERTS
 from zofbot.simulator.quota import Pace, PerMinute
@@ -151,8 +151,8 @@ async def test_nobody_who_works_on_failures_sees_it(there: House, hatch: Hatch) 
     await hatch(there).turn()
     for typed in ("/zof triage", "/zof triage all", "/zof triage mine"):
         answer = await there.answer(typed, channel=CAGE)
-        assert "A canary" not in answer
-        assert "It sings" not in answer
+        assert "A run that never was" not in answer
+        assert "A case that never was" not in answer
     remembered = ("failure", "triage:", "open:", "storm:", "seen:")
     assert not {name for name in await kept(there) if name.startswith(remembered)}
     assert [entry.act for entry in await Audit(there.bot.store.client, "zofbot").read()] == ["subscribe"]
@@ -160,12 +160,12 @@ async def test_nobody_who_works_on_failures_sees_it(there: House, hatch: Hatch) 
 
 async def test_where_slack_deletes_nothing_it_says_less_and_is_not_looked_for_again(there: House, hatch: Hatch) -> None:
     there.world.slack.keeps_everything = True
-    bird = hatch(there)
-    assert (await bird.turn()).faults == []
+    canary = hatch(there)
+    assert (await canary.turn()).faults == []
     [one] = standing(there)
     assert "A canary was here" in said(one)
-    assert "It sings" not in said(one)
-    assert (await bird.turn()).faults == []
+    assert "A case that never was" not in said(one)
+    assert (await canary.turn()).faults == []
     deleting = [call for call in there.world.slack.calls if call.method == "chat.delete"]
     assert len(deleting) == 2, "one each"
 
@@ -192,7 +192,7 @@ async def test_of_many_processes_one_sends_and_another_takes_over(there: House, 
     assert sorted(turn.leads for turn in turns) == [False, True]
     assert len(sent(there)) == 1
     await there.bot.store.client.delete("{zofbot}:lease:canary")
-    [loser] = [bird for bird, turn in zip((one, other), turns, strict=True) if not turn.leads]
+    [loser] = [canary for canary, turn in zip((one, other), turns, strict=True) if not turn.leads]
     assert (await loser.turn()).leads
     assert lease_seconds(300) + 300 * 0.25 < 2 * 300, "within two intervals"
 
@@ -200,15 +200,15 @@ async def test_of_many_processes_one_sends_and_another_takes_over(there: House, 
 # --- what a process that died has left
 
 
-def birds(built: House) -> Birds:
-    return Birds(CAGE, built.bot.outbox, built.bot.notifier, utcnow)
+def probes(built: House) -> Probes:
+    return Probes(CAGE, built.bot.outbox, built.bot.notifier, utcnow)
 
 
 async def begun(built: House) -> str:
     """A process promised a canary, and died."""
     held = await Lease(built.bot.store.client, "zofbot", LEASE, 1.0, utcnow).hold(HASH)
     assert held
-    name, _ = await birds(built).begin(held.fence)
+    name, _ = await probes(built).begin(held.fence)
     await built.bot.store.client.delete("{zofbot}:lease:canary")
     return name
 
@@ -224,7 +224,7 @@ async def test_what_a_process_left_at_any_step_is_removed_at_the_next_turn(
     name = await begun(there)
     if died != "promised":
         await until(lambda: bool(standing(there)))
-        await birds(there).arrived(name, 5.0)
+        await probes(there).arrived(name, 5.0)
     if died in ("deleted", "forgotten"):
         [one] = standing(there)
         one.deleted = True
@@ -249,18 +249,18 @@ async def test_what_a_store_that_was_emptied_forgot_is_found_in_the_channel(ther
 
 
 async def test_one_that_was_never_sent_is_taken_back_so_that_there_is_no_heap(idle: House, hatch: Hatch) -> None:
-    bird = hatch(idle, within=0.2)
+    canary = hatch(idle, within=0.2)
     for _ in range(3):
-        assert links(await bird.turn()) == {"outbox"}
+        assert links(await canary.turn()) == {"outbox"}
     assert len(await open_ones(idle)) == 1
     assert (await idle.bot.outbox.depth()).pending == 1
 
 
 async def test_one_that_may_be_there_is_waited_for_and_no_other_is_sent_meanwhile(there: House, hatch: Hatch) -> None:
     there.world.slack.faults.set("500", only="chat.postMessage")
-    bird = hatch(there, within=0.5)
+    canary = hatch(there, within=0.5)
     for _ in range(3):
-        assert links(await bird.turn()) == {"slack"}
+        assert links(await canary.turn()) == {"slack"}
     [name] = await open_ones(there)
     there.world.slack.faults.set("none")
     patient = hatch(there, within=20.0)
@@ -275,8 +275,8 @@ async def test_a_channel_that_was_given_up_does_not_hold_the_next_one_up(there: 
     there.world.slack.keeps_everything = True
     held = await Lease(there.bot.store.client, "zofbot", LEASE, 1.0, utcnow).hold(HASH)
     assert held
-    name, _ = await Birds("C0OLDCAGE", there.bot.outbox, there.bot.notifier, utcnow).begin(held.fence)
-    await birds(there).arrived(name, 5.0)
+    name, _ = await Probes("C0OLDCAGE", there.bot.outbox, there.bot.notifier, utcnow).begin(held.fence)
+    await probes(there).arrived(name, 5.0)
     there.world.slack.channels["C0OLDCAGE"].archived = True
     await there.bot.store.client.delete("{zofbot}:lease:canary")
     assert (await hatch(there).turn()).faults == []
@@ -335,12 +335,12 @@ def no_scope(built: House) -> None:
 async def test_a_link_that_breaks_is_named_with_its_mend(  # noqa: PLR0917  (two of them are fixtures)
     there: House, breaks: Callable[[House], None], link: str, what: str, mend: str, hatch: Hatch
 ) -> None:
-    bird = hatch(there, within=2.0)
-    assert (await bird.turn()).faults == []
+    canary = hatch(there, within=2.0)
+    assert (await canary.turn()).faults == []
     before = there.bot.metrics.registry.get_sample_value("zofbot_canary_last_success_timestamp_seconds")
     breaks(there)
     with capture_logs() as logs:
-        turn = await bird.turn()
+        turn = await canary.turn()
     assert links(turn) == {link}
     assert failures(there) == dict.fromkeys(LINKS, 0.0) | {link: 1.0}
     [line] = [line for line in logs if line["event"] == "canary late"]
@@ -378,18 +378,18 @@ async def test_a_clock_that_is_off_is_named_with_those_it_differs_from(idle: Hou
 async def test_without_redis_it_says_so(tmp_path: Path, hatch: Hatch) -> None:
     async with embedded(tmp_path) as url, house(url, works=True, zofbot_poll_interval=3600) as built:
         cage(built)
-        bird = hatch(built)
-        assert (await bird.turn()).faults == []
+        canary = hatch(built)
+        assert (await canary.turn()).faults == []
         os.kill(int((await built.bot.store.client.info("server"))["process_id"]), signal.SIGKILL)
-        assert links(await bird.turn()) == {"redis"}
+        assert links(await canary.turn()) == {"redis"}
         assert failures(built)["redis"] == 1
         async with embedded(tmp_path):
-            await until(lambda: _well(bird))
+            await until(lambda: _well(canary))
             assert standing(built) == []
 
 
-async def _well(bird: Canary) -> bool:
-    turn = await bird.turn()
+async def _well(canary: Canary) -> bool:
+    turn = await canary.turn()
     return turn.leads and not turn.faults
 
 
@@ -421,16 +421,16 @@ async def test_a_link_that_breaks_between_two_turns_is_named_within_two_interval
 
 
 async def test_what_nobody_foresaw_ends_nothing_and_is_counted(there: House, hatch: Hatch) -> None:
-    bird = hatch(there)
+    canary = hatch(there)
     there.world.slack.channels[CAGE].name = "fine"
     broken = hatch(there)
-    broken._birds = None  # type: ignore[assignment]  # no double could be as wrong
+    broken._probes = None  # type: ignore[assignment]  # no double could be as wrong
     with capture_logs() as logs:
         turn = await broken.turn()
     assert links(turn) == {"outbox"}
     assert any(line["event"] == "canary failed" for line in logs)
     await there.bot.store.client.delete("{zofbot}:lease:canary")
-    assert (await bird.turn()).faults == []
+    assert (await canary.turn()).faults == []
 
 
 # --- in its place

@@ -18,8 +18,8 @@ from zofbot.errands import cancelled
 from zofbot.errors import SlackError, StoreUnavailable, ZofError
 from zofbot.metrics import Metrics
 from zofbot.pipeline import fault
-from zofbot.pipeline.birds import HASH, Birds
 from zofbot.pipeline.fault import Fault
+from zofbot.pipeline.probes import HASH, Probes
 from zofbot.slack.notifier import SlackNotifier
 from zofbot.spans import ahead
 from zofbot.store import Store
@@ -85,7 +85,7 @@ class Canary:
         self._channel, self._interval = channel, interval
         self._store, self._outbox, self._notifier, self._zof = store, outbox, notifier, zof
         self._watch, self._lease, self._metrics, self._clock = watch, lease, metrics, clock
-        self._birds = Birds(channel, outbox, notifier, clock)
+        self._probes = Probes(channel, outbox, notifier, clock)
         self._within = min(LONGEST, interval / 2) if within is None else within
         self._patience = patience
         self._fence: Fence | None = None
@@ -149,22 +149,22 @@ class Canary:
     async def _walk(self, turn: Turn, fence: Fence, left: Mapping[str, str]) -> None:
         """From the rules into Slack, and out again."""
         async with self._blaming(turn):
-            under_way = await self._birds.tidy(left)
+            under_way = await self._probes.tidy(left)
             name, began = min(under_way.items(), key=lambda one: one[1], default=("", 0.0))
             if not name:
-                name, began = await self._birds.begin(fence)
-            entry = await self._birds.arrived(name, self._within)
+                name, began = await self._probes.begin(fence)
+            entry = await self._probes.arrived(name, self._within)
             if entry is None or entry.receipt is None:
                 parked = next((one for one in await self._outbox.parked() if one.channel == self._channel), None)
                 turn.faults.append(fault.stuck(entry, parked, await self._outbox.depth()))
                 return
-            there = await self._birds.standing(float(entry.receipt.ts))
+            there = await self._probes.standing(float(entry.receipt.ts))
             if name in there:
                 self._metrics.canary_seconds.observe(max(0.0, self._now() - began))
             else:
                 turn.faults.append(fault.hidden())
             for one, receipt in there.items():
-                await self._birds.remove(one, receipt)
+                await self._probes.remove(one, receipt)
 
     async def _elsewhere(self, turn: Turn) -> None:
         """Read a page of Zof's runs, and compare clocks with everybody who tells the time."""

@@ -1,4 +1,4 @@
-"""Birds: the canary's messages, from the step that promises one to the one that leaves nothing of it."""
+"""Probes: the messages that the canary sends, from the step that promises one to the one that leaves nothing of it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ GONE = "message_not_found"
 QUIET = "A canary was here: a test of zofbot by itself."
 
 
-class Birds:
+class Probes:
     """Those of one channel. Every method raises StoreUnavailable and SlackError."""
 
     def __init__(self, channel: str, outbox: Outbox, notifier: SlackNotifier, clock: Callable[[], datetime]) -> None:
@@ -117,10 +117,12 @@ def drawn_up(channel: str, now: float) -> Notification:
     """
     identifier = f"{now * 1000:.0f}"
     run = Run(
-        id=identifier, outcome=Outcome.FAILED, title="A canary", project_name="zofbot", environment=HASH,
+        id=identifier, outcome=Outcome.FAILED, title="A run that never was", project_name="zofbot", environment=HASH,
         ended=datetime.fromtimestamp(now, UTC), counts=Counts(total=1, failed=1),
     )  # fmt: skip
-    case = Result(id=identifier, run_id=identifier, outcome=Outcome.FAILED, title="It sings", failure=trials.MARK)
+    case = Result(
+        id=identifier, run_id=identifier, outcome=Outcome.FAILED, title="A case that never was", failure=trials.MARK
+    )
     wish = Subscription(id=HASH, channel=channel, layout=Layout.FLAT, created=now)
     decision = decide(Finding.of(run, [case], otherwise=now), [wish], Memory(), now, lookback=SWEPT)
     root = next(one for one in decision.notifications if one.kind is Kind.ROOT)
