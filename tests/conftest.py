@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import redis.asyncio as redis
 
 from zofbot.app import Zofbot, running
 from zofbot.rotation import Reread
@@ -21,6 +22,7 @@ from zofbot.simulator.organization import furnish
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.world import World
 from zofbot.store.embedded import embedded
+from zofbot.store.primary import reached
 
 
 @pytest.fixture(scope="session")
@@ -95,15 +97,21 @@ def buttons(message: Message) -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def house(
-    valkey: str, *, socket: bool = False, works: bool = False, reread: Reread | None = None, **settings: Any
+    valkey: str,
+    *,
+    socket: bool = False,
+    works: bool = False,
+    reread: Reread | None = None,
+    clock: Callable[[], float] = time.time,
+    **settings: Any,
 ) -> AsyncIterator[House]:
     """Start a world and a bot in it; ``settings`` replace those that point there, ``works``: it polls and delivers."""
-    world = World()
+    world = World(clock=clock)
     furnish(world)
     world.zof.quota = None
     stage = Stage(world)
     await stage.start()
-    async with redis.from_url(valkey) as client:
+    async with reached(valkey, "zofbot") as client:
         await client.flushall()
     chosen = Settings.model_validate(
         {
@@ -120,12 +128,16 @@ async def house(
         | settings
     )
     try:
-        async with running(chosen, works=works, reread=reread) as bot:
+        async with running(chosen, _moments(clock), works=works, reread=reread) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
             await until(lambda: _ready(bot))
             yield House(world, stage, bot, chosen)
     finally:
         await stage.stop()
+
+
+def _moments(clock: Callable[[], float]) -> Callable[[], datetime]:
+    return lambda: datetime.fromtimestamp(clock(), UTC)
 
 
 async def _ready(bot: Zofbot) -> bool:

@@ -23,7 +23,7 @@ FLOORS: list[set[str]] = [
     {"routing"},
     {"triage"},
     {"verbs", "settings", "metrics", "logs", "notification", "spans"},
-    {"model", "errors", "redact"},
+    {"model", "errors", "redact", "address"},
 ]
 """From the roof to the ground. A room may import from floors beneath it, and from its own room."""
 
@@ -51,7 +51,7 @@ PURE = [
     "zof/protocol.py", "zof/reading.py", "slack/text.py", "slack/message.py", "slack/cards.py", "slack/answers.py",
     "slack/links.py", "slack/glimpse.py", "slack/verdict.py", "slack/modals.py", "slack/foresight.py",
     "pipeline/preview.py", "pipeline/fault.py",
-    "verbs.py", "manifest.py", "redact.py", "model.py", "errors.py",
+    "verbs.py", "manifest.py", "redact.py", "model.py", "errors.py", "address.py",
     "checkup/slack.py", "checkup/zof.py", "checkup/clock.py", "checkup/store.py", "checkup/doors.py",
     "checkup/finding.py",
     "access.py", "spans.py", "triage/times.py", "routing/rulebook.py", "routing/plan.py",

@@ -42,6 +42,8 @@ def test_socket_mode_needs_no_signing_secret(monkeypatch: pytest.MonkeyPatch) ->
         ("ZOF_LIST_ORDER", "sideways", "ZOF_LIST_ORDER is wrong"),
         ("ZOF_RUN_URL_TEMPLATE", "https://zof.example/runs", "{run_id}"),
         ("ZOF_RESULT_URL_TEMPLATE", "http://zof.example/{result_id}", "https"),
+        ("REDIS_URL", "http://host", "redis+cluster://host:6379"),
+        ("REDIS_URL", "redis+sentinel://host:26379", "name the service"),
         ("ZOFBOT_NAMESPACE", "a b", "ZOFBOT_NAMESPACE is wrong"),
         ("ZOFBOT_RESPONDERS", "U0ANA, @ben", "entry 2 is no id"),
         ("ZOFBOT_OPERATORS", "C0QA", "user group (S0123456789)"),

@@ -66,6 +66,25 @@ def test_every_danger_has_its_mend() -> None:
     assert all(danger.what.endswith(".") and danger.mend.endswith(".") for danger in found)
 
 
+@pytest.mark.parametrize(
+    ("replicas", "what"),
+    [
+        (None, []),
+        ({}, ["No replica follows"]),
+        ({"b:1": Vitals(SOUND | {"role": "slave"}, "")}, []),
+        ({"b:1": None, "c:1": Vitals(SOUND | {"role": "slave"}, "")}, ["Replica b:1 does not answer"]),
+        ({"b:1": Vitals(SOUND | {"maxmemory_policy": "allkeys-lru"}, "")}, ["On replica b:1: Redis throws keys away"]),
+        ({"b:1": Vitals()}, []),
+    ],
+)
+def test_what_may_take_the_primarys_place_has_to_be_as_sound(
+    replicas: Mapping[str, Vitals | None] | None, what: list[str]
+) -> None:
+    found = dangers(Vitals(SOUND, "", replicas))
+    assert len(found) == len(what)
+    assert all(danger.what.startswith(said) and not danger.grave for danger, said in zip(found, what, strict=True))
+
+
 async def test_the_store_that_comes_along_is_in_no_danger(valkey: str) -> None:
     async with connected(valkey, "t") as store:
         assert dangers(await vitals(store.client)) == []

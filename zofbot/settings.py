@@ -12,6 +12,7 @@ from platformdirs import user_data_dir
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from zofbot.address import address
 from zofbot.errors import SettingsError
 
 MENDS = {
@@ -33,8 +34,8 @@ def _address(value: str) -> str:
 
 
 def _store_address(value: str) -> str:
-    if value and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
-        raise ValueError("it must start with redis://, rediss:// or unix://, or be empty for the embedded store")
+    if value:  # empty for the embedded store
+        address(value)
     return value
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 
 import redis.asyncio as redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
 
 from zofbot.errors import StoreUnavailable
 from zofbot.model import Quota
+from zofbot.store.primary import reached
 
 CLAIM_SECONDS = 600
 """Slack repeats a request within about six minutes (https://docs.slack.dev/apis/events-api/); claims outlive that."""
@@ -134,10 +132,5 @@ async def _reachable() -> AsyncIterator[None]:
 @asynccontextmanager
 async def connected(url: str, namespace: str) -> AsyncIterator[Store]:
     """Give the store at ``url``, to be connected to when it is first needed."""
-    name = f"zofbot-{os.getpid()}"
-    once_more = Retry(ConstantBackoff(0.05), 1)  # a pooled connection may be one to a server that was restarted since
-    client = redis.from_url(url, retry=once_more, health_check_interval=30, client_name=name)
-    try:
+    async with reached(url, namespace) as client:
         yield Store(client, namespace)
-    finally:
-        await client.aclose()

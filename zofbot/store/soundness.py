@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import redis.asyncio as redis
@@ -13,6 +13,7 @@ from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissi
 
 from zofbot.errors import StoreUnavailable
 from zofbot.store import _reachable
+from zofbot.store.primary import Replicated, followers
 
 log = structlog.get_logger()
 
@@ -34,6 +35,8 @@ class Vitals:
 
     info: Mapping[str, Any] = field(default_factory=dict)
     saves: str | None = None
+    replicas: Mapping[str, Vitals | None] | None = None
+    """What each replica says of itself, by its address; of a store of one server, nobody asks."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +50,33 @@ class Danger:
 
 
 async def vitals(client: redis.Redis) -> Vitals:
-    """Ask a Redis for its account of itself. Raises StoreUnavailable."""
+    """Ask a Redis, and its replicas where one may take its place, for their account. Raises StoreUnavailable."""
     async with _reachable():
-        try:
-            info = await client.info()
-        except ResponseError:  # a user without the right to ask
-            return Vitals()
-        try:
-            saves = (await client.config_get("save")).get("save")
-        except ResponseError:
-            saves = None
+        told = await _account(client)
+    if not isinstance(client, Replicated):
+        return told
+    return replace(
+        told, replicas={f"{host}:{port}": await _replica(client, host, port) for host, port in followers(told.info)}
+    )
+
+
+async def _replica(client: Replicated, host: str, port: int) -> Vitals | None:
+    try:
+        async with _reachable(), client.server(host, port) as replica:
+            return await _account(replica)
+    except StoreUnavailable:
+        return None
+
+
+async def _account(client: redis.Redis) -> Vitals:
+    try:
+        info = await client.info()
+    except ResponseError:  # a user without the right to ask
+        return Vitals()
+    try:
+        saves = (await client.config_get("save")).get("save")
+    except ResponseError:
+        saves = None
     return Vitals(info, saves)
 
 
@@ -72,8 +92,8 @@ def dangers(told: Vitals) -> list[Danger]:
         return [
             Danger("redis", "Redis does not say how it is set up.", "Allow zofbot's user INFO: `ACL SETUSER … +info`.")
         ]
-    judged = (_version, _role, _eviction, _persistence, _failing, _memory)
-    return [danger for judge in judged if (danger := judge(told))]
+    judged = (_version, _role, *_ANY)
+    return [danger for judge in judged if (danger := judge(told))] + list(_replicas(told))
 
 
 def _version(told: Vitals) -> Danger | None:
@@ -128,6 +148,25 @@ def _memory(told: Vitals) -> Danger | None:
         return None
     what = f"Redis is {100 * used // most} % full ({used >> 20} of {most >> 20} MiB)."
     return Danger("redis memory", what, "Raise maxmemory, or move what else is kept there.")
+
+
+_ANY = (_eviction, _persistence, _failing, _memory)
+
+
+def _replicas(told: Vitals) -> Iterator[Danger]:
+    """What is to take the primary's place one day has to be as sound."""
+    if told.replicas is None:
+        return
+    if not told.replicas:
+        what = "No replica follows the primary: what it holds is lost with it."
+        yield Danger("redis replica", what, "Start one, or look why it does not follow.")
+    for place, one in told.replicas.items():
+        if one is None:
+            what = f"Replica {place} does not answer zofbot, which could not follow it when it takes over."
+            yield Danger("redis replica", what, "Let zofbot reach it under that address, as the same user.")
+            continue
+        for danger in (found for judge in _ANY if (found := judge(one))):
+            yield replace(danger, what=f"On replica {place}: {danger.what}")
 
 
 def silence(error: StoreUnavailable) -> Danger:

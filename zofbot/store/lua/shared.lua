@@ -14,6 +14,10 @@ local UNWANTED = 'no longer wanted' -- why a timer is dropped that comes due whe
 local GONE = 'its message is gone' -- why an edit is dropped of what stood in a thread
 local RECENTLY = 1000 -- how many keys a list of recent ones holds
 
+-- While a cluster moves the slot key by key, keys that are missing may be elsewhere. Then this one, which never is there,
+-- ends the script with an error before it has changed anything.
+redis.call('EXISTS', PREFIX .. 'nothing')
+
 local function note(key) return PREFIX .. 'note:' .. key end
 local function receipt(key) return PREFIX .. 'sent:' .. key end
 local function queue(name) return PREFIX .. 'queue:' .. name end
