@@ -30,6 +30,7 @@ from zofbot.routing import parse
 from zofbot.settings import Settings
 from zofbot.simulator.entities import BOT
 from zofbot.store.outbox import Outbox
+from zofbot.store.schema import enter
 from zofbot.store.subscriptions import Subscriptions
 
 SIGNING = "0123456789abcdef" * 2
@@ -315,6 +316,11 @@ async def test_what_a_newer_version_wrote_is_found(place: Place) -> None:
 async def test_a_notification_for_newer_workers_is_found(place: Place) -> None:
     note = Notification(key="k", kind=Kind.ROOT, channel="C0QA", body={}, happened=1.0, schema=99)
     await Outbox(place.client, "zofbot", utcnow).commit([note])
+    assert await place.wrong() == [("error", "schema")]
+
+
+async def test_a_store_that_a_newer_version_has_taken_over_is_found(place: Place) -> None:
+    await enter(place.client, "zofbot", 99)
     assert await place.wrong() == [("error", "schema")]
 
 

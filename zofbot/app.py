@@ -42,6 +42,7 @@ from zofbot.store.embedded import embedded, minded
 from zofbot.store.hints import Hints
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
+from zofbot.store.schema import enter
 from zofbot.store.soundness import warn
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.web import SlackDoor, ZofDoor, site
@@ -167,6 +168,7 @@ async def running(
         address = settings.redis_url or await _own_store(stack, settings.zofbot_data_dir)
         store = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
         await warn(store.client)
+        await enter(store.client, settings.zofbot_namespace)
         session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=_far(settings.slack_api_url)))
         watch = Watch(clock)
         zof = zof_client(settings, metrics, store, watch.heard)

@@ -7,6 +7,7 @@
     ├── NotAllowed          the person may not do this: ask somebody who may
     ├── SettingsError       the bot cannot start like this: mend the named variables
     ├── StoreUnavailable    Redis does not answer: what needs it has to wait
+    │   └── Outdated        a newer zofbot writes there: what needs the store is left to that one
     ├── ZofError            Zof did not give what was asked for
     │   ├── ZofUnavailable  try again later, perhaps at a known time
     │   ├── ZofRejected     trying again changes nothing until somebody mends something
@@ -58,6 +59,10 @@ class SettingsError(ZofbotError):
 
 class StoreUnavailable(ZofbotError):
     """The store (Redis) does not answer."""
+
+
+class Outdated(StoreUnavailable):
+    """A newer zofbot has written to the store, and this one might misread or spoil it."""
 
 
 class ZofError(ZofbotError):

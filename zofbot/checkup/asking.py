@@ -24,6 +24,7 @@ from zofbot.slack.notifier import Identity, SlackNotifier
 from zofbot.store import Store, connected
 from zofbot.store.embedded import embedded
 from zofbot.store.outbox import Outbox
+from zofbot.store.schema import written
 from zofbot.store.soundness import silence, vitals
 from zofbot.store.subscriptions import Subscriptions, readable
 from zofbot.zof.call import Patience, ZofCall
@@ -136,7 +137,8 @@ async def _kept(opened: Store, namespace: str, now: Callable[[], datetime]) -> t
     found = [*store.soundness(await vitals(opened.client)), store.latency(times)]
     records = await Subscriptions(opened.client, namespace).records()
     waiting = await Outbox(opened.client, namespace, now).list(State.PENDING, WAITING)
-    found += store.records(records, [entry.schema for entry in waiting])
+    number = await written(opened.client, namespace)
+    found += store.records(records, [entry.schema for entry in waiting], number)
     return found, [one.channel for one in readable(records)]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from zofbot import notification
 from zofbot.checkup.finding import Finding, Level, error, ok, warning
 from zofbot.routing import subscription
+from zofbot.store.schema import SCHEMA
 from zofbot.store.soundness import Danger, Vitals, dangers
 
 SLOW = 0.05
@@ -41,9 +42,14 @@ def latency(seconds: Sequence[float]) -> Finding:
     return warning("redis latency", what, "Bring zofbot and Redis nearer to each other, or look what keeps Redis busy.")
 
 
-def records(kept: Mapping[str, str], waiting: Sequence[int]) -> list[Finding]:
-    """Versions of subscriptions (id to JSON) and of notifications that wait."""
+def records(kept: Mapping[str, str], waiting: Sequence[int], written: int) -> list[Finding]:
+    """Versions of the store, of subscriptions (id to JSON), and of notifications that wait."""
     found = [one for identifier, record in kept.items() for one in _record(identifier, record)]
+    if written > SCHEMA:
+        what = (
+            f"A newer zofbot has written to this store under schema {written}; this one knows {SCHEMA} and keeps off."
+        )
+        found.append(error("schema", what, "Upgrade this zofbot too, or restore a backup of before."))
     newer = sum(schema > notification.SCHEMA for schema in waiting)
     if newer:
         what = f"{newer} notifications were written by a newer zofbot, and wait for its workers."

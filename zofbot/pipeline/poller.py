@@ -138,9 +138,9 @@ class Poller:
         except ZofUnavailable as error:
             outcome, pause = "unavailable", self._until(error.retry_at)
             log.warning("zof not read", cause=error.sentence, request_id=error.request_id, again=round(pause, 1))
-        except StoreUnavailable:
+        except StoreUnavailable as error:
             outcome, pause = "unavailable", self.interval * LOOK_INTERVALS
-            log.warning("poller without store", again=round(pause, 1))
+            log.warning("poller without store", error=error.sentence, again=round(pause, 1))
         except Fenced:
             outcome, pause = "fenced", self.interval * LOOK_INTERVALS
             log.warning("another poller has taken over")

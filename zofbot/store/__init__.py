@@ -53,6 +53,11 @@ class Share:
     ts: str = ""
     link: str = ""
 
+    @classmethod
+    def load(cls, text: bytes | str) -> Share:
+        """Read what ``begin_share`` keeps; what a newer version added is left aside."""
+        return cls(**{name: value for name, value in json.loads(text).items() if name in cls.__dataclass_fields__})
+
 
 class Store:
     """What must survive a restart or be known to every process."""
@@ -93,7 +98,7 @@ class Store:
         arguments: list[str | float] = [json.dumps(asdict(share)), share.at, SHARE_SECONDS, POSTING_SECONDS]
         async with _reachable():
             standing, given = await self._begin_share(keys=[self._key("share", key)], args=arguments)
-        return bool(given), Share(**json.loads(standing)) if standing else None
+        return bool(given), Share.load(standing) if standing else None
 
     async def end_share(self, key: str, share: Share) -> None:
         """Remember where a shared card stands."""

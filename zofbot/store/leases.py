@@ -10,12 +10,18 @@ from datetime import datetime
 import redis.asyncio as redis
 
 from zofbot.store import _reachable
+from zofbot.store.schema import SCHEMA, key_in, outdated
 
-# KEYS: holder, number, hashes to be read. ARGV: who asks, how long (ms), its number, now (ms).
-# Answers nothing while somebody else holds it, else the number and the hashes.
+# KEYS: holder, number, the store's schema, hashes to be read. ARGV: who asks, how long (ms), its number, now (ms), the
+# newest schema that it knows.
+# Answers 'outdated' to who does not know the store's, nothing while somebody else holds it, else number and hashes.
 # A number starts from the time, so that it rises even over a store that came back empty.
 _HOLD = """
 local holder = redis.call('GET', KEYS[1])
+if tonumber(redis.call('GET', KEYS[3]) or 0) > tonumber(ARGV[5]) then
+  if holder == ARGV[1] then redis.call('DEL', KEYS[1]) end
+  return 'outdated'
+end
 if holder and holder ~= ARGV[1] then return {} end
 local number = tonumber(redis.call('GET', KEYS[2]) or '0')
 if number == 0 or number ~= tonumber(ARGV[3]) then
@@ -25,7 +31,7 @@ if number == 0 or number ~= tonumber(ARGV[3]) then
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 local found = {string.format('%.0f', number)}
-for place = 3, #KEYS do found[place - 1] = redis.call('HGETALL', KEYS[place]) end
+for place = 4, #KEYS do found[place - 2] = redis.call('HGETALL', KEYS[place]) end
 return found
 """
 
@@ -54,16 +60,25 @@ class Held:
 class Lease:
     """One process's claim to the work called ``name``; it ends by itself ``seconds`` after it was last held.
 
-    The number rises with each take-over, also when the lease had ended meanwhile. Every method raises StoreUnavailable.
+    The number rises with each take-over, also when the lease had ended meanwhile. Every method raises StoreUnavailable,
+    and ``hold`` Outdated once a newer ``schema`` was written to the store: then the lease is let go of.
     """
 
-    def __init__(
-        self, client: redis.Redis, namespace: str, name: str, seconds: float, clock: Callable[[], datetime]
+    def __init__(  # noqa: PLR0913  (the last is for tests of two versions side by side)
+        self,
+        client: redis.Redis,
+        namespace: str,
+        name: str,
+        seconds: float,
+        clock: Callable[[], datetime],
+        *,
+        schema: int = SCHEMA,
     ) -> None:
         self.seconds = seconds
         self._clock = clock
         self._prefix = "{" + namespace + "}:"
         self._holder, self._fence = (f"{self._prefix}{noun}:{name}" for noun in ("lease", "fence"))
+        self._written, self._schema = key_in(namespace), schema
         self._me = secrets.token_hex(8)
         self._number = 0
         self._hold = client.register_script(_HOLD)
@@ -71,10 +86,14 @@ class Lease:
 
     async def hold(self, *names: str) -> Held | None:
         """Take the lease or keep it, and read hashes: one round trip. None while another process holds it."""
-        keys = [self._holder, self._fence, *(self._prefix + name for name in names)]
+        keys = [self._holder, self._fence, self._written, *(self._prefix + name for name in names)]
         now = int(self._clock().timestamp() * 1000)
         async with _reachable():
-            found = await self._hold(keys=keys, args=[self._me, int(self.seconds * 1000), self._number, now])
+            found = await self._hold(
+                keys=keys, args=[self._me, int(self.seconds * 1000), self._number, now, self._schema]
+            )
+        if found == b"outdated":
+            raise outdated()
         if not found:
             return None
         self._number = int(found[0])

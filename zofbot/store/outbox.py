@@ -21,6 +21,7 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them together:
 ``triage:<channel>``        hash: what people made of a failure, by its root's key
 ``canary``                  hash: keys of canaries that are not removed yet, and when each began
 ``audit``                   stream: who did what, capped
+``schema``                  number: the newest schema that anybody has written under
 ==========================  ====================================================================================
 
 The hash is the truth and the rest are indexes: a stale entry is dropped when it is met. Each step is one script, so
@@ -41,10 +42,11 @@ from typing import Any
 import redis.asyncio as redis
 
 from zofbot.errors import ZofbotError
-from zofbot.notification import SCHEMA, Claimed, Notification, State
+from zofbot.notification import Claimed, Notification, State
 from zofbot.store import _reachable
 from zofbot.store.entry import Depth, Entry, Parked, claimed, entry, flat, pairs, text, texts
 from zofbot.store.leases import Fence
+from zofbot.store.schema import SCHEMA, key_in, outdated
 from zofbot.store.settlement import Settlement
 
 LEASE = 20.0
@@ -106,17 +108,25 @@ class Batch(list[Claimed]):
 class Outbox:
     """The outbox in one Redis; any number of processes may use it. Every method raises StoreUnavailable.
 
-    ``news`` is set by each commit of this process. ``pace`` is in seconds.
+    ``news`` is set by each commit of this process. ``pace`` is in seconds. Once a newer ``schema`` was written to the
+    store, what was claimed can be settled, and all else that changes something raises Outdated.
     """
 
     def __init__(
-        self, client: redis.Redis, namespace: str, clock: Callable[[], datetime], *, pace: float = PACE
+        self,
+        client: redis.Redis,
+        namespace: str,
+        clock: Callable[[], datetime],
+        *,
+        pace: float = PACE,
+        schema: int = SCHEMA,
     ) -> None:
         self._redis = client
         self._clock = clock
         self._prefix = "{" + namespace + "}:"
         self._indexes = [self._prefix + "outbox:" + name for name in _INDEXES]
-        self._limits = [_ms(pace), BURST, _ms(EDIT_PACE), KEEP, KEEP_BODY, _ms(MAX_AGE)]
+        self._fixed = [*self._indexes, key_in(namespace)]
+        self._limits = [_ms(pace), BURST, _ms(EDIT_PACE), KEEP, KEEP_BODY, _ms(MAX_AGE), schema]
         self._scripts = {name: client.register_script(_script(name)) for name in ("commit", "claim", "settle", "mend")}
         self.news = asyncio.Event()
 
@@ -159,7 +169,7 @@ class Outbox:
 
     async def claim(self, limit: int, lease: float = LEASE) -> Batch:
         """Take up to ``limit`` of what may be sent now, each to be settled within ``lease`` seconds: one round trip."""
-        found, due, dropped = await self._run("claim", [], [limit, _ms(lease), SCHEMA])
+        found, due, dropped = await self._run("claim", [], [limit, _ms(lease)])
         next_due = int(due) / 1000 if due else None
         return Batch((claimed(fields) for fields in found), next_due, [texts(fields) for fields in dropped])
 
@@ -289,7 +299,10 @@ class Outbox:
     async def _run(self, script: str, keys: Sequence[str], args: Arguments) -> Any:
         own: Arguments = [self._prefix, _ms(self._clock().timestamp()), *self._limits]
         async with _reachable():
-            return await self._scripts[script](keys=[*self._indexes, *keys], args=[*own, *args])
+            found = await self._scripts[script](keys=[*self._fixed, *keys], args=[*own, *args])
+        if found == b"outdated":
+            raise outdated()
+        return found
 
     def _index(self, name: str) -> str:
         return self._prefix + "outbox:" + name

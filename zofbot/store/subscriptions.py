@@ -9,17 +9,23 @@ import structlog
 from pydantic import ValidationError
 
 from zofbot.routing import Subscription
+from zofbot.routing.subscription import SCHEMA as KNOWN
 from zofbot.store import _reachable
 from zofbot.store.entry import text
+from zofbot.store.schema import SCHEMA, key_in, outdated
 
 log = structlog.get_logger()
 
 NAME = "subscriptions"
 
-# KEYS: the hash. ARGV: id, record. One that has ended meanwhile must not come back.
-_REPLACE = """
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+# KEYS: the hash, the store's schema. ARGV: the newest schema that the caller knows, verb, id, record; or several ids.
+# Answers how many it changed, -1 to who does not know the store's schema.
+_CHANGE = """
+if tonumber(redis.call('GET', KEYS[2]) or 0) > tonumber(ARGV[1]) then return -1 end
+if ARGV[2] == 'remove' then return redis.call('HDEL', KEYS[1], unpack(ARGV, 3)) end
+if ARGV[2] == 'add' then return redis.call('HSETNX', KEYS[1], ARGV[3], ARGV[4]) end
+if redis.call('HEXISTS', KEYS[1], ARGV[3]) == 0 then return 0 end -- one that has ended meanwhile must not come back
+redis.call('HSET', KEYS[1], ARGV[3], ARGV[4])
 return 1
 """
 
@@ -29,19 +35,28 @@ def readable(records: Mapping[str, str]) -> list[Subscription]:
     found = []
     for identifier, record in records.items():
         try:
-            found.append(Subscription.model_validate_json(record))
+            read = Subscription.model_validate_json(record)
         except ValidationError as error:
             log.error("unreadable subscription", id=identifier, record=record, problems=error.error_count())
+            continue
+        if read.schema_ > KNOWN:
+            log.error("subscription of a newer zofbot", id=identifier, schema=read.schema_, known=KNOWN)
+            continue
+        found.append(read)
     return sorted(found, key=lambda one: (one.created, one.id))
 
 
 class Subscriptions:
-    """The subscriptions of all channels. Every method raises StoreUnavailable."""
+    """The subscriptions of all channels. Every method raises StoreUnavailable.
 
-    def __init__(self, client: redis.Redis, namespace: str) -> None:
+    What changes some raises Outdated once a newer ``schema`` was written to the store.
+    """
+
+    def __init__(self, client: redis.Redis, namespace: str, *, schema: int = SCHEMA) -> None:
         self._redis = client
         self._name = "{" + namespace + "}:" + NAME
-        self._replace = client.register_script(_REPLACE)
+        self._keys, self._schema = [self._name, key_in(namespace)], schema
+        self._script = client.register_script(_CHANGE)
 
     async def records(self) -> dict[str, str]:
         """Every record as it stands there, by its id."""
@@ -59,17 +74,19 @@ class Subscriptions:
 
     async def add(self, subscription: Subscription) -> bool:
         """Keep a subscription under its id; False when it is there already."""
-        async with _reachable():
-            record = subscription.model_dump_json(by_alias=True)
-            return bool(await self._redis.hsetnx(self._name, subscription.id, record))
+        return bool(await self._change("add", subscription.id, subscription.model_dump_json(by_alias=True)))
 
     async def replace(self, subscription: Subscription) -> bool:
         """Keep a subscription in the place of the one with its id; False when that has ended."""
-        async with _reachable():
-            record = subscription.model_dump_json(by_alias=True)
-            return bool(await self._replace(keys=[self._name], args=[subscription.id, record]))
+        return bool(await self._change("replace", subscription.id, subscription.model_dump_json(by_alias=True)))
 
     async def remove(self, *identifiers: str) -> int:
         """Forget subscriptions; how many there were."""
+        return await self._change("remove", *identifiers) if identifiers else 0
+
+    async def _change(self, verb: str, *arguments: str) -> int:
         async with _reachable():
-            return int(await self._redis.hdel(self._name, *identifiers)) if identifiers else 0
+            changed = int(await self._script(keys=self._keys, args=[self._schema, verb, *arguments]))
+        if changed < 0:
+            raise outdated()
+        return changed

@@ -1,6 +1,8 @@
--- Lend out what may be sent now. ARGV: how many at most, milliseconds of the lease, newest schema known.
--- Answers the claims, the time at which asking again is worth it ('' for never), and what was dropped on the way.
-local LIMIT, LEASE, SCHEMA = tonumber(ARGV[OWN + 1]), tonumber(ARGV[OWN + 2]), tonumber(ARGV[OWN + 3])
+-- Lend out what may be sent now. ARGV: how many at most, milliseconds of the lease.
+-- Answers 'outdated', or the claims, the time at which asking again is worth it ('' for never), and what was dropped on
+-- the way.
+local LIMIT, LEASE = tonumber(ARGV[OWN + 1]), tonumber(ARGV[OWN + 2])
+if outdated() then return 'outdated' end
 local RIPE, LOOKS, SNOOZE = 500, 2000, 1000
 local claimed, dropped, looks = {}, {}, 0
 

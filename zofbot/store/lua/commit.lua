@@ -1,11 +1,12 @@
--- Take in what is new and the caller's own changes, all or nothing. KEYS[12]: the fence. ARGV: the fence's number or
+-- Take in what is new and the caller's own changes, all or nothing. KEYS[13]: the fence. ARGV: the fence's number or
 -- '', how many expectations, how many notifications; (hash, field, value or '' for none) for each expectation; nine
 -- values for each notification; then (name, verb, field, value) for each change: '=' sets a field, '~' one of a hash
 -- that fades, '-' deletes it, and '+' adds an entry to a capped stream.
--- Answers 'fenced', 'changed' where an expectation does not hold, or the keys that were new.
+-- Answers 'outdated', 'fenced', 'changed' where an expectation does not hold, or the keys that were new.
 local FENCE, EXPECTED, COUNT = ARGV[OWN + 1], tonumber(ARGV[OWN + 2]), tonumber(ARGV[OWN + 3])
 local LONGEST_STREAM = 100000
-if FENCE ~= '' and redis.call('GET', KEYS[12]) ~= FENCE then return 'fenced' end
+if outdated() then return 'outdated' end
+if FENCE ~= '' and redis.call('GET', KEYS[13]) ~= FENCE then return 'fenced' end
 local at = OWN + 4
 for _ = 1, EXPECTED do
   if (redis.call('HGET', ARGV[at], ARGV[at + 1]) or '') ~= ARGV[at + 2] then return 'changed' end

@@ -1,6 +1,8 @@
--- What an operator does. ARGV: verb, key or channel. Answers how many notifications it moved.
+-- What an operator does. ARGV: verb, key or channel. Answers 'outdated', or how many notifications it
+-- moved.
 local VERB, NAME = ARGV[OWN + 1], ARGV[OWN + 2]
 local verbs = {}
+if outdated() then return 'outdated' end
 
 local function revive(key, f)
   unplace(key, f)

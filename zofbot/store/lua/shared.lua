@@ -3,10 +3,12 @@
 local DUE, LATER, LEASES, OPEN, DEAD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local PACE, PARKED, PAUSE, SEQUENCE = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local RECENT = {sent = KEYS[10], dropped = KEYS[11]}
+local WRITTEN = KEYS[12]
 local PREFIX, NOW = ARGV[1], tonumber(ARGV[2])
 local INTERVAL, BURST, EDIT_INTERVAL = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local KEEP, KEEP_BODY, MAX_AGE = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local OWN = 8 -- arguments before those of the step itself
+local SCHEMA = tonumber(ARGV[9]) -- the newest that the caller knows
+local OWN = 9 -- arguments before those of the step itself
 
 local EDITS = 'edits' -- the one queue of all edits; no channel has such an id
 local LANE = 1e13 -- ranks: lane times this, plus a number that rises with every commit
@@ -17,6 +19,9 @@ local RECENTLY = 1000 -- how many keys a list of recent ones holds
 -- While a cluster moves the slot key by key, keys that are missing may be elsewhere. Then this one, which never is there,
 -- ends the script with an error before it has changed anything.
 redis.call('EXISTS', PREFIX .. 'nothing')
+
+-- Whether a newer version has written here, which would be misread: then nothing is done but what was begun is settled.
+local function outdated() return tonumber(redis.call('GET', WRITTEN) or 0) > SCHEMA end
 
 local function note(key) return PREFIX .. 'note:' .. key end
 local function receipt(key) return PREFIX .. 'sent:' .. key end
@@ -110,11 +115,11 @@ end
 -- notices first. It has a key of its own, or a worker that looks before sending could adopt the old message.
 local function post_again(root, gone, child)
   local fresh = root .. ':' .. (gone == root and 2 or tonumber(string.sub(gone, #root + 2)) + 1)
-  local body, happened, critical = unpack(redis.call('HMGET', note(gone), 'body', 'happened', 'critical'))
-  if not body then body, happened, critical = child.body, child.happened, child.critical end
+  local body, happened, critical, schema = unpack(redis.call('HMGET', note(gone), 'body', 'happened', 'critical', 'schema'))
+  if not body then body, happened, critical, schema = child.body, child.happened, child.critical, child.schema end
   local place = {channel = child.channel, kind = 'root', rank = rank('root', critical)}
   redis.call('HSET', note(fresh), 'state', 'pending', 'kind', 'root', 'channel', child.channel, 'root', '',
-    'happened', happened, 'critical', critical, 'not_before', 0, 'schema', child.schema, 'body', body,
+    'happened', happened, 'critical', critical, 'not_before', 0, 'schema', schema, 'body', body,
     'rank', place.rank, 'attempt', 0, 'committed', int(NOW), 'again_for', root)
   redis.call('SET', receipt(root), '=' .. fresh, 'EX', KEEP)
   redis.call('ZADD', OPEN, int(NOW), fresh)
