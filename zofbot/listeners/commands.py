@@ -47,7 +47,7 @@ async def answer(desk: Desk, who: Asked, text: str) -> Message:
     if typed.verb == "triage":
         return await rounds.open_failures(desk, who, typed.about)
     if typed.verb == "why":
-        return await why.explain(desk, who, typed.id)
+        return await why.explain(desk, who.channel, typed.id)
     if typed.verb == "oncall":
         return await rounds.on_call(desk, who)
     if typed.verb == "handover":

@@ -9,6 +9,7 @@ from zofbot.errors import NotAllowed, ZofError
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.model import Outcome
 from zofbot.pipeline.failures import Failure, Gone
+from zofbot.pipeline.keys import parted
 from zofbot.slack.bodies import Case, CaseBody, Place, RunBody
 from zofbot.slack.controls import About
 
@@ -36,8 +37,7 @@ async def known(desk: Desk, about: About) -> Failure:
 
 async def adopted(desk: Desk, about: About) -> bool:
     """Know a failure again whose record is gone, by reading from Zof what its key names; False when that fails."""
-    kind, _, rest = about.key.partition(":")
-    identifier = rest.partition(":")[0]
+    kind, identifier, _ = parted(about.key)
     now = desk.clock().timestamp()
     try:
         if kind == "case":

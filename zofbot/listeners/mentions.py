@@ -10,9 +10,10 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Role
 from zofbot.errors import BadInput, SlackError
-from zofbot.listeners import lookups, triage
+from zofbot.listeners import lookups, triage, why
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.listeners.known import may
+from zofbot.pipeline.keys import root_of
 from zofbot.slack import acts
 from zofbot.slack.controls import About
 from zofbot.slack.message import Message
@@ -75,7 +76,7 @@ async def _answer(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) 
     """Answer a question. Raises ZofbotError."""
     said = _heard(body)
     if said.question == "why":
-        return await triage.why(desk, About(await _key(desk, who, thread), ""))
+        return await why.of_alert(desk, await _key(desk, who, thread))
     if said.question in ("result", "run"):
         typed = parse(f"{said.question} {said.rest}")
         return await (lookups.run if typed.verb == "run" else lookups.result)(desk, typed.id)
@@ -113,10 +114,11 @@ async def _key(desk: Desk, who: Asked, thread: str) -> str:
     except SlackError as error:
         log.warning("thread not read", channel=who.channel, reason=error.reason)
         raise BadInput("Slack does not let me read this thread.", "Use the buttons of the alert.") from error
-    if not key.startswith(("run:", "case:")) or not key.endswith(f":{who.channel}"):
+    root = root_of(key, who.channel)
+    if not root:
         raise BadInput(
             "This is not the thread of a failure.",
             f"Type it in the thread of an alert; elsewhere there is `{COMMAND}`.",
             example="@zofbot help",
         )
-    return key
+    return root

@@ -12,11 +12,10 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Person, Role, refusal
 from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
-from zofbot.listeners import lookups, reruns
+from zofbot.listeners import lookups, reruns, why
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import adopted, known, may
 from zofbot.pipeline.failures import Failure, Forbidden, Gone, Stale
-from zofbot.routing import spelled
 from zofbot.slack import act_forms, acts, answers
 from zofbot.slack.act_forms import Meant
 from zofbot.slack.bodies import CaseBody
@@ -81,7 +80,7 @@ async def _press(  # noqa: PLR0913, PLR0917  (what a press has)
         if word in list(Act):
             desk.errands.start(open_form(desk, who, about, Act(word)))
         elif word == "why":
-            desk.answer_later(who, why(desk, about))
+            desk.answer_later(who, why.of_alert(desk, about.key))
         elif word == "rerun":
             desk.answer_later(who, reruns.offered(desk, who, about))
         elif word == "run":
@@ -241,16 +240,6 @@ def _wakes(desk: Desk, person: Person, choice: str, words: str) -> str:
 
 
 # --- the rest of the menu
-
-
-async def why(desk: Desk, about: About) -> Message:
-    """Which subscriptions this channel has an alert for, and how it stands. Raises ZofbotError."""
-    failure = await desk.failures.get(about.key)
-    if failure is None:
-        return acts.gone(about.key)
-    asked_for = [one for one in await desk.subscriptions.of(failure.channel) if one.id in failure.body.takers]
-    wishes = [(spelled(one) or "all failures", one.by_name) for one in asked_for]
-    return acts.why(failure.title, wishes, failure.present, now(desk))
 
 
 async def _show_run(desk: Desk, about: About) -> Message:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from zofbot.model import Run
 from zofbot.slack import text
 from zofbot.slack.cards import in_one_line
@@ -98,16 +96,6 @@ def gone(key: str) -> Message:
     return Message(said, [section(f"💡 {said}\n{step}"), context(text.code(key, 300))])
 
 
-def why(title: str, wishes: Sequence[tuple[str, str]], present: Triage, now: float) -> Message:
-    """Which subscriptions (as they are typed, and whose they are) brought it here, and what has become of it since."""
-    lines = [f"• {text.code(wish, 900)}, asked for by {name(by)}" for wish, by in wishes[:10]]
-    asked = "This channel asked for it:" if lines else (
-        "The subscription that asked for it has ended, or this is the channel for what no subscription takes."
-    )  # fmt: skip
-    said = f"Why you see {text.line(title, 150)}"
-    return Message(said, [section("\n".join([f"*{said}*", asked, *lines])), context(f"{happened(present, now)}.")])
-
-
 def rerun(title: str, action: str, value: dict[str, str]) -> Message:
     """Ask before something is started in Zof."""
     said = f"Run the failed cases of {text.line(title, 150)} again?"
@@ -149,7 +137,7 @@ TYPED = (
     ("reopen", "it is not over"),
     ("escalate", "call whoever is next"),
     ("undo", "take the last act back, for a minute"),
-    ("why", "which subscription brought it here"),
+    ("why", "what brought it here, and where it stands"),
     ("result res_4821", "look a result up, or a `run`"),
 )
 """What can be typed to the bot in the thread of a failure."""
