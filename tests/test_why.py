@@ -195,7 +195,10 @@ def test_of_fifty_subscriptions_twenty_are_gone_through_and_the_rest_counted() -
     assert "and 30 subscriptions more that did not lead here" in drawn(reasons.why(RUN, wishes, [], NOON))
 
 
-@pytest.mark.parametrize(("then", "words"), [("watched", "looks at this run again"), ("expected", "It will be told")])
+@pytest.mark.parametrize(
+    ("then", "words"),
+    [("watched", "looks at this run again"), ("heard", "has heard of this run"), ("expected", "It will be told")],
+)
 def test_what_comes_next_is_said(then: str, words: str) -> None:
     assert words in drawn(reasons.why(RUN, [], [], NOON, then))
     assert words not in drawn(reasons.why(RUN, [], [], NOON))

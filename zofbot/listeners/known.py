@@ -1,17 +1,18 @@
-"""Which failure is meant and who may work on it: what stands before every act."""
+"""Which failure is meant, where its message stands, and who may work on it."""
 
 from __future__ import annotations
 
 import structlog
 
 from zofbot.access import Person, Role, refusal
-from zofbot.errors import NotAllowed, ZofError
+from zofbot.errors import NotAllowed, SlackError, ZofError
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.model import Outcome
 from zofbot.pipeline.failures import Failure, Gone
 from zofbot.pipeline.keys import parted
 from zofbot.slack.bodies import Case, CaseBody, Place, RunBody
 from zofbot.slack.controls import About
+from zofbot.store.entry import Entry
 
 log = structlog.get_logger()
 
@@ -33,6 +34,23 @@ async def known(desk: Desk, about: About) -> Failure:
     if failure is None:
         raise Gone(about.key)
     return failure
+
+
+async def standing(desk: Desk, key: str) -> Entry | None:
+    """What the outbox knows of a message; of one that people deleted, what it knows of the one in its place."""
+    entry = await desk.outbox.show(key)
+    return await desk.outbox.show(entry.replaced_by) if entry and entry.replaced_by else entry
+
+
+async def link(desk: Desk, entry: Entry | None) -> str:
+    """Where a message can be seen; nothing while it is on its way, or when Slack does not say."""
+    if entry is None or entry.receipt is None:
+        return ""
+    try:
+        return await desk.notifier.permalink(entry.receipt)
+    except SlackError as error:
+        log.info("no permalink", key=entry.key, reason=error.reason)
+        return ""
 
 
 async def adopted(desk: Desk, about: About) -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
-from zofbot.errors import SlackError, ZofError, ZofRejected
+from zofbot.errors import ZofError, ZofRejected
 from zofbot.listeners import lookups
 from zofbot.listeners.desk import Desk
+from zofbot.listeners.known import link, standing
 from zofbot.model import Run
 from zofbot.notification import State
 from zofbot.pipeline.explanation import Explanation, Part, explained
@@ -43,8 +44,15 @@ async def explain(desk: Desk, channel: str, identifier: str, message: str = "") 
     told = explained(
         finding, channel, wishes, Memory.read(kept), now, lookback=now - floor, default_channel=desk.default_channel
     )
-    then = "watched" if run.id in kept[HINTS] else "expected" if told.expected else ""
+    then = _next(told, heard=run.id in kept[HINTS])
     return reasons.why(run, _wishes(told, wishes), await _stands(desk, told, message), now, then)
+
+
+def _next(told: Explanation, *, heard: bool) -> str:
+    """What comes of the run by itself, by a word of ``reasons.NEXT``."""
+    if heard and not told.decided:
+        return "heard" if told.finding.ended else "watched"
+    return "expected" if told.expected else ""
 
 
 async def of_alert(desk: Desk, key: str) -> Message:
@@ -109,26 +117,13 @@ async def _stood(desk: Desk, parts: Sequence[Part], *, storm: bool = False) -> l
 
 
 async def _stand(desk: Desk, part: Part, storm: bool) -> Stand:
-    entry = await desk.outbox.show(part.key)
+    entry = await standing(desk, part.key)
     failure = None if storm else await desk.failures.get(part.key)
     if entry is None:
         return Stand(joined=part.joined, storm=storm)
-    if entry.replaced_by:  # people had deleted it, and it was posted afresh
-        entry = await desk.outbox.show(entry.replaced_by) or entry
     held = await _held(desk, entry) if entry.state is State.PENDING else ""
     present = failure.present if failure else None
-    return Stand(entry.state, await _link(desk, entry), entry.reason, entry.attempts, held, present, part.joined, storm)
-
-
-async def _link(desk: Desk, entry: Entry) -> str:
-    """Where the message can be seen; nothing while it is on its way, or when Slack does not say."""
-    if entry.receipt is None:
-        return ""
-    try:
-        return await desk.notifier.permalink(entry.receipt)
-    except SlackError as error:
-        log.info("no permalink", key=entry.key, reason=error.reason)
-        return ""
+    return Stand(entry.state, await link(desk, entry), entry.reason, entry.attempts, held, present, part.joined, storm)
 
 
 async def _held(desk: Desk, entry: Entry) -> str:

@@ -29,6 +29,7 @@ MOST = 20
 """Subscriptions that are gone through."""
 
 NEXT = {
+    "heard": "zofbot has heard of this run and reads it as soon as Zof lets it.",
     "watched": "zofbot looks at this run again until it has ended.",
     "expected": "It will be told once zofbot has read it: by a webhook at once, or when it polls.",
 }
@@ -119,7 +120,7 @@ def _standing(one: Stand, now: float) -> str:
             return f"📌 {its} was given up: {reason}. An operator finds it by `zofbot outbox`."
         case State.DROPPED:
             return f"📌 {its} was dropped: {reason}."
-        case State.PENDING:
+        case _:
             tried = "once" if one.attempts == 1 else f"{one.attempts} times"
             return f"📌 {its} waits{f', tried {tried}' if one.attempts else ''}: {one.held}"
 
