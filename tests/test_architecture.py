@@ -53,7 +53,8 @@ PURE = [
     "verbs.py", "manifest.py", "redact.py", "model.py", "errors.py",
     "checkup/slack.py", "checkup/zof.py", "checkup/clock.py", "checkup/store.py", "checkup/doors.py",
     "checkup/finding.py",
-    "slack/reasons.py", "pipeline/explanation.py", "access.py", "spans.py", "triage/times.py", "routing/rulebook.py", "routing/plan.py",
+    "access.py", "spans.py", "triage/times.py", "routing/rulebook.py", "routing/plan.py",
+    "slack/reasons.py", "pipeline/explanation.py",
 ]  # fmt: skip
 IMPURE = {"asyncio", "httpx", "redis", "aiohttp", "slack_bolt", "os", "time", "random", "socket", "subprocess"}
 

@@ -67,7 +67,7 @@ async def _failure(desk: Desk, who: Asked, message: Mapping[str, Any]) -> Failur
     key = root_of(shown.key if shown else await desk.notifier.key_of(who.channel, root), who.channel)
     if not key:
         raise BadInput("This message is not about a failure.", "Choose it on an alert, or on a reply to one.")
-    return await known(desk, About(key, ""))
+    return await known(desk, who, About(key, ""))
 
 
 def _offered(failure: Failure) -> list[Act]:
@@ -88,7 +88,7 @@ async def _go_on(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, A
         return {}
     try:
         person = await may(desk, there, Role.RESPONDER)
-        form = triage.form(desk, act, meant, await known(desk, about), person)
+        form = triage.form(desk, act, meant, await known(desk, there, about), person)
     except Gone:
         desk.errands.start(desk.respond(there, acts.gone(meant.key)))
         return {}

@@ -43,6 +43,9 @@ class Asked:
     """What Slack calls this one request; a repeat of it has the same. With it a modal may be opened, within 3 s."""
     room: str = ""
     """The channel's name as Slack gives it: ``directmessage`` and ``privategroup`` stand for all of their kind."""
+    message: str = ""
+    """Time stamp of the message that it was done on, or of the one whose thread that stands in; none for private ones.
+    """
 
 
 class Told(NamedTuple):
@@ -156,6 +159,7 @@ def asked(body: Mapping[str, Any]) -> Asked:
     user = body.get("user") or {}
     channel = body.get("channel") or {}
     container = body.get("container") or {}
+    message = {} if container.get("is_ephemeral") else body.get("message") or {}
     return Asked(
         user=str(body.get("user_id") or user.get("id") or ""),
         name=str(body.get("user_name") or user.get("name") or user.get("username") or user.get("id") or ""),
@@ -163,4 +167,5 @@ def asked(body: Mapping[str, Any]) -> Asked:
         response_url=str(body.get("response_url") or ""),
         request=str(body.get("trigger_id") or ""),
         room=str(body.get("channel_name") or channel.get("name") or ""),
+        message=str(message.get("thread_ts") or message.get("ts") or ""),
     )

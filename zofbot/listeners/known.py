@@ -8,6 +8,7 @@ from zofbot.access import Person, Role, refusal
 from zofbot.errors import NotAllowed, SlackError, ZofError
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.model import Outcome
+from zofbot.notification import Receipt
 from zofbot.pipeline.failures import Failure, Gone
 from zofbot.pipeline.keys import parted
 from zofbot.slack.bodies import Case, CaseBody, Place, RunBody
@@ -26,10 +27,10 @@ async def may(desk: Desk, who: Asked, needed: Role) -> Person:
     return person
 
 
-async def known(desk: Desk, about: About) -> Failure:
+async def known(desk: Desk, who: Asked, about: About) -> Failure:
     """The failure, read from Zof again if it has to be. Raises Gone."""
     failure = await desk.failures.get(about.key)
-    if failure is None and await adopted(desk, about):
+    if failure is None and await adopted(desk, who, about):
         failure = await desk.failures.get(about.key)
     if failure is None:
         raise Gone(about.key)
@@ -53,9 +54,12 @@ async def link(desk: Desk, entry: Entry | None) -> str:
         return ""
 
 
-async def adopted(desk: Desk, about: About) -> bool:
-    """Know a failure again whose record is gone, by reading from Zof what its key names; False when that fails."""
-    kind, identifier, _ = parted(about.key)
+async def adopted(desk: Desk, who: Asked, about: About) -> bool:
+    """Know a failure again whose record is gone, by reading from Zof what its key names; False when that fails.
+
+    The message it was asked on is its own, so that this one shows what becomes of it.
+    """
+    kind, identifier, channel = parted(about.key)
     now = desk.clock().timestamp()
     try:
         if kind == "case":
@@ -76,5 +80,6 @@ async def adopted(desk: Desk, about: About) -> bool:
     except ZofError as error:
         log.info("failure not adopted", key=about.key, cause=error.sentence, request_id=error.request_id)
         return False
-    await desk.failures.adopt(about.key, body)
+    stands = Receipt(channel, who.message) if who.message and channel == who.channel else None
+    await desk.failures.adopt(about.key, body, stands)
     return True

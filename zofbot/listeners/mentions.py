@@ -64,7 +64,8 @@ def _heard(body: Mapping[str, Any]) -> Heard:
 
 def _asked(body: Mapping[str, Any], event: Mapping[str, Any]) -> Asked:
     user = str(event.get("user") or "")
-    return Asked(user, user, str(event.get("channel") or ""), "", str(body.get("event_id") or event.get("ts") or ""))
+    request, thread = str(body.get("event_id") or event.get("ts") or ""), str(event.get("thread_ts") or "")
+    return Asked(user, user, str(event.get("channel") or ""), "", request, message=thread)
 
 
 async def _reply(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) -> None:
@@ -100,10 +101,10 @@ async def _act(desk: Desk, who: Asked, thread: str, said: Heard) -> Message:
         case Act.SNOOZE:
             if not said.rest:
                 raise BadInput("Until when?", "Say a time, or `until it recovers`.", example="@zofbot snooze 2h")
-            wish = triage.snoozed(meant, said.rest.lower(), person)
+            wish = triage.snoozed(meant, said.rest.lower(), person, about.key)
         case _:
             wish = triage.resolved(desk, meant, *said.reason)
-    return await triage.done(desk, about, wish, insists=True)
+    return await triage.done(desk, who, about, wish, insists=True)
 
 
 async def _key(desk: Desk, who: Asked, thread: str) -> str:

@@ -45,7 +45,7 @@ async def offered(desk: Desk, who: Asked, about: About) -> Message:
     """Ask whether the failed cases are to be run again. Raises ZofbotError."""
     await may(desk, who, Role.OPERATOR)
     try:
-        failure = await known(desk, about)
+        failure = await known(desk, who, about)
     except Gone:
         return acts.gone(about.key)
     return acts.rerun(failure.title, RERUN, {"key": about.key, "click": who.request})
@@ -55,7 +55,7 @@ async def _rerun(desk: Desk, who: Asked, about: About, click: str) -> Message:
     """Start the run, and let the thread know. Raises ZofbotError."""
     person = await may(desk, who, Role.OPERATOR)
     try:
-        failure = await known(desk, about)
+        failure = await known(desk, who, about)
     except Gone:
         return acts.gone(about.key)
     wanted = await _wanted(desk, failure)

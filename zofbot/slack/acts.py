@@ -5,10 +5,10 @@ from __future__ import annotations
 from zofbot.model import Run
 from zofbot.slack import text
 from zofbot.slack.cards import in_one_line
-from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, name, until
+from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, insisting, name, until
 from zofbot.slack.message import Message, actions, button, context, section
 from zofbot.slack.pieces import look_up
-from zofbot.triage import TABLE, Act, State, Triage
+from zofbot.triage import TABLE, Act, State, Triage, Wish
 
 DONE = {
     Act.ACKNOWLEDGE: "You acknowledged",
@@ -66,10 +66,10 @@ def done(act: Act, title: str, about: About, present: Triage) -> Message:
     return Message(said, [section(f"{said}."), *row])
 
 
-def stale(act: Act, about: About, present: Triage, now: float) -> Message:
+def stale(wish: Wish, about: About, present: Triage) -> Message:
     """Somebody or something was faster: how it stands, and the same once more for those who insist."""
-    said = f"{happened(present, now)}. Your click changed nothing."
-    row = actions(act_button(act, about, again=True, label="Do it anyway"))
+    said = f"{happened(present, wish.at)}. Your click changed nothing."
+    row = actions(insisting(wish, about))
     return Message(said, [section(f"⚡ {said}"), *row, context("The card shows the latest state in a moment.")])
 
 

@@ -40,7 +40,7 @@ from typing import Any
 import redis.asyncio as redis
 
 from zofbot.errors import ZofbotError
-from zofbot.notification import SCHEMA, Claimed, Notification, State
+from zofbot.notification import SCHEMA, Claimed, Notification, Receipt, State
 from zofbot.store import _reachable
 from zofbot.store.entry import Depth, Entry, Parked, claimed, entry, flat, pairs, text, texts
 from zofbot.store.leases import Fence
@@ -186,6 +186,12 @@ class Outbox:
         moved = await self._mend("unpark", channel, "queue:" + channel)
         self.news.set()
         return moved
+
+    async def found(self, key: str, stands: Receipt) -> None:
+        """Note where the message under ``key`` stands, unless that is known."""
+        async with _reachable():
+            name = f"{self._prefix}sent:{key}"
+            await self._redis.set(name, f"{stands.channel} {stands.ts}", ex=KEEP, nx=True)
 
     async def told(self, channel: str) -> None:
         """Note that somebody was told of a parked channel."""
