@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from zofbot.access import Person, Role, refusal
+from zofbot.access import Person, Role, Standing, refusal
 from zofbot.errors import NotAllowed, SlackError, ZofError
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.model import Outcome
@@ -25,6 +25,15 @@ async def may(desk: Desk, who: Asked, needed: Role) -> Person:
     if reason:
         raise NotAllowed(reason)
     return person
+
+
+async def inside(desk: Desk, who: Asked) -> None:
+    """Let those on who may see more than what stands in their channel.
+
+    Raises NotAllowed for people of another organization where the channel keeps the rest from them.
+    """
+    if await desk.inward(who.channel) and (await desk.people.person(who.user)).standing is Standing.STRANGER:
+        raise NotAllowed("Only people of this workspace see more than this card.")
 
 
 async def known(desk: Desk, who: Asked, about: About) -> Failure:

@@ -14,7 +14,7 @@ from zofbot.access import Person, Role, refusal
 from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
 from zofbot.listeners import lookups, reruns, why
 from zofbot.listeners.desk import Asked, Desk, asked
-from zofbot.listeners.known import adopted, known, may
+from zofbot.listeners.known import adopted, inside, known, may
 from zofbot.pipeline.failures import Failure, Forbidden, Gone, Stale
 from zofbot.slack import act_forms, acts, answers
 from zofbot.slack.act_forms import Meant
@@ -76,11 +76,11 @@ async def _press(desk: Desk, ack: Any, body: dict[str, Any], word: str, press: I
         if word in list(Act):
             desk.errands.start(open_form(desk, who, about, Act(word), insists=press.again))
         elif word == "why":
-            desk.answer_later(who, why.of_alert(desk, about.key))
+            desk.answer_later(who, why.of_alert(desk, who, about.key))
         elif word == "rerun":
             desk.answer_later(who, reruns.offered(desk, who, about))
         elif word == "run":
-            desk.answer_later(who, _show_run(desk, about))
+            desk.answer_later(who, _show_run(desk, who, about))
 
 
 def _still(press: Insisted, at: float) -> bool:
@@ -268,7 +268,8 @@ def _wakes(desk: Desk, person: Person, choice: str, words: str) -> str:
 # --- the rest of the menu
 
 
-async def _show_run(desk: Desk, about: About) -> Message:
+async def _show_run(desk: Desk, who: Asked, about: About) -> Message:
+    await inside(desk, who)
     failure = await desk.failures.get(about.key)
     if failure is None:
         return acts.gone(about.key)

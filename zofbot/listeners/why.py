@@ -8,8 +8,8 @@ import structlog
 
 from zofbot.errors import ZofError, ZofRejected
 from zofbot.listeners import lookups
-from zofbot.listeners.desk import Desk
-from zofbot.listeners.known import link, standing
+from zofbot.listeners.desk import Asked, Desk
+from zofbot.listeners.known import inside, link, standing
 from zofbot.model import Run
 from zofbot.notification import State
 from zofbot.pipeline.explanation import Explanation, Part, explained
@@ -55,8 +55,9 @@ def _next(told: Explanation, *, heard: bool) -> str:
     return "expected" if told.expected else ""
 
 
-async def of_alert(desk: Desk, key: str) -> Message:
+async def of_alert(desk: Desk, who: Asked, key: str) -> Message:
     """Explain the alert under ``key``; what is remembered of it where Zof does not answer. Raises ZofbotError."""
+    await inside(desk, who)
     _, identifier, channel = parted(key)
     try:
         return await explain(desk, channel, identifier, key)
