@@ -16,6 +16,7 @@ from zofbot.errands import Errands
 from zofbot.errors import BadInput, SlackError, SlackRefused, ZofbotError
 from zofbot.metrics import Metrics
 from zofbot.pipeline.failures import Failures
+from zofbot.pipeline.orders import Orders
 from zofbot.slack import answers
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message
@@ -73,6 +74,7 @@ class Desk:
     people: People
     roles: Roles
     audit: Audit
+    orders: Orders
     note: bool = False
     """Whether a failure is resolved only with a note."""
     details: bool = False

@@ -12,7 +12,7 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Person, Role, refusal
 from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
-from zofbot.listeners import lookups, reruns, why
+from zofbot.listeners import lookups, ordering, why
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import adopted, inside, known, may
 from zofbot.pipeline.failures import Failure, Forbidden, Gone, Stale
@@ -78,7 +78,7 @@ async def _press(desk: Desk, ack: Any, body: dict[str, Any], word: str, press: I
         elif word == "why":
             desk.answer_later(who, why.of_alert(desk, who, about.key))
         elif word == "rerun":
-            desk.answer_later(who, reruns.offered(desk, who, about))
+            desk.answer_later(who, ordering.offer_rerun(desk, who, about))
         elif word == "run":
             desk.answer_later(who, _show_run(desk, who, about))
 

@@ -7,7 +7,7 @@ from zofbot.slack import text
 from zofbot.slack.cards import in_one_line
 from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, insisting, name, until
 from zofbot.slack.message import Message, actions, button, context, section
-from zofbot.slack.pieces import look_up
+from zofbot.slack.pieces import count, look_up
 from zofbot.triage import TABLE, Act, State, Triage, Wish
 
 DONE = {
@@ -96,10 +96,12 @@ def gone(key: str) -> Message:
     return Message(said, [section(f"💡 {said}\n{step}"), context(text.code(key, 300))])
 
 
-def rerun(title: str, action: str, value: dict[str, str]) -> Message:
+def rerun(title: str, cases: int, environment: str, action: str, value: dict[str, str]) -> Message:
     """Ask before something is started in Zof."""
+    where = f" on {text.line(environment, 80)}" if environment else ""
     said = f"Run the failed cases of {text.line(title, 150)} again?"
-    return Message(said, [section(f"🔁 {said}"), *actions(button("Re-run failed cases", action, value))])
+    small = context(f"{count(cases, 'case')}{where}. However often you press, one run is started.")
+    return Message(said, [section(f"🔁 {said}"), *actions(button("Re-run failed cases", action, value)), small])
 
 
 def rerunning(title: str, run_id: str) -> Message:
@@ -109,10 +111,10 @@ def rerunning(title: str, run_id: str) -> Message:
     return Message(said, [section(f"🔁 {said}{which}. The thread hears how it ends.")])
 
 
-def cancel(run: Run, action: str) -> Message:
+def cancel(run: Run, action: str, value: dict[str, str]) -> Message:
     """Ask before a run is cancelled."""
     said = f"Cancel {in_one_line(run)}?"
-    row = actions(button("Cancel this run", action, {"id": run.id}), look_up("Show run", "zof_run", run.id, "Show it"))
+    row = actions(button("Cancel this run", action, value), look_up("Show run", "zof_run", run.id, "Show it"))
     return Message(said, [section(f"✋ {said}"), context(text.code(run.id)), *row])
 
 

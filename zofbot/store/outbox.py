@@ -19,6 +19,8 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them together:
 ``outbox:recent:…``         lists: the last thousand keys sent, and dropped
 ``failure:<root's key>``    hash: the ``body`` that a root shows now, as the rules last wrote it, for 30 days
 ``triage:<channel>``        hash: what people made of a failure, by its root's key
+``order:<name>``            hash: what somebody ordered at Zof, and what it came to, for 30 days
+``orders``                  hash: orders that were taken and are not done, by when
 ``audit``                   stream: who did what, capped
 ==========================  ====================================================================================
 
@@ -68,7 +70,7 @@ KEEP_BODY = 2 * 86400
 MAX_AGE = 24 * 3600.0
 """Seconds after the first attempt when another failed one is the last."""
 
-FADING = ("failure:", "rerun:")
+FADING = ("failure:", "rerun:", "order:")
 """Hashes whose names begin so are forgotten ``KEEP`` seconds after their last change."""
 
 AUDIT = "audit"
