@@ -113,10 +113,10 @@ async def done(desk: Desk, who: Asked, about: About, wish: Wish, insists: bool) 
         failure = await desk.failures.do(about.key, wish)
     except Stale as error:
         present = error.failure.present
-        return acts.stale(wish, About(about.key, present.version), present)
+        return acts.stale(wish, error.failure.title, About(about.key, present.version), present)
     except Forbidden as error:
         present = error.failure.present
-        return acts.forbidden(error.act, About(about.key, present.version), present, wish.at)
+        return acts.forbidden(error.act, error.failure.title, About(about.key, present.version), present, wish.at)
     return acts.done(wish.act, failure.title, About(failure.key, failure.present.version), failure.present)
 
 
@@ -150,8 +150,10 @@ def _overtaken(failure: Failure, wish: Wish, version: str) -> Message | None:
     present = failure.present
     about = About(failure.key, present.version)
     if version and version != present.version:
-        return acts.stale(wish, about, present)
-    return None if wish.act in TABLE[present.state] else acts.forbidden(wish.act, about, present, wish.at)
+        return acts.stale(wish, failure.title, about, present)
+    if wish.act in TABLE[present.state]:
+        return None
+    return acts.forbidden(wish.act, failure.title, about, present, wish.at)
 
 
 def form(desk: Desk, act: Act, meant: Meant, failure: Failure, person: Person) -> dict[str, Any]:

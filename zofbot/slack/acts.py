@@ -66,27 +66,29 @@ def done(act: Act, title: str, about: About, present: Triage) -> Message:
     return Message(said, [section(f"{said}."), *row])
 
 
-def stale(wish: Wish, about: About, present: Triage) -> Message:
+def stale(wish: Wish, title: str, about: About, present: Triage) -> Message:
     """Somebody or something was faster: how it stands, and the same once more for those who insist."""
     said = f"{happened(present, wish.at)}. Your click changed nothing."
     row = actions(insisting(wish, about))
-    return Message(said, [section(f"⚡ {said}"), *row, context("The card shows the latest state in a moment.")])
+    return Message(said, [section(f"⚡ *{text.line(title, 150)}*\n{said}"), *row,
+                          context("The card shows the latest state in a moment.")])  # fmt: skip
 
 
-def forbidden(act: Act, about: About, present: Triage, now: float) -> Message:
+def forbidden(act: Act, title: str, about: About, present: Triage, now: float) -> Message:
     """The act makes no sense in this state."""
+    named = f"*{text.line(title, 150)}*\n"
     if act is Act.UNDO:
         said = f"There is nothing to undo any more: {happened(present, now)}."
-        return Message(said, [section(f"💡 {said} The card has what you can do instead.")])
+        return Message(said, [section(f"💡 {named}{said} The card has what you can do instead.")])
     if act is Act.ESCALATE:
         said = f"{INSTEAD[present.state]}: it can be escalated only while somebody should look at it."
         if act in TABLE[present.state]:
             said = "Everybody whom the escalation names was called already: the thread shows when."
-        return Message(said, [section(f"💡 {said}")])
+        return Message(said, [section(f"💡 {named}{said}")])
     step = FIRST.get(present.state, "")
     said = f"{LABELS[act].rstrip('…')} is not possible: {happened(present, now)}. {step}".strip()
     row = actions(act_button(Act.REOPEN, about)) if present.state.closed else []
-    return Message(said, [section(f"💡 {said}"), *row])
+    return Message(said, [section(f"💡 {named}{said}"), *row])
 
 
 def gone(key: str) -> Message:

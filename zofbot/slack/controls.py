@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from zofbot.model import is_id
 from zofbot.slack import text
 from zofbot.slack.message import Block, button, section
-from zofbot.slack.pieces import moment
+from zofbot.slack.pieces import moment, planned
 from zofbot.triage import Act, State, Triage, Wish
 from zofbot.triage.life import TABLE
 
@@ -195,7 +195,7 @@ def _resolved(present: Triage) -> str:
 def until(at: float | None, more: int) -> str:
     """When a snooze ends: at a time in Unix seconds, after so many more failures, or when it recovers."""
     if at is not None:
-        return f"until {moment(at)}"
+        return f"until {planned(at)}"
     again = "once more" if more == 1 else f"{more} more times"
     return f"until it fails {again}" if more else "until it recovers"
 
