@@ -1,7 +1,7 @@
 """A web process that dies in the middle of a click: forked, with everything imported, for each line that is read.
 
 A line has the settings as JSON; what is answered is the address of its door and its process id. It is killed from
-outside, by a ``Fuse`` between it and its Valkey.
+outside, by a ``Fuse`` between it and its Valkey, Slack and Zof.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from zofbot.settings import Settings
 
 @dataclass
 class Fuse:
-    """Stands between a process and its Valkey, and kills the process before or after one of its requests.
+    """Stands between a process and all it talks to, and kills the process before or after one of its requests.
 
     What comes in one piece is one request: a command or a pipeline. ``step`` 0 kills nobody.
     """
@@ -63,8 +63,8 @@ class Fuse:
 
 @asynccontextmanager
 async def between(url: str, fuse: Fuse) -> AsyncIterator[str]:
-    """Put the fuse before the Valkey at ``url``, a Unix socket; gives the address to use instead."""
-    path = urlsplit(url).path
+    """Put the fuse before what is at ``url``, over HTTP or a Valkey's Unix socket; gives host and port instead."""
+    there = urlsplit(url)
     tasks: set[asyncio.Task[None]] = set()
 
     async def piece(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, allowed: Any) -> None:
@@ -78,7 +78,10 @@ async def between(url: str, fuse: Fuse) -> AsyncIterator[str]:
         task = asyncio.current_task()
         assert task
         tasks.add(task)
-        back, onward = await asyncio.open_unix_connection(path)
+        if there.port:
+            back, onward = await asyncio.open_connection(there.hostname, there.port)
+        else:
+            back, onward = await asyncio.open_unix_connection(there.path)
         ways = {asyncio.create_task(piece(reader, onward, fuse.asked)),
                 asyncio.create_task(piece(back, writer, fuse.replied))}  # fmt: skip
         try:
@@ -94,7 +97,7 @@ async def between(url: str, fuse: Fuse) -> AsyncIterator[str]:
     server = await asyncio.start_server(served, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
-        yield f"redis://127.0.0.1:{port}"
+        yield f"127.0.0.1:{port}"
     finally:
         server.close()
         for task in tasks:

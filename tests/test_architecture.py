@@ -55,6 +55,7 @@ PURE = [
     "checkup/slack.py", "checkup/zof.py", "checkup/clock.py", "checkup/store.py", "checkup/doors.py",
     "checkup/finding.py",
     "access.py", "spans.py", "triage/times.py", "routing/rulebook.py", "routing/plan.py",
+    "slack/reasons.py", "pipeline/explanation.py",
 ]  # fmt: skip
 IMPURE = {"asyncio", "httpx", "redis", "aiohttp", "slack_bolt", "os", "time", "random", "socket", "subprocess"}
 

@@ -1,4 +1,4 @@
-"""A web process killed before and after each thing a click has it say to Redis: no click lost, none done twice."""
+"""A web process killed before and after each thing an act has it say to Redis, Slack or Zof: none lost or doubled."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,30 @@ import pytest
 
 from tests.clicking import Fuse, between
 from tests.conftest import House, house, said, until
+from tests.test_mentions import mention
 from tests.test_told import SECRET, current, fail, hook
 from tests.test_triage import control, press, thread
+from zofbot.app import zof_client
+from zofbot.model import utcnow
+from zofbot.pipeline.orders import Orders
+from zofbot.simulator.delivery import Outcome
 from zofbot.simulator.entities import Channel, Message
 from zofbot.store.audit import Audit
 
-STEPS = 16
-"""More than a click takes, so that the last ones kill nobody."""
+STEPS = 20
+"""More than an act takes, so that the last ones kill nobody."""
+
+BEYOND = 2
+"""Steps that kill nobody, after which it is over."""
 
 
 @dataclass
 class Doors:
-    """Where web processes come from, and the fuse before their Valkey."""
+    """Where web processes come from, and the fuse before all that they talk to."""
 
     built: House
     fuse: Fuse
-    store: str
+    addresses: dict[str, str]
     server: asyncio.subprocess.Process
     pid: int = 0
 
@@ -40,7 +49,7 @@ class Doors:
         """Have a fresh web process take what Slack sends."""
         assert self.server.stdin
         assert self.server.stdout
-        own = self.built.settings.model_dump(mode="json", exclude_unset=True) | {"redis_url": self.store}
+        own = self.built.settings.model_dump(mode="json", exclude_unset=True) | self.addresses
         secret = {name: getattr(self.built.settings, name).get_secret_value() for name in SECRETS}
         self.fuse.arm(0, "before", 0)
         self.server.stdin.write(f"{json.dumps(own | secret)}\n".encode())
@@ -61,18 +70,21 @@ SECRETS = ("slack_bot_token", "slack_signing_secret", "slack_app_token", "zof_ap
 
 
 @asynccontextmanager
-async def doors(valkey: str) -> AsyncIterator[Doors]:
+async def doors(valkey: str, **settings: Any) -> AsyncIterator[Doors]:
     fuse = Fuse()
     async with AsyncExitStack() as stack:
         built = await stack.enter_async_context(
-            house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET)
+            house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, **settings)
         )
         store = await stack.enter_async_context(between(valkey, fuse))
+        world = await stack.enter_async_context(between(built.stage.url, fuse))
+        addresses = {"redis_url": f"redis://{store}", "slack_api_url": f"http://{world}/api/",
+                     "zof_base_url": f"http://{world}/zof/v1"}  # fmt: skip
         server = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.clicking", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL, cwd=Path(__file__).parent.parent,
         )  # fmt: skip
-        made = Doors(built, fuse, store, server)
+        made = Doors(built, fuse, addresses, server)
         try:
             yield made
         finally:
@@ -98,8 +110,8 @@ async def alerts(built: House, channels: list[str]) -> dict[str, Message]:
     return roots()
 
 
-def told(built: House, root: Message) -> list[str]:
-    return [line for line in thread(built, root) if "acknowledged this" in line]
+def told(built: House, root: Message, words: str) -> list[str]:
+    return [line for line in thread(built, root) if words in line]
 
 
 async def entries(built: House, root: Message) -> list[Any]:
@@ -107,32 +119,142 @@ async def entries(built: House, root: Message) -> list[Any]:
     return [one for one in await audit.read() if one.key == root.key]
 
 
+@dataclass(frozen=True)
+class Deed:
+    """One way to do something about a failure; ``make`` has Slack send it, ``before`` is what leads up to it."""
+
+    act: str
+    shown: str
+    """What the card says then."""
+    line: str
+    """What the thread says."""
+    make: Callable[[House, Message, Any], Awaitable[Outcome]]
+    before: Callable[[House, Message], Awaitable[Any]]
+
+
+async def acknowledge(built: House, root: Message, button: Any) -> Outcome:
+    return await built.stage.people.press("U0ANA", button, channel=root.channel, ts=root.ts)
+
+
+async def button(built: House, root: Message) -> Any:
+    return control(root, "zof_triage_acknowledge")
+
+
+def form(name: str) -> Callable[[House, Message], Awaitable[Any]]:
+    async def opened(built: House, root: Message) -> Any:
+        await press(built, "U0ANA", root, control(root, f"zof_triage_{name}"))
+        await until(lambda: bool(built.world.slack.modals.get("U0ANA")))
+        return built.world.slack.modals["U0ANA"][-1]
+
+    return opened
+
+
+def filled(values: dict[str, Any]) -> Callable[[House, Message, Any], Awaitable[Outcome]]:
+    async def submitted(built: House, root: Message, view: Any) -> Outcome:
+        if view not in built.world.slack.modals["U0ANA"]:
+            built.world.slack.modals["U0ANA"].append(view)
+        return await built.stage.people.submit("U0ANA", view.id, values)
+
+    return submitted
+
+
+async def words(built: House, root: Message, _: Any) -> Outcome:
+    return await mention(built, root, "resolve flaky: retried")
+
+
+async def nothing(built: House, root: Message) -> None:
+    """Words need nothing before them."""
+
+
+PICKED = {"owner": {"owner": {"type": "users_select", "selected_user": "U0BEN"}}}
+TYPED = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "90m"}}}
+DEEDS = {
+    "button": Deed("acknowledge", "Acknowledged", "acknowledged this", acknowledge, button),
+    "assign": Deed("assign", "assigned to", "assigned this to", filled(PICKED), form("assign")),
+    "snooze": Deed("snooze", "Snoozed", "snoozed this", filled(TYPED), form("snooze")),
+    "words": Deed("resolve", "Resolved", "resolved this", words, nothing),
+}
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_killed_at_any_step_of_a_click_it_is_done_once(valkey: str, when: str) -> None:
-    channels = [f"C0CRASH{number:02}" for number in range(STEPS)]
+@pytest.mark.parametrize("name", DEEDS)
+async def test_killed_at_any_step_of_an_act_it_is_done_once(valkey: str, name: str, when: str) -> None:
+    deed, channels = DEEDS[name], [f"C0CRASH{number:02}" for number in range(STEPS)]
     killed, kept = 0, 0
     async with doors(valkey) as own:
         built = own.built
         roots = await alerts(built, channels)
-        for step, channel in enumerate(channels, start=1):
-            root = roots[channel]
-            ack = control(root, "zof_triage_acknowledge")
+        for step, root in enumerate(list(roots.values()), start=1):
+            given = await deed.before(built, root)
             await own.open()
             own.fuse.arm(step, when, own.pid)
-            outcome = await built.stage.people.press("U0ANA", ack, channel=channel, ts=root.ts)
+            outcome = await deed.make(built, root, given)
+            killed += own.fuse.burnt
             own.close()
-            killed += not outcome.ok
             stored = await entries(built, root)
             assert len(stored) == 1 or not outcome.ok, f"step {step}: Slack was told that it is done"
             if not outcome.ok:
                 kept += len(stored)
-                if "Acknowledged" not in said(root):  # Slack says that it failed, so a person presses again
-                    await press(built, "U0ANA", root, ack)
-            assert [one.act for one in await entries(built, root)] == ["acknowledge"], step
-        for root in roots.values():
-            await until(lambda root=root: "Acknowledged" in said(root) and len(told(built, root)) == 1, 20)
+                if not stored:  # Slack says that it failed, so a person does it again
+                    assert (await deed.make(built, root, given)).ok
+            built.world.slack.modals.clear()
+            assert [one.act for one in await entries(built, root)] == [deed.act], step
+            if killed == step - BEYOND:
+                break
+        done = list(roots.values())[:step]
+        for root in done:
+            await until(lambda root=root: deed.shown in said(root) and len(told(built, root, deed.line)) == 1, 20)
         await asyncio.sleep(0.5)
-        assert [len(told(built, root)) for root in roots.values()] == [1] * STEPS
-    assert killed >= 3, "the click says several things to Redis"
-    assert killed < STEPS, "the last steps lie beyond the click"
-    assert bool(kept) == (when == "after"), "storing it is the last that is said to Redis, and then Slack hears of it"
+        assert [len(told(built, root, deed.line)) for root in done] == [1] * step
+
+        def personal() -> int:
+            return sum((one.key or "").startswith("assigned:") for one in built.world.slack.ledger)
+
+        await until(lambda: personal() == (step if name == "assign" else 0), 30)
+    assert killed >= 5, "an act says several things to Redis and to Slack"
+    assert killed < STEPS, "the last steps lie beyond the act"
+    assert bool(kept) == (when == "after"), "storing it is the last that is said, and then Slack hears of it"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_killed_at_any_step_of_a_rerun_one_run_is_started(valkey: str, when: str) -> None:
+    """What was pressed and not begun is carried out by those who live on."""
+    channels = [f"C0CRASH{number:02}" for number in range(STEPS)]
+    acknowledged = killed = 0
+    async with doors(valkey, zofbot_allow_runs=True) as own:
+        built = own.built
+        roots = await alerts(built, channels)
+        runs = len(built.world.zof.runs)
+        for step, (channel, root) in enumerate(list(roots.items()), start=1):
+            menu = control(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
+            await press(built, "U0ANA", root, menu)
+            await until(lambda channel=channel: "Run the failed cases" in said(built.private(channel)[-1]))
+            question = built.private(channel)[-1]
+            await own.open()
+            own.fuse.arm(step, when, own.pid)
+            outcome = await built.press(question, "zof_rerun")
+            if outcome.ok:
+                acknowledged += 1
+
+                async def over(root: Message = root) -> bool:
+                    return own.fuse.burnt or bool(await entries(built, root))
+
+                await until(over)
+            killed += own.fuse.burnt
+            own.close()
+            if not outcome.ok:
+                assert (await built.press(question, "zof_rerun")).ok
+            if killed == step - BEYOND:
+                break
+        zof = zof_client(built.settings, built.bot.metrics)
+        late = Orders(built.bot.outbox, zof, lambda: utcnow() + timedelta(minutes=2))
+        await late.left_over()
+        await late.left_over()
+        await zof.aclose()
+        for root in list(roots.values())[:step]:
+            await until(lambda root=root: len(told(built, root, "runs the failed cases again")) == 1, 20)
+            assert [one.act for one in await entries(built, root)] == ["rerun"]
+        assert len(built.world.zof.runs) - runs == step
+        assert await built.bot.outbox.hashes("orders") == {"orders": {}}
+    assert 6 <= killed < STEPS
+    assert acknowledged > step - killed, "some died after Slack had heard that they would do it"

@@ -19,6 +19,7 @@ from zofbot.listeners.desk import Desk
 from zofbot.logs import configure
 from zofbot.model import utcnow
 from zofbot.pipeline.failures import Failures
+from zofbot.pipeline.orders import Orders
 from zofbot.slack.message import Message
 from zofbot.slack.people import People
 from zofbot.store.audit import Audit
@@ -110,7 +111,8 @@ async def desk(over_http: House) -> AsyncIterator[Desk]:
     rooms = (bot.store, subscriptions, bot.outbox, bot.notifier)
     failures, people = Failures(bot.outbox, utcnow, bot.metrics), People(bot.notifier, utcnow)
     audit = Audit(bot.store.client, settings.zofbot_namespace)
-    yield Desk(zof, *rooms, Errands(), bot.metrics, links(settings), "auto", utcnow, failures, people, Roles(), audit)
+    own = (audit, Orders(bot.outbox, zof, utcnow))
+    yield Desk(zof, *rooms, Errands(), bot.metrics, links(settings), "auto", utcnow, failures, people, Roles(), *own)
     await zof.aclose()
 
 

@@ -177,7 +177,7 @@ async def test_a_bot_that_mentions_us_is_not_heard(there: House) -> None:
     assert (await there.stage.people.deliver("events_api", event(there, root, "ack", bot_id="B0OTHER"))).ok
     assert await done(there) == []
     assert (await mention(there, root, "why")).ok
-    await until(lambda: "Why you see" in private(there))
+    await until(lambda: "Why this channel was told of" in private(there))
 
 
 async def test_the_thread_of_another_message_of_ours_is_no_failures_thread(there: House) -> None:

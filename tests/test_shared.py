@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import House, house, said, until
+from tests.test_mentions import mention
 from tests.test_told import SECRET, current, fail, hook
 from tests.test_triage import control, press
 from zofbot.notification import Claimed, Kind, Notification
@@ -118,3 +119,29 @@ async def test_somebody_of_the_other_organization_sees_no_details_by_a_button(th
     assert not any("boom" in said(message) for message in there.private(PARTNERS, "U0EXT"))
     await there.press(alert, "zof_result", user="U0ANA")
     await until(lambda: any("boom" in said(message) for message in there.private(PARTNERS)))
+
+
+async def test_nor_by_the_menu_nor_by_words_in_the_thread(there: House) -> None:
+    alert = alerts(there)[PARTNERS]
+
+    def refused(user: str) -> int:
+        return sum("Only people of this workspace" in said(m) for m in there.private(PARTNERS, user))
+
+    for number, word in enumerate(("why", "run"), start=1):
+        await press(there, "U0EXT", alert, control(alert, "zof_triage_more") | {"selected_option": {"value": word}})
+        await until(lambda number=number: refused("U0EXT") == number)
+    for number, words in enumerate(("why", "result res_4821", "run run_2038"), start=3):
+        assert (await mention(there, alert, words, "U0EXT")).ok
+        await until(lambda number=number: refused("U0EXT") == number)
+    assert len(there.private(PARTNERS, "U0EXT")) == 5, "and nothing else"
+    assert (await mention(there, alert, "help", "U0EXT")).ok
+    await until(lambda: "What I understand" in said(there.private(PARTNERS, "U0EXT")[-1]))
+    assert (await mention(there, alert, "result res_4821")).ok
+    await until(lambda: any("order total is wrong" in said(m) for m in there.private(PARTNERS)))
+
+
+async def test_nor_do_they_work_on_it_by_words(there: House) -> None:
+    alert = alerts(there)[PARTNERS]
+    assert (await mention(there, alert, "ack", "U0EXT")).ok
+    await until(lambda: any("People of other organizations" in said(m) for m in there.private(PARTNERS, "U0EXT")))
+    assert "Acknowledged" not in said(alert)

@@ -28,6 +28,7 @@ from zofbot.pipeline import canary
 from zofbot.pipeline.canary import Canary, Watch
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
+from zofbot.pipeline.orders import Orders
 from zofbot.pipeline.poller import LEASE_INTERVALS, Poller
 from zofbot.rotation import Reread, Rotation
 from zofbot.settings import Settings
@@ -224,6 +225,7 @@ class Rooms:
             runs=settings.zofbot_allow_runs,
         )  # fmt: skip
         self.people = People(notifier, clock, self.roles.groups)
+        self.orders = Orders(self.outbox, zof, clock)
 
     def rekey(self, settings: Settings) -> None:
         """Go on with other secrets."""
@@ -298,13 +300,14 @@ class Rooms:
 
 async def _work(stack: AsyncExitStack, rooms: Rooms, watch: Watch) -> None:
     """Deliver and poll until the bot stops: then no more is begun, and what is being sent may finish."""
-    dispatcher, poller = rooms.dispatcher(), rooms.poller()
+    dispatcher, poller, orders = rooms.dispatcher(), rooms.poller(), rooms.orders
     delivering = asyncio.create_task(dispatcher.run())
     stack.push_async_callback(_finish, dispatcher, delivering)
     stack.push_async_callback(rooms.hints.aclose)
     stack.push_async_callback(end, asyncio.create_task(poller.run()))
     if rooms.settings.zofbot_canary_channel:
         stack.push_async_callback(end, asyncio.create_task(rooms.canary(watch).run()))
+    stack.push_async_callback(end, asyncio.create_task(orders.run()))
 
 
 async def _finish(dispatcher: Dispatcher, delivering: asyncio.Task[None]) -> None:
@@ -320,7 +323,7 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
     desk = Desk(
         rooms.zof, rooms.store, rooms.subscriptions, rooms.outbox, rooms.notifier, errands, metrics, rooms.links,
         settings.zof_list_order, clock, Failures(rooms.outbox, clock, metrics), rooms.people, rooms.roles,
-        Audit(rooms.store.client, settings.zofbot_namespace), settings.zofbot_resolve_note,
+        Audit(rooms.store.client, settings.zofbot_namespace), rooms.orders, settings.zofbot_resolve_note,
         settings.zofbot_shared_details, settings.zofbot_default_channel,
     )  # fmt: skip
     reception = Reception(desk, rooms.notifier.client)

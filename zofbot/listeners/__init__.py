@@ -17,14 +17,14 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from zofbot.errors import StoreUnavailable
-from zofbot.listeners import actions, cancelling, choosing, commands, forms, home, mentions, pasting, reruns, triage
+from zofbot.listeners import actions, choosing, commands, forms, home, mentions, ordering, pasting, triage
 from zofbot.listeners.desk import Desk, asked, unforeseen
 from zofbot.slack import answers
 
 log = structlog.get_logger()
 
-ACTS = ("zof_triage_", "zof_do_", "zof_act_", "zof_choose")
-"""What the controls and the forms of acts on failures are called."""
+ACTS = ("zof_triage_", "zof_do_", "zof_act_", "zof_choose", "zof_rerun", "zof_cancel")
+"""What the controls and the forms of acts on failures are called, and the buttons that order something at Zof."""
 
 
 class Reception(AsyncApp):
@@ -54,7 +54,7 @@ class Reception(AsyncApp):
             attaching_conversation_kwargs_enabled=False,
         )
         self._desk = desk
-        for room in (commands, forms, triage, mentions, pasting, choosing, reruns, cancelling, actions, home):
+        for room in (commands, forms, triage, mentions, pasting, choosing, ordering, actions, home):
             room.register(self, desk)
         self.error(_broken(desk))
 

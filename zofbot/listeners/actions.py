@@ -11,10 +11,10 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 
 from zofbot import verbs
-from zofbot.access import Standing
-from zofbot.errors import BadInput, NotAllowed
+from zofbot.errors import BadInput
 from zofbot.listeners import lookups, rounds, sharing, subscribing
 from zofbot.listeners.desk import Asked, Desk, asked
+from zofbot.listeners.known import inside
 from zofbot.model import is_id
 from zofbot.slack.message import Message
 
@@ -107,8 +107,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
 
 async def _pressed(desk: Desk, press: Press, who: Asked, value: dict[str, Any]) -> Message:
     """Do what a button does, but for people who may see no more than what stands there. Raises ZofbotError."""
-    if await desk.inward(who.channel) and (await desk.people.person(who.user)).standing is Standing.STRANGER:
-        raise NotAllowed("Only people of this workspace see more than this card.")
+    await inside(desk, who)
     return await press(desk, who, value)
 
 

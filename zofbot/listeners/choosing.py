@@ -15,6 +15,7 @@ from zofbot.listeners import triage
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import known, may
 from zofbot.pipeline.failures import Failure, Gone
+from zofbot.pipeline.keys import root_of
 from zofbot.slack import act_forms, acts, answers
 from zofbot.slack.act_forms import Meant
 from zofbot.slack.controls import About
@@ -63,10 +64,10 @@ async def _failure(desk: Desk, who: Asked, message: Mapping[str, Any]) -> Failur
     blocks = [*(message.get("blocks") or ()), *inside]
     shown = next((about for one in blocks if (about := About.read(str(one.get("block_id") or "")))), None)
     root = str(message.get("thread_ts") or message.get("ts") or "")
-    key = shown.key if shown else await desk.notifier.key_of(who.channel, root)
-    if not key.startswith(("run:", "case:")):
+    key = root_of(shown.key if shown else await desk.notifier.key_of(who.channel, root), who.channel)
+    if not key:
         raise BadInput("This message is not about a failure.", "Choose it on an alert, or on a reply to one.")
-    return await known(desk, About(key, ""))
+    return await known(desk, who, About(key, ""))
 
 
 def _offered(failure: Failure) -> list[Act]:
@@ -87,7 +88,7 @@ async def _go_on(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, A
         return {}
     try:
         person = await may(desk, there, Role.RESPONDER)
-        form = triage.form(desk, act, meant, await known(desk, about), person)
+        form = triage.form(desk, act, meant, await known(desk, there, about), person)
     except Gone:
         desk.errands.start(desk.respond(there, acts.gone(meant.key)))
         return {}

@@ -8,7 +8,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.async_context import AsyncBoltContext
 
 from zofbot import verbs
-from zofbot.listeners import cancelling, forms, lookups, rounds, sharing, subscribing, why
+from zofbot.listeners import forms, lookups, ordering, rounds, sharing, subscribing, why
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.slack import answers
 from zofbot.slack.message import Message
@@ -47,13 +47,13 @@ async def answer(desk: Desk, who: Asked, text: str) -> Message:
     if typed.verb == "triage":
         return await rounds.open_failures(desk, who, typed.about)
     if typed.verb == "why":
-        return await why.explain(desk, who, typed.id)
+        return await why.explain(desk, who.channel, typed.id)
     if typed.verb == "oncall":
         return await rounds.on_call(desk, who)
     if typed.verb == "handover":
         return await rounds.handover(desk, who, typed.about)
     if typed.verb == "cancel":
-        return await cancelling.offered(desk, who, typed.id)
+        return await ordering.offer_cancel(desk, who, typed.id)
     if typed.share:
         return await sharing.by_word(desk, who, typed.id)
     return await lookups.result(desk, typed.id)

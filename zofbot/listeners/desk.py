@@ -16,6 +16,7 @@ from zofbot.errands import Errands
 from zofbot.errors import BadInput, SlackError, SlackRefused, ZofbotError
 from zofbot.metrics import Metrics
 from zofbot.pipeline.failures import Failures
+from zofbot.pipeline.orders import Orders
 from zofbot.slack import answers
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message
@@ -43,6 +44,9 @@ class Asked:
     """What Slack calls this one request; a repeat of it has the same. With it a modal may be opened, within 3 s."""
     room: str = ""
     """The channel's name as Slack gives it: ``directmessage`` and ``privategroup`` stand for all of their kind."""
+    message: str = ""
+    """Time stamp of the message that it was done on, or of the one whose thread that stands in; none for private ones.
+    """
 
 
 class Told(NamedTuple):
@@ -70,6 +74,7 @@ class Desk:
     people: People
     roles: Roles
     audit: Audit
+    orders: Orders
     note: bool = False
     """Whether a failure is resolved only with a note."""
     details: bool = False
@@ -156,6 +161,7 @@ def asked(body: Mapping[str, Any]) -> Asked:
     user = body.get("user") or {}
     channel = body.get("channel") or {}
     container = body.get("container") or {}
+    message = {} if container.get("is_ephemeral") else body.get("message") or {}
     return Asked(
         user=str(body.get("user_id") or user.get("id") or ""),
         name=str(body.get("user_name") or user.get("name") or user.get("username") or user.get("id") or ""),
@@ -163,4 +169,5 @@ def asked(body: Mapping[str, Any]) -> Asked:
         response_url=str(body.get("response_url") or ""),
         request=str(body.get("trigger_id") or ""),
         room=str(body.get("channel_name") or channel.get("name") or ""),
+        message=str(message.get("thread_ts") or message.get("ts") or ""),
     )

@@ -1,16 +1,19 @@
-"""Which failure is meant and who may work on it: what stands before every act."""
+"""Which failure is meant, where its message stands, and who may work on it."""
 
 from __future__ import annotations
 
 import structlog
 
-from zofbot.access import Person, Role, refusal
-from zofbot.errors import NotAllowed, ZofError
+from zofbot.access import Person, Role, Standing, refusal
+from zofbot.errors import NotAllowed, SlackError, ZofError
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.model import Outcome
+from zofbot.notification import Receipt
 from zofbot.pipeline.failures import Failure, Gone
+from zofbot.pipeline.keys import parted
 from zofbot.slack.bodies import Case, CaseBody, Place, RunBody
 from zofbot.slack.controls import About
+from zofbot.store.entry import Entry
 
 log = structlog.get_logger()
 
@@ -24,20 +27,48 @@ async def may(desk: Desk, who: Asked, needed: Role) -> Person:
     return person
 
 
-async def known(desk: Desk, about: About) -> Failure:
+async def inside(desk: Desk, who: Asked) -> None:
+    """Let those on who may see more than what stands in their channel.
+
+    Raises NotAllowed for people of another organization where the channel keeps the rest from them.
+    """
+    if await desk.inward(who.channel) and (await desk.people.person(who.user)).standing is Standing.STRANGER:
+        raise NotAllowed("Only people of this workspace see more than this card.")
+
+
+async def known(desk: Desk, who: Asked, about: About) -> Failure:
     """The failure, read from Zof again if it has to be. Raises Gone."""
     failure = await desk.failures.get(about.key)
-    if failure is None and await adopted(desk, about):
+    if failure is None and await adopted(desk, who, about):
         failure = await desk.failures.get(about.key)
     if failure is None:
         raise Gone(about.key)
     return failure
 
 
-async def adopted(desk: Desk, about: About) -> bool:
-    """Know a failure again whose record is gone, by reading from Zof what its key names; False when that fails."""
-    kind, _, rest = about.key.partition(":")
-    identifier = rest.partition(":")[0]
+async def standing(desk: Desk, key: str) -> Entry | None:
+    """What the outbox knows of a message; of one that people deleted, what it knows of the one in its place."""
+    entry = await desk.outbox.show(key)
+    return await desk.outbox.show(entry.replaced_by) if entry and entry.replaced_by else entry
+
+
+async def link(desk: Desk, entry: Entry | None) -> str:
+    """Where a message can be seen; nothing while it is on its way, or when Slack does not say."""
+    if entry is None or entry.receipt is None:
+        return ""
+    try:
+        return await desk.notifier.permalink(entry.receipt)
+    except SlackError as error:
+        log.info("no permalink", key=entry.key, reason=error.reason)
+        return ""
+
+
+async def adopted(desk: Desk, who: Asked, about: About) -> bool:
+    """Know a failure again whose record is gone, by reading from Zof what its key names; False when that fails.
+
+    The message it was asked on is its own, so that this one shows what becomes of it.
+    """
+    kind, identifier, channel = parted(about.key)
     now = desk.clock().timestamp()
     try:
         if kind == "case":
@@ -58,5 +89,6 @@ async def adopted(desk: Desk, about: About) -> bool:
     except ZofError as error:
         log.info("failure not adopted", key=about.key, cause=error.sentence, request_id=error.request_id)
         return False
-    await desk.failures.adopt(about.key, body)
+    stands = Receipt(channel, who.message) if who.message and channel == who.channel else None
+    await desk.failures.adopt(about.key, body, stands)
     return True

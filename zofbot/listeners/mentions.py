@@ -10,9 +10,10 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Role
 from zofbot.errors import BadInput, SlackError
-from zofbot.listeners import lookups, triage
+from zofbot.listeners import lookups, triage, why
 from zofbot.listeners.desk import Asked, Desk
-from zofbot.listeners.known import may
+from zofbot.listeners.known import inside, may
+from zofbot.pipeline.keys import root_of
 from zofbot.slack import acts
 from zofbot.slack.controls import About
 from zofbot.slack.message import Message
@@ -63,7 +64,8 @@ def _heard(body: Mapping[str, Any]) -> Heard:
 
 def _asked(body: Mapping[str, Any], event: Mapping[str, Any]) -> Asked:
     user = str(event.get("user") or "")
-    return Asked(user, user, str(event.get("channel") or ""), "", str(body.get("event_id") or event.get("ts") or ""))
+    request, thread = str(body.get("event_id") or event.get("ts") or ""), str(event.get("thread_ts") or "")
+    return Asked(user, user, str(event.get("channel") or ""), "", request, message=thread)
 
 
 async def _reply(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) -> None:
@@ -75,8 +77,9 @@ async def _answer(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) 
     """Answer a question. Raises ZofbotError."""
     said = _heard(body)
     if said.question == "why":
-        return await triage.why(desk, About(await _key(desk, who, thread), ""))
+        return await why.of_alert(desk, who, await _key(desk, who, thread))
     if said.question in ("result", "run"):
+        await inside(desk, who)
         typed = parse(f"{said.question} {said.rest}")
         return await (lookups.run if typed.verb == "run" else lookups.result)(desk, typed.id)
     return acts.words()
@@ -99,10 +102,10 @@ async def _act(desk: Desk, who: Asked, thread: str, said: Heard) -> Message:
         case Act.SNOOZE:
             if not said.rest:
                 raise BadInput("Until when?", "Say a time, or `until it recovers`.", example="@zofbot snooze 2h")
-            wish = triage.snoozed(meant, said.rest.lower(), person)
+            wish = triage.snoozed(meant, said.rest.lower(), person, about.key)
         case _:
             wish = triage.resolved(desk, meant, *said.reason)
-    return await triage.done(desk, about, wish, insists=True)
+    return await triage.done(desk, who, about, wish, insists=True)
 
 
 async def _key(desk: Desk, who: Asked, thread: str) -> str:
@@ -113,10 +116,11 @@ async def _key(desk: Desk, who: Asked, thread: str) -> str:
     except SlackError as error:
         log.warning("thread not read", channel=who.channel, reason=error.reason)
         raise BadInput("Slack does not let me read this thread.", "Use the buttons of the alert.") from error
-    if not key.startswith(("run:", "case:")) or not key.endswith(f":{who.channel}"):
+    root = root_of(key, who.channel)
+    if not root:
         raise BadInput(
             "This is not the thread of a failure.",
             f"Type it in the thread of an alert; elsewhere there is `{COMMAND}`.",
             example="@zofbot help",
         )
-    return key
+    return root

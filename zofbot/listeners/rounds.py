@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from zofbot.access import Role
-from zofbot.errors import SlackError
 from zofbot.listeners import sharing
 from zofbot.listeners.desk import Asked, Desk
-from zofbot.listeners.known import may
+from zofbot.listeners.known import link, may, standing
 from zofbot.pipeline.failures import Failure
 from zofbot.routing import spelled
 from zofbot.slack import rounds
@@ -59,15 +58,7 @@ async def _seen(desk: Desk, who: Asked, found: Sequence[Failure]) -> tuple[list[
 
 
 async def _link(desk: Desk, failure: Failure) -> str:
-    """Where its alert stands; nothing while it is on its way, or when Slack does not say."""
-    entry = await desk.outbox.show(failure.key)
-    if entry is None or entry.receipt is None:
-        return ""
-    try:
-        return await desk.notifier.permalink(entry.receipt)
-    except SlackError as error:
-        log.info("no permalink", key=failure.key, reason=error.reason)
-        return ""
+    return await link(desk, await standing(desk, failure.key))
 
 
 async def on_call(desk: Desk, who: Asked) -> Message:

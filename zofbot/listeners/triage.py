@@ -12,17 +12,16 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Person, Role, refusal
 from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
-from zofbot.listeners import lookups, reruns
+from zofbot.listeners import lookups, ordering, why
 from zofbot.listeners.desk import Asked, Desk, asked
-from zofbot.listeners.known import adopted, known, may
+from zofbot.listeners.known import adopted, inside, known, may
 from zofbot.pipeline.failures import Failure, Forbidden, Gone, Stale
-from zofbot.routing import spelled
 from zofbot.slack import act_forms, acts, answers
 from zofbot.slack.act_forms import Meant
 from zofbot.slack.bodies import CaseBody
-from zofbot.slack.controls import MORE, REASONS, About, insisted, pressed
+from zofbot.slack.controls import MORE, REASONS, About, Insisted, insisted, pressed
 from zofbot.slack.message import Message
-from zofbot.triage import Act, Who, Wish
+from zofbot.triage import TABLE, Act, Who, Wish
 from zofbot.triage.times import choices, spoken, wake_at
 
 log = structlog.get_logger()
@@ -39,13 +38,11 @@ def register(app: AsyncApp, desk: Desk) -> None:
     async def press(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         """A button or the menu of a card."""
         word, about = pressed(action)
-        await _press(desk, ack, body, word, about, insists=False)
+        await _press(desk, ack, body, word, Insisted(about))
 
     async def again(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         """A button of an answer: *Undo*, *Do it anyway*, *Still on it*."""
-        about, insists = insisted(action)
-        word = str(action.get("action_id") or "").removeprefix("zof_do_")
-        await _press(desk, ack, body, word, about, insists=insists)
+        await _press(desk, ack, body, str(action.get("action_id") or "").removeprefix("zof_do_"), insisted(action))
 
     async def filled(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         await ack(**await _submitted(desk, asked(body), view))
@@ -64,28 +61,31 @@ def register(app: AsyncApp, desk: Desk) -> None:
     app.action(act_forms.WAKES)(changed)
 
 
-async def _press(  # noqa: PLR0913, PLR0917  (what a press has)
-    desk: Desk, ack: Any, body: dict[str, Any], word: str, about: About | None, insists: bool
-) -> None:
-    who = asked(body)
+async def _press(desk: Desk, ack: Any, body: dict[str, Any], word: str, press: Insisted) -> None:
+    who, about = asked(body), press.about
     if about is None:
         await ack()
         desk.answer_later(who, _unreadable())
-    elif word in list(Act) and Act(word) not in ASKS:
-        told = await desk.told(do(desk, who, about, Act(word), insists=insists))
+    elif word in list(Act) and (Act(word) not in ASKS or _still(press, now(desk))):
+        told = await desk.told(do(desk, who, about, Act(word), insists=press.again, **press.filled))
         await ack()
         if told.message.text:
             desk.errands.start(desk.respond(who, told.message))
     else:
         await ack()
         if word in list(Act):
-            desk.errands.start(open_form(desk, who, about, Act(word)))
+            desk.errands.start(open_form(desk, who, about, Act(word), insists=press.again))
         elif word == "why":
-            desk.answer_later(who, why(desk, about))
+            desk.answer_later(who, why.of_alert(desk, who, about.key))
         elif word == "rerun":
-            desk.answer_later(who, reruns.offered(desk, who, about))
+            desk.answer_later(who, ordering.offer_rerun(desk, who, about))
         elif word == "run":
-            desk.answer_later(who, _show_run(desk, about))
+            desk.answer_later(who, _show_run(desk, who, about))
+
+
+def _still(press: Insisted, at: float) -> bool:
+    """Whether what was filled in is still worth doing; else it is asked for again."""
+    return press.again and bool(press.filled) and press.filled.get("until", at + 1) > at
 
 
 async def _unreadable() -> Message:
@@ -97,10 +97,10 @@ async def do(desk: Desk, who: Asked, about: About, act: Act, *, insists: bool = 
     person = await may(desk, who, Role.RESPONDER)
     name = person.name or who.name
     meant = Wish(act=act, who=Who(id=who.user, name=name), at=now(desk), request=who.request, **wish)
-    return await done(desk, about, meant, insists)
+    return await done(desk, who, about, meant, insists)
 
 
-async def done(desk: Desk, about: About, wish: Wish, insists: bool) -> Message:
+async def done(desk: Desk, who: Asked, about: About, wish: Wish, insists: bool) -> Message:
     """Carry a wish out, and say how that went. Raises ZofbotError."""
     try:
         failure = await desk.failures.get(about.key)
@@ -108,27 +108,33 @@ async def done(desk: Desk, about: About, wish: Wish, insists: bool) -> Message:
             return acts.nobody()
         failure = await desk.failures.do(about.key, wish, version="" if insists else about.version)
     except Gone:
-        if not await adopted(desk, about):
+        if not await adopted(desk, who, about):
             return acts.gone(about.key)
         failure = await desk.failures.do(about.key, wish)
     except Stale as error:
         present = error.failure.present
-        return acts.stale(wish.act, About(about.key, present.version), present, wish.at)
+        return acts.stale(wish, error.failure.title, About(about.key, present.version), present)
     except Forbidden as error:
         present = error.failure.present
-        return acts.forbidden(error.act, About(about.key, present.version), present, wish.at)
+        return acts.forbidden(error.act, error.failure.title, About(about.key, present.version), present, wish.at)
     return acts.done(wish.act, failure.title, About(failure.key, failure.present.version), failure.present)
 
 
 # --- forms
 
 
-async def open_form(desk: Desk, who: Asked, about: About, act: Act, thread: str = "") -> None:
+async def open_form(desk: Desk, who: Asked, about: About, act: Act, *, insists: bool) -> None:
     """Open the form of an act, or say why it cannot be done."""
     try:
         person = await may(desk, who, Role.RESPONDER)
-        failure = await known(desk, about)
-        meant = Meant(about.key, about.version, who.channel, who.response_url, thread)
+        failure = await desk.failures.get(about.key)
+        version = "" if insists or failure is None else about.version
+        failure = failure or await known(desk, who, about)
+        refused = _overtaken(failure, Wish(act=act, who=Who(id=who.user), at=now(desk)), version)
+        if refused:
+            await desk.respond(who, refused)
+            return
+        meant = Meant(about.key, failure.present.version, who.channel, who.response_url)
         await desk.notifier.open_view(who.request, form(desk, act, meant, failure, person))
     except Gone:
         await desk.respond(who, acts.gone(about.key))
@@ -137,6 +143,17 @@ async def open_form(desk: Desk, who: Asked, about: About, act: Act, thread: str 
         await desk.respond(who, answers.failed(BadInput("Slack did not open the form.", "Press the button again.")))
     except ZofbotError as error:
         await desk.respond(who, answers.failed(error))
+
+
+def _overtaken(failure: Failure, wish: Wish, version: str) -> Message | None:
+    """Why there is no use in asking for more: the card shows what has passed, or the act makes no sense by now."""
+    present = failure.present
+    about = About(failure.key, present.version)
+    if version and version != present.version:
+        return acts.stale(wish, failure.title, about, present)
+    if wish.act in TABLE[present.state]:
+        return None
+    return acts.forbidden(wish.act, failure.title, about, present, wish.at)
 
 
 def form(desk: Desk, act: Act, meant: Meant, failure: Failure, person: Person) -> dict[str, Any]:
@@ -160,17 +177,25 @@ async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[st
     there = replace(who, channel=meant.channel, response_url=meant.url)
     try:
         person = await may(desk, who, Role.RESPONDER)
-        wish = await _wished(desk, act, there, person, view)
+        wish = await _wished(desk, act, there, person, meant.key, view)
     except (BadInput, NotAllowed) as error:
-        field = {Act.SNOOZE: "words", Act.ASSIGN: "owner"}.get(act, "note")
-        return {"response_action": "errors", "errors": {field: f"{error.sentence} {error.next_step}".strip()[:1000]}}
-    told = await desk.told(done(desk, About(meant.key, meant.version), wish, insists=False))
+        return _wrong(act, f"{error.sentence} {error.next_step}")
+    told = await desk.told(done(desk, there, About(meant.key, meant.version), wish, insists=False))
+    if told.failed:  # what was typed stays
+        return _wrong(act, told.message.text)
     if meant.url:
         desk.errands.start(desk.respond(there, told.message))
     return {}
 
 
-async def _wished(desk: Desk, act: Act, who: Asked, person: Person, view: Mapping[str, Any]) -> Wish:
+def _wrong(act: Act, said: str) -> dict[str, Any]:
+    field = {Act.SNOOZE: "words", Act.ASSIGN: "owner"}.get(act, "note")
+    return {"response_action": "errors", "errors": {field: said.strip()[:1000]}}
+
+
+async def _wished(  # noqa: PLR0913, PLR0917  (what a form has)
+    desk: Desk, act: Act, who: Asked, person: Person, key: str, view: Mapping[str, Any]
+) -> Wish:
     wish = Wish(act=act, who=Who(id=who.user, name=person.name or who.name), at=now(desk), request=who.request)
     match act:
         case Act.ASSIGN:
@@ -179,7 +204,7 @@ async def _wished(desk: Desk, act: Act, who: Asked, person: Person, view: Mappin
         case Act.SNOOZE:
             words = act_forms.filled(view, "words", act_forms.WAKES)
             choice = act_forms.filled(view, "choice", act_forms.WAKES)
-            return snoozed(wish, words or choice, person)
+            return snoozed(wish, words or choice, person, key)
         case _:
             reason = act_forms.filled(view, "reason", "reason")
             return resolved(desk, wish, reason, act_forms.filled(view, "note", "note"))
@@ -195,14 +220,16 @@ async def assigned(desk: Desk, wish: Wish, user: str) -> Wish:
     return wish.model_copy(update={"owner": Who(id=user, name=chosen.name or user)})
 
 
-def snoozed(wish: Wish, words: str, person: Person) -> Wish:
-    """Until a time as people type it, or a condition. Raises BadInput."""
+def snoozed(wish: Wish, words: str, person: Person, key: str) -> Wish:
+    """Until a time as people type it, or a condition, for the failure under ``key``. Raises BadInput."""
     if words in (act_forms.RECOVERS, "until it recovers"):
         return wish
-    if words == act_forms.FAILS_MORE:
-        return wish.model_copy(update={"more": act_forms.MORE})
-    if counted := _FAILS.fullmatch(words):
-        return wish.model_copy(update={"more": int(counted[1])})
+    counted = _FAILS.fullmatch(words)
+    if (counted or words == act_forms.FAILS_MORE) and key.startswith("run:"):
+        raise BadInput("A run fails once, so it cannot sleep until it fails more often.",
+                       "Say a time, or `until it recovers`.", example="@zofbot snooze 2h")  # fmt: skip
+    if counted or words == act_forms.FAILS_MORE:
+        return wish.model_copy(update={"more": int(counted[1]) if counted else act_forms.MORE})
     return wish.model_copy(update={"until": wake_at(words, wish.at, person.zone)})
 
 
@@ -243,17 +270,8 @@ def _wakes(desk: Desk, person: Person, choice: str, words: str) -> str:
 # --- the rest of the menu
 
 
-async def why(desk: Desk, about: About) -> Message:
-    """Which subscriptions this channel has an alert for, and how it stands. Raises ZofbotError."""
-    failure = await desk.failures.get(about.key)
-    if failure is None:
-        return acts.gone(about.key)
-    asked_for = [one for one in await desk.subscriptions.of(failure.channel) if one.id in failure.body.takers]
-    wishes = [(spelled(one) or "all failures", one.by_name) for one in asked_for]
-    return acts.why(failure.title, wishes, failure.present, now(desk))
-
-
-async def _show_run(desk: Desk, about: About) -> Message:
+async def _show_run(desk: Desk, who: Asked, about: About) -> Message:
+    await inside(desk, who)
     failure = await desk.failures.get(about.key)
     if failure is None:
         return acts.gone(about.key)

@@ -1,41 +1,76 @@
-"""``/zof why``: why this channel was told of a run, or was not, decided once more by the rules that told it."""
+"""Why a channel was told of a run, or was not: decided once more by the rules, for whoever types, presses or asks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import structlog
 
-from zofbot.errors import SlackError, ZofRejected
-from zofbot.listeners import lookups, reasons
+from zofbot.errors import ZofError, ZofRejected
+from zofbot.listeners import lookups
 from zofbot.listeners.desk import Asked, Desk
+from zofbot.listeners.known import inside, link, standing
 from zofbot.model import Run
 from zofbot.notification import State
-from zofbot.pipeline.explanation import explained
+from zofbot.pipeline.explanation import Explanation, Part, explained
+from zofbot.pipeline.keys import parted
 from zofbot.pipeline.memory import Memory
 from zofbot.pipeline.notebook import FEEDS, FLOOR
-from zofbot.routing import Finding, Subscription, quiet_until, spelled
-from zofbot.slack import acts
+from zofbot.pipeline.reasons import WHY, Answer
+from zofbot.pipeline.shares import DEFAULT
+from zofbot.routing import Finding, Subscription, spelled
+from zofbot.slack import acts, reasons
 from zofbot.slack.message import Message
+from zofbot.slack.reasons import Stand, Wish
+from zofbot.store.entry import Entry
 from zofbot.store.hints import HASH as HINTS
 
 log = structlog.get_logger()
 
 
-async def explain(desk: Desk, who: Asked, identifier: str) -> Message:
-    """Explain a run, or the run of a result, to whoever asks in this channel. Raises ZofbotError."""
+async def explain(desk: Desk, channel: str, identifier: str, message: str = "") -> Message:
+    """Explain a run, or the run of a result, to a channel; ``message`` is the key of the alert that somebody looks at.
+
+    Raises ZofbotError.
+    """
     run = await _run(desk, identifier)
     bad, _ = await lookups.bad_results(desk, run)
     now = desk.clock().timestamp()
     finding = Finding.of(run, {one.id: one for one in [*(run.results or ()), *bad]}.values(), otherwise=now)
     wishes = await desk.subscriptions.all()
-    names = Memory.names(finding, wishes, desk.default_channel, [who.channel])
+    names = Memory.names(finding, wishes, desk.default_channel, [channel])
     kept = await desk.outbox.hashes(FEEDS, HINTS, *names)
     floor = float(kept[FEEDS].get(FLOOR, 0))
     told = explained(
-        finding, who.channel, wishes, Memory.read(kept), now, lookback=now - floor, default_channel=desk.default_channel
+        finding, channel, wishes, Memory.read(kept), now, lookback=now - floor, default_channel=desk.default_channel
     )
-    mine = [one for one in wishes if one.channel == who.channel]
-    standing = [await _standing(desk, key, mine, now) for key in told.roots]
-    return reasons.why(told, {one.id: spelled(one) for one in mine}, standing, watched=run.id in kept[HINTS])
+    then = _next(told, heard=run.id in kept[HINTS])
+    return reasons.why(run, _wishes(told, wishes), await _stands(desk, told, message), now, then)
+
+
+def _next(told: Explanation, *, heard: bool) -> str:
+    """What comes of the run by itself, by a word of ``reasons.NEXT``."""
+    if heard and not told.decided:
+        return "heard" if told.finding.ended else "watched"
+    return "expected" if told.expected else ""
+
+
+async def of_alert(desk: Desk, who: Asked, key: str) -> Message:
+    """Explain the alert under ``key``; what is remembered of it where Zof does not answer. Raises ZofbotError."""
+    await inside(desk, who)
+    _, identifier, channel = parted(key)
+    try:
+        return await explain(desk, channel, identifier, key)
+    except ZofError as error:
+        log.info("explained from memory", key=key, cause=error.sentence, request_id=error.request_id)
+        failure = await desk.failures.get(key)
+        if failure is None:
+            return acts.gone(key)
+        own = {one.id: one for one in await desk.subscriptions.of(channel)}
+        takers = [own[taker] for taker in failure.body.takers if taker in own]
+        wishes = [Wish(Answer.KNOWN, WHY[Answer.KNOWN], spelled(one), one.by_name) for one in takers]
+        now = desk.clock().timestamp()
+        return reasons.remembered(failure.title, wishes, await _stood(desk, [Part(key)]), now, error)
 
 
 async def _run(desk: Desk, identifier: str) -> Run:
@@ -54,17 +89,45 @@ async def _run(desk: Desk, identifier: str) -> Run:
     return Run(id=result.id, outcome=result.outcome, results=(result,), **where)
 
 
-async def _standing(desk: Desk, key: str, mine: list[Subscription], now: float) -> str:
-    entry, failure = await desk.outbox.show(key), await desk.failures.get(key)
-    link = ""
-    if entry and entry.receipt:
-        try:
-            link = await desk.notifier.permalink(entry.receipt)
-        except SlackError as error:
-            log.info("no permalink", key=key, reason=error.reason)
-    said = reasons.message(entry, link, f"{acts.happened(failure.present, now)}." if failure else "")
-    if entry is None or entry.state is not State.PENDING:
-        return said
+def _wishes(told: Explanation, subscriptions: Iterable[Subscription]) -> list[Wish]:
+    by_id = {one.id: one for one in subscriptions}
+    made = []
+    for one in told.reasons:
+        its = by_id.get(one.subscription, Subscription())
+        default = one.subscription == DEFAULT
+        made.append(Wish(one.answer, one.why, spelled(its), its.by_name, one.until, default))
+    return made
+
+
+async def _stands(desk: Desk, told: Explanation, message: str) -> list[Stand]:
+    """Where the messages stand that are known of; the one that somebody looks at is among them."""
+    parts = list(told.parts)
+    if message and all(part.key != message for part in parts):
+        parts.append(Part(message))
+    stands = await _stood(desk, parts)
+    if told.storm:
+        stands += await _stood(desk, [Part(told.storm)], storm=True)
+    if stands or not told.perhaps:
+        return stands
+    found = [one for one in await _stood(desk, [Part(key) for key in told.perhaps]) if one.state]
+    return found or [Stand()]
+
+
+async def _stood(desk: Desk, parts: Sequence[Part], *, storm: bool = False) -> list[Stand]:
+    return [await _stand(desk, part, storm) for part in parts]
+
+
+async def _stand(desk: Desk, part: Part, storm: bool) -> Stand:
+    entry = await standing(desk, part.key)
+    failure = None if storm else await desk.failures.get(part.key)
+    if entry is None:
+        return Stand(joined=part.joined, storm=storm)
+    held = await _held(desk, entry) if entry.state is State.PENDING else ""
+    present = failure.present if failure else None
+    return Stand(entry.state, await link(desk, entry), entry.reason, entry.attempts, held, present, part.joined, storm)
+
+
+async def _held(desk: Desk, entry: Entry) -> str:
     parked = next((one.reason for one in await desk.outbox.parked() if one.channel == entry.channel), "")
-    quiet = min((quiet_until(one, now) for one in mine), default=0.0)
-    return f"{said}: {reasons.waits(parked, (await desk.outbox.depth()).paused, quiet)}"
+    quiet = entry.not_before if entry.not_before > desk.clock().timestamp() else 0.0
+    return reasons.waits(parked=parked, paused=(await desk.outbox.depth()).paused, quiet=quiet)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
-from zofbot.notification import SCHEMA, Kind, Notification
+from zofbot.notification import SCHEMA, Kind, Notification, Receipt
 from zofbot.pipeline.keys import edit_of
 from zofbot.pipeline.memory import FAILURES, failure_of, triage_in
 from zofbot.pipeline.timers import follow
@@ -117,8 +117,10 @@ class Failures:
             return done
         raise StoreUnavailable("Too many people act on this failure at once.", "Look how it stands, and try again.")
 
-    async def adopt(self, key: str, body: RunBody | CaseBody) -> None:
-        """Know a failure again that was forgotten, from what its card could still tell."""
+    async def adopt(self, key: str, body: RunBody | CaseBody, stands: Receipt | None) -> None:
+        """Know a failure again that was forgotten, from what its card could still tell, and where that ``stands``."""
+        if stands:
+            await self._outbox.found(key, stands)
         changes = {failure_of(key): {"body": _json(body)}, FAILURES: {key: f"{self._clock().timestamp():.0f}"}}
         await self._outbox.commit([], changes=changes, expect={failure_of(key): {"body": None}})
 
@@ -180,10 +182,22 @@ def _json(body: RunBody | CaseBody) -> str:
 
 
 def _twice(present: Triage, wish: Wish) -> bool:
-    """Whether this is the second click of a double one."""
+    """Whether this is the second click of a double one, or a form that was sent once more."""
     same = present.did is wish.act and present.by.id == wish.who.id and present.by.id != ""
-    alike = wish.act in (Act.ACKNOWLEDGE, Act.UNACKNOWLEDGE, Act.WAKE, Act.REOPEN, Act.ESCALATE, Act.CONFIRM, Act.UNDO)
-    return same and alike and wish.at - present.at < SAME
+    return same and wish.at - present.at < SAME and _alike(present, wish)
+
+
+def _alike(present: Triage, wish: Wish) -> bool:
+    """Whether what was filled in is what stands there already."""
+    match wish.act:
+        case Act.ASSIGN:
+            return wish.owner is not None and wish.owner.id == present.owner.id
+        case Act.SNOOZE:
+            return wish.more == present.more and abs((wish.until or 0.0) - (present.until or 0.0)) < SAME
+        case Act.RESOLVE:
+            return (wish.reason, wish.note) == (present.reason, present.note)
+        case _:
+            return True
 
 
 def _led_to(before: Failure, after: Failure, wish: Wish) -> Iterator[Notification]:
@@ -204,7 +218,8 @@ def _led_to(before: Failure, after: Failure, wish: Wish) -> Iterator[Notificatio
 
     escalates = wish.act is Act.ESCALATE
     steps = after.body.policy.escalate
-    mention = steps[next_step(before.present, after.body.policy, at)].mention if escalates and steps else ()
+    called = steps[next_step(before.present, after.body.policy, at)].mention if escalates and steps else ()
+    mention = tuple(one for one in called if one != wish.who.id)
     told = ActBody(
         act=wish.act, who=wish.who.name or wish.who.id, owner=present.owner.name, state=present.state,
         until=present.until, more=present.more, reason=present.reason, note=present.note, mention=mention,

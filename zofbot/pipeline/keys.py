@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+import re
+from urllib.parse import quote, unquote
 
 
 def key(kind: str, identifier: str, category: str, channel: str, *, turn: int = 0) -> str:
@@ -15,7 +16,22 @@ def key(kind: str, identifier: str, category: str, channel: str, *, turn: int = 
     return ":".join(parts)
 
 
+def parted(root: str) -> tuple[str, str, str]:
+    """What a root's key was made from: its kind, the run's or result's id, and the channel."""
+    kind, identifier, *_, channel = root.split(":") if root.count(":") >= 2 else (root, "", "")
+    return kind, unquote(identifier), channel
+
+
 def edit_of(root: str) -> str:
     """The one key for all edits of the message under key ``root``, so that those not made yet become one."""
     kind, _, rest = root.partition(":")
     return f"{kind}-edit:{rest}"
+
+
+def root_of(posted: str, channel: str) -> str:
+    """The key of the failure whose message stands in ``channel`` under the key ``posted``; empty for any other message.
+
+    A message that people deleted is posted again under its root's key and a number.
+    """
+    found = re.fullmatch(rf"((?:run|case):.+:{re.escape(channel)})(?::[0-9]+)?", posted)
+    return found[1] if found else ""

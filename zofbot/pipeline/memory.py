@@ -68,6 +68,15 @@ def rerun_in(run_id: str) -> str:
     return f"rerun:{run_id}"
 
 
+ORDERS = "orders"
+"""The hash of what was ordered at Zof and is not done yet: the names of orders, and when they were taken."""
+
+
+def order_of(name: str) -> str:
+    """The hash of one order: what it is, and what it came to once it is done."""
+    return f"order:{name}"
+
+
 FAILURES = "failures"
 """The hash of all failures that people may work on: the key of each one's root, and when it was first told."""
 

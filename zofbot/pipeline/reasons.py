@@ -26,6 +26,8 @@ class Answer(StrEnum):
     """It is not the ``after:``-th yet."""
     OLD = "old"
     """It happened before the look-back and was only noted."""
+    TAKEN = "taken"
+    """The default channel gets only what nobody else wants."""
     CANCELED = "canceled"
     UNFINISHED = "unfinished"
 
@@ -59,9 +61,10 @@ WHY = {
     Answer.HELD: "it matches and waits for the end of quiet hours",
     Answer.STORM: "it matches and is counted in the summary of a storm",
     Answer.RECOVERED: "what had failed has passed",
-    Answer.KNOWN: "it was told before",
+    Answer.KNOWN: "it matches and was told",
     Answer.BELOW: "there were not enough failures yet for after:",
     Answer.OLD: "it happened before zofbot looks back and was only noted",
+    Answer.TAKEN: "it is told only what failed and no subscription takes",
     Answer.CANCELED: "canceled and skipped runs never alert",
     Answer.UNFINISHED: "it has not ended",
 }

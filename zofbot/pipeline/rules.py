@@ -19,7 +19,9 @@ from zofbot.pipeline.telling import Teller
 from zofbot.routing import Finding, Notice, Subscription, Verdict
 from zofbot.routing.matching import fits
 
-__all__ = ["Answer", "Changes", "Decision", "Finding", "Memory", "Notice", "Reason", "decide", "decide_all", "key"]
+__all__ = [
+    "Answer", "Changes", "Decision", "Finding", "Memory", "Notice", "Reason", "decide", "decide_all", "key", "unfit",
+]  # fmt: skip
 
 CRITICAL = ("production",)
 """Environments, as globs, whose failures go first and may pass quiet hours."""
@@ -56,10 +58,10 @@ def decide(  # noqa: PLR0913  (the last three are settings)
     first = bool(finding.environment) and fits(tuple(critical), [finding.environment])
     if isinstance(finding, Notice):
         return _decided(draft, notices.decide(draft, finding, subscriptions, lookback, critical=first))
-    unfit = _unfit(draft, finding, lookback)
-    if unfit:
+    answer = unfit(draft, finding, lookback)
+    if answer:
         reruns.tell(draft, finding)
-        return _decided(draft, [reason(one, unfit) for one in subscriptions])
+        return _decided(draft, [reason(one, answer) for one in subscriptions])
     answers = verdicts(finding, subscriptions)
     rest = leftover(finding, answers, default_channel)
     reasons = _failures(draft, finding, [*answers, *([rest] if rest else [])], critical=first)
@@ -113,7 +115,7 @@ def _decided(draft: Draft, reasons: Iterable[Reason]) -> Decision:
     return Decision(tuple(draft.notifications.values()), changes, tuple(reasons))
 
 
-def _unfit(draft: Draft, finding: Finding, lookback: float) -> Answer | None:
+def unfit(draft: Draft, finding: Finding, lookback: float) -> Answer | None:
     """Why nobody is told of this run, whatever they asked for."""
     if finding.run.outcome in (Outcome.CANCELED, Outcome.SKIPPED):
         return Answer.CANCELED

@@ -119,6 +119,16 @@ def collapses(draft: Draft, gust: Gust) -> bool:
     return bool(storm.id)
 
 
+def holding(draft: Draft, channel: str, noted: float) -> str:
+    """The key of the summary that counts what was decided on at ``noted`` (Unix seconds), as long as that is known."""
+    for lane, kept in draft.hash(storm_in(channel)).items():
+        storm = Storm.model_validate_json(kept)
+        began, ended = (storm.since - 1, storm.times[-1] + 1) if lane == _NOW else (0.0, float(lane))
+        if storm.id and began <= noted <= ended:
+            return key("storm", storm.id, storm.category, channel)
+    return ""
+
+
 def _grow(draft: Draft, storm: Storm, gust: Gust, due: float) -> Storm:
     """Count one more, begin the summary with the first, and see to it that the summary is edited."""
     if not storm.id:

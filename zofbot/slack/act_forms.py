@@ -36,7 +36,6 @@ class Meant:
     version: str
     channel: str
     url: str = ""
-    thread: str = ""
 
     def dump(self) -> str:
         """As ``private_metadata``; Slack takes 3,000 characters."""
@@ -45,7 +44,7 @@ class Meant:
     @classmethod
     def load(cls, kept: str) -> Meant:
         """Read it back."""
-        return cls(**json.loads(kept))
+        return cls(**{name: value for name, value in json.loads(kept).items() if name in cls.__dataclass_fields__})
 
 
 def assign(meant: Meant, title: str, user: str) -> Block:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from zofbot.model import Run
 from zofbot.slack import text
 from zofbot.slack.cards import in_one_line
-from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, name, until
+from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, insisting, name, until
 from zofbot.slack.message import Message, actions, button, context, section
-from zofbot.slack.pieces import look_up
-from zofbot.triage import TABLE, Act, State, Triage
+from zofbot.slack.pieces import count, look_up
+from zofbot.triage import TABLE, Act, State, Triage, Wish
 
 DONE = {
     Act.ACKNOWLEDGE: "You acknowledged",
@@ -68,27 +66,29 @@ def done(act: Act, title: str, about: About, present: Triage) -> Message:
     return Message(said, [section(f"{said}."), *row])
 
 
-def stale(act: Act, about: About, present: Triage, now: float) -> Message:
+def stale(wish: Wish, title: str, about: About, present: Triage) -> Message:
     """Somebody or something was faster: how it stands, and the same once more for those who insist."""
-    said = f"{happened(present, now)}. Your click changed nothing."
-    row = actions(act_button(act, about, again=True, label="Do it anyway"))
-    return Message(said, [section(f"⚡ {said}"), *row, context("The card shows the latest state in a moment.")])
+    said = f"{happened(present, wish.at)}. Your click changed nothing."
+    row = actions(insisting(wish, about))
+    return Message(said, [section(f"⚡ *{text.line(title, 150)}*\n{said}"), *row,
+                          context("The card shows the latest state in a moment.")])  # fmt: skip
 
 
-def forbidden(act: Act, about: About, present: Triage, now: float) -> Message:
+def forbidden(act: Act, title: str, about: About, present: Triage, now: float) -> Message:
     """The act makes no sense in this state."""
+    named = f"*{text.line(title, 150)}*\n"
     if act is Act.UNDO:
         said = f"There is nothing to undo any more: {happened(present, now)}."
-        return Message(said, [section(f"💡 {said} The card has what you can do instead.")])
+        return Message(said, [section(f"💡 {named}{said} The card has what you can do instead.")])
     if act is Act.ESCALATE:
         said = f"{INSTEAD[present.state]}: it can be escalated only while somebody should look at it."
         if act in TABLE[present.state]:
             said = "Everybody whom the escalation names was called already: the thread shows when."
-        return Message(said, [section(f"💡 {said}")])
+        return Message(said, [section(f"💡 {named}{said}")])
     step = FIRST.get(present.state, "")
     said = f"{LABELS[act].rstrip('…')} is not possible: {happened(present, now)}. {step}".strip()
     row = actions(act_button(Act.REOPEN, about)) if present.state.closed else []
-    return Message(said, [section(f"💡 {said}"), *row])
+    return Message(said, [section(f"💡 {named}{said}"), *row])
 
 
 def gone(key: str) -> Message:
@@ -98,20 +98,12 @@ def gone(key: str) -> Message:
     return Message(said, [section(f"💡 {said}\n{step}"), context(text.code(key, 300))])
 
 
-def why(title: str, wishes: Sequence[tuple[str, str]], present: Triage, now: float) -> Message:
-    """Which subscriptions (as they are typed, and whose they are) brought it here, and what has become of it since."""
-    lines = [f"• {text.code(wish, 900)}, asked for by {name(by)}" for wish, by in wishes[:10]]
-    asked = "This channel asked for it:" if lines else (
-        "The subscription that asked for it has ended, or this is the channel for what no subscription takes."
-    )  # fmt: skip
-    said = f"Why you see {text.line(title, 150)}"
-    return Message(said, [section("\n".join([f"*{said}*", asked, *lines])), context(f"{happened(present, now)}.")])
-
-
-def rerun(title: str, action: str, value: dict[str, str]) -> Message:
+def rerun(title: str, cases: int, environment: str, action: str, value: dict[str, str]) -> Message:
     """Ask before something is started in Zof."""
+    where = f" on {text.line(environment, 80)}" if environment else ""
     said = f"Run the failed cases of {text.line(title, 150)} again?"
-    return Message(said, [section(f"🔁 {said}"), *actions(button("Re-run failed cases", action, value))])
+    small = context(f"{count(cases, 'case')}{where}. However often you press, one run is started.")
+    return Message(said, [section(f"🔁 {said}"), *actions(button("Re-run failed cases", action, value)), small])
 
 
 def rerunning(title: str, run_id: str) -> Message:
@@ -121,10 +113,10 @@ def rerunning(title: str, run_id: str) -> Message:
     return Message(said, [section(f"🔁 {said}{which}. The thread hears how it ends.")])
 
 
-def cancel(run: Run, action: str) -> Message:
+def cancel(run: Run, action: str, value: dict[str, str]) -> Message:
     """Ask before a run is cancelled."""
     said = f"Cancel {in_one_line(run)}?"
-    row = actions(button("Cancel this run", action, {"id": run.id}), look_up("Show run", "zof_run", run.id, "Show it"))
+    row = actions(button("Cancel this run", action, value), look_up("Show run", "zof_run", run.id, "Show it"))
     return Message(said, [section(f"✋ {said}"), context(text.code(run.id)), *row])
 
 
@@ -149,7 +141,7 @@ TYPED = (
     ("reopen", "it is not over"),
     ("escalate", "call whoever is next"),
     ("undo", "take the last act back, for a minute"),
-    ("why", "which subscription brought it here"),
+    ("why", "what brought it here, and where it stands"),
     ("result res_4821", "look a result up, or a `run`"),
 )
 """What can be typed to the bot in the thread of a failure."""

@@ -24,8 +24,8 @@ def failed(error: ZofbotError) -> Message:
         hint += f"\nFor example: {text.code(error.example)}"
     said = f"{_sign(error)} *{text.mrkdwn(error.sentence, 900)}*"
     return Message(
-        f"{text.mrkdwn(error.sentence, 900)} {hint} {_request_id(error)}".replace("\n", " "),
-        [section(f"{said}\n{hint}".strip()), context(_request_id(error, code=True))],
+        f"{text.mrkdwn(error.sentence, 900)} {hint} {request_id(error)}".replace("\n", " "),
+        [section(f"{said}\n{hint}".strip()), context(request_id(error, code=True))],
     )
 
 
@@ -33,7 +33,8 @@ def _sign(error: ZofbotError) -> str:
     return "💡" if isinstance(error, BadInput) else "⏳" if isinstance(error, ZofUnavailable) else "⚠️"
 
 
-def _request_id(error: ZofbotError, *, code: bool = False) -> str:
+def request_id(error: ZofbotError, *, code: bool = False) -> str:
+    """Say by which id Zof knows of an error, or that there is none; ``code`` for blocks."""
     if isinstance(error, ZofError):
         if not error.request_id:
             return "Zof returned no request id."

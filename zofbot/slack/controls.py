@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from zofbot.model import is_id
 from zofbot.slack import text
 from zofbot.slack.message import Block, button, section
-from zofbot.slack.pieces import moment
-from zofbot.triage import Act, State, Triage
+from zofbot.slack.pieces import moment, planned
+from zofbot.triage import Act, State, Triage, Wish
 from zofbot.triage.life import TABLE
 
 BLOCK = "zof_triage"
@@ -89,6 +90,10 @@ class About(NamedTuple):
         return cls(key, version) if name == BLOCK and version and key else None
 
 
+FILLED = {"owner", "until", "more", "reason", "note"}
+"""What of a wish a form asks for."""
+
+
 class Offers(NamedTuple):
     """What a card offers besides the acts."""
 
@@ -110,9 +115,17 @@ def controls(about: About, present: Triage, offers: Offers) -> list[Block]:
     return [{"type": "actions", "block_id": about.block_id, "elements": elements}]
 
 
-def act_button(act: Act, about: About, *, again: bool = False, label: str = "") -> Block | None:
-    """One act as a button that says itself what it is about, for answers; ``again`` for one that insists."""
-    return button(label or LABELS[act], f"zof_do_{act}", {"key": about.key, "version": about.version, "again": again})
+def act_button(act: Act, about: About) -> Block | None:
+    """One act as a button that says itself what it is about, for answers."""
+    return button(LABELS[act], f"zof_do_{act}", {"key": about.key, "version": about.version})
+
+
+def insisting(wish: Wish, about: About) -> Block | None:
+    """The same act once more, whatever has happened; with what was filled in, as far as a button can carry it."""
+    action = f"zof_do_{wish.act}"
+    value = {"key": about.key, "version": about.version, "again": True}
+    full = button("Do it anyway", action, value | {"filled": wish.model_dump(include=FILLED, exclude_defaults=True)})
+    return full or button("Do it anyway", action, value)
 
 
 def _button(act: Act, about: About, *, primary: bool) -> Block:
@@ -125,7 +138,7 @@ def _menu(present: Triage, offers: Offers) -> list[Block]:
     allowed = [act for act in _BY_MENU if act in TABLE[present.state] and act not in _SHOWN[present.state]]
     acts = [act for act in allowed if act is not Act.ESCALATE or offers.escalate]
     options = [_option(LABELS[act], act.value) for act in acts if not present.state.closed]
-    if offers.rerun:
+    if offers.rerun and present.state is not State.RECOVERED:
         options.append(_option("Re-run failed cases", "rerun"))
     options.append(_option("Why am I seeing this?", "why"))
     if 0 < len(offers.link) <= 3000:
@@ -154,7 +167,7 @@ def _told(present: Triage) -> str:
         case State.ACKNOWLEDGED:
             return f"👀 *Acknowledged* by {name(present.owner.name)} {moment(present.since)}"
         case State.SNOOZED:
-            return f"💤 *Snoozed* by {name(present.by.name)} {until(present.until, present.more)}"
+            return f"💤 *Snoozed* by {name(present.put.name)} {until(present.until, present.more)}"
         case State.RESOLVED:
             return _resolved(present)
         case _:
@@ -175,15 +188,16 @@ def _opened(present: Triage) -> str:
 
 def _resolved(present: Triage) -> str:
     reason = REASONS.get(present.reason, "")
-    told = f"☑️ *Resolved* by {name(present.by.name)} {moment(present.since)}" + (f": {reason}" if reason else "")
+    told = f"☑️ *Resolved* by {name(present.put.name)} {moment(present.since)}" + (f": {reason}" if reason else "")
     return told + (f"\n> {text.line(present.note, 500)}" if present.note else "")
 
 
 def until(at: float | None, more: int) -> str:
     """When a snooze ends: at a time in Unix seconds, after so many more failures, or when it recovers."""
     if at is not None:
-        return f"until {moment(at)}"
-    return f"until it fails {more} more times" if more else "until it recovers"
+        return f"until {planned(at)}"
+    again = "once more" if more == 1 else f"{more} more times"
+    return f"until it fails {again}" if more else "until it recovers"
 
 
 def name(person: str) -> str:
@@ -197,11 +211,22 @@ def pressed(action: dict[str, Any]) -> tuple[str, About | None]:
     return word, About.read(str(action.get("block_id") or ""))
 
 
-def insisted(action: dict[str, Any]) -> tuple[About | None, bool]:
-    """What a button of an answer is about, and whether it insists."""
+class Insisted(NamedTuple):
+    """A button of an answer: what it is about, whether it insists, and what had been filled in."""
+
+    about: About | None = None
+    again: bool = False
+    filled: Mapping[str, Any] = {}
+
+
+def insisted(action: dict[str, Any]) -> Insisted:
+    """Read such a button back; one that cannot be read is about nothing."""
     try:
         value = json.loads(action.get("value") or "{}")
     except ValueError:
-        return None, False
-    known = isinstance(value, dict) and isinstance(value.get("key"), str) and isinstance(value.get("version"), str)
-    return (About(value["key"], value["version"]), bool(value.get("again"))) if known else (None, False)
+        return Insisted()
+    if not (isinstance(value, dict) and isinstance(value.get("key"), str) and isinstance(value.get("version"), str)):
+        return Insisted()
+    filled = value.get("filled")
+    kept = {name: filled[name] for name in FILLED if name in filled} if isinstance(filled, dict) else {}
+    return Insisted(About(value["key"], value["version"]), bool(value.get("again")), kept)

@@ -111,6 +111,11 @@ def moment(at: float) -> str:
     return text.moment(datetime.fromtimestamp(at, UTC))
 
 
+def planned(at: float) -> str:
+    """Unix seconds as a time to come, which nobody needs to the second."""
+    return text.moment(datetime.fromtimestamp(at, UTC), "time")
+
+
 def count(number: int, noun: str) -> str:
     """``1 failure``, ``2 failures``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -178,7 +178,7 @@ def _asleep(one: Story) -> str:
 
 def _over(one: Story) -> str:
     reason = REASONS.get(one.present.reason, "")
-    return " · ".join(filter(None, (text.line(one.title, 150), name(one.present.by.name), reason)))
+    return " · ".join(filter(None, (text.line(one.title, 150), name(one.present.put.name), reason)))
 
 
 def _people(deeds: Sequence[tuple[str, int]]) -> str:

@@ -81,9 +81,12 @@ def clip(text: str, limit: int) -> str:
     return (cut.rstrip() + "…")[:limit]
 
 
-def moment(at: datetime) -> str:
-    """A time in the reader's own zone (https://docs.slack.dev/messaging/formatting-message-text/#date-formatting)."""
-    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time_secs}}|{utc(at)}>"
+def moment(at: datetime, clock: str = "time_secs") -> str:
+    """A time in the reader's own zone, ``clock`` in Slack's word: with its seconds, or ``time`` without.
+
+    https://docs.slack.dev/messaging/formatting-message-text/#date-formatting
+    """
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{{clock}}}|{utc(at)}>"
 
 
 def utc(at: datetime) -> str:

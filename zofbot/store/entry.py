@@ -31,6 +31,8 @@ class Entry:
     body: dict[str, Any] = field(default_factory=dict)
     schema: int = 0
     """Version of what was written; 0 when only the receipt is left."""
+    not_before: float = 0.0
+    """It was not to be sent sooner."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def entry(key: str, note: Mapping[str, str], kept: str | None) -> Entry | None:
         kept[1:] if moved and kept else "",
         json.loads(note.get("body", "{}")),
         int(note.get("schema", 0)),
+        float(note.get("not_before", 0)),
     )
 
 

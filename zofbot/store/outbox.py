@@ -20,6 +20,8 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them together:
 ``failure:<root's key>``    hash: the ``body`` that a root shows now, as the rules last wrote it, for 30 days
 ``triage:<channel>``        hash: what people made of a failure, by its root's key
 ``canary``                  hash: keys of canaries that are not removed yet, and when each began
+``order:<name>``            hash: what somebody ordered at Zof, and what it came to, for 30 days
+``orders``                  hash: orders that were taken and are not done, by when
 ``audit``                   stream: who did what, capped
 ``schema``                  number: the newest schema that anybody has written under
 ==========================  ====================================================================================
@@ -42,7 +44,7 @@ from typing import Any
 import redis.asyncio as redis
 
 from zofbot.errors import ZofbotError
-from zofbot.notification import Claimed, Notification, State
+from zofbot.notification import Claimed, Notification, Receipt, State
 from zofbot.store import _reachable
 from zofbot.store.entry import Depth, Entry, Parked, claimed, entry, flat, pairs, text, texts
 from zofbot.store.leases import Fence
@@ -71,7 +73,7 @@ KEEP_BODY = 2 * 86400
 MAX_AGE = 24 * 3600.0
 """Seconds after the first attempt when another failed one is the last."""
 
-FADING = ("failure:", "rerun:")
+FADING = ("failure:", "rerun:", "order:")
 """Hashes whose names begin so are forgotten ``KEEP`` seconds after their last change."""
 
 AUDIT = "audit"
@@ -201,6 +203,12 @@ class Outbox:
         moved = await self._mend("unpark", channel, "queue:" + channel)
         self.news.set()
         return moved
+
+    async def found(self, key: str, stands: Receipt) -> None:
+        """Note where the message under ``key`` stands, unless that is known."""
+        async with _reachable():
+            name = f"{self._prefix}sent:{key}"
+            await self._redis.set(name, f"{stands.channel} {stands.ts}", ex=KEEP, nx=True)
 
     async def told(self, channel: str) -> None:
         """Note that somebody was told of a parked channel."""

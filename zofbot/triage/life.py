@@ -137,10 +137,11 @@ class Course(_Frozen):
 class Triage(_Frozen):
     """What people made of a failure. Times are Unix seconds.
 
-    ``rev`` counts acts; ``turn`` is the turn of the course that the last one was made on. ``since`` is when the state
-    began, ``opened`` when it was last nobody's: escalations count from there. ``until`` is when a snooze or an
-    acknowledgement ends by itself, ``more`` after how many further failures a snooze does, counted from ``counted``.
-    ``asks`` is when an acknowledgement is asked about. ``steps`` of the escalation were taken by hand.
+    ``rev`` counts acts; ``turn`` is the turn of the course that the last one was made on. ``by`` did the last one,
+    ``mover`` the one that led to this state. ``since`` is when the state began, ``opened`` when it was last nobody's:
+    escalations count from there. ``until`` is when a snooze or an acknowledgement ends by itself, ``more`` after how
+    many further failures a snooze does, counted from ``counted``. ``asks`` is when an acknowledgement is asked about.
+    ``steps`` of the escalation were taken by hand.
     """
 
     rev: int = 0
@@ -150,6 +151,7 @@ class Triage(_Frozen):
     opened: float = 0.0
     owner: Who = Who()
     by: Who = Who()
+    mover: Who = Who()
     did: Act | None = None
     at: float = 0.0
     reason: str = ""
@@ -162,6 +164,11 @@ class Triage(_Frozen):
     requests: tuple[str, ...] = ()
     before: Triage | None = None
     """What *undo* goes back to."""
+
+    @property
+    def put(self) -> Who:
+        """Who brought it into its state; in records from before that was kept, who acted last."""
+        return self.mover if self.mover.id else self.by
 
     @property
     def version(self) -> str:
@@ -204,7 +211,17 @@ def _of_itself(record: Triage, act: Act, at: float) -> Triage:
     fresh: dict[str, Any] = {"opened": at, "steps": 0} if state is State.OPEN else {}
     owner = Who() if act in (Act.RELAPSE, Act.LAPSE) else record.owner
     return record.model_copy(
-        update={"state": state, "since": at, "did": act, "by": Who(), "at": at, "owner": owner, **_CLEARED, **fresh}
+        update={
+            "state": state,
+            "since": at,
+            "did": act,
+            "by": Who(),
+            "mover": Who(),
+            "at": at,
+            "owner": owner,
+            **_CLEARED,
+            **fresh,
+        }
     )
 
 
@@ -243,7 +260,7 @@ def act(present: Triage, wish: Wish, course: Course, policy: Policy) -> Triage:
         raise Illegal(wish.act, present)
     moved: dict[str, Any] = {"state": state}
     if state is not present.state or wish.act in _ANEW:
-        moved |= _CLEARED | {"since": wish.at}
+        moved |= _CLEARED | {"since": wish.at, "mover": wish.who}
     if state is State.OPEN and present.state is not State.OPEN:
         moved |= {"opened": wish.at, "steps": 0}
     moved |= _particular(present, wish, course, policy)

@@ -1,0 +1,106 @@
+"""Failed cases run again, and runs cancelled: asked about first, and done once however often it is pressed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from slack_bolt.async_app import AsyncApp
+
+from zofbot.access import Role
+from zofbot.errors import BadInput, ZofError
+from zofbot.listeners import lookups
+from zofbot.listeners.actions import value_of
+from zofbot.listeners.desk import Asked, Desk, asked
+from zofbot.listeners.known import known, may
+from zofbot.pipeline.failures import Failure, Gone
+from zofbot.pipeline.orders import Order
+from zofbot.slack import acts
+from zofbot.slack.bodies import CaseBody
+from zofbot.slack.controls import About
+from zofbot.slack.message import Message
+from zofbot.triage import Who
+
+RERUN, CANCEL = "zof_rerun", "zof_cancel"
+
+
+def register(app: AsyncApp, desk: Desk) -> None:
+    """Listen to the buttons that answer the questions."""
+
+    async def pressed(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+        who, name = asked(body), str(value_of(action).get("order") or "")
+        told = await desk.told(_taken(desk, who, name))  # it is stored before Slack is told that we have it
+        await ack()
+        if told.failed:
+            desk.errands.start(desk.respond(who, told.message))
+        else:
+            desk.answer_later(who, _carried_out(desk, name), replace=True)
+
+    app.action(RERUN)(pressed)
+    app.action(CANCEL)(pressed)
+
+
+async def offer_rerun(desk: Desk, who: Asked, about: About) -> Message:
+    """Ask whether the failed cases are to be run again. Raises ZofbotError."""
+    await may(desk, who, Role.OPERATOR)
+    try:
+        failure = await known(desk, who, about)
+    except Gone:
+        return acts.gone(about.key)
+    wanted = await _wanted(desk, failure)
+    order = Order(sort="rerun", channel=failure.channel, key=about.key, title=failure.title, body=wanted)
+    name = await _offered(desk, who, order)
+    cases, environment = len(wanted["test_case_ids"]), wanted.get("environment", "")
+    return acts.rerun(failure.title, cases, environment, RERUN, {"order": name})
+
+
+async def offer_cancel(desk: Desk, who: Asked, identifier: str) -> Message:
+    """Show which run it is, for ids are mistyped. Raises ZofbotError."""
+    await may(desk, who, Role.OPERATOR)
+    run = await desk.zof.run(identifier)
+    if run.outcome.final:
+        return acts.ended_already(run)
+    name = await _offered(desk, who, Order(sort="cancel", channel=who.channel, run=run.id))
+    return acts.cancel(run, CANCEL, {"order": name})
+
+
+async def _offered(desk: Desk, who: Asked, order: Order) -> str:
+    """Keep the order; its name is made from the request that asked for it, so one asked for twice is one."""
+    about = f"{order.sort}:{order.key or order.run}:{who.request}"
+    name = hashlib.blake2s(about.encode(), digest_size=16).hexdigest()
+    await desk.orders.offer(name, order)
+    return name
+
+
+async def _taken(desk: Desk, who: Asked, name: str) -> Message:
+    person = await may(desk, who, Role.OPERATOR)
+    await desk.orders.take(name, Who(id=who.user, name=person.name or who.name), who.request)
+    return Message("")
+
+
+async def _carried_out(desk: Desk, name: str) -> Message:
+    """Do it, and say what it came to; where Zof refuses, the person hears of it and may press again."""
+    try:
+        order, run = await desk.orders.carry_out(name)
+    except ZofError:
+        await desk.orders.give_up(name)
+        raise
+    if order.sort == "rerun":
+        return acts.rerunning(order.title, run)
+    return acts.cancelled(run) if run else acts.ended_already(await desk.zof.run(order.run))
+
+
+async def _wanted(desk: Desk, failure: Failure) -> dict[str, Any]:
+    """What Zof is to run. Raises BadInput where Zof does not say which cases failed."""
+    run = await desk.zof.run(failure.body.run.id)
+    if isinstance(failure.body, CaseBody):
+        result = await desk.zof.result(failure.body.case.id)
+        cases = [result.case_id]
+    else:
+        bad, _ = await lookups.bad_results(desk, run)
+        cases = [result.case_id for result in bad]
+    named = list(dict.fromkeys(case for case in cases if case))
+    if not named or not run.project_id:
+        raise BadInput("Zof does not say which cases these are.", "Start the run in Zof.")
+    where = {"environment": run.environment} if run.environment else {}
+    return {"project_id": run.project_id, **where, "test_case_ids": named}
