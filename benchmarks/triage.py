@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 from rich.console import Console
@@ -50,9 +50,16 @@ async def seen(true: Callable[[], bool | Awaitable[bool]], pause: float = 0.0) -
             await asyncio.sleep(pause)
 
 
+class Bot(NamedTuple):
+    """A bot that is up."""
+
+    url: str
+    pid: int
+
+
 @asynccontextmanager
-async def bot(stage: Stage, folder: Path) -> AsyncIterator[str]:
-    """Run ``zofbot run`` while the context lasts; its address."""
+async def bot(stage: Stage, folder: Path) -> AsyncIterator[Bot]:
+    """Run ``zofbot run`` while the context lasts."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -73,7 +80,7 @@ async def bot(stage: Stage, folder: Path) -> AsyncIterator[str]:
         async with aiohttp.ClientSession() as session:
             await seen(lambda: _ready(session, url), 0.1)
         slack.request_url = f"{url}/slack/events"
-        yield url
+        yield Bot(url, process.pid)
     finally:
         process.terminate()
         await process.wait()
@@ -159,8 +166,8 @@ async def main(clicks: int) -> None:
     await stage.start()
     try:
         with tempfile.TemporaryDirectory(prefix="click-") as folder:
-            async with bot(stage, Path(folder)) as url:
-                Console().print(table(await measured(stage, await alerts(stage, url, clicks))))
+            async with bot(stage, Path(folder)) as up:
+                Console().print(table(await measured(stage, await alerts(stage, up.url, clicks))))
     finally:
         await stage.stop()
 

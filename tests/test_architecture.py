@@ -18,7 +18,7 @@ FLOORS: list[set[str]] = [
     {"app", "books"},
     {"web", "listeners", "simulator", "terminal", "manifest"},
     {"pipeline"},
-    {"errands", "rotation", "slack", "store", "zof"},
+    {"errands", "crowd", "rotation", "slack", "store", "zof"},
     {"access"},
     {"routing"},
     {"triage"},

@@ -816,6 +816,19 @@ async def test_the_loop_follows_a_hint_at_once_and_ends_with_its_lease_released(
     assert not await zof.store.exists("{test}:lease:poller")
 
 
+async def test_a_flood_of_hints_does_not_keep_a_poller_busy_that_may_ask_no_more() -> None:
+    async with bench(requests=4) as built:
+        polling = asyncio.create_task(built.poller.run())
+        await until(lambda: built.sample("zofbot_poll_turns_total", outcome="done") >= 1)
+        before = built.sample("zofbot_poll_turns_total", outcome="done")
+        for number in range(40):
+            await built.heard(f"run_{number}", f"evt_{number}")
+            await asyncio.sleep(0.002)
+        assert built.sample("zofbot_poll_turns_total", outcome="done") - before <= 2
+        polling.cancel()
+        await asyncio.wait({polling})
+
+
 async def test_the_loop_goes_on_whatever_fails() -> None:
     async with bench(interval=0.02) as built:
         server = built.store.connection_pool.connection_kwargs["server"]

@@ -19,13 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import until
+from zofbot.crowd import MOST_BYTES
 from zofbot.metrics import Metrics
 from zofbot.settings import Settings
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.webhooks import Webhooks, signature
 from zofbot.simulator.world import World
-from zofbot.store.hints import EVENT_SECONDS, Hints, Watch
-from zofbot.web import MOST_BYTES, ZofDoor, site
+from zofbot.store.hints import EVENT_SECONDS, MOST, Hints, Watch
+from zofbot.web import ZofDoor, site
 from zofbot.zof.webhook import ENDINGS, NOTICES, OTHERS, Hint, hint_in, signed
 
 NOW = datetime(2026, 6, 1, 8, 20, tzinfo=UTC)
@@ -259,6 +260,24 @@ async def test_without_a_store_it_is_503_and_taken_when_it_comes_again(
     assert await door.post(body()) == 503
     server.connected = True
     assert await door.post(body()) == 200
+    assert list(await door.hints()) == ["run_1001"]
+
+
+async def test_no_more_hints_wait_than_may_and_those_that_wait_are_renewed(door: Door) -> None:
+    await door.store.hset("{test}:hints", mapping={f"held_{number}": "{}" for number in range(MOST - 1)})
+    assert await door.post(body()) == 200
+    assert await door.post(body(id="evt_2", data={"object": {"run_id": "run_2002"}})) == 503
+    assert door.count("full") == 1
+    assert await door.post(body(id="evt_3")) == 200
+    await door.store.hdel("{test}:hints", "held_1")
+    assert await door.post(body(id="evt_2", data={"object": {"run_id": "run_2002"}})) == 200
+    assert await door.store.hlen("{test}:hints") == MOST
+
+
+async def test_a_thousand_events_about_what_waits_already_are_not_remembered_one_by_one(door: Door) -> None:
+    for number in range(50):
+        assert await door.post(body(id=f"evt_{number}")) == 200
+    assert len([key async for key in door.store.scan_iter("{test}:event:*")]) == 1
     assert list(await door.hints()) == ["run_1001"]
 
 

@@ -46,7 +46,7 @@ from zofbot.store.outbox import Outbox
 from zofbot.store.schema import enter
 from zofbot.store.soundness import warn
 from zofbot.store.subscriptions import Subscriptions
-from zofbot.web import SlackDoor, ZofDoor, site
+from zofbot.web import SlackDoor, ZofDoor, opened, site
 from zofbot.zof.client import ZofCall, ZofClient
 
 log = structlog.get_logger()
@@ -364,14 +364,9 @@ def _far(url: str) -> bool:
 
 
 async def _open(stack: AsyncExitStack, door: web.Application, host: str, setting: str, port: int) -> str:
-    runner = web.AppRunner(door, access_log=None, shutdown_timeout=2.0, handler_cancellation=False)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
     try:
-        await web.TCPSite(runner, host, port).start()
+        return await stack.enter_async_context(opened(door, host, port))
     except OSError as error:
         raise SettingsError(
             [f"{setting} {port} on HOST {host} cannot be opened ({error.strerror}): set another."]
         ) from error
-    host, port = runner.addresses[0][:2]
-    return f"http://{host}:{port}"

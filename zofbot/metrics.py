@@ -42,7 +42,7 @@ STATUSES = frozenset(status for endings in (ZOF_ENDINGS, SLACK_ENDINGS) for all_
 
 REQUESTS = ("command", "action", "event", "view", "other")
 WEBHOOKS = (
-    "stored", "repeated", "ignored", "unsigned", "too_large", "too_slow", "malformed", "not_stored",
+    "stored", "repeated", "ignored", "unsigned", "too_large", "too_slow", "malformed", "not_stored", "crowded", "full",
 )  # fmt: skip
 EVENTS = (
     "run.completed", "run.failed", "run.started", "remediation.plan_pending", "remediation.approved",

@@ -6,43 +6,43 @@ import asyncio
 import hashlib
 import hmac
 import json
+import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
 import structlog
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
+from zofbot.crowd import MOST_BYTES, MOST_CONNECTIONS, Bodies, Brake, Connections, Line, Sparing, Stray
+from zofbot.errands import end
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
-from zofbot.store.hints import Hints, Watch
+from zofbot.store.hints import Full, Hints, Watch
 from zofbot.zof.protocol import printable
 from zofbot.zof.webhook import ENDINGS, Hint, hint_in, signed
 
 log = structlog.get_logger()
 
-MOST_BYTES = 1024 * 1024
-BODY_SECONDS = 3.0
-"""How long a body may take to arrive; Slack itself waits no longer for its answer."""
+IDLE_SECONDS = 75.0
+"""How long a connection may stand idle, or be at the head of a request; proxies close theirs sooner."""
 
 OLDEST_SECONDS = 300
 """How old, or how far ahead, a signature may be."""
 
+_aloud = logging.getLogger("zofbot.web")
+# The server logs what is no HTTP as an error with its traceback; that is a stranger's fault, and would fill a disk.
+_aloud.addFilter(lambda line: not (line.exc_info and isinstance(line.exc_info[1], HttpProcessingError)))
+
 Ready = Callable[[], Awaitable[list[str]]]
 """Names what is not ready; empty when all is."""
-
-
-class _Stray(Exception):
-    """A request that is nobody's we know, or not whole."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
 
 
 class SlackDoor:
@@ -57,6 +57,7 @@ class SlackDoor:
         self._bolt = bolt
         self._metrics = metrics
         self._clock = clock
+        self._bodies, self._brake, self._sparing = Bodies(), Brake(), Sparing(time.monotonic)
         self.rekey(secrets)
 
     def rekey(self, secrets: Sequence[str]) -> None:
@@ -68,10 +69,12 @@ class SlackDoor:
         try:
             body = await self._checked(request)
             return _response(await self._dispatched(request, body))
-        except _Stray as stray:
-            self._metrics.slack_requests.labels("stray", stray.reason).inc()
-            log.info("stray request", status=stray.status, reason=stray.reason, peer=request.remote)
-            return web.Response(status=stray.status, text=stray.reason)
+        except Stray as stray:
+            status, reason = stray.status, stray.reason
+        # Not in there, where the error holds on to the body for as long as the stray is made to wait.
+        self._metrics.slack_requests.labels("stray", reason).inc()
+        self._sparing("stray request", reason, status=status, peer=request.remote)
+        return await _sent_away(self._brake, status, reason)
 
     async def _dispatched(self, request: web.Request, body: str) -> BoltResponse:
         headers: dict[str, str | Sequence[str]] = dict(request.headers)
@@ -80,18 +83,18 @@ class SlackDoor:
         except Exception as error:
             # Listeners have their own handler: this is Bolt itself, on JSON that is not of any shape Slack sends.
             log.error("request not understood", exc_info=error)
-            raise _Stray(400, "malformed") from error
+            raise Stray(400, "malformed") from error
 
     async def _checked(self, request: web.Request) -> str:
         """Read the body and make sure that it is Slack's; the signature comes before anything is parsed."""
-        raw = await _whole(request)
+        raw = await self._bodies.read(request)
         if not self._signed(raw, request.headers):
-            raise _Stray(401, "unsigned")
+            raise Stray(401, "unsigned")
         try:
             body = raw.decode()
             _parsed(body, request.content_type)
         except (ValueError, RecursionError):
-            raise _Stray(400, "malformed") from None
+            raise Stray(400, "malformed") from None
         return body
 
     def _signed(self, raw: bytes, headers: Mapping[str, str]) -> bool:
@@ -120,6 +123,8 @@ class ZofDoor:
         self._header = header
         self._metrics = metrics
         self._clock = clock
+        self._bodies, self._brake, self._sparing = Bodies(), Brake(), Sparing(time.monotonic)
+        self._line = Line()
         self.rekey(secrets)
 
     def rekey(self, secrets: Sequence[str]) -> None:
@@ -127,48 +132,55 @@ class ZofDoor:
         self._secrets = secrets
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Answer 200 when there is nothing left to lose; 401, 408, 413 or 400 to a stray one, 503 without a store."""
-        status = 200
+        """Answer 200 when there is nothing left to lose; 401, 408, 413 or 400 to a stray one; 503 to come again."""
         try:
-            answer = await self._taken(await self._checked(request))
-        except _Stray as stray:
-            status, answer = stray.status, stray.reason
-            log.info("stray webhook", status=status, reason=answer, peer=request.remote)
-        except StoreUnavailable as error:
-            status, answer = 503, "not_stored"
-            log.warning("webhook not stored", cause=type(error.__cause__).__name__)
-        self._metrics.zof_webhooks.labels(answer).inc()
-        return web.Response(status=status)
+            raw = await self._checked(request)
+            async with self._line.turn():
+                answer = await self._taken(_understood(raw))
+            self._metrics.zof_webhooks.labels(answer).inc()
+            return web.Response()
+        except Stray as stray:
+            status, reason = stray.status, stray.reason
+        self._metrics.zof_webhooks.labels(reason).inc()
+        self._sparing("stray webhook", reason, status=status, peer=request.remote)
+        return await _sent_away(self._brake, status)
 
-    async def _checked(self, request: web.Request) -> Hint:
-        raw = await _whole(request)
+    async def _checked(self, request: web.Request) -> bytes:
+        raw = await self._bodies.read(request)
         if not signed(raw, request.headers.get(self._header, ""), self._secrets):
-            raise _Stray(401, "unsigned")
-        try:
-            return hint_in(raw)
-        except ValueError:
-            raise _Stray(400, "malformed") from None
+            raise Stray(401, "unsigned")
+        return raw
 
     async def _taken(self, hint: Hint) -> str:
-        """Store it unless it means nothing to us or was stored before."""
+        """Store it unless it means nothing to us or was stored before. Raises Stray where it cannot be stored."""
         self._metrics.zof_events.labels(hint.label).inc()
         if hint.subject is None:
-            log.info("webhook ignored", event_type=printable(hint.type))
+            self._sparing("webhook ignored", hint.label, event_type=printable(hint.type))
             return "ignored"
         kind: Literal["run", "notice"] = "run" if hint.type in ENDINGS else "notice"
         at = hint.at.timestamp() if hint.at else None
         watch = Watch(kind, hint.subject, hint.type, self._clock().timestamp(), at, run=hint.run_id or "")
-        return "stored" if await self._hints.keep(hint.event_id, watch) else "repeated"
+        try:
+            return "stored" if await self._hints.keep(hint.event_id, watch) else "repeated"
+        except Full:
+            raise Stray(503, "full") from None
+        except StoreUnavailable:
+            raise Stray(503, "not_stored") from None
 
 
-async def _whole(request: web.Request) -> bytes:
+def _understood(raw: bytes) -> Hint:
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise _Stray(413, "too_large") from None
-    except TimeoutError:
-        raise _Stray(408, "too_slow") from None
+        return hint_in(raw)
+    except ValueError:
+        raise Stray(400, "malformed") from None
+
+
+async def _sent_away(brake: Brake, status: int, text: str = "") -> web.Response:
+    """Answer a stray one, slowly where there are many; whoever may come again hears when."""
+    response = web.Response(status=status, text=text, headers={"Retry-After": "5"} if status == 503 else {})
+    if not await brake.hold():
+        response.force_close()
+    return response
 
 
 def _parsed(body: str, content_type: str) -> None:
@@ -212,3 +224,31 @@ def site(slack: SlackDoor | None, metrics: Metrics, ready: Ready, zof: ZofDoor |
     if zof:
         app.router.add_post("/zof/webhook", zof.receive)
     return app
+
+
+@asynccontextmanager
+async def opened(
+    door: web.Application, host: str, port: int, *, idle: float = IDLE_SECONDS, most: int = MOST_CONNECTIONS
+) -> AsyncIterator[str]:
+    """Serve a site while the context lasts; gives its address. Raises OSError where the port cannot be had.
+
+    A connection may be ``idle`` seconds without a whole head of a request, and of all that brought nothing yet ``most``
+    may stand idle. Bodies are taken as they come: neither Slack nor Zof packs them, and packed ones could be bombs.
+    """
+    connections = Connections(most)
+    door.middlewares.append(connections.watch)
+    runner = web.AppRunner(
+        door, access_log=None, shutdown_timeout=2.0, handler_cancellation=False,
+        keepalive_timeout=idle, lingering_time=1.0, auto_decompress=False, read_bufsize=2**16, logger=_aloud,
+    )  # fmt: skip
+    await runner.setup()
+    server = runner.server
+    assert server
+    sweeping = asyncio.create_task(connections.sweep(lambda: server.connections))
+    try:
+        await web.TCPSite(runner, host, port).start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+        await end(sweeping)

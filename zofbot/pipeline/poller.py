@@ -162,7 +162,10 @@ class Poller:
         return min((watch.due - now for watch in watches if watch.due > now), default=self.interval)
 
     async def _listen(self, seconds: float) -> None:
-        """Wait for a hint. Without the store there is none to be heard."""
+        """Wait for a hint. Without the store there is none to be heard, without an allowance none to be followed."""
+        if self._means.reader.left <= 0:
+            await asyncio.sleep(max(seconds, 0))
+            return
         try:
             await self._hints.wait(seconds)
         except StoreUnavailable:

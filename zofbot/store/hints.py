@@ -19,9 +19,18 @@ HASH = "hints"
 EVENT_SECONDS = 7 * 24 * 3600
 """How long a delivery is known again; Zof does not say for how long it repeats one."""
 
-# KEYS: the event, the hints. ARGV: seconds to know the event, subject, watch, channel. Answers whether it was new.
+MOST = 5000
+"""How many hints wait at once; Zof lets the poller read far fewer runs in an hour, and it finds those not hinted at."""
+
+# KEYS: the event, the hints. ARGV: seconds to know the event, field, watch, channel, most hints.
+# Answers 1 for news, 0 for what was known, -1 where no more may wait. An event about what waits already is not
+# remembered, so that what is remembered grows no faster than what is looked at.
 _KEEP = """
-if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 0 then
+  if redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[5]) then return -1 end
+  redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])
+end
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 redis.call('PUBLISH', ARGV[4], ARGV[2])
 return 1
@@ -64,6 +73,10 @@ class Watch:
         return cls(**known | {"seen": tuple(known.get("seen", ()))})
 
 
+class Full(Exception):
+    """As many hints wait as may; nothing was stored."""
+
+
 class Hints:
     """The hints of one bot, for the web door that stores them and the poller that follows them."""
 
@@ -76,13 +89,15 @@ class Hints:
     async def keep(self, event: str, watch: Watch) -> bool:
         """Store what a delivery hints at and wake the poller, in one step; False for an ``event`` known already.
 
-        Raises StoreUnavailable: then the delivery must not be acknowledged.
+        Raises StoreUnavailable or Full: then the delivery must not be acknowledged.
         """
         async with _reachable():
             new = await self._keep(
                 keys=[f"{self._prefix}event:{event}", self._prefix + HASH],
-                args=[EVENT_SECONDS, watch.field, watch.dump(), self._channel],
+                args=[EVENT_SECONDS, watch.field, watch.dump(), self._channel, MOST],
             )
+        if new < 0:
+            raise Full
         return bool(new)
 
     async def wait(self, seconds: float) -> bool:
