@@ -23,6 +23,7 @@ from zofbot.listeners.desk import Desk
 from zofbot.metrics import Metrics, status_of
 from zofbot.model import utcnow
 from zofbot.notification import Claimed, Kind, Notification
+from zofbot.pipeline import word
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.poller import LEASE_INTERVALS, Poller
@@ -225,7 +226,7 @@ class Rooms:
         """Make the reader of Zof."""
         chosen = self.settings
         seconds = chosen.zofbot_poll_interval * LEASE_INTERVALS
-        lease = Lease(self.store.client, chosen.zofbot_namespace, "poller", seconds, self.clock)
+        lease = Lease(self.store.client, chosen.zofbot_namespace, word.NAME, seconds, self.clock)
         return Poller(
             self.zof,
             self.outbox,
@@ -274,9 +275,10 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
         rooms.zof, rooms.store, rooms.subscriptions, rooms.outbox, rooms.notifier, errands, metrics, rooms.links,
         settings.zof_list_order, clock, Failures(rooms.outbox, clock, metrics), rooms.people, rooms.roles,
         Audit(rooms.store.client, settings.zofbot_namespace), settings.zofbot_resolve_note,
-        settings.zofbot_shared_details, settings.zofbot_default_channel,
+        settings.zofbot_shared_details, settings.zofbot_default_channel, settings.zofbot_poll_interval,
     )  # fmt: skip
     reception = Reception(desk, rooms.notifier.client)
+    stack.push_async_callback(end, asyncio.create_task(reception.lobby.watch()))
     secrets = settings.signing_secrets
     slack = SlackDoor(reception, secrets, metrics, clock) if secrets else None
     zof = None

@@ -19,10 +19,11 @@ from zofbot.pipeline.notebook import Notebook
 from zofbot.pipeline.reader import Reader
 from zofbot.pipeline.rules import decide_all
 from zofbot.pipeline.turn import Turn
+from zofbot.pipeline.word import not_polled, polled
 from zofbot.routing import Subscription
 from zofbot.store.hints import HASH as HINTS
 from zofbot.store.hints import Hints
-from zofbot.store.leases import Fence, Held, Lease
+from zofbot.store.leases import Fence, Held, Lease, Word
 from zofbot.store.outbox import Fenced
 from zofbot.zof.client import ZofClient
 
@@ -72,6 +73,7 @@ class Poller:
         self._book: Notebook | None = None
         self._fence: Fence | None = None
         self._knew = False
+        self._word: Word = {}
         self._fields: dict[str, str] = {}
         self._subscriptions: list[Subscription] = []
 
@@ -103,7 +105,8 @@ class Poller:
         Raises StoreUnavailable, Fenced when another process has taken over meanwhile, and ZofUnavailable, before which
         what was found is committed.
         """
-        held = await self._lease.hold(HINTS, SUBSCRIPTIONS)
+        held = await self._lease.hold(HINTS, SUBSCRIPTIONS, word=self._word)
+        self._word = {}
         self._means.metrics.lease.labels("poller").set(held is not None)
         if held is None:
             self._book = None
@@ -135,8 +138,10 @@ class Poller:
             outcome, pause = ("done", 0.0) if tick.leads else ("standby", self.interval * LOOK_INTERVALS)
             if feeds and tick.leads and not tick.refused:
                 self._means.metrics.poll_last.set(self._means.now())
+                self._word = polled(self._means.now())
         except ZofUnavailable as error:
             outcome, pause = "unavailable", self._until(error.retry_at)
+            self._word = not_polled(self._means.now(), error)
             log.warning("zof not read", cause=error.sentence, request_id=error.request_id, again=round(pause, 1))
         except StoreUnavailable:
             outcome, pause = "unavailable", self.interval * LOOK_INTERVALS
@@ -171,7 +176,7 @@ class Poller:
     async def _leave(self) -> None:
         """Let another process take over at once."""
         try:
-            await self._lease.release()
+            await self._lease.release(self._word)
         except StoreUnavailable:
             log.warning("lease not released", seconds=self._lease.seconds)
         await self._hints.aclose()

@@ -1,5 +1,7 @@
--- What an operator does. ARGV: verb, key or channel. Answers how many notifications it moved.
-local VERB, NAME = ARGV[OWN + 1], ARGV[OWN + 2]
+-- What an operator does. ARGV: verb, key or channel, and an entry for the audit (the last of KEYS) or nothing. Answers
+-- how many notifications it moved.
+local VERB, NAME, ACT = ARGV[OWN + 1], ARGV[OWN + 2], ARGV[OWN + 3]
+local LONGEST_STREAM = 100000
 local verbs = {}
 
 -- Dead or dropped: once more from the start, though one that may be there is looked for first. Waiting: now.
@@ -45,4 +47,6 @@ function verbs.unpark(channel)
   return count
 end
 
-return verbs[VERB](NAME)
+local moved = verbs[VERB](NAME)
+if ACT and moved > 0 then redis.call('XADD', KEYS[#KEYS], 'MAXLEN', '~', LONGEST_STREAM, '*', 'act', ACT) end
+return moved
