@@ -23,12 +23,12 @@ from zofbot.listeners.desk import Desk
 from zofbot.metrics import Metrics, status_of
 from zofbot.model import utcnow
 from zofbot.notification import Claimed, Kind, Notification
-from zofbot.pipeline import word
+from zofbot.pipeline import digester, word
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.poller import LEASE_INTERVALS, Poller
 from zofbot.settings import Settings
-from zofbot.slack import alerts, discretion, lines, trials
+from zofbot.slack import alerts, digests, discretion, lines, trials
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import Identity, SlackNotifier
@@ -208,8 +208,15 @@ class Rooms:
 
         def render(claimed: Claimed, now: float) -> Message:
             body = claimed.notification.body
-            own = lines.drawn(body) or trials.drawn(claimed, now)
+            own = lines.drawn(body) or digests.drawn(body) or trials.drawn(claimed, now)
             return own or alerts.render(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
+
+        wanted = digester.wanted(self.outbox, lambda: self.clock().timestamp())
+        veil = discretion.veil(self.people.shared)
+
+        async def before(claimed: Claimed) -> Claimed:
+            known = await wanted(claimed)
+            return known if self.settings.zofbot_shared_details else await veil(known)
 
         return Dispatcher(
             self.outbox,
@@ -219,7 +226,7 @@ class Rooms:
             self.clock,
             random=SystemRandom().random,
             on_parked=self.tell_subscribers,
-            veil=None if self.settings.zofbot_shared_details else discretion.veil(self.people.shared),
+            veil=before,
         )
 
     def poller(self) -> Poller:
@@ -239,6 +246,9 @@ class Rooms:
             lookback=chosen.zofbot_lookback,
             order=None if chosen.zof_list_order == "auto" else chosen.zof_list_order,
             default_channel=chosen.zofbot_default_channel,
+            digester=digester.Digester(
+                Failures(self.outbox, self.clock, self.metrics), Audit(self.store.client, chosen.zofbot_namespace)
+            ),
         )
 
     async def tell_subscribers(self, channel: str, reason: str) -> None:

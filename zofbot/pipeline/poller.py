@@ -13,6 +13,7 @@ from zofbot.errands import end
 from zofbot.errors import StoreUnavailable, ZofUnavailable
 from zofbot.metrics import Metrics
 from zofbot.pipeline import notebook
+from zofbot.pipeline.digester import Digester
 from zofbot.pipeline.feeds import Order
 from zofbot.pipeline.means import Decide, Means, Outbox, Tick
 from zofbot.pipeline.notebook import Notebook
@@ -64,6 +65,7 @@ class Poller:
         order: Order | None = None,
         requests: int = 20,
         default_channel: str = "",
+        digester: Digester | None = None,
     ) -> None:
         self.interval = interval
         self._means = Means(outbox, Reader(zof, requests), decide, metrics, clock, lookback, order, default_channel)
@@ -74,6 +76,7 @@ class Poller:
         self._fence: Fence | None = None
         self._knew = False
         self._word: Word = {}
+        self._digester = digester
         self._fields: dict[str, str] = {}
         self._subscriptions: list[Subscription] = []
 
@@ -105,19 +108,24 @@ class Poller:
         Raises StoreUnavailable, Fenced when another process has taken over meanwhile, and ZofUnavailable, before which
         what was found is committed.
         """
-        held = await self._lease.hold(HINTS, SUBSCRIPTIONS, word=self._word)
+        own = self._digester.HASHES if self._digester else ()
+        held = await self._lease.hold(HINTS, SUBSCRIPTIONS, *own, word=self._word)
         self._word = {}
         self._means.metrics.lease.labels("poller").set(held is not None)
         if held is None:
             self._book = None
+            if self._digester:
+                self._digester.forget()
             return Tick()
         if feeds:
             self._means.reader.renew()
         try:
             async with self._holding():
                 book = await self._opened(held)
-                turn = Turn(self._means, book, self._subscribed(held.hashes[SUBSCRIPTIONS]), held.fence)
-                tick = await turn.work(feeds=feeds)
+                subscriptions = self._subscribed(held.hashes[SUBSCRIPTIONS])
+                tick = await Turn(self._means, book, subscriptions, held.fence).work(feeds=feeds)
+                if feeds and self._digester:
+                    await self._digester.work(self._means, held, book, subscriptions)
         except ZofUnavailable:
             raise
         except BaseException:

@@ -90,6 +90,8 @@ class Workspace:
     """Take what comes too fast, but show it to nobody."""
     takes_blocks: bool = True
     """Whether blocks are understood; else only text is taken, as where a newer block has not been rolled out."""
+    draws_charts: bool = True
+    """Whether ``data_visualization`` blocks are understood, whose roll-out is phased."""
     enforces_tiers: bool = False
     tiers: dict[str, PerMinute] = field(default_factory=dict)
     _last_stamp: int = 0
