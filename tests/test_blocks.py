@@ -251,6 +251,66 @@ def markdown(length: int) -> Json:
     return {"type": "markdown", "text": "x" * length}
 
 
+def chart(points: int = 3, *, lines: int = 1, kind: str = "line", **fields: Any) -> Json:
+    labels = [f"day {number}" for number in range(points)]
+    data = [{"label": label, "value": 1.5} for label in labels]
+    plotted = [{"name": f"series {number}", "data": data} for number in range(lines)]
+    return {
+        "type": "data_visualization",
+        "title": "x",
+        "chart": {"type": kind, "series": plotted, "axis_config": {"categories": labels}, **fields},
+    }
+
+
+def pie(segments: int = 2, value: float = 1, label: str = "a") -> Json:
+    parts = [{"label": label, "value": value}] * segments
+    return {"type": "data_visualization", "title": "x", "chart": {"type": "pie", "segments": parts}}
+
+
+def point(label: str, value: Any) -> Json:
+    return {
+        "series": [{"name": "s", "data": [{"label": label, "value": value}]}],
+        "axis_config": {"categories": [label]},
+    }
+
+
+CHARTS: list[tuple[str, Json, Json]] = [
+    ("points", chart(20), chart(21)),
+    ("series", chart(lines=6), chart(lines=7)),
+    ("kind", chart(kind="area"), chart(kind="donut")),
+    ("title", chart() | {"title": "x" * 50}, chart() | {"title": "x" * 51}),
+    ("no title", chart(), {name: value for name, value in chart().items() if name != "title"}),
+    ("label", chart(**point("x" * 20, 1)), chart(**point("x" * 21, 1))),
+    ("value", chart(**point("x", -0.5)), chart(**point("x", "1"))),
+    ("categories", chart(), chart(axis_config={"categories": ["day 0", "day 1"]})),
+    ("two alike", chart(2), chart(2, axis_config={"categories": ["day 0", "day 0"]})),
+    ("no axes", chart(), chart(axis_config=None)),
+    ("axis label", chart(axis_config={"categories": ["day 0", "day 1", "day 2"], "y_label": "y" * 50}),
+     chart(axis_config={"categories": ["day 0", "day 1", "day 2"], "y_label": "y" * 51})),
+    ("segments", pie(6), pie(7)),
+    ("weight", pie(value=0.1), pie(value=0)),
+    ("segment's label", pie(label="x" * 20), pie(label="x" * 21)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("good", "bad"), [row[1:] for row in CHARTS], ids=[row[0] for row in CHARTS])
+def test_a_chart_keeps_its_limits(good: Json, bad: Json) -> None:
+    assert problems(message(good), "message") == []
+    assert problems(message(bad), "message") != []
+
+
+def test_names_of_series_are_their_own() -> None:
+    twice = chart(lines=2)
+    twice["chart"]["series"][1]["name"] = twice["chart"]["series"][0]["name"]
+    assert any("unique" in sentence for sentence in problems(message(twice), "message"))
+
+
+def test_charts_stand_in_messages_only_two_at_most() -> None:
+    assert problems(message(chart(), chart()), "message") == []
+    assert problems(message(chart(), chart(), chart()), "message") != []
+    assert problems({"type": "home", "blocks": [chart()]}, "home") != []
+
+
 DIVIDER: Json = {"type": "divider"}
 
 # Surface; what is limited; the last that Slack takes; the first that it refuses.

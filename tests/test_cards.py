@@ -211,7 +211,3 @@ def test_a_message_of_too_many_blocks_keeps_the_first_fifty() -> None:
     payload = Message("many", rows[:10], "#000000", rows).payload()
     accepted(Message("many", rows[:10], "#000000", rows))
     assert len(payload["blocks"]) + len(payload["attachments"][0]["blocks"]) == 50
-
-
-def test_home_is_one_that_slack_takes() -> None:
-    assert not problems({"type": "home", "blocks": answers.home()}, "home")

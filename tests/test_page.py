@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browsing import chromium, needs_browser, shoot, type_in, visiting
+from tests.test_page_alerts import end
 from zofbot.demo import playing
 from zofbot.simulator.stage import Stage
 
@@ -96,11 +99,41 @@ async def test_hostile_text_is_only_text(page: Page) -> None:
     await shoot(page, "hostile")
 
 
-async def test_home_says_what_to_type(page: Page) -> None:
+async def test_home_shows_how_things_stand_and_its_buttons_work(page: Page, stage: Stage) -> None:
+    await end(page, stage, "failure")
+    await end(page, stage, "failure", "production")
+    await expect(page.get_by_test_id("message").filter(has_text="Failed: checkout").last).to_be_visible()
     await page.get_by_test_id("channel-zofbot").click()
     await page.get_by_test_id("tab-home").click()
-    await expect(page.get_by_text("Zof's results, where you talk")).to_be_visible()
+    home = page.get_by_test_id("home")
+    await expect(home).to_contain_text(re.compile("failures? waits? for somebody"), timeout=20_000)
+    for told in ("Runs in 24 h", "Pass rate", "Runs in progress", "Your channels' subscriptions", "all is well"):
+        await expect(home).to_contain_text(told, timeout=20_000)
+    await page.mouse.move(5, 5)
     await shoot(page, "home")
+    await page.locator("[data-action-id=zof_home_edit]").first.click()
+    await expect(page.get_by_test_id("modal")).to_contain_text("Edit subscription")
+
+
+async def test_a_digest_is_previewed_set_and_told_when_it_is_due(page: Page, stage: Stage) -> None:
+    await end(page, stage, "failure")
+    await expect(page.get_by_test_id("message").filter(has_text="Failed: checkout").last).to_be_visible()
+    await type_in(page, "/zof digest")
+    preview = page.get_by_test_id("message").filter(has_text="Only visible to you").last
+    await expect(preview).to_contain_text("This channel gets no digest")
+    await expect(preview).to_contain_text("Daily digest", timeout=15_000)
+    then = datetime.fromtimestamp(stage.world.now() + 120, ZoneInfo("Europe/Berlin"))
+    await type_in(page, f"/zof digest weekly {then:%a} {then:%H:%M}")
+    await expect(page.get_by_text("ana set this channel's digest: weekly")).to_be_visible()
+    stage.world.advance(150)
+    told = page.get_by_test_id("message").filter(has_text="Weekly digest").last
+    await expect(told).to_contain_text("Most failing", timeout=20_000)
+    await expect(told).to_contain_text(re.compile("Open here.*1, the oldest for"))
+    await expect(told.locator("figure.chart")).to_contain_text("Pass rate by day")
+    await told.scroll_into_view_if_needed()
+    await told.locator("h3").evaluate("heading => heading.scrollIntoView()")
+    await page.mouse.move(5, 5)
+    await shoot(page, "digest")
 
 
 async def test_it_can_be_used_with_the_keyboard_alone(page: Page) -> None:

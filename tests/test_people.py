@@ -32,7 +32,8 @@ from zofbot.simulator.stage import Stage
 from zofbot.simulator.workspace import Workspace
 from zofbot.simulator.world import World
 from zofbot.slack.notifier import Identity, SlackNotifier
-from zofbot.slack.people import FRESH, STALE, People, described
+from zofbot.slack.people import People, described
+from zofbot.slack.shelf import FRESH, STALE
 
 
 @dataclass

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -28,7 +29,7 @@ from zofbot.pipeline.walks import AUDIT_BACK, AUDIT_SECONDS
 from zofbot.routing import Finding, Notice, Subscription
 from zofbot.simulator.records import Record, iso
 from zofbot.store.hints import Watch
-from zofbot.store.leases import Held, Lease
+from zofbot.store.leases import Held, Lease, Word
 from zofbot.store.outbox import Fenced
 
 ORDERS = ("newest", "oldest", "none")
@@ -864,9 +865,9 @@ class Deaf(Lease):
 
     heard = False
 
-    async def hold(self, *names: str) -> Held | None:
+    async def hold(self, *names: str, word: Word = MappingProxyType({})) -> Held | None:
         if names:
-            return await super().hold(*names)
+            return await super().hold(*names, word=word)
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:

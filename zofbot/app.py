@@ -24,7 +24,7 @@ from zofbot.listeners.desk import Desk
 from zofbot.metrics import Metrics, status_of
 from zofbot.model import utcnow
 from zofbot.notification import Claimed, Kind, Notification
-from zofbot.pipeline import canary
+from zofbot.pipeline import canary, digester, word
 from zofbot.pipeline.canary import Canary, Watch
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
@@ -32,7 +32,7 @@ from zofbot.pipeline.orders import Orders
 from zofbot.pipeline.poller import LEASE_INTERVALS, Poller
 from zofbot.rotation import Reread, Rotation
 from zofbot.settings import Settings
-from zofbot.slack import alerts, discretion, lines, trials
+from zofbot.slack import alerts, digests, discretion, lines, trials
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import Identity, SlackNotifier
@@ -237,8 +237,15 @@ class Rooms:
 
         def render(claimed: Claimed, now: float) -> Message:
             body = claimed.notification.body
-            own = lines.drawn(body) or trials.drawn(claimed, now)
+            own = lines.drawn(body) or digests.drawn(body) or trials.drawn(claimed, now)
             return own or alerts.render(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
+
+        wanted = digester.wanted(self.outbox, lambda: self.clock().timestamp())
+        veil = discretion.veil(self.people.shared)
+
+        async def before(claimed: Claimed) -> Claimed:
+            known = await wanted(claimed)
+            return known if self.settings.zofbot_shared_details else await veil(known)
 
         return Dispatcher(
             self.outbox,
@@ -248,14 +255,14 @@ class Rooms:
             self.clock,
             random=SystemRandom().random,
             on_parked=self.tell_subscribers,
-            veil=None if self.settings.zofbot_shared_details else discretion.veil(self.people.shared),
+            veil=before,
         )
 
     def poller(self) -> Poller:
         """Make the reader of Zof."""
         chosen = self.settings
         seconds = chosen.zofbot_poll_interval * LEASE_INTERVALS
-        lease = Lease(self.store.client, chosen.zofbot_namespace, "poller", seconds, self.clock)
+        lease = Lease(self.store.client, chosen.zofbot_namespace, word.NAME, seconds, self.clock)
         return Poller(
             self.zof,
             self.outbox,
@@ -268,6 +275,9 @@ class Rooms:
             lookback=chosen.zofbot_lookback,
             order=None if chosen.zof_list_order == "auto" else chosen.zof_list_order,
             default_channel=chosen.zofbot_default_channel,
+            digester=digester.Digester(
+                Failures(self.outbox, self.clock, self.metrics), Audit(self.store.client, chosen.zofbot_namespace)
+            ),
         )
 
     def canary(self, watch: Watch) -> Canary:
@@ -324,9 +334,10 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
         rooms.zof, rooms.store, rooms.subscriptions, rooms.outbox, rooms.notifier, errands, metrics, rooms.links,
         settings.zof_list_order, clock, Failures(rooms.outbox, clock, metrics), rooms.people, rooms.roles,
         Audit(rooms.store.client, settings.zofbot_namespace), rooms.orders, settings.zofbot_resolve_note,
-        settings.zofbot_shared_details, settings.zofbot_default_channel,
+        settings.zofbot_shared_details, settings.zofbot_default_channel, settings.zofbot_poll_interval,
     )  # fmt: skip
     reception = Reception(desk, rooms.notifier.client)
+    stack.push_async_callback(end, asyncio.create_task(reception.lobby.watch()))
     slack = SlackDoor(reception, settings.signing_secrets, metrics, clock) if settings.signing_secrets else None
     zof = None
     if settings.webhook_secrets:

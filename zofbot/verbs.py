@@ -92,6 +92,13 @@ VERBS = {
             "handover [since]",
         ),
         Verb(
+            "digest",
+            "digest [daily 09:00|weekly mon 09:00|off]",
+            "sums up the day or the week in this channel; alone it says when, and what it would say now",
+            "digest weekly mon 09:00",
+            "digest [daily|weekly|off]",
+        ),
+        Verb(
             "cancel",
             "cancel <run>",
             "cancels a run at Zof, once you have seen which",
@@ -144,8 +151,8 @@ def parse(text: str) -> Typed:
         return _unsubscribe(words[1:])
     if verb == "oncall":
         return Typed("oncall")
-    if verb == "handover":
-        return Typed("handover", about=" ".join(words[1:]))
+    if verb in ("handover", "digest"):
+        return Typed(verb, about=" ".join(words[1:]))
     if verb == "triage":
         return _triage([word.lower() for word in words[1:]])
     return _lookup(verb, words[1:])

@@ -19,6 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from zofbot.errors import StoreUnavailable
 from zofbot.listeners import actions, choosing, commands, forms, home, mentions, ordering, pasting, triage
 from zofbot.listeners.desk import Desk, asked, unforeseen
+from zofbot.listeners.lobby import Lobby
 from zofbot.slack import answers
 
 log = structlog.get_logger()
@@ -54,8 +55,11 @@ class Reception(AsyncApp):
             attaching_conversation_kwargs_enabled=False,
         )
         self._desk = desk
-        for room in (commands, forms, triage, mentions, pasting, choosing, ordering, actions, home):
+        self.lobby = Lobby(desk)
+        for room in (commands, forms, triage, mentions, pasting, choosing, ordering):
             room.register(self, desk)
+        home.register(self, desk, self.lobby)
+        actions.register(self, desk)
         self.error(_broken(desk))
 
     async def async_dispatch(self, req: AsyncBoltRequest) -> BoltResponse:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.async_context import AsyncBoltContext
 
 from zofbot import verbs
-from zofbot.listeners import forms, lookups, ordering, rounds, sharing, subscribing, why
+from zofbot.listeners import digesting, forms, lookups, ordering, rounds, sharing, subscribing, why
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.slack import answers
 from zofbot.slack.message import Message
+
+WORDED: dict[str, Callable[[Desk, Asked, str], Awaitable[Message]]] = {
+    "unsubscribe": subscribing.unsubscribe,
+    "triage": rounds.open_failures,
+    "handover": rounds.handover,
+    "digest": digesting.asked,
+}
+"""Verbs with words of their own behind them."""
 
 
 def register(app: AsyncApp, desk: Desk) -> None:
@@ -34,6 +43,8 @@ async def answer(desk: Desk, who: Asked, text: str) -> Message:
     typed = verbs.parse(text)
     if typed.verb == "help":
         return answers.help_verb(verbs.VERBS[typed.about]) if typed.about else answers.help_all()
+    if typed.verb in WORDED:
+        return await WORDED[typed.verb](desk, who, typed.about)
     if typed.verb == "run":
         return await lookups.run(desk, typed.id)
     if typed.verb == "runs":
@@ -42,16 +53,10 @@ async def answer(desk: Desk, who: Asked, text: str) -> Message:
         return await subscribing.subscribe(desk, who, typed.wish)
     if typed.verb == "subscriptions":
         return await subscribing.listed(desk, who)
-    if typed.verb == "unsubscribe":
-        return await subscribing.unsubscribe(desk, who, typed.about)
-    if typed.verb == "triage":
-        return await rounds.open_failures(desk, who, typed.about)
     if typed.verb == "why":
         return await why.explain(desk, who.channel, typed.id)
     if typed.verb == "oncall":
         return await rounds.on_call(desk, who)
-    if typed.verb == "handover":
-        return await rounds.handover(desk, who, typed.about)
     if typed.verb == "cancel":
         return await ordering.offer_cancel(desk, who, typed.id)
     if typed.share:

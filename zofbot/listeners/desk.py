@@ -81,6 +81,8 @@ class Desk:
     """Whether people of other organizations see what failures say."""
     default_channel: str = ""
     """The channel for what no subscription takes."""
+    poll_interval: float = 60.0
+    """Seconds between two looks at Zof of whoever polls."""
 
     async def inward(self, channel: str) -> bool:
         """Whether a channel is to see only names and outcomes, for others read along."""

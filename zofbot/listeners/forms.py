@@ -17,6 +17,7 @@ from zofbot.listeners.desk import Asked, Desk, asked, unforeseen
 from zofbot.listeners.known import may
 from zofbot.routing import Subscription
 from zofbot.slack import answers, foresight, modals
+from zofbot.slack.message import Message
 from zofbot.slack.modals import Form
 
 log = structlog.get_logger()
@@ -50,7 +51,12 @@ async def open_empty(desk: Desk, who: Asked) -> None:
 
 
 async def _opened(desk: Desk, who: Asked, identifier: str) -> None:
-    """Open the form, for a new subscription or one of the channel's; where that fails, say what can be typed."""
+    if told := await opened(desk, who, identifier):
+        await desk.respond(who, told)
+
+
+async def opened(desk: Desk, who: Asked, identifier: str) -> Message | None:
+    """Open the form, for a new subscription or one of the channel's; where that fails, what the person is told."""
     try:
         await may(desk, who, Role.RESPONDER)
         start = await subscribing.find(desk, who, identifier) if identifier else Subscription()
@@ -58,11 +64,12 @@ async def _opened(desk: Desk, who: Asked, identifier: str) -> None:
         await desk.notifier.open_view(who.request, modals.subscribing(form, who.room, start))
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=who.user, channel=who.channel)
-        await desk.respond(who, answers.form_failed(error))
+        return answers.form_failed(error)
     except ZofbotError as error:
-        await desk.respond(who, answers.failed(error))
+        return answers.failed(error)
     except Exception as error:
-        await desk.respond(who, answers.broken(unforeseen(error)))
+        return answers.broken(unforeseen(error))
+    return None
 
 
 async def _preview(desk: Desk, view: Mapping[str, Any]) -> None:
@@ -97,13 +104,16 @@ async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[st
 
 
 async def _kept(desk: Desk, who: Asked, view: Mapping[str, Any], wanted: Subscription) -> dict[str, Any]:
-    """Keep what was filled in, and close the form; a late one shows the answer itself. Raises ZofbotError."""
+    """Keep what was filled in, and close the form; one that is late, or of App Home, shows the answer itself.
+
+    Raises ZofbotError.
+    """
     form = Form.load(str(view["private_metadata"]))
     who = replace(who, channel=form.channel, response_url=form.url)
     # Submitting one form again, because the answer was lost, is no second subscription.
     identifier = form.id or subscribing.name_of(str(view["id"]))
     saved = await subscribing.save(desk, who, wanted, identifier, edits=bool(form.id))
-    if desk.clock().timestamp() - form.at > ANSWERABLE:
+    if not form.url or desk.clock().timestamp() - form.at > ANSWERABLE:
         return {"response_action": "update", "view": modals.done(saved.message)}
     desk.errands.start(_answered(desk, who, saved, replaces=bool(form.id)))
     return {}

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from zofbot.errors import ZofError
 from zofbot.listeners.desk import Desk, unforeseen
 from zofbot.model import Outcome, Result, Run
-from zofbot.pipeline.feeds import OVERLAP, Order, Progress
+from zofbot.pipeline import window
+from zofbot.pipeline.feeds import Order
 from zofbot.pipeline.preview import Rehearsal, findings, means_any, recovers
+from zofbot.pipeline.window import Seen
 from zofbot.routing import Finding, Subscription
 from zofbot.slack import foresight
 from zofbot.slack.foresight import Foresight
 from zofbot.zof.client import Page, Patience
-
-Seen = TypeVar("Seen", Run, Result)
 
 PAGES = 10
 """Pages of one listing that are read for a preview."""
@@ -84,11 +82,5 @@ async def _listed(desk: Desk, read: _Read, back: datetime, *outcomes: Outcome) -
 async def _cut(desk: Desk, pages: AsyncGenerator[Page[Seen], None], read: dict[str, Seen], back: datetime) -> bool:
     """Walk a listing as the poller does; whether the page cap came before the end."""
     named: Order | None = None if desk.list_order == "auto" else desk.list_order
-    walk = Progress(named).begin(desk.clock().timestamp(), back.timestamp() - OVERLAP)
-    async with aclosing(pages):
-        async for page in pages:
-            read |= {item.id: item for item in page}
-            walk = walk.after(page, known=True, order=named)
-            if walk.began is None:
-                return False
-    return True
+    walk = window.begun(desk.clock().timestamp(), back.timestamp(), named)
+    return await window.read(pages, read, walk, named)

@@ -12,11 +12,11 @@ from zofbot.listeners import sharing
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.listeners.known import link, may, standing
 from zofbot.pipeline.failures import Failure
+from zofbot.pipeline.shifts import worked
 from zofbot.routing import spelled
 from zofbot.slack import rounds
 from zofbot.slack.message import Message
 from zofbot.slack.rounds import Caller, Members, Row
-from zofbot.triage.shift import Deed, Story, shift
 from zofbot.triage.times import begun_at
 
 log = structlog.get_logger()
@@ -87,13 +87,8 @@ async def handover(desk: Desk, who: Asked, words: str) -> Message:
     person = await may(desk, who, Role.RESPONDER)
     now = desk.clock().timestamp()
     since = begun_at(words or USUAL, now, person.zone)
-    stories = [
-        Story(one.key, one.title, one.body.opened or one.present.opened, one.present)
-        for one in await desk.failures.all(who.channel)
-    ]
-    deeds = [Deed(one.key, one.act, one.name or one.user, one.at) for one in await desk.audit.read(since)
-             if one.channel == who.channel]  # fmt: skip
-    message = rounds.handover(shift(stories, deeds, since), person.name or who.name)
+    told = worked(await desk.failures.all(who.channel), await desk.audit.read(since), who.channel, since)
+    message = rounds.handover(told, person.name or who.name)
     link = await sharing.post(desk, who, message, f"handover:{who.request}")
     return rounds.handed_over(link, now - since)
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
+from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown, StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.notification import Claimed, Kind, Receipt, Unwanted
 from zofbot.slack.message import Message
@@ -33,7 +33,7 @@ Render = Callable[[Claimed, float], Message]
 """Draws a notification as it looks at a time in Unix seconds."""
 
 Veil = Callable[[Claimed], Awaitable[Claimed]]
-"""Takes out of a notification what its channel is not to see."""
+"""Takes out of a notification what its channel is not to see; raises Unwanted where nothing is to be said any more."""
 
 LOOK_BACK = 300.0
 """Seconds by which our clock and Slack's may differ; Slack itself takes no request signed further away than that."""
@@ -104,6 +104,8 @@ class Delivery:
             message = self._render(shown, self._clock().timestamp())
         except Unwanted:
             return Dropped.of(claim, UNWANTED)
+        except StoreUnavailable:  # whether it is still wanted is not known
+            return Snoozed.of(claim, 1.0)
         except Exception as error:
             log.exception("notification cannot be drawn", key=claim.notification.key)
             return Refused.of(claim, f"cannot be drawn: {type(error).__name__}")

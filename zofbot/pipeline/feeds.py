@@ -14,6 +14,7 @@ from zofbot.zof.protocol import Page, order_of
 Order = Literal["newest", "oldest"]
 By = Literal["created", "ended", "started"]
 Item = Run | Result
+Noun = Literal["runs", "results"]
 
 OVERLAP = 600.0
 """Seconds that each walk goes back into what the one before has seen: a run is listed where it was made, not where it
@@ -29,7 +30,7 @@ _BYS: tuple[By, ...] = ("created", "ended", "started")
 class Feed:
     """A listing, and the one outcome of which it is read."""
 
-    noun: Literal["runs", "results"]
+    noun: Noun
     outcome: Outcome
 
     @property

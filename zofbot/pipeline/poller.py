@@ -13,16 +13,18 @@ from zofbot.errands import cancelled, end
 from zofbot.errors import StoreUnavailable, ZofUnavailable
 from zofbot.metrics import Metrics
 from zofbot.pipeline import notebook
+from zofbot.pipeline.digester import Digester
 from zofbot.pipeline.feeds import Order
 from zofbot.pipeline.means import Decide, Means, Outbox, Tick
 from zofbot.pipeline.notebook import Notebook
 from zofbot.pipeline.reader import Reader
 from zofbot.pipeline.rules import decide_all
 from zofbot.pipeline.turn import Turn
+from zofbot.pipeline.word import not_polled, polled
 from zofbot.routing import Subscription
 from zofbot.store.hints import HASH as HINTS
 from zofbot.store.hints import Hints
-from zofbot.store.leases import Fence, Held, Lease
+from zofbot.store.leases import Fence, Held, Lease, Word
 from zofbot.store.outbox import Fenced
 from zofbot.zof.client import ZofClient
 
@@ -63,6 +65,7 @@ class Poller:
         order: Order | None = None,
         requests: int = 20,
         default_channel: str = "",
+        digester: Digester | None = None,
     ) -> None:
         self.interval = interval
         self._means = Means(outbox, Reader(zof, requests), decide, metrics, clock, lookback, order, default_channel)
@@ -72,6 +75,8 @@ class Poller:
         self._book: Notebook | None = None
         self._fence: Fence | None = None
         self._knew = False
+        self._word: Word = {}
+        self._digester = digester
         self._fields: dict[str, str] = {}
         self._subscriptions: list[Subscription] = []
 
@@ -103,18 +108,24 @@ class Poller:
         Raises StoreUnavailable, Fenced when another process has taken over meanwhile, and ZofUnavailable, before which
         what was found is committed.
         """
-        held = await self._lease.hold(HINTS, SUBSCRIPTIONS)
+        own = self._digester.HASHES if self._digester else ()
+        held = await self._lease.hold(HINTS, SUBSCRIPTIONS, *own, word=self._word)
+        self._word = {}
         self._means.metrics.lease.labels("poller").set(held is not None)
         if held is None:
             self._book = None
+            if self._digester:
+                self._digester.forget()
             return Tick()
         if feeds:
             self._means.reader.renew()
         try:
             async with self._holding():
                 book = await self._opened(held)
-                turn = Turn(self._means, book, self._subscribed(held.hashes[SUBSCRIPTIONS]), held.fence)
-                tick = await turn.work(feeds=feeds)
+                subscriptions = self._subscribed(held.hashes[SUBSCRIPTIONS])
+                tick = await Turn(self._means, book, subscriptions, held.fence).work(feeds=feeds)
+                if feeds and self._digester:
+                    await self._digester.work(self._means, held, book, subscriptions)
         except ZofUnavailable:
             raise
         except BaseException:
@@ -135,8 +146,10 @@ class Poller:
             outcome, pause = ("done", 0.0) if tick.leads else ("standby", self.interval * LOOK_INTERVALS)
             if feeds and tick.leads and not tick.refused:
                 self._means.metrics.poll_last.set(self._means.now())
+                self._word = polled(self._means.now())
         except ZofUnavailable as error:
             outcome, pause = "unavailable", self._until(error.retry_at)
+            self._word = not_polled(self._means.now(), error)
             log.warning("zof not read", cause=error.sentence, request_id=error.request_id, again=round(pause, 1))
         except StoreUnavailable as error:
             outcome, pause = "unavailable", self.interval * LOOK_INTERVALS
@@ -174,7 +187,7 @@ class Poller:
     async def _leave(self) -> None:
         """Let another process take over at once."""
         try:
-            await self._lease.release()
+            await self._lease.release(self._word)
         except StoreUnavailable:
             log.warning("lease not released", seconds=self._lease.seconds)
         await self._hints.aclose()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from zofbot.errors import ZofError, ZofRejected, ZofUnreadable
 from zofbot.model import Outcome, Result, Run, is_id
-from zofbot.pipeline.feeds import Feed, Progress
+from zofbot.pipeline.feeds import Feed, Noun, Progress
 from zofbot.routing import Finding, Notice
 from zofbot.routing.finding import NOTICES
 from zofbot.store.hints import Watch
@@ -34,8 +34,16 @@ class Reader:
 
     async def pages(self, feed: Feed, progress: Progress) -> AsyncGenerator[Page[Run] | Page[Result], None]:
         """Go on with a walk. Raises ZofError."""
-        status, since = feed.outcome.value, datetime.fromtimestamp(max(progress.mark, 0), UTC)
-        listing = self._zof.runs if feed.noun == "runs" else self._zof.results
+        async with aclosing(self.listing(feed.noun, progress, feed.outcome.value)) as pages:
+            async for page in pages:
+                yield page
+
+    async def listing(
+        self, noun: Noun, progress: Progress, status: str | None = None
+    ) -> AsyncGenerator[Page[Run] | Page[Result], None]:
+        """Go on through a listing, of one status or of all. Raises ZofError."""
+        listing = self._zof.runs if noun == "runs" else self._zof.results
+        since = datetime.fromtimestamp(max(progress.mark, 0), UTC)
         pages = listing(
             status=status, since=since, starting_after=progress.cursor, patience=Patience.BACKGROUND, pages=10**6
         )

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from zofbot.simulator.charts import CHART, MOST_CHARTS, TITLE
 from zofbot.simulator.elements import IN_ACTIONS, IN_CONTEXT, IN_INPUT, IN_SECTION, plain, text
 from zofbot.simulator.richtext import RICH_TEXT
 from zofbot.simulator.shape import Rule, Shape, boolean, complaint, many, nothing_more, string, typed, url, whole
@@ -62,6 +63,7 @@ _EVERYWHERE: dict[str, Rule] = {
     ),
 }
 _IN_MESSAGES: dict[str, Rule] = {
+    "data_visualization": _block({"title": string(TITLE), "chart": CHART}),
     "markdown": _block({"text": string(MARKDOWN_IN_ALL)}),
     "table": _block({"rows": many(many(_CELL, 20), 100)}, {"column_settings": many(_COLUMN, 20)}),
 }
@@ -129,9 +131,22 @@ def _together(placed: list[tuple[str, Any]]) -> Iterator[str]:
         yield complaint("/blocks", f"no more than {MOST_BLOCKS['message']} blocks allowed, attachments included")
     for where, _ in _of_type(placed, "table")[1:]:
         yield complaint(where, "only one table allowed")
+    for where, _ in _of_type(placed, "data_visualization")[MOST_CHARTS:]:
+        yield complaint(where, f"no more than {MOST_CHARTS} data_visualization blocks allowed")
     markdown = [block.get("text") for _, block in _of_type(placed, "markdown")]
     if sum(len(part) for part in markdown if isinstance(part, str)) > MARKDOWN_IN_ALL:
         yield complaint("/blocks", f"markdown blocks hold more than {MARKDOWN_IN_ALL} characters together")
+
+
+def kinds(payload: Mapping[str, Any]) -> set[str]:
+    """The types of all blocks of a message."""
+    inside = [one.get("blocks") for one in payload.get("attachments") or () if isinstance(one, dict)]
+    return {
+        str(block.get("type"))
+        for blocks in (payload.get("blocks"), *inside)
+        for block in (blocks if isinstance(blocks, list) else ())
+        if isinstance(block, dict)
+    }
 
 
 def _submittable(value: Any, where: str) -> Iterator[str]:

@@ -97,6 +97,7 @@ _SLACK_REPLIES = {
     "429_fraction": (429, {"Retry-After": "0.5"}, {"ok": False, "error": "ratelimited"}),
     "500": (500, {}, {"ok": False, "error": "internal_error"}),
     "invalid_auth": (200, {}, {"ok": False, "error": "invalid_auth"}),
+    "view_too_large": (200, {}, {"ok": False, "error": "view_too_large"}),
     "ratelimited_200": (200, {}, {"ok": False, "error": "ratelimited"}),
 }
 _HIDDEN = ("token",)

@@ -32,6 +32,7 @@ SLACK_FAULTS: Mapping[str, str] = {
     "store_then_cut": "Stores, then cuts the connection",
     "slow": "Slow: stores, answers after 9 s",
     "invalid_auth": "Token revoked",
+    "view_too_large": "Refuses a view",
     "ratelimited_200": "Says ratelimited with HTTP 200",
 }
 

@@ -139,6 +139,47 @@ def members(slack: Workspace, given: Arguments) -> Answer:
     return {"members": sorted(channel.members), "response_metadata": {"next_cursor": ""}}
 
 
+_KINDS = {"public_channel": "channels:read", "private_channel": "groups:read", "im": "im:read", "mpim": "mpim:read"}
+MOST_ROOMS = 999
+
+
+def user_rooms(slack: Workspace, given: Arguments) -> Answer:
+    """``users.conversations``: of private channels only those that the bot is in, too."""
+    user = str(given.get("user") or BOT)
+    if user not in slack.users:
+        raise Refused("user_not_found")
+    kinds = str(given.get("types") or "public_channel").split(",")
+    for kind in kinds:
+        if kind not in _KINDS:
+            raise Refused("invalid_types")
+        if _KINDS[kind] not in slack.scopes:
+            raise Refused("missing_scope", needed=_KINDS[kind], provided=",".join(sorted(slack.scopes)))
+    found = [room for room in slack.channels.values() if user in room.members and _kind(room) in kinds]
+    if truthy(given.get("exclude_archived")):
+        found = [room for room in found if not room.archived]
+    return _rooms_page(given, [room for room in found if BOT in room.members or _kind(room) == "public_channel"])
+
+
+def _kind(room: Channel) -> str:
+    return "im" if room.im_with else "private_channel" if room.private else "public_channel"
+
+
+def _rooms_page(given: Arguments, found: list[Channel]) -> Answer:
+    limit = _number(given, "limit", 100)
+    if not 1 <= limit <= MOST_ROOMS:
+        raise Refused("invalid_limit")
+    start = 0
+    if cursor := given.get("cursor"):
+        known = [at for at, room in enumerate(found) if f"c{room.id}" == cursor]
+        if not known:
+            raise Refused("invalid_cursor")
+        start = known[0]
+    page, rest = found[start : start + limit], found[start + limit :]
+    lacking = ("is_member", "num_members")  # this method leaves them out
+    shown_ = [{name: value for name, value in described(room).items() if name not in lacking} for room in page]
+    return {"channels": shown_, "response_metadata": {"next_cursor": f"c{rest[0].id}" if rest else ""}}
+
+
 def user_info(slack: Workspace, given: Arguments) -> Answer:
     """``users.info``."""
     user = slack.users.get(str(given.get("user")))

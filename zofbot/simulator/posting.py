@@ -52,6 +52,8 @@ def content(slack: Workspace, given: Arguments) -> Arguments:
     if len(text) > (blocks.MARKDOWN_IN_ALL if "markdown_text" in given else MOST_TEXT):
         raise Refused("msg_too_long")
     found = [] if slack.takes_blocks or not any(payload.values()) else ["this workspace takes no blocks"]
+    if not slack.draws_charts and "data_visualization" in blocks.kinds(payload):
+        found = ["unsupported type of block in a message: data_visualization"]
     if found := found or blocks.problems(payload, "message"):
         raise Refused("invalid_blocks", errors=found, response_metadata={"messages": found})
     if found := mentions.unescaped({"text": text, **payload}, slack.known_ids()):

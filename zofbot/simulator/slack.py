@@ -71,6 +71,9 @@ METHODS: dict[str, Method] = {
     "reactions.add": Method(posting.add_reaction, 3, "kept, once each", "reactions:write"),
     "usergroups.list": Method(lookups.group_list, 2, "with members when asked for", "usergroups:read"),
     "usergroups.users.list": Method(lookups.group_users, 2, "all members", "usergroups:read"),
+    "users.conversations": Method(
+        lookups.user_rooms, 3, "by kind, cursors, archived ones left out when asked; private ones that the bot is in"
+    ),
     "users.info": Method(lookups.user_info, 4, "names, time zone, guest, admin, other organization, bot", "users:read"),
     "views.open": Method(views.open_view, 4, _VIEWS),
     "views.publish": Method(views.publish, 4, "one Home for each person, limits of views, hashes"),

@@ -96,6 +96,8 @@ class Workspace:
     """Whether blocks are understood; else only text is taken, as where a newer block has not been rolled out."""
     keeps_everything: bool = False
     """Whether no message may be deleted, as where exports for compliance are on."""
+    draws_charts: bool = True
+    """Whether ``data_visualization`` blocks are understood, whose roll-out is phased."""
     enforces_tiers: bool = False
     tiers: dict[str, PerMinute] = field(default_factory=dict)
     _last_stamp: int = 0

@@ -88,16 +88,6 @@ def help_verb(verb: Verb) -> Message:
     )
 
 
-def home() -> list[Block]:
-    """App Home: what the bot is for, and what to type."""
-    rows = [section(f"`{COMMAND} {text.mrkdwn(verb.usage)}`\n{verb.does}") for verb in VERBS.values()]
-    return [
-        header("Zof's results, where you talk"),
-        section("Type these in any channel. Answers are private until you share them."),
-        *rows,
-    ]
-
-
 # --- subscriptions
 
 
@@ -179,6 +169,12 @@ def tested() -> Message:
     """Told to whoever asks for a test alert."""
     said = "The test alert is on its way to the channel."
     return Message(said, [section(f"🧪 {said}")])
+
+
+def retried() -> Message:
+    """Told to whoever has a dead letter sent after all."""
+    said = "It is sent after all, once it was looked for."
+    return Message(said, [section(f"✅ {said}")])
 
 
 def form_failed(error: SlackError) -> Message:

@@ -31,6 +31,10 @@ DEADLINE = 8.0
 """Seconds one call to Slack may take."""
 
 
+MOST_PAGES = 5
+"""Pages of 999 channels that are read of one person."""
+
+
 @dataclass(frozen=True)
 class Identity:
     """Who the bot is in its workspace."""
@@ -231,9 +235,39 @@ class SlackNotifier:
         reply = await self._call("conversations.info", lambda: self.client.conversations_info(channel=identifier))
         return reply.get("channel") or {}
 
-    async def publish_home(self, user: str, view: dict[str, Any]) -> None:
-        """Show ``view`` as the App Home of ``user``. Raises SlackError."""
-        await self._call("views.publish", lambda: self.client.views_publish(user_id=user, view=view))
+    async def rooms(self, user: str) -> frozenset[str]:
+        """The channels that somebody is in, of the private ones those that the bot is in, too; archived ones left out.
+
+        One call for each 999, and no more than ``MOST_PAGES``. Raises SlackError.
+        """
+        found: set[str] = set()
+        cursor = ""
+        for _ in range(MOST_PAGES):
+            more = {"cursor": cursor} if cursor else {}
+            reply = await self._rooms(user, more)
+            found.update(str(one.get("id")) for one in reply.get("channels") or ())
+            cursor = (reply.get("response_metadata") or {}).get("next_cursor") or ""
+            if not cursor:
+                break
+        return frozenset(found)
+
+    async def _rooms(self, user: str, more: Mapping[str, str]) -> dict[str, Any]:
+        return await self._call(
+            "users.conversations",
+            lambda: self.client.users_conversations(
+                user=user, types="public_channel,private_channel", exclude_archived=True, limit=999, **more
+            ),
+        )
+
+    async def publish_home(self, user: str, view: dict[str, Any], version: str = "") -> str:
+        """Show ``view`` as the App Home of ``user``, and give Slack's hash of it.
+
+        With ``version``, only in the place of the one with that hash: what was read before another view was published
+        must not take its place (https://docs.slack.dev/reference/methods/views.publish). Raises SlackError.
+        """
+        given = {"hash": version} if version else {}
+        reply = await self._call("views.publish", lambda: self.client.views_publish(user_id=user, view=view, **given))
+        return str((reply.get("view") or {}).get("hash") or "")
 
     async def open_view(self, trigger: str, view: dict[str, Any]) -> None:
         """Show a modal to whoever did what ``trigger`` came with, within three seconds of it. Raises SlackError."""

@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import structlog
 
 from zofbot.access import Person, Standing
-from zofbot.errors import SlackDeferred, SlackError, SlackRefused
+from zofbot.errors import SlackError, SlackRefused
 from zofbot.routing.quiet import zone as known_zone
 from zofbot.slack.notifier import Identity, SlackNotifier
+from zofbot.slack.shelf import Shelf
 
 log = structlog.get_logger()
 
-FRESH = 300.0
-"""Seconds for which Slack is not asked again; the methods for user groups take 20 calls a minute."""
-
 SETTLED = 1800.0
-"""The same for channels, which are shared with others or made private once in a while only."""
-
-STALE = 3600.0
-"""Seconds for which what was known still counts when Slack does not answer."""
-
-PAUSE = 10.0
-"""Seconds before Slack is asked again what it did not answer."""
-
-MOST = 5000
-"""People, groups or channels remembered; those least asked for are forgotten first."""
-
-Known = TypeVar("Known")
+"""Seconds for which Slack is not asked again about a channel: it is shared or made private once in a while only."""
 
 
 class People:
@@ -47,10 +33,11 @@ class People:
         self, notifier: SlackNotifier, clock: Callable[[], datetime], groups: Iterable[str] = frozenset()
     ) -> None:
         self._groups = sorted(groups)
-        self._home = _Shelf(lambda _: notifier.identify(), clock, fresh=float("inf"))
-        self._users = _Shelf(notifier.user, clock)
-        self._members = _Shelf(notifier.group, clock)
-        self._channels = _Shelf(notifier.channel, clock, fresh=SETTLED)
+        self._home = Shelf(lambda _: notifier.identify(), clock, fresh=float("inf"))
+        self._users = Shelf(notifier.user, clock)
+        self._members = Shelf(notifier.group, clock)
+        self._channels = Shelf(notifier.channel, clock, fresh=SETTLED)
+        self._rooms = Shelf(notifier.rooms, clock)
 
     async def person(self, identifier: str) -> Person:
         """Say who somebody is; never raises SlackError: what Slack would not say is the person's ``doubt``."""
@@ -91,6 +78,17 @@ class People:
             log.warning("channel unknown, taken for private", channel=channel, reason=error.reason)
             return True
         return bool(told.get("is_private") or told.get("is_im") or told.get("is_mpim"))
+
+    async def rooms(self, user: str) -> frozenset[str] | None:
+        """The channels somebody is in, of the private ones those that the bot is in, too; ``None``: Slack does not say.
+
+        One call for each person, however many channels are told of failures.
+        """
+        try:
+            return await self._rooms.get(user)
+        except SlackError as error:
+            log.warning("channels of a person unknown", user=user, reason=error.reason)
+            return None
 
     async def members(self, group: str) -> frozenset[str] | None:
         """Who is in a user group; ``None`` where Slack does not say."""
@@ -158,52 +156,3 @@ def _doubt(error: SlackError) -> str:
     if not isinstance(error, SlackRefused):
         return "Try again in a moment."
     return error.next_step or f"Slack's reason is `{error.reason}`."
-
-
-@dataclass
-class _Entry(Generic[Known]):
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    at: datetime | None = None
-    """When Slack last answered."""
-    known: Known | None = None
-    error: SlackError | None = None
-    again: datetime | None = None
-    """Until then it is not asked again."""
-
-
-class _Shelf(Generic[Known]):
-    """Answers by key, each asked for once however many wait for it."""
-
-    def __init__(
-        self, ask: Callable[[str], Awaitable[Known]], clock: Callable[[], datetime], fresh: float = FRESH
-    ) -> None:
-        self._ask, self._clock = ask, clock
-        self._fresh, self._stale = fresh, max(fresh, STALE)
-        self._entries: OrderedDict[str, _Entry[Known]] = OrderedDict()
-
-    async def get(self, key: str) -> Known:
-        """Give the answer, the latest one known where Slack gives none. Raises SlackError where there is none."""
-        entry = self._entries.setdefault(key, _Entry())
-        self._entries.move_to_end(key)
-        if len(self._entries) > MOST:
-            self._entries.popitem(last=False)
-        async with entry.lock:
-            if not self._since(entry, self._fresh) and not (entry.again and self._clock() < entry.again):
-                await self._renew(entry, key)
-            if entry.known is not None and self._since(entry, self._stale):
-                return entry.known
-            assert entry.error
-            raise entry.error
-
-    def _since(self, entry: _Entry[Known], seconds: float) -> bool:
-        return entry.at is not None and (self._clock() - entry.at).total_seconds() < seconds
-
-    async def _renew(self, entry: _Entry[Known], key: str) -> None:
-        try:
-            entry.known = await self._ask(key)
-        except SlackError as error:
-            wait = error.retry_after if isinstance(error, SlackDeferred) else PAUSE
-            entry.error, entry.again = error, self._clock() + timedelta(seconds=max(wait, 1))
-        else:
-            entry.at = self._clock()
-            entry.error = entry.again = None

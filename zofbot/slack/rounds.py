@@ -78,7 +78,7 @@ def open_failures(rows: Sequence[Row], scope: str, window: tuple[int, int], now:
         )
     what = {"": "open in this channel", "mine": "yours", "all": "open in all channels"}[scope]
     title = f"{count(total, 'failure')} {what}"
-    listed = [section(_row(one, now)) for one in rows]
+    listed = [section(row(one, now)) for one in rows]
     notes = [context("Oldest first." + (f" {_hidden(hidden)}" if hidden else ""))]
     more = pages(Window(start, len(rows), total, "failures"), PAGE_ACTION, {"scope": scope})
     return Message(title, [section(f"*{title}*"), *listed, *more, *notes])
@@ -88,15 +88,16 @@ def _hidden(hidden: int) -> str:
     return f"{count(hidden, 'failure')} in private channels {'is' if hidden == 1 else 'are'} not shown here."
 
 
-def _row(row: Row, now: float) -> str:
-    outcome = row.body.case.outcome if isinstance(row.body, CaseBody) else row.body.run.outcome
-    state, present = STATES.get(row.present.state), row.present
+def row(one: Row, now: float) -> str:
+    """A failure in two lines: what it is, where, how old, whose, and what was last done."""
+    outcome = one.body.case.outcome if isinstance(one.body, CaseBody) else one.body.run.outcome
+    state, present = STATES.get(one.present.state), one.present
     emoji = state.emoji if state else LOOKS[outcome].emoji
-    title = text.line(row.title, 150)
-    shown = f"<{row.link}|{title}>" if row.link and "|" not in row.link and ">" not in row.link else title
-    where = [text.line(row.body.run.project, 60), text.line(row.body.run.environment, 60)]
-    place = f"<#{row.channel}>" if row.channel.isalnum() else ""
-    age = f"open {text.duration(max(now - (row.body.opened or present.opened or now), 1))}"
+    title = text.line(one.title, 150)
+    shown = f"<{one.link}|{title}>" if one.link and "|" not in one.link and ">" not in one.link else title
+    where = [text.line(one.body.run.project, 60), text.line(one.body.run.environment, 60)]
+    place = f"<#{one.channel}>" if one.channel.isalnum() else ""
+    age = f"open {text.duration(max(now - (one.body.opened or present.opened or now), 1))}"
     owner = name(present.owner.name) if present.owner.id else "nobody has it"
     parts = [part for part in (*where, place, age, owner, _last(present, now)) if part]
     return f"{emoji} *{shown}*\n{' · '.join(parts)}"

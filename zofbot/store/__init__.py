@@ -64,6 +64,7 @@ class Store:
 
     def __init__(self, client: redis.Redis, namespace: str) -> None:
         self.client = self._redis = client
+        self.namespace = namespace
         self._prefix = "{" + namespace + "}:"
         self._begin_share = client.register_script(_BEGIN_SHARE)
 

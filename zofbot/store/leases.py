@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 import redis.asyncio as redis
 
 from zofbot.store import _reachable
+from zofbot.store.entry import pairs
 from zofbot.store.schema import SCHEMA, key_in, outdated
 
-# KEYS: holder, number, the store's schema, hashes to be read. ARGV: who asks, how long (ms), its number, now (ms), the
-# newest schema that it knows.
+# KEYS: holder, number, the schema, word, hashes to be read. ARGV: who asks, how long (ms), its number, now (ms),
+# the newest schema that it knows; then field and value of each thing that it has others know.
 # Answers 'outdated' to who does not know the store's, nothing while somebody else holds it, else number and hashes.
 # A number starts from the time, so that it rises even over a store that came back empty.
 _HOLD = """
@@ -30,15 +32,20 @@ if number == 0 or number ~= tonumber(ARGV[3]) then
   redis.call('SET', KEYS[2], string.format('%.0f', number))
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if #ARGV > 5 then redis.call('HSET', KEYS[4], unpack(ARGV, 6)) end
 local found = {string.format('%.0f', number)}
-for place = 4, #KEYS do found[place - 2] = redis.call('HGETALL', KEYS[place]) end
+for place = 5, #KEYS do found[place - 3] = redis.call('HGETALL', KEYS[place]) end
 return found
 """
 
 _RELEASE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if #ARGV > 1 then redis.call('HSET', KEYS[2], unpack(ARGV, 2)) end
+return redis.call('DEL', KEYS[1])
 """
+
+Word = Mapping[str, str]
+"""What the process that works has others know of it: a few fields, stored by a step that it takes anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,14 @@ class Fence:
 
     key: str
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Whether anybody holds it, and the last word of whoever did."""
+
+    held: bool
+    word: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +92,24 @@ class Lease:
         self.seconds = seconds
         self._clock = clock
         self._prefix = "{" + namespace + "}:"
-        self._holder, self._fence = (f"{self._prefix}{noun}:{name}" for noun in ("lease", "fence"))
+        self._holder, self._fence, self._word = (f"{self._prefix}{noun}:{name}" for noun in ("lease", "fence", "word"))
         self._written, self._schema = key_in(namespace), schema
         self._me = secrets.token_hex(8)
         self._number = 0
+        self._redis = client
         self._hold = client.register_script(_HOLD)
         self._release = client.register_script(_RELEASE)
 
-    async def hold(self, *names: str) -> Held | None:
-        """Take the lease or keep it, and read hashes: one round trip. None while another process holds it."""
-        keys = [self._holder, self._fence, self._written, *(self._prefix + name for name in names)]
-        now = int(self._clock().timestamp() * 1000)
+    async def hold(self, *names: str, word: Word = MappingProxyType({})) -> Held | None:
+        """Take the lease or keep it, leave a word for others, and read hashes: one round trip.
+
+        None, and nothing was left, while another process holds it.
+        """
+        keys = [self._holder, self._fence, self._written, self._word, *(self._prefix + name for name in names)]
+        args: list[str | int] = [self._me, int(self.seconds * 1000), self._number]
+        args += [int(self._clock().timestamp() * 1000), self._schema, *_flat(word)]
         async with _reachable():
-            found = await self._hold(
-                keys=keys, args=[self._me, int(self.seconds * 1000), self._number, now, self._schema]
-            )
+            found = await self._hold(keys=keys, args=args)
         if found == b"outdated":
             raise outdated()
         if not found:
@@ -102,10 +120,22 @@ class Lease:
             {name: _pairs(flat) for name, flat in zip(names, found[1:], strict=True)},
         )
 
-    async def release(self) -> None:
+    async def release(self, word: Word = MappingProxyType({})) -> None:
         """Let the next one have it at once; nothing happens when it is not ours any more."""
         async with _reachable():
-            await self._release(keys=[self._holder], args=[self._me])
+            await self._release(keys=[self._holder, self._word], args=[self._me, *_flat(word)])
+
+    async def seen(self) -> Seen:
+        """How it stands, for whoever only looks: one round trip."""
+        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.exists(self._holder)
+            pipe.hgetall(self._word)
+            held, word = await pipe.execute()
+        return Seen(bool(held), pairs(word))
+
+
+def _flat(word: Word) -> list[str]:
+    return [part for pair in word.items() for part in pair]
 
 
 def _pairs(flat: list[bytes]) -> dict[str, str]:

@@ -184,9 +184,12 @@ class Outbox:
         keys = [self._prefix + noun + one.key for one in settlements for noun in ("note:", "sent:")]
         return texts(await self._run("settle", keys, [part for one in settlements for part in one.arguments()]))
 
-    async def retry(self, key: str) -> bool:
-        """Send a dead or dropped one after all, or a waiting one now; False when there is none of these."""
-        moved = await self._mend("retry", key, "note:" + key)
+    async def retry(self, key: str, act: str = "") -> bool:
+        """Send a dead or dropped one after all, or a waiting one now; False when there is none of these.
+
+        ``act`` is added to the audit in the same step, if it is done.
+        """
+        moved = await self._mend("retry", key, "note:" + key, act=act)
         self.news.set()
         return moved == 1
 
@@ -301,8 +304,9 @@ class Outbox:
         known = (entry(key, pairs(note), place) for key, note, place in zip(keys, found[::2], kept, strict=True))
         return [one for one in known if one]
 
-    async def _mend(self, verb: str, name: str, *keys: str) -> int:
-        return int(await self._run("mend", [self._prefix + key for key in keys], [verb, name]))
+    async def _mend(self, verb: str, name: str, *keys: str, act: str = "") -> int:
+        audit, args = ([AUDIT], (verb, name, act)) if act else ([], (verb, name))
+        return int(await self._run("mend", [self._prefix + key for key in (*keys, *audit)], [*args]))
 
     async def _run(self, script: str, keys: Sequence[str], args: Arguments) -> Any:
         own: Arguments = [self._prefix, _ms(self._clock().timestamp()), *self._limits]

@@ -90,19 +90,20 @@ def _moments(typed: str, now: float, zone: tzinfo) -> Iterator[float]:
 
 def _day_and_clock(typed: str) -> tuple[str, time] | None:
     """The words of the day, empty where only a time was typed, and the time; ``None`` when there is neither."""
-    clock = _clock(typed)
+    clock = time_of_day(typed)
     if clock:
         return "", clock
     if _known_day(typed):
         return typed, MORNING
     for space in (found.start() for found in re.finditer(" ", typed)):
-        day, clock = typed[:space], _clock(typed[space + 1 :].removeprefix("at "))
+        day, clock = typed[:space], time_of_day(typed[space + 1 :].removeprefix("at "))
         if clock and _known_day(day):
             return day, clock
     return None
 
 
-def _clock(typed: str) -> time | None:
+def time_of_day(typed: str) -> time | None:
+    """A time as people type it, ``9:30`` or ``9am``; ``None`` for anything else."""
     found = _CLOCK.fullmatch(typed)
     if not found or not (found["minute"] or found["half"]):
         return None  # a bare number may be a time, a day or a count of minutes
@@ -110,6 +111,12 @@ def _clock(typed: str) -> time | None:
     if found["half"]:
         hour = hour % 12 + (12 if found["half"] == "pm" else 0) if 1 <= hour <= 12 else 24
     return time(hour, minute) if hour < 24 and minute < 60 else None
+
+
+def weekday(typed: str) -> int | None:
+    """A day of the week as people type it, ``mon`` or ``Monday``, 0 for Monday; ``None`` for anything else."""
+    found = _WEEKDAY.fullmatch(typed.lower())
+    return next((number for number, name in enumerate(DAYS) if found and name.lower().startswith(found[1])), None)
 
 
 def _known_day(typed: str) -> bool:
@@ -128,8 +135,8 @@ def _days(named: str, today: date) -> list[date]:
     tomorrow = today + timedelta(days=1)
     if known := _date(named):
         return [known]
-    if weekday := _WEEKDAY.fullmatch(named):
-        wanted = next(number for number, name in enumerate(DAYS) if name.lower().startswith(weekday[1]))
+    wanted = weekday(named)
+    if wanted is not None:
         soonest = tomorrow if named.startswith("next ") else today
         first = soonest + timedelta(days=(wanted - soonest.weekday()) % 7)
         return [first, first + timedelta(days=7)]
@@ -146,7 +153,7 @@ def begun_at(words: str, now: float, zone: tzinfo) -> float:
     Raises BadInput for anything else, and for what is more than thirty days ago.
     """
     typed = " ".join(words[:100].lower().split()).removeprefix("since ").removeprefix("at ").removeprefix("last ")
-    span, clock = spans.read(typed), _clock(typed)
+    span, clock = spans.read(typed), time_of_day(typed)
     if span is not None and 0 < span <= LONGEST:
         return now - span
     if clock:

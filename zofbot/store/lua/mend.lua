@@ -1,6 +1,7 @@
--- What an operator does. ARGV: verb, key or channel. Answers 'outdated', or how many notifications it
--- moved.
-local VERB, NAME = ARGV[OWN + 1], ARGV[OWN + 2]
+-- What an operator does. ARGV: verb, key or channel, and an entry for the audit (the last of KEYS) or nothing. Answers
+-- 'outdated', or how many notifications it moved.
+local VERB, NAME, ACT = ARGV[OWN + 1], ARGV[OWN + 2], ARGV[OWN + 3]
+local LONGEST_STREAM = 100000
 local verbs = {}
 if outdated() then return 'outdated' end
 
@@ -68,4 +69,6 @@ function verbs.unpark(channel)
   return count
 end
 
-return verbs[VERB](NAME)
+local moved = verbs[VERB](NAME)
+if ACT and moved > 0 then redis.call('XADD', KEYS[#KEYS], 'MAXLEN', '~', LONGEST_STREAM, '*', 'act', ACT) end
+return moved

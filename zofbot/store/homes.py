@@ -1,0 +1,147 @@
+"""App Homes: who looked at theirs lately, and which of them show what has passed.
+
+=====================  =================================================================================
+``home:viewers``       sorted set: people, by when they last opened their Home
+``home:shown``         hash: for each, when theirs was last drawn anew by itself, and the mark it shows
+``home:versions``      hash: for each, Slack's hash of the view that stands there
+=====================  =================================================================================
+
+A mark stands for all that Home shows: it changes with every commit, settlement and act, and every few minutes, for ages
+grow. Taking those that are due is one atomic step, so each is drawn by one process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+import redis.asyncio as redis
+
+from zofbot.store import _reachable
+from zofbot.store.entry import text, texts
+
+VIEWER_SECONDS = 1800.0
+"""For how long a Home is kept up to date once it was opened; Slack does not say when it is left."""
+
+PACE = 15.0
+"""Seconds between two times that a Home is drawn anew; with ``MOST`` that stays under Slack's hundred a minute."""
+
+MOST = 20
+"""People whose Homes are kept up to date: those who opened theirs last."""
+
+BEAT = 300.0
+"""Seconds after which a Home is drawn anew though nothing happened."""
+
+# KEYS: viewers, shown, versions, then what a mark is made of: sequence of commits, what is open, the dead, the audit.
+_MARK = """
+local NOW, BEAT = tonumber(ARGV[1]), tonumber(ARGV[2])
+local function mark()
+  local last = redis.call('XREVRANGE', KEYS[7], '+', '-', 'COUNT', 1)
+  return table.concat({redis.call('GET', KEYS[4]) or '0', redis.call('ZCARD', KEYS[5]), redis.call('ZCARD', KEYS[6]),
+    last[1] and last[1][1] or '-', math.floor(NOW / BEAT)}, '/')
+end
+"""
+
+# ARGV: now (ms), beat (ms), somebody, seconds to keep it all. Answers the version that stands there.
+_OPENED = (
+    _MARK
+    + """
+redis.call('ZADD', KEYS[1], NOW, ARGV[3])
+redis.call('HSET', KEYS[2], ARGV[3], '0 ' .. mark())
+for place = 1, 3 do redis.call('EXPIRE', KEYS[place], ARGV[4]) end
+return redis.call('HGET', KEYS[3], ARGV[3]) or ''
+"""
+)
+
+# ARGV: now (ms), beat (ms), how long a viewer is one (ms), pace (ms), most. Answers (somebody, version) of those due.
+_DUE = (
+    _MARK
+    + """
+local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', NOW - tonumber(ARGV[3]))
+for _, user in ipairs(redis.call('ZREVRANGE', KEYS[1], ARGV[5], -1)) do gone[#gone + 1] = user end
+for _, user in ipairs(gone) do
+  redis.call('ZREM', KEYS[1], user)
+  redis.call('HDEL', KEYS[2], user)
+end
+local viewers, due = redis.call('ZREVRANGE', KEYS[1], 0, -1), {}
+if #viewers == 0 then return due end
+local present = mark()
+for _, user in ipairs(viewers) do
+  local at, seen = string.match(redis.call('HGET', KEYS[2], user) or '', '^(%d+) (%S+)$')
+  if not at or (seen ~= present and NOW - tonumber(at) >= tonumber(ARGV[4])) then
+    redis.call('HSET', KEYS[2], user, string.format('%.0f', NOW) .. ' ' .. present)
+    due[#due + 1] = {user, redis.call('HGET', KEYS[3], user) or ''}
+  end
+end
+return due
+"""
+)
+
+# ARGV: somebody, the version that does not stand there. One that was kept since then stays.
+_AGAIN = """
+redis.call('HDEL', KEYS[2], ARGV[1])
+if redis.call('HGET', KEYS[3], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[3], ARGV[1]) end
+"""
+
+
+class Viewer(NamedTuple):
+    """Somebody whose Home is to be drawn anew, and Slack's hash of what stands there now, if that is known."""
+
+    user: str
+    version: str
+
+
+class Homes:
+    """The Homes of one bot. Every method raises StoreUnavailable, and is one round trip."""
+
+    def __init__(self, client: redis.Redis, namespace: str, clock: Callable[[], datetime]) -> None:
+        self._redis = client
+        self._clock = clock
+        prefix = "{" + namespace + "}:"
+        names = (
+            "home:viewers",
+            "home:shown",
+            "home:versions",
+            "outbox:sequence",
+            "outbox:open",
+            "outbox:dead",
+            "audit",
+        )
+        self._keys = [prefix + name for name in names]
+        self._opened, self._due, self._again = map(client.register_script, (_OPENED, _DUE, _AGAIN))
+
+    async def opened(self, user: str) -> str:
+        """Keep somebody's Home up to date from now on; gives the version that stands there.
+
+        To be called before what it shows is read: what changes after that makes it due.
+        """
+        args: list[str | int] = [self._now(), _ms(BEAT), user, int(2 * VIEWER_SECONDS)]
+        async with _reachable():
+            return text(await self._opened(keys=self._keys, args=args))
+
+    async def due(self) -> list[Viewer]:
+        """Take those whose Home shows what has passed; whoever takes them draws them."""
+        args = [self._now(), _ms(BEAT), _ms(VIEWER_SECONDS), _ms(PACE), MOST]
+        async with _reachable():
+            found = await self._due(keys=self._keys, args=args)
+        return [Viewer(*texts(one)) for one in found]
+
+    async def drawn(self, user: str, version: str) -> None:
+        """Keep which version stands there now."""
+        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.hset(self._keys[2], user, version)
+            pipe.expire(self._keys[2], int(2 * VIEWER_SECONDS))
+            await pipe.execute()
+
+    async def again(self, user: str, version: str) -> None:
+        """Have it drawn anew soon, for what stood there was not ``version`` any more, which is forgotten."""
+        async with _reachable():
+            await self._again(keys=self._keys, args=[user, version])
+
+    def _now(self) -> int:
+        return _ms(self._clock().timestamp())
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
