@@ -23,6 +23,7 @@ from zofbot.slack.message import Message
 from zofbot.slack.people import People
 from zofbot.store.audit import Audit
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.store.traces import Traces, TraceWriter
 
 KNOWN = "correct-horse-battery"
 PLANTED = [KNOWN, "hunter2hunter2", "abcDEF123456", "eyJzdWIiOiIxIn0"]
@@ -110,7 +111,10 @@ async def desk(over_http: House) -> AsyncIterator[Desk]:
     rooms = (bot.store, subscriptions, bot.outbox, bot.notifier)
     failures, people = Failures(bot.outbox, utcnow, bot.metrics), People(bot.notifier, utcnow)
     audit = Audit(bot.store.client, settings.zofbot_namespace)
-    yield Desk(zof, *rooms, Errands(), bot.metrics, links(settings), "auto", utcnow, failures, people, Roles(), audit)
+    traces = TraceWriter(Traces(bot.store.client, settings.zofbot_namespace), bot.metrics)
+    yield Desk(
+        zof, *rooms, Errands(), bot.metrics, links(settings), "auto", utcnow, failures, people, Roles(), audit, traces
+    )
     await zof.aclose()
 
 

@@ -40,6 +40,7 @@ from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
 from zofbot.store.soundness import warn
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.store.traces import Traces, TraceWriter
 from zofbot.web import SlackDoor, ZofDoor, site
 from zofbot.zof.client import ZofCall, ZofClient
 
@@ -50,6 +51,9 @@ DRAIN_SECONDS = 4.0
 
 FINISH_SECONDS = 3.0
 """How long sends may then take; what is not confirmed by then is left as claimed. All must fit into ten seconds."""
+
+TRACES_SECONDS = 0.5
+"""How long writing the last traces may take after that."""
 
 INTRODUCTION_SECONDS = 15.0
 """Pause before Slack is asked again who we are, after it would not say."""
@@ -163,6 +167,9 @@ async def running(
         token = settings.slack_bot_token.get_secret_value()
         notifier = SlackNotifier(session, token=token, api_url=settings.slack_api_url, metrics=metrics)
         rooms = Rooms(settings, store, zof, notifier, metrics, clock)
+        writing = asyncio.create_task(rooms.traces.run())
+        stack.push_async_callback(rooms.traces.finish, TRACES_SECONDS)
+        stack.push_async_callback(end, writing)
         bot = Zofbot("", store, notifier, metrics, rooms.outbox)
         if works:
             await _work(stack, rooms)
@@ -200,6 +207,8 @@ class Rooms:
             settings.zofbot_responders, settings.zofbot_operators, settings.zofbot_admins,
             runs=settings.zofbot_allow_runs,
         )  # fmt: skip
+        traces = Traces(store.client, namespace)
+        self.traces = TraceWriter(traces, metrics, settings.secrets())
         self.people = People(notifier, clock, self.roles.groups)
 
     def dispatcher(self) -> Dispatcher:
@@ -219,6 +228,7 @@ class Rooms:
             random=SystemRandom().random,
             on_parked=self.tell_subscribers,
             veil=None if self.settings.zofbot_shared_details else discretion.veil(self.people.shared),
+            keep=self.traces.keep,
         )
 
     def poller(self) -> Poller:
@@ -238,6 +248,7 @@ class Rooms:
             lookback=chosen.zofbot_lookback,
             order=None if chosen.zof_list_order == "auto" else chosen.zof_list_order,
             default_channel=chosen.zofbot_default_channel,
+            keep=self.traces.keep,
         )
 
     async def tell_subscribers(self, channel: str, reason: str) -> None:
@@ -273,7 +284,7 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
     desk = Desk(
         rooms.zof, rooms.store, rooms.subscriptions, rooms.outbox, rooms.notifier, errands, metrics, rooms.links,
         settings.zof_list_order, clock, Failures(rooms.outbox, clock, metrics), rooms.people, rooms.roles,
-        Audit(rooms.store.client, settings.zofbot_namespace), settings.zofbot_resolve_note,
+        Audit(rooms.store.client, settings.zofbot_namespace), rooms.traces, settings.zofbot_resolve_note,
         settings.zofbot_shared_details, settings.zofbot_default_channel,
     )  # fmt: skip
     reception = Reception(desk, rooms.notifier.client)
@@ -281,7 +292,8 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
     slack = SlackDoor(reception, secrets, metrics, clock) if secrets else None
     zof = None
     if settings.webhook_secrets:
-        zof = ZofDoor(rooms.hints, settings.webhook_secrets, settings.zof_signature_header, metrics, clock)
+        header, keep = settings.zof_signature_header, rooms.traces.keep
+        zof = ZofDoor(rooms.hints, settings.webhook_secrets, header, metrics, clock, keep=keep)
     bot.url = await _open(stack, site(slack, metrics, bot.missing, zof), settings.host, "PORT", settings.port)
     if settings.socket_mode:
         bot.socket = AsyncSocketModeHandler(reception, settings.slack_app_token.get_secret_value())

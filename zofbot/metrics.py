@@ -53,6 +53,7 @@ FEEDS = ("runs failed", "runs error", "results failed", "results error", "runs p
 FINDS = ("found", "absent", "failed")
 ACTS = ("acknowledge", "unacknowledge", "confirm", "assign", "snooze", "wake", "escalate", "resolve", "reopen", "undo")
 LEASES = ("poller",)
+TRACES = ("kept", "dropped")
 
 WAITING = ("pending", "scheduled", "sending", "dead", "parked_channels")
 LATENESS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
@@ -81,6 +82,7 @@ class Metrics:
         self._delivery()
         self._news()
         self._polling()
+        self.traces = self._counter("zofbot_traces", "Traces by what became of them", outcome=TRACES)
         self.triage = self._counter("zofbot_triage", "Acts of people on failures", act=ACTS)
 
     def text(self) -> bytes:

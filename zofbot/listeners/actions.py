@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 
-from zofbot import verbs
+from zofbot import tracing, verbs
 from zofbot.access import Standing
 from zofbot.errors import BadInput, NotAllowed
 from zofbot.listeners import lookups, rounds, sharing, subscribing
@@ -108,6 +108,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
 async def _pressed(desk: Desk, press: Press, who: Asked, value: dict[str, Any]) -> Message:
     """Do what a button does, but for people who may see no more than what stands there. Raises ZofbotError."""
     if await desk.inward(who.channel) and (await desk.people.person(who.user)).standing is Standing.STRANGER:
+        tracing.step("permission", "needs somebody of this workspace", "refused", bad=True)
         raise NotAllowed("Only people of this workspace see more than this card.")
     return await press(desk, who, value)
 

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from zofbot.errors import ZofError
-from zofbot.listeners.desk import Desk, unforeseen
+from zofbot.listeners import endings
+from zofbot.listeners.desk import Desk
 from zofbot.model import Outcome, Result, Run
 from zofbot.pipeline.feeds import OVERLAP, Order, Progress
 from zofbot.pipeline.preview import Rehearsal, findings, means_any, recovers
@@ -45,9 +46,9 @@ async def said(desk: Desk, subscription: Subscription) -> str:
     try:
         return foresight.sentence(await _seen(desk, subscription))
     except ZofError as error:
-        return foresight.unseen(error)
+        return foresight.unseen(error, endings.noted(error))
     except Exception as error:
-        return foresight.broken(unforeseen(error))
+        return foresight.broken(endings.unforeseen(error))
 
 
 async def _seen(desk: Desk, subscription: Subscription) -> Foresight:

@@ -12,12 +12,12 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Person, Role, refusal
 from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
-from zofbot.listeners import lookups, reruns
+from zofbot.listeners import endings, lookups, reruns
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import adopted, known, may
 from zofbot.pipeline.failures import Failure, Forbidden, Gone, Stale
 from zofbot.routing import spelled
-from zofbot.slack import act_forms, acts, answers
+from zofbot.slack import act_forms, acts
 from zofbot.slack.act_forms import Meant
 from zofbot.slack.bodies import CaseBody
 from zofbot.slack.controls import MORE, REASONS, About, insisted, pressed
@@ -134,9 +134,9 @@ async def open_form(desk: Desk, who: Asked, about: About, act: Act, thread: str 
         await desk.respond(who, acts.gone(about.key))
     except SlackError as error:
         log.warning("form not opened", act=act, reason=error.reason, user=who.user)
-        await desk.respond(who, answers.failed(BadInput("Slack did not open the form.", "Press the button again.")))
+        await desk.respond(who, endings.failed(BadInput("Slack did not open the form.", "Press the button again.")))
     except ZofbotError as error:
-        await desk.respond(who, answers.failed(error))
+        await desk.respond(who, endings.failed(error))
 
 
 def form(desk: Desk, act: Act, meant: Meant, failure: Failure, person: Person) -> dict[str, Any]:
@@ -163,7 +163,7 @@ async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[st
         wish = await _wished(desk, act, there, person, view)
     except (BadInput, NotAllowed) as error:
         field = {Act.SNOOZE: "words", Act.ASSIGN: "owner"}.get(act, "note")
-        return {"response_action": "errors", "errors": {field: f"{error.sentence} {error.next_step}".strip()[:1000]}}
+        return {"response_action": "errors", "errors": {field: endings.beneath(error)}}
     told = await desk.told(done(desk, About(meant.key, meant.version), wish, insists=False))
     if meant.url:
         desk.errands.start(desk.respond(there, told.message))
