@@ -81,7 +81,11 @@ def test_whoever_may_is_not_refused_and_whoever_may_not_is_told_why(
     ("person", "needed", "says"),
     [
         (ANA, Role.RESPONDER, "You cannot work on failures here: that is for <!subteam^S0ONCALL>. Ask one of them."),
-        (ANA, Role.ADMIN, "You cannot change what belongs to other channels here: that is for admins and owners"),
+        (
+            ANA,
+            Role.ADMIN,
+            "You cannot see or change what belongs to other channels here: that is for admins and owners",
+        ),
         (ON_CALL, Role.OPERATOR, "that is for <@U0BEN>. Ask one of them. You can also do it in Zof."),
         (Person("U0G", Standing.GUEST), Role.RESPONDER, "Guests of this workspace can look things up here, but not"),
         (Person("U0X", Standing.STRANGER), Role.ADMIN, "People of other organizations can look things up here"),

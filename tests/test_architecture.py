@@ -22,8 +22,8 @@ FLOORS: list[set[str]] = [
     {"access"},
     {"routing"},
     {"triage"},
-    {"verbs", "settings", "metrics", "logs", "notification", "spans"},
-    {"model", "errors", "redact", "address"},
+    {"verbs", "settings", "metrics", "logs", "notification", "spans", "tracing"},
+    {"model", "errors", "redact", "address", "trace"},
 ]
 """From the roof to the ground. A room may import from floors beneath it, and from its own room."""
 

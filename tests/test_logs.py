@@ -24,6 +24,7 @@ from zofbot.slack.message import Message
 from zofbot.slack.people import People
 from zofbot.store.audit import Audit
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.store.traces import Traces, TraceWriter
 
 KNOWN = "correct-horse-battery"
 PLANTED = [KNOWN, "hunter2hunter2", "abcDEF123456", "eyJzdWIiOiIxIn0"]
@@ -111,7 +112,8 @@ async def desk(over_http: House) -> AsyncIterator[Desk]:
     rooms = (bot.store, subscriptions, bot.outbox, bot.notifier)
     failures, people = Failures(bot.outbox, utcnow, bot.metrics), People(bot.notifier, utcnow)
     audit = Audit(bot.store.client, settings.zofbot_namespace)
-    own = (audit, Orders(bot.outbox, zof, utcnow))
+    traces = TraceWriter(Traces(bot.store.client, settings.zofbot_namespace), bot.metrics)
+    own = (audit, Orders(bot.outbox, zof, utcnow), traces)
     yield Desk(zof, *rooms, Errands(), bot.metrics, links(settings), "auto", utcnow, failures, people, Roles(), *own)
     await zof.aclose()
 

@@ -123,7 +123,7 @@ _DEEDS = {
     Role.READER: "look things up",
     Role.RESPONDER: "work on failures",
     Role.OPERATOR: "start or cancel runs",
-    Role.ADMIN: "change what belongs to other channels",
+    Role.ADMIN: "see or change what belongs to other channels",
 }
 
 

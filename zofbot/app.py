@@ -46,6 +46,7 @@ from zofbot.store.outbox import Outbox
 from zofbot.store.schema import enter
 from zofbot.store.soundness import warn
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.store.traces import Traces, TraceWriter
 from zofbot.web import SlackDoor, ZofDoor, opened, site
 from zofbot.zof.client import ZofCall, ZofClient
 
@@ -56,6 +57,9 @@ DRAIN_SECONDS = 4.0
 
 FINISH_SECONDS = 3.0
 """How long sends may then take; what is not confirmed by then is left as claimed. All must fit into ten seconds."""
+
+TRACES_SECONDS = 0.5
+"""How long writing the last traces may take after that."""
 
 INTRODUCTION_SECONDS = 15.0
 """Pause before Slack is asked again who we are, after it would not say."""
@@ -177,6 +181,9 @@ async def running(
         token = settings.slack_bot_token.get_secret_value()
         notifier = SlackNotifier(session, token=token, api_url=settings.slack_api_url, metrics=metrics)
         rooms = Rooms(settings, store, zof, notifier, metrics, clock)
+        writing = asyncio.create_task(rooms.traces.run())
+        stack.push_async_callback(rooms.traces.finish, TRACES_SECONDS)
+        stack.push_async_callback(end, writing)
         rotation = Rotation(settings, reread or (lambda: settings))
         bot = Zofbot("", store, notifier, metrics, rooms.outbox, rotation)
         if works:
@@ -224,6 +231,8 @@ class Rooms:
             settings.zofbot_responders, settings.zofbot_operators, settings.zofbot_admins,
             runs=settings.zofbot_allow_runs,
         )  # fmt: skip
+        traces = Traces(store.client, namespace)
+        self.traces = TraceWriter(traces, metrics, settings.secrets())
         self.people = People(notifier, clock, self.roles.groups)
         self.orders = Orders(self.outbox, zof, clock)
 
@@ -256,6 +265,7 @@ class Rooms:
             random=SystemRandom().random,
             on_parked=self.tell_subscribers,
             veil=before,
+            keep=self.traces.keep,
         )
 
     def poller(self) -> Poller:
@@ -278,6 +288,7 @@ class Rooms:
             digester=digester.Digester(
                 Failures(self.outbox, self.clock, self.metrics), Audit(self.store.client, chosen.zofbot_namespace)
             ),
+            keep=self.traces.keep,
         )
 
     def canary(self, watch: Watch) -> Canary:
@@ -333,7 +344,7 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
     desk = Desk(
         rooms.zof, rooms.store, rooms.subscriptions, rooms.outbox, rooms.notifier, errands, metrics, rooms.links,
         settings.zof_list_order, clock, Failures(rooms.outbox, clock, metrics), rooms.people, rooms.roles,
-        Audit(rooms.store.client, settings.zofbot_namespace), rooms.orders, settings.zofbot_resolve_note,
+        Audit(rooms.store.client, settings.zofbot_namespace), rooms.orders, rooms.traces, settings.zofbot_resolve_note,
         settings.zofbot_shared_details, settings.zofbot_default_channel, settings.zofbot_poll_interval,
     )  # fmt: skip
     reception = Reception(desk, rooms.notifier.client)
@@ -341,7 +352,8 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
     slack = SlackDoor(reception, settings.signing_secrets, metrics, clock) if settings.signing_secrets else None
     zof = None
     if settings.webhook_secrets:
-        zof = ZofDoor(rooms.hints, settings.webhook_secrets, settings.zof_signature_header, metrics, clock)
+        header, keep = settings.zof_signature_header, rooms.traces.keep
+        zof = ZofDoor(rooms.hints, settings.webhook_secrets, header, metrics, clock, keep=keep)
 
     def rekey(fresh: Settings) -> None:
         if slack:

@@ -1,4 +1,4 @@
-"""The books that an operator reads and mends on a terminal: outbox, audit, subscriptions."""
+"""The books that an operator reads and mends on a terminal: outbox, audit, subscriptions, traces."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from zofbot.store.audit import Audit
 from zofbot.store.embedded import embedded
 from zofbot.store.outbox import Outbox
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.store.traces import Traces
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Books:
     outbox: Outbox
     audit: Audit
     subscriptions: Subscriptions
+    traces: Traces
 
 
 @asynccontextmanager
@@ -32,4 +34,5 @@ async def books_of(settings: Settings) -> AsyncIterator[Books]:
         store = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
         await store.ping()
         client, namespace = store.client, settings.zofbot_namespace
-        yield Books(Outbox(client, namespace, utcnow), Audit(client, namespace), Subscriptions(client, namespace))
+        outbox, audit = Outbox(client, namespace, utcnow), Audit(client, namespace)
+        yield Books(outbox, audit, Subscriptions(client, namespace), Traces(client, namespace))

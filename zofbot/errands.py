@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
+
+from zofbot import tracing
+from zofbot.tracing import Tracing
 
 log = structlog.get_logger()
 
@@ -39,16 +43,23 @@ class Errands:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run ``work`` in a task of its own."""
+        """Run ``work`` in a task of its own; the trace of what led to it lasts until it has ended."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        if made := tracing.current():
+            made.hold()
+        task.add_done_callback(partial(self._ended, made))
         return task
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _ended(self, made: Tracing | None, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
+        if task.cancelled():
+            tracing.step("zofbot", "errand", "canceled: the bot was told to stop", bad=True)
+        elif error := task.exception():
             log.error("errand failed", exc_info=error)
+            tracing.fault(error)
+        if made:
+            made.let_go()
 
     async def drain(self, patience: float) -> None:
         """Wait ``patience`` seconds for what is under way, then cancel what is left."""

@@ -56,6 +56,7 @@ FINDS = ("found", "absent", "failed")
 ACTS = ("acknowledge", "unacknowledge", "confirm", "assign", "snooze", "wake", "escalate", "resolve", "reopen", "undo")
 LEASES = ("poller", "canary")
 LINKS = ("redis", "zof", "slack", "clock", "outbox")
+TRACES = ("kept", "dropped")
 
 WAITING = ("pending", "scheduled", "sending", "dead", "parked_channels")
 LATENESS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
@@ -85,6 +86,7 @@ class Metrics:
         self._news()
         self._polling()
         self._canary()
+        self.traces = self._counter("zofbot_traces", "Traces by what became of them", outcome=TRACES)
         self.triage = self._counter("zofbot_triage", "Acts of people on failures", act=ACTS)
 
     def text(self) -> bytes:

@@ -1,4 +1,4 @@
-"""Results, the outbox and the audit as a person reads them in a terminal, in the same words as in Slack."""
+"""Results, the outbox, the audit and traces as a person reads them in a terminal, in the same words as in Slack."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from zofbot.model import Result, utc
-from zofbot.slack import text
+from zofbot.slack import text, traces
 from zofbot.slack.cards import BLAME, LOOKS, headline
 from zofbot.slack.links import Links
 from zofbot.store import audit
 from zofbot.store.entry import Entry
+from zofbot.trace import Trace
 
 
 def result_panel(result: Result, links: Links) -> Panel:
@@ -75,4 +76,20 @@ def audit_table(entries: Sequence[audit.Entry]) -> Table:
         when = text.utc(utc(entry.at))
         cells = (when, who, entry.act, entry.before, entry.after, entry.channel, entry.key, details)
         table.add_row(*(Text(text.literal(cell, 300)) for cell in cells))
+    return table
+
+
+def trace_table(trace: Trace) -> Table:
+    """Draw one trace, a step a row."""
+    parts = (traces.heading(trace), trace.user, trace.channel, text.utc(utc(trace.at)), trace.reference)
+    title = Text(text.literal(" · ".join(part for part in parts if part), 400), style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left")
+    for name in ("after", "room", "did", "came", "facts"):
+        table.add_column(name, overflow="fold", justify="right" if name == "after" else "left")
+    for number, step in enumerate(trace.steps):
+        if trace.left_out and number == trace.gap:
+            table.add_row("", "", f"({trace.left_out} steps are left out here)")
+        facts = ", ".join(f"{name} {value}" for name, value in step.facts.items())
+        cells = (f"{step.at} ms", step.room, step.did, step.came, facts)
+        table.add_row(*(Text(text.literal(cell, 300), style="red" if step.bad else "") for cell in cells))
     return table

@@ -105,6 +105,13 @@ VERBS = {
             "cancel run_1001",
             "cancel <run>",
         ),
+        Verb(
+            "trace",
+            "trace <id>",
+            "what led to an error, by the request id or the reference that it shows; for admins",
+            "trace ref_0f3a9c5e21",
+            "trace <id>",
+        ),
         Verb("help", "help [verb]", "all of this, or one verb in detail", "help runs", "help [verb]"),
     )
 }
@@ -153,6 +160,8 @@ def parse(text: str) -> Typed:
         return Typed("oncall")
     if verb in ("handover", "digest"):
         return Typed(verb, about=" ".join(words[1:]))
+    if verb == "trace":
+        return Typed("trace", id=_traced(words[1:]))
     if verb == "triage":
         return _triage([word.lower() for word in words[1:]])
     return _lookup(verb, words[1:])
@@ -179,6 +188,20 @@ def _triage(words: list[str]) -> Typed:
             verb="triage",
         )
     return Typed("triage", about="".join(words))
+
+
+def _traced(words: list[str]) -> str:
+    """The id of a request: one word of any form, or a whole line of an error that ends with it."""
+    around = {word.lower().rstrip(":") for word in words[:-1]}
+    name = _bare(words[-1]) if words else ""
+    if not name or len(name) > 300 or around - {"request", "id", "reference"}:
+        raise BadInput(
+            "Which request? Its id is missing." if not name else "I look up one id at a time.",
+            "Copy the request id, or the reference that begins with `ref_`, from the error.",
+            example=_example("trace"),
+            verb="trace",
+        )
+    return name
 
 
 def _shorthand(words: list[str]) -> Typed:

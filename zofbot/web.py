@@ -21,11 +21,13 @@ from aiohttp.http import HttpProcessingError
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
+from zofbot import tracing
 from zofbot.crowd import MOST_BYTES, MOST_CONNECTIONS, Bodies, Brake, Connections, Line, Sparing, Stray
 from zofbot.errands import end
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.store.hints import Full, Hints, Watch
+from zofbot.tracing import Keep, forget
 from zofbot.zof.protocol import printable
 from zofbot.zof.webhook import ENDINGS, Hint, hint_in, signed
 
@@ -113,14 +115,23 @@ class SlackDoor:
 class ZofDoor:
     """``POST /zof/webhook``: a delivery is acknowledged once what it hints at is stored, and read by the poller.
 
-    ``secrets`` are those that it may be signed with, ``header`` is where the signature stands.
+    ``secrets`` are those that it may be signed with, ``header`` is where the signature stands; ``keep`` takes the
+    traces of those that could not be stored.
     """
 
-    def __init__(
-        self, hints: Hints, secrets: Sequence[str], header: str, metrics: Metrics, clock: Callable[[], datetime]
+    def __init__(  # noqa: PLR0913  (the parts it joins)
+        self,
+        hints: Hints,
+        secrets: Sequence[str],
+        header: str,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+        *,
+        keep: Keep = forget,
     ) -> None:
         self._hints = hints
         self._header = header
+        self._keep = keep
         self._metrics = metrics
         self._clock = clock
         self._bodies, self._brake, self._sparing = Bodies(), Brake(), Sparing(time.monotonic)
@@ -161,7 +172,8 @@ class ZofDoor:
         at = hint.at.timestamp() if hint.at else None
         watch = Watch(kind, hint.subject, hint.type, self._clock().timestamp(), at, run=hint.run_id or "")
         try:
-            return "stored" if await self._hints.keep(hint.event_id, watch) else "repeated"
+            with tracing.traced(self._keep, "webhook", watch.since, hint.event_id, what=hint.label):
+                return "stored" if await self._hints.keep(hint.event_id, watch) else "repeated"
         except Full:
             raise Stray(503, "full") from None
         except StoreUnavailable:

@@ -16,11 +16,12 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from zofbot import tracing
 from zofbot.errors import StoreUnavailable
-from zofbot.listeners import actions, choosing, commands, forms, home, mentions, ordering, pasting, triage
-from zofbot.listeners.desk import Desk, asked, unforeseen
+from zofbot.listeners import actions, choosing, commands, endings, forms, home, mentions, ordering, pasting, triage
+from zofbot.listeners.desk import Desk, asked
 from zofbot.listeners.lobby import Lobby
-from zofbot.slack import answers
+from zofbot.verbs import VERBS
 
 log = structlog.get_logger()
 
@@ -70,8 +71,13 @@ class Reception(AsyncApp):
         sort, name = kind(req.body), request_name(req.body)
         began = req.context["arrived"] = asyncio.get_running_loop().time()
         answer = "failed"
-        with structlog.contextvars.bound_contextvars(slack_request=name, kind=sort):
+        at = self._desk.clock().timestamp()
+        with (
+            structlog.contextvars.bound_contextvars(slack_request=name, kind=sort),
+            tracing.traced(self._desk.traces.keep, "request", at, name) as made,
+        ):
             try:
+                made.about = described(req.body, sort)
                 if not twice_is_once(req.body) and not await self._fresh(name):
                     answer = "repeated"
                     log.info("repeated request ignored")
@@ -80,6 +86,7 @@ class Reception(AsyncApp):
                 answer = "acted"
                 return response
             finally:
+                tracing.step("request", "acknowledged", answer, bad=answer == "failed")
                 self._desk.metrics.slack_requests.labels(sort, answer).inc()
                 self._desk.metrics.ack_seconds.labels(sort).observe(asyncio.get_running_loop().time() - began)
 
@@ -100,6 +107,20 @@ def kind(body: Mapping[str, Any]) -> str:
         return "event"
     sort = str(body.get("type") or "")
     return "action" if sort == "block_actions" else "view" if sort.startswith("view_") else "other"
+
+
+def described(body: Mapping[str, Any], sort: str) -> dict[str, str]:
+    """What the trace of a request says of it: who asked where, by which verb, button, form or event."""
+    who, event = asked(body), body.get("event") or {}
+    action: Mapping[str, Any] = next(iter(body.get("actions") or ()), {})
+    view = body.get("view") or {}
+    name = action.get("action_id") or event.get("type") or body.get("callback_id") or view.get("callback_id")
+    if sort == "command":
+        typed = str(body.get("text") or "help").split(maxsplit=1)[:1]
+        name = next((one for one in typed if one in VERBS), "without_a_verb")
+    what = f"{sort} {tracing.word(str(name)).removeprefix('zof_')}" if name else sort  # what begins so looks like a key
+    places = {"user": who.user or event.get("user"), "channel": who.channel or event.get("channel")}
+    return {"what": what} | {place: one for place, one in places.items() if isinstance(one, str) and one.isalnum()}
 
 
 def twice_is_once(body: Mapping[str, Any]) -> bool:
@@ -125,7 +146,7 @@ def request_name(body: Mapping[str, Any]) -> str:
 def _broken(desk: Desk) -> Callable[..., Awaitable[BoltResponse]]:
     async def broken(error: Exception, body: dict[str, Any]) -> BoltResponse:
         """Tell the person, with a reference; a 500 would only make Slack repeat what was claimed already."""
-        message = answers.broken(unforeseen(error))
+        message = endings.broken(error)
         if kind(body) == "command":
             return BoltResponse(status=200, body=message.payload() | {"response_type": "ephemeral"})
         who = asked(body)

@@ -11,12 +11,12 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Role
 from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
-from zofbot.listeners import triage
+from zofbot.listeners import endings, triage
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import known, may
 from zofbot.pipeline.failures import Failure, Gone
 from zofbot.pipeline.keys import root_of
-from zofbot.slack import act_forms, acts, answers
+from zofbot.slack import act_forms, acts
 from zofbot.slack.act_forms import Meant
 from zofbot.slack.controls import About
 from zofbot.triage import TABLE, Act
@@ -53,9 +53,9 @@ async def _open(desk: Desk, who: Asked, message: Mapping[str, Any]) -> None:
         await desk.respond(who, acts.gone(str(error)))
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=who.user)
-        await desk.respond(who, answers.failed(BadInput("Slack did not open the form.", "Choose it again.")))
+        await desk.respond(who, endings.failed(BadInput("Slack did not open the form.", "Choose it again.")))
     except ZofbotError as error:
-        await desk.respond(who, answers.failed(error))
+        await desk.respond(who, endings.failed(error))
 
 
 async def _failure(desk: Desk, who: Asked, message: Mapping[str, Any]) -> Failure:
@@ -93,5 +93,5 @@ async def _go_on(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, A
         desk.errands.start(desk.respond(there, acts.gone(meant.key)))
         return {}
     except NotAllowed as error:
-        return {"response_action": "errors", "errors": {"act": error.sentence[:1000]}}
+        return {"response_action": "errors", "errors": {"act": endings.beneath(error)}}
     return {"response_action": "update", "view": form}

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.async_context import AsyncBoltContext
 
 from zofbot import verbs
-from zofbot.listeners import digesting, forms, lookups, ordering, rounds, sharing, subscribing, why
+from zofbot.listeners import digesting, forms, lookups, ordering, rounds, sharing, subscribing, traces, why
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.slack import answers
 from zofbot.slack.message import Message
-
-WORDED: dict[str, Callable[[Desk, Asked, str], Awaitable[Message]]] = {
-    "unsubscribe": subscribing.unsubscribe,
-    "triage": rounds.open_failures,
-    "handover": rounds.handover,
-    "digest": digesting.asked,
-}
-"""Verbs with words of their own behind them."""
+from zofbot.verbs import Typed
 
 
 def register(app: AsyncApp, desk: Desk) -> None:
@@ -41,24 +34,31 @@ def register(app: AsyncApp, desk: Desk) -> None:
 async def answer(desk: Desk, who: Asked, text: str) -> Message:
     """Do what was typed. Raises ZofbotError."""
     typed = verbs.parse(text)
-    if typed.verb == "help":
-        return answers.help_verb(verbs.VERBS[typed.about]) if typed.about else answers.help_all()
-    if typed.verb in WORDED:
-        return await WORDED[typed.verb](desk, who, typed.about)
-    if typed.verb == "run":
-        return await lookups.run(desk, typed.id)
-    if typed.verb == "runs":
-        return await lookups.runs(desk, typed.filters)
-    if typed.verb == "subscribe":
-        return await subscribing.subscribe(desk, who, typed.wish)
-    if typed.verb == "subscriptions":
-        return await subscribing.listed(desk, who)
-    if typed.verb == "why":
-        return await why.explain(desk, who.channel, typed.id)
-    if typed.verb == "oncall":
-        return await rounds.on_call(desk, who)
-    if typed.verb == "cancel":
-        return await ordering.offer_cancel(desk, who, typed.id)
-    if typed.share:
-        return await sharing.by_word(desk, who, typed.id)
-    return await lookups.result(desk, typed.id)
+    return await ANSWERS[typed.verb](desk, who, typed)
+
+
+async def _result(desk: Desk, who: Asked, typed: Typed) -> Message:
+    return await (sharing.by_word(desk, who, typed.id) if typed.share else lookups.result(desk, typed.id))
+
+
+async def _help(desk: Desk, who: Asked, typed: Typed) -> Message:
+    return answers.help_verb(verbs.VERBS[typed.about]) if typed.about else answers.help_all()
+
+
+ANSWERS: dict[str, Callable[[Desk, Asked, Typed], Coroutine[Any, Any, Message]]] = {
+    "result": _result,
+    "run": lambda desk, who, typed: lookups.run(desk, typed.id),
+    "runs": lambda desk, who, typed: lookups.runs(desk, typed.filters),
+    "subscribe": lambda desk, who, typed: subscribing.subscribe(desk, who, typed.wish),
+    "subscriptions": lambda desk, who, typed: subscribing.listed(desk, who),
+    "unsubscribe": lambda desk, who, typed: subscribing.unsubscribe(desk, who, typed.about),
+    "triage": lambda desk, who, typed: rounds.open_failures(desk, who, typed.about),
+    "why": lambda desk, who, typed: why.explain(desk, who.channel, typed.id),
+    "oncall": lambda desk, who, typed: rounds.on_call(desk, who),
+    "handover": lambda desk, who, typed: rounds.handover(desk, who, typed.about),
+    "digest": lambda desk, who, typed: digesting.asked(desk, who, typed.about),
+    "cancel": lambda desk, who, typed: ordering.offer_cancel(desk, who, typed.id),
+    "trace": lambda desk, who, typed: traces.show(desk, who, typed.id),
+    "help": _help,
+}
+"""What answers each verb."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,9 +10,11 @@ from typing import Any, Literal, NamedTuple
 
 import structlog
 
+from zofbot import tracing
 from zofbot.access import Roles
 from zofbot.errands import Errands
-from zofbot.errors import BadInput, SlackError, SlackRefused, ZofbotError
+from zofbot.errors import SlackError, SlackRefused, ZofbotError
+from zofbot.listeners import endings
 from zofbot.metrics import Metrics
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.orders import Orders
@@ -27,6 +28,7 @@ from zofbot.store import Store
 from zofbot.store.audit import Audit
 from zofbot.store.outbox import Outbox
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.store.traces import TraceWriter
 from zofbot.zof.client import Patience, ZofClient
 
 log = structlog.get_logger()
@@ -75,6 +77,7 @@ class Desk:
     roles: Roles
     audit: Audit
     orders: Orders
+    traces: TraceWriter
     note: bool = False
     """Whether a failure is resolved only with a note."""
     details: bool = False
@@ -93,11 +96,9 @@ class Desk:
         try:
             return Told(await work)
         except ZofbotError as error:
-            if not isinstance(error, BadInput):
-                log.info("asked in vain", error=type(error).__name__, sentence=error.sentence)
-            return Told(answers.failed(error), failed=True)
+            return Told(endings.failed(error), failed=True)
         except Exception as error:
-            return Told(answers.broken(unforeseen(error)), failed=True)
+            return Told(endings.broken(error), failed=True)
 
     async def answer(self, ack: Any, asked: Asked, work: Coroutine[Any, Any, Message], arrived: float) -> None:
         """Acknowledge with the answer itself if it is there in time, else say so and replace that line later.
@@ -107,7 +108,7 @@ class Desk:
         task = self.errands.start(self.told(work))
         left = Patience.ACK.seconds - (asyncio.get_running_loop().time() - arrived)
         done, _ = await asyncio.wait({task}, timeout=max(left, 0))
-        message = task.result().message if done else answers.still_asking()
+        message = task.result().message if done else answers.still_asking(tracing.reference())
         # As one dict: given apart, Bolt leaves the blocks out where there are attachments.
         await ack(message.payload() | {"response_type": "ephemeral"})
         if not done:
@@ -133,7 +134,7 @@ class Desk:
                 if error.reason not in UNDRAWABLE:
                     raise
                 log.error("card refused", reason=error.reason, text=message.text)
-                await self.notifier.respond(asked.response_url, message.plain(), replace=replace)
+                await self.notifier.respond(asked.response_url, message.plain(tracing.reference()), replace=replace)
         except SlackError as error:
             log.error("answer not delivered", reason=error.reason, user=asked.user, channel=asked.channel)
 
@@ -146,16 +147,11 @@ class Desk:
                 if error.reason not in UNDRAWABLE:
                     raise
                 log.error("card refused", reason=error.reason, text=message.text)
-                await self.notifier.whisper(asked.channel, asked.user, message.plain(), thread=thread)
+                await self.notifier.whisper(
+                    asked.channel, asked.user, message.plain(tracing.reference()), thread=thread
+                )
         except SlackError as error:
             log.error("answer not delivered", reason=error.reason, user=asked.user, channel=asked.channel)
-
-
-def unforeseen(error: Exception) -> str:
-    """Log an error nobody foresaw with its traceback, and give the reference that stands beside it."""
-    reference = f"ref_{secrets.token_hex(5)}"
-    log.error("unforeseen error", reference=reference, exc_info=error)
-    return reference
 
 
 def asked(body: Mapping[str, Any]) -> Asked:

@@ -11,9 +11,9 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Role
 from zofbot.errors import SlackError, ZofbotError
-from zofbot.listeners import previewing, subscribing
+from zofbot.listeners import endings, previewing, subscribing
 from zofbot.listeners.actions import value_of
-from zofbot.listeners.desk import Asked, Desk, asked, unforeseen
+from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import may
 from zofbot.routing import Subscription
 from zofbot.slack import answers, foresight, modals
@@ -64,11 +64,11 @@ async def opened(desk: Desk, who: Asked, identifier: str) -> Message | None:
         await desk.notifier.open_view(who.request, modals.subscribing(form, who.room, start))
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=who.user, channel=who.channel)
-        return answers.form_failed(error)
+        return answers.form_failed(error, endings.noted(error))
     except ZofbotError as error:
-        return answers.failed(error)
+        return endings.failed(error)
     except Exception as error:
-        return answers.broken(unforeseen(error))
+        return endings.broken(error)
     return None
 
 
@@ -97,9 +97,9 @@ async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[st
             return {"response_action": "errors", "errors": filled.errors}
         return await _kept(desk, who, view, filled.subscription)
     except ZofbotError as error:
-        said = modals.complaint(error)
+        said = endings.beneath(error)
     except Exception as error:
-        said = f"Something went wrong inside zofbot. Reference: {unforeseen(error)}"
+        said = f"Something went wrong inside zofbot. Reference: {endings.unforeseen(error)}"
     return {"response_action": "errors", "errors": {modals.FIRST: said}}
 
 

@@ -12,7 +12,7 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Role
 from zofbot.errors import BadInput, StoreUnavailable
-from zofbot.listeners import forms
+from zofbot.listeners import endings, forms
 from zofbot.listeners.actions import value_of
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import may
@@ -69,7 +69,7 @@ async def _edit(desk: Desk, lobby: Lobby, who: Asked, value: Mapping[str, Any]) 
     identifier, channel = str(value.get("id") or ""), str(value.get("channel") or "")
     if not channel.startswith("D") and channel not in (await desk.people.rooms(who.user) or ()):
         gone = BadInput("You are not in that channel, as far as Slack tells.", "Open this Home again.")
-        told: Message | None = answers.failed(gone)
+        told: Message | None = endings.failed(gone)
     else:
         told = await forms.opened(desk, replace(who, channel=channel), identifier)
     if told:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from zofbot.access import Person, Role, Standing, refusal
+from zofbot import tracing
+from zofbot.access import Person, Role, Standing, refusal, role_of
 from zofbot.errors import NotAllowed, SlackError, ZofError
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.model import Outcome
@@ -22,6 +23,10 @@ async def may(desk: Desk, who: Asked, needed: Role) -> Person:
     """Who somebody is, if they may do what takes that role. Raises NotAllowed with the reason else."""
     person = await desk.people.person(who.user)
     reason = refusal(needed, person, desk.roles)
+    tracing.step(
+        "permission", f"needs {needed.name.lower()}", "refused" if reason else "granted", bad=bool(reason),
+        has=role_of(person, desk.roles).name.lower(), standing=person.standing.value,
+    )  # fmt: skip
     if reason:
         raise NotAllowed(reason)
     return person

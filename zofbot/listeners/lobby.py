@@ -10,7 +10,8 @@ import structlog
 from zofbot.access import Standing
 from zofbot.errors import SlackError, SlackRefused, StoreUnavailable
 from zofbot.listeners.board import Board, Known
-from zofbot.listeners.desk import Desk, unforeseen
+from zofbot.listeners.desk import Desk
+from zofbot.listeners.endings import unforeseen
 from zofbot.pipeline.feeds import Order
 from zofbot.pipeline.figures import Day
 from zofbot.slack import home

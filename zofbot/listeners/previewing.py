@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from zofbot.errors import ZofError
-from zofbot.listeners.desk import Desk, unforeseen
+from zofbot.listeners import endings
+from zofbot.listeners.desk import Desk
 from zofbot.model import Outcome, Result, Run
 from zofbot.pipeline import window
 from zofbot.pipeline.feeds import Order
@@ -43,9 +44,9 @@ async def said(desk: Desk, subscription: Subscription) -> str:
     try:
         return foresight.sentence(await _seen(desk, subscription))
     except ZofError as error:
-        return foresight.unseen(error)
+        return foresight.unseen(error, endings.noted(error))
     except Exception as error:
-        return foresight.broken(unforeseen(error))
+        return foresight.broken(endings.unforeseen(error))
 
 
 async def _seen(desk: Desk, subscription: Subscription) -> Foresight:

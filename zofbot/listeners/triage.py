@@ -12,11 +12,11 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Person, Role, refusal
 from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
-from zofbot.listeners import lookups, ordering, why
+from zofbot.listeners import endings, lookups, ordering, why
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import adopted, inside, known, may
 from zofbot.pipeline.failures import Failure, Forbidden, Gone, Stale
-from zofbot.slack import act_forms, acts, answers
+from zofbot.slack import act_forms, acts
 from zofbot.slack.act_forms import Meant
 from zofbot.slack.bodies import CaseBody
 from zofbot.slack.controls import MORE, REASONS, About, Insisted, insisted, pressed
@@ -140,9 +140,9 @@ async def open_form(desk: Desk, who: Asked, about: About, act: Act, *, insists: 
         await desk.respond(who, acts.gone(about.key))
     except SlackError as error:
         log.warning("form not opened", act=act, reason=error.reason, user=who.user)
-        await desk.respond(who, answers.failed(BadInput("Slack did not open the form.", "Press the button again.")))
+        await desk.respond(who, endings.failed(BadInput("Slack did not open the form.", "Press the button again.")))
     except ZofbotError as error:
-        await desk.respond(who, answers.failed(error))
+        await desk.respond(who, endings.failed(error))
 
 
 def _overtaken(failure: Failure, wish: Wish, version: str) -> Message | None:
@@ -179,7 +179,7 @@ async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[st
         person = await may(desk, who, Role.RESPONDER)
         wish = await _wished(desk, act, there, person, meant.key, view)
     except (BadInput, NotAllowed) as error:
-        return _wrong(act, f"{error.sentence} {error.next_step}")
+        return _wrong(act, endings.beneath(error))
     told = await desk.told(done(desk, there, About(meant.key, meant.version), wish, insists=False))
     if told.failed:  # what was typed stays
         return _wrong(act, told.message.text)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import structlog
 
+from zofbot import tracing
 from zofbot.errands import end
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
@@ -18,6 +19,7 @@ from zofbot.pipeline.lookout import Lookout, OnParked, nobody
 from zofbot.slack.verdict import MENDS
 from zofbot.store.outbox import LEASE, Batch, Outbox
 from zofbot.store.settlement import Refused, Sent, Settlement, Snoozed, Unknown
+from zofbot.tracing import Keep, forget
 
 log = structlog.get_logger()
 
@@ -40,8 +42,15 @@ LONGEST_ABSENCE = 5.0
 """Seconds between two tries to reach a store that is gone, at most."""
 
 
+_BAD = frozenset({"deferred", "unknown", "refused", "parked", "halted", "gone", "adopted"})
+"""How an attempt ends of which a trace is kept; one that is adopted had gone wrong before."""
+
+
 class Dispatcher:
-    """One worker; any number may share an outbox. ``random`` gives numbers from 0 to 1, ``lease`` is in seconds."""
+    """One worker; any number may share an outbox. ``random`` gives numbers from 0 to 1, ``lease`` is in seconds.
+
+    ``keep`` takes the traces of attempts that went wrong.
+    """
 
     def __init__(  # noqa: PLR0913  (the parts it joins)
         self,
@@ -55,8 +64,10 @@ class Dispatcher:
         on_parked: OnParked = nobody,
         lease: float = LEASE,
         veil: Veil | None = None,
+        keep: Keep = forget,
     ) -> None:
         self._outbox = outbox
+        self._keep = keep
         self._delivery = Delivery(notifier, render, metrics, clock, random=random, veil=veil)
         self._deadline = notifier.deadline
         self._metrics = metrics
@@ -148,18 +159,22 @@ class Dispatcher:
 
     async def _deliver(self, claim: Claimed, begun: float) -> None:
         """Make one attempt, when it is its turn, and keep how it ended."""
+        note = claim.notification
         async with self._slots:
             started = _now()
-            try:
-                ended = await self._attempt(claim, begun)
-            except Exception as error:
-                log.exception("delivery crashed", key=claim.notification.key)
-                ended = Unknown.of(
-                    claim, f"crashed: {type(error).__name__}", 1 + backoff(claim.attempt, self._random())
-                )
+            at = self._clock().timestamp()
+            with tracing.traced(self._keep, "delivery", at, note.key, what=note.kind.value, channel=note.channel):
+                try:
+                    ended = await self._attempt(claim, begun)
+                except Exception as error:
+                    log.exception("delivery crashed", key=note.key)
+                    tracing.fault(error)
+                    ended = Unknown.of(
+                        claim, f"crashed: {type(error).__name__}", 1 + backoff(claim.attempt, self._random())
+                    )
+                self._note(claim, ended, _now() - started)
         self._ended.append(ended)
         self._some.set()
-        self._note(claim, ended, _now() - started)
 
     async def _attempt(self, claim: Claimed, begun: float) -> Settlement:
         if self._stopping or _now() - begun > PROMPT:
@@ -178,6 +193,7 @@ class Dispatcher:
             for name, since in (("commit", claim.committed), ("happened", notification.happened)):
                 waited = now - max(since, notification.not_before)
                 self._metrics.delivery_seconds.labels(name).observe(max(0.0, waited))
+        tracing.step("outbox", f"attempt {claim.attempt}", outcome, bad=outcome in _BAD, reason=reason)
         log.info(
             "delivery", key=notification.key, kind=notification.kind.value, channel=notification.channel,
             attempt=claim.attempt, outcome=outcome, reason=reason, ms=round(seconds * 1000, 1),

@@ -13,6 +13,7 @@ from datetime import datetime
 import structlog
 from pydantic import ValidationError
 
+from zofbot import tracing
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.notification import SCHEMA, Kind, Notification, Receipt
@@ -102,10 +103,12 @@ class Failures:
             if (wish.request and wish.request in present.requests) or _twice(present, wish):
                 return failure
             if version and version != present.version:
+                tracing.step("redis", wish.act.value, "refused: the card shows what has passed", ids=(key,))
                 raise Stale(failure)
             try:
                 after = move(present, wish, failure.body.course, failure.body.policy)
             except Illegal as error:
+                tracing.step("redis", wish.act.value, f"refused: not allowed from {present.state.value}", ids=(key,))
                 raise Forbidden(failure, error.act) from error
             done = Failure(key, failure.channel, failure.body, after)
             try:
@@ -113,6 +116,7 @@ class Failures:
             except Changed:
                 continue
             self._metrics.triage.labels(wish.act.value).inc()
+            tracing.step("redis", wish.act.value, f"stored: {present.state.value} to {after.state.value}", ids=(key,))
             log.info("triage", act=wish.act, key=key, before=present.state, after=after.state, by=wish.who.id)
             return done
         raise StoreUnavailable("Too many people act on this failure at once.", "Look how it stands, and try again.")

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 
+from zofbot import tracing
 from zofbot.errands import cancelled, end
 from zofbot.errors import StoreUnavailable, ZofUnavailable
 from zofbot.metrics import Metrics
@@ -26,6 +27,7 @@ from zofbot.store.hints import HASH as HINTS
 from zofbot.store.hints import Hints
 from zofbot.store.leases import Fence, Held, Lease, Word
 from zofbot.store.outbox import Fenced
+from zofbot.tracing import Keep, forget
 from zofbot.zof.client import ZofClient
 
 __all__ = ["LEASE_INTERVALS", "SUBSCRIPTIONS", "Poller", "Tick", "subscriptions_in"]
@@ -46,7 +48,7 @@ class Poller:
     """Reads what failed at Zof and commits what the rules make of it.
 
     Times are in seconds. ``order`` is that of Zof's listings where an operator named it, ``requests`` how many may be
-    made in one interval; ``random`` gives 0 to 1.
+    made in one interval; ``random`` gives 0 to 1; ``keep`` takes the traces of turns in which something went wrong.
     """
 
     def __init__(  # noqa: PLR0913  # everything between the two ends of the house is joined here
@@ -66,7 +68,9 @@ class Poller:
         requests: int = 20,
         default_channel: str = "",
         digester: Digester | None = None,
+        keep: Keep = forget,
     ) -> None:
+        self._keep = keep
         self.interval = interval
         self._means = Means(outbox, Reader(zof, requests), decide, metrics, clock, lookback, order, default_channel)
         self._hints = hints
@@ -139,6 +143,13 @@ class Poller:
 
     async def _turn(self, *, feeds: bool) -> tuple[str, float]:
         """Work once and say how it went, and how long to pause unless it is done."""
+        what = "the feeds" if feeds else "what is watched"
+        with tracing.traced(self._keep, "poll", self._means.now(), what=what):
+            outcome, pause = await self._worked(feeds=feeds)
+            tracing.step("poll", "turn", outcome, bad=outcome in ("unavailable", "failed"))
+        return outcome, pause
+
+    async def _worked(self, *, feeds: bool) -> tuple[str, float]:
         outcome, pause = "failed", self.interval
         began = asyncio.get_running_loop().time()
         try:
@@ -159,6 +170,7 @@ class Poller:
             log.warning("another poller has taken over")
         except Exception as error:  # the one place where nothing may end the loop; it is counted and tried again
             log.error("poll failed", exc_info=error)
+            tracing.fault(error)
         self._means.metrics.poll_turns.labels(outcome).inc()
         if feeds and outcome != "standby":
             self._means.metrics.poll_seconds.observe(asyncio.get_running_loop().time() - began)

@@ -15,17 +15,18 @@ from zofbot.slack.message import Block, Message, actions, button, context, heade
 from zofbot.verbs import COMMAND, VERBS, Verb
 
 
-def failed(error: ZofbotError) -> Message:
-    """What happened, what to do next, and Zof's request id last."""
-    if isinstance(error, NotAllowed):
-        return Message(error.sentence, [section(f"🔒 {error.sentence}")])
+def failed(error: ZofbotError, reference: str = "") -> Message:
+    """What happened, what to do next, and Zof's request id last; a ``reference`` where that leads nowhere."""
+    if isinstance(error, NotAllowed):  # its sentence is mrkdwn
+        last = request_id(error, reference)
+        return Message(f"{error.sentence} {last}", [section(f"🔒 {error.sentence}"), context(last)])
     hint = text.mrkdwn(error.next_step, 600)
     if isinstance(error, BadInput) and error.example:
         hint += f"\nFor example: {text.code(error.example)}"
     said = f"{_sign(error)} *{text.mrkdwn(error.sentence, 900)}*"
     return Message(
-        f"{text.mrkdwn(error.sentence, 900)} {hint} {request_id(error)}".replace("\n", " "),
-        [section(f"{said}\n{hint}".strip()), context(request_id(error, code=True))],
+        f"{text.mrkdwn(error.sentence, 900)} {hint} {request_id(error, reference)}".replace("\n", " "),
+        [section(f"{said}\n{hint}".strip()), context(request_id(error, reference, code=True))],
     )
 
 
@@ -33,16 +34,18 @@ def _sign(error: ZofbotError) -> str:
     return "💡" if isinstance(error, BadInput) else "⏳" if isinstance(error, ZofUnavailable) else "⚠️"
 
 
-def request_id(error: ZofbotError, *, code: bool = False) -> str:
-    """Say by which id Zof knows of an error, or that there is none; ``code`` for blocks."""
+def request_id(error: ZofbotError, reference: str = "", *, code: bool = False) -> str:
+    """What support, or an admin with ``/zof trace``, can look up."""
+
+    def shown(name: str) -> str:
+        return text.code(name) if code else text.mrkdwn(name, 200)
+
+    parts = ["Zof returned no request id for this."]
     if isinstance(error, ZofError):
-        if not error.request_id:
-            return "Zof returned no request id."
-        shown = text.code(error.request_id) if code else text.mrkdwn(error.request_id, 200)
-        return f"Request ID: {shown}"
-    if isinstance(error, BadInput):
-        return "Zof was not asked, so there is no request id."
-    return "Zof returned no request id for this."
+        parts = [f"Request ID: {shown(error.request_id)}" if error.request_id else "Zof returned no request id."]
+    elif isinstance(error, BadInput | NotAllowed):
+        parts = ["Zof was not asked, so there is no request id."]
+    return " ".join([*parts, *([f"Reference: {shown(reference)}"] if reference else [])])
 
 
 def broken(reference: str) -> Message:
@@ -55,10 +58,11 @@ def broken(reference: str) -> Message:
     )
 
 
-def still_asking() -> Message:
-    """The acknowledgement when Zof takes longer than Slack waits."""
+def still_asking(reference: str = "") -> Message:
+    """The acknowledgement when Zof takes longer than Slack waits; the ``reference`` is for when no answer comes."""
     said = "Still asking Zof…"
-    return Message(said, [section(f"⏳ {said} The answer replaces this line.")])
+    last = [context(f"Reference: {text.code(reference)}")] if reference else []
+    return Message(said, [section(f"⏳ {said} The answer replaces this line."), *last])
 
 
 @functools.cache
@@ -177,7 +181,7 @@ def retried() -> Message:
     return Message(said, [section(f"✅ {said}")])
 
 
-def form_failed(error: SlackError) -> Message:
+def form_failed(error: SlackError, reference: str) -> Message:
     """Told to whoever should have got a form; what can be typed instead needs none."""
     late = error.reason in ("expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id")
     why = "Slack's three seconds for it were over." if late else text.mrkdwn(error.sentence, 300)
@@ -186,7 +190,10 @@ def form_failed(error: SlackError) -> Message:
         f"The form did not open. {why} {step}",
         [
             section(f"⚠️ *The form did not open.* {why}\n{step} `{COMMAND} {VERBS['subscribe'].example}`"),
-            context(f"`{COMMAND} help subscribe` lists all filters. Slack's reason: {text.code(error.reason)}"),
+            context(
+                f"`{COMMAND} help subscribe` lists all filters. Slack's reason: {text.code(error.reason)}. "
+                f"Reference: {text.code(reference)}"
+            ),
         ],
     )
 

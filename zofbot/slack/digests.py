@@ -95,9 +95,9 @@ class Charted(Message):
 
     instead: Message | None = None
 
-    def plain(self) -> Message:
+    def plain(self, reference: str = "") -> Message:
         """Return the same message without its chart."""
-        return self.instead or super().plain()
+        return self.instead or super().plain(reference)
 
 
 def stored(body: DigestBody) -> dict[str, Any]:

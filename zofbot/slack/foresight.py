@@ -58,10 +58,11 @@ def sentence(seen: Foresight) -> str:
     return f"📈 Over the last {DAYS} days this would have posted {posted}{''.join(more)}"
 
 
-def unseen(error: ZofError) -> str:
-    """Why there is none, with Zof's request id (mrkdwn)."""
+def unseen(error: ZofError, reference: str = "") -> str:
+    """Why there is none, with Zof's request id, and a ``reference`` where that leads nowhere (mrkdwn)."""
     asked = text.code(error.request_id) if error.request_id else ""
     request = f"Request ID: {asked}" if asked else "Zof returned no request id."
+    request += f" Reference: {text.code(reference)}" if reference else ""
     return f"No preview could be made: {text.mrkdwn(error.sentence, 600)} {request}"
 
 

@@ -42,10 +42,11 @@ class Message:
             return Message(self.text, self.blocks, self.colour, [*self.body, *more])
         return Message(self.text, [*self.blocks, *more])
 
-    def plain(self) -> Message:
+    def plain(self, reference: str = "") -> Message:
         """Return the last resort for a message that Slack refuses as it is drawn: three lines without any block."""
+        where = f"with the reference {reference}" if reference else "in the log"
         return Message(
-            f"{clip(self.text, 2000)}\n_Slack refused the full card._\n_An operator finds the reason in the log._"
+            f"{clip(self.text, 2000)}\n_Slack refused the full card._\n_An operator finds the reason {where}._"
         )
 
 

@@ -117,11 +117,12 @@ def caution(room: str) -> str:
     return ""
 
 
-def complaint(error: ZofbotError, block: str = "") -> str:
+def complaint(error: ZofbotError, block: str = "", *, reference: str = "") -> str:
     """An error as it stands beneath a field, which is plain text."""
     step = {"groups": _GROUP_IDS, "escalate": _STEPS}.get(block, error.next_step)
     asked = f" Request ID: {error.request_id}" if isinstance(error, ZofError) and error.request_id else ""
-    return text.literal(f"{error.sentence} {step}".strip() + asked, 1000)
+    asked += f" Reference: {reference}" if reference else ""
+    return f"{text.literal(f'{error.sentence} {step}', 800)} {text.literal(asked, 200)}".strip()
 
 
 def unclear(filled: Filled) -> str:

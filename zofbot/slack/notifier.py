@@ -16,6 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
+from zofbot import tracing
 from zofbot.errors import SlackDeferred, SlackError, SlackUnknown
 from zofbot.metrics import Metrics, status_of
 from zofbot.notification import Receipt
@@ -327,23 +328,29 @@ class SlackNotifier:
 
     async def _settled(self, method: str, call: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         """Run one call within the deadline, count it, and give every way of failing one of the three names."""
-        outcome, status = "ok", "200"
+        outcome, status, reason = "ok", "200", "canceled"
         began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self.deadline):
-                return await call()
+                said = await call()
+            reason = ""
+            return said
         except aiohttp.ClientConnectorError as error:
-            outcome, status = "deferred", "none"
+            outcome, status, reason = "deferred", "none", "unreachable"
             raise SlackDeferred("unreachable", "Slack is out of reach.", "Try again in a moment.") from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            outcome, status = "unknown", "none"
+            outcome, status, reason = "unknown", "none", type(error).__name__
             raise verdict(None, type(error).__name__, {}) from error
         except SlackError as error:
             outcome, status = type(error).__name__.removeprefix("Slack").lower(), status_of(error.status)
+            reason = error.reason
             raise
         finally:
             self._metrics.slack_calls.labels(method, outcome, status).inc()
-            self._metrics.slack_seconds.labels(method).observe(asyncio.get_running_loop().time() - began)
+            seconds = asyncio.get_running_loop().time() - began
+            self._metrics.slack_seconds.labels(method).observe(seconds)
+            came = f"{outcome}, HTTP {status}: {tracing.word(reason)}" if reason else outcome
+            tracing.step("slack", method, came, bad=bool(reason), ms=round(seconds * 1000))
 
 
 def _quiet() -> logging.Logger:

@@ -26,9 +26,9 @@ class Paging(Message):
         fields = super().payload()
         return fields | {"text": text.clip(f"{self.mention} {fields['text']}".strip(), 3000)}
 
-    def plain(self) -> Message:
+    def plain(self, reference: str = "") -> Message:
         """Return the last resort, which mentions the same people."""
-        return Paging(super().plain().text, mention=self.mention)
+        return Paging(super().plain(reference).text, mention=self.mention)
 
 
 def paging(said: str, top: list[Block], colour: str, below: list[Block], mention: tuple[str, ...]) -> Message:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
+from zofbot import tracing
 from zofbot.errors import StoreUnavailable
 from zofbot.model import Quota
 from zofbot.store.primary import reached
@@ -86,10 +87,10 @@ class Store:
         """Take a request of Slack's once for all processes; False for a repeat of one that was taken."""
         name, mine = self._key("claim", request), secrets.token_bytes(8)
         async with _reachable():
-            if await self._redis.set(name, mine, nx=True, ex=CLAIM_SECONDS):
-                return True
             # The client sends again after a lost connection: then it is our own claim that stands in the way.
-            return bool(await self._redis.get(name) == mine)
+            taken = await self._redis.set(name, mine, nx=True, ex=CLAIM_SECONDS) or await self._redis.get(name) == mine
+        tracing.step("redis", "claim", "fresh" if taken else "repeated")
+        return bool(taken)
 
     async def begin_share(self, key: str, share: Share) -> tuple[bool, Share | None]:
         """Take the right to post a shared card: whether it was given, and the share that stood there before.
@@ -99,6 +100,7 @@ class Store:
         arguments: list[str | float] = [json.dumps(asdict(share)), share.at, SHARE_SECONDS, POSTING_SECONDS]
         async with _reachable():
             standing, given = await self._begin_share(keys=[self._key("share", key)], args=arguments)
+        tracing.step("redis", "share", "begun" if given else "shared before", ids=(key,))
         return bool(given), Share.load(standing) if standing else None
 
     async def end_share(self, key: str, share: Share) -> None:
@@ -130,6 +132,7 @@ async def _reachable() -> AsyncIterator[None]:
         async with asyncio.timeout(PATIENCE):
             yield
     except (RedisError, OSError) as error:  # a timeout is an OSError
+        tracing.step("redis", "no answer", type(error).__name__, bad=True)
         raise StoreUnavailable(
             "The bot's store (Redis) does not answer.", "Try again in a minute; an operator should look at Redis."
         ) from error

@@ -8,6 +8,7 @@ import redis.asyncio as redis
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from zofbot import tracing
 from zofbot.store import _reachable
 from zofbot.store.entry import pairs, text
 
@@ -60,6 +61,7 @@ class Audit:
         """Write down an act that no commit of the outbox writes down."""
         async with _reachable():
             await self._redis.xadd(self._name, {FIELD: entry.model_dump_json()}, maxlen=self._kept, approximate=True)
+        tracing.step("redis", "audit", f"{entry.act} stored")
 
     async def read(self, since: float = 0.0, limit: int = KEPT) -> list[Entry]:
         """Acts since ``since`` (Unix seconds), oldest first; of more than ``limit`` the latest.

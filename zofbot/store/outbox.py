@@ -43,6 +43,7 @@ from typing import Any
 
 import redis.asyncio as redis
 
+from zofbot import tracing
 from zofbot.errors import ZofbotError
 from zofbot.notification import Claimed, Notification, Receipt, State
 from zofbot.store import _reachable
@@ -162,12 +163,16 @@ class Outbox:
         args += [part for entry in acts for part in (audit[0], "+", "act", entry)]
         found = await self._run("commit", keys, args)
         if found == b"fenced":
+            tracing.step("redis", "commit", "fenced", bad=True)
             raise Fenced("Another process has taken over.")
         if found == b"changed":
+            tracing.step("redis", "commit", "changed meanwhile")
             raise Changed("Somebody else was faster.")
         if notifications:
             self.news.set()
-        return texts(found)
+        new = texts(found)
+        tracing.step("redis", "commit", f"{len(new)} new of {len(notifications)} notifications", ids=tuple(new[:10]))
+        return new
 
     async def claim(self, limit: int, lease: float = LEASE) -> Batch:
         """Take up to ``limit`` of what may be sent now, each to be settled within ``lease`` seconds: one round trip."""

@@ -56,11 +56,13 @@ class Ask:
 class Call:
     """What is known so far of a call under way; status and request id are the last try's alone.
 
-    ``deadline`` is a time of the event loop's clock.
+    ``deadline`` and ``idle`` are times of the event loop's clock.
     """
 
     ask: Ask
     deadline: float
+    idle: float = 0.0
+    """Since when no try is under way."""
     tries: int = 0
     status: int | None = None
     request_id: str | None = None

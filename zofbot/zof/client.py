@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random as _random
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -17,7 +18,7 @@ import stamina
 import stamina.instrumentation
 import structlog
 
-from zofbot import __version__
+from zofbot import __version__, tracing
 from zofbot.errors import SettingsError, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.model import Result, Run, utcnow
 from zofbot.zof import listing, protocol, reading
@@ -35,6 +36,8 @@ T = TypeVar("T")
 LONGEST_BODY = 5 * 1024 * 1024
 LONGEST_ERROR_BODY = 16 * 1024
 MOST_REDIRECTS = 3
+SHORTEST_WAIT = 50
+"""Milliseconds before a try that a trace speaks of; what is shorter is no wait but the machine's own pace."""
 # httpx's pool looks through every connection on each turn: it is fastest at four, and Zof's quota asks for no more.
 _LIMITS = httpx.Limits(max_connections=4, max_keepalive_connections=4)
 # One try's own bounds, so that a silent connection leaves time for another try. The pool's queue has the deadline.
@@ -207,7 +210,7 @@ class ZofClient:
         """Carry one call through to its value or its error, and tell of it once, whatever becomes of it."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        call = Call(ask, began + patience.seconds if deadline is None else deadline)
+        call = Call(ask, began + patience.seconds if deadline is None else deadline, began)
         outcome = "crashed"
         cause: BaseException | None = None
         try:
@@ -225,6 +228,8 @@ class ZofClient:
         return value
 
     def _tell(self, call: Call, outcome: str, seconds: float, cause: BaseException | None) -> None:
+        if not call.tries:
+            tracing.step("zof", f"{call.ask.method} {call.ask.template}", "not sent", bad=True)
         done = ZofCall(
             call.ask.method, call.ask.template, call.status, call.tries, seconds, call.request_id, outcome,
             call.date, self._pace.quota,
@@ -256,7 +261,7 @@ class ZofClient:
         # The deadline is asyncio's, not stamina's: stamina's ends no try, and no wait that has begun.
         again = partial(self._wait_after, call)
         async for attempt in stamina.retry_context(on=again, attempts=TRIES, timeout=None):
-            with attempt:
+            with attempt, _noted(call):
                 call.begin_try()
                 return read(await self._try(call), call.request_id)
         raise AssertionError("stamina gives up by raising")
@@ -314,6 +319,30 @@ class ZofClient:
         if not body.strip() and ask.method != "GET":
             return None
         return protocol.document(body, reply.headers.get("content-type", ""))
+
+
+@contextmanager
+def _noted(call: Call) -> Iterator[None]:
+    """Tell the trace of one try: how it went, how long it took, and how long it waited before it began."""
+    clock = asyncio.get_running_loop().time
+    began, outcome, cause = clock(), "crashed", ""
+    try:
+        yield
+        outcome = "ok"
+    except ZofError as error:
+        outcome, cause = error.kind, type(error.__cause__).__name__ if error.__cause__ else ""
+        raise
+    except asyncio.CancelledError:
+        outcome = "given up"
+        raise
+    finally:
+        ended, waited = clock(), round((began - call.idle) * 1000)
+        tracing.step(
+            "zof", f"{call.ask.method} {call.ask.template}", f"{call.status or 'no reply'} {outcome}",
+            bad=outcome != "ok", ids=(call.request_id,) if call.request_id else (), ms=round((ended - began) * 1000),
+            waited=waited if waited >= SHORTEST_WAIT else None, cause=cause, id=call.request_id,
+        )  # fmt: skip
+        call.idle = ended
 
 
 async def _whole(reply: httpx.Response) -> bytes:

@@ -1,0 +1,223 @@
+"""Tracing: whoever takes a step says so here, and it is added to the trace of the work that is under way.
+
+The work is known by a context variable, which tasks inherit; where none is under way, saying so costs next to nothing.
+A step holds ids, templates, statuses and words of our own: never what somebody typed, nor what Zof or Slack wrote.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import monotonic
+from traceback import walk_tb
+from typing import NamedTuple
+
+from zofbot.redact import MASK, redact
+from zofbot.trace import Step, Trace
+
+FIRST, LAST = 20, 40
+"""Steps that are remembered of a long trace: the first and the last."""
+
+MOST_IDS = 40
+"""Ids that a trace is found under: the latest."""
+
+LONGEST, LONGEST_ID = 200, 300
+"""Characters of a word that is shown, and of an id; a longer one is none."""
+
+LOOKED_AT = 20_000
+"""Characters of a text that are looked at."""
+
+_PERSONAL = re.compile(r"[^\s@]+@[^\s@]+")
+"""An e-mail address, and whatever else has that shape."""
+
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,60}")
+
+
+class _Taken(NamedTuple):
+    after: float
+    room: str
+    did: str
+    came: str
+    bad: bool
+    facts: dict[str, object]
+
+    def step(self, clean: Callable[[str], str]) -> Step:
+        """The step as it is kept."""
+        known = {name: str(value) for name, value in self.facts.items() if value not in (None, "")}
+        return Step(
+            at=round(self.after * 1000), room=self.room, did=_clip(clean(self.did)), came=_clip(clean(self.came)),
+            bad=self.bad, facts={name: _clip(clean(value)) for name, value in known.items()},
+        )  # fmt: skip
+
+
+class Tracing:
+    """A trace that is being made, kept once all have let go of it: the work, and the tasks that it started."""
+
+    __slots__ = (
+        "_at", "_began", "_first", "_held", "_ids", "_keep", "_kind", "_last", "_names", "_reference",
+        "_seen", "about", "worth",
+    )  # fmt: skip
+
+    def __init__(self, keep: Keep, kind: str, at: float, names: tuple[str, ...], about: dict[str, str]) -> None:
+        self._keep, self._kind, self._at, self._names, self.about = keep, kind, at, names, about
+        self.worth = kind == "request"
+        """Whether it is to be kept: what somebody asked for always, other work when something went wrong in it."""
+        self._began, self._held, self._seen, self._reference = monotonic(), 1, 0, ""
+        self._ids: dict[str, None] = {}
+        self._first: list[_Taken] = []
+        self._last: deque[_Taken] | None = None
+
+    @property
+    def reference(self) -> str:
+        """What a person can be shown; made when it is first needed."""
+        self._reference = self._reference or _reference()
+        return self._reference
+
+    def add(  # noqa: PLR0913, PLR0917  (a step's parts)
+        self, room: str, did: str, came: str, bad: bool, ids: tuple[str, ...], facts: dict[str, object]
+    ) -> None:
+        """Take a step down, unless the work has ended."""
+        if not self._held:
+            return
+        taken = _Taken(monotonic() - self._began, room, did, came, bad, facts)
+        self._seen += 1
+        self.worth |= bad
+        if len(self._first) < FIRST:
+            self._first.append(taken)
+        else:
+            self._last = deque(maxlen=LAST) if self._last is None else self._last
+            self._last.append(taken)
+        for one in ids:
+            self._ids[one] = None
+            if len(self._ids) > MOST_IDS:
+                del self._ids[next(iter(self._ids))]
+
+    def hold(self) -> None:
+        """Have it last until ``let_go`` is called once more, unless it has ended."""
+        self._held += bool(self._held)
+
+    def let_go(self) -> None:
+        """Keep it, if nobody else holds it and it is worth that."""
+        if not self._held:
+            return
+        self._held -= 1
+        if not self._held and self.worth:
+            self._keep(self)
+
+    def found(self, name: str) -> bool:
+        """Whether this is one of its ids."""
+        return name == self._reference or name in self._names or name in self._ids
+
+    def trace(self, *known: str) -> Trace:
+        """Give what is kept of it, all of it cleaned; ``known`` are secrets that certainly must not stand there."""
+        taken = [*self._first, *(self._last or ())]
+        clean = self._cleaner(taken, known)
+        left_out = self._seen - len(taken)
+        steps = tuple(one.step(clean) for one in taken)
+        ids = (self.reference, *(one for one in (*self._names, *self._ids) if _is_id(one) and clean(one) == one))
+        about = {name: _clip(clean(value)) for name, value in self.about.items()}
+        return Trace.model_validate(
+            {"reference": self.reference, "kind": self._kind, "at": self._at, "ids": ids, "steps": steps,
+             "left_out": left_out, "gap": FIRST if left_out else 0, **about}
+        )  # fmt: skip
+
+    def _cleaner(self, taken: list[_Taken], known: tuple[str, ...]) -> Callable[[str], str]:
+        """What cleans each of its texts: mostly none needs it, and to look at all at once costs far less."""
+        facts = (str(value) for one in taken for value in one.facts.values())
+        all_ = (*self._names, *self._ids, *self.about.values(), *(f"{one.did}\n{one.came}" for one in taken), *facts)
+        whole = "\n".join(all_)
+        if len(whole) < LOOKED_AT and cleaned(whole, *known) == whole:
+            return str
+        return lambda text: cleaned(text, *known)
+
+
+Keep = Callable[[Tracing], None]
+"""Takes a trace whose work has ended; it is called in the middle of other work, so it never waits."""
+
+
+def forget(made: Tracing) -> None:
+    """Keep nothing."""
+
+
+_current: ContextVar[Tracing | None] = ContextVar("zofbot_trace", default=None)
+
+
+def current() -> Tracing | None:
+    """The trace of the work that is under way here."""
+    return _current.get()
+
+
+@contextmanager
+def traced(keep: Keep, kind: str, at: float, *names: str, **about: str) -> Iterator[Tracing]:
+    """Trace what is done inside, and what ``Errands`` start there; ``at`` is in Unix seconds, ``names`` are its ids."""
+    made = Tracing(keep, kind, at, names, about)
+    before = _current.set(made)
+    try:
+        yield made
+    finally:
+        _current.reset(before)
+        made.let_go()
+
+
+def step(room: str, did: str, came: str = "", *, bad: bool = False, ids: tuple[str, ...] = (), **facts: object) -> None:
+    """Say that a step was taken; ``ids`` are those under which somebody may ask for it."""
+    made = _current.get()
+    if made is not None:
+        made.add(room, did, came, bad, ids, facts)
+
+
+def fault(error: BaseException) -> None:
+    """Say that something went wrong which nobody foresaw: what and where, for its words may be anybody's."""
+    made = _current.get()
+    if made is not None:
+        made.add("zofbot", type(error).__name__, _where(error), True, (), {})
+
+
+def reference() -> str:
+    """What a person is shown who may ask what became of this; from now on it is kept, whatever becomes of it."""
+    made = _current.get()
+    if made is None:
+        return _reference()
+    made.worth = True
+    return made.reference
+
+
+def cleaned(text: str, *known: str) -> str:
+    """Text without secrets, the ``known`` ones and those that look like it, and without e-mail addresses."""
+    return _PERSONAL.sub(MASK, redact(text[:LOOKED_AT], *known))
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def findable(name: str) -> bool:
+    """Whether a trace can be found under this: it is one that may be kept and shown as it is."""
+    return _is_id(name) and cleaned(name) == name
+
+
+def _is_id(name: str) -> bool:
+    return 0 < len(name) <= LONGEST_ID and name.isprintable()
+
+
+def word(text: str) -> str:
+    """A machine's word such as ``is_archived``, as it came; whatever else it is, it is not repeated."""
+    return text if _WORD.fullmatch(text) else "(not a word)"
+
+
+def _reference() -> str:
+    return f"ref_{secrets.token_hex(5)}"
+
+
+def _where(error: BaseException) -> str:
+    """The innermost of our own lines that an error came through."""
+    own = "outside zofbot"
+    for frame, line in walk_tb(error.__traceback__):
+        name = frame.f_globals.get("__name__", "")
+        if name.startswith("zofbot."):
+            own = f"in {name}.{frame.f_code.co_name}, line {line}"
+    return own
