@@ -10,7 +10,7 @@ demo: $(VENV)/ready
 	@exec $(BIN)/zofbot demo $(ARGS)
 
 test: lint $(VENV)/ready-dev
-	$(BIN)/pytest --numprocesses 3 --dist worksteal --cov --cov-report term:skip-covered $(ARGS)
+	$(BIN)/pytest --numprocesses 4 --dist worksteal --cov --cov-report term:skip-covered $(ARGS)
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .

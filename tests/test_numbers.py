@@ -239,6 +239,7 @@ async def test_five_thousand_old_failures_at_the_first_start_are_no_message(newe
         assert noted == (5000 if not newest_first else 200)  # newest first, a page of old ones ends the walk
 
 
+@pytest.mark.no_cover  # what it walks is covered elsewhere, and being traced doubles its time
 async def test_the_benchmark_still_works() -> None:
     script = Path(__file__).parent.parent / "benchmarks" / "delivery.py"
     process = await asyncio.create_subprocess_exec(
@@ -430,6 +431,7 @@ async def test_a_failure_heard_of_late_recovers_by_the_earliest_run_that_passed(
         assert await way.home() == await perfect(way.made)
 
 
+@pytest.mark.no_cover  # what it walks is covered elsewhere, and being traced doubles its time
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS, newest_first=st.booleans(), page=st.sampled_from([2, 100]))
 async def test_any_order_repetition_loss_and_delay_ends_as_a_perfect_source(
