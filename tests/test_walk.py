@@ -415,3 +415,7 @@ async def test_a_card_that_slack_refuses_arrives_as_three_plain_lines(zofbot: Ho
     await zofbot.type(f"/zof result {RESULT} share")
     await until(lambda: len(zofbot.public()) == 1)
     assert len(zofbot.public()[0].text.splitlines()) == 3
+
+
+async def test_a_word_that_bolt_takes_for_a_field_can_be_typed(zofbot: House) -> None:
+    assert "This channel is subscribed" in await zofbot.answer("/zof subscribe case:*payload*")

@@ -190,6 +190,21 @@ def test_who_asked_for_it_is_named_and_comes_before_those_who_did_not() -> None:
     assert "wanted &lt;production&gt;" in said
 
 
+def test_the_title_says_whether_it_was_told() -> None:
+    for answer in Answer:
+        said = drawn(reasons.why(RUN, [Wish("missed", "no"), Wish(answer, "so")], [], NOON))
+        hears = answer not in {
+            Answer.MISSED,
+            Answer.BELOW,
+            Answer.OLD,
+            Answer.CANCELED,
+            Answer.UNFINISHED,
+            Answer.TAKEN,
+        }
+        assert ("Why this channel was told of nightly" in said) is hears
+        assert ("Why this channel was not told of nightly" in said) is not hears
+
+
 def test_of_fifty_subscriptions_twenty_are_gone_through_and_the_rest_counted() -> None:
     wishes = [Wish("missed", "no", f"env:{number}") for number in range(50)]
     assert "and 30 subscriptions more that did not lead here" in drawn(reasons.why(RUN, wishes, [], NOON))

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 import structlog
 from aiohttp import web
@@ -78,26 +78,25 @@ class SlackDoor:
         self._sparing("stray request", reason, status=status, peer=request.remote)
         return await _sent_away(self._brake, status, reason)
 
-    async def _dispatched(self, request: web.Request, body: str) -> BoltResponse:
+    async def _dispatched(self, request: web.Request, body: dict[str, Any]) -> BoltResponse:
         headers: dict[str, str | Sequence[str]] = dict(request.headers)
         try:
-            return await self._bolt.async_dispatch(AsyncBoltRequest(body=body, headers=headers))
+            # Given as it was read: Bolt's own reading of forms loses those that have the word "payload" anywhere.
+            return await self._bolt.async_dispatch(AsyncBoltRequest(body=body, headers=headers, mode="socket_mode"))
         except Exception as error:
             # Listeners have their own handler: this is Bolt itself, on JSON that is not of any shape Slack sends.
             log.error("request not understood", exc_info=error)
             raise Stray(400, "malformed") from error
 
-    async def _checked(self, request: web.Request) -> str:
+    async def _checked(self, request: web.Request) -> dict[str, Any]:
         """Read the body and make sure that it is Slack's; the signature comes before anything is parsed."""
         raw = await self._bodies.read(request)
         if not self._signed(raw, request.headers):
             raise Stray(401, "unsigned")
         try:
-            body = raw.decode()
-            _parsed(body, request.content_type)
+            return _parsed(raw.decode(), request.content_type)
         except (ValueError, RecursionError):
             raise Stray(400, "malformed") from None
-        return body
 
     def _signed(self, raw: bytes, headers: Mapping[str, str]) -> bool:
         timestamp = headers.get("X-Slack-Request-Timestamp", "")
@@ -195,15 +194,16 @@ async def _sent_away(brake: Brake, status: int, text: str = "") -> web.Response:
     return response
 
 
-def _parsed(body: str, content_type: str) -> None:
-    """Raise ValueError unless it is a JSON object, or a form that holds fields or a JSON payload."""
+def _parsed(body: str, content_type: str) -> dict[str, Any]:
+    """Read a JSON object, or a form that holds fields or a JSON payload. Raises ValueError."""
     if content_type == "application/json" or body.startswith("{"):
         parsed = json.loads(body)
     else:
-        form = parse_qs(body)
-        parsed = json.loads(form["payload"][0]) if "payload" in form else form
-    if not isinstance(parsed, dict) or not parsed:
+        form = dict(parse_qsl(body, keep_blank_values=True))
+        parsed = json.loads(form["payload"]) if "payload" in form else form
+    if not isinstance(parsed, dict) or not any(parsed.values()):
         raise ValueError("neither JSON nor a form")
+    return parsed
 
 
 def _response(answer: BoltResponse) -> web.Response:

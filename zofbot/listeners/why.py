@@ -68,7 +68,7 @@ async def of_alert(desk: Desk, who: Asked, key: str) -> Message:
             return acts.gone(key)
         own = {one.id: one for one in await desk.subscriptions.of(channel)}
         takers = [own[taker] for taker in failure.body.takers if taker in own]
-        wishes = [Wish(Answer.KNOWN, WHY[Answer.KNOWN], spelled(one), one.by_name) for one in takers]
+        wishes = [Wish(Answer.KNOWN, WHY[Answer.KNOWN], _filters(one), one.by_name) for one in takers]
         now = desk.clock().timestamp()
         return reasons.remembered(failure.title, wishes, await _stood(desk, [Part(key)]), now, error)
 
@@ -95,8 +95,13 @@ def _wishes(told: Explanation, subscriptions: Iterable[Subscription]) -> list[Wi
     for one in told.reasons:
         its = by_id.get(one.subscription, Subscription())
         default = one.subscription == DEFAULT
-        made.append(Wish(one.answer, one.why, spelled(its), its.by_name, one.until, default))
+        made.append(Wish(one.answer, one.why, _filters(its), its.by_name, one.until, default))
     return made
+
+
+def _filters(subscription: Subscription) -> str:
+    """A subscription as it is typed, without what comes only after it was told."""
+    return spelled(subscription.model_copy(update={"mention": (), "escalate": (), "reack": 0}))
 
 
 async def _stands(desk: Desk, told: Explanation, message: str) -> list[Stand]:

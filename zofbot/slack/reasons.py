@@ -25,6 +25,9 @@ MARKS = {
 }  # fmt: skip
 """The rules' word for an answer, and its sign; every other is a no."""
 
+TOLD = {"told", "known", "recovered", "held", "storm"}
+"""Answers after which the channel hears of it, now or later."""
+
 MOST = 20
 """Subscriptions that are gone through."""
 
@@ -70,7 +73,8 @@ class Stand:
 
 def why(run: Run, wishes: Sequence[Wish], stands: Sequence[Stand], now: float, then: str = "") -> Message:
     """All of it; ``then`` says what comes next, by a word of ``NEXT``."""
-    title = f"Why this channel was told of {text.line(run.title or run.id, 120)}, or was not"
+    told = "told" if any(one.answer in TOLD for one in wishes) else "not told"
+    title = f"Why this channel was {told} of {text.line(run.title or run.id, 120)}"
     lines = [*_asked(wishes), *(_standing(one, now) for one in stands)]
     notes = [context(NEXT[then])] if then in NEXT else []
     top = section(f"*{title}*\n{in_one_line(run)}")

@@ -20,6 +20,21 @@ export const GLYPHS = {
   "✅": [...square(GREEN), line("M4.6 8.3L7 10.7 11.4 5.4", WHITE)],
   "❌": [line("M3.4 3.4l9.2 9.2M12.6 3.4l-9.2 9.2", RED, 2.8)],
   "⚠": [shape("M8 1.6L15 14H1z", YELLOW), line("M8 6v3.6M8 11.9v.1", DARK, 1.6)],
+  "✓": [line("M3.4 8.6L6.6 11.8 12.6 4.6", GREEN)],
+  "✗": [line("M4 4l8 8M12 4l-8 8", RED)],
+  "✂": [
+    line("M5.4 10.4L12.4 2.6M10.6 10.4L3.6 2.6", GREY, 1.6),
+    ["circle", { cx: 4.4, cy: 12.2, r: 2, fill: "none", stroke: RED, "stroke-width": 1.6 }],
+    ["circle", { cx: 11.6, cy: 12.2, r: 2, fill: "none", stroke: RED, "stroke-width": 1.6 }],
+  ],
+  "🌐": [
+    ["circle", { cx: 8, cy: 8, r: 6.2, fill: "none", stroke: BLUE, "stroke-width": 1.4 }],
+    line("M2 8h12M8 1.8c-4.4 3.6-4.4 8.8 0 12.4M8 1.8c4.4 3.6 4.4 8.8 0 12.4", BLUE, 1.2),
+  ],
+  "💀": [
+    shape("M8 1.6c-3.6 0-6 2.4-6 5.6 0 2 1 3.4 2.4 4.2v2.6h7.2v-2.6C13 10.6 14 9.2 14 7.2c0-3.2-2.4-5.6-6-5.6z", LIGHT),
+    line("M5.6 7.4v.1M10.4 7.4v.1", DARK, 2.6), line("M7 12.4v1.4M9 12.4v1.4", DARK, 1),
+  ],
   "⛔": [...circle(RED), line("M5 8h6", WHITE, 2.4)],
   "🚫": [
     ["circle", { cx: 8, cy: 8, r: 5.6, fill: "none", stroke: RED, "stroke-width": 2 }],
