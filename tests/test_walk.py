@@ -384,7 +384,7 @@ async def test_a_button_of_another_version_says_so(zofbot: House) -> None:
 async def test_home_is_published_when_it_is_opened(zofbot: House) -> None:
     await zofbot.stage.people.open_home("U0BEN")
     await until(lambda: "U0BEN" in zofbot.world.slack.homes)
-    assert "/zof result" in str(zofbot.world.slack.homes["U0BEN"].payload)
+    assert "/zof help` lists what can be typed" in str(zofbot.world.slack.homes["U0BEN"].payload)
 
 
 async def test_events_nobody_waits_for_are_acknowledged(zofbot: House) -> None:
