@@ -128,7 +128,7 @@ async def test_a_digest_is_previewed_set_and_told_when_it_is_due(page: Page, sta
     stage.world.advance(150)
     told = page.get_by_test_id("message").filter(has_text="Weekly digest").last
     await expect(told).to_contain_text("Most failing", timeout=20_000)
-    await expect(told).to_contain_text(re.compile("Open here\s*1, the oldest for"))
+    await expect(told).to_contain_text(re.compile(r"Open here\s*1, the oldest for"))
     await expect(told.locator("figure.chart")).to_contain_text("Pass rate by day")
     await told.scroll_into_view_if_needed()
     await told.locator("h3").evaluate("heading => heading.scrollIntoView()")
