@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tests.conftest import until
+from zofbot.errands import end
 from zofbot.errors import SlackDeferred, SlackRefused, SlackUnknown, StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.notification import Claimed, Kind, Notification, Receipt, State
@@ -36,7 +37,9 @@ from zofbot.slack.message import section
 from zofbot.slack.notifier import SlackNotifier
 from zofbot.slack.verdict import Remedy, remedy, verdict
 from zofbot.store.embedded import embedded
+from zofbot.store.entry import Depth
 from zofbot.store.outbox import LEASE, MAX_AGE, Outbox
+from zofbot.store.settlement import Settlement
 
 NOW = 1_800_000_000.0
 QA, CHECKOUT, RANDOM, INCIDENT, ARCHIVED = "C0QA", "C0CHECKOUT", "C0RANDOM", "C0INCIDENT", "C0OLD"
@@ -775,6 +778,41 @@ async def test_each_answer_leads_to_its_state(rig: Rig, error: Exception, state:
     await rig.commit(root("k"))
     await worker_with(rig, Scripted(failing(error))).turn()
     assert await rig.state("k") is state
+
+
+# --- stopping
+
+
+class Deaf(Outbox):
+    """Loses the cancellation that comes while it settles or is measured, as redis-py may on Python 3.11."""
+
+    busy = 0
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
+        await self._deafly()
+        return await super().settle(settlements)
+
+    async def depth(self) -> Depth:
+        await self._deafly()
+        return await super().depth()
+
+    async def _deafly(self) -> None:
+        self.busy += 1
+        try:
+            await asyncio.sleep(0.2)
+        except asyncio.CancelledError:
+            pass
+        self.busy -= 1
+
+
+async def test_it_ends_though_the_store_loses_its_cancellation(rig: Rig) -> None:
+    outbox = Deaf(rig.outbox._redis, "test", clock_of(rig.world))
+    await outbox.commit([root("k")])
+    worker = Dispatcher(outbox, rig.notifier, render, rig.metrics, clock_of(rig.world), random=Random(1).random)
+    running = asyncio.create_task(worker.run())
+    await until(lambda: outbox.busy == 2)
+    async with asyncio.timeout(5):
+        await end(running)
 
 
 # --- the pure parts

@@ -31,7 +31,10 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
 
 
 def cancelled() -> bool:
-    """Whether this task is to end; for loops, since a library below may have lost the cancellation."""
+    """Whether this task is to end; for loops, since a library below may have lost the cancellation.
+
+    Loops that run in a TaskGroup have to ask: the group cancels them once, however often it is cancelled itself.
+    """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 

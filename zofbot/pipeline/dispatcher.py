@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from zofbot import tracing
-from zofbot.errands import end
+from zofbot.errands import cancelled, end
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.notification import Claimed
@@ -201,7 +201,7 @@ class Dispatcher:
 
     async def _settling(self) -> None:
         failures = 0
-        while not self._drained:
+        while not self._drained and not cancelled():
             await self._some.wait()
             self._some.clear()
             await _either(self._enough, LINGER)

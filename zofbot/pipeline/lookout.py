@@ -8,6 +8,7 @@ from datetime import datetime
 
 import structlog
 
+from zofbot.errands import cancelled
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.model import utcnow
@@ -53,6 +54,8 @@ class Lookout:
             except StoreUnavailable as error:
                 self._metrics.store_up.set(0)
                 log.warning("outbox not measured", error=error.sentence)
+            if cancelled():
+                break
             try:
                 async with asyncio.timeout(WATCH):
                     await self.trouble.wait()
