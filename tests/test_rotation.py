@@ -16,10 +16,14 @@ from pydantic import SecretStr
 
 from tests.conftest import House, house, said, until
 from tests.test_told import SECRET, current, fail, hook
+from zofbot.app import Rooms, zof_client
 from zofbot.errors import SettingsError
 from zofbot.logs import configure
+from zofbot.metrics import Metrics
+from zofbot.model import utcnow
 from zofbot.rotation import SECRETS, Rotation
 from zofbot.settings import Settings, load
+from zofbot.tracing import traced
 
 
 class Files:
@@ -76,6 +80,19 @@ async def test_what_is_signed_with_a_new_secret_counts_and_with_the_old_one_no_m
     assert (await built.type("/zof res_4821")).status == 200
     assert await hook(built, current(run["id"], "evt_1")) == 401
     assert await hook(built, current(run["id"], "evt_1"), secret="another-webhook-secret") == 200
+
+
+async def test_a_new_secret_is_kept_out_of_traces(there: tuple[House, Files]) -> None:
+    built, files = there
+    rooms = Rooms(files.now, built.bot.store, zof_client(files.now, Metrics()), built.bot.notifier, Metrics(), utcnow)
+    files.put(zof_api_key="another-key-for-zof")
+    rooms.rekey(files.now)
+    with traced(rooms.traces.keep, "request", 1.0, "req_1") as made:
+        made.add("zof", "asked", "came", True, (), {"id": "another-key-for-zof"})
+    [kept] = await rooms.traces.find("req_1")
+    assert "another-key-for-zof" not in kept.model_dump_json()
+    assert "[redacted]" in kept.model_dump_json()
+    await rooms.zof.aclose()
 
 
 # --- and by itself

@@ -238,6 +238,7 @@ class Rooms:
 
     def rekey(self, settings: Settings) -> None:
         """Go on with other secrets."""
+        self.traces.learn(*settings.secrets())
         self.notifier.rekey(settings.slack_bot_token.get_secret_value())
         self.zof.rekey(settings.zof_api_key.get_secret_value())
 

@@ -117,6 +117,10 @@ class TraceWriter:
         self._writing: list[Tracing] = []
         self._some = asyncio.Event()
 
+    def learn(self, *secrets: str) -> None:
+        """Keep these out as well, from now on."""
+        self._known = (*secrets, *self._known)
+
     def keep(self, made: Tracing) -> None:
         """Take a trace that has ended."""
         self._waiting.append(made)
