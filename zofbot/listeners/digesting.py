@@ -123,8 +123,4 @@ async def _read(desk: Desk, due: Due) -> Read:
         cut = True
     except ZofError as error:
         trouble = error
-    times = [one.when.timestamp() for one in (*runs.values(), *results.values()) if one.when]
-    far = min(times, default=due.until) if cut else None
-    if trouble:
-        return Read(runs.values(), results.values(), far, trouble.sentence, trouble.request_id or "")
-    return Read(runs.values(), results.values(), far)
+    return Read.of(runs.values(), results.values(), due.until, cut=cut, trouble=trouble)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
+from zofbot.errors import ZofError
 from zofbot.model import Outcome, Result, Run
 from zofbot.pipeline.window import Seen
 from zofbot.routing import Subscription
@@ -49,6 +50,16 @@ class Read:
     back: float | None = None
     trouble: str = ""
     request_id: str = ""
+
+    @classmethod
+    def of(
+        cls, runs: Collection[Run], results: Collection[Result], now: float, *, cut: bool, trouble: ZofError | None
+    ) -> Read:
+        """What stands in listings that were read until ``now`` (Unix seconds); ``cut`` where they have more."""
+        times = [one.when.timestamp() for one in (*runs, *results) if one.when]
+        back = min(times, default=now) if cut else None
+        said, asked = (trouble.sentence, trouble.request_id or "") if trouble else ("", "")
+        return cls(runs, results, back, said, asked)
 
 
 def due(regulars: Iterable[Regular], done: Mapping[str, str], now: float) -> list[Due]:

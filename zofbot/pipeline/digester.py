@@ -70,10 +70,8 @@ class _Batch:
         """What was read, and how far back where that is not all."""
         runs = [one for one in self.items.values() if isinstance(one, Run)]
         results = [one for one in self.items.values() if isinstance(one, Result)]
-        times = [one.when.timestamp() for one in self.items.values() if one.when]
-        back = min(times, default=self.began) if any(walk.cut for walk in self.walks) else None
-        said, asked = (self.trouble.sentence, self.trouble.request_id or "") if self.trouble else ("", "")
-        return Read(runs, results, back, said, asked)
+        cut = any(walk.cut for walk in self.walks)
+        return Read.of(runs, results, self.began, cut=cut, trouble=self.trouble)
 
 
 class Digester:
