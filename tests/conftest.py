@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import fakeredis
+import hypothesis
 import pytest
+import redis.asyncio as redis
 
 from zofbot.app import Zofbot, running
 from zofbot.rotation import Reread
@@ -24,6 +27,9 @@ from zofbot.simulator.world import World
 from zofbot.store.embedded import embedded
 from zofbot.store.primary import reached
 
+hypothesis.settings.register_profile("house", deadline=None)  # no test is timed: machines that test are busy
+hypothesis.settings.load_profile("house")
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
@@ -34,6 +40,18 @@ def anyio_backend() -> str:
 async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     async with embedded(tmp_path_factory.mktemp("valkey")) as url:
         yield url
+
+
+@pytest.fixture(params=["double", "server"])
+async def client(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[redis.Redis]:
+    """An empty store: a double, and a real one."""
+    if request.param == "double":
+        async with fakeredis.FakeAsyncRedis() as double:
+            yield double
+    else:
+        async with redis.from_url(valkey) as server:
+            await server.flushall()
+            yield server
 
 
 async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
@@ -95,6 +113,21 @@ def buttons(message: Message) -> list[dict[str, Any]]:
     return [element for element in elements if element.get("type") == "button"]
 
 
+def pointing(stage: Stage, redis_url: str, **more: Any) -> Settings:
+    """Settings of a bot in the pretend world, over HTTP."""
+    slack, zof = stage.world.slack, stage.world.zof
+    there = {
+        "slack_bot_token": slack.bot_token,
+        "slack_signing_secret": slack.signing_secret,
+        "slack_api_url": f"{stage.url}/api/",
+        "zof_api_key": zof.key,
+        "zof_base_url": f"{stage.url}/zof/v1",
+        "redis_url": redis_url,
+        "port": 0,
+    }
+    return Settings.model_validate(there | more)
+
+
 @asynccontextmanager
 async def house(
     valkey: str,
@@ -113,20 +146,11 @@ async def house(
     await stage.start()
     async with reached(valkey, "zofbot") as client:
         await client.flushall()
-    chosen = Settings.model_validate(
-        {
-            "slack_bot_token": world.slack.bot_token,
-            "slack_signing_secret": world.slack.signing_secret,
-            "slack_app_token": world.slack.app_token if socket else "",
-            "slack_api_url": f"{stage.url}/api/",
-            "zof_api_key": world.zof.key,
-            "zof_base_url": f"{stage.url}/zof/v1",
-            "zof_result_url_template": "https://app.zof.ai/results/{result_id}",
-            "redis_url": valkey,
-            "port": 0,
-        }
-        | settings
-    )
+    own = {
+        "slack_app_token": world.slack.app_token if socket else "",
+        "zof_result_url_template": "https://app.zof.ai/results/{result_id}",
+    }
+    chosen = pointing(stage, valkey, **own | settings)
     try:
         async with running(chosen, _moments(clock), works=works, reread=reread) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"

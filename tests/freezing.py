@@ -21,9 +21,8 @@ import aiohttp
 import redis.asyncio as redis
 import structlog
 
-from tests.conftest import until
+from tests.conftest import pointing, until
 from zofbot.app import running
-from zofbot.settings import Settings
 from zofbot.simulator.organization import furnish
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.world import World
@@ -139,19 +138,7 @@ async def frozen() -> Frozen:
     await stage.start()
     with tempfile.TemporaryDirectory() as folder:
         async with embedded(Path(folder)) as address, redis.from_url(address) as client:
-            settings = Settings.model_validate(
-                {
-                    "slack_bot_token": world.slack.bot_token,
-                    "slack_signing_secret": world.slack.signing_secret,
-                    "slack_api_url": f"{stage.url}/api/",
-                    "zof_api_key": world.zof.key,
-                    "zof_base_url": f"{stage.url}/zof/v1",
-                    "zof_webhook_secret": SECRET,
-                    "zofbot_poll_interval": 1,
-                    "redis_url": address,
-                    "port": 0,
-                }
-            )
+            settings = pointing(stage, address, zof_webhook_secret=SECRET, zofbot_poll_interval=1)
             async with running(settings) as bot:
                 world.slack.request_url = f"{bot.url}/slack/events"
                 await until(lambda: bot.identity is not None)

@@ -32,17 +32,6 @@ def act(at: float, user: str = "U0ANA") -> Entry:
     return Entry(at=at, act="acknowledge", user=user)
 
 
-@pytest.fixture(params=["double", "server"])
-async def client(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[redis.Redis]:
-    if request.param == "double":
-        async with fakeredis.FakeAsyncRedis() as double:
-            yield double
-    else:
-        async with redis.from_url(valkey) as server:
-            await server.flushall()
-            yield server
-
-
 async def test_an_act_is_read_back_as_it_was_written(client: redis.Redis) -> None:
     audit = Audit(client, "a")
     await audit.append(ACK)

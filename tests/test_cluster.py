@@ -11,7 +11,7 @@ import redis.asyncio as redis
 
 from tests.conftest import until
 from tests.servers import Cluster, Server, cluster
-from tests.walking import walking
+from tests.walking import through_the_death_of_the_primary, walking
 
 
 @pytest.fixture
@@ -21,15 +21,7 @@ async def servers(tmp_path: Path) -> AsyncIterator[Cluster]:
 
 
 async def test_the_primary_is_killed_while_alerts_come_and_each_is_told_once(servers: Cluster) -> None:
-    async with walking(servers) as walk:
-        primary = await servers.primary()
-        coming = asyncio.create_task(walk.failures(3))
-        await until(lambda: len(walk.alerts("C0QA")) > 0)
-        await primary.kill()
-        await walk.acknowledge()
-        await coming
-        await walk.told()
-        assert await servers.primary() is not primary
+    await through_the_death_of_the_primary(servers)
 
 
 async def test_the_slot_moves_key_by_key_while_alerts_come_and_each_is_told_once(servers: Cluster) -> None:

@@ -291,7 +291,7 @@ BODIES = st.builds(
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(BODIES, st.just("") | st.just("This channel gets no digest."))
 def test_slack_takes_it_with_its_chart_and_without(body: DigestBody, above: str) -> None:
     kept = json.loads(json.dumps(digests.stored(body)))

@@ -81,7 +81,7 @@ HOMES = st.builds(
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(HOMES)
 def test_whatever_there_is_slack_takes_it(shown: Home) -> None:
     view = home.draw(shown)

@@ -432,7 +432,7 @@ async def test_a_failure_heard_of_late_recovers_by_the_earliest_run_that_passed(
 
 
 @pytest.mark.no_cover  # what it walks is covered elsewhere, and being traced doubles its time
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS, newest_first=st.booleans(), page=st.sampled_from([2, 100]))
 async def test_any_order_repetition_loss_and_delay_ends_as_a_perfect_source(
     steps: list[Step], newest_first: bool, page: int

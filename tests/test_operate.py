@@ -15,7 +15,7 @@ import redis.asyncio as redis
 import typer.main
 import yaml
 
-from tests.conftest import until
+from tests.conftest import pointing, until
 from zofbot.app import Zofbot, running
 from zofbot.cli import app
 from zofbot.settings import Settings
@@ -112,19 +112,7 @@ async def bot_on(url: str) -> AsyncIterator[tuple[Stage, Zofbot]]:
     furnish(world)
     stage = Stage(world)
     await stage.start()
-    settings = Settings.model_validate(
-        {
-            "slack_bot_token": world.slack.bot_token,
-            "slack_signing_secret": world.slack.signing_secret,
-            "slack_api_url": f"{stage.url}/api/",
-            "zof_api_key": world.zof.key,
-            "zof_base_url": f"{stage.url}/zof/v1",
-            "zof_webhook_secret": world.zof.webhooks.secret,
-            "zofbot_poll_interval": 1,
-            "redis_url": url,
-            "port": 0,
-        }
-    )
+    settings = pointing(stage, url, zof_webhook_secret=world.zof.webhooks.secret, zofbot_poll_interval=1)
     try:
         async with running(settings) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"

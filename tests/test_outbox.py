@@ -777,7 +777,7 @@ async def test_a_store_out_of_reach_is_one_kind_of_error(tmp_path: Path) -> None
                 await call
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.floats(0.01, 3.0), st.floats(0.0, 0.98), st.floats(0.0, 0.98)), min_size=30, max_size=50))
 async def test_slack_never_sees_them_too_fast_though_each_takes_up_to_a_second(
     steps: list[tuple[float, float, float]],

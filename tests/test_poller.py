@@ -943,7 +943,7 @@ def test_hopes_are_raised_once_nothing_earlier_can_turn_up() -> None:
 
 
 @pytest.mark.no_cover  # what it walks is covered elsewhere, and being traced doubles its time
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**32),
     order=st.sampled_from(ORDERS),

@@ -12,7 +12,7 @@ import redis.asyncio as redis
 
 from tests.conftest import until
 from tests.servers import Servers, sentinels
-from tests.walking import Walk, walking
+from tests.walking import Walk, through_the_death_of_the_primary, walking
 from zofbot.store.primary import Sentinels
 from zofbot.store.soundness import dangers, vitals
 
@@ -28,15 +28,7 @@ async def ready(walk: Walk) -> bool:
 
 
 async def test_the_primary_is_killed_while_alerts_come_and_each_is_told_once(servers: Servers) -> None:
-    async with walking(servers) as walk:
-        primary = await servers.primary()
-        coming = asyncio.create_task(walk.failures(3))
-        await until(lambda: len(walk.alerts("C0QA")) > 0)
-        await primary.kill()
-        await walk.acknowledge()
-        await coming
-        await walk.told()
-        assert await servers.primary() is not primary
+    await through_the_death_of_the_primary(servers)
 
 
 async def test_what_no_replica_has_is_not_sent_so_a_lost_primary_cannot_make_it_twice(servers: Servers) -> None:

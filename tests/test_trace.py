@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import fakeredis
@@ -414,17 +413,6 @@ def test_a_long_trace_loses_its_middle_and_says_how_much() -> None:
     assert "step 0" in shown[0]
     assert "step 499" in shown[-1]
     assert f"… {fitted.left_out} steps are left out here" in "".join(traces.lines(fitted, 100))
-
-
-@pytest.fixture(params=["double", "server"])
-async def client(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[redis.Redis]:
-    if request.param == "double":
-        async with fakeredis.FakeAsyncRedis() as double:
-            yield double
-    else:
-        async with redis.from_url(valkey) as server:
-            await server.flushall()
-            yield server
 
 
 async def test_what_was_written_is_found_by_each_of_its_ids_and_only_by_them(client: redis.Redis) -> None:

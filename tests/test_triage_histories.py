@@ -223,7 +223,7 @@ async def one(made: Channel, step: tuple[Any, ...]) -> None:
 
 
 @pytest.mark.no_cover  # what it walks is covered elsewhere, and being traced doubles its time
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(HISTORY)
 async def test_any_history_is_allowed_and_the_card_ends_as_the_failure_stands(history: list[tuple[Any, ...]]) -> None:
     async with channel() as made:

@@ -141,7 +141,7 @@ BODIES = st.dictionaries(st.sampled_from(WORDS), JSON, min_size=1, max_size=8).f
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODIES, as_form=st.booleans())
 async def test_no_signed_body_of_any_shape_is_a_500(fuzzed: House, body: dict[str, Any], as_form: bool) -> None:
     text = json.dumps(body)

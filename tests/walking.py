@@ -145,3 +145,16 @@ async def walking(servers: Servers, **settings: Any) -> AsyncIterator[Walk]:
         await built.type("/zof subscribe on:agent", channel="C0RANDOM")
         await until(lambda: len(built.world.slack.ledger) == 4, 20)
         yield walk
+
+
+async def through_the_death_of_the_primary(servers: Servers) -> None:
+    """Kill the primary while alerts come, and see that each is told once, by another."""
+    async with walking(servers) as walk:
+        primary = await servers.primary()
+        coming = asyncio.create_task(walk.failures(3))
+        await until(lambda: len(walk.alerts("C0QA")) > 0)
+        await primary.kill()
+        await walk.acknowledge()
+        await coming
+        await walk.told()
+        assert await servers.primary() is not primary
