@@ -74,6 +74,22 @@ async def test_when_zof_misbehaves_the_reply_shows_the_request_id(page: Page, st
     await shoot(page, f"trouble-{fault}")
 
 
+async def test_what_led_to_an_error_is_traced_by_the_id_that_it_shows(page: Page) -> None:
+    await page.get_by_test_id("panel-tab-trouble").click()
+    await page.get_by_test_id("fault-zof-500").click()
+    await type_in(page, "/zof result res_4821")
+    reply = page.get_by_test_id("message").last
+    await expect(reply).to_contain_text(re.compile("Request ID: req_"), timeout=20_000)
+    shown = re.search(r"Request ID: (req_\w+)", await reply.inner_text())
+    assert shown
+    await page.get_by_test_id("fault-zof-none").click()
+    await type_in(page, f"/zof trace {shown[1]}")
+    trace = page.get_by_test_id("message").filter(has_text="Only visible to you").last
+    await expect(trace).to_contain_text("GET /results/{id}", timeout=10_000)
+    await expect(trace).to_contain_text(re.compile("(500.*){4}", re.DOTALL))
+    await shoot(page, "trace")
+
+
 async def test_zof_completes_in_the_composer(page: Page) -> None:
     composer = page.get_by_test_id("composer")
     await composer.press_sequentially("/zof ru")
