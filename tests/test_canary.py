@@ -258,7 +258,7 @@ async def test_one_that_was_never_sent_is_taken_back_so_that_there_is_no_heap(id
 
 async def test_one_that_may_be_there_is_waited_for_and_no_other_is_sent_meanwhile(there: House, hatch: Hatch) -> None:
     there.world.slack.faults.set("500", only="chat.postMessage")
-    canary = hatch(there, within=0.5)
+    canary = hatch(there, within=1.5)
     for _ in range(3):
         assert links(await canary.turn()) == {"slack"}
     [name] = await open_ones(there)

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.browsing import chromium, needs_browser, shoot, type_in, visiting
-from tests.conftest import until
+from tests.conftest import said, until
 from zofbot.demo import playing
 from zofbot.simulator.entities import Message
 from zofbot.simulator.happenings import STORM
@@ -215,6 +215,8 @@ async def test_a_storm_becomes_one_summary(browser: Browser, alone: Stage) -> No
                 lambda: any((message.key or "").startswith("storm:") for message in alone.world.slack.ledger), 30
             )
         await expect(summary).to_contain_text("Storm: ", timeout=15_000)
+        storms = [one for one in alone.world.slack.ledger if (one.key or "").startswith("storm:")]
+        await until(lambda: "nightly" in said(storms[0]), 30)  # it is edited every ten seconds
         await expect(summary).to_contain_text("search · nightly")
         await shoot(page, "storm")
         async with hastened(alone):
