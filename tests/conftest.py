@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -26,6 +28,10 @@ from zofbot.simulator.stage import Stage
 from zofbot.simulator.world import World
 from zofbot.store.embedded import embedded
 from zofbot.store.primary import reached
+
+# Stores write each step to a disk and wait for it, on a busy machine for seconds: in tests they write to memory.
+if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 2**30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
 
 hypothesis.settings.register_profile("house", deadline=None)  # no test is timed: machines that test are busy
 hypothesis.settings.load_profile("house")

@@ -24,6 +24,7 @@ from zofbot.simulator.entities import Message, View
 from zofbot.slack import foresight, modals
 from zofbot.slack.foresight import Foresight
 from zofbot.slack.modals import Form
+from zofbot.slack.payload import carried
 from zofbot.store.subscriptions import Subscriptions
 
 FORM = Form("C0QA", "https://hooks.slack.example/commands/T0/1/abc", 1_750_000_000.0, "0123456789ab")
@@ -84,7 +85,7 @@ def test_slack_takes_the_form_with_its_preview_or_what_is_wrong(subscription: Su
 
 
 def test_what_a_form_carries_along_comes_back() -> None:
-    assert Form.load(form(Subscription())["private_metadata"]) == FORM
+    assert carried(Form, form(Subscription())) == FORM
 
 
 @pytest.mark.parametrize(
@@ -487,8 +488,8 @@ async def test_a_form_in_a_direct_message_subscribes_that(one: House) -> None:
 
 async def test_a_form_left_open_for_longer_than_slack_takes_answers_shows_its_answer_itself(one: House) -> None:
     view = await opened(one)
-    carried = Form.load(view.payload["private_metadata"])
-    view.payload["private_metadata"] = replace(carried, at=carried.at - 1800).dump()
+    meant = carried(Form, view.payload)
+    view.payload["private_metadata"] = replace(meant, at=meant.at - 1800).dump()
     await one.stage.people.submit("U0ANA", view.id, line("project", "checkout"))
     assert "This channel is subscribed" in shown(modal(one))
     assert not one.private()

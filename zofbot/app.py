@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import aiohttp
 import structlog
 from aiohttp import web
-from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 
 from zofbot.access import Roles
 from zofbot.errands import Errands, end
@@ -37,6 +36,7 @@ from zofbot.slack.links import Links
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import Identity, SlackNotifier
 from zofbot.slack.people import People
+from zofbot.socket_mode import SocketMode
 from zofbot.store import Store, connected
 from zofbot.store.audit import Audit
 from zofbot.store.embedded import embedded, minded
@@ -75,7 +75,7 @@ class Zofbot:
     metrics: Metrics
     outbox: Outbox
     rotation: Rotation
-    socket: AsyncSocketModeHandler | None = None
+    socket: SocketMode | None = None
     identity: Identity | None = None
 
     async def missing(self) -> list[str]:
@@ -365,10 +365,10 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
     bot.rotation.tell(rekey)
     bot.url = await _open(stack, site(slack, metrics, bot.missing, zof), settings.host, "PORT", settings.port)
     if settings.socket_mode:
-        _plug_in(stack, bot, AsyncSocketModeHandler(reception, settings.slack_app_token.get_secret_value()))
+        _plug_in(stack, bot, SocketMode(reception, settings.slack_app_token.get_secret_value(), metrics))
 
 
-def _plug_in(stack: AsyncExitStack, bot: Zofbot, socket: AsyncSocketModeHandler) -> None:
+def _plug_in(stack: AsyncExitStack, bot: Zofbot, socket: SocketMode) -> None:
     """Connect to Slack from inside; a new token is for the next connection, which Slack wants every few hours."""
 
     def rekey(fresh: Settings) -> None:

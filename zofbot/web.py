@@ -26,6 +26,7 @@ from zofbot.crowd import MOST_BYTES, MOST_CONNECTIONS, Bodies, Brake, Connection
 from zofbot.errands import end
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
+from zofbot.slack.payload import misshapen
 from zofbot.store.hints import Full, Hints, Watch
 from zofbot.tracing import Keep, forget
 from zofbot.zof.protocol import printable
@@ -70,7 +71,10 @@ class SlackDoor:
         """Answer as the listeners do; 401, 408, 413 or 400 to what is not a whole request of Slack's."""
         try:
             body = await self._checked(request)
-            return _response(await self._dispatched(request, body))
+            headers: dict[str, str | Sequence[str]] = dict(request.headers)
+            # Given as it was read: Bolt's own reading of forms loses those that have the word "payload" anywhere.
+            given = AsyncBoltRequest(body=body, headers=headers, mode="socket_mode")
+            return _response(await self._bolt.async_dispatch(given))
         except Stray as stray:
             status, reason = stray.status, stray.reason
         # Not in there, where the error holds on to the body for as long as the stray is made to wait.
@@ -78,25 +82,19 @@ class SlackDoor:
         self._sparing("stray request", reason, status=status, peer=request.remote)
         return await _sent_away(self._brake, status, reason)
 
-    async def _dispatched(self, request: web.Request, body: dict[str, Any]) -> BoltResponse:
-        headers: dict[str, str | Sequence[str]] = dict(request.headers)
-        try:
-            # Given as it was read: Bolt's own reading of forms loses those that have the word "payload" anywhere.
-            return await self._bolt.async_dispatch(AsyncBoltRequest(body=body, headers=headers, mode="socket_mode"))
-        except Exception as error:
-            # Listeners have their own handler: this is Bolt itself, on JSON that is not of any shape Slack sends.
-            log.error("request not understood", exc_info=error)
-            raise Stray(400, "malformed") from error
-
     async def _checked(self, request: web.Request) -> dict[str, Any]:
         """Read the body and make sure that it is Slack's; the signature comes before anything is parsed."""
         raw = await self._bodies.read(request)
         if not self._signed(raw, request.headers):
             raise Stray(401, "unsigned")
         try:
-            return _parsed(raw.decode(), request.content_type)
+            body = _parsed(raw.decode(), request.content_type)
         except (ValueError, RecursionError):
             raise Stray(400, "malformed") from None
+        if place := misshapen(body):
+            log.warning("request of no shape that Slack sends", place=place)
+            raise Stray(400, "malformed")
+        return body
 
     def _signed(self, raw: bytes, headers: Mapping[str, str]) -> bool:
         timestamp = headers.get("X-Slack-Request-Timestamp", "")

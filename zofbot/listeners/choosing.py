@@ -19,6 +19,7 @@ from zofbot.pipeline.keys import root_of
 from zofbot.slack import act_forms, acts
 from zofbot.slack.act_forms import Meant
 from zofbot.slack.controls import About
+from zofbot.slack.payload import carried
 from zofbot.triage import TABLE, Act
 from zofbot.triage.life import OF_ITSELF
 from zofbot.verbs import SHORTCUT
@@ -79,19 +80,21 @@ def _offered(failure: Failure) -> list[Act]:
 
 async def _go_on(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, Any]:
     """Do what was chosen, or lead on to its own form."""
-    meant = Meant.load(str(view.get("private_metadata") or "{}"))
-    there = replace(who, channel=meant.channel, response_url=meant.url)
-    act, about = Act(act_forms.filled(view, "act", "act")), About(meant.key, meant.version)
-    if act not in triage.ASKS:
-        told = await desk.told(triage.do(desk, there, about, act))
-        desk.errands.start(desk.respond(there, told.message))
-        return {}
     try:
+        meant, chosen = carried(Meant, view), act_forms.filled(view, "act", "act")
+        if chosen not in list(Act):
+            raise BadInput("Nothing is chosen.", "Choose what to do.")
+        act, about = Act(chosen), About(meant.key, meant.version)
+        there = replace(who, channel=meant.channel, response_url=meant.url)
+        if act not in triage.ASKS:
+            told = await desk.told(triage.do(desk, there, about, act))
+            desk.errands.start(desk.respond(there, told.message))
+            return {}
         person = await may(desk, there, Role.RESPONDER)
         form = triage.form(desk, act, meant, await known(desk, there, about), person)
     except Gone:
         desk.errands.start(desk.respond(there, acts.gone(meant.key)))
         return {}
-    except NotAllowed as error:
+    except (BadInput, NotAllowed) as error:
         return {"response_action": "errors", "errors": {"act": endings.beneath(error)}}
     return {"response_action": "update", "view": form}

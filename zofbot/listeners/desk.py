@@ -126,7 +126,13 @@ class Desk:
         await self.respond(asked, told.message, replace=replace and not told.failed)
 
     async def respond(self, asked: Asked, message: Message, *, replace: bool = False) -> None:
-        """Answer privately through the response URL; that Slack takes no answer is logged, for nobody can be told."""
+        """Answer privately through the response URL, or in the channel where Slack gave none.
+
+        That Slack takes no answer is logged, for nobody can be told.
+        """
+        if not asked.response_url:
+            await self.whisper(asked, message, "")
+            return
         try:
             try:
                 await self.notifier.respond(asked.response_url, message, replace=replace)

@@ -19,6 +19,7 @@ from zofbot.routing import Subscription
 from zofbot.slack import answers, foresight, modals
 from zofbot.slack.message import Message
 from zofbot.slack.modals import Form
+from zofbot.slack.payload import carried, filled_in
 
 log = structlog.get_logger()
 
@@ -35,7 +36,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
 
     async def preview(ack: Any, body: dict[str, Any]) -> None:
         await ack()
-        desk.errands.start(_preview(desk, body["view"]))
+        desk.errands.start(_preview(desk, body.get("view") or {}))
 
     async def submitted(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         await ack(**await _submitted(desk, asked(body), view))
@@ -74,25 +75,25 @@ async def opened(desk: Desk, who: Asked, identifier: str) -> Message | None:
 
 async def _preview(desk: Desk, view: Mapping[str, Any]) -> None:
     """Show in the form what it would have posted, or what is wrong in it; nothing if it was closed meanwhile."""
-    filled = modals.read(view["state"]["values"])
+    filled = modals.read(filled_in(view))
     try:
         if filled.errors:
-            await _show(desk, view, str(view["hash"]), modals.unclear(filled))
+            await _show(desk, view, str(view.get("hash") or ""), modals.unclear(filled))
             return
-        version = await _show(desk, view, str(view["hash"]), foresight.waiting())
+        version = await _show(desk, view, str(view.get("hash") or ""), foresight.waiting())
         await _show(desk, view, version, await previewing.said(desk, filled.subscription))
     except SlackError as error:
         log.info("preview not shown", reason=error.reason)
 
 
 async def _show(desk: Desk, view: Mapping[str, Any], version: str, said: str) -> str:
-    return await desk.notifier.update_view(str(view["id"]), modals.foretold(view, said), version)
+    return await desk.notifier.update_view(str(view.get("id") or ""), modals.foretold(view, said), version)
 
 
 async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, Any]:
     """Say what Slack is to do with a form that was submitted."""
     try:
-        filled = modals.read(view["state"]["values"])
+        filled = modals.read(filled_in(view))
         if filled.errors:
             return {"response_action": "errors", "errors": filled.errors}
         return await _kept(desk, who, view, filled.subscription)
@@ -108,10 +109,10 @@ async def _kept(desk: Desk, who: Asked, view: Mapping[str, Any], wanted: Subscri
 
     Raises ZofbotError.
     """
-    form = Form.load(str(view["private_metadata"]))
+    form = carried(Form, view)
     who = replace(who, channel=form.channel, response_url=form.url)
     # Submitting one form again, because the answer was lost, is no second subscription.
-    identifier = form.id or subscribing.name_of(str(view["id"]))
+    identifier = form.id or subscribing.name_of(str(view.get("id") or ""))
     saved = await subscribing.save(desk, who, wanted, identifier, edits=bool(form.id))
     if not form.url or desk.clock().timestamp() - form.at > ANSWERABLE:
         return {"response_action": "update", "view": modals.done(saved.message)}

@@ -21,6 +21,7 @@ from zofbot.slack.act_forms import Meant
 from zofbot.slack.bodies import CaseBody
 from zofbot.slack.controls import MORE, REASONS, About, Insisted, insisted, pressed
 from zofbot.slack.message import Message
+from zofbot.slack.payload import carried
 from zofbot.triage import TABLE, Act, Who, Wish
 from zofbot.triage.times import choices, spoken, wake_at
 
@@ -50,7 +51,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
     async def changed(ack: Any, body: dict[str, Any]) -> None:
         """Something else was chosen in the form of a snooze."""
         await ack()
-        desk.errands.start(_foretell(desk, asked(body), body["view"]))
+        desk.errands.start(_foretell(desk, asked(body), body.get("view") or {}))
 
     for act in Act:
         app.action(f"zof_triage_{act}")(press)
@@ -173,9 +174,9 @@ def form(desk: Desk, act: Act, meant: Meant, failure: Failure, person: Person) -
 async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, Any]:
     """Do what a form says; gives what Slack is to do with the form."""
     act = Act(str(view["callback_id"]).removeprefix(f"{act_forms.FORM}_"))
-    meant = Meant.load(str(view.get("private_metadata") or "{}"))
-    there = replace(who, channel=meant.channel, response_url=meant.url)
     try:
+        meant = carried(Meant, view)
+        there = replace(who, channel=meant.channel, response_url=meant.url)
         person = await may(desk, who, Role.RESPONDER)
         wish = await _wished(desk, act, there, person, meant.key, view)
     except (BadInput, NotAllowed) as error:
@@ -249,7 +250,8 @@ async def _foretell(desk: Desk, who: Asked, view: Mapping[str, Any]) -> None:
     words = act_forms.filled(view, "words", act_forms.WAKES)
     said = _wakes(desk, person, act_forms.filled(view, "choice", act_forms.WAKES), words)
     try:
-        await desk.notifier.update_view(str(view["id"]), act_forms.foretold(view, said), str(view.get("hash") or ""))
+        drawn = act_forms.foretold(view, said)
+        await desk.notifier.update_view(str(view.get("id") or ""), drawn, str(view.get("hash") or ""))
     except SlackError as error:
         log.info("preview not shown", reason=error.reason)
 

@@ -10,6 +10,7 @@ from typing import Any
 from zofbot.slack import text
 from zofbot.slack.controls import LABELS, REASONS
 from zofbot.slack.message import Block, context, section
+from zofbot.slack.payload import filled_in
 from zofbot.triage import Act
 from zofbot.triage.times import Choice
 
@@ -40,11 +41,6 @@ class Meant:
     def dump(self) -> str:
         """As ``private_metadata``; Slack takes 3,000 characters."""
         return json.dumps(asdict(self), separators=(",", ":"))
-
-    @classmethod
-    def load(cls, kept: str) -> Meant:
-        """Read it back."""
-        return cls(**{name: value for name, value in json.loads(kept).items() if name in cls.__dataclass_fields__})
 
 
 def assign(meant: Meant, title: str, user: str) -> Block:
@@ -82,8 +78,8 @@ def foresight(said: str) -> Block:
 def foretold(view: Mapping[str, Any], said: str) -> Block:
     """The same form with another preview; what people filled in stays, for its fields stay."""
     kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
-    blocks = [foresight(said) if block.get("block_id") == "foreseen" else block for block in view["blocks"]]
-    return {**{name: view[name] for name in kept}, "blocks": blocks}
+    blocks = [foresight(said) if block.get("block_id") == "foreseen" else block for block in view.get("blocks") or ()]
+    return {**{name: view[name] for name in kept if view.get(name)}, "blocks": blocks}
 
 
 def resolve(meant: Meant, title: str, *, note: bool) -> Block:
@@ -110,7 +106,7 @@ def choose(meant: Meant, title: str, stands: str, acts: Sequence[Act]) -> Block:
 
 def filled(view: Mapping[str, Any], block: str, action: str) -> str:
     """What stands in a field; nothing when it is empty."""
-    value = ((view.get("state") or {}).get("values") or {}).get(block, {}).get(action) or {}
+    value = (filled_in(view).get(block) or {}).get(action) or {}
     chosen = value.get("selected_option") or {}
     return str(value.get("value") or value.get("selected_user") or chosen.get("value") or "")
 

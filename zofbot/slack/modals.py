@@ -62,11 +62,6 @@ class Form:
         """As ``private_metadata``; Slack takes 3,000 characters."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
-    @classmethod
-    def load(cls, kept: str) -> Form:
-        """Read it back."""
-        return cls(**json.loads(kept))
-
 
 def subscribing(form: Form, room: str, start: Subscription) -> Block:
     """The form with ``start`` filled in; ``room`` is the channel's name as Slack gives it.
@@ -96,8 +91,8 @@ def subscribing(form: Form, room: str, start: Subscription) -> Block:
 def foretold(view: Mapping[str, Any], said: str) -> Block:
     """The same form with ``said`` (mrkdwn) as its preview; what people filled in stays, for its fields stay."""
     kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
-    blocks = [block for block in view["blocks"] if block.get("block_id") not in ("foreseen", "preview")]
-    return {**{name: view[name] for name in kept}, "blocks": [*blocks, *_foreseen(said)]}
+    blocks = [block for block in view.get("blocks") or () if block.get("block_id") not in ("foreseen", "preview")]
+    return {**{name: view[name] for name in kept if view.get(name)}, "blocks": [*blocks, *_foreseen(said)]}
 
 
 def done(message: Message) -> Block:
@@ -215,7 +210,7 @@ def _text(state: State, block: str) -> str:
 def _options(state: State, block: str) -> list[str]:
     value = _value(state, block)
     chosen = value.get("selected_options") or [value.get("selected_option")]
-    return [str(option["value"]) for option in chosen if option]
+    return [str(option.get("value") or "") for option in chosen if option]
 
 
 # --- building

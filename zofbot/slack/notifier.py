@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import stamina
 import structlog
-from slack_sdk.errors import SlackApiError
+from slack_sdk.errors import SlackApiError, SlackRequestError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
@@ -322,6 +322,8 @@ class SlackNotifier:
                 reply = await send()
             except SlackApiError as error:
                 raise _refusal(error) from error
+            except SlackRequestError as error:  # the SDK does not even ask
+                raise verdict(200, "invalid_arguments", {}) from error
             return reply.data if isinstance(reply.data, dict) else {}
 
         return await self._settled(method, call)

@@ -1,0 +1,162 @@
+"""Whatever Slack's signed payloads have in place of what they should have: no 500, no unforeseen error, no silence."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from tests.acting import Sent, everything
+from tests.conftest import House
+from tests.test_triage import there
+from zofbot.simulator.delivery import Delivery
+from zofbot.simulator.sockets import Socket
+from zofbot.slack.payload import misshapen
+
+__all__ = ["there"]
+
+ODD: list[Any] = [
+    None, True, 7, -1.5, "", "x", "\ud800", "a\0b", "é" * 5000, "<!channel>", [], [1], ["x"], [[]], {}, {"id": 5},
+    {"x": {"x": []}},
+]  # fmt: skip
+"""What stands where something else is expected."""
+
+Path = tuple[str | int, ...]
+
+
+def paths(value: Any, at: Path = ()) -> Iterator[Path]:
+    """Every place in a payload, but of a list only the first two, and of cards' blocks only what is around them."""
+    if at:
+        yield at
+    if isinstance(value, dict) and at[-1:] != ("text",):
+        for name, inner in value.items():
+            yield from paths(inner, (*at, name))
+    elif isinstance(value, list) and "blocks" not in at[:-1]:
+        for place, inner in enumerate(value[:2]):
+            yield from paths(inner, (*at, place))
+
+
+def spoilt(payload: dict[str, Any], path: Path, *odd: Any) -> dict[str, Any]:
+    """The payload with something odd at a place, or with nothing there."""
+    made = copy.deepcopy(payload)
+    around: Any = made
+    for part in path[:-1]:
+        around = around[part]
+    if odd:
+        around[path[-1]] = odd[0]
+    else:
+        del around[path[-1]]
+    return made
+
+
+def renamed(payload: dict[str, Any], number: int, path: Path) -> dict[str, Any]:
+    """The payload as that of another request, so that it is not taken for a repeat."""
+    fresh = {name: f"N{number}" for name in ("event_id", "trigger_id") if name in payload and path[:1] != (name,)}
+    return payload | fresh
+
+
+def kinds(kept: list[Sent]) -> list[Sent]:
+    """One of each kind."""
+    found: dict[str, Sent] = {}
+    for kind, body in kept:
+        view, event = body.get("view") or {}, body.get("event") or {}
+        names = [body.get("type"), body.get("command"), body.get("callback_id"), view.get("callback_id")]
+        pressed = [action["action_id"] for action in body.get("actions", [])]
+        found.setdefault(str([*names, pressed, event.get("type"), event.get("text")]), (kind, body))
+    return list(found.values())
+
+
+ROUTES = {"type", "callback_id", "action_id", "command"}
+"""Which listener it is for. Where there is none, nothing is answered over Socket Mode, for which nobody waits here."""
+
+NAMES = [
+    "type", "command", "user", "id", "channel", "container", "message", "view", "state", "values", "event", "actions",
+    "action_id", "value", "selected_option", "selected_options", "team", "response_url", "authorizations", "blocks",
+]  # fmt: skip
+
+FORESEEN = {"answer not delivered": {"used_url", "expired_url", "channel_not_found", "user_not_in_channel"}}
+"""What may be logged as an error: an answer that Slack takes no more, or that is to go nowhere."""
+
+
+@pytest.mark.parametrize(("there", "every"), [("http", 1), ("socket", 5)], indirect=["there"])
+async def test_nothing_that_slack_signs_breaks_anything(there: House, every: int) -> None:
+    kept = kinds(await everything(there))
+    assert {body.get("type") for _, body in kept} >= {
+        "block_actions", "view_submission", "message_action", "event_callback", None
+    }  # fmt: skip
+    assert [misshapen(body) for _, body in kept] == [""] * len(kept)
+    random, delivery, tried = Random(5), there.stage.people.delivery, 0
+    delivery.within = 2.0
+    wrong: list[Any] = []
+    with capture_logs() as logs:
+        for kind, body in kept:
+            for path in paths(body):
+                for odd in ([], [random.choice(ODD)]):
+                    tried += 1
+                    if tried % every or (every > 1 and path[-1] in ROUTES):
+                        continue
+                    made = renamed(spoilt(body, path, *odd), tried, path)
+                    if kind == "slash_commands":
+                        made = {name: str(value).replace("\ud800", "?") for name, value in made.items()}
+                    refused = bool(misshapen(made))
+                    if refused and there.world.slack.lines:
+                        continue  # it is not answered, which the next test waits for
+                    outcome = await Delivery.send(delivery, kind, made)
+                    if outcome.status not in ((400,) if refused else (200, 404)):
+                        wrong.append((kind, path, odd, outcome.status, outcome.error))
+            await asyncio.sleep(0.02)
+            errors = [line for line in logs if line["log_level"] in ("error", "critical")]
+            wrong += [line for line in errors if line.get("reason") not in FORESEEN.get(line["event"], ())]
+            logs.clear()
+    assert wrong == []
+    assert tried > 1500
+    assert (await there.type("/zof help")).status == 200
+
+
+ENVELOPES = [
+    "", "{", "[]", "null", "7", "{}", '{"type": "hello"}', '{"type": "slash_commands"}',
+    '{"type": "interactive", "envelope_id": "E1", "payload": []}',
+    '{"type": "interactive", "envelope_id": "E1", "payload": null}',
+    '{"type": "interactive", "envelope_id": "E1", "payload": "text"}',
+    '{"type": "interactive", "envelope_id": 7, "payload": {"type": "block_actions", "actions": 7}}',
+    '{"type": [], "envelope_id": {}, "payload": {"user": "U0ANA", "command": "/zof", "text": "help"}}',
+    '{"type": "events_api", "envelope_id": "E2", "payload": {}, "retry_attempt": "x", "retry_reason": []}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("there", ["socket"], indirect=True)
+async def test_no_envelope_breaks_the_connection(there: House) -> None:
+    [line] = there.world.slack.lines
+    assert isinstance(line, Socket)
+    with capture_logs() as logs:
+        for envelope in ENVELOPES:
+            await line.websocket.send_str(envelope)
+        assert (await there.type("/zof help")).status == 200
+    assert [each for each in logs if each["log_level"] in ("error", "critical")] == []
+    assert there.world.slack.lines == [line]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5),
+        max_leaves=20,
+    ).filter(lambda made: isinstance(made, dict))
+)
+def test_any_shape_is_told_from_a_payload(made: dict[str, Any]) -> None:
+    place = misshapen(made)
+    assert place.isascii()
+    assert len(place) <= 200
+    assert not place or any(name in place for name in NAMES), place
+
+
+def test_where_it_is_misshapen_is_said_without_what_stands_there() -> None:
+    assert misshapen({"user": {"id": ["secret"]}}) == "user.id"
+    assert misshapen({"view": {"type": "modal", "state": {"values": {"\ud800": []}}}}).startswith("view.state.values.")

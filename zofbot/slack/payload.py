@@ -1,0 +1,175 @@
+"""The parts of Slack's payloads that are read here, by name, and the shape that each must have to be read at all.
+
+Nothing else of a payload is looked at, and nothing needs to be there: which parts come depends on what somebody did.
+https://docs.slack.dev/reference/interaction-payloads , https://docs.slack.dev/apis/events-api
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from zofbot.errors import BadInput
+
+T = TypeVar("T")
+
+
+def _whole(text: str) -> str:
+    text.encode()  # raises UnicodeEncodeError, a ValueError, for half of a character
+    return text
+
+
+_Text = Annotated[str, AfterValidator(_whole)]
+
+_Plain = _Text | int | float | bool | None
+"""What can be read as a word, and is nothing when it is not there; half of a character is none that could be kept."""
+
+_Url = Annotated[str, Field(pattern=r"^(https?://\S+)?$")] | None
+
+_Id = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] | None
+"""Slack's own ids and time stamps are ASCII."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class _Who(_Part):
+    id: _Id = None
+    name: _Plain = None
+    username: _Plain = None
+    team_id: _Id = None
+
+
+class _Where(_Part):
+    id: _Id = None
+    name: _Plain = None
+
+
+class _Container(_Part):
+    channel_id: _Id = None
+
+
+class _Option(_Part):
+    value: _Plain = None
+
+
+class _Field(_Part):
+    """What stands in a field of a form."""
+
+    value: _Plain = None
+    selected_option: _Option | None = None
+    selected_options: list[_Option] | None = None
+    selected_user: _Plain = None
+    selected_users: list[_Text] | None = None
+
+
+class _Action(_Part):
+    action_id: _Text
+    block_id: _Text | None = None
+    value: _Text | None = None
+    selected_option: _Option | None = None
+
+
+class _Block(_Part):
+    block_id: _Text | None = None
+
+
+class _Attachment(_Part):
+    blocks: list[_Block] | None = None
+
+
+class _Message(_Part):
+    ts: _Id = None
+    thread_ts: _Id = None
+    blocks: list[_Block] | None = None
+    attachments: list[_Attachment] | None = None
+
+
+class _State(_Part):
+    values: dict[str, dict[str, _Field | None] | None] | None = None
+
+
+class _View(_Part):
+    type: str
+    id: _Id = None
+    hash: _Id = None
+    callback_id: _Text | None = None
+    private_metadata: _Text | None = None
+    state: _State | None = None
+    blocks: list[_Block] | None = None
+
+
+class _Event(_Part):
+    type: _Text | None = None
+    text: _Plain = None
+    user: _Id | dict[str, Any] = None
+    channel: _Id | dict[str, Any] = None
+    ts: _Id = None
+    thread_ts: _Id = None
+    view: _View | None = None
+
+
+class _Authorization(_Part):
+    user_id: _Id = None
+
+
+_ABOUT = {"block_actions": "actions", "view_submission": "view", "view_closed": "view", "event_callback": "event"}
+"""Types of payloads, and the part that each is about."""
+
+
+class _Payload(_Part):
+    type: _Text | None = None
+    command: _Text | None = None
+    text: _Plain = None
+    event_id: _Id = None
+    trigger_id: _Id = None
+    callback_id: _Text | None = None
+    response_url: _Url = None
+    user_id: _Id = None
+    channel_id: _Id = None
+    user: _Who | None = None
+    channel: _Where | None = None
+    container: _Container | None = None
+    message: _Message | None = None
+    view: _View | None = None
+    event: _Event | None = None
+    response_urls: list[dict[str, Any]] = []
+    team: str | dict[str, Any] | None = None
+    enterprise: str | dict[str, Any] | None = None
+    actions: list[_Action] | None = None
+    authorizations: list[_Authorization] | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> _Payload:
+        """Have a payload hold what it is about."""
+        part = _ABOUT.get(self.type or "")
+        if part and not getattr(self, part):
+            raise ValueError(part)
+        return self
+
+
+def misshapen(payload: Mapping[str, Any]) -> str:
+    """Where a payload has not the shape that Slack gives it; empty for one that can be read."""
+    try:
+        _Payload.model_validate(payload)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return ascii(".".join(str(part) for part in first["loc"]) or first["msg"])[1:-1][:200]
+    return ""
+
+
+def filled_in(view: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """What stands in the fields of a form, by block and action."""
+    values: Mapping[str, Mapping[str, Any]] = (view.get("state") or {}).get("values") or {}
+    return values
+
+
+def carried(kind: type[T], view: Mapping[str, Any]) -> T:
+    """Read back what a form carried along unseen, as JSON. Raises BadInput where that is not of this kind."""
+    try:
+        return TypeAdapter(kind).validate_json(str(view.get("private_metadata") or ""))
+    except ValidationError:
+        raise BadInput("This form is from another version of zofbot.", "Close it, and open it again.") from None
