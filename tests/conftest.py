@@ -61,13 +61,18 @@ async def client(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[r
 
 
 async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
-    """Wait for something that happens after the answer."""
-    async with asyncio.timeout(seconds):
-        while True:
-            found = true()
-            if found if isinstance(found, bool) else await found:
-                return
-            await asyncio.sleep(0.01)
+    """Wait for something that happens after the answer; where it does not, say what everybody was at."""
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                found = true()
+                if found if isinstance(found, bool) else await found:
+                    return
+                await asyncio.sleep(0.01)
+    except TimeoutError as error:
+        for task in asyncio.all_tasks():
+            error.add_note(f"{task.get_coro()}\n    at {task.get_stack(limit=1)}")
+        raise
 
 
 @dataclass

@@ -53,6 +53,16 @@ async def test_what_asks_something_leads_on_to_its_own_form(there: House) -> Non
     await until(lambda: "Resolved" in said(root))
 
 
+async def test_a_form_of_another_version_or_without_a_choice_says_so(there: House) -> None:
+    view = await choose(there, await alert(there))
+    form = there.world.slack.modals["U0ANA"][-1]
+    await there.stage.people.submit("U0ANA", view, chosen("dance", "Dance"))
+    assert form.errors == {"act": "Nothing is chosen. Choose what to do."}
+    form.payload["private_metadata"] = "{}"
+    await there.stage.people.submit("U0ANA", view, chosen("acknowledge", "Acknowledge"))
+    assert form.errors == {"act": "This form is from another version of zofbot. Close it, and open it again."}
+
+
 async def test_on_another_message_it_says_where_to_choose_it(there: House) -> None:
     there.world.slack.shortcuts = manifest()["features"]["shortcuts"]
     await there.type("nothing of ours")

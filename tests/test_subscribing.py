@@ -486,6 +486,13 @@ async def test_a_form_in_a_direct_message_subscribes_that(one: House) -> None:
     await lined(one, "ana subscribed this channel to project:checkout.", channel="D0ANA")
 
 
+async def test_a_form_of_another_version_says_so_and_stays(one: House) -> None:
+    view = await opened(one)
+    view.payload["private_metadata"] = '{"of": "another version"}'
+    await one.stage.people.submit("U0ANA", view.id, line("project", "checkout"))
+    assert "This form is from another version of zofbot. Close it, and open it again." in str(view.errors)
+
+
 async def test_a_form_left_open_for_longer_than_slack_takes_answers_shows_its_answer_itself(one: House) -> None:
     view = await opened(one)
     meant = carried(Form, view.payload)

@@ -26,6 +26,7 @@ from zofbot.errands import Errands
 from zofbot.errors import StoreUnavailable, ZofError
 from zofbot.listeners import described
 from zofbot.metrics import Metrics
+from zofbot.pipeline.notebook import FEEDS, FLOOR
 from zofbot.simulator.blocks import problems
 from zofbot.simulator.records import Reply
 from zofbot.slack import answers, traces
@@ -177,16 +178,13 @@ async def test_an_act_that_redis_did_not_take_is_found(valkey: str) -> None:
 
 
 async def test_an_error_that_nobody_foresaw_is_found_with_its_place_and_without_its_words(over_http: House) -> None:
-    await over_http.type("/zof subscribe")
-    await until(lambda: bool(over_http.world.slack.modals.get("U0ANA")))
-    [view] = over_http.world.slack.modals["U0ANA"]
-    view.payload["private_metadata"] = json.dumps({"of": "another version", "mail": MAIL})
-    await over_http.stage.people.submit("U0ANA", view.id)
-    assert view.errors
-    told = await explained(over_http, " ".join(view.errors.values()))
-    assert "zofbot: " in told
-    assert "in zofbot.slack.modals" in told
-    assert "view subscription" in told
+    await over_http.bot.store.client.hset(f"{{zofbot}}:{FEEDS}", FLOOR, MAIL)
+    answer = await over_http.answer("/zof why res_4821")
+    assert "Something went wrong inside zofbot" in answer
+    told = await explained(over_http, answer)
+    assert "zofbot: ValueError" in told
+    assert "in zofbot.listeners.why" in told
+    assert "command why" in told
     assert MAIL not in told
 
 

@@ -73,6 +73,7 @@ async def test_calls_quota_intake_and_delivery_are_counted(valkey: str) -> None:
         await until(lambda: any("subscribed" in said(one) for one in built.public()))
         sample = built.bot.metrics.registry.get_sample_value
         await until(lambda: (sample("zofbot_delivery_seconds_count", {"since": "commit"}) or 0) > 0)
+        await until(lambda: (sample("zofbot_poll_duration_seconds_count") or 0) > 0)
         seen = await scraped(built.bot.url)
         assert seen["zofbot_zof_quota_limit"] == {frozenset(): 600}
         assert 0 < seen["zofbot_zof_quota_remaining"][frozenset()] < 600

@@ -1,0 +1,93 @@
+"""Whatever stands in Zof's replies in place of what should: people are answered, polling goes on, nothing says None."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from random import Random
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from tests.conftest import house, said, until
+from tests.test_shapes import ODD, paths, spoilt
+from tests.test_told import SECRET, current, fail, hook
+
+
+class Spoiler:
+    """Stands before Zof and puts something odd, or nothing, at a place of what it says; half of the time of a list's
+    own parts, in which there are few.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.random, self.spoils, self.target, self.replies = Random(seed), True, "", 0
+
+    async def serve(self, request: web.Request) -> web.Response:
+        kept = {name: request.headers[name] for name in ("Authorization",) if name in request.headers}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(request.method, f"{self.target}{request.path_qs}", headers=kept) as reply,
+        ):
+            body, headers = await reply.json(content_type=None), {"X-Request-Id": reply.headers["X-Request-Id"]}
+        if self.spoils:
+            body = self.spoil(body)
+            self.replies += 1
+        return web.Response(status=reply.status, text=json.dumps(body), content_type="application/json",
+                            headers=headers)  # fmt: skip
+
+    def spoil(self, body: Any) -> Any:
+        found = [path for path in paths(body) if len(path) == 1 or self.random.random() < 0.5]
+        if not found or self.random.random() < 0.05:
+            return self.random.choice(ODD)
+        return spoilt(
+            body, self.random.choice(found), *([self.random.choice(ODD)] if self.random.random() < 0.8 else [])
+        )
+
+
+@pytest.fixture
+async def spoiler(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Spoiler, str]]:
+    made = Spoiler(request.param)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", made.serve)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield made, f"http://127.0.0.1:{runner.addresses[0][1]}/zof/v1"
+    await runner.cleanup()
+
+
+ASKED = ("result res_4821", "run run_1200", "runs", "runs status:failed", "why res_4821", "subscribe project:checkout")
+NOTHING = re.compile(r"\b(None|nan|NaN|undefined|Traceback)\b")
+
+
+@pytest.mark.parametrize("spoiler", range(2), indirect=True)
+async def test_nothing_that_zof_says_breaks_anything(spoiler: tuple[Spoiler, str], valkey: str) -> None:
+    zof, url = spoiler
+    with capture_logs() as logs:
+        async with house(
+            valkey, works=True, zof_base_url=url, zofbot_poll_interval=1, zof_webhook_secret=SECRET,
+        ) as built:  # fmt: skip
+            built.world.slack.paced = False
+            zof.target = built.stage.url
+            await built.type("/zof subscribe project:*")
+            for number in range(90):
+                answer = await built.answer(f"/zof {ASKED[number % len(ASKED)]}")
+                assert len(answer) > 20
+                assert not NOTHING.search(answer), answer
+                if number % 7 == 0:  # seldom enough for none to be told in a summary
+                    run = fail(built, 2)
+                    assert await hook(built, current(run["id"], f"evt_{number}")) == 200
+            zof.spoils = False
+            await asyncio.sleep(0)
+            last = fail(built, 1)
+            await hook(built, current(last["id"], "evt_last"))
+            await until(lambda: any(last["id"] in str(one.key) for one in built.world.slack.ledger), 30)
+            assert built.world.slack.doubled() == []
+            assert not any(NOTHING.search(said(one)) for one in built.world.slack.ledger)
+    assert zof.replies > 90
+    assert [line for line in logs if line["log_level"] in ("error", "critical")] == []
