@@ -134,6 +134,20 @@ def test_a_time_zone_is_a_name_else_a_difference(told: dict[str, Any], zone: obj
     assert described("U1", told, HOME).zone == zone
 
 
+async def test_whom_a_subscription_mentions_is_called_by_name(bench: Bench) -> None:
+    wish = f"mention:<@{BEN}>,<@U0GONE> escalate:15m-><!subteam^{ON_CALL}>,1h-><!subteam^S0GONE>"
+    told = "mention:@ben,@U0GONE escalate:15m->@oncall-checkout,1h->@S0GONE"
+    people = bench.people()
+    assert [await people.named(wish), await people.named(wish), await people.named("project:*")] == [
+        told,
+        told,
+        "project:*",
+    ]
+    assert bench.calls("usergroups.list") == 1
+    bench.slack.scopes.discard("usergroups:read")
+    assert await bench.people().named(wish) == told.replace("oncall-checkout", ON_CALL)
+
+
 async def test_slack_is_asked_once_in_five_minutes_however_many_wait(bench: Bench) -> None:
     people = bench.people(ON_CALL)
     await asyncio.gather(*(people.person(ANA) for _ in range(20)))

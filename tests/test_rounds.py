@@ -144,6 +144,13 @@ async def there(valkey: str) -> AsyncIterator[House]:
         yield built
 
 
+async def test_subscriptions_name_whom_they_mention(there: House) -> None:
+    wish = "group:case layout:flat escalate:15m-&gt;@oncall-checkout,45m-&gt;@chioma"
+    assert wish in await there.answer("/zof subscriptions")
+    await there.type("/zof unsubscribe 1")
+    await until(lambda: sum(wish in said(one) for one in there.public()) == 2)
+
+
 async def test_what_is_open_is_listed_oldest_first_with_who_has_it(there: House) -> None:
     assert "Nothing is open in this channel" in await there.answer("/zof triage")
     root = await alert(there)

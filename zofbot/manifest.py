@@ -19,7 +19,7 @@ SCOPES = {
     "channels:read": "seeing whether a channel is shared with another organization, and on App Home which are yours",
     "groups:read": "the same for private channels",
     "users:read": "telling members from guests and from other organizations, and time zones for snoozing",
-    "usergroups:read": "roles that are given to user groups",
+    "usergroups:read": "roles that are given to user groups, and what groups are called",
 }
 """Each bot scope, and what it is for."""
 
@@ -42,6 +42,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "conversations.info": ("channels:read", "groups:read"),
     "conversations.join": ("channels:join",),
     "conversations.replies": ("channels:history", "groups:history", "im:history"),
+    "usergroups.list": ("usergroups:read",),
     "usergroups.users.list": ("usergroups:read",),
     "users.conversations": ("channels:read", "groups:read"),
     "users.info": ("users:read",),

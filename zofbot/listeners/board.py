@@ -82,7 +82,7 @@ class Board:
             mine=await self._part(mine),
             waiting=await self._part(waiting),
             wishes=[
-                Wanted(one.id, one.channel, spelled(one))
+                Wanted(one.id, one.channel, await desk.people.named(spelled(one)))
                 for one in known.subscriptions
                 if _theirs(one.channel, person, rooms or (), known.subscriptions)
             ],

@@ -13,7 +13,7 @@ from zofbot.listeners.desk import Asked, Desk
 from zofbot.listeners.known import link, may, standing
 from zofbot.pipeline.failures import Failure
 from zofbot.pipeline.shifts import worked
-from zofbot.routing import spelled
+from zofbot.routing import Subscription, spelled
 from zofbot.slack import rounds
 from zofbot.slack.message import Message
 from zofbot.slack.rounds import Caller, Members, Row
@@ -68,10 +68,14 @@ async def on_call(desk: Desk, who: Asked) -> Message:
     members = dict(zip(groups, await asyncio.gather(*(_members(desk, group) for group in groups)), strict=True))
     known = {group: names for group, names in members.items() if names is not None}
     callers = [
-        Caller(step.after, step.mention, known, spelled(one.model_copy(update={"escalate": (), "reack": 0})))
+        Caller(step.after, step.mention, known, await desk.people.named(_filters(one)))
         for one, step in sorted(steps, key=lambda pair: pair[1].after)
     ]
     return rounds.on_call(callers)
+
+
+def _filters(subscription: Subscription) -> str:
+    return spelled(subscription.model_copy(update={"escalate": (), "reack": 0}))
 
 
 async def _members(desk: Desk, group: str) -> Members | None:

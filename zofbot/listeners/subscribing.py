@@ -55,7 +55,7 @@ async def save(desk: Desk, asked: Asked, wanted: Subscription, identifier: str, 
     before = next((one for one in standing if one.id == identifier), None)
     for number, one in enumerate(standing, start=1):
         if spelled(one) == spelled(wanted):
-            return Saved(answers.subscribed_already(number, spelled(one)))
+            return Saved(answers.subscribed_already(number, await _shown(desk, one)))
     if before:
         return await _change(desk, asked, wanted, before)
     if edits:
@@ -73,10 +73,10 @@ async def _begin(desk: Desk, asked: Asked, wanted: Subscription, identifier: str
     subscription = wanted.model_copy(update=own)
     await desk.subscriptions.add(subscription)
     log.info("subscribed", id=subscription.id, channel=asked.channel, by=asked.user)
-    line = f"{asked.name} subscribed this channel to {_wish(subscription)}."
+    line = f"{asked.name} subscribed this channel to {await _shown(desk, subscription)}."
     act = _entry(desk, asked, "subscribe", after=subscription)
     await _say(desk, asked, f"subscribed:{subscription.id}:{asked.channel}", line, act)
-    return Saved(_answer(asked, subscription, foresight.waiting()), subscription)
+    return Saved(await _answer(desk, asked, subscription, foresight.waiting()), subscription)
 
 
 async def _change(desk: Desk, asked: Asked, wanted: Subscription, before: Subscription) -> Saved:
@@ -85,10 +85,13 @@ async def _change(desk: Desk, asked: Asked, wanted: Subscription, before: Subscr
     if not await desk.subscriptions.replace(subscription):
         raise _ended()
     log.info("subscription changed", id=subscription.id, channel=asked.channel, by=asked.user)
-    line = f"{asked.name} changed this channel's subscription from {_wish(before)} to {_wish(subscription)}."
+    old, new = await _shown(desk, before), await _shown(desk, subscription)
+    line = f"{asked.name} changed this channel's subscription from {old} to {new}."
     act = _entry(desk, asked, "change subscription", before, subscription)
     await _say(desk, asked, f"changed:{name_of(asked.request)}:{asked.channel}", line, act)
-    return Saved(_answer(asked, subscription, foresight.waiting(), changed=True), subscription, changed=True)
+    return Saved(
+        await _answer(desk, asked, subscription, foresight.waiting(), changed=True), subscription, changed=True
+    )
 
 
 async def preview(desk: Desk, asked: Asked, saved: Saved, *, after: float = 0.0) -> None:
@@ -98,13 +101,14 @@ async def preview(desk: Desk, asked: Asked, saved: Saved, *, after: float = 0.0)
             previewing.said(desk, saved.standing), desk.inward(asked.channel), asyncio.sleep(after)
         )
         notes = (said, foresight.READ_ALONG if inward else "")
-        await desk.respond(asked, _answer(asked, saved.standing, *notes, changed=saved.changed), replace=True)
+        answer = await _answer(desk, asked, saved.standing, *notes, changed=saved.changed)
+        await desk.respond(asked, answer, replace=True)
 
 
 async def listed(desk: Desk, asked: Asked, start: int = 0, *, note: str = "") -> Message:
     """The channel's subscriptions, numbered, from ``start`` on. Raises StoreUnavailable."""
     found = await desk.subscriptions.of(asked.channel)
-    rows = [Listed(one.id, _wish(one), one.by_name, one.created) for one in found]
+    rows = [Listed(one.id, await _shown(desk, one), one.by_name, one.created) for one in found]
     return answers.subscriptions(rows, start, note=note)
 
 
@@ -128,7 +132,7 @@ async def remove(desk: Desk, asked: Asked, identifier: str) -> Message:
     await may(desk, asked, Role.RESPONDER)
     ended = await find(desk, asked, identifier)
     await _end(desk, asked, [ended])
-    return await listed(desk, asked, note=f"✅ Ended: {text.code(_wish(ended), 1500)}")
+    return await listed(desk, asked, note=f"✅ Ended: {text.code(await _shown(desk, ended), 1500)}")
 
 
 async def try_out(desk: Desk, asked: Asked, identifier: str) -> Message:
@@ -153,7 +157,7 @@ async def _end(desk: Desk, asked: Asked, ended: Sequence[Subscription]) -> None:
     if not await desk.subscriptions.remove(*(one.id for one in ended)):
         raise _ended()
     log.info("unsubscribed", ids=[one.id for one in ended], channel=asked.channel, by=asked.user)
-    said = "; ".join(_wish(one) for one in ended[:5])
+    said = "; ".join([await _shown(desk, one) for one in ended[:5]])
     line = f"{asked.name} ended this channel's subscription to {said}."
     counted = await desk.outbox.hashes(*(counted_in(one) for one in ended))  # what their after: has counted goes, too
     await _say(
@@ -190,14 +194,18 @@ def _entry(
     )  # fmt: skip
 
 
-def _answer(asked: Asked, subscription: Subscription, *notes: str, changed: bool = False) -> Message:
+async def _answer(desk: Desk, asked: Asked, subscription: Subscription, *notes: str, changed: bool = False) -> Message:
     notes = (*notes, modals.caution(asked.room))
-    return answers.subscribed(_wish(subscription), subscription.id, notes, changed=changed)
+    return answers.subscribed(await _shown(desk, subscription), subscription.id, notes, changed=changed)
 
 
 def name_of(request: str) -> str:
     """A name that a repeat of the request has as well, so that it makes no second subscription and no second line."""
     return hashlib.blake2s(request.encode(), digest_size=6).hexdigest()
+
+
+async def _shown(desk: Desk, subscription: Subscription) -> str:
+    return await desk.people.named(_wish(subscription))
 
 
 def _wish(subscription: Subscription) -> str:

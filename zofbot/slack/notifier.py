@@ -228,6 +228,12 @@ class SlackNotifier:
         )
         return frozenset(reply.get("users") or ())
 
+    async def handles(self) -> dict[str, str]:
+        """What the workspace's user groups are called, by id. Raises SlackError."""
+        reply = await self._call("usergroups.list", self.client.usergroups_list)
+        groups = reply.get("usergroups") or ()
+        return {group["id"]: group["handle"] for group in groups if group.get("id") and group.get("handle")}
+
     async def channel(self, identifier: str) -> dict[str, Any]:
         """A channel as Slack describes it (https://docs.slack.dev/reference/objects/conversation-object).
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -22,6 +23,9 @@ SETTLED = 1800.0
 """Seconds for which Slack is not asked again about a channel: it is shared or made private once in a while only."""
 
 
+_USER, _GROUP = re.compile(r"<@([UW][A-Z0-9]+)>"), re.compile(r"<!subteam\^(S[A-Z0-9]+)>")
+
+
 class People:
     """Asks one workspace about its people and channels.
 
@@ -36,6 +40,7 @@ class People:
         self._home = Shelf(lambda _: notifier.identify(), clock, fresh=float("inf"))
         self._users = Shelf(notifier.user, clock)
         self._members = Shelf(notifier.group, clock)
+        self._handles = Shelf(lambda _: notifier.handles(), clock)
         self._channels = Shelf(notifier.channel, clock, fresh=SETTLED)
         self._rooms = Shelf(notifier.rooms, clock)
 
@@ -97,6 +102,24 @@ class People:
         except SlackError as error:
             log.warning("user group unknown", group=group, reason=error.reason)
             return None
+
+    async def named(self, wish: str) -> str:
+        """A subscription as people read it: in code Slack shows a mention as ids, so names take their place.
+
+        Whom Slack does not name is called by their id.
+        """
+        users, groups = sorted(set(_USER.findall(wish))), _GROUP.findall(wish)
+        people = await asyncio.gather(*(self.person(user) for user in users))
+        names = {one.id: one.name for one in people if one.name} | (await self._called() if groups else {})
+        return _GROUP.sub(lambda found: "@" + names.get(found[1], found[1]),
+                          _USER.sub(lambda found: "@" + names.get(found[1], found[1]), wish))  # fmt: skip
+
+    async def _called(self) -> dict[str, str]:
+        try:
+            return await self._handles.get("")
+        except SlackError as error:
+            log.warning("user groups unknown", reason=error.reason)
+            return {}
 
     async def _belongs(self, user: str, group: str) -> bool | str:
         """Whether somebody is in a group, or why Slack would not say."""
