@@ -253,6 +253,15 @@ def test_every_spelling_of_a_status_has_its_category(word: str | None, outcome: 
     assert reading.outcome_of(word) is outcome
 
 
+def test_where_a_status_says_only_that_it_ended_another_word_says_how() -> None:
+    ended = reading.run({"id": "run_1", "status": "completed", "outcome": "failed"})
+    assert (ended.status, ended.outcome) == ("failed", Outcome.FAILED)
+    going = reading.run({"id": "run_1", "status": "running", "result": "passed"})
+    assert (going.status, going.outcome) == ("running", Outcome.RUNNING)
+    odd = reading.result({"id": "res_1", "status": "quarantined", "outcome": "strange"})
+    assert (odd.status, odd.outcome) == ("quarantined", Outcome.UNKNOWN)
+
+
 def test_an_unknown_status_keeps_its_own_word() -> None:
     result = reading.result({"id": "x", "status": "Quarantined!"})
     assert (result.status, result.outcome) == ("Quarantined!", Outcome.UNKNOWN)

@@ -127,7 +127,7 @@ def _id_of(thing: Json, asked: str | None) -> str:
 
 
 def _seen(thing: Json, unit: Unit) -> dict[str, object]:
-    status = _first(thing, "status", text)
+    status = _status(thing)
     started, ended = _first(thing, "started", moment), _first(thing, "ended", moment)
     return {
         "status": status,
@@ -144,6 +144,12 @@ def _seen(thing: Json, unit: Unit) -> dict[str, object]:
     }
 
 
+def _status(thing: Json) -> str | None:
+    """The first word that says how it stands, else the first there is: one may only say that it has ended."""
+    words = [word for path in _PATHS["status"] if (word := text(_at(thing, path))) is not None]
+    return next((word for word in words if outcome_of(word) is not Outcome.UNKNOWN), next(iter(words), None))
+
+
 def _duration(thing: Json, unit: Unit, started: datetime | None, ended: datetime | None) -> float | None:
     for meaning, divisor in (("milliseconds", 1000), ("seconds", 1), ("duration", 1000 if unit == "ms" else 1)):
         known = _first(thing, meaning, number)
@@ -156,7 +162,7 @@ def _result(thing: Json, known_id: str, *, request_id: str | None, unit: Unit, w
     seen = _seen(thing, unit)
     case_id = _first(thing, "case_id", identifier)
     failure = _first(thing, "failure", text)
-    if failure is None and outcome_of(_first(thing, "status", text)).bad:
+    if failure is None and outcome_of(_status(thing)).bad:
         failure = _first(thing, "summary", text)
     seen["title"] = seen["title"] or case_id
     return Result.model_validate(
