@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -86,13 +87,36 @@ def test_looking_first_for_what_a_pattern_needs_misses_nothing(anything: str) ->
     plainly = redaction._URL_PASSWORD.sub(rf"\g<1>{MASK}\g<3>", plainly)
     plainly = redaction._COOKIE.sub(rf"\g<1>{MASK}", plainly)
     plainly = redaction._AUTHORIZATION.sub(rf"\g<1>\g<2>{MASK}", plainly)
-    plainly = redaction._TOKENS.sub(MASK, plainly)
+    plainly = redaction._WEB_TOKEN.sub(rf"\g<1>{MASK}", redaction._TOKENS.sub(MASK, plainly))
     assert redact(anything) == redaction._NAMED.sub(redaction._named, plainly)
 
 
 @given(st.text(alphabet="a-_.:=/@ eyJ\"'\n", max_size=3000))
 def test_redaction_ends_for_any_text(anything: str) -> None:
     assert isinstance(redact(anything), str)
+
+
+BEGINNINGS = [
+    "eyJ", "eyJa.", "eyJabcdef.abcd", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "https://a:", "://", "a@", "key=",
+    "a_key:", "password: ", "a_b.", "token ", "Bearer ", "basic a", "Cookie: a=b; ", "cookie:", "xoxb-", "AKIA", "SG.a", "sk-",
+    "\x1b[", "\x1b]", "&", "<@", "_a", "`", "\u202e", "token=\"a", "'", "\t", "a-", "😀",
+]  # fmt: skip
+"""What looks, again and again, as if it went on to something."""
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_no_text_takes_more_than_its_length_is_worth(beginning: str) -> None:
+    """What tests print must not hold up the loop: four times the text takes about four times as long, never sixteen.
+
+    In seconds of the processor, at their least; as much as the limit is for a hundred times what it takes.
+    """
+
+    def taken() -> float:
+        began = time.process_time()
+        text.mrkdwn(beginning * (20_000 // len(beginning)))
+        return time.process_time() - began
+
+    assert min(taken() for _ in range(3)) < 0.1
 
 
 @given(NASTY | ANY, st.integers(1, 200))

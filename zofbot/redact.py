@@ -23,10 +23,11 @@ _TOKENS = re.compile(
     | dop_v1_[a-f0-9]{32,}                              # DigitalOcean
     | hv[sb]\.[\w-]{20,}                                # Vault
     | zof_[A-Za-z0-9_-]{16,}
-    | eyJ[\w-]{6,}\.[\w-]{4,}\.[\w-]*                   # JSON web tokens
     """,
     re.VERBOSE,
 )
+# JSON web tokens. A run of letters is looked through once, from its start, however often one seems to begin in it.
+_WEB_TOKEN = re.compile(r"(?<![\w-])((?>[\w-]*?(?=eyJ)))eyJ[\w-]{6,}+\.[\w-]{4,}+\.[\w-]*")
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)", re.DOTALL
 )
@@ -92,6 +93,8 @@ def redact(text: str, *known: str) -> str:
     if any(word in folded for word in _AUTHORIZES):
         text = _AUTHORIZATION.sub(_credential, text)
     text = _TOKENS.sub(MASK, text)
+    if "eyj" in folded:
+        text = _WEB_TOKEN.sub(_value, text)
     if (":" in folded or "=" in folded) and any(word in folded for word in _NAMES):
         text = _NAMED.sub(_named, text)
     return text
