@@ -447,3 +447,8 @@ async def test_an_address_that_slack_would_not_call_is_refused() -> None:
 )
 def test_each_of_two_signing_secrets_has_to_look_like_one(given: str, level: str) -> None:
     assert slack_judgement.signing_secret(Settings.model_validate({"slack_signing_secret": given})).level == level
+
+
+async def test_what_others_say_of_themselves_shows_no_secret_of_ours(place: Place) -> None:
+    place.slack.channels["C0QA"].name = f"qa {place.settings.zof_api_key.get_secret_value()}"
+    assert "channel C0QA (#qa [redacted])" in [one.about for one in await place.examine()]

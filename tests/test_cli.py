@@ -108,6 +108,7 @@ async def test_a_result_is_printed_as_json(stage: Stage) -> None:
 
 
 async def test_hostile_text_reaches_no_terminal(stage: Stage) -> None:
+    stage.world.zof.results["res_4826"]["environment"] = "sta\u202eging\x1b[31m"
     ended = await run("result", "res_4826", **zof(stage))
     assert "\x1b[31m" not in ended.out
     assert "\u202e" not in ended.out

@@ -98,8 +98,8 @@ def test_redaction_ends_for_any_text(anything: str) -> None:
 
 BEGINNINGS = [
     "eyJ", "eyJa.", "eyJabcdef.abcd", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "https://a:", "://", "a@", "key=",
-    "a_key:", "password: ", "a_b.", "token ", "Bearer ", "basic a", "Cookie: a=b; ", "cookie:", "xoxb-", "AKIA", "SG.a", "sk-",
-    "\x1b[", "\x1b]", "&", "<@", "_a", "`", "\u202e", "token=\"a", "'", "\t", "a-", "😀",
+    "a_key:", "password: ", "a_b.", "token ", "Bearer ", "basic a", "Cookie: a=b; ", "cookie:", "xoxb-", "AKIA", "SG.a",
+    "sk-", "\x1b[", "\x1b]", "&", "<@", "_a", "`", "\u202e", "token=\"a", "'", "\t", "a-", "😀",
 ]  # fmt: skip
 """What looks, again and again, as if it went on to something."""
 

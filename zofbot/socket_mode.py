@@ -29,5 +29,9 @@ class SocketMode(AsyncSocketModeHandler):
         if place := misshapen(req.payload):
             log.warning("request of no shape that Slack sends", place=place)
             self._metrics.slack_requests.labels("stray", "malformed").inc()
-        else:
+            return
+        try:
             await super().handle(client, req)
+        except Exception as error:  # listeners have their own handler: this is Bolt itself, about parts we do not read
+            log.error("request not understood", exc_info=error)
+            self._metrics.slack_requests.labels("stray", "malformed").inc()

@@ -71,16 +71,23 @@ class SlackDoor:
         """Answer as the listeners do; 401, 408, 413 or 400 to what is not a whole request of Slack's."""
         try:
             body = await self._checked(request)
-            headers: dict[str, str | Sequence[str]] = dict(request.headers)
-            # Given as it was read: Bolt's own reading of forms loses those that have the word "payload" anywhere.
-            given = AsyncBoltRequest(body=body, headers=headers, mode="socket_mode")
-            return _response(await self._bolt.async_dispatch(given))
+            return _response(await self._dispatched(request, body))
         except Stray as stray:
             status, reason = stray.status, stray.reason
         # Not in there, where the error holds on to the body for as long as the stray is made to wait.
         self._metrics.slack_requests.labels("stray", reason).inc()
         self._sparing("stray request", reason, status=status, peer=request.remote)
         return await _sent_away(self._brake, status, reason)
+
+    async def _dispatched(self, request: web.Request, body: dict[str, Any]) -> BoltResponse:
+        headers: dict[str, str | Sequence[str]] = dict(request.headers)
+        try:
+            # Given as it was read: Bolt's own reading of forms loses those that have the word "payload" anywhere.
+            given = AsyncBoltRequest(body=body, headers=headers, mode="socket_mode")
+            return await self._bolt.async_dispatch(given)
+        except Exception as error:  # listeners have their own handler: this is Bolt itself, about parts we do not read
+            log.error("request not understood", exc_info=error)
+            raise Stray(400, "malformed") from error
 
     async def _checked(self, request: web.Request) -> dict[str, Any]:
         """Read the body and make sure that it is Slack's; the signature comes before anything is parsed."""

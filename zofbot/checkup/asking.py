@@ -55,7 +55,8 @@ async def examine(
         told = await _channels(notifier, settings, channels, takes)
     secrets = settings.secrets()
     found = dict.fromkeys([*tokens, *told, *asked, *kept, *tried])
-    return [replace(one, what=redact(one.what, *secrets), mend=redact(one.mend, *secrets)) for one in found]
+    said = ((one, {name: redact(getattr(one, name), *secrets) for name in ("about", "what", "mend")}) for one in found)
+    return [replace(one, **clean) for one, clean in said]
 
 
 async def _tokens(

@@ -85,10 +85,6 @@ class Reception(AsyncApp):
                 response = await super().async_dispatch(req)
                 answer = "acted"
                 return response
-            except Exception as error:  # listeners have their own handler: this is Bolt itself
-                log.error("request not understood", exc_info=error)
-                tracing.fault(error)
-                return BoltResponse(status=400, body="malformed")
             finally:
                 tracing.step("request", "acknowledged", answer, bad=answer == "failed")
                 self._desk.metrics.slack_requests.labels(sort, answer).inc()

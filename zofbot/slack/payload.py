@@ -6,6 +6,7 @@ https://docs.slack.dev/reference/interaction-payloads , https://docs.slack.dev/a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -25,6 +26,8 @@ _Text = Annotated[str, AfterValidator(_whole)]
 
 _Plain = _Text | int | float | bool | None
 """What can be read as a word, and is nothing when it is not there; half of a character is none that could be kept."""
+
+_NAME = re.compile(r"\w+", re.ASCII)
 
 _Url = Annotated[str, Field(pattern=r"^(https?://\S+)?$")] | None
 
@@ -157,7 +160,7 @@ def misshapen(payload: Mapping[str, Any]) -> str:
         _Payload.model_validate(payload)
     except ValidationError as error:
         first = error.errors()[0]
-        return ascii(".".join(str(part) for part in first["loc"]) or first["msg"])[1:-1][:200]
+        return ".".join(str(part) for part in first["loc"] if _NAME.fullmatch(str(part)))[:200] or "the whole"
     return ""
 
 
