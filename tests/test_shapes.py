@@ -85,7 +85,7 @@ FORESEEN = {"answer not delivered": {"used_url", "expired_url", "channel_not_fou
 """What may be logged as an error: an answer that Slack takes no more, or that is to go nowhere."""
 
 
-@pytest.mark.parametrize(("there", "every"), [("http", 1), ("socket", 5)], indirect=["there"])
+@pytest.mark.parametrize(("there", "every"), [("http", 1), ("socket", 4)], indirect=["there"])
 async def test_nothing_that_slack_signs_breaks_anything(there: House, every: int) -> None:
     kept = kinds(await everything(there))
     assert {body.get("type") for _, body in kept} >= {
@@ -98,25 +98,25 @@ async def test_nothing_that_slack_signs_breaks_anything(there: House, every: int
     with capture_logs() as logs:
         for kind, body in kept:
             for path in paths(body):
-                for odd in ([], [random.choice(ODD)]):
-                    tried += 1
-                    if tried % every or (every > 1 and path[-1] in ROUTES):
-                        continue
-                    made = renamed(spoilt(body, path, *odd), tried, path)
-                    if kind == "slash_commands":
-                        made = {name: str(value).replace("\ud800", "?") for name, value in made.items()}
-                    refused = bool(misshapen(made))
-                    if refused and there.world.slack.lines:
-                        continue  # it is not answered, which the next test waits for
-                    outcome = await Delivery.send(delivery, kind, made)
-                    if outcome.status not in ((400,) if refused else (200, 404)):
-                        wrong.append((kind, path, odd, outcome.status, outcome.error))
+                tried += 1
+                if tried % every or (every > 1 and path[-1] in ROUTES):
+                    continue
+                odd = [] if random.random() < 0.3 else [random.choice(ODD)]
+                made = renamed(spoilt(body, path, *odd), tried, path)
+                if kind == "slash_commands":
+                    made = {name: str(value).replace("\ud800", "?") for name, value in made.items()}
+                refused = bool(misshapen(made))
+                if refused and there.world.slack.lines:
+                    continue  # it is not answered, which the next test waits for
+                outcome = await Delivery.send(delivery, kind, made)
+                if outcome.status not in ((400,) if refused else (200, 404)):
+                    wrong.append((kind, path, odd, outcome.status, outcome.error))
             await asyncio.sleep(0.02)
             errors = [line for line in logs if line["log_level"] in ("error", "critical")]
             wrong += [line for line in errors if line.get("reason") not in FORESEEN.get(line["event"], ())]
             logs.clear()
     assert wrong == []
-    assert tried > 1500
+    assert tried > 750
     assert (await there.type("/zof help")).status == 200
 
 

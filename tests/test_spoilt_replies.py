@@ -65,7 +65,7 @@ ASKED = ("result res_4821", "run run_1200", "runs", "runs status:failed", "why r
 NOTHING = re.compile(r"\b(None|nan|NaN|undefined|Traceback)\b")
 
 
-@pytest.mark.parametrize("spoiler", range(2), indirect=True)
+@pytest.mark.parametrize("spoiler", [1], indirect=True)
 async def test_nothing_that_zof_says_breaks_anything(spoiler: tuple[Spoiler, str], valkey: str) -> None:
     zof, url = spoiler
     with capture_logs() as logs:

@@ -55,8 +55,11 @@ async def examine(
         told = await _channels(notifier, settings, channels, takes)
     secrets = settings.secrets()
     found = dict.fromkeys([*tokens, *told, *asked, *kept, *tried])
-    said = ((one, {name: redact(getattr(one, name), *secrets) for name in ("about", "what", "mend")}) for one in found)
-    return [replace(one, **clean) for one, clean in said]
+
+    def clean(said: str) -> str:
+        return redact(said, *secrets)
+
+    return [replace(one, about=clean(one.about), what=clean(one.what), mend=clean(one.mend)) for one in found]
 
 
 async def _tokens(
