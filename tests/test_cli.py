@@ -254,3 +254,9 @@ async def test_the_demo_is_up_by_itself_and_leaves_nothing_behind(unused_port: i
     _, err = await asyncio.wait_for(process.communicate(), 10)
     assert process.returncode == 0
     assert err == b""
+
+
+async def test_what_an_operator_types_does_not_wait_for_the_framework() -> None:
+    looks = "import sys, zofbot.rooms, zofbot.books, zofbot.checkup.asking; sys.exit('slack_bolt' in sys.modules)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", looks)
+    assert await process.wait() == 0

@@ -21,9 +21,9 @@ from tests.conftest import House, house, said, until
 from tests.test_mentions import mention
 from tests.test_told import SECRET, current, fail, hook
 from tests.test_triage import control, press, thread
-from zofbot.app import zof_client
 from zofbot.model import utcnow
 from zofbot.pipeline.orders import Orders
+from zofbot.rooms import zof_client
 from zofbot.simulator.delivery import Outcome
 from zofbot.simulator.entities import Channel, Message
 from zofbot.store.audit import Audit

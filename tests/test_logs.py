@@ -12,7 +12,6 @@ import structlog
 
 from tests.conftest import House, said, until
 from zofbot.access import Roles
-from zofbot.app import links, zof_client
 from zofbot.errands import Errands
 from zofbot.errors import ZofRejected
 from zofbot.listeners.desk import Desk
@@ -20,6 +19,7 @@ from zofbot.logs import configure
 from zofbot.model import utcnow
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.orders import Orders
+from zofbot.rooms import links, zof_client
 from zofbot.slack.message import Message
 from zofbot.slack.people import People
 from zofbot.store.audit import Audit

@@ -12,10 +12,10 @@ import pytest
 from tests.conftest import House, house, said, until
 from tests.test_told import SECRET, fail
 from tests.test_triage import alert, control, press, thread
-from zofbot.app import zof_client
 from zofbot.model import utcnow
 from zofbot.pipeline.memory import order_of
 from zofbot.pipeline.orders import LATEST, Order, Orders
+from zofbot.rooms import zof_client
 from zofbot.simulator.entities import Message
 from zofbot.store.audit import Audit, Entry
 from zofbot.triage import Who

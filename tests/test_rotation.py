@@ -16,11 +16,11 @@ from pydantic import SecretStr
 
 from tests.conftest import House, house, said, until
 from tests.test_told import SECRET, current, fail, hook
-from zofbot.app import Rooms, zof_client
 from zofbot.errors import SettingsError
 from zofbot.logs import configure
 from zofbot.metrics import Metrics
 from zofbot.model import utcnow
+from zofbot.rooms import Rooms, zof_client
 from zofbot.rotation import SECRETS, Rotation
 from zofbot.settings import Settings, load
 from zofbot.tracing import traced

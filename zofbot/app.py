@@ -1,4 +1,4 @@
-"""Makes every object once, joins them, and starts and stops them in order."""
+"""Joins everything, and starts and stops it in order."""
 
 from __future__ import annotations
 
@@ -8,47 +8,31 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from random import SystemRandom
-from urllib.parse import urlsplit
 
-import aiohttp
 import structlog
 from aiohttp import web
 
-from zofbot.access import Roles
 from zofbot.errands import Errands, end
 from zofbot.errors import SettingsError, SlackError, StoreUnavailable
 from zofbot.listeners import Reception
 from zofbot.listeners.desk import Desk
-from zofbot.metrics import Metrics, status_of
+from zofbot.metrics import Metrics
 from zofbot.model import utcnow
-from zofbot.notification import Claimed, Kind, Notification
-from zofbot.pipeline import canary, digester, word
-from zofbot.pipeline.canary import Canary, Watch
+from zofbot.pipeline.canary import Watch
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
-from zofbot.pipeline.orders import Orders
-from zofbot.pipeline.poller import LEASE_INTERVALS, Poller
+from zofbot.rooms import Rooms, slack_session, zof_client
 from zofbot.rotation import Reread, Rotation
 from zofbot.settings import Settings
-from zofbot.slack import alerts, digests, discretion, lines, trials
-from zofbot.slack.links import Links
-from zofbot.slack.message import Message
 from zofbot.slack.notifier import Identity, SlackNotifier
-from zofbot.slack.people import People
 from zofbot.socket_mode import SocketMode
 from zofbot.store import Store, connected
 from zofbot.store.audit import Audit
 from zofbot.store.embedded import embedded, minded
-from zofbot.store.hints import Hints
-from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
 from zofbot.store.schema import enter
 from zofbot.store.soundness import warn
-from zofbot.store.subscriptions import Subscriptions
-from zofbot.store.traces import Traces, TraceWriter
 from zofbot.web import SlackDoor, ZofDoor, opened, site
-from zofbot.zof.client import ZofCall, ZofClient
 
 log = structlog.get_logger()
 
@@ -104,56 +88,6 @@ class Zofbot:
                 await asyncio.sleep(INTRODUCTION_SECONDS)
 
 
-def zof_client(
-    settings: Settings,
-    metrics: Metrics,
-    store: Store | None = None,
-    heard: Callable[[ZofCall], None] = lambda call: None,
-) -> ZofClient:
-    """Make the one way to Zof; with a ``store``, processes share what they learn of the quota.
-
-    ``heard`` is given each call when it is over.
-    """
-
-    def observe(call: ZofCall) -> None:
-        heard(call)
-        metrics.zof_calls.labels(call.method, call.template, call.outcome, status_of(call.status)).inc()
-        metrics.zof_seconds.labels(call.template).observe(call.seconds)
-        metrics.zof_tries.inc(call.tries)
-        if call.quota:
-            metrics.zof_quota.set(call.quota.remaining)
-            metrics.zof_quota_limit.set(call.quota.limit)
-
-    return ZofClient(
-        base_url=settings.zof_base_url,
-        key=settings.zof_api_key.get_secret_value(),
-        status_param=settings.zof_status_param,
-        project_param=settings.zof_project_param,
-        since_param=settings.zof_since_param,
-        bare_duration_unit=settings.zof_duration_unit,
-        board=store,
-        observe=observe,
-    )
-
-
-def links(settings: Settings) -> Links:
-    """Say which links may be shown."""
-    return Links(settings.zof_run_url_template, settings.zof_result_url_template, settings.link_hosts)
-
-
-@asynccontextmanager
-async def slack_of(settings: Settings, *, deadline: float) -> AsyncIterator[SlackNotifier]:
-    """Give the way to Slack of these settings, for an operator; one call may take ``deadline`` seconds."""
-    async with aiohttp.ClientSession(trust_env=_far(settings.slack_api_url)) as session:
-        yield SlackNotifier(
-            session,
-            token=settings.slack_bot_token.get_secret_value(),
-            api_url=settings.slack_api_url,
-            metrics=Metrics(),
-            deadline=deadline,
-        )
-
-
 @asynccontextmanager
 async def running(
     settings: Settings,
@@ -174,7 +108,7 @@ async def running(
         store = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
         await warn(store.client)
         await enter(store.client, settings.zofbot_namespace)
-        session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=_far(settings.slack_api_url)))
+        session = await stack.enter_async_context(slack_session(settings))
         watch = Watch(clock)
         zof = zof_client(settings, metrics, store, watch.heard)
         stack.push_async_callback(zof.aclose)
@@ -206,118 +140,6 @@ async def _own_store(stack: AsyncExitStack, folder: Path) -> str:
     address = await stack.enter_async_context(embedded(folder))
     stack.push_async_callback(end, asyncio.create_task(minded(folder)))
     return address
-
-
-class Rooms:
-    """What doors and hall share in one process."""
-
-    def __init__(  # noqa: PLR0913, PLR0917  (one for each outside thing)
-        self,
-        settings: Settings,
-        store: Store,
-        zof: ZofClient,
-        notifier: SlackNotifier,
-        metrics: Metrics,
-        clock: Callable[[], datetime],
-    ) -> None:
-        namespace = settings.zofbot_namespace
-        self.settings, self.store, self.zof = settings, store, zof
-        self.notifier, self.metrics, self.clock = notifier, metrics, clock
-        self.links = links(settings)
-        self.outbox = Outbox(store.client, namespace, clock)
-        self.subscriptions = Subscriptions(store.client, namespace)
-        self.hints = Hints(store.client, namespace)
-        self.roles = Roles.read(
-            settings.zofbot_responders, settings.zofbot_operators, settings.zofbot_admins,
-            runs=settings.zofbot_allow_runs,
-        )  # fmt: skip
-        traces = Traces(store.client, namespace)
-        self.traces = TraceWriter(traces, metrics, settings.secrets())
-        self.people = People(notifier, clock, self.roles.groups)
-        self.orders = Orders(self.outbox, zof, clock)
-
-    def rekey(self, settings: Settings) -> None:
-        """Go on with other secrets."""
-        self.traces.learn(*settings.secrets())
-        self.notifier.rekey(settings.slack_bot_token.get_secret_value())
-        self.zof.rekey(settings.zof_api_key.get_secret_value())
-
-    def dispatcher(self) -> Dispatcher:
-        """Make the writer of channel messages."""
-
-        def render(claimed: Claimed, now: float) -> Message:
-            body = claimed.notification.body
-            own = lines.drawn(body) or digests.drawn(body) or trials.drawn(claimed, now)
-            return own or alerts.render(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
-
-        wanted = digester.wanted(self.outbox, lambda: self.clock().timestamp())
-        veil = discretion.veil(self.people.shared)
-
-        async def before(claimed: Claimed) -> Claimed:
-            known = await wanted(claimed)
-            return known if self.settings.zofbot_shared_details else await veil(known)
-
-        return Dispatcher(
-            self.outbox,
-            self.notifier,
-            render,
-            self.metrics,
-            self.clock,
-            random=SystemRandom().random,
-            on_parked=self.tell_subscribers,
-            veil=before,
-            keep=self.traces.keep,
-        )
-
-    def poller(self) -> Poller:
-        """Make the reader of Zof."""
-        chosen = self.settings
-        seconds = chosen.zofbot_poll_interval * LEASE_INTERVALS
-        lease = Lease(self.store.client, chosen.zofbot_namespace, word.NAME, seconds, self.clock)
-        return Poller(
-            self.zof,
-            self.outbox,
-            self.hints,
-            lease,
-            metrics=self.metrics,
-            clock=self.clock,
-            random=SystemRandom().random,
-            interval=chosen.zofbot_poll_interval,
-            lookback=chosen.zofbot_lookback,
-            order=None if chosen.zof_list_order == "auto" else chosen.zof_list_order,
-            default_channel=chosen.zofbot_default_channel,
-            digester=digester.Digester(
-                Failures(self.outbox, self.clock, self.metrics), Audit(self.store.client, chosen.zofbot_namespace)
-            ),
-            keep=self.traces.keep,
-        )
-
-    def canary(self, watch: Watch) -> Canary:
-        """Make what tries the whole way; ``watch`` hears Zof's clock."""
-        chosen = self.settings
-        seconds = canary.lease_seconds(chosen.zofbot_canary_interval)
-        return Canary(
-            chosen.zofbot_canary_channel,
-            store=self.store,
-            outbox=self.outbox,
-            notifier=self.notifier,
-            zof=self.zof,
-            watch=watch,
-            lease=Lease(self.store.client, chosen.zofbot_namespace, canary.LEASE, seconds, self.clock),
-            metrics=self.metrics,
-            clock=self.clock,
-            interval=chosen.zofbot_canary_interval,
-        )
-
-    async def tell_subscribers(self, channel: str, reason: str) -> None:
-        """Write to whoever subscribed a channel that refuses; once the channel is mended, what waits is sent."""
-        for user in sorted({one.by for one in await self.subscriptions.of(channel) if one.by}):
-            key = f"parked:{channel}:{reason}:{self.clock():%G-%V}:{user}"  # once a week, however often it is tried
-            body = lines.body(lines.parked(reason), channel)
-            note = Notification(
-                key=key, kind=Kind.ROOT, channel=user, body=body, happened=self.clock().timestamp(), critical=True
-            )
-            await self.outbox.commit([note])
 
 
 async def _work(stack: AsyncExitStack, rooms: Rooms, watch: Watch) -> None:
@@ -380,11 +202,6 @@ def _plug_in(stack: AsyncExitStack, bot: Zofbot, socket: SocketMode) -> None:
     # It tries until it is connected, so the start does not wait for it; readiness says how it stands.
     connecting = socket.client.connect()  # type: ignore[no-untyped-call]  # the SDK's, not annotated
     stack.push_async_callback(end, asyncio.create_task(connecting))
-
-
-def _far(url: str) -> bool:
-    """Whether a proxy may stand in between: never before loopback."""
-    return urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")
 
 
 async def _open(stack: AsyncExitStack, door: web.Application, host: str, setting: str, port: int) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 
 import aiohttp
 
-from zofbot.app import slack_of, zof_client
 from zofbot.checkup import clock, doors, slack, store, zof
 from zofbot.checkup.finding import Finding, error, ok
 from zofbot.errors import SettingsError, SlackError, StoreUnavailable, ZofError
@@ -19,6 +18,7 @@ from zofbot.metrics import Metrics
 from zofbot.model import utcnow
 from zofbot.notification import State
 from zofbot.redact import redact
+from zofbot.rooms import slack_of, zof_client
 from zofbot.settings import Settings
 from zofbot.slack.notifier import Identity, SlackNotifier
 from zofbot.store import Store, connected

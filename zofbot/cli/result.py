@@ -22,8 +22,8 @@ def result(
 async def _print(settings: Settings, identifier: str, as_json: bool) -> None:
     from rich.console import Console  # noqa: PLC0415  (only drawn cards need these)
 
-    from zofbot.app import links, zof_client  # noqa: PLC0415
     from zofbot.metrics import Metrics  # noqa: PLC0415
+    from zofbot.rooms import links, zof_client  # noqa: PLC0415
     from zofbot.terminal import result_panel  # noqa: PLC0415
 
     client = zof_client(settings, Metrics())

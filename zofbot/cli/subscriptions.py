@@ -79,7 +79,7 @@ def _channels(found: list[Subscription]) -> list[str]:
 
 async def _names(settings: Settings, channels: list[str]) -> dict[str, str]:
     """What channels are called, as far as Slack says so in time."""
-    from zofbot.app import slack_of  # noqa: PLC0415  (--help must not wait for it)
+    from zofbot.rooms import slack_of  # noqa: PLC0415  (--help must not wait for it)
 
     if not settings.slack_bot_token.get_secret_value():
         return {}

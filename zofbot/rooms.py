@@ -1,0 +1,203 @@
+"""The rooms of the house: what doors and hall share in one process, each made from the settings once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from random import SystemRandom
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from zofbot.access import Roles
+from zofbot.metrics import Metrics, status_of
+from zofbot.notification import Claimed, Kind, Notification
+from zofbot.pipeline import canary, digester, word
+from zofbot.pipeline.canary import Canary, Watch
+from zofbot.pipeline.dispatcher import Dispatcher
+from zofbot.pipeline.failures import Failures
+from zofbot.pipeline.orders import Orders
+from zofbot.pipeline.poller import LEASE_INTERVALS, Poller
+from zofbot.settings import Settings
+from zofbot.slack import alerts, digests, discretion, lines, trials
+from zofbot.slack.links import Links
+from zofbot.slack.message import Message
+from zofbot.slack.notifier import SlackNotifier
+from zofbot.slack.people import People
+from zofbot.store import Store
+from zofbot.store.audit import Audit
+from zofbot.store.hints import Hints
+from zofbot.store.leases import Lease
+from zofbot.store.outbox import Outbox
+from zofbot.store.subscriptions import Subscriptions
+from zofbot.store.traces import Traces, TraceWriter
+from zofbot.zof.client import ZofCall, ZofClient
+
+
+class Rooms:
+    """All of them."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  (one for each outside thing)
+        self,
+        settings: Settings,
+        store: Store,
+        zof: ZofClient,
+        notifier: SlackNotifier,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        namespace = settings.zofbot_namespace
+        self.settings, self.store, self.zof = settings, store, zof
+        self.notifier, self.metrics, self.clock = notifier, metrics, clock
+        self.links = links(settings)
+        self.outbox = Outbox(store.client, namespace, clock)
+        self.subscriptions = Subscriptions(store.client, namespace)
+        self.hints = Hints(store.client, namespace)
+        self.roles = Roles.read(
+            settings.zofbot_responders, settings.zofbot_operators, settings.zofbot_admins,
+            runs=settings.zofbot_allow_runs,
+        )  # fmt: skip
+        traces = Traces(store.client, namespace)
+        self.traces = TraceWriter(traces, metrics, settings.secrets())
+        self.people = People(notifier, clock, self.roles.groups)
+        self.orders = Orders(self.outbox, zof, clock)
+
+    def rekey(self, settings: Settings) -> None:
+        """Go on with other secrets."""
+        self.traces.learn(*settings.secrets())
+        self.notifier.rekey(settings.slack_bot_token.get_secret_value())
+        self.zof.rekey(settings.zof_api_key.get_secret_value())
+
+    def dispatcher(self) -> Dispatcher:
+        """Make the writer of channel messages."""
+
+        def render(claimed: Claimed, now: float) -> Message:
+            body = claimed.notification.body
+            own = lines.drawn(body) or digests.drawn(body) or trials.drawn(claimed, now)
+            return own or alerts.render(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
+
+        wanted = digester.wanted(self.outbox, lambda: self.clock().timestamp())
+        veil = discretion.veil(self.people.shared)
+
+        async def before(claimed: Claimed) -> Claimed:
+            known = await wanted(claimed)
+            return known if self.settings.zofbot_shared_details else await veil(known)
+
+        return Dispatcher(
+            self.outbox,
+            self.notifier,
+            render,
+            self.metrics,
+            self.clock,
+            random=SystemRandom().random,
+            on_parked=self.tell_subscribers,
+            veil=before,
+            keep=self.traces.keep,
+        )
+
+    def poller(self) -> Poller:
+        """Make the reader of Zof."""
+        chosen = self.settings
+        seconds = chosen.zofbot_poll_interval * LEASE_INTERVALS
+        lease = Lease(self.store.client, chosen.zofbot_namespace, word.NAME, seconds, self.clock)
+        return Poller(
+            self.zof,
+            self.outbox,
+            self.hints,
+            lease,
+            metrics=self.metrics,
+            clock=self.clock,
+            random=SystemRandom().random,
+            interval=chosen.zofbot_poll_interval,
+            lookback=chosen.zofbot_lookback,
+            order=None if chosen.zof_list_order == "auto" else chosen.zof_list_order,
+            default_channel=chosen.zofbot_default_channel,
+            digester=digester.Digester(
+                Failures(self.outbox, self.clock, self.metrics), Audit(self.store.client, chosen.zofbot_namespace)
+            ),
+            keep=self.traces.keep,
+        )
+
+    def canary(self, watch: Watch) -> Canary:
+        """Make what tries the whole way; ``watch`` hears Zof's clock."""
+        chosen = self.settings
+        seconds = canary.lease_seconds(chosen.zofbot_canary_interval)
+        return Canary(
+            chosen.zofbot_canary_channel,
+            store=self.store,
+            outbox=self.outbox,
+            notifier=self.notifier,
+            zof=self.zof,
+            watch=watch,
+            lease=Lease(self.store.client, chosen.zofbot_namespace, canary.LEASE, seconds, self.clock),
+            metrics=self.metrics,
+            clock=self.clock,
+            interval=chosen.zofbot_canary_interval,
+        )
+
+    async def tell_subscribers(self, channel: str, reason: str) -> None:
+        """Write to whoever subscribed a channel that refuses; once the channel is mended, what waits is sent."""
+        for user in sorted({one.by for one in await self.subscriptions.of(channel) if one.by}):
+            key = f"parked:{channel}:{reason}:{self.clock():%G-%V}:{user}"  # once a week, however often it is tried
+            body = lines.body(lines.parked(reason), channel)
+            note = Notification(
+                key=key, kind=Kind.ROOT, channel=user, body=body, happened=self.clock().timestamp(), critical=True
+            )
+            await self.outbox.commit([note])
+
+
+def zof_client(
+    settings: Settings,
+    metrics: Metrics,
+    store: Store | None = None,
+    heard: Callable[[ZofCall], None] = lambda call: None,
+) -> ZofClient:
+    """Make the one way to Zof; with a ``store``, processes share what they learn of the quota.
+
+    ``heard`` is given each call when it is over.
+    """
+
+    def observe(call: ZofCall) -> None:
+        heard(call)
+        metrics.zof_calls.labels(call.method, call.template, call.outcome, status_of(call.status)).inc()
+        metrics.zof_seconds.labels(call.template).observe(call.seconds)
+        metrics.zof_tries.inc(call.tries)
+        if call.quota:
+            metrics.zof_quota.set(call.quota.remaining)
+            metrics.zof_quota_limit.set(call.quota.limit)
+
+    return ZofClient(
+        base_url=settings.zof_base_url,
+        key=settings.zof_api_key.get_secret_value(),
+        status_param=settings.zof_status_param,
+        project_param=settings.zof_project_param,
+        since_param=settings.zof_since_param,
+        bare_duration_unit=settings.zof_duration_unit,
+        board=store,
+        observe=observe,
+    )
+
+
+def links(settings: Settings) -> Links:
+    """Say which links may be shown."""
+    return Links(settings.zof_run_url_template, settings.zof_result_url_template, settings.link_hosts)
+
+
+def slack_session(settings: Settings) -> aiohttp.ClientSession:
+    """Give the connections to Slack; a proxy may stand in between, but never before loopback."""
+    near = urlsplit(settings.slack_api_url).hostname in ("127.0.0.1", "localhost", "::1")
+    return aiohttp.ClientSession(trust_env=not near)
+
+
+@asynccontextmanager
+async def slack_of(settings: Settings, *, deadline: float) -> AsyncIterator[SlackNotifier]:
+    """Give the way to Slack of these settings, for an operator; one call may take ``deadline`` seconds."""
+    async with slack_session(settings) as session:
+        yield SlackNotifier(
+            session,
+            token=settings.slack_bot_token.get_secret_value(),
+            api_url=settings.slack_api_url,
+            metrics=Metrics(),
+            deadline=deadline,
+        )
