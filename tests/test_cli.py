@@ -37,7 +37,7 @@ class Ended:
 def environment(**more: str) -> dict[str, str]:
     """This process' environment without any setting of zofbot's."""
     ours = {name.upper() for name in Settings.model_fields}
-    kept = {name: value for name, value in os.environ.items() if name not in ours and not name.startswith("COVERAGE")}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
     return kept | {"COLUMNS": "120"} | more
 
 
