@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -14,17 +15,20 @@ from pathlib import Path
 import aiohttp
 import pytest
 import redis.asyncio as redis
+from rich.console import Console
 
 from tests.conftest import until
 from zofbot import __version__
 from zofbot.manifest import as_yaml
 from zofbot.model import utcnow
-from zofbot.notification import Kind, Notification
+from zofbot.notification import Kind, Notification, State
 from zofbot.settings import Settings
 from zofbot.simulator.organization import furnish
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.world import World
+from zofbot.store.entry import Entry
 from zofbot.store.outbox import Outbox
+from zofbot.terminal import outbox_table
 
 
 @dataclass
@@ -161,6 +165,16 @@ async def test_notifications_are_shown_retried_and_dropped_as_json(valkey: str) 
         assert json.loads(ended.out) == {"key": "k", "state": state}
     gone = await run("outbox", "drop", "nothing", "--json", REDIS_URL=valkey)
     assert (gone.code, gone.out, gone.err.count("\n")) == (1, "", 1)
+
+
+def test_notifications_are_drawn_with_their_age_and_no_hostile_text() -> None:
+    reason = "no_such\x1b[31m\u202ething"
+    dead = Entry("run:x", State.DEAD, channel="C0QA", attempts=2, reason=reason, committed=100.0)
+    drawn = io.StringIO()
+    Console(file=drawn, width=200).print(outbox_table([dead, Entry("y", State.PENDING, channel="C0QA")], 160.0))
+    first, second = drawn.getvalue().splitlines()[1:]
+    assert first.split() == ["dead", "1", "min", "2", "C0QA", "run:x", "no_suchthing"]
+    assert second.split() == ["pending", "C0QA", "y"]
 
 
 async def test_without_settings_each_missing_one_is_named() -> None:

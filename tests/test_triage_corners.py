@@ -56,6 +56,22 @@ async def test_a_forgotten_alert_is_read_from_zof_again_and_its_own_card_changes
     assert [one.key for one in there.world.slack.ledger].count(f"{root.key}:2") == 0, "no second card"
 
 
+async def test_a_forgotten_run_is_read_from_zof_again_with_its_failures(there: House) -> None:
+    await there.type("/zof unsubscribe 1")
+    await there.type("/zof subscribe group:run")
+    run = fail(there, 2)
+    assert await hook(there, current(run["id"], "evt_run")) == 200
+    key = f"run:{run['id']}:failed:C0QA"
+    await until(lambda: any(one.key == key for one in there.world.slack.ledger))
+    root = next(one for one in there.world.slack.ledger if one.key == key)
+    await forget(there, root)
+    await press(there, ANA, root, control(root, "zof_triage_acknowledge"))
+    await until(lambda: "Acknowledged" in said(root))
+    assert "nightly cart" in said(root)
+    assert "Case 1" in said(root)
+    assert [one.key for one in there.world.slack.ledger].count(f"{key}:2") == 0, "no second card"
+
+
 async def test_a_forgotten_alert_is_known_again_by_words_in_its_thread_and_by_a_form(there: House) -> None:
     root = await alert(there)
     await forget(there, root)
