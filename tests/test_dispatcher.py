@@ -559,8 +559,19 @@ async def running_one(dispatcher: Dispatcher) -> AsyncIterator[asyncio.Task[None
 
 @asynccontextmanager
 async def running(rig: Rig) -> AsyncIterator[asyncio.Task[None]]:
-    async with running_one(rig.dispatcher) as task:
-        yield task
+    """Run it; meanwhile time passes, for what is put back on a busy machine waits for its channel's next second."""
+    passing = asyncio.create_task(_pass_time(rig.world))
+    try:
+        async with running_one(rig.dispatcher) as task:
+            yield task
+    finally:
+        await end(passing)
+
+
+async def _pass_time(made: World) -> None:
+    while True:
+        await asyncio.sleep(0.01)
+        made.advance(0.01)
 
 
 async def test_it_delivers_by_itself_what_any_process_commits(valkey: str) -> None:
