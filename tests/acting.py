@@ -7,7 +7,9 @@ from typing import Any
 
 from tests.conftest import House, buttons, said, until
 from tests.test_choosing import choose, chosen
+from tests.test_mentions import mention
 from tests.test_triage import alert
+from tests.test_triage_corners import flaky
 from zofbot.simulator.delivery import Delivery, Kind, Outcome
 from zofbot.simulator.entities import Message
 
@@ -72,14 +74,12 @@ async def _triage(there: House, root: Message) -> None:
         option = {"text": {"type": "plain_text", "text": choice}, "value": choice}
         act: dict[str, Any] = {"action_id": "zof_triage_more", "selected_option": option}
         await people.press("U0ANA", act, channel=root.channel, ts=root.ts)
-    flaky = {"text": {"type": "plain_text", "text": "Flaky", "emoji": True}, "value": "flaky"}
-    reason = {"reason": {"reason": {"type": "static_select", "selected_option": flaky}}}
-    await people.submit("U0ANA", await form(there, "zof_act_resolve"), reason)
+    await people.submit("U0ANA", await form(there, "zof_act_resolve"), flaky())
     await until(lambda: "Resolved" in said(root))
     message = await answered(there, "zof_do_undo")
     await there.press(message, "zof_do_undo")
     for text in ("ack", "help"):
-        await people.type("U0ANA", root.channel, f"<@U0ZOFBOT> {text}", root.ts)
+        await mention(there, root, text)
 
 
 async def _on_home(there: House) -> None:

@@ -21,7 +21,7 @@ from zofbot.model import utcnow
 from zofbot.pipeline.canary import Watch
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
-from zofbot.rooms import Rooms, slack_session, zof_client
+from zofbot.rooms import Rooms, slack_of, zof_client
 from zofbot.rotation import Reread, Rotation
 from zofbot.settings import Settings
 from zofbot.slack.notifier import Identity, SlackNotifier
@@ -108,12 +108,10 @@ async def running(
         store = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
         await warn(store.client)
         await enter(store.client, settings.zofbot_namespace)
-        session = await stack.enter_async_context(slack_session(settings))
+        notifier = await stack.enter_async_context(slack_of(settings, metrics))
         watch = Watch(clock)
         zof = zof_client(settings, metrics, store, watch.heard)
         stack.push_async_callback(zof.aclose)
-        token = settings.slack_bot_token.get_secret_value()
-        notifier = SlackNotifier(session, token=token, api_url=settings.slack_api_url, metrics=metrics)
         rooms = Rooms(settings, store, zof, notifier, metrics, clock)
         writing = asyncio.create_task(rooms.traces.run())
         stack.push_async_callback(rooms.traces.finish, TRACES_SECONDS)

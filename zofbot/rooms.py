@@ -23,7 +23,7 @@ from zofbot.settings import Settings
 from zofbot.slack import alerts, digests, discretion, lines, trials
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message
-from zofbot.slack.notifier import SlackNotifier
+from zofbot.slack.notifier import DEADLINE, SlackNotifier
 from zofbot.slack.people import People
 from zofbot.store import Store
 from zofbot.store.audit import Audit
@@ -184,20 +184,13 @@ def links(settings: Settings) -> Links:
     return Links(settings.zof_run_url_template, settings.zof_result_url_template, settings.link_hosts)
 
 
-def slack_session(settings: Settings) -> aiohttp.ClientSession:
-    """Give the connections to Slack; a proxy may stand in between, but never before loopback."""
-    near = urlsplit(settings.slack_api_url).hostname in ("127.0.0.1", "localhost", "::1")
-    return aiohttp.ClientSession(trust_env=not near)
-
-
 @asynccontextmanager
-async def slack_of(settings: Settings, *, deadline: float) -> AsyncIterator[SlackNotifier]:
-    """Give the way to Slack of these settings, for an operator; one call may take ``deadline`` seconds."""
-    async with slack_session(settings) as session:
-        yield SlackNotifier(
-            session,
-            token=settings.slack_bot_token.get_secret_value(),
-            api_url=settings.slack_api_url,
-            metrics=Metrics(),
-            deadline=deadline,
-        )
+async def slack_of(settings: Settings, metrics: Metrics, *, deadline: float = DEADLINE) -> AsyncIterator[SlackNotifier]:
+    """Give the way to Slack of these settings; one call may take ``deadline`` seconds.
+
+    A proxy may stand in between, but never before loopback.
+    """
+    near = urlsplit(settings.slack_api_url).hostname in ("127.0.0.1", "localhost", "::1")
+    async with aiohttp.ClientSession(trust_env=not near) as session:
+        token = settings.slack_bot_token.get_secret_value()
+        yield SlackNotifier(session, token=token, api_url=settings.slack_api_url, metrics=metrics, deadline=deadline)

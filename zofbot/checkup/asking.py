@@ -45,7 +45,7 @@ async def examine(
     settings: Settings, now: Callable[[], datetime] = utcnow, url: str = "", seconds: float = SECONDS
 ) -> list[Finding]:
     """Try everything; ``url`` is where the doors are seen from outside. No failure is raised: each is a finding."""
-    async with slack_of(settings, deadline=seconds) as notifier:
+    async with slack_of(settings, Metrics(), deadline=seconds) as notifier:
         (tokens, takes), (kept, channels), asked, tried = await asyncio.gather(
             _tokens(notifier, settings, now),
             _store(settings, now, seconds),

@@ -79,11 +79,12 @@ def _channels(found: list[Subscription]) -> list[str]:
 
 async def _names(settings: Settings, channels: list[str]) -> dict[str, str]:
     """What channels are called, as far as Slack says so in time."""
-    from zofbot.rooms import slack_of  # noqa: PLC0415  (--help must not wait for it)
+    from zofbot.metrics import Metrics  # noqa: PLC0415  (--help must not wait for these)
+    from zofbot.rooms import slack_of  # noqa: PLC0415
 
     if not settings.slack_bot_token.get_secret_value():
         return {}
-    async with slack_of(settings, deadline=NAMES_SECONDS) as slack:
+    async with slack_of(settings, Metrics(), deadline=NAMES_SECONDS) as slack:
 
         async def name(channel: str) -> str:
             try:

@@ -75,12 +75,12 @@ async def opened(desk: Desk, who: Asked, identifier: str) -> Message | None:
 
 async def _preview(desk: Desk, view: Mapping[str, Any]) -> None:
     """Show in the form what it would have posted, or what is wrong in it; nothing if it was closed meanwhile."""
-    filled = modals.read(filled_in(view))
+    filled, version = modals.read(filled_in(view)), str(view.get("hash") or "")
     try:
         if filled.errors:
-            await _show(desk, view, str(view.get("hash") or ""), modals.unclear(filled))
+            await _show(desk, view, version, modals.unclear(filled))
             return
-        version = await _show(desk, view, str(view.get("hash") or ""), foresight.waiting())
+        version = await _show(desk, view, version, foresight.waiting())
         await _show(desk, view, version, await previewing.said(desk, filled.subscription))
     except SlackError as error:
         log.info("preview not shown", reason=error.reason)

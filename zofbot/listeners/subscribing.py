@@ -71,38 +71,37 @@ async def _begin(desk: Desk, asked: Asked, wanted: Subscription, identifier: str
     now = desk.clock().timestamp()
     own = {"id": identifier, "channel": asked.channel, "by": asked.user, "by_name": asked.name, "created": now}
     subscription = wanted.model_copy(update=own)
+    shown = await _shown(desk, subscription)  # asks Slack, so before anything is stored that has to be told
     await desk.subscriptions.add(subscription)
     log.info("subscribed", id=subscription.id, channel=asked.channel, by=asked.user)
-    line = f"{asked.name} subscribed this channel to {await _shown(desk, subscription)}."
+    line = f"{asked.name} subscribed this channel to {shown}."
     act = _entry(desk, asked, "subscribe", after=subscription)
     await _say(desk, asked, f"subscribed:{subscription.id}:{asked.channel}", line, act)
-    return Saved(await _answer(desk, asked, subscription, foresight.waiting()), subscription)
+    return Saved(_answer(asked, subscription, shown, foresight.waiting()), subscription)
 
 
 async def _change(desk: Desk, asked: Asked, wanted: Subscription, before: Subscription) -> Saved:
     own = before.model_dump(include={"id", "channel", "by", "by_name", "created"})
     subscription = wanted.model_copy(update=own)
+    old, new = await _shown(desk, before), await _shown(desk, subscription)
     if not await desk.subscriptions.replace(subscription):
         raise _ended()
     log.info("subscription changed", id=subscription.id, channel=asked.channel, by=asked.user)
-    old, new = await _shown(desk, before), await _shown(desk, subscription)
     line = f"{asked.name} changed this channel's subscription from {old} to {new}."
     act = _entry(desk, asked, "change subscription", before, subscription)
     await _say(desk, asked, f"changed:{name_of(asked.request)}:{asked.channel}", line, act)
-    return Saved(
-        await _answer(desk, asked, subscription, foresight.waiting(), changed=True), subscription, changed=True
-    )
+    return Saved(_answer(asked, subscription, new, foresight.waiting(), changed=True), subscription, changed=True)
 
 
 async def preview(desk: Desk, asked: Asked, saved: Saved, *, after: float = 0.0) -> None:
     """Put the answer with its preview where the answer stands, no sooner than ``after`` so many seconds."""
     if saved.standing:
-        said, inward, _ = await asyncio.gather(
-            previewing.said(desk, saved.standing), desk.inward(asked.channel), asyncio.sleep(after)
-        )
+        said, inward, shown, _ = await asyncio.gather(
+            previewing.said(desk, saved.standing), desk.inward(asked.channel), _shown(desk, saved.standing),
+            asyncio.sleep(after),
+        )  # fmt: skip
         notes = (said, foresight.READ_ALONG if inward else "")
-        answer = await _answer(desk, asked, saved.standing, *notes, changed=saved.changed)
-        await desk.respond(asked, answer, replace=True)
+        await desk.respond(asked, _answer(asked, saved.standing, shown, *notes, changed=saved.changed), replace=True)
 
 
 async def listed(desk: Desk, asked: Asked, start: int = 0, *, note: str = "") -> Message:
@@ -154,10 +153,10 @@ async def find(desk: Desk, asked: Asked, identifier: str) -> Subscription:
 
 
 async def _end(desk: Desk, asked: Asked, ended: Sequence[Subscription]) -> None:
+    said = "; ".join([await _shown(desk, one) for one in ended[:5]])
     if not await desk.subscriptions.remove(*(one.id for one in ended)):
         raise _ended()
     log.info("unsubscribed", ids=[one.id for one in ended], channel=asked.channel, by=asked.user)
-    said = "; ".join([await _shown(desk, one) for one in ended[:5]])
     line = f"{asked.name} ended this channel's subscription to {said}."
     counted = await desk.outbox.hashes(*(counted_in(one) for one in ended))  # what their after: has counted goes, too
     await _say(
@@ -194,9 +193,9 @@ def _entry(
     )  # fmt: skip
 
 
-async def _answer(desk: Desk, asked: Asked, subscription: Subscription, *notes: str, changed: bool = False) -> Message:
+def _answer(asked: Asked, subscription: Subscription, shown: str, *notes: str, changed: bool = False) -> Message:
     notes = (*notes, modals.caution(asked.room))
-    return answers.subscribed(await _shown(desk, subscription), subscription.id, notes, changed=changed)
+    return answers.subscribed(shown, subscription.id, notes, changed=changed)
 
 
 def name_of(request: str) -> str:

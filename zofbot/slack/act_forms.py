@@ -10,7 +10,7 @@ from typing import Any
 from zofbot.slack import text
 from zofbot.slack.controls import LABELS, REASONS
 from zofbot.slack.message import Block, context, section
-from zofbot.slack.payload import filled_in
+from zofbot.slack.payload import filled_in, redrawn
 from zofbot.triage import Act
 from zofbot.triage.times import Choice
 
@@ -76,10 +76,9 @@ def foresight(said: str) -> Block:
 
 
 def foretold(view: Mapping[str, Any], said: str) -> Block:
-    """The same form with another preview; what people filled in stays, for its fields stay."""
-    kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
+    """The same form with another preview."""
     blocks = [foresight(said) if block.get("block_id") == "foreseen" else block for block in view.get("blocks") or ()]
-    return {**{name: view[name] for name in kept if view.get(name)}, "blocks": blocks}
+    return redrawn(view, blocks)
 
 
 def resolve(meant: Meant, title: str, *, note: bool) -> Block:

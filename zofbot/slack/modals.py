@@ -15,6 +15,7 @@ from zofbot.routing.spelling import LONGEST_LIST, mentioned, span, spell_quiet
 from zofbot.routing.words import entered, quoted, shown
 from zofbot.slack import text
 from zofbot.slack.message import Block, Message, actions, button, context, section
+from zofbot.slack.payload import redrawn
 
 FORM = "zof_subscription"
 """``callback_id`` of the form."""
@@ -89,10 +90,9 @@ def subscribing(form: Form, room: str, start: Subscription) -> Block:
 
 
 def foretold(view: Mapping[str, Any], said: str) -> Block:
-    """The same form with ``said`` (mrkdwn) as its preview; what people filled in stays, for its fields stay."""
-    kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
+    """The same form with ``said`` (mrkdwn) as its preview."""
     blocks = [block for block in view.get("blocks") or () if block.get("block_id") not in ("foreseen", "preview")]
-    return {**{name: view[name] for name in kept if view.get(name)}, "blocks": [*blocks, *_foreseen(said)]}
+    return redrawn(view, [*blocks, *_foreseen(said)])
 
 
 def done(message: Message) -> Block:

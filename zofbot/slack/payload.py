@@ -7,7 +7,7 @@ https://docs.slack.dev/reference/interaction-payloads , https://docs.slack.dev/a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -96,13 +96,16 @@ class _State(_Part):
 
 
 class _View(_Part):
-    type: str
     id: _Id = None
     hash: _Id = None
     callback_id: _Text | None = None
     private_metadata: _Text | None = None
     state: _State | None = None
     blocks: list[_Block] | None = None
+
+
+class _Form(_View):
+    type: str  # Bolt's listeners of forms ask for it
 
 
 class _Event(_Part):
@@ -137,7 +140,7 @@ class _Payload(_Part):
     channel: _Where | None = None
     container: _Container | None = None
     message: _Message | None = None
-    view: _View | None = None
+    view: _Form | None = None
     event: _Event | None = None
     response_urls: list[dict[str, Any]] = []
     team: str | dict[str, Any] | None = None
@@ -168,6 +171,12 @@ def filled_in(view: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     """What stands in the fields of a form, by block and action."""
     values: Mapping[str, Mapping[str, Any]] = (view.get("state") or {}).get("values") or {}
     return values
+
+
+def redrawn(view: Mapping[str, Any], blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The same form with other blocks; what people filled in stays where the fields stay."""
+    kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
+    return {**{name: view[name] for name in kept if view.get(name)}, "blocks": list(blocks)}
 
 
 def carried(kind: type[T], view: Mapping[str, Any]) -> T:

@@ -23,7 +23,7 @@ SETTLED = 1800.0
 """Seconds for which Slack is not asked again about a channel: it is shared or made private once in a while only."""
 
 
-_USER, _GROUP = re.compile(r"<@([UW][A-Z0-9]+)>"), re.compile(r"<!subteam\^(S[A-Z0-9]+)>")
+_MENTION = re.compile(r"<(?:@|!subteam\^)([UWS][A-Z0-9]+)>")
 
 
 class People:
@@ -108,11 +108,11 @@ class People:
 
         Whom Slack does not name is called by their id.
         """
-        users, groups = sorted(set(_USER.findall(wish))), _GROUP.findall(wish)
-        people = await asyncio.gather(*(self.person(user) for user in users))
+        mentioned = set(_MENTION.findall(wish))
+        groups = {one for one in mentioned if one.startswith("S")}
+        people = await asyncio.gather(*(self.person(one) for one in mentioned - groups))
         names = {one.id: one.name for one in people if one.name} | (await self._called() if groups else {})
-        return _GROUP.sub(lambda found: "@" + names.get(found[1], found[1]),
-                          _USER.sub(lambda found: "@" + names.get(found[1], found[1]), wish))  # fmt: skip
+        return _MENTION.sub(lambda found: f"@{names.get(found[1], found[1])}", wish)
 
     async def _called(self) -> dict[str, str]:
         try:

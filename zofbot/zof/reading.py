@@ -146,8 +146,13 @@ def _seen(thing: Json, unit: Unit) -> dict[str, object]:
 
 def _status(thing: Json) -> str | None:
     """The first word that says how it stands, else the first there is: one may only say that it has ended."""
-    words = [word for path in _PATHS["status"] if (word := text(_at(thing, path))) is not None]
-    return next((word for word in words if outcome_of(word) is not Outcome.UNKNOWN), next(iter(words), None))
+    first = None
+    for path in _PATHS["status"]:
+        word = text(_at(thing, path))
+        if outcome_of(word) is not Outcome.UNKNOWN:
+            return word
+        first = word if first is None else first
+    return first
 
 
 def _duration(thing: Json, unit: Unit, started: datetime | None, ended: datetime | None) -> float | None:
