@@ -26,7 +26,7 @@ from zofbot.errands import end
 from zofbot.errors import SlackDeferred, SlackRefused, SlackUnknown, StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.notification import Claimed, Kind, Notification, Receipt, State
-from zofbot.pipeline.delivery import LONG, LONGEST, backoff
+from zofbot.pipeline.delivery import LONG, LONGEST, Render, backoff
 from zofbot.pipeline.dispatcher import AT_ONCE, BATCH, Dispatcher
 from zofbot.simulator.entities import BOT, Channel, Message
 from zofbot.simulator.organization import furnish
@@ -706,7 +706,7 @@ class Scripted:
         raise SlackRefused("is_archived", "")
 
 
-def worker_with(rig: Rig, notifier: Scripted, *, lease: float = LEASE) -> Dispatcher:
+def worker_with(rig: Rig, notifier: Scripted, *, lease: float = LEASE, render: Render = render) -> Dispatcher:
     return Dispatcher(
         rig.outbox, notifier, render, rig.metrics, clock_of(rig.world), random=Random(1).random, lease=lease
     )
@@ -748,6 +748,21 @@ async def test_nothing_is_sent_that_could_end_after_its_lease(rig: Rig) -> None:
     await worker_with(rig, double, lease=8.0).turn()
     assert double.sends == 0
     assert await rig.state("k") is State.PENDING
+
+
+async def test_a_machine_that_was_suspended_does_not_send_what_another_may_have_sent_meanwhile(rig: Rig) -> None:
+    """Its loop's clock stands still for so long, as Linux' CLOCK_MONOTONIC does (clock_gettime(2))."""
+
+    def suspended(claimed: Claimed, now: float) -> Said:
+        rig.world.advance(LEASE)
+        return render(claimed, now)
+
+    await rig.commit(root("k"))
+    double = Scripted(lambda: asyncio.sleep(0))
+    await worker_with(rig, double, render=suspended).turn()
+    assert double.sends == 0
+    await rig.finish()
+    assert rig.texts() == ["k"]
 
 
 async def test_a_remedy_is_tried_once(rig: Rig) -> None:

@@ -41,6 +41,8 @@ POLL = 0.5
 LONGEST_ABSENCE = 5.0
 """Seconds between two tries to reach a store that is gone, at most."""
 
+Moment = tuple[float, float]
+"""The loop's clock and the bot's."""
 
 _BAD = frozenset({"deferred", "unknown", "refused", "parked", "halted", "gone", "adopted"})
 """How an attempt ends of which a trace is kept; one that is adopted had gone wrong before."""
@@ -128,9 +130,9 @@ class Dispatcher:
                 log.warning("outbox out of reach", error=error.sentence, again_in=round(wait, 2))
             await _either(self._outbox.news, wait)
 
-    async def _claim(self) -> tuple[float, Batch]:
-        """Claim; returns since when the leases run, on the loop's clock, which nobody sets back."""
-        begun = _now()
+    async def _claim(self) -> tuple[Moment, Batch]:
+        """Claim; returns since when the leases run."""
+        begun = self._moment()
         batch = await self._outbox.claim(BATCH, self._lease)
         for key, kind, channel, reason in batch.dropped:
             self._metrics.notifications.labels(kind, "dropped", causes.cause("dropped", reason)).inc()
@@ -138,7 +140,7 @@ class Dispatcher:
         self._more = len(batch) >= BATCH
         return begun, batch
 
-    def _start(self, group: asyncio.TaskGroup, batch: Batch, begun: float) -> None:
+    def _start(self, group: asyncio.TaskGroup, batch: Batch, begun: Moment) -> None:
         for claim in batch:
             task = group.create_task(self._deliver(claim, begun))
             self._tasks.add(task)
@@ -157,7 +159,7 @@ class Dispatcher:
         if self._more and len(self._tasks) < AT_ONCE:
             self._outbox.news.set()
 
-    async def _deliver(self, claim: Claimed, begun: float) -> None:
+    async def _deliver(self, claim: Claimed, begun: Moment) -> None:
         """Make one attempt, when it is its turn, and keep how it ended."""
         note = claim.notification
         async with self._slots:
@@ -176,10 +178,17 @@ class Dispatcher:
         self._ended.append(ended)
         self._some.set()
 
-    async def _attempt(self, claim: Claimed, begun: float) -> Settlement:
-        if self._stopping or _now() - begun > PROMPT:
+    async def _attempt(self, claim: Claimed, begun: Moment) -> Settlement:
+        if self._stopping or self._since(begun) > PROMPT:
             return Snoozed.of(claim, 0.0)
-        return await self._delivery.attempt(claim, lambda: _now() + self._deadline < begun + self._lease)
+        return await self._delivery.attempt(claim, lambda: self._since(begun) + self._deadline < self._lease)
+
+    def _moment(self) -> Moment:
+        return _now(), self._clock().timestamp()
+
+    def _since(self, begun: Moment) -> float:
+        """Seconds at most: nobody sets the loop's clock back, and the other goes on while the machine is suspended."""
+        return max(now - then for now, then in zip(self._moment(), begun, strict=True))
 
     def _note(self, claim: Claimed, ended: Settlement, seconds: float) -> None:
         """One line and one count for each attempt."""
