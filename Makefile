@@ -12,9 +12,10 @@ demo: $(VENV)/ready
 test: lint $(VENV)/ready-dev
 	$(BIN)/pytest --numprocesses 4 --dist worksteal $(ARGS)
 
-# The same tests, traced, which takes half as long again; the lines that none of them walks are named.
+# The same tests, traced; the lines that none of them walks are named. Python 3.12 takes no longer for it, 3.11 half as
+# long again: make coverage PYTHON=python3.13 VENV=.venv-3.13
 coverage: $(VENV)/ready-dev
-	$(BIN)/pytest --numprocesses 3 --dist worksteal --cov --cov-report term-missing:skip-covered $(ARGS)
+	$(BIN)/pytest --numprocesses 4 --dist worksteal --cov --cov-report term-missing:skip-covered $(ARGS)
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .
@@ -49,4 +50,4 @@ $(VENV)/ready-dev: $(VENV)/ready
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
