@@ -23,7 +23,7 @@ from zofbot.errors import ZofUnavailable
 from zofbot.model import Outcome
 from zofbot.pipeline.feeds import OVERLAP, RECOVERIES, Progress
 from zofbot.pipeline.notebook import MOST_NOTED, Failing, Notebook
-from zofbot.pipeline.poller import SUBSCRIPTIONS
+from zofbot.pipeline.poller import SUBSCRIPTIONS, Poller, lease_seconds
 from zofbot.pipeline.rules import decide_all
 from zofbot.pipeline.walks import AUDIT_BACK, AUDIT_SECONDS
 from zofbot.routing import Finding, Notice, Subscription
@@ -848,6 +848,43 @@ async def test_the_loop_goes_on_whatever_fails() -> None:
         await until(turns("unavailable"))
         polling.cancel()
         await asyncio.wait({polling})
+
+
+def seldom(zof: Bench) -> Poller:
+    """Poll once an hour, with a lease of half a second."""
+    return zof.another(lease=Lease(zof.store, "test", "poller", 0.5, zof.clock), interval=3600)
+
+
+async def test_however_seldom_the_feeds_are_read_the_lease_is_kept(zof: Bench) -> None:
+    assert lease_seconds(3600) == lease_seconds(60) == 90
+    polling = asyncio.create_task(seldom(zof).run())
+    await until(lambda: zof.sample("zofbot_poll_turns_total", outcome="done") >= 3)
+    assert zof.sample("zofbot_lease_takeovers_total", lease="poller") == 1
+    assert zof.zof.asked.count("/runs") == 2
+    polling.cancel()
+    await asyncio.wait({polling})
+
+
+@pytest.mark.parametrize("gone", ["store", "zof"])
+async def test_however_seldom_the_feeds_are_read_what_failed_is_tried_again_soon(zof: Bench, gone: str) -> None:
+    """Meanwhile no hint is heard, so that a failure would be told an hour late."""
+    server = zof.store.connection_pool.connection_kwargs["server"]
+    if gone == "store":
+        server.connected = False
+    else:
+        zof.zof.spoil = lambda request: httpx.Response(503)
+    polling = asyncio.create_task(seldom(zof).run())
+    await until(lambda: zof.sample("zofbot_poll_turns_total", outcome="unavailable") >= 1)
+    server.connected, zof.zof.spoil = True, well
+    run = zof.run()
+    await zof.heard(run["id"], "evt_1")
+
+    async def told() -> bool:
+        return await zof.keys() == zof.perfect()
+
+    await until(told)
+    polling.cancel()
+    await asyncio.wait({polling})
 
 
 async def test_polling_often_is_warned_of(zof: Bench) -> None:

@@ -18,7 +18,7 @@ from zofbot.pipeline.canary import Canary, Watch
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.orders import Orders
-from zofbot.pipeline.poller import LEASE_INTERVALS, Poller
+from zofbot.pipeline.poller import Poller, lease_seconds
 from zofbot.settings import Settings
 from zofbot.slack import alerts, digests, discretion, lines, trials
 from zofbot.slack.links import Links
@@ -99,7 +99,7 @@ class Rooms:
     def poller(self) -> Poller:
         """Make the reader of Zof."""
         chosen = self.settings
-        seconds = chosen.zofbot_poll_interval * LEASE_INTERVALS
+        seconds = lease_seconds(chosen.zofbot_poll_interval)
         lease = Lease(self.store.client, chosen.zofbot_namespace, word.NAME, seconds, self.clock)
         return Poller(
             self.zof,

@@ -30,18 +30,29 @@ from zofbot.store.outbox import Fenced
 from zofbot.tracing import Keep, forget
 from zofbot.zof.client import ZofClient
 
-__all__ = ["LEASE_INTERVALS", "SUBSCRIPTIONS", "Poller", "Tick", "subscriptions_in"]
+__all__ = ["SUBSCRIPTIONS", "Poller", "Tick", "lease_seconds", "subscriptions_in"]
 
 log = structlog.get_logger()
 
 SUBSCRIPTIONS = "subscriptions"
 """The hash of all subscriptions, by id, each as JSON."""
 
-LEASE_INTERVALS, LOOK_INTERVALS = 1.5, 0.25
-"""How long the lease lasts and how often those who stand by look at it: together less than two intervals."""
+BEAT = 60.0
+"""Seconds between two turns at most, however seldom the feeds are read: the lease is kept, and hints are followed."""
+
+LEASE_BEATS, LOOK_BEATS = 1.5, 0.25
+"""How long the lease lasts and how often those who stand by look at it: together less than two beats."""
+
+ABSENT = 5.0
+"""Seconds until a store that is gone is asked again, at most."""
 
 OFTEN = 30.0
 """Seconds; to poll faster is what most often has Zof refuse requests (https://zof.ai/docs/limits/api-rate-limits)."""
+
+
+def lease_seconds(interval: float) -> float:
+    """Return how long a poller's lease lasts."""
+    return min(interval, BEAT) * LEASE_BEATS
 
 
 class Poller:
@@ -72,6 +83,7 @@ class Poller:
     ) -> None:
         self._keep = keep
         self.interval = interval
+        self._beat = min(interval, lease.seconds / LEASE_BEATS)
         self._means = Means(outbox, Reader(zof, requests), decide, metrics, clock, lookback, order, default_channel)
         self._hints = hints
         self._lease = lease
@@ -99,7 +111,7 @@ class Poller:
                 if cancelled():
                     break
                 if outcome == "done":
-                    await self._listen(min(following - now(), self._until_due()))
+                    await self._listen(min(following - now(), self._until_due(), self._beat))
                 else:
                     following = now() + pause
                     await asyncio.sleep(pause)
@@ -150,11 +162,11 @@ class Poller:
         return outcome, pause
 
     async def _worked(self, *, feeds: bool) -> tuple[str, float]:
-        outcome, pause = "failed", self.interval
+        outcome, pause = "failed", self._beat
         began = asyncio.get_running_loop().time()
         try:
             tick = await self.tick(feeds=feeds)
-            outcome, pause = ("done", 0.0) if tick.leads else ("standby", self.interval * LOOK_INTERVALS)
+            outcome, pause = ("done", 0.0) if tick.leads else ("standby", self._beat * LOOK_BEATS)
             if feeds and tick.leads and not tick.refused:
                 self._means.metrics.poll_last.set(self._means.now())
                 self._word = polled(self._means.now())
@@ -163,10 +175,10 @@ class Poller:
             self._word = not_polled(self._means.now(), error)
             log.warning("zof not read", cause=error.sentence, request_id=error.request_id, again=round(pause, 1))
         except StoreUnavailable as error:
-            outcome, pause = "unavailable", self.interval * LOOK_INTERVALS
+            outcome, pause = "unavailable", min(ABSENT, self._beat * LOOK_BEATS)
             log.warning("poller without store", error=error.sentence, again=round(pause, 1))
         except Fenced:
-            outcome, pause = "fenced", self.interval * LOOK_INTERVALS
+            outcome, pause = "fenced", self._beat * LOOK_BEATS
             log.warning("another poller has taken over")
         except Exception as error:  # the one place where nothing may end the loop; it is counted and tried again
             log.error("poll failed", exc_info=error)
@@ -178,7 +190,7 @@ class Poller:
 
     def _until(self, retry_at: datetime | None) -> float:
         wait = (retry_at - self._means.clock()).total_seconds() if retry_at else 0.0
-        return wait if wait > 0 else self.interval
+        return wait if wait > 0 else self._beat
 
     def _until_due(self) -> float:
         """Seconds until something that is watched is to be looked at, if there is allowance left to do so."""
@@ -194,7 +206,7 @@ class Poller:
         try:
             await self._hints.wait(seconds)
         except StoreUnavailable:
-            await asyncio.sleep(min(max(seconds, 0), self.interval * LOOK_INTERVALS))
+            await asyncio.sleep(min(max(seconds, 0), ABSENT))
 
     async def _leave(self) -> None:
         """Let another process take over at once."""
