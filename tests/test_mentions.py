@@ -172,6 +172,14 @@ async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there
     assert said(root) == before
 
 
+async def test_a_thread_that_slack_does_not_show_leaves_the_buttons(there: House) -> None:
+    root = await alert(there)
+    there.world.slack.scopes.discard("channels:history")
+    await mention(there, root, "ack")
+    await until(lambda: "Slack does not let me read this thread. Use the buttons" in private(there).replace("*", ""))
+    assert await done(there) == []
+
+
 async def test_a_bot_that_mentions_us_is_not_heard(there: House) -> None:
     root = await alert(there)
     assert (await there.stage.people.deliver("events_api", event(there, root, "ack", bot_id="B0OTHER"))).ok

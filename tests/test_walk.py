@@ -275,6 +275,20 @@ async def test_the_latest_runs_can_be_filtered(over_http: House) -> None:
     assert "No runs match" in await over_http.answer("/zof runs env:nowhere")
 
 
+async def test_filters_hold_also_where_zof_does_not_know_them(valkey: str) -> None:
+    async with house(valkey, zof_status_param="state_of_the_run") as built:
+        answer = await built.answer("/zof runs status:failed")
+        assert "Failed" in answer
+        assert "Passed" not in answer
+        assert any("state_of_the_run" in call.query for call in built.world.zof.calls)
+
+
+async def test_the_id_of_a_run_where_a_result_is_asked_for_is_recognized(over_http: House) -> None:
+    answer = await over_http.answer("/zof result run_1001")
+    assert "Zof has no result" in answer
+    assert "That looks like a run: try `/zof run run_1001`." in answer
+
+
 # --- sharing
 
 
@@ -335,6 +349,13 @@ async def test_a_share_that_slack_does_not_confirm_is_posted_once(over_http: Hou
     await over_http.type(f"/zof result {RESULT} share")
     await until(lambda: "Shared to the channel" in said(over_http.private()[-1]), 15)
     assert len(over_http.world.slack.ledger) == 1
+
+
+async def test_a_shared_card_stands_also_where_slack_does_not_say_its_address(over_http: House) -> None:
+    over_http.world.slack.faults.set("500", only="chat.getPermalink")
+    assert "Shared to the channel" in await over_http.answer(f"/zof result {RESULT} share")
+    assert len(over_http.public()) == 1
+    assert "/archives/" not in said(over_http.private()[-1])
 
 
 async def test_a_refused_share_says_how_to_mend_it_and_can_be_tried_again(zofbot: House) -> None:
