@@ -128,6 +128,7 @@ async def test_the_terminal_prints_json_lines(valkey: str, kept: Audit) -> None:
 async def test_on_a_terminal_it_is_a_table(valkey: str, kept: Audit, user: str, shown: tuple[str, ...]) -> None:
     await kept.append(act(utcnow().timestamp() - 60))
     person, terminal = pty.openpty()
+    os.set_blocking(person, False)
     command = (sys.executable, "-m", "zofbot", "audit", "--user", user)
     process = await asyncio.create_subprocess_exec(*command, env=environment(REDIS_URL=valkey), stdout=terminal)
     assert await asyncio.wait_for(process.wait(), 20) == 0

@@ -358,6 +358,14 @@ async def test_a_shared_card_stands_also_where_slack_does_not_say_its_address(ov
     assert "/archives/" not in said(over_http.private()[-1])
 
 
+async def test_a_card_that_slack_does_not_draw_is_shared_in_plain_lines(over_http: House) -> None:
+    over_http.world.slack.faults.set("invalid_blocks", 1, only="chat.postMessage")
+    assert "Shared to the channel" in await over_http.answer(f"/zof result {RESULT} share")
+    [shared] = over_http.public()
+    assert "Slack refused the full card" in shared.text
+    assert (shared.key or "").startswith(f"share:{RESULT}:failed:")
+
+
 async def test_a_refused_share_says_how_to_mend_it_and_can_be_tried_again(zofbot: House) -> None:
     await zofbot.answer(f"/zof {RESULT}")
     card = zofbot.private()[0]
