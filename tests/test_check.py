@@ -257,7 +257,7 @@ BREAKS: list[tuple[Callable[[Place], None], Wrong]] = [
 async def test_what_is_broken_is_found_and_nothing_else(
     place: Place, broken: Callable[[Place], None], found: Wrong
 ) -> None:
-    place.seconds = 2.0
+    place.seconds = 10.0  # no test is timed: machines that test are busy
     broken(place)
     assert await place.wrong() == found
 
