@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import io
 import json
+import os
+import pty
+import sys
 from collections.abc import AsyncIterator
 
 import fakeredis
@@ -12,7 +16,8 @@ import pytest
 import redis.asyncio as redis
 from rich.console import Console
 
-from tests.test_cli import run
+from tests.test_cli import environment, run
+from zofbot.cli.conduct import system_user
 from zofbot.errors import StoreUnavailable
 from zofbot.model import utcnow
 from zofbot.notification import Kind, Notification
@@ -115,6 +120,29 @@ async def test_the_terminal_prints_json_lines(valkey: str, kept: Audit) -> None:
     chosen = await run("audit", "--since", "14d", "--user", "U0ANA", "--act", "acknowledge", "--json", REDIS_URL=valkey)
     assert [json.loads(line)["at"] for line in chosen.out.splitlines()] == [entries[0].at, entries[1].at]
     assert (await run("audit", "--since", "1h", "--act", "resolve", REDIS_URL=valkey)).out == ""
+
+
+@pytest.mark.parametrize(
+    ("user", "shown"), [("U0ANA", ("UTC", "acknowledge", "U0ANA")), ("U0BEN", ("There is no such act in that time.",))]
+)
+async def test_on_a_terminal_it_is_a_table(valkey: str, kept: Audit, user: str, shown: tuple[str, ...]) -> None:
+    await kept.append(act(utcnow().timestamp() - 60))
+    person, terminal = pty.openpty()
+    os.set_blocking(person, False)
+    command = (sys.executable, "-m", "zofbot", "audit", "--user", user)
+    process = await asyncio.create_subprocess_exec(*command, env=environment(REDIS_URL=valkey), stdout=terminal)
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+    out = os.read(person, 4096).decode()
+    os.close(person)
+    os.close(terminal)
+    assert all(part in out for part in shown), out
+    assert "{" not in out
+
+
+def test_an_operator_without_a_name_is_known_by_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is called 10001 in our own image."""
+    monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)
+    assert system_user() == "uid 3999999999"
 
 
 async def test_a_span_that_is_none_is_refused(valkey: str) -> None:

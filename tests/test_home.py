@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -11,17 +12,19 @@ from typing import Any
 import fakeredis
 import httpx
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import House, house, said, until
 from tests.pretend import START, Clock, bench
 from tests.test_told import SECRET, current, fail, hook
+from tests.walking import Clock as Ahead
 from zofbot.app import running
 from zofbot.model import Outcome, Run
 from zofbot.notification import Kind, Notification, State
 from zofbot.pipeline import word
-from zofbot.pipeline.figures import figures
+from zofbot.pipeline.figures import FRESH, figures
 from zofbot.simulator import blocks
 from zofbot.simulator.organization import INCIDENT_ROOM
 from zofbot.slack import home
@@ -532,6 +535,53 @@ async def test_redis_down_is_said_and_the_rest_stands(there: House) -> None:
     await until(lambda: "store (Redis) does not answer" in shown(there), 15)
     assert "Runs in 24 h" in shown(there)
     assert "zofbot's store does not answer" in shown(there)
+
+
+async def test_a_subscription_of_ones_own_messages_with_the_bot_is_shown_as_that(there: House) -> None:
+    await there.type("/zof subscribe project:search", channel="D0ANA")
+    assert "your messages with zofbot: `project:search`" in await look(there)
+    assert "project:search" not in await look(there, BEN)
+
+
+async def test_figures_are_read_again_while_somebody_looks(valkey: str) -> None:
+    clock = Ahead()
+    async with house(valkey, clock=clock) as built:
+        before = int(re.findall(r"Runs in 24 h\*\\n(\d+)", await look(built))[0])
+        clock.ahead += FRESH + BEAT
+        fail(built)
+        await until(lambda: f"Runs in 24 h*\\n{before + 1}" in shown(built))
+
+
+async def odd(built: House) -> str:
+    """Leave a record that nobody foresaw; gives its name."""
+    client, name = built.bot.store.client, "{zofbot}:note:odd"
+    await client.hset(name, mapping={"state": "dead", "channel": "C0QA", "attempt": "many"})
+    await client.zadd("{zofbot}:outbox:dead", {"odd": 1})
+    return name
+
+
+async def test_a_home_that_cannot_be_drawn_says_so_with_a_reference(over_http: House) -> None:
+    name = await odd(over_http)
+    view = await look(over_http)
+    assert "went wrong inside zofbot" in view
+    assert "ref_" in view
+    await over_http.bot.store.client.delete(name)
+    assert "Runs in 24 h" in await look(over_http)
+
+
+async def test_homes_stay_up_to_date_after_one_could_not_be_drawn(valkey: str) -> None:
+    clock = Ahead()
+    async with house(valkey, clock=clock) as built:
+        await look(built)
+        name = await odd(built)
+        await built.type("/zof subscribe project:checkout")
+        with structlog.testing.capture_logs() as lines:
+            clock.ahead += PACE
+            await until(lambda: any(line["event"] == "homes not renewed" for line in lines))
+        await built.bot.store.client.delete(name)
+        await built.type("/zof subscribe project:search")
+        clock.ahead += PACE
+        await until(lambda: "project:search" in shown(built), 30)
 
 
 async def test_what_was_published_meanwhile_is_not_overwritten_by_what_is_older(there: House) -> None:

@@ -172,6 +172,25 @@ async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there
     assert said(root) == before
 
 
+async def test_an_answer_that_slack_does_not_draw_comes_in_plain_lines(there: House) -> None:
+    root = await alert(there)
+    there.world.slack.faults.set("invalid_blocks", 1, only="chat.postEphemeral")
+    await mention(there, root, "help")
+    await until(lambda: "Slack refused the full card" in private(there))
+    [plain] = [one for one in there.private() if "Slack refused" in said(one)]
+    assert plain.thread_ts == root.ts
+    assert not plain.blocks
+    assert "with the reference ref_" in plain.text
+
+
+async def test_a_thread_that_slack_does_not_show_leaves_the_buttons(there: House) -> None:
+    root = await alert(there)
+    there.world.slack.scopes.discard("channels:history")
+    await mention(there, root, "ack")
+    await until(lambda: "Slack does not let me read this thread. Use the buttons" in private(there).replace("*", ""))
+    assert await done(there) == []
+
+
 async def test_a_bot_that_mentions_us_is_not_heard(there: House) -> None:
     root = await alert(there)
     assert (await there.stage.people.deliver("events_api", event(there, root, "ack", bot_id="B0OTHER"))).ok

@@ -33,7 +33,7 @@ from zofbot.simulator.workspace import Workspace
 from zofbot.simulator.world import World
 from zofbot.slack.notifier import Identity, SlackNotifier
 from zofbot.slack.people import People, described
-from zofbot.slack.shelf import FRESH, STALE
+from zofbot.slack.shelf import FRESH, MOST, STALE, Shelf
 
 
 @dataclass
@@ -190,6 +190,21 @@ async def test_a_slack_that_does_not_answer_is_not_asked_by_everybody(bench: Ben
     bench.slack.faults.set("500")
     await asyncio.gather(*(people.person(ANA) for _ in range(10)))
     assert bench.calls("users.info") == 2
+
+
+async def test_of_very_many_answers_the_one_longest_unasked_for_is_forgotten() -> None:
+    asked: list[str] = []
+
+    async def ask(key: str) -> str:
+        asked.append(key)
+        return key
+
+    shelf = Shelf(ask, Clock())
+    for number in range(MOST):
+        await shelf.get(f"{number}")
+    for key in ("0", "one too many", "0", "1"):
+        assert await shelf.get(key) == key
+    assert asked[MOST:] == ["one too many", "1"]
 
 
 async def test_a_missing_scope_is_named_to_whoever_it_hinders(bench: Bench) -> None:

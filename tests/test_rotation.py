@@ -82,6 +82,18 @@ async def test_what_is_signed_with_a_new_secret_counts_and_with_the_old_one_no_m
     assert await hook(built, current(run["id"], "evt_1"), secret="another-webhook-secret") == 200
 
 
+async def test_a_new_token_for_sockets_is_used_when_slack_wants_another_connection(valkey: str) -> None:
+    files = Files()
+    async with house(valkey, socket=True, reread=files.read) as built:
+        files.now = built.settings
+        built.world.slack.app_token = "xapp-another-token"
+        files.put(slack_app_token="xapp-another-token")
+        assert await built.bot.rotation.look() == ["SLACK_APP_TOKEN"]
+        await built.stage.sockets.refresh()
+        await until(lambda: bool(built.world.slack.lines))
+        assert "Voucher" in await built.answer("/zof res_4821")
+
+
 async def test_a_new_secret_is_kept_out_of_traces(there: tuple[House, Files]) -> None:
     built, files = there
     rooms = Rooms(files.now, built.bot.store, zof_client(files.now, Metrics()), built.bot.notifier, Metrics(), utcnow)

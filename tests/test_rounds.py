@@ -193,6 +193,13 @@ async def test_on_call_says_who_would_be_called_and_calls_nobody(there: House) -
     assert "Nobody is called from this channel" in await there.answer("/zof oncall", channel="C0SEARCH")
 
 
+async def test_where_slack_does_not_say_who_is_in_a_group_that_is_said(there: House) -> None:
+    there.world.slack.scopes.discard("usergroups:read")
+    told = await there.answer("/zof oncall")
+    assert f"<!subteam^{ON_CALL}> (Slack does not say who is in it)" in told
+    assert "<@U0CHIOMA>" in told
+
+
 async def test_a_handover_is_posted_once_in_the_name_of_who_asked(there: House) -> None:
     root = await alert(there)
     await press(there, "U0BEN", root, control(root, "zof_triage_acknowledge"))

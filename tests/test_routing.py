@@ -147,6 +147,11 @@ def test_filters_are_understood(typed: str, understood: dict[str, Any]) -> None:
         ("escalate:15m", "not a time and a name", "escalate:15m->@oncall,45m->@leads"),
         ("escalate:<@U1AA>", "not a time and a name", "escalate:15m->@oncall,45m->@leads"),
         ("escalate:8d-><@U1AA>", "not a time and a name", "escalate:15m->@oncall,45m->@leads"),
+        (
+            "escalate:" + ",".join(f"{n}m-><@U1AA>" for n in range(1, 7)),
+            "more than 5 steps",
+            "escalate:15m->@oncall,45m->@leads",
+        ),
         ("escalate:5m->@ana", "nobody Slack knows", "mention:@ana"),
         ("reack:10s", "not a time", "reack:4h"),
         ("reack:31d", "not a time", "reack:4h"),

@@ -19,6 +19,7 @@ from zofbot.errors import BadInput
 from zofbot.model import Outcome, Result, Run
 from zofbot.pipeline.preview import Rehearsal, findings
 from zofbot.routing import After, Group, On, Quiet, Subscription, parse, spelled
+from zofbot.routing.subscription import MOST
 from zofbot.simulator import blocks, payloads, views
 from zofbot.simulator.entities import Message, View
 from zofbot.slack import foresight, modals
@@ -384,6 +385,31 @@ async def test_what_ended_while_its_form_was_open_does_not_come_back(one: House)
     assert await subscriptions(one) == []
 
 
+@pytest.mark.parametrize("by", ["words", "form"])
+async def test_what_ends_while_slack_is_asked_for_names_has_ended(one: House, by: str) -> None:
+    kept, slack = Subscriptions(one.bot.store.client, "zofbot"), one.world.slack
+    first = parse("project:checkout").model_copy(update={"id": "s1", "channel": "C0QA"})
+    await kept.add(first)
+    if by == "form":
+        await one.answer("/zof subscriptions")
+        await one.press(last(one), "zof_edit")
+        await until(lambda: bool(slack.modals.get("U0ANA")))
+    await kept.replace(first.model_copy(update={"mention": ("U0BEN",)}))
+    slack.faults.delays["slow"] = 0.5
+    slack.faults.set("slow", only="users.info")
+    if by == "form":
+        acting = asyncio.create_task(one.stage.people.submit("U0ANA", modal(one).id, line("project", "search")))
+    else:
+        acting = asyncio.create_task(one.type("/zof unsubscribe 1"))
+    await until(lambda: any(call.arguments.get("user") == "U0BEN" for call in slack.calls))
+    assert await kept.remove("s1") == 1
+    await acting
+    told = str(modal(one).errors) if by == "form" else said(last(one))
+    assert "That subscription has ended meanwhile" in told
+    assert await subscriptions(one) == []
+    assert one.public() == []
+
+
 async def test_one_form_submitted_twice_is_one_subscription(one: House) -> None:
     view = await opened(one)
     one.world.slack.request_url, real = "http://127.0.0.1:9/nobody", one.world.slack.request_url
@@ -419,6 +445,33 @@ async def test_a_long_list_of_subscriptions_is_turned_in_pages_that_slack_takes(
     await one.press(message, "zof_subscriptions_page")
     await until(lambda: "*12.*" in said(message))
     assert len([button for button in buttons(message) if button["action_id"] == "zof_remove"]) == 2
+
+
+async def test_a_channel_takes_no_more_than_it_may_have(one: House) -> None:
+    kept = Subscriptions(one.bot.store.client, "zofbot")
+    for number in range(MOST):
+        wish = parse(f"env:e{number}")
+        await kept.add(wish.model_copy(update={"id": f"s{number}", "channel": "C0QA", "created": float(number)}))
+    answer = await one.answer("/zof subscribe env:other")
+    assert f"This channel has {MOST} subscriptions already." in answer
+    assert "/zof subscriptions" in answer
+    assert len(await kept.all()) == MOST
+    assert "This channel is subscribed" in await one.answer("/zof subscribe env:other", channel="C0SEARCH")
+
+
+async def test_what_nobody_subscribed_cannot_be_ended(one: House) -> None:
+    for which in ("1", "all"):
+        assert "This channel has no subscription." in await one.answer(f"/zof unsubscribe {which}")
+
+
+async def test_what_is_too_long_for_a_form_is_not_edited_in_one(one: House) -> None:
+    """What is typed may be no longer than a form takes, but records of older versions may."""
+    long = Subscription(id="s1", channel="C0QA", case=tuple(f"{number}".rjust(190, "x") for number in range(20)))
+    await Subscriptions(one.bot.store.client, "zofbot").add(long)
+    await one.answer("/zof subscriptions")
+    await one.press(last(one), "zof_edit")
+    assert "End it and type it anew." in said(await answered(one, "This subscription is too long for a form."))
+    assert not one.world.slack.modals.get("U0ANA")
 
 
 async def test_a_test_alert_is_marked_names_who_asked_and_leaves_no_trace(desk: House) -> None:

@@ -265,6 +265,21 @@ async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
     assert "0 to add, 0 to change, 0 to remove, 3 unchanged." in again.out, "an import twice is an import once"
 
 
+async def test_a_file_that_cannot_be_written_is_a_sentence(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
+    ended = await zofbot(valkey, "export", "-o", str(tmp_path))
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"zofbot: {tmp_path} cannot be written (Is a directory). Choose another.\n"
+
+
+async def test_what_would_not_be_read_back_as_the_same_is_not_exported(valkey: str, store: redis.Redis) -> None:
+    one = sub("escalate:15m-><@U0ANA>,1h-><@U0BEN>")
+    turned = one.model_copy(update={"escalate": one.escalate[::-1]})  # an order that nobody can type
+    await Subscriptions(store, "zofbot").add(turned)
+    ended = await zofbot(valkey, "export")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == "zofbot: Subscription s1 cannot be written down faithfully. Look at it in Slack.\n"
+
+
 async def test_what_the_file_lacks_is_removed(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
     await Subscriptions(store, "zofbot").add(sub("project:a"))
     (tmp_path / "none.yml").write_text("version: 1\nchannels: {}\n")

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from tests.conftest import House, house, said, until
+from zofbot.simulator.organization import INCIDENT_ROOM
 from zofbot.simulator.records import Record
 from zofbot.store.audit import Audit
 
@@ -85,6 +86,32 @@ async def test_a_channel_subscribes_sees_who_did_and_ends_it(subscribed: House) 
 async def test_a_mistyped_filter_gets_an_example_and_nothing_is_kept(subscribed: House) -> None:
     assert "Did you mean" in await subscribed.answer("/zof subscribe projetc:checkout")
     assert "told of no failures" in await subscribed.answer("/zof subscriptions")
+
+
+@pytest.mark.parametrize("event", ["channel_unarchive", "group_unarchive", "member_joined_channel"])
+async def test_what_a_channel_refused_comes_as_soon_as_it_is_mended(hears: House, event: str) -> None:
+    left = event == "member_joined_channel"
+    channel = hears.world.slack.channels[INCIDENT_ROOM]
+    channel.members.add("U0ZOFBOT")
+    await hears.type("/zof subscribe project:*", channel=INCIDENT_ROOM)
+    await until(lambda: len(hears.public(INCIDENT_ROOM)) == 1)
+    if left:
+        channel.members.discard("U0ZOFBOT")
+    channel.archived = not left
+    run = fail(hears, 1)
+    assert await hook(hears, current(run["id"], "evt_mended")) == 200
+
+    async def parked() -> bool:
+        return (await hears.bot.outbox.depth()).parked == 1
+
+    await until(parked)
+    assert len(hears.public(INCIDENT_ROOM)) == 1
+    channel.archived = False
+    channel.members.add("U0ZOFBOT")
+    inner = {"type": event, "channel": INCIDENT_ROOM, "user": "U0ZOFBOT", "event_ts": "1795000000.000100"}
+    body = {"type": "event_callback", "team_id": "T0ACME", "event_id": "Ev0MENDED", "event": inner}
+    assert (await hears.stage.people.deliver("events_api", body)).ok
+    await until(lambda: f"run:{run['id']}:failed:{INCIDENT_ROOM}" in keys(hears))
 
 
 async def test_a_failing_run_is_told_once_with_its_failures_beneath(told: House) -> None:

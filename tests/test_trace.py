@@ -534,6 +534,15 @@ async def test_what_is_written_while_the_bot_stops_is_there(valkey: str) -> None
     assert ended.code == 0, ended.err
 
 
+async def test_what_is_cut_short_when_the_bot_stops_is_found(valkey: str) -> None:
+    async with house(valkey) as built:
+        built.world.zof.faults.set("hang")
+        line = await built.answer(f"/zof result {RESULT}")
+    assert "Still asking" in line
+    ended = await run("trace", shown_id(line), "--json", REDIS_URL=valkey)
+    assert "canceled: the bot was told to stop" in ended.out, ended.err
+
+
 # --- on the terminal, and the odd ends
 
 

@@ -30,6 +30,9 @@ from zofbot.verbs import VERBS, Typed, parse, spelled, usage_hint
         ("runs", Typed("runs")),
         ("runs status:failed project:shop env:prod", Typed(
             "runs", filters=(("status", "failed"), ("project", "shop"), ("env", "prod")))),
+        ("unsubscribe #2", Typed("unsubscribe", about="2")),
+        ("unsubscribe ALL", Typed("unsubscribe", about="all")),
+        ("trace Request ID: `req_1`", Typed("trace", id="req_1")),
         ("runs environment:prod", Typed("runs", filters=(("env", "prod"),))),
     ],
 )  # fmt: skip
@@ -52,6 +55,11 @@ def test_what_is_typed_is_understood(typed: str, understood: Typed) -> None:
         ("run run_1 share", "Nothing else can stand there", "/zof run run_1"),
         ("runs stauts:failed", "Did you mean `status:…`?", "/zof runs status:failed env:staging"),
         ("runs failed", "Filters are", "/zof runs status:failed env:staging"),
+        ("unsubscribe", "numbers them", "/zof unsubscribe 1"),
+        ("unsubscribe 0", "numbers them", "/zof unsubscribe 1"),
+        ("unsubscribe 1 2", "numbers them", "/zof unsubscribe 1"),
+        ("trace", "Copy the request id", "/zof trace ref_0f3a9c5e21"),
+        ("trace req_1 req_2", "Copy the request id", "/zof trace ref_0f3a9c5e21"),
         ("what is this", "See `/zof help`", "/zof result res_4821"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +276,24 @@ async def test_the_latest_runs_can_be_filtered(over_http: House) -> None:
     assert "No runs match" in await over_http.answer("/zof runs env:nowhere")
 
 
+@pytest.mark.parametrize(("typed", "heads"), [("failed", {"Failed"}), ("cancelled", {"Canceled"})])
+async def test_a_status_is_filtered_by_its_meaning_also_where_zof_does_not_know_the_filter(
+    valkey: str, typed: str, heads: set[str]
+) -> None:
+    async with house(valkey, zof_status_param="state_of_the_run") as built:
+        run = built.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
+        built.world.zof.finish_run(run["id"], "canceled")
+        answer = await built.answer(f"/zof runs status:{typed}")
+        assert set(re.findall(r"\*(\w+): ", answer)) == heads
+        assert any("state_of_the_run" in call.query for call in built.world.zof.calls)
+
+
+async def test_the_id_of_a_run_where_a_result_is_asked_for_is_recognized(over_http: House) -> None:
+    answer = await over_http.answer("/zof result run_1001")
+    assert "Zof has no result" in answer
+    assert "That looks like a run: try `/zof run run_1001`." in answer
+
+
 # --- sharing
 
 
@@ -335,6 +354,21 @@ async def test_a_share_that_slack_does_not_confirm_is_posted_once(over_http: Hou
     await over_http.type(f"/zof result {RESULT} share")
     await until(lambda: "Shared to the channel" in said(over_http.private()[-1]), 15)
     assert len(over_http.world.slack.ledger) == 1
+
+
+async def test_a_shared_card_stands_also_where_slack_does_not_say_its_address(over_http: House) -> None:
+    over_http.world.slack.faults.set("500", only="chat.getPermalink")
+    assert "Shared to the channel" in await over_http.answer(f"/zof result {RESULT} share")
+    assert len(over_http.public()) == 1
+    assert "/archives/" not in said(over_http.private()[-1])
+
+
+async def test_a_card_that_slack_does_not_draw_is_shared_in_plain_lines(over_http: House) -> None:
+    over_http.world.slack.faults.set("invalid_blocks", 1, only="chat.postMessage")
+    assert "Shared to the channel" in await over_http.answer(f"/zof result {RESULT} share")
+    [shared] = over_http.public()
+    assert "Slack refused the full card" in shared.text
+    assert (shared.key or "").startswith(f"share:{RESULT}:failed:")
 
 
 async def test_a_refused_share_says_how_to_mend_it_and_can_be_tried_again(zofbot: House) -> None:

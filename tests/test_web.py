@@ -12,11 +12,16 @@ from urllib.parse import urlencode
 
 import aiohttp
 import pytest
+import redis.asyncio as redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import House, house
+from tests.conftest import House, house, pointing, said, until
+from zofbot.app import running
 from zofbot.simulator.delivery import signature
+from zofbot.simulator.organization import furnish
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.world import World
 
 FORM = "application/x-www-form-urlencoded"
 HELP = b"command=%2Fzof&text=help&user_id=U0ANA&channel_id=C0QA&trigger_id=1.2"
@@ -175,6 +180,31 @@ async def test_not_ready_names_what_is_missing(over_http: House) -> None:
     async with aiohttp.ClientSession() as session, session.get(f"{over_http.bot.url}/readyz") as reply:
         assert reply.status == 503
         assert "slack" in (await reply.json())["missing"][0]
+
+
+async def test_until_slack_takes_the_token_it_is_not_ready_and_lookups_work(valkey: str) -> None:
+    world = World()
+    furnish(world)
+    stage = Stage(world)
+    await stage.start()
+    async with redis.from_url(valkey) as client:
+        await client.flushall()
+    world.slack.faults.set("invalid_auth", only="auth.test")
+    try:
+        async with running(pointing(stage, valkey), works=False) as bot:
+            world.slack.request_url = f"{bot.url}/slack/events"
+            await until(lambda: any(call.method == "auth.test" for call in world.slack.calls))
+            assert await bot.missing() == ["slack has not accepted the bot token yet"]
+            await stage.people.type("U0ANA", "C0QA", "/zof res_4821")
+            assert "Voucher" in said(list(world.slack.messages["C0QA"].values())[-1])
+            world.slack.faults.set("none")
+
+            async def ready() -> bool:
+                return not await bot.missing()
+
+            await until(ready, 30)
+    finally:
+        await stage.stop()
 
 
 # --- two signing secrets at a time

@@ -46,4 +46,4 @@ def _print(entries: list[Entry], as_json: bool) -> None:
     elif entries:
         Console().print(audit_table(entries))
     else:
-        typer.echo("Nobody did anything in that time.")
+        typer.echo("There is no such act in that time.")

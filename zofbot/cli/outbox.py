@@ -39,12 +39,12 @@ def listed(
 
     async def work(books: Books) -> None:
         entries = [entry for one in states for entry in await books.outbox.list(one, limit)]
-        _print(entries[:limit], as_json)
+        _print(entries[:limit], as_json, state)
 
     with_books(settings_with(), work)
 
 
-def _print(entries: list[Entry], as_json: bool) -> None:
+def _print(entries: list[Entry], as_json: bool, state: str) -> None:
     from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
 
     from zofbot.model import utcnow  # noqa: PLC0415
@@ -58,7 +58,7 @@ def _print(entries: list[Entry], as_json: bool) -> None:
     elif entries:
         Console().print(outbox_table(entries, now))
     else:
-        typer.echo("Nothing waits and nothing was given up.")
+        typer.echo(f"No notification is {state}." if state else "Nothing waits and nothing was given up.")
 
 
 def _write(known: object) -> None:

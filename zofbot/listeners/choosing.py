@@ -10,7 +10,7 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Role
-from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
+from zofbot.errors import BadInput, SlackError, ZofbotError
 from zofbot.listeners import endings, triage
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import known, may
@@ -95,6 +95,6 @@ async def _go_on(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, A
     except Gone:
         desk.errands.start(desk.respond(there, acts.gone(meant.key)))
         return {}
-    except (BadInput, NotAllowed) as error:
+    except ZofbotError as error:
         return {"response_action": "errors", "errors": {"act": endings.beneath(error)}}
     return {"response_action": "update", "view": form}

@@ -75,9 +75,8 @@ async def runs(desk: Desk, filters: Filters, start: int = 0) -> Message:
 
 
 def _matches(run: Run, wanted: dict[str, str]) -> bool:
-    status, project, env = (wanted.get(name, "").casefold() for name in ("status", "project", "env"))
-    if status and status not in (run.outcome.value, (run.status or "").casefold()):
-        return False
+    """Whether it is of this project, by id or name, and environment; Zof's client sees to the status."""
+    project, env = (wanted.get(name, "").casefold() for name in ("project", "env"))
     if project and project not in {(run.project_id or "").casefold(), (run.project_name or "").casefold()}:
         return False
     return not env or env == (run.environment or "").casefold()

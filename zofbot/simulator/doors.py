@@ -98,6 +98,7 @@ _SLACK_REPLIES = {
     "500": (500, {}, {"ok": False, "error": "internal_error"}),
     "invalid_auth": (200, {}, {"ok": False, "error": "invalid_auth"}),
     "view_too_large": (200, {}, {"ok": False, "error": "view_too_large"}),
+    "invalid_blocks": (200, {}, {"ok": False, "error": "invalid_blocks"}),
     "ratelimited_200": (200, {}, {"ok": False, "error": "ratelimited"}),
 }
 _HIDDEN = ("token",)

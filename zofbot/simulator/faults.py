@@ -33,6 +33,7 @@ SLACK_FAULTS: Mapping[str, str] = {
     "slow": "Slow: stores, answers after 9 s",
     "invalid_auth": "Token revoked",
     "view_too_large": "Refuses a view",
+    "invalid_blocks": "Refuses how a message is drawn",
     "ratelimited_200": "Says ratelimited with HTTP 200",
 }
 

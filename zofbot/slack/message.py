@@ -36,12 +36,6 @@ class Message:
         attachments = [{"color": self.colour, "fallback": self.text, "blocks": body}] if body else []
         return {"text": clip(self.text, 3000), "blocks": self.blocks[:MOST_BLOCKS], "attachments": attachments}
 
-    def but(self, *more: Block) -> Message:
-        """Return the same message with ``more`` blocks at its end."""
-        if self.body:
-            return Message(self.text, self.blocks, self.colour, [*self.body, *more])
-        return Message(self.text, [*self.blocks, *more])
-
     def plain(self, reference: str = "") -> Message:
         """Return the last resort for a message that Slack refuses as it is drawn: three lines without any block."""
         where = f"with the reference {reference}" if reference else "in the log"

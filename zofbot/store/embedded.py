@@ -49,9 +49,10 @@ def socket_path(folder: Path) -> Path:
         return path
     name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     private = Path(tempfile.gettempdir()) / f"zofbot-{os.getuid()}" / name
-    private.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private.parent.mkdir(mode=0o700, exist_ok=True)
     if private.parent.stat().st_uid != os.getuid():
         raise SettingsError([f"{private.parent} belongs to somebody else: set ZOFBOT_DATA_DIR to a shorter path."])
+    private.mkdir(mode=0o700, exist_ok=True)
     return private / "valkey.sock"
 
 
