@@ -16,6 +16,8 @@ from zofbot.slack.controls import About, Offers, controls
 from zofbot.slack.controls import standing as drawn
 from zofbot.store.audit import Audit
 from zofbot.triage import Act, Course, State, Triage, Who, act
+from zofbot.triage.policy import ANSWER
+from zofbot.triage.times import LONGEST
 
 __all__ = ["there"]
 
@@ -92,6 +94,28 @@ async def test_where_zof_has_forgotten_it_too_the_click_is_explained(there: Hous
         await press(there, ANA, root, control(root, f"zof_triage_{action}"))
         await until(lambda before=before: len(there.private(user=ANA)) > before)
         assert "does not know this alert any more" in said(there.private(user=ANA)[-1])
+
+
+@pytest.mark.parametrize("words", ["ack", "snooze 30d"])
+async def test_what_people_put_off_is_still_known_when_it_comes_due(there: House, words: str) -> None:
+    root = await alert(there)
+    client, name = there.bot.store.client, f"{{{there.settings.zofbot_namespace}}}:failure:{root.key}"
+    await client.expire(name, 86400)  # as it is 29 days after it failed
+    assert (await mention(there, root, words)).ok
+    await until(lambda: "Acknowledged" in said(root) or "Snoozed" in said(root))
+    week = 7 * 86400  # the longest that an escalation waits
+    assert await client.ttl(name) > LONGEST + ANSWER + week
+
+
+async def test_what_has_faded_is_on_no_list_any_more(there: House) -> None:
+    root = await alert(there)
+    assert (await mention(there, root, "ack")).ok
+    await until(lambda: "Acknowledged" in said(root))
+    client, prefix = there.bot.store.client, f"{{{there.settings.zofbot_namespace}}}:"
+    await client.delete(f"{prefix}failure:{root.key}")
+    assert "Case 0" not in await there.answer("/zof triage")
+    assert await client.hgetall(f"{prefix}failures") == {}
+    assert await client.hgetall(f"{prefix}triage:C0QA") == {}
 
 
 # --- forms that were overtaken
