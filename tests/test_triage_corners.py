@@ -10,7 +10,20 @@ import pytest
 from tests.conftest import House, house, said, until
 from tests.test_mentions import mention
 from tests.test_told import SECRET, current, fail, hook
-from tests.test_triage import NOW, POLICY, alert, control, open_form, press, private, standing, there, thread, wish
+from tests.test_triage import (
+    NOW,
+    POLICY,
+    alert,
+    control,
+    mentions,
+    open_form,
+    press,
+    private,
+    standing,
+    there,
+    thread,
+    wish,
+)
 from zofbot.simulator.entities import Message
 from zofbot.slack.controls import About, Offers, controls
 from zofbot.slack.controls import standing as drawn
@@ -83,6 +96,16 @@ async def test_a_forgotten_alert_is_known_again_by_words_in_its_thread_and_by_a_
     view = await open_form(there, ANA, root, "resolve")
     await there.stage.people.submit(ANA, view, flaky())
     await until(lambda: "Resolved: Case 0" in said(root))
+
+
+async def test_two_who_press_on_a_forgotten_alert_at_once_are_both_served(there: House) -> None:
+    root = await alert(there)
+    await forget(there, root)
+    ack = control(root, "zof_triage_acknowledge")
+    await asyncio.gather(press(there, ANA, root, ack), press(there, BEN, root, ack))
+    for user in (ANA, BEN):
+        await until(lambda user=user: "You acknowledged Case 0" in private(there, user))
+        assert "went wrong" not in private(there, user)
 
 
 async def test_where_zof_has_forgotten_it_too_the_click_is_explained(there: House) -> None:
@@ -182,18 +205,96 @@ async def test_so_is_a_note(there: House) -> None:
     assert 'It said \\"&lt;boom&gt;\\" and passed' in said(root)
 
 
-async def test_a_form_that_is_sent_twice_acts_once_and_answers_alike(there: House) -> None:
+@pytest.mark.parametrize("name", ["assign", "snooze", "resolve"])
+async def test_a_form_that_is_sent_twice_acts_once_and_answers_alike(there: House, name: str) -> None:
     root = await alert(there)
-    view = await open_form(there, ANA, root, "assign")
+    if name == "resolve":
+        assert (await mention(there, root, "ack")).ok
+        await until(lambda: "Acknowledged" in said(root))
+    view = await open_form(there, ANA, root, name)
     again = there.world.slack.modals[ANA][-1]
-    chosen = {"owner": {"owner": {"type": "users_select", "selected_user": BEN}}}
-    await there.stage.people.submit(ANA, view, chosen)
-    await until(lambda: private(there, ANA).count("You assigned") >= 1)
+    owner = {"owner": {"owner": {"type": "users_select", "selected_user": BEN}}}
+    words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "90m"}}}
+    filled = {"assign": owner, "snooze": words, "resolve": flaky("retried")}[name]
+    await there.stage.people.submit(ANA, view, filled)
+    await until(lambda: f"You {name}" in private(there, ANA))
     there.world.slack.modals[ANA].append(again)
-    await there.stage.people.submit(ANA, view, chosen)
-    await asyncio.sleep(0.5)
+    before = len(there.private(user=ANA))
+    await there.stage.people.submit(ANA, view, filled)
+    await until(lambda: len(there.private(user=ANA)) > before)
+    assert f"You {name}" in said(there.private(user=ANA)[-1])
     assert "Your click changed nothing" not in private(there, ANA)
-    assert await deeds(there, root) == ["assign"]
+    assert (await deeds(there, root)).count(name) == 1
+
+
+async def test_that_slack_does_not_open_a_form_is_said(there: House) -> None:
+    root = await alert(there)
+    there.world.slack.faults.set("500", only="views.open")
+    await press(there, ANA, root, control(root, "zof_triage_assign"))
+    await until(
+        lambda: "Slack did not open the form. Press the button again." in private(there, ANA).replace("\\n", " ")
+    )
+
+
+# --- what makes no sense
+
+
+@pytest.mark.parametrize(
+    ("before", "typed", "told"),
+    [
+        ([], "undo", "There is nothing to undo any more: It is open"),
+        (["ack", "undo"], "undo", "There is nothing to undo any more: Undone by ana"),
+        (["resolve flaky: retried"], "escalate", "It is resolved: it can be escalated only while somebody should look"),
+        (["escalate"], "escalate", "Everybody whom the escalation names was called already"),
+        ([], "release", "Release is not possible: It is open"),
+        (["snooze 1h"], "still on it", "Still on it is not possible: Snoozed by ana"),
+    ],
+)
+async def test_what_is_not_possible_is_explained(there: House, before: list[str], typed: str, told: str) -> None:
+    root = await alert(there)
+    for words in before:
+        assert (await mention(there, root, words)).ok
+    done = await deeds(there, root)
+    assert (await mention(there, root, typed, BEN)).ok
+    await until(lambda: told in private(there, BEN))
+    assert await deeds(there, root) == done
+
+
+async def test_nobody_is_escalated_to_where_the_subscription_names_nobody(there: House) -> None:
+    await there.type("/zof unsubscribe 1")
+    await there.type("/zof subscribe group:case")
+    root = await alert(there)
+    assert "Escalate now" not in said(root)
+    assert (await mention(there, root, "escalate")).ok
+    await until(lambda: "There is nobody to escalate to" in private(there, ANA))
+    assert "/zof subscribe escalate:15m-&gt;@oncall" in private(there, ANA), "and how to change that"
+    assert await deeds(there, root) == []
+
+
+# --- a compulsory note
+
+
+async def test_where_a_note_is_compulsory_nothing_is_resolved_without_one(valkey: str) -> None:
+    async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+                     zofbot_resolve_note=True) as built:  # fmt: skip
+        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await built.type("/zof subscribe group:case")
+        root = await alert(built)
+        assert (await mention(built, root, "resolve flaky")).ok
+        await until(lambda: "A note is compulsory here" in private(built, ANA))
+        await press(built, ANA, root, control(root, "zof_triage_acknowledge"))
+        await until(lambda: "Acknowledged" in said(root))
+        view = await open_form(built, ANA, root, "resolve")
+        form = built.world.slack.modals[ANA][-1]
+        await built.stage.people.submit(ANA, view, flaky())
+        assert set(form.errors or {}) == {"note"}, "Slack itself asks for it"
+        await built.stage.people.submit(ANA, view, flaky("  "))
+        assert "A note is compulsory here" in (form.errors or {})["note"]
+        assert await deeds(built, root) == ["acknowledge"]
+        await built.stage.people.submit(ANA, view, flaky("retried, and it passed"))
+        await until(lambda: "Resolved" in said(root))
+        await until(lambda: any("resolved this: Flaky" in line for line in thread(built, root)))
+        assert "retried, and it passed" in said(root)
 
 
 # --- who is named, and who is not
@@ -230,7 +331,60 @@ async def test_whoever_escalates_is_not_mentioned_by_their_own_click(valkey: str
         assert not any("<@U0ANA>" in line for line in thread(built, root))
 
 
-# --- snoozing by a count
+# --- snoozing by a condition
+
+
+async def fails(built: House, cases: int = 1) -> None:
+    """End another run of the same case, badly or, with none, well."""
+    run = fail(built, cases)
+    kind = "run.failed" if cases else "run.completed"
+    assert await hook(built, current(run["id"], f"evt_{run['id']}", kind)) == 200
+
+
+async def snoozed(built: House, root: Message, label: str, value: str, preview: str) -> None:
+    """Choose a condition in the form, see what it means, and send it."""
+    view = await open_form(built, ANA, root, "snooze")
+    option = {"text": {"type": "plain_text", "text": label, "emoji": True}, "value": value}
+    chosen = {"action_id": "zof_wakes", "block_id": "choice", "selected_option": option}
+    await built.stage.people.press(ANA, chosen, view_id=view)
+    await until(lambda: preview in str(built.world.slack.modals[ANA][-1].payload["blocks"]))
+    await built.stage.people.submit(ANA, view)
+    await until(lambda: f"*Snoozed* by ana {label}" in said(root))
+    await until(lambda: any(f"snoozed this {label}" in line for line in thread(built, root)))
+
+
+@pytest.mark.parametrize("typed", [False, True], ids=["by the form", "in the thread"])
+async def test_what_sleeps_until_it_recovers_sleeps_through_failures_and_opens_when_it_relapses(
+    there: House, typed: bool
+) -> None:
+    root = await alert(there)
+    if typed:
+        assert (await mention(there, root, "snooze until it recovers")).ok
+    else:
+        await snoozed(there, root, "until it recovers", "recovers",
+                      "Wakes if it fails again after it has recovered.")  # fmt: skip
+    await until(lambda: "Snoozed" in said(root))
+    await fails(there)
+    await until(lambda: "2 failures" in said(root))
+    assert "Snoozed" in said(root)
+    await fails(there, 0)
+    await until(lambda: "Recovered" in said(root))
+    await fails(there)
+    await until(lambda: "Snoozed" not in said(root) and "zof_triage_acknowledge" in said(root))
+    await until(lambda: mentions(there, root) == 1, 15)
+
+
+async def test_what_sleeps_until_it_fails_more_often_wakes_by_the_last_of_those_failures(there: House) -> None:
+    root = await alert(there)
+    await snoozed(there, root, "until it fails 5 more times", "more:5", "Wakes when it has failed 5 more times.")
+    for _ in range(4):
+        await fails(there)
+    await until(lambda: "5 failures" in said(root))
+    assert "Snoozed" in said(root)
+    assert mentions(there, root) == 0
+    await fails(there)
+    await until(lambda: "*Awake again*" in said(root))
+    await until(lambda: mentions(there, root) == 1, 15)
 
 
 async def test_a_run_cannot_sleep_until_it_fails_more_often_for_it_never_does(valkey: str) -> None:
