@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -139,6 +140,49 @@ async def test_what_has_faded_is_on_no_list_any_more(there: House) -> None:
     assert "Case 0" not in await there.answer("/zof triage")
     assert await client.hgetall(f"{prefix}failures") == {}
     assert await client.hgetall(f"{prefix}triage:C0QA") == {}
+
+
+async def test_a_forgotten_alert_still_says_so_where_its_run_is_asked_for(there: House) -> None:
+    root = await alert(there)
+    await forget(there, root)
+    await press(there, ANA, root, control(root, "zof_triage_more") | {"selected_option": {"value": "run"}})
+    await until(lambda: "does not know this alert any more" in private(there, ANA))
+
+
+async def test_a_record_that_this_version_cannot_read_is_left_as_it_is_and_hides_nothing_else(there: House) -> None:
+    root = await alert(there)
+    client, name = there.bot.store.client, f"{{{there.settings.zofbot_namespace}}}:triage:C0QA"
+    later = json.dumps({"state": "delegated"})
+    view = await open_form(there, ANA, root, "assign")
+    await client.hset(name, root.key or "", later)
+    await press(there, ANA, root, control(root, "zof_triage_acknowledge"))
+    await until(lambda: "Something went wrong inside zofbot. Try again" in private(there, ANA))
+    chosen = {"owner": {"owner": {"type": "users_select", "selected_user": BEN}}}
+    await there.stage.people.submit(ANA, view, chosen)
+    [form] = there.world.slack.modals[ANA]
+    assert "Something went wrong inside zofbot" in (form.errors or {})["owner"], "what was filled in stays"
+    assert (await client.hgetall(name))[(root.key or "").encode()] == later.encode()
+    other = there.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
+    there.world.zof.add_result(other["id"], status="failed", name="Another", test_case_id="tc_other")
+    there.world.zof.finish_run(other["id"])
+    assert await hook(there, current(other["id"], "evt_other")) == 200
+    await until(lambda: any("Another" in one.text for one in there.world.slack.ledger))
+    assert "Another" in await there.answer("/zof triage")
+
+
+@pytest.mark.parametrize("value", ["{", "[]", '{"key": 1, "version": "0.1"}', '{"key": "case:res_1:failed:C0QA"}'])
+async def test_a_button_of_an_answer_that_cannot_be_read_says_where_to_go_on(there: House, value: str) -> None:
+    root = await alert(there)
+    await press(there, ANA, root, control(root, "zof_triage_acknowledge"))
+    await until(lambda: "You acknowledged" in private(there, ANA))
+    answer = there.private(user=ANA)[-1]
+    for block in answer.blocks:
+        for element in block.get("elements", []):
+            element["value"] = value
+    await there.press(answer, "zof_do_undo")
+    await until(lambda: "This button does not say what it is about." in private(there, ANA))
+    assert "Use the latest card of this failure." in private(there, ANA)
+    assert await deeds(there, root) == ["acknowledge"]
 
 
 # --- forms that were overtaken
@@ -420,3 +464,8 @@ def test_a_closed_card_has_one_button(state: State) -> None:
     offers = Offers(escalate=True, rerun=True, link="https://z", run_id="run_1")
     [row] = controls(About("case:res_1:failed:C1", "0.1"), Triage(state=state), offers)
     assert [one["action_id"] for one in row["elements"]] == ["zof_triage_reopen", "zof_triage_more"]
+
+
+def test_what_slack_could_not_carry_costs_a_card_its_buttons_and_not_the_alert() -> None:
+    longest = f"case:{'%2F' * 128}:failed:C1"
+    assert controls(About(longest, "0.1"), Triage(), Offers(run_id="run_1")) == []
