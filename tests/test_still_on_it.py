@@ -178,6 +178,20 @@ async def test_what_is_over_is_not_asked_about(shift: Shift, end: str) -> None:
     assert "Open again" not in said(shift.root)
 
 
+async def test_what_has_been_forgotten_meanwhile_is_passed_over(shift: Shift) -> None:
+    await shift.acknowledged()
+    before = thread(shift.built, shift.root)
+    card = said(shift.root)
+    client, name = shift.built.bot.store.client, f"{{{shift.built.settings.zofbot_namespace}}}:failure"
+    await client.delete(f"{name}:{shift.root.key}")
+    await shift.later(HOURS)
+    await shift.later(ANSWER)
+    for sort in ("ask", "lapse", "shown"):
+        assert await shift.dropped(sort)
+    assert thread(shift.built, shift.root) == before
+    assert said(shift.root) == card
+
+
 @pytest.mark.parametrize("asleep", [HOURS, HOURS + ANSWER], ids=["asks after all", "opens it without a late question"])
 async def test_a_bot_that_was_down_when_it_came_due_says_what_is_still_true(valkey: str, asleep: float) -> None:
     async with on_shift(valkey, works=False) as shift:
