@@ -153,7 +153,7 @@ async def house(
     world = World(clock=clock)
     furnish(world)
     world.zof.quota = None
-    stage = Stage(world)
+    stage = Stage(world, clock)
     await stage.start()
     async with reached(valkey, "zofbot") as client:
         await client.flushall()

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import House, said, until
 from tests.test_triage import alert, private, there, thread
+from tests.test_triage_corners import forget
 from zofbot.manifest import manifest
 from zofbot.simulator.entities import Message
 from zofbot.verbs import SHORTCUT
@@ -51,6 +52,21 @@ async def test_what_asks_something_leads_on_to_its_own_form(there: House) -> Non
     reason = {"reason": {"reason": {"type": "static_select", "selected_option": option}}}
     await there.stage.people.submit("U0ANA", there.world.slack.modals["U0ANA"][-1].id, reason)
     await until(lambda: "Resolved" in said(root))
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["before the form opens", "while it is open"])
+async def test_what_has_been_forgotten_by_zof_too_is_explained(there: House, opened: bool) -> None:
+    root = await alert(there)
+    view = await choose(there, root) if opened else ""
+    await forget(there, root)
+    there.world.zof.results.clear()
+    if opened:
+        await there.stage.people.submit("U0ANA", view, chosen("resolve", "Resolve…"))
+    else:
+        there.world.slack.shortcuts = manifest()["features"]["shortcuts"]
+        assert (await there.stage.people.shortcut("U0ANA", root.channel, root.ts, SHORTCUT)).ok
+    await until(lambda: "does not know this alert any more" in private(there, "U0ANA"))
+    assert not there.world.slack.modals.get("U0ANA")
 
 
 async def test_a_form_of_another_version_or_without_a_choice_says_so(there: House) -> None:

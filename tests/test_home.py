@@ -399,6 +399,16 @@ async def test_what_is_assigned_to_me_is_mine_wherever_it_stands(there: House) -
     assert "Nothing waits for you" in await look(there, ANA)
 
 
+async def test_a_failure_whose_link_slack_does_not_give_is_listed_without_one(there: House) -> None:
+    await there.type("/zof subscribe project:*")
+    await failing(there)
+    there.world.slack.faults.set("500", only="chat.getPermalink")
+    view = await look(there)
+    assert "1 failure waits for somebody" in view
+    assert "nightly cart" in view
+    assert "|nightly cart>" not in view
+
+
 async def test_private_channels_are_shown_to_their_members_only(there: House) -> None:
     there.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
     await there.type("/zof subscribe project:*", channel=INCIDENT_ROOM)
@@ -408,6 +418,16 @@ async def test_private_channels_are_shown_to_their_members_only(there: House) ->
     assert "Nothing waits for you" in view
     assert INCIDENT_ROOM not in view
     assert "nightly cart" not in view.replace("Runs in progress", "")
+
+
+async def test_what_is_told_in_a_direct_message_is_on_the_home_of_who_subscribed_it_alone(there: House) -> None:
+    await there.type("/zof subscribe project:*", channel="D0ANA")
+    await failing(there, "D0ANA")
+    view = await look(there, ANA)
+    assert "1 failure waits for somebody" in view
+    assert "`project:*`" in view
+    assert "Nothing waits for you" in (view := await look(there, BEN))
+    assert "`project:*`" not in view
 
 
 @pytest.mark.parametrize("user", [GUEST])

@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import House, house, said, until
 from tests.test_told import SECRET, fail
 from tests.test_triage import alert, control, press, thread
+from tests.test_triage_corners import forget
 from zofbot.model import utcnow
 from zofbot.pipeline.memory import order_of
 from zofbot.pipeline.orders import LATEST, Order, Orders
@@ -103,6 +104,31 @@ async def test_a_question_that_nobody_knows_any_more_says_so(there: House) -> No
         await there.bot.store.client.delete(name)
     await there.press(asked, "zof_rerun")
     await until(lambda: "This question is not known any more" in said(there.private()[-1]))
+
+
+async def test_an_alert_that_zof_has_forgotten_too_is_not_run_again(there: House) -> None:
+    root = await alert(there)
+    await forget(there, root)
+    there.world.zof.results.clear()
+    await press(there, "U0ANA", root, control(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}})
+    await until(lambda: "does not know this alert any more" in said(there.private()[-1]))
+
+
+async def test_a_press_on_a_question_that_was_answered_long_ago_starts_nothing(there: House) -> None:
+    root = await alert(there)
+    asked = await question(there, root)
+    as_it_was = list(asked.blocks)
+    await there.press(asked, "zof_rerun")
+    await until(lambda: "Zof runs the failed cases" in said(there.private()[-1]))
+    [entry] = await written(there, "rerun")
+    answer = there.private()[-1]
+    answer.blocks, answer.text = as_it_was, "as a client shows it that was away"
+    await there.press(answer, "zof_rerun")
+    await until(lambda: "Zof runs the failed cases" in said(there.private()[-1]))
+    assert entry.details["run"] in said(there.private()[-1]), "it says which run that was"
+    assert sum(call.method == "POST" for call in there.world.zof.calls) == 1
+    assert len(await written(there, "rerun")) == 1
+    assert await open_orders(there) == {}
 
 
 async def left(built: House, order: Order) -> None:

@@ -469,6 +469,21 @@ def test_failing_again_within_an_hour_goes_on_in_the_same_thread(group: str, roo
     assert len(house.of(Kind.EDIT)) == 1
 
 
+@pytest.mark.parametrize("recovers", [False, True])
+def test_another_result_of_a_case_that_was_told_leaves_the_card_as_it_stands(recovers: bool) -> None:
+    house = House(sub())
+    house.hear(failed("1", NOON, "a"))
+    if recovers:
+        house.hear(passed("2", NOON + 60, "a"))
+    house.hear(run("1", NOON, result("1_a", case="a"), result("1_again", case="a")))
+    shown = house.shown("run:run_1:failed:C1")
+    assert shown.standing is (bodies.Standing.RECOVERED if recovers else bodies.Standing.OPEN)
+    assert isinstance(shown, bodies.RunBody)
+    assert shown.bad == 2
+    assert house.told["result:res_1_again:failed:C1"].root == "run:run_1:failed:C1"
+    assert len(house.of(Kind.ROOT)) == 1
+
+
 @pytest.mark.parametrize("group", ["run", "case"])
 def test_failing_again_after_an_hour_is_a_new_story(group: str) -> None:
     house = House(sub(f"group:{group}"))

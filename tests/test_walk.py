@@ -415,6 +415,28 @@ async def test_a_button_of_another_version_says_so(zofbot: House) -> None:
     assert "another version" in said(zofbot.private()[1])
 
 
+@pytest.mark.parametrize("value", ["{", "[]", "{}", '{"id": 4821}', '{"id": "../runs"}'])
+async def test_a_button_that_does_not_say_what_it_is_about_asks_nobody(zofbot: House, value: str) -> None:
+    await zofbot.type("/zof runs")
+    shown = zofbot.private()[-1]
+    calls = len(zofbot.world.zof.calls)
+    for block in shown.blocks:
+        for element in [*block.get("elements", []), block.get("accessory", {})]:
+            if element.get("action_id") == "zof_run":
+                element["value"] = value
+    await zofbot.press(shown, "zof_run")
+    await until(lambda: "This button does not say what it is about." in said(zofbot.private()[-1]))
+    assert len(zofbot.world.zof.calls) == calls
+
+
+async def test_a_link_that_is_followed_is_acknowledged_and_answered_by_nobody(zofbot: House) -> None:
+    await zofbot.type(f"/zof result {RESULT}")
+    before = len(zofbot.private())
+    assert (await zofbot.press(zofbot.private()[-1], "zof_open")).ok
+    assert "unknown" not in await zofbot.answer(f"/zof result {RESULT}")
+    assert len(zofbot.private()) == before + 1, "the answer to what was typed, and nothing else"
+
+
 async def test_home_is_published_when_it_is_opened(zofbot: House) -> None:
     await zofbot.stage.people.open_home("U0BEN")
     await until(lambda: "U0BEN" in zofbot.world.slack.homes)

@@ -7,6 +7,7 @@ other is decided anew. Slack's request is remembered with the act, so one that i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,6 +33,9 @@ log = structlog.get_logger()
 
 TRIES = 20
 """How often an act is decided anew because somebody else was faster; each time somebody got on."""
+
+LET_GO = 500
+"""How many failures that have faded one look takes off the list at most."""
 
 SAME = 10.0
 """Seconds within which the same act by the same person is the same click."""
@@ -83,13 +87,17 @@ class Failures:
 
     async def get(self, key: str) -> Failure | None:
         """How the failure stands whose root has ``key``; None when nothing is known of it."""
-        return (await self._read([key]))[0]
+        [(body, record)] = await self._fields([key])
+        return self._failure(key, body, record)
 
     async def all(self, channel: str = "") -> list[Failure]:
         """All failures that are known, or those of one channel, by when they were first told."""
         known = (await self._outbox.hashes(FAILURES))[FAILURES]
         keys = [key for key, _ in sorted(known.items(), key=lambda item: float(item[1])) if _in(key, channel)]
-        return [failure for failure in await self._read(keys) if failure]
+        found = list(zip(keys, await self._fields(keys), strict=True))
+        if gone := [key for key, (body, _) in found if body is None]:
+            await self._let_go(gone[:LET_GO])
+        return [failure for key, (body, record) in found if (failure := self._failure(key, body, record))]
 
     async def do(self, key: str, wish: Wish, *, version: str = "") -> Failure:
         """Do what somebody wishes, and promise all that it leads to, in one step; gives how it stands then.
@@ -126,36 +134,40 @@ class Failures:
         if stands:
             await self._outbox.found(key, stands)
         changes = {failure_of(key): {"body": _json(body)}, FAILURES: {key: f"{self._clock().timestamp():.0f}"}}
-        await self._outbox.commit([], changes=changes, expect={failure_of(key): {"body": None}})
+        with suppress(Changed):  # somebody else was asked at the same time, and it is known again
+            await self._outbox.commit([], changes=changes, expect={failure_of(key): {"body": None}})
 
-    async def forget(self, keys: list[str]) -> None:
-        """List these no longer."""
-        await self._outbox.commit([], changes={FAILURES: dict.fromkeys(keys)})
+    async def _let_go(self, keys: list[str]) -> None:
+        """List no longer what has faded, nor keep what people made of it."""
+        changes: dict[str, dict[str, str | None]] = {FAILURES: dict.fromkeys(keys)}
+        for key in keys:
+            changes.setdefault(triage_in(_channel(key)), {})[key] = None
+        with suppress(Changed):  # one of them is known again; the others wait for the next look
+            await self._outbox.commit([], changes=changes, expect={failure_of(key): {"body": None} for key in keys})
 
     async def _commit(self, before: Failure, after: Failure, wish: Wish, raw: tuple[str, str | None]) -> None:
         place = triage_in(after.channel)
         record = after.present.model_dump_json(exclude_defaults=True)
         await self._outbox.commit(
             list(_led_to(before, after, wish)),
-            changes={place: {after.key: record}},
+            changes={place: {after.key: record}, failure_of(after.key): {"body": raw[0]}},  # which fades later for it
             expect={failure_of(after.key): {"body": raw[0]}, place: {after.key: raw[1]}},
             acts=[_entry(before, after, wish).model_dump_json()],
         )
 
     async def _raw(self, key: str) -> tuple[Failure, tuple[str, str | None]]:
         """A failure and what was read of it. Raises Gone."""
-        channel = _channel(key)
-        found = await self._outbox.fields((failure_of(key), "body"), (triage_in(channel), key))
-        body, record = found
+        [(body, record)] = await self._fields([key])
         failure = self._failure(key, body, record)
         if body is None or failure is None:
             raise Gone(key)
         return failure, (body, record)
 
-    async def _read(self, keys: list[str]) -> list[Failure | None]:
+    async def _fields(self, keys: list[str]) -> list[tuple[str | None, str | None]]:
+        """What is stored of each: the body that its root shows, and what people made of it."""
         names = [pair for key in keys for pair in ((failure_of(key), "body"), (triage_in(_channel(key)), key))]
         found = await self._outbox.fields(*names) if names else []
-        return [self._failure(*one) for one in zip(keys, found[::2], found[1::2], strict=True)]
+        return list(zip(found[::2], found[1::2], strict=True))
 
     def _failure(self, key: str, body: str | None, record: str | None) -> Failure | None:
         if body is None:

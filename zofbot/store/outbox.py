@@ -17,10 +17,10 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them together:
 ``outbox:pause``            hash: while Slack takes nothing: until when, how often so far, why
 ``outbox:sequence``         number: commits so far
 ``outbox:recent:…``         lists: the last thousand keys sent, and dropped
-``failure:<root's key>``    hash: the ``body`` that a root shows now, as the rules last wrote it, for 30 days
+``failure:<root's key>``    hash: the ``body`` that a root shows now, as the rules last wrote it, for 38 days
 ``triage:<channel>``        hash: what people made of a failure, by its root's key
 ``canary``                  hash: keys of canaries that are not removed yet, and when each began
-``order:<name>``            hash: what somebody ordered at Zof, and what it came to, for 30 days
+``order:<name>``            hash: what somebody ordered at Zof, and what it came to, for 38 days
 ``orders``                  hash: orders that were taken and are not done, by when
 ``audit``                   stream: who did what, capped
 ``schema``                  number: the newest schema that anybody has written under
@@ -75,7 +75,7 @@ MAX_AGE = 24 * 3600.0
 """Seconds after the first attempt when another failed one is the last."""
 
 FADING = ("failure:", "rerun:", "order:")
-"""Hashes whose names begin so are forgotten ``KEEP`` seconds after their last change."""
+"""Hashes whose names begin so are forgotten eight days more than ``KEEP`` after their last change."""
 
 AUDIT = "audit"
 

@@ -5,6 +5,7 @@
 -- Answers 'outdated', 'fenced', 'changed' where an expectation does not hold, or the keys that were new.
 local FENCE, EXPECTED, COUNT = ARGV[OWN + 1], tonumber(ARGV[OWN + 2]), tonumber(ARGV[OWN + 3])
 local LONGEST_STREAM = 100000
+local AFTERWARDS = 8 * 86400 -- seconds: what was put off for as long as KEEP is asked about and escalated after that
 if outdated() then return 'outdated' end
 if FENCE ~= '' and redis.call('GET', KEYS[13]) ~= FENCE then return 'fenced' end
 local at = OWN + 4
@@ -71,7 +72,7 @@ local changes = {}
 changes['='] = function(name, field, value) redis.call('HSET', name, field, value) end
 changes['~'] = function(name, field, value)
   redis.call('HSET', name, field, value)
-  redis.call('EXPIRE', name, KEEP)
+  redis.call('EXPIRE', name, KEEP + AFTERWARDS)
 end
 changes['-'] = function(name, field) redis.call('HDEL', name, field) end
 changes['+'] = function(name, field, value)
