@@ -486,24 +486,67 @@ async def test_a_command_nobody_listens_to_is_not_acknowledged_over_socket_mode(
     assert (await stage.people.type(ANA, QA_ALERTS, "/zof a")).error == "operation_timeout"
 
 
+async def address(stage: Stage, session: aiohttp.ClientSession) -> str:
+    """Where Slack's answer says that one more connection may be opened."""
+    headers = {"Authorization": "Bearer xapp-simulated"}
+    async with session.post(f"{stage.url}/api/apps.connections.open", headers=headers) as reply:
+        return str((await reply.json())["url"])
+
+
 async def test_a_ticket_admits_once(stage: Stage) -> None:
     async with aiohttp.ClientSession() as session:
-        headers = {"Authorization": "Bearer xapp-simulated"}
-        async with session.post(f"{stage.url}/api/apps.connections.open", headers=headers) as reply:
-            url = (await reply.json())["url"]
+        url = await address(stage, session)
         async with session.ws_connect(url) as socket:
             assert (await socket.receive_json())["type"] == "hello"
             with pytest.raises(aiohttp.WSServerHandshakeError):
                 await session.ws_connect(url)
 
 
-async def test_a_client_that_is_sent_away_comes_back(stage: Stage, bolt: AsyncApp) -> None:
-    await stage.sockets.refresh()
-    await until(stage.world, lambda: bool(stage.world.slack.lines))
+Opened = Callable[..., Awaitable[aiohttp.ClientWebSocketResponse]]
 
+
+@pytest.fixture
+async def opened(stage: Stage) -> AsyncIterator[Opened]:
+    """Opens one more connection, and sees how it is greeted."""
+    async with aiohttp.ClientSession() as session:
+
+        async def one(greeting: str = "hello") -> aiohttp.ClientWebSocketResponse:
+            socket = await session.ws_connect(await address(stage, session))
+            assert (await socket.receive_json())["type"] == greeting
+            return socket
+
+        yield one
+
+
+async def test_a_client_that_is_sent_away_comes_back_once(stage: Stage, bolt: AsyncApp) -> None:
     @bolt.command("/zof")
     async def command(ack: Any) -> None:
         await ack("back")
 
+    before = list(stage.world.slack.lines)
+    await stage.sockets.refresh()
+    await until(stage.world, lambda: bool(stage.world.slack.lines))
+    assert not set(before) & set(stage.world.slack.lines)
     await stage.people.type(ANA, QA_ALERTS, "/zof a")
     assert texts(stage, QA_ALERTS) == ["back"]
+    assert [call.method for call in stage.world.slack.calls].count("apps.connections.open") == 2
+
+
+async def test_a_client_that_does_not_leave_is_closed_and_what_it_owes_fails(stage: Stage, opened: Opened) -> None:
+    socket = await opened()
+    command = asyncio.create_task(stage.people.type(ANA, QA_ALERTS, "/zof a"))
+    assert (await socket.receive_json())["type"] == "slash_commands"
+    await stage.sockets.refresh(grace=0)
+    assert (await command).error == "operation_timeout"
+    goodbye = await socket.receive_json()
+    assert (goodbye["type"], goodbye["reason"]) == ("disconnect", "refresh_requested")
+    assert (await socket.receive(5)).type is aiohttp.WSMsgType.CLOSE
+    assert stage.world.slack.lines == []
+
+
+async def test_an_eleventh_connection_is_sent_away(stage: Stage, opened: Opened) -> None:
+    ten = [await opened() for _ in range(10)]
+    eleventh = await opened("disconnect")
+    assert (await eleventh.receive(5)).type is aiohttp.WSMsgType.CLOSE
+    assert [socket.closed for socket in ten] == [False] * 10
+    assert len(stage.world.slack.lines) == 10
