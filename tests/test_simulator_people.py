@@ -302,6 +302,10 @@ async def test_a_message_shortcut_brings_the_message(stage: Stage, bot: Bot) -> 
     await stage.people.shortcut(ANA, QA_ALERTS, ts, "triage")
     assert (bot.last["type"], bot.last["callback_id"]) == ("message_action", "triage")
     assert bot.last["message"]["ts"] == ts
+    assert notice(stage) == ""
+    bot.answers = [web.Response(status=500)]
+    await stage.people.shortcut(ANA, QA_ALERTS, ts, "triage")
+    assert "did not respond" in notice(stage)
 
 
 # --- modals and Home
@@ -373,7 +377,22 @@ async def test_closing_a_modal_is_told_only_when_asked_for(stage: Stage, bot: Bo
     slack = stage.world.slack
     view = open_view(slack, {"trigger_id": slack.new_trigger(ANA), "view": modal(notify_on_close=True)})["view"]
     await stage.people.dismiss(ANA, view["id"])
-    assert bot.last["type"] == "view_closed"
+    assert (bot.last["type"], bot.last["is_cleared"]) == ("view_closed", False)
+
+
+async def test_a_modal_can_take_those_beneath_it_with_it(stage: Stage, bot: Bot, view_id: str) -> None:
+    slack = stage.world.slack
+    bot.answers = [
+        web.json_response({"response_action": "push", "view": modal(clear_on_close=True, notify_on_close=True)})
+    ]
+    await stage.people.submit(ANA, view_id, typed("x"))
+    assert len(slack.modals[ANA]) == 2
+    async with aiohttp.ClientSession() as page:
+        dismissal = {"user": ANA, "view_id": slack.modals[ANA][-1].id}
+        async with page.post(f"{stage.url}/sim/dismiss", json=dismissal) as reply:
+            assert await reply.json() == {"ok": True}
+    assert slack.modals[ANA] == []
+    assert (bot.last["type"], bot.last["is_cleared"]) == ("view_closed", True)
 
 
 async def test_home_is_opened_and_pressed(stage: Stage, bot: Bot) -> None:
@@ -383,6 +402,10 @@ async def test_home_is_opened_and_pressed(stage: Stage, bot: Bot) -> None:
     await stage.people.press(ANA, {"action_id": "go"}, view_id=home["id"])
     assert (bot.last["container"], bot.last["view"]["type"]) == ({"type": "view", "view_id": home["id"]}, "home")
     assert "response_url" not in bot.last
+    stage.world.slack.events.discard("app_home_opened")
+    before = len(bot.heard)
+    assert (await stage.people.open_home(ANA)).ok
+    assert len(bot.heard) == before, "a bot that did not ask hears nothing"
 
 
 # --- events
