@@ -72,6 +72,8 @@ def modal(*blocks: Json, **more: Any) -> Json:
 CONFIRM: Json = {"title": plain(), "text": mrkdwn(), "confirm": plain(), "deny": plain()}
 TEXT: Json = {"type": "text", "text": "x"}
 
+PICKER: Json = {"type": "conversations_select", "filter": {"include": ["im"]}}
+
 # What is limited; the last that Slack takes; the first that it refuses; the place it names.
 BLOCKS: list[tuple[str, Json, Json, str]] = [
     ("section text", section(text=mrkdwn("x" * 3000)), section(text=mrkdwn("x" * 3001)), "/text/text"),
@@ -90,6 +92,8 @@ BLOCKS: list[tuple[str, Json, Json, str]] = [
     ("block_id", section(block_id="b" * 255), section(block_id="b" * 256), "/block_id"),
     ("unknown block", {"type": "divider"}, {"type": "ruler"}, ""),
     ("unknown property", section(expand=True), section(colour="red"), "/colour"),
+    ("flag", section(expand=False), section(expand="no"), "/expand"),
+    ("filter", actions(PICKER), actions(PICKER | {"filter": ["im"]}), "/elements/0/filter"),
     ("context", {"type": "context", "elements": [mrkdwn()] * 10}, {"type": "context", "elements": [mrkdwn()] * 11}, ""),
     ("context kinds", {"type": "context", "elements": [plain()]}, {"type": "context", "elements": [button()]}, ""),
     ("actions", actions(*[button()] * 25), actions(*[button()] * 26), "/elements"),

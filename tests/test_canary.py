@@ -198,6 +198,24 @@ async def test_of_many_processes_one_sends_and_another_takes_over(there: House, 
     assert lease_seconds(300) + 300 * 0.25 < 2 * 300, "within two intervals"
 
 
+async def test_who_was_taken_over_from_in_the_middle_sends_none_and_blames_nobody(there: House, hatch: Hatch) -> None:
+    name = await begun(there)
+    await until(lambda: bool(standing(there)))
+    await probes(there).arrived(name, 5.0)
+    slack = there.world.slack
+    slack.faults.delays["slow"] = 0.5
+    slack.faults.set("slow", 1, "chat.delete")
+    turning = asyncio.create_task(hatch(there).turn())
+    await until(lambda: any(call.method == "chat.delete" for call in slack.calls))
+    await there.bot.store.client.delete("{zofbot}:lease:canary")
+    assert (await hatch(there).turn()).leads
+    turn = await turning
+    assert (turn.leads, turn.faults) == (False, [])
+    assert [one.key for one in sent(there)].count(name) == 1
+    assert len(sent(there)) == 2, "one is the other's"
+    assert standing(there) == []
+
+
 # --- what a process that died has left
 
 
@@ -387,6 +405,16 @@ async def test_without_redis_it_says_so(tmp_path: Path, hatch: Hatch) -> None:
         async with embedded(tmp_path):
             await until(lambda: _well(canary))
             assert standing(built) == []
+
+
+async def test_it_ends_though_redis_does_not_hear_of_it(tmp_path: Path, hatch: Hatch) -> None:
+    async with embedded(tmp_path) as url, house(url) as built:
+        task = asyncio.create_task(hatch(built, within=0.2).run())
+        await until(lambda: failures(built)["outbox"] == 1)
+        os.kill(int((await built.bot.store.client.info("server"))["process_id"]), signal.SIGKILL)
+        with capture_logs() as logs:
+            await end(task)
+        assert [line["log_level"] for line in logs if line["event"] == "lease not released"] == ["warning"]
 
 
 async def _well(canary: Canary) -> bool:

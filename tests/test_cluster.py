@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 import redis.asyncio as redis
+from redis.asyncio.sentinel import MasterNotFoundError
 
 from tests.conftest import until
-from tests.servers import Cluster, Server, cluster
+from tests.servers import Cluster, Server, cluster, free_port, running_servers
 from tests.walking import through_the_death_of_the_primary, walking
+from zofbot.address import address
+from zofbot.store.primary import Nodes
 
 
 @pytest.fixture
@@ -51,6 +54,16 @@ async def test_a_planned_failover_goes_unnoticed_but_for_moments(servers: Cluste
         await coming
         await walk.told()
         assert await servers.primary() is replica
+
+
+async def test_a_node_that_does_not_know_who_holds_the_slot_is_not_believed(tmp_path: Path) -> None:
+    alone = Server(free_port(), tmp_path / "alone", ("--cluster-enabled", "yes", "--cluster-port", str(free_port())))
+    async with running_servers(alone):
+        nodes = Nodes(address(f"redis+cluster://127.0.0.1:{alone.port}"), 7, {})
+        with pytest.raises(MasterNotFoundError, match="slot 7: slot not served"):
+            await nodes.discover_master("")
+        await alone.ask("CLUSTER", "ADDSLOTS", 7)
+        assert await nodes.discover_master("") == ("127.0.0.1", alone.port)
 
 
 async def begin_move(servers: Cluster, source: Server, target: Server) -> None:

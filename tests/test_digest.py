@@ -474,6 +474,26 @@ async def test_while_zof_is_away_it_waits_and_in_the_end_says_so(zof: Bench) -> 
     assert body.request_id == "req_8"
 
 
+async def test_without_a_listing_that_zof_refuses_it_says_so_and_does_not_wait(zof: Bench) -> None:
+    await zof.settled()
+    zof.run("passed", bad=0, passed=3, ago=600)
+    await agree(zof, "C0QA")
+    await zof.killed()
+    zof.poller = another(zof)
+
+    def spoil(request: httpx.Request) -> httpx.Response | None:
+        refused = request.url.path.endswith("/runs") and "status" not in request.url.params
+        return httpx.Response(403, headers={"X-Request-Id": "req_9"}) if refused else None
+
+    zof.zof.spoil = spoil
+    for _ in range(3):
+        await zof.cycle()
+    [key] = await promised(zof)
+    body = await body_of(zof, key)
+    assert body.trouble
+    assert body.request_id == "req_9"
+
+
 # --- through the real door
 
 

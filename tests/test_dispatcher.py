@@ -28,6 +28,7 @@ from zofbot.metrics import Metrics
 from zofbot.notification import Claimed, Kind, Notification, Receipt, State
 from zofbot.pipeline.delivery import LONG, LONGEST, Render, backoff
 from zofbot.pipeline.dispatcher import AT_ONCE, BATCH, Dispatcher
+from zofbot.pipeline.lookout import KNOCK
 from zofbot.simulator.entities import BOT, Channel, Message
 from zofbot.simulator.organization import furnish
 from zofbot.simulator.stage import Stage
@@ -300,6 +301,19 @@ async def test_clocks_that_differ_by_minutes_hide_nothing(rig: Rig, off: float, 
     assert [message.key for message in rig.world.slack.ledger] == ["k"]
 
 
+async def test_a_channel_that_cannot_be_looked_into_is_parked_and_looked_into_once_it_is_back(rig: Rig) -> None:
+    rig.world.slack.faults.set("store_then_cut", 1, "chat.postMessage")
+    await rig.commit(root("k"))
+    await rig.turn()
+    gone = rig.world.slack.channels.pop(QA)
+    await rig.turn(after=60)
+    assert [(one.channel, one.reason) for one in await rig.outbox.parked()] == [(QA, "channel_not_found")]
+    rig.world.slack.channels[QA] = gone
+    await rig.outbox.unpark(QA)
+    await rig.finish()
+    assert (rig.texts(), rig.calls("chat.postMessage")) == (["k"], 1)
+
+
 async def test_without_the_scope_to_look_nothing_is_sent_again(rig: Rig) -> None:
     rig.world.slack.scopes.discard("channels:history")
     rig.world.slack.faults.set("store_then_cut", 1, "chat.postMessage")
@@ -498,6 +512,15 @@ async def test_a_card_that_cannot_be_drawn_is_a_dead_letter_and_holds_nobody_up(
     assert any(line["event"] == "notification cannot be drawn" for line in logs)
 
 
+async def test_what_belongs_to_a_root_that_died_is_dropped_and_counted(rig: Rig) -> None:
+    await rig.commit(root("r", body={}), reply("p", "r"))
+    with capture_logs() as logs:
+        await rig.finish()
+    assert (rig.texts(), await rig.state("p"), await rig.reason("p")) == ([], State.DROPPED, "its root is dead")
+    assert rig.count("zofbot_notifications_total", kind="reply", outcome="dropped", reason="root_lost") == 1
+    assert [line["key"] for line in logs if line["event"] == "dropped"] == ["p"]
+
+
 # --- who is told of a channel that refuses
 
 
@@ -525,12 +548,29 @@ async def test_a_worker_that_died_before_it_told_somebody_is_followed_by_one_tha
             await until(lambda: other.told == [(ARCHIVED, "is_archived")])
 
 
-async def test_nobody_to_tell_does_not_end_the_deliveries(valkey: str) -> None:
+async def test_a_channel_that_was_mended_and_nobody_said_so_is_tried_again(valkey: str) -> None:
+    made = world()
+    async with rigged(valkey, made) as rig, running(rig):
+        await rig.commit(root("k", ARCHIVED))
+        await until(lambda: rig.told == [(ARCHIVED, "is_archived")])
+        await until(lambda: is_told(rig))
+    made.slack.channels[ARCHIVED].archived = False
+    made.advance(KNOCK)
+    async with rigged(valkey, made, clean=False) as rig, running(rig):
+        await until(lambda: rig.texts(ARCHIVED) == ["k"])
+        assert await rig.outbox.parked() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(KeyError(ARCHIVED), "nobody was told"), (StoreUnavailable("Redis is out of reach."), "outbox not measured")],
+)
+async def test_nobody_to_tell_does_not_end_the_deliveries(valkey: str, error: Exception, said: str) -> None:
     made = world()
     async with rigged(valkey, made) as rig:
 
         async def broken(channel: str, reason: str) -> None:
-            raise KeyError(channel)
+            raise error
 
         worker = Dispatcher(
             rig.outbox, rig.notifier, render, rig.metrics, clock_of(made), random=Random(1).random, on_parked=broken
@@ -538,7 +578,7 @@ async def test_nobody_to_tell_does_not_end_the_deliveries(valkey: str) -> None:
         with capture_logs() as logs:
             async with running_one(worker):
                 await rig.commit(root("k", ARCHIVED))
-                await until(lambda: any(line["event"] == "nobody was told" for line in logs))
+                await until(lambda: any(line["event"] == said for line in logs))
                 await rig.commit(root("l"))
                 await until(lambda: rig.texts() == ["l"])
         assert not (await rig.outbox.parked())[0].told
@@ -670,6 +710,26 @@ async def test_a_store_that_goes_while_something_is_sent_hears_of_it_when_it_is_
                 assert shown.receipt == sent
 
 
+async def test_what_the_store_does_not_hear_of_before_the_end_is_looked_for_later(tmp_path: Path) -> None:
+    made = world()
+    go = asyncio.Event()
+    async with embedded(tmp_path) as url, rigged(url, made) as rig:
+        double = Scripted(go.wait)
+        with capture_logs() as logs:
+            async with running_one(worker_with(rig, double)):
+                await rig.commit(root("k"))
+                await until(lambda: double.running == 1)
+                async with redis.from_url(url) as client:
+                    os.kill(int((await client.info("server"))["process_id"]), signal.SIGKILL)
+                go.set()
+                await until(lambda: any(line["event"] == "settlements wait for the store" for line in logs))
+        assert [line["count"] for line in logs if line["event"] == "settlements left to their lease"] == [1]
+        async with embedded(tmp_path):
+            made.advance(LEASE)
+            await rig.finish()
+        assert (rig.calls("conversations.history"), rig.texts()) == (1, ["k"])
+
+
 # --- limits of one worker, with a double that does what it is told
 
 
@@ -763,6 +823,21 @@ async def test_a_machine_that_was_suspended_does_not_send_what_another_may_have_
     assert double.sends == 0
     await rig.finish()
     assert rig.texts() == ["k"]
+
+
+async def test_a_send_that_ends_after_its_lease_is_left_to_whoever_has_it_now(rig: Rig) -> None:
+    async def late() -> None:
+        await rig.turn(after=LEASE)
+
+    await rig.commit(root("k"))
+    with capture_logs() as logs:
+        await worker_with(rig, Scripted(late, receipt=Receipt(QA, "1.5"))).turn()
+    [message] = rig.seen()
+    shown = await rig.outbox.show("k")
+    assert shown is not None
+    assert (shown.state, shown.receipt) == (State.SENT, Receipt(QA, message.ts))
+    assert rig.count("zofbot_settlements_lost_total") == 1
+    assert [line["attempt"] for line in logs if line["event"] == "settled too late"] == [1]
 
 
 async def test_a_remedy_is_tried_once(rig: Rig) -> None:

@@ -233,3 +233,22 @@ async def test_a_channel_that_cannot_be_seen_is_taken_for_shared_and_a_direct_me
     asked = bench.calls("conversations.info")
     assert [await people.shared(place) for place in ("D0ANA", ANA)] == [False, False]
     assert bench.calls("conversations.info") == asked
+
+
+async def test_a_channel_is_private_unless_slack_says_that_everybody_may_know_of_it(bench: Bench) -> None:
+    people = bench.people()
+    places = (QA_ALERTS, INCIDENT_ROOM, "D0ANA")
+    assert [await people.private(place) for place in places] == [False, True, True]
+    bench.slack.channels[INCIDENT_ROOM].members.add(BOT)
+    assert await bench.people().private(INCIDENT_ROOM) is True
+    bench.slack.scopes.discard("channels:read")
+    assert await bench.people().private(QA_ALERTS) is True
+
+
+async def test_who_is_in_a_group_and_where_somebody_is_may_be_what_slack_does_not_say(bench: Bench) -> None:
+    people = bench.people()
+    assert await people.members(ON_CALL) == frozenset({ANA, BEN})
+    assert QA_ALERTS in (await people.rooms(ANA) or ())
+    bench.slack.scopes -= {"usergroups:read", "groups:read"}
+    assert await bench.people().members(ON_CALL) is None
+    assert await bench.people().rooms(ANA) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import timedelta
 from functools import partial
@@ -263,6 +264,24 @@ async def test_a_cursor_that_goes_round_ends_the_walk(zof: Bench) -> None:
     assert await zof.keys() == zof.perfect()
 
 
+async def test_cursors_that_go_round_by_turns_end_the_walk_too(zof: Bench) -> None:
+    for _ in range(3):
+        zof.run()
+
+    listed: Counter[str] = Counter()
+
+    def one_by_one(path: str, body: Any) -> Any:
+        if path not in ("/runs", "/results") or not body["data"]:
+            return body
+        listed[path] += 1
+        one = body["data"][listed[path] % 3]
+        return {**body, "data": [one], "has_more": True, "next_cursor": f"again_{listed[path] % 2}"}
+
+    zof.zof.change, zof.zof.ignored = one_by_one, {"starting_after"}
+    await zof.settled(5)
+    assert await zof.keys() == zof.perfect()
+
+
 async def test_a_key_that_zof_does_not_take_is_reported_once_and_asked_for_once_a_cycle(zof: Bench) -> None:
     await zof.settled()
     asked = len(zof.zof.asked)
@@ -367,6 +386,20 @@ async def test_a_result_without_a_run_is_a_finding_of_its_own(zof: Bench) -> Non
     await zof.settled()
     assert f"result:{result['id']}:failed:{CHANNEL}" in await zof.keys()
     assert len(zof.rules.found) == 1
+
+
+async def test_a_result_that_is_listed_without_its_run_belongs_to_the_one_it_names_itself(zof: Bench) -> None:
+    def listed_alone(path: str, body: Any) -> Any:
+        if path != "/results":
+            return body
+        return {**body, "data": [{k: v for k, v in one.items() if k != "run_id"} for one in body["data"]]}
+
+    zof.zof.change = listed_alone
+    await zof.settled()
+    run = zof.run("passed", bad=1)
+    await zof.settled()
+    assert await zof.keys() == zof.perfect()
+    assert {found.run.id for found in zof.rules.found if isinstance(found, Finding)} == {run["id"]}
 
 
 async def test_a_run_is_read_once_however_often_it_is_heard_of(zof: Bench) -> None:
@@ -516,6 +549,14 @@ async def test_a_notice_is_told_with_the_project_of_the_run_it_names(zof: Bench)
     }
 
 
+async def test_a_notice_is_told_though_the_run_it_names_cannot_be_read(zof: Bench) -> None:
+    await zof.settled()
+    await zof.hints.keep("evt_1", Watch("notice", "obj_5", "release.gate_blocked", zof.clock.now, run="run_gone"))
+    await zof.settled()
+    [notice] = [found for found in zof.rules.found if isinstance(found, Notice)]
+    assert (notice.event, notice.id, notice.run_id, notice.projects) == ("gate", "obj_5", "run_gone", ())
+
+
 # --- recoveries, with the real rules
 
 
@@ -551,6 +592,16 @@ async def test_passed_runs_are_looked_for_only_while_something_may_recover(real:
     before = lists()
     await real.cycle()
     assert lists() - before == 2
+
+
+async def test_what_passed_is_listed_where_it_does_not_come_along_with_its_run(real: Bench) -> None:
+    real.zof.change = without_results
+    await real.settled()
+    real.run(bad=1, passed=1)
+    await real.settled()
+    real.run("passed", bad=0, passed=2)
+    await real.settled()
+    assert [key for key in await real.keys() if key.startswith("recovered:")]
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest"])
@@ -887,6 +938,33 @@ async def test_however_seldom_the_feeds_are_read_what_failed_is_tried_again_soon
     await asyncio.wait({polling})
 
 
+async def test_the_loop_outlives_a_process_that_takes_over_and_what_nobody_foresaw() -> None:
+    async with bench(interval=0.02) as built:
+        run = built.run()
+        troubles = ["failed", "fenced"]
+
+        async def spoilt(request: httpx.Request) -> None:
+            if not request.url.path.endswith(run["id"]) or not troubles:
+                return
+            if troubles.pop() == "failed":
+                raise ZeroDivisionError
+            await built.store.delete("{test}:lease:poller")
+            assert await Lease(built.store, "test", "poller", 90, built.clock).hold()
+            await built.store.delete("{test}:lease:poller")
+
+        built.zof.spoil = spoilt
+        polling = asyncio.create_task(built.poller.run())
+
+        async def told() -> bool:
+            return await built.keys() == built.perfect()
+
+        await until(told)
+        counted = [built.sample("zofbot_poll_turns_total", outcome=one) for one in ("failed", "fenced")]
+        assert (troubles, counted) == ([], [1, 1])
+        polling.cancel()
+        await asyncio.wait({polling})
+
+
 async def test_polling_often_is_warned_of(zof: Bench) -> None:
     with structlog.testing.capture_logs() as lines:
         for interval in (29.0, 30.0):
@@ -920,6 +998,26 @@ async def test_a_turn_ends_though_a_renewal_of_the_lease_loses_its_cancellation(
         poller = zof.another(lease=Deaf(zof.store, "test", "poller", 0.003, zof.clock))
         async with asyncio.timeout(5):
             assert (await poller.tick()).leads
+
+
+async def test_a_turn_outlives_a_renewal_of_the_lease_that_fails(zof: Bench) -> None:
+    await zof.settled()
+    run = zof.run()
+    poller = zof.another(lease=Lease(zof.store, "test", "poller", 0.3, zof.clock))
+    await zof.store.delete("{test}:lease:poller")
+    server = zof.store.connection_pool.connection_kwargs["server"]
+
+    async def away(request: httpx.Request) -> None:
+        if request.url.path.endswith(run["id"]):
+            server.connected = False
+            await until(lambda: bool(said(lines, "lease not renewed")))
+            server.connected = True
+
+    zof.zof.spoil = away
+    zof.clock.now += 60
+    with structlog.testing.capture_logs() as lines:
+        await poller.tick()
+    assert await zof.keys() == zof.perfect()
 
 
 # --- what is remembered

@@ -299,6 +299,17 @@ def test_after_forgets_what_left_the_window() -> None:
     assert house.answer(failed("3", NOON + HOUR + 1, "a")) == [Answer.TOLD]
 
 
+def test_after_lets_go_of_what_cannot_matter_any_more_once_it_is_much() -> None:
+    house = House(sub("after:2/1h"))
+    for n in range(501):
+        assert house.answer(failed(str(n), NOON, "a", environment=f"env{n}")) == [Answer.BELOW]
+    assert len(house.memory.hashes["after:sub_1"]) == 501, "all of it may count yet"
+    assert house.answer(failed("again", NOON + 60, "a", environment="env7")) == [Answer.TOLD]
+    assert house.answer(failed("late", NOON + 3 * HOUR, "a", environment="env8")) == [Answer.BELOW]
+    assert len(house.memory.hashes["after:sub_1"]) == 1
+    assert house.answer(failed("later", NOON + 3 * HOUR + 60, "a", environment="env8")) == [Answer.TOLD]
+
+
 def test_after_counts_a_run_once_however_often_it_is_heard_of() -> None:
     house = House(sub("after:2/1h"))
     assert [house.answer(failed("1", NOON, "a"))[0] for _ in range(3)] == [Answer.BELOW] * 3
@@ -652,6 +663,17 @@ def test_a_notice_is_told_once_to_whom_asked_and_again_another_day() -> None:
     assert list(house.told) == [f"notice:agent_7:agent:{NOON:.0f}:C1"]
     house.hear(Notice(On.AGENT, "agent_7", NOON + 86400))
     assert len(house.told) == 2
+
+
+def test_more_notices_than_a_channel_can_read_are_in_the_summary() -> None:
+    house = House(sub("on:agent mention:<@U1>"))
+    answers = [house.answer(Notice(On.AGENT, f"agent_{n:02}", NOON, projects=("p",)))[0] for n in range(30)]
+    assert answers == [Answer.TOLD] * 20 + [Answer.STORM] * 10
+    assert len([key for key in house.told if key.startswith("notice:")]) == 20
+    summary = storm_of(house)
+    assert (summary.alerts, summary.mention) == (10, ("U1",))
+    assert house.answer(Notice(On.AGENT, "agent_29", NOON)) == [Answer.STORM]
+    assert storm_of(house).alerts == 10, "hearing of it again counts it once"
 
 
 def test_an_old_notice_is_not_told() -> None:

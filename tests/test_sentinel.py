@@ -59,6 +59,8 @@ async def test_a_primary_without_any_replica_goes_on(servers: Servers) -> None:
         await asyncio.sleep(1)
         replica.send(signal.SIGSTOP)  # from now on it counts again
         assert await walk.hook({"id": "agent_late"}, "agent.offline") == 503
+        [danger] = dangers(await vitals(client))
+        assert danger.what.startswith(f"Replica 127.0.0.1:{replica.port} does not answer zofbot")
         replica.send(signal.SIGCONT)
 
 

@@ -14,7 +14,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from zofbot.simulator import slack as slack_api
-from zofbot.simulator.entities import BOT
+from zofbot.simulator.entities import BOT, Message
 from zofbot.simulator.organization import (
     ANA,
     ARCHIVED,
@@ -191,6 +191,10 @@ async def test_a_restricted_channel_says_how_it_is_restricted(client: AsyncWebCl
             "unescaped_mention",
         ),
         ({"text": "x", "markdown_text": "y"}, "markdown_text_conflict"),
+        ({"markdown_text": "x", "blocks": [{"type": "divider"}]}, "markdown_text_conflict"),
+        ({"markdown_text": "x" * 12001}, "msg_too_long"),
+        ({"markdown_text": ["x"]}, "invalid_arguments"),
+        ({"text": 7}, "invalid_arguments"),
         ({"text": "x", "thread_ts": "1.000001"}, "thread_not_found"),
     ],
 )
@@ -199,6 +203,11 @@ async def test_a_message_slack_would_not_take_is_refused(
 ) -> None:
     assert await refusal(client.api_call("chat.postMessage", json={"channel": QA_ALERTS, **arguments})) == error
     assert stage.world.slack.ledger == []
+
+
+async def test_markdown_is_taken_instead_of_text(client: AsyncWebClient, stage: Stage) -> None:
+    await client.chat_postMessage(channel=QA_ALERTS, markdown_text="# " + "x" * 5000)
+    assert [message.text for message in stage.world.slack.ledger] == ["# " + "x" * 5000]
 
 
 async def test_invalid_blocks_name_the_place(client: AsyncWebClient) -> None:
@@ -229,6 +238,17 @@ async def test_bad_metadata_is_dropped_with_a_warning(
     answer = await client.api_call("chat.postMessage", json={"channel": QA_ALERTS, "text": "x", "metadata": metadata})
     assert answer["warning"] == "invalid_metadata_format"
     assert stage.world.slack.ledger[0].metadata is None
+
+
+@pytest.mark.parametrize(
+    ("metadata", "kept", "warning"), [(json.dumps(META), META, None), ("{", None, "invalid_metadata_format")]
+)
+async def test_a_form_brings_metadata_as_text(
+    client: AsyncWebClient, stage: Stage, metadata: str, kept: Any, warning: str | None
+) -> None:
+    form = {"channel": QA_ALERTS, "text": "x", "metadata": metadata}
+    assert (await client.api_call("chat.postMessage", data=form)).get("warning") == warning
+    assert stage.world.slack.ledger[0].metadata == kept
 
 
 async def test_blocks_without_text_are_taken_with_a_warning(client: AsyncWebClient) -> None:
@@ -319,10 +339,57 @@ async def test_only_members_read_history(client: AsyncWebClient) -> None:
     assert await refusal(client.conversations_history(channel=INCIDENT_ROOM)) == "channel_not_found"
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments", "error"),
+    [
+        ("conversations.history", {"limit": "0"}, "invalid_limit"),
+        ("conversations.history", {"limit": "1000"}, "invalid_limit"),
+        ("conversations.history", {"limit": "many"}, "invalid_limit"),
+        ("conversations.history", {"oldest": "yesterday"}, "invalid_ts_oldest"),
+        ("conversations.history", {"latest": "now"}, "invalid_ts_latest"),
+        ("conversations.history", {"cursor": "c1.000001"}, "invalid_cursor"),
+        ("conversations.join", {"channel": "D0ANA"}, "method_not_supported_for_channel_type"),
+        ("conversations.open", {"users": "U0NOBODY"}, "user_not_found"),
+        ("users.conversations", {"user": "U0NOBODY"}, "user_not_found"),
+        ("users.conversations", {"types": "public_channel,secret"}, "invalid_types"),
+        ("users.conversations", {"limit": "1001"}, "invalid_limit"),
+        ("users.conversations", {"cursor": "C0NONE"}, "invalid_cursor"),
+        ("chat.getPermalink", {"message_ts": "1.000001"}, "message_not_found"),
+        ("reactions.add", {"timestamp": "1.000001", "name": "eyes"}, "message_not_found"),
+    ],
+)
+async def test_a_question_slack_would_not_answer_is_refused(
+    client: AsyncWebClient, stage: Stage, method: str, arguments: dict[str, str], error: str
+) -> None:
+    stage.world.slack.keep(Message(QA_ALERTS, stage.world.slack.stamp(), ANA, "hello"))
+    assert await refusal(client.api_call(method, params={"channel": QA_ALERTS, **arguments})) == error
+
+
+@pytest.mark.parametrize("kind", ["public_channel", "private_channel", "im"])
+async def test_every_kind_of_a_persons_channels_takes_its_own_scope(
+    client: AsyncWebClient, stage: Stage, kind: str
+) -> None:
+    await client.users_conversations(user=ANA, types=kind)
+    needed = {"public_channel": "channels:read", "private_channel": "groups:read", "im": "im:read"}[kind]
+    stage.world.slack.scopes.discard(needed)
+    with pytest.raises(SlackApiError) as caught:
+        await client.users_conversations(user=ANA, types=kind)
+    assert (caught.value.response["error"], caught.value.response["needed"]) == ("missing_scope", needed)
+
+
+async def test_a_persons_channels_come_in_pages(client: AsyncWebClient) -> None:
+    everything = (await client.users_conversations(user=ANA))["channels"]
+    pages = [page["channels"] async for page in await client.users_conversations(user=ANA, limit=2)]
+    assert len(pages) == -(-len(everything) // 2) > 1
+    assert [room for page in pages for room in page] == everything
+
+
 async def test_channels_and_people_are_described(client: AsyncWebClient, stage: Stage) -> None:
     assert (await client.conversations_info(channel=PARTNERS))["channel"]["is_ext_shared"] is True
     assert (await client.conversations_info(channel=ARCHIVED))["channel"]["is_archived"] is True
     assert (await client.conversations_info(channel=RANDOM_CHANNEL))["channel"]["is_member"] is False
+    direct = (await client.conversations_info(channel="D0ANA"))["channel"]
+    assert (direct["is_im"], direct["user"]) == (True, ANA)
     assert ANA in (await client.conversations_members(channel=QA_ALERTS))["members"]
     ana = (await client.users_info(user=ANA))["user"]
     assert (ana["tz"], ana["tz_offset"]) == ("Europe/Berlin", 3600)
@@ -338,12 +405,14 @@ async def test_channels_and_people_are_described(client: AsyncWebClient, stage: 
 async def test_joining_opening_groups_reactions_and_links(client: AsyncWebClient) -> None:
     assert (await client.conversations_join(channel=QA_ALERTS))["warning"] == "already_in_channel"
     assert await refusal(client.conversations_join(channel=ARCHIVED)) == "is_archived"
+    assert await refusal(client.conversations_join(channel=INCIDENT_ROOM)) == "channel_not_found"
     dm = (await client.conversations_open(users=ANA))["channel"]["id"]
     posted = await client.chat_postMessage(channel=ANA, text="to you")
     assert posted["channel"] == dm
     assert (await client.usergroups_users_list(usergroup=ON_CALL))["users"] == [ANA, BEN]
     assert await refusal(client.usergroups_users_list(usergroup="S0NONE")) == "no_such_subteam"
     assert (await client.usergroups_list(include_users=True))["usergroups"][0]["users"] == [ANA, BEN]
+    assert await refusal(client.reactions_add(channel=dm, timestamp=posted["ts"], name="")) == "invalid_name"
     await client.reactions_add(channel=dm, timestamp=posted["ts"], name="eyes")
     assert await refusal(client.reactions_add(channel=dm, timestamp=posted["ts"], name="eyes")) == "already_reacted"
     link = (await client.chat_getPermalink(channel=dm, message_ts=posted["ts"]))["permalink"]
@@ -401,6 +470,14 @@ async def test_views_slack_would_not_show_are_refused(client: AsyncWebClient, st
     assert await refusal(opened(modal(blocks=[long] * 90))) == "view_too_large"
     evil = {"type": "section", "text": {"type": "mrkdwn", "text": "<!here>"}}
     assert await refusal(opened(modal(blocks=[evil]))) == "unescaped_mention"
+
+
+@pytest.mark.parametrize("view", ["{", "[]", '"modal"', "7", ""])
+async def test_a_view_has_to_be_an_object(client: AsyncWebClient, stage: Stage, view: str) -> None:
+    form = {"trigger_id": stage.world.slack.new_trigger(ANA), "view": view}
+    assert await refusal(client.api_call("views.open", data=form)) == "invalid_arguments"
+    await client.api_call("views.open", data=form | {"view": json.dumps(modal())})
+    assert stage.world.slack.top(ANA) is not None
 
 
 async def test_home_is_published_for_one_person(client: AsyncWebClient, stage: Stage) -> None:
@@ -524,6 +601,8 @@ async def test_the_clock_moves_forward_only(stage: Stage, http: aiohttp.ClientSe
         ("send", {"user": ANA, "channel": ARCHIVED, "text": "x"}, "archived"),
         ("send", {"user": ANA, "channel": QA_ALERTS, "text": "/other x"}, "not a valid command"),
         ("send", {"user": ANA, "channel": QA_ALERTS, "text": "/zof x", "thread_ts": "1.0"}, "not supported in threads"),
+        ("send", {"user": ANA, "channel": QA_ALERTS, "text": "x", "thread_ts": "1.0"}, "thread is gone"),
+        ("dismiss", {"user": ANA, "view_id": "V0"}, "closed"),
         ("press", {"user": ANA, "channel": QA_ALERTS, "ts": "1.0", "action": {}}, "gone"),
         ("press", {"user": ANA, "view_id": "V0", "action": {}}, "closed"),
         ("faults", {"zof": "fire"}, "fire"),
@@ -546,6 +625,21 @@ async def test_news_come_at_once_and_after_every_change(stage: Stage, http: aioh
             stage.world.changed()
         second = json.loads((await stream.content.readline()).removeprefix(b"data: "))
     assert second["version"] >= first["version"] + 100
+
+
+async def test_more_streams_than_a_browser_opens_are_refused(stage: Stage, http: aiohttp.ClientSession) -> None:
+    async def status() -> int:
+        async with http.get(f"{stage.url}/sim/live") as reply:
+            return reply.status
+
+    streams = [await http.get(f"{stage.url}/sim/live") for _ in range(64)]
+    assert await status() == 503
+    streams.pop().close()
+    async with asyncio.timeout(5):
+        while await status() == 503:
+            stage.world.changed()  # what is gone shows when something is written to it
+    for stream in streams:
+        stream.close()
 
 
 async def test_a_stream_ends_properly_when_the_stage_stops(stage: Stage, http: aiohttp.ClientSession) -> None:

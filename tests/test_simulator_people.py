@@ -302,6 +302,10 @@ async def test_a_message_shortcut_brings_the_message(stage: Stage, bot: Bot) -> 
     await stage.people.shortcut(ANA, QA_ALERTS, ts, "triage")
     assert (bot.last["type"], bot.last["callback_id"]) == ("message_action", "triage")
     assert bot.last["message"]["ts"] == ts
+    assert notice(stage) == ""
+    bot.answers = [web.Response(status=500)]
+    await stage.people.shortcut(ANA, QA_ALERTS, ts, "triage")
+    assert "did not respond" in notice(stage)
 
 
 # --- modals and Home
@@ -373,7 +377,22 @@ async def test_closing_a_modal_is_told_only_when_asked_for(stage: Stage, bot: Bo
     slack = stage.world.slack
     view = open_view(slack, {"trigger_id": slack.new_trigger(ANA), "view": modal(notify_on_close=True)})["view"]
     await stage.people.dismiss(ANA, view["id"])
-    assert bot.last["type"] == "view_closed"
+    assert (bot.last["type"], bot.last["is_cleared"]) == ("view_closed", False)
+
+
+async def test_a_modal_can_take_those_beneath_it_with_it(stage: Stage, bot: Bot, view_id: str) -> None:
+    slack = stage.world.slack
+    bot.answers = [
+        web.json_response({"response_action": "push", "view": modal(clear_on_close=True, notify_on_close=True)})
+    ]
+    await stage.people.submit(ANA, view_id, typed("x"))
+    assert len(slack.modals[ANA]) == 2
+    async with aiohttp.ClientSession() as page:
+        dismissal = {"user": ANA, "view_id": slack.modals[ANA][-1].id}
+        async with page.post(f"{stage.url}/sim/dismiss", json=dismissal) as reply:
+            assert await reply.json() == {"ok": True}
+    assert slack.modals[ANA] == []
+    assert (bot.last["type"], bot.last["is_cleared"]) == ("view_closed", True)
 
 
 async def test_home_is_opened_and_pressed(stage: Stage, bot: Bot) -> None:
@@ -383,6 +402,10 @@ async def test_home_is_opened_and_pressed(stage: Stage, bot: Bot) -> None:
     await stage.people.press(ANA, {"action_id": "go"}, view_id=home["id"])
     assert (bot.last["container"], bot.last["view"]["type"]) == ({"type": "view", "view_id": home["id"]}, "home")
     assert "response_url" not in bot.last
+    stage.world.slack.events.discard("app_home_opened")
+    before = len(bot.heard)
+    assert (await stage.people.open_home(ANA)).ok
+    assert len(bot.heard) == before, "a bot that did not ask hears nothing"
 
 
 # --- events
@@ -486,24 +509,67 @@ async def test_a_command_nobody_listens_to_is_not_acknowledged_over_socket_mode(
     assert (await stage.people.type(ANA, QA_ALERTS, "/zof a")).error == "operation_timeout"
 
 
+async def address(stage: Stage, session: aiohttp.ClientSession) -> str:
+    """Where Slack's answer says that one more connection may be opened."""
+    headers = {"Authorization": "Bearer xapp-simulated"}
+    async with session.post(f"{stage.url}/api/apps.connections.open", headers=headers) as reply:
+        return str((await reply.json())["url"])
+
+
 async def test_a_ticket_admits_once(stage: Stage) -> None:
     async with aiohttp.ClientSession() as session:
-        headers = {"Authorization": "Bearer xapp-simulated"}
-        async with session.post(f"{stage.url}/api/apps.connections.open", headers=headers) as reply:
-            url = (await reply.json())["url"]
+        url = await address(stage, session)
         async with session.ws_connect(url) as socket:
             assert (await socket.receive_json())["type"] == "hello"
             with pytest.raises(aiohttp.WSServerHandshakeError):
                 await session.ws_connect(url)
 
 
-async def test_a_client_that_is_sent_away_comes_back(stage: Stage, bolt: AsyncApp) -> None:
-    await stage.sockets.refresh()
-    await until(stage.world, lambda: bool(stage.world.slack.lines))
+Opened = Callable[..., Awaitable[aiohttp.ClientWebSocketResponse]]
 
+
+@pytest.fixture
+async def opened(stage: Stage) -> AsyncIterator[Opened]:
+    """Opens one more connection, and sees how it is greeted."""
+    async with aiohttp.ClientSession() as session:
+
+        async def one(greeting: str = "hello") -> aiohttp.ClientWebSocketResponse:
+            socket = await session.ws_connect(await address(stage, session))
+            assert (await socket.receive_json())["type"] == greeting
+            return socket
+
+        yield one
+
+
+async def test_a_client_that_is_sent_away_comes_back_once(stage: Stage, bolt: AsyncApp) -> None:
     @bolt.command("/zof")
     async def command(ack: Any) -> None:
         await ack("back")
 
+    before = list(stage.world.slack.lines)
+    await stage.sockets.refresh()
+    await until(stage.world, lambda: bool(stage.world.slack.lines))
+    assert not set(before) & set(stage.world.slack.lines)
     await stage.people.type(ANA, QA_ALERTS, "/zof a")
     assert texts(stage, QA_ALERTS) == ["back"]
+    assert [call.method for call in stage.world.slack.calls].count("apps.connections.open") == 2
+
+
+async def test_a_client_that_does_not_leave_is_closed_and_what_it_owes_fails(stage: Stage, opened: Opened) -> None:
+    socket = await opened()
+    command = asyncio.create_task(stage.people.type(ANA, QA_ALERTS, "/zof a"))
+    assert (await socket.receive_json())["type"] == "slash_commands"
+    await stage.sockets.refresh(grace=0)
+    assert (await command).error == "operation_timeout"
+    goodbye = await socket.receive_json()
+    assert (goodbye["type"], goodbye["reason"]) == ("disconnect", "refresh_requested")
+    assert (await socket.receive(5)).type is aiohttp.WSMsgType.CLOSE
+    assert stage.world.slack.lines == []
+
+
+async def test_an_eleventh_connection_is_sent_away(stage: Stage, opened: Opened) -> None:
+    ten = [await opened() for _ in range(10)]
+    eleventh = await opened("disconnect")
+    assert (await eleventh.receive(5)).type is aiohttp.WSMsgType.CLOSE
+    assert [socket.closed for socket in ten] == [False] * 10
+    assert len(stage.world.slack.lines) == 10

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from tests.test_simulator_people import Bot, bot, notice, stage
-from zofbot.simulator import slack as slack_api
 from zofbot.simulator.entities import Message, Shared
-from zofbot.simulator.organization import ANA, QA_ALERTS, RANDOM_CHANNEL, furnish
+from zofbot.simulator.organization import ANA, QA_ALERTS, RANDOM_CHANNEL
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.workspace import Workspace
-from zofbot.simulator.world import World
 
 __all__ = ["bot", "notice", "stage"]
 
@@ -21,11 +22,9 @@ CARD = {"color": "#d0342c", "blocks": [{"type": "section", "text": {"type": "mrk
 
 
 @pytest.fixture
-def told() -> Workspace:
+def told(stage: Stage) -> Workspace:
     """A workspace whose app was told of a link in a message, and answered."""
-    world = World()
-    furnish(world)
-    slack = world.slack
+    slack = stage.world.slack
     slack.unfurl_domains = {"zof.example"}
     slack.keep(Message(QA_ALERTS, "1795467000.000001", ANA, f"<{LINK}>"))
     slack.links["id1"] = Shared("conversations_history", QA_ALERTS, "1795467000.000001", [LINK], acknowledged=True)
@@ -33,32 +32,37 @@ def told() -> Workspace:
     return slack
 
 
-def unfurl(slack: Workspace, **given: Any) -> str:
+async def unfurl(slack: Workspace, **given: Any) -> str:
     """What Slack says to ``chat.unfurl``: its word, or nothing."""
+    client = AsyncWebClient(token=slack.bot_token, base_url=f"{slack.url}/api/", retry_handlers=[])
     asked = {"unfurl_id": "id1", "source": "conversations_history", "unfurls": {LINK: CARD}} | given
     asked = {name: value for name, value in asked.items() if value is not None}
-    return str(slack_api.answer(slack, "chat.unfurl", slack.bot_token, asked).body.get("error", ""))
+    try:
+        await client.api_call("chat.unfurl", json=asked)
+    except SlackApiError as refused:
+        return str(refused.response["error"])
+    return ""
 
 
 def cards(slack: Workspace) -> list[dict[str, Any]]:
     return slack.messages[QA_ALERTS]["1795467000.000001"].attachments
 
 
-def test_cards_stand_beneath_the_message_and_are_changed_by_the_next_ones(told: Workspace) -> None:
-    assert unfurl(told) == ""
-    assert unfurl(told, unfurls={LINK: CARD | {"color": "#000000"}}) == ""
+async def test_cards_stand_beneath_the_message_and_are_changed_by_the_next_ones(told: Workspace) -> None:
+    assert await unfurl(told) == ""
+    assert await unfurl(told, unfurls={LINK: CARD | {"color": "#000000"}}) == ""
     [card] = cards(told)
     assert (card["color"], card["app_unfurl_url"], card["is_app_unfurl"]) == ("#000000", LINK, True)
 
 
-def test_channel_and_time_stamp_name_the_message_too(told: Workspace) -> None:
+async def test_channel_and_time_stamp_name_the_message_too(told: Workspace) -> None:
     place = {"unfurl_id": None, "source": None, "channel": QA_ALERTS, "ts": "1795467000.000001"}
-    assert unfurl(told, **place) == ""
+    assert await unfurl(told, **place) == ""
     assert len(cards(told)) == 1
 
 
-def test_what_is_still_being_written_takes_cards_that_nobody_else_sees(told: Workspace) -> None:
-    assert unfurl(told, unfurl_id="id2", source="composer") == ""
+async def test_what_is_still_being_written_takes_cards_that_nobody_else_sees(told: Workspace) -> None:
+    assert await unfurl(told, unfurl_id="id2", source="composer") == ""
     assert cards(told) == []
 
 
@@ -86,19 +90,35 @@ def test_what_is_still_being_written_takes_cards_that_nobody_else_sees(told: Wor
         ({"unfurls": {"https://[": CARD}}, "cannot_unfurl_url"),
     ],
 )
-def test_it_refuses_what_slack_refuses(told: Workspace, given: dict[str, Any], error: str) -> None:
-    assert unfurl(told, **given) == error
+async def test_it_refuses_what_slack_refuses(told: Workspace, given: dict[str, Any], error: str) -> None:
+    assert await unfurl(told, **given) == error
     assert cards(told) == []
 
 
-def test_before_the_event_is_acknowledged_nothing_unfurls(told: Workspace) -> None:
+async def test_a_message_that_was_deleted_takes_no_cards(told: Workspace) -> None:
+    told.messages[QA_ALERTS]["1795467000.000001"].deleted = True
+    assert await unfurl(told) == "cannot_find_message"
+
+
+async def test_a_press_on_a_card_does_not_let_the_app_rewrite_the_message_above_it(
+    stage: Stage, bot: Bot, told: Workspace
+) -> None:
+    button = {"type": "button", "action_id": "go", "text": {"type": "plain_text", "text": "Go"}}
+    assert await unfurl(told, unfurls={LINK: {"blocks": [{"type": "actions", "elements": [button]}]}}) == ""
+    await stage.people.press(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts="1795467000.000001")
+    answered = await AsyncWebhookClient(bot.last["response_url"]).send(text="mine now", replace_original=True)
+    assert (answered.status_code, answered.body) == (400, "cant_update_message")
+    assert told.messages[QA_ALERTS]["1795467000.000001"].text == f"<{LINK}>"
+
+
+async def test_before_the_event_is_acknowledged_nothing_unfurls(told: Workspace) -> None:
     told.links["id1"].acknowledged = False
-    assert unfurl(told) == "cannot_unfurl_url"
+    assert await unfurl(told) == "cannot_unfurl_url"
 
 
-def test_it_takes_a_scope_of_its_own(told: Workspace) -> None:
+async def test_it_takes_a_scope_of_its_own(told: Workspace) -> None:
     told.scopes.discard("links:write")
-    assert unfurl(told) == "missing_scope"
+    assert await unfurl(told) == "missing_scope"
 
 
 @pytest.fixture

@@ -237,6 +237,13 @@ async def test_an_incomplete_order_is_refused_by_name(zof: httpx.AsyncClient, mi
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, missing)
 
 
+async def test_an_order_that_is_not_json_is_refused(zof: httpx.AsyncClient, world: World) -> None:
+    before = len(world.zof.runs)
+    reply = await zof.post("/runs", content=b"{", headers={"Content-Type": "application/json"})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "project_id")
+    assert len(world.zof.runs) == before
+
+
 async def test_a_run_is_canceled_until_it_has_ended(zof: httpx.AsyncClient) -> None:
     path = f"/runs/{organization.RUNNING_RUN}/cancel"
     assert (await zof.post(path)).json()["status"] == "canceled"

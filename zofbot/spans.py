@@ -55,11 +55,10 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    for size, unit, smaller, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
-    raise AssertionError(whole)
+    ranks = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+    size, unit, smaller, small = next(rank for rank in ranks if whole >= rank[0])
+    rest = whole % size // smaller
+    return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
 
 
 def ahead(date: str, now: float) -> float | None:

@@ -118,7 +118,8 @@ class Digester:
                 continue
             try:
                 left -= await self._walked(means, batch, walk, left)
-                batch.trouble = None
+                if isinstance(batch.trouble, ZofUnavailable):  # what was refused stays so, and is to be said
+                    batch.trouble = None
             except ZofUnavailable as error:  # the next cycle goes on
                 batch.trouble = error
                 log.info("digests wait for zof", cause=error.sentence, request_id=error.request_id)

@@ -23,11 +23,6 @@ class Method(NamedTuple):
     scope: str = ""
 
 
-def api_test(slack: Workspace, given: Arguments) -> Answer:
-    """``api.test``."""
-    return {"args": given}
-
-
 def auth_test(slack: Workspace, given: Arguments) -> Answer:
     """``auth.test``."""
     who = {"user": "zofbot", "user_id": BOT, "bot_id": BOT_ID}
@@ -53,7 +48,6 @@ _UNFURLED = "links the app was told of and answered for, each in its message; ch
 _VIEWS = "triggers that work once for 3 s, limits of views, a stack of three, hashes"
 
 METHODS: dict[str, Method] = {
-    "api.test": Method(api_test, 4, "echoes its arguments"),
     "apps.connections.open": Method(connection, 1, "a ticket for one Socket Mode connection", "app"),
     "auth.test": Method(auth_test, 4, "who the bot is, and its scopes in a header"),
     "chat.delete": Method(posting.delete, 3, "own messages only, and none where everything is kept", "chat:write"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -12,6 +13,8 @@ from zofbot.simulator.entities import APP
 from zofbot.simulator.workspace import Workspace
 
 MOST_CONNECTIONS = 10
+GRACE = 10.0
+"""Seconds a client that is sent away has to close its connection itself, as Slack's own do."""
 _DEBUG = {"host": "simulator", "build_number": 1, "approximate_connection_time": 18060}
 
 
@@ -20,6 +23,7 @@ class Socket:
 
     def __init__(self, websocket: web.WebSocketResponse) -> None:
         self.websocket = websocket
+        self.gone = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[dict[str, Any] | None]] = {}
 
     async def send(self, envelope: dict[str, Any], within: float) -> dict[str, Any] | None:
@@ -42,16 +46,20 @@ class Socket:
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
 
-    async def hang_up(self, reason: str) -> None:
-        """Say goodbye as Slack does, and close."""
+    async def hang_up(self, reason: str, grace: float = 0.0) -> None:
+        """Say goodbye as Slack does, and close unless the client does so within ``grace`` seconds.
+
+        Slack's Python client connects twice when goodbye and close come together, and drops the first connection.
+        """
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_result(None)
-        try:
+        with suppress(ConnectionError):  # the bot was quicker
             await self.websocket.send_json({"type": "disconnect", "reason": reason, "debug_info": _DEBUG})
-            await self.websocket.close()
-        except ConnectionError:
-            return  # the bot was quicker
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self.gone.wait()
+        await self.websocket.close()
 
 
 class Sockets:
@@ -78,26 +86,26 @@ class Sockets:
 
     async def _serve(self, socket: Socket) -> None:
         self._open.append(socket)
+        self.slack.lines.append(socket)
         info = {"connection_info": {"app_id": APP}, "num_connections": len(self._open), "debug_info": _DEBUG}
         try:
             await socket.websocket.send_json({"type": "hello", **info})
-            self.slack.lines.append(socket)
             self.slack.changed()
             async for message in socket.websocket:
                 if message.type == WSMsgType.TEXT:
                     socket.acknowledge(message.data)
         finally:
+            socket.gone.set()
             self._open.remove(socket)
             if socket in self.slack.lines:
                 self.slack.lines.remove(socket)
 
-    async def refresh(self, reason: str = "refresh_requested") -> None:
-        """Close every connection as Slack does now and then; bots are expected to come back."""
-        for line in list(self._open):
-            if line in self.slack.lines:
-                self.slack.lines.remove(line)
-        await asyncio.gather(*(socket.hang_up(reason) for socket in list(self._open)))
+    async def refresh(self, reason: str = "refresh_requested", grace: float = GRACE) -> None:
+        """Send every client away as Slack does now and then; bots are expected to come back."""
+        leaving = list(self._open)
+        self.slack.lines[:] = [line for line in self.slack.lines if line not in leaving]
+        await asyncio.gather(*(socket.hang_up(reason, grace) for socket in leaving))
 
     async def stop(self) -> None:
         """Close every connection for good."""
-        await self.refresh("link_disabled")
+        await self.refresh("link_disabled", grace=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,7 +10,7 @@ from zofbot.notification import Claimed, Receipt
 
 
 @dataclass(frozen=True)
-class _Settled:
+class _Settled(ABC):
     """``attempt`` is the fencing token: what was claimed by another worker since then is left alone."""
 
     key: str
@@ -25,8 +26,9 @@ class _Settled:
         verb, value = self._verb()
         return verb, self.key, self.attempt, value, getattr(self, "reason", "")
 
+    @abstractmethod
     def _verb(self) -> tuple[str, str | int]:
-        raise NotImplementedError
+        """The verb, and what it needs."""
 
 
 @dataclass(frozen=True)

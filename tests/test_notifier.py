@@ -1,0 +1,93 @@
+"""What the bot says to Slack: how often a private answer is tried, and what Slack leaves out of a message."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import aiohttp
+import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from zofbot.errors import SlackError
+from zofbot.metrics import Metrics
+from zofbot.simulator.organization import QA_ALERTS, furnish
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.world import World
+from zofbot.slack.message import Message
+from zofbot.slack.notifier import SlackNotifier
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    world = World()
+    furnish(world)
+    stage = Stage(world)
+    await stage.start()
+    yield stage
+    await stage.stop()
+
+
+@pytest.fixture
+async def notifier(stage: Stage) -> AsyncIterator[SlackNotifier]:
+    async with aiohttp.ClientSession() as session:
+        token = stage.world.slack.bot_token
+        yield SlackNotifier(session, token=token, api_url=f"{stage.url}/api/", metrics=Metrics(), deadline=2)
+
+
+class Door:
+    """A response_url that answers with each status in turn, and then takes what comes."""
+
+    def __init__(self, statuses: Sequence[int]) -> None:
+        self.statuses = list(statuses)
+        self.heard: list[str] = []
+        self.url = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.heard.append((await request.json())["text"])
+        status = self.statuses.pop(0) if self.statuses else 200
+        return web.Response(status=status, headers={"Retry-After": "0.05"} if status == 429 else {})
+
+
+@pytest.fixture
+async def door(request: pytest.FixtureRequest) -> AsyncIterator[Door]:
+    door = Door(request.param)
+    app = web.Application()
+    app.router.add_post("/", door.answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    door.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    yield door
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(("door", "times"), [([429], 2), ([500], 2), ([429, 500], 3)], indirect=["door"])
+async def test_a_private_answer_is_tried_until_slack_takes_it(notifier: SlackNotifier, door: Door, times: int) -> None:
+    await notifier.respond(door.url, Message("here"))
+    assert door.heard == ["here"] * times
+
+
+@pytest.mark.parametrize(("door", "times"), [([429] * 5, 3), ([404], 1)], indirect=["door"])
+async def test_a_private_answer_is_tried_three_times_and_not_where_that_cannot_help(
+    notifier: SlackNotifier, door: Door, times: int
+) -> None:
+    with pytest.raises(SlackError):
+        await notifier.respond(door.url, Message("here"))
+    assert door.heard == ["here"] * times
+
+
+@pytest.mark.parametrize("door", [[429], [500]], indirect=True)
+async def test_an_answer_that_all_can_see_is_tried_once(notifier: SlackNotifier, door: Door) -> None:
+    with pytest.raises(SlackError):
+        await notifier.respond(door.url, Message("here"), in_channel=True)
+    assert door.heard == ["here"]
+
+
+async def test_what_slack_leaves_out_of_a_message_is_in_the_log(notifier: SlackNotifier, stage: Stage) -> None:
+    deep = {"event_type": "x", "event_payload": {"deep": {"er": 1}}}
+    with capture_logs() as logs:
+        receipt = await notifier.send(QA_ALERTS, Message("here"), deep)
+        await notifier.update(receipt, Message("there"), deep)
+    assert [message.text for message in stage.world.slack.ledger] == ["there"]
+    assert [line["warning"] for line in logs if line["event"] == "slack warned"] == ["invalid_metadata_format"] * 2
