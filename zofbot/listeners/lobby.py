@@ -24,7 +24,7 @@ log = structlog.get_logger()
 LOOK = 2.0
 """Seconds between two looks whether a Home shows what has passed."""
 
-ABSENT = 15.0
+ABSENT = 5.0
 """The same while Redis does not answer."""
 
 AT_ONCE = 4
