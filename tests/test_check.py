@@ -31,6 +31,7 @@ from zofbot.routing import parse
 from zofbot.settings import Settings
 from zofbot.simulator.entities import BOT
 from zofbot.slack.notifier import Identity
+from zofbot.store import PATIENCE
 from zofbot.store.outbox import Outbox
 from zofbot.store.schema import enter
 from zofbot.store.subscriptions import Subscriptions
@@ -277,14 +278,21 @@ async def test_a_redis_that_would_lose_keys_is_found(place: Place, setting: str,
 
 
 async def test_a_far_away_redis_is_found(place: Place, valkey: str) -> None:
-    async with slowed(valkey.removeprefix("unix://"), seconds=0.06) as url:
+    async with slowed(valkey.removeprefix("unix://"), 0.06) as url:
         place.set(redis_url=url)
         assert await place.wrong() == [("warning", "redis latency")]
 
 
+async def test_a_redis_that_was_late_once_is_asked_once_more(place: Place, valkey: str) -> None:
+    async with slowed(valkey.removeprefix("unix://"), 2 * PATIENCE, 0.0) as url:
+        place.set(redis_url=url)
+        assert "redis" not in [about for _, about in await place.wrong()]
+
+
 @asynccontextmanager
-async def slowed(socket: str, seconds: float) -> AsyncIterator[str]:
-    """A way to the server at ``socket`` on which each reply is late."""
+async def slowed(socket: str, *seconds: float) -> AsyncIterator[str]:
+    """A way to the server at ``socket`` on which replies are late: by so much on each connection, the last for all."""
+    left = list(seconds)
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, late: float) -> None:
         while chunk := await reader.read(1 << 16):
@@ -295,7 +303,8 @@ async def slowed(socket: str, seconds: float) -> AsyncIterator[str]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         its_reader, its_writer = await asyncio.open_unix_connection(socket)
-        await asyncio.gather(pass_on(reader, its_writer, 0), pass_on(its_reader, writer, seconds))
+        late = left.pop(0) if len(left) > 1 else left[0]
+        await asyncio.gather(pass_on(reader, its_writer, 0), pass_on(its_reader, writer, late))
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
