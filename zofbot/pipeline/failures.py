@@ -147,10 +147,10 @@ class Failures:
 
     async def _commit(self, before: Failure, after: Failure, wish: Wish, raw: tuple[str, str | None]) -> None:
         place = triage_in(after.channel)
-        record = after.present.model_dump_json(exclude_defaults=True)
+        record, acted = after.present.model_dump_json(exclude_defaults=True), f"{self._clock().timestamp():.0f}"
         await self._outbox.commit(
             list(_led_to(before, after, wish)),
-            changes={place: {after.key: record}, failure_of(after.key): {"body": raw[0]}},  # which fades later for it
+            changes={place: {after.key: record}, failure_of(after.key): {"acted": acted}},  # which fades later for it
             expect={failure_of(after.key): {"body": raw[0]}, place: {after.key: raw[1]}},
             acts=[_entry(before, after, wish).model_dump_json()],
         )

@@ -17,7 +17,8 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them together:
 ``outbox:pause``            hash: while Slack takes nothing: until when, how often so far, why
 ``outbox:sequence``         number: commits so far
 ``outbox:recent:…``         lists: the last thousand keys sent, and dropped
-``failure:<root's key>``    hash: the ``body`` that a root shows now, as the rules last wrote it, for 38 days
+``failure:<root's key>``    hash: the ``body`` that a root shows now, as the rules last wrote it, and when somebody last
+                            ``acted`` on it, for 38 days
 ``triage:<channel>``        hash: what people made of a failure, by its root's key
 ``canary``                  hash: keys of canaries that are not removed yet, and when each began
 ``order:<name>``            hash: what somebody ordered at Zof, and what it came to, for 38 days
