@@ -75,6 +75,17 @@ async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], second
         raise
 
 
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    """The pretend Slack and Zof, furnished, without a bot."""
+    world = World()
+    furnish(world)
+    stage = Stage(world)
+    await stage.start()
+    yield stage
+    await stage.stop()
+
+
 @dataclass
 class House:
     """One bot in its pretend world, and how tests look at it."""
@@ -108,6 +119,11 @@ class House:
         outcome = await self.type(text, user=user, channel=channel)
         assert outcome.status == 200, outcome
         return said(self.private(channel, user)[-1])
+
+
+async def polled(built: House) -> None:
+    """Wait until all feeds were read once: what fails from then on is told."""
+    await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
 
 
 def said(message: Message) -> str:

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +23,7 @@ from zofbot.manifest import as_yaml
 from zofbot.model import utcnow
 from zofbot.notification import Kind, Notification, State
 from zofbot.settings import Settings
-from zofbot.simulator.organization import furnish
 from zofbot.simulator.stage import Stage
-from zofbot.simulator.world import World
 from zofbot.store.entry import Entry
 from zofbot.store.outbox import Outbox
 from zofbot.terminal import outbox_table
@@ -56,16 +54,6 @@ async def run(*arguments: str, **settings: str) -> Ended:
     process = await start(*arguments, env=environment(**settings))
     out, err = await asyncio.wait_for(process.communicate(), 30)
     return Ended(process.returncode or 0, out.decode(), err.decode())
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    world = World()
-    furnish(world)
-    stage = Stage(world)
-    await stage.start()
-    yield stage
-    await stage.stop()
 
 
 def zof(stage: Stage, **more: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.clicking import Fuse, between
-from tests.conftest import House, house, said, until
+from tests.conftest import House, house, polled, said, until
 from tests.test_mentions import mention
 from tests.test_told import SECRET, current, fail, hook
 from tests.test_triage import control, press, thread
@@ -99,7 +99,7 @@ async def alerts(built: House, channels: list[str]) -> dict[str, Message]:
     for number, channel in enumerate(channels):
         built.world.slack.channels[channel] = Channel(channel, channel.lower(), {"U0ANA", "U0BEN", "U0ZOFBOT"})
         await built.type(f"/zof subscribe group:case layout:thread case:tc_{number}", channel=channel)
-    await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+    await polled(built)
     run = fail(built, len(channels))
     assert await hook(built, current(run["id"], f"evt_{run['id']}")) == 200
 

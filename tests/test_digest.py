@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import House, house, said, until
+from tests.conftest import House, house, polled, said, until
 from tests.pretend import START, Bench, bench, well
 from zofbot.errors import BadInput, StoreUnavailable
 from zofbot.model import Outcome, Result, Run
@@ -343,6 +343,12 @@ def another(built: Bench, **options: Any) -> Any:
     return built.another(digester=own, **options)
 
 
+async def succeeded(built: Bench) -> None:
+    """The process dies, and the next one makes digests, too."""
+    await built.killed()
+    built.poller = another(built)
+
+
 async def agree(built: Bench, *channels: str, **fields: Any) -> None:
     kept = {channel: regular(channel, **fields).model_dump_json() for channel in channels}
     await built.outbox.commit([], changes={DIGESTS: kept})
@@ -439,8 +445,7 @@ async def test_an_oldest_first_listing_is_gone_through_from_where_the_last_one_e
             zof.run("passed", bad=0, passed=0, ago=5 * DAY - number * 3000)
         await zof.settled()
         await agree(zof, "C0QA")
-        await zof.killed()
-        zof.poller = another(zof)
+        await succeeded(zof)
         found = []
         for _ in range(4):
             zof.run("failed", bad=0, ago=-DAY / 2)
@@ -455,8 +460,7 @@ async def test_an_oldest_first_listing_is_gone_through_from_where_the_last_one_e
 async def test_while_zof_is_away_it_waits_and_in_the_end_says_so(zof: Bench) -> None:
     await zof.settled()
     await agree(zof, "C0QA")
-    await zof.killed()
-    zof.poller = another(zof)
+    await succeeded(zof)
 
     def spoil(request: httpx.Request) -> httpx.Response | None:
         away = "status" not in request.url.params
@@ -478,8 +482,7 @@ async def test_that_zof_was_away_is_not_said_once_all_was_read(zof: Bench) -> No
     await zof.settled()
     zof.run("passed", bad=0, passed=3, ago=600)
     await agree(zof, "C0QA")
-    await zof.killed()
-    zof.poller = another(zof)
+    await succeeded(zof)
     zof.zof.spoil = lambda request: None if "status" in request.url.params else httpx.Response(503)
     await zof.cycle()
     zof.zof.spoil = well
@@ -494,8 +497,7 @@ async def test_without_a_listing_that_zof_refuses_it_says_so_and_does_not_wait(z
     await zof.settled()
     zof.run("passed", bad=0, passed=3, ago=600)
     await agree(zof, "C0QA")
-    await zof.killed()
-    zof.poller = another(zof)
+    await succeeded(zof)
 
     def spoil(request: httpx.Request) -> httpx.Response | None:
         refused = request.url.path.endswith("/runs") and "status" not in request.url.params
@@ -516,7 +518,7 @@ async def test_without_a_listing_that_zof_refuses_it_says_so_and_does_not_wait(z
 @pytest.fixture
 async def there(valkey: str) -> AsyncIterator[House]:
     async with house(valkey, works=True, zofbot_poll_interval=1) as built:
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         yield built
 
 

@@ -16,7 +16,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import House, house, said, until
+from tests.conftest import House, house, polled, said, until
 from tests.pretend import START, Clock, bench
 from tests.test_told import SECRET, current, fail, hook
 from tests.walking import Clock as Ahead
@@ -323,7 +323,7 @@ async def test_what_kept_it_from_polling_is_left_too() -> None:
 @pytest.fixture
 async def there(valkey: str) -> AsyncIterator[House]:
     async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         yield built
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import House, house, said, until
+from tests.conftest import House, house, polled, said, until
 from tests.test_told import SECRET
 from tests.test_triage import alert, thread
 from zofbot.errors import BadInput
@@ -83,7 +83,7 @@ def test_whatever_is_typed_is_understood_or_refused(typed: str, bot: str) -> Non
 async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[House]:
     socket = request.param == "socket"
     async with house(valkey, works=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         await built.type("/zof subscribe group:case")
         yield built
 

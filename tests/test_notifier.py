@@ -11,21 +11,10 @@ from structlog.testing import capture_logs
 
 from zofbot.errors import SlackError
 from zofbot.metrics import Metrics
-from zofbot.simulator.organization import QA_ALERTS, furnish
+from zofbot.simulator.organization import QA_ALERTS
 from zofbot.simulator.stage import Stage
-from zofbot.simulator.world import World
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import SlackNotifier
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    world = World()
-    furnish(world)
-    stage = Stage(world)
-    await stage.start()
-    yield stage
-    await stage.stop()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.conftest import House, house, said, until
+from tests.conftest import House, house, polled, said, until
 from tests.test_told import SECRET, fail
 from tests.test_triage import alert, control, press, thread
 from tests.test_triage_corners import forget
@@ -28,7 +28,7 @@ ANA = Who(id="U0ANA", name="ana")
 async def there(valkey: str) -> AsyncIterator[House]:
     async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_allow_runs=True) as built:  # fmt: skip
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         await built.type("/zof subscribe group:case")
         yield built
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import House, house, said, until
+from tests.conftest import House, house, polled, said, until
 from tests.test_rules import House as Rules
 from tests.test_rules import failed, passed, run, sub
 from tests.test_told import SECRET, current, fail, hook
@@ -139,7 +139,7 @@ async def there(valkey: str) -> AsyncIterator[House]:
     async with house(
         valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_allow_runs=True
     ) as built:
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         await built.type(f"/zof subscribe group:case layout:flat escalate:15m-><!subteam^{ON_CALL}>,45m-><@U0CHIOMA>")
         yield built
 
@@ -250,7 +250,7 @@ async def test_a_run_that_ends_before_the_button_is_pressed_says_so(there: House
 async def test_a_run_that_was_started_from_a_thread_is_watched_until_it_ends(valkey: str) -> None:
     async with house(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET,
                      zofbot_allow_runs=True) as built:  # fmt: skip
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         await built.type("/zof subscribe group:case")
         root = await alert(built)
         await press(built, "U0ANA", root, control(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}})

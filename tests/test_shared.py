@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import House, house, said, until
+from tests.conftest import House, house, polled, said, until
 from tests.test_mentions import mention
 from tests.test_told import SECRET, current, fail, hook
 from tests.test_triage import control, press
@@ -68,7 +68,7 @@ async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[Ho
     details = bool(getattr(request, "param", False))
     async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_shared_details=details) as built:  # fmt: skip
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         for channel in (PARTNERS, "C0QA"):
             await built.type("/zof subscribe group:case", channel=channel)
         run = fail(built, 1)

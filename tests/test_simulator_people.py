@@ -18,7 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from zofbot.simulator.entities import BOT, Message
-from zofbot.simulator.organization import ANA, BEN, CHECKOUT_CHANNEL, INCIDENT_ROOM, QA_ALERTS, RANDOM_CHANNEL, furnish
+from zofbot.simulator.organization import ANA, BEN, CHECKOUT_CHANNEL, INCIDENT_ROOM, QA_ALERTS, RANDOM_CHANNEL
 from zofbot.simulator.posting import post_message
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.views import open_view, publish
@@ -53,16 +53,6 @@ class Bot:
             return dict(json.loads(body))
         form = {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
         return dict(json.loads(form["payload"])) if "payload" in form else dict(form)
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    world = World()
-    furnish(world)
-    stage = Stage(world)
-    await stage.start()
-    yield stage
-    await stage.stop()
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from tests.test_simulator_people import Bot, bot, notice, stage
+from tests.test_simulator_people import Bot, bot, notice
 from zofbot.simulator.entities import Message, Shared
 from zofbot.simulator.organization import ANA, QA_ALERTS, RANDOM_CHANNEL
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.workspace import Workspace
 
-__all__ = ["bot", "notice", "stage"]
+__all__ = ["bot", "notice"]
 
 LINK = "https://app.zof.example/runs/run_1?a=1&b=2"
 CARD = {"color": "#d0342c", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "Failed"}}]}

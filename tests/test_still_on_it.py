@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import House, buttons, house, said, until
+from tests.conftest import House, buttons, house, polled, said, until
 from tests.test_mentions import mention
 from tests.test_ordering import written
 from tests.test_told import SECRET, current, fail, hook
@@ -77,7 +77,7 @@ async def on_shift(valkey: str, **more: Any) -> AsyncIterator[Shift]:
 async def subscribed(shift: Shift, more: str = "") -> None:
     """Wait until the bot polls, have the channel subscribe, and a case fail."""
     built = shift.built
-    await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+    await polled(built)
     await built.type(f"/zof subscribe group:case reack:4h {more}")
     shift.root = await alert(built)
     await shift.quiet()

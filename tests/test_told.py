@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.conftest import House, house, said, until
+from tests.conftest import House, house, polled, said, until
 from zofbot.simulator.organization import INCIDENT_ROOM
 from zofbot.simulator.records import Record
 from zofbot.store.audit import Audit
@@ -29,7 +29,7 @@ async def subscribed(request: pytest.FixtureRequest, valkey: str) -> AsyncIterat
 async def told(valkey: str) -> AsyncIterator[House]:
     """A bot that polls every second and hears webhooks."""
     async with house(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET) as built:
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         yield built
 
 
@@ -37,7 +37,7 @@ async def told(valkey: str) -> AsyncIterator[House]:
 async def hears(valkey: str) -> AsyncIterator[House]:
     """A bot that polls too seldom to matter, and hears webhooks."""
     async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         yield built
 
 

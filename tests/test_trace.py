@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tests.conftest import House, buttons, house, said, until
+from tests.conftest import House, buttons, house, polled, said, until
 from tests.test_cli import run
 from tests.test_secrets import everything
 from tests.test_told import SECRET, current, fail, hook
@@ -159,7 +159,7 @@ async def test_a_card_that_slack_would_not_draw_says_where_the_reason_is(over_ht
 
 async def test_an_act_that_redis_did_not_take_is_found(valkey: str) -> None:
     async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         await built.type("/zof subscribe group:case")
         root = await alert(built)
         before = len(built.private(root.channel))

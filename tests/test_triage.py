@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import House, house, said, until
+from tests.conftest import House, house, polled, said, until
 from tests.test_told import SECRET, current, fail, hook
 from zofbot.notification import State as OutboxState
 from zofbot.simulator.entities import Message
@@ -126,7 +126,7 @@ async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[Ho
     """A bot that hears webhooks and delivers, in a channel that is subscribed with an escalation."""
     socket = getattr(request, "param", "http") == "socket"
     async with house(valkey, works=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         await built.type("/zof subscribe group:case escalate:4s-><@U0BEN>")
         yield built
 
@@ -290,7 +290,7 @@ async def test_an_acknowledgement_stops_the_escalation(there: House) -> None:
 async def test_failed_cases_are_run_again_once_however_often_the_button_is_pressed(valkey: str) -> None:
     async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_allow_runs=True) as built:  # fmt: skip
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         await built.type("/zof subscribe group:case")
         root = await alert(built)
         menu = control(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import House, house, said, until
+from tests.conftest import House, house, polled, said, until
 from tests.test_mentions import mention
 from tests.test_told import SECRET, current, fail, hook
 from tests.test_triage import (
@@ -321,7 +321,7 @@ async def test_nobody_is_escalated_to_where_the_subscription_names_nobody(there:
 async def test_where_a_note_is_compulsory_nothing_is_resolved_without_one(valkey: str) -> None:
     async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_resolve_note=True) as built:  # fmt: skip
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         await built.type("/zof subscribe group:case")
         root = await alert(built)
         assert (await mention(built, root, "resolve flaky")).ok
@@ -365,7 +365,7 @@ def test_a_record_from_before_that_was_kept_names_who_acted_last() -> None:
 
 async def test_whoever_escalates_is_not_mentioned_by_their_own_click(valkey: str) -> None:
     async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         await built.type("/zof subscribe group:case escalate:15m-><@U0ANA>,45m-><@U0BEN>")
         root = await alert(built)
         for _ in range(2):
@@ -433,7 +433,7 @@ async def test_what_sleeps_until_it_fails_more_often_wakes_by_the_last_of_those_
 
 async def test_a_run_cannot_sleep_until_it_fails_more_often_for_it_never_does(valkey: str) -> None:
     async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         await built.type("/zof subscribe group:run layout:flat")
         ended = fail(built, 1)
         assert await hook(built, current(ended["id"], "evt_run")) == 200

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.conftest import House, house, said, until
+from tests.conftest import House, house, polled, said, until
 from tests.test_mentions import mention
 from tests.test_told import SECRET, current, fail, hook
 from tests.test_triage import control, press, private
@@ -26,7 +26,7 @@ from zofbot.slack import bodies
 async def there(valkey: str) -> AsyncIterator[House]:
     async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_default_channel="C0SEARCH") as built:  # fmt: skip
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 2)
+        await polled(built)
         yield built
 
 

@@ -124,10 +124,8 @@ async def _store(settings: Settings, now: Callable[[], datetime], seconds: float
             address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir))
             opened = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
             # Once more, for the store's patience is short, and a busy machine may use it up.
-            async for attempt in stamina.retry_context(on=StoreUnavailable, attempts=2, wait_initial=0.1, timeout=None):
-                with attempt:
-                    return await _kept(opened, settings.zofbot_namespace, now)
-            raise AssertionError("stamina gives up by raising")
+            twice = stamina.AsyncRetryingCaller(attempts=2, timeout=None)
+            return await twice(StoreUnavailable, _kept, opened, settings.zofbot_namespace, now)
     except StoreUnavailable as said:
         found = store.danger(silence(said)) if settings.redis_url else error("redis", said.sentence, said.next_step)
     except SettingsError as said:

@@ -163,8 +163,7 @@ class Dispatcher:
         """Make one attempt, when it is its turn, and keep how it ended."""
         note = claim.notification
         async with self._slots:
-            started = _now()
-            at = self._clock().timestamp()
+            started, at = self._moment()
             with tracing.traced(self._keep, "delivery", at, note.key, what=note.kind.value, channel=note.channel):
                 try:
                     ended = await self._attempt(claim, begun)

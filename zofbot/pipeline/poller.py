@@ -111,7 +111,7 @@ class Poller:
                 if cancelled():
                     break
                 if outcome == "done":
-                    await self._listen(min(following - now(), self._until_due(), self._beat))
+                    await self._listen(min(following - now(), self._until_due()))
                 else:
                     following = now() + pause
                     await asyncio.sleep(pause)
@@ -193,10 +193,10 @@ class Poller:
         return wait if wait > 0 else self._beat
 
     def _until_due(self) -> float:
-        """Seconds until something that is watched is to be looked at, if there is allowance left to do so."""
+        """Seconds until something that is watched is to be looked at, if there is allowance left, or the next beat."""
         now = self._means.now()
         watches = self._book.watches.values() if self._book and self._means.reader.left > 0 else ()
-        return min((watch.due - now for watch in watches if watch.due > now), default=self.interval)
+        return min([self._beat, *(watch.due - now for watch in watches if watch.due > now)])
 
     async def _listen(self, seconds: float) -> None:
         """Wait for a hint. Without the store there is none to be heard, without an allowance none to be followed."""
