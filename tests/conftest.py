@@ -19,6 +19,7 @@ import pytest
 import redis.asyncio as redis
 
 from zofbot.app import Zofbot, running
+from zofbot.deadline import deadline
 from zofbot.rotation import Reread
 from zofbot.settings import Settings
 from zofbot.simulator.delivery import Outcome
@@ -63,7 +64,7 @@ async def client(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[r
 async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
     """Wait for something that happens after the answer; where it does not, say what everybody was at."""
     try:
-        async with asyncio.timeout(seconds):
+        async with deadline(seconds):
             while True:
                 found = true()
                 if found if isinstance(found, bool) else await found:

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
+from zofbot.deadline import deadline
 from zofbot.simulator.workspace import Workspace
 
 Kind = Literal["slash_commands", "interactive", "events_api"]
@@ -104,7 +105,10 @@ class Delivery:
     async def _exchange(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
         started = time.perf_counter()
         try:
-            async with self._pool().post(self.slack.request_url, data=body, headers=headers) as reply:
+            async with (
+                deadline(self.within),
+                self._pool().post(self.slack.request_url, data=body, headers=headers) as reply,
+            ):
                 said = parsed(await reply.text())
                 return Outcome(reply.status, dict(reply.headers), said, _since(started))
         except TimeoutError:
@@ -114,7 +118,7 @@ class Delivery:
 
     def _pool(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self.within))
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
         return self._session
 
     async def _over_socket(self, kind: Kind, payload: Mapping[str, Any], retry: Mapping[str, Any]) -> Outcome:

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from zofbot.deadline import deadline
 from zofbot.simulator.entities import APP
 from zofbot.simulator.workspace import Workspace
 
@@ -31,7 +32,7 @@ class Socket:
         answer: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
         self._waiting[envelope["envelope_id"]] = answer
         try:
-            async with asyncio.timeout(within):
+            async with deadline(within):
                 await self.websocket.send_json(envelope)
                 return await answer
         except (TimeoutError, ConnectionError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
 from aiohttp import web
 
+from zofbot.deadline import STOOD
 from zofbot.simulator.delivery import Delivery
 from zofbot.simulator.doors import SlackDoor, ZofDoor
 from zofbot.simulator.page_door import PageDoor
@@ -14,6 +16,9 @@ from zofbot.simulator.people import People
 from zofbot.simulator.sockets import Sockets
 from zofbot.simulator.webhooks import Postman
 from zofbot.simulator.world import World
+
+BEAT = 0.1
+"""Seconds between two looks whether this process was held up."""
 
 
 class Stage:
@@ -30,6 +35,7 @@ class Stage:
         self._postman = Postman(world.zof.webhooks, world.changed)
         self._page = PageDoor(world, self.people)
         self._runner: web.AppRunner | None = None
+        self._beating: asyncio.Task[None] | None = None
         self._unwatch: Callable[[], None] = lambda: None
         self.url = ""
 
@@ -42,7 +48,16 @@ class Stage:
         self.url = f"http://{host}:{self._runner.addresses[0][1]}"
         self.world.slack.url = self.url
         self._postman.start()
+        self._beating = asyncio.create_task(self._beat())
         self._unwatch = self.world.watch(self._postman.tell)
+
+    async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + BEAT
+            await asyncio.sleep(BEAT)
+            if (stood := loop.time() - due) > STOOD:
+                self.world.slack.excuse(stood)
 
     def _app(self) -> web.Application:
         app = web.Application()
@@ -61,6 +76,9 @@ class Stage:
     async def stop(self) -> None:
         """Close streams, connections and the server; requests that still hang are dropped."""
         self._unwatch()
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.wait({self._beating})
         await self._postman.stop()
         self._page.close()
         await self.sockets.stop()

@@ -17,6 +17,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from zofbot import tracing
+from zofbot.deadline import deadline
 from zofbot.errors import SlackDeferred, SlackError, SlackUnknown
 from zofbot.metrics import Metrics, status_of
 from zofbot.notification import Receipt
@@ -339,7 +340,7 @@ class SlackNotifier:
         outcome, status, reason = "ok", "200", "canceled"
         began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(self.deadline):
+            async with deadline(self.deadline):
                 said = await call()
             reason = ""
             return said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
@@ -13,6 +12,7 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from zofbot import tracing
+from zofbot.deadline import deadline
 from zofbot.errors import StoreUnavailable
 from zofbot.model import Quota
 from zofbot.store.primary import reached
@@ -129,7 +129,7 @@ class Store:
 @asynccontextmanager
 async def _reachable() -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with deadline(PATIENCE):
             yield
     except (RedisError, OSError) as error:  # a timeout is an OSError
         tracing.step("redis", "no answer", type(error).__name__, bad=True)

@@ -19,6 +19,7 @@ import stamina.instrumentation
 import structlog
 
 from zofbot import __version__, tracing
+from zofbot.deadline import deadline
 from zofbot.errors import SettingsError, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.model import Result, Run, utcnow
 from zofbot.zof import listing, protocol, reading
@@ -246,7 +247,7 @@ class ZofClient:
     async def _in_time(self, call: Call, read: Callable[[object, str | None], T], patience: Patience) -> T:
         left = call.deadline - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(call.deadline):
+            async with deadline(left):
                 if left <= 0:
                     raise TimeoutError  # asyncio would let the request out before it looks at the clock
                 if patience.background:

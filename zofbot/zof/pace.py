@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 
+from zofbot.deadline import deadline
 from zofbot.errors import StoreUnavailable, ZofUnavailable
 from zofbot.model import Quota
 from zofbot.zof.refusal import again
@@ -47,7 +48,7 @@ class Pace:
         if self._board is None or not (low or self._told_low):
             return
         try:
-            async with asyncio.timeout(_BOARD_PATIENCE):
+            async with deadline(_BOARD_PATIENCE):
                 await self._board.write(quota)
             self._told_low = low
         except (StoreUnavailable, TimeoutError) as error:
@@ -77,7 +78,7 @@ class Pace:
             return
         self._looked = now
         try:
-            async with asyncio.timeout(_BOARD_PATIENCE):
+            async with deadline(_BOARD_PATIENCE):
                 self.quota = fresher(self.quota, await self._board.read(), now)
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("zof quota not shared", cause=type(error).__name__)
