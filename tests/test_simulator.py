@@ -453,6 +453,23 @@ async def test_a_trigger_opens_one_modal_within_three_seconds(client: AsyncWebCl
     assert [view.root for view in slack.modals[ANA]] == [opened["view"]["id"]] * 3
 
 
+@pytest.mark.parametrize("real", [True, False], ids=["a clock that goes on", "a clock that is set"])
+async def test_a_standstill_takes_nothing_from_a_trigger_and_adds_nothing(real: bool) -> None:
+    world = World(time.time if real else lambda: 1_800_000_000.0)
+    stage = Stage(world)
+    await stage.start()
+    await asyncio.sleep(0.2)  # it looks whether it is held up
+    early, late = world.slack.new_trigger(ANA), world.slack.new_trigger(ANA)
+    async with aiohttp.ClientSession() as http:
+        client = web_client(stage, http)
+        world.advance(2.5)
+        time.sleep(1.0)  # noqa: ASYNC251 - the standstill that is meant
+        await client.views_open(trigger_id=early, view=modal())
+        world.advance(0.6)
+        assert await refusal(client.views_push(trigger_id=late, view=modal())) == "expired_trigger_id"
+    await stage.stop()
+
+
 async def test_a_view_is_updated_only_with_the_right_hash(client: AsyncWebClient, stage: Stage) -> None:
     view = (await client.views_open(trigger_id=stage.world.slack.new_trigger(ANA), view=modal()))["view"]
     await client.views_update(view_id=view["id"], hash=view["hash"], view=modal("second"))
