@@ -33,7 +33,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from zofbot.model import utcnow
+from zofbot.clock import Clock, MovableClock
 from zofbot.settings import Settings
 from zofbot.simulator.entities import Message
 from zofbot.simulator.organization import CHECKOUT, CHECKOUT_CHANNEL, QA_ALERTS, SEARCH, SEARCH_CHANNEL, furnish
@@ -161,7 +161,7 @@ class Soak:
         }
 
     async def open_store(self) -> None:
-        self.store = await self.stack.enter_async_context(embedded(self.folder / "store"))
+        self.store = await self.stack.enter_async_context(embedded(self.folder / "store", Clock()))
 
     async def kill(self, name: str) -> None:
         process = self.processes[name]
@@ -318,7 +318,7 @@ class Soak:
         """Whether nothing waits any more and all that is wanted was posted."""
         have = {posted(message) for message in self.world.slack.ledger}
         async with redis.from_url(self.store) as client:
-            depth = await Outbox(client, "zofbot", utcnow).depth()
+            depth = await Outbox(client, "zofbot", Clock()).depth()
         return not depth.pending + depth.sending and set(self.perfect.wanted) <= have
 
     async def bad_times(self) -> None:
@@ -398,7 +398,7 @@ def _recovered(message: Message) -> bool:
 @asynccontextmanager
 async def soaked(minutes: float, seed: int, folder: Path) -> AsyncIterator[Soak]:
     """Set up the world and the processes, and take them down."""
-    world = World(seed=seed)
+    world = World(MovableClock(), seed=seed)
     furnish(world)
     world.zof.quota = None
     world.slack.hides_fast_posts = True

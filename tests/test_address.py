@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio.connection import parse_url
 
-from tests.conftest import until
-from tests.servers import SLOTS, Server, free_port, running_servers
+from tests.support.bot import until
+from tests.support.valkey_servers import SLOTS, Server, free_port, running_servers
 from zofbot.address import Address, address
+from zofbot.clock import Clock
 from zofbot.errors import StoreUnavailable
 from zofbot.store import connected
 
@@ -153,9 +154,11 @@ async def test_one_server_and_a_cluster_are_spoken_to_over_tls(certificate: Path
         await until(server.serves)
         place = f"zofbot:hunter2hunter2@127.0.0.1:{port}/0"
         for number, scheme in enumerate(("rediss", "rediss+cluster")):
-            async with connected(f"{scheme}://{place}?ssl_ca_certs={certificate / 'ca.pem'}", "zofbot") as store:
+            async with connected(
+                f"{scheme}://{place}?ssl_ca_certs={certificate / 'ca.pem'}", "zofbot", Clock()
+            ) as store:
                 assert await store.claim(f"Ev{number}")
                 assert not await store.claim(f"Ev{number}")
-            async with connected(f"{scheme}://{place}", "zofbot") as store:
+            async with connected(f"{scheme}://{place}", "zofbot", Clock()) as store:
                 with pytest.raises(StoreUnavailable):  # nobody whom we know signed that certificate
                     await store.ping()

@@ -16,10 +16,10 @@ import pytest
 import redis.asyncio as redis
 from rich.console import Console
 
-from tests.test_cli import environment, run
+from tests.support.cli import environment, run_command
 from zofbot.cli.conduct import system_user
+from zofbot.clock import Clock
 from zofbot.errors import StoreUnavailable
-from zofbot.model import utcnow
 from zofbot.notification import Kind, Notification
 from zofbot.store.audit import DISORDER, PAGE, Audit, Entry
 from zofbot.store.outbox import Outbox
@@ -110,23 +110,25 @@ async def kept(valkey: str) -> AsyncIterator[Audit]:
 
 
 async def test_the_terminal_prints_json_lines(valkey: str, kept: Audit) -> None:
-    now = utcnow().timestamp()
+    now = Clock().now().timestamp()
     entries = [act(now - 8 * 86400), act(now - 7200), act(now - 60, "U0BEN")]
     for entry in entries:
         await kept.append(entry)
-    ended = await run("audit", REDIS_URL=valkey)
+    ended = await run_command("audit", REDIS_URL=valkey)
     assert ended.code == 0, ended.err
     assert [Entry.model_validate_json(line) for line in ended.out.splitlines()] == entries[1:]
-    chosen = await run("audit", "--since", "14d", "--user", "U0ANA", "--act", "acknowledge", "--json", REDIS_URL=valkey)
+    chosen = await run_command(
+        "audit", "--since", "14d", "--user", "U0ANA", "--act", "acknowledge", "--json", REDIS_URL=valkey
+    )
     assert [json.loads(line)["at"] for line in chosen.out.splitlines()] == [entries[0].at, entries[1].at]
-    assert (await run("audit", "--since", "1h", "--act", "resolve", REDIS_URL=valkey)).out == ""
+    assert (await run_command("audit", "--since", "1h", "--act", "resolve", REDIS_URL=valkey)).out == ""
 
 
 @pytest.mark.parametrize(
     ("user", "shown"), [("U0ANA", ("UTC", "acknowledge", "U0ANA")), ("U0BEN", ("There is no such act in that time.",))]
 )
 async def test_on_a_terminal_it_is_a_table(valkey: str, kept: Audit, user: str, shown: tuple[str, ...]) -> None:
-    await kept.append(act(utcnow().timestamp() - 60))
+    await kept.append(act(Clock().now().timestamp() - 60))
     person, terminal = pty.openpty()
     os.set_blocking(person, False)
     command = (sys.executable, "-m", "zofbot", "audit", "--user", user)
@@ -146,7 +148,7 @@ def test_an_operator_without_a_name_is_known_by_their_number(monkeypatch: pytest
 
 
 async def test_a_span_that_is_none_is_refused(valkey: str) -> None:
-    ended = await run("audit", "--since", "soon", REDIS_URL=valkey)
+    ended = await run_command("audit", "--since", "soon", REDIS_URL=valkey)
     assert ended.code == 2
     assert "7d" in ended.err
 
@@ -154,10 +156,10 @@ async def test_a_span_that_is_none_is_refused(valkey: str) -> None:
 async def test_what_operators_do_to_the_outbox_is_written_under_their_own_name(valkey: str, kept: Audit) -> None:
     async with redis.from_url(valkey) as client:
         note = Notification(key="k", kind=Kind.ROOT, channel="C0QA", happened=NOW, not_before=4e9)
-        await Outbox(client, "zofbot", utcnow).commit([note])
-    assert (await run("outbox", "drop", "k", REDIS_URL=valkey)).code == 0
-    assert (await run("outbox", "retry", "k", REDIS_URL=valkey)).code == 0
-    assert (await run("outbox", "drop", "unknown", REDIS_URL=valkey)).code == 1
+        await Outbox(client, "zofbot", Clock()).commit([note])
+    assert (await run_command("outbox", "drop", "k", REDIS_URL=valkey)).code == 0
+    assert (await run_command("outbox", "retry", "k", REDIS_URL=valkey)).code == 0
+    assert (await run_command("outbox", "drop", "unknown", REDIS_URL=valkey)).code == 1
     drop, retry = await kept.read()
     assert (drop.act, drop.key, drop.channel, drop.before, drop.after) == (
         "outbox drop",

@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from tests.conftest import House, house, said, until
+from tests.support.bot import RunningBot, running_bot, text_of, until
+from tests.support.virtual_time import test_clock
 from zofbot.app import running
+from zofbot.clock import Clock, MovableClock
 from zofbot.errands import end
 from zofbot.errors import StoreUnavailable, ZofRejected, ZofUnavailable
 from zofbot.metrics import LINKS, Metrics
-from zofbot.model import utcnow
 from zofbot.notification import Kind, State
 from zofbot.pipeline import fault
 from zofbot.pipeline.canary import LEASE, Canary, Turn, Watch, lease_seconds
@@ -49,20 +49,20 @@ async def hatch() -> AsyncIterator[Hatch]:
     """Make one more process's canary, over the same store, Slack and Zof."""
     async with AsyncExitStack() as stack:
 
-        def made(built: House, *, within: float = 5.0, interval: float = 300.0) -> Canary:
-            watch, store = Watch(utcnow), built.bot.store
-            zof = zof_client(built.settings, Metrics(), store, watch.heard)
+        def made(bot: RunningBot, *, within: float = 5.0, interval: float = 300.0) -> Canary:
+            watch, store = Watch(bot.world.clock), bot.app.store
+            zof = zof_client(bot.settings, Metrics(), bot.world.clock, store, watch.heard)
             stack.push_async_callback(zof.aclose)
             return Canary(
                 CAGE,
                 store=store,
-                outbox=built.bot.outbox,
-                notifier=built.bot.notifier,
+                outbox=bot.app.outbox,
+                notifier=bot.app.notifier,
                 zof=zof,
                 watch=watch,
-                lease=Lease(store.client, "zofbot", LEASE, lease_seconds(interval), utcnow),
-                metrics=built.bot.metrics,
-                clock=utcnow,
+                lease=Lease(store.client, "zofbot", LEASE, lease_seconds(interval), bot.world.clock),
+                metrics=bot.app.metrics,
+                clock=bot.world.clock,
                 interval=interval,
                 within=within,
                 patience=SOON,
@@ -71,39 +71,39 @@ async def hatch() -> AsyncIterator[Hatch]:
         yield made
 
 
-def cage(built: House) -> Channel:
+def cage(bot: RunningBot) -> Channel:
     channel = Channel(CAGE, "canary", {ANA, BOT}, private=True)
-    return built.world.slack.channels.setdefault(CAGE, channel)
+    return bot.world.slack.channels.setdefault(CAGE, channel)
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[House]:
-    async with house(valkey, works=True, zofbot_poll_interval=3600) as built:
-        cage(built)
-        sample = built.bot.metrics.registry.get_sample_value
+async def there(valkey: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600) as bot:
+        cage(bot)
+        sample = bot.app.metrics.registry.get_sample_value
         polled = {"outcome": "done"}
         await until(lambda: (sample("zofbot_poll_turns_total", polled) or 0) > 0)  # what follows is the canary's alone
-        yield built
+        yield bot
 
 
 @pytest.fixture
-async def idle(valkey: str) -> AsyncIterator[House]:
+async def idle(valkey: str) -> AsyncIterator[RunningBot]:
     """A house in which nobody delivers."""
-    async with house(valkey) as built:
-        cage(built)
-        yield built
+    async with running_bot(valkey) as bot:
+        cage(bot)
+        yield bot
 
 
-def sent(built: House) -> list[Message]:
-    return [one for one in built.world.slack.ledger if one.channel == CAGE]
+def sent(bot: RunningBot) -> list[Message]:
+    return [one for one in bot.world.slack.ledger if one.channel == CAGE]
 
 
-def standing(built: House) -> list[Message]:
-    return [one for one in sent(built) if one.standing]
+def standing(bot: RunningBot) -> list[Message]:
+    return [one for one in sent(bot) if one.standing]
 
 
-def failures(built: House) -> dict[str, float]:
-    sample = built.bot.metrics.registry.get_sample_value
+def failures(bot: RunningBot) -> dict[str, float]:
+    sample = bot.app.metrics.registry.get_sample_value
     return {link: sample("zofbot_canary_failures_total", {"link": link}) or 0.0 for link in LINKS}
 
 
@@ -111,32 +111,32 @@ def links(turn: Turn) -> set[str]:
     return {one.link for one in turn.faults}
 
 
-async def kept(built: House) -> set[str]:
+async def kept(bot: RunningBot) -> set[str]:
     """The names of all that Redis holds."""
-    return {text(name).partition(":")[2] for name in await built.bot.store.client.keys()}
+    return {text(name).partition(":")[2] for name in await bot.app.store.client.keys()}
 
 
 # --- when all is well
 
 
-async def test_it_is_sent_seen_and_removed_and_nothing_is_left_of_it(there: House, hatch: Hatch) -> None:
+async def test_it_is_sent_seen_and_removed_and_nothing_is_left_of_it(there: RunningBot, hatch: Hatch) -> None:
     before = await kept(there)
     turn = await hatch(there).turn()
     assert (turn.leads, turn.faults) == (True, [])
     [one] = sent(there)
     assert (one.key or "").startswith("canary:")
     assert one.deleted
-    assert "This is a test; nothing failed." in said(one)
-    assert "zofbot's canary" in said(one)
+    assert "This is a test; nothing failed." in text_of(one)
+    assert "zofbot's canary" in text_of(one)
     left = {name for name in await kept(there) - before if not name.startswith("claim:")}
     assert left <= {"lease:canary", "fence:canary", "outbox:sequence", "outbox:pace", "outbox:due"}
-    assert await there.bot.outbox.show(one.key or "") is None
-    assert one.key not in [entry.key for entry in await there.bot.outbox.list(State.SENT)]
+    assert await there.app.outbox.show(one.key or "") is None
+    assert one.key not in [entry.key for entry in await there.app.outbox.list(State.SENT)]
 
 
-async def test_how_long_it_took_and_when_it_came_through_are_counted(there: House, hatch: Hatch) -> None:
-    sample = there.bot.metrics.registry.get_sample_value
-    began = utcnow().timestamp()
+async def test_how_long_it_took_and_when_it_came_through_are_counted(there: RunningBot, hatch: Hatch) -> None:
+    sample = there.app.metrics.registry.get_sample_value
+    began = Clock().now().timestamp()
     await hatch(there).turn()
     assert sample("zofbot_canary_seconds_count") == 1
     assert 0 < (sample("zofbot_canary_seconds_sum") or 0) < 10
@@ -146,7 +146,7 @@ async def test_how_long_it_took_and_when_it_came_through_are_counted(there: Hous
     assert sample("zofbot_lease_takeovers_total", {"lease": "canary"}) == 1
 
 
-async def test_nobody_who_works_on_failures_sees_it(there: House, hatch: Hatch) -> None:
+async def test_nobody_who_works_on_failures_sees_it(there: RunningBot, hatch: Hatch) -> None:
     there.world.slack.keeps_everything = True
     await there.type("/zof subscribe project:*", channel=CAGE)
     await hatch(there).turn()
@@ -156,28 +156,30 @@ async def test_nobody_who_works_on_failures_sees_it(there: House, hatch: Hatch) 
         assert "A case that never was" not in answer
     remembered = ("failure", "triage:", "open:", "storm:", "seen:")
     assert not {name for name in await kept(there) if name.startswith(remembered)}
-    assert [entry.act for entry in await Audit(there.bot.store.client, "zofbot").read()] == ["subscribe"]
+    assert [entry.act for entry in await Audit(there.app.store.client, "zofbot").read()] == ["subscribe"]
 
 
-async def test_where_slack_deletes_nothing_it_says_less_and_is_not_looked_for_again(there: House, hatch: Hatch) -> None:
+async def test_where_slack_deletes_nothing_it_says_less_and_is_not_looked_for_again(
+    there: RunningBot, hatch: Hatch
+) -> None:
     there.world.slack.keeps_everything = True
     canary = hatch(there)
     assert (await canary.turn()).faults == []
     [one] = standing(there)
-    assert "A canary was here" in said(one)
-    assert "A case that never was" not in said(one)
+    assert "A canary was here" in text_of(one)
+    assert "A case that never was" not in text_of(one)
     assert (await canary.turn()).faults == []
     deleting = [call for call in there.world.slack.calls if call.method == "chat.delete"]
     assert len(deleting) == 2, "one each"
 
 
-async def test_in_a_public_channel_it_joins_to_look(there: House, hatch: Hatch) -> None:
+async def test_in_a_public_channel_it_joins_to_look(there: RunningBot, hatch: Hatch) -> None:
     there.world.slack.channels[CAGE] = Channel(CAGE, "canary", {ANA})
     assert (await hatch(there).turn()).faults == []
     assert BOT in there.world.slack.channels[CAGE].members
 
 
-async def test_it_spends_one_request_of_zofs_and_few_of_slacks(there: House, hatch: Hatch) -> None:
+async def test_it_spends_one_request_of_zofs_and_few_of_slacks(there: RunningBot, hatch: Hatch) -> None:
     zof, slack = len(there.world.zof.calls), len(there.world.slack.calls)
     await hatch(there).turn()
     assert len(there.world.zof.calls) - zof == 1
@@ -187,18 +189,20 @@ async def test_it_spends_one_request_of_zofs_and_few_of_slacks(there: House, hat
     ]  # fmt: skip
 
 
-async def test_of_many_processes_one_sends_and_another_takes_over(there: House, hatch: Hatch) -> None:
+async def test_of_many_processes_one_sends_and_another_takes_over(there: RunningBot, hatch: Hatch) -> None:
     one, other = hatch(there), hatch(there)
     turns = await asyncio.gather(one.turn(), other.turn())
     assert sorted(turn.leads for turn in turns) == [False, True]
     assert len(sent(there)) == 1
-    await there.bot.store.client.delete("{zofbot}:lease:canary")
+    await there.app.store.client.delete("{zofbot}:lease:canary")
     [loser] = [canary for canary, turn in zip((one, other), turns, strict=True) if not turn.leads]
     assert (await loser.turn()).leads
     assert lease_seconds(300) + 300 * 0.25 < 2 * 300, "within two intervals"
 
 
-async def test_who_was_taken_over_from_in_the_middle_sends_none_and_blames_nobody(there: House, hatch: Hatch) -> None:
+async def test_who_was_taken_over_from_in_the_middle_sends_none_and_blames_nobody(
+    there: RunningBot, hatch: Hatch
+) -> None:
     name = await begun(there)
     await until(lambda: bool(standing(there)))
     await probes(there).arrived(name, 5.0)
@@ -207,7 +211,7 @@ async def test_who_was_taken_over_from_in_the_middle_sends_none_and_blames_nobod
     slack.faults.set("slow", 1, "chat.delete")
     turning = asyncio.create_task(hatch(there).turn())
     await until(lambda: any(call.method == "chat.delete" for call in slack.calls))
-    await there.bot.store.client.delete("{zofbot}:lease:canary")
+    await there.app.store.client.delete("{zofbot}:lease:canary")
     assert (await hatch(there).turn()).leads
     turn = await turning
     assert (turn.leads, turn.faults) == (False, [])
@@ -219,26 +223,26 @@ async def test_who_was_taken_over_from_in_the_middle_sends_none_and_blames_nobod
 # --- what a process that died has left
 
 
-def probes(built: House) -> Probes:
-    return Probes(CAGE, built.bot.outbox, built.bot.notifier, utcnow)
+def probes(bot: RunningBot) -> Probes:
+    return Probes(CAGE, bot.app.outbox, bot.app.notifier, Clock())
 
 
-async def begun(built: House) -> str:
+async def begun(bot: RunningBot) -> str:
     """A process promised a canary, and died."""
-    held = await Lease(built.bot.store.client, "zofbot", LEASE, 1.0, utcnow).hold(HASH)
+    held = await Lease(bot.app.store.client, "zofbot", LEASE, 1.0, Clock()).hold(HASH)
     assert held
-    name, _ = await probes(built).begin(held.fence)
-    await built.bot.store.client.delete("{zofbot}:lease:canary")
+    name, _ = await probes(bot).begin(held.fence)
+    await bot.app.store.client.delete("{zofbot}:lease:canary")
     return name
 
 
-async def open_ones(built: House) -> dict[str, str]:
-    return (await built.bot.outbox.hashes(HASH))[HASH]
+async def open_ones(bot: RunningBot) -> dict[str, str]:
+    return (await bot.app.outbox.hashes(HASH))[HASH]
 
 
 @pytest.mark.parametrize("died", ["promised", "sent", "deleted", "forgotten"])
 async def test_what_a_process_left_at_any_step_is_removed_at_the_next_turn(
-    there: House, died: str, hatch: Hatch
+    there: RunningBot, died: str, hatch: Hatch
 ) -> None:
     name = await begun(there)
     if died != "promised":
@@ -248,34 +252,36 @@ async def test_what_a_process_left_at_any_step_is_removed_at_the_next_turn(
         [one] = standing(there)
         one.deleted = True
     if died == "forgotten":
-        assert await there.bot.outbox.forget(name)
+        assert await there.app.outbox.forget(name)
     assert (await hatch(there).turn()).faults == []
     assert (await hatch(there).turn()).leads is False
     assert standing(there) == []
     assert await open_ones(there) == {}
-    assert await there.bot.outbox.show(name) is None
+    assert await there.app.outbox.show(name) is None
     assert len(there.world.slack.posted(name)) <= 1
 
 
-async def test_what_a_store_that_was_emptied_forgot_is_found_in_the_channel(there: House, hatch: Hatch) -> None:
+async def test_what_a_store_that_was_emptied_forgot_is_found_in_the_channel(there: RunningBot, hatch: Hatch) -> None:
     await begun(there)
     await until(lambda: bool(standing(there)))
     await asyncio.sleep(0.3)
-    await there.bot.store.client.flushall()
+    await there.app.store.client.flushall()
     assert (await hatch(there).turn()).faults == []
     assert len(sent(there)) == 2
     assert standing(there) == []
 
 
-async def test_one_that_was_never_sent_is_taken_back_so_that_there_is_no_heap(idle: House, hatch: Hatch) -> None:
+async def test_one_that_was_never_sent_is_taken_back_so_that_there_is_no_heap(idle: RunningBot, hatch: Hatch) -> None:
     canary = hatch(idle, within=0.2)
     for _ in range(3):
         assert links(await canary.turn()) == {"outbox"}
     assert len(await open_ones(idle)) == 1
-    assert (await idle.bot.outbox.depth()).pending == 1
+    assert (await idle.app.outbox.depth()).pending == 1
 
 
-async def test_one_that_may_be_there_is_waited_for_and_no_other_is_sent_meanwhile(there: House, hatch: Hatch) -> None:
+async def test_one_that_may_be_there_is_waited_for_and_no_other_is_sent_meanwhile(
+    there: RunningBot, hatch: Hatch
+) -> None:
     there.world.slack.faults.set("500", only="chat.postMessage")
     canary = hatch(there, within=1.5)
     for _ in range(3):
@@ -283,21 +289,21 @@ async def test_one_that_may_be_there_is_waited_for_and_no_other_is_sent_meanwhil
     [name] = await open_ones(there)
     there.world.slack.faults.set("none")
     patient = hatch(there, within=20.0)
-    await there.bot.store.client.delete("{zofbot}:lease:canary")
+    await there.app.store.client.delete("{zofbot}:lease:canary")
     assert (await patient.turn()).faults == []
     assert [one.key for one in sent(there)] == [name]
     assert standing(there) == []
 
 
-async def test_a_channel_that_was_given_up_does_not_hold_the_next_one_up(there: House, hatch: Hatch) -> None:
+async def test_a_channel_that_was_given_up_does_not_hold_the_next_one_up(there: RunningBot, hatch: Hatch) -> None:
     there.world.slack.channels["C0OLDCAGE"] = Channel("C0OLDCAGE", "old", {ANA, BOT}, private=True)
     there.world.slack.keeps_everything = True
-    held = await Lease(there.bot.store.client, "zofbot", LEASE, 1.0, utcnow).hold(HASH)
+    held = await Lease(there.app.store.client, "zofbot", LEASE, 1.0, Clock()).hold(HASH)
     assert held
-    name, _ = await Probes("C0OLDCAGE", there.bot.outbox, there.bot.notifier, utcnow).begin(held.fence)
+    name, _ = await Probes("C0OLDCAGE", there.app.outbox, there.app.notifier, Clock()).begin(held.fence)
     await probes(there).arrived(name, 5.0)
     there.world.slack.channels["C0OLDCAGE"].archived = True
-    await there.bot.store.client.delete("{zofbot}:lease:canary")
+    await there.app.store.client.delete("{zofbot}:lease:canary")
     assert (await hatch(there).turn()).faults == []
     assert await open_ones(there) == {}
 
@@ -305,29 +311,29 @@ async def test_a_channel_that_was_given_up_does_not_hold_the_next_one_up(there: 
 # --- each link in turn
 
 
-def slack_says(reason: str, only: str = "") -> Callable[[House], None]:
-    return lambda built: built.world.slack.faults.set(reason, only=only)
+def slack_says(reason: str, only: str = "") -> Callable[[RunningBot], None]:
+    return lambda bot: bot.world.slack.faults.set(reason, only=only)
 
 
-def zof_says(reason: str) -> Callable[[House], None]:
-    return lambda built: built.world.zof.faults.set(reason)
+def zof_says(reason: str) -> Callable[[RunningBot], None]:
+    return lambda bot: bot.world.zof.faults.set(reason)
 
 
-def archived(built: House) -> None:
-    cage(built).archived = True
+def archived(bot: RunningBot) -> None:
+    cage(bot).archived = True
 
 
-def left(built: House) -> None:
-    cage(built).members.discard(BOT)
+def left(bot: RunningBot) -> None:
+    cage(bot).members.discard(BOT)
 
 
-def hidden(built: House) -> None:
-    slack = built.world.slack
+def hidden(bot: RunningBot) -> None:
+    slack = bot.world.slack
     slack.hides_fast_posts, slack.paces[CAGE] = True, Pace(due=slack.now() + 60)
 
 
-def no_scope(built: House) -> None:
-    built.world.slack.scopes.discard("groups:history")
+def no_scope(bot: RunningBot) -> None:
+    bot.world.slack.scopes.discard("groups:history")
 
 
 @pytest.mark.parametrize(
@@ -352,11 +358,11 @@ def no_scope(built: House) -> None:
     ],
 )
 async def test_a_link_that_breaks_is_named_with_its_mend(  # noqa: PLR0917  (two of them are fixtures)
-    there: House, breaks: Callable[[House], None], link: str, what: str, mend: str, hatch: Hatch
+    there: RunningBot, breaks: Callable[[RunningBot], None], link: str, what: str, mend: str, hatch: Hatch
 ) -> None:
     canary = hatch(there, within=2.0)
     assert (await canary.turn()).faults == []
-    before = there.bot.metrics.registry.get_sample_value("zofbot_canary_last_success_timestamp_seconds")
+    before = there.app.metrics.registry.get_sample_value("zofbot_canary_last_success_timestamp_seconds")
     breaks(there)
     with capture_logs() as logs:
         turn = await canary.turn()
@@ -367,11 +373,11 @@ async def test_a_link_that_breaks_is_named_with_its_mend(  # noqa: PLR0917  (two
     assert what in line["what"]
     assert mend in line["mend"]
     assert line["mend"]
-    now = there.bot.metrics.registry.get_sample_value("zofbot_canary_last_success_timestamp_seconds")
+    now = there.app.metrics.registry.get_sample_value("zofbot_canary_last_success_timestamp_seconds")
     assert now == before
 
 
-async def test_a_busy_zof_is_not_a_broken_one(there: House, hatch: Hatch) -> None:
+async def test_a_busy_zof_is_not_a_broken_one(there: RunningBot, hatch: Hatch) -> None:
     there.world.zof.faults.set("429_long")
     assert (await hatch(there).turn()).faults == []
     there.world.zof.faults.set("none")
@@ -380,11 +386,11 @@ async def test_a_busy_zof_is_not_a_broken_one(there: House, hatch: Hatch) -> Non
 
 
 @pytest.mark.parametrize("off", [600.0, -600.0, 7200.0, -7200.0])
-async def test_a_clock_that_is_off_is_named_with_those_it_differs_from(idle: House, off: float) -> None:
+async def test_a_clock_that_is_off_is_named_with_those_it_differs_from(idle: RunningBot, off: float) -> None:
     own = {"zofbot_canary_channel": CAGE, "zofbot_canary_interval": 20.0, "zofbot_namespace": "off"}
     settings = idle.settings.model_copy(update=own)
     with capture_logs() as logs:
-        async with running(settings, lambda: utcnow() + timedelta(seconds=off), doors=False):
+        async with running(settings, MovableClock(lambda: test_clock().time() + off), doors=False):
             await until(lambda: any(line["event"] == "canary late" for line in logs))
             await until(lambda: len(sent(idle)) == 1 and not standing(idle))
     [line] = [line for line in logs if line["event"] == "canary late"]
@@ -395,23 +401,23 @@ async def test_a_clock_that_is_off_is_named_with_those_it_differs_from(idle: Hou
 
 
 async def test_without_redis_it_says_so(tmp_path: Path, hatch: Hatch) -> None:
-    async with embedded(tmp_path) as url, house(url, works=True, zofbot_poll_interval=3600) as built:
-        cage(built)
-        canary = hatch(built)
+    async with embedded(tmp_path, Clock()) as url, running_bot(url, works=True, zofbot_poll_interval=3600) as bot:
+        cage(bot)
+        canary = hatch(bot)
         assert (await canary.turn()).faults == []
-        os.kill(int((await built.bot.store.client.info("server"))["process_id"]), signal.SIGKILL)
+        os.kill(int((await bot.app.store.client.info("server"))["process_id"]), signal.SIGKILL)
         assert links(await canary.turn()) == {"redis"}
-        assert failures(built)["redis"] == 1
-        async with embedded(tmp_path):
+        assert failures(bot)["redis"] == 1
+        async with embedded(tmp_path, Clock()):
             await until(lambda: _well(canary))
-            assert standing(built) == []
+            assert standing(bot) == []
 
 
 async def test_it_ends_though_redis_does_not_hear_of_it(tmp_path: Path, hatch: Hatch) -> None:
-    async with embedded(tmp_path) as url, house(url) as built:
-        task = asyncio.create_task(hatch(built, within=0.2).run())
-        await until(lambda: failures(built)["outbox"] == 1)
-        os.kill(int((await built.bot.store.client.info("server"))["process_id"]), signal.SIGKILL)
+    async with embedded(tmp_path, Clock()) as url, running_bot(url) as bot:
+        task = asyncio.create_task(hatch(bot, within=0.2).run())
+        await until(lambda: failures(bot)["outbox"] == 1)
+        os.kill(int((await bot.app.store.client.info("server"))["process_id"]), signal.SIGKILL)
         with capture_logs() as logs:
             await end(task)
         assert [line["log_level"] for line in logs if line["event"] == "lease not released"] == ["warning"]
@@ -422,7 +428,7 @@ async def _well(canary: Canary) -> bool:
     return turn.leads and not turn.faults
 
 
-async def test_where_nobody_delivers_it_is_the_outbox(idle: House, hatch: Hatch) -> None:
+async def test_where_nobody_delivers_it_is_the_outbox(idle: RunningBot, hatch: Hatch) -> None:
     turn = await hatch(idle, within=0.3).turn()
     [only] = turn.faults
     assert (only.link, only.what) == ("outbox", "It waits: no worker takes it.")
@@ -435,7 +441,7 @@ async def test_where_nobody_delivers_it_is_the_outbox(idle: House, hatch: Hatch)
     ids=["slack", "zof", "channel"],
 )
 async def test_a_link_that_breaks_between_two_turns_is_named_within_two_intervals(
-    there: House, breaks: Callable[[House], None], link: str, hatch: Hatch
+    there: RunningBot, breaks: Callable[[RunningBot], None], link: str, hatch: Hatch
 ) -> None:
     interval = 4.0
     task = asyncio.create_task(hatch(there, within=2.0, interval=interval).run())
@@ -449,7 +455,7 @@ async def test_a_link_that_breaks_between_two_turns_is_named_within_two_interval
         await end(task)
 
 
-async def test_what_nobody_foresaw_ends_nothing_and_is_counted(there: House, hatch: Hatch) -> None:
+async def test_what_nobody_foresaw_ends_nothing_and_is_counted(there: RunningBot, hatch: Hatch) -> None:
     canary = hatch(there)
     there.world.slack.channels[CAGE].name = "fine"
     broken = hatch(there)
@@ -458,7 +464,7 @@ async def test_what_nobody_foresaw_ends_nothing_and_is_counted(there: House, hat
         turn = await broken.turn()
     assert links(turn) == {"outbox"}
     assert any(line["event"] == "canary failed" for line in logs)
-    await there.bot.store.client.delete("{zofbot}:lease:canary")
+    await there.app.store.client.delete("{zofbot}:lease:canary")
     assert (await canary.turn()).faults == []
 
 
@@ -466,36 +472,36 @@ async def test_what_nobody_foresaw_ends_nothing_and_is_counted(there: House, hat
 
 
 async def test_a_worker_sends_them_where_a_channel_is_set(valkey: str) -> None:
-    async with house(valkey, works=True, zofbot_poll_interval=3600, zofbot_canary_channel=QA_ALERTS,
-                     zofbot_canary_interval=2) as built:  # fmt: skip
-        canaries = [one for one in built.world.slack.ledger if (one.key or "").startswith("canary:")]
-        await until(lambda: len(ours(built)) >= 2 and not [one for one in ours(built)[:2] if one.standing])
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zofbot_canary_channel=QA_ALERTS,
+                     zofbot_canary_interval=2) as bot:  # fmt: skip
+        canaries = [one for one in bot.world.slack.ledger if (one.key or "").startswith("canary:")]
+        await until(lambda: len(ours(bot)) >= 2 and not [one for one in ours(bot)[:2] if one.standing])
         assert canaries == [] or canaries[0].channel == QA_ALERTS
-        assert not [one for one in built.public() if one.standing and one not in ours(built)], "nothing else is said"
+        assert not [one for one in bot.public() if one.standing and one not in ours(bot)], "nothing else is said"
 
 
-def ours(built: House) -> list[Message]:
-    return [one for one in built.world.slack.ledger if (one.key or "").startswith("canary:")]
+def ours(bot: RunningBot) -> list[Message]:
+    return [one for one in bot.world.slack.ledger if (one.key or "").startswith("canary:")]
 
 
-async def test_without_a_channel_there_is_none_and_nothing_counts_as_late(there: House) -> None:
+async def test_without_a_channel_there_is_none_and_nothing_counts_as_late(there: RunningBot) -> None:
     await asyncio.sleep(0.3)
     assert ours(there) == []
-    last = there.bot.metrics.registry.get_sample_value("zofbot_canary_last_success_timestamp_seconds")
+    last = there.app.metrics.registry.get_sample_value("zofbot_canary_last_success_timestamp_seconds")
     assert last is not None
     assert math.isnan(last), "no rule compares it"
 
 
 async def test_lateness_counts_from_the_start_until_one_came_through(valkey: str) -> None:
-    async with house(valkey, works=True, zofbot_poll_interval=3600, zofbot_canary_channel="C0NOWHERE") as built:
-        sample = built.bot.metrics.registry.get_sample_value
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zofbot_canary_channel="C0NOWHERE") as bot:
+        sample = bot.app.metrics.registry.get_sample_value
         await until(lambda: (sample("zofbot_canary_last_success_timestamp_seconds") or 0) > 0)
 
 
 async def test_it_stops_in_time_whatever_it_waits_for(valkey: str) -> None:
-    async with house(valkey, works=True, zofbot_poll_interval=3600, zofbot_canary_channel=QA_ALERTS) as built:
-        built.world.zof.faults.set("hang")
-        await until(lambda: any(call.path == "/runs" and call.fault == "hang" for call in built.world.zof.calls))
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zofbot_canary_channel=QA_ALERTS) as bot:
+        bot.world.zof.faults.set("hang")
+        await until(lambda: any(call.path == "/runs" and call.fault == "hang" for call in bot.world.zof.calls))
         began = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - began < 5
 
@@ -533,19 +539,19 @@ ENTRY = Entry("canary:1:failed:C1", State.PENDING, channel="C1")
     ],
 )
 def test_how_it_stands_in_the_outbox_says_which_link_it_is(
-    entry: Entry | None, parked: str, paused: str, link: str, said: str
+    entry: Entry | None, parked: str, paused: str, link: str, text_of: str
 ) -> None:
     found = fault.stuck(
         entry, Parked("C1", parked, 1.0, 1, told=True) if parked else None, Depth(1, 0, 0, paused=paused)
     )
-    assert (found.link, said in found.what, bool(found.mend)) == (link, True, True)
+    assert (found.link, text_of in found.what, bool(found.mend)) == (link, True, True)
 
 
 def test_a_zof_that_keeps_its_quota_is_busy_and_one_that_is_down_is_not() -> None:
     kept = ZofUnavailable("kept")
-    kept.retry_at = utcnow()
+    kept.retry_at = Clock().now()
     down = ZofUnavailable("down", status=503)
-    down.retry_at = utcnow()
+    down.retry_at = Clock().now()
     assert [fault.busy(one) for one in (kept, ZofUnavailable("x", status=429))] == [True, True]
     assert [fault.busy(one) for one in (down, ZofUnavailable("slow"), ZofRejected("no", status=401))] == [False] * 3
     assert fault.of(StoreUnavailable("gone", "")).link == "redis"

@@ -8,24 +8,24 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import pytest
 import redis.asyncio as redis
 from pydantic import SecretStr
 
-from tests.conftest import House, house
-from tests.test_cli import run
+from tests.support.bot import RunningBot, running_bot
+from tests.support.cli import run_command
+from tests.support.virtual_time import test_clock
 from zofbot.checkup import Finding, Level, examine
 from zofbot.checkup import clock as clock_judgement
 from zofbot.checkup import slack as slack_judgement
 from zofbot.checkup import store as store_judgement
 from zofbot.checkup import zof as zof_judgement
 from zofbot.checkup.asking import SECONDS
+from zofbot.clock import Clock, MovableClock
 from zofbot.errors import ZofRejected
 from zofbot.manifest import LINK_SCOPES, SCOPES
-from zofbot.model import utcnow
 from zofbot.notification import Kind, Notification
 from zofbot.routing import parse
 from zofbot.settings import Settings
@@ -46,12 +46,12 @@ Wrong = list[tuple[str, str]]
 class Place:
     """A bot that is up and well, until a test breaks something."""
 
-    house: House
+    bot: RunningBot
     client: redis.Redis
 
     def __post_init__(self) -> None:
-        self.slack, self.zof = self.house.world.slack, self.house.world.zof
-        self.settings, self.url, self.ahead, self.seconds = self.house.settings, self.house.bot.url, 0.0, SECONDS
+        self.slack, self.zof = self.bot.world.slack, self.bot.world.zof
+        self.settings, self.url, self.ahead, self.seconds = self.bot.settings, self.bot.app.url, 0.0, SECONDS
 
     def set(self, **settings: Any) -> None:
         self.settings = Settings.model_validate({**dict(self.settings), **settings})
@@ -61,7 +61,9 @@ class Place:
         await Subscriptions(self.client, "zofbot").add(parse("project:*").model_copy(update=own))
 
     async def examine(self) -> list[Finding]:
-        return await examine(self.settings, lambda: utcnow() + timedelta(seconds=self.ahead), self.url, self.seconds)
+        return await examine(
+            self.settings, MovableClock(lambda: test_clock().time() + self.ahead), self.url, self.seconds
+        )
 
     async def wrong(self) -> Wrong:
         found = [one for one in await self.examine() if one.level is not Level.OK]
@@ -72,8 +74,8 @@ class Place:
 @pytest.fixture
 async def place(valkey: str) -> AsyncIterator[Place]:
     secrets: dict[str, Any] = {"slack_signing_secret": SIGNING, "zof_webhook_secret": WEBHOOK}
-    async with house(valkey, **secrets) as built, redis.from_url(valkey) as client:
-        made = Place(built, client)
+    async with running_bot(valkey, **secrets) as bot, redis.from_url(valkey) as client:
+        made = Place(bot, client)
         await made.subscribe("C0QA")
         yield made
 
@@ -207,7 +209,7 @@ def far_off_in_socket_mode(place: Place) -> None:
 
 
 def door_elsewhere(place: Place) -> None:
-    place.url = place.house.stage.url
+    place.url = place.bot.stage.url
 
 
 def door_closed(place: Place) -> None:
@@ -327,7 +329,7 @@ async def test_what_a_newer_version_wrote_is_found(place: Place) -> None:
 
 async def test_a_notification_for_newer_workers_is_found(place: Place) -> None:
     note = Notification(key="k", kind=Kind.ROOT, channel="C0QA", body={}, happened=1.0, schema=99)
-    await Outbox(place.client, "zofbot", utcnow).commit([note])
+    await Outbox(place.client, "zofbot", Clock()).commit([note])
     assert await place.wrong() == [("error", "schema")]
 
 
@@ -453,14 +455,16 @@ def environment(place: Place, **more: str) -> dict[str, str]:
 
 
 async def test_on_a_terminal_it_is_a_table_and_ends_with_nought(place: Place) -> None:
-    ended = await run("check", **environment(place))
+    ended = await run_command("check", **environment(place))
     assert (ended.code, ended.err) == (0, "")
     assert "0 errors, 0 warnings." in ended.out
     assert "channel C0QA (#qa-alerts)" in ended.out
 
 
 async def test_an_error_is_shown_with_its_mend_as_json_and_ends_with_one(place: Place) -> None:
-    ended = await run("check", "--json", **environment(place, ZOF_API_KEY="wrong-key-of-zof", SLACK_BOT_TOKEN=""))
+    ended = await run_command(
+        "check", "--json", **environment(place, ZOF_API_KEY="wrong-key-of-zof", SLACK_BOT_TOKEN="")
+    )
     told = json.loads(ended.out)
     assert (ended.code, ended.err, told["ok"]) == (1, "", False)
     wrong = {one["about"]: one["mend"] for one in told["findings"] if one["level"] == "error"}
@@ -470,7 +474,7 @@ async def test_an_error_is_shown_with_its_mend_as_json_and_ends_with_one(place: 
 
 
 async def test_an_address_that_slack_would_not_call_is_refused() -> None:
-    assert (await run("check", "--url", "http://bot.example")).code == 2
+    assert (await run_command("check", "--url", "http://bot.example")).code == 2
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -17,43 +15,16 @@ import pytest
 import redis.asyncio as redis
 from rich.console import Console
 
-from tests.conftest import until
+from tests.support.bot import until
+from tests.support.cli import Ended, environment, run_command, start_command
 from zofbot import __version__
+from zofbot.clock import Clock
 from zofbot.manifest import as_yaml
-from zofbot.model import utcnow
 from zofbot.notification import Kind, Notification, State
-from zofbot.settings import Settings
 from zofbot.simulator.stage import Stage
 from zofbot.store.entry import Entry
 from zofbot.store.outbox import Outbox
 from zofbot.terminal import outbox_table
-
-
-@dataclass
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-def environment(**more: str) -> dict[str, str]:
-    """This process' environment without any setting of zofbot's."""
-    ours = {name.upper() for name in Settings.model_fields}
-    kept = {name: value for name, value in os.environ.items() if name not in ours}
-    return kept | {"COLUMNS": "120"} | more
-
-
-async def start(*arguments: str, env: Mapping[str, str]) -> asyncio.subprocess.Process:
-    pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "zofbot", *arguments, env=env, stdout=pipe, stderr=pipe
-    )
-
-
-async def run(*arguments: str, **settings: str) -> Ended:
-    process = await start(*arguments, env=environment(**settings))
-    out, err = await asyncio.wait_for(process.communicate(), 30)
-    return Ended(process.returncode or 0, out.decode(), err.decode())
 
 
 def zof(stage: Stage, **more: str) -> dict[str, str]:
@@ -72,37 +43,37 @@ def whole(stage: Stage, folder: Path, **more: str) -> dict[str, str]:
 
 async def test_version() -> None:
     for arguments in (("--version",), ("--version", "check")):
-        assert await run(*arguments) == Ended(0, f"zofbot {__version__}\n", "")
+        assert await run_command(*arguments) == Ended(0, f"zofbot {__version__}\n", "")
 
 
 async def test_manifest() -> None:
-    assert (await run("manifest")).out == as_yaml()
-    assert (await run("manifest", "--url", "https://bot.example")).out == as_yaml("https://bot.example")
-    refused = await run("manifest", "--url", "http://bot.example")
+    assert (await run_command("manifest")).out == as_yaml()
+    assert (await run_command("manifest", "--url", "https://bot.example")).out == as_yaml("https://bot.example")
+    refused = await run_command("manifest", "--url", "http://bot.example")
     assert refused.code == 2
     assert "https://" in refused.err
 
 
 async def test_a_result_is_printed_as_a_person_reads_it(stage: Stage) -> None:
-    ended = await run("result", "res_4821", **zof(stage))
+    ended = await run_command("result", "res_4821", **zof(stage))
     assert ended.code == 0
     for part in ("Failed: Voucher can be removed again", "staging", "44 s", "order total is wrong", "Request ID: req_"):
         assert part in ended.out
     assert "None" not in ended.out
     assert not ended.err, "what went well is no news beside the answer"
-    asked = await run("result", "res_4821", **zof(stage, ZOFBOT_LOG_LEVEL="info"))
+    asked = await run_command("result", "res_4821", **zof(stage, ZOFBOT_LOG_LEVEL="info"))
     assert "zof call" in asked.err
 
 
 async def test_a_result_is_printed_as_json(stage: Stage) -> None:
-    found = json.loads((await run("result", "res_4821", "--json", **zof(stage))).out)
+    found = json.loads((await run_command("result", "res_4821", "--json", **zof(stage))).out)
     assert found["id"] == "res_4821"
     assert found["outcome"] == "failed"
 
 
 async def test_hostile_text_reaches_no_terminal(stage: Stage) -> None:
     stage.world.zof.results["res_4826"]["environment"] = "sta\u202eging\x1b[31m"
-    ended = await run("result", "res_4826", **zof(stage))
+    ended = await run_command("result", "res_4826", **zof(stage))
     assert "\x1b[31m" not in ended.out
     assert "\u202e" not in ended.out
     assert "[redacted]" in ended.out
@@ -113,14 +84,14 @@ async def test_hostile_text_reaches_no_terminal(stage: Stage) -> None:
     [("nope", 1, "Zof has no result"), ("../etc", 2, "id"), ("", 2, "id")],
 )
 async def test_a_result_that_cannot_be_shown_is_a_sentence(stage: Stage, identifier: str, code: int, says: str) -> None:
-    ended = await run("result", identifier, **zof(stage))
+    ended = await run_command("result", identifier, **zof(stage))
     assert ended.code == code
     assert says in ended.err
     assert "Traceback" not in ended.err
 
 
 async def test_a_wrong_key_says_so_and_is_not_shown(stage: Stage) -> None:
-    ended = await run("result", "res_4821", **zof(stage, ZOF_API_KEY="wrong-key-wrong-key"))
+    ended = await run_command("result", "res_4821", **zof(stage, ZOF_API_KEY="wrong-key-wrong-key"))
     assert ended.code == 1
     assert "ZOF_API_KEY" in ended.err
     assert "Request ID: req_" in ended.err
@@ -128,47 +99,47 @@ async def test_a_wrong_key_says_so_and_is_not_shown(stage: Stage) -> None:
 
 
 async def test_an_error_without_a_request_id_says_so(stage: Stage) -> None:
-    ended = await run("result", "res_4821", **zof(stage, ZOF_BASE_URL="http://127.0.0.1:1/v1"))
+    ended = await run_command("result", "res_4821", **zof(stage, ZOF_BASE_URL="http://127.0.0.1:1/v1"))
     assert ended.code == 1
     assert ended.err.count("\n") == 1
     assert ended.err.endswith("(Zof returned no request id.)\n")
 
 
 async def test_a_verb_logs_what_it_did_only_when_asked_to(stage: Stage) -> None:
-    assert (await run("result", "res_4821", **zof(stage))).err == ""
-    assert "zof call" in (await run("result", "res_4821", **zof(stage, ZOFBOT_LOG_LEVEL="info"))).err
+    assert (await run_command("result", "res_4821", **zof(stage))).err == ""
+    assert "zof call" in (await run_command("result", "res_4821", **zof(stage, ZOFBOT_LOG_LEVEL="info"))).err
 
 
 async def test_notifications_are_shown_retried_and_dropped_as_json(valkey: str) -> None:
     async with redis.from_url(valkey) as client:
         await client.flushall()
         note = Notification(key="k", kind=Kind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
-        await Outbox(client, "zofbot", utcnow).commit([note])
-    [listed] = json.loads((await run("outbox", "list", "--json", REDIS_URL=valkey)).out)
+        await Outbox(client, "zofbot", Clock()).commit([note])
+    [listed] = json.loads((await run_command("outbox", "list", "--json", REDIS_URL=valkey)).out)
     assert (listed["key"], listed["state"], listed["attempts"], listed["reason"]) == ("k", "pending", 0, "")
     assert 0 <= listed["age"] < 30
-    shown = json.loads((await run("outbox", "show", "k", "--json", REDIS_URL=valkey)).out)
+    shown = json.loads((await run_command("outbox", "show", "k", "--json", REDIS_URL=valkey)).out)
     assert shown["key"] == "k"
     for verb, state in (("drop", "dropped"), ("retry", "pending")):
-        ended = await run("outbox", verb, "k", "--json", REDIS_URL=valkey)
+        ended = await run_command("outbox", verb, "k", "--json", REDIS_URL=valkey)
         assert json.loads(ended.out) == {"key": "k", "state": state}
-    gone = await run("outbox", "drop", "nothing", "--json", REDIS_URL=valkey)
+    gone = await run_command("outbox", "drop", "nothing", "--json", REDIS_URL=valkey)
     assert (gone.code, gone.out, gone.err.count("\n")) == (1, "", 1)
 
 
 async def test_notifications_are_listed_for_a_person(valkey: str) -> None:
     async with redis.from_url(valkey) as client:
         await client.flushall()
-        none = await run("outbox", "list", REDIS_URL=valkey)
+        none = await run_command("outbox", "list", REDIS_URL=valkey)
         note = Notification(key="k", kind=Kind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
-        await Outbox(client, "zofbot", utcnow).commit([note])
+        await Outbox(client, "zofbot", Clock()).commit([note])
     assert none == Ended(0, "Nothing waits and nothing was given up.\n", "")
-    listed = await run("outbox", "list", REDIS_URL=valkey)
+    listed = await run_command("outbox", "list", REDIS_URL=valkey)
     assert (listed.code, listed.err) == (0, "")
     head, line = listed.out.splitlines()
     assert head.split() == ["state", "age", "attempts", "channel", "key", "reason"]
     assert (line.split()[0], line.split()[-2:]) == ("pending", ["C0QA", "k"])
-    dead = await run("outbox", "list", "--state", "dead", REDIS_URL=valkey)
+    dead = await run_command("outbox", "list", "--state", "dead", REDIS_URL=valkey)
     assert dead == Ended(0, "No notification is dead.\n", ""), "something waits all the same"
 
 
@@ -185,7 +156,7 @@ async def test_a_notification_that_is_not_there_is_a_sentence(
 ) -> None:
     async with redis.from_url(valkey) as client:
         await client.flushall()
-    ended = await run("outbox", *arguments, "--json", REDIS_URL=valkey)
+    ended = await run_command("outbox", *arguments, "--json", REDIS_URL=valkey)
     assert (ended.code, ended.out, ended.err) == (ends[0], "", f"zofbot: {ends[1]}\n")
 
 
@@ -200,7 +171,7 @@ def test_notifications_are_drawn_with_their_age_and_no_hostile_text() -> None:
 
 
 async def test_without_settings_each_missing_one_is_named() -> None:
-    ended = await run("run")
+    ended = await run_command("run")
     assert ended.code == 2
     for name in ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY"):
         assert f"zofbot: {name} is not set" in ended.err
@@ -208,7 +179,7 @@ async def test_without_settings_each_missing_one_is_named() -> None:
 
 
 async def test_a_taken_port_is_a_sentence(stage: Stage, tmp_path: Path) -> None:
-    ended = await run("run", **whole(stage, tmp_path, PORT=stage.url.rpartition(":")[2]))
+    ended = await run_command("run", **whole(stage, tmp_path, PORT=stage.url.rpartition(":")[2]))
     assert ended.code == 2
     assert "PORT" in ended.err
     assert "Traceback" not in ended.err
@@ -227,11 +198,11 @@ async def test_where_no_store_comes_along_it_says_what_to_set(stage: Stage, tmp_
     if lacks:
         (package / "_binary.py").write_text(lacks)
     given = whole(stage, tmp_path, PYTHONPATH=os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")]))
-    ended = await run("run", **given)
+    ended = await run_command("run", **given)
     assert ended.code == 2
     assert ended.err.startswith("zofbot: REDIS_URL is not set")
     assert "Redis of 6.2 or later" in ended.err
-    told = json.loads((await run("check", "--json", **given)).out)
+    told = json.loads((await run_command("check", "--json", **given)).out)
     [found] = [one for one in told["findings"] if one["about"] == "redis"]
     assert (found["level"], found["mend"]) == ("error", "Set REDIS_URL to a Redis of 6.2 or later.")
 
@@ -240,7 +211,7 @@ async def test_where_no_store_comes_along_it_says_what_to_set(stage: Stage, tmp_
 async def test_it_finishes_what_it_began_and_ends_with_nought(
     stage: Stage, tmp_path: Path, unused_port: int, sign: signal.Signals
 ) -> None:
-    process = await start("run", env=environment(**whole(stage, tmp_path, PORT=str(unused_port))))
+    process = await start_command("run", env=environment(**whole(stage, tmp_path, PORT=str(unused_port))))
     stage.world.slack.request_url = f"http://127.0.0.1:{unused_port}/slack/events"
     await until(lambda: answers(unused_port), 20)
     stage.world.zof.faults.delays["slow"] = 3.5
@@ -275,18 +246,18 @@ async def test_a_web_process_and_a_worker_do_together_what_one_does(
     def told(of: str) -> bool:
         return [message.key or "" for message in slack.ledger if (message.key or "").startswith(of)] != []
 
-    web = await start("web", env=environment(**own))
+    web = await start_command("web", env=environment(**own))
     await until(lambda: answers(unused_port), 20)
     await stage.people.type("U0ANA", "C0QA", "/zof subscribe env:staging")
     async with redis.from_url(valkey) as client:
-        assert len(await Outbox(client, "zofbot", utcnow).list(State.PENDING)) == 1, "the web process sends nothing"
+        assert len(await Outbox(client, "zofbot", Clock()).list(State.PENDING)) == 1, "the web process sends nothing"
     assert not told("subscribed:")
-    worker = await start("worker", env=environment(**own))
+    worker = await start_command("worker", env=environment(**own))
     await until(lambda: told("subscribed:"), 20)
-    run = zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
-    zof.add_result(run["id"], status="failed", name="Voucher", test_case_id="tc_1")
-    zof.finish_run(run["id"])
-    await until(lambda: told(f"run:{run['id']}:failed:C0QA"), 20)
+    run_record = zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
+    zof.add_result(run_record["id"], status="failed", name="Voucher", test_case_id="tc_1")
+    zof.finish_run(run_record["id"])
+    await until(lambda: told(f"run:{run_record['id']}:failed:C0QA"), 20)
     for process in (web, worker):
         process.terminate()
         _, err = await asyncio.wait_for(process.communicate(), 10)
@@ -303,7 +274,7 @@ async def test_it_may_be_told_to_stop_while_it_starts(stage: Stage, tmp_path: Pa
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     address = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    process = await start("run", env=environment(**whole(stage, tmp_path, PORT="0", REDIS_URL=address)))
+    process = await start_command("run", env=environment(**whole(stage, tmp_path, PORT="0", REDIS_URL=address)))
     await asyncio.wait_for(heard.wait(), 20)
     process.terminate()
     _, err = await asyncio.wait_for(process.communicate(), 5)
@@ -312,7 +283,7 @@ async def test_it_may_be_told_to_stop_while_it_starts(stage: Stage, tmp_path: Pa
 
 
 async def test_the_store_that_comes_along_may_die(stage: Stage, tmp_path: Path, unused_port: int) -> None:
-    process = await start("run", env=environment(**whole(stage, tmp_path, PORT=str(unused_port))))
+    process = await start_command("run", env=environment(**whole(stage, tmp_path, PORT=str(unused_port))))
     await until(lambda: answers(unused_port), 20)
     async with redis.from_url(f"unix://{tmp_path}/valkey.sock") as client:
         os.kill(int((await client.info("server"))["process_id"]), signal.SIGKILL)
@@ -333,7 +304,7 @@ async def unused_port() -> int:
 
 
 async def test_the_demo_is_up_by_itself_and_leaves_nothing_behind(unused_port: int) -> None:
-    process = await start("demo", "--no-browser", "--port", str(unused_port), env=environment())
+    process = await start_command("demo", "--no-browser", "--port", str(unused_port), env=environment())
     assert process.stdout
     line = (await asyncio.wait_for(process.stdout.readline(), 15)).decode()
     assert f"http://127.0.0.1:{unused_port}" in line
@@ -351,7 +322,7 @@ async def test_the_demo_opens_its_page(tmp_path: Path) -> None:
         (tmp_path / name).write_text(f'#!/bin/sh\necho "$1" > {opened}.new && mv {opened}.new {opened}\n')
         (tmp_path / name).chmod(0o755)
     path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
-    process = await start("demo", "--port", "0", env=environment(PATH=path))
+    process = await start_command("demo", "--port", "0", env=environment(PATH=path))
     assert process.stdout
     line = (await asyncio.wait_for(process.stdout.readline(), 15)).decode()
     await until(opened.exists)
@@ -362,7 +333,7 @@ async def test_the_demo_opens_its_page(tmp_path: Path) -> None:
 
 async def test_a_port_that_the_demo_cannot_have_is_a_sentence(stage: Stage) -> None:
     port = stage.url.rpartition(":")[2]
-    ended = await run("demo", "--no-browser", "--port", port)
+    ended = await run_command("demo", "--no-browser", "--port", port)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.startswith(f"zofbot: --port {port} cannot be opened (")
     assert ended.err.count("\n") == 1

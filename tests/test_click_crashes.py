@@ -10,18 +10,16 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clicking import Fuse, between
-from tests.conftest import House, house, polled, said, until
-from tests.test_mentions import mention
-from tests.test_told import SECRET, current, fail, hook
-from tests.test_triage import control, press, thread
-from zofbot.model import utcnow
+from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.crash_proxy import Fuse, crash_proxy
+from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.triage import button_of, mention_bot, press_button, thread_of
+from zofbot.clock import Clock, MovableClock
 from zofbot.pipeline.orders import Orders
 from zofbot.rooms import zof_client
 from zofbot.simulator.delivery import Outcome
@@ -39,7 +37,7 @@ BEYOND = 2
 class Doors:
     """Where web processes come from, and the fuse before all that they talk to."""
 
-    built: House
+    bot: RunningBot
     fuse: Fuse
     addresses: dict[str, str]
     server: asyncio.subprocess.Process
@@ -49,21 +47,21 @@ class Doors:
         """Have a fresh web process take what Slack sends."""
         assert self.server.stdin
         assert self.server.stdout
-        own = self.built.settings.model_dump(mode="json", exclude_unset=True) | self.addresses
-        secret = {name: getattr(self.built.settings, name).get_secret_value() for name in SECRETS}
+        own = self.bot.settings.model_dump(mode="json", exclude_unset=True) | self.addresses
+        secret = {name: getattr(self.bot.settings, name).get_secret_value() for name in SECRETS}
         self.fuse.arm(0, "before", 0)
         self.server.stdin.write(f"{json.dumps(own | secret)}\n".encode())
         async with asyncio.timeout(20):
             url, pid = (await self.server.stdout.readline()).decode().split()
         self.pid = int(pid)
-        self.built.world.slack.request_url = f"{url}/slack/events"
+        self.bot.world.slack.request_url = f"{url}/slack/events"
 
     def close(self) -> None:
         """Have the bot that lives on take it."""
         if self.pid and not self.fuse.burnt:
             os.kill(self.pid, signal.SIGKILL)
         self.pid = 0
-        self.built.world.slack.request_url = f"{self.built.bot.url}/slack/events"
+        self.bot.world.slack.request_url = f"{self.bot.app.url}/slack/events"
 
 
 SECRETS = ("slack_bot_token", "slack_signing_secret", "slack_app_token", "zof_api_key", "zof_webhook_secret")
@@ -73,18 +71,18 @@ SECRETS = ("slack_bot_token", "slack_signing_secret", "slack_app_token", "zof_ap
 async def doors(valkey: str, **settings: Any) -> AsyncIterator[Doors]:
     fuse = Fuse()
     async with AsyncExitStack() as stack:
-        built = await stack.enter_async_context(
-            house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, **settings)
+        bot = await stack.enter_async_context(
+            running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, **settings)
         )
-        store = await stack.enter_async_context(between(valkey, fuse))
-        world = await stack.enter_async_context(between(built.stage.url, fuse))
+        store = await stack.enter_async_context(crash_proxy(valkey, fuse))
+        world = await stack.enter_async_context(crash_proxy(bot.stage.url, fuse))
         addresses = {"redis_url": f"redis://{store}", "slack_api_url": f"http://{world}/api/",
                      "zof_base_url": f"http://{world}/zof/v1"}  # fmt: skip
         server = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.clicking", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            sys.executable, "-m", "tests.support.crash_proxy", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL, cwd=Path(__file__).parent.parent,
         )  # fmt: skip
-        made = Doors(built, fuse, addresses, server)
+        made = Doors(bot, fuse, addresses, server)
         try:
             yield made
         finally:
@@ -94,28 +92,28 @@ async def doors(valkey: str, **settings: Any) -> AsyncIterator[Doors]:
             await server.wait()
 
 
-async def alerts(built: House, channels: list[str]) -> dict[str, Message]:
+async def alerts(bot: RunningBot, channels: list[str]) -> dict[str, Message]:
     """A failure in each of these channels, which are new."""
     for number, channel in enumerate(channels):
-        built.world.slack.channels[channel] = Channel(channel, channel.lower(), {"U0ANA", "U0BEN", "U0ZOFBOT"})
-        await built.type(f"/zof subscribe group:case layout:thread case:tc_{number}", channel=channel)
-    await polled(built)
-    run = fail(built, len(channels))
-    assert await hook(built, current(run["id"], f"evt_{run['id']}")) == 200
+        bot.world.slack.channels[channel] = Channel(channel, channel.lower(), {"U0ANA", "U0BEN", "U0ZOFBOT"})
+        await bot.type(f"/zof subscribe group:case layout:thread case:tc_{number}", channel=channel)
+    await wait_for_first_poll(bot)
+    run = fail_run(bot, len(channels))
+    assert await post_webhook(bot, webhook_event(run["id"], f"evt_{run['id']}")) == 200
 
     def roots() -> dict[str, Message]:
-        return {one.channel: one for one in built.world.slack.ledger if (one.key or "").startswith("case:")}
+        return {one.channel: one for one in bot.world.slack.ledger if (one.key or "").startswith("case:")}
 
     await until(lambda: len(roots()) == len(channels), 20)
     return roots()
 
 
-def told(built: House, root: Message, words: str) -> list[str]:
-    return [line for line in thread(built, root) if words in line]
+def told(bot: RunningBot, root: Message, words: str) -> list[str]:
+    return [line for line in thread_of(bot, root) if words in line]
 
 
-async def entries(built: House, root: Message) -> list[Any]:
-    audit = Audit(built.bot.store.client, built.settings.zofbot_namespace)
+async def entries(bot: RunningBot, root: Message) -> list[Any]:
+    audit = Audit(bot.app.store.client, bot.settings.zofbot_namespace)
     return [one for one in await audit.read() if one.key == root.key]
 
 
@@ -128,41 +126,41 @@ class Deed:
     """What the card says then."""
     line: str
     """What the thread says."""
-    make: Callable[[House, Message, Any], Awaitable[Outcome]]
-    before: Callable[[House, Message], Awaitable[Any]]
+    make: Callable[[RunningBot, Message, Any], Awaitable[Outcome]]
+    before: Callable[[RunningBot, Message], Awaitable[Any]]
 
 
-async def acknowledge(built: House, root: Message, button: Any) -> Outcome:
-    return await built.stage.people.press("U0ANA", button, channel=root.channel, ts=root.ts)
+async def acknowledge(bot: RunningBot, root: Message, button: Any) -> Outcome:
+    return await bot.stage.people.press("U0ANA", button, channel=root.channel, ts=root.ts)
 
 
-async def button(built: House, root: Message) -> Any:
-    return control(root, "zof_triage_acknowledge")
+async def button(bot: RunningBot, root: Message) -> Any:
+    return button_of(root, "zof_triage_acknowledge")
 
 
-def form(name: str) -> Callable[[House, Message], Awaitable[Any]]:
-    async def opened(built: House, root: Message) -> Any:
-        await press(built, "U0ANA", root, control(root, f"zof_triage_{name}"))
-        await until(lambda: bool(built.world.slack.modals.get("U0ANA")))
-        return built.world.slack.modals["U0ANA"][-1]
+def form(name: str) -> Callable[[RunningBot, Message], Awaitable[Any]]:
+    async def opened(bot: RunningBot, root: Message) -> Any:
+        await press_button(bot, "U0ANA", root, button_of(root, f"zof_triage_{name}"))
+        await until(lambda: bool(bot.world.slack.modals.get("U0ANA")))
+        return bot.world.slack.modals["U0ANA"][-1]
 
     return opened
 
 
-def filled(values: dict[str, Any]) -> Callable[[House, Message, Any], Awaitable[Outcome]]:
-    async def submitted(built: House, root: Message, view: Any) -> Outcome:
-        if view not in built.world.slack.modals["U0ANA"]:
-            built.world.slack.modals["U0ANA"].append(view)
-        return await built.stage.people.submit("U0ANA", view.id, values)
+def filled(values: dict[str, Any]) -> Callable[[RunningBot, Message, Any], Awaitable[Outcome]]:
+    async def submitted(bot: RunningBot, root: Message, view: Any) -> Outcome:
+        if view not in bot.world.slack.modals["U0ANA"]:
+            bot.world.slack.modals["U0ANA"].append(view)
+        return await bot.stage.people.submit("U0ANA", view.id, values)
 
     return submitted
 
 
-async def words(built: House, root: Message, _: Any) -> Outcome:
-    return await mention(built, root, "resolve flaky: retried")
+async def words(bot: RunningBot, root: Message, _: Any) -> Outcome:
+    return await mention_bot(bot, root, "resolve flaky: retried")
 
 
-async def nothing(built: House, root: Message) -> None:
+async def nothing(bot: RunningBot, root: Message) -> None:
     """Words need nothing before them."""
 
 
@@ -182,33 +180,33 @@ async def test_killed_at_any_step_of_an_act_it_is_done_once(valkey: str, name: s
     deed, channels = DEEDS[name], [f"C0CRASH{number:02}" for number in range(STEPS)]
     killed, kept = 0, 0
     async with doors(valkey) as own:
-        built = own.built
-        roots = await alerts(built, channels)
+        bot = own.bot
+        roots = await alerts(bot, channels)
         for step, root in enumerate(list(roots.values()), start=1):
-            given = await deed.before(built, root)
+            given = await deed.before(bot, root)
             await own.open()
             own.fuse.arm(step, when, own.pid)
-            outcome = await deed.make(built, root, given)
+            outcome = await deed.make(bot, root, given)
             killed += own.fuse.burnt
             own.close()
-            stored = await entries(built, root)
+            stored = await entries(bot, root)
             assert len(stored) == 1 or not outcome.ok, f"step {step}: Slack was told that it is done"
             if not outcome.ok:
                 kept += len(stored)
                 if not stored:  # Slack says that it failed, so a person does it again
-                    assert (await deed.make(built, root, given)).ok
-            built.world.slack.modals.clear()
-            assert [one.act for one in await entries(built, root)] == [deed.act], step
+                    assert (await deed.make(bot, root, given)).ok
+            bot.world.slack.modals.clear()
+            assert [one.act for one in await entries(bot, root)] == [deed.act], step
             if killed == step - BEYOND:
                 break
         done = list(roots.values())[:step]
         for root in done:
-            await until(lambda root=root: deed.shown in said(root) and len(told(built, root, deed.line)) == 1, 20)
+            await until(lambda root=root: deed.shown in text_of(root) and len(told(bot, root, deed.line)) == 1, 20)
         await asyncio.sleep(0.5)
-        assert [len(told(built, root, deed.line)) for root in done] == [1] * step
+        assert [len(told(bot, root, deed.line)) for root in done] == [1] * step
 
         def personal() -> int:
-            return sum((one.key or "").startswith("assigned:") for one in built.world.slack.ledger)
+            return sum((one.key or "").startswith("assigned:") for one in bot.world.slack.ledger)
 
         await until(lambda: personal() == (step if name == "assign" else 0), 30)
     assert killed >= 5, "an act says several things to Redis and to Slack"
@@ -222,39 +220,39 @@ async def test_killed_at_any_step_of_a_rerun_one_run_is_started(valkey: str, whe
     channels = [f"C0CRASH{number:02}" for number in range(STEPS)]
     acknowledged = killed = 0
     async with doors(valkey, zofbot_allow_runs=True) as own:
-        built = own.built
-        roots = await alerts(built, channels)
-        runs = len(built.world.zof.runs)
+        bot = own.bot
+        roots = await alerts(bot, channels)
+        runs = len(bot.world.zof.runs)
         for step, (channel, root) in enumerate(list(roots.items()), start=1):
-            menu = control(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
-            await press(built, "U0ANA", root, menu)
-            await until(lambda channel=channel: "Run the failed cases" in said(built.private(channel)[-1]))
-            question = built.private(channel)[-1]
+            menu = button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
+            await press_button(bot, "U0ANA", root, menu)
+            await until(lambda channel=channel: "Run the failed cases" in text_of(bot.private(channel)[-1]))
+            question = bot.private(channel)[-1]
             await own.open()
             own.fuse.arm(step, when, own.pid)
-            outcome = await built.press(question, "zof_rerun")
+            outcome = await bot.press(question, "zof_rerun")
             if outcome.ok:
                 acknowledged += 1
 
                 async def over(root: Message = root) -> bool:
-                    return own.fuse.burnt or bool(await entries(built, root))
+                    return own.fuse.burnt or bool(await entries(bot, root))
 
                 await until(over)
             killed += own.fuse.burnt
             own.close()
             if not outcome.ok:
-                assert (await built.press(question, "zof_rerun")).ok
+                assert (await bot.press(question, "zof_rerun")).ok
             if killed == step - BEYOND:
                 break
-        zof = zof_client(built.settings, built.bot.metrics)
-        late = Orders(built.bot.outbox, zof, lambda: utcnow() + timedelta(minutes=2))
+        zof = zof_client(bot.settings, bot.app.metrics, Clock())
+        late = Orders(bot.app.outbox, zof, MovableClock(lambda: Clock().time() + 120))
         await late.left_over()
         await late.left_over()
         await zof.aclose()
         for root in list(roots.values())[:step]:
-            await until(lambda root=root: len(told(built, root, "runs the failed cases again")) == 1, 20)
-            assert [one.act for one in await entries(built, root)] == ["rerun"]
-        assert len(built.world.zof.runs) - runs == step
-        assert await built.bot.outbox.hashes("orders") == {"orders": {}}
+            await until(lambda root=root: len(told(bot, root, "runs the failed cases again")) == 1, 20)
+            assert [one.act for one in await entries(bot, root)] == ["rerun"]
+        assert len(bot.world.zof.runs) - runs == step
+        assert await bot.app.outbox.hashes("orders") == {"orders": {}}
     assert 6 <= killed < STEPS
     assert acknowledged > step - killed, "some died after Slack had heard that they would do it"

@@ -10,25 +10,25 @@ import pytest
 import redis.asyncio as redis
 from redis.asyncio.sentinel import MasterNotFoundError
 
-from tests.conftest import until
-from tests.servers import Cluster, Server, cluster, free_port, running_servers
-from tests.walking import through_the_death_of_the_primary, walking
+from tests.support.bot import until
+from tests.support.failover import failover_scenario, kill_primary_under_load
+from tests.support.valkey_servers import Cluster, Server, cluster, free_port, running_servers
 from zofbot.address import address
 from zofbot.store.primary import Nodes
 
 
 @pytest.fixture
 async def servers(tmp_path: Path) -> AsyncIterator[Cluster]:
-    async with cluster(tmp_path) as built:
-        yield built
+    async with cluster(tmp_path) as bot:
+        yield bot
 
 
 async def test_the_primary_is_killed_while_alerts_come_and_each_is_told_once(servers: Cluster) -> None:
-    await through_the_death_of_the_primary(servers)
+    await kill_primary_under_load(servers)
 
 
 async def test_the_slot_moves_key_by_key_while_alerts_come_and_each_is_told_once(servers: Cluster) -> None:
-    async with walking(servers) as walk:
+    async with failover_scenario(servers) as walk:
         source = await servers.primary()
         target = next(one for one in servers.each[:3] if one is not source)
         coming = asyncio.create_task(walk.failures(3))
@@ -46,7 +46,7 @@ async def test_the_slot_moves_key_by_key_while_alerts_come_and_each_is_told_once
 
 
 async def test_a_planned_failover_goes_unnoticed_but_for_moments(servers: Cluster) -> None:
-    async with walking(servers) as walk:
+    async with failover_scenario(servers) as walk:
         replica = await servers.replica()
         coming = asyncio.create_task(walk.failures(2))
         await until(lambda: len(walk.alerts("C0QA")) > 0)

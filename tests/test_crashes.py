@@ -13,7 +13,8 @@ from random import Random
 import pytest
 import redis.asyncio as redis
 
-from tests.crashing import CHANNEL
+from tests.support.crash_worker import CHANNEL
+from tests.support.virtual_time import SetClock
 from zofbot.simulator.organization import furnish
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.workspace import Workspace
@@ -65,13 +66,13 @@ class Crash:
 
 @pytest.fixture(scope="module")
 async def workers_and_world(valkey: str) -> AsyncIterator[Crash]:
-    world = World(clock=lambda: NOW)
+    world = World(SetClock(NOW))
     furnish(world)
     world.slack.paced = False
     stage = Stage(world)
     await stage.start()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.crashing", valkey, f"{stage.url}/api/", world.slack.bot_token,
+        sys.executable, "-m", "tests.support.crash_worker", valkey, f"{stage.url}/api/", world.slack.bot_token,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL, cwd=Path(__file__).parent.parent,
     )  # fmt: skip

@@ -18,7 +18,8 @@ import redis.asyncio as redis
 import structlog
 from aiohttp import web
 
-from tests.conftest import House, house, until
+from tests.support.bot import RunningBot, running_bot, until
+from zofbot.clock import Clock
 from zofbot.crowd import AT_ONCE, IN_LINE, MOST_HELD, STRAYS_A_SECOND, Bodies, Brake, Line, Sparing, Stray
 from zofbot.logs import configure
 from zofbot.simulator.delivery import signature as slack_signature
@@ -50,10 +51,10 @@ def loud(log: io.StringIO) -> list[dict[str, object]]:
 
 
 @pytest.fixture
-async def both(valkey: str, log: io.StringIO) -> AsyncIterator[House]:
+async def both(valkey: str, log: io.StringIO) -> AsyncIterator[RunningBot]:
     """A house with both doors."""
-    async with house(valkey, zof_webhook_secret=SECRET) as built:
-        yield built
+    async with running_bot(valkey, zof_webhook_secret=SECRET) as bot:
+        yield bot
 
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -85,8 +86,8 @@ DOORS = pytest.mark.parametrize("door", ["/slack/events", "/zof/webhook"])
 
 
 @DOORS
-async def test_a_body_in_chunks_that_trickle_is_cut_off(both: House, door: str, log: io.StringIO) -> None:
-    async with line_to(both.bot.url) as (reader, writer):
+async def test_a_body_in_chunks_that_trickle_is_cut_off(both: RunningBot, door: str, log: io.StringIO) -> None:
+    async with line_to(both.app.url) as (reader, writer):
         writer.write(f"POST {door} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         answer = asyncio.create_task(status(reader))
         while not answer.done():
@@ -97,8 +98,8 @@ async def test_a_body_in_chunks_that_trickle_is_cut_off(both: House, door: str, 
 
 
 @DOORS
-async def test_a_body_in_chunks_that_never_ends_is_too_large(both: House, door: str, log: io.StringIO) -> None:
-    async with line_to(both.bot.url) as (reader, writer):
+async def test_a_body_in_chunks_that_never_ends_is_too_large(both: RunningBot, door: str, log: io.StringIO) -> None:
+    async with line_to(both.app.url) as (reader, writer):
         writer.write(f"POST {door} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         answer = asyncio.create_task(status(reader))
         piece = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
@@ -121,21 +122,21 @@ async def test_a_body_in_chunks_that_never_ends_is_too_large(both: House, door: 
     ids=["broken chunk", "cut chunk", "cut body", "not gzip", "negative", "two lengths", "nul", "nothing"],
 )  # fmt: skip
 async def test_a_body_that_breaks_off_is_no_fault_of_ours(
-    both: House, door: str, rest: bytes, log: io.StringIO
+    both: RunningBot, door: str, rest: bytes, log: io.StringIO
 ) -> None:
-    async with line_to(both.bot.url) as (reader, writer):
+    async with line_to(both.app.url) as (reader, writer):
         writer.write(f"POST {door} HTTP/1.1\r\nHost: x\r\n".encode() + rest)
         writer.write_eof()
         assert await status(reader) in (0, 400, 401, 408)
-    async with aiohttp.ClientSession() as session, session.get(f"{both.bot.url}/healthz") as reply:
+    async with aiohttp.ClientSession() as session, session.get(f"{both.app.url}/healthz") as reply:
         assert reply.status == 200
     await asyncio.sleep(0.05)
     assert not loud(log)
 
 
 @pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/9.9\r\n\r\n", b"nonsense\r\n\r\n"])
-async def test_what_is_no_http_is_not_logged_as_a_fault(both: House, garbage: bytes, log: io.StringIO) -> None:
-    async with line_to(both.bot.url) as (reader, writer):
+async def test_what_is_no_http_is_not_logged_as_a_fault(both: RunningBot, garbage: bytes, log: io.StringIO) -> None:
+    async with line_to(both.app.url) as (reader, writer):
         for _ in range(3):  # what comes after a request that was in order is not taken for another protocol
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + garbage)
             await writer.drain()
@@ -145,7 +146,7 @@ async def test_what_is_no_http_is_not_logged_as_a_fault(both: House, garbage: by
     assert not loud(log)
 
 
-async def test_a_packed_body_is_not_unpacked(both: House) -> None:
+async def test_a_packed_body_is_not_unpacked(both: RunningBot) -> None:
     body = b"\x1f\x8b" + b"x" * 100
     stamp = str(int(time.time()))
     headers = {
@@ -154,7 +155,7 @@ async def test_a_packed_body_is_not_unpacked(both: House) -> None:
     }  # fmt: skip
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"{both.bot.url}/slack/events", data=body, headers=headers) as reply,
+        session.post(f"{both.app.url}/slack/events", data=body, headers=headers) as reply,
     ):
         assert (reply.status, await reply.text()) == (400, "malformed")
 
@@ -169,7 +170,7 @@ async def reading(bodies: Bodies) -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_post("/", read)
-    async with opened(app, "127.0.0.1", 0) as url:
+    async with opened(app, "127.0.0.1", 0, Clock()) as url:
         yield url
 
 
@@ -190,7 +191,7 @@ async def test_of_too_many_bodies_the_one_read_for_longest_gives_way() -> None:
 
 
 async def test_a_head_that_trickles_is_cut_off(log: io.StringIO) -> None:
-    async with opened(web.Application(), "127.0.0.1", 0, idle=0.6) as url, line_to(url) as (reader, writer):
+    async with opened(web.Application(), "127.0.0.1", 0, Clock(), idle=0.6) as url, line_to(url) as (reader, writer):
         writer.write(b"POST /slack/events HTTP/1.1\r\n")
         began = time.monotonic()
         gone = asyncio.create_task(reader.read())
@@ -208,7 +209,7 @@ async def test_idle_connections_are_closed_when_they_are_too_many_but_for_known_
 
     app = web.Application()
     app.router.add_get("/", fine)
-    async with opened(app, "127.0.0.1", 0, most=2) as url, line_to(url) as known:
+    async with opened(app, "127.0.0.1", 0, Clock(), most=2) as url, line_to(url) as known:
         known[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert await status(known[0]) == 200
         async with line_to(url) as one, line_to(url) as two, line_to(url) as three, line_to(url) as four:
@@ -253,7 +254,7 @@ async def test_nobody_waits_for_a_turn_for_ever() -> None:
 
 
 async def test_a_few_strays_are_answered_at_once_and_a_flood_is_not() -> None:
-    brake, ended = Brake(), Counter[bool]()
+    brake, ended = Brake(Clock()), Counter[bool]()
 
     async def come() -> None:
         ended[await brake.hold()] += 1
@@ -266,13 +267,22 @@ async def test_a_few_strays_are_answered_at_once_and_a_flood_is_not() -> None:
     assert ended.total() == len(coming)
 
 
+class Stopped(Clock):
+    """A clock whose loop's half a test sets."""
+
+    at = 100.0
+
+    def monotonic(self) -> float:
+        return self.at
+
+
 def test_a_line_is_logged_once_in_a_while_with_how_many_were_left_out(log: io.StringIO) -> None:
-    now = [100.0]
-    sparing = Sparing(lambda: now[0], seconds=10)
+    clock = Stopped()
+    sparing = Sparing(clock, seconds=10)
     for _ in range(1000):
         sparing("stray", "unsigned", peer="x")
     sparing("stray", "malformed")
-    now[0] += 10
+    clock.at += 10
     sparing("stray", "unsigned")
     sparing("stray", "unsigned")
     assert [(line["reason"], line.get("left_out")) for line in lines(log)] == [
@@ -283,7 +293,7 @@ def test_a_line_is_logged_once_in_a_while_with_how_many_were_left_out(log: io.St
 # --- floods, as far as they can be told without a clock; benchmarks/flood.py measures them
 
 
-async def flood(built: House, count: int, *, signed: bool) -> Counter[int | str]:
+async def flood(bot: RunningBot, count: int, *, signed: bool) -> Counter[int | str]:
     """Send webhooks, each over a connection of its own and about a run of its own; what was answered."""
     answers: Counter[int | str] = Counter()
 
@@ -291,7 +301,7 @@ async def flood(built: House, count: int, *, signed: bool) -> Counter[int | str]
         named = current("run.failed", "2026-06-01T08:15:00Z", lambda prefix: f"{prefix}_{number}", f"run_{number}")
         body = json.dumps(named).encode()
         headers = {"X-Zof-Signature": signature(SECRET if signed else "another", body)}
-        async with session.post(f"{built.bot.url}/zof/webhook", data=body, headers=headers) as reply:
+        async with session.post(f"{bot.app.url}/zof/webhook", data=body, headers=headers) as reply:
             answers[reply.status] += 1
             answers["again"] += "Retry-After" in reply.headers
 
@@ -301,10 +311,10 @@ async def flood(built: House, count: int, *, signed: bool) -> Counter[int | str]
 
 
 async def test_while_the_store_stands_still_webhooks_are_sent_away_and_people_are_answered(
-    both: House, valkey: str, log: io.StringIO
+    both: RunningBot, valkey: str, log: io.StringIO
 ) -> None:
     count = AT_ONCE + IN_LINE + 60
-    sample = both.bot.metrics.registry.get_sample_value
+    sample = both.app.metrics.registry.get_sample_value
     async with redis.from_url(valkey) as client:
         await both.answer("/zof help")
         await client.client_pause(10_000, all=False)
@@ -320,11 +330,11 @@ async def test_while_the_store_stands_still_webhooks_are_sent_away_and_people_ar
     assert len(lines(log, "stray webhook")) <= 2
 
 
-async def test_a_flood_of_strays_costs_a_line_and_people_are_answered(both: House, log: io.StringIO) -> None:
+async def test_a_flood_of_strays_costs_a_line_and_people_are_answered(both: RunningBot, log: io.StringIO) -> None:
     flooding = asyncio.create_task(flood(both, 400, signed=False))
     outcome = await both.type("/zof res_4821")
     assert outcome.status == 200
     assert await flooding == {401: 400, "again": 0}
     assert len(lines(log, "stray webhook")) == 1
-    sample = both.bot.metrics.registry.get_sample_value
+    sample = both.app.metrics.registry.get_sample_value
     assert sample("zofbot_zof_webhooks_total", {"answer": "unsigned"}) == 400

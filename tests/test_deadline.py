@@ -8,25 +8,25 @@ import time
 
 import pytest
 
-from zofbot.deadline import deadline
+from zofbot.clock import timeout
 
 
 async def test_what_comes_in_time_is_had() -> None:
-    async with deadline(5):
+    async with timeout(5):
         assert await asyncio.sleep(0.01, "came") == "came"
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05])
 async def test_what_does_not_come_is_given_up(seconds: float) -> None:
     with pytest.raises(TimeoutError):
-        async with deadline(seconds):
+        async with timeout(seconds):
             await asyncio.Event().wait()
 
 
 async def test_an_answer_that_came_while_the_process_stood_still_counts() -> None:
     ours, theirs = await _pair()
     try:
-        async with deadline(0.2):
+        async with timeout(0.2):
             theirs[1].write(b"in time\n")
             time.sleep(0.6)  # noqa: ASYNC251 - the standstill that is meant
             assert await ours[0].readline() == b"in time\n"
@@ -46,14 +46,14 @@ async def test_after_a_standstill_it_is_given_up_all_the_same() -> None:
 
 
 async def _stand_still_and_wait() -> None:
-    async with deadline(0.2):
+    async with timeout(0.2):
         time.sleep(0.6)  # noqa: ASYNC251 - the standstill that is meant
         await asyncio.Event().wait()
 
 
 async def test_a_cancellation_and_an_error_of_the_body_stay_what_they_are() -> None:
     async def waits() -> None:
-        async with deadline(30):
+        async with timeout(30):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(waits())
@@ -62,7 +62,7 @@ async def test_a_cancellation_and_an_error_of_the_body_stay_what_they_are() -> N
     with pytest.raises(asyncio.CancelledError):
         await task
     with pytest.raises(KeyError):
-        async with deadline(30):
+        async with timeout(30):
             raise KeyError("of the body")
 
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import House, house, polled, said, until
-from tests.pretend import START, Bench, bench, well
+from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.poller_bench import START, PollerBench, answer_well, poller_bench
 from zofbot.errors import BadInput, StoreUnavailable
 from zofbot.model import Outcome, Result, Run
 from zofbot.notification import Claimed, Kind, Notification, State
@@ -333,63 +333,63 @@ def test_what_could_not_be_read_is_said() -> None:
 
 
 @pytest.fixture
-async def zof() -> AsyncIterator[Bench]:
-    async with bench() as built:
+async def zof() -> AsyncIterator[PollerBench]:
+    async with poller_bench() as built:
         yield built
 
 
-def another(built: Bench, **options: Any) -> Any:
+def another(built: PollerBench, **options: Any) -> Any:
     own = Digester(Failures(built.outbox, built.clock, built.metrics), Audit(built.store, "test"))
     return built.another(digester=own, **options)
 
 
-async def succeeded(built: Bench) -> None:
+async def succeeded(built: PollerBench) -> None:
     """The process dies, and the next one makes digests, too."""
     await built.killed()
     built.poller = another(built)
 
 
-async def agree(built: Bench, *channels: str, **fields: Any) -> None:
+async def agree(built: PollerBench, *channels: str, **fields: Any) -> None:
     kept = {channel: regular(channel, **fields).model_dump_json() for channel in channels}
     await built.outbox.commit([], changes={DIGESTS: kept})
 
 
-async def promised(built: Bench) -> list[str]:
+async def promised(built: PollerBench) -> list[str]:
     return sorted(key for key in await built.keys() if key.startswith("digest:"))
 
 
-async def body_of(built: Bench, key: str) -> DigestBody:
+async def body_of(built: PollerBench, key: str) -> DigestBody:
     entry = await built.outbox.show(key)
     assert entry
     return DigestBody.model_validate(entry.body)
 
 
-async def test_it_is_promised_once_by_whoever_holds_the_lease(zof: Bench) -> None:
+async def test_it_is_promised_once_by_whoever_holds_the_lease(zof: PollerBench) -> None:
     zof.run("passed", bad=0, passed=3, ago=600)
     zof.run("failed", bad=1, ago=500)
-    zof.clock.now -= 60
+    zof.clock.at -= 60
     await zof.settled()
     await agree(zof, "C0QA", "C0B")
     await zof.killed()
     pollers = [another(zof) for _ in range(3)]
     for _ in range(4):
-        zof.clock.now += 60
+        zof.clock.at += 60
         for poller in pollers:
             await poller.tick()
     assert await promised(zof) == ["digest:daily:2026-06-01:C0B", "digest:daily:2026-06-01:C0QA"]
     body = await body_of(zof, "digest:daily:2026-06-01:C0QA")
     assert (body.runs, body.passed, body.failed, body.results, body.bad) == (2, 1, 1, 4, 1)
-    zof.clock.now += DAY
+    zof.clock.at += DAY
     for poller in pollers:
         await poller.tick()
     assert len(await promised(zof)) == 4
 
 
-async def test_wherever_a_process_dies_it_is_promised_once(zof: Bench) -> None:
+async def test_wherever_a_process_dies_it_is_promised_once(zof: PollerBench) -> None:
     await zof.settled()
     await agree(zof, "C0QA", "C0B", "C0C")
     for step in range(1, 14):
-        zof.clock.now += DAY
+        zof.clock.at += DAY
         zof.run("failed", ago=600)
         await zof.store.delete("{test}:lease:poller")
         poller = another(zof)
@@ -401,13 +401,13 @@ async def test_wherever_a_process_dies_it_is_promised_once(zof: Bench) -> None:
         zof.store.blows = None
         await zof.store.delete("{test}:lease:poller")
         await another(zof).tick()
-        day = datetime.fromtimestamp(zof.clock.now, UTC).date()
+        day = datetime.fromtimestamp(zof.clock.at, UTC).date()
         found = [key for key in await promised(zof) if f":{day}:" in key]
         assert found == [f"digest:daily:{day}:{channel}" for channel in ("C0B", "C0C", "C0QA")]
         assert (await body_of(zof, found[0])).runs == 1
 
 
-async def test_a_quiet_cycle_costs_no_more_for_them(zof: Bench) -> None:
+async def test_a_quiet_cycle_costs_no_more_for_them(zof: PollerBench) -> None:
     await zof.settled()
     await zof.killed()
     await agree(zof, "C0QA", since=START + 9 * DAY)
@@ -420,7 +420,7 @@ async def test_a_quiet_cycle_costs_no_more_for_them(zof: Bench) -> None:
 
 
 async def test_it_reads_a_share_of_each_cycle_and_says_what_it_left_out() -> None:
-    async with bench(page=2, requests=20) as zof:
+    async with poller_bench(page=2, requests=20) as zof:
         await zof.settled()
         for number in range(60):
             zof.run("passed", bad=0, passed=1, ago=3600 + number)
@@ -439,7 +439,7 @@ async def test_it_reads_a_share_of_each_cycle_and_says_what_it_left_out() -> Non
 
 
 async def test_an_oldest_first_listing_is_gone_through_from_where_the_last_one_ended() -> None:
-    async with bench(page=5, requests=60) as zof:
+    async with poller_bench(page=5, requests=60) as zof:
         zof.world.zof.newest_first = False
         for number in range(90):
             zof.run("passed", bad=0, passed=0, ago=5 * DAY - number * 3000)
@@ -449,7 +449,7 @@ async def test_an_oldest_first_listing_is_gone_through_from_where_the_last_one_e
         found = []
         for _ in range(4):
             zof.run("failed", bad=0, ago=-DAY / 2)
-            zof.clock.now += DAY
+            zof.clock.at += DAY
             for _ in range(3):
                 await zof.cycle(60)
             found = await promised(zof)
@@ -457,7 +457,7 @@ async def test_an_oldest_first_listing_is_gone_through_from_where_the_last_one_e
         assert (await body_of(zof, found[-1])).back is None
 
 
-async def test_while_zof_is_away_it_waits_and_in_the_end_says_so(zof: Bench) -> None:
+async def test_while_zof_is_away_it_waits_and_in_the_end_says_so(zof: PollerBench) -> None:
     await zof.settled()
     await agree(zof, "C0QA")
     await succeeded(zof)
@@ -478,14 +478,14 @@ async def test_while_zof_is_away_it_waits_and_in_the_end_says_so(zof: Bench) -> 
     assert body.request_id == "req_8"
 
 
-async def test_that_zof_was_away_is_not_said_once_all_was_read(zof: Bench) -> None:
+async def test_that_zof_was_away_is_not_said_once_all_was_read(zof: PollerBench) -> None:
     await zof.settled()
     zof.run("passed", bad=0, passed=3, ago=600)
     await agree(zof, "C0QA")
     await succeeded(zof)
     zof.zof.spoil = lambda request: None if "status" in request.url.params else httpx.Response(503)
     await zof.cycle()
-    zof.zof.spoil = well
+    zof.zof.spoil = answer_well
     for _ in range(3):
         await zof.cycle()
     [key] = await promised(zof)
@@ -493,7 +493,7 @@ async def test_that_zof_was_away_is_not_said_once_all_was_read(zof: Bench) -> No
     assert (body.runs, body.trouble) == (1, "")
 
 
-async def test_without_a_listing_that_zof_refuses_it_says_so_and_does_not_wait(zof: Bench) -> None:
+async def test_without_a_listing_that_zof_refuses_it_says_so_and_does_not_wait(zof: PollerBench) -> None:
     await zof.settled()
     zof.run("passed", bad=0, passed=3, ago=600)
     await agree(zof, "C0QA")
@@ -516,14 +516,14 @@ async def test_without_a_listing_that_zof_refuses_it_says_so_and_does_not_wait(z
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[House]:
-    async with house(valkey, works=True, zofbot_poll_interval=1) as built:
-        await polled(built)
+async def there(valkey: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=1) as built:
+        await wait_for_first_poll(built)
         yield built
 
 
-async def keep(built: House, one: Regular) -> None:
-    await built.bot.outbox.commit([], changes={DIGESTS: {one.channel: one.model_dump_json()}})
+async def keep(built: RunningBot, one: Regular) -> None:
+    await built.app.outbox.commit([], changes={DIGESTS: {one.channel: one.model_dump_json()}})
 
 
 def now_due(channel: str = "C0QA", **fields: Any) -> Regular:
@@ -532,11 +532,11 @@ def now_due(channel: str = "C0QA", **fields: Any) -> Regular:
     return regular(channel, minute=then.hour * 60 + then.minute, **fields)
 
 
-async def told(built: House, text: str) -> None:
-    await until(lambda: any(text in said(one) for one in built.public()))
+async def told(built: RunningBot, text: str) -> None:
+    await until(lambda: any(text in text_of(one) for one in built.public()))
 
 
-async def test_it_is_set_shown_and_ended_and_everybody_sees_who_did(there: House) -> None:
+async def test_it_is_set_shown_and_ended_and_everybody_sees_who_did(there: RunningBot) -> None:
     assert "This channel gets no digest" in await there.answer("/zof digest")
     assert "✅ *This channel gets a digest daily 09:00 (Europe/Berlin).*" in await there.answer(
         "/zof digest daily 09:00"
@@ -547,7 +547,7 @@ async def test_it_is_set_shown_and_ended_and_everybody_sees_who_did(there: House
     assert "This channel gets no digest any more" in await there.answer("/zof digest off")
     await told(there, "ana ended this channel's digest, which was weekly fri 16:00")
     assert "Nothing had to be done" in await there.answer("/zof digest off")
-    acts = [one for one in await Audit(there.bot.store.client, "zofbot").read() if one.act == "digest"]
+    acts = [one for one in await Audit(there.app.store.client, "zofbot").read() if one.act == "digest"]
     assert [(one.name, one.before, one.after) for one in acts] == [
         ("ana", "", "daily 09:00 Europe/Berlin"),
         ("ben", "daily 09:00 Europe/Berlin", "weekly fri 16:00 America/New_York"),
@@ -555,44 +555,44 @@ async def test_it_is_set_shown_and_ended_and_everybody_sees_who_did(there: House
     ]
 
 
-async def test_guests_may_look_and_not_set(there: House) -> None:
+async def test_guests_may_look_and_not_set(there: RunningBot) -> None:
     refused = await there.answer("/zof digest daily 09:00", user="U0GUEST", channel="C0CHECKOUT")
     assert "not work on failures" in refused
     assert "This channel gets no digest" in await there.answer("/zof digest", user="U0GUEST", channel="C0CHECKOUT")
 
 
-async def test_alone_it_shows_privately_what_it_would_say_now(there: House) -> None:
+async def test_alone_it_shows_privately_what_it_would_say_now(there: RunningBot) -> None:
     await there.type("/zof digest")
-    await until(lambda: "Daily digest" in said(there.private()[-1]))
-    shown = said(there.private()[-1])
+    await until(lambda: "Daily digest" in text_of(there.private()[-1]))
+    shown = text_of(there.private()[-1])
     assert "This channel gets no digest" in shown
     assert "Card payment is authorized" in shown
     assert there.public() == []
 
 
-async def test_the_preview_without_zof_keeps_the_setting_and_names_the_request(there: House) -> None:
+async def test_the_preview_without_zof_keeps_the_setting_and_names_the_request(there: RunningBot) -> None:
     there.world.zof.faults.set("403")
     await there.type("/zof digest")
-    await until(lambda: "Not all could be read" in said(there.private()[-1]))
+    await until(lambda: "Not all could be read" in text_of(there.private()[-1]))
     call = there.world.zof.calls[-1]
-    assert "Request ID: `req_" in said(there.private()[-1])
+    assert "Request ID: `req_" in text_of(there.private()[-1])
     assert call.status == 403
 
 
-async def test_a_preview_that_cannot_be_made_leaves_the_setting(there: House) -> None:
+async def test_a_preview_that_cannot_be_made_leaves_the_setting(there: RunningBot) -> None:
     await keep(there, regular("C0QA", by_name="ana"))
-    await there.bot.store.client.set("{zofbot}:audit", "no stream")  # which has to be read for it
+    await there.app.store.client.set("{zofbot}:audit", "no stream")  # which has to be read for it
     await there.type("/zof digest")
-    await until(lambda: "store (Redis) does not answer" in said(there.private()[-1]))
+    await until(lambda: "store (Redis) does not answer" in text_of(there.private()[-1]))
     assert "This channel gets a digest" in json.dumps(there.private()[-1].blocks)
     assert len(there.private()) == 1
 
 
-async def test_when_it_is_due_the_channel_gets_it_once(there: House) -> None:
+async def test_when_it_is_due_the_channel_gets_it_once(there: RunningBot) -> None:
     await keep(there, now_due())
     await until(lambda: len(there.public()) == 1)
     [message] = there.public()
-    assert "📊 Daily digest" in said(message)
+    assert "📊 Daily digest" in text_of(message)
     assert "data_visualization" in {block["type"] for block in message.blocks}
     assert message.key == f"digest:daily:{datetime.now(UTC) - timedelta(minutes=1):%Y-%m-%d}:C0QA"
     before = sum(call.path == "/runs" for call in there.world.zof.calls)
@@ -600,33 +600,33 @@ async def test_when_it_is_due_the_channel_gets_it_once(there: House) -> None:
     assert len(there.public()) == 1
 
 
-async def test_where_charts_are_not_known_yet_it_is_told_in_signs(there: House) -> None:
+async def test_where_charts_are_not_known_yet_it_is_told_in_signs(there: RunningBot) -> None:
     there.world.slack.draws_charts = False
     await keep(there, now_due(every="weekly", day=(datetime.now(UTC) - timedelta(minutes=1)).weekday()))
     await until(lambda: len(there.public()) == 1)
-    assert "Weekly digest" in said(there.public()[0])
-    assert "low to high" in said(there.public()[0])
+    assert "Weekly digest" in text_of(there.public()[0])
+    assert "low to high" in text_of(there.public()[0])
     await there.type("/zof digest")
-    await until(lambda: "low to high" in said(there.private()[-1]))
+    await until(lambda: "low to high" in text_of(there.private()[-1]))
 
 
-async def test_it_speaks_of_what_the_channel_is_subscribed_to(there: House) -> None:
+async def test_it_speaks_of_what_the_channel_is_subscribed_to(there: RunningBot) -> None:
     await there.type("/zof subscribe project:search env:production")
     await keep(there, now_due())
     await told(there, "Daily digest")
-    [message] = [one for one in there.public() if "Daily digest" in said(one)]
-    assert "what this channel's subscriptions mean" in said(message)
-    assert "search, production" in said(message)
-    assert "checkout" not in said(message)
+    [message] = [one for one in there.public() if "Daily digest" in text_of(one)]
+    assert "what this channel's subscriptions mean" in text_of(message)
+    assert "search, production" in text_of(message)
+    assert "checkout" not in text_of(message)
 
 
-async def dropped(built: House, key: str) -> bool:
-    entry = await built.bot.outbox.show(key)
+async def dropped(built: RunningBot, key: str) -> bool:
+    entry = await built.app.outbox.show(key)
     return entry is not None and entry.state is State.DROPPED
 
 
 @pytest.mark.parametrize("meanwhile", ["ended", "changed", "moved", "overtaken"])
-async def test_one_that_nobody_wants_any_more_is_dropped_at_its_claim(there: House, meanwhile: str) -> None:
+async def test_one_that_nobody_wants_any_more_is_dropped_at_its_claim(there: RunningBot, meanwhile: str) -> None:
     one = now_due()
     [that] = due([one], {}, datetime.now(UTC).timestamp())
     body = digest(that, Read(), Shift(0.0), ())
@@ -640,7 +640,7 @@ async def test_one_that_nobody_wants_any_more_is_dropped_at_its_claim(there: Hou
         await keep(there, one.model_copy(update={"since": 2e9}))
         body = body.model_copy(update={"until": body.until - DAY})
     note = Notification(key=that.key, kind=Kind.ROOT, channel="C0QA", body=digests.stored(body), happened=that.until)
-    await there.bot.outbox.commit([note])
+    await there.app.outbox.commit([note])
 
     async def gone() -> bool:
         return await dropped(there, that.key)
@@ -649,29 +649,29 @@ async def test_one_that_nobody_wants_any_more_is_dropped_at_its_claim(there: Hou
     assert there.public() == []
 
 
-async def test_while_the_store_does_not_say_whether_it_is_wanted_it_waits(there: House) -> None:
+async def test_while_the_store_does_not_say_whether_it_is_wanted_it_waits(there: RunningBot) -> None:
     async def unknown(claimed: Claimed) -> Claimed:
         raise StoreUnavailable("Redis does not answer.")
 
     delivery = Delivery(
-        there.bot.notifier, lambda claimed, now: Message("x"), there.bot.metrics, lambda: datetime.now(UTC),
+        there.app.notifier, lambda claimed, now: Message("x"), there.app.metrics, there.world.clock,
         random=lambda: 0.5, veil=unknown,
     )  # fmt: skip
     note = Notification(key="digest:daily:2026-06-01:C0QA", kind=Kind.ROOT, channel="C0QA", happened=START)
     assert isinstance(await delivery.attempt(Claimed(note, 1, START), lambda: True), Snoozed)
 
 
-async def test_a_private_channel_and_one_of_strangers_get_names_and_counts_alone(there: House) -> None:
+async def test_a_private_channel_and_one_of_strangers_get_names_and_counts_alone(there: RunningBot) -> None:
     await keep(there, now_due("C0PARTNERS"))
     await until(lambda: bool(there.public("C0PARTNERS")))
-    shown = said(there.public("C0PARTNERS")[0])
+    shown = text_of(there.public("C0PARTNERS")[0])
     assert "Daily digest" in shown
     assert "order total is wrong" not in shown
     there.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
     assert "digest daily 09:00" in await there.answer("/zof digest daily 09:00", channel=INCIDENT_ROOM)
 
 
-async def test_records_of_another_version_are_left_aside(there: House) -> None:
-    await there.bot.outbox.commit([], changes={DIGESTS: {"C0B": '{"rhythm": "hourly"}'}})
+async def test_records_of_another_version_are_left_aside(there: RunningBot) -> None:
+    await there.app.outbox.commit([], changes={DIGESTS: {"C0B": '{"rhythm": "hourly"}'}})
     await keep(there, now_due())
     await until(lambda: len(there.public()) == 1)

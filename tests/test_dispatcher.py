@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,7 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from tests.conftest import until
+from tests.support.bot import until
+from tests.support.virtual_time import SetClock
+from zofbot.clock import Clock
 from zofbot.errands import end
 from zofbot.errors import SlackDeferred, SlackRefused, SlackUnknown, StoreUnavailable
 from zofbot.metrics import Metrics
@@ -115,7 +116,7 @@ class Rig:
 
 
 def world() -> World:
-    made = World(clock=lambda: NOW)
+    made = World(SetClock(NOW))
     furnish(made)
     made.slack.messages.clear()
     return made
@@ -132,9 +133,14 @@ async def rigged(
             if clean:
                 await client.flushall()
             metrics = Metrics()
-            clock = clock_of(made)
+            clock = made.clock
             notifier = SlackNotifier(
-                session, token=made.slack.bot_token, api_url=f"{stage.url}/api/", metrics=metrics, deadline=deadline
+                session,
+                token=made.slack.bot_token,
+                api_url=f"{stage.url}/api/",
+                metrics=metrics,
+                clock=clock,
+                deadline=deadline,
             )
             outbox = Outbox(client, "test", clock)
             told: list[tuple[str, str]] = []
@@ -148,10 +154,6 @@ async def rigged(
             yield Rig(made, outbox, metrics, notifier, dispatcher, told)
     finally:
         await stage.stop()
-
-
-def clock_of(made: World) -> Callable[[], datetime]:
-    return lambda: datetime.fromtimestamp(made.now(), UTC)
 
 
 @pytest.fixture
@@ -573,7 +575,7 @@ async def test_nobody_to_tell_does_not_end_the_deliveries(valkey: str, error: Ex
             raise error
 
         worker = Dispatcher(
-            rig.outbox, rig.notifier, render, rig.metrics, clock_of(made), random=Random(1).random, on_parked=broken
+            rig.outbox, rig.notifier, render, rig.metrics, made.clock, random=Random(1).random, on_parked=broken
         )
         with capture_logs() as logs:
             async with running_one(worker):
@@ -675,7 +677,7 @@ async def test_what_does_not_finish_in_time_is_left_as_claimed_and_looked_for_la
 
 async def test_a_store_that_is_gone_is_waited_for(tmp_path: Path) -> None:
     made = world()
-    async with embedded(tmp_path) as url, rigged(url, made) as rig, running(rig):
+    async with embedded(tmp_path, Clock()) as url, rigged(url, made) as rig, running(rig):
         await rig.commit(root("k"))
         await until(lambda: rig.texts() == ["k"])
         async with redis.from_url(url) as client:
@@ -684,7 +686,7 @@ async def test_a_store_that_is_gone_is_waited_for(tmp_path: Path) -> None:
             await until(lambda: any(line["event"] == "outbox out of reach" for line in logs))
         with pytest.raises(StoreUnavailable):
             await rig.commit(root("l"))
-        async with embedded(tmp_path):
+        async with embedded(tmp_path, Clock()):
             await rig.commit(root("l"))
             await until(lambda: rig.texts() == ["k", "l"])
             await until(lambda: settled(rig))
@@ -693,7 +695,7 @@ async def test_a_store_that_is_gone_is_waited_for(tmp_path: Path) -> None:
 async def test_a_store_that_goes_while_something_is_sent_hears_of_it_when_it_is_back(tmp_path: Path) -> None:
     made = world()
     go, sent = asyncio.Event(), Receipt(QA, "1.5")
-    async with embedded(tmp_path) as url, rigged(url, made) as rig:
+    async with embedded(tmp_path, Clock()) as url, rigged(url, made) as rig:
         double = Scripted(go.wait, receipt=sent)
         async with running_one(worker_with(rig, double)):
             await rig.commit(root("k"))
@@ -703,7 +705,7 @@ async def test_a_store_that_goes_while_something_is_sent_hears_of_it_when_it_is_
             with capture_logs() as logs:
                 go.set()
                 await until(lambda: any(line["event"] == "settlements wait for the store" for line in logs))
-            async with embedded(tmp_path):
+            async with embedded(tmp_path, Clock()):
                 await until(lambda: settled(rig))
                 shown = await rig.outbox.show("k")
                 assert shown is not None
@@ -713,7 +715,7 @@ async def test_a_store_that_goes_while_something_is_sent_hears_of_it_when_it_is_
 async def test_what_the_store_does_not_hear_of_before_the_end_is_looked_for_later(tmp_path: Path) -> None:
     made = world()
     go = asyncio.Event()
-    async with embedded(tmp_path) as url, rigged(url, made) as rig:
+    async with embedded(tmp_path, Clock()) as url, rigged(url, made) as rig:
         double = Scripted(go.wait)
         with capture_logs() as logs:
             async with running_one(worker_with(rig, double)):
@@ -724,7 +726,7 @@ async def test_what_the_store_does_not_hear_of_before_the_end_is_looked_for_late
                 go.set()
                 await until(lambda: any(line["event"] == "settlements wait for the store" for line in logs))
         assert [line["count"] for line in logs if line["event"] == "settlements left to their lease"] == [1]
-        async with embedded(tmp_path):
+        async with embedded(tmp_path, Clock()):
             made.advance(LEASE)
             await rig.finish()
         assert (rig.calls("conversations.history"), rig.texts()) == (1, ["k"])
@@ -767,9 +769,7 @@ class Scripted:
 
 
 def worker_with(rig: Rig, notifier: Scripted, *, lease: float = LEASE, render: Render = render) -> Dispatcher:
-    return Dispatcher(
-        rig.outbox, notifier, render, rig.metrics, clock_of(rig.world), random=Random(1).random, lease=lease
-    )
+    return Dispatcher(rig.outbox, notifier, render, rig.metrics, rig.world.clock, random=Random(1).random, lease=lease)
 
 
 def failing(error: Exception) -> Callable[[], Any]:
@@ -907,9 +907,9 @@ class Deaf(Outbox):
 
 
 async def test_it_ends_though_the_store_loses_its_cancellation(rig: Rig) -> None:
-    outbox = Deaf(rig.outbox._redis, "test", clock_of(rig.world))
+    outbox = Deaf(rig.outbox._redis, "test", rig.world.clock)
     await outbox.commit([root("k")])
-    worker = Dispatcher(outbox, rig.notifier, render, rig.metrics, clock_of(rig.world), random=Random(1).random)
+    worker = Dispatcher(outbox, rig.notifier, render, rig.metrics, rig.world.clock, random=Random(1).random)
     running = asyncio.create_task(worker.run())
     await until(lambda: outbox.busy == 2)
     async with asyncio.timeout(5):

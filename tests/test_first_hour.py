@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.conftest import buttons, said, until
-from tests.test_cli import environment, start
+from tests.support.bot import buttons, text_of, until
+from tests.support.cli import environment, start_command
+from tests.support.virtual_time import test_clock
 from zofbot.simulator.entities import Message
 from zofbot.simulator.organization import ANA, QA_ALERTS, furnish
 from zofbot.simulator.records import Records
@@ -80,7 +81,7 @@ def test_the_settings_of_the_hour_are_all_that_are_required() -> None:
 @asynccontextmanager
 async def pretend() -> AsyncIterator[tuple[Stage, dict[str, str]]]:
     """The world, and the environment of the page with what has to point there; it polls each second."""
-    world = World()
+    world = World(test_clock())
     furnish(world)
     stage = Stage(world)
     await stage.start()
@@ -101,7 +102,7 @@ async def pretend() -> AsyncIterator[tuple[Stage, dict[str, str]]]:
 
 async def ended(command: list[str], step: Step, env: dict[str, str]) -> None:
     """A command that ends by itself, well, and prints all that the page shows."""
-    process = await start(*command, env=env)
+    process = await start_command(*command, env=env)
     out, err = await asyncio.wait_for(process.communicate(), SECONDS)
     assert process.returncode == 0, err
     for line in step.answer:
@@ -110,7 +111,7 @@ async def ended(command: list[str], step: Step, env: dict[str, str]) -> None:
 
 async def begun(step: Step, env: dict[str, str]) -> asyncio.subprocess.Process:
     """A command that lasts, once it has logged all that the page shows."""
-    process = await start("run", env=env)
+    process = await start_command("run", env=env)
     assert process.stderr
     logged = ""
     async with asyncio.timeout(SECONDS):
@@ -127,14 +128,16 @@ def private(stage: Stage) -> list[Message]:
 async def typed(stage: Stage, step: Step) -> None:
     """What is typed in the channel; and the test alert, which the page has pressed next."""
     await stage.people.type(ANA, QA_ALERTS, step.typed[0])
-    await until(lambda: bool(private(stage)) and all(line in said(private(stage)[-1]) for line in step.answer), SECONDS)
+    await until(
+        lambda: bool(private(stage)) and all(line in text_of(private(stage)[-1]) for line in step.answer), SECONDS
+    )
     if "subscribe" not in step.typed[0]:
         return
     answer = private(stage)[-1]
     button = next(one for one in buttons(answer) if one["text"]["text"] == "Send a test alert")
     await stage.people.press(ANA, button, channel=QA_ALERTS, ts=answer.ts)
     shown = re.findall(r"^This is a test.*$", PAGE, re.MULTILINE)[0]
-    await until(lambda: any(shown in said(message) for message in stage.world.slack.ledger), SECONDS)
+    await until(lambda: any(shown in text_of(message) for message in stage.world.slack.ledger), SECONDS)
 
 
 async def a_run_fails(stage: Stage) -> None:

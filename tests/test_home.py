@@ -16,10 +16,10 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import House, house, polled, said, until
-from tests.pretend import START, Clock, bench
-from tests.test_told import SECRET, current, fail, hook
-from tests.walking import Clock as Ahead
+from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.poller_bench import START, poller_bench
+from tests.support.virtual_time import SetClock, test_clock
 from zofbot.app import running
 from zofbot.model import Outcome, Run
 from zofbot.notification import Kind, Notification, State
@@ -43,7 +43,7 @@ DAY = 86400.0
 # --- pure: any load stays within Slack's limits
 
 TEXTS = st.one_of(
-    st.text(max_size=400).filter(lambda said: "None" not in said),
+    st.text(max_size=400).filter(lambda text_of: "None" not in text_of),
     st.sampled_from(["<!channel>", "`*_~", "🧪" * 3000, "x" * 5000, "&lt;", "\x00", "a|b>c", "<@U0ANA>", ""]),
 )
 TIMES = st.floats(START - 9 * DAY, START + DAY)
@@ -129,22 +129,22 @@ def test_all_and_nothing_are_said_only_of_all_and_nothing(part: float, told: str
     assert home.percent(part) == told
 
 
-def text_of(view: dict[str, Any]) -> str:
+def view_text(view: dict[str, Any]) -> str:
     return json.dumps(view, ensure_ascii=False)
 
 
 def test_zof_in_trouble_is_said_with_its_request_id_and_the_rest_stays() -> None:
     shown = Home(now=START, open=3, health=Health(zof=Trouble("Zof is busy.", "req_7"), polled=START, polling=True))
-    view = text_of(home.draw(shown))
+    view = view_text(home.draw(shown))
     assert "Zof is busy. Request ID: `req_7`" in view
     assert "Open in your channels*\\n3" in view
     assert "Runs in 24 h" not in view
     nothing = home.draw(Home(now=START, health=Health(zof=Trouble("Zof is busy."))))
-    assert "Zof returned no request id." in text_of(nothing)
+    assert "Zof returned no request id." in view_text(nothing)
 
 
 def test_of_more_runs_than_were_read_there_are_over_so_many() -> None:
-    view = text_of(home.draw(Home(now=START, figures=Figures(START, 500, 250, 250, cut=True))))
+    view = view_text(home.draw(Home(now=START, figures=Figures(START, 500, 250, 250, cut=True))))
     assert "Runs in 24 h*\\nover 500" in view
     assert "50 %" in view
 
@@ -164,7 +164,7 @@ def test_of_more_runs_than_were_read_there_are_over_so_many() -> None:
     ],
 )
 def test_health_says_what_is_amiss(health: Health, told: str) -> None:
-    view = text_of(home.draw(Home(now=START, health=health)))
+    view = view_text(home.draw(Home(now=START, health=health)))
     assert told in view
     assert ("all is well" in view) == (not told.startswith(("⚠️", "Nobody", "Slack", "1", "2", "nothing")))
 
@@ -201,13 +201,13 @@ def test_figures_add_up_whatever_the_order(read: list[Run], random: Any) -> None
 
 
 @pytest.fixture
-async def homes() -> AsyncIterator[tuple[Homes, Clock, fakeredis.FakeAsyncRedis]]:
-    clock = Clock()
+async def homes() -> AsyncIterator[tuple[Homes, SetClock, fakeredis.FakeAsyncRedis]]:
+    clock = SetClock()
     async with fakeredis.FakeAsyncRedis() as client:
         yield Homes(client, "test", clock), clock, client
 
 
-Kept = tuple[Homes, Clock, fakeredis.FakeAsyncRedis]
+Kept = tuple[Homes, SetClock, fakeredis.FakeAsyncRedis]
 
 
 async def test_a_home_is_due_when_something_changed_since_it_was_opened(homes: Kept) -> None:
@@ -220,7 +220,7 @@ async def test_a_home_is_due_when_something_changed_since_it_was_opened(homes: K
         client.zadd("{test}:outbox:dead", {"run:1": 1}),
         client.xadd("{test}:audit", {"act": "{}"}),
     ):
-        clock.now += PACE
+        clock.at += PACE
         await change
         assert [one.user for one in await kept.due()] == [ANA]
         assert await kept.due() == [], "whoever takes it draws it"
@@ -233,11 +233,11 @@ async def test_it_is_drawn_no_more_often_than_its_pace_and_in_the_end_shows_the_
     for _ in range(int(4 * PACE)):
         await client.incr("{test}:outbox:sequence")
         drawn += len(await kept.due())
-        clock.now += 1
+        clock.at += 1
     assert drawn == 4
-    clock.now += PACE
+    clock.at += PACE
     assert len(await kept.due()) == 1
-    clock.now += PACE
+    clock.at += PACE
     assert await kept.due() == []
 
 
@@ -246,7 +246,7 @@ async def test_ages_grow_so_it_is_drawn_every_few_minutes_until_nobody_is_taken_
     await kept.opened(ANA)
     drawn = 0
     for _ in range(int(VIEWER_SECONDS / 10) * 2):
-        clock.now += 10
+        clock.at += 10
         drawn += len(await kept.due())
     assert drawn == VIEWER_SECONDS / BEAT - 1, "at the end of the last it is nobody's any more"
     await client.incr("{test}:outbox:sequence")
@@ -257,7 +257,7 @@ async def test_ages_grow_so_it_is_drawn_every_few_minutes_until_nobody_is_taken_
 async def test_of_many_viewers_those_are_served_who_came_last(homes: Kept) -> None:
     kept, clock, client = homes
     for number in range(MOST + 30):
-        clock.now += 1
+        clock.at += 1
         await kept.opened(f"U{number}")
     await client.incr("{test}:outbox:sequence")
     assert sorted(one.user for one in await kept.due()) == sorted(f"U{number}" for number in range(30, MOST + 30))
@@ -279,7 +279,7 @@ async def test_versions_are_kept_and_a_conflict_is_drawn_at_once(homes: Kept) ->
 
 
 async def test_when_zof_was_polled_is_left_by_a_step_that_is_taken_anyway() -> None:
-    async with bench() as zof:
+    async with poller_bench() as zof:
         await zof.settled()
         await zof.killed()
         looker = Lease(zof.store, "test", word.NAME, 90, zof.clock)
@@ -291,14 +291,14 @@ async def test_when_zof_was_polled_is_left_by_a_step_that_is_taken_anyway() -> N
         await until(left)
         seen = await looker.seen()
         assert seen.held
-        assert word.read(seen.word).well == pytest.approx(zof.clock.now, abs=1)
+        assert word.read(seen.word).well == pytest.approx(zof.clock.at, abs=1)
         polling.cancel()
         await asyncio.wait({polling})
         assert not (await looker.seen()).held
 
 
 async def test_what_kept_it_from_polling_is_left_too() -> None:
-    async with bench() as zof:
+    async with poller_bench() as zof:
         await zof.settled()
         await zof.killed()
         zof.zof.spoil = lambda request: httpx.Response(503, headers={"X-Request-Id": "req_5"})
@@ -313,7 +313,7 @@ async def test_what_kept_it_from_polling_is_left_too() -> None:
         await asyncio.wait({polling})
         told = word.read((await looker.seen()).word)
         assert told.request_id == "req_5"
-        assert told.ill == pytest.approx(zof.clock.now, abs=1)
+        assert told.ill == pytest.approx(zof.clock.at, abs=1)
         assert told.why
 
 
@@ -321,34 +321,34 @@ async def test_what_kept_it_from_polling_is_left_too() -> None:
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[House]:
-    async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
-        await polled(built)
+async def there(valkey: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
+        await wait_for_first_poll(built)
         yield built
 
 
-def shown(built: House, user: str = ANA) -> str:
+def shown(built: RunningBot, user: str = ANA) -> str:
     view = built.world.slack.homes.get(user)
-    return text_of(view.payload) if view else ""
+    return view_text(view.payload) if view else ""
 
 
-async def look(built: House, user: str = ANA) -> str:
+async def look(built: RunningBot, user: str = ANA) -> str:
     before = built.world.slack.homes[user].hash if user in built.world.slack.homes else ""
     await built.stage.people.open_home(user)
     await until(lambda: user in built.world.slack.homes and built.world.slack.homes[user].hash != before)
     return shown(built, user)
 
 
-async def failing(built: House, channel: str = "C0QA") -> str:
+async def failing(built: RunningBot, channel: str = "C0QA") -> str:
     """A failure that its channel was told of; its run's id."""
-    run = fail(built)
+    run = fail_run(built)
     before = len(built.public(channel))
-    await hook(built, current(run["id"], f"evt_{run['id']}"))
-    await until(lambda: any(run["id"] in said(one) for one in built.public(channel)[before:]))
+    await post_webhook(built, webhook_event(run["id"], f"evt_{run['id']}"))
+    await until(lambda: any(run["id"] in text_of(one) for one in built.public(channel)[before:]))
     return str(run["id"])
 
 
-def pressable(built: House, action: str, user: str = ANA, label: str = "") -> dict[str, Any]:
+def pressable(built: RunningBot, action: str, user: str = ANA, label: str = "") -> dict[str, Any]:
     view = built.world.slack.homes[user]
     parts = ((block, block.get("accessory") or {}) for block in view.payload["blocks"])
     return next(
@@ -358,13 +358,13 @@ def pressable(built: House, action: str, user: str = ANA, label: str = "") -> di
     )
 
 
-async def press(built: House, action: str, user: str = ANA, label: str = "") -> None:
+async def press(built: RunningBot, action: str, user: str = ANA, label: str = "") -> None:
     view = built.world.slack.homes[user]
     outcome = await built.stage.people.press(user, pressable(built, action, user, label), view_id=view.id)
     assert outcome.ok
 
 
-async def test_it_shows_figures_subscriptions_and_health(there: House) -> None:
+async def test_it_shows_figures_subscriptions_and_health(there: RunningBot) -> None:
     await there.type("/zof subscribe project:checkout")
     await there.type("/zof subscribe project:search", channel="C0SEARCH")
     view = await look(there)
@@ -376,7 +376,7 @@ async def test_it_shows_figures_subscriptions_and_health(there: House) -> None:
     assert "Nothing waits for you" in view
 
 
-async def test_a_failure_appears_and_goes_by_itself_while_it_is_looked_at(there: House) -> None:
+async def test_a_failure_appears_and_goes_by_itself_while_it_is_looked_at(there: RunningBot) -> None:
     await there.type("/zof subscribe")  # the form; the word below subscribes
     await there.type("/zof subscribe project:*")
     await look(there)
@@ -387,19 +387,19 @@ async def test_a_failure_appears_and_goes_by_itself_while_it_is_looked_at(there:
     assert shown(there, BEN) == "", "nobody is shown a Home that they did not open"
 
 
-async def test_what_is_assigned_to_me_is_mine_wherever_it_stands(there: House) -> None:
+async def test_what_is_assigned_to_me_is_mine_wherever_it_stands(there: RunningBot) -> None:
     await there.type("/zof subscribe project:*")
     await failing(there)
-    root = next(one for one in there.public() if "Failed: nightly cart" in said(one))
+    root = next(one for one in there.public() if "Failed: nightly cart" in text_of(one))
     await there.press(root, "zof_triage_acknowledge", user=BEN)
-    await until(lambda: any("acknowledged" in said(one) for one in there.public()))
+    await until(lambda: any("acknowledged" in text_of(one) for one in there.public()))
     view = await look(there, BEN)
     assert "1 is yours" in view
     assert "Waiting for an acknowledgement" not in view
     assert "Nothing waits for you" in await look(there, ANA)
 
 
-async def test_a_failure_whose_link_slack_does_not_give_is_listed_without_one(there: House) -> None:
+async def test_a_failure_whose_link_slack_does_not_give_is_listed_without_one(there: RunningBot) -> None:
     await there.type("/zof subscribe project:*")
     await failing(there)
     there.world.slack.faults.set("500", only="chat.getPermalink")
@@ -409,7 +409,7 @@ async def test_a_failure_whose_link_slack_does_not_give_is_listed_without_one(th
     assert "|nightly cart>" not in view
 
 
-async def test_private_channels_are_shown_to_their_members_only(there: House) -> None:
+async def test_private_channels_are_shown_to_their_members_only(there: RunningBot) -> None:
     there.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
     await there.type("/zof subscribe project:*", channel=INCIDENT_ROOM)
     await failing(there, INCIDENT_ROOM)
@@ -420,7 +420,7 @@ async def test_private_channels_are_shown_to_their_members_only(there: House) ->
     assert "nightly cart" not in view.replace("Runs in progress", "")
 
 
-async def test_what_is_told_in_a_direct_message_is_on_the_home_of_who_subscribed_it_alone(there: House) -> None:
+async def test_what_is_told_in_a_direct_message_is_on_the_home_of_who_subscribed_it_alone(there: RunningBot) -> None:
     await there.type("/zof subscribe project:*", channel="D0ANA")
     await failing(there, "D0ANA")
     view = await look(there, ANA)
@@ -431,7 +431,7 @@ async def test_what_is_told_in_a_direct_message_is_on_the_home_of_who_subscribed
 
 
 @pytest.mark.parametrize("user", [GUEST])
-async def test_guests_see_what_can_be_looked_up_and_no_more(there: House, user: str) -> None:
+async def test_guests_see_what_can_be_looked_up_and_no_more(there: RunningBot, user: str) -> None:
     await there.type("/zof subscribe project:*", channel="C0CHECKOUT")
     await failing(there, "C0CHECKOUT")
     view = await look(there, user)
@@ -440,7 +440,7 @@ async def test_guests_see_what_can_be_looked_up_and_no_more(there: House, user: 
         assert secret not in view
 
 
-async def test_edit_opens_the_form_and_its_answer_stands_in_the_form(there: House) -> None:
+async def test_edit_opens_the_form_and_its_answer_stands_in_the_form(there: RunningBot) -> None:
     await there.type("/zof subscribe project:checkout")
     await look(there)
     await press(there, home.EDIT)
@@ -448,25 +448,27 @@ async def test_edit_opens_the_form_and_its_answer_stands_in_the_form(there: Hous
     form = there.world.slack.modals[ANA][-1]
     values = {"project": {"project": {"type": "plain_text_input", "value": "search"}}}
     await there.stage.people.submit(ANA, form.id, values)
-    assert "The subscription is changed" in text_of(there.world.slack.modals[ANA][-1].payload)
+    assert "The subscription is changed" in view_text(there.world.slack.modals[ANA][-1].payload)
     await until(lambda: "<#C0QA> `project:search`" in shown(there), 20)
-    await until(lambda: any("changed this channel's subscription" in said(one) for one in there.public()))
+    await until(lambda: any("changed this channel's subscription" in text_of(one) for one in there.public()))
 
 
-async def test_edit_in_a_channel_that_one_has_left_is_refused_on_home(there: House) -> None:
+async def test_edit_in_a_channel_that_one_has_left_is_refused_on_home(there: RunningBot) -> None:
     there.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
     await there.type("/zof subscribe project:checkout", channel=INCIDENT_ROOM, user=BEN)
     await look(there, BEN)
     await until(lambda: INCIDENT_ROOM in shown(there, BEN))
     there.world.slack.channels[INCIDENT_ROOM].members.discard(BEN)
-    async with running(there.settings, works=False) as other:  # a process that has not asked Slack yet
+    async with running(
+        there.settings, there.world.clock, works=False
+    ) as other:  # a process that has not asked Slack yet
         there.world.slack.request_url = f"{other.url}/slack/events"
         await press(there, home.EDIT, BEN)
         await until(lambda: "You are not in that channel" in shown(there, BEN))
     assert not there.world.slack.modals.get(BEN)
 
 
-async def bury(built: House, key: str = "run:run_odd:failed:C0QA") -> str:
+async def bury(built: RunningBot, key: str = "run:run_odd:failed:C0QA") -> str:
     """A notification that cannot be drawn."""
     note = Notification(
         key=key,
@@ -475,29 +477,29 @@ async def bury(built: House, key: str = "run:run_odd:failed:C0QA") -> str:
         body={"card": "trial", "alert": {"card": "odd"}, "mentions": "some"},
         happened=START,
     )
-    await built.bot.outbox.commit([note])
+    await built.app.outbox.commit([note])
 
     async def dead() -> bool:
-        return bool(await built.bot.outbox.list(State.DEAD))
+        return bool(await built.app.outbox.list(State.DEAD))
 
     await until(dead)
     return key
 
 
-async def test_an_admin_has_a_dead_letter_sent_after_all_and_the_audit_knows_who(there: House) -> None:
+async def test_an_admin_has_a_dead_letter_sent_after_all_and_the_audit_knows_who(there: RunningBot) -> None:
     key = await bury(there)
     view = await look(there)
     assert "1 notification was given up" in view
     assert pressable(there, home.RETRY)["confirm"]
     await press(there, home.RETRY)
     await until(lambda: "It is sent after all" in shown(there))
-    acts = [one for one in await Audit(there.bot.store.client, "zofbot").read() if one.act == "outbox retry"]
+    acts = [one for one in await Audit(there.app.store.client, "zofbot").read() if one.act == "outbox retry"]
     assert [(one.user, one.key, one.before, one.after, one.channel) for one in acts] == [
         (ANA, key, "dead", "pending", "C0QA")
     ]
 
 
-async def test_others_see_that_there_are_some_and_cannot_have_them_sent(there: House) -> None:
+async def test_others_see_that_there_are_some_and_cannot_have_them_sent(there: RunningBot) -> None:
     await bury(there)
     await look(there, BEN)
     assert "1 notification was given up" in shown(there, BEN)
@@ -506,20 +508,20 @@ async def test_others_see_that_there_are_some_and_cannot_have_them_sent(there: H
     there.world.slack.homes[BEN].payload = there.world.slack.homes[ANA].payload  # a stale Home of somebody demoted
     await press(there, home.RETRY, BEN)
     await until(lambda: "You cannot see or change what belongs to other channels" in shown(there, BEN))
-    acts = await Audit(there.bot.store.client, "zofbot").read()
+    acts = await Audit(there.app.store.client, "zofbot").read()
     assert not [one for one in acts if one.act == "outbox retry"]
 
 
-async def test_what_was_sent_meanwhile_is_not_retried(there: House) -> None:
+async def test_what_was_sent_meanwhile_is_not_retried(there: RunningBot) -> None:
     key = await bury(there)
     await look(there)
-    assert await there.bot.outbox.drop(key)
-    await there.bot.store.client.delete(f"{{zofbot}}:note:{key}")
+    assert await there.app.outbox.drop(key)
+    await there.app.store.client.delete(f"{{zofbot}}:note:{key}")
     await press(there, home.RETRY)
     await until(lambda: "That is not given up any more" in shown(there))
 
 
-async def test_zof_down_costs_the_figures_alone_and_is_named(there: House) -> None:
+async def test_zof_down_costs_the_figures_alone_and_is_named(there: RunningBot) -> None:
     await there.type("/zof subscribe project:*")
     await failing(there)
     there.world.zof.faults.set("403", only="/runs")
@@ -530,14 +532,14 @@ async def test_zof_down_costs_the_figures_alone_and_is_named(there: House) -> No
     assert "Runs in 24 h" not in view
 
 
-async def test_while_zof_is_slow_home_is_there_and_gets_its_figures_later(there: House) -> None:
+async def test_while_zof_is_slow_home_is_there_and_gets_its_figures_later(there: RunningBot) -> None:
     there.world.zof.faults.delays["slow"] = 4.5
     there.world.zof.faults.set("slow", only="/runs")
     assert "asking Zof" in await look(there)
     await until(lambda: "asking Zof" not in shown(there) and "Runs in 24 h" in shown(there))
 
 
-async def test_all_viewers_share_one_reading_of_zof(there: House) -> None:
+async def test_all_viewers_share_one_reading_of_zof(there: RunningBot) -> None:
     def asked() -> int:
         return sum(call.path == "/runs" and "status" not in call.query for call in there.world.zof.calls)
 
@@ -547,64 +549,64 @@ async def test_all_viewers_share_one_reading_of_zof(there: House) -> None:
     assert asked() - before == 1
 
 
-async def test_redis_down_is_said_and_the_rest_stands(there: House) -> None:
+async def test_redis_down_is_said_and_the_rest_stands(there: RunningBot) -> None:
     await there.type("/zof subscribe project:*")
     await look(there)
-    await there.bot.store.client.client_pause(6000)
+    await there.app.store.client.client_pause(6000)
     await there.stage.people.open_home(ANA)
     await until(lambda: "store (Redis) does not answer" in shown(there), 15)
     assert "Runs in 24 h" in shown(there)
     assert "zofbot's store does not answer" in shown(there)
 
 
-async def test_a_subscription_of_ones_own_messages_with_the_bot_is_shown_as_that(there: House) -> None:
+async def test_a_subscription_of_ones_own_messages_with_the_bot_is_shown_as_that(there: RunningBot) -> None:
     await there.type("/zof subscribe project:search", channel="D0ANA")
     assert "your messages with zofbot: `project:search`" in await look(there)
     assert "project:search" not in await look(there, BEN)
 
 
 async def test_figures_are_read_again_while_somebody_looks(valkey: str) -> None:
-    clock = Ahead()
-    async with house(valkey, clock=clock) as built:
+    clock = test_clock()
+    async with running_bot(valkey, clock=clock) as built:
         before = int(re.findall(r"Runs in 24 h\*\\n(\d+)", await look(built))[0])
-        clock.ahead += FRESH + BEAT
-        fail(built)
+        clock.advance(FRESH + BEAT)
+        fail_run(built)
         await until(lambda: f"Runs in 24 h*\\n{before + 1}" in shown(built))
 
 
-async def odd(built: House) -> str:
+async def odd(built: RunningBot) -> str:
     """Leave a record that nobody foresaw; gives its name."""
-    client, name = built.bot.store.client, "{zofbot}:note:odd"
+    client, name = built.app.store.client, "{zofbot}:note:odd"
     await client.hset(name, mapping={"state": "dead", "channel": "C0QA", "attempt": "many"})
     await client.zadd("{zofbot}:outbox:dead", {"odd": 1})
     return name
 
 
-async def test_a_home_that_cannot_be_drawn_says_so_with_a_reference(over_http: House) -> None:
-    name = await odd(over_http)
-    view = await look(over_http)
+async def test_a_home_that_cannot_be_drawn_says_so_with_a_reference(bot: RunningBot) -> None:
+    name = await odd(bot)
+    view = await look(bot)
     assert "went wrong inside zofbot" in view
     assert "ref_" in view
-    await over_http.bot.store.client.delete(name)
-    assert "Runs in 24 h" in await look(over_http)
+    await bot.app.store.client.delete(name)
+    assert "Runs in 24 h" in await look(bot)
 
 
 async def test_homes_stay_up_to_date_after_one_could_not_be_drawn(valkey: str) -> None:
-    clock = Ahead()
-    async with house(valkey, clock=clock) as built:
+    clock = test_clock()
+    async with running_bot(valkey, clock=clock) as built:
         await look(built)
         name = await odd(built)
         await built.type("/zof subscribe project:checkout")
         with structlog.testing.capture_logs() as lines:
-            clock.ahead += PACE
+            clock.advance(PACE)
             await until(lambda: any(line["event"] == "homes not renewed" for line in lines))
-        await built.bot.store.client.delete(name)
+        await built.app.store.client.delete(name)
         await built.type("/zof subscribe project:search")
-        clock.ahead += PACE
+        clock.advance(PACE)
         await until(lambda: "project:search" in shown(built), 30)
 
 
-async def test_what_was_published_meanwhile_is_not_overwritten_by_what_is_older(there: House) -> None:
+async def test_what_was_published_meanwhile_is_not_overwritten_by_what_is_older(there: RunningBot) -> None:
     await look(there)
     stands = there.world.slack.homes[ANA]
     stands.hash = "0.elsewhere"  # another process was faster
@@ -614,7 +616,7 @@ async def test_what_was_published_meanwhile_is_not_overwritten_by_what_is_older(
     assert refused
 
 
-async def test_a_storm_of_changes_is_one_view_not_many(there: House) -> None:
+async def test_a_storm_of_changes_is_one_view_not_many(there: RunningBot) -> None:
     await look(there)
 
     def published() -> int:
@@ -627,6 +629,6 @@ async def test_a_storm_of_changes_is_one_view_not_many(there: House) -> None:
     assert 1 <= published() - before <= 2
 
 
-async def test_a_view_that_slack_refuses_becomes_a_plain_one(there: House) -> None:
+async def test_a_view_that_slack_refuses_becomes_a_plain_one(there: RunningBot) -> None:
     there.world.slack.faults.set("view_too_large", 1, only="views.publish")
     assert "Slack refused the full view" in await look(there)

@@ -10,6 +10,7 @@ import fakeredis
 import pytest
 import redis.asyncio as redis
 
+from tests.support.virtual_time import SetClock
 from zofbot.errors import StoreUnavailable
 from zofbot.store.leases import Fence, Lease
 from zofbot.store.outbox import Fenced, Outbox
@@ -17,8 +18,7 @@ from zofbot.store.outbox import Fenced, Outbox
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-def clock() -> datetime:
-    return NOW
+clock = SetClock(NOW.timestamp())
 
 
 @pytest.fixture

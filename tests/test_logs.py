@@ -10,13 +10,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import structlog
 
-from tests.conftest import House, said, until
+from tests.support.bot import RunningBot, text_of, until
 from zofbot.access import Roles
 from zofbot.errands import Errands
 from zofbot.errors import ZofRejected
 from zofbot.listeners.desk import Desk
 from zofbot.logs import configure
-from zofbot.model import utcnow
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.orders import Orders
 from zofbot.rooms import links, zof_client
@@ -84,37 +83,37 @@ def test_off_a_terminal_it_is_json_by_itself() -> None:
     assert written(stream)
 
 
-async def test_one_line_a_call_to_zof_says_how_it_went(over_http: House) -> None:
+async def test_one_line_a_call_to_zof_says_how_it_went(bot: RunningBot) -> None:
     stream = io.StringIO()
-    configure("json", "info", over_http.settings.secrets(), stream)
-    over_http.world.zof.faults.set("500", 2)
-    await over_http.type("/zof result res_4821")
-    await until(lambda: "Voucher" in said(over_http.private()[-1]))
+    configure("json", "info", bot.settings.secrets(), stream)
+    bot.world.zof.faults.set("500", 2)
+    await bot.type("/zof result res_4821")
+    await until(lambda: "Voucher" in text_of(bot.private()[-1]))
     [line] = [line for line in written(stream) if line["event"] == "zof call"]
     assert line["method"] == "GET"
     assert line["template"] == "/results/{id}"
     assert line["status"] == 200
     assert line["tries"] == 3
-    assert line["request_id"] == over_http.world.zof.calls[-1].request_id
+    assert line["request_id"] == bot.world.zof.calls[-1].request_id
     assert line["slack_request"]
     assert "res_4821" not in str(line)
-    assert over_http.world.zof.key not in stream.getvalue()
+    assert bot.world.zof.key not in stream.getvalue()
 
 
 # --- what nobody foresaw
 
 
 @pytest.fixture
-async def desk(over_http: House) -> AsyncIterator[Desk]:
-    bot, settings = over_http.bot, over_http.settings
-    zof = zof_client(settings, bot.metrics)
-    subscriptions = Subscriptions(bot.store.client, settings.zofbot_namespace)
-    rooms = (bot.store, subscriptions, bot.outbox, bot.notifier)
-    failures, people = Failures(bot.outbox, utcnow, bot.metrics), People(bot.notifier, utcnow)
-    audit = Audit(bot.store.client, settings.zofbot_namespace)
-    traces = TraceWriter(Traces(bot.store.client, settings.zofbot_namespace), bot.metrics)
-    own = (audit, Orders(bot.outbox, zof, utcnow), traces)
-    yield Desk(zof, *rooms, Errands(), bot.metrics, links(settings), "auto", utcnow, failures, people, Roles(), *own)
+async def desk(bot: RunningBot) -> AsyncIterator[Desk]:
+    app, settings, clock = bot.app, bot.settings, bot.world.clock
+    zof = zof_client(settings, app.metrics, clock)
+    subscriptions = Subscriptions(app.store.client, settings.zofbot_namespace)
+    rooms = (app.store, subscriptions, app.outbox, app.notifier)
+    failures, people = Failures(app.outbox, clock, app.metrics), People(app.notifier, clock)
+    audit = Audit(app.store.client, settings.zofbot_namespace)
+    traces = TraceWriter(Traces(app.store.client, settings.zofbot_namespace), app.metrics, clock)
+    own = (audit, Orders(app.outbox, zof, clock), traces)
+    yield Desk(zof, *rooms, Errands(), app.metrics, links(settings), "auto", clock, failures, people, Roles(), *own)
     await zof.aclose()
 
 

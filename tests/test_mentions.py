@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import House, house, polled, said, until
-from tests.test_told import SECRET
-from tests.test_triage import alert, thread
+from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.failing_runs import SECRET
+from tests.support.triage import mention_bot, raise_alert, thread_of
 from zofbot.errors import BadInput
 from zofbot.listeners import twice_is_once
-from zofbot.simulator.delivery import Outcome
 from zofbot.simulator.entities import Message
 from zofbot.store.audit import Audit
 from zofbot.triage import Act
@@ -80,65 +79,62 @@ def test_whatever_is_typed_is_understood_or_refused(typed: str, bot: str) -> Non
 
 
 @pytest.fixture(params=["http", "socket"])
-async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[House]:
+async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
     socket = request.param == "socket"
-    async with house(valkey, works=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
-        await polled(built)
-        await built.type("/zof subscribe group:case")
-        yield built
+    async with running_bot(
+        valkey, works=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
+        await wait_for_first_poll(bot)
+        await bot.type("/zof subscribe group:case")
+        yield bot
 
 
-async def mention(built: House, root: Message | None, words: str, user: str = "U0ANA") -> Outcome:
-    start = root.ts if root else None
-    return await built.stage.people.type(user, root.channel if root else "C0QA", f"<@{BOT}> {words}", start)
+def private(bot: RunningBot, user: str = "U0ANA") -> str:
+    return " ".join(text_of(message) for message in bot.private(user=user))
 
 
-def private(built: House, user: str = "U0ANA") -> str:
-    return " ".join(said(message) for message in built.private(user=user))
-
-
-async def done(built: House) -> list[str]:
+async def done(bot: RunningBot) -> list[str]:
     """The acts on failures that were stored."""
-    entries = await Audit(built.bot.store.client, built.settings.zofbot_namespace).read()
+    entries = await Audit(bot.app.store.client, bot.settings.zofbot_namespace).read()
     return [one.act for one in entries if one.key.startswith("case:")]
 
 
-async def test_words_in_the_thread_do_what_the_buttons_do(there: House) -> None:
-    root = await alert(there)
-    assert (await mention(there, root, "ack")).ok
-    await until(lambda: "Acknowledged" in said(root))
+async def test_words_in_the_thread_do_what_the_buttons_do(there: RunningBot) -> None:
+    root = await raise_alert(there)
+    assert (await mention_bot(there, root, "ack")).ok
+    await until(lambda: "Acknowledged" in text_of(root))
     await until(lambda: "You acknowledged" in private(there))
-    [answer] = [one for one in there.private() if "You acknowledged" in said(one)]
+    [answer] = [one for one in there.private() if "You acknowledged" in text_of(one)]
     assert answer.thread_ts == root.ts
-    await mention(there, root, "assign <@U0BEN>")
-    await until(lambda: any("assigned this to" in line for line in thread(there, root)))
-    await mention(there, root, "snooze until it fails 5 more times", "U0BEN")
-    await until(lambda: "Snoozed" in said(root))
-    await mention(there, root, "resolve flaky: retried &lt;b&gt;", "U0BEN")
-    await until(lambda: "Resolved" in said(root))
-    assert "Flaky" in said(root)
-    await mention(there, root, "reopen")
-    await until(lambda: "Reopened" in said(root))
-    await mention(there, root, "undo")
-    await until(lambda: any("took the last act back" in line for line in thread(there, root)))
+    await mention_bot(there, root, "assign <@U0BEN>")
+    await until(lambda: any("assigned this to" in line for line in thread_of(there, root)))
+    await mention_bot(there, root, "snooze until it fails 5 more times", "U0BEN")
+    await until(lambda: "Snoozed" in text_of(root))
+    await mention_bot(there, root, "resolve flaky: retried &lt;b&gt;", "U0BEN")
+    await until(lambda: "Resolved" in text_of(root))
+    assert "Flaky" in text_of(root)
+    await mention_bot(there, root, "reopen")
+    await until(lambda: "Reopened" in text_of(root))
+    await mention_bot(there, root, "undo")
+    await until(lambda: any("took the last act back" in line for line in thread_of(there, root)))
     assert sorted(await done(there)) == sorted(["acknowledge", "assign", "snooze", "resolve", "reopen", "undo"])
 
 
-async def test_a_mention_that_slack_repeats_acts_once(there: House) -> None:
-    root = await alert(there)
+async def test_a_mention_that_slack_repeats_acts_once(there: RunningBot) -> None:
+    root = await raise_alert(there)
     body = event(there, root, "ack")
     for _ in range(3):
         assert (await there.stage.people.deliver("events_api", body)).ok
-    await until(lambda: "Acknowledged" in said(root))
-    await mention(there, root, "unack")
-    await until(lambda: "Released" in said(root))
+    await until(lambda: "Acknowledged" in text_of(root))
+    await mention_bot(there, root, "unack")
+    await until(lambda: "Released" in text_of(root))
     assert (await there.stage.people.deliver("events_api", body)).ok
-    await until(lambda: len([line for line in thread(there, root) if "released this" in line]) == 1)
-    assert len([line for line in thread(there, root) if "acknowledged this" in line]) == 1
-    assert "Acknowledged" not in said(root)
+    await until(lambda: len([line for line in thread_of(there, root) if "released this" in line]) == 1)
+    assert len([line for line in thread_of(there, root) if "acknowledged this" in line]) == 1
+    assert "Acknowledged" not in text_of(root)
 
 
-def event(built: House, root: Message, words: str, **more: object) -> dict[str, object]:
+def event(bot: RunningBot, root: Message, words: str, **more: object) -> dict[str, object]:
     """The payload of a mention."""
     inner = {"type": "app_mention", "user": "U0ANA", "text": f"<@{BOT}> {words}", "ts": "1795000000.000100",
              "channel": root.channel, "thread_ts": root.ts, "event_ts": "1795000000.000100", **more}  # fmt: skip
@@ -146,18 +142,18 @@ def event(built: House, root: Message, words: str, **more: object) -> dict[str, 
             "event": inner, "authorizations": [{"user_id": BOT, "is_bot": True}]}  # fmt: skip
 
 
-async def test_outside_of_a_failures_thread_it_says_where_to_type(there: House) -> None:
-    await mention(there, None, "ack")
+async def test_outside_of_a_failures_thread_it_says_where_to_type(there: RunningBot) -> None:
+    await mention_bot(there, None, "ack")
     await until(lambda: "This is not the thread of a failure" in private(there))
-    await mention(there, None, "result res_4821")
+    await mention_bot(there, None, "result res_4821")
     await until(lambda: "Voucher can be removed again" in private(there))
-    await mention(there, None, "")
+    await mention_bot(there, None, "")
     await until(lambda: "What I understand in the thread" in private(there))
 
 
-async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there: House) -> None:
-    root = await alert(there)
-    before = said(root)
+async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there: RunningBot) -> None:
+    root = await raise_alert(there)
+    before = text_of(root)
     for words, answer in [
         ("acknowlege", "Did you mean `acknowledge`?"),
         ("assign", "To whom?"),
@@ -167,43 +163,43 @@ async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there
         ("wake", "not possible"),
         ("assign <@U0GUEST>", "cannot work on failures"),
     ]:
-        await mention(there, root, words)
+        await mention_bot(there, root, words)
         await until(lambda answer=answer: answer in private(there))
-    assert said(root) == before
+    assert text_of(root) == before
 
 
-async def test_an_answer_that_slack_does_not_draw_comes_in_plain_lines(there: House) -> None:
-    root = await alert(there)
+async def test_an_answer_that_slack_does_not_draw_comes_in_plain_lines(there: RunningBot) -> None:
+    root = await raise_alert(there)
     there.world.slack.faults.set("invalid_blocks", 1, only="chat.postEphemeral")
-    await mention(there, root, "help")
+    await mention_bot(there, root, "help")
     await until(lambda: "Slack refused the full card" in private(there))
-    [plain] = [one for one in there.private() if "Slack refused" in said(one)]
+    [plain] = [one for one in there.private() if "Slack refused" in text_of(one)]
     assert plain.thread_ts == root.ts
     assert not plain.blocks
     assert "with the reference ref_" in plain.text
 
 
-async def test_a_thread_that_slack_does_not_show_leaves_the_buttons(there: House) -> None:
-    root = await alert(there)
+async def test_a_thread_that_slack_does_not_show_leaves_the_buttons(there: RunningBot) -> None:
+    root = await raise_alert(there)
     there.world.slack.scopes.discard("channels:history")
-    await mention(there, root, "ack")
+    await mention_bot(there, root, "ack")
     await until(lambda: "Slack does not let me read this thread. Use the buttons" in private(there).replace("*", ""))
     assert await done(there) == []
 
 
-async def test_a_bot_that_mentions_us_is_not_heard(there: House) -> None:
-    root = await alert(there)
+async def test_a_bot_that_mentions_us_is_not_heard(there: RunningBot) -> None:
+    root = await raise_alert(there)
     assert (await there.stage.people.deliver("events_api", event(there, root, "ack", bot_id="B0OTHER"))).ok
     assert await done(there) == []
-    assert (await mention(there, root, "why")).ok
+    assert (await mention_bot(there, root, "why")).ok
     await until(lambda: "Why this channel was told of" in private(there))
 
 
-async def test_the_thread_of_another_message_of_ours_is_no_failures_thread(there: House) -> None:
+async def test_the_thread_of_another_message_of_ours_is_no_failures_thread(there: RunningBot) -> None:
     await there.type("/zof handover 8h")
-    await until(lambda: any("Handover" in said(message) for message in there.public()))
-    [posted] = [message for message in there.public() if "Handover" in said(message)]
-    await mention(there, posted, "ack")
+    await until(lambda: any("Handover" in text_of(message) for message in there.public()))
+    [posted] = [message for message in there.public() if "Handover" in text_of(message)]
+    await mention_bot(there, posted, "ack")
     await until(lambda: "This is not the thread of a failure" in private(there))
 
 

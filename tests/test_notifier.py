@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from zofbot.clock import Clock
 from zofbot.errors import SlackError
 from zofbot.metrics import Metrics
 from zofbot.simulator.organization import QA_ALERTS
@@ -21,7 +22,9 @@ from zofbot.slack.notifier import SlackNotifier
 async def notifier(stage: Stage) -> AsyncIterator[SlackNotifier]:
     async with aiohttp.ClientSession() as session:
         token = stage.world.slack.bot_token
-        yield SlackNotifier(session, token=token, api_url=f"{stage.url}/api/", metrics=Metrics(), deadline=2)
+        yield SlackNotifier(
+            session, token=token, api_url=f"{stage.url}/api/", metrics=Metrics(), clock=Clock(), deadline=2
+        )
 
 
 class Door:

@@ -19,7 +19,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.pretend import CHANNEL, START, Bench, bench, said, well
+from tests.support.poller_bench import CHANNEL, START, PollerBench, answer_well, log_lines, poller_bench
 from zofbot.errors import ZofbotError
 from zofbot.metrics import Metrics
 from zofbot.notification import Receipt
@@ -92,7 +92,7 @@ class Wire:
 class Walk:
     """The poller of a bench with the real rules, and a dispatcher that brings it to the pretend Slack; one clock."""
 
-    def __init__(self, built: Bench) -> None:
+    def __init__(self, built: PollerBench) -> None:
         self.bench = built
         furnish(built.world)
         for kept in (built.world.zof.runs, built.world.zof.results, built.world.slack.messages):
@@ -114,23 +114,23 @@ class Walk:
 
     async def sent(self, seconds: float = 600) -> None:
         """Send everything there is, as the clock goes on; the poller waits."""
-        ends = self.bench.clock.now + seconds
-        while self.bench.clock.now < ends:
+        ends = self.bench.clock.at + seconds
+        while self.bench.clock.at < ends:
             if not await self.dispatcher.turn():
                 depth = await self.bench.outbox.depth()
                 if not depth.pending + depth.sending:
                     return
-                self.bench.clock.now += 0.25
+                self.bench.clock.at += 0.25
         raise AssertionError("it does not come to an end")
 
     async def polled(self, minutes: int) -> None:
         """Poll each minute, and send meanwhile."""
         for _ in range(minutes):
             await self.bench.poller.tick()
-            ends = self.bench.clock.now + 60
-            while self.bench.clock.now < ends:
+            ends = self.bench.clock.at + 60
+            while self.bench.clock.at < ends:
                 if not await self.dispatcher.turn():
-                    self.bench.clock.now += 0.25
+                    self.bench.clock.at += 0.25
 
     @property
     def ledger(self) -> list[Message]:
@@ -145,7 +145,7 @@ class Walk:
 
 @asynccontextmanager
 async def walking(**options: Any) -> AsyncIterator[Walk]:
-    async with bench(**options) as built:
+    async with poller_bench(**options) as built:
         yield Walk(built)
 
 
@@ -160,7 +160,7 @@ async def test_a_thousand_failures_of_one_run_are_twelve_messages_that_count_all
         await walk.bench.settled()
         walk.bench.run(bad=1000)
         await walk.bench.settled()
-        began = walk.bench.clock.now
+        began = walk.bench.clock.at
         await walk.sent()
         assert walk.kinds() == {"run": 1, "result": 10, "rest": 1}
         [root] = [message for message in walk.ledger if not message.thread_ts]
@@ -169,7 +169,7 @@ async def test_a_thousand_failures_of_one_run_are_twelve_messages_that_count_all
         [rest] = [message for message in walk.ledger if (message.key or "").startswith("rest:")]
         assert "990" in rest.text
         assert walk.never_too_fast()
-        assert 10 <= walk.bench.clock.now - began <= 15
+        assert 10 <= walk.bench.clock.at - began <= 15
 
 
 async def test_a_hundred_failing_runs_at_once_are_a_storm_that_counts_all() -> None:
@@ -234,7 +234,7 @@ async def test_five_thousand_old_failures_at_the_first_start_are_no_message(newe
             await walk.bench.settled()
         await walk.sent()
         assert walk.ledger == []
-        noted = sum(line["silent"] for line in said(lines, "feed begun"))
+        noted = sum(line["silent"] for line in log_lines(lines, "feed begun"))
         assert noted == walk.bench.sample("zofbot_poll_silent_total")
         assert noted == (5000 if not newest_first else 200)  # newest first, a page of old ones ends the walk
 
@@ -245,9 +245,9 @@ async def test_the_benchmark_still_works() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, script, "--quick", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    said, _ = await asyncio.wait_for(process.communicate(), 90)
-    assert process.returncode == 0, said.decode()
-    assert "webhook to message" in said.decode()
+    log_lines, _ = await asyncio.wait_for(process.communicate(), 90)
+    assert process.returncode == 0, log_lines.decode()
+    assert "webhook to message" in log_lines.decode()
 
 
 # --- any order, repetition, loss and delay
@@ -301,7 +301,7 @@ class Way:
         }
 
     async def step(self, word: str, number: int) -> None:
-        self.bench.clock.now += 5
+        self.bench.clock.at += 5
         if word not in self.acts:
             self.bench.world.slack.faults.set(word, 1 + number % 2)
             return
@@ -354,19 +354,19 @@ class Way:
 
     async def home(self) -> list[Any]:
         """All is well again; what the channels then hold."""
-        self.bench.zof.spoil = well
+        self.bench.zof.spoil = answer_well
         self.bench.world.slack.faults.set("none")
         self.unlisted.clear()
         self.bench.store.blows = None
         await self.bench.settled()
-        self.bench.clock.now += AUDIT_SECONDS
+        self.bench.clock.at += AUDIT_SECONDS
         await self.bench.settled()
         await self.walk.sent()
         assert self.walk.never_too_fast()
         return standing(self.walk)
 
     def _make(self, name: str, status: str, cases: tuple[str, ...], place: str) -> None:
-        self.made.append(Ended(self.bench.clock.now, name, status, cases, place))
+        self.made.append(Ended(self.bench.clock.at, name, status, cases, place))
         self.made[-1].keep(self.bench.world.zof)
 
     def _listed(self, path: str, body: Any) -> Any:
@@ -411,7 +411,7 @@ async def perfect(made: Sequence[Ended]) -> list[Any]:
         await walk.subscribe("env:production layout:flat", CHECKOUT)
         await walk.bench.settled()
         for number, ended in enumerate(made):
-            walk.bench.clock.now = ended.at
+            walk.bench.clock.at = ended.at
             ended.keep(walk.bench.world.zof)
             await walk.bench.heard(ended.name, f"evt_{number}")
             await walk.bench.poller.tick(feeds=False)
@@ -424,7 +424,7 @@ async def test_a_failure_heard_of_late_recovers_by_the_earliest_run_that_passed(
         walk.bench.world.zof.newest_first = False
         await walk.subscribe()
         await walk.bench.settled()
-        walk.bench.clock.now += 600
+        walk.bench.clock.at += 600
         way = Way(walk)
         for word in ("fail", "unlisted", "heal", *("fail",) * 5, "heal", "poll"):
             await way.step(word, 0)
@@ -442,7 +442,7 @@ async def test_any_order_repetition_loss_and_delay_ends_as_a_perfect_source(
         await walk.subscribe()
         await walk.subscribe("env:production layout:flat", CHECKOUT)
         await walk.bench.settled()
-        walk.bench.clock.now += 600
+        walk.bench.clock.at += 600
         way = Way(walk)
         for word, number in steps:
             await way.step(word, number)

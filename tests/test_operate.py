@@ -15,9 +15,11 @@ import redis.asyncio as redis
 import typer.main
 import yaml
 
-from tests.conftest import pointing, until
+from tests.support.bot import bot_settings, until
+from tests.support.virtual_time import test_clock
 from zofbot.app import Zofbot, running
 from zofbot.cli import app
+from zofbot.clock import Clock
 from zofbot.settings import Settings
 from zofbot.simulator.organization import furnish
 from zofbot.simulator.stage import Stage
@@ -108,13 +110,13 @@ def test_what_is_installed_holds_every_room() -> None:
 
 @asynccontextmanager
 async def bot_on(url: str) -> AsyncIterator[tuple[Stage, Zofbot]]:
-    world = World()
+    world = World(test_clock())
     furnish(world)
     stage = Stage(world)
     await stage.start()
-    settings = pointing(stage, url, zof_webhook_secret=world.zof.webhooks.secret, zofbot_poll_interval=1)
+    settings = bot_settings(stage, url, zof_webhook_secret=world.zof.webhooks.secret, zofbot_poll_interval=1)
     try:
-        async with running(settings) as bot:
+        async with running(settings, world.clock) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
             yield stage, bot
     finally:
@@ -129,7 +131,7 @@ def rule() -> list[str]:
 
 
 async def test_the_acl_of_the_guide_lets_everything_through_and_the_rest_not(tmp_path: Path) -> None:
-    async with embedded(tmp_path) as url, redis.from_url(url) as admin:
+    async with embedded(tmp_path, Clock()) as url, redis.from_url(url) as admin:
         await admin.execute_command(*rule())  # type: ignore[no-untyped-call]  # redis-py does not annotate it
         own = url.replace("unix://", "unix://zofbot@") + "?password=PASSWORD"
         async with bot_on(own) as (stage, bot):
@@ -153,10 +155,10 @@ REFUSED = ("somebody-elses", "flushall")
 
 
 async def test_a_copy_of_the_data_directory_is_a_backup(tmp_path: Path) -> None:
-    async with embedded(tmp_path / "data") as url, redis.from_url(url) as client:
+    async with embedded(tmp_path / "data", Clock()) as url, redis.from_url(url) as client:
         await client.set("k", "v")
         assert (tmp_path / "data").stat().st_mode & 0o077 == 0, "nobody else gets in"
         assert (await client.config_get("port"))["port"] == "0"
     shutil.copytree(tmp_path / "data", tmp_path / "copy")
-    async with embedded(tmp_path / "copy") as url, redis.from_url(url) as client:
+    async with embedded(tmp_path / "copy", Clock()) as url, redis.from_url(url) as client:
         assert await client.get("k") == b"v"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import redis.asyncio as redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zofbot.clock import MovableClock
 from zofbot.errors import StoreUnavailable
 from zofbot.notification import SCHEMA, Claimed, Kind, Notification, Receipt, State
 from zofbot.simulator.quota import Pace
@@ -50,7 +50,7 @@ class Bench:
         self.outbox = self.another()
 
     def another(self) -> Outbox:
-        return Outbox(self.client, "test", lambda: datetime.fromtimestamp(self.now, UTC))
+        return Outbox(self.client, "test", MovableClock(lambda: self.now))
 
     async def commit(self, *notifications: Notification) -> list[str]:
         return await self.outbox.commit(notifications)
@@ -749,7 +749,7 @@ async def test_nothing_is_left_of_what_was_settled_but_what_has_an_end(bench: Be
 
 async def test_each_step_is_one_round_trip(bench: Bench, valkey: str) -> None:
     async with redis.from_url(valkey) as client:
-        outbox = Outbox(client, "trips", lambda: datetime.fromtimestamp(bench.now, UTC))
+        outbox = Outbox(client, "trips", MovableClock(lambda: bench.now))
         told: list[str] = []
         send: Callable[..., Any] = client.execute_command
 
@@ -770,7 +770,7 @@ async def test_each_step_is_one_round_trip(bench: Bench, valkey: str) -> None:
 
 async def test_a_store_out_of_reach_is_one_kind_of_error(tmp_path: Path) -> None:
     async with redis.from_url(f"unix://{tmp_path}/nobody.sock") as client:
-        outbox = Outbox(client, "test", lambda: datetime.fromtimestamp(NOW, UTC))
+        outbox = Outbox(client, "test", MovableClock(lambda: NOW))
         calls = (outbox.commit([root("k")]), outbox.claim(1), outbox.depth(), outbox.parked(), outbox.show("k"))
         for call in calls:
             with pytest.raises(StoreUnavailable):

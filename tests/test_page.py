@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browsing import chromium, needs_browser, shoot, type_in, visiting
-from tests.test_page_alerts import end
+from tests.support.browser import chromium, end_run, needs_browser, take_screenshot, type_in, visit
 from zofbot.demo import playing
 from zofbot.simulator.stage import Stage
 
@@ -32,7 +31,7 @@ async def stage() -> AsyncIterator[Stage]:
 
 @pytest.fixture
 async def page(browser: Browser, stage: Stage) -> AsyncIterator[Page]:
-    async with visiting(browser, stage.url) as page:
+    async with visit(browser, stage.url) as page:
         yield page
 
 
@@ -45,7 +44,7 @@ async def test_a_typed_command_shows_a_card_only_to_me(page: Page) -> None:
     await expect(card).to_contain_text("res_4821")
     await expect(card).to_contain_text("Only visible to you")
     await expect(page.get_by_test_id("zof-call").filter(has_text="/results/res_4821")).to_have_count(1)
-    await shoot(page, "card")
+    await take_screenshot(page, "card")
 
 
 async def test_share_posts_the_card_for_all_and_a_second_time_only_its_link(page: Page) -> None:
@@ -56,7 +55,7 @@ async def test_share_posts_the_card_for_all_and_a_second_time_only_its_link(page
     await page.locator("[data-action-id=zof_share]").click()
     await expect(page.get_by_text("ana shared this already")).to_be_visible()
     await expect(page.get_by_text("Shared by ana")).to_have_count(1)
-    await shoot(page, "shared")
+    await take_screenshot(page, "shared")
     await page.get_by_test_id("user-switch").select_option("U0BEN")
     await page.get_by_test_id("channel-qa-alerts").click()
     await expect(page.get_by_test_id("message").last).to_contain_text("Shared by ana")
@@ -71,7 +70,7 @@ async def test_when_zof_misbehaves_the_reply_shows_the_request_id(page: Page, st
     await expect(reply).to_contain_text(re.compile("Request ID: req_"), timeout=20_000)
     asked = [call for call in stage.world.zof.calls if call.path == "/results/res_4821"]  # the poller asks, too
     assert asked[-1].request_id in await reply.inner_text()
-    await shoot(page, f"trouble-{fault}")
+    await take_screenshot(page, f"trouble-{fault}")
 
 
 async def test_what_led_to_an_error_is_traced_by_the_id_that_it_shows(page: Page) -> None:
@@ -87,20 +86,20 @@ async def test_what_led_to_an_error_is_traced_by_the_id_that_it_shows(page: Page
     trace = page.get_by_test_id("message").filter(has_text="Only visible to you").last
     await expect(trace).to_contain_text("GET /results/{id}", timeout=10_000)
     await expect(trace).to_contain_text(re.compile("(500.*){4}", re.DOTALL))
-    await shoot(page, "trace")
+    await take_screenshot(page, "trace")
 
 
 async def test_zof_completes_in_the_composer(page: Page) -> None:
     composer = page.get_by_test_id("composer")
     await composer.press_sequentially("/zof ru")
     await expect(page.get_by_role("listbox")).to_contain_text("runs [status:failed]")
-    await shoot(page, "completion")
+    await take_screenshot(page, "completion")
 
 
 async def test_a_runs_failed_cases_are_paged_in_place(page: Page) -> None:
     await type_in(page, "/zof run run_2038")
     await expect(page.get_by_text("and 43 more failed or errored cases")).to_be_visible()
-    await shoot(page, "run")
+    await take_screenshot(page, "run")
     await page.locator("[data-action-id=zof_run_page]").click()
     await expect(page.get_by_text("11 to 20 of 53")).to_be_visible()
     await expect(page.get_by_test_id("message").filter(has_text="failed or errored cases")).to_have_count(1)
@@ -112,12 +111,12 @@ async def test_hostile_text_is_only_text(page: Page) -> None:
     await expect(card).to_contain_text("[redacted]")
     await expect(card).to_contain_text("<b>retry</b>")
     await expect(card.locator(".mention")).to_have_count(0)
-    await shoot(page, "hostile")
+    await take_screenshot(page, "hostile")
 
 
 async def test_home_shows_how_things_stand_and_its_buttons_work(page: Page, stage: Stage) -> None:
-    await end(page, stage, "failure")
-    await end(page, stage, "failure", "production")
+    await end_run(page, stage, "failure")
+    await end_run(page, stage, "failure", "production")
     await expect(page.get_by_test_id("message").filter(has_text="Failed: checkout").last).to_be_visible()
     await page.get_by_test_id("channel-zofbot").click()
     await page.get_by_test_id("tab-home").click()
@@ -126,13 +125,13 @@ async def test_home_shows_how_things_stand_and_its_buttons_work(page: Page, stag
     for told in ("Runs in 24 h", "Pass rate", "Runs in progress", "Your channels' subscriptions", "all is well"):
         await expect(home).to_contain_text(told, timeout=20_000)
     await page.mouse.move(5, 5)
-    await shoot(page, "home")
+    await take_screenshot(page, "home")
     await page.locator("[data-action-id=zof_home_edit]").first.click()
     await expect(page.get_by_test_id("modal")).to_contain_text("Edit subscription")
 
 
 async def test_a_digest_is_previewed_set_and_told_when_it_is_due(page: Page, stage: Stage) -> None:
-    await end(page, stage, "failure")
+    await end_run(page, stage, "failure")
     await expect(page.get_by_test_id("message").filter(has_text="Failed: checkout").last).to_be_visible()
     await type_in(page, "/zof digest")
     preview = page.get_by_test_id("message").filter(has_text="Only visible to you").last
@@ -149,7 +148,7 @@ async def test_a_digest_is_previewed_set_and_told_when_it_is_due(page: Page, sta
     await told.scroll_into_view_if_needed()
     await told.locator("h3").evaluate("heading => heading.scrollIntoView()")
     await page.mouse.move(5, 5)
-    await shoot(page, "digest")
+    await take_screenshot(page, "digest")
 
 
 async def test_it_can_be_used_with_the_keyboard_alone(page: Page) -> None:
@@ -165,4 +164,4 @@ async def test_a_pasted_link_unfurls_beneath_it(page: Page) -> None:
     message = page.get_by_test_id("message").last
     await expect(message).to_contain_text("Failed: Voucher can be removed again")
     await expect(message).to_contain_text("res_4821")
-    await shoot(page, "unfurl")
+    await take_screenshot(page, "unfurl")

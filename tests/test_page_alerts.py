@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Page, expect
 
-from tests.browsing import chromium, needs_browser, shoot, type_in, visiting
-from tests.conftest import said, until
+from tests.support.bot import text_of, until
+from tests.support.browser import (
+    chromium,
+    end_run,
+    fast_clock,
+    in_channel,
+    in_thread,
+    needs_browser,
+    take_screenshot,
+    type_in,
+    visit,
+)
 from zofbot.demo import playing
 from zofbot.simulator.entities import Message
 from zofbot.simulator.happenings import STORM
@@ -43,47 +51,10 @@ async def alone() -> AsyncIterator[Stage]:
 
 @pytest.fixture
 async def page(browser: Browser, stage: Stage) -> AsyncIterator[Page]:
-    async with visiting(browser, stage.url) as page:
+    async with visit(browser, stage.url) as page:
         yield page
     stage.world.zof.raw.clear()
     stage.world.zof.webhooks.set(on=True, generation="current")
-
-
-async def end(page: Page, stage: Stage, what: str, environment: str = "staging") -> str:
-    """Press the button that ends a run of checkout; returns the run's id, of several the last one's."""
-    known = set(stage.world.zof.runs)
-    await page.get_by_test_id("panel-tab-runs").click()
-    await page.get_by_test_id("run-environment").select_option(environment)
-    await page.get_by_test_id(f"run-{what}").click()
-    await until(
-        lambda: bool(set(stage.world.zof.runs) - known) and "completed_at" in [*stage.world.zof.runs.values()][-1]
-    )
-    return str([*stage.world.zof.runs][-1])
-
-
-@asynccontextmanager
-async def hastened(stage: Stage) -> AsyncIterator[None]:
-    """Let the pretend world's time run ten times as fast: Slack takes one message a second."""
-
-    async def hasten() -> None:
-        while True:
-            await asyncio.sleep(0.05)
-            stage.world.advance(0.45)
-
-    task = asyncio.create_task(hasten())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-
-
-def in_channel(page: Page, text: str | re.Pattern[str]) -> Locator:
-    return page.get_by_test_id("messages").get_by_test_id("message").filter(has_text=text)
-
-
-def in_thread(page: Page) -> Locator:
-    return page.get_by_test_id("thread-messages").get_by_test_id("message")
 
 
 def roots(stage: Stage, run: str) -> list[Message]:
@@ -92,13 +63,13 @@ def roots(stage: Stage, run: str) -> list[Message]:
 
 async def test_a_failing_run_is_told_by_webhook_with_its_cases_in_the_thread(page: Page, stage: Stage) -> None:
     stage.world.zof.raw |= {"/runs": NOTHING, "/results": NOTHING}  # who looks there by itself finds nothing
-    await shoot(page, "demo")
-    run = await end(page, stage, "failures")
+    await take_screenshot(page, "demo")
+    run = await end_run(page, stage, "failures")
     root = in_channel(page, run)
     await expect(root).to_contain_text("Failed: checkout: everything on staging")
     await expect(root).to_contain_text("and 9 more failures")
     await expect(page.get_by_test_id("webhook-last")).to_contain_text("answered 200")
-    async with hastened(stage):
+    async with fast_clock(stage):
         await expect(root.get_by_test_id("thread-summary")).to_contain_text("11 replies", timeout=15_000)
     await root.get_by_test_id("thread-summary").click()
     await expect(in_thread(page)).to_have_count(12)
@@ -107,14 +78,14 @@ async def test_a_failing_run_is_told_by_webhook_with_its_cases_in_the_thread(pag
     await expect(root).to_have_count(1)
     await in_thread(page).nth(1).evaluate("reply => reply.scrollIntoView()")
     await page.mouse.move(5, 5)  # what the pointer rests on is lit up
-    await shoot(page, "alert")
+    await take_screenshot(page, "alert")
 
 
 async def test_an_older_webhook_is_understood_as_well(page: Page, stage: Stage) -> None:
     stage.world.zof.raw |= {"/runs": NOTHING, "/results": NOTHING}
     await page.get_by_test_id("webhook-older").check()
     await expect(page.get_by_test_id("webhook-older")).to_be_checked()
-    run = await end(page, stage, "failure")
+    run = await end_run(page, stage, "failure")
     await expect(in_channel(page, run)).to_contain_text("Failed: checkout")
     assert stage.world.zof.webhooks.sent[-1].status == 200
 
@@ -123,11 +94,11 @@ async def test_with_the_webhook_off_the_bot_finds_out_by_itself(page: Page, stag
     await page.get_by_test_id("webhook-on").uncheck()
     await expect(page.get_by_text("the bot finds out when it looks")).to_be_visible()
     delivered = len(stage.world.zof.webhooks.sent)
-    run = await end(page, stage, "error")
+    run = await end_run(page, stage, "error")
     await expect(in_channel(page, run)).to_contain_text("Error: checkout", timeout=15_000)
     await expect(in_channel(page, run)).to_contain_text("The platform failed, not necessarily the product")
     assert len(stage.world.zof.webhooks.sent) == delivered
-    await shoot(page, "alert-error")
+    await take_screenshot(page, "alert-error")
 
 
 @pytest.mark.parametrize("fault", ["429", "store_then_cut", "cut", "500"])
@@ -136,8 +107,8 @@ async def test_whatever_slack_answers_it_is_told_once(page: Page, stage: Stage, 
     await page.get_by_test_id("times-slack-3").check()
     await page.get_by_test_id(f"fault-slack-{fault}").check()
     await expect(page.get_by_test_id("health")).to_contain_text("3 more calls")
-    run = await end(page, stage, "failure")
-    async with hastened(stage):
+    run = await end_run(page, stage, "failure")
+    async with fast_clock(stage):
         await expect(in_channel(page, run).get_by_test_id("thread-summary")).to_contain_text("1 reply", timeout=20_000)
     assert stage.world.slack.faults.current == "none", "all three calls were hit"
     await expect(in_channel(page, run)).to_have_count(1)
@@ -146,19 +117,19 @@ async def test_whatever_slack_answers_it_is_told_once(page: Page, stage: Stage, 
 
 
 async def test_what_passes_again_is_marked_as_recovered(page: Page, stage: Stage) -> None:
-    run = await end(page, stage, "failure", "nightly")
+    run = await end_run(page, stage, "failure", "nightly")
     root = in_channel(page, run)
-    async with hastened(stage):
+    async with fast_clock(stage):
         await expect(root).to_contain_text("Failed: checkout")
         await expect(root.get_by_test_id("thread-summary")).to_contain_text("1 reply")
-        await end(page, stage, "pass", "nightly")
+        await end_run(page, stage, "pass", "nightly")
         await expect(root).to_contain_text("Recovered: checkout", timeout=15_000)
         await expect(root.get_by_test_id("thread-summary")).to_contain_text("2 replies", timeout=15_000)
     await expect(root).to_contain_text("(edited)")
     await root.get_by_test_id("thread-summary").click()
     await expect(in_thread(page).last).to_contain_text("Recovered")
     await page.mouse.move(5, 5)
-    await shoot(page, "recovered")
+    await take_screenshot(page, "recovered")
 
 
 async def test_time_moves_on_and_the_bot_with_it(page: Page, stage: Stage) -> None:
@@ -167,10 +138,10 @@ async def test_time_moves_on_and_the_bot_with_it(page: Page, stage: Stage) -> No
     await page.get_by_test_id("clock-morning").click()
     await expect(page.get_by_test_id("clock")).to_contain_text("9:00 AM")
     assert stage.world.now() > before + 9 * 3600
-    await shoot(page, "clock")
+    await take_screenshot(page, "clock")
     await type_in(page, "/zof result res_4821")
     await expect(in_channel(page, "Only visible to you").last).to_contain_text("Voucher can be removed again")
-    run = await end(page, stage, "failure")
+    run = await end_run(page, stage, "failure")
     await expect(in_channel(page, run)).to_contain_text("Failed: checkout")
     await expect(in_channel(page, run)).not_to_contain_text("told late")
 
@@ -182,44 +153,44 @@ async def archive(page: Page) -> None:
 
 
 async def test_who_subscribed_an_archived_channel_is_told_in_person(browser: Browser, alone: Stage) -> None:
-    async with visiting(browser, alone.url) as page:
+    async with visit(browser, alone.url) as page:
         await archive(page)
         await expect(page.get_by_placeholder("This channel is archived")).to_be_visible()
-        run = await end(page, alone, "failure")
+        run = await end_run(page, alone, "failure")
         await page.get_by_test_id("channel-zofbot").click()
         await page.get_by_test_id("tab-messages").click()
         await expect(in_channel(page, "This channel is archived.")).to_contain_text("What waits is sent")
-        await shoot(page, "archived")
+        await take_screenshot(page, "archived")
         assert roots(alone, run) == []
 
 
 async def test_what_waits_for_an_archived_channel_comes_when_it_is_open_again(browser: Browser, alone: Stage) -> None:
-    async with visiting(browser, alone.url) as page:
+    async with visit(browser, alone.url) as page:
         await archive(page)
-        run = await end(page, alone, "failure")
+        run = await end_run(page, alone, "failure")
         await until(lambda: any(message.channel == "D0ANA" for message in alone.world.slack.ledger))
         await archive(page)
-        async with hastened(alone):
+        async with fast_clock(alone):
             await expect(in_channel(page, run)).to_have_count(1, timeout=10_000)
         assert alone.world.slack.doubled() == []
 
 
 async def test_a_storm_becomes_one_summary(browser: Browser, alone: Stage) -> None:
-    async with visiting(browser, alone.url) as page:
-        await end(page, alone, "storm")
+    async with visit(browser, alone.url) as page:
+        await end_run(page, alone, "storm")
         runs = [*alone.world.zof.runs][-STORM:]
         await until(lambda: {f"/runs/{run}" for run in runs} <= {call.path for call in alone.world.zof.calls}, 30)
         summary = in_channel(page, re.compile("Storm: |The storm is over: "))
-        async with hastened(alone):  # only until it is there: a minute of quiet ends it, and that is six seconds here
+        async with fast_clock(alone):  # only until it is there: a minute of quiet ends it, and that is six seconds here
             await until(
                 lambda: any((message.key or "").startswith("storm:") for message in alone.world.slack.ledger), 30
             )
         await expect(summary).to_contain_text("Storm: ", timeout=15_000)
         storms = [one for one in alone.world.slack.ledger if (one.key or "").startswith("storm:")]
-        await until(lambda: "nightly" in said(storms[0]), 30)  # it is edited every ten seconds
+        await until(lambda: "nightly" in text_of(storms[0]), 30)  # it is edited every ten seconds
         await expect(summary).to_contain_text("search · nightly")
-        await shoot(page, "storm")
-        async with hastened(alone):
+        await take_screenshot(page, "storm")
+        async with fast_clock(alone):
             await page.get_by_test_id("panel-tab-clock").click()
             await page.get_by_test_id("clock-1m").click()
             await page.get_by_test_id("clock-1m").click()
@@ -227,6 +198,6 @@ async def test_a_storm_becomes_one_summary(browser: Browser, alone: Stage) -> No
             [counted] = re.findall(r"(\d+) alerts came too fast", await summary.inner_text())
             await until(lambda: sum(len(roots(alone, run)) for run in runs) == STORM - int(counted), 30)
         await expect(summary).to_have_count(1)
-        await shoot(page, "storm-over")
+        await take_screenshot(page, "storm-over")
         assert STORM - int(counted) <= 20
         assert alone.world.slack.doubled() == []

@@ -8,8 +8,17 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.browsing import chromium, needs_browser, shoot, type_in, visiting
-from tests.test_page_alerts import end, hastened, in_channel, in_thread
+from tests.support.browser import (
+    chromium,
+    end_run,
+    fast_clock,
+    in_channel,
+    in_thread,
+    needs_browser,
+    take_screenshot,
+    type_in,
+    visit,
+)
 from zofbot.demo import playing
 from zofbot.simulator.stage import Stage
 
@@ -26,13 +35,13 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="module")
 async def stage() -> AsyncIterator[Stage]:
-    async with playing(0) as stage, hastened(stage):
+    async with playing(0) as stage, fast_clock(stage):
         yield stage
 
 
 @pytest.fixture
 async def page(browser: Browser, stage: Stage) -> AsyncIterator[Page]:
-    async with visiting(browser, stage.url) as page:
+    async with visit(browser, stage.url) as page:
         yield page
     stage.world.slack.modals.clear()
 
@@ -41,7 +50,7 @@ async def page(browser: Browser, stage: Stage) -> AsyncIterator[Page]:
 async def root(page: Page, stage: Stage) -> Locator:
     """The card of a run that has just failed, as Ana sees it."""
     stage.world.advance(3700)  # or it might go on in the thread of what has just recovered
-    found = in_channel(page, await end(page, stage, "failure"))
+    found = in_channel(page, await end_run(page, stage, "failure"))
     await expect(found).to_contain_text("Failed: checkout")
     await expect(found.get_by_test_id("thread-summary")).to_contain_text("1 reply", timeout=15_000)
     return found
@@ -114,7 +123,7 @@ async def test_chioma_snoozes_it_sees_when_it_wakes_and_it_does(page: Page, stag
     await words.fill("20m")
     await words.press("Enter")
     await expect(modal).to_contain_text("Wakes")
-    await shoot(page, "snooze")
+    await take_screenshot(page, "snooze")
     await page.get_by_test_id("modal-submit").click()
     await expect(root).to_contain_text("Snoozed: checkout")
     await page.get_by_test_id("panel-tab-clock").click()
@@ -132,7 +141,7 @@ async def test_it_is_resolved_with_a_reason_and_reopened_by_another(page: Page, 
     modal = page.get_by_test_id("modal")
     await modal.get_by_role("combobox").select_option(label="Test bug")
     await modal.get_by_role("textbox").fill("The selector had changed.")
-    await shoot(page, "resolve")
+    await take_screenshot(page, "resolve")
     await page.get_by_test_id("modal-submit").click()
     await expect(root).to_contain_text("Resolved: checkout")
     await expect(root).to_contain_text("Test bug")
@@ -152,7 +161,7 @@ async def test_who_was_slower_is_told_what_happened_and_may_insist(
     await choose(page, root, "Resolve…")
     modal = page.get_by_test_id("modal")
     await modal.get_by_role("combobox").select_option(label="Flaky")
-    async with visiting(browser, stage.url) as other:
+    async with visit(browser, stage.url) as other:
         hers = in_channel(other, await identity(root))
         await press(hers, "Acknowledge")
         await expect(hers).to_contain_text("Acknowledged: checkout")
@@ -164,7 +173,7 @@ async def test_who_was_slower_is_told_what_happened_and_may_insist(
     await expect(in_thread(page).last).to_contain_text("ana acknowledged this")
     await root.scroll_into_view_if_needed()
     await page.mouse.move(5, 5)
-    await shoot(page, "stale")
+    await take_screenshot(page, "stale")
     await press(told, "Do it anyway")
     await expect(root).to_contain_text("Resolved: checkout")
     await expect(root).to_contain_text("Flaky")  # what was filled in is not asked for again
@@ -193,13 +202,13 @@ async def test_where_nobody_answers_the_clock_calls_and_why_it_came_is_explained
     await expect(called).to_have_count(1, timeout=15_000)
     await expect(called.locator(".mention")).to_have_text("@oncall-checkout")
     await page.mouse.move(5, 5)
-    await shoot(page, "escalated")
+    await take_screenshot(page, "escalated")
     await choose(page, root, "Why am I seeing this?")
     told = answer(page, "Why this channel was told of")
     await expect(told).to_contain_text("it matches and was told")
     await expect(told.get_by_role("link", name="Its message")).to_be_visible()
     await page.mouse.move(5, 5)
-    await shoot(page, "why")
+    await take_screenshot(page, "why")
 
 
 async def test_failed_cases_run_again_and_the_recovery_comes_back(page: Page, root: Locator) -> None:
@@ -210,18 +219,18 @@ async def test_failed_cases_run_again_and_the_recovery_comes_back(page: Page, ro
     await expect(in_thread(page).filter(has_text="runs the failed cases again")).to_have_count(1)
     await expect(in_thread(page).filter(has_text="Recovered after")).to_have_count(1)
     await page.mouse.move(5, 5)
-    await shoot(page, "rerun")
+    await take_screenshot(page, "rerun")
 
 
 async def test_a_guest_may_look_and_not_touch(page: Page, stage: Stage) -> None:
-    run = await end(page, stage, "failure", "production")
+    run = await end_run(page, stage, "failure", "production")
     await become(page, GUEST, "checkout")
     root = in_channel(page, re.compile(rf"Failed: .*|{run}")).last
     await expect(root.get_by_role("button", name="Acknowledge")).to_be_visible()
     await press(root, "Acknowledge")
     await expect(answer(page, "guest")).to_be_visible()
     await expect(root).to_contain_text("Failed: ")
-    await shoot(page, "guest")
+    await take_screenshot(page, "guest")
 
 
 async def test_the_shortcut_on_an_alert_opens_the_same_choices(page: Page, root: Locator) -> None:
@@ -246,7 +255,7 @@ async def test_words_in_the_thread_and_the_rounds(page: Page, root: Locator) -> 
     await expect(root).to_contain_text("Snoozed: checkout")
     await type_in(page, "/zof triage")
     await expect(answer(page, "open in this channel")).to_contain_text("Oldest first")
-    await shoot(page, "open")
+    await take_screenshot(page, "open")
     await type_in(page, "/zof oncall")
     await expect(answer(page, "Who would be called now")).to_contain_text("@oncall-checkout (ana, ben)")
     await type_in(page, "/zof handover 2h")

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 import aiohttp
 import pytest
 
-from tests.pretend import Clock
+from tests.support.virtual_time import SetClock
 from zofbot.access import Role, Roles, Standing, refusal, role_of
+from zofbot.clock import Clock
 from zofbot.metrics import Metrics
 from zofbot.simulator.entities import BOT
 from zofbot.simulator.organization import (
@@ -42,7 +43,7 @@ class Bench:
 
     slack: Workspace
     notifier: SlackNotifier
-    clock: Clock
+    clock: SetClock
 
     def people(self, *groups: str) -> People:
         return People(self.notifier, self.clock, groups)
@@ -53,14 +54,19 @@ class Bench:
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
-    clock = Clock()
-    world = World(clock=clock.seconds)
+    clock = SetClock()
+    world = World(clock)
     furnish(world)
     stage = Stage(world)
     await stage.start()
     async with aiohttp.ClientSession() as session:
         notifier = SlackNotifier(
-            session, token=world.slack.bot_token, api_url=f"{stage.url}/api/", metrics=Metrics(), deadline=2
+            session,
+            token=world.slack.bot_token,
+            api_url=f"{stage.url}/api/",
+            metrics=Metrics(),
+            clock=Clock(),
+            deadline=2,
         )
         yield Bench(world.slack, notifier, clock)
     await stage.stop()
@@ -152,12 +158,12 @@ async def test_slack_is_asked_once_in_five_minutes_however_many_wait(bench: Benc
     people = bench.people(ON_CALL)
     await asyncio.gather(*(people.person(ANA) for _ in range(20)))
     await people.person(BEN)
-    bench.clock.now += FRESH - 1
+    bench.clock.at += FRESH - 1
     await people.person(ANA)
     asked = [bench.calls(method) for method in ("auth.test", "users.info", "usergroups.users.list")]
     assert asked == [1, 2, 1]
     bench.slack.groups[ON_CALL].users.remove(ANA)
-    bench.clock.now += 1
+    bench.clock.at += 1
     assert (await people.person(ANA)).groups == frozenset()
     assert bench.calls("auth.test") == 1, "who we are does not change"
 
@@ -170,17 +176,17 @@ async def test_without_slack_what_was_known_counts_for_an_hour_and_then_nobody_i
     known = await people.person(ANA)
     assert await people.shared(QA_ALERTS) is False
     bench.slack.faults.set(fault)
-    bench.clock.now += STALE - 1
+    bench.clock.at += STALE - 1
     assert await people.person(ANA) == known
     assert await people.shared(QA_ALERTS) is False
-    bench.clock.now += 1
+    bench.clock.at += 1
     unknown = await people.person(ANA)
     assert unknown.standing is Standing.UNKNOWN
     assert role_of(unknown, Roles()) is Role.READER
     assert "Try again in a moment." in (refusal(Role.RESPONDER, unknown, Roles()) or "")
     assert await people.shared(QA_ALERTS) is True
     bench.slack.faults.set("none")
-    bench.clock.now += 60
+    bench.clock.at += 60
     assert await people.person(ANA) == known
 
 
@@ -199,7 +205,7 @@ async def test_of_very_many_answers_the_one_longest_unasked_for_is_forgotten() -
         asked.append(key)
         return key
 
-    shelf = Shelf(ask, Clock())
+    shelf = Shelf(ask, SetClock())
     for number in range(MOST):
         await shelf.get(f"{number}")
     for key in ("0", "one too many", "0", "1"):

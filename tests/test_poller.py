@@ -18,8 +18,8 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import until
-from tests.pretend import CHANNEL, START, Bench, bench, said, well
+from tests.support.bot import until
+from tests.support.poller_bench import CHANNEL, START, PollerBench, answer_well, log_lines, poller_bench
 from zofbot.errors import ZofUnavailable
 from zofbot.model import Outcome
 from zofbot.pipeline.feeds import OVERLAP, RECOVERIES, Progress
@@ -37,12 +37,12 @@ ORDERS = ("newest", "oldest", "none")
 
 
 @pytest.fixture
-async def zof() -> AsyncIterator[Bench]:
-    async with bench() as built:
+async def zof() -> AsyncIterator[PollerBench]:
+    async with poller_bench() as built:
         yield built
 
 
-def listing(built: Bench, order: str) -> None:
+def listing(built: PollerBench, order: str) -> None:
     """Have Zof list in that order; ``none`` is one that means nothing, which the simulator itself does not know."""
 
     def jumbled(kept: Iterable[Record]) -> list[Record]:
@@ -53,14 +53,14 @@ def listing(built: Bench, order: str) -> None:
         built.world.zof.listed = jumbled  # type: ignore[method-assign]  # an attribute of a double
 
 
-def happened(built: Bench) -> list[float]:
+def happened(built: PollerBench) -> list[float]:
     return [finding.happened for finding in built.rules.found]
 
 
 # --- what a cycle costs
 
 
-async def test_a_quiet_cycle_is_one_request_a_feed_and_one_round_trip(zof: Bench) -> None:
+async def test_a_quiet_cycle_is_one_request_a_feed_and_one_round_trip(zof: PollerBench) -> None:
     zof.run(ago=60)
     await zof.settled()
     asked, trips = len(zof.zof.asked), zof.store.trips
@@ -71,7 +71,7 @@ async def test_a_quiet_cycle_is_one_request_a_feed_and_one_round_trip(zof: Bench
 
 
 async def test_a_quiet_cycle_of_a_listing_of_many_pages_stores_nothing_either() -> None:
-    async with bench(page=2) as built:
+    async with poller_bench(page=2) as built:
         listing(built, "oldest")
         for _ in range(7):
             built.run(ago=1800)
@@ -81,7 +81,7 @@ async def test_a_quiet_cycle_of_a_listing_of_many_pages_stores_nothing_either() 
         assert built.store.trips - trips == 1
 
 
-async def test_a_lone_failure_is_four_round_trips_at_most(zof: Bench) -> None:
+async def test_a_lone_failure_is_four_round_trips_at_most(zof: PollerBench) -> None:
     await zof.settled()
     zof.run()
     trips = zof.store.trips
@@ -92,7 +92,7 @@ async def test_a_lone_failure_is_four_round_trips_at_most(zof: Bench) -> None:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("bad", [1, 40])
 async def test_no_cycle_asks_for_more_than_its_allowance(order: str, bad: int) -> None:
-    async with bench(requests=20) as built:
+    async with poller_bench(requests=20) as built:
         listing(built, order)
         await built.settled()
         for _ in range(60):
@@ -103,7 +103,7 @@ async def test_no_cycle_asks_for_more_than_its_allowance(order: str, bad: int) -
 
 
 async def test_what_one_run_overspends_the_next_cycle_makes_up_for() -> None:
-    async with bench(page=3, requests=10) as built:
+    async with poller_bench(page=3, requests=10) as built:
         built.zof.change = without_results
         await built.settled()
         built.run(bad=60)
@@ -123,18 +123,18 @@ def without_results(path: str, body: Any) -> Any:
 
 @pytest.mark.parametrize("order", ORDERS)
 async def test_a_first_start_posts_nothing_older_than_the_look_back(order: str) -> None:
-    async with bench() as built:
+    async with poller_bench() as built:
         listing(built, order)
         for number in range(1500):
             built.run(ago=3700 + 1500 - number, bad=1)
         for number in range(5):
             built.run(ago=3000 - number)
-        began = built.clock.now
+        began = built.clock.at
         with structlog.testing.capture_logs() as lines:
             await built.settled()
         assert await built.keys() == built.perfect(began - 3600)
         assert len(await built.keys()) == 10
-        begun = said(lines, "feed begun")
+        begun = log_lines(lines, "feed begun")
         assert {line["feed"] for line in begun} == {"runs failed", "runs error", "results failed", "results error"}
         assert sum(line["silent"] for line in begun) == built.sample("zofbot_poll_silent_total") > 0
         if order != "newest":  # newest first, what is older than a page of old ones is not even read
@@ -143,10 +143,10 @@ async def test_a_first_start_posts_nothing_older_than_the_look_back(order: str) 
 
 @pytest.mark.parametrize("order", ORDERS)
 async def test_a_pause_of_hours_is_caught_up_with_whole(order: str) -> None:
-    async with bench(page=20) as built:
+    async with poller_bench(page=20) as built:
         listing(built, order)
         await built.settled()
-        built.clock.now += 9 * 3600
+        built.clock.at += 9 * 3600
         for number in range(150):
             built.run(ago=9 * 3600 - 200 * number - 1)
         await built.killed()
@@ -156,7 +156,7 @@ async def test_a_pause_of_hours_is_caught_up_with_whole(order: str) -> None:
             assert happened(built) == sorted(happened(built))
 
 
-async def test_items_without_any_time_are_not_told_at_first_but_are_later(zof: Bench) -> None:
+async def test_items_without_any_time_are_not_told_at_first_but_are_later(zof: PollerBench) -> None:
     def timeless(run: Record) -> None:
         for thing in (run, *zof.world.zof.of_run(run["id"])):
             for name in [name for name in thing if name.endswith("_at")]:
@@ -171,28 +171,28 @@ async def test_items_without_any_time_are_not_told_at_first_but_are_later(zof: B
     assert {key.split(":")[1] for key in await zof.keys() if key.startswith("run:")} == {run["id"]}
 
 
-async def test_a_store_that_comes_back_empty_is_said_loudly_and_floods_nobody(zof: Bench) -> None:
+async def test_a_store_that_comes_back_empty_is_said_loudly_and_floods_nobody(zof: PollerBench) -> None:
     for number in range(50):
         zof.run(ago=100 * number)
     await zof.settled()
     await zof.store.flushall()
-    zof.clock.now += 1800
-    began = zof.clock.now
+    zof.clock.at += 1800
+    began = zof.clock.at
     with structlog.testing.capture_logs() as lines:
         await zof.settled()
-    [line] = said(lines, "the store came back empty")
+    [line] = log_lines(lines, "the store came back empty")
     assert line["log_level"] == "error"
     assert await zof.keys() == zof.perfect(began + 60 - 3600)
     assert 0 < len(await zof.keys()) < 100
 
 
-async def test_a_first_start_is_not_said_to_be_a_loss(zof: Bench) -> None:
+async def test_a_first_start_is_not_said_to_be_a_loss(zof: PollerBench) -> None:
     with structlog.testing.capture_logs() as lines:
         await zof.cycle()
         await zof.killed()
         await zof.cycle()
-    assert len(said(lines, "first start")) == 1
-    assert not said(lines, "the store came back empty")
+    assert len(log_lines(lines, "first start")) == 1
+    assert not log_lines(lines, "the store came back empty")
 
 
 # --- pages
@@ -201,7 +201,7 @@ async def test_a_first_start_is_not_said_to_be_a_loss(zof: Bench) -> None:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("page", [1, 7, 100])
 async def test_what_does_not_fit_into_a_cycle_is_gone_on_with(order: str, page: int) -> None:
-    async with bench(page=page, requests=12) as built:
+    async with poller_bench(page=page, requests=12) as built:
         listing(built, order)
         await built.settled()
         for _ in range(30):
@@ -212,7 +212,7 @@ async def test_what_does_not_fit_into_a_cycle_is_gone_on_with(order: str, page: 
 
 @pytest.mark.parametrize("order", ORDERS)
 async def test_a_process_that_dies_in_the_middle_of_a_walk_is_succeeded_by_one_that_goes_on(order: str) -> None:
-    async with bench(page=5, requests=12) as built:
+    async with poller_bench(page=5, requests=12) as built:
         listing(built, order)
         await built.settled()
         for _ in range(40):
@@ -225,7 +225,7 @@ async def test_a_process_that_dies_in_the_middle_of_a_walk_is_succeeded_by_one_t
 
 
 async def test_a_named_order_is_believed() -> None:
-    async with bench(page=4, order="newest") as built:
+    async with poller_bench(page=4, order="newest") as built:
         listing(built, "newest")
         for thing in [built.run(ago=50) for _ in range(20)]:
             thing["created_at"] = iso(START)  # all at once: the pages themselves show no order
@@ -236,7 +236,7 @@ async def test_a_named_order_is_believed() -> None:
 
 
 async def test_a_cursor_that_zof_has_forgotten_loses_nothing() -> None:
-    async with bench(page=5, requests=12) as built:
+    async with poller_bench(page=5, requests=12) as built:
         await built.settled()
         for _ in range(40):
             built.run()
@@ -253,7 +253,7 @@ async def test_a_cursor_that_zof_has_forgotten_loses_nothing() -> None:
         assert await built.keys() == built.perfect()
 
 
-async def test_a_cursor_that_goes_round_ends_the_walk(zof: Bench) -> None:
+async def test_a_cursor_that_goes_round_ends_the_walk(zof: PollerBench) -> None:
     zof.run()
 
     def round_and_round(path: str, body: Any) -> Any:
@@ -264,7 +264,7 @@ async def test_a_cursor_that_goes_round_ends_the_walk(zof: Bench) -> None:
     assert await zof.keys() == zof.perfect()
 
 
-async def test_cursors_that_go_round_by_turns_end_the_walk_too(zof: Bench) -> None:
+async def test_cursors_that_go_round_by_turns_end_the_walk_too(zof: PollerBench) -> None:
     for _ in range(3):
         zof.run()
 
@@ -282,7 +282,7 @@ async def test_cursors_that_go_round_by_turns_end_the_walk_too(zof: Bench) -> No
     assert await zof.keys() == zof.perfect()
 
 
-async def test_a_key_that_zof_does_not_take_is_reported_once_and_asked_for_once_a_cycle(zof: Bench) -> None:
+async def test_a_key_that_zof_does_not_take_is_reported_once_and_asked_for_once_a_cycle(zof: PollerBench) -> None:
     await zof.settled()
     asked = len(zof.zof.asked)
     zof.zof.spoil = lambda request: httpx.Response(401, json={"error": {"code": "unauthorized"}})
@@ -291,17 +291,17 @@ async def test_a_key_that_zof_does_not_take_is_reported_once_and_asked_for_once_
             tick = await zof.cycle()
             assert (tick.refused, tick.requests) == (1, 1)
         assert len(zof.zof.asked) - asked == 5
-        [line] = said(lines, "feed not read")
+        [line] = log_lines(lines, "feed not read")
         assert "not authorized" in line["cause"]
-        zof.zof.spoil = well
+        zof.zof.spoil = answer_well
         await zof.settled()
-        assert [line["feed"] for line in said(lines, "feed read again")] == [line["feed"]]
+        assert [line["feed"] for line in log_lines(lines, "feed read again")] == [line["feed"]]
         zof.zof.spoil = lambda request: httpx.Response(401)
         await zof.cycle()
-        assert len(said(lines, "feed not read")) == 2
+        assert len(log_lines(lines, "feed not read")) == 2
 
 
-async def test_a_feed_that_zof_does_not_list_is_reported_once_for_each_reason(zof: Bench) -> None:
+async def test_a_feed_that_zof_does_not_list_is_reported_once_for_each_reason(zof: PollerBench) -> None:
     def spoil(request: httpx.Request) -> httpx.Response | None:
         return httpx.Response(status) if request.url.path.endswith("/results") else None
 
@@ -310,12 +310,12 @@ async def test_a_feed_that_zof_does_not_list_is_reported_once_for_each_reason(zo
     with structlog.testing.capture_logs() as lines:
         for status in (403, 403, 404, 404):  # noqa: B007  # the closure reads it
             await zof.cycle()
-    assert len(said(lines, "feed not read")) == 4  # two feeds, two reasons
+    assert len(log_lines(lines, "feed not read")) == 4  # two feeds, two reasons
 
 
 @pytest.mark.parametrize("refused", ["status", "created_after"])
 async def test_a_filter_that_zof_refuses_is_done_without(refused: str) -> None:
-    async with bench(page=10) as built:
+    async with poller_bench(page=10) as built:
         built.world.zof.refused_params = {refused}
         for number in range(40):
             built.run("passed" if number % 4 else "failed", bad=0 if number % 4 else 1)
@@ -323,21 +323,21 @@ async def test_a_filter_that_zof_refuses_is_done_without(refused: str) -> None:
         assert await built.keys() == built.perfect()
 
 
-async def test_an_id_that_cannot_be_asked_for_is_said_and_stops_nothing(zof: Bench) -> None:
+async def test_an_id_that_cannot_be_asked_for_is_said_and_stops_nothing(zof: PollerBench) -> None:
     await zof.settled()
     strange = zof.run(bad=0)
     zof.world.zof.runs[strange["id"]] = strange | {"id": "../admin"}
     good = zof.run(bad=0)
     with structlog.testing.capture_logs() as lines:
         await zof.settled()
-    assert len(said(lines, "listed under an id that cannot be asked for")) == 1
+    assert len(log_lines(lines, "listed under an id that cannot be asked for")) == 1
     assert await zof.keys() == {f"run:{good['id']}:failed:{CHANNEL}"}
 
 
 # --- runs, read whole
 
 
-async def test_results_that_do_not_come_along_are_listed(zof: Bench) -> None:
+async def test_results_that_do_not_come_along_are_listed(zof: PollerBench) -> None:
     zof.zof.change = without_results
     await zof.settled()
     run = zof.run(bad=5, passed=5)
@@ -347,7 +347,7 @@ async def test_results_that_do_not_come_along_are_listed(zof: Bench) -> None:
     assert len(zof.rules.found) == 1
 
 
-async def test_results_of_which_only_some_come_along_are_listed(zof: Bench) -> None:
+async def test_results_of_which_only_some_come_along_are_listed(zof: PollerBench) -> None:
     def some(path: str, body: Any) -> Any:
         return {**body, "results": body["results"][:2]} if path.startswith("/runs/") else body
 
@@ -358,7 +358,7 @@ async def test_results_of_which_only_some_come_along_are_listed(zof: Bench) -> N
     assert await zof.keys() == zof.perfect()
 
 
-async def test_a_thousand_failures_of_one_run_are_found_and_more_are_counted(zof: Bench) -> None:
+async def test_a_thousand_failures_of_one_run_are_found_and_more_are_counted(zof: PollerBench) -> None:
     zof.zof.change = without_results
     await zof.settled()
     zof.run(bad=1200)
@@ -368,7 +368,7 @@ async def test_a_thousand_failures_of_one_run_are_found_and_more_are_counted(zof
     assert (len(finding.bad), finding.total, finding.partial) == (1000, 1200, True)
 
 
-async def test_a_failure_in_a_run_that_passed_by_policy_is_found(zof: Bench) -> None:
+async def test_a_failure_in_a_run_that_passed_by_policy_is_found(zof: PollerBench) -> None:
     await zof.settled()
     run = zof.run("passed", bad=1, passed=3)
     await zof.settled()
@@ -378,7 +378,7 @@ async def test_a_failure_in_a_run_that_passed_by_policy_is_found(zof: Bench) -> 
     assert await zof.keys() == zof.perfect()
 
 
-async def test_a_result_without_a_run_is_a_finding_of_its_own(zof: Bench) -> None:
+async def test_a_result_without_a_run_is_a_finding_of_its_own(zof: PollerBench) -> None:
     await zof.settled()
     run = zof.run("passed", bad=1)
     [result] = zof.world.zof.of_run(run["id"])
@@ -388,7 +388,7 @@ async def test_a_result_without_a_run_is_a_finding_of_its_own(zof: Bench) -> Non
     assert len(zof.rules.found) == 1
 
 
-async def test_a_result_that_is_listed_without_its_run_belongs_to_the_one_it_names_itself(zof: Bench) -> None:
+async def test_a_result_that_is_listed_without_its_run_belongs_to_the_one_it_names_itself(zof: PollerBench) -> None:
     def listed_alone(path: str, body: Any) -> Any:
         if path != "/results":
             return body
@@ -402,7 +402,7 @@ async def test_a_result_that_is_listed_without_its_run_belongs_to_the_one_it_nam
     assert {found.run.id for found in zof.rules.found if isinstance(found, Finding)} == {run["id"]}
 
 
-async def test_a_run_is_read_once_however_often_it_is_heard_of(zof: Bench) -> None:
+async def test_a_run_is_read_once_however_often_it_is_heard_of(zof: PollerBench) -> None:
     await zof.settled()
     run = zof.run(bad=30)
     await zof.heard(run["id"], "evt_1", "run.completed")
@@ -414,7 +414,7 @@ async def test_a_run_is_read_once_however_often_it_is_heard_of(zof: Bench) -> No
 # --- hints and watches
 
 
-async def test_a_hint_is_followed_without_reading_any_feed(zof: Bench) -> None:
+async def test_a_hint_is_followed_without_reading_any_feed(zof: PollerBench) -> None:
     await zof.settled()
     run = zof.run()
     await zof.heard(run["id"], "evt_1")
@@ -425,7 +425,7 @@ async def test_a_hint_is_followed_without_reading_any_feed(zof: Bench) -> None:
     assert await zof.watched() == {}
 
 
-async def test_a_hint_that_came_before_the_first_start_is_followed(zof: Bench) -> None:
+async def test_a_hint_that_came_before_the_first_start_is_followed(zof: PollerBench) -> None:
     run = zof.run()
     await zof.heard(run["id"], "evt_1")
     await zof.settled()
@@ -433,7 +433,7 @@ async def test_a_hint_that_came_before_the_first_start_is_followed(zof: Bench) -
     assert zof.zof.asked.count(f"/runs/{run['id']}") == 1
 
 
-async def test_a_run_that_is_still_running_is_watched_until_it_ends(zof: Bench) -> None:
+async def test_a_run_that_is_still_running_is_watched_until_it_ends(zof: PollerBench) -> None:
     await zof.settled()
     run = zof.world.zof.start_run({"project_id": "proj_x"})
     run["status"] = "running"
@@ -449,7 +449,7 @@ async def test_a_run_that_is_still_running_is_watched_until_it_ends(zof: Bench) 
     await zof.settled()
 
 
-async def test_a_failure_waits_for_the_end_of_its_run(zof: Bench) -> None:
+async def test_a_failure_waits_for_the_end_of_its_run(zof: PollerBench) -> None:
     await zof.settled()
     run = zof.world.zof.start_run({"project_id": "proj_x"})
     run["status"] = "running"
@@ -457,12 +457,12 @@ async def test_a_failure_waits_for_the_end_of_its_run(zof: Bench) -> None:
     await zof.cycle()
     assert list(await zof.watched()) == [run["id"]]
     zof.world.zof.finish_run(run["id"], "passed")
-    zof.clock.now += 900
+    zof.clock.at += 900
     await zof.settled()
     assert await zof.keys() == zof.perfect()
 
 
-async def test_a_run_that_never_ends_is_taken_as_it_is_after_a_day(zof: Bench) -> None:
+async def test_a_run_that_never_ends_is_taken_as_it_is_after_a_day(zof: PollerBench) -> None:
     await zof.settled()
     run = zof.world.zof.start_run({"project_id": "proj_x"})
     run["status"] = "running"
@@ -471,11 +471,11 @@ async def test_a_run_that_never_ends_is_taken_as_it_is_after_a_day(zof: Bench) -
         for _ in range(200):
             await zof.cycle(600)
     assert await zof.keys() == {f"result:{result['id']}:failed:{CHANNEL}"}
-    assert len(said(lines, "run does not end")) == 1
+    assert len(log_lines(lines, "run does not end")) == 1
     assert await zof.watched() == {}
 
 
-async def test_a_run_that_zof_does_not_know_yet_is_asked_for_again(zof: Bench) -> None:
+async def test_a_run_that_zof_does_not_know_yet_is_asked_for_again(zof: PollerBench) -> None:
     await zof.settled()
     run = zof.run()
     del zof.world.zof.runs[run["id"]]
@@ -487,22 +487,22 @@ async def test_a_run_that_zof_does_not_know_yet_is_asked_for_again(zof: Bench) -
     assert await zof.keys() == zof.perfect()
 
 
-async def test_a_run_that_zof_never_knows_is_given_up_loudly(zof: Bench) -> None:
+async def test_a_run_that_zof_never_knows_is_given_up_loudly(zof: PollerBench) -> None:
     await zof.heard("run_sample", "evt_1")
     with structlog.testing.capture_logs() as lines:
         for _ in range(20):
             await zof.cycle()
-    [line] = said(lines, "given up")
+    [line] = log_lines(lines, "given up")
     assert (line["id"], line["log_level"]) == ("run_sample", "error")
     assert zof.sample("zofbot_poll_given_up_total") == 1
     assert await zof.watched() == {}
 
 
-async def test_a_run_heard_of_long_ago_is_not_given_up_at_the_first_refusal(zof: Bench) -> None:
+async def test_a_run_heard_of_long_ago_is_not_given_up_at_the_first_refusal(zof: PollerBench) -> None:
     await zof.settled()
     run = zof.run()
     await zof.heard(run["id"], "evt_1")
-    zof.clock.now += 7200
+    zof.clock.at += 7200
     del zof.world.zof.runs[run["id"]]
     await zof.poller.tick(feeds=False)
     assert list(await zof.watched()) == [run["id"]]
@@ -511,7 +511,7 @@ async def test_a_run_heard_of_long_ago_is_not_given_up_at_the_first_refusal(zof:
     assert await zof.keys() == zof.perfect()
 
 
-async def test_a_run_that_cannot_be_read_stops_no_other(zof: Bench) -> None:
+async def test_a_run_that_cannot_be_read_stops_no_other(zof: PollerBench) -> None:
     await zof.settled()
     broken, good = zof.run(), zof.run()
 
@@ -521,26 +521,26 @@ async def test_a_run_that_cannot_be_read_stops_no_other(zof: Bench) -> None:
     zof.zof.spoil = spoil
     await zof.cycle()
     assert f"run:{good['id']}:failed:{CHANNEL}" in await zof.keys()
-    zof.zof.spoil = well
+    zof.zof.spoil = answer_well
     await zof.settled()
     assert await zof.keys() == zof.perfect()
 
 
-async def test_a_hint_that_nobody_can_read_stops_no_other(zof: Bench) -> None:
+async def test_a_hint_that_nobody_can_read_stops_no_other(zof: PollerBench) -> None:
     run = zof.run()
     await zof.store.hset("{test}:hints", "run_x", "{")
     await zof.heard(run["id"], "evt_1")
     with structlog.testing.capture_logs() as lines:
         await zof.cycle()
-    assert said(lines, "hint not understood")
+    assert log_lines(lines, "hint not understood")
     assert await zof.keys() == zof.perfect()
 
 
-async def test_a_notice_is_told_with_the_project_of_the_run_it_names(zof: Bench) -> None:
+async def test_a_notice_is_told_with_the_project_of_the_run_it_names(zof: PollerBench) -> None:
     await zof.settled()
     run = zof.run("passed", bad=0)
     for event, kind, named in (("evt_1", "release.gate_blocked", run["id"]), ("evt_2", "agent.offline", "")):
-        await zof.hints.keep(event, Watch("notice", "obj_5", kind, zof.clock.now, run=named))
+        await zof.hints.keep(event, Watch("notice", "obj_5", kind, zof.clock.at, run=named))
     await zof.settled()
     notices = [found for found in zof.rules.found if isinstance(found, Notice)]
     assert {(one.event, one.id, one.projects, one.environment) for one in notices} == {
@@ -549,9 +549,9 @@ async def test_a_notice_is_told_with_the_project_of_the_run_it_names(zof: Bench)
     }
 
 
-async def test_a_notice_is_told_though_the_run_it_names_cannot_be_read(zof: Bench) -> None:
+async def test_a_notice_is_told_though_the_run_it_names_cannot_be_read(zof: PollerBench) -> None:
     await zof.settled()
-    await zof.hints.keep("evt_1", Watch("notice", "obj_5", "release.gate_blocked", zof.clock.now, run="run_gone"))
+    await zof.hints.keep("evt_1", Watch("notice", "obj_5", "release.gate_blocked", zof.clock.at, run="run_gone"))
     await zof.settled()
     [notice] = [found for found in zof.rules.found if isinstance(found, Notice)]
     assert (notice.event, notice.id, notice.run_id, notice.projects) == ("gate", "obj_5", "run_gone", ())
@@ -561,14 +561,14 @@ async def test_a_notice_is_told_though_the_run_it_names_cannot_be_read(zof: Benc
 
 
 @pytest.fixture
-async def real(zof: Bench) -> Bench:
+async def real(zof: PollerBench) -> PollerBench:
     zof.poller = zof.another(decide=decide_all)
     wish = Subscription(id="s1", channel=CHANNEL, by="U0ANA", created=START)
     await zof.store.hset("{test}:" + SUBSCRIPTIONS, "s1", wish.model_dump_json(by_alias=True))
     return zof
 
 
-async def test_passed_runs_are_looked_for_only_while_something_may_recover(real: Bench) -> None:
+async def test_passed_runs_are_looked_for_only_while_something_may_recover(real: PollerBench) -> None:
     def lists() -> int:
         return sum(path == "/runs" for path in real.zof.asked)
 
@@ -594,7 +594,7 @@ async def test_passed_runs_are_looked_for_only_while_something_may_recover(real:
     assert lists() - before == 2
 
 
-async def test_what_passed_is_listed_where_it_does_not_come_along_with_its_run(real: Bench) -> None:
+async def test_what_passed_is_listed_where_it_does_not_come_along_with_its_run(real: PollerBench) -> None:
     real.zof.change = without_results
     await real.settled()
     real.run(bad=1, passed=1)
@@ -605,7 +605,7 @@ async def test_what_passed_is_listed_where_it_does_not_come_along_with_its_run(r
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest"])
-async def test_a_failure_heard_of_hours_late_recovers_by_a_run_from_before(real: Bench, order: str) -> None:
+async def test_a_failure_heard_of_hours_late_recovers_by_a_run_from_before(real: PollerBench, order: str) -> None:
     real.world.zof.newest_first = order == "newest"
     real.zof.page = 5
     await real.settled()
@@ -628,12 +628,14 @@ async def test_a_failure_heard_of_hours_late_recovers_by_a_run_from_before(real:
     assert any(key.startswith("recovered:") for key in await real.keys())
 
 
-async def test_what_recovers_by_webhook_is_put_right_by_an_earlier_run_that_only_listings_show(real: Bench) -> None:
+async def test_what_recovers_by_webhook_is_put_right_by_an_earlier_run_that_only_listings_show(
+    real: PollerBench,
+) -> None:
     await real.settled()
     real.run(bad=1)
     await real.cycle()
     real.run("passed", bad=0, passed=1)
-    real.clock.now += 5
+    real.clock.at += 5
     await real.heard(real.run("passed", bad=0, passed=1)["id"], "evt_1", "run.completed")
     told = (await real.poller.tick(feeds=False)).committed
     assert any(key.startswith("recovered:") for key in told)
@@ -641,7 +643,7 @@ async def test_what_recovers_by_webhook_is_put_right_by_an_earlier_run_that_only
     assert [key for key in told if key.startswith("recovered-edit:")]
 
 
-async def test_passed_runs_elsewhere_are_not_read(real: Bench) -> None:
+async def test_passed_runs_elsewhere_are_not_read(real: PollerBench) -> None:
     await real.settled()
     real.run(bad=1)
     await real.cycle()
@@ -650,7 +652,7 @@ async def test_passed_runs_elsewhere_are_not_read(real: Bench) -> None:
     assert not {f"/runs/{run['id']}" for run in elsewhere} & set(real.zof.asked)
 
 
-async def test_a_pass_from_before_the_failure_is_no_recovery(real: Bench) -> None:
+async def test_a_pass_from_before_the_failure_is_no_recovery(real: PollerBench) -> None:
     real.run("passed", bad=0, passed=1, ago=600)
     real.run(bad=1, ago=300)
     await real.cycle()
@@ -658,7 +660,7 @@ async def test_a_pass_from_before_the_failure_is_no_recovery(real: Bench) -> Non
     assert not any("recovered" in key for key in await real.keys())
 
 
-async def test_a_failure_is_told_once_by_the_real_rules_through_either_door(real: Bench) -> None:
+async def test_a_failure_is_told_once_by_the_real_rules_through_either_door(real: PollerBench) -> None:
     await real.settled()
     run = real.run(bad=2)
     await real.heard(run["id"], "evt_1")
@@ -669,12 +671,12 @@ async def test_a_failure_is_told_once_by_the_real_rules_through_either_door(real
     assert not (await real.poller.tick(feeds=False)).committed
 
 
-async def test_a_subscription_of_a_newer_kind_is_left_aside(real: Bench) -> None:
+async def test_a_subscription_of_a_newer_kind_is_left_aside(real: PollerBench) -> None:
     await real.store.hset("{test}:" + SUBSCRIPTIONS, "s2", '{"id": "s2", "group": "galaxy"}')
     real.run()
     with structlog.testing.capture_logs() as lines:
         assert (await real.cycle()).committed
-    assert said(lines, "subscription not understood")
+    assert log_lines(lines, "subscription not understood")
 
 
 # --- the audit
@@ -682,7 +684,7 @@ async def test_a_subscription_of_a_newer_kind_is_left_aside(real: Bench) -> None
 
 @pytest.mark.parametrize("order", ORDERS)
 async def test_a_planted_gap_is_reported_and_told(order: str) -> None:
-    async with bench(page=5) as built:
+    async with poller_bench(page=5) as built:
         listing(built, order)
         for number in range(40):
             built.run(ago=3000 - number)
@@ -692,19 +694,19 @@ async def test_a_planted_gap_is_reported_and_told(order: str) -> None:
         built.world.zof.runs = {planted["id"]: runs.pop(planted["id"])} | runs
         await built.settled(100)
         with structlog.testing.capture_logs() as lines:
-            built.clock.now += AUDIT_SECONDS
+            built.clock.at += AUDIT_SECONDS
             await built.settled(200)
         assert await built.keys() == built.perfect()
-        [audit] = [line for line in said(lines, "feed audited") if line["feed"] == "runs failed"]
+        [audit] = [line for line in log_lines(lines, "feed audited") if line["feed"] == "runs failed"]
         assert (audit["missed"], audit["log_level"]) == (1, "warning")
         assert built.sample("zofbot_poll_gap", feed="runs failed") == 1
-        built.clock.now += AUDIT_SECONDS
+        built.clock.at += AUDIT_SECONDS
         await built.settled(200)
         assert built.sample("zofbot_poll_gap", feed="runs failed") == 0
 
 
 async def test_a_run_that_took_long_in_a_busy_organization_is_found_by_the_audit_at_the_latest() -> None:
-    async with bench(page=5) as built:
+    async with poller_bench(page=5) as built:
         await built.settled()
         long = built.world.zof.start_run({"project_id": "proj_x"})
         for _ in range(60):
@@ -718,11 +720,11 @@ async def test_a_run_that_took_long_in_a_busy_organization_is_found_by_the_audit
 
 
 async def test_an_audit_leaves_the_news_their_requests() -> None:
-    async with bench(page=5, requests=20) as built:
+    async with poller_bench(page=5, requests=20) as built:
         for number in range(200):
             built.run(ago=3400 - number, bad=0)
         await built.settled(100)
-        built.clock.now += AUDIT_SECONDS
+        built.clock.at += AUDIT_SECONDS
         late = built.run(bad=0)
         tick = await built.cycle()
         assert f"run:{late['id']}:failed:{CHANNEL}" in tick.committed
@@ -733,7 +735,7 @@ async def test_an_audit_leaves_the_news_their_requests() -> None:
 # --- what fails
 
 
-async def test_zof_out_of_reach_commits_what_was_found_and_says_when_to_come_back(zof: Bench) -> None:
+async def test_zof_out_of_reach_commits_what_was_found_and_says_when_to_come_back(zof: PollerBench) -> None:
     await zof.settled()
     runs = [zof.run(ago=10 - number) for number in range(3)]
     reads = 0
@@ -747,14 +749,14 @@ async def test_zof_out_of_reach_commits_what_was_found_and_says_when_to_come_bac
     zof.zof.spoil = spoil
     with pytest.raises(ZofUnavailable) as caught:
         await zof.cycle()
-    assert caught.value.retry_at == zof.clock() + timedelta(seconds=120)
+    assert caught.value.retry_at == zof.clock.now() + timedelta(seconds=120)
     assert f"run:{runs[0]['id']}:failed:{CHANNEL}" in await zof.keys()
-    zof.zof.spoil = well
+    zof.zof.spoil = answer_well
     await zof.settled()
     assert await zof.keys() == zof.perfect()
 
 
-async def test_a_feed_that_the_key_may_not_read_stops_no_other(zof: Bench) -> None:
+async def test_a_feed_that_the_key_may_not_read_stops_no_other(zof: PollerBench) -> None:
     await zof.settled()
     zof.run(bad=2)
     no = httpx.Response(403, json={"error": {"code": "forbidden", "message": "no"}})
@@ -763,7 +765,7 @@ async def test_a_feed_that_the_key_may_not_read_stops_no_other(zof: Bench) -> No
     assert await zof.keys() == zof.perfect()
 
 
-async def scenario(built: Bench, cycles: int) -> None:
+async def scenario(built: PollerBench, cycles: int) -> None:
     """A few cycles in which everything happens: listed failures, hints, a run that is watched, a notice."""
     for number in range(cycles):
         built.run(bad=2)
@@ -777,7 +779,7 @@ async def scenario(built: Bench, cycles: int) -> None:
 
 
 async def count() -> int:
-    async with bench(page=3) as built:
+    async with poller_bench(page=3) as built:
         await scenario(built, 3)
         return built.store.trips
 
@@ -785,7 +787,7 @@ async def count() -> int:
 @pytest.mark.parametrize("late", [False, True], ids=["before it was heard", "after it was heard"])
 async def test_a_process_killed_at_any_round_trip_to_the_store_loses_and_repeats_nothing(late: bool) -> None:
     for blows in range(1, await count()):
-        async with bench(page=3) as built:
+        async with poller_bench(page=3) as built:
             built.store.blows, built.store.late = blows, late
             committed: list[str] = []
             await survive(built, committed)
@@ -793,7 +795,7 @@ async def test_a_process_killed_at_any_round_trip_to_the_store_loses_and_repeats
             assert len(committed) == len(set(committed))
 
 
-async def survive(built: Bench, committed: list[str]) -> None:
+async def survive(built: PollerBench, committed: list[str]) -> None:
     """The scenario, in which a process that fails is followed by another."""
     for number in range(3):
         built.run(bad=2)
@@ -807,7 +809,7 @@ async def survive(built: Bench, committed: list[str]) -> None:
     await built.settled()
 
 
-async def again(built: Bench, act: Callable[[], Any], *default: Any) -> Any:
+async def again(built: PollerBench, act: Callable[[], Any], *default: Any) -> Any:
     """Zof repeats a webhook that was not acknowledged; a poller that fails is another process the next time."""
     try:
         found = await act()
@@ -817,7 +819,7 @@ async def again(built: Bench, act: Callable[[], Any], *default: Any) -> Any:
     return getattr(found, "committed", found)
 
 
-async def test_one_works_and_another_takes_over_with_all_that_is_known(zof: Bench) -> None:
+async def test_one_works_and_another_takes_over_with_all_that_is_known(zof: PollerBench) -> None:
     other = zof.another()
     zof.run()
     assert (await zof.cycle()).leads
@@ -830,7 +832,7 @@ async def test_one_works_and_another_takes_over_with_all_that_is_known(zof: Benc
     assert await zof.keys() == zof.perfect()
 
 
-async def test_who_was_taken_over_from_in_the_middle_commits_nothing(zof: Bench) -> None:
+async def test_who_was_taken_over_from_in_the_middle_commits_nothing(zof: PollerBench) -> None:
     await zof.settled()
     run, other = zof.run(), zof.another()
 
@@ -852,7 +854,7 @@ async def test_who_was_taken_over_from_in_the_middle_commits_nothing(zof: Bench)
 # --- the loop
 
 
-async def test_the_loop_follows_a_hint_at_once_and_ends_with_its_lease_released(zof: Bench) -> None:
+async def test_the_loop_follows_a_hint_at_once_and_ends_with_its_lease_released(zof: PollerBench) -> None:
     polling = asyncio.create_task(zof.poller.run())
     await until(lambda: zof.sample("zofbot_poll_turns_total", outcome="done") >= 2)
     run = zof.run()
@@ -869,7 +871,7 @@ async def test_the_loop_follows_a_hint_at_once_and_ends_with_its_lease_released(
 
 
 async def test_a_flood_of_hints_does_not_keep_a_poller_busy_that_may_ask_no_more() -> None:
-    async with bench(requests=4) as built:
+    async with poller_bench(requests=4) as built:
         polling = asyncio.create_task(built.poller.run())
         await until(lambda: built.sample("zofbot_poll_turns_total", outcome="done") >= 1)
         before = built.sample("zofbot_poll_turns_total", outcome="done")
@@ -882,7 +884,7 @@ async def test_a_flood_of_hints_does_not_keep_a_poller_busy_that_may_ask_no_more
 
 
 async def test_the_loop_goes_on_whatever_fails() -> None:
-    async with bench(interval=0.02) as built:
+    async with poller_bench(interval=0.02) as built:
         server = built.store.connection_pool.connection_kwargs["server"]
         polling = asyncio.create_task(built.poller.run())
 
@@ -901,12 +903,12 @@ async def test_the_loop_goes_on_whatever_fails() -> None:
         await asyncio.wait({polling})
 
 
-def seldom(zof: Bench) -> Poller:
+def seldom(zof: PollerBench) -> Poller:
     """Poll once an hour, with a lease of half a second."""
     return zof.another(lease=Lease(zof.store, "test", "poller", 0.5, zof.clock), interval=3600)
 
 
-async def test_however_seldom_the_feeds_are_read_the_lease_is_kept(zof: Bench) -> None:
+async def test_however_seldom_the_feeds_are_read_the_lease_is_kept(zof: PollerBench) -> None:
     assert lease_seconds(3600) == lease_seconds(60) == 90
     polling = asyncio.create_task(seldom(zof).run())
     await until(lambda: zof.sample("zofbot_poll_turns_total", outcome="done") >= 3)
@@ -917,7 +919,7 @@ async def test_however_seldom_the_feeds_are_read_the_lease_is_kept(zof: Bench) -
 
 
 @pytest.mark.parametrize("gone", ["store", "zof"])
-async def test_however_seldom_the_feeds_are_read_what_failed_is_tried_again_soon(zof: Bench, gone: str) -> None:
+async def test_however_seldom_the_feeds_are_read_what_failed_is_tried_again_soon(zof: PollerBench, gone: str) -> None:
     """Meanwhile no hint is heard, so that a failure would be told an hour late."""
     server = zof.store.connection_pool.connection_kwargs["server"]
     if gone == "store":
@@ -926,7 +928,7 @@ async def test_however_seldom_the_feeds_are_read_what_failed_is_tried_again_soon
         zof.zof.spoil = lambda request: httpx.Response(503)
     polling = asyncio.create_task(seldom(zof).run())
     await until(lambda: zof.sample("zofbot_poll_turns_total", outcome="unavailable") >= 1)
-    server.connected, zof.zof.spoil = True, well
+    server.connected, zof.zof.spoil = True, answer_well
     run = zof.run()
     await zof.heard(run["id"], "evt_1")
 
@@ -939,7 +941,7 @@ async def test_however_seldom_the_feeds_are_read_what_failed_is_tried_again_soon
 
 
 async def test_the_loop_outlives_a_process_that_takes_over_and_what_nobody_foresaw() -> None:
-    async with bench(interval=0.02) as built:
+    async with poller_bench(interval=0.02) as built:
         run = built.run()
         troubles = ["failed", "fenced"]
 
@@ -965,14 +967,14 @@ async def test_the_loop_outlives_a_process_that_takes_over_and_what_nobody_fores
         await asyncio.wait({polling})
 
 
-async def test_polling_often_is_warned_of(zof: Bench) -> None:
+async def test_polling_often_is_warned_of(zof: PollerBench) -> None:
     with structlog.testing.capture_logs() as lines:
         for interval in (29.0, 30.0):
             polling = asyncio.create_task(zof.another(interval=interval).run())
             await asyncio.sleep(0)
             polling.cancel()
             await asyncio.wait({polling})
-    assert len(said(lines, "polling often")) == 1
+    assert len(log_lines(lines, "polling often")) == 1
 
 
 class Deaf(Lease):
@@ -993,14 +995,14 @@ class Deaf(Lease):
 
 
 async def test_a_turn_ends_though_a_renewal_of_the_lease_loses_its_cancellation() -> None:
-    async with bench() as zof:
+    async with poller_bench() as zof:
         zof.run()
         poller = zof.another(lease=Deaf(zof.store, "test", "poller", 0.003, zof.clock))
         async with asyncio.timeout(5):
             assert (await poller.tick()).leads
 
 
-async def test_a_turn_outlives_a_renewal_of_the_lease_that_fails(zof: Bench) -> None:
+async def test_a_turn_outlives_a_renewal_of_the_lease_that_fails(zof: PollerBench) -> None:
     await zof.settled()
     run = zof.run()
     poller = zof.another(lease=Lease(zof.store, "test", "poller", 0.3, zof.clock))
@@ -1010,11 +1012,11 @@ async def test_a_turn_outlives_a_renewal_of_the_lease_that_fails(zof: Bench) -> 
     async def away(request: httpx.Request) -> None:
         if request.url.path.endswith(run["id"]):
             server.connected = False
-            await until(lambda: bool(said(lines, "lease not renewed")))
+            await until(lambda: bool(log_lines(lines, "lease not renewed")))
             server.connected = True
 
     zof.zof.spoil = away
-    zof.clock.now += 60
+    zof.clock.at += 60
     with structlog.testing.capture_logs() as lines:
         await poller.tick()
     assert await zof.keys() == zof.perfect()
@@ -1089,7 +1091,7 @@ async def test_whatever_happens_on_the_way_a_perfect_sources_keys_are_committed(
     seed: int, order: str, page: int, steps: int
 ) -> None:
     dice = random.Random(seed)
-    async with bench(page=page) as built:
+    async with poller_bench(page=page) as built:
         listing(built, order)
         committed: list[str] = []
         journey = Journey(built, dice, committed)
@@ -1104,7 +1106,7 @@ async def test_whatever_happens_on_the_way_a_perfect_sources_keys_are_committed(
 class Journey:
     """What may happen to webhooks, polls, Zof and the store, one step at a time."""
 
-    def __init__(self, built: Bench, dice: random.Random, committed: list[str]) -> None:
+    def __init__(self, built: PollerBench, dice: random.Random, committed: list[str]) -> None:
         self.built, self.dice, self.committed = built, dice, committed
         self.going: list[Record] = []
         self.delayed: list[tuple[str, str]] = []
@@ -1141,7 +1143,7 @@ class Journey:
         await self.built.killed()
 
     async def pause(self) -> None:
-        self.built.clock.now += self.dice.choice([120, 1800, 7200])
+        self.built.clock.at += self.dice.choice([120, 1800, 7200])
 
     async def spoil(self) -> None:
         """Some requests to come are answered with an error, HTML, or nothing."""
@@ -1180,5 +1182,5 @@ class Journey:
             self.built.world.zof.finish_run(run["id"], "failed")
         for _ in range(2):
             await self.built.settled(200)
-            self.built.clock.now += AUDIT_SECONDS
+            self.built.clock.at += AUDIT_SECONDS
         await self.built.settled(200)

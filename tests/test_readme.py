@@ -9,6 +9,7 @@ import pytest
 import typer.main
 from prometheus_client.metrics import MetricWrapperBase
 
+from tests.support.virtual_time import test_clock
 from zofbot.cli import app
 from zofbot.manifest import LINK_SCOPES, SCOPES
 from zofbot.metrics import Metrics
@@ -69,7 +70,7 @@ def test_the_simulator_imitates_what_it_says() -> None:
 
 
 def test_what_the_demo_suggests_to_type_can_be_typed_there() -> None:
-    world = World()
+    world = World(test_clock())
     furnish(world)
     for typed in rows("type", "and see"):
         for identifier in re.findall(r"\b(?:res|run)_\d+", typed):

@@ -14,12 +14,12 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
-from tests.conftest import House, house, said, until
-from tests.test_told import SECRET, current, fail, hook
+from tests.support.bot import RunningBot, running_bot, text_of, until
+from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from zofbot.clock import Clock
 from zofbot.errors import SettingsError
 from zofbot.logs import configure
 from zofbot.metrics import Metrics
-from zofbot.model import utcnow
 from zofbot.rooms import Rooms, zof_client
 from zofbot.rotation import SECRETS, Rotation
 from zofbot.settings import Settings, load
@@ -39,64 +39,68 @@ class Files:
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[tuple[House, Files]]:
+async def there(valkey: str) -> AsyncIterator[tuple[RunningBot, Files]]:
     files = Files()
-    async with house(
+    async with running_bot(
         valkey, works=True, reread=files.read, zof_webhook_secret=SECRET, zofbot_poll_interval=3600
-    ) as built:
-        files.now = built.settings
-        yield built, files
+    ) as bot:
+        files.now = bot.settings
+        yield bot, files
 
 
-async def test_a_new_key_for_zof_is_used_by_the_next_command(there: tuple[House, Files]) -> None:
-    built, files = there
-    built.world.zof.key = "another-key-for-zof"
-    assert "not authorized with Zof" in await built.answer("/zof res_4821")
+async def test_a_new_key_for_zof_is_used_by_the_next_command(there: tuple[RunningBot, Files]) -> None:
+    bot, files = there
+    bot.world.zof.key = "another-key-for-zof"
+    assert "not authorized with Zof" in await bot.answer("/zof res_4821")
     files.put(zof_api_key="another-key-for-zof")
-    assert await built.bot.rotation.look() == ["ZOF_API_KEY"]
-    assert "Voucher" in await built.answer("/zof res_4821")
+    assert await bot.app.rotation.look() == ["ZOF_API_KEY"]
+    assert "Voucher" in await bot.answer("/zof res_4821")
 
 
-async def test_a_new_bot_token_is_used_and_what_waited_for_it_is_sent(there: tuple[House, Files]) -> None:
-    built, files = there
-    await built.type("/zof subscribe project:*")
-    await until(lambda: any("subscribed this channel" in said(one) for one in built.public()))
-    built.world.slack.bot_token = "xoxb-another-token"
-    assert await hook(built, current(fail(built, 1)["id"], "evt_1")) == 200
-    await until(lambda: built.bot.metrics.registry.get_sample_value("zofbot_outbox_paused") == 1)
-    assert not any("Failed: nightly cart" in said(one) for one in built.public())
+async def test_a_new_bot_token_is_used_and_what_waited_for_it_is_sent(there: tuple[RunningBot, Files]) -> None:
+    bot, files = there
+    await bot.type("/zof subscribe project:*")
+    await until(lambda: any("subscribed this channel" in text_of(one) for one in bot.public()))
+    bot.world.slack.bot_token = "xoxb-another-token"
+    assert await post_webhook(bot, webhook_event(fail_run(bot, 1)["id"], "evt_1")) == 200
+    await until(lambda: bot.app.metrics.registry.get_sample_value("zofbot_outbox_paused") == 1)
+    assert not any("Failed: nightly cart" in text_of(one) for one in bot.public())
     files.put(slack_bot_token="xoxb-another-token")
-    assert await built.bot.rotation.look() == ["SLACK_BOT_TOKEN"]
-    await until(lambda: any("Failed: nightly cart" in said(one) for one in built.public()))
+    assert await bot.app.rotation.look() == ["SLACK_BOT_TOKEN"]
+    await until(lambda: any("Failed: nightly cart" in text_of(one) for one in bot.public()))
 
 
-async def test_what_is_signed_with_a_new_secret_counts_and_with_the_old_one_no_more(there: tuple[House, Files]) -> None:
-    built, files = there
-    run = fail(built, 1)
+async def test_what_is_signed_with_a_new_secret_counts_and_with_the_old_one_no_more(
+    there: tuple[RunningBot, Files],
+) -> None:
+    bot, files = there
+    run = fail_run(bot, 1)
     files.put(slack_signing_secret="another-signing-secret", zof_webhook_secret="another-webhook-secret")
-    assert await built.bot.rotation.look() == ["SLACK_SIGNING_SECRET", "ZOF_WEBHOOK_SECRET"]
-    assert (await built.type("/zof res_4821")).status == 401
-    built.world.slack.signing_secret = "another-signing-secret"
-    assert (await built.type("/zof res_4821")).status == 200
-    assert await hook(built, current(run["id"], "evt_1")) == 401
-    assert await hook(built, current(run["id"], "evt_1"), secret="another-webhook-secret") == 200
+    assert await bot.app.rotation.look() == ["SLACK_SIGNING_SECRET", "ZOF_WEBHOOK_SECRET"]
+    assert (await bot.type("/zof res_4821")).status == 401
+    bot.world.slack.signing_secret = "another-signing-secret"
+    assert (await bot.type("/zof res_4821")).status == 200
+    assert await post_webhook(bot, webhook_event(run["id"], "evt_1")) == 401
+    assert await post_webhook(bot, webhook_event(run["id"], "evt_1"), secret="another-webhook-secret") == 200
 
 
 async def test_a_new_token_for_sockets_is_used_when_slack_wants_another_connection(valkey: str) -> None:
     files = Files()
-    async with house(valkey, socket=True, reread=files.read) as built:
-        files.now = built.settings
-        built.world.slack.app_token = "xapp-another-token"
+    async with running_bot(valkey, socket=True, reread=files.read) as bot:
+        files.now = bot.settings
+        bot.world.slack.app_token = "xapp-another-token"
         files.put(slack_app_token="xapp-another-token")
-        assert await built.bot.rotation.look() == ["SLACK_APP_TOKEN"]
-        await built.stage.sockets.refresh()
-        await until(lambda: bool(built.world.slack.lines))
-        assert "Voucher" in await built.answer("/zof res_4821")
+        assert await bot.app.rotation.look() == ["SLACK_APP_TOKEN"]
+        await bot.stage.sockets.refresh()
+        await until(lambda: bool(bot.world.slack.lines))
+        assert "Voucher" in await bot.answer("/zof res_4821")
 
 
-async def test_a_new_secret_is_kept_out_of_traces(there: tuple[House, Files]) -> None:
-    built, files = there
-    rooms = Rooms(files.now, built.bot.store, zof_client(files.now, Metrics()), built.bot.notifier, Metrics(), utcnow)
+async def test_a_new_secret_is_kept_out_of_traces(there: tuple[RunningBot, Files]) -> None:
+    bot, files = there
+    rooms = Rooms(
+        files.now, bot.app.store, zof_client(files.now, Metrics(), Clock()), bot.app.notifier, Metrics(), Clock()
+    )
     files.put(zof_api_key="another-key-for-zof")
     rooms.rekey(files.now)
     with traced(rooms.traces.keep, "request", 1.0, "req_1") as made:
@@ -137,7 +141,7 @@ async def test_files_are_looked_at_and_a_new_secret_reaches_no_log(
     monkeypatch.setenv("ZOFBOT_SECRETS_DIR", str(tmp_path))
     file, taken = tmp_path / "ZOF_API_KEY", Taken()
     file.write_text("the-first-key")
-    rotation = Rotation(load("ZOF_API_KEY"), lambda: load("ZOF_API_KEY"), every=0.01)
+    rotation = Rotation(load("ZOF_API_KEY"), lambda: load("ZOF_API_KEY"), Clock(), every=0.01)
     rotation.tell(taken.take)
     watching = asyncio.create_task(rotation.watch())
     await asyncio.sleep(0.05)
@@ -165,7 +169,7 @@ async def test_a_mistake_that_is_mended_and_made_again_is_said_again(log: io.Str
             raise answer
         return plain
 
-    rotation = Rotation(plain, reread)
+    rotation = Rotation(plain, reread, Clock())
     assert [await rotation.look() for _ in range(3)] == [[], [], []]
     assert log.getvalue().count("the old ones stay") == 2
 

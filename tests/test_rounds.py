@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import House, house, polled, said, until
-from tests.test_rules import House as Rules
-from tests.test_rules import failed, passed, run, sub
-from tests.test_told import SECRET, current, fail, hook
-from tests.test_triage import alert, control, press, thread
+from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.rules import RuleBench, failed, passed, run, sub
+from tests.support.triage import button_of, press_button, raise_alert, thread_of
 from zofbot.errors import BadInput
 from zofbot.model import Outcome
 from zofbot.pipeline.memory import rerun_in
@@ -103,8 +102,8 @@ def test_what_is_no_time_is_refused(words: str) -> None:
         begun_at(words, NOW, UTC)
 
 
-def rerun_of(root: str, finding_id: str = "run_2") -> Rules:
-    house_ = Rules(sub("group:case"))
+def rerun_of(root: str, finding_id: str = "run_2") -> RuleBench:
+    house_ = RuleBench(sub("group:case"))
     house_.hear(failed("1", NOW, "a"))
     house_.memory = house_.memory.changed({rerun_in(finding_id): {"root": root}})
     return house_
@@ -135,27 +134,27 @@ def test_a_run_that_was_cancelled_is_an_answer_too() -> None:
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[House]:
-    async with house(
+async def there(valkey: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(
         valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_allow_runs=True
-    ) as built:
-        await polled(built)
-        await built.type(f"/zof subscribe group:case layout:flat escalate:15m-><!subteam^{ON_CALL}>,45m-><@U0CHIOMA>")
-        yield built
+    ) as bot:
+        await wait_for_first_poll(bot)
+        await bot.type(f"/zof subscribe group:case layout:flat escalate:15m-><!subteam^{ON_CALL}>,45m-><@U0CHIOMA>")
+        yield bot
 
 
-async def test_subscriptions_name_whom_they_mention(there: House) -> None:
+async def test_subscriptions_name_whom_they_mention(there: RunningBot) -> None:
     wish = "group:case layout:flat escalate:15m-&gt;@oncall-checkout,45m-&gt;@chioma"
     assert wish in await there.answer("/zof subscriptions")
     await there.type("/zof unsubscribe 1")
-    await until(lambda: sum(wish in said(one) for one in there.public()) == 2)
+    await until(lambda: sum(wish in text_of(one) for one in there.public()) == 2)
 
 
-async def test_what_is_open_is_listed_oldest_first_with_who_has_it(there: House) -> None:
+async def test_what_is_open_is_listed_oldest_first_with_who_has_it(there: RunningBot) -> None:
     assert "Nothing is open in this channel" in await there.answer("/zof triage")
-    root = await alert(there)
-    await press(there, "U0BEN", root, control(root, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in said(root))
+    root = await raise_alert(there)
+    await press_button(there, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
+    await until(lambda: "Acknowledged" in text_of(root))
     listed = await there.answer("/zof triage")
     assert "1 failure open in this channel" in listed
     assert "ben · acknowledged" in listed
@@ -166,10 +165,10 @@ async def test_what_is_open_is_listed_oldest_first_with_who_has_it(there: House)
     await there.type("/zof subscribe group:case", channel="C0INCIDENT")
 
 
-async def test_long_lists_are_paged_and_private_channels_are_only_counted(there: House) -> None:
+async def test_long_lists_are_paged_and_private_channels_are_only_counted(there: RunningBot) -> None:
     await there.type("/zof subscribe group:case layout:flat", channel="C0INCIDENT")
-    finished = fail(there, 12)
-    assert await hook(there, current(finished["id"], "evt_many")) == 200
+    finished = fail_run(there, 12)
+    assert await post_webhook(there, webhook_event(finished["id"], "evt_many")) == 200
 
     async def known() -> bool:
         return "12 failures" in await there.answer("/zof triage")
@@ -177,13 +176,13 @@ async def test_long_lists_are_paged_and_private_channels_are_only_counted(there:
     await until(known)
     assert "and 2 more failures" in await there.answer("/zof triage")
     await there.press(there.private()[-1], "zof_open_page")
-    await until(lambda: "11 to 12 of 12 failures" in said(there.private()[-1]))
+    await until(lambda: "11 to 12 of 12 failures" in text_of(there.private()[-1]))
     everywhere = await there.answer("/zof triage all")
     assert "12 failures open in all channels" in everywhere
     assert "12 failures in private channels are not shown here" in everywhere
 
 
-async def test_on_call_says_who_would_be_called_and_calls_nobody(there: House) -> None:
+async def test_on_call_says_who_would_be_called_and_calls_nobody(there: RunningBot) -> None:
     told = await there.answer("/zof oncall")
     assert "after 15 min" in told
     assert "ana" in told.lower()
@@ -193,33 +192,33 @@ async def test_on_call_says_who_would_be_called_and_calls_nobody(there: House) -
     assert "Nobody is called from this channel" in await there.answer("/zof oncall", channel="C0SEARCH")
 
 
-async def test_where_slack_does_not_say_who_is_in_a_group_that_is_said(there: House) -> None:
+async def test_where_slack_does_not_say_who_is_in_a_group_that_is_said(there: RunningBot) -> None:
     there.world.slack.scopes.discard("usergroups:read")
     told = await there.answer("/zof oncall")
     assert f"<!subteam^{ON_CALL}> (Slack does not say who is in it)" in told
     assert "<@U0CHIOMA>" in told
 
 
-async def test_a_handover_is_posted_once_in_the_name_of_who_asked(there: House) -> None:
-    root = await alert(there)
-    await press(there, "U0BEN", root, control(root, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in said(root))
+async def test_a_handover_is_posted_once_in_the_name_of_who_asked(there: RunningBot) -> None:
+    root = await raise_alert(there)
+    await press_button(there, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
+    await until(lambda: "Acknowledged" in text_of(root))
     assert "posted in this channel" in await there.answer("/zof handover 8h")
-    await until(lambda: any("Handover: 1 open" in said(message) for message in there.public()))
-    [posted] = [message for message in there.public() if "Handover" in said(message)]
-    assert "ana asked for it" in said(posted)
-    assert "ben (1 act)" in said(posted)
-    assert "Half were acknowledged in" in said(posted)
+    await until(lambda: any("Handover: 1 open" in text_of(message) for message in there.public()))
+    [posted] = [message for message in there.public() if "Handover" in text_of(message)]
+    assert "ana asked for it" in text_of(posted)
+    assert "ben (1 act)" in text_of(posted)
+    assert "Half were acknowledged in" in text_of(posted)
     assert "Since when?" in await there.answer("/zof handover whenever")
 
 
-async def test_a_handover_comes_where_the_bot_is_no_member_too(there: House) -> None:
+async def test_a_handover_comes_where_the_bot_is_no_member_too(there: RunningBot) -> None:
     assert "posted in this channel" in await there.answer("/zof handover", channel="C0INCIDENT")
-    shown = [said(one) for one in there.world.slack.messages["C0INCIDENT"].values() if not one.only_to]
+    shown = [text_of(one) for one in there.world.slack.messages["C0INCIDENT"].values() if not one.only_to]
     assert sum("Handover: 0 open" in one for one in shown) == 1
 
 
-async def test_a_run_is_cancelled_once_somebody_has_seen_which(there: House) -> None:
+async def test_a_run_is_cancelled_once_somebody_has_seen_which(there: RunningBot) -> None:
     started = there.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly"})
     assert "Cancel" in await there.answer(f"/zof cancel {started['id']}")
     asked = there.private()[-1]
@@ -227,7 +226,7 @@ async def test_a_run_is_cancelled_once_somebody_has_seen_which(there: House) -> 
     await until(lambda: there.world.zof.runs[started["id"]]["status"] == "canceled")
 
     async def written() -> bool:
-        entries = await Audit(there.bot.store.client, there.settings.zofbot_namespace).read()
+        entries = await Audit(there.app.store.client, there.settings.zofbot_namespace).read()
         told = [(one.user, one.details["run"]) for one in entries if one.act == "cancel"]
         return told == [("U0ANA", started["id"])]
 
@@ -239,26 +238,28 @@ async def test_a_run_is_cancelled_once_somebody_has_seen_which(there: House) -> 
     assert "guest" in (await there.answer("/zof cancel run_1", user="U0GUEST")).lower()
 
 
-async def test_a_run_that_ends_before_the_button_is_pressed_says_so(there: House) -> None:
+async def test_a_run_that_ends_before_the_button_is_pressed_says_so(there: RunningBot) -> None:
     started = there.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly"})
     await there.answer(f"/zof cancel {started['id']}")
     there.world.zof.finish_run(started["id"], "passed")
     await there.press(there.private()[-1], "zof_cancel")
-    await until(lambda: "It had already ended" in said(there.private()[-1]))
+    await until(lambda: "It had already ended" in text_of(there.private()[-1]))
 
 
 async def test_a_run_that_was_started_from_a_thread_is_watched_until_it_ends(valkey: str) -> None:
-    async with house(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET,
-                     zofbot_allow_runs=True) as built:  # fmt: skip
-        await polled(built)
-        await built.type("/zof subscribe group:case")
-        root = await alert(built)
-        await press(built, "U0ANA", root, control(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}})
-        await until(lambda: any("Run the failed cases" in said(one) for one in built.private()))
-        [asked] = [one for one in built.private() if "Run the failed cases" in said(one)]
-        await built.press(asked, "zof_rerun")
-        await until(lambda: any(one.get("test_case_ids") == ["tc_0"] for one in built.world.zof.runs.values()))
-        [started] = [one for one in built.world.zof.runs.values() if one.get("test_case_ids") == ["tc_0"]]
-        built.world.zof.add_result(started["id"], status="failed", test_case_id="tc_0", name="Case 0")
-        built.world.zof.finish_run(started["id"])
-        await until(lambda: any("Run again: 1 case failed again" in line for line in thread(built, root)), 15)
+    async with running_bot(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET,
+                     zofbot_allow_runs=True) as bot:  # fmt: skip
+        await wait_for_first_poll(bot)
+        await bot.type("/zof subscribe group:case")
+        root = await raise_alert(bot)
+        await press_button(
+            bot, "U0ANA", root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
+        )
+        await until(lambda: any("Run the failed cases" in text_of(one) for one in bot.private()))
+        [asked] = [one for one in bot.private() if "Run the failed cases" in text_of(one)]
+        await bot.press(asked, "zof_rerun")
+        await until(lambda: any(one.get("test_case_ids") == ["tc_0"] for one in bot.world.zof.runs.values()))
+        [started] = [one for one in bot.world.zof.runs.values() if one.get("test_case_ids") == ["tc_0"]]
+        bot.world.zof.add_result(started["id"], status="failed", test_case_id="tc_0", name="Case 0")
+        bot.world.zof.finish_run(started["id"])
+        await until(lambda: any("Run again: 1 case failed again" in line for line in thread_of(bot, root)), 15)

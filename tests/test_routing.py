@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.strategies import PATTERNS, QUIETS, SUBSCRIPTIONS
 from zofbot.errors import BadInput
 from zofbot.model import Counts, Outcome, Result, Run
 from zofbot.routing import (
@@ -29,30 +30,6 @@ from zofbot.routing import (
     spelled,
 )
 from zofbot.routing.matching import fits
-from zofbot.triage import Step
-
-PATTERNS = st.lists(st.text(min_size=1, max_size=20).filter(lambda s: s.lstrip("-").strip()), max_size=4).map(tuple)
-ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"])
-QUIETS = st.builds(Quiet, start=st.integers(0, 1439), end=st.integers(0, 1439), critical=st.booleans(), zone=ZONES)
-IDS = st.lists(st.from_regex(r"[UWS][A-Z0-9]{1,10}", fullmatch=True), min_size=1, max_size=3, unique=True).map(tuple)
-STEPS = st.dictionaries(st.integers(1, 7 * 86400), IDS, max_size=3).map(
-    lambda steps: tuple(Step(after=after, mention=steps[after]) for after in sorted(steps))
-)
-SUBSCRIPTIONS = st.builds(
-    Subscription,
-    project=PATTERNS,
-    env=PATTERNS,
-    case=PATTERNS,
-    on=st.lists(st.sampled_from(On), min_size=1, unique=True).map(tuple),
-    group=st.sampled_from(Group),
-    layout=st.sampled_from(Layout),
-    broadcast=st.sampled_from(Broadcast),
-    after=st.none() | st.builds(After, count=st.integers(2, 100), window=st.integers(1, 7 * 86400)),
-    mention=st.lists(st.from_regex(r"[UWS][A-Z0-9]{1,10}", fullmatch=True), max_size=3, unique=True).map(tuple),
-    quiet=st.none() | QUIETS.filter(lambda quiet: quiet.start != quiet.end),
-    escalate=STEPS,
-    reack=st.just(0) | st.integers(60, 30 * 86400),
-)
 
 
 @given(SUBSCRIPTIONS)

@@ -4,117 +4,25 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zofbot.model import Outcome, Result, Run
-from zofbot.notification import Claimed, Kind, Notification
-from zofbot.pipeline.memory import Memory, scope
-from zofbot.pipeline.rules import Answer, Decision, decide, decide_all, key
-from zofbot.routing import Finding, Notice, On, Subscription, parse
+from tests.support.rules import HOUR, NOON, RuleBench, failed, passed, result, run, sub
+from zofbot.model import Outcome
+from zofbot.notification import Claimed, Kind
+from zofbot.pipeline.memory import Memory
+from zofbot.pipeline.rules import Answer, decide, decide_all, key
+from zofbot.routing import Finding, Notice, On, Subscription
 from zofbot.simulator.blocks import problems
 from zofbot.slack import bodies
 from zofbot.slack.alerts import render
 
-NOON = datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()
-HOUR = 3600.0
-
-
-class House:
-    """What commit does, in two dicts: keys are told once, an edit shows the latest, a waiting one keeps its time."""
-
-    def __init__(self, *subscriptions: Subscription, default: str = "", lookback: float = 30 * 24 * HOUR) -> None:
-        self.subscriptions = subscriptions
-        self.default = default
-        self.lookback = lookback
-        self.told: dict[str, Notification] = {}
-        self.memory = Memory()
-
-    def decide(self, finding: Finding | Notice, now: float | None = None) -> Decision:
-        """Decide with no more in memory than the rules asked for."""
-        names = Memory.names(finding, self.subscriptions, self.default, self._failing(finding))
-        read = Memory.read({name: self.memory.hashes.get(name, {}) for name in names})
-        at = finding.happened if now is None else now
-        return decide(finding, self.subscriptions, read, at, lookback=self.lookback, default_channel=self.default)
-
-    def _failing(self, finding: Finding | Notice) -> list[str]:
-        """The channels with failures in its scope, as the poller keeps them."""
-        place = scope(finding) if isinstance(finding, Finding) else ""
-        open_ = (name.split(":") for name, fields in self.memory.hashes.items() if name.startswith("open:") and fields)
-        return [channel for _, channel, where in open_ if where == place]
-
-    def commit(self, decision: Decision) -> list[str]:
-        new = [one.key for one in decision.notifications if one.key not in self.told]
-        for one in decision.notifications:
-            before = self.told.get(one.key)
-            if before is None:
-                self.told[one.key] = one
-            elif one.kind is Kind.EDIT:
-                self.told[one.key] = one.model_copy(update={"not_before": before.not_before})
-        self.memory = self.memory.changed(decision.changes)
-        return new
-
-    def hear(self, *findings: Finding | Notice, now: float | None = None) -> list[str]:
-        return [key for finding in findings for key in self.commit(self.decide(finding, now))]
-
-    def answer(self, finding: Finding | Notice, now: float | None = None) -> list[Answer]:
-        decision = self.decide(finding, now)
-        self.commit(decision)
-        return [reason.answer for reason in decision.reasons]
-
-    def of(self, kind: Kind) -> list[Notification]:
-        return [one for one in self.told.values() if one.kind is kind]
-
-    def messages(self) -> set[str]:
-        return {one.key for one in self.told.values() if one.kind is not Kind.EDIT}
-
-    def recoveries(self) -> set[tuple[str, str, float, str]]:
-        """What the replies say that tell of one, as they stand in the end: key, title, after how long, by which run."""
-        replies = [one for one in self.told.values() if one.key.startswith("recovered:")]
-        shown = [self.told.get(f"recovered-edit:{one.key.removeprefix('recovered:')}", one).body for one in replies]
-        read = [(one.key, bodies.RecoveredBody.model_validate(body)) for one, body in zip(replies, shown, strict=True)]
-        return {(name, body.title, body.after, body.run.id) for name, body in read}
-
-    def shown(self, root: str) -> bodies.RunBody | bodies.CaseBody:
-        """What a root's message says now, its last edit made."""
-        latest = [one for one in self.told.values() if root in (one.key if one.kind is Kind.ROOT else "", one.root)]
-        body = bodies.read([one for one in latest if one.kind is not Kind.REPLY][-1].body)
-        assert isinstance(body, (bodies.RunBody, bodies.CaseBody))
-        return body
-
-
-def sub(filters: str = "", channel: str = "C1", number: int = 1, **more: Any) -> Subscription:
-    own = {"id": f"sub_{number}", "channel": channel, "created": float(number)}
-    return parse(filters).model_copy(update=own | more)
-
-
-def result(name: str, outcome: Outcome = Outcome.FAILED, case: str = "", **more: Any) -> Result:
-    return Result(id=f"res_{name}", outcome=outcome, case_id=case or f"tc_{name}", title=case or name, **more)
-
-
-def run(
-    name: str, at: float, *results: Result, outcome: Outcome = Outcome.FAILED, total: int | None = None, **more: Any
-) -> Finding:
-    place: dict[str, Any] = {"project_id": "proj_1", "environment": "staging", "title": "Nightly"}
-    made = Run(id=f"run_{name}", outcome=outcome, ended=datetime.fromtimestamp(at, UTC), **place | more)
-    return Finding.of(made, results, total=total, otherwise=at)
-
-
-def failed(name: str, at: float, *cases: str, **more: Any) -> Finding:
-    return run(name, at, *(result(f"{name}_{case}", case=case) for case in cases), **more)
-
-
-def passed(name: str, at: float, *cases: str, **more: Any) -> Finding:
-    results = (result(f"{name}_{case}", Outcome.PASSED, case=case) for case in cases)
-    return run(name, at, *results, outcome=Outcome.PASSED, **more)
-
 
 def test_a_failed_run_is_a_root_with_a_reply_for_each_failure() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(failed("1", NOON, "a", "b"))
     assert {one.key: (one.kind, one.root) for one in house.told.values()} == {
         "run:run_1:failed:C1": (Kind.ROOT, ""),
@@ -126,7 +34,7 @@ def test_a_failed_run_is_a_root_with_a_reply_for_each_failure() -> None:
 
 
 def test_a_thousand_failures_are_twelve_messages_and_all_are_counted() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(failed("1", NOON, *(f"{n:04}" for n in range(1000))))
     assert len(house.told) == 12
     rest = bodies.read(house.told["rest:run_1:failed:1000:C1"].body)
@@ -139,7 +47,7 @@ def test_a_thousand_failures_are_twelve_messages_and_all_are_counted() -> None:
 
 
 def test_failures_that_nobody_read_are_counted_too() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(failed("1", NOON, "a", total=50))
     rest = bodies.read(house.told["rest:run_1:failed:50:C1"].body)
     assert isinstance(rest, bodies.RestBody)
@@ -147,13 +55,13 @@ def test_failures_that_nobody_read_are_counted_too() -> None:
 
 
 def test_a_failed_run_of_which_no_case_is_known_is_a_root_alone() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(run("1", NOON, outcome=Outcome.ERROR))
     assert list(house.told) == ["run:run_1:error:C1"]
 
 
 def test_a_run_that_passed_by_policy_is_told_of_the_case_that_failed() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(run("1", NOON, result("a"), outcome=Outcome.PASSED))
     assert set(house.told) == {"run:run_1:failed:C1", "result:res_a:failed:C1"}
 
@@ -167,19 +75,19 @@ def test_a_run_that_passed_by_policy_is_told_of_the_case_that_failed() -> None:
 )  # fmt: skip
 def test_what_did_not_fail_never_alerts(outcome: Outcome, answer: Answer) -> None:
     bad = (result("a"),) if outcome is not Outcome.PASSED else ()
-    house = House(sub(), default="C0")
+    house = RuleBench(sub(), default="C0")
     assert house.answer(run("1", NOON, *bad, outcome=outcome)) == [answer]
     assert not house.told
 
 
 def test_failed_and_error_are_told_under_their_own_category() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(run("1", NOON, result("a", Outcome.ERROR), outcome=Outcome.ERROR))
     assert set(house.told) == {"run:run_1:error:C1", "result:res_a:error:C1"}
 
 
 def test_production_is_critical_by_default() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(failed("1", NOON, "a", environment="Production"))
     assert all(one.critical for one in house.told.values())
 
@@ -188,39 +96,39 @@ def test_production_is_critical_by_default() -> None:
 
 
 def test_a_failure_that_no_subscription_took_goes_to_the_default_channel() -> None:
-    house = House(sub("project:other"), default="C0")
+    house = RuleBench(sub("project:other"), default="C0")
     house.hear(failed("1", NOON, "a"))
     assert {one.channel for one in house.told.values()} == {"C0"}
 
 
 def test_only_the_failures_that_nobody_took_go_to_the_default_channel() -> None:
-    house = House(sub("case:a"), default="C0")
+    house = RuleBench(sub("case:a"), default="C0")
     house.hear(failed("1", NOON, "a", "b"))
     assert {one.key for one in house.of(Kind.REPLY)} == {"result:res_1_a:failed:C1", "result:res_1_b:failed:C0"}
 
 
 @pytest.mark.parametrize("filters", ["after:3/1h", "quiet:11:00-13:00"])
 def test_what_is_taken_and_not_told_yet_does_not_go_to_the_default_channel(filters: str) -> None:
-    house = House(sub(filters), default="C0")
+    house = RuleBench(sub(filters), default="C0")
     house.hear(failed("1", NOON, "a"))
     assert "C0" not in {one.channel for one in house.told.values()}
 
 
 def test_two_subscriptions_of_one_channel_are_told_once() -> None:
-    house = House(sub("case:a mention:<@U1>"), sub("env:staging mention:<@U2>", number=2))
+    house = RuleBench(sub("case:a mention:<@U1>"), sub("env:staging mention:<@U2>", number=2))
     house.hear(failed("1", NOON, "a", "b"))
     assert len(house.told) == 3
     assert house.shown("run:run_1:failed:C1").mention == ("U1", "U2")
 
 
 def test_one_failure_is_never_told_twice_in_a_channel_whatever_the_groupings() -> None:
-    house = House(sub("case:a group:case"), sub(number=2))
+    house = RuleBench(sub("case:a group:case"), sub(number=2))
     house.hear(failed("1", NOON, "a", "b"))
     assert set(house.told) == {"case:res_1_a:failed:C1", "run:run_1:failed:C1", "result:res_1_b:failed:C1"}
 
 
 def test_every_subscription_gets_its_reason() -> None:
-    house = House(
+    house = RuleBench(
         sub(), sub("env:production", number=2), sub("after:2/1h", "C3", number=3),
         sub("quiet:11:00-13:00", "C4", number=4), sub("", "C5", number=5, created=NOON + HOUR),
     )  # fmt: skip
@@ -242,7 +150,7 @@ def test_every_subscription_gets_its_reason() -> None:
 
 
 def test_what_failed_before_the_look_back_is_noted_and_never_told() -> None:
-    house = House(sub(), default="C0", lookback=HOUR)
+    house = RuleBench(sub(), default="C0", lookback=HOUR)
     old = failed("1", NOON - 2 * HOUR, "a")
     assert house.answer(old, NOON) == [Answer.OLD]
     assert not house.told
@@ -252,26 +160,26 @@ def test_what_failed_before_the_look_back_is_noted_and_never_told() -> None:
 
 
 def test_five_thousand_old_failures_at_first_start_are_silent() -> None:
-    house = House(sub(), lookback=HOUR)
+    house = RuleBench(sub(), lookback=HOUR)
     house.hear(*(failed(str(n), NOON - 2 * HOUR - n, "a") for n in range(5000)), now=NOON)
     assert not house.told
 
 
 def test_what_was_told_stays_known_when_it_has_become_old() -> None:
-    house = House(sub(), lookback=HOUR)
+    house = RuleBench(sub(), lookback=HOUR)
     house.hear(failed("1", NOON, "a"))
     assert house.answer(failed("1", NOON, "a"), NOON + 2 * HOUR) == [Answer.KNOWN]
 
 
 def test_quiet_hours_hold_everything_but_what_is_critical() -> None:
-    house = House(sub("quiet:11:00-13:00,critical"))
+    house = RuleBench(sub("quiet:11:00-13:00,critical"))
     house.hear(failed("1", NOON, "a"), failed("2", NOON, "a", environment="production"))
     held = {one.root or one.key: one.not_before for one in house.told.values()}
     assert held == {"run:run_1:failed:C1": NOON + HOUR, "run:run_2:failed:C1": 0.0}
 
 
 def test_a_channel_waits_only_as_long_as_all_who_asked_are_quiet() -> None:
-    house = House(sub("quiet:11:00-13:00"), sub("quiet:11:00-12:30", number=2))
+    house = RuleBench(sub("quiet:11:00-13:00"), sub("quiet:11:00-12:30", number=2))
     house.hear(failed("1", NOON, "a"))
     assert house.told["run:run_1:failed:C1"].not_before == NOON + HOUR / 2
     house.subscriptions += (sub(number=3),)
@@ -280,27 +188,27 @@ def test_a_channel_waits_only_as_long_as_all_who_asked_are_quiet() -> None:
 
 
 def test_a_recovery_waits_for_the_morning_too() -> None:
-    house = House(sub("quiet:13:00-14:00"))
+    house = RuleBench(sub("quiet:13:00-14:00"))
     house.hear(failed("1", NOON, "a"), passed("2", NOON + HOUR + 60, "a"))
     assert house.told["recovered:run_1:failed:C1"].not_before == NOON + 2 * HOUR
 
 
 def test_after_tells_only_from_the_nth_failure_within_the_window() -> None:
-    house = House(sub("after:3/1h"))
+    house = RuleBench(sub("after:3/1h"))
     answers = [house.answer(failed(str(n), NOON + n * 60, "a"))[0] for n in range(4)]
     assert answers == [Answer.BELOW, Answer.BELOW, Answer.TOLD, Answer.TOLD]
     assert {one.key for one in house.of(Kind.ROOT)} == {"run:run_2:failed:C1", "run:run_3:failed:C1"}
 
 
 def test_after_forgets_what_left_the_window() -> None:
-    house = House(sub("after:2/1h"))
+    house = RuleBench(sub("after:2/1h"))
     assert house.answer(failed("1", NOON, "a")) == [Answer.BELOW]
     assert house.answer(failed("2", NOON + HOUR, "a")) == [Answer.BELOW]
     assert house.answer(failed("3", NOON + HOUR + 1, "a")) == [Answer.TOLD]
 
 
 def test_after_lets_go_of_what_cannot_matter_any_more_once_it_is_much() -> None:
-    house = House(sub("after:2/1h"))
+    house = RuleBench(sub("after:2/1h"))
     for n in range(501):
         assert house.answer(failed(str(n), NOON, "a", environment=f"env{n}")) == [Answer.BELOW]
     assert len(house.memory.hashes["after:sub_1"]) == 501, "all of it may count yet"
@@ -311,25 +219,25 @@ def test_after_lets_go_of_what_cannot_matter_any_more_once_it_is_much() -> None:
 
 
 def test_after_counts_a_run_once_however_often_it_is_heard_of() -> None:
-    house = House(sub("after:2/1h"))
+    house = RuleBench(sub("after:2/1h"))
     assert [house.answer(failed("1", NOON, "a"))[0] for _ in range(3)] == [Answer.BELOW] * 3
 
 
 def test_after_counts_a_run_once_that_was_read_in_parts() -> None:
-    house = House(sub("after:3/1h"))
+    house = RuleBench(sub("after:3/1h"))
     house.hear(failed("1", NOON, "a"), failed("2", NOON + 1, "a"), failed("3", NOON + HOUR / 2, "a"))
     house.hear(failed("3", NOON + HOUR / 2, "a", "b"))
     assert house.answer(failed("4", NOON + HOUR + 60, "a")) == [Answer.BELOW]
 
 
 def test_after_counts_each_case_by_itself_where_cases_are_grouped() -> None:
-    house = House(sub("after:2/1h group:case"))
+    house = RuleBench(sub("after:2/1h group:case"))
     house.hear(failed("1", NOON, "a"), failed("2", NOON + 60, "a", "b"), failed("3", NOON + 120, "b"))
     assert {one.key for one in house.told.values()} == {"case:res_2_a:failed:C1", "case:res_3_b:failed:C1"}
 
 
 def test_after_counts_no_further_than_project_and_environment() -> None:
-    house = House(sub("after:2/1h"))
+    house = RuleBench(sub("after:2/1h"))
     assert house.answer(failed("1", NOON, "a")) == [Answer.BELOW]
     assert house.answer(failed("2", NOON, "a", environment="production")) == [Answer.BELOW]
 
@@ -338,7 +246,7 @@ def test_after_counts_no_further_than_project_and_environment() -> None:
 
 
 def test_a_case_has_one_root_whose_count_rises() -> None:
-    house = House(sub("group:case"))
+    house = RuleBench(sub("group:case"))
     house.hear(*(failed(str(n), NOON + n * 60, "a") for n in range(3)))
     assert [one.key for one in house.of(Kind.ROOT)] == ["case:res_0_a:failed:C1"]
     assert [one.key for one in house.of(Kind.REPLY)] == ["result:res_1_a:failed:C1", "result:res_2_a:failed:C1"]
@@ -349,7 +257,7 @@ def test_a_case_has_one_root_whose_count_rises() -> None:
 
 
 def test_the_same_case_of_another_project_or_environment_is_another_case() -> None:
-    house = House(sub("group:case"))
+    house = RuleBench(sub("group:case"))
     house.hear(
         failed("1", NOON, "a"), failed("2", NOON, "a", environment="dev"), failed("3", NOON, "a", project_id="p2")
     )
@@ -357,13 +265,13 @@ def test_the_same_case_of_another_project_or_environment_is_another_case() -> No
 
 
 def test_a_case_that_failed_twice_in_one_run_counts_once_and_shows_both() -> None:
-    house = House(sub("group:case"))
+    house = RuleBench(sub("group:case"))
     house.hear(run("1", NOON, result("x", case="a"), result("y", case="a")))
     assert set(house.told) == {"case:res_x:failed:C1", "result:res_y:failed:C1"}
 
 
 def test_an_earlier_failure_heard_of_late_joins_its_case() -> None:
-    house = House(sub("group:case"))
+    house = RuleBench(sub("group:case"))
     house.hear(failed("2", NOON + 60, "a"), failed("1", NOON, "a"), now=NOON + 90)
     shown = house.shown("case:res_2_a:failed:C1")
     assert isinstance(shown, bodies.CaseBody)
@@ -371,7 +279,7 @@ def test_an_earlier_failure_heard_of_late_joins_its_case() -> None:
 
 
 def test_a_flat_layout_has_no_replies() -> None:
-    house = House(sub("layout:flat"), sub("layout:flat group:case", "C2", number=2))
+    house = RuleBench(sub("layout:flat"), sub("layout:flat group:case", "C2", number=2))
     house.hear(failed("1", NOON, "a", "b"), failed("2", NOON + 60, "a"), passed("3", NOON + 120, "a", "b"))
     assert not house.of(Kind.REPLY)
     assert house.shown("run:run_1:failed:C1").standing is bodies.Standing.RECOVERED
@@ -383,7 +291,7 @@ def test_a_flat_layout_has_no_replies() -> None:
 
 @pytest.mark.parametrize(("group", "root"), [("run", "run:run_1:failed:C1"), ("case", "case:res_1_a:failed:C1")])
 def test_a_later_pass_edits_the_root_and_replies(group: str, root: str) -> None:
-    house = House(sub(f"group:{group}"))
+    house = RuleBench(sub(f"group:{group}"))
     house.hear(failed("1", NOON, "a"))
     assert house.answer(passed("2", NOON + 60, "a")) == [Answer.RECOVERED]
     assert house.shown(root).standing is bodies.Standing.RECOVERED
@@ -396,7 +304,7 @@ def test_a_later_pass_edits_the_root_and_replies(group: str, root: str) -> None:
 
 
 def test_a_run_recovers_when_the_last_of_its_cases_has_passed() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(failed("1", NOON, "a", "b"), passed("2", NOON + 60, "a"))
     assert house.shown("run:run_1:failed:C1").standing is bodies.Standing.OPEN
     house.hear(passed("3", NOON + 120, "b"))
@@ -414,14 +322,14 @@ def test_a_run_recovers_when_the_last_of_its_cases_has_passed() -> None:
     ids=["earlier", "other case", "unknown cases", "other environment", "other project", "skipped", "canceled"],
 )  # fmt: skip
 def test_nothing_recovers_that_is_not_known_to_have_passed_later_in_the_same_place(other: Finding) -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(failed("1", NOON, "a"), other)
     assert house.shown("run:run_1:failed:C1").standing is bodies.Standing.OPEN
     assert not house.of(Kind.EDIT)
 
 
 def test_a_run_without_known_cases_recovers_with_a_whole_run_of_its_title() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(run("1", NOON), passed("2", NOON + 60, title="Smoke"))
     assert not house.of(Kind.EDIT)
     house.hear(passed("3", NOON + 120))
@@ -429,25 +337,25 @@ def test_a_run_without_known_cases_recovers_with_a_whole_run_of_its_title() -> N
 
 
 def test_a_run_that_was_not_read_to_its_end_does_not_recover_by_the_cases_that_were() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(failed("1", NOON, "a", total=50), passed("2", NOON + 60, "a", title="Smoke"))
     assert not house.of(Kind.EDIT)
 
 
 def test_a_case_recovers_whatever_else_of_its_run_was_not_read() -> None:
-    house = House(sub("group:case"))
+    house = RuleBench(sub("group:case"))
     house.hear(failed("1", NOON, "a", total=50), passed("2", NOON + 60, "a", title="Smoke"))
     assert house.shown("case:res_1_a:failed:C1").standing is bodies.Standing.RECOVERED
 
 
 def test_who_does_not_ask_for_recoveries_gets_none() -> None:
-    house = House(sub("on:failed"))
+    house = RuleBench(sub("on:failed"))
     house.hear(failed("1", NOON, "a"), passed("2", NOON + 60, "a"))
     assert not house.of(Kind.EDIT)
 
 
 def test_a_channel_that_ended_its_subscription_hears_no_more() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(failed("1", NOON, "a"))
     house.subscriptions = (sub("project:other", number=2),)
     house.hear(passed("2", NOON + 60, "a"))
@@ -455,13 +363,13 @@ def test_a_channel_that_ended_its_subscription_hears_no_more() -> None:
 
 
 def test_the_default_channel_hears_of_recoveries() -> None:
-    house = House(default="C0")
+    house = RuleBench(default="C0")
     house.hear(failed("1", NOON, "a"), passed("2", NOON + 60, "a"))
     assert "recovered:run_1:failed:C0" in house.told
 
 
 def test_a_pass_heard_of_before_the_failure_recovers_it_at_once() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(passed("2", NOON + 60, "a"), failed("1", NOON, "a"), now=NOON + 90)
     assert house.shown("run:run_1:failed:C1").standing is bodies.Standing.RECOVERED
     assert "recovered:run_1:failed:C1" in house.told
@@ -469,7 +377,7 @@ def test_a_pass_heard_of_before_the_failure_recovers_it_at_once() -> None:
 
 @pytest.mark.parametrize(("group", "root"), [("run", "run:run_1:failed:C1"), ("case", "case:res_1_a:failed:C1")])
 def test_failing_again_within_an_hour_goes_on_in_the_same_thread(group: str, root: str) -> None:
-    house = House(sub(f"group:{group}"))
+    house = RuleBench(sub(f"group:{group}"))
     house.hear(failed("1", NOON, "a"), passed("2", NOON + 60, "a"), failed("3", NOON + 120, "a"))
     assert [one.key for one in house.of(Kind.ROOT)] == [root]
     assert house.shown(root).standing is bodies.Standing.AGAIN
@@ -482,7 +390,7 @@ def test_failing_again_within_an_hour_goes_on_in_the_same_thread(group: str, roo
 
 @pytest.mark.parametrize("recovers", [False, True])
 def test_another_result_of_a_case_that_was_told_leaves_the_card_as_it_stands(recovers: bool) -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(failed("1", NOON, "a"))
     if recovers:
         house.hear(passed("2", NOON + 60, "a"))
@@ -497,26 +405,26 @@ def test_another_result_of_a_case_that_was_told_leaves_the_card_as_it_stands(rec
 
 @pytest.mark.parametrize("group", ["run", "case"])
 def test_failing_again_after_an_hour_is_a_new_story(group: str) -> None:
-    house = House(sub(f"group:{group}"))
+    house = RuleBench(sub(f"group:{group}"))
     house.hear(failed("1", NOON, "a"), passed("2", NOON + 60, "a"), failed("3", NOON + 61 + HOUR, "a"))
     assert len(house.of(Kind.ROOT)) == 2
 
 
 def test_a_new_failure_beside_a_recovered_one_is_a_new_story() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(failed("1", NOON, "a"), passed("2", NOON + 60, "a"), failed("3", NOON + 120, "a", "b"))
     assert len(house.of(Kind.ROOT)) == 2
 
 
 def test_a_run_without_cases_that_fails_again_says_so_in_the_thread() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(run("1", NOON), passed("2", NOON + 60), run("3", NOON + 120))
     assert house.told["again:run_3:failed:C1"].root == "run:run_1:failed:C1"
 
 
 @pytest.mark.parametrize(("filters", "seen"), [("broadcast:worse", [False, True]), ("", [False, False])])
 def test_the_channel_sees_the_reply_when_things_got_worse_and_it_asked_to(filters: str, seen: list[bool]) -> None:
-    house = House(sub(f"group:case {filters}"))
+    house = RuleBench(sub(f"group:case {filters}"))
     house.hear(*(failed(str(n), NOON + n * 60, "a") for n in range(2)), passed("2", NOON + 180, "a"))
     house.hear(failed("3", NOON + 240, "a"))
     replies = [bodies.read(one.body) for one in house.of(Kind.REPLY)]
@@ -524,27 +432,27 @@ def test_the_channel_sees_the_reply_when_things_got_worse_and_it_asked_to(filter
 
 
 def test_the_channel_sees_one_reply_of_a_run_that_fails_again() -> None:
-    house = House(sub("broadcast:worse"))
+    house = RuleBench(sub("broadcast:worse"))
     house.hear(failed("1", NOON, "a", "b"), passed("2", NOON + 60, "a", "b"), failed("3", NOON + 120, "a", "b"))
     seen = {one.key: one.body.get("broadcast", False) for one in house.of(Kind.REPLY) if "res_3" in one.key}
     assert seen == {"result:res_3_a:failed:C1": True, "result:res_3_b:failed:C1": False}
 
 
 def test_a_failure_after_long_quiet_counts_as_worse() -> None:
-    house = House(sub("group:case broadcast:worse"))
+    house = RuleBench(sub("group:case broadcast:worse"))
     house.hear(failed("1", NOON, "a"), failed("2", NOON + HOUR, "a"), failed("3", NOON + 8 * HOUR, "a"))
     assert [one.body.get("broadcast", False) for one in house.of(Kind.REPLY)] == [False, True]
 
 
 def test_flat_and_loud_gets_one_reply_when_things_got_worse() -> None:
-    house = House(sub("layout:flat broadcast:worse"))
+    house = RuleBench(sub("layout:flat broadcast:worse"))
     house.hear(failed("1", NOON, "a", "b"), passed("2", NOON + 60, "a", "b"), failed("3", NOON + 120, "a", "b"))
     assert [one.key for one in house.of(Kind.REPLY)] == ["result:res_3_a:failed:C1"]
     assert house.of(Kind.REPLY)[0].body["broadcast"] is True
 
 
 def test_what_was_read_later_of_a_run_is_added_to_it() -> None:
-    house = House(sub(), sub("group:case", "C2", number=2))
+    house = RuleBench(sub(), sub("group:case", "C2", number=2))
     house.hear(failed("1", NOON, "a"))
     new = house.hear(failed("1", NOON, "a", "b"))
     assert set(new) == {"result:res_1_b:failed:C1", "run-edit:run_1:failed:C1", "case:res_1_b:failed:C2",
@@ -558,7 +466,7 @@ def test_what_was_read_later_of_a_run_is_added_to_it() -> None:
 # Storms.
 
 
-def storm_of(house: House) -> bodies.StormBody:
+def storm_of(house: RuleBench) -> bodies.StormBody:
     """What the summary says once all of its edits are made."""
     last = [one for one in house.told.values() if one.body["card"] == "storm"][-1]
     body = bodies.read(last.body)
@@ -567,7 +475,7 @@ def storm_of(house: House) -> bodies.StormBody:
 
 
 def test_a_hundred_failing_runs_at_once_are_twenty_roots_and_one_summary_that_counts_the_rest() -> None:
-    house = House(sub("mention:<@U1>"))
+    house = RuleBench(sub("mention:<@U1>"))
     answers = [house.answer(failed(str(n), NOON, "a", environment=f"env{n % 2}"), NOON)[0] for n in range(100)]
     assert answers == [Answer.TOLD] * 20 + [Answer.STORM] * 80
     roots = [one.key for one in house.of(Kind.ROOT)]
@@ -579,14 +487,14 @@ def test_a_hundred_failing_runs_at_once_are_twenty_roots_and_one_summary_that_co
 
 
 def test_hearing_of_a_storm_twice_counts_it_once() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     findings = [failed(str(n), NOON, "a") for n in range(40)]
     house.hear(*findings, *findings, *reversed(findings), now=NOON)
     assert storm_of(house).alerts == 20
 
 
 def test_the_summary_is_edited_every_ten_seconds_at_most_and_closed_when_it_is_calm() -> None:
-    house, edits, closings = House(sub()), set(), []
+    house, edits, closings = RuleBench(sub()), set(), []
     times = [NOON + number / 2 for number in range(300)]
     for at in [*times, NOON + HOUR]:
         waiting = [one for one in house.told.values() if one.key.startswith("storm-close")]
@@ -603,7 +511,7 @@ def test_the_summary_is_edited_every_ten_seconds_at_most_and_closed_when_it_is_c
 
 
 def test_single_roots_return_with_the_calm_and_the_summary_says_that_it_is_over() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(*(failed(str(n), NOON, "a") for n in range(30)))
     assert house.answer(failed("later", NOON + 61, "a")) == [Answer.TOLD]
     assert "run:run_later:failed:C1" in house.told
@@ -613,21 +521,21 @@ def test_single_roots_return_with_the_calm_and_the_summary_says_that_it_is_over(
 
 
 def test_a_storm_of_one_channel_is_none_of_another() -> None:
-    house = House(sub(), sub("env:dev", "C2", number=2))
+    house = RuleBench(sub(), sub("env:dev", "C2", number=2))
     house.hear(*(failed(str(n), NOON, "a") for n in range(30)), failed("x", NOON, "a", environment="dev"))
     assert "run:run_x:failed:C2" in house.told
     assert "run:run_x:failed:C1" not in house.told
 
 
 def test_many_failing_cases_of_one_run_are_a_storm_where_each_has_a_root() -> None:
-    house = House(sub("group:case"))
+    house = RuleBench(sub("group:case"))
     house.hear(failed("1", NOON, *(f"{n:03}" for n in range(100))))
     assert len(house.of(Kind.ROOT)) == 21
     assert storm_of(house).failures == 80
 
 
 def test_what_quiet_hours_held_comes_as_a_storm_when_they_end_at_once() -> None:
-    house = House(sub("quiet:11:00-13:00,critical"))
+    house = RuleBench(sub("quiet:11:00-13:00,critical"))
     house.hear(*(failed(str(n), NOON + n * 60, "a") for n in range(30)))
     summary = house.told["storm:run_20:failed:C1"]
     assert summary.not_before == NOON + HOUR
@@ -639,7 +547,7 @@ def test_what_quiet_hours_held_comes_as_a_storm_when_they_end_at_once() -> None:
 
 
 def test_a_storm_over_hundreds_of_places_counts_them_all() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(*(failed(str(n), NOON, "a", environment=f"env{n}") for n in range(320)), now=NOON)
     summary = storm_of(house)
     assert summary.failures == summary.elsewhere + sum(count for *_, count in summary.places) == 300
@@ -647,7 +555,7 @@ def test_a_storm_over_hundreds_of_places_counts_them_all() -> None:
 
 
 def test_slow_failures_are_no_storm() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(*(failed(str(n), NOON + n * 3, "a") for n in range(100)))
     assert len(house.of(Kind.ROOT)) == 100
 
@@ -656,7 +564,7 @@ def test_slow_failures_are_no_storm() -> None:
 
 
 def test_a_notice_is_told_once_to_whom_asked_and_again_another_day() -> None:
-    house = House(sub("on:agent"), sub("", "C2", number=2), default="C0")
+    house = RuleBench(sub("on:agent"), sub("", "C2", number=2), default="C0")
     notice = Notice(On.AGENT, "agent_7", NOON, "no heartbeat")
     assert sorted(house.answer(notice)) == [Answer.MISSED, Answer.TOLD]
     assert sorted(house.answer(notice)) == [Answer.KNOWN, Answer.MISSED]
@@ -666,7 +574,7 @@ def test_a_notice_is_told_once_to_whom_asked_and_again_another_day() -> None:
 
 
 def test_more_notices_than_a_channel_can_read_are_in_the_summary() -> None:
-    house = House(sub("on:agent mention:<@U1>"))
+    house = RuleBench(sub("on:agent mention:<@U1>"))
     answers = [house.answer(Notice(On.AGENT, f"agent_{n:02}", NOON, projects=("p",)))[0] for n in range(30)]
     assert answers == [Answer.TOLD] * 20 + [Answer.STORM] * 10
     assert len([key for key in house.told if key.startswith("notice:")]) == 20
@@ -677,7 +585,7 @@ def test_more_notices_than_a_channel_can_read_are_in_the_summary() -> None:
 
 
 def test_an_old_notice_is_not_told() -> None:
-    house = House(sub("on:agent"), lookback=HOUR)
+    house = RuleBench(sub("on:agent"), lookback=HOUR)
     assert house.answer(Notice(On.AGENT, "agent_7", NOON), NOON + 2 * HOUR) == [Answer.OLD]
 
 
@@ -699,7 +607,7 @@ def test_no_two_things_share_a_key(things: list[tuple[str, str, int]]) -> None:
 
 @given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))
 def test_whatever_zof_names_its_things_the_bodies_are_drawn(name: str, case: str) -> None:
-    house = House(sub("mention:<@U1>"), sub("group:case", "C2", number=2))
+    house = RuleBench(sub("mention:<@U1>"), sub("group:case", "C2", number=2))
     house.hear(failed(name, NOON, case), passed(f"{name}x", NOON + 60, case), failed(f"{name}y", NOON + 120, case))
     for one in house.told.values():
         assert not problems(render(Claimed(one, 1, one.happened), one.happened).payload(), "message")
@@ -728,13 +636,13 @@ def history(steps: Sequence[tuple[set[str], set[str], int]], pause: float) -> li
 STEPS = st.lists(st.tuples(CASES, CASES, st.integers(0, 1)), max_size=8)
 
 
-def state(house: House) -> dict[str, Any]:
+def state(house: RuleBench) -> dict[str, Any]:
     """Everything a channel shows in the end."""
     return {name: (one.kind, one.channel, one.root, one.body) for name, one in house.told.items()}
 
 
-def perfect(house: House, findings: Iterable[Finding]) -> House:
-    made = House(*house.subscriptions, default=house.default)
+def perfect(house: RuleBench, findings: Iterable[Finding]) -> RuleBench:
+    made = RuleBench(*house.subscriptions, default=house.default)
     made.hear(*findings)
     return made
 
@@ -747,7 +655,7 @@ def test_hearing_of_things_again_changes_nothing(
     data: st.DataObject,
 ) -> None:
     findings = history(steps, pause)
-    house = House(*subscriptions, default="C0")
+    house = RuleBench(*subscriptions, default="C0")
     for index, finding in enumerate(findings):
         house.hear(finding)
         again = data.draw(st.lists(st.sampled_from(findings[: index + 1]), max_size=3))
@@ -759,7 +667,7 @@ def test_hearing_of_things_again_changes_nothing(
 def test_two_pollers_at_once_come_to_the_same_keys(
     subscriptions: tuple[Subscription, ...], steps: list[tuple[set[str], set[str], int]], pause: float
 ) -> None:
-    house = House(*subscriptions, default="C0")
+    house = RuleBench(*subscriptions, default="C0")
     findings = history(steps, pause)
     for finding in findings:
         one, other = house.decide(finding), house.decide(finding)
@@ -787,7 +695,7 @@ def test_any_order_and_repetition_ends_as_a_perfect_source(
             findings + data.draw(st.lists(st.sampled_from(findings), max_size=5) if findings else st.just([]))
         )
     )
-    house = House(*subscriptions, default="C0")
+    house = RuleBench(*subscriptions, default="C0")
     house.hear(*heard, now=end + 100)
     ideal = perfect(house, findings)
     assert house.messages() == ideal.messages()
@@ -801,7 +709,7 @@ def turned(body: bodies.RunBody | bodies.CaseBody) -> tuple[bodies.Standing, flo
 
 
 def test_a_run_heard_of_late_puts_right_by_which_one_it_recovered() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(failed("1", NOON, "a", "b"), passed("3", NOON + 300, "a", "b"), now=NOON + 300)
     assert house.hear(passed("2", NOON + 60, "a"), now=NOON + 301) == []  # of the other case nothing new is known
     assert house.hear(passed("4", NOON + 120, "b"), now=NOON + 302) == ["recovered-edit:run_1:failed:C1"]
@@ -812,13 +720,13 @@ def test_a_run_heard_of_late_puts_right_by_which_one_it_recovered() -> None:
 
 def test_cases_that_pass_in_several_runs_recover_with_the_last_of_them_in_any_order() -> None:
     for order in itertools.permutations((passed("2", NOON + 60, "a"), passed("3", NOON + 90, "b", "a"))):
-        house = House(sub())
+        house = RuleBench(sub())
         house.hear(failed("1", NOON, "a", "b"), *order, now=NOON + 300)
         assert turned(house.shown("run:run_1:failed:C1")) == (bodies.Standing.RECOVERED, NOON + 90, "run_3", 1)
 
 
 def test_a_run_heard_of_late_that_passed_before_a_relapse_changes_nothing() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(failed("1", NOON, "a"), passed("2", NOON + 300, "a"), failed("3", NOON + 400, "a"), now=NOON + 400)
     before = state(house)
     house.hear(passed("4", NOON + 60, "a"), now=NOON + 401)
@@ -826,14 +734,14 @@ def test_a_run_heard_of_late_that_passed_before_a_relapse_changes_nothing() -> N
 
 
 def test_a_flat_layout_has_no_reply_to_put_right() -> None:
-    house = House(sub("layout:flat"))
+    house = RuleBench(sub("layout:flat"))
     house.hear(failed("1", NOON, "a"), passed("3", NOON + 300, "a"), now=NOON + 300)
     assert house.hear(passed("2", NOON + 60, "a"), now=NOON + 301) == []
     assert turned(house.shown("run:run_1:failed:C1")) == (bodies.Standing.RECOVERED, NOON + 60, "run_2", 1)
 
 
 def test_a_relapse_needs_only_what_failed_again_to_pass() -> None:
-    house = House(sub())
+    house = RuleBench(sub())
     house.hear(
         failed("1", NOON, "a", "b"), passed("2", NOON + 60, "a", "b"), failed("3", NOON + 120, "a"), now=NOON + 120
     )
@@ -851,7 +759,7 @@ def test_a_run_of_which_not_all_was_read_recovers_by_the_first_whole_one_of_its_
         passed("4", NOON + 240, "a", "b"), passed("5", NOON + 300, "a", "b"),
     ]  # fmt: skip
     heard = [[failure, *passes][number] for number in order]
-    house, ideal = House(sub()), House(sub())
+    house, ideal = RuleBench(sub()), RuleBench(sub())
     house.hear(*heard, now=NOON + 400)
     ideal.hear(failure, *passes)
     assert house.recoveries() == ideal.recoveries() == {("recovered:run_0:failed:C1", "Nightly", 180, "run_3")}
@@ -859,7 +767,7 @@ def test_a_run_of_which_not_all_was_read_recovers_by_the_first_whole_one_of_its_
 
 @given(st.permutations(range(5)), st.lists(st.integers(0, 4), max_size=4))
 def test_failures_of_a_case_in_any_order_are_one_root_and_the_same_count(order: list[int], again: list[int]) -> None:
-    house = House(sub("group:case"))
+    house = RuleBench(sub("group:case"))
     house.hear(*(failed(str(n), NOON + n * 60, "a") for n in [*order, *again]), now=NOON + 300)
     [root] = house.of(Kind.ROOT)
     shown = house.shown(root.key)
@@ -874,7 +782,7 @@ def test_a_page_decided_at_once_is_the_same_as_one_by_one(
 ) -> None:
     findings = history(steps, 60)
     now = NOON + HOUR
-    at_once, singly = House(*subscriptions, default="C0"), House(*subscriptions, default="C0")
+    at_once, singly = RuleBench(*subscriptions, default="C0"), RuleBench(*subscriptions, default="C0")
     at_once.commit(
         decide_all(reversed(findings), subscriptions, at_once.memory, now, lookback=24 * HOUR, default_channel="C0")
     )
@@ -887,7 +795,7 @@ def test_a_page_decided_at_once_is_the_same_as_one_by_one(
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    house = House(sub(), sub("group:case after:2/1h", "C2", number=2))
+    house = RuleBench(sub(), sub("group:case after:2/1h", "C2", number=2))
     for n in range(300):
         house.hear(failed(str(n), NOON + n * 60, f"case{n}"), passed(f"p{n}", NOON + n * 60 + 1, "other"))
     sizes = {name: len(fields) for name, fields in house.memory.hashes.items()}
@@ -897,14 +805,14 @@ def test_what_is_remembered_is_bounded() -> None:
 
 
 def test_what_recovered_is_let_go_of_after_some_hours() -> None:
-    house = House(sub("group:case"))
+    house = RuleBench(sub("group:case"))
     house.hear(failed("1", NOON, "a"), passed("2", NOON + 60, "a"), failed("3", NOON + 7 * HOUR, "b"))
     [name] = [name for name in house.memory.hashes if name.startswith("open:")]
     assert set(house.memory.hashes[name]) == {"case:b"}
 
 
 def test_what_was_told_longer_ago_than_keys_live_is_forgotten() -> None:
-    house, finding = House(default="C0"), failed("1", NOON + 31 * 24 * HOUR, "a")
+    house, finding = RuleBench(default="C0"), failed("1", NOON + 31 * 24 * HOUR, "a")
     name = Memory.names(finding, ())[0]
     aged = {f"run_old{n}": f"{NOON:.0f} C0=t1" for n in range(70)}
     house.memory = Memory({name: {**aged, "run_new": f"{NOON + 2 * 24 * HOUR:.0f} C0=t1"}})
@@ -929,7 +837,7 @@ def test_of_a_thousand_channels_only_those_are_read_that_it_may_concern() -> Non
 
 
 def test_a_channel_that_asks_for_something_else_by_now_still_sees_the_recovery() -> None:
-    house = House(sub("project:proj_1"))
+    house = RuleBench(sub("project:proj_1"))
     house.hear(failed("1", NOON, "a"))
     house.subscriptions = (sub("project:proj_other"),)
     assert house.hear(passed("2", NOON + 60, "a")) == ["run-edit:run_1:failed:C1", "recovered:run_1:failed:C1"]

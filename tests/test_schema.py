@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +18,11 @@ import fakeredis
 import pytest
 import redis.asyncio as redis
 
-from tests.conftest import until
-from tests.freezing import SECRET, restore
+from tests.support.bot import until
+from tests.support.store_snapshot import SECRET, restore
+from tests.support.virtual_time import SetClock, test_clock
 from zofbot.app import Zofbot, running
+from zofbot.clock import MovableClock
 from zofbot.errands import end
 from zofbot.errors import Outdated, StoreUnavailable
 from zofbot.metrics import Metrics
@@ -72,8 +73,10 @@ class Later:
 
     def __init__(self, frozen: dict[str, Any]) -> None:
         self.frozen = frozen
-        self.began, self.ahead = time.time(), 0.0
-        self.world = World(clock=self.now, seed=2)  # whose ids are not those that were frozen
+        now = test_clock()
+        began = now.time()
+        self.clock = MovableClock(lambda: float(frozen["at"]) + now.time() - began)
+        self.world = World(self.clock, seed=2)  # whose ids are not those that were frozen
         furnish(self.world)
         self.world.zof.quota = None
         self.world.zof.runs |= frozen["runs"]
@@ -84,12 +87,6 @@ class Later:
             message.thread_ts = told["thread_ts"]
             self.world.slack.keep(message)
         self.world.slack.ledger.clear()
-
-    def now(self) -> float:
-        return float(self.frozen["at"]) + time.time() - self.began + self.ahead
-
-    def clock(self) -> datetime:
-        return datetime.fromtimestamp(self.now(), UTC)
 
     def told(self) -> list[str]:
         """Keys of what has been told since."""
@@ -150,7 +147,7 @@ async def lives_on(later: Later, bot: Zofbot, stage: Stage) -> None:
     # what it held back for quiet hours comes when they end, and its escalation after it
     held = f"run:{fourth}:failed:C0SEARCH"
     assert held not in later.told()
-    later.ahead = 25 * 3600
+    later.clock.advance(25 * 3600)
     bot.outbox.news.set()
     await until(lambda: held in later.told(), 20)
     await until(lambda: any(key.startswith("escalate:") and key.endswith(held) for key in later.told()), 20)
@@ -169,8 +166,7 @@ async def client() -> AsyncIterator[redis.Redis]:
         yield client
 
 
-def clock() -> datetime:
-    return datetime(2026, 6, 1, tzinfo=UTC)
+clock = SetClock(datetime(2026, 6, 1, tzinfo=UTC).timestamp())
 
 
 def root(key: str, schema: int = OLD, channel: str = "C1") -> Notification:
@@ -277,12 +273,9 @@ class Fleet:
 
     def __init__(self, session: aiohttp.ClientSession, stage: Stage, client: redis.Redis) -> None:
         self.session, self.stage, self.client = session, stage, client
-        self.ahead = 0.0
+        self.clock = test_clock()
         self.workers: list[tuple[Held, asyncio.Task[None]]] = []
         self.misread: list[str] = []
-
-    def clock(self) -> datetime:
-        return datetime.fromtimestamp(time.time() + self.ahead, UTC)
 
     def outbox(self, schema: int) -> Held:
         return Held(self.client, "fleet", self.clock, pace=0.01, schema=schema)
@@ -294,7 +287,9 @@ class Fleet:
         except Outdated:
             return False
         metrics, slack = Metrics(), self.stage.world.slack
-        notifier = SlackNotifier(self.session, token=slack.bot_token, api_url=f"{self.stage.url}/api/", metrics=metrics)
+        notifier = SlackNotifier(
+            self.session, token=slack.bot_token, api_url=f"{self.stage.url}/api/", metrics=metrics, clock=self.clock
+        )
         outbox = self.outbox(schema)
 
         def render(claimed: Claimed, now: float) -> slack_message.Message:
@@ -315,7 +310,7 @@ class Fleet:
     async def lapse(self) -> None:
         """Let leases end; in so long a time who lives has ended what it is at, and none begins as the clock moves."""
         await until(lambda: not any(outbox.busy for outbox, _ in self.workers))
-        self.ahead += LEASE
+        self.clock.advance(LEASE)
 
     async def commit(self, schema: int, number: int) -> None:
         """What a poller of that version does; one that is outdated leaves it to a newer one, which finds it, too."""
@@ -333,7 +328,7 @@ class Fleet:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_old_and_new_side_by_side_lose_and_double_nothing(seed: int, valkey: str) -> None:
-    random, world = Random(seed), World()
+    random, world = Random(seed), World(test_clock())
     furnish(world)
     world.slack.paced = False
     stage = Stage(world)
@@ -351,7 +346,7 @@ async def test_old_and_new_side_by_side_lose_and_double_nothing(seed: int, valke
                 if random.random() < 0.3:
                     await fleet.start(random.choice((OLD, NEW)) if number > 30 else OLD)
                 if random.random() < 0.9:
-                    fleet.ahead += 0.2
+                    fleet.clock.advance(0.2)
                 else:
                     await fleet.lapse()
                 await asyncio.sleep(random.choice((0, 0.005, 0.02)))

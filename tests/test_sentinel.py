@@ -10,29 +10,29 @@ from pathlib import Path
 import pytest
 import redis.asyncio as redis
 
-from tests.conftest import until
-from tests.servers import Servers, sentinels
-from tests.walking import Walk, through_the_death_of_the_primary, walking
+from tests.support.bot import until
+from tests.support.failover import FailoverScenario, failover_scenario, kill_primary_under_load
+from tests.support.valkey_servers import Servers, sentinels
 from zofbot.store.primary import Sentinels
 from zofbot.store.soundness import dangers, vitals
 
 
 @pytest.fixture
 async def servers(tmp_path: Path) -> AsyncIterator[Servers]:
-    async with sentinels(tmp_path) as built:
-        yield built
+    async with sentinels(tmp_path) as bot:
+        yield bot
 
 
-async def ready(walk: Walk) -> bool:
-    return not await walk.built.bot.missing()
+async def ready(walk: FailoverScenario) -> bool:
+    return not await walk.bot.app.missing()
 
 
 async def test_the_primary_is_killed_while_alerts_come_and_each_is_told_once(servers: Servers) -> None:
-    await through_the_death_of_the_primary(servers)
+    await kill_primary_under_load(servers)
 
 
 async def test_what_no_replica_has_is_not_sent_so_a_lost_primary_cannot_make_it_twice(servers: Servers) -> None:
-    async with walking(servers) as walk:
+    async with failover_scenario(servers) as walk:
         primary, replica = await servers.primary(), await servers.replica()
         replica.send(signal.SIGSTOP)  # it is there, and confirms nothing
         await walk.fail()
@@ -45,8 +45,8 @@ async def test_what_no_replica_has_is_not_sent_so_a_lost_primary_cannot_make_it_
 
 
 async def test_a_primary_without_any_replica_goes_on(servers: Servers) -> None:
-    async with walking(servers) as walk:
-        replica, client = await servers.replica(), walk.built.bot.store.client
+    async with failover_scenario(servers) as walk:
+        replica, client = await servers.replica(), walk.bot.app.store.client
         await replica.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
         [danger] = dangers(await vitals(client))
         assert danger.what.startswith(f"On replica 127.0.0.1:{replica.port}: Redis throws keys away")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
-from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -13,47 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from tests.acting import Sent, everything
-from tests.conftest import House
-from tests.test_triage import there
+from tests.support.bot import RunningBot
+from tests.support.odd_values import ODD, Path, paths_in, with_odd_value
+from tests.support.slack_traffic import Sent, do_everything
 from zofbot.simulator.delivery import Delivery
 from zofbot.simulator.sockets import Socket
 from zofbot.slack.payload import misshapen
-
-__all__ = ["there"]
-
-ODD: list[Any] = [
-    None, True, 7, -1.5, "", "x", "\ud800", "a\0b", "é" * 5000, "<!channel>", [], [1], ["x"], [[]], {}, {"id": 5},
-    {"x": {"x": []}},
-]  # fmt: skip
-"""What stands where something else is expected."""
-
-Path = tuple[str | int, ...]
-
-
-def paths(value: Any, at: Path = ()) -> Iterator[Path]:
-    """Every place in a payload, but of a list only the first two, and of cards' blocks only what is around them."""
-    if at:
-        yield at
-    if isinstance(value, dict) and at[-1:] != ("text",):
-        for name, inner in value.items():
-            yield from paths(inner, (*at, name))
-    elif isinstance(value, list) and "blocks" not in at[:-1]:
-        for place, inner in enumerate(value[:2]):
-            yield from paths(inner, (*at, place))
-
-
-def spoilt(payload: dict[str, Any], path: Path, *odd: Any) -> dict[str, Any]:
-    """The payload with something odd at a place, or with nothing there."""
-    made = copy.deepcopy(payload)
-    around: Any = made
-    for part in path[:-1]:
-        around = around[part]
-    if odd:
-        around[path[-1]] = odd[0]
-    else:
-        del around[path[-1]]
-    return made
 
 
 def renamed(payload: dict[str, Any], number: int, path: Path) -> dict[str, Any]:
@@ -86,27 +49,27 @@ FORESEEN = {"answer not delivered": {"used_url", "expired_url", "channel_not_fou
 
 
 @pytest.mark.parametrize(("there", "every"), [("http", 1), ("socket", 4)], indirect=["there"])
-async def test_nothing_that_slack_signs_breaks_anything(there: House, every: int) -> None:
-    kept = kinds(await everything(there))
+async def test_nothing_that_slack_signs_breaks_anything(triage_bot: RunningBot, every: int) -> None:
+    kept = kinds(await do_everything(triage_bot))
     assert {body.get("type") for _, body in kept} >= {
         "block_actions", "view_submission", "message_action", "event_callback", None
     }  # fmt: skip
     assert [misshapen(body) for _, body in kept] == [""] * len(kept)
-    random, delivery, tried = Random(5), there.stage.people.delivery, 0
+    random, delivery, tried = Random(5), triage_bot.stage.people.delivery, 0
     delivery.within = 2.0
     wrong: list[Any] = []
     with capture_logs() as logs:
         for kind, body in kept:
-            for path in paths(body):
+            for path in paths_in(body):
                 tried += 1
                 if tried % every or (every > 1 and path[-1] in ROUTES):
                     continue
                 odd = [] if random.random() < 0.3 else [random.choice(ODD)]
-                made = renamed(spoilt(body, path, *odd), tried, path)
+                made = renamed(with_odd_value(body, path, *odd), tried, path)
                 if kind == "slash_commands":
                     made = {name: str(value).replace("\ud800", "?") for name, value in made.items()}
                 refused = bool(misshapen(made))
-                if refused and there.world.slack.lines:
+                if refused and triage_bot.world.slack.lines:
                     continue  # it is not answered: nobody waits here for what does not come
                 outcome = await Delivery.send(delivery, kind, made)
                 if outcome.status not in ((400,) if refused else (200, 404)):
@@ -117,21 +80,21 @@ async def test_nothing_that_slack_signs_breaks_anything(there: House, every: int
             logs.clear()
     assert wrong == []
     assert tried > 750
-    assert (await there.type("/zof help")).status == 200
+    assert (await triage_bot.type("/zof help")).status == 200
 
 
-@pytest.mark.parametrize("there", ["http", "socket"], indirect=True)
-async def test_what_bolt_stumbles_over_is_told_from_what_was_answered(there: House) -> None:
+@pytest.mark.parametrize("triage_bot", ["http", "socket"], indirect=True)
+async def test_what_bolt_stumbles_over_is_told_from_what_was_answered(triage_bot: RunningBot) -> None:
     odd = {"type": "event_callback", "event_id": "Ev1", "event": {"type": "reaction_added", "item": {"channel": 7}}}
-    there.stage.people.delivery.within = 0.5
+    triage_bot.stage.people.delivery.within = 0.5
     with capture_logs() as logs:
-        outcome = await there.stage.people.delivery.send("events_api", odd)
-    assert outcome.status == (None if there.world.slack.lines else 400)
+        outcome = await triage_bot.stage.people.delivery.send("events_api", odd)
+    assert outcome.status == (None if triage_bot.world.slack.lines else 400)
     [line] = [line for line in logs if line["log_level"] == "error"]
     assert line["event"] == "request not understood"
-    assert (await there.type("/zof help")).status == 200
+    assert (await triage_bot.type("/zof help")).status == 200
     counted = {"kind": "stray", "answer": "malformed"}
-    assert there.bot.metrics.registry.get_sample_value("zofbot_slack_requests_total", counted) == 1
+    assert triage_bot.app.metrics.registry.get_sample_value("zofbot_slack_requests_total", counted) == 1
 
 
 ENVELOPES = [
@@ -145,16 +108,16 @@ ENVELOPES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("there", ["socket"], indirect=True)
-async def test_no_envelope_breaks_the_connection(there: House) -> None:
-    [line] = there.world.slack.lines
+@pytest.mark.parametrize("triage_bot", ["socket"], indirect=True)
+async def test_no_envelope_breaks_the_connection(triage_bot: RunningBot) -> None:
+    [line] = triage_bot.world.slack.lines
     assert isinstance(line, Socket)
     with capture_logs() as logs:
         for envelope in ENVELOPES:
             await line.websocket.send_str(envelope)
-        assert (await there.type("/zof help")).status == 200
+        assert (await triage_bot.type("/zof help")).status == 200
     assert [each for each in logs if each["log_level"] in ("error", "critical")] == []
-    assert there.world.slack.lines == [line]
+    assert triage_bot.world.slack.lines == [line]
 
 
 @given(

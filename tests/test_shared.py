@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import House, house, polled, said, until
-from tests.test_mentions import mention
-from tests.test_told import SECRET, current, fail, hook
-from tests.test_triage import control, press
+from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.triage import button_of, mention_bot, press_button
 from zofbot.notification import Claimed, Kind, Notification
 from zofbot.simulator.entities import Message
 from zofbot.slack import bodies
@@ -64,84 +63,86 @@ def test_however_deep_it_stands_it_goes_and_nothing_else_does(kept: Any) -> None
 
 
 @pytest.fixture
-async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[House]:
+async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
     details = bool(getattr(request, "param", False))
-    async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
-                     zofbot_shared_details=details) as built:  # fmt: skip
-        await polled(built)
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+                     zofbot_shared_details=details) as bot:  # fmt: skip
+        await wait_for_first_poll(bot)
         for channel in (PARTNERS, "C0QA"):
-            await built.type("/zof subscribe group:case", channel=channel)
-        run = fail(built, 1)
-        assert await hook(built, current(run["id"], "evt_shared")) == 200
-        await until(lambda: len(alerts(built)) == 2)
-        yield built
+            await bot.type("/zof subscribe group:case", channel=channel)
+        run = fail_run(bot, 1)
+        assert await post_webhook(bot, webhook_event(run["id"], "evt_shared")) == 200
+        await until(lambda: len(alerts(bot)) == 2)
+        yield bot
 
 
-def alerts(built: House) -> dict[str, Message]:
-    return {one.channel: one for one in built.world.slack.ledger if (one.key or "").startswith("case:")}
+def alerts(bot: RunningBot) -> dict[str, Message]:
+    return {one.channel: one for one in bot.world.slack.ledger if (one.key or "").startswith("case:")}
 
 
-async def test_only_our_own_channel_sees_what_the_failure_says(there: House) -> None:
+async def test_only_our_own_channel_sees_what_the_failure_says(there: RunningBot) -> None:
     found = alerts(there)
-    assert "boom" in said(found["C0QA"])
-    assert "Case 0" in said(found[PARTNERS])
-    assert "boom" not in said(found[PARTNERS])
-    await press(there, "U0ANA", found[PARTNERS], control(found[PARTNERS], "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in said(alerts(there)[PARTNERS]))
-    assert "boom" not in said(alerts(there)[PARTNERS])
+    assert "boom" in text_of(found["C0QA"])
+    assert "Case 0" in text_of(found[PARTNERS])
+    assert "boom" not in text_of(found[PARTNERS])
+    await press_button(there, "U0ANA", found[PARTNERS], button_of(found[PARTNERS], "zof_triage_acknowledge"))
+    await until(lambda: "Acknowledged" in text_of(alerts(there)[PARTNERS]))
+    assert "boom" not in text_of(alerts(there)[PARTNERS])
 
 
 @pytest.mark.parametrize("there", [True], indirect=True)
-async def test_an_operator_may_show_everything(there: House) -> None:
-    assert "boom" in said(alerts(there)[PARTNERS])
+async def test_an_operator_may_show_everything(there: RunningBot) -> None:
+    assert "boom" in text_of(alerts(there)[PARTNERS])
 
 
-async def test_a_card_that_is_shared_there_says_as_little(there: House) -> None:
+async def test_a_card_that_is_shared_there_says_as_little(there: RunningBot) -> None:
     for channel, seen in ((PARTNERS, False), ("C0QA", True)):
         await there.answer("/zof result res_4821 share", channel=channel)
-        await until(lambda c=channel: any("Voucher can be removed" in said(m) for m in there.public(c)))
-        [card] = [one for one in there.public(channel) if "Voucher can be removed" in said(one)]
-        assert ("order total is wrong" in said(card)) is seen
+        await until(lambda c=channel: any("Voucher can be removed" in text_of(m) for m in there.public(c)))
+        [card] = [one for one in there.public(channel) if "Voucher can be removed" in text_of(one)]
+        assert ("order total is wrong" in text_of(card)) is seen
 
 
-async def test_whoever_subscribes_a_shared_channel_is_told_that_others_read_along(there: House) -> None:
+async def test_whoever_subscribes_a_shared_channel_is_told_that_others_read_along(there: RunningBot) -> None:
     for channel in (PARTNERS, "C0QA"):
         await there.type("/zof subscribe project:other", channel=channel)
-        await until(lambda channel=channel: "last 7 days this would" in said(there.private(channel)[-1]))
-    assert "another organization read this channel" in said(there.private(PARTNERS)[-1])
-    assert "another organization" not in said(there.private("C0QA")[-1])
+        await until(lambda channel=channel: "last 7 days this would" in text_of(there.private(channel)[-1]))
+    assert "another organization read this channel" in text_of(there.private(PARTNERS)[-1])
+    assert "another organization" not in text_of(there.private("C0QA")[-1])
 
 
-async def test_somebody_of_the_other_organization_sees_no_details_by_a_button(there: House) -> None:
+async def test_somebody_of_the_other_organization_sees_no_details_by_a_button(there: RunningBot) -> None:
     alert = alerts(there)[PARTNERS]
     await there.press(alert, "zof_result", user="U0EXT")
-    await until(lambda: any("Only people of this workspace" in said(m) for m in there.private(PARTNERS, "U0EXT")))
-    assert not any("boom" in said(message) for message in there.private(PARTNERS, "U0EXT"))
+    await until(lambda: any("Only people of this workspace" in text_of(m) for m in there.private(PARTNERS, "U0EXT")))
+    assert not any("boom" in text_of(message) for message in there.private(PARTNERS, "U0EXT"))
     await there.press(alert, "zof_result", user="U0ANA")
-    await until(lambda: any("boom" in said(message) for message in there.private(PARTNERS)))
+    await until(lambda: any("boom" in text_of(message) for message in there.private(PARTNERS)))
 
 
-async def test_nor_by_the_menu_nor_by_words_in_the_thread(there: House) -> None:
+async def test_nor_by_the_menu_nor_by_words_in_the_thread(there: RunningBot) -> None:
     alert = alerts(there)[PARTNERS]
 
     def refused(user: str) -> int:
-        return sum("Only people of this workspace" in said(m) for m in there.private(PARTNERS, user))
+        return sum("Only people of this workspace" in text_of(m) for m in there.private(PARTNERS, user))
 
     for number, word in enumerate(("why", "run"), start=1):
-        await press(there, "U0EXT", alert, control(alert, "zof_triage_more") | {"selected_option": {"value": word}})
+        await press_button(
+            there, "U0EXT", alert, button_of(alert, "zof_triage_more") | {"selected_option": {"value": word}}
+        )
         await until(lambda number=number: refused("U0EXT") == number)
     for number, words in enumerate(("why", "result res_4821", "run run_2038"), start=3):
-        assert (await mention(there, alert, words, "U0EXT")).ok
+        assert (await mention_bot(there, alert, words, "U0EXT")).ok
         await until(lambda number=number: refused("U0EXT") == number)
     assert len(there.private(PARTNERS, "U0EXT")) == 5, "and nothing else"
-    assert (await mention(there, alert, "help", "U0EXT")).ok
-    await until(lambda: "What I understand" in said(there.private(PARTNERS, "U0EXT")[-1]))
-    assert (await mention(there, alert, "result res_4821")).ok
-    await until(lambda: any("order total is wrong" in said(m) for m in there.private(PARTNERS)))
+    assert (await mention_bot(there, alert, "help", "U0EXT")).ok
+    await until(lambda: "What I understand" in text_of(there.private(PARTNERS, "U0EXT")[-1]))
+    assert (await mention_bot(there, alert, "result res_4821")).ok
+    await until(lambda: any("order total is wrong" in text_of(m) for m in there.private(PARTNERS)))
 
 
-async def test_nor_do_they_work_on_it_by_words(there: House) -> None:
+async def test_nor_do_they_work_on_it_by_words(there: RunningBot) -> None:
     alert = alerts(there)[PARTNERS]
-    assert (await mention(there, alert, "ack", "U0EXT")).ok
-    await until(lambda: any("People of other organizations" in said(m) for m in there.private(PARTNERS, "U0EXT")))
-    assert "Acknowledged" not in said(alert)
+    assert (await mention_bot(there, alert, "ack", "U0EXT")).ok
+    await until(lambda: any("People of other organizations" in text_of(m) for m in there.private(PARTNERS, "U0EXT")))
+    assert "Acknowledged" not in text_of(alert)

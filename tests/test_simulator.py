@@ -13,6 +13,8 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from tests.support.virtual_time import SetClock, test_clock
+from zofbot.clock import MovableClock
 from zofbot.simulator import slack as slack_api
 from zofbot.simulator.entities import BOT, Message
 from zofbot.simulator.organization import (
@@ -38,7 +40,7 @@ START = 1795467000.0
 
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
-    world = World(clock=lambda: START)
+    world = World(SetClock(START))
     furnish(world)
     stage = Stage(world)
     await stage.start()
@@ -129,7 +131,7 @@ async def test_a_missing_scope_is_named(
 
 def test_every_scope_a_method_needs_is_one_the_workspace_grants() -> None:
     needed = {method.scope for method in slack_api.METHODS.values()} - {"", "app"}
-    assert needed <= World().slack.scopes
+    assert needed <= World(test_clock()).slack.scopes
 
 
 def test_every_method_has_a_known_tier_and_a_sentence() -> None:
@@ -455,7 +457,7 @@ async def test_a_trigger_opens_one_modal_within_three_seconds(client: AsyncWebCl
 
 @pytest.mark.parametrize("real", [True, False], ids=["a clock that goes on", "a clock that is set"])
 async def test_a_standstill_takes_nothing_from_a_trigger_and_adds_nothing(real: bool) -> None:
-    world = World(time.time if real else lambda: 1_800_000_000.0)
+    world = World(MovableClock() if real else SetClock(1_800_000_000.0))
     stage = Stage(world)
     await stage.start()
     await asyncio.sleep(0.2)  # it looks whether it is held up
@@ -675,7 +677,7 @@ async def test_the_page_is_served_and_nothing_around_it(stage: Stage, http: aioh
 
 
 async def test_stopping_is_quick_and_leaves_no_task_behind(http: aiohttp.ClientSession) -> None:
-    world = World()
+    world = World(test_clock())
     furnish(world)
     before = asyncio.all_tasks()
     stage = Stage(world)

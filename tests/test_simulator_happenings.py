@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.virtual_time import SetClock
 from zofbot.simulator.happenings import HAPPENINGS, STORM, happen
 from zofbot.simulator.organization import ANA, CHECKOUT, GUEST, QA_ALERTS, furnish
 from zofbot.simulator.posting import add_reaction, post_ephemeral, post_message, update
@@ -22,7 +23,7 @@ HOUSE = Path(__file__).parent.parent / "zofbot"
 
 @pytest.fixture
 def world() -> World:
-    world = World(clock=lambda: 1795467000.0)
+    world = World(SetClock(1795467000.0))
     furnish(world)
     return world
 

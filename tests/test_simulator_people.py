@@ -3,69 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
-from urllib.parse import parse_qs
 
 import aiohttp
 import pytest
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
-from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
+from tests.support.slack_app import Json, RecordingApp, notice_to
 from zofbot.simulator.entities import BOT, Message
 from zofbot.simulator.organization import ANA, BEN, CHECKOUT_CHANNEL, INCIDENT_ROOM, QA_ALERTS, RANDOM_CHANNEL
 from zofbot.simulator.posting import post_message
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.views import open_view, publish
 from zofbot.simulator.world import World
-
-Json = dict[str, Any]
-
-
-class Bot:
-    """A bot that writes down what reaches it and answers as told."""
-
-    def __init__(self) -> None:
-        self.heard: list[tuple[dict[str, str], Json]] = []
-        self.answers: list[web.Response | Callable[[Json], Awaitable[web.Response]]] = []
-        self.verifier = SignatureVerifier("simulated-signing-secret")
-
-    @property
-    def last(self) -> Json:
-        return self.heard[-1][1]
-
-    async def handle(self, request: web.Request) -> web.Response:
-        body = await request.text()
-        if not self.verifier.is_valid_request(body, dict(request.headers)):
-            return web.Response(status=401)
-        self.heard.append((dict(request.headers), self._payload(request, body)))
-        answer = self.answers.pop(0) if self.answers else web.Response()
-        return answer if isinstance(answer, web.Response) else await answer(self.last)
-
-    @staticmethod
-    def _payload(request: web.Request, body: str) -> Json:
-        if request.content_type == "application/json":
-            return dict(json.loads(body))
-        form = {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
-        return dict(json.loads(form["payload"])) if "payload" in form else dict(form)
-
-
-@pytest.fixture
-async def bot(stage: Stage) -> AsyncIterator[Bot]:
-    bot = Bot()
-    app = web.Application()
-    app.router.add_post("/slack/events", bot.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    stage.world.slack.request_url = f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
-    yield bot
-    await runner.cleanup()
 
 
 def seen(stage: Stage, channel: str, user: str = ANA) -> list[Message]:
@@ -77,15 +32,10 @@ def texts(stage: Stage, channel: str, user: str = ANA) -> list[str]:
     return [each.text for each in seen(stage, channel, user)]
 
 
-def notice(stage: Stage, user: str = ANA) -> str:
-    told = stage.world.slack.notices.get(user)
-    return str(told["text"]) if told else ""
-
-
 # --- slash commands
 
 
-async def test_a_slash_command_arrives_signed_and_complete(stage: Stage, bot: Bot) -> None:
+async def test_a_slash_command_arrives_signed_and_complete(stage: Stage, bot: RecordingApp) -> None:
     outcome = await stage.people.type(ANA, QA_ALERTS, "/zof result res_4821 share")
     assert (outcome.status, outcome.ok) == (200, True)
     assert (bot.last["command"], bot.last["text"]) == ("/zof", "result res_4821 share")
@@ -106,7 +56,7 @@ async def test_a_slash_command_arrives_signed_and_complete(stage: Stage, bot: Bo
     ],
 )
 async def test_people_and_channels_are_escaped_as_the_manifest_asks(
-    stage: Stage, bot: Bot, typed: str, arrives: str
+    stage: Stage, bot: RecordingApp, typed: str, arrives: str
 ) -> None:
     await stage.people.type(ANA, QA_ALERTS, f"/zof {typed}")
     assert bot.last["text"] == arrives
@@ -115,7 +65,7 @@ async def test_people_and_channels_are_escaped_as_the_manifest_asks(
     assert bot.last["text"] == typed
 
 
-async def test_an_acknowledgement_is_shown_only_to_who_typed(stage: Stage, bot: Bot) -> None:
+async def test_an_acknowledgement_is_shown_only_to_who_typed(stage: Stage, bot: RecordingApp) -> None:
     bot.answers = [web.json_response({"text": "a card", "blocks": [{"type": "divider"}]}), web.Response(text="plain")]
     await stage.people.type(ANA, QA_ALERTS, "/zof a")
     await stage.people.type(ANA, QA_ALERTS, "/zof b")
@@ -124,7 +74,7 @@ async def test_an_acknowledgement_is_shown_only_to_who_typed(stage: Stage, bot: 
     assert stage.world.slack.ledger == []
 
 
-async def test_an_acknowledgement_in_channel_shows_the_command_too(stage: Stage, bot: Bot) -> None:
+async def test_an_acknowledgement_in_channel_shows_the_command_too(stage: Stage, bot: RecordingApp) -> None:
     bot.answers = [web.json_response({"text": "a card", "response_type": "in_channel"})]
     await stage.people.type(ANA, RANDOM_CHANNEL, "/zof a")
     assert texts(stage, RANDOM_CHANNEL, BEN) == ["/zof a", "a card"]
@@ -139,15 +89,15 @@ async def test_an_acknowledgement_in_channel_shows_the_command_too(stage: Stage,
     ],
 )
 async def test_an_acknowledgement_slack_cannot_show_is_not_shown(
-    stage: Stage, bot: Bot, answer: Json, error: str
+    stage: Stage, bot: RecordingApp, answer: Json, error: str
 ) -> None:
     bot.answers = [web.json_response(answer)]
     await stage.people.type(ANA, QA_ALERTS, "/zof a")
     assert texts(stage, QA_ALERTS) == []
-    assert notice(stage) == f'/zof failed with the error "{error}"'
+    assert notice_to(stage) == f'/zof failed with the error "{error}"'
 
 
-async def test_no_acknowledgement_in_time_is_a_timeout(stage: Stage, bot: Bot) -> None:
+async def test_no_acknowledgement_in_time_is_a_timeout(stage: Stage, bot: RecordingApp) -> None:
     async def late(payload: Json) -> web.Response:
         await asyncio.sleep(5)
         return web.Response()
@@ -156,16 +106,16 @@ async def test_no_acknowledgement_in_time_is_a_timeout(stage: Stage, bot: Bot) -
     bot.answers = [late]
     outcome = await stage.people.type(ANA, QA_ALERTS, "/zof a")
     assert (outcome.status, outcome.error) == (None, "operation_timeout")
-    assert notice(stage) == '/zof failed with the error "operation_timeout"'
+    assert notice_to(stage) == '/zof failed with the error "operation_timeout"'
     await stage.people.type(ANA, QA_ALERTS, "/zof b")
-    assert notice(stage) == ""
+    assert notice_to(stage) == ""
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])
-async def test_a_refusal_is_a_failed_dispatch(stage: Stage, bot: Bot, status: int) -> None:
+async def test_a_refusal_is_a_failed_dispatch(stage: Stage, bot: RecordingApp, status: int) -> None:
     bot.answers = [web.Response(status=status)]
     await stage.people.type(ANA, QA_ALERTS, "/zof a")
-    assert notice(stage) == '/zof failed with the error "dispatch_failed"'
+    assert notice_to(stage) == '/zof failed with the error "dispatch_failed"'
 
 
 async def test_a_bot_nobody_can_reach_is_a_failed_dispatch(stage: Stage) -> None:
@@ -174,7 +124,7 @@ async def test_a_bot_nobody_can_reach_is_a_failed_dispatch(stage: Stage) -> None
         assert (await stage.people.type(ANA, QA_ALERTS, "/zof a")).error == "dispatch_failed"
 
 
-async def test_requests_can_be_spoilt_for_a_test(stage: Stage, bot: Bot) -> None:
+async def test_requests_can_be_spoilt_for_a_test(stage: Stage, bot: RecordingApp) -> None:
     payload = {"command": "/zof"}
     assert (await stage.people.deliver("slash_commands", payload)).status == 200
     unsigned = await stage.people.deliver("slash_commands", payload, headers={"X-Slack-Signature": None})
@@ -187,7 +137,9 @@ async def test_requests_can_be_spoilt_for_a_test(stage: Stage, bot: Bot) -> None
 # --- response URLs
 
 
-async def test_a_response_url_replaces_the_acknowledgement_and_works_five_times(stage: Stage, bot: Bot) -> None:
+async def test_a_response_url_replaces_the_acknowledgement_and_works_five_times(
+    stage: Stage, bot: RecordingApp
+) -> None:
     bot.answers = [web.json_response({"text": "still asking"})]
     await stage.people.type(ANA, INCIDENT_ROOM, "/zof a")
     hook = AsyncWebhookClient(bot.last["response_url"])
@@ -204,7 +156,7 @@ async def test_a_response_url_replaces_the_acknowledgement_and_works_five_times(
     assert [message.text for message in stage.world.slack.ledger] == ["to all"]
 
 
-async def test_a_response_url_expires_after_half_an_hour(stage: Stage, bot: Bot) -> None:
+async def test_a_response_url_expires_after_half_an_hour(stage: Stage, bot: RecordingApp) -> None:
     await stage.people.type(ANA, QA_ALERTS, "/zof a")
     hook = AsyncWebhookClient(bot.last["response_url"])
     stage.world.advance(30 * 60 - 60)
@@ -214,7 +166,7 @@ async def test_a_response_url_expires_after_half_an_hour(stage: Stage, bot: Bot)
     assert (late.status_code, late.body) == (404, "expired_url")
 
 
-async def test_a_response_url_can_answer_into_a_thread(stage: Stage, bot: Bot) -> None:
+async def test_a_response_url_can_answer_into_a_thread(stage: Stage, bot: RecordingApp) -> None:
     root = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "root"})["ts"]
     await stage.people.type(ANA, QA_ALERTS, "/zof a")
     async with aiohttp.ClientSession() as session:
@@ -238,7 +190,7 @@ MENU = {
 }
 
 
-async def test_a_press_in_a_message_says_what_where_and_by_whom(stage: Stage, bot: Bot) -> None:
+async def test_a_press_in_a_message_says_what_where_and_by_whom(stage: Stage, bot: RecordingApp) -> None:
     ts = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": CARD})["ts"]
     await stage.people.press(BEN, {"action_id": "go", "block_id": "row"}, channel=QA_ALERTS, ts=ts)
     assert bot.last["type"] == "block_actions"
@@ -252,7 +204,7 @@ async def test_a_press_in_a_message_says_what_where_and_by_whom(stage: Stage, bo
     assert texts(stage, QA_ALERTS) == ["changed"]
 
 
-async def test_a_press_in_a_private_message_comes_without_the_message(stage: Stage, bot: Bot) -> None:
+async def test_a_press_in_a_private_message_comes_without_the_message(stage: Stage, bot: RecordingApp) -> None:
     attached = {"text": "card", "attachments": [{"color": "#d0342c", "blocks": CARD}]}
     bot.answers = [web.json_response(attached)]
     await stage.people.type(ANA, QA_ALERTS, "/zof a")
@@ -264,7 +216,7 @@ async def test_a_press_in_a_private_message_comes_without_the_message(stage: Sta
         await stage.people.press(BEN, {"action_id": "go"}, channel=QA_ALERTS, ts=ts)
 
 
-async def test_a_choice_has_to_be_offered(stage: Stage, bot: Bot) -> None:
+async def test_a_choice_has_to_be_offered(stage: Stage, bot: RecordingApp) -> None:
     blocks = [{"type": "actions", "elements": [MENU]}]
     ts = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": blocks})["ts"]
     chosen = {"action_id": "more", "selected_option": MENU["options"][1]}
@@ -277,14 +229,14 @@ async def test_a_choice_has_to_be_offered(stage: Stage, bot: Bot) -> None:
         await stage.people.press(ANA, {"action_id": "stop"}, channel=QA_ALERTS, ts=ts)
 
 
-async def test_a_press_nobody_answers_is_noticed(stage: Stage, bot: Bot) -> None:
+async def test_a_press_nobody_answers_is_noticed(stage: Stage, bot: RecordingApp) -> None:
     ts = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "card", "blocks": CARD})["ts"]
     bot.answers = [web.Response(status=500)]
     await stage.people.press(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts=ts)
-    assert "did not respond" in notice(stage)
+    assert "did not respond" in notice_to(stage)
 
 
-async def test_a_message_shortcut_brings_the_message(stage: Stage, bot: Bot) -> None:
+async def test_a_message_shortcut_brings_the_message(stage: Stage, bot: RecordingApp) -> None:
     ts = post_message(stage.world.slack, {"channel": QA_ALERTS, "text": "card"})["ts"]
     with pytest.raises(ValueError, match="no such shortcut"):
         await stage.people.shortcut(ANA, QA_ALERTS, ts, "triage")
@@ -292,10 +244,10 @@ async def test_a_message_shortcut_brings_the_message(stage: Stage, bot: Bot) -> 
     await stage.people.shortcut(ANA, QA_ALERTS, ts, "triage")
     assert (bot.last["type"], bot.last["callback_id"]) == ("message_action", "triage")
     assert bot.last["message"]["ts"] == ts
-    assert notice(stage) == ""
+    assert notice_to(stage) == ""
     bot.answers = [web.Response(status=500)]
     await stage.people.shortcut(ANA, QA_ALERTS, ts, "triage")
-    assert "did not respond" in notice(stage)
+    assert "did not respond" in notice_to(stage)
 
 
 # --- modals and Home
@@ -320,7 +272,9 @@ def typed(text: str) -> Json:
     return {"why": {"text": {"type": "plain_text_input", "value": text}}}
 
 
-async def test_a_submission_carries_what_was_typed_and_closes_the_modal(stage: Stage, bot: Bot, view_id: str) -> None:
+async def test_a_submission_carries_what_was_typed_and_closes_the_modal(
+    stage: Stage, bot: RecordingApp, view_id: str
+) -> None:
     await stage.people.submit(ANA, view_id, typed("because"))
     assert bot.last["type"] == "view_submission"
     assert bot.last["view"]["private_metadata"] == "m"
@@ -328,7 +282,7 @@ async def test_a_submission_carries_what_was_typed_and_closes_the_modal(stage: S
     assert stage.world.slack.top(ANA) is None
 
 
-async def test_a_required_field_is_asked_for_without_the_bot(stage: Stage, bot: Bot, view_id: str) -> None:
+async def test_a_required_field_is_asked_for_without_the_bot(stage: Stage, bot: RecordingApp, view_id: str) -> None:
     await stage.people.submit(ANA, view_id, {})
     assert bot.heard == []
     view = stage.world.slack.top(ANA)
@@ -348,7 +302,7 @@ async def test_a_required_field_is_asked_for_without_the_bot(stage: Stage, bot: 
     ],
 )
 async def test_a_submission_is_answered_as_slack_does(
-    stage: Stage, bot: Bot, view_id: str, answer: Json, after: tuple[list[str], Json | str | None]
+    stage: Stage, bot: RecordingApp, view_id: str, answer: Json, after: tuple[list[str], Json | str | None]
 ) -> None:
     titles, then = after
     bot.answers = [web.json_response(answer)]
@@ -356,10 +310,10 @@ async def test_a_submission_is_answered_as_slack_does(
     stack = stage.world.slack.modals[ANA]
     assert [view.payload["title"]["text"] for view in stack] == titles
     assert (stack[0].errors if stack else None) == (then if isinstance(then, dict) else None)
-    assert ("trouble" in notice(stage)) is (then == "trouble")
+    assert ("trouble" in notice_to(stage)) is (then == "trouble")
 
 
-async def test_closing_a_modal_is_told_only_when_asked_for(stage: Stage, bot: Bot, view_id: str) -> None:
+async def test_closing_a_modal_is_told_only_when_asked_for(stage: Stage, bot: RecordingApp, view_id: str) -> None:
     with pytest.raises(ValueError, match="closed"):
         await stage.people.dismiss(BEN, view_id)
     await stage.people.dismiss(ANA, view_id)
@@ -370,7 +324,7 @@ async def test_closing_a_modal_is_told_only_when_asked_for(stage: Stage, bot: Bo
     assert (bot.last["type"], bot.last["is_cleared"]) == ("view_closed", False)
 
 
-async def test_a_modal_can_take_those_beneath_it_with_it(stage: Stage, bot: Bot, view_id: str) -> None:
+async def test_a_modal_can_take_those_beneath_it_with_it(stage: Stage, bot: RecordingApp, view_id: str) -> None:
     slack = stage.world.slack
     bot.answers = [
         web.json_response({"response_action": "push", "view": modal(clear_on_close=True, notify_on_close=True)})
@@ -385,7 +339,7 @@ async def test_a_modal_can_take_those_beneath_it_with_it(stage: Stage, bot: Bot,
     assert (bot.last["type"], bot.last["is_cleared"]) == ("view_closed", True)
 
 
-async def test_home_is_opened_and_pressed(stage: Stage, bot: Bot) -> None:
+async def test_home_is_opened_and_pressed(stage: Stage, bot: RecordingApp) -> None:
     await stage.people.open_home(ANA)
     assert bot.last["event"]["type"] == "app_home_opened"
     home = publish(stage.world.slack, {"user_id": ANA, "view": {"type": "home", "blocks": CARD}})["view"]
@@ -401,7 +355,7 @@ async def test_home_is_opened_and_pressed(stage: Stage, bot: Bot) -> None:
 # --- events
 
 
-async def test_a_mention_is_told_where_the_bot_is_a_member(stage: Stage, bot: Bot) -> None:
+async def test_a_mention_is_told_where_the_bot_is_a_member(stage: Stage, bot: RecordingApp) -> None:
     await stage.people.type(ANA, QA_ALERTS, "nothing for you")
     await stage.people.type(ANA, RANDOM_CHANNEL, "@zofbot are you here?")
     assert bot.heard == []
@@ -415,7 +369,7 @@ async def test_a_mention_is_told_where_the_bot_is_a_member(stage: Stage, bot: Bo
     assert (bot.last["event"]["type"], bot.last["event"]["channel_type"]) == ("message", "im")
 
 
-async def test_an_event_is_repeated_until_it_is_taken(stage: Stage, bot: Bot) -> None:
+async def test_an_event_is_repeated_until_it_is_taken(stage: Stage, bot: RecordingApp) -> None:
     bot.answers = [web.Response(status=500), web.Response(status=500)]
     assert (await stage.people.open_home(ANA)).ok
     assert [headers.get("X-Slack-Retry-Num") for headers, _ in bot.heard] == [None, "1", "2"]
@@ -423,7 +377,7 @@ async def test_an_event_is_repeated_until_it_is_taken(stage: Stage, bot: Bot) ->
     assert len({payload["event_id"] for _, payload in bot.heard}) == 1
 
 
-async def test_an_event_is_repeated_three_times_at_most_or_not_at_all(stage: Stage, bot: Bot) -> None:
+async def test_an_event_is_repeated_three_times_at_most_or_not_at_all(stage: Stage, bot: RecordingApp) -> None:
     bot.answers = [web.Response(status=500) for _ in range(5)]
     await stage.people.open_home(ANA)
     assert len(bot.heard) == 4

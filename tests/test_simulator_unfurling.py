@@ -9,13 +9,11 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from tests.test_simulator_people import Bot, bot, notice
+from tests.support.slack_app import RecordingApp
 from zofbot.simulator.entities import Message, Shared
 from zofbot.simulator.organization import ANA, QA_ALERTS, RANDOM_CHANNEL
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.workspace import Workspace
-
-__all__ = ["bot", "notice"]
 
 LINK = "https://app.zof.example/runs/run_1?a=1&b=2"
 CARD = {"color": "#d0342c", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "Failed"}}]}
@@ -101,12 +99,12 @@ async def test_a_message_that_was_deleted_takes_no_cards(told: Workspace) -> Non
 
 
 async def test_a_press_on_a_card_does_not_let_the_app_rewrite_the_message_above_it(
-    stage: Stage, bot: Bot, told: Workspace
+    stage: Stage, slack_app: RecordingApp, told: Workspace
 ) -> None:
     button = {"type": "button", "action_id": "go", "text": {"type": "plain_text", "text": "Go"}}
     assert await unfurl(told, unfurls={LINK: {"blocks": [{"type": "actions", "elements": [button]}]}}) == ""
     await stage.people.press(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts="1795467000.000001")
-    answered = await AsyncWebhookClient(bot.last["response_url"]).send(text="mine now", replace_original=True)
+    answered = await AsyncWebhookClient(slack_app.last["response_url"]).send(text="mine now", replace_original=True)
     assert (answered.status_code, answered.body) == (400, "cant_update_message")
     assert told.messages[QA_ALERTS]["1795467000.000001"].text == f"<{LINK}>"
 
@@ -130,11 +128,11 @@ def linked(stage: Stage) -> Workspace:
 
 
 async def test_the_app_hears_of_links_of_its_domains_also_where_it_is_no_member(
-    stage: Stage, bot: Bot, linked: Workspace
+    stage: Stage, slack_app: RecordingApp, linked: Workspace
 ) -> None:  # fmt: skip
     typed = f"see {LINK} and https://else.example/ and {LINK} and https://zof.example/x"
     assert (await stage.people.type(ANA, RANDOM_CHANNEL, typed)).ok
-    event = bot.last["event"]
+    event = slack_app.last["event"]
     [(identifier, shared)] = linked.links.items()
     assert event["type"] == "link_shared"
     assert (event["user"], event["channel"], event["is_bot_user_member"]) == (ANA, RANDOM_CHANNEL, False)
@@ -147,9 +145,11 @@ async def test_the_app_hears_of_links_of_its_domains_also_where_it_is_no_member(
     assert shared.acknowledged
 
 
-async def test_it_hears_of_a_draft_without_its_channel(stage: Stage, bot: Bot, linked: Workspace) -> None:
+async def test_it_hears_of_a_draft_without_its_channel(
+    stage: Stage, slack_app: RecordingApp, linked: Workspace
+) -> None:
     await stage.people.draft(ANA, LINK)
-    event = bot.last["event"]
+    event = slack_app.last["event"]
     assert (event["channel"], event["source"]) == ("COMPOSER", "composer")
     assert event["message_ts"] == event["unfurl_id"]
     assert linked.messages.get("COMPOSER") is None
@@ -157,10 +157,10 @@ async def test_it_hears_of_a_draft_without_its_channel(stage: Stage, bot: Bot, l
 
 @pytest.mark.parametrize("lacking", ["event", "scope", "domain"])
 async def test_it_hears_of_none_unless_it_asked_and_may(
-    stage: Stage, bot: Bot, linked: Workspace, lacking: str
+    stage: Stage, slack_app: RecordingApp, linked: Workspace, lacking: str
 ) -> None:  # fmt: skip
     linked.events -= {"link_shared"} if lacking == "event" else set()
     linked.scopes -= {"links:read"} if lacking == "scope" else set()
     linked.unfurl_domains -= {"zof.example"} if lacking == "domain" else set()
     await stage.people.type(ANA, QA_ALERTS, LINK)
-    assert bot.heard == []
+    assert slack_app.heard == []

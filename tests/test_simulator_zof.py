@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.virtual_time import SetClock
 from zofbot.simulator import organization
 from zofbot.simulator.faults import SLACK_FAULTS, ZOF_FAULTS, Faults
 from zofbot.simulator.organization import CHECKOUT, furnish
@@ -22,7 +23,7 @@ START = 1795467000.0
 
 @pytest.fixture
 def world() -> World:
-    world = World(clock=lambda: START)
+    world = World(SetClock(START))
     furnish(world)
     return world
 
@@ -53,7 +54,7 @@ async def listed(zof: httpx.AsyncClient, path: str, **query: Any) -> list[dict[s
 
 
 def test_the_same_seed_furnishes_the_same_organization() -> None:
-    first, second = World(clock=lambda: START), World(clock=lambda: START)
+    first, second = World(SetClock(START)), World(SetClock(START))
     furnish(first)
     furnish(second)
     assert (first.zof.runs, first.zof.results) == (second.zof.runs, second.zof.results)

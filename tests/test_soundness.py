@@ -14,7 +14,8 @@ import pytest
 import redis.asyncio as redis
 import structlog
 
-from tests.conftest import house
+from tests.support.bot import running_bot
+from zofbot.clock import Clock
 from zofbot.errors import StoreUnavailable
 from zofbot.logs import configure
 from zofbot.store import connected
@@ -86,7 +87,7 @@ def test_what_may_take_the_primarys_place_has_to_be_as_sound(
 
 
 async def test_the_store_that_comes_along_is_in_no_danger(valkey: str) -> None:
-    async with connected(valkey, "t") as store:
+    async with connected(valkey, "t", Clock()) as store:
         assert dangers(await vitals(store.client)) == []
 
 
@@ -97,7 +98,7 @@ async def test_a_redis_that_may_not_be_asked_is_worth_a_warning_and_no_more() ->
 
 @pytest.fixture
 async def own(tmp_path: Path) -> AsyncIterator[str]:
-    async with embedded(tmp_path) as url:
+    async with embedded(tmp_path, Clock()) as url:
         yield url
 
 
@@ -120,7 +121,7 @@ async def test_a_wrong_password_is_told_from_silence(own: str, tmp_path: Path) -
 
 
 async def unanswered(url: str) -> str:
-    async with connected(url, "t") as store:
+    async with connected(url, "t", Clock()) as store:
         with pytest.raises(StoreUnavailable) as error:
             await vitals(store.client)
     danger: Danger = silence(error.value)
@@ -135,7 +136,7 @@ async def test_each_danger_is_warned_of_once_at_start(own: str) -> None:
         async with redis.from_url(own) as admin:
             await admin.config_set("maxmemory-policy", "allkeys-lru")
             await admin.config_set("appendonly", "no")
-        async with house(own):
+        async with running_bot(own):
             pass
     finally:
         logging.getLogger().handlers[:] = before

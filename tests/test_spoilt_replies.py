@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from tests.conftest import house, said, until
-from tests.test_shapes import ODD, paths, spoilt
-from tests.test_told import SECRET, current, fail, hook
+from tests.support.bot import running_bot, text_of, until
+from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.odd_values import ODD, paths_in, with_odd_value
 
 
 class Spoiler:
@@ -40,10 +40,10 @@ class Spoiler:
                             headers=headers)  # fmt: skip
 
     def spoil(self, body: Any) -> Any:
-        found = [path for path in paths(body) if len(path) == 1 or self.random.random() < 0.5]
+        found = [path for path in paths_in(body) if len(path) == 1 or self.random.random() < 0.5]
         if not found or self.random.random() < 0.05:
             return self.random.choice(ODD)
-        return spoilt(
+        return with_odd_value(
             body, self.random.choice(found), *([self.random.choice(ODD)] if self.random.random() < 0.8 else [])
         )
 
@@ -68,25 +68,25 @@ NOTHING = re.compile(r"\b(None|nan|NaN|undefined|Traceback)\b")
 async def test_nothing_that_zof_says_breaks_anything(spoiler: tuple[Spoiler, str], valkey: str) -> None:
     zof, url = spoiler
     with capture_logs() as logs:
-        async with house(
+        async with running_bot(
             valkey, works=True, zof_base_url=url, zofbot_poll_interval=1, zof_webhook_secret=SECRET,
-        ) as built:  # fmt: skip
-            built.world.slack.paced = False
-            zof.target = built.stage.url
-            await built.type("/zof subscribe project:*")
+        ) as bot:  # fmt: skip
+            bot.world.slack.paced = False
+            zof.target = bot.stage.url
+            await bot.type("/zof subscribe project:*")
             for number in range(90):
-                answer = await built.answer(f"/zof {ASKED[number % len(ASKED)]}")
+                answer = await bot.answer(f"/zof {ASKED[number % len(ASKED)]}")
                 assert len(answer) > 20
                 assert not NOTHING.search(answer), answer
                 if number % 7 == 0:  # seldom enough for none to be told in a summary
-                    run = fail(built, 2)
-                    assert await hook(built, current(run["id"], f"evt_{number}")) == 200
+                    run = fail_run(bot, 2)
+                    assert await post_webhook(bot, webhook_event(run["id"], f"evt_{number}")) == 200
             zof.spoils = False
-            last = fail(built, 1)
-            await hook(built, current(last["id"], "evt_last"))
-            await until(lambda: any(last["id"] in str(one.key) for one in built.world.slack.ledger), 30)
-            assert built.world.slack.doubled() == []
-            assert not any(NOTHING.search(said(one)) for one in built.world.slack.ledger)
+            last = fail_run(bot, 1)
+            await post_webhook(bot, webhook_event(last["id"], "evt_last"))
+            await until(lambda: any(last["id"] in str(one.key) for one in bot.world.slack.ledger), 30)
+            assert bot.world.slack.doubled() == []
+            assert not any(NOTHING.search(text_of(one)) for one in bot.world.slack.ledger)
     assert zof.replies > 90
     errors = [line for line in logs if line["log_level"] in ("error", "critical")]
     assert [line for line in errors if line["event"] != "feed not read"] == []  # it says what to do

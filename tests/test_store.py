@@ -17,7 +17,8 @@ import pytest
 import redis.asyncio as redis
 import structlog
 
-from tests.conftest import until
+from tests.support.bot import until
+from zofbot.clock import Clock
 from zofbot.errands import end
 from zofbot.errors import SettingsError, StoreUnavailable
 from zofbot.model import Quota
@@ -86,7 +87,7 @@ async def test_what_one_process_learns_of_the_quota_another_reads(client: redis.
 
 
 async def test_redis_out_of_reach_is_one_kind_of_error(tmp_path: Path) -> None:
-    async with connected(f"unix://{tmp_path}/nobody.sock", "test") as store:
+    async with connected(f"unix://{tmp_path}/nobody.sock", "test", Clock()) as store:
         for call in (store.ping(), store.claim("x"), store.begin_share("k", ANA), store.read()):
             with pytest.raises(StoreUnavailable):
                 await call
@@ -100,7 +101,7 @@ from zofbot.store import connected
 from zofbot.store.embedded import embedded
 
 async def main():
-    async with embedded(pathlib.Path(sys.argv[1])) as url, connected(url, "test") as store:
+    async with embedded(pathlib.Path(sys.argv[1]), Clock()) as url, connected(url, "test", Clock()) as store:
         assert await store.claim("before the kill")
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -122,7 +123,7 @@ def alive(pid: int) -> bool:
 
 
 async def claimed(folder: Path, name: str) -> bool:
-    async with embedded(folder) as url, connected(url, "test") as store:
+    async with embedded(folder, Clock()) as url, connected(url, "test", Clock()) as store:
         return not await store.claim(name)
 
 
@@ -132,7 +133,7 @@ async def test_what_was_acknowledged_survives_a_clean_stop(tmp_path: Path) -> No
 
 
 async def test_a_clean_stop_leaves_no_server_behind(tmp_path: Path) -> None:
-    async with embedded(tmp_path) as url:
+    async with embedded(tmp_path, Clock()) as url:
         pid = await server_pid(url)
     await until(lambda: not alive(pid))  # the kernel may need a moment to bury it
 
@@ -153,8 +154,8 @@ async def test_what_was_acknowledged_survives_the_servers_own_death(tmp_path: Pa
 
 
 async def test_a_server_that_dies_is_started_again(tmp_path: Path) -> None:
-    async with embedded(tmp_path) as url, connected(url, "test") as store:
-        minding = asyncio.create_task(minded(tmp_path))
+    async with embedded(tmp_path, Clock()) as url, connected(url, "test", Clock()) as store:
+        minding = asyncio.create_task(minded(tmp_path, Clock()))
         for number in range(2):
             assert await store.claim(f"before death {number}")
             pid = await server_pid(url)
@@ -174,12 +175,12 @@ async def serves(url: str, before: int = 0) -> bool:
 
 
 async def test_a_server_that_cannot_be_started_again_is_tried_until_it_can(tmp_path: Path) -> None:
-    async with embedded(tmp_path) as url:
+    async with embedded(tmp_path, Clock()) as url:
         files = tmp_path / "appendonlydir"
         os.kill(await server_pid(url), signal.SIGKILL)
         files.rename(tmp_path / "aside")
         files.write_text("this is not a folder")
-        minding = asyncio.create_task(minded(tmp_path))
+        minding = asyncio.create_task(minded(tmp_path, Clock()))
         with structlog.testing.capture_logs() as lines:
             await until(lambda: any(line["event"] == "store not started" for line in lines))
         files.unlink()
@@ -189,7 +190,7 @@ async def test_a_server_that_cannot_be_started_again_is_tried_until_it_can(tmp_p
 
 
 async def test_two_bots_of_one_folder_share_one_server_and_the_last_one_stops_it(tmp_path: Path) -> None:
-    async with embedded(tmp_path) as url:
+    async with embedded(tmp_path, Clock()) as url:
         first = await server_pid(url)
         other = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, tmp_path)
         await other.wait()
@@ -198,9 +199,9 @@ async def test_two_bots_of_one_folder_share_one_server_and_the_last_one_stops_it
 
 async def test_a_long_folder_name_gets_a_short_socket(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 120)
-    async with embedded(deep) as url:
+    async with embedded(deep, Clock()) as url:
         assert len(url) < 104
-        async with connected(url, "test") as store:
+        async with connected(url, "test", Clock()) as store:
             await store.ping()
 
 
@@ -210,7 +211,7 @@ async def test_a_folder_for_sockets_that_somebody_else_made_is_not_used(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)  # what there is belongs to who we were
     with pytest.raises(SettingsError) as caught:
-        async with embedded(tmp_path / ("d" * 120)):
+        async with embedded(tmp_path / ("d" * 120), Clock()):
             raise AssertionError("it cannot have started")
     theirs = tmp_path / "zofbot-3999999999"
     assert caught.value.problems == [f"{theirs} belongs to somebody else: set ZOFBOT_DATA_DIR to a shorter path."]
@@ -220,6 +221,6 @@ async def test_a_folder_for_sockets_that_somebody_else_made_is_not_used(
 async def test_a_server_that_cannot_start_says_where_to_look(tmp_path: Path) -> None:
     (tmp_path / "appendonlydir").write_text("this is not a folder")
     with pytest.raises(StoreUnavailable) as caught:
-        async with embedded(tmp_path):
+        async with embedded(tmp_path, Clock()):
             raise AssertionError("it cannot have started")
     assert "valkey.log" in caught.value.next_step

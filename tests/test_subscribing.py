@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import House, buttons, house, said, until
-from tests.test_routing import SUBSCRIPTIONS
+from tests.support.bot import RunningBot, buttons, running_bot, text_of, until
+from tests.support.strategies import SUBSCRIPTIONS
 from zofbot.errors import BadInput
 from zofbot.model import Outcome, Result, Run
 from zofbot.pipeline.preview import Rehearsal, findings
@@ -33,17 +33,17 @@ NOON = datetime(2026, 6, 10, 12, tzinfo=UTC).timestamp()
 
 
 @pytest.fixture(params=["http", "socket"])
-async def desk(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[House]:
+async def desk(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
     """A bot that delivers and polls too seldom to matter."""
-    async with house(valkey, works=True, socket=request.param == "socket", zofbot_poll_interval=3600) as built:
-        yield built
+    async with running_bot(valkey, works=True, socket=request.param == "socket", zofbot_poll_interval=3600) as bot:
+        yield bot
 
 
 @pytest.fixture
-async def one(valkey: str) -> AsyncIterator[House]:
+async def one(valkey: str) -> AsyncIterator[RunningBot]:
     """The same over HTTP alone."""
-    async with house(valkey, works=True, zofbot_poll_interval=3600) as built:
-        yield built
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600) as bot:
+        yield bot
 
 
 # --- the form, pure
@@ -254,31 +254,31 @@ def test_a_preview_is_one_sentence(seen: Foresight, sentence: str) -> None:
 # --- the walk
 
 
-def modal(built: House, user: str = "U0ANA") -> View:
-    [view] = built.world.slack.modals[user]
+def modal(bot: RunningBot, user: str = "U0ANA") -> View:
+    [view] = bot.world.slack.modals[user]
     return view
 
 
-async def opened(built: House, *, channel: str = "C0QA") -> View:
-    assert (await built.type("/zof subscribe", channel=channel)).status == 200
-    await until(lambda: bool(built.world.slack.modals.get("U0ANA")))
-    return modal(built)
+async def opened(bot: RunningBot, *, channel: str = "C0QA") -> View:
+    assert (await bot.type("/zof subscribe", channel=channel)).status == 200
+    await until(lambda: bool(bot.world.slack.modals.get("U0ANA")))
+    return modal(bot)
 
 
-def last(built: House, channel: str = "C0QA") -> Message:
-    return built.private(channel)[-1]
+def last(bot: RunningBot, channel: str = "C0QA") -> Message:
+    return bot.private(channel)[-1]
 
 
-async def answered(built: House, words: str, channel: str = "C0QA") -> Message:
-    await until(lambda: any(words in said(message) for message in built.private(channel)))
-    return next(message for message in reversed(built.private(channel)) if words in said(message))
+async def answered(bot: RunningBot, words: str, channel: str = "C0QA") -> Message:
+    await until(lambda: any(words in text_of(message) for message in bot.private(channel)))
+    return next(message for message in reversed(bot.private(channel)) if words in text_of(message))
 
 
-async def lined(built: House, words: str, channel: str = "C0QA") -> None:
-    await until(lambda: any(words in said(message) for message in built.public(channel)))
+async def lined(bot: RunningBot, words: str, channel: str = "C0QA") -> None:
+    await until(lambda: any(words in text_of(message) for message in bot.public(channel)))
 
 
-async def test_typed_alone_it_opens_a_form_that_subscribes_and_previews(desk: House) -> None:
+async def test_typed_alone_it_opens_a_form_that_subscribes_and_previews(desk: RunningBot) -> None:
     view = await opened(desk)
     assert not desk.private()
     values = line("project", "checkout") | line("case", "-flaky")
@@ -287,12 +287,12 @@ async def test_typed_alone_it_opens_a_form_that_subscribes_and_previews(desk: Ho
     await answered(desk, "This channel is subscribed")
     await lined(desk, "ana subscribed this channel to project:checkout case:-flaky.")
     previewed = await answered(desk, "Over the last 7 days this would have posted")
-    assert "This channel is subscribed" in said(previewed)
+    assert "This channel is subscribed" in text_of(previewed)
     assert len(desk.private()) == 1, "the preview takes the answer's place"
     assert "project:checkout case:-flaky" in await desk.answer("/zof subscriptions")
 
 
-async def test_a_wrong_field_keeps_the_form_open_with_the_reason_beside_it(desk: House) -> None:
+async def test_a_wrong_field_keeps_the_form_open_with_the_reason_beside_it(desk: RunningBot) -> None:
     view = await opened(desk)
     await desk.stage.people.submit("U0ANA", view.id, line("quiet", "late") | line("env", "-"))
     assert modal(desk).errors is not None
@@ -304,8 +304,8 @@ async def test_a_wrong_field_keeps_the_form_open_with_the_reason_beside_it(desk:
     await lined(desk, "to env:production quiet:22:00-07:00.")
 
 
-async def press_in(built: House, view: View, action: str, values: dict[str, Any] | None = None) -> None:
-    outcome = await built.stage.people.press("U0ANA", {"action_id": action}, view_id=view.id, values=values)
+async def press_in(bot: RunningBot, view: View, action: str, values: dict[str, Any] | None = None) -> None:
+    outcome = await bot.stage.people.press("U0ANA", {"action_id": action}, view_id=view.id, values=values)
     assert outcome.status == 200
 
 
@@ -313,7 +313,7 @@ def shown(view: View) -> str:
     return json.dumps(view.payload, ensure_ascii=False)
 
 
-async def test_the_form_previews_itself_and_keeps_what_was_typed(desk: House) -> None:
+async def test_the_form_previews_itself_and_keeps_what_was_typed(desk: RunningBot) -> None:
     view = await opened(desk)
     await press_in(desk, view, modals.PREVIEW, line("project", "nothing-of-that-name"))
     await until(lambda: "would have posted nothing" in shown(view))
@@ -325,7 +325,7 @@ async def test_the_form_previews_itself_and_keeps_what_was_typed(desk: House) ->
     await lined(desk, "to project:checkout env:staging.")
 
 
-async def test_a_preview_of_a_form_that_was_closed_meanwhile_harms_nobody(one: House) -> None:
+async def test_a_preview_of_a_form_that_was_closed_meanwhile_harms_nobody(one: RunningBot) -> None:
     view = await opened(one)
     one.world.zof.faults.delays["slow"] = 0.3
     one.world.zof.faults.set("slow", 1)
@@ -336,22 +336,22 @@ async def test_a_preview_of_a_form_that_was_closed_meanwhile_harms_nobody(one: H
     assert "told of no failures" in await one.answer("/zof subscriptions")
 
 
-async def test_the_typed_line_answers_first_and_previews_later(desk: House) -> None:
+async def test_the_typed_line_answers_first_and_previews_later(desk: RunningBot) -> None:
     assert "Looking what this would have posted" in await desk.answer("/zof subscribe project:checkout")
     await answered(desk, "Over the last 7 days this would have posted")
     assert len(desk.private()) == 1
 
 
-async def test_without_zof_the_subscription_stands_and_says_why_there_is_no_preview(one: House) -> None:
+async def test_without_zof_the_subscription_stands_and_says_why_there_is_no_preview(one: RunningBot) -> None:
     one.world.zof.key = "zof_live_another"
     await one.answer("/zof subscribe project:checkout")
     message = await answered(one, "No preview could be made")
-    assert "This channel is subscribed" in said(message)
-    assert "Request ID: `" in said(message)
+    assert "This channel is subscribed" in text_of(message)
+    assert "Request ID: `" in text_of(message)
     assert "project:checkout" in await one.answer("/zof subscriptions")
 
 
-async def test_a_subscription_is_edited_in_its_form_and_keeps_its_birth(desk: House) -> None:
+async def test_a_subscription_is_edited_in_its_form_and_keeps_its_birth(desk: RunningBot) -> None:
     await desk.answer("/zof subscribe project:checkout mention:@ben quiet:22:00-07:00,critical")
     await answered(desk, "Over the last 7 days")
     [before] = await subscriptions(desk)
@@ -368,12 +368,12 @@ async def test_a_subscription_is_edited_in_its_form_and_keeps_its_birth(desk: Ho
     assert after.created > 0
 
 
-async def subscriptions(built: House) -> list[Subscription]:
-    records = await built.bot.store.client.hgetall("{zofbot}:subscriptions")
+async def subscriptions(bot: RunningBot) -> list[Subscription]:
+    records = await bot.app.store.client.hgetall("{zofbot}:subscriptions")
     return [Subscription.model_validate_json(record) for record in records.values()]
 
 
-async def test_what_ended_while_its_form_was_open_does_not_come_back(one: House) -> None:
+async def test_what_ended_while_its_form_was_open_does_not_come_back(one: RunningBot) -> None:
     await one.answer("/zof subscribe project:checkout")
     await one.answer("/zof subscriptions")
     await one.press(last(one), "zof_edit")
@@ -386,8 +386,8 @@ async def test_what_ended_while_its_form_was_open_does_not_come_back(one: House)
 
 
 @pytest.mark.parametrize("by", ["words", "form"])
-async def test_what_ends_while_slack_is_asked_for_names_has_ended(one: House, by: str) -> None:
-    kept, slack = Subscriptions(one.bot.store.client, "zofbot"), one.world.slack
+async def test_what_ends_while_slack_is_asked_for_names_has_ended(one: RunningBot, by: str) -> None:
+    kept, slack = Subscriptions(one.app.store.client, "zofbot"), one.world.slack
     first = parse("project:checkout").model_copy(update={"id": "s1", "channel": "C0QA"})
     await kept.add(first)
     if by == "form":
@@ -404,13 +404,13 @@ async def test_what_ends_while_slack_is_asked_for_names_has_ended(one: House, by
     await until(lambda: any(call.arguments.get("user") == "U0BEN" for call in slack.calls))
     assert await kept.remove("s1") == 1
     await acting
-    told = str(modal(one).errors) if by == "form" else said(last(one))
+    told = str(modal(one).errors) if by == "form" else text_of(last(one))
     assert "That subscription has ended meanwhile" in told
     assert await subscriptions(one) == []
     assert one.public() == []
 
 
-async def test_one_form_submitted_twice_is_one_subscription(one: House) -> None:
+async def test_one_form_submitted_twice_is_one_subscription(one: RunningBot) -> None:
     view = await opened(one)
     one.world.slack.request_url, real = "http://127.0.0.1:9/nobody", one.world.slack.request_url
     await one.stage.people.submit("U0ANA", view.id, line("project", "checkout"))
@@ -423,7 +423,7 @@ async def test_one_form_submitted_twice_is_one_subscription(one: House) -> None:
     assert spelled(kept) == "project:search"
 
 
-async def test_a_subscription_is_removed_by_its_button(desk: House) -> None:
+async def test_a_subscription_is_removed_by_its_button(desk: RunningBot) -> None:
     await desk.answer("/zof subscribe project:checkout")
     await desk.answer("/zof subscribe project:search")
     await desk.answer("/zof subscriptions")
@@ -431,24 +431,24 @@ async def test_a_subscription_is_removed_by_its_button(desk: House) -> None:
     [first, second] = await subscriptions(desk)
     checkout = first if first.project == ("checkout",) else second
     await desk.press(message, "zof_remove", label=checkout.id)
-    await until(lambda: "Ended" in said(message))
-    assert "project:search" in said(message)
+    await until(lambda: "Ended" in text_of(message))
+    assert "project:search" in text_of(message)
     await lined(desk, "ana ended this channel's subscription to project:checkout.")
     assert [one.project for one in await subscriptions(desk)] == [("search",)]
 
 
-async def test_a_long_list_of_subscriptions_is_turned_in_pages_that_slack_takes(one: House) -> None:
+async def test_a_long_list_of_subscriptions_is_turned_in_pages_that_slack_takes(one: RunningBot) -> None:
     for number in range(12):
         await one.answer(f"/zof subscribe project:p{number}")
     assert "and 2 more subscriptions" in await one.answer("/zof subscriptions")
     message = last(one)
     await one.press(message, "zof_subscriptions_page")
-    await until(lambda: "*12.*" in said(message))
+    await until(lambda: "*12.*" in text_of(message))
     assert len([button for button in buttons(message) if button["action_id"] == "zof_remove"]) == 2
 
 
-async def test_a_channel_takes_no_more_than_it_may_have(one: House) -> None:
-    kept = Subscriptions(one.bot.store.client, "zofbot")
+async def test_a_channel_takes_no_more_than_it_may_have(one: RunningBot) -> None:
+    kept = Subscriptions(one.app.store.client, "zofbot")
     for number in range(MOST):
         wish = parse(f"env:e{number}")
         await kept.add(wish.model_copy(update={"id": f"s{number}", "channel": "C0QA", "created": float(number)}))
@@ -459,48 +459,48 @@ async def test_a_channel_takes_no_more_than_it_may_have(one: House) -> None:
     assert "This channel is subscribed" in await one.answer("/zof subscribe env:other", channel="C0SEARCH")
 
 
-async def test_what_nobody_subscribed_cannot_be_ended(one: House) -> None:
+async def test_what_nobody_subscribed_cannot_be_ended(one: RunningBot) -> None:
     for which in ("1", "all"):
         assert "This channel has no subscription." in await one.answer(f"/zof unsubscribe {which}")
 
 
-async def test_what_is_too_long_for_a_form_is_not_edited_in_one(one: House) -> None:
+async def test_what_is_too_long_for_a_form_is_not_edited_in_one(one: RunningBot) -> None:
     """What is typed may be no longer than a form takes, but records of older versions may."""
     long = Subscription(id="s1", channel="C0QA", case=tuple(f"{number}".rjust(190, "x") for number in range(20)))
-    await Subscriptions(one.bot.store.client, "zofbot").add(long)
+    await Subscriptions(one.app.store.client, "zofbot").add(long)
     await one.answer("/zof subscriptions")
     await one.press(last(one), "zof_edit")
-    assert "End it and type it anew." in said(await answered(one, "This subscription is too long for a form."))
+    assert "End it and type it anew." in text_of(await answered(one, "This subscription is too long for a form."))
     assert not one.world.slack.modals.get("U0ANA")
 
 
-async def test_a_test_alert_is_marked_names_who_asked_and_leaves_no_trace(desk: House) -> None:
+async def test_a_test_alert_is_marked_names_who_asked_and_leaves_no_trace(desk: RunningBot) -> None:
     await desk.answer("/zof subscribe project:checkout env:nightly group:case mention:@ben")
     message = await answered(desk, "Over the last 7 days")
     await desk.press(message, "zof_test_alert")
     await answered(desk, "on its way")
     await lined(desk, "This is a test; nothing failed.")
-    alert = next(message for message in desk.public() if "This is a test" in said(message))
+    alert = next(message for message in desk.public() if "This is a test" in text_of(message))
     for words in ("ana asked for it", "checkout", "nightly", "would mention 1 person or group"):
-        assert words in said(alert)
-    assert "U0BEN" not in said(alert)
+        assert words in text_of(alert)
+    assert "U0BEN" not in text_of(alert)
     assert buttons(alert) == []
     await desk.press(message, "zof_test_alert")
-    await until(lambda: sum("This is a test" in said(message) for message in desk.public()) == 2)
-    names = [name async for name in desk.bot.store.client.scan_iter("*")]
+    await until(lambda: sum("This is a test" in text_of(message) for message in desk.public()) == 2)
+    names = [name async for name in desk.app.store.client.scan_iter("*")]
     assert not [name for name in names if any(word in str(name) for word in (":open:", ":seen:", ":storm:"))]
 
 
 @pytest.mark.parametrize("typed", ["on:gate", "on:error", "on:failed case:login,-x*"])
-async def test_a_test_alert_looks_like_what_the_subscription_asks_for(one: House, typed: str) -> None:
+async def test_a_test_alert_looks_like_what_the_subscription_asks_for(one: RunningBot, typed: str) -> None:
     await one.answer(f"/zof subscribe {typed}")
     await one.press(last(one), "zof_test_alert")
     await lined(one, "This is a test; nothing failed.")
     words = {"on:gate": "Release gate blocked", "on:error": "Error", "on:failed case:login,-x*": "login"}[typed]
-    assert words in said(next(message for message in one.public() if "This is a test" in said(message)))
+    assert words in text_of(next(message for message in one.public() if "This is a test" in text_of(message)))
 
 
-async def test_a_test_alert_of_what_has_ended_says_so(one: House) -> None:
+async def test_a_test_alert_of_what_has_ended_says_so(one: RunningBot) -> None:
     await one.answer("/zof subscribe project:checkout")
     message = last(one)
     await one.answer("/zof unsubscribe 1")
@@ -508,14 +508,14 @@ async def test_a_test_alert_of_what_has_ended_says_so(one: House) -> None:
     await answered(one, "has ended meanwhile")
 
 
-async def test_a_form_that_cannot_open_is_answered_with_what_can_be_typed(one: House) -> None:
+async def test_a_form_that_cannot_open_is_answered_with_what_can_be_typed(one: RunningBot) -> None:
     one.world.slack.faults.set("500", 1, only="views.open")
     await one.type("/zof subscribe")
     message = await answered(one, "The form did not open")
-    assert "/zof subscribe project:checkout env:production" in said(message)
+    assert "/zof subscribe project:checkout env:production" in text_of(message)
 
 
-async def test_a_form_whose_three_seconds_are_over_says_so(one: House) -> None:
+async def test_a_form_whose_three_seconds_are_over_says_so(one: RunningBot) -> None:
     slack = one.world.slack
     url = slack.new_hook("U0ANA", "C0QA")
     payload = payloads.command(slack, slack.users["U0ANA"], slack.channels["C0QA"], "/zof subscribe", url)
@@ -524,29 +524,29 @@ async def test_a_form_whose_three_seconds_are_over_says_so(one: House) -> None:
     await answered(one, "Slack's three seconds for it were over")
 
 
-async def test_a_form_opens_where_the_bot_is_no_member_and_says_what_that_means(one: House) -> None:
+async def test_a_form_opens_where_the_bot_is_no_member_and_says_what_that_means(one: RunningBot) -> None:
     view = await opened(one, channel="C0INCIDENT")
     assert "/invite @zofbot" in shown(view)
     await one.stage.people.submit("U0ANA", view.id, line("project", "checkout"))
     await answered(one, "This channel is subscribed", channel="C0INCIDENT")
-    await until(lambda: any("cannot see this channel" in said(message) for message in one.public("D0ANA")))
+    await until(lambda: any("cannot see this channel" in text_of(message) for message in one.public("D0ANA")))
 
 
-async def test_a_form_in_a_direct_message_subscribes_that(one: House) -> None:
+async def test_a_form_in_a_direct_message_subscribes_that(one: RunningBot) -> None:
     view = await opened(one, channel="D0ANA")
     assert "this conversation" in shown(view)
     await one.stage.people.submit("U0ANA", view.id, line("project", "checkout"))
     await lined(one, "ana subscribed this channel to project:checkout.", channel="D0ANA")
 
 
-async def test_a_form_of_another_version_says_so_and_stays(one: House) -> None:
+async def test_a_form_of_another_version_says_so_and_stays(one: RunningBot) -> None:
     view = await opened(one)
     view.payload["private_metadata"] = '{"of": "another version"}'
     await one.stage.people.submit("U0ANA", view.id, line("project", "checkout"))
     assert "This form is from another version of zofbot. Close it, and open it again." in str(view.errors)
 
 
-async def test_a_form_left_open_for_longer_than_slack_takes_answers_shows_its_answer_itself(one: House) -> None:
+async def test_a_form_left_open_for_longer_than_slack_takes_answers_shows_its_answer_itself(one: RunningBot) -> None:
     view = await opened(one)
     meant = carried(Form, view.payload)
     view.payload["private_metadata"] = replace(meant, at=meant.at - 1800).dump()
@@ -555,7 +555,7 @@ async def test_a_form_left_open_for_longer_than_slack_takes_answers_shows_its_an
     assert not one.private()
 
 
-async def test_a_preview_of_more_than_is_read_says_at_least(one: House) -> None:
+async def test_a_preview_of_more_than_is_read_says_at_least(one: RunningBot) -> None:
     zof = one.world.zof
     run = zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly cart"})
     for number in range(1001):
@@ -563,11 +563,11 @@ async def test_a_preview_of_more_than_is_read_says_at_least(one: House) -> None:
     zof.finish_run(run["id"])
     await one.answer("/zof subscribe project:proj_checkout")
     message = await answered(one, "Over the last 7 days")
-    assert "posted at least *" in said(message)
-    assert "Zof lists more than was read here" in said(message)
+    assert "posted at least *" in text_of(message)
+    assert "Zof lists more than was read here" in text_of(message)
 
 
-async def test_a_preview_reads_what_passed_for_it_counts_recoveries(one: House) -> None:
+async def test_a_preview_reads_what_passed_for_it_counts_recoveries(one: RunningBot) -> None:
     zof = one.world.zof
     for status in ("failed", "passed"):
         run = zof.start_run({"project_id": "proj_checkout", "environment": "canary", "name": "nightly cart"})
@@ -576,11 +576,11 @@ async def test_a_preview_reads_what_passed_for_it_counts_recoveries(one: House) 
         await asyncio.sleep(0.01)  # a run that passed in the same moment would not be known to be later
     await one.answer("/zof subscribe env:canary")
     message = await answered(one, "Over the last 7 days")
-    assert "*1 message*, and 2 replies in threads." in said(message)
+    assert "*1 message*, and 2 replies in threads." in text_of(message)
 
 
-async def test_only_what_stands_is_replaced(one: House) -> None:
-    kept = Subscriptions(one.bot.store.client, "zofbot")
+async def test_only_what_stands_is_replaced(one: RunningBot) -> None:
+    kept = Subscriptions(one.app.store.client, "zofbot")
     subscription = Subscription(id="s1", channel="C0QA", project=("checkout",))
     assert not await kept.replace(subscription)
     assert await kept.all() == []
@@ -590,16 +590,16 @@ async def test_only_what_stands_is_replaced(one: House) -> None:
     assert found.project == ("search",)
 
 
-async def test_without_redis_the_form_stays_open_and_says_so(one: House) -> None:
+async def test_without_redis_the_form_stays_open_and_says_so(one: RunningBot) -> None:
     view = await opened(one)
-    await one.bot.store.client.config_set("maxmemory", "1")
+    await one.app.store.client.config_set("maxmemory", "1")
     try:
         await one.stage.people.submit("U0ANA", view.id, line("project", "checkout"))
     finally:
-        await one.bot.store.client.config_set("maxmemory", "0")
+        await one.app.store.client.config_set("maxmemory", "0")
     assert modals.FIRST in (modal(one).errors or {})
 
 
-async def test_help_lists_every_filter(one: House) -> None:
+async def test_help_lists_every_filter(one: RunningBot) -> None:
     answer = await one.answer("/zof help subscribe")
     assert all(f"`{name}:" in answer for name in ("project", "env", "case", "on", "after", "mention", "quiet"))

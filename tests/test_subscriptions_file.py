@@ -18,12 +18,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.test_cli import Ended, environment, run
-from tests.test_routing import SUBSCRIPTIONS
+from tests.support.cli import Ended, environment, run_command
+from tests.support.strategies import SUBSCRIPTIONS
+from tests.support.virtual_time import test_clock
 from zofbot.books import books_of
 from zofbot.cli.subscriptions import put_into_force
+from zofbot.clock import Clock
 from zofbot.errors import ZofbotError
-from zofbot.model import utcnow
 from zofbot.notification import State
 from zofbot.routing import Subscription, parse
 from zofbot.routing.plan import ADD, CHANGE, REMOVE, Plan, plan
@@ -222,7 +223,7 @@ async def store(valkey: str) -> AsyncIterator[redis.Redis]:
 
 
 async def zofbot(valkey: str, *arguments: str, **settings: str) -> Ended:
-    return await run("subscriptions", *arguments, REDIS_URL=valkey, **settings)
+    return await run_command("subscriptions", *arguments, REDIS_URL=valkey, **settings)
 
 
 async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
@@ -256,7 +257,7 @@ async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
         (getpass.getuser(), "subscription add", "C0B", "", "env:y"),
         (getpass.getuser(), "subscription change", "C0QA", "project:a", "project:a env:x"),
     ]
-    waiting = await Outbox(store, "zofbot", utcnow).list(State.PENDING)
+    waiting = await Outbox(store, "zofbot", Clock()).list(State.PENDING)
     assert {one.channel: one.body["said"] for one in waiting} == {
         "C0QA": f"{getpass.getuser()}, an operator, changed its subscription from project:a to project:a env:x.",
         "C0B": f"{getpass.getuser()}, an operator, subscribed it to env:y.",
@@ -320,7 +321,7 @@ async def test_on_a_terminal_it_asks_first(
 
 
 async def test_what_changed_since_the_plan_was_shown_is_left_alone(valkey: str, store: redis.Redis) -> None:
-    async with books_of(Settings.model_validate({"redis_url": valkey})) as books:
+    async with books_of(Settings.model_validate({"redis_url": valkey}), Clock()) as books:
         await books.subscriptions.add(sub("project:a"))
         records = await books.subscriptions.records()
         made = planned(await books.subscriptions.all(), book("{filters: project:c, id: s1}", "filters: project:d"))
@@ -333,7 +334,7 @@ async def test_what_changed_since_the_plan_was_shown_is_left_alone(valkey: str, 
 
 
 async def test_channels_are_called_as_slack_calls_them(valkey: str, store: redis.Redis) -> None:
-    world = World()
+    world = World(test_clock())
     furnish(world)
     stage = Stage(world)
     await stage.start()

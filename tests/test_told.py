@@ -2,79 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 from collections.abc import AsyncIterator
-from typing import Any
 
-import aiohttp
 import pytest
 
-from tests.conftest import House, house, polled, said, until
+from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from zofbot.simulator.organization import INCIDENT_ROOM
-from zofbot.simulator.records import Record
 from zofbot.store.audit import Audit
-
-SECRET = "webhook-secret"
 
 
 @pytest.fixture(params=["http", "socket"])
-async def subscribed(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[House]:
-    async with house(valkey, works=True, socket=request.param == "socket", zofbot_poll_interval=3600) as built:
-        yield built
+async def subscribed(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(valkey, works=True, socket=request.param == "socket", zofbot_poll_interval=3600) as bot:
+        yield bot
 
 
 @pytest.fixture
-async def told(valkey: str) -> AsyncIterator[House]:
+async def told(valkey: str) -> AsyncIterator[RunningBot]:
     """A bot that polls every second and hears webhooks."""
-    async with house(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET) as built:
-        await polled(built)
-        yield built
+    async with running_bot(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET) as bot:
+        await wait_for_first_poll(bot)
+        yield bot
 
 
 @pytest.fixture
-async def hears(valkey: str) -> AsyncIterator[House]:
+async def hears(valkey: str) -> AsyncIterator[RunningBot]:
     """A bot that polls too seldom to matter, and hears webhooks."""
-    async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
-        await polled(built)
-        yield built
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+        await wait_for_first_poll(bot)
+        yield bot
 
 
-def fail(
-    built: House, cases: int = 2, *, passed: int = 1, environment: str = "staging", status: str = "failed"
-) -> Record:
-    """Finish a run at Zof now, with some failed cases."""
-    zof = built.world.zof
-    run = zof.start_run({"project_id": "proj_checkout", "environment": environment, "name": "nightly cart"})
-    for number in range(cases + passed):
-        word = status if number < cases else "passed"
-        zof.add_result(
-            run["id"], status=word, name=f"Case {number}", test_case_id=f"tc_{number}", failure_summary="boom"
-        )
-    return zof.finish_run(run["id"])
+def keys(bot: RunningBot) -> list[str]:
+    return [message.key or "" for message in bot.world.slack.ledger]
 
 
-async def hook(built: House, body: dict[str, Any], secret: str = SECRET) -> int:
-    raw = json.dumps(body).encode()
-    headers = {"X-Zof-Signature": hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()}
-    address = f"{built.bot.url}/zof/webhook"
-    async with aiohttp.ClientSession() as session, session.post(address, data=raw, headers=headers) as reply:
-        return reply.status
-
-
-def current(run: str, event: str, kind: str = "run.failed") -> dict[str, Any]:
-    return {"id": event, "type": kind, "created": "2026-06-01T08:15:00Z", "data": {"object": {"run_id": run}}}
-
-
-def keys(built: House) -> list[str]:
-    return [message.key or "" for message in built.world.slack.ledger]
-
-
-async def test_a_channel_subscribes_sees_who_did_and_ends_it(subscribed: House) -> None:
+async def test_a_channel_subscribes_sees_who_did_and_ends_it(subscribed: RunningBot) -> None:
     assert "This channel is subscribed" in await subscribed.answer("/zof subscribe project:checkout env:staging")
     await until(lambda: len(subscribed.public()) == 1)
-    assert "ana subscribed this channel to project:checkout env:staging" in said(subscribed.public()[0])
+    assert "ana subscribed this channel to project:checkout env:staging" in text_of(subscribed.public()[0])
     assert "already: number 1" in await subscribed.answer("/zof subscribe project:checkout env:staging")
     assert "project:checkout env:staging" in await subscribed.answer("/zof subscriptions")
     assert "told of no failures" in await subscribed.answer("/zof subscriptions", channel="C0CHECKOUT")
@@ -83,13 +50,13 @@ async def test_a_channel_subscribes_sees_who_did_and_ends_it(subscribed: House) 
     assert "told of no failures" in await subscribed.answer("/zof subscriptions")
 
 
-async def test_a_mistyped_filter_gets_an_example_and_nothing_is_kept(subscribed: House) -> None:
+async def test_a_mistyped_filter_gets_an_example_and_nothing_is_kept(subscribed: RunningBot) -> None:
     assert "Did you mean" in await subscribed.answer("/zof subscribe projetc:checkout")
     assert "told of no failures" in await subscribed.answer("/zof subscriptions")
 
 
 @pytest.mark.parametrize("event", ["channel_unarchive", "group_unarchive", "member_joined_channel"])
-async def test_what_a_channel_refused_comes_as_soon_as_it_is_mended(hears: House, event: str) -> None:
+async def test_what_a_channel_refused_comes_as_soon_as_it_is_mended(hears: RunningBot, event: str) -> None:
     left = event == "member_joined_channel"
     channel = hears.world.slack.channels[INCIDENT_ROOM]
     channel.members.add("U0ZOFBOT")
@@ -98,11 +65,11 @@ async def test_what_a_channel_refused_comes_as_soon_as_it_is_mended(hears: House
     if left:
         channel.members.discard("U0ZOFBOT")
     channel.archived = not left
-    run = fail(hears, 1)
-    assert await hook(hears, current(run["id"], "evt_mended")) == 200
+    run = fail_run(hears, 1)
+    assert await post_webhook(hears, webhook_event(run["id"], "evt_mended")) == 200
 
     async def parked() -> bool:
-        return (await hears.bot.outbox.depth()).parked == 1
+        return (await hears.app.outbox.depth()).parked == 1
 
     await until(parked)
     assert len(hears.public(INCIDENT_ROOM)) == 1
@@ -114,91 +81,91 @@ async def test_what_a_channel_refused_comes_as_soon_as_it_is_mended(hears: House
     await until(lambda: f"run:{run['id']}:failed:{INCIDENT_ROOM}" in keys(hears))
 
 
-async def test_a_failing_run_is_told_once_with_its_failures_beneath(told: House) -> None:
+async def test_a_failing_run_is_told_once_with_its_failures_beneath(told: RunningBot) -> None:
     await told.answer("/zof subscribe project:proj_checkout")
-    run = fail(told, 3)
+    run = fail_run(told, 3)
     await until(lambda: len(told.world.slack.ledger) == 5, 20)
     root = next(message for message in told.public() if message.key == f"run:{run['id']}:failed:C0QA")
-    assert "nightly cart" in said(root)
-    assert "1 passed, 3 failed" in said(root)
+    assert "nightly cart" in text_of(root)
+    assert "1 passed, 3 failed" in text_of(root)
     replies = [message for message in told.public() if message.thread_ts == root.ts]
-    assert sorted(name for reply in replies for name in ("Case 0", "Case 1", "Case 2") if name in said(reply)) == [
+    assert sorted(name for reply in replies for name in ("Case 0", "Case 1", "Case 2") if name in text_of(reply)) == [
         "Case 0", "Case 1", "Case 2",
     ]  # fmt: skip
     assert not told.world.slack.doubled()
 
 
-async def test_what_failed_before_the_first_start_is_noted_and_not_told(told: House) -> None:
+async def test_what_failed_before_the_first_start_is_noted_and_not_told(told: RunningBot) -> None:
     await told.answer("/zof subscribe on:failed,error,recovered")
-    run = fail(told, 1)
+    run = fail_run(told, 1)
     await until(lambda: f"run:{run['id']}:failed:C0QA" in keys(told), 20)
     assert [key for key in keys(told) if key.startswith("run:")] == [f"run:{run['id']}:failed:C0QA"]
 
 
-async def test_nobody_is_told_of_what_nobody_asked_for(told: House) -> None:
+async def test_nobody_is_told_of_what_nobody_asked_for(told: RunningBot) -> None:
     await told.answer("/zof subscribe env:production")
-    other, meant = fail(told, 1), fail(told, 1, environment="production")
+    other, meant = fail_run(told, 1), fail_run(told, 1, environment="production")
     await until(lambda: f"run:{meant['id']}:failed:C0QA" in keys(told), 20)
     assert not [key for key in keys(told) if other["id"] in key]
 
 
 @pytest.mark.parametrize("generation", ["current", "older"])
-async def test_a_webhook_brings_it_at_once(hears: House, generation: str) -> None:
+async def test_a_webhook_brings_it_at_once(hears: RunningBot, generation: str) -> None:
     await hears.answer("/zof subscribe on:failed,error,recovered")
-    run = fail(hears, 1)
+    run = fail_run(hears, 1)
     older = {"event": "run.completed", "timestamp": "2026-06-01T08:15:00Z", "data": {"run_id": run["id"]}}
-    assert await hook(hears, current(run["id"], "evt_1") if generation == "current" else older) == 200
+    assert await post_webhook(hears, webhook_event(run["id"], "evt_1") if generation == "current" else older) == 200
     await until(lambda: f"run:{run['id']}:failed:C0QA" in keys(hears), 5)
 
 
-async def test_two_events_of_one_run_and_the_poller_tell_it_once(told: House) -> None:
+async def test_two_events_of_one_run_and_the_poller_tell_it_once(told: RunningBot) -> None:
     await told.answer("/zof subscribe on:failed,error,recovered")
-    run = fail(told, 1)
+    run = fail_run(told, 1)
     for event, kind in (("evt_1", "run.completed"), ("evt_2", "run.failed"), ("evt_2", "run.failed")):
-        assert await hook(told, current(run["id"], event, kind)) == 200
-    last = fail(told, 1)
+        assert await post_webhook(told, webhook_event(run["id"], event, kind)) == 200
+    last = fail_run(told, 1)
     await until(lambda: f"run:{last['id']}:failed:C0QA" in keys(told), 20)
     assert keys(told).count(f"run:{run['id']}:failed:C0QA") == 1
     assert not told.world.slack.doubled()
 
 
-async def test_an_unsigned_webhook_is_refused(hears: House) -> None:
-    assert await hook(hears, current("run_1", "evt_1"), secret="another") == 401
+async def test_an_unsigned_webhook_is_refused(hears: RunningBot) -> None:
+    assert await post_webhook(hears, webhook_event("run_1", "evt_1"), secret="another") == 401
 
 
-async def test_what_failed_and_passes_again_is_told_as_recovered(told: House) -> None:
+async def test_what_failed_and_passes_again_is_told_as_recovered(told: RunningBot) -> None:
     await told.answer("/zof subscribe on:failed,error,recovered")
-    run = fail(told, 1)
+    run = fail_run(told, 1)
     await until(lambda: f"run:{run['id']}:failed:C0QA" in keys(told), 20)
-    fail(told, 0, passed=3)
-    await until(lambda: any("recovered" in said(message).lower() for message in told.public()), 20)
+    fail_run(told, 0, passed=3)
+    await until(lambda: any("recovered" in text_of(message).lower() for message in told.public()), 20)
     root = next(message for message in told.public() if message.key == f"run:{run['id']}:failed:C0QA")
     await until(lambda: root.edited, 10)
-    assert "recovered" in said(root).lower()
+    assert "recovered" in text_of(root).lower()
 
 
-async def test_what_slack_does_not_confirm_is_posted_once(told: House) -> None:
+async def test_what_slack_does_not_confirm_is_posted_once(told: RunningBot) -> None:
     await told.answer("/zof subscribe on:failed,error,recovered")
     await until(lambda: len(told.world.slack.ledger) == 1)
     told.world.slack.faults.set("store_then_cut", 2, only="chat.postMessage")
-    run = fail(told, 1)
+    run = fail_run(told, 1)
     await until(lambda: any(run["id"] in key for key in keys(told)), 20)
-    last = fail(told, 1)
+    last = fail_run(told, 1)
     await until(lambda: f"run:{last['id']}:failed:C0QA" in keys(told), 40)
     assert not told.world.slack.doubled()
 
 
-async def test_who_subscribed_and_ended_it_stands_in_the_audit(subscribed: House) -> None:
+async def test_who_subscribed_and_ended_it_stands_in_the_audit(subscribed: RunningBot) -> None:
     await subscribed.answer("/zof subscribe project:checkout after:2/1h")
     await subscribed.answer("/zof unsubscribe 1", user="U0BEN")
-    entries = await Audit(subscribed.bot.store.client, subscribed.settings.zofbot_namespace).read()
+    entries = await Audit(subscribed.app.store.client, subscribed.settings.zofbot_namespace).read()
     assert [(one.act, one.user, one.before, one.after) for one in entries] == [
         ("subscribe", "U0ANA", "", "project:checkout after:2/1h"),
         ("unsubscribe", "U0BEN", "project:checkout after:2/1h", ""),
     ]
 
 
-async def test_a_guest_subscribes_nothing_and_ends_nothing(subscribed: House) -> None:
+async def test_a_guest_subscribes_nothing_and_ends_nothing(subscribed: RunningBot) -> None:
     subscribed.world.slack.channels["C0QA"].members.add("U0GUEST")
     await subscribed.answer("/zof subscribe project:checkout")
     for typed in ("/zof subscribe project:search", "/zof unsubscribe 1"):
@@ -207,13 +174,13 @@ async def test_a_guest_subscribes_nothing_and_ends_nothing(subscribed: House) ->
     assert "project:search" not in await subscribed.answer("/zof subscriptions")
 
 
-async def test_what_a_subscription_has_counted_goes_with_it(told: House) -> None:
+async def test_what_a_subscription_has_counted_goes_with_it(told: RunningBot) -> None:
     await told.type("/zof subscribe after:2/1h")
-    run = fail(told, 1)
-    assert await hook(told, current(run["id"], "evt_counted")) == 200
+    run = fail_run(told, 1)
+    assert await post_webhook(told, webhook_event(run["id"], "evt_counted")) == 200
 
     async def counted() -> list[bytes]:
-        return [key async for key in told.bot.store.client.scan_iter("{zofbot}:after:*")]
+        return [key async for key in told.app.store.client.scan_iter("{zofbot}:after:*")]
 
     async def some() -> bool:
         return bool(await counted())

@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tests.conftest import House, buttons, house, polled, said, until
-from tests.test_cli import run
-from tests.test_secrets import everything
-from tests.test_told import SECRET, current, fail, hook
-from tests.test_triage import alert, control, press
+from tests.support.bot import RunningBot, buttons, running_bot, text_of, until, wait_for_first_poll
+from tests.support.cli import run_command
+from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.redis_dump import dump_redis
+from tests.support.triage import button_of, press_button, raise_alert
 from zofbot import tracing
+from zofbot.clock import Clock
 from zofbot.errands import Errands
 from zofbot.errors import StoreUnavailable, ZofError
 from zofbot.listeners import described
@@ -48,14 +49,14 @@ def shown_id(answer: str) -> str:
     return found[1]
 
 
-async def explained(built: House, answer: str, *, user: str = "U0ANA") -> str:
+async def explained(bot: RunningBot, answer: str, *, user: str = "U0ANA") -> str:
     """All that ``/zof trace`` says of the id in this answer."""
-    built.world.zof.faults.set("none")
+    bot.world.zof.faults.set("none")
     told = ""
 
     async def there() -> bool:
         nonlocal told
-        told = await built.answer(f"/zof trace {shown_id(answer)}", user=user)
+        told = await bot.answer(f"/zof trace {shown_id(answer)}", user=user)
         return "There is no trace" not in told
 
     await until(there, 3)  # a follow-up is seen a moment before the bot knows that
@@ -78,13 +79,15 @@ async def explained(built: House, answer: str, *, user: str = "U0ANA") -> str:
         ("cut", 4, "no reply unavailable"),
     ],
 )
-async def test_what_zof_did_is_found_by_the_id_of_its_error(zofbot: House, fault: str, tries: int, cause: str) -> None:
-    zofbot.world.zof.faults.set(fault)
-    await zofbot.type(f"/zof result {RESULT}")
-    await until(lambda: "equest" in said(zofbot.private()[-1]) and "Still asking" not in said(zofbot.private()[-1]))
-    answer = said(zofbot.private()[-1])
-    ids = [call.request_id for call in zofbot.world.zof.calls]
-    told = await explained(zofbot, answer)
+async def test_what_zof_did_is_found_by_the_id_of_its_error(
+    bot: RunningBot, fault: str, tries: int, cause: str
+) -> None:
+    bot.world.zof.faults.set(fault)
+    await bot.type(f"/zof result {RESULT}")
+    await until(lambda: "equest" in text_of(bot.private()[-1]) and "Still asking" not in text_of(bot.private()[-1]))
+    answer = text_of(bot.private()[-1])
+    ids = [call.request_id for call in bot.world.zof.calls]
+    told = await explained(bot, answer)
     assert told.count(f"GET /results/{{id}} → {cause}") == tries
     assert "command result" in told
     assert "<@U0ANA> in <#C0QA>" in told
@@ -99,18 +102,18 @@ async def test_what_zof_did_is_found_by_the_id_of_its_error(zofbot: House, fault
 
 
 async def test_what_zof_does_not_have_is_found_by_its_id_and_by_a_reference_where_it_gave_none(
-    over_http: House,
+    bot: RunningBot,
 ) -> None:
-    missing = await over_http.answer("/zof result res_nowhere")
-    assert shown_id(missing) == over_http.world.zof.calls[-1].request_id
-    assert "404 rejected" in await explained(over_http, missing)
+    missing = await bot.answer("/zof result res_nowhere")
+    assert shown_id(missing) == bot.world.zof.calls[-1].request_id
+    assert "404 rejected" in await explained(bot, missing)
     for named in (None, TOKEN, MAIL):
         headers = {"X-Request-Id": named}
-        over_http.world.zof.raw[f"/results/{RESULT}"] = Reply(404, {"error": "no"}, headers)
-        answer = await over_http.answer(f"/zof {RESULT}")
+        bot.world.zof.raw[f"/results/{RESULT}"] = Reply(404, {"error": "no"}, headers)
+        answer = await bot.answer(f"/zof {RESULT}")
         reference = re.search(r"Reference: `(ref_\w+)`", answer)
         assert reference, "an id that is shown to nobody leads nowhere"
-        told = await over_http.answer(f"/zof trace {reference[1]}")
+        told = await bot.answer(f"/zof trace {reference[1]}")
         assert "404 rejected" in told
         assert TOKEN not in told
         assert MAIL not in told
@@ -121,7 +124,7 @@ async def test_a_try_that_is_given_up_says_so() -> None:
         await asyncio.sleep(9)
         raise AssertionError
 
-    client = ZofClient(base_url="https://zof.example", key="k", transport=httpx.MockTransport(hangs))
+    client = ZofClient(base_url="https://zof.example", key="k", clock=Clock(), transport=httpx.MockTransport(hangs))
     kept: list[Tracing] = []
     with tracing.traced(kept.append, "request", 0.0):
         for patience in (Patience(0.05), Patience(0.0)):
@@ -134,82 +137,82 @@ async def test_a_try_that_is_given_up_says_so() -> None:
     assert unsent.came == "not sent"
 
 
-async def test_a_follow_up_that_slack_refuses_is_found_by_what_promised_it(over_http: House) -> None:
-    over_http.world.zof.faults.delays["slow"] = 2.6
-    over_http.world.zof.faults.set("slow", 1)
-    await over_http.type(f"/zof {RESULT}")
-    line = said(over_http.private()[-1])
+async def test_a_follow_up_that_slack_refuses_is_found_by_what_promised_it(bot: RunningBot) -> None:
+    bot.world.zof.faults.delays["slow"] = 2.6
+    bot.world.zof.faults.set("slow", 1)
+    await bot.type(f"/zof {RESULT}")
+    line = text_of(bot.private()[-1])
     assert "Still asking" in line
-    for one in over_http.world.slack.hooks.values():
+    for one in bot.world.slack.hooks.values():
         one.uses = 5
-    sample = over_http.bot.metrics.registry.get_sample_value
+    sample = bot.app.metrics.registry.get_sample_value
     labels = {"method": "response_url", "outcome": "refused", "status": "404"}
     await until(lambda: (sample("zofbot_slack_calls_total", labels) or 0) > 0)
-    told = await explained(over_http, line)
+    told = await explained(bot, line)
     assert "response_url → refused, HTTP 404: used_url" in told
     assert "GET /results/{id} → 200 ok" in told
 
 
-async def test_a_card_that_slack_would_not_draw_says_where_the_reason_is(over_http: House) -> None:
-    over_http.world.zof.raw["/results/res_x"] = {"id": "res_x", "title": "x"}
+async def test_a_card_that_slack_would_not_draw_says_where_the_reason_is(bot: RunningBot) -> None:
+    bot.world.zof.raw["/results/res_x"] = {"id": "res_x", "title": "x"}
     with tracing.traced(tracing.forget, "request", 0.0) as made:
         plain = answers.still_asking().plain(tracing.reference())
     assert made.reference in plain.text
 
 
 async def test_an_act_that_redis_did_not_take_is_found(valkey: str) -> None:
-    async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as built:
-        await polled(built)
-        await built.type("/zof subscribe group:case")
-        root = await alert(built)
-        before = len(built.private(root.channel))
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+        await wait_for_first_poll(bot)
+        await bot.type("/zof subscribe group:case")
+        root = await raise_alert(bot)
+        before = len(bot.private(root.channel))
         async with redis.from_url(valkey) as other:
             await other.client_pause(1600)
-        await press(built, "U0ANA", root, control(root, "zof_triage_acknowledge"))
-        await until(lambda: len(built.private(root.channel)) > before)
-        answer = said(built.private(root.channel)[-1])
+        await press_button(bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
+        await until(lambda: len(bot.private(root.channel)) > before)
+        answer = text_of(bot.private(root.channel)[-1])
         assert "store (Redis) does not answer" in answer
         assert "Zof returned no request id for this. Reference: " in answer
         await asyncio.sleep(1)
-        told = await explained(built, answer)
+        told = await explained(bot, answer)
         assert "redis: no answer → TimeoutError" in told
         assert "action triage_acknowledge" in told
         assert "permission: needs responder → granted" in told
 
 
-async def test_an_error_that_nobody_foresaw_is_found_with_its_place_and_without_its_words(over_http: House) -> None:
-    await over_http.bot.store.client.hset(f"{{zofbot}}:{FEEDS}", FLOOR, MAIL)
-    answer = await over_http.answer("/zof why res_4821")
+async def test_an_error_that_nobody_foresaw_is_found_with_its_place_and_without_its_words(bot: RunningBot) -> None:
+    await bot.app.store.client.hset(f"{{zofbot}}:{FEEDS}", FLOOR, MAIL)
+    answer = await bot.answer("/zof why res_4821")
     assert "Something went wrong inside zofbot" in answer
-    told = await explained(over_http, answer)
+    told = await explained(bot, answer)
     assert "zofbot: ValueError" in told
     assert "in zofbot.listeners.why" in told
     assert "command why" in told
     assert MAIL not in told
 
 
-async def test_who_may_not_is_told_a_reference_that_says_why(over_http: House) -> None:
-    refused = await over_http.answer("/zof trace ref_0000000000", user="U0BEN")
+async def test_who_may_not_is_told_a_reference_that_says_why(bot: RunningBot) -> None:
+    refused = await bot.answer("/zof trace ref_0000000000", user="U0BEN")
     assert "You cannot see or change what belongs to other channels" in refused
     assert "Zof was not asked" in refused
-    told = await explained(over_http, refused)
+    told = await explained(bot, refused)
     assert "permission: needs admin → refused (has responder, standing member)" in told
     assert "<@U0BEN>" in told
 
 
-async def test_what_was_typed_wrongly_is_found_without_what_was_typed(over_http: House) -> None:
-    answer = await over_http.answer("/zof runs stauts:failed")
-    told = await explained(over_http, answer)
+async def test_what_was_typed_wrongly_is_found_without_what_was_typed(bot: RunningBot) -> None:
+    answer = await bot.answer("/zof runs stauts:failed")
+    told = await explained(bot, answer)
     assert "what was typed or chosen cannot be used, in runs" in told
     assert "stauts" not in told
 
 
-async def test_an_act_is_found_by_its_failure_and_so_is_a_repeated_request(over_http: House) -> None:
-    outcome = await over_http.type("/zof help")
+async def test_an_act_is_found_by_its_failure_and_so_is_a_repeated_request(bot: RunningBot) -> None:
+    outcome = await bot.type("/zof help")
     assert outcome.ok
-    [kept] = await some(over_http, "requests", "request")
+    [kept] = await some(bot, "requests", "request")
     name = next(one for one in kept.ids if not one.startswith("ref_"))
-    told = await over_http.answer(f"/zof trace {name}")
+    told = await bot.answer(f"/zof trace {name}")
     assert "command help" in told
     assert "request: acknowledged → acted" in told
 
@@ -217,59 +220,59 @@ async def test_an_act_is_found_by_its_failure_and_so_is_a_repeated_request(over_
 # --- work that happens by itself
 
 
-async def found(built: House, stream: str) -> list[Trace]:
+async def found(bot: RunningBot, stream: str) -> list[Trace]:
     """What stands in a stream, oldest first."""
-    entries: Any = await built.bot.store.client.xrange(f"{{zofbot}}:traces:{stream}")
+    entries: Any = await bot.app.store.client.xrange(f"{{zofbot}}:traces:{stream}")
     return [Trace.model_validate_json(fields[b"trace"]).model_copy(update={"ids": fields[b"ids"].decode().split("\n")})
             for _, fields in entries]  # fmt: skip
 
 
-async def some(built: House, stream: str, kind: str) -> list[Trace]:
+async def some(bot: RunningBot, stream: str, kind: str) -> list[Trace]:
     """Those of one kind, once there is one."""
 
     async def there() -> bool:
-        return any(one.kind == kind for one in await found(built, stream))
+        return any(one.kind == kind for one in await found(bot, stream))
 
     await until(there)
-    return [one for one in await found(built, stream) if one.kind == kind]
+    return [one for one in await found(bot, stream) if one.kind == kind]
 
 
 async def test_of_deliveries_and_polls_only_what_went_wrong_is_kept(valkey: str) -> None:
-    async with house(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET) as built:
-        await until(lambda: sum(call.path == "/results" for call in built.world.zof.calls) >= 4)
-        await built.type("/zof subscribe")
-        await built.type("/zof subscribe group:case")
-        await alert(built)
+    async with running_bot(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET) as bot:
+        await until(lambda: sum(call.path == "/results" for call in bot.world.zof.calls) >= 4)
+        await bot.type("/zof subscribe")
+        await bot.type("/zof subscribe group:case")
+        await raise_alert(bot)
         await asyncio.sleep(0.5)
-        assert not await found(built, "work"), "all was well"
-        built.world.slack.channels["C0QA"].archived = True
-        ended = fail(built, 1)
-        assert await hook(built, current(ended["id"], "evt_archived")) == 200
-        kept = (await some(built, "work", "delivery"))[0]
+        assert not await found(bot, "work"), "all was well"
+        bot.world.slack.channels["C0QA"].archived = True
+        ended = fail_run(bot, 1)
+        assert await post_webhook(bot, webhook_event(ended["id"], "evt_archived")) == 200
+        kept = (await some(bot, "work", "delivery"))[0]
         key = kept.ids[1]
         assert key.endswith(":C0QA")
-        told = await built.answer(f"/zof trace {key}", channel="C0SEARCH")
+        told = await bot.answer(f"/zof trace {key}", channel="C0SEARCH")
         assert " → refused, HTTP 200: is_archived" in told
         assert "outbox: attempt 1 → parked" in told
-        built.world.zof.faults.set("500", 4)
-        sample = built.bot.metrics.registry.get_sample_value
+        bot.world.zof.faults.set("500", 4)
+        sample = bot.app.metrics.registry.get_sample_value
         await until(lambda: (sample("zofbot_zof_calls_total", {
             "method": "GET", "template": "/runs", "outcome": "unavailable", "status": "500"}) or 0) > 0)  # fmt: skip
-        lost = [call.request_id for call in built.world.zof.calls if call.status == 500]
-        await some(built, "work", "poll")
-        told = await built.answer(f"/zof trace {lost[-1]}", channel="C0SEARCH")
+        lost = [call.request_id for call in bot.world.zof.calls if call.status == 500]
+        await some(bot, "work", "poll")
+        told = await bot.answer(f"/zof trace {lost[-1]}", channel="C0SEARCH")
         assert "Poll of the feeds" in told
         assert "500 unavailable" in told
 
 
 async def test_a_webhook_that_could_not_be_stored_is_kept_under_the_events_id(valkey: str) -> None:
-    async with house(valkey, zof_webhook_secret=SECRET) as built:
-        ended = fail(built, 1)
-        assert await hook(built, current(ended["id"], "evt_well")) == 200
+    async with running_bot(valkey, zof_webhook_secret=SECRET) as bot:
+        ended = fail_run(bot, 1)
+        assert await post_webhook(bot, webhook_event(ended["id"], "evt_well")) == 200
         async with redis.from_url(valkey) as other:
             await other.client_pause(1600)
-        assert await hook(built, current(ended["id"], "evt_unwell")) == 503
-        [kept] = await some(built, "work", "webhook")
+        assert await post_webhook(bot, webhook_event(ended["id"], "evt_unwell")) == 503
+        [kept] = await some(bot, "work", "webhook")
         assert "evt_unwell" in kept.ids
         assert [step.came for step in kept.steps] == ["TimeoutError"]
 
@@ -302,34 +305,34 @@ async def test_a_trace_lasts_as_long_as_what_the_work_has_started() -> None:
 
 
 async def test_no_secret_and_no_address_that_was_planted_is_found_in_any_trace(valkey: str) -> None:
-    async with house(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET) as built:
-        zof = built.world.zof
+    async with running_bot(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET) as bot:
+        zof = bot.world.zof
         words = f"planted words {MAIL} {TOKEN}"
         zof.results[RESULT] |= {"name": words, "failure_summary": words}
-        await built.type(f"/zof result {RESULT} share")
+        await bot.type(f"/zof result {RESULT} share")
         for typed in (f"result {MAIL}", f"run {TOKEN}", MAIL, TOKEN, f"trace {MAIL}", f"trace {TOKEN}", f"why {TOKEN}",
                       "subscribe project:planted", f"subscribe {words}"):  # fmt: skip
-            await built.type(f"/zof {typed}")
+            await bot.type(f"/zof {typed}")
         for status in (400, 404, 500):
             body = {"error": {"code": MAIL, "message": words, "param": TOKEN}}
             zof.raw[f"/results/{RESULT}"] = Reply(status, body, {"X-Request-Id": f"{MAIL}-{TOKEN}"})
-            await built.type(f"/zof {RESULT}")
+            await bot.type(f"/zof {RESULT}")
         pressed = {"type": "block_actions", "user": {"id": "U0ANA", "name": MAIL}, "trigger_id": MAIL,
                    "actions": [{"action_id": words, "value": words}], "channel": {"id": MAIL}}  # fmt: skip
-        await built.stage.people.deliver("interactive", pressed)
-        await until(lambda: built.world.zof.calls[-1].status == 500 and "fault" in said(built.private()[-1]))
-        built.world.slack.channels["C0QA"].archived = True
-        ended = fail(built, 1)
+        await bot.stage.people.deliver("interactive", pressed)
+        await until(lambda: bot.world.zof.calls[-1].status == 500 and "fault" in text_of(bot.private()[-1]))
+        bot.world.slack.channels["C0QA"].archived = True
+        ended = fail_run(bot, 1)
         ended["name"] = words
-        await hook(built, current(ended["id"], MAIL))
+        await post_webhook(bot, webhook_event(ended["id"], MAIL))
         await asyncio.sleep(1.5)
         async with redis.from_url(valkey) as client:
             streams = [key.decode() async for key in client.scan_iter("*traces*")]
             kept = str([await client.xrange(key) for key in streams])
-            assert TOKEN not in await everything(client)
+            assert TOKEN not in await dump_redis(client)
         references = set(re.findall(r"ref_[0-9a-f]{10}", kept))
-        built.world.slack.channels["C0QA"].archived = False
-        told = [await built.answer(f"/zof trace {one}") for one in sorted(references)]
+        bot.world.slack.channels["C0QA"].archived = False
+        told = [await bot.answer(f"/zof trace {one}") for one in sorted(references)]
     assert len(references) > 10
     assert "planted" not in kept + str(told)
 
@@ -477,7 +480,7 @@ async def test_when_too_many_wait_the_oldest_are_dropped_and_counted() -> None:
     metrics = Metrics()
     async with fakeredis.FakeAsyncRedis() as double:
         store = Traces(double, "a")
-        writer = TraceWriter(store, metrics, most=10)
+        writer = TraceWriter(store, metrics, Clock(), most=10)
         for number in range(25):
             writer.keep(a_trace(number))
         assert counted(metrics, "dropped") == 15
@@ -492,7 +495,7 @@ async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted(
     metrics, server = Metrics(), fakeredis.FakeServer()
     server.connected = False
     async with fakeredis.FakeAsyncRedis(server=server) as double:
-        writer = TraceWriter(Traces(double, "a"), metrics, most=10)
+        writer = TraceWriter(Traces(double, "a"), metrics, Clock(), most=10)
         for number in range(3):
             writer.keep(a_trace(number))
         with pytest.raises(StoreUnavailable):
@@ -510,13 +513,13 @@ async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted(
 
 
 async def test_nothing_waits_for_a_redis_that_hangs(valkey: str) -> None:
-    async with house(valkey) as built:
-        await built.type("/zof help")
-        writer = TraceWriter(Traces(built.bot.store.client, "a"), Metrics(), most=5)
+    async with running_bot(valkey) as bot:
+        await bot.type("/zof help")
+        writer = TraceWriter(Traces(bot.app.store.client, "a"), Metrics(), Clock(), most=5)
         task = asyncio.create_task(writer.run())
         async with redis.from_url(valkey) as other:
             await other.client_pause(2500)
-        hangs = asyncio.create_task(built.bot.store.ping())
+        hangs = asyncio.create_task(bot.app.store.ping())
         await asyncio.sleep(0)
         for number in range(1000):
             writer.keep(a_trace(number))
@@ -530,18 +533,18 @@ async def test_nothing_waits_for_a_redis_that_hangs(valkey: str) -> None:
 
 
 async def test_what_is_written_while_the_bot_stops_is_there(valkey: str) -> None:
-    async with house(valkey) as built:
-        answer = await built.answer("/zof result res_nowhere")
-    ended = await run("trace", shown_id(answer), "--json", REDIS_URL=valkey)
+    async with running_bot(valkey) as bot:
+        answer = await bot.answer("/zof result res_nowhere")
+    ended = await run_command("trace", shown_id(answer), "--json", REDIS_URL=valkey)
     assert ended.code == 0, ended.err
 
 
 async def test_what_is_cut_short_when_the_bot_stops_is_found(valkey: str) -> None:
-    async with house(valkey) as built:
-        built.world.zof.faults.set("hang")
-        line = await built.answer(f"/zof result {RESULT}")
+    async with running_bot(valkey) as bot:
+        bot.world.zof.faults.set("hang")
+        line = await bot.answer(f"/zof result {RESULT}")
     assert "Still asking" in line
-    ended = await run("trace", shown_id(line), "--json", REDIS_URL=valkey)
+    ended = await run_command("trace", shown_id(line), "--json", REDIS_URL=valkey)
     assert "canceled: the bot was told to stop" in ended.out, ended.err
 
 
@@ -549,21 +552,21 @@ async def test_what_is_cut_short_when_the_bot_stops_is_found(valkey: str) -> Non
 
 
 async def test_the_terminal_draws_a_table_or_prints_json(valkey: str) -> None:
-    async with house(valkey) as built:
-        built.world.zof.faults.set("500")
-        answer = await built.answer(f"/zof {RESULT}")
+    async with running_bot(valkey) as bot:
+        bot.world.zof.faults.set("500")
+        answer = await bot.answer(f"/zof {RESULT}")
     name = shown_id(answer)
-    drawn = await run("trace", name, REDIS_URL=valkey)
+    drawn = await run_command("trace", name, REDIS_URL=valkey)
     assert drawn.code == 0, drawn.err
     for part in ("Slack request command", "U0ANA", "C0QA", "GET /results/{id}", "500 unavailable", name):
         assert part in drawn.out
-    printed = await run("trace", name, "--json", REDIS_URL=valkey)
+    printed = await run_command("trace", name, "--json", REDIS_URL=valkey)
     [line] = printed.out.splitlines()
     assert name in Trace.model_validate_json(line).ids
-    unknown = await run("trace", "ref_unknown", REDIS_URL=valkey)
+    unknown = await run_command("trace", "ref_unknown", REDIS_URL=valkey)
     assert (unknown.code, unknown.out) == (1, "")
     assert "There is no trace under this id: it may be mistyped, older than 7 days" in unknown.err
-    other = await run("trace", name, REDIS_URL=valkey, ZOFBOT_NAMESPACE="other")
+    other = await run_command("trace", name, REDIS_URL=valkey, ZOFBOT_NAMESPACE="other")
     assert other.code == 1
 
 
@@ -577,11 +580,11 @@ def test_a_table_counts_what_it_leaves_out_and_foreign_text_is_harmless_in_it() 
     assert "\x1b" not in shown
 
 
-async def test_an_id_that_is_unknown_says_what_that_can_mean(over_http: House) -> None:
-    told = await over_http.answer("/zof trace ref_nowhere")
+async def test_an_id_that_is_unknown_says_what_that_can_mean(bot: RunningBot) -> None:
+    told = await bot.answer("/zof trace ref_nowhere")
     for part in ("There is no trace of `ref_nowhere`", "mistyped", "ZOFBOT_NAMESPACE", "7 days", "log"):
         assert part in told
-    assert not buttons(over_http.private()[-1])
+    assert not buttons(bot.private()[-1])
 
 
 def test_outside_of_any_work_nothing_is_taken_down_and_a_reference_is_still_given() -> None:

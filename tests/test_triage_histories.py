@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -15,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.test_rules import failed, passed, sub
+from tests.support.rules import failed, passed, sub
+from zofbot.clock import MovableClock
 from zofbot.metrics import Metrics
 from zofbot.notification import Receipt
 from zofbot.notification import State as Outboxed
@@ -163,8 +163,7 @@ _AGAIN = {Act.ACKNOWLEDGE, Act.UNDO, Act.ESCALATE}
 async def channel() -> AsyncIterator[Channel]:
     now = [START]
 
-    def clock() -> datetime:
-        return datetime.fromtimestamp(now[0], UTC)
+    clock = MovableClock(lambda: now[0])
 
     async with fakeredis.FakeAsyncRedis() as client:
         wall, metrics = Wall(), Metrics()

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from tests.conftest import House, house, until
+from tests.support.bot import RunningBot, running_bot, until
 from zofbot.listeners.pasting import MOST, pasted
 from zofbot.model import Counts, Outcome, Result, Run
 from zofbot.simulator.entities import BOT, Message
@@ -176,30 +176,30 @@ def test_a_runs_card_says_its_numbers_and_what_one_of_its_failures_says() -> Non
 
 
 @pytest.fixture(params=["http", "socket"])
-async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[House]:
+async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
     own = {"zof_run_url_template": "https://app.zof.ai/runs/{run_id}", "socket": request.param == "socket"}
-    async with house(valkey, **own) as built:
-        slack = built.world.slack
+    async with running_bot(valkey, **own) as bot:
+        slack = bot.world.slack
         slack.events.add("link_shared")
         slack.unfurl_domains = {"app.zof.ai"}
-        yield built
+        yield bot
 
 
 def link(identifier: str) -> str:
     return f"https://app.zof.ai/{'runs' if identifier.startswith('run') else 'results'}/{identifier}"
 
 
-async def paste(built: House, text: str, *, user: str = ANA, channel: str = QA_ALERTS) -> Message:
-    outcome = await built.stage.people.type(user, channel, text)
+async def paste(bot: RunningBot, text: str, *, user: str = ANA, channel: str = QA_ALERTS) -> Message:
+    outcome = await bot.stage.people.type(user, channel, text)
     assert outcome.status == 200, outcome
-    return [*built.world.slack.messages[channel].values()][-1]
+    return [*bot.world.slack.messages[channel].values()][-1]
 
 
-def calls(built: House) -> list[Any]:
-    return [call for call in built.world.slack.calls if call.method == "chat.unfurl"]
+def calls(bot: RunningBot) -> list[Any]:
+    return [call for call in bot.world.slack.calls if call.method == "chat.unfurl"]
 
 
-async def test_links_unfurl_each_once_in_one_call(there: House) -> None:
+async def test_links_unfurl_each_once_in_one_call(there: RunningBot) -> None:
     said = f"Look: {link('res_4821')} and {link('run_2038')} again {link('res_4821')}?tab=2#x"
     message = await paste(there, said)
     await until(lambda: len(message.attachments) == 2)
@@ -211,20 +211,20 @@ async def test_links_unfurl_each_once_in_one_call(there: House) -> None:
     assert (call.ok, call.arguments["source"]) == (True, "conversations_history")
 
 
-async def test_of_many_links_the_first_few_unfurl(there: House) -> None:
+async def test_of_many_links_the_first_few_unfurl(there: RunningBot) -> None:
     message = await paste(there, " ".join(link(f"res_48{number}") for number in range(21, 29)))
     await until(lambda: bool(calls(there)))
     assert len(calls(there)[0].arguments["unfurls"]) <= MOST
     await until(lambda: 1 <= len(message.attachments) <= MOST)
 
 
-async def test_hostile_text_is_made_harmless(there: House) -> None:
+async def test_hostile_text_is_made_harmless(there: RunningBot) -> None:
     message = await paste(there, link("res_4826"))
     await until(lambda: bool(message.attachments))
     assert calls(there)[-1].ok, "the pretend Slack refuses what is not escaped"
 
 
-async def test_what_zof_does_not_show_stays_a_link(there: House) -> None:
+async def test_what_zof_does_not_show_stays_a_link(there: RunningBot) -> None:
     message = await paste(there, f"{link('res_nope')} {link('res_4821')} https://app.zof.ai/help")
     await until(lambda: bool(message.attachments))
     assert [card["app_unfurl_url"] for card in message.attachments] == [link("res_4821")]
@@ -247,21 +247,21 @@ async def test_what_zof_does_not_show_stays_a_link(there: House) -> None:
         (ANA, "D0ANA"),
     ],
 )
-async def test_it_is_for_full_members_among_themselves(there: House, user: str, channel: str) -> None:
+async def test_it_is_for_full_members_among_themselves(there: RunningBot, user: str, channel: str) -> None:
     message = await paste(there, link("res_4821"), user=user, channel=channel)
     await asyncio.sleep(0.2)
     assert (message.attachments, calls(there)) == ([], [])
     assert not [call for call in there.world.zof.calls if call.path == "/results/res_4821"], "nor looked up"
 
 
-async def test_a_channel_to_which_others_are_invited_counts_as_shared(there: House) -> None:
+async def test_a_channel_to_which_others_are_invited_counts_as_shared(there: RunningBot) -> None:
     there.world.slack.channels[QA_ALERTS].pending = True
     message = await paste(there, link("res_4821"))
     await asyncio.sleep(0.2)
     assert (message.attachments, calls(there)) == ([], [])
 
 
-async def test_a_channel_that_was_shared_since_we_asked_is_known_by_the_event(there: House) -> None:
+async def test_a_channel_that_was_shared_since_we_asked_is_known_by_the_event(there: RunningBot) -> None:
     first = await paste(there, link("res_4821"))
     await until(lambda: bool(first.attachments))
     there.world.slack.channels[QA_ALERTS].external = True
@@ -270,7 +270,7 @@ async def test_a_channel_that_was_shared_since_we_asked_is_known_by_the_event(th
     assert second.attachments == []
 
 
-async def test_where_slack_does_not_say_who_and_where_nothing_is_shown(there: House) -> None:
+async def test_where_slack_does_not_say_who_and_where_nothing_is_shown(there: RunningBot) -> None:
     for fault in ("users.info", "conversations.info"):
         there.world.slack.faults.set("500", only=fault)
         message = await paste(there, link("res_4821"), user="U0BEN")
@@ -279,7 +279,7 @@ async def test_where_slack_does_not_say_who_and_where_nothing_is_shown(there: Ho
         there.world.slack.faults.set("none")
 
 
-async def test_what_is_still_being_written_is_left_alone(there: House) -> None:
+async def test_what_is_still_being_written_is_left_alone(there: RunningBot) -> None:
     assert (await there.stage.people.draft(ANA, link("res_4821"))).status == 200
     await asyncio.sleep(0.2)
     assert calls(there) == []
@@ -287,7 +287,7 @@ async def test_what_is_still_being_written_is_left_alone(there: House) -> None:
     assert (shared.channel, shared.acknowledged) == ("COMPOSER", True)
 
 
-async def test_our_own_messages_are_left_alone(there: House) -> None:
+async def test_our_own_messages_are_left_alone(there: RunningBot) -> None:
     slack = there.world.slack
     message = slack.keep(Message(QA_ALERTS, slack.stamp(), BOT, f"<{link('res_4821')}>"))
     await there.stage.people.deliver("events_api", {"event_id": "Ev1", "type": "event_callback"} | event(
@@ -298,7 +298,7 @@ async def test_our_own_messages_are_left_alone(there: House) -> None:
 
 
 @pytest.mark.parametrize("fault", ["429", "500", "store_then_cut"])
-async def test_a_slack_that_stumbles_is_asked_once_more(there: House, fault: str) -> None:
+async def test_a_slack_that_stumbles_is_asked_once_more(there: RunningBot, fault: str) -> None:
     there.world.slack.faults.set(fault, 1, only="chat.unfurl")
     message = await paste(there, link("res_4821"))
     await until(lambda: len(calls(there)) == 2 and calls(there)[-1].ok)
@@ -306,7 +306,7 @@ async def test_a_slack_that_stumbles_is_asked_once_more(there: House, fault: str
 
 
 async def test_a_missing_scope_leaves_the_link_and_says_so_in_the_log(
-    there: House,
+    there: RunningBot,
 ) -> None:
     there.world.slack.scopes.discard("links:write")
     with capture_logs() as logs:
@@ -318,7 +318,7 @@ async def test_a_missing_scope_leaves_the_link_and_says_so_in_the_log(
     assert len(calls(there)) == 1
 
 
-async def test_it_waits_until_slack_has_our_acknowledgement(there: House) -> None:
+async def test_it_waits_until_slack_has_our_acknowledgement(there: RunningBot) -> None:
     """Slack refuses cards for what was not acknowledged yet, and then they are sent once more."""
     slack = there.world.slack
     message = await paste(there, link("res_4821"))

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import redis.asyncio as redis
 
-from tests.conftest import House, buttons, house, said, until
+from tests.support.bot import RunningBot, buttons, each_transport, running_bot, text_of, until
+from zofbot.clock import Clock
 from zofbot.simulator.organization import INCIDENT_ROOM, RANDOM_CHANNEL
 from zofbot.simulator.records import Reply
 from zofbot.store.embedded import embedded
@@ -18,43 +19,47 @@ from zofbot.store.embedded import embedded
 RESULT = "res_4821"
 
 
-async def test_a_result_is_the_acknowledgement_itself(zofbot: House) -> None:
-    outcome = await zofbot.type(f"/zof result {RESULT}")
+@each_transport
+async def test_a_result_is_the_acknowledgement_itself(bot: RunningBot) -> None:
+    outcome = await bot.type(f"/zof result {RESULT}")
     assert outcome.body["response_type"] == "ephemeral"
-    [card] = zofbot.private()
-    assert "❌ Failed: Voucher can be removed again" in said(card)
-    assert "order total is wrong" in said(card)
-    assert RESULT in said(card)
-    assert not zofbot.public()
-    assert not [call for call in zofbot.world.slack.calls if call.method != "auth.test" and "apps." not in call.method]
+    [card] = bot.private()
+    assert "❌ Failed: Voucher can be removed again" in text_of(card)
+    assert "order total is wrong" in text_of(card)
+    assert RESULT in text_of(card)
+    assert not bot.public()
+    assert not [call for call in bot.world.slack.calls if call.method != "auth.test" and "apps." not in call.method]
 
 
-async def test_the_id_alone_is_enough(zofbot: House) -> None:
-    assert "Voucher can be removed again" in await zofbot.answer(f"/zof {RESULT}")
+@each_transport
+async def test_the_id_alone_is_enough(bot: RunningBot) -> None:
+    assert "Voucher can be removed again" in await bot.answer(f"/zof {RESULT}")
 
 
-async def test_a_slow_answer_replaces_the_line_that_promised_it(zofbot: House) -> None:
-    zofbot.world.zof.faults.delays["slow"] = 2.8
-    zofbot.world.zof.faults.set("slow", 1)
-    outcome = await zofbot.type(f"/zof {RESULT}")
+@each_transport
+async def test_a_slow_answer_replaces_the_line_that_promised_it(bot: RunningBot) -> None:
+    bot.world.zof.faults.delays["slow"] = 2.8
+    bot.world.zof.faults.set("slow", 1)
+    outcome = await bot.type(f"/zof {RESULT}")
     assert outcome.status == 200
     assert outcome.ms < 2900
-    [line] = zofbot.private()
-    assert "Still asking Zof" in said(line)
-    await until(lambda: "Voucher can be removed again" in said(zofbot.private()[-1]))
-    assert len(zofbot.private()) == 1
-    assert len(zofbot.world.zof.calls) == 1
+    [line] = bot.private()
+    assert "Still asking Zof" in text_of(line)
+    await until(lambda: "Voucher can be removed again" in text_of(bot.private()[-1]))
+    assert len(bot.private()) == 1
+    assert len(bot.world.zof.calls) == 1
 
 
-async def test_a_slow_failure_replaces_the_line_too(zofbot: House) -> None:
-    zofbot.world.zof.raw[f"/results/{RESULT}"] = Reply(
+@each_transport
+async def test_a_slow_failure_replaces_the_line_too(bot: RunningBot) -> None:
+    bot.world.zof.raw[f"/results/{RESULT}"] = Reply(
         429, {"error": {"code": "rate_limit_exceeded", "message": "Slow down"}}, {"Retry-After": "2.3"}
     )
-    await zofbot.type(f"/zof {RESULT}")
-    zofbot.world.zof.raw[f"/results/{RESULT}"] = Reply(404, {"error": {"code": "not_found", "message": "gone"}})
-    await until(lambda: "Request ID" in said(zofbot.private()[-1]))
-    assert len(zofbot.private()) == 1
-    assert zofbot.world.zof.calls[-1].request_id in said(zofbot.private()[-1])
+    await bot.type(f"/zof {RESULT}")
+    bot.world.zof.raw[f"/results/{RESULT}"] = Reply(404, {"error": {"code": "not_found", "message": "gone"}})
+    await until(lambda: "Request ID" in text_of(bot.private()[-1]))
+    assert len(bot.private()) == 1
+    assert bot.world.zof.calls[-1].request_id in text_of(bot.private()[-1])
 
 
 # --- every row of Zof's statuses
@@ -77,41 +82,40 @@ ROWS: list[tuple[int, str, str]] = [
 
 @pytest.mark.parametrize(("status", "says", "next_step"), ROWS, ids=lambda value: str(value)[:12])
 async def test_every_status_has_its_words_and_the_last_request_id(
-    over_http: House, status: int, says: str, next_step: str
+    bot: RunningBot, status: int, says: str, next_step: str
 ) -> None:
     error = {"error": {"code": "x", "message": "limit must be between 1 and 100", "param": "limit"}}
-    over_http.world.zof.raw[f"/results/{RESULT}"] = Reply(
-        status, error, {"Retry-After": "40" if status == 429 else "0"}
-    )
-    await over_http.type(f"/zof {RESULT}")
-    await until(lambda: "Request ID" in said(over_http.private()[-1]))
-    answer = said(over_http.private()[-1])
+    bot.world.zof.raw[f"/results/{RESULT}"] = Reply(status, error, {"Retry-After": "40" if status == 429 else "0"})
+    await bot.type(f"/zof {RESULT}")
+    await until(lambda: "Request ID" in text_of(bot.private()[-1]))
+    answer = text_of(bot.private()[-1])
     assert says in answer
     assert next_step in answer
-    assert f"Request ID: `{over_http.world.zof.calls[-1].request_id}`" in answer
+    assert f"Request ID: `{bot.world.zof.calls[-1].request_id}`" in answer
     retried = status in (408, 500, 502, 503, 504)
-    assert len(over_http.world.zof.calls) == (4 if retried else 1)
+    assert len(bot.world.zof.calls) == (4 if retried else 1)
 
 
-async def test_without_a_request_id_it_says_so(over_http: House) -> None:
-    over_http.world.zof.raw[f"/results/{RESULT}"] = Reply(404, {"error": "no"}, {"X-Request-Id": None})
-    assert "Zof returned no request id" in await over_http.answer(f"/zof {RESULT}")
+async def test_without_a_request_id_it_says_so(bot: RunningBot) -> None:
+    bot.world.zof.raw[f"/results/{RESULT}"] = Reply(404, {"error": "no"}, {"X-Request-Id": None})
+    assert "Zof returned no request id" in await bot.answer(f"/zof {RESULT}")
 
 
 @pytest.mark.parametrize("fault", ["html", "truncated", "huge", "bomb"])
-async def test_what_cannot_be_read_is_an_answer_with_the_request_id(over_http: House, fault: str) -> None:
-    over_http.world.zof.faults.set(fault)
-    answer = await over_http.answer(f"/zof {RESULT}")
-    assert f"Request ID: `{over_http.world.zof.calls[-1].request_id}`" in answer
+async def test_what_cannot_be_read_is_an_answer_with_the_request_id(bot: RunningBot, fault: str) -> None:
+    bot.world.zof.faults.set(fault)
+    answer = await bot.answer(f"/zof {RESULT}")
+    assert f"Request ID: `{bot.world.zof.calls[-1].request_id}`" in answer
     assert "<html" not in answer
     assert "&lt;html" not in answer
 
 
-async def test_a_cut_connection_is_tried_again(zofbot: House) -> None:
-    zofbot.world.zof.faults.set("cut", 1)
-    await zofbot.type(f"/zof {RESULT}")
-    await until(lambda: "Voucher" in said(zofbot.private()[-1]))
-    assert len(zofbot.world.zof.calls) == 2
+@each_transport
+async def test_a_cut_connection_is_tried_again(bot: RunningBot) -> None:
+    bot.world.zof.faults.set("cut", 1)
+    await bot.type(f"/zof {RESULT}")
+    await until(lambda: "Voucher" in text_of(bot.private()[-1]))
+    assert len(bot.world.zof.calls) == 2
 
 
 # --- every row of the tolerant reading
@@ -176,14 +180,14 @@ ALIASES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.fixture(scope="module")
 async def reader(valkey: str) -> Any:
-    async with house(valkey, zof_result_url_template="") as built:
-        yield built
+    async with running_bot(valkey, zof_result_url_template="") as bot:
+        yield bot
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "in data"])
 @pytest.mark.parametrize(("body", "shows"), ALIASES, ids=lambda value: str(value)[:44])
 async def test_every_spelling_of_a_field_is_read(
-    reader: House, body: dict[str, Any], shows: str, wrapped: bool
+    reader: RunningBot, body: dict[str, Any], shows: str, wrapped: bool
 ) -> None:
     whole = {"id": "res_x"} | body
     reader.world.zof.raw["/results/res_x"] = {"data": whole} if wrapped else whole
@@ -194,7 +198,7 @@ async def test_every_spelling_of_a_field_is_read(
 
 
 @pytest.mark.parametrize("name", ["url", "console_url", "html_url"])
-async def test_every_spelling_of_a_link_is_a_button_when_its_host_is_allowed(reader: House, name: str) -> None:
+async def test_every_spelling_of_a_link_is_a_button_when_its_host_is_allowed(reader: RunningBot, name: str) -> None:
     reader.world.zof.raw["/results/res_x"] = {"id": "res_x", name: "https://app.zof.ai/r/1"}
     await reader.answer("/zof res_x")
     assert [b["url"] for b in buttons(reader.private()[-1]) if b["action_id"] == "zof_open"] == [
@@ -213,7 +217,7 @@ async def test_every_spelling_of_a_link_is_a_button_when_its_host_is_allowed(rea
 )  # fmt: skip
 @pytest.mark.parametrize("listed", ["results", "case_outcomes", "cases", "test_cases"])
 async def test_every_spelling_of_a_runs_counts_and_cases_is_read(
-    reader: House, body: dict[str, Any], listed: str
+    reader: RunningBot, body: dict[str, Any], listed: str
 ) -> None:
     cases = [{"id": f"res_{n}", "status": "failed", "name": f"Case number {n}"} for n in range(2)]
     reader.world.zof.raw["/runs/run_x"] = {"id": "run_x", "status": "failed", **body, listed: cases}
@@ -226,70 +230,73 @@ async def test_every_spelling_of_a_runs_counts_and_cases_is_read(
 # --- runs
 
 
-async def test_a_runs_failures_are_paged(zofbot: House) -> None:
-    answer = await zofbot.answer("/zof run run_2038")
+@each_transport
+async def test_a_runs_failures_are_paged(bot: RunningBot) -> None:
+    answer = await bot.answer("/zof run run_2038")
     assert "4 passed, 53 failed, 1 skipped of 58" in answer
     assert "page 10 lists" in answer
     assert "page 11 lists" not in answer
     assert "and 43 more" in answer
-    await zofbot.press(zofbot.private()[-1], "zof_run_page")
-    await until(lambda: "page 11 lists" in said(zofbot.private()[-1]))
-    assert len(zofbot.private()) == 1
-    assert "11 to 20 of 53" in said(zofbot.private()[-1])
-    await zofbot.press(zofbot.private()[-1], "zof_run_page_back")
-    await until(lambda: "page 10 lists" in said(zofbot.private()[-1]))
+    await bot.press(bot.private()[-1], "zof_run_page")
+    await until(lambda: "page 11 lists" in text_of(bot.private()[-1]))
+    assert len(bot.private()) == 1
+    assert "11 to 20 of 53" in text_of(bot.private()[-1])
+    await bot.press(bot.private()[-1], "zof_run_page_back")
+    await until(lambda: "page 10 lists" in text_of(bot.private()[-1]))
 
 
-async def test_a_case_of_a_run_opens_as_its_own_card_and_leads_back(zofbot: House) -> None:
-    await zofbot.answer("/zof run_2037")
-    await zofbot.press(zofbot.private()[-1], "zof_result", label=RESULT)
-    await until(lambda: len(zofbot.private()) == 2)
-    assert "Voucher can be removed again" in said(zofbot.private()[-1])
-    await zofbot.press(zofbot.private()[-1], "zof_run")
-    await until(lambda: len(zofbot.private()) == 3)
-    assert "5 passed, 3 failed, 2 error of 10" in said(zofbot.private()[-1])
+@each_transport
+async def test_a_case_of_a_run_opens_as_its_own_card_and_leads_back(bot: RunningBot) -> None:
+    await bot.answer("/zof run_2037")
+    await bot.press(bot.private()[-1], "zof_result", label=RESULT)
+    await until(lambda: len(bot.private()) == 2)
+    assert "Voucher can be removed again" in text_of(bot.private()[-1])
+    await bot.press(bot.private()[-1], "zof_run")
+    await until(lambda: len(bot.private()) == 3)
+    assert "5 passed, 3 failed, 2 error of 10" in text_of(bot.private()[-1])
 
 
-async def test_a_page_that_cannot_be_turned_keeps_the_page_that_is_there(zofbot: House) -> None:
-    await zofbot.answer("/zof run run_2038")
-    zofbot.world.zof.faults.set("403")
-    await zofbot.press(zofbot.private()[-1], "zof_run_page")
-    await until(lambda: len(zofbot.private()) == 2)
-    assert "page 10 lists" in said(zofbot.private()[0])
-    assert "Request ID" in said(zofbot.private()[1])
+@each_transport
+async def test_a_page_that_cannot_be_turned_keeps_the_page_that_is_there(bot: RunningBot) -> None:
+    await bot.answer("/zof run run_2038")
+    bot.world.zof.faults.set("403")
+    await bot.press(bot.private()[-1], "zof_run_page")
+    await until(lambda: len(bot.private()) == 2)
+    assert "page 10 lists" in text_of(bot.private()[0])
+    assert "Request ID" in text_of(bot.private()[1])
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
-async def test_the_latest_runs_come_newest_first_however_zof_lists_them(over_http: House, newest_first: bool) -> None:
-    over_http.world.zof.newest_first = newest_first
-    answer = await over_http.answer("/zof runs")
+async def test_the_latest_runs_come_newest_first_however_zof_lists_them(bot: RunningBot, newest_first: bool) -> None:
+    bot.world.zof.newest_first = newest_first
+    answer = await bot.answer("/zof runs")
     assert answer.index("run_2040") < answer.index("run_2038") < answer.index("run_2037")
-    await over_http.press(over_http.private()[-1], "zof_runs_page")
-    await until(lambda: "11 to 20" in said(over_http.private()[-1]))
+    await bot.press(bot.private()[-1], "zof_runs_page")
+    await until(lambda: "11 to 20" in text_of(bot.private()[-1]))
 
 
-async def test_the_latest_runs_can_be_filtered(over_http: House) -> None:
-    answer = await over_http.answer("/zof runs status:failed project:checkout env:staging")
+async def test_the_latest_runs_can_be_filtered(bot: RunningBot) -> None:
+    answer = await bot.answer("/zof runs status:failed project:checkout env:staging")
     assert "checkout: payment on staging" in answer
     assert "production" not in answer
     assert "Passed" not in answer
-    assert "No runs match" in await over_http.answer("/zof runs env:nowhere")
+    assert "No runs match" in await bot.answer("/zof runs env:nowhere")
 
 
 @pytest.mark.parametrize(("typed", "heads"), [("failed", {"Failed"}), ("cancelled", {"Canceled"})])
 async def test_a_status_is_filtered_by_its_meaning_also_where_zof_does_not_know_the_filter(
     valkey: str, typed: str, heads: set[str]
 ) -> None:
-    async with house(valkey, zof_status_param="state_of_the_run") as built:
-        run = built.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
-        built.world.zof.finish_run(run["id"], "canceled")
-        answer = await built.answer(f"/zof runs status:{typed}")
+    async with running_bot(valkey, zof_status_param="state_of_the_run") as bot:
+        run = bot.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
+        bot.world.zof.finish_run(run["id"], "canceled")
+        answer = await bot.answer(f"/zof runs status:{typed}")
         assert set(re.findall(r"\*(\w+): ", answer)) == heads
-        assert any("state_of_the_run" in call.query for call in built.world.zof.calls)
+        assert any("state_of_the_run" in call.query for call in bot.world.zof.calls)
 
 
-async def test_the_id_of_a_run_where_a_result_is_asked_for_is_recognized(over_http: House) -> None:
-    answer = await over_http.answer("/zof result run_1001")
+async def test_the_id_of_a_run_where_a_result_is_asked_for_is_recognized(bot: RunningBot) -> None:
+    answer = await bot.answer("/zof result run_1001")
     assert "Zof has no result" in answer
     assert "That looks like a run: try `/zof run run_1001`." in answer
 
@@ -297,108 +304,115 @@ async def test_the_id_of_a_run_where_a_result_is_asked_for_is_recognized(over_ht
 # --- sharing
 
 
-async def test_a_card_is_shared_once_in_somebodys_name(zofbot: House) -> None:
-    await zofbot.answer(f"/zof {RESULT}")
-    card = zofbot.private()[0]
-    await zofbot.press(card, "zof_share")
-    await until(lambda: len(zofbot.private()) == 2)
-    [shared] = zofbot.public()
-    assert "Shared by ana" in said(shared)
+@each_transport
+async def test_a_card_is_shared_once_in_somebodys_name(bot: RunningBot) -> None:
+    await bot.answer(f"/zof {RESULT}")
+    card = bot.private()[0]
+    await bot.press(card, "zof_share")
+    await until(lambda: len(bot.private()) == 2)
+    [shared] = bot.public()
+    assert "Shared by ana" in text_of(shared)
     assert shared.metadata is not None
     assert shared.metadata["event_type"] == "zofbot_notification"
     assert shared.key == f"share:{RESULT}:failed:C0QA"
-    assert "Shared to the channel" in said(zofbot.private()[1])
-    await zofbot.press(card, "zof_share")
-    await until(lambda: len(zofbot.private()) == 3)
-    assert len(zofbot.public()) == 1
-    assert "ana shared this already" in said(zofbot.private()[2])
-    assert f"/archives/C0QA/p{shared.ts.replace('.', '')}" in said(zofbot.private()[2])
+    assert "Shared to the channel" in text_of(bot.private()[1])
+    await bot.press(card, "zof_share")
+    await until(lambda: len(bot.private()) == 3)
+    assert len(bot.public()) == 1
+    assert "ana shared this already" in text_of(bot.private()[2])
+    assert f"/archives/C0QA/p{shared.ts.replace('.', '')}" in text_of(bot.private()[2])
 
 
-async def test_two_people_who_share_at_once_share_once(zofbot: House) -> None:
+@each_transport
+async def test_two_people_who_share_at_once_share_once(bot: RunningBot) -> None:
     for user in ("U0ANA", "U0BEN"):
-        await zofbot.answer(f"/zof {RESULT}", user=user)
-    cards = {user: zofbot.private(user=user)[0] for user in ("U0ANA", "U0BEN")}
-    await asyncio.gather(*(zofbot.press(card, "zof_share", user=user) for user, card in cards.items()))
-    await until(lambda: all(len(zofbot.private(user=user)) == 2 for user in cards))
-    assert len(zofbot.public()) == 1
+        await bot.answer(f"/zof {RESULT}", user=user)
+    cards = {user: bot.private(user=user)[0] for user in ("U0ANA", "U0BEN")}
+    await asyncio.gather(*(bot.press(card, "zof_share", user=user) for user, card in cards.items()))
+    await until(lambda: all(len(bot.private(user=user)) == 2 for user in cards))
+    assert len(bot.public()) == 1
 
 
-async def test_share_typed_posts_at_once(zofbot: House) -> None:
-    await zofbot.type(f"/zof result {RESULT} share")
-    await until(lambda: len(zofbot.public()) == 1)
-    assert "Shared by ana" in said(zofbot.public()[0])
-    assert "Shared to the channel" in said(zofbot.private()[-1])
+@each_transport
+async def test_share_typed_posts_at_once(bot: RunningBot) -> None:
+    await bot.type(f"/zof result {RESULT} share")
+    await until(lambda: len(bot.public()) == 1)
+    assert "Shared by ana" in text_of(bot.public()[0])
+    assert "Shared to the channel" in text_of(bot.private()[-1])
 
 
-async def test_the_buttons_of_a_shared_card_answer_whoever_presses_them(zofbot: House) -> None:
-    await zofbot.type(f"/zof result {RESULT} share")
-    await until(lambda: len(zofbot.public()) == 1)
-    await zofbot.press(zofbot.public()[0], "zof_run", user="U0BEN")
-    await until(lambda: len(zofbot.private(user="U0BEN")) == 1)
-    assert "5 passed, 3 failed, 2 error of 10" in said(zofbot.private(user="U0BEN")[0])
-    assert len(zofbot.public()) == 1
+@each_transport
+async def test_the_buttons_of_a_shared_card_answer_whoever_presses_them(bot: RunningBot) -> None:
+    await bot.type(f"/zof result {RESULT} share")
+    await until(lambda: len(bot.public()) == 1)
+    await bot.press(bot.public()[0], "zof_run", user="U0BEN")
+    await until(lambda: len(bot.private(user="U0BEN")) == 1)
+    assert "5 passed, 3 failed, 2 error of 10" in text_of(bot.private(user="U0BEN")[0])
+    assert len(bot.public()) == 1
 
 
 @pytest.mark.parametrize("channel", [RANDOM_CHANNEL, INCIDENT_ROOM])
-async def test_sharing_works_where_the_bot_is_no_member(zofbot: House, channel: str) -> None:
-    zofbot.world.slack.scopes.discard("chat:write.public")
-    await zofbot.type(f"/zof result {RESULT} share", channel=channel)
-    await until(lambda: len(zofbot.public(channel)) == 1)
-    assert "Shared by ana" in said(zofbot.public(channel)[0])
+@each_transport
+async def test_sharing_works_where_the_bot_is_no_member(bot: RunningBot, channel: str) -> None:
+    bot.world.slack.scopes.discard("chat:write.public")
+    await bot.type(f"/zof result {RESULT} share", channel=channel)
+    await until(lambda: len(bot.public(channel)) == 1)
+    assert "Shared by ana" in text_of(bot.public(channel)[0])
 
 
 @pytest.mark.parametrize("fault", ["store_then_cut", "store_then_500", "cut", "500", "429", "429_fraction", "502"])
-async def test_a_share_that_slack_does_not_confirm_is_posted_once(over_http: House, fault: str) -> None:
-    over_http.world.slack.faults.set(fault, 1, only="chat.postMessage")
-    await over_http.type(f"/zof result {RESULT} share")
-    await until(lambda: "Shared to the channel" in said(over_http.private()[-1]), 15)
-    assert len(over_http.world.slack.ledger) == 1
+async def test_a_share_that_slack_does_not_confirm_is_posted_once(bot: RunningBot, fault: str) -> None:
+    bot.world.slack.faults.set(fault, 1, only="chat.postMessage")
+    await bot.type(f"/zof result {RESULT} share")
+    await until(lambda: "Shared to the channel" in text_of(bot.private()[-1]), 15)
+    assert len(bot.world.slack.ledger) == 1
 
 
-async def test_a_shared_card_stands_also_where_slack_does_not_say_its_address(over_http: House) -> None:
-    over_http.world.slack.faults.set("500", only="chat.getPermalink")
-    assert "Shared to the channel" in await over_http.answer(f"/zof result {RESULT} share")
-    assert len(over_http.public()) == 1
-    assert "/archives/" not in said(over_http.private()[-1])
+async def test_a_shared_card_stands_also_where_slack_does_not_say_its_address(bot: RunningBot) -> None:
+    bot.world.slack.faults.set("500", only="chat.getPermalink")
+    assert "Shared to the channel" in await bot.answer(f"/zof result {RESULT} share")
+    assert len(bot.public()) == 1
+    assert "/archives/" not in text_of(bot.private()[-1])
 
 
-async def test_a_card_that_slack_does_not_draw_is_shared_in_plain_lines(over_http: House) -> None:
-    over_http.world.slack.faults.set("invalid_blocks", 1, only="chat.postMessage")
-    assert "Shared to the channel" in await over_http.answer(f"/zof result {RESULT} share")
-    [shared] = over_http.public()
+async def test_a_card_that_slack_does_not_draw_is_shared_in_plain_lines(bot: RunningBot) -> None:
+    bot.world.slack.faults.set("invalid_blocks", 1, only="chat.postMessage")
+    assert "Shared to the channel" in await bot.answer(f"/zof result {RESULT} share")
+    [shared] = bot.public()
     assert "Slack refused the full card" in shared.text
     assert (shared.key or "").startswith(f"share:{RESULT}:failed:")
 
 
-async def test_a_refused_share_says_how_to_mend_it_and_can_be_tried_again(zofbot: House) -> None:
-    await zofbot.answer(f"/zof {RESULT}")
-    card = zofbot.private()[0]
-    zofbot.world.slack.channels["C0QA"].restricted = "restricted_action"
-    await zofbot.press(card, "zof_share")
-    await until(lambda: len(zofbot.private()) == 2)
-    assert "Ask an admin" in said(zofbot.private()[1])
-    zofbot.world.slack.channels["C0QA"].restricted = ""
-    await zofbot.press(card, "zof_share")
-    await until(lambda: len(zofbot.public()) == 1)
+@each_transport
+async def test_a_refused_share_says_how_to_mend_it_and_can_be_tried_again(bot: RunningBot) -> None:
+    await bot.answer(f"/zof {RESULT}")
+    card = bot.private()[0]
+    bot.world.slack.channels["C0QA"].restricted = "restricted_action"
+    await bot.press(card, "zof_share")
+    await until(lambda: len(bot.private()) == 2)
+    assert "Ask an admin" in text_of(bot.private()[1])
+    bot.world.slack.channels["C0QA"].restricted = ""
+    await bot.press(card, "zof_share")
+    await until(lambda: len(bot.public()) == 1)
 
 
 # --- the rest
 
 
-async def test_the_same_request_twice_acts_once(zofbot: House) -> None:
-    payload = _command(f"result {RESULT} share", zofbot)
-    first, second = [await zofbot.stage.people.deliver("slash_commands", payload) for _ in range(2)]
+@each_transport
+async def test_the_same_request_twice_acts_once(bot: RunningBot) -> None:
+    payload = _command(f"result {RESULT} share", bot)
+    first, second = [await bot.stage.people.deliver("slash_commands", payload) for _ in range(2)]
     assert first.status == second.status == 200
     assert second.body == ""
-    await until(lambda: len(zofbot.world.slack.ledger) == 1)
+    await until(lambda: len(bot.world.slack.ledger) == 1)
     await asyncio.sleep(0.2)
-    assert len(zofbot.world.slack.ledger) == 1
-    assert len(zofbot.world.zof.calls) == 1
+    assert len(bot.world.slack.ledger) == 1
+    assert len(bot.world.zof.calls) == 1
 
 
-def _command(text: str, built: House) -> dict[str, str]:
-    slack = built.world.slack
+def _command(text: str, bot: RunningBot) -> dict[str, str]:
+    slack = bot.world.slack
     return {
         "command": "/zof", "text": text, "user_id": "U0ANA", "user_name": "ana", "channel_id": "C0QA",
         "channel_name": "qa-alerts", "team_id": "T0ACME", "trigger_id": slack.new_trigger("U0ANA"),
@@ -406,72 +420,79 @@ def _command(text: str, built: House) -> dict[str, str]:
     }  # fmt: skip
 
 
-async def test_a_button_of_another_version_says_so(zofbot: House) -> None:
-    await zofbot.answer(f"/zof {RESULT}")
-    card = zofbot.private()[0]
+@each_transport
+async def test_a_button_of_another_version_says_so(bot: RunningBot) -> None:
+    await bot.answer(f"/zof {RESULT}")
+    card = bot.private()[0]
     card.attachments[0]["blocks"][-2]["elements"][-1]["action_id"] = "zof_from_the_future"
-    await zofbot.press(card, "zof_from_the_future")
-    await until(lambda: len(zofbot.private()) == 2)
-    assert "another version" in said(zofbot.private()[1])
+    await bot.press(card, "zof_from_the_future")
+    await until(lambda: len(bot.private()) == 2)
+    assert "another version" in text_of(bot.private()[1])
 
 
 @pytest.mark.parametrize("value", ["{", "[]", "{}", '{"id": 4821}', '{"id": "../runs"}'])
-async def test_a_button_that_does_not_say_what_it_is_about_asks_nobody(zofbot: House, value: str) -> None:
-    await zofbot.type("/zof runs")
-    shown = zofbot.private()[-1]
-    calls = len(zofbot.world.zof.calls)
+@each_transport
+async def test_a_button_that_does_not_say_what_it_is_about_asks_nobody(bot: RunningBot, value: str) -> None:
+    await bot.type("/zof runs")
+    shown = bot.private()[-1]
+    calls = len(bot.world.zof.calls)
     for block in shown.blocks:
         for element in [*block.get("elements", []), block.get("accessory", {})]:
             if element.get("action_id") == "zof_run":
                 element["value"] = value
-    await zofbot.press(shown, "zof_run")
-    await until(lambda: "This button does not say what it is about." in said(zofbot.private()[-1]))
-    assert len(zofbot.world.zof.calls) == calls
+    await bot.press(shown, "zof_run")
+    await until(lambda: "This button does not say what it is about." in text_of(bot.private()[-1]))
+    assert len(bot.world.zof.calls) == calls
 
 
-async def test_a_link_that_is_followed_is_acknowledged_and_answered_by_nobody(zofbot: House) -> None:
-    await zofbot.type(f"/zof result {RESULT}")
-    before = len(zofbot.private())
-    assert (await zofbot.press(zofbot.private()[-1], "zof_open")).ok
-    assert "unknown" not in await zofbot.answer(f"/zof result {RESULT}")
-    assert len(zofbot.private()) == before + 1, "the answer to what was typed, and nothing else"
+@each_transport
+async def test_a_link_that_is_followed_is_acknowledged_and_answered_by_nobody(bot: RunningBot) -> None:
+    await bot.type(f"/zof result {RESULT}")
+    before = len(bot.private())
+    assert (await bot.press(bot.private()[-1], "zof_open")).ok
+    assert "unknown" not in await bot.answer(f"/zof result {RESULT}")
+    assert len(bot.private()) == before + 1, "the answer to what was typed, and nothing else"
 
 
-async def test_home_is_published_when_it_is_opened(zofbot: House) -> None:
-    await zofbot.stage.people.open_home("U0BEN")
-    await until(lambda: "U0BEN" in zofbot.world.slack.homes)
-    assert "/zof help` lists what can be typed" in str(zofbot.world.slack.homes["U0BEN"].payload)
+@each_transport
+async def test_home_is_published_when_it_is_opened(bot: RunningBot) -> None:
+    await bot.stage.people.open_home("U0BEN")
+    await until(lambda: "U0BEN" in bot.world.slack.homes)
+    assert "/zof help` lists what can be typed" in str(bot.world.slack.homes["U0BEN"].payload)
 
 
-async def test_events_nobody_waits_for_are_acknowledged(zofbot: House) -> None:
+@each_transport
+async def test_events_nobody_waits_for_are_acknowledged(bot: RunningBot) -> None:
     event = {"type": "event_callback", "event_id": "Ev1", "event": {"type": "channel_rename"}, "team_id": "T0ACME"}
-    assert (await zofbot.stage.people.deliver("events_api", event)).status == 200
+    assert (await bot.stage.people.deliver("events_api", event)).status == 200
 
 
 async def test_looking_up_works_while_redis_is_gone_and_sharing_says_why_not(tmp_path: Path) -> None:
-    async with embedded(tmp_path) as valkey, house(valkey) as built:
+    async with embedded(tmp_path, Clock()) as valkey, running_bot(valkey) as bot:
         async with redis.from_url(valkey) as client:
             await client.shutdown()
-        assert await built.bot.missing() == ["redis does not answer"]
-        assert "Voucher" in await built.answer(f"/zof {RESULT}")
-        await built.press(built.private()[0], "zof_share")
-        await until(lambda: len(built.private()) == 2)
-        assert "store (Redis) does not answer" in said(built.private()[1])
-        assert not built.public()
+        assert await bot.app.missing() == ["redis does not answer"]
+        assert "Voucher" in await bot.answer(f"/zof {RESULT}")
+        await bot.press(bot.private()[0], "zof_share")
+        await until(lambda: len(bot.private()) == 2)
+        assert "store (Redis) does not answer" in text_of(bot.private()[1])
+        assert not bot.public()
 
 
-async def test_a_card_that_slack_refuses_arrives_as_three_plain_lines(zofbot: House) -> None:
-    await zofbot.answer("/zof run_2037")
-    zofbot.world.slack.takes_blocks = False
-    await zofbot.press(zofbot.private()[0], "zof_result", label=RESULT)
-    await until(lambda: len(zofbot.private()) == 2)
-    plain = zofbot.private()[1]
+@each_transport
+async def test_a_card_that_slack_refuses_arrives_as_three_plain_lines(bot: RunningBot) -> None:
+    await bot.answer("/zof run_2037")
+    bot.world.slack.takes_blocks = False
+    await bot.press(bot.private()[0], "zof_result", label=RESULT)
+    await until(lambda: len(bot.private()) == 2)
+    plain = bot.private()[1]
     assert "Failed: Voucher can be removed again" in plain.text
     assert len(plain.text.splitlines()) == 3
-    await zofbot.type(f"/zof result {RESULT} share")
-    await until(lambda: len(zofbot.public()) == 1)
-    assert len(zofbot.public()[0].text.splitlines()) == 3
+    await bot.type(f"/zof result {RESULT} share")
+    await until(lambda: len(bot.public()) == 1)
+    assert len(bot.public()[0].text.splitlines()) == 3
 
 
-async def test_a_word_that_bolt_takes_for_a_field_can_be_typed(zofbot: House) -> None:
-    assert "This channel is subscribed" in await zofbot.answer("/zof subscribe case:*payload*")
+@each_transport
+async def test_a_word_that_bolt_takes_for_a_field_can_be_typed(bot: RunningBot) -> None:
+    assert "This channel is subscribed" in await bot.answer("/zof subscribe case:*payload*")

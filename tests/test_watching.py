@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import House, house, said, until
+from tests.support.bot import RunningBot, running_bot, text_of, until
 from zofbot.app import running
 from zofbot.errors import SettingsError
 from zofbot.manifest import METHODS
@@ -42,10 +42,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def test_a_worker_shows_its_metrics_and_health_on_a_port_of_its_own(over_http: House) -> None:
+async def test_a_worker_shows_its_metrics_and_health_on_a_port_of_its_own(bot: RunningBot) -> None:
     port = free_port()
-    settings = over_http.settings.model_copy(update={"zofbot_metrics_port": port, "zofbot_namespace": "worker"})
-    async with running(settings, doors=False) as worker, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+    settings = bot.settings.model_copy(update={"zofbot_metrics_port": port, "zofbot_namespace": "worker"})
+    async with (
+        running(settings, bot.world.clock, doors=False) as worker,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+    ):
         assert worker.url == f"http://127.0.0.1:{port}"
         await until(lambda: worker.identity is not None)
         for path in ("/healthz", "/readyz"):
@@ -57,24 +60,24 @@ async def test_a_worker_shows_its_metrics_and_health_on_a_port_of_its_own(over_h
         assert seen["zofbot_slack_up"] == {frozenset(): 1.0}
         taken = SettingsError
         with pytest.raises(taken, match=f"ZOFBOT_METRICS_PORT {port} on HOST"):
-            async with running(settings, doors=False):
+            async with running(settings, bot.world.clock, doors=False):
                 pass
 
 
-async def test_without_that_port_a_worker_opens_none(over_http: House) -> None:
-    async with running(over_http.settings, doors=False) as worker:
+async def test_without_that_port_a_worker_opens_none(bot: RunningBot) -> None:
+    async with running(bot.settings, bot.world.clock, doors=False) as worker:
         assert not worker.url
 
 
 async def test_calls_quota_intake_and_delivery_are_counted(valkey: str) -> None:
-    async with house(valkey, works=True, zofbot_poll_interval=1, zofbot_lookback=600) as built:
-        built.world.zof.quota = PerMinute(600)
-        await built.type("/zof subscribe project:*")
-        await until(lambda: any("subscribed" in said(one) for one in built.public()))
-        sample = built.bot.metrics.registry.get_sample_value
+    async with running_bot(valkey, works=True, zofbot_poll_interval=1, zofbot_lookback=600) as bot:
+        bot.world.zof.quota = PerMinute(600)
+        await bot.type("/zof subscribe project:*")
+        await until(lambda: any("subscribed" in text_of(one) for one in bot.public()))
+        sample = bot.app.metrics.registry.get_sample_value
         await until(lambda: (sample("zofbot_delivery_seconds_count", {"since": "commit"}) or 0) > 0)
         await until(lambda: (sample("zofbot_poll_duration_seconds_count") or 0) > 0)
-        seen = await scraped(built.bot.url)
+        seen = await scraped(bot.app.url)
         assert seen["zofbot_zof_quota_limit"] == {frozenset(): 600}
         assert 0 < seen["zofbot_zof_quota_remaining"][frozenset()] < 600
         assert seen["zofbot_slack_calls_total"][
@@ -138,12 +141,12 @@ def test_every_word_that_is_counted_is_there_before_it_happens() -> None:
     assert {dict(labels)["type"] for labels in seen["zofbot_zof_events_total"]} >= {hint_in(b'{"type": "odd"}').label}
 
 
-async def test_nothing_that_happens_makes_a_series_that_was_not_there(over_http: House) -> None:
-    before = {name: set(found) for name, found in (await scraped(over_http.bot.url)).items()}
-    over_http.world.zof.faults.set("500", 1)
+async def test_nothing_that_happens_makes_a_series_that_was_not_there(bot: RunningBot) -> None:
+    before = {name: set(found) for name, found in (await scraped(bot.app.url)).items()}
+    bot.world.zof.faults.set("500", 1)
     for typed in ("res_4821", "res_nope", "run run_2038", "runs status:failed", "subscribe project:*", "gibberish"):
-        await over_http.type(f"/zof {typed}")
-    after = await scraped(over_http.bot.url)
+        await bot.type(f"/zof {typed}")
+    after = await scraped(bot.app.url)
     assert sum(after["zofbot_zof_calls_total"].values()) > 5
     assert {
         name: set(found) - before.get(name, set()) for name, found in after.items() if set(found) - before[name]

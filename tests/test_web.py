@@ -16,7 +16,8 @@ import redis.asyncio as redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import House, house, pointing, said, until
+from tests.support.bot import RunningBot, bot_settings, running_bot, text_of, until
+from tests.support.virtual_time import test_clock
 from zofbot.app import running
 from zofbot.simulator.delivery import signature
 from zofbot.simulator.organization import furnish
@@ -28,25 +29,25 @@ HELP = b"command=%2Fzof&text=help&user_id=U0ANA&channel_id=C0QA&trigger_id=1.2"
 
 
 async def post(
-    house: House, body: bytes, *, change: Mapping[str, str | None] = {}, kind: str = FORM
+    running_bot: RunningBot, body: bytes, *, change: Mapping[str, str | None] = {}, kind: str = FORM
 ) -> tuple[int, str]:
     """Send a rightly signed request, with some headers changed or (``None``) left out."""
     timestamp = str(int(time.time()))
     headers = {
         "Content-Type": kind,
         "X-Slack-Request-Timestamp": timestamp,
-        "X-Slack-Signature": signature(house.world.slack.signing_secret, timestamp, body),
+        "X-Slack-Signature": signature(running_bot.world.slack.signing_secret, timestamp, body),
     } | dict(change)
     kept = {name: value for name, value in headers.items() if value is not None}
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"{house.bot.url}/slack/events", data=io.BytesIO(body), headers=kept) as reply,
+        session.post(f"{running_bot.app.url}/slack/events", data=io.BytesIO(body), headers=kept) as reply,
     ):
         return reply.status, await reply.text()
 
 
-async def test_a_signed_request_is_answered(over_http: House) -> None:
-    status, text = await post(over_http, HELP)
+async def test_a_signed_request_is_answered(bot: RunningBot) -> None:
+    status, text = await post(bot, HELP)
     assert status == 200
     assert "What `/zof` can do" in json.loads(text)["blocks"][0]["text"]["text"]
 
@@ -69,30 +70,30 @@ async def test_a_signed_request_is_answered(over_http: House) -> None:
     ],
     ids=lambda change: str(change)[:50],
 )
-async def test_what_is_not_signed_by_slack_is_401(over_http: House, change: Mapping[str, str | None]) -> None:
-    assert (await post(over_http, HELP, change=change))[0] == 401
+async def test_what_is_not_signed_by_slack_is_401(bot: RunningBot, change: Mapping[str, str | None]) -> None:
+    assert (await post(bot, HELP, change=change))[0] == 401
 
 
 @pytest.mark.parametrize("age", [301, -301, 10_000_000])
-async def test_an_old_signature_is_401(over_http: House, age: int) -> None:
+async def test_an_old_signature_is_401(bot: RunningBot, age: int) -> None:
     timestamp = str(int(time.time()) - age)
-    signed = signature(over_http.world.slack.signing_secret, timestamp, HELP)
+    signed = signature(bot.world.slack.signing_secret, timestamp, HELP)
     change = {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": signed}
-    assert (await post(over_http, HELP, change=change))[0] == 401
+    assert (await post(bot, HELP, change=change))[0] == 401
 
 
-async def test_a_signature_of_another_body_is_401(over_http: House) -> None:
+async def test_a_signature_of_another_body_is_401(bot: RunningBot) -> None:
     timestamp = str(int(time.time()))
-    signed = signature(over_http.world.slack.signing_secret, timestamp, HELP + b"x")
-    assert (await post(over_http, HELP, change={"X-Slack-Signature": signed}))[0] == 401
+    signed = signature(bot.world.slack.signing_secret, timestamp, HELP + b"x")
+    assert (await post(bot, HELP, change={"X-Slack-Signature": signed}))[0] == 401
 
 
-async def test_ssl_check_gets_no_way_around_the_signature(over_http: House) -> None:
-    assert (await post(over_http, b"ssl_check=1&token=x", change={"X-Slack-Signature": None}))[0] == 401
+async def test_ssl_check_gets_no_way_around_the_signature(bot: RunningBot) -> None:
+    assert (await post(bot, b"ssl_check=1&token=x", change={"X-Slack-Signature": None}))[0] == 401
 
 
-async def test_more_than_a_mebibyte_is_413(over_http: House) -> None:
-    assert (await post(over_http, b"text=" + b"x" * (1024 * 1024)))[0] == 413
+async def test_more_than_a_mebibyte_is_413(bot: RunningBot) -> None:
+    assert (await post(bot, b"text=" + b"x" * (1024 * 1024)))[0] == 413
 
 
 @pytest.mark.parametrize(
@@ -104,24 +105,24 @@ async def test_more_than_a_mebibyte_is_413(over_http: House) -> None:
     ],
     ids=lambda value: str(value)[:24],
 )  # fmt: skip
-async def test_what_is_neither_json_nor_a_form_is_400(over_http: House, body: bytes, kind: str) -> None:
-    assert (await post(over_http, body, kind=kind))[0] == 400
+async def test_what_is_neither_json_nor_a_form_is_400(bot: RunningBot, body: bytes, kind: str) -> None:
+    assert (await post(bot, body, kind=kind))[0] == 400
 
 
-async def test_an_unsigned_stranger_learns_nothing_of_the_form(over_http: House) -> None:
-    assert (await post(over_http, b"{", change={"X-Slack-Signature": None}))[0] == 401
+async def test_an_unsigned_stranger_learns_nothing_of_the_form(bot: RunningBot) -> None:
+    assert (await post(bot, b"{", change={"X-Slack-Signature": None}))[0] == 401
 
 
-async def test_slacks_challenge_is_answered(over_http: House) -> None:
+async def test_slacks_challenge_is_answered(bot: RunningBot) -> None:
     body = json.dumps({"type": "url_verification", "challenge": "abc", "token": "x"}).encode()
     for _ in range(2):
-        status, text = await post(over_http, body, kind="application/json")
+        status, text = await post(bot, body, kind="application/json")
         assert status == 200
         assert "abc" in text
 
 
-async def test_a_body_that_never_ends_is_cut_off(over_http: House) -> None:
-    host, port = over_http.bot.url.removeprefix("http://").split(":")
+async def test_a_body_that_never_ends_is_cut_off(bot: RunningBot) -> None:
+    host, port = bot.app.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"POST /slack/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nslow")
     await writer.drain()
@@ -148,7 +149,7 @@ BODIES = st.dictionaries(st.sampled_from(WORDS), JSON, min_size=1, max_size=8).f
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODIES, as_form=st.booleans())
-async def test_no_signed_body_of_any_shape_is_a_500(fuzzed: House, body: dict[str, Any], as_form: bool) -> None:
+async def test_no_signed_body_of_any_shape_is_a_500(fuzzed: RunningBot, body: dict[str, Any], as_form: bool) -> None:
     text = json.dumps(body)
     sent = urlencode({"payload": text}) if as_form else text
     status, _ = await post(fuzzed, sent.encode(), kind=FORM if as_form else "application/json")
@@ -156,17 +157,17 @@ async def test_no_signed_body_of_any_shape_is_a_500(fuzzed: House, body: dict[st
 
 
 @pytest.fixture
-async def fuzzed(over_http: House) -> House:
-    return over_http
+async def fuzzed(bot: RunningBot) -> RunningBot:
+    return bot
 
 
-async def test_health_readiness_and_metrics(over_http: House) -> None:
-    async with aiohttp.ClientSession(over_http.bot.url) as session:
+async def test_health_readiness_and_metrics(bot: RunningBot) -> None:
+    async with aiohttp.ClientSession(bot.app.url) as session:
         async with session.get("/healthz") as reply:
             assert reply.status == 200
         async with session.get("/readyz") as reply:
             assert (reply.status, await reply.json()) == (200, {"ready": True, "missing": []})
-        await over_http.type("/zof res_4821")
+        await bot.type("/zof res_4821")
         async with session.get("/metrics") as reply:
             text = await reply.text()
     assert 'zofbot_zof_calls_total{method="GET",outcome="ok",status="200",template="/results/{id}"} 1.0' in text
@@ -175,15 +176,15 @@ async def test_health_readiness_and_metrics(over_http: House) -> None:
     assert "res_4821" not in text
 
 
-async def test_not_ready_names_what_is_missing(over_http: House) -> None:
-    over_http.bot.identity = None
-    async with aiohttp.ClientSession() as session, session.get(f"{over_http.bot.url}/readyz") as reply:
+async def test_not_ready_names_what_is_missing(bot: RunningBot) -> None:
+    bot.app.identity = None
+    async with aiohttp.ClientSession() as session, session.get(f"{bot.app.url}/readyz") as reply:
         assert reply.status == 503
         assert "slack" in (await reply.json())["missing"][0]
 
 
 async def test_until_slack_takes_the_token_it_is_not_ready_and_lookups_work(valkey: str) -> None:
-    world = World()
+    world = World(test_clock())
     furnish(world)
     stage = Stage(world)
     await stage.start()
@@ -191,12 +192,12 @@ async def test_until_slack_takes_the_token_it_is_not_ready_and_lookups_work(valk
         await client.flushall()
     world.slack.faults.set("invalid_auth", only="auth.test")
     try:
-        async with running(pointing(stage, valkey), works=False) as bot:
+        async with running(bot_settings(stage, valkey), stage.world.clock, works=False) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
             await until(lambda: any(call.method == "auth.test" for call in world.slack.calls))
             assert await bot.missing() == ["slack has not accepted the bot token yet"]
             await stage.people.type("U0ANA", "C0QA", "/zof res_4821")
-            assert "Voucher" in said(list(world.slack.messages["C0QA"].values())[-1])
+            assert "Voucher" in text_of(list(world.slack.messages["C0QA"].values())[-1])
             world.slack.faults.set("none")
 
             async def ready() -> bool:
@@ -212,7 +213,7 @@ async def test_until_slack_takes_the_token_it_is_not_ready_and_lookups_work(valk
 
 async def test_while_a_secret_is_replaced_both_are_taken_and_no_other(valkey: str) -> None:
     fresh, old, stray = "f" * 32, "0" * 32, "5" * 32
-    async with house(valkey, slack_signing_secret=f" {fresh} , {old} ") as built:
+    async with running_bot(valkey, slack_signing_secret=f" {fresh} , {old} ") as bot:
         for secret, expected in ((fresh, 200), (old, 200), (stray, 401), (f"{fresh},{old}", 401), ("", 401)):
-            built.world.slack.signing_secret = secret
-            assert (await post(built, HELP))[0] == expected, secret
+            bot.world.slack.signing_secret = secret
+            assert (await post(bot, HELP))[0] == expected, secret

@@ -18,7 +18,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import until
+from tests.support.bot import until
+from tests.support.virtual_time import SetClock
+from zofbot.clock import Clock
 from zofbot.crowd import MOST_BYTES
 from zofbot.metrics import Metrics
 from zofbot.settings import Settings
@@ -182,8 +184,8 @@ def server() -> fakeredis.FakeServer:
 async def door(server: fakeredis.FakeServer) -> AsyncIterator[Door]:
     metrics = Metrics()
     async with fakeredis.FakeAsyncRedis(server=server) as store:
-        hints = Hints(store, "test")
-        zof = ZofDoor(hints, (SECRET, PREVIOUS), "X-Zof-Signature", metrics, lambda: NOW)
+        hints = Hints(store, "test", Clock())
+        zof = ZofDoor(hints, (SECRET, PREVIOUS), "X-Zof-Signature", metrics, SetClock(NOW.timestamp()))
 
         async def ready() -> list[str]:
             return []
@@ -294,7 +296,7 @@ async def test_without_a_secret_there_is_no_door() -> None:
 
 async def test_a_stored_hint_wakes_who_waits_in_whichever_process(server: fakeredis.FakeServer) -> None:
     async with fakeredis.FakeAsyncRedis(server=server) as here, fakeredis.FakeAsyncRedis(server=server) as there:
-        mine, theirs = Hints(here, "test"), Hints(there, "test")
+        mine, theirs = Hints(here, "test", Clock()), Hints(there, "test", Clock())
         assert await mine.wait(0)  # it cannot know what was stored before it listened
         assert not await mine.wait(0.01)
         for event in ("evt_1", "evt_2"):
@@ -316,7 +318,7 @@ def test_a_watch_comes_back_as_it_was_stored() -> None:
 
 @pytest.mark.parametrize("generation", ["current", "older"])
 async def test_the_pretend_zof_announces_a_failed_run_twice(door: Door, generation: Any) -> None:
-    world = World(clock=NOW.timestamp)
+    world = World(SetClock(NOW.timestamp()))
     world.zof.webhooks = Webhooks(str(door.client.make_url("/zof/webhook")), SECRET, generation=generation)
     stage = Stage(world)
     await stage.start()
@@ -330,7 +332,7 @@ async def test_the_pretend_zof_announces_a_failed_run_twice(door: Door, generati
 
 
 async def test_the_pretend_zof_sends_nothing_while_it_is_off_and_no_failure_for_a_pass() -> None:
-    world = World(clock=NOW.timestamp)
+    world = World(SetClock(NOW.timestamp()))
     hooks = world.zof.webhooks
     hooks.url, hooks.on = "http://127.0.0.1:9/", False
     world.zof.finish_failing_run("proj_x", "staging")

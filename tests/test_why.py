@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from tests.test_rules import HOUR, NOON, failed, passed, run, sub
-from tests.test_rules import House as Rules
+from tests.support.rules import HOUR, NOON, RuleBench, failed, passed, run, sub
 from zofbot.errors import ZofUnavailable
 from zofbot.model import Outcome, Run
 from zofbot.notification import State
@@ -22,7 +21,7 @@ from zofbot.triage import Act, Triage, Who
 from zofbot.triage import State as Stage
 
 
-def ask(rules: Rules, finding: Finding, channel: str = "C1", now: float | None = None) -> Explanation:
+def ask(rules: RuleBench, finding: Finding, channel: str = "C1", now: float | None = None) -> Explanation:
     return explained(
         finding, channel, rules.subscriptions, rules.memory, finding.happened if now is None else now,
         lookback=rules.lookback, default_channel=rules.default,
@@ -49,13 +48,13 @@ def answers(told: Explanation) -> list[Answer]:
     ],
 )
 def test_each_answer_is_the_decisions_own(filters: str, finding: Finding, answer: Answer, why: str) -> None:
-    told = ask(Rules(sub(filters), sub(channel="C2", number=2)), finding)
+    told = ask(RuleBench(sub(filters), sub(channel="C2", number=2)), finding)
     assert answers(told) == [answer]
     assert why in told.reasons[0].why
 
 
 def test_what_was_told_is_known_and_names_its_message() -> None:
-    rules, finding = Rules(sub("group:case")), failed("1", NOON, "a")
+    rules, finding = RuleBench(sub("group:case")), failed("1", NOON, "a")
     before = rules.memory.hashes
     assert ask(rules, finding).expected
     assert rules.memory.hashes == before, "explaining changes nothing"
@@ -66,13 +65,13 @@ def test_what_was_told_is_known_and_names_its_message() -> None:
 
 
 def test_a_later_run_says_that_it_joined_the_message_of_an_earlier_one() -> None:
-    rules, again = Rules(sub("group:case")), failed("2", NOON + 60, "a")
+    rules, again = RuleBench(sub("group:case")), failed("2", NOON + 60, "a")
     rules.hear(failed("1", NOON, "a"), again)
     assert ask(rules, again).parts == (Part("case:res_1_a:failed:C1", joined=True),)
 
 
 def test_what_nothing_names_any_more_is_looked_for_by_the_keys_it_had() -> None:
-    rules, finding = Rules(sub("group:case")), failed("1", NOON, "a", "b")
+    rules, finding = RuleBench(sub("group:case")), failed("1", NOON, "a", "b")
     rules.hear(finding)
     kept = {name: {} if name.startswith("open:") else fields for name, fields in rules.memory.hashes.items()}
     rules.memory = Memory.read(kept)
@@ -83,9 +82,9 @@ def test_what_nothing_names_any_more_is_looked_for_by_the_keys_it_had() -> None:
 
 def test_the_default_channel_hears_what_it_gets_and_what_not() -> None:
     finding = failed("1", NOON, "a")
-    alone = Rules(sub("project:other"), default="C9")
+    alone = RuleBench(sub("project:other"), default="C9")
     assert answers(ask(alone, finding, "C9")) == [Answer.TOLD]
-    assert answers(ask(Rules(sub(), default="C9"), finding, "C9")) == [Answer.TAKEN]
+    assert answers(ask(RuleBench(sub(), default="C9"), finding, "C9")) == [Answer.TAKEN]
     assert answers(ask(alone, run("1", NOON, outcome=Outcome.CANCELED), "C9")) == [Answer.CANCELED]
     alone.hear(finding)
     assert answers(ask(alone, finding, "C9")) == [Answer.KNOWN]
@@ -93,10 +92,10 @@ def test_the_default_channel_hears_what_it_gets_and_what_not() -> None:
 
 
 def test_what_is_too_old_and_what_a_storm_swallowed_say_so() -> None:
-    old = Rules(sub(), lookback=HOUR)
+    old = RuleBench(sub(), lookback=HOUR)
     old.hear(failed("1", NOON - 2 * HOUR, "a"), now=NOON)
     assert answers(ask(old, failed("1", NOON - 2 * HOUR, "a"), now=NOON)) == [Answer.OLD]
-    stormy = Rules(sub())
+    stormy = RuleBench(sub())
     for number in range(30):
         stormy.hear(failed(str(number), NOON + number / 10, "a"), now=NOON + number / 10)
     told = ask(stormy, failed("29", NOON + 2.9, "a"), now=NOON + 3)
@@ -108,7 +107,7 @@ def test_what_is_too_old_and_what_a_storm_swallowed_say_so() -> None:
 
 
 def test_a_storm_of_what_quiet_hours_held_has_a_summary_of_its_own() -> None:
-    rules = Rules(sub("quiet:11:00-13:00"))
+    rules = RuleBench(sub("quiet:11:00-13:00"))
     for number in range(30):
         rules.hear(failed(str(number), NOON + number / 10, "a"), now=NOON + number / 10)
     told = ask(rules, failed("29", NOON + 2.9, "a"), now=NOON + 3)
@@ -116,7 +115,7 @@ def test_a_storm_of_what_quiet_hours_held_has_a_summary_of_its_own() -> None:
 
 
 def test_a_run_that_lets_a_failure_recover_says_so() -> None:
-    rules = Rules(sub("group:case"))
+    rules = RuleBench(sub("group:case"))
     rules.hear(failed("1", NOON, "a"))
     assert answers(ask(rules, passed("2", NOON + 60, "a"))) == [Answer.RECOVERED]
 

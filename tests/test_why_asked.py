@@ -10,10 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.conftest import House, house, polled, said, until
-from tests.test_mentions import mention
-from tests.test_told import SECRET, current, fail, hook
-from tests.test_triage import control, press, private
+from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.triage import button_of, mention_bot, press_button, private_text
 from zofbot.notification import Kind, Notification, State
 from zofbot.pipeline.memory import failure_of, seen_in, storm_in
 from zofbot.pipeline.storms import Storm
@@ -23,52 +22,52 @@ from zofbot.slack import bodies
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[House]:
-    async with house(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
-                     zofbot_default_channel="C0SEARCH") as built:  # fmt: skip
-        await polled(built)
-        yield built
+async def there(valkey: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
+                     zofbot_default_channel="C0SEARCH") as bot:  # fmt: skip
+        await wait_for_first_poll(bot)
+        yield bot
 
 
-async def failing(built: House, *, told: bool = True, **how: Any) -> tuple[Record, Message | None]:
+async def failing(bot: RunningBot, *, told: bool = True, **how: Any) -> tuple[Record, Message | None]:
     """A run with one failed case that was heard of, and its message once it stands in a channel."""
-    before = len(built.world.slack.ledger)
-    ended = fail(built, 1, **how)
-    assert await hook(built, current(ended["id"], f"evt_{ended['id']}")) == 200
+    before = len(bot.world.slack.ledger)
+    ended = fail_run(bot, 1, **how)
+    assert await post_webhook(bot, webhook_event(ended["id"], f"evt_{ended['id']}")) == 200
     if not told:
         return ended, None
-    await until(lambda: any((one.key or "").startswith(("run:", "case:")) for one in built.world.slack.ledger[before:]))
-    new = built.world.slack.ledger[before:]
+    await until(lambda: any((one.key or "").startswith(("run:", "case:")) for one in bot.world.slack.ledger[before:]))
+    new = bot.world.slack.ledger[before:]
     return ended, next(one for one in new if (one.key or "").startswith(("run:", "case:")))
 
 
-async def menu(built: House, root: Message, user: str = "U0ANA") -> str:
+async def menu(bot: RunningBot, root: Message, user: str = "U0ANA") -> str:
     """What *Why am I seeing this?* answers."""
-    before = len(built.private(root.channel, user))
-    await press(built, user, root, control(root, "zof_triage_more") | {"selected_option": {"value": "why"}})
-    await until(lambda: len(built.private(root.channel, user)) > before)
-    return said(built.private(root.channel, user)[-1])
+    before = len(bot.private(root.channel, user))
+    await press_button(bot, user, root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "why"}})
+    await until(lambda: len(bot.private(root.channel, user)) > before)
+    return text_of(bot.private(root.channel, user)[-1])
 
 
-async def settled(built: House, key: str, state: State) -> None:
+async def settled(bot: RunningBot, key: str, state: State) -> None:
     async def there_() -> bool:
-        entry = await built.bot.outbox.show(key)
+        entry = await bot.app.outbox.show(key)
         return entry is not None and entry.state is state
 
     await until(there_)
 
 
-async def test_a_channel_hears_why_it_was_told_and_another_why_it_was_not(there: House) -> None:
+async def test_a_channel_hears_why_it_was_told_and_another_why_it_was_not(there: RunningBot) -> None:
     await there.type("/zof subscribe project:*checkout group:case")
     await there.type("/zof subscribe env:production")
-    ended = fail(there, 1)
+    ended = fail_run(there, 1)
     first = await there.answer(f"/zof why {ended['id']}")
     assert "It will be told" in first, first
-    assert await hook(there, current(ended["id"], "evt_why")) == 200
+    assert await post_webhook(there, webhook_event(ended["id"], "evt_why")) == 200
     await until(lambda: any((one.key or "").startswith("case:") for one in there.world.slack.ledger))
     [root] = [one for one in there.world.slack.ledger if (one.key or "").startswith("case:")]
-    await press(there, "U0BEN", root, control(root, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in said(root))
+    await press_button(there, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
+    await until(lambda: "Acknowledged" in text_of(root))
     [failure] = [one for one in there.world.zof.of_run(ended["id"]) if one["status"] == "failed"]
     told = await there.answer(f"/zof why {failure['id']}")
     assert "(asked for by ana): it matches and was told" in told
@@ -79,13 +78,13 @@ async def test_a_channel_hears_why_it_was_told_and_another_why_it_was_not(there:
     assert "Request ID" in await there.answer("/zof why run_nowhere")
 
 
-async def test_menu_and_mention_give_the_same_explanation(there: House) -> None:
+async def test_menu_and_mention_give_the_same_explanation(there: RunningBot) -> None:
     await there.type("/zof subscribe project:*checkout group:case")
     await there.type("/zof subscribe env:production")
     _, root = await failing(there)
     assert root
-    await mention(there, root, "snooze 2h", "U0BEN")
-    await until(lambda: "Snoozed" in said(root))
+    await mention_bot(there, root, "snooze 2h", "U0BEN")
+    await until(lambda: "Snoozed" in text_of(root))
     for told in (await menu(there, root), await asked(there, root)):
         assert "Why this channel was told of nightly cart" in told
         assert "✅ `project:*checkout group:case` (asked for by ana): it matches and was told" in told
@@ -94,15 +93,15 @@ async def test_menu_and_mention_give_the_same_explanation(there: House) -> None:
         assert "It sleeps until" in told
 
 
-async def asked(built: House, root: Message, user: str = "U0ANA") -> str:
+async def asked(bot: RunningBot, root: Message, user: str = "U0ANA") -> str:
     """What ``@zofbot why`` answers in the thread."""
-    before = len(built.private(root.channel, user))
-    assert (await mention(built, root, "why", user)).ok
-    await until(lambda: len(built.private(root.channel, user)) > before)
-    return said(built.private(root.channel, user)[-1])
+    before = len(bot.private(root.channel, user))
+    assert (await mention_bot(bot, root, "why", user)).ok
+    await until(lambda: len(bot.private(root.channel, user)) > before)
+    return text_of(bot.private(root.channel, user)[-1])
 
 
-async def test_without_zof_both_say_what_is_remembered_and_the_request_id(there: House) -> None:
+async def test_without_zof_both_say_what_is_remembered_and_the_request_id(there: RunningBot) -> None:
     await there.type("/zof subscribe project:*checkout group:case")
     _, root = await failing(there)
     assert root
@@ -115,11 +114,11 @@ async def test_without_zof_both_say_what_is_remembered_and_the_request_id(there:
         assert "Request ID: `req_" in told
     await there.type("/zof unsubscribe all")
     assert "The subscription that asked for it has ended" in await menu(there, root)
-    await there.bot.outbox.commit([], changes={failure_of(root.key or ""): {"body": None}})
+    await there.app.outbox.commit([], changes={failure_of(root.key or ""): {"body": None}})
     assert "does not know this alert any more" in await menu(there, root)
 
 
-async def test_the_default_channel_hears_that_nobody_else_took_it(there: House) -> None:
+async def test_the_default_channel_hears_that_nobody_else_took_it(there: RunningBot) -> None:
     await there.type("/zof subscribe env:production")
     _, root = await failing(there)
     assert root
@@ -130,13 +129,13 @@ async def test_the_default_channel_hears_that_nobody_else_took_it(there: House) 
     assert "⏭️ the default channel: it is told only what failed and no subscription takes" in told
 
 
-async def test_a_message_that_waits_says_what_for(there: House) -> None:
+async def test_a_message_that_waits_says_what_for(there: RunningBot) -> None:
     await there.type("/zof subscribe layout:flat")
     there.world.slack.channels["C0QA"].restricted = "restricted_action"
     ended, _ = await failing(there, told=False)
 
     async def parked() -> bool:
-        return bool(await there.bot.outbox.parked())
+        return bool(await there.app.outbox.parked())
 
     await until(parked)
     assert "Only some people may post here. Ask an admin" in await there.answer(f"/zof why {ended['id']}")
@@ -145,7 +144,7 @@ async def test_a_message_that_waits_says_what_for(there: House) -> None:
     await failing(there, told=False)
 
     async def paused() -> bool:
-        return bool((await there.bot.outbox.depth()).paused)
+        return bool((await there.app.outbox.depth()).paused)
 
     await until(paused)
     assert "nothing is sent, and everything waits. Slack does not accept" in await there.answer(
@@ -153,7 +152,7 @@ async def test_a_message_that_waits_says_what_for(there: House) -> None:
     )
 
 
-async def test_what_quiet_hours_hold_says_until_when_and_what_is_dropped_that_it_was(there: House) -> None:
+async def test_what_quiet_hours_hold_says_until_when_and_what_is_dropped_that_it_was(there: RunningBot) -> None:
     here = datetime.now(ZoneInfo("Europe/London"))
     hours = f"{here - timedelta(hours=1):%H:00}-{here + timedelta(hours=3):%H:00}"
     await there.type(f"/zof subscribe group:run layout:flat quiet:{hours}")
@@ -161,11 +160,11 @@ async def test_what_quiet_hours_hold_says_until_when_and_what_is_dropped_that_it
     key = f"run:{ended['id']}:failed:C0QA"
     await settled(there, key, State.PENDING)
     assert "Its message waits: quiet hours end <!date" in await there.answer(f"/zof why {ended['id']}")
-    await there.bot.outbox.drop(key)
+    await there.app.outbox.drop(key)
     assert "Its message was dropped" in await there.answer(f"/zof why {ended['id']}")
 
 
-async def test_a_message_that_was_given_up_says_why(there: House) -> None:
+async def test_a_message_that_was_given_up_says_why(there: RunningBot) -> None:
     await there.type("/zof subscribe group:run layout:flat")
     there.world.slack.channels["C0QA"].restricted = "restricted_action_non_threadable_channel"
     ended, _ = await failing(there, told=False)
@@ -174,9 +173,9 @@ async def test_a_message_that_was_given_up_says_why(there: House) -> None:
     assert "given up: restricted_action_non_threadable_channel" in told
 
 
-async def test_what_a_storm_swallowed_leads_to_the_summary(there: House) -> None:
+async def test_what_a_storm_swallowed_leads_to_the_summary(there: RunningBot) -> None:
     await there.type("/zof subscribe group:run layout:flat")
-    ended, now = fail(there, 1), time.time()
+    ended, now = fail_run(there, 1), time.time()
     storm = Storm(times=(now,), id="run_first", category="failed", since=now, alerts=2, failures=2)
     changes = {
         storm_in("C0QA"): {"now": storm.model_dump_json()},
@@ -184,7 +183,7 @@ async def test_what_a_storm_swallowed_leads_to_the_summary(there: House) -> None
     }
     summary = Notification(key="storm:run_first:failed:C0QA", kind=Kind.ROOT, channel="C0QA", happened=now,
                            body=bodies.stored(storm.body(closed=False)))  # fmt: skip
-    await there.bot.outbox.commit([summary], changes=changes)
+    await there.app.outbox.commit([summary], changes=changes)
     await until(lambda: any(one.key == summary.key for one in there.world.slack.ledger))
     told = await there.answer(f"/zof why {ended['id']}")
     assert "is counted in the summary of a storm" in told
@@ -192,14 +191,14 @@ async def test_what_a_storm_swallowed_leads_to_the_summary(there: House) -> None
     assert f"{shown.ts.replace('.', '')}|The summary that counts it> stands in this channel" in told
 
 
-async def test_a_message_that_people_deleted_is_explained_where_it_was_posted_again(there: House) -> None:
+async def test_a_message_that_people_deleted_is_explained_where_it_was_posted_again(there: RunningBot) -> None:
     await there.type("/zof subscribe group:case")
     _, root = await failing(there)
     assert root
-    await press(there, "U0BEN", root, control(root, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in said(root) and "You acknowledged" in private(there, "U0BEN"))
+    await press_button(there, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
+    await until(lambda: "Acknowledged" in text_of(root) and "You acknowledged" in private_text(there, "U0BEN"))
     root.deleted = True
-    [answer] = [one for one in there.private(user="U0BEN") if "You acknowledged" in said(one)]
+    [answer] = [one for one in there.private(user="U0BEN") if "You acknowledged" in text_of(one)]
     await there.press(answer, "zof_do_undo", user="U0BEN")
 
     def fresh() -> list[Message]:
@@ -209,17 +208,17 @@ async def test_a_message_that_people_deleted_is_explained_where_it_was_posted_ag
     [again] = fresh()
     for told in (await menu(there, again), await asked(there, again)):
         assert f"{again.ts.replace('.', '')}|Its message> stands in this channel. Undone by ben" in told
-    assert (await mention(there, again, "ack", "U0BEN")).ok
-    await until(lambda: "Acknowledged" in said(again))
+    assert (await mention_bot(there, again, "ack", "U0BEN")).ok
+    await until(lambda: "Acknowledged" in text_of(again))
     assert again.ts.replace(".", "") in await there.answer("/zof triage"), "the title leads to the one that is there"
 
 
-async def test_a_result_that_names_no_run_is_explained_by_itself(there: House) -> None:
+async def test_a_result_that_names_no_run_is_explained_by_itself(there: RunningBot) -> None:
     await there.type("/zof subscribe project:*checkout")
     there.world.zof.results["res_alone"] = {"id": "res_alone", "status": "failed", "name": "Alone"}
     told = await there.answer("/zof why res_alone")
     assert "project is not known, wanted \u200b*checkout" in told
-    ended = fail(there, 1)
+    ended = fail_run(there, 1)
     there.world.zof.runs["oddly_named"] = there.world.zof.runs.pop(ended["id"]) | {"id": "oddly_named"}
     assert "Why this channel was told of nightly cart" in await there.answer("/zof why oddly_named")
     there.world.zof.faults.set("403")
@@ -227,25 +226,25 @@ async def test_a_result_that_names_no_run_is_explained_by_itself(there: House) -
 
 
 async def test_a_run_that_goes_on_is_looked_at_again_and_a_link_that_slack_keeps_is_left_out(
-    there: House,
+    there: RunningBot,
 ) -> None:
     await there.type("/zof subscribe group:run layout:flat")
     ended, _ = await failing(there)
     there.world.slack.faults.set("500", only="chat.getPermalink")
     assert "📌 Its message stands in this channel." in await there.answer(f"/zof why {ended['id']}")
     running = there.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "slow one"})
-    assert await hook(there, current(running["id"], "evt_early")) == 200
+    assert await post_webhook(there, webhook_event(running["id"], "evt_early")) == 200
     await until(lambda: any(call.path == f"/runs/{running['id']}" for call in there.world.zof.calls))
     told = await there.answer(f"/zof why {running['id']}")
     assert "it has not ended" in told
     assert "looks at this run again until it has ended" in told
 
 
-async def test_what_was_told_and_is_not_open_any_more_is_still_found(there: House) -> None:
+async def test_what_was_told_and_is_not_open_any_more_is_still_found(there: RunningBot) -> None:
     await there.type("/zof subscribe group:run layout:flat")
     ended, root = await failing(there)
     assert root
-    client, prefix = there.bot.store.client, f"{{{there.settings.zofbot_namespace}}}:"
+    client, prefix = there.app.store.client, f"{{{there.settings.zofbot_namespace}}}:"
     for name in [one async for one in client.scan_iter(f"{prefix}open:C0QA:*")]:
         await client.delete(name)
     assert f"{root.ts.replace('.', '')}|Its message> stands" in await there.answer(f"/zof why {ended['id']}")

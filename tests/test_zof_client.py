@@ -18,7 +18,9 @@ import httpx
 import pytest
 import structlog
 
+from tests.support.virtual_time import SetClock
 from zofbot import __version__
+from zofbot.clock import Clock
 from zofbot.errors import (
     BadInput,
     SettingsError,
@@ -57,17 +59,6 @@ class Zof:
         return await answer(request)
 
 
-class Clock:
-    def __init__(self, now: datetime = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
 class Chunks(httpx.AsyncByteStream):
     """A body sent bit by bit; counts what was taken of it and whether it was closed."""
 
@@ -96,7 +87,7 @@ async def make() -> AsyncIterator[Make]:
     made: list[ZofClient] = []
 
     def build(zof: Zof, **options: Any) -> ZofClient:
-        options = {"base_url": BASE, "key": KEY, "random": lambda: 0.0, **options}
+        options = {"base_url": BASE, "key": KEY, "random": lambda: 0.0, "clock": Clock(), **options}
         made.append(ZofClient(transport=httpx.MockTransport(zof), **options))
         return made[-1]
 
@@ -232,13 +223,13 @@ async def test_a_body_that_breaks_off_is_tried_again(make: Make) -> None:
 async def test_retry_after_outranks_the_backoff(make: Make, named: str) -> None:
     zof = Zof(reply(429, Retry_After=named), reply())
     # A backoff of half a second would not fit; the named wait does.
-    await make(zof, clock=Clock(), random=lambda: 1.0).result("res_1", patience=Patience(0.45))
+    await make(zof, clock=SetClock(NOW.timestamp()), random=lambda: 1.0).result("res_1", patience=Patience(0.45))
     assert len(zof.asked) == 2
 
 
 async def test_retry_after_is_slept_through(make: Make) -> None:
     began = time.monotonic()
-    await make(Zof(reply(503, Retry_After="0.2"), reply()), clock=Clock()).result("res_1")
+    await make(Zof(reply(503, Retry_After="0.2"), reply()), clock=SetClock(NOW.timestamp())).result("res_1")
     assert time.monotonic() - began >= 0.19
 
 
@@ -256,7 +247,7 @@ async def test_a_wait_too_long_is_not_slept_through_but_reported(make: Make, sec
     zof = Zof(reply(429, Retry_After=seconds, X_Request_Id="req_1"))
     async with asyncio.timeout(1):
         with pytest.raises(ZofUnavailable) as caught:
-            await make(zof, clock=Clock()).result("res_1", patience=patience)
+            await make(zof, clock=SetClock(NOW.timestamp())).result("res_1", patience=patience)
     assert len(zof.asked) == 1
     assert caught.value.retry_at == NOW + timedelta(seconds=float(seconds))
     assert caught.value.next_step == f"Try again in {seconds} s."
@@ -619,7 +610,7 @@ def limited(remaining: int, resets_in: float, status: int = 200) -> httpx.Respon
 
 async def test_background_work_waits_for_the_reset_and_people_do_not(make: Make) -> None:
     zof = Zof(limited(9, resets_in=0.3))
-    client = make(zof, clock=Clock())
+    client = make(zof, clock=SetClock(NOW.timestamp()))
     await client.result("res_1", patience=Patience.BACKGROUND)
     began = time.monotonic()
     await client.result("res_1", patience=Patience.FOLLOW_UP)
@@ -633,13 +624,13 @@ async def test_background_work_waits_for_the_reset_and_people_do_not(make: Make)
 
 
 async def test_at_a_tenth_or_after_the_reset_background_work_goes_on(make: Make) -> None:
-    clock = Clock()
+    clock = SetClock(NOW.timestamp())
     zof = Zof(limited(10, resets_in=20), limited(9, resets_in=20))
     client = make(zof, clock=clock)
     async with asyncio.timeout(2):
         for _ in range(2):
             await client.result("res_1", patience=Patience.BACKGROUND)
-        clock.forward(20)
+        clock.advance(20)
         await client.result("res_1", patience=Patience.BACKGROUND)
     assert len(zof.asked) == 3
 
@@ -647,7 +638,7 @@ async def test_at_a_tenth_or_after_the_reset_background_work_goes_on(make: Make)
 async def test_a_reset_over_thirty_seconds_away_is_reported_not_slept_through(make: Make) -> None:
     zof = Zof(limited(0, resets_in=31))
     seen: list[ZofCall] = []
-    client = make(zof, clock=Clock(), observe=seen.append)
+    client = make(zof, clock=SetClock(NOW.timestamp()), observe=seen.append)
     await client.result("res_1", patience=Patience.BACKGROUND)
     with pytest.raises(ZofUnavailable) as caught:
         await client.result("res_1", patience=Patience.BACKGROUND)
@@ -657,7 +648,7 @@ async def test_a_reset_over_thirty_seconds_away_is_reported_not_slept_through(ma
 
 
 async def test_processes_share_what_they_learned(make: Make) -> None:
-    clock, board = Clock(), Board()
+    clock, board = SetClock(NOW.timestamp()), Board()
     await make(Zof(limited(3, resets_in=40)), clock=clock, board=board).result("res_1")
     zof = Zof(limited(90, resets_in=40))
     other = make(zof, clock=clock, board=board)
@@ -669,14 +660,14 @@ async def test_processes_share_what_they_learned(make: Make) -> None:
 
 
 async def test_the_board_is_read_for_background_work_every_five_seconds_at_most(make: Make) -> None:
-    clock, board = Clock(), Board()
+    clock, board = SetClock(NOW.timestamp()), Board()
     client = make(Zof(reply()), clock=clock, board=board)
     await client.result("res_1", patience=Patience.FOLLOW_UP)
     assert board.reads == 0
     for _ in range(3):
         await client.result("res_1", patience=Patience.BACKGROUND)
     assert board.reads == 1
-    clock.forward(5)
+    clock.advance(5)
     await client.result("res_1", patience=Patience.BACKGROUND)
     assert board.reads == 2
 
@@ -684,7 +675,7 @@ async def test_the_board_is_read_for_background_work_every_five_seconds_at_most(
 async def test_the_board_is_written_below_a_fifth_and_once_more_when_that_is_over(make: Make) -> None:
     board = Board()
     remains = [50, 20, 19, 5, 80, 70]
-    client = make(Zof(*[limited(left, resets_in=40) for left in remains]), clock=Clock(), board=board)
+    client = make(Zof(*[limited(left, resets_in=40) for left in remains]), clock=SetClock(NOW.timestamp()), board=board)
     for _ in remains:
         await client.result("res_1")
     assert board.written == [19, 5, 80]
@@ -693,7 +684,7 @@ async def test_the_board_is_written_below_a_fifth_and_once_more_when_that_is_ove
 @pytest.mark.parametrize("board", [Board(down=True), Board(hangs=True)], ids=["down", "hangs"])
 async def test_a_board_out_of_order_costs_no_call(make: Make, board: Board) -> None:
     zof = Zof(limited(15, resets_in=40))
-    client = make(zof, clock=Clock(), board=board)
+    client = make(zof, clock=SetClock(NOW.timestamp()), board=board)
     with structlog.testing.capture_logs() as lines:
         assert (await client.result("res_1", patience=Patience.BACKGROUND)).id == "res_1"
     assert len([line for line in lines if line["event"] == "zof quota not shared"]) == 2
@@ -718,7 +709,7 @@ def test_the_later_window_and_in_it_the_smaller_remainder_is_gone_by(
 
 
 async def test_an_error_teaches_the_quota_too(make: Make) -> None:
-    client = make(Zof(limited(0, 40, status=404), reply()), clock=Clock())
+    client = make(Zof(limited(0, 40, status=404), reply()), clock=SetClock(NOW.timestamp()))
     with pytest.raises(ZofRejected):
         await client.result("res_1")
     with pytest.raises(ZofUnavailable, match="quota"):
@@ -822,7 +813,7 @@ async def test_a_refused_deed_is_named(make: Make) -> None:
 @pytest.mark.parametrize("key", ["", "  ", "a\nb", "a\x00b", "clé", "a\u2028b"])
 def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        ZofClient(base_url=BASE, key=key)
+        ZofClient(base_url=BASE, key=key, clock=Clock())
     assert "ZOF_API_KEY" in str(caught.value)
     assert not key.strip() or key not in str(caught.value)
 
@@ -838,13 +829,13 @@ async def test_white_space_around_a_key_is_not_part_of_it(make: Make) -> None:
 )  # fmt: skip
 def test_an_address_that_cannot_be_asked_is_refused(base: str) -> None:
     with pytest.raises(SettingsError, match="ZOF_BASE_URL"):
-        ZofClient(base_url=base, key=KEY)
+        ZofClient(base_url=base, key=KEY, clock=Clock())
 
 
 async def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "gopher://user:hunter2@proxy.test")
     with pytest.raises(SettingsError, match="HTTPS_PROXY") as caught:
-        ZofClient(base_url=BASE, key=KEY)
+        ZofClient(base_url=BASE, key=KEY, clock=Clock())
     assert "hunter2" not in str(caught.value)
 
 
@@ -875,7 +866,7 @@ async def test_the_environments_proxy_is_used_but_never_for_this_machine(monkeyp
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{between.sockets[0].getsockname()[1]}")
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{between.sockets[0].getsockname()[1]}")
         for base in (f"http://127.0.0.1:{here.sockets[0].getsockname()[1]}", "http://zof.invalid"):
-            client = ZofClient(base_url=base, key=KEY)
+            client = ZofClient(base_url=base, key=KEY, clock=Clock())
             await client.result("res_1")
             await client.aclose()
     assert near.lines == [b"GET /results/res_1 HTTP/1.1"]

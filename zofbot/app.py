@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import structlog
 from aiohttp import web
 
+from zofbot.clock import Clock
 from zofbot.errands import Errands, end
 from zofbot.errors import SettingsError, SlackError, StoreUnavailable
 from zofbot.listeners import Reception
 from zofbot.listeners.desk import Desk
 from zofbot.metrics import Metrics
-from zofbot.model import utcnow
 from zofbot.pipeline.canary import Watch
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
@@ -59,6 +58,7 @@ class Zofbot:
     metrics: Metrics
     outbox: Outbox
     rotation: Rotation
+    clock: Clock
     socket: SocketMode | None = None
     identity: Identity | None = None
 
@@ -85,13 +85,13 @@ class Zofbot:
                 log.info("slack connected", team=self.identity.team, bot=self.identity.user)
             except SlackError as error:
                 log.error("slack not connected", reason=error.reason, mend=error.next_step)
-                await asyncio.sleep(INTRODUCTION_SECONDS)
+                await self.clock.sleep(INTRODUCTION_SECONDS)
 
 
 @asynccontextmanager
 async def running(
     settings: Settings,
-    clock: Callable[[], datetime] = utcnow,
+    clock: Clock,
     *,
     doors: bool = True,
     works: bool = True,
@@ -104,27 +104,29 @@ async def running(
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        address = settings.redis_url or await _own_store(stack, settings.zofbot_data_dir)
-        store = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
+        address = settings.redis_url or await _own_store(stack, settings.zofbot_data_dir, clock)
+        store = await stack.enter_async_context(connected(address, settings.zofbot_namespace, clock))
         await warn(store.client)
         await enter(store.client, settings.zofbot_namespace)
-        notifier = await stack.enter_async_context(slack_of(settings, metrics))
+        notifier = await stack.enter_async_context(slack_of(settings, metrics, clock))
         watch = Watch(clock)
-        zof = zof_client(settings, metrics, store, watch.heard)
+        zof = zof_client(settings, metrics, clock, store, watch.heard)
         stack.push_async_callback(zof.aclose)
         rooms = Rooms(settings, store, zof, notifier, metrics, clock)
         writing = asyncio.create_task(rooms.traces.run())
         stack.push_async_callback(rooms.traces.finish, TRACES_SECONDS)
         stack.push_async_callback(end, writing)
-        rotation = Rotation(settings, reread or (lambda: settings))
-        bot = Zofbot("", store, notifier, metrics, rooms.outbox, rotation)
+        rotation = Rotation(settings, reread or (lambda: settings), clock)
+        bot = Zofbot("", store, notifier, metrics, rooms.outbox, rotation, clock)
         if works:
             await _work(stack, rooms, watch)
         if doors:
             await _open_doors(stack, rooms, bot)
         elif settings.zofbot_metrics_port:
             window = site(None, metrics, bot.missing)
-            bot.url = await _open(stack, window, settings.host, "ZOFBOT_METRICS_PORT", settings.zofbot_metrics_port)
+            bot.url = await _open(
+                stack, window, clock, settings.host, "ZOFBOT_METRICS_PORT", settings.zofbot_metrics_port
+            )
         stack.push_async_callback(end, asyncio.create_task(bot.introduce()))
         rotation.tell(rooms.rekey)
         stack.push_async_callback(end, asyncio.create_task(rotation.watch()))
@@ -133,10 +135,10 @@ async def running(
         log.info("zofbot stops")
 
 
-async def _own_store(stack: AsyncExitStack, folder: Path) -> str:
+async def _own_store(stack: AsyncExitStack, folder: Path, clock: Clock) -> str:
     """Start the store that comes along, and see to it that it lives as long as the bot."""
-    address = await stack.enter_async_context(embedded(folder))
-    stack.push_async_callback(end, asyncio.create_task(minded(folder)))
+    address = await stack.enter_async_context(embedded(folder, clock))
+    stack.push_async_callback(end, asyncio.create_task(minded(folder, clock)))
     return address
 
 
@@ -183,7 +185,7 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
             zof.rekey(fresh.webhook_secrets)
 
     bot.rotation.tell(rekey)
-    bot.url = await _open(stack, site(slack, metrics, bot.missing, zof), settings.host, "PORT", settings.port)
+    bot.url = await _open(stack, site(slack, metrics, bot.missing, zof), clock, settings.host, "PORT", settings.port)
     if settings.socket_mode:
         _plug_in(stack, bot, SocketMode(reception, settings.slack_app_token.get_secret_value(), metrics))
 
@@ -202,9 +204,11 @@ def _plug_in(stack: AsyncExitStack, bot: Zofbot, socket: SocketMode) -> None:
     stack.push_async_callback(end, asyncio.create_task(connecting))
 
 
-async def _open(stack: AsyncExitStack, door: web.Application, host: str, setting: str, port: int) -> str:
+async def _open(  # noqa: PLR0913, PLR0917
+    stack: AsyncExitStack, door: web.Application, clock: Clock, host: str, setting: str, port: int
+) -> str:
     try:
-        return await stack.enter_async_context(opened(door, host, port))
+        return await stack.enter_async_context(opened(door, host, port, clock))
     except OSError as error:
         raise SettingsError(
             [f"{setting} {port} on HOST {host} cannot be opened ({error.strerror}): set another."]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from zofbot.model import utcnow
+from zofbot.clock import Clock
 from zofbot.settings import Settings
 from zofbot.store import connected
 from zofbot.store.audit import Audit
@@ -27,12 +27,12 @@ class Books:
 
 
 @asynccontextmanager
-async def books_of(settings: Settings) -> AsyncIterator[Books]:
+async def books_of(settings: Settings, clock: Clock) -> AsyncIterator[Books]:
     """Open the books of these settings. Raises SettingsError or StoreUnavailable."""
     async with AsyncExitStack() as stack:
-        address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir))
-        store = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
+        address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir, clock))
+        store = await stack.enter_async_context(connected(address, settings.zofbot_namespace, clock))
         await store.ping()
         client, namespace = store.client, settings.zofbot_namespace
-        outbox, audit = Outbox(client, namespace, utcnow), Audit(client, namespace)
+        outbox, audit = Outbox(client, namespace, clock), Audit(client, namespace)
         yield Books(outbox, audit, Subscriptions(client, namespace), Traces(client, namespace))

@@ -11,6 +11,8 @@ from typing import Protocol
 import structlog
 from aiohttp import web
 
+from zofbot.clock import Clock, timeout
+
 log = structlog.get_logger()
 
 MOST_BYTES = 1024 * 1024
@@ -60,7 +62,7 @@ class Bodies:
     async def read(self, request: web.Request) -> bytes:
         """Give the whole body. Raises Stray: 413 or 408."""
         try:
-            async with asyncio.timeout(BODY_SECONDS) as patience:
+            async with timeout(BODY_SECONDS) as patience:
                 self._make_room()
                 self._reading[patience] = None
                 try:
@@ -115,7 +117,7 @@ class Line:
             raise Stray(503, "crowded")
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._seconds):
+            async with timeout(self._seconds):
                 await self._turns.acquire()
         except TimeoutError:
             raise Stray(503, "crowded") from None
@@ -129,13 +131,14 @@ class Brake:
     Whoever sends a request only after the last one's answer is slowed down to one a second for each connection.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._next = 0.0
         self._held = 0
 
     async def hold(self) -> bool:
         """Wait; False when too many are waiting already, for then the connection is better closed."""
-        now = asyncio.get_running_loop().time()
+        now = self._clock.monotonic()
         self._next = min(max(self._next, now - 1) + 1 / STRAYS_A_SECOND, now + HOLD_SECONDS)
         if self._next <= now:
             return True
@@ -143,7 +146,7 @@ class Brake:
             return False
         self._held += 1
         try:
-            await asyncio.sleep(self._next - now)
+            await self._clock.sleep(self._next - now)
         finally:
             self._held -= 1
         return True
@@ -152,14 +155,14 @@ class Brake:
 class Sparing:
     """Logs one line for each reason in so many seconds, with how many were left out: a flood must not fill a disk."""
 
-    def __init__(self, clock: Callable[[], float], seconds: float = 10.0) -> None:
+    def __init__(self, clock: Clock, seconds: float = 10.0) -> None:
         self._clock, self._seconds = clock, seconds
         self._last: dict[tuple[str, str], float] = {}
         self._left_out: dict[tuple[str, str], int] = {}
 
     def __call__(self, event: str, reason: str, **facts: object) -> None:
         """Log it, or count that it was left out; ``reason`` is one of few."""
-        kind, now = (event, reason), self._clock()
+        kind, now = (event, reason), self._clock.monotonic()
         if now - self._last.get(kind, -math.inf) < self._seconds:
             self._left_out[kind] = self._left_out.get(kind, 0) + 1
             return
@@ -174,7 +177,8 @@ class Connections:
     A connection that has brought something we took is spared: it is Slack's, Zof's or a proxy's.
     """
 
-    def __init__(self, most: int = MOST_CONNECTIONS) -> None:
+    def __init__(self, clock: Clock, most: int = MOST_CONNECTIONS) -> None:
+        self._clock = clock
         self._most = most
         self._busy: set[object] = set()
         self._good: set[object] = set()
@@ -194,7 +198,7 @@ class Connections:
     async def sweep(self, connections: Callable[[], Sequence[Connection]]) -> None:
         """Close what is too many, again and again until cancelled; ``connections`` gives all, the oldest first."""
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
+            await self._clock.sleep(SWEEP_SECONDS)
             present = connections()
             self._good.intersection_update(present)
             idle = [one for one in present if one not in self._busy and one not in self._good]

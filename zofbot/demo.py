@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from zofbot.app import Zofbot, running
+from zofbot.clock import MovableClock
 from zofbot.errors import SettingsError
 from zofbot.manifest import EVENTS, manifest
 from zofbot.routing import parse
@@ -47,7 +47,8 @@ async def playing(port: int, poll_seconds: float = POLL_SECONDS) -> AsyncIterato
 
     ``poll_seconds`` lie between two of the bot's own looks at Zof. Raises SettingsError when the port cannot be opened.
     """
-    world = World()
+    clock = MovableClock()
+    world = World(clock)
     furnish(world)
     world.slack.commands = [_command()]
     world.slack.shortcuts = manifest()["features"]["shortcuts"]
@@ -55,7 +56,7 @@ async def playing(port: int, poll_seconds: float = POLL_SECONDS) -> AsyncIterato
     world.slack.unfurl_domains = {CONSOLE}
     world.zof.quota = PerMinute(QUOTA)
     world.zof.runs_take = RUNS_TAKE
-    stage = Stage(world, signed_at=world.now)
+    stage = Stage(world)
     with tempfile.TemporaryDirectory(prefix="zofbot-demo-") as folder:
         try:
             try:
@@ -65,7 +66,7 @@ async def playing(port: int, poll_seconds: float = POLL_SECONDS) -> AsyncIterato
                     [f"--port {port} cannot be opened ({error.strerror}): choose another, or 0 for any that is free."]
                 ) from error
             settings = _settings(stage, Path(folder), poll_seconds)
-            async with running(settings, clock=lambda: datetime.fromtimestamp(world.now(), UTC)) as bot:
+            async with running(settings, clock) as bot:
                 world.slack.request_url = f"{bot.url}/slack/events"
                 world.zof.webhooks.url = f"{bot.url}/zof/webhook"
                 await _subscribe(world, bot, settings.zofbot_namespace)

@@ -131,8 +131,3 @@ class Quota(_Frozen):
 def utc(seconds: float) -> datetime:
     """A time given in Unix seconds."""
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def utcnow() -> datetime:
-    """The clock everything runs on unless a test passes another."""
-    return datetime.now(UTC)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
 from random import SystemRandom
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from zofbot.access import Roles
+from zofbot.clock import Clock
 from zofbot.metrics import Metrics, status_of
 from zofbot.notification import Claimed, Kind, Notification
 from zofbot.pipeline import canary, digester, word
@@ -45,7 +45,7 @@ class Rooms:
         zof: ZofClient,
         notifier: SlackNotifier,
         metrics: Metrics,
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         namespace = settings.zofbot_namespace
         self.settings, self.store, self.zof = settings, store, zof
@@ -53,13 +53,13 @@ class Rooms:
         self.links = links(settings)
         self.outbox = Outbox(store.client, namespace, clock)
         self.subscriptions = Subscriptions(store.client, namespace)
-        self.hints = Hints(store.client, namespace)
+        self.hints = Hints(store.client, namespace, clock)
         self.roles = Roles.read(
             settings.zofbot_responders, settings.zofbot_operators, settings.zofbot_admins,
             runs=settings.zofbot_allow_runs,
         )  # fmt: skip
         traces = Traces(store.client, namespace)
-        self.traces = TraceWriter(traces, metrics, settings.secrets())
+        self.traces = TraceWriter(traces, metrics, clock, settings.secrets())
         self.people = People(notifier, clock, self.roles.groups)
         self.orders = Orders(self.outbox, zof, clock)
 
@@ -77,7 +77,7 @@ class Rooms:
             own = lines.drawn(body) or digests.drawn(body) or trials.drawn(claimed, now)
             return own or alerts.render(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
 
-        wanted = digester.wanted(self.outbox, lambda: self.clock().timestamp())
+        wanted = digester.wanted(self.outbox, self.clock)
         veil = discretion.veil(self.people.shared)
 
         async def before(claimed: Claimed) -> Claimed:
@@ -139,10 +139,10 @@ class Rooms:
     async def tell_subscribers(self, channel: str, reason: str) -> None:
         """Write to whoever subscribed a channel that refuses; once the channel is mended, what waits is sent."""
         for user in sorted({one.by for one in await self.subscriptions.of(channel) if one.by}):
-            key = f"parked:{channel}:{reason}:{self.clock():%G-%V}:{user}"  # once a week, however often it is tried
+            key = f"parked:{channel}:{reason}:{self.clock.now():%G-%V}:{user}"  # once a week, however often it is tried
             body = lines.body(lines.parked(reason), channel)
             note = Notification(
-                key=key, kind=Kind.ROOT, channel=user, body=body, happened=self.clock().timestamp(), critical=True
+                key=key, kind=Kind.ROOT, channel=user, body=body, happened=self.clock.time(), critical=True
             )
             await self.outbox.commit([note])
 
@@ -150,6 +150,7 @@ class Rooms:
 def zof_client(
     settings: Settings,
     metrics: Metrics,
+    clock: Clock,
     store: Store | None = None,
     heard: Callable[[ZofCall], None] = lambda call: None,
 ) -> ZofClient:
@@ -174,6 +175,7 @@ def zof_client(
         project_param=settings.zof_project_param,
         since_param=settings.zof_since_param,
         bare_duration_unit=settings.zof_duration_unit,
+        clock=clock,
         board=store,
         observe=observe,
     )
@@ -185,7 +187,9 @@ def links(settings: Settings) -> Links:
 
 
 @asynccontextmanager
-async def slack_of(settings: Settings, metrics: Metrics, *, deadline: float = DEADLINE) -> AsyncIterator[SlackNotifier]:
+async def slack_of(
+    settings: Settings, metrics: Metrics, clock: Clock, *, deadline: float = DEADLINE
+) -> AsyncIterator[SlackNotifier]:
     """Give the way to Slack of these settings; one call may take ``deadline`` seconds.
 
     A proxy may stand in between, but never before loopback.
@@ -193,4 +197,6 @@ async def slack_of(settings: Settings, metrics: Metrics, *, deadline: float = DE
     near = urlsplit(settings.slack_api_url).hostname in ("127.0.0.1", "localhost", "::1")
     async with aiohttp.ClientSession(trust_env=not near) as session:
         token = settings.slack_bot_token.get_secret_value()
-        yield SlackNotifier(session, token=token, api_url=settings.slack_api_url, metrics=metrics, deadline=deadline)
+        yield SlackNotifier(
+            session, token=token, api_url=settings.slack_api_url, metrics=metrics, clock=clock, deadline=deadline
+        )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 from pydantic import SecretStr
 
+from zofbot.clock import Clock
 from zofbot.errors import SettingsError
 from zofbot.logs import learn
 from zofbot.settings import Settings
@@ -26,9 +27,10 @@ SECRETS = tuple(name for name, field in Settings.model_fields.items() if isinsta
 class Rotation:
     """Tells whoever uses a secret of its new value; ``every`` is in seconds. A process' environment never changes."""
 
-    def __init__(self, settings: Settings, reread: Reread, every: float = EVERY) -> None:
+    def __init__(self, settings: Settings, reread: Reread, clock: Clock, every: float = EVERY) -> None:
         self._settings = settings
         self._reread = reread
+        self._clock = clock
         self._every = every
         self._takers: list[Callable[[Settings], None]] = []
         self._problems: list[str] = []
@@ -40,7 +42,7 @@ class Rotation:
     async def watch(self) -> None:
         """Look until cancelled."""
         while True:
-            await asyncio.sleep(self._every)
+            await self._clock.sleep(self._every)
             await self.look()
 
     async def look(self) -> list[str]:

@@ -8,10 +8,8 @@ import hmac
 import json
 import logging
 import re
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
@@ -22,6 +20,7 @@ from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
 from zofbot import tracing
+from zofbot.clock import Clock
 from zofbot.crowd import MOST_BYTES, MOST_CONNECTIONS, Bodies, Brake, Connections, Line, Sparing, Stray
 from zofbot.errands import end
 from zofbot.errors import StoreUnavailable
@@ -56,11 +55,11 @@ class SlackDoor:
     https://docs.slack.dev/authentication/verifying-requests-from-slack
     """
 
-    def __init__(self, bolt: AsyncApp, secrets: Sequence[str], metrics: Metrics, clock: Callable[[], datetime]) -> None:
+    def __init__(self, bolt: AsyncApp, secrets: Sequence[str], metrics: Metrics, clock: Clock) -> None:
         self._bolt = bolt
         self._metrics = metrics
         self._clock = clock
-        self._bodies, self._brake, self._sparing = Bodies(), Brake(), Sparing(time.monotonic)
+        self._bodies, self._brake, self._sparing = Bodies(), Brake(clock), Sparing(clock)
         self.rekey(secrets)
 
     def rekey(self, secrets: Sequence[str]) -> None:
@@ -107,7 +106,7 @@ class SlackDoor:
         timestamp = headers.get("X-Slack-Request-Timestamp", "")
         if not re.fullmatch(r"[0-9]{1,15}", timestamp):
             return False
-        if abs(self._clock().timestamp() - int(timestamp)) > OLDEST_SECONDS:
+        if abs(self._clock.time() - int(timestamp)) > OLDEST_SECONDS:
             return False
         whole = f"v0:{timestamp}:".encode() + raw
         mine = ["v0=" + hmac.new(secret, whole, hashlib.sha256).hexdigest() for secret in self._secrets]
@@ -129,7 +128,7 @@ class ZofDoor:
         secrets: Sequence[str],
         header: str,
         metrics: Metrics,
-        clock: Callable[[], datetime],
+        clock: Clock,
         *,
         keep: Keep = forget,
     ) -> None:
@@ -138,7 +137,7 @@ class ZofDoor:
         self._keep = keep
         self._metrics = metrics
         self._clock = clock
-        self._bodies, self._brake, self._sparing = Bodies(), Brake(), Sparing(time.monotonic)
+        self._bodies, self._brake, self._sparing = Bodies(), Brake(clock), Sparing(clock)
         self._line = Line()
         self.rekey(secrets)
 
@@ -174,7 +173,7 @@ class ZofDoor:
             return "ignored"
         kind: Literal["run", "notice"] = "run" if hint.type in ENDINGS else "notice"
         at = hint.at.timestamp() if hint.at else None
-        watch = Watch(kind, hint.subject, hint.type, self._clock().timestamp(), at, run=hint.run_id or "")
+        watch = Watch(kind, hint.subject, hint.type, self._clock.time(), at, run=hint.run_id or "")
         try:
             with tracing.traced(self._keep, "webhook", watch.since, hint.event_id, what=hint.label):
                 return "stored" if await self._hints.keep(hint.event_id, watch) else "repeated"
@@ -245,14 +244,20 @@ def site(slack: SlackDoor | None, metrics: Metrics, ready: Ready, zof: ZofDoor |
 
 @asynccontextmanager
 async def opened(
-    door: web.Application, host: str, port: int, *, idle: float = IDLE_SECONDS, most: int = MOST_CONNECTIONS
+    door: web.Application,
+    host: str,
+    port: int,
+    clock: Clock,
+    *,
+    idle: float = IDLE_SECONDS,
+    most: int = MOST_CONNECTIONS,
 ) -> AsyncIterator[str]:
     """Serve a site while the context lasts; gives its address. Raises OSError where the port cannot be had.
 
     A connection may be ``idle`` seconds without a whole head of a request, and of all that brought nothing yet ``most``
     may stand idle. Bodies are taken as they come: neither Slack nor Zof packs them, and packed ones could be bombs.
     """
-    connections = Connections(most)
+    connections = Connections(clock, most)
     door.middlewares.append(connections.watch)
     runner = web.AppRunner(
         door, access_log=None, shutdown_timeout=2.0, handler_cancellation=False,

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import aiohttp
 import stamina
 
-from zofbot.checkup import clock, doors, slack, store, zof
+from zofbot.checkup import doors, slack, store, zof
+from zofbot.checkup.clock import skew
 from zofbot.checkup.finding import Finding, error, ok
+from zofbot.clock import Clock, timeout
 from zofbot.errors import SettingsError, SlackError, StoreUnavailable, ZofError
 from zofbot.metrics import Metrics
-from zofbot.model import utcnow
 from zofbot.notification import State
 from zofbot.redact import redact
 from zofbot.rooms import slack_of, zof_client
@@ -42,15 +42,13 @@ WAITING = 200
 """Notifications looked at for their version."""
 
 
-async def examine(
-    settings: Settings, now: Callable[[], datetime] = utcnow, url: str = "", seconds: float = SECONDS
-) -> list[Finding]:
+async def examine(settings: Settings, clock: Clock, url: str = "", seconds: float = SECONDS) -> list[Finding]:
     """Try everything; ``url`` is where the doors are seen from outside. No failure is raised: each is a finding."""
-    async with slack_of(settings, Metrics(), deadline=seconds) as notifier:
-        kept, channels = await _store(settings, now, seconds)  # alone, lest what others do count as its latency
+    async with slack_of(settings, Metrics(), clock, deadline=seconds) as notifier:
+        kept, channels = await _store(settings, clock, seconds)  # alone, lest what others do count as its latency
         (tokens, takes), asked, tried = await asyncio.gather(
-            _tokens(notifier, settings, now),
-            _zof(settings, now, Patience(seconds)),
+            _tokens(notifier, settings, clock),
+            _zof(settings, clock, Patience(seconds)),
             _doors(settings, url, seconds),
         )
         told = await _channels(notifier, settings, channels, takes)
@@ -63,9 +61,7 @@ async def examine(
     return [replace(one, about=clean(one.about), what=clean(one.what), mend=clean(one.mend)) for one in found]
 
 
-async def _tokens(
-    notifier: SlackNotifier, settings: Settings, now: Callable[[], datetime]
-) -> tuple[list[Finding], bool]:
+async def _tokens(notifier: SlackNotifier, settings: Settings, clock: Clock) -> tuple[list[Finding], bool]:
     """Try the tokens; whether Slack takes the bot's."""
     token, app = settings.slack_bot_token.get_secret_value(), settings.slack_app_token.get_secret_value()
     who, opened = await asyncio.gather(_who(notifier) if token else _nothing(), _opened(notifier, app))
@@ -73,7 +69,7 @@ async def _tokens(
     found += [slack.app_token(opened)] if app else []
     found.append(slack.signing_secret(settings))
     if isinstance(who, Identity):
-        found += clock.skew("Slack", who.date, now().timestamp(), signs=not settings.socket_mode)
+        found += skew("Slack", who.date, clock.time(), signs=not settings.socket_mode)
     return found, isinstance(who, Identity)
 
 
@@ -117,15 +113,15 @@ async def _described(notifier: SlackNotifier, channel: str) -> dict[str, Any] | 
         return said
 
 
-async def _store(settings: Settings, now: Callable[[], datetime], seconds: float) -> tuple[list[Finding], list[str]]:
+async def _store(settings: Settings, clock: Clock, seconds: float) -> tuple[list[Finding], list[str]]:
     """Look at Redis; the channels that are subscribed, as far as they could be read."""
     try:
-        async with asyncio.timeout(seconds), AsyncExitStack() as stack:
-            address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir))
-            opened = await stack.enter_async_context(connected(address, settings.zofbot_namespace))
+        async with timeout(seconds), AsyncExitStack() as stack:
+            address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir, clock))
+            opened = await stack.enter_async_context(connected(address, settings.zofbot_namespace, clock))
             # Once more, for the store's patience is short, and a busy machine may use it up.
             twice = stamina.AsyncRetryingCaller(attempts=2, timeout=None)
-            return await twice(StoreUnavailable, _kept, opened, settings.zofbot_namespace, now)
+            return await twice(StoreUnavailable, _kept, opened, settings.zofbot_namespace, clock)
     except StoreUnavailable as said:
         found = store.danger(silence(said)) if settings.redis_url else error("redis", said.sentence, said.next_step)
     except SettingsError as said:
@@ -139,40 +135,39 @@ async def _store(settings: Settings, now: Callable[[], datetime], seconds: float
     return [found], []
 
 
-async def _kept(opened: Store, namespace: str, now: Callable[[], datetime]) -> tuple[list[Finding], list[str]]:
-    times = [await _ping(opened) for _ in range(1 + PINGS)][1:]  # the first one connects
+async def _kept(opened: Store, namespace: str, clock: Clock) -> tuple[list[Finding], list[str]]:
+    times = [await _ping(opened, clock) for _ in range(1 + PINGS)][1:]  # the first one connects
     found = [*store.soundness(await vitals(opened.client)), store.latency(times)]
     records = await Subscriptions(opened.client, namespace).records()
-    waiting = await Outbox(opened.client, namespace, now).list(State.PENDING, WAITING)
+    waiting = await Outbox(opened.client, namespace, clock).list(State.PENDING, WAITING)
     number = await written(opened.client, namespace)
     found += store.records(records, [entry.schema for entry in waiting], number)
     return found, [one.channel for one in readable(records)]
 
 
-async def _ping(opened: Store) -> float:
-    clock_of_loop = asyncio.get_running_loop().time
-    began = clock_of_loop()
+async def _ping(opened: Store, clock: Clock) -> float:
+    began = clock.monotonic()
     await opened.ping()
-    return clock_of_loop() - began
+    return clock.monotonic() - began
 
 
-async def _zof(settings: Settings, now: Callable[[], datetime], patience: Patience) -> list[Finding]:
+async def _zof(settings: Settings, clock: Clock, patience: Patience) -> list[Finding]:
     if not settings.zof_api_key.get_secret_value():
         return [slack.missing(zof.KEY)]
     dates: list[tuple[str, float]] = []
 
     def heard(call: ZofCall) -> None:
-        dates.append((call.date, now().timestamp()))
+        dates.append((call.date, clock.time()))
 
     try:
-        client = zof_client(settings, Metrics(), heard=heard)
+        client = zof_client(settings, Metrics(), clock, heard=heard)
     except SettingsError as said:
         return [error("zof", problem, "Correct that setting.") for problem in said.problems]
     try:
         tried = await _permissions(client, patience)
     finally:
         await client.aclose()
-    skews = [one for date, at in [one for one in dates if one[0]][:1] for one in clock.skew("Zof", date, at)]
+    skews = [one for date, at in [one for one in dates if one[0]][:1] for one in skew("Zof", date, at)]
     return [*zof.permissions(tried), zof.untried(settings.zofbot_allow_runs), *skews]
 
 

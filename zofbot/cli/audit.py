@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zofbot.cli.conduct import give_up, settings_with, with_books
+from zofbot.clock import Clock
 
 if TYPE_CHECKING:  # the store takes longer to import than --help may take
     from zofbot.books import Books
@@ -21,7 +22,6 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as off a terminal.")] = False,
 ) -> None:
     """Who did what, oldest first."""
-    from zofbot.model import utcnow  # noqa: PLC0415  (--help must not wait for pydantic)
     from zofbot.spans import read  # noqa: PLC0415
 
     span = read(since)
@@ -29,7 +29,7 @@ def audit(
         give_up(2, f"--since {since} is no span of time: write 90m, 12h or 7d.")
 
     async def work(books: Books) -> None:
-        found = await books.audit.read(utcnow().timestamp() - span)
+        found = await books.audit.read(Clock().time() - span)
         chosen = [one for one in found if user in ("", one.user) and act in ("", one.act)]
         _print(chosen, as_json or not sys.stdout.isatty())
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zofbot.cli.conduct import carry_out, give_up, settings_with
+from zofbot.clock import Clock
 from zofbot.settings import Settings
 
 if TYPE_CHECKING:  # these take longer to import than --help may take
@@ -44,7 +45,7 @@ async def _examine(settings: Settings, url: str, found: list[Finding]) -> None:
     from zofbot.checkup import examine  # noqa: PLC0415
 
     logging.getLogger().setLevel(logging.CRITICAL)  # each failed call becomes a finding, which says more than its log
-    found += await examine(settings, url=url)
+    found += await examine(settings, Clock(), url)
 
 
 def _print(found: list[Finding]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from zofbot.clock import Clock
 from zofbot.errors import BadInput, SettingsError, ZofbotError, ZofError
 from zofbot.settings import Settings, load
 
@@ -62,7 +63,7 @@ def with_books(settings: Settings, work: Callable[[Books], Coroutine[Any, Any, N
     async def open_and_work() -> None:
         from zofbot.books import books_of  # noqa: PLC0415  (--help must not wait for it)
 
-        async with books_of(settings) as opened:
+        async with books_of(settings, Clock()) as opened:
             await work(opened)
 
     carry_out(open_and_work())

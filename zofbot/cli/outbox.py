@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zofbot.cli.conduct import give_up, settings_with, system_user, with_books
+from zofbot.clock import Clock
 from zofbot.errors import ZofbotError
 
 if TYPE_CHECKING:  # the store takes longer to import than --help may take
@@ -47,10 +48,9 @@ def listed(
 def _print(entries: list[Entry], as_json: bool, state: str) -> None:
     from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
 
-    from zofbot.model import utcnow  # noqa: PLC0415
     from zofbot.terminal import outbox_table  # noqa: PLC0415
 
-    now = utcnow().timestamp()
+    now = Clock().time()
     if as_json:
         _write(
             [asdict(entry) | {"age": max(now - entry.committed, 0) if entry.committed else None} for entry in entries]
@@ -117,13 +117,12 @@ def _done(key: str, state: str, sentence: str, as_json: bool) -> None:
 
 async def _note(books: Books, act: str, key: str, before: Entry | None, after: str) -> None:
     """Write an operator's act into the audit, under the name they have on this system."""
-    from zofbot.model import utcnow  # noqa: PLC0415  (--help must not wait for pydantic)
     from zofbot.store import audit as acts  # noqa: PLC0415
 
     user = system_user()
     channel, state = (before.channel, before.state.value) if before else ("", "")
     await books.audit.append(
         acts.Entry(
-            at=utcnow().timestamp(), act=act, user=user, name=user, channel=channel, key=key, before=state, after=after
+            at=Clock().time(), act=act, user=user, name=user, channel=channel, key=key, before=state, after=after
         )
     )

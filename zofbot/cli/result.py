@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zofbot.cli.conduct import carry_out, settings_with
+from zofbot.clock import Clock
 from zofbot.settings import Settings
 
 
@@ -26,7 +27,7 @@ async def _print(settings: Settings, identifier: str, as_json: bool) -> None:
     from zofbot.rooms import links, zof_client  # noqa: PLC0415
     from zofbot.terminal import result_panel  # noqa: PLC0415
 
-    client = zof_client(settings, Metrics())
+    client = zof_client(settings, Metrics(), Clock())
     try:
         found = await client.result(identifier)
     finally:

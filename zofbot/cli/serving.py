@@ -13,6 +13,7 @@ from typing import Annotated, Protocol, TypeVar
 import typer
 
 from zofbot.cli.conduct import carry_out, settings_with
+from zofbot.clock import Clock
 from zofbot.settings import Settings, load
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ async def _serving(settings: Settings, reread: Callable[[], Settings], *, doors:
     def bot() -> AbstractAsyncContextManager[object]:
         from zofbot.app import running  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
 
-        return running(settings, doors=doors, works=works, reread=reread)
+        return running(settings, Clock(), doors=doors, works=works, reread=reread)
 
     await until_told(bot, lambda _: collect_seldom())
 

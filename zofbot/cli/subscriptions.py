@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zofbot.cli.conduct import give_up, settings_with, system_user, with_books
+from zofbot.clock import Clock
 from zofbot.errors import SlackError, ZofbotError
 from zofbot.settings import Settings
 
@@ -84,7 +85,7 @@ async def _names(settings: Settings, channels: list[str]) -> dict[str, str]:
 
     if not settings.slack_bot_token.get_secret_value():
         return {}
-    async with slack_of(settings, Metrics(), deadline=NAMES_SECONDS) as slack:
+    async with slack_of(settings, Metrics(), Clock(), deadline=NAMES_SECONDS) as slack:
 
         async def name(channel: str) -> str:
             try:
@@ -117,11 +118,10 @@ def import_(
 
 
 async def _import(books: Books, rules: list[Rule], *, plan_only: bool, yes: bool) -> None:
-    from zofbot.model import utcnow  # noqa: PLC0415  (--help must not wait for pydantic)
     from zofbot.routing.plan import plan  # noqa: PLC0415
     from zofbot.store.subscriptions import readable  # noqa: PLC0415
 
-    records, now = await books.subscriptions.records(), utcnow().timestamp()
+    records, now = await books.subscriptions.records(), Clock().time()
     standing = readable(records)
     made = plan(standing, rules, now=now, new_id=lambda: secrets.token_hex(6), by_name=system_user())
     _show(made)

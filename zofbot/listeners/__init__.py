@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import logging
@@ -69,9 +68,9 @@ class Reception(AsyncApp):
         Not a Bolt middleware, for those have returned before the listener runs.
         """
         sort, name = kind(req.body), request_name(req.body)
-        began = req.context["arrived"] = asyncio.get_running_loop().time()
+        began = req.context["arrived"] = self._desk.clock.monotonic()
         answer = "failed"
-        at = self._desk.clock().timestamp()
+        at = self._desk.clock.time()
         with (
             structlog.contextvars.bound_contextvars(slack_request=name, kind=sort),
             tracing.traced(self._desk.traces.keep, "request", at, name) as made,
@@ -88,7 +87,7 @@ class Reception(AsyncApp):
             finally:
                 tracing.step("request", "acknowledged", answer, bad=answer == "failed")
                 self._desk.metrics.slack_requests.labels(sort, answer).inc()
-                self._desk.metrics.ack_seconds.labels(sort).observe(asyncio.get_running_loop().time() - began)
+                self._desk.metrics.ack_seconds.labels(sort).observe(self._desk.clock.monotonic() - began)
 
     async def _fresh(self, name: str) -> bool:
         try:

@@ -75,7 +75,7 @@ class Board:
         waiting = [one for one in here if one.present.state is Stands.OPEN and not one.present.owner.id]
         mine = await self._mine(person, known.failures, {one.key for one in here})
         return Home(
-            now=desk.clock().timestamp(),
+            now=desk.clock.time(),
             figures=self._day.figures,
             open=len(here),
             since=_age(waiting[0])[0] if waiting else None,
@@ -131,7 +131,7 @@ class Board:
             return Health(zof=asked, store=known.trouble)
         polled = word.read(known.poller.word)
         told = Trouble(polled.why, polled.request_id, polled.ill) if polled.ill else None
-        late = self._desk.clock().timestamp() - polled.well > LATE * self._desk.poll_interval
+        late = self._desk.clock.time() - polled.well > LATE * self._desk.poll_interval
         letters = [Dead(one.key, one.channel, one.reason, one.committed) for one in known.letters]
         return Health(
             zof=asked or told, polled=polled.well, polling=known.poller.held, late=late,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 import structlog
 
 from zofbot import tracing
 from zofbot.access import Roles
+from zofbot.clock import Clock
 from zofbot.errands import Errands
 from zofbot.errors import SlackError, SlackRefused, ZofbotError
 from zofbot.listeners import endings
@@ -71,7 +71,7 @@ class Desk:
     metrics: Metrics
     links: Links
     list_order: Literal["auto", "newest", "oldest"]
-    clock: Callable[[], datetime]
+    clock: Clock
     failures: Failures
     people: People
     roles: Roles
@@ -106,7 +106,7 @@ class Desk:
         The wait ends 2.2 s after the request came in, because Slack gives up after three.
         """
         task = self.errands.start(self.told(work))
-        left = Patience.ACK.seconds - (asyncio.get_running_loop().time() - arrived)
+        left = Patience.ACK.seconds - (self.clock.monotonic() - arrived)
         done, _ = await asyncio.wait({task}, timeout=max(left, 0))
         message = task.result().message if done else answers.still_asking(tracing.reference())
         # As one dict: given apart, Bolt leaves the blocks out where there are attachments.

@@ -7,6 +7,7 @@ import asyncio
 import structlog
 
 from zofbot.access import Role
+from zofbot.clock import timeout
 from zofbot.errors import BadInput, ZofError
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.listeners.known import may
@@ -44,7 +45,7 @@ async def asked(desk: Desk, who: Asked, words: str) -> Message:
         return await _end(desk, who, regular)
     rhythm = read(words, zone_of(person.zone))
     made = Regular(
-        channel=who.channel, rhythm=rhythm, by=who.user, by_name=person.name or who.name, since=desk.clock().timestamp()
+        channel=who.channel, rhythm=rhythm, by=who.user, by_name=person.name or who.name, since=desk.clock.time()
     )
     line = f"{made.by_name} set this channel's digest: {spelled(rhythm)} ({rhythm.zone})."
     await _keep(desk, who, line, regular, made)
@@ -62,7 +63,7 @@ async def _end(desk: Desk, who: Asked, regular: Regular | None) -> Message:
 
 async def _keep(desk: Desk, who: Asked, line: str, before: Regular | None, after: Regular | None) -> None:
     """Keep the setting, say so in the channel and write it into the audit: one step."""
-    now = desk.clock().timestamp()
+    now = desk.clock.time()
     note = Notification(
         key=f"digest-set:{name_of(who.request)}:{who.channel}", kind=Kind.ROOT, channel=who.channel,
         body=lines.body(line), happened=now,
@@ -82,14 +83,14 @@ def _said(regular: Regular | None) -> str:
 
 def _next(desk: Desk, regular: Regular, last: str) -> Occasion:
     """When the next one comes: the day that has had one has no second."""
-    coming = following(regular.rhythm, desk.clock().timestamp())
+    coming = following(regular.rhythm, desk.clock.time())
     told = last == key(regular.rhythm, coming.day, regular.channel)
     return following(regular.rhythm, coming.at) if told else coming
 
 
 async def _preview(desk: Desk, who: Asked, regular: Regular | None, said: str) -> None:
     """Put what a digest would say now where the setting stands."""
-    told, _ = await asyncio.gather(desk.told(_made(desk, who, regular, said)), asyncio.sleep(SETTLED))
+    told, _ = await asyncio.gather(desk.told(_made(desk, who, regular, said)), desk.clock.sleep(SETTLED))
     shown = digests.unseen(said, told.message) if told.failed else told.message
     await desk.respond(who, shown, replace=True)
 
@@ -97,7 +98,7 @@ async def _preview(desk: Desk, who: Asked, regular: Regular | None, said: str) -
 async def _made(desk: Desk, who: Asked, regular: Regular | None, said: str) -> Message:
     """The digest of the time that ends now. Raises ZofbotError."""
     person = await desk.people.person(who.user)
-    now = desk.clock().timestamp()
+    now = desk.clock.time()
     rhythm = regular.rhythm if regular else Rhythm(every="daily", minute=0, zone=zone_of(person.zone))
     standing = regular or Regular(channel=who.channel, rhythm=rhythm)
     due = Due(standing, "", edges_until(rhythm, now))
@@ -116,7 +117,7 @@ async def _read(desk: Desk, due: Due) -> Read:
     results: dict[str, Result] = {}
     cut, trouble = False, None
     try:
-        async with asyncio.timeout(SECONDS):
+        async with timeout(SECONDS):
             cut = await window.read(desk.zof.runs(since=back, pages=PAGES), runs, walk, named)
             cut |= await window.read(desk.zof.results(since=back, pages=PAGES), results, walk, named)
     except TimeoutError:

@@ -61,7 +61,7 @@ async def opened(desk: Desk, who: Asked, identifier: str) -> Message | None:
     try:
         await may(desk, who, Role.RESPONDER)
         start = await subscribing.find(desk, who, identifier) if identifier else Subscription()
-        form = Form(who.channel, who.response_url, desk.clock().timestamp(), identifier)
+        form = Form(who.channel, who.response_url, desk.clock.time(), identifier)
         await desk.notifier.open_view(who.request, modals.subscribing(form, who.room, start))
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=who.user, channel=who.channel)
@@ -114,7 +114,7 @@ async def _kept(desk: Desk, who: Asked, view: Mapping[str, Any], wanted: Subscri
     # Submitting one form again, because the answer was lost, is no second subscription.
     identifier = form.id or subscribing.name_of(str(view.get("id") or ""))
     saved = await subscribing.save(desk, who, wanted, identifier, edits=bool(form.id))
-    if not form.url or desk.clock().timestamp() - form.at > ANSWERABLE:
+    if not form.url or desk.clock.time() - form.at > ANSWERABLE:
         return {"response_action": "update", "view": modals.done(saved.message)}
     desk.errands.start(_answered(desk, who, saved, replaces=bool(form.id)))
     return {}

@@ -86,7 +86,7 @@ async def _retry(desk: Desk, who: Asked, key: str) -> Message:
     person = await may(desk, who, Role.ADMIN)
     before = await desk.outbox.show(key)
     act = Entry(
-        at=desk.clock().timestamp(), act="outbox retry", user=who.user, name=person.name or who.name, key=key,
+        at=desk.clock.time(), act="outbox retry", user=who.user, name=person.name or who.name, key=key,
         channel=before.channel if before else "", before=before.state.value if before else "", after="pending",
         request=who.request,
     )  # fmt: skip

@@ -74,7 +74,7 @@ async def adopted(desk: Desk, who: Asked, about: About) -> bool:
     The message it was asked on is its own, so that this one shows what becomes of it.
     """
     kind, identifier, channel = parted(about.key)
-    now = desk.clock().timestamp()
+    now = desk.clock.time()
     try:
         if kind == "case":
             result = await desk.zof.result(identifier)

@@ -81,7 +81,7 @@ class Lobby:
             except Exception as error:  # the one place where nothing may end the loop
                 log.error("homes not renewed", exc_info=error)
                 pause = ABSENT
-            await asyncio.sleep(pause)
+            await self._desk.clock.sleep(pause)
 
     async def _renew(self, viewers: Sequence[Viewer]) -> None:
         if self._day.stale:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from zofbot.clock import timeout
 from zofbot.errors import ZofError
 from zofbot.listeners import endings
 from zofbot.listeners.desk import Desk
@@ -50,7 +51,7 @@ async def said(desk: Desk, subscription: Subscription) -> str:
 
 
 async def _seen(desk: Desk, subscription: Subscription) -> Foresight:
-    now = desk.clock()
+    now = desk.clock.now()
     back = now - timedelta(days=foresight.DAYS)
     read = _Read()
 
@@ -58,7 +59,7 @@ async def _seen(desk: Desk, subscription: Subscription) -> Foresight:
         return findings(read.runs.values(), read.results.values(), back.timestamp(), now.timestamp())
 
     try:
-        async with asyncio.timeout(SECONDS):
+        async with timeout(SECONDS):
             await _listed(desk, read, back, Outcome.FAILED, Outcome.ERROR)
             if recovers(subscription) and means_any(subscription, found()):
                 await _listed(desk, read, back, Outcome.PASSED)
@@ -83,5 +84,5 @@ async def _listed(desk: Desk, read: _Read, back: datetime, *outcomes: Outcome) -
 async def _cut(desk: Desk, pages: AsyncGenerator[Page[Seen], None], read: dict[str, Seen], back: datetime) -> bool:
     """Walk a listing as the poller does; whether the page cap came before the end."""
     named: Order | None = None if desk.list_order == "auto" else desk.list_order
-    walk = window.begun(desk.clock().timestamp(), back.timestamp(), named)
+    walk = window.begun(desk.clock.time(), back.timestamp(), named)
     return await window.read(pages, read, walk, named)

@@ -45,7 +45,7 @@ async def open_failures(desk: Desk, who: Asked, scope: str, start: int = 0) -> M
         Row(one.title, one.body, one.present, link, one.channel if scope else "")
         for one, link in zip(shown, links, strict=True)
     ]
-    return rounds.open_failures(rows, scope, (start, len(found)), desk.clock().timestamp(), hidden)
+    return rounds.open_failures(rows, scope, (start, len(found)), desk.clock.time(), hidden)
 
 
 async def _seen(desk: Desk, who: Asked, found: Sequence[Failure]) -> tuple[list[Failure], int]:
@@ -89,7 +89,7 @@ async def _members(desk: Desk, group: str) -> Members | None:
 async def handover(desk: Desk, who: Asked, words: str) -> Message:
     """Post in the channel how the shift went. Raises ZofbotError."""
     person = await may(desk, who, Role.RESPONDER)
-    now = desk.clock().timestamp()
+    now = desk.clock.time()
     since = begun_at(words or USUAL, now, person.zone)
     told = worked(await desk.failures.all(who.channel), await desk.audit.read(since), who.channel, since)
     message = rounds.handover(told, person.name or who.name)

@@ -36,7 +36,7 @@ async def by_button(desk: Desk, asked: Asked, identifier: str) -> Message:
     """Post unless this result, standing as it stands, was shared here in the last day. Raises ZofbotError."""
     result = await desk.zof.result(identifier)
     place = key(result.id, result.outcome, asked.channel)
-    now = desk.clock().timestamp()
+    now = desk.clock.time()
     given, standing = await desk.store.begin_share(place, Share(asked.user, asked.name, now))
     if standing and not given:
         if standing.done:
@@ -48,7 +48,7 @@ async def by_button(desk: Desk, asked: Asked, identifier: str) -> Message:
     except (SlackDeferred, SlackRefused):
         await desk.store.give_up_share(place)
         raise
-    await desk.store.end_share(place, Share(asked.user, asked.name, desk.clock().timestamp(), done=True, link=link))
+    await desk.store.end_share(place, Share(asked.user, asked.name, desk.clock.time(), done=True, link=link))
     return answers.shared(link)
 
 
@@ -57,7 +57,7 @@ async def by_word(desk: Desk, asked: Asked, identifier: str) -> Message:
     result = await desk.zof.result(identifier)
     card = await _card(desk, asked, result)
     link = await post(desk, asked, card, key(result.id, result.outcome, asked.channel, asked.request))
-    share = Share(asked.user, asked.name, desk.clock().timestamp(), done=True, link=link)
+    share = Share(asked.user, asked.name, desk.clock.time(), done=True, link=link)
     await desk.store.end_share(key(result.id, result.outcome, asked.channel), share)
     return answers.shared(link)
 
@@ -103,7 +103,7 @@ async def _drawn_or_plain(
 
 async def _send(desk: Desk, channel: str, card: Message, meta: dict[str, Any], maybe_since: float | None) -> Receipt:
     """Send; where an earlier try may have got through, look before sending again."""
-    began = desk.clock().timestamp()
+    began = desk.clock.time()
     place = meta["event_payload"]["key"]
     async for attempt in stamina.retry_context(on=_again, attempts=4, timeout=40):
         with attempt:

@@ -68,7 +68,7 @@ async def _begin(desk: Desk, asked: Asked, wanted: Subscription, identifier: str
         raise BadInput(
             f"This channel has {MOST} subscriptions already.", "End one first.", example="/zof subscriptions"
         )
-    now = desk.clock().timestamp()
+    now = desk.clock.time()
     own = {"id": identifier, "channel": asked.channel, "by": asked.user, "by_name": asked.name, "created": now}
     subscription = wanted.model_copy(update=own)
     shown = await _shown(desk, subscription)  # asks Slack, so before anything is stored that has to be told
@@ -98,7 +98,7 @@ async def preview(desk: Desk, asked: Asked, saved: Saved, *, after: float = 0.0)
     if saved.standing:
         said, inward, shown, _ = await asyncio.gather(
             previewing.said(desk, saved.standing), desk.inward(asked.channel), _shown(desk, saved.standing),
-            asyncio.sleep(after),
+            desk.clock.sleep(after),
         )  # fmt: skip
         notes = (said, foresight.READ_ALONG if inward else "")
         await desk.respond(asked, _answer(asked, saved.standing, shown, *notes, changed=saved.changed), replace=True)
@@ -137,7 +137,7 @@ async def remove(desk: Desk, asked: Asked, identifier: str) -> Message:
 async def try_out(desk: Desk, asked: Asked, identifier: str) -> Message:
     """Send the channel a test alert like those of a subscription, once for each press. Raises ZofbotError."""
     await may(desk, asked, Role.RESPONDER)
-    subscription, now = await find(desk, asked, identifier), desk.clock().timestamp()
+    subscription, now = await find(desk, asked, identifier), desk.clock.time()
     body = trials.body(subscription, asked.name, now)
     await desk.outbox.commit([_note(desk, asked, f"test:{name_of(asked.request)}:{asked.channel}", body)])
     log.info("test alert", id=identifier, channel=asked.channel, by=asked.user)
@@ -179,7 +179,7 @@ async def _say(
 
 
 def _note(desk: Desk, asked: Asked, key: str, body: dict[str, object]) -> Notification:
-    now = desk.clock().timestamp()
+    now = desk.clock.time()
     return Notification(key=key, kind=Kind.ROOT, channel=asked.channel, body=body, happened=now)
 
 
@@ -187,7 +187,7 @@ def _entry(
     desk: Desk, asked: Asked, act: str, before: Subscription | None = None, after: Subscription | None = None
 ) -> Entry:
     return Entry(
-        at=desk.clock().timestamp(), act=act, user=asked.user, name=asked.name, channel=asked.channel,
+        at=desk.clock.time(), act=act, user=asked.user, name=asked.name, channel=asked.channel,
         key=(after or before or Subscription()).id, before=_wish(before) if before else "",
         after=_wish(after) if after else "", request=asked.request,
     )  # fmt: skip

@@ -282,4 +282,4 @@ async def _show_run(desk: Desk, who: Asked, about: About) -> Message:
 
 def now(desk: Desk) -> float:
     """Unix seconds by the bot's clock."""
-    return desk.clock().timestamp()
+    return desk.clock.time()

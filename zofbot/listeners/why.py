@@ -35,7 +35,7 @@ async def explain(desk: Desk, channel: str, identifier: str, message: str = "") 
     """
     run = await _run(desk, identifier)
     bad, _ = await lookups.bad_results(desk, run)
-    now = desk.clock().timestamp()
+    now = desk.clock.time()
     finding = Finding.of(run, {one.id: one for one in [*(run.results or ()), *bad]}.values(), otherwise=now)
     wishes = await desk.subscriptions.all()
     names = Memory.names(finding, wishes, desk.default_channel, [channel])
@@ -69,7 +69,7 @@ async def of_alert(desk: Desk, who: Asked, key: str) -> Message:
         own = {one.id: one for one in await desk.subscriptions.of(channel)}
         takers = [own[taker] for taker in failure.body.takers if taker in own]
         wishes = [Wish(Answer.KNOWN, WHY[Answer.KNOWN], _filters(one), one.by_name) for one in takers]
-        now = desk.clock().timestamp()
+        now = desk.clock.time()
         return reasons.remembered(failure.title, wishes, await _stood(desk, [Part(key)]), now, error)
 
 
@@ -134,5 +134,5 @@ async def _stand(desk: Desk, part: Part, storm: bool) -> Stand:
 
 async def _held(desk: Desk, entry: Entry) -> str:
     parked = next((one.reason for one in await desk.outbox.parked() if one.channel == entry.channel), "")
-    quiet = entry.not_before if entry.not_before > desk.clock().timestamp() else 0.0
+    quiet = entry.not_before if entry.not_before > desk.clock.time() else 0.0
     return reasons.waits(parked=parked, paused=(await desk.outbox.depth()).paused, quiet=quiet)

@@ -6,14 +6,13 @@ of it. At most one is on its way at a time, and what a process that died has lef
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import structlog
 
+from zofbot.clock import Clock
 from zofbot.errands import cancelled
 from zofbot.errors import SlackError, StoreUnavailable, ZofError
 from zofbot.metrics import Metrics
@@ -47,12 +46,12 @@ def lease_seconds(interval: float) -> float:
 class Watch:
     """By how many seconds we were ahead of Zof's clock at its last reply, whatever it was asked."""
 
-    clock: Callable[[], datetime]
+    clock: Clock
     ahead: float | None = None
 
     def heard(self, call: ZofCall) -> None:
         """Read the time of a reply."""
-        self.ahead = ahead(call.date, self.clock().timestamp())
+        self.ahead = ahead(call.date, self.clock.time())
 
 
 @dataclass
@@ -77,7 +76,7 @@ class Canary:
         watch: Watch,
         lease: Lease,
         metrics: Metrics,
-        clock: Callable[[], datetime],
+        clock: Clock,
         interval: float,
         within: float | None = None,
         patience: Patience = Patience.BACKGROUND,
@@ -93,7 +92,7 @@ class Canary:
     async def run(self) -> None:
         """Send one each interval until cancelled; until the first comes through, lateness counts from the start."""
         self._metrics.canary_last.set(self._now())
-        now = asyncio.get_running_loop().time
+        now = self._clock.monotonic
         try:
             while not cancelled():
                 began = now()
@@ -101,7 +100,7 @@ class Canary:
                 if cancelled():
                     break
                 pause = self._interval * (1 if turn.leads or turn.faults else LOOK_INTERVALS)
-                await asyncio.sleep(max(0.0, began + pause - now()))
+                await self._clock.sleep(max(0.0, began + pause - now()))
         finally:
             await self._leave()
 
@@ -189,4 +188,4 @@ class Canary:
             log.warning("lease not released", seconds=self._lease.seconds)
 
     def _now(self) -> float:
-        return self._clock().timestamp()
+        return self._clock.time()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
 
+from zofbot.clock import Clock
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown, StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.notification import Claimed, Kind, Receipt, Unwanted
@@ -80,7 +80,7 @@ class Delivery:
         notifier: Notifier,
         render: Render,
         metrics: Metrics,
-        clock: Callable[[], datetime],
+        clock: Clock,
         *,
         random: Callable[[], float],
         veil: Veil | None = None,
@@ -101,7 +101,7 @@ class Delivery:
             return self._not_seen(claim, error)
         try:
             shown = await self._veil(claim) if self._veil else claim
-            message = self._render(shown, self._clock().timestamp())
+            message = self._render(shown, self._clock.time())
         except Unwanted:
             return Dropped.of(claim, UNWANTED)
         except StoreUnavailable:  # whether it is still wanted is not known

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from zofbot.clock import Clock
 from zofbot.errors import ZofError, ZofUnavailable
 from zofbot.model import Result, Run
 from zofbot.notification import Claimed, Kind, Notification, Unwanted
@@ -163,7 +164,7 @@ class Digester:
             await asyncio.sleep(0)  # others get their turn
 
 
-def wanted(outbox: Outbox, clock: Callable[[], float]) -> Callable[[Claimed], Awaitable[Claimed]]:
+def wanted(outbox: Outbox, clock: Clock) -> Callable[[Claimed], Awaitable[Claimed]]:
     """Give what is done with each notification before it is drawn: a digest nobody wants any more is not.
 
     It was switched off, or set to another time, or a later one is due, for its channel took nothing for days.
@@ -179,7 +180,7 @@ def wanted(outbox: Outbox, clock: Callable[[], float]) -> Callable[[Claimed], Aw
             body.get("zone", "UTC"),
         ):
             raise Unwanted
-        if latest(regular.rhythm, clock()).at > float(body.get("until", 0)):
+        if latest(regular.rhythm, clock.time()).at > float(body.get("until", 0)):
             raise Unwanted
         return claimed
 

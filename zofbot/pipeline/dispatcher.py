@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
 
 import structlog
 
 from zofbot import tracing
+from zofbot.clock import Clock, timeout
 from zofbot.errands import cancelled, end
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
@@ -60,7 +60,7 @@ class Dispatcher:
         notifier: Notifier,
         render: Render,
         metrics: Metrics,
-        clock: Callable[[], datetime],
+        clock: Clock,
         *,
         random: Callable[[], float],
         on_parked: OnParked = nobody,
@@ -150,7 +150,7 @@ class Dispatcher:
         """Seconds until asking again is worth it; where there is more, whoever finishes asks for it."""
         if self._more or batch.next_due is None:
             return POLL
-        return min(POLL, max(0.0, batch.next_due - self._clock().timestamp()))
+        return min(POLL, max(0.0, batch.next_due - self._clock.time()))
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -173,7 +173,7 @@ class Dispatcher:
                     ended = Unknown.of(
                         claim, f"crashed: {type(error).__name__}", 1 + backoff(claim.attempt, self._random())
                     )
-                self._note(claim, ended, _now() - started)
+                self._note(claim, ended, self._clock.monotonic() - started)
         self._ended.append(ended)
         self._some.set()
 
@@ -183,7 +183,7 @@ class Dispatcher:
         return await self._delivery.attempt(claim, lambda: self._since(begun) + self._deadline < self._lease)
 
     def _moment(self) -> Moment:
-        return _now(), self._clock().timestamp()
+        return self._clock.monotonic(), self._clock.time()
 
     def _since(self, begun: Moment) -> float:
         """Seconds at most: nobody sets the loop's clock back, and the other goes on while the machine is suspended."""
@@ -197,7 +197,7 @@ class Dispatcher:
         reason = getattr(ended, "reason", "")
         self._metrics.notifications.labels(notification.kind.value, outcome, causes.cause(outcome, reason)).inc()
         if isinstance(ended, Sent):
-            now = self._clock().timestamp()
+            now = self._clock.time()
             for name, since in (("commit", claim.committed), ("happened", notification.happened)):
                 waited = now - max(since, notification.not_before)
                 self._metrics.delivery_seconds.labels(name).observe(max(0.0, waited))
@@ -268,11 +268,7 @@ class Dispatcher:
 async def _either(event: asyncio.Event, seconds: float) -> None:
     """Wait for the event, or so long."""
     try:
-        async with asyncio.timeout(seconds):
+        async with timeout(seconds):
             await event.wait()
     except TimeoutError:
         pass
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

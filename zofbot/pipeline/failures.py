@@ -6,15 +6,15 @@ other is decided anew. Slack's request is remembered with the act, so one that i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 from pydantic import ValidationError
 
 from zofbot import tracing
+from zofbot.clock import Clock
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.notification import SCHEMA, Kind, Notification, Receipt
@@ -80,7 +80,7 @@ class Forbidden(Exception):
 class Failures:
     """The failures of all channels. Every method raises StoreUnavailable."""
 
-    def __init__(self, outbox: Outbox, clock: Callable[[], datetime], metrics: Metrics) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock, metrics: Metrics) -> None:
         self._outbox = outbox
         self._clock = clock
         self._metrics = metrics
@@ -133,7 +133,7 @@ class Failures:
         """Know a failure again that was forgotten, from what its card could still tell, and where that ``stands``."""
         if stands:
             await self._outbox.found(key, stands)
-        changes = {failure_of(key): {"body": _json(body)}, FAILURES: {key: f"{self._clock().timestamp():.0f}"}}
+        changes = {failure_of(key): {"body": _json(body)}, FAILURES: {key: f"{self._clock.time():.0f}"}}
         with suppress(Changed):  # somebody else was asked at the same time, and it is known again
             await self._outbox.commit([], changes=changes, expect={failure_of(key): {"body": None}})
 
@@ -147,7 +147,7 @@ class Failures:
 
     async def _commit(self, before: Failure, after: Failure, wish: Wish, raw: tuple[str, str | None]) -> None:
         place = triage_in(after.channel)
-        record, acted = after.present.model_dump_json(exclude_defaults=True), f"{self._clock().timestamp():.0f}"
+        record, acted = after.present.model_dump_json(exclude_defaults=True), f"{self._clock.time():.0f}"
         await self._outbox.commit(
             list(_led_to(before, after, wish)),
             changes={place: {after.key: record}, failure_of(after.key): {"acted": acted}},  # which fades later for it
@@ -180,7 +180,7 @@ class Failures:
             return None
         if not isinstance(shown, RunBody | CaseBody):
             return None
-        now = self._clock().timestamp()
+        now = self._clock.time()
         return Failure(key, _channel(key), shown, current(kept, shown.course, now))
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import timedelta
 
 import structlog
 
+from zofbot.clock import Clock, timeout
 from zofbot.errors import ZofError, ZofUnavailable
 from zofbot.model import Outcome, Run
 from zofbot.pipeline import window
@@ -50,7 +51,7 @@ def _began(run: Run) -> float:
 class Day:
     """The last day as it was last read: ``figures``, or why there are none (``trouble``)."""
 
-    def __init__(self, zof: ZofClient, clock: Callable[[], datetime], order: Order | None) -> None:
+    def __init__(self, zof: ZofClient, clock: Clock, order: Order | None) -> None:
         self.figures: Figures | None = None
         self.trouble: ZofError | None = None
         self._zof, self._clock, self._order = zof, clock, order
@@ -60,7 +61,7 @@ class Day:
     @property
     def stale(self) -> bool:
         """Whether it is worth asking again."""
-        return self._clock().timestamp() - self._asked >= FRESH
+        return self._clock.time() - self._asked >= FRESH
 
     async def read(self) -> None:
         """Ask Zof, unless that was done lately or is being done; what it would not tell is the ``trouble``."""
@@ -68,7 +69,7 @@ class Day:
             if not self.stale:
                 return
             try:
-                async with asyncio.timeout(SECONDS):
+                async with timeout(SECONDS):
                     self.figures = await self._read()
                 self.trouble = None
             except ZofError as error:
@@ -76,10 +77,10 @@ class Day:
                 log.warning("figures not read", cause=error.sentence, request_id=error.request_id)
             except TimeoutError:
                 self.trouble = ZofUnavailable(f"Zof did not list its runs within {SECONDS:.0f} s.")
-            self._asked = self._clock().timestamp()
+            self._asked = self._clock.time()
 
     async def _read(self) -> Figures:
-        now = self._clock()
+        now = self._clock.now()
         back = now - timedelta(hours=HOURS)
         kept: dict[str, Run] = {}
         walk = window.begun(now.timestamp(), back.timestamp(), self._order)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 
 import structlog
 
+from zofbot.clock import Clock, timeout
 from zofbot.errands import cancelled
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
-from zofbot.model import utcnow
 from zofbot.store.outbox import Outbox
 
 log = structlog.get_logger()
@@ -33,9 +32,7 @@ async def nobody(channel: str, reason: str) -> None:
 class Lookout:
     """Looks every few seconds, and at once when ``trouble`` is set."""
 
-    def __init__(
-        self, outbox: Outbox, metrics: Metrics, on_parked: OnParked, clock: Callable[[], datetime] = utcnow
-    ) -> None:
+    def __init__(self, outbox: Outbox, metrics: Metrics, on_parked: OnParked, clock: Clock) -> None:
         self.trouble = asyncio.Event()
         self._stopping = False
         self._outbox = outbox
@@ -57,7 +54,7 @@ class Lookout:
             if cancelled():
                 break
             try:
-                async with asyncio.timeout(WATCH):
+                async with timeout(WATCH):
                     await self.trouble.wait()
             except TimeoutError:
                 pass
@@ -99,7 +96,7 @@ class Lookout:
 
         One that still refuses is parked anew by the first message that tries. Raises StoreUnavailable.
         """
-        now = self._clock().timestamp()
+        now = self._clock.time()
         for parked in await self._outbox.parked():
             if parked.told and now - parked.since >= KNOCK:
                 log.info("parked channel tried again", channel=parked.channel, waiting=parked.waiting)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 
+from zofbot.clock import Clock
 from zofbot.metrics import Metrics
 from zofbot.notification import Notification
 from zofbot.pipeline.feeds import Order
@@ -91,7 +91,7 @@ class Means:
     reader: Reader
     decide: Decide
     metrics: Metrics
-    clock: Callable[[], datetime]
+    clock: Clock
     lookback: float
     order: Order | None
     default_channel: str
@@ -101,4 +101,4 @@ class Means:
 
     def now(self) -> float:
         """Unix seconds."""
-        return self.clock().timestamp()
+        return self.clock.time()

@@ -6,14 +6,12 @@ what is left over by a process that died is carried out by a worker. Both use th
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from datetime import datetime
 from typing import Any, Literal
 
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from zofbot.clock import Clock
 from zofbot.errors import BadInput, StoreUnavailable, ZofError, ZofRejected, ZofUnavailable
 from zofbot.model import is_id
 from zofbot.notification import SCHEMA, Kind, Notification
@@ -60,7 +58,7 @@ class Order(BaseModel):
 class Orders:
     """The orders of one organization. Every method raises StoreUnavailable."""
 
-    def __init__(self, outbox: Outbox, zof: ZofClient, clock: Callable[[], datetime]) -> None:
+    def __init__(self, outbox: Outbox, zof: ZofClient, clock: Clock) -> None:
         self._outbox, self._zof, self._clock = outbox, zof, clock
 
     async def offer(self, name: str, order: Order) -> None:
@@ -120,7 +118,7 @@ class Orders:
                 await self.left_over()
             except StoreUnavailable as error:
                 log.warning("orders out of reach", error=error.sentence)
-            await asyncio.sleep(EVERY)
+            await self._clock.sleep(EVERY)
 
     async def left_over(self) -> None:
         """Look once for what was taken so long ago that nobody is at it any more."""
@@ -187,7 +185,7 @@ class Orders:
             raise BadInput("This question is not known any more.", "Ask for it again.") from error
 
     def _now(self) -> float:
-        return self._clock().timestamp()
+        return self._clock.time()
 
 
 def _started(reply: Reply) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 import structlog
 
 from zofbot import tracing
+from zofbot.clock import Clock
 from zofbot.errands import cancelled, end
 from zofbot.errors import StoreUnavailable, ZofUnavailable
 from zofbot.metrics import Metrics
@@ -70,7 +71,7 @@ class Poller:
         lease: Lease,
         *,
         metrics: Metrics,
-        clock: Callable[[], datetime],
+        clock: Clock,
         random: Callable[[], float],
         decide: Decide = decide_all,
         interval: float = 60,
@@ -100,7 +101,7 @@ class Poller:
         """Poll until cancelled: every interval, and sooner for a hint or for a run that is watched."""
         if self.interval < OFTEN:
             log.warning("polling often", seconds=self.interval, mend="set ZOFBOT_POLL_INTERVAL to 60, or use webhooks")
-        now = asyncio.get_running_loop().time
+        now = self._means.clock.monotonic
         following = now()
         try:
             while not cancelled():
@@ -114,7 +115,7 @@ class Poller:
                     await self._listen(min(following - now(), self._until_due()))
                 else:
                     following = now() + pause
-                    await asyncio.sleep(pause)
+                    await self._means.clock.sleep(pause)
         finally:
             await self._leave()
 
@@ -163,7 +164,7 @@ class Poller:
 
     async def _worked(self, *, feeds: bool) -> tuple[str, float]:
         outcome, pause = "failed", self._beat
-        began = asyncio.get_running_loop().time()
+        began = self._means.clock.monotonic()
         try:
             tick = await self.tick(feeds=feeds)
             outcome, pause = ("done", 0.0) if tick.leads else ("standby", self._beat * LOOK_BEATS)
@@ -185,11 +186,11 @@ class Poller:
             tracing.fault(error)
         self._means.metrics.poll_turns.labels(outcome).inc()
         if feeds and outcome != "standby":
-            self._means.metrics.poll_seconds.observe(asyncio.get_running_loop().time() - began)
+            self._means.metrics.poll_seconds.observe(self._means.clock.monotonic() - began)
         return outcome, pause
 
     def _until(self, retry_at: datetime | None) -> float:
-        wait = (retry_at - self._means.clock()).total_seconds() if retry_at else 0.0
+        wait = (retry_at - self._means.clock.now()).total_seconds() if retry_at else 0.0
         return wait if wait > 0 else self._beat
 
     def _until_due(self) -> float:
@@ -201,12 +202,12 @@ class Poller:
     async def _listen(self, seconds: float) -> None:
         """Wait for a hint. Without the store there is none to be heard, without an allowance none to be followed."""
         if self._means.reader.left <= 0:
-            await asyncio.sleep(max(seconds, 0))
+            await self._means.clock.sleep(max(seconds, 0))
             return
         try:
             await self._hints.wait(seconds)
         except StoreUnavailable:
-            await asyncio.sleep(min(max(seconds, 0), ABSENT))
+            await self._means.clock.sleep(min(max(seconds, 0), ABSENT))
 
     async def _leave(self) -> None:
         """Let another process take over at once."""
@@ -254,7 +255,7 @@ class Poller:
 
     async def _hold_on(self) -> None:
         while True:
-            await asyncio.sleep(self._lease.seconds / 3)
+            await self._means.clock.sleep(self._lease.seconds / 3)
             try:
                 await self._lease.hold()
             except StoreUnavailable:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import structlog
 
+from zofbot.clock import Clock
 from zofbot.errors import SlackRefused
 from zofbot.model import Counts, Outcome, Result, Run
 from zofbot.notification import Kind, Notification, Receipt, State
@@ -42,30 +42,30 @@ QUIET = "A canary was here: a test of zofbot by itself."
 class Probes:
     """Those of one channel. Every method raises StoreUnavailable and SlackError."""
 
-    def __init__(self, channel: str, outbox: Outbox, notifier: SlackNotifier, clock: Callable[[], datetime]) -> None:
+    def __init__(self, channel: str, outbox: Outbox, notifier: SlackNotifier, clock: Clock) -> None:
         self._channel, self._outbox, self._notifier, self._clock = channel, outbox, notifier, clock
 
     async def begin(self, fence: Fence) -> tuple[str, float]:
         """Promise one, and that it is to be removed, in one step; its key and when that was. Raises Fenced, too."""
-        now = self._clock().timestamp()
+        now = self._clock.time()
         one = drawn_up(self._channel, now)
         await self._outbox.commit([one], changes={HASH: {one.key: repr(now)}}, fence=fence)
         return one.key, now
 
     async def arrived(self, name: str, seconds: float) -> Entry | None:
         """Wait until one is settled, but only so long; how it stands then."""
-        now = asyncio.get_running_loop().time
+        now = self._clock.monotonic
         until = now() + seconds
         while True:
             entry = await self._outbox.show(name)
             waits = entry is not None and entry.state in (State.PENDING, State.SENDING)
             if not waits or now() >= until:
                 return entry
-            await asyncio.sleep(GLANCE)
+            await self._clock.sleep(GLANCE)
 
     async def standing(self, since: float) -> dict[str, Receipt]:
         """All that stand in the channel since then (by Slack's clock); looking may take being a member."""
-        since = min(since, self._clock().timestamp() - SWEPT) - LOOK_BACK
+        since = min(since, self._clock.time() - SWEPT) - LOOK_BACK
         try:
             return await self._notifier.standing(self._channel, f"{HASH}:", since)
         except SlackRefused as no:

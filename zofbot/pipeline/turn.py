@@ -87,7 +87,7 @@ class Turn:
             self._again(replace(watch, refused=0.0), watch.since)
         else:
             log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
-            over = {"outcome": Outcome.UNKNOWN, "ended": self._means.clock()}
+            over = {"outcome": Outcome.UNKNOWN, "ended": self._means.clock.now()}
             self._settle(watch, replace(found, run=found.run.model_copy(update=over)), map(field_of, found.bad))
 
     async def _read(self, watch: Watch) -> Finding | Notice:

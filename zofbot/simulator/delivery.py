@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlencode
 
 import aiohttp
 
-from zofbot.deadline import deadline
+from zofbot.clock import Clock, timeout
 from zofbot.simulator.workspace import Workspace
 
 Kind = Literal["slash_commands", "interactive", "events_api"]
@@ -62,13 +60,12 @@ def parsed(text: str) -> Any:
 class Delivery:
     """One sender with one pooled session; ``stop`` closes it.
 
-    ``signed_at`` gives the Unix seconds that requests are signed with: the machine's clock, as the bot checks them
-    against its own, whatever the time in the pretend world.
+    ``clock`` is the bot's, which checks when a request was signed.
     """
 
-    def __init__(self, workspace: Workspace, signed_at: Callable[[], float] = time.time) -> None:
+    def __init__(self, workspace: Workspace, clock: Clock) -> None:
         self.slack = workspace
-        self.signed_at = signed_at
+        self.clock = clock
         self.within = 3.0
         self._session: aiohttp.ClientSession | None = None
         self._turn = 0
@@ -93,7 +90,7 @@ class Delivery:
         """Deliver over HTTP, signed. ``headers`` replaces or (``None``) leaves out one; ``body`` replaces the bytes."""
         content_type, said = encoded(kind, payload)
         sent = said if body is None else body
-        timestamp = str(int(self.signed_at()))
+        timestamp = str(int(self.clock.time()))
         every = {
             "Content-Type": content_type,
             "X-Slack-Request-Timestamp": timestamp,
@@ -103,18 +100,18 @@ class Delivery:
         return await self._exchange(sent, {name: value for name, value in every.items() if value is not None})
 
     async def _exchange(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
-        started = time.perf_counter()
+        started = self.clock.monotonic()
         try:
             async with (
-                deadline(self.within),
+                timeout(self.within),
                 self._pool().post(self.slack.request_url, data=body, headers=headers) as reply,
             ):
                 said = parsed(await reply.text())
-                return Outcome(reply.status, dict(reply.headers), said, _since(started))
+                return Outcome(reply.status, dict(reply.headers), said, self._since(started))
         except TimeoutError:
-            return Outcome(ms=_since(started), error="operation_timeout")
+            return Outcome(ms=self._since(started), error="operation_timeout")
         except (aiohttp.ClientError, ValueError):  # ValueError: there is no address to deliver to
-            return Outcome(ms=_since(started), error="dispatch_failed")
+            return Outcome(ms=self._since(started), error="dispatch_failed")
 
     def _pool(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
@@ -133,11 +130,11 @@ class Delivery:
             **({"retry_attempt": 0, "retry_reason": ""} if kind == "events_api" else {}),
             **retry,
         }
-        started = time.perf_counter()
+        started = self.clock.monotonic()
         ack = await line.send(envelope, self.within)
         if ack is None:
-            return Outcome(ms=_since(started), error="operation_timeout")
-        return Outcome(200, {}, ack.get("payload") or "", _since(started))
+            return Outcome(ms=self._since(started), error="operation_timeout")
+        return Outcome(200, {}, ack.get("payload") or "", self._since(started))
 
     async def send_event(self, payload: Mapping[str, Any], delays: tuple[float, ...]) -> Outcome:
         """Deliver an event, and again after each delay until the bot takes it or asks for no more."""
@@ -145,20 +142,19 @@ class Delivery:
         for number, delay in enumerate(delays, start=1):
             if outcome.ok or outcome.headers.get("X-Slack-No-Retry") == "1":
                 break
-            await asyncio.sleep(delay)
+            await self.clock.sleep(delay)
             outcome = await self.send(
                 "events_api", payload, {"retry_attempt": number, "retry_reason": _reason(outcome)}
             )
         return outcome
 
+    def _since(self, started: float) -> float:
+        return (self.clock.monotonic() - started) * 1000
+
     async def stop(self) -> None:
         """Close the session."""
         if self._session is not None:
             await self._session.close()
-
-
-def _since(started: float) -> float:
-    return (time.perf_counter() - started) * 1000
 
 
 def _reason(outcome: Outcome) -> str:

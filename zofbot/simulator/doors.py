@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from typing import Any
 
 from aiohttp import web
 
+from zofbot.clock import Clock
 from zofbot.simulator import mishaps, slack, zof
 from zofbot.simulator.entities import SlackCall
 from zofbot.simulator.records import Records, Reply, ZofCall
@@ -36,22 +35,23 @@ async def _read(request: web.Request) -> Any:
 class ZofDoor:
     """Zof below ``/zof/v1``."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, clock: Clock) -> None:
         self.zof = records
+        self._clock = clock
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request to Zof, or spoil it."""
         path = "/" + request.match_info["path"]
         call = self._note(request, path, await _read(request))
-        started = time.perf_counter()
+        started = self._clock.monotonic()
         fault = self.zof.faults.take(path)
         call.fault = None if fault == "none" else fault
         self.zof.changed()
         if fault == "cut":
             return hang_up(request)
         reply = self._reply(fault, zof.Ask(call.method, path, call.query, request.headers, call.body))
-        await asyncio.sleep(self.zof.faults.delays.get(fault, 0))
-        call.status, call.ms = reply.status, round((time.perf_counter() - started) * 1000)
+        await self._clock.sleep(self.zof.faults.delays.get(fault, 0))
+        call.status, call.ms = reply.status, round((self._clock.monotonic() - started) * 1000)
         self.zof.changed()
         return _response(reply, call.request_id, truncated=fault == "truncated")
 
@@ -107,8 +107,9 @@ _HIDDEN = ("token",)
 class SlackDoor:
     """Slack's Web API below ``/api`` and its response URLs below ``/respond``."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, clock: Clock) -> None:
         self.slack = workspace
+        self._clock = clock
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one Web API call, or spoil it."""
@@ -149,7 +150,7 @@ class SlackDoor:
             return _said(call, slack.Answered({"ok": False, "error": "internal_error"}, 500))
         response = _said(call, answered)
         self.slack.changed()
-        await asyncio.sleep(self.slack.faults.delays.get(fault, 0))
+        await self._clock.sleep(self.slack.faults.delays.get(fault, 0))
         return response
 
     async def respond(self, request: web.Request) -> web.StreamResponse:

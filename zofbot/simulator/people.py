@@ -24,7 +24,7 @@ class People:
 
     def __init__(self, world: World, delivery: Delivery | None = None) -> None:
         self.slack = world.slack
-        self.delivery = delivery or Delivery(world.slack)
+        self.delivery = delivery or Delivery(world.slack, world.clock)
 
     async def stop(self) -> None:
         """Close the connections to the bot."""

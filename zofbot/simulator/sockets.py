@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from zofbot.deadline import deadline
+from zofbot.clock import timeout
 from zofbot.simulator.entities import APP
 from zofbot.simulator.workspace import Workspace
 
@@ -32,7 +32,7 @@ class Socket:
         answer: asyncio.Future[dict[str, Any] | None] = asyncio.get_running_loop().create_future()
         self._waiting[envelope["envelope_id"]] = answer
         try:
-            async with deadline(within):
+            async with timeout(within):
                 await self.websocket.send_json(envelope)
                 return await answer
         except (TimeoutError, ConnectionError):
@@ -58,7 +58,7 @@ class Socket:
         with suppress(ConnectionError):  # the bot was quicker
             await self.websocket.send_json({"type": "disconnect", "reason": reason, "debug_info": _DEBUG})
         with suppress(TimeoutError):
-            async with asyncio.timeout(grace):
+            async with timeout(grace):
                 await self.gone.wait()
         await self.websocket.close()
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from aiohttp import web
 
-from zofbot.deadline import STOOD
-from zofbot.simulator.delivery import Delivery
+from zofbot.clock import LATE_SECONDS
 from zofbot.simulator.doors import SlackDoor, ZofDoor
 from zofbot.simulator.page_door import PageDoor
 from zofbot.simulator.people import People
@@ -24,13 +22,12 @@ BEAT = 0.1
 class Stage:
     """The world over HTTP: Slack at ``/api/``, Zof at ``/zof/v1``, the page at ``/``; started once, stopped once.
 
-    ``people`` act for whoever sits at the page, and in tests. ``signed_at`` gives the Unix seconds that Slack's
-    requests are signed with; they have to be the bot's.
+    ``people`` act for whoever sits at the page, and in tests.
     """
 
-    def __init__(self, world: World, signed_at: Callable[[], float] = time.time) -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
-        self.people = People(world, Delivery(world.slack, signed_at))
+        self.people = People(world)
         self.sockets = Sockets(world.slack)
         self._postman = Postman(world.zof.webhooks, world.changed)
         self._page = PageDoor(world, self.people)
@@ -52,16 +49,16 @@ class Stage:
         self._unwatch = self.world.watch(self._postman.tell)
 
     async def _beat(self) -> None:
-        loop = asyncio.get_running_loop()
+        clock = self.world.clock
         while True:
-            due, then = loop.time() + BEAT, self.world.clock()
-            await asyncio.sleep(BEAT)
-            if (stood := loop.time() - due) > STOOD:
-                self.world.slack.excuse(min(stood, self.world.clock() - then))  # a clock may be set by hand
+            due, then = clock.monotonic() + BEAT, clock.time()
+            await clock.sleep(BEAT)
+            if (late := clock.monotonic() - due) > LATE_SECONDS:
+                self.world.slack.excuse(min(late, clock.time() - then))  # a clock may be set by hand
 
     def _app(self) -> web.Application:
         app = web.Application()
-        slack, zof = SlackDoor(self.world.slack), ZofDoor(self.world.zof)
+        slack, zof = SlackDoor(self.world.slack, self.world.clock), ZofDoor(self.world.zof, self.world.clock)
         app.add_routes(
             [
                 web.route("*", "/api/{method}", slack.handle),

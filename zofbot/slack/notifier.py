@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from zofbot import tracing
-from zofbot.deadline import deadline
+from zofbot.clock import Clock, timeout
 from zofbot.errors import SlackDeferred, SlackError, SlackUnknown
 from zofbot.metrics import Metrics, status_of
 from zofbot.notification import Receipt
@@ -70,6 +69,7 @@ class SlackNotifier:
         token: str,
         api_url: str,
         metrics: Metrics,
+        clock: Clock,
         deadline: float = DEADLINE,
     ) -> None:
         self.deadline = deadline
@@ -77,6 +77,7 @@ class SlackNotifier:
         self.client = AsyncWebClient(token=token, base_url=api_url, session=session, retry_handlers=[], logger=_quiet())
         self._session = session
         self._metrics = metrics
+        self._clock = clock
 
     def rekey(self, token: str) -> None:
         """Use another token from the next call on."""
@@ -338,9 +339,9 @@ class SlackNotifier:
     async def _settled(self, method: str, call: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         """Run one call within the deadline, count it, and give every way of failing one of the three names."""
         outcome, status, reason = "ok", "200", "canceled"
-        began = asyncio.get_running_loop().time()
+        began = self._clock.monotonic()
         try:
-            async with deadline(self.deadline):
+            async with timeout(self.deadline):
                 said = await call()
             reason = ""
             return said
@@ -356,7 +357,7 @@ class SlackNotifier:
             raise
         finally:
             self._metrics.slack_calls.labels(method, outcome, status).inc()
-            seconds = asyncio.get_running_loop().time() - began
+            seconds = self._clock.monotonic() - began
             self._metrics.slack_seconds.labels(method).observe(seconds)
             came = f"{outcome}, HTTP {status}: {tracing.word(reason)}" if reason else outcome
             tracing.step("slack", method, came, bad=bool(reason), ms=round(seconds * 1000))

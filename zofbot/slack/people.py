@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Any
 
 import structlog
 
 from zofbot.access import Person, Standing
+from zofbot.clock import Clock
 from zofbot.errors import SlackError, SlackRefused
 from zofbot.routing.quiet import zone as known_zone
 from zofbot.slack.notifier import Identity, SlackNotifier
@@ -33,9 +34,7 @@ class People:
     trusting answer: nobody is a member, and a channel is shared.
     """
 
-    def __init__(
-        self, notifier: SlackNotifier, clock: Callable[[], datetime], groups: Iterable[str] = frozenset()
-    ) -> None:
+    def __init__(self, notifier: SlackNotifier, clock: Clock, groups: Iterable[str] = frozenset()) -> None:
         self._groups = sorted(groups)
         self._home = Shelf(lambda _: notifier.identify(), clock, fresh=float("inf"))
         self._users = Shelf(notifier.user, clock)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
+from zofbot.clock import Clock
 from zofbot.errors import SlackDeferred, SlackError
 
 FRESH = 300.0
@@ -40,9 +41,7 @@ class _Entry(Generic[Known]):
 class Shelf(Generic[Known]):
     """Answers by key, each asked for once however many wait for it."""
 
-    def __init__(
-        self, ask: Callable[[str], Awaitable[Known]], clock: Callable[[], datetime], fresh: float = FRESH
-    ) -> None:
+    def __init__(self, ask: Callable[[str], Awaitable[Known]], clock: Clock, fresh: float = FRESH) -> None:
         self._ask, self._clock = ask, clock
         self._fresh, self._stale = fresh, max(fresh, STALE)
         self._entries: OrderedDict[str, _Entry[Known]] = OrderedDict()
@@ -54,7 +53,7 @@ class Shelf(Generic[Known]):
         if len(self._entries) > MOST:
             self._entries.popitem(last=False)
         async with entry.lock:
-            if not self._since(entry, self._fresh) and not (entry.again and self._clock() < entry.again):
+            if not self._since(entry, self._fresh) and not (entry.again and self._clock.now() < entry.again):
                 await self._renew(entry, key)
             if entry.known is not None and self._since(entry, self._stale):
                 return entry.known
@@ -62,14 +61,14 @@ class Shelf(Generic[Known]):
             raise entry.error
 
     def _since(self, entry: _Entry[Known], seconds: float) -> bool:
-        return entry.at is not None and (self._clock() - entry.at).total_seconds() < seconds
+        return entry.at is not None and (self._clock.now() - entry.at).total_seconds() < seconds
 
     async def _renew(self, entry: _Entry[Known], key: str) -> None:
         try:
             entry.known = await self._ask(key)
         except SlackError as error:
             wait = error.retry_after if isinstance(error, SlackDeferred) else PAUSE
-            entry.error, entry.again = error, self._clock() + timedelta(seconds=max(wait, 1))
+            entry.error, entry.again = error, self._clock.now() + timedelta(seconds=max(wait, 1))
         else:
-            entry.at = self._clock()
+            entry.at = self._clock.now()
             entry.error = entry.again = None

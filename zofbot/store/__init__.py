@@ -12,7 +12,7 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from zofbot import tracing
-from zofbot.deadline import deadline
+from zofbot.clock import Clock, timeout
 from zofbot.errors import StoreUnavailable
 from zofbot.model import Quota
 from zofbot.store.primary import reached
@@ -129,7 +129,7 @@ class Store:
 @asynccontextmanager
 async def _reachable() -> AsyncIterator[None]:
     try:
-        async with deadline(PATIENCE):
+        async with timeout(PATIENCE):
             yield
     except (RedisError, OSError) as error:  # a timeout is an OSError
         tracing.step("redis", "no answer", type(error).__name__, bad=True)
@@ -139,7 +139,7 @@ async def _reachable() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def connected(url: str, namespace: str) -> AsyncIterator[Store]:
+async def connected(url: str, namespace: str, clock: Clock) -> AsyncIterator[Store]:
     """Give the store at ``url``, to be connected to when it is first needed."""
-    async with reached(url, namespace) as client:
+    async with reached(url, namespace, clock) as client:
         yield Store(client, namespace)

@@ -16,6 +16,7 @@ import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from zofbot.clock import Clock
 from zofbot.errors import SettingsError, StoreUnavailable
 
 log = structlog.get_logger()
@@ -57,7 +58,7 @@ def socket_path(folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def embedded(folder: Path) -> AsyncIterator[str]:
+async def embedded(folder: Path, clock: Clock) -> AsyncIterator[str]:
     """Give the ``unix://`` address of the folder's server: adopted when one is alive there, else started.
 
     On the way out the server is shut down, unless another zofbot still uses it. A server whose zofbot was killed goes
@@ -65,24 +66,24 @@ async def embedded(folder: Path) -> AsyncIterator[str]:
     """
     folder, address = _prepared(folder)
     async with _connection(address) as client:
-        await _served(client, folder, address)
+        await _served(client, folder, address, clock)
         try:
             yield f"unix://{address}"
         finally:
-            await _shut_down(client, folder)
+            await _shut_down(client, folder, clock)
 
 
-async def minded(folder: Path) -> None:
+async def minded(folder: Path, clock: Clock) -> None:
     """Start the folder's server again whenever it has died, as a service manager would; until cancelled."""
     folder, address = _prepared(folder)
     async with _connection(address) as client:
         while True:
-            await asyncio.sleep(MINDED)
+            await clock.sleep(MINDED)
             if _alive(folder):
                 continue
             log.error("store died", mend=f"Read {folder / 'valkey.log'}.")
             try:
-                await _served(client, folder, address)
+                await _served(client, folder, address, clock)
             except (StoreUnavailable, OSError) as error:
                 log.error("store not started", cause=str(error))
             else:
@@ -121,15 +122,15 @@ def _alive(folder: Path) -> bool:
     return lock is None
 
 
-async def _served(client: redis.Redis, folder: Path, address: Path) -> None:
+async def _served(client: redis.Redis, folder: Path, address: Path, clock: Clock) -> None:
     """Have a server answer: the one found there, or a new one also when the one found was just dying."""
     adopted = not await _start(folder, address)
     try:
-        await _answering(client, folder)
+        await _answering(client, folder, clock)
     except StoreUnavailable:
         if not adopted or not await _start(folder, address):
             raise
-        await _answering(client, folder)
+        await _answering(client, folder, clock)
 
 
 async def _start(folder: Path, address: Path) -> bool:
@@ -157,23 +158,23 @@ def _clear(address: Path) -> None:
     address.unlink(missing_ok=True)
 
 
-async def _answering(client: redis.Redis, folder: Path) -> None:
+async def _answering(client: redis.Redis, folder: Path, clock: Clock) -> None:
     """Wait until the server answers; it says *loading* while it reads its file."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE
+    deadline = clock.monotonic() + PATIENCE
     while True:
         try:
             await client.ping()
         except redis.ConnectionError as error:  # busy loading is one of these, too
-            late = asyncio.get_running_loop().time() > deadline
+            late = clock.monotonic() > deadline
             if late or not _alive(folder):
                 said = f"did not answer within {PATIENCE:.0f} s" if late else "stopped while starting"
                 raise StoreUnavailable(f"The embedded store {said}.", f"Read {folder / 'valkey.log'}.") from error
-            await asyncio.sleep(0.02)
+            await clock.sleep(0.02)
         else:
             return
 
 
-async def _shut_down(client: redis.Redis, folder: Path) -> None:
+async def _shut_down(client: redis.Redis, folder: Path, clock: Clock) -> None:
     try:
         others = {entry["name"] for entry in await client.client_list()} - {_name(), ""}
         if others:
@@ -182,5 +183,5 @@ async def _shut_down(client: redis.Redis, folder: Path) -> None:
         await client.shutdown()
     except redis.ConnectionError:
         log.warning("store was gone before it was shut down", folder=str(folder))
-    while _alive(folder):  # noqa: ASYNC110  (another process lets go of the lock; nothing here could tell us)
-        await asyncio.sleep(0.02)
+    while _alive(folder):
+        await clock.sleep(0.02)

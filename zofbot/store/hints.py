@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
+from zofbot.clock import Clock
 from zofbot.errors import StoreUnavailable
 from zofbot.store import _reachable
 
@@ -80,7 +80,8 @@ class Full(Exception):
 class Hints:
     """The hints of one bot, for the web door that stores them and the poller that follows them."""
 
-    def __init__(self, client: redis.Redis, namespace: str) -> None:
+    def __init__(self, client: redis.Redis, namespace: str, clock: Clock) -> None:
+        self._clock = clock
         self._prefix = "{" + namespace + "}:"
         self._channel = self._prefix + "heard"
         self._keep = client.register_script(_KEEP)
@@ -109,7 +110,7 @@ class Hints:
             if not self._ear.subscribed:
                 await self._ear.subscribe(self._channel)
                 return True
-            heard = await self._heard(asyncio.get_running_loop().time() + seconds)
+            heard = await self._heard(self._clock.monotonic() + seconds)
             while heard and await self._ear.get_message(timeout=0):
                 pass  # many hints are one piece of news
         except (RedisError, OSError) as error:
@@ -118,8 +119,7 @@ class Hints:
         return heard
 
     async def _heard(self, deadline: float) -> bool:
-        loop = asyncio.get_running_loop()
-        while (left := deadline - loop.time()) > 0:
+        while (left := deadline - self._clock.monotonic()) > 0:
             if await self._ear.get_message(timeout=left):
                 return True
         return False

@@ -12,12 +12,11 @@ grow. Taking those that are due is one atomic step, so each is drawn by one proc
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import NamedTuple
 
 import redis.asyncio as redis
 
+from zofbot.clock import Clock
 from zofbot.store import _reachable
 from zofbot.store.entry import text, texts
 
@@ -95,7 +94,7 @@ class Viewer(NamedTuple):
 class Homes:
     """The Homes of one bot. Every method raises StoreUnavailable, and is one round trip."""
 
-    def __init__(self, client: redis.Redis, namespace: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, client: redis.Redis, namespace: str, clock: Clock) -> None:
         self._redis = client
         self._clock = clock
         prefix = "{" + namespace + "}:"
@@ -140,7 +139,7 @@ class Homes:
             await self._again(keys=self._keys, args=[user, version])
 
     def _now(self) -> int:
-        return _ms(self._clock().timestamp())
+        return _ms(self._clock.time())
 
 
 def _ms(seconds: float) -> int:

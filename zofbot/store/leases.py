@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from types import MappingProxyType
 
 import redis.asyncio as redis
 
+from zofbot.clock import Clock
 from zofbot.store import _reachable
 from zofbot.store.entry import pairs
 from zofbot.store.schema import SCHEMA, key_in, outdated
@@ -85,7 +85,7 @@ class Lease:
         namespace: str,
         name: str,
         seconds: float,
-        clock: Callable[[], datetime],
+        clock: Clock,
         *,
         schema: int = SCHEMA,
     ) -> None:
@@ -107,7 +107,7 @@ class Lease:
         """
         keys = [self._holder, self._fence, self._written, self._word, *(self._prefix + name for name in names)]
         args: list[str | int] = [self._me, int(self.seconds * 1000), self._number]
-        args += [int(self._clock().timestamp() * 1000), self._schema, *_flat(word)]
+        args += [int(self._clock.time() * 1000), self._schema, *_flat(word)]
         async with _reachable():
             found = await self._hold(keys=keys, args=args)
         if found == b"outdated":

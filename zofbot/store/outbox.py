@@ -36,8 +36,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from itertools import count
 from typing import Any
@@ -45,6 +44,7 @@ from typing import Any
 import redis.asyncio as redis
 
 from zofbot import tracing
+from zofbot.clock import Clock
 from zofbot.errors import ZofbotError
 from zofbot.notification import Claimed, Notification, Receipt, State
 from zofbot.store import _reachable
@@ -120,7 +120,7 @@ class Outbox:
         self,
         client: redis.Redis,
         namespace: str,
-        clock: Callable[[], datetime],
+        clock: Clock,
         *,
         pace: float = PACE,
         schema: int = SCHEMA,
@@ -236,7 +236,7 @@ class Outbox:
 
     async def depth(self) -> Depth:
         """Count what waits."""
-        now = self._clock().timestamp()
+        now = self._clock.time()
         async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
             for name in ("open", "leases", "dead"):
                 pipe.zcard(self._index(name))
@@ -315,7 +315,7 @@ class Outbox:
         return int(await self._run("mend", [self._prefix + key for key in (*keys, *audit)], [*args]))
 
     async def _run(self, script: str, keys: Sequence[str], args: Arguments) -> Any:
-        own: Arguments = [self._prefix, _ms(self._clock().timestamp()), *self._limits]
+        own: Arguments = [self._prefix, _ms(self._clock.time()), *self._limits]
         async with _reachable():
             found = await self._scripts[script](keys=[*self._fixed, *keys], args=[*own, *args])
         if found == b"outdated":

@@ -30,6 +30,7 @@ from redis.crc import key_slot
 from redis.exceptions import ClusterDownError, MovedError, RedisError
 
 from zofbot.address import Address, address
+from zofbot.clock import Clock
 
 log = structlog.get_logger()
 
@@ -144,6 +145,12 @@ class Replicated(redis.Redis):
     """Where that primary was; nothing to have it looked at before the next write."""
     _looked = 0.0
 
+    def __init__(self, pool: SentinelConnectionPool, clock: Clock) -> None:
+        """Close the ``pool`` together with the client."""
+        super().__init__(connection_pool=pool)
+        self.auto_close_connection_pool = True
+        self._clock = clock
+
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Execute a command and, where it writes, wait for a replica."""
         if args[0] not in WRITES:
@@ -171,7 +178,7 @@ class Replicated(redis.Redis):
 
     async def _look(self) -> None:
         """See whether the primary has replicas, unless that is known."""
-        now, pool = asyncio.get_running_loop().time(), self._pool
+        now, pool = self._clock.monotonic(), self._pool
         if self._seen == pool.master_address and self._seen and (not self._alone or now - self._looked < ALONE):
             return
         told: Any = await super().execute_command("INFO", "replication")  # type: ignore[no-untyped-call]
@@ -208,7 +215,7 @@ def slot_of(namespace: str) -> int:
 
 
 @asynccontextmanager
-async def reached(url: str, namespace: str) -> AsyncIterator[redis.Redis]:
+async def reached(url: str, namespace: str, clock: Clock) -> AsyncIterator[redis.Redis]:
     """Give a client of the store at ``url``, to be connected when it is first needed. Raises ValueError."""
     read = address(url)
     common = {
@@ -228,7 +235,7 @@ async def reached(url: str, namespace: str) -> AsyncIterator[redis.Redis]:
     options |= common | {"connection_class": _SecureConnection if secure else _Connection}
     pool = SentinelConnectionPool(read.service, finder, **options)  # type: ignore[no-untyped-call]
     try:
-        async with Replicated.from_pool(pool) as client:
+        async with Replicated(pool, clock) as client:
             yield client
     finally:
         await finder.aclose()

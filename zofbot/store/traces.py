@@ -16,6 +16,7 @@ import redis.asyncio as redis
 import structlog
 from pydantic import ValidationError
 
+from zofbot.clock import Clock, timeout
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.store import _reachable
@@ -111,8 +112,10 @@ class TraceWriter:
     Up to ``most`` wait while the store does not answer. ``known`` are secrets that certainly must not be written.
     """
 
-    def __init__(self, traces: Traces, metrics: Metrics, known: tuple[str, ...] = (), most: int = WAITING) -> None:
-        self._traces, self._metrics, self._known, self._most = traces, metrics, known, most
+    def __init__(
+        self, traces: Traces, metrics: Metrics, clock: Clock, known: tuple[str, ...] = (), most: int = WAITING
+    ) -> None:
+        self._traces, self._metrics, self._clock, self._known, self._most = traces, metrics, clock, known, most
         self._waiting: deque[Tracing] = deque()
         self._writing: list[Tracing] = []
         self._some = asyncio.Event()
@@ -129,19 +132,19 @@ class TraceWriter:
 
     async def run(self) -> None:
         """Write what was taken until cancelled, and sweep out what is old."""
-        now = asyncio.get_running_loop().time
+        now = self._clock.monotonic
         sweep = 0.0
         while True:
             try:
                 if await self._taken(SWEEP):
-                    await asyncio.sleep(LINGER)
+                    await self._clock.sleep(LINGER)
                     await self.write()
                 if now() >= sweep:
                     await self._traces.sweep()
                     sweep = now() + SWEEP
             except StoreUnavailable:
                 self._some.set()
-                await asyncio.sleep(AGAIN)
+                await self._clock.sleep(AGAIN)
 
     async def write(self) -> None:
         """Write all that waits. Raises StoreUnavailable: it then goes on waiting."""
@@ -161,7 +164,7 @@ class TraceWriter:
     async def finish(self, seconds: float) -> None:
         """Write what waits still, within so many seconds; what is left then is dropped."""
         try:
-            async with asyncio.timeout(seconds):
+            async with timeout(seconds):
                 await self.write()
         except (StoreUnavailable, TimeoutError):
             log.warning("traces dropped", count=len(self._waiting))
@@ -181,7 +184,7 @@ class TraceWriter:
     async def _taken(self, seconds: float) -> bool:
         """Whether something was taken within so many seconds."""
         try:
-            async with asyncio.timeout(seconds):
+            async with timeout(seconds):
                 return await self._some.wait()
         except TimeoutError:
             return False

@@ -19,9 +19,9 @@ import stamina.instrumentation
 import structlog
 
 from zofbot import __version__, tracing
-from zofbot.deadline import deadline
+from zofbot.clock import Clock, timeout
 from zofbot.errors import SettingsError, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
-from zofbot.model import Result, Run, utcnow
+from zofbot.model import Result, Run
 from zofbot.zof import listing, protocol, reading
 from zofbot.zof.body import Body, Garbled, TooLarge
 from zofbot.zof.call import Ask, Call, Patience, Reply, ZofCall
@@ -65,9 +65,9 @@ class ZofClient:
         project_param: str = "project_id",
         since_param: str = "",
         bare_duration_unit: reading.Unit = "ms",
+        clock: Clock,
         board: QuotaBoard | None = None,
         observe: Callable[[ZofCall], None] | None = None,
-        clock: Callable[[], datetime] = utcnow,
         random: Callable[[], float] = _random.random,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -184,7 +184,7 @@ class ZofClient:
         async def fetch(cursor: str | None) -> Page[Seen]:
             nonlocal deadline
             if deadline is None or patience.background:
-                deadline = asyncio.get_running_loop().time() + patience.seconds
+                deadline = self._clock.monotonic() + patience.seconds
             return await self._page(wanted, cursor, patience, deadline)
 
         return listing.pages(fetch, wanted.ask.template, starting_after, most)
@@ -209,8 +209,7 @@ class ZofClient:
         self, ask: Ask, read: Callable[[object, str | None], T], patience: Patience, deadline: float | None = None
     ) -> T:
         """Carry one call through to its value or its error, and tell of it once, whatever becomes of it."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = self._clock.monotonic()
         call = Call(ask, began + patience.seconds if deadline is None else deadline, began)
         outcome = "crashed"
         cause: BaseException | None = None
@@ -225,7 +224,7 @@ class ZofClient:
             outcome = "canceled"
             raise
         finally:
-            self._tell(call, outcome, loop.time() - began, cause)
+            self._tell(call, outcome, self._clock.monotonic() - began, cause)
         return value
 
     def _tell(self, call: Call, outcome: str, seconds: float, cause: BaseException | None) -> None:
@@ -245,9 +244,9 @@ class ZofClient:
             self._observe(done)
 
     async def _in_time(self, call: Call, read: Callable[[object, str | None], T], patience: Patience) -> T:
-        left = call.deadline - asyncio.get_running_loop().time()
+        left = call.deadline - self._clock.monotonic()
         try:
-            async with deadline(left):
+            async with timeout(left):
                 if left <= 0:
                     raise TimeoutError  # asyncio would let the request out before it looks at the clock
                 if patience.background:
@@ -262,7 +261,7 @@ class ZofClient:
         # The deadline is asyncio's, not stamina's: stamina's ends no try, and no wait that has begun.
         again = partial(self._wait_after, call)
         async for attempt in stamina.retry_context(on=again, attempts=TRIES, timeout=None):
-            with attempt, _noted(call):
+            with attempt, _noted(call, self._clock.monotonic):
                 call.begin_try()
                 return read(await self._try(call), call.request_id)
         raise AssertionError("stamina gives up by raising")
@@ -271,8 +270,8 @@ class ZofClient:
         """Seconds until the next try, or False when there is none."""
         if not isinstance(error, ZofUnavailable) or not call.ask.repeatable:
             return False
-        wait = protocol.pause(call.tries, self._random(), error.retry_at, self._clock())
-        fits = wait <= LONGEST_WAIT and asyncio.get_running_loop().time() + wait < call.deadline
+        wait = protocol.pause(call.tries, self._random(), error.retry_at, self._clock.now())
+        fits = wait <= LONGEST_WAIT and self._clock.monotonic() + wait < call.deadline
         return wait if fits else False
 
     async def _try(self, call: Call) -> object:
@@ -306,7 +305,7 @@ class ZofClient:
         if sunset and call.ask.template not in self._sunsets:
             self._sunsets.add(call.ask.template)
             log.warning("zof endpoint ends", template=call.ask.template, sunset=sunset)
-        await self._pace.learn(protocol.quota_in(reply.headers, self._clock()))
+        await self._pace.learn(protocol.quota_in(reply.headers, self._clock.now()))
 
     async def _read(self, call: Call, reply: httpx.Response) -> object:
         ask = call.ask
@@ -314,7 +313,7 @@ class ZofClient:
             body = await _beginning(reply)
             raise refusal(
                 reply.status_code, reply.headers, body, ask.what,
-                now=self._clock(), deed=ask.deed, secrets=(self._key,),
+                now=self._clock.now(), deed=ask.deed, secrets=(self._key,),
             )  # fmt: skip
         body = await _whole(reply)
         if not body.strip() and ask.method != "GET":
@@ -323,9 +322,8 @@ class ZofClient:
 
 
 @contextmanager
-def _noted(call: Call) -> Iterator[None]:
+def _noted(call: Call, clock: Callable[[], float]) -> Iterator[None]:
     """Tell the trace of one try: how it went, how long it took, and how long it waited before it began."""
-    clock = asyncio.get_running_loop().time
     began, outcome, cause = clock(), "crashed", ""
     try:
         yield

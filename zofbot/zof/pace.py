@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
-from zofbot.deadline import deadline
+from zofbot.clock import Clock, timeout
 from zofbot.errors import StoreUnavailable, ZofUnavailable
 from zofbot.model import Quota
 from zofbot.zof.refusal import again
@@ -32,7 +30,7 @@ class QuotaBoard(Protocol):
 class Pace:
     """What is known of the organization's quota, from our own replies and from the ``board``."""
 
-    def __init__(self, board: QuotaBoard | None, clock: Callable[[], datetime]) -> None:
+    def __init__(self, board: QuotaBoard | None, clock: Clock) -> None:
         self.quota: Quota | None = None
         self._board = board
         self._clock = clock
@@ -48,7 +46,7 @@ class Pace:
         if self._board is None or not (low or self._told_low):
             return
         try:
-            async with deadline(_BOARD_PATIENCE):
+            async with timeout(_BOARD_PATIENCE):
                 await self._board.write(quota)
             self._told_low = low
         except (StoreUnavailable, TimeoutError) as error:
@@ -60,7 +58,7 @@ class Pace:
         Raises ZofUnavailable, with the reset as ``retry_at``, when that is more than ``most`` seconds away.
         """
         await self._look()
-        now = self._clock()
+        now = self._clock.now()
         if self.quota is None or not self.quota.low(now):
             return
         seconds = (self.quota.reset - now).total_seconds()
@@ -70,15 +68,15 @@ class Pace:
             )
             error.retry_at = self.quota.reset
             raise error
-        await asyncio.sleep(seconds)
+        await self._clock.sleep(seconds)
 
     async def _look(self) -> None:
-        now = self._clock()
+        now = self._clock.now()
         if self._board is None or (self._looked is not None and now - self._looked < _LOOK_EVERY):
             return
         self._looked = now
         try:
-            async with deadline(_BOARD_PATIENCE):
+            async with timeout(_BOARD_PATIENCE):
                 self.quota = fresher(self.quota, await self._board.read(), now)
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("zof quota not shared", cause=type(error).__name__)

@@ -6,8 +6,10 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,28 @@ from typing import Any
 import redis.asyncio as redis
 from redis.crc import key_slot
 
-from tests.conftest import until
+from tests.support.bot import until
 from zofbot.store.embedded import _binary
 
 SLOTS = 16384
+
+
+@contextmanager
+def valkey_server(folder: Path) -> Iterator[str]:
+    """Run one server for whoever comes, on no event loop, and give its address; it writes nothing to a disk."""
+    path = folder / "valkey.sock"
+    process = subprocess.Popen(
+        [_binary(), "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder, "--logfile", folder / "log"],
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        while not path.exists():
+            assert process.poll() is None, (folder / "log").read_text()
+            time.sleep(0.01)
+        yield f"unix://{path}"
+    finally:
+        process.kill()
+        process.wait()
 
 
 def free_port() -> int:
@@ -147,7 +167,7 @@ async def cluster(folder: Path, *, gone: int = 1000) -> AsyncIterator[Cluster]:
         )))  # fmt: skip
     async with running_servers(*servers):
         url = "redis+cluster://" + ",".join(f"127.0.0.1:{one.port}" for one in servers[:3])
-        built = Cluster(url, servers)
+        bot = Cluster(url, servers)
         share = SLOTS // 3
         for number, one in enumerate(servers[:3]):
             last = SLOTS if number == 2 else (number + 1) * share
@@ -156,17 +176,17 @@ async def cluster(folder: Path, *, gone: int = 1000) -> AsyncIterator[Cluster]:
         for one in servers[1:]:
             bus_of = one.options[one.options.index("--cluster-port") + 1]
             await servers[0].ask("CLUSTER", "MEET", "127.0.0.1", one.port, bus_of)
-        primary = servers[built.slot // share]
+        primary = servers[bot.slot // share]
 
         async def met() -> bool:
             return len(await servers[3].ask("CLUSTER NODES")) == 4
 
         await until(met)
-        identity = await built.identity(primary)
+        identity = await bot.identity(primary)
         await until(_done(lambda: servers[3].ask("CLUSTER", "REPLICATE", identity)))
-        await until(built.whole, 20)
-        await until(built.followed, 20)
-        yield built
+        await until(bot.whole, 20)
+        await until(bot.followed, 20)
+        yield bot
 
 
 def _done(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[bool]]:
@@ -188,8 +208,8 @@ async def sentinels(folder: Path, *, down_after: int = 500) -> AsyncIterator[Ser
         second = Server(free_port(), folder / "second", (*KEEPS, "--replicaof", f"127.0.0.1 {first.port}"))
         data = await stack.enter_async_context(running_servers(first, second))
         ports = [free_port() for _ in range(3)]
-        built = Servers("redis+sentinel://" + ",".join(f"127.0.0.1:{port}" for port in ports) + "/mymaster/0", data)
-        await until(built.followed, 20)
+        bot = Servers("redis+sentinel://" + ",".join(f"127.0.0.1:{port}" for port in ports) + "/mymaster/0", data)
+        await until(bot.followed, 20)
         watchers = []
         for port in ports:
             own = folder / f"sentinel{port}"
@@ -207,4 +227,4 @@ async def sentinels(folder: Path, *, down_after: int = 500) -> AsyncIterator[Ser
             return all(one["num-slaves"] == 1 and one["num-other-sentinels"] == 2 for one in told)
 
         await until(ready, 20)
-        yield built
+        yield bot

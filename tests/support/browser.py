@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Locator, Page, async_playwright
+
+from tests.support.bot import until
+from zofbot.simulator.stage import Stage
 
 CHROMIUM = Path("/usr/bin/chromium")
 SHOTS = os.environ.get("ZOFBOT_SCREENSHOTS", "")
@@ -27,7 +32,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def visiting(browser: Browser, url: str) -> AsyncIterator[Page]:
+async def visit(browser: Browser, url: str) -> AsyncIterator[Page]:
     """The page as a newcomer opens it, in #qa-alerts; what the browser complains of fails the test."""
     context = await browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=1)
     context.set_default_timeout(10_000)
@@ -49,6 +54,43 @@ async def type_in(page: Page, text: str) -> None:
     await composer.press("Enter")
 
 
-async def shoot(page: Page, name: str) -> None:
+async def take_screenshot(page: Page, name: str) -> None:
     if SHOTS:
         await page.screenshot(path=Path(SHOTS) / f"{name}.png")
+
+
+async def end_run(page: Page, stage: Stage, what: str, environment: str = "staging") -> str:
+    """Press the button that ends a run of checkout; returns the run's id, of several the last one's."""
+    known = set(stage.world.zof.runs)
+    await page.get_by_test_id("panel-tab-runs").click()
+    await page.get_by_test_id("run-environment").select_option(environment)
+    await page.get_by_test_id(f"run-{what}").click()
+    await until(
+        lambda: bool(set(stage.world.zof.runs) - known) and "completed_at" in [*stage.world.zof.runs.values()][-1]
+    )
+    return str([*stage.world.zof.runs][-1])
+
+
+@asynccontextmanager
+async def fast_clock(stage: Stage) -> AsyncIterator[None]:
+    """Let the pretend world's time run ten times as fast: Slack takes one message a second."""
+
+    async def hasten() -> None:
+        while True:
+            await asyncio.sleep(0.05)
+            stage.world.advance(0.45)
+
+    task = asyncio.create_task(hasten())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def in_channel(page: Page, text: str | re.Pattern[str]) -> Locator:
+    return page.get_by_test_id("messages").get_by_test_id("message").filter(has_text=text)
+
+
+def in_thread(page: Page) -> Locator:
+    return page.get_by_test_id("thread-messages").get_by_test_id("message")

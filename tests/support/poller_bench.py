@@ -13,6 +13,7 @@ import fakeredis
 import httpx
 import redis.asyncio as redis
 
+from tests.support.virtual_time import SetClock
 from zofbot.metrics import Metrics
 from zofbot.notification import Kind, Notification
 from zofbot.pipeline.means import Decide
@@ -28,19 +29,6 @@ from zofbot.zof.client import ZofClient
 
 START = datetime(2026, 6, 1, 8, 0, tzinfo=UTC).timestamp()
 CHANNEL = "C0QA"
-
-
-class Clock:
-    """Set by tests; Unix seconds, and as a moment."""
-
-    def __init__(self, now: float = START) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return datetime.fromtimestamp(self.now, UTC)
-
-    def seconds(self) -> float:
-        return self.now
 
 
 @dataclass(frozen=True)
@@ -109,7 +97,7 @@ class Fuse(fakeredis.FakeAsyncRedis):
 Spoil = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response | None] | None]
 
 
-def well(request: httpx.Request) -> None:
+def answer_well(request: httpx.Request) -> None:
     """Zof is well."""
 
 
@@ -124,7 +112,7 @@ class Zof:
         self.page = page
         self.asked: list[str] = []
         self.ignored: set[str] = set()
-        self.spoil: Spoil = well
+        self.spoil: Spoil = answer_well
         self.change: Callable[[str, Any], Any] = lambda path, body: body
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
@@ -144,12 +132,12 @@ class Zof:
         return httpx.Response(reply.status, json=self.change(path, reply.body), headers=kept)
 
 
-class Bench:
+class PollerBench:
     """One pretend organization, one store, and as many pollers as a test wants."""
 
     def __init__(self, server: fakeredis.FakeServer, page: int, requests: int, **options: Any) -> None:
-        self.clock = Clock()
-        self.world = World(clock=self.clock.seconds)
+        self.clock = SetClock(START)
+        self.world = World(self.clock)
         self.world.zof.quota = None
         self.made = 0
         self.zof = Zof(self.world, page)
@@ -164,7 +152,7 @@ class Bench:
             transport=httpx.MockTransport(self.zof.answer),
         )
         self.store = Fuse(server=server)
-        self.hints = Hints(self.store, "test")
+        self.hints = Hints(self.store, "test", self.clock)
         self.outbox = Outbox(self.store, "test", self.clock)
         self.poller = self.another()
 
@@ -191,7 +179,7 @@ class Bench:
 
     async def cycle(self, seconds: float = 60) -> Tick:
         """Let time pass, and poll."""
-        self.clock.now += seconds
+        self.clock.at += seconds
         return await self.poller.tick()
 
     async def settled(self, most: int = 60) -> int:
@@ -218,12 +206,12 @@ class Bench:
 
     async def heard(self, run_id: str, event: str, kind: str = "run.failed") -> bool:
         """What the web door does with a webhook."""
-        return await self.hints.keep(event, Watch("run", run_id, kind, self.clock.now))
+        return await self.hints.keep(event, Watch("run", run_id, kind, self.clock.at))
 
     def run(self, status: str = "failed", *, ago: float = 0, bad: int = 1, passed: int = 0, **fields: Any) -> Record:
         """Have a run at Zof that ended so many seconds ago, each a bit later than the one before."""
         self.made += 1
-        zof, at = self.world.zof, self.clock.now - ago + self.made / 1000
+        zof, at = self.world.zof, self.clock.at - ago + self.made / 1000
         run = zof.start_run({"project_id": "proj_x", "environment": "staging", **fields})
         run |= {"created_at": iso(at - 60), "started_at": iso(at - 60)}
         for number in range(bad + passed):
@@ -239,7 +227,7 @@ class Bench:
         ended = ("passed", "failed", "error")
         keys = set()
         for run in self.world.zof.runs.values():
-            at = datetime.fromisoformat(run.get("completed_at", iso(self.clock.now))).timestamp()
+            at = datetime.fromisoformat(run.get("completed_at", iso(self.clock.at))).timestamp()
             if run["status"] not in ended or at < since:
                 continue
             if run["status"] != "passed":
@@ -255,9 +243,9 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(page: int = 100, requests: int = 20, **options: Any) -> AsyncIterator[Bench]:
+async def poller_bench(page: int = 100, requests: int = 20, **options: Any) -> AsyncIterator[PollerBench]:
     """Set everything up, and close it."""
-    built = Bench(fakeredis.FakeServer(), page, requests, **options)
+    built = PollerBench(fakeredis.FakeServer(), page, requests, **options)
     try:
         yield built
     finally:
@@ -266,6 +254,6 @@ async def bench(page: int = 100, requests: int = 20, **options: Any) -> AsyncIte
         await built.store.aclose()
 
 
-def said(lines: Sequence[Mapping[str, Any]], event: str) -> list[dict[str, Any]]:
+def log_lines(lines: Sequence[Mapping[str, Any]], event: str) -> list[dict[str, Any]]:
     """The log lines of one event."""
     return [json.loads(json.dumps(dict(line), default=str)) for line in lines if line["event"] == event]

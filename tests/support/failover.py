@@ -12,8 +12,10 @@ from typing import Any
 
 import aiohttp
 
-from tests.conftest import House, buttons, house, until
-from tests.servers import Servers
+from tests.support.bot import RunningBot, buttons, running_bot, until
+from tests.support.valkey_servers import Servers
+from tests.support.virtual_time import test_clock
+from zofbot.clock import MovableClock
 from zofbot.simulator.records import iso
 from zofbot.simulator.webhooks import signature
 from zofbot.store.outbox import LEASE
@@ -23,21 +25,12 @@ CHANNELS = {"C0QA": "staging", "C0CHECKOUT": "production", "C0SEARCH": "nightly"
 """Who is told of which environment: three channels take three messages a second."""
 
 
-class Clock:
-    """The time, which may run ahead: nobody waits for the lease of what was claimed and not answered."""
-
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
-
-
 @dataclass
-class Walk:
+class FailoverScenario:
     """A bot on servers that fail."""
 
-    built: House
-    clock: Clock
+    bot: RunningBot
+    clock: MovableClock
     wanted: set[str] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     """What was not taken: it may have been stored all the same, where only the answer was lost."""
@@ -46,7 +39,7 @@ class Walk:
 
     async def fail(self, *, hooked: bool = True) -> None:
         """End a run badly, for the next of the channels; like Zof, tell of it once."""
-        zof, (channel, place) = self.built.world.zof, list(CHANNELS.items())[self.number % len(CHANNELS)]
+        zof, (channel, place) = self.bot.world.zof, list(CHANNELS.items())[self.number % len(CHANNELS)]
         self.number += 1
         run = zof.start_run({"project_id": "proj_checkout", "environment": place})
         zof.add_result(run["id"], status="failed", name="Case", test_case_id=f"tc_{self.number}")
@@ -58,17 +51,17 @@ class Walk:
     async def notice(self) -> None:
         """Something that only a webhook says: once it was taken, it must not be lost."""
         self.number += 1
-        name, at = f"agent_{self.number}", int(self.clock())
+        name, at = f"agent_{self.number}", int(self.clock.time())
         taken = await self.hook({"id": name}, "agent.offline") == 200
         (self.wanted if taken else self.refused).add(f"notice:{name}:agent:{at}:C0RANDOM")
 
     async def hook(self, about: dict[str, str], kind: str) -> int:
         self.number += 1
-        at = iso(int(self.clock()))
+        at = iso(int(self.clock.time()))
         event = {"id": f"evt_{self.number}", "type": kind, "created": at, "data": {"object": about}}
         raw = json.dumps(event).encode()
         headers = {"X-Zof-Signature": signature(SECRET, raw)}
-        address = f"{self.built.bot.url}/zof/webhook"
+        address = f"{self.bot.app.url}/zof/webhook"
         async with aiohttp.ClientSession() as session, session.post(address, data=raw, headers=headers) as reply:
             return reply.status
 
@@ -90,12 +83,12 @@ class Walk:
 
         def done() -> bool:
             """Whether the bot counted it, or the card has changed, where only the answer of the store was lost."""
-            counted = self.built.bot.metrics.registry.get_sample_value("zofbot_triage_total", {"act": "acknowledge"})
+            counted = self.bot.app.metrics.registry.get_sample_value("zofbot_triage_total", {"act": "acknowledge"})
             return bool(counted) or "zof_triage_acknowledge" not in {one["action_id"] for one in buttons(alert)}
 
         while not done():
             refused = self.refusals()
-            await self.built.press(alert, "zof_triage_acknowledge")
+            await self.bot.press(alert, "zof_triage_acknowledge")
             try:
                 await until(lambda before=refused: done() or self.refusals() > before, 3)
             except TimeoutError:
@@ -103,18 +96,18 @@ class Walk:
 
     def refusals(self) -> int:
         """How often the bot has said something to the person alone."""
-        return len(self.built.private("C0QA"))
+        return len(self.bot.private("C0QA"))
 
     def lapse(self) -> None:
         """Let every lease end."""
-        self.clock.ahead += LEASE + 1
-        self.built.bot.outbox.news.set()
+        self.clock.advance(LEASE + 1)
+        self.bot.app.outbox.news.set()
 
     def alerts(self, channel: str) -> list[Any]:
-        return [one for one in self.built.public(channel) if (one.key or "").startswith("run:")]
+        return [one for one in self.bot.public(channel) if (one.key or "").startswith("run:")]
 
     def missing(self) -> set[str]:
-        return self.wanted - {message.key for message in self.built.world.slack.ledger}
+        return self.wanted - {message.key for message in self.bot.world.slack.ledger}
 
     async def told(self, seconds: float = 30) -> None:
         """Wait until all stands in Slack, then see that nothing stands there twice, and nothing else."""
@@ -125,31 +118,31 @@ class Walk:
             await until(lambda: not self.missing(), seconds)
         self.lapse()  # what would come twice comes now
         await asyncio.sleep(1.5)
-        keys = {message.key or "" for message in self.built.world.slack.ledger}
+        keys = {message.key or "" for message in self.bot.world.slack.ledger}
         told = {key for key in keys if key.startswith(("run:", "notice:", "act:"))}
         assert not self.wanted - told, f"lost {self.wanted - told}"
         assert not told - self.wanted - self.refused, "made up"
-        assert self.built.world.slack.doubled() == []
+        assert self.bot.world.slack.doubled() == []
 
 
 @asynccontextmanager
-async def walking(servers: Servers, **settings: Any) -> AsyncIterator[Walk]:
+async def failover_scenario(servers: Servers, **settings: Any) -> AsyncIterator[FailoverScenario]:
     """Start a bot on ``servers`` with its channels subscribed."""
-    clock = Clock()
-    async with house(
+    clock = test_clock()
+    async with running_bot(
         servers.url, works=True, clock=clock, zofbot_poll_interval=1, zof_webhook_secret=SECRET, **settings
-    ) as built:
-        walk = Walk(built, clock)
+    ) as bot:
+        walk = FailoverScenario(bot, clock)
         for channel, place in CHANNELS.items():
-            await built.type(f"/zof subscribe env:{place} layout:flat on:failed", channel=channel)
-        await built.type("/zof subscribe on:agent", channel="C0RANDOM")
-        await until(lambda: len(built.world.slack.ledger) == 4, 20)
+            await bot.type(f"/zof subscribe env:{place} layout:flat on:failed", channel=channel)
+        await bot.type("/zof subscribe on:agent", channel="C0RANDOM")
+        await until(lambda: len(bot.world.slack.ledger) == 4, 20)
         yield walk
 
 
-async def through_the_death_of_the_primary(servers: Servers) -> None:
+async def kill_primary_under_load(servers: Servers) -> None:
     """Kill the primary while alerts come, and see that each is told once, by another."""
-    async with walking(servers) as walk:
+    async with failover_scenario(servers) as walk:
         primary = await servers.primary()
         coming = asyncio.create_task(walk.failures(3))
         await until(lambda: len(walk.alerts("C0QA")) > 0)

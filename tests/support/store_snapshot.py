@@ -1,4 +1,4 @@
-"""Freezes what a version leaves in Redis, for later versions to be tried on: ``python -m tests.freezing > FILE``.
+"""Freezes what a version leaves in Redis, for later versions to be tried on: ``python -m tests.support.store_snapshot > FILE``.
 
 It walks through all that lasts (subscriptions, alerts, acts, a snooze, something parked, held back and still looked at)
 and writes down each key, and the runs that it was about. Copied beside an earlier version it freezes that one.
@@ -21,8 +21,10 @@ import aiohttp
 import redis.asyncio as redis
 import structlog
 
-from tests.conftest import pointing, until
+from tests.support.bot import bot_settings, until
+from tests.support.virtual_time import test_clock
 from zofbot.app import running
+from zofbot.clock import Clock
 from zofbot.simulator.organization import furnish
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.world import World
@@ -131,15 +133,15 @@ class Walk:
 
 async def frozen() -> Frozen:
     """Walk, and freeze."""
-    world = World()
+    world = World(test_clock())
     furnish(world)
     world.zof.quota = None
     stage = Stage(world)
     await stage.start()
     with tempfile.TemporaryDirectory() as folder:
-        async with embedded(Path(folder)) as address, redis.from_url(address) as client:
-            settings = pointing(stage, address, zof_webhook_secret=SECRET, zofbot_poll_interval=1)
-            async with running(settings) as bot:
+        async with embedded(Path(folder), Clock()) as address, redis.from_url(address) as client:
+            settings = bot_settings(stage, address, zof_webhook_secret=SECRET, zofbot_poll_interval=1)
+            async with running(settings, world.clock) as bot:
                 world.slack.request_url = f"{bot.url}/slack/events"
                 await until(lambda: bot.identity is not None)
                 walk = Walk(world, stage, bot.url)

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from zofbot.app import running
+from zofbot.clock import Clock
 from zofbot.settings import Settings
 
 
@@ -62,7 +63,7 @@ class Fuse:
 
 
 @asynccontextmanager
-async def between(url: str, fuse: Fuse) -> AsyncIterator[str]:
+async def crash_proxy(url: str, fuse: Fuse) -> AsyncIterator[str]:
     """Put the fuse before what is at ``url``, over HTTP or a Valkey's Unix socket; gives host and port instead."""
     there = urlsplit(url)
     tasks: set[asyncio.Task[None]] = set()
@@ -107,7 +108,7 @@ async def between(url: str, fuse: Fuse) -> AsyncIterator[str]:
 
 
 async def _stand(settings: Settings) -> None:
-    async with running(settings, works=False) as bot:
+    async with running(settings, Clock(), works=False) as bot:
         while await bot.missing():  # noqa: ASYNC110  (nothing tells of it)
             await asyncio.sleep(0.005)
         sys.stdout.write(f"{bot.url} {os.getpid()}\n")

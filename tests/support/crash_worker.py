@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import traceback
-from datetime import UTC, datetime
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +19,7 @@ import aiohttp
 import redis.asyncio as redis
 import structlog
 
+from zofbot.clock import Clock, MovableClock
 from zofbot.metrics import Metrics
 from zofbot.notification import Claimed, Kind, Notification
 from zofbot.pipeline.dispatcher import Dispatcher
@@ -100,12 +100,11 @@ async def work(redis_url: str, slack_url: str, token: str, fuse: Fuse, now: floa
     async with FusedRedis.from_url(redis_url) as client, aiohttp.ClientSession(trace_configs=[fused(fuse)]) as session:
         moment = [now]
 
-        def clock() -> datetime:
-            return datetime.fromtimestamp(moment[0], UTC)
+        clock = MovableClock(lambda: moment[0])
 
         metrics = Metrics()
         outbox = Outbox(client, "crash", clock)
-        notifier = SlackNotifier(session, token=token, api_url=slack_url, metrics=metrics)
+        notifier = SlackNotifier(session, token=token, api_url=slack_url, metrics=metrics, clock=Clock())
         dispatcher = Dispatcher(outbox, notifier, render, metrics, clock, random=Random(1).random)
         await outbox.commit(thread(now))
         while (depth := await outbox.depth()).pending + depth.sending:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.conftest import House, buttons, said, until
-from tests.test_choosing import choose, chosen
-from tests.test_mentions import mention
-from tests.test_triage import alert
-from tests.test_triage_corners import flaky
+from tests.support.bot import RunningBot, buttons, text_of, until
+from tests.support.triage import chosen_act, flaky_resolution, mention_bot, open_triage_form, raise_alert
 from zofbot.simulator.delivery import Delivery, Kind, Outcome
 from zofbot.simulator.entities import Message
 
@@ -20,7 +17,7 @@ class Keeping(Delivery):
     """Delivers as ever, and keeps what it delivered."""
 
     def __init__(self, delivery: Delivery) -> None:
-        super().__init__(delivery.slack, delivery.signed_at)
+        super().__init__(delivery.slack, delivery.clock)
         self.kept: list[Sent] = []
 
     async def send(self, kind: Kind, payload: Mapping[str, Any], retry: Mapping[str, Any] | None = None) -> Outcome:
@@ -28,14 +25,14 @@ class Keeping(Delivery):
         return await super().send(kind, payload, retry)
 
 
-async def everything(there: House) -> list[Sent]:
+async def do_everything(there: RunningBot) -> list[Sent]:
     """Do everything once: words, buttons, menus, forms, the shortcut, Home, mentions, links, channels that change."""
     people, slack = there.stage.people, there.world.slack
     await people.stop()
     keeping = people.delivery = Keeping(people.delivery)
     slack.events |= {"link_shared", "channel_unarchive", "member_joined_channel"}
     slack.unfurl_domains = {"app.zof.ai"}
-    root = await alert(there)
+    root = await raise_alert(there)
     await _look(there)
     await _triage(there, root)
     await _on_home(there)
@@ -45,7 +42,7 @@ async def everything(there: House) -> list[Sent]:
     return keeping.kept
 
 
-async def _look(there: House) -> None:
+async def _look(there: RunningBot) -> None:
     people = there.stage.people
     for text in ("result res_4821", "runs", "subscriptions", "triage", "help"):
         await there.type(f"/zof {text}")
@@ -57,32 +54,32 @@ async def _look(there: House) -> None:
     await people.submit("U0ANA", view)
 
 
-async def _triage(there: House, root: Message) -> None:
+async def _triage(there: RunningBot, root: Message) -> None:
     people = there.stage.people
     await there.press(root, "zof_triage_assign")
     await people.submit("U0ANA", await form(there, "zof_act_assign"))
-    await until(lambda: "Acknowledged" in said(root))
+    await until(lambda: "Acknowledged" in text_of(root))
     await there.press(root, "zof_triage_snooze")
     view = await form(there, "zof_act_snooze")
     words: dict[str, Any] = {"action_id": "zof_wakes", "block_id": "words", "value": "90m"}
     await people.press("U0ANA", words, view_id=view)
     await people.submit("U0ANA", view)
-    await until(lambda: "Snoozed" in said(root))
-    await people.submit("U0ANA", await choose(there, root), chosen("wake", "Wake now"))
-    await until(lambda: "Snoozed" not in said(root))
+    await until(lambda: "Snoozed" in text_of(root))
+    await people.submit("U0ANA", await open_triage_form(there, root), chosen_act("wake", "Wake now"))
+    await until(lambda: "Snoozed" not in text_of(root))
     for choice in ("why", "run", "resolve"):
         option = {"text": {"type": "plain_text", "text": choice}, "value": choice}
         act: dict[str, Any] = {"action_id": "zof_triage_more", "selected_option": option}
         await people.press("U0ANA", act, channel=root.channel, ts=root.ts)
-    await people.submit("U0ANA", await form(there, "zof_act_resolve"), flaky())
-    await until(lambda: "Resolved" in said(root))
+    await people.submit("U0ANA", await form(there, "zof_act_resolve"), flaky_resolution())
+    await until(lambda: "Resolved" in text_of(root))
     message = await answered(there, "zof_do_undo")
     await there.press(message, "zof_do_undo")
     for text in ("ack", "help"):
-        await mention(there, root, text)
+        await mention_bot(there, root, text)
 
 
-async def _on_home(there: House) -> None:
+async def _on_home(there: RunningBot) -> None:
     people, homes = there.stage.people, there.world.slack.homes
     await people.open_home("U0ANA")
     await until(lambda: "zof_home_edit" in str(homes.get("U0ANA")))
@@ -90,7 +87,7 @@ async def _on_home(there: House) -> None:
     await people.submit("U0ANA", await form(there, "zof_subscription"))
 
 
-async def form(there: House, callback_id: str) -> str:
+async def form(there: RunningBot, callback_id: str) -> str:
     """Wait for a form, which is then on top; returns its id."""
 
     def top() -> list[str]:
@@ -101,7 +98,7 @@ async def form(there: House, callback_id: str) -> str:
     return top()[0]
 
 
-async def answered(there: House, action: str) -> Message:
+async def answered(there: RunningBot, action: str) -> Message:
     """Wait for a private answer with a button."""
 
     def offered() -> list[Message]:

@@ -1,0 +1,151 @@
+"""A running bot in its simulated world, and how tests look at it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.support.virtual_time import test_clock
+from zofbot.app import Zofbot, running
+from zofbot.clock import MovableClock, timeout
+from zofbot.rotation import Reread
+from zofbot.settings import Settings
+from zofbot.simulator.delivery import Outcome
+from zofbot.simulator.entities import Message
+from zofbot.simulator.organization import furnish
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.world import World
+from zofbot.store.primary import reached
+
+
+async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+    """Wait for something that happens after the answer; where it does not, say what every task was waiting for."""
+    pause = 0.01
+    try:
+        async with timeout(seconds):
+            while True:
+                found = true()
+                if found if isinstance(found, bool) else await found:
+                    return
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.2, 0.1)
+    except TimeoutError as error:
+        for task in asyncio.all_tasks():
+            error.add_note(f"{task.get_coro()}\n    at {task.get_stack(limit=1)}")
+        raise
+
+
+@dataclass
+class RunningBot:
+    """One bot in its pretend world, and how tests look at it."""
+
+    world: World
+    stage: Stage
+    app: Zofbot
+    settings: Settings
+
+    async def type(self, text: str, *, user: str = "U0ANA", channel: str = "C0QA") -> Outcome:
+        return await self.stage.people.type(user, channel, text)
+
+    async def press(self, message: Message, action_id: str, *, user: str = "U0ANA", label: str = "") -> Outcome:
+        """Press a button of a message: the first with this action, or the one whose value holds ``label``."""
+        button = next(b for b in buttons(message) if b["action_id"] == action_id and label in b.get("value", ""))
+        return await self.stage.people.press(user, button, channel=message.channel, ts=message.ts)
+
+    def seen(self, channel: str = "C0QA", user: str = "U0ANA") -> list[Message]:
+        """What the person sees of the bot in the channel, oldest first."""
+        kept = self.world.slack.messages.get(channel, {}).values()
+        return [m for m in kept if m.user == "U0ZOFBOT" and not m.deleted and not m.hidden and m.only_to in ("", user)]
+
+    def private(self, channel: str = "C0QA", user: str = "U0ANA") -> list[Message]:
+        return [message for message in self.seen(channel, user) if message.only_to]
+
+    def public(self, channel: str = "C0QA") -> list[Message]:
+        return [message for message in self.seen(channel) if not message.only_to]
+
+    async def answer(self, text: str, *, user: str = "U0ANA", channel: str = "C0QA") -> str:
+        """Type something and give all of the last private answer as text."""
+        outcome = await self.type(text, user=user, channel=channel)
+        assert outcome.status == 200, outcome
+        return text_of(self.private(channel, user)[-1])
+
+
+async def wait_for_first_poll(bot: RunningBot) -> None:
+    """Wait until all feeds were read once: what fails from then on is told."""
+    await until(lambda: sum(call.path == "/results" for call in bot.world.zof.calls) >= 2)
+
+
+def text_of(message: Message) -> str:
+    return json.dumps([message.text, message.blocks, message.attachments], ensure_ascii=False)
+
+
+def buttons(message: Message) -> list[dict[str, Any]]:
+    blocks = [*message.blocks, *(block for attachment in message.attachments for block in attachment.get("blocks", []))]
+    elements = [
+        element | {"block_id": block["block_id"]}
+        for block in blocks
+        for element in [*block.get("elements", []), block.get("accessory", {})]
+    ]
+    return [element for element in elements if element.get("type") == "button"]
+
+
+def bot_settings(stage: Stage, redis_url: str, **more: Any) -> Settings:
+    """Settings of a bot in the pretend world, over HTTP."""
+    slack, zof = stage.world.slack, stage.world.zof
+    there = {
+        "slack_bot_token": slack.bot_token,
+        "slack_signing_secret": slack.signing_secret,
+        "slack_api_url": f"{stage.url}/api/",
+        "zof_api_key": zof.key,
+        "zof_base_url": f"{stage.url}/zof/v1",
+        "redis_url": redis_url,
+        "port": 0,
+    }
+    return Settings.model_validate(there | more)
+
+
+@asynccontextmanager
+async def running_bot(
+    valkey: str,
+    *,
+    socket: bool = False,
+    works: bool = False,
+    reread: Reread | None = None,
+    clock: MovableClock | None = None,
+    **settings: Any,
+) -> AsyncIterator[RunningBot]:
+    """Start a world and a bot in it; ``settings`` replace those that point there, ``works``: it polls and delivers."""
+    clock = clock or test_clock()
+    world = World(clock)
+    furnish(world)
+    world.zof.quota = None
+    stage = Stage(world)
+    await stage.start()
+    async with reached(valkey, "zofbot", clock) as client:
+        await client.flushall()
+    own = {
+        "slack_app_token": world.slack.app_token if socket else "",
+        "zof_result_url_template": "https://app.zof.ai/results/{result_id}",
+    }
+    chosen = bot_settings(stage, valkey, **own | settings)
+    try:
+        async with running(chosen, clock, works=works, reread=reread) as bot:
+            world.slack.request_url = f"{bot.url}/slack/events"
+            await until(lambda: _ready(bot))
+            yield RunningBot(world, stage, bot, chosen)
+    finally:
+        await stage.stop()
+
+
+async def _ready(bot: Zofbot) -> bool:
+    return not await bot.missing()
+
+
+each_transport = pytest.mark.parametrize("bot", ["http", "socket"], indirect=True)
+"""For tests of what Slack's two ways to deliver might do differently."""

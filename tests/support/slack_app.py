@@ -1,0 +1,63 @@
+"""An app that records what the simulated Slack sends it, and answers as a test wants."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from aiohttp import web
+from slack_sdk.signature import SignatureVerifier
+
+from zofbot.simulator.organization import ANA
+from zofbot.simulator.stage import Stage
+
+Json = dict[str, Any]
+
+
+class RecordingApp:
+    """A bot that writes down what reaches it and answers as told."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[dict[str, str], Json]] = []
+        self.answers: list[web.Response | Callable[[Json], Awaitable[web.Response]]] = []
+        self.verifier = SignatureVerifier("simulated-signing-secret")
+
+    @property
+    def last(self) -> Json:
+        return self.heard[-1][1]
+
+    async def handle(self, request: web.Request) -> web.Response:
+        body = await request.text()
+        if not self.verifier.is_valid_request(body, dict(request.headers)):
+            return web.Response(status=401)
+        self.heard.append((dict(request.headers), self._payload(request, body)))
+        answer = self.answers.pop(0) if self.answers else web.Response()
+        return answer if isinstance(answer, web.Response) else await answer(self.last)
+
+    @staticmethod
+    def _payload(request: web.Request, body: str) -> Json:
+        if request.content_type == "application/json":
+            return dict(json.loads(body))
+        form = {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
+        return dict(json.loads(form["payload"])) if "payload" in form else dict(form)
+
+
+@pytest.fixture
+async def slack_app(stage: Stage) -> AsyncIterator[RecordingApp]:
+    slack_app = RecordingApp()
+    app = web.Application()
+    app.router.add_post("/slack/events", slack_app.handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    stage.world.slack.request_url = f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
+    yield slack_app
+    await runner.cleanup()
+
+
+def notice_to(stage: Stage, user: str = ANA) -> str:
+    told = stage.world.slack.notices.get(user)
+    return str(told["text"]) if told else ""

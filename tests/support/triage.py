@@ -1,0 +1,124 @@
+"""What people do about an alert, and what they see of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from zofbot.manifest import manifest
+from zofbot.simulator.delivery import Outcome
+from zofbot.simulator.entities import Message
+from zofbot.store.audit import Audit, Entry
+from zofbot.triage import Act, Policy, State, Step, Triage, Who, Wish
+from zofbot.verbs import SHORTCUT
+
+BOT = "U0ZOFBOT"
+
+ANA, BEN = Who(id="U0ANA", name="Ana"), Who(id="U0BEN", name="Ben")
+
+
+NOW = 1_800_000_000.0
+
+
+POLICY = Policy(escalate=(Step(after=900, mention=("S0AA",)), Step(after=2700, mention=("U0LEAD",))), reack=3600)
+
+
+def wish(what: Act, at: float = NOW, who: Who = ANA, **more: Any) -> Wish:
+    return Wish(act=what, who=who, at=at, **more)
+
+
+def standing(state: State) -> Triage:
+    return Triage(state=state, since=NOW - 100, opened=NOW - 100, by=BEN, at=NOW - 100)
+
+
+@pytest.fixture
+async def triage_bot(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[RunningBot]:
+    """A bot that hears webhooks and delivers, in a channel that is subscribed with an escalation."""
+    socket = getattr(request, "param", "http") == "socket"
+    async with running_bot(
+        valkey, works=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
+    ) as bot:
+        await wait_for_first_poll(bot)
+        await bot.type("/zof subscribe group:case escalate:4s-><@U0BEN>")
+        yield bot
+
+
+async def raise_alert(bot: RunningBot) -> Message:
+    """The root of a case that failed just now."""
+    run = fail_run(bot, 1)
+    assert await post_webhook(bot, webhook_event(run["id"], f"evt_{run['id']}")) == 200
+    await until(lambda: any((one.key or "").startswith("case:") for one in bot.world.slack.ledger))
+    return next(one for one in bot.world.slack.ledger if (one.key or "").startswith("case:"))
+
+
+def button_of(message: Message, action: str) -> dict[str, Any]:
+    rows = [block for part in message.attachments for block in part["blocks"] if block["type"] == "actions"]
+    [found] = [one | {"block_id": row["block_id"]} for row in rows for one in row["elements"]
+               if one["action_id"] == action]  # fmt: skip
+    return {"type": found["type"], "action_id": action, "block_id": found["block_id"], "value": found.get("value", "")}
+
+
+async def press_button(bot: RunningBot, user: str, message: Message, action: dict[str, Any]) -> None:
+    outcome = await bot.stage.people.press(user, action, channel=message.channel, ts=message.ts)
+    assert outcome.ok
+
+
+def thread_of(bot: RunningBot, root: Message) -> list[str]:
+    return [one.text for one in bot.world.slack.ledger if one.thread_ts == root.ts]
+
+
+def private_text(bot: RunningBot, user: str) -> str:
+    return " ".join(text_of(message) for message in bot.private(user=user))
+
+
+async def open_form(bot: RunningBot, user: str, root: Message, name: str) -> str:
+    await press_button(bot, user, root, button_of(root, f"zof_triage_{name}"))
+    await until(lambda: bool(bot.world.slack.modals.get(user)))
+    return bot.world.slack.modals[user][-1].id
+
+
+def count_mentions(bot: RunningBot, root: Message) -> int:
+    return sum("<@U0BEN>" in line for line in thread_of(bot, root))
+
+
+def flaky_resolution(note: str = "") -> dict[str, Any]:
+    """A resolve form that is filled in."""
+    option = {"text": {"type": "plain_text", "text": "Flaky", "emoji": True}, "value": "flaky"}
+    filled: dict[str, Any] = {"reason": {"reason": {"type": "static_select", "selected_option": option}}}
+    return filled | ({"note": {"note": {"type": "plain_text_input", "value": note}}} if note else {})
+
+
+async def forget_alert(bot: RunningBot, root: Message) -> None:
+    """Have the store know nothing of the alert any more, as 30 days after its last change."""
+    client, prefix = bot.app.store.client, f"{{{bot.settings.zofbot_namespace}}}:"
+    await client.delete(*(f"{prefix}{name}:{root.key}" for name in ("note", "sent", "failure")), f"{prefix}triage:C0QA")
+    await client.hdel(f"{prefix}failures", root.key or "")
+    for name in [one async for one in client.scan_iter(f"{prefix}open:*")]:
+        await client.delete(name)
+
+
+async def open_triage_form(bot: RunningBot, message: Message, user: str = "U0ANA") -> str:
+    """Open the form; returns its id."""
+    bot.world.slack.shortcuts = manifest()["features"]["shortcuts"]
+    assert (await bot.stage.people.shortcut(user, message.channel, message.ts, SHORTCUT)).ok
+    await until(lambda: bool(bot.world.slack.modals.get(user)))
+    return bot.world.slack.modals[user][-1].id
+
+
+def chosen_act(act: str, label: str) -> dict[str, Any]:
+    option = {"text": {"type": "plain_text", "text": label, "emoji": True}, "value": act}
+    return {"act": {"act": {"type": "radio_buttons", "selected_option": option}}}
+
+
+async def mention_bot(bot: RunningBot, root: Message | None, words: str, user: str = "U0ANA") -> Outcome:
+    start = root.ts if root else None
+    return await bot.stage.people.type(user, root.channel if root else "C0QA", f"<@{BOT}> {words}", start)
+
+
+async def audit_entries(bot: RunningBot, act: str) -> list[Entry]:
+    entries = await Audit(bot.app.store.client, bot.settings.zofbot_namespace).read()
+    return [one for one in entries if one.act == act]
