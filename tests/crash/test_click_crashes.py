@@ -79,8 +79,8 @@ async def doors(valkey: str, **settings: Any) -> AsyncIterator[Doors]:
         addresses = {"redis_url": f"redis://{store}", "slack_api_url": f"http://{world}/api/",
                      "zof_base_url": f"http://{world}/zof/v1"}  # fmt: skip
         server = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.support.crash_proxy", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL, cwd=ROOT,
+            sys.executable, "-m", "tests.support.crash_proxy", stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, cwd=ROOT,
         )  # fmt: skip
         made = Doors(bot, fuse, addresses, server)
         try:

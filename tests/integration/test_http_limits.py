@@ -18,7 +18,7 @@ import structlog
 from aiohttp import web
 
 from tests.support.bot import RunningBot, running_bot, until
-from tests.support.virtual_time import silent_redis
+from tests.support.virtual_time import StoppedClock, silent_redis
 from zofbot.clock import Clock
 from zofbot.crowd import AT_ONCE, IN_LINE, MOST_HELD, STRAYS_A_SECOND, Bodies, Brake, Line, Sparing, Stray
 from zofbot.logs import configure
@@ -267,17 +267,8 @@ async def test_a_few_strays_are_answered_at_once_and_a_flood_is_not() -> None:
     assert ended.total() == len(coming)
 
 
-class Stopped(Clock):
-    """A clock whose loop's half a test sets."""
-
-    at = 100.0
-
-    def monotonic(self) -> float:
-        return self.at
-
-
 def test_a_line_is_logged_once_in_a_while_with_how_many_were_left_out(log: io.StringIO) -> None:
-    clock = Stopped()
+    clock = StoppedClock(100.0)
     sparing = Sparing(clock, seconds=10)
     for _ in range(1000):
         sparing("stray", "unsigned", peer="x")

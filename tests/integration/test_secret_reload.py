@@ -103,7 +103,7 @@ async def test_a_new_secret_is_kept_out_of_traces(there: tuple[RunningBot, Files
     )
     files.put(zof_api_key="another-key-for-zof")
     rooms.rekey(files.now)
-    with traced(rooms.traces.keep, "request", 1.0, "req_1") as made:
+    with traced(rooms.traces.keep, "request", Clock(), "req_1") as made:
         made.add("zof", "asked", "came", True, (), {"id": "another-key-for-zof"})
     [kept] = await rooms.traces.find("req_1")
     assert "another-key-for-zof" not in kept.model_dump_json()

@@ -22,6 +22,7 @@ from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_e
 from tests.support.redis_dump import dump_redis
 from tests.support.triage import button_of, press_button, raise_alert
 from tests.support.valkey_servers import stopped_server
+from tests.support.virtual_time import StoppedClock
 from zofbot import tracing
 from zofbot.clock import Clock
 from zofbot.errands import Errands
@@ -127,7 +128,7 @@ async def test_a_try_that_is_given_up_says_so() -> None:
 
     client = ZofClient(base_url="https://zof.example", key="k", clock=Clock(), transport=httpx.MockTransport(hangs))
     kept: list[Tracing] = []
-    with tracing.traced(kept.append, "request", 0.0):
+    with tracing.traced(kept.append, "request", StoppedClock(0.0)):
         for patience in (Patience(0.05), Patience(0.0)):
             with pytest.raises(ZofError):
                 await client.result("res_1", patience=patience)
@@ -156,7 +157,7 @@ async def test_a_follow_up_that_slack_refuses_is_found_by_what_promised_it(bot: 
 
 async def test_a_card_that_slack_would_not_draw_says_where_the_reason_is(bot: RunningBot) -> None:
     bot.world.zof.raw["/results/res_x"] = {"id": "res_x", "title": "x"}
-    with tracing.traced(tracing.forget, "request", 0.0) as made:
+    with tracing.traced(tracing.forget, "request", StoppedClock(0.0)) as made:
         plain = answers.still_asking().plain(tracing.reference())
     assert made.reference in plain.text
 
@@ -289,7 +290,7 @@ async def test_a_trace_lasts_as_long_as_what_the_work_has_started() -> None:
         await asyncio.sleep(0.01)
         raise ValueError(MAIL)
 
-    with tracing.traced(kept.append, "request", 0.0):
+    with tracing.traced(kept.append, "request", StoppedClock(0.0)):
         errands.start(first())
     assert not kept
     await until(lambda: bool(kept))
@@ -344,7 +345,7 @@ def test_whatever_is_said_to_a_trace_it_stays_clean_small_and_can_be_shown(
     steps: list[tuple[str, str, bool]], known: str
 ) -> None:
     kept: list[Tracing] = []
-    with tracing.traced(kept.append, "request", 1.0, MAIL, "name", what=f"command {known}{MAIL}") as made:
+    with tracing.traced(kept.append, "request", StoppedClock(1.0), MAIL, "name", what=f"command {known}{MAIL}") as made:
         for did, came, bad in steps:
             tracing.step("room", did, came, bad=bad, ids=(did, came), fact=did, nothing=None)
     trace = kept[0].trace(*([known] if len(known) > 3 else []))
@@ -387,7 +388,7 @@ def test_a_request_is_named_by_its_verb_button_form_or_event(body: dict[str, Any
 
 def a_trace(number: int = 0, kind: str = "request", steps: int = 1, *names: str) -> Tracing:
     kept: list[Tracing] = []
-    with tracing.traced(kept.append, kind, float(number), *(names or (f"id_{number}",))) as made:
+    with tracing.traced(kept.append, kind, StoppedClock(float(number)), *(names or (f"id_{number}",))) as made:
         made.worth = True
         for count in range(steps):
             tracing.step("room", f"step {count}", ids=(f"step_{number}_{count}",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -24,12 +25,12 @@ from zofbot.store.embedded import embedded, minded, socket_path
 NOW = 1_800_000_000.0
 ANA = Share("U0ANA", "ana", NOW)
 BEN = Share("U0BEN", "ben", NOW + 1)
-import shutil
 
 # --- the embedded server, for real
 
 KILLED = """
 import asyncio, os, pathlib, signal, sys
+from zofbot.clock import Clock
 from zofbot.store import connected
 from zofbot.store.embedded import embedded
 

@@ -73,7 +73,7 @@ def test_every_promise_of_security_names_tests_that_are_there() -> None:
     ]
     assert len(promises) > 10
     for line in promises:
-        files = re.findall(r"`(test_\w+\.py)`", line)
+        files = re.findall(r"`([\w/]*test_\w+\.py)`", line)
         assert files, line
         assert all((ROOT / "tests" / file).exists() for file in files), line
 

@@ -9,7 +9,7 @@ import typer.main
 from prometheus_client.metrics import MetricWrapperBase
 
 from tests.support.paths import ROOT
-from tests.support.virtual_time import test_clock
+from tests.support.virtual_time import SetClock
 from zofbot.cli import app
 from zofbot.manifest import LINK_SCOPES, SCOPES
 from zofbot.metrics import Metrics
@@ -69,7 +69,7 @@ def test_the_simulator_imitates_what_it_says() -> None:
 
 
 def test_what_the_demo_suggests_to_type_can_be_typed_there() -> None:
-    world = World(test_clock())
+    world = World(SetClock())
     furnish(world)
     for typed in rows("type", "and see"):
         for identifier in re.findall(r"\b(?:res|run)_\d+", typed):

@@ -75,7 +75,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def jump(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass; called by a test, it is a standstill of the process, which handles nothing meanwhile."""
         self._now += seconds
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
@@ -90,8 +90,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return future
 
 
+def stand_still(seconds: float) -> None:
+    """Have the time go on while the process does nothing, as when it is stopped."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.jump(seconds)
+
+
 def test_clock() -> MovableClock:
-    """Make the clock of a test: on a virtual loop it goes by the loop's, else by the machine's; it can be moved, too."""
+    """Make the clock of a test: it goes by a virtual loop's clock, else by the machine's, and can be moved."""
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualLoop):
         return MovableClock()
@@ -105,12 +112,16 @@ class SetClock(MovableClock):
     """A clock that shows what a test sets, ``at`` in Unix seconds, whatever the loop's shows."""
 
     def __init__(self, at: float = EPOCH) -> None:
-        super().__init__(lambda: self.at)
-        self.at = at
+        super().__init__(lambda: self._set)
+        self._set = at
 
-    def advance(self, seconds: float) -> None:
-        self.at += seconds
-        super().advance(0)
+    @property
+    def at(self) -> float:
+        return self.time()
+
+    @at.setter
+    def at(self, at: float) -> None:
+        self._set = at - self._offset
 
 
 @contextmanager
@@ -137,6 +148,13 @@ def silent_redis() -> Iterator[None]:
         yield
     finally:
         loop.redis_answers = True
+
+
+class StoppedClock(SetClock):
+    """One whose other half is set, too, for code that runs on no loop."""
+
+    def monotonic(self) -> float:
+        return self.at
 
 
 def count_redis_replies() -> None:

@@ -62,7 +62,7 @@ class SlackNotifier:
     ``deadline`` is the seconds that one call may take.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each from outside)
         self,
         session: aiohttp.ClientSession,
         *,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -13,8 +12,7 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tests.support.virtual_time import SetClock, test_clock
-from zofbot.clock import MovableClock
+from tests.support.virtual_time import SetClock, stand_still, test_clock
 from zofbot.simulator import slack as slack_api
 from zofbot.simulator.entities import BOT, Message
 from zofbot.simulator.organization import (
@@ -131,7 +129,7 @@ async def test_a_missing_scope_is_named(
 
 def test_every_scope_a_method_needs_is_one_the_workspace_grants() -> None:
     needed = {method.scope for method in slack_api.METHODS.values()} - {"", "app"}
-    assert needed <= World(test_clock()).slack.scopes
+    assert needed <= World(SetClock()).slack.scopes
 
 
 def test_every_method_has_a_known_tier_and_a_sentence() -> None:
@@ -457,7 +455,7 @@ async def test_a_trigger_opens_one_modal_within_three_seconds(client: AsyncWebCl
 
 @pytest.mark.parametrize("real", [True, False], ids=["a clock that goes on", "a clock that is set"])
 async def test_a_standstill_takes_nothing_from_a_trigger_and_adds_nothing(real: bool) -> None:
-    world = World(MovableClock() if real else SetClock(1_800_000_000.0))
+    world = World(test_clock() if real else SetClock(1_800_000_000.0))
     stage = Stage(world)
     await stage.start()
     await asyncio.sleep(0.2)  # it looks whether it is held up
@@ -465,7 +463,8 @@ async def test_a_standstill_takes_nothing_from_a_trigger_and_adds_nothing(real: 
     async with aiohttp.ClientSession() as http:
         client = web_client(stage, http)
         world.advance(2.5)
-        time.sleep(1.0)  # noqa: ASYNC251 - the standstill that is meant
+        stand_still(1.0)
+        await asyncio.sleep(0)  # which it notices
         await client.views_open(trigger_id=early, view=modal())
         world.advance(0.6)
         assert await refusal(client.views_push(trigger_id=late, view=modal())) == "expired_trigger_id"
@@ -657,6 +656,7 @@ async def test_more_streams_than_a_browser_opens_are_refused(stage: Stage, http:
     async with asyncio.timeout(5):
         while await status() == 503:
             stage.world.changed()  # what is gone shows when something is written to it
+            await asyncio.sleep(0.01)
     for stream in streams:
         stream.close()
 
