@@ -239,7 +239,7 @@ def runs_list(runs: Sequence[Run], filters: str, *, start: int = 0, partial: boo
     shown = runs[start : start + PAGE]
     if not runs:
         said = f"No runs match {text.code(filters)}." if filters else "Zof lists no runs yet."
-        return Message(text.mrkdwn(said, 300), [section(said)])
+        return Message(said, [section(said)])
     blocks = [
         header(text.literal(title, 150)),
         *(_run_row(run) for run in shown),
