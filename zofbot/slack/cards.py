@@ -257,7 +257,7 @@ def _run_row(run: Run) -> Block:
         text.duration(run.duration) if run.duration is not None else "",
         text.moment(run.when) if run.when else "",
     ]
-    title = f"{LOOKS[run.outcome].emoji} *{text.line(word(run), 40)}: {text.line(run.title or run.id, 120)}*"
+    title = f"{LOOKS[run.outcome].emoji} *{text.line(f'{word(run)}: {run.title or run.id}', 160)}*"
     return section(
         f"{title}\n{' · '.join(fact for fact in facts if fact)}",
         _look_up("Open", "zof_run", run.id, "Show this run"),

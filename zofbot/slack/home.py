@@ -243,7 +243,7 @@ def _run(run: Run, home: Home) -> Block:
         f"for {text.duration(max(home.now - began.timestamp(), 1))}" if began else "",
         text.code(run.id),
     ]
-    title = f"{LOOKS[run.outcome].emoji} *{text.line(word(run), 40)}: {text.line(run.title or run.id, 120)}*"
+    title = f"{LOOKS[run.outcome].emoji} *{text.line(f'{word(run)}: {run.title or run.id}', 160)}*"
     link = link_button("Open in Zof", "zof_open", home.links.run(run))
     return section(f"{title}\n{' · '.join(fact for fact in facts if fact)}", link)
 

@@ -20,13 +20,14 @@ _JOINING = (
     "\u0600-\u1cff\u2190-\u2bff\ua800-\uabff\ufb50-\ufdff\ufe0f\ufe70-\ufefc"
     "\U00010a00-\U00011fff\U0001e900-\U0001e95f\U0001f000-\U0001faff"
 )
-_IDLE_JOINER = re.compile(f"(?<![{_JOINING}])[\u200c\u200d](?![{_JOINING}])|(?<=[\u200c\u200d])[\u200c\u200d]")
-"""A joiner that joins nothing, as between two Latin letters."""
-_IDLE_SELECTOR = re.compile(
-    "(?<=[\x00-\x7f])[\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]++(?!\u20e3)"
-)
-"""A variation selector after a letter that has no variants; in front of U+20E3 it makes a keycap emoji."""
-_TERMINAL = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x9c|\x1b\\?)")
+_JOINERS, _SELECTORS = "\u200c\u200d", "\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
+"""Joiners, and what chooses a variant of the character before it; neither is seen by itself."""
+_REPEATED = re.compile(f"(?<=[{_JOINERS}])[{_JOINERS}{_SELECTORS}]+|(?<=[{_SELECTORS}])[{_SELECTORS}]+")
+_IDLE_SELECTOR = re.compile(f"(?<=[\x00-\x7f])[{_SELECTORS}](?!\u20e3)")
+"""One after a letter that has no variants; in front of U+20E3 it makes a keycap emoji."""
+_IDLE_JOINER = re.compile(f"(?<![{_JOINING}])[{_JOINERS}](?![{_JOINING}])")
+"""One that joins nothing, as between two Latin letters."""
+_TERMINAL = re.compile(r"(?:\x1b\[[0-?]*|\x9b[0-?]+)[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x9c|\x1b\\?)")
 """Colours and links that test runners print for terminals."""
 
 _READ = 20_000
@@ -38,7 +39,7 @@ _EMOJI = re.compile(r"(?<!:):(?=(?:(?!\d+:)[\w+'-]{1,100}|100|1234):(?!:))")
 """Where the name of an emoji begins, but no time of day, and no part of ``tests/cart.py::test_total::case``."""
 _MENTIONS = re.compile(r"<(?=[!@#])")
 _ENTITY = re.compile(r"&(amp|lt|gt);")
-_FORM_OR_CODE = re.compile(r"(<[^<>]*>)|`([^`]*)`")
+_FORM_OR_CODE = re.compile(r"<[^<>]*>|`((?:[^`<]|<[^<>]*>)*+)`")
 _LINKED = re.compile(r"(?<=[\w-])[.。．｡](?=[^\W\d_])|(?<=www)\.(?=\w)|[@#](?=\w)|:(?=//)|(?<=mailto):", re.IGNORECASE)
 """Where an address, a domain or the name of a channel or person is held together."""
 
@@ -49,7 +50,7 @@ def clean(text: str) -> str:
         text = _TERMINAL.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
         text = _INVISIBLE.sub("", text)
         if not text.isascii():
-            text = _IDLE_JOINER.sub("", _IDLE_SELECTOR.sub("", text))
+            text = _IDLE_JOINER.sub("", _IDLE_SELECTOR.sub("", _REPEATED.sub("", text)))
     return redact(text)
 
 
@@ -63,7 +64,7 @@ def mrkdwn(text: str, limit: int = 3000) -> str:
     Only ``& < >`` are escaped (https://docs.slack.dev/messaging/formatting-message-text/); names of emoji stay words.
     At most ``limit`` characters come back, an ellipsis included, and no entity is cut in two.
     """
-    return clip(_EMOJI.sub(":\u200b", _escaped(text)), limit)
+    return clip(_EMOJI.sub(_parted, _escaped(text)), limit)
 
 
 def _escaped(text: str) -> str:
@@ -107,8 +108,8 @@ def unlinked(text: str) -> str:
     shown, done = [], 0
     for found in _FORM_OR_CODE.finditer(text):
         shown += [_LINKED.sub(_parted, text[done : found.start()]), found[0]]
-        if found[1] is None and _LINKED.search(found[2]):
-            shown[-1] = _LINKED.sub(_parted, found[2])
+        if found[1] and (parted := unlinked(found[1])) != found[1]:
+            shown[-1] = _EMOJI.sub(_parted, parted)
         done = found.end()
     return "".join(shown) + _LINKED.sub(_parted, text[done:])
 
