@@ -28,7 +28,7 @@ _ADDRESS = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _NAMED = re.compile(r"[@#]\w[\w.-]*")
-_EMOJI = re.compile(r"(?<!:):(?=((?!\d+:)[\w+'-]{1,100}|100|1234):(?!:))")
+_EMOJI = re.compile(r"(?<!:):(?=((?![\d+'_-]*:)[\w+'-]{1,100}|100|1234|[+-]1):(?!:))")
 _IN_ATTACHMENTS = ("text", "pretext", "fallback", "title", "footer", "author_name", "value")
 
 

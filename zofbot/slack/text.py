@@ -27,7 +27,9 @@ _IDLE_SELECTOR = re.compile(f"(?<=[\x00-\x7f])[{_SELECTORS}](?!\u20e3)")
 """One after a letter that has no variants; in front of U+20E3 it makes a keycap emoji."""
 _IDLE_JOINER = re.compile(f"(?<![{_JOINING}])[{_JOINERS}](?![{_JOINING}])")
 """One that joins nothing, as between two Latin letters."""
-_TERMINAL = re.compile(r"(?:\x1b\[[0-?]*|\x9b[0-?]+)[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x9c|\x1b\\?)")
+_TERMINAL = re.compile(
+    r"(?:\x1b\[[0-?]*|\x9b[0-?]+)[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c\x9d]*(?:\x07|\x9c|\x1b\\?)"
+)
 """Colours and links that test runners print for terminals."""
 
 _READ = 20_000
@@ -35,7 +37,7 @@ _READ = 20_000
 
 
 _OPENS = re.compile(r"(?<!\w)([*_~`])(?=\S)")
-_EMOJI = re.compile(r"(?<!:):(?=(?:(?!\d+:)[\w+'-]{1,100}|100|1234):(?!:))")
+_EMOJI = re.compile(r"(?<!:):(?=(?:(?![\d+'_-]*:)[\w+'-]{1,100}|100|1234|[+-]1):(?!:))")
 """Where the name of an emoji begins, but no time of day, and no part of ``tests/cart.py::test_total::case``."""
 _MENTIONS = re.compile(r"<(?=[!@#])")
 _ENTITY = re.compile(r"&(amp|lt|gt);")

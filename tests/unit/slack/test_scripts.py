@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import unicodedata
 
 import pytest
@@ -83,6 +84,7 @@ def test_cleaning_twice_changes_nothing_more(parts: list[str]) -> None:
         ("a :+1: b :100:", "a :\u200b+1: b :\u200b100:"),
         (":a:b:", ":\u200ba:\u200bb:"),
         ("at 12:30:45", "at 12:30:45"),
+        ("quiet:22:00-07:00", "quiet:22:00-07:00"),
         ("tests/cart.py::test_total::case", "tests/cart.py::test_total::case"),
         ("cart.spec.ts:42:7: expected", "cart.spec.ts:42:7: expected"),
     ],
@@ -95,3 +97,22 @@ def test_the_name_of_an_emoji_stays_words(said: str, shown: str) -> None:
 @given(st.text(alphabet="`:wave@.#/ \u200b<&", max_size=80))
 def test_code_can_be_copied_as_it_stands(anything: str) -> None:
     assert "\u200b" not in text.code(anything)
+
+
+BEGINNINGS = [":aaaa", ":", "::a", ":1", ":-", "\u200d", "a\ufe0f", "\ufe0f", "\x9b1", "\x9d", "\x1b]", "\u200c\ufe0f"]
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS, ids=ascii)
+def test_time_is_in_proportion_to_the_text(beginning: str) -> None:
+    """Five times the text takes about five times as long; squared it would be 25. In seconds of the processor."""
+
+    def seconds(length: int) -> float:
+        said = beginning * (length // len(beginning))
+        taken = []
+        for _ in range(3):
+            began = time.process_time()
+            text.unlinked(text.clean(said))
+            taken.append(time.process_time() - began)
+        return min(taken)
+
+    assert seconds(50_000) < 12 * seconds(10_000) + 0.01
