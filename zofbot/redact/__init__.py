@@ -7,9 +7,10 @@ from functools import partial
 from typing import NamedTuple
 
 from zofbot.redact import shapes
-from zofbot.redact.named import mask_named
-from zofbot.redact.named import names_secret as names_secret
+from zofbot.redact.named import mask_named, names_secret
 from zofbot.redact.shapes import MASK
+
+__all__ = ["MASK", "RULES", "Rule", "names_secret", "redact"]
 
 
 class Rule(NamedTuple):
