@@ -9,6 +9,7 @@ from slack_sdk.errors import SlackApiError
 
 from tests.conftest import House, house, polled, said, until
 from zofbot.simulator.linking import Parsing, automatic
+from zofbot.slack.message import Message
 
 HOSTILE = "https://evil.example/login www.evil.example ana@evil.example @here #general :wave: `evil.example`"
 EVERYTHING = Parsing(addresses=True, names=True)
@@ -71,8 +72,10 @@ async def test_an_alert_links_nothing_foreign_and_slack_is_told_to_look_for_noth
         alert = next(message for message in built.public() if "evil.example" in said(message))
         await built.press(alert, "zof_triage_acknowledge")
         await until(lambda: any(call.method == "chat.update" for call in built.world.slack.calls))
+        await built.bot.notifier.whisper("C0QA", "U0ANA", Message("for your eyes"))
         methods = ("chat.postMessage", "chat.update", "chat.postEphemeral")
         calls = [call for call in built.world.slack.calls if call.method in methods]
+        assert {call.method for call in calls} == set(methods)
         assert {call.arguments.get("parse") for call in calls} == {"none"}
         assert linked(built) == []
 

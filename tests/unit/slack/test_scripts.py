@@ -7,7 +7,7 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zofbot.redact import MASK
@@ -95,6 +95,7 @@ def test_the_name_of_an_emoji_stays_words(said: str, shown: str) -> None:
 
 
 @given(st.text(alphabet="`:wave@.#/ \u200b<&", max_size=80))
+@example(":wave: @here evil.example")
 def test_code_can_be_copied_as_it_stands(anything: str) -> None:
     assert "\u200b" not in text.code(anything)
 
