@@ -23,7 +23,8 @@ _WORDS = """
     high_availability_failover_test weighs_internationalization npm_install_and_build_everything_now hvac-control-loop
     xoxo-hugs-and-kisses MSG.something_long_enough.another_long_name ASIA_PACIFIC_REGION_CHECKOUT basic-auth-login-page
     login_with_basic_auth authorization_code_flow bearer_token_validation digest-mismatch-is-reported private_key_upload
-    chrome-120-windows-11 release/2026.11.27-rc.1 build#4821 disk-0a1b2c3d4e5f67890 run_1001 res_4821 v2.14.0-beta.3 UTF-8 sha256 p95
+    disk-0a1b2c3d4e5f67890
+    chrome-120-windows-11 release/2026.11.27-rc.1 build#4821 run_1001 res_4821 v2.14.0-beta.3 UTF-8 sha256 p95
 """
 WORDS = _WORDS.split()
 SENTENCES = [
