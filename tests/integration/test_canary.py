@@ -136,7 +136,7 @@ async def test_it_is_sent_seen_and_removed_and_nothing_is_left_of_it(there: Runn
 
 async def test_how_long_it_took_and_when_it_came_through_are_counted(there: RunningBot, hatch: Hatch) -> None:
     sample = there.app.metrics.registry.get_sample_value
-    began = Clock().now().timestamp()
+    began = there.world.clock.time()
     await hatch(there).turn()
     assert sample("zofbot_canary_seconds_count") == 1
     assert 0 < (sample("zofbot_canary_seconds_sum") or 0) < 10

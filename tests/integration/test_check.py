@@ -303,15 +303,27 @@ async def slowed(socket: str, *seconds: float) -> AsyncIterator[str]:
         writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        serving.add(task)
         its_reader, its_writer = await asyncio.open_unix_connection(socket)
         late = left.pop(0) if len(left) > 1 else left[0]
-        await asyncio.gather(pass_on(reader, its_writer, 0), pass_on(its_reader, writer, late))
+        try:
+            await asyncio.gather(pass_on(reader, its_writer, 0), pass_on(its_reader, writer, late))
+        finally:
+            for end in (writer, its_writer):
+                end.close()
 
+    serving: set[asyncio.Task[None]] = set()
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
-        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with silent_redis():
+            yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
         await server.wait_closed()
 
 

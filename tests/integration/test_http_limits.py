@@ -261,8 +261,10 @@ async def test_a_few_strays_are_answered_at_once_and_a_flood_is_not() -> None:
 
     coming = [asyncio.create_task(come()) for _ in range(STRAYS_A_SECOND + MOST_HELD + 100)]
     await asyncio.sleep(0)
-    assert ended[False] in range(80, 101), "too many to be held"
-    assert ended[True] in range(STRAYS_A_SECOND, STRAYS_A_SECOND + 21), "answered at once"
+    assert ended[False] in (100, 101), "too many to be held"
+    assert ended[True] in (STRAYS_A_SECOND - 1, STRAYS_A_SECOND), (
+        "answered at once; the last one may be a rounding late"
+    )
     await asyncio.wait(coming, timeout=5)
     assert ended.total() == len(coming)
 
@@ -296,7 +298,7 @@ async def flood(bot: RunningBot, count: int, *, signed: bool) -> Counter[int | s
             answers[reply.status] += 1
             answers["again"] += "Retry-After" in reply.headers
 
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=100, force_close=True)) as session:
         await asyncio.gather(*(one(session, number) for number in range(count)))
     return answers
 

@@ -19,8 +19,8 @@ from redis.asyncio.connection import AbstractConnection
 
 from zofbot.clock import MovableClock
 
-EPOCH = float(os.environ.get("ZOFBOT_TEST_EPOCH", "0")) or time.time()
-"""Unix seconds at which every test begins; a failing test prints it, to be set when the failure is reproduced."""
+EPOCH = float(os.environ.get("ZOFBOT_TEST_EPOCH", "0"))
+"""Unix seconds at which every test begins, to reproduce a failure that printed them; 0: the present."""
 
 START_SECONDS = 10_000.0
 """What the loop's clock shows at first: as a machine's own, nothing that a test could take for its zero."""
@@ -60,6 +60,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.outside = 0
         self.redis_replies = 0
         self.redis_answers = True
+        self.epoch = EPOCH or time.time()
         self._now = START_SECONDS
         selector = _Selector()
         selector.loop = self
@@ -102,7 +103,7 @@ def test_clock() -> MovableClock:
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualLoop):
         return MovableClock()
-    return MovableClock(lambda: EPOCH + loop.time() - START_SECONDS)
+    return MovableClock(lambda: loop.epoch + loop.time() - START_SECONDS)
 
 
 test_clock.__test__ = False  # type: ignore[attr-defined]  # pytest is not to collect it
@@ -111,7 +112,7 @@ test_clock.__test__ = False  # type: ignore[attr-defined]  # pytest is not to co
 class SetClock(MovableClock):
     """A clock that shows what a test sets, ``at`` in Unix seconds, whatever the loop's shows."""
 
-    def __init__(self, at: float = EPOCH) -> None:
+    def __init__(self, at: float = 1_800_000_000.0) -> None:
         super().__init__(lambda: self._set)
         self._set = at
 

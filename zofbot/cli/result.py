@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from zofbot.cli.conduct import carry_out, settings_with
+from zofbot.cli.printing import print_json
 from zofbot.clock import Clock
 from zofbot.settings import Settings
 
@@ -33,6 +33,6 @@ async def _print(settings: Settings, identifier: str, as_json: bool) -> None:
     finally:
         await client.aclose()
     if as_json:
-        sys.stdout.write(found.model_dump_json(indent=2, exclude_none=True) + "\n")
+        print_json(found.model_dump(mode="json", exclude_none=True))
     else:
         Console().print(result_panel(found, links(settings)))

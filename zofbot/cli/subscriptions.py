@@ -68,10 +68,11 @@ def _as_yaml(found: list[Subscription], names: dict[str, str]) -> str:
 
 
 def _as_json(found: list[Subscription]) -> str:
+    """The same as JSON, in ASCII: to be imported again it has to be whole, so nothing is taken out, only escaped."""
     from zofbot.routing.rulebook import VERSION, entry  # noqa: PLC0415  (--help must not wait for YAML)
 
     channels = {channel: [entry(one) for one in found if one.channel == channel] for channel in _channels(found)}
-    return json.dumps({"version": VERSION, "channels": channels}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({"version": VERSION, "channels": channels}, indent=2) + "\n"
 
 
 def _channels(found: list[Subscription]) -> list[str]:

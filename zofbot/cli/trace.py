@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zofbot.cli.conduct import give_up, settings_with, with_books
+from zofbot.cli.printing import print_json
 
 if TYPE_CHECKING:  # the store takes longer to import than --help may take
     from zofbot.books import Books
@@ -33,7 +33,8 @@ def trace(
         if not found:
             give_up(1, UNKNOWN)
         if as_json:
-            sys.stdout.writelines(one.model_dump_json() + "\n" for one in found)
+            for one in found:
+                print_json(one.model_dump(mode="json"), indent=None)
         else:
             Console().print(*map(trace_table, found), sep="\n")
 

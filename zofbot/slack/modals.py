@@ -14,7 +14,7 @@ from zofbot.routing import Broadcast, Group, Layout, On, Subscription, parse
 from zofbot.routing.spelling import LONGEST_LIST, mentioned, span, spell_quiet
 from zofbot.routing.words import entered, quoted, shown
 from zofbot.slack import text
-from zofbot.slack.message import Block, Message, actions, button, context, section
+from zofbot.slack.message import Block, Message, actions, button, context, plain_text, section
 from zofbot.slack.payload import redrawn
 
 FORM = "zof_subscription"
@@ -81,9 +81,9 @@ def subscribing(form: Form, room: str, start: Subscription) -> Block:
     return {
         "type": "modal",
         "callback_id": FORM,
-        "title": _plain("Edit subscription" if form.id else "Subscribe to failures"),
-        "submit": _plain("Save" if form.id else "Subscribe"),
-        "close": _plain("Cancel"),
+        "title": plain_text("Edit subscription" if form.id else "Subscribe to failures"),
+        "submit": plain_text("Save" if form.id else "Subscribe"),
+        "close": plain_text("Cancel"),
         "private_metadata": form.dump(),
         "blocks": blocks,
     }
@@ -98,7 +98,7 @@ def foretold(view: Mapping[str, Any], said: str) -> Block:
 def done(message: Message) -> Block:
     """What takes the form's place when the answer cannot stand in the channel any more."""
     plain = [block for block in message.blocks if block["type"] != "actions"]
-    return {"type": "modal", "title": _plain("Subscribed"), "close": _plain("Close"), "blocks": plain}
+    return {"type": "modal", "title": plain_text("Subscribed"), "close": plain_text("Close"), "blocks": plain}
 
 
 def caution(room: str) -> str:
@@ -274,10 +274,6 @@ def _place(channel: str) -> str:
     return f"<#{channel}>" if channel.startswith(("C", "G")) and channel.isalnum() else "this conversation"
 
 
-def _plain(said: str) -> Block:
-    return {"type": "plain_text", "text": said}
-
-
 def _start(value: str) -> Block:
     if len(value) > LONGEST_LIST:
         raise BadInput("This subscription is too long for a form.", "End it and type it anew.")
@@ -285,18 +281,18 @@ def _start(value: str) -> Block:
 
 
 def _input(block: str, label: str, element: Block, *, hint: str = "", optional: bool = True) -> Block:
-    made: Block = {"type": "input", "block_id": block, "label": _plain(label), "optional": optional}
-    return made | {"element": element | {"action_id": block}} | ({"hint": _plain(hint)} if hint else {})
+    made: Block = {"type": "input", "block_id": block, "label": plain_text(label, 2000), "optional": optional}
+    return made | {"element": element | {"action_id": block}} | ({"hint": plain_text(hint, 2000)} if hint else {})
 
 
 def _line(block: str, label: str, start: str, *, hint: str = "", example: str) -> Block:
-    element: Block = {"type": "plain_text_input", "multiline": "\n" in start, "placeholder": _plain(example)}
+    element: Block = {"type": "plain_text_input", "multiline": "\n" in start, "placeholder": plain_text(example, 150)}
     return _input(block, label, element | _start(start), hint=hint)
 
 
 def _chosen(kind: str, choices: Mapping[Any, str], chosen: tuple[Any, ...]) -> Block:
     """Something to choose from, with what is chosen already."""
-    options = {str(value): {"text": _plain(label), "value": str(value)} for value, label in choices.items()}
+    options = {str(value): {"text": plain_text(label), "value": str(value)} for value, label in choices.items()}
     start = [options[str(one)] for one in chosen if str(one) in options]
     first: Block = {"initial_options": start} if kind == "checkboxes" else {"initial_option": start[0]}
     return {"type": kind, "options": list(options.values())} | (first if start else {})

@@ -115,7 +115,7 @@ class SlackNotifier:
         reply = await self._call(
             "chat.postMessage",
             lambda: self.client.chat_postMessage(
-                channel=channel, metadata=dict(meta), unfurl_links=False, unfurl_media=False,
+                channel=channel, metadata=dict(meta), unfurl_links=False, unfurl_media=False, parse="none",
                 **place, **message.payload(),
             ),
         )  # fmt: skip
@@ -130,7 +130,9 @@ class SlackNotifier:
         given: dict[str, Any] = {"metadata": dict(meta)} if meta else {}
         reply = await self._call(
             "chat.update",
-            lambda: self.client.chat_update(channel=receipt.channel, ts=receipt.ts, **given, **message.payload()),
+            lambda: self.client.chat_update(
+                channel=receipt.channel, ts=receipt.ts, parse="none", **given, **message.payload()
+            ),
         )
         _heed(reply)
         return receipt
@@ -204,7 +206,9 @@ class SlackNotifier:
         place: dict[str, Any] = {"thread_ts": thread} if thread else {}
         await self._call(
             "chat.postEphemeral",
-            lambda: self.client.chat_postEphemeral(channel=channel, user=user, **place, **message.payload()),
+            lambda: self.client.chat_postEphemeral(
+                channel=channel, user=user, parse="none", **place, **message.payload()
+            ),
         )
 
     async def unfurl(self, place: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> None:
