@@ -1,6 +1,6 @@
 """Read text that people type or paste, and compare names as they look on cards.
 
-Slack delivers what is typed as mrkdwn: ``& < >`` are escaped, and links, people, user groups and channels stand in angle
+Slack delivers what is typed as mrkdwn: ``& < >`` are escaped; links, people, user groups and channels stand in angle
 brackets (https://docs.slack.dev/messaging/formatting-message-text/). Fields of a form are delivered as they were typed.
 """
 
@@ -37,9 +37,9 @@ _QUOTES = str.maketrans(dict.fromkeys("“”„‟", '"') | dict.fromkeys("‘�
 def read_input(text: str, *, markup: bool = True) -> str:
     """Read text as its author meant it: one line of plain characters, or several where they pressed Enter.
 
-    Slack's ``markup`` is undone, once, where there is any: escapes, links, and the names behind ids. Mentions stay, as
-    ``<@U…>``, ``<!subteam^S…>`` and ``<#C…>``. Invisible characters are dropped, quotes are straight, each run of spaces
-    is one space, and Unicode is NFC. At most ``MAX_INPUT_CHARACTERS`` are returned. Takes time linear in the text.
+    Slack's ``markup``, where there is any, is undone once: escapes and links. Mentions stay, as ``<@U…>``,
+    ``<!subteam^S…>`` and ``<#C…>``. Invisible characters are dropped, quotes are straight, each run of spaces is one
+    space, and Unicode is NFC. At most ``MAX_INPUT_CHARACTERS`` are returned. Takes time linear in the text.
     """
     plain = _MARKUP.sub(_without_markup, text) if markup else text
     plain = _tidied(_LINE_ENDS.sub("\n", plain))

@@ -39,10 +39,25 @@ class Saved(NamedTuple):
 
 async def subscribe(desk: Desk, asked: Asked, wish: str) -> Message:
     """Keep a subscription as it was typed; the preview takes the answer's place later. Raises ZofbotError."""
-    saved = await save(desk, asked, parse(wish), name_of(asked.request))
+    saved = await save(desk, asked, parse(wish, ids=await known_ids(desk, wish)), name_of(asked.request))
     if saved.standing:
         desk.errands.start(preview(desk, asked, saved, after=SETTLED))
     return saved.message
+
+
+async def known_ids(desk: Desk, typed: str) -> dict[str, str]:
+    """The ids of whom ``typed`` may name: user groups, and people who are mentioned by any subscription."""
+    if "@" not in typed:
+        return {}
+    everybody = [each for one in await desk.subscriptions.all() for each in mentioned_by(one)]
+    return await desk.people.ids(typed, everybody)
+
+
+def mentioned_by(subscription: Subscription) -> list[str]:
+    """The ids of all people and user groups that it may mention."""
+    return list(
+        dict.fromkeys([*subscription.mention, *(each for step in subscription.escalate for each in step.mention)])
+    )
 
 
 async def save(desk: Desk, asked: Asked, wanted: Subscription, identifier: str, *, edits: bool = False) -> Saved:
@@ -56,6 +71,8 @@ async def save(desk: Desk, asked: Asked, wanted: Subscription, identifier: str, 
     for number, one in enumerate(standing, start=1):
         if spelled(one) == spelled(wanted):
             return Saved(answers.subscribed_already(number, await _shown(desk, one)))
+    if missing := await desk.people.unknown(mentioned_by(wanted)):
+        raise BadInput(missing, "Name somebody else, or leave them out.", example="/zof help subscribe")
     if before:
         return await _change(desk, asked, wanted, before)
     if edits:

@@ -12,7 +12,7 @@ from zofbot.routing.words import LITERAL_DASH
 
 
 def fits(patterns: Sequence[str], names: Collection[str]) -> bool:
-    """Whether any name is included (all are when no pattern includes) and none is excluded, as ``fold_name`` compares."""
+    """Whether any name is included (all are when no pattern includes) and none is excluded, by ``fold_name``."""
     wanted = included(patterns)
     return (not wanted or matches_any(wanted, names)) and not matches_any(excluded(patterns), names)
 

@@ -62,9 +62,9 @@ class Quiet(_Frozen):
 
 
 class Subscription(_Frozen):
-    """What ``channel`` wants to be told; ``by`` is the id of the person who asked for it.
+    r"""What ``channel`` wants to be told; ``by`` is the id of the person who asked for it.
 
-    Patterns are globs, any of which may match; one that begins with ``-`` excludes, with ``\\-`` names what begins with
+    Patterns are globs, any of which may match; one that begins with ``-`` excludes, with ``\-`` names what begins with
     a dash. ``mention`` has ids of people and user groups. ``created`` is in Unix seconds.
     """
 

@@ -77,7 +77,10 @@ def _read(text: str, before: str, at: Callable[[str], bool] = str.isspace) -> It
             first = False
     if quoted:
         raise BadInput(
-            "A quote is opened and not closed.", 'Close it; `\\"` is a quote inside.', example=_EXAMPLE, verb="subscribe"
+            "A quote is opened and not closed.",
+            'Close it; `\\"` is a quote inside.',
+            example=_EXAMPLE,
+            verb="subscribe",
         )
 
 

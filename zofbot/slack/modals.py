@@ -159,6 +159,11 @@ def read(state: State, ids: Mapping[str, str] = NOBODY) -> Filled:
     return Filled(Subscription(**{name: value for name, value in told.items() if name not in wrong}), errors)
 
 
+def named_in(state: State) -> str:
+    """The fields in which people and user groups are named."""
+    return f"{_text(state, 'groups')} {_text(state, 'escalate')}"
+
+
 def _typed(state: State) -> Iterator[tuple[str, str, Callable[[], str]]]:
     """Block, filter, and what would be typed behind its colon; a later one of the same filter adds to it."""
     for name in ("project", "env", "case"):

@@ -14,6 +14,8 @@ import structlog
 from zofbot.access import Person, Standing
 from zofbot.errors import SlackError, SlackRefused
 from zofbot.routing.quiet import zone as known_zone
+from zofbot.routing.spelling import name_key
+from zofbot.routing.words import quoted
 from zofbot.slack.notifier import Identity, SlackNotifier
 from zofbot.slack.shelf import Shelf
 
@@ -112,7 +114,44 @@ class People:
         groups = {one for one in mentioned if one.startswith("S")}
         people = await asyncio.gather(*(self.person(one) for one in mentioned - groups))
         names = {one.id: one.name for one in people if one.name} | (await self._called() if groups else {})
-        return _MENTION.sub(lambda found: f"@{names.get(found[1], found[1])}", wish)
+        return _MENTION.sub(lambda found: quoted([f"@{names.get(found[1], found[1])}"]), wish)
+
+    async def ids(self, typed: str, known: Iterable[str] = ()) -> dict[str, str]:
+        """The ids, by ``name_key``, of all user groups and of the people among ``known``, if ``typed`` names anybody.
+
+        A name that two of them have is left out.
+        """
+        if "@" not in typed:
+            return {}
+        people = await asyncio.gather(*(self.person(each) for each in set(known) if not each.startswith("S")))
+        named = [(name, identifier) for identifier, name in (await self._called()).items()]
+        named += [(person.name, person.id) for person in people if person.name]
+        found: dict[str, set[str]] = {}
+        for name, identifier in named:
+            found.setdefault(name_key(name), set()).add(identifier)
+        return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}
+
+    async def unknown(self, identifiers: Iterable[str]) -> str:
+        """Whom of these Slack cannot notify and why, in a sentence; empty where it can, or does not say."""
+        for identifier in identifiers:
+            if identifier.startswith("S"):
+                groups = await self._called()
+                if groups and identifier not in groups:
+                    return f"There is no user group `{identifier}`, or it was disabled."
+            elif said := await self._unreachable(identifier):
+                return said
+        return ""
+
+    async def _unreachable(self, identifier: str) -> str:
+        try:
+            told = await self._users.get(identifier)
+        except SlackRefused as error:
+            return f"Slack knows nobody with the id `{identifier}`." if error.reason == "user_not_found" else ""
+        except SlackError as error:
+            log.warning("person unknown", user=identifier, reason=error.reason)
+            return ""
+        name = _name_of(identifier, told)
+        return f"The account of {name} is deactivated." if told.get("deleted") else ""
 
     async def _called(self) -> dict[str, str]:
         try:
@@ -132,15 +171,20 @@ class People:
 
 def described(identifier: str, told: Mapping[str, Any], home: Identity) -> Person:
     """Read what Slack says of somebody (https://docs.slack.dev/reference/objects/user-object)."""
-    profile = told.get("profile") or {}
-    names = (profile.get("display_name"), profile.get("real_name"), told.get("real_name"), told.get("name"))
     return Person(
         identifier,
         _standing(told, home),
         admin=any(told.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner")),
-        name=next((name for name in names if name), identifier),
+        name=_name_of(identifier, told),
         zone=_zone(told),
     )
+
+
+def _name_of(identifier: str, told: Mapping[str, Any]) -> str:
+    """What somebody is called; their id where Slack has no name for them."""
+    profile = told.get("profile") or {}
+    names = (profile.get("display_name"), profile.get("real_name"), told.get("real_name"), told.get("name"))
+    return str(next((name for name in names if name), identifier))
 
 
 def _standing(told: Mapping[str, Any], home: Identity) -> Standing:

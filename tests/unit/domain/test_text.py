@@ -34,7 +34,7 @@ ANY = st.lists(PIECES | st.characters(), max_size=30).map("".join)
         ("<!channel>", "<!channel>"),
         ("escalate:15m-&gt;<@U1>", "escalate:15m-><@U1>"),
         ("a &amp;lt; b", "a &lt; b"),
-        ("case:“cart total” it’s", "case:\"cart total\" it's"),
+        ("case:“cart total” it’s", 'case:"cart total" it\'s'),
         ("\u00a0env:QA\u00a0 \u2009West\t ", "env:QA West"),
         ("\u200bres_1\u2060\ufeff", "res_1"),
         ("cafe\u0301", "café"),
