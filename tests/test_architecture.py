@@ -57,6 +57,7 @@ PURE = [
     "checkup/finding.py",
     "access.py", "spans.py", "triage/times.py", "routing/rulebook.py", "routing/plan.py",
     "slack/reasons.py", "pipeline/explanation.py", "domain/text.py", "routing/patterns.py", "routing/words.py",
+    "routing/silence.py",
 ]  # fmt: skip
 IMPURE = {"asyncio", "httpx", "redis", "aiohttp", "slack_bolt", "os", "time", "random", "socket", "subprocess"}
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zofbot.domain.text import read_input
+from zofbot.domain.text import clean_name, read_input
 from zofbot.errors import BadInput
 from zofbot.model import Counts, Outcome, Result, Run
 from zofbot.routing import (
@@ -32,7 +32,8 @@ from zofbot.routing import (
 from zofbot.routing.patterns import fits
 from zofbot.triage import Step
 
-PATTERNS = st.lists(st.text(min_size=1, max_size=20).filter(lambda s: s.lstrip("-").strip()), max_size=4).map(tuple)
+SHOWN = st.text(min_size=1, max_size=20).filter(lambda name: clean_name(name).strip("-\\ "))
+PATTERNS = st.lists(SHOWN, max_size=4).map(tuple)
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"])
 QUIETS = st.builds(Quiet, start=st.integers(0, 1439), end=st.integers(0, 1439), critical=st.booleans(), zone=ZONES)
 IDS = st.lists(st.from_regex(r"[UWS][A-Z0-9]{1,10}", fullmatch=True), min_size=1, max_size=3, unique=True).map(tuple)

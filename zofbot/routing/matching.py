@@ -76,11 +76,11 @@ def _failures(subscription: Subscription, finding: Finding) -> Verdict:
     if not finding.outcome.bad:
         return Verdict(False, "on", "nothing failed in it")
     asked = [result for result in finding.bad if _ASKED[result.outcome] in subscription.on]
-    meant = tuple(result for result in asked if fits(subscription.case, _names(result)))
+    meant = tuple(result for result in asked if fits(subscription.case, names_of_case(result)))
     if meant:
         return Verdict(True, results=meant)
     if asked:
-        names = [name for result in asked for name in _names(result)]
+        names = [name for result in asked for name in names_of_case(result)]
         shown = sorted({result.title or result.id for result in asked})[:3]
         return Verdict(False, "case", found=shown, names=names, wanted=subscription.case)
     return _run_alone(subscription, finding)
@@ -95,7 +95,8 @@ def _run_alone(subscription: Subscription, finding: Finding) -> Verdict:
     return Verdict(True) if fits(subscription.case, ()) else _missed("case", (), subscription.case)
 
 
-def _names(result: Result) -> list[str]:
+def names_of_case(result: Result) -> list[str]:
+    """Every name by which people may mean a case."""
     return [name for name in (result.case_id, result.title) if name]
 
 

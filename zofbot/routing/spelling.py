@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from zofbot import spans
-from zofbot.domain.text import MAX_INPUT_CHARACTERS, fold_name
+from zofbot.domain.text import MAX_INPUT_CHARACTERS, clean_name, fold_name
 from zofbot.errors import BadInput
 from zofbot.routing.finding import On
 from zofbot.routing.quiet import zone as known_zone
@@ -130,7 +130,7 @@ def _patterns(name: str) -> Callable[[list[str], Typist], tuple[str, ...]]:
         found = tuple(_NAMED.sub(_as_called, bare(value)) for value in values)
         if any(len(value) > LONGEST_VALUE for value in found):
             raise _wrong(name, f"A value of `{name}:` is longer than {LONGEST_VALUE} characters.", "Use a glob.")
-        if any(not value.lstrip("-").strip() for value in found):
+        if any(not clean_name(value).strip("-\\ ") for value in found):
             raise _wrong(name, f"A value of `{name}:` is empty.", "Leave the filter out to mean everything.")
         return found
 
