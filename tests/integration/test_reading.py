@@ -1,0 +1,112 @@
+"""What people type in Slack is read as they meant it: over signed HTTP, with what Slack makes of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.conftest import House, house, polled, said, until
+from zofbot.simulator.entities import Message, User
+
+CASE = 'test_login[chrome-en] says “hi”,  5" tablet'
+"""A name as test runners make them: brackets, curly quotes, a comma, two spaces, a quote."""
+
+
+@pytest.fixture
+async def working(valkey: str) -> AsyncIterator[House]:
+    async with house(valkey, works=True, zofbot_poll_interval=1) as built:
+        await polled(built)
+        yield built
+
+
+async def answered(built: House, words: str) -> Message:
+    await until(lambda: any(words in said(message) for message in built.private()))
+    return next(message for message in reversed(built.private()) if words in said(message))
+
+
+def asked(built: House, path: str) -> int:
+    return sum(call.path.startswith(path) for call in built.world.zof.calls)
+
+
+async def test_what_slack_links_is_subscribed_as_it_was_typed(over_http: House) -> None:
+    answer = await over_http.answer("/zof subscribe project:shop.example.com,qa@example.com case:“Cart  total” env:a&b")
+    assert "project:shop.example.com,qa@example.com" in answer
+    assert 'case:\\"Cart total\\"' in answer.replace('\\\\"', '\\"')
+    assert "env:a&amp;b" in answer
+    assert "\u200b" not in answer
+
+
+async def test_a_case_with_brackets_and_quotes_is_told_to_whoever_types_its_name(working: House) -> None:
+    typed = CASE.replace('"', '\\"').replace("“", "\\“").replace("”", "\\”")
+    await working.answer(f'/zof subscribe case:"{typed}"')
+    zof = working.world.zof
+    run = zof.start_run({"project_id": "proj_checkout", "environment": "staging", "test_case_ids": []})
+    zof.add_result(run["id"], status="failed", name=CASE, failure_summary="no")
+    zof.finish_run(run["id"])
+    await until(lambda: any((message.key or "").startswith("run:") for message in working.world.slack.ledger))
+
+
+async def test_runs_takes_lists_globs_exclusions_and_repeats(over_http: House) -> None:
+    answer = await over_http.answer("/zof runs status:failed,error project:check* project:search env:-production")
+    assert "Latest runs (status:failed,error project:check*,search env:-production)" in answer
+    assert "staging" in answer
+    assert "production ·" not in answer
+    refused = await over_http.answer("/zof runs status:faild")
+    assert "Did you mean `status:failed`? It can be `passed`, `failed`" in refused
+    assert "Filters are `status:`, `project:` and `env:`." in await over_http.answer("/zof runs branch:main")
+
+
+@pytest.mark.parametrize("typed", ["ack", "list", "result --all", "latest"])
+async def test_a_word_that_is_no_id_never_reaches_zof(over_http: House, typed: str) -> None:
+    before = len(over_http.world.zof.calls)
+    await over_http.answer(f"/zof {typed}")
+    assert len(over_http.world.zof.calls) == before
+
+
+async def test_help_is_what_it_is_elsewhere(over_http: House) -> None:
+    assert "subscribe [filters]" in await over_http.answer("/zof --help")
+    assert "thread of a failure" in await over_http.answer("/zof ack")
+
+
+async def test_a_link_to_a_run_is_as_good_as_its_id(over_http: House) -> None:
+    run = next(iter(over_http.world.zof.runs))
+    assert run in await over_http.answer(f"/zof https://console.example/acme/runs/{run}")
+    assert run in await over_http.answer(f"/zof run app.zof.ai/runs/{run}")
+    assert run in await over_http.answer(f"/zof run \u200b{run}\u2060")
+
+
+async def test_a_filter_that_stands_twice_is_refused(over_http: House) -> None:
+    assert "is there twice" in await over_http.answer("/zof subscribe quiet:22:00-07:00 quiet:12:00-13:00")
+
+
+async def test_a_subscription_that_means_nothing_says_what_it_may_have_meant(over_http: House) -> None:
+    await over_http.answer("/zof subscribe project:chekout")
+    told = said(await answered(over_http, "would have posted nothing"))
+    assert "There is no project `chekout`; did you mean `checkout`?" in told
+    assert "`project:` excluded all of the" in told
+    assert asked(over_http, "/projects") == 1
+    await over_http.answer("/zof subscribe project:checkout env:prodution")
+    assert "did you mean `production`?" in said(await answered(over_http, "environment `prodution`"))
+
+
+async def test_a_group_is_mentioned_by_its_handle_and_who_is_gone_is_refused(over_http: House) -> None:
+    slack = over_http.world.slack
+    slack.should_escape = False  # as it is where a handle was typed and not chosen from Slack's list
+    assert "@oncall-checkout" in await over_http.answer("/zof subscribe mention:@OnCall-Checkout env:a")
+    assert "Did you mean `@oncall-checkout`?" in await over_http.answer("/zof subscribe mention:@oncall-chekout env:b")
+    slack.users["U0GONE"] = User("U0GONE", "zoe", "Zoe Gone", "Europe/Berlin", deleted=True)
+    assert "The account of zoe is deactivated." in await over_http.answer("/zof subscribe mention:<@U0GONE>")
+    assert "nobody with the id `U0NOBODY`" in await over_http.answer("/zof subscribe mention:<@U0NOBODY>")
+    assert "no user group `S0NONE`" in await over_http.answer("/zof subscribe escalate:1h30m-><!subteam^S0NONE>")
+
+
+async def test_the_answer_can_be_copied_into_another_channel(over_http: House) -> None:
+    slack = over_http.world.slack
+    slack.should_escape, slack.users["U0ANA"].name = False, "Ana Keller"
+    await over_http.answer("/zof subscribe mention:<@U0ANA>,<!subteam^S0ONCALL> escalate:1h30m-><@U0BEN> env:x")
+    listed = await over_http.answer("/zof subscriptions")
+    copied = 'env:x mention:"@Ana Keller",@oncall-checkout escalate:90m->@ben'
+    assert json.dumps(copied)[1:-1].replace(">", "&gt;") in listed
+    assert "has that subscription already" in await over_http.answer(f"/zof subscribe {copied}")
