@@ -89,7 +89,8 @@ async def _preview(desk: Desk, view: Mapping[str, Any]) -> None:
 async def _read(desk: Desk, view: Mapping[str, Any]) -> modals.Filled:
     """What was filled in, with the ids of whom it names. Raises StoreUnavailable."""
     state = filled_in(view)
-    return modals.read(state, await subscribing.known_ids(desk, modals.named_in(state)))
+    ids = await subscribing.known_ids(desk, carried(Form, view).channel) if modals.names_somebody(state) else {}
+    return modals.read(state, ids)
 
 
 async def _show(desk: Desk, view: Mapping[str, Any], version: str, said: str) -> str:

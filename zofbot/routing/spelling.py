@@ -86,6 +86,11 @@ def name_key(name: str) -> str:
     return fold_name(name).removeprefix("@")
 
 
+def names_somebody(text: str) -> bool:
+    """Whether somebody is mentioned by name and not by id."""
+    return "@" in _MENTION.sub("", text)
+
+
 def spelled(subscription: Subscription) -> str:
     """The filters as they are typed; ``parse`` understands them as the same. Defaults are left out."""
     plain = Subscription()

@@ -159,9 +159,9 @@ def read(state: State, ids: Mapping[str, str] = NOBODY) -> Filled:
     return Filled(Subscription(**{name: value for name, value in told.items() if name not in wrong}), errors)
 
 
-def named_in(state: State) -> str:
-    """The fields in which people and user groups are named."""
-    return f"{_text(state, 'groups')} {_text(state, 'escalate')}"
+def names_somebody(state: State) -> bool:
+    """Whether people or user groups are written down, perhaps by name."""
+    return bool(_text(state, "groups") or _text(state, "escalate"))
 
 
 def _typed(state: State) -> Iterator[tuple[str, str, Callable[[], str]]]:

@@ -25,6 +25,9 @@ SETTLED = 1800.0
 """Seconds for which Slack is not asked again about a channel: it is shared or made private once in a while only."""
 
 
+MAX_PEOPLE_NAMED = 40
+"""People whose names are looked up for one subscription: Slack answers about a hundred such questions a minute."""
+
 _MENTION = re.compile(r"<(?:@|!subteam\^)([UWS][A-Z0-9]+)>")
 
 
@@ -116,14 +119,13 @@ class People:
         names = {one.id: one.name for one in people if one.name} | (await self._called() if groups else {})
         return _MENTION.sub(lambda found: quoted([f"@{names.get(found[1], found[1])}"]), wish)
 
-    async def ids(self, typed: str, known: Iterable[str] = ()) -> dict[str, str]:
-        """The ids, by ``name_key``, of all user groups and of the people among ``known``, if ``typed`` names anybody.
+    async def ids(self, known: Iterable[str] = ()) -> dict[str, str]:
+        """The ids, by ``name_key``, of all user groups and of the people among ``known``.
 
-        A name that two of them have is left out.
+        A name that two of them have is left out, as are people behind the first ``MAX_PEOPLE_NAMED``.
         """
-        if "@" not in typed:
-            return {}
-        people = await asyncio.gather(*(self.person(each) for each in set(known) if not each.startswith("S")))
+        asked = [each for each in dict.fromkeys(known) if not each.startswith("S")][:MAX_PEOPLE_NAMED]
+        people = await asyncio.gather(*map(self.person, asked))
         named = [(name, identifier) for identifier, name in (await self._called()).items()]
         named += [(person.name, person.id) for person in people if person.name]
         found: dict[str, set[str]] = {}
@@ -133,16 +135,14 @@ class People:
 
     async def unknown(self, identifiers: Iterable[str]) -> str:
         """Whom of these Slack cannot notify and why, in a sentence; empty where it can, or does not say."""
-        for identifier in identifiers:
-            if identifier.startswith("S"):
-                groups = await self._called()
-                if groups and identifier not in groups:
-                    return f"There is no user group `{identifier}`, or it was disabled."
-            elif said := await self._unreachable(identifier):
-                return said
-        return ""
+        said = await asyncio.gather(*map(self._unreachable, identifiers))
+        return next(filter(None, said), "")
 
     async def _unreachable(self, identifier: str) -> str:
+        if identifier.startswith("S"):
+            groups = await self._called()
+            known = not groups or identifier in groups
+            return "" if known else f"There is no user group `{identifier}`, or it is disabled."
         try:
             told = await self._users.get(identifier)
         except SlackRefused as error:
