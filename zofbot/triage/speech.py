@@ -91,7 +91,7 @@ def heard(text: str, bot: str = "") -> Heard:
     Raises BadInput for a word that is none of these.
     """
     typed = read_input(text)
-    mention = re.search(rf"<@{re.escape(bot)}(?:\|[^<>]*)?>", typed) if bot else _PERSON.search(typed)
+    mention = next((found for found in _PERSON.finditer(typed) if bot in ("", found[1])), None)
     said = typed[mention.end() :] if mention else typed
     word, _, rest = " ".join(said.split()).strip(_AROUND).partition(" ")
     word = word.lower().strip(_AROUND)
