@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.conftest import House, house, polled, said, until
+from zofbot.checkup.asking import examine
+from zofbot.checkup.finding import Level
 from zofbot.simulator.entities import Message, User
 
 CASE = 'test_login[chrome-en] says “hi”,  5" tablet'
@@ -89,6 +91,26 @@ async def test_a_subscription_that_means_nothing_says_what_it_may_have_meant(ove
     assert asked(over_http, "/projects") == 1
     await over_http.answer("/zof subscribe project:checkout env:prodution")
     assert "did you mean `production`?" in said(await answered(over_http, "environment `prodution`"))
+
+
+async def test_a_key_that_may_not_list_projects_is_named_and_recent_runs_do(over_http: House) -> None:
+    over_http.world.zof.faults.set("403", only="/projects")
+    await over_http.answer("/zof subscribe project:chekout")
+    told = said(await answered(over_http, "would have posted nothing"))
+    assert "No recent run is of project `chekout`; did you mean `checkout`?" in told
+    assert "`projects:read`" in told
+
+
+async def test_the_check_finds_whom_nobody_can_notify_any_more(over_http: House) -> None:
+    slack = over_http.world.slack
+    await over_http.answer("/zof subscribe mention:@ben,@chioma,@oncall-checkout")
+    slack.users["U0BEN"].deleted = True
+    del slack.groups["S0ONCALL"]
+    found = {each.about: each for each in await examine(over_http.settings)}
+    assert "deactivated" in found["mention U0BEN"].what
+    assert "no such user group" in found["mention S0ONCALL"].what
+    assert "C0QA" in found["mention S0ONCALL"].mend
+    assert found["mention U0CHIOMA"].level is Level.OK
 
 
 async def test_a_group_is_mentioned_by_its_handle_and_who_is_gone_is_refused(over_http: House) -> None:

@@ -14,12 +14,14 @@ import stamina
 
 from zofbot.checkup import clock, doors, slack, store, zof
 from zofbot.checkup.finding import Finding, error, ok
+from zofbot.checkup.mentions import check_mentions
 from zofbot.errors import SettingsError, SlackError, StoreUnavailable, ZofError
 from zofbot.metrics import Metrics
 from zofbot.model import utcnow
 from zofbot.notification import State
 from zofbot.redact import redact
 from zofbot.rooms import slack_of, zof_client
+from zofbot.routing import Subscription
 from zofbot.settings import Settings
 from zofbot.slack.notifier import Identity, SlackNotifier
 from zofbot.store import Store, connected
@@ -47,13 +49,14 @@ async def examine(
 ) -> list[Finding]:
     """Try everything; ``url`` is where the doors are seen from outside. No failure is raised: each is a finding."""
     async with slack_of(settings, Metrics(), deadline=seconds) as notifier:
-        kept, channels = await _store(settings, now, seconds)  # alone, lest what others do count as its latency
+        kept, subscribed = await _store(settings, now, seconds)  # alone, lest what others do count as its latency
         (tokens, takes), asked, tried = await asyncio.gather(
             _tokens(notifier, settings, now),
             _zof(settings, now, Patience(seconds)),
             _doors(settings, url, seconds),
         )
-        told = await _channels(notifier, settings, channels, takes)
+        told = await _channels(notifier, settings, [each.channel for each in subscribed], takes)
+        told += await check_mentions(notifier, subscribed) if takes else []
     secrets = settings.secrets()
     found = dict.fromkeys([*tokens, *told, *asked, *kept, *tried])
 
@@ -117,8 +120,10 @@ async def _described(notifier: SlackNotifier, channel: str) -> dict[str, Any] | 
         return said
 
 
-async def _store(settings: Settings, now: Callable[[], datetime], seconds: float) -> tuple[list[Finding], list[str]]:
-    """Look at Redis; the channels that are subscribed, as far as they could be read."""
+async def _store(
+    settings: Settings, now: Callable[[], datetime], seconds: float
+) -> tuple[list[Finding], list[Subscription]]:
+    """Look at Redis; the subscriptions, as far as they could be read."""
     try:
         async with asyncio.timeout(seconds), AsyncExitStack() as stack:
             address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir))
@@ -139,14 +144,14 @@ async def _store(settings: Settings, now: Callable[[], datetime], seconds: float
     return [found], []
 
 
-async def _kept(opened: Store, namespace: str, now: Callable[[], datetime]) -> tuple[list[Finding], list[str]]:
+async def _kept(opened: Store, namespace: str, now: Callable[[], datetime]) -> tuple[list[Finding], list[Subscription]]:
     times = [await _ping(opened) for _ in range(1 + PINGS)][1:]  # the first one connects
     found = [*store.soundness(await vitals(opened.client)), store.latency(times)]
     records = await Subscriptions(opened.client, namespace).records()
     waiting = await Outbox(opened.client, namespace, now).list(State.PENDING, WAITING)
     number = await written(opened.client, namespace)
     found += store.records(records, [entry.schema for entry in waiting], number)
-    return found, [one.channel for one in readable(records)]
+    return found, readable(records)
 
 
 async def _ping(opened: Store) -> float:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from zofbot.errors import ZofError
+from zofbot.errors import ZofError, ZofRejected
 from zofbot.listeners import endings
 from zofbot.listeners.desk import Desk
 from zofbot.model import Outcome, Result, Run
@@ -79,15 +79,17 @@ async def _seen(desk: Desk, subscription: Subscription) -> Foresight:
     seen = rehearsal.outcome(partial=read.cut)
     if seen.messages:
         return seen
-    silence = explain_silence(subscription, all_of_it, await _known(desk, back))
-    return replace(seen, silence=foresight.excluded(silence) if silence else "")
+    known = await _known(desk, back)
+    silence = explain_silence(subscription, all_of_it, known)
+    why = foresight.excluded(silence) if silence else ""
+    return replace(seen, silence=f"{why} {foresight.FORBIDDEN}" if why and known.forbidden else why)
 
 
 async def _known(desk: Desk, back: datetime) -> KnownNames:
     """The names of all projects, and those of recent runs, as far as Zof shows them soon."""
     runs: list[Run] = []
     projects: list[tuple[str, ...]] = []
-    listed = False
+    listed = forbidden = False
     try:
         async with asyncio.timeout(NAMES_SECONDS):
             async for recent in desk.zof.runs(since=back, pages=1):
@@ -98,10 +100,11 @@ async def _known(desk: Desk, back: datetime) -> KnownNames:
                 more = page.more
             listed = not more
     except (TimeoutError, ZofError) as error:  # a key may lack projects:read; the runs name their projects, too
+        forbidden = isinstance(error, ZofRejected) and error.status == 403
         log.info("names not read", cause=type(error).__name__, request_id=getattr(error, "request_id", None))
     projects += [tuple(name for name in (run.project_id, run.project_name) if name) for run in runs]
     environments = tuple(dict.fromkeys(run.environment for run in runs if run.environment))
-    return KnownNames(tuple(projects), environments, listed)
+    return KnownNames(tuple(projects), environments, listed, forbidden)
 
 
 async def _listed(desk: Desk, read: _Read, back: datetime, *outcomes: Outcome) -> None:

@@ -50,14 +50,7 @@ async def subscribe(desk: Desk, asked: Asked, wish: str) -> Message:
 async def known_ids(desk: Desk, channel: str) -> dict[str, str]:
     """The ids, by name, of user groups and of people whom any subscription mentions, this channel's first."""
     found = sorted(await desk.subscriptions.all(), key=lambda each: each.channel != channel)
-    return await desk.people.ids(identifier for each in found for identifier in mentioned_by(each))
-
-
-def mentioned_by(subscription: Subscription) -> list[str]:
-    """The ids of all people and user groups that it may mention."""
-    return list(
-        dict.fromkeys([*subscription.mention, *(each for step in subscription.escalate for each in step.mention)])
-    )
+    return await desk.people.ids(identifier for each in found for identifier in each.mentioned)
 
 
 async def save(desk: Desk, asked: Asked, wanted: Subscription, identifier: str, *, edits: bool = False) -> Saved:
@@ -71,7 +64,7 @@ async def save(desk: Desk, asked: Asked, wanted: Subscription, identifier: str, 
     for number, one in enumerate(standing, start=1):
         if spelled(one) == spelled(wanted):
             return Saved(answers.subscribed_already(number, await _shown(desk, one)))
-    if missing := await desk.people.unknown(mentioned_by(wanted)):
+    if missing := await desk.people.unknown(wanted.mentioned):
         raise BadInput(missing, "Name somebody else, or leave them out.", example="/zof help subscribe")
     if before:
         return await _change(desk, asked, wanted, before)

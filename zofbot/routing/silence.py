@@ -23,12 +23,14 @@ CUTOFF = 0.6
 class KnownNames:
     """Names that Zof has shown: each project by id and name, if it has both, and environments.
 
-    ``listed``: these are all projects there are, not only those of recent runs.
+    ``listed``: these are all projects there are, not only those of recent runs. ``forbidden``: the key may not
+    list them.
     """
 
     projects: Sequence[tuple[str, ...]] = ()
     environments: Sequence[str] = ()
     listed: bool = False
+    forbidden: bool = False
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,12 @@ class Subscription(_Frozen):
 
     schema_: int = Field(default=SCHEMA, alias="schema")
 
+    @property
+    def mentioned(self) -> tuple[str, ...]:
+        """The ids of all people and user groups that it may mention, each once."""
+        escalated = (identifier for step in self.escalate for identifier in step.mention)
+        return tuple(dict.fromkeys([*self.mention, *escalated]))
+
     @field_validator("project", "env", "case")
     @classmethod
     def _as_typed(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,6 +18,9 @@ DAYS = 7
 MAX_SHOWN = 5
 """Names that one sentence has."""
 
+FORBIDDEN = "Zof's key may not list projects, so only recent runs were compared; the key needs `projects:read`."
+"""Behind a sentence about projects."""
+
 UNKNOWN = {
     "project": "No recent run is of project",
     "env": "No recent run is in the environment",
