@@ -74,9 +74,10 @@ async def test_help_is_what_it_is_elsewhere(over_http: House) -> None:
 
 async def test_a_link_to_a_run_is_as_good_as_its_id(over_http: House) -> None:
     run = next(iter(over_http.world.zof.runs))
-    assert run in await over_http.answer(f"/zof https://console.example/acme/runs/{run}")
-    assert run in await over_http.answer(f"/zof run app.zof.ai/runs/{run}")
-    assert run in await over_http.answer(f"/zof run \u200b{run}\u2060")
+    shown = f"Run `{run}`"
+    assert shown in await over_http.answer(f"/zof https://console.example/acme/runs/{run}")
+    assert shown in await over_http.answer(f"/zof run app.zof.ai/runs/{run}")
+    assert shown in await over_http.answer(f"/zof run \u200b{run}\u2060")
 
 
 async def test_a_filter_that_stands_twice_is_refused(over_http: House) -> None:
