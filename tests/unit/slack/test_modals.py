@@ -22,6 +22,8 @@ ON = {"on": {"on": {"selected_options": [{"value": "failed"}]}}}
     [
         ("case", 'say "hi", 5" tablet', r'case:"say \"hi\"",5"\ tablet'),
         ("env", "QA\u00a0West\u200b", 'env:"QA West"'),
+        ("case", "“a, b”", 'case:"a, b"'),
+        ("reack", "\u200b4h\u2060", "reack:4h"),
         ("project", "R&amp;D", "project:R&amp;D"),
         ("reack", "1h 30m", "reack:90m"),
         ("escalate", "1 h 30 m -> U1", "escalate:90m-><@U1>"),
