@@ -135,7 +135,7 @@ def test_what_people_fill_in_is_what_they_would_type(values: dict[str, Any], typ
     [
         (line("project", "x" * 201), "project", "project:" + "x" * 201),
         (line("env", "-"), "env", "env:-"),
-        (line("case", 'say "hi'), "case", 'case:"hi'),
+        (line("case", '"say hi'), "case", 'case:"say hi'),
         (line("after", "1"), "after", "after:1/1h"),
         (line("after", "many"), "after", "after:many/1h"),
         (line("quiet", "late"), "quiet", "quiet:late"),

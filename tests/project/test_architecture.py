@@ -27,6 +27,7 @@ FLOORS: list[set[str]] = [
     {"triage"},
     {"verbs", "settings", "metrics", "logs", "notification", "spans", "tracing"},
     {"model", "errors", "redact", "address", "trace", "clock"},
+    {"model", "errors", "redact", "address", "trace", "deadline", "domain"},
 ]
 """From the roof to the ground. A room may import from floors beneath it, and from its own room."""
 
@@ -60,7 +61,8 @@ PURE = [
     "checkup/slack.py", "checkup/zof.py", "checkup/clock.py", "checkup/store.py", "checkup/doors.py",
     "checkup/finding.py",
     "access.py", "spans.py", "triage/times.py", "routing/rulebook.py", "routing/plan.py",
-    "slack/reasons.py", "pipeline/explanation.py",
+    "slack/reasons.py", "pipeline/explanation.py", "domain/text.py", "routing/patterns.py", "routing/words.py",
+    "routing/silence.py",
 ]  # fmt: skip
 IMPURE = {"asyncio", "httpx", "redis", "aiohttp", "slack_bolt", "os", "time", "random", "socket", "subprocess"}
 

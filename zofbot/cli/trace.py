@@ -27,9 +27,11 @@ def trace(
     async def work(books: Books) -> None:
         from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
 
+        from zofbot.domain.text import read_input  # noqa: PLC0415
         from zofbot.terminal import trace_table  # noqa: PLC0415
+        from zofbot.verbs import parse  # noqa: PLC0415
 
-        found = await books.traces.find(identifier)
+        found = await books.traces.find(parse(f"trace {read_input(identifier)}").id)
         if not found:
             give_up(1, UNKNOWN)
         if as_json:

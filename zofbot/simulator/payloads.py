@@ -12,7 +12,13 @@ from zofbot.simulator.workspace import Workspace
 TOKEN = "simulated-verification-token"  # noqa: S105 - deprecated at Slack, checked by nobody
 
 _FORMED = re.compile(r"<(?:@[UW][A-Z0-9]+|#C[A-Z0-9]+|!subteam\^S[A-Z0-9]+)(?:\|[^<>]*)?>")
-_TYPED = re.compile(r"(?<![\w&])(?P<sign>[@#])(?P<name>[a-z0-9][a-z0-9._-]*)|(?P<url>https?://[^\s<>|]+)")
+_TYPED = re.compile(
+    r"(?<![\w&])(?P<sign>[@#])(?P<name>[a-z0-9][a-z0-9._-]*)|(?P<url>https?://[^\s<>|]+)"
+    r"|(?<![\w@./-])(?P<email>[\w.+-]+@(?:[a-z0-9-]+\.)+(?:com|ai|io|org|net))(?![\w-])"
+    r"|(?<![\w@./-])(?P<domain>(?:[a-z0-9-]+\.)+(?:com|ai|io|org|net)(?:/[^\s<>|,\"]*)?)(?![\w-])"
+)
+"""People, channels and addresses; Slack links a bare domain with ``http://`` in front and what was typed as its label
+(believed: https://docs.slack.dev/messaging/formatting-message-text/ shows it for e-mail addresses)."""
 
 
 def escaped(slack: Workspace, text: str, *, labels: bool = False) -> str:
@@ -37,6 +43,10 @@ def _entity(slack: Workspace, found: re.Match[str], labels: bool) -> str:
     name = found["name"]
     if found["url"]:
         return f"<{found['url']}>"
+    if found["email"]:
+        return f"<mailto:{found[0]}|{found[0]}>"
+    if found["domain"]:
+        return f"<http://{found[0]}|{found[0]}>"
     label = f"|{name}" if labels else ""
     if found["sign"] == "#":
         channel = next((each for each in slack.channels.values() if each.name == name and not each.im_with), None)

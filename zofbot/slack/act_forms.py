@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from zofbot.domain.text import read_input
 from zofbot.slack import text
 from zofbot.slack.controls import LABELS, REASONS
 from zofbot.slack.message import Block, context, plain_text, section
@@ -104,10 +105,11 @@ def choose(meant: Meant, title: str, stands: str, acts: Sequence[Act]) -> Block:
 
 
 def filled(view: Mapping[str, Any], block: str, action: str) -> str:
-    """What stands in a field; nothing when it is empty."""
+    """What was filled in or chosen; empty where nothing was."""
     value = (filled_in(view).get(block) or {}).get(action) or {}
     chosen = value.get("selected_option") or {}
-    return str(value.get("value") or value.get("selected_user") or chosen.get("value") or "")
+    typed = read_input(str(value.get("value") or ""), markup=False)
+    return typed or str(value.get("selected_user") or chosen.get("value") or "")
 
 
 def _form(act: Act, meant: Meant, submit: str, blocks: list[Block]) -> Block:

@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
+from zofbot import spans
+from zofbot.domain.text import read_input
 from zofbot.errors import BadInput, ZofbotError, ZofError
 from zofbot.routing import Broadcast, Group, Layout, On, Subscription, parse
-from zofbot.routing.spelling import LONGEST_LIST, mentioned, span, spell_quiet
+from zofbot.routing.spelling import LONGEST_LIST, NOBODY, mentioned, spell_quiet
 from zofbot.routing.words import entered, quoted, shown
 from zofbot.slack import text
 from zofbot.slack.message import Block, Message, actions, button, context, plain_text, section
@@ -38,10 +40,10 @@ LAYOUTS = {Layout.THREAD: "Details in the thread", Layout.FLAT: "No thread"}
 WINDOWS = {"10m": "10 minutes", "30m": "30 minutes", "1h": "1 hour", "6h": "6 hours", "1d": "1 day", "7d": "7 days"}
 _UNNAMED = "1h"
 _AN_ID = re.compile(r"[UWS][A-Z0-9]+")
-_STEP = re.compile(r"(?:(?P<after>\w+)\s*(?:->|→)\s*)?(?P<id>[UWS][A-Z0-9]+)")
+_STEP = re.compile(r"(?:(?P<after>[\w ]+?) ?(?:->|→) ?)?(?P<id>[UWS][A-Z0-9]+)")
 _GLOBS = "Names or ids, parted by commas; * stands for anything, - in front leaves out. Empty: everything."
-_STEPS = "Whom to mention while nobody acknowledges, by id: people's is in their profile, a group's in its menu."
-_GROUP_IDS = "Give the group's id, such as S0614TZR7: its menu in Slack has Copy group ID."
+_STEPS = "Whom to mention while nobody acknowledges: a group by its handle, such as @oncall, people by their member ID."
+_GROUPS = "Give each group's handle, such as @oncall, or its id."
 
 State = Mapping[str, Mapping[str, Any]]
 """Slack's ``view.state.values``: block, action, and what stands there."""
@@ -114,7 +116,7 @@ def caution(room: str) -> str:
 
 def complaint(error: ZofbotError, block: str = "", *, reference: str = "") -> str:
     """An error as it stands beneath a field, which is plain text."""
-    step = {"groups": _GROUP_IDS, "escalate": _STEPS}.get(block, error.next_step)
+    step = {"groups": _GROUPS, "escalate": _STEPS}.get(block, error.next_step)
     asked = f" Request ID: {error.request_id}" if isinstance(error, ZofError) and error.request_id else ""
     asked += f" Reference: {reference}" if reference else ""
     return f"{text.literal(f'{error.sentence} {step}', 800)} {text.literal(asked, 200)}".strip()
@@ -136,8 +138,11 @@ class Filled:
     errors: dict[str, str] = field(default_factory=dict)
 
 
-def read(state: State) -> Filled:
-    """Understand a form as though its fields had been typed; a field's error is what typing it would get."""
+def read(state: State, ids: Mapping[str, str] = NOBODY) -> Filled:
+    """Understand a form as though its fields had been typed; a field's error is what typing it would get.
+
+    ``ids`` has the ids of user groups and people by name, as for ``parse``.
+    """
     told: dict[str, Any] = {}
     errors: dict[str, str] = {}
     wrong: set[str] = set()
@@ -147,11 +152,16 @@ def read(state: State) -> Filled:
         try:
             line = typed()
             if line:
-                told[name] = getattr(parse(f"{name}:{line}"), name)
+                told[name] = getattr(parse(f"{name}:{line}", ids=ids), name)
         except BadInput as error:
             wrong.add(name)
             errors[block] = complaint(error, block)
     return Filled(Subscription(**{name: value for name, value in told.items() if name not in wrong}), errors)
+
+
+def names_somebody(state: State) -> bool:
+    """Whether people or user groups are written down, perhaps by name."""
+    return bool(_text(state, "groups") or _text(state, "escalate"))
 
 
 def _typed(state: State) -> Iterator[tuple[str, str, Callable[[], str]]]:
@@ -178,7 +188,7 @@ def _step(entered: str) -> str:
     found = _STEP.fullmatch(entered)
     if not found:
         return quoted([entered])
-    return (f"{found['after']}->" if found["after"] else "") + mentioned(found["id"])
+    return (f"{found['after'].replace(' ', '')}->" if found["after"] else "") + mentioned(found["id"])
 
 
 def _quiet(state: State) -> Iterator[tuple[str, str, Callable[[], str]]]:
@@ -204,7 +214,7 @@ def _value(state: State, block: str) -> Mapping[str, Any]:
 
 
 def _text(state: State, block: str) -> str:
-    return str(_value(state, block).get("value") or "").strip()
+    return read_input(str(_value(state, block).get("value") or ""), markup=False)
 
 
 def _options(state: State, block: str) -> list[str]:
@@ -237,7 +247,7 @@ def _how(start: Subscription) -> list[Block]:
 def _when(start: Subscription) -> list[Block]:
     people = [one for one in start.mention if not one.startswith("S")]
     groups = [one for one in start.mention if one.startswith("S")]
-    count, within = (str(start.after.count), span(start.after.window)) if start.after else ("", _UNNAMED)
+    count, within = (str(start.after.count), spans.spelled(start.after.window)) if start.after else ("", _UNNAMED)
     number: Block = {"type": "number_input", "is_decimal_allowed": False}
     window = _chosen("static_select", WINDOWS if within in WINDOWS else {**WINDOWS, within: within}, (within,))
     chosen: Block = {"type": "multi_users_select", **({"initial_users": people} if people else {})}
@@ -248,18 +258,18 @@ def _when(start: Subscription) -> list[Block]:
         _input("after", "Only from this many failures on", number | _start(count), hint="2 to 100. Empty: each one."),
         _input("window", "… within", window, optional=False),
         _input("people", "Mention people", chosen),
-        _line("groups", "Mention user groups", ", ".join(groups), hint=_GROUP_IDS, example="S0614TZR7"),
+        _line("groups", "Mention user groups", ", ".join(groups), hint=_GROUPS, example="@oncall, @leads"),
         _line("quiet", "Quiet hours", quiet, hint="Alerts wait until they end. Empty: none.", example="22:00-07:00"),
         _line("zone", "Time zone of the quiet hours", zone, hint="Empty: UTC.", example="Europe/Berlin"),
         _input("critical", "In quiet hours", _chosen("checkboxes", through, passes)),
-        _line("escalate", "Escalate", _steps(start), hint=_STEPS, example="15m->S0614TZR7, 45m->U024BE7LH"),
-        _line("reack", "Ask again who is on it after", span(start.reack) if start.reack else "", example="4h"),
+        _line("escalate", "Escalate", _steps(start), hint=_STEPS, example="15m->@oncall, 45m->U024BE7LH"),
+        _line("reack", "Ask again who is on it after", spans.spelled(start.reack) if start.reack else "", example="4h"),
     ]
 
 
 def _steps(start: Subscription) -> str:
     """Each time in front of the first whom it reaches."""
-    return ", ".join(f"{span(step.after)}->{', '.join(step.mention)}" for step in start.escalate)
+    return ", ".join(f"{spans.spelled(step.after)}->{', '.join(step.mention)}" for step in start.escalate)
 
 
 def _foreseen(said: str) -> list[Block]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.strategies import PATTERNS, QUIETS, SUBSCRIPTIONS
+from zofbot.domain.text import read_input
 from zofbot.errors import BadInput
 from zofbot.model import Counts, Outcome, Result, Run
 from zofbot.routing import (
@@ -29,7 +30,7 @@ from zofbot.routing import (
     quiet_until,
     spelled,
 )
-from zofbot.routing.matching import fits
+from zofbot.routing.patterns import fits
 
 
 @given(SUBSCRIPTIONS)
@@ -39,7 +40,9 @@ def test_what_is_spelled_is_understood_as_the_same(subscription: Subscription) -
 
 @pytest.mark.parametrize("pattern", ["R&amp;D", "&&lt;", 'a"b', "a\\b", "a, b", "“x„", "-a b", "a:b", "\n"])
 def test_odd_patterns_are_understood_as_they_are_spelled(pattern: str) -> None:
-    assert parse(spelled(Subscription(case=(f"x{pattern}", "y")))).case == (f"x{pattern}", "y")
+    wanted = Subscription(case=(f"x{pattern}", "y"))
+    assert parse(spelled(wanted)) == wanted
+    assert fits(wanted.case, [f"x{pattern}"])
 
 
 @given(SUBSCRIPTIONS)
@@ -89,7 +92,7 @@ def test_whatever_is_typed_is_understood_or_refused_with_an_example_that_works(t
     ],
 )  # fmt: skip
 def test_filters_are_understood(typed: str, understood: dict[str, Any]) -> None:
-    assert parse(typed, zone="Asia/Tokyo") == Subscription(**understood)
+    assert parse(read_input(typed), zone="Asia/Tokyo") == Subscription(**understood)
 
 
 @pytest.mark.parametrize(
