@@ -1,0 +1,84 @@
+"""Measures signatures: precision and recall over labelled failure texts, and what they cost.
+
+``.venv/bin/python -m benchmarks.signatures [--export | --errors]``; some seconds, no network.
+
+Each pair of texts that get the same signature is right or wrong by the labels: precision is the share of joined pairs
+that belong together, recall the share of pairs of one cause that are joined. Two files of templates are measured: the
+one the rules were made with, and one that was written after they were (``tests/support``). ``--export`` prints the
+first as JSON lines for ``zofbot signature``, ``--errors`` also prints what was joined or split against the labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from statistics import median
+from time import perf_counter
+
+from tests.support.failure_corpus import HELD_OUT, TEMPLATES, LabelledFailure, read_corpus
+from tests.support.pair_score import score_pairs
+from zofbot.alerting.normal_form import forget_lines
+from zofbot.alerting.signature import group_by_signature, sign
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--export", action="store_true", help="print the texts as JSON lines")
+    parser.add_argument("--errors", action="store_true", help="print what was joined or split against the labels")
+    options = parser.parse_args()
+    if options.export:
+        for failure in read_corpus():
+            print(json.dumps(failure._asdict()))
+        return
+    for title, path in (("corpus", TEMPLATES), ("held out", HELD_OUT)):
+        if path.exists():
+            measure_quality(title, read_corpus(path), options.errors)
+    measure_cost(read_corpus())
+
+
+def measure_quality(title: str, corpus: list[LabelledFailure], show_errors: bool) -> None:
+    causes = len({failure.cause for failure in corpus})
+    score = score_pairs((failure.cause, sign(failure.text).id) for failure in corpus)
+    print(
+        f"{title}: {len(corpus)} texts, {causes} causes: precision {score.precision:.4f} (goal 0.99), "
+        f"recall {score.recall:.4f} (goal 0.95)"
+    )
+    if show_errors:
+        print_errors(corpus)
+
+
+def print_errors(corpus: Iterable[LabelledFailure]) -> None:
+    by_signature, by_cause = defaultdict(Counter), defaultdict(dict)
+    for failure in corpus:
+        signature = sign(failure.text)
+        by_signature[signature][failure.cause] += 1
+        by_cause[failure.cause][signature.id] = signature.normalized
+    for signature, causes in by_signature.items():
+        if len(causes) > 1:
+            print(f"\nJOINED {dict(causes)}\n{signature.normalized}")
+    for cause, signatures in by_cause.items():
+        if len(signatures) > 1:
+            print(f"\nSPLIT {cause}", *signatures.values(), sep="\n--\n")
+
+
+def measure_cost(corpus: list[LabelledFailure]) -> None:
+    long = [("\n".join(failure.text for failure in corpus[start : start + 9]) * 9)[:4096] for start in range(100)]
+    print(f"one text of 4 KB: {1000 * median(map(seconds_to_sign, long)):.2f} ms (goal 1)")
+    failures = [(str(number), corpus[number % len(corpus)].text) for number in range(1000)]
+    forget_lines()
+    started = perf_counter()
+    groups = group_by_signature(failures)
+    print(f"1,000 failures, {len(groups)} signatures: {1000 * (perf_counter() - started):.0f} ms (goal 150)")
+
+
+def seconds_to_sign(text: str) -> float:
+    forget_lines()
+    started = perf_counter()
+    sign(text)
+    return perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

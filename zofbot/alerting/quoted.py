@@ -1,0 +1,117 @@
+"""Whether quoted text in a failure is a name, which belongs to its cause, or data, which differs each time."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+
+class Quoted(Enum):
+    """What a quoted text is."""
+
+    NAME = "name"
+    TEXT = "text"
+    DATA = "data"
+
+
+_LAST_WORD = re.compile(r"([A-Za-z_][\w-]*)[\s\"'`:=(\[{<>,*#]*$")
+
+_NAMES_FOLLOW = frozenset(
+    """
+    field fields key keys table column columns relation constraint index schema database sequence variable variables var
+    env environment flag flags option options setting settings property properties attribute attributes argument arguments
+    parameter parameters param params module package element elements selector locator xpath css id testid role label
+    placeholder button link tab menu heading checkbox radio dropdown dialog modal input textbox header headers cookie enum
+    method function class type interface member reading queue topic exchange stream bucket service feature named using
+    command action event hook fixture plugin step task job stage template view route endpoint operation query mutation
+    permission scope privilege getByText getByRole getByLabel getByTestId getByPlaceholder locator get contains find
+    click fill keyerror status state reason kind code severity level category mode phase identifier symbol export import
+    policy claim alias extension directive entity model provider bean dependency protocol cipher algorithm charset
+    encoding locale feature_flag featureflag rule validator unit metric partition shard replica
+    """.split()  # noqa: SIM905
+)
+_TEXTS_FOLLOW = frozenset(
+    """
+    message error errors detail details description reason cause exception msg title_of_error error_description
+    errormessage error_message hint statustext failure because
+    """.split()  # noqa: SIM905
+)
+_DATA_FOLLOWS = frozenset(
+    """
+    user username customer tenant account owner author person member_name email mail phone city street address company
+    product item sku order invoice title value values literal string text content body payload data entry uuid integer
+    bigint int long numeric decimal double float number json date datetime timestamp time boolean bool parse parsing
+    converting convert host hostname server url uri path file directory folder filename token session nonce thread
+    password secret name_of firstname lastname first_name last_name fullname display_name displayname base format line
+    row record id_of guid hash digest version build commit branch at near saw seen found actually snapshot diff response
+    """.split()  # noqa: SIM905
+)
+_COMPARED = re.compile(
+    r"""
+    (?:\b(?:expected|received|actual|actually|got|was|were|equals?|eql?|be|is|to|match(?:es|ing)?|contain(?:s|ing)?
+      |includes?|including|have|has|saw|found|returned|want|wanted|have\ text|string|substring|and|with|but|not)
+      |==|!=|===|!==|~|=>|<>)[\s:=(\[{<"'`]*$
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_CALL = re.compile(
+    r"(?:[gG]et(?:All)?By\w*|query(?:All)?By\w*|find(?:All)?By\w*|[lL]ocator|find_?[eE]lements?|By\.\w+|\$\$?|cy\.\w+|query_?[sS]elector"
+    r"(?:All)?|[wW]ait_?[fF]or_?[sS]elector|frameLocator|filter|having|(?:page|cy|browser|driver)\.\w+|fill_in|click_on"
+    r"|click_button|click_link|find|have_selector|have_css|within|import|require|getenv|environ|env|t|reading)[\[(]\s*$"
+)
+_CONSTRUCTED = re.compile(r"(?:Error|Exception|Failure|Warning|Timeout|Fault|errorf?|panic|Status)\(\s*$")
+_KEYED = re.compile(r"([A-Za-z_][\w-]*)[\"'`]?\s*(?:=>|[:=])\s*[({\[<]?$")
+_IDENTIFIER = re.compile(r"[A-Za-z_$@.#:*\[/-][\w$@.#:*()\[\]=/>~^|+,?!-]*$")
+_CAPITALISED = re.compile(r"[A-Z][a-z]+$")
+_LABEL_WORD = re.compile(
+    r"(?:\w+(?:ed|ing|ive|able|ible|wn|en|ent)|ok|new|open|done|draft|fail|pass|error|success|failure|true|false|none|null|yes"
+    r"|no|on|off|low|high|medium|admin|guest|viewer|editor|free|basic|premium|gold|silver|void|live|ready|idle|busy|full"
+    r"|unknown|default|normal|urgent|login|home|dashboard|checkout|settings|profile|cart)$",
+    re.IGNORECASE,
+)
+_TITLE = re.compile(r"(?:[A-Z][\w'.&-]*\.? ){1,3}[A-Z][\w'.&-]*$")
+
+
+def judge_quoted(content: str, before: str) -> Quoted:
+    """Tell what ``content``, which stands in quotes after ``before``, is.
+
+    Names are identifiers, selectors, words of an enumeration, and what follows a word such as *field* or *button*.
+    Where it cannot be told, a text counts as a name: to split a cause is less bad than to join two.
+    """
+    if not content.strip():
+        return Quoted.DATA
+    if _CALL.search(before):
+        return Quoted.NAME
+    if _CONSTRUCTED.search(before):
+        return Quoted.TEXT
+    word = _last_word(before)
+    if word in _TEXTS_FOLLOW and " " in content:
+        return Quoted.TEXT
+    if word in _NAMES_FOLLOW:
+        return Quoted.NAME
+    if word in _DATA_FOLLOWS:
+        return Quoted.NAME if _is_enum_word(content) and word in ("value", "values", "text", "found") else Quoted.DATA
+    if _COMPARED.search(before) or before.rstrip().endswith((",", "[", "{")):
+        return Quoted.NAME if _is_enum_word(content) or _is_selector(content) else Quoted.DATA
+    if _KEYED.search(before) and not _IDENTIFIER.match(content):
+        return Quoted.DATA
+    if _IDENTIFIER.match(content):
+        return Quoted.DATA if _CAPITALISED.match(content) and word == "name" and not _is_enum_word(content) else Quoted.NAME
+    return Quoted.DATA if _TITLE.match(content) else Quoted.TEXT
+
+
+def _last_word(before: str) -> str:
+    found = _LAST_WORD.search(before)
+    return found[1].lower() if found else ""
+
+
+def _is_enum_word(content: str) -> bool:
+    """Whether it reads as a word of an enumeration: ``pending``, ``PAST_DUE``, ``in-transit``, ``Shipped``."""
+    if not re.match(r"[A-Za-z]+(?:[_.-][A-Za-z]+)*$", content):
+        return False
+    return content.islower() or content.isupper() or "_" in content or _LABEL_WORD.match(content) is not None
+
+
+def _is_selector(content: str) -> bool:
+    """Whether it is a CSS selector, an element or an XPath."""
+    return re.match(r"[.#\[][A-Za-z_]|//\w|<\w|\w+[.#\[][a-z]", content) is not None
