@@ -68,7 +68,7 @@ _NOISE = re.compile(
     | Element:\ \[\[ | For\ documentation\ on\ this\ error | remote\ stacktrace | Stacktrace:$ | Backtrace:$ | Stack:$
     | \#\d+\ 0x | \*\*\*\ Element\ info | attachment\ \# | test-results/ | Usage:$ | Hint:\ use
     | (?:=+|-+|_+)\s.*\s?(?:=+|-+|_+)$ | =+\ .* | ---\ (?:FAIL|PASS|End|expected) | ===\ (?:RUN|PAUSE|CONT|NAME)
-    | (?:FAIL|PASS|RUNS|ok)\s+[\w./@-]+(?:\s.*)?$ | \d+\)\s(?:\[|\w.*›) | [●✕✗✘×]\s | (?:exit\ status\ 1|FAIL)$
+    | (?:FAIL|PASS|RUNS|ok)\s+[\w./@-]+(?:\s.*)?$ | \d+\)\s | [●✕✗✘×]\s | \[pid=\d | Browser\ logs: | (?:exit\ status\ 1|FAIL)$
     | (?:Test(?:\ name)?|Test\ Suite|Suite|Spec|Scenario|Feature|Title|File|Browser|Project|Environment|Worker|Run|Run\ ID|Duration|Started|Finished
         |Elapsed|Time|Date|Timestamp|Host|Pod|Build|Commit|Branch|Attempt|Retry|Retries|Shard|Seed|Random\ seed|Job|Timeout
         |Request[ -]?Id|Trace[ -]?Id|Correlation[ -]?Id|x-request-id|x-trace(?:-id)?|Screenshot|Video|Trace|Console\ log|Logs?|Artifacts?
@@ -101,7 +101,7 @@ _STAMPED = re.compile(r"[\[(]?(?:\d{4}[-/]\d\d[-/]\d\d[T ])?\d\d:\d\d:\d\d|\[[\w
 _PREFIX = re.compile(
     r"(?:Exception in thread (?:\"[^\"\n]{0,100}\"|\S+) |Uncaught (?:\(in promise\) )?|Unhandled (?:exception\. |rejection:? |Promise Rejection:? )"
     r"|\(node:\d+\) |FAILED \S+(?: - |$)|ERROR \S+::\S+ - |\S+_test\.go:\d+: |\[?(?:[Aa]ttempt|[Rr]etry|[Tt]ry) #?\d+(?: ?(?:/|of) ?\d+)?[\]:)]*\s*(?:failed: )?"
-    r"|Failure/Error: |Errors?:\s{2,}|Messages?:\s{2,}|Error Trace:\s.*|Failures?:$|[✗✘✖×●•→]\s)"
+    r"|Failure/Error: |Errors?:\s{2,}|Messages?:\s{2,}|Failures?:$|[•→]\s)"
 )
 _CAUSE = re.compile(r"(?:Caused by:?|\[cause\]:|Cause:|-+>|Root cause:|caused by:?)\s*")
 _LABEL = re.compile(r"(?:[Ee]xpect(?:ed|ing)|[Rr]eceived|[Aa]ctual|[Bb]ut(?: was| got)?|[Gg]ot|[Ww]ant(?:ed)?|to (?:be )?equal(?: to)?|to contain)\b[^:<]{0,30}[:<]")
@@ -138,8 +138,8 @@ def _read_other(lines: list[str]) -> FailureText:
             sections.append([])
             found.lines.append(stripped[cause.end() :])
             reader.in_frames = True
-        elif stripped.startswith("Error Trace:") or (stripped.endswith(".go") is False and reader.is_trace(stripped)):
-            pass
+        elif stripped.startswith("Error Trace:"):
+            sections[-1].extend(filter(None, [parse_frame(stripped.removeprefix("Error Trace:").strip())]))
         else:
             found.lines.extend(reader.keep(line, stripped))
         previous = stripped
@@ -164,9 +164,6 @@ class _Reader:
     def end_block(self) -> None:
         """Note an empty line, which ends a list of calls."""
         self._log = False
-
-    def is_trace(self, stripped: str) -> bool:
-        return stripped.startswith(("created by ", "goroutine "))
 
     def keep(self, line: str, stripped: str) -> Iterator[str]:
         if stripped.startswith(("Call log:", "=========================== logs", "logs:")) or "= logs =" in stripped:
@@ -203,7 +200,7 @@ class _Reader:
         if call.startswith("waiting for ") and re.search(r"[gG]etBy|locator|selector|[\"']", call) and not self._waits & 1:
             self._waits |= 1
             yield call
-        elif not self._waits & 2 and (found := re.search(r"intercepts pointer events|element is not \w+|element is outside|was detached|not attached|strict mode violation", call)):
+        elif not self._waits & 2 and (found := re.search(r"<[^<>]+>.{0,200}intercepts pointer events|element is not \w+|element is outside|was detached|not attached", call)):
             self._waits |= 2
             yield found[0]
 

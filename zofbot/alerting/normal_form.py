@@ -52,6 +52,7 @@ _FILE_PATH = re.compile(
 )
 _API_PATH = re.compile(r"(?<![\w/.<>*])/(?!/)([A-Za-z0-9_<{:][\w./%@~:+<>*{}-]*)(\?[^\s\"'`<>)\]}]*)?")
 _QUERY = re.compile(r"(?<=[\w/>])\?[\w.%\[\]-]{1,60}=[^\s\"'`<>)\]}]*")
+_JVM_LOCAL = re.compile(r"<local\d+>")
 _HEX = re.compile(r"\+?\b0x[0-9a-fA-F]{1,16}\b(?:\s*<[^<>]{1,80}>)?")
 _ENTITY = re.compile(
     r"\b((?:user(?:_?name|_?id)?|tenant|customer|account|owner|login|pod|node|worker|instance|container|host|thread|session|trace|"
@@ -143,11 +144,11 @@ def _redact(line: str) -> str:
     return line.replace(MASK, VARIABLE)
 
 
-_PLAIN = re.compile(r"[A-Za-z_ .,;:!?()-]*$")
+_PLAIN = re.compile(r"(?:[A-Za-z_ ,;:!?()-]|\.(?=\s|$))*$")
 
 
 def _may_vary(line: str) -> bool:
-    return _PLAIN.match(line) is None
+    return _PLAIN.match(line) is None or "localhost" in line or "ENOTFOUND" in line
 
 
 def _without_times_and_places(line: str) -> str:
@@ -162,6 +163,8 @@ def _without_times_and_places(line: str) -> str:
     if "." in line or ":" in line or "localhost" in line:
         line = _ADDRESS.sub(VARIABLE, line)
     line = _HOST_AFTER.sub(_host, line)
+    if "<local" in line:
+        line = _JVM_LOCAL.sub("<local>", line)
     if "0x" in line:
         line = _HEX.sub(_hex, line)
     if "/" in line or "\\" in line:
@@ -225,6 +228,8 @@ def _quoted(found: re.Match[str]) -> str:
     kind = judge_quoted(content, before)
     if kind is Quoted.DATA:
         return VARIABLE
+    if kind is Quoted.TEXT and ("'" in content or '"' in content):
+        content = _QUOTED.sub(_quoted, content)
     return f"'{content}'"
 
 

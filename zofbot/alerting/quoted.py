@@ -69,6 +69,7 @@ _LABEL_WORD = re.compile(
     r"|unknown|default|normal|urgent|login|home|dashboard|checkout|settings|profile|cart)$",
     re.IGNORECASE,
 )
+_SENTENCE = re.compile(r"(?:Duplicate|Unknown|Table|Column|Data|Access|Deadlock|Lost|Could|Can't|Cannot|Failed|Invalid|Too|No|Error)\b.* ")
 _TITLE = re.compile(r"(?:[A-Z][\w'.&-]*\.? ){1,3}[A-Z][\w'.&-]*$")
 
 
@@ -91,9 +92,11 @@ def judge_quoted(content: str, before: str) -> Quoted:
         return Quoted.NAME
     if word in _DATA_FOLLOWS:
         return Quoted.NAME if _is_enum_word(content) and word in ("value", "values", "text", "found") else Quoted.DATA
+    if _SENTENCE.match(content):
+        return Quoted.TEXT
     if _COMPARED.search(before) or before.rstrip().endswith((",", "[", "{")):
         return Quoted.NAME if _is_enum_word(content) or _is_selector(content) else Quoted.DATA
-    if _KEYED.search(before) and not _IDENTIFIER.match(content):
+    if _KEYED.search(before) and (not _IDENTIFIER.match(content) or any(map(str.isdigit, content))):
         return Quoted.DATA
     if _IDENTIFIER.match(content):
         return Quoted.DATA if _CAPITALISED.match(content) and word == "name" and not _is_enum_word(content) else Quoted.NAME

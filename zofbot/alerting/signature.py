@@ -67,7 +67,7 @@ _SURROUNDINGS = re.compile(
     r"""
       \bE(?:CONN\w+|AI_\w+|NOTFOUND|TIMEDOUT|HOSTUNREACH|NETUNREACH|PIPE|MFILE|NOSPC|ADDRINUSE|ACCES|PROTO)\b
     | net::ERR_\w+ | \bERR_[A-Z_]{4,} | [Cc]onnection\ (?:was\ )?(?:refused|reset) | No\ route\ to\ host | [Nn]o\ such\ host
-    | [Tt]oo\ many\ (?:clients|connections|open\ files) | remaining\ connection\ slots | [Cc]onnection\ pool | [Pp]ool\ (?:exhausted|timeout|limit)
+    | [Tt]oo\ many\ (?:clients|connections|open\ files) | remaining\ connection\ slots | [Cc]onnection\ pool | [Pp]ool\ (?:exhausted|timeout|limit) | [Cc]onnection\ is\ not\ available
     | No\ space\ left | out\ of\ memory | OutOfMemory | \bOOM | heap\ (?:space|out) | [Cc]ertificate | \bSSL | \bTLS | handshake
     | code\ =\ Unavailable | \bUNAVAILABLE\b | name\ resolution | [Uu]nknown[Hh]ost | browser\ has\ (?:been\ closed|disconnected)
     | <\*>\ /\w | \b(?:GET|POST|PUT|PATCH|DELETE|HEAD)\s | \burl:\s | [dD]eadlock | \bSQLSTATE | relation\ ' | column\ '

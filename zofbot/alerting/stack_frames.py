@@ -28,7 +28,7 @@ class Frame(NamedTuple):
 
 _LIBRARY = re.compile(
     r"""
-      node_modules | node:|(?:^|/)internal/ | <anonymous>$ | \(native\) | ^native$ | cypress_runner | __cypress/runner
+      node_modules | node: | ^internal/ | <anonymous>$ | \(native\) | ^native$ | cypress_runner | __cypress/runner
     | site-packages | dist-packages | /lib/python\d | <frozen | /_pytest/ | /usr/lib/ | importlib
     | /gems/ | /rubygems | <internal: | /lib/ruby/
     | /usr/local/go/ | /go/src/(?:runtime|testing|net|database)/ | pkg/mod/ | /vendor/
@@ -68,7 +68,7 @@ _DOTNET_FILE = re.compile(r" in (.{1,300}):line \d+$")
 _LOCATION = re.compile(r"(?::\d+){1,2}$")
 _AT_LOCATION = re.compile(r"(?:async )?([^\s()]{1,400}?):\d+(?::\d+)?(?: in (\w{1,120}))?$")
 _NUMBERED = re.compile(r"[$]+\d+|\$\$[A-Za-z]+\$\$\w+|\.lambda|[`´]\d+|(?<=[-._])[0-9a-f]{6,}(?=\.)|@[\w.-]+(?=/)")
-_RUBY_BLOCK = re.compile(r"^(?:block|rescue|ensure)(?: \(\d+ levels\))? in ")
+_RUBY_BLOCK = re.compile(r"^(?:(?:block|rescue|ensure)(?: \(\d+ levels\))? in )*(?:<[^<>]+>)?")
 
 
 def parse_frame(line: str, previous: str = "") -> Frame | None:
@@ -77,6 +77,7 @@ def parse_frame(line: str, previous: str = "") -> Frame | None:
     Go prints a frame as two lines: the function in ``previous``, the file in ``line``.
     """
     if line.startswith("at "):
+        line = line.removesuffix(" {")
         return _read_at(line[3:].strip())
     if line.startswith('File "'):
         found = _PYTHON.match(line)
