@@ -34,6 +34,7 @@ _ADDRESS = re.compile(
     r"""
       (?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?:[:/]\d{1,5})?(?![\w.]\d)
     | \[?(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}(?:[0-9a-fA-F]{1,4}|(?<=::))(?![\w:])\]?(?::\d{1,5})?
+    | \b(?:us|eu|ap|sa|ca|me|af|cn|il)-(?:gov-)?(?:north|south|east|west|central){1,2}-?\d\b
     | (?<![\w.-])localhost(?::\d{1,5})?\b
     | (?<![\w.@/-])(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}(?:com|net|org|io|dev|local|internal|cluster|svc|test|example|ai|app|co
         |cloud|lan|corp|invalid|eu|de|uk|us|intra|localdomain|consul|host|site|tech|sh)(?::\d{2,5})?\b(?![\w.(-])
@@ -73,7 +74,7 @@ _NUMBER = re.compile(
 _WORD_WITH_DIGIT = re.compile(r"(?<![A-Za-z0-9_])(?:[A-Za-z_]++(?:-[A-Za-z_]++)*+-?)?\d[\w-]*")
 _COLLAPSE = re.compile(r"(?:[-#$€£+~_./:\\]?<\*>(?:[A-Z]{0,2}(?=<))?){2,}|[#$€£+~-]<\*>")
 _LIST = re.compile(r"([\"'`]?<\*>[\"'`]?)(?:(?:\s*[,;|&x×/–-]\s*|\s+(?:and|to|of|x|×)\s+)[\"'`]?<\*>[\"'`]?)+")
-_PLURAL = re.compile(r"(<\*> (?:[a-z]+ )?[a-z]{2,}?)(?:\(s\)|(?<!s)s)\b")
+_PLURAL = re.compile(r"(<\*> (?:[a-z]+ )?[a-z]{2,}?)(?:\(e?s\)|(?<=ch)es|(?<=sh)es|(?<=ss)es|(?<=x)es|(?<!s)s|(ies))\b")
 
 _REASONS = re.compile(
     r"[\s:,)\]\-–(]*(?:Continue|OK|Created|Accepted|No Content|Moved|Found|Not Modified|Bad Request|Unauthori[sz]ed|Payment Required|"
@@ -92,7 +93,7 @@ _STATUS_BEFORE = re.compile(
 _CODE_BEFORE = re.compile(
     r"(?:\bexit(?:ed)?(?: ?(?:code|status))?|\bexited with|(?:\berror|\bstatus|\bexit|\breturn|\breason|\bclose|\bresult|\bwith|\bvendor|"
     r"\bnative|\bgrpc|\brpc|\bsql|\bsignal|^|[({\[,:;]\s?)\s?code|[a-z]Code|_code|\berrno|\bErrno|\berr(?:or)?(?: number| no\.?)?|\bsqlstate|"
-    r"\bsignal|\bWinError|\bHRESULT)[\"'`]?\s*(?:was|is|of)?[\s:=(\[<\"'#]*$",
+    r"\bsignal|\bWinError|\bHRESULT|(?:Error|Exception):?\s?\()[\"'`]?\s*(?:was|is|of)?[\s:=(\[<\"'#]*$",
     re.IGNORECASE,
 )
 _WEB = re.compile(r"status|\bhttps?\b|respon|\b(?:GET|POST|PUT|PATCH|DELETE|HEAD)\b|[Rr]equest|\bAPI\b|[Ff]etch|[Ww]ebhook|[Ee]ndpoint|expected \d+ to")
@@ -314,7 +315,11 @@ def _collapse(line: str) -> str:
         return line
     line = _COLLAPSE.sub(VARIABLE, line)
     line = _LIST.sub(VARIABLE, line)
-    return _PLURAL.sub(r"\1", line)
+    return _PLURAL.sub(_singular, line)
+
+
+def _singular(found: re.Match[str]) -> str:
+    return found[1] + ("y" if found[2] else "")
 
 
 def forget_lines() -> None:

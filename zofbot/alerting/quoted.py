@@ -70,6 +70,7 @@ _LABEL_WORD = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"(?:Duplicate|Unknown|Table|Column|Data|Access|Deadlock|Lost|Could|Can't|Cannot|Failed|Invalid|Too|No|Error)\b.* ")
+_COMPOUND = re.compile(r"_|^[a-z]+[A-Z]")
 _TITLE = re.compile(r"(?:[A-Z][\w'.&-]*\.? ){1,3}[A-Z][\w'.&-]*$")
 
 
@@ -112,7 +113,7 @@ def _is_enum_word(content: str) -> bool:
     """Whether it reads as a word of an enumeration: ``pending``, ``PAST_DUE``, ``in-transit``, ``Shipped``."""
     if not re.match(r"[A-Za-z]+(?:[_.-][A-Za-z]+)*$", content):
         return False
-    return content.islower() or content.isupper() or "_" in content or _LABEL_WORD.match(content) is not None
+    return content.islower() or content.isupper() or _COMPOUND.search(content) is not None or _LABEL_WORD.match(content) is not None
 
 
 def _is_selector(content: str) -> bool:
