@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from statistics import median
 from time import perf_counter
 
-from tests.support.failure_corpus import HELD_OUT, TEMPLATES, LabelledFailure, read_corpus
+from tests.support.failure_corpus import HELD_OUT, HELD_OUT_2, TEMPLATES, LabelledFailure, read_corpus
 from tests.support.pair_score import score_pairs
 from zofbot.alerting.normal_form import forget_lines
 from zofbot.alerting.signature import group_by_signature, sign
@@ -32,7 +32,7 @@ def main() -> None:
         for failure in read_corpus():
             print(json.dumps(failure._asdict()))
         return
-    for title, path in (("corpus", TEMPLATES), ("held out", HELD_OUT)):
+    for title, path in (("corpus", TEMPLATES), ("held out", HELD_OUT), ("held out, second", HELD_OUT_2)):
         if path.exists():
             measure_quality(title, read_corpus(path), options.errors)
     measure_cost(read_corpus())

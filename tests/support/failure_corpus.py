@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 TEMPLATES = Path(__file__).parent / "failure_templates.txt"
 HELD_OUT = Path(__file__).parent / "failure_templates_held_out.txt"
+HELD_OUT_2 = Path(__file__).parent / "failure_templates_held_out_2.txt"
 TEXTS_PER_CAUSE = 7
 
 
