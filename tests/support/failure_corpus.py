@@ -42,7 +42,7 @@ def read_corpus(path: Path = TEMPLATES, texts_per_cause: int = TEXTS_PER_CAUSE) 
 
 def _causes(source: str) -> dict[str, list[tuple[str, str]]]:
     causes: dict[str, list[tuple[str, str]]] = {}
-    for block in re.split(r"^=== ", source, flags=re.MULTILINE)[1:]:
+    for block in re.split(r"^=== (?=[a-z0-9])", source, flags=re.MULTILINE)[1:]:
         head, _, template = block.partition("\n")
         cause, _, args = head.partition(": ")
         for arg in args.split("; "):

@@ -68,7 +68,8 @@ _NOISE = re.compile(
     | Element:\ \[\[ | For\ documentation\ on\ this\ error | remote\ stacktrace | Stacktrace:$ | Backtrace:$ | Stack:$
     | \#\d+\ 0x | \*\*\*\ Element\ info | attachment\ \# | test-results/ | Usage:$ | Hint:\ use
     | (?:=+|-+|_+)\s.*\s?(?:=+|-+|_+)$ | =+\ .* | ---\ (?:FAIL|PASS|End|expected) | ===\ (?:RUN|PAUSE|CONT|NAME)
-    | (?:FAIL|PASS|RUNS|ok)\s+[\w./@-]+(?:\s.*)?$ | \d+\)\s | [●✕✗✘×]\s | \[pid=\d | Browser\ logs: | (?:exit\ status\ 1|FAIL)$
+    | (?:FAIL|PASS|RUNS|ok)\s+[\w./@-]+(?:\s.*)?$ | \d+\)\s | [●✕✗✘×]\s | \[pid=\d | (?:\[[\w -]+\]\s)?[›»]\s
+    | (?:\[[\w -]+\]\s)?[\w./\\-]+\.(?:spec|test|cy|e2e)\.[cm]?[jt]sx?(?::\d+)*\s[›>»] | Browser\ logs: | (?:exit\ status\ 1|FAIL)$
     | (?:Test(?:\ name)?|Test\ Suite|Suite|Spec|Scenario|Feature|Title|File|Browser|Project|Environment|Worker|Run|Run\ ID|Duration|Started|Finished
         |Elapsed|Time|Date|Timestamp|Host|Pod|Build|Commit|Branch|Attempt|Retry|Retries|Shard|Seed|Random\ seed|Job|Timeout
         |Request[ -]?Id|Trace[ -]?Id|Correlation[ -]?Id|x-request-id|x-trace(?:-id)?|Screenshot|Video|Trace|Console\ log|Logs?|Artifacts?
@@ -100,11 +101,18 @@ _QUIET_LEVELS = frozenset(("TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING"
 _STAMPED = re.compile(r"[\[(]?(?:\d{4}[-/]\d\d[-/]\d\d[T ])?\d\d:\d\d:\d\d|\[[\w. :#/@-]{1,60}\]|(?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL)")
 _PREFIX = re.compile(
     r"(?:Exception in thread (?:\"[^\"\n]{0,100}\"|\S+) |Uncaught (?:\(in promise\) )?|Unhandled (?:exception\. |rejection:? |Promise Rejection:? )"
-    r"|\(node:\d+\) |FAILED \S+(?: - |$)|ERROR \S+::\S+ - |\S+_test\.go:\d+: |\[?(?:[Aa]ttempt|[Rr]etry|[Tt]ry) #?\d+(?: ?(?:/|of) ?\d+)?[\]:)]*\s*(?:failed: )?"
+    r"|\(node:\d+\) |FAILED \S+(?: - |$)|ERROR \S+::\S+ - |\S+_test\.go:\d+: |[\[(](?:[Aa]ttempt|[Rr]etry|[Tt]ry) #?\d+(?: ?(?:/|of) ?\d+)?[\])]:?\s*"
     r"|Failure/Error: |Errors?:\s{2,}|Messages?:\s{2,}|Failures?:$|[•→]\s)"
+)
+_ATTEMPT = re.compile(r"(?:[Aa]ttempt|[Rr]etry|[Tt]ry) #?\d+(?: ?(?:/|of) ?\d+)?(?: failed)?[:,.)-]*\s*")
+_OUTPUT_FOLLOWS = re.compile(
+    r"[-=*#\s\[]*(?:[Cc]aptured )?(?:std ?(?:out|err)|[Cc]onsole|[Bb]rowser (?:console|logs?)|[Ss]erver (?:logs?|output)|[Ll]ogs?|[Oo]utput|[Pp]age source|HTML"
+    r"|DOM(?: snapshot)?|[Nn]etwork(?: log)?|[Ee]nvironment|[Ss]ystem[- ](?:out|err)|STDOUT|STDERR)(?: (?:output|logs?|call|setup|teardown|dump|messages))*"
+    r"[\]:\s]*[-=*#]*$"
 )
 _CAUSE = re.compile(r"(?:Caused by:?|\[cause\]:|Cause:|-+>|Root cause:|caused by:?)\s*")
 _LABEL = re.compile(r"(?:[Ee]xpect(?:ed|ing)|[Rr]eceived|[Aa]ctual|[Bb]ut(?: was| got)?|[Gg]ot|[Ww]ant(?:ed)?|to (?:be )?equal(?: to)?|to contain)\b[^:<]{0,30}[:<]")
+_PYTEST_FAILED = re.compile(r"FAILED ([\w./-]{1,200}\.py)::([\w:]{1,200})")
 _DOM = re.compile(r"<(?!\*>)/?[A-Za-z!?]")
 _JSON = re.compile(r"""["']?[\w.@-]+["']?\s*(?:=>|:)\s.*[,\[{]?$|["'][^"']*["'],?$""")
 _DIFF = re.compile(r"[-+]\s?(?![-+])\s*(.+)$")
@@ -121,9 +129,13 @@ def _read_other(lines: list[str]) -> FailureText:
     reader = _Reader()
     for line in lines:
         stripped = line.strip()
+        if failed := _PYTEST_FAILED.match(stripped):
+            sections[-1].append(Frame(failed[2], failed[1].rpartition("/")[2], Origin.TEST))
         if not stripped:
             reader.end_block()
             continue
+        if _OUTPUT_FOLLOWS.match(stripped) and found.lines:
+            break
         head = _RUBY_HEAD.match(stripped)
         frame = parse_frame(stripped, previous)
         if frame is not None and not (head and not found.lines):
@@ -144,6 +156,8 @@ def _read_other(lines: list[str]) -> FailureText:
             found.lines.extend(reader.keep(line, stripped))
         previous = stripped
     if not found.lines:
+        found.lines = reader.attempts[:2]
+    if not found.lines:
         found.lines = [line.strip() for line in lines if line.strip() and not parse_frame(line.strip())][:2]
     found.frames = next((frames for frames in reversed(sections) if any(f.origin is Origin.PRODUCT for f in frames)), sections[0])
     found.lines = list(_join_labels(found.lines))
@@ -155,6 +169,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.in_frames = False
+        self.attempts: list[str] = []
         self._kept = 0
         self._log = False
         self._waits = 0
@@ -186,6 +201,9 @@ class _Reader:
                 return
             stripped = stripped[level.end() :]
             stripped = _PREFIX.sub("", stripped, count=1) if _PREFIX.match(stripped) else stripped
+        if attempt := _ATTEMPT.match(stripped):
+            self.attempts.append(stripped[attempt.end() :])
+            return
         if not stripped or _NOISE.match(stripped) or (self._kept and (_DOM.match(stripped) or self._is_data(stripped))):
             return
         self._kept += 1
@@ -210,7 +228,7 @@ class _Reader:
         key = _DIFF_KEY.match(found[1]) if found else None
         if found and key and (not self._changes or (key[1] in self._changes and len(self._changes) == 1)):
             self._changes.add(key[1])
-            yield found[1].rstrip(",")
+            yield "~ " + found[1].rstrip(",")
 
 
 def _join_labels(lines: Iterable[str]) -> Iterator[str]:

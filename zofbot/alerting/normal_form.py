@@ -21,14 +21,14 @@ _TIMES = re.compile(
       \d{{4}}[-/]\d\d[-/]\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d{{1,9}})?)?(?:\ ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)\b)?(?:\[[\w/]+\])?
     | (?:\b{_DAY},?\ )?\b(?:\d{{1,2}}(?:st|nd|rd|th)?[ -]{_MONTH}|{_MONTH}\ \d{{1,2}})(?:,?[ -]\d{{2,4}}\b(?!:))?
       (?:,?\ (?:at\ )?\d{{1,2}}:\d\d(?::\d\d)?(?:\.\d+)?(?:\ ?[AaPp]\.?[Mm]\b\.?)?)?
-      (?:\ (?:UTC|GMT|[A-Z]{{3,4}})?(?:[+-]\d\d:?\d\d)?(?:\ \([\w ]{{3,40}}\))?(?:\ \d{{4}}\b)?)?
+      (?:\ (?=UTC|GMT|[A-Z]{{3,4}}\b|[+-]\d|\d{{4}}\b)(?:UTC|GMT|[A-Z]{{3,4}})?(?:[+-]\d\d:?\d\d)?(?:\ \([\w ]{{3,40}}\))?(?:\ \d{{4}}\b)?)?
     | \b\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{4}}\b(?:,?\ \d\d?:\d\d(?::\d\d)?(?:\ ?[AP]M)?)?
     | \b\d{{1,2}}:\d\d:\d\d(?:[.,:]\d{{1,9}})?\b(?:\ ?[AP]M)?
     """,
     re.VERBOSE,
 )
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
-_URL = re.compile(r"\b(?:[a-z][a-z0-9+-]{1,20}:){1,2}//([^\s\"'`<>)\]},;]*)")
+_URL = re.compile(r"\b(?:[a-z][a-z0-9+-]{1,20}:){1,2}//((?:[^\s\"'`<>)\]},;]|<\*>)*)")
 _UUID = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}(?![0-9A-Fa-f])")
 _ADDRESS = re.compile(
     r"""
@@ -60,6 +60,11 @@ _ENTITY = re.compile(
     r"span|request|correlation|transaction|job|build|pid|tid)(?:[ _-]?id)?[=:]\s?)([\w@.+/-]+)",
     re.IGNORECASE,
 )
+_ACCOUNT = re.compile(
+    r"\b((?:[Uu]ser|[Tt]enant|[Cc]ustomer)\s)(?!(?:account|session|profile|input|data|agent|interface|service|role|id|token|name|group|not|is|has"
+    r"|was|does|did|cannot|could|already|record|object|table|email|store|must|with|list|pool|api|model)\b)([a-z][\w.-]*)"
+    r"(?=\s(?:could|cannot|can't|failed|has|is|was|does|did|not|with|at|from|in|exceeded|already|may|must|timed|lacks)\b|$|[,;)])"
+)
 _QUOTED = re.compile(
     r"""(?<![\w\\])'([^'\n]{0,300})'(?![A-Za-z])|"([^"\n]{0,300})"|`([^`\n]{0,300})`|“([^”\n]{0,300})”|‘([^’\n]{0,300})’|«([^»\n]{0,300})»"""
 )
@@ -69,11 +74,11 @@ _UNIT = (
     r"kB|B|px|em|rem|percent|%|[smhd](?=[\d\s).,;:\]'\"]|$)|€|USD|EUR|GBP)(?![A-Za-z]))?"
 )
 _NUMBER = re.compile(
-    rf"(?<![\w<])[-+~≈]?[$€£¥]?(?:\d+(?:[.,_]\d+)*(?:[eE][+-]?\d+)?|\.\d+){_UNIT}(?:\d+(?:\.\d+)?(?:ms|[smh]))*(?:/\d+)?(?![\w])"
+    rf"(?:(?<![\w<])[-+~≈]|(?<![\w<-]))[$€£¥]?(?:\d+(?:[.,_]\d+)*(?:-(?:rc|alpha|beta|dev|pre|SNAPSHOT)[.\d]*)?(?:[eE][+-]?\d+)?|\.\d+){_UNIT}(?:\d+(?:\.\d+)?(?:ms|[smh]))*(?:/\d+)?(?![\w])"
 )
 _WORD_WITH_DIGIT = re.compile(r"(?<![A-Za-z0-9_])(?:[A-Za-z_]++(?:-[A-Za-z_]++)*+-?)?\d[\w-]*")
 _COLLAPSE = re.compile(r"(?:[-#$€£+~_./:\\]?<\*>(?:[A-Z]{0,2}(?=<))?){2,}|[#$€£+~-]<\*>")
-_LIST = re.compile(r"([\"'`]?<\*>[\"'`]?)(?:(?:\s*[,;|&x×/–-]\s*|\s+(?:and|to|of|x|×)\s+)[\"'`]?<\*>[\"'`]?)+")
+_LIST = re.compile(r"([\"'`]?<\*>[\"'`]?)(?:(?:\s*[,;|&x×/–-]\s*|\s+(?:(?:and|to|of|x|×)\s+)?)[\"'`]?<\*>[\"'`]?)+")
 _PLURAL = re.compile(r"(<\*> (?:[a-z]+ )?[a-z]{2,}?)(?:\(e?s\)|(?<=ch)es|(?<=sh)es|(?<=ss)es|(?<=x)es|(?<!s)s|(ies))\b")
 
 _REASONS = re.compile(
@@ -93,7 +98,7 @@ _STATUS_BEFORE = re.compile(
 _CODE_BEFORE = re.compile(
     r"(?:\bexit(?:ed)?(?: ?(?:code|status))?|\bexited with|(?:\berror|\bstatus|\bexit|\breturn|\breason|\bclose|\bresult|\bwith|\bvendor|"
     r"\bnative|\bgrpc|\brpc|\bsql|\bsignal|^|[({\[,:;]\s?)\s?code|[a-z]Code|_code|\berrno|\bErrno|\berr(?:or)?(?: number| no\.?)?|\bsqlstate|"
-    r"\bsignal|\bWinError|\bHRESULT|(?:Error|Exception):?\s?\()[\"'`]?\s*(?:was|is|of)?[\s:=(\[<\"'#]*$",
+    r"\bsignal|\bWinError|\bHRESULT|(?:Error|Exception):?\s?\(|(?:^|\s)[a-z]+:\s\()[\"'`]?\s*(?:was|is|of)?[\s:=(\[<\"'#]*$",
     re.IGNORECASE,
 )
 _WEB = re.compile(r"status|\bhttps?\b|respon|\b(?:GET|POST|PUT|PATCH|DELETE|HEAD)\b|[Rr]equest|\bAPI\b|[Ff]etch|[Ww]ebhook|[Ee]ndpoint|expected \d+ to")
@@ -109,6 +114,12 @@ _ERROR_CODE = re.compile(
     re.VERBOSE,
 )
 _SHORT_NUMBERED = re.compile(r"(?:[A-Za-z_][A-Za-z]+|[A-Za-z])\d{1,2}[A-Za-z]{0,8}$|[a-z]\d[a-z]$|\d[dD]$")
+_INSTANCE = re.compile(
+    r"(?:gw|worker|thread|node|shard|run|attempt|retry|browser|test|user|item|order|id|tmp|job|build|pod|host|agent|runner|process|slot|replica)\d+$",
+    re.IGNORECASE,
+)
+_LONG_HEX = re.compile(r"(?=[a-f]*\d)[0-9a-f]{8,}$")
+_HRESULT = re.compile(r"0x8[0-9a-fA-F]{7}$")
 _UPPER_CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")
 
 
@@ -175,6 +186,8 @@ def _without_times_and_places(line: str) -> str:
             line = _QUERY.sub("", line)
     if "=" in line or ":" in line:
         line = _ENTITY.sub(_entity, line)
+    if "user " in line or "ser " in line or "tenant " in line or "customer " in line:
+        line = _ACCOUNT.sub(_entity, line)
     return line
 
 
@@ -193,7 +206,7 @@ def _host(found: re.Match[str]) -> str:
 
 def _hex(found: re.Match[str]) -> str:
     """HRESULTs are error codes, everything else in hexadecimal is an address or an offset."""
-    return found[0] if re.match(r"0x8[0-9a-fA-F]{7}\b", found[0]) else VARIABLE
+    return found[0] if _HRESULT.match(found[0]) else VARIABLE
 
 
 _TEMPORARY = re.compile(r"tmp[\w-]{4,}|\w*[-_.][A-Za-z0-9]{6,}$")
@@ -225,8 +238,8 @@ def _quoted(found: re.Match[str]) -> str:
     content = next(group for group in found.groups() if group is not None)
     if VARIABLE == content.strip():
         return VARIABLE
-    before = found.string[max(0, found.start() - 48) : found.start()]
-    kind = judge_quoted(content, before)
+    before = found.string[max(0, found.start() - 80) : found.start()]
+    kind = judge_quoted(content, before, found.string[found.end() : found.end() + 30])
     if kind is Quoted.DATA:
         return VARIABLE
     if kind is Quoted.TEXT and ("'" in content or '"' in content):
@@ -240,7 +253,8 @@ def _angled(found: re.Match[str]) -> str:
         return found[0]
     if content.isdigit():
         return f"{found[1]} {content}"
-    return f"{found[1]} {VARIABLE if judge_quoted(content, found[1] + ' ') is Quoted.DATA else content}"
+    is_data = judge_quoted(content, f"{found[1]} ", "") is Quoted.DATA
+    return f"{found[1]} {VARIABLE if is_data else content}"
 
 
 def _take_out_numbers(line: str) -> str:
@@ -270,14 +284,18 @@ def _is_code(found: re.Match[str], web: object) -> bool:
             return True
         if web and digits in _STATUSES:
             return True
-    return _CODE_BEFORE.search(before) is not None
+    if len(digits) == 5 and "sqlstate" not in before.lower() and "code" not in before.lower():
+        return False
+    return _CODE_BEFORE.search(before) is not None and not found.string.startswith(" ---", found.end())
 
 
 def _word(found: re.Match[str]) -> str:
     word = found[0]
     if word.isdigit():
         return word
-    if _ERROR_CODE.fullmatch(word) or _SHORT_NUMBERED.match(word):
+    if _INSTANCE.match(word) or _LONG_HEX.match(word):
+        return word.rstrip("0123456789") + VARIABLE if _INSTANCE.match(word) else VARIABLE
+    if _ERROR_CODE.fullmatch(word) or _HRESULT.match(word) or _SHORT_NUMBERED.match(word):
         return word
     if _UPPER_CODE.match(word) and not re.search(r"\d{3}", word):
         return word

@@ -14,7 +14,7 @@ class Quoted(Enum):
     DATA = "data"
 
 
-_LAST_WORD = re.compile(r"([A-Za-z_][\w-]*)[\s\"'`:=(\[{<>,*#]*$")
+_LAST_WORD = re.compile(r"([A-Za-z_][\w-]*)[\s\"'`:=(\[{<>*#]*$")
 
 _NAMES_FOLLOW = frozenset(
     """
@@ -59,12 +59,18 @@ _CALL = re.compile(
     r"(?:All)?|[wW]ait_?[fF]or_?[sS]elector|frameLocator|filter|having|(?:page|cy|browser|driver)\.\w+|fill_in|click_on"
     r"|click_button|click_link|find|have_selector|have_css|within|import|require|getenv|environ|env|t|reading)[\[(]\s*$"
 )
+_OPEN_CALL = re.compile(r"(?:getBy\w{1,20}|locator|filter|findBy\w{1,20}|queryBy\w{1,20}|Selector|contains)\([^()]{0,80}$")
+_TYPED_CODE = re.compile(r"(?:promo|coupon|voucher|discount|gift|zip|postal|verification|access|one-time)[ _-]?(?:card )?code\W*$", re.IGNORECASE)
+_SOUGHT = re.compile(
+    r"\s(?:(?:is |was |to be |could )?not (?:be )?(?:visible|found|displayed|present|shown|clickable|enabled|in the document)"
+    r"|to be visible|did not appear|never appeared|is missing)"
+)
 _CONSTRUCTED = re.compile(r"(?:Error|Exception|Failure|Warning|Timeout|Fault|errorf?|panic|Status)\(\s*$")
 _KEYED = re.compile(r"([A-Za-z_][\w-]*)[\"'`]?\s*(?:=>|[:=])\s*[({\[<]?$")
 _IDENTIFIER = re.compile(r"[A-Za-z_$@.#:*\[/-][\w$@.#:*()\[\]=/>~^|+,?!-]*$")
 _CAPITALISED = re.compile(r"[A-Z][a-z]+$")
 _LABEL_WORD = re.compile(
-    r"(?:\w+(?:ed|ing|ive|able|ible|wn|en|ent)|ok|new|open|done|draft|fail|pass|error|success|failure|true|false|none|null|yes"
+    r"(?:\w{3,}(?:ed|ing|able|ible)|active|inactive|ok|new|open|done|draft|fail|pass|error|success|failure|true|false|none|null|yes"
     r"|no|on|off|low|high|medium|admin|guest|viewer|editor|free|basic|premium|gold|silver|void|live|ready|idle|busy|full"
     r"|unknown|default|normal|urgent|login|home|dashboard|checkout|settings|profile|cart)$",
     re.IGNORECASE,
@@ -74,22 +80,26 @@ _COMPOUND = re.compile(r"_|^[a-z]+[A-Z]")
 _TITLE = re.compile(r"(?:[A-Z][\w'.&-]*\.? ){1,3}[A-Z][\w'.&-]*$")
 
 
-def judge_quoted(content: str, before: str) -> Quoted:
-    """Tell what ``content``, which stands in quotes after ``before``, is.
+def judge_quoted(content: str, before: str, after: str) -> Quoted:
+    """Tell what ``content`` is, which stands in quotes between ``before`` and ``after``.
 
     Names are identifiers, selectors, words of an enumeration, and what follows a word such as *field* or *button*.
     Where it cannot be told, a text counts as a name: to split a cause is less bad than to join two.
     """
     if not content.strip():
         return Quoted.DATA
-    if _CALL.search(before):
+    if _CALL.search(before) or _OPEN_CALL.search(before):
         return Quoted.NAME
+    if _TYPED_CODE.search(before):
+        return Quoted.DATA
     if _CONSTRUCTED.search(before):
         return Quoted.TEXT
     word = _last_word(before)
     if word in _TEXTS_FOLLOW and " " in content:
         return Quoted.TEXT
     if word in _NAMES_FOLLOW:
+        return Quoted.NAME
+    if word in ("text", "title", "heading", "message", "string", "content", "item") and _SOUGHT.match(after):
         return Quoted.NAME
     if word in _DATA_FOLLOWS:
         return Quoted.NAME if _is_enum_word(content) and word in ("value", "values", "text", "found") else Quoted.DATA

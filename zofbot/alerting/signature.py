@@ -47,19 +47,15 @@ def group_by_signature(failures: Iterable[tuple[str, str]]) -> dict[str, list[st
     return {signature: sorted(identifiers) for signature, identifiers in ordered}
 
 
-_ONLY_VALUES = re.compile(r"(?:(?:- )?[A-Za-z][\w ]{0,30}[:=]\s*['\"]?<\*>['\"]?[\s|,;]*)+$|[\s\W]*(?:<\*>[\s\W]*)+$")
+_ONLY_VALUES = re.compile(r"(?:(?:- )?[A-Za-z]\w*(?: \w+)?[:=]\s*['\"]?<\*>['\"]?[\s|,;]*)+$|[\s\W]*(?:<\*>[\s\W]*)+$")
 
 
 def _normal_lines(lines: list[str]) -> list[str]:
-    """The lines that count, each once, without those that hold values alone."""
-    kept: dict[str, None] = {}
-    for line in lines:
-        normal = normalize_line(line).rstrip(" .:;,")
-        if normal and not _ONLY_VALUES.match(normal):
-            kept[normal] = None
-            if len(kept) == MAX_LINES:
-                break
-    return list(kept)
+    """The lines that count, each once; those that hold values alone only where there is nothing else."""
+    normal = dict.fromkeys(normalize_line(line).rstrip(" .:;,") for line in lines[: 2 * MAX_LINES])
+    normal.pop("", None)
+    telling = [line for line in normal if not _ONLY_VALUES.match(line)]
+    return (telling or list(normal))[:MAX_LINES]
 
 
 # The surroundings are to blame, not the code that happened to call: wherever it fails, it is one cause.
