@@ -19,7 +19,7 @@ from time import perf_counter
 
 from tests.support.failure_corpus import HELD_OUT, HELD_OUT_2, TEMPLATES, LabelledFailure, read_corpus
 from tests.support.pair_score import score_pairs
-from zofbot.alerting.normal_form import forget_lines
+from zofbot.alerting.signature.normal_form import forget_lines
 from zofbot.alerting.signature import group_by_signature, sign
 
 

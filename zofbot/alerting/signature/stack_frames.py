@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -118,6 +119,7 @@ def _read_at(body: str) -> Frame | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def _frame(function: str, path: str, qualified: str = "") -> Frame:
     path = path.replace("\\", "/").partition("?")[0]
     file = "" if path.startswith("<") else path.rpartition("/")[2]

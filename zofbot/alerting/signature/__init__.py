@@ -1,0 +1,97 @@
+"""Signatures of failures: equal where the cause is the same, whatever ids, times and data stand in the text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import NamedTuple
+
+from zofbot.alerting.signature.failure_text import FailureText, read_failure
+from zofbot.alerting.signature.normal_form import normalize_line
+from zofbot.alerting.signature.stack_frames import Frame, Origin
+
+VERSION = "s1"
+"""Stands before each signature, and changes with the rules: signatures of different versions do not compare."""
+
+MAX_LINES = 6
+"""Lines of a failure that count; what follows is most often a dump, and may be cut off."""
+
+MAX_WORDS_BEFORE_TESTS_TELL = 12
+"""A message of more words says enough without the test that it came from."""
+
+
+class Signature(NamedTuple):
+    """A signature, such as ``s1-3f9a…``, and the normal form it stands for, which shows people why texts are joined."""
+
+    id: str
+    normalized: str
+
+
+def sign(text: str) -> Signature:
+    """Make the signature of a failure text, which depends on nothing but the text. No text is refused."""
+    failure = read_failure(text)
+    lines = _normal_lines(failure.lines)
+    frame = _telling_frame(failure, "\n".join(lines)) if failure.frames else None
+    normalized = "\n".join([*lines, str(frame)] if frame else lines)
+    digest = blake2b(normalized.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    return Signature(f"{VERSION}-{digest}", normalized)
+
+
+def group_by_signature(failures: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Group failures, each an id and its text, by signature; the order in which they come changes nothing.
+
+    Groups are ordered by size, largest first, then by signature; a group's ids are sorted and named once each.
+    """
+    groups: dict[str, set[str]] = {}
+    for identifier, text in failures:
+        groups.setdefault(sign(text).id, set()).add(identifier)
+    ordered = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
+    return {signature: sorted(identifiers) for signature, identifiers in ordered}
+
+
+_ONLY_VALUES = re.compile(
+    r"(?:(?:- )?[A-Za-z]\w*(?: \w+)?[:=]\s*['\"]?<\*>['\"]?[\s|,;]*)+$|[\s\W]*(?:<\*>[\s\W]*)+$",
+)
+
+
+def _normal_lines(lines: list[str]) -> list[str]:
+    """The lines that count, each once; those that hold values alone only where there is nothing else."""
+    normal = dict.fromkeys(normalize_line(line).rstrip(" .:;,") for line in lines[: 2 * MAX_LINES])
+    normal.pop("", None)
+    telling = [line for line in normal if not _ONLY_VALUES.match(line)]
+    return (telling or list(normal))[:MAX_LINES]
+
+
+# What is to blame is not the code that happened to call: wherever it fails, it is one cause.
+_NOT_THE_CALLER = re.compile(
+    r"""
+      \bE(?:CONN\w+|AI_\w+|NOTFOUND|TIMEDOUT|HOSTUNREACH|NETUNREACH|PIPE|MFILE|NOSPC|ADDRINUSE|ACCES|PROTO)\b
+    | \bERR_[A-Z_]{4,} | [Cc]onnection\ (?:was\ )?(?:refused|reset|is\ not\ available) | [Nn]o\ (?:route\ to|such)\ host
+    | [Tt]oo\ many\ (?:clients|connections|open\ files) | remaining\ connection\ slots | [Cc]onnection\ pool
+    | [Pp]ool\ (?:exhausted|timeout|limit) | No\ space\ left | out\ of\ memory | OutOfMemory | \bOOM | heap\ (?:space|out)
+    | [Cc]ertificate | \bSSL | \bTLS | handshake | code\ =\ Unavailable | \bUNAVAILABLE\b | name\ resolution
+    | [Uu]nknown[Hh]ost | browser\ has\ (?:been\ closed|disconnected) | [dD]eadlock | \bSQLSTATE | relation\ ' | column\ '
+    | <\*>\ /\w | \b(?:GET|POST|PUT|PATCH|DELETE|HEAD)\s | \burl:\s
+    | [Ll]ocator | [Ss]elector | getBy\w | \bBy\.\w | no\ such\ element | never\ found | Unable\ to\ (?:find|locate)
+    """,
+    re.VERBOSE,
+)
+_NAMES = re.compile(r"'[^'<>]{2,}'|\b[a-z]+_[a-z_]+\b|\b[a-z]+[A-Z]\w+\b|\b\w+\.\w+\(|\b\w+\(\)|\b[1-5]\d\d\b")
+_NAMES_NOTHING = re.compile(
+    r"expect\(received\)\.?\w*(?:\.\w+)?\((?:expected)?\)|toBe\w*|toEqual|Assert\.\w+\(\)|assertEqual"
+    r"|\b[\w.]{1,200}(?:Error|Exception)\b"
+)
+_WORD = re.compile(r"[A-Za-z]{3,}")
+
+
+def _telling_frame(failure: FailureText, message: str) -> Frame | None:
+    """The frame that belongs to the cause: the product's innermost; a test's only where the message names nothing."""
+    if _NOT_THE_CALLER.search(message):
+        return None
+    product = next((frame for frame in failure.frames if frame.origin is Origin.PRODUCT and any(frame[:2])), None)
+    if product is not None:
+        return product
+    if _NAMES.search(_NAMES_NOTHING.sub("", message)) or len(_WORD.findall(message)) > MAX_WORDS_BEFORE_TESTS_TELL:
+        return None
+    return next((frame for frame in failure.frames if frame.origin is Origin.TEST), None)
