@@ -55,6 +55,8 @@ _OUTPUT_FOLLOWS = re.compile(
     r"[\]:\s]*[-=*#]*$"
 )
 
+MAX_HEADING_CHARACTERS = 90
+
 
 def is_noise(line: str) -> bool:
     """Whether ``line``, without spaces around it, tells nothing of the cause."""
@@ -63,7 +65,7 @@ def is_noise(line: str) -> bool:
 
 def announces_output(line: str) -> bool:
     """Whether what follows ``line`` is captured output, a log or a dump."""
-    return _OUTPUT_FOLLOWS.match(line) is not None
+    return len(line) <= MAX_HEADING_CHARACTERS and _OUTPUT_FOLLOWS.match(line) is not None
 
 
 def strip_prefix(line: str) -> str:

@@ -18,10 +18,11 @@ _LONG_WORD = re.compile(r"[\w-]{16}")
 _DIGITS = frozenset("0123456789")
 _PLAIN = re.compile(r"(?:[A-Za-z_ ,;:!?()-]|\.(?=\s|$))*$")
 _QUOTED = re.compile(
-    r"""(?<![\w\\])'([^'\n]{0,300})'(?![A-Za-z])|"([^"\n]{0,300})"|`([^`\n]{0,300})`|“([^”\n]{0,300})”|‘([^’\n]{0,300})’|«([^»\n]{0,300})»"""
+    r"""'(?<![\w\\]')([^'\n]{0,300})'(?![A-Za-z])|"([^"\n]{0,300})"|`([^`\n]{0,300})`|“([^”\n]{0,300})”|‘([^’\n]{0,300})’|«([^»\n]{0,300})»"""
 )
 _ANGLED = re.compile(r"((?:expected|but was|was|actual|got|is|not|to be):?\s?(?:not )?(?:equal to )?:?)<([^<>\n]{0,200})>", re.IGNORECASE)
-_COLLAPSE = re.compile(r"(?:[-#$€£+~_./:\\]?<\*>(?:[A-Z]{0,2}(?=<))?){2,}|[#$€£+~-]<\*>")
+_JOINED = re.compile(r"<\*>(?:[A-Z]{0,2}[-#$€£+~_./:\\]?<\*>)+")
+_SIGNED = re.compile(r"[#$€£+~-]<\*>")
 _LIST = re.compile(r"([\"'`]?<\*>[\"'`]?)(?:(?:\s*[,;|&x×/–-]\s*|\s+(?:(?:and|to|of|x|×)\s+)?)[\"'`]?<\*>[\"'`]?)+")
 _PLURAL = re.compile(r"(<\*> (?:[a-z]+ )?[a-z]{2,}?)(?:\(e?s\)|(?<=ch)es|(?<=sh)es|(?<=ss)es|(?<=x)es|(?<!s)s|(ies))\b")
 
@@ -93,7 +94,7 @@ def _angled(found: re.Match[str]) -> str:
 def _collapse(line: str) -> str:
     if VARIABLE not in line:
         return line
-    line = _COLLAPSE.sub(VARIABLE, line)
+    line = _SIGNED.sub(VARIABLE, _JOINED.sub(VARIABLE, line))
     line = _LIST.sub(VARIABLE, line)
     return _PLURAL.sub(_singular, line)
 

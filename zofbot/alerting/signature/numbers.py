@@ -34,7 +34,7 @@ _CODE_BEFORE = re.compile(
     r"\bsignal|\bWinError|\bHRESULT|(?:Error|Exception):?\s?\(|(?:^|\s)[a-z]+:\s\()[\"'`]?\s*(?:was|is|of)?[\s:=(\[<\"'#]*$",
     re.IGNORECASE,
 )
-_WEB = re.compile(r"status|\bhttps?\b|respon|\b(?:GET|POST|PUT|PATCH|DELETE|HEAD)\b|[Rr]equest|\bAPI\b|[Ff]etch|[Ww]ebhook|[Ee]ndpoint|expected \d+ to")
+_WEB = ("status", "http", "respon", "request", " api ", "fetch", "webhook", "endpoint", "get ", "post ", "put ", "patch ", "delete ")
 _COMPARES = re.compile(r"assert|expected|Expected|==|want|got")
 _STATUSES = frozenset(
     "200 201 202 204 206 301 302 303 304 307 308 400 401 402 403 404 405 406 408 409 410 411 412 413 414 415 416 417 418 421 "
@@ -59,7 +59,10 @@ _UPPER_CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")
 
 def take_out_numbers(line: str) -> str:
     numbers = re.findall(r"(?<![\w.])\d{3}(?![\w.])", line)
-    web = _WEB.search(line) is not None or (len(numbers) > 1 and _COMPARES.search(line) and _STATUSES.issuperset(numbers))
+    lower = line.lower()
+    web = any(word in lower for word in _WEB) or (
+        len(numbers) > 1 and _COMPARES.search(line) is not None and _STATUSES.issuperset(numbers)
+    )
 
     def number(found: re.Match[str]) -> str:
         return found[0] if _is_code(found, web) else VARIABLE
@@ -68,7 +71,7 @@ def take_out_numbers(line: str) -> str:
     return _NUMBER.sub(number, line)
 
 
-def _is_code(found: re.Match[str], web: object) -> bool:
+def _is_code(found: re.Match[str], web: bool) -> bool:
     """Whether a number is an HTTP status, an exit code or an error number rather than data."""
     digits = found[0].lstrip("-")
     if not digits.isdigit() or len(digits) > 5:

@@ -7,16 +7,22 @@ import re
 VARIABLE = "<*>"
 """Stands for whatever was taken out, however long it was."""
 
-_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH = f"(?:{'|'.join(_MONTHS)})[a-z]{{0,6}}"
 _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}"
-_TIMES = re.compile(
+_NUMERIC_TIMES = re.compile(
+    r"""
+      \d{4}[-/]\d\d[-/]\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d{1,9})?)?(?:\ ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)\b)?(?:\[[\w/]+\])?
+    | \b\d{1,2}[/.]\d{1,2}[/.]\d{4}\b(?:,?\ \d\d?:\d\d(?::\d\d)?(?:\ ?[AP]M)?)?
+    | \b\d{1,2}:\d\d:\d\d(?:[.,:]\d{1,9})?\b(?:\ ?[AP]M)?
+    """,
+    re.VERBOSE,
+)
+_NAMED_TIMES = re.compile(
     rf"""
-      \d{{4}}[-/]\d\d[-/]\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d{{1,9}})?)?(?:\ ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)\b)?(?:\[[\w/]+\])?
-    | (?:\b{_DAY},?\ )?\b(?:\d{{1,2}}(?:st|nd|rd|th)?[ -]{_MONTH}|{_MONTH}\ \d{{1,2}})(?:,?[ -]\d{{2,4}}\b(?!:))?
+      (?:\b{_DAY},?\ )?\b(?:\d{{1,2}}(?:st|nd|rd|th)?[ -]{_MONTH}|{_MONTH}\ \d{{1,2}})(?:,?[ -]\d{{2,4}}\b(?!:))?
       (?:,?\ (?:at\ )?\d{{1,2}}:\d\d(?::\d\d)?(?:\.\d+)?(?:\ ?[AaPp]\.?[Mm]\b\.?)?)?
       (?:\ (?=UTC|GMT|[A-Z]{{3,4}}\b|[+-]\d|\d{{4}}\b)(?:UTC|GMT|[A-Z]{{3,4}})?(?:[+-]\d\d:?\d\d)?(?:\ \([\w ]{{3,40}}\))?(?:\ \d{{4}}\b)?)?
-    | \b\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{4}}\b(?:,?\ \d\d?:\d\d(?::\d\d)?(?:\ ?[AP]M)?)?
-    | \b\d{{1,2}}:\d\d:\d\d(?:[.,:]\d{{1,9}})?\b(?:\ ?[AP]M)?
     """,
     re.VERBOSE,
 )
@@ -63,7 +69,9 @@ _ACCOUNT = re.compile(
 
 def take_out_times(line: str) -> str:
     """Take out UUIDs and points in time."""
-    return _TIMES.sub(VARIABLE, _UUID.sub(VARIABLE, line))
+    if any(month in line for month in _MONTHS):
+        line = _NAMED_TIMES.sub(VARIABLE, line)
+    return _NUMERIC_TIMES.sub(VARIABLE, _UUID.sub(VARIABLE, line))
 
 
 def take_out_places(line: str) -> str:
