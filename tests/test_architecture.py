@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     {"errands", "crowd", "rotation", "slack", "store", "zof"},
     {"access"},
     {"routing"},
-    {"triage"},
+    {"triage", "alerting"},
     {"verbs", "settings", "metrics", "logs", "notification", "spans", "tracing"},
     {"model", "errors", "redact", "address", "trace", "deadline"},
 ]
@@ -57,6 +57,7 @@ PURE = [
     "checkup/finding.py",
     "access.py", "spans.py", "triage/times.py", "routing/rulebook.py", "routing/plan.py",
     "slack/reasons.py", "pipeline/explanation.py",
+    *sorted(str(path.relative_to(HOUSE)) for path in (HOUSE / "alerting").rglob("*.py")),
 ]  # fmt: skip
 IMPURE = {"asyncio", "httpx", "redis", "aiohttp", "slack_bolt", "os", "time", "random", "socket", "subprocess"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -110,19 +110,51 @@ VALUES: dict[str, Callable[[Random], str]] = {
     "hex32": _letters(HEX, 32),
     "hex40": _letters(HEX, 40),
     "uuid": lambda random: "-".join("".join(random.choices(HEX, k=length)) for length in (8, 4, 4, 4, 12)),
-    "id": lambda random: "".join(random.choices(string.ascii_letters, k=5)) + "7x4" + "".join(random.choices(string.ascii_letters + string.digits, k=12)),
-    "tmp8": lambda random: "".join(random.choices(string.ascii_lowercase, k=3)) + "4_x" + "".join(random.choices(string.ascii_lowercase + string.digits, k=2)),
+    "id": lambda random: (
+        "".join(random.choices(string.ascii_letters, k=5))
+        + "7x4"
+        + "".join(random.choices(string.ascii_letters + string.digits, k=12))
+    ),
+    "tmp8": lambda random: (
+        "".join(random.choices(string.ascii_lowercase, k=3))
+        + "4_x"
+        + "".join(random.choices(string.ascii_lowercase + string.digits, k=2))
+    ),
     "pod": _from("{{hex8}}9-x{{d}}k{{d}}q"),
-    "ip": lambda random: f"{random.randint(10, 192)}.{random.randint(0, 255)}.{random.randint(0, 255)}.{random.randint(1, 254)}",
+    "ip": lambda random: (
+        f"{random.randint(10, 192)}.{random.randint(0, 255)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
+    ),
     "port": _between(1024, 65000),
-    "host": _from("api-{{d}}.staging.shop.example", "localhost", "checkout.internal", "shop-{{small}}.eu.example.com", "10.0.{{small}}.{{small}}"),
-    "iso": lambda random: f"2026-{random.randint(1, 12):02}-{random.randint(1, 28):02}T{random.randint(0, 23):02}:{random.randint(0, 59):02}:{random.randint(0, 59):02}.{random.randint(0, 999):03}Z",
-    "stamp": lambda random: f"2026-{random.randint(1, 12):02}-{random.randint(1, 28):02} {random.randint(0, 23):02}:{random.randint(0, 59):02}:{random.randint(0, 59):02},{random.randint(0, 999):03}",
+    "host": _from(
+        "api-{{d}}.staging.shop.example",
+        "localhost",
+        "checkout.internal",
+        "shop-{{small}}.eu.example.com",
+        "10.0.{{small}}.{{small}}",
+    ),
+    "iso": lambda random: (
+        f"2026-{random.randint(1, 12):02}-{random.randint(1, 28):02}T{random.randint(0, 23):02}:{random.randint(0, 59):02}:{random.randint(0, 59):02}.{random.randint(0, 999):03}Z"
+    ),
+    "stamp": lambda random: (
+        f"2026-{random.randint(1, 12):02}-{random.randint(1, 28):02} {random.randint(0, 23):02}:{random.randint(0, 59):02}:{random.randint(0, 59):02},{random.randint(0, 999):03}"
+    ),
     "clock": lambda random: f"{random.randint(0, 23):02}:{random.randint(0, 59):02}:{random.randint(0, 59):02}",
     "epoch": _between(1750000000, 1790000000),
-    "email": _from("maria{{n}}@example.com", "qa+{{hex6}}@shop.example", "bob.jones@mail.example.org", "test-user@example.net"),
-    "name": lambda random: random.choice(["Maria Lopez", "John Smith", "Ana Kovács", "Wei Chen", "Bob Jones", "Priya N. Patel"]),
-    "product": lambda random: random.choice(["Trail Runner GTX", "Espresso Machine 3", "Blue Mug (large)", "Gift card", "Road Racer 4"]),
-    "home": _from("/home/runner/work/shop/shop", "/builds/qa/shop", "/Users/maria/dev/shop", "/home/jenkins/workspace/shop_PR-{{n}}", "/app"),
+    "email": _from(
+        "maria{{n}}@example.com", "qa+{{hex6}}@shop.example", "bob.jones@mail.example.org", "test-user@example.net"
+    ),
+    "name": lambda random: random.choice(
+        ["Maria Lopez", "John Smith", "Ana Kovács", "Wei Chen", "Bob Jones", "Priya N. Patel"]
+    ),
+    "product": lambda random: random.choice(
+        ["Trail Runner GTX", "Espresso Machine 3", "Blue Mug (large)", "Gift card", "Road Racer 4"]
+    ),
+    "home": _from(
+        "/home/runner/work/shop/shop",
+        "/builds/qa/shop",
+        "/Users/maria/dev/shop",
+        "/home/jenkins/workspace/shop_PR-{{n}}",
+        "/app",
+    ),
     "jwt": _from("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ{{id}}.{{id}}"),
 }

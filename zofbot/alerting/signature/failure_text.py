@@ -14,6 +14,12 @@ from zofbot.redact import MASK
 MAX_CHARACTERS = 16_000
 """Characters read, half of them from the end: Python and Java name the cause last."""
 
+MAX_LINES_READ = 300
+"""Lines read, a third of them from the end."""
+
+MAX_CHARACTERS_OF_A_LINE = 800
+"""No pattern sees more at once, so the cost of a text grows with the number of its lines and no faster."""
+
 _TERMINAL = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)|\[(?:\d{1,3};){0,3}\d{1,3}m"  # the escape may be lost
 )
@@ -73,11 +79,13 @@ def _split(text: str) -> list[str]:
     if clipped := _CLIPPED.search(lines[-1][-60:]):
         whole = lines[-1][: len(lines[-1]) - len(clipped[0])]
         lines[-1:] = [] if len(lines) > 1 else [whole.rpartition(" ")[0] or whole]
-    return lines
+    if len(lines) > MAX_LINES_READ:
+        lines[MAX_LINES_READ * 2 // 3 : -MAX_LINES_READ // 3] = []
+    return [line[:MAX_CHARACTERS_OF_A_LINE] for line in lines]
 
 
 class _OtherText:
-    """JavaScript, Java, Go, C#, Ruby or plain text: a message, then frames, then perhaps a deeper cause with its own."""
+    """JavaScript, Java, Go, C#, Ruby or plain text: a message, frames, then perhaps a deeper cause with its own."""
 
     def __init__(self, lines: list[str]) -> None:
         self._source = lines

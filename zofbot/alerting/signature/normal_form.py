@@ -13,14 +13,31 @@ from zofbot.redact import MASK, redact
 MAX_LINE_CHARACTERS = 400
 """What follows in a line is left out, which bounds the cost of each pattern."""
 
-_NAMES_A_SECRET = ("pass", "pwd", "secret", "key", "token", "session", "cookie", "bearer", "basic", "digest", "eyJ", "xox", "xapp", "://")
+_NAMES_A_SECRET = (
+    "pass",
+    "pwd",
+    "secret",
+    "key",
+    "token",
+    "session",
+    "cookie",
+    "bearer",
+    "basic",
+    "digest",
+    "eyJ",
+    "xox",
+    "xapp",
+    "://",
+)
 _LONG_WORD = re.compile(r"[\w-]{16}")
 _DIGITS = frozenset("0123456789")
 _PLAIN = re.compile(r"(?:[A-Za-z_ ,;:!?()-]|\.(?=\s|$))*$")
 _QUOTED = re.compile(
     r"""'(?<![\w\\]')([^'\n]{0,300})'(?![A-Za-z])|"([^"\n]{0,300})"|`([^`\n]{0,300})`|“([^”\n]{0,300})”|‘([^’\n]{0,300})’|«([^»\n]{0,300})»"""
 )
-_ANGLED = re.compile(r"((?:expected|but was|was|actual|got|is|not|to be):?\s?(?:not )?(?:equal to )?:?)<([^<>\n]{0,200})>", re.IGNORECASE)
+_ANGLED = re.compile(
+    r"((?:expected|but was|was|actual|got|is|not|to be):?\s?(?:not )?(?:equal to )?:?)<([^<>\n]{0,200})>", re.IGNORECASE
+)
 _JOINED = re.compile(r"<\*>(?:[A-Z]{0,2}[-#$€£+~_./:\\]?<\*>)+")
 _SIGNED = re.compile(r"[#$€£+~-]<\*>")
 _LIST = re.compile(r"([\"'`]?<\*>[\"'`]?)(?:(?:\s*[,;|&x×/–-]\s*|\s+(?:(?:and|to|of|x|×)\s+)?)[\"'`]?<\*>[\"'`]?)+")
@@ -32,11 +49,11 @@ def normalize_line(line: str) -> str:
 
     The normal form of a normal form is itself. What ``redact`` would take out is taken out as well.
     """
-    return _normalize(" ".join(line[: 2 * MAX_LINE_CHARACTERS].split()))
+    return _normalize(" ".join(line.split()))
 
 
 def forget_lines() -> None:
-    """Empty the memory of lines, so that a benchmark measures what the first time costs."""
+    """Empty the memory of lines."""
     _normalize.cache_clear()
 
 
@@ -70,7 +87,7 @@ def _may_vary(line: str) -> bool:
 
 def _quoted(found: re.Match[str]) -> str:
     content = next(group for group in found.groups() if group is not None)
-    if VARIABLE == content.strip():
+    if content.strip() == VARIABLE:
         return VARIABLE
     before = found.string[max(0, found.start() - 80) : found.start()]
     kind = judge_quoted(content, before, found.string[found.end() : found.end() + 30])

@@ -3,53 +3,138 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from zofbot.alerting.signature.variable_parts import VARIABLE
 
 _UNIT = (
-    r"(?:[ ]?(?:ns|us|µs|μs|ms|msec|millis|milliseconds?|micros|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|bytes?|[KMGT]i?B|kb|"
+    r"(?:[ ]?(?:ns|us|µs|μs|ms|msec|millis|milliseconds?|micros|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?"
+    r"|bytes?|[KMGT]i?B|kb|"
     r"kB|B|px|em|rem|percent|%|[smhd](?=[\d\s).,;:\]'\"]|$)|€|USD|EUR|GBP)(?![A-Za-z]))?"
 )
 _NUMBER = re.compile(
-    rf"(?:(?<![\w<])[-+~≈]|(?<![\w<-]))[$€£¥]?(?:\d+(?:[.,_]\d+)*(?:-(?:rc|alpha|beta|dev|pre|SNAPSHOT)[.\d]*)?(?:[eE][+-]?\d+)?|\.\d+){_UNIT}(?:\d+(?:\.\d+)?(?:ms|[smh]))*(?:/\d+)?(?![\w])"
+    rf"(?:(?<![\w<])[-+~≈]|(?<![\w<-]))[$€£¥]?(?:\d+(?:[.,_]\d+)*(?:-(?:rc|alpha|beta|dev|pre"
+    rf"|SNAPSHOT)[.\d]*)?(?:[eE][+-]?\d+)?|\.\d+){_UNIT}(?:\d+(?:\.\d+)?(?:ms|[smh]))*(?:/\d+)?(?![\w])"
 )
 _WORD_WITH_DIGIT = re.compile(r"(?<![A-Za-z0-9_])(?:[A-Za-z_]++(?:-[A-Za-z_]++)*+-?)?\d[\w-]*")
 _REASONS = re.compile(
-    r"[\s:,)\]\-–(]*(?:Continue|OK|Created|Accepted|No Content|Moved|Found|Not Modified|Bad Request|Unauthori[sz]ed|Payment Required|"
-    r"Forbidden|Not Found|Method Not Allowed|Not Acceptable|Request Timeout|Conflict|Gone|Length Required|Precondition|Payload|"
-    r"Request Entity|Content Too|URI Too|Unsupported|Unprocessable|Too Many Requests|Locked|Failed Dependency|Too Early|Upgrade|"
-    r"Internal Server|Not Implemented|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time|HTTP Version|Client Error|"
+    r"[\s:,)\]\-–(]*(?:Continue|OK|Created|Accepted|No Content|Moved|Found|Not Modified|Bad Request"
+    r"|Unauthori[sz]ed|Payment Required|"
+    r"Forbidden|Not Found|Method Not Allowed|Not Acceptable|Request Timeout|Conflict|Gone|Length Required"
+    r"|Precondition|Payload|"
+    r"Request Entity|Content Too|URI Too|Unsupported|Unprocessable|Too Many Requests|Locked|Failed Dependency"
+    r"|Too Early|Upgrade|"
+    r"Internal Server|Not Implemented|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time"
+    r"|HTTP Version|Client Error|"
     r"Server Error|CANCELLED|UNKNOWN|INVALID_ARGUMENT|DEADLINE_EXCEEDED|NOT_FOUND|ALREADY_EXISTS|PERMISSION_DENIED|"
-    r"RESOURCE_EXHAUSTED|FAILED_PRECONDITION|ABORTED|OUT_OF_RANGE|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS|UNAUTHENTICATED)\b",
+    r"RESOURCE_EXHAUSTED|FAILED_PRECONDITION|ABORTED|OUT_OF_RANGE|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"
+    r"|UNAUTHENTICATED)\b",
     re.IGNORECASE,
 )
 _STATUS_BEFORE = re.compile(
     r"(?:\bstatus(?:[ _-]?code)?|\bhttp(?:/[\d.<>*]+)?(?: (?:error|status|code|response))?|\bresponse(?: code)?|_status"
-    r"|[a-z]Status(?:Code)?|status_code|\bStatusCode)[\"'`]?\)?\s*(?:was|is|of|to be|to equal|toBe|got|with|equals?)?[\s:=(\[<\"'>!]*$",
+    r"|[a-z]Status(?:Code)?|status_code|\bStatusCode)[\"'`]?\)?\s*(?:was|is|of|to be|to equal|toBe|got|with"
+    r"|equals?)?[\s:=(\[<\"'>!]*$",
     re.IGNORECASE,
 )
 _CODE_BEFORE = re.compile(
-    r"(?:\bexit(?:ed)?(?: ?(?:code|status))?|\bexited with|(?:\berror|\bstatus|\bexit|\breturn|\breason|\bclose|\bresult|\bwith|\bvendor|"
-    r"\bnative|\bgrpc|\brpc|\bsql|\bsignal|^|[({\[,:;]\s?)\s?code|[a-z]Code|_code|\berrno|\bErrno|\berr(?:or)?(?: number| no\.?)?|\bsqlstate|"
-    r"\bsignal|\bWinError|\bHRESULT|(?:Error|Exception):?\s?\(|(?:^|\s)[a-z]+:\s\()[\"'`]?\s*(?:was|is|of)?[\s:=(\[<\"'#]*$",
+    r"(?:\bexit(?:ed)?(?: ?(?:code|status))?|\bexited with|(?:\berror|\bstatus|\bexit|\breturn|\breason|\bclose"
+    r"|\bresult|\bwith|\bvendor|"
+    r"\bnative|\bgrpc|\brpc|\bsql|\bsignal|^|[({\[,:;]\s?)\s?code|[a-z]Code|_code|\berrno|\bErrno"
+    r"|\berr(?:or)?(?: number| no\.?)?|\bsqlstate|"
+    r"\bsignal|\bWinError|\bHRESULT|(?:Error|Exception):?\s?\(|(?:^|\s)[a-z]+:\s\()[\"'`]?\s*(?:was|is"
+    r"|of)?[\s:=(\[<\"'#]*$",
     re.IGNORECASE,
 )
-_WEB = ("status", "http", "respon", "request", " api ", "fetch", "webhook", "endpoint", "get ", "post ", "put ", "patch ", "delete ")
+_WEB = (
+    "status",
+    "http",
+    "respon",
+    "request",
+    " api ",
+    "fetch",
+    "webhook",
+    "endpoint",
+    "get ",
+    "post ",
+    "put ",
+    "patch ",
+    "delete ",
+)
 _COMPARES = re.compile(r"assert|expected|Expected|==|want|got")
+_ANNOUNCES_A_CODE = ("code", "exit", "err", "sqlstate", "signal", "hresult", "exception", ": (")
 _STATUSES = frozenset(
-    "200 201 202 204 206 301 302 303 304 307 308 400 401 402 403 404 405 406 408 409 410 411 412 413 414 415 416 417 418 421 "
-    "422 423 424 425 426 428 429 431 451 500 501 502 503 504 505 507 508 511 520 521 522 523 524 525 526 530".split()
+    [
+        "200",
+        "201",
+        "202",
+        "204",
+        "206",
+        "301",
+        "302",
+        "303",
+        "304",
+        "307",
+        "308",
+        "400",
+        "401",
+        "402",
+        "403",
+        "404",
+        "405",
+        "406",
+        "408",
+        "409",
+        "410",
+        "411",
+        "412",
+        "413",
+        "414",
+        "415",
+        "416",
+        "417",
+        "418",
+        "421",
+        "422",
+        "423",
+        "424",
+        "425",
+        "426",
+        "428",
+        "429",
+        "431",
+        "451",
+        "500",
+        "501",
+        "502",
+        "503",
+        "504",
+        "505",
+        "507",
+        "508",
+        "511",
+        "520",
+        "521",
+        "522",
+        "523",
+        "524",
+        "525",
+        "526",
+        "530",
+    ]
 )
 _ERROR_CODE = re.compile(
     r"""
-      (?:ORA|PLS|TNS|DPI|DPY|NJS|CS|TS|MSB|NU|FS|BC|CA|TF|AADSTS|PGRST|HY|WCF|KB|SQL|ER|ERR|PG|RUF|ESP|NETSDK|XUNIT|BUG)[-_]?\d{3,6}
+      (?:ORA|PLS|TNS|DPI|DPY|NJS|CS|TS|MSB|NU|FS|BC|CA|TF|AADSTS|PGRST|HY|WCF|KB|SQL|ER|ERR|PG|RUF|ESP|NETSDK
+          |XUNIT|BUG)[-_]?\d{3,6}
     | [EP]\d{3,5} | \d{2}[0-9A-Z]{3} | \d{2}P\d{2} | [0-9A-Z]{2}[A-Z]\d{2}
     """,
     re.VERBOSE,
 )
 _SHORT_NUMBERED = re.compile(r"(?:[A-Za-z_][A-Za-z]+|[A-Za-z])\d{1,2}[A-Za-z]{0,8}$|[a-z]\d[a-z]$|\d[dD]$")
 _INSTANCE = re.compile(
-    r"(?:gw|worker|thread|node|shard|run|attempt|retry|browser|test|user|item|order|id|tmp|job|build|pod|host|agent|runner|process|slot|replica)\d+$",
+    r"(?:gw|worker|thread|node|shard|run|attempt|retry|browser|test|user|item|order|id|tmp|job|build|pod|host"
+    r"|agent|runner|process|slot|replica)\d+$",
     re.IGNORECASE,
 )
 _LONG_HEX = re.compile(r"(?=[a-f]*\d)[0-9a-f]{8,}$")
@@ -58,6 +143,7 @@ _UPPER_CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")
 
 
 def take_out_numbers(line: str) -> str:
+    """Take out numbers and random words, but not statuses, error codes and the digits of names such as ``h1``."""
     numbers = re.findall(r"(?<![\w.])\d{3}(?![\w.])", line)
     lower = line.lower()
     web = any(word in lower for word in _WEB) or (
@@ -82,7 +168,10 @@ def _is_code(found: re.Match[str], web: bool) -> bool:
             return True
         if web and digits in _STATUSES:
             return True
-    if len(digits) == 5 and "sqlstate" not in before.lower() and "code" not in before.lower():
+    lower = before.lower()
+    if len(digits) == 5 and "sqlstate" not in lower and "code" not in lower:
+        return False
+    if not any(word in lower for word in _ANNOUNCES_A_CODE):
         return False
     return _CODE_BEFORE.search(before) is not None and not found.string.startswith(" ---", found.end())
 
@@ -97,7 +186,9 @@ def _word(found: re.Match[str]) -> str:
         return word
     if _UPPER_CODE.match(word) and not re.search(r"\d{3}", word):
         return word
-    if word[0].isdigit() and re.match(r"\d+(?:ns|us|ms|s|m|h|d|[KMGT]i?B|[kK]b|B|px|em|rem|x|st|nd|rd|th|k|M|e\d+)+(?:\d|$)|\d+-\d+$", word):
+    if word[0].isdigit() and re.match(
+        r"\d+(?:ns|us|ms|s|m|h|d|[KMGT]i?B|[kK]b|B|px|em|rem|x|st|nd|rd|th|k|M|e\d+)+(?:\d|$)|\d+-\d+$", word
+    ):
         return VARIABLE
     parts = re.split(r"([_-]+)", word)
     mixed = any(_is_random(part) for part in parts)
@@ -122,5 +213,5 @@ def _is_random(part: str) -> bool:
     """Whether letters and digits change more than twice, as in ``9f8a7c``, or it is a long run of hexadecimal."""
     if len(part) < 4 or part.isdigit() or part.isalpha():
         return False
-    changes = sum(a.isdigit() != b.isdigit() for a, b in zip(part, part[1:], strict=False))
+    changes = sum(a.isdigit() != b.isdigit() for a, b in pairwise(part))
     return changes > 2 or (len(part) >= 6 and all(c in "0123456789abcdefABCDEF" for c in part))

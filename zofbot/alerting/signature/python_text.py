@@ -69,8 +69,7 @@ def read_traceback(lines: list[str]) -> tuple[list[str], list[Frame]]:
             inside = False
             first = first or frames[::-1]
             raised.append([stripped])
-        elif raised and not inside and stripped and not is_noise(stripped):
-            if len(raised[-1]) < MAX_LINES_OF_AN_EXCEPTION:
-                raised[-1].append(stripped)
+        elif raised and not inside and stripped and len(raised[-1]) < MAX_LINES_OF_AN_EXCEPTION:
+            raised[-1].extend(() if is_noise(stripped) else [stripped])
     said = [line for exception in dict.fromkeys(map(tuple, raised[:1] + raised[-1:])) for line in exception]
     return said, first or frames[::-1]

@@ -46,23 +46,29 @@ _DATA_FOLLOWS = frozenset(
     row record id_of guid hash digest version build commit branch at near saw seen found actually snapshot diff response
     """.split()  # noqa: SIM905
 )
-_COMPARED = re.compile(
-    r"""
-    (?:\b(?:expected|received|actual|actually|got|was|were|equals?|eql?|be|is|to|match(?:es|ing)?|contain(?:s|ing)?
-      |includes?|including|have|has|saw|found|returned|want|wanted|have\ text|string|substring|and|with|but|not)
-      |==|!=|===|!==|~|=>|<>)[\s:=(\[{<"'`]*$
-    """,
-    re.VERBOSE | re.IGNORECASE,
+_COMPARISONS_FOLLOW = frozenset(
+    """
+    expected received actual actually got was were equal equals eq eql be is to match matches matching contain contains
+    containing include includes including have has saw found returned want wanted string substring and with but not
+    """.split()  # noqa: SIM905
 )
+_OPERATOR = re.compile(r"(?:[=!]=|~|=>|<>)[\s:=(\[{<\"'`]*$")
 _CALL = re.compile(
-    r"(?:[gG]et(?:All)?By\w*|query(?:All)?By\w*|find(?:All)?By\w*|[lL]ocator|find_?[eE]lements?|By\.\w+|\$\$?|cy\.\w+|query_?[sS]elector"
+    r"(?:[gG]et(?:All)?By\w*|query(?:All)?By\w*|find(?:All)?By\w*|[lL]ocator|find_?[eE]lements?|By\.\w+|\$\$?"
+    r"|cy\.\w+|query_?[sS]elector"
     r"(?:All)?|[wW]ait_?[fF]or_?[sS]elector|frameLocator|filter|having|(?:page|cy|browser|driver)\.\w+|fill_in|click_on"
-    r"|click_button|click_link|find|have_selector|have_css|within|import|require|getenv|environ|env|t|reading)[\[(]\s*$"
+    r"|click_button|click_link|find|have_selector|have_css|within|import|require|get_?[eE]nv|[eE]nv\w*|t|reading)[\[(]\s*$"
 )
-_OPEN_CALL = re.compile(r"(?:getBy\w{1,20}|locator|filter|findBy\w{1,20}|queryBy\w{1,20}|Selector|contains)\([^()]{0,80}$")
-_TYPED_CODE = re.compile(r"(?:promo|coupon|voucher|discount|gift|zip|postal|verification|access|one-time)[ _-]?(?:card )?code\W*$", re.IGNORECASE)
+_OPEN_CALL = re.compile(
+    r"(?:getBy\w{1,20}|locator|filter|findBy\w{1,20}|queryBy\w{1,20}|Selector|contains)\([^()]{0,80}$"
+)
+_TYPED_CODE = re.compile(
+    r"(?:promo|coupon|voucher|discount|gift|zip|postal|verification|access|one-time)[ _-]?(?:card )?code\W*$",
+    re.IGNORECASE,
+)
 _SOUGHT = re.compile(
-    r"\s(?:(?:is |was |to be |could )?not (?:be )?(?:visible|found|displayed|present|shown|clickable|enabled|in the document)"
+    r"\s(?:(?:is |was |to be |could )?not (?:be )?(?:visible|found|displayed|present|shown|clickable|enabled"
+    r"|in the document)"
     r"|to be visible|did not appear|never appeared|is missing)"
 )
 _CONSTRUCTED = re.compile(r"(?:Error|Exception|Failure|Warning|Timeout|Fault|errorf?|panic|Status)\(\s*$")
@@ -70,12 +76,16 @@ _KEYED = re.compile(r"([A-Za-z_][\w-]*)[\"'`]?\s*(?:=>|[:=])\s*[({\[<]?$")
 _IDENTIFIER = re.compile(r"[A-Za-z_$@.#:*\[/-][\w$@.#:*()\[\]=/>~^|+,?!-]*$")
 _CAPITALISED = re.compile(r"[A-Z][a-z]+$")
 _LABEL_WORD = re.compile(
-    r"(?:\w{3,}(?:ed|ing|able|ible)|active|inactive|ok|new|open|done|draft|fail|pass|error|success|failure|true|false|none|null|yes"
-    r"|no|on|off|low|high|medium|admin|guest|viewer|editor|free|basic|premium|gold|silver|void|live|ready|idle|busy|full"
+    r"(?:\w{3,}(?:ed|ing|able|ible)|active|inactive|ok|new|open|done|draft|fail|pass|error|success|failure|true"
+    r"|false|none|null|yes"
+    r"|no|on|off|low|high|medium|admin|guest|viewer|editor|free|basic|premium|gold|silver|void|live|ready|idle"
+    r"|busy|full"
     r"|unknown|default|normal|urgent|login|home|dashboard|checkout|settings|profile|cart)$",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"(?:Duplicate|Unknown|Table|Column|Data|Access|Deadlock|Lost|Could|Can't|Cannot|Failed|Invalid|Too|No|Error)\b.* ")
+_SENTENCE = re.compile(
+    r"(?:Duplicate|Unknown|Table|Column|Data|Access|Deadlock|Lost|Could|Can't|Cannot|Failed|Invalid|Too|No|Error)\b.* "
+)
 _COMPOUND = re.compile(r"_|^[a-z]+[A-Z]")
 _TITLE = re.compile(r"(?:[A-Z][\w'.&-]*\.? ){1,3}[A-Z][\w'.&-]*$")
 
@@ -88,12 +98,13 @@ def judge_quoted(content: str, before: str, after: str) -> Quoted:
     """
     if not content.strip():
         return Quoted.DATA
-    if _CALL.search(before) or _OPEN_CALL.search(before):
-        return Quoted.NAME
-    if _TYPED_CODE.search(before):
+    if "(" in before or "[" in before:
+        if _CALL.search(before, max(0, len(before) - 30)) or _OPEN_CALL.search(before):
+            return Quoted.NAME
+        if _CONSTRUCTED.search(before, max(0, len(before) - 20)):
+            return Quoted.TEXT
+    if "code" in before and _TYPED_CODE.search(before):
         return Quoted.DATA
-    if _CONSTRUCTED.search(before):
-        return Quoted.TEXT
     word = _last_word(before)
     if word in _TEXTS_FOLLOW and " " in content:
         return Quoted.TEXT
@@ -105,17 +116,27 @@ def judge_quoted(content: str, before: str, after: str) -> Quoted:
         return Quoted.NAME if _is_enum_word(content) and word in ("value", "values", "text", "found") else Quoted.DATA
     if _SENTENCE.match(content):
         return Quoted.TEXT
-    if _COMPARED.search(before) or before.rstrip().endswith((",", "[", "{")):
+    if (
+        word in _COMPARISONS_FOLLOW
+        or _OPERATOR.search(before, max(0, len(before) - 8))
+        or before.rstrip().endswith((",", "[", "{"))
+    ):
         return Quoted.NAME if _is_enum_word(content) or _is_selector(content) else Quoted.DATA
-    if _KEYED.search(before) and (not _IDENTIFIER.match(content) or any(map(str.isdigit, content))):
+    if _KEYED.search(before, max(0, len(before) - 40)) and (
+        not _IDENTIFIER.match(content) or any(map(str.isdigit, content))
+    ):
         return Quoted.DATA
     if _IDENTIFIER.match(content):
-        return Quoted.DATA if _CAPITALISED.match(content) and word == "name" and not _is_enum_word(content) else Quoted.NAME
+        return (
+            Quoted.DATA
+            if _CAPITALISED.match(content) and word == "name" and not _is_enum_word(content)
+            else Quoted.NAME
+        )
     return Quoted.DATA if _TITLE.match(content) else Quoted.TEXT
 
 
 def _last_word(before: str) -> str:
-    found = _LAST_WORD.search(before)
+    found = _LAST_WORD.search(before, max(0, len(before) - 40))
     return found[1].lower() if found else ""
 
 
@@ -123,7 +144,12 @@ def _is_enum_word(content: str) -> bool:
     """Whether it reads as a word of an enumeration: ``pending``, ``PAST_DUE``, ``in-transit``, ``Shipped``."""
     if not re.match(r"[A-Za-z]+(?:[_.-][A-Za-z]+)*$", content):
         return False
-    return content.islower() or content.isupper() or _COMPOUND.search(content) is not None or _LABEL_WORD.match(content) is not None
+    return (
+        content.islower()
+        or content.isupper()
+        or _COMPOUND.search(content) is not None
+        or _LABEL_WORD.match(content) is not None
+    )
 
 
 def _is_selector(content: str) -> bool:

@@ -42,7 +42,8 @@ _LIBRARY = re.compile(
     | ^(?:System|Microsoft|Xunit|NUnit|OpenQA|Npgsql|Newtonsoft|FluentAssertions|Shouldly|Moq|Grpc|StackExchange
         |MySql|Polly|Castle|TechTalk|Reqnroll|Dapper|MediatR|AutoMapper|Swashbuckle|RestSharp)\.
     | ^(?:runtime|testing|reflect|net|net/http|database/sql|sync|syscall|io|os|context|encoding/json)[./]
-    | ^google\.golang\.org/ | ^golang\.org/ | ^gopkg\.in/ | ^github\.com/(?:stretchr|lib|jackc|go-|gin-|redis|onsi|labstack)
+    | ^google\.golang\.org/ | ^golang\.org/ | ^gopkg\.in/ | ^github\.com/(?:stretchr|lib|jackc|go-|gin-|redis
+        |onsi|labstack)
     """,
     re.VERBOSE,
 )
@@ -61,7 +62,9 @@ _PYTHON = re.compile(r'File "([^"]{1,300})", line \d+(?:, in (.{1,120}))?$')
 _PYTEST = re.compile(r"((?:[A-Za-z]:)?[\w./\\@+<>~-]{1,200}\.py):\d+:(?: in (\S{1,100})| ([A-Za-z_][\w.]{0,100})|)$")
 _GO = re.compile(r"((?:[A-Za-z]:)?[\w./\\@+~-]{1,300}\.go):\d+(?: \+0x[0-9a-f]{1,16})?$")
 _GO_FUNCTION = re.compile(r"([\w./*()@~-]{2,300}?[.\w)])(?:\[\.\.\.\])?\((?:0x|\.\.\.|\{|\"|\)|\?|nil)[^\n]*$")
-_RUBY = re.compile(r"(?:from |# )?([\w./@+~<>: -]{1,300}?\.(?:rb|rake|erb)):\d+(?::in [`'\"‘]([^'\"’]{1,120})['\"’])?(?::|$)")
+_RUBY = re.compile(
+    r"(?:from |# )?([\w./@+~<>: -]{1,300}?\.(?:rb|rake|erb)):\d+(?::in [`'\"‘]([^'\"’]{1,120})['\"’])?(?::|$)"
+)
 _PHP = re.compile(r"#\d+ ([\w./\\-]{1,300}\.php)\(\d+\)(?:: ([\w\\:>-]{1,200}))?")
 _JVM = re.compile(r"(?:[\w.-]{1,60}/{1,2})?((?:[\w$-]{1,80}\.){1,12}[\w$<>-]{1,120})\(([^()]{0,200})\)")
 _DOTNET_FILE = re.compile(r" in (.{1,300}):line \d+$")
@@ -117,6 +120,11 @@ def _read_at(body: str) -> Frame | None:
         qualified = body.partition("(")[0]
         return _frame(_short_class(qualified), "", qualified)
     return None
+
+
+def forget_frames() -> None:
+    """Empty the memory of frames."""
+    _frame.cache_clear()
 
 
 @lru_cache(maxsize=1024)

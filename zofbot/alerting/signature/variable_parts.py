@@ -12,7 +12,8 @@ _MONTH = f"(?:{'|'.join(_MONTHS)})[a-z]{{0,6}}"
 _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}"
 _NUMERIC_TIMES = re.compile(
     r"""
-      \d{4}[-/]\d\d[-/]\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d{1,9})?)?(?:\ ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)\b)?(?:\[[\w/]+\])?
+      \d{4}[-/]\d\d[-/]\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d{1,9})?)?(?:\ ?(?:Z|UTC|GMT
+          |[+-]\d\d:?\d\d)\b)?(?:\[[\w/]+\])?
     | \b\d{1,2}[/.]\d{1,2}[/.]\d{4}\b(?:,?\ \d\d?:\d\d(?::\d\d)?(?:\ ?[AP]M)?)?
     | \b\d{1,2}:\d\d:\d\d(?:[.,:]\d{1,9})?\b(?:\ ?[AP]M)?
     """,
@@ -22,7 +23,8 @@ _NAMED_TIMES = re.compile(
     rf"""
       (?:\b{_DAY},?\ )?\b(?:\d{{1,2}}(?:st|nd|rd|th)?[ -]{_MONTH}|{_MONTH}\ \d{{1,2}})(?:,?[ -]\d{{2,4}}\b(?!:))?
       (?:,?\ (?:at\ )?\d{{1,2}}:\d\d(?::\d\d)?(?:\.\d+)?(?:\ ?[AaPp]\.?[Mm]\b\.?)?)?
-      (?:\ (?=UTC|GMT|[A-Z]{{3,4}}\b|[+-]\d|\d{{4}}\b)(?:UTC|GMT|[A-Z]{{3,4}})?(?:[+-]\d\d:?\d\d)?(?:\ \([\w ]{{3,40}}\))?(?:\ \d{{4}}\b)?)?
+      (?:\ (?=UTC|GMT|[A-Z]{{3,4}}\b|[+-]\d|\d{{4}}\b)(?:UTC|GMT
+          |[A-Z]{{3,4}})?(?:[+-]\d\d:?\d\d)?(?:\ \([\w ]{{3,40}}\))?(?:\ \d{{4}}\b)?)?
     """,
     re.VERBOSE,
 )
@@ -35,19 +37,23 @@ _ADDRESS = re.compile(
     | \[?(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}(?:[0-9a-fA-F]{1,4}|(?<=::))(?![\w:])\]?(?::\d{1,5})?
     | \b(?:us|eu|ap|sa|ca|me|af|cn|il)-(?:gov-)?(?:north|south|east|west|central){1,2}-?\d\b
     | (?<![\w.-])localhost(?::\d{1,5})?\b
-    | (?<![\w.@/-])(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}(?:com|net|org|io|dev|local|internal|cluster|svc|test|example|ai|app|co
+    | (?<![\w.@/-])(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}(?:com|net|org|io|dev|local|internal|cluster|svc
+        |test|example|ai|app|co
         |cloud|lan|corp|invalid|eu|de|uk|us|intra|localdomain|consul|host|site|tech|sh)(?::\d{2,5})?\b(?![\w.(-])
     | (?<![\w./-])(?!line|code|error|errno|status|port|column|row|col)[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*:\d{4,5}\b(?!:)
     """,
     re.VERBOSE,
 )
 _HOST_AFTER = re.compile(
-    r"\b(ENOTFOUND|EAI_AGAIN|lookup|[hH]ost(?:name)?[=:]\s?|[Uu]nknown[hH]ostException:|host name)(\s*)[\"'(]?([A-Za-z0-9][\w.-]*)[\"')]?(?::\d+)?"
+    r"\b(ENOTFOUND|EAI_AGAIN|lookup|[hH]ost(?:name)?[=:]\s?|[Uu]nknown[hH]ostException:"
+    r"|host name)(\s*)[\"'(]?([A-Za-z0-9][\w.-]*)[\"')]?(?::\d+)?"
     r"(?:\s(?:on|via)\s<\*>)?"
 )
 _FILE_PATH = re.compile(
-    r"(?<![\w/.])(?:file://)?(?:[A-Za-z]:[\\/]|/(?=(?:home|Users|tmp|var|private|builds?|workspaces?|github|opt|usr|srv|mnt|root|"
-    r"app|src|code|data|etc|runner|__w|go|repo|project|usr|vagrant|jenkins|agent|bamboo|proc|dev|run|Volumes|output|drone|circleci)/)|~/|\./|\.\./)"
+    r"(?<![\w/.])(?:file://)?(?:[A-Za-z]:[\\/]|/(?=(?:home|Users|tmp|var|private|builds?|workspaces?|github|opt"
+    r"|usr|srv|mnt|root|"
+    r"app|src|code|data|etc|runner|__w|go|repo|project|usr|vagrant|jenkins|agent|bamboo|proc|dev|run|Volumes"
+    r"|output|drone|circleci)/)|~/|\./|\.\./)"
     r"([^\s\"'`<>|*?:;,()\[\]{}]+)(?::\d+(?::\d+)?)?"
 )
 _API_PATH = re.compile(r"(?<![\w/.<>*])/(?!/)([A-Za-z0-9_<{:][\w./%@~:+<>*{}-]*)(\?[^\s\"'`<>)\]}]*)?")
@@ -56,14 +62,18 @@ _JVM_LOCAL = re.compile(r"<local\d+>")
 _HEX = re.compile(r"\+?\b0x[0-9a-fA-F]{1,16}\b(?:\s*<[^<>]{1,80}>)?")
 _HRESULT = re.compile(r"0x8[0-9a-fA-F]{7}$")
 _ENTITY = re.compile(
-    r"\b((?:user(?:_?name|_?id)?|tenant|customer|account|owner|login|pod|node|worker|instance|container|host|thread|session|trace|"
+    r"\b((?:user(?:_?name|_?id)?|tenant|customer|account|owner|login|pod|node|worker|instance|container|host"
+    r"|thread|session|trace|"
     r"span|request|correlation|transaction|job|build|pid|tid)(?:[ _-]?id)?[=:]\s?)([\w@.+/-]+)",
     re.IGNORECASE,
 )
 _ACCOUNT = re.compile(
-    r"\b((?:[Uu]ser|[Tt]enant|[Cc]ustomer)\s)(?!(?:account|session|profile|input|data|agent|interface|service|role|id|token|name|group|not|is|has"
-    r"|was|does|did|cannot|could|already|record|object|table|email|store|must|with|list|pool|api|model)\b)([a-z][\w.-]*)"
-    r"(?=\s(?:could|cannot|can't|failed|has|is|was|does|did|not|with|at|from|in|exceeded|already|may|must|timed|lacks)\b|$|[,;)])"
+    r"\b((?:[Uu]ser|[Tt]enant|[Cc]ustomer)\s)(?!(?:account|session|profile|input|data|agent|interface|service"
+    r"|role|id|token|name|group|not|is|has"
+    r"|was|does|did|cannot|could|already|record|object|table|email|store|must|with|list|pool|api"
+    r"|model)\b)([a-z][\w.-]*)"
+    r"(?=\s(?:could|cannot|can't|failed|has|is|was|does|did|not|with|at|from|in|exceeded|already|may|must|timed"
+    r"|lacks)\b|$|[,;)])"
 )
 
 
@@ -100,9 +110,9 @@ def take_out_places(line: str) -> str:
 
 
 def _url(found: re.Match[str]) -> str:
-    host, slash, path = found[1].partition("/")
+    _, slash, path = found[1].partition("/")
     path = path.partition("?")[0].partition("#")[0].rstrip(".:")
-    rest = found[1].rstrip("/").endswith((":", ".")) and found[1][-1] or ""
+    rest = (found[1].rstrip("/").endswith((":", ".")) and found[1][-1]) or ""
     if not slash or not path:
         return VARIABLE + rest
     return f"{VARIABLE} /{path}{rest}"
