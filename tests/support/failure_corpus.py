@@ -12,6 +12,7 @@ from typing import NamedTuple
 TEMPLATES = Path(__file__).parent / "failure_templates.txt"
 HELD_OUT = Path(__file__).parent / "failure_templates_held_out.txt"
 HELD_OUT_2 = Path(__file__).parent / "failure_templates_held_out_2.txt"
+HELD_OUT_3 = Path(__file__).parent / "failure_templates_held_out_3.txt"
 TEXTS_PER_CAUSE = 7
 
 
@@ -51,13 +52,16 @@ def _causes(source: str) -> dict[str, list[tuple[str, str]]]:
 
 
 def _expand(template: str, arg: str, random: Random) -> str:
-    lines = []
+    lines: list[str] = []
     for line in template.splitlines():
         times = re.match(r"\{\{(\d+)-(\d+)x\}\}", line)
         rest = line[times.end() :] if times else line
-        for _ in range(random.randint(int(times[1]), int(times[2])) if times else 1):
-            lines.append(re.sub(r"\{\{([^{}]+)\}\}", lambda found: _value(found[1], arg, random), rest))
+        count = random.randint(int(times[1]), int(times[2])) if times else 1
+        lines.extend(_VALUE.sub(lambda found: _value(found[1], arg, random), rest) for _ in range(count))
     return "\n".join(lines)
+
+
+_VALUE = re.compile(r"\{\{([^{}]+)\}\}")
 
 
 def _value(name: str, arg: str, random: Random) -> str:
@@ -65,7 +69,7 @@ def _value(name: str, arg: str, random: Random) -> str:
         return arg
     if "|" in name:
         return random.choice(name.split("|"))
-    return VALUES[name](random)
+    return VALUES[name](random) if name in VALUES else name
 
 
 def _disguise(text: str, random: Random) -> str:
@@ -91,6 +95,14 @@ def _between(low: int, high: int) -> Callable[[Random], str]:
 
 def _from(*forms: str) -> Callable[[Random], str]:
     return lambda random: _expand(random.choice(forms), "", random)
+
+
+def _date(random: Random) -> str:
+    return f"2026-{random.randint(1, 12):02}-{random.randint(1, 28):02}"
+
+
+def _clock(random: Random) -> str:
+    return f"{random.randint(0, 23):02}:{random.randint(0, 59):02}:{random.randint(0, 59):02}"
 
 
 HEX = "0123456789abcdef"
@@ -132,13 +144,9 @@ VALUES: dict[str, Callable[[Random], str]] = {
         "shop-{{small}}.eu.example.com",
         "10.0.{{small}}.{{small}}",
     ),
-    "iso": lambda random: (
-        f"2026-{random.randint(1, 12):02}-{random.randint(1, 28):02}T{random.randint(0, 23):02}:{random.randint(0, 59):02}:{random.randint(0, 59):02}.{random.randint(0, 999):03}Z"
-    ),
-    "stamp": lambda random: (
-        f"2026-{random.randint(1, 12):02}-{random.randint(1, 28):02} {random.randint(0, 23):02}:{random.randint(0, 59):02}:{random.randint(0, 59):02},{random.randint(0, 999):03}"
-    ),
-    "clock": lambda random: f"{random.randint(0, 23):02}:{random.randint(0, 59):02}:{random.randint(0, 59):02}",
+    "iso": lambda random: f"{_date(random)}T{_clock(random)}.{random.randint(0, 999):03}Z",
+    "stamp": lambda random: f"{_date(random)} {_clock(random)},{random.randint(0, 999):03}",
+    "clock": _clock,
     "epoch": _between(1750000000, 1790000000),
     "email": _from(
         "maria{{n}}@example.com", "qa+{{hex6}}@shop.example", "bob.jones@mail.example.org", "test-user@example.net"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class PairScore(NamedTuple):
-    """Shares of pairs: of those joined, how many belong together; of those that belong together, how many are joined."""
+    """The share of joined pairs that belong together, and of pairs that belong together the share that is joined."""
 
     precision: float
     recall: float

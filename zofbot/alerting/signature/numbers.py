@@ -162,7 +162,7 @@ def _is_code(found: re.Match[str], web: bool) -> bool:
     digits = found[0].lstrip("-")
     if not digits.isdigit() or len(digits) > 5:
         return False
-    before = found.string[max(0, found.start() - 40) : found.start()]
+    before = found.string[max(0, found.start() - 32) : found.start()]
     if len(digits) == 3 and "1" <= digits[0] <= "5":
         if _STATUS_BEFORE.search(before) or _REASONS.match(found.string, found.end()):
             return True

@@ -18,38 +18,41 @@ _LAST_WORD = re.compile(r"([A-Za-z_][\w-]*)[\s\"'`:=(\[{<>*#]*$")
 
 _NAMES_FOLLOW = frozenset(
     """
-    field fields key keys table column columns relation constraint index schema database sequence variable variables var
-    env environment flag flags option options setting settings property properties attribute attributes argument arguments
-    parameter parameters param params module package element elements selector locator xpath css id testid role label
-    placeholder button link tab menu heading checkbox radio dropdown dialog modal input textbox header headers cookie enum
-    method function class type interface member reading queue topic exchange stream bucket service feature named using
-    command action event hook fixture plugin step task job stage template view route endpoint operation query mutation
-    permission scope privilege getByText getByRole getByLabel getByTestId getByPlaceholder locator get contains find
-    click fill keyerror status state reason kind code severity level category mode phase identifier symbol export import
-    policy claim alias extension directive entity model provider bean dependency protocol cipher algorithm charset
-    encoding locale feature_flag featureflag rule validator unit metric partition shard replica
+    field fields key keys table column columns relation constraint index schema database sequence variable
+    variables var env environment flag flags option options setting settings property properties attribute
+    attributes argument arguments parameter parameters param params module package element elements selector
+    locator xpath css id testid role label placeholder button link tab menu heading checkbox radio dropdown
+    dialog modal input textbox header headers cookie enum method function class type interface member reading
+    queue topic exchange stream bucket service feature named using command action event hook fixture plugin step
+    task job stage template view route endpoint operation query mutation permission scope privilege getbytext
+    getbyrole getbylabel getbytestid getbyplaceholder get contains find click fill keyerror status state reason
+    kind code severity level category mode phase identifier symbol export import policy claim alias extension
+    directive entity model provider bean dependency protocol cipher algorithm charset encoding locale
+    feature_flag featureflag rule validator unit metric partition shard replica
     """.split()  # noqa: SIM905
 )
 _TEXTS_FOLLOW = frozenset(
     """
-    message error errors detail details description reason cause exception msg title_of_error error_description
-    errormessage error_message hint statustext failure because
+    message error errors detail details description reason cause exception msg error_description errormessage
+    error_message hint statustext failure because
     """.split()  # noqa: SIM905
 )
 _DATA_FOLLOWS = frozenset(
     """
-    user username customer tenant account owner author person member_name email mail phone city street address company
-    product item sku order invoice title value values literal string text content body payload data entry uuid integer
-    bigint int long numeric decimal double float number json date datetime timestamp time boolean bool parse parsing
-    converting convert host hostname server url uri path file directory folder filename token session nonce thread
-    password secret name_of firstname lastname first_name last_name fullname display_name displayname base format line
-    row record id_of guid hash digest version build commit branch at near saw seen found actually snapshot diff response
+    user username customer tenant account owner author person email mail phone city street address company
+    product item sku order invoice title value values literal string text content body payload data entry uuid
+    integer bigint int long numeric decimal double float number json date datetime timestamp time boolean bool
+    parse parsing converting convert host hostname server url uri path file directory folder filename token
+    session nonce thread password secret firstname lastname first_name last_name fullname display_name
+    displayname base format line row record guid hash digest version build commit branch at near saw seen found
+    actually snapshot diff response
     """.split()  # noqa: SIM905
 )
 _COMPARISONS_FOLLOW = frozenset(
     """
-    expected received actual actually got was were equal equals eq eql be is to match matches matching contain contains
-    containing include includes including have has saw found returned want wanted string substring and with but not
+    expected received actual actually got was were equal equals eq eql be is to match matches matching contain
+    contains containing include includes including have has saw found returned want wanted string substring and
+    with but not
     """.split()  # noqa: SIM905
 )
 _OPERATOR = re.compile(r"(?:[=!]=|~|=>|<>)[\s:=(\[{<\"'`]*$")
@@ -96,6 +99,10 @@ def judge_quoted(content: str, before: str, after: str) -> Quoted:
     Names are identifiers, selectors, words of an enumeration, and what follows a word such as *field* or *button*.
     Where it cannot be told, a text counts as a name: to split a cause is less bad than to join two.
     """
+    return _judge_by_call(content, before) or _judge_by_word(content, before, after)
+
+
+def _judge_by_call(content: str, before: str) -> Quoted | None:
     if not content.strip():
         return Quoted.DATA
     if "(" in before or "[" in before:
@@ -103,8 +110,10 @@ def judge_quoted(content: str, before: str, after: str) -> Quoted:
             return Quoted.NAME
         if _CONSTRUCTED.search(before, max(0, len(before) - 20)):
             return Quoted.TEXT
-    if "code" in before and _TYPED_CODE.search(before):
-        return Quoted.DATA
+    return Quoted.DATA if "code" in before and _TYPED_CODE.search(before) else None
+
+
+def _judge_by_word(content: str, before: str, after: str) -> Quoted:
     word = _last_word(before)
     if word in _TEXTS_FOLLOW and " " in content:
         return Quoted.TEXT
