@@ -89,7 +89,7 @@ _NOT_THE_CALLER = (
 
 _NAMES = re.compile(r"'[^'<>]{2,}'|\b[a-z]+_[a-z_]+\b|\b[a-z]+[A-Z]\w+\b|\b\w+\.\w+\(|\b\w+\(\)|\b[1-5]\d\d\b")
 _NAMES_NOTHING = re.compile(
-    r"expect\(received\)\.?\w*(?:\.\w+)?\((?:expected)?\)|toBe\w*|toEqual|Assert\.\w+\(\)|assertEqual"
+    r"expect\((?:jest\.fn\(\)|\w*)\)(?:\.\w+){1,3}(?:\([^()]*\))?|toBe\w*|toEqual|Assert\.\w+\(\)|assertEqual"
     r"|\b[\w.]{1,200}(?:Error|Exception)\b"
 )
 _WORD = re.compile(r"[A-Za-z]{3,}")

@@ -32,6 +32,8 @@ _PRIVATE_KEY = re.compile(
 _CLIPPED = re.compile(
     r"(?:…|\.{3}|[\[(…. ](?:\d+ (?:more )?(?:characters|chars|bytes|lines) )?(?:truncated|clipped|omitted|more)[\])]?)$"
 )
+_PAGE = re.compile(r"\s*<(?:!DOCTYPE html|html)", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]{0,300}>")
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#39;", "'"), ("&amp;", "&"))
 _CAUSE = re.compile(r"(?:[Cc]aused by:?|\[cause\]:|Cause:|-+>|Root cause:)\s*")
 _FAILED_TEST = re.compile(r"FAILED ([\w./-]{1,200}\.py)::([\w:]{1,200})")
@@ -73,6 +75,8 @@ def _split(text: str) -> list[str]:
     if "&" in text:
         for entity, character in _ENTITIES:
             text = text.replace(entity, character)
+    if _PAGE.match(text):
+        text = _TAG.sub("\n", text)
     if "\n" not in text and "\\n" in text:
         text = text.replace("\\n", "\n").replace("\\t", "\t")
     lines = text.rstrip().split("\n")

@@ -13,7 +13,7 @@ _NOISE = re.compile(
     | Element:\ \[\[ | For\ documentation\ on\ this\ error | remote\ stacktrace | Stacktrace:$ | Backtrace:$ | Stack:$
     | \#\d+\ 0x | \*\*\*\ Element\ info | attachment\ \# | test-results/ | Usage:$ | Hint:\ use
     | (?:=+|-+|_+)\s.*\s?(?:=+|-+|_+)$ | =+\ .* | ---\ (?:FAIL|PASS|End|expected) | ===\ (?:RUN|PAUSE|CONT|NAME)
-    | (?:FAIL|PASS|RUNS|ok)\s+[\w./@-]+(?:\s.*)?$ | \d+\)\s | [●✕✗✘×]\s | \[pid=\d | (?:\[[\w -]+\]\s)?[›»]\s
+    | (?:FAIL|PASS|RUNS|ok)\s+[\w./@-]+(?:\s.*)?$ | \d+\)\s | [●✕✗✘×]\s | \[pid=\d | \[\d+:\d+:[\d/.:]+:[A-Z]+: | at\s[\w.$]+$ | (?:\[[\w -]+\]\s)?[›»]\s
     | (?:\[[\w -]+\]\s)?[\w./\\-]+\.(?:spec|test|cy|e2e)\.[cm]?[jt]sx?(?::\d+)*\s[›>»] | Browser\ logs:
         | (?:exit\ status\ 1|FAIL)$
     | (?:Test(?:\ name)?|Test\ Suite|Suite|Spec|Scenario|Feature|Title|File|Browser|Project|Environment|Worker

@@ -39,6 +39,7 @@ _ANGLED = re.compile(
     r"((?:expected|but was|was|actual|got|is|not|to be):?\s?(?:not )?(?:equal to )?:?)<([^<>\n]{0,200})>", re.IGNORECASE
 )
 _JOINED = re.compile(r"<\*>(?:[A-Z]{0,2}[-#$€£+~_./:\\]?<\*>)+")
+_ARRAY = re.compile(r"array: \[.*")
 _SIGNED = re.compile(r"[#$€£+~-]<\*>")
 _LIST = re.compile(r"([\"'`]?<\*>[\"'`]?)(?:(?:\s*[,;|&x×/–-]\s*|\s+(?:(?:and|to|of|x|×)\s+)?)[\"'`]?<\*>[\"'`]?)+")
 _PLURAL = re.compile(r"(<\*> (?:[a-z]+ )?[a-z]{2,}?)(?:\(e?s\)|(?<=ch)es|(?<=sh)es|(?<=ss)es|(?<=x)es|(?<!s)s|(ies))\b")
@@ -66,6 +67,8 @@ def _normalize(line: str) -> str:
     if has_digits:
         line = take_out_times(line)
     line = _QUOTED.sub(_quoted, take_out_places(line))
+    if "array: [" in line:
+        line = _ARRAY.sub(f"array: {VARIABLE}", line)
     if "<" in line:
         line = _ANGLED.sub(_angled, line)
     if has_digits:

@@ -62,6 +62,7 @@ _WEB = (
     "delete ",
 )
 _COMPARES = re.compile(r"assert|expected|Expected|==|want|got")
+_FILE_BEFORE = re.compile(r"\w\.[a-z]{1,5}:$")
 _ANNOUNCES_A_CODE = ("code", "exit", "err", "sqlstate", "signal", "hresult", "exception", ": (")
 _STATUSES = frozenset(
     [
@@ -161,6 +162,8 @@ def _is_code(found: re.Match[str], web: bool) -> bool:
     """Whether a number is an HTTP status, an exit code or an error number rather than data."""
     digits = found[0].lstrip("-")
     if not digits.isdigit() or len(digits) > 5:
+        return False
+    if _FILE_BEFORE.search(found.string, max(0, found.start() - 8), found.start()):
         return False
     before = found.string[max(0, found.start() - 32) : found.start()]
     if len(digits) == 3 and "1" <= digits[0] <= "5":

@@ -18,7 +18,7 @@ _LAST_WORD = re.compile(r"([A-Za-z_][\w-]*)[\s\"'`:=(\[{<>*#]*$")
 
 _NAMES_FOLLOW = frozenset(
     """
-    field fields key keys table column columns relation constraint index schema database sequence variable
+    keyword scenario suite field fields key keys table column columns relation constraint index schema database sequence variable
     variables var env environment flag flags option options setting settings property properties attribute
     attributes argument arguments parameter parameters param params module package element elements selector
     locator xpath css id testid role label placeholder button link tab menu heading checkbox radio dropdown
@@ -90,6 +90,11 @@ _SENTENCE = re.compile(
     r"(?:Duplicate|Unknown|Table|Column|Data|Access|Deadlock|Lost|Could|Can't|Cannot|Failed|Invalid|Too|No|Error)\b.* "
 )
 _COMPOUND = re.compile(r"_|^[a-z]+[A-Z]")
+_SELECTOR = re.compile(r"[.#\[][A-Za-z_]|//\w|<\w|\w+[.#\[][a-z]|[\w*.-]{0,40}/[\w*./{}:<>-]+$")
+_UI_TEXT = re.compile(
+    r"(?:Open|Close|Save|Add|Book|Pay|Sign|Log|Create|Delete|Edit|Update|Submit|Cancel|Continue|Choose|Select|Search|View"
+    r"|Show|Hide|Place|Go|Back|Next|Send|Remove|Apply|Start|Stop|My|New|All|Your|Thank|Forgot|Reset|Download|Upload)\b"
+)
 _TITLE = re.compile(r"(?:[A-Z][\w'.&-]*\.? ){1,3}[A-Z][\w'.&-]*$")
 
 
@@ -115,6 +120,8 @@ def _judge_by_call(content: str, before: str) -> Quoted | None:
 
 def _judge_by_word(content: str, before: str, after: str) -> Quoted:
     word = _last_word(before)
+    if word == "name" and before.rstrip("\"'`: ").lower().endswith("snapshot name"):
+        return Quoted.TEXT
     if word in _TEXTS_FOLLOW and " " in content:
         return Quoted.TEXT
     if word in _NAMES_FOLLOW:
@@ -141,7 +148,7 @@ def _judge_by_word(content: str, before: str, after: str) -> Quoted:
             if _CAPITALISED.match(content) and word == "name" and not _is_enum_word(content)
             else Quoted.NAME
         )
-    return Quoted.DATA if _TITLE.match(content) else Quoted.TEXT
+    return Quoted.DATA if _TITLE.match(content) and not _UI_TEXT.match(content) else Quoted.TEXT
 
 
 def _last_word(before: str) -> str:
@@ -162,5 +169,5 @@ def _is_enum_word(content: str) -> bool:
 
 
 def _is_selector(content: str) -> bool:
-    """Whether it is a CSS selector, an element or an XPath."""
-    return re.match(r"[.#\[][A-Za-z_]|//\w|<\w|\w+[.#\[][a-z]", content) is not None
+    """Whether it is a CSS selector, an element, an XPath or the path of an endpoint."""
+    return _SELECTOR.match(content) is not None
