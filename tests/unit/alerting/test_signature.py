@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from types import FrameType
 
@@ -11,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.failure_corpus import HELD_OUT, HELD_OUT_2, TEMPLATES, LabelledFailure, read_corpus
+from tests.support.failure_corpus import HELD_OUT, HELD_OUT_2, HELD_OUT_3, TEMPLATES, LabelledFailure, read_corpus
 from tests.support.pair_score import score_pairs
 from zofbot.alerting.signature import VERSION, forget_texts, group_by_signature, sign
 from zofbot.alerting.signature.normal_form import normalize_line
 from zofbot.redact import redact
 from zofbot.slack.text import clip, literal, mrkdwn
 
-CORPORA = [TEMPLATES, HELD_OUT, HELD_OUT_2]
+CORPORA = [TEMPLATES, HELD_OUT, HELD_OUT_2, HELD_OUT_3]
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,8 @@ def test_the_corpus_is_as_large_as_promised() -> None:
 
 
 @pytest.mark.parametrize("path", CORPORA, ids=lambda path: path.stem)
-def test_pairs_are_joined_as_they_are_labelled(path: object) -> None:
-    score = score_pairs((failure.cause, sign(failure.text).id) for failure in read_corpus(path))  # type: ignore[arg-type]
+def test_pairs_are_joined_as_they_are_labelled(path: Path) -> None:
+    score = score_pairs((failure.cause, sign(failure.text).id) for failure in read_corpus(path))
     assert score.precision >= 0.99
     assert score.recall >= 0.95
 

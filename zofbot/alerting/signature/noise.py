@@ -13,7 +13,9 @@ _NOISE = re.compile(
     | Element:\ \[\[ | For\ documentation\ on\ this\ error | remote\ stacktrace | Stacktrace:$ | Backtrace:$ | Stack:$
     | \#\d+\ 0x | \*\*\*\ Element\ info | attachment\ \# | test-results/ | Usage:$ | Hint:\ use
     | (?:=+|-+|_+)\s.*\s?(?:=+|-+|_+)$ | =+\ .* | ---\ (?:FAIL|PASS|End|expected) | ===\ (?:RUN|PAUSE|CONT|NAME)
-    | (?:FAIL|PASS|RUNS|ok)\s+[\w./@-]+(?:\s.*)?$ | \d+\)\s | [●✕✗✘×]\s | \[pid=\d | \[\d+:\d+:[\d/.:]+:[A-Z]+: | at\s[\w.$]+$ | (?:\[[\w -]+\]\s)?[›»]\s
+    | (?:FAIL|PASS|RUNS|ok)\s+[\w./@-]+(?:\s.*)?$ | \d+\)\s | [●✕✗✘×]\s | \[pid=\d
+    | \[\d+:\d+:[\d/.:]+:[A-Z]+: | at\s[\w.$]+$
+    | (?:\[[\w -]+\]\s)?[›»]\s
     | (?:\[[\w -]+\]\s)?[\w./\\-]+\.(?:spec|test|cy|e2e)\.[cm]?[jt]sx?(?::\d+)*\s[›>»] | Browser\ logs:
         | (?:exit\ status\ 1|FAIL)$
     | (?:Test(?:\ name)?|Test\ Suite|Suite|Spec|Scenario|Feature|Title|File|Browser|Project|Environment|Worker
@@ -59,7 +61,8 @@ _STAMPED = re.compile(
 _PREFIX = re.compile(
     r"\A(?:Exception in thread (?:\"[^\"\n]{0,100}\"|\S+) |Uncaught (?:\(in promise\) )?"
     r"|Unhandled (?:exception\. |rejection:? |Promise Rejection:? )"
-    r"|\(node:\d+\) |FAILED \S+(?: - |$)|ERROR \S+::\S+ - |\S+_test\.go:\d+: |[\[(](?:[Aa]ttempt|[Rr]etry"
+    r"|[EWIF]\d{4} [\d:.]+\s+\d+ [\w.]+:\d+\] |\(node:\d+\) "
+    r"|FAILED \S+(?: - |$)|ERROR \S+::\S+ - |\S+_test\.go:\d+: |[\[(](?:[Aa]ttempt|[Rr]etry"
     r"|[Tt]ry) #?\d+(?: ?(?:/|of) ?\d+)?[\])]:?\s*"
     r"|Failure/Error: |Errors?:\s{2,}|Messages?:\s{2,}|Failures?:$|[•→]\s)"
 )

@@ -176,7 +176,7 @@ def _is_code(found: re.Match[str], web: bool) -> bool:
         return False
     if not any(word in lower for word in _ANNOUNCES_A_CODE):
         return False
-    return _CODE_BEFORE.search(before) is not None and not found.string.startswith(" ---", found.end())
+    return _CODE_BEFORE.search(before[-24:]) is not None and not found.string.startswith(" ---", found.end())
 
 
 def _word(found: re.Match[str]) -> str:

@@ -18,17 +18,17 @@ _LAST_WORD = re.compile(r"([A-Za-z_][\w-]*)[\s\"'`:=(\[{<>*#]*$")
 
 _NAMES_FOLLOW = frozenset(
     """
-    keyword scenario suite field fields key keys table column columns relation constraint index schema database sequence variable
-    variables var env environment flag flags option options setting settings property properties attribute
-    attributes argument arguments parameter parameters param params module package element elements selector
-    locator xpath css id testid role label placeholder button link tab menu heading checkbox radio dropdown
-    dialog modal input textbox header headers cookie enum method function class type interface member reading
-    queue topic exchange stream bucket service feature named using command action event hook fixture plugin step
-    task job stage template view route endpoint operation query mutation permission scope privilege getbytext
-    getbyrole getbylabel getbytestid getbyplaceholder get contains find click fill keyerror status state reason
-    kind code severity level category mode phase identifier symbol export import policy claim alias extension
-    directive entity model provider bean dependency protocol cipher algorithm charset encoding locale
-    feature_flag featureflag rule validator unit metric partition shard replica
+    keyword scenario suite field fields key keys table column columns relation constraint index schema database
+    sequence variable variables var env environment flag flags option options setting settings property
+    properties attribute attributes argument arguments parameter parameters param params module package element
+    elements selector locator xpath css id testid role label placeholder button link tab menu heading checkbox
+    radio dropdown dialog modal input textbox header headers cookie enum method function class type interface
+    member reading queue topic exchange stream bucket service feature named using command action event hook
+    fixture plugin step task job stage template view route endpoint operation query mutation permission scope
+    privilege getbytext getbyrole getbylabel getbytestid getbyplaceholder get contains find click fill keyerror
+    status state reason kind code severity level category mode phase identifier symbol export import policy
+    claim alias extension directive entity model provider bean dependency protocol cipher algorithm charset
+    encoding locale feature_flag featureflag rule validator unit metric partition shard replica
     """.split()  # noqa: SIM905
 )
 _TEXTS_FOLLOW = frozenset(
@@ -40,12 +40,12 @@ _TEXTS_FOLLOW = frozenset(
 _DATA_FOLLOWS = frozenset(
     """
     user username customer tenant account owner author person email mail phone city street address company
-    product item sku order invoice title value values literal string text content body payload data entry uuid
-    integer bigint int long numeric decimal double float number json date datetime timestamp time boolean bool
-    parse parsing converting convert host hostname server url uri path file directory folder filename token
-    session nonce thread password secret firstname lastname first_name last_name fullname display_name
-    displayname base format line row record guid hash digest version build commit branch at near saw seen found
-    actually snapshot diff response
+    product item sku order invoice value values literal string text content body payload data entry uuid integer
+    bigint int long numeric decimal double float number json date datetime timestamp time boolean bool parse
+    parsing converting convert host hostname server url uri path file directory folder filename token session
+    nonce thread password secret firstname lastname first_name last_name fullname display_name displayname base
+    format line row record guid hash digest version build commit branch at near saw seen found actually snapshot
+    diff response
     """.split()  # noqa: SIM905
 )
 _COMPARISONS_FOLLOW = frozenset(
@@ -69,6 +69,8 @@ _TYPED_CODE = re.compile(
     r"(?:promo|coupon|voucher|discount|gift|zip|postal|verification|access|one-time)[ _-]?(?:card )?code\W*$",
     re.IGNORECASE,
 )
+_SHOWN = frozenset(("text", "title", "heading", "message", "string", "content", "item"))
+_SEEKS = re.compile(r"\b(?:find|locate|see|for|show|shows|display)\b[\w ]{0,20}\W{0,3}$")
 _SOUGHT = re.compile(
     r"\s(?:(?:is |was |to be |could )?not (?:be )?(?:visible|found|displayed|present|shown|clickable|enabled"
     r"|in the document)"
@@ -87,7 +89,8 @@ _LABEL_WORD = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(
-    r"(?:Duplicate|Unknown|Table|Column|Data|Access|Deadlock|Lost|Could|Can't|Cannot|Failed|Invalid|Too|No|Error)\b.* "
+    r"(?:Duplicate|Unknown|Table|Column|Data|Access|Deadlock|Lost|Could|Can't|Cannot|Failed|Invalid|Too|No"
+    r"|Error)\b.* .* "
 )
 _COMPOUND = re.compile(r"_|^[a-z]+[A-Z]")
 _SELECTOR = re.compile(r"[.#\[][A-Za-z_]|//\w|<\w|\w+[.#\[][a-z]|[\w*.-]{0,40}/[\w*./{}:<>-]+$")
@@ -126,7 +129,9 @@ def _judge_by_word(content: str, before: str, after: str) -> Quoted:
         return Quoted.TEXT
     if word in _NAMES_FOLLOW:
         return Quoted.NAME
-    if word in ("text", "title", "heading", "message", "string", "content", "item") and _SOUGHT.match(after):
+    if word in _SHOWN and (_SOUGHT.match(after) or _SEEKS.search(before)):
+        return Quoted.NAME
+    if word == "name" and "role" in before:
         return Quoted.NAME
     if word in _DATA_FOLLOWS:
         return Quoted.NAME if _is_enum_word(content) and word in ("value", "values", "text", "found") else Quoted.DATA

@@ -46,7 +46,7 @@ _ADDRESS = re.compile(
 )
 _HOST_AFTER = re.compile(
     r"\b(ENOTFOUND|EAI_AGAIN|lookup|[hH]ost(?:name)?[=:]\s?|[Uu]nknown[hH]ostException:"
-    r"|host name)(\s*)[\"'(]?([A-Za-z0-9][\w.-]*)[\"')]?(?::\d+)?"
+    r"|host name)(\s*)[\"'(]?(<\*>|[A-Za-z0-9][\w.-]*)[\"')]?(?::\d+)?"
     r"(?:\s(?:on|via)\s<\*>)?"
 )
 _FILE_PATH = re.compile(
