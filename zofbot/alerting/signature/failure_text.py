@@ -14,7 +14,7 @@ from zofbot.redact import MASK
 MAX_CHARACTERS = 16_000
 """Characters read, half of them from the end: Python and Java name the cause last."""
 
-MAX_LINES_READ = 300
+MAX_LINES_READ = 240
 """Lines read, a third of them from the end."""
 
 MAX_CHARACTERS_OF_A_LINE = 800

@@ -48,7 +48,7 @@ _PLURAL = re.compile(r"(<\*> (?:[a-z]+ )?[a-z]{2,}?)(?:\(e?s\)|(?<=ch)es|(?<=sh)
 def normalize_line(line: str) -> str:
     """Bring one line into normal form; spaces become single ones.
 
-    The normal form of a normal form is itself. What ``redact`` would take out is taken out as well.
+    What ``redact`` would take out is taken out as well, so a text and what is left of it after redaction are the same.
     """
     return _normalize(" ".join(line.split()))
 
@@ -106,14 +106,15 @@ def _angled(found: re.Match[str]) -> str:
     if content == "*":
         return found[0]
     if content.isdigit():
-        return f"{found[1]} {content}"
+        return f"{found[1].rstrip()} {content}"
     is_data = judge_quoted(content, f"{found[1]} ", "") is Quoted.DATA
-    return f"{found[1]} {VARIABLE if is_data else content}"
+    return f"{found[1].rstrip()} {VARIABLE if is_data else content}"
 
 
 def _collapse(line: str) -> str:
     if VARIABLE not in line:
         return line
+    line = line.replace(f"'{VARIABLE}'", VARIABLE)
     line = _SIGNED.sub(VARIABLE, _JOINED.sub(VARIABLE, line))
     line = _LIST.sub(VARIABLE, line)
     return _PLURAL.sub(_singular, line)
