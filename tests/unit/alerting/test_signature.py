@@ -67,6 +67,11 @@ SAME = {
     "colours": ["\x1b[31mError: full\x1b[0m", "Error: full"],
     "logs before": ["2026-11-27 10:00:00,123 INFO start\nError: full", "Error: full"],
     "addresses": ["<Cart object at 0x7f3a2c1b4d50> is closed", "<Cart object at 0x7f3a2c1bffff> is closed"],
+    "a later line cut off": [
+        "Error: full\nthe disk of some mach…",
+        "Error: full\nthe disk of…",
+        "Error: full\n… (12 lines truncated)",
+    ],
     "redaction": ["login with token=abc123def456 failed", "login with token=[redacted] failed"],
 }
 

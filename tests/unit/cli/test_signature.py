@@ -72,4 +72,5 @@ async def test_help_does_not_load_the_engine() -> None:
     process = await start("--help", env=environment(PYTHONPROFILEIMPORTTIME="1"))
     out, err = await asyncio.wait_for(process.communicate(), 30)
     assert b"signature" in out
+    assert b"zofbot.cli.signature" in err, "imports are listed"
     assert b"zofbot.alerting" not in err
