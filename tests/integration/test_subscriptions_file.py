@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tests.support.cli import Ended, environment, run_command
 from tests.support.strategies import SUBSCRIPTIONS
-from tests.support.virtual_time import other_process, test_clock
+from tests.support.virtual_time import test_clock
 from zofbot.books import books_of
 from zofbot.cli.subscriptions import put_into_force
 from zofbot.clock import Clock
@@ -312,8 +312,7 @@ async def test_on_a_terminal_it_asks_first(
         *command, env=environment(REDIS_URL=valkey), stdin=terminal, stdout=asyncio.subprocess.PIPE
     )
     os.write(person, answer)
-    with other_process():
-        out, _ = await process.communicate()
+    out, _ = await process.communicate()
     os.close(person)
     os.close(terminal)
     [left] = await Subscriptions(store, "zofbot").all()

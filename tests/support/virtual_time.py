@@ -11,7 +11,7 @@ import asyncio
 import os
 import selectors
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -90,6 +90,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(ended)
         return future
 
+    async def subprocess_exec(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
+        """Let no time pass until the process has ended; it may talk to servers of this one meanwhile."""
+        transport, protocol = await super().subprocess_exec(protocol_factory, *args, **options)
+        exited: Callable[[], None] = protocol.process_exited
+
+        def ended() -> None:
+            self.outside -= 1
+            exited()
+
+        self.outside += 1
+        protocol.process_exited = ended
+        return transport, protocol
+
 
 def stand_still(seconds: float) -> None:
     """Have the time go on while the process does nothing, as when it is stopped."""
@@ -123,20 +136,6 @@ class SetClock(MovableClock):
     @at.setter
     def at(self, at: float) -> None:
         self._set = at - self._offset
-
-
-@contextmanager
-def other_process() -> Iterator[None]:
-    """Let no virtual time pass while another process is waited for; it may talk to servers of this one meanwhile."""
-    loop = asyncio.get_running_loop()
-    if not isinstance(loop, VirtualLoop):
-        yield
-        return
-    loop.outside += 1
-    try:
-        yield
-    finally:
-        loop.outside -= 1
 
 
 @contextmanager
