@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import fakeredis
 import hypothesis
 import pytest
 import redis.asyncio as redis
 
-from tests.support.bot import RunningBot, running_bot
+from tests.support.bot import RunningBot, running_bot, started
 from tests.support.slack_app import slack_app
 from tests.support.triage import triage_bot
 from tests.support.valkey_servers import valkey_server
-from tests.support.virtual_time import VirtualLoop, count_redis_replies, test_clock
+from tests.support.virtual_time import VirtualLoop, count_redis_replies, loop_epoch, test_clock
 from zofbot.clock import MovableClock
 from zofbot.simulator.organization import furnish
 from zofbot.simulator.stage import Stage
@@ -81,3 +81,26 @@ async def bot(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[Runn
     """A bot that answers, over HTTP unless the test asks for ``each_transport``; it neither polls nor delivers."""
     async with running_bot(valkey, socket=getattr(request, "param", "http") == "socket") as bot:
         yield bot
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Print with a failing test what reproduces it: its clock, and what its bots wrote to Slack."""
+    report = yield
+    if call.when == "call" and report.failed:
+        report.sections.append(("to reproduce", how_to_reproduce(item)))
+    if call.when == "teardown":
+        started.clear()
+    return report
+
+
+def how_to_reproduce(item: pytest.Item) -> str:
+    """The command that runs a failed test once more at the same time of day, and its bots' ledgers."""
+    epochs = [f"{bot.world.clock.time():.0f}" for bot in started]
+    lines = [f"ZOFBOT_TEST_EPOCH={loop_epoch():.0f} make test ARGS='-n0 {item.nodeid}'"]
+    for bot, now in zip(started, epochs, strict=True):
+        lines.append(f"a bot whose clock shows {now}, and its messages:")
+        lines += [f"  {one.ts} {one.channel} {one.key} {one.text[:100]!r}" for one in bot.world.slack.ledger[-50:]]
+    return "\n".join(lines)

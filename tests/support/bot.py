@@ -81,6 +81,10 @@ async def wait_for_first_poll(bot: RunningBot) -> None:
     await until(lambda: sum(call.path == "/results" for call in bot.world.zof.calls) >= 2)
 
 
+started: list[RunningBot] = []
+"""The bots that the test under way has started, for what is printed when it fails."""
+
+
 def text_of(message: Message) -> str:
     return json.dumps([message.text, message.blocks, message.attachments], ensure_ascii=False)
 
@@ -138,7 +142,8 @@ async def running_bot(
         async with running(chosen, clock, works=works, reread=reread) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
             await until(lambda: _ready(bot))
-            yield RunningBot(world, stage, bot, chosen)
+            started.append(RunningBot(world, stage, bot, chosen))
+            yield started[-1]
     finally:
         await stage.stop()
 

@@ -56,11 +56,13 @@ class _Selector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """The loop; it counts what is waited for from other processes and threads."""
 
+    latest_epoch = EPOCH
+
     def __init__(self) -> None:
         self.outside = 0
         self.redis_replies = 0
         self.redis_answers = True
-        self.epoch = EPOCH or time.time()
+        self.epoch = VirtualLoop.latest_epoch = EPOCH or time.time()
         self._now = START_SECONDS
         selector = _Selector()
         selector.loop = self
@@ -102,6 +104,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.outside += 1
         protocol.process_exited = ended
         return transport, protocol
+
+
+def loop_epoch() -> float:
+    """Unix seconds at which the latest test on a virtual loop began."""
+    return VirtualLoop.latest_epoch
 
 
 def stand_still(seconds: float) -> None:

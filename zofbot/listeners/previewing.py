@@ -92,7 +92,7 @@ async def _known(desk: Desk, back: datetime) -> KnownNames:
     projects: list[tuple[str, ...]] = []
     listed = forbidden = False
     try:
-        async with asyncio.timeout(NAMES_SECONDS):
+        async with timeout(NAMES_SECONDS):
             async for recent in desk.zof.runs(since=back, pages=1):
                 runs += recent
             more = False

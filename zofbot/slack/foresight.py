@@ -84,11 +84,11 @@ def excluded(silence: Silence) -> str:
     all_of_it = f"`{silence.name}:` excluded all of the {failures} that were read." if silence.failures else ""
     if not silence.unknown:
         known = f" They are of {_codes(silence.known)}." if silence.known and all_of_it else ""
-        return f"🔎 {all_of_it}{known}" if all_of_it else ""
+        return f"{all_of_it}{known}" if all_of_it else ""
     lead = "There is no project" if silence.listed else UNKNOWN[silence.name]
     step = f"; did you mean {_codes(silence.near, ' or ')}?" if silence.near else "."
     known = f" Known are {_codes(silence.known)}." if silence.known and not silence.near else ""
-    return f"🔎 {lead} {_codes(silence.unknown, ' or ')}{step}{known} {all_of_it}".strip()
+    return f"{lead} {_codes(silence.unknown, ' or ')}{step}{known} {all_of_it}".strip()
 
 
 def _codes(patterns: Sequence[str], joint: str = ", ") -> str:

@@ -27,6 +27,7 @@ from redis.asyncio.sentinel import (
 )
 from redis.backoff import ConstantBackoff, NoBackoff
 from redis.crc import key_slot
+from redis.driver_info import DriverInfo
 from redis.exceptions import ClusterDownError, MovedError, RedisError
 
 from zofbot.address import Address, address
@@ -222,6 +223,7 @@ async def reached(url: str, namespace: str, clock: Clock) -> AsyncIterator[redis
         "retry": Retry(ConstantBackoff(0.05), 1),  # a pooled connection may be one to a server that was restarted since
         "health_check_interval": 30,
         "client_name": f"zofbot-{os.getpid()}",
+        "driver_info": DriverInfo(),  # else each connection looks the library's version up anew
     }
     if read.kind == "server":
         async with redis.from_url(read.url, **common) as client:

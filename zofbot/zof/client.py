@@ -428,8 +428,9 @@ def _usable_base(base_url: str) -> str:
 
 def _connections(base: str, key: str, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
     """Pool the connections; the environment's proxies and certificates hold, but never for this very machine."""
-    host = httpx.URL(base).host
-    literal = f"[{host}]" if ":" in host else host
+    url = httpx.URL(base)
+    host = url.host
+    near, literal = _loopback(host), f"[{host}]" if ":" in host else host
     try:
         return httpx.AsyncClient(
             headers={
@@ -438,7 +439,8 @@ def _connections(base: str, key: str, transport: httpx.AsyncBaseTransport | None
                 "Accept-Encoding": "gzip",
                 "User-Agent": f"zofbot/{__version__}",
             },
-            mounts={f"all://{literal}": None} if _loopback(host) else None,
+            mounts={f"all://{literal}": None} if near else None,
+            verify=url.scheme == "https" or not near,  # loading the certificates takes 40 ms
             limits=_LIMITS,
             timeout=_TIMEOUT,
             transport=transport,
