@@ -113,13 +113,15 @@ def _scope(slack: Workspace, method: Method, given: Arguments) -> str:
     channel = slack.channels.get(str(given.get("channel")))
     family, _, deed = method.scope.partition(":")
     if family == "channels" and deed in ("read", "history") and channel:
-        family = "im" if channel.im_with else "groups" if channel.private else family
+        kinds = {"im": "im", "mpim": "mpim", "private_channel": "groups", "public_channel": "channels"}
+        family = kinds[lookups.kind(channel)]
     return f"{family}:{deed}"
 
 
 def _tier(slack: Workspace, name: str, method: Method) -> None:
-    quota = slack.tiers.setdefault(name, PerMinute(PER_MINUTE[method.tier]))
-    if slack.enforces_tiers and not quota.take(slack.now()):
+    rare = slack.distributed and method.handler in (lookups.history, lookups.replies)
+    quota = slack.tiers.setdefault(name, PerMinute(1 if rare else PER_MINUTE[method.tier]))
+    if (slack.enforces_tiers or rare) and not quota.take(slack.now()):
         wait = str(math.ceil(quota.wait(slack.now())))
         raise Refused("ratelimited", status=429, headers={"Retry-After": wait})
 
