@@ -11,7 +11,7 @@ from zofbot.listeners.desk import Asked, Desk
 from zofbot.model import Outcome
 from zofbot.notification import Receipt
 from zofbot.pipeline.failures import Failure, Gone
-from zofbot.pipeline.keys import parted
+from zofbot.pipeline.keys import parted, root_of
 from zofbot.slack.bodies import Case, CaseBody, Place, RunBody
 from zofbot.slack.controls import About
 from zofbot.store.entry import Entry
@@ -49,6 +49,15 @@ async def known(desk: Desk, who: Asked, about: About) -> Failure:
     if failure is None:
         raise Gone(about.key)
     return failure
+
+
+async def root_at(desk: Desk, channel: str, ts: str) -> str:
+    """The key of the failure whose message stands there; empty for any other message.
+
+    Our own receipts are asked first: Slack may let us read no more than one message a minute. Raises SlackError.
+    """
+    own = await desk.failures.root_at(Receipt(channel, ts))
+    return own or root_of(await desk.notifier.key_of(channel, ts), channel)
 
 
 async def standing(desk: Desk, key: str) -> Entry | None:
