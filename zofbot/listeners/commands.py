@@ -11,6 +11,7 @@ from slack_bolt.context.async_context import AsyncBoltContext
 from zofbot import verbs
 from zofbot.listeners import digesting, forms, lookups, ordering, rounds, sharing, subscribing, traces, why
 from zofbot.listeners.desk import Asked, Desk, asked
+from zofbot.listeners.known import require_reader
 from zofbot.slack import answers
 from zofbot.slack.message import Message
 from zofbot.verbs import Typed
@@ -34,6 +35,8 @@ def register(app: AsyncApp, desk: Desk) -> None:
 async def answer(desk: Desk, who: Asked, text: str) -> Message:
     """Do what was typed. Raises ZofbotError."""
     typed = verbs.parse(text)
+    if typed.verb != "help":
+        await require_reader(desk, who)
     return await ANSWERS[typed.verb](desk, who, typed)
 
 

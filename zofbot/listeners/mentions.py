@@ -12,7 +12,7 @@ from zofbot.access import Role
 from zofbot.errors import BadInput, SlackError
 from zofbot.listeners import lookups, triage, why
 from zofbot.listeners.desk import Asked, Desk
-from zofbot.listeners.known import inside, may, root_at
+from zofbot.listeners.known import may, require_reader, root_at
 from zofbot.slack import acts
 from zofbot.slack.controls import About
 from zofbot.slack.message import Message
@@ -78,7 +78,7 @@ async def _answer(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) 
     if said.question == "why":
         return await why.of_alert(desk, who, await _key(desk, who, thread))
     if said.question in ("result", "run"):
-        await inside(desk, who)
+        await require_reader(desk, who)
         typed = parse(f"{said.question} {said.rest}")
         return await (lookups.run if typed.verb == "run" else lookups.result)(desk, typed.id)
     return acts.words()

@@ -277,6 +277,13 @@ class SlackNotifier:
         reply = await self._call("conversations.info", lambda: self.client.conversations_info(channel=identifier))
         return reply.get("channel") or {}
 
+    async def members(self, channel: str) -> frozenset[str]:
+        """Who is in a conversation of a few people; of a large channel only the first are told. Raises SlackError."""
+        reply = await self._call(
+            "conversations.members", lambda: self.client.conversations_members(channel=channel, limit=200)
+        )
+        return frozenset(str(one) for one in reply.get("members") or ())
+
     async def rooms(self, user: str) -> frozenset[str]:
         """The channels that somebody is in, of the private ones those that the bot is in, too; archived ones left out.
 

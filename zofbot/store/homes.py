@@ -138,6 +138,11 @@ class Homes:
         async with _reachable():
             await self._again(keys=self._keys, args=[user, version])
 
+    async def doubt(self, user: str) -> None:
+        """Have it drawn anew at its next turn, whatever happens: what it shows is not certain."""
+        async with _reachable():
+            await self._redis.hset(self._keys[1], user, f"{self._now()} ?")
+
     def _now(self) -> int:
         return _ms(self._clock.time())
 
