@@ -231,3 +231,19 @@ async def test_a_card_shared_where_the_bot_cannot_see_who_reads_says_less(there:
     await there.type("/zof result res_4821 share", channel="D0TWO")
     await until(lambda: any("Voucher can be removed" in text_of(m) for m in there.public("D0TWO")), 20)
     assert not any("order total is wrong" in text_of(m) for m in there.public("D0TWO"))
+
+
+async def test_what_people_deleted_meanwhile_is_not_posted_again_for_its_details(there: RunningBot) -> None:
+    slack = there.world.slack
+    slack.faults.set("500", None, "conversations.info")
+    await raise_alerts(there, QA)
+    alert = await the_alert(there, QA)
+    alert.deleted = True
+    slack.faults.set("none")
+
+    async def settled() -> bool:
+        depth = await there.app.outbox.depth()
+        return depth.pending + depth.sending == 0
+
+    await until(settled, 120)
+    assert len(alerts(there, QA)) == 1

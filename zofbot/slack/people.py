@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, timedelta, timezone, tzinfo
 from enum import Enum
@@ -125,7 +125,7 @@ class People:
         """Whether people of another organization may read a channel; what Slack does not say counts as that."""
         return await self.readers(channel) is not Readers.OURS
 
-    async def visible(self, person: Person, channels: Iterable[str]) -> frozenset[str]:
+    async def visible(self, person: Person, channels: Collection[str]) -> frozenset[str]:
         """Those of the channels whose failures and subscriptions somebody may see: the one rule for it.
 
         Members and guests see what stands in the channels they are in and in their own direct messages with the bot.
@@ -141,11 +141,13 @@ class People:
             channel for channel, all_see in zip(rest, public, strict=True) if all_see and opened
         }
 
-    async def own(self, person: Person, channels: Iterable[str]) -> frozenset[str] | None:
+    async def own(self, person: Person, channels: Collection[str]) -> frozenset[str] | None:
         """Those of the channels that somebody is in, as things stand now; ``None``: Slack does not say.
 
         One call for each person, however many channels there are, and one for each conversation that is no channel.
         """
+        if not channels:
+            return frozenset()
         try:
             rooms = await self._rooms.get(person.id, await self._version(person.id))
         except SlackError as error:
