@@ -12,6 +12,7 @@ from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown,
 from zofbot.metrics import Metrics
 from zofbot.notification import Claimed, Kind, Receipt, Undecided, Unwanted
 from zofbot.slack.discretion import DETAILS
+from zofbot.slack.history import CLOCK_SKEW_SECONDS
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import metadata
 from zofbot.slack.verdict import Remedy, remedy
@@ -37,8 +38,8 @@ Veil = Callable[[Claimed], Awaitable[Claimed]]
 """Takes out of a notification what its channel is not to see; raises Unwanted where nothing is to be said any more, and
 Undecided while it is not known what may be said."""
 
-LOOK_BACK = 300.0
-"""Seconds by which our clock and Slack's may differ; Slack itself takes no request signed further away than that."""
+LOOK_BACK = CLOCK_SKEW_SECONDS
+"""Seconds before an attempt from which on its message is looked for."""
 
 LONG = 300.0
 """Seconds until another look, where an operator has to mend something first."""

@@ -43,7 +43,10 @@ def connection(slack: Workspace, given: Arguments) -> Answer:
 
 
 _POSTED = "membership, archived and restricted channels, every limit of Block Kit, escapes, parents of threads"
-_READ = "newest first or in thread order, cursors, bounds, metadata only when asked for; members only"
+_READ = (
+    "newest first or in thread order, cursors, bounds, metadata only when asked for; members only"
+    "; once a minute and 15 a page where set, as for apps sold outside of the Marketplace"
+)
 _UNFURLED = "links the app was told of and answered for, each in its message; checked like attachments"
 _VIEWS = "triggers that work once for 3 s, limits of views, a stack of three, hashes"
 
