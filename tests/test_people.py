@@ -35,7 +35,8 @@ from zofbot.simulator.stage import Stage
 from zofbot.simulator.workspace import Workspace
 from zofbot.simulator.world import World
 from zofbot.slack.notifier import Identity, SlackNotifier
-from zofbot.slack.people import CONFIDENTIAL_SECONDS, People, Readers, described
+from zofbot.slack.people import CONFIDENTIAL_SECONDS, People, Readers
+from zofbot.slack.person import described
 from zofbot.slack.shelf import FRESH, MOST, STALE, Shelf
 
 

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, timedelta, timezone, tzinfo
 from enum import Enum
 from typing import Any
 
@@ -15,8 +14,8 @@ import structlog
 from zofbot.access import Person, Standing
 from zofbot.clock import Clock
 from zofbot.errors import SlackError, SlackRefused, StoreUnavailable
-from zofbot.routing.quiet import zone as known_zone
-from zofbot.slack.notifier import Identity, SlackNotifier
+from zofbot.slack.notifier import SlackNotifier
+from zofbot.slack.person import described
 from zofbot.slack.shelf import Shelf
 
 log = structlog.get_logger()
@@ -231,50 +230,6 @@ class People:
         except SlackError as error:
             log.warning("user group unknown", group=group, reason=error.reason)
             return _doubt(error)
-
-
-def described(identifier: str, told: Mapping[str, Any], home: Identity) -> Person:
-    """Read what Slack says of somebody (https://docs.slack.dev/reference/objects/user-object)."""
-    profile = told.get("profile") or {}
-    names = (profile.get("display_name"), profile.get("real_name"), told.get("real_name"), told.get("name"))
-    return Person(
-        identifier,
-        _standing(told, home),
-        admin=any(told.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner")),
-        name=next((name for name in names if name), identifier),
-        zone=_zone(told),
-    )
-
-
-def _standing(told: Mapping[str, Any], home: Identity) -> Standing:
-    if told.get("deleted"):
-        return Standing.GONE
-    if told.get("is_stranger") or not _ours(told, home):
-        return Standing.STRANGER
-    if told.get("is_bot") or told.get("is_workflow_bot") or told.get("id") == "USLACKBOT":
-        return Standing.BOT
-    if told.get("is_restricted") or told.get("is_ultra_restricted"):
-        return Standing.GUEST
-    return Standing.MEMBER
-
-
-def _ours(told: Mapping[str, Any], home: Identity) -> bool:
-    """Whether somebody is of our workspace or organization.
-
-    Slack calls nobody a stranger whom it lets us meet in a shared channel.
-    """
-    enterprise = told.get("enterprise_user") or {}
-    theirs = {told.get("team_id"), enterprise.get("enterprise_id"), *(enterprise.get("teams") or ())}
-    return bool(theirs & {one for one in (home.team, home.enterprise) if one})
-
-
-def _zone(told: Mapping[str, Any]) -> tzinfo:
-    """Their time zone; without a name that is known here, the difference to UTC that Slack has at the moment."""
-    named = known_zone(str(told.get("tz") or ""))
-    offset = told.get("tz_offset")
-    if named or not isinstance(offset, int) or abs(offset) >= 86400:
-        return named or UTC
-    return timezone(timedelta(seconds=offset))
 
 
 def _doubt(error: SlackError) -> str:

@@ -140,8 +140,10 @@ class Homes:
 
     async def doubt(self, user: str) -> None:
         """Have it drawn anew at its next turn, whatever happens: what it shows is not certain."""
-        async with _reachable():
-            await self._redis.hset(self._keys[1], user, f"{self._now()} ?")
+        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.hset(self._keys[1], user, f"{self._now()} ?")
+            pipe.expire(self._keys[1], int(2 * VIEWER_SECONDS))
+            await pipe.execute()
 
     def _now(self) -> int:
         return _ms(self._clock.time())
