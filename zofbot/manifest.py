@@ -18,6 +18,8 @@ SCOPES = {
     "im:history": "the same in direct messages with the bot",
     "channels:read": "seeing whether a channel is shared with another organization, and on App Home which are yours",
     "groups:read": "the same for private channels",
+    "im:read": "seeing whose direct messages they are, and whether that is somebody of another organization",
+    "mpim:read": "the same for direct messages of several people",
     "users:read": "telling members from guests and from other organizations, and time zones for snoozing",
     "usergroups:read": "roles that are given to user groups, and what groups are called",
 }
@@ -39,8 +41,9 @@ METHODS: dict[str, tuple[str, ...]] = {
     "chat.unfurl": ("links:write",),
     "chat.update": ("chat:write",),
     "conversations.history": ("channels:history", "groups:history", "im:history"),
-    "conversations.info": ("channels:read", "groups:read"),
+    "conversations.info": ("channels:read", "groups:read", "im:read", "mpim:read"),
     "conversations.join": ("channels:join",),
+    "conversations.members": ("mpim:read",),
     "conversations.replies": ("channels:history", "groups:history", "im:history"),
     "usergroups.list": ("usergroups:read",),
     "usergroups.users.list": ("usergroups:read",),
@@ -55,10 +58,19 @@ METHODS: dict[str, tuple[str, ...]] = {
 EVENTS: dict[str, tuple[str, ...]] = {
     "app_home_opened": (),
     "app_mention": ("app_mentions:read",),
+    "channel_archive": ("channels:read",),
+    "channel_left": ("channels:read",),
+    "channel_rename": ("channels:read",),
+    "channel_shared": ("channels:read", "groups:read"),
     "channel_unarchive": ("channels:read",),
+    "channel_unshared": ("channels:read", "groups:read"),
+    "group_archive": ("groups:read",),
+    "group_left": ("groups:read",),
+    "group_rename": ("groups:read",),
     "group_unarchive": ("groups:read",),
     "link_shared": ("links:read",),
     "member_joined_channel": ("channels:read", "groups:read"),
+    "member_left_channel": ("channels:read", "groups:read"),
 }
 """Every event that is listened to, and the scopes that it needs (https://docs.slack.dev/reference/events)."""
 

@@ -58,6 +58,14 @@ class Unwanted(Exception):
     """There is nothing to say any more: it was overtaken before it came due."""
 
 
+class Undecided(Exception):
+    """Whether all of it may be said is not known yet: to be tried again in so many ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 @dataclass(frozen=True)
 class Receipt:
     """Where a message stands in Slack."""
@@ -82,3 +90,5 @@ class Claimed:
     place: Receipt | None = None
     failure: dict[str, Any] | None = None
     triage: str = ""
+    details_follow: bool = False
+    """Something is left out until Slack says who reads the channel; it is edited then."""

@@ -60,7 +60,7 @@ class Rooms:
         )  # fmt: skip
         traces = Traces(store.client, namespace)
         self.traces = TraceWriter(traces, metrics, clock, settings.secrets())
-        self.people = People(notifier, clock, self.roles.groups)
+        self.people = People(notifier, clock, self.roles.groups, store.changes)
         self.orders = Orders(self.outbox, zof, clock)
 
     def rekey(self, settings: Settings) -> None:
@@ -75,10 +75,11 @@ class Rooms:
         def render(claimed: Claimed, now: float) -> Message:
             body = claimed.notification.body
             own = lines.drawn(body) or digests.drawn(body) or trials.drawn(claimed, now)
-            return own or alerts.render(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
+            message = own or alerts.render(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
+            return message.noted(discretion.DETAILS_FOLLOW) if claimed.details_follow else message
 
         wanted = digester.wanted(self.outbox, self.clock)
-        veil = discretion.veil(self.people.shared)
+        veil = discretion.Discretion(self.people.readers, self._promise, self.clock)
 
         async def before(claimed: Claimed) -> Claimed:
             known = await wanted(claimed)
@@ -135,6 +136,9 @@ class Rooms:
             clock=self.clock,
             interval=chosen.zofbot_canary_interval,
         )
+
+    async def _promise(self, notification: Notification) -> None:
+        await self.outbox.commit([notification])
 
     async def tell_subscribers(self, channel: str, reason: str) -> None:
         """Write to whoever subscribed a channel that refuses; once the channel is mended, what waits is sent."""

@@ -179,7 +179,7 @@ async def test_long_lists_are_paged_and_private_channels_are_only_counted(there:
     await until(lambda: "11 to 12 of 12 failures" in text_of(there.private()[-1]))
     everywhere = await there.answer("/zof triage all")
     assert "12 failures open in all channels" in everywhere
-    assert "12 failures in private channels are not shown here" in everywhere
+    assert "12 failures in channels you cannot see are not shown here" in everywhere
 
 
 async def test_on_call_says_who_would_be_called_and_calls_nobody(there: RunningBot) -> None:

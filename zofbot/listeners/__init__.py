@@ -17,7 +17,19 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from zofbot import tracing
 from zofbot.errors import StoreUnavailable
-from zofbot.listeners import actions, choosing, commands, endings, forms, home, mentions, ordering, pasting, triage
+from zofbot.listeners import (
+    actions,
+    channel_events,
+    choosing,
+    commands,
+    endings,
+    forms,
+    home,
+    mentions,
+    ordering,
+    pasting,
+    triage,
+)
 from zofbot.listeners.desk import Desk, asked
 from zofbot.listeners.lobby import Lobby
 from zofbot.verbs import VERBS
@@ -58,6 +70,7 @@ class Reception(AsyncApp):
         self.lobby = Lobby(desk)
         for room in (commands, forms, triage, mentions, pasting, choosing, ordering):
             room.register(self, desk)
+        channel_events.register(self, desk, self.lobby)
         home.register(self, desk, self.lobby)
         actions.register(self, desk)
         self.error(_broken(desk))

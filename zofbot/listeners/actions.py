@@ -13,7 +13,7 @@ from slack_bolt.async_app import AsyncApp
 from zofbot.errors import BadInput
 from zofbot.listeners import lookups, rounds, sharing, subscribing
 from zofbot.listeners.desk import Asked, Desk, asked
-from zofbot.listeners.known import inside
+from zofbot.listeners.known import require_reader
 from zofbot.model import is_id
 from zofbot.slack.message import Message
 
@@ -106,7 +106,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
 
 async def _pressed(desk: Desk, press: Press, who: Asked, value: dict[str, Any]) -> Message:
     """Do what a button does, but for people who may see no more than what stands there. Raises ZofbotError."""
-    await inside(desk, who)
+    await require_reader(desk, who)
     return await press(desk, who, value)
 
 

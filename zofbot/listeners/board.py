@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -70,21 +70,24 @@ class Board:
     async def of(self, person: Person, known: Known, note: Sequence[Block] = ()) -> Home:
         """One person's Home: of failures those in their channels, and their own wherever everybody may look."""
         desk, role = self._desk, role_of(person, self._desk.roles)
-        rooms = await desk.people.rooms(person.id)
-        here = [one for one in known.failures if _theirs(one.channel, person, rooms or (), known.subscriptions)]
+        rooms = await desk.people.own(
+            person, {one.channel for one in known.failures} | {one.channel for one in known.subscriptions}
+        )
+        here = [one for one in known.failures if one.channel in (rooms or ())]
         waiting = [one for one in here if one.present.state is Stands.OPEN and not one.present.owner.id]
-        mine = await self._mine(person, known.failures, {one.key for one in here})
+        theirs = [one for one in known.failures if one.present.owner.id == person.id]
+        visible = await desk.people.visible(person, {one.channel for one in theirs})
         return Home(
             now=desk.clock.time(),
             figures=self._day.figures,
             open=len(here),
             since=_age(waiting[0])[0] if waiting else None,
-            mine=await self._part(mine),
+            mine=await self._part([one for one in theirs if one.channel in visible]),
             waiting=await self._part(waiting),
             wishes=[
                 Wanted(one.id, one.channel, await desk.people.named(spelled(one)))
                 for one in known.subscriptions
-                if _theirs(one.channel, person, rooms or (), known.subscriptions)
+                if one.channel in (rooms or ())
             ],
             health=self._health(known),
             rooms=rooms is not None,
@@ -93,14 +96,6 @@ class Board:
             links=desk.links,
             note=note,
         )
-
-    async def _mine(self, person: Person, failures: Iterable[Failure], seen: Collection[str]) -> list[Failure]:
-        """Theirs, but for those in private channels that they are not in, or not any more."""
-        theirs = [one for one in failures if one.present.owner.id == person.id]
-        elsewhere = sorted({one.channel for one in theirs if one.key not in seen})
-        private = await asyncio.gather(*(self._desk.people.private(channel) for channel in elsewhere))
-        closed = {channel for channel, shut in zip(elsewhere, private, strict=True) if shut}
-        return [one for one in theirs if one.channel not in closed]
 
     async def _part(self, failures: Sequence[Failure]) -> Part:
         shown = failures[:ROWS]
@@ -142,10 +137,3 @@ class Board:
 
 def _age(failure: Failure) -> tuple[float, str]:
     return failure.body.opened or failure.present.opened, failure.key
-
-
-def _theirs(channel: str, person: Person, rooms: Collection[str], subscriptions: Iterable[Subscription]) -> bool:
-    """Whether a channel is one of somebody's; their messages with the bot are, if they subscribed them."""
-    if channel.startswith("D"):
-        return any(one.channel == channel and one.by == person.id for one in subscriptions)
-    return channel in rooms

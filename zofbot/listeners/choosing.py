@@ -13,7 +13,7 @@ from zofbot.access import Role
 from zofbot.errors import BadInput, SlackError, ZofbotError
 from zofbot.listeners import endings, triage
 from zofbot.listeners.desk import Asked, Desk, asked
-from zofbot.listeners.known import known, may
+from zofbot.listeners.known import known, may, root_at
 from zofbot.pipeline.failures import Failure, Gone
 from zofbot.pipeline.keys import root_of
 from zofbot.slack import act_forms, acts
@@ -61,11 +61,13 @@ async def _open(desk: Desk, who: Asked, message: Mapping[str, Any]) -> None:
 
 async def _failure(desk: Desk, who: Asked, message: Mapping[str, Any]) -> Failure:
     """The failure that an alert, or a reply in its thread, is about. Raises Gone, SlackError and BadInput."""
+    if not await desk.notifier.wrote(message):  # another app may have copied what our cards carry
+        message = {name: message[name] for name in ("thread_ts", "ts") if name in message}
     inside = [block for part in message.get("attachments") or () for block in part.get("blocks") or ()]
     blocks = [*(message.get("blocks") or ()), *inside]
     shown = next((about for one in blocks if (about := About.read(str(one.get("block_id") or "")))), None)
     root = str(message.get("thread_ts") or message.get("ts") or "")
-    key = root_of(shown.key if shown else await desk.notifier.key_of(who.channel, root), who.channel)
+    key = root_of(shown.key, who.channel) if shown else await root_at(desk, who.channel, root)
     if not key:
         raise BadInput("This message is not about a failure.", "Choose it on an alert, or on a reply to one.")
     return await known(desk, who, About(key, ""))

@@ -13,6 +13,7 @@ from zofbot.domain.text import read_input
 from zofbot.errors import BadInput
 from zofbot.listeners import digesting, forms, lookups, ordering, rounds, sharing, subscribing, traces, why
 from zofbot.listeners.desk import Asked, Desk, asked
+from zofbot.listeners.known import require_reader
 from zofbot.slack import answers
 from zofbot.slack.message import Message
 from zofbot.triage.speech import WORDS
@@ -44,6 +45,8 @@ async def answer(desk: Desk, who: Asked, text: str) -> Message:
             example=f"@zofbot {first}",
         )
     typed = verbs.parse(text, desk.links.identify)
+    if typed.verb != "help":
+        await require_reader(desk, who)
     return await ANSWERS[typed.verb](desk, who, typed)
 
 

@@ -11,7 +11,7 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Role
-from zofbot.errors import BadInput, StoreUnavailable
+from zofbot.errors import BadInput
 from zofbot.listeners import endings, forms
 from zofbot.listeners.actions import value_of
 from zofbot.listeners.desk import Asked, Desk, asked
@@ -41,16 +41,6 @@ def register(app: AsyncApp, desk: Desk, lobby: Lobby) -> None:
         await ack()
         desk.errands.start(_retried(desk, lobby, asked(body), str(value_of(action).get("key") or "")))
 
-    async def mended(ack: Any, event: dict[str, Any]) -> None:
-        """A channel takes messages again, as far as Slack tells: what waits for it is sent.
-
-        https://docs.slack.dev/reference/events
-        """
-        await ack()
-        channel = event.get("channel")
-        if isinstance(channel, str) and channel:
-            desk.errands.start(_unpark(desk, channel))
-
     async def other(ack: Any, event: dict[str, Any]) -> None:
         await ack()
         log.info("event ignored", type=event.get("type"))
@@ -58,16 +48,13 @@ def register(app: AsyncApp, desk: Desk, lobby: Lobby) -> None:
     app.event("app_home_opened")(opened)
     app.action(home.EDIT)(edit)
     app.action(home.RETRY)(retry)
-    app.event("channel_unarchive")(mended)
-    app.event("group_unarchive")(mended)
-    app.event("member_joined_channel")(mended)
     app.event(re.compile(""))(other)
 
 
 async def _edit(desk: Desk, lobby: Lobby, who: Asked, value: Mapping[str, Any]) -> None:
     """Open the form of a subscription; where that fails, Home says why, for it has no other place to answer."""
     identifier, channel = str(value.get("id") or ""), str(value.get("channel") or "")
-    if not channel.startswith("D") and channel not in (await desk.people.rooms(who.user) or ()):
+    if channel not in (await desk.people.own(await desk.people.person(who.user), [channel]) or ()):
         gone = BadInput("You are not in that channel, as far as Slack tells.", "Open this Home again.")
         told: Message | None = endings.failed(gone)
     else:
@@ -94,11 +81,3 @@ async def _retry(desk: Desk, who: Asked, key: str) -> Message:
         raise BadInput("That is not given up any more.", "Somebody was faster, or it was sent meanwhile.")
     log.info("dead letter retried", key=key, by=who.user)
     return answers.retried()
-
-
-async def _unpark(desk: Desk, channel: str) -> None:
-    try:
-        if count := await desk.outbox.unpark(channel):
-            log.info("channel mended", channel=channel, waiting=count)
-    except StoreUnavailable as error:  # the lookout tries it again in a few minutes
-        log.warning("channel not mended yet", channel=channel, error=error.sentence)

@@ -11,7 +11,7 @@ from zofbot.listeners.desk import Asked, Desk
 from zofbot.model import Outcome
 from zofbot.notification import Receipt
 from zofbot.pipeline.failures import Failure, Gone
-from zofbot.pipeline.keys import parted
+from zofbot.pipeline.keys import parted, root_of
 from zofbot.slack.bodies import Case, CaseBody, Place, RunBody
 from zofbot.slack.controls import About
 from zofbot.store.entry import Entry
@@ -32,13 +32,31 @@ async def may(desk: Desk, who: Asked, needed: Role) -> Person:
     return person
 
 
-async def inside(desk: Desk, who: Asked) -> None:
-    """Let those on who may see more than what stands in their channel.
+async def require_reader(desk: Desk, who: Asked) -> None:
+    """Let those on who may see more than what stands in their channel: the one rule for reading, typed or pressed.
 
-    Raises NotAllowed for people of another organization where the channel keeps the rest from them.
+    Members and guests of this workspace may. People of other organizations may where an operator shows them details,
+    and somebody of whom Slack does not say who they are may where nobody but us reads. Raises NotAllowed.
     """
-    if await desk.inward(who.channel) and (await desk.people.person(who.user)).standing is Standing.STRANGER:
-        raise NotAllowed("Only people of this workspace see more than this card.")
+    person = await desk.people.person(who.user)
+    if person.standing in (Standing.MEMBER, Standing.GUEST):
+        return
+    if person.standing is Standing.UNKNOWN:
+        if await desk.inward(who.channel):
+            raise NotAllowed(f"Slack did not say who you are, so you see no more than this channel. {person.doubt}")
+    elif person.standing is not Standing.STRANGER or not desk.details:
+        raise NotAllowed("Only people of this workspace see more than the cards in this channel.")
+
+
+async def require_visible(desk: Desk, who: Asked, channel: str) -> None:
+    """Let those on who may see what stands in ``channel``: the one they ask in, or one that is visible to them.
+
+    Raises NotAllowed.
+    """
+    if channel == who.channel:
+        return
+    if channel not in await desk.people.visible(await desk.people.person(who.user), [channel]):
+        raise NotAllowed("You are not in the channel of this failure, as far as Slack tells.")
 
 
 async def known(desk: Desk, who: Asked, about: About) -> Failure:
@@ -49,6 +67,15 @@ async def known(desk: Desk, who: Asked, about: About) -> Failure:
     if failure is None:
         raise Gone(about.key)
     return failure
+
+
+async def root_at(desk: Desk, channel: str, ts: str) -> str:
+    """The key of the failure whose message stands there; empty for any other message.
+
+    Our own receipts are asked first: Slack may let us read no more than one message a minute. Raises SlackError.
+    """
+    own = await desk.failures.root_at(Receipt(channel, ts))
+    return own or root_of(await desk.notifier.key_of(channel, ts), channel)
 
 
 async def standing(desk: Desk, key: str) -> Entry | None:

@@ -68,6 +68,10 @@ class Lobby:
             await asking
             await self._show(user, "", note)
 
+    async def redraw(self, user: str) -> None:
+        """Draw somebody's Home anew whether they look at it or not: it may show what they can no longer see."""
+        await self._publish(user, "", await self._board.known())
+
     async def watch(self) -> None:
         """Draw anew what shows what has passed, until cancelled."""
         while True:
@@ -138,5 +142,17 @@ class Lobby:
     async def _drawn(self, user: str, known: Known, note: Sequence[Block]) -> Block:
         person = await self._desk.people.person(user)
         if person.standing is not Standing.MEMBER:
+            if person.standing is Standing.UNKNOWN:
+                await self._doubt(user)
             return home.little(person.doubt)
-        return home.draw(await self._board.of(person, known, note))
+        shown = await self._board.of(person, known, note)
+        if not shown.rooms or person.doubt:
+            await self._doubt(user)
+        return home.draw(shown)
+
+    async def _doubt(self, user: str) -> None:
+        """Have a Home drawn anew soon, for Slack did not say all that it depends on."""
+        try:
+            await self._homes.doubt(user)
+        except StoreUnavailable as error:
+            log.warning("home not drawn anew", user=user, error=error.sentence)

@@ -12,8 +12,7 @@ from zofbot.access import Role
 from zofbot.errors import BadInput, SlackError
 from zofbot.listeners import lookups, triage, why
 from zofbot.listeners.desk import Asked, Desk
-from zofbot.listeners.known import inside, may
-from zofbot.pipeline.keys import root_of
+from zofbot.listeners.known import may, require_reader, root_at
 from zofbot.slack import acts
 from zofbot.slack.controls import About
 from zofbot.slack.message import Message
@@ -79,7 +78,7 @@ async def _answer(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) 
     if said.question == "why":
         return await why.of_alert(desk, who, await _key(desk, who, thread))
     if said.question in ("result", "run"):
-        await inside(desk, who)
+        await require_reader(desk, who)
         typed = parse(f"{said.question} {said.rest}", desk.links.identify)
         return await (lookups.run if typed.verb == "run" else lookups.result)(desk, typed.id)
     return acts.words()
@@ -110,13 +109,12 @@ async def _act(desk: Desk, who: Asked, thread: str, said: Heard) -> Message:
 
 async def _key(desk: Desk, who: Asked, thread: str) -> str:
     """The key of the failure whose thread this is. Raises BadInput where it is none."""
-    key = ""
+    root = ""
     try:
-        key = await desk.notifier.key_of(who.channel, thread) if thread else ""
+        root = await root_at(desk, who.channel, thread) if thread else ""
     except SlackError as error:
         log.warning("thread not read", channel=who.channel, reason=error.reason)
         raise BadInput("Slack does not let me read this thread.", "Use the buttons of the alert.") from error
-    root = root_of(key, who.channel)
     if not root:
         raise BadInput(
             "This is not the thread of a failure.",

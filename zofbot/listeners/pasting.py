@@ -16,6 +16,7 @@ from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown,
 from zofbot.listeners.desk import Desk
 from zofbot.slack.glimpse import glimpse
 from zofbot.slack.links import Linked, Links
+from zofbot.slack.people import Readers
 from zofbot.zof.client import Patience
 
 log = structlog.get_logger()
@@ -87,7 +88,7 @@ async def _unfurl(desk: Desk, message: Pasted) -> None:
     if (await desk.people.person(message.user)).standing is not Standing.MEMBER:
         log.info("links left alone", because="not pasted by a full member", user=message.user)
         return
-    if await desk.people.shared(message.channel):
+    if await desk.people.settled_readers(message.channel) is not Readers.OURS:
         log.info("links left alone", because="the channel is shared", channel=message.channel)
         return
     drawn = await asyncio.gather(*(_card(desk, meant) for meant in message.links))

@@ -31,11 +31,10 @@ USUAL = "12h"
 
 async def open_failures(desk: Desk, who: Asked, scope: str, start: int = 0) -> Message:
     """What is open in this channel, what is ``mine``, or what is open in ``all`` channels. Raises ZofbotError."""
-    found = [one for one in await desk.failures.all("" if scope else who.channel) if not one.present.state.closed]
+    standing_ = await desk.failures.all("" if scope else who.channel)
+    found = [one for one in standing_ if not one.present.state.closed and (scope != "mine" or _has(who, one))]
     hidden = 0
-    if scope == "mine":
-        found = [one for one in found if one.present.owner.id == who.user]
-    if scope == "all":
+    if scope:
         found, hidden = await _seen(desk, who, found)
     found.sort(key=lambda one: (one.body.opened or one.present.opened, one.key))
     start = min(start, max(len(found) - 1, 0) // PAGE * PAGE)
@@ -48,12 +47,15 @@ async def open_failures(desk: Desk, who: Asked, scope: str, start: int = 0) -> M
     return rounds.open_failures(rows, scope, (start, len(found)), desk.clock.time(), hidden)
 
 
+def _has(who: Asked, failure: Failure) -> bool:
+    return failure.present.owner.id == who.user
+
+
 async def _seen(desk: Desk, who: Asked, found: Sequence[Failure]) -> tuple[list[Failure], int]:
-    """Those of public channels and of this one, and how many others there are: what is private stays there."""
-    channels = sorted({one.channel for one in found} - {who.channel})
-    private = await asyncio.gather(*(desk.people.private(channel) for channel in channels))
-    closed = {channel for channel, shut in zip(channels, private, strict=True) if shut}
-    seen = [one for one in found if one.channel not in closed]
+    """Those that somebody may see, this channel's included, and how many others there are."""
+    person = await desk.people.person(who.user)
+    channels = await desk.people.visible(person, {one.channel for one in found} - {who.channel}) | {who.channel}
+    seen = [one for one in found if one.channel in channels]
     return seen, len(found) - len(seen)
 
 

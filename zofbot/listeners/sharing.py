@@ -15,6 +15,7 @@ from zofbot.slack import answers, cards
 from zofbot.slack.discretion import outward
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import metadata
+from zofbot.slack.people import Readers
 from zofbot.slack.verdict import UNDRAWABLE
 from zofbot.store import Share
 
@@ -35,6 +36,7 @@ def key(identifier: str, outcome: str, channel: str, round_: str = "") -> str:
 async def by_button(desk: Desk, asked: Asked, identifier: str) -> Message:
     """Post unless this result, standing as it stands, was shared here in the last day. Raises ZofbotError."""
     result = await desk.zof.result(identifier)
+    card = await _card(desk, asked, result)
     place = key(result.id, result.outcome, asked.channel)
     now = desk.clock.time()
     given, standing = await desk.store.begin_share(place, Share(asked.user, asked.name, now))
@@ -42,7 +44,6 @@ async def by_button(desk: Desk, asked: Asked, identifier: str) -> Message:
         if standing.done:
             return answers.shared_already(standing.name, now - standing.at, standing.link)
         return answers.being_shared(standing.name)
-    card = await _card(desk, asked, result)
     try:
         link = await post(desk, asked, card, place, maybe_since=standing.at if standing else None)
     except (SlackDeferred, SlackRefused):
@@ -63,8 +64,13 @@ async def by_word(desk: Desk, asked: Asked, identifier: str) -> Message:
 
 
 async def _card(desk: Desk, asked: Asked, result: Result) -> Message:
-    """The card as this channel may see it."""
-    shown = outward(result) if await desk.inward(asked.channel) else result
+    """The card as this channel may see it. Raises SlackDeferred where Slack does not say that in time."""
+    readers = Readers.OURS if desk.details else await desk.people.settled_readers(asked.channel)
+    if readers is Readers.UNKNOWN:
+        raise SlackDeferred(
+            "no_readers", "Slack does not say right now who can read this channel.", "Share it again in a moment."
+        )
+    shown = result if readers is Readers.OURS else outward(result)
     return cards.result_card(shown, desk.links, by=asked.name)
 
 

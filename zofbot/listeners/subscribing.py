@@ -22,6 +22,7 @@ from zofbot.routing.subscription import MOST
 from zofbot.slack import answers, foresight, lines, modals, text, trials
 from zofbot.slack.answers import Listed
 from zofbot.slack.message import Message
+from zofbot.slack.people import Readers
 from zofbot.store.audit import Entry
 
 log = structlog.get_logger()
@@ -106,11 +107,12 @@ async def _change(desk: Desk, asked: Asked, wanted: Subscription, before: Subscr
 async def preview(desk: Desk, asked: Asked, saved: Saved, *, after: float = 0.0) -> None:
     """Put the answer with its preview where the answer stands, no sooner than ``after`` so many seconds."""
     if saved.standing:
-        said, inward, shown, _ = await asyncio.gather(
-            previewing.said(desk, saved.standing), desk.inward(asked.channel), _shown(desk, saved.standing),
+        said, readers, shown, _ = await asyncio.gather(
+            previewing.said(desk, saved.standing), desk.people.readers(asked.channel), _shown(desk, saved.standing),
             desk.clock.sleep(after),
         )  # fmt: skip
-        notes = (said, foresight.READ_ALONG if inward else "")
+        caution = foresight.READ_ALONG if readers is Readers.SHARED else foresight.READERS_UNKNOWN
+        notes = (said, "" if desk.details or readers is Readers.OURS else caution)
         await desk.respond(asked, _answer(asked, saved.standing, shown, *notes, changed=saved.changed), replace=True)
 
 

@@ -14,7 +14,7 @@ from zofbot.access import Person, Role, refusal
 from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
 from zofbot.listeners import endings, lookups, ordering, why
 from zofbot.listeners.desk import Asked, Desk, asked
-from zofbot.listeners.known import adopted, inside, known, may
+from zofbot.listeners.known import adopted, known, may, require_reader, require_visible
 from zofbot.pipeline.failures import Failure, Forbidden, Gone, Stale
 from zofbot.slack import act_forms, acts
 from zofbot.slack.act_forms import Meant
@@ -273,8 +273,10 @@ def _wakes(desk: Desk, person: Person, choice: str, words: str) -> str:
 
 
 async def _show_run(desk: Desk, who: Asked, about: About) -> Message:
-    await inside(desk, who)
+    await require_reader(desk, who)
     failure = await desk.failures.get(about.key)
+    if failure is not None:
+        await require_visible(desk, who, failure.channel)
     if failure is None:
         return acts.gone(about.key)
     return await lookups.run(desk, failure.body.run.id)

@@ -9,7 +9,7 @@ import structlog
 from zofbot.errors import ZofError, ZofRejected
 from zofbot.listeners import lookups
 from zofbot.listeners.desk import Asked, Desk
-from zofbot.listeners.known import inside, link, standing
+from zofbot.listeners.known import link, require_reader, require_visible, standing
 from zofbot.model import Run
 from zofbot.notification import State
 from zofbot.pipeline.explanation import Explanation, Part, explained
@@ -57,8 +57,9 @@ def _next(told: Explanation, *, heard: bool) -> str:
 
 async def of_alert(desk: Desk, who: Asked, key: str) -> Message:
     """Explain the alert under ``key``; what is remembered of it where Zof does not answer. Raises ZofbotError."""
-    await inside(desk, who)
+    await require_reader(desk, who)
     _, identifier, channel = parted(key)
+    await require_visible(desk, who, channel)
     try:
         return await explain(desk, channel, identifier, key)
     except ZofError as error:

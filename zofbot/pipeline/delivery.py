@@ -10,7 +10,9 @@ import structlog
 from zofbot.clock import Clock
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown, StoreUnavailable
 from zofbot.metrics import Metrics
-from zofbot.notification import Claimed, Kind, Receipt, Unwanted
+from zofbot.notification import Claimed, Kind, Receipt, Undecided, Unwanted
+from zofbot.slack.discretion import DETAILS
+from zofbot.slack.history import CLOCK_SKEW_SECONDS
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import metadata
 from zofbot.slack.verdict import Remedy, remedy
@@ -33,10 +35,11 @@ Render = Callable[[Claimed, float], Message]
 """Draws a notification as it looks at a time in Unix seconds."""
 
 Veil = Callable[[Claimed], Awaitable[Claimed]]
-"""Takes out of a notification what its channel is not to see; raises Unwanted where nothing is to be said any more."""
+"""Takes out of a notification what its channel is not to see; raises Unwanted where nothing is to be said any more, and
+Undecided while it is not known what may be said."""
 
-LOOK_BACK = 300.0
-"""Seconds by which our clock and Slack's may differ; Slack itself takes no request signed further away than that."""
+LOOK_BACK = CLOCK_SKEW_SECONDS
+"""Seconds before an attempt from which on its message is looked for."""
 
 LONG = 300.0
 """Seconds until another look, where an operator has to mend something first."""
@@ -104,6 +107,8 @@ class Delivery:
             message = self._render(shown, self._clock.time())
         except Unwanted:
             return Dropped.of(claim, UNWANTED)
+        except Undecided as wait:
+            return Snoozed.of(claim, wait.seconds)
         except StoreUnavailable:  # whether it is still wanted is not known
             return Snoozed.of(claim, 1.0)
         except Exception as error:
@@ -202,6 +207,8 @@ class Delivery:
         helps = remedy(error.reason)
         if helps is Remedy.PAUSE:
             return Halted.of(claim, error.reason)
+        if helps is Remedy.REPOST and claim.notification.key.startswith(DETAILS):
+            return Dropped.of(claim, UNWANTED)  # people deleted what it was to complete
         if helps is Remedy.REPOST and claim.place:
             return Gone.of(claim, claim.place, error.reason)
         return Refused.of(claim, error.reason, helps in (Remedy.JOIN, Remedy.PARK))

@@ -18,7 +18,7 @@ from zofbot.clock import Clock
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.notification import SCHEMA, Kind, Notification, Receipt
-from zofbot.pipeline.keys import edit_of
+from zofbot.pipeline.keys import edit_of, root_of
 from zofbot.pipeline.memory import FAILURES, failure_of, triage_in
 from zofbot.pipeline.timers import follow
 from zofbot.slack import bodies
@@ -98,6 +98,13 @@ class Failures:
         if gone := [key for key, (body, _) in found if body is None]:
             await self._let_go(gone[:LET_GO])
         return [failure for key, (body, record) in found if (failure := self._failure(key, body, record))]
+
+    async def root_at(self, place: Receipt) -> str:
+        """The key of the failure whose message stands there, by the receipts that we keep; empty for none of them."""
+        known = (await self._outbox.hashes(FAILURES))[FAILURES]
+        entries = await self._outbox.show_all([key for key in known if _in(key, place.channel)])
+        again = await self._outbox.show_all([entry.replaced_by for entry in entries if entry.replaced_by])
+        return next((root_of(entry.key, place.channel) for entry in [*entries, *again] if entry.receipt == place), "")
 
     async def do(self, key: str, wish: Wish, *, version: str = "") -> Failure:
         """Do what somebody wishes, and promise all that it leads to, in one step; gives how it stands then.

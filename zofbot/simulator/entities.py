@@ -30,7 +30,10 @@ class User:
 
 @dataclass
 class Channel:
-    """A conversation. ``im_with`` names the person when it is somebody's direct messages with the bot."""
+    """A conversation. ``im_with`` names the person when it is somebody's direct messages with the bot.
+
+    ``external`` says that people of another organization are in it, and that Slack says so.
+    """
 
     id: str
     name: str
@@ -42,6 +45,8 @@ class Channel:
     pending: bool = False
     """Another organization was invited and has not come yet."""
     im_with: str = ""
+    group_dm: bool = False
+    """Direct messages of several people."""
     restricted: str = ""
     """The error posting is refused with, such as ``restricted_action``."""
 

@@ -26,13 +26,16 @@ def channel_info(slack: Workspace, given: Arguments) -> Answer:
 def described(channel: Channel) -> Answer:
     """A channel as Slack's API shows it."""
     if channel.im_with:
-        return {"id": channel.id, "is_im": True, "is_channel": False, "user": channel.im_with, "is_archived": False}
+        shared = {"is_ext_shared": True} if channel.external else {}  # believed: the docs show no such direct message
+        return {"id": channel.id, "is_im": True, "is_channel": False, "user": channel.im_with, "is_archived": False,
+                **shared}  # fmt: skip
     return {
         "id": channel.id,
         "name": channel.name,
         "is_im": False,
+        "is_mpim": channel.group_dm,
         "is_channel": not channel.private,
-        "is_group": channel.private,
+        "is_group": channel.private and not channel.group_dm,
         "is_private": channel.private,
         "is_archived": channel.archived,
         "is_member": BOT in channel.members,
@@ -65,6 +68,13 @@ def _within(given: Arguments, message: Message) -> bool:
     return oldest <= ts <= latest if truthy(given.get("inclusive")) else oldest < ts < latest
 
 
+MOST_DISTRIBUTED = 15
+"""Messages a page for apps sold outside of the Marketplace, whatever limit they ask for.
+
+https://docs.slack.dev/reference/methods/conversations.history
+"""
+
+
 def _page(slack: Workspace, given: Arguments, found: list[Message]) -> Answer:
     """The page the cursor asks for; a cursor is the time stamp of the last message before it."""
     limit = _number(given, "limit", 100)
@@ -75,6 +85,8 @@ def _page(slack: Workspace, given: Arguments, found: list[Message]) -> Answer:
         if not known:
             raise Refused("invalid_cursor")
         found = found[known[0] + 1 :]
+    if slack.distributed:
+        limit = min(limit, MOST_DISTRIBUTED)
     page, more = found[:limit], len(found) > limit
     metadata = truthy(given.get("include_all_metadata"))
     return {
@@ -149,19 +161,22 @@ def user_rooms(slack: Workspace, given: Arguments) -> Answer:
     if user not in slack.users:
         raise Refused("user_not_found")
     kinds = str(given.get("types") or "public_channel").split(",")
-    for kind in kinds:
-        if kind not in _KINDS:
+    for wanted in kinds:
+        if wanted not in _KINDS:
             raise Refused("invalid_types")
-        if _KINDS[kind] not in slack.scopes:
-            raise Refused("missing_scope", needed=_KINDS[kind], provided=",".join(sorted(slack.scopes)))
-    found = [room for room in slack.channels.values() if user in room.members and _kind(room) in kinds]
+        if _KINDS[wanted] not in slack.scopes:
+            raise Refused("missing_scope", needed=_KINDS[wanted], provided=",".join(sorted(slack.scopes)))
+    found = [room for room in slack.channels.values() if user in room.members and kind(room) in kinds]
     if truthy(given.get("exclude_archived")):
         found = [room for room in found if not room.archived]
-    return _rooms_page(given, [room for room in found if BOT in room.members or _kind(room) == "public_channel"])
+    return _rooms_page(given, [room for room in found if BOT in room.members or kind(room) == "public_channel"])
 
 
-def _kind(room: Channel) -> str:
-    return "im" if room.im_with else "private_channel" if room.private else "public_channel"
+def kind(room: Channel) -> str:
+    """What ``users.conversations`` calls its type."""
+    if room.im_with:
+        return "im"
+    return "mpim" if room.group_dm else "private_channel" if room.private else "public_channel"
 
 
 def _rooms_page(given: Arguments, found: list[Channel]) -> Answer:

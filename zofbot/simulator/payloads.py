@@ -67,7 +67,7 @@ def command(slack: Workspace, user: User, channel: Channel, text: str, response_
         "team_id": TEAM,
         "team_domain": slack.team.lower(),
         "channel_id": channel.id,
-        "channel_name": "directmessage" if channel.im_with else "privategroup" if channel.private else channel.name,
+        "channel_name": _called(channel),
         "user_id": user.id,
         "user_name": user.name,
         "command": name,
@@ -77,6 +77,16 @@ def command(slack: Workspace, user: User, channel: Channel, text: str, response_
         "response_url": response_url,
         "trigger_id": slack.new_trigger(user.id),
     }
+
+
+def _called(channel: Channel) -> str:
+    """A channel's name as slash commands have it; one name stands for all conversations that are not public.
+
+    ``privategroup`` for direct messages of several people is believed.
+    """
+    if channel.im_with or channel.id.startswith("D"):
+        return "directmessage"
+    return "privategroup" if channel.private else channel.name
 
 
 def _about(slack: Workspace, user: User) -> dict[str, Any]:

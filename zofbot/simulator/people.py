@@ -135,6 +135,13 @@ class People:
             return Outcome(200)
         return await self._event({"type": kind, "channel": channel, "user": person.id, "event_ts": self.slack.stamp()})
 
+    async def change(self, body: dict[str, Any], place: Channel) -> Outcome:
+        """Tell the bot what became of a channel, if it asked to be told and is in it."""
+        self.slack.changed()
+        if body["type"] not in self.slack.events or (place.private and BOT not in place.members):
+            return Outcome(200)
+        return await self._event({**body, "event_ts": self.slack.stamp()}, place)
+
     # --- pressing
 
     async def press(  # noqa: PLR0913  (a press is in a message or in a view)

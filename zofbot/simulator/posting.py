@@ -149,9 +149,17 @@ def _pace(slack: Workspace, channel: Channel) -> bool:
     return True
 
 
+def _app_of(slack: Workspace, user: str) -> Answer:
+    """The ids of the app that wrote a message: ours, or that of another bot in the workspace."""
+    if user == BOT:
+        return {"bot_id": BOT_ID, "app_id": APP}
+    other = slack.users.get(user)
+    return {"bot_id": f"B{user[1:]}", "app_id": f"A{user[1:]}"} if other and other.kind == "bot" else {}
+
+
 def shown(slack: Workspace, message: Message, *, metadata: bool = False) -> Answer:
     """A message as Slack's API shows it."""
-    bot = {"bot_id": BOT_ID, "app_id": APP} if message.user == BOT else {}
+    bot = _app_of(slack, message.user)
     answer: Answer = {
         "type": "message",
         "user": message.user,

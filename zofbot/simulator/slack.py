@@ -43,7 +43,10 @@ def connection(slack: Workspace, given: Arguments) -> Answer:
 
 
 _POSTED = "membership, archived and restricted channels, every limit of Block Kit, escapes, parents of threads"
-_READ = "newest first or in thread order, cursors, bounds, metadata only when asked for; members only"
+_READ = (
+    "newest first or in thread order, cursors, bounds, metadata only when asked for; members only"
+    "; once a minute and 15 a page where set, as for apps sold outside of the Marketplace"
+)
 _UNFURLED = "links the app was told of and answered for, each in its message; checked like attachments"
 _VIEWS = "triggers that work once for 3 s, limits of views, a stack of three, hashes"
 
@@ -113,13 +116,15 @@ def _scope(slack: Workspace, method: Method, given: Arguments) -> str:
     channel = slack.channels.get(str(given.get("channel")))
     family, _, deed = method.scope.partition(":")
     if family == "channels" and deed in ("read", "history") and channel:
-        family = "im" if channel.im_with else "groups" if channel.private else family
+        kinds = {"im": "im", "mpim": "mpim", "private_channel": "groups", "public_channel": "channels"}
+        family = kinds[lookups.kind(channel)]
     return f"{family}:{deed}"
 
 
 def _tier(slack: Workspace, name: str, method: Method) -> None:
-    quota = slack.tiers.setdefault(name, PerMinute(PER_MINUTE[method.tier]))
-    if slack.enforces_tiers and not quota.take(slack.now()):
+    rare = slack.distributed and method.handler in (lookups.history, lookups.replies)
+    quota = slack.tiers.setdefault(name, PerMinute(1 if rare else PER_MINUTE[method.tier]))
+    if (slack.enforces_tiers or rare) and not quota.take(slack.now()):
         wait = str(math.ceil(quota.wait(slack.now())))
         raise Refused("ratelimited", status=429, headers={"Retry-After": wait})
 

@@ -17,7 +17,7 @@ SCOPES = frozenset(
         *("app_mentions:read", "chat:write", "chat:write.public", "commands"),
         *("channels:history", "channels:join", "channels:read"),
         *("groups:history", "groups:read", "im:history", "im:read", "im:write", "links:read", "links:write"),
-        *("reactions:write", "usergroups:read", "users:read"),
+        *("mpim:history", "mpim:read", "reactions:write", "usergroups:read", "users:read"),
     }
 )
 
@@ -99,6 +99,11 @@ class Workspace:
     draws_charts: bool = True
     """Whether ``data_visualization`` blocks are understood, whose roll-out is phased."""
     enforces_tiers: bool = False
+    distributed: bool = False
+    """Whether the app is sold outside of Slack's Marketplace: history comes once a minute, 15 messages at a time.
+
+    https://docs.slack.dev/apis/web-api/rate-limits
+    """
     tiers: dict[str, PerMinute] = field(default_factory=dict)
     _last_stamp: int = 0
 

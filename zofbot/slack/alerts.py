@@ -68,7 +68,7 @@ def render(claimed: Claimed, now: float, links: Links = NO_LINKS, *, runs: bool 
     present = current(record, failure.course, now) if isinstance(failure, RunBody | CaseBody) else record
     if isinstance(body, TimerBody):
         return timer_reply(body, failure, About(key, present.version), present)
-    if isinstance(body, ActBody) and notification.kind is Kind.ROOT:
+    if isinstance(body, ActBody) and key.startswith("assigned:"):
         return assigned_message(body, links)
     message = _drawn(body, View(key, present, links, runs), now)
     late = _late(claimed, now)

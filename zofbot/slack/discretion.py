@@ -2,37 +2,114 @@
 
 A channel that is shared with another organization gets cards with names, outcomes and counts alone, for the text of a
 failure may hold anything that a test printed. It is decided when a message is drawn, so that a card is drawn anew as
-its channel stands by then; where Slack does not say whether a channel is shared, less is said.
+its channel stands by then. Where Slack does not say who reads a channel, its messages wait a few seconds for the
+answer; then they say less, and that details follow, and an edit brings these once Slack has answered.
 """
 
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+from zofbot.clock import Clock
 from zofbot.model import Result
-from zofbot.notification import Claimed
+from zofbot.notification import Claimed, Kind, Notification, Undecided, Unwanted
+from zofbot.slack import trials
+from zofbot.slack.people import Readers
 
 _INWARD = {"why", "note"}
 """Fields of bodies and of records that say more than what failed and where."""
 
-Shared = Callable[[str], Awaitable[bool]]
-"""Whether a channel, by its id, is shared with another organization."""
+DOUBT_SECONDS = 5.0
+"""How long a message waits for Slack to say who reads its channel."""
+
+DETAILS = "details:"
+"""Beginning of the keys of the edits that bring what was left out in doubt."""
+
+DETAILS_SECONDS = 86400.0
+"""How long such an edit waits for Slack's answer."""
+
+MAX_WAITING = 1000
+"""Messages of which it is remembered since when they wait."""
+
+DETAILS_FOLLOW = "Details follow once Slack says who can read this channel."
+
+
+class Discretion:
+    """Decides how much of each notification its channel is to see, right before it is drawn.
+
+    ``readers`` says who reads a channel (id), ``promise`` commits a notification.
+    """
+
+    def __init__(
+        self,
+        readers: Callable[[str], Awaitable[Readers]],
+        promise: Callable[[Notification], Awaitable[object]],
+        clock: Clock,
+    ) -> None:
+        self._readers, self._promise, self._clock = readers, promise, clock
+        self._waiting: OrderedDict[str, float] = OrderedDict()
+
+    async def __call__(self, claimed: Claimed) -> Claimed:
+        """Give the notification as its channel may see it.
+
+        Raises Undecided while Slack may still answer, and StoreUnavailable.
+        """
+        less = veiled(claimed)
+        if less == claimed or claimed.notification.body.get("card") == trials.CARD:
+            return claimed
+        readers = await self._readers(claimed.notification.channel)
+        key = claimed.notification.key
+        if readers in (Readers.OURS, Readers.SHARED):
+            self._waiting.pop(key, None)
+            return claimed if readers is Readers.OURS else less
+        if key.startswith(DETAILS):
+            raise self._later(claimed)
+        if readers is Readers.UNKNOWN and self._waited(key) < DOUBT_SECONDS:
+            raise Undecided(1.0)
+        self._waiting.pop(key, None)
+        await self._promise(details_of(claimed, self._clock.time() + DOUBT_SECONDS))
+        return replace(less, details_follow=True)
+
+    def _waited(self, key: str) -> float:
+        """For how many seconds this process has waited with a message."""
+        now = self._clock.monotonic()
+        since = self._waiting.setdefault(key, now)
+        if len(self._waiting) > MAX_WAITING:
+            self._waiting.popitem(last=False)
+        return now - since
+
+    def _later(self, claimed: Claimed) -> Exception:
+        """When an edit asks again: seldom after a while, and at last no more."""
+        age = self._clock.time() - claimed.committed
+        return Unwanted() if age > DETAILS_SECONDS else Undecided(min(300.0, max(DOUBT_SECONDS, age / 4)))
+
+
+def details_of(claimed: Claimed, at: float) -> Notification:
+    """The edit that brings what was left out of a message, no sooner than ``at`` (Unix seconds)."""
+    one = claimed.notification
+    message = one.key if one.kind is Kind.REPLY or not one.root else one.root
+    return Notification(
+        key=f"{DETAILS}{message}", kind=Kind.EDIT, channel=one.channel, body=one.body, root=message,
+        happened=one.happened, not_before=at,
+    )  # fmt: skip
 
 
 def veiled(claimed: Claimed) -> Claimed:
-    """The same with nothing in it that others should not see."""
+    """The same with nothing in it that others should not see; the very same where there is no such thing."""
     notification = claimed.notification
     body = _without(notification.body)
     if body.get("card") == "notice":
         body.pop("said", None)
+    shows_failure = notification.kind is not Kind.REPLY  # a reply only names it
     return replace(
         claimed,
         notification=notification.model_copy(update={"body": body}),
-        failure=_without(claimed.failure) if claimed.failure else claimed.failure,
-        triage=json.dumps(_without(json.loads(claimed.triage))) if claimed.triage else "",
+        failure=_without(claimed.failure) if claimed.failure and shows_failure else claimed.failure,
+        triage=_without_note(claimed.triage) if shows_failure else claimed.triage,
     )
 
 
@@ -41,13 +118,9 @@ def outward(result: Result) -> Result:
     return result.model_copy(update={"failure": None, "logs": None})
 
 
-def veil(shared: Shared) -> Callable[[Claimed], Awaitable[Claimed]]:
-    """Give what the dispatcher does with each notification before it is drawn."""
-
-    async def before(claimed: Claimed) -> Claimed:
-        return veiled(claimed) if await shared(claimed.notification.channel) else claimed
-
-    return before
+def _without_note(triage: str) -> str:
+    kept = json.loads(triage) if triage else {}
+    return json.dumps(_without(kept)) if _without(kept) != kept else triage
 
 
 def _without(kept: Any) -> Any:

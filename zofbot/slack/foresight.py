@@ -52,6 +52,11 @@ READ_ALONG = (
 )
 """To whoever subscribes a shared channel."""
 
+READERS_UNKNOWN = (
+    "🌐 Slack does not say right now who can read this channel: until it does, alerts here leave out what failures say."
+)
+"""To whoever subscribes a channel of which that is not known."""
+
 
 def waiting() -> str:
     """While it is being worked out."""

@@ -7,7 +7,7 @@ Limits: https://docs.slack.dev/reference/block-kit/blocks and …/block-elements
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zofbot.slack.text import clip, unlinked
@@ -36,6 +36,10 @@ class Message:
         said = clip(unlinked(self.text), 3000)
         attachments = [{"color": self.colour, "fallback": said, "blocks": body}] if body else []
         return {"text": said, "blocks": self.blocks[:MOST_BLOCKS], "attachments": attachments}
+
+    def noted(self, note: str) -> Message:
+        """The same with a line of small print beneath its blocks, and in its text."""
+        return replace(self, text=f"{self.text}\n{note}", blocks=[*self.blocks[: MOST_BLOCKS - 1], context(note)])
 
     def plain(self, reference: str = "") -> Message:
         """Return the last resort for a message that Slack refuses as it is drawn: three lines without any block."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,10 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from zofbot import tracing
 from zofbot.clock import Clock, timeout
-from zofbot.errors import SlackDeferred, SlackError, SlackUnknown
+from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.metrics import Metrics, status_of
 from zofbot.notification import Receipt
+from zofbot.slack.history import Search, Searches
 from zofbot.slack.message import Message
 from zofbot.slack.verdict import verdict
 
@@ -78,10 +79,13 @@ class SlackNotifier:
         self._session = session
         self._metrics = metrics
         self._clock = clock
+        self._searches = Searches()
+        self._identity: Identity | None = None
 
     def rekey(self, token: str) -> None:
-        """Use another token from the next call on."""
+        """Use another token from the next call on; the app may have been installed anew under another bot id."""
         self.client.token = token
+        self._identity = None
 
     async def identify(self) -> Identity:
         """Ask Slack who this token is. Raises SlackError."""
@@ -98,7 +102,8 @@ class SlackNotifier:
         )
         told = headers.get("x-oauth-scopes")
         scopes = None if told is None else frozenset(scope.strip() for scope in told.split(","))
-        return Identity(team, user, bot, enterprise, scopes, headers.get("date", ""))
+        self._identity = Identity(team, user, bot, enterprise, scopes, headers.get("date", ""))
+        return self._identity
 
     async def try_socket(self, app_token: str) -> None:
         """Ask for the address of a Socket Mode connection, which nobody will use. Raises SlackError."""
@@ -140,39 +145,69 @@ class SlackNotifier:
     async def find(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
         """Look for our own message with ``key`` among all since ``since`` (Unix seconds), in the channel or a thread.
 
-        One call for each 200 messages. Raises SlackError: nothing is known then.
+        One call for each page; one that Slack refuses for a while is where the next call goes on. Raises SlackError:
+        nothing is known then.
         """
-        async for found, receipt in self._ours(channel, since, thread):
-            if found == key:
-                return receipt
-        return None
+        found = await self._search(channel, thread, key, since, lambda found: key in found)
+        return found.get(key)
 
     async def standing(self, channel: str, prefix: str, since: float) -> dict[str, Receipt]:
         """Our own messages in the channel since ``since`` (Unix seconds) whose keys begin so. Raises SlackError."""
-        return {key: receipt async for key, receipt in self._ours(channel, since, "") if key.startswith(prefix)}
+        found = await self._search(channel, "", f"{prefix}*", since, lambda found: False)
+        return {key: receipt for key, receipt in found.items() if key.startswith(prefix)}
 
-    async def _ours(self, channel: str, since: float, thread: str) -> AsyncGenerator[tuple[str, Receipt], None]:
-        cursor = ""
+    async def _search(
+        self, channel: str, thread: str, wanted: str, since: float, enough: Callable[[Mapping[str, Receipt]], bool]
+    ) -> dict[str, Receipt]:
+        """Read until there is ``enough``, or all that stood there when this call began."""
+        search = self._searches.resume(channel, thread, wanted, since)
+        if not search.cursor:
+            search.begin_window(self._clock.time())
+        resumed = bool(search.cursor)
+        ours = await self._own_ids()
         while True:
-            reply = await self._page(channel, since, thread, cursor)
-            for message in reply.get("messages") or []:
-                meta = message.get("metadata") or {}
-                if meta.get("event_type") == EVENT_TYPE:
-                    yield str((meta.get("event_payload") or {}).get("key") or ""), Receipt(channel, message["ts"])
-            before, cursor = cursor, (reply.get("response_metadata") or {}).get("next_cursor") or ""
-            if not cursor or cursor == before:
-                return
+            reply = await self._page(search)
+            search.found |= {
+                key: Receipt(channel, message["ts"])
+                for message in reply.get("messages") or []
+                if (key := _key_in(message, ours))
+            }
+            more = search.turn_page(reply)
+            if enough(search.found):
+                break
+            if more:
+                continue
+            if not resumed or thread:  # a thread is read towards the present
+                break
+            search.begin_window(self._clock.time())  # what came since the window was begun
+            resumed = False
+        self._searches.finish(channel, thread, wanted)
+        return search.found
 
-    async def _page(self, channel: str, since: float, thread: str, cursor: str) -> dict[str, Any]:
-        asked: dict[str, Any] = {
-            "channel": channel, "oldest": f"{since:.6f}", "inclusive": True, "limit": 200, "include_all_metadata": True,
-            **({"cursor": cursor} if cursor else {}),
-        }  # fmt: skip
-        if thread:
-            return await self._call(
-                "conversations.replies", lambda: self.client.conversations_replies(ts=thread, **asked)
-            )
-        return await self._call("conversations.history", lambda: self.client.conversations_history(**asked))
+    async def _page(self, search: Search) -> dict[str, Any]:
+        """Read one page. A cursor that Slack does not know any more is given up with the search."""
+        asked = search.arguments()
+        method, call = (
+            ("conversations.replies", self.client.conversations_replies)
+            if search.thread
+            else ("conversations.history", self.client.conversations_history)
+        )
+        try:
+            return await self._call(method, lambda: call(**asked))
+        except SlackRefused as no:
+            if no.reason != "invalid_cursor":
+                raise
+            search.newest = search.cursor = ""
+            raise verdict(None, "invalid_cursor", {}) from no
+
+    async def wrote(self, message: Mapping[str, Any]) -> bool:
+        """Whether our own app posted a message, as Slack shows it. Raises SlackError."""
+        return _is_of(message, await self._own_ids())
+
+    async def _own_ids(self) -> frozenset[str]:
+        """The ids by which our own messages are known: any app can write our metadata. Raises SlackError."""
+        identity = self._identity or await self.identify()
+        return frozenset(one for one in (identity.bot, identity.user) if one)
 
     async def delete(self, receipt: Receipt) -> None:
         """Delete a message of ours. Raises SlackError."""
@@ -197,9 +232,7 @@ class SlackNotifier:
             lambda: self.client.conversations_replies(channel=channel, ts=ts, limit=1, include_all_metadata=True),
         )
         first: dict[str, Any] = next(iter(reply.get("messages") or ()), {})
-        meta = first.get("metadata") or {}
-        ours = first.get("ts") == ts and meta.get("event_type") == EVENT_TYPE
-        return str((meta.get("event_payload") or {}).get("key") or "") if ours else ""
+        return _key_in(first, await self._own_ids()) if first.get("ts") == ts else ""
 
     async def whisper(self, channel: str, user: str, message: Message, *, thread: str = "") -> None:
         """Say something that only one person sees, in a thread or the channel. Raises SlackError."""
@@ -247,6 +280,13 @@ class SlackNotifier:
         """
         reply = await self._call("conversations.info", lambda: self.client.conversations_info(channel=identifier))
         return reply.get("channel") or {}
+
+    async def members(self, channel: str) -> frozenset[str]:
+        """Who is in a conversation of a few people; of a large channel only the first are told. Raises SlackError."""
+        reply = await self._call(
+            "conversations.members", lambda: self.client.conversations_members(channel=channel, limit=200)
+        )
+        return frozenset(str(one) for one in reply.get("members") or ())
 
     async def rooms(self, user: str) -> frozenset[str]:
         """The channels that somebody is in, of the private ones those that the bot is in, too; archived ones left out.
@@ -365,6 +405,19 @@ class SlackNotifier:
             self._metrics.slack_seconds.labels(method).observe(seconds)
             came = f"{outcome}, HTTP {status}: {tracing.word(reason)}" if reason else outcome
             tracing.step("slack", method, came, bad=bool(reason), ms=round(seconds * 1000))
+
+
+def _is_of(message: Mapping[str, Any], ours: frozenset[str]) -> bool:
+    """Whether a message has our bot's or its user's id (https://docs.slack.dev/reference/events/message)."""
+    return not ours.isdisjoint(one for name in ("bot_id", "user") if isinstance(one := message.get(name), str))
+
+
+def _key_in(message: Mapping[str, Any], ours: frozenset[str]) -> str:
+    """The key of a message that our own app posted; empty for every other."""
+    meta = message.get("metadata") or {}
+    if meta.get("event_type") != EVENT_TYPE or not _is_of(message, ours):
+        return ""
+    return str((meta.get("event_payload") or {}).get("key") or "")
 
 
 def _quiet() -> logging.Logger:

@@ -1,29 +1,47 @@
-"""Who somebody is, and whether a channel is shared: asked of Slack, and remembered while it does not answer."""
+"""Who somebody is, who reads a channel, and what somebody may see: asked of Slack, and remembered for a while."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, timedelta, timezone, tzinfo
+from enum import Enum
 from typing import Any
 
 import structlog
 
 from zofbot.access import Person, Standing
 from zofbot.clock import Clock
-from zofbot.errors import SlackError, SlackRefused
-from zofbot.routing.quiet import zone as known_zone
+from zofbot.errors import SlackError, SlackRefused, StoreUnavailable
 from zofbot.routing.spelling import name_key
 from zofbot.routing.words import quoted
-from zofbot.slack.notifier import Identity, SlackNotifier
+from zofbot.slack.notifier import SlackNotifier
+from zofbot.slack.person import described, name_of
 from zofbot.slack.shelf import Shelf
 
 log = structlog.get_logger()
 
-SETTLED = 1800.0
-"""Seconds for which Slack is not asked again about a channel: it is shared or made private once in a while only."""
+CONFIDENTIAL_SECONDS = 60.0
+"""Age up to which an answer decides who may see what; no older one does, though Slack gives no other."""
+
+RETRY_SECONDS = 1.0
+"""Seconds before Slack is asked again about a channel when it did not answer, for messages wait for it."""
+
+SETTLE_SECONDS = 5.0
+"""For how long somebody who waits for an answer waits for Slack to say who reads a channel."""
+
+
+class Readers(Enum):
+    """Who reads a conversation, what was said there before included."""
+
+    OURS = "ours"
+    SHARED = "shared"
+    """People of another organization as well, or soon."""
+    UNKNOWN = "unknown"
+    """Slack did not answer; it will."""
+    UNSEEN = "unseen"
+    """Slack does not let us see it, until somebody mends that."""
 
 
 MAX_PEOPLE_NAMED = 40
@@ -35,18 +53,28 @@ _MENTION = re.compile(r"<(?:@|!subteam\^)([UWS][A-Z0-9]+)>")
 class People:
     """Asks one workspace about its people and channels.
 
-    ``groups`` are the user groups whose members matter (``Roles.groups``). What Slack does not say counts as the less
-    trusting answer: nobody is a member, and a channel is shared.
+    ``groups`` are the user groups whose members matter (``Roles.groups``); ``changes`` gives what changes whenever
+    Slack tells of a change of a channel or a person (ids). What Slack does not say counts as the less trusting answer
+    until it does.
     """
 
-    def __init__(self, notifier: SlackNotifier, clock: Clock, groups: Iterable[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        notifier: SlackNotifier,
+        clock: Clock,
+        groups: Iterable[str] = frozenset(),
+        changes: Callable[[str], Awaitable[str]] | None = None,
+    ) -> None:
         self._groups = sorted(groups)
+        self._clock, self._changes = clock, changes
+        asked = {"fresh": CONFIDENTIAL_SECONDS, "stale": CONFIDENTIAL_SECONDS}
         self._home = Shelf(lambda _: notifier.identify(), clock, fresh=float("inf"))
-        self._users = Shelf(notifier.user, clock)
+        self._users = Shelf(notifier.user, clock, fresh=CONFIDENTIAL_SECONDS)
         self._members = Shelf(notifier.group, clock)
         self._handles = Shelf(lambda _: notifier.handles(), clock)
-        self._channels = Shelf(notifier.channel, clock, fresh=SETTLED)
-        self._rooms = Shelf(notifier.rooms, clock)
+        self._channels = Shelf(notifier.channel, clock, **asked, pause=RETRY_SECONDS)
+        self._inside = Shelf(notifier.members, clock, **asked, pause=RETRY_SECONDS)
+        self._rooms = Shelf(notifier.rooms, clock, **asked)
 
     async def person(self, identifier: str) -> Person:
         """Say who somebody is; never raises SlackError: what Slack would not say is the person's ``doubt``."""
@@ -64,40 +92,75 @@ class People:
         groups = frozenset(group for group, one in zip(self._groups, belongs, strict=True) if one is True)
         return replace(person, groups=groups, doubt=doubt)
 
+    async def readers(self, channel: str) -> Readers:
+        """Who reads a channel, a group's or somebody's direct messages; ``channel`` may be the id of a person.
+
+        People of another organization see what was said before they came, too, so one that they are only invited to
+        counts as shared (https://docs.slack.dev/apis/slack-connect/). A channel that other workspaces of our own
+        organization see does not. That Slack calls direct messages with them shared is believed: who is in them is
+        asked as well.
+        """
+        if channel.startswith(("U", "W")):
+            return await self._readers_among((channel,))
+        try:
+            told = await self._told(channel)
+            if told.get("is_ext_shared") or told.get("is_pending_ext_shared"):
+                return Readers.SHARED
+            if told.get("is_im"):
+                return await self._readers_among((str(told.get("user") or ""),))
+            if told.get("is_mpim"):
+                return await self._readers_among(await self._inside.get(channel, await self._version(channel)))
+        except SlackRefused as error:
+            log.warning("channel not shown", channel=channel, reason=error.reason)
+            return Readers.UNSEEN
+        except SlackError as error:
+            log.warning("channel unknown", channel=channel, reason=error.reason)
+            return Readers.UNKNOWN
+        return Readers.OURS
+
+    async def settled_readers(self, channel: str) -> Readers:
+        """Who reads a channel; where Slack does not answer, it is asked again for some seconds."""
+        until = self._clock.monotonic() + SETTLE_SECONDS
+        while (found := await self.readers(channel)) is Readers.UNKNOWN and self._clock.monotonic() < until:
+            await self._clock.sleep(RETRY_SECONDS)
+        return found
+
     async def shared(self, channel: str) -> bool:
-        """Whether people of another organization see the channel, or will once they take up an invitation.
+        """Whether people of another organization may read a channel; what Slack does not say counts as that."""
+        return await self.readers(channel) is not Readers.OURS
 
-        They then see what was said before, too (https://docs.slack.dev/apis/slack-connect/). A channel that only other
-        workspaces of our own organization see is not shared; direct messages with the bot are not either.
+    async def visible(self, person: Person, channels: Collection[str]) -> frozenset[str]:
+        """Those of the channels whose failures and subscriptions somebody may see: the one rule for it.
+
+        Members and guests see what stands in the channels they are in and in their own direct messages with the bot.
+        Members also see public channels. Nobody else sees anything, and what Slack does not say is not seen.
         """
-        if channel.startswith(("D", "U", "W")):
-            return False
-        try:
-            told = await self._channels.get(channel)
-        except SlackError as error:
-            log.warning("channel unknown, taken for shared", channel=channel, reason=error.reason)
-            return True
-        return bool(told.get("is_ext_shared") or told.get("is_pending_ext_shared"))
+        if person.standing not in (Standing.MEMBER, Standing.GUEST):
+            return frozenset()
+        own = await self.own(person, channels)
+        rest = sorted(set(channels) - (own or frozenset()))
+        public = await asyncio.gather(*(self._public(channel) for channel in rest))
+        opened = person.standing is Standing.MEMBER
+        return (own or frozenset()) | {
+            channel for channel, all_see in zip(rest, public, strict=True) if all_see and opened
+        }
 
-    async def private(self, channel: str) -> bool:
-        """Whether only its members may know of the channel; what Slack does not say counts as private."""
-        try:
-            told = await self._channels.get(channel)
-        except SlackError as error:
-            log.warning("channel unknown, taken for private", channel=channel, reason=error.reason)
-            return True
-        return bool(told.get("is_private") or told.get("is_im") or told.get("is_mpim"))
+    async def own(self, person: Person, channels: Collection[str]) -> frozenset[str] | None:
+        """Those of the channels that somebody is in, as things stand now; ``None``: Slack does not say.
 
-    async def rooms(self, user: str) -> frozenset[str] | None:
-        """The channels somebody is in, of the private ones those that the bot is in, too; ``None``: Slack does not say.
-
-        One call for each person, however many channels are told of failures.
+        One call for each person, however many channels there are, and one for each conversation that is no channel.
         """
+        if not channels:
+            return frozenset()
         try:
-            return await self._rooms.get(user)
+            rooms = await self._rooms.get(person.id, await self._version(person.id))
         except SlackError as error:
-            log.warning("channels of a person unknown", user=user, reason=error.reason)
+            log.warning("channels of a person unknown", user=person.id, reason=error.reason)
             return None
+        direct = [channel for channel in channels if channel not in rooms and channel.startswith(("D", "G"))]
+        with_them = await asyncio.gather(*(self._directly(person.id, channel) for channel in direct))
+        talks = {channel for channel, theirs in zip(direct, with_them, strict=True) if theirs}
+        return frozenset(channel for channel in channels if channel in rooms or channel in talks)
 
     async def members(self, group: str) -> frozenset[str] | None:
         """Who is in a user group; ``None`` where Slack does not say."""
@@ -149,7 +212,7 @@ class People:
         except SlackError as error:
             log.warning("person unknown", user=identifier, reason=error.reason)
             return ""
-        name = _name_of(identifier, told)
+        name = name_of(identifier, told)
         return f"The account of {name} is deactivated." if told.get("deleted") else ""
 
     async def _called(self) -> dict[str, str]:
@@ -159,6 +222,46 @@ class People:
             log.warning("user groups unknown", reason=error.reason)
             return {}
 
+    async def _told(self, channel: str) -> Mapping[str, Any]:
+        """What Slack says of a channel since it last changed. Raises SlackError."""
+        return await self._channels.get(channel, await self._version(channel))
+
+    async def _version(self, identifier: str) -> str:
+        """What changes whenever Slack tells of a change; where the store does not say, nothing is remembered."""
+        if self._changes is None:
+            return ""
+        try:
+            return await self._changes(identifier)
+        except StoreUnavailable:
+            return f"at {self._clock.monotonic()}"
+
+    async def _public(self, channel: str) -> bool:
+        """Whether every member of the workspace may know of a channel."""
+        try:
+            told = await self._told(channel)
+        except SlackError as error:
+            log.warning("channel unknown, taken for private", channel=channel, reason=error.reason)
+            return False
+        return not (told.get("is_private") or told.get("is_im") or told.get("is_mpim"))
+
+    async def _directly(self, user: str, channel: str) -> bool:
+        """Whether direct messages, of two or of several people, are somebody's."""
+        try:
+            told = await self._told(channel)
+            if told.get("is_mpim"):
+                return user in await self._inside.get(channel, await self._version(channel))
+        except SlackError as error:
+            log.warning("channel unknown, taken for that of others", channel=channel, reason=error.reason)
+            return False
+        return bool(told.get("is_im")) and told.get("user") == user
+
+    async def _readers_among(self, users: Iterable[str]) -> Readers:
+        """Whether one of these people is of another organization."""
+        found = [person.standing for person in await asyncio.gather(*(self.person(user) for user in users))]
+        if Standing.STRANGER in found:
+            return Readers.SHARED
+        return Readers.UNKNOWN if Standing.UNKNOWN in found else Readers.OURS
+
     async def _belongs(self, user: str, group: str) -> bool | str:
         """Whether somebody is in a group, or why Slack would not say."""
         try:
@@ -166,55 +269,6 @@ class People:
         except SlackError as error:
             log.warning("user group unknown", group=group, reason=error.reason)
             return _doubt(error)
-
-
-def described(identifier: str, told: Mapping[str, Any], home: Identity) -> Person:
-    """Read what Slack says of somebody (https://docs.slack.dev/reference/objects/user-object)."""
-    return Person(
-        identifier,
-        _standing(told, home),
-        admin=any(told.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner")),
-        name=_name_of(identifier, told),
-        zone=_zone(told),
-    )
-
-
-def _name_of(identifier: str, told: Mapping[str, Any]) -> str:
-    """What somebody is called; their id where Slack has no name for them."""
-    profile = told.get("profile") or {}
-    names = (profile.get("display_name"), profile.get("real_name"), told.get("real_name"), told.get("name"))
-    return str(next((name for name in names if name), identifier))
-
-
-def _standing(told: Mapping[str, Any], home: Identity) -> Standing:
-    if told.get("deleted"):
-        return Standing.GONE
-    if told.get("is_stranger") or not _ours(told, home):
-        return Standing.STRANGER
-    if told.get("is_bot") or told.get("is_workflow_bot") or told.get("id") == "USLACKBOT":
-        return Standing.BOT
-    if told.get("is_restricted") or told.get("is_ultra_restricted"):
-        return Standing.GUEST
-    return Standing.MEMBER
-
-
-def _ours(told: Mapping[str, Any], home: Identity) -> bool:
-    """Whether somebody is of our workspace or organization.
-
-    Slack calls nobody a stranger whom it lets us meet in a shared channel.
-    """
-    enterprise = told.get("enterprise_user") or {}
-    theirs = {told.get("team_id"), enterprise.get("enterprise_id"), *(enterprise.get("teams") or ())}
-    return bool(theirs & {one for one in (home.team, home.enterprise) if one})
-
-
-def _zone(told: Mapping[str, Any]) -> tzinfo:
-    """Their time zone; without a name that is known here, the difference to UTC that Slack has at the moment."""
-    named = known_zone(str(told.get("tz") or ""))
-    offset = told.get("tz_offset")
-    if named or not isinstance(offset, int) or abs(offset) >= 86400:
-        return named or UTC
-    return timezone(timedelta(seconds=offset))
 
 
 def _doubt(error: SlackError) -> str:

@@ -85,7 +85,7 @@ def open_failures(rows: Sequence[Row], scope: str, window: tuple[int, int], now:
 
 
 def _hidden(hidden: int) -> str:
-    return f"{count(hidden, 'failure')} in private channels {'is' if hidden == 1 else 'are'} not shown here."
+    return f"{count(hidden, 'failure')} in channels you cannot see {'is' if hidden == 1 else 'are'} not shown here."
 
 
 def row(one: Row, now: float) -> str:

@@ -29,6 +29,7 @@ Known = TypeVar("Known")
 
 @dataclass
 class _Entry(Generic[Known]):
+    version: str
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     at: datetime | None = None
     """When Slack last answered."""
@@ -39,16 +40,33 @@ class _Entry(Generic[Known]):
 
 
 class Shelf(Generic[Known]):
-    """Answers by key, each asked for once however many wait for it."""
+    """Answers by key, each asked for once however many wait for it.
 
-    def __init__(self, ask: Callable[[str], Awaitable[Known]], clock: Clock, fresh: float = FRESH) -> None:
+    Times are in seconds: an answer is not asked for again while it is ``fresh``, counts up to ``stale`` where Slack
+    gives no other, and one that Slack did not give is asked for again after ``pause``.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[str], Awaitable[Known]],
+        clock: Clock,
+        *,
+        fresh: float = FRESH,
+        stale: float = STALE,
+        pause: float = PAUSE,
+    ) -> None:
         self._ask, self._clock = ask, clock
-        self._fresh, self._stale = fresh, max(fresh, STALE)
+        self._fresh, self._stale, self._pause = fresh, max(fresh, stale), pause
         self._entries: OrderedDict[str, _Entry[Known]] = OrderedDict()
 
-    async def get(self, key: str) -> Known:
-        """Give the answer, the latest one known where Slack gives none. Raises SlackError where there is none."""
-        entry = self._entries.setdefault(key, _Entry())
+    async def get(self, key: str, version: str = "") -> Known:
+        """Give the answer, the latest one known where Slack gives none. Raises SlackError where there is none.
+
+        What was answered under another ``version`` counts for nothing.
+        """
+        entry = self._entries.get(key)
+        if entry is None or entry.version != version:
+            entry = self._entries[key] = _Entry(version)
         self._entries.move_to_end(key)
         if len(self._entries) > MOST:
             self._entries.popitem(last=False)
@@ -67,8 +85,8 @@ class Shelf(Generic[Known]):
         try:
             entry.known = await self._ask(key)
         except SlackError as error:
-            wait = error.retry_after if isinstance(error, SlackDeferred) else PAUSE
-            entry.error, entry.again = error, self._clock.now() + timedelta(seconds=max(wait, 1))
+            wait = error.retry_after if isinstance(error, SlackDeferred) else self._pause
+            entry.error, entry.again = error, self._clock.now() + timedelta(seconds=max(wait, 0.5))
         else:
             entry.at = self._clock.now()
             entry.error = entry.again = None

@@ -29,6 +29,9 @@ SHARE_SECONDS = 24 * 3600
 POSTING_SECONDS = 60
 """How long somebody who is sharing right now keeps others from it; after that the process has died on the way."""
 
+CHANGE_SECONDS = 2 * 3600
+"""How long it is known that a channel or a person has changed: longer than anything is remembered of them."""
+
 # KEYS: the share. ARGV: the new share, now, seconds it is kept, seconds a posting may take.
 # Answers nothing when it is the first, else the share that stands, and whether the new one took its place.
 _BEGIN_SHARE = """
@@ -112,6 +115,19 @@ class Store:
         """Let somebody else try: this one certainly put nothing into the channel."""
         async with _reachable():
             await self._redis.delete(self._key("share", key))
+
+    async def note_change(self, identifier: str) -> None:
+        """Have every process forget what Slack said of a channel or a person (id)."""
+        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.incr(self._key("changed", identifier))
+            pipe.expire(self._key("changed", identifier), CHANGE_SECONDS)
+            await pipe.execute()
+
+    async def changes(self, identifier: str) -> str:
+        """What is another than before once a channel or a person has changed."""
+        async with _reachable():
+            count = await self._redis.get(self._key("changed", identifier))
+        return count.decode() if isinstance(count, bytes) else count or ""
 
     async def read(self) -> Quota | None:
         """What any process last learned of Zof's quota (``QuotaBoard``)."""

@@ -138,6 +138,13 @@ class Homes:
         async with _reachable():
             await self._again(keys=self._keys, args=[user, version])
 
+    async def doubt(self, user: str) -> None:
+        """Have it drawn anew at its next turn, whatever happens: what it shows is not certain."""
+        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.hset(self._keys[1], user, f"{self._now()} ?")
+            pipe.expire(self._keys[1], int(2 * VIEWER_SECONDS))
+            await pipe.execute()
+
     def _now(self) -> int:
         return _ms(self._clock.time())
 

@@ -264,6 +264,10 @@ class Outbox:
         """Say all that is known of ``key``; None when nothing is."""
         return next(iter(await self._entries([key])), None)
 
+    async def show_all(self, keys: Sequence[str]) -> Sequence[Entry]:
+        """Say what is known of those of ``keys`` of which anything is: one round trip."""
+        return await self._entries(keys) if keys else []
+
     async def list(self, state: State, limit: int = 100) -> Sequence[Entry]:
         """Show up to ``limit`` in ``state``: waiting ones oldest first, settled ones latest first, at most 1,000."""
         found: Any

@@ -44,7 +44,7 @@ def test_the_filter_that_excluded_everything_is_named_with_what_was_meant(typed:
 def test_a_name_that_there_is_not_is_said_though_nothing_failed() -> None:
     silence = explain_silence(parse("project:serch"), [], KNOWN)
     assert silence is not None
-    assert excluded(silence) == "🔎 There is no project `serch`; did you mean `search`?"
+    assert excluded(silence) == "There is no project `serch`; did you mean `search`?"
     assert explain_silence(parse("project:search"), [], KNOWN) is None
 
 

@@ -15,11 +15,13 @@ import pytest
 from tests.support.virtual_time import SetClock
 from zofbot.access import Role, Roles, Standing, refusal, role_of
 from zofbot.clock import Clock
+from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.simulator.entities import BOT
 from zofbot.simulator.organization import (
     ANA,
     BEN,
+    CHECKOUT_CHANNEL,
     CHIOMA,
     EXTERNAL,
     GUEST,
@@ -33,7 +35,8 @@ from zofbot.simulator.stage import Stage
 from zofbot.simulator.workspace import Workspace
 from zofbot.simulator.world import World
 from zofbot.slack.notifier import Identity, SlackNotifier
-from zofbot.slack.people import People, described
+from zofbot.slack.people import CONFIDENTIAL_SECONDS, People, Readers
+from zofbot.slack.person import described
 from zofbot.slack.shelf import FRESH, MOST, STALE, Shelf
 
 
@@ -154,40 +157,49 @@ async def test_whom_a_subscription_mentions_is_called_by_name(bench: Bench) -> N
     assert await bench.people().named(wish) == told.replace("oncall-checkout", ON_CALL)
 
 
-async def test_slack_is_asked_once_in_five_minutes_however_many_wait(bench: Bench) -> None:
+async def test_slack_is_asked_once_a_minute_and_of_groups_once_in_five_however_many_wait(bench: Bench) -> None:
     people = bench.people(ON_CALL)
     await asyncio.gather(*(people.person(ANA) for _ in range(20)))
     await people.person(BEN)
-    bench.clock.at += FRESH - 1
+    bench.clock.at += CONFIDENTIAL_SECONDS - 1
     await people.person(ANA)
     asked = [bench.calls(method) for method in ("auth.test", "users.info", "usergroups.users.list")]
     assert asked == [1, 2, 1]
     bench.slack.groups[ON_CALL].users.remove(ANA)
+    bench.clock.at += FRESH - CONFIDENTIAL_SECONDS
+    assert (await people.person(ANA)).groups == {ON_CALL}
+    assert bench.calls("users.info") == 3
     bench.clock.at += 1
     assert (await people.person(ANA)).groups == frozenset()
     assert bench.calls("auth.test") == 1, "who we are does not change"
 
 
 @pytest.mark.parametrize("fault", ["500", "429", "cut"])
-async def test_without_slack_what_was_known_counts_for_an_hour_and_then_nobody_is_known(
+async def test_without_slack_a_person_is_known_for_an_hour_and_who_reads_a_channel_for_a_minute(
     bench: Bench, fault: str
 ) -> None:
     people = bench.people(ON_CALL)
     known = await people.person(ANA)
-    assert await people.shared(QA_ALERTS) is False
+    assert await people.readers(QA_ALERTS) is Readers.OURS
+    assert await people.own(known, {QA_ALERTS}) == frozenset({QA_ALERTS})
     bench.slack.faults.set(fault)
-    bench.clock.at += STALE - 1
+    bench.clock.at += CONFIDENTIAL_SECONDS - 1
+    assert await people.readers(QA_ALERTS) is Readers.OURS
+    assert await people.own(known, {QA_ALERTS}) == frozenset({QA_ALERTS})
+    bench.clock.at += 1
+    assert await people.readers(QA_ALERTS) is Readers.UNKNOWN
+    assert await people.own(known, {QA_ALERTS}) is None
+    bench.clock.at += STALE - CONFIDENTIAL_SECONDS - 1
     assert await people.person(ANA) == known
-    assert await people.shared(QA_ALERTS) is False
     bench.clock.at += 1
     unknown = await people.person(ANA)
     assert unknown.standing is Standing.UNKNOWN
     assert role_of(unknown, Roles()) is Role.READER
     assert "Try again in a moment." in (refusal(Role.RESPONDER, unknown, Roles()) or "")
-    assert await people.shared(QA_ALERTS) is True
     bench.slack.faults.set("none")
     bench.clock.at += 60
     assert await people.person(ANA) == known
+    assert await people.readers(QA_ALERTS) is Readers.OURS
 
 
 async def test_a_slack_that_does_not_answer_is_not_asked_by_everybody(bench: Bench) -> None:
@@ -233,28 +245,62 @@ async def test_a_channel_is_shared_once_another_organization_is_in_it_or_asked_t
     assert await bench.people().shared(QA_ALERTS) is True
 
 
-async def test_a_channel_that_cannot_be_seen_is_taken_for_shared_and_a_direct_message_never(bench: Bench) -> None:
+async def test_a_channel_that_cannot_be_seen_is_no_channel_of_ours(bench: Bench) -> None:
     people = bench.people()
+    assert await people.readers(INCIDENT_ROOM) is Readers.UNSEEN
     assert await people.shared(INCIDENT_ROOM) is True
-    asked = bench.calls("conversations.info")
-    assert [await people.shared(place) for place in ("D0ANA", ANA)] == [False, False]
-    assert bench.calls("conversations.info") == asked
+    bench.slack.scopes.discard("im:read")
+    assert await people.readers("D0ANA") is Readers.UNSEEN
 
 
-async def test_a_channel_is_private_unless_slack_says_that_everybody_may_know_of_it(bench: Bench) -> None:
+async def test_direct_messages_are_shared_with_whoever_is_in_them(bench: Bench) -> None:
     people = bench.people()
-    places = (QA_ALERTS, INCIDENT_ROOM, "D0ANA")
-    assert [await people.private(place) for place in places] == [False, True, True]
+    assert [await people.readers(place) for place in ("D0ANA", ANA, EXTERNAL, "U0NOBODY")] == [
+        Readers.OURS, Readers.OURS, Readers.SHARED, Readers.UNKNOWN,
+    ]  # fmt: skip
+
+
+async def test_members_see_public_channels_and_guests_those_they_are_in(bench: Bench) -> None:
+    places = {QA_ALERTS, CHECKOUT_CHANNEL, INCIDENT_ROOM, "D0ANA", "D0BEN", "D0GUEST"}
     bench.slack.channels[INCIDENT_ROOM].members.add(BOT)
-    assert await bench.people().private(INCIDENT_ROOM) is True
-    bench.slack.scopes.discard("channels:read")
-    assert await bench.people().private(QA_ALERTS) is True
-
-
-async def test_who_is_in_a_group_and_where_somebody_is_may_be_what_slack_does_not_say(bench: Bench) -> None:
     people = bench.people()
-    assert await people.members(ON_CALL) == frozenset({ANA, BEN})
-    assert QA_ALERTS in (await people.rooms(ANA) or ())
+
+    async def seen(user: str) -> set[str]:
+        return set(await people.visible(await people.person(user), places))
+
+    assert await seen(BEN) == {QA_ALERTS, CHECKOUT_CHANNEL, INCIDENT_ROOM, "D0BEN"}
+    assert await seen(CHIOMA) == {QA_ALERTS, CHECKOUT_CHANNEL}
+    assert await seen(GUEST) == {CHECKOUT_CHANNEL, "D0GUEST"}
+    assert await seen(EXTERNAL) == set()
+    assert await seen("U0NOBODY") == set()
+
+
+async def test_what_slack_does_not_say_is_not_seen(bench: Bench) -> None:
+    people = bench.people()
+    ana = await people.person(ANA)
     bench.slack.scopes -= {"usergroups:read", "groups:read"}
-    assert await bench.people().members(ON_CALL) is None
-    assert await bench.people().rooms(ANA) is None
+    assert await people.members(ON_CALL) is None
+    assert await people.own(ana, {QA_ALERTS}) is None
+    assert await people.visible(ana, {QA_ALERTS, INCIDENT_ROOM}) == {QA_ALERTS}
+    bench.slack.scopes.discard("channels:read")
+    bench.clock.at += CONFIDENTIAL_SECONDS
+    assert await people.visible(ana, {QA_ALERTS}) == set()
+
+
+async def test_a_change_is_heard_by_every_process(bench: Bench) -> None:
+    count = {QA_ALERTS: "1"}
+
+    async def changes(identifier: str) -> str:
+        if not count:
+            raise StoreUnavailable("Redis is away.")
+        return count.get(identifier, "")
+
+    people = People(bench.notifier, bench.clock, (), changes)
+    assert await people.readers(QA_ALERTS) is Readers.OURS
+    bench.slack.channels[QA_ALERTS].external = True
+    assert await people.readers(QA_ALERTS) is Readers.OURS
+    count[QA_ALERTS] = "2"
+    assert await people.readers(QA_ALERTS) is Readers.SHARED
+    count.clear()
+    bench.slack.channels[QA_ALERTS].external = False
+    assert await people.readers(QA_ALERTS) is Readers.OURS, "without the store nothing is remembered"

@@ -1,0 +1,68 @@
+"""Apps sold outside of the Marketplace read history once a minute, 15 messages at a time: nothing depends on more."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.triage import audit_entries, mention_bot, raise_alert
+from zofbot.simulator.entities import Message
+
+QA = "C0QA"
+
+
+def write_messages(bot: RunningBot, count: int, channel: str = QA) -> None:
+    """Have people write so many messages in the channel."""
+    slack = bot.world.slack
+    for number in range(count):
+        slack.keep(Message(channel, slack.stamp(), "U0BEN", f"lunch? {number}"))
+
+
+def calls(bot: RunningBot, method: str) -> int:
+    return sum(call.method == method and call.ok for call in bot.world.slack.calls)
+
+
+async def raise_lost_alert(bot: RunningBot, fault: str, noise: int) -> None:
+    """Raise an alert whose first answer is lost, and have people talk before anybody looks for it."""
+    await wait_for_first_poll(bot)
+    await bot.type("/zof subscribe group:case")
+    await until(lambda: any("subscribed" in message.text for message in bot.public()))
+    slack = bot.world.slack
+    slack.distributed = True
+    slack.faults.set(fault, 1, "chat.postMessage")
+    run = fail_run(bot, 1)
+    assert await post_webhook(bot, webhook_event(run["id"], "evt_lost")) == 200
+    await until(lambda: slack.faults.current == "none")
+    write_messages(bot, noise)
+
+
+@pytest.mark.parametrize("fault", ["store_then_cut", "cut"])
+@pytest.mark.parametrize("noise", [10, 40])
+async def test_a_lost_answer_is_settled_page_by_page(valkey: str, fault: str, noise: int) -> None:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+        await raise_lost_alert(bot, fault, noise)
+        for _ in range(20):
+            depth = await bot.app.outbox.depth()
+            if depth.pending + depth.sending == 0:
+                break
+            bot.world.clock.advance(31)
+            await asyncio.sleep(2)
+        assert depth.pending + depth.sending == 0
+        assert ["Case 0" in text_of(one) for one in bot.public() if (one.key or "").startswith("case:")] == [True]
+        assert bot.world.slack.doubled() == []
+
+
+async def test_words_in_a_thread_need_no_history(valkey: str) -> None:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+        await wait_for_first_poll(bot)
+        await bot.type("/zof subscribe group:case")
+        root = await raise_alert(bot)
+        await until(lambda: bot.world.slack.find(QA, root.ts) is not None)
+        bot.world.slack.scopes -= {"channels:history"}
+        for words in ("ack", "unack", "ack"):
+            assert (await mention_bot(bot, root, words)).ok
+        assert [entry.act for entry in await audit_entries(bot, "acknowledge")]
+        assert calls(bot, "conversations.replies") == 0

@@ -1,0 +1,62 @@
+"""What becomes of a channel: shared with another organization, renamed, made private, joined and left.
+
+Each act changes the channel first and then tells the bot, as Slack does: https://docs.slack.dev/reference/events
+"""
+
+from __future__ import annotations
+
+from zofbot.simulator.delivery import Outcome
+from zofbot.simulator.entities import TEAM, Channel
+from zofbot.simulator.people import People
+
+OTHER_TEAM = "T0PARCEL"
+
+
+async def share(people: People, channel: str) -> Outcome:
+    """Let another organization into a channel (``channel_shared``)."""
+    place = people.slack.channels[channel]
+    place.external = True
+    return await people.change({"type": "channel_shared", "connected_team_id": OTHER_TEAM, "channel": channel}, place)
+
+
+async def unshare(people: People, channel: str) -> Outcome:
+    """Have another organization leave a channel (``channel_unshared``)."""
+    place = people.slack.channels[channel]
+    place.external = False
+    return await people.change(
+        {
+            "type": "channel_unshared",
+            "previously_connected_team_id": OTHER_TEAM,
+            "channel": channel,
+            "is_ext_shared": False,
+        },
+        place,
+    )
+
+
+async def rename(people: People, channel: str, name: str) -> Outcome:
+    """Give a channel another name (``channel_rename``, ``group_rename``)."""
+    place = people.slack.channels[channel]
+    place.name = name
+    kind = "group_rename" if place.private else "channel_rename"
+    about = {"id": channel, "name": name, "created": int(people.slack.now())}
+    return await people.change({"type": kind, "channel": about}, place)
+
+
+async def join(people: People, user: str, channel: str) -> Outcome:
+    """Let somebody into a channel (``member_joined_channel``)."""
+    place = people.slack.channels[channel]
+    place.members.add(user)
+    return await people.change(_membership("member_joined_channel", user, place), place)
+
+
+async def leave(people: People, user: str, channel: str) -> Outcome:
+    """Take somebody out of a channel (``member_left_channel``)."""
+    place = people.slack.channels[channel]
+    place.members.discard(user)
+    return await people.change(_membership("member_left_channel", user, place), place)
+
+
+def _membership(kind: str, user: str, place: Channel) -> dict[str, str]:
+    sort = "G" if place.private else "C"
+    return {"type": kind, "user": user, "channel": place.id, "channel_type": sort, "team": TEAM}
