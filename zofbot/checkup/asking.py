@@ -87,7 +87,7 @@ async def _who(notifier: SlackNotifier) -> Identity | SlackError:
 async def _opened(notifier: SlackNotifier, app_token: str) -> SlackError | None:
     try:
         if app_token:
-            await notifier.try_socket(app_token)
+            await notifier.open_socket(app_token)
     except SlackError as said:
         return said
     return None

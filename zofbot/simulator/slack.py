@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from zofbot.simulator import lookups, posting, unfurling, views
-from zofbot.simulator.entities import BOT, BOT_ID, TEAM
+from zofbot.simulator.entities import APP, BOT, BOT_ID, TEAM
 from zofbot.simulator.posting import Answer, Arguments
 from zofbot.simulator.quota import PerMinute
 from zofbot.simulator.workspace import Refused, Workspace
@@ -39,7 +39,7 @@ def connection(slack: Workspace, given: Arguments) -> Answer:
     """``apps.connections.open``."""
     ticket = slack.new_id("ticket")
     slack.tickets.add(ticket)
-    return {"url": f"{slack.url.replace('http', 'ws', 1)}/socket/{ticket}"}
+    return {"url": f"{slack.url.replace('http', 'ws', 1)}/link/?ticket={ticket}&app_id={APP}"}
 
 
 _POSTED = "membership, archived and restricted channels, every limit of Block Kit, escapes, parents of threads"
