@@ -66,9 +66,9 @@ class Zofbot:
         """Name what is not ready, in words."""
         missing = []
         try:
-            await self.store.ping()
-        except StoreUnavailable:
-            missing.append("redis does not answer")
+            await self.store.try_write()
+        except StoreUnavailable as error:
+            missing.append(f"redis {error.reason}")
         self.metrics.store_up.set(not missing)
         if self.identity is None:
             missing.append("slack has not accepted the bot token yet")

@@ -26,7 +26,7 @@ from zofbot.store import Store, connected
 from zofbot.store.embedded import embedded
 from zofbot.store.outbox import Outbox
 from zofbot.store.schema import written
-from zofbot.store.soundness import silence, vitals
+from zofbot.store.soundness import refusals, silence, vitals
 from zofbot.store.subscriptions import Subscriptions, readable
 from zofbot.zof.call import Patience, ZofCall
 from zofbot.zof.client import ZofClient
@@ -138,6 +138,8 @@ async def _store(settings: Settings, clock: Clock, seconds: float) -> tuple[list
 async def _kept(opened: Store, namespace: str, clock: Clock) -> tuple[list[Finding], list[str]]:
     times = [await _ping(opened, clock) for _ in range(1 + PINGS)][1:]  # the first one connects
     found = [*store.soundness(await vitals(opened.client)), store.latency(times)]
+    if refused := await refusals(opened.client, namespace):
+        return [*found, *map(store.danger, refused)], []
     records = await Subscriptions(opened.client, namespace).records()
     waiting = await Outbox(opened.client, namespace, clock).list(State.PENDING, WAITING)
     number = await written(opened.client, namespace)
