@@ -24,6 +24,7 @@ FLOORS: list[set[str]] = [
     {"routing"},
     {"triage"},
     {"verbs", "settings", "metrics", "logs", "notification", "spans", "tracing"},
+    {"setting_values"},
     {"model", "errors", "redact", "address", "trace", "deadline"},
 ]
 """From the roof to the ground. A room may import from floors beneath it, and from its own room."""

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,10 +19,11 @@ import structlog
 from tests.support.bot import until
 from zofbot.clock import Clock
 from zofbot.errands import end
-from zofbot.errors import SettingsError, StoreUnavailable
+from zofbot.errors import StoreUnavailable
 from zofbot.model import Quota
 from zofbot.store import CLAIM_SECONDS, POSTING_SECONDS, SHARE_SECONDS, Share, Store, connected
-from zofbot.store.embedded import embedded, minded, socket_path
+from zofbot.store.embedded import embedded, minded
+from zofbot.store.folder import socket_path
 
 NOW = 1_800_000_000.0
 ANA = Share("U0ANA", "ana", NOW)
@@ -203,19 +203,6 @@ async def test_a_long_folder_name_gets_a_short_socket(tmp_path: Path) -> None:
         assert len(url) < 104
         async with connected(url, "test", Clock()) as store:
             await store.ping()
-
-
-async def test_a_folder_for_sockets_that_somebody_else_made_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)  # what there is belongs to who we were
-    with pytest.raises(SettingsError) as caught:
-        async with embedded(tmp_path / ("d" * 120), Clock()):
-            raise AssertionError("it cannot have started")
-    theirs = tmp_path / "zofbot-3999999999"
-    assert caught.value.problems == [f"{theirs} belongs to somebody else: set ZOFBOT_DATA_DIR to a shorter path."]
-    assert list(theirs.iterdir()) == []
 
 
 async def test_a_server_that_cannot_start_says_where_to_look(tmp_path: Path) -> None:

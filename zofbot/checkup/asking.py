@@ -64,9 +64,17 @@ async def examine(settings: Settings, clock: Clock, url: str = "", seconds: floa
 async def _tokens(notifier: SlackNotifier, settings: Settings, clock: Clock) -> tuple[list[Finding], bool]:
     """Try the tokens; whether Slack takes the bot's."""
     token, app = settings.slack_bot_token.get_secret_value(), settings.slack_app_token.get_secret_value()
-    who, opened = await asyncio.gather(_who(notifier) if token else _nothing(), _opened(notifier, app))
-    found = [slack.missing(slack.BOT)] if who is None else slack.bot_token(who, settings.unfurl_domains)
-    found += [slack.app_token(opened)] if app else []
+    wrong = {name: what for name, value in ((slack.BOT, token), (slack.APP, app))
+             if (what := slack.misplaced_token(name, value))}  # fmt: skip
+    who, opened = await asyncio.gather(
+        _who(notifier) if token and slack.BOT not in wrong else _nothing(),
+        _opened(notifier, "" if slack.APP in wrong else app),
+    )
+    found = list(wrong.values())
+    if slack.BOT not in wrong:
+        found += [slack.missing(slack.BOT)] if who is None else slack.bot_token(who, settings.unfurl_domains)
+    if app and slack.APP not in wrong:
+        found.append(slack.app_token(opened))
     found.append(slack.signing_secret(settings))
     if isinstance(who, Identity):
         found += skew("Slack", who.date, clock.time(), signs=not settings.socket_mode)
@@ -125,7 +133,9 @@ async def _store(settings: Settings, clock: Clock, seconds: float) -> tuple[list
     except StoreUnavailable as said:
         found = store.danger(silence(said)) if settings.redis_url else error("redis", said.sentence, said.next_step)
     except SettingsError as said:
-        found = error("redis", " ".join(said.problems), "Set REDIS_URL to a Redis of 6.2 or later.")
+        found = error(
+            "redis", " ".join(said.problems), "Set REDIS_URL to a Redis of 6.2 or later, or mend that folder."
+        )
     except ValueError:  # the client quotes the address, and a password may stand in it
         found = error("redis", "REDIS_URL cannot be understood.", "Write it as redis://user:password@host:6379/0.")
     except (TimeoutError, OSError) as said:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from ipaddress import ip_address
 from typing import TypeVar
 
 import httpx
@@ -28,6 +27,7 @@ from zofbot.zof.call import Ask, Call, Patience, Reply, ZofCall
 from zofbot.zof.listing import Filters, Listing, Seen
 from zofbot.zof.pace import Pace, QuotaBoard
 from zofbot.zof.protocol import ASK_AGAIN, LONGEST_WAIT, TRIES, Page
+from zofbot.zof.proxy import proxy_for
 from zofbot.zof.refusal import refusal
 
 __all__ = ["Page", "Patience", "QuotaBoard", "Reply", "ZofCall", "ZofClient"]
@@ -415,9 +415,10 @@ def _usable_base(base_url: str) -> str:
 
 
 def _connections(base: str, key: str, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
-    """Pool the connections; the environment's proxies and certificates hold, but never for this very machine."""
-    host = httpx.URL(base).host
-    literal = f"[{host}]" if ":" in host else host
+    """Pool the connections; the environment's proxies and certificates hold.
+
+    The library's own reading of NO_PROXY ends the start where it has a range of IPv6 addresses.
+    """
     try:
         return httpx.AsyncClient(
             headers={
@@ -426,21 +427,15 @@ def _connections(base: str, key: str, transport: httpx.AsyncBaseTransport | None
                 "Accept-Encoding": "gzip",
                 "User-Agent": f"zofbot/{__version__}",
             },
-            mounts={f"all://{literal}": None} if _loopback(host) else None,
+            proxy=None if transport else proxy_for(base),
+            verify=httpx.create_ssl_context(trust_env=True),
             limits=_LIMITS,
             timeout=_TIMEOUT,
             transport=transport,
             follow_redirects=False,
             event_hooks={"response": [_put_location_aside]},
-            trust_env=True,
+            trust_env=False,
         )
     except (ImportError, ValueError, httpx.InvalidURL):
         # Not quoted: a proxy's address may hold its password.
         raise SettingsError(["HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used; give it as http://…"]) from None
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
