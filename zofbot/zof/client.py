@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import stamina
@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 LONGEST_BODY = 5 * 1024 * 1024
 LONGEST_ERROR_BODY = 16 * 1024
+MAX_BYTES_AT_ONCE = 64 * 1024
+"""Replies up to here are read within some milliseconds; larger ones are read in a thread."""
 MOST_REDIRECTS = 3
 SHORTEST_WAIT = 50
 """Milliseconds before a try that a trace speaks of; what is shorter is no wait but the machine's own pace."""
@@ -263,7 +265,8 @@ class ZofClient:
         async for attempt in stamina.retry_context(on=again, attempts=TRIES, timeout=None):
             with attempt, _noted(call, self._clock.monotonic):
                 call.begin_try()
-                return read(await self._try(call), call.request_id)
+                found = await self._try(call)
+                return await _apart(call.bytes, read, found, call.request_id)
         raise AssertionError("stamina gives up by raising")
 
     def _wait_after(self, call: Call, error: Exception) -> float | bool:
@@ -318,7 +321,8 @@ class ZofClient:
         body = await _whole(reply)
         if not body.strip() and ask.method != "GET":
             return None
-        return protocol.document(body, reply.headers.get("content-type", ""))
+        call.bytes = len(body)
+        return await _apart(call.bytes, protocol.document, body, reply.headers.get("content-type", ""))
 
 
 @contextmanager
@@ -342,6 +346,11 @@ def _noted(call: Call, clock: Callable[[], float]) -> Iterator[None]:
             waited=waited if waited >= SHORTEST_WAIT else None, cause=cause, id=call.request_id,
         )  # fmt: skip
         call.idle = ended
+
+
+async def _apart(size: int, work: Callable[[Any, Any], T], *given: Any) -> T:
+    """Do pure work on a reply of ``size`` bytes; where that takes long, in a thread, so that the loop goes on."""
+    return await asyncio.to_thread(work, *given) if size > MAX_BYTES_AT_ONCE else work(*given)
 
 
 async def _whole(reply: httpx.Response) -> bytes:
