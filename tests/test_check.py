@@ -32,6 +32,7 @@ from zofbot.settings import Settings
 from zofbot.simulator.entities import BOT
 from zofbot.slack.notifier import Identity
 from zofbot.store import PATIENCE
+from zofbot.store.hints import Hints
 from zofbot.store.outbox import Outbox
 from zofbot.store.schema import enter
 from zofbot.store.subscriptions import Subscriptions
@@ -77,6 +78,7 @@ async def place(valkey: str) -> AsyncIterator[Place]:
     async with running_bot(valkey, **secrets) as bot, redis.from_url(valkey) as client:
         made = Place(bot, client)
         await made.subscribe("C0QA")
+        await Hints(client, "zofbot", bot.world.clock).note_delivery()
         yield made
 
 
@@ -139,6 +141,10 @@ def no_signing_secret(place: Place) -> None:
 
 
 def odd_signing_secret(place: Place) -> None:
+    place.set(slack_signing_secret="copied-the-wrong-thing")
+
+
+def token_for_signing_secret(place: Place) -> None:
     place.set(slack_signing_secret="xoxb-copied-the-wrong-thing")
 
 
@@ -226,6 +232,7 @@ BREAKS: list[tuple[Callable[[Place], None], Wrong]] = [
     (app_token_may_nothing, [("error", "SLACK_APP_TOKEN")]),
     (no_signing_secret, [("error", "SLACK_SIGNING_SECRET")]),
     (odd_signing_secret, [("warning", "SLACK_SIGNING_SECRET")]),
+    (token_for_signing_secret, [("error", "SLACK_SIGNING_SECRET")]),
     (slack_says("cut"), [("error", "slack")]),
     (slack_says("502"), [("error", "slack")]),
     (slack_says("429"), [("warning", "slack")]),
@@ -242,7 +249,7 @@ BREAKS: list[tuple[Callable[[Place], None], Wrong]] = [
     (old_key, [("error", "ZOF_API_KEY")]),
     (zof_says("403", "/runs"), [("error", "zof: the list of runs")]),
     (zof_says("403", "/results/"), [("error", "zof: a result")]),
-    (zof_says("html"), [("error", "zof")]),
+    (zof_says("html"), [("error", "ZOF_BASE_URL")]),
     (nowhere(zof_base_url="http://127.0.0.1:9/v1"), [("error", "zof")]),
     (nowhere(zof_base_url="https://api.zof.ai/v1?key=1"), [("error", "zof")]),
     (fast, [("warning", "clock and Slack's"), ("warning", "clock and Zof's")]),

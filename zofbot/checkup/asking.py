@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import stamina
 
-from zofbot.checkup import doors, slack, store, zof
+from zofbot.checkup import doors, people, slack, store, zof
 from zofbot.checkup.clock import skew
 from zofbot.checkup.finding import Finding, error, ok
 from zofbot.clock import Clock, timeout
@@ -20,10 +20,12 @@ from zofbot.metrics import Metrics
 from zofbot.notification import State
 from zofbot.redact import redact
 from zofbot.rooms import slack_of, zof_client
+from zofbot.routing import Subscription
 from zofbot.settings import Settings
 from zofbot.slack.notifier import Identity, SlackNotifier
 from zofbot.store import Store, connected
 from zofbot.store.embedded import embedded
+from zofbot.store.hints import Hints
 from zofbot.store.outbox import Outbox
 from zofbot.store.schema import written
 from zofbot.store.soundness import refusals, silence, vitals
@@ -31,11 +33,16 @@ from zofbot.store.subscriptions import Subscriptions, readable
 from zofbot.zof.call import Patience, ZofCall
 from zofbot.zof.client import ZofClient
 
+T = TypeVar("T")
+
 SECONDS = 4.0
 """How long each question may take; no chain of them is longer than three."""
 
 MOST_CHANNELS = 40
 """Channels asked about: Slack answers about fifty such questions a minute."""
+
+MOST_PEOPLE = 60
+"""People asked about: Slack answers about a hundred such questions a minute."""
 
 PINGS = 5
 WAITING = 200
@@ -45,13 +52,15 @@ WAITING = 200
 async def examine(settings: Settings, clock: Clock, url: str = "", seconds: float = SECONDS) -> list[Finding]:
     """Try everything; ``url`` is where the doors are seen from outside. No failure is raised: each is a finding."""
     async with slack_of(settings, Metrics(), clock, deadline=seconds) as notifier:
-        kept, channels = await _store(settings, clock, seconds)  # alone, lest what others do count as its latency
+        kept, subscriptions = await _store(settings, clock, seconds)  # alone, lest what others do count as its latency
         (tokens, takes), asked, tried = await asyncio.gather(
             _tokens(notifier, settings, clock),
             _zof(settings, clock, Patience(seconds)),
             _doors(settings, url, seconds),
         )
-        told = await _channels(notifier, settings, channels, takes)
+        told = await _channels(notifier, settings, [one.channel for one in subscriptions], takes)
+        if takes:
+            told += await _people(notifier, people.named(settings, subscriptions))
     secrets = settings.secrets()
     found = dict.fromkeys([*tokens, *told, *asked, *kept, *tried])
 
@@ -67,7 +76,7 @@ async def _tokens(notifier: SlackNotifier, settings: Settings, clock: Clock) -> 
     wrong = {name: what for name, value in ((slack.BOT, token), (slack.APP, app))
              if (what := slack.misplaced_token(name, value))}  # fmt: skip
     who, opened = await asyncio.gather(
-        _who(notifier) if token and slack.BOT not in wrong else _nothing(),
+        _asked(notifier.identify()) if token and slack.BOT not in wrong else _nothing(),
         _opened(notifier, "" if slack.APP in wrong else app),
     )
     found = list(wrong.values())
@@ -83,13 +92,6 @@ async def _tokens(notifier: SlackNotifier, settings: Settings, clock: Clock) -> 
 
 async def _nothing() -> None:
     return None
-
-
-async def _who(notifier: SlackNotifier) -> Identity | SlackError:
-    try:
-        return await notifier.identify()
-    except SlackError as said:
-        return said
 
 
 async def _opened(notifier: SlackNotifier, app_token: str) -> SlackError | None:
@@ -108,28 +110,39 @@ async def _channels(
     every = [one for one in dict.fromkeys([*set_, *subscribed]) if not one.startswith("D")]  # nobody can leave those
     if not takes:
         return [ok("channels", "Not looked at, because Slack does not take the token.")] if every else []
-    heard = await asyncio.gather(*(_described(notifier, one) for one in every[:MOST_CHANNELS]))
+    heard = await asyncio.gather(*(_asked(notifier.channel(one)) for one in every[:MOST_CHANNELS]))
     found = [slack.channel(one, said) for one, said in zip(every, heard, strict=False)]
     more = len(every) - MOST_CHANNELS
     return found + ([ok("channels", f"{more} more were not looked at, for Slack's pace.")] if more > 0 else [])
 
 
-async def _described(notifier: SlackNotifier, channel: str) -> dict[str, Any] | SlackError:
+async def _people(notifier: SlackNotifier, named: dict[str, str]) -> list[Finding]:
+    """Look up whom settings and subscriptions name, as far as Slack's pace allows."""
+    groups = {one: where for one, where in named.items() if one.startswith("S")}
+    persons = [(one, where) for one, where in named.items() if one not in groups][:MOST_PEOPLE]
+    heard = await asyncio.gather(*(_asked(notifier.user(one)) for one, _ in persons))
+    listed = await _asked(notifier.handles()) if groups else {}
+    found = [people.person(one, where, said) for (one, where), said in zip(persons, heard, strict=True)]
+    wrong = [*filter(None, found), *people.groups(groups, listed)]
+    return wrong or ([ok("people", f"Slack knows all {len(named)} who are named.")] if named else [])
+
+
+async def _asked(asking: Awaitable[T]) -> T | SlackError:
     try:
-        return await notifier.channel(channel)
+        return await asking
     except SlackError as said:
         return said
 
 
-async def _store(settings: Settings, clock: Clock, seconds: float) -> tuple[list[Finding], list[str]]:
-    """Look at Redis; the channels that are subscribed, as far as they could be read."""
+async def _store(settings: Settings, clock: Clock, seconds: float) -> tuple[list[Finding], list[Subscription]]:
+    """Look at Redis; the subscriptions, as far as they could be read."""
     try:
         async with timeout(seconds), AsyncExitStack() as stack:
             address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir, clock))
             opened = await stack.enter_async_context(connected(address, settings.zofbot_namespace, clock))
             # Once more, for the store's patience is short, and a busy machine may use it up.
             twice = stamina.AsyncRetryingCaller(attempts=2, timeout=None)
-            return await twice(StoreUnavailable, _kept, opened, settings.zofbot_namespace, clock)
+            return await twice(StoreUnavailable, _kept, opened, settings, clock)
     except StoreUnavailable as said:
         found = store.danger(silence(said)) if settings.redis_url else error("redis", said.sentence, said.next_step)
     except SettingsError as said:
@@ -145,7 +158,8 @@ async def _store(settings: Settings, clock: Clock, seconds: float) -> tuple[list
     return [found], []
 
 
-async def _kept(opened: Store, namespace: str, clock: Clock) -> tuple[list[Finding], list[str]]:
+async def _kept(opened: Store, settings: Settings, clock: Clock) -> tuple[list[Finding], list[Subscription]]:
+    namespace = settings.zofbot_namespace
     times = [await _ping(opened, clock) for _ in range(1 + PINGS)][1:]  # the first one connects
     found = [*store.soundness(await vitals(opened.client)), store.latency(times)]
     if refused := await refusals(opened.client, namespace):
@@ -154,7 +168,10 @@ async def _kept(opened: Store, namespace: str, clock: Clock) -> tuple[list[Findi
     waiting = await Outbox(opened.client, namespace, clock).list(State.PENDING, WAITING)
     number = await written(opened.client, namespace)
     found += store.records(records, [entry.schema for entry in waiting], number)
-    return found, [one.channel for one in readable(records)]
+    if settings.webhook_secrets:
+        last = await Hints(opened.client, namespace, clock).last_delivery()
+        found.append(doors.delivery(last, clock.time()))
+    return found, readable(records)
 
 
 async def _ping(opened: Store, clock: Clock) -> float:
