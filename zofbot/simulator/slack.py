@@ -48,7 +48,12 @@ _UNFURLED = "links the app was told of and answered for, each in its message; ch
 _VIEWS = "triggers that work once for 3 s, limits of views, a stack of three, hashes"
 
 METHODS: dict[str, Method] = {
-    "apps.connections.open": Method(connection, 1, "a ticket for one Socket Mode connection", "app"),
+    "apps.connections.open": Method(
+        connection,
+        1,
+        "a ticket for one Socket Mode connection, spent by its first handshake (python-slack-sdk 1379, 1446)",
+        "app",
+    ),
     "auth.test": Method(auth_test, 4, "who the bot is, and its scopes in a header"),
     "chat.delete": Method(posting.delete, 3, "own messages only, and none where everything is kept", "chat:write"),
     "chat.getPermalink": Method(posting.permalink, 4, "a link of the right form that leads nowhere"),
