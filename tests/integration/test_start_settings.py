@@ -16,7 +16,7 @@ from zofbot.address import address
 from zofbot.errors import SettingsError
 from zofbot.setting_values import misplaced, misspelt
 from zofbot.settings import Settings, load
-from zofbot.store.primary import _plain
+from zofbot.store.plain import plain
 
 NEEDED = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 WELL: dict[str, Any] = {
@@ -90,7 +90,7 @@ def test_any_password_that_is_quoted_is_read_as_it_is(password: str) -> None:
     except UnicodeEncodeError:
         return
     url = f"redis://me:{quote(password, safe='')}@host:6379/1"
-    assert _plain(address(url).url, {}).connection_pool.connection_kwargs["password"] == password
+    assert plain(address(url).url, {}).connection_pool.connection_kwargs["password"] == password
 
 
 @given(st.text(min_size=8, max_size=20).filter(lambda text: text.isprintable() and " " not in text))
@@ -106,7 +106,7 @@ def test_no_password_is_repeated(password: str) -> None:
 @pytest.mark.parametrize("option", ["db=1", "socket_timeout=1.5", "max_connections=9", "protocol=2", "password=a%23b"])
 @pytest.mark.parametrize("start", ["redis://host", "rediss://host", "unix:///run/redis.sock"])
 def test_each_option_that_is_taken_is_one_of_the_clients(start: str, option: str) -> None:
-    pool: Any = _plain(address(f"{start}?{option}").url, {}).connection_pool
+    pool: Any = plain(address(f"{start}?{option}").url, {}).connection_pool
     pool.make_connection()
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import redis.asyncio as redis
 import structlog
-from redis.asyncio.connection import AbstractConnection, SSLConnection, parse_url
+from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import (
     MasterNotFoundError,
@@ -27,10 +27,11 @@ from redis.asyncio.sentinel import (
 )
 from redis.backoff import ConstantBackoff, NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import ClusterDownError, MovedError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import ClusterDownError, MovedError, RedisError
 
 from zofbot.address import Address, address
 from zofbot.clock import Clock
+from zofbot.store.plain import plain
 
 log = structlog.get_logger()
 
@@ -131,59 +132,6 @@ class _SecureConnection(_Connection, SentinelManagedSSLConnection):
     """The same over TLS."""
 
 
-class _Server(AbstractConnection):
-    """A connection to a plain address, which may lead to another server by now.
-
-    Where a service follows its primary with a name, the old primary says READONLY on connections that are still open.
-    Then all that are idle are dropped, and this one connects anew, to where the name leads now.
-    """
-
-    def __init__(self, *, moved: Callable[[], Awaitable[None]], **options: Any) -> None:
-        """``moved`` drops the connections that are idle."""
-        super().__init__(**options)
-        self._moved = moved
-
-    async def read_response(self, *args: Any, **options: Any) -> Any:
-        try:
-            return await super().read_response(*args, **options)
-        except ResponseError as error:
-            if not isinstance(error, ReadOnlyError) and "-READONLY" not in str(error):  # so from scripts of Redis 6
-                raise
-            log.warning("store moved", mend="If it stays like this, point REDIS_URL to the primary.")
-            await self.disconnect()
-            await self._moved()
-            raise redis.ConnectionError("The server is no primary any more") from error
-
-
-class _TcpServer(_Server, redis.Connection): ...
-
-
-class _TlsServer(_Server, SSLConnection): ...
-
-
-class _UnixServer(_Server, redis.UnixDomainSocketConnection): ...
-
-
-_SERVERS: dict[type[AbstractConnection], Any] = {
-    redis.Connection: _TcpServer,
-    SSLConnection: _TlsServer,
-    redis.UnixDomainSocketConnection: _UnixServer,
-}
-
-
-def _plain(url: str, common: dict[str, Any]) -> redis.Redis:
-    """A client of the server that ``url`` leads to, at any time."""
-    options: dict[str, Any] = dict(parse_url(url))
-    kind = _SERVERS[options.pop("connection_class", redis.Connection)]
-    pool: redis.ConnectionPool
-
-    async def moved() -> None:
-        await pool.disconnect(inuse_connections=False)
-
-    pool = redis.ConnectionPool(kind, moved=moved, **(options | common))
-    return redis.Redis.from_pool(pool)
-
-
 class Replicated(redis.Redis):
     """A client of a primary whose replicas may take its place: a write counts once one of them has it.
 
@@ -277,7 +225,7 @@ async def reached(url: str, namespace: str, clock: Clock) -> AsyncIterator[redis
         "client_name": f"zofbot-{os.getpid()}",
     }
     if read.kind == "server":
-        async with _plain(read.url, common) as client:
+        async with plain(read.url, common) as client:
             yield client
         return
     options: dict[str, Any] = dict(parse_url(read.url))
