@@ -1,11 +1,20 @@
 # docker build -t zofbot . && docker run --read-only --tmpfs /tmp -v zofbot:/data --env-file zofbot.env -p 3000:3000 zofbot
-FROM python:3.11-slim AS build
-WORKDIR /src
-COPY pyproject.toml constraints.txt README.md ./
-COPY zofbot zofbot
-RUN python -m venv /opt/zofbot && /opt/zofbot/bin/pip install --no-cache-dir -c constraints.txt .
+# The base image is named by tag here, because a digest is only worth what whoever wrote it down has checked. Pin it where
+# you build: `docker buildx imagetools inspect python:3.11-slim` prints the digest, and
+# `docker build --build-arg BASE=python:3.11-slim@sha256:… .` uses it for both stages.
+ARG BASE=python:3.11-slim
 
-FROM python:3.11-slim
+FROM ${BASE} AS build
+WORKDIR /src
+COPY pyproject.toml requirements.txt README.md ./
+COPY zofbot zofbot
+# Each file that is installed has to have a hash of requirements.txt; zofbot itself is built with the setuptools of there.
+RUN python -m venv /opt/zofbot \
+    && /opt/zofbot/bin/pip install --no-cache-dir --require-hashes --requirement requirements.txt \
+    && /opt/zofbot/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && /opt/zofbot/bin/pip uninstall --yes setuptools
+
+FROM ${BASE}
 COPY --from=build /opt/zofbot /opt/zofbot
 RUN install -d -o 10001 -g 10001 -m 700 /data
 ENV PATH=/opt/zofbot/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \

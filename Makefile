@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test coverage check lint bench soak audit manifest clean
+.PHONY: demo test coverage check lint bench soak audit requirements sbom manifest clean
 
 demo: $(VENV)/ready
 	@exec $(BIN)/zofbot demo $(ARGS)
@@ -37,6 +37,21 @@ soak: $(VENV)/ready-dev
 audit: $(VENV)/ready-dev
 	$(PIP) 'pip-audit>=2.9,<3'
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
+
+# The container's packages with their hashes, after a change of pyproject.toml or constraints.txt; no host name gets in.
+requirements: $(VENV)/ready-dev
+	$(PIP) 'pip-tools>=7.5,<8'
+	echo '# What the container installs, by hash. Made from constraints.txt by `make requirements`; not edited by hand.' > requirements.new
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		--no-header --no-annotate --strip-extras --allow-unsafe --build-deps-for wheel --constraint constraints.txt \
+		--output-file - pyproject.toml | sed '/^#/d' >> requirements.new
+	mv requirements.new requirements.txt
+
+# The software bill of materials of a release, in CycloneDX: attach it to the release.
+sbom: $(VENV)/ready-dev
+	$(PIP) 'cyclonedx-bom>=7,<8'
+	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file sbom.json
 
 manifest: $(VENV)/ready
 	$(BIN)/zofbot manifest > manifest.yml

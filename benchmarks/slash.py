@@ -58,7 +58,8 @@ from zofbot.simulator.stage import Stage
 from zofbot.simulator.world import World
 from zofbot.slack import answers, cards
 from zofbot.slack.links import Links
-from zofbot.store.embedded import embedded, socket_path
+from zofbot.store.embedded import embedded
+from zofbot.store.folder import socket_path
 from zofbot.zof import reading
 
 

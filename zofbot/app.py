@@ -66,14 +66,15 @@ class Zofbot:
         """Name what is not ready, in words."""
         missing = []
         try:
-            await self.store.ping()
-        except StoreUnavailable:
-            missing.append("redis does not answer")
+            await self.store.try_write()
+        except StoreUnavailable as error:
+            missing.append(f"redis {error.reason}")
         self.metrics.store_up.set(not missing)
         if self.identity is None:
             missing.append("slack has not accepted the bot token yet")
-        if self.socket and not await self.socket.client.is_connected():
-            missing.append("slack's socket is not connected")
+        if self.socket and not self.socket.connected:
+            why = f" ({self.socket.trouble})" if self.socket.trouble else ""
+            missing.append(f"slack's socket is not connected{why}")
         self.metrics.slack_up.set(not any("slack" in what for what in missing))
         return missing
 
@@ -187,21 +188,11 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
     bot.rotation.tell(rekey)
     bot.url = await _open(stack, site(slack, metrics, bot.missing, zof), clock, settings.host, "PORT", settings.port)
     if settings.socket_mode:
-        _plug_in(stack, bot, SocketMode(reception, settings.slack_app_token.get_secret_value(), metrics))
-
-
-def _plug_in(stack: AsyncExitStack, bot: Zofbot, socket: SocketMode) -> None:
-    """Connect to Slack from inside; a new token is for the next connection, which Slack wants every few hours."""
-
-    def rekey(fresh: Settings) -> None:
-        socket.client.app_token = fresh.slack_app_token.get_secret_value()
-
-    bot.socket = socket
-    bot.rotation.tell(rekey)
-    stack.push_async_callback(socket.close_async)
-    # It tries until it is connected, so the start does not wait for it; readiness says how it stands.
-    connecting = socket.client.connect()  # type: ignore[no-untyped-call]  # the SDK's, not annotated
-    stack.push_async_callback(end, asyncio.create_task(connecting))
+        token = settings.slack_app_token.get_secret_value()
+        bot.socket = socket = SocketMode(reception, rooms.notifier, token, metrics, clock)
+        bot.rotation.tell(lambda fresh: socket.rekey(fresh.slack_app_token.get_secret_value()))
+        stack.push_async_callback(socket.close)
+        socket.start()  # it tries until it is connected, so the start does not wait; readiness says how it stands
 
 
 async def _open(  # noqa: PLR0913, PLR0917

@@ -58,7 +58,10 @@ class SettingsError(ZofbotError):
 
 
 class StoreUnavailable(ZofbotError):
-    """The store (Redis) does not answer."""
+    """The store (Redis) does not answer, or refuses to write."""
+
+    reason = "does not answer"
+    """What ``/readyz`` says of it, as the second half of a sentence."""
 
 
 class Outdated(StoreUnavailable):

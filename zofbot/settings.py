@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_dir
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from zofbot.address import address
 from zofbot.errors import SettingsError
+from zofbot.setting_values import (
+    Channel,
+    Folder,
+    HeaderName,
+    HeaderSecret,
+    OwnPort,
+    People,
+    Secret,
+    SigningSecrets,
+    StoreAddress,
+    Switch,
+    WebAddress,
+    misplaced,
+    misspelt,
+    template,
+)
 
 MENDS = {
     "SLACK_BOT_TOKEN": "copy the Bot User OAuth Token (xoxb-…) from your app's OAuth & Permissions page",
@@ -22,87 +36,6 @@ MENDS = {
     "ZOF_API_KEY": "make a key in Zof under Admin Center, Developer, API keys",
 }
 """How to come by each setting that has no default."""
-
-
-def _address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("it must be an address such as https://host/path")
-    if parts.username or parts.password:
-        raise ValueError("it must hold no user name or password")
-    return value
-
-
-def _store_address(value: str) -> str:
-    if value:  # empty for the embedded store
-        address(value)
-    return value
-
-
-def _template(placeholder: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if value and (placeholder not in value or urlsplit(value).scheme != "https"):
-            raise ValueError(f"it must be an https address that holds {placeholder}, or be empty")
-        return value
-
-    return AfterValidator(check)
-
-
-def _ascii_header(secret: SecretStr) -> SecretStr:
-    """Refuse what can't stand in an HTTP header before a request fails with something unreadable."""
-    stripped = secret.get_secret_value().strip()
-    if not re.fullmatch(r"[\x21-\x7e]*", stripped):
-        raise ValueError("it holds spaces or characters that cannot be part of a key: copy it again")
-    return SecretStr(stripped)
-
-
-def _one_or_two(secret: SecretStr) -> SecretStr:
-    """Two are taken, between commas, while one replaces the other."""
-    each = [part.strip() for part in secret.get_secret_value().split(",") if part.strip()]
-    if len(each) > 2:
-        raise ValueError("it must be one secret, or two with a comma between them")
-    return SecretStr(",".join(_ascii_header(SecretStr(part)).get_secret_value() for part in each))
-
-
-def _stripped(secret: SecretStr) -> SecretStr:
-    return SecretStr(secret.get_secret_value().strip())
-
-
-def _header(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", name):
-        raise ValueError("it must be the name of an HTTP header, such as X-Zof-Signature")
-    return name
-
-
-def _channel(value: str) -> str:
-    if value and not re.fullmatch(r"[CGD][A-Z0-9]{2,20}", value):
-        raise ValueError("it must be a channel's id such as C0123456789, not its name, or be empty")
-    return value
-
-
-def _people(value: str) -> str:
-    names = [name.strip() for name in value.split(",") if name.strip()]
-    for place, name in enumerate(names, start=1):
-        if not re.fullmatch(r"[UWS][A-Z0-9]{2,30}", name):
-            raise ValueError(f"entry {place} is no id of a person (U0123456789) or user group (S0123456789)")
-    return ",".join(names)
-
-
-def _switch(value: Any) -> bool:
-    said = str(value).strip().lower()
-    if said not in _SWITCH:
-        raise ValueError("it must be true or false")
-    return _SWITCH[said]
-
-
-_SWITCH = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
-
-Address = Annotated[str, AfterValidator(_address)]
-HeaderSecret = Annotated[SecretStr, AfterValidator(_ascii_header)]
-Secret = Annotated[SecretStr, AfterValidator(_stripped)]
-SigningSecrets = Annotated[SecretStr, AfterValidator(_one_or_two)]
-People = Annotated[str, AfterValidator(_people)]
-Switch = Annotated[bool, BeforeValidator(_switch)]
 
 
 class Settings(BaseSettings):
@@ -117,12 +50,12 @@ class Settings(BaseSettings):
     slack_signing_secret: SigningSecrets = SecretStr("")
     """One, or two with a comma between them while one replaces the other."""
     slack_app_token: HeaderSecret = SecretStr("")
-    slack_api_url: Address = "https://slack.com/api/"
+    slack_api_url: WebAddress = "https://slack.com/api/"
 
     zof_api_key: HeaderSecret = SecretStr("")
-    zof_base_url: Address = "https://api.zof.ai/v1"
-    zof_run_url_template: Annotated[str, _template("{run_id}")] = ""
-    zof_result_url_template: Annotated[str, _template("{result_id}")] = ""
+    zof_base_url: WebAddress = "https://api.zof.ai/v1"
+    zof_run_url_template: Annotated[str, template("{run_id}")] = ""
+    zof_result_url_template: Annotated[str, template("{result_id}")] = ""
     zof_link_hosts: str = "zof.ai"
     """Hosts (with their subdomains) whose https links from Zof may become buttons, comma-separated."""
     zof_status_param: str = "status"
@@ -135,22 +68,22 @@ class Settings(BaseSettings):
     """Empty: no webhooks are received."""
     zof_webhook_secret_previous: Secret = SecretStr("")
     """Taken as well while a secret is being replaced."""
-    zof_signature_header: Annotated[str, AfterValidator(_header)] = "X-Zof-Signature"
+    zof_signature_header: HeaderName = "X-Zof-Signature"
 
-    redis_url: Annotated[str, AfterValidator(_store_address)] = ""
+    redis_url: StoreAddress = ""
     host: str = "127.0.0.1"
     port: int = Field(3000, ge=0, le=65535)
-    zofbot_metrics_port: int = Field(0, ge=0, le=65535)
+    zofbot_metrics_port: OwnPort = Field(0, ge=0, le=65535)
     """Where a worker of its own shows metrics and health; 0: nowhere."""
 
-    zofbot_default_channel: Annotated[str, AfterValidator(_channel)] = ""
+    zofbot_default_channel: Channel = ""
     """Where a failure goes that no subscription took."""
     zofbot_poll_interval: float = Field(60, ge=1, le=3600)
     """Seconds."""
     zofbot_lookback: float = Field(3600, ge=0, le=7 * 24 * 3600)
     """Seconds; on a first start, what failed longer ago is noted and not posted."""
 
-    zofbot_canary_channel: Annotated[str, AfterValidator(_channel)] = ""
+    zofbot_canary_channel: Channel = ""
     """Where a failure that never was is sent, seen and removed; empty: none is."""
     zofbot_canary_interval: float = Field(300, ge=1, le=3600)
     """Seconds."""
@@ -168,7 +101,7 @@ class Settings(BaseSettings):
     zofbot_shared_details: Switch = False
     """Whether channels that are shared with other organizations see what failures say."""
 
-    zofbot_data_dir: Path = Field(default_factory=lambda: Path(user_data_dir("zofbot")))
+    zofbot_data_dir: Folder = Field(default_factory=lambda: Path(user_data_dir("zofbot")))
     zofbot_namespace: str = Field("zofbot", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     zofbot_log_format: Literal["auto", "json", "pretty"] = "auto"
     zofbot_log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -219,18 +152,42 @@ def _sentence(problem: Any) -> str:
     return f"{name} is wrong: {cause or problem['msg'][:1].lower() + problem['msg'][1:]}."
 
 
+def _read(**given: Any) -> Settings:
+    return Settings(_secrets_dir=_secret_dirs(), **given)  # type: ignore[call-arg]  # taken at run time
+
+
 def load(*required: str) -> Settings:
     """Read the settings and insist on the ``required`` variables.
 
     ``SLACK_SIGNING_SECRET`` counts as given when ``SLACK_APP_TOKEN`` is. Raises SettingsError, a sentence a problem.
     """
+    problems: dict[str, str] = {}
     try:
-        settings = Settings(_secrets_dir=_secret_dirs())  # type: ignore[call-arg]  # pydantic-settings takes it at run time
+        settings = _read()
     except ValidationError as error:
-        raise SettingsError([_sentence(problem) for problem in error.errors(include_url=False)]) from None
-    missing = [name for name in required if not getattr(settings, name.lower()).get_secret_value()]
-    if settings.socket_mode and "SLACK_SIGNING_SECRET" in missing:
-        missing.remove("SLACK_SIGNING_SECRET")
-    if missing:
-        raise SettingsError([f"{name} is not set: {MENDS[name]}." for name in missing])
+        found = error.errors(include_url=False)
+        problems = {str(problem["loc"][0]).upper(): _sentence(problem) for problem in found}
+        # With the malformed ones left out, so that they do not hide what is missing.
+        settings = _read(**{name.lower(): _default(name.lower()) for name in problems})
+    tokens = {name: getattr(settings, name.lower()).get_secret_value() for name in MENDS}
+    for name in required:
+        spared = name == "SLACK_SIGNING_SECRET" and (settings.socket_mode or "SLACK_APP_TOKEN" in problems)
+        if not tokens[name] and not spared:
+            problems.setdefault(name, f"{name} is not set: {MENDS[name]}.")
+    for name, value in tokens.items():
+        if required and (what := misplaced(name, value)):
+            problems[name] = f"{name} is wrong: {what}; {MENDS[name]}."
+    if problems:
+        raise SettingsError(list(problems.values()))
     return settings
+
+
+def _default(name: str) -> Any:
+    return Settings.model_fields[name].get_default(call_default_factory=True)
+
+
+def unknown_names() -> dict[str, str]:
+    """Variables and secret files that begin as ours do and are none, each with the setting nearest to it, or none."""
+    files = [path.name for folder in _secret_dirs() for path in folder.iterdir()]
+    known = [name.upper() for name in Settings.model_fields]
+    return misspelt([*os.environ, *files], [*known, "ZOFBOT_SECRETS_DIR"])

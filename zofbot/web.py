@@ -170,17 +170,27 @@ class ZofDoor:
         self._metrics.zof_events.labels(hint.label).inc()
         if hint.subject is None:
             self._sparing("webhook ignored", hint.label, event_type=printable(hint.type))
+            await self._note_delivery()
             return "ignored"
         kind: Literal["run", "notice"] = "run" if hint.type in ENDINGS else "notice"
         at = hint.at.timestamp() if hint.at else None
         watch = Watch(kind, hint.subject, hint.type, self._clock.time(), at, run=hint.run_id or "")
         try:
             with tracing.traced(self._keep, "webhook", self._clock, hint.event_id, what=hint.label):
-                return "stored" if await self._hints.keep(hint.event_id, watch) else "repeated"
+                new = await self._hints.keep(hint.event_id, watch)
         except Full:
             raise Stray(503, "full") from None
         except StoreUnavailable:
             raise Stray(503, "not_stored") from None
+        await self._note_delivery()
+        return "stored" if new else "repeated"
+
+    async def _note_delivery(self) -> None:
+        """Remember for ``zofbot check`` that there was one; what was taken stays taken where that fails."""
+        try:
+            await self._hints.note_delivery()
+        except StoreUnavailable as error:
+            log.warning("delivery not noted", reason=error.reason)
 
 
 def _understood(raw: bytes) -> Hint:

@@ -27,6 +27,8 @@ FLOORS: list[set[str]] = [
     {"triage", "alerting"},
     {"verbs", "settings", "metrics", "logs", "notification", "spans", "tracing"},
     {"model", "errors", "redact", "address", "trace", "clock", "domain"},
+    {"setting_values"},
+    {"model", "errors", "redact", "address", "trace", "deadline"},
 ]
 """From the roof to the ground. A room may import from floors beneath it, and from its own room."""
 

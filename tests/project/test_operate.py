@@ -66,18 +66,6 @@ def test_every_file_it_links_to_is_there() -> None:
             assert (page.parent / target).exists(), target
 
 
-def test_every_promise_of_security_names_tests_that_are_there() -> None:
-    told = (ROOT / "SECURITY.md").read_text()
-    promises = [
-        line for line in told.split("## What is promised")[1].split("\n## ")[0].splitlines() if line[:3] == "| *"
-    ]
-    assert len(promises) > 10
-    for line in promises:
-        files = re.findall(r"`([\w/]*test_\w+\.py)`", line)
-        assert files, line
-        assert all((ROOT / "tests" / file).exists() for file in files), line
-
-
 def test_pods_are_locked_down_and_probed_where_something_answers() -> None:
     kinds = list(yaml.safe_load_all((ROOT / "docs/deploy/kubernetes.yml").read_text()))
     web_door = (ROOT / "zofbot/web.py").read_text()

@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 from zofbot.checkup.asking import examine
-from zofbot.checkup.finding import Finding, Level
+from zofbot.checkup.finding import Finding, Level, unknown_settings
 
-__all__ = ["Finding", "Level", "examine"]
+__all__ = ["Finding", "Level", "examine", "unknown_settings"]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import stamina
 
-from zofbot.checkup import doors, slack, store, zof
+from zofbot.checkup import doors, people, slack, store, zof
 from zofbot.checkup.clock import skew
 from zofbot.checkup.finding import Finding, error, ok
 from zofbot.checkup.mentions import check_mentions
@@ -26,18 +26,24 @@ from zofbot.settings import Settings
 from zofbot.slack.notifier import Identity, SlackNotifier
 from zofbot.store import Store, connected
 from zofbot.store.embedded import embedded
+from zofbot.store.hints import Hints
 from zofbot.store.outbox import Outbox
 from zofbot.store.schema import written
-from zofbot.store.soundness import silence, vitals
+from zofbot.store.soundness import refusals, silence, vitals
 from zofbot.store.subscriptions import Subscriptions, readable
 from zofbot.zof.call import Patience, ZofCall
 from zofbot.zof.client import ZofClient
+
+T = TypeVar("T")
 
 SECONDS = 4.0
 """How long each question may take; no chain of them is longer than three."""
 
 MOST_CHANNELS = 40
 """Channels asked about: Slack answers about fifty such questions a minute."""
+
+MOST_PEOPLE = 60
+"""People asked about: Slack answers about a hundred such questions a minute."""
 
 PINGS = 5
 WAITING = 200
@@ -48,6 +54,7 @@ async def examine(settings: Settings, clock: Clock, url: str = "", seconds: floa
     """Try everything; ``url`` is where the doors are seen from outside. No failure is raised: each is a finding."""
     async with slack_of(settings, Metrics(), clock, deadline=seconds) as notifier:
         kept, subscribed = await _store(settings, clock, seconds)  # alone, lest what others do count as its latency
+        kept, subscriptions = await _store(settings, clock, seconds)  # alone, lest what others do count as its latency
         (tokens, takes), asked, tried = await asyncio.gather(
             _tokens(notifier, settings, clock),
             _zof(settings, clock, Patience(seconds)),
@@ -55,6 +62,9 @@ async def examine(settings: Settings, clock: Clock, url: str = "", seconds: floa
         )
         told = await _channels(notifier, settings, [each.channel for each in subscribed], takes)
         told += await check_mentions(notifier, subscribed) if takes else []
+        told = await _channels(notifier, settings, [one.channel for one in subscriptions], takes)
+        if takes:
+            told += await _people(notifier, people.named(settings, subscriptions))
     secrets = settings.secrets()
     found = dict.fromkeys([*tokens, *told, *asked, *kept, *tried])
 
@@ -67,9 +77,17 @@ async def examine(settings: Settings, clock: Clock, url: str = "", seconds: floa
 async def _tokens(notifier: SlackNotifier, settings: Settings, clock: Clock) -> tuple[list[Finding], bool]:
     """Try the tokens; whether Slack takes the bot's."""
     token, app = settings.slack_bot_token.get_secret_value(), settings.slack_app_token.get_secret_value()
-    who, opened = await asyncio.gather(_who(notifier) if token else _nothing(), _opened(notifier, app))
-    found = [slack.missing(slack.BOT)] if who is None else slack.bot_token(who, settings.unfurl_domains)
-    found += [slack.app_token(opened)] if app else []
+    wrong = {name: what for name, value in ((slack.BOT, token), (slack.APP, app))
+             if (what := slack.misplaced_token(name, value))}  # fmt: skip
+    who, opened = await asyncio.gather(
+        _asked(notifier.identify()) if token and slack.BOT not in wrong else _nothing(),
+        _opened(notifier, "" if slack.APP in wrong else app),
+    )
+    found = list(wrong.values())
+    if slack.BOT not in wrong:
+        found += [slack.missing(slack.BOT)] if who is None else slack.bot_token(who, settings.unfurl_domains)
+    if app and slack.APP not in wrong:
+        found.append(slack.app_token(opened))
     found.append(slack.signing_secret(settings))
     if isinstance(who, Identity):
         found += skew("Slack", who.date, clock.time(), signs=not settings.socket_mode)
@@ -80,17 +98,10 @@ async def _nothing() -> None:
     return None
 
 
-async def _who(notifier: SlackNotifier) -> Identity | SlackError:
-    try:
-        return await notifier.identify()
-    except SlackError as said:
-        return said
-
-
 async def _opened(notifier: SlackNotifier, app_token: str) -> SlackError | None:
     try:
         if app_token:
-            await notifier.try_socket(app_token)
+            await notifier.open_socket(app_token)
     except SlackError as said:
         return said
     return None
@@ -103,15 +114,26 @@ async def _channels(
     every = [one for one in dict.fromkeys([*set_, *subscribed]) if not one.startswith("D")]  # nobody can leave those
     if not takes:
         return [ok("channels", "Not looked at, because Slack does not take the token.")] if every else []
-    heard = await asyncio.gather(*(_described(notifier, one) for one in every[:MOST_CHANNELS]))
+    heard = await asyncio.gather(*(_asked(notifier.channel(one)) for one in every[:MOST_CHANNELS]))
     found = [slack.channel(one, said) for one, said in zip(every, heard, strict=False)]
     more = len(every) - MOST_CHANNELS
     return found + ([ok("channels", f"{more} more were not looked at, for Slack's pace.")] if more > 0 else [])
 
 
-async def _described(notifier: SlackNotifier, channel: str) -> dict[str, Any] | SlackError:
+async def _people(notifier: SlackNotifier, named: dict[str, str]) -> list[Finding]:
+    """Look up whom settings and subscriptions name, as far as Slack's pace allows."""
+    groups = {one: where for one, where in named.items() if one.startswith("S")}
+    persons = [(one, where) for one, where in named.items() if one not in groups][:MOST_PEOPLE]
+    heard = await asyncio.gather(*(_asked(notifier.user(one)) for one, _ in persons))
+    listed = await _asked(notifier.handles()) if groups else {}
+    found = [people.person(one, where, said) for (one, where), said in zip(persons, heard, strict=True)]
+    wrong = [*filter(None, found), *people.groups(groups, listed)]
+    return wrong or ([ok("people", f"Slack knows all {len(named)} who are named.")] if named else [])
+
+
+async def _asked(asking: Awaitable[T]) -> T | SlackError:
     try:
-        return await notifier.channel(channel)
+        return await asking
     except SlackError as said:
         return said
 
@@ -124,11 +146,13 @@ async def _store(settings: Settings, clock: Clock, seconds: float) -> tuple[list
             opened = await stack.enter_async_context(connected(address, settings.zofbot_namespace, clock))
             # Once more, for the store's patience is short, and a busy machine may use it up.
             twice = stamina.AsyncRetryingCaller(attempts=2, timeout=None)
-            return await twice(StoreUnavailable, _kept, opened, settings.zofbot_namespace, clock)
+            return await twice(StoreUnavailable, _kept, opened, settings, clock)
     except StoreUnavailable as said:
         found = store.danger(silence(said)) if settings.redis_url else error("redis", said.sentence, said.next_step)
     except SettingsError as said:
-        found = error("redis", " ".join(said.problems), "Set REDIS_URL to a Redis of 6.2 or later.")
+        found = error(
+            "redis", " ".join(said.problems), "Set REDIS_URL to a Redis of 6.2 or later, or mend that folder."
+        )
     except ValueError:  # the client quotes the address, and a password may stand in it
         found = error("redis", "REDIS_URL cannot be understood.", "Write it as redis://user:password@host:6379/0.")
     except (TimeoutError, OSError) as said:
@@ -138,13 +162,19 @@ async def _store(settings: Settings, clock: Clock, seconds: float) -> tuple[list
     return [found], []
 
 
-async def _kept(opened: Store, namespace: str, clock: Clock) -> tuple[list[Finding], list[Subscription]]:
+async def _kept(opened: Store, settings: Settings, clock: Clock) -> tuple[list[Finding], list[Subscription]]:
+    namespace = settings.zofbot_namespace
     times = [await _ping(opened, clock) for _ in range(1 + PINGS)][1:]  # the first one connects
     found = [*store.soundness(await vitals(opened.client)), store.latency(times)]
+    if refused := await refusals(opened.client, namespace):
+        return [*found, *map(store.danger, refused)], []
     records = await Subscriptions(opened.client, namespace).records()
     waiting = await Outbox(opened.client, namespace, clock).list(State.PENDING, WAITING)
     number = await written(opened.client, namespace)
     found += store.records(records, [entry.schema for entry in waiting], number)
+    if settings.webhook_secrets:
+        last = await Hints(opened.client, namespace, clock).last_delivery()
+        found.append(doors.delivery(last, clock.time()))
     return found, readable(records)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zofbot.checkup.finding import Finding, error, ok
+from zofbot.checkup.finding import Finding, error, ok, warning
 from zofbot.settings import Settings
 
 
@@ -28,3 +28,12 @@ def door(path: str, status: int | None) -> Finding:
         return error(f"door {path}", "Nothing answers there.", "Look at DNS, TLS, the proxy, and whether zofbot runs.")
     what = f"Something else answers there (HTTP {status})."
     return error(f"door {path}", what, f"Let the proxy pass {path} on to zofbot's HOST and PORT, as it is.")
+
+
+def delivery(last: float | None, now: float) -> Finding:
+    """Whether a webhook of Zof's has ever come through, signed with our secret (Unix seconds)."""
+    if last is None:
+        what = "ZOF_WEBHOOK_SECRET is set, but no delivery signed with it has ever arrived."
+        mend = "Register https://your.host/zof/webhook in Zof with that secret, and try `zofbot check --url`."
+        return warning("webhooks", what, mend)
+    return ok("webhooks", f"The last delivery came {max(now - last, 0) / 3600:.1f} hours ago.")

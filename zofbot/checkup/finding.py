@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,3 +38,15 @@ def warning(about: str, what: str, mend: str) -> Finding:
 def error(about: str, what: str, mend: str) -> Finding:
     """It does not work."""
     return Finding(Level.ERROR, about, what, mend)
+
+
+def unknown_settings(nearest: Mapping[str, str]) -> list[Finding]:
+    """Variables that begin as zofbot's do and are none, with the setting that each may have been meant to be."""
+    return [
+        warning(
+            name,
+            "No setting has this name, so it changes nothing.",
+            f"Rename it to {meant}." if meant else "Remove it.",
+        )
+        for name, meant in nearest.items()
+    ]

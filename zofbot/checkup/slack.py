@@ -9,6 +9,7 @@ from typing import Any
 from zofbot.checkup.finding import Finding, error, ok, warning
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused
 from zofbot.manifest import SCOPES, scopes_for
+from zofbot.setting_values import misplaced
 from zofbot.settings import MENDS, Settings
 from zofbot.slack import verdict
 from zofbot.slack.notifier import Identity
@@ -24,6 +25,14 @@ _APP_TOKEN = {
 def missing(name: str) -> Finding:
     """A setting that has no default and is not there."""
     return error(name, "It is not set.", f"{MENDS[name][:1].upper()}{MENDS[name][1:]}.")
+
+
+def misplaced_token(name: str, value: str) -> Finding | None:
+    """A token that stands in the wrong setting; Slack need not be asked."""
+    what = misplaced(name, value)
+    return (
+        error(name, f"{what[:1].upper()}{what[1:]}.", f"{MENDS[name][:1].upper()}{MENDS[name][1:]}.") if what else None
+    )
 
 
 def bot_token(heard: Identity | SlackError, domains: Sequence[str] = ()) -> list[Finding]:
@@ -67,6 +76,9 @@ def app_token(heard: SlackError | None) -> Finding:
 def signing_secret(settings: Settings) -> Finding:
     """The secret that Slack signs its requests with: 32 hexadecimal digits, as far as anybody has seen."""
     secrets = settings.signing_secrets
+    for secret in secrets:
+        if found := misplaced_token(SECRET, secret):
+            return found
     if secrets and all(re.fullmatch(r"[0-9a-f]{32}", secret) for secret in secrets):
         what = "It looks like one" if len(secrets) == 1 else "Both look like one"
         return ok(SECRET, f"{what}; only a request of Slack's can prove it.")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zofbot.checkup.finding import Finding, error, ok
-from zofbot.errors import ZofError, ZofRejected
+from zofbot.errors import ZofError, ZofRejected, ZofUnreadable
 
-KEY = "ZOF_API_KEY"  # the setting's name
+KEY, URL = "ZOF_API_KEY", "ZOF_BASE_URL"  # the settings' names
+_NO_SUCH_PATH = frozenset((404, 405, 410, 421))
+_CORRECT_URL = "Set it to the address of Zof's API, such as https://api.zof.ai/v1, and look at the proxy."
 
 
 def permissions(tried: Mapping[str, ZofError | None]) -> list[Finding]:
@@ -19,11 +21,15 @@ def permissions(tried: Mapping[str, ZofError | None]) -> list[Finding]:
 
 
 def _refused(what: str, heard: ZofError) -> Finding:
+    if what.startswith("the list") and (isinstance(heard, ZofUnreadable) or heard.status in _NO_SUCH_PATH):
+        said = f"HTTP {heard.status}" if heard.status in _NO_SUCH_PATH else heard.sentence.rstrip(".")
+        return error(URL, f"What answers there does not answer as Zof's API does ({said}).", _CORRECT_URL)
     request = f" (Request ID: {heard.request_id})" if heard.request_id else ""
     if heard.status == 401:
-        return error(
-            KEY, "Zof does not take it: it is expired or revoked.", "Renew it in Zof under Admin Center, Developer."
-        )
+        mend = "Renew it in Zof under Admin Center, Developer."
+        if not heard.request_id:  # Zof's own replies have one (https://zof.ai/docs/api/errors)
+            mend += " The answer had no request id, so look at ZOF_BASE_URL first: it may not be Zof's."
+        return error(KEY, "Zof does not take it: it is expired or revoked.", mend)
     if heard.status == 403:
         mend = "Raise the role of the key in Zof: zofbot only reads, unless ZOFBOT_ALLOW_RUNS."
         return error(f"zof: {what}", f"The key may not read {what}{request}.", mend)

@@ -10,7 +10,7 @@ import typer
 from zofbot.cli.conduct import carry_out, give_up, settings_with
 from zofbot.cli.printing import print_json
 from zofbot.clock import Clock
-from zofbot.settings import Settings
+from zofbot.settings import Settings, unknown_names
 
 if TYPE_CHECKING:  # these take longer to import than --help may take
     from rich.table import Table
@@ -41,10 +41,11 @@ def check(
 async def _examine(settings: Settings, url: str, found: list[Finding]) -> None:
     import logging  # noqa: PLC0415  (--help must not wait for these)
 
-    from zofbot.checkup import examine  # noqa: PLC0415
+    from zofbot.checkup import examine, unknown_settings  # noqa: PLC0415
 
     logging.getLogger().setLevel(logging.CRITICAL)  # each failed call becomes a finding, which says more than its log
     found += await examine(settings, Clock(), url)
+    found += unknown_settings(unknown_names())
 
 
 def _print(found: list[Finding]) -> None:

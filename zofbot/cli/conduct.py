@@ -11,7 +11,7 @@ import typer
 
 from zofbot.clock import Clock
 from zofbot.errors import BadInput, SettingsError, ZofbotError, ZofError
-from zofbot.settings import Settings, load
+from zofbot.settings import Settings, load, unknown_names
 
 if TYPE_CHECKING:  # the store takes longer to import than --help may take
     from zofbot.books import Books
@@ -37,7 +37,15 @@ def settings_with(*required: str, serves: bool = False) -> Settings:
         give_up(2, *error.problems)
     asked = serves or "zofbot_log_level" in settings.model_fields_set
     configure(settings.zofbot_log_format, settings.zofbot_log_level if asked else "error", settings.secrets())
+    _warn_of_unknown_names()
     return settings
+
+
+def _warn_of_unknown_names() -> None:
+    import structlog  # noqa: PLC0415  (--help must not wait for it)
+
+    for name, nearest in unknown_names().items():
+        structlog.get_logger().warning("setting unknown", name=name, nearest=nearest or "none")
 
 
 def carry_out(work: Coroutine[Any, Any, None]) -> None:

@@ -82,7 +82,7 @@ async def _serving(settings: Settings, reread: Callable[[], Settings], *, doors:
 
 
 def demo(
-    port: Annotated[int, typer.Option(help="Port of the page; 0 takes any that is free.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes any that is free.")] = 8080,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> None:
     """Try everything on this machine: a pretend Slack and Zof with the real bot, no account needed."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from zofbot.simulator import lookups, posting, unfurling, views
-from zofbot.simulator.entities import BOT, BOT_ID, TEAM
+from zofbot.simulator.entities import APP, BOT, BOT_ID, TEAM
 from zofbot.simulator.posting import Answer, Arguments
 from zofbot.simulator.quota import PerMinute
 from zofbot.simulator.workspace import Refused, Workspace
@@ -39,7 +39,7 @@ def connection(slack: Workspace, given: Arguments) -> Answer:
     """``apps.connections.open``."""
     ticket = slack.new_id("ticket")
     slack.tickets.add(ticket)
-    return {"url": f"{slack.url.replace('http', 'ws', 1)}/socket/{ticket}"}
+    return {"url": f"{slack.url.replace('http', 'ws', 1)}/link/?ticket={ticket}&app_id={APP}"}
 
 
 _POSTED = "membership, archived and restricted channels, every limit of Block Kit, escapes, parents of threads"
@@ -51,7 +51,12 @@ _UNFURLED = "links the app was told of and answered for, each in its message; ch
 _VIEWS = "triggers that work once for 3 s, limits of views, a stack of three, hashes"
 
 METHODS: dict[str, Method] = {
-    "apps.connections.open": Method(connection, 1, "a ticket for one Socket Mode connection", "app"),
+    "apps.connections.open": Method(
+        connection,
+        1,
+        "a ticket for one Socket Mode connection, spent by its first handshake (python-slack-sdk 1379, 1446)",
+        "app",
+    ),
     "auth.test": Method(auth_test, 4, "who the bot is, and its scopes in a header"),
     "chat.delete": Method(posting.delete, 3, "own messages only, and none where everything is kept", "chat:write"),
     "chat.getPermalink": Method(posting.permalink, 4, "a link of the right form that leads nowhere"),

@@ -69,13 +69,24 @@ class Sockets:
     def __init__(self, workspace: Workspace) -> None:
         self.slack = workspace
         self._open: list[Socket] = []
+        self.handshakes: list[str] = []
+        """The ticket of every handshake there was."""
+        self.refusals = 0
+        """How many of the next handshakes are refused, as when Slack's edge is busy or a proxy stands in between."""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Serve one connection until either side closes it; a ticket admits once."""
-        ticket = request.match_info["ticket"]
+        """Serve one connection until either side closes it; a ticket is spent by its first handshake, however it ends.
+
+        https://github.com/slackapi/python-slack-sdk/issues/1379 and 1446.
+        """
+        ticket = request.query.get("ticket", "")
+        self.handshakes.append(ticket)
         if ticket not in self.slack.tickets:
             return web.Response(status=403, text="invalid ticket")
         self.slack.tickets.discard(ticket)
+        if self.refusals:
+            self.refusals -= 1
+            return web.Response(status=503, text="try again")
         websocket = web.WebSocketResponse(timeout=0.3)
         await websocket.prepare(request)
         socket = Socket(websocket)

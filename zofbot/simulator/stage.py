@@ -63,7 +63,7 @@ class Stage:
             [
                 web.route("*", "/api/{method}", slack.handle),
                 web.post("/respond/{token}", slack.respond),
-                web.get("/socket/{ticket}", self.sockets.handle),
+                web.get("/link/", self.sockets.handle),
                 web.route("*", "/zof/v1/{path:.*}", zof.handle),
                 *self._page.routes(),
             ]

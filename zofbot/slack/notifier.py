@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -105,9 +106,20 @@ class SlackNotifier:
         self._identity = Identity(team, user, bot, enterprise, scopes, headers.get("date", ""))
         return self._identity
 
-    async def try_socket(self, app_token: str) -> None:
-        """Ask for the address of a Socket Mode connection, which nobody will use. Raises SlackError."""
-        await self._call("apps.connections.open", lambda: self.client.apps_connections_open(app_token=app_token))
+    async def open_socket(self, app_token: str) -> str:
+        """Ask for the address of one Socket Mode connection, with the ticket that admits to it. Raises SlackError."""
+        reply = await self._call(
+            "apps.connections.open", lambda: self.client.apps_connections_open(app_token=app_token)
+        )
+        return str(reply.get("url") or "")
+
+    async def connect_socket(self, url: str, ping_seconds: float) -> aiohttp.ClientWebSocketResponse:
+        """Connect to what ``open_socket`` gave. Raises aiohttp.ClientError, OSError or ValueError.
+
+        As http(s), because the environment's proxies are for that; aiohttp knows none for ws(s).
+        """
+        address = re.sub(r"^ws(?=s?://)", "http", url)
+        return await self._session.ws_connect(address, heartbeat=ping_seconds)
 
     async def send(
         self, channel: str, message: Message, meta: Mapping[str, Any], *, thread: str = "", broadcast: bool = False

@@ -16,12 +16,16 @@ from zofbot.clock import Clock, timeout
 from zofbot.errors import StoreUnavailable
 from zofbot.model import Quota
 from zofbot.store.primary import reached
+from zofbot.store.refusal import refusal
 
 CLAIM_SECONDS = 600
 """Slack repeats a request within about six minutes (https://docs.slack.dev/apis/events-api/); claims outlive that."""
 
 PATIENCE = 1.0
 """Seconds the store may take to answer; a slash command has three in all."""
+
+PROBE_SECONDS = 60
+"""How long the key stays that is written to see whether Redis takes writes."""
 
 SHARE_SECONDS = 24 * 3600
 """How long a shared card answers a second *Share* with its link instead of another message."""
@@ -79,6 +83,11 @@ class Store:
         """Raise StoreUnavailable unless Redis answers."""
         async with _reachable():
             await self._redis.ping()
+
+    async def try_write(self) -> None:
+        """Raise StoreUnavailable unless Redis takes a write: full, read-only or without permission it still answers."""
+        async with _reachable():
+            await self._redis.set(self._key("probe"), b"1", ex=PROBE_SECONDS)
 
     async def time(self) -> float:
         """What Redis' own clock says, in Unix seconds."""
@@ -149,9 +158,21 @@ async def _reachable() -> AsyncIterator[None]:
             yield
     except (RedisError, OSError) as error:  # a timeout is an OSError
         tracing.step("redis", "no answer", type(error).__name__, bad=True)
-        raise StoreUnavailable(
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    refused = refusal(error)
+    if refused is None:
+        return StoreUnavailable(
             "The bot's store (Redis) does not answer.", "Try again in a minute; an operator should look at Redis."
-        ) from error
+        )
+    made = StoreUnavailable(
+        f"The bot's store (Redis) refuses to work ({refused.word}).",
+        "Try again in a minute; an operator should run `zofbot check`.",
+    )
+    made.reason = f"refuses to work ({refused.word})"
+    return made
 
 
 @asynccontextmanager

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import os
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from redis.backoff import NoBackoff
 
 from zofbot.clock import Clock
 from zofbot.errors import SettingsError, StoreUnavailable
+from zofbot.store.folder import LOG, opened_lock, prepared
 
 log = structlog.get_logger()
 
@@ -48,22 +47,8 @@ def server_command(folder: Path, address: Path) -> list[str | Path]:
     return [
         _binary(), "--port", "0", "--unixsocket", address, "--unixsocketperm", "700", "--dir", folder,
         "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction",
-        "--logfile", folder / "valkey.log",
+        "--logfile", folder / LOG,
     ]  # fmt: skip
-
-
-def socket_path(folder: Path) -> Path:
-    """Where the server of ``folder`` listens: a unix socket's path may have about 104 bytes, so a long one moves."""
-    path = folder / "valkey.sock"
-    if len(os.fsencode(path)) <= 90:
-        return path
-    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    private = Path(tempfile.gettempdir()) / f"zofbot-{os.getuid()}" / name
-    private.parent.mkdir(mode=0o700, exist_ok=True)
-    if private.parent.stat().st_uid != os.getuid():
-        raise SettingsError([f"{private.parent} belongs to somebody else: set ZOFBOT_DATA_DIR to a shorter path."])
-    private.mkdir(mode=0o700, exist_ok=True)
-    return private / "valkey.sock"
 
 
 @asynccontextmanager
@@ -71,9 +56,10 @@ async def embedded(folder: Path, clock: Clock) -> AsyncIterator[str]:
     """Give the ``unix://`` address of the folder's server: adopted when one is alive there, else started.
 
     On the way out the server is shut down, unless another zofbot still uses it. A server whose zofbot was killed goes
-    on and is adopted by the next one, so nothing it acknowledged is lost. Raises StoreUnavailable if it cannot start.
+    on and is adopted by the next one, so nothing it acknowledged is lost. Raises StoreUnavailable if it cannot start,
+    and SettingsError where the folder cannot be used or is not ours alone.
     """
-    folder, address = _prepared(folder)
+    folder, address = prepared(folder)
     async with _connection(address) as client:
         await _served(client, folder, address, clock)
         try:
@@ -84,16 +70,16 @@ async def embedded(folder: Path, clock: Clock) -> AsyncIterator[str]:
 
 async def minded(folder: Path, clock: Clock) -> None:
     """Start the folder's server again whenever it has died, as a service manager would; until cancelled."""
-    folder, address = _prepared(folder)
+    folder, address = prepared(folder)
     async with _connection(address) as client:
         while True:
             await clock.sleep(MINDED)
-            if _alive(folder):
-                continue
-            log.error("store died", mend=f"Read {folder / 'valkey.log'}.")
             try:
+                if _alive(folder):
+                    continue
+                log.error("store died", mend=f"Read {folder / LOG}.")
                 await _served(client, folder, address, clock)
-            except (StoreUnavailable, OSError) as error:
+            except (StoreUnavailable, SettingsError, OSError) as error:
                 log.error("store not started", cause=str(error))
             else:
                 log.info("store started again", folder=str(folder))
@@ -103,19 +89,13 @@ def _connection(address: Path) -> redis.Redis:
     return redis.Redis(unix_socket_path=str(address), client_name=_name(), retry=Retry(NoBackoff(), 0))
 
 
-def _prepared(folder: Path) -> tuple[Path, Path]:
-    folder = folder.resolve()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder, socket_path(folder)
-
-
 def _name() -> str:
     return f"zofbot-{os.getpid()}"
 
 
 def _lock(folder: Path) -> int | None:
     """Take the folder's lock; ``None`` while a server holds it, for each server inherits it and keeps it for life."""
-    lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    lock = opened_lock(folder)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -152,7 +132,7 @@ async def _start(folder: Path, address: Path) -> bool:
         _clear(address)
         server = await asyncio.create_subprocess_exec(
             *server_command(folder, address), "--daemonize", "yes",  # it must outlive us, and Ctrl-C is for us
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, pass_fds=(lock,),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, pass_fds=(lock,), umask=0o077,
         )  # fmt: skip
         await server.wait()
     finally:
@@ -175,7 +155,7 @@ async def _answering(client: redis.Redis, folder: Path, clock: Clock) -> None:
             late = clock.monotonic() > deadline
             if late or not _alive(folder):
                 said = f"did not answer within {PATIENCE:.0f} s" if late else "stopped while starting"
-                raise StoreUnavailable(f"The embedded store {said}.", f"Read {folder / 'valkey.log'}.") from error
+                raise StoreUnavailable(f"The embedded store {said}.", f"Read {folder / LOG}.") from error
             await clock.sleep(0.02)
         else:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -15,6 +16,12 @@ from zofbot.store import _reachable
 
 HASH = "hints"
 """Its fields are the subjects of watches, its values the watches; the poller changes it with what it commits."""
+
+DELIVERED = "delivered"
+"""The key of when Zof last delivered something."""
+
+NOTING_SECONDS = 60.0
+"""How long a process notes no other delivery after one."""
 
 EVENT_SECONDS = 7 * 24 * 3600
 """How long a delivery is known again; Zof does not say for how long it repeats one."""
@@ -86,6 +93,8 @@ class Hints:
         self._channel = self._prefix + "heard"
         self._keep = client.register_script(_KEEP)
         self._ear = client.pubsub(ignore_subscribe_messages=True)
+        self._redis = client
+        self._noted = -math.inf
 
     async def keep(self, event: str, watch: Watch) -> bool:
         """Store what a delivery hints at and wake the poller, in one step; False for an ``event`` known already.
@@ -100,6 +109,20 @@ class Hints:
         if new < 0:
             raise Full
         return bool(new)
+
+    async def note_delivery(self) -> None:
+        """Remember that Zof has delivered something, whatever it was, for ``zofbot check``. Raises StoreUnavailable."""
+        if self._clock.monotonic() - self._noted < NOTING_SECONDS:
+            return
+        async with _reachable():
+            await self._redis.set(self._prefix + DELIVERED, f"{self._clock.time():.0f}")
+        self._noted = self._clock.monotonic()
+
+    async def last_delivery(self) -> float | None:
+        """When Zof last delivered something, give or take a minute, in Unix seconds. Raises StoreUnavailable."""
+        async with _reachable():
+            found = await self._redis.get(self._prefix + DELIVERED)
+        return float(found) if found else None
 
     async def wait(self, seconds: float) -> bool:
         """Wait until a process stores a hint; False when ``seconds`` have passed without. Raises StoreUnavailable.

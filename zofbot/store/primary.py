@@ -32,6 +32,7 @@ from redis.exceptions import ClusterDownError, MovedError, RedisError
 
 from zofbot.address import Address, address
 from zofbot.clock import Clock
+from zofbot.store.plain import plain
 
 log = structlog.get_logger()
 
@@ -219,14 +220,14 @@ def slot_of(namespace: str) -> int:
 async def reached(url: str, namespace: str, clock: Clock) -> AsyncIterator[redis.Redis]:
     """Give a client of the store at ``url``, to be connected when it is first needed. Raises ValueError."""
     read = address(url)
-    common = {
+    common: dict[str, Any] = {
         "retry": Retry(ConstantBackoff(0.05), 1),  # a pooled connection may be one to a server that was restarted since
         "health_check_interval": 30,
         "client_name": f"zofbot-{os.getpid()}",
         "driver_info": DriverInfo(),  # else each connection looks the library's version up anew
     }
     if read.kind == "server":
-        async with redis.from_url(read.url, **common) as client:
+        async with plain(read.url, common) as client:
             yield client
         return
     options: dict[str, Any] = dict(parse_url(read.url))

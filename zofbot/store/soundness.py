@@ -9,11 +9,12 @@ from typing import Any
 
 import redis.asyncio as redis
 import structlog
-from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, ResponseError
+from redis.exceptions import AuthenticationError, AuthorizationError, ReadOnlyError, ResponseError
 
 from zofbot.errors import StoreUnavailable
 from zofbot.store import _reachable
 from zofbot.store.primary import Replicated, followers
+from zofbot.store.refusal import Refusal, refusal
 
 log = structlog.get_logger()
 
@@ -23,7 +24,7 @@ OLDEST = (6, 2)
 FULL = 0.8
 """Share of its memory limit from which on a Redis counts as nearly full."""
 
-_REFUSED = (AuthenticationError, AuthorizationError, NoPermissionError)
+_REFUSED = (AuthenticationError, AuthorizationError)
 
 
 @dataclass(frozen=True)
@@ -169,8 +170,36 @@ def _replicas(told: Vitals) -> Iterator[Danger]:
             yield replace(danger, what=f"On replica {place}: {danger.what}")
 
 
+# KEYS: where to write. Tries what the scripts of zofbot need.
+_SCRIPT = "return redis.call('SET', KEYS[1], '1', 'EX', 60)"
+
+
+async def refusals(client: redis.Redis, namespace: str) -> list[Danger]:
+    """Try each kind of write on keys of our own, and give what Redis refuses. Raises StoreUnavailable."""
+    key = "{" + namespace + "}:probe"
+    kinds = [f"{key}:{kind}" for kind in ("hash", "sorted", "list", "stream")]
+    trials: list[tuple[str | int, ...]] = [
+        ("SET", key, "1", "EX", 60), ("EVAL", _SCRIPT, 1, key), ("EXPIRE", key, 60),
+        ("HSET", kinds[0], "a", "1"), ("HDEL", kinds[0], "a"), ("ZADD", kinds[1], 1, "a"), ("ZREM", kinds[1], "a"),
+        ("LPUSH", kinds[2], "a"), ("LTRIM", kinds[2], 1, 0), ("XADD", kinds[3], "MAXLEN", 1, "*", "a", "1"),
+        ("DEL", key, *kinds), ("PUBLISH", key, "1"),
+    ]  # fmt: skip
+    found: dict[Refusal, None] = {}
+    for trial in trials:
+        async with _reachable():
+            try:
+                await client.execute_command(*trial)  # type: ignore[no-untyped-call]  # redis-py does not annotate it
+            except (ResponseError, ReadOnlyError) as error:
+                if (refused := refusal(error)) is None:
+                    raise
+                found[refused] = None
+    return [Danger("redis writes", refused.what, refused.mend, grave=True) for refused in found]
+
+
 def silence(error: StoreUnavailable) -> Danger:
     """Why a Redis does not answer, from what its client raised."""
+    if refused := refusal(error):
+        return Danger("redis", refused.what, refused.mend, grave=True)
     causes = [error.__cause__]
     while (last := causes[-1]) and last.__cause__:
         causes.append(last.__cause__)  # the client wraps a refused password into a lost connection

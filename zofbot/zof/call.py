@@ -67,6 +67,8 @@ class Call:
     status: int | None = None
     request_id: str | None = None
     date: str = ""
+    bytes: int = 0
+    """Size of the reply's body, unpacked."""
 
     def begin_try(self) -> None:
         """Forget what the try before returned: its request id would send Zof's support to the wrong request."""

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from ipaddress import ip_address
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import stamina
@@ -28,6 +27,7 @@ from zofbot.zof.call import Ask, Call, Patience, Reply, ZofCall
 from zofbot.zof.listing import Filters, Listing, Seen
 from zofbot.zof.pace import Pace, QuotaBoard
 from zofbot.zof.protocol import ASK_AGAIN, LONGEST_WAIT, TRIES, Page
+from zofbot.zof.proxy import proxy_for
 from zofbot.zof.refusal import refusal
 
 __all__ = ["Page", "Patience", "QuotaBoard", "Reply", "ZofCall", "ZofClient"]
@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 LONGEST_BODY = 5 * 1024 * 1024
 LONGEST_ERROR_BODY = 16 * 1024
+MAX_BYTES_AT_ONCE = 64 * 1024
+"""Replies up to here are read within some milliseconds; larger ones are read in a thread."""
 MOST_REDIRECTS = 3
 SHORTEST_WAIT = 50
 """Milliseconds before a try that a trace speaks of; what is shorter is no wait but the machine's own pace."""
@@ -275,7 +277,8 @@ class ZofClient:
         async for attempt in stamina.retry_context(on=again, attempts=TRIES, timeout=None):
             with attempt, _noted(call, self._clock.monotonic):
                 call.begin_try()
-                return read(await self._try(call), call.request_id)
+                found = await self._try(call)
+                return await _apart(call.bytes, read, found, call.request_id)
         raise AssertionError("stamina gives up by raising")
 
     def _wait_after(self, call: Call, error: Exception) -> float | bool:
@@ -330,7 +333,8 @@ class ZofClient:
         body = await _whole(reply)
         if not body.strip() and ask.method != "GET":
             return None
-        return protocol.document(body, reply.headers.get("content-type", ""))
+        call.bytes = len(body)
+        return await _apart(call.bytes, protocol.document, body, reply.headers.get("content-type", ""))
 
 
 @contextmanager
@@ -354,6 +358,11 @@ def _noted(call: Call, clock: Callable[[], float]) -> Iterator[None]:
             waited=waited if waited >= SHORTEST_WAIT else None, cause=cause, id=call.request_id,
         )  # fmt: skip
         call.idle = ended
+
+
+async def _apart(size: int, work: Callable[[Any, Any], T], *given: Any) -> T:
+    """Do pure work on a reply of ``size`` bytes; where that takes long, in a thread, so that the loop goes on."""
+    return await asyncio.to_thread(work, *given) if size > MAX_BYTES_AT_ONCE else work(*given)
 
 
 async def _whole(reply: httpx.Response) -> bytes:
@@ -427,10 +436,12 @@ def _usable_base(base_url: str) -> str:
 
 
 def _connections(base: str, key: str, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
-    """Pool the connections; the environment's proxies and certificates hold, but never for this very machine."""
-    url = httpx.URL(base)
-    host = url.host
-    near, literal = _loopback(host), f"[{host}]" if ":" in host else host
+    """Pool the connections; the environment's proxies and certificates hold.
+
+    The library's own reading of NO_PROXY ends the start where it has a range of IPv6 addresses.
+    Loading the certificates takes 40 ms: it is left out where none is looked at.
+    """
+    proxy = None if transport else proxy_for(base)
     try:
         return httpx.AsyncClient(
             headers={
@@ -439,22 +450,15 @@ def _connections(base: str, key: str, transport: httpx.AsyncBaseTransport | None
                 "Accept-Encoding": "gzip",
                 "User-Agent": f"zofbot/{__version__}",
             },
-            mounts={f"all://{literal}": None} if near else None,
-            verify=url.scheme == "https" or not near,  # loading the certificates takes 40 ms
+            proxy=proxy,
+            verify=httpx.create_ssl_context(trust_env=True) if proxy or base.startswith("https:") else False,
             limits=_LIMITS,
             timeout=_TIMEOUT,
             transport=transport,
             follow_redirects=False,
             event_hooks={"response": [_put_location_aside]},
-            trust_env=True,
+            trust_env=False,
         )
     except (ImportError, ValueError, httpx.InvalidURL):
         # Not quoted: a proxy's address may hold its password.
         raise SettingsError(["HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used; give it as http://…"]) from None
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

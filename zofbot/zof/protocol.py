@@ -22,6 +22,8 @@ LONGEST_WAIT = 30.0
 """Seconds; a longer wait is not slept through but reported."""
 PAGE_SIZE = 100
 """The most Zof gives at a time (https://zof.ai/docs/api/pagination)."""
+MAX_DIGITS = 40
+"""Digits of a whole number that can mean something; Python itself refuses more than 4300."""
 ASK_AGAIN = "Try again in a minute. If it stays like this, an operator should check ZOF_BASE_URL."
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -37,7 +39,7 @@ class Page(Generic[T]):
     """One page of a listing; iterating it gives its items.
 
     ``more`` is Zof's ``has_more``; ``next_cursor`` continues the listing, in another process or on another day too;
-    ``skipped`` counts entries that were no objects or had no id.
+    ``skipped`` counts entries that were no objects, had no id, or were more than was asked for.
     """
 
     items: tuple[T, ...]
@@ -116,7 +118,11 @@ def quota_in(headers: Mapping[str, str], now: datetime) -> Quota | None:
 
 
 def document(body: bytes, content_type: str) -> object:
-    """Parse a reply's JSON, strictly. Raises ZofUnreadable: a web page, another type, broken or absurd JSON."""
+    """Parse a reply's JSON. Raises ZofUnreadable: a web page, another type, broken JSON.
+
+    What spoils one value spoils no other: a number that is none (NaN) or absurd counts as missing, so does what an
+    object names twice with different values, and text may hold control characters and bytes that are no UTF-8.
+    """
     kind = content_type.partition(";")[0].strip().lower()
     if kind and "json" not in kind.partition("/")[2]:
         raise ZofUnreadable(
@@ -126,22 +132,33 @@ def document(body: bytes, content_type: str) -> object:
     if not body.strip():
         raise ZofUnreadable("Zof answered with nothing at all.", ASK_AGAIN)
     try:
-        parsed: object = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse, object_pairs_hook=_once)
+        parsed: object = _DECODER.decode(body.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
         raise ZofUnreadable("Zof's answer is broken: it is not complete, valid JSON.", ASK_AGAIN) from None
     return parsed
 
 
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is no JSON")
+def _missing(constant: str) -> None:
+    """NaN and the infinities, which Zof cannot mean and JSON does not have."""
 
 
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Refuse an object that names a thing twice: which of the two is meant nobody can know."""
+def _whole_number(digits: str) -> int | None:
+    return int(digits) if len(digits) <= MAX_DIGITS else None
+
+
+def _without_contradictions(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make an object of what it names; which of two different values is meant nobody can know."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
+        for name, value in pairs:
+            if name in found and found[name] != value:
+                del found[name]
     return found
+
+
+_DECODER = json.JSONDecoder(
+    strict=False, parse_constant=_missing, parse_int=_whole_number, object_pairs_hook=_without_contradictions
+)
 
 
 def refused_filter(error: ZofRejected, sent: Iterable[str]) -> str | None:

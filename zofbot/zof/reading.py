@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 from zofbot.errors import ZofUnreadable
 from zofbot.model import Counts, Outcome, Project, Result, Run
-from zofbot.zof.protocol import ASK_AGAIN, Page
+from zofbot.zof.protocol import ASK_AGAIN, PAGE_SIZE, Page
 from zofbot.zof.values import count, cursor, identifier, moment, number, text
 
 T = TypeVar("T")
@@ -59,6 +59,9 @@ _OUTCOMES = {outcome.value: outcome for outcome in Outcome if outcome is not Out
     "pending": Outcome.QUEUED,
     "in_progress": Outcome.RUNNING,
 }
+
+MAX_EMBEDDED = 10 * PAGE_SIZE
+"""Results that are read as part of a run; of a run that brings more, its results can be asked for by pages."""
 
 _LONGEST_DURATION = 1e9  # seconds; thirty years
 
@@ -199,8 +202,10 @@ def _run(thing: Json, known_id: str, *, request_id: str | None, unit: Unit) -> R
     )
     listed = _first(thing, "results", _objects)
     results = None
-    if listed is not None:
-        read, skipped = _items(listed, partial(_result, request_id=request_id, unit=unit, within=known_id))
+    if listed is not None and len(listed) <= MAX_EMBEDDED:
+        read, skipped = _items(
+            listed, partial(_result, request_id=request_id, unit=unit, within=known_id), MAX_EMBEDDED
+        )
         results = read if read or not skipped else None  # what has no id can be asked for as results of this run
     return Run.model_validate(
         _seen(thing, unit) | {"id": known_id, "request_id": request_id, "counts": counts, "results": results}
@@ -212,9 +217,9 @@ def _objects(value: object) -> list[object] | None:
     return value if isinstance(value, list) and (not value or any(isinstance(item, dict) for item in value)) else None
 
 
-def _items(listed: list[object], read: Callable[[Json, str], T]) -> tuple[tuple[T, ...], int]:
-    """Read what can be read, and count the rest."""
-    things = [item if _at(item, ("id",)) is not None else _at(item, ("data",)) for item in listed]
+def _items(listed: list[object], read: Callable[[Json, str], T], most: int) -> tuple[tuple[T, ...], int]:
+    """Read what can be read of the first ``most``, and count the rest."""
+    things = [item if _at(item, ("id",)) is not None else _at(item, ("data",)) for item in listed[:most]]
     known = [
         read(thing, known_id)
         for thing in things
@@ -225,7 +230,7 @@ def _items(listed: list[object], read: Callable[[Json, str], T]) -> tuple[tuple[
 
 def _page(found: object, read: Callable[[Json, str], T], request_id: str | None) -> Page[T]:
     envelope, listed = _listing(found)
-    items, skipped = _items(listed, read)
+    items, skipped = _items(listed, read, PAGE_SIZE)
     onward = cursor(envelope.get("next_cursor"))
     said = envelope.get("has_more")
     return Page(items, onward, request_id, said if isinstance(said, bool) else onward is not None, skipped)

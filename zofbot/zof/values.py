@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 LONGEST_CURSOR = 2048
 _LONGEST_TEXT = 20_000  # characters; far above what any reader shows, far below what would slow redaction down
 _LONGEST_ID = 256
+_GARBLED = "\ufffd"  # stands where bytes were no UTF-8: what was meant is not known
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _UNIX = re.compile(r"[0-9]{9,17}(?:\.[0-9]{0,9})?")
 
@@ -23,7 +24,7 @@ def text(value: object) -> str | None:
 def identifier(value: object) -> str | None:
     """An id: text, or a whole number."""
     known = str(value) if isinstance(value, int) and not isinstance(value, bool) else text(value)
-    return known if known and len(known) <= _LONGEST_ID else None
+    return known if known and len(known) <= _LONGEST_ID and _GARBLED not in known else None
 
 
 def number(value: object) -> float | None:
@@ -68,6 +69,6 @@ def _moment(value: object) -> datetime | None:
 
 def cursor(value: object) -> str | None:
     """A cursor as Zof wrote it: it is opaque, so nothing of it is mended or cut."""
-    if not isinstance(value, str) or len(value) > LONGEST_CURSOR or text(value) != value.strip():
+    if not isinstance(value, str) or len(value) > LONGEST_CURSOR or _GARBLED in value or text(value) != value.strip():
         return None
     return value

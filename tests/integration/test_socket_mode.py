@@ -1,0 +1,161 @@
+"""Socket Mode as it is: tickets that admit once, connections that Slack refuses, recycles and drops."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections.abc import AsyncIterator, Iterator
+
+import aiohttp
+import pytest
+import structlog
+
+from tests.support.bot import RunningBot, running_bot, until
+from zofbot.logs import configure
+from zofbot.simulator.sockets import Socket
+
+
+@pytest.fixture
+async def bot(valkey: str) -> AsyncIterator[RunningBot]:
+    async with running_bot(valkey, socket=True) as bot:
+        await until(lambda: len(bot.world.slack.lines) == 2)
+        yield bot
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    root, stream = logging.getLogger(), io.StringIO()
+    before, level, config = root.handlers[:], root.level, structlog.get_config()
+    configure("json", "debug", (), stream)
+    yield stream
+    root.handlers[:], root.level = before, level
+    structlog.configure(**config)
+
+
+def lines(bot: RunningBot) -> list[Socket]:
+    return [line for line in bot.world.slack.lines if isinstance(line, Socket)]
+
+
+async def drop_connections(bot: RunningBot) -> None:
+    """Close every connection without a word, as a restarted proxy does."""
+    for line in lines(bot):
+        bot.world.slack.lines.remove(line)
+        await line.websocket.close()
+
+
+async def readiness(bot: RunningBot) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(f"{bot.app.url}/readyz") as reply:
+        return reply.status, str(await reply.json())
+
+
+async def slack_up(bot: RunningBot) -> str:
+    async with aiohttp.ClientSession() as session, session.get(f"{bot.app.url}/metrics") as reply:
+        return next(line for line in (await reply.text()).splitlines() if line.startswith("zofbot_slack_up "))
+
+
+async def test_refused_handshakes_do_not_leave_the_bot_deaf(bot: RunningBot) -> None:
+    bot.stage.sockets.refusals = 5
+    await drop_connections(bot)
+    await until(lambda: len(lines(bot)) == 2, 120)
+    assert "Voucher" in await bot.answer("/zof res_4821")
+
+
+async def test_every_handshake_has_a_ticket_of_its_own(bot: RunningBot) -> None:
+    bot.stage.sockets.refusals = 3
+    await drop_connections(bot)
+    await until(lambda: len(lines(bot)) == 2, 120)
+    tried = bot.stage.sockets.handshakes
+    assert len(tried) == len(set(tried)) == 2 + 3 + 2
+
+
+async def test_no_ticket_stands_in_the_log(bot: RunningBot, log: io.StringIO) -> None:
+    bot.stage.sockets.refusals = 2
+    await drop_connections(bot)
+    await until(lambda: len(lines(bot)) == 2, 120)
+    await bot.stage.sockets.refresh()
+    await until(lambda: len(lines(bot)) == 2, 120)
+    written = log.getvalue()
+    assert "socket" in written
+    assert [ticket for ticket in bot.stage.sockets.handshakes if ticket in written] == []
+
+
+async def test_readiness_and_metrics_say_how_the_connections_stand(bot: RunningBot) -> None:
+    assert (await readiness(bot))[0] == 200
+    assert await slack_up(bot) == "zofbot_slack_up 1.0"
+    bot.stage.sockets.refusals = 1_000_000
+    await drop_connections(bot)
+    await until(lambda: bool(bot.stage.sockets.refusals < 1_000_000))
+    status, said = await readiness(bot)
+    assert status == 503
+    assert "slack's socket is not connected (HTTP 503)" in said
+    assert await slack_up(bot) == "zofbot_slack_up 0.0"
+    bot.stage.sockets.refusals = 0
+    await until(lambda: len(lines(bot)) == 2, 120)
+    assert (await readiness(bot))[0] == 200
+    assert await slack_up(bot) == "zofbot_slack_up 1.0"
+
+
+async def test_readiness_says_why_slack_gives_no_ticket(bot: RunningBot) -> None:
+    bot.world.slack.app_token = "xapp-another"
+    await drop_connections(bot)
+
+    async def told() -> bool:
+        return "slack's socket is not connected (invalid_auth)" in (await readiness(bot))[1]
+
+    await until(told)
+
+
+async def test_two_connections_are_open_and_both_are_listened_to(bot: RunningBot) -> None:
+    first, second = lines(bot)
+    for number in range(4):  # Slack gives each to any of them; here they take turns
+        assert (await bot.type(f"/zof help {'run' if number % 2 else 'runs'}")).ok
+    assert lines(bot) == [first, second]
+
+
+async def test_a_connection_that_slack_recycles_leaves_no_gap(bot: RunningBot) -> None:
+    """Slack may recycle both at once, for they are equally old; there is always one to deliver to."""
+    before = lines(bot)
+    fewest = len(before)
+
+    def count() -> None:
+        nonlocal fewest
+        fewest = min(fewest, len(lines(bot)))
+
+    for line in before:
+        await line.websocket.send_json({"type": "disconnect", "reason": "warning"})
+    bot.world.watch(count)
+    for _ in range(10):
+        assert (await bot.type("/zof help")).ok
+        count()
+        await asyncio.sleep(0.2)
+    await until(lambda: len(set(lines(bot)) - set(before)) == 2)
+    assert fewest >= 2
+
+
+async def test_what_comes_down_a_connection_that_is_to_be_closed_is_still_answered(bot: RunningBot) -> None:
+    """Slack's warning comes some seconds before it closes, and what it has in hand still comes the old way."""
+    old = lines(bot)[0]
+    await old.websocket.send_json({"type": "disconnect", "reason": "warning"})
+    await until(lambda: len(lines(bot)) == 3)
+    bot.world.slack.lines[:] = [old]
+    assert (await bot.type("/zof help")).ok
+
+
+async def test_too_many_connections_are_waited_out(bot: RunningBot) -> None:
+    """Of eleven Slack sends one away; the bot lets go of it first and tries again later."""
+    async with aiohttp.ClientSession() as session:
+        others = [await session.ws_connect(await ticket(bot, session)) for _ in range(8)]
+        old = lines(bot)[0]
+        await old.websocket.send_json({"type": "disconnect", "reason": "too_many_websockets"})
+        await until(old.gone.is_set)
+        for other in others:
+            await other.close()
+    await until(lambda: len(lines(bot)) == 2, 120)
+    assert (await readiness(bot))[0] == 200
+
+
+async def ticket(bot: RunningBot, session: aiohttp.ClientSession) -> str:
+    headers = {"Authorization": f"Bearer {bot.world.slack.app_token}"}
+    async with session.post(f"{bot.stage.url}/api/apps.connections.open", headers=headers) as reply:
+        return str((await reply.json())["url"])

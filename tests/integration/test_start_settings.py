@@ -1,0 +1,272 @@
+"""Settings as people get them wrong: each ends the start in one sentence, exit code 2, and no secret is repeated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.cli import run_command
+from zofbot.address import address
+from zofbot.errors import SettingsError
+from zofbot.setting_values import misplaced, misspelt
+from zofbot.settings import Settings, load
+from zofbot.store.plain import plain
+
+NEEDED = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
+WELL: dict[str, Any] = {
+    "SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "0" * 32, "ZOF_API_KEY": "zof_key", "PORT": "0"
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def problems(monkeypatch: pytest.MonkeyPatch, **settings: str) -> list[str]:
+    for name, value in (WELL | settings).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load(*NEEDED)
+    return caught.value.problems
+
+
+# --- REDIS_URL
+
+PASSWORDS = ["hun#ter2", "hun/ter2", "hun?ter2", "hun ter2", "hun[ter]2", "#hunter2", "hunter2?", "hun?ter2=x&y", "hün"]
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+sentinel", "rediss+cluster"])
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_a_password_that_an_address_cannot_hold_is_said(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, password: str
+) -> None:
+    [problem] = problems(monkeypatch, REDIS_URL=f"{scheme}://me:{password}@host:6379/mymaster")
+    assert problem.startswith("REDIS_URL is wrong: ")
+    assert "# as %23" in problem
+    assert "hun" not in problem
+    assert "ter" not in problem.replace("characters", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("redis://host:99999/0", "from 1 to 65535"),
+        ("redis://host:port/0", "from 1 to 65535"),
+        ("redis://:pw@/0", "one host"),
+        ("redis://a,b:6379", "one host"),
+        ("redis://host/zero", "database must be a number"),
+        ("redis://host/0?sokcet_timeout=1", "an option that is not known"),
+        ("redis://host/0?password=hunter2&hunter3=x", "an option that is not known"),
+        ("redis://host/0?socket_timeout=soon", "its option socket_timeout"),
+        ("redis://host/0?decode_responses=1", "an option that is not known"),
+        ("redis://host/0?ssl_cert_reqs=none", "rediss instead of redis"),
+        ("rediss://host/0?ssl_cert_reqs=hunter2", "its option ssl_cert_reqs"),
+        ("redis+cluster://host?db=hunter2", "its option db"),
+        ("redis+sentinel://host/m?sentinel_pasword=hunter2", "an option that is not known"),
+        ("unix://run/redis.sock", "unix:///run/redis.sock"),
+        ("unix://", "must start with"),
+    ],
+)
+def test_an_address_that_the_client_would_stumble_over_later_is_said(
+    monkeypatch: pytest.MonkeyPatch, url: str, says: str
+) -> None:
+    [problem] = problems(monkeypatch, REDIS_URL=url)
+    assert says in problem
+    assert "hunter" not in problem
+
+
+@given(st.text(min_size=1, max_size=20))
+def test_any_password_that_is_quoted_is_read_as_it_is(password: str) -> None:
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        return
+    url = f"redis://me:{quote(password, safe='')}@host:6379/1"
+    assert plain(address(url).url, {}).connection_pool.connection_kwargs["password"] == password
+
+
+@given(st.text(min_size=8, max_size=20).filter(lambda text: text.isprintable() and " " not in text))
+def test_no_password_is_repeated(password: str) -> None:
+    said = ""
+    try:
+        address(f"redis://me:{password}@host:6379/1")
+    except ValueError as error:
+        said = str(error)
+    assert password not in said
+
+
+@pytest.mark.parametrize("option", ["db=1", "socket_timeout=1.5", "max_connections=9", "protocol=2", "password=a%23b"])
+@pytest.mark.parametrize("start", ["redis://host", "rediss://host", "unix:///run/redis.sock"])
+def test_each_option_that_is_taken_is_one_of_the_clients(start: str, option: str) -> None:
+    pool: Any = plain(address(f"{start}?{option}").url, {}).connection_pool
+    pool.make_connection()
+
+
+async def test_the_command_line_ends_with_one_sentence(tmp_path: Path) -> None:
+    for command in ("run", "web", "worker", "check", "outbox"):
+        arguments = [command, "list"] if command == "outbox" else [command]
+        ended = await run_command(*arguments, **WELL, REDIS_URL="redis://:hun#ter2@127.0.0.1:9/0")
+        assert (ended.code, ended.out) == (2, ""), ended
+        [line] = ended.err.splitlines()
+        assert line.startswith("zofbot: REDIS_URL is wrong: ")
+        assert "ter2" not in line
+
+
+# --- ZOFBOT_DATA_DIR
+
+
+def a_file(folder: Path) -> Path:
+    (folder / "file").write_text("")
+    return folder / "file"
+
+
+def below_a_file(folder: Path) -> Path:
+    return a_file(folder) / "data"
+
+
+@pytest.mark.parametrize(
+    "made", [a_file, below_a_file, lambda folder: Path("/proc/zofbot"), lambda folder: "\N{BULLET}" * 300]
+)
+async def test_a_folder_that_cannot_be_used_ends_the_start(tmp_path: Path, made: Any) -> None:
+    ended = await run_command("run", **WELL, ZOFBOT_DATA_DIR=str(made(tmp_path)))
+    assert ended.code == 2, ended
+    [line] = ended.err.splitlines()
+    assert line.startswith("zofbot: ZOFBOT_DATA_DIR is wrong: ")
+    assert "cannot be used" in line
+
+
+def test_an_address_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    [problem] = problems(monkeypatch, ZOFBOT_DATA_DIR="redis://:hunter2@host:6379")
+    assert problem == "ZOFBOT_DATA_DIR is wrong: it must be a folder, such as /var/lib/zofbot."
+
+
+# --- network
+
+
+def test_ports_that_kubernetes_injects_count_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (WELL | {"ZOFBOT_METRICS_PORT": "tcp://10.0.0.7:9300"}).items():
+        monkeypatch.setenv(name, value)
+    assert load(*NEEDED).zofbot_metrics_port == 0
+
+
+def test_the_kubernetes_manifest_switches_service_links_off() -> None:
+    text = (Path(__file__).parents[2] / "docs/deploy/kubernetes.yml").read_text()
+    assert text.count("enableServiceLinks: false") == text.count("containers:") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "99999"),
+        ("ZOFBOT_METRICS_PORT", "99999"),
+        ("ZOF_BASE_URL", "https://api.zof.ai:99999/v1"),
+        ("SLACK_API_URL", "https://slack.com:99999/api/"),
+        ("ZOF_BASE_URL", "https://[api.zof.ai/v1"),
+        ("REDIS_URL", "redis://host:99999"),
+        ("REDIS_URL", "redis+cluster://host:99999"),
+    ],
+)
+def test_a_port_that_cannot_be_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    [problem] = problems(monkeypatch, **{name: value})
+    assert problem.startswith(f"{name} is wrong: ")
+    assert problem.endswith(".")
+
+
+async def test_a_port_of_the_demo_that_cannot_be_is_said() -> None:
+    ended = await run_command("demo", "--port", "99999", "--no-browser")
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+
+
+async def test_ranges_of_ipv6_in_no_proxy_do_not_end_the_start() -> None:
+    proxies = {"NO_PROXY": "10.0.0.0/8,fd00::/8,::1,.svc", "HTTPS_PROXY": "http://127.0.0.1:9"}
+    ended = await run_command("result", "res_1", **WELL, **proxies, ZOF_BASE_URL="http://[fd00::1]:9/v1")
+    assert ended.code == 1, ended
+    assert "could not be reached" in ended.err or "did not answer" in ended.err
+
+
+# --- tokens and names
+
+
+@pytest.mark.parametrize(
+    ("name", "token", "says"),
+    [
+        ("SLACK_BOT_TOKEN", "xapp-1-A-hunter2", "app-level token, which belongs into SLACK_APP_TOKEN"),
+        ("SLACK_BOT_TOKEN", "xoxp-1-hunter2", "token of a person; copy the Bot User OAuth Token (xoxb-…)"),
+        ("SLACK_APP_TOKEN", "xoxb-1-hunter2", "belongs into SLACK_BOT_TOKEN; make an app-level token (xapp-…)"),
+        ("SLACK_APP_TOKEN", "xoxp-1-hunter2", "token of a person"),
+        ("SLACK_SIGNING_SECRET", "xapp-1-hunter2", "a token and no signing secret"),
+    ],
+)
+def test_tokens_that_are_mixed_up_end_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, token: str, says: str
+) -> None:
+    [problem] = problems(monkeypatch, **{name: token})
+    assert problem.startswith(f"{name} is wrong: ")
+    assert says in problem
+    assert "hunter2" not in problem
+
+
+def test_tokens_in_their_places_are_taken() -> None:
+    for name, token in {"SLACK_BOT_TOKEN": "xoxe.xoxb-1-x", "SLACK_APP_TOKEN": "xapp-1-x"}.items():
+        assert misplaced(name, token) == ""
+
+
+def test_malformed_values_do_not_hide_missing_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = problems(monkeypatch, ZOF_API_KEY="", PORT="http", SLACK_BOT_TOKEN="xoxb-ä")
+    assert sorted(problem.partition(" is ")[0] for problem in found) == ["PORT", "SLACK_BOT_TOKEN", "ZOF_API_KEY"]
+    assert any("ZOF_API_KEY is not set" in problem for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("ZOFBOT_POL_INTERVAL", "ZOFBOT_POLL_INTERVAL"),
+        ("ZOF_APIKEY", "ZOF_API_KEY"),
+        ("ZOF_WEBHOOK_SECRETS", "ZOF_WEBHOOK_SECRET"),
+        ("ZOFBOT_QQ", ""),
+    ],
+)
+def test_a_misspelt_name_is_told_with_the_nearest(name: str, nearest: str) -> None:
+    assert misspelt([name], [each.upper() for each in Settings.model_fields]) == {name: nearest}
+
+
+def test_names_that_kubernetes_injects_are_not_called_misspelt() -> None:
+    names = ["ZOFBOT_PORT", "ZOFBOT_SERVICE_HOST", "ZOFBOT_SERVICE_PORT_HTTP", "ZOFBOT_PORT_3000_TCP_ADDR", "ZOFX"]
+    assert misspelt(names, []) == {}
+
+
+async def test_the_log_and_the_checkup_warn_of_a_misspelt_name(tmp_path: Path) -> None:
+    wrong = WELL | {"ZOFBOT_POL_INTERVAL": "hunter2", "REDIS_URL": "redis://127.0.0.1:9", "ZOFBOT_LOG_FORMAT": "json"}
+    ended = await run_command("run", **wrong)
+    [line] = [json.loads(line) for line in ended.err.splitlines() if "setting unknown" in line]
+    assert (line["name"], line["nearest"], line["level"]) == ("ZOFBOT_POL_INTERVAL", "ZOFBOT_POLL_INTERVAL", "warning")
+    nowhere = {"SLACK_API_URL": "http://127.0.0.1:9/", "ZOF_BASE_URL": "http://127.0.0.1:9/"}
+    ended = await run_command("check", "--json", **wrong, **nowhere)
+    [found] = [one for one in json.loads(ended.out)["findings"] if one["about"] == "ZOFBOT_POL_INTERVAL"]
+    assert (found["level"], found["mend"]) == ("warning", "Rename it to ZOFBOT_POLL_INTERVAL.")
+    assert "hunter2" not in ended.out
+
+
+async def test_the_checkup_gives_the_advice_for_mixed_up_tokens() -> None:
+    nowhere = {
+        "SLACK_API_URL": "http://127.0.0.1:9/",
+        "ZOF_BASE_URL": "http://127.0.0.1:9/",
+        "REDIS_URL": "redis://127.0.0.1:9",
+    }
+    mixed = WELL | nowhere | {"SLACK_BOT_TOKEN": "xapp-1-hunter2", "SLACK_APP_TOKEN": "xoxb-1-hunter2"}
+    ended = await run_command("check", "--json", **mixed)
+    found = {one["about"]: one for one in json.loads(ended.out)["findings"]}
+    assert "belongs into SLACK_APP_TOKEN" in found["SLACK_BOT_TOKEN"]["what"]
+    assert "xoxb-…" in found["SLACK_BOT_TOKEN"]["mend"]
+    assert "belongs into SLACK_BOT_TOKEN" in found["SLACK_APP_TOKEN"]["what"]
+    assert "hunter2" not in ended.out
+    assert "install" not in found["SLACK_BOT_TOKEN"]["mend"]

@@ -1,0 +1,61 @@
+"""How the people and user groups stand that settings and subscriptions name, judged by what Slack said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from zofbot.checkup.finding import Finding, error, ok, warning
+from zofbot.checkup.slack import silent
+from zofbot.errors import SlackError, SlackRefused
+from zofbot.routing.subscription import Subscription
+from zofbot.settings import Settings
+
+_UNKNOWN = frozenset(("user_not_found", "users_not_found", "user_not_visible"))
+_NOT_LOOKED_AT = ok("people", "Not looked at, because a scope is missing.")
+
+
+def named(settings: Settings, subscriptions: Iterable[Subscription]) -> dict[str, str]:
+    """Each id of a person or user group that is named, and where first."""
+    lists = {
+        "ZOFBOT_RESPONDERS": settings.zofbot_responders,
+        "ZOFBOT_OPERATORS": settings.zofbot_operators,
+        "ZOFBOT_ADMINS": settings.zofbot_admins,
+    }
+    found = {one: name for name, ids in reversed(lists.items()) for one in ids.split(",") if one}
+    for each in subscriptions:
+        later = (one for step in each.escalate for one in step.mention)
+        for one in filter(None, (*each.mention, *later, each.by)):
+            found.setdefault(one, f"subscription {each.id} of {each.channel}")
+    return found
+
+
+def person(identifier: str, where: str, heard: Mapping[str, Any] | SlackError) -> Finding | None:
+    """Somebody who is named; nothing where all is well."""
+    about = f"{where}: {identifier}"
+    if isinstance(heard, SlackRefused):
+        if heard.reason == "missing_scope":
+            return _NOT_LOOKED_AT
+        what = "Slack knows nobody of this id" if heard.reason in _UNKNOWN else "Slack does not show this person"
+        return error(about, f"{what} ({heard.reason}).", "Copy the id from the person's profile (Copy member ID).")
+    if isinstance(heard, SlackError):
+        return silent(heard)
+    if heard.get("deleted"):
+        return warning(about, "This person's account is deactivated.", "Name somebody else, or take the id out.")
+    return None
+
+
+def groups(wanted: Mapping[str, str], heard: Collection[str] | SlackError) -> list[Finding]:
+    """User groups that are named (id to where), by those that the workspace has."""
+    if not wanted:
+        return []
+    if isinstance(heard, SlackRefused):
+        return [_NOT_LOOKED_AT]
+    if isinstance(heard, SlackError):
+        return [silent(heard)]
+    mend = "Copy the id from the group's own page in Slack, or take it out."
+    return [
+        error(f"{where}: {one}", "Slack knows no user group of this id, or it is disabled.", mend)
+        for one, where in wanted.items()
+        if one not in heard
+    ]
