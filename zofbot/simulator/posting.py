@@ -88,8 +88,11 @@ def pressable(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def seen_channel(slack: Workspace, channel_id: Any) -> Channel:
-    """A channel the bot may know of; a person's id means their direct messages."""
-    channel = slack.channels.get(str(channel_id)) or slack.dm(str(channel_id))
+    """A channel the bot may know of, by its own id: a person's id is none.
+
+    https://docs.slack.dev/reference/methods/conversations.history , and so for every method but ``chat.postMessage``
+    """
+    channel = slack.channels.get(str(channel_id))
     if channel is None or (channel.private and BOT not in channel.members):
         raise Refused("channel_not_found")
     return channel
@@ -166,8 +169,9 @@ def shown(slack: Workspace, message: Message, *, metadata: bool = False) -> Answ
 
 
 def post_message(slack: Workspace, given: Arguments) -> Answer:
-    """``chat.postMessage``."""
-    channel = open_channel(slack, given.get("channel"))
+    """``chat.postMessage``, the one method that takes a person's id for their direct messages with the bot."""
+    dm = slack.dm(str(given.get("channel")))
+    channel = open_channel(slack, dm.id if dm else given.get("channel"))
     body = content(slack, given)
     thread_ts = parent(slack, channel, given.get("thread_ts"))
     kept, warning = _metadata(given.get("metadata"))

@@ -78,6 +78,7 @@ class SlackNotifier:
         self._session = session
         self._metrics = metrics
         self._clock = clock
+        self._direct_messages: dict[str, str] = {}
 
     def rekey(self, token: str) -> None:
         """Use another token from the next call on."""
@@ -120,7 +121,10 @@ class SlackNotifier:
             ),
         )  # fmt: skip
         _heed(reply)
-        return Receipt(reply.get("channel") or channel, reply["ts"])
+        there = reply.get("channel") or channel
+        if _is_person(channel) and not _is_person(there):
+            self._direct_messages[channel] = there
+        return Receipt(there, reply["ts"])
 
     async def update(self, receipt: Receipt, message: Message, meta: Mapping[str, Any] | None = None) -> Receipt:
         """Make a message of ours show this instead; repeating it harms nobody. Without ``meta`` it keeps its own.
@@ -150,7 +154,7 @@ class SlackNotifier:
         return {key: receipt async for key, receipt in self._ours(channel, since, "") if key.startswith(prefix)}
 
     async def _ours(self, channel: str, since: float, thread: str) -> AsyncGenerator[tuple[str, Receipt], None]:
-        cursor = ""
+        channel, cursor = await self._conversation(channel), ""
         while True:
             reply = await self._page(channel, since, thread, cursor)
             for message in reply.get("messages") or []:
@@ -160,6 +164,21 @@ class SlackNotifier:
             before, cursor = cursor, (reply.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor or cursor == before:
                 return
+
+    async def _conversation(self, channel: str) -> str:
+        """The id of a channel; for a person's id, that of their direct messages with the bot, which is opened once.
+
+        Only ``chat.postMessage`` takes the id of a person (https://docs.slack.dev/reference/methods/conversations.open).
+        """
+        if not _is_person(channel):
+            return channel
+        if channel not in self._direct_messages:
+            reply = await self._call("conversations.open", lambda: self.client.conversations_open(users=channel))
+            opened = str((reply.get("channel") or {}).get("id") or "")
+            if not opened:
+                raise verdict(None, "no_channel_opened", {})
+            self._direct_messages[channel] = opened
+        return self._direct_messages[channel]
 
     async def _page(self, channel: str, since: float, thread: str, cursor: str) -> dict[str, Any]:
         asked: dict[str, Any] = {
@@ -361,6 +380,10 @@ class SlackNotifier:
             self._metrics.slack_seconds.labels(method).observe(seconds)
             came = f"{outcome}, HTTP {status}: {tracing.word(reason)}" if reason else outcome
             tracing.step("slack", method, came, bad=bool(reason), ms=round(seconds * 1000))
+
+
+def _is_person(identifier: str) -> bool:
+    return identifier.startswith(("U", "W"))
 
 
 def _quiet() -> logging.Logger:
