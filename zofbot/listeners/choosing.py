@@ -47,7 +47,7 @@ async def _open(desk: Desk, who: Asked, message: Mapping[str, Any]) -> None:
         await may(desk, who, Role.RESPONDER)
         failure = await _failure(desk, who, message)
         about = About(failure.key, failure.present.version)
-        meant = Meant(about.key, about.version, who.channel, who.response_url)
+        meant = Meant(about.key, about.version, who.channel, who.response_url, who.thread)
         stands = acts.happened(failure.present, triage.now(desk))
         await desk.notifier.open_view(who.request, act_forms.choose(meant, failure.title, stands, _offered(failure)))
     except Gone as error:
@@ -85,7 +85,7 @@ async def _go_on(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, A
         if chosen not in list(Act):
             raise BadInput("Nothing is chosen.", "Choose what to do.")
         act, about = Act(chosen), About(meant.key, meant.version)
-        there = replace(who, channel=meant.channel, response_url=meant.url)
+        there = replace(who, channel=meant.channel, response_url=meant.url, thread=meant.thread)
         if act not in triage.ASKS:
             told = await desk.told(triage.do(desk, there, about, act))
             desk.errands.start(desk.respond(there, told.message))

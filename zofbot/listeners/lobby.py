@@ -16,7 +16,7 @@ from zofbot.pipeline.feeds import Order
 from zofbot.pipeline.figures import Day
 from zofbot.slack import home
 from zofbot.slack.message import Block
-from zofbot.slack.verdict import UNDRAWABLE
+from zofbot.slack.verdict import Remedy, remedy
 from zofbot.store.homes import Homes, Viewer
 
 log = structlog.get_logger()
@@ -35,8 +35,6 @@ PATIENCE = 3.0
 
 TRIES = 3
 """How often somebody's Home is drawn because another was published meanwhile; the last one asks for no version."""
-
-_UNDRAWABLE = UNDRAWABLE | {"invalid_arguments", "view_too_large"}
 
 
 class Lobby:
@@ -119,7 +117,7 @@ class Lobby:
             try:
                 published = await self._desk.notifier.publish_home(user, view, version)
             except SlackRefused as error:
-                if error.reason not in _UNDRAWABLE:
+                if remedy(error.reason) is not Remedy.PLAIN:
                     raise
                 log.error("home refused", reason=error.reason, user=user)
                 published = await self._desk.notifier.publish_home(user, home.plain(), version)

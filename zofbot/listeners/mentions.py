@@ -34,7 +34,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
         elif acts_on(body):  # it is stored before Slack is told that we have it
             told = await desk.told(_act(desk, who, thread, _heard(body)))
             await ack()
-            desk.errands.start(desk.whisper(who, told.message, thread))
+            desk.errands.start(desk.respond(who, told.message))
         else:
             await ack()
             desk.errands.start(_reply(desk, who, thread, body))
@@ -65,12 +65,12 @@ def _heard(body: Mapping[str, Any]) -> Heard:
 def _asked(body: Mapping[str, Any], event: Mapping[str, Any]) -> Asked:
     user = str(event.get("user") or "")
     request, thread = str(body.get("event_id") or event.get("ts") or ""), str(event.get("thread_ts") or "")
-    return Asked(user, user, str(event.get("channel") or ""), "", request, message=thread)
+    return Asked(user, user, str(event.get("channel") or ""), "", request, message=thread, thread=thread)
 
 
 async def _reply(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) -> None:
     told = await desk.told(_answer(desk, who, thread, body))
-    await desk.whisper(who, told.message, thread)
+    await desk.respond(who, told.message)
 
 
 async def _answer(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) -> Message:

@@ -135,7 +135,7 @@ async def open_form(desk: Desk, who: Asked, about: About, act: Act, *, insists: 
         if refused:
             await desk.respond(who, refused)
             return
-        meant = Meant(about.key, failure.present.version, who.channel, who.response_url)
+        meant = Meant(about.key, failure.present.version, who.channel, who.response_url, who.thread)
         await desk.notifier.open_view(who.request, form(desk, act, meant, failure, person))
     except Gone:
         await desk.respond(who, acts.gone(about.key))
@@ -176,7 +176,7 @@ async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[st
     act = Act(str(view["callback_id"]).removeprefix(f"{act_forms.FORM}_"))
     try:
         meant = carried(Meant, view)
-        there = replace(who, channel=meant.channel, response_url=meant.url)
+        there = replace(who, channel=meant.channel, response_url=meant.url, thread=meant.thread)
         person = await may(desk, who, Role.RESPONDER)
         wish = await _wished(desk, act, there, person, meant.key, view)
     except (BadInput, NotAllowed) as error:

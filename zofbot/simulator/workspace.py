@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from zofbot.simulator.entities import BOT, Channel, Group, Hook, Message, Shared, SlackCall, Trigger, User, View
 from zofbot.simulator.faults import SLACK_FAULTS, Faults
@@ -98,6 +98,8 @@ class Workspace:
     """Whether no message may be deleted, as where exports for compliance are on."""
     draws_charts: bool = True
     """Whether ``data_visualization`` blocks are understood, whose roll-out is phased."""
+    refuses_answers: Literal["text", "json", "json_200"] = "text"
+    """How a refusal on a response_url comes: a plain word or JSON, with 4xx, or JSON with 200."""
     enforces_tiers: bool = False
     tiers: dict[str, PerMinute] = field(default_factory=dict)
     _last_stamp: int = 0

@@ -37,6 +37,7 @@ class Meant:
     version: str
     channel: str
     url: str = ""
+    thread: str = ""
 
     def dump(self) -> str:
         """As ``private_metadata``; Slack takes 3,000 characters."""

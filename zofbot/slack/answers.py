@@ -62,7 +62,7 @@ def still_asking(reference: str = "") -> Message:
     """The acknowledgement when Zof takes longer than Slack waits; the ``reference`` is for when no answer comes."""
     said = "Still asking Zof…"
     last = [context(f"Reference: {text.code(reference)}")] if reference else []
-    return Message(said, [section(f"⏳ {said} The answer replaces this line."), *last])
+    return Message(said, [section(f"⏳ {said} The answer follows."), *last])
 
 
 @functools.cache
@@ -95,20 +95,26 @@ def help_verb(verb: Verb) -> Message:
 # --- subscriptions
 
 
-def subscribed(wish: str, identifier: str, notes: Sequence[str], *, changed: bool = False) -> Message:
-    """Told to whoever subscribed a channel or changed that; ``notes`` are mrkdwn, empty ones are left out."""
+def subscribed(wish: str, identifier: str, caution: str, *, changed: bool = False) -> Message:
+    """Told to whoever subscribed a channel or changed that; a ``caution`` (mrkdwn) may be empty."""
     said = "The subscription is changed." if changed else "This channel is subscribed."
     return Message(
         f"{said} {text.mrkdwn(wish)}",
         [
             section(f"✅ *{said}*\n{text.code(wish, 2000)}"),
-            *(context(note) for note in notes if note),
+            *([context(caution)] if caution else []),
             *actions(
                 button("Send a test alert", "zof_test_alert", {"id": identifier}),
                 button("Edit", "zof_edit", {"id": identifier}, aloud="Edit this subscription"),
             ),
         ],
     )
+
+
+def foreseen(preview: str, caution: str) -> Message:
+    """What a new or changed subscription would have posted; both are mrkdwn, and the ``caution`` may be empty."""
+    notes = [note for note in (preview, caution) if note]
+    return Message(" ".join(notes), [context(note) for note in notes])
 
 
 def subscribed_already(number: int, wish: str) -> Message:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -219,12 +221,16 @@ class SlackNotifier:
         return str((meta.get("event_payload") or {}).get("key") or "") if ours else ""
 
     async def whisper(self, channel: str, user: str, message: Message, *, thread: str = "") -> None:
-        """Say something that only one person sees, in a thread or the channel. Raises SlackError."""
+        """Say something that only one person sees, in a thread or the channel; tried three times. Raises SlackError."""
         place: dict[str, Any] = {"thread_ts": thread} if thread else {}
-        await self._call(
-            "chat.postEphemeral",
-            lambda: self.client.chat_postEphemeral(channel=channel, user=user, **place, **message.payload()),
-        )
+
+        async def post() -> None:
+            await self._call(
+                "chat.postEphemeral",
+                lambda: self.client.chat_postEphemeral(channel=channel, user=user, **place, **message.payload()),
+            )
+
+        await _three_times(post)
 
     async def unfurl(self, place: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> None:
         """Show cards beneath somebody's message, by the links in it; once more does no harm. Raises SlackError.
@@ -308,37 +314,29 @@ class SlackNotifier:
         )
         return str((reply.get("view") or {}).get("hash") or "")
 
-    async def respond(
-        self, url: str, message: Message, *, replace: bool = False, in_channel: bool = False, meta: Any = None
-    ) -> None:
-        """Answer through a ``response_url``, which works five times in half an hour, even where the bot is no member.
+    async def respond(self, url: str, message: Message, *, replace: bool = False, thread: str = "") -> None:
+        """Answer one person through a ``response_url``, which works five times in half an hour, also for no member.
 
-        Private answers are tried three times, for a second one harms nobody; one that all can see only once. Raises
-        SlackError.
+        ``replace`` puts it in the place of the message that was clicked on; where none was, as for a slash command,
+        Slack posts another. It is tried three times, for a second one harms nobody. Raises SlackError.
         """
+        place = {"thread_ts": thread} if thread and not replace else {}
+        body = message.payload() | {"response_type": "ephemeral", "replace_original": replace, **place}
+        await _three_times(lambda: self._post(url, body))
 
-        async def post() -> None:
-            await self._post(url, message, replace=replace, in_channel=in_channel, meta=meta)
+    async def respond_in_channel(self, url: str, message: Message, meta: Mapping[str, Any]) -> None:
+        """Post through a ``response_url`` for all to see: once, and with ``meta`` on it. Raises SlackError."""
+        shown = {"response_type": "in_channel", "replace_original": False, "metadata": dict(meta)}
+        await self._post(url, message.payload() | shown)
 
-        if in_channel and not replace:
-            await post()
-            return
-        async for attempt in stamina.retry_context(on=_again, attempts=3, timeout=30):
-            with attempt:
-                await post()
-
-    async def _post(self, url: str, message: Message, *, replace: bool, in_channel: bool, meta: Any) -> None:
+    async def _post(self, url: str, body: dict[str, Any]) -> None:
         hook = AsyncWebhookClient(url, session=self._session, retry_handlers=[], logger=_quiet())
-        body = message.payload() | {
-            "response_type": "in_channel" if in_channel else "ephemeral",
-            "replace_original": replace,
-            **({"metadata": meta} if meta else {}),
-        }
 
         async def call() -> dict[str, Any]:
             reply = await hook.send_dict(body)
-            if reply.status_code != 200:
-                raise verdict(reply.status_code, reply.body.strip()[:60], reply.headers)
+            refusal = _refusal_word(reply.status_code, reply.body)
+            if refusal is not None:
+                raise verdict(reply.status_code, refusal, reply.headers)
             return {}
 
         await self._settled("response_url", call)
@@ -397,6 +395,30 @@ def _heed(reply: Mapping[str, Any]) -> None:
     """Say what Slack dropped of a message it took (https://docs.slack.dev/messaging/message-metadata)."""
     if reply.get("warning"):
         log.warning("slack warned", warning=reply["warning"], details=reply.get("response_metadata"))
+
+
+async def _three_times(post: Callable[[], Awaitable[None]]) -> None:
+    """Try a private answer again while that may help: a second one harms nobody."""
+    async for attempt in stamina.retry_context(on=_again, attempts=3, timeout=30):
+        with attempt:
+            await post()
+
+
+def _refusal_word(status: int, body: str) -> str | None:
+    """Slack's word for refusing an answer; ``None`` where it took it, empty where it used none that can be read.
+
+    It comes as text (``Expired url``) or as JSON with ``ok`` and ``error``, with 4xx or with 200
+    (https://github.com/getsentry/sentry/pull/7955).
+    """
+    said: Any = body.strip()
+    try:
+        said = json.loads(said)
+    except ValueError:
+        pass
+    if status == 200 and (said in ("ok", "") or (isinstance(said, dict) and said.get("ok") is True)):
+        return None
+    word = str(said.get("error") if isinstance(said, dict) else said).strip().lower().replace(" ", "_")
+    return word if re.fullmatch(r"[a-z_]{1,60}", word) else ""
 
 
 def _again(error: Exception) -> bool | float:
