@@ -49,7 +49,7 @@ async def _open(desk: Desk, who: Asked, message: Mapping[str, Any]) -> None:
         about = About(failure.key, failure.present.version)
         meant = Meant(about.key, about.version, who.channel, who.response_url, who.thread)
         stands = acts.happened(failure.present, triage.now(desk))
-        await desk.notifier.open_view(who.request, act_forms.choose(meant, failure.title, stands, _offered(failure)))
+        await desk.open_form(who, act_forms.choose(meant, failure.title, stands, _offered(failure)))
     except Gone as error:
         await desk.respond(who, acts.gone(str(error)))
     except SlackError as error:

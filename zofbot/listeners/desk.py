@@ -19,9 +19,9 @@ from zofbot.metrics import Metrics
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.orders import Orders
 from zofbot.slack import answers
-from zofbot.slack.fallback import send_or_simplify
+from zofbot.slack.fallback import plain_form, send_or_simplify, show_or_simplify
 from zofbot.slack.links import Links
-from zofbot.slack.message import Message
+from zofbot.slack.message import Block, Message
 from zofbot.slack.notifier import SlackNotifier
 from zofbot.slack.people import People
 from zofbot.slack.verdict import Remedy, remedy
@@ -161,6 +161,10 @@ class Desk:
                 raise
             log.info("answered another way", reason=error.reason)
             await second()
+
+    async def open_form(self, asked: Asked, form: Block) -> None:
+        """Open a modal, without its newer kinds of blocks where Slack refuses those. Raises SlackError."""
+        await show_or_simplify(lambda view: self.notifier.open_view(asked.request, view), form, plain_form(form))
 
 
 def asked(body: Mapping[str, Any]) -> Asked:

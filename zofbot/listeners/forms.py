@@ -62,7 +62,7 @@ async def opened(desk: Desk, who: Asked, identifier: str) -> Message | None:
         await may(desk, who, Role.RESPONDER)
         start = await subscribing.find(desk, who, identifier) if identifier else Subscription()
         form = Form(who.channel, who.response_url, desk.clock.time(), identifier, who.thread)
-        await desk.notifier.open_view(who.request, modals.subscribing(form, who.room, start))
+        await desk.open_form(who, modals.subscribing(form, who.room, start))
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=who.user, channel=who.channel)
         return answers.form_failed(error, endings.noted(error))

@@ -32,6 +32,13 @@ _FAILS = re.compile(r"until it fails ([1-9]\d{0,2})(?: more)?(?: times?)?")
 ASKS = {Act.ASSIGN, Act.SNOOZE, Act.RESOLVE}
 """Acts that a form asks about first."""
 
+_TYPED = {
+    Act.ASSIGN: "@zofbot assign @ben",
+    Act.SNOOZE: "@zofbot snooze 2h",
+    Act.RESOLVE: "@zofbot resolve flaky: retried",
+}
+"""How each of them is typed instead."""
+
 
 def register(app: AsyncApp, desk: Desk) -> None:
     """Listen to the controls of cards, to the buttons of answers about them, and to the forms of acts."""
@@ -136,12 +143,13 @@ async def open_form(desk: Desk, who: Asked, about: About, act: Act, *, insists: 
             await desk.respond(who, refused)
             return
         meant = Meant(about.key, failure.present.version, who.channel, who.response_url, who.thread)
-        await desk.notifier.open_view(who.request, form(desk, act, meant, failure, person))
+        await desk.open_form(who, form(desk, act, meant, failure, person))
     except Gone:
         await desk.respond(who, acts.gone(about.key))
     except SlackError as error:
         log.warning("form not opened", act=act, reason=error.reason, user=who.user)
-        await desk.respond(who, endings.failed(BadInput("Slack did not open the form.", "Press the button again.")))
+        step = "Press the button again, or type it in the alert's thread."
+        await desk.respond(who, endings.failed(BadInput("Slack did not open the form.", step, example=_TYPED[act])))
     except ZofbotError as error:
         await desk.respond(who, endings.failed(error))
 
