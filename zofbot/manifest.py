@@ -61,6 +61,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "group_unarchive": ("groups:read",),
     "link_shared": ("links:read",),
     "member_joined_channel": ("channels:read", "groups:read"),
+    "message.im": ("im:history",),
 }
 """Every event that is listened to, and the scopes that it needs (https://docs.slack.dev/reference/events)."""
 
@@ -92,7 +93,11 @@ def manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]:
             "background_color": "#1f2a44",
         },
         "features": {
-            "app_home": {"home_tab_enabled": True, "messages_tab_enabled": True},
+            "app_home": {
+                "home_tab_enabled": True,
+                "messages_tab_enabled": True,
+                "messages_tab_read_only_enabled": False,
+            },
             "bot_user": {"display_name": "zofbot", "always_online": True},
             "slash_commands": [command | request_url],
             "shortcuts": [

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from zofbot.simulator import posting, unfurling, views
-from zofbot.simulator.entities import APP, BOT, TEAM, Channel, Message, User, View
+from zofbot.simulator.entities import APP, BOT, BOT_ID, TEAM, Channel, Message, User, View
 from zofbot.simulator.workspace import Workspace
 
 TOKEN = "simulated-verification-token"  # noqa: S105 - deprecated at Slack, checked by nobody
@@ -198,4 +198,21 @@ def said(message: Message, kind: str, channel: Channel) -> dict[str, Any]:
         "channel_type": "im" if channel.im_with else "group" if channel.private else "channel",
     }
     ids = {"ts": message.ts, "event_ts": message.ts, "client_msg_id": f"client-{message.ts}"}
-    return {"type": kind, "user": message.user, "text": message.text, "team": TEAM, **place, **ids, **thread}
+    bot = {"bot_id": BOT_ID, "app_id": APP} if message.user == BOT else {}
+    return {"type": kind, "user": message.user, "text": message.text, "team": TEAM, **bot, **place, **ids, **thread}
+
+
+def edited(message: Message, channel: Channel) -> dict[str, Any]:
+    """The event of an edit: https://docs.slack.dev/reference/events/message/message_changed ."""
+    now = said(message, "message", channel)
+    return {
+        "type": "message",
+        "subtype": "message_changed",
+        "hidden": True,
+        "channel": channel.id,
+        "channel_type": now["channel_type"],
+        "message": now | {"edited": {"user": message.user, "ts": message.ts}},
+        "previous_message": now,
+        "ts": message.ts,
+        "event_ts": message.ts,
+    }

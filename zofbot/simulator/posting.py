@@ -181,6 +181,7 @@ def post_message(slack: Workspace, given: Arguments) -> Answer:
         channel.id, slack.stamp(), BOT, **body, thread_ts=thread_ts, metadata=kept, broadcast=broadcast, hidden=hidden
     )
     slack.keep(message)
+    slack.echo(message)
     if not body["text"]:
         warning = {"warning": "missing_text_in_message"} | warning
     return {"channel": channel.id, "ts": message.ts, "message": shown(slack, message, metadata=True), **warning}
@@ -216,6 +217,7 @@ def update(slack: Workspace, given: Arguments) -> Answer:
     kept, warning = _metadata(given.get("metadata"))
     message.text, message.blocks, message.attachments = body["text"], body["blocks"], body["attachments"]
     message.metadata, message.edited = kept or message.metadata, True
+    slack.echo(message, edited=True)
     slack.changed()
     return {"channel": message.channel, "ts": message.ts, "text": message.text, **warning}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -78,6 +79,8 @@ class Workspace:
     modals: dict[str, list[View]] = field(default_factory=dict)
     homes: dict[str, View] = field(default_factory=dict)
     notices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    echoes: asyncio.Queue[tuple[Message, bool]] = field(default_factory=asyncio.Queue)
+    """The bot's own direct messages that it has not been told of yet, and whether each was edited."""
     links: dict[str, Shared] = field(default_factory=dict)
     """Links that the app was told of, by unfurl id."""
     triggers: dict[str, Trigger] = field(default_factory=dict)
@@ -131,6 +134,11 @@ class Workspace:
             self.ledger.append(message)
         self.changed()
         return message
+
+    def echo(self, message: Message, *, edited: bool = False) -> None:
+        """Have the app told of its own direct message, if it asked to be told of such."""
+        if self.channels[message.channel].im_with and "message.im" in self.events:
+            self.echoes.put_nowait((message, edited))
 
     def replies(self, parent: Message) -> list[Message]:
         """What stands in the thread of a message."""
