@@ -12,13 +12,30 @@ from zofbot.simulator.workspace import Workspace
 TOKEN = "simulated-verification-token"  # noqa: S105 - deprecated at Slack, checked by nobody
 
 _FORMED = re.compile(r"<(?:@[UW][A-Z0-9]+|#C[A-Z0-9]+|!subteam\^S[A-Z0-9]+)(?:\|[^<>]*)?>")
-_TYPED = re.compile(r"(?<![\w&])(?P<sign>[@#])(?P<name>[a-z0-9][a-z0-9._-]*)|(?P<url>https?://[^\s<>|]+)")
+_ENDINGS = (
+    "ai app be ch cloud co com de dev es eu example fr id in info io it jp me md net nl org pl py rs ru sh so uk us"
+)
+"""Top-level domains of bare names that are linked; a few of the many that Slack knows."""
+
+_REST = r"(?:(?!&[lg]t;)[^\s<>|])*(?<![.,;:!?'\")\]])"
+"""The rest of an address: up to a space or a bracket, without the punctuation of the sentence around it."""
+
+_TYPED = re.compile(
+    rf"(?P<url>https?://(?!&[lg]t;)[^\s<>|]{_REST})"
+    r"|(?P<mail>[\w.+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,})"
+    rf"|(?<![\w@./&])(?P<bare>(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+(?:{_ENDINGS.replace(' ', '|')})"
+    rf"(?![\w-]|\.\w)(?::\d+)?(?:/{_REST})?)"
+    r"|(?<![\w&])(?P<sign>[@#])(?P<name>[a-z0-9][a-z0-9._-]*)",
+    re.IGNORECASE,
+)
+"""What Slack makes links and mentions of; that it links bare names in slash commands is inferred from messages."""
 
 
 def escaped(slack: Workspace, text: str, *, labels: bool = False) -> str:
-    """What somebody typed, as Slack's client sends it: entities escaped, people, groups and channels by their id.
+    """What somebody typed, as Slack's client sends it: entities escaped, addresses as links, people and channels by id.
 
     ``labels`` adds the name behind the id, as in a slash command.
+    https://docs.slack.dev/messaging/formatting-message-text
     """
     kept: list[str] = []
     at = 0
@@ -29,14 +46,22 @@ def escaped(slack: Workspace, text: str, *, labels: bool = False) -> str:
 
 
 def _plain(slack: Workspace, text: str, labels: bool) -> str:
-    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _TYPED.sub(lambda found: _entity(slack, found, labels), safe)
+    return _TYPED.sub(lambda found: _entity(slack, found, labels), entities(text))
+
+
+def entities(text: str) -> str:
+    """The three characters that Slack escapes, escaped."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _entity(slack: Workspace, found: re.Match[str], labels: bool) -> str:
     name = found["name"]
     if found["url"]:
         return f"<{found['url']}>"
+    if found["mail"]:
+        return f"<mailto:{found['mail']}|{found['mail']}>"
+    if found["bare"]:
+        return f"<http://{found['bare']}|{found['bare']}>"
     label = f"|{name}" if labels else ""
     if found["sign"] == "#":
         channel = next((each for each in slack.channels.values() if each.name == name and not each.im_with), None)
@@ -61,7 +86,7 @@ def command(slack: Workspace, user: User, channel: Channel, text: str, response_
         "user_id": user.id,
         "user_name": user.name,
         "command": name,
-        "text": escaped(slack, said, labels=True) if slack.should_escape else said,
+        "text": escaped(slack, said, labels=True) if slack.should_escape else entities(said),
         "api_app_id": APP,
         "is_enterprise_install": "false",
         "response_url": response_url,
