@@ -13,7 +13,7 @@ from zofbot.access import Role
 from zofbot.errors import BadInput, SlackError, ZofbotError
 from zofbot.listeners import endings, triage
 from zofbot.listeners.desk import Asked, Desk, asked
-from zofbot.listeners.known import known, may
+from zofbot.listeners.known import check_channel, known, may
 from zofbot.pipeline.failures import Failure, Gone
 from zofbot.pipeline.keys import root_of
 from zofbot.slack import act_forms, acts
@@ -21,7 +21,7 @@ from zofbot.slack.act_forms import Meant
 from zofbot.slack.controls import About
 from zofbot.slack.payload import carried
 from zofbot.triage import TABLE, Act
-from zofbot.triage.life import OF_ITSELF
+from zofbot.triage.life import BY_PEOPLE
 from zofbot.verbs import SHORTCUT
 
 log = structlog.get_logger()
@@ -73,7 +73,7 @@ async def _failure(desk: Desk, who: Asked, message: Mapping[str, Any]) -> Failur
 
 def _offered(failure: Failure) -> list[Act]:
     """What the table allows, and to undo."""
-    allowed = [act for act in TABLE[failure.present.state] if act not in OF_ITSELF]
+    allowed = [act for act in TABLE[failure.present.state] if act in BY_PEOPLE]
     acts_ = [act for act in allowed if act is not Act.ESCALATE or failure.body.policy.escalate]
     return [*acts_, Act.UNDO] if failure.present.before else acts_
 
@@ -82,7 +82,8 @@ async def _go_on(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, A
     """Do what was chosen, or lead on to its own form."""
     try:
         meant, chosen = carried(Meant, view), act_forms.filled(view, "act", "act")
-        if chosen not in list(Act):
+        check_channel(meant.key, meant.channel)
+        if chosen not in BY_PEOPLE:
             raise BadInput("Nothing is chosen.", "Choose what to do.")
         act, about = Act(chosen), About(meant.key, meant.version)
         there = replace(who, channel=meant.channel, response_url=meant.url, thread=meant.thread)

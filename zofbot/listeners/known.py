@@ -6,7 +6,7 @@ import structlog
 
 from zofbot import tracing
 from zofbot.access import Person, Role, Standing, refusal, role_of
-from zofbot.errors import NotAllowed, SlackError, ZofError
+from zofbot.errors import BadInput, NotAllowed, SlackError, ZofError
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.model import Outcome
 from zofbot.notification import Receipt
@@ -18,10 +18,13 @@ from zofbot.store.entry import Entry
 
 log = structlog.get_logger()
 
+ACTING_SECONDS = 60.0
+"""How old what Slack said of somebody may be when they act: their account may have been switched off since."""
+
 
 async def may(desk: Desk, who: Asked, needed: Role) -> Person:
     """Who somebody is, if they may do what takes that role. Raises NotAllowed with the reason else."""
-    person = await desk.people.person(who.user)
+    person = await desk.people.person(who.user, fresh=ACTING_SECONDS)
     reason = refusal(needed, person, desk.roles)
     tracing.step(
         "permission", f"needs {needed.name.lower()}", "refused" if reason else "granted", bad=bool(reason),
@@ -39,6 +42,12 @@ async def inside(desk: Desk, who: Asked) -> None:
     """
     if await desk.inward(who.channel) and (await desk.people.person(who.user)).standing is Standing.STRANGER:
         raise NotAllowed("Only people of this workspace see more than this card.")
+
+
+def check_channel(key: str, channel: str) -> None:
+    """Raise BadInput where the failure under ``key`` belongs to another channel: no client of Slack's sends that."""
+    if parted(key)[2] != channel:
+        raise BadInput("This failure belongs to another channel.", "Use its card there.")
 
 
 async def known(desk: Desk, who: Asked, about: About) -> Failure:

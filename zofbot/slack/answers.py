@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError, ZofError, ZofUnavailable
+from zofbot.errors import BadInput, NotAllowed, ShareUsedUp, SlackError, ZofbotError, ZofError, ZofUnavailable
 from zofbot.model import utc
 from zofbot.routing.spelling import EXAMPLES
 from zofbot.slack import text
@@ -24,8 +24,9 @@ def failed(error: ZofbotError, reference: str = "") -> Message:
     if isinstance(error, BadInput) and error.example:
         hint += f"\nFor example: {text.code(error.example)}"
     said = f"{_sign(error)} *{text.mrkdwn(error.sentence, 900)}*"
+    spoken = " ".join(part for part in (text.mrkdwn(error.sentence, 900), hint, request_id(error, reference)) if part)
     return Message(
-        f"{text.mrkdwn(error.sentence, 900)} {hint} {request_id(error, reference)}".replace("\n", " "),
+        spoken.replace("\n", " "),
         [section(f"{said}\n{hint}".strip()), context(request_id(error, reference, code=True))],
     )
 
@@ -41,10 +42,10 @@ def request_id(error: ZofbotError, reference: str = "", *, code: bool = False) -
         return text.code(name) if code else text.mrkdwn(name, 200)
 
     parts = ["Zof returned no request id for this."]
-    if isinstance(error, ZofError):
-        parts = [f"Request ID: {shown(error.request_id)}" if error.request_id else "Zof returned no request id."]
-    elif isinstance(error, BadInput | NotAllowed):
+    if isinstance(error, BadInput | NotAllowed | ShareUsedUp):
         parts = ["Zof was not asked, so there is no request id."]
+    elif isinstance(error, ZofError):
+        parts = [f"Request ID: {shown(error.request_id)}" if error.request_id else "Zof returned no request id."]
     return " ".join([*parts, *([f"Reference: {shown(reference)}"] if reference else [])])
 
 

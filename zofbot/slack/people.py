@@ -16,7 +16,7 @@ from zofbot.clock import Clock
 from zofbot.errors import SlackError, SlackRefused
 from zofbot.routing.quiet import zone as known_zone
 from zofbot.slack.notifier import Identity, SlackNotifier
-from zofbot.slack.shelf import Shelf
+from zofbot.slack.shelf import FRESH, Shelf
 
 log = structlog.get_logger()
 
@@ -43,11 +43,14 @@ class People:
         self._channels = Shelf(notifier.channel, clock, fresh=SETTLED)
         self._rooms = Shelf(notifier.rooms, clock)
 
-    async def person(self, identifier: str) -> Person:
-        """Say who somebody is; never raises SlackError: what Slack would not say is the person's ``doubt``."""
+    async def person(self, identifier: str, fresh: float = FRESH) -> Person:
+        """Say who somebody is, as Slack said no more than ``fresh`` seconds ago, where it answers.
+
+        Never raises SlackError: what Slack would not say is the person's ``doubt``.
+        """
         try:
             home = await self._home.get("")
-            told = await self._users.get(identifier)
+            told = await self._users.get(identifier, fresh)
         except SlackError as error:
             log.warning("person unknown", user=identifier, reason=error.reason)
             return Person(identifier, Standing.UNKNOWN, doubt=_doubt(error))

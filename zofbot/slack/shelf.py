@@ -46,14 +46,19 @@ class Shelf(Generic[Known]):
         self._fresh, self._stale = fresh, max(fresh, STALE)
         self._entries: OrderedDict[str, _Entry[Known]] = OrderedDict()
 
-    async def get(self, key: str) -> Known:
-        """Give the answer, the latest one known where Slack gives none. Raises SlackError where there is none."""
+    async def get(self, key: str, fresh: float | None = None) -> Known:
+        """Give the answer, the latest one known where Slack gives none. Raises SlackError where there is none.
+
+        ``fresh`` are the seconds for which Slack is not asked again, where they are fewer than usual.
+        """
         entry = self._entries.setdefault(key, _Entry())
         self._entries.move_to_end(key)
         if len(self._entries) > MOST:
             self._entries.popitem(last=False)
         async with entry.lock:
-            if not self._since(entry, self._fresh) and not (entry.again and self._clock.now() < entry.again):
+            if not self._since(entry, self._fresh if fresh is None else fresh) and not (
+                entry.again and self._clock.now() < entry.again
+            ):
                 await self._renew(entry, key)
             if entry.known is not None and self._since(entry, self._stale):
                 return entry.known
