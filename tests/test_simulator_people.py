@@ -137,9 +137,7 @@ async def test_requests_can_be_spoilt_for_a_test(stage: Stage, bot: RecordingApp
 # --- response URLs
 
 
-async def test_a_response_url_adds_to_the_acknowledgement_and_works_five_times(
-    stage: Stage, bot: RecordingApp
-) -> None:
+async def test_a_response_url_adds_to_the_acknowledgement_and_works_five_times(stage: Stage, bot: RecordingApp) -> None:
     bot.answers = [web.json_response({"text": "still asking"})]
     await stage.people.type(ANA, INCIDENT_ROOM, "/zof a")
     hook = AsyncWebhookClient(bot.last["response_url"])
