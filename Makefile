@@ -28,7 +28,7 @@ bench: $(VENV)/ready-dev
 	$(BIN)/python benchmarks/triage.py
 
 soak: $(VENV)/ready-dev
-	$(BIN)/python -m tests.soak $(ARGS)
+	$(BIN)/python -m tests.crash.soak $(ARGS)
 
 # Fails where a pinned version has a known weakness, and also, saying so, where the advisories cannot be reached.
 audit: $(VENV)/ready-dev

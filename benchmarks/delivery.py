@@ -37,7 +37,8 @@ from processes import NAMESPACE, SECRET, Bot
 from rich.console import Console
 from rich.table import Table
 
-from zofbot.model import Outcome, Result, Run, utcnow
+from zofbot.clock import Clock
+from zofbot.model import Outcome, Result, Run
 from zofbot.notification import Kind, Notification, Receipt
 from zofbot.pipeline.memory import Memory
 from zofbot.pipeline.poller import SUBSCRIPTIONS
@@ -207,7 +208,7 @@ async def burst(bench: Bench, workers: int, *, remembered: int = 0) -> Burst:
     size = bench.size.burst
     await bench.begin()
     await remember(bench, remembered)
-    outbox, waiting = Outbox(bench.client, NAMESPACE, utcnow), many(size, size // BURST)
+    outbox, waiting = Outbox(bench.client, NAMESPACE, Clock()), many(size, size // BURST)
     async with AsyncExitStack() as stack:
         pids = [
             (await stack.enter_async_context(bench.role("worker", bench.store, bench.slack)))[0] for _ in range(workers)
@@ -402,7 +403,7 @@ async def polling(bench: Bench) -> None:
     async with bench.role("zof", str(pages), "30") as (_, zof):
         for _ in range(bench.size.rounds):
             await bench.begin()
-            client = ZofClient(base_url=f"{zof}/v1", key="key")
+            client = ZofClient(base_url=f"{zof}/v1", key="key", clock=Clock())
             try:
                 bot = Bot(bench.client, bench.session, bench.slack)
                 poller = bot.poller(client, order="oldest")
@@ -455,7 +456,7 @@ async def remembering(bench: Bench) -> None:
     """A root's body goes after two days, its key stays for thirty: by what the server says that each takes."""
     size, prefix = min(1000, bench.size.keys), f"{{{NAMESPACE}}}:"
     await bench.begin()
-    outbox, waiting = Outbox(bench.client, NAMESPACE, utcnow), many(size, size)
+    outbox, waiting = Outbox(bench.client, NAMESPACE, Clock()), many(size, size)
     for at in range(0, size, BATCH):
         await outbox.commit(waiting[at : at + BATCH])
         batch = await outbox.claim(BATCH)
@@ -483,7 +484,7 @@ async def taken(bench: Bench, names: Sequence[str]) -> float:
 async def pacing(bench: Bench) -> None:
     seconds, channels = bench.size.seconds, 20
     await bench.begin(paced=True)
-    outbox = Outbox(bench.client, NAMESPACE, utcnow)
+    outbox = Outbox(bench.client, NAMESPACE, Clock())
     async with bench.role("worker", bench.store, bench.slack):
         await outbox.commit(many(int(channels * seconds), channels))
         await bench.posted(int(channels * seconds))
@@ -513,7 +514,7 @@ async def everything(size: Size) -> list[Row]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="delivery-")))
-        store = await stack.enter_async_context(embedded(folder / "store"))
+        store = await stack.enter_async_context(embedded(folder / "store", Clock()))
         client = await stack.enter_async_context(redis.from_url(store))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         bench = Bench(size, folder, store, "", client, session)

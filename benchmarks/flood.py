@@ -37,6 +37,7 @@ from rich.console import Console
 from rich.table import Table
 from triage import SECRET, bot
 
+from zofbot.clock import MovableClock
 from zofbot.simulator import payloads
 from zofbot.simulator.organization import ASSERTION_RESULT, QA_ALERTS, furnish
 from zofbot.simulator.stage import Stage
@@ -216,7 +217,7 @@ def highest(pid: int) -> float:
 
 async def main(size: argparse.Namespace) -> Table:
     """Measure each flood, and a quiet time before."""
-    world = World()
+    world = World(MovableClock())
     furnish(world)
     world.zof.quota = None
     stage = Stage(world)

@@ -24,9 +24,9 @@ import redis.asyncio as redis
 from aiohttp import web
 
 from zofbot.cli.serving import collect_seldom
+from zofbot.clock import Clock
 from zofbot.logs import configure
 from zofbot.metrics import Metrics
-from zofbot.model import utcnow
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.poller import Poller
 from zofbot.simulator.quota import Pace
@@ -133,17 +133,19 @@ class Bot:
     def __init__(self, client: redis.Redis, session: aiohttp.ClientSession, slack: str) -> None:
         self.metrics = Metrics()
         self.client = client
-        self.outbox = Outbox(client, NAMESPACE, utcnow)
-        self.hints = Hints(client, NAMESPACE)
-        notifier = SlackNotifier(session, token="xoxb-bench", api_url=f"{slack}/api/", metrics=self.metrics)
+        self.outbox = Outbox(client, NAMESPACE, Clock())
+        self.hints = Hints(client, NAMESPACE, Clock())
+        notifier = SlackNotifier(
+            session, token="xoxb-bench", api_url=f"{slack}/api/", metrics=self.metrics, clock=Clock()
+        )
         self.dispatcher = Dispatcher(
-            self.outbox, notifier, render, self.metrics, utcnow, random=random.SystemRandom().random
+            self.outbox, notifier, render, self.metrics, Clock(), random=random.SystemRandom().random
         )
 
     def poller(self, zof: ZofClient, **options: Any) -> Poller:
-        lease = Lease(self.client, NAMESPACE, "poller", 90, utcnow)
+        lease = Lease(self.client, NAMESPACE, "poller", 90, Clock())
         return Poller(
-            zof, self.outbox, self.hints, lease, metrics=self.metrics, clock=utcnow,
+            zof, self.outbox, self.hints, lease, metrics=self.metrics, clock=Clock(),
             random=random.SystemRandom().random, **{"requests": 10**6, **options},
         )  # fmt: skip
 
@@ -151,7 +153,7 @@ class Bot:
         async def ready() -> list[str]:
             return []
 
-        zof = ZofDoor(self.hints, [SECRET], "X-Zof-Signature", self.metrics, utcnow)
+        zof = ZofDoor(self.hints, [SECRET], "X-Zof-Signature", self.metrics, Clock())
         return site(None, self.metrics, ready, zof)
 
 
@@ -189,7 +191,7 @@ async def bot(stop: asyncio.Event, store: str, slack: str, zof_url: str) -> None
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(redis.from_url(store))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        zof_client = ZofClient(base_url=f"{zof_url}/v1", key="key")
+        zof_client = ZofClient(base_url=f"{zof_url}/v1", key="key", clock=Clock())
         stack.push_async_callback(zof_client.aclose)
         made = Bot(client, session, slack)
         tasks = [asyncio.create_task(made.dispatcher.run()), asyncio.create_task(made.poller(zof_client).run())]

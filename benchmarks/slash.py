@@ -50,6 +50,7 @@ from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from zofbot.clock import Clock, MovableClock
 from zofbot.model import Result
 from zofbot.simulator import payloads
 from zofbot.simulator.organization import ASSERTION_RESULT, QA_ALERTS, furnish
@@ -108,7 +109,7 @@ Samples = dict[str, list[float]]
 
 def example() -> Result:
     """A failed result, as zofbot reads it from the pretend Zof."""
-    world = World()
+    world = World(MovableClock())
     furnish(world)
     return reading.result(world.zof.results[ASSERTION_RESULT])
 
@@ -166,7 +167,7 @@ async def serve_zof() -> None:
 
 async def pretend() -> Stage:
     """Start a pretend world."""
-    world = World()
+    world = World(MovableClock())
     furnish(world)
     world.zof.quota = None
     stage = Stage(world)
@@ -265,7 +266,7 @@ async def contender(kind: str, zof_url: str, transport: str = "http") -> AsyncIt
 
 async def shut_down_store(data: Path) -> None:
     if socket_path(data).exists():
-        async with embedded(data):
+        async with embedded(data, Clock()):
             pass
 
 

@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 from slack_sdk.web.async_client import AsyncWebClient
 
+from zofbot.clock import MovableClock
 from zofbot.settings import Settings
 from zofbot.simulator.entities import BOT, Channel, Message
 from zofbot.simulator.organization import ANA, CHECKOUT, furnish
@@ -159,7 +160,7 @@ def table(times: dict[str, list[float]]) -> Table:
 
 
 async def main(clicks: int) -> None:
-    world = World()
+    world = World(MovableClock())
     furnish(world)
     world.zof.quota, world.slack.paced, world.zof.webhooks.on = None, False, False
     stage = Stage(world)

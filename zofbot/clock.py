@@ -44,6 +44,11 @@ class MovableClock(Clock):
         self._offset = 0.0
         self._sleeping: set[tuple[float, asyncio.Event]] = set()
 
+    @property
+    def moved(self) -> float:
+        """Seconds by which it was moved in all."""
+        return self._offset
+
     def time(self) -> float:
         """Unix seconds, with all that it was moved by."""
         return self._base() + self._offset

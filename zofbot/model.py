@@ -116,6 +116,13 @@ class Run(_Seen):
     """The cases Zof sent along with the run; ``None`` when it sent no list."""
 
 
+class Project(_Frozen):
+    """A project as Zof lists it (https://zof.ai/docs/api/projects)."""
+
+    id: str
+    name: str | None = None
+
+
 class Quota(_Frozen):
     """What Zof last said of the organization's request quota."""
 

@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from time import monotonic
 from traceback import walk_tb
 from typing import NamedTuple
 
+from zofbot.clock import Clock
 from zofbot.redact import MASK, redact
 from zofbot.trace import Step, Trace
 
@@ -58,15 +58,16 @@ class Tracing:
     """A trace that is being made, kept once all have let go of it: the work, and the tasks that it started."""
 
     __slots__ = (
-        "_at", "_began", "_first", "_held", "_ids", "_keep", "_kind", "_last", "_names", "_reference",
+        "_at", "_began", "_clock", "_first", "_held", "_ids", "_keep", "_kind", "_last", "_names", "_reference",
         "_seen", "about", "worth",
     )  # fmt: skip
 
-    def __init__(self, keep: Keep, kind: str, at: float, names: tuple[str, ...], about: dict[str, str]) -> None:
-        self._keep, self._kind, self._at, self._names, self.about = keep, kind, at, names, about
+    def __init__(self, keep: Keep, kind: str, clock: Clock, names: tuple[str, ...], about: dict[str, str]) -> None:
+        self._keep, self._kind, self._clock, self._names, self.about = keep, kind, clock, names, about
+        self._at, self._began = clock.time(), clock.monotonic()
         self.worth = kind == "request"
         """Whether it is to be kept: what somebody asked for always, other work when something went wrong in it."""
-        self._began, self._held, self._seen, self._reference = monotonic(), 1, 0, ""
+        self._held, self._seen, self._reference = 1, 0, ""
         self._ids: dict[str, None] = {}
         self._first: list[_Taken] = []
         self._last: deque[_Taken] | None = None
@@ -83,7 +84,7 @@ class Tracing:
         """Take a step down, unless the work has ended."""
         if not self._held:
             return
-        taken = _Taken(monotonic() - self._began, room, did, came, bad, facts)
+        taken = _Taken(self._clock.monotonic() - self._began, room, did, came, bad, facts)
         self._seen += 1
         self.worth |= bad
         if len(self._first) < FIRST:
@@ -152,9 +153,9 @@ def current() -> Tracing | None:
 
 
 @contextmanager
-def traced(keep: Keep, kind: str, at: float, *names: str, **about: str) -> Iterator[Tracing]:
-    """Trace what is done inside, and what ``Errands`` start there; ``at`` is in Unix seconds, ``names`` are its ids."""
-    made = Tracing(keep, kind, at, names, about)
+def traced(keep: Keep, kind: str, clock: Clock, *names: str, **about: str) -> Iterator[Tracing]:
+    """Trace what is done inside, and what ``Errands`` start there; ``names`` are its ids."""
+    made = Tracing(keep, kind, clock, names, about)
     before = _current.set(made)
     try:
         yield made

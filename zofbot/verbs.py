@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from zofbot.errors import BadInput
@@ -14,6 +14,10 @@ COMMAND = "/zof"
 
 SHORTCUT = "zof_triage"
 """``callback_id`` of the message shortcut *Zof: triage*."""
+
+_LABELLED = re.compile(r"\b(?:request id|reference): ?([^\s,;]+)", re.IGNORECASE)
+_LOOKS_LIKE_ID = re.compile(r"[0-9_]")
+"""What every known id has, and no verb."""
 
 ANY_COMMAND = re.compile("")
 """Whatever an operator named the command in the manifest."""
@@ -43,8 +47,8 @@ VERBS = {
         Verb("run", "run <id>", "a run's card with its failed cases", "run run_1001", "run <id>"),
         Verb(
             "runs",
-            "runs [status:failed] [project:…] [env:…]",
-            "the latest runs, newest first",
+            "runs [status:failed,error] [project:…] [env:…]",
+            "the latest runs, newest first; filters as in `subscribe`: lists, `*`, `-` to exclude",
             "runs status:failed env:staging",
             "runs [filters]",
         ),
@@ -116,8 +120,11 @@ VERBS = {
     )
 }
 
-FILTERS = {"status": "status", "project": "project", "env": "env", "environment": "env"}
-"""Names that filters may be typed with, and what each is called here."""
+HELP_WORDS = ("-h", "--help", "?")
+"""What asks for help elsewhere."""
+
+LinkReader = Callable[[str], tuple[str, str] | None]
+"""Gives ``run`` or ``result`` and the id that a URL leads to."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +134,9 @@ class Typed:
     verb: str
     id: str = ""
     share: bool = False
-    filters: tuple[tuple[str, str], ...] = ()
     about: str = ""
-    wish: str = ""
-    """The filters of a subscription, as they were typed."""
+    filters: str = ""
+    """The filters of a subscription or of a list, as they were typed."""
 
 
 def usage_hint() -> str:
@@ -138,20 +144,28 @@ def usage_hint() -> str:
     return " | ".join(verb.hint for verb in VERBS.values())
 
 
-def parse(text: str) -> Typed:
-    """Understand what was typed after ``/zof``. Raises BadInput with an example that can be copied."""
+def no_link(url: str) -> None:
+    """Reads no link."""
+
+
+def parse(text: str, read_link: LinkReader = no_link) -> Typed:
+    """Understand what was typed after ``/zof``, as ``read_input`` gives it; ids may be pasted as links.
+
+    Raises BadInput with an example that can be copied.
+    """
+    text = _uncoded(text)
     words = text.split()
     if not words:
         return Typed("help")
     verb = words[0].lower()
+    if verb in HELP_WORDS:
+        return _help(words[1:])
     if verb not in VERBS:
-        return _shorthand(words)
+        return _shorthand(words, read_link)
     if verb == "help":
         return _help(words[1:])
-    if verb == "runs":
-        return Typed("runs", filters=_filters(words[1:]))
-    if verb == "subscribe":
-        return Typed("subscribe", wish=text.split(maxsplit=1)[1].strip() if len(words) > 1 else "")
+    if verb in ("runs", "subscribe"):
+        return Typed(verb, filters=_uncoded(text.split(maxsplit=1)[1]) if len(words) > 1 else "")
     if verb == "subscriptions":
         return Typed("subscriptions")
     if verb == "unsubscribe":
@@ -164,7 +178,7 @@ def parse(text: str) -> Typed:
         return Typed("trace", id=_traced(words[1:]))
     if verb == "triage":
         return _triage([word.lower() for word in words[1:]])
-    return _lookup(verb, words[1:])
+    return _lookup(verb, words[1:], read_link)
 
 
 def _unsubscribe(words: list[str]) -> Typed:
@@ -191,9 +205,10 @@ def _triage(words: list[str]) -> Typed:
 
 
 def _traced(words: list[str]) -> str:
-    """The id of a request: one word of any form, or a whole line of an error that ends with it."""
-    around = {word.lower().rstrip(":") for word in words[:-1]}
-    name = _bare(words[-1]) if words else ""
+    """The id of a request: one word of any form, or what an error shows behind its labels."""
+    labelled = _LABELLED.findall(" ".join(words))
+    around = set() if labelled else {word.lower().rstrip(":") for word in words[:-1]}
+    name = _bare((labelled or words or [""])[0 if labelled else -1]).rstrip(".")
     if not name or len(name) > 300 or around - {"request", "id", "reference"}:
         raise BadInput(
             "Which request? Its id is missing." if not name else "I look up one id at a time.",
@@ -204,37 +219,42 @@ def _traced(words: list[str]) -> str:
     return name
 
 
-def _shorthand(words: list[str]) -> Typed:
-    """``/zof <id>``; anything close to a verb, or not an id at all, is a mistyped verb."""
+def _shorthand(words: list[str], read_link: LinkReader) -> Typed:
+    """``/zof <id>``; anything close to a verb, or that does not look like an id, is a mistyped verb."""
     meant = _close(words[0].lower(), VERBS)
     if meant:
         rest = " ".join([meant, *words[1:]])
         raise BadInput(
             f"There is no `{_shown(words[0])}`.", f"Did you mean `{meant}`?", example=_copyable(rest), verb=meant
         )
-    identifier = _bare(words[0])
-    if not is_id(identifier) or (len(words) > 1 and words[1:] != ["share"]):
+    kind, identifier = _identified(words[0], read_link)
+    if not is_id(identifier) or not (kind or _LOOKS_LIKE_ID.search(identifier)) or words[1:] not in ([], ["share"]):
         raise BadInput(
             f"There is no `{_shown(words[0])}`.", "See `/zof help` for what there is.", example=_example("result")
         )
-    verb = "run" if identifier.startswith("run_") else "result"
-    return _lookup(verb, [identifier, *words[1:]])
+    verb = kind or ("run" if identifier.startswith("run_") else "result")
+    return _lookup(verb, [identifier, *words[1:]], read_link)
 
 
-def _lookup(verb: str, words: list[str]) -> Typed:
+def _lookup(verb: str, words: list[str], read_link: LinkReader) -> Typed:
+    if words and words[0].lower() in HELP_WORDS:
+        return Typed("help", about=verb)
     noun = "result" if verb == "result" else "run"
     if not words:
         raise BadInput(
             f"Which {noun}? Its id is missing.", f"Copy a {noun}'s id from Zof.", example=_example(verb), verb=verb
         )
-    identifier = _bare(words[0])
-    if not is_id(identifier):
+    kind, identifier = _identified(words[0], read_link)
+    if not is_id(identifier) or identifier.startswith("-"):
         raise BadInput(
             f"`{_shown(words[0])}` is not a {noun} id.",
             "Ids have only letters, digits, `_` and `-`, at most 128 of them.",
             example=_example(verb),
             verb=verb,
         )
+    if kind == "result" and verb == "cancel":
+        raise BadInput("That is a result, not a run.", "Only a run can be canceled.", example=_example(verb), verb=verb)
+    verb = kind if kind and verb in ("run", "result") else verb
     extra = [word.lower() for word in words[1:]]
     share = extra == ["share"] and verb == "result"
     if extra and not share:
@@ -245,6 +265,12 @@ def _lookup(verb: str, words: list[str]) -> Typed:
             verb=verb,
         )
     return Typed(verb, id=identifier, share=share)
+
+
+def _identified(word: str, read_link: LinkReader) -> tuple[str, str]:
+    """The id in a word, and whether it is a ``run``'s or a ``result``'s where a URL says so."""
+    bare = _bare(word)
+    return (read_link(bare) if "/" in bare else None) or ("", bare)
 
 
 def _help(words: list[str]) -> Typed:
@@ -261,28 +287,6 @@ def _help(words: list[str]) -> Typed:
     )
 
 
-def _filters(words: list[str]) -> tuple[tuple[str, str], ...]:
-    found: dict[str, str] = {}
-    for word in words:
-        name, colon, value = word.partition(":")
-        known = FILTERS.get(name.lower(), "")
-        if not colon or not value or not known:
-            meant = _close(name.lower(), FILTERS)
-            raise BadInput(
-                f"`{_shown(word)}` is not a filter.",
-                f"Did you mean `{meant}:…`?" if meant else "Filters are `status:`, `project:` and `env:`.",
-                example=_example("runs"),
-                verb="runs",
-            )
-        found[known] = _bare(value)
-    return tuple(found.items())
-
-
-def spelled(filters: Iterable[tuple[str, str]]) -> str:
-    """Filters as they are typed."""
-    return " ".join(f"{name}:{value}" for name, value in filters)
-
-
 def _close(word: str, known: Iterable[str]) -> str:
     """The known word that a mistyped one was meant to be, or nothing; what has digits or signs was meant as an id."""
     if not word.isalpha():
@@ -291,8 +295,14 @@ def _close(word: str, known: Iterable[str]) -> str:
 
 
 def _bare(word: str) -> str:
-    """What people paste around an id: code marks, quotes, brackets, a comma behind it."""
-    return word.strip("`'\"“”‘’<>()[],;")
+    """A word without what people paste around it: code marks, quotes, brackets, a comma behind it."""
+    return word.strip("`'\"<>()[],;")
+
+
+def _uncoded(text: str) -> str:
+    """Text without the code marks around all of it."""
+    text = text.strip()
+    return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] == "`" and text.count("`") == 2 else text
 
 
 def _shown(word: str) -> str:

@@ -175,7 +175,7 @@ class ZofDoor:
         at = hint.at.timestamp() if hint.at else None
         watch = Watch(kind, hint.subject, hint.type, self._clock.time(), at, run=hint.run_id or "")
         try:
-            with tracing.traced(self._keep, "webhook", watch.since, hint.event_id, what=hint.label):
+            with tracing.traced(self._keep, "webhook", self._clock, hint.event_id, what=hint.label):
                 return "stored" if await self._hints.keep(hint.event_id, watch) else "repeated"
         except Full:
             raise Stray(503, "full") from None
@@ -243,7 +243,7 @@ def site(slack: SlackDoor | None, metrics: Metrics, ready: Ready, zof: ZofDoor |
 
 
 @asynccontextmanager
-async def opened(
+async def opened(  # noqa: PLR0913  (its two limits are for tests)
     door: web.Application,
     host: str,
     port: int,

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.support.virtual_time import other_process
 from zofbot.settings import Settings
 
 
@@ -35,6 +34,5 @@ async def start_command(*arguments: str, env: Mapping[str, str]) -> asyncio.subp
 
 async def run_command(*arguments: str, **settings: str) -> Ended:
     process = await start_command(*arguments, env=environment(**settings))
-    with other_process():
-        out, err = await process.communicate()
+    out, err = await process.communicate()
     return Ended(process.returncode or 0, out.decode(), err.decode())

@@ -1,7 +1,8 @@
-"""Freezes what a version leaves in Redis, for later versions to be tried on: ``python -m tests.support.store_snapshot > FILE``.
+"""A snapshot of what a version leaves in Redis, for later versions to be tried on.
 
-It walks through all that lasts (subscriptions, alerts, acts, a snooze, something parked, held back and still looked at)
-and writes down each key, and the runs that it was about. Copied beside an earlier version it freezes that one.
+``python -m tests.support.store_snapshot > FILE`` walks through all that lasts (subscriptions, alerts, acts, a snooze,
+something parked, held back and still looked at) and writes down each key, and the runs that it was about. Copied beside
+an earlier version it takes that one's snapshot.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from zofbot.domain.text import clean_name
 from zofbot.routing import (
     After,
     Broadcast,
@@ -15,7 +16,8 @@ from zofbot.routing import (
 )
 from zofbot.triage import Step
 
-PATTERNS = st.lists(st.text(min_size=1, max_size=20).filter(lambda s: s.lstrip("-").strip()), max_size=4).map(tuple)
+SHOWN = st.text(min_size=1, max_size=20).filter(lambda name: clean_name(name).strip("-\\ "))
+PATTERNS = st.lists(SHOWN, max_size=4).map(tuple)
 
 
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"])

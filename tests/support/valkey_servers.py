@@ -18,22 +18,24 @@ import redis.asyncio as redis
 from redis.crc import key_slot
 
 from tests.support.bot import until
-from zofbot.store.embedded import _binary
+from tests.support.virtual_time import silent_redis
+from zofbot.store.embedded import _binary, server_command
 
 SLOTS = 16384
 
 
 @contextmanager
 def valkey_server(folder: Path) -> Iterator[str]:
-    """Run one server for whoever comes, on no event loop, and give its address; it writes nothing to a disk."""
+    """Run a server on no event loop, with the configuration of the embedded store, and give its address.
+
+    One that was killed goes on with its data when the folder is given again.
+    """
     path = folder / "valkey.sock"
-    process = subprocess.Popen(
-        [_binary(), "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder, "--logfile", folder / "log"],
-        stdin=subprocess.DEVNULL,
-    )
+    path.unlink(missing_ok=True)
+    process = subprocess.Popen(server_command(folder, path), stdin=subprocess.DEVNULL)
     try:
         while not path.exists():
-            assert process.poll() is None, (folder / "log").read_text()
+            assert process.poll() is None, (folder / "valkey.log").read_text()
             time.sleep(0.01)
         yield f"unix://{path}"
     finally:
@@ -45,6 +47,19 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+@asynccontextmanager
+async def stopped_server(url: str) -> AsyncIterator[None]:
+    """Have the server answer nobody, though connections stand; virtual time passes meanwhile. It goes on afterwards."""
+    async with redis.from_url(url) as client:
+        pid = int((await client.info("server"))["process_id"])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with silent_redis():
+            yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import asyncio
 import os
 import selectors
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,8 +19,8 @@ from redis.asyncio.connection import AbstractConnection
 
 from zofbot.clock import MovableClock
 
-EPOCH = float(os.environ.get("ZOFBOT_TEST_EPOCH", "0")) or time.time()
-"""Unix seconds at which every test begins; a failing test prints it, to be set when the failure is reproduced."""
+EPOCH = float(os.environ.get("ZOFBOT_TEST_EPOCH", "0"))
+"""Unix seconds at which every test begins, to reproduce a failure that printed them; 0: the present."""
 
 START_SECONDS = 10_000.0
 """What the loop's clock shows at first: as a machine's own, nothing that a test could take for its zero."""
@@ -60,6 +60,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.outside = 0
         self.redis_replies = 0
         self.redis_answers = True
+        self.epoch = EPOCH or time.time()
         self._now = START_SECONDS
         selector = _Selector()
         selector.loop = self
@@ -75,7 +76,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def jump(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass; called by a test, it is a standstill of the process, which handles nothing meanwhile."""
         self._now += seconds
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
@@ -89,13 +90,33 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(ended)
         return future
 
+    async def subprocess_exec(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
+        """Let no time pass until the process has ended; it may talk to servers of this one meanwhile."""
+        transport, protocol = await super().subprocess_exec(protocol_factory, *args, **options)
+        exited: Callable[[], None] = protocol.process_exited
+
+        def ended() -> None:
+            self.outside -= 1
+            exited()
+
+        self.outside += 1
+        protocol.process_exited = ended
+        return transport, protocol
+
+
+def stand_still(seconds: float) -> None:
+    """Have the time go on while the process does nothing, as when it is stopped."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.jump(seconds)
+
 
 def test_clock() -> MovableClock:
-    """Make the clock of a test: on a virtual loop it goes by the loop's, else by the machine's; it can be moved, too."""
+    """Make the clock of a test: it goes by a virtual loop's clock, else by the machine's, and can be moved."""
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualLoop):
         return MovableClock()
-    return MovableClock(lambda: EPOCH + loop.time() - START_SECONDS)
+    return MovableClock(lambda: loop.epoch + loop.time() - START_SECONDS)
 
 
 test_clock.__test__ = False  # type: ignore[attr-defined]  # pytest is not to collect it
@@ -104,27 +125,17 @@ test_clock.__test__ = False  # type: ignore[attr-defined]  # pytest is not to co
 class SetClock(MovableClock):
     """A clock that shows what a test sets, ``at`` in Unix seconds, whatever the loop's shows."""
 
-    def __init__(self, at: float = EPOCH) -> None:
-        super().__init__(lambda: self.at)
-        self.at = at
+    def __init__(self, at: float = 1_800_000_000.0) -> None:
+        super().__init__(lambda: self._set)
+        self._set = at
 
-    def advance(self, seconds: float) -> None:
-        self.at += seconds
-        super().advance(0)
+    @property
+    def at(self) -> float:
+        return self.time()
 
-
-@contextmanager
-def other_process() -> Iterator[None]:
-    """Let no virtual time pass while another process is waited for; it may talk to servers of this one meanwhile."""
-    loop = asyncio.get_running_loop()
-    if not isinstance(loop, VirtualLoop):
-        yield
-        return
-    loop.outside += 1
-    try:
-        yield
-    finally:
-        loop.outside -= 1
+    @at.setter
+    def at(self, at: float) -> None:
+        self._set = at - self._offset
 
 
 @contextmanager
@@ -137,6 +148,13 @@ def silent_redis() -> Iterator[None]:
         yield
     finally:
         loop.redis_answers = True
+
+
+class StoppedClock(SetClock):
+    """One whose other half is set, too, for code that runs on no loop."""
+
+    def monotonic(self) -> float:
+        return self.at
 
 
 def count_redis_replies() -> None:

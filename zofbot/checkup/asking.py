@@ -14,12 +14,14 @@ import stamina
 from zofbot.checkup import doors, slack, store, zof
 from zofbot.checkup.clock import skew
 from zofbot.checkup.finding import Finding, error, ok
+from zofbot.checkup.mentions import check_mentions
 from zofbot.clock import Clock, timeout
 from zofbot.errors import SettingsError, SlackError, StoreUnavailable, ZofError
 from zofbot.metrics import Metrics
 from zofbot.notification import State
 from zofbot.redact import redact
 from zofbot.rooms import slack_of, zof_client
+from zofbot.routing import Subscription
 from zofbot.settings import Settings
 from zofbot.slack.notifier import Identity, SlackNotifier
 from zofbot.store import Store, connected
@@ -45,13 +47,14 @@ WAITING = 200
 async def examine(settings: Settings, clock: Clock, url: str = "", seconds: float = SECONDS) -> list[Finding]:
     """Try everything; ``url`` is where the doors are seen from outside. No failure is raised: each is a finding."""
     async with slack_of(settings, Metrics(), clock, deadline=seconds) as notifier:
-        kept, channels = await _store(settings, clock, seconds)  # alone, lest what others do count as its latency
+        kept, subscribed = await _store(settings, clock, seconds)  # alone, lest what others do count as its latency
         (tokens, takes), asked, tried = await asyncio.gather(
             _tokens(notifier, settings, clock),
             _zof(settings, clock, Patience(seconds)),
             _doors(settings, url, seconds),
         )
-        told = await _channels(notifier, settings, channels, takes)
+        told = await _channels(notifier, settings, [each.channel for each in subscribed], takes)
+        told += await check_mentions(notifier, subscribed) if takes else []
     secrets = settings.secrets()
     found = dict.fromkeys([*tokens, *told, *asked, *kept, *tried])
 
@@ -113,8 +116,8 @@ async def _described(notifier: SlackNotifier, channel: str) -> dict[str, Any] | 
         return said
 
 
-async def _store(settings: Settings, clock: Clock, seconds: float) -> tuple[list[Finding], list[str]]:
-    """Look at Redis; the channels that are subscribed, as far as they could be read."""
+async def _store(settings: Settings, clock: Clock, seconds: float) -> tuple[list[Finding], list[Subscription]]:
+    """Look at Redis; the subscriptions, as far as they could be read."""
     try:
         async with timeout(seconds), AsyncExitStack() as stack:
             address = settings.redis_url or await stack.enter_async_context(embedded(settings.zofbot_data_dir, clock))
@@ -135,14 +138,14 @@ async def _store(settings: Settings, clock: Clock, seconds: float) -> tuple[list
     return [found], []
 
 
-async def _kept(opened: Store, namespace: str, clock: Clock) -> tuple[list[Finding], list[str]]:
+async def _kept(opened: Store, namespace: str, clock: Clock) -> tuple[list[Finding], list[Subscription]]:
     times = [await _ping(opened, clock) for _ in range(1 + PINGS)][1:]  # the first one connects
     found = [*store.soundness(await vitals(opened.client)), store.latency(times)]
     records = await Subscriptions(opened.client, namespace).records()
     waiting = await Outbox(opened.client, namespace, clock).list(State.PENDING, WAITING)
     number = await written(opened.client, namespace)
     found += store.records(records, [entry.schema for entry in waiting], number)
-    return found, [one.channel for one in readable(records)]
+    return found, readable(records)
 
 
 async def _ping(opened: Store, clock: Clock) -> float:

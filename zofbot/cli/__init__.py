@@ -14,6 +14,7 @@ from zofbot.cli.check import check
 from zofbot.cli.manifest import manifest
 from zofbot.cli.result import result
 from zofbot.cli.serving import demo, run, web, worker
+from zofbot.cli.signature import signature
 from zofbot.cli.trace import trace
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for command in (demo, run, web, worker, check, result, manifest, audit, trace):
+for command in (demo, run, web, worker, check, result, manifest, audit, trace, signature):
     app.command()(command)
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(subscriptions.app, name="subscriptions")

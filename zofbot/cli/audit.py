@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zofbot.cli.conduct import give_up, settings_with, with_books
+from zofbot.cli.printing import print_json
 from zofbot.clock import Clock
 
 if TYPE_CHECKING:  # the store takes longer to import than --help may take
@@ -42,7 +43,8 @@ def _print(entries: list[Entry], as_json: bool) -> None:
     from zofbot.terminal import audit_table  # noqa: PLC0415
 
     if as_json:
-        sys.stdout.writelines(entry.model_dump_json() + "\n" for entry in entries)
+        for entry in entries:
+            print_json(entry.model_dump(mode="json"), indent=None)
     elif entries:
         Console().print(audit_table(entries))
     else:

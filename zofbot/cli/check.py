@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zofbot.cli.conduct import carry_out, give_up, settings_with
+from zofbot.cli.printing import print_json
 from zofbot.clock import Clock
 from zofbot.settings import Settings
 
@@ -33,7 +32,7 @@ def check(
     carry_out(_examine(settings, url, found))
     if as_json:
         well = all(one.level != "error" for one in found)
-        sys.stdout.write(json.dumps({"ok": well, "findings": [asdict(one) for one in found]}, indent=2) + "\n")
+        print_json({"ok": well, "findings": [asdict(one) for one in found]})
     else:
         _print(found)
     raise typer.Exit(any(one.level == "error" for one in found))

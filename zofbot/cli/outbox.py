@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zofbot.cli.conduct import give_up, settings_with, system_user, with_books
+from zofbot.cli.printing import print_json
 from zofbot.clock import Clock
 from zofbot.errors import ZofbotError
 
@@ -52,17 +51,13 @@ def _print(entries: list[Entry], as_json: bool, state: str) -> None:
 
     now = Clock().time()
     if as_json:
-        _write(
+        print_json(
             [asdict(entry) | {"age": max(now - entry.committed, 0) if entry.committed else None} for entry in entries]
         )
     elif entries:
         Console().print(outbox_table(entries, now))
     else:
         typer.echo(f"No notification is {state}." if state else "Nothing waits and nothing was given up.")
-
-
-def _write(known: object) -> None:
-    sys.stdout.write(json.dumps(known, indent=2, default=str) + "\n")
 
 
 @app.command()
@@ -75,7 +70,7 @@ def show(
         entry = await books.outbox.show(key)
         if entry is None:
             raise ZofbotError(f"There is no notification {key}.", "`zofbot outbox list` shows those there are.")
-        _write(asdict(entry))
+        print_json(asdict(entry))
 
     with_books(settings_with(), work)
 
@@ -110,7 +105,7 @@ def drop(key: Key, as_json: AsJson = False) -> None:
 
 def _done(key: str, state: str, sentence: str, as_json: bool) -> None:
     if as_json:
-        _write({"key": key, "state": state})
+        print_json({"key": key, "state": state})
     else:
         typer.echo(sentence)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from zofbot.cli.conduct import carry_out, settings_with
+from zofbot.cli.printing import print_json
 from zofbot.clock import Clock
+from zofbot.errors import BadInput
 from zofbot.settings import Settings
 
 
 def result(
-    identifier: Annotated[str, typer.Argument(metavar="ID", help="The result's id.")],
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="The result's id or address.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, the fields as zofbot reads them.")] = False,
 ) -> None:
     """Look one result up and print its card: tries a new key before Slack is set up."""
@@ -23,16 +24,21 @@ def result(
 async def _print(settings: Settings, identifier: str, as_json: bool) -> None:
     from rich.console import Console  # noqa: PLC0415  (only drawn cards need these)
 
+    from zofbot.domain.text import read_input  # noqa: PLC0415
     from zofbot.metrics import Metrics  # noqa: PLC0415
     from zofbot.rooms import links, zof_client  # noqa: PLC0415
     from zofbot.terminal import result_panel  # noqa: PLC0415
+    from zofbot.verbs import parse  # noqa: PLC0415
 
+    typed = parse(f"result {read_input(identifier)}", links(settings).identify)
+    if typed.verb != "result":
+        raise BadInput("That is not a result.", "Give a result's id, or the address of one.")
     client = zof_client(settings, Metrics(), Clock())
     try:
-        found = await client.result(identifier)
+        found = await client.result(typed.id)
     finally:
         await client.aclose()
     if as_json:
-        sys.stdout.write(found.model_dump_json(indent=2, exclude_none=True) + "\n")
+        print_json(found.model_dump(mode="json", exclude_none=True))
     else:
         Console().print(result_panel(found, links(settings)))

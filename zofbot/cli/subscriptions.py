@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -27,6 +28,9 @@ app = typer.Typer(help="What all channels are told, as one file to review.", no_
 
 NAMES_SECONDS = 4.0
 """How long Slack may take to say what channels are called; the file is written without, if need be."""
+
+HANDLE = re.compile(rb"[:,>]\"?@")
+"""Where a file mentions somebody by name."""
 
 MOST_NAMED = 40
 """Channels asked about: Slack answers about fifty such questions a minute."""
@@ -68,10 +72,11 @@ def _as_yaml(found: list[Subscription], names: dict[str, str]) -> str:
 
 
 def _as_json(found: list[Subscription]) -> str:
+    """The same as JSON, in ASCII: to be imported again it has to be whole, so nothing is taken out, only escaped."""
     from zofbot.routing.rulebook import VERSION, entry  # noqa: PLC0415  (--help must not wait for YAML)
 
     channels = {channel: [entry(one) for one in found if one.channel == channel] for channel in _channels(found)}
-    return json.dumps({"version": VERSION, "channels": channels}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({"version": VERSION, "channels": channels}, indent=2) + "\n"
 
 
 def _channels(found: list[Subscription]) -> list[str]:
@@ -106,15 +111,33 @@ def import_(
     """Make the subscriptions of all channels those of FILE: what it lacks is removed."""
     from zofbot.routing.rulebook import Misread, read  # noqa: PLC0415  (--help must not wait for YAML)
 
+    source, settings = file.read(), settings_with()
     try:
-        rules = read(file.read(), file.name)
+        rules = read(source, file.name, asyncio.run(_group_ids(settings)) if HANDLE.search(source) else {})
     except Misread as error:
         give_up(2, *error.problems)
 
     async def work(books: Books) -> None:
         await _import(books, rules, plan_only=plan_only, yes=yes)
 
-    with_books(settings_with(), work)
+    with_books(settings, work)
+
+
+async def _group_ids(settings: Settings) -> dict[str, str]:
+    """The ids of user groups by handle; none where Slack does not say, so that handles are refused."""
+    from zofbot.metrics import Metrics  # noqa: PLC0415  (--help must not wait for these)
+    from zofbot.rooms import slack_of  # noqa: PLC0415
+    from zofbot.routing.spelling import name_key  # noqa: PLC0415
+
+    if not settings.slack_bot_token.get_secret_value():
+        return {}
+    async with slack_of(settings, Metrics(), Clock(), deadline=NAMES_SECONDS) as slack:
+        try:
+            handles = await slack.handles()
+        except SlackError as error:
+            typer.echo(f"zofbot: Slack did not list its user groups: {error.sentence}", err=True)
+            return {}
+    return {name_key(handle): identifier for identifier, handle in handles.items()}
 
 
 async def _import(books: Books, rules: list[Rule], *, plan_only: bool, yes: bool) -> None:

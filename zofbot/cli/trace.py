@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zofbot.cli.conduct import give_up, settings_with, with_books
+from zofbot.cli.printing import print_json
 
 if TYPE_CHECKING:  # the store takes longer to import than --help may take
     from zofbot.books import Books
@@ -27,13 +27,16 @@ def trace(
     async def work(books: Books) -> None:
         from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
 
+        from zofbot.domain.text import read_input  # noqa: PLC0415
         from zofbot.terminal import trace_table  # noqa: PLC0415
+        from zofbot.verbs import parse  # noqa: PLC0415
 
-        found = await books.traces.find(identifier)
+        found = await books.traces.find(parse(f"trace {read_input(identifier)}").id)
         if not found:
             give_up(1, UNKNOWN)
         if as_json:
-            sys.stdout.writelines(one.model_dump_json() + "\n" for one in found)
+            for one in found:
+                print_json(one.model_dump(mode="json"), indent=None)
         else:
             Console().print(*map(trace_table, found), sep="\n")
 

@@ -71,11 +71,10 @@ class Reception(AsyncApp):
         sort, name = kind(req.body), request_name(req.body)
         began = req.context["arrived"] = self._desk.clock.monotonic()
         answer = "failed"
-        at = self._desk.clock.time()
         with (
             structlog.contextvars.bound_contextvars(slack_request=name, kind=sort),
             asking_for(asker(req.body)),
-            tracing.traced(self._desk.traces.keep, "request", at, name) as made,
+            tracing.traced(self._desk.traces.keep, "request", self._desk.clock, name) as made,
         ):
             try:
                 made.about = described(req.body, sort)

@@ -10,7 +10,6 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 
-from zofbot import verbs
 from zofbot.errors import BadInput
 from zofbot.listeners import lookups, rounds, sharing, subscribing
 from zofbot.listeners.desk import Asked, Desk, asked
@@ -35,7 +34,7 @@ async def show_run(desk: Desk, who: Asked, value: dict[str, Any]) -> Message:
 
 async def turn_runs(desk: Desk, who: Asked, value: dict[str, Any]) -> Message:
     """Turning the pages of the latest runs."""
-    return await lookups.runs(desk, verbs.parse(f"runs {value.get('filters') or ''}").filters, _start(value))
+    return await lookups.runs(desk, str(value.get("filters") or ""), _start(value))
 
 
 async def share(desk: Desk, who: Asked, value: dict[str, Any]) -> Message:

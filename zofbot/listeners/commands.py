@@ -9,10 +9,13 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.async_context import AsyncBoltContext
 
 from zofbot import verbs
+from zofbot.domain.text import read_input
+from zofbot.errors import BadInput
 from zofbot.listeners import digesting, forms, lookups, ordering, rounds, sharing, subscribing, traces, why
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.slack import answers
 from zofbot.slack.message import Message
+from zofbot.triage.speech import WORDS
 from zofbot.verbs import Typed
 
 
@@ -20,8 +23,8 @@ def register(app: AsyncApp, desk: Desk) -> None:
     """Listen to the one command; an operator may have named it otherwise in the manifest, so any name is ours."""
 
     async def typed(ack: Any, body: dict[str, Any], context: AsyncBoltContext) -> None:
-        who, text = asked(body), str(body.get("text") or "")
-        if text.strip().lower() == "subscribe":
+        who, text = asked(body), read_input(str(body.get("text") or ""))
+        if text.lower() == "subscribe":
             await ack()
             desk.errands.start(forms.open_empty(desk, who))
             return
@@ -32,8 +35,15 @@ def register(app: AsyncApp, desk: Desk) -> None:
 
 
 async def answer(desk: Desk, who: Asked, text: str) -> Message:
-    """Do what was typed. Raises ZofbotError."""
-    typed = verbs.parse(text)
+    """Do what was typed, as ``read_input`` gives it. Raises ZofbotError."""
+    first = text.partition(" ")[0].lower()
+    if first in WORDS and first not in verbs.VERBS:
+        raise BadInput(
+            f"`{first}` works in the thread of a failure.",
+            f"Mention the bot there, or press the buttons of the alert. `{verbs.COMMAND} triage` lists what is open.",
+            example=f"@zofbot {first}",
+        )
+    typed = verbs.parse(text, desk.links.identify)
     return await ANSWERS[typed.verb](desk, who, typed)
 
 
@@ -49,7 +59,7 @@ ANSWERS: dict[str, Callable[[Desk, Asked, Typed], Coroutine[Any, Any, Message]]]
     "result": _result,
     "run": lambda desk, who, typed: lookups.run(desk, typed.id),
     "runs": lambda desk, who, typed: lookups.runs(desk, typed.filters),
-    "subscribe": lambda desk, who, typed: subscribing.subscribe(desk, who, typed.wish),
+    "subscribe": lambda desk, who, typed: subscribing.subscribe(desk, who, typed.filters),
     "subscriptions": lambda desk, who, typed: subscribing.listed(desk, who),
     "unsubscribe": lambda desk, who, typed: subscribing.unsubscribe(desk, who, typed.about),
     "triage": lambda desk, who, typed: rounds.open_failures(desk, who, typed.about),

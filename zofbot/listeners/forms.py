@@ -75,7 +75,7 @@ async def opened(desk: Desk, who: Asked, identifier: str) -> Message | None:
 
 async def _preview(desk: Desk, view: Mapping[str, Any]) -> None:
     """Show in the form what it would have posted, or what is wrong in it; nothing if it was closed meanwhile."""
-    filled, version = modals.read(filled_in(view)), str(view.get("hash") or "")
+    filled, version = await _read(desk, view), str(view.get("hash") or "")
     try:
         if filled.errors:
             await _show(desk, view, version, modals.unclear(filled))
@@ -86,6 +86,13 @@ async def _preview(desk: Desk, view: Mapping[str, Any]) -> None:
         log.info("preview not shown", reason=error.reason)
 
 
+async def _read(desk: Desk, view: Mapping[str, Any]) -> modals.Filled:
+    """What was filled in, with the ids of whom it names. Raises StoreUnavailable."""
+    state = filled_in(view)
+    ids = await subscribing.known_ids(desk, carried(Form, view).channel) if modals.names_somebody(state) else {}
+    return modals.read(state, ids)
+
+
 async def _show(desk: Desk, view: Mapping[str, Any], version: str, said: str) -> str:
     return await desk.notifier.update_view(str(view.get("id") or ""), modals.foretold(view, said), version)
 
@@ -93,7 +100,7 @@ async def _show(desk: Desk, view: Mapping[str, Any], version: str, said: str) ->
 async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, Any]:
     """Say what Slack is to do with a form that was submitted."""
     try:
-        filled = modals.read(filled_in(view))
+        filled = await _read(desk, view)
         if filled.errors:
             return {"response_action": "errors", "errors": filled.errors}
         return await _kept(desk, who, view, filled.subscription)

@@ -6,15 +6,14 @@ from datetime import UTC, datetime
 
 from zofbot.errors import ZofRejected
 from zofbot.listeners.desk import Desk
+from zofbot.listeners.run_filters import RunFilters, parse_run_filters
 from zofbot.model import Outcome, Result, Run
 from zofbot.slack import cards
 from zofbot.slack.message import Message
-from zofbot.verbs import COMMAND, spelled
+from zofbot.verbs import COMMAND
 from zofbot.zof.protocol import order_of
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
-
-Filters = tuple[tuple[str, str], ...]
 
 
 async def result(desk: Desk, identifier: str) -> Message:
@@ -51,32 +50,32 @@ async def bad_results(desk: Desk, found: Run) -> tuple[list[Result], bool]:
     return (list(listed.values()), more) if len(listed) >= len(bad) else (bad, more)
 
 
-async def runs(desk: Desk, filters: Filters, start: int = 0) -> Message:
-    """The latest runs that match, newest first. Raises ZofError.
+async def runs(desk: Desk, typed: str, start: int = 0) -> Message:
+    """The latest runs that match filters as they were typed, newest first. Raises BadInput or ZofError."""
+    filters = parse_run_filters(typed)
+    found: dict[str, Run] = {}
+    partial = False
+    for status in filters.statuses():
+        partial |= await _list_runs(desk, filters, status, start + cards.PAGE, found)
+    newest = sorted(found.values(), key=lambda run: run.created or run.started or run.ended or _NEVER, reverse=True)
+    return cards.runs_list(newest, str(filters), start=start, partial=partial)
+
+
+async def _list_runs(
+    desk: Desk, filters: RunFilters, status: Outcome | None, enough: int, found: dict[str, Run]
+) -> bool:
+    """Add the runs of one status that match; whether Zof has more that may be newer. Raises ZofError.
 
     Zof's order is not published. When the first page shows newest first, reading ends as soon as there is enough to
-    show; else all is read, as far as the page cap allows, and sorted here.
+    show; else all is read, as far as the page cap allows.
     """
-    wanted = dict(filters)
-    project = wanted.get("project", "")
-    matching: list[Run] = []
-    newest_first = desk.list_order == "newest"
-    partial = False
-    pages = desk.zof.runs(status=wanted.get("status"), project=project if project.startswith("proj_") else None)
-    async for page in pages:
+    newest_first, more, count = desk.list_order == "newest", False, 0
+    async for page in desk.zof.runs(status=status, project=filters.project_id()):
         if desk.list_order == "auto" and order_of([run.created or run.started for run in page.items]) == "newest":
             newest_first = True
-        matching += [run for run in page.items if _matches(run, wanted)]
-        partial = page.more
-        if newest_first and len(matching) > start + cards.PAGE:
+        matching = [run for run in page.items if filters.match(run)]
+        found.update((run.id, run) for run in matching)
+        count, more = count + len(matching), page.more
+        if newest_first and count > enough:
             break
-    matching.sort(key=lambda run: run.created or run.started or run.ended or _NEVER, reverse=True)
-    return cards.runs_list(matching, spelled(filters), start=start, partial=partial and not newest_first)
-
-
-def _matches(run: Run, wanted: dict[str, str]) -> bool:
-    """Whether it is of this project, by id or name, and environment; Zof's client sees to the status."""
-    project, env = (wanted.get(name, "").casefold() for name in ("project", "env"))
-    if project and project not in {(run.project_id or "").casefold(), (run.project_name or "").casefold()}:
-        return False
-    return not env or env == (run.environment or "").casefold()
+    return more and not newest_first

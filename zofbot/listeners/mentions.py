@@ -105,7 +105,7 @@ async def _answer(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) 
         return await why.of_alert(desk, who, await _key(desk, who, thread))
     if said.question in ("result", "run"):
         await inside(desk, who)
-        typed = parse(f"{said.question} {said.rest}")
+        typed = parse(f"{said.question} {said.rest}", desk.links.identify)
         return await (lookups.run if typed.verb == "run" else lookups.result)(desk, typed.id)
     return acts.words()
 

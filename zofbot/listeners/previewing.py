@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import structlog
+
 from zofbot.clock import timeout
-from zofbot.errors import ZofError
+from zofbot.errors import ZofError, ZofRejected
 from zofbot.listeners import endings
 from zofbot.listeners.desk import Desk
 from zofbot.model import Outcome, Result, Run
@@ -17,15 +19,21 @@ from zofbot.pipeline.feeds import Order
 from zofbot.pipeline.preview import Rehearsal, findings, means_any, recovers
 from zofbot.pipeline.window import Seen
 from zofbot.routing import Finding, Subscription
+from zofbot.routing.silence import KnownNames, explain_silence
 from zofbot.slack import foresight
 from zofbot.slack.foresight import Foresight
 from zofbot.zof.client import Page, Patience
+
+log = structlog.get_logger()
 
 PAGES = 10
 """Pages of one listing that are read for a preview."""
 
 SECONDS = Patience.FOLLOW_UP.seconds
 """How long a preview may read; then it says what it has."""
+
+NAMES_SECONDS = 10.0
+"""How long the names that there are may take to read."""
 
 AT_ONCE = 10
 """Findings that are played before others get their turn in this process."""
@@ -69,7 +77,35 @@ async def _seen(desk: Desk, subscription: Subscription) -> Foresight:
     for start in range(0, len(all_of_it), AT_ONCE):
         rehearsal.play(all_of_it[start : start + AT_ONCE])
         await asyncio.sleep(0)
-    return rehearsal.outcome(partial=read.cut)
+    seen = rehearsal.outcome(partial=read.cut)
+    if seen.messages:
+        return seen
+    known = await _known(desk, back)
+    silence = explain_silence(subscription, all_of_it, known)
+    why = foresight.excluded(silence) if silence else ""
+    return replace(seen, silence=f"{why} {foresight.FORBIDDEN}" if why and known.forbidden else why)
+
+
+async def _known(desk: Desk, back: datetime) -> KnownNames:
+    """The names of all projects, and those of recent runs, as far as Zof shows them soon."""
+    runs: list[Run] = []
+    projects: list[tuple[str, ...]] = []
+    listed = forbidden = False
+    try:
+        async with asyncio.timeout(NAMES_SECONDS):
+            async for recent in desk.zof.runs(since=back, pages=1):
+                runs += recent
+            more = False
+            async for page in desk.zof.projects():
+                projects += [tuple(name for name in (each.id, each.name) if name) for each in page]
+                more = page.more
+            listed = not more
+    except (TimeoutError, ZofError) as error:  # a key may lack projects:read; the runs name their projects, too
+        forbidden = isinstance(error, ZofRejected) and error.status == 403
+        log.info("names not read", cause=type(error).__name__, request_id=getattr(error, "request_id", None))
+    projects += [tuple(name for name in (run.project_id, run.project_name) if name) for run in runs]
+    environments = tuple(dict.fromkeys(run.environment for run in runs if run.environment))
+    return KnownNames(tuple(projects), environments, listed, forbidden)
 
 
 async def _listed(desk: Desk, read: _Read, back: datetime, *outcomes: Outcome) -> None:

@@ -17,6 +17,7 @@ from zofbot.listeners.known import may
 from zofbot.notification import Kind, Notification
 from zofbot.pipeline.memory import counted_in
 from zofbot.routing import Subscription, parse, spelled
+from zofbot.routing.spelling import names_somebody
 from zofbot.routing.subscription import MOST
 from zofbot.slack import answers, foresight, lines, modals, text, trials
 from zofbot.slack.answers import Listed
@@ -38,10 +39,17 @@ class Saved(NamedTuple):
 
 async def subscribe(desk: Desk, asked: Asked, wish: str) -> Message:
     """Keep a subscription as it was typed; the preview follows the answer. Raises ZofbotError."""
-    saved = await save(desk, asked, parse(wish), name_of(asked.request))
+    ids = await known_ids(desk, asked.channel) if names_somebody(wish) else {}
+    saved = await save(desk, asked, parse(wish, ids=ids), name_of(asked.request))
     if saved.standing:
         desk.errands.start(preview(desk, asked, saved, after=SETTLED))
     return saved.message
+
+
+async def known_ids(desk: Desk, channel: str) -> dict[str, str]:
+    """The ids, by name, of user groups and of people whom any subscription mentions, this channel's first."""
+    found = sorted(await desk.subscriptions.all(), key=lambda each: each.channel != channel)
+    return await desk.people.ids(identifier for each in found for identifier in each.mentioned)
 
 
 async def save(desk: Desk, asked: Asked, wanted: Subscription, identifier: str, *, edits: bool = False) -> Saved:
@@ -55,6 +63,8 @@ async def save(desk: Desk, asked: Asked, wanted: Subscription, identifier: str, 
     for number, one in enumerate(standing, start=1):
         if spelled(one) == spelled(wanted):
             return Saved(answers.subscribed_already(number, await _shown(desk, one)))
+    if missing := await desk.people.unknown(wanted.mentioned):
+        raise BadInput(missing, "Name somebody else, or leave them out.", example="/zof help subscribe")
     if before:
         return await _change(desk, asked, wanted, before)
     if edits:

@@ -14,7 +14,7 @@ from zofbot.model import Outcome, Result, Run
 from zofbot.pipeline.window import Seen
 from zofbot.routing import Subscription
 from zofbot.routing.finding import case_of
-from zofbot.routing.matching import fits
+from zofbot.routing.patterns import fits
 from zofbot.routing.rhythm import Regular, edges, key, label, latest, spelled
 from zofbot.slack.bodies import said
 from zofbot.slack.digests import Counted, DigestBody, Point

@@ -163,8 +163,10 @@ class Dispatcher:
         """Make one attempt, when it is its turn, and keep how it ended."""
         note = claim.notification
         async with self._slots:
-            started, at = self._moment()
-            with tracing.traced(self._keep, "delivery", at, note.key, what=note.kind.value, channel=note.channel):
+            started = self._clock.monotonic()
+            with tracing.traced(
+                self._keep, "delivery", self._clock, note.key, what=note.kind.value, channel=note.channel
+            ):
                 try:
                     ended = await self._attempt(claim, begun)
                 except Exception as error:

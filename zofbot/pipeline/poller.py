@@ -157,7 +157,7 @@ class Poller:
     async def _turn(self, *, feeds: bool) -> tuple[str, float]:
         """Work once and say how it went, and how long to pause unless it is done."""
         what = "the feeds" if feeds else "what is watched"
-        with tracing.traced(self._keep, "poll", self._means.now(), what=what):
+        with tracing.traced(self._keep, "poll", self._means.clock, what=what):
             outcome, pause = await self._worked(feeds=feeds)
             tracing.step("poll", "turn", outcome, bad=outcome in ("unavailable", "failed"))
         return outcome, pause

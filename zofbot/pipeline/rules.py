@@ -17,7 +17,7 @@ from zofbot.pipeline.seen import EVERYWHERE, How, Mark, mark, marks
 from zofbot.pipeline.shares import Taking, leftover, shares, taking, verdicts
 from zofbot.pipeline.telling import Teller
 from zofbot.routing import Finding, Notice, Subscription, Verdict
-from zofbot.routing.matching import fits
+from zofbot.routing.patterns import fits
 
 __all__ = [
     "Answer", "Changes", "Decision", "Finding", "Memory", "Notice", "Reason", "decide", "decide_all", "key", "unfit",

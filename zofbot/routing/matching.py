@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from zofbot.model import Outcome, Result
 from zofbot.routing.finding import Finding, Notice, On
+from zofbot.routing.patterns import excluded, fits, included, matches_any
 from zofbot.routing.subscription import Subscription
 
 GRACE = 60.0
@@ -22,6 +20,7 @@ _ASKED = {Outcome.FAILED: On.FAILED, Outcome.ERROR: On.ERROR}
 class Verdict:
     """Whether it matched; if not, ``field`` is the filter that missed, and ``found`` is not what was ``wanted``.
 
+    ``names`` are all names that were compared, where ``found`` shows only some of them.
     ``results`` are the bad results that are meant; empty for a failed run of which no case is known.
     """
 
@@ -29,6 +28,7 @@ class Verdict:
     field: str = ""
     said: str = ""
     found: Collection[str] = ()
+    names: Collection[str] = ()
     wanted: Sequence[str] = ()
     results: tuple[Result, ...] = ()
 
@@ -38,7 +38,9 @@ class Verdict:
         if self.matched or self.said:
             return self.said
         is_ = " / ".join(self.found) if self.found else "not known"
-        return f"{self.field} is {is_}, wanted {_in_words(self.wanted)}"
+        barred = [pattern for pattern in excluded(self.wanted) if matches_any([pattern], self.names or self.found)]
+        wanted = f"not {' or '.join(barred)}" if barred else _in_words(self.wanted)
+        return f"{self.field} is {is_}, wanted {wanted}"
 
 
 def match(subscription: Subscription, finding: Finding | Notice) -> Verdict:
@@ -74,11 +76,13 @@ def _failures(subscription: Subscription, finding: Finding) -> Verdict:
     if not finding.outcome.bad:
         return Verdict(False, "on", "nothing failed in it")
     asked = [result for result in finding.bad if _ASKED[result.outcome] in subscription.on]
-    meant = tuple(result for result in asked if fits(subscription.case, _names(result)))
+    meant = tuple(result for result in asked if fits(subscription.case, names_of_case(result)))
     if meant:
         return Verdict(True, results=meant)
     if asked:
-        return _missed("case", sorted({result.title or result.id for result in asked})[:3], subscription.case)
+        names = [name for result in asked for name in names_of_case(result)]
+        shown = sorted({result.title or result.id for result in asked})[:3]
+        return Verdict(False, "case", found=shown, names=names, wanted=subscription.case)
     return _run_alone(subscription, finding)
 
 
@@ -91,23 +95,8 @@ def _run_alone(subscription: Subscription, finding: Finding) -> Verdict:
     return Verdict(True) if fits(subscription.case, ()) else _missed("case", (), subscription.case)
 
 
-def fits(patterns: Sequence[str], names: Collection[str]) -> bool:
-    """Whether any name is included (all are when nothing is) and none is excluded; case is ignored."""
-    wanted = [pattern for pattern in patterns if not pattern.startswith("-")]
-    barred = [pattern[1:] for pattern in patterns if pattern.startswith("-")]
-    return (not wanted or _any(wanted, names)) and not _any(barred, names)
-
-
-def _any(patterns: Sequence[str], names: Collection[str]) -> bool:
-    return any(_glob(pattern)(name.casefold()) for pattern in patterns for name in names)
-
-
-@lru_cache(4096)
-def _glob(pattern: str) -> Callable[[str], object]:
-    return re.compile(fnmatch.translate(pattern.casefold())).match
-
-
-def _names(result: Result) -> list[str]:
+def names_of_case(result: Result) -> list[str]:
+    """Every name by which people may mean a case."""
     return [name for name in (result.case_id, result.title) if name]
 
 
@@ -116,8 +105,7 @@ def _missed(name: str, found: Collection[str], wanted: Sequence[str]) -> Verdict
 
 
 def _in_words(patterns: Sequence[str]) -> str:
-    wanted = " or ".join(pattern for pattern in patterns if not pattern.startswith("-"))
-    barred = " or ".join(pattern[1:] for pattern in patterns if pattern.startswith("-"))
+    wanted, barred = " or ".join(included(patterns)), " or ".join(excluded(patterns))
     return ", ".join(part for part in (wanted, barred and f"not {barred}") if part)
 
 

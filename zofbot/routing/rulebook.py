@@ -11,7 +11,8 @@
           by_name: Ana
           created: 2026-11-23T09:30:00Z
 
-``filters`` are spelled as they are typed in Slack. The rest may be left out: it stays as it was, or is new.
+``filters`` are spelled as Slack delivers what is typed there: a name that holds ``&amp;`` or ``<http://…>`` itself is
+escaped. The rest may be left out: it stays as it was, or is new.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from datetime import UTC, datetime
 
 import yaml
 
+from zofbot.domain.text import escape_markup, read_input
 from zofbot.errors import BadInput
-from zofbot.routing.spelling import parse, spelled
+from zofbot.routing.spelling import NOBODY, parse, spelled
 from zofbot.routing.subscription import MOST, Subscription
 
 VERSION = 1
@@ -85,7 +87,7 @@ def entry(subscription: Subscription) -> dict[str, str | float]:
     told = datetime.fromtimestamp(at, UTC)
     exact = told.timestamp() == at
     return {
-        "filters": spelled(subscription),
+        "filters": escape_markup(spelled(subscription)),
         "id": subscription.id,
         "by": subscription.by,
         "by_name": subscription.by_name,
@@ -102,8 +104,11 @@ def _scalar(value: str | float) -> str:
     return str(written).removesuffix("...\n").removesuffix("\n")
 
 
-def read(source: bytes, name: str) -> list[Rule]:
-    """Understand a rule book called ``name``, in the file's order. Raises Misread with everything wrong in it."""
+def read(source: bytes, name: str, ids: Mapping[str, str] = NOBODY) -> list[Rule]:
+    """Understand a rule book called ``name``, in the file's order. Raises Misread with everything wrong in it.
+
+    ``ids`` has the ids of user groups and people by name, as for ``parse``.
+    """
     try:
         root = yaml.compose(source, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -113,7 +118,7 @@ def read(source: bytes, name: str) -> list[Rule]:
         raise Misread([f"{name} is not text in UTF-8 without control characters."]) from None
     except RecursionError:
         raise Misread([f"{name} is nested too deeply."]) from None
-    reader = _Reader(name)
+    reader = _Reader(name, ids)
     rules = reader.book(root)
     reader.compare(rules)
     if reader.problems:
@@ -124,8 +129,9 @@ def read(source: bytes, name: str) -> list[Rule]:
 class _Reader:
     """Walks the parsed file and collects what is wrong; ``None`` stands for what could not be read."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, ids: Mapping[str, str]) -> None:
         self._name = name
+        self._ids = ids
         self.problems: list[str] = []
 
     def _wrong(self, line: int, field: str, sentence: str) -> None:
@@ -194,7 +200,7 @@ class _Reader:
 
     def _wish(self, node: yaml.Node, typed: str | None) -> Subscription | None:
         try:
-            return parse(typed or "")
+            return parse(read_input(typed or ""), ids=self._ids)
         except BadInput as error:
             self._wrong(_line(node), "filters", f"{error.sentence} {error.next_step}")
             return None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
+from zofbot import spans
+from zofbot.domain.text import MAX_INPUT_CHARACTERS, clean_name, fold_name
 from zofbot.errors import BadInput
 from zofbot.routing.finding import On
 from zofbot.routing.quiet import zone as known_zone
@@ -39,30 +42,53 @@ EXAMPLES = {
 """Every filter with a value that can be copied."""
 
 _ALIASES = {"environment": "env", "environments": "env", "projects": "project", "cases": "case", "mentions": "mention"}
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MENTION = re.compile(r"<(?:@(?P<user>[UW][A-Z0-9]{1,30})|!subteam\^(?P<group>S[A-Z0-9]{1,30}))(?:\|[^<>]*)?>")
-_STEP = re.compile(r"(\d{1,6})([smhdSMHD])(?:->|-&gt;|→)(.+)")
-_QUIET = re.compile(r"(\d{1,2}):?(\d{2})?-(\d{1,2}):?(\d{2})?")
+_NAMED = re.compile(r"<(?P<sign>[@#])[A-Z0-9]+\|(?P<name>[^<>]+)>|<!subteam\^[A-Z0-9]+\|(?P<handle>[^<>]+)>")
+_STEP = re.compile(r"([^<>→-]*)(?:->|→)(.+)")
+_QUIET = re.compile(r"(\d{1,2}):?(\d{2})? ?[-–—] ?(\d{1,2}):?(\d{2})?")
 
 Word = TypeVar("Word", bound=StrEnum)
 
+NOBODY: Mapping[str, str] = MappingProxyType({})
 
-def parse(text: str, *, zone: str = "UTC") -> Subscription:
-    """Understand filters as they were typed after ``/zof subscribe``, in any order, values quoted or not.
 
-    ``zone`` is the time zone of whoever typed it. The result has no id, channel or owner yet. Raises BadInput with an
-    example that can be copied.
+class Typist(NamedTuple):
+    """What is known of where something was typed: the author's time zone, and the ids behind names, by ``name_key``."""
+
+    zone: str = "UTC"
+    ids: Mapping[str, str] = NOBODY
+
+
+def parse(text: str, *, zone: str = "UTC", ids: Mapping[str, str] = NOBODY) -> Subscription:
+    """Understand filters as ``read_input`` gives them, in any order, values quoted or not.
+
+    ``zone`` is the time zone of whoever typed it; ``ids`` has the ids of user groups and people by ``name_key`` of what
+    they are called. The result has no id, channel or owner yet. Raises BadInput with an example that can be copied.
     """
-    told: dict[str, Any] = {}
+    if len(text) >= MAX_INPUT_CHARACTERS:
+        raise _wrong("project", f"That has {MAX_INPUT_CHARACTERS:,} characters or more.", "Use globs such as `cart*`.")
+    typist, told = Typist(zone, ids), dict[str, Any]()
     for typed in words(text):
         name, values = _filter(typed)
-        value = _READ[name](values, zone)
+        value = _READ[name](values, typist)
+        if name in told and not isinstance(value, tuple):
+            raise _wrong(name, f"`{name}:` is there twice.", "Leave one out: only one can count.")
         told[name] = told.get(name, ()) + value if isinstance(value, tuple) else value
         if isinstance(value, tuple) and len(told[name]) > MOST_VALUES:
             raise _wrong(name, f"`{name}:` has more than {MOST_VALUES} values.", "Use a glob such as `cart*`.")
         if isinstance(value, tuple) and len(shown(map(str, told[name]))) > LONGEST_LIST:
             raise _wrong(name, f"`{name}:` is longer than {LONGEST_LIST} characters.", "Use a glob such as `cart*`.")
     return Subscription(**told)
+
+
+def name_key(name: str) -> str:
+    """The key under which ``parse`` looks up the id of a person or a user group; an ``@`` in front may be left out."""
+    return fold_name(name).removeprefix("@")
+
+
+def names_somebody(text: str) -> bool:
+    """Whether somebody is mentioned by name and not by id."""
+    return "@" in _MENTION.sub("", text)
 
 
 def spelled(subscription: Subscription) -> str:
@@ -104,20 +130,25 @@ def _unknown(typed: str, name: str, colon: str) -> BadInput:
     )
 
 
-def _patterns(name: str) -> Callable[[list[str], str], tuple[str, ...]]:
-    def read(values: list[str], zone: str) -> tuple[str, ...]:
-        found = tuple(bare(value) for value in values)
+def _patterns(name: str) -> Callable[[list[str], Typist], tuple[str, ...]]:
+    def read(values: list[str], typist: Typist) -> tuple[str, ...]:
+        found = tuple(_NAMED.sub(_as_called, bare(value)) for value in values)
         if any(len(value) > LONGEST_VALUE for value in found):
             raise _wrong(name, f"A value of `{name}:` is longer than {LONGEST_VALUE} characters.", "Use a glob.")
-        if any(not value.lstrip("-").strip() for value in found):
+        if any(not clean_name(value).strip("-\\ ") for value in found):
             raise _wrong(name, f"A value of `{name}:` is empty.", "Leave the filter out to mean everything.")
         return found
 
     return read
 
 
-def _word(name: str, choices: type[Word]) -> Callable[[list[str], str], Word]:
-    def read(values: list[str], zone: str) -> Word:
+def _as_called(found: re.Match[str]) -> str:
+    """A name that Slack took for a person's, a group's or a channel's, as it was typed."""
+    return found["handle"] or f"{found['sign']}{found['name']}"
+
+
+def _word(name: str, choices: type[Word]) -> Callable[[list[str], Typist], Word]:
+    def read(values: list[str], typist: Typist) -> Word:
         if len(values) > 1:
             raise _wrong(name, f"`{name}:` takes one word.", f"Choose {_or(choices)}.")
         return _one_of(name, choices, values[0])
@@ -125,7 +156,7 @@ def _word(name: str, choices: type[Word]) -> Callable[[list[str], str], Word]:
     return read
 
 
-def _events(values: list[str], zone: str) -> tuple[On, ...]:
+def _events(values: list[str], typist: Typist) -> tuple[On, ...]:
     return tuple(dict.fromkeys(_one_of("on", On, value) for value in values))
 
 
@@ -138,9 +169,9 @@ def _one_of(name: str, choices: type[Word], value: str) -> Word:
     raise _wrong(name, f"`{_shown(value)}` is no value for `{name}:`.", step, f"{name}:{meant}" if meant else "")
 
 
-def _after(values: list[str], zone: str) -> After:
-    found = re.fullmatch(r"(\d{1,3})/(\d{1,6})?([smhd])", values[0].lower())
-    count, window = (int(found[1]), int(found[2] or 1) * _UNITS[found[3]]) if found else (0, 0)
+def _after(values: list[str], typist: Typist) -> After:
+    found = re.fullmatch(r"(\d{1,3}) ?/ ?(.*)", bare(values[0]))
+    count, window = (int(found[1]), _seconds(found[2])) if found else (0, 0)
     if len(values) > 1 or not 2 <= count <= 100 or not 1 <= window <= 7 * 86400:
         raise _wrong(
             "after",
@@ -150,25 +181,33 @@ def _after(values: list[str], zone: str) -> After:
     return After(count=count, window=window)
 
 
-def _mentions(values: list[str], zone: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(map(_mention, values)))
+def _seconds(typed: str) -> int:
+    """Seconds of a duration, a unit alone being one of it (``after:3/h``); 0 for anything else."""
+    return spans.read(f"1{typed}" if typed[:1].isalpha() else typed) or 0
 
 
-def _mention(value: str) -> str:
+def _mentions(values: list[str], typist: Typist) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_mention(bare(value), typist.ids) for value in values))
+
+
+def _mention(value: str, ids: Mapping[str, str]) -> str:
     found = _MENTION.fullmatch(value)
-    if found:
-        return found["user"] or found["group"]
+    identifier = (found["user"] or found["group"]) if found else ids.get(name_key(value))
+    if identifier:
+        return identifier
     if re.match(r"[<!@]*(?:channel|here|everyone)\b", value.lower()):
         raise _wrong("mention", "Alerts never mention a whole channel.", "Name people or a user group.")
+    meant = _close(name_key(value), list(ids))
+    guess = f"Did you mean `@{meant}`? " if meant else ""
     raise _wrong(
         "mention",
         f"`{_shown(value)}` is nobody Slack knows.",
-        "Type `@` and choose the person or user group from Slack's list, so that the name becomes a link.",
+        f"{guess}Type `@` and choose the person or user group from Slack's list, so that the name becomes a link.",
     )
 
 
-def _quiet(values: list[str], zone: str) -> Quiet:
-    found = _QUIET.fullmatch(values[0])
+def _quiet(values: list[str], typist: Typist) -> Quiet:
+    found = _QUIET.fullmatch(bare(values[0]))
     rest = [bare(value) for value in values[1:]]
     zones = [value for value in rest if value.lower() != "critical"]
     start, end = (_minute(found[1], found[2]), _minute(found[3], found[4])) if found else (0, 0)
@@ -178,7 +217,7 @@ def _quiet(values: list[str], zone: str) -> Quiet:
             f"`{_shown(','.join(values))}` is not a span of hours.",
             "`quiet:22:00-07:00` holds alerts overnight; `,critical` behind it lets critical ones through.",
         )
-    chosen = (zones or [zone])[0]
+    chosen = (zones or [typist.zone])[0]
     if known_zone(chosen) is None:
         raise _wrong("quiet", f"There is no time zone `{_shown(chosen)}`.", "Use a name such as `Europe/Berlin`.")
     return Quiet(start=start, end=end, critical=len(rest) > len(zones), zone=chosen)
@@ -189,12 +228,12 @@ def _minute(hours: str, minutes: str | None) -> int:
     return int(hours) * 60 + int(minutes or 0) if int(minutes or 0) < 60 else 1440
 
 
-def _steps(values: list[str], zone: str) -> tuple[Step, ...]:
+def _steps(values: list[str], typist: Typist) -> tuple[Step, ...]:
     """Times and whom they reach; a value without a time of its own reaches more people at the one before."""
     steps: list[tuple[int, list[str]]] = []
-    for value in values:
+    for value in map(bare, values):
         found = _STEP.fullmatch(value)
-        after = int(found[1]) * _UNITS[found[2].lower()] if found else 0
+        after = (spans.read(found[1]) or 0) if found else 0
         if (not found and not steps) or (found and not 1 <= after <= 7 * 86400):
             raise _wrong(
                 "escalate",
@@ -203,19 +242,18 @@ def _steps(values: list[str], zone: str) -> tuple[Step, ...]:
             )
         if found:
             steps.append((after, []))
-        steps[-1][1].append(_mention(found[3] if found else value))
+        steps[-1][1].append(_mention((found[2] if found else value).strip(), typist.ids))
     if len(steps) > MOST_STEPS:
         raise _wrong("escalate", f"`escalate:` has more than {MOST_STEPS} steps.", "Leave some out.")
     return tuple(Step(after=after, mention=tuple(dict.fromkeys(whom))) for after, whom in sorted(steps))
 
 
 def _spell_steps(steps: tuple[Step, ...]) -> str:
-    return ",".join(f"{span(step.after)}->{','.join(map(mentioned, step.mention))}" for step in steps)
+    return ",".join(f"{spans.spelled(step.after)}->{','.join(map(mentioned, step.mention))}" for step in steps)
 
 
-def _reack(values: list[str], zone: str) -> int:
-    found = re.fullmatch(r"(\d{1,7})([smhd])", values[0].lower())
-    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+def _reack(values: list[str], typist: Typist) -> int:
+    seconds = _seconds(bare(values[0]))
     if len(values) > 1 or not 60 <= seconds <= 30 * 86400:
         raise _wrong(
             "reack",
@@ -225,7 +263,7 @@ def _reack(values: list[str], zone: str) -> int:
     return seconds
 
 
-_READ: dict[str, Callable[[list[str], str], Any]] = {
+_READ: dict[str, Callable[[list[str], Typist], Any]] = {
     "project": _patterns("project"),
     "env": _patterns("env"),
     "case": _patterns("case"),
@@ -239,12 +277,6 @@ _READ: dict[str, Callable[[list[str], str], Any]] = {
     "escalate": _steps,
     "reack": _reack,
 }
-
-
-def span(window: int) -> str:
-    """Seconds as they are typed behind ``after:3/``."""
-    unit = next(unit for unit in ("d", "h", "m", "s") if window % _UNITS[unit] == 0)
-    return f"{window // _UNITS[unit]}{unit}"
 
 
 def _clock(minute: int) -> str:
@@ -270,11 +302,11 @@ _WRITE: dict[str, Callable[[Any], str]] = {
     "group": str,
     "layout": str,
     "broadcast": str,
-    "after": lambda after: f"{after.count}/{span(after.window)}",
+    "after": lambda after: f"{after.count}/{spans.spelled(after.window)}",
     "mention": lambda ids: ",".join(map(mentioned, ids)),
     "quiet": spell_quiet,
     "escalate": _spell_steps,
-    "reack": span,
+    "reack": spans.spelled,
 }
 
 

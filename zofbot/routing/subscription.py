@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from zofbot.domain.text import clean_name
 from zofbot.routing.finding import On
 from zofbot.triage import Step
 
@@ -61,10 +62,10 @@ class Quiet(_Frozen):
 
 
 class Subscription(_Frozen):
-    """What ``channel`` wants to be told; ``by`` is the id of the person who asked for it.
+    r"""What ``channel`` wants to be told; ``by`` is the id of the person who asked for it.
 
-    Patterns are globs, any of which may match; one that begins with ``-`` excludes. ``mention`` has ids of people and
-    user groups. ``created`` is in Unix seconds.
+    Patterns are globs, any of which may match; one that begins with ``-`` excludes, with ``\-`` names what begins with
+    a dash. ``mention`` has ids of people and user groups. ``created`` is in Unix seconds.
     """
 
     id: str = ""
@@ -88,6 +89,18 @@ class Subscription(_Frozen):
     """Seconds after which an acknowledgement is asked about; 0 for never."""
 
     schema_: int = Field(default=SCHEMA, alias="schema")
+
+    @property
+    def mentioned(self) -> tuple[str, ...]:
+        """The ids of all people and user groups that it may mention, each once."""
+        escalated = (identifier for step in self.escalate for identifier in step.mention)
+        return tuple(dict.fromkeys([*self.mention, *escalated]))
+
+    @field_validator("project", "env", "case")
+    @classmethod
+    def _as_typed(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        """Clean them as what is typed is cleaned, so that what was stored before that can be typed, too."""
+        return tuple(name if (name := clean_name(each)).strip("-\\ ") else each for each in patterns)
 
     @field_validator("on")
     @classmethod

@@ -1,16 +1,32 @@
-"""Words and lists as people type them: split at spaces and commas, but not inside quotes."""
+"""Words and lists as people type them: split at spaces and commas, but not inside quotes.
+
+A quote opens only where a value begins, so that one inside a name (``5" tablet``) is part of the name; a backslash in
+front of it makes any character part of the value.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from zofbot.errors import BadInput
 from zofbot.verbs import COMMAND
 
 _EXAMPLE = f'{COMMAND} subscribe case:"cart total*"'
-_CLOSES = {'"': '"', "“": "”", "„": "“"}
-"""Quotes that open, and what closes each; keyboards and Slack's own composer make curly ones."""
+_BEFORE_VALUES = ":,>"
+"""What values stand behind: a filter's name, another value, the arrow of an escalation."""
+
+LITERAL_DASH = "\\-"
+"""Begins a pattern whose name begins with a dash; a dash alone excludes."""
+
+
+class _Character(NamedTuple):
+    """One character as typed: ``kept`` is what it adds to a value, ``plain``: neither quoted nor escaped."""
+
+    typed: str
+    kept: str
+    plain: bool
 
 
 def words(text: str) -> list[str]:
@@ -18,39 +34,54 @@ def words(text: str) -> list[str]:
     return _split(text, str.isspace)
 
 
-def _split(text: str, at: Callable[[str], bool]) -> list[str]:
-    """Split where ``at`` says so outside of quotes; quotes and backslashes stay for ``bare`` to take away."""
-    parts, closing, escaped = [""], "", False
-    for character in text:
-        if not closing and not escaped and at(character):
-            parts.append("")
-            continue
-        if escaped:
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        elif closing:
-            closing = "" if character in (closing, '"') else closing
-        else:
-            closing = _CLOSES.get(character, "")
-        parts[-1] += character
-    if closing:
-        raise BadInput("A quote is opened and not closed.", "Close it.", example=_EXAMPLE, verb="subscribe")
-    return [part for part in parts if part]
-
-
-def bare(value: str) -> str:
-    """The value without its quotes, its backslashes, and Slack's escapes (the only three there are)."""
-    return re.sub(r"&(amp|lt|gt);", lambda found: {"amp": "&", "lt": "<", "gt": ">"}[found[1]], _unquoted(value))
-
-
-def _unquoted(value: str) -> str:
-    return re.sub(r'\\(.)|["“”„]', lambda found: found[1] or "", value, flags=re.DOTALL)
-
-
 def listed(text: str) -> list[str]:
     """Split at commas that are not inside quotes."""
     return _split(text, lambda character: character == ",")
+
+
+def bare(value: str) -> str:
+    """The value without its quotes and backslashes; only a dash keeps the one in front of it, at the beginning."""
+    return "".join(character.kept for character in _read(value, _BEFORE_VALUES))
+
+
+def _split(text: str, at: Callable[[str], bool], before: str = _BEFORE_VALUES) -> list[str]:
+    """Split where ``at`` says so outside of quotes; quotes and backslashes stay for ``bare`` to take away."""
+    parts: list[list[str]] = [[]]
+    for character in _read(text, before, at):
+        if character.plain and at(character.typed):
+            parts.append([])
+        else:
+            parts[-1].append(character.typed)
+    return ["".join(part) for part in parts if part]
+
+
+def _read(text: str, before: str, at: Callable[[str], bool] = str.isspace) -> Iterator[_Character]:
+    """Go through a text once. Raises BadInput for a quote that is not closed."""
+    quoted = escaped = False
+    begins, first = True, True
+    for character in text:
+        if escaped:
+            escaped = False
+            dash = character == "-"
+            yield _Character(character, LITERAL_DASH if dash and first else character, plain=False)
+            begins, first = begins and dash, False
+        elif character == "\\":
+            escaped = True
+            yield _Character(character, "", plain=False)
+        elif character == '"' and (quoted or begins):
+            quoted, begins = not quoted, False
+            yield _Character(character, "", plain=False)
+        else:
+            yield _Character(character, character, plain=not quoted)
+            begins = character in before or at(character) or (begins and (character == "-" or character.isspace()))
+            first = False
+    if quoted:
+        raise BadInput(
+            "A quote is opened and not closed.",
+            'Close it; `\\"` is a quote inside.',
+            example=_EXAMPLE,
+            verb="subscribe",
+        )
 
 
 def quoted(values: Iterable[str]) -> str:
@@ -59,21 +90,24 @@ def quoted(values: Iterable[str]) -> str:
 
 
 def _quote(value: str) -> str:
-    safe = re.sub(r"&(?=(?:amp|lt|gt);)", "&amp;", value)  # bare would take it for Slack's own escape
-    return _in_quotes(safe) if re.search(r'[\s,"“”„\\]', safe) else safe
+    if value.startswith(LITERAL_DASH):
+        return LITERAL_DASH + _in_quotes(value.removeprefix(LITERAL_DASH))
+    return _in_quotes(value) if re.search(r'[\s,"\\]', value) else value
 
 
 def _in_quotes(value: str) -> str:
-    return '"' + re.sub(r'(["“”„\\])', r"\\\1", value) + '"'
+    return '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'
 
 
 def entered(text: str) -> list[str]:
-    """Read a list as it stands in a field of a form: parted by commas or line breaks, spaces being part of a value.
+    """Read a list as it stands in a field of a form: parted by commas or line breaks, spaces being part of a value."""
+    parts = _split(text, _ends_entry, before=",")
+    stripped = (part.strip() for part in parts)
+    return ["".join(each.kept for each in _read(part, ",", _ends_entry)) for part in stripped if part]
 
-    Slack escapes nothing there.
-    """
-    parts = _split(text, lambda character: character in ",\r\n")
-    return [_unquoted(part.strip()) for part in parts if part.strip()]
+
+def _ends_entry(character: str) -> bool:
+    return character in ",\r\n"
 
 
 def shown(values: Iterable[str]) -> str:
@@ -82,5 +116,5 @@ def shown(values: Iterable[str]) -> str:
 
 
 def _show(value: str) -> str:
-    plain = value == value.strip() and not re.search(r'[,\r\n"“”„\\]', value)
-    return value if plain else _in_quotes(value)
+    plain = value == value.strip() and not re.search(r'[,\r\n"\\]', value)
+    return value if plain else _quote(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from email.utils import formatdate
 from typing import Any
 
 from aiohttp import web
@@ -53,7 +54,7 @@ class ZofDoor:
         await self._clock.sleep(self.zof.faults.delays.get(fault, 0))
         call.status, call.ms = reply.status, round((self._clock.monotonic() - started) * 1000)
         self.zof.changed()
-        return _response(reply, call.request_id, truncated=fault == "truncated")
+        return _response(reply, call.request_id, self._clock.time(), truncated=fault == "truncated")
 
     def _note(self, request: web.Request, path: str, body: Any) -> ZofCall:
         self.zof.asked += 1
@@ -77,9 +78,9 @@ class ZofDoor:
         return mishaps.REPLIES.get(fault) or zof.answer(self.zof, ask)
 
 
-def _response(reply: Reply, request_id: str, *, truncated: bool) -> web.Response:
+def _response(reply: Reply, request_id: str, now: float, *, truncated: bool) -> web.Response:
     kind, body = _encoded(reply.body)
-    headers = {"Content-Type": kind, "X-Request-Id": request_id, **reply.headers}
+    headers = {"Content-Type": kind, "Date": formatdate(now, usegmt=True), "X-Request-Id": request_id, **reply.headers}
     kept = {name: value for name, value in headers.items() if value is not None}
     return web.Response(status=reply.status, body=mishaps.cut(body) if truncated else body, headers=kept)
 
@@ -141,14 +142,14 @@ class SlackDoor:
             return web.Response(status=502, text="<html><body>Bad Gateway</body></html>", content_type="text/html")
         if fault in _SLACK_REPLIES:
             status, headers, body = _SLACK_REPLIES[fault]
-            return _said(call, slack.Answered(body, status, headers))
+            return self._said(call, slack.Answered(body, status, headers))
         answered = slack.answer(self.slack, call.method, token, call.arguments)
         if fault == "store_then_cut":
             call.error = "cut"
             return hang_up(request)
         if fault == "store_then_500":
-            return _said(call, slack.Answered({"ok": False, "error": "internal_error"}, 500))
-        response = _said(call, answered)
+            return self._said(call, slack.Answered({"ok": False, "error": "internal_error"}, 500))
+        response = self._said(call, answered)
         self.slack.changed()
         await self._clock.sleep(self.slack.faults.delays.get(fault, 0))
         return response
@@ -162,7 +163,7 @@ class SlackDoor:
         said = respond(self.slack, request.match_info["token"], given)
         return web.Response(status=said.status, text=said.body, content_type=said.content_type)
 
-
-def _said(call: SlackCall, answered: slack.Answered) -> web.Response:
-    call.status, call.ok, call.error = answered.status, bool(answered.body["ok"]), answered.body.get("error")
-    return web.json_response(answered.body, status=answered.status, headers=answered.headers)
+    def _said(self, call: SlackCall, answered: slack.Answered) -> web.Response:
+        call.status, call.ok, call.error = answered.status, bool(answered.body["ok"]), answered.body.get("error")
+        headers = {"Date": formatdate(self._clock.time(), usegmt=True), **answered.headers}
+        return web.json_response(answered.body, status=answered.status, headers=headers)

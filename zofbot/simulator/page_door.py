@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from zofbot.clock import timeout
 from zofbot.simulator.happenings import happen
 from zofbot.simulator.people import People
 from zofbot.simulator.snapshot import snapshot
@@ -92,14 +93,14 @@ class PageDoor:
     async def _tell(self, stream: web.StreamResponse, news: asyncio.Event) -> None:
         while not self._closing:
             try:
-                async with asyncio.timeout(HEARTBEAT):
+                async with timeout(HEARTBEAT):
                     await news.wait()
             except TimeoutError:
                 await stream.write(b": nothing new\n\n")
                 continue
             news.clear()
             await stream.write(f"data: {json.dumps({'version': self.world.version})}\n\n".encode())
-            await asyncio.sleep(COALESCE)
+            await self.world.clock.sleep(COALESCE)
 
     def close(self) -> None:
         """End every stream."""

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from zofbot.simulator import blocks, mentions
+from zofbot.simulator import blocks, linking, mentions
 from zofbot.simulator.entities import APP, BOT, BOT_ID, TEAM, Channel, Message
 from zofbot.simulator.quota import Pace
 from zofbot.simulator.workspace import Refused, Workspace
@@ -37,8 +37,11 @@ def truthy(value: Any) -> bool:
     return value in (True, 1, "1", "true", "True")
 
 
-def content(slack: Workspace, given: Arguments) -> Arguments:
-    """The checked text, blocks and attachments of a message; raises :class:`Refused` as Slack would."""
+def content(slack: Workspace, given: Arguments, look_for: linking.Parsing = linking.BY_DEFAULT) -> Arguments:
+    """The checked text, blocks and attachments of a message; raises :class:`Refused` as Slack would.
+
+    ``look_for`` says what Slack links in the text by itself.
+    """
     text = given.get("text") or ""
     payload = {name: parts(given.get(name), name) for name in ("blocks", "attachments")}
     if "markdown_text" in given:
@@ -58,6 +61,8 @@ def content(slack: Workspace, given: Arguments) -> Arguments:
         raise Refused("invalid_blocks", errors=found, response_metadata={"messages": found})
     if found := mentions.unescaped({"text": text, **payload}, slack.known_ids()):
         raise Refused("unescaped_mention", errors=found, response_metadata={"messages": found})
+    if found := linking.automatic({"text": text, **payload}, look_for):
+        raise Refused("automatic_link", errors=found, response_metadata={"messages": found})
     return {"text": text, **{name: _identified(slack, value) for name, value in payload.items()}}
 
 
@@ -172,7 +177,7 @@ def post_message(slack: Workspace, given: Arguments) -> Answer:
     """``chat.postMessage``, the one method that takes a person's id for their direct messages with the bot."""
     dm = slack.dm(str(given.get("channel")))
     channel = open_channel(slack, dm.id if dm else given.get("channel"))
-    body = content(slack, given)
+    body = content(slack, given, linking.parsing(given))
     thread_ts = parent(slack, channel, given.get("thread_ts"))
     kept, warning = _metadata(given.get("metadata"))
     hidden = _pace(slack, channel)
@@ -192,7 +197,7 @@ def post_ephemeral(slack: Workspace, given: Arguments) -> Answer:
     channel = open_channel(slack, given.get("channel"))
     if given.get("user") not in channel.members:
         raise Refused("user_not_in_channel")
-    body = content(slack, given)
+    body = content(slack, given, linking.parsing(given))
     thread_ts = parent(slack, channel, given.get("thread_ts"))
     message = Message(channel.id, slack.stamp(), BOT, **body, thread_ts=thread_ts, only_to=given["user"])
     return {"message_ts": slack.keep(message).ts}
@@ -213,7 +218,7 @@ def update(slack: Workspace, given: Arguments) -> Answer:
     message = _own(slack, given, "cant_update_message")
     if slack.channels[message.channel].archived:
         raise Refused("is_archived")
-    body = content(slack, given)
+    body = content(slack, given, linking.parsing(given, "client"))
     kept, warning = _metadata(given.get("metadata"))
     message.text, message.blocks, message.attachments = body["text"], body["blocks"], body["attachments"]
     message.metadata, message.edited = kept or message.metadata, True

@@ -54,10 +54,10 @@ class Stage:
     async def _beat(self) -> None:
         clock = self.world.clock
         while True:
-            due, then = clock.monotonic() + BEAT, clock.time()
+            due, then = clock.monotonic() + BEAT, clock.time() - clock.moved
             await clock.sleep(BEAT)
             if (late := clock.monotonic() - due) > LATE_SECONDS:
-                self.world.slack.excuse(min(late, clock.time() - then))  # a clock may be set by hand
+                self.world.slack.excuse(min(late, clock.time() - clock.moved - then))  # a clock may be set by hand
 
     def _app(self) -> web.Application:
         app = web.Application()

@@ -6,7 +6,7 @@ import copy
 import json
 from typing import Any
 
-from zofbot.simulator import blocks, mentions
+from zofbot.simulator import blocks, linking, mentions
 from zofbot.simulator.entities import APP, BOT_ID, TEAM, View
 from zofbot.simulator.posting import Answer, Arguments, identify, pressable
 from zofbot.simulator.workspace import Refused, Workspace
@@ -76,6 +76,8 @@ def checked(slack: Workspace, given: Any, surface: blocks.Surface) -> dict[str, 
         raise Refused("invalid_arguments", response_metadata={"messages": found})
     if found := mentions.unescaped(given, slack.known_ids()):
         raise Refused("unescaped_mention", response_metadata={"messages": found})
+    if found := linking.automatic(given, linking.BY_DEFAULT):
+        raise Refused("automatic_link", response_metadata={"messages": found})
     kept = copy.deepcopy(given)
     identify(slack, kept["blocks"])
     return kept

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from zofbot.domain.text import read_input
 from zofbot.slack import text
 from zofbot.slack.controls import LABELS, REASONS
-from zofbot.slack.message import Block, context, section
+from zofbot.slack.message import Block, context, plain_text, section
 from zofbot.slack.payload import filled_in, redrawn
 from zofbot.triage import Act
 from zofbot.triage.times import Choice
@@ -59,7 +60,7 @@ def snooze(meant: Meant, title: str, choices: Sequence[Choice], foreseen: str, *
     chosen = {"type": "static_select", "action_id": WAKES, "options": options, "initial_option": options[1]}
     words = {
         "type": "plain_text_input", "action_id": WAKES, "max_length": 60,
-        "placeholder": _plain("90m, fri 14:00, tomorrow"),
+        "placeholder": plain_text("90m, fri 14:00, tomorrow"),
         "dispatch_action_config": {"trigger_actions_on": ["on_enter_pressed"]},
     }  # fmt: skip
     blocks = [
@@ -101,23 +102,24 @@ def choose(meant: Meant, title: str, stands: str, acts: Sequence[Act]) -> Block:
     options = [_option(LABELS[act], act.value) for act in acts]
     radio = {"type": "radio_buttons", "action_id": "act", "options": options, "initial_option": options[0]}
     view = _form(Act.UNDO, meant, "Go on", [_about(title), context(stands), _input("act", "What to do", radio)])
-    return view | {"callback_id": CHOOSE, "title": _plain("Triage")}
+    return view | {"callback_id": CHOOSE, "title": plain_text("Triage")}
 
 
 def filled(view: Mapping[str, Any], block: str, action: str) -> str:
-    """What stands in a field; nothing when it is empty."""
+    """What was filled in or chosen; empty where nothing was."""
     value = (filled_in(view).get(block) or {}).get(action) or {}
     chosen = value.get("selected_option") or {}
-    return str(value.get("value") or value.get("selected_user") or chosen.get("value") or "")
+    typed = read_input(str(value.get("value") or ""), markup=False)
+    return typed or str(value.get("selected_user") or chosen.get("value") or "")
 
 
 def _form(act: Act, meant: Meant, submit: str, blocks: list[Block]) -> Block:
     return {
         "type": "modal",
         "callback_id": f"{FORM}_{act}",
-        "title": _plain(LABELS[act].rstrip("…")),
-        "submit": _plain(submit),
-        "close": _plain("Cancel"),
+        "title": plain_text(LABELS[act].rstrip("…")),
+        "submit": plain_text(submit),
+        "close": plain_text("Cancel"),
         "private_metadata": meant.dump(),
         "blocks": blocks,
     }
@@ -128,12 +130,8 @@ def _about(title: str) -> Block:
 
 
 def _input(block: str, label: str, element: Block, *, optional: bool = False) -> Block:
-    return {"type": "input", "block_id": block, "label": _plain(label), "element": element, "optional": optional}
+    return {"type": "input", "block_id": block, "label": plain_text(label), "element": element, "optional": optional}
 
 
 def _option(label: str, value: str) -> Block:
-    return {"text": _plain(label), "value": value}
-
-
-def _plain(said: str) -> Block:
-    return {"type": "plain_text", "text": text.clip(said, 75), "emoji": True}
+    return {"text": plain_text(label), "value": value}

@@ -11,7 +11,7 @@ from zofbot.model import utc
 from zofbot.routing.spelling import EXAMPLES
 from zofbot.slack import text
 from zofbot.slack.cards import PAGE, Window, pages
-from zofbot.slack.message import Block, Message, actions, button, context, header, section
+from zofbot.slack.message import Block, Message, actions, button, context, header, plain_text, section
 from zofbot.verbs import COMMAND, VERBS, Verb
 
 
@@ -152,10 +152,10 @@ def subscriptions(found: Sequence[Listed], start: int = 0, *, note: str = "") ->
 def _row(number: int, one: Listed) -> list[Block]:
     remove = button("Remove", "zof_remove", {"id": one.id}, aloud=f"Remove subscription {number}")
     sure = {
-        "title": _plain("Remove this subscription?"),
-        "text": _plain("The channel is told of its failures no more."),
-        "confirm": _plain("Remove"),
-        "deny": _plain("Keep"),
+        "title": plain_text("Remove this subscription?"),
+        "text": plain_text("The channel is told of its failures no more."),
+        "confirm": plain_text("Remove"),
+        "deny": plain_text("Keep"),
     }
     return [
         section(f"*{number}.* {text.code(one.wish, 1500)}\n{text.line(one.by, 80)}, {text.moment(utc(one.created))}"),
@@ -164,10 +164,6 @@ def _row(number: int, one: Listed) -> list[Block]:
             remove and remove | {"confirm": sure, "style": "danger"},
         ),
     ]
-
-
-def _plain(said: str) -> Block:
-    return {"type": "plain_text", "text": said}
 
 
 def unsubscribed(count: int) -> Message:
@@ -217,7 +213,7 @@ def shared(link: str) -> Message:
 def shared_already(name: str, ago: float, link: str) -> Message:
     """Told to whoever shares what stands in the channel already; ``ago`` in seconds, ``name`` as Slack gave it."""
     said = f"{text.line(name, 80) or 'Somebody'} shared this already, {text.duration(max(ago, 1))} ago."
-    return Message(said + (f" {link}" if link else ""), [section(f"✅ {said}{_linked(link)}")])
+    return Message(f"{said}{_linked(link)}", [section(f"✅ {said}{_linked(link)}")])
 
 
 def being_shared(name: str) -> Message:

@@ -239,7 +239,7 @@ def runs_list(runs: Sequence[Run], filters: str, *, start: int = 0, partial: boo
     shown = runs[start : start + PAGE]
     if not runs:
         said = f"No runs match {text.code(filters)}." if filters else "Zof lists no runs yet."
-        return Message(text.mrkdwn(said, 300), [section(said)])
+        return Message(said, [section(said)])
     blocks = [
         header(text.literal(title, 150)),
         *(_run_row(run) for run in shown),
@@ -257,7 +257,7 @@ def _run_row(run: Run) -> Block:
         text.duration(run.duration) if run.duration is not None else "",
         text.moment(run.when) if run.when else "",
     ]
-    title = f"{LOOKS[run.outcome].emoji} *{text.line(word(run), 40)}: {text.line(run.title or run.id, 120)}*"
+    title = f"{LOOKS[run.outcome].emoji} *{text.line(f'{word(run)}: {run.title or run.id}', 160)}*"
     return section(
         f"{title}\n{' · '.join(fact for fact in facts if fact)}",
         _look_up("Open", "zof_run", run.id, "Show this run"),

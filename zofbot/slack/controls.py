@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from zofbot.model import is_id
 from zofbot.slack import text
-from zofbot.slack.message import Block, button, section
+from zofbot.slack.message import Block, button, plain_text, section
 from zofbot.slack.pieces import moment, planned
 from zofbot.triage import Act, State, Triage, Wish
 from zofbot.triage.life import TABLE
@@ -129,8 +129,12 @@ def insisting(wish: Wish, about: About) -> Block | None:
 
 
 def _button(act: Act, about: About, *, primary: bool) -> Block:
-    label = {"type": "plain_text", "text": LABELS[act], "emoji": True}
-    made: Block = {"type": "button", "action_id": f"zof_triage_{act}", "text": label, "value": act.value}
+    made: Block = {
+        "type": "button",
+        "action_id": f"zof_triage_{act}",
+        "text": plain_text(LABELS[act]),
+        "value": act.value,
+    }
     return made | {"style": "primary"} if primary else made
 
 
@@ -149,7 +153,7 @@ def _menu(present: Triage, offers: Offers) -> list[Block]:
 
 
 def _option(label: str, value: str) -> Block:
-    return {"text": {"type": "plain_text", "text": label, "emoji": True}, "value": value}
+    return {"text": plain_text(label), "value": value}
 
 
 def standing(present: Triage) -> list[Block]:

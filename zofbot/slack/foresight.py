@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from zofbot.errors import ZofError
+from zofbot.routing.silence import Silence
+from zofbot.routing.words import quoted
 from zofbot.slack import text
 
 DAYS = 7
 """How far back a preview looks."""
+
+
+MAX_SHOWN = 5
+"""Names that one sentence has."""
+
+FORBIDDEN = "Zof's key may not list projects, so only recent runs were compared; the key needs `projects:read`."
+"""Behind a sentence about projects."""
+
+UNKNOWN = {
+    "project": "No recent run is of project",
+    "env": "No recent run is in the environment",
+    "case": "No recent failure is called",
+}
+"""For each filter, how a sentence begins that names a value nothing has."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +42,8 @@ class Foresight:
     replies: int = 0
     partial: bool = False
     unlisted: bool = False
+    silence: str = ""
+    """Why it would have posted nothing (mrkdwn)."""
 
 
 READ_ALONG = (
@@ -54,8 +73,28 @@ def sentence(seen: Foresight) -> str:
         " What Zof sends of gates, agents, integrations and plans is not listed there, so it is not counted."
         if seen.unlisted
         else "",
+        f"\n{seen.silence}" if seen.silence else "",
     ]
     return f"📈 Over the last {DAYS} days this would have posted {posted}{''.join(more)}"
+
+
+def excluded(silence: Silence) -> str:
+    """Which filter excluded everything, and what may have been meant (mrkdwn); empty where nothing failed at all."""
+    failures = _count(silence.failures, "failed run")
+    all_of_it = f"`{silence.name}:` excluded all of the {failures} that were read." if silence.failures else ""
+    if not silence.unknown:
+        known = f" They are of {_codes(silence.known)}." if silence.known and all_of_it else ""
+        return f"🔎 {all_of_it}{known}" if all_of_it else ""
+    lead = "There is no project" if silence.listed else UNKNOWN[silence.name]
+    step = f"; did you mean {_codes(silence.near, ' or ')}?" if silence.near else "."
+    known = f" Known are {_codes(silence.known)}." if silence.known and not silence.near else ""
+    return f"🔎 {lead} {_codes(silence.unknown, ' or ')}{step}{known} {all_of_it}".strip()
+
+
+def _codes(patterns: Sequence[str], joint: str = ", ") -> str:
+    """Patterns as they are typed, as many as a sentence can hold."""
+    shown = joint.join(text.code(quoted([pattern])) for pattern in patterns[:MAX_SHOWN])
+    return f"{shown} and {len(patterns) - MAX_SHOWN} more" if len(patterns) > MAX_SHOWN else shown
 
 
 def unseen(error: ZofError, reference: str = "") -> str:

@@ -20,7 +20,7 @@ def glimpse(thing: Result | Run) -> dict[str, Any]:
         text.duration(thing.duration) if thing.duration is not None else "",
     ]
     lines = [
-        f"{look.emoji} *{text.line(word(thing), 40)}: {text.line(thing.title or thing.id, 150)}*",
+        f"{look.emoji} *{text.line(f'{word(thing)}: {thing.title or thing.id}', 190)}*",
         " · ".join(fact for fact in facts if fact),
         text.line(_why(thing), 200),
     ]

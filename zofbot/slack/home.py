@@ -9,7 +9,7 @@ from zofbot.model import Run
 from zofbot.slack import answers, text
 from zofbot.slack.cards import LOOKS, word
 from zofbot.slack.links import Links
-from zofbot.slack.message import Block, button, context, fields, header, link_button, section
+from zofbot.slack.message import Block, button, context, fields, header, link_button, plain_text, section
 from zofbot.slack.pieces import count, moment, paragraphs
 from zofbot.slack.rounds import Row, row
 from zofbot.slack.verdict import MENDS
@@ -243,7 +243,7 @@ def _run(run: Run, home: Home) -> Block:
         f"for {text.duration(max(home.now - began.timestamp(), 1))}" if began else "",
         text.code(run.id),
     ]
-    title = f"{LOOKS[run.outcome].emoji} *{text.line(word(run), 40)}: {text.line(run.title or run.id, 120)}*"
+    title = f"{LOOKS[run.outcome].emoji} *{text.line(f'{word(run)}: {run.title or run.id}', 160)}*"
     link = link_button("Open in Zof", "zof_open", home.links.run(run))
     return section(f"{title}\n{' · '.join(fact for fact in facts if fact)}", link)
 
@@ -334,8 +334,8 @@ def _letters(home: Home) -> list[Block]:
 
 
 _SURE: Block = {
-    "title": {"type": "plain_text", "text": "Send it after all?"},
-    "text": {"type": "plain_text", "text": "It is looked for first, so that it is not there twice."},
-    "confirm": {"type": "plain_text", "text": "Retry"},
-    "deny": {"type": "plain_text", "text": "Leave it"},
+    "title": plain_text("Send it after all?"),
+    "text": plain_text("It is looked for first, so that it is not there twice."),
+    "confirm": plain_text("Retry"),
+    "deny": plain_text("Leave it"),
 }

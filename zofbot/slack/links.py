@@ -12,6 +12,8 @@ from zofbot.model import Result, Run, is_id
 RUN, RESULT = "{run_id}", "{result_id}"
 """What stands for the id in the two templates."""
 
+_PATH = re.compile(r"/(run|result)s?/([^/#?]+)", re.IGNORECASE)
+
 LONGEST = 3000
 """Characters of a link that is read back."""
 
@@ -61,6 +63,18 @@ class Links:
             return Linked("result", result)
         run = _read_back(self.run_template, RUN, url)
         return Linked("run", run) if run else None
+
+    def identify(self, url: str) -> Linked | None:
+        """Which run or result a pasted address is of: by the templates, else by its path (``…/runs/run_1``).
+
+        Its scheme may be missing; its host does not matter, for only the id is used.
+        """
+        known = self.read(url if "://" in url else f"https://{url}")
+        found = _PATH.findall(url.partition("?")[0][:LONGEST])
+        kind, identifier = found[-1] if found else ("", "")
+        if known or not is_id(identifier):
+            return known
+        return Linked("run" if kind.lower() == "run" else "result", identifier)
 
     @staticmethod
     def _filled(template: str, placeholder: str, value: str) -> str:

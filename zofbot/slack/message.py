@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from zofbot.slack.text import clip
+from zofbot.slack.text import clip, unlinked
 
 Block = dict[str, Any]
 
@@ -38,8 +38,9 @@ class Message:
     def payload(self) -> dict[str, Any]:
         """Return the fields of a message, for any of Slack's methods and for an acknowledgement."""
         body = self.body[: MOST_BLOCKS - len(self.blocks[:MOST_BLOCKS])]
-        attachments = [{"color": self.colour, "fallback": self.text, "blocks": body}] if body else []
-        return {"text": clip(self.text, 3000), "blocks": self.blocks[:MOST_BLOCKS], "attachments": attachments}
+        said = clip(unlinked(self.text), 3000)
+        attachments = [{"color": self.colour, "fallback": said, "blocks": body}] if body else []
+        return {"text": said, "blocks": self.blocks[:MOST_BLOCKS], "attachments": attachments}
 
     def plain(self, reference: str = "") -> Message:
         """Return the last resort for a message that Slack refuses as it is drawn: three lines without any block."""
@@ -49,26 +50,40 @@ class Message:
         )
 
 
+def plain_text(text: str, most: int = 75) -> Block:
+    """Text that Slack shows as it is, the name of an emoji included (``:wave:``)."""
+    return {"type": "plain_text", "text": clip(text, most), "emoji": False}
+
+
+def mrkdwn(text: str, most: int) -> Block:
+    """Formatted text in which only what we link is a link.
+
+    https://docs.slack.dev/reference/block-kit/composition-objects/text-object : without ``verbatim`` Slack also links
+    addresses, domains and the names of channels that it finds in the text.
+    """
+    return {"type": "mrkdwn", "text": clip(text, most), "verbatim": True}
+
+
 def header(text: str) -> Block:
     """A title in large letters; plain text, up to 150 characters."""
-    return {"type": "header", "text": {"type": "plain_text", "text": clip(text, 150), "emoji": True}}
+    return {"type": "header", "text": plain_text(text, 150)}
 
 
 def section(text: str, accessory: Block | None = None) -> Block:
     """A paragraph of mrkdwn, with one element at its side."""
-    block: Block = {"type": "section", "text": {"type": "mrkdwn", "text": clip(text, 3000)}}
+    block: Block = {"type": "section", "text": mrkdwn(text, 3000)}
     return block | {"accessory": accessory} if accessory else block
 
 
 def fields(pairs: list[tuple[str, str]]) -> list[Block]:
     """Label and value in two columns, ten to a block; pairs without a value are left out."""
-    cells = [{"type": "mrkdwn", "text": clip(f"*{label}*\n{value}", 2000)} for label, value in pairs if value]
+    cells = [mrkdwn(f"*{label}*\n{value}", 2000) for label, value in pairs if value]
     return [{"type": "section", "fields": cells[at : at + 10]} for at in range(0, len(cells), 10)]
 
 
 def context(*texts: str) -> Block:
     """Small print, up to ten pieces of mrkdwn."""
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": clip(text, 2000)} for text in texts[:10]]}
+    return {"type": "context", "elements": [mrkdwn(text, 2000) for text in texts[:10]]}
 
 
 def preformatted(text: str) -> Block:
@@ -91,7 +106,7 @@ def button(label: str, action: str, value: dict[str, Any], *, aloud: str = "") -
     carried = json.dumps(value, separators=(",", ":"))
     if len(carried) > 2000:
         return None
-    block: Block = {"type": "button", "action_id": action, "text": _label(label), "value": carried}
+    block: Block = {"type": "button", "action_id": action, "text": plain_text(label), "value": carried}
     if aloud:
         block["accessibility_label"] = clip(aloud, 75)
     return block
@@ -99,8 +114,6 @@ def button(label: str, action: str, value: dict[str, Any], *, aloud: str = "") -
 
 def link_button(label: str, action: str, url: str) -> Block | None:
     """A button that opens ``url``; none without one, or when it is longer than Slack takes."""
-    return {"type": "button", "action_id": action, "text": _label(label), "url": url} if 0 < len(url) <= 3000 else None
-
-
-def _label(text: str) -> Block:
-    return {"type": "plain_text", "text": clip(text, 75), "emoji": True}
+    if not 0 < len(url) <= 3000:
+        return None
+    return {"type": "button", "action_id": action, "text": plain_text(label), "url": url}

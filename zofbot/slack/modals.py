@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
+from zofbot import spans
+from zofbot.domain.text import read_input
 from zofbot.errors import BadInput, ZofbotError, ZofError
 from zofbot.routing import Broadcast, Group, Layout, On, Subscription, parse
-from zofbot.routing.spelling import LONGEST_LIST, mentioned, span, spell_quiet
+from zofbot.routing.spelling import LONGEST_LIST, NOBODY, mentioned, spell_quiet
 from zofbot.routing.words import entered, quoted, shown
 from zofbot.slack import text
-from zofbot.slack.message import Block, Message, actions, button, context, section
+from zofbot.slack.message import Block, Message, actions, button, context, plain_text, section
 from zofbot.slack.payload import redrawn
 
 FORM = "zof_subscription"
@@ -38,10 +40,10 @@ LAYOUTS = {Layout.THREAD: "Details in the thread", Layout.FLAT: "No thread"}
 WINDOWS = {"10m": "10 minutes", "30m": "30 minutes", "1h": "1 hour", "6h": "6 hours", "1d": "1 day", "7d": "7 days"}
 _UNNAMED = "1h"
 _AN_ID = re.compile(r"[UWS][A-Z0-9]+")
-_STEP = re.compile(r"(?:(?P<after>\w+)\s*(?:->|→)\s*)?(?P<id>[UWS][A-Z0-9]+)")
+_STEP = re.compile(r"(?:(?P<after>[\w ]+?) ?(?:->|→) ?)?(?P<id>[UWS][A-Z0-9]+)")
 _GLOBS = "Names or ids, parted by commas; * stands for anything, - in front leaves out. Empty: everything."
-_STEPS = "Whom to mention while nobody acknowledges, by id: people's is in their profile, a group's in its menu."
-_GROUP_IDS = "Give the group's id, such as S0614TZR7: its menu in Slack has Copy group ID."
+_STEPS = "Whom to mention while nobody acknowledges: a group by its handle, such as @oncall, people by their member ID."
+_GROUPS = "Give each group's handle, such as @oncall, or its id."
 
 State = Mapping[str, Mapping[str, Any]]
 """Slack's ``view.state.values``: block, action, and what stands there."""
@@ -82,9 +84,9 @@ def subscribing(form: Form, room: str, start: Subscription) -> Block:
     return {
         "type": "modal",
         "callback_id": FORM,
-        "title": _plain("Edit subscription" if form.id else "Subscribe to failures"),
-        "submit": _plain("Save" if form.id else "Subscribe"),
-        "close": _plain("Cancel"),
+        "title": plain_text("Edit subscription" if form.id else "Subscribe to failures"),
+        "submit": plain_text("Save" if form.id else "Subscribe"),
+        "close": plain_text("Cancel"),
         "private_metadata": form.dump(),
         "blocks": blocks,
     }
@@ -99,7 +101,7 @@ def foretold(view: Mapping[str, Any], said: str) -> Block:
 def done(message: Message) -> Block:
     """What takes the form's place when the answer cannot stand in the channel any more."""
     plain = [block for block in message.blocks if block["type"] != "actions"]
-    return {"type": "modal", "title": _plain("Subscribed"), "close": _plain("Close"), "blocks": plain}
+    return {"type": "modal", "title": plain_text("Subscribed"), "close": plain_text("Close"), "blocks": plain}
 
 
 def caution(room: str) -> str:
@@ -115,7 +117,7 @@ def caution(room: str) -> str:
 
 def complaint(error: ZofbotError, block: str = "", *, reference: str = "") -> str:
     """An error as it stands beneath a field, which is plain text."""
-    step = {"groups": _GROUP_IDS, "escalate": _STEPS}.get(block, error.next_step)
+    step = {"groups": _GROUPS, "escalate": _STEPS}.get(block, error.next_step)
     asked = f" Request ID: {error.request_id}" if isinstance(error, ZofError) and error.request_id else ""
     asked += f" Reference: {reference}" if reference else ""
     return f"{text.literal(f'{error.sentence} {step}', 800)} {text.literal(asked, 200)}".strip()
@@ -137,8 +139,11 @@ class Filled:
     errors: dict[str, str] = field(default_factory=dict)
 
 
-def read(state: State) -> Filled:
-    """Understand a form as though its fields had been typed; a field's error is what typing it would get."""
+def read(state: State, ids: Mapping[str, str] = NOBODY) -> Filled:
+    """Understand a form as though its fields had been typed; a field's error is what typing it would get.
+
+    ``ids`` has the ids of user groups and people by name, as for ``parse``.
+    """
     told: dict[str, Any] = {}
     errors: dict[str, str] = {}
     wrong: set[str] = set()
@@ -148,11 +153,16 @@ def read(state: State) -> Filled:
         try:
             line = typed()
             if line:
-                told[name] = getattr(parse(f"{name}:{line}"), name)
+                told[name] = getattr(parse(f"{name}:{line}", ids=ids), name)
         except BadInput as error:
             wrong.add(name)
             errors[block] = complaint(error, block)
     return Filled(Subscription(**{name: value for name, value in told.items() if name not in wrong}), errors)
+
+
+def names_somebody(state: State) -> bool:
+    """Whether people or user groups are written down, perhaps by name."""
+    return bool(_text(state, "groups") or _text(state, "escalate"))
 
 
 def _typed(state: State) -> Iterator[tuple[str, str, Callable[[], str]]]:
@@ -179,7 +189,7 @@ def _step(entered: str) -> str:
     found = _STEP.fullmatch(entered)
     if not found:
         return quoted([entered])
-    return (f"{found['after']}->" if found["after"] else "") + mentioned(found["id"])
+    return (f"{found['after'].replace(' ', '')}->" if found["after"] else "") + mentioned(found["id"])
 
 
 def _quiet(state: State) -> Iterator[tuple[str, str, Callable[[], str]]]:
@@ -205,7 +215,7 @@ def _value(state: State, block: str) -> Mapping[str, Any]:
 
 
 def _text(state: State, block: str) -> str:
-    return str(_value(state, block).get("value") or "").strip()
+    return read_input(str(_value(state, block).get("value") or ""), markup=False)
 
 
 def _options(state: State, block: str) -> list[str]:
@@ -238,7 +248,7 @@ def _how(start: Subscription) -> list[Block]:
 def _when(start: Subscription) -> list[Block]:
     people = [one for one in start.mention if not one.startswith("S")]
     groups = [one for one in start.mention if one.startswith("S")]
-    count, within = (str(start.after.count), span(start.after.window)) if start.after else ("", _UNNAMED)
+    count, within = (str(start.after.count), spans.spelled(start.after.window)) if start.after else ("", _UNNAMED)
     number: Block = {"type": "number_input", "is_decimal_allowed": False}
     window = _chosen("static_select", WINDOWS if within in WINDOWS else {**WINDOWS, within: within}, (within,))
     chosen: Block = {"type": "multi_users_select", **({"initial_users": people} if people else {})}
@@ -249,18 +259,18 @@ def _when(start: Subscription) -> list[Block]:
         _input("after", "Only from this many failures on", number | _start(count), hint="2 to 100. Empty: each one."),
         _input("window", "… within", window, optional=False),
         _input("people", "Mention people", chosen),
-        _line("groups", "Mention user groups", ", ".join(groups), hint=_GROUP_IDS, example="S0614TZR7"),
+        _line("groups", "Mention user groups", ", ".join(groups), hint=_GROUPS, example="@oncall, @leads"),
         _line("quiet", "Quiet hours", quiet, hint="Alerts wait until they end. Empty: none.", example="22:00-07:00"),
         _line("zone", "Time zone of the quiet hours", zone, hint="Empty: UTC.", example="Europe/Berlin"),
         _input("critical", "In quiet hours", _chosen("checkboxes", through, passes)),
-        _line("escalate", "Escalate", _steps(start), hint=_STEPS, example="15m->S0614TZR7, 45m->U024BE7LH"),
-        _line("reack", "Ask again who is on it after", span(start.reack) if start.reack else "", example="4h"),
+        _line("escalate", "Escalate", _steps(start), hint=_STEPS, example="15m->@oncall, 45m->U024BE7LH"),
+        _line("reack", "Ask again who is on it after", spans.spelled(start.reack) if start.reack else "", example="4h"),
     ]
 
 
 def _steps(start: Subscription) -> str:
     """Each time in front of the first whom it reaches."""
-    return ", ".join(f"{span(step.after)}->{', '.join(step.mention)}" for step in start.escalate)
+    return ", ".join(f"{spans.spelled(step.after)}->{', '.join(step.mention)}" for step in start.escalate)
 
 
 def _foreseen(said: str) -> list[Block]:
@@ -275,10 +285,6 @@ def _place(channel: str) -> str:
     return f"<#{channel}>" if channel.startswith(("C", "G")) and channel.isalnum() else "this conversation"
 
 
-def _plain(said: str) -> Block:
-    return {"type": "plain_text", "text": said}
-
-
 def _start(value: str) -> Block:
     if len(value) > LONGEST_LIST:
         raise BadInput("This subscription is too long for a form.", "End it and type it anew.")
@@ -286,18 +292,18 @@ def _start(value: str) -> Block:
 
 
 def _input(block: str, label: str, element: Block, *, hint: str = "", optional: bool = True) -> Block:
-    made: Block = {"type": "input", "block_id": block, "label": _plain(label), "optional": optional}
-    return made | {"element": element | {"action_id": block}} | ({"hint": _plain(hint)} if hint else {})
+    made: Block = {"type": "input", "block_id": block, "label": plain_text(label, 2000), "optional": optional}
+    return made | {"element": element | {"action_id": block}} | ({"hint": plain_text(hint, 2000)} if hint else {})
 
 
 def _line(block: str, label: str, start: str, *, hint: str = "", example: str) -> Block:
-    element: Block = {"type": "plain_text_input", "multiline": "\n" in start, "placeholder": _plain(example)}
+    element: Block = {"type": "plain_text_input", "multiline": "\n" in start, "placeholder": plain_text(example, 150)}
     return _input(block, label, element | _start(start), hint=hint)
 
 
 def _chosen(kind: str, choices: Mapping[Any, str], chosen: tuple[Any, ...]) -> Block:
     """Something to choose from, with what is chosen already."""
-    options = {str(value): {"text": _plain(label), "value": str(value)} for value, label in choices.items()}
+    options = {str(value): {"text": plain_text(label), "value": str(value)} for value, label in choices.items()}
     start = [options[str(one)] for one in chosen if str(one) in options]
     first: Block = {"initial_options": start} if kind == "checkboxes" else {"initial_option": start[0]}
     return {"type": kind, "options": list(options.values())} | (first if start else {})

@@ -64,7 +64,7 @@ class SlackNotifier:
     ``deadline`` is the seconds that one call may take.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each from outside)
         self,
         session: aiohttp.ClientSession,
         *,
@@ -118,7 +118,7 @@ class SlackNotifier:
         reply = await self._call(
             "chat.postMessage",
             lambda: self.client.chat_postMessage(
-                channel=channel, metadata=dict(meta), unfurl_links=False, unfurl_media=False,
+                channel=channel, metadata=dict(meta), unfurl_links=False, unfurl_media=False, parse="none",
                 **place, **message.payload(),
             ),
         )  # fmt: skip
@@ -136,7 +136,9 @@ class SlackNotifier:
         given: dict[str, Any] = {"metadata": dict(meta)} if meta else {}
         reply = await self._call(
             "chat.update",
-            lambda: self.client.chat_update(channel=receipt.channel, ts=receipt.ts, **given, **message.payload()),
+            lambda: self.client.chat_update(
+                channel=receipt.channel, ts=receipt.ts, parse="none", **given, **message.payload()
+            ),
         )
         _heed(reply)
         return receipt
@@ -227,7 +229,9 @@ class SlackNotifier:
         async def post() -> None:
             await self._call(
                 "chat.postEphemeral",
-                lambda: self.client.chat_postEphemeral(channel=channel, user=user, **place, **message.payload()),
+                lambda: self.client.chat_postEphemeral(
+                    channel=channel, user=user, parse="none", **place, **message.payload()
+                ),
             )
 
         await _three_times(post)

@@ -15,6 +15,8 @@ from zofbot.access import Person, Standing
 from zofbot.clock import Clock
 from zofbot.errors import SlackError, SlackRefused
 from zofbot.routing.quiet import zone as known_zone
+from zofbot.routing.spelling import name_key
+from zofbot.routing.words import quoted
 from zofbot.slack.notifier import Identity, SlackNotifier
 from zofbot.slack.shelf import FRESH, Shelf
 
@@ -23,6 +25,9 @@ log = structlog.get_logger()
 SETTLED = 1800.0
 """Seconds for which Slack is not asked again about a channel: it is shared or made private once in a while only."""
 
+
+MAX_PEOPLE_NAMED = 40
+"""People whose names are looked up for one subscription: Slack answers about a hundred such questions a minute."""
 
 _MENTION = re.compile(r"<(?:@|!subteam\^)([UWS][A-Z0-9]+)>")
 
@@ -114,7 +119,41 @@ class People:
         groups = {one for one in mentioned if one.startswith("S")}
         people = await asyncio.gather(*(self.person(one) for one in mentioned - groups))
         names = {one.id: one.name for one in people if one.name} | (await self._called() if groups else {})
-        return _MENTION.sub(lambda found: f"@{names.get(found[1], found[1])}", wish)
+        return _MENTION.sub(lambda found: quoted([f"@{names.get(found[1], found[1])}"]), wish)
+
+    async def ids(self, known: Iterable[str] = ()) -> dict[str, str]:
+        """The ids, by ``name_key``, of all user groups and of the people among ``known``.
+
+        A name that two of them have is left out, as are people behind the first ``MAX_PEOPLE_NAMED``.
+        """
+        asked = [each for each in dict.fromkeys(known) if not each.startswith("S")][:MAX_PEOPLE_NAMED]
+        people = await asyncio.gather(*map(self.person, asked))
+        named = [(name, identifier) for identifier, name in (await self._called()).items()]
+        named += [(person.name, person.id) for person in people if person.name]
+        found: dict[str, set[str]] = {}
+        for name, identifier in named:
+            found.setdefault(name_key(name), set()).add(identifier)
+        return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}
+
+    async def unknown(self, identifiers: Iterable[str]) -> str:
+        """Whom of these Slack cannot notify and why, in a sentence; empty where it can, or does not say."""
+        said = await asyncio.gather(*map(self._unreachable, identifiers))
+        return next(filter(None, said), "")
+
+    async def _unreachable(self, identifier: str) -> str:
+        if identifier.startswith("S"):
+            groups = await self._called()
+            known = not groups or identifier in groups
+            return "" if known else f"There is no user group `{identifier}`, or it is disabled."
+        try:
+            told = await self._users.get(identifier)
+        except SlackRefused as error:
+            return f"Slack knows nobody with the id `{identifier}`." if error.reason == "user_not_found" else ""
+        except SlackError as error:
+            log.warning("person unknown", user=identifier, reason=error.reason)
+            return ""
+        name = _name_of(identifier, told)
+        return f"The account of {name} is deactivated." if told.get("deleted") else ""
 
     async def _called(self) -> dict[str, str]:
         try:
@@ -134,15 +173,20 @@ class People:
 
 def described(identifier: str, told: Mapping[str, Any], home: Identity) -> Person:
     """Read what Slack says of somebody (https://docs.slack.dev/reference/objects/user-object)."""
-    profile = told.get("profile") or {}
-    names = (profile.get("display_name"), profile.get("real_name"), told.get("real_name"), told.get("name"))
     return Person(
         identifier,
         _standing(told, home),
         admin=any(told.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner")),
-        name=next((name for name in names if name), identifier),
+        name=_name_of(identifier, told),
         zone=_zone(told),
     )
+
+
+def _name_of(identifier: str, told: Mapping[str, Any]) -> str:
+    """What somebody is called; their id where Slack has no name for them."""
+    profile = told.get("profile") or {}
+    names = (profile.get("display_name"), profile.get("real_name"), told.get("real_name"), told.get("name"))
+    return str(next((name for name in names if name), identifier))
 
 
 def _standing(told: Mapping[str, Any], home: Identity) -> Standing:

@@ -8,13 +8,28 @@ from datetime import datetime
 from zofbot.redact import redact
 from zofbot.spans import duration as duration  # noqa: PLC0414  (so is it exported for mypy)
 
-# Control characters but tab and newline; bidi overrides and isolates, which can make text read backwards; zero-width
-# and tag characters, which can hide text or split a secret so that redaction misses it; lone surrogates.
+# Control characters but tab and newline; marks, overrides and isolates of direction, which can make text read
+# backwards; zero-width and tag characters, which can hide text or split a secret so that redaction misses it; lone
+# surrogates.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff"
+    "\uffa0\ufff0-\ufffb\ud800-\udfff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
 )
-_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
+# Scripts in which joiners spell words (Arabic, Persian, those of India and South-East Asia), and emoji made of several.
+_JOINING = (
+    "\u0600-\u1cff\u2190-\u2bff\ua800-\uabff\ufb50-\ufdff\ufe0f\ufe70-\ufefc"
+    "\U00010a00-\U00011fff\U0001e900-\U0001e95f\U0001f000-\U0001faff"
+)
+_JOINERS, _SELECTORS = "\u200c\u200d", "\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
+"""Joiners, and what chooses a variant of the character before it; neither is seen by itself."""
+_REPEATED = re.compile(f"(?<=[{_JOINERS}])[{_JOINERS}{_SELECTORS}]+|(?<=[{_SELECTORS}])[{_SELECTORS}]+")
+_IDLE_SELECTOR = re.compile(f"(?<=[\x00-\x7f])[{_SELECTORS}](?!\u20e3)")
+"""One after a letter that has no variants; in front of U+20E3 it makes a keycap emoji."""
+_IDLE_JOINER = re.compile(f"(?<![{_JOINING}])[{_JOINERS}](?![{_JOINING}])")
+"""One that joins nothing, as between two Latin letters."""
+_TERMINAL = re.compile(
+    r"(?:\x1b\[[0-?]*|\x9b[0-?]+)[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c\x9d]*(?:\x07|\x9c|\x1b\\?)"
+)
 """Colours and links that test runners print for terminals."""
 
 _READ = 20_000
@@ -22,26 +37,40 @@ _READ = 20_000
 
 
 _OPENS = re.compile(r"(?<!\w)([*_~`])(?=\S)")
+_EMOJI = re.compile(r"(?<!:):(?=(?:(?![\d+'_-]*:)[\w+'-]{1,100}|100|1234|[+-]1):(?!:))")
+"""Where the name of an emoji begins, but no time of day, and no part of ``tests/cart.py::test_total::case``."""
 _MENTIONS = re.compile(r"<(?=[!@#])")
 _ENTITY = re.compile(r"&(amp|lt|gt);")
+_FORM_OR_CODE = re.compile(r"<[^<>]*>|`((?:[^`<]|<[^<>]*>)*+)`")
+_LINKED = re.compile(r"(?<=[\w-])[.。．｡](?=[^\W\d_])|(?<=www)\.(?=\w)|[@#](?=\w)|:(?=//)|(?<=mailto):", re.IGNORECASE)
+"""Where an address, a domain or the name of a channel or person is held together."""
+
+
+def clean(text: str) -> str:
+    """Untrusted text without what cannot be seen, can hide or reorder text, or looks like a secret."""
+    if not (text.isascii() and text.isprintable()):  # else there is nothing to take out, as with most names
+        text = _TERMINAL.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+        text = _INVISIBLE.sub("", text)
+        if not text.isascii():
+            text = _IDLE_JOINER.sub("", _IDLE_SELECTOR.sub("", _REPEATED.sub("", text)))
+    return redact(text)
 
 
 def _plain(text: str) -> str:
-    text = text[:_READ]
-    if not (text.isascii() and text.isprintable()):  # else there is nothing to take out, as with most names
-        lines = _TERMINAL.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
-        text = _INVISIBLE.sub("", lines)
-    return redact(text).strip()
+    return clean(text[:_READ]).strip()
 
 
 def mrkdwn(text: str, limit: int = 3000) -> str:
     """Untrusted text for mrkdwn and for a message's ``text``; no mention or link in it works.
 
-    Only ``& < >`` are escaped (https://docs.slack.dev/messaging/formatting-message-text/). At most ``limit`` characters
-    come back, an ellipsis included, and no entity is cut in two.
+    Only ``& < >`` are escaped (https://docs.slack.dev/messaging/formatting-message-text/); names of emoji stay words.
+    At most ``limit`` characters come back, an ellipsis included, and no entity is cut in two.
     """
-    escaped = _plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return clip(escaped, limit)
+    return clip(_EMOJI.sub(_parted, _escaped(text)), limit)
+
+
+def _escaped(text: str) -> str:
+    return _plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def literal(text: str, limit: int = 3000) -> str:
@@ -66,8 +95,29 @@ def _unopened(found: re.Match[str]) -> str:
 
 def code(text: str, limit: int = 200) -> str:
     """Untrusted text as inline code, which can be copied as it stands; empty text gives empty text."""
-    inner = mrkdwn(" ".join(text.replace("`", "'").split()), limit - 2)
+    inner = clip(_escaped(" ".join(text.replace("`", "'").split())), limit - 2)
     return f"`{inner}`" if inner else ""
+
+
+def unlinked(text: str) -> str:
+    """Escaped text in which Slack finds nothing to link by itself; Slack's own ``<…>`` forms work as before.
+
+    For a message's ``text`` and ``fallback``, which have no ``verbatim``. There Slack links addresses, and on request
+    names, unless ``parse`` is ``none`` (https://docs.slack.dev/messaging/formatting-message-text/#automatic-parsing);
+    a ``response_url`` is believed to heed no ``parse``. A zero-width space does it everywhere. Code is there to be
+    copied and gets none: what holds an address is no code any more.
+    """
+    shown, done = [], 0
+    for found in _FORM_OR_CODE.finditer(text):
+        shown += [_LINKED.sub(_parted, text[done : found.start()]), found[0]]
+        if found[1] and (parted := unlinked(found[1])) != found[1]:
+            shown[-1] = _EMOJI.sub(_parted, parted)
+        done = found.end()
+    return "".join(shown) + _LINKED.sub(_parted, text[done:])
+
+
+def _parted(found: re.Match[str]) -> str:
+    return f"{found[0]}\u200b"
 
 
 def clip(text: str, limit: int) -> str:

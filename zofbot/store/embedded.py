@@ -43,6 +43,15 @@ def _binary() -> Path:
         raise SettingsError([NO_SERVER]) from error
 
 
+def server_command(folder: Path, address: Path) -> list[str | Path]:
+    """The command that runs a server which keeps its data in ``folder`` and listens at the socket ``address``."""
+    return [
+        _binary(), "--port", "0", "--unixsocket", address, "--unixsocketperm", "700", "--dir", folder,
+        "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction",
+        "--logfile", folder / "valkey.log",
+    ]  # fmt: skip
+
+
 def socket_path(folder: Path) -> Path:
     """Where the server of ``folder`` listens: a unix socket's path may have about 104 bytes, so a long one moves."""
     path = folder / "valkey.sock"
@@ -142,9 +151,7 @@ async def _start(folder: Path, address: Path) -> bool:
     try:
         _clear(address)
         server = await asyncio.create_subprocess_exec(
-            _binary(), "--port", "0", "--unixsocket", address, "--unixsocketperm", "700", "--dir", folder,
-            "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction",
-            "--logfile", folder / "valkey.log", "--daemonize", "yes",  # it must outlive us, and Ctrl-C is for us
+            *server_command(folder, address), "--daemonize", "yes",  # it must outlive us, and Ctrl-C is for us
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, pass_fds=(lock,),
         )  # fmt: skip
         await server.wait()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import html
 import re
 from dataclasses import dataclass
 
+from zofbot.domain.text import read_input
 from zofbot.errors import BadInput
 from zofbot.triage.life import Act
 
@@ -54,8 +54,7 @@ REASONS = {
 }
 """How a reason may be typed, and the word it is stored as."""
 
-_QUOTES = str.maketrans("“”‘’„", "\"\"'''")
-_PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
+_PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
 _AROUND = " `'\",.!?:;"
 _JOINT = " \t\n:,;.-–—"
 """What may stand between a reason and the note behind it."""
@@ -91,9 +90,9 @@ def heard(text: str, bot: str = "") -> Heard:
 
     Raises BadInput for a word that is none of these.
     """
-    mention = rf"<@{re.escape(bot)}(?:\|[^>]*)?>" if bot else _PERSON.pattern
-    parts = re.split(mention, text, maxsplit=1) if bot else _PERSON.sub("\0", text, count=1).split("\0", 1)
-    said = html.unescape(parts[-1] if len(parts) > 1 else text).translate(_QUOTES)
+    typed = read_input(text)
+    mention = next((found for found in _PERSON.finditer(typed) if bot in ("", found[1])), None)
+    said = typed[mention.end() :] if mention else typed
     word, _, rest = " ".join(said.split()).strip(_AROUND).partition(" ")
     word = word.lower().strip(_AROUND)
     if not word:

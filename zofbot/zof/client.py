@@ -21,7 +21,7 @@ import structlog
 from zofbot import __version__, tracing
 from zofbot.clock import Clock, timeout
 from zofbot.errors import SettingsError, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
-from zofbot.model import Result, Run
+from zofbot.model import Project, Result, Run
 from zofbot.zof import listing, protocol, reading
 from zofbot.zof.body import Body, Garbled, TooLarge
 from zofbot.zof.call import Ask, Call, Patience, Reply, ZofCall
@@ -159,6 +159,18 @@ class ZofClient:
             lambda found, said: reading.runs_page(found, request_id=said, unit=self._unit),
         )
         return self._pages(wanted, patience, starting_after, pages)
+
+    def projects(
+        self, *, patience: Patience = Patience.FOLLOW_UP, pages: int = 10
+    ) -> AsyncGenerator[Page[Project], None]:
+        """Page through the projects, as ``results`` does; needs ``projects:read``."""
+        wanted = Listing(
+            Ask("/projects", "list of projects"),
+            {},
+            lambda item: True,
+            lambda found, said: reading.projects_page(found, request_id=said),
+        )
+        return self._pages(wanted, patience, None, pages)
 
     async def post(  # noqa: PLR0913  # what is sent, and how it is called when it fails
         self,

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Literal, TypeVar
 
 from zofbot.errors import ZofUnreadable
-from zofbot.model import Counts, Outcome, Result, Run
+from zofbot.model import Counts, Outcome, Project, Result, Run
 from zofbot.zof.protocol import ASK_AGAIN, Page
 from zofbot.zof.values import count, cursor, identifier, moment, number, text
 
@@ -47,7 +47,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "errored": ("summary.error", "summary.errored", "error", "errored"),
     "skipped": ("summary.skipped", "skipped"),
     "results": ("results", "case_outcomes", "cases", "test_cases"),
-    "listing": ("data", "results", "runs", "items"),
+    "listing": ("data", "results", "runs", "projects", "items"),
 }
 """The names accepted for each meaning, in order; a dot steps into an object."""
 
@@ -91,6 +91,11 @@ def results_page(found: object, *, request_id: str | None = None, unit: Unit = "
 def runs_page(found: object, *, request_id: str | None = None, unit: Unit = "ms") -> Page[Run]:
     """Read one page of runs. Raises ZofUnreadable when it holds no list."""
     return _page(found, partial(_run, request_id=request_id, unit=unit), request_id)
+
+
+def projects_page(found: object, *, request_id: str | None = None) -> Page[Project]:
+    """Read one page of projects. Raises ZofUnreadable when it holds no list."""
+    return _page(found, lambda thing, known: Project(id=known, name=_first(thing, "title", text)), request_id)
 
 
 def _at(thing: object, path: tuple[str, ...]) -> object:

@@ -1,0 +1,181 @@
+"""The audit: what was done is read back as it was written, in order, and operators' own acts stand in it."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import io
+import json
+import os
+import pty
+import sys
+from collections.abc import AsyncIterator
+
+import fakeredis
+import pytest
+import redis.asyncio as redis
+from rich.console import Console
+
+from tests.support.cli import environment, run_command
+from zofbot.cli.conduct import system_user
+from zofbot.clock import Clock
+from zofbot.errors import StoreUnavailable
+from zofbot.notification import Kind, Notification
+from zofbot.store.audit import DISORDER, PAGE, Audit, Entry
+from zofbot.store.outbox import Outbox
+from zofbot.terminal import audit_table
+
+NOW = 1_800_000_000.0
+
+ACK = Entry(
+    at=NOW, act="acknowledge", user="U0ANA", name="Ana <Keller>", channel="C0QA", key="case:1", before="open",
+    after="acknowledged", details={"note": "on it"}, request="req_1", zof_requests=("req_zof_1", "req_zof_2"),
+)  # fmt: skip
+
+
+def act(at: float, user: str = "U0ANA") -> Entry:
+    return Entry(at=at, act="acknowledge", user=user)
+
+
+async def test_an_act_is_read_back_as_it_was_written(client: redis.Redis) -> None:
+    audit = Audit(client, "a")
+    await audit.append(ACK)
+    assert await audit.read() == [ACK]
+    assert await Audit(client, "b").read() == []
+
+
+async def test_acts_come_oldest_first_and_of_too_many_the_latest(client: redis.Redis) -> None:
+    audit = Audit(client, "a")
+    for minute in range(5):
+        await audit.append(act(NOW + minute * 60))
+    assert [one.at - NOW for one in await audit.read(NOW + 60)] == [60, 120, 180, 240]
+    assert [one.at - NOW for one in await audit.read(limit=2)] == [180, 240]
+
+
+async def test_all_pages_are_read_and_no_more_than_needed(client: redis.Redis) -> None:
+    audit = Audit(client, "a")
+    async with client.pipeline(transaction=False) as pipe:
+        for number in range(PAGE * 2 + 1):
+            pipe.xadd("{a}:audit", {"act": act(NOW + number).model_dump_json()})
+        await pipe.execute()
+    found = await audit.read()
+    assert [one.at - NOW for one in found] == list(range(PAGE * 2 + 1))
+    assert len(await audit.read(NOW + PAGE + 1)) == PAGE
+
+
+async def test_what_processes_wrote_out_of_order_is_found(client: redis.Redis) -> None:
+    audit = Audit(client, "a")
+    late, early = NOW + DISORDER - 1, NOW - 1
+    await audit.append(act(late))
+    for _ in range(PAGE):
+        await audit.append(act(early))
+    assert [one.at for one in await audit.read(NOW)] == [late]
+
+
+async def test_what_cannot_be_read_hides_nothing_else(client: redis.Redis) -> None:
+    audit = Audit(client, "a")
+    await audit.append(ACK)
+    await client.xadd("{a}:audit", {"act": "{"})
+    await client.xadd("{a}:audit", {"other": "x"})
+    newer = json.dumps(json.loads(ACK.model_dump_json()) | {"field of a newer version": 1})
+    await client.xadd("{a}:audit", {"act": newer})
+    assert await audit.read() == [ACK, ACK]
+
+
+async def test_it_is_capped(client: redis.Redis) -> None:
+    audit = Audit(client, "a", kept=100)
+    for _ in range(400):
+        await audit.append(ACK)
+    assert 100 <= await client.xlen("{a}:audit") < 400
+
+
+async def test_without_redis_it_says_so() -> None:
+    server = fakeredis.FakeServer()
+    server.connected = False
+    async with fakeredis.FakeAsyncRedis(server=server) as client:
+        with pytest.raises(StoreUnavailable):
+            await Audit(client, "a").append(ACK)
+        with pytest.raises(StoreUnavailable):
+            await Audit(client, "a").read()
+
+
+# --- on the terminal
+
+
+@pytest.fixture
+async def kept(valkey: str) -> AsyncIterator[Audit]:
+    async with redis.from_url(valkey) as client:
+        await client.flushall()
+        yield Audit(client, "zofbot")
+
+
+async def test_the_terminal_prints_json_lines(valkey: str, kept: Audit) -> None:
+    now = Clock().now().timestamp()
+    entries = [act(now - 8 * 86400), act(now - 7200), act(now - 60, "U0BEN")]
+    for entry in entries:
+        await kept.append(entry)
+    ended = await run_command("audit", REDIS_URL=valkey)
+    assert ended.code == 0, ended.err
+    assert [Entry.model_validate_json(line) for line in ended.out.splitlines()] == entries[1:]
+    chosen = await run_command(
+        "audit", "--since", "14d", "--user", "U0ANA", "--act", "acknowledge", "--json", REDIS_URL=valkey
+    )
+    assert [json.loads(line)["at"] for line in chosen.out.splitlines()] == [entries[0].at, entries[1].at]
+    assert (await run_command("audit", "--since", "1h", "--act", "resolve", REDIS_URL=valkey)).out == ""
+
+
+@pytest.mark.parametrize(
+    ("user", "shown"), [("U0ANA", ("UTC", "acknowledge", "U0ANA")), ("U0BEN", ("There is no such act in that time.",))]
+)
+async def test_on_a_terminal_it_is_a_table(valkey: str, kept: Audit, user: str, shown: tuple[str, ...]) -> None:
+    await kept.append(act(Clock().now().timestamp() - 60))
+    person, terminal = pty.openpty()
+    os.set_blocking(person, False)
+    command = (sys.executable, "-m", "zofbot", "audit", "--user", user)
+    process = await asyncio.create_subprocess_exec(*command, env=environment(REDIS_URL=valkey), stdout=terminal)
+    assert await process.wait() == 0
+    out = os.read(person, 4096).decode()
+    os.close(person)
+    os.close(terminal)
+    assert all(part in out for part in shown), out
+    assert "{" not in out
+
+
+def test_an_operator_without_a_name_is_known_by_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is called 10001 in our own image."""
+    monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)
+    assert system_user() == "uid 3999999999"
+
+
+async def test_a_span_that_is_none_is_refused(valkey: str) -> None:
+    ended = await run_command("audit", "--since", "soon", REDIS_URL=valkey)
+    assert ended.code == 2
+    assert "7d" in ended.err
+
+
+async def test_what_operators_do_to_the_outbox_is_written_under_their_own_name(valkey: str, kept: Audit) -> None:
+    async with redis.from_url(valkey) as client:
+        note = Notification(key="k", kind=Kind.ROOT, channel="C0QA", happened=NOW, not_before=4e9)
+        await Outbox(client, "zofbot", Clock()).commit([note])
+    assert (await run_command("outbox", "drop", "k", REDIS_URL=valkey)).code == 0
+    assert (await run_command("outbox", "retry", "k", REDIS_URL=valkey)).code == 0
+    assert (await run_command("outbox", "drop", "unknown", REDIS_URL=valkey)).code == 1
+    drop, retry = await kept.read()
+    assert (drop.act, drop.key, drop.channel, drop.before, drop.after) == (
+        "outbox drop",
+        "k",
+        "C0QA",
+        "pending",
+        "dropped",
+    )
+    assert (retry.act, retry.before, retry.after) == ("outbox retry", "dropped", "pending")
+    assert drop.user == getpass.getuser()
+
+
+def test_a_person_reads_a_table_in_which_foreign_text_is_harmless() -> None:
+    console = Console(width=250, record=True, file=io.StringIO())
+    console.print(audit_table([ACK.model_copy(update={"details": {"note": "\x1b[31mred [bold]not bold"}})]))
+    shown = console.export_text()
+    for part in ("2027-01-15 08:00:00 UTC", "Ana <Keller> (U0ANA)", "open", "acknowledged", "red [bold]not bold"):
+        assert part in shown
+    assert "\x1b" not in shown

@@ -1,0 +1,150 @@
+"""The store's dangers: each is seen in what a Redis says of itself, and a sound one has none."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import fakeredis
+import pytest
+import redis.asyncio as redis
+import structlog
+
+from tests.support.bot import running_bot
+from tests.support.valkey_servers import valkey_server
+from zofbot.clock import Clock
+from zofbot.errors import StoreUnavailable
+from zofbot.logs import configure
+from zofbot.store import connected
+from zofbot.store.soundness import Danger, Vitals, dangers, silence, vitals
+
+SOUND: dict[str, Any] = {
+    "redis_version": "7.2.4", "role": "master", "maxmemory": 1 << 30, "used_memory": 1 << 20,
+    "maxmemory_policy": "noeviction", "aof_enabled": 1, "aof_last_write_status": "ok", "rdb_saves": 0,
+    "rdb_last_bgsave_status": "ok", "rdb_last_save_time": 1000, "uptime_in_seconds": 500,
+    "server_time_usec": 1_500_000_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "saves", "about"),
+    [
+        ({}, "", []),
+        ({}, None, []),
+        ({"redis_version": "6.2.0"}, "", []),
+        ({"redis_version": "6.0.16"}, "", ["redis version"]),
+        ({"redis_version": "5.0"}, "", ["redis version"]),
+        ({"redis_version": "cloud"}, "", []),
+        ({"role": "slave"}, "", ["redis role"]),
+        ({"maxmemory_policy": "allkeys-lru"}, "", ["redis eviction"]),
+        ({"maxmemory_policy": "volatile-ttl"}, "", ["redis eviction"]),
+        ({"aof_enabled": 0}, "", ["redis persistence"]),
+        ({"aof_enabled": 0}, "3600 1", []),
+        ({"aof_enabled": 0}, None, ["redis persistence"]),
+        ({"aof_enabled": 0, "rdb_saves": 2}, None, []),
+        ({"aof_enabled": 0, "rdb_last_save_time": 1400}, None, []),
+        ({"aof_enabled": 0, "server_time_usec": None}, None, []),
+        ({"aof_last_write_status": "err"}, "", ["redis disk"]),
+        ({"rdb_last_bgsave_status": "err"}, "", ["redis disk"]),
+        ({"used_memory": 900 << 20}, "", ["redis memory"]),
+        ({"used_memory": 900 << 20, "maxmemory": 0}, "", []),
+    ],
+)
+def test_each_danger_is_seen_alone(changed: Mapping[str, Any], saves: str | None, about: list[str]) -> None:
+    info = {name: value for name, value in {**SOUND, **changed}.items() if value is not None}
+    assert [danger.about for danger in dangers(Vitals(info, saves))] == about
+
+
+def test_every_danger_has_its_mend() -> None:
+    bad = {"redis_version": "5.0", "role": "slave", "maxmemory_policy": "allkeys-lfu", "aof_enabled": 0,
+           "rdb_last_bgsave_status": "err", "used_memory": 1 << 30}  # fmt: skip
+    found = dangers(Vitals(SOUND | bad, ""))
+    assert len(found) == 6
+    assert all(danger.what.endswith(".") and danger.mend.endswith(".") for danger in found)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "what"),
+    [
+        (None, []),
+        ({}, ["No replica follows"]),
+        ({"b:1": Vitals(SOUND | {"role": "slave"}, "")}, []),
+        ({"b:1": None, "c:1": Vitals(SOUND | {"role": "slave"}, "")}, ["Replica b:1 does not answer"]),
+        ({"b:1": Vitals(SOUND | {"maxmemory_policy": "allkeys-lru"}, "")}, ["On replica b:1: Redis throws keys away"]),
+        ({"b:1": Vitals()}, []),
+    ],
+)
+def test_what_may_take_the_primarys_place_has_to_be_as_sound(
+    replicas: Mapping[str, Vitals | None] | None, what: list[str]
+) -> None:
+    found = dangers(Vitals(SOUND, "", replicas))
+    assert len(found) == len(what)
+    assert all(danger.what.startswith(said) and not danger.grave for danger, said in zip(found, what, strict=True))
+
+
+async def test_the_store_that_comes_along_is_in_no_danger(valkey: str) -> None:
+    async with connected(valkey, "t", Clock()) as store:
+        assert dangers(await vitals(store.client)) == []
+
+
+async def test_a_redis_that_may_not_be_asked_is_worth_a_warning_and_no_more() -> None:
+    async with fakeredis.FakeAsyncRedis() as client:  # it knows no INFO
+        assert [danger.about for danger in dangers(await vitals(client))] == ["redis"]
+
+
+@pytest.fixture
+async def own(tmp_path: Path) -> AsyncIterator[str]:
+    with valkey_server(tmp_path) as url:
+        yield url
+
+
+async def test_a_service_that_forbids_config_is_judged_by_its_info(own: str) -> None:
+    async with redis.from_url(own) as admin:
+        await admin.config_set("appendonly", "no")
+        await admin.acl_setuser(
+            "default", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-config"]
+        )
+        told = await vitals(admin)
+    assert told.saves is None
+    assert [danger.about for danger in dangers(told)] == ["redis persistence"]
+
+
+async def test_a_wrong_password_is_told_from_silence(own: str, tmp_path: Path) -> None:
+    async with redis.from_url(own) as admin:
+        await admin.acl_setuser("zofbot", enabled=True, passwords=["+right"], keys=["*"], categories=["+@all"])
+    assert "password" in await unanswered(own.replace("unix://", "unix://zofbot@") + "?password=wrong")
+    assert "does not answer" in await unanswered(f"unix://{tmp_path}/nowhere.sock")
+
+
+async def unanswered(url: str) -> str:
+    async with connected(url, "t", Clock()) as store:
+        with pytest.raises(StoreUnavailable) as error:
+            await vitals(store.client)
+    danger: Danger = silence(error.value)
+    assert danger.grave
+    return danger.what + danger.mend
+
+
+async def test_each_danger_is_warned_of_once_at_start(own: str) -> None:
+    said, before, config = io.StringIO(), logging.getLogger().handlers[:], structlog.get_config()
+    configure("json", "warning", stream=said)
+    try:
+        async with redis.from_url(own) as admin:
+            await admin.config_set("maxmemory-policy", "allkeys-lru")
+            await admin.config_set("appendonly", "no")
+        async with running_bot(own):
+            pass
+    finally:
+        logging.getLogger().handlers[:] = before
+        structlog.configure(**config)
+    lines = [json.loads(line) for line in said.getvalue().splitlines()]
+    warned = [line for line in lines if line["event"] == "store in danger"]
+    assert [(line["about"], line["level"]) for line in warned] == [
+        ("redis eviction", "warning"),
+        ("redis persistence", "warning"),
+    ]
+    assert all(line["mend"] for line in warned)

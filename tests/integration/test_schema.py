@@ -1,0 +1,367 @@
+"""Versions side by side and one after the other: old records are read, newer ones left alone, all is told once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import aiohttp
+import fakeredis
+import pytest
+import redis.asyncio as redis
+
+from tests.support.bot import until
+from tests.support.paths import ROOT
+from tests.support.store_snapshot import SECRET, restore
+from tests.support.virtual_time import SetClock, test_clock
+from zofbot.app import Zofbot, running
+from zofbot.clock import MovableClock
+from zofbot.errands import end
+from zofbot.errors import Outdated, StoreUnavailable
+from zofbot.metrics import Metrics
+from zofbot.notification import Claimed, Kind, Notification, Receipt
+from zofbot.pipeline.dispatcher import Dispatcher
+from zofbot.pipeline.failures import Failures
+from zofbot.routing import Subscription
+from zofbot.settings import Settings
+from zofbot.simulator.entities import BOT, Message
+from zofbot.simulator.organization import furnish
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.world import World
+from zofbot.slack import message as slack_message
+from zofbot.slack.notifier import SlackNotifier
+from zofbot.store.leases import Lease
+from zofbot.store.outbox import LEASE, Batch, Outbox
+from zofbot.store.schema import SCHEMA, enter, written
+from zofbot.store.settlement import Sent, Settlement
+from zofbot.store.subscriptions import Subscriptions
+from zofbot.triage import State
+
+FROZEN = sorted((ROOT / "tests" / "support" / "frozen").glob("*.json"))
+OLD, NEW = SCHEMA, SCHEMA + 1
+
+
+def settings(stage: Stage, address: str) -> Settings:
+    slack = stage.world.slack
+    return Settings.model_validate(
+        {
+            "slack_bot_token": slack.bot_token,
+            "slack_signing_secret": slack.signing_secret,
+            "slack_api_url": f"{stage.url}/api/",
+            "zof_api_key": stage.world.zof.key,
+            "zof_base_url": f"{stage.url}/zof/v1",
+            "zof_webhook_secret": SECRET,
+            "zofbot_poll_interval": 1,
+            "redis_url": address,
+            "port": 0,
+        }
+    )
+
+
+# --- records of earlier versions
+
+
+class Later:
+    """The present version on what an earlier one left, from the very moment on."""
+
+    def __init__(self, frozen: dict[str, Any]) -> None:
+        self.frozen = frozen
+        now = test_clock()
+        began = now.time()
+        self.clock = MovableClock(lambda: float(frozen["at"]) + now.time() - began)
+        self.world = World(self.clock, seed=2)  # whose ids are not those that were frozen
+        furnish(self.world)
+        self.world.zof.quota = None
+        self.world.zof.runs |= frozen["runs"]
+        self.world.zof.results |= frozen["results"]
+        for told in frozen["told"]:
+            payload = {"event_type": "zofbot", "event_payload": {"key": told["key"]}}
+            message = Message(told["channel"], told["ts"], BOT, told["text"], metadata=payload)
+            message.thread_ts = told["thread_ts"]
+            self.world.slack.keep(message)
+        self.world.slack.ledger.clear()
+
+    def told(self) -> list[str]:
+        """Keys of what has been told since."""
+        return [message.key or "" for message in self.world.slack.ledger]
+
+    def run(self, name: str) -> dict[str, Any]:
+        return next(run for run in self.world.zof.runs.values() if run.get("name") == f"run of {name}")
+
+    def fails(self, environment: str, case: str, status: str = "failed") -> str:
+        zof = self.world.zof
+        run = zof.start_run({"project_id": "proj_checkout", "environment": environment})
+        zof.add_result(run["id"], status=status, name=case, test_case_id=f"tc_{case}")
+        return str(zof.finish_run(run["id"])["id"])
+
+
+@pytest.mark.parametrize("frozen", [path.read_text() for path in FROZEN], ids=[path.stem for path in FROZEN])
+async def test_what_earlier_versions_wrote_lives_on(frozen: str, valkey: str) -> None:
+    later = Later(json.loads(frozen))
+    stage = Stage(later.world)
+    await stage.start()
+    async with redis.from_url(valkey) as client:
+        await client.flushall()
+        await restore(client, later.frozen["keys"])
+    try:
+        async with running(settings(stage, valkey), later.clock) as bot:
+            await lives_on(later, bot, stage)
+    finally:
+        await stage.stop()
+
+
+async def lives_on(later: Later, bot: Zofbot, stage: Stage) -> None:
+    later.world.slack.request_url = f"{bot.url}/slack/events"
+    subscribed = await Subscriptions(bot.store.client, "zofbot").all()
+    assert [one.channel for one in subscribed] == ["C0QA", "C0CHECKOUT", "C0SEARCH", "C0RANDOM"]
+    first, third, fourth, fifth, sixth = (
+        later.run(name)["id"] for name in ("first", "third", "fourth", "fifth", "sixth")
+    )
+    failures = Failures(bot.outbox, later.clock, Metrics())
+    acknowledged = await failures.get(f"run:{first}:failed:C0QA")
+    assert acknowledged
+    assert (acknowledged.present.state, acknowledged.present.by.id) == (State.ACKNOWLEDGED, "U0ANA")
+
+    await bot.outbox.unpark("C0RANDOM")
+
+    # a channel that was parked is mended, a run that was watched ends, a case that was counted fails again
+    await until(lambda: f"run:{fifth}:failed:C0RANDOM" in later.told(), 20)
+    later.world.zof.finish_run(sixth)
+    again = later.fails("production", "third")
+    await until(lambda: any(key.endswith(f"{sixth}:failed:C0QA") for key in later.told()), 20)
+    await until(lambda: any(key.startswith("case:") and key.endswith(":C0CHECKOUT") for key in later.told()), 20)
+    assert third != again
+
+    # what an earlier version told recovers in its thread, and what people made of it is undone by them
+    later.fails("staging", "first", "passed")
+    later.fails("staging", "second", "passed")
+    await until(lambda: f"recovered:{first}:failed:C0QA" in later.told(), 20)
+
+    # what it held back for quiet hours comes when they end, and its escalation after it
+    held = f"run:{fourth}:failed:C0SEARCH"
+    assert held not in later.told()
+    later.clock.advance(25 * 3600)
+    bot.outbox.news.set()
+    await until(lambda: held in later.told(), 20)
+    await until(lambda: any(key.startswith("escalate:") and key.endswith(held) for key in later.told()), 20)
+
+    assert later.world.slack.doubled() == []
+    assert not set(later.told()) & {one["key"] for one in later.frozen["told"]}, "told before"
+    assert not await bot.missing()
+
+
+# --- a store that a newer version has written to
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[redis.Redis]:
+    async with fakeredis.FakeAsyncRedis() as client:
+        yield client
+
+
+clock = SetClock(datetime(2026, 6, 1, tzinfo=UTC).timestamp())
+
+
+def root(key: str, schema: int = OLD, channel: str = "C1") -> Notification:
+    return Notification(key=key, kind=Kind.ROOT, channel=channel, happened=1.0, schema=schema)
+
+
+async def test_the_number_rises_and_never_falls(client: redis.Redis) -> None:
+    assert await written(client, "test") == 0
+    await enter(client, "test")
+    await enter(client, "test", NEW)
+    with pytest.raises(Outdated, match=f"schema {NEW}; this one knows {OLD}"):
+        await enter(client, "test")
+    assert await written(client, "test") == NEW
+    await enter(client, "other")
+
+
+async def test_from_then_on_an_older_process_changes_nothing_but_ends_what_it_began(client: redis.Redis) -> None:
+    old, subscriptions = Outbox(client, "test", clock), Subscriptions(client, "test")
+    lease, another = (Lease(client, "test", "poller", 60, clock, schema=schema) for schema in (OLD, NEW))
+    kept = Subscription(id="s1", channel="C1")
+    assert await subscriptions.add(kept)
+    await old.commit([root("begun")])
+    [claim] = await old.claim(1)
+    await old.commit([root("waits")])
+    assert await lease.hold()
+    assert await another.hold() is None
+    await enter(client, "test", NEW)
+    before = {key: await client.dump(key) for key in await client.keys() if b"lease:" not in key}
+    refused = (
+        lambda: old.commit([root("late")], changes={"h": {"f": "v"}}), lambda: old.claim(9),
+        lambda: old.retry("waits"), lambda: old.drop("waits"), lambda: old.unpark("C1"), lambda: old.told("C1"),
+        lambda: subscriptions.add(Subscription(id="s2")), lambda: subscriptions.replace(kept),
+        lambda: subscriptions.remove("s1"), lease.hold,
+    )  # fmt: skip
+    for step in refused:
+        with pytest.raises(Outdated, match="A newer zofbot has written to this store"):
+            await step()
+    assert {key: await client.dump(key) for key in await client.keys()} == before
+    assert await another.hold(), "the lease was let go of"
+    assert await old.settle([Sent.of(claim, Receipt("C1", "1.0"))]) == ["sent"]
+    [rest] = await Outbox(client, "test", clock, schema=NEW).claim(9)
+    assert rest.notification.key == "waits"
+
+
+async def test_a_subscription_of_a_newer_version_is_not_read_as_if_it_were_ours(client: redis.Redis) -> None:
+    subscriptions = Subscriptions(client, "test")
+    await subscriptions.add(Subscription.model_validate({"id": "s1", "channel": "C1", "schema": NEW}))
+    await subscriptions.add(Subscription(id="s2", channel="C1"))
+    assert [one.id for one in await subscriptions.all()] == ["s2"]
+
+
+async def test_a_root_that_is_posted_again_keeps_the_version_of_its_body(client: redis.Redis) -> None:
+    outbox = Outbox(client, "test", clock, schema=NEW)
+    await outbox.commit([root("r", NEW), Notification(key="e", kind=Kind.EDIT, channel="C1", root="r", happened=1.0)])
+    [claim] = await outbox.claim(1)
+    await outbox.settle([Sent.of(claim, Receipt("C1", "1.0"))])
+    await client.delete("{test}:sent:r")
+    await outbox.claim(1)
+    assert await client.hget("{test}:note:r:2", "schema") == str(NEW).encode()
+
+
+async def test_an_older_bot_does_not_start_and_says_why(valkey: str) -> None:
+    async with redis.from_url(valkey) as client:
+        await client.flushall()
+        await enter(client, "zofbot", NEW)
+    given = {"SLACK_BOT_TOKEN": "xoxb-1", "ZOF_API_KEY": "key", "REDIS_URL": valkey, "ZOFBOT_LOG_LEVEL": "error"}
+    kept = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+    ended = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-m", "zofbot", "worker"], env=kept | given, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == [
+        f"zofbot: A newer zofbot has written to this store (records of schema {NEW}; this one knows {OLD}). "
+        "Run that version here too, or give this one another store or ZOFBOT_NAMESPACE."
+    ]
+
+
+# --- a rolling upgrade
+
+
+class Held(Outbox):
+    """An outbox that knows what its worker is in the middle of."""
+
+    busy = 0
+
+    async def claim(self, limit: int, lease: float = LEASE) -> Batch:
+        self.busy += 1
+        try:
+            batch = await super().claim(limit, lease)
+            self.busy += len(batch)
+            return batch
+        finally:
+            self.busy -= 1
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
+        states = await super().settle(settlements)
+        self.busy -= len(states)
+        return states
+
+
+class Fleet:
+    """Workers of two versions on one store, each of which may be stopped at any moment."""
+
+    def __init__(self, session: aiohttp.ClientSession, stage: Stage, client: redis.Redis) -> None:
+        self.session, self.stage, self.client = session, stage, client
+        self.clock = test_clock()
+        self.workers: list[tuple[Held, asyncio.Task[None]]] = []
+        self.misread: list[str] = []
+
+    def outbox(self, schema: int) -> Held:
+        return Held(self.client, "fleet", self.clock, pace=0.01, schema=schema)
+
+    async def start(self, schema: int) -> bool:
+        """Start a worker, as a bot of that version starts; False where it may not."""
+        try:
+            await enter(self.client, "fleet", schema)
+        except Outdated:
+            return False
+        metrics, slack = Metrics(), self.stage.world.slack
+        notifier = SlackNotifier(
+            self.session, token=slack.bot_token, api_url=f"{self.stage.url}/api/", metrics=metrics, clock=self.clock
+        )
+        outbox = self.outbox(schema)
+
+        def render(claimed: Claimed, now: float) -> slack_message.Message:
+            note = claimed.notification
+            if note.schema_ > schema:
+                self.misread.append(note.key)
+            return slack_message.Message(note.key, [slack_message.section(note.key)])
+
+        dispatcher = Dispatcher(outbox, notifier, render, metrics, self.clock, random=Random(1).random)
+        self.workers.append((outbox, asyncio.create_task(dispatcher.run())))
+        return True
+
+    async def stop(self, place: int) -> None:
+        """As if it were killed: what it was doing is left as it is."""
+        _, task = self.workers.pop(place % len(self.workers))
+        await end(task)
+
+    async def lapse(self) -> None:
+        """Let leases end; in so long a time who lives has ended what it is at, and none begins as the clock moves."""
+        await until(lambda: not any(outbox.busy for outbox, _ in self.workers))
+        self.clock.advance(LEASE)
+
+    async def commit(self, schema: int, number: int) -> None:
+        """What a poller of that version does; one that is outdated leaves it to a newer one, which finds it, too."""
+        for version in (schema, NEW):
+            try:
+                await self.outbox(version).commit(
+                    [root(f"k{number}", version, f"C0{('QA', 'CHECKOUT', 'SEARCH')[number % 3]}")]
+                )
+                break
+            except StoreUnavailable:
+                continue
+        for outbox, _ in self.workers:
+            outbox.news.set()
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_old_and_new_side_by_side_lose_and_double_nothing(seed: int, valkey: str) -> None:
+    random, world = Random(seed), World(test_clock())
+    furnish(world)
+    world.slack.paced = False
+    stage = Stage(world)
+    await stage.start()
+    try:
+        async with redis.from_url(valkey) as client, aiohttp.ClientSession() as session:
+            await client.flushall()
+            fleet = Fleet(session, stage, client)
+            await fleet.start(OLD)
+            await fleet.start(OLD)
+            for number in range(90):
+                await fleet.commit(random.choice((OLD, NEW)) if number > 30 else OLD, number)
+                if random.random() < 0.2 and fleet.workers:
+                    await fleet.stop(random.randrange(9))
+                if random.random() < 0.3:
+                    await fleet.start(random.choice((OLD, NEW)) if number > 30 else OLD)
+                if random.random() < 0.9:
+                    fleet.clock.advance(0.2)
+                else:
+                    await fleet.lapse()
+                await asyncio.sleep(random.choice((0, 0.005, 0.02)))
+            assert not await fleet.start(OLD), "it is outdated by now"
+            await fleet.start(NEW)
+            wanted = {f"k{number}" for number in range(90)}
+            async with asyncio.timeout(30):
+                while wanted != {message.key for message in world.slack.ledger}:
+                    await fleet.lapse()
+                    for outbox, _ in fleet.workers:
+                        outbox.news.set()
+                    await asyncio.sleep(0.2)
+            assert world.slack.doubled() == []
+            assert fleet.misread == []
+            while fleet.workers:
+                await fleet.stop(0)
+    finally:
+        await stage.stop()

@@ -1,0 +1,181 @@
+"""Secrets that are replaced while the bot runs: each takes effect without a restart, and nothing is lost in between."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from pydantic import SecretStr
+
+from tests.support.bot import RunningBot, running_bot, text_of, until
+from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from zofbot.clock import Clock
+from zofbot.errors import SettingsError
+from zofbot.logs import configure
+from zofbot.metrics import Metrics
+from zofbot.rooms import Rooms, zof_client
+from zofbot.rotation import SECRETS, Rotation
+from zofbot.settings import Settings, load
+from zofbot.tracing import traced
+
+
+class Files:
+    """Settings as they stand in files that somebody changes."""
+
+    now: Settings
+
+    def put(self, **changed: str) -> None:
+        self.now = self.now.model_copy(update={name: SecretStr(value) for name, value in changed.items()})
+
+    def read(self) -> Settings:
+        return self.now
+
+
+@pytest.fixture
+async def there(valkey: str) -> AsyncIterator[tuple[RunningBot, Files]]:
+    files = Files()
+    async with running_bot(
+        valkey, works=True, reread=files.read, zof_webhook_secret=SECRET, zofbot_poll_interval=3600
+    ) as bot:
+        files.now = bot.settings
+        yield bot, files
+
+
+async def test_a_new_key_for_zof_is_used_by_the_next_command(there: tuple[RunningBot, Files]) -> None:
+    bot, files = there
+    bot.world.zof.key = "another-key-for-zof"
+    assert "not authorized with Zof" in await bot.answer("/zof res_4821")
+    files.put(zof_api_key="another-key-for-zof")
+    assert await bot.app.rotation.look() == ["ZOF_API_KEY"]
+    assert "Voucher" in await bot.answer("/zof res_4821")
+
+
+async def test_a_new_bot_token_is_used_and_what_waited_for_it_is_sent(there: tuple[RunningBot, Files]) -> None:
+    bot, files = there
+    await bot.type("/zof subscribe project:*")
+    await until(lambda: any("subscribed this channel" in text_of(one) for one in bot.public()))
+    bot.world.slack.bot_token = "xoxb-another-token"
+    assert await post_webhook(bot, webhook_event(fail_run(bot, 1)["id"], "evt_1")) == 200
+    await until(lambda: bot.app.metrics.registry.get_sample_value("zofbot_outbox_paused") == 1)
+    assert not any("Failed: nightly cart" in text_of(one) for one in bot.public())
+    files.put(slack_bot_token="xoxb-another-token")
+    assert await bot.app.rotation.look() == ["SLACK_BOT_TOKEN"]
+    await until(lambda: any("Failed: nightly cart" in text_of(one) for one in bot.public()))
+
+
+async def test_what_is_signed_with_a_new_secret_counts_and_with_the_old_one_no_more(
+    there: tuple[RunningBot, Files],
+) -> None:
+    bot, files = there
+    run = fail_run(bot, 1)
+    files.put(slack_signing_secret="another-signing-secret", zof_webhook_secret="another-webhook-secret")
+    assert await bot.app.rotation.look() == ["SLACK_SIGNING_SECRET", "ZOF_WEBHOOK_SECRET"]
+    assert (await bot.type("/zof res_4821")).status == 401
+    bot.world.slack.signing_secret = "another-signing-secret"
+    assert (await bot.type("/zof res_4821")).status == 200
+    assert await post_webhook(bot, webhook_event(run["id"], "evt_1")) == 401
+    assert await post_webhook(bot, webhook_event(run["id"], "evt_1"), secret="another-webhook-secret") == 200
+
+
+async def test_a_new_token_for_sockets_is_used_when_slack_wants_another_connection(valkey: str) -> None:
+    files = Files()
+    async with running_bot(valkey, socket=True, reread=files.read) as bot:
+        files.now = bot.settings
+        bot.world.slack.app_token = "xapp-another-token"
+        files.put(slack_app_token="xapp-another-token")
+        assert await bot.app.rotation.look() == ["SLACK_APP_TOKEN"]
+        await bot.stage.sockets.refresh()
+        await until(lambda: bool(bot.world.slack.lines))
+        assert "Voucher" in await bot.answer("/zof res_4821")
+
+
+async def test_a_new_secret_is_kept_out_of_traces(there: tuple[RunningBot, Files]) -> None:
+    bot, files = there
+    rooms = Rooms(
+        files.now, bot.app.store, zof_client(files.now, Metrics(), Clock()), bot.app.notifier, Metrics(), Clock()
+    )
+    files.put(zof_api_key="another-key-for-zof")
+    rooms.rekey(files.now)
+    with traced(rooms.traces.keep, "request", Clock(), "req_1") as made:
+        made.add("zof", "asked", "came", True, (), {"id": "another-key-for-zof"})
+    [kept] = await rooms.traces.find("req_1")
+    assert "another-key-for-zof" not in kept.model_dump_json()
+    assert "[redacted]" in kept.model_dump_json()
+    await rooms.zof.aclose()
+
+
+# --- and by itself
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    root, stream = logging.getLogger(), io.StringIO()
+    before, level, config = root.handlers[:], root.level, structlog.get_config()
+    configure("json", "info", (), stream)
+    yield stream
+    root.handlers[:], root.level = before, level
+    structlog.configure(**config)
+
+
+@dataclass
+class Taken:
+    keys: list[str] = field(default_factory=list)
+
+    def take(self, fresh: Settings) -> None:
+        structlog.get_logger().info("taken", key=fresh.zof_api_key.get_secret_value())
+        self.keys.append(fresh.zof_api_key.get_secret_value())
+
+
+async def test_files_are_looked_at_and_a_new_secret_reaches_no_log(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, log: io.StringIO
+) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("ZOFBOT_SECRETS_DIR", str(tmp_path))
+    file, taken = tmp_path / "ZOF_API_KEY", Taken()
+    file.write_text("the-first-key")
+    rotation = Rotation(load("ZOF_API_KEY"), lambda: load("ZOF_API_KEY"), Clock(), every=0.01)
+    rotation.tell(taken.take)
+    watching = asyncio.create_task(rotation.watch())
+    await asyncio.sleep(0.05)
+    assert taken.keys == []
+    file.write_text("the-second-key")
+    await until(lambda: taken.keys == ["the-second-key"])
+    file.write_text("")
+    await until(lambda: "the old ones stay" in log.getvalue())
+    await asyncio.sleep(0.05)
+    watching.cancel()
+    assert taken.keys == ["the-second-key"]
+    assert log.getvalue().count("the old ones stay") == 1, "said once"
+    assert "ZOF_API_KEY is not set" in log.getvalue()
+    assert "secrets replaced" in log.getvalue()
+    assert "the-second-key" not in log.getvalue()
+
+
+async def test_a_mistake_that_is_mended_and_made_again_is_said_again(log: io.StringIO) -> None:
+    plain = Settings.model_validate({})
+    answers: list[Any] = [SettingsError(["A is wrong."]), plain, SettingsError(["A is wrong."])]
+
+    def reread() -> Settings:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return plain
+
+    rotation = Rotation(plain, reread, Clock())
+    assert [await rotation.look() for _ in range(3)] == [[], [], []]
+    assert log.getvalue().count("the old ones stay") == 2
+
+
+def test_every_secret_is_watched() -> None:
+    assert {name.upper() for name in SECRETS} == {
+        "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN", "ZOF_API_KEY", "ZOF_WEBHOOK_SECRET",
+        "ZOF_WEBHOOK_SECRET_PREVIOUS",
+    }  # fmt: skip

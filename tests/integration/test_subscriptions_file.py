@@ -1,0 +1,361 @@
+"""All subscriptions as one file: written, read back as the same, compared, put into force at once or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import math
+import os
+import pty
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import redis.asyncio as redis
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.cli import Ended, environment, run_command
+from tests.support.strategies import SUBSCRIPTIONS
+from tests.support.virtual_time import test_clock
+from zofbot.books import books_of
+from zofbot.cli.subscriptions import put_into_force
+from zofbot.clock import Clock
+from zofbot.errors import ZofbotError
+from zofbot.notification import State
+from zofbot.routing import Subscription, parse
+from zofbot.routing.plan import ADD, CHANGE, REMOVE, Plan, plan
+from zofbot.routing.rulebook import Misread, read, render
+from zofbot.settings import Settings
+from zofbot.simulator.organization import furnish
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.world import World
+from zofbot.store.audit import Audit
+from zofbot.store.outbox import Outbox
+from zofbot.store.subscriptions import Subscriptions
+
+NOW = 1_763_890_200.25
+
+
+def sub(wish: str, name: str = "s1", channel: str = "C0QA", created: float = NOW, by: str = "U0ANA") -> Subscription:
+    own = {"id": name, "channel": channel, "by": by, "by_name": "Ana", "created": created}
+    return parse(wish).model_copy(update=own)
+
+
+def planned(standing: list[Subscription], source: str, now: float = NOW) -> Plan:
+    return plan(standing, read(source.encode(), "f.yml"), now=now, new_id=lambda: "new", by_name="root")
+
+
+def book(*entries: str, channel: str = "C0QA") -> str:
+    return "\n".join(["version: 1", "channels:", f"  {channel}:", *(f"    - {entry}" for entry in entries)])
+
+
+OWN = st.fixed_dictionaries(
+    {
+        "channel": st.from_regex(r"[CGD][A-Z0-9]{2,10}", fullmatch=True),
+        "by": st.from_regex(r"(?:[UW][A-Z0-9]{1,10})?", fullmatch=True),
+        "by_name": st.text(max_size=20),
+        "created": st.floats(0, 1e10) | st.integers(0, 2_000_000_000).map(float),
+    }
+)
+STANDING = st.lists(st.tuples(SUBSCRIPTIONS, OWN), max_size=6).map(
+    lambda pairs: [one.model_copy(update=own | {"id": f"s{n}"}) for n, (one, own) in enumerate(pairs)]
+)
+
+
+@given(STANDING, st.text(max_size=20))
+def test_what_is_written_is_read_back_as_exactly_the_same(standing: list[Subscription], name: str) -> None:
+    written = render(standing, {one.channel: name for one in standing})
+    made = plan(standing, read(written.encode(), "f.yml"), now=math.inf, new_id=str, by_name="nobody")
+    assert made.changes == []
+    assert sorted(made.same, key=lambda one: one.id) == sorted(standing, key=lambda one: one.id)
+    afresh = plan([], read(written.encode(), "f.yml"), now=math.inf, new_id=str, by_name="nobody")
+    assert {change.after.id: change.after for change in afresh.changes if change.after} == {s.id: s for s in standing}
+
+
+@given(STANDING, st.randoms())
+def test_the_same_subscriptions_make_the_same_file_in_whatever_order(
+    standing: list[Subscription], random: object
+) -> None:
+    mixed = list(standing)
+    random.shuffle(mixed)  # type: ignore[attr-defined]  # hypothesis' own Random
+    assert render(mixed, {}) == render(standing, {})
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_whatever_the_file_holds_is_understood_or_refused_by_its_name(source: bytes) -> None:
+    problems = []
+    try:
+        read(source, "f.yml")
+    except Misread as error:
+        problems = error.problems
+        assert problems
+    assert all(problem.startswith("f.yml") for problem in problems)
+
+
+def test_people_can_read_it() -> None:
+    standing = [sub('project:checkout,-legacy case:"cart total*"', "b", "C0B"), sub("", "a", "C0A", created=0.5)]
+    told = render(standing, {"C0B": "checkout\nevil: true"})
+    assert told.split("\n", 2)[2] == (
+        "version: 1\n"
+        "channels:\n"
+        "  C0A:\n"
+        "    - filters: ''\n"
+        "      id: a\n"
+        "      by: U0ANA\n"
+        "      by_name: Ana\n"
+        "      created: 1970-01-01T00:00:00.500000Z\n"
+        "  C0B:  # checkoutevil: true\n"
+        '    - filters: project:checkout,-legacy case:"cart total*"\n'
+        "      id: b\n"
+        "      by: U0ANA\n"
+        "      by_name: Ana\n"
+        "      created: 2025-11-23T09:30:00.250000Z\n"
+    )
+
+
+def test_text_that_reads_the_wrong_way_around_is_escaped() -> None:
+    assert "\u202e" not in render([sub("project:a\u202eb")], {})
+
+
+def test_a_plan_adds_changes_and_removes() -> None:
+    standing = [sub("project:a", "s1"), sub("project:b", "s2"), sub("project:c", "s3")]
+    made = planned(standing, book("{filters: 'project:a env:x', id: s1}", "filters: project:b", "filters: project:d"))
+    assert [(one.verb, one.id) for one in made.changes] == [(CHANGE, "s1"), (ADD, "new"), (REMOVE, "s3")]
+    assert [one.id for one in made.same] == ["s2"]
+    assert [str(one) for one in made.changes] == [
+        "~ project:a  →  project:a env:x  [s1]",
+        "+ project:d",
+        "- project:c  [s3]",
+    ]
+    assert str(made) == "1 to add, 1 to change, 1 to remove, 1 unchanged."
+
+
+def test_an_entry_without_an_id_takes_nothing_from_one_that_names_it() -> None:
+    made = planned([sub("project:a")], book("filters: project:a", "{filters: project:b, id: s1}"))
+    assert [(one.verb, one.id) for one in made.changes] == [(ADD, "new"), (CHANGE, "s1")]
+
+
+def test_a_change_keeps_who_and_since_when_so_that_nothing_is_told_again() -> None:
+    [change] = planned([sub("project:a")], book("{filters: project:b, id: s1}"), now=NOW + 99).changes
+    assert change.after == sub("project:b")
+
+
+def test_a_new_one_begins_now_and_is_the_operators() -> None:
+    [change] = planned([], book("filters: project:b")).changes
+    assert change.after
+    assert (change.after.created, change.after.by, change.after.by_name) == (NOW, "", "root")
+
+
+def test_what_else_changes_is_named() -> None:
+    [change] = planned([sub("project:a")], book("{filters: project:a, id: s1, by: U0BEN}", channel="C0B")).changes
+    assert str(change) == "~ project:a (channel C0QA → C0B, by U0ANA → U0BEN)  [s1]"
+    assert list(change.told()) == [
+        ("C0QA", "ended its subscription to project:a"),
+        ("C0B", "subscribed it to project:a"),
+    ]
+
+
+def test_a_channel_hears_nothing_of_what_only_concerns_the_record() -> None:
+    [change] = planned([sub("project:a")], book("{filters: project:a, id: s1, by: U0BEN}")).changes
+    assert list(change.told()) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "says"),
+    [
+        ("", None, "is empty"),
+        ("version: 1\nchannels: [", 2, "not YAML"),
+        ("version: 1\nchannels: {}\nversion: 1", 3, "version: it stands here twice"),
+        ("version: 2\nchannels: {}", 1, "version: this zofbot reads version 1"),
+        ("channels: {}", 1, "version: it is missing"),
+        ("version: 1", 1, "channels: it is missing"),
+        ("version: 1\nchannels: {}\nrules: 1", 3, "rules: there is no such field"),
+        ("version: 1\nchannels:\n  C0A: 3", 3, "C0A: it must be a list"),
+        (book("filters: ''", channel="'#qa'"), 3, "channel: `#qa` is not a channel's id"),
+        (book("project:a"), 4, "C0QA: it must be names and values"),
+        (book("id: s1"), 4, "filters: it is missing"),
+        (book("filters:"), 4, "filters: it has no value"),
+        (book("filters: [a]"), 4, "filters: it must be text"),
+        (
+            book("filters: ''", "filters: projekt:a"),
+            5,
+            "filters: There is no filter `projekt:`. Did you mean `project:`?",
+        ),
+        (book("{filters: '', id: a b}"), 4, "id: `a b` is not an id"),
+        (book("{filters: '', by: ana}"), 4, "by: `ana` is not the id of a person"),
+        (book("{filters: '', created: soon}"), 4, "created: it must be a time"),
+        (book("{filters: '', created: .nan}"), 4, "created: it must be a time"),
+        (book("{filters: '', created: 99999999999999}"), 4, "created: it must be a time"),
+        (book("{filters: project:a, id: s1}", "{filters: project:b, id: s1}"), 5, "id: `s1` stands in line 4 already"),
+        (book("{filters: project:a, id: s1}", "filters: project:a"), 5, "another entry that says the same"),
+        (book(*(f"filters: project:p{n}" for n in range(51))), 4, "51 subscriptions are more than the 50"),
+        (book("? [a]\n      : b"), 4, "there is no such field"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line_and_field(source: str, line: int | None, says: str) -> None:
+    with pytest.raises(Misread) as refused:
+        read(source.encode(), "f.yml")
+    assert any(says in problem for problem in refused.value.problems), refused.value.problems
+    if line:
+        assert f"f.yml, line {line}" in "".join(p for p in refused.value.problems if says in p)
+
+
+def test_everything_wrong_is_said_at_once() -> None:
+    with pytest.raises(Misread) as refused:
+        read(book("filters: nope:1", "{filters: '', by: ana}").encode(), "f.yml")
+    assert len(refused.value.problems) == 2
+
+
+def test_deep_nesting_is_a_sentence() -> None:
+    with pytest.raises(Misread):
+        read(b"[" * 100_000, "f.yml")
+
+
+@pytest.fixture
+async def store(valkey: str) -> AsyncIterator[redis.Redis]:
+    async with redis.from_url(valkey) as client:
+        await client.flushall()
+        yield client
+
+
+async def zofbot(valkey: str, *arguments: str, **settings: str) -> Ended:
+    return await run_command("subscriptions", *arguments, REDIS_URL=valkey, **settings)
+
+
+async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
+    valkey: str, store: redis.Redis, tmp_path: Path
+) -> None:
+    subscriptions, file = Subscriptions(store, "zofbot"), tmp_path / "rules.yml"
+    await subscriptions.add(sub("project:a", "s1"))
+    await subscriptions.add(sub("project:b", "s2", "C0B"))
+    assert (await zofbot(valkey, "export", "-o", str(file))).code == 0
+    before = await store.hgetall("{zofbot}:subscriptions")
+
+    edited = file.read_text().replace("project:a", "project:a env:x").replace("  C0B:", "  C0B:\n    - filters: env:y")
+    file.write_text(edited)
+    shown = await zofbot(valkey, "import", str(file), "--plan")
+    assert (shown.code, shown.err) == (0, "")
+    assert "+ env:y" in shown.out
+    assert "~ project:a → project:a env:x" in shown.out
+    assert await store.hgetall("{zofbot}:subscriptions") == before, "a plan changes nothing"
+
+    unasked = await zofbot(valkey, "import", str(file))
+    assert unasked.code == 2
+    assert "--yes" in unasked.err
+    assert await store.hgetall("{zofbot}:subscriptions") == before, "nor does a question nobody answers"
+
+    done = await zofbot(valkey, "import", str(file), "--yes")
+    assert done.out.endswith("Done.\n"), done
+    assert [one.env for one in await subscriptions.of("C0QA")] == [("x",)]
+    assert [one.env for one in await subscriptions.of("C0B")] == [(), ("y",)]
+    acts = await Audit(store, "zofbot").read()
+    assert [(one.user, one.act, one.channel, one.before, one.after) for one in acts] == [
+        (getpass.getuser(), "subscription add", "C0B", "", "env:y"),
+        (getpass.getuser(), "subscription change", "C0QA", "project:a", "project:a env:x"),
+    ]
+    waiting = await Outbox(store, "zofbot", Clock()).list(State.PENDING)
+    assert {one.channel: one.body["said"] for one in waiting} == {
+        "C0QA": f"{getpass.getuser()}, an operator, changed its subscription from project:a to project:a env:x.",
+        "C0B": f"{getpass.getuser()}, an operator, subscribed it to env:y.",
+    }
+    again = await zofbot(valkey, "import", str(file), "--yes")
+    assert "0 to add, 0 to change, 0 to remove, 3 unchanged." in again.out, "an import twice is an import once"
+
+
+async def test_a_file_that_cannot_be_written_is_a_sentence(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
+    ended = await zofbot(valkey, "export", "-o", str(tmp_path))
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"zofbot: {tmp_path} cannot be written (Is a directory). Choose another.\n"
+
+
+async def test_what_would_not_be_read_back_as_the_same_is_not_exported(valkey: str, store: redis.Redis) -> None:
+    one = sub("escalate:15m-><@U0ANA>,1h-><@U0BEN>")
+    turned = one.model_copy(update={"escalate": one.escalate[::-1]})  # an order that nobody can type
+    await Subscriptions(store, "zofbot").add(turned)
+    ended = await zofbot(valkey, "export")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == "zofbot: Subscription s1 cannot be written down faithfully. Look at it in Slack.\n"
+
+
+async def test_what_the_file_lacks_is_removed(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
+    await Subscriptions(store, "zofbot").add(sub("project:a"))
+    (tmp_path / "none.yml").write_text("version: 1\nchannels: {}\n")
+    ended = await zofbot(valkey, "import", str(tmp_path / "none.yml"), "--yes")
+    assert "- project:a" in ended.out
+    assert await Subscriptions(store, "zofbot").all() == []
+
+
+async def test_one_wrong_entry_and_nothing_is_applied(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
+    await Subscriptions(store, "zofbot").add(sub("project:a"))
+    file = tmp_path / "wrong.yml"
+    file.write_text(book("filters: project:b", "filters: nope:b"))
+    ended = await zofbot(valkey, "import", str(file), "--yes")
+    assert ended.code == 2
+    assert f"{file}, line 5, filters: There is no filter `nope:`" in ended.err
+    assert [one.project for one in await Subscriptions(store, "zofbot").all()] == [("a",)]
+    assert await Audit(store, "zofbot").read() == []
+
+
+@pytest.mark.parametrize(("answer", "ends"), [(b"n\n", (1, "a")), (b"y\n", (0, "b"))])
+async def test_on_a_terminal_it_asks_first(
+    valkey: str, store: redis.Redis, tmp_path: Path, answer: bytes, ends: tuple[int, str]
+) -> None:
+    await Subscriptions(store, "zofbot").add(sub("project:a"))
+    (tmp_path / "b.yml").write_text(book("filters: project:b"))
+    person, terminal = pty.openpty()
+    command = (sys.executable, "-m", "zofbot", "subscriptions", "import", tmp_path / "b.yml")
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment(REDIS_URL=valkey), stdin=terminal, stdout=asyncio.subprocess.PIPE
+    )
+    os.write(person, answer)
+    out, _ = await process.communicate()
+    os.close(person)
+    os.close(terminal)
+    [left] = await Subscriptions(store, "zofbot").all()
+    assert b"Change this?" in out
+    assert (process.returncode, left.project[0]) == ends
+
+
+async def test_what_changed_since_the_plan_was_shown_is_left_alone(valkey: str, store: redis.Redis) -> None:
+    async with books_of(Settings.model_validate({"redis_url": valkey}), Clock()) as books:
+        await books.subscriptions.add(sub("project:a"))
+        records = await books.subscriptions.records()
+        made = planned(await books.subscriptions.all(), book("{filters: project:c, id: s1}", "filters: project:d"))
+        await books.subscriptions.replace(sub("project:b"))
+        with pytest.raises(ZofbotError, match="meanwhile"):
+            await put_into_force(books, made, records, NOW)
+        assert await books.subscriptions.all() == [sub("project:b")]
+        assert await books.audit.read() == []
+        assert await books.outbox.list(State.PENDING) == []
+
+
+async def test_channels_are_called_as_slack_calls_them(valkey: str, store: redis.Redis) -> None:
+    world = World(test_clock())
+    furnish(world)
+    stage = Stage(world)
+    await stage.start()
+    try:
+        await Subscriptions(store, "zofbot").add(sub("project:a"))
+        await Subscriptions(store, "zofbot").add(sub("project:a", "s2", "C0NOWHERE"))
+        slack = {"SLACK_BOT_TOKEN": world.slack.bot_token, "SLACK_API_URL": f"{stage.url}/api/"}
+        named = await zofbot(valkey, "export", **slack)
+        world.slack.faults.set("invalid_auth")
+        nameless = await zofbot(valkey, "export", **slack)
+    finally:
+        await stage.stop()
+    assert "  C0QA:  # qa-alerts\n" in named.out
+    assert "  C0NOWHERE:\n" in named.out
+    assert "  C0QA:\n" in nameless.out
+    assert yaml.safe_load(named.out) == yaml.safe_load(nameless.out)
+
+
+async def test_it_can_be_had_as_json(valkey: str, store: redis.Redis) -> None:
+    await Subscriptions(store, "zofbot").add(sub("project:a"))
+    told = json.loads((await zofbot(valkey, "export", "--json")).out)
+    assert told["channels"]["C0QA"][0] == {
+        "filters": "project:a", "id": "s1", "by": "U0ANA", "by_name": "Ana", "created": "2025-11-23T09:30:00.250000Z"
+    }  # fmt: skip

@@ -1,0 +1,594 @@
+"""Traces: the id that an error shows leads to its cause, nothing foreign stands there, and nobody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import re
+from typing import Any
+
+import fakeredis
+import httpx
+import pytest
+import redis.asyncio as redis
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from tests.support.bot import RunningBot, buttons, running_bot, text_of, until, wait_for_first_poll
+from tests.support.cli import run_command
+from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.redis_dump import dump_redis
+from tests.support.triage import button_of, press_button, raise_alert
+from tests.support.valkey_servers import stopped_server
+from tests.support.virtual_time import StoppedClock
+from zofbot import tracing
+from zofbot.clock import Clock
+from zofbot.errands import Errands
+from zofbot.errors import StoreUnavailable, ZofError
+from zofbot.listeners import described
+from zofbot.metrics import Metrics
+from zofbot.pipeline.notebook import FEEDS, FLOOR
+from zofbot.simulator.blocks import problems
+from zofbot.simulator.records import Reply
+from zofbot.slack import answers, traces
+from zofbot.store.traces import KEPT_SECONDS, LARGEST, SHOWN, Traces, TraceWriter
+from zofbot.terminal import trace_table
+from zofbot.trace import Step, Trace
+from zofbot.tracing import FIRST, LAST, MOST_IDS, Tracing
+from zofbot.verbs import VERBS
+from zofbot.zof.client import Patience, ZofClient
+
+RESULT = "res_4821"
+MAIL, TOKEN = "planted.person@secret.example", "xoxb-1234567890-planted"
+
+
+def shown_id(answer: str) -> str:
+    """What a person copies from an error: the request id, or where there is none the reference."""
+    found = re.search(r"Request ID: `?([^\s`\"]+)", answer) or re.search(r"Reference: `?([^\s`\".]+)", answer)
+    assert found, answer
+    return found[1]
+
+
+async def explained(bot: RunningBot, answer: str, *, user: str = "U0ANA") -> str:
+    """All that ``/zof trace`` says of the id in this answer."""
+    bot.world.zof.faults.set("none")
+    told = ""
+
+    async def there() -> bool:
+        nonlocal told
+        told = await bot.answer(f"/zof trace {shown_id(answer)}", user=user)
+        return "There is no trace" not in told
+
+    await until(there, 3)  # a follow-up is seen a moment before the bot knows that
+    return told
+
+
+# --- each failure class, through the real door: from the answer that a person sees to the cause
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries", "cause"),
+    [
+        ("401", 1, "401 rejected"),
+        ("403", 1, "403 rejected"),
+        ("429_long", 1, "429 unavailable"),
+        ("500", 4, "500 unavailable"),
+        ("503", 4, "503 unavailable"),
+        ("html", 1, "200 unreadable"),
+        ("truncated", 1, "200 unreadable"),
+        ("cut", 4, "no reply unavailable"),
+    ],
+)
+async def test_what_zof_did_is_found_by_the_id_of_its_error(
+    bot: RunningBot, fault: str, tries: int, cause: str
+) -> None:
+    bot.world.zof.faults.set(fault)
+    await bot.type(f"/zof result {RESULT}")
+    await until(lambda: "equest" in text_of(bot.private()[-1]) and "Still asking" not in text_of(bot.private()[-1]))
+    answer = text_of(bot.private()[-1])
+    ids = [call.request_id for call in bot.world.zof.calls]
+    told = await explained(bot, answer)
+    assert told.count(f"GET /results/{{id}} → {cause}") == tries
+    assert "command result" in told
+    assert "<@U0ANA> in <#C0QA>" in told
+    assert "redis: claim → fresh" in told
+    if fault == "cut":
+        assert "Zof returned no request id. Reference: `ref_" in answer
+        assert "cause RemoteProtocolError" in told
+    else:
+        assert shown_id(answer) == ids[-1]
+        assert all(one in told for one in ids)
+    assert told.count("after waiting") <= tries - 1, "jitter may be next to nothing"
+
+
+async def test_what_zof_does_not_have_is_found_by_its_id_and_by_a_reference_where_it_gave_none(
+    bot: RunningBot,
+) -> None:
+    missing = await bot.answer("/zof result res_nowhere")
+    assert shown_id(missing) == bot.world.zof.calls[-1].request_id
+    assert "404 rejected" in await explained(bot, missing)
+    for named in (None, TOKEN, MAIL):
+        headers = {"X-Request-Id": named}
+        bot.world.zof.raw[f"/results/{RESULT}"] = Reply(404, {"error": "no"}, headers)
+        answer = await bot.answer(f"/zof {RESULT}")
+        reference = re.search(r"Reference: `(ref_\w+)`", answer)
+        assert reference, "an id that is shown to nobody leads nowhere"
+        told = await bot.answer(f"/zof trace {reference[1]}")
+        assert "404 rejected" in told
+        assert TOKEN not in told
+        assert MAIL not in told
+
+
+async def test_a_try_that_is_given_up_says_so() -> None:
+    async def hangs(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(9)
+        raise AssertionError
+
+    client = ZofClient(base_url="https://zof.example", key="k", clock=Clock(), transport=httpx.MockTransport(hangs))
+    kept: list[Tracing] = []
+    with tracing.traced(kept.append, "request", StoppedClock(0.0)):
+        for patience in (Patience(0.05), Patience(0.0)):
+            with pytest.raises(ZofError):
+                await client.result("res_1", patience=patience)
+    await client.aclose()
+    given_up, unsent = kept[0].trace().steps
+    assert (given_up.came, given_up.bad) == ("no reply given up", True)
+    assert int(given_up.facts["ms"]) >= 40
+    assert unsent.came == "not sent"
+
+
+async def test_a_follow_up_that_slack_refuses_is_found_by_what_promised_it(bot: RunningBot) -> None:
+    bot.world.zof.faults.delays["slow"] = 2.6
+    bot.world.zof.faults.set("slow", 1)
+    await bot.type(f"/zof {RESULT}")
+    line = text_of(bot.private()[-1])
+    assert "Still asking" in line
+    for one in bot.world.slack.hooks.values():
+        one.uses = 5
+    sample = bot.app.metrics.registry.get_sample_value
+    labels = {"method": "response_url", "outcome": "refused", "status": "404"}
+    await until(lambda: (sample("zofbot_slack_calls_total", labels) or 0) > 0)
+    told = await explained(bot, line)
+    assert "response_url → refused, HTTP 404: used_url" in told
+    assert "GET /results/{id} → 200 ok" in told
+
+
+async def test_a_card_that_slack_would_not_draw_says_where_the_reason_is(bot: RunningBot) -> None:
+    bot.world.zof.raw["/results/res_x"] = {"id": "res_x", "title": "x"}
+    with tracing.traced(tracing.forget, "request", StoppedClock(0.0)) as made:
+        plain = answers.still_asking().plain(tracing.reference())
+    assert made.reference in plain.text
+
+
+async def test_an_act_that_redis_did_not_take_is_found(valkey: str) -> None:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
+        await wait_for_first_poll(bot)
+        await bot.type("/zof subscribe group:case")
+        root = await raise_alert(bot)
+        before = len(bot.private(root.channel))
+        async with stopped_server(valkey):
+            await press_button(bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
+            await until(lambda: len(bot.private(root.channel)) > before)
+        answer = text_of(bot.private(root.channel)[-1])
+        assert "store (Redis) does not answer" in answer
+        assert "Zof returned no request id for this. Reference: " in answer
+        await asyncio.sleep(1)
+        told = await explained(bot, answer)
+        assert "redis: no answer → TimeoutError" in told
+        assert "action triage_acknowledge" in told
+        assert "permission: needs responder → granted" in told
+
+
+async def test_an_error_that_nobody_foresaw_is_found_with_its_place_and_without_its_words(bot: RunningBot) -> None:
+    await bot.app.store.client.hset(f"{{zofbot}}:{FEEDS}", FLOOR, MAIL)
+    answer = await bot.answer("/zof why res_4821")
+    assert "Something went wrong inside zofbot" in answer
+    told = await explained(bot, answer)
+    assert "zofbot: ValueError" in told
+    assert "in zofbot.listeners.why" in told
+    assert "command why" in told
+    assert MAIL not in told
+
+
+async def test_who_may_not_is_told_a_reference_that_says_why(bot: RunningBot) -> None:
+    refused = await bot.answer("/zof trace ref_0000000000", user="U0BEN")
+    assert "You cannot see or change what belongs to other channels" in refused
+    assert "Zof was not asked" in refused
+    told = await explained(bot, refused)
+    assert "permission: needs admin → refused (has responder, standing member)" in told
+    assert "<@U0BEN>" in told
+
+
+async def test_what_was_typed_wrongly_is_found_without_what_was_typed(bot: RunningBot) -> None:
+    answer = await bot.answer("/zof runs stauts:failed")
+    told = await explained(bot, answer)
+    assert "what was typed or chosen cannot be used, in runs" in told
+    assert "stauts" not in told
+
+
+async def test_an_act_is_found_by_its_failure_and_so_is_a_repeated_request(bot: RunningBot) -> None:
+    outcome = await bot.type("/zof help")
+    assert outcome.ok
+    [kept] = await some(bot, "requests", "request")
+    name = next(one for one in kept.ids if not one.startswith("ref_"))
+    told = await bot.answer(f"/zof trace {name}")
+    assert "command help" in told
+    assert "request: acknowledged → acted" in told
+
+
+# --- work that happens by itself
+
+
+async def found(bot: RunningBot, stream: str) -> list[Trace]:
+    """What stands in a stream, oldest first."""
+    entries: Any = await bot.app.store.client.xrange(f"{{zofbot}}:traces:{stream}")
+    return [Trace.model_validate_json(fields[b"trace"]).model_copy(update={"ids": fields[b"ids"].decode().split("\n")})
+            for _, fields in entries]  # fmt: skip
+
+
+async def some(bot: RunningBot, stream: str, kind: str) -> list[Trace]:
+    """Those of one kind, once there is one."""
+
+    async def there() -> bool:
+        return any(one.kind == kind for one in await found(bot, stream))
+
+    await until(there)
+    return [one for one in await found(bot, stream) if one.kind == kind]
+
+
+async def test_of_deliveries_and_polls_only_what_went_wrong_is_kept(valkey: str) -> None:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET) as bot:
+        await until(lambda: sum(call.path == "/results" for call in bot.world.zof.calls) >= 4)
+        await bot.type("/zof subscribe")
+        await bot.type("/zof subscribe group:case")
+        await raise_alert(bot)
+        await asyncio.sleep(0.5)
+        assert not await found(bot, "work"), "all was well"
+        bot.world.slack.channels["C0QA"].archived = True
+        ended = fail_run(bot, 1)
+        assert await post_webhook(bot, webhook_event(ended["id"], "evt_archived")) == 200
+        kept = (await some(bot, "work", "delivery"))[0]
+        key = kept.ids[1]
+        assert key.endswith(":C0QA")
+        told = await bot.answer(f"/zof trace {key}", channel="C0SEARCH")
+        assert " → refused, HTTP 200: is_archived" in told
+        assert "outbox: attempt 1 → parked" in told
+        bot.world.zof.faults.set("500", 4)
+        sample = bot.app.metrics.registry.get_sample_value
+        await until(lambda: (sample("zofbot_zof_calls_total", {
+            "method": "GET", "template": "/runs", "outcome": "unavailable", "status": "500"}) or 0) > 0)  # fmt: skip
+        lost = [call.request_id for call in bot.world.zof.calls if call.status == 500]
+        await some(bot, "work", "poll")
+        told = await bot.answer(f"/zof trace {lost[-1]}", channel="C0SEARCH")
+        assert "Poll of the feeds" in told
+        assert "500 unavailable" in told
+
+
+async def test_a_webhook_that_could_not_be_stored_is_kept_under_the_events_id(valkey: str) -> None:
+    async with running_bot(valkey, zof_webhook_secret=SECRET) as bot:
+        ended = fail_run(bot, 1)
+        assert await post_webhook(bot, webhook_event(ended["id"], "evt_well")) == 200
+        async with stopped_server(valkey):
+            assert await post_webhook(bot, webhook_event(ended["id"], "evt_unwell")) == 503
+        [kept] = await some(bot, "work", "webhook")
+        assert "evt_unwell" in kept.ids
+        assert [step.came for step in kept.steps] == ["TimeoutError"]
+
+
+async def test_a_trace_lasts_as_long_as_what_the_work_has_started() -> None:
+    kept: list[Tracing] = []
+    errands = Errands()
+
+    async def first() -> None:
+        await asyncio.sleep(0.01)
+        tracing.step("a", "first")
+        errands.start(second())
+
+    async def second() -> None:
+        await asyncio.sleep(0.01)
+        raise ValueError(MAIL)
+
+    with tracing.traced(kept.append, "request", StoppedClock(0.0)):
+        errands.start(first())
+    assert not kept
+    await until(lambda: bool(kept))
+    [made] = kept
+    made.add("a", "too late", "", False, (), {})
+    steps = made.trace().steps
+    assert [step.did for step in steps] == ["first", "ValueError"]
+    assert MAIL not in made.trace().model_dump_json()
+
+
+# --- nothing foreign
+
+
+async def test_no_secret_and_no_address_that_was_planted_is_found_in_any_trace(valkey: str) -> None:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET) as bot:
+        zof = bot.world.zof
+        words = f"planted words {MAIL} {TOKEN}"
+        zof.results[RESULT] |= {"name": words, "failure_summary": words}
+        await bot.type(f"/zof result {RESULT} share")
+        for typed in (f"result {MAIL}", f"run {TOKEN}", MAIL, TOKEN, f"trace {MAIL}", f"trace {TOKEN}", f"why {TOKEN}",
+                      "subscribe project:planted", f"subscribe {words}"):  # fmt: skip
+            await bot.type(f"/zof {typed}")
+        for status in (400, 404, 500):
+            body = {"error": {"code": MAIL, "message": words, "param": TOKEN}}
+            zof.raw[f"/results/{RESULT}"] = Reply(status, body, {"X-Request-Id": f"{MAIL}-{TOKEN}"})
+            await bot.type(f"/zof {RESULT}")
+        pressed = {"type": "block_actions", "user": {"id": "U0ANA", "name": MAIL}, "trigger_id": MAIL,
+                   "actions": [{"action_id": words, "value": words}], "channel": {"id": MAIL}}  # fmt: skip
+        await bot.stage.people.deliver("interactive", pressed)
+        await until(lambda: bot.world.zof.calls[-1].status == 500 and "fault" in text_of(bot.private()[-1]))
+        bot.world.slack.channels["C0QA"].archived = True
+        ended = fail_run(bot, 1)
+        ended["name"] = words
+        await post_webhook(bot, webhook_event(ended["id"], MAIL))
+        await asyncio.sleep(1.5)
+        async with redis.from_url(valkey) as client:
+            streams = [key.decode() async for key in client.scan_iter("*traces*")]
+            kept = str([await client.xrange(key) for key in streams])
+            assert TOKEN not in await dump_redis(client)
+        references = set(re.findall(r"ref_[0-9a-f]{10}", kept))
+        bot.world.slack.channels["C0QA"].archived = False
+        told = [await bot.answer(f"/zof trace {one}") for one in sorted(references)]
+    assert len(references) > 10
+    assert "planted" not in kept + str(told)
+
+
+ANYTHING = st.text(max_size=40).map(lambda words: f"{words} {MAIL} {TOKEN}")
+
+
+@given(st.lists(st.tuples(ANYTHING, ANYTHING, st.booleans()), max_size=80), st.text(max_size=50))
+def test_whatever_is_said_to_a_trace_it_stays_clean_small_and_can_be_shown(
+    steps: list[tuple[str, str, bool]], known: str
+) -> None:
+    kept: list[Tracing] = []
+    with tracing.traced(kept.append, "request", StoppedClock(1.0), MAIL, "name", what=f"command {known}{MAIL}") as made:
+        for did, came, bad in steps:
+            tracing.step("room", did, came, bad=bad, ids=(did, came), fact=did, nothing=None)
+    trace = kept[0].trace(*([known] if len(known) > 3 else []))
+    text = trace.fitted(LARGEST)
+    for foreign in (MAIL, TOKEN):
+        assert foreign not in text
+        assert foreign not in "".join(trace.ids)
+    assert len(text.encode()) <= LARGEST
+    assert len(trace.steps) + trace.left_out == len(steps)
+    assert trace.ids[:2] == (made.reference, "name")
+    read = Trace.model_validate_json(text)
+    for count in (1, SHOWN):
+        message = traces.card("name", [read] * count)
+        assert problems(message.payload(), "message") == []
+        assert len(json.dumps(message.payload(), ensure_ascii=False)) < 16_000
+    assert all(len(one) <= 200 for step in trace.steps for one in (step.did, step.came, *step.facts.values()))
+
+
+@pytest.mark.parametrize(
+    ("body", "sort", "what"),
+    [
+        ({"command": "/zof", "text": "runs status:failed", "user_id": "U1", "channel_id": "C1"}, "command", "runs"),
+        ({"command": "/zof", "text": ""}, "command", "help"),
+        ({"command": "/zof", "text": "somebody@example.com"}, "command", "without_a_verb"),
+        ({"type": "block_actions", "actions": [{"action_id": "zof_run"}]}, "action", "run"),
+        ({"type": "block_actions", "actions": [{"action_id": "what I typed"}]}, "action", "(not a word)"),
+        ({"type": "view_submission", "view": {"callback_id": "zof_subscribe"}}, "view", "subscribe"),
+        ({"type": "message_action", "callback_id": "zof_triage"}, "other", "triage"),
+        ({"event": {"type": "app_mention", "user": "U1", "channel": "C1", "text": "hi"}}, "event", "app_mention"),
+    ],
+)
+def test_a_request_is_named_by_its_verb_button_form_or_event(body: dict[str, Any], sort: str, what: str) -> None:
+    told = described(body, sort)
+    assert told.pop("what") == f"{sort} {what}"
+    assert set(told.items()) <= {("user", "U1"), ("channel", "C1")}
+
+
+# --- bounds
+
+
+def a_trace(number: int = 0, kind: str = "request", steps: int = 1, *names: str) -> Tracing:
+    kept: list[Tracing] = []
+    with tracing.traced(kept.append, kind, StoppedClock(float(number)), *(names or (f"id_{number}",))) as made:
+        made.worth = True
+        for count in range(steps):
+            tracing.step("room", f"step {count}", ids=(f"step_{number}_{count}",))
+    return kept[0]
+
+
+def test_a_long_trace_loses_its_middle_and_says_how_much() -> None:
+    trace = a_trace(steps=500).trace()
+    assert [step.did for step in trace.steps] == [
+        f"step {number}" for number in (*range(FIRST), *range(500 - LAST, 500))
+    ]
+    assert (trace.left_out, trace.gap) == (500 - FIRST - LAST, FIRST)
+    assert len(trace.ids) == 2 + MOST_IDS
+    assert trace.ids[1] == "id_0"
+    assert trace.ids[-1] == "step_0_499"
+    wide = trace.model_copy(update={"steps": tuple(one.model_copy(update={"came": "x" * 200}) for one in trace.steps)})
+    fitted = Trace.model_validate_json(wide.fitted(LARGEST))
+    assert len(wide.fitted(LARGEST)) <= LARGEST
+    assert len(fitted.steps) + fitted.left_out == 500
+    assert fitted.steps[-1].did == "step 499"
+    shown = traces.lines(fitted, 9)
+    assert len(shown) == 9
+    assert "step 0" in shown[0]
+    assert "step 499" in shown[-1]
+    assert f"… {fitted.left_out} steps are left out here" in "".join(traces.lines(fitted, 100))
+
+
+async def test_what_was_written_is_found_by_each_of_its_ids_and_only_by_them(client: redis.Redis) -> None:
+    store = Traces(client, "a")
+    made = [a_trace(number).trace() for number in range(3)]
+    await store.write(made)
+    for one in made:
+        for name in one.ids:
+            assert await store.find(name) == [one]
+    assert await store.find("id") == await store.find("") == await store.find("id_0\nstep_0_0") == []
+    assert await Traces(client, "b").find("id_0") == []
+
+
+async def test_of_many_under_one_id_the_latest_are_found_from_both_streams_oldest_first(client: redis.Redis) -> None:
+    store = Traces(client, "a")
+    made = [a_trace(number, ("request", "delivery")[number % 2], 1, "key").trace() for number in range(9)]
+    await store.write(made)
+    assert [one.at for one in await store.find("key")] == [4, 5, 6, 7, 8]
+
+
+async def test_the_streams_are_capped_apart_and_kept_for_seven_days(client: redis.Redis) -> None:
+    store = Traces(client, "a", {"requests": 300, "work": 100})
+    await store.write([a_trace(0, "request", 1, "somebody").trace()])
+    for _ in range(4):
+        await store.write([a_trace(number, "poll").trace() for number in range(100)])
+    assert 100 <= await client.xlen("{a}:traces:work") <= 200
+    assert await store.find("somebody"), "a bad night of the poller pushes out no request"
+    for stream in ("requests", "work"):
+        assert 0 < await client.ttl(f"{{a}}:traces:{stream}") <= KEPT_SECONDS == 7 * 24 * 3600
+
+
+async def test_what_is_older_than_seven_days_is_neither_found_nor_kept(client: redis.Redis) -> None:
+    store = Traces(client, "a")
+    seconds, _ = await client.time()
+    old, fresh = a_trace(1, "request", 1, "key").trace(), a_trace(2, "request", 1, "key").trace()
+    for one, age in ((old, KEPT_SECONDS + 5), (fresh, KEPT_SECONDS - 60)):
+        fields: Any = {"ids": "\n".join(one.ids), "trace": one.fitted(LARGEST)}
+        await client.xadd("{a}:traces:requests", fields, id=f"{(seconds - age) * 1000}-0")
+    assert await store.find("key") == [fresh]
+    assert await client.xlen("{a}:traces:requests") == 2
+    await store.sweep()
+    assert await client.xlen("{a}:traces:requests") == 1
+
+
+async def test_one_that_cannot_be_read_hides_no_other(client: redis.Redis) -> None:
+    store = Traces(client, "a")
+    await client.xadd("{a}:traces:requests", {"ids": "key", "trace": "{"})
+    newer = a_trace(1, "request", 1, "key").trace()
+    await store.write([newer])
+    await client.xadd("{a}:traces:requests", {"other": "x"})
+    text = json.dumps(json.loads(newer.fitted(LARGEST)) | {"field of a newer version": 1, "reference": "ref_2"})
+    await client.xadd("{a}:traces:requests", {"ids": "ref_2\nkey", "trace": text})
+    assert {one.reference for one in await store.find("key")} == {newer.reference, "ref_2"}
+
+
+# --- nobody waits
+
+
+def counted(metrics: Metrics, outcome: str) -> float:
+    return metrics.registry.get_sample_value("zofbot_traces_total", {"outcome": outcome}) or 0.0
+
+
+async def test_when_too_many_wait_the_oldest_are_dropped_and_counted() -> None:
+    metrics = Metrics()
+    async with fakeredis.FakeAsyncRedis() as double:
+        store = Traces(double, "a")
+        writer = TraceWriter(store, metrics, Clock(), most=10)
+        for number in range(25):
+            writer.keep(a_trace(number))
+        assert counted(metrics, "dropped") == 15
+        assert [one.at for one in await writer.find("id_24")] == [24], "what waits is found, too"
+        await writer.finish(1)
+        assert (counted(metrics, "kept"), counted(metrics, "dropped")) == (10, 15)
+        assert await store.find("id_14") == []
+        assert len(await store.find("id_15")) == 1
+
+
+async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted() -> None:
+    metrics, server = Metrics(), fakeredis.FakeServer()
+    server.connected = False
+    async with fakeredis.FakeAsyncRedis(server=server) as double:
+        writer = TraceWriter(Traces(double, "a"), metrics, Clock(), most=10)
+        for number in range(3):
+            writer.keep(a_trace(number))
+        with pytest.raises(StoreUnavailable):
+            await writer.write()
+        assert [one.at for one in await writer.find("id_1")] == [1]
+        with pytest.raises(StoreUnavailable):
+            await writer.find("unknown")
+        server.connected = True
+        await writer.write()
+        assert [one.at for one in await Traces(double, "a").find("id_0")] == [0]
+        server.connected = False
+        writer.keep(a_trace(4))
+        await writer.finish(0.2)
+    assert (counted(metrics, "kept"), counted(metrics, "dropped")) == (3, 1)
+
+
+async def test_nothing_waits_for_a_redis_that_hangs(valkey: str) -> None:
+    async with running_bot(valkey) as bot:
+        await bot.type("/zof help")
+        writer = TraceWriter(Traces(bot.app.store.client, "a"), Metrics(), Clock(), most=5)
+        task = asyncio.create_task(writer.run())
+        async with stopped_server(valkey):
+            hangs = asyncio.create_task(bot.app.store.ping())
+            await asyncio.sleep(0)
+            for number in range(1000):
+                writer.keep(a_trace(number))
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task})
+            await writer.finish(0.2)
+            assert not hangs.done(), "SIGTERM leaves it no time"
+            with pytest.raises(StoreUnavailable):
+                await hangs
+
+
+async def test_what_is_written_while_the_bot_stops_is_there(valkey: str) -> None:
+    async with running_bot(valkey) as bot:
+        answer = await bot.answer("/zof result res_nowhere")
+    ended = await run_command("trace", shown_id(answer), "--json", REDIS_URL=valkey)
+    assert ended.code == 0, ended.err
+
+
+async def test_what_is_cut_short_when_the_bot_stops_is_found(valkey: str) -> None:
+    async with running_bot(valkey) as bot:
+        bot.world.zof.faults.set("hang")
+        line = await bot.answer(f"/zof result {RESULT}")
+    assert "Still asking" in line
+    ended = await run_command("trace", shown_id(line), "--json", REDIS_URL=valkey)
+    assert "canceled: the bot was told to stop" in ended.out, ended.err
+
+
+# --- on the terminal, and the odd ends
+
+
+async def test_the_terminal_draws_a_table_or_prints_json(valkey: str) -> None:
+    async with running_bot(valkey) as bot:
+        bot.world.zof.faults.set("500")
+        answer = await bot.answer(f"/zof {RESULT}")
+    name = shown_id(answer)
+    drawn = await run_command("trace", name, REDIS_URL=valkey)
+    assert drawn.code == 0, drawn.err
+    for part in ("Slack request command", "U0ANA", "C0QA", "GET /results/{id}", "500 unavailable", name):
+        assert part in drawn.out
+    printed = await run_command("trace", name, "--json", REDIS_URL=valkey)
+    [line] = printed.out.splitlines()
+    assert name in Trace.model_validate_json(line).ids
+    unknown = await run_command("trace", "ref_unknown", REDIS_URL=valkey)
+    assert (unknown.code, unknown.out) == (1, "")
+    assert "There is no trace under this id: it may be mistyped, older than 7 days" in unknown.err
+    other = await run_command("trace", name, REDIS_URL=valkey, ZOFBOT_NAMESPACE="other")
+    assert other.code == 1
+
+
+def test_a_table_counts_what_it_leaves_out_and_foreign_text_is_harmless_in_it() -> None:
+    steps = tuple(Step(at=number, room="zof", did="\x1b[31mred [bold]x", came="c") for number in range(4))
+    console = Console(width=150, record=True, file=io.StringIO())
+    console.print(trace_table(Trace(reference="ref_1", kind="poll", at=0.0, steps=steps, left_out=7, gap=2)))
+    shown = console.export_text()
+    assert "(7 steps are left out here)" in shown
+    assert "red [bold]x" in shown
+    assert "\x1b" not in shown
+
+
+async def test_an_id_that_is_unknown_says_what_that_can_mean(bot: RunningBot) -> None:
+    told = await bot.answer("/zof trace ref_nowhere")
+    for part in ("There is no trace of `ref_nowhere`", "mistyped", "ZOFBOT_NAMESPACE", "7 days", "log"):
+        assert part in told
+    assert not buttons(bot.private()[-1])
+
+
+def test_outside_of_any_work_nothing_is_taken_down_and_a_reference_is_still_given() -> None:
+    assert tracing.current() is None
+    tracing.step("room", "did")
+    tracing.fault(ValueError())
+    assert re.fullmatch(r"ref_[0-9a-f]{10}", tracing.reference())
+    assert VERBS["trace"].does

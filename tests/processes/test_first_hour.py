@@ -1,0 +1,154 @@
+"""The newcomer's hour, walked as it is written: each command run, each line typed, each answer there."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from tests.support.bot import buttons, text_of, until
+from tests.support.cli import environment, start_command
+from tests.support.paths import ROOT
+from tests.support.virtual_time import test_clock
+from zofbot.simulator.entities import Message
+from zofbot.simulator.organization import ANA, QA_ALERTS, furnish
+from zofbot.simulator.records import Records
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.world import World
+
+PAGE = (ROOT / "docs" / "first-hour.md").read_text()
+SECONDS = 20.0
+
+
+class Step(NamedTuple):
+    """A block of the page: ``sh`` or ``slack``, what is typed, and the lines that are to come back."""
+
+    kind: str
+    typed: list[str]
+    answer: list[str]
+
+
+def steps() -> Iterator[Step]:
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    for (kind, text), (after, answer) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
+        if kind in ("sh", "slack"):
+            yield Step(kind, text.splitlines(), answer.splitlines() if after == "text" else [])
+
+
+def squeezed(text: str) -> str:
+    return " ".join(re.sub(r"[│╭╰╮╯─]", " ", text).split())
+
+
+def commands(step: Step) -> list[list[str]]:
+    return [line.split()[1:] for line in step.typed if line.startswith(".venv/bin/zofbot ")]
+
+
+async def test_every_step_of_the_page_comes_out_as_it_says() -> None:
+    walked = []
+    async with pretend() as (stage, env):
+        bot: asyncio.subprocess.Process | None = None
+        for step in steps():
+            walked.append(step.typed[-1])
+            if step.kind == "slack":
+                await typed(stage, step)
+            for command in commands(step):
+                if command == ["run"]:
+                    bot = await begun(step, env)
+                else:
+                    await ended(command, step, env)
+        assert bot
+        await a_run_fails(stage)
+        bot.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(bot.wait(), 10) == 0
+    assert walked == [
+        "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt .", ".venv/bin/zofbot result res_4821",
+        ".venv/bin/zofbot check", ".venv/bin/zofbot run", "/zof subscribe project:checkout", "/zof why run_2037",
+        ".venv/bin/zofbot subscriptions export",
+    ]  # fmt: skip
+
+
+def test_the_settings_of_the_hour_are_all_that_are_required() -> None:
+    [block] = re.findall(r"^```env\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert [line.partition("=")[0] for line in block.splitlines()] == [
+        "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "ZOF_API_KEY",
+    ]  # fmt: skip
+
+
+@asynccontextmanager
+async def pretend() -> AsyncIterator[tuple[Stage, dict[str, str]]]:
+    """The world, and the environment of the page with what has to point there; it polls each second."""
+    world = World(test_clock())
+    furnish(world)
+    stage = Stage(world)
+    await stage.start()
+    with tempfile.TemporaryDirectory(prefix="hour-") as folder:
+        own = {
+            "SLACK_BOT_TOKEN": world.slack.bot_token, "SLACK_APP_TOKEN": world.slack.app_token,
+            "ZOF_API_KEY": world.zof.key,
+        }  # fmt: skip
+        there = {
+            "SLACK_API_URL": f"{stage.url}/api/", "ZOF_BASE_URL": f"{stage.url}/zof/v1", "ZOFBOT_DATA_DIR": folder,
+            "ZOFBOT_POLL_INTERVAL": "1", "PORT": "0",
+        }  # fmt: skip
+        try:
+            yield stage, environment(**own, **there)
+        finally:
+            await stage.stop()
+
+
+async def ended(command: list[str], step: Step, env: dict[str, str]) -> None:
+    """A command that ends by itself, well, and prints all that the page shows."""
+    process = await start_command(*command, env=env)
+    out, err = await asyncio.wait_for(process.communicate(), SECONDS)
+    assert process.returncode == 0, err
+    for line in step.answer:
+        assert squeezed(line) in squeezed(out.decode()), (command, line, out.decode())
+
+
+async def begun(step: Step, env: dict[str, str]) -> asyncio.subprocess.Process:
+    """A command that lasts, once it has logged all that the page shows."""
+    process = await start_command("run", env=env)
+    assert process.stderr
+    logged = ""
+    async with asyncio.timeout(SECONDS):
+        while not all(line in logged for line in step.answer):
+            logged += (await process.stderr.readline()).decode()
+    return process
+
+
+def private(stage: Stage) -> list[Message]:
+    kept = stage.world.slack.messages.get(QA_ALERTS, {}).values()
+    return [message for message in kept if message.only_to == ANA]
+
+
+async def typed(stage: Stage, step: Step) -> None:
+    """What is typed in the channel; and the test alert, which the page has pressed next."""
+    await stage.people.type(ANA, QA_ALERTS, step.typed[0])
+    await until(
+        lambda: bool(private(stage)) and all(line in text_of(private(stage)[-1]) for line in step.answer), SECONDS
+    )
+    if "subscribe" not in step.typed[0]:
+        return
+    answer = private(stage)[-1]
+    button = next(one for one in buttons(answer) if one["text"]["text"] == "Send a test alert")
+    await stage.people.press(ANA, button, channel=QA_ALERTS, ts=answer.ts)
+    shown = re.findall(r"^This is a test.*$", PAGE, re.MULTILINE)[0]
+    await until(lambda: any(shown in text_of(message) for message in stage.world.slack.ledger), SECONDS)
+
+
+async def a_run_fails(stage: Stage) -> None:
+    """The first alert, by polling: once."""
+    run = failed(stage.world.zof)
+    await until(lambda: any((one.key or "").startswith(f"run:{run}:") for one in stage.world.slack.ledger), SECONDS)
+    assert sum((one.key or "").startswith(f"run:{run}:") for one in stage.world.slack.ledger) == 1
+
+
+def failed(zof: Records) -> str:
+    run = zof.start_run({"project_id": "proj_checkout", "project_name": "checkout", "environment": "staging"})
+    zof.add_result(run["id"], status="failed", name="Cart", test_case_id="tc_1", failure_summary="boom")
+    zof.finish_run(run["id"])
+    return str(run["id"])

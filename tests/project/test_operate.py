@@ -1,0 +1,157 @@
+"""What operators read is true: settings, commands, files and rules of the operating guide are those of the code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio as redis
+import typer.main
+import yaml
+
+from tests.support.bot import bot_settings, until
+from tests.support.paths import ROOT
+from tests.support.valkey_servers import valkey_server
+from tests.support.virtual_time import test_clock
+from zofbot.app import Zofbot, running
+from zofbot.cli import app
+from zofbot.settings import Settings
+from zofbot.simulator.organization import furnish
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.world import World
+from zofbot.store.soundness import dangers, vitals
+
+GUIDE = ROOT / "docs" / "operate.md"
+PAGES = [
+    GUIDE,
+    ROOT / "docs" / "first-hour.md",
+    ROOT / "SECURITY.md",
+    ROOT / "Dockerfile",
+    ROOT / "Procfile",
+    *sorted((ROOT / "docs/deploy").iterdir()),
+]
+
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group has them
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_setting_named_is_one(page: Path) -> None:
+    named = set(re.findall(r"\b(?:ZOFBOT|ZOF|SLACK|REDIS)_[A-Z_]*[A-Z]\b", page.read_text()))
+    assert named - {name.upper() for name in Settings.model_fields} <= {"ZOFBOT_SECRETS_DIR"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_command_named_is_one(page: Path) -> None:
+    for typed in re.findall(r"(?:`|bin/|: )zofbot ([a-z]+(?: [a-z]+)?)", page.read_text()):
+        command, _, more = typed.partition(" ")
+        assert command in COMMANDS, typed
+        inner = getattr(COMMANDS[command], "commands", None)
+        assert not inner or not more or more in inner, typed
+
+
+def test_every_metric_named_is_one() -> None:
+    named = set(re.findall(r"`(zofbot_\w+)`", GUIDE.read_text()))
+    assert named
+    assert named <= set(re.findall(r"^\| `(zofbot_\w+)`", (ROOT / "README.md").read_text(), re.MULTILINE))
+
+
+def test_every_file_it_links_to_is_there() -> None:
+    for page in (GUIDE, ROOT / "docs" / "first-hour.md", ROOT / "SECURITY.md"):
+        for target in re.findall(r"\]\(((?!https?:)[^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), target
+
+
+def test_every_promise_of_security_names_tests_that_are_there() -> None:
+    told = (ROOT / "SECURITY.md").read_text()
+    promises = [
+        line for line in told.split("## What is promised")[1].split("\n## ")[0].splitlines() if line[:3] == "| *"
+    ]
+    assert len(promises) > 10
+    for line in promises:
+        files = re.findall(r"`([\w/]*test_\w+\.py)`", line)
+        assert files, line
+        assert all((ROOT / "tests" / file).exists() for file in files), line
+
+
+def test_pods_are_locked_down_and_probed_where_something_answers() -> None:
+    kinds = list(yaml.safe_load_all((ROOT / "docs/deploy/kubernetes.yml").read_text()))
+    web_door = (ROOT / "zofbot/web.py").read_text()
+    for deployment in (one for one in kinds if one["kind"] == "Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        [container] = pod["containers"]
+        assert container["args"][0] in COMMANDS
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+        assert pod["terminationGracePeriodSeconds"] > 10
+        probes = [container[name]["httpGet"]["path"] for name in container if name.endswith("Probe")]
+        assert all(f'"{path}"' in web_door for path in probes)
+
+
+def test_the_image_runs_as_nobody_special() -> None:
+    image = (ROOT / "Dockerfile").read_text()
+    assert re.search(r"^USER 10001", image, re.MULTILINE)
+    assert image.index("USER 10001") < image.index("ENTRYPOINT")
+    assert '["run"]' in image
+
+
+def test_what_is_installed_holds_every_room() -> None:
+    told = (ROOT / "pyproject.toml").read_text()
+    assert 'include = ["zofbot*"]' in told
+    rooms = {path.parent for path in (ROOT / "zofbot").rglob("*.py")}
+    assert all((room / "__init__.py").exists() for room in rooms), "only packages are found"
+
+
+@asynccontextmanager
+async def bot_on(url: str) -> AsyncIterator[tuple[Stage, Zofbot]]:
+    world = World(test_clock())
+    furnish(world)
+    stage = Stage(world)
+    await stage.start()
+    settings = bot_settings(stage, url, zof_webhook_secret=world.zof.webhooks.secret, zofbot_poll_interval=1)
+    try:
+        async with running(settings, world.clock) as bot:
+            world.slack.request_url = f"{bot.url}/slack/events"
+            yield stage, bot
+    finally:
+        await stage.stop()
+
+
+def rule() -> list[str]:
+    """The ACL of the guide."""
+    found = re.search(r"^ACL SETUSER zofbot .*$", GUIDE.read_text(), re.MULTILINE)
+    assert found
+    return shlex.split(found[0])
+
+
+async def test_the_acl_of_the_guide_lets_everything_through_and_the_rest_not(tmp_path: Path) -> None:
+    with valkey_server(tmp_path) as url:
+        await follow_the_acl(url)
+
+
+async def follow_the_acl(url: str) -> None:
+    async with redis.from_url(url) as admin:
+        await admin.execute_command(*rule())  # type: ignore[no-untyped-call]  # redis-py does not annotate it
+        own = url.replace("unix://", "unix://zofbot@") + "?password=PASSWORD"
+        async with bot_on(own) as (stage, bot):
+            slack = stage.world.slack
+            await stage.people.type("U0ANA", "C0QA", "/zof subscribe project:*")
+            await stage.people.type("U0ANA", "C0QA", "/zof result res_4821 share")
+            await until(lambda: any("subscribed this channel" in one.text for one in slack.ledger))
+            await until(lambda: stage.world.zof.asked > 5)  # it polls
+            async with redis.from_url(own) as client:
+                assert dangers(await vitals(client)) == []
+                with pytest.raises(redis.ResponseError, match="permissions"):
+                    await client.get("somebody-elses")
+                with pytest.raises(redis.ResponseError, match="permissions"):
+                    await client.flushall()
+                refused = [entry["reason"] for entry in await admin.acl_log() if entry["object"] not in REFUSED]
+            assert refused == []
+            assert await bot.missing() == []
+
+
+REFUSED = ("somebody-elses", "flushall")

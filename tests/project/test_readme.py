@@ -1,0 +1,111 @@
+"""The README and the changelog: what they say is what there is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import typer.main
+from prometheus_client.metrics import MetricWrapperBase
+
+from tests.support.paths import ROOT
+from tests.support.virtual_time import SetClock
+from zofbot.cli import app
+from zofbot.manifest import LINK_SCOPES, SCOPES
+from zofbot.metrics import Metrics
+from zofbot.settings import Settings
+from zofbot.simulator.organization import furnish
+from zofbot.simulator.slack import METHODS
+from zofbot.simulator.world import World
+from zofbot.slack.text import mrkdwn
+from zofbot.triage import TABLE, Act, State
+from zofbot.triage.life import OF_ITSELF
+from zofbot.verbs import COMMAND, VERBS, parse
+
+README = (ROOT / "README.md").read_text()
+
+
+def rows(first: str, second: str) -> dict[str, str]:
+    """The table with these headings: first cell (without code marks) to second cell."""
+    table = README.split(f"| {first} | {second} |", 1)[1].split("\n\n", 1)[0]
+    cells = [line.split(" | ") for line in table.splitlines()[1:] if line.startswith(("| `", "| z"))]
+    return {row[0].strip("| ").strip("`"): row[1].rstrip(" |") for row in cells}
+
+
+def test_every_verb_stands_in_it_as_help_says_it() -> None:
+    assert rows("typed", "answered") == {f"{COMMAND} {verb.usage}": verb.does for verb in VERBS.values()}
+    assert mrkdwn("`") == "`", "usages stand in code marks here and in Slack"
+
+
+def test_every_setting_stands_in_it_with_its_default() -> None:
+    table = rows("name", "default")
+    assert set(table) == {name.upper() for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        told = table[name.upper()].strip("`")
+        if isinstance(field.default, str | int) and field.default != "":
+            default = str(field.default)
+            assert told == (default.lower() if isinstance(field.default, bool) else default), name
+
+
+def test_every_scope_stands_in_it_with_its_reason() -> None:
+    assert rows("scope", "for") == SCOPES | LINK_SCOPES
+
+
+def test_every_command_stands_in_it() -> None:
+    told = {line.split()[1] for line in rows("command", "what it does")}
+    assert told == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # a group has them
+
+
+def test_every_metric_stands_in_it() -> None:
+    described = [
+        metric for kept in vars(Metrics()).values() if isinstance(kept, MetricWrapperBase) for metric in kept.describe()
+    ]
+    names = {metric.name + ("_total" if metric.type == "counter" else "") for metric in described}
+    assert set(rows("metric", "counts")) == names
+
+
+def test_the_simulator_imitates_what_it_says() -> None:
+    assert rows("method", "how well") == {name: method.imitates for name, method in METHODS.items()}
+
+
+def test_what_the_demo_suggests_to_type_can_be_typed_there() -> None:
+    world = World(SetClock())
+    furnish(world)
+    for typed in rows("type", "and see"):
+        for identifier in re.findall(r"\b(?:res|run)_\d+", typed):
+            assert identifier in {**world.zof.results, **world.zof.runs}
+        if "resutl" not in typed:
+            assert parse(typed.removeprefix(COMMAND))
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(((?!https?:)[^)#]+)\)", README))
+def test_every_file_it_links_to_is_there(target: str) -> None:
+    assert (ROOT / target).exists()
+
+
+def test_every_room_it_draws_is_there_and_none_is_missing() -> None:
+    drawing = README.split("```\nzofbot/", 1)[1].split("```", 1)[0]
+    drawn = set(re.findall(r"\b(\w+)(?:\.py|/)", drawing))
+    there = {
+        path.stem for path in (ROOT / "zofbot").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert there - {"__init__"} <= drawn
+
+
+def test_every_heading_of_its_contents_is_there() -> None:
+    headings = {
+        re.sub(r"[^\w -]", "", line[3:]).lower().replace(" ", "-") for line in README.splitlines() if line[:3] == "## "
+    }
+    assert set(re.findall(r"\]\(#([\w-]+)\)", README)) <= headings
+
+
+def test_the_life_of_a_failure_is_the_one_that_the_code_has() -> None:
+    table = README.split("| from | acts of people | of itself |", 1)[1].split("\n\n", 1)[0]
+    told = {}
+    for line in table.strip().splitlines()[1:]:
+        state, people, clock = (cell.strip() for cell in line.strip("|").split("|"))
+        told[state] = ([word.strip() for word in people.split(",")], {word.strip() for word in clock.split(",")})
+    assert list(told) == list(State)
+    for state, acts in TABLE.items():
+        assert set(told[state][0]) == set(acts) - OF_ITSELF
+        assert told[state][1] == (set(acts) & OF_ITSELF) | ({Act.WAKE} if Act.WAKE in acts else set())

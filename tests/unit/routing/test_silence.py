@@ -1,0 +1,58 @@
+"""Why a subscription would have posted nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from zofbot.model import Outcome, Result, Run
+from zofbot.routing import Finding, parse
+from zofbot.routing.silence import KnownNames, explain_silence
+from zofbot.slack.foresight import excluded
+
+KNOWN = KnownNames(
+    (("proj_1", "checkout"), ("proj_2", "QA West"), ("proj_3", "search")), ("production", "staging"), True
+)
+
+
+def failed(title: str = "Cart total", env: str = "staging", outcome: Outcome = Outcome.FAILED) -> Finding:
+    run = Run(id=f"run_{title}", outcome=outcome, project_id="proj_1", project_name="checkout", environment=env)
+    return Finding.of(run, [Result(id=f"res_{title}", outcome=outcome, title=title)], otherwise=1)
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        (
+            "project:chekout",
+            "There is no project `chekout`; did you mean `checkout`? `project:` excluded all of the 1 failed run",
+        ),
+        ("project:qa-west", 'There is no project `qa-west`; did you mean `"QA West"`?'),
+        ("project:proj_2", "`project:` excluded all of the 1 failed run that were read. They are of "),
+        ("env:prodution", "No recent run is in the environment `prodution`; did you mean `production`?"),
+        ("env:production", "`env:` excluded all of the 1 failed run"),
+        ("project:check* env:qa", "No recent run is in the environment `qa`. Known are `production`, `staging`."),
+        ('case:"card total"', 'No recent failure is called `"card total"`; did you mean `"Cart total"`?'),
+        ("on:error", "`on:` excluded all of the 1 failed run"),
+    ],
+)
+def test_the_filter_that_excluded_everything_is_named_with_what_was_meant(typed: str, says: str) -> None:
+    silence = explain_silence(parse(typed), [failed()], KNOWN)
+    assert silence is not None
+    assert says in excluded(silence)
+
+
+def test_a_name_that_there_is_not_is_said_though_nothing_failed() -> None:
+    silence = explain_silence(parse("project:serch"), [], KNOWN)
+    assert silence is not None
+    assert excluded(silence) == "🔎 There is no project `serch`; did you mean `search`?"
+    assert explain_silence(parse("project:search"), [], KNOWN) is None
+
+
+def test_without_a_list_of_projects_recent_runs_say_what_there_is() -> None:
+    silence = explain_silence(parse("project:chekout"), [failed()], KnownNames())
+    assert silence is not None
+    assert "No recent run is of project `chekout`; did you mean `checkout`?" in excluded(silence)
+
+
+def test_what_matches_and_is_only_held_back_is_not_explained() -> None:
+    assert explain_silence(parse("after:3/1h"), [failed()], KNOWN) is None

@@ -1,0 +1,145 @@
+"""A failure text taken apart: what it says, and where it happened; logs, dumps and titles are left out."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from zofbot.alerting.signature.message_lines import MessageLines, join_compared
+from zofbot.alerting.signature.noise import announces_output
+from zofbot.alerting.signature.python_text import has_traceback, is_pytest, read_pytest, read_traceback
+from zofbot.alerting.signature.stack_frames import Frame, Origin, is_go_call, parse_frame
+from zofbot.redact import MASK
+
+MAX_CHARACTERS = 16_000
+"""Characters read, half of them from the end: Python and Java name the cause last."""
+
+MAX_LINES_READ = 240
+"""Lines read, a third of them from the end."""
+
+MAX_CHARACTERS_OF_A_LINE = 800
+"""No pattern sees more at once, so the cost of a text grows with the number of its lines and no faster."""
+
+_TERMINAL = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)|\[(?:\d{1,3};){0,3}\d{1,3}m"  # the escape may be lost
+)
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)", re.DOTALL
+)
+_CLIPPED = re.compile(
+    r"(?:…|\.{3}|[\[(…. ](?:\d+ (?:more )?(?:characters|chars|bytes|lines) )?(?:truncated|clipped|omitted|more)[\])]?)$"
+)
+_PAGE = re.compile(r"\s*<(?:!DOCTYPE html|html)", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]{0,300}>")
+_ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#39;", "'"), ("&amp;", "&"))
+_CAUSE = re.compile(r"(?:[Cc]aused by:?|\[cause\]:|Cause:|-+>|Root cause:)\s*")
+_FAILED_TEST = re.compile(r"FAILED ([\w./-]{1,200}\.py)::([\w:]{1,200})")
+_RUBY_HEAD = re.compile(r"[\w./@+~-]{1,200}\.rb:\d+:in [`'][^'\n]{1,100}': ")
+_ERROR_TRACE = "Error Trace:"
+_MAX_UNSORTED_LINES = 2
+
+
+class FailureText(NamedTuple):
+    """What a failure says, line by line, and its frames, the innermost first."""
+
+    lines: list[str]
+    frames: list[Frame]
+
+
+def read_failure(text: str) -> FailureText:
+    """Take ``text`` apart, as pytest, Python, or any other tool prints it."""
+    lines = _split(text)
+    if is_pytest(lines):
+        return FailureText(*read_pytest(lines))
+    if has_traceback(lines):
+        found = FailureText(*read_traceback(lines))
+        if found.lines:
+            return found
+    return _OtherText(lines).read()
+
+
+def _split(text: str) -> list[str]:
+    """The lines of a text without colours and invisible characters, and without a last one that was cut off."""
+    if len(text) > MAX_CHARACTERS:
+        text = f"{text[: MAX_CHARACTERS // 2]}\n{text[-MAX_CHARACTERS // 2 :]}"
+    if "\x1b" in text or "[" in text:
+        text = _TERMINAL.sub("", text)
+    if not (text.isascii() and text.isprintable()):
+        text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\xa0", " ")
+        text = _INVISIBLE.sub("", text)
+    if "-----BEGIN" in text:
+        text = _PRIVATE_KEY.sub(MASK, text)
+    if "&" in text:
+        for entity, character in _ENTITIES:
+            text = text.replace(entity, character)
+    if _PAGE.match(text):
+        text = _TAG.sub("\n", text)
+    if "\n" not in text and "\\n" in text:
+        text = text.replace("\\n", "\n").replace("\\t", "\t")
+    lines = text.rstrip().split("\n")
+    if clipped := _CLIPPED.search(lines[-1][-60:]):
+        whole = lines[-1][: len(lines[-1]) - len(clipped[0])]
+        lines[-1:] = [] if len(lines) > 1 else [whole.rpartition(" ")[0] or whole]
+    if len(lines) > MAX_LINES_READ:
+        lines[MAX_LINES_READ * 2 // 3 : -MAX_LINES_READ // 3] = []
+    return [line[:MAX_CHARACTERS_OF_A_LINE] for line in lines]
+
+
+class _OtherText:
+    """JavaScript, Java, Go, C#, Ruby or plain text: a message, frames, then perhaps a deeper cause with its own."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._source = lines
+        self._message = MessageLines()
+        self._lines: list[str] = []
+        self._sections: list[list[Frame]] = [[]]
+
+    def read(self) -> FailureText:
+        """Read to the end, or to where captured output begins."""
+        previous = ""
+        for line in self._source:
+            stripped = line.strip()
+            if not stripped:
+                self._message.end_paragraph()
+                continue
+            if self._lines and announces_output(stripped):
+                break
+            self._take(stripped, previous)
+            previous = stripped
+        lines = self._lines or self._message.attempts[:_MAX_UNSORTED_LINES] or self._unsorted()
+        frames = next(filter(_names_product, reversed(self._sections)), self._sections[0])
+        return FailureText(list(join_compared(lines)), frames)
+
+    def _take(self, line: str, previous: str) -> None:
+        frames = self._sections[-1]
+        if line.startswith("FAILED ") and (failed := _FAILED_TEST.match(line)):
+            frames.append(Frame(failed[2], failed[1].rpartition("/")[2], Origin.TEST))
+        head = _RUBY_HEAD.match(line) if not self._lines and ".rb:" in line else None
+        if head:
+            frames.extend(filter(None, [parse_frame(head[0].rstrip(": "))]))
+            self._lines.append(line[head.end() :])
+        elif frame := parse_frame(line, previous):
+            if self._lines and self._lines[-1] == previous and is_go_call(previous):
+                self._lines.pop()
+            frames.append(frame)
+            self._message.in_frames = True
+        elif cause := _CAUSE.match(line):
+            self._sections.append([])
+            self._lines.append(line[cause.end() :])
+            self._message.in_frames = True
+        elif line.startswith(_ERROR_TRACE):
+            frames.extend(filter(None, [parse_frame(line.removeprefix(_ERROR_TRACE).strip())]))
+        else:
+            self._lines.extend(self._message.take(line))
+
+    def _unsorted(self) -> list[str]:
+        """The first lines of a text that holds nothing but what is left out elsewhere."""
+        stripped = filter(None, map(str.strip, self._source))
+        return [line for line in stripped if not parse_frame(line)][:_MAX_UNSORTED_LINES]
+
+
+def _names_product(frames: list[Frame]) -> bool:
+    return any(frame.origin is Origin.PRODUCT for frame in frames)

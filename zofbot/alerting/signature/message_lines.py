@@ -1,0 +1,103 @@
+"""The lines of a failure that tell something of its cause, chosen one by one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from zofbot.alerting.signature.noise import is_noise, strip_prefix
+
+_ATTEMPT = re.compile(r"(?:[Aa]ttempt|[Rr]etry|[Tt]ry) #?\d+(?: ?(?:/|of) ?\d+)?(?: failed)?[:,.)-]*\s*")
+_TAG = re.compile(r"<(?!\*>)/?[A-Za-z!?]")
+_QUOTED_DATA = re.compile(
+    r"""(?!["'{]*(?:error|message|code|reason|detail|type|status|field))(?:"[\w.@-]*"|'[\w.@-]*')(?:\s*(?:=>|:)\s.*|,?$)""",
+    re.IGNORECASE,
+)
+_CALLS_FOLLOW = ("Call log:", "=========================== logs", "logs:")
+_CHANGES_FOLLOW = (
+    "- Expected", "+ Received", "+ Expected", "- Actual", "+ Actual", "Diff:", "diff:", "--- Expected",
+)  # fmt: skip
+_AWAITED = re.compile(r"waiting for .{0,200}?(?:[gG]etBy|locator|selector|[\"'])")
+_HINDRANCE = re.compile(
+    r"<[^<>]{1,200}>.{0,200}intercepts pointer events|element is not \w+|element is outside|was detached|not attached"
+)
+_CHANGE = re.compile(r"[-+]\s?(?![-+])\s*(.+)$")
+_FIELD = re.compile(r"""["']?([A-Za-z_][\w.-]*)["']?\s*(?:=>|:|=)\s""")
+_LABEL = re.compile(
+    r"(?:[Ee]xpect(?:ed|ing)|[Rr]eceived|[Aa]ctual|[Bb]ut(?: was| got)?|[Gg]ot|[Ww]ant(?:ed)?|to (?:be )?equal(?: to)?"
+    r"|to contain)\b[^:<]{0,30}[:<]"
+)
+
+
+class MessageLines:
+    """Takes the lines of a text in turn, and yields those that tell something of its cause."""
+
+    def __init__(self) -> None:
+        self.in_frames = False
+        self.attempts: list[str] = []
+        self._any = False
+        self._in_calls = False
+        self._in_changes = False
+        self._awaited = False
+        self._hindrance = False
+        self._changed_field = ""
+
+    def end_paragraph(self) -> None:
+        """Note an empty line, which ends a list of calls."""
+        self._in_calls = False
+
+    def take(self, line: str) -> Iterator[str]:
+        """Yield what ``line``, without spaces around it, tells, which may be less than the line or nothing."""
+        if line.startswith(_CALLS_FOLLOW):
+            self._in_calls = True
+        elif self._in_calls:
+            yield from self._take_call(line)
+        elif line.startswith(_CHANGES_FOLLOW):
+            self._in_changes = True
+        elif self._in_changes or (self._any and line[0] in "-+" and line[1:2] in (" ", "\t", "")):
+            yield from self._take_change(line)
+        elif not (self.in_frames and self._any):
+            yield from self._take_message(line)
+
+    def _take_message(self, line: str) -> Iterator[str]:
+        line = strip_prefix(line)
+        if attempt := _ATTEMPT.match(line):
+            self.attempts.append(line[attempt.end() :])
+            return
+        if not line or is_noise(line) or (self._any and (_TAG.match(line) or _QUOTED_DATA.match(line))):
+            return
+        self._any = True
+        yield line
+
+    def _take_call(self, line: str) -> Iterator[str]:
+        """Of a list of calls: what was waited for first, and what first stood in the way."""
+        call = line.lstrip("-•· ").lstrip("0123456789×x ")
+        if not self._awaited and _AWAITED.match(call):
+            self._awaited = True
+            yield call
+        elif not self._hindrance and (found := _HINDRANCE.search(call)):
+            self._hindrance = True
+            yield found[0]
+
+    def _take_change(self, line: str) -> Iterator[str]:
+        """Of a difference: the first field that changed, with both its values."""
+        change = _CHANGE.match(line)
+        field = _FIELD.match(change[1]) if change else None
+        if change and field and self._changed_field in ("", field[1]):
+            self._changed_field = field[1]
+            yield "~ " + change[1].rstrip(",")
+
+
+def join_compared(lines: Iterable[str]) -> Iterator[str]:
+    """Join what was expected with what came instead: only together do they show whether they are status codes."""
+    joined: list[str] = []
+    for line in lines:
+        if _LABEL.match(line):
+            joined.append(line)
+            continue
+        if joined:
+            yield " | ".join(joined)
+            joined = []
+        yield line
+    if joined:
+        yield " | ".join(joined)

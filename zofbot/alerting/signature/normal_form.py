@@ -1,0 +1,124 @@
+"""One line of a failure in normal form: what differs from time to time is taken out, names and codes stay."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from zofbot.alerting.signature.numbers import take_out_numbers
+from zofbot.alerting.signature.quoted import Quoted, judge_quoted
+from zofbot.alerting.signature.variable_parts import VARIABLE, take_out_places, take_out_times
+from zofbot.redact import MASK, redact
+
+MAX_LINE_CHARACTERS = 400
+"""What follows in a line is left out, which bounds the cost of each pattern."""
+
+_NAMES_A_SECRET = (
+    "pass",
+    "pwd",
+    "secret",
+    "key",
+    "token",
+    "session",
+    "cookie",
+    "bearer",
+    "basic",
+    "digest",
+    "eyJ",
+    "xox",
+    "xapp",
+    "://",
+)
+_LONG_WORD = re.compile(r"[\w-]{16}")
+_DIGITS = frozenset("0123456789")
+_PLAIN = re.compile(r"(?:[A-Za-z_ ,;:!?()-]|\.(?=\s|$))*$")
+_QUOTED = re.compile(
+    r"""'(?<![\w\\]')([^'\n]{0,300})'(?![A-Za-z])|"([^"\n]{0,300})"|`([^`\n]{0,300})`|“([^”\n]{0,300})”|‘([^’\n]{0,300})’|«([^»\n]{0,300})»"""
+)
+_ANGLED = re.compile(
+    r"((?:expected|but was|was|actual|got|is|not|to be):?\s?(?:not )?(?:equal to )?:?)<([^<>\n]{0,200})>", re.IGNORECASE
+)
+_JOINED = re.compile(r"<\*>(?:[A-Z]{0,2}[-#$€£+~_./:\\]?<\*>)+")
+_ARRAY = re.compile(r"array: \[.*")
+_SIGNED = re.compile(r"[#$€£+~-]<\*>")
+_LIST = re.compile(r"([\"'`]?<\*>[\"'`]?)(?:(?:\s*[,;|&x×/–-]\s*|\s+(?:(?:and|to|of|x|×)\s+)?)[\"'`]?<\*>[\"'`]?)+")
+_PLURAL = re.compile(r"(<\*> (?:[a-z]+ )?[a-z]{2,}?)(?:\(e?s\)|(?<=ch)es|(?<=sh)es|(?<=ss)es|(?<=x)es|(?<!s)s|(ies))\b")
+
+
+def normalize_line(line: str) -> str:
+    """Bring one line into normal form; spaces become single ones.
+
+    What ``redact`` would take out is taken out as well, so a text and what is left of it after redaction are the same.
+    """
+    return _normalize(" ".join(line.split()))
+
+
+def forget_lines() -> None:
+    """Empty the memory of lines."""
+    _normalize.cache_clear()
+
+
+@lru_cache(maxsize=2048)
+def _normalize(line: str) -> str:
+    line = _redact(line)[:MAX_LINE_CHARACTERS]
+    if not _may_vary(line):
+        return line
+    has_digits = not _DIGITS.isdisjoint(line)
+    if has_digits:
+        line = take_out_times(line)
+    line = _QUOTED.sub(_quoted, take_out_places(line))
+    if "array: [" in line:
+        line = _ARRAY.sub(f"array: {VARIABLE}", line)
+    if "<" in line:
+        line = _ANGLED.sub(_angled, line)
+    if has_digits:
+        line = take_out_numbers(line)
+    return _collapse(line)
+
+
+def _redact(line: str) -> str:
+    """What redaction leaves: asked only where it could find something, for it costs more than all else."""
+    lower = line.lower()
+    if any(word in lower for word in _NAMES_A_SECRET) or _LONG_WORD.search(line):
+        line = redact(line)
+    return line.replace(MASK, VARIABLE)
+
+
+def _may_vary(line: str) -> bool:
+    return _PLAIN.match(line) is None or "localhost" in line or "ENOTFOUND" in line
+
+
+def _quoted(found: re.Match[str]) -> str:
+    content = next(group for group in found.groups() if group is not None)
+    if content.strip() == VARIABLE:
+        return VARIABLE
+    before = found.string[max(0, found.start() - 80) : found.start()]
+    kind = judge_quoted(content, before, found.string[found.end() : found.end() + 30])
+    if kind is Quoted.DATA:
+        return VARIABLE
+    if kind is Quoted.TEXT and ("'" in content or '"' in content):
+        content = _QUOTED.sub(_quoted, content)
+    return f"'{content}'"
+
+
+def _angled(found: re.Match[str]) -> str:
+    content = found[2].replace("[", "").replace("]", "")
+    if content == "*":
+        return found[0]
+    if content.isdigit():
+        return f"{found[1].rstrip()} {content}"
+    is_data = judge_quoted(content, f"{found[1]} ", "") is Quoted.DATA
+    return f"{found[1].rstrip()} {VARIABLE if is_data else content}"
+
+
+def _collapse(line: str) -> str:
+    if VARIABLE not in line:
+        return line
+    line = line.replace(f"'{VARIABLE}'", VARIABLE)
+    line = _SIGNED.sub(VARIABLE, _JOINED.sub(VARIABLE, line))
+    line = _LIST.sub(VARIABLE, line)
+    return _PLURAL.sub(_singular, line)
+
+
+def _singular(found: re.Match[str]) -> str:
+    return found[1] + ("y" if found[2] else "")

@@ -1,0 +1,75 @@
+"""Failures as pytest and the Python interpreter print them: the innermost frame last."""
+
+from __future__ import annotations
+
+import re
+
+from zofbot.alerting.signature.message_lines import MessageLines
+from zofbot.alerting.signature.noise import is_noise
+from zofbot.alerting.signature.stack_frames import Frame, parse_frame
+
+MAX_LINES_OF_AN_EXCEPTION = 3
+
+_PYTEST_MARKS = ("E  ", "E\t")
+_TRACEBACK = "Traceback (most recent call last)"
+_TYPE = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Failure|Timeout|Exit|Interrupt|Failed)\b")
+_TYPE_ALONE = re.compile(r"\S+\.py:\d+: ([A-Za-z_][\w.]*)$")
+
+
+def is_pytest(lines: list[str]) -> bool:
+    """Whether pytest printed ``lines``."""
+    return any(line.startswith(_PYTEST_MARKS) for line in lines)
+
+
+def has_traceback(lines: list[str]) -> bool:
+    """Whether a traceback of the interpreter is among ``lines``."""
+    return any(_TRACEBACK in line for line in lines)
+
+
+def read_pytest(lines: list[str]) -> tuple[list[str], list[Frame]]:
+    """What pytest marks with E, with the assertion above it and the exception's type, and the frames."""
+    said: list[str] = []
+    frames: list[Frame] = []
+    asserted = kind = ""
+    message = MessageLines()
+    for line in lines:
+        stripped = line.strip()
+        if line.startswith((">  ", ">\t")):
+            source = stripped[1:].strip()
+            asserted = source if source.startswith("assert ") else ""
+        elif line.startswith(_PYTEST_MARKS):
+            if asserted:
+                said.append(asserted)
+                asserted = ""
+            if len(stripped) > 1:
+                said.extend(message.take(stripped[1:].strip()))
+        elif frame := parse_frame(stripped):
+            if found := _TYPE_ALONE.match(stripped):
+                kind = found[1]
+                frame = frame._replace(function="")
+            frames.append(frame)
+    if kind and not any(_TYPE.match(line) for line in said):
+        said.insert(0, kind)
+    return said, frames[::-1]
+
+
+def read_traceback(lines: list[str]) -> tuple[list[str], list[Frame]]:
+    """The first and the last exception of a traceback, for one caused the other, and the frames of the first."""
+    raised: list[list[str]] = []
+    first: list[Frame] = []
+    frames: list[Frame] = []
+    inside = False
+    for line in lines:
+        stripped = line.strip()
+        if _TRACEBACK in stripped:
+            inside, frames = True, []
+        elif inside and (frame := parse_frame(stripped)):
+            frames.append(frame)
+        elif inside and stripped and not line.startswith((" ", "\t", "|")):
+            inside = False
+            first = first or frames[::-1]
+            raised.append([stripped])
+        elif raised and not inside and stripped and len(raised[-1]) < MAX_LINES_OF_AN_EXCEPTION:
+            raised[-1].extend(() if is_noise(stripped) else [stripped])
+    said = [line for exception in dict.fromkeys(map(tuple, raised[:1] + raised[-1:])) for line in exception]
+    return said, first or frames[::-1]

@@ -1,0 +1,1 @@
+"""What every layer may use and no library is needed for."""
