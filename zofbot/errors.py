@@ -10,6 +10,7 @@
     │   └── Outdated        a newer zofbot writes there: what needs the store is left to that one
     ├── ZofError            Zof did not give what was asked for
     │   ├── ZofUnavailable  try again later, perhaps at a known time
+    │   │   └── ShareUsedUp one person has asked for too much in a minute
     │   ├── ZofRejected     trying again changes nothing until somebody mends something
     │   └── ZofUnreadable   it answered, but not in a form that can be read
     └── SlackError          Slack did not take what was sent
@@ -101,6 +102,10 @@ class ZofUnavailable(ZofError):
 
     kind = "unavailable"
     retry_at: datetime | None = None
+
+
+class ShareUsedUp(ZofUnavailable):
+    """One person has caused more requests than are theirs in a minute: Zof was not asked."""
 
 
 class ZofRejected(ZofError):

@@ -15,7 +15,8 @@ SCOPES = {
     "channels:join": "joining a public channel, where Slack lets only members post or look",
     "channels:history": "looking for our own message, before sending again what Slack did not confirm",
     "groups:history": "the same in private channels",
-    "im:history": "the same in direct messages with the bot",
+    "im:history": "the same in direct messages with the bot, and hearing what is typed there",
+    "im:write": "opening somebody's direct messages with the bot, to look for a private message of ours",
     "channels:read": "seeing whether a channel is shared with another organization, and on App Home which are yours",
     "groups:read": "the same for private channels",
     "im:read": "seeing whose direct messages they are, and whether that is somebody of another organization",
@@ -44,6 +45,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "conversations.info": ("channels:read", "groups:read", "im:read", "mpim:read"),
     "conversations.join": ("channels:join",),
     "conversations.members": ("mpim:read",),
+    "conversations.open": ("im:write",),
     "conversations.replies": ("channels:history", "groups:history", "im:history"),
     "usergroups.list": ("usergroups:read",),
     "usergroups.users.list": ("usergroups:read",),
@@ -71,6 +73,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "link_shared": ("links:read",),
     "member_joined_channel": ("channels:read", "groups:read"),
     "member_left_channel": ("channels:read", "groups:read"),
+    "message.im": ("im:history",),
 }
 """Every event that is listened to, and the scopes that it needs (https://docs.slack.dev/reference/events)."""
 
@@ -102,7 +105,11 @@ def manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]:
             "background_color": "#1f2a44",
         },
         "features": {
-            "app_home": {"home_tab_enabled": True, "messages_tab_enabled": True},
+            "app_home": {
+                "home_tab_enabled": True,
+                "messages_tab_enabled": True,
+                "messages_tab_read_only_enabled": False,
+            },
             "bot_user": {"display_name": "zofbot", "always_online": True},
             "slash_commands": [command | request_url],
             "shortcuts": [

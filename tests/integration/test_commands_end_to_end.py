@@ -37,7 +37,7 @@ async def test_the_id_alone_is_enough(bot: RunningBot) -> None:
 
 
 @each_transport
-async def test_a_slow_answer_replaces_the_line_that_promised_it(bot: RunningBot) -> None:
+async def test_a_slow_answer_follows_the_line_that_promised_it(bot: RunningBot) -> None:
     bot.world.zof.faults.delays["slow"] = 2.8
     bot.world.zof.faults.set("slow", 1)
     outcome = await bot.type(f"/zof {RESULT}")
@@ -46,19 +46,19 @@ async def test_a_slow_answer_replaces_the_line_that_promised_it(bot: RunningBot)
     [line] = bot.private()
     assert "Still asking Zof" in text_of(line)
     await until(lambda: "Voucher can be removed again" in text_of(bot.private()[-1]))
-    assert len(bot.private()) == 1
+    assert len(bot.private()) == 2
     assert len(bot.world.zof.calls) == 1
 
 
 @each_transport
-async def test_a_slow_failure_replaces_the_line_too(bot: RunningBot) -> None:
+async def test_a_slow_failure_follows_the_line_too(bot: RunningBot) -> None:
     bot.world.zof.raw[f"/results/{RESULT}"] = Reply(
         429, {"error": {"code": "rate_limit_exceeded", "message": "Slow down"}}, {"Retry-After": "2.3"}
     )
     await bot.type(f"/zof {RESULT}")
     bot.world.zof.raw[f"/results/{RESULT}"] = Reply(404, {"error": {"code": "not_found", "message": "gone"}})
     await until(lambda: "Request ID" in text_of(bot.private()[-1]))
-    assert len(bot.private()) == 1
+    assert len(bot.private()) == 2
     assert bot.world.zof.calls[-1].request_id in text_of(bot.private()[-1])
 
 

@@ -106,7 +106,7 @@ async def test_the_owner_is_asked_once_and_what_they_confirm_is_asked_about_agai
     assert [one["text"]["text"] for one in buttons(question)] == ["Still on it", "Release"]
     await shift.bot.press(question, "zof_do_confirm")
     await until(lambda: shift.count("ana is still on it") == 1)
-    assert "You are still on Case 0" in private_text(shift.bot, ANA)
+    await until(lambda: "You are still on Case 0" in private_text(shift.bot, ANA))
     await shift.later(ANSWER + 60)
     assert "*Acknowledged* by ana" in text_of(shift.root), "the answer was in time"
     assert await shift.dropped("lapse")

@@ -55,7 +55,7 @@ async def test_the_question_says_how_much_is_run_and_one_press_or_three_are_one_
     runs = len(there.world.zof.runs)
     await asyncio.gather(*(there.press(asked, "zof_rerun") for _ in range(3)))
     await until(lambda: any("runs the failed cases again" in line for line in thread_of(there, root)))
-    await until(lambda: "Zof runs the failed cases" in text_of(there.private()[-1]))
+    await until(lambda: "Zof runs the failed cases" in text_of(asked))
     assert len(there.world.zof.runs) == runs + 1
     [entry] = await audit_entries(there, "rerun")
     assert (entry.user, entry.name, entry.key, entry.channel) == ("U0ANA", "ana", root.key, "C0QA")

@@ -267,7 +267,7 @@ async def test_that_slack_does_not_open_a_form_is_said(triage_bot: RunningBot) -
     await press_button(triage_bot, ANA, root, button_of(root, "zof_triage_assign"))
     await until(
         lambda: (
-            "Slack did not open the form. Press the button again." in private_text(triage_bot, ANA).replace("\\n", " ")
+            "Slack did not open the form. Press the button again" in private_text(triage_bot, ANA).replace("\\n", " ")
         )
     )
 

@@ -33,6 +33,7 @@ from zofbot.listeners import (
 from zofbot.listeners.desk import Desk, asked
 from zofbot.listeners.lobby import Lobby
 from zofbot.verbs import VERBS
+from zofbot.zof.share import asking_for
 
 log = structlog.get_logger()
 
@@ -85,6 +86,7 @@ class Reception(AsyncApp):
         answer = "failed"
         with (
             structlog.contextvars.bound_contextvars(slack_request=name, kind=sort),
+            asking_for(asker(req.body)),
             tracing.traced(self._desk.traces.keep, "request", self._desk.clock, name) as made,
         ):
             try:
@@ -118,6 +120,13 @@ def kind(body: Mapping[str, Any]) -> str:
         return "event"
     sort = str(body.get("type") or "")
     return "action" if sort == "block_actions" else "view" if sort.startswith("view_") else "other"
+
+
+def asker(body: Mapping[str, Any]) -> str:
+    """For whom Zof is asked; nobody where a Home is opened, whose figures are everybody's."""
+    event = body.get("event") or {}
+    who = asked(body).user or event.get("user")
+    return who if isinstance(who, str) and event.get("type") != "app_home_opened" else ""
 
 
 def described(body: Mapping[str, Any], sort: str) -> dict[str, str]:

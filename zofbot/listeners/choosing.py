@@ -13,7 +13,7 @@ from zofbot.access import Role
 from zofbot.errors import BadInput, SlackError, ZofbotError
 from zofbot.listeners import endings, triage
 from zofbot.listeners.desk import Asked, Desk, asked
-from zofbot.listeners.known import known, may, root_at
+from zofbot.listeners.known import check_channel, known, may, root_at
 from zofbot.pipeline.failures import Failure, Gone
 from zofbot.pipeline.keys import root_of
 from zofbot.slack import act_forms, acts
@@ -21,7 +21,7 @@ from zofbot.slack.act_forms import Meant
 from zofbot.slack.controls import About
 from zofbot.slack.payload import carried
 from zofbot.triage import TABLE, Act
-from zofbot.triage.life import OF_ITSELF
+from zofbot.triage.life import BY_PEOPLE
 from zofbot.verbs import SHORTCUT
 
 log = structlog.get_logger()
@@ -47,9 +47,9 @@ async def _open(desk: Desk, who: Asked, message: Mapping[str, Any]) -> None:
         await may(desk, who, Role.RESPONDER)
         failure = await _failure(desk, who, message)
         about = About(failure.key, failure.present.version)
-        meant = Meant(about.key, about.version, who.channel, who.response_url)
+        meant = Meant(about.key, about.version, who.channel, who.response_url, who.thread)
         stands = acts.happened(failure.present, triage.now(desk))
-        await desk.notifier.open_view(who.request, act_forms.choose(meant, failure.title, stands, _offered(failure)))
+        await desk.open_form(who, act_forms.choose(meant, failure.title, stands, _offered(failure)))
     except Gone as error:
         await desk.respond(who, acts.gone(str(error)))
     except SlackError as error:
@@ -75,7 +75,7 @@ async def _failure(desk: Desk, who: Asked, message: Mapping[str, Any]) -> Failur
 
 def _offered(failure: Failure) -> list[Act]:
     """What the table allows, and to undo."""
-    allowed = [act for act in TABLE[failure.present.state] if act not in OF_ITSELF]
+    allowed = [act for act in TABLE[failure.present.state] if act in BY_PEOPLE]
     acts_ = [act for act in allowed if act is not Act.ESCALATE or failure.body.policy.escalate]
     return [*acts_, Act.UNDO] if failure.present.before else acts_
 
@@ -84,10 +84,11 @@ async def _go_on(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, A
     """Do what was chosen, or lead on to its own form."""
     try:
         meant, chosen = carried(Meant, view), act_forms.filled(view, "act", "act")
-        if chosen not in list(Act):
+        check_channel(meant.key, meant.channel)
+        if chosen not in BY_PEOPLE:
             raise BadInput("Nothing is chosen.", "Choose what to do.")
         act, about = Act(chosen), About(meant.key, meant.version)
-        there = replace(who, channel=meant.channel, response_url=meant.url)
+        there = replace(who, channel=meant.channel, response_url=meant.url, thread=meant.thread)
         if act not in triage.ASKS:
             told = await desk.told(triage.do(desk, there, about, act))
             desk.errands.start(desk.respond(there, told.message))

@@ -19,11 +19,12 @@ from zofbot.metrics import Metrics
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.orders import Orders
 from zofbot.slack import answers
+from zofbot.slack.fallback import plain_form, send_or_simplify, show_or_simplify
 from zofbot.slack.links import Links
-from zofbot.slack.message import Message
+from zofbot.slack.message import Block, Message
 from zofbot.slack.notifier import SlackNotifier
 from zofbot.slack.people import People
-from zofbot.slack.verdict import UNDRAWABLE
+from zofbot.slack.verdict import Remedy, remedy
 from zofbot.store import Store
 from zofbot.store.audit import Audit
 from zofbot.store.outbox import Outbox
@@ -49,6 +50,8 @@ class Asked:
     message: str = ""
     """Time stamp of the message that it was done on, or of the one whose thread that stands in; none for private ones.
     """
+    thread: str = ""
+    """Time stamp of the root of the thread in which it was done, for the answer to go there, too."""
 
 
 class Told(NamedTuple):
@@ -101,7 +104,7 @@ class Desk:
             return Told(endings.broken(error), failed=True)
 
     async def answer(self, ack: Any, asked: Asked, work: Coroutine[Any, Any, Message], arrived: float) -> None:
-        """Acknowledge with the answer itself if it is there in time, else say so and replace that line later.
+        """Acknowledge with the answer itself if it is there in time, else say so, and answer in a second message.
 
         The wait ends 2.2 s after the request came in, because Slack gives up after three.
         """
@@ -115,7 +118,7 @@ class Desk:
             self.errands.start(self._follow_up(task, asked))
 
     async def _follow_up(self, task: asyncio.Task[Told], asked: Asked) -> None:
-        await self.respond(asked, (await task).message, replace=True)
+        await self.respond(asked, (await task).message)
 
     def answer_later(self, asked: Asked, work: Coroutine[Any, Any, Message], *, replace: bool = False) -> None:
         """Answer a press that was acknowledged; ``replace`` puts a good answer where the pressed message stood."""
@@ -126,38 +129,42 @@ class Desk:
         await self.respond(asked, told.message, replace=replace and not told.failed)
 
     async def respond(self, asked: Asked, message: Message, *, replace: bool = False) -> None:
-        """Answer privately through the response URL, or in the channel where Slack gave none.
+        """Answer privately, in plain words where Slack refuses the card, and another way where it refuses the first.
 
-        That Slack takes no answer is logged, for nobody can be told.
+        That Slack takes no answer at all is logged, for nobody can be told.
         """
-        if not asked.response_url:
-            await self.whisper(asked, message, "")
-            return
         try:
-            try:
-                await self.notifier.respond(asked.response_url, message, replace=replace)
-            except SlackRefused as error:
-                if error.reason not in UNDRAWABLE:
-                    raise
-                log.error("card refused", reason=error.reason, text=message.text)
-                await self.notifier.respond(asked.response_url, message.plain(tracing.reference()), replace=replace)
+            await send_or_simplify(lambda shown: self._respond(asked, shown, replace), message, tracing.reference())
         except SlackError as error:
             log.error("answer not delivered", reason=error.reason, user=asked.user, channel=asked.channel)
 
-    async def whisper(self, asked: Asked, message: Message, thread: str) -> None:
-        """Answer privately where there is no response URL; that Slack takes no answer is logged."""
+    async def _respond(self, asked: Asked, message: Message, replace: bool) -> None:
+        """Use the response URL, where there is one and it still works, or post; inside a thread the other way round.
+
+        The URL's answer to a click inside a thread goes to the channel, unless it replaces what was clicked on.
+        """
+
+        async def by_url() -> None:
+            await self.notifier.respond(asked.response_url, message, replace=replace, thread=asked.thread)
+
+        async def by_post() -> None:
+            await self.notifier.whisper(asked.channel, asked.user, message, thread=asked.thread)
+
+        if not asked.response_url:
+            await by_post()
+            return
+        first, second = (by_post, by_url) if asked.thread and not replace else (by_url, by_post)
         try:
-            try:
-                await self.notifier.whisper(asked.channel, asked.user, message, thread=thread)
-            except SlackRefused as error:
-                if error.reason not in UNDRAWABLE:
-                    raise
-                log.error("card refused", reason=error.reason, text=message.text)
-                await self.notifier.whisper(
-                    asked.channel, asked.user, message.plain(tracing.reference()), thread=thread
-                )
-        except SlackError as error:
-            log.error("answer not delivered", reason=error.reason, user=asked.user, channel=asked.channel)
+            await first()
+        except SlackRefused as error:
+            if remedy(error.reason) is Remedy.PLAIN:
+                raise
+            log.info("answered another way", reason=error.reason)
+            await second()
+
+    async def open_form(self, asked: Asked, form: Block) -> None:
+        """Open a modal, without its newer kinds of blocks where Slack refuses those. Raises SlackError."""
+        await show_or_simplify(lambda view: self.notifier.open_view(asked.request, view), form, plain_form(form))
 
 
 def asked(body: Mapping[str, Any]) -> Asked:
@@ -165,7 +172,10 @@ def asked(body: Mapping[str, Any]) -> Asked:
     user = body.get("user") or {}
     channel = body.get("channel") or {}
     container = body.get("container") or {}
-    message = {} if container.get("is_ephemeral") else body.get("message") or {}
+    pressed = body.get("message") or {}
+    message = {} if container.get("is_ephemeral") else pressed
+    own = str(container.get("message_ts") or pressed.get("ts") or "")
+    thread = str(container.get("thread_ts") or pressed.get("thread_ts") or "")
     return Asked(
         user=str(body.get("user_id") or user.get("id") or ""),
         name=str(body.get("user_name") or user.get("name") or user.get("username") or user.get("id") or ""),
@@ -174,4 +184,5 @@ def asked(body: Mapping[str, Any]) -> Asked:
         request=str(body.get("trigger_id") or ""),
         room=str(body.get("channel_name") or channel.get("name") or ""),
         message=str(message.get("thread_ts") or message.get("ts") or ""),
+        thread=thread if thread != own else "",
     )

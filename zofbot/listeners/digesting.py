@@ -38,7 +38,7 @@ async def asked(desk: Desk, who: Asked, words: str) -> Message:
     regular, last = await digest_of(desk.outbox, who.channel)
     if not words.strip():
         said = digests.standing(regular, _next(desk, regular, last).at if regular else 0.0)
-        desk.errands.start(_preview(desk, who, regular, said))
+        desk.errands.start(_preview(desk, who, regular))
         return digests.waiting(said)
     person = await may(desk, who, Role.RESPONDER)
     if words.strip().lower() == "off":
@@ -88,14 +88,13 @@ def _next(desk: Desk, regular: Regular, last: str) -> Occasion:
     return following(regular.rhythm, coming.at) if told else coming
 
 
-async def _preview(desk: Desk, who: Asked, regular: Regular | None, said: str) -> None:
-    """Put what a digest would say now where the setting stands."""
-    told, _ = await asyncio.gather(desk.told(_made(desk, who, regular, said)), desk.clock.sleep(SETTLED))
-    shown = digests.unseen(said, told.message) if told.failed else told.message
-    await desk.respond(who, shown, replace=True)
+async def _preview(desk: Desk, who: Asked, regular: Regular | None) -> None:
+    """Have what a digest would say now follow the setting."""
+    told, _ = await asyncio.gather(desk.told(_made(desk, who, regular)), desk.clock.sleep(SETTLED))
+    await desk.respond(who, told.message)
 
 
-async def _made(desk: Desk, who: Asked, regular: Regular | None, said: str) -> Message:
+async def _made(desk: Desk, who: Asked, regular: Regular | None) -> Message:
     """The digest of the time that ends now. Raises ZofbotError."""
     person = await desk.people.person(who.user)
     now = desk.clock.time()
@@ -105,7 +104,7 @@ async def _made(desk: Desk, who: Asked, regular: Regular | None, said: str) -> M
     failures, acts = await desk.failures.all(who.channel), await desk.audit.read(due.since)
     own = await desk.subscriptions.of(who.channel)
     found = await _read(desk, due)
-    return digests.message(digest(due, found, worked(failures, acts, who.channel, due.since), own), said)
+    return digests.message(digest(due, found, worked(failures, acts, who.channel, due.since), own), digests.PREVIEW)
 
 
 async def _read(desk: Desk, due: Due) -> Read:

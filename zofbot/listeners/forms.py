@@ -61,8 +61,8 @@ async def opened(desk: Desk, who: Asked, identifier: str) -> Message | None:
     try:
         await may(desk, who, Role.RESPONDER)
         start = await subscribing.find(desk, who, identifier) if identifier else Subscription()
-        form = Form(who.channel, who.response_url, desk.clock.time(), identifier)
-        await desk.notifier.open_view(who.request, modals.subscribing(form, who.room, start))
+        form = Form(who.channel, who.response_url, desk.clock.time(), identifier, who.thread)
+        await desk.open_form(who, modals.subscribing(form, who.room, start))
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=who.user, channel=who.channel)
         return answers.form_failed(error, endings.noted(error))
@@ -117,7 +117,7 @@ async def _kept(desk: Desk, who: Asked, view: Mapping[str, Any], wanted: Subscri
     Raises ZofbotError.
     """
     form = carried(Form, view)
-    who = replace(who, channel=form.channel, response_url=form.url)
+    who = replace(who, channel=form.channel, response_url=form.url, thread=form.thread)
     # Submitting one form again, because the answer was lost, is no second subscription.
     identifier = form.id or subscribing.name_of(str(view.get("id") or ""))
     saved = await subscribing.save(desk, who, wanted, identifier, edits=bool(form.id))

@@ -6,7 +6,7 @@ import structlog
 
 from zofbot import tracing
 from zofbot.access import Person, Role, Standing, refusal, role_of
-from zofbot.errors import NotAllowed, SlackError, ZofError
+from zofbot.errors import BadInput, NotAllowed, SlackError, ZofError
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.model import Outcome
 from zofbot.notification import Receipt
@@ -57,6 +57,12 @@ async def require_visible(desk: Desk, who: Asked, channel: str) -> None:
         return
     if channel not in await desk.people.visible(await desk.people.person(who.user), [channel]):
         raise NotAllowed("You are not in the channel of this failure, as far as Slack tells.")
+
+
+def check_channel(key: str, channel: str) -> None:
+    """Raise BadInput where the failure under ``key`` belongs to another channel: no client of Slack's sends that."""
+    if parted(key)[2] != channel:
+        raise BadInput("This failure belongs to another channel.", "Use its card there.")
 
 
 async def known(desk: Desk, who: Asked, about: About) -> Failure:

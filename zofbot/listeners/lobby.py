@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import structlog
 
 from zofbot.access import Standing
-from zofbot.errors import SlackError, SlackRefused, StoreUnavailable
+from zofbot.errors import SlackError, StoreUnavailable
 from zofbot.listeners.board import Board, Known
 from zofbot.listeners.desk import Desk
 from zofbot.listeners.endings import unforeseen
 from zofbot.pipeline.feeds import Order
 from zofbot.pipeline.figures import Day
 from zofbot.slack import home
+from zofbot.slack.fallback import show_or_simplify
 from zofbot.slack.message import Block
-from zofbot.slack.verdict import UNDRAWABLE
 from zofbot.store.homes import Homes, Viewer
 
 log = structlog.get_logger()
@@ -35,8 +35,6 @@ PATIENCE = 3.0
 
 TRIES = 3
 """How often somebody's Home is drawn because another was published meanwhile; the last one asks for no version."""
-
-_UNDRAWABLE = UNDRAWABLE | {"invalid_arguments", "view_too_large"}
 
 
 class Lobby:
@@ -120,13 +118,9 @@ class Lobby:
 
     async def _put(self, user: str, view: Block, version: str) -> bool:
         try:
-            try:
-                published = await self._desk.notifier.publish_home(user, view, version)
-            except SlackRefused as error:
-                if error.reason not in _UNDRAWABLE:
-                    raise
-                log.error("home refused", reason=error.reason, user=user)
-                published = await self._desk.notifier.publish_home(user, home.plain(), version)
+            published = await show_or_simplify(
+                lambda shown: self._desk.notifier.publish_home(user, shown, version), view, home.plain()
+            )
         except SlackError as error:
             log.info("home not published", reason=error.reason, user=user)
             return error.reason != "hash_conflict"

@@ -1,4 +1,4 @@
-"""Words typed to the bot, in the thread of a failure, where slash commands do not exist, and anywhere else."""
+"""Words typed to the bot: after a mention, in a failure's thread or anywhere else, and in its direct messages."""
 
 from __future__ import annotations
 
@@ -24,31 +24,50 @@ log = structlog.get_logger()
 
 
 def register(app: AsyncApp, desk: Desk) -> None:
-    """Listen to mentions of the bot (https://docs.slack.dev/reference/events/app_mention)."""
+    """Listen to mentions of the bot and to its direct messages.
 
-    async def mentioned(ack: Any, body: dict[str, Any], event: dict[str, Any]) -> None:
+    https://docs.slack.dev/reference/events/app_mention , https://docs.slack.dev/reference/events/message.im
+    """
+
+    async def addressed(ack: Any, body: dict[str, Any], event: dict[str, Any]) -> None:
         who, thread = _asked(body, event), str(event.get("thread_ts") or "")
-        if not spoken(event):
+        if not _is_for_us(body):
             await ack()
         elif acts_on(body):  # it is stored before Slack is told that we have it
             told = await desk.told(_act(desk, who, thread, _heard(body)))
             await ack()
-            desk.errands.start(desk.whisper(who, told.message, thread))
+            desk.errands.start(desk.respond(who, told.message))
         else:
             await ack()
             desk.errands.start(_reply(desk, who, thread, body))
 
-    app.event("app_mention")(mentioned)
+    app.event("app_mention")(addressed)
+    app.event("message")(addressed)
 
 
-def spoken(event: Mapping[str, Any]) -> bool:
-    """Whether a person said it; other bots, and edits of what was said, are not listened to."""
-    return bool(event.get("user")) and not event.get("bot_id") and not event.get("subtype") and not event.get("edited")
+def _is_for_us(body: Mapping[str, Any]) -> bool:
+    """Whether a person said it to the bot: not a bot, the bot itself included, and not an edit of what was said."""
+    event = body.get("event") or {}
+    unspoken = event.get("bot_id") or event.get("subtype") or event.get("edited")
+    return _addresses(event) and bool(event.get("user")) and not unspoken and event["user"] != _bot_user(body)
+
+
+def _addresses(event: Mapping[str, Any]) -> bool:
+    return event.get("type") == "app_mention" or _is_direct(event)
+
+
+def _is_direct(event: Mapping[str, Any]) -> bool:
+    return event.get("type") == "message" and event.get("channel_type") == "im"
+
+
+def _bot_user(body: Mapping[str, Any]) -> str:
+    ours = [one.get("user_id") for one in body.get("authorizations") or () if one.get("is_bot")]
+    return str(ours[0] or "") if ours else ""
 
 
 def acts_on(body: Mapping[str, Any]) -> bool:
-    """Whether it is a mention that asks for an act, which knows its request by itself."""
-    if (body.get("event") or {}).get("type") != "app_mention":
+    """Whether somebody asks the bot in words for an act, which knows its request by itself."""
+    if not _addresses(body.get("event") or {}):
         return False
     try:
         return _heard(body).act is not None
@@ -57,24 +76,30 @@ def acts_on(body: Mapping[str, Any]) -> bool:
 
 
 def _heard(body: Mapping[str, Any]) -> Heard:
-    ours = [one.get("user_id") for one in body.get("authorizations") or () if one.get("is_bot")]
-    return heard(str(body["event"].get("text") or ""), str(ours[0]) if ours and ours[0] else "")
+    event = body["event"]
+    bot = _bot_user(body) or ("nobody" if _is_direct(event) else "")  # in direct messages a first mention is not ours
+    return heard(str(event.get("text") or ""), bot)
 
 
 def _asked(body: Mapping[str, Any], event: Mapping[str, Any]) -> Asked:
     user = str(event.get("user") or "")
     request, thread = str(body.get("event_id") or event.get("ts") or ""), str(event.get("thread_ts") or "")
-    return Asked(user, user, str(event.get("channel") or ""), "", request, message=thread)
+    return Asked(user, user, str(event.get("channel") or ""), "", request, message=thread, thread=thread)
 
 
 async def _reply(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) -> None:
     told = await desk.told(_answer(desk, who, thread, body))
-    await desk.whisper(who, told.message, thread)
+    await desk.respond(who, told.message)
 
 
 async def _answer(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) -> Message:
     """Answer a question. Raises ZofbotError."""
-    said = _heard(body)
+    try:
+        said = _heard(body)
+    except BadInput:
+        if not _is_direct(body["event"]):
+            raise
+        return acts.not_understood()
     if said.question == "why":
         return await why.of_alert(desk, who, await _key(desk, who, thread))
     if said.question in ("result", "run"):

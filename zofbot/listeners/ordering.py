@@ -74,7 +74,7 @@ async def _offered(desk: Desk, who: Asked, order: Order) -> str:
 
 async def _taken(desk: Desk, who: Asked, name: str) -> Message:
     person = await may(desk, who, Role.OPERATOR)
-    await desk.orders.take(name, Who(id=who.user, name=person.name or who.name), who.request)
+    await desk.orders.take(name, Who(id=who.user, name=person.name or who.name), who.request, who.channel)
     return Message("")
 
 

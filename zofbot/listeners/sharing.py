@@ -13,10 +13,10 @@ from zofbot.model import Result
 from zofbot.notification import Receipt
 from zofbot.slack import answers, cards
 from zofbot.slack.discretion import outward
+from zofbot.slack.fallback import send_or_simplify
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import metadata
 from zofbot.slack.people import Readers
-from zofbot.slack.verdict import UNDRAWABLE
 from zofbot.store import Share
 
 log = structlog.get_logger()
@@ -82,29 +82,18 @@ async def post(desk: Desk, asked: Asked, card: Message, place: str, maybe_since:
     """
     meta = metadata(place, shared_by=asked.user)
     try:
-        receipt = await _drawn_or_plain(desk, asked.channel, card, meta, maybe_since)
+        receipt = await send_or_simplify(lambda shown: _send(desk, asked.channel, shown, meta, maybe_since), card)
     except SlackRefused as error:
         if error.reason not in _CLOSED_TO_US or not asked.response_url:
             raise
-        await desk.notifier.respond(asked.response_url, card, in_channel=True, meta=meta)
+        url = asked.response_url
+        await send_or_simplify(lambda shown: desk.notifier.respond_in_channel(url, shown, meta), card)
         return ""
     try:
         return await desk.notifier.permalink(receipt)
     except SlackError as error:  # the card is there; only its link is not known
         log.warning("no permalink", reason=error.reason, channel=receipt.channel)
         return ""
-
-
-async def _drawn_or_plain(
-    desk: Desk, channel: str, card: Message, meta: dict[str, Any], maybe_since: float | None
-) -> Receipt:
-    try:
-        return await _send(desk, channel, card, meta, maybe_since)
-    except SlackRefused as error:
-        if error.reason not in UNDRAWABLE:
-            raise
-        log.error("card refused", reason=error.reason, text=card.text)
-        return await _send(desk, channel, card.plain(), meta, maybe_since)
 
 
 async def _send(desk: Desk, channel: str, card: Message, meta: dict[str, Any], maybe_since: float | None) -> Receipt:

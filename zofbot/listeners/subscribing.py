@@ -28,7 +28,7 @@ from zofbot.store.audit import Entry
 log = structlog.get_logger()
 
 SETTLED = 0.5
-"""Seconds until Slack has shown an acknowledgement: only then can another answer take its place."""
+"""Seconds until Slack has shown an acknowledgement: only then does another answer stand below it."""
 
 
 class Saved(NamedTuple):
@@ -36,11 +36,10 @@ class Saved(NamedTuple):
 
     message: Message
     standing: Subscription | None = None
-    changed: bool = False
 
 
 async def subscribe(desk: Desk, asked: Asked, wish: str) -> Message:
-    """Keep a subscription as it was typed; the preview takes the answer's place later. Raises ZofbotError."""
+    """Keep a subscription as it was typed; the preview follows the answer. Raises ZofbotError."""
     ids = await known_ids(desk, asked.channel) if names_somebody(wish) else {}
     saved = await save(desk, asked, parse(wish, ids=ids), name_of(asked.request))
     if saved.standing:
@@ -88,7 +87,7 @@ async def _begin(desk: Desk, asked: Asked, wanted: Subscription, identifier: str
     line = f"{asked.name} subscribed this channel to {shown}."
     act = _entry(desk, asked, "subscribe", after=subscription)
     await _say(desk, asked, f"subscribed:{subscription.id}:{asked.channel}", line, act)
-    return Saved(_answer(asked, subscription, shown, foresight.waiting()), subscription)
+    return Saved(_answer(asked, subscription, shown), subscription)
 
 
 async def _change(desk: Desk, asked: Asked, wanted: Subscription, before: Subscription) -> Saved:
@@ -101,19 +100,17 @@ async def _change(desk: Desk, asked: Asked, wanted: Subscription, before: Subscr
     line = f"{asked.name} changed this channel's subscription from {old} to {new}."
     act = _entry(desk, asked, "change subscription", before, subscription)
     await _say(desk, asked, f"changed:{name_of(asked.request)}:{asked.channel}", line, act)
-    return Saved(_answer(asked, subscription, new, foresight.waiting(), changed=True), subscription, changed=True)
+    return Saved(_answer(asked, subscription, new, changed=True), subscription)
 
 
 async def preview(desk: Desk, asked: Asked, saved: Saved, *, after: float = 0.0) -> None:
-    """Put the answer with its preview where the answer stands, no sooner than ``after`` so many seconds."""
+    """Have the preview follow the answer, no sooner than ``after`` so many seconds."""
     if saved.standing:
-        said, readers, shown, _ = await asyncio.gather(
-            previewing.said(desk, saved.standing), desk.people.readers(asked.channel), _shown(desk, saved.standing),
-            desk.clock.sleep(after),
-        )  # fmt: skip
+        said, readers, _ = await asyncio.gather(
+            previewing.said(desk, saved.standing), desk.people.readers(asked.channel), desk.clock.sleep(after)
+        )
         caution = foresight.READ_ALONG if readers is Readers.SHARED else foresight.READERS_UNKNOWN
-        notes = (said, "" if desk.details or readers is Readers.OURS else caution)
-        await desk.respond(asked, _answer(asked, saved.standing, shown, *notes, changed=saved.changed), replace=True)
+        await desk.respond(asked, answers.foreseen(said, "" if desk.details or readers is Readers.OURS else caution))
 
 
 async def listed(desk: Desk, asked: Asked, start: int = 0, *, note: str = "") -> Message:
@@ -205,9 +202,8 @@ def _entry(
     )  # fmt: skip
 
 
-def _answer(asked: Asked, subscription: Subscription, shown: str, *notes: str, changed: bool = False) -> Message:
-    notes = (*notes, modals.caution(asked.room))
-    return answers.subscribed(shown, subscription.id, notes, changed=changed)
+def _answer(asked: Asked, subscription: Subscription, shown: str, *, changed: bool = False) -> Message:
+    return answers.subscribed(shown, subscription.id, modals.caution(asked.room), changed=changed)
 
 
 def name_of(request: str) -> str:

@@ -14,8 +14,9 @@ from zofbot.access import Person, Role, refusal
 from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
 from zofbot.listeners import endings, lookups, ordering, why
 from zofbot.listeners.desk import Asked, Desk, asked
-from zofbot.listeners.known import adopted, known, may, require_reader, require_visible
+from zofbot.listeners.known import adopted, check_channel, known, may, require_reader, require_visible
 from zofbot.pipeline.failures import Failure, Forbidden, Gone, Stale
+from zofbot.pipeline.keys import parted
 from zofbot.slack import act_forms, acts
 from zofbot.slack.act_forms import Meant
 from zofbot.slack.bodies import CaseBody
@@ -23,6 +24,7 @@ from zofbot.slack.controls import MORE, REASONS, About, Insisted, insisted, pres
 from zofbot.slack.message import Message
 from zofbot.slack.payload import carried
 from zofbot.triage import TABLE, Act, Who, Wish
+from zofbot.triage.life import BY_PEOPLE
 from zofbot.triage.times import choices, spoken, wake_at
 
 log = structlog.get_logger()
@@ -31,6 +33,16 @@ _FAILS = re.compile(r"until it fails ([1-9]\d{0,2})(?: more)?(?: times?)?")
 
 ASKS = {Act.ASSIGN, Act.SNOOZE, Act.RESOLVE}
 """Acts that a form asks about first."""
+
+_MENU = ("why", "rerun", "run", "open")
+"""What else the menu of a card holds."""
+
+_TYPED = {
+    Act.ASSIGN: "@zofbot assign @ben",
+    Act.SNOOZE: "@zofbot snooze 2h",
+    Act.RESOLVE: "@zofbot resolve flaky: retried",
+}
+"""How each of them is typed instead."""
 
 
 def register(app: AsyncApp, desk: Desk) -> None:
@@ -53,7 +65,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
         await ack()
         desk.errands.start(_foretell(desk, asked(body), body.get("view") or {}))
 
-    for act in Act:
+    for act in BY_PEOPLE:
         app.action(f"zof_triage_{act}")(press)
         app.action(f"zof_do_{act}")(again)
     for act in ASKS:
@@ -64,17 +76,17 @@ def register(app: AsyncApp, desk: Desk) -> None:
 
 async def _press(desk: Desk, ack: Any, body: dict[str, Any], word: str, press: Insisted) -> None:
     who, about = asked(body), press.about
-    if about is None:
+    if about is None or word not in (*BY_PEOPLE, *_MENU) or parted(about.key)[2] != who.channel:
         await ack()
-        desk.answer_later(who, _unreadable())
-    elif word in list(Act) and (Act(word) not in ASKS or _still(press, now(desk))):
+        desk.answer_later(who, _unusable(about, who.channel))
+    elif word in BY_PEOPLE and (Act(word) not in ASKS or _still(press, now(desk))):
         told = await desk.told(do(desk, who, about, Act(word), insists=press.again, **press.filled))
         await ack()
         if told.message.text:
             desk.errands.start(desk.respond(who, told.message))
     else:
         await ack()
-        if word in list(Act):
+        if word in BY_PEOPLE:
             desk.errands.start(open_form(desk, who, about, Act(word), insists=press.again))
         elif word == "why":
             desk.answer_later(who, why.of_alert(desk, who, about.key))
@@ -89,7 +101,10 @@ def _still(press: Insisted, at: float) -> bool:
     return press.again and bool(press.filled) and press.filled.get("until", at + 1) > at
 
 
-async def _unreadable() -> Message:
+async def _unusable(about: About | None, channel: str) -> Message:
+    """Say what is wrong with a press that no client of Slack's sends. Raises BadInput."""
+    if about is not None:
+        check_channel(about.key, channel)
     raise BadInput("This button does not say what it is about.", "Use the latest card of this failure.")
 
 
@@ -135,13 +150,14 @@ async def open_form(desk: Desk, who: Asked, about: About, act: Act, *, insists: 
         if refused:
             await desk.respond(who, refused)
             return
-        meant = Meant(about.key, failure.present.version, who.channel, who.response_url)
-        await desk.notifier.open_view(who.request, form(desk, act, meant, failure, person))
+        meant = Meant(about.key, failure.present.version, who.channel, who.response_url, who.thread)
+        await desk.open_form(who, form(desk, act, meant, failure, person))
     except Gone:
         await desk.respond(who, acts.gone(about.key))
     except SlackError as error:
         log.warning("form not opened", act=act, reason=error.reason, user=who.user)
-        await desk.respond(who, endings.failed(BadInput("Slack did not open the form.", "Press the button again.")))
+        step = "Press the button again, or type it in the alert's thread."
+        await desk.respond(who, endings.failed(BadInput("Slack did not open the form.", step, example=_TYPED[act])))
     except ZofbotError as error:
         await desk.respond(who, endings.failed(error))
 
@@ -176,7 +192,8 @@ async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[st
     act = Act(str(view["callback_id"]).removeprefix(f"{act_forms.FORM}_"))
     try:
         meant = carried(Meant, view)
-        there = replace(who, channel=meant.channel, response_url=meant.url)
+        check_channel(meant.key, meant.channel)
+        there = replace(who, channel=meant.channel, response_url=meant.url, thread=meant.thread)
         person = await may(desk, who, Role.RESPONDER)
         wish = await _wished(desk, act, there, person, meant.key, view)
     except (BadInput, NotAllowed) as error:

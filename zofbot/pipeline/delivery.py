@@ -151,7 +151,8 @@ class Delivery:
                 return await self._put(claim, message)
             except SlackRefused as no:
                 helps = remedy(no.reason)
-                if helps in tried or helps not in (Remedy.JOIN, Remedy.PLAIN):
+                plainer = helps is Remedy.PLAIN and message.has_blocks
+                if not plainer and (helps in tried or helps not in (Remedy.JOIN, Remedy.PLAIN)):
                     raise
                 tried.add(helps)
                 if helps is Remedy.JOIN:

@@ -65,9 +65,14 @@ class Orders:
         """Keep an order under its ``name`` (64 characters at most), for whoever takes it."""
         await self._outbox.commit([], changes={order_of(name): {"order": order.model_dump_json(exclude_defaults=True)}})
 
-    async def take(self, name: str, by: Who, request: str) -> None:
-        """Promise that it will be done. One that is done stays so. Raises BadInput for one that nobody knows."""
+    async def take(self, name: str, by: Who, request: str, channel: str) -> None:
+        """Promise that it will be done, for somebody in its channel. One that is done stays so.
+
+        Raises BadInput for one that nobody knows, and for one of another channel.
+        """
         order = await self._known(name)
+        if order.channel != channel:
+            raise BadInput("This button belongs to another channel.", "Ask for it again here.")
         at = self._now()
         taken = order.model_copy(update={"by": by, "request": request, "at": at}).model_dump_json(exclude_defaults=True)
         changes = {order_of(name): {"order": taken}, ORDERS: {name: f"{at:.0f}"}}

@@ -160,8 +160,8 @@ class SlackDoor:
             given = await request.json()
         except ValueError:
             given = None
-        status, text = respond(self.slack, request.match_info["token"], given)
-        return web.Response(status=status, text=text)
+        said = respond(self.slack, request.match_info["token"], given)
+        return web.Response(status=said.status, text=said.body, content_type=said.content_type)
 
     def _said(self, call: SlackCall, answered: slack.Answered) -> web.Response:
         call.status, call.ok, call.error = answered.status, bool(answered.body["ok"]), answered.body.get("error")

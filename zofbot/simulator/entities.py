@@ -130,7 +130,7 @@ class Trigger:
 
 @dataclass
 class Hook:
-    """A response_url: five uses within thirty minutes. ``message`` is what it can replace."""
+    """A response_url: five uses within thirty minutes. ``message`` is what somebody clicked on: it can be replaced."""
 
     user: str
     channel: str

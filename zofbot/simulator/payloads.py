@@ -6,25 +6,36 @@ import re
 from typing import Any
 
 from zofbot.simulator import posting, unfurling, views
-from zofbot.simulator.entities import APP, BOT, TEAM, Channel, Message, User, View
+from zofbot.simulator.entities import APP, BOT, BOT_ID, TEAM, Channel, Message, User, View
 from zofbot.simulator.workspace import Workspace
 
 TOKEN = "simulated-verification-token"  # noqa: S105 - deprecated at Slack, checked by nobody
 
 _FORMED = re.compile(r"<(?:@[UW][A-Z0-9]+|#C[A-Z0-9]+|!subteam\^S[A-Z0-9]+)(?:\|[^<>]*)?>")
-_TYPED = re.compile(
-    r"(?<![\w&])(?P<sign>[@#])(?P<name>[a-z0-9][a-z0-9._-]*)|(?P<url>https?://[^\s<>|]+)"
-    r"|(?<![\w@./-])(?P<email>[\w.+-]+@(?:[a-z0-9-]+\.)+(?:com|ai|io|org|net))(?![\w-])"
-    r"|(?<![\w@./-])(?P<domain>(?:[a-z0-9-]+\.)+(?:com|ai|io|org|net)(?:/[^\s<>|,\"]*)?)(?![\w-])"
+_ENDINGS = (
+    "ai app be ch cloud co com de dev es eu example fr id in info io it jp me md net nl org pl py rs ru sh so uk us"
 )
-"""People, channels and addresses; Slack links a bare domain with ``http://`` in front and what was typed as its label
-(believed: https://docs.slack.dev/messaging/formatting-message-text/ shows it for e-mail addresses)."""
+"""Top-level domains of bare names that are linked; a few of the many that Slack knows."""
+
+_REST = r"(?:(?!&[lg]t;)[^\s<>|])*(?<![.,;:!?'\")\]])"
+"""The rest of an address: up to a space or a bracket, without the punctuation of the sentence around it."""
+
+_TYPED = re.compile(
+    rf"(?P<url>https?://(?!&[lg]t;)[^\s<>|]{_REST})"
+    r"|(?P<mail>[\w.+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,})"
+    rf"|(?<![\w@./&])(?P<bare>(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+(?:{_ENDINGS.replace(' ', '|')})"
+    rf"(?![\w-]|\.\w)(?::\d+)?(?:/{_REST})?)"
+    r"|(?<![\w&])(?P<sign>[@#])(?P<name>[a-z0-9][a-z0-9._-]*)",
+    re.IGNORECASE,
+)
+"""What Slack makes links and mentions of; that it links bare names in slash commands is inferred from messages."""
 
 
 def escaped(slack: Workspace, text: str, *, labels: bool = False) -> str:
-    """What somebody typed, as Slack's client sends it: entities escaped, people, groups and channels by their id.
+    """What somebody typed, as Slack's client sends it: entities escaped, addresses as links, people and channels by id.
 
     ``labels`` adds the name behind the id, as in a slash command.
+    https://docs.slack.dev/messaging/formatting-message-text
     """
     kept: list[str] = []
     at = 0
@@ -35,18 +46,22 @@ def escaped(slack: Workspace, text: str, *, labels: bool = False) -> str:
 
 
 def _plain(slack: Workspace, text: str, labels: bool) -> str:
-    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _TYPED.sub(lambda found: _entity(slack, found, labels), safe)
+    return _TYPED.sub(lambda found: _entity(slack, found, labels), entities(text))
+
+
+def entities(text: str) -> str:
+    """The three characters that Slack escapes, escaped."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _entity(slack: Workspace, found: re.Match[str], labels: bool) -> str:
     name = found["name"]
     if found["url"]:
         return f"<{found['url']}>"
-    if found["email"]:
-        return f"<mailto:{found[0]}|{found[0]}>"
-    if found["domain"]:
-        return f"<http://{found[0]}|{found[0]}>"
+    if found["mail"]:
+        return f"<mailto:{found['mail']}|{found['mail']}>"
+    if found["bare"]:
+        return f"<http://{found['bare']}|{found['bare']}>"
     label = f"|{name}" if labels else ""
     if found["sign"] == "#":
         channel = next((each for each in slack.channels.values() if each.name == name and not each.im_with), None)
@@ -71,7 +86,7 @@ def command(slack: Workspace, user: User, channel: Channel, text: str, response_
         "user_id": user.id,
         "user_name": user.name,
         "command": name,
-        "text": escaped(slack, said, labels=True) if slack.should_escape else said,
+        "text": escaped(slack, said, labels=True) if slack.should_escape else entities(said),
         "api_app_id": APP,
         "is_enterprise_install": "false",
         "response_url": response_url,
@@ -218,4 +233,21 @@ def said(message: Message, kind: str, channel: Channel) -> dict[str, Any]:
         "channel_type": "im" if channel.im_with else "group" if channel.private else "channel",
     }
     ids = {"ts": message.ts, "event_ts": message.ts, "client_msg_id": f"client-{message.ts}"}
-    return {"type": kind, "user": message.user, "text": message.text, "team": TEAM, **place, **ids, **thread}
+    bot = {"bot_id": BOT_ID, "app_id": APP} if message.user == BOT else {}
+    return {"type": kind, "user": message.user, "text": message.text, "team": TEAM, **bot, **place, **ids, **thread}
+
+
+def edited(message: Message, channel: Channel) -> dict[str, Any]:
+    """The event of an edit: https://docs.slack.dev/reference/events/message/message_changed ."""
+    now = said(message, "message", channel)
+    return {
+        "type": "message",
+        "subtype": "message_changed",
+        "hidden": True,
+        "channel": channel.id,
+        "channel_type": now["channel_type"],
+        "message": now | {"edited": {"user": message.user, "ts": message.ts}},
+        "previous_message": now,
+        "ts": message.ts,
+        "event_ts": message.ts,
+    }

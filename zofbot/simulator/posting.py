@@ -93,8 +93,11 @@ def pressable(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def seen_channel(slack: Workspace, channel_id: Any) -> Channel:
-    """A channel the bot may know of; a person's id means their direct messages."""
-    channel = slack.channels.get(str(channel_id)) or slack.dm(str(channel_id))
+    """A channel the bot may know of, by its own id: a person's id is none.
+
+    https://docs.slack.dev/reference/methods/conversations.history , and so for every method but ``chat.postMessage``
+    """
+    channel = slack.channels.get(str(channel_id))
     if channel is None or (channel.private and BOT not in channel.members):
         raise Refused("channel_not_found")
     return channel
@@ -179,8 +182,9 @@ def shown(slack: Workspace, message: Message, *, metadata: bool = False) -> Answ
 
 
 def post_message(slack: Workspace, given: Arguments) -> Answer:
-    """``chat.postMessage``."""
-    channel = open_channel(slack, given.get("channel"))
+    """``chat.postMessage``, the one method that takes a person's id for their direct messages with the bot."""
+    dm = slack.dm(str(given.get("channel")))
+    channel = open_channel(slack, dm.id if dm else given.get("channel"))
     body = content(slack, given, linking.parsing(given))
     thread_ts = parent(slack, channel, given.get("thread_ts"))
     kept, warning = _metadata(given.get("metadata"))
@@ -190,6 +194,7 @@ def post_message(slack: Workspace, given: Arguments) -> Answer:
         channel.id, slack.stamp(), BOT, **body, thread_ts=thread_ts, metadata=kept, broadcast=broadcast, hidden=hidden
     )
     slack.keep(message)
+    slack.echo(message)
     if not body["text"]:
         warning = {"warning": "missing_text_in_message"} | warning
     return {"channel": channel.id, "ts": message.ts, "message": shown(slack, message, metadata=True), **warning}
@@ -225,6 +230,7 @@ def update(slack: Workspace, given: Arguments) -> Answer:
     kept, warning = _metadata(given.get("metadata"))
     message.text, message.blocks, message.attachments = body["text"], body["blocks"], body["attachments"]
     message.metadata, message.edited = kept or message.metadata, True
+    slack.echo(message, edited=True)
     slack.changed()
     return {"channel": message.channel, "ts": message.ts, "text": message.text, **warning}
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from zofbot.clock import LATE_SECONDS
 from zofbot.simulator.doors import SlackDoor, ZofDoor
+from zofbot.simulator.echoes import Echoes
 from zofbot.simulator.page_door import PageDoor
 from zofbot.simulator.people import People
 from zofbot.simulator.sockets import Sockets
@@ -29,6 +30,7 @@ class Stage:
         self.world = world
         self.people = People(world)
         self.sockets = Sockets(world.slack)
+        self._echoes = Echoes(world.slack, self.people.delivery)
         self._postman = Postman(world.zof.webhooks, world.changed)
         self._page = PageDoor(world, self.people)
         self._runner: web.AppRunner | None = None
@@ -45,6 +47,7 @@ class Stage:
         self.url = f"http://{host}:{self._runner.addresses[0][1]}"
         self.world.slack.url = self.url
         self._postman.start()
+        self._echoes.start()
         self._beating = asyncio.create_task(self._beat())
         self._unwatch = self.world.watch(self._postman.tell)
 
@@ -77,6 +80,7 @@ class Stage:
             self._beating.cancel()
             await asyncio.wait({self._beating})
         await self._postman.stop()
+        await self._echoes.stop()
         self._page.close()
         await self.sockets.stop()
         await self.people.stop()

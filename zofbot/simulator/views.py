@@ -71,7 +71,8 @@ def checked(slack: Workspace, given: Any, surface: blocks.Surface) -> dict[str, 
         raise Refused("invalid_arguments", response_metadata={"messages": ["[ERROR] view has to be an object"]})
     if len(json.dumps(given)) > MOST_BYTES:
         raise Refused("view_too_large")
-    if found := blocks.problems(given, surface):
+    newer = not slack.draws_charts and "data_visualization" in blocks.kinds(given)
+    if found := ["unsupported type of block: data_visualization"] if newer else blocks.problems(given, surface):
         raise Refused("invalid_arguments", response_metadata={"messages": found})
     if found := mentions.unescaped(given, slack.known_ids()):
         raise Refused("unescaped_mention", response_metadata={"messages": found})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from zofbot.simulator.entities import BOT, Channel, Group, Hook, Message, Shared, SlackCall, Trigger, User, View
 from zofbot.simulator.faults import SLACK_FAULTS, Faults
@@ -78,6 +79,8 @@ class Workspace:
     modals: dict[str, list[View]] = field(default_factory=dict)
     homes: dict[str, View] = field(default_factory=dict)
     notices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    echoes: asyncio.Queue[tuple[Message, bool]] = field(default_factory=asyncio.Queue)
+    """The bot's own direct messages that it has not been told of yet, and whether each was edited."""
     links: dict[str, Shared] = field(default_factory=dict)
     """Links that the app was told of, by unfurl id."""
     triggers: dict[str, Trigger] = field(default_factory=dict)
@@ -98,6 +101,8 @@ class Workspace:
     """Whether no message may be deleted, as where exports for compliance are on."""
     draws_charts: bool = True
     """Whether ``data_visualization`` blocks are understood, whose roll-out is phased."""
+    refuses_answers: Literal["text", "json", "json_200"] = "text"
+    """How a refusal on a response_url comes: a plain word or JSON, with 4xx, or JSON with 200."""
     enforces_tiers: bool = False
     distributed: bool = False
     """Whether the app is sold outside of Slack's Marketplace: history comes once a minute, 15 messages at a time.
@@ -134,6 +139,11 @@ class Workspace:
             self.ledger.append(message)
         self.changed()
         return message
+
+    def echo(self, message: Message, *, edited: bool = False) -> None:
+        """Have the app told of its own direct message, if it asked to be told of such."""
+        if self.channels[message.channel].im_with and "message.im" in self.events:
+            self.echoes.put_nowait((message, edited))
 
     def replies(self, parent: Message) -> list[Message]:
         """What stands in the thread of a message."""

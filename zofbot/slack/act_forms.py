@@ -38,6 +38,7 @@ class Meant:
     version: str
     channel: str
     url: str = ""
+    thread: str = ""
 
     def dump(self) -> str:
         """As ``private_metadata``; Slack takes 3,000 characters."""

@@ -154,6 +154,13 @@ def words() -> Message:
     return Message(said, [section("\n".join([f"*{said}*", *lines])), context("Everywhere else there is `/zof help`.")])
 
 
+def not_understood() -> Message:
+    """The answer to anything else that is typed in the bot's direct messages."""
+    said = "I did not understand that. Try `help`, `result <id>` or `run <id>`; `/zof help` lists everything."
+    said = text.mrkdwn(said)
+    return Message(said, [section(said)])
+
+
 def nobody() -> Message:
     """There is no escalation."""
     said = "There is nobody to escalate to: the subscription has no `escalate:`."

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError, ZofError, ZofUnavailable
+from zofbot.errors import BadInput, NotAllowed, ShareUsedUp, SlackError, ZofbotError, ZofError, ZofUnavailable
 from zofbot.model import utc
 from zofbot.routing.spelling import EXAMPLES
 from zofbot.slack import text
@@ -24,8 +24,9 @@ def failed(error: ZofbotError, reference: str = "") -> Message:
     if isinstance(error, BadInput) and error.example:
         hint += f"\nFor example: {text.code(error.example)}"
     said = f"{_sign(error)} *{text.mrkdwn(error.sentence, 900)}*"
+    spoken = " ".join(part for part in (text.mrkdwn(error.sentence, 900), hint, request_id(error, reference)) if part)
     return Message(
-        f"{text.mrkdwn(error.sentence, 900)} {hint} {request_id(error, reference)}".replace("\n", " "),
+        spoken.replace("\n", " "),
         [section(f"{said}\n{hint}".strip()), context(request_id(error, reference, code=True))],
     )
 
@@ -41,10 +42,10 @@ def request_id(error: ZofbotError, reference: str = "", *, code: bool = False) -
         return text.code(name) if code else text.mrkdwn(name, 200)
 
     parts = ["Zof returned no request id for this."]
-    if isinstance(error, ZofError):
-        parts = [f"Request ID: {shown(error.request_id)}" if error.request_id else "Zof returned no request id."]
-    elif isinstance(error, BadInput | NotAllowed):
+    if isinstance(error, BadInput | NotAllowed | ShareUsedUp):
         parts = ["Zof was not asked, so there is no request id."]
+    elif isinstance(error, ZofError):
+        parts = [f"Request ID: {shown(error.request_id)}" if error.request_id else "Zof returned no request id."]
     return " ".join([*parts, *([f"Reference: {shown(reference)}"] if reference else [])])
 
 
@@ -62,7 +63,7 @@ def still_asking(reference: str = "") -> Message:
     """The acknowledgement when Zof takes longer than Slack waits; the ``reference`` is for when no answer comes."""
     said = "Still asking Zof…"
     last = [context(f"Reference: {text.code(reference)}")] if reference else []
-    return Message(said, [section(f"⏳ {said} The answer replaces this line."), *last])
+    return Message(said, [section(f"⏳ {said} The answer follows."), *last])
 
 
 @functools.cache
@@ -95,20 +96,26 @@ def help_verb(verb: Verb) -> Message:
 # --- subscriptions
 
 
-def subscribed(wish: str, identifier: str, notes: Sequence[str], *, changed: bool = False) -> Message:
-    """Told to whoever subscribed a channel or changed that; ``notes`` are mrkdwn, empty ones are left out."""
+def subscribed(wish: str, identifier: str, caution: str, *, changed: bool = False) -> Message:
+    """Told to whoever subscribed a channel or changed that; a ``caution`` (mrkdwn) may be empty."""
     said = "The subscription is changed." if changed else "This channel is subscribed."
     return Message(
         f"{said} {text.mrkdwn(wish)}",
         [
             section(f"✅ *{said}*\n{text.code(wish, 2000)}"),
-            *(context(note) for note in notes if note),
+            *([context(caution)] if caution else []),
             *actions(
                 button("Send a test alert", "zof_test_alert", {"id": identifier}),
                 button("Edit", "zof_edit", {"id": identifier}, aloud="Edit this subscription"),
             ),
         ],
     )
+
+
+def foreseen(preview: str, caution: str) -> Message:
+    """What a new or changed subscription would have posted; both are mrkdwn, and the ``caution`` may be empty."""
+    notes = [note for note in (preview, caution) if note]
+    return Message(" ".join(notes), [context(note) for note in notes])
 
 
 def subscribed_already(number: int, wish: str) -> Message:

@@ -110,6 +110,10 @@ def drawn(kept: Mapping[str, Any]) -> Message | None:
     return message(DigestBody.model_validate(dict(kept))) if kept.get("card") == CARD else None
 
 
+PREVIEW = "Preview: what a digest would say now. Only you see it."
+"""Stands above a digest that the channel does not get."""
+
+
 def message(body: DigestBody, above: str = "") -> Message:
     """The digest, beneath a line (mrkdwn) if there is one."""
     title = f"{body.every.capitalize()} digest"
@@ -248,13 +252,8 @@ def ended() -> Message:
 
 
 def waiting(said: str) -> Message:
-    """The setting, while the preview is being made."""
-    return Message(said, [section(said), context("⏳ Making a preview of what it would say now…")])
-
-
-def unseen(said: str, why: Message) -> Message:
-    """The setting, and why there is no preview."""
-    return Message(f"{said} {why.text}", [section(said), *why.blocks])
+    """The setting, before the preview that follows."""
+    return Message(said, [section(said), context("⏳ A preview of what it would say now follows.")])
 
 
 def _next(due: float) -> str:

@@ -30,6 +30,11 @@ class Message:
     colour: str = ""
     body: list[Block] = field(default_factory=list)
 
+    @property
+    def has_blocks(self) -> bool:
+        """Whether there is more to it than text."""
+        return bool(self.blocks or self.body)
+
     def payload(self) -> dict[str, Any]:
         """Return the fields of a message, for any of Slack's methods and for an acknowledgement."""
         body = self.body[: MOST_BLOCKS - len(self.blocks[:MOST_BLOCKS])]

@@ -60,6 +60,7 @@ class Form:
     url: str
     at: float
     id: str = ""
+    thread: str = ""
 
     def dump(self) -> str:
         """As ``private_metadata``; Slack takes 3,000 characters."""

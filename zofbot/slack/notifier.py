@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -82,6 +83,7 @@ class SlackNotifier:
         self._clock = clock
         self._searches = Searches()
         self._identity: Identity | None = None
+        self._direct_messages: dict[str, str] = {}
 
     def rekey(self, token: str) -> None:
         """Use another token from the next call on; the app may have been installed anew under another bot id."""
@@ -137,7 +139,10 @@ class SlackNotifier:
             ),
         )  # fmt: skip
         _heed(reply)
-        return Receipt(reply.get("channel") or channel, reply["ts"])
+        there = reply.get("channel") or channel
+        if _is_person(channel) and not _is_person(there):
+            self._direct_messages[channel] = there
+        return Receipt(there, reply["ts"])
 
     async def update(self, receipt: Receipt, message: Message, meta: Mapping[str, Any] | None = None) -> Receipt:
         """Make a message of ours show this instead; repeating it harms nobody. Without ``meta`` it keeps its own.
@@ -172,6 +177,7 @@ class SlackNotifier:
         self, channel: str, thread: str, wanted: str, since: float, enough: Callable[[Mapping[str, Receipt]], bool]
     ) -> dict[str, Receipt]:
         """Read until there is ``enough``, or all that stood there when this call began."""
+        channel = await self._conversation(channel)
         search = self._searches.resume(channel, thread, wanted, since)
         if not search.cursor:
             search.begin_window(self._clock.time())
@@ -221,6 +227,21 @@ class SlackNotifier:
         identity = self._identity or await self.identify()
         return frozenset(one for one in (identity.bot, identity.user) if one)
 
+    async def _conversation(self, channel: str) -> str:
+        """The id of a channel; for a person's id, that of their direct messages with the bot, which is opened once.
+
+        Only ``chat.postMessage`` takes the id of a person (https://docs.slack.dev/reference/methods/conversations.open).
+        """
+        if not _is_person(channel):
+            return channel
+        if channel not in self._direct_messages:
+            reply = await self._call("conversations.open", lambda: self.client.conversations_open(users=channel))
+            opened = str((reply.get("channel") or {}).get("id") or "")
+            if not opened:
+                raise verdict(None, "no_channel_opened", {})
+            self._direct_messages[channel] = opened
+        return self._direct_messages[channel]
+
     async def delete(self, receipt: Receipt) -> None:
         """Delete a message of ours. Raises SlackError."""
         await self._call("chat.delete", lambda: self.client.chat_delete(channel=receipt.channel, ts=receipt.ts))
@@ -247,14 +268,18 @@ class SlackNotifier:
         return _key_in(first, await self._own_ids()) if first.get("ts") == ts else ""
 
     async def whisper(self, channel: str, user: str, message: Message, *, thread: str = "") -> None:
-        """Say something that only one person sees, in a thread or the channel. Raises SlackError."""
+        """Say something that only one person sees, in a thread or the channel; tried three times. Raises SlackError."""
         place: dict[str, Any] = {"thread_ts": thread} if thread else {}
-        await self._call(
-            "chat.postEphemeral",
-            lambda: self.client.chat_postEphemeral(
-                channel=channel, user=user, parse="none", **place, **message.payload()
-            ),
-        )
+
+        async def post() -> None:
+            await self._call(
+                "chat.postEphemeral",
+                lambda: self.client.chat_postEphemeral(
+                    channel=channel, user=user, parse="none", **place, **message.payload()
+                ),
+            )
+
+        await _three_times(post)
 
     async def unfurl(self, place: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> None:
         """Show cards beneath somebody's message, by the links in it; once more does no harm. Raises SlackError.
@@ -345,37 +370,29 @@ class SlackNotifier:
         )
         return str((reply.get("view") or {}).get("hash") or "")
 
-    async def respond(
-        self, url: str, message: Message, *, replace: bool = False, in_channel: bool = False, meta: Any = None
-    ) -> None:
-        """Answer through a ``response_url``, which works five times in half an hour, even where the bot is no member.
+    async def respond(self, url: str, message: Message, *, replace: bool = False, thread: str = "") -> None:
+        """Answer one person through a ``response_url``, which works five times in half an hour, also for no member.
 
-        Private answers are tried three times, for a second one harms nobody; one that all can see only once. Raises
-        SlackError.
+        ``replace`` puts it in the place of the message that was clicked on; where none was, as for a slash command,
+        Slack posts another. It is tried three times, for a second one harms nobody. Raises SlackError.
         """
+        place = {"thread_ts": thread} if thread and not replace else {}
+        body = message.payload() | {"response_type": "ephemeral", "replace_original": replace, **place}
+        await _three_times(lambda: self._post(url, body))
 
-        async def post() -> None:
-            await self._post(url, message, replace=replace, in_channel=in_channel, meta=meta)
+    async def respond_in_channel(self, url: str, message: Message, meta: Mapping[str, Any]) -> None:
+        """Post through a ``response_url`` for all to see: once, and with ``meta`` on it. Raises SlackError."""
+        shown = {"response_type": "in_channel", "replace_original": False, "metadata": dict(meta)}
+        await self._post(url, message.payload() | shown)
 
-        if in_channel and not replace:
-            await post()
-            return
-        async for attempt in stamina.retry_context(on=_again, attempts=3, timeout=30):
-            with attempt:
-                await post()
-
-    async def _post(self, url: str, message: Message, *, replace: bool, in_channel: bool, meta: Any) -> None:
+    async def _post(self, url: str, body: dict[str, Any]) -> None:
         hook = AsyncWebhookClient(url, session=self._session, retry_handlers=[], logger=_quiet())
-        body = message.payload() | {
-            "response_type": "in_channel" if in_channel else "ephemeral",
-            "replace_original": replace,
-            **({"metadata": meta} if meta else {}),
-        }
 
         async def call() -> dict[str, Any]:
             reply = await hook.send_dict(body)
-            if reply.status_code != 200:
-                raise verdict(reply.status_code, reply.body.strip()[:60], reply.headers)
+            refusal = _refusal_word(reply.status_code, reply.body)
+            if refusal is not None:
+                raise verdict(reply.status_code, refusal, reply.headers)
             return {}
 
         await self._settled("response_url", call)
@@ -432,6 +449,10 @@ def _key_in(message: Mapping[str, Any], ours: frozenset[str]) -> str:
     return str((meta.get("event_payload") or {}).get("key") or "")
 
 
+def _is_person(identifier: str) -> bool:
+    return identifier.startswith(("U", "W"))
+
+
 def _quiet() -> logging.Logger:
     """A logger with a level of its own: else the SDK words each request and answer for a debug log nobody reads."""
     quiet = logging.getLogger("zofbot.slack_sdk")
@@ -443,6 +464,30 @@ def _heed(reply: Mapping[str, Any]) -> None:
     """Say what Slack dropped of a message it took (https://docs.slack.dev/messaging/message-metadata)."""
     if reply.get("warning"):
         log.warning("slack warned", warning=reply["warning"], details=reply.get("response_metadata"))
+
+
+async def _three_times(post: Callable[[], Awaitable[None]]) -> None:
+    """Try a private answer again while that may help: a second one harms nobody."""
+    async for attempt in stamina.retry_context(on=_again, attempts=3, timeout=30):
+        with attempt:
+            await post()
+
+
+def _refusal_word(status: int, body: str) -> str | None:
+    """Slack's word for refusing an answer; ``None`` where it took it, empty where it used none that can be read.
+
+    It comes as text (``Expired url``) or as JSON with ``ok`` and ``error``, with 4xx or with 200
+    (https://github.com/getsentry/sentry/pull/7955).
+    """
+    said: Any = body.strip()
+    try:
+        said = json.loads(said)
+    except ValueError:
+        pass
+    if status == 200 and (said in ("ok", "") or (isinstance(said, dict) and said.get("ok") is True)):
+        return None
+    word = str(said.get("error") if isinstance(said, dict) else said).strip().lower().replace(" ", "_")
+    return word if re.fullmatch(r"[a-z_]{1,60}", word) else ""
 
 
 def _again(error: Exception) -> bool | float:

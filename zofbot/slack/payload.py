@@ -53,6 +53,8 @@ class _Where(_Part):
 
 class _Container(_Part):
     channel_id: _Id = None
+    message_ts: _Id = None
+    thread_ts: _Id = None
 
 
 class _Option(_Part):

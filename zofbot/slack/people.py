@@ -77,7 +77,10 @@ class People:
         self._rooms = Shelf(notifier.rooms, clock, **asked)
 
     async def person(self, identifier: str) -> Person:
-        """Say who somebody is; never raises SlackError: what Slack would not say is the person's ``doubt``."""
+        """Say who somebody is, as Slack said no more than a minute ago, where it answers.
+
+        Never raises SlackError: what Slack would not say is the person's ``doubt``.
+        """
         try:
             home = await self._home.get("")
             told = await self._users.get(identifier)

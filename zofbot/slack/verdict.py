@@ -27,7 +27,10 @@ class Remedy(Enum):
     PAUSE = auto()
     """Nothing at all gets through until the installation is mended: everything waits."""
     PLAIN = auto()
-    """The card is at fault: say it in plain words, once."""
+    """How the message or the view is drawn is at fault: a plain version may get through.
+
+    Views are refused with ``invalid_arguments`` (https://docs.slack.dev/reference/methods/views.open#errors).
+    """
     REPOST = auto()
     """The message it belongs to is no longer there: that one is posted afresh."""
     NONE = auto()
@@ -46,7 +49,7 @@ REMEDIES: dict[Remedy, tuple[str, ...]] = {
     ),
     Remedy.PLAIN: (
         "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "msg_too_large",
-        "invalid_attachments", "too_many_attachments",
+        "invalid_attachments", "too_many_attachments", "invalid_arguments", "view_too_large",
     ),
     Remedy.REPOST: ("message_not_found", "thread_not_found", "cannot_reply_to_message"),
 }  # fmt: skip
@@ -81,19 +84,6 @@ MENDS = {
     "expired_url": ("Slack takes no more answers to that message.", "Type the command again."),
 }
 """What each of Slack's reasons means to a person, and what to do (https://docs.slack.dev/reference/methods)."""
-
-
-UNDRAWABLE = frozenset(
-    {
-        "invalid_blocks",
-        "invalid_blocks_format",
-        "invalid_attachments",
-        "msg_blocks_too_long",
-        "msg_too_long",
-        "msg_too_large",
-    }
-)
-"""Reasons that speak of how a message is drawn: the plain one may still get through."""
 
 
 def verdict(status: int | None, reason: str, headers: Mapping[str, str], needed: str = "") -> SlackError:

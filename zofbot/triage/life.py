@@ -108,6 +108,9 @@ TABLE: dict[State, dict[Act, State]] = {
 OF_ITSELF = frozenset({Act.RECOVER, Act.RELAPSE, Act.LAPSE})
 """Acts that no person does; ``Act.WAKE`` is done by people and by the clock."""
 
+BY_PEOPLE = tuple(act for act in Act if act not in OF_ITSELF)
+"""Acts that people do."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -29,6 +29,7 @@ from zofbot.zof.pace import Pace, QuotaBoard
 from zofbot.zof.protocol import ASK_AGAIN, LONGEST_WAIT, TRIES, Page
 from zofbot.zof.proxy import proxy_for
 from zofbot.zof.refusal import refusal
+from zofbot.zof.share import PersonalShares
 
 __all__ = ["Page", "Patience", "QuotaBoard", "Reply", "ZofCall", "ZofClient"]
 
@@ -82,6 +83,7 @@ class ZofClient:
         self._clock = clock
         self._random = random
         self._pace = Pace(board, clock)
+        self._shares = PersonalShares(clock)
         self._sunsets: set[str] = set()
         self._http = _connections(self._base, self._key, transport)
         # stamina's own hooks log and count retries by the exception, and ours name ids that people typed; one line
@@ -223,6 +225,7 @@ class ZofClient:
         self, ask: Ask, read: Callable[[object, str | None], T], patience: Patience, deadline: float | None = None
     ) -> T:
         """Carry one call through to its value or its error, and tell of it once, whatever becomes of it."""
+        self._shares.spend(self._pace.quota)
         began = self._clock.monotonic()
         call = Call(ask, began + patience.seconds if deadline is None else deadline, began)
         outcome = "crashed"

@@ -15,7 +15,7 @@ from zofbot.metrics import Metrics
 from zofbot.simulator.organization import QA_ALERTS
 from zofbot.simulator.stage import Stage
 from zofbot.slack.message import Message
-from zofbot.slack.notifier import SlackNotifier
+from zofbot.slack.notifier import SlackNotifier, metadata
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ async def test_a_private_answer_is_tried_three_times_and_not_where_that_cannot_h
 @pytest.mark.parametrize("door", [[429], [500]], indirect=True)
 async def test_an_answer_that_all_can_see_is_tried_once(notifier: SlackNotifier, door: Door) -> None:
     with pytest.raises(SlackError):
-        await notifier.respond(door.url, Message("here"), in_channel=True)
+        await notifier.respond_in_channel(door.url, Message("here"), metadata("key"))
     assert door.heard == ["here"]
 
 

@@ -1,0 +1,74 @@
+"""A private message whose answer was lost: looked for in the person's direct messages, and there once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.bot import RunningBot, running_bot, until
+from zofbot.manifest import SCOPES
+from zofbot.notification import Kind, Notification
+from zofbot.simulator import slack
+from zofbot.slack import lines
+
+pytestmark = pytest.mark.anyio
+
+
+def note(bot: RunningBot, key: str) -> Notification:
+    now = bot.world.clock.time()
+    return Notification(key=f"parked:{key}:U0ANA", kind=Kind.ROOT, channel="U0ANA", body=lines.body(key), happened=now)
+
+
+def direct_messages(bot: RunningBot) -> list[str]:
+    return [message.text for message in bot.public("D0ANA")]
+
+
+@pytest.mark.parametrize("fault", ["store_then_cut", "store_then_500"])
+async def test_a_private_message_whose_answer_was_lost_is_found_in_the_direct_messages(valkey: str, fault: str) -> None:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=3600) as bot:
+        bot.world.slack.scopes = set(SCOPES)
+        bot.world.slack.faults.set(fault, 1, "chat.postMessage")
+        await bot.app.outbox.commit([note(bot, "first")])
+        await until(lambda: bool(direct_messages(bot)))
+
+        async def settled() -> bool:
+            depth = await bot.app.outbox.depth()
+            return depth.pending == depth.sending == 0
+
+        await until(settled)
+        assert (await bot.app.outbox.depth()).parked == 0
+        await bot.app.outbox.commit([note(bot, "second")])
+        await until(lambda: "second" in direct_messages(bot))
+        assert direct_messages(bot) == ["first", "second"]
+
+
+async def test_direct_messages_are_opened_once_for_each_person(valkey: str) -> None:
+    async with running_bot(valkey) as bot:
+        notifier, since = bot.app.notifier, bot.world.clock.time() - 60
+        assert await notifier.find("U0ANA", "absent", since) is None
+        assert await notifier.find("U0ANA", "absent", since) is None
+        asked = [call.channel for call in bot.world.slack.calls if call.method == "conversations.history"]
+        opened = [call for call in bot.world.slack.calls if call.method == "conversations.open"]
+        assert asked == ["D0ANA", "D0ANA"]
+        assert len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("conversations.history", {}),
+        ("conversations.replies", {"ts": "1.000001"}),
+        ("conversations.info", {}),
+        ("chat.update", {"ts": "1.000001", "text": "x"}),
+        ("chat.delete", {"ts": "1.000001"}),
+        ("chat.postEphemeral", {"user": "U0ANA", "text": "x"}),
+        ("chat.getPermalink", {"message_ts": "1.000001"}),
+    ],
+)
+async def test_the_simulated_slack_takes_a_persons_id_for_posting_only(
+    bot: RunningBot, method: str, more: dict[str, str]
+) -> None:
+    workspace = bot.world.slack
+    token = workspace.bot_token
+    assert slack.answer(workspace, "chat.postMessage", token, {"channel": "U0ANA", "text": "x"}).body["ok"]
+    refused = slack.answer(workspace, method, token, {"channel": "U0ANA", **more})
+    assert refused.body == {"ok": False, "error": "channel_not_found"}

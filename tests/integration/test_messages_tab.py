@@ -1,0 +1,112 @@
+"""What people type to the bot in its direct messages, the Messages tab of the app."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.support.bot import RunningBot, each_transport, text_of, until
+from tests.support.failing_runs import fail_run, post_webhook, webhook_event
+from zofbot.manifest import EVENTS, manifest
+from zofbot.notification import Kind, Notification
+from zofbot.simulator import payloads
+from zofbot.simulator.entities import Message
+from zofbot.slack import lines
+
+pytestmark = pytest.mark.anyio
+
+DM = "D0ANA"
+HELP = "I did not understand that."
+
+
+async def heard(bot: RunningBot, words: str, thread: str | None = None) -> str:
+    """Type to the bot; gives its answer."""
+    known = len(bot.private(DM))
+    assert (await bot.stage.people.type("U0ANA", DM, words, thread)).ok
+    await until(lambda: len(bot.private(DM)) > known)
+    return text_of(bot.private(DM)[-1])
+
+
+@each_transport
+@pytest.mark.parametrize("before", ["", "<@U0ZOFBOT> "])
+async def test_the_words_of_a_mention_work_in_direct_messages(bot: RunningBot, before: str) -> None:
+    result = next(iter(bot.world.zof.results))
+    assert result in await heard(bot, f"{before}result {result}")
+    assert "What I understand" in await heard(bot, f"{before}help")
+
+
+@pytest.mark.parametrize("words", ["hello", "what is failing right now?", "resutl res_1", "👍", "<https://a.example>"])
+async def test_anything_else_gets_one_line_of_help(bot: RunningBot, words: str) -> None:
+    answer = await heard(bot, words)
+    assert HELP in answer
+    assert "help" in answer
+    assert bot.private(DM)[-1].blocks[0]["text"]["text"].count("\n") == 0
+
+
+async def test_words_in_the_thread_of_an_alert_act_on_it(triage_bot: RunningBot) -> None:
+    await triage_bot.type("/zof subscribe group:case", channel=DM)
+    run = fail_run(triage_bot, 1)
+    assert await post_webhook(triage_bot, webhook_event(run["id"], "evt_dm")) == 200
+    await until(lambda: any((one.key or "").startswith("case:") for one in triage_bot.public(DM)))
+    root = next(one for one in triage_bot.public(DM) if (one.key or "").startswith("case:"))
+    assert "You acknowledged" in await heard(triage_bot, "ack", root.ts)
+    await until(lambda: root.text.startswith("Acknowledged"))
+
+
+async def test_an_act_outside_a_thread_says_where_it_works(bot: RunningBot) -> None:
+    assert "This is not the thread of a failure" in await heard(bot, "ack")
+
+
+# --- what is not answered
+
+
+def answers(bot: RunningBot) -> int:
+    return sum(call.method == "chat.postEphemeral" for call in bot.world.slack.calls)
+
+
+def spoken(bot: RunningBot, **more: Any) -> dict[str, Any]:
+    stamp = bot.world.slack.stamp()
+    message = Message(DM, stamp, "U0ANA", "hello")
+    return payloads.said(message, "message", bot.world.slack.channels[DM]) | more
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"bot_id": "B0OTHER"},
+        {"bot_id": "B0ZOFBOT", "user": "U0ZOFBOT"},
+        {"user": "U0ZOFBOT"},
+        {"subtype": "message_changed"},
+        {"subtype": "message_deleted"},
+        {"subtype": "bot_message"},
+        {"edited": {"user": "U0ANA", "ts": "1.000001"}},
+        {"channel_type": "channel", "channel": "C0QA"},
+    ],
+)
+async def test_bots_edits_and_other_channels_are_not_answered(bot: RunningBot, more: dict[str, Any]) -> None:
+    body = payloads.event(bot.world.slack, spoken(bot, **more))
+    assert (await bot.stage.people.deliver("events_api", body)).ok
+    await asyncio.sleep(5)
+    assert answers(bot) == 0
+    assert HELP in await heard(bot, "hello")
+
+
+async def test_the_bot_is_told_of_its_own_messages_and_does_not_answer_them(triage_bot: RunningBot) -> None:
+    slack, now = triage_bot.world.slack, triage_bot.world.clock.time()
+    note = Notification(key="line:1:U0ANA", kind=Kind.ROOT, channel="U0ANA", body=lines.body("hello"), happened=now)
+    await triage_bot.app.outbox.commit([note])
+    await until(lambda: bool(triage_bot.public(DM)))
+    await until(slack.echoes.empty)
+    await asyncio.sleep(5)
+    assert answers(triage_bot) == 0
+    assert HELP in await heard(triage_bot, "hello")
+
+
+def test_the_manifest_subscribes_to_direct_messages() -> None:
+    made = manifest()
+    assert "message.im" in made["settings"]["event_subscriptions"]["bot_events"]
+    assert set(EVENTS["message.im"]) <= set(made["oauth_config"]["scopes"]["bot"])
+    assert made["features"]["app_home"]["messages_tab_enabled"]
+    assert not made["features"]["app_home"].get("messages_tab_read_only_enabled")

@@ -1,0 +1,72 @@
+"""Plain versions: one table of words, and what they take away."""
+
+from __future__ import annotations
+
+import pytest
+
+from zofbot.errors import SlackRefused
+from zofbot.slack.fallback import plain_form, send_or_simplify, show_or_simplify
+from zofbot.slack.message import Block, Message, section
+from zofbot.slack.verdict import REMEDIES, Remedy
+
+pytestmark = pytest.mark.anyio
+
+CARD = Message("said", [section("drawn")])
+TEXT: Block = {"type": "input", "block_id": "words", "optional": True, "element": {"type": "plain_text_input"}}
+WHEN: Block = {"type": "input", "block_id": "when", "optional": True, "element": {"type": "datetimepicker"}}
+CHART: Block = {"type": "data_visualization"}
+FORM: Block = {"type": "modal", "callback_id": "form", "blocks": [section("about"), TEXT, WHEN, CHART]}
+
+
+@pytest.mark.parametrize("word", REMEDIES[Remedy.PLAIN])
+async def test_each_word_of_the_table_brings_the_plain_version(word: str) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> str:
+        sent.append(message)
+        if message.has_blocks:
+            raise SlackRefused(word, "no")
+        return "there"
+
+    assert await send_or_simplify(send, CARD, "ref_1") == "there"
+    assert "ref_1" in sent[1].text
+    assert not sent[1].has_blocks
+
+
+@pytest.mark.parametrize("word", ["is_archived", "invalid_blocks"])
+async def test_what_a_plain_version_does_not_help_against_is_raised(word: str) -> None:
+    async def send(message: Message) -> None:
+        raise SlackRefused(word, "no")
+
+    with pytest.raises(SlackRefused):
+        await send_or_simplify(send, CARD)
+
+
+async def test_a_form_with_newer_blocks_opens_without_them() -> None:
+    shown: list[Block] = []
+
+    async def show(view: Block) -> None:
+        shown.append(view)
+        if CHART in view["blocks"] or WHEN in view["blocks"]:
+            raise SlackRefused("invalid_arguments", "no")
+
+    await show_or_simplify(show, FORM, plain_form(FORM))
+    assert shown[1] == FORM | {"blocks": [section("about"), TEXT]}
+
+
+async def test_a_form_that_is_plain_already_is_not_shown_twice() -> None:
+    shown: list[Block] = []
+
+    async def show(view: Block) -> None:
+        shown.append(view)
+        raise SlackRefused("view_too_large", "no")
+
+    plain = plain_form(FORM)
+    with pytest.raises(SlackRefused):
+        await show_or_simplify(show, plain, plain_form(plain))
+    assert len(shown) == 1
+
+
+def test_a_field_that_has_to_be_filled_in_is_never_left_out() -> None:
+    needed = WHEN | {"optional": False}
+    assert plain_form({"blocks": [needed]})["blocks"] == [needed]

@@ -1,0 +1,67 @@
+"""The plain version of what Slack refuses to draw: newer kinds of blocks are not known in every workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from zofbot.errors import SlackRefused
+from zofbot.slack.message import Block, Message
+from zofbot.slack.verdict import Remedy, remedy
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+async def send_or_simplify(send: Callable[[Message], Awaitable[T]], message: Message, reference: str = "") -> T:
+    """Send a message; while Slack refuses how it is drawn, send the next plainer version of it.
+
+    ``reference`` stands in the plain one. Raises SlackError.
+    """
+    while True:
+        try:
+            return await send(message)
+        except SlackRefused as error:
+            if remedy(error.reason) is not Remedy.PLAIN or not message.has_blocks:
+                raise
+            log.error("card refused", reason=error.reason, text=message.text)
+            message = message.plain(reference)
+
+
+CLASSIC_BLOCKS = frozenset({"section", "divider", "image", "actions", "context", "input", "header", "rich_text"})
+"""Kinds of blocks that every workspace has known for years (https://docs.slack.dev/reference/block-kit/blocks)."""
+
+CLASSIC_FIELDS = frozenset(
+    {
+        *("plain_text_input", "static_select", "multi_static_select", "users_select", "multi_users_select"),
+        *("conversations_select", "multi_conversations_select", "channels_select", "multi_channels_select"),
+        *("radio_buttons", "checkboxes", "datepicker", "timepicker"),
+    }
+)
+"""The same of what stands in an input block."""
+
+
+async def show_or_simplify(show: Callable[[Block], Awaitable[T]], view: Block, plain: Block) -> T:
+    """Show a view, or its plain version where Slack refuses how it is drawn. Raises SlackError."""
+    try:
+        return await show(view)
+    except SlackRefused as error:
+        if remedy(error.reason) is not Remedy.PLAIN or plain == view:
+            raise
+        log.error("view refused", reason=error.reason, callback_id=view.get("callback_id"))
+        return await show(plain)
+
+
+def plain_form(view: Block) -> Block:
+    """A modal without newer kinds of blocks, and without optional fields of newer kinds."""
+    return view | {"blocks": [block for block in view.get("blocks") or () if _is_classic(block)]}
+
+
+def _is_classic(block: Block) -> bool:
+    kind = block.get("type")
+    if kind == "input" and block.get("optional"):
+        return (block.get("element") or {}).get("type") in CLASSIC_FIELDS
+    return kind in CLASSIC_BLOCKS
