@@ -11,6 +11,8 @@ import asyncio
 import os
 import selectors
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
