@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from tests.support.triage import raise_alert, triage_bot
 from zofbot.notification import Kind, Notification, State
 from zofbot.simulator import spoilt
 from zofbot.simulator.entities import Message
 from zofbot.store.entry import Entry
 from zofbot.store.outbox import Outbox
-
-__all__ = ["triage_bot"]
-
 
 @pytest.fixture
 async def bot(valkey: str) -> AsyncIterator[RunningBot]:
@@ -62,25 +59,24 @@ async def settled(bot: RunningBot, key: str, state: State = State.SENT, seconds:
 
 
 @pytest.mark.parametrize("stored", ["", "store_then_"])
-async def test_an_answer_that_is_not_slacks_leads_to_one_message(bot: RunningBot, stored: str) -> None:
-    for fault in spoilt.REPLIES:
-        bot.world.slack.faults.set(stored + fault, 2, "chat.postMessage")
-        key = await fail_and_report(bot)
-        await settled(bot, key)
-        bot.world.slack.faults.set("none")
-        assert len(posted(bot, key)) == 1, fault
-    assert bot.world.slack.doubled() == []
+@pytest.mark.parametrize("fault", spoilt.REPLIES)
+async def test_an_answer_that_is_not_slacks_leads_to_one_message(bot: RunningBot, fault: str, stored: str) -> None:
+    bot.world.slack.faults.set(stored + fault, 2, "chat.postMessage")
+    key = await fail_and_report(bot)
+    await settled(bot, key)
+    assert len(posted(bot, key)) == 1
 
 
-async def test_an_answer_that_is_not_slacks_to_a_look_does_not_pass_for_nothing_found(bot: RunningBot) -> None:
-    for fault in spoilt.REPLIES:
-        bot.world.slack.faults.set("store_then_cut", 1, "chat.postMessage")
-        key = await fail_and_report(bot)
-        await until(lambda: bot.world.slack.faults.current == "none", 60)
-        bot.world.slack.faults.set(fault, 2, "conversations.history")
-        await settled(bot, key)
-        bot.world.slack.faults.set("none")
-        assert len(posted(bot, key)) == 1, fault
+@pytest.mark.parametrize("fault", spoilt.REPLIES)
+async def test_an_answer_to_a_look_that_is_not_slacks_does_not_pass_for_nothing_found(
+    bot: RunningBot, fault: str
+) -> None:
+    bot.world.slack.faults.set("store_then_cut", 1, "chat.postMessage")
+    key = await fail_and_report(bot)
+    await until(lambda: bot.world.slack.faults.current == "none", 60)
+    bot.world.slack.faults.set(fault, 2, "conversations.history")
+    await settled(bot, key)
+    assert len(posted(bot, key)) == 1
 
 
 async def test_retrying_a_dead_letter_looks_before_it_sends(bot: RunningBot) -> None:
@@ -139,8 +135,6 @@ async def edit(bot: RunningBot, key: str, number: int) -> str:
     body = await bot.app.store.client.hget(f"{{{bot.settings.zofbot_namespace}}}:note:{key}", "body")
     assert body
     name = f"edit:{number}:{key}"
-    import json
-
     note = Notification(key=name, kind=Kind.EDIT, channel="C0QA", root=key, happened=bot.world.now(),
                         body=json.loads(body))  # fmt: skip
     await outbox_of(bot).commit([note])
@@ -197,17 +191,3 @@ async def test_an_alert_that_is_removed_again_and_again_is_posted_afresh_once_an
     roots = [one for one in bot.world.slack.ledger if (one.key or "").startswith(key)]
     assert [one.key for one in roots] == [key, f"{key}:2"]
     assert len([one for one in bot.seen(dm.id) if "removed" in text_of(one)]) == 1
-
-
-async def test_the_alert_of_a_triaged_failure_is_not_posted_for_ever(triage_bot: RunningBot) -> None:
-    bot = triage_bot
-    bot.world.slack.removes_alerts = True
-    root = await raise_alert(bot)
-    for word in ("ack", "resolve fixed"):
-        await bot.stage.people.type("U0ANA", root.channel, f"<@U0ZOFBOT> {word}", root.ts)
-    run = fail_run(bot, 1)
-    await post_webhook(bot, webhook_event(run["id"], f"evt_{run['id']}"))
-    bot.world.clock.advance(60)
-    await until(lambda: len([one for one in bot.world.slack.ledger if (one.key or "").startswith("case:")]) > 1, 60)
-    bot.world.clock.advance(600)
-    assert len([one for one in bot.world.slack.ledger if (one.key or "").startswith("case:")]) == 2

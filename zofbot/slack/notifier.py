@@ -5,28 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import aiohttp
 import stamina
 import structlog
 from slack_sdk.errors import SlackApiError, SlackRequestError
-from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
-from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from zofbot import tracing
 from zofbot.clock import Clock, timeout
-from zofbot.errors import SlackDeferred, SlackError, SlackUnknown
+from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.metrics import Metrics, status_of
 from zofbot.notification import Receipt
+from zofbot.slack import received
+from zofbot.slack.exchange import WebClient, exchange
 from zofbot.slack.message import Message
-from zofbot.slack.verdict import verdict
+from zofbot.slack.received import EVENT_TYPE, Kind
+from zofbot.slack.verdict import Remedy, remedy, verdict
 
 log = structlog.get_logger()
-
-EVENT_TYPE = "zofbot_notification"
-"""``event_type`` of the metadata on every channel message."""
 
 DEADLINE = 8.0
 """Seconds one call to Slack may take."""
@@ -56,6 +54,10 @@ def metadata(key: str, **facts: str) -> dict[str, Any]:
     return {"event_type": EVENT_TYPE, "event_payload": {"key": key, **facts}}
 
 
+Send = Callable[[], Awaitable[AsyncSlackResponse]]
+Given = TypeVar("Given")
+
+
 class SlackNotifier:
     """Speaks to one workspace. ``session`` is shared by all calls, because the SDK else opens a connection each.
 
@@ -74,7 +76,7 @@ class SlackNotifier:
     ) -> None:
         self.deadline = deadline
         # Without handlers: the SDK would resend after a lost connection, and the message might be there already.
-        self.client = AsyncWebClient(token=token, base_url=api_url, session=session, retry_handlers=[], logger=_quiet())
+        self.client = WebClient(token=token, base_url=api_url, session=session, retry_handlers=[], logger=_quiet())
         self._session = session
         self._metrics = metrics
         self._clock = clock
@@ -92,13 +94,11 @@ class SlackNotifier:
             headers.update((name.lower(), str(value)) for name, value in said.headers.items())
             return said
 
-        reply = await self._call("auth.test", ask)
-        team, user, bot, enterprise = (
-            reply.get(name) or "" for name in ("team_id", "user_id", "bot_id", "enterprise_id")
-        )
+        who = await self._call("auth.test", ask, received.Who)
         told = headers.get("x-oauth-scopes")
         scopes = None if told is None else frozenset(scope.strip() for scope in told.split(","))
-        return Identity(team, user, bot, enterprise, scopes, headers.get("date", ""))
+        team, bot, enterprise = (one or "" for one in (who.team_id, who.bot_id, who.enterprise_id))
+        return Identity(team, who.user_id, bot, enterprise, scopes, headers.get("date", ""))
 
     async def try_socket(self, app_token: str) -> None:
         """Ask for the address of a Socket Mode connection, which nobody will use. Raises SlackError."""
@@ -118,9 +118,9 @@ class SlackNotifier:
                 channel=channel, metadata=dict(meta), unfurl_links=False, unfurl_media=False,
                 **place, **message.payload(),
             ),
+            received.Posted,
         )  # fmt: skip
-        _heed(reply)
-        return Receipt(reply.get("channel") or channel, reply["ts"])
+        return Receipt(reply.channel or channel, reply.ts)
 
     async def update(self, receipt: Receipt, message: Message, meta: Mapping[str, Any] | None = None) -> Receipt:
         """Make a message of ours show this instead; repeating it harms nobody. Without ``meta`` it keeps its own.
@@ -128,11 +128,10 @@ class SlackNotifier:
         Raises SlackError.
         """
         given: dict[str, Any] = {"metadata": dict(meta)} if meta else {}
-        reply = await self._call(
+        await self._call(
             "chat.update",
             lambda: self.client.chat_update(channel=receipt.channel, ts=receipt.ts, **given, **message.payload()),
         )
-        _heed(reply)
         return receipt
 
     async def find(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
@@ -149,28 +148,46 @@ class SlackNotifier:
         """Our own messages in the channel since ``since`` (Unix seconds) whose keys begin so. Raises SlackError."""
         return {key: receipt async for key, receipt in self._ours(channel, since, "") if key.startswith(prefix)}
 
+    async def is_standing(self, receipt: Receipt) -> bool:
+        """Whether a message of ours is still there, in the channel or in a thread. Raises SlackError.
+
+        What is left of a removed message that had replies is not the message.
+        """
+        try:
+            page = await self._page(receipt.channel, float(receipt.ts), receipt.ts, "")
+        except SlackRefused as no:
+            if remedy(no.reason) is Remedy.REPOST:
+                return False
+            raise
+        return any(one.ts == receipt.ts and one.subtype != "tombstone" for one in page.messages)
+
     async def _ours(self, channel: str, since: float, thread: str) -> AsyncGenerator[tuple[str, Receipt], None]:
         cursor = ""
         while True:
-            reply = await self._page(channel, since, thread, cursor)
-            for message in reply.get("messages") or []:
-                meta = message.get("metadata") or {}
-                if meta.get("event_type") == EVENT_TYPE:
-                    yield str((meta.get("event_payload") or {}).get("key") or ""), Receipt(channel, message["ts"])
-            before, cursor = cursor, (reply.get("response_metadata") or {}).get("next_cursor") or ""
-            if not cursor or cursor == before:
+            page = await self._page(channel, since, thread, cursor)
+            for message in page.messages:
+                if message.key:
+                    yield message.key, Receipt(channel, message.ts)
+            if not page.cursor:
                 return
+            if page.cursor == cursor:  # whether what is looked for comes later, nobody knows
+                raise received.unreadable("response_metadata.next_cursor")
+            cursor = page.cursor
 
-    async def _page(self, channel: str, since: float, thread: str, cursor: str) -> dict[str, Any]:
+    async def _page(self, channel: str, since: float, thread: str, cursor: str) -> received.Messages:
         asked: dict[str, Any] = {
             "channel": channel, "oldest": f"{since:.6f}", "inclusive": True, "limit": 200, "include_all_metadata": True,
             **({"cursor": cursor} if cursor else {}),
         }  # fmt: skip
         if thread:
             return await self._call(
-                "conversations.replies", lambda: self.client.conversations_replies(ts=thread, **asked)
+                "conversations.replies",
+                lambda: self.client.conversations_replies(ts=thread, **asked),
+                received.Messages,
             )
-        return await self._call("conversations.history", lambda: self.client.conversations_history(**asked))
+        return await self._call(
+            "conversations.history", lambda: self.client.conversations_history(**asked), received.Messages
+        )
 
     async def delete(self, receipt: Receipt) -> None:
         """Delete a message of ours. Raises SlackError."""
@@ -185,19 +202,18 @@ class SlackNotifier:
         reply = await self._call(
             "chat.getPermalink",
             lambda: self.client.chat_getPermalink(channel=receipt.channel, message_ts=receipt.ts),
+            received.Linked,
         )
-        return str(reply.get("permalink") or "")
+        return reply.permalink
 
     async def key_of(self, channel: str, ts: str) -> str:
         """Under which key we posted the message at ``ts``; empty for one that is not ours. Raises SlackError."""
         reply = await self._call(
             "conversations.replies",
             lambda: self.client.conversations_replies(channel=channel, ts=ts, limit=1, include_all_metadata=True),
+            received.Messages,
         )
-        first: dict[str, Any] = next(iter(reply.get("messages") or ()), {})
-        meta = first.get("metadata") or {}
-        ours = first.get("ts") == ts and meta.get("event_type") == EVENT_TYPE
-        return str((meta.get("event_payload") or {}).get("key") or "") if ours else ""
+        return next((one.key for one in reply.messages[:1] if one.ts == ts), "")
 
     async def whisper(self, channel: str, user: str, message: Message, *, thread: str = "") -> None:
         """Say something that only one person sees, in a thread or the channel. Raises SlackError."""
@@ -220,29 +236,34 @@ class SlackNotifier:
 
         Raises SlackError.
         """
-        reply = await self._call("users.info", lambda: self.client.users_info(user=identifier))
-        return reply.get("user") or {}
+        reply = await self._call("users.info", lambda: self.client.users_info(user=identifier), received.Users)
+        return reply.user.model_dump(exclude_unset=True)
 
     async def group(self, identifier: str) -> frozenset[str]:
         """Who is in a user group. Raises SlackError."""
         reply = await self._call(
-            "usergroups.users.list", lambda: self.client.usergroups_users_list(usergroup=identifier)
+            "usergroups.users.list",
+            lambda: self.client.usergroups_users_list(usergroup=identifier),
+            received.Members,
         )
-        return frozenset(reply.get("users") or ())
+        return reply.users
 
     async def handles(self) -> dict[str, str]:
         """What the workspace's user groups are called, by id. Raises SlackError."""
-        reply = await self._call("usergroups.list", self.client.usergroups_list)
-        groups = reply.get("usergroups") or ()
-        return {group["id"]: group["handle"] for group in groups if group.get("id") and group.get("handle")}
+        reply = await self._call("usergroups.list", self.client.usergroups_list, received.Groups)
+        return {group.id: group.handle for group in reply.usergroups if group.handle}
 
     async def channel(self, identifier: str) -> dict[str, Any]:
         """A channel as Slack describes it (https://docs.slack.dev/reference/objects/conversation-object).
 
         Raises SlackError.
         """
-        reply = await self._call("conversations.info", lambda: self.client.conversations_info(channel=identifier))
-        return reply.get("channel") or {}
+        reply = await self._call(
+            "conversations.info",
+            lambda: self.client.conversations_info(channel=identifier),
+            received.Conversations,
+        )
+        return reply.channel.model_dump(exclude_unset=True)
 
     async def rooms(self, user: str) -> frozenset[str]:
         """The channels that somebody is in, of the private ones those that the bot is in, too; archived ones left out.
@@ -253,19 +274,20 @@ class SlackNotifier:
         cursor = ""
         for _ in range(MOST_PAGES):
             more = {"cursor": cursor} if cursor else {}
-            reply = await self._rooms(user, more)
-            found.update(str(one.get("id")) for one in reply.get("channels") or ())
-            cursor = (reply.get("response_metadata") or {}).get("next_cursor") or ""
+            page = await self._rooms(user, more)
+            found.update(one.id for one in page.channels)
+            cursor = page.cursor
             if not cursor:
                 break
         return frozenset(found)
 
-    async def _rooms(self, user: str, more: Mapping[str, str]) -> dict[str, Any]:
+    async def _rooms(self, user: str, more: Mapping[str, str]) -> received.Channels:
         return await self._call(
             "users.conversations",
             lambda: self.client.users_conversations(
                 user=user, types="public_channel,private_channel", exclude_archived=True, limit=999, **more
             ),
+            received.Channels,
         )
 
     async def publish_home(self, user: str, view: dict[str, Any], version: str = "") -> str:
@@ -275,8 +297,12 @@ class SlackNotifier:
         must not take its place (https://docs.slack.dev/reference/methods/views.publish). Raises SlackError.
         """
         given = {"hash": version} if version else {}
-        reply = await self._call("views.publish", lambda: self.client.views_publish(user_id=user, view=view, **given))
-        return str((reply.get("view") or {}).get("hash") or "")
+        reply = await self._call(
+            "views.publish",
+            lambda: self.client.views_publish(user_id=user, view=view, **given),
+            received.Viewed,
+        )
+        return reply.view.hash or ""
 
     async def open_view(self, trigger: str, view: dict[str, Any]) -> None:
         """Show a modal to whoever did what ``trigger`` came with, within three seconds of it. Raises SlackError."""
@@ -285,9 +311,11 @@ class SlackNotifier:
     async def update_view(self, identifier: str, view: dict[str, Any], version: str) -> str:
         """Change a modal that stands as ``version`` (Slack's hash) knows it; gives the new one. Raises SlackError."""
         reply = await self._call(
-            "views.update", lambda: self.client.views_update(view_id=identifier, view=view, hash=version)
+            "views.update",
+            lambda: self.client.views_update(view_id=identifier, view=view, hash=version),
+            received.Viewed,
         )
-        return str((reply.get("view") or {}).get("hash") or "")
+        return reply.view.hash or ""
 
     async def respond(
         self, url: str, message: Message, *, replace: bool = False, in_channel: bool = False, meta: Any = None
@@ -309,34 +337,40 @@ class SlackNotifier:
                 await post()
 
     async def _post(self, url: str, message: Message, *, replace: bool, in_channel: bool, meta: Any) -> None:
-        hook = AsyncWebhookClient(url, session=self._session, retry_handlers=[], logger=_quiet())
         body = message.payload() | {
             "response_type": "in_channel" if in_channel else "ephemeral",
             "replace_original": replace,
             **({"metadata": meta} if meta else {}),
         }
 
-        async def call() -> dict[str, Any]:
-            reply = await hook.send_dict(body)
-            if reply.status_code != 200:
-                raise verdict(reply.status_code, reply.body.strip()[:60], reply.headers)
-            return {}
+        async def call() -> None:
+            reply = await exchange(self._session, "POST", url, json=body, proxy=self.client.proxy)
+            received.read_response_url_reply(reply)
 
         await self._settled("response_url", call)
 
-    async def _call(self, method: str, send: Callable[[], Awaitable[AsyncSlackResponse]]) -> dict[str, Any]:
-        async def call() -> dict[str, Any]:
+    @overload
+    async def _call(self, method: str, send: Send) -> received.Said: ...
+
+    @overload
+    async def _call(self, method: str, send: Send, kind: type[Kind]) -> Kind: ...
+
+    async def _call(self, method: str, send: Send, kind: type[received.Said] = received.Said) -> received.Said:
+        async def call() -> received.Said:
             try:
                 reply = await send()
             except SlackApiError as error:
                 raise _refusal(error) from error
             except SlackRequestError as error:  # the SDK does not even ask
                 raise verdict(200, "invalid_arguments", {}) from error
-            return reply.data if isinstance(reply.data, dict) else {}
+            said = reply.data if isinstance(reply.data, dict) else {}
+            if kept := said.get("warning"):  # https://docs.slack.dev/messaging/message-metadata
+                log.warning("slack warned", method=method, warning=str(kept)[:100], details=received.details_in(said))
+            return received.read(kind, said)
 
         return await self._settled(method, call)
 
-    async def _settled(self, method: str, call: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    async def _settled(self, method: str, call: Callable[[], Awaitable[Given]]) -> Given:
         """Run one call within the deadline, count it, and give every way of failing one of the three names."""
         outcome, status, reason = "ok", "200", "canceled"
         began = self._clock.monotonic()
@@ -370,12 +404,6 @@ def _quiet() -> logging.Logger:
     return quiet
 
 
-def _heed(reply: Mapping[str, Any]) -> None:
-    """Say what Slack dropped of a message it took (https://docs.slack.dev/messaging/message-metadata)."""
-    if reply.get("warning"):
-        log.warning("slack warned", warning=reply["warning"], details=reply.get("response_metadata"))
-
-
 def _again(error: Exception) -> bool | float:
     """Whether a private answer may be tried again, and after how many seconds."""
     if isinstance(error, SlackDeferred):
@@ -384,9 +412,9 @@ def _again(error: Exception) -> bool | float:
 
 
 def _refusal(error: SlackApiError) -> SlackError:
+    """Sort what Slack refused; its word was checked when the reply was read."""
     response = error.response
-    data = response.data if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict) else {}
-    status = getattr(response, "status_code", None) or getattr(response, "status", None)
-    details = (data.get("response_metadata") or {}).get("messages")
-    log.info("slack refused", reason=data.get("error"), needed=data.get("needed"), details=details)
-    return verdict(status, str(data.get("error") or ""), response.headers, str(data.get("needed") or ""))
+    said = response.data if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict) else {}
+    reason, needed = str(said.get("error") or ""), received.scope_in(said.get("needed"))
+    log.info("slack refused", reason=reason, needed=needed, details=received.details_in(said))
+    return verdict(response.status_code, reason, response.headers, needed)
