@@ -311,5 +311,6 @@ def read(kind: type[Kind], said: Mapping[str, Any]) -> Kind:
 def unreadable(place: str) -> SlackUnknown:
     """Make the error for a reply that has another shape than its method's at ``place``."""
     return SlackUnknown(
-        f"{UNREADABLE}: {place}"[:80], "Slack's answer could not be read.", "Look whether it is there first."
+        f"{UNREADABLE}: {place}"[:80], "Slack did not confirm it: its answer could not be read.",
+        "Look whether it is there before trying again.",
     )
