@@ -49,8 +49,8 @@ HOMES = {
 
 PURE = [
     "zof/protocol.py", "zof/reading.py", "slack/text.py", "slack/message.py", "slack/cards.py", "slack/answers.py",
-    "slack/links.py", "slack/glimpse.py", "slack/verdict.py", "slack/received.py", "slack/modals.py", "slack/foresight.py",
-    "pipeline/preview.py", "pipeline/fault.py",
+    "slack/links.py", "slack/glimpse.py", "slack/verdict.py", "slack/received.py", "slack/modals.py",
+    "slack/foresight.py", "pipeline/preview.py", "pipeline/fault.py",
     "verbs.py", "manifest.py", "redact.py", "model.py", "errors.py", "address.py",
     "checkup/slack.py", "checkup/zof.py", "checkup/clock.py", "checkup/store.py", "checkup/doors.py",
     "checkup/finding.py",

@@ -140,7 +140,9 @@ class Rooms:
     async def tell_subscribers(self, channel: str, reason: str) -> None:
         """Write to whoever subscribed a channel that refuses; once the channel is mended, what waits is sent."""
         # Once a week, however often it is tried.
-        await self._write_to_subscribers(channel, f"parked:{channel}:{reason}:{self.clock.now():%G-%V}", lines.parked(reason))
+        await self._write_to_subscribers(
+            channel, f"parked:{channel}:{reason}:{self.clock.now():%G-%V}", lines.parked(reason)
+        )
 
     async def report_removal(self, root: str, channel: str) -> None:
         """Write to whoever subscribed a channel that an alert was removed from it twice."""

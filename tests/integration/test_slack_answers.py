@@ -15,6 +15,7 @@ from zofbot.simulator.entities import Message
 from zofbot.store.entry import Entry
 from zofbot.store.outbox import Outbox
 
+
 @pytest.fixture
 async def bot(valkey: str) -> AsyncIterator[RunningBot]:
     """A bot that delivers, in a channel that is told of each failed run."""

@@ -136,9 +136,7 @@ class Delivery:
 
     async def _find(self, claim: Claimed, since: float) -> Receipt | None:
         channel, key, thread = claim.notification.channel, claim.notification.key, _thread(claim)
-        return await self._read_as_member(
-            channel, lambda: self._notifier.find(channel, key, since, thread=thread)
-        )
+        return await self._read_as_member(channel, lambda: self._notifier.find(channel, key, since, thread=thread))
 
     async def _read_as_member(self, channel: str, look: Callable[[], Awaitable[Seen]]) -> Seen:
         try:

@@ -1,6 +1,6 @@
 """Answers that come where Slack should answer and are not Slack's: web pages of proxies, cut and absurd bodies.
 
-Seen in public: HTML and empty bodies with 200 and 4xx (slackapi/python-slack-sdk 718, 821 and 1454, node-slack-sdk 843).
+Seen in public: HTML and empty bodies with 200 and 4xx (python-slack-sdk 718, 821 and 1454, node-slack-sdk 843).
 Floods, deep nesting and wrong types are believed: nobody has seen Slack send them, and nothing keeps it from it.
 """
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, field_validator, model_validator
 
 from zofbot.errors import SlackError, SlackUnknown
 from zofbot.slack.verdict import is_known, verdict
@@ -168,7 +168,7 @@ class Standing(Said):
     @classmethod
     def _with_key(cls, found: object) -> object:
         if not isinstance(found, dict):
-            raise ValueError("no message")  # noqa: TRY004  (pydantic wants ValueError)
+            raise ValueError("no message")
         meta = found.get("metadata")
         ours = isinstance(meta, dict) and meta.get("event_type") == EVENT_TYPE
         payload = meta.get("event_payload") if ours and isinstance(meta, dict) else None
@@ -311,6 +311,7 @@ def read(kind: type[Kind], said: Mapping[str, Any]) -> Kind:
 def unreadable(place: str) -> SlackUnknown:
     """Make the error for a reply that has another shape than its method's at ``place``."""
     return SlackUnknown(
-        f"{UNREADABLE}: {place}"[:80], "Slack did not confirm it: its answer could not be read.",
+        f"{UNREADABLE}: {place}"[:80],
+        "Slack did not confirm it: its answer could not be read.",
         "Look whether it is there before trying again.",
     )

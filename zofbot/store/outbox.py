@@ -185,8 +185,9 @@ class Outbox:
     async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
         """Write down how attempts ended: one round trip, and twice does no harm.
 
-        Returns for each its state now, ``parked``, ``paused`` or ``removed`` if it was the one that brought that about
-        (``removed``: its root was removed twice, and is not posted again), or ``lost`` where another worker has claimed it since: then nothing was changed.
+        Returns for each its state now; ``parked``, ``paused`` or ``removed`` (its root was removed twice and is not
+        posted again) if it was the one that brought that about; or ``lost`` where another worker has claimed it since:
+        then nothing was changed.
         """
         keys = [self._prefix + noun + one.key for one in settlements for noun in ("note:", "sent:")]
         return texts(await self._run("settle", keys, [part for one in settlements for part in one.arguments()]))
@@ -240,7 +241,8 @@ class Outbox:
     async def removed(self) -> dict[str, str]:
         """Name the roots that were removed twice and that nobody was told of yet, each with its channel."""
         async with _reachable():
-            return pairs(await self._redis.hgetall(self._index("removed")))
+            found = await self._redis.hgetall(self._index("removed"))
+        return {text(key): text(channel) for key, channel in found.items()}
 
     async def told_of_removal(self, key: str) -> None:
         """Note that somebody was told of a root that was removed."""
