@@ -365,7 +365,12 @@ class SlackNotifier:
                 raise verdict(200, "invalid_arguments", {}) from error
             said = reply.data if isinstance(reply.data, dict) else {}
             if kept := said.get("warning"):  # https://docs.slack.dev/messaging/message-metadata
-                log.warning("slack warned", method=method, warning=str(kept)[:100], details=received.details_in(said))
+                log.warning(
+                    "slack warned",
+                    method=method,
+                    warning=received.printable(kept, 100),
+                    details=received.details_in(said),
+                )
             return received.read(kind, said)
 
         return await self._settled(method, call)

@@ -99,7 +99,12 @@ def details_in(said: Mapping[str, Any]) -> list[str]:
     """Read what Slack adds to an error or a warning, cut short."""
     meta = said.get("response_metadata")
     found = meta.get("messages") if isinstance(meta, dict) else None
-    return [str(line)[:300] for line in found[:10]] if isinstance(found, list) else []
+    return [printable(line, 300) for line in found[:10]] if isinstance(found, list) else []
+
+
+def printable(value: object, most: int) -> str:
+    """Give what Slack said for a log, cut short; halves of characters have no place there."""
+    return str(value)[:most].encode(errors="backslashreplace").decode()
 
 
 Stamp = Annotated[str, StringConstraints(pattern=r"^\d{1,12}\.\d{1,9}$")]
