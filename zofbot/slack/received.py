@@ -11,16 +11,13 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, field_validator, model_validator
 
 from zofbot.errors import SlackError, SlackUnknown
-from zofbot.slack.verdict import is_known, verdict
+from zofbot.slack.verdict import UNREADABLE, is_known, verdict
 
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 """A page of 200 long messages is smaller."""
 
 MAX_CONTAINERS = 300_000
 """Objects and lists in one reply: each takes many times the memory of its two characters."""
-
-UNREADABLE = "unreadable"
-"""Our word for an answer with 200 that is not Slack's."""
 
 EVENT_TYPE = "zofbot_notification"
 """``event_type`` of the metadata on every channel message."""

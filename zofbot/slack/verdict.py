@@ -16,6 +16,9 @@ _LONG_WAITS_SECONDS = {"message_limit_exceeded": 60.0, "external_channel_migrati
 PERHAPS = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 """Slack may have stored the message before it answered with one of these."""
 
+UNREADABLE = "unreadable"
+"""How our own reason for an answer begins that is not Slack's; with another status than 200 it is ``http_<status>``."""
+
 
 class Remedy(Enum):
     """What helps against a refusal, if anything does."""
@@ -79,8 +82,10 @@ _FINAL = frozenset({
     "expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id", "hash_conflict", "not_found", "not_enabled",
     "view_too_large", "push_limit_reached", "duplicate_external_id", "cannot_unfurl_url", "cannot_unfurl_message",
     "cannot_find_message", "cannot_find_channel", "cannot_find_service", "cannot_prompt", "cannot_auth_user",
-    "cannot_parse_attachment", "missing_unfurls", "missing_channel", "missing_ts", "missing_unfurl_id",
+    "invalid_source", "invalid_unfurl_id", "invalid_unfurls_format", "cannot_parse_attachment", "missing_unfurls", "missing_channel", "missing_ts", "missing_unfurl_id",
     "used_url", "expired_url",
+    # reactions and membership
+    "already_reacted", "no_reaction", "invalid_name", "already_in_channel",
     # tokens of the wrong sort
     "forbidden_team", "invalid_team", "team_not_found",
 })  # fmt: skip
