@@ -82,7 +82,8 @@ _FINAL = frozenset({
     "expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id", "hash_conflict", "not_found", "not_enabled",
     "view_too_large", "push_limit_reached", "duplicate_external_id", "cannot_unfurl_url", "cannot_unfurl_message",
     "cannot_find_message", "cannot_find_channel", "cannot_find_service", "cannot_prompt", "cannot_auth_user",
-    "invalid_source", "invalid_unfurl_id", "invalid_unfurls_format", "cannot_parse_attachment", "missing_unfurls", "missing_channel", "missing_ts", "missing_unfurl_id",
+    "invalid_source", "invalid_unfurl_id", "invalid_unfurls_format", "cannot_parse_attachment", "missing_unfurls",
+    "missing_channel", "missing_ts", "missing_unfurl_id",
     "used_url", "expired_url",
     # reactions and membership
     "already_reacted", "no_reaction", "invalid_name", "already_in_channel",
