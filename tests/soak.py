@@ -34,6 +34,7 @@ from rich.console import Console
 from rich.table import Table
 
 from zofbot.clock import Clock, MovableClock
+from zofbot.errors import StoreUnavailable
 from zofbot.settings import Settings
 from zofbot.simulator import spoilt
 from zofbot.simulator.entities import Message
@@ -323,8 +324,11 @@ class Soak:
     async def done(self) -> bool:
         """Whether nothing waits any more and all that is wanted was posted."""
         have = {posted(message) for message in self.world.slack.ledger}
-        async with redis.from_url(self.store) as client:
-            depth = await Outbox(client, "zofbot", Clock()).depth()
+        try:
+            async with redis.from_url(self.store) as client:
+                depth = await Outbox(client, "zofbot", Clock()).depth()
+        except StoreUnavailable:  # a busy machine
+            return False
         return not depth.pending + depth.sending and set(self.perfect.wanted) <= have
 
     async def bad_times(self) -> None:
