@@ -93,6 +93,7 @@ class Rooms:
             self.clock,
             random=SystemRandom().random,
             on_parked=self.tell_subscribers,
+            on_removed=self.report_removal,
             veil=before,
             keep=self.traces.keep,
         )
@@ -142,11 +143,20 @@ class Rooms:
 
     async def tell_subscribers(self, channel: str, reason: str) -> None:
         """Write to whoever subscribed a channel that refuses; once the channel is mended, what waits is sent."""
+        # Once a week, however often it is tried.
+        await self._write_to_subscribers(
+            channel, f"parked:{channel}:{reason}:{self.clock.now():%G-%V}", lines.parked(reason)
+        )
+
+    async def report_removal(self, root: str, channel: str) -> None:
+        """Write to whoever subscribed a channel that an alert was removed from it twice."""
+        await self._write_to_subscribers(channel, f"removed:{root}", lines.REMOVED)
+
+    async def _write_to_subscribers(self, channel: str, name: str, said: str) -> None:
+        body = lines.body(said, channel)
         for user in sorted({one.by for one in await self.subscriptions.of(channel) if one.by}):
-            key = f"parked:{channel}:{reason}:{self.clock.now():%G-%V}:{user}"  # once a week, however often it is tried
-            body = lines.body(lines.parked(reason), channel)
             note = Notification(
-                key=key, kind=Kind.ROOT, channel=user, body=body, happened=self.clock.time(), critical=True
+                key=f"{name}:{user}", kind=Kind.ROOT, channel=user, body=body, happened=self.clock.time(), critical=True
             )
             await self.outbox.commit([note])
 

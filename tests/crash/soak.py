@@ -34,7 +34,9 @@ from rich.console import Console
 from rich.table import Table
 
 from zofbot.clock import Clock, MovableClock
+from zofbot.errors import StoreUnavailable
 from zofbot.settings import Settings
+from zofbot.simulator import spoilt
 from zofbot.simulator.entities import Message
 from zofbot.simulator.organization import CHECKOUT, CHECKOUT_CHANNEL, QA_ALERTS, SEARCH, SEARCH_CHANNEL, furnish
 from zofbot.simulator.records import Record, iso
@@ -51,7 +53,12 @@ FILTERS = {
 }
 """How each channel subscribes; all of the soak's expectations are in ``Perfect``."""
 
-FAULTS = ("429", "429_fraction", "ratelimited_200", "500", "502", "cut", "store_then_500", "store_then_cut")
+FAULTS = (
+    *("429", "429_fraction", "ratelimited_200", "500", "502", "cut", "error:a_word_nobody_knows"),
+    *("store_then_500", "store_then_cut"),
+    *spoilt.REPLIES,
+    *(f"store_then_{fault}" for fault in spoilt.REPLIES),
+)
 METHODS = ("chat.postMessage", "chat.postMessage", "chat", "conversations", "")
 BETWEEN_RUNS = (3.0, 9.0)
 """Seconds; a channel takes a message a second, so that more would only make a queue, or a storm."""
@@ -317,8 +324,11 @@ class Soak:
     async def done(self) -> bool:
         """Whether nothing waits any more and all that is wanted was posted."""
         have = {posted(message) for message in self.world.slack.ledger}
-        async with redis.from_url(self.store) as client:
-            depth = await Outbox(client, "zofbot", Clock()).depth()
+        try:
+            async with redis.from_url(self.store) as client:
+                depth = await Outbox(client, "zofbot", Clock()).depth()
+        except StoreUnavailable:  # a busy machine
+            return False
         return not depth.pending + depth.sending and set(self.perfect.wanted) <= have
 
     async def bad_times(self) -> None:

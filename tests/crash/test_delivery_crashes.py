@@ -15,6 +15,7 @@ import redis.asyncio as redis
 from tests.support.crash_worker import CHANNEL
 from tests.support.paths import ROOT
 from tests.support.virtual_time import SetClock
+from zofbot.simulator import spoilt
 from zofbot.simulator.organization import furnish
 from zofbot.simulator.stage import Stage
 from zofbot.simulator.workspace import Workspace
@@ -22,6 +23,8 @@ from zofbot.simulator.world import World
 from zofbot.store.outbox import LEASE
 
 NOW = 1_800_000_000.0
+STORED = [f"store_then_{fault}" for fault in ("cut", "500", *spoilt.REPLIES)]
+NOT_STORED = ["none", "cut", "429_fraction", "error:a_word_nobody_knows", *spoilt.REPLIES]
 DIED, ENDED = -signal.SIGKILL, 0
 LATER = 2 * LEASE
 """Seconds by which the clock of the next worker is ahead: what the dead one held has come free by then."""
@@ -106,13 +109,25 @@ async def test_killed_at_any_step_each_message_stands_there_once(crash: Crash, w
     assert step > 10
 
 
+@pytest.mark.parametrize("fault", spoilt.REPLIES)
+async def test_killed_after_an_answer_that_is_not_slacks_each_message_stands_there_once(
+    crash: Crash, fault: str
+) -> None:
+    for step in (4, 6, 8):
+        await crash.forget()
+        crash.slack.faults.set(f"store_then_{fault}", 1, "chat.postMessage")
+        await crash.work(step, "after")
+        assert await crash.work() == ENDED
+        assert crash.once(), step
+
+
 async def test_killed_again_and_again_each_message_stands_there_once(crash: Crash) -> None:
     random = Random(7)
-    for _ in range(25):
+    for _ in range(40):
         await crash.forget()
         for _ in range(random.randint(2, 4)):
-            fault = random.choice(["none", "none", "store_then_cut", "cut", "store_then_500", "429_fraction"])
-            crash.slack.faults.set(fault, 1, "chat.postMessage")
+            fault = random.choice(random.choice([STORED, NOT_STORED, ["none"]]))
+            crash.slack.faults.set(fault, 1, random.choice(["chat.postMessage", "chat.postMessage", "conversations"]))
             await crash.work(random.randint(1, 14), random.choice(["before", "after"]))
         crash.slack.faults.set("none")
         assert await crash.work() == ENDED

@@ -487,8 +487,11 @@ async def test_a_root_that_a_person_deleted_is_posted_once_more_with_what_belong
     top.deleted = True
     await rig.commit(edit("e", "r", said="failed again"))
     await rig.finish()
-    assert rig.seen()[-1].text == "failed again"
-    assert rig.seen()[-1].key == "r:3"
+    assert rig.texts() == ["p", "q"], "it is posted afresh once and never again"
+    assert await rig.outbox.removed() == {"r:2": QA}
+    await rig.commit(reply("s", "r"))
+    await rig.finish()
+    assert await rig.reason("s") == "its root is dropped"
     assert rig.world.slack.doubled() == []
 
 
@@ -765,6 +768,10 @@ class Scripted:
     async def find(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
         self.looks += 1
         return None
+
+    async def is_standing(self, receipt: Receipt) -> bool:
+        self.looks += 1
+        return False
 
     async def join(self, channel: str) -> None:
         raise SlackRefused("is_archived", "")

@@ -39,8 +39,7 @@ MAY_STAND_SIDE_BY_SIDE = {
 HOMES = {
     "redis": {"store"},
     "httpx": {"zof"},
-    "slack_sdk.web": {"slack/notifier.py", "listeners/__init__.py"},
-    "slack_sdk.webhook": {"slack/notifier.py"},
+    "slack_sdk.web": {"slack/exchange.py", "slack/notifier.py", "listeners/__init__.py"},
     "slack_bolt": {"listeners", "web.py", "socket_mode.py"},
     "pydantic_settings": {"settings.py"},
     "prometheus_client": {"metrics.py"},
@@ -55,7 +54,8 @@ HOMES = {
 
 PURE = [
     "zof/protocol.py", "zof/reading.py", "slack/text.py", "slack/message.py", "slack/cards.py", "slack/answers.py",
-    "slack/links.py", "slack/glimpse.py", "slack/verdict.py", "slack/modals.py", "slack/foresight.py",
+    "slack/links.py", "slack/glimpse.py", "slack/verdict.py", "slack/received.py",
+    "slack/modals.py", "slack/foresight.py",
     "pipeline/preview.py", "pipeline/fault.py",
     "verbs.py", "manifest.py", "model.py", "errors.py", "address.py",
     "redact/__init__.py", "redact/shapes.py", "redact/named.py", "redact/words.py",

@@ -84,7 +84,7 @@ def retry(key: Key, as_json: AsJson = False) -> None:
         if not await books.outbox.retry(key):
             raise ZofbotError(f"Nothing to retry under {key}.", "It was sent, is being sent, or never was.")
         await _note(books, "outbox retry", key, before, "pending")
-        _done(key, "pending", f"{key} will be sent.", as_json)
+        _done(key, "pending", f"Retrying {key}. zofbot first checks whether it was already posted.", as_json)
 
     with_books(settings_with(), work)
 

@@ -45,8 +45,8 @@ async def by_button(desk: Desk, asked: Asked, identifier: str) -> Message:
             return answers.shared_already(standing.name, now - standing.at, standing.link)
         return answers.being_shared(standing.name)
     try:
-        link = await post(desk, asked, card, place, maybe_since=standing.at if standing else None)
-    except (SlackDeferred, SlackRefused):
+        link = await post(desk, asked, card, place, maybe_since=standing.maybe_since if standing else None)
+    except (SlackDeferred, SlackRefused):  # certainly not there: what was in doubt has been looked for
         await desk.store.give_up_share(place)
         raise
     await desk.store.end_share(place, Share(asked.user, asked.name, desk.clock.time(), done=True, link=link))
@@ -102,16 +102,32 @@ async def _send(desk: Desk, channel: str, card: Message, meta: dict[str, Any], m
     place = meta["event_payload"]["key"]
     async for attempt in stamina.retry_context(on=_again, attempts=4, timeout=40):
         with attempt:
-            if maybe_since is not None:
-                found = await desk.notifier.find(channel, place, maybe_since - _LOOK_BACK)
-                if found:
-                    return found
+            if maybe_since is not None and (found := await _look(desk, channel, place, maybe_since - _LOOK_BACK)):
+                return found
             try:
                 return await desk.notifier.send(channel, card, meta)
             except SlackUnknown:
                 maybe_since = began if maybe_since is None else maybe_since
                 raise
     raise AssertionError("stamina raises what the last attempt raised")
+
+
+async def _look(desk: Desk, channel: str, place: str, since: float) -> Receipt | None:
+    """Look for a card that may be there. Raises SlackUnknown where nobody can look, and then nothing may be sent."""
+    try:
+        return await desk.notifier.find(channel, place, since)
+    except SlackRefused as no:
+        raise SlackUnknown(
+            f"cannot look: {no.reason}",
+            "Slack did not confirm the card, and zofbot cannot look whether it is in this channel.",
+            "If it is not there, invite zofbot with `/invite @zofbot` and share it again.",
+        ) from no
+    except SlackDeferred as busy:
+        raise SlackUnknown(
+            f"cannot look: {busy.reason}",
+            "Slack did not confirm the card, and is too busy to say whether it is there.",
+            "Share it again in a few minutes: it is posted only if it is not there yet.",
+        ) from busy
 
 
 def _again(error: Exception) -> bool | float:

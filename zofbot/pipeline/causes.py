@@ -9,7 +9,7 @@ from zofbot.slack.verdict import BUSY, PERHAPS, REMEDIES, Remedy
 
 OTHER = "other"
 UNCONFIRMED = "unconfirmed"
-"""No answer came, or one that says nothing."""
+"""No answer came, or one that says nothing, or a word that nobody knows."""
 
 NONE = "none"
 
@@ -29,14 +29,16 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "sent": (NONE,),
     "adopted": (NONE,),
     "snoozed": (NONE,),
-    "deferred": (*sorted(BUSY), "unreachable", *sorted(PERHAPS), UNCONFIRMED),
-    "unknown": (*sorted(BUSY), "unreachable", *sorted(PERHAPS), UNCONFIRMED, "cannot_look", "crashed"),
+    "deferred": (*sorted(BUSY), "unreachable", *sorted(PERHAPS), "unreadable", *REMEDIES[Remedy.REPOST], UNCONFIRMED),
+    "unknown": (
+        *sorted(BUSY), "unreachable", *sorted(PERHAPS), "unreadable", UNCONFIRMED, "cannot_look", "crashed",
+    ),
     "parked": (*REMEDIES[Remedy.JOIN], *REMEDIES[Remedy.PARK], OTHER),
     "halted": REMEDIES[Remedy.PAUSE],
     "gone": REMEDIES[Remedy.REPOST],
     "refused": (*REMEDIES[Remedy.PLAIN], *REMEDIES[Remedy.REPOST], "cannot_be_drawn", OTHER),
-    "dropped": ("unwanted", "root_lost", OTHER),
-}
+    "dropped": ("unwanted", "root_lost", *REMEDIES[Remedy.SKIP], OTHER),
+}  # fmt: skip
 """Every cause that is counted, by how an attempt ended; what Slack may yet think of is one of the last."""
 
 

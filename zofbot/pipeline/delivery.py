@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -67,8 +67,14 @@ class Notifier(Protocol):
     async def find(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
         """Look for our own message."""
 
+    async def is_standing(self, receipt: Receipt) -> bool:
+        """Whether a message of ours is still there."""
+
     async def join(self, channel: str) -> None:
         """Become a member of a public channel."""
+
+
+Seen = TypeVar("Seen")
 
 
 class _TooLate(Exception):
@@ -101,7 +107,7 @@ class Delivery:
             if found := await self._look(claim):
                 return Adopted.of(claim, found)
         except SlackError as error:
-            return self._not_seen(claim, error)
+            return await self._not_seen(claim, error)
         try:
             shown = await self._veil(claim) if self._veil else claim
             message = self._render(shown, self._clock.time())
@@ -117,7 +123,7 @@ class Delivery:
         try:
             return Sent.of(claim, await self._say(claim, message, mine))
         except SlackError as error:
-            return self._not_said(claim, error)
+            return await self._not_said(claim, error)
         except _TooLate:
             return Snoozed.of(claim, 0.0)
 
@@ -135,13 +141,16 @@ class Delivery:
 
     async def _find(self, claim: Claimed, since: float) -> Receipt | None:
         channel, key, thread = claim.notification.channel, claim.notification.key, _thread(claim)
+        return await self._read_as_member(channel, lambda: self._notifier.find(channel, key, since, thread=thread))
+
+    async def _read_as_member(self, channel: str, look: Callable[[], Awaitable[Seen]]) -> Seen:
         try:
-            return await self._notifier.find(channel, key, since, thread=thread)
+            return await look()
         except SlackRefused as no:
             if remedy(no.reason) is not Remedy.JOIN:
                 raise
             await self._join(channel, no)
-        return await self._notifier.find(channel, key, since, thread=thread)
+        return await look()
 
     async def _say(self, claim: Claimed, message: Message, mine: Callable[[], bool]) -> Receipt:
         """Send it, after each remedy that there is once more, but with none of them twice."""
@@ -180,7 +189,7 @@ class Delivery:
         except SlackRefused:
             raise no from None
 
-    def _not_seen(self, claim: Claimed, error: SlackError) -> Settlement:
+    async def _not_seen(self, claim: Claimed, error: SlackError) -> Settlement:
         """Whatever keeps us from looking, it is not sent again until somebody has looked."""
         if isinstance(error, SlackDeferred):
             return Unknown.of(claim, error.reason, error.retry_after + self._backoff(claim))
@@ -191,28 +200,40 @@ class Delivery:
             log.error("cannot look whether it was sent", key=claim.notification.key, reason=error.reason,
                       mend=error.next_step)  # fmt: skip
             return Unknown.of(claim, f"cannot look: {error.reason}", LONG)
-        return self._refused(claim, error)
+        return await self._refused(claim, error)
 
-    def _not_said(self, claim: Claimed, error: SlackError) -> Settlement:
+    async def _not_said(self, claim: Claimed, error: SlackError) -> Settlement:
         if isinstance(error, SlackDeferred) and error.reason == "unreachable":
             return Deferred.of(claim, self._backoff(claim), False, error.reason)
         if isinstance(error, SlackDeferred):
             return Deferred.of(claim, error.retry_after, True, error.reason)
         if isinstance(error, SlackRefused):
-            return self._refused(claim, error)
+            return await self._refused(claim, error)
         if claim.notification.kind is Kind.EDIT:
             return Deferred.of(claim, 1 + self._backoff(claim), False, error.reason)
         return Unknown.of(claim, error.reason, 1 + self._backoff(claim))  # what Slack stores late is there by then
 
-    def _refused(self, claim: Claimed, error: SlackError) -> Settlement:
+    async def _refused(self, claim: Claimed, error: SlackError) -> Settlement:
         helps = remedy(error.reason)
         if helps is Remedy.PAUSE:
             return Halted.of(claim, error.reason)
         if helps is Remedy.REPOST and claim.notification.key.startswith(DETAILS):
             return Dropped.of(claim, UNWANTED)  # people deleted what it was to complete
+        if helps is Remedy.SKIP and claim.notification.kind is Kind.EDIT:
+            return Dropped.of(claim, error.reason)
         if helps is Remedy.REPOST and claim.place:
-            return Gone.of(claim, claim.place, error.reason)
+            return await self._missing(claim, claim.place, error.reason)
         return Refused.of(claim, error.reason, helps in (Remedy.JOIN, Remedy.PARK))
+
+    async def _missing(self, claim: Claimed, place: Receipt, reason: str) -> Settlement:
+        """Believe that a message was removed only after a look: Slack says so of messages that are there, too."""
+        wait = 1 + self._backoff(claim)
+        try:
+            standing = await self._read_as_member(place.channel, lambda: self._notifier.is_standing(place))
+        except SlackError as error:
+            log.warning("cannot look for a message", channel=place.channel, ts=place.ts, reason=error.reason)
+            return Deferred.of(claim, LONG if isinstance(error, SlackRefused) else wait, False, reason)
+        return Deferred.of(claim, wait, False, reason) if standing else Gone.of(claim, place, reason)
 
     def _backoff(self, claim: Claimed) -> float:
         return backoff(claim.attempt, self._random())

@@ -15,7 +15,7 @@ from zofbot.metrics import Metrics
 from zofbot.notification import Claimed
 from zofbot.pipeline import causes
 from zofbot.pipeline.delivery import Delivery, Notifier, Render, Veil, backoff
-from zofbot.pipeline.lookout import Lookout, OnParked, nobody
+from zofbot.pipeline.lookout import Lookout, OnParked, OnRemoved, nobody
 from zofbot.slack.verdict import MENDS
 from zofbot.store.outbox import LEASE, Batch, Outbox
 from zofbot.store.settlement import Refused, Sent, Settlement, Snoozed, Unknown
@@ -64,6 +64,7 @@ class Dispatcher:
         *,
         random: Callable[[], float],
         on_parked: OnParked = nobody,
+        on_removed: OnRemoved = nobody,
         lease: float = LEASE,
         veil: Veil | None = None,
         keep: Keep = forget,
@@ -75,7 +76,7 @@ class Dispatcher:
         self._metrics = metrics
         self._clock = clock
         self._random = random
-        self._lookout = Lookout(outbox, metrics, on_parked, clock)
+        self._lookout = Lookout(outbox, metrics, on_parked, on_removed, clock)
         self._lease = lease
         self._slots = asyncio.Semaphore(AT_ONCE)
         for known in causes.known():
@@ -242,7 +243,7 @@ class Dispatcher:
             log.warning("settled too late", key=ended.key, attempt=ended.attempt)
         elif state == "paused":
             log.error("outbox paused", reason=reason, mend=MENDS.get(reason, ("", ""))[1])
-        if state in ("parked", "paused"):
+        if state in ("parked", "paused", "removed"):
             self._lookout.trouble.set()
 
     async def _drain(self) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from zofbot.errors import SlackError, StoreUnavailable, ZofError, ZofUnavailable
 from zofbot.notification import State
-from zofbot.slack.verdict import MENDS
+from zofbot.slack.verdict import MENDS, UNREADABLE
 from zofbot.spans import TOLERATED, duration
 from zofbot.store.entry import Depth, Entry, Parked
 
@@ -76,5 +76,8 @@ def skewed(ahead: Mapping[str, float]) -> Fault | None:
 
 
 def _slack(reason: str) -> Fault:
+    if reason.startswith(("http_", UNREADABLE)):
+        what = f"Something else answered in Slack's place ({reason})."
+        return Fault("slack", what, "Look at the proxy that zofbot calls through, and at Slack's status page.")
     what, mend = MENDS.get(reason, (f"Slack says {reason}.", ""))
     return Fault("slack", what, mend or _CHECK)

@@ -25,6 +25,10 @@ OnParked = Callable[[str, str], Awaitable[None]]
 """Tells whom it concerns that a channel (id) refuses, and Slack's reason. It may be called again for the same."""
 
 
+OnRemoved = Callable[[str, str], Awaitable[None]]
+"""Tells whom it concerns of a root (key) that was removed from a channel (id) twice. It may be called again."""
+
+
 async def nobody(channel: str, reason: str) -> None:
     """For when there is nobody to tell."""
 
@@ -32,12 +36,15 @@ async def nobody(channel: str, reason: str) -> None:
 class Lookout:
     """Looks every few seconds, and at once when ``trouble`` is set."""
 
-    def __init__(self, outbox: Outbox, metrics: Metrics, on_parked: OnParked, clock: Clock) -> None:
+    def __init__(
+        self, outbox: Outbox, metrics: Metrics, on_parked: OnParked, on_removed: OnRemoved, clock: Clock
+    ) -> None:
         self.trouble = asyncio.Event()
         self._stopping = False
         self._outbox = outbox
         self._metrics = metrics
         self._on_parked = on_parked
+        self._on_removed = on_removed
         self._clock = clock
 
     async def watch(self) -> None:
@@ -47,6 +54,7 @@ class Lookout:
             try:
                 await self.measure()
                 await self.tell()
+                await self.report_removed()
                 await self.knock()
             except StoreUnavailable as error:
                 self._metrics.store_up.set(0)
@@ -90,6 +98,19 @@ class Lookout:
                 log.exception("nobody was told", channel=parked.channel)
             else:
                 await self._outbox.told(parked.channel)
+
+    async def report_removed(self) -> None:
+        """Call ``on_removed`` for each root that was removed twice. Raises StoreUnavailable."""
+        for key, channel in (await self._outbox.removed()).items():
+            log.error("message removed again, not posted any more", key=key, channel=channel)
+            try:
+                await self._on_removed(key, channel)
+            except StoreUnavailable:
+                raise
+            except Exception:  # as above
+                log.exception("nobody was told", channel=channel)
+            else:
+                await self._outbox.told_of_removal(key)
 
     async def knock(self) -> None:
         """Try channels again that have refused for a while, for Slack does not tell all that mends one.

@@ -9,8 +9,9 @@ from typing import Any
 from aiohttp import web
 
 from zofbot.clock import Clock
-from zofbot.simulator import mishaps, slack, zof
+from zofbot.simulator import mishaps, slack, spoilt, zof
 from zofbot.simulator.entities import SlackCall
+from zofbot.simulator.faults import ERROR, RESPONSE_URL
 from zofbot.simulator.records import Records, Reply, ZofCall
 from zofbot.simulator.respond import respond
 from zofbot.simulator.workspace import Workspace
@@ -137,6 +138,10 @@ class SlackDoor:
         if fault == "cut":
             call.error = "cut"
             return hang_up(request)
+        if fault in spoilt.REPLIES:
+            return _spoilt(call, fault)
+        if fault.startswith(ERROR):
+            return self._said(call, slack.Answered({"ok": False, "error": fault.removeprefix(ERROR)}))
         if fault == "502":
             call.status, call.error = 502, "502"
             return web.Response(status=502, text="<html><body>Bad Gateway</body></html>", content_type="text/html")
@@ -149,21 +154,36 @@ class SlackDoor:
             return hang_up(request)
         if fault == "store_then_500":
             return self._said(call, slack.Answered({"ok": False, "error": "internal_error"}, 500))
+        if (stored := fault.removeprefix("store_then_")) in spoilt.REPLIES:
+            return _spoilt(call, stored)
+        if stored.startswith(ERROR):
+            return self._said(call, slack.Answered({"ok": False, "error": stored.removeprefix(ERROR)}))
         response = self._said(call, answered)
         self.slack.changed()
         await self._clock.sleep(self.slack.faults.delays.get(fault, 0))
         return response
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
-        """Use a response_url."""
+        """Use a response_url, or spoil the answer."""
+        fault = self.slack.faults.take(RESPONSE_URL) if self.slack.faults.only == RESPONSE_URL else "none"
+        if fault in spoilt.REPLIES:
+            return spoilt.response(fault)
         try:
             given = await request.json()
         except ValueError:
             given = None
         said = respond(self.slack, request.match_info["token"], given)
+        if (stored := fault.removeprefix("store_then_")) in spoilt.REPLIES:
+            return spoilt.response(stored)
         return web.Response(status=said.status, text=said.body, content_type=said.content_type)
 
     def _said(self, call: SlackCall, answered: slack.Answered) -> web.Response:
         call.status, call.ok, call.error = answered.status, bool(answered.body["ok"]), answered.body.get("error")
         headers = {"Date": formatdate(self._clock.time(), usegmt=True), **answered.headers}
         return web.json_response(answered.body, status=answered.status, headers=headers)
+
+
+def _spoilt(call: SlackCall, fault: str) -> web.Response:
+    response = spoilt.response(fault)
+    call.status, call.error = response.status, fault
+    return response

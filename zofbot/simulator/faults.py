@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from zofbot.simulator import spoilt
+
 ZOF_FAULTS: Mapping[str, str] = {
     "none": "Zof is well",
     "429": "Too many requests, wait 2 s",
@@ -35,7 +37,13 @@ SLACK_FAULTS: Mapping[str, str] = {
     "view_too_large": "Refuses a view",
     "invalid_blocks": "Refuses how a message is drawn",
     "ratelimited_200": "Says ratelimited with HTTP 200",
+    **{fault: label for fault, (label, _) in spoilt.REPLIES.items()},
+    **{f"store_then_{fault}": f"Stores, then: {label}" for fault, (label, _) in spoilt.REPLIES.items()},
 }
+ERROR = "error:"
+"""A fault of Slack's that begins so, behind ``store_then_`` or not, is any error word: ``error:team_added_to_org``."""
+RESPONSE_URL = "response_url"
+"""What is hit where a fault is meant for response URLs, which no other fault hits."""
 
 
 @dataclass
@@ -52,7 +60,7 @@ class Faults:
 
     def set(self, fault: str, times: int | None = None, only: str = "") -> None:
         """Misbehave from now on. Raises ``ValueError`` for a fault nobody knows or a count below one."""
-        if fault not in self.choices:
+        if fault not in self.choices and not (self.choices is SLACK_FAULTS and ERROR in fault):
             raise ValueError(f"There is no fault named {fault!r}.")
         if times is not None and times < 1:
             raise ValueError("A fault has to hit at least one request.")

@@ -194,6 +194,7 @@ def post_message(slack: Workspace, given: Arguments) -> Answer:
         channel.id, slack.stamp(), BOT, **body, thread_ts=thread_ts, metadata=kept, broadcast=broadcast, hidden=hidden
     )
     slack.keep(message)
+    message.deleted = slack.removes_alerts and not channel.im_with
     slack.echo(message)
     if not body["text"]:
         warning = {"warning": "missing_text_in_message"} | warning
@@ -226,6 +227,8 @@ def update(slack: Workspace, given: Arguments) -> Answer:
     message = _own(slack, given, "cant_update_message")
     if slack.channels[message.channel].archived:
         raise Refused("is_archived")
+    if slack.edit_window is not None and slack.now() - float(message.ts) > slack.edit_window:
+        raise Refused(slack.edit_refusal)
     body = content(slack, given, linking.parsing(given, "client"))
     kept, warning = _metadata(given.get("metadata"))
     message.text, message.blocks, message.attachments = body["text"], body["blocks"], body["attachments"]

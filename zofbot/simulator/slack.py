@@ -63,7 +63,9 @@ METHODS: dict[str, Method] = {
     "chat.postEphemeral": Method(posting.post_ephemeral, 4, f"{_POSTED}; people of the channel only", "chat:write"),
     "chat.postMessage": Method(posting.post_message, 4, f"{_POSTED}; metadata; one a second per channel", "chat:write"),
     "chat.unfurl": Method(unfurling.unfurl, 3, _UNFURLED, "links:write"),
-    "chat.update": Method(posting.update, 3, "own messages only, checked like new ones; metadata stays", "chat:write"),
+    "chat.update": Method(
+        posting.update, 3, "own messages only, checked like new ones; metadata stays; a window for edits", "chat:write"
+    ),
     "conversations.history": Method(lookups.history, 3, _READ, "channels:history"),
     "conversations.info": Method(lookups.channel_info, 3, "kind, membership, archived, shared", "channels:read"),
     "conversations.join": Method(lookups.join, 3, "public channels only", "channels:join"),

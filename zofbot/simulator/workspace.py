@@ -99,6 +99,12 @@ class Workspace:
     """Whether blocks are understood; else only text is taken, as where a newer block has not been rolled out."""
     keeps_everything: bool = False
     """Whether no message may be deleted, as where exports for compliance are on."""
+    removes_alerts: bool = False
+    """Whether an app for data loss prevention deletes what the bot posts to channels."""
+    edit_window: float | None = None
+    """Seconds for which messages may be edited; without it, for ever."""
+    edit_refusal: str = "edit_window_closed"
+    """The word for an edit that comes after the window; ``cant_update_message`` was seen, too."""
     draws_charts: bool = True
     """Whether ``data_visualization`` blocks are understood, whose roll-out is phased."""
     refuses_answers: Literal["text", "json", "json_200"] = "text"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zofbot.notification import Receipt
+from zofbot.slack.received import Messages
 
 PAGE_SIZE = 200
 """Messages asked for in one call; Slack may give fewer."""
@@ -53,13 +54,11 @@ class Search:
         self.oldest, self.newest, self.cursor = self.newest or self.oldest, "", ""
         self.latest = stamp(now + CLOCK_SKEW_SECONDS)
 
-    def turn_page(self, reply: dict[str, Any]) -> bool:
+    def turn_page(self, page: Messages) -> bool:
         """Note that a page was read; False when it was the window's last."""
         if not self.cursor:
-            self.newest = max((str(message.get("ts") or "") for message in reply.get("messages") or ()), default="")
-        before, self.cursor = self.cursor, (reply.get("response_metadata") or {}).get("next_cursor") or ""
-        if self.cursor == before:
-            self.cursor = ""
+            self.newest = max((message.ts for message in page.messages), default="")
+        self.cursor = page.cursor
         return bool(self.cursor)
 
 

@@ -25,6 +25,13 @@ def drawn(stored: Mapping[str, Any]) -> Message | None:
     return Message(shown, [context(shown)])
 
 
+REMOVED = (
+    "An alert was removed from this channel, posted once more, and removed again. zofbot will not post it again. "
+    "If an app removes messages automatically, ask its admin to allow messages from zofbot."
+)
+"""What the subscribers of a channel are told when an alert does not stay there."""
+
+
 def parked(reason: str) -> str:
     """What the subscribers of a channel are told when Slack refuses it for ``reason``."""
     what, mend = MENDS.get(reason, (f"Slack refuses it ({reason}).", "An admin of the workspace can say why."))

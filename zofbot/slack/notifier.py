@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import aiohttp
 import stamina
 import structlog
 from slack_sdk.errors import SlackApiError, SlackRequestError
-from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
-from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from zofbot import tracing
 from zofbot.clock import Clock, timeout
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.metrics import Metrics, status_of
 from zofbot.notification import Receipt
+from zofbot.slack import received
+from zofbot.slack.exchange import WebClient, exchange
 from zofbot.slack.history import Search, Searches
 from zofbot.slack.message import Message
-from zofbot.slack.verdict import verdict
+from zofbot.slack.received import EVENT_TYPE, Kind
+from zofbot.slack.verdict import Remedy, remedy, verdict
 
 log = structlog.get_logger()
-
-EVENT_TYPE = "zofbot_notification"
-"""``event_type`` of the metadata on every channel message."""
 
 DEADLINE = 8.0
 """Seconds one call to Slack may take."""
@@ -59,6 +56,10 @@ def metadata(key: str, **facts: str) -> dict[str, Any]:
     return {"event_type": EVENT_TYPE, "event_payload": {"key": key, **facts}}
 
 
+Send = Callable[[], Awaitable[AsyncSlackResponse]]
+Given = TypeVar("Given")
+
+
 class SlackNotifier:
     """Speaks to one workspace. ``session`` is shared by all calls, because the SDK else opens a connection each.
 
@@ -77,7 +78,7 @@ class SlackNotifier:
     ) -> None:
         self.deadline = deadline
         # Without handlers: the SDK would resend after a lost connection, and the message might be there already.
-        self.client = AsyncWebClient(token=token, base_url=api_url, session=session, retry_handlers=[], logger=_quiet())
+        self.client = WebClient(token=token, base_url=api_url, session=session, retry_handlers=[], logger=_quiet())
         self._session = session
         self._metrics = metrics
         self._clock = clock
@@ -99,21 +100,21 @@ class SlackNotifier:
             headers.update((name.lower(), str(value)) for name, value in said.headers.items())
             return said
 
-        reply = await self._call("auth.test", ask)
-        team, user, bot, enterprise = (
-            reply.get(name) or "" for name in ("team_id", "user_id", "bot_id", "enterprise_id")
-        )
+        who = await self._call("auth.test", ask, received.Who)
         told = headers.get("x-oauth-scopes")
         scopes = None if told is None else frozenset(scope.strip() for scope in told.split(","))
-        self._identity = Identity(team, user, bot, enterprise, scopes, headers.get("date", ""))
+        team, bot, enterprise = (one or "" for one in (who.team_id, who.bot_id, who.enterprise_id))
+        self._identity = Identity(team, who.user_id, bot, enterprise, scopes, headers.get("date", ""))
         return self._identity
 
     async def open_socket(self, app_token: str) -> str:
         """Ask for the address of one Socket Mode connection, with the ticket that admits to it. Raises SlackError."""
         reply = await self._call(
-            "apps.connections.open", lambda: self.client.apps_connections_open(app_token=app_token)
+            "apps.connections.open",
+            lambda: self.client.apps_connections_open(app_token=app_token),
+            received.SocketAddress,
         )
-        return str(reply.get("url") or "")
+        return reply.url
 
     async def connect_socket(self, url: str, ping_seconds: float) -> aiohttp.ClientWebSocketResponse:
         """Connect to what ``open_socket`` gave. Raises aiohttp.ClientError, OSError or ValueError.
@@ -137,12 +138,12 @@ class SlackNotifier:
                 channel=channel, metadata=dict(meta), unfurl_links=False, unfurl_media=False, parse="none",
                 **place, **message.payload(),
             ),
+            received.Posted,
         )  # fmt: skip
-        _heed(reply)
-        there = reply.get("channel") or channel
+        there = reply.channel or channel
         if _is_person(channel) and not _is_person(there):
             self._direct_messages[channel] = there
-        return Receipt(there, reply["ts"])
+        return Receipt(there, reply.ts)
 
     async def update(self, receipt: Receipt, message: Message, meta: Mapping[str, Any] | None = None) -> Receipt:
         """Make a message of ours show this instead; repeating it harms nobody. Without ``meta`` it keeps its own.
@@ -150,13 +151,12 @@ class SlackNotifier:
         Raises SlackError.
         """
         given: dict[str, Any] = {"metadata": dict(meta)} if meta else {}
-        reply = await self._call(
+        await self._call(
             "chat.update",
             lambda: self.client.chat_update(
                 channel=receipt.channel, ts=receipt.ts, parse="none", **given, **message.payload()
             ),
         )
-        _heed(reply)
         return receipt
 
     async def find(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
@@ -184,13 +184,9 @@ class SlackNotifier:
         resumed = bool(search.cursor)
         ours = await self._own_ids()
         while True:
-            reply = await self._page(search)
-            search.found |= {
-                key: Receipt(channel, message["ts"])
-                for message in reply.get("messages") or []
-                if (key := _key_in(message, ours))
-            }
-            more = search.turn_page(reply)
+            page = await self._page(search)
+            search.found |= {one.key: Receipt(channel, one.ts) for one in page.messages if one.key and one.is_of(ours)}
+            more = search.turn_page(page)
             if enough(search.found):
                 break
             if more:
@@ -202,7 +198,7 @@ class SlackNotifier:
         self._searches.finish(channel, thread, wanted)
         return search.found
 
-    async def _page(self, search: Search) -> dict[str, Any]:
+    async def _page(self, search: Search) -> received.Messages:
         """Read one page. A cursor that Slack does not know any more is given up with the search."""
         asked = search.arguments()
         method, call = (
@@ -211,16 +207,39 @@ class SlackNotifier:
             else ("conversations.history", self.client.conversations_history)
         )
         try:
-            return await self._call(method, lambda: call(**asked))
+            page = await self._call(method, lambda: call(**asked), received.Messages)
         except SlackRefused as no:
             if no.reason != "invalid_cursor":
                 raise
             search.newest = search.cursor = ""
             raise verdict(None, "invalid_cursor", {}) from no
+        if page.cursor and page.cursor == search.cursor:  # whether what is looked for comes later, nobody knows
+            raise received.unreadable("response_metadata.next_cursor")
+        return page
+
+    async def is_standing(self, receipt: Receipt) -> bool:
+        """Whether a message of ours is still there, in the channel or in a thread. Raises SlackError.
+
+        What is left of a removed message that had replies is not the message.
+        """
+        channel = await self._conversation(receipt.channel)
+        try:
+            page = await self._call(
+                "conversations.replies",
+                lambda: self.client.conversations_replies(
+                    channel=channel, ts=receipt.ts, oldest=receipt.ts, inclusive=True, limit=200
+                ),
+                received.Messages,
+            )
+        except SlackRefused as no:
+            if remedy(no.reason) is Remedy.REPOST:
+                return False
+            raise
+        return any(one.ts == receipt.ts and one.subtype != "tombstone" for one in page.messages)
 
     async def wrote(self, message: Mapping[str, Any]) -> bool:
         """Whether our own app posted a message, as Slack shows it. Raises SlackError."""
-        return _is_of(message, await self._own_ids())
+        return not (await self._own_ids()).isdisjoint(str(message.get(name)) for name in ("bot_id", "user"))
 
     async def _own_ids(self) -> frozenset[str]:
         """The ids by which our own messages are known: any app can write our metadata. Raises SlackError."""
@@ -235,11 +254,10 @@ class SlackNotifier:
         if not _is_person(channel):
             return channel
         if channel not in self._direct_messages:
-            reply = await self._call("conversations.open", lambda: self.client.conversations_open(users=channel))
-            opened = str((reply.get("channel") or {}).get("id") or "")
-            if not opened:
-                raise verdict(None, "no_channel_opened", {})
-            self._direct_messages[channel] = opened
+            reply = await self._call(
+                "conversations.open", lambda: self.client.conversations_open(users=channel), received.Opened
+            )
+            self._direct_messages[channel] = reply.channel.id
         return self._direct_messages[channel]
 
     async def delete(self, receipt: Receipt) -> None:
@@ -255,17 +273,19 @@ class SlackNotifier:
         reply = await self._call(
             "chat.getPermalink",
             lambda: self.client.chat_getPermalink(channel=receipt.channel, message_ts=receipt.ts),
+            received.Linked,
         )
-        return str(reply.get("permalink") or "")
+        return reply.permalink
 
     async def key_of(self, channel: str, ts: str) -> str:
         """Under which key we posted the message at ``ts``; empty for one that is not ours. Raises SlackError."""
         reply = await self._call(
             "conversations.replies",
             lambda: self.client.conversations_replies(channel=channel, ts=ts, limit=1, include_all_metadata=True),
+            received.Messages,
         )
-        first: dict[str, Any] = next(iter(reply.get("messages") or ()), {})
-        return _key_in(first, await self._own_ids()) if first.get("ts") == ts else ""
+        ours = await self._own_ids()
+        return next((one.key for one in reply.messages[:1] if one.ts == ts and one.is_of(ours)), "")
 
     async def whisper(self, channel: str, user: str, message: Message, *, thread: str = "") -> None:
         """Say something that only one person sees, in a thread or the channel; tried three times. Raises SlackError."""
@@ -294,36 +314,41 @@ class SlackNotifier:
 
         Raises SlackError.
         """
-        reply = await self._call("users.info", lambda: self.client.users_info(user=identifier))
-        return reply.get("user") or {}
+        reply = await self._call("users.info", lambda: self.client.users_info(user=identifier), received.Users)
+        return reply.user.model_dump(exclude_unset=True)
 
     async def group(self, identifier: str) -> frozenset[str]:
         """Who is in a user group. Raises SlackError."""
         reply = await self._call(
-            "usergroups.users.list", lambda: self.client.usergroups_users_list(usergroup=identifier)
+            "usergroups.users.list",
+            lambda: self.client.usergroups_users_list(usergroup=identifier),
+            received.GroupMembers,
         )
-        return frozenset(reply.get("users") or ())
+        return reply.users
 
     async def handles(self) -> dict[str, str]:
         """What the workspace's user groups are called, by id. Raises SlackError."""
-        reply = await self._call("usergroups.list", self.client.usergroups_list)
-        groups = reply.get("usergroups") or ()
-        return {group["id"]: group["handle"] for group in groups if group.get("id") and group.get("handle")}
+        reply = await self._call("usergroups.list", self.client.usergroups_list, received.Groups)
+        return {group.id: group.handle for group in reply.usergroups if group.handle}
 
     async def channel(self, identifier: str) -> dict[str, Any]:
         """A channel as Slack describes it (https://docs.slack.dev/reference/objects/conversation-object).
 
         Raises SlackError.
         """
-        reply = await self._call("conversations.info", lambda: self.client.conversations_info(channel=identifier))
-        return reply.get("channel") or {}
+        reply = await self._call(
+            "conversations.info", lambda: self.client.conversations_info(channel=identifier), received.Conversations
+        )
+        return reply.channel.model_dump(exclude_unset=True)
 
     async def members(self, channel: str) -> frozenset[str]:
         """Who is in a conversation of a few people; of a large channel only the first are told. Raises SlackError."""
         reply = await self._call(
-            "conversations.members", lambda: self.client.conversations_members(channel=channel, limit=200)
+            "conversations.members",
+            lambda: self.client.conversations_members(channel=channel, limit=200),
+            received.Members,
         )
-        return frozenset(str(one) for one in reply.get("members") or ())
+        return reply.members
 
     async def rooms(self, user: str) -> frozenset[str]:
         """The channels that somebody is in, of the private ones those that the bot is in, too; archived ones left out.
@@ -334,19 +359,20 @@ class SlackNotifier:
         cursor = ""
         for _ in range(MOST_PAGES):
             more = {"cursor": cursor} if cursor else {}
-            reply = await self._rooms(user, more)
-            found.update(str(one.get("id")) for one in reply.get("channels") or ())
-            cursor = (reply.get("response_metadata") or {}).get("next_cursor") or ""
+            page = await self._rooms(user, more)
+            found.update(one.id for one in page.channels)
+            cursor = page.cursor
             if not cursor:
                 break
         return frozenset(found)
 
-    async def _rooms(self, user: str, more: Mapping[str, str]) -> dict[str, Any]:
+    async def _rooms(self, user: str, more: Mapping[str, str]) -> received.Channels:
         return await self._call(
             "users.conversations",
             lambda: self.client.users_conversations(
                 user=user, types="public_channel,private_channel", exclude_archived=True, limit=999, **more
             ),
+            received.Channels,
         )
 
     async def publish_home(self, user: str, view: dict[str, Any], version: str = "") -> str:
@@ -356,8 +382,10 @@ class SlackNotifier:
         must not take its place (https://docs.slack.dev/reference/methods/views.publish). Raises SlackError.
         """
         given = {"hash": version} if version else {}
-        reply = await self._call("views.publish", lambda: self.client.views_publish(user_id=user, view=view, **given))
-        return str((reply.get("view") or {}).get("hash") or "")
+        reply = await self._call(
+            "views.publish", lambda: self.client.views_publish(user_id=user, view=view, **given), received.Viewed
+        )
+        return reply.view.hash or ""
 
     async def open_view(self, trigger: str, view: dict[str, Any]) -> None:
         """Show a modal to whoever did what ``trigger`` came with, within three seconds of it. Raises SlackError."""
@@ -366,9 +394,11 @@ class SlackNotifier:
     async def update_view(self, identifier: str, view: dict[str, Any], version: str) -> str:
         """Change a modal that stands as ``version`` (Slack's hash) knows it; gives the new one. Raises SlackError."""
         reply = await self._call(
-            "views.update", lambda: self.client.views_update(view_id=identifier, view=view, hash=version)
+            "views.update",
+            lambda: self.client.views_update(view_id=identifier, view=view, hash=version),
+            received.Viewed,
         )
-        return str((reply.get("view") or {}).get("hash") or "")
+        return reply.view.hash or ""
 
     async def respond(self, url: str, message: Message, *, replace: bool = False, thread: str = "") -> None:
         """Answer one person through a ``response_url``, which works five times in half an hour, also for no member.
@@ -386,30 +416,35 @@ class SlackNotifier:
         await self._post(url, message.payload() | shown)
 
     async def _post(self, url: str, body: dict[str, Any]) -> None:
-        hook = AsyncWebhookClient(url, session=self._session, retry_handlers=[], logger=_quiet())
-
-        async def call() -> dict[str, Any]:
-            reply = await hook.send_dict(body)
-            refusal = _refusal_word(reply.status_code, reply.body)
-            if refusal is not None:
-                raise verdict(reply.status_code, refusal, reply.headers)
-            return {}
+        async def call() -> None:
+            reply = await exchange(self._session, "POST", url, json=body, proxy=self.client.proxy)
+            received.read_response_url_reply(reply)
 
         await self._settled("response_url", call)
 
-    async def _call(self, method: str, send: Callable[[], Awaitable[AsyncSlackResponse]]) -> dict[str, Any]:
-        async def call() -> dict[str, Any]:
+    @overload
+    async def _call(self, method: str, send: Send) -> received.Said: ...
+
+    @overload
+    async def _call(self, method: str, send: Send, kind: type[Kind]) -> Kind: ...
+
+    async def _call(self, method: str, send: Send, kind: type[received.Said] = received.Said) -> received.Said:
+        async def call() -> received.Said:
             try:
                 reply = await send()
             except SlackApiError as error:
                 raise _refusal(error) from error
             except SlackRequestError as error:  # the SDK does not even ask
                 raise verdict(200, "invalid_arguments", {}) from error
-            return reply.data if isinstance(reply.data, dict) else {}
+            said = reply.data if isinstance(reply.data, dict) else {}
+            if kept := said.get("warning"):  # https://docs.slack.dev/messaging/message-metadata
+                warning, details = received.printable(kept, 100), received.details_in(said)
+                log.warning("slack warned", method=method, warning=warning, details=details)
+            return received.read(kind, said)
 
         return await self._settled(method, call)
 
-    async def _settled(self, method: str, call: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    async def _settled(self, method: str, call: Callable[[], Awaitable[Given]]) -> Given:
         """Run one call within the deadline, count it, and give every way of failing one of the three names."""
         outcome, status, reason = "ok", "200", "canceled"
         began = self._clock.monotonic()
@@ -436,19 +471,6 @@ class SlackNotifier:
             tracing.step("slack", method, came, bad=bool(reason), ms=round(seconds * 1000))
 
 
-def _is_of(message: Mapping[str, Any], ours: frozenset[str]) -> bool:
-    """Whether a message has our bot's or its user's id (https://docs.slack.dev/reference/events/message)."""
-    return not ours.isdisjoint(one for name in ("bot_id", "user") if isinstance(one := message.get(name), str))
-
-
-def _key_in(message: Mapping[str, Any], ours: frozenset[str]) -> str:
-    """The key of a message that our own app posted; empty for every other."""
-    meta = message.get("metadata") or {}
-    if meta.get("event_type") != EVENT_TYPE or not _is_of(message, ours):
-        return ""
-    return str((meta.get("event_payload") or {}).get("key") or "")
-
-
 def _is_person(identifier: str) -> bool:
     return identifier.startswith(("U", "W"))
 
@@ -460,34 +482,11 @@ def _quiet() -> logging.Logger:
     return quiet
 
 
-def _heed(reply: Mapping[str, Any]) -> None:
-    """Say what Slack dropped of a message it took (https://docs.slack.dev/messaging/message-metadata)."""
-    if reply.get("warning"):
-        log.warning("slack warned", warning=reply["warning"], details=reply.get("response_metadata"))
-
-
 async def _three_times(post: Callable[[], Awaitable[None]]) -> None:
     """Try a private answer again while that may help: a second one harms nobody."""
     async for attempt in stamina.retry_context(on=_again, attempts=3, timeout=30):
         with attempt:
             await post()
-
-
-def _refusal_word(status: int, body: str) -> str | None:
-    """Slack's word for refusing an answer; ``None`` where it took it, empty where it used none that can be read.
-
-    It comes as text (``Expired url``) or as JSON with ``ok`` and ``error``, with 4xx or with 200
-    (https://github.com/getsentry/sentry/pull/7955).
-    """
-    said: Any = body.strip()
-    try:
-        said = json.loads(said)
-    except ValueError:
-        pass
-    if status == 200 and (said in ("ok", "") or (isinstance(said, dict) and said.get("ok") is True)):
-        return None
-    word = str(said.get("error") if isinstance(said, dict) else said).strip().lower().replace(" ", "_")
-    return word if re.fullmatch(r"[a-z_]{1,60}", word) else ""
 
 
 def _again(error: Exception) -> bool | float:
@@ -498,9 +497,9 @@ def _again(error: Exception) -> bool | float:
 
 
 def _refusal(error: SlackApiError) -> SlackError:
+    """Sort what Slack refused; its word was checked when the reply was read."""
     response = error.response
-    data = response.data if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict) else {}
-    status = getattr(response, "status_code", None) or getattr(response, "status", None)
-    details = (data.get("response_metadata") or {}).get("messages")
-    log.info("slack refused", reason=data.get("error"), needed=data.get("needed"), details=details)
-    return verdict(status, str(data.get("error") or ""), response.headers, str(data.get("needed") or ""))
+    said = response.data if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict) else {}
+    reason, needed = str(said.get("error") or ""), received.scope_in(said.get("needed"))
+    log.info("slack refused", reason=reason, needed=needed, details=received.details_in(said))
+    return verdict(response.status_code, reason, response.headers, needed)

@@ -37,12 +37,17 @@ CHANGE_SECONDS = 2 * 3600
 """How long it is known that a channel or a person has changed: longer than anything is remembered of them."""
 
 # KEYS: the share. ARGV: the new share, now, seconds it is kept, seconds a posting may take.
-# Answers nothing when it is the first, else the share that stands, and whether the new one took its place.
+# Answers nothing when it is the first, else the share that stands, and whether the new one took its place: then it
+# remembers since when the card may be there.
 _BEGIN_SHARE = """
 local standing = redis.call('GET', KEYS[1])
 if standing then
   local share = cjson.decode(standing)
   if share.done or tonumber(ARGV[2]) - share.at < tonumber(ARGV[4]) then return {standing, 0} end
+  local new = cjson.decode(ARGV[1])
+  new.since = (share.since or 0) > 0 and share.since or share.at
+  redis.call('SET', KEYS[1], cjson.encode(new), 'EX', ARGV[3])
+  return {standing, 1}
 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
 return {standing, 1}
@@ -60,6 +65,13 @@ class Share:
     done: bool = False
     ts: str = ""
     link: str = ""
+    since: float = 0.0
+    """The card may be there since then, by an earlier share that nothing is known of; Unix seconds."""
+
+    @property
+    def maybe_since(self) -> float:
+        """Since when the card may be there, as long as this share is not done."""
+        return self.since or self.at
 
     @classmethod
     def load(cls, text: bytes | str) -> Share:
@@ -107,7 +119,7 @@ class Store:
     async def begin_share(self, key: str, share: Share) -> tuple[bool, Share | None]:
         """Take the right to post a shared card: whether it was given, and the share that stood there before.
 
-        Given while one stood there means that its process died on the way: the card may be in the channel already.
+        Given while one stood there means that nobody knows how it ended: the card may be in the channel already.
         """
         arguments: list[str | float] = [json.dumps(asdict(share)), share.at, SHARE_SECONDS, POSTING_SECONDS]
         async with _reachable():

@@ -14,6 +14,7 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them together:
 ``outbox:dead``             sorted set: dead letters, by when they died
 ``outbox:pace``             hash: for each queue, when its quota will be whole again (GCRA)
 ``outbox:parked``           hash: channels that refuse: told or not, since when, why
+``outbox:removed``          hash: roots that people removed twice and nobody was told of yet, and their channels
 ``outbox:pause``            hash: while Slack takes nothing: until when, how often so far, why
 ``outbox:sequence``         number: commits so far
 ``outbox:recent:…``         lists: the last thousand keys sent, and dropped
@@ -86,7 +87,7 @@ LOOKED = 500
 Arguments = list[str | int]
 
 _INDEXES = ("due", "later", "leases", "open", "dead", "pace", "parked", "pause", "sequence", "recent:sent",
-            "recent:dropped")  # fmt: skip
+            "recent:dropped", "removed")  # fmt: skip
 
 
 class Fenced(ZofbotError):
@@ -184,14 +185,17 @@ class Outbox:
     async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
         """Write down how attempts ended: one round trip, and twice does no harm.
 
-        Returns for each its state now, ``parked`` or ``paused`` if it was the one that brought that about, or ``lost``
-        where another worker has claimed it since: then nothing was changed.
+        Returns for each its state now; ``parked``, ``paused`` or ``removed`` (its root was removed twice and is not
+        posted again) if it was the one that brought that about; or ``lost`` where another worker has claimed it since:
+        then nothing was changed.
         """
         keys = [self._prefix + noun + one.key for one in settlements for noun in ("note:", "sent:")]
         return texts(await self._run("settle", keys, [part for one in settlements for part in one.arguments()]))
 
     async def retry(self, key: str, act: str = "") -> bool:
         """Send a dead or dropped one after all, or a waiting one now; False when there is none of these.
+
+        Where an attempt was made before, it is looked for first, whatever Slack said of it.
 
         ``act`` is added to the audit in the same step, if it is done.
         """
@@ -233,6 +237,16 @@ class Outbox:
                     pipe.zcard(f"{self._prefix}queue:{channel}")
                 waiting = await pipe.execute()
         return [Parked.read(*known, count) for known, count in zip(channels.items(), waiting, strict=True)]
+
+    async def removed(self) -> dict[str, str]:
+        """Name the roots that were removed twice and that nobody was told of yet, each with its channel."""
+        async with _reachable():
+            found = await self._redis.hgetall(self._index("removed"))
+        return {text(key): text(channel) for key, channel in found.items()}
+
+    async def told_of_removal(self, key: str) -> None:
+        """Note that somebody was told of a root that was removed."""
+        await self._mend("told_of_removal", key)
 
     async def depth(self) -> Depth:
         """Count what waits."""

@@ -91,7 +91,7 @@ class Halted(_Settled):
 
 @dataclass(frozen=True)
 class Gone(_Settled):
-    """The message it belongs to was deleted from ``place``: one fresh root, then this once more."""
+    """The message it belongs to was deleted from ``place``: one fresh root ever, then this once more."""
 
     place: Receipt
     reason: str

@@ -62,6 +62,9 @@ class Wall:
     async def find(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
         return Receipt(channel, key) if key in self.posted else None
 
+    async def is_standing(self, receipt: Receipt) -> bool:
+        return receipt.ts in self.posted
+
     async def join(self, channel: str) -> None:
         raise AssertionError("nothing here refuses")
 

@@ -33,7 +33,7 @@ from zofbot.simulator.records import Records, iso
 from zofbot.simulator.workspace import Workspace
 from zofbot.slack.alerts import render
 from zofbot.slack.message import Message as Said
-from zofbot.slack.notifier import EVENT_TYPE
+from zofbot.slack.received import EVENT_TYPE
 from zofbot.slack.verdict import verdict
 
 CHECKOUT = "C0CHECKOUT"
@@ -57,6 +57,10 @@ class Wire:
     async def update(self, receipt: Receipt, message: Said, meta: Mapping[str, Any] | None = None) -> Receipt:
         self._call("chat.update", channel=receipt.channel, ts=receipt.ts, **message.payload())
         return receipt
+
+    async def is_standing(self, receipt: Receipt) -> bool:
+        asked = {"channel": receipt.channel, "ts": receipt.ts}
+        return any(one["ts"] == receipt.ts for one in self._call("conversations.replies", **asked)["messages"])
 
     async def find(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
         asked = {"channel": channel, "oldest": f"{since:.6f}", "limit": 200, "include_all_metadata": True}

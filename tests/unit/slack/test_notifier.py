@@ -38,7 +38,8 @@ class Door:
     async def answer(self, request: web.Request) -> web.Response:
         self.heard.append((await request.json())["text"])
         status = self.statuses.pop(0) if self.statuses else 200
-        return web.Response(status=status, headers={"Retry-After": "0.05"} if status == 429 else {})
+        text = {200: "ok", 404: "expired_url"}.get(status, "")
+        return web.Response(status=status, text=text, headers={"Retry-After": "0.05"} if status == 429 else {})
 
 
 @pytest.fixture

@@ -519,8 +519,14 @@ async def test_a_root_that_people_deleted_is_posted_once_more(bench: Bench) -> N
     known = await bench.outbox.show("r")
     assert known is not None
     assert known.replaced_by == "r:2"
-    await bench.settle(*(Gone.of(one, Receipt("C1", "9.0"), "message_not_found") for one in again))
-    assert await bench.keys(after=5) == ["r:3"]
+    ended = await bench.settle(*(Gone.of(one, Receipt("C1", "9.0"), "message_not_found") for one in again))
+    assert ended == ["removed", "pending", "pending"]
+    batch = await bench.claim(after=5)
+    assert list(batch) == []
+    assert {reason for _, _, _, reason in batch.dropped} == {"its root is dropped"}
+    assert await bench.outbox.removed() == {"r:2": "C1"}
+    await bench.outbox.told_of_removal("r:2")
+    assert await bench.outbox.removed() == {}
 
 
 async def test_a_reply_that_people_deleted_is_neither_edited_nor_posted_again(bench: Bench) -> None:

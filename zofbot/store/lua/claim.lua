@@ -29,7 +29,7 @@ local function standing(key, f)
   if place then return place end
   local state = redis.call('HGET', note(root), 'state')
   local lost = not state or state == 'sent'
-  if lost and not replied(root) then
+  if lost and not replied(root) and root == f.root then
     post_again(f.root, root, f)
     state = 'pending'
   end

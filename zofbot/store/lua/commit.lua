@@ -1,4 +1,4 @@
--- Take in what is new and the caller's own changes, all or nothing. KEYS[13]: the fence. ARGV: the fence's number or
+-- Take in what is new and the caller's own changes, all or nothing. KEYS[14]: the fence. ARGV: the fence's number or
 -- '', how many expectations, how many notifications; (hash, field, value or '' for none) for each expectation; nine
 -- values for each notification; then (name, verb, field, value) for each change: '=' sets a field, '~' one of a hash
 -- that fades, '-' deletes it, and '+' adds an entry to a capped stream.
@@ -7,7 +7,7 @@ local FENCE, EXPECTED, COUNT = ARGV[OWN + 1], tonumber(ARGV[OWN + 2]), tonumber(
 local LONGEST_STREAM = 100000
 local AFTERWARDS = 8 * 86400 -- seconds: what was put off for as long as KEEP is asked about and escalated after that
 if outdated() then return 'outdated' end
-if FENCE ~= '' and redis.call('GET', KEYS[13]) ~= FENCE then return 'fenced' end
+if FENCE ~= '' and redis.call('GET', KEYS[14]) ~= FENCE then return 'fenced' end
 local at = OWN + 4
 for _ = 1, EXPECTED do
   if (redis.call('HGET', ARGV[at], ARGV[at + 1]) or '') ~= ARGV[at + 2] then return 'changed' end

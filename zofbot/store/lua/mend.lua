@@ -5,8 +5,11 @@ local LONGEST_STREAM = 100000
 local verbs = {}
 if outdated() then return 'outdated' end
 
+-- An attempt that was refused may have got through nevertheless: where there was one, it is looked for first.
 local function revive(key, f)
   unplace(key, f)
+  local since = f.since or f.first or f.started
+  if since then redis.call('HSET', note(key), 'since', since) end
   redis.call('HSET', note(key), 'state', 'pending')
   redis.call('HDEL', note(key), 'reason', 'first')
   redis.call('PERSIST', note(key))
@@ -16,13 +19,14 @@ local function revive(key, f)
   enqueue(key, f)
 end
 
--- Dead or dropped: once more from the start, though one that may be there is looked for first. Waiting: now.
+-- Dead or dropped: once more from the start. Waiting: now.
 -- What was dropped because this was lost comes along.
 function verbs.retry(key)
-  local f = read(key, 'state', 'kind', 'channel', 'rank')
+  local f = read(key, 'state', 'kind', 'channel', 'rank', 'since', 'first', 'started')
   if f.state ~= 'dead' and f.state ~= 'dropped' and f.state ~= 'pending' then return 0 end
+  if not f.rank then return 0 end -- what it said is not kept any more
   for _, child in ipairs(f.state ~= 'pending' and redis.call('LRANGE', RECENT.dropped, 0, -1) or {}) do
-    local its = read(child, 'state', 'kind', 'channel', 'rank', 'root', 'reason')
+    local its = read(child, 'state', 'kind', 'channel', 'rank', 'root', 'reason', 'since', 'first', 'started')
     if its.root == key and its.reason == 'its root is ' .. f.state then revive(child, its) end
   end
   revive(key, f)
@@ -55,6 +59,10 @@ function verbs.told(channel)
   if not known then return 0 end
   redis.call('HSET', PARKED, channel, '1' .. string.sub(known, 2))
   return 1
+end
+
+function verbs.told_of_removal(key)
+  return redis.call('HDEL', REMOVED, key)
 end
 
 function verbs.unpark(channel)

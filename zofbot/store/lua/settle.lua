@@ -1,5 +1,5 @@
 -- Write down how attempts ended. ARGV, five for each: verb, key, attempt, what the verb needs, reason.
--- Answers for each the state it came to, 'parked' or 'paused' for the one that brought that about, or 'lost'.
+-- Answers for each the state it came to, 'parked', 'paused' or 'removed' for the one that brought that about, or 'lost'.
 local LONGEST_PAUSE = 60000
 local verbs = {}
 
@@ -104,6 +104,13 @@ function verbs.gone(key, f, place, reason)
     return 'dropped'
   end
   local found, root = place_of(f.root)
+  if found == place and root ~= f.root then -- it was posted again already: somebody does not want it there
+    redis.call('DEL', receipt(root))
+    redis.call('HSET', REMOVED, root, f.channel)
+    drop(root, GONE)
+    drop(key, GONE)
+    return 'removed'
+  end
   if found == place then post_again(f.root, root, f) end
   return again(key, f, NOW, reason)
 end

@@ -3,7 +3,8 @@
 local DUE, LATER, LEASES, OPEN, DEAD = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local PACE, PARKED, PAUSE, SEQUENCE = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local RECENT = {sent = KEYS[10], dropped = KEYS[11]}
-local WRITTEN = KEYS[12]
+local REMOVED = KEYS[12]
+local WRITTEN = KEYS[13]
 local PREFIX, NOW = ARGV[1], tonumber(ARGV[2])
 local INTERVAL, BURST, EDIT_INTERVAL = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local KEEP, KEEP_BODY, MAX_AGE = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -13,7 +14,7 @@ local OWN = 9 -- arguments before those of the step itself
 local EDITS = 'edits' -- the one queue of all edits; no channel has such an id
 local LANE = 1e13 -- ranks: lane times this, plus a number that rises with every commit
 local UNWANTED = 'no longer wanted' -- why a timer is dropped that comes due where nothing is to be said any more
-local GONE = 'its message is gone' -- why an edit is dropped of what stood in a thread
+local GONE = 'its message is gone' -- why something is dropped that belongs to a message that people removed
 local RECENTLY = 1000 -- how many keys a list of recent ones holds
 
 -- While a cluster moves the slot key by key, keys that are missing may be elsewhere. Then this one, which never is there,

@@ -1,0 +1,171 @@
+"""Whatever stands in Slack's replies in place of what should: the bot goes on, says so, and needs no more memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from random import Random
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from tests.support.bot import RunningBot, bot_settings, until
+from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
+from tests.support.odd_values import ODD, paths_in, with_odd_value
+from zofbot.app import Zofbot, running
+from zofbot.clock import Clock, MovableClock
+from zofbot.errors import SlackUnknown
+from zofbot.metrics import Metrics
+from zofbot.simulator import spoilt
+from zofbot.simulator.stage import Stage
+from zofbot.slack.message import Message
+from zofbot.slack.notifier import SlackNotifier
+from zofbot.slack.received import MAX_REPLY_BYTES
+from zofbot.store.primary import reached
+
+RESULT = "res_4821"
+
+
+class Spoiler:
+    """Stands before Slack, and puts something odd, or nothing, at a place of each reply."""
+
+    def __init__(self, seed: int) -> None:
+        self.random, self.target, self.spoils = Random(seed), "", False
+        self.spoilt: set[str] = set()
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        kept = {name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers}
+        body = await request.read()
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(request.method, f"{self.target}{request.path_qs}", headers=kept, data=body) as reply,
+        ):
+            said, status = await reply.json(content_type=None), reply.status
+        if self.spoils and self.random.random() < 0.7:
+            self.spoilt.add(request.path.rpartition("/")[2])
+            said = self.spoil(said)
+        return web.Response(status=status, text=json.dumps(said), content_type="application/json")
+
+    def spoil(self, said: Any) -> Any:
+        paths = list(paths_in(said))
+        if self.random.random() < 0.1:
+            return self.random.choice(ODD)
+        odd = [self.random.choice(ODD)] if self.random.random() < 0.8 else []
+        return with_odd_value(said, self.random.choice(paths), *odd)
+
+
+@pytest.fixture
+async def spoiler() -> AsyncIterator[tuple[Spoiler, str]]:
+    made = Spoiler(5)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", made.serve)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield made, f"http://127.0.0.1:{runner.addresses[0][1]}/api/"
+    await runner.cleanup()
+
+
+async def ask_for_everything(bot: RunningBot, number: int) -> None:
+    """Do what makes the bot call Slack in every way; answers may not come."""
+    people = bot.stage.people
+    for text in ("result res_4821 share", "subscriptions", "triage mine", "subscribe"):
+        await bot.type(f"/zof {text}")
+    await people.open_home("U0ANA")
+    await people.type("U0BEN", "C0QA", "see https://app.zof.ai/results/res_4821")
+    for root in [one for one in bot.world.slack.ledger if not one.thread_ts and (one.key or "").startswith("run:")][
+        -1:
+    ]:
+        await people.type("U0ANA", root.channel, "<@U0ZOFBOT> ack", root.ts)
+    run = fail_run(bot, 2)
+    assert await post_webhook(bot, webhook_event(run["id"], f"evt_{number}")) == 200
+    await asyncio.sleep(30)
+    bot.world.clock.advance(1900)  # what was remembered of people and channels is asked for again
+
+
+async def test_nothing_that_slack_says_breaks_anything(
+    spoiler: tuple[Spoiler, str], stage: Stage, clock: MovableClock, valkey: str
+) -> None:
+    slack, url = spoiler
+    slack.target = stage.url
+    stage.world.slack.events |= {"link_shared"}
+    stage.world.slack.unfurl_domains = {"app.zof.ai"}
+    async with reached(valkey, "zofbot", clock) as client:
+        await client.flushall()
+    more = {"slack_api_url": url, "zofbot_poll_interval": 3600, "zof_webhook_secret": SECRET,
+            "zof_result_url_template": "https://app.zof.ai/results/{result_id}"}  # fmt: skip
+    settings = bot_settings(stage, valkey, **more)
+    with capture_logs() as logs:
+        async with running(settings, clock, works=True) as app:
+            stage.world.slack.request_url = f"{app.url}/slack/events"
+            bot = RunningBot(stage.world, stage, app, settings)
+            await until(ready(app))
+            await bot.type("/zof subscribe group:run layout:flat")
+            await until(lambda: bool(bot.public()))
+            slack.spoils = True
+            for number in range(12):
+                await ask_for_everything(bot, number)
+            slack.spoils = False
+            last = fail_run(bot, 1)
+            await post_webhook(bot, webhook_event(last["id"], "evt_last"))
+            await until(lambda: bool(stage.world.slack.posted(f"run:{last['id']}:failed:C0QA")), 300)
+    assert stage.world.slack.doubled() == []
+    assert slack.spoilt >= {"chat.postMessage", "users.info", "conversations.info", "views.publish", "views.open"}
+    assert [line for line in logs if line.get("exc_info")] == []
+
+
+def ready(app: Zofbot) -> Callable[[], Awaitable[bool]]:
+    async def ask() -> bool:
+        return not await app.missing()
+
+    return ask
+
+
+@pytest.fixture
+async def notifier(stage: Stage) -> AsyncIterator[SlackNotifier]:
+    async with aiohttp.ClientSession() as session:
+        yield SlackNotifier(
+            session, token=stage.world.slack.bot_token, api_url=f"{stage.url}/api/", metrics=Metrics(), clock=Clock()
+        )
+
+
+async def test_a_compressed_bomb_takes_no_more_than_its_limit(notifier: SlackNotifier, stage: Stage) -> None:
+    spoilt.bomb()
+    stage.world.slack.faults.set("bomb")
+    tracemalloc.start()
+    try:
+        with pytest.raises(SlackUnknown):
+            await notifier.send("C0QA", Message("here"), {})
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 4 * MAX_REPLY_BYTES < spoilt.FLOOD_BYTES
+
+
+async def test_a_redirect_takes_the_token_nowhere(notifier: SlackNotifier, stage: Stage) -> None:
+    stage.world.slack.faults.set("redirect", 1)
+    with pytest.raises(SlackUnknown) as unknown:
+        await notifier.send("C0QA", Message("here"), {})
+    assert (unknown.value.reason, len(stage.world.slack.calls)) == ("http_302", 1)
+
+
+@pytest.mark.parametrize("fault", [one for one in spoilt.REPLIES if one not in ("bare_ok", "odd_types")])
+async def test_a_private_answer_is_tried_again_where_the_reply_is_not_slacks(bot: RunningBot, fault: str) -> None:
+    await bot.answer(f"/zof {RESULT}")
+    before = len(bot.private())
+    bot.world.slack.faults.set(fault, 1, "response_url")
+    await bot.press(bot.private()[0], "zof_share")
+    await until(lambda: len(bot.private()) == before + 1)
+    assert bot.world.slack.faults.current == "none"
+
+
+@pytest.mark.parametrize("fault", spoilt.REPLIES)
+async def test_people_are_answered_where_slack_does_not_say_who_they_are(bot: RunningBot, fault: str) -> None:
+    bot.world.slack.faults.set(fault, None, "users.info")
+    assert "Try again" in await bot.answer("/zof subscribe group:run")
+    bot.world.slack.faults.set("none")

@@ -1,0 +1,52 @@
+"""What Slack's words mean: only those known to be final are final."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import zofbot.simulator
+from zofbot.errors import SlackDeferred, SlackRefused, SlackUnknown
+from zofbot.slack.verdict import BUSY, REMEDIES, Remedy, is_known, remedy, verdict
+
+
+def test_every_word_that_the_simulator_refuses_with_is_known() -> None:
+    [folder] = zofbot.simulator.__path__
+    source = "".join(path.read_text() for path in Path(folder).glob("*.py"))
+    words = set(re.findall(r'Refused\("([a-z_]+)"', source))
+    assert len(words) > 30
+    acknowledgements = {"invalid_errors"}  # about what the bot answers to a form, not about a call
+    assert {word for word in words - BUSY - acknowledgements if not is_known(word)} == set()
+
+
+@pytest.mark.parametrize("word", ["a_word_nobody_knows", "access_denied_by_something_new", "", "http_403", "Forbidden"])
+def test_a_word_that_nobody_knows_is_not_final(word: str) -> None:
+    assert isinstance(verdict(200, word, {}), SlackUnknown)
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404])
+def test_a_final_word_is_final_with_any_status_that_slack_may_use(status: int) -> None:
+    assert isinstance(verdict(status, "no_text", {}), SlackRefused)
+
+
+def test_no_word_has_two_remedies() -> None:
+    words = [word for group in REMEDIES.values() for word in group]
+    assert len(words) == len(set(words))
+
+
+@pytest.mark.parametrize(
+    ("word", "helps"),
+    [("no_permission", Remedy.JOIN), ("access_denied", Remedy.PARK), ("team_added_to_org", Remedy.PAUSE),
+     ("accesslimited", Remedy.PAUSE), ("two_factor_setup_required", Remedy.PAUSE), ("edit_window_closed", Remedy.SKIP),
+     ("cant_update_message", Remedy.SKIP)],
+)  # fmt: skip
+def test_each_word_has_its_remedy(word: str, helps: Remedy) -> None:
+    assert remedy(word) is helps
+
+
+def test_a_channel_that_is_being_moved_is_waited_for() -> None:
+    error = verdict(200, "external_channel_migrating", {})
+    assert isinstance(error, SlackDeferred)
+    assert error.retry_after == 60

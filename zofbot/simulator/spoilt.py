@@ -1,0 +1,58 @@
+"""Answers that come where Slack should answer and are not Slack's: web pages of proxies, cut and absurd bodies.
+
+Seen in public: HTML and empty bodies with 200 and 4xx (python-slack-sdk 718, 821 and 1454, node-slack-sdk 843).
+Floods, deep nesting and wrong types are believed: nobody has seen Slack send them, and nothing keeps it from it.
+"""
+
+from __future__ import annotations
+
+import gzip
+from functools import cache
+
+from aiohttp import web
+
+PAGE = b"<!doctype html><html><head><title>Error</title></head><body><h1>Request blocked</h1></body></html>"
+STATUSES = (403, 404, 407, 408, 413, 421)
+"""HTTP statuses with which proxies and gateways answer for themselves."""
+FLOOD_BYTES = 80 * 1024 * 1024
+
+_HTML, _JSON = "text/html; charset=utf-8", "application/json; charset=utf-8"
+Spoilt = tuple[int, str, bytes]
+"""HTTP status, content type, and body."""
+
+REPLIES: dict[str, tuple[str, Spoilt]] = {
+    "html": ("A web page with 200", (200, _HTML, PAGE)),
+    "empty": ("Nothing at all, with 200", (200, _JSON, b"")),
+    "cut_json": ("JSON cut in half, with 200", (200, _JSON, b'{"ok":true,"channel":"C0QA","ts":"18')),
+    "list": ("JSON that is no object", (200, _JSON, b'[{"ok":true}]')),
+    "redirect": ("Redirects", (302, _HTML, b"")),
+    **{f"html_{status}": (f"A web page with {status}", (status, _HTML, PAGE)) for status in STATUSES},
+    "no_word": ("A refusal without a word", (200, _JSON, b'{"ok":false}')),
+    "bare_ok": ("ok and nothing else", (200, _JSON, b'{"ok":true}')),
+    "odd_types": ("Parts of other types", (200, _JSON, b'{"ok":true,"ts":17,"channel":["C0QA"],"messages":{},"user":7,'
+                  b'"users":"U0ANA","usergroups":1,"view":"V1","channels":0,"user_id":0,"permalink":{}}')),
+    "odd_error": ("An error that is no word", (200, _JSON, b'{"ok":false,"error":{"code":[1]}}')),
+    "bad_utf8": ("Bytes that are not UTF-8", (200, _JSON, b'{"ok":true,"ts":"\xff\xfe"}')),
+    "deep": ("JSON nested too deeply", (200, _JSON, b'{"ok":true,"a":' + b"[" * 100_000)),
+}  # fmt: skip
+"""Each with what it is called on the page."""
+
+
+@cache
+def bomb() -> bytes:
+    """Give some KiB of gzip that become 80 MiB of JSON."""
+    return gzip.compress(b'{"ok":true,"ts":"1.1","x":"' + b"x" * FLOOD_BYTES + b'"}', 1)
+
+
+REPLIES["bomb"] = ("A compressed bomb", (200, _JSON, b""))
+
+
+def response(fault: str) -> web.Response:
+    """Answer as ``fault``, one of ``REPLIES``."""
+    status, kind, body = REPLIES[fault][1]
+    headers = {"Content-Type": kind}
+    if fault == "bomb":
+        body, headers["Content-Encoding"] = bomb(), "gzip"
+    if fault == "redirect":
+        headers["Location"] = "/captive-portal"
+    return web.Response(status=status, body=body, headers=headers)
