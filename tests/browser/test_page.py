@@ -92,7 +92,7 @@ async def test_what_led_to_an_error_is_traced_by_the_id_that_it_shows(page: Page
 async def test_zof_completes_in_the_composer(page: Page) -> None:
     composer = page.get_by_test_id("composer")
     await composer.press_sequentially("/zof ru")
-    await expect(page.get_by_role("listbox")).to_contain_text("runs [status:failed]")
+    await expect(page.get_by_role("listbox")).to_contain_text("runs [status:failed,error]")
     await take_screenshot(page, "completion")
 
 

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from tests.support.bot import RunningBot, bot_settings, until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from tests.support.odd_values import ODD, paths_in, with_odd_value
+from tests.support.odd_values import ODD, Path, paths_in, with_odd_value
 from zofbot.app import Zofbot, running
 from zofbot.clock import Clock, MovableClock
 from zofbot.errors import SlackUnknown
@@ -55,8 +55,21 @@ class Spoiler:
         paths = list(paths_in(said))
         if self.random.random() < 0.1:
             return self.random.choice(ODD)
-        odd = [self.random.choice(ODD)] if self.random.random() < 0.8 else []
-        return with_odd_value(said, self.random.choice(paths), *odd)
+        while True:
+            odd = [self.random.choice(ODD)] if self.random.random() < 0.8 else []
+            path = self.random.choice(paths)
+            if not is_lie(path, odd):
+                return with_odd_value(said, path, *odd)
+
+
+def is_lie(path: Path, odd: list[Any]) -> bool:
+    """Whether a history has its shape but hides a message of ours, which nobody can see through."""
+    hidden = path == ("messages",) or (path[0] == "messages" and path[-1] in MARKS)
+    return hidden and (not odd or odd[0] is None or isinstance(odd[0], str | list | dict | bool | int | float))
+
+
+MARKS = {"metadata", "event_type", "event_payload", "key", "user", "bot_id"}
+"""What a message of ours is known by."""
 
 
 @pytest.fixture

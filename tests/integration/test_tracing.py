@@ -20,7 +20,7 @@ from tests.support.bot import RunningBot, buttons, running_bot, text_of, until, 
 from tests.support.cli import run_command
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.redis_dump import dump_redis
-from tests.support.triage import button_of, press_button, raise_alert
+from tests.support.triage import button_of, press_button, private_text, raise_alert
 from tests.support.valkey_servers import stopped_server
 from tests.support.virtual_time import StoppedClock
 from zofbot import tracing
@@ -167,11 +167,10 @@ async def test_an_act_that_redis_did_not_take_is_found(valkey: str) -> None:
         await wait_for_first_poll(bot)
         await bot.type("/zof subscribe group:case")
         root = await raise_alert(bot)
-        before = len(bot.private(root.channel))
         async with stopped_server(valkey):
             await press_button(bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
-            await until(lambda: len(bot.private(root.channel)) > before)
-        answer = text_of(bot.private(root.channel)[-1])
+            await until(lambda: "Reference: " in private_text(bot, "U0ANA"))
+        answer = next(text_of(one) for one in bot.private(root.channel) if "Reference: " in text_of(one))
         assert "store (Redis) does not answer" in answer
         assert "Zof returned no request id for this. Reference: " in answer
         await asyncio.sleep(1)

@@ -1,18 +1,15 @@
-"""The store: claims, shares and the shared quota on a double with Lua, then the real server and its crashes."""
+"""The store that comes along: it survives kills, is adopted, and is shared by the processes of one folder."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-import fakeredis
 import pytest
 import redis.asyncio as redis
 import structlog
@@ -21,8 +18,7 @@ from tests.support.bot import until
 from zofbot.clock import Clock
 from zofbot.errands import end
 from zofbot.errors import StoreUnavailable
-from zofbot.model import Quota
-from zofbot.store import CLAIM_SECONDS, POSTING_SECONDS, SHARE_SECONDS, Share, Store, connected
+from zofbot.store import Share, connected
 from zofbot.store.embedded import embedded, minded
 from zofbot.store.folder import socket_path
 
@@ -31,77 +27,11 @@ ANA = Share("U0ANA", "ana", NOW)
 BEN = Share("U0BEN", "ben", NOW + 1)
 
 
-@pytest.fixture
-async def client() -> AsyncIterator[redis.Redis]:
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
-
-
-@pytest.fixture
-def store(client: redis.Redis) -> Store:
-    return Store(client, "test")
-
-
-async def test_a_request_is_claimed_once(store: Store, client: redis.Redis) -> None:
-    assert await store.claim("Ev1")
-    assert not await store.claim("Ev1")
-    assert await store.claim("Ev2")
-    assert 0 < await client.ttl("{test}:claim:Ev1") <= CLAIM_SECONDS
-
-
-async def test_of_many_at_once_one_gets_the_claim(store: Store) -> None:
-    assert sum(await asyncio.gather(*(store.claim("Ev1") for _ in range(50)))) == 1
-
-
-async def test_the_first_to_share_may_post_and_the_second_hears_who_is(store: Store) -> None:
-    assert await store.begin_share("k", ANA) == (True, None)
-    assert await store.begin_share("k", BEN) == (False, ANA)
-
-
-async def test_a_share_that_stands_is_answered_with_where(store: Store, client: redis.Redis) -> None:
-    await store.begin_share("k", ANA)
-    done = Share("U0ANA", "ana", NOW + 2, done=True, link="https://x.example/p1")
-    await store.end_share("k", done)
-    assert await store.begin_share("k", Share("U0BEN", "ben", NOW + 3600)) == (False, done)
-    assert 0 < await client.ttl("{test}:share:k") <= SHARE_SECONDS
-
-
-async def test_a_share_given_up_can_be_tried_again(store: Store) -> None:
-    await store.begin_share("k", ANA)
-    await store.give_up_share("k")
-    assert await store.begin_share("k", BEN) == (True, None)
-
-
-async def test_a_share_whose_process_died_is_taken_over_by_one_who_knows_of_it(store: Store) -> None:
-    await store.begin_share("k", ANA)
-    late = Share("U0BEN", "ben", NOW + POSTING_SECONDS)
-    assert await store.begin_share("k", late) == (True, ANA)
-    _, standing = await store.begin_share("k", Share("U0CHI", "chi", NOW + POSTING_SECONDS + 1))
-    assert standing == replace(late, since=ANA.at)
-    _, standing = await store.begin_share("k", Share("U0CHI", "chi", NOW + 3 * POSTING_SECONDS))
-    assert standing is not None
-    assert standing.maybe_since == ANA.at
-
-
-async def test_what_one_process_learns_of_the_quota_another_reads(client: redis.Redis) -> None:
-    quota = Quota(limit=100, remaining=3, reset=datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=40))
-    await Store(client, "test").write(quota)
-    assert await Store(client, "test").read() == quota
-    assert await Store(client, "other").read() is None
-    assert 0 < await client.ttl("{test}:quota") <= 41
-
-
-async def test_redis_out_of_reach_is_one_kind_of_error(tmp_path: Path) -> None:
-    async with connected(f"unix://{tmp_path}/nobody.sock", "test", Clock()) as store:
-        for call in (store.ping(), store.claim("x"), store.begin_share("k", ANA), store.read()):
-            with pytest.raises(StoreUnavailable):
-                await call
-
-
 # --- the embedded server, for real
 
 KILLED = """
 import asyncio, os, pathlib, signal, sys
+from zofbot.clock import Clock
 from zofbot.store import connected
 from zofbot.store.embedded import embedded
 
@@ -216,3 +146,13 @@ async def test_a_server_that_cannot_start_says_where_to_look(tmp_path: Path) -> 
         async with embedded(tmp_path, Clock()):
             raise AssertionError("it cannot have started")
     assert "valkey.log" in caught.value.next_step
+
+
+async def test_a_copy_of_the_data_directory_is_a_backup(tmp_path: Path) -> None:
+    async with embedded(tmp_path / "data", Clock()) as url, redis.from_url(url) as client:
+        await client.set("k", "v")
+        assert (tmp_path / "data").stat().st_mode & 0o077 == 0, "nobody else gets in"
+        assert (await client.config_get("port"))["port"] == "0"
+    shutil.copytree(tmp_path / "data", tmp_path / "copy")
+    async with embedded(tmp_path / "copy", Clock()) as url, redis.from_url(url) as client:
+        assert await client.get("k") == b"v"

@@ -26,9 +26,8 @@ FLOORS: list[set[str]] = [
     {"routing"},
     {"triage", "alerting"},
     {"verbs", "settings", "metrics", "logs", "notification", "spans", "tracing"},
-    {"model", "errors", "redact", "address", "trace", "clock", "domain"},
     {"setting_values"},
-    {"model", "errors", "redact", "address", "trace", "deadline"},
+    {"model", "errors", "redact", "address", "trace", "clock", "domain"},
 ]
 """From the roof to the ground. A room may import from floors beneath it, and from its own room."""
 

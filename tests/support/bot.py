@@ -24,7 +24,7 @@ from zofbot.simulator.world import World
 from zofbot.store.primary import reached
 
 
-async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 120.0) -> None:
     """Wait for something that happens after the answer; where it does not, say what every task was waiting for."""
     pause = 0.01
     try:

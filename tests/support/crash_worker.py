@@ -19,7 +19,7 @@ import aiohttp
 import redis.asyncio as redis
 import structlog
 
-from zofbot.clock import Clock, MovableClock
+from zofbot.clock import MovableClock
 from zofbot.metrics import Metrics
 from zofbot.notification import Claimed, Kind, Notification
 from zofbot.pipeline.dispatcher import Dispatcher
@@ -104,7 +104,7 @@ async def work(redis_url: str, slack_url: str, token: str, fuse: Fuse, now: floa
 
         metrics = Metrics()
         outbox = Outbox(client, "crash", clock)
-        notifier = SlackNotifier(session, token=token, api_url=slack_url, metrics=metrics, clock=Clock())
+        notifier = SlackNotifier(session, token=token, api_url=slack_url, metrics=metrics, clock=clock)
         dispatcher = Dispatcher(outbox, notifier, render, metrics, clock, random=Random(1).random)
         await outbox.commit(thread(now))
         while (depth := await outbox.depth()).pending + depth.sending:

@@ -14,7 +14,6 @@ import stamina
 from zofbot.checkup import doors, people, slack, store, zof
 from zofbot.checkup.clock import skew
 from zofbot.checkup.finding import Finding, error, ok
-from zofbot.checkup.mentions import check_mentions
 from zofbot.clock import Clock, timeout
 from zofbot.errors import SettingsError, SlackError, StoreUnavailable, ZofError
 from zofbot.metrics import Metrics
@@ -53,15 +52,12 @@ WAITING = 200
 async def examine(settings: Settings, clock: Clock, url: str = "", seconds: float = SECONDS) -> list[Finding]:
     """Try everything; ``url`` is where the doors are seen from outside. No failure is raised: each is a finding."""
     async with slack_of(settings, Metrics(), clock, deadline=seconds) as notifier:
-        kept, subscribed = await _store(settings, clock, seconds)  # alone, lest what others do count as its latency
         kept, subscriptions = await _store(settings, clock, seconds)  # alone, lest what others do count as its latency
         (tokens, takes), asked, tried = await asyncio.gather(
             _tokens(notifier, settings, clock),
             _zof(settings, clock, Patience(seconds)),
             _doors(settings, url, seconds),
         )
-        told = await _channels(notifier, settings, [each.channel for each in subscribed], takes)
-        told += await check_mentions(notifier, subscribed) if takes else []
         told = await _channels(notifier, settings, [one.channel for one in subscriptions], takes)
         if takes:
             told += await _people(notifier, people.named(settings, subscriptions))
@@ -150,9 +146,7 @@ async def _store(settings: Settings, clock: Clock, seconds: float) -> tuple[list
     except StoreUnavailable as said:
         found = store.danger(silence(said)) if settings.redis_url else error("redis", said.sentence, said.next_step)
     except SettingsError as said:
-        found = error(
-            "redis", " ".join(said.problems), "Set REDIS_URL to a Redis of 6.2 or later, or mend that folder."
-        )
+        found = error("redis", " ".join(said.problems), "Set REDIS_URL to a Redis of 6.2 or later.")
     except ValueError:  # the client quotes the address, and a password may stand in it
         found = error("redis", "REDIS_URL cannot be understood.", "Write it as redis://user:password@host:6379/0.")
     except (TimeoutError, OSError) as said:

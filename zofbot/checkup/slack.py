@@ -103,20 +103,6 @@ def channel(identifier: str, heard: Mapping[str, Any] | SlackError) -> Finding:
     return ok(about, "zofbot is a member.")
 
 
-def mention(identifier: str, heard: Mapping[str, Any] | SlackError | None, channels: Sequence[str]) -> Finding:
-    """Somebody whom subscriptions of ``channels`` mention: a person as Slack describes them, a group or ``None``."""
-    about, step = f"mention {identifier}", f"Edit the subscriptions of {', '.join(channels)}."
-    if heard is None:
-        return error(about, "There is no such user group, or it is disabled, so nobody is notified.", step)
-    if isinstance(heard, SlackRefused) and heard.reason == "user_not_found":
-        return error(about, "Slack knows nobody with this id, so nobody is notified.", step)
-    if isinstance(heard, SlackError):
-        return _unseen(about, heard)
-    if heard.get("deleted"):
-        return error(about, "The account is deactivated, so nobody is notified.", step)
-    return ok(about, "Slack can notify them.")
-
-
 def _unseen(about: str, heard: SlackError) -> Finding:
     if not isinstance(heard, SlackRefused):
         return silent(heard)

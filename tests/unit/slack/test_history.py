@@ -13,7 +13,8 @@ from zofbot.metrics import Metrics
 from zofbot.simulator.entities import BOT, Message
 from zofbot.simulator.stage import Stage
 from zofbot.slack.message import Message as Said
-from zofbot.slack.received import EVENT_TYPE, SlackNotifier, metadata
+from zofbot.slack.notifier import SlackNotifier, metadata
+from zofbot.slack.received import EVENT_TYPE
 
 QA = "C0QA"
 

@@ -18,7 +18,8 @@ def test_every_word_that_the_simulator_refuses_with_is_known() -> None:
     words = set(re.findall(r'Refused\("([a-z_]+)"', source))
     assert len(words) > 30
     acknowledgements = {"invalid_errors"}  # about what the bot answers to a form, not about a call
-    assert {word for word in words - BUSY - acknowledgements if not is_known(word)} == set()
+    complaints = {"automatic_link"}  # the simulator's own, where Slack would make a link of hostile text
+    assert {word for word in words - BUSY - acknowledgements - complaints if not is_known(word)} == set()
 
 
 @pytest.mark.parametrize("word", ["a_word_nobody_knows", "access_denied_by_something_new", "", "http_403", "Forbidden"])

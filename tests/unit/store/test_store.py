@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -66,7 +67,11 @@ async def test_a_share_whose_process_died_is_taken_over_by_one_who_knows_of_it(s
     await store.begin_share("k", ANA)
     late = Share("U0BEN", "ben", NOW + POSTING_SECONDS)
     assert await store.begin_share("k", late) == (True, ANA)
-    assert await store.begin_share("k", Share("U0CHI", "chi", NOW + POSTING_SECONDS + 1)) == (False, late)
+    _, standing = await store.begin_share("k", Share("U0CHI", "chi", NOW + POSTING_SECONDS + 1))
+    assert standing == replace(late, since=ANA.at)
+    _, standing = await store.begin_share("k", Share("U0CHI", "chi", NOW + 3 * POSTING_SECONDS))
+    assert standing is not None
+    assert standing.maybe_since == ANA.at
 
 
 async def test_what_one_process_learns_of_the_quota_another_reads(client: redis.Redis) -> None:
