@@ -147,7 +147,9 @@ async def test_why_is_told_of_a_channel_only_to_who_sees_it(there: RunningBot) -
     for times, word in enumerate(("why", "run"), start=1):
         assert (await press_forged(there, alerts[QA], alerts[INCIDENT].key or "", word)).ok
         await until(
-            lambda times=times: sum("not in the channel" in text_of(m) for m in there.private(QA, "U0CHIOMA")) == times
+            lambda times=times: (
+                sum("belongs to another channel" in text_of(m) for m in there.private(QA, "U0CHIOMA")) == times
+            )
         )
 
 

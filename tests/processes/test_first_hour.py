@@ -127,13 +127,14 @@ def private(stage: Stage) -> list[Message]:
 
 async def typed(stage: Stage, step: Step) -> None:
     """What is typed in the channel; and the test alert, which the page has pressed next."""
+    before = len(private(stage))
     await stage.people.type(ANA, QA_ALERTS, step.typed[0])
     await until(
-        lambda: bool(private(stage)) and all(line in text_of(private(stage)[-1]) for line in step.answer), SECONDS
+        lambda: all(any(line in text_of(one) for one in private(stage)[before:]) for line in step.answer), SECONDS
     )
     if "subscribe" not in step.typed[0]:
         return
-    answer = private(stage)[-1]
+    answer = private(stage)[before]
     button = next(one for one in buttons(answer) if one["text"]["text"] == "Send a test alert")
     await stage.people.press(ANA, button, channel=QA_ALERTS, ts=answer.ts)
     shown = re.findall(r"^This is a test.*$", PAGE, re.MULTILINE)[0]
