@@ -129,7 +129,7 @@ async def running_bot(
     world = World(clock)
     furnish(world)
     world.zof.quota = None
-    stage = Stage(world)
+    stage = Stage(world, beat_seconds=10.0)  # on virtual time nothing is held up
     await stage.start()
     async with reached(valkey, "zofbot", clock) as client:
         await client.flushall()

@@ -26,8 +26,8 @@ START_SECONDS = 10_000.0
 """What the loop's clock shows at first: as a machine's own, nothing that a test could take for its zero."""
 
 GRACE_SHARE, GRACE_SECONDS = 0.005, 0.005
-"""Real seconds that the kernel has to hand over what one socket of this process wrote to another: a share of each jump
-and the most."""
+"""Real seconds that the kernel and a server's subscribers have to hand over what was sent: a share of the time that is
+jumped over, and the most for one jump."""
 
 STUCK_SECONDS = 60.0
 """Real seconds without any event or timer after which a test is given up: nothing will ever happen."""
@@ -37,6 +37,7 @@ class _Selector(selectors.DefaultSelector):
     """Waits for sockets, and moves the loop's clock instead where nobody outside is waited for."""
 
     loop: VirtualLoop
+    _grace = 0.0
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)
@@ -47,7 +48,10 @@ class _Selector(selectors.DefaultSelector):
             if not ready:
                 raise RuntimeError(f"nothing happened for {STUCK_SECONDS:.0f} s, and nothing is due")
             return ready
-        ready = super().select(min(timeout * GRACE_SHARE, GRACE_SECONDS))
+        self._grace += min(timeout * GRACE_SHARE, GRACE_SECONDS)
+        if self._grace >= 0.001:  # epoll waits for whole milliseconds
+            ready = super().select(self._grace)
+            self._grace = 0.0
         if not ready:
             self.loop.jump(timeout)
         return ready

@@ -23,11 +23,13 @@ BEAT = 0.1
 class Stage:
     """The world over HTTP: Slack at ``/api/``, Zof at ``/zof/v1``, the page at ``/``; started once, stopped once.
 
-    ``people`` act for whoever sits at the page, and in tests.
+    ``people`` act for whoever sits at the page, and in tests. ``beat_seconds`` lie between two looks whether this
+    process was held up.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, beat_seconds: float = BEAT) -> None:
         self.world = world
+        self._beat_seconds = beat_seconds
         self.people = People(world)
         self.sockets = Sockets(world.slack)
         self._echoes = Echoes(world.slack, self.people.delivery)
@@ -54,8 +56,8 @@ class Stage:
     async def _beat(self) -> None:
         clock = self.world.clock
         while True:
-            due, then = clock.monotonic() + BEAT, clock.time() - clock.moved
-            await clock.sleep(BEAT)
+            due, then = clock.monotonic() + self._beat_seconds, clock.time() - clock.moved
+            await clock.sleep(self._beat_seconds)
             if (late := clock.monotonic() - due) > LATE_SECONDS:
                 self.world.slack.excuse(min(late, clock.time() - clock.moved - then))  # a clock may be set by hand
 

@@ -38,6 +38,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib import resources
 from itertools import count
 from typing import Any
@@ -344,6 +345,7 @@ class Outbox:
         return self._prefix + "outbox:" + name
 
 
+@cache
 def _script(name: str) -> str:
     folder = resources.files("zofbot.store") / "lua"
     return "\n".join((folder / f"{part}.lua").read_text() for part in ("shared", name))
