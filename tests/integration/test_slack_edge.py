@@ -64,6 +64,8 @@ class Spoiler:
 
 def is_lie(path: Path, odd: list[Any]) -> bool:
     """Whether a history has its shape but hides a message of ours, which nobody can see through."""
+    if path[0] == "messages" and len(path) == 2:  # a whole message
+        return not odd
     hidden = path == ("messages",) or (path[0] == "messages" and path[-1] in MARKS)
     return hidden and (not odd or odd[0] is None or isinstance(odd[0], str | list | dict | bool | int | float))
 

@@ -220,7 +220,7 @@ async def test_it_finishes_what_it_began_and_ends_with_nought(
     process.send_signal(sign)
     _, err = await asyncio.wait_for(process.communicate(), 10)
     assert process.returncode == 0, err.decode()
-    _, answer = [m for m in stage.world.slack.messages["C0QA"].values() if m.only_to and not m.deleted]
+    *_, answer = [m for m in stage.world.slack.messages["C0QA"].values() if m.only_to and not m.deleted]
     assert "Voucher can be removed again" in str(answer.blocks)
     assert "valkey.sock" not in os.listdir(tmp_path)
 
