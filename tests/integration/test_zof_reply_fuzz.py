@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -78,6 +79,7 @@ async def test_nothing_that_zof_says_breaks_anything(spoiler: tuple[Spoiler, str
                 answer = await bot.answer(f"/zof {ASKED[number % len(ASKED)]}")
                 assert len(answer) > 20
                 assert not NOTHING.search(answer), answer
+                await asyncio.sleep(0.2)  # so that the poller reads what is spoilt as well
                 if number % 7 == 0:  # seldom enough for none to be told in a summary
                     run = fail_run(bot, 2)
                     assert await post_webhook(bot, webhook_event(run["id"], f"evt_{number}")) == 200
@@ -89,4 +91,5 @@ async def test_nothing_that_zof_says_breaks_anything(spoiler: tuple[Spoiler, str
             assert not any(NOTHING.search(text_of(one)) for one in bot.world.slack.ledger)
     assert zof.replies > 90
     errors = [line for line in logs if line["log_level"] in ("error", "critical")]
-    assert [line for line in errors if line["event"] != "feed not read"] == []  # it says what to do
+    said = ("feed not read", "listed under an id that cannot be asked for")  # what of Zof's could not be followed
+    assert [line for line in errors if line["event"] not in said] == []
