@@ -20,8 +20,12 @@ PAGE_SIZE = 200
 MAX_SEARCHES = 500
 """Unfinished searches remembered; the one longest untouched is forgotten first, and begins anew if it has to."""
 
-CLOCK_SKEW_SECONDS = 86_400.0
-"""By how much our clock may be behind Slack's: over Socket Mode, where nothing is signed, nobody notices for long."""
+CLOCK_SKEW_SECONDS = 300.0
+"""By how much our clock and Slack's may differ: Slack takes no request that was signed further away than that."""
+
+MAX_BEHIND_SECONDS = 86_400.0
+"""By how much our clock may be behind Slack's for a search to see the latest message; over Socket Mode nothing is
+signed, so nobody notices for long."""
 
 
 @dataclass
@@ -52,7 +56,7 @@ class Search:
     def begin_window(self, now: float) -> None:
         """Read from the newest message that is known, or else from the beginning, up to the present."""
         self.oldest, self.newest, self.cursor = self.newest or self.oldest, "", ""
-        self.latest = stamp(now + CLOCK_SKEW_SECONDS)
+        self.latest = stamp(now + MAX_BEHIND_SECONDS)
 
     def turn_page(self, page: Messages) -> bool:
         """Note that a page was read; False when it was the window's last."""
