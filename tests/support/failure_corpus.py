@@ -158,7 +158,7 @@ VALUES: dict[str, Callable[[Random], str]] = {
         ["Trail Runner GTX", "Espresso Machine 3", "Blue Mug (large)", "Gift card", "Road Racer 4"]
     ),
     "home": _from(
-        "/home/runner/work/shop/shop",
+        "/srv/ci/shop/shop",
         "/builds/qa/shop",
         "/Users/maria/dev/shop",
         "/home/jenkins/workspace/shop_PR-{{n}}",
