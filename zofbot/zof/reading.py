@@ -58,8 +58,8 @@ _OUTCOMES = {outcome.value: outcome for outcome in Outcome if outcome is not Out
     "pending": Outcome.QUEUED,
     "in_progress": Outcome.RUNNING,
     **dict.fromkeys(
-        ("errored", "errors", "blocked", "broken", "crashed", "timed_out", "timedout", "timeout", "infrastructure_error",
-         "internal_error", "platform_error", "setup_error", "system_error"),
+        ("errored", "errors", "blocked", "broken", "crashed", "timed_out", "timedout", "timeout", "internal_error",
+         "infrastructure_error", "platform_error", "setup_error", "system_error"),
         Outcome.ERROR,
     ),
     **dict.fromkeys(("failure", "failures"), Outcome.FAILED),
