@@ -17,6 +17,7 @@ from zofbot.listeners.known import may
 from zofbot.notification import Kind, Notification
 from zofbot.pipeline.memory import counted_in
 from zofbot.routing import Subscription, parse, spelled
+from zofbot.routing.rhythm import zone_of
 from zofbot.routing.spelling import names_somebody
 from zofbot.routing.subscription import MOST
 from zofbot.slack import answers, foresight, lines, modals, text, trials
@@ -41,10 +42,16 @@ class Saved(NamedTuple):
 async def subscribe(desk: Desk, asked: Asked, wish: str) -> Message:
     """Keep a subscription as it was typed; the preview follows the answer. Raises ZofbotError."""
     ids = await known_ids(desk, asked.channel) if names_somebody(wish) else {}
-    saved = await save(desk, asked, parse(wish, ids=ids), name_of(asked.request))
+    wanted = parse(wish, zone=await zone_name(desk, asked), ids=ids)
+    saved = await save(desk, asked, wanted, name_of(asked.request))
     if saved.standing:
         desk.errands.start(preview(desk, asked, saved, after=SETTLED))
     return saved.message
+
+
+async def zone_name(desk: Desk, asked: Asked) -> str:
+    """The time zone in which somebody means their hours, by Slack's profile of them; UTC where that does not say."""
+    return zone_of((await desk.people.person(asked.user)).zone)
 
 
 async def known_ids(desk: Desk, channel: str) -> dict[str, str]:
