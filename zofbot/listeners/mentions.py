@@ -114,7 +114,7 @@ async def _act(desk: Desk, who: Asked, thread: str, said: Heard) -> Message:
     assert said.act
     about = About(await _key(desk, who, thread), "")
     if said.act not in triage.ASKS:
-        return await triage.do(desk, who, about, said.act, insists=True)
+        return await triage.do(desk, who, about, said.act)
     person = await may(desk, who, Role.RESPONDER)
     meant = Wish(act=said.act, who=Who(id=who.user, name=person.name or who.name), at=triage.now(desk),
                  request=who.request)  # fmt: skip
@@ -129,7 +129,7 @@ async def _act(desk: Desk, who: Asked, thread: str, said: Heard) -> Message:
             wish = triage.snoozed(meant, said.rest.lower(), person, about.key)
         case _:
             wish = triage.resolved(desk, meant, *said.reason)
-    return await triage.done(desk, who, about, wish, insists=True)
+    return await triage.done(desk, who, about, wish)
 
 
 async def _key(desk: Desk, who: Asked, thread: str) -> str:

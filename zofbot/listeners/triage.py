@@ -80,14 +80,14 @@ async def _press(desk: Desk, ack: Any, body: dict[str, Any], word: str, press: I
         await ack()
         desk.answer_later(who, _unusable(about, who.channel))
     elif word in BY_PEOPLE and (Act(word) not in ASKS or _still(press, now(desk))):
-        told = await desk.told(do(desk, who, about, Act(word), insists=press.again, **press.filled))
+        told = await desk.told(do(desk, who, about, Act(word), **press.filled))
         await ack()
         if told.message.text:
             desk.errands.start(desk.respond(who, told.message))
     else:
         await ack()
         if word in BY_PEOPLE:
-            desk.errands.start(open_form(desk, who, about, Act(word), insists=press.again))
+            desk.errands.start(open_form(desk, who, about, Act(word)))
         elif word == "why":
             desk.answer_later(who, why.of_alert(desk, who, about.key))
         elif word == "rerun":
@@ -108,28 +108,30 @@ async def _unusable(about: About | None, channel: str) -> Message:
     raise BadInput("This button does not say what it is about.", "Use the latest card of this failure.")
 
 
-async def do(desk: Desk, who: Asked, about: About, act: Act, *, insists: bool = False, **wish: Any) -> Message:
+async def do(desk: Desk, who: Asked, about: About, act: Act, **wish: Any) -> Message:
     """Do it, or say what keeps it from being done. Raises ZofbotError."""
     person = await may(desk, who, Role.RESPONDER)
     name = person.name or who.name
     meant = Wish(act=act, who=Who(id=who.user, name=name), at=now(desk), request=who.request, **wish)
-    return await done(desk, who, about, meant, insists)
+    return await done(desk, who, about, meant)
 
 
-async def done(desk: Desk, who: Asked, about: About, wish: Wish, insists: bool) -> Message:
-    """Carry a wish out, and say how that went. Raises ZofbotError."""
+async def done(desk: Desk, who: Asked, about: About, wish: Wish) -> Message:
+    """Carry a wish out on the version that ``about`` names, or on any if it names none, and say how that went.
+
+    Raises ZofbotError.
+    """
     try:
         failure = await desk.failures.get(about.key)
         if wish.act is Act.ESCALATE and failure and not failure.body.policy.escalate:
             return acts.nobody()
-        failure = await desk.failures.do(about.key, wish, version="" if insists else about.version)
+        failure = await desk.failures.do(about.key, wish, version=about.version)
     except Gone:
         if not await adopted(desk, who, about):
             return acts.gone(about.key)
         failure = await desk.failures.do(about.key, wish)
     except Stale as error:
-        present = error.failure.present
-        return acts.stale(wish, error.failure.title, About(about.key, present.version), present)
+        return _stale(error.failure, wish)
     except Forbidden as error:
         present = error.failure.present
         return acts.forbidden(error.act, error.failure.title, About(about.key, present.version), present, wish.at)
@@ -139,12 +141,12 @@ async def done(desk: Desk, who: Asked, about: About, wish: Wish, insists: bool) 
 # --- forms
 
 
-async def open_form(desk: Desk, who: Asked, about: About, act: Act, *, insists: bool) -> None:
+async def open_form(desk: Desk, who: Asked, about: About, act: Act) -> None:
     """Open the form of an act, or say why it cannot be done."""
     try:
         person = await may(desk, who, Role.RESPONDER)
         failure = await desk.failures.get(about.key)
-        version = "" if insists or failure is None else about.version
+        version = about.version if failure else ""
         failure = failure or await known(desk, who, about)
         refused = _overtaken(failure, Wish(act=act, who=Who(id=who.user), at=now(desk)), version)
         if refused:
@@ -167,10 +169,16 @@ def _overtaken(failure: Failure, wish: Wish, version: str) -> Message | None:
     present = failure.present
     about = About(failure.key, present.version)
     if version and version != present.version:
-        return acts.stale(wish, failure.title, about, present)
+        return _stale(failure, wish)
     if wish.act in TABLE[present.state]:
         return None
     return acts.forbidden(wish.act, failure.title, about, present, wish.at)
+
+
+def _stale(failure: Failure, wish: Wish) -> Message:
+    """What somebody is told whose card showed what has passed."""
+    about = About(failure.key, failure.present.version)
+    return acts.stale(wish, failure.title, about, failure.present, allowed=failure.allows(wish))
 
 
 def form(desk: Desk, act: Act, meant: Meant, failure: Failure, person: Person) -> dict[str, Any]:
@@ -198,7 +206,7 @@ async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[st
         wish = await _wished(desk, act, there, person, meant.key, view)
     except (BadInput, NotAllowed) as error:
         return _wrong(act, endings.beneath(error))
-    told = await desk.told(done(desk, there, About(meant.key, meant.version), wish, insists=False))
+    told = await desk.told(done(desk, there, About(meant.key, meant.version), wish))
     if told.failed:  # what was typed stays
         return _wrong(act, told.message.text)
     if meant.url:
