@@ -38,6 +38,12 @@ INFINITIVES = {
 }
 """Each act as it follows "You cannot"; what it is done to follows."""
 
+
+def attempt(act: Act) -> str:
+    """Name an act that somebody tries, as it follows "You cannot"."""
+    return f"{INFINITIVES[act]} this failure"
+
+
 DID = {
     Act.ACKNOWLEDGE: "Acknowledged",
     Act.UNACKNOWLEDGE: "Released",
@@ -112,8 +118,9 @@ def forbidden(act: Act, title: str, about: About, present: Triage, now: float) -
     """The act makes no sense in this state."""
     named = f"*{text.line(title, 150)}*\n"
     if act is Act.UNDO:
-        late = present.before is not None and bool(present.by.id)
-        why = f"{UNDO:.0f} s have passed, and an action can be undone no later" if late else "There is nothing to undo any more"
+        why = "There is nothing to undo any more"
+        if present.before is not None and present.by.id:
+            why = f"{UNDO:.0f} s have passed, and an action can be undone no later"
         said = f"{why}: {happened(present, now)}."
         return Message(said, [section(f"💡 {named}{said} The card has what you can do instead.")])
     if act is Act.ESCALATE:
