@@ -60,7 +60,7 @@ async def _opened(desk: Desk, who: Asked, identifier: str) -> None:
 async def opened(desk: Desk, who: Asked, identifier: str) -> Message | None:
     """Open the form, for a new subscription or one of the channel's; where that fails, what the person is told."""
     try:
-        person = await may(desk, who, Role.RESPONDER)
+        person = await may(desk, who, Role.RESPONDER, subscribing.CHANGE if identifier else subscribing.SUBSCRIBE)
         start = await subscribing.find(desk, who, identifier) if identifier else Subscription()
         form = Form(who.channel, who.response_url, desk.clock.time(), identifier, who.thread)
         await desk.open_form(who, modals.subscribing(form, who.room, start, zone_of(person.zone)))

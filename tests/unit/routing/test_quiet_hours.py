@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,7 +12,7 @@ from zofbot.errors import BadInput
 from zofbot.routing import Quiet, Subscription, parse, quiet_until, spelled
 
 BERLIN = ZoneInfo("Europe/Berlin")
-NIGHT = {"start": 1320, "end": 420}
+NIGHT: dict[str, Any] = {"start": 1320, "end": 420}
 
 
 def berlin(day: int, hour: int, minute: int = 0) -> float:
