@@ -19,8 +19,9 @@ from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.orders import Orders
 from zofbot.pipeline.poller import Poller, lease_seconds
+from zofbot.pipeline.postponing import Postponing
 from zofbot.settings import Settings
-from zofbot.slack import alerts, digests, discretion, lines, trials
+from zofbot.slack import alerts, catch_up, digests, discretion, lines, trials
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message
 from zofbot.slack.notifier import DEADLINE, SlackNotifier
@@ -74,15 +75,17 @@ class Rooms:
 
         def render(claimed: Claimed, now: float) -> Message:
             body = claimed.notification.body
-            own = lines.drawn(body) or digests.drawn(body) or trials.drawn(claimed, now)
+            own = lines.drawn(body) or digests.drawn(body) or catch_up.drawn(body) or trials.drawn(claimed, now)
             message = own or alerts.render(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
             return message.noted(discretion.DETAILS_FOLLOW) if claimed.details_follow else message
 
         wanted = digester.wanted(self.outbox, self.clock)
+        failures = Failures(self.outbox, self.clock, self.metrics)
+        postponing = Postponing(self.outbox, self.subscriptions, failures, self.clock)
         veil = discretion.Discretion(self.people.readers, self._promise, self.clock)
 
         async def before(claimed: Claimed) -> Claimed:
-            known = await wanted(claimed)
+            known = await postponing(await wanted(claimed))
             return known if self.settings.zofbot_shared_details else await veil(known)
 
         return Dispatcher(

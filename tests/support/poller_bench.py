@@ -37,6 +37,7 @@ class Decided:
 
     notifications: Sequence[Notification]
     changes: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    expected: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
 
 
 class PlainRules:

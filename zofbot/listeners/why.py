@@ -131,7 +131,9 @@ async def _stand(desk: Desk, part: Part, storm: bool) -> Stand:
         return Stand(joined=part.joined, storm=storm)
     held = await _held(desk, entry) if entry.state is State.PENDING else ""
     present = failure.present if failure else None
-    return Stand(entry.state, await link(desk, entry), entry.reason, entry.attempts, held, present, part.joined, storm)
+    unposted = failure is not None and failure.body.unposted
+    return Stand(entry.state, await link(desk, entry), entry.reason, entry.attempts, held, present, part.joined, storm,
+                 unposted)  # fmt: skip
 
 
 async def _held(desk: Desk, entry: Entry) -> str:

@@ -45,7 +45,7 @@ class Explanation:
     @property
     def expected(self) -> bool:
         """Whether it will be told, and was not yet: nobody has looked since it ended."""
-        wanted = (Answer.TOLD, Answer.HELD, Answer.STORM)
+        wanted = (Answer.TOLD, Answer.HELD, Answer.MUTED, Answer.STORM)
         return not self.decided and any(one.answer in wanted for one in self.reasons)
 
 

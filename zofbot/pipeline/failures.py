@@ -6,7 +6,7 @@ other is decided anew. Slack's request is remembered with the act, so one that i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -25,9 +25,10 @@ from zofbot.slack import bodies
 from zofbot.slack.bodies import ActBody, CaseBody, RunBody
 from zofbot.store.audit import Entry
 from zofbot.store.outbox import Changed, Outbox
-from zofbot.triage import Act, Illegal, Triage, Wish, current
+from zofbot.triage import Act, Illegal, State, Triage, Wish, current
 from zofbot.triage import act as move
 from zofbot.triage.life import next_step
+from zofbot.triage.policy import ANSWER
 
 log = structlog.get_logger()
 
@@ -98,6 +99,11 @@ class Failures:
         [(body, record)] = await self._fields([key])
         return self._failure(key, body, record)
 
+    async def of(self, keys: Sequence[str]) -> list[Failure]:
+        """How those of the failures stand of which something is known, in the order of their keys."""
+        found = zip(keys, await self._fields(list(keys)), strict=True)
+        return [failure for key, (body, record) in found if (failure := self._failure(key, body, record))]
+
     async def all(self, channel: str = "") -> list[Failure]:
         """All failures that are known, or those of one channel, by when they were first told."""
         known = (await self._outbox.hashes(FAILURES))[FAILURES]
@@ -143,6 +149,23 @@ class Failures:
             log.info("triage", act=wish.act, key=key, before=present.state, after=after.state, by=wish.who.id)
             return done
         raise StoreUnavailable("Too many people act on this failure at once.", "Look how it stands, and try again.")
+
+    async def ask_later(self, key: str, at: float) -> None:
+        """Put off the question whether somebody is still on it to ``at`` (Unix seconds), and with it the lapse.
+
+        Nobody did that, so the cards that show the failure stay good. Raises Gone.
+        """
+        failure, raw = await self._raw(key)
+        if failure.present.asks is None or failure.present.state is not State.ACKNOWLEDGED:
+            return
+        present = failure.present.model_copy(update={"asks": at, "until": at + ANSWER})
+        place = triage_in(failure.channel)
+        with suppress(Changed):  # somebody acted: what they did decides
+            await self._outbox.commit(
+                list(follow(key, failure.channel, present, failure.body.policy)),
+                changes={place: {key: present.model_dump_json(exclude_defaults=True)}},
+                expect={failure_of(key): {"body": raw[0]}, place: {key: raw[1]}},
+            )
 
     async def adopt(self, key: str, body: RunBody | CaseBody, stands: Receipt | None) -> None:
         """Know a failure again that was forgotten, from what its card could still tell, and where that ``stands``."""

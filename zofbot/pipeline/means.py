@@ -26,6 +26,9 @@ class Decision(Protocol):
     @property
     def changes(self) -> Changes: ...
 
+    @property
+    def expected(self) -> Changes: ...
+
 
 class Decide(Protocol):
     """The rules; hearing of one thing twice must come to the same keys."""
@@ -43,7 +46,7 @@ class Decide(Protocol):
 
 
 class Outbox(Protocol):
-    """Where findings are committed. Both raise StoreUnavailable, and ``commit`` Fenced."""
+    """Where findings are committed. Both raise StoreUnavailable, and ``commit`` Fenced and Changed."""
 
     async def commit(
         self,
@@ -51,6 +54,7 @@ class Outbox(Protocol):
         *,
         changes: Mapping[str, Mapping[str, str | None]] | None = None,
         fence: Fence | None = None,
+        expect: Mapping[str, Mapping[str, str | None]] | None = None,
     ) -> list[str]: ...
 
     async def hashes(self, *names: str) -> dict[str, dict[str, str]]: ...

@@ -91,6 +91,20 @@ def storm_in(channel: str) -> str:
     return f"storm:{channel}"
 
 
+MUTES = "mutes"
+"""The hash of the mutes of all channels, by their ids."""
+
+
+def held_by(mute: str) -> str:
+    """The hash of what waits for a mute to end: keys of notifications, and what else those wait for."""
+    return f"held:{mute}"
+
+
+def catch_up_in(channel: str) -> str:
+    """The hash of what a channel's next summaries list: failures that were held back, by the keys of their roots."""
+    return f"catchup:{channel}"
+
+
 @dataclass(frozen=True)
 class Memory:
     """The hashes that ``names`` asked for, as they were read together."""
@@ -113,12 +127,13 @@ class Memory:
         channels = {subscription.channel for subscription in meant} | {default_channel} - {""}
         storms = [storm_in(channel) for channel in sorted(channels)]
         if isinstance(finding, Notice):
-            return (seen_in(notice_name(finding)), *storms)
+            return (seen_in(notice_name(finding)), MUTES, *storms)
         place, known = scope(finding), channels_of(subscriptions, default_channel)
         counted = [counted_in(subscription) for subscription in meant if subscription.after]
         channels |= known if failing is None else known.intersection(failing)
         roots = [roots_in(channel, place) for channel in sorted(channels)]
-        return (seen_in(finding.run.id), passed_in(place), rerun_in(finding.run.id), *storms, *roots, *counted)
+        held = [MUTES, *(catch_up_in(channel) for channel in sorted(channels))]
+        return (seen_in(finding.run.id), passed_in(place), rerun_in(finding.run.id), *storms, *roots, *counted, *held)
 
     @classmethod
     def read(cls, hashes: Mapping[str, Mapping[str, str]]) -> Memory:
@@ -141,6 +156,8 @@ class Draft:
         self.now = now
         self.notifications: dict[str, Notification] = {}
         self.changes: dict[str, dict[str, str | None]] = {}
+        self.expected: dict[str, dict[str, str | None]] = {}
+        """What the decision rests on: it counts only where this is still so when it is committed."""
         self._memory = memory
         self._copies: dict[str, dict[str, str]] = {}
 
@@ -161,6 +178,10 @@ class Draft:
         """Add notifications; a later edit of one message takes the place of an earlier one."""
         for notification in notifications:
             self.notifications[notification.key] = notification
+
+    def expect(self, name: str, key: str) -> None:
+        """Rest the decision on a field as it was read."""
+        self.expected.setdefault(name, {})[key] = self._memory.hashes.get(name, {}).get(key)
 
     def _copy(self, name: str) -> dict[str, str]:
         if name not in self._copies:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zofbot.notification import SCHEMA, Kind, Notification
+from zofbot.pipeline.catchups import sum_up
+from zofbot.pipeline.holds import hold_back, mutes_on
 from zofbot.pipeline.keys import key
 from zofbot.pipeline.memory import Draft, notice_name
-from zofbot.pipeline.reasons import AGAIN, Answer, Reason, missed, reason
+from zofbot.pipeline.reasons import AGAIN, Answer, Reason, missed, reason, waiting
 from zofbot.pipeline.seen import How, Mark, mark, marks
 from zofbot.pipeline.shares import Share, verdicts
 from zofbot.pipeline.storms import Gust, collapses
@@ -27,9 +29,12 @@ def decide(
     meant = [one for one, verdict in answers if verdict.matched]
     for channel in sorted({one.channel for one in meant}):
         share = Share(channel, Group.RUN, (), tuple(one for one in meant if one.channel == channel))
-        held = share.held(draft.now, critical=critical)
-        answer = _answer(draft, notice, share, held, critical=critical)
-        reasons += [reason(one, answer, held) for one in share.takers]
+        mutes = mutes_on(draft, channel, notice.projects, notice.environment)
+        hold, before = hold_back(draft.now, share.takers, mutes, critical=critical), dict(draft.notifications)
+        answer = _answer(draft, notice, share, hold.until, critical=critical)
+        sum_up(draft, channel, hold, before)
+        held = answer is Answer.TOLD and hold.until
+        reasons += [waiting(one, hold) if held else reason(one, answer) for one in share.takers]
     return reasons
 
 
@@ -45,7 +50,7 @@ def _answer(draft: Draft, notice: Notice, share: Share, held: float, *, critical
     if stormy:
         return Answer.STORM
     draft.tell(_notification(notice, gust))
-    return Answer.HELD if held else Answer.TOLD
+    return Answer.TOLD
 
 
 def _gust(notice: Notice, share: Share, held: float, *, critical: bool) -> Gust:

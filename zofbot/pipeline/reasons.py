@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from zofbot.pipeline.holds import Hold
 from zofbot.pipeline.seen import How
 from zofbot.routing import Subscription, Verdict
+from zofbot.routing.mute import Mute
 
 
 class Answer(StrEnum):
@@ -15,6 +17,8 @@ class Answer(StrEnum):
     TOLD = "told"
     HELD = "held"
     """It is told when its quiet hours end."""
+    MUTED = "muted"
+    """It is told when a mute ends."""
     STORM = "storm"
     """It is counted in the summary of a storm."""
     RECOVERED = "recovered"
@@ -36,7 +40,8 @@ class Answer(StrEnum):
 class Reason:
     """What became of a finding for one subscription.
 
-    ``verdict`` is its filters' own where one of them missed, ``until`` (Unix seconds) when quiet hours end.
+    ``verdict`` is its filters' own where one of them missed, ``until`` (Unix seconds) when quiet hours or the ``mute``
+    end.
     """
 
     subscription: str
@@ -44,6 +49,7 @@ class Reason:
     answer: Answer
     verdict: Verdict | None = None
     until: float = 0.0
+    mute: Mute | None = None
 
     @property
     def field(self) -> str:
@@ -53,12 +59,16 @@ class Reason:
     @property
     def why(self) -> str:
         """In a sentence."""
+        if self.mute:
+            because = f" ({self.mute.reason})" if self.mute.reason else ""
+            return f"it matches, and {self.mute.by_name} muted `{self.mute.filters}`{because} until"
         return self.verdict.why if self.verdict else WHY[self.answer]
 
 
 WHY = {
     Answer.TOLD: "it matches",
     Answer.HELD: "it matches and waits for the end of quiet hours",
+    Answer.MUTED: "it matches and waits for the end of a mute",
     Answer.STORM: "it matches and is counted in the summary of a storm",
     Answer.RECOVERED: "what had failed has passed",
     Answer.KNOWN: "it matches and was told",
@@ -72,10 +82,15 @@ AGAIN = {How.TOLD: Answer.KNOWN, How.BELOW: Answer.BELOW, How.STORM: Answer.STOR
 """The answer about what was decided on before."""
 
 
-def reason(subscription: Subscription, answer: Answer, until: float = 0.0) -> Reason:
-    """The reason in the answer's own words; ``until`` counts only where quiet hours hold something back."""
-    held = until if answer is Answer.HELD else 0.0
-    return Reason(subscription.id, subscription.channel, answer, until=held)
+def reason(subscription: Subscription, answer: Answer) -> Reason:
+    """The reason in the answer's own words."""
+    return Reason(subscription.id, subscription.channel, answer)
+
+
+def waiting(subscription: Subscription, hold: Hold) -> Reason:
+    """The reason of what is told only when quiet hours or a mute end."""
+    answer = Answer.MUTED if hold.last else Answer.HELD
+    return Reason(subscription.id, subscription.channel, answer, until=hold.until, mute=hold.last)
 
 
 def missed(subscription: Subscription, verdict: Verdict) -> Reason:

@@ -9,13 +9,17 @@ from typing import Any
 
 from zofbot.model import Outcome
 from zofbot.notification import SCHEMA, Kind, Notification
+from zofbot.pipeline.catchups import is_unposted, sum_up
+from zofbot.pipeline.holds import Hold, cases_of, hold_back, mutes_on
 from zofbot.pipeline.keys import edit_of, key
 from zofbot.pipeline.memory import Draft, scope
 from zofbot.pipeline.roots import Heal, Root, Roots, after, healer, passes, passing, remember
 from zofbot.pipeline.shares import DEFAULT
-from zofbot.routing import Finding, On, Subscription, quiet_until
+from zofbot.routing import Finding, On, Subscription
 from zofbot.slack import bodies
-from zofbot.slack.bodies import Place, RecoveredBody, Standing
+from zofbot.slack.bodies import CaseBody, Place, RecoveredBody, RunBody, Standing
+
+NO_HOLD = Hold()
 
 
 def note(draft: Draft, finding: Finding) -> None:
@@ -44,24 +48,36 @@ class Recovery:
             healed = reduce(after, news, root)
             by = healer(healed) if healed.recovered != root.recovered else None
             changed = _turned(root, healed, by) if by else healed
-            if by:
-                self.draft.tell(*self._told(changed, by, again=root.recovered is not None))
+            before, hold = dict(self.draft.notifications), NO_HOLD
+            if by and is_unposted(self.draft, self.channel, root.key):
+                changed = changed.model_copy(update={"body": changed.body | {"unposted": True}})
+            elif by:
+                hold = self._tell(changed, by, again=root.recovered is not None)
             if changed != root:
                 roots.put(field, changed)
+            sum_up(self.draft, self.channel, hold, before)
             if changed.turns > root.turns:
                 done.append(changed)
         return done
 
-    def _told(self, root: Root, by: Heal, *, again: bool) -> Iterator[Notification]:
-        """The edit and the reply, for those who still ask for recoveries.
-
-        What was told ``again`` is put right: it was heard of late that it had recovered earlier.
-        """
+    def _tell(self, root: Root, by: Heal, *, again: bool) -> Hold:
+        """Tell those who still ask for recoveries; gives what holds that back."""
         asked = [one for one in self.subscriptions if one.id in root.takers and one.channel == self.channel]
         wanted = [one for one in asked if On.RECOVERED in one.on]
         if not wanted and (asked or DEFAULT not in root.takers):
-            return
-        held = min((quiet_until(one, self.draft.now, critical=root.critical) for one in wanted), default=0.0)
+            return NO_HOLD
+        body = bodies.read(root.body)
+        cases = cases_of(body) if isinstance(body, RunBody | CaseBody) else []
+        mutes = mutes_on(self.draft, self.channel, self.finding.projects, self.finding.environment, cases)
+        hold = hold_back(self.draft.now, wanted, mutes, critical=root.critical)
+        self.draft.tell(*self._told(root, by, hold.until, again=again))
+        return hold
+
+    def _told(self, root: Root, by: Heal, held: float, *, again: bool) -> Iterator[Notification]:
+        """The edit and the reply.
+
+        What was told ``again`` is put right: it was heard of late that it had recovered earlier.
+        """
         yield self._notification(Kind.EDIT, edit_of(root.key), root, root.body, held)
         if root.threaded:
             name = key("recovered", root.id, root.category, self.channel, turn=root.turns - 1)

@@ -8,35 +8,35 @@ from dataclasses import dataclass, field
 from zofbot.model import Outcome
 from zofbot.notification import Notification
 from zofbot.pipeline import notices, reruns
+from zofbot.pipeline.catchups import sum_up
+from zofbot.pipeline.holds import CRITICAL, Hold, divided, hold_back, is_critical
 from zofbot.pipeline.keys import key
 from zofbot.pipeline.memory import Changes, Draft, Memory, channels_of, roots_in, scope
-from zofbot.pipeline.reasons import AGAIN, Answer, Reason, missed, reason
+from zofbot.pipeline.reasons import AGAIN, Answer, Reason, missed, reason, waiting
 from zofbot.pipeline.recoveries import Recovery, note
 from zofbot.pipeline.roots import Roots
 from zofbot.pipeline.seen import EVERYWHERE, How, Mark, mark, marks
 from zofbot.pipeline.shares import Taking, leftover, shares, taking, verdicts
 from zofbot.pipeline.telling import Teller
 from zofbot.routing import Finding, Notice, Subscription, Verdict
-from zofbot.routing.patterns import fits
 
 __all__ = [
     "Answer", "Changes", "Decision", "Finding", "Memory", "Notice", "Reason", "decide", "decide_all", "key", "unfit",
 ]  # fmt: skip
-
-CRITICAL = ("production",)
-"""Environments, as globs, whose failures go first and may pass quiet hours."""
 
 
 @dataclass(frozen=True)
 class Decision:
     """What to commit in one step, and one reason for each subscription.
 
-    ``changes`` are hash name, field and new value (``None`` deletes) to go with the ``notifications``.
+    ``changes`` are hash name, field and new value (``None`` deletes) to go with the ``notifications``; all of it counts
+    only where what is ``expected`` still stands there.
     """
 
     notifications: tuple[Notification, ...] = ()
     changes: Changes = field(default_factory=dict)
     reasons: tuple[Reason, ...] = ()
+    expected: Changes = field(default_factory=dict)
 
 
 def decide(  # noqa: PLR0913  (the last three are settings)
@@ -55,7 +55,7 @@ def decide(  # noqa: PLR0913  (the last three are settings)
     globs. ``memory`` holds the hashes of ``Memory.names``.
     """
     draft = Draft(memory, now)
-    first = bool(finding.environment) and fits(tuple(critical), [finding.environment])
+    first = is_critical(finding.environment, critical)
     if isinstance(finding, Notice):
         return _decided(draft, notices.decide(draft, finding, subscriptions, lookback, critical=first))
     answer = unfit(draft, finding, lookback)
@@ -92,6 +92,7 @@ def decide_all(  # noqa: PLR0913  (as above)
     told: dict[str, Notification] = {}
     changes: dict[str, dict[str, str | None]] = {}
     reasons: list[Reason] = []
+    expected: dict[str, dict[str, str | None]] = {}
     for finding in sorted(findings, key=lambda one: one.happened):
         one = decide(
             finding,
@@ -106,13 +107,15 @@ def decide_all(  # noqa: PLR0913  (as above)
         told |= {notification.key: notification for notification in one.notifications}
         for name, fields in one.changes.items():
             changes.setdefault(name, {}).update(fields)
+        for name, fields in one.expected.items():
+            expected.setdefault(name, {}).update(fields)
         reasons += one.reasons
-    return Decision(tuple(told.values()), changes, tuple(reasons))
+    return Decision(tuple(told.values()), changes, tuple(reasons), expected)
 
 
 def _decided(draft: Draft, reasons: Iterable[Reason]) -> Decision:
     changes: Mapping[str, Mapping[str, str | None]] = draft.changes
-    return Decision(tuple(draft.notifications.values()), changes, tuple(reasons))
+    return Decision(tuple(draft.notifications.values()), changes, tuple(reasons), draft.expected)
 
 
 def unfit(draft: Draft, finding: Finding, lookback: float) -> Answer | None:
@@ -159,14 +162,23 @@ def _channel(
     """Tell one channel, and say how that went for each of its subscriptions."""
     reasons = {one.subscription.id: reason(one.subscription, Answer.BELOW) for one in takings if one.below}
     how = How.BELOW
-    for share in shares(channel, takings):
-        held = share.held(draft.now, critical=critical)
-        roots = Roots(draft, channel, scope(finding))
-        stormy = Teller(draft, finding, share, roots, held, critical).tell()
+    parts = [part for share in shares(channel, takings) for part in divided(draft, finding, share)]
+    for share, mutes in parts:
+        hold = hold_back(draft.now, share.takers, mutes, critical=critical)
+        roots, before = Roots(draft, channel, scope(finding)), dict(draft.notifications)
+        stormy = Teller(draft, finding, share, roots, hold, critical).tell()
+        sum_up(draft, channel, hold, before)
         how = How.STORM if stormy and how is not How.TOLD else How.TOLD
-        answer = Answer.STORM if stormy else Answer.HELD if held else Answer.TOLD
-        reasons |= {taker.id: reason(taker, answer, held) for taker in share.takers}
+        for taker in share.takers:
+            reasons.setdefault(taker.id, _told(taker, hold, stormy=stormy))
     return how, list(reasons.values())
+
+
+def _told(taker: Subscription, hold: Hold, *, stormy: bool) -> Reason:
+    """What a subscription's channel is told, and when."""
+    if stormy:
+        return reason(taker, Answer.STORM)
+    return waiting(taker, hold) if hold.until else reason(taker, Answer.TOLD)
 
 
 def _recovered(reason: Reason) -> Reason:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from zofbot.model import Result
 from zofbot.pipeline.memory import Draft, counted_in, digest, scope
-from zofbot.routing import After, Broadcast, Finding, Group, Layout, Notice, Subscription, Verdict, match, quiet_until
+from zofbot.routing import After, Broadcast, Finding, Group, Layout, Notice, Subscription, Verdict, match
 from zofbot.routing.finding import case_of
 from zofbot.triage import Policy
 
@@ -43,10 +43,6 @@ class Share:
         """The first escalation that a taker has, and the shortest time after which one wants to be answered."""
         steps = next((taker.escalate for taker in self.takers if taker.escalate), ())
         return Policy(escalate=steps, reack=min((taker.reack for taker in self.takers if taker.reack), default=0))
-
-    def held(self, now: float, *, critical: bool) -> float:
-        """When the quiet hours of all takers are over; 0 when one of them is awake."""
-        return min(quiet_until(taker, now, critical=critical) for taker in self.takers)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from zofbot.model import Result
 from zofbot.notification import SCHEMA, Kind, Notification
+from zofbot.pipeline.holds import Hold
 from zofbot.pipeline.keys import edit_of, key
 from zofbot.pipeline.memory import Draft
 from zofbot.pipeline.roots import Root, Roots, case_field, run_field
@@ -29,13 +30,13 @@ QUIET_FOR = 6 * 3600.0
 
 @dataclass(frozen=True)
 class Teller:
-    """What is needed to tell one share; ``held`` is when quiet hours end (Unix seconds), 0 outside of them."""
+    """What is needed to tell one share; ``hold`` is until when that waits."""
 
     draft: Draft
     finding: Finding
     share: Share
     roots: Roots
-    held: float
+    hold: Hold
     critical: bool
 
     def tell(self) -> bool:
@@ -76,6 +77,7 @@ class Teller:
             }
         )
         self.roots.put(field, changed)
+        self._post_after_all(root, changed)
         self.draft.tell(self._edit(changed))
         self._replies(changed, self.share.results, worse=again)
         self._follow(changed, again=again)
@@ -122,10 +124,16 @@ class Teller:
         reopened: dict[str, Any] = {"left": root.cases, "recovered": None} if again else {}
         changed = root.model_copy(update={**self._counted(root), **reopened, "body": bodies.stored(kept)})
         self.roots.put(field, changed)
+        self._post_after_all(root, changed)
         self.draft.tell(self._edit(changed))
         self._follow(changed, again=again)
         worse = again or at - root.last > QUIET_FOR
         self._tell_results(changed, results, broadcast=worse and self.share.loud)
+
+    def _post_after_all(self, before: Root, root: Root) -> None:
+        """Promise the message once more of what had recovered before it was posted, and failed again."""
+        if before.body.get("unposted") and not root.body.get("unposted"):
+            self.draft.tell(self._notification(Kind.ROOT, root.key, root.body))
 
     def _reopened(self, root: Root, again: bool) -> dict[str, Any]:
         """What a body says of its turns once more was heard of it."""
@@ -136,12 +144,13 @@ class Teller:
             "opened": self._now if reopened else opened or root.first,
             "policy": Policy.model_validate(policy or {}),
             "takers": tuple(root.body.get("takers", ())),
+            "unposted": bool(root.body.get("unposted")) and not again,
         }
 
     @property
     def _now(self) -> float:
-        """When the channel hears of it."""
-        return max(self.finding.happened, self.draft.now, self.held)
+        """When the channel hears of it; a mute may be ended before its time, so it does not count."""
+        return max(self.finding.happened, self.draft.now, 0.0 if self.hold.mutes else self.hold.until)
 
     def _follow(self, root: Root, *, again: bool = True) -> None:
         """Promise what happens where nobody acts.
@@ -154,7 +163,8 @@ class Teller:
             return
         opened = body.opened if again else self.finding.happened
         present = Triage(turn=body.turn, opened=opened)
-        self.draft.tell(*follow(root.key, self.share.channel, present, body.policy, told=self._now))
+        told = max(self._now, self.hold.until)
+        self.draft.tell(*follow(root.key, self.share.channel, present, body.policy, told=told))
 
     def _counted(self, root: Root) -> dict[str, Any]:
         """The root's account of runs with this one in it."""
@@ -251,7 +261,7 @@ class Teller:
             channel=self.share.channel,
             id=identifier,
             category=str(category),
-            held=self.held,
+            held=self.hold.until,
             project=bodies.said(run.project, 80),
             environment=bodies.said(run.environment, 80),
             failures=failures,
@@ -274,7 +284,7 @@ class Teller:
             root=root,
             happened=self.finding.happened,
             critical=self.critical,
-            not_before=self.held,
+            not_before=self.hold.until,
             schema=SCHEMA,
         )
 

@@ -9,9 +9,9 @@ import structlog
 
 from zofbot.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.model import Outcome
-from zofbot.notification import Notification
+from zofbot.pipeline import rules
 from zofbot.pipeline.feeds import FEEDS, field_of
-from zofbot.pipeline.means import Means, Tick
+from zofbot.pipeline.means import Decision, Means, Tick
 from zofbot.pipeline.memory import Memory, channels_of, roots_in, scope
 from zofbot.pipeline.notebook import Failing, Notebook
 from zofbot.pipeline.roots import Root
@@ -19,6 +19,7 @@ from zofbot.pipeline.walks import Walks
 from zofbot.routing import Finding, Notice, Subscription
 from zofbot.store.hints import Watch
 from zofbot.store.leases import Fence
+from zofbot.store.outbox import Changed
 
 log = structlog.get_logger()
 
@@ -125,19 +126,27 @@ class Turn:
         self._book.close(watch)
 
     async def _commit(self) -> None:
-        """Decide on what was found, and store all of it in one step; nothing where nothing is new."""
+        """Decide on what was found, and store all of it in one step; anew where a mute has changed meanwhile."""
         self._committed = self._means.now()
-        notifications, changes = await self._decided()
-        noted = self._book.changes()
-        if notifications or changes or noted:
-            self.tick.committed += await self._means.outbox.commit(
-                notifications, changes={**changes, **noted}, fence=self._fence
-            )
-
-    async def _decided(self) -> tuple[Sequence[Notification], dict[str, dict[str, str | None]]]:
         findings, self._findings = self._findings, []
-        if not findings:
-            return (), {}
+        while True:
+            try:
+                await self._commit_decision(findings)
+                return
+            except Changed:
+                log.info("a mute has changed, decided anew", findings=len(findings))
+
+    async def _commit_decision(self, findings: Sequence[Finding | Notice]) -> None:
+        """Store one decision, or nothing where nothing is new. Raises Changed."""
+        decision = await self._decided(findings) if findings else rules.Decision()
+        noted = self._book.changes()
+        if decision.notifications or decision.changes or noted:
+            self.tick.committed += await self._means.outbox.commit(
+                decision.notifications, changes={**decision.changes, **noted}, fence=self._fence,
+                expect=decision.expected,
+            )  # fmt: skip
+
+    async def _decided(self, findings: Sequence[Finding | Notice]) -> Decision:
         means, default = self._means, self._means.default_channel
         names = {name for found in findings for name in self._names(found, default)}
         memory = Memory.read(await means.outbox.hashes(*sorted(names)))
@@ -150,7 +159,7 @@ class Turn:
             default_channel=default,
         )
         self._hope(findings, memory.changed(decision.changes))
-        return decision.notifications, {name: dict(fields) for name, fields in decision.changes.items()}
+        return decision
 
     def _names(self, found: Finding | Notice, default: str) -> tuple[str, ...]:
         failing = self._book.failing.get(scope(found)) if isinstance(found, Finding) else None

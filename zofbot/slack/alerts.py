@@ -64,6 +64,8 @@ def render(claimed: Claimed, now: float, links: Links = NO_LINKS, *, runs: bool 
         name = text.code(claimed.notification.key, 200)
         said = f"Zof has news that this version of zofbot cannot show: {name}"
         return Message(said, [section(said)])
+    if notification.kind is Kind.ROOT and isinstance(body, RunBody | CaseBody) and body.unposted:
+        raise Unwanted
     key = notification.root or notification.key
     present = current(record, failure.course, now) if isinstance(failure, RunBody | CaseBody) else record
     if isinstance(body, TimerBody):

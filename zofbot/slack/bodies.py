@@ -38,6 +38,7 @@ class Place(_Body):
     title: str = ""
     outcome: Outcome = Outcome.UNKNOWN
     project: str = ""
+    project_id: str = ""
     environment: str = ""
     total: int | None = None
     passed: int | None = None
@@ -56,6 +57,7 @@ class Place(_Body):
             title=said(run.title, 150),
             outcome=outcome,
             project=said(run.project, 100),
+            project_id=said(run.project_id, 100) if run.project_id != run.project else "",
             environment=said(run.environment, 100),
             **run.counts.model_dump(),
             started=run.started.timestamp() if run.started else None,
@@ -107,6 +109,8 @@ class _Root(_Body):
     policy: Policy = Policy()
     takers: tuple[str, ...] = ()
     """Ids of the subscriptions that asked for it."""
+    unposted: bool = False
+    """Whether it recovered while its message was held back, so that it has none."""
 
     @property
     def recovered(self) -> bool:

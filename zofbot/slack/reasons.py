@@ -21,11 +21,12 @@ from zofbot.triage import Triage
 from zofbot.verbs import COMMAND
 
 MARKS = {
-    "told": "✅", "known": "✅", "recovered": "✅", "held": "💤", "storm": "🌩️", "below": "⏳", "unfinished": "⏳",
+    "told": "✅", "known": "✅", "recovered": "✅", "held": "💤", "muted": "🔕", "storm": "🌩️", "below": "⏳",
+    "unfinished": "⏳",
 }  # fmt: skip
 """The rules' word for an answer, and its sign; every other is a no."""
 
-TOLD = {"told", "known", "recovered", "held", "storm"}
+TOLD = {"told", "known", "recovered", "held", "muted", "storm"}
 """Answers after which the channel hears of it, now or later."""
 
 MOST = 20
@@ -42,7 +43,7 @@ NEXT = {
 class Wish:
     """What one subscription came to: as it is ``typed``, whose it is, the rules' word and their sentence.
 
-    ``until`` (Unix seconds) is when quiet hours end; ``default``: it is the default channel's.
+    ``until`` (Unix seconds) is when quiet hours or a mute end; ``default``: it is the default channel's.
     """
 
     answer: str
@@ -58,7 +59,7 @@ class Stand:
     """Where one message stands; no ``state`` where that is not known any more.
 
     ``held`` is what keeps it from being sent, ``present`` what people made of the failure. ``joined``: another run had
-    begun it, ``storm``: it is the summary of a storm.
+    begun it, ``storm``: it is the summary of a storm, ``unposted``: it recovered before it was due.
     """
 
     state: State | None = None
@@ -69,6 +70,7 @@ class Stand:
     present: Triage | None = None
     joined: bool = False
     storm: bool = False
+    unposted: bool = False
 
 
 def why(run: Run, wishes: Sequence[Wish], stands: Sequence[Stand], now: float, then: str = "") -> Message:
@@ -122,6 +124,8 @@ def _standing(one: Stand, now: float) -> str:
             return f"📌 {its} is being sent just now."
         case State.DEAD:
             return f"📌 {its} was given up: {reason}. An operator finds it by `zofbot outbox`."
+        case State.DROPPED if one.unposted:
+            return f"📌 {its} was left out: It recovered before its channel was to be told, so a summary says it."
         case State.DROPPED:
             return f"📌 {its} was dropped: {reason}."
         case _:
@@ -137,12 +141,14 @@ def _people(present: Triage | None, now: float) -> str:
     return f"{happened(present, now)}.{asleep}"
 
 
-def waits(*, parked: str = "", paused: str = "", quiet: float = 0.0) -> str:
-    """Why a message waits: nothing is sent at all, its channel refuses, quiet hours, or Slack's pace."""
+def waits(*, parked: str = "", paused: str = "", muted: float = 0.0, quiet: float = 0.0) -> str:
+    """Why a message waits: nothing is sent at all, its channel refuses, a mute, quiet hours, or Slack's pace."""
     if paused:
         return f"nothing is sent, and everything waits. {_mend(paused)}"
     if parked:
         return _mend(parked)
+    if muted:
+        return f"it is muted until {moment(muted)}."
     if quiet:
         return f"quiet hours end {moment(quiet)}."
     return "Slack takes about one message a second of a channel."

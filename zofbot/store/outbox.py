@@ -23,6 +23,9 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them together:
 ``triage:<channel>``        hash: what people made of a failure, by its root's key
 ``canary``                  hash: keys of canaries that are not removed yet, and when each began
 ``order:<name>``            hash: what somebody ordered at Zof, and what it came to, for 38 days
+``mutes``                   hash: what channels muted, by id
+``held:<mute's id>``        hash: keys that wait for a mute to end, and what else they wait for, for 38 days
+``catchup:<channel>``       hash: failures that were held back, by their roots' keys, for the summary at the end
 ``orders``                  hash: orders that were taken and are not done, by when
 ``audit``                   stream: who did what, capped
 ``schema``                  number: the newest schema that anybody has written under
@@ -77,7 +80,7 @@ KEEP_BODY = 2 * 86400
 MAX_AGE = 24 * 3600.0
 """Seconds after the first attempt when another failed one is the last."""
 
-FADING = ("failure:", "rerun:", "order:")
+FADING = ("failure:", "rerun:", "order:", "held:")
 """Hashes whose names begin so are forgotten eight days more than ``KEEP`` after their last change."""
 
 AUDIT = "audit"

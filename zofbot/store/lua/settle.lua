@@ -1,6 +1,7 @@
 -- Write down how attempts ended. ARGV, five for each: verb, key, attempt, what the verb needs, reason.
 -- Answers for each the state it came to, 'parked', 'paused' or 'removed' for the one that brought that about, or 'lost'.
 local LONGEST_PAUSE = 60000
+local LONGEST_DELAY = 3600000 -- what is put off for longer is as new afterwards: its age counts from its next attempt
 local verbs = {}
 
 local function aged(f) return f.first and NOW - f.first > MAX_AGE end
@@ -56,6 +57,7 @@ function verbs.held(key, f, delay, reason) -- deferred, and its whole queue with
 end
 
 function verbs.snoozed(key, f, delay, reason)
+  if tonumber(delay) > LONGEST_DELAY then redis.call('HDEL', note(key), 'first') end -- it waits for a time of its own
   return again(key, f, NOW + delay, reason)
 end
 

@@ -1,0 +1,106 @@
+"""What one message sums up when quiet hours or a mute end: every failure that was held back, noted as it is decided.
+
+A failure that recovers before its own message was due has none: the summary alone tells of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from zofbot.notification import SCHEMA, Kind, Notification
+from zofbot.pipeline.holds import Hold, remember_held
+from zofbot.pipeline.memory import MUTES, Draft, catch_up_in, failure_of
+from zofbot.routing.mute import read_mutes
+from zofbot.slack import catch_up
+from zofbot.slack.catch_up import CatchUpBody
+
+KEPT_SECONDS = 40 * 86400.0
+"""How long a failure is listed after it was last held back: longer than any mute, and than a channel may be parked."""
+
+_MANY = 64
+
+
+class Item(BaseModel):
+    """One failure for the summary under ``key``: ``unposted``: its own message waits as well. Unix seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    key: str
+    at: float
+    until: float
+    mutes: tuple[str, ...] = ()
+    unposted: bool = False
+
+    def waits(self, draft: Draft) -> bool:
+        """Whether it is still held back."""
+        if not self.mutes:
+            return self.until > draft.now
+        return any(mute.id in self.mutes and mute.until > draft.now for mute in read_mutes(draft.hash(MUTES)))
+
+
+def sum_up(draft: Draft, channel: str, hold: Hold, before: Mapping[str, Notification]) -> None:
+    """Note what a channel was to be told since ``before`` for the end of the hold, and promise the summary."""
+    if not hold.until:
+        return
+    fresh = [note for key, note in draft.notifications.items() if before.get(key) is not note]
+    key, found = _key(channel, hold), [note for note in fresh if failure_of(note.root or note.key) in draft.changes]
+    listed = [_note(draft, channel, key, hold, note) for note in found]
+    if any(listed):
+        summary = _summary(draft, channel, key, hold)
+        draft.tell(summary)
+        fresh = [summary, *fresh]
+    remember_held(draft, hold, fresh)
+
+
+def is_unposted(draft: Draft, channel: str, root: str) -> bool:
+    """Whether the failure's own message is still held back."""
+    item = item_of(draft, channel, root)
+    return item is not None and item.unposted and item.waits(draft)
+
+
+def item_of(draft: Draft, channel: str, root: str) -> Item | None:
+    """What was noted of the failure under the key ``root``."""
+    kept = draft.hash(catch_up_in(channel)).get(root)
+    return Item.model_validate_json(kept) if kept else None
+
+
+def _note(draft: Draft, channel: str, key: str, hold: Hold, note: Notification) -> bool:
+    """Note one failure; whether it belongs to the summary under ``key``: what waits for another one stays there."""
+    root = note.root or note.key
+    known = item_of(draft, channel, root)
+    if known is None or not known.waits(draft):
+        _forget(draft, channel)
+        known = Item(key=key, at=note.happened, until=hold.until, mutes=tuple(mute.id for mute in hold.mutes))
+    item = known.model_copy(update={"unposted": known.unposted or note.kind is Kind.ROOT})
+    draft.put(catch_up_in(channel), root, item.model_dump_json(exclude_defaults=True))
+    return item.key == key
+
+
+def _forget(draft: Draft, channel: str) -> None:
+    """Let go of what was summed up long ago, once there is much of it."""
+    name = catch_up_in(channel)
+    if len(draft.hash(name)) >= _MANY:
+        items = {root: Item.model_validate_json(kept) for root, kept in draft.hash(name).items()}
+        draft.drop(name, [root for root, item in items.items() if item.until < draft.now - KEPT_SECONDS])
+
+
+def _key(channel: str, hold: Hold) -> str:
+    name = hold.last.id if hold.last else f"{hold.until:.0f}"
+    return f"catchup:{name}:{channel}"
+
+
+def _summary(draft: Draft, channel: str, key: str, hold: Hold) -> Notification:
+    mute = hold.last
+    body = CatchUpBody(since=mute.created if mute else draft.now, muted=mute.filters if mute else "")
+    return Notification(
+        key=key,
+        kind=Kind.ROOT,
+        channel=channel,
+        body=catch_up.stored(body),
+        happened=draft.now,
+        critical=True,  # it goes before what it sums up
+        not_before=hold.until,
+        schema=SCHEMA,
+    )

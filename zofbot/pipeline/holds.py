@@ -1,0 +1,110 @@
+"""Holds: until when a channel is not told of a failure, because its quiet hours or a mute hold it back; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from zofbot.notification import Notification
+from zofbot.pipeline.memory import MUTES, Draft, held_by
+from zofbot.pipeline.shares import Share
+from zofbot.routing import Finding, Group, Subscription, quiet_until
+from zofbot.routing.matching import names_of_case
+from zofbot.routing.mute import Mute, active, read_mutes
+from zofbot.routing.patterns import fits
+from zofbot.slack.bodies import CaseBody, RunBody
+
+CRITICAL = ("production",)
+"""Environments, as globs, whose failures go first and may pass quiet hours."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What holds a failure back: ``until`` is when it ends (Unix seconds), 0 where nothing does.
+
+    ``mutes`` are those that match; without any, these are quiet hours. ``takers`` are the subscriptions that ask.
+    """
+
+    until: float = 0.0
+    mutes: tuple[Mute, ...] = ()
+    takers: tuple[str, ...] = ()
+    critical: bool = False
+
+    @property
+    def last(self) -> Mute | None:
+        """The mute that ends last."""
+        return max(self.mutes, key=lambda mute: (mute.until, mute.id), default=None)
+
+
+def hold_back(now: float, takers: Sequence[Subscription], mutes: Iterable[Mute], *, critical: bool) -> Hold:
+    """Until when something waits: all mutes have to be over, and one of the takers out of its quiet hours."""
+    muted = tuple(mutes)
+    over = max((mute.until for mute in muted), default=0.0)
+    quiet = min((quiet_until(taker, max(now, over), critical=critical) for taker in takers), default=0.0)
+    return Hold(quiet or over, muted, tuple(taker.id for taker in takers), critical)
+
+
+def is_critical(environment: str, critical: Collection[str] = CRITICAL) -> bool:
+    """Whether failures in an environment go first and may pass quiet hours."""
+    return bool(environment) and fits(tuple(critical), [environment])
+
+
+def mutes_on(
+    draft: Draft, channel: str, projects: Collection[str], environment: str, cases: Sequence[Collection[str]] = ()
+) -> list[Mute]:
+    """The mutes of a channel that mean a failure, in force as the draft is made."""
+    known = draft.hash(MUTES)
+    own = active(read_mutes(known), channel, draft.now) if known else []
+    return [mute for mute in own if mute.matches(projects, environment, cases)]
+
+
+def divided(draft: Draft, finding: Finding, share: Share) -> Iterator[tuple[Share, list[Mute]]]:
+    """A share in the parts that wait for the same mutes, what waits for none first.
+
+    A muted case has a message of its own, so that the message of its run shows nothing of it.
+    """
+    place = (draft, share.channel, finding.projects, finding.environment)
+    whole = mutes_on(*place)
+    parts: dict[tuple[str, ...], tuple[Share, list[Mute]]] = {}
+    for result in share.results:
+        mutes = mutes_on(*place, [names_of_case(result)])
+        group = share.group if mutes == whole else Group.CASE
+        part, _ = parts.setdefault(tuple(mute.id for mute in mutes), (replace(share, group=group, results=()), mutes))
+        parts[tuple(mute.id for mute in mutes)] = (replace(part, results=(*part.results, result)), mutes)
+    yield from sorted(parts.values(), key=lambda part: len(part[1])) if parts else [(share, whole)]
+
+
+def cases_of(body: RunBody | CaseBody) -> list[list[str]]:
+    """The names of each case that a failure's message shows; none where it does not show all."""
+    if isinstance(body, CaseBody):
+        return [[name for name in (body.case.title, body.case_id) if name]]
+    return [[case.title] for case in body.top] if body.bad <= len(body.top) else []
+
+
+def projects_of(body: RunBody | CaseBody) -> list[str]:
+    """The names of a failure's project."""
+    return [name for name in (body.run.project_id, body.run.project) if name]
+
+
+def remember_held(draft: Draft, hold: Hold, notes: Iterable[Notification]) -> None:
+    """Note which notifications wait for mutes, so that they come when those are ended before their time."""
+    for note in notes:
+        for mute in hold.mutes:
+            draft.put(held_by(mute.id), note.key, record(hold, max(0.0, note.not_before - hold.until)))
+            draft.expect(MUTES, mute.id)
+
+
+def record(hold: Hold, after: float = 0.0) -> str:
+    """What is kept of a notification that waits for mutes: what else it waits for, and ``after`` more seconds."""
+    kept = {"mutes": [mute.id for mute in hold.mutes], "takers": hold.takers, "critical": hold.critical, "after": after}
+    return json.dumps({name: value for name, value in kept.items() if value}, separators=(",", ":"))
+
+
+def due(kept: str, now: float, mutes: Mapping[str, Mute], subscriptions: Mapping[str, Subscription]) -> float:
+    """When a notification of such a record is due (Unix seconds), given the mutes that are left."""
+    read = json.loads(kept)
+    left = [mutes[name] for name in read["mutes"] if name in mutes and mutes[name].until > now]
+    takers = [subscriptions[name] for name in read.get("takers", ()) if name in subscriptions]
+    hold = hold_back(now, takers, left, critical=bool(read.get("critical")))
+    return max(now, hold.until) + float(read.get("after", 0.0))

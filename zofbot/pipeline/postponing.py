@@ -1,0 +1,113 @@
+"""What waits when it would be sent: timers in quiet hours or under a mute, and the summary at the end of them.
+
+Nothing was promised wrongly by then: quiet hours may have changed, and a mute may have begun, since a timer was set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from zofbot.clock import Clock
+from zofbot.notification import Claimed, Kind, Notification, Undecided, Unwanted
+from zofbot.notification import State as Waits
+from zofbot.pipeline.catchups import Item
+from zofbot.pipeline.failures import Failure, Failures
+from zofbot.pipeline.holds import Hold, cases_of, hold_back, is_critical, projects_of, record
+from zofbot.pipeline.memory import MUTES, catch_up_in, held_by
+from zofbot.routing.mute import active, read_mutes
+from zofbot.slack import catch_up
+from zofbot.slack.bodies import TimerBody
+from zofbot.slack.catch_up import CatchUpBody, Line
+from zofbot.store.outbox import Changed, Outbox
+from zofbot.store.subscriptions import Subscriptions
+from zofbot.triage import State
+
+RETRY_SECONDS = 1.0
+"""Until another look, where a mute changed just now or a summary is on its way."""
+
+
+class Postponing:
+    """Looks at each notification before it is drawn. Raises StoreUnavailable."""
+
+    def __init__(self, outbox: Outbox, subscriptions: Subscriptions, failures: Failures, clock: Clock) -> None:
+        self._outbox, self._subscriptions, self._failures, self._clock = outbox, subscriptions, failures, clock
+
+    async def __call__(self, claimed: Claimed) -> Claimed:
+        """Give the notification as it is to be drawn.
+
+        Raises Undecided where it has to wait, and Unwanted where it is promised anew for later or says nothing.
+        """
+        card = claimed.notification.body.get("card")
+        if card == catch_up.CARD:
+            return await self._listed(claimed)
+        if card == "timer":
+            await self._postpone(claimed)
+        if claimed.notification.kind is Kind.ROOT and claimed.notification.not_before:
+            await self._let_summary_go_first(claimed.notification)
+        return claimed
+
+    async def _let_summary_go_first(self, note: Notification) -> None:
+        """Have what was held back wait for the message that sums it up."""
+        [kept] = await self._outbox.fields((catch_up_in(note.channel), note.key))
+        summary = await self._outbox.show(Item.model_validate_json(kept).key) if kept else None
+        if summary and summary.state in (Waits.PENDING, Waits.SENDING):
+            raise Undecided(RETRY_SECONDS)
+
+    async def _postpone(self, claimed: Claimed) -> None:
+        note = claimed.notification
+        failure = await self._failures.get(note.root)
+        timer = TimerBody.model_validate(note.body)
+        if failure is None or not timer.wanted(failure.present):
+            return
+        known = (await self._outbox.hashes(MUTES))[MUTES]
+        hold = await self._hold(failure, known)
+        if not hold.until:
+            return
+        if timer.sort == "ask":
+            await self._failures.ask_later(note.root, hold.until)
+            raise Unwanted
+        raise Undecided(await self._wait(note.key, hold, known))
+
+    async def _hold(self, failure: Failure, known: Mapping[str, str]) -> Hold:
+        """What holds back whatever is said of a failure now."""
+        body, now = failure.body, self._clock.time()
+        takers = [each for each in await self._subscriptions.of(failure.channel) if each.id in body.takers]
+        mutes = active(read_mutes(known), failure.channel, now)
+        place = body.run.environment
+        meant = [mute for mute in mutes if mute.matches(projects_of(body), place, cases_of(body))]
+        return hold_back(now, takers, meant, critical=is_critical(place))
+
+    async def _wait(self, key: str, hold: Hold, known: Mapping[str, str]) -> float:
+        """Seconds until it is due; what waits for mutes is noted with them, to come when they are ended early."""
+        changes = {held_by(mute.id): {key: record(hold)} for mute in hold.mutes}
+        expected = {MUTES: {mute.id: known[mute.id] for mute in hold.mutes}}
+        try:
+            if changes:
+                await self._outbox.commit([], changes=changes, expect=expected)
+        except Changed:
+            return RETRY_SECONDS
+        return hold.until - self._clock.time()
+
+    async def _listed(self, claimed: Claimed) -> Claimed:
+        """The summary with how every failure stands by now that was held back for it."""
+        note = claimed.notification
+        kept = (await self._outbox.hashes(catch_up_in(note.channel)))[catch_up_in(note.channel)]
+        read = {root: Item.model_validate_json(value) for root, value in kept.items()}
+        items = {root: item for root, item in read.items() if item.key == note.key}
+        found = await self._failures.of(sorted(items, key=lambda root: items[root].at))
+        if not found:
+            raise Unwanted
+        lines = tuple(_line(failure, items[failure.key]) for failure in found)
+        body = CatchUpBody.model_validate(note.body).model_copy(update={"failures": lines})
+        return replace(claimed, notification=note.model_copy(update={"body": catch_up.stored(body)}))
+
+
+def _line(failure: Failure, item: Item) -> Line:
+    body, present = failure.body, failure.present
+    where = " · ".join(part for part in (body.run.project, body.run.environment) if part)
+    recovered = present.state is State.RECOVERED
+    return Line(
+        title=failure.title, where=where, at=item.at, state=present.state,
+        since=(body.turned or 0.0) if recovered else present.since, owner=present.owner.name,
+    )  # fmt: skip

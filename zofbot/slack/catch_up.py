@@ -1,0 +1,96 @@
+"""The message at the end of quiet hours or of a mute: what failed meanwhile, what is open and what has recovered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from zofbot.slack import text
+from zofbot.slack.message import Message, context, header, section
+from zofbot.slack.pieces import count, moment, paragraphs
+from zofbot.triage import State
+
+CARD = "catchup"
+
+MAX_ROWS = 30
+"""Failures of each kind that are listed."""
+
+GROUPS = {
+    "Still open": (State.OPEN, State.ACKNOWLEDGED, State.SNOOZED),
+    "Recovered": (State.RECOVERED,),
+    "Resolved": (State.RESOLVED,),
+}
+"""Headings, and how failures stand that are listed there."""
+
+_SIGNS = {State.OPEN: "❌", State.ACKNOWLEDGED: "👀", State.SNOOZED: "💤", State.RECOVERED: "✅", State.RESOLVED: "☑️"}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Line(_Frozen):
+    """One failure: when it happened and how it stands since when, in Unix seconds; ``owner`` is who is on it."""
+
+    title: str
+    where: str = ""
+    at: float
+    state: State = State.OPEN
+    since: float = 0.0
+    owner: str = ""
+
+
+class CatchUpBody(_Frozen):
+    """``since`` (Unix seconds) nothing was posted; ``muted`` are the filters of the mute, none of quiet hours.
+
+    ``failures`` are read when the message is sent.
+    """
+
+    card: Literal["catchup"] = "catchup"
+    since: float = 0.0
+    muted: str = ""
+    failures: tuple[Line, ...] = ()
+
+
+def stored(body: CatchUpBody) -> dict[str, Any]:
+    """The body as JSON, without what has its default value."""
+    return {"card": CARD, **body.model_dump(mode="json", exclude_defaults=True)}
+
+
+def drawn(kept: Mapping[str, Any]) -> Message | None:
+    """The message of such a body; nothing for any other."""
+    if kept.get("card") != CARD:
+        return None
+    body = CatchUpBody.model_validate(kept)
+    groups = {title: [one for one in body.failures if one.state in states] for title, states in GROUPS.items()}
+    counts = ", ".join(f"{len(found)} {title.lower()}" for title, found in groups.items() if found)
+    over = f"No longer muted: {text.line(body.muted, 60)}" if body.muted else "Quiet hours are over"
+    said = f"{over}: {count(len(body.failures), 'failure')} ({counts})"
+    lists = [block for title, found in groups.items() if found for block in paragraphs(_listed(title, found))]
+    follows = "Open failures follow, unless they were posted before." if groups["Still open"] else "Nothing is open."
+    return Message(
+        said,
+        [
+            header(f"{'🔔' if body.muted else '🌅'} {said}"),
+            *([section(f"Muted: {text.code(body.muted, 500)}")] if body.muted else []),
+            *lists,
+            context(f"Held back since {moment(body.since)}. {follows}"),
+        ],
+    )
+
+
+def _listed(title: str, found: Sequence[Line]) -> list[str]:
+    more = len(found) - MAX_ROWS
+    return [f"*{title}*", *map(_line, found[:MAX_ROWS]), *([f"and {more} more"] if more > 0 else [])]
+
+
+def _line(one: Line) -> str:
+    where = f" · {text.line(one.where, 160)}" if one.where else ""
+    state = {
+        State.ACKNOWLEDGED: f", acknowledged by {text.line(one.owner, 80)}" if one.owner else ", acknowledged",
+        State.SNOOZED: ", snoozed",
+        State.RECOVERED: f", recovered after {text.duration(max(one.since - one.at, 1))}" if one.since else "",
+    }.get(one.state, "")
+    return f"{_SIGNS[one.state]} *{text.line(one.title, 150)}*{where} · failed {moment(one.at)}{state}"
