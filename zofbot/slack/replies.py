@@ -21,7 +21,7 @@ from zofbot.slack.cards import LOOKS, in_one_line
 from zofbot.slack.controls import REASONS, About, act_button, name, until
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message, actions, context, section
-from zofbot.slack.pieces import as_run, case_buttons, count, failure, moment, paging, paragraphs, run_buttons
+from zofbot.slack.pieces import as_run, case_buttons, count, failure, moment, paging, paragraphs, run_buttons, tries
 from zofbot.triage import Act, Triage
 
 
@@ -31,7 +31,7 @@ def result_reply(body: ResultBody, links: Links) -> Message:
     look = LOOKS[case.outcome]
     said = text.line(f"{look.word or 'Failed'}: {case.title or case.id}", 200)
     blocks = [
-        section(f"{look.emoji} *{said}*"),
+        section(f"{look.emoji} *{said}*{tries(case.attempts)}"),
         *failure(case),
         *case_buttons(case, body.run_id, links),
     ]
