@@ -253,8 +253,8 @@ def _led_to(before: Failure, after: Failure, wish: Wish) -> Iterator[Notificatio
     mention = tuple(one for one in called if one != wish.who.id)
     told = ActBody(
         act=wish.act, who=wish.who.name or wish.who.id, owner=present.owner.name, state=present.state,
-        until=present.until, more=present.more, reason=present.reason, note=present.note, mention=mention,
-        title=bodies.said(after.title, 150), channel=after.channel, run_id=after.body.run.id,
+        until=present.until, more=present.more, hid=present.hid, reason=present.reason, note=present.note,
+        mention=mention, title=bodies.said(after.title, 150), channel=after.channel, run_id=after.body.run.id,
     )  # fmt: skip
     yield made(Kind.EDIT, edit_of(after.key), None)
     yield made(Kind.REPLY, f"act:{present.rev}:{after.key}", told)

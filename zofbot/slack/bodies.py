@@ -245,6 +245,8 @@ class ActBody(_Body):
     state: State = State.OPEN
     until: float | None = None
     more: int = 0
+    hid: int = 0
+    """How often it has failed since it was snoozed, where that was ended."""
     reason: str = ""
     note: str = ""
     mention: tuple[str, ...] = ()

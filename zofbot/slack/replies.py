@@ -18,7 +18,7 @@ from zofbot.slack.bodies import (
     TimerBody,
 )
 from zofbot.slack.cards import LOOKS, in_one_line
-from zofbot.slack.controls import REASONS, About, act_button, name, until
+from zofbot.slack.controls import REASONS, About, act_button, hidden, name, until
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message, actions, context, section
 from zofbot.slack.pieces import as_run, case_buttons, count, failure, moment, paging, paragraphs, run_buttons
@@ -91,7 +91,7 @@ def timer_reply(body: TimerBody, failure: Body, about: About, present: Triage) -
             row = actions(act_button(Act.CONFIRM, about), act_button(Act.UNACKNOWLEDGE, about))
             return paging(f"Still on it{about_it}?", [section(f"⏰ {said}."), *row], "", [], (present.owner.id,))
         case "wake":
-            said = f"The snooze is over{about_it}"
+            said = " · ".join(filter(None, (f"The snooze is over{about_it}", hidden(present.hid))))
         case _:
             said = f"Open again, for nobody said that they are still on it{about_it}"
     return Message(said, [section(f"⏰ {said}")])
@@ -106,7 +106,7 @@ def act_message(body: ActBody, links: Links) -> Message:
         Act.CONFIRM: f"👀 {who} is still on it",
         Act.ASSIGN: f"👤 {who} assigned this to {owner}" if owner != who else f"👤 {who} took this",
         Act.SNOOZE: f"💤 {who} snoozed this {until(body.until, body.more)}",
-        Act.WAKE: f"⏰ {who} woke this",
+        Act.WAKE: " · ".join(filter(None, (f"⏰ {who} woke this", hidden(body.hid)))),
         Act.ESCALATE: f"🚨 {who} escalated this",
         Act.RESOLVE: f"☑️ {who} resolved this" + (f": {REASONS[body.reason]}" if body.reason in REASONS else ""),
         Act.REOPEN: f"↩️ {who} reopened this",
