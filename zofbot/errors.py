@@ -112,6 +112,8 @@ class ZofRejected(ZofError):
     """Zof understood and said no: trying again changes nothing until somebody mends what the sentence names."""
 
     kind = "rejected"
+    permission = ""
+    """What the key lacks where that was the reason (HTTP 403) and is known, such as ``projects:read``."""
 
 
 class ZofUnreadable(ZofError):
