@@ -77,6 +77,8 @@ class ZofError(ZofbotError):
     """
 
     kind: ClassVar[str] = "zof"
+    permission: str = ""
+    """What the key lacks where that was the reason (HTTP 403) and is known, such as ``projects:read``."""
 
     def __init__(  # noqa: PLR0913  (each is one fact of the reply, and all have defaults)
         self,
@@ -112,8 +114,6 @@ class ZofRejected(ZofError):
     """Zof understood and said no: trying again changes nothing until somebody mends what the sentence names."""
 
     kind = "rejected"
-    permission = ""
-    """What the key lacks where that was the reason (HTTP 403) and is known, such as ``projects:read``."""
 
 
 class ZofUnreadable(ZofError):

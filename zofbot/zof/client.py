@@ -127,7 +127,7 @@ class ZofClient:
 
         ``run_id`` and ``status`` hold here even where Zof ignores them; ``since`` is but a hint to Zof.
         """
-        ask = Ask("/results", "list of results")
+        ask = Ask("/results", "list of results", deed="read the")
         if run_id is not None:
             query = {"run_id": protocol.check_id(run_id, "run")}
             ask = replace(ask, what=f"list of results of run `{run_id}`", query=query)
@@ -155,7 +155,7 @@ class ZofClient:
     ) -> AsyncGenerator[Page[Run], None]:
         """Page through runs as ``results`` does; ``project`` is an id, and a name where Zof leaves it to us."""
         wanted = Listing(
-            Ask("/runs", "list of runs"),
+            Ask("/runs", "list of runs", deed="read the"),
             self._filters.query(status, project, since),
             lambda item: listing.has_status(item, status) and listing.of_project(item, project),
             lambda found, said: reading.runs_page(found, request_id=said, unit=self._unit),
@@ -202,7 +202,9 @@ class ZofClient:
         pages: int,
     ) -> AsyncGenerator[Page[Seen], None]:
         """Page through a listing that has no filters."""
-        wanted = Listing(Ask(path, what), {}, lambda item: True, lambda found, said: read(found, request_id=said))
+        wanted = Listing(
+            Ask(path, what, deed="read the"), {}, lambda item: True, lambda found, said: read(found, request_id=said)
+        )
         return self._pages(wanted, patience, None, pages)
 
     async def post(  # noqa: PLR0913  # what is sent, and how it is called when it fails

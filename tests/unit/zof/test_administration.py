@@ -126,4 +126,4 @@ async def test_where_zof_names_no_permission_none_is_made_up() -> None:
     async for client in client_of(lambda request: httpx.Response(403, json={"error": {"message": "no"}})):
         with pytest.raises(ZofRejected) as refused:
             await anext(client.schedules())
-    assert refused.value.sentence == "The bot's Zof key is not allowed to read list of schedules."
+    assert refused.value.sentence == "The bot's Zof key is not allowed to read the list of schedules."
