@@ -56,6 +56,14 @@ class Failure:
         named = self.body.case.title if isinstance(self.body, CaseBody) else self.body.run.title
         return named or self.body.run.id
 
+    def allows(self, wish: Wish) -> bool:
+        """Whether the act can be done as the failure stands."""
+        try:
+            move(self.present, wish, self.body.course, self.body.policy)
+        except Illegal:
+            return False
+        return True
+
 
 class Stale(Exception):
     """The card that was pressed shows what has passed: ``failure`` is how it stands now."""
