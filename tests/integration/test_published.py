@@ -129,7 +129,7 @@ async def polled(bot: RunningBot) -> None:
     for _ in range(2):
         wanted = asked(bot, "/runs") + 2
         bot.world.clock.advance(70)
-        await until(lambda wanted=wanted: asked(bot, "/runs") >= wanted)  # type: ignore[misc]  # bound for this turn
+        await until(lambda wanted=wanted: asked(bot, "/runs") >= wanted)
 
 
 async def test_a_key_that_may_not_list_results_still_tells_of_failed_runs_and_home_says_so(working: RunningBot) -> None:
