@@ -28,7 +28,7 @@ def alerts(bot: RunningBot) -> list[str]:
 
 @pytest.mark.parametrize("group", ["run", "case"])
 async def test_the_last_attempt_counts_and_the_card_says_how_many_there_were(valkey: str, group: str) -> None:
-    async with running_bot(valkey, works=True) as bot:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
         await bot.type(f"/zof subscribe project:* group:{group}")
         await wait_for_first_poll(bot)
         run = end_run(bot, [("failed", "passed"), ("failed", "error"), ("passed", "passed")], "failed")
@@ -46,7 +46,7 @@ async def test_the_last_attempt_counts_and_the_card_says_how_many_there_were(val
 
 
 async def test_a_run_that_passed_once_its_cases_were_tried_again_is_told_to_nobody(valkey: str) -> None:
-    async with running_bot(valkey, works=True) as bot:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
         await bot.type("/zof subscribe project:* on:failed,error,passed-with-failures")
         await wait_for_first_poll(bot)
         run = end_run(bot, [("failed", "passed"), ("passed",)], "passed")
@@ -58,7 +58,7 @@ async def test_a_run_that_passed_once_its_cases_were_tried_again_is_told_to_nobo
 
 @pytest.mark.parametrize("cases", [40, 150], ids=["on one page", "on several pages"])
 async def test_attempts_are_listed_where_they_do_not_come_along_with_the_run(valkey: str, cases: int) -> None:
-    async with running_bot(valkey, works=True) as bot:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
         await bot.type("/zof subscribe project:*")
         await wait_for_first_poll(bot)
         tries = [("failed", "failed", "passed"), ("failed",), *[("passed",)] * cases]
@@ -70,7 +70,7 @@ async def test_attempts_are_listed_where_they_do_not_come_along_with_the_run(val
 
 
 async def test_a_case_with_parameters_is_as_many_cases(valkey: str) -> None:
-    async with running_bot(valkey, works=True) as bot:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
         await bot.type("/zof subscribe project:*")
         await wait_for_first_poll(bot)
         zof = bot.world.zof

@@ -27,7 +27,7 @@ def told(bot: RunningBot, channel: str) -> list[str]:
 @pytest.mark.parametrize("webhook", [False, True], ids=["polled", "webhook"])
 @pytest.mark.parametrize("group", ["run", "case"])
 async def test_it_is_told_only_where_it_is_asked_for(valkey: str, webhook: bool, group: str) -> None:
-    interval = 3600 if webhook else 60
+    interval = 3600 if webhook else 5
     more = {"zofbot_poll_interval": interval, "zof_webhook_secret": SECRET, "zofbot_default_channel": "C0SEARCH"}
     async with running_bot(valkey, works=True, **more) as bot:
         await bot.type(f"/zof subscribe project:* group:{group}", channel=OTHERS)
@@ -51,7 +51,7 @@ async def test_it_is_told_only_where_it_is_asked_for(valkey: str, webhook: bool,
 
 
 async def test_it_recovers_when_the_case_passes(valkey: str) -> None:
-    async with running_bot(valkey, works=True) as bot:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
         await bot.type("/zof subscribe project:* on:passed-with-failures,recovered", channel=ASKS)
         await wait_for_first_poll(bot)
         end_run(bot, 2)
@@ -62,7 +62,7 @@ async def test_it_recovers_when_the_case_passes(valkey: str) -> None:
 
 
 async def test_one_that_recovers_part_of_a_failure_does_not_reopen_it(valkey: str) -> None:
-    async with running_bot(valkey, works=True) as bot:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
         await bot.type("/zof subscribe project:*", channel=OTHERS)
         await wait_for_first_poll(bot)
         end_run(bot, 1, "failed")
@@ -97,7 +97,7 @@ async def test_a_preview_does_not_count_them_for_who_does_not_ask(valkey: str) -
 
 
 async def test_its_test_alert_looks_like_it(valkey: str) -> None:
-    async with running_bot(valkey, works=True) as bot:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
         await bot.type("/zof subscribe project:* on:passed-with-failures", channel=ASKS)
         await bot.press(bot.private(ASKS)[-1], "zof_test_alert")
         await until(lambda: any("Passed with 1 failed case" in text_of(one) for one in bot.public(ASKS)), 60)

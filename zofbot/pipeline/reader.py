@@ -97,7 +97,7 @@ class Reader:
         self.spent += 1
 
     async def _results(self, run: Run) -> dict[str, Result]:
-        """List a run's results: all where a page holds them, and what passed where that may be a recovery or a retry."""
+        """List a run's results: all where a page holds them; what passed where it may be a recovery or a retry."""
         found, more = await self._listed(run.id, None, RESULT_PAGES if run.outcome is Outcome.PASSED else 1)
         if not more or run.outcome is Outcome.PASSED:
             return found
