@@ -28,8 +28,13 @@ def told(bot: RunningBot, channel: str) -> list[str]:
 @pytest.mark.parametrize("group", ["run", "case"])
 async def test_it_is_told_only_where_it_is_asked_for(valkey: str, webhook: bool, group: str) -> None:
     interval = 3600 if webhook else 5
-    more = {"zofbot_poll_interval": interval, "zof_webhook_secret": SECRET, "zofbot_default_channel": "C0SEARCH"}
-    async with running_bot(valkey, works=True, **more) as bot:
+    async with running_bot(
+        valkey,
+        works=True,
+        zofbot_poll_interval=interval,
+        zof_webhook_secret=SECRET,
+        zofbot_default_channel="C0SEARCH",
+    ) as bot:
         await bot.type(f"/zof subscribe project:* group:{group}", channel=OTHERS)
         await bot.type("/zof subscribe project:* on:passed-with-failures", channel=ASKS)
         await wait_for_first_poll(bot)
