@@ -27,6 +27,7 @@ from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.slack.payload import misshapen
 from zofbot.store.hints import Full, Hints, Watch
+from zofbot.store.webhook_trials import Arrival
 from zofbot.tracing import Keep, forget
 from zofbot.zof.protocol import printable
 from zofbot.zof.webhook import ENDINGS, Hint, hint_in, signed
@@ -118,8 +119,8 @@ class SlackDoor:
 class ZofDoor:
     """``POST /zof/webhook``: a delivery is acknowledged once what it hints at is stored, and read by the poller.
 
-    ``secrets`` are those that it may be signed with, ``header`` is where the signature stands; ``keep`` takes the
-    traces of those that could not be stored.
+    ``secrets`` are those that it may be signed with, ``header`` is where the signature stands; ``note`` is told of each
+    delivery, ``keep`` takes the traces of those that could not be stored.
     """
 
     def __init__(  # noqa: PLR0913  (the parts it joins)
@@ -130,9 +131,11 @@ class ZofDoor:
         metrics: Metrics,
         clock: Clock,
         *,
+        note: Callable[[Arrival], Awaitable[None]],
         keep: Keep = forget,
     ) -> None:
         self._hints = hints
+        self._note = note
         self._header = header
         self._keep = keep
         self._metrics = metrics
@@ -150,7 +153,9 @@ class ZofDoor:
         try:
             raw = await self._checked(request)
             async with self._line.turn():
-                answer = await self._taken(_understood(raw))
+                hint = _understood(raw)
+                answer = await self._taken(hint)
+                await self._noted(Arrival(True, self._header, printable(hint.type) or "", hint.envelope))
             self._metrics.zof_webhooks.labels(answer).inc()
             return web.Response()
         except Stray as stray:
@@ -161,9 +166,18 @@ class ZofDoor:
 
     async def _checked(self, request: web.Request) -> bytes:
         raw = await self._bodies.read(request)
-        if not signed(raw, request.headers.get(self._header, ""), self._secrets):
+        if not signed(raw, given := request.headers.get(self._header, ""), self._secrets):
+            likely = (printable(name, 64) or "" for name in request.headers if "sign" in name.lower())
+            await self._noted(Arrival(False, self._header if given else "", headers=tuple(likely)[:5]))
             raise Stray(401, "unsigned")
         return raw
+
+    async def _noted(self, arrival: Arrival) -> None:
+        """Tell whoever tries the webhooks; a delivery is answered alike where that fails."""
+        try:
+            await self._note(arrival)
+        except StoreUnavailable as error:
+            log.warning("delivery not noted", reason=error.reason)
 
     async def _taken(self, hint: Hint) -> str:
         """Store it unless it means nothing to us or was stored before. Raises Stray where it cannot be stored."""
