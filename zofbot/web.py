@@ -153,9 +153,7 @@ class ZofDoor:
         try:
             raw = await self._checked(request)
             async with self._line.turn():
-                hint = _understood(raw)
-                answer = await self._taken(hint)
-                await self._noted(Arrival(True, self._header, printable(hint.type) or "", hint.envelope))
+                answer = await self._taken(_understood(raw))
             self._metrics.zof_webhooks.labels(answer).inc()
             return web.Response()
         except Stray as stray:
@@ -182,16 +180,18 @@ class ZofDoor:
     async def _taken(self, hint: Hint) -> str:
         """Store it unless it means nothing to us or was stored before. Raises Stray where it cannot be stored."""
         self._metrics.zof_events.labels(hint.label).inc()
+        arrival = Arrival(True, self._header, printable(hint.type) or "", hint.envelope)
         if hint.subject is None:
             self._sparing("webhook ignored", hint.label, event_type=printable(hint.type))
             await self._note_delivery()
+            await self._noted(arrival)
             return "ignored"
         kind: Literal["run", "notice"] = "run" if hint.type in ENDINGS else "notice"
         at = hint.at.timestamp() if hint.at else None
         watch = Watch(kind, hint.subject, hint.type, self._clock.time(), at, run=hint.run_id or "")
         try:
             with tracing.traced(self._keep, "webhook", self._clock, hint.event_id, what=hint.label):
-                new = await self._hints.keep(hint.event_id, watch)
+                new = await self._hints.keep(hint.event_id, watch, arrival.dump())
         except Full:
             raise Stray(503, "full") from None
         except StoreUnavailable:

@@ -32,6 +32,16 @@ class Arrival:
     envelope: str = ""
     headers: tuple[str, ...] = ()
 
+    def dump(self) -> str:
+        """As it is stored."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def load(cls, text: str) -> Arrival:
+        """Read it back; what a newer version added is left aside."""
+        known = {name: value for name, value in json.loads(text).items() if name in cls.__dataclass_fields__}
+        return cls(**known | {"headers": tuple(known.get("headers", ()))})
+
 
 class WebhookTrials:
     """One trial at a time for each namespace. Every method raises StoreUnavailable."""
@@ -50,20 +60,20 @@ class WebhookTrials:
             await pipe.execute()
 
     async def note(self, arrival: Arrival) -> None:
-        """Keep what arrived while a trial is under way; a signed delivery is not replaced by an unsigned one."""
+        """Keep what arrived while a trial is under way, unless ``Hints.keep`` does so with the hint in one step.
+
+        A signed delivery is not replaced by an unsigned one.
+        """
         if self._clock.monotonic() - self._looked >= LOOK_SECONDS:
             async with _reachable():
                 self._noting = bool(await self._redis.exists(self._under_way))
             self._looked = self._clock.monotonic()
         if self._noting:
             async with _reachable():
-                await self._redis.set(self._arrived, json.dumps(asdict(arrival)), ex=120, nx=not arrival.signed)
+                await self._redis.set(self._arrived, arrival.dump(), ex=120, nx=not arrival.signed)
 
     async def arrived(self) -> Arrival | None:
         """The latest delivery since the trial began."""
         async with _reachable():
             found = await self._redis.get(self._arrived)
-        if not found:
-            return None
-        known = {name: value for name, value in json.loads(found).items() if name in Arrival.__dataclass_fields__}
-        return Arrival(**known | {"headers": tuple(known.get("headers", ()))})
+        return Arrival.load(found) if found else None

@@ -60,6 +60,14 @@ async def test_the_endpoint_is_registered_and_the_sample_that_arrived_is_describ
     assert SECRET not in printed
 
 
+async def test_a_sample_of_a_type_that_zofbot_ignores_has_arrived_as_well(
+    there: RunningBot, client: ZofClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there.world.zof.webhooks.sample = "webhook.test"
+    await install(there, client)
+    assert "arrived: `webhook.test`, signed in X-Zof-Signature" in capsys.readouterr().out
+
+
 async def test_what_is_registered_is_sent_what_happens(there: RunningBot, client: ZofClient) -> None:
     await install(there, client)
     run = fail_run(there)
