@@ -117,7 +117,7 @@ class Memory:
         place, known = scope(finding), channels_of(subscriptions, default_channel)
         counted = [counted_in(subscription) for subscription in meant if subscription.after]
         channels |= known if failing is None else known.intersection(failing)
-        roots = [roots_in(channel, place) for channel in sorted(channels)]
+        roots = [name for channel in sorted(channels) for name in (roots_in(channel, place), triage_in(channel))]
         return (seen_in(finding.run.id), passed_in(place), rerun_in(finding.run.id), *storms, *roots, *counted)
 
     @classmethod

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from zofbot.model import Outcome
 from zofbot.notification import Claimed, Kind, Unwanted
 from zofbot.slack import bodies, text
-from zofbot.slack.bodies import ActBody, Body, CaseBody, NoticeBody, Place, RerunBody, RunBody, StormBody, TimerBody
+from zofbot.slack.bodies import ActBody, Body, CaseBody, NoticeBody, Place, RunBody, StormBody, TimerBody
 from zofbot.slack.cards import LOOKS
 from zofbot.slack.controls import About
 from zofbot.slack.links import Links
@@ -17,12 +17,8 @@ from zofbot.slack.message import Message, context, header, section
 from zofbot.slack.pieces import count, ending, moment, paging, paragraphs, run_buttons
 from zofbot.slack.replies import (
     act_message,
-    again_reply,
     assigned_message,
-    recovered_reply,
-    rerun_reply,
-    rest_reply,
-    result_reply,
+    thread_reply,
     timer_reply,
 )
 from zofbot.slack.roots import View, case_root, run_root
@@ -82,16 +78,15 @@ def _drawn(body: Body, view: View, now: float) -> Message:
             return run_root(body, view)
         case bodies.CaseBody():
             return case_root(body, view)
-        case bodies.ResultBody():
-            return result_reply(body, links)
-        case bodies.RestBody():
-            return rest_reply(body, links)
-        case bodies.AgainBody():
-            return again_reply(body, links)
-        case bodies.RecoveredBody():
-            return recovered_reply(body, links)
-        case RerunBody():
-            return rerun_reply(body, links)
+        case (
+            bodies.ResultBody()
+            | bodies.RestBody()
+            | bodies.AgainBody()
+            | bodies.FlappingBody()
+            | bodies.RecoveredBody()
+            | bodies.RerunBody()
+        ):
+            return thread_reply(body, links)
         case StormBody():
             return _storm(body, now)
         case ActBody():
