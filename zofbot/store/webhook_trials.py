@@ -37,7 +37,7 @@ class Arrival:
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
-    def load(cls, text: str) -> Arrival:
+    def load(cls, text: str | bytes) -> Arrival:
         """Read it back; what a newer version added is left aside."""
         known = {name: value for name, value in json.loads(text).items() if name in cls.__dataclass_fields__}
         return cls(**known | {"headers": tuple(known.get("headers", ()))})
