@@ -126,7 +126,7 @@ class Teller:
         """Tell one case; of those that are ``back`` the channel itself sees the first, which names how many more."""
         field, at = case_field(case), self.finding.happened
         known = self.roots.get(field)
-        resolved = self.roots.resolution(known, at) if known else None
+        resolved = self.roots.resolution(known, at) if known and self.finding.run.id not in known.runs else None
         if known and not known.over(at) and not resolved:
             self._case_goes_on(field, known, results, others=len(back) - 1 if case in back[:1] else None)
             return False
@@ -149,10 +149,10 @@ class Teller:
         kept = latest.model_copy(
             update={
                 "count": counts,
-                "first": min(before.first, at),
-                "last": max(before.last, at),
+                "first": min(before.first, self._seen_at),
+                "last": max(before.last, self._seen_at),
                 "standing": Standing.AGAIN if again else before.standing,
-                "turned": at if again else before.turned,
+                "turned": self._seen_at if again else before.turned,
                 "turner": self.finding.run.id if again else before.turner,
                 **self._reopened(root, again),
             }
@@ -208,7 +208,12 @@ class Teller:
     @property
     def _now(self) -> float:
         """When the channel hears of it."""
-        return max(self.finding.happened, self.draft.now, self.held)
+        return max(self.draft.now, self.held)
+
+    @property
+    def _seen_at(self) -> float:
+        """When it happened, by our clock: what people are shown, and what their acts are compared with."""
+        return self.draft.by_our_clock(self.finding.happened)
 
     def _follow(self, root: Root, *, again: bool = True) -> None:
         """Promise what happens where nobody acts.
@@ -219,7 +224,7 @@ class Teller:
         body = bodies.read(root.body)
         if not isinstance(body, RunBody | CaseBody) or not body.policy.escalate:
             return
-        opened = body.opened if again else self.finding.happened
+        opened = body.opened if again else self._seen_at
         present = Triage(turn=body.turn, opened=opened)
         calm = root.relapsed + CALM_SECONDS if root.relapsed and root.flapping(self.finding.happened) else 0.0
         told = max(self._now, calm - body.policy.escalate[0].after)
@@ -292,7 +297,7 @@ class Teller:
         return RunBody(
             run=self._place(),
             standing=standing,
-            turned=self.finding.happened if turned else None,
+            turned=self._seen_at if turned else None,
             turner=self.finding.run.id if turned else "",
             mention=self.share.mention,
             opened=self._now,
@@ -300,7 +305,7 @@ class Teller:
             takers=tuple(taker.id for taker in self.share.takers),
             bad=self._bad,
             top=tuple(map(Case.of, self.share.results[:TOP])),
-            last=self.finding.happened,
+            last=self._seen_at,
         )
 
     def _case_body(self, case: str, result: Result) -> CaseBody:
@@ -312,8 +317,8 @@ class Teller:
             takers=tuple(taker.id for taker in self.share.takers),
             case=Case.of(result, 1500),
             case_id=bodies.said(result.case_id, 128),
-            first=self.finding.happened,
-            last=self.finding.happened,
+            first=self._seen_at,
+            last=self._seen_at,
         )
 
     def _gust(self, identifier: str, category: str, failures: int) -> Gust:
@@ -343,7 +348,7 @@ class Teller:
             channel=self.share.channel,
             body=body,
             root=root,
-            happened=self.finding.happened,
+            happened=self._seen_at,
             critical=self.critical,
             not_before=self.held,
             schema=SCHEMA,
