@@ -90,5 +90,8 @@ class Claimed:
     place: Receipt | None = None
     failure: dict[str, Any] | None = None
     triage: str = ""
+    storm: dict[str, Any] | None = None
+    """The body of the storm that the failure is part of, and ``storm_triage`` what people made of that."""
+    storm_triage: str = ""
     details_follow: bool = False
     """Something is left out until Slack says who reads the channel; it is edited then."""

@@ -12,12 +12,13 @@ from zofbot.pipeline.keys import edit_of, key
 from zofbot.pipeline.memory import Draft
 from zofbot.pipeline.roots import Root, Roots, case_field, run_field
 from zofbot.pipeline.shares import Share
-from zofbot.pipeline.storms import Gust, collapses
+from zofbot.pipeline.storm_record import load_storm, storm_reply, storm_with
+from zofbot.pipeline.storms import MOST, Absorbed, StormCandidate, absorb_into_storm
 from zofbot.pipeline.timers import follow
 from zofbot.routing import Finding, Group
 from zofbot.routing.finding import case_of
 from zofbot.slack import bodies
-from zofbot.slack.bodies import Body, Case, CaseBody, Place, ResultBody, RunBody, Standing
+from zofbot.slack.bodies import AgainBody, Body, Case, CaseBody, Member, Place, ResultBody, RunBody, Standing
 from zofbot.triage import Policy, Triage
 
 FIRST = 10
@@ -49,13 +50,11 @@ class Teller:
         if known:
             self._run_goes_on(*known)
             return False
-        if collapses(self.draft, self._gust(run.id, self.finding.outcome, max(1, self._bad))):
-            return True
         body = self._run_body()
-        root = self._root("run", run.id, self.finding.outcome, cases, body)
+        root = self._root("run", run.id, self.finding.outcome, cases, body, failures=max(1, self._bad))
         self.roots.put(run_field(run.id), root)
         self._replies(root, self.share.results)
-        return False
+        return bool(root.storm)
 
     def _run_goes_on(self, field: str, root: Root) -> None:
         """More was read of a run that was told, or what had recovered fails again."""
@@ -75,8 +74,8 @@ class Teller:
                 "body": bodies.stored(body),
             }
         )
-        self.roots.put(field, changed)
-        self.draft.tell(self._edit(changed))
+        self.roots.put(field, changed, self.held)
+        self._edit(changed)
         self._replies(changed, self.share.results, worse=again)
         self._follow(changed, again=again)
 
@@ -84,23 +83,26 @@ class Teller:
         grouped: dict[str, list[Result]] = {}
         for result in self.share.results:
             grouped.setdefault(case_of(result), []).append(result)
-        collapsed = [self._case(case, grouped[case]) for case in sorted(grouped)]
-        return all(collapsed)
+        burst = sum(self._known_case(case) is None for case in grouped) > MOST
+        absorbed = [self._case(case, grouped[case], burst=burst) for case in sorted(grouped)]
+        return all(absorbed)
 
-    def _case(self, case: str, results: Sequence[Result]) -> bool:
-        field, at = case_field(case), self.finding.happened
-        known = self.roots.get(field)
-        if known and not known.over(at):
+    def _known_case(self, case: str) -> Root | None:
+        known = self.roots.get(case_field(case))
+        return known if known and not known.over(self.finding.happened) else None
+
+    def _case(self, case: str, results: Sequence[Result], *, burst: bool) -> bool:
+        field = case_field(case)
+        known = self._known_case(case)
+        if known:
             self._case_goes_on(field, known, results)
             return False
         first = results[0]
-        if collapses(self.draft, self._gust(first.id, first.outcome, len(results))):
-            return True
         body = self._case_body(case, first)
-        root = self._root("case", first.id, first.outcome, [case], body)
+        root = self._root("case", first.id, first.outcome, [case], body, failures=len(results), burst=burst)
         self.roots.put(field, root)
         self._tell_results(root, results[1:], broadcast=False)
-        return False
+        return bool(root.storm)
 
     def _case_goes_on(self, field: str, root: Root, results: Sequence[Result]) -> None:
         at = self.finding.happened
@@ -121,9 +123,11 @@ class Teller:
         )
         reopened: dict[str, Any] = {"left": root.cases, "recovered": None} if again else {}
         changed = root.model_copy(update={**self._counted(root), **reopened, "body": bodies.stored(kept)})
-        self.roots.put(field, changed)
-        self.draft.tell(self._edit(changed))
+        self.roots.put(field, changed, self.held)
+        self._edit(changed)
         self._follow(changed, again=again)
+        if again:
+            self._tell_storm(changed, ResultBody(case=latest.case, run_id=self.finding.run.id))
         worse = again or at - root.last > QUIET_FOR
         self._tell_results(changed, results, broadcast=worse and self.share.loud)
 
@@ -135,6 +139,8 @@ class Teller:
             "turn": (turn or 0) + reopened,
             "opened": self._now if reopened else opened or root.first,
             "policy": Policy.model_validate(policy or {}),
+            "mention": tuple(root.body.get("mention", ())),
+            "unmentioned": root.body.get("unmentioned", 0),
             "takers": tuple(root.body.get("takers", ())),
         }
 
@@ -152,6 +158,8 @@ class Teller:
         body = bodies.read(root.body)
         if not isinstance(body, RunBody | CaseBody) or not body.policy.escalate:
             return
+        if storm_with(self.draft, self.share.channel, root.key):
+            return  # the storm is escalated as a whole
         opened = body.opened if again else self.finding.happened
         present = Triage(turn=body.turn, opened=opened)
         self.draft.tell(*follow(root.key, self.share.channel, present, body.policy, told=self._now))
@@ -162,10 +170,24 @@ class Teller:
         runs = tuple(dict.fromkeys((*root.runs, run_id)))[-10:]
         return {"runs": runs, "first": min(root.first, at), "last": max(root.last, at)}
 
-    def _root(self, kind: str, identifier: str, category: str, cases: Iterable[str], body: Body) -> Root:
-        """A new root, told at once."""
+    def _root(  # noqa: PLR0913, PLR0917  (the last two are the storm's)
+        self,
+        kind: str,
+        identifier: str,
+        category: str,
+        cases: Iterable[str],
+        body: RunBody | CaseBody,
+        failures: int = 1,
+        burst: bool = False,
+    ) -> Root:
+        """A new root, told at once: by a message of its own, or in the summary of a storm."""
+        name = key(kind, identifier, str(category), self.share.channel)
+        absorbed = self._absorbed(name, identifier, str(category), body.title, failures, burst)
+        left_out = len(self.share.mention) - len(absorbed.mention)
+        body = body.model_copy(update={"mention": absorbed.mention, "unmentioned": left_out})
         made = Root(
-            key=key(kind, identifier, str(category), self.share.channel),
+            key=name,
+            storm=absorbed.storm,
             group=self.share.group,
             id=identifier,
             category=str(category),
@@ -181,14 +203,47 @@ class Teller:
             critical=self.critical,
             body=bodies.stored(body),
         )
-        self.draft.tell(self._notification(Kind.ROOT, made.key, made.body))
+        if not made.storm:
+            self.draft.tell(self._notification(Kind.ROOT, made.key, made.body))
         self._follow(made)
         return made
 
+    def _absorbed(  # noqa: PLR0913, PLR0917  (what a line about it says)
+        self, name: str, identifier: str, category: str, title: str, failures: int, burst: bool
+    ) -> Absorbed:
+        run = self.finding.run
+        member = Member(
+            key=name,
+            id=identifier[:128],
+            title=title,
+            project=bodies.said(run.project, 80),
+            environment=bodies.said(run.environment, 80),
+            url=bodies.link(run.url),
+        )
+        candidate = StormCandidate(
+            channel=self.share.channel,
+            member=member,
+            category=category,
+            happened=self.finding.happened,
+            held=self.held,
+            failures=failures,
+            mention=self.share.mention,
+            policy=self.share.policy,
+            takers=tuple(taker.id for taker in self.share.takers),
+            critical=self.critical,
+            run=self._place(),
+            burst=burst,
+        )
+        return absorb_into_storm(self.draft, candidate)
+
     def _replies(self, root: Root, results: Sequence[Result], *, worse: bool = False) -> None:
         loud = worse and self.share.loud
+        if root.storm:
+            if worse:
+                self._tell_storm(root, AgainBody(run=self._place()))
+            return
         if not results and worse and (root.threaded or loud):
-            again = bodies.AgainBody(run=self._place(), broadcast=loud)
+            again = AgainBody(run=self._place(), broadcast=loud)
             self._reply(root, key("again", self.finding.run.id, root.category, self.share.channel), again)
         self._tell_results(root, results[:FIRST], broadcast=loud)
         rest = results[FIRST:]
@@ -201,6 +256,8 @@ class Teller:
 
     def _tell_results(self, root: Root, results: Sequence[Result], *, broadcast: bool) -> None:
         """A reply for each; the channel sees the first when ``broadcast``, which is all that a flat layout gets."""
+        if root.storm:
+            return  # its line in the storm's list says how often
         for index, result in enumerate(results if root.threaded else results[: int(broadcast)]):
             if root.group is Group.CASE and result.id == root.id:
                 continue
@@ -245,25 +302,21 @@ class Teller:
             last=self.finding.happened,
         )
 
-    def _gust(self, identifier: str, category: str, failures: int) -> Gust:
-        run = self.finding.run
-        return Gust(
-            channel=self.share.channel,
-            id=identifier,
-            category=str(category),
-            held=self.held,
-            project=bodies.said(run.project, 80),
-            environment=bodies.said(run.environment, 80),
-            failures=failures,
-            mention=self.share.mention,
-            critical=self.critical,
-        )
+    def _tell_storm(self, root: Root, body: ResultBody | AgainBody) -> None:
+        """Say in the thread of its storm that something fails again: once a minute, for the list shows all that do."""
+        storm = load_storm(self.draft, self.share.channel, root.storm)
+        if storm:
+            name = key("again", storm.id, storm.category, storm.channel, turn=int(self._now // 60))
+            loud = body.model_copy(update={"broadcast": self.share.loud})
+            self.draft.tell(storm_reply(storm, name, loud, self.finding.happened, self.held))
 
-    def _edit(self, root: Root) -> Notification:
-        return self._notification(Kind.EDIT, edit_of(root.key), root.body, root.key)
+    def _edit(self, root: Root) -> None:
+        """Have its message show its latest state, where it has one of its own."""
+        if not root.storm:
+            self.draft.tell(self._notification(Kind.EDIT, edit_of(root.key), root.body, root.key))
 
     def _reply(self, root: Root, name: str, body: Body) -> None:
-        self.draft.tell(self._notification(Kind.REPLY, name, bodies.stored(body), root.key))
+        self.draft.tell(self._notification(Kind.REPLY, name, bodies.stored(body), root.thread))
 
     def _notification(self, kind: Kind, name: str, body: dict[str, Any], root: str = "") -> Notification:
         return Notification(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zofbot.triage.life import TABLE, Act, Course, Illegal, State, Triage, Who, Wish, act, current
+from zofbot.triage.life import TABLE, Act, Course, Illegal, State, Triage, Who, Wish, act, current, stand_in_storm
 from zofbot.triage.policy import Policy, Step
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "Wish",
     "act",
     "current",
+    "stand_in_storm",
 ]
