@@ -558,7 +558,7 @@ async def test_it_is_set_shown_and_ended_and_everybody_sees_who_did(there: Runni
 
 async def test_guests_may_look_and_not_set(there: RunningBot) -> None:
     refused = await there.answer("/zof digest daily 09:00", user="U0GUEST", channel="C0CHECKOUT")
-    assert "not work on failures" in refused
+    assert "not set this channel's digest" in refused
     assert "This channel gets no digest" in await there.answer("/zof digest", user="U0GUEST", channel="C0CHECKOUT")
 
 

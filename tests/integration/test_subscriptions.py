@@ -301,7 +301,7 @@ async def test_a_wrong_field_keeps_the_form_open_with_the_reason_beside_it(desk:
         "env": "A value of `env:` is empty",
     }
     await desk.stage.people.submit("U0ANA", view.id, line("quiet", "22-7") | line("env", "production"))
-    await lined(desk, "to env:production quiet:22:00-07:00.")
+    await lined(desk, "to env:production quiet:22:00-07:00,Europe/Berlin.")
 
 
 async def press_in(bot: RunningBot, view: View, action: str, values: dict[str, Any] | None = None) -> None:

@@ -23,7 +23,12 @@ PATTERNS = st.lists(SHOWN, max_size=4).map(tuple)
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"])
 
 
-QUIETS = st.builds(Quiet, start=st.integers(0, 1439), end=st.integers(0, 1439), critical=st.booleans(), zone=ZONES)
+DAYS = st.sets(st.integers(0, 6), max_size=6).map(lambda days: tuple(sorted(days)))
+
+
+QUIETS = st.builds(
+    Quiet, start=st.integers(0, 1439), end=st.integers(0, 1439), days=DAYS, critical=st.booleans(), zone=ZONES
+)
 
 
 IDS = st.lists(st.from_regex(r"[UWS][A-Z0-9]{1,10}", fullmatch=True), min_size=1, max_size=3, unique=True).map(tuple)

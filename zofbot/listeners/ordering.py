@@ -23,13 +23,17 @@ from zofbot.triage import Who
 
 RERUN, CANCEL = "zof_rerun", "zof_cancel"
 
+TO_RERUN, TO_CANCEL = "run the failed cases again", "cancel a run"
+"""What is done here, as it follows "You cannot"."""
+
 
 def register(app: AsyncApp, desk: Desk) -> None:
     """Listen to the buttons that answer the questions."""
 
     async def pressed(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         who, name = asked(body), str(value_of(action).get("order") or "")
-        told = await desk.told(_taken(desk, who, name))  # it is stored before Slack is told that we have it
+        tried = TO_RERUN if action.get("action_id") == RERUN else TO_CANCEL
+        told = await desk.told(_taken(desk, who, name, tried))  # it is stored before Slack is told that we have it
         await ack()
         if told.failed:
             desk.errands.start(desk.respond(who, told.message))
@@ -42,7 +46,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
 
 async def offer_rerun(desk: Desk, who: Asked, about: About) -> Message:
     """Ask whether the failed cases are to be run again. Raises ZofbotError."""
-    await may(desk, who, Role.OPERATOR)
+    await may(desk, who, Role.OPERATOR, TO_RERUN, about.key)
     try:
         failure = await known(desk, who, about)
     except Gone:
@@ -56,7 +60,7 @@ async def offer_rerun(desk: Desk, who: Asked, about: About) -> Message:
 
 async def offer_cancel(desk: Desk, who: Asked, identifier: str) -> Message:
     """Show which run it is, for ids are mistyped. Raises ZofbotError."""
-    await may(desk, who, Role.OPERATOR)
+    await may(desk, who, Role.OPERATOR, TO_CANCEL)
     run = await desk.zof.run(identifier)
     if run.outcome.final:
         return acts.ended_already(run)
@@ -72,8 +76,8 @@ async def _offered(desk: Desk, who: Asked, order: Order) -> str:
     return name
 
 
-async def _taken(desk: Desk, who: Asked, name: str) -> Message:
-    person = await may(desk, who, Role.OPERATOR)
+async def _taken(desk: Desk, who: Asked, name: str, tried: str) -> Message:
+    person = await may(desk, who, Role.OPERATOR, tried)
     await desk.orders.take(name, Who(id=who.user, name=person.name or who.name), who.request, who.channel)
     return Message("")
 

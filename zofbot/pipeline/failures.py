@@ -69,6 +69,14 @@ class _Kept:
     record: str | None = None
     storm: str | None = None
 
+    def allows(self, wish: Wish) -> bool:
+        """Whether the act can be done as the failure stands."""
+        try:
+            move(self.present, wish, self.body.course, self.body.policy)
+        except Illegal:
+            return False
+        return True
+
 
 class Stale(Exception):
     """The card that was pressed shows what has passed: ``failure`` is how it stands now."""

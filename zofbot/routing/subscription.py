@@ -50,13 +50,15 @@ class After(_Frozen):
 
 
 class Quiet(_Frozen):
-    """Hours of the day in which nothing is sent: ``start`` and ``end`` in minutes after midnight in ``zone``.
+    """Hours of each day and whole days in which nothing is sent.
 
-    ``critical`` lets critical failures through.
+    ``start`` and ``end`` are minutes after midnight in ``zone``, the same where there are no hours. ``days`` of the
+    week (0 for Monday) are quiet from midnight to midnight. ``critical`` lets critical failures through.
     """
 
-    start: int = Field(ge=0, lt=1440)
-    end: int = Field(ge=0, lt=1440)
+    start: int = Field(default=0, ge=0, lt=1440)
+    end: int = Field(default=0, ge=0, lt=1440)
+    days: tuple[int, ...] = ()
     critical: bool = False
     zone: str = "UTC"
 

@@ -121,7 +121,7 @@ def act_button(act: Act, about: About) -> Block | None:
 
 
 def insisting(wish: Wish, about: About) -> Block | None:
-    """The same act once more, whatever has happened; with what was filled in, as far as a button can carry it."""
+    """The same act once more, on the version that ``about`` names; with what was filled in, as far as it fits."""
     action = f"zof_do_{wish.act}"
     value = {"key": about.key, "version": about.version, "again": True}
     full = button("Do it anyway", action, value | {"filled": wish.model_dump(include=FILLED, exclude_defaults=True)})
@@ -159,8 +159,9 @@ def _option(label: str, value: str) -> Block:
 def standing(present: Triage) -> list[Block]:
     """Who has it and since when, in a line; nothing for what nobody has touched."""
     told = _told(present)
-    had = present.state in (State.OPEN, State.SNOOZED) and present.owner.id
-    parts = [part for part in (told, f"assigned to {name(present.owner.name)}" if had else "") if part]
+    own = present.state is State.ACKNOWLEDGED and present.owner.id == present.put.id
+    has = bool(present.owner.id) and not present.state.closed and not own
+    parts = [part for part in (told, f"assigned to {name(present.owner.name)}" if has else "") if part]
     return [section(" · ".join(parts))] if parts else []
 
 
@@ -169,7 +170,7 @@ def _told(present: Triage) -> str:
         case State.OPEN:
             return _opened(present)
         case State.ACKNOWLEDGED:
-            return f"👀 *Acknowledged* by {name(present.owner.name)} {moment(present.since)}"
+            return f"👀 *Acknowledged* by {name(present.put.name)} {moment(present.since)}"
         case State.SNOOZED:
             return f"💤 *Snoozed* by {name(present.put.name)} {until(present.until, present.more)}"
         case State.RESOLVED:
