@@ -1,4 +1,4 @@
-"""A feed: one of Zof's listings with one outcome, and how far it was read. Zof names no order, so all are walked."""
+"""A feed: one of Zof's listings, and how far it was read. Zof names no order, so all are walked."""
 
 from __future__ import annotations
 
@@ -28,22 +28,29 @@ _BYS: tuple[By, ...] = ("created", "ended", "started")
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A listing, and the one outcome of which it is read."""
+    """A listing of one outcome, or of all."""
 
     noun: Noun
-    outcome: Outcome
+    outcome: Outcome | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.noun} {self.outcome}"
+        return f"{self.noun} {self.outcome}" if self.outcome else self.noun
 
     def field(self, item: Item) -> str:
         """What is noted of an item that this feed showed."""
-        return f"{self.noun}:{self.outcome}:{item.id}"
+        return f"{self.noun}:{self.outcome or item.outcome}:{item.id}"
 
 
 FAILURES = tuple(Feed(noun, outcome) for noun in ("runs", "results") for outcome in (Outcome.FAILED, Outcome.ERROR))
-RECOVERIES = Feed("runs", Outcome.PASSED)
+ALL_RUNS = Feed("runs")
+"""Shows what no feed of one status can: recoveries, and failures under a status that nobody could ask for."""
+FEEDS = (*FAILURES, ALL_RUNS)
+
+
+def is_shown_by_status(item: Item) -> bool:
+    """Whether one of the ``FAILURES`` shows it: Zof lists what has exactly the status that is asked for."""
+    return item.outcome.bad and (item.status or item.outcome).casefold() == item.outcome
 
 
 def field_of(item: Item) -> str:

@@ -34,7 +34,7 @@ class Reader:
 
     async def pages(self, feed: Feed, progress: Progress) -> AsyncGenerator[Page[Run] | Page[Result], None]:
         """Go on with a walk. Raises ZofError."""
-        async with aclosing(self.listing(feed.noun, progress, feed.outcome.value)) as pages:
+        async with aclosing(self.listing(feed.noun, progress, feed.outcome)) as pages:
             async for page in pages:
                 yield page
 

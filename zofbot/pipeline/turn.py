@@ -10,7 +10,7 @@ import structlog
 from zofbot.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.model import Outcome
 from zofbot.notification import Notification
-from zofbot.pipeline.feeds import FAILURES, RECOVERIES, field_of
+from zofbot.pipeline.feeds import FEEDS, field_of
 from zofbot.pipeline.means import Means, Tick
 from zofbot.pipeline.memory import Memory, channels_of, roots_in, scope
 from zofbot.pipeline.notebook import Failing, Notebook
@@ -31,7 +31,7 @@ UNKNOWN_SECONDS = 600.0
 SOONEST, LATEST = 15.0, 900.0
 """Seconds until a run that has not ended is looked at again: half of what it was watched for, within these."""
 
-_FEEDS = frozenset(feed.name for feed in (*FAILURES, RECOVERIES))
+_FEEDS = frozenset(feed.name for feed in FEEDS)
 
 COMMIT_SECONDS = 1.0
 """How long a finding waits for others to be committed with."""
@@ -52,7 +52,7 @@ class Turn:
     async def work(self, *, feeds: bool) -> Tick:
         """Follow what is due and, with ``feeds``, walk the listings; raises ZofUnavailable once all is committed."""
         try:
-            await self._follow(spare=1 + len(FAILURES) if feeds else 0)
+            await self._follow(spare=len(FEEDS) if feeds else 0)
             if feeds:
                 await Walks(self._means, self._book, self.tick).go()
                 await self._follow()

@@ -54,11 +54,20 @@ NAMES: dict[str, tuple[str, ...]] = {
 _PATHS = {meaning: tuple(tuple(name.split(".")) for name in names) for meaning, names in NAMES.items()}
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome if outcome is not Outcome.UNKNOWN} | {
-    "errored": Outcome.ERROR,
     "cancelled": Outcome.CANCELED,
     "pending": Outcome.QUEUED,
     "in_progress": Outcome.RUNNING,
-}
+    **dict.fromkeys(
+        ("errored", "errors", "blocked", "broken", "crashed", "timed_out", "timedout", "timeout", "internal_error",
+         "infrastructure_error", "platform_error", "setup_error", "system_error"),
+        Outcome.ERROR,
+    ),
+    **dict.fromkeys(("failure", "failures"), Outcome.FAILED),
+}  # fmt: skip
+"""Only the values of ``Outcome`` and ``cancelled`` are Zof's published words; the others are believed possible."""
+
+_LIFECYCLE = re.compile(r"(?:completed|complete|finished|ended|done|terminated)_(?:with_|as_)?(?=.)")
+"""What says only that something has ended, in front of a word that says how."""
 
 MAX_EMBEDDED = 10 * PAGE_SIZE
 """Results that are read as part of a run; of a run that brings more, its results can be asked for by pages."""
@@ -67,8 +76,12 @@ _LONGEST_DURATION = 1e9  # seconds; thirty years
 
 
 def outcome_of(word: str | None) -> Outcome:
-    """Sort a status word of Zof's, in any case, with spaces or hyphens; UNKNOWN for a new or missing word."""
-    return _OUTCOMES.get(re.sub(r"[\s_-]+", "_", (word or "").strip().casefold()), Outcome.UNKNOWN)
+    """Sort a status word of Zof's, in any case, with spaces or hyphens; UNKNOWN for a new or missing word.
+
+    A word such as ``completed_failed`` is sorted by how it ended.
+    """
+    plain = _LIFECYCLE.sub("", re.sub(r"[\s_-]+", "_", (word or "").strip().casefold()), count=1)
+    return _OUTCOMES.get(plain, Outcome.UNKNOWN)
 
 
 def result(found: object, *, asked: str | None = None, request_id: str | None = None, unit: Unit = "ms") -> Result:
