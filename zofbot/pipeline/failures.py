@@ -59,6 +59,14 @@ class Failure:
         """As the channel knows it."""
         return self.body.title or self.body.run.id
 
+    def allows(self, wish: Wish) -> bool:
+        """Whether the act can be done as the failure stands."""
+        try:
+            move(self.present, wish, self.body.course, self.body.policy)
+        except Illegal:
+            return False
+        return True
+
 
 @dataclass(frozen=True)
 class _Kept:
@@ -68,14 +76,6 @@ class _Kept:
     body: str | None = None
     record: str | None = None
     storm: str | None = None
-
-    def allows(self, wish: Wish) -> bool:
-        """Whether the act can be done as the failure stands."""
-        try:
-            move(self.present, wish, self.body.course, self.body.policy)
-        except Illegal:
-            return False
-        return True
 
 
 class Stale(Exception):

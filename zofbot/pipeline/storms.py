@@ -108,17 +108,20 @@ def absorb_into_storm(draft: Draft, alert: StormCandidate) -> Absorbed:
     lane = Lane.model_validate_json(draft.hash(name).get(alert.lane, "{}")).at(due)
     storm = load_storm(draft, alert.channel, lane.storm) if lane.storm else None
     mention: tuple[str, ...] = ()
-    if lane.overflows or alert.burst:
+    swells = lane.overflows or alert.burst
+    if storm and not (swells and due - storm.last < MINUTE):
+        _close(draft, storm)
+        storm = None
+    if swells:
         storm = _grow(draft, storm or _begin(draft, lane, alert, due), alert, due)
         lane = Lane(times=lane.times, storm=storm.key)
     else:
-        if storm:
-            _close(draft, storm)
         mention = take_mentions(draft, alert.channel, alert.mention, due)
         alone = (*lane.alone, (due, alert.member, len(alert.mention) - len(mention)))[-MOST:]
-        lane, storm = Lane(times=lane.times, alone=alone), None
+        lane = Lane(times=lane.times, alone=alone)
+    if alert.lane not in draft.hash(name):
+        _forget_lanes(draft, alert.channel)
     draft.put(name, alert.lane, lane.model_dump_json(exclude_defaults=True))
-    _forget_lanes(draft, alert.channel)
     return Absorbed(storm.key if storm else "", mention)
 
 

@@ -101,7 +101,7 @@ def test_what_is_too_old_and_what_a_storm_swallowed_say_so() -> None:
     told = ask(stormy, failed("29", NOON + 2.9, "a"), now=NOON + 3)
     assert (answers(told), told.storm, told.expected) == ([Answer.STORM], "storm:run_20:failed:C1", False)
     alone = ask(stormy, failed("1", NOON + 0.1, "a"), now=NOON + 3)
-    assert (alone.parts[0].key, alone.storm) == ("run:run_1:failed:C1", told.storm), "it stands alone, and is part of it"
+    assert (alone.parts[0].key, alone.storm) == ("run:run_1:failed:C1", told.storm), "both hold"
     stormy.hear(failed("40", NOON + 300, "a"), now=NOON + 300)
     late = ask(stormy, failed("29", NOON + 2.9, "a"), now=NOON + 301)
     assert (answers(late), late.storm) == ([Answer.STORM], told.storm), "of a storm that is over, too"
