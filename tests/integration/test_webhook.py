@@ -339,9 +339,10 @@ async def test_the_pretend_zof_sends_nothing_while_it_is_off_and_no_failure_for_
     assert not hooks.waiting
     hooks.on = True
     world.zof.finish_failing_run("proj_x", "staging", failures=0)
-    [(kind, raw)] = hooks.waiting
-    assert kind == "run.completed"
-    assert signed(raw, hooks.headers(raw)["X-Zof-Signature"], [hooks.secret])
+    [delivery] = hooks.waiting
+    raw = delivery.body
+    assert delivery.type == "run.completed"
+    assert signed(raw, hooks.headers(delivery)["X-Zof-Signature"], [hooks.secret])
     assert signature("other", raw) != signature(hooks.secret, raw)
 
 

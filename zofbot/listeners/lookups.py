@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 from zofbot.errors import ZofRejected
@@ -12,6 +13,9 @@ from zofbot.slack import cards
 from zofbot.slack.message import Message
 from zofbot.verbs import COMMAND
 from zofbot.zof.protocol import order_of
+
+SCHEDULE_SECONDS = 1.0
+"""How long a run's card waits for the name of its schedule."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -30,8 +34,17 @@ async def result(desk: Desk, identifier: str) -> Message:
 async def run(desk: Desk, identifier: str, start: int = 0) -> Message:
     """One run's card with its failed and errored cases from ``start`` on. Raises ZofError."""
     found = await desk.zof.run(identifier)
-    bad, more = await bad_results(desk, found)
+    (bad, more), found = await asyncio.gather(bad_results(desk, found), _with_schedule(desk, found))
     return cards.run_card(found, bad, desk.links, start=start, more=more)
+
+
+async def _with_schedule(desk: Desk, found: Run) -> Run:
+    """The run with the name of the schedule that started it, where that is known soon."""
+    if found.schedule_id is None or found.schedule_name:
+        return found
+    if desk.catalog.schedules.stale:
+        await asyncio.wait({desk.errands.start(desk.catalog.schedules.read())}, timeout=SCHEDULE_SECONDS)
+    return found.model_copy(update={"schedule_name": desk.catalog.schedule_name(found.schedule_id)})
 
 
 async def bad_results(desk: Desk, found: Run) -> tuple[list[Result], bool]:

@@ -281,14 +281,17 @@ def _led_to(before: Failure, after: Failure, wish: Wish) -> Iterator[Notificatio
             schema=SCHEMA,
         )
 
-    escalates = wish.act is Act.ESCALATE
     steps = after.body.policy.escalate
-    called = steps[next_step(before.present, after.body.policy, at)].mention if escalates and steps else ()
+    called: tuple[str, ...] = ()
+    if wish.act is Act.ESCALATE and steps:
+        called = steps[next_step(before.present, after.body.policy, at)].mention
+    elif wish.act is Act.WAKE:
+        called = tuple(filter(None, (before.present.put.id,)))
     mention = tuple(one for one in called if one != wish.who.id)
     told = ActBody(
         act=wish.act, who=wish.who.name or wish.who.id, owner=present.owner.name, state=present.state,
-        until=present.until, more=present.more, reason=present.reason, note=present.note, mention=mention,
-        title=bodies.said(after.title, 150), channel=after.channel, run_id=after.body.run.id,
+        until=present.until, more=present.more, hid=present.hid, reason=present.reason, note=present.note,
+        mention=mention, title=bodies.said(after.title, 150), channel=after.channel, run_id=after.body.run.id,
     )  # fmt: skip
     cards = after.body.cards if isinstance(after.body, StormBody) else ()
     yield from (made(Kind.EDIT, edit_of(card), None, root=card) for card in (after.key, *cards))

@@ -119,7 +119,11 @@ class Memory:
         place, known = scope(finding), channels_of(subscriptions, default_channel)
         counted = [counted_in(subscription) for subscription in meant if subscription.after]
         channels |= known if failing is None else known.intersection(failing)
-        kept = [name for channel in sorted(channels) for name in (storms_in(channel), roots_in(channel, place))]
+        kept = [
+            name
+            for channel in sorted(channels)
+            for name in (storms_in(channel), roots_in(channel, place), triage_in(channel))
+        ]
         return (seen_in(finding.run.id), passed_in(place), rerun_in(finding.run.id), *kept, *counted)
 
     @classmethod

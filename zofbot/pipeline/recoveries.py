@@ -14,7 +14,7 @@ from zofbot.pipeline.memory import Draft, scope
 from zofbot.pipeline.roots import Heal, Root, Roots, after, healer, passes, passing, remember
 from zofbot.pipeline.shares import DEFAULT
 from zofbot.pipeline.storm_record import load_storm, storm_reply, storm_with
-from zofbot.routing import Finding, On, Subscription, quiet_until
+from zofbot.routing import Broadcast, Finding, On, Subscription, quiet_until
 from zofbot.slack import bodies
 from zofbot.slack.bodies import Place, RecoveredBody, Standing
 
@@ -67,9 +67,10 @@ class Recovery:
         if root.storm:
             return
         yield self._notification(Kind.EDIT, edit_of(root.key), root, root.body, held)
-        if root.threaded:
+        loud = any(Broadcast.RECOVERED in one.broadcast for one in wanted)
+        if (root.threaded or loud) and not root.flapping(by.at):
             name = key("recovered", root.id, root.category, self.channel, turn=root.turns - 1)
-            body = bodies.stored(self._reply(root, by))
+            body = bodies.stored(self._reply(root, by, loud=loud))
             yield self._notification(Kind.REPLY, name, root, body, held)
             if again:
                 yield self._notification(Kind.EDIT, edit_of(name), root, body, held, of=name)
@@ -79,11 +80,12 @@ class Recovery:
         storm = load_storm(self.draft, self.channel, storm_with(self.draft, self.channel, root.key))
         if storm and storm.standing is Standing.RECOVERED and (storm.turned, storm.turner) == (by.at, by.run[:128]):
             name = key("recovered", storm.id, storm.category, storm.channel, turn=storm.turn - 1)
-            body = RecoveredBody(title=storm.body().title, run=self._run_of(by), after=by.at - storm.since)
+            body = RecoveredBody(title=storm.body().title, run=self._run_of(by), after=by.at - storm.failed)
             yield storm_reply(storm, name, body, by.at, held)
 
-    def _reply(self, root: Root, by: Heal) -> RecoveredBody:
-        return RecoveredBody(title=_title(root), run=self._run_of(by), after=by.at - root.first)
+    def _reply(self, root: Root, by: Heal, *, loud: bool) -> RecoveredBody:
+        after = by.at - root.last
+        return RecoveredBody(title=_title(root), run=self._run_of(by), after=after, broadcast=loud)
 
     def _run_of(self, by: Heal) -> Place:
         own = by.run == self.finding.run.id

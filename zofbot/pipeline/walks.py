@@ -188,9 +188,12 @@ class Walks:
             log.warning("zof cursor", fault="refused", feed=walk.name, request_id=error.request_id)
             self._book.walked(walk.name, progress.lost())
             return
+        if progress.cursor is None or isinstance(error, ZofRejected):
+            self._book.walked(walk.name, progress.postpone())  # else what other feeds found would wait for this walk
         self._barred = error.status == 401  # of the others Zof would say the same
-        if self._means.refused.get(walk.feed.name) != error.sentence:
-            self._means.refused[walk.feed.name] = error.sentence
+        before = self._means.refused.get(walk.feed.name)
+        self._means.refused[walk.feed.name] = error
+        if before is None or before.sentence != error.sentence:
             log.error("feed not read", feed=walk.name, cause=error.sentence, mend=error.next_step,
                       request_id=error.request_id)  # fmt: skip
 

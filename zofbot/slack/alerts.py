@@ -8,19 +8,15 @@ from pydantic import ValidationError
 
 from zofbot.notification import Claimed, Kind, Unwanted
 from zofbot.slack import bodies, text
-from zofbot.slack.bodies import ActBody, Body, FailureBody, NoticeBody, Place, RerunBody, StormBody, TimerBody
+from zofbot.slack.bodies import ActBody, Body, FailureBody, NoticeBody, Place, StormBody, TimerBody
 from zofbot.slack.controls import About
 from zofbot.slack.links import Links
 from zofbot.slack.message import Message, context, section
 from zofbot.slack.pieces import ending, moment, paging, run_buttons
 from zofbot.slack.replies import (
     act_message,
-    again_reply,
     assigned_message,
-    recovered_reply,
-    rerun_reply,
-    rest_reply,
-    result_reply,
+    thread_reply,
     timer_reply,
 )
 from zofbot.slack.roots import View, case_root, run_root
@@ -85,23 +81,22 @@ def _storm_of(claimed: Claimed, now: float) -> Triage | None:
     return current(record, body.course, now)
 
 
-def _drawn(body: Body, view: View, now: float) -> Message:  # noqa: PLR0912  (one case for each card)
+def _drawn(body: Body, view: View, now: float) -> Message:
     links = view.links
     match body:
         case bodies.RunBody():
             return run_root(body, view)
         case bodies.CaseBody():
             return case_root(body, view)
-        case bodies.ResultBody():
-            return result_reply(body, links)
-        case bodies.RestBody():
-            return rest_reply(body, links)
-        case bodies.AgainBody():
-            return again_reply(body, links)
-        case bodies.RecoveredBody():
-            return recovered_reply(body, links)
-        case RerunBody():
-            return rerun_reply(body, links)
+        case (
+            bodies.ResultBody()
+            | bodies.RestBody()
+            | bodies.AgainBody()
+            | bodies.FlappingBody()
+            | bodies.RecoveredBody()
+            | bodies.RerunBody()
+        ):
+            return thread_reply(body, links)
         case StormBody():
             return storm_root(body, view, now)
         case bodies.MembersBody():

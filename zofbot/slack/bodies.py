@@ -90,6 +90,15 @@ class Case(_Body):
         )
 
 
+class Resolution(_Body):
+    """How a person closed a failure, ``at`` Unix seconds, before it failed again; ``by`` is what they are called."""
+
+    at: float
+    by: str = ""
+    reason: str = ""
+    note: str = ""
+
+
 class _Root(_Body):
     """``turned`` is when it came to stand as it does; ``turner`` is the id of the run that did it. Unix seconds.
 
@@ -109,6 +118,8 @@ class _Root(_Body):
     policy: Policy = Policy()
     takers: tuple[str, ...] = ()
     """Ids of the subscriptions that asked for it."""
+    resolved: Resolution | None = None
+    """What somebody had made of the same failure, under an earlier message."""
 
     @property
     def recovered(self) -> bool:
@@ -175,6 +186,7 @@ class CaseBody(_Root):
 class _Reply(_Body):
     broadcast: bool = False
     """Whether the channel sees the reply too."""
+    mention: tuple[str, ...] = ()
 
 
 class ResultBody(_Reply):
@@ -183,6 +195,10 @@ class ResultBody(_Reply):
     card: Literal["result"] = "result"
     case: Case
     run_id: str = ""
+    again: bool = False
+    """Whether it had recovered."""
+    others: int = 0
+    """How many more cases of the run had, too, and are not broadcast."""
 
 
 class RestBody(_Reply):
@@ -202,8 +218,17 @@ class AgainBody(_Reply):
     run: Place
 
 
+class FlappingBody(_Reply):
+    """What has recovered and failed again so many ``times``, each soon after the other; the latest was ``run``."""
+
+    card: Literal["flapping"] = "flapping"
+    title: str = ""
+    run: Place
+    times: int
+
+
 class RecoveredBody(_Reply):
-    """What failed has passed, in ``run``, ``after`` that many seconds."""
+    """What failed has passed, in ``run``, so many seconds ``after`` its latest failure."""
 
     card: Literal["recovered"] = "recovered"
     title: str = ""
@@ -316,6 +341,8 @@ class ActBody(_Body):
     state: State = State.OPEN
     until: float | None = None
     more: int = 0
+    hid: int = 0
+    """How often it has failed since it was snoozed, where that was ended."""
     reason: str = ""
     note: str = ""
     mention: tuple[str, ...] = ()
@@ -351,6 +378,7 @@ Body = (
     | ResultBody
     | RestBody
     | AgainBody
+    | FlappingBody
     | RecoveredBody
     | StormBody
     | MembersBody

@@ -140,7 +140,7 @@ def run_card(run: Run, bad: Sequence[Result], links: Links, *, start: int = 0, m
     shown = bad[start : start + PAGE]
     body = [
         *([section(tally(run))] if tally(run) else []),
-        *fields([*_where(run), *_times(run)]),
+        *fields([*_where(run), ("Schedule", _schedule(run)), *_times(run)]),
         *(_case_row(result) for result in shown),
         *pages(
             Window(start, len(shown), len(bad), "failed or errored cases"),
@@ -153,6 +153,11 @@ def run_card(run: Run, bad: Sequence[Result], links: Links, *, start: int = 0, m
     ]
     counts = numbers(run)
     return Message(in_one_line(run) + (f" · {counts}" if counts else ""), [header(headline(run))], look.colour, body)
+
+
+def _schedule(run: Run) -> str:
+    """The schedule that started a run, by its name where that is known; empty for other runs."""
+    return text.line(run.schedule_name or "", 300) or text.code(run.schedule_id or "")
 
 
 def tally(run: Run) -> str:

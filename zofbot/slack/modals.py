@@ -36,12 +36,20 @@ EVENTS = {
     On.PLAN: "Remediation plan waits for approval",
 }
 GROUPS = {Group.RUN: "One message a run", Group.CASE: "One message a case, over many runs"}
+BROADCASTS = {
+    Broadcast.RELAPSE: "Failing again within an hour of recovering",
+    Broadcast.WORSE: "Failing again after 6 hours without a failure",
+    Broadcast.RECOVERED: "Recovered",
+}
 LAYOUTS = {Layout.THREAD: "Details in the thread", Layout.FLAT: "No thread"}
 WINDOWS = {"10m": "10 minutes", "30m": "30 minutes", "1h": "1 hour", "6h": "6 hours", "1d": "1 day", "7d": "7 days"}
 _UNNAMED = "1h"
 _AN_ID = re.compile(r"[UWS][A-Z0-9]+")
 _STEP = re.compile(r"(?:(?P<after>[\w ]+?) ?(?:->|→) ?)?(?P<id>[UWS][A-Z0-9]+)")
 _GLOBS = "Names or ids, parted by commas; * stands for anything, - in front leaves out. Empty: everything."
+_BROADCASTS = (
+    "None: such news stands in the thread alone. A failure that somebody had resolved is a new message anyway."
+)
 _STEPS = "Whom to mention while nobody acknowledges: a group by its handle, such as @oncall, people by their member ID."
 _HOURS = "Alerts wait until they end; a day of the week is quiet all day. Empty: none."
 _GROUPS = "Give each group's handle, such as @oncall, or its id."
@@ -175,7 +183,8 @@ def _typed(state: State) -> Iterator[tuple[str, str, Callable[[], str]]]:
     yield "on", "on", lambda: ",".join(_options(state, "on")) or ","
     yield "group", "group", lambda: ",".join(_options(state, "group"))
     yield "layout", "layout", lambda: ",".join(_options(state, "layout"))
-    yield "broadcast", "broadcast", lambda: ",".join(_options(state, "broadcast"))
+    nothing = Broadcast.NEVER.value if "broadcast" in state else ""
+    yield "broadcast", "broadcast", lambda: ",".join(_options(state, "broadcast")) or nothing
     window = ",".join(_options(state, "window")) or _UNNAMED
     yield "after", "after", lambda: f"{quoted([_text(state, 'after')])}/{window}" if _text(state, "after") else ""
     people = ",".join(map(mentioned, _value(state, "people").get("selected_users") or []))
@@ -240,11 +249,15 @@ def _what(start: Subscription) -> list[Block]:
 
 
 def _how(start: Subscription) -> list[Block]:
-    worse = {Broadcast.WORSE: "Show a reply in the channel, too, when things get worse"}
     return [
         _input("group", "Grouping", _chosen("radio_buttons", GROUPS, (start.group,)), optional=False),
         _input("layout", "Layout", _chosen("radio_buttons", LAYOUTS, (start.layout,)), optional=False),
-        _input("broadcast", "Broadcast", _chosen("checkboxes", worse, (start.broadcast,))),
+        _input(
+            "broadcast",
+            "Also show in the channel",
+            _chosen("checkboxes", BROADCASTS, start.broadcast),
+            hint=_BROADCASTS,
+        ),
     ]
 
 

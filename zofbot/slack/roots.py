@@ -10,7 +10,7 @@ from zofbot.slack import text
 from zofbot.slack.bodies import CaseBody, Place, RunBody, Standing
 from zofbot.slack.cards import BLAME, LOOKS, numbers, tally
 from zofbot.slack.controls import LOOKS as STATES
-from zofbot.slack.controls import About, Offers, controls, standing
+from zofbot.slack.controls import REASONS, About, Offers, controls, name, standing
 from zofbot.slack.links import Links
 from zofbot.slack.message import Block, Message, context, fields, header, section
 from zofbot.slack.pieces import as_run, case_row, count, failure, look_up, moment, paging, where
@@ -48,6 +48,7 @@ def run_root(body: RunBody, view: View) -> Message:
         *fields([*where(body.run), *_when(body.run)]),
         *map(case_row, body.top),
         *([context(f"and {count(more, 'more failure')}")] if body.top and more > 0 else []),
+        *_resolved(body, view.present),
         *_turned(body),
         *standing(view.present),
         *view.controls(body, view.links.run(run)),
@@ -72,6 +73,7 @@ def case_root(body: CaseBody, view: View) -> Message:
         *_blame(view.present, case.outcome),
         *_detailed(fields([*where(body.run), *told]), case.id),
         *failure(case),
+        *_resolved(body, view.present),
         *_turned(body),
         *standing(view.present),
         *view.controls(body, view.links.result(result)),
@@ -96,7 +98,7 @@ def _root(  # noqa: PLR0913, PLR0917  (the parts of one frame)
     emoji, colour = look.emoji, look.colour
     if present.state in STATES:
         word, emoji, colour = STATES[present.state]
-    elif body.standing is Standing.AGAIN:
+    elif body.standing is Standing.AGAIN or body.resolved:
         word = "Failing again"
     said = f"{word}: {title}"
     line = " · ".join([text.line(said, 200), *(fact for fact in facts if fact)])
@@ -124,6 +126,16 @@ def _turned(body: RunBody | CaseBody) -> list[Block]:
     what = "✅ Recovered" if body.standing is Standing.RECOVERED else "🔁 Failing again"
     by = f", run {text.code(body.turner)}" if body.turner else ""
     return [section(f"{what} {moment(body.turned)}{by}")]
+
+
+def _resolved(body: RunBody | CaseBody, present: Triage) -> list[Block]:
+    """That it fails although somebody had resolved it, and why they had; nothing once it is over again."""
+    before = body.resolved
+    if before is None or present.state.closed:
+        return []
+    why = f": {REASONS[before.reason]}" if before.reason in REASONS else ""
+    note = f"\n> {text.line(before.note, 500)}" if before.note else ""
+    return [section(f"🔁 *Failing again* after {name(before.by)} had resolved it {moment(before.at)}{why}{note}")]
 
 
 def _facts(place: Place) -> list[str]:

@@ -47,7 +47,36 @@ NAMES: dict[str, tuple[str, ...]] = {
     "errored": ("summary.error", "summary.errored", "error", "errored"),
     "skipped": ("summary.skipped", "skipped"),
     "results": ("results", "case_outcomes", "cases", "test_cases"),
-    "listing": ("data", "results", "runs", "projects", "items"),
+    "schedule_id": ("schedule_id", "schedule.id", "trigger.schedule_id", "schedule"),
+    "schedule_name": ("schedule_name", "schedule.name", "schedule.title", "schedule_label", "trigger.schedule_name"),
+    "cron": ("cron", "cron_expression", "expression", "schedule.cron", "schedule"),
+    "next": ("next_run_at", "next_run", "next_run_time", "next_at", "next_execution_at", "next_run.at"),
+    "state": ("status", "state"),
+    "paused": ("paused", "is_paused", "disabled"),
+    "enabled": ("enabled", "active", "is_active"),
+    "target_project": (
+        "target.project.name",
+        "target.project_name",
+        "project.name",
+        "project_name",
+        "target.project_id",
+        "target.project.id",
+        "project_id",
+        "project.id",
+        "project",
+        "target.project",
+    ),
+    "target_environment": (
+        "target.environment.name",
+        "target.environment",
+        "environment.name",
+        "environment",
+        "environment_id",
+    ),
+    "endpoint": ("url", "endpoint", "endpoint_url", "target_url"),
+    "events": ("events", "event_types", "enabled_events"),
+    "secret": ("secret", "signing_secret", "webhook_secret"),
+    "listing": ("data", "results", "runs", "projects", "schedules", "webhooks", "endpoints", "items"),
 }
 """The names accepted for each meaning, in order; a dot steps into an object."""
 
@@ -221,7 +250,15 @@ def _run(thing: Json, known_id: str, *, request_id: str | None, unit: Unit) -> R
         )
         results = read if read or not skipped else None  # what has no id can be asked for as results of this run
     return Run.model_validate(
-        _seen(thing, unit) | {"id": known_id, "request_id": request_id, "counts": counts, "results": results}
+        _seen(thing, unit)
+        | {
+            "id": known_id,
+            "request_id": request_id,
+            "counts": counts,
+            "results": results,
+            "schedule_id": _first(thing, "schedule_id", identifier),
+            "schedule_name": _first(thing, "schedule_name", text),
+        }
     )
 
 

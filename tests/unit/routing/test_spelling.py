@@ -81,7 +81,8 @@ def test_whatever_is_typed_is_understood_or_refused_with_an_example_that_works(t
         ("project:R&amp;D", {"project": ("R&D",)}),
         ("on:error,Recovered group:case layout:flat", {
             "on": (On.ERROR, On.RECOVERED), "group": Group.CASE, "layout": Layout.FLAT}),
-        ("broadcast:worse after:3/1h", {"broadcast": Broadcast.WORSE, "after": After(count=3, window=3600)}),
+        ("broadcast:worse after:3/1h", {
+            "broadcast": (Broadcast.RELAPSE, Broadcast.WORSE), "after": After(count=3, window=3600)}),
         ("after:3/h", {"after": After(count=3, window=3600)}),
         ("mention:<@U123|ana>,<!subteam^S9|@shop>", {"mention": ("U123", "S9")}),
         ("quiet:22:00-07:00", {"quiet": Quiet(start=1320, end=420, zone="Asia/Tokyo")}),
