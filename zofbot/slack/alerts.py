@@ -21,7 +21,7 @@ from zofbot.slack.replies import (
 )
 from zofbot.slack.roots import View, case_root, run_root
 from zofbot.slack.storms import members_reply, storm_root
-from zofbot.triage import Triage, current, stand_in_storm
+from zofbot.triage import Triage, current, stand_in_storm, under_way
 
 LATE = 600.0
 """Seconds after which a message says when the thing happened, and why it comes so late."""
@@ -67,7 +67,8 @@ def render(claimed: Claimed, now: float, links: Links = NO_LINKS, *, runs: bool 
         return timer_reply(body, failure, About(key, present.version), present)
     if isinstance(body, ActBody) and key.startswith("assigned:"):
         return assigned_message(body, links)
-    message = _drawn(body, View(key, present, links, runs, storm is not None), now)
+    offered = runs and not under_way(claimed.rerun, now)
+    message = _drawn(body, View(key, present, links, offered, storm is not None), now)
     late = _late(claimed, now)
     return ending(message, context(late)) if late else message
 
