@@ -1,4 +1,4 @@
-"""A Zof whose clock is ahead of ours: what people did stands, runs keep their order, and nothing is dated later than now."""
+"""A Zof whose clock is ahead of ours: what people did stands, runs keep their order, nothing is dated later than now."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ async def test_nothing_is_dated_later_than_now(valkey: str) -> None:
         await until(lambda: any("Case 0" in text_of(one) for one in bot.public()), 300)
         shown = [text_of(one) for one in bot.public()]
         [result, *_] = bot.world.zof.of_run(run["id"])
-        for asked in (f"run {run['id']}", f"result {result['id']}", "runs", f"why {run['id']}", "triage"):
-            shown.append(await bot.answer(f"/zof {asked}"))
+        commands = (f"run {run['id']}", f"result {result['id']}", "runs", f"why {run['id']}", "triage")
+        shown += [await bot.answer(f"/zof {command}") for command in commands]
         assert [dated_later(bot, text) for text in shown] == [[]] * len(shown)
 
 
