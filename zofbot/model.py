@@ -150,10 +150,6 @@ class Project(_Frozen):
     id: str
     name: str | None = None
 
-    def as_of(self, now: datetime) -> Self:
-        """The same: nothing of it is dated."""
-        return self
-
 
 class Schedule(_Frozen):
     """A schedule as Zof lists it (https://zof.ai/docs/api/schedules); that page names few fields."""

@@ -1,4 +1,4 @@
-"""A Zof whose clock is ahead of ours: what people did stands, runs keep their order, nothing is dated later than now."""
+"""A Zof whose clock is ahead of ours: what people did stands, runs keep their order, and nothing is dated ahead."""
 
 from __future__ import annotations
 

@@ -315,7 +315,7 @@ class Teller:
             channel=self.share.channel,
             member=member,
             category=category,
-            happened=self.finding.happened,
+            happened=self._seen_at,
             held=self.held,
             failures=failures,
             mention=self.share.mention,

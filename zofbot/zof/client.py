@@ -255,7 +255,7 @@ class ZofClient:
                 filters = left
             else:
                 now = self._clock.now()
-                return replace(page, items=tuple(item.as_of(now) for item in page if wanted.keep(item)))
+                return replace(page, items=tuple(_as_of(item, now) for item in page if wanted.keep(item)))
 
     async def _ask(
         self, ask: Ask, read: Callable[[object, str | None], T], patience: Patience, deadline: float | None = None
@@ -398,6 +398,10 @@ def _noted(call: Call, clock: Callable[[], float]) -> Iterator[None]:
             waited=waited if waited >= SHORTEST_WAIT else None, cause=cause, id=call.request_id,
         )  # fmt: skip
         call.idle = ended
+
+
+def _as_of(item: Seen, now: datetime) -> Seen:
+    return item.as_of(now) if isinstance(item, Run | Result) else item
 
 
 async def _apart(size: int, work: Callable[[Any, Any], T], *given: Any) -> T:
