@@ -69,6 +69,20 @@ async def test_the_channel_hears_once_of_several_cases_that_are_back(hears: Runn
     assert "and 1 more case of this run" in broadcasts(hears)[0]
 
 
+async def test_a_relapse_that_is_heard_of_twice_is_told_once(hears: RunningBot) -> None:
+    await hears.type("/zof subscribe group:case")
+    for cases in (1, 0, 1):
+        await end_run(hears, cases)
+    await until(lambda: len(broadcasts(hears)) == 1)
+    for run in list(hears.world.zof.runs.values())[-3:]:
+        assert await post_webhook(hears, webhook_event(run["id"], f"evt_again_{run['id']}")) == 200
+    await end_run(hears, 0)
+    await end_run(hears)
+    await until(lambda: len(broadcasts(hears)) == 2)
+    assert named("Failing again", broadcasts(hears)) == 1
+    assert named("Flapping, 2 times", broadcasts(hears)) == 1
+
+
 @pytest.mark.parametrize("group", ["run", "case"])
 async def test_never_keeps_it_in_the_thread(hears: RunningBot, group: str) -> None:
     await hears.type(f"/zof subscribe group:{group} broadcast:never")
