@@ -179,7 +179,7 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
     zof = None
     if settings.webhook_secrets:
         header, keep = settings.zof_signature_header, rooms.traces.keep
-        zof = ZofDoor(rooms.hints, settings.webhook_secrets, header, metrics, clock, keep=keep)
+        zof = ZofDoor(rooms.hints, settings.webhook_secrets, header, metrics, clock, note=rooms.trials.note, keep=keep)
 
     def rekey(fresh: Settings) -> None:
         if slack:

@@ -68,6 +68,9 @@ def rerun_in(run_id: str) -> str:
     return f"rerun:{run_id}"
 
 
+RERUN = "rerun"
+"""The field of a failure's hash that holds the run of its failed cases that is under way, as JSON."""
+
 ORDERS = "orders"
 """The hash of what was ordered at Zof and is not done yet: the names of orders, and when they were taken."""
 

@@ -62,6 +62,8 @@ class Webhooks:
     header: str = "X-Zof-Signature"
     chooses_secrets: bool = False
     """Whether Zof makes the secret of a new endpoint itself, and shows it once; its pages differ about that."""
+    sample: str = "run.completed"
+    """Type of the sample delivery; believed."""
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     hosts: dict[str, str] = field(default_factory=dict)
     waiting: deque[Delivery] = field(default_factory=deque)

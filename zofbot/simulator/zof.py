@@ -144,9 +144,8 @@ def _try_out(zof: Records, ask: Ask, endpoint_id: str) -> Reply:
     """Queue a sample delivery, about a run that is none."""
     if endpoint_id not in zof.webhooks.endpoints:
         raise No(404, "not_found", f"No webhook endpoint with the id {endpoint_id}.")
-    kind = "run.completed"
-    sample = zof.envelope(kind, {"id": "run_sample", "status": "passed"})
-    zof.webhooks.try_out(zof.webhooks.endpoints[endpoint_id], kind, sample)
+    sample = zof.envelope(zof.webhooks.sample, {"id": "run_sample", "status": "passed"})
+    zof.webhooks.try_out(zof.webhooks.endpoints[endpoint_id], zof.webhooks.sample, sample)
     zof.changed()
     return Reply(202, {"id": endpoint_id, "status": "queued"})
 

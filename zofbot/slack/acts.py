@@ -8,7 +8,7 @@ from zofbot.slack.cards import in_one_line
 from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, hidden, insisting, name, until
 from zofbot.slack.message import Message, actions, button, context, section
 from zofbot.slack.pieces import count, look_up
-from zofbot.triage import TABLE, Act, State, Triage, Wish
+from zofbot.triage import TABLE, Act, Rerun, State, Triage, Wish
 from zofbot.triage.life import UNDO
 
 DONE = {
@@ -149,6 +149,15 @@ def rerun(title: str, cases: int, environment: str, action: str, value: dict[str
     said = f"Run the failed cases of {text.line(title, 150)} again?"
     small = context(f"{count(cases, 'case')}{where}. However often you press, one run is started.")
     return Message(said, [section(f"🔁 {said}"), *actions(button("Re-run failed cases", action, value)), small])
+
+
+def rerun_under_way(title: str, rerun: Rerun, now: float) -> Message:
+    """The failed cases are being run already."""
+    which = f" in {text.code(rerun.run)}" if rerun.run else ""
+    since = text.duration(max(1.0, now - rerun.at))
+    said = f"{name(rerun.by.name)} is running the failed cases of {text.line(title, 150)} again"
+    row = actions(look_up("Show run", "zof_run", rerun.run, "Show the run that is under way"))
+    return Message(said, [section(f"🔁 {said}{which}, since {since} ago. The thread says how that ends."), *row])
 
 
 def rerunning(title: str, run_id: str) -> Message:

@@ -22,7 +22,7 @@ from zofbot.slack.replies import (
     timer_reply,
 )
 from zofbot.slack.roots import View, case_root, run_root
-from zofbot.triage import Triage, current
+from zofbot.triage import Triage, current, under_way
 
 LATE = 600.0
 """Seconds after which a message says when the thing happened, and why it comes so late."""
@@ -66,7 +66,7 @@ def render(claimed: Claimed, now: float, links: Links = NO_LINKS, *, runs: bool 
         return timer_reply(body, failure, About(key, present.version), present)
     if isinstance(body, ActBody) and key.startswith("assigned:"):
         return assigned_message(body, links)
-    message = _drawn(body, View(key, present, links, runs), now)
+    message = _drawn(body, View(key, present, links, runs and not under_way(claimed.rerun, now)), now)
     late = _late(claimed, now)
     return ending(message, context(late)) if late else message
 

@@ -206,12 +206,16 @@ class FlappingBody(_Reply):
 
 
 class RecoveredBody(_Reply):
-    """What failed has passed, in ``run``, so many seconds ``after`` its latest failure."""
+    """What failed has passed, in ``run``, so many seconds ``after`` its latest failure.
+
+    ``cases`` are the titles of those that somebody had run again.
+    """
 
     card: Literal["recovered"] = "recovered"
     title: str = ""
     run: Place
     after: float = 0.0
+    cases: tuple[str, ...] = ()
 
 
 class StormBody(_Body):
@@ -281,11 +285,17 @@ class ActBody(_Body):
 
 
 class RerunBody(_Body):
-    """How a run ended that somebody started from a failure's thread; ``bad`` of its cases failed again."""
+    """How a run ended that somebody started from a failure's thread; ``bad`` of its cases failed again.
+
+    ``failed`` and ``passed`` are titles of cases; ``absent`` are those that were to be run and have no outcome.
+    """
 
     card: Literal["rerun"] = "rerun"
     run: Place
     bad: int = 0
+    failed: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 class NoticeBody(_Body):

@@ -21,7 +21,7 @@ from zofbot.slack.bodies import (
 from zofbot.slack.cards import LOOKS, in_one_line
 from zofbot.slack.controls import REASONS, About, act_button, hidden, name, until
 from zofbot.slack.links import Links
-from zofbot.slack.message import Message, actions, context, section
+from zofbot.slack.message import Block, Message, actions, context, section
 from zofbot.slack.pieces import as_run, case_buttons, count, failure, moment, paging, paragraphs, run_buttons
 from zofbot.triage import Act, Triage
 
@@ -95,6 +95,7 @@ def _recovered(body: RecoveredBody, links: Links) -> Message:
     said = f"Recovered{after}" + (f": {text.line(body.title, 150)}" if body.title else "")
     blocks = [
         section(f"✅ {said}"),
+        *_named("✅ Run again and passed", body.cases),
         *run_buttons(body.run, links),
         context(f"Passed in run {text.code(body.run.id)}"),
     ]
@@ -102,10 +103,24 @@ def _recovered(body: RecoveredBody, links: Links) -> Message:
 
 
 def _rerun(body: RerunBody, links: Links) -> Message:
-    """How the cases did that were run again."""
+    """How the cases did that were run again, each by its title."""
     how = f"{count(body.bad, 'case')} failed again" if body.bad else in_one_line(as_run(body.run))
     said = f"Run again: {how}"
-    return Message(said, [section(f"🔁 {said}"), *run_buttons(body.run, links)])
+    named = f"{said}: {text.line(', '.join(body.failed), 300)}" if body.failed else said
+    blocks = [
+        section(f"🔁 {said}"),
+        *_named("❌ Failed again", body.failed),
+        *_named("✅ Passed", body.passed),
+        *_named("➖ No result", body.absent),
+        *run_buttons(body.run, links),
+    ]
+    return Message(named, blocks)
+
+
+def _named(heading: str, titles: tuple[str, ...]) -> list[Block]:
+    """Cases by their titles under a heading; nothing where there are none."""
+    lines = (f"• {text.line(title, 150)}" for title in titles)
+    return paragraphs([f"*{heading}*", *lines]) if titles else []
 
 
 def timer_reply(body: TimerBody, failure: Body, about: About, present: Triage) -> Message:
