@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zofbot.model import Result
@@ -115,7 +115,8 @@ class Teller:
         for result in self.share.results:
             grouped.setdefault(case_of(result), []).append(result)
         back = [case for case in sorted(grouped) if self._relapses(case)]
-        collapsed = [self._case(case, grouped[case], back) for case in sorted(grouped)]
+        own = {case: replace(self, share=self.share.of(results)) for case, results in grouped.items()}
+        collapsed = [own[case]._case(case, grouped[case], back) for case in sorted(grouped)]
         return all(collapsed)
 
     def _relapses(self, case: str) -> bool:
@@ -295,6 +296,7 @@ class Teller:
             turned=self.finding.happened if turned else None,
             turner=self.finding.run.id if turned else "",
             mention=self.share.mention,
+            owners=self.share.owners,
             opened=self._now,
             policy=self.share.policy,
             takers=tuple(taker.id for taker in self.share.takers),
@@ -307,6 +309,7 @@ class Teller:
         return CaseBody(
             run=self._place(),
             mention=self.share.mention,
+            owners=self.share.owners,
             opened=self._now,
             policy=self.share.policy,
             takers=tuple(taker.id for taker in self.share.takers),
