@@ -77,6 +77,8 @@ class Case(_Body):
     outcome: Outcome = Outcome.UNKNOWN
     why: str = ""
     url: str = ""
+    attempts: int = 1
+    """How often it was tried in its run; this is the last time."""
 
     @classmethod
     def of(cls, result: Result, most: int = 200) -> Case:
@@ -87,6 +89,7 @@ class Case(_Body):
             outcome=result.outcome,
             why=text.literal(result.failure or "", most),
             url=link(result.url),
+            attempts=result.attempt or 1,
         )
 
 

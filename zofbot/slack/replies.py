@@ -22,7 +22,7 @@ from zofbot.slack.cards import LOOKS, in_one_line
 from zofbot.slack.controls import REASONS, About, act_button, hidden, name, until
 from zofbot.slack.links import Links
 from zofbot.slack.message import Block, Message, actions, context, section
-from zofbot.slack.pieces import as_run, case_buttons, count, failure, moment, paging, paragraphs, run_buttons
+from zofbot.slack.pieces import as_run, case_buttons, count, failure, moment, paging, paragraphs, run_buttons, tries
 from zofbot.triage import Act, Triage
 
 
@@ -53,7 +53,7 @@ def _result(body: ResultBody, links: Links) -> Message:
     said = text.line(f"{word}: {case.title or case.id}", 200)
     others = f" and {count(body.others, 'more case')} of this run" if body.others else ""
     blocks = [
-        section(f"{look.emoji} *{said}*{others}"),
+        section(f"{look.emoji} *{said}*{tries(case.attempts)}{others}"),
         *failure(case),
         *case_buttons(case, body.run_id, links),
     ]
