@@ -106,6 +106,8 @@ class Result(_Seen):
     logs: str | None = None
     """A link or a reference; Zof does not say which."""
     severity: str | None = None
+    attempt: int | None = None
+    """Which attempt at its case it is, counted from 1, or how many there were; ``None`` when Zof numbers none."""
 
 
 class Run(_Seen):

@@ -12,12 +12,25 @@ from zofbot.pipeline.keys import edit_of, key
 from zofbot.pipeline.memory import Draft
 from zofbot.pipeline.roots import CALM_SECONDS, Root, Roots, case_field, run_field
 from zofbot.pipeline.shares import Share
-from zofbot.pipeline.storms import Gust, collapses
+from zofbot.pipeline.storm_record import load_storm, storm_reply, storm_with
+from zofbot.pipeline.storms import MOST, Absorbed, StormCandidate, absorb_into_storm
 from zofbot.pipeline.timers import follow, wake_up
 from zofbot.routing import Broadcast, Finding, Group
 from zofbot.routing.finding import case_of
 from zofbot.slack import bodies
-from zofbot.slack.bodies import Body, Case, CaseBody, FlappingBody, Place, Resolution, ResultBody, RunBody, Standing
+from zofbot.slack.bodies import (
+    AgainBody,
+    Body,
+    Case,
+    CaseBody,
+    FlappingBody,
+    Member,
+    Place,
+    Resolution,
+    ResultBody,
+    RunBody,
+    Standing,
+)
 from zofbot.triage import Policy, Triage
 
 FIRST = 10
@@ -71,14 +84,12 @@ class Teller:
         if known:
             self._run_goes_on(*known)
             return False
-        if collapses(self.draft, self._gust(run.id, self.finding.outcome, max(1, self._bad))):
-            return True
         resolved = self.roots.resolved(cases, run.title or "", at)
         body = self._run_body().model_copy(update={"resolved": resolved})
-        root = self._root("run", run.id, self.finding.outcome, cases, body)
+        root = self._root("run", run.id, self.finding.outcome, cases, body, failures=max(1, self._bad))
         self.roots.put(run_field(run.id), root)
         self._replies(root, self.share.results, Telling())
-        return False
+        return bool(root.storm)
 
     def _run_goes_on(self, field: str, root: Root) -> None:
         """More was read of a run that was told, or what had recovered fails again."""
@@ -106,8 +117,8 @@ class Teller:
             changed = self._flap(changed, body.run.title, loud=loud)
         else:
             self._replies(changed, self.share.results, Telling(again=again, loud=loud, mention=sleeper))
-        self.roots.put(field, changed)
-        self.draft.tell(self._edit(changed))
+        self.roots.put(field, changed, self.held)
+        self._edit(changed)
         self._follow(changed, again=again)
 
     def _cases(self) -> bool:
@@ -115,29 +126,34 @@ class Teller:
         for result in self.share.results:
             grouped.setdefault(case_of(result), []).append(result)
         back = [case for case in sorted(grouped) if self._relapses(case)]
-        collapsed = [self._case(case, grouped[case], back) for case in sorted(grouped)]
-        return all(collapsed)
+        burst = sum(self._goes_on_in(case) is None for case in grouped) > MOST
+        absorbed = [self._case(case, grouped[case], back, burst=burst) for case in sorted(grouped)]
+        return all(absorbed)
 
     def _relapses(self, case: str) -> bool:
         known, at = self.roots.get(case_field(case)), self.finding.happened
         return known is not None and known.flaps(at) and not self.roots.resolution(known, at)
 
-    def _case(self, case: str, results: Sequence[Result], back: Sequence[str]) -> bool:
+    def _goes_on_in(self, case: str) -> Root | None:
+        """The case's root, unless its story is over and another begins."""
+        known, at = self.roots.get(case_field(case)), self.finding.happened
+        return known if known and not known.over(at) and not self.roots.resolution(known, at) else None
+
+    def _case(self, case: str, results: Sequence[Result], back: Sequence[str], *, burst: bool) -> bool:
         """Tell one case; of those that are ``back`` the channel itself sees the first, which names how many more."""
         field, at = case_field(case), self.finding.happened
-        known = self.roots.get(field)
-        resolved = self.roots.resolution(known, at) if known else None
-        if known and not known.over(at) and not resolved:
+        known = self._goes_on_in(case)
+        if known:
             self._case_goes_on(field, known, results, others=len(back) - 1 if case in back[:1] else None)
             return False
         first = results[0]
-        if collapses(self.draft, self._gust(first.id, first.outcome, len(results))):
-            return True
+        before = self.roots.get(field)
+        resolved = self.roots.resolution(before, at) if before else None
         body = self._case_body(case, first).model_copy(update={"resolved": resolved})
-        root = self._root("case", first.id, first.outcome, [case], body)
+        root = self._root("case", first.id, first.outcome, [case], body, failures=len(results), burst=burst)
         self.roots.put(field, root)
         self._tell_results(root, results[1:], Telling())
-        return False
+        return bool(root.storm)
 
     def _case_goes_on(self, field: str, root: Root, results: Sequence[Result], others: int | None) -> None:
         at = self.finding.happened
@@ -166,8 +182,8 @@ class Teller:
         else:
             how = Telling(again=again, loud=loud, mention=sleeper, others=others or 0)
             self._tell_results(changed, results, how)
-        self.roots.put(field, changed)
-        self.draft.tell(self._edit(changed))
+        self.roots.put(field, changed, self.held)
+        self._edit(changed)
         self._follow(changed, again=again)
         self._wake(root, changed)
 
@@ -183,6 +199,8 @@ class Teller:
 
     def _flap(self, root: Root, title: str, *, loud: bool) -> Root:
         """Say in one line that it turns again and again; give the root with that line's key."""
+        if root.storm:
+            return root  # the storm's list shows how it stands
         name = root.line or key("flapping", root.id, root.category, self.share.channel, turn=root.turns)
         body = FlappingBody(title=title, run=self._place(), times=root.relapses, broadcast=loud)
         if root.line:
@@ -201,6 +219,8 @@ class Teller:
             "turn": (turn or 0) + reopened,
             "opened": self._now if reopened else opened or root.first,
             "policy": Policy.model_validate(policy or {}),
+            "mention": tuple(root.body.get("mention", ())),
+            "unmentioned": root.body.get("unmentioned", 0),
             "takers": tuple(root.body.get("takers", ())),
             "resolved": Resolution.model_validate(resolved) if (resolved := root.body.get("resolved")) else None,
         }
@@ -219,6 +239,8 @@ class Teller:
         body = bodies.read(root.body)
         if not isinstance(body, RunBody | CaseBody) or not body.policy.escalate:
             return
+        if storm_with(self.draft, self.share.channel, root.key):
+            return  # the storm is escalated as a whole
         opened = body.opened if again else self.finding.happened
         present = Triage(turn=body.turn, opened=opened)
         calm = root.relapsed + CALM_SECONDS if root.relapsed and root.flapping(self.finding.happened) else 0.0
@@ -231,10 +253,24 @@ class Teller:
         runs = tuple(dict.fromkeys((*root.runs, run_id)))[-10:]
         return {"runs": runs, "first": min(root.first, at), "last": max(root.last, at)}
 
-    def _root(self, kind: str, identifier: str, category: str, cases: Iterable[str], body: Body) -> Root:
-        """A new root, told at once."""
+    def _root(  # noqa: PLR0913, PLR0917  (the last two are the storm's)
+        self,
+        kind: str,
+        identifier: str,
+        category: str,
+        cases: Iterable[str],
+        body: RunBody | CaseBody,
+        failures: int = 1,
+        burst: bool = False,
+    ) -> Root:
+        """A new root, told at once: by a message of its own, or in the summary of a storm."""
+        name = key(kind, identifier, str(category), self.share.channel)
+        absorbed = self._absorbed(name, identifier, str(category), body.title, failures, burst)
+        left_out = len(self.share.mention) - len(absorbed.mention)
+        body = body.model_copy(update={"mention": absorbed.mention, "unmentioned": left_out})
         made = Root(
-            key=key(kind, identifier, str(category), self.share.channel),
+            key=name,
+            storm=absorbed.storm,
             group=self.share.group,
             id=identifier,
             category=str(category),
@@ -250,13 +286,45 @@ class Teller:
             critical=self.critical,
             body=bodies.stored(body),
         )
-        self.draft.tell(self._notification(Kind.ROOT, made.key, made.body))
+        if not made.storm:
+            self.draft.tell(self._notification(Kind.ROOT, made.key, made.body))
         self._follow(made)
         return made
 
+    def _absorbed(  # noqa: PLR0913, PLR0917  (what a line about it says)
+        self, name: str, identifier: str, category: str, title: str, failures: int, burst: bool
+    ) -> Absorbed:
+        run = self.finding.run
+        member = Member(
+            key=name,
+            id=identifier[:128],
+            title=title,
+            project=bodies.said(run.project, 80),
+            environment=bodies.said(run.environment, 80),
+            url=bodies.link(run.url),
+        )
+        candidate = StormCandidate(
+            channel=self.share.channel,
+            member=member,
+            category=category,
+            happened=self.finding.happened,
+            held=self.held,
+            failures=failures,
+            mention=self.share.mention,
+            policy=self.share.policy,
+            takers=tuple(taker.id for taker in self.share.takers),
+            critical=self.critical,
+            run=self._place(),
+            burst=burst,
+        )
+        return absorb_into_storm(self.draft, candidate)
+
     def _replies(self, root: Root, results: Sequence[Result], how: Telling) -> None:
+        if root.storm:
+            self._tell_storm(root, AgainBody(run=self._place(), mention=how.mentioned), how)
+            return
         if not results and how.again and (root.threaded or how.heard):
-            again = bodies.AgainBody(run=self._place(), broadcast=how.loud, mention=how.mentioned)
+            again = AgainBody(run=self._place(), broadcast=how.loud, mention=how.mentioned)
             self._reply(root, key("again", self.finding.run.id, root.category, self.share.channel), again)
         self._tell_results(root, results[:FIRST], how)
         rest = results[FIRST:]
@@ -269,6 +337,12 @@ class Teller:
 
     def _tell_results(self, root: Root, results: Sequence[Result], how: Telling) -> None:
         """A reply for each; the first is told as ``how`` says, which is all that a flat layout gets."""
+        if root.storm:
+            if results:
+                case = Case.of(results[0], 1500)
+                body = ResultBody(case=case, run_id=self.finding.run.id, again=True, mention=how.mentioned)
+                self._tell_storm(root, body, how)
+            return
         for index, result in enumerate(results if root.threaded else results[: int(how.heard)]):
             if root.group is Group.CASE and result.id == root.id:
                 continue
@@ -316,25 +390,21 @@ class Teller:
             last=self.finding.happened,
         )
 
-    def _gust(self, identifier: str, category: str, failures: int) -> Gust:
-        run = self.finding.run
-        return Gust(
-            channel=self.share.channel,
-            id=identifier,
-            category=str(category),
-            held=self.held,
-            project=bodies.said(run.project, 80),
-            environment=bodies.said(run.environment, 80),
-            failures=failures,
-            mention=self.share.mention,
-            critical=self.critical,
-        )
+    def _tell_storm(self, root: Root, body: ResultBody | AgainBody, how: Telling) -> None:
+        """Say in the thread of its storm that something fails again: once a minute, for the list shows all that do."""
+        storm = load_storm(self.draft, self.share.channel, root.storm) if how.again else None
+        if storm:
+            name = key("again", storm.id, storm.category, storm.channel, turn=int(self._now // 60))
+            loud = body.model_copy(update={"broadcast": how.loud})
+            self.draft.tell(storm_reply(storm, name, loud, self.finding.happened, self.held))
 
-    def _edit(self, root: Root) -> Notification:
-        return self._notification(Kind.EDIT, edit_of(root.key), root.body, root.key)
+    def _edit(self, root: Root) -> None:
+        """Have its message show its latest state, where it has one of its own."""
+        if not root.storm:
+            self.draft.tell(self._notification(Kind.EDIT, edit_of(root.key), root.body, root.key))
 
     def _reply(self, root: Root, name: str, body: Body) -> None:
-        self.draft.tell(self._notification(Kind.REPLY, name, bodies.stored(body), root.key))
+        self.draft.tell(self._notification(Kind.REPLY, name, bodies.stored(body), root.thread))
 
     def _notification(self, kind: Kind, name: str, body: dict[str, Any], root: str = "") -> Notification:
         return Notification(

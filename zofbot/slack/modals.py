@@ -29,6 +29,7 @@ FIRST = "project"
 EVENTS = {
     On.FAILED: "Failed: a test or the product",
     On.ERROR: "Error: the platform",
+    On.PASSED_WITH_FAILURES: "Passed, with failed cases",
     On.RECOVERED: "Recovered",
     On.GATE: "Release gate blocked",
     On.AGENT: "Agent offline",

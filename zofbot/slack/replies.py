@@ -8,21 +8,20 @@ from zofbot.slack.bodies import (
     ActBody,
     AgainBody,
     Body,
-    CaseBody,
+    FailureBody,
     FlappingBody,
     Place,
     RecoveredBody,
     RerunBody,
     RestBody,
     ResultBody,
-    RunBody,
     TimerBody,
 )
 from zofbot.slack.cards import LOOKS, in_one_line
 from zofbot.slack.controls import REASONS, About, act_button, hidden, name, until
 from zofbot.slack.links import Links
 from zofbot.slack.message import Block, Message, actions, context, section
-from zofbot.slack.pieces import as_run, case_buttons, count, failure, moment, paging, paragraphs, run_buttons
+from zofbot.slack.pieces import as_run, case_buttons, count, failure, moment, paging, paragraphs, run_buttons, tries
 from zofbot.triage import Act, Triage
 
 
@@ -53,7 +52,7 @@ def _result(body: ResultBody, links: Links) -> Message:
     said = text.line(f"{word}: {case.title or case.id}", 200)
     others = f" and {count(body.others, 'more case')} of this run" if body.others else ""
     blocks = [
-        section(f"{look.emoji} *{said}*{others}"),
+        section(f"{look.emoji} *{said}*{tries(case.attempts)}{others}"),
         *failure(case),
         *case_buttons(case, body.run_id, links),
     ]
@@ -125,9 +124,9 @@ def _named(heading: str, titles: tuple[str, ...]) -> list[Block]:
 
 def timer_reply(body: TimerBody, failure: Body, about: About, present: Triage) -> Message:
     """What the clock says in the thread of a failure. Raises Unwanted where that has been overtaken."""
-    if not isinstance(failure, RunBody | CaseBody) or not body.wanted(present):
+    if not isinstance(failure, FailureBody) or not body.wanted(present):
         raise Unwanted
-    title = text.line(failure.case.title if isinstance(failure, CaseBody) else failure.run.title, 150)
+    title = text.line(failure.title, 150)
     about_it = f": {title}" if title else ""
     match body.sort:
         case "escalate":

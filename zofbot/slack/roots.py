@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zofbot.model import Outcome, Result
 from zofbot.slack import text
 from zofbot.slack.bodies import CaseBody, Place, RunBody, Standing
-from zofbot.slack.cards import BLAME, LOOKS, numbers, tally
+from zofbot.slack.cards import BLAME, LOOKS, Look, look_of, numbers, tally
 from zofbot.slack.controls import LOOKS as STATES
 from zofbot.slack.controls import REASONS, About, Offers, controls, name, standing
 from zofbot.slack.links import Links
@@ -26,6 +26,8 @@ class View:
     links: Links
     runs: bool = False
     """Whether runs may be started."""
+    storm: bool = False
+    """Whether it is part of a storm."""
 
     @property
     def about(self) -> About:
@@ -50,10 +52,11 @@ def run_root(body: RunBody, view: View) -> Message:
         *_turned(body),
         *standing(view.present),
         *view.controls(body, view.links.run(run)),
+        *_apart(body, view),
         context(f"Run {text.code(body.run.id)}"),
     ]
     facts = [*_facts(body.run), numbers(run)]
-    return _root(body, view.present, run.outcome, body.run.title or f"Run {body.run.id}", facts, below)
+    return _root(body, view.present, look_of(run, body.bad), body.run.title or f"Run {body.run.id}", facts, below)
 
 
 def case_root(body: CaseBody, view: View) -> Message:
@@ -61,6 +64,7 @@ def case_root(body: CaseBody, view: View) -> Message:
     case, several = body.case, body.count > 1
     told = [
         ("Failures", str(body.count)),
+        ("In this run", count(case.attempts, "attempt") if case.attempts > 1 else ""),
         ("Case", text.code(body.case_id if body.case_id != case.title else "")),
         ("First failed", moment(body.first) if several else ""),
         ("Last failed" if several else "Failed", moment(body.last)),
@@ -74,10 +78,11 @@ def case_root(body: CaseBody, view: View) -> Message:
         *_turned(body),
         *standing(view.present),
         *view.controls(body, view.links.result(result)),
+        *_apart(body, view),
         context(f"Run {text.code(body.run.id)} · Result {text.code(case.id)}"),
     ]
     facts = [*_facts(body.run)[:2], count(body.count, "failure") if several else ""]
-    return _root(body, view.present, case.outcome, case.title or f"Result {case.id}", facts, below)
+    return _root(body, view.present, LOOKS[case.outcome], case.title or f"Result {case.id}", facts, below)
 
 
 def _detailed(blocks: list[Block], result_id: str) -> list[Block]:
@@ -87,11 +92,10 @@ def _detailed(blocks: list[Block], result_id: str) -> list[Block]:
 
 
 def _root(  # noqa: PLR0913, PLR0917  (the parts of one frame)
-    body: RunBody | CaseBody, present: Triage, outcome: Outcome, title: str, facts: Iterable[str], below: list[Block]
+    body: RunBody | CaseBody, present: Triage, look: Look, title: str, facts: Iterable[str], below: list[Block]
 ) -> Message:
     """The frame of both: header and mentions on top, everything else beside the bar."""
-    look, word = LOOKS[outcome], LOOKS[outcome].word or "Failed"
-    emoji, colour = look.emoji, look.colour
+    word, emoji, colour = look.word or "Failed", look.emoji, look.colour
     if present.state in STATES:
         word, emoji, colour = STATES[present.state]
     elif body.standing is Standing.AGAIN or body.resolved:
@@ -104,6 +108,15 @@ def _root(  # noqa: PLR0913, PLR0917  (the parts of one frame)
 
 def _blame(present: Triage, outcome: Outcome) -> list[Block]:
     return [section(BLAME[outcome])] if outcome in BLAME and present.state is not State.RECOVERED else []
+
+
+def _apart(body: RunBody | CaseBody, view: View) -> list[Block]:
+    """What is not said here, because it is said for many alerts at once."""
+    notes = [
+        "🌩️ Part of a storm: what is done about its summary is done about this alert, too." if view.storm else "",
+        "Nobody is mentioned here: the same people were mentioned twice within the minute." if body.unmentioned else "",
+    ]
+    return [context(note) for note in notes if note]
 
 
 def _turned(body: RunBody | CaseBody) -> list[Block]:

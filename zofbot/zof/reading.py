@@ -38,6 +38,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "created": ("created_at", "created"),
     "url": ("url", "console_url", "html_url"),
     "severity": ("severity", "priority"),
+    "attempt": ("attempt", "attempt_number", "attempts", "attempt_count"),
+    "retry": ("retry", "retries", "retry_count"),
     "milliseconds": ("duration_ms",),
     "seconds": ("duration_seconds",),
     "duration": ("duration",),
@@ -230,8 +232,20 @@ def _result(thing: Json, known_id: str, *, request_id: str | None, unit: Unit, w
             "failure": failure,
             "logs": _first(thing, "logs", text),
             "severity": _first(thing, "severity", text),
+            "attempt": _attempt(thing),
         }
     )
+
+
+def _attempt(thing: Json) -> int | None:
+    """The number of the attempt, or of attempts where Zof lists them inside one result; retries come after a first."""
+    number = _first(thing, "attempt", _tries)
+    retries = _first(thing, "retry", _tries)
+    return number or (retries + 1 if retries else None)
+
+
+def _tries(value: object) -> int | None:
+    return count(len(value) if isinstance(value, list) else value)
 
 
 def _run(thing: Json, known_id: str, *, request_id: str | None, unit: Unit) -> Run:
