@@ -71,6 +71,7 @@ class People:
         self._home = Shelf(lambda _: notifier.identify(), clock, fresh=float("inf"))
         self._users = Shelf(notifier.user, clock, fresh=CONFIDENTIAL_SECONDS)
         self._members = Shelf(notifier.group, clock)
+        self._admins = Shelf(lambda _: notifier.admins(), clock)
         self._handles = Shelf(lambda _: notifier.handles(), clock)
         self._channels = Shelf(notifier.channel, clock, **asked, pause=RETRY_SECONDS)
         self._inside = Shelf(notifier.members, clock, **asked, pause=RETRY_SECONDS)
@@ -172,6 +173,21 @@ class People:
         except SlackError as error:
             log.warning("user group unknown", group=group, reason=error.reason)
             return None
+
+    async def admins(self, listed: Collection[str] = ()) -> frozenset[str]:
+        """The ids of the admins: those ``listed``, as people or as user groups, or else the workspace's own.
+
+        Whom Slack does not tell of is left out.
+        """
+        if not listed:
+            try:
+                return await self._admins.get("")
+            except SlackError as error:
+                log.warning("admins unknown", reason=error.reason)
+                return frozenset()
+        groups = await asyncio.gather(*(self.members(one) for one in listed if one.startswith("S")))
+        people = {one for one in listed if not one.startswith("S")}
+        return frozenset(people.union(*(members for members in groups if members)))
 
     async def named(self, wish: str) -> str:
         """A subscription as people read it: in code Slack shows a mention as ids, so names take their place.
