@@ -200,6 +200,10 @@ class People:
         names = {one.id: one.name for one in people if one.name} | (await self._called() if groups else {})
         return _MENTION.sub(lambda found: quoted([f"@{names.get(found[1], found[1])}"]), wish)
 
+    async def handles(self) -> dict[str, str]:
+        """The handle of each user group by its id; none where Slack does not say."""
+        return await self._called()
+
     async def ids(self, known: Iterable[str] = ()) -> dict[str, str]:
         """The ids, by ``name_key``, of all user groups and of the people among ``known``.
 
