@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zofbot.model import Result
@@ -127,7 +127,8 @@ class Teller:
             grouped.setdefault(case_of(result), []).append(result)
         back = [case for case in sorted(grouped) if self._relapses(case)]
         burst = sum(self._goes_on_in(case) is None for case in grouped) > MOST
-        absorbed = [self._case(case, grouped[case], back, burst=burst) for case in sorted(grouped)]
+        own = {case: replace(self, share=self.share.of(results)) for case, results in grouped.items()}
+        absorbed = [own[case]._case(case, grouped[case], back, burst=burst) for case in sorted(grouped)]
         return all(absorbed)
 
     def _relapses(self, case: str) -> bool:
@@ -377,6 +378,7 @@ class Teller:
             turned=self._seen_at if turned else None,
             turner=self.finding.run.id if turned else "",
             mention=self.share.mention,
+            owners=self.share.owners,
             opened=self._now,
             policy=self.share.policy,
             takers=tuple(taker.id for taker in self.share.takers),
@@ -389,6 +391,7 @@ class Teller:
         return CaseBody(
             run=self._place(),
             mention=self.share.mention,
+            owners=self.share.owners,
             opened=self._now,
             policy=self.share.policy,
             takers=tuple(taker.id for taker in self.share.takers),
