@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -85,6 +86,8 @@ class _Seen(_Frozen):
     """As Zof sent it; whether it may be shown is decided where links are made."""
     request_id: str | None = None
     """``X-Request-Id`` of the reply this was read from."""
+    ahead: float = 0.0
+    """Seconds by which Zof dated it after the moment of reading; its times are cut to that moment."""
 
     @property
     def project(self) -> str | None:
@@ -96,6 +99,20 @@ class _Seen(_Frozen):
         """The latest moment known of it."""
         return self.ended or self.started or self.created
 
+    @property
+    def happened(self) -> float | None:
+        """The latest moment known of it by Zof's clock, in Unix seconds: for comparing Zof's things with each other."""
+        return self.when.timestamp() + self.ahead if self.when else None
+
+    def as_of(self, now: datetime) -> Self:
+        """The same with no time after ``now``, when it was read: Zof's clock may be ahead of ours."""
+        times = (("started", self.started), ("ended", self.ended), ("created", self.created))
+        later = {name: now for name, at in times if at and at > now}
+        if not later:
+            return self
+        ahead = (self.when - now).total_seconds() if self.when else 0.0
+        return self.model_copy(update={**later, "ahead": max(ahead, 0.0)})
+
 
 class Result(_Seen):
     """One case's outcome inside a run."""
@@ -106,14 +123,25 @@ class Result(_Seen):
     logs: str | None = None
     """A link or a reference; Zof does not say which."""
     severity: str | None = None
+    attempt: int | None = None
+    """Which attempt at its case it is, counted from 1, or how many there were; ``None`` when Zof numbers none."""
 
 
 class Run(_Seen):
     """One execution of a set of cases."""
 
+    schedule_id: str | None = None
+    schedule_name: str | None = None
     counts: Counts = Counts()
     results: tuple[Result, ...] | None = None
     """The cases Zof sent along with the run; ``None`` when it sent no list."""
+
+    def as_of(self, now: datetime) -> Self:
+        """The same, its results included, with no time after ``now``."""
+        run = super().as_of(now)
+        results = tuple(result.as_of(now) for result in self.results or ())
+        same = all(old is new for old, new in zip(self.results or (), results, strict=True))
+        return run if same else run.model_copy(update={"results": results})
 
 
 class Project(_Frozen):
@@ -121,6 +149,31 @@ class Project(_Frozen):
 
     id: str
     name: str | None = None
+
+
+class Schedule(_Frozen):
+    """A schedule as Zof lists it (https://zof.ai/docs/api/schedules); that page names few fields."""
+
+    id: str
+    name: str | None = None
+    cron: str | None = None
+    """Five fields, as Zof keeps them; in which time zone is not published."""
+    next: datetime | None = None
+    paused: bool = False
+    project: str | None = None
+    """The project's name, else its id."""
+    environment: str | None = None
+
+
+class Endpoint(_Frozen):
+    """An address that Zof sends its webhooks to (https://zof.ai/docs/api/webhooks)."""
+
+    id: str
+    url: str | None = None
+    events: tuple[str, ...] = ()
+    status: str | None = None
+    secret: SecretStr | None = None
+    """Only in the answer that made it, and only where Zof chose it."""
 
 
 class Quota(_Frozen):

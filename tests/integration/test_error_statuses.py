@@ -26,7 +26,7 @@ def headings(bot: RunningBot) -> list[str]:
 
 @pytest.mark.parametrize("ignores_filter", [False, True], ids=["filtered", "unfiltered"])
 async def test_a_status_that_nobody_can_ask_for_is_found_by_polling(valkey: str, ignores_filter: bool) -> None:
-    async with running_bot(valkey, works=True) as bot:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
         if ignores_filter:
             bot.world.zof.refused_params = {"status"}
         await bot.type("/zof subscribe project:*")

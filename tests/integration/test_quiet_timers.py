@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ MINUTE = 60.0
 
 
 @asynccontextmanager
-async def evening(valkey: str, more: str, **place: str) -> AsyncIterator[tuple[Night, Message]]:
+async def evening(valkey: str, more: str, **place: Any) -> AsyncIterator[tuple[Night, Message]]:
     """A case that failed ten minutes before quiet hours of three hours begin, and its message."""
     async with night(valkey) as made:
         await made.later(HOUR - made.clock.time() % HOUR + HOUR - 11 * MINUTE)

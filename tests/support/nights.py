@@ -92,7 +92,7 @@ ROOTS = ("run", "case", "storm", "catchup", "notice")
 async def night(valkey: str, typed: str = "", clock: MovableClock | None = None, **more: Any) -> AsyncIterator[Night]:
     """A bot that polled once, in a channel that has typed this."""
     time = clock or test_clock()
-    settings = {"works": True, "zofbot_poll_interval": 3600, "zof_webhook_secret": SECRET} | more
+    settings: dict[str, Any] = {"works": True, "zofbot_poll_interval": 3600, "zof_webhook_secret": SECRET} | more
     async with running_bot(valkey, clock=time, **settings) as bot:
         await wait_for_first_poll(bot)
         made = Night(bot, time)

@@ -47,7 +47,7 @@ SUBSCRIPTIONS = st.builds(
     on=st.lists(st.sampled_from(On), min_size=1, unique=True).map(tuple),
     group=st.sampled_from(Group),
     layout=st.sampled_from(Layout),
-    broadcast=st.sampled_from(Broadcast),
+    broadcast=st.lists(st.sampled_from(Broadcast), unique=True).map(tuple),
     after=st.none() | st.builds(After, count=st.integers(2, 100), window=st.integers(1, 7 * 86400)),
     mention=st.lists(st.from_regex(r"[UWS][A-Z0-9]{1,10}", fullmatch=True), max_size=3, unique=True).map(tuple),
     quiet=st.none() | QUIETS.filter(lambda quiet: quiet.start != quiet.end),

@@ -13,7 +13,7 @@ from zofbot.errors import SlackError, StoreUnavailable
 from zofbot.listeners.desk import Desk
 from zofbot.notification import Receipt, State
 from zofbot.pipeline import word
-from zofbot.pipeline.failures import Failure
+from zofbot.pipeline.failures import Failure, list_members, list_storms
 from zofbot.pipeline.figures import Day
 from zofbot.routing import Subscription, spelled
 from zofbot.slack.home import DEAD, ROWS, Dead, Health, Home, Part, Trouble, Wanted
@@ -74,13 +74,13 @@ class Board:
             person, {one.channel for one in known.failures} | {one.channel for one in known.subscriptions}
         )
         here = [one for one in known.failures if one.channel in (rooms or ())]
-        waiting = [one for one in here if one.present.state is Stands.OPEN and not one.present.owner.id]
-        theirs = [one for one in known.failures if one.present.owner.id == person.id]
+        waiting = [one for one in list_storms(here) if one.present.state is Stands.OPEN and not one.present.owner.id]
+        theirs = [one for one in list_storms(known.failures) if one.present.owner.id == person.id]
         visible = await desk.people.visible(person, {one.channel for one in theirs})
         return Home(
             now=desk.clock.time(),
             figures=self._day.figures,
-            open=len(here),
+            open=len(list_members(here)),
             since=_age(waiting[0])[0] if waiting else None,
             mine=await self._part([one for one in theirs if one.channel in visible]),
             waiting=await self._part(waiting),
@@ -95,6 +95,7 @@ class Board:
             retries=role >= Role.ADMIN,
             links=desk.links,
             note=note,
+            schedules=desk.catalog.schedules.items,
         )
 
     async def _part(self, failures: Sequence[Failure]) -> Part:
@@ -122,14 +123,15 @@ class Board:
     def _health(self, known: Known) -> Health:
         zof, depth = self._day.trouble, known.depth
         asked = Trouble(zof.sentence, zof.request_id or "") if zof else None
+        lacking = [Trouble(each.sentence, each.request_id or "") for each in self._desk.catalog.refused]
         if known.poller is None or depth is None:
-            return Health(zof=asked, store=known.trouble)
+            return Health(zof=asked, lacking=lacking, store=known.trouble)
         polled = word.read(known.poller.word)
         told = Trouble(polled.why, polled.request_id, polled.ill) if polled.ill else None
         late = self._desk.clock.time() - polled.well > LATE * self._desk.poll_interval
         letters = [Dead(one.key, one.channel, one.reason, one.committed) for one in known.letters]
         return Health(
-            zof=asked or told, polled=polled.well, polling=known.poller.held, late=late,
+            zof=asked or told, lacking=lacking, polled=polled.well, polling=known.poller.held, late=late,
             waiting=depth.pending + depth.sending - depth.scheduled, oldest=depth.oldest, parked=depth.parked,
             paused=depth.paused, dead=depth.dead, letters=letters,
         )  # fmt: skip

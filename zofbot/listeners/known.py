@@ -12,6 +12,7 @@ from zofbot.model import Outcome
 from zofbot.notification import Receipt
 from zofbot.pipeline.failures import Failure, Gone
 from zofbot.pipeline.keys import parted, root_of
+from zofbot.routing import Finding
 from zofbot.slack.bodies import Case, CaseBody, Place, RunBody
 from zofbot.slack.controls import About
 from zofbot.store import audit
@@ -153,10 +154,11 @@ async def adopted(desk: Desk, who: Asked, about: About) -> bool:
         elif kind == "run":
             run = await desk.zof.run(identifier)
             at = run.when.timestamp() if run.when else now
-            bad = [result for result in run.results or () if result.outcome.bad]
-            top = tuple(map(Case.of, bad[:3]))
-            outcome = run.outcome if run.outcome.bad else Outcome.FAILED
-            body = RunBody(run=Place.of(run, outcome), bad=run.counts.bad or len(bad), top=top, last=at, opened=at)
+            finding = Finding.of(run, run.results or (), otherwise=now)
+            top = tuple(map(Case.of, finding.bad[:3]))
+            known = finding.outcome.bad or finding.passed_with_failures
+            place = Place.of(run, finding.outcome if known else Outcome.FAILED)
+            body = RunBody(run=place, bad=finding.total, top=top, last=at, opened=at)
         else:
             return False
     except ZofError as error:

@@ -10,7 +10,7 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Role
 from zofbot.errors import BadInput, SlackError
-from zofbot.listeners import lookups, triage, why
+from zofbot.listeners import lookups, snooze_form, triage, why
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.listeners.known import may, require_reader, root_at
 from zofbot.slack import acts
@@ -124,8 +124,8 @@ async def _act(desk: Desk, who: Asked, thread: str, said: Heard) -> Message:
             wish = await triage.assigned(desk, meant, said.person or who.user)
         case Act.SNOOZE:
             if not said.rest:
-                raise BadInput("Until when?", "Say a time, or `until it recovers`.", example="@zofbot snooze 2h")
-            wish = triage.snoozed(meant, said.rest.lower(), person, about.key)
+                raise BadInput("Until when?", "Say a time, or `until it passes`.", example="@zofbot snooze 2h")
+            wish = snooze_form.with_end(meant, said.rest, person, about.key)
         case _:
             wish = triage.resolved(desk, meant, *said.reason)
     return await triage.done(desk, who, about, wish)

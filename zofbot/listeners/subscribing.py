@@ -17,7 +17,7 @@ from zofbot.listeners.desk import Asked, Desk
 from zofbot.listeners.known import may
 from zofbot.notification import Kind, Notification
 from zofbot.pipeline.memory import counted_in
-from zofbot.routing import Subscription, parse, spelled
+from zofbot.routing import Broadcast, Subscription, parse, spelled
 from zofbot.routing.rhythm import zone_of
 from zofbot.routing.spelling import names_somebody
 from zofbot.routing.subscription import MOST
@@ -216,7 +216,8 @@ def _entry(
 
 
 def _answer(asked: Asked, subscription: Subscription, shown: str, *, changed: bool = False) -> Message:
-    return answers.subscribed(shown, subscription.id, modals.caution(asked.room), changed=changed)
+    notes = [modals.caution(asked.room), answers.THREAD_ALONE if Broadcast.NEVER in subscription.broadcast else ""]
+    return answers.subscribed(shown, subscription.id, "\n".join(filter(None, notes)), changed=changed)
 
 
 def name_of(request: str) -> str:

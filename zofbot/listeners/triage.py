@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,7 +11,7 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Person, Role, refusal
 from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
-from zofbot.listeners import endings, lookups, ordering, why
+from zofbot.listeners import endings, lookups, ordering, snooze_form, why
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import adopted, check_channel, known, may, note_refusal, require_reader, require_visible
 from zofbot.pipeline.failures import Failure, Forbidden, Gone, Stale
@@ -25,11 +24,9 @@ from zofbot.slack.message import Message
 from zofbot.slack.payload import carried
 from zofbot.triage import TABLE, Act, Who, Wish
 from zofbot.triage.life import BY_PEOPLE
-from zofbot.triage.times import choices, spoken, wake_at
+from zofbot.triage.times import choices
 
 log = structlog.get_logger()
-
-_FAILS = re.compile(r"until it fails ([1-9]\d{0,2})(?: more)?(?: times?)?")
 
 ASKS = {Act.ASSIGN, Act.SNOOZE, Act.RESOLVE}
 """Acts that a form asks about first."""
@@ -47,6 +44,7 @@ _TYPED = {
 
 def register(app: AsyncApp, desk: Desk) -> None:
     """Listen to the controls of cards, to the buttons of answers about them, and to the forms of acts."""
+    previews = snooze_form.WakePreviews(desk)
 
     async def press(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         """A button or the menu of a card."""
@@ -61,9 +59,9 @@ def register(app: AsyncApp, desk: Desk) -> None:
         await ack(**await _submitted(desk, asked(body), view))
 
     async def changed(ack: Any, body: dict[str, Any]) -> None:
-        """Something else was chosen in the form of a snooze."""
+        """Something else was chosen or typed in the form of a snooze."""
         await ack()
-        desk.errands.start(_foretell(desk, asked(body), body.get("view") or {}))
+        desk.errands.start(previews.follow(asked(body).user, body.get("view") or {}))
 
     for act in BY_PEOPLE:
         app.action(f"zof_triage_{act}")(press)
@@ -196,7 +194,8 @@ def form(desk: Desk, act: Act, meant: Meant, failure: Failure, person: Person) -
         case Act.SNOOZE:
             offered = choices(now(desk), person.zone)
             counts = isinstance(failure.body, CaseBody)
-            foreseen = _wakes(desk, person, offered[1].value, "")
+            chosen = Wish(act=act, who=Who(id=person.id), at=now(desk))
+            foreseen = snooze_form.describe_wake(chosen, offered[1].value, person, failure.key)
             return act_forms.snooze(meant, failure.title, offered, foreseen, counts=counts)
         case _:
             return act_forms.resolve(meant, failure.title, note=desk.note)
@@ -235,9 +234,7 @@ async def _wished(  # noqa: PLR0913, PLR0917  (what a form has)
             chosen = act_forms.filled(view, "owner", "owner")
             return await assigned(desk, wanted, chosen)
         case Act.SNOOZE:
-            words = act_forms.filled(view, "words", act_forms.WAKES)
-            choice = act_forms.filled(view, "choice", act_forms.WAKES)
-            return snoozed(wanted, words or choice, person, key)
+            return snooze_form.with_end(wanted, act_forms.snooze_words(view), person, key)
         case _:
             reason = act_forms.filled(view, "reason", "reason")
             return resolved(desk, wanted, reason, act_forms.filled(view, "note", "note"))
@@ -253,19 +250,6 @@ async def assigned(desk: Desk, wish: Wish, user: str) -> Wish:
     return wish.model_copy(update={"owner": Who(id=user, name=chosen.name or user)})
 
 
-def snoozed(wish: Wish, words: str, person: Person, key: str) -> Wish:
-    """Until a time as people type it, or a condition, for the failure under ``key``. Raises BadInput."""
-    if words in (act_forms.RECOVERS, "until it recovers"):
-        return wish
-    counted = _FAILS.fullmatch(words)
-    if (counted or words == act_forms.FAILS_MORE) and key.startswith("run:"):
-        raise BadInput("A run fails once, so it cannot sleep until it fails more often.",
-                       "Say a time, or `until it recovers`.", example="@zofbot snooze 2h")  # fmt: skip
-    if counted or words == act_forms.FAILS_MORE:
-        return wish.model_copy(update={"more": int(counted[1]) if counted else act_forms.MORE})
-    return wish.model_copy(update={"until": wake_at(words, wish.at, person.zone)})
-
-
 def resolved(desk: Desk, wish: Wish, reason: str, note: str) -> Wish:
     """For a reason, with a note where the operator wants one. Raises BadInput."""
     if reason not in REASONS:
@@ -274,31 +258,6 @@ def resolved(desk: Desk, wish: Wish, reason: str, note: str) -> Wish:
         raise BadInput("A note is compulsory here.", "Say in a sentence what you found.",
                        example="resolve flaky: retried")  # fmt: skip
     return wish.model_copy(update={"reason": reason, "note": note.strip()[:1000]})
-
-
-async def _foretell(desk: Desk, who: Asked, view: Mapping[str, Any]) -> None:
-    """Draw the preview of a snooze anew."""
-    person = await desk.people.person(who.user)
-    words = act_forms.filled(view, "words", act_forms.WAKES)
-    said = _wakes(desk, person, act_forms.filled(view, "choice", act_forms.WAKES), words)
-    try:
-        drawn = act_forms.foretold(view, said)
-        await desk.notifier.update_view(str(view.get("id") or ""), drawn, str(view.get("hash") or ""))
-    except SlackError as error:
-        log.info("preview not shown", reason=error.reason)
-
-
-def _wakes(desk: Desk, person: Person, choice: str, words: str) -> str:
-    chosen = words or choice
-    if chosen == act_forms.RECOVERS:
-        return "⏰ Wakes if it fails again after it has recovered."
-    if chosen == act_forms.FAILS_MORE:
-        return f"⏰ Wakes when it has failed {act_forms.MORE} more times."
-    at = now(desk)
-    try:
-        return f"⏰ Wakes {spoken(wake_at(chosen, at, person.zone), at, person.zone)}, in your time zone."
-    except BadInput as error:
-        return f"⚠️ {error.sentence} For example: `{error.example}`"
 
 
 # --- the rest of the menu

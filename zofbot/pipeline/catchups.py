@@ -6,6 +6,7 @@ A failure that recovers before its own message was due has none: the summary alo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
@@ -40,14 +41,44 @@ class Item(BaseModel):
         return any(mute.id in self.mutes and mute.until > draft.now for mute in read_mutes(draft.hash(MUTES)))
 
 
-def sum_up(draft: Draft, channel: str, hold: Hold, before: Mapping[str, Notification]) -> None:
+@dataclass(frozen=True)
+class Before:
+    """A draft at one moment, to tell what was added since."""
+
+    notifications: Mapping[str, Notification]
+    bodies: Mapping[str, str | None]
+
+    @classmethod
+    def of(cls, draft: Draft) -> Before:
+        return cls(dict(draft.notifications), _bodies(draft))
+
+    def failures_since(self, draft: Draft) -> list[str]:
+        """The keys of failures that show something else by now; a storm is shown by its members."""
+        changed = [name for name, body in _bodies(draft).items() if self.bodies.get(name) != body]
+        roots = [name.removeprefix(failure_of("")) for name in changed]
+        return [root for root in roots if not root.startswith("storm:")]
+
+
+def _bodies(draft: Draft) -> dict[str, str | None]:
+    return {
+        name: fields["body"]
+        for name, fields in draft.changes.items()
+        if name[:8] == failure_of("") and "body" in fields
+    }
+
+
+def sum_up(draft: Draft, channel: str, hold: Hold, before: Before) -> None:
     """Note what a channel was to be told since ``before`` for the end of the hold, and promise the summary."""
     if not hold.until:
         return
-    fresh = [note for key, note in draft.notifications.items() if before.get(key) is not note]
-    key, found = _key(channel, hold), [note for note in fresh if failure_of(note.root or note.key) in draft.changes]
-    listed = [_note(draft, channel, key, hold, note) for note in found]
-    if any(listed):
+    fresh = [note for key, note in draft.notifications.items() if before.notifications.get(key) is not note]
+    own, key = {note.key for note in fresh if note.kind is Kind.ROOT}, _key(channel, hold)
+    at, mutes = max((note.happened for note in fresh), default=draft.now), tuple(mute.id for mute in hold.mutes)
+    listed = [
+        _note(draft, channel, root, Item(key=key, at=at, until=hold.until, mutes=mutes, unposted=root in own))
+        for root in before.failures_since(draft)
+    ]
+    if key in listed:
         summary = _summary(draft, channel, key, hold)
         draft.tell(summary)
         fresh = [summary, *fresh]
@@ -66,16 +97,15 @@ def item_of(draft: Draft, channel: str, root: str) -> Item | None:
     return Item.model_validate_json(kept) if kept else None
 
 
-def _note(draft: Draft, channel: str, key: str, hold: Hold, note: Notification) -> bool:
-    """Note one failure; whether it belongs to the summary under ``key``: what waits for another one stays there."""
-    root = note.root or note.key
+def _note(draft: Draft, channel: str, root: str, item: Item) -> str:
+    """Note one failure; the key of its summary: what waits for another one stays there."""
     known = item_of(draft, channel, root)
-    if known is None or not known.waits(draft):
+    if known is not None and known.waits(draft):
+        item = known.model_copy(update={"unposted": known.unposted or item.unposted})
+    else:
         _forget(draft, channel)
-        known = Item(key=key, at=note.happened, until=hold.until, mutes=tuple(mute.id for mute in hold.mutes))
-    item = known.model_copy(update={"unposted": known.unposted or note.kind is Kind.ROOT})
     draft.put(catch_up_in(channel), root, item.model_dump_json(exclude_defaults=True))
-    return item.key == key
+    return item.key
 
 
 def _forget(draft: Draft, channel: str) -> None:

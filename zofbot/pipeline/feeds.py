@@ -112,7 +112,11 @@ class Progress:
 
     def lost(self) -> Progress:
         """Zof does not know the cursor any more: the next walk starts from the beginning, back to the same mark."""
-        return replace(self, began=None, cursor=None, trail=(), back=self.mark)
+        return replace(self.postpone(), trail=())
+
+    def postpone(self) -> Progress:
+        """Zof refuses the listing: no walk is under way, and the next one goes back to the same mark."""
+        return replace(self, began=None, cursor=None, back=self.mark)
 
     def _trail(self, times: Sequence[float]) -> tuple[tuple[str | None, float], ...]:
         places = [cursor for cursor, _ in self.trail]

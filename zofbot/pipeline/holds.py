@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from zofbot.model import Result
 from zofbot.notification import Notification
 from zofbot.pipeline.memory import MUTES, Draft, held_by
 from zofbot.pipeline.shares import Share
@@ -13,7 +14,7 @@ from zofbot.routing import Finding, Group, Subscription, quiet_until
 from zofbot.routing.matching import names_of_case
 from zofbot.routing.mute import Mute, active, read_mutes
 from zofbot.routing.patterns import fits
-from zofbot.slack.bodies import CaseBody, RunBody
+from zofbot.slack.bodies import CaseBody, FailureBody, RunBody
 
 CRITICAL = ("production",)
 """Environments, as globs, whose failures go first and may pass quiet hours."""
@@ -66,23 +67,27 @@ def divided(draft: Draft, finding: Finding, share: Share) -> Iterator[tuple[Shar
     """
     place = (draft, share.channel, finding.projects, finding.environment)
     whole = mutes_on(*place)
-    parts: dict[tuple[str, ...], tuple[Share, list[Mute]]] = {}
+    parts: dict[tuple[str, ...], tuple[list[Mute], list[Result]]] = {}
     for result in share.results:
         mutes = mutes_on(*place, [names_of_case(result)])
-        group = share.group if mutes == whole else Group.CASE
-        part, _ = parts.setdefault(tuple(mute.id for mute in mutes), (replace(share, group=group, results=()), mutes))
-        parts[tuple(mute.id for mute in mutes)] = (replace(part, results=(*part.results, result)), mutes)
-    yield from sorted(parts.values(), key=lambda part: len(part[1])) if parts else [(share, whole)]
+        parts.setdefault(tuple(mute.id for mute in mutes), (mutes, []))[1].append(result)
+    if not parts:
+        yield share, whole
+    for mutes, results in sorted(parts.values(), key=lambda part: len(part[0])):
+        part = share if len(parts) == 1 else share.of(results)
+        yield (part if mutes == whole else replace(part, group=Group.CASE)), mutes
 
 
-def cases_of(body: RunBody | CaseBody) -> list[list[str]]:
+def cases_of(body: FailureBody) -> list[list[str]]:
     """The names of each case that a failure's message shows; none where it does not show all."""
     if isinstance(body, CaseBody):
         return [[name for name in (body.case.title, body.case_id) if name]]
-    return [[case.title] for case in body.top] if body.bad <= len(body.top) else []
+    if isinstance(body, RunBody) and body.bad <= len(body.top):
+        return [[case.title] for case in body.top]
+    return []
 
 
-def projects_of(body: RunBody | CaseBody) -> list[str]:
+def projects_of(body: FailureBody) -> list[str]:
     """The names of a failure's project."""
     return [name for name in (body.run.project_id, body.run.project) if name]
 

@@ -68,6 +68,9 @@ def rerun_in(run_id: str) -> str:
     return f"rerun:{run_id}"
 
 
+RERUN = "rerun"
+"""The field of a failure's hash that holds the run of its failed cases that is under way, as JSON."""
+
 ORDERS = "orders"
 """The hash of what was ordered at Zof and is not done yet: the names of orders, and when they were taken."""
 
@@ -86,9 +89,12 @@ def triage_in(channel: str) -> str:
     return f"triage:{channel}"
 
 
-def storm_in(channel: str) -> str:
-    """The hash of a channel's latest roots and the storm they make."""
-    return f"storm:{channel}"
+def storms_in(channel: str) -> str:
+    """The hash of a channel's storms, of the latest alerts that may become one, and of whom they mentioned.
+
+    Until storms were failures to work on, ``storm:<channel>`` held their counts for an hour.
+    """
+    return f"storms:{channel}"
 
 
 MUTES = "mutes"
@@ -125,15 +131,17 @@ class Memory:
         """
         meant = [subscription for subscription in subscriptions if placed(subscription, finding)]
         channels = {subscription.channel for subscription in meant} | {default_channel} - {""}
-        storms = [storm_in(channel) for channel in sorted(channels)]
         if isinstance(finding, Notice):
-            return (seen_in(notice_name(finding)), MUTES, *storms)
+            return (seen_in(notice_name(finding)), MUTES, *map(storms_in, sorted(channels)))
         place, known = scope(finding), channels_of(subscriptions, default_channel)
         counted = [counted_in(subscription) for subscription in meant if subscription.after]
         channels |= known if failing is None else known.intersection(failing)
-        roots = [roots_in(channel, place) for channel in sorted(channels)]
-        held = [MUTES, *(catch_up_in(channel) for channel in sorted(channels))]
-        return (seen_in(finding.run.id), passed_in(place), rerun_in(finding.run.id), *storms, *roots, *counted, *held)
+        kept = [
+            name
+            for channel in sorted(channels)
+            for name in (storms_in(channel), roots_in(channel, place), triage_in(channel), catch_up_in(channel))
+        ]
+        return (seen_in(finding.run.id), passed_in(place), rerun_in(finding.run.id), MUTES, *kept, *counted)
 
     @classmethod
     def read(cls, hashes: Mapping[str, Mapping[str, str]]) -> Memory:
@@ -160,6 +168,10 @@ class Draft:
         """What the decision rests on: it counts only where this is still so when it is committed."""
         self._memory = memory
         self._copies: dict[str, dict[str, str]] = {}
+
+    def by_our_clock(self, happened: float) -> float:
+        """When something happened at Zof, whose clock may be ahead, as what people do can be compared with it."""
+        return min(happened, self.now)
 
     def hash(self, name: str) -> Mapping[str, str]:
         """One hash with the changes so far."""

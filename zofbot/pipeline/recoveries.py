@@ -9,15 +9,16 @@ from typing import Any
 
 from zofbot.model import Outcome
 from zofbot.notification import SCHEMA, Kind, Notification
-from zofbot.pipeline.catchups import is_unposted, sum_up
+from zofbot.pipeline.catchups import Before, is_unposted, sum_up
 from zofbot.pipeline.holds import Hold, cases_of, hold_back, mutes_on
 from zofbot.pipeline.keys import edit_of, key
 from zofbot.pipeline.memory import Draft, scope
 from zofbot.pipeline.roots import Heal, Root, Roots, after, healer, passes, passing, remember
 from zofbot.pipeline.shares import DEFAULT
-from zofbot.routing import Finding, On, Subscription
+from zofbot.pipeline.storm_record import load_storm, storm_reply, storm_with
+from zofbot.routing import Broadcast, Finding, On, Subscription
 from zofbot.slack import bodies
-from zofbot.slack.bodies import CaseBody, Place, RecoveredBody, RunBody, Standing
+from zofbot.slack.bodies import FailureBody, Place, RecoveredBody, Standing
 
 NO_HOLD = Hold()
 
@@ -47,14 +48,14 @@ class Recovery:
             news = passes(self.draft, place) if self.finding.run.id in root.runs else [own] if own else []
             healed = reduce(after, news, root)
             by = healer(healed) if healed.recovered != root.recovered else None
-            changed = _turned(root, healed, by) if by else healed
-            before, hold = dict(self.draft.notifications), NO_HOLD
-            if by and is_unposted(self.draft, self.channel, root.key):
+            changed = _turned(root, healed, by, self.draft.by_our_clock(by.at)) if by else healed
+            unposted = by is not None and is_unposted(self.draft, self.channel, root.key)
+            if unposted:
                 changed = changed.model_copy(update={"body": changed.body | {"unposted": True}})
-            elif by:
-                hold = self._tell(changed, by, again=root.recovered is not None)
+            before = Before.of(self.draft)
             if changed != root:
                 roots.put(field, changed)
+            hold = self._tell(changed, by, again=root.recovered is not None) if by and not unposted else NO_HOLD
             sum_up(self.draft, self.channel, hold, before)
             if changed.turns > root.turns:
                 done.append(changed)
@@ -67,29 +68,44 @@ class Recovery:
         if not wanted and (asked or DEFAULT not in root.takers):
             return NO_HOLD
         body = bodies.read(root.body)
-        cases = cases_of(body) if isinstance(body, RunBody | CaseBody) else []
+        cases = cases_of(body) if isinstance(body, FailureBody) else []
         mutes = mutes_on(self.draft, self.channel, self.finding.projects, self.finding.environment, cases)
         hold = hold_back(self.draft.now, wanted, mutes, critical=root.critical)
-        self.draft.tell(*self._told(root, by, hold.until, again=again))
+        loud = any(Broadcast.RECOVERED in one.broadcast for one in wanted)
+        self.draft.tell(*self._told(root, by, hold.until, again=again, loud=loud))
         return hold
 
-    def _told(self, root: Root, by: Heal, held: float, *, again: bool) -> Iterator[Notification]:
-        """The edit and the reply.
+    def _told(self, root: Root, by: Heal, held: float, *, again: bool, loud: bool) -> Iterator[Notification]:
+        """The edit and the reply, which the channel sees as well where it is ``loud``.
 
         What was told ``again`` is put right: it was heard of late that it had recovered earlier.
         """
+        yield from self._storm_told(root, by, held)
+        if root.storm:
+            return
         yield self._notification(Kind.EDIT, edit_of(root.key), root, root.body, held)
-        if root.threaded:
+        if (root.threaded or loud) and not root.flapping(by.at):
             name = key("recovered", root.id, root.category, self.channel, turn=root.turns - 1)
-            body = bodies.stored(self._reply(root, by))
+            body = bodies.stored(self._reply(root, by, loud=loud))
             yield self._notification(Kind.REPLY, name, root, body, held)
             if again:
                 yield self._notification(Kind.EDIT, edit_of(name), root, body, held, of=name)
 
-    def _reply(self, root: Root, by: Heal) -> RecoveredBody:
+    def _storm_told(self, root: Root, by: Heal, held: float) -> Iterator[Notification]:
+        """Say in the thread of the storm that it is part of that all of it has recovered, once it has."""
+        storm = load_storm(self.draft, self.channel, storm_with(self.draft, self.channel, root.key))
+        if storm and storm.standing is Standing.RECOVERED and (storm.turned, storm.turner) == (by.at, by.run[:128]):
+            name = key("recovered", storm.id, storm.category, storm.channel, turn=storm.turn - 1)
+            body = RecoveredBody(title=storm.body().title, run=self._run_of(by), after=by.at - storm.failed)
+            yield storm_reply(storm, name, body, by.at, held)
+
+    def _reply(self, root: Root, by: Heal, *, loud: bool) -> RecoveredBody:
+        after = by.at - root.last
+        return RecoveredBody(title=_title(root), run=self._run_of(by), after=after, broadcast=loud)
+
+    def _run_of(self, by: Heal) -> Place:
         own = by.run == self.finding.run.id
-        run = Place.of(self.finding.run, Outcome.PASSED) if own else Place(id=by.run[:128])
-        return RecoveredBody(title=_title(root), run=run, after=by.at - root.first)
+        return Place.of(self.finding.run, Outcome.PASSED) if own else Place(id=by.run[:128])
 
     def _notification(  # noqa: PLR0913, PLR0917  (what differs between the three)
         self, kind: Kind, name: str, root: Root, body: dict[str, Any], held: float, of: str = ""
@@ -100,22 +116,20 @@ class Recovery:
             channel=self.channel,
             body=body,
             root=of or root.key,
-            happened=root.recovered or root.last,
+            happened=self.draft.by_our_clock(root.recovered or root.last),
             critical=root.critical,
             not_before=held,
             schema=SCHEMA,
         )
 
 
-def _turned(before: Root, root: Root, by: Heal) -> Root:
+def _turned(before: Root, root: Root, by: Heal, at: float) -> Root:
     turn = before.body.get("turn", 0) + (before.recovered is None)
-    turned = {"standing": Standing.RECOVERED.value, "turned": by.at, "turner": by.run[:128], "turn": turn}
+    turned = {"standing": Standing.RECOVERED.value, "turned": at, "turner": by.run[:128], "turn": turn}
     return root.model_copy(update={"body": root.body | turned})
 
 
 def _title(root: Root) -> str:
     """The case's or the run's, as the root's message says it."""
     body = bodies.read(root.body)
-    if isinstance(body, bodies.CaseBody):
-        return body.case.title
-    return body.run.title if isinstance(body, bodies.RunBody) else ""
+    return body.title if isinstance(body, bodies.RunBody | bodies.CaseBody) else ""

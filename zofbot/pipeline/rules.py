@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from zofbot.model import Outcome
 from zofbot.notification import Notification
 from zofbot.pipeline import notices, reruns
-from zofbot.pipeline.catchups import sum_up
+from zofbot.pipeline.catchups import Before, sum_up
 from zofbot.pipeline.holds import CRITICAL, Hold, divided, hold_back, is_critical
 from zofbot.pipeline.keys import key
 from zofbot.pipeline.memory import Changes, Draft, Memory, channels_of, roots_in, scope
@@ -146,7 +146,7 @@ def _failures(
     for channel, meant in by_channel.items():
         count = len({result.id for _, verdict in meant for result in verdict.results})
         before = known.get(channel)
-        if before and (before.how is not How.TOLD or count <= before.failures):
+        if before and (before.how not in (How.TOLD, How.STORM) or count <= before.failures):
             reasons += [reason(one, AGAIN[before.how]) for one, _ in meant]
             continue
         takings = [taking(draft, finding, one, verdict) for one, verdict in meant]
@@ -165,7 +165,7 @@ def _channel(
     parts = [part for share in shares(channel, takings) for part in divided(draft, finding, share)]
     for share, mutes in parts:
         hold = hold_back(draft.now, share.takers, mutes, critical=critical)
-        roots, before = Roots(draft, channel, scope(finding)), dict(draft.notifications)
+        roots, before = Roots(draft, channel, scope(finding)), Before.of(draft)
         stormy = Teller(draft, finding, share, roots, hold, critical).tell()
         sum_up(draft, channel, hold, before)
         how = How.STORM if stormy and how is not How.TOLD else How.TOLD

@@ -81,7 +81,7 @@ class Turn:
         if isinstance(found, Notice):
             self._settle(watch, found, ())
         elif found.ended:
-            self._settle(watch, found, [field_of(found.run), *map(field_of, found.bad)])
+            self._settle(watch, found, [field_of(found.run), *_fields(found)])
             if found.partial:
                 self._book.note_partly(found.run.id, found.happened)
         elif self._means.now() - watch.since < LONGEST_WATCH:
@@ -89,7 +89,7 @@ class Turn:
         else:
             log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
             over = {"outcome": Outcome.UNKNOWN, "ended": self._means.clock.now()}
-            self._settle(watch, replace(found, run=found.run.model_copy(update=over)), map(field_of, found.bad))
+            self._settle(watch, replace(found, run=found.run.model_copy(update=over)), _fields(found))
 
     async def _read(self, watch: Watch) -> Finding | Notice:
         match watch.kind:
@@ -178,3 +178,8 @@ class Turn:
             open_ = min((root.last for _, root in news if root.recovered is None), default=None)
             failing = None if since is None else Failing(since, tuple(dict(news)), open_)
             self._book.hope(place, failing, self._means.now())
+
+
+def _fields(found: Finding) -> Iterable[str]:
+    """What is noted of the failures in a run, also of those that were tried again: the listings show them, too."""
+    return map(field_of, (*found.bad, *found.retried))

@@ -33,7 +33,7 @@ EXAMPLES = {
     "on": "on:failed,error,recovered",
     "group": "group:case",
     "layout": "layout:flat",
-    "broadcast": "broadcast:worse",
+    "broadcast": "broadcast:relapse,recovered",
     "after": "after:3/1h",
     "mention": "mention:@ana",
     "quiet": "quiet:22:00-07:00,critical",
@@ -73,7 +73,7 @@ def parse(text: str, *, zone: str = "UTC", ids: Mapping[str, str] = NOBODY) -> S
     for typed in words(text):
         name, values = _filter(typed)
         value = _READ[name](values, typist)
-        if name in told and not isinstance(value, tuple):
+        if name in told and (name == "broadcast" or not isinstance(value, tuple)):
             raise _wrong(name, f"`{name}:` is there twice.", "Leave one out: only one can count.")
         told[name] = told.get(name, ()) + value if isinstance(value, tuple) else value
         if isinstance(value, tuple) and len(told[name]) > MOST_VALUES:
@@ -160,6 +160,13 @@ def _word(name: str, choices: type[Word]) -> Callable[[list[str], Typist], Word]
 
 def _events(values: list[str], typist: Typist) -> tuple[On, ...]:
     return tuple(dict.fromkeys(_one_of("on", On, value) for value in values))
+
+
+def _broadcasts(values: list[str], typist: Typist) -> tuple[Broadcast, ...]:
+    found = tuple(dict.fromkeys(_one_of("broadcast", Broadcast, value) for value in values))
+    if Broadcast.NEVER in found and len(found) > 1:
+        raise _wrong("broadcast", "`never` stands alone.", "Leave it out, or leave out the others.")
+    return found
 
 
 def _one_of(name: str, choices: type[Word], value: str) -> Word:
@@ -287,7 +294,7 @@ _READ: dict[str, Callable[[list[str], Typist], Any]] = {
     "on": _events,
     "group": _word("group", Group),
     "layout": _word("layout", Layout),
-    "broadcast": _word("broadcast", Broadcast),
+    "broadcast": _broadcasts,
     "after": _after,
     "mention": _mentions,
     "quiet": _quiet,
@@ -323,7 +330,7 @@ _WRITE: dict[str, Callable[[Any], str]] = {
     "on": ",".join,
     "group": str,
     "layout": str,
-    "broadcast": str,
+    "broadcast": ",".join,
     "after": lambda after: f"{after.count}/{spans.spelled(after.window)}",
     "mention": lambda ids: ",".join(map(mentioned, ids)),
     "quiet": spell_quiet,

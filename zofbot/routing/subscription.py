@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -32,14 +33,19 @@ class Layout(StrEnum):
 
 
 class Broadcast(StrEnum):
-    """When a reply is shown in the channel as well."""
+    """Which replies are shown in the channel as well."""
 
     NEVER = "never"
+    """None of them; it stands alone."""
+    RELAPSE = "relapse"
+    """The failure is back after it had recovered."""
     WORSE = "worse"
+    """It fails again after six hours without a failure."""
+    RECOVERED = "recovered"
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
 class After(_Frozen):
@@ -82,7 +88,8 @@ class Subscription(_Frozen):
     on: tuple[On, ...] = (On.FAILED, On.ERROR, On.RECOVERED)
     group: Group = Group.RUN
     layout: Layout = Layout.THREAD
-    broadcast: Broadcast = Broadcast.NEVER
+    broadcast: tuple[Broadcast, ...] = Field(default=(Broadcast.RELAPSE,), alias="broadcasts")
+    """Whoever asks for one kind is shown relapses, too."""
     after: After | None = None
     mention: tuple[str, ...] = ()
     quiet: Quiet | None = None
@@ -109,6 +116,20 @@ class Subscription(_Frozen):
     def _in_order(cls, asked: tuple[On, ...]) -> tuple[On, ...]:
         """Sort, so that what means the same is the same."""
         return tuple(one for one in On if one in asked)
+
+    @field_validator("broadcast", mode="before")
+    @classmethod
+    def _from_one_word(cls, stored: Any) -> Any:
+        """Read records from before relapses were shown: ``never`` was the default then and nobody's choice."""
+        return (Broadcast.RELAPSE, Broadcast.WORSE)[: 1 + (stored == "worse")] if isinstance(stored, str) else stored
+
+    @field_validator("broadcast")
+    @classmethod
+    def _with_relapses(cls, asked: tuple[Broadcast, ...]) -> tuple[Broadcast, ...]:
+        asked_for = {*asked} - {Broadcast.NEVER}
+        if not asked_for:
+            return (Broadcast.NEVER,)
+        return tuple(each for each in Broadcast if each in asked_for | {Broadcast.RELAPSE})
 
     @field_validator("mention")
     @classmethod

@@ -5,10 +5,10 @@ from __future__ import annotations
 from zofbot.model import Run
 from zofbot.slack import text
 from zofbot.slack.cards import in_one_line
-from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, insisting, name, until
+from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, hidden, insisting, name, until
 from zofbot.slack.message import Message, actions, button, context, section
 from zofbot.slack.pieces import count, look_up
-from zofbot.triage import TABLE, Act, State, Triage, Wish
+from zofbot.triage import TABLE, Act, Rerun, State, Triage, Wish
 from zofbot.triage.life import UNDO
 
 DONE = {
@@ -79,6 +79,8 @@ def done(act: Act, title: str, about: About, present: Triage) -> Message:
         said += f" to {name(present.owner.name)}"
     if act is Act.SNOOZE:
         said += f" {until(present.until, present.more)}"
+    if act is Act.WAKE and present.hid:
+        said += f": {hidden(present.hid)}"
     if act is Act.RESOLVE and present.reason in REASONS:
         said += f": {REASONS[present.reason]}"
     if act is Act.UNDO:
@@ -149,6 +151,15 @@ def rerun(title: str, cases: int, environment: str, action: str, value: dict[str
     return Message(said, [section(f"🔁 {said}"), *actions(button("Re-run failed cases", action, value)), small])
 
 
+def rerun_under_way(title: str, rerun: Rerun, now: float) -> Message:
+    """The failed cases are being run already."""
+    which = f" in {text.code(rerun.run)}" if rerun.run else ""
+    since = text.duration(max(1.0, now - rerun.at))
+    said = f"{name(rerun.by.name)} is running the failed cases of {text.line(title, 150)} again"
+    row = actions(look_up("Show run", "zof_run", rerun.run, "Show the run that is under way"))
+    return Message(said, [section(f"🔁 {said}{which}, since {since} ago. The thread says how that ends."), *row])
+
+
 def rerunning(title: str, run_id: str) -> Message:
     """It was started."""
     said = f"Zof runs the failed cases of {text.line(title, 150)} again"
@@ -179,7 +190,7 @@ TYPED = (
     ("ack", "it is yours"),
     ("unack", "it is nobody's again"),
     ("assign @ben", "it is somebody's"),
-    ("snooze 2h", "be quiet until then: `fri 14:00`, `until it recovers`, `until it fails 5 more times`"),
+    ("snooze 2h", "be quiet until then: `fri 14:00`, `until it passes`, `until it fails 5 more times`"),
     ("resolve flaky: retried", "for a reason (product bug, test bug, flaky, environment, infra, other), with a note"),
     ("reopen", "it is not over"),
     ("escalate", "call whoever is next"),

@@ -79,6 +79,8 @@ class Case(_Body):
     outcome: Outcome = Outcome.UNKNOWN
     why: str = ""
     url: str = ""
+    attempts: int = 1
+    """How often it was tried in its run; this is the last time."""
 
     @classmethod
     def of(cls, result: Result, most: int = 200) -> Case:
@@ -89,7 +91,26 @@ class Case(_Body):
             outcome=result.outcome,
             why=text.literal(result.failure or "", most),
             url=link(result.url),
+            attempts=result.attempt or 1,
         )
+
+
+class Resolution(_Body):
+    """How a person closed a failure, ``at`` Unix seconds, before it failed again; ``by`` is what they are called."""
+
+    at: float
+    by: str = ""
+    reason: str = ""
+    note: str = ""
+
+
+class Owner(_Body):
+    """A subscription that mentions people, by its filters (``wish``): titles of its cases, and how many ``more``."""
+
+    mention: tuple[str, ...]
+    wish: str = ""
+    cases: tuple[str, ...] = ()
+    more: int = 0
 
 
 class _Root(_Body):
@@ -106,11 +127,17 @@ class _Root(_Body):
     turn: int = 0
     opened: float = 0.0
     mention: tuple[str, ...] = ()
+    owners: tuple[Owner, ...] = ()
+    """Whose it is, where several subscriptions took it and do not mention the same people."""
+    unmentioned: int = 0
+    """How many mentions are left out because the same people had been mentioned twice in the minute before."""
     policy: Policy = Policy()
     takers: tuple[str, ...] = ()
     """Ids of the subscriptions that asked for it."""
     unposted: bool = False
     """Whether it recovered while its message was held back, so that it has none."""
+    resolved: Resolution | None = None
+    """What somebody had made of the same failure, under an earlier message."""
 
     @property
     def recovered(self) -> bool:
@@ -131,6 +158,16 @@ class RunBody(_Root):
     last: float = 0.0
 
     @property
+    def title(self) -> str:
+        """As the channel knows it."""
+        return self.run.title
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it failed."""
+        return self.run.outcome
+
+    @property
     def course(self) -> Course:
         """What Zof's runs show of it."""
         return Course(turn=self.turns, recovered=self.recovered, turned=self.turned or 0.0, opened=self.opened,
@@ -148,6 +185,16 @@ class CaseBody(_Root):
     last: float
 
     @property
+    def title(self) -> str:
+        """As the channel knows it."""
+        return self.case.title
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it failed."""
+        return self.case.outcome
+
+    @property
     def course(self) -> Course:
         """What Zof's runs show of it."""
         return Course(turn=self.turns, recovered=self.recovered, turned=self.turned or 0.0,
@@ -157,6 +204,7 @@ class CaseBody(_Root):
 class _Reply(_Body):
     broadcast: bool = False
     """Whether the channel sees the reply too."""
+    mention: tuple[str, ...] = ()
 
 
 class ResultBody(_Reply):
@@ -165,6 +213,10 @@ class ResultBody(_Reply):
     card: Literal["result"] = "result"
     case: Case
     run_id: str = ""
+    again: bool = False
+    """Whether it had recovered."""
+    others: int = 0
+    """How many more cases of the run had, too, and are not broadcast."""
 
 
 class RestBody(_Reply):
@@ -184,22 +236,44 @@ class AgainBody(_Reply):
     run: Place
 
 
+class FlappingBody(_Reply):
+    """What has recovered and failed again so many ``times``, each soon after the other; the latest was ``run``."""
+
+    card: Literal["flapping"] = "flapping"
+    title: str = ""
+    run: Place
+    times: int
+
+
 class RecoveredBody(_Reply):
-    """What failed has passed, in ``run``, ``after`` that many seconds."""
+    """What failed has passed, in ``run``, so many seconds ``after`` its latest failure.
+
+    ``cases`` are the titles of those that somebody had run again.
+    """
 
     card: Literal["recovered"] = "recovered"
     title: str = ""
     run: Place
     after: float = 0.0
+    cases: tuple[str, ...] = ()
 
 
-class StormBody(_Body):
+class StormBody(_Root):
     """So many failures that they share one message. ``places`` has project, environment and failures of each.
 
-    ``since`` and ``last`` are Unix seconds; ``alerts`` is how many messages this one stands for.
+    ``since`` and ``last`` are Unix seconds; ``alerts`` is how many messages this one stands for. ``members`` are those
+    and the alerts from just before, ``open`` of which have not recovered; what is done about the storm is done about
+    all of them. None in a storm of notices, and in one of before they were kept. ``run`` is the run that they are all
+    part of, where there is one; ``failed`` is when one of them last failed.
     """
 
     card: Literal["storm"] = "storm"
+    run: Place = Place(id="")
+    members: int = 0
+    open: int = 0
+    cards: tuple[str, ...] = ()
+    """Keys of the members that have a message of their own."""
+    failed: float = 0.0
     since: float
     last: float
     alerts: int
@@ -207,7 +281,47 @@ class StormBody(_Body):
     places: tuple[tuple[str, str, int], ...] = ()
     elsewhere: int = 0
     closed: bool = False
-    mention: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """As messages about it name it."""
+        return f"the storm of {self.members} alerts"
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it failed."""
+        return Outcome.FAILED
+
+    @property
+    def course(self) -> Course:
+        """What Zof's runs show of it."""
+        return Course(turn=self.turns, recovered=self.recovered, turned=self.turned or 0.0,
+                      opened=self.opened or self.since, last=self.failed, failures=self.members)  # fmt: skip
+
+
+class Member(_Body):
+    """One alert of a storm in a line: ``id`` is its run's or result's, ``count`` how often it failed.
+
+    ``followed``: it may recover, as a failure does and a notice does not.
+    """
+
+    key: str
+    id: str
+    title: str = ""
+    project: str = ""
+    environment: str = ""
+    url: str = ""
+    standing: Standing = Standing.OPEN
+    count: int = 1
+    followed: bool = True
+
+
+class MembersBody(_Body):
+    """One page of the list of what a storm is made of, beneath its summary; ``first`` is the number of the first."""
+
+    card: Literal["members"] = "members"
+    first: int = 1
+    members: tuple[Member, ...] = ()
 
 
 class TimerBody(_Body):
@@ -249,6 +363,8 @@ class ActBody(_Body):
     state: State = State.OPEN
     until: float | None = None
     more: int = 0
+    hid: int = 0
+    """How often it has failed since it was snoozed, where that was ended."""
     reason: str = ""
     note: str = ""
     mention: tuple[str, ...] = ()
@@ -258,11 +374,17 @@ class ActBody(_Body):
 
 
 class RerunBody(_Body):
-    """How a run ended that somebody started from a failure's thread; ``bad`` of its cases failed again."""
+    """How a run ended that somebody started from a failure's thread; ``bad`` of its cases failed again.
+
+    ``failed`` and ``passed`` are titles of cases; ``absent`` are those that were to be run and have no outcome.
+    """
 
     card: Literal["rerun"] = "rerun"
     run: Place
     bad: int = 0
+    failed: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 class NoticeBody(_Body):
@@ -284,13 +406,18 @@ Body = (
     | ResultBody
     | RestBody
     | AgainBody
+    | FlappingBody
     | RecoveredBody
     | StormBody
+    | MembersBody
     | TimerBody
     | ActBody
     | RerunBody
     | NoticeBody
 )  # a new card is added here and in ``zofbot.slack.alerts``
+FailureBody = RunBody | CaseBody | StormBody
+"""What people may work on."""
+
 _BODY: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="card")])
 
 

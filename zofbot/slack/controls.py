@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from zofbot.model import is_id
 from zofbot.slack import text
 from zofbot.slack.message import Block, button, plain_text, section
-from zofbot.slack.pieces import moment, planned
+from zofbot.slack.pieces import count, moment, planned
 from zofbot.triage import Act, State, Triage, Wish
 from zofbot.triage.life import TABLE
 
@@ -176,7 +176,7 @@ def _told(present: Triage) -> str:
         case State.RESOLVED:
             return _resolved(present)
         case _:
-            return ""
+            return f"💤 {hidden(present.hid)}" if present.hid else ""
 
 
 def _opened(present: Triage) -> str:
@@ -185,7 +185,7 @@ def _opened(present: Triage) -> str:
     if present.did is Act.LAPSE:
         return f"⏰ *Open again* {moment(present.since)}: nobody said that they are still on it"
     if present.did is Act.WAKE:
-        return f"⏰ *Awake again* {moment(present.since)}"
+        return " · ".join(filter(None, (f"⏰ *Awake again* {moment(present.since)}", hidden(present.hid))))
     if present.did is Act.UNACKNOWLEDGE:
         return f"✋ *Released* by {name(present.by.name)} {moment(present.since)}"
     return ""
@@ -198,11 +198,16 @@ def _resolved(present: Triage) -> str:
 
 
 def until(at: float | None, more: int) -> str:
-    """When a snooze ends: at a time in Unix seconds, after so many more failures, or when it recovers."""
+    """When a snooze ends: at a time in Unix seconds, after so many more failures, or when it passes."""
     if at is not None:
         return f"until {planned(at)}"
     again = "once more" if more == 1 else f"{more} more times"
-    return f"until it fails {again}" if more else "until it recovers"
+    return f"until it fails {again}" if more else "until it passes"
+
+
+def hidden(failures: int) -> str:
+    """How much a snooze that has ended kept from people; nothing where it was nothing."""
+    return f"{count(failures, 'failure')} since it was snoozed" if failures else ""
 
 
 def name(person: str) -> str:
