@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zofbot.model import Result
@@ -127,7 +127,8 @@ class Teller:
             grouped.setdefault(case_of(result), []).append(result)
         back = [case for case in sorted(grouped) if self._relapses(case)]
         burst = sum(self._goes_on_in(case) is None for case in grouped) > MOST
-        absorbed = [self._case(case, grouped[case], back, burst=burst) for case in sorted(grouped)]
+        own = {case: replace(self, share=self.share.of(results)) for case, results in grouped.items()}
+        absorbed = [own[case]._case(case, grouped[case], back, burst=burst) for case in sorted(grouped)]
         return all(absorbed)
 
     def _relapses(self, case: str) -> bool:
@@ -137,7 +138,10 @@ class Teller:
     def _goes_on_in(self, case: str) -> Root | None:
         """The case's root, unless its story is over and another begins."""
         known, at = self.roots.get(case_field(case)), self.finding.happened
-        return known if known and not known.over(at) and not self.roots.resolution(known, at) else None
+        if known is None or known.over(at):
+            return None
+        counted = self.finding.run.id in known.runs  # what people did came after it, whatever Zof's clock says
+        return known if counted or not self.roots.resolution(known, at) else None
 
     def _case(self, case: str, results: Sequence[Result], back: Sequence[str], *, burst: bool) -> bool:
         """Tell one case; of those that are ``back`` the channel itself sees the first, which names how many more."""
@@ -165,10 +169,10 @@ class Teller:
         kept = latest.model_copy(
             update={
                 "count": counts,
-                "first": min(before.first, at),
-                "last": max(before.last, at),
+                "first": min(before.first, self._seen_at),
+                "last": max(before.last, self._seen_at),
                 "standing": Standing.AGAIN if again else before.standing,
-                "turned": at if again else before.turned,
+                "turned": self._seen_at if again else before.turned,
                 "turner": self.finding.run.id if again else before.turner,
                 **self._reopened(root, again),
             }
@@ -228,7 +232,12 @@ class Teller:
     @property
     def _now(self) -> float:
         """When the channel hears of it."""
-        return max(self.finding.happened, self.draft.now, self.held)
+        return max(self.draft.now, self.held)
+
+    @property
+    def _seen_at(self) -> float:
+        """When it happened, by our clock: what people are shown, and what their acts are compared with."""
+        return self.draft.by_our_clock(self.finding.happened)
 
     def _follow(self, root: Root, *, again: bool = True) -> None:
         """Promise what happens where nobody acts.
@@ -241,7 +250,7 @@ class Teller:
             return
         if storm_with(self.draft, self.share.channel, root.key):
             return  # the storm is escalated as a whole
-        opened = body.opened if again else self.finding.happened
+        opened = body.opened if again else self._seen_at
         present = Triage(turn=body.turn, opened=opened)
         calm = root.relapsed + CALM_SECONDS if root.relapsed and root.flapping(self.finding.happened) else 0.0
         told = max(self._now, calm - body.policy.escalate[0].after)
@@ -307,7 +316,7 @@ class Teller:
             channel=self.share.channel,
             member=member,
             category=category,
-            happened=self.finding.happened,
+            happened=self._seen_at,
             held=self.held,
             failures=failures,
             mention=self.share.mention,
@@ -366,28 +375,30 @@ class Teller:
         return RunBody(
             run=self._place(),
             standing=standing,
-            turned=self.finding.happened if turned else None,
+            turned=self._seen_at if turned else None,
             turner=self.finding.run.id if turned else "",
             mention=self.share.mention,
+            owners=self.share.owners,
             opened=self._now,
             policy=self.share.policy,
             takers=tuple(taker.id for taker in self.share.takers),
             bad=self._bad,
             top=tuple(map(Case.of, self.share.results[:TOP])),
-            last=self.finding.happened,
+            last=self._seen_at,
         )
 
     def _case_body(self, case: str, result: Result) -> CaseBody:
         return CaseBody(
             run=self._place(),
             mention=self.share.mention,
+            owners=self.share.owners,
             opened=self._now,
             policy=self.share.policy,
             takers=tuple(taker.id for taker in self.share.takers),
             case=Case.of(result, 1500),
             case_id=bodies.said(result.case_id, 128),
-            first=self.finding.happened,
-            last=self.finding.happened,
+            first=self._seen_at,
+            last=self._seen_at,
         )
 
     def _tell_storm(self, root: Root, body: ResultBody | AgainBody, how: Telling) -> None:
@@ -396,7 +407,7 @@ class Teller:
         if storm:
             name = key("again", storm.id, storm.category, storm.channel, turn=int(self._now // 60))
             loud = body.model_copy(update={"broadcast": how.loud})
-            self.draft.tell(storm_reply(storm, name, loud, self.finding.happened, self.held))
+            self.draft.tell(storm_reply(storm, name, loud, self._seen_at, self.held))
 
     def _edit(self, root: Root) -> None:
         """Have its message show its latest state, where it has one of its own."""
@@ -413,7 +424,7 @@ class Teller:
             channel=self.share.channel,
             body=body,
             root=root,
-            happened=self.finding.happened,
+            happened=self._seen_at,
             critical=self.critical,
             not_before=self.held,
             schema=SCHEMA,

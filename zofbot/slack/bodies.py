@@ -102,6 +102,15 @@ class Resolution(_Body):
     note: str = ""
 
 
+class Owner(_Body):
+    """A subscription that mentions people, by its filters (``wish``): titles of its cases, and how many ``more``."""
+
+    mention: tuple[str, ...]
+    wish: str = ""
+    cases: tuple[str, ...] = ()
+    more: int = 0
+
+
 class _Root(_Body):
     """``turned`` is when it came to stand as it does; ``turner`` is the id of the run that did it. Unix seconds.
 
@@ -116,6 +125,8 @@ class _Root(_Body):
     turn: int = 0
     opened: float = 0.0
     mention: tuple[str, ...] = ()
+    owners: tuple[Owner, ...] = ()
+    """Whose it is, where several subscriptions took it and do not mention the same people."""
     unmentioned: int = 0
     """How many mentions are left out because the same people had been mentioned twice in the minute before."""
     policy: Policy = Policy()

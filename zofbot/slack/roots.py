@@ -13,7 +13,20 @@ from zofbot.slack.controls import LOOKS as STATES
 from zofbot.slack.controls import REASONS, About, Offers, controls, name, standing
 from zofbot.slack.links import Links
 from zofbot.slack.message import Block, Message, context, fields, header, section
-from zofbot.slack.pieces import as_run, case_row, count, failure, look_up, moment, paging, where
+from zofbot.slack.pieces import (
+    Paging,
+    as_run,
+    case_row,
+    count,
+    failure,
+    look_up,
+    mentions,
+    moment,
+    owner_line,
+    paging,
+    paragraphs,
+    where,
+)
 from zofbot.triage import State, Triage
 
 
@@ -103,7 +116,10 @@ def _root(  # noqa: PLR0913, PLR0917  (the parts of one frame)
     said = f"{word}: {title}"
     line = " · ".join([text.line(said, 200), *(fact for fact in facts if fact)])
     top = [header(text.literal(f"{emoji} {said}", 150))]
-    return paging(line, top, colour, below, body.mention)
+    if not body.owners:
+        return paging(line, top, colour, below, body.mention)
+    top += paragraphs(owner_line(owner, body.mention) for owner in body.owners)
+    return Paging(line, top, colour, below, mentions(body.mention))
 
 
 def _blame(present: Triage, outcome: Outcome) -> list[Block]:
