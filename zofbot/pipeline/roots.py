@@ -223,15 +223,20 @@ class Roots:
         return self._find(same)
 
     def resolved(self, cases: Collection[str], title: str, at: float) -> Resolution | None:
-        """How somebody resolved the latest run with some of these failures, before they came back ``at`` that time."""
-        found = self._find(
-            lambda root: not set(cases).isdisjoint(root.cases) if cases else not root.cases and title == root.title
-        )
-        return self.resolution(found[1], at) if found else None
+        """How somebody resolved what a run fails with again ``at`` that time: of each case its latest run counts."""
+        left = set(cases)
+        runs = (root for root in self._all.values() if root.group is Group.RUN)
+        for root in sorted(runs, key=lambda root: root.last, reverse=True):
+            same = left.intersection(root.cases) if cases else not root.cases and title == root.title
+            found = self.resolution(root, at) if same else None
+            if found or (same and not cases):
+                return found
+            left.difference_update(root.cases)
+        return None
 
     def resolution(self, root: Root, at: float) -> Resolution | None:
         """How somebody resolved a failure before ``at``, if they did."""
-        return self.records.resolution(root.key, root.body, at)
+        return self.records.resolution(root.key, root.body, self._draft.by_our_clock(at))
 
     def put(self, field: str, root: Root, held: float = 0.0) -> None:
         """Keep a root, and let go of the oldest where there are too many; a storm that it is part of shows the change.

@@ -138,7 +138,10 @@ class Teller:
     def _goes_on_in(self, case: str) -> Root | None:
         """The case's root, unless its story is over and another begins."""
         known, at = self.roots.get(case_field(case)), self.finding.happened
-        return known if known and not known.over(at) and not self.roots.resolution(known, at) else None
+        if known is None or known.over(at):
+            return None
+        counted = self.finding.run.id in known.runs  # what people did came after it, whatever Zof's clock says
+        return known if counted or not self.roots.resolution(known, at) else None
 
     def _case(self, case: str, results: Sequence[Result], back: Sequence[str], *, burst: bool) -> bool:
         """Tell one case; of those that are ``back`` the channel itself sees the first, which names how many more."""
@@ -166,10 +169,10 @@ class Teller:
         kept = latest.model_copy(
             update={
                 "count": counts,
-                "first": min(before.first, at),
-                "last": max(before.last, at),
+                "first": min(before.first, self._seen_at),
+                "last": max(before.last, self._seen_at),
                 "standing": Standing.AGAIN if again else before.standing,
-                "turned": at if again else before.turned,
+                "turned": self._seen_at if again else before.turned,
                 "turner": self.finding.run.id if again else before.turner,
                 **self._reopened(root, again),
             }
@@ -229,7 +232,12 @@ class Teller:
     @property
     def _now(self) -> float:
         """When the channel hears of it."""
-        return max(self.finding.happened, self.draft.now, self.held)
+        return max(self.draft.now, self.held)
+
+    @property
+    def _seen_at(self) -> float:
+        """When it happened, by our clock: what people are shown, and what their acts are compared with."""
+        return self.draft.by_our_clock(self.finding.happened)
 
     def _follow(self, root: Root, *, again: bool = True) -> None:
         """Promise what happens where nobody acts.
@@ -242,7 +250,7 @@ class Teller:
             return
         if storm_with(self.draft, self.share.channel, root.key):
             return  # the storm is escalated as a whole
-        opened = body.opened if again else self.finding.happened
+        opened = body.opened if again else self._seen_at
         present = Triage(turn=body.turn, opened=opened)
         calm = root.relapsed + CALM_SECONDS if root.relapsed and root.flapping(self.finding.happened) else 0.0
         told = max(self._now, calm - body.policy.escalate[0].after)
@@ -308,7 +316,7 @@ class Teller:
             channel=self.share.channel,
             member=member,
             category=category,
-            happened=self.finding.happened,
+            happened=self._seen_at,
             held=self.held,
             failures=failures,
             mention=self.share.mention,
@@ -367,7 +375,7 @@ class Teller:
         return RunBody(
             run=self._place(),
             standing=standing,
-            turned=self.finding.happened if turned else None,
+            turned=self._seen_at if turned else None,
             turner=self.finding.run.id if turned else "",
             mention=self.share.mention,
             owners=self.share.owners,
@@ -376,7 +384,7 @@ class Teller:
             takers=tuple(taker.id for taker in self.share.takers),
             bad=self._bad,
             top=tuple(map(Case.of, self.share.results[:TOP])),
-            last=self.finding.happened,
+            last=self._seen_at,
         )
 
     def _case_body(self, case: str, result: Result) -> CaseBody:
@@ -389,8 +397,8 @@ class Teller:
             takers=tuple(taker.id for taker in self.share.takers),
             case=Case.of(result, 1500),
             case_id=bodies.said(result.case_id, 128),
-            first=self.finding.happened,
-            last=self.finding.happened,
+            first=self._seen_at,
+            last=self._seen_at,
         )
 
     def _tell_storm(self, root: Root, body: ResultBody | AgainBody, how: Telling) -> None:
@@ -399,7 +407,7 @@ class Teller:
         if storm:
             name = key("again", storm.id, storm.category, storm.channel, turn=int(self._now // 60))
             loud = body.model_copy(update={"broadcast": how.loud})
-            self.draft.tell(storm_reply(storm, name, loud, self.finding.happened, self.held))
+            self.draft.tell(storm_reply(storm, name, loud, self._seen_at, self.held))
 
     def _edit(self, root: Root) -> None:
         """Have its message show its latest state, where it has one of its own."""
@@ -416,7 +424,7 @@ class Teller:
             channel=self.share.channel,
             body=body,
             root=root,
-            happened=self.finding.happened,
+            happened=self._seen_at,
             critical=self.critical,
             not_before=self.held,
             schema=SCHEMA,
