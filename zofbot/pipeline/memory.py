@@ -153,6 +153,10 @@ class Draft:
         self._memory = memory
         self._copies: dict[str, dict[str, str]] = {}
 
+    def by_our_clock(self, happened: float) -> float:
+        """When something happened at Zof, whose clock may be ahead, as what people do can be compared with it."""
+        return min(happened, self.now)
+
     def hash(self, name: str) -> Mapping[str, str]:
         """One hash with the changes so far."""
         return self._copies[name] if name in self._copies else self._memory.hashes.get(name, {})

@@ -44,7 +44,7 @@ class Recovery:
             news = passes(self.draft, place) if self.finding.run.id in root.runs else [own] if own else []
             healed = reduce(after, news, root)
             by = healer(healed) if healed.recovered != root.recovered else None
-            changed = _turned(root, healed, by) if by else healed
+            changed = _turned(root, healed, by, self.draft.by_our_clock(by.at)) if by else healed
             if changed != root:
                 roots.put(field, changed)
             if by:
@@ -100,16 +100,16 @@ class Recovery:
             channel=self.channel,
             body=body,
             root=of or root.key,
-            happened=root.recovered or root.last,
+            happened=self.draft.by_our_clock(root.recovered or root.last),
             critical=root.critical,
             not_before=held,
             schema=SCHEMA,
         )
 
 
-def _turned(before: Root, root: Root, by: Heal) -> Root:
+def _turned(before: Root, root: Root, by: Heal, at: float) -> Root:
     turn = before.body.get("turn", 0) + (before.recovered is None)
-    turned = {"standing": Standing.RECOVERED.value, "turned": by.at, "turner": by.run[:128], "turn": turn}
+    turned = {"standing": Standing.RECOVERED.value, "turned": at, "turner": by.run[:128], "turn": turn}
     return root.model_copy(update={"body": root.body | turned})
 
 

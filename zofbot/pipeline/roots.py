@@ -236,7 +236,7 @@ class Roots:
 
     def resolution(self, root: Root, at: float) -> Resolution | None:
         """How somebody resolved a failure before ``at``, if they did."""
-        return self.records.resolution(root.key, root.body, at)
+        return self.records.resolution(root.key, root.body, self._draft.by_our_clock(at))
 
     def put(self, field: str, root: Root, held: float = 0.0) -> None:
         """Keep a root, and let go of the oldest where there are too many; a storm that it is part of shows the change.

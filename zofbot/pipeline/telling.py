@@ -114,7 +114,10 @@ class Teller:
     def _goes_on_in(self, case: str) -> Root | None:
         """The case's root, unless its story is over and another begins."""
         known, at = self.roots.get(case_field(case)), self.finding.happened
-        return known if known and not known.over(at) and not self.roots.resolution(known, at) else None
+        if known is None or known.over(at):
+            return None
+        counted = self.finding.run.id in known.runs  # what people did came after it, whatever Zof's clock says
+        return known if counted or not self.roots.resolution(known, at) else None
 
     def _case(self, case: str, results: Sequence[Result], back: Sequence[str], *, burst: bool) -> bool:
         """Tell one case; of those that are ``back`` the channel itself sees the first, which names how many more."""
@@ -142,10 +145,10 @@ class Teller:
         kept = latest.model_copy(
             update={
                 "count": counts,
-                "first": min(before.first, at),
-                "last": max(before.last, at),
+                "first": min(before.first, self._seen_at),
+                "last": max(before.last, self._seen_at),
                 "standing": Standing.AGAIN if again else before.standing,
-                "turned": at if again else before.turned,
+                "turned": self._seen_at if again else before.turned,
                 "turner": self.finding.run.id if again else before.turner,
                 **self._reopened(root, again),
             }
@@ -166,13 +169,13 @@ class Teller:
 
     def _sleeper(self, root: Root) -> str:
         """The id of whoever had snoozed it when it recovered; empty where nobody had."""
-        return self.roots.records.woken_by_relapse(root.key, root.body, root.recovered or 0.0)
+        return self.roots.records.woken_by_relapse(root.key, root.body, root.body.get("turned") or 0.0)
 
     def _wake(self, before: Root, root: Root) -> None:
         """Say so where a snooze ends by this failure."""
         asleep = self.roots.records.woken(root.key, before.body, root.body)
         if asleep:
-            self.draft.tell(wake_up(root.key, self.share.channel, asleep, root.last))
+            self.draft.tell(wake_up(root.key, self.share.channel, asleep, root.body["last"]))
 
     def _reopened(self, root: Root, again: bool) -> dict[str, Any]:
         """What a body says of its turns once more was heard of it."""
@@ -191,7 +194,12 @@ class Teller:
     @property
     def _now(self) -> float:
         """When the channel hears of it."""
-        return max(self.finding.happened, self.draft.now, self.held)
+        return max(self.draft.now, self.held)
+
+    @property
+    def _seen_at(self) -> float:
+        """When it happened, by our clock: what people are shown, and what their acts are compared with."""
+        return self.draft.by_our_clock(self.finding.happened)
 
     def _follow(self, root: Root, *, again: bool = True) -> None:
         """Promise what happens where nobody acts.
@@ -204,9 +212,10 @@ class Teller:
             return
         if storm_with(self.draft, self.share.channel, root.key):
             return  # the storm is escalated as a whole
-        opened = body.opened if again else self.finding.happened
+        opened = body.opened if again else self._seen_at
         present = Triage(turn=body.turn, opened=opened)
-        calm = root.relapsed + CALM_SECONDS if root.relapsed and root.flapping(self.finding.happened) else 0.0
+        flaps = root.relapsed is not None and root.flapping(self.finding.happened)
+        calm = self.draft.by_our_clock(root.relapsed or 0.0) + CALM_SECONDS if flaps else 0.0
         told = max(self._now, calm - body.policy.escalate[0].after)
         self.draft.tell(*follow(root.key, self.share.channel, present, body.policy, told=told))
 
@@ -270,7 +279,7 @@ class Teller:
             channel=self.share.channel,
             member=member,
             category=category,
-            happened=self.finding.happened,
+            happened=self._seen_at,
             held=self.held,
             failures=failures,
             mention=self.share.mention,
@@ -287,7 +296,7 @@ class Teller:
         return RunBody(
             run=self._thread.place,
             standing=standing,
-            turned=self.finding.happened if turned else None,
+            turned=self._seen_at if turned else None,
             turner=self.finding.run.id if turned else "",
             mention=self.share.mention,
             owners=self.share.owners,
@@ -296,7 +305,7 @@ class Teller:
             takers=tuple(taker.id for taker in self.share.takers),
             bad=self._thread.bad,
             top=tuple(map(Case.of, self.share.results[:TOP])),
-            last=self.finding.happened,
+            last=self._seen_at,
         )
 
     def _case_body(self, case: str, result: Result) -> CaseBody:
@@ -309,8 +318,8 @@ class Teller:
             takers=tuple(taker.id for taker in self.share.takers),
             case=Case.of(result, 1500),
             case_id=bodies.said(result.case_id, 128),
-            first=self.finding.happened,
-            last=self.finding.happened,
+            first=self._seen_at,
+            last=self._seen_at,
         )
 
 

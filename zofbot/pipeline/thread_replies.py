@@ -129,7 +129,7 @@ class ThreadReplies:
             channel=self.share.channel,
             body=body,
             root=root,
-            happened=self.finding.happened,
+            happened=self.draft.by_our_clock(self.finding.happened),
             critical=self.critical,
             not_before=self.held,
             schema=SCHEMA,
@@ -141,7 +141,7 @@ class ThreadReplies:
         if storm:
             name = key("again", storm.id, storm.category, storm.channel, turn=int(self.now // 60))
             loud = body.model_copy(update={"broadcast": how.loud})
-            self.draft.tell(storm_reply(storm, name, loud, self.finding.happened, self.held))
+            self.draft.tell(storm_reply(storm, name, loud, self.draft.by_our_clock(self.finding.happened), self.held))
 
     def _reply(self, root: Root, name: str, body: Body) -> None:
         self.draft.tell(self.notify(Kind.REPLY, name, bodies.stored(body), root.thread))

@@ -102,16 +102,18 @@ class ZofClient:
     async def result(self, id: str, *, patience: Patience = Patience.FOLLOW_UP) -> Result:  # noqa: A002  # Zof's word
         """Ask for one result."""
         ask = Ask("/results/{id}", f"result `{id}`", protocol.check_id(id, "result"))
-        return await self._ask(
+        found = await self._ask(
             ask, lambda found, said: reading.result(found, asked=id, request_id=said, unit=self._unit), patience
         )
+        return found.as_of(self._clock.now())
 
     async def run(self, id: str, *, patience: Patience = Patience.FOLLOW_UP) -> Run:  # noqa: A002  # Zof's word
         """Ask for one run, with the results it brings along."""
         ask = Ask("/runs/{id}", f"run `{id}`", protocol.check_id(id, "run"))
-        return await self._ask(
+        found = await self._ask(
             ask, lambda found, said: reading.run(found, asked=id, request_id=said, unit=self._unit), patience
         )
+        return found.as_of(self._clock.now())
 
     def results(  # noqa: PLR0913  # the filters Zof has, and how far to go
         self,
@@ -252,7 +254,8 @@ class ZofClient:
                     raise
                 filters = left
             else:
-                return replace(page, items=tuple(item for item in page if wanted.keep(item)))
+                now = self._clock.now()
+                return replace(page, items=tuple(_as_of(item, now) for item in page if wanted.keep(item)))
 
     async def _ask(
         self, ask: Ask, read: Callable[[object, str | None], T], patience: Patience, deadline: float | None = None
@@ -395,6 +398,10 @@ def _noted(call: Call, clock: Callable[[], float]) -> Iterator[None]:
             waited=waited if waited >= SHORTEST_WAIT else None, cause=cause, id=call.request_id,
         )  # fmt: skip
         call.idle = ended
+
+
+def _as_of(item: Seen, now: datetime) -> Seen:
+    return item.as_of(now) if isinstance(item, Run | Result) else item
 
 
 async def _apart(size: int, work: Callable[[Any, Any], T], *given: Any) -> T:
