@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.second_opinion import SecondOpinion
 from tests.support.virtual_time import test_clock
 from zofbot.app import Zofbot, running
 from zofbot.clock import MovableClock, timeout
@@ -129,6 +130,7 @@ async def running_bot(
     world = World(clock)
     furnish(world)
     world.zof.quota = None
+    world.slack.inspect = opinion = SecondOpinion()
     stage = Stage(world, beat_seconds=10.0)  # on virtual time nothing is held up
     await stage.start()
     async with reached(valkey, "zofbot", clock) as client:
@@ -146,6 +148,7 @@ async def running_bot(
             yield started[-1]
     finally:
         await stage.stop()
+    assert not opinion.problems, opinion.problems[:5]
 
 
 async def _ready(bot: Zofbot) -> bool:

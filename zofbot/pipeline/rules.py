@@ -9,6 +9,7 @@ from zofbot.model import Outcome
 from zofbot.notification import Notification
 from zofbot.pipeline import notices, reruns
 from zofbot.pipeline.catchups import Before, sum_up
+from zofbot.pipeline.counting import end_rows
 from zofbot.pipeline.holds import CRITICAL, Hold, divided, hold_back, is_critical
 from zofbot.pipeline.keys import key
 from zofbot.pipeline.memory import Changes, Draft, Memory, channels_of, roots_in, scope
@@ -66,6 +67,7 @@ def decide(  # noqa: PLR0913  (the last three are settings)
     rest = leftover(finding, answers, default_channel)
     reasons = _failures(draft, finding, [*answers, *([rest] if rest else [])], critical=first)
     note(draft, finding)
+    end_rows(draft, finding, subscriptions)
     for channel in sorted(channels_of(subscriptions, default_channel)):
         if not draft.hash(roots_in(channel, scope(finding))):
             continue  # most channels: nothing of theirs is open here

@@ -7,60 +7,33 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zofbot.model import Result
-from zofbot.notification import SCHEMA, Kind, Notification
+from zofbot.notification import Kind
+from zofbot.pipeline.counting import Count
 from zofbot.pipeline.holds import Hold
-from zofbot.pipeline.keys import edit_of, key
+from zofbot.pipeline.keys import key
 from zofbot.pipeline.memory import Draft
 from zofbot.pipeline.roots import CALM_SECONDS, Root, Roots, case_field, run_field
-from zofbot.pipeline.shares import Share
-from zofbot.pipeline.storm_record import load_storm, storm_reply, storm_with
+from zofbot.pipeline.shares import WHOLE_RUN, Share
+from zofbot.pipeline.storm_record import storm_with
 from zofbot.pipeline.storms import MOST, Absorbed, StormCandidate, absorb_into_storm
+from zofbot.pipeline.thread_replies import ReplyStyle, ThreadReplies
 from zofbot.pipeline.timers import follow, wake_up
 from zofbot.routing import Broadcast, Finding, Group
 from zofbot.routing.finding import case_of
 from zofbot.slack import bodies
 from zofbot.slack.bodies import (
-    AgainBody,
-    Body,
     Case,
     CaseBody,
-    FlappingBody,
     Member,
-    Place,
     Resolution,
-    ResultBody,
     RunBody,
     Standing,
 )
 from zofbot.triage import Policy, Triage
 
-FIRST = 10
-"""Failures of a run that get a reply of their own; one more reply lists the rest."""
 TOP = 3
 QUIET_FOR = 6 * 3600.0
 """Seconds without a failure after which the next one counts as worse."""
-
-
-@dataclass(frozen=True)
-class Telling:
-    """How replies are told: ``again`` for what had recovered; the channel sees the first of them where it is ``loud``.
-
-    ``mention`` is the id of whom the first mentions, ``others`` how many more failures it speaks for.
-    """
-
-    again: bool = False
-    loud: bool = False
-    mention: str = ""
-    others: int = 0
-
-    @property
-    def heard(self) -> bool:
-        """Whether there is a reply even where the layout has none."""
-        return self.loud or bool(self.mention)
-
-    @property
-    def mentioned(self) -> tuple[str, ...]:
-        return (self.mention,) if self.mention else ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +46,15 @@ class Teller:
     roots: Roots
     hold: Hold
     critical: bool
+
+    @property
+    def held(self) -> float:
+        """When it is told (Unix seconds), 0 for at once."""
+        return self.hold.until
+
+    @property
+    def _thread(self) -> ThreadReplies:
+        return ThreadReplies(self.draft, self.finding, self.share, self.held, self._now, self.critical)
 
     def tell(self) -> bool:
         """Put the share's notifications into the draft; whether all of it went into a storm's summary."""
@@ -87,9 +69,9 @@ class Teller:
             return False
         resolved = self.roots.resolved(cases, run.title or "", at)
         body = self._run_body().model_copy(update={"resolved": resolved})
-        root = self._root("run", run.id, self.finding.outcome, cases, body, failures=max(1, self._bad))
+        root = self._root("run", run.id, self.finding.outcome, cases, body, failures=max(1, self._thread.bad))
         self.roots.put(run_field(run.id), root)
-        self._replies(root, self.share.results, Telling())
+        self._thread.tell_run(root, self.share.results, ReplyStyle())
         return bool(root.storm)
 
     def _run_goes_on(self, field: str, root: Root) -> None:
@@ -115,10 +97,10 @@ class Teller:
         changed = changed.relapse(at) if again else changed
         loud = again and self.share.broadcasts(Broadcast.RELAPSE)
         if again and changed.flapping(at):
-            changed = self._flap(changed, body.run.title, loud=loud)
+            changed = self._thread.tell_flapping(changed, body.run.title, loud=loud)
         else:
-            self._replies(changed, self.share.results, Telling(again=again, loud=loud, mention=sleeper))
-        self.roots.put(field, changed, self.hold.until)
+            self._thread.tell_run(changed, self.share.results, ReplyStyle(again=again, loud=loud, mention=sleeper))
+        self.roots.put(field, changed, self.held)
         self._show(root, changed)
         self._follow(changed, again=again)
 
@@ -157,7 +139,7 @@ class Teller:
         body = self._case_body(case, first).model_copy(update={"resolved": resolved})
         root = self._root("case", first.id, first.outcome, [case], body, failures=len(results), burst=burst)
         self.roots.put(field, root)
-        self._tell_results(root, results[1:], Telling())
+        self._thread.tell_results(root, results[1:], ReplyStyle())
         return bool(root.storm)
 
     def _case_goes_on(self, field: str, root: Root, results: Sequence[Result], others: int | None) -> None:
@@ -183,38 +165,33 @@ class Teller:
         worse = Broadcast.RELAPSE if again else Broadcast.WORSE
         loud = (others is not None if again else at - root.last > QUIET_FOR) and self.share.broadcasts(worse)
         if again and changed.flapping(at):
-            changed = self._flap(changed, kept.case.title, loud=loud)
+            changed = self._thread.tell_flapping(changed, kept.case.title, loud=loud)
         else:
-            how = Telling(again=again, loud=loud, mention=sleeper, others=others or 0)
-            self._tell_results(changed, results, how)
-        self.roots.put(field, changed, self.hold.until)
+            how = ReplyStyle(again=again, loud=loud, mention=sleeper, others=others or 0)
+            self._thread.tell_results(changed, results, how)
+        self.roots.put(field, changed, self.held)
         self._show(root, changed)
         self._follow(changed, again=again)
         self._wake(root, changed)
 
+    def _show(self, before: Root, root: Root) -> None:
+        """Have its message show its latest state.
+
+        What had recovered before it was to be posted, and failed again, is posted after all.
+        """
+        if before.body.get("unposted") and not root.body.get("unposted"):
+            self.draft.tell(self._thread.notify(Kind.ROOT, root.key, root.body))
+        self._thread.edit(root)
+
     def _sleeper(self, root: Root) -> str:
         """The id of whoever had snoozed it when it recovered; empty where nobody had."""
-        return self.roots.records.woken_by_relapse(root.key, root.body, root.recovered or 0.0)
+        return self.roots.records.woken_by_relapse(root.key, root.body, root.body.get("turned") or 0.0)
 
     def _wake(self, before: Root, root: Root) -> None:
         """Say so where a snooze ends by this failure."""
         asleep = self.roots.records.woken(root.key, before.body, root.body)
         if asleep:
-            self.draft.tell(wake_up(root.key, self.share.channel, asleep, root.last))
-
-    def _flap(self, root: Root, title: str, *, loud: bool) -> Root:
-        """Say in one line that it turns again and again; give the root with that line's key."""
-        if root.storm:
-            return root  # the storm's list shows how it stands
-        name = root.line or key("flapping", root.id, root.category, self.share.channel, turn=root.turns)
-        body = FlappingBody(title=title, run=self._place(), times=root.relapses, broadcast=loud)
-        if root.line:
-            self.draft.tell(self._notification(Kind.EDIT, edit_of(name), bodies.stored(body), name))
-        elif root.threaded or loud:
-            self._reply(root, name, body)
-        else:
-            return root
-        return root.model_copy(update={"line": name})
+            self.draft.tell(wake_up(root.key, self.share.channel, asleep, root.body["last"]))
 
     def _reopened(self, root: Root, again: bool) -> dict[str, Any]:
         """What a body says of its turns once more was heard of it."""
@@ -234,7 +211,7 @@ class Teller:
     @property
     def _now(self) -> float:
         """When the channel hears of it; a mute may be ended before its time, so it does not count."""
-        return max(self.draft.now, 0.0 if self.hold.mutes else self.hold.until)
+        return max(self.draft.now, 0.0 if self.hold.mutes else self.held)
 
     @property
     def _seen_at(self) -> float:
@@ -254,8 +231,9 @@ class Teller:
             return  # the storm is escalated as a whole
         opened = body.opened if again else self._seen_at
         present = Triage(turn=body.turn, opened=opened)
-        calm = root.relapsed + CALM_SECONDS if root.relapsed and root.flapping(self.finding.happened) else 0.0
-        told = max(self._now, self.hold.until, calm - body.policy.escalate[0].after)
+        flaps = root.relapsed is not None and root.flapping(self.finding.happened)
+        calm = self.draft.by_our_clock(root.relapsed or 0.0) + CALM_SECONDS if flaps else 0.0
+        told = max(self._now, self.held, calm - body.policy.escalate[0].after)
         self.draft.tell(*follow(root.key, self.share.channel, present, body.policy, told=told))
 
     def _counted(self, root: Root) -> dict[str, Any]:
@@ -298,7 +276,7 @@ class Teller:
             body=bodies.stored(body),
         )
         if not made.storm:
-            self.draft.tell(self._notification(Kind.ROOT, made.key, made.body))
+            self.draft.tell(self._thread.notify(Kind.ROOT, made.key, made.body))
         self._follow(made)
         return made
 
@@ -319,63 +297,22 @@ class Teller:
             member=member,
             category=category,
             happened=self._seen_at,
-            held=self.hold.until,
+            held=self.held,
             failures=failures,
             mention=self.share.mention,
             policy=self.share.policy,
             takers=tuple(taker.id for taker in self.share.takers),
             critical=self.critical,
-            run=self._place(),
+            run=self._thread.place,
             burst=burst,
         )
         return absorb_into_storm(self.draft, candidate)
 
-    def _replies(self, root: Root, results: Sequence[Result], how: Telling) -> None:
-        if root.storm:
-            self._tell_storm(root, AgainBody(run=self._place(), mention=how.mentioned), how)
-            return
-        if not results and how.again and (root.threaded or how.heard):
-            again = AgainBody(run=self._place(), broadcast=how.loud, mention=how.mentioned)
-            self._reply(root, key("again", self.finding.run.id, root.category, self.share.channel), again)
-        self._tell_results(root, results[:FIRST], how)
-        rest = results[FIRST:]
-        count = self._bad - min(FIRST, len(results))
-        if results and count and root.threaded:
-            titles, listed = bodies.titles(rest)
-            body = bodies.RestBody(run=self._place(), titles=titles, count=count, unlisted=count - listed)
-            name = key("rest", self.finding.run.id, root.category, self.share.channel, turn=self._bad)
-            self._reply(root, name, body)
-
-    def _tell_results(self, root: Root, results: Sequence[Result], how: Telling) -> None:
-        """A reply for each; the first is told as ``how`` says, which is all that a flat layout gets."""
-        if root.storm:
-            if results:
-                case = Case.of(results[0], 1500)
-                body = ResultBody(case=case, run_id=self.finding.run.id, again=True, mention=how.mentioned)
-                self._tell_storm(root, body, how)
-            return
-        for index, result in enumerate(results if root.threaded else results[: int(how.heard)]):
-            if root.group is Group.CASE and result.id == root.id:
-                continue
-            body = ResultBody(case=Case.of(result, 1500), run_id=self.finding.run.id, again=how.again)
-            if not index:
-                first = {"broadcast": how.loud, "mention": how.mentioned, "others": how.others}
-                body = body.model_copy(update=first)
-            self._reply(root, key("result", result.id, result.outcome.value, self.share.channel), body)
-
-    @property
-    def _bad(self) -> int:
-        """Failures in the share, with those that nobody read where no filter could have left them out."""
-        everything = len(self.share.results) == len(self.finding.bad)
-        return self.finding.total if everything else len(self.share.results)
-
-    def _place(self) -> Place:
-        return Place.of(self.finding.run, self.finding.outcome)
-
     def _run_body(self, standing: Standing = Standing.OPEN) -> RunBody:
         turned = standing is Standing.AGAIN
+        count = self.share.counted.get(WHOLE_RUN, Count(1, self.finding.happened))
         return RunBody(
-            run=self._place(),
+            run=self._thread.place,
             standing=standing,
             turned=self._seen_at if turned else None,
             turner=self.finding.run.id if turned else "",
@@ -384,14 +321,17 @@ class Teller:
             opened=self._now,
             policy=self.share.policy,
             takers=tuple(taker.id for taker in self.share.takers),
-            bad=self._bad,
+            bad=self._thread.bad,
             top=tuple(map(Case.of, self.share.results[:TOP])),
+            count=count.failures,
+            first=self.draft.by_our_clock(count.first) if count.failures > 1 else 0.0,
             last=self._seen_at,
         )
 
     def _case_body(self, case: str, result: Result) -> CaseBody:
+        count = self.share.counted.get(case, Count(1, self.finding.happened))
         return CaseBody(
-            run=self._place(),
+            run=self._thread.place,
             mention=self.share.mention,
             owners=self.share.owners,
             opened=self._now,
@@ -399,42 +339,9 @@ class Teller:
             takers=tuple(taker.id for taker in self.share.takers),
             case=Case.of(result, 1500),
             case_id=bodies.said(result.case_id, 128),
-            first=self._seen_at,
+            count=count.failures,
+            first=self.draft.by_our_clock(count.first),
             last=self._seen_at,
-        )
-
-    def _tell_storm(self, root: Root, body: ResultBody | AgainBody, how: Telling) -> None:
-        """Say in the thread of its storm that something fails again: once a minute, for the list shows all that do."""
-        storm = load_storm(self.draft, self.share.channel, root.storm) if how.again else None
-        if storm:
-            name = key("again", storm.id, storm.category, storm.channel, turn=int(self._now // 60))
-            loud = body.model_copy(update={"broadcast": how.loud})
-            self.draft.tell(storm_reply(storm, name, loud, self._seen_at, self.hold.until))
-
-    def _show(self, before: Root, root: Root) -> None:
-        """Have its message show its latest state, where it has one of its own.
-
-        What had recovered before it was to be posted, and failed again, is posted after all.
-        """
-        if before.body.get("unposted") and not root.body.get("unposted"):
-            self.draft.tell(self._notification(Kind.ROOT, root.key, root.body))
-        if not root.storm:
-            self.draft.tell(self._notification(Kind.EDIT, edit_of(root.key), root.body, root.key))
-
-    def _reply(self, root: Root, name: str, body: Body) -> None:
-        self.draft.tell(self._notification(Kind.REPLY, name, bodies.stored(body), root.thread))
-
-    def _notification(self, kind: Kind, name: str, body: dict[str, Any], root: str = "") -> Notification:
-        return Notification(
-            key=name,
-            kind=kind,
-            channel=self.share.channel,
-            body=body,
-            root=root,
-            happened=self._seen_at,
-            critical=self.critical,
-            not_before=self.hold.until,
-            schema=SCHEMA,
         )
 
 

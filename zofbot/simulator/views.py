@@ -79,6 +79,7 @@ def checked(slack: Workspace, given: Any, surface: blocks.Surface) -> dict[str, 
         raise Refused("unescaped_mention", response_metadata={"messages": found})
     if found := linking.automatic(given, linking.BY_DEFAULT):
         raise Refused("automatic_link", response_metadata={"messages": found})
+    slack.inspect(given, surface)
     kept = copy.deepcopy(given)
     identify(slack, kept["blocks"])
     return kept
