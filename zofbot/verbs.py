@@ -74,6 +74,20 @@ VERBS = {
             "unsubscribe <n|all>",
         ),
         Verb(
+            "mute",
+            "mute <filters> <duration> [reason]",
+            "posts nothing here that matches `project:`, `env:` or `case:` until then; a summary follows at the end",
+            "mute project:checkout 2h release",
+            "mute <filters> <duration>",
+        ),
+        Verb(
+            "unmute",
+            "unmute [n|all|filters]",
+            "ends a mute of this channel before its time; alone the only one there is",
+            "unmute 1",
+            "unmute [n|all]",
+        ),
+        Verb(
             "triage",
             "triage [mine|all]",
             "what is open in this channel, oldest first; what is yours; or all that is open",
@@ -136,7 +150,7 @@ class Typed:
     share: bool = False
     about: str = ""
     filters: str = ""
-    """The filters of a subscription or of a list, as they were typed."""
+    """The filters of a subscription, of a list or of a mute and what follows them, as they were typed."""
 
 
 def usage_hint() -> str:
@@ -164,7 +178,7 @@ def parse(text: str, read_link: LinkReader = no_link) -> Typed:
         return _shorthand(words, read_link)
     if verb == "help":
         return _help(words[1:])
-    if verb in ("runs", "subscribe"):
+    if verb in ("runs", "subscribe", "mute", "unmute"):
         return Typed(verb, filters=_uncoded(text.split(maxsplit=1)[1]) if len(words) > 1 else "")
     if verb == "subscriptions":
         return Typed("subscriptions")

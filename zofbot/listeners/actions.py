@@ -11,10 +11,11 @@ import structlog
 from slack_bolt.async_app import AsyncApp
 
 from zofbot.errors import BadInput
-from zofbot.listeners import lookups, rounds, sharing, subscribing
+from zofbot.listeners import lookups, muting, rounds, sharing, subscribing
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import require_reader
 from zofbot.model import is_id
+from zofbot.slack import mutes
 from zofbot.slack.message import Message
 
 log = structlog.get_logger()
@@ -57,6 +58,11 @@ async def remove(desk: Desk, who: Asked, value: dict[str, Any]) -> Message:
     return await subscribing.remove(desk, who, _id(value))
 
 
+async def unmute(desk: Desk, who: Asked, value: dict[str, Any]) -> Message:
+    """*Unmute* beside a mute."""
+    return await muting.end_one(desk, who, _id(value))
+
+
 async def try_out(desk: Desk, who: Asked, value: dict[str, Any]) -> Message:
     """*Send a test alert*."""
     return await subscribing.try_out(desk, who, _id(value))
@@ -76,6 +82,7 @@ PRESSES: dict[str, tuple[Press, bool]] = {
     "zof_open_page_back": (turn_failures, True),
     "zof_remove": (remove, True),
     "zof_test_alert": (try_out, False),
+    mutes.END: (unmute, True),
 }
 """What each button does, and whether its answer takes the place of the message it stands on."""
 
@@ -88,6 +95,7 @@ _TRIED: dict[Press, str] = {
     turn_failures: "list failures",
     remove: "end this subscription",
     try_out: "send a test alert",
+    unmute: muting.UNMUTE,
 }
 """What each of them is for, as it follows "You cannot"."""
 

@@ -15,7 +15,9 @@ from zofbot.notification import Receipt, State
 from zofbot.pipeline import word
 from zofbot.pipeline.failures import Failure, list_members, list_storms
 from zofbot.pipeline.figures import Day
+from zofbot.pipeline.memory import MUTES
 from zofbot.routing import Subscription, spelled
+from zofbot.routing.mute import Mute, read_mutes
 from zofbot.slack.home import DEAD, ROWS, Dead, Health, Home, Part, Trouble, Wanted
 from zofbot.slack.message import Block
 from zofbot.slack.rounds import Row
@@ -42,6 +44,7 @@ class Known:
     depth: Depth | None = None
     letters: Sequence[Entry] = ()
     poller: Seen | None = None
+    mutes: Sequence[Mute] = ()
     trouble: str = ""
     """What is wrong with Redis; nothing else is known then."""
 
@@ -58,20 +61,24 @@ class Board:
         """Read what Redis knows."""
         desk = self._desk
         try:
-            failures, subscriptions, depth, letters, poller = await asyncio.gather(
+            failures, subscriptions, depth, letters, poller, kept = await asyncio.gather(
                 desk.failures.all(), desk.subscriptions.all(), desk.outbox.depth(),
                 desk.outbox.list(State.DEAD, DEAD), self._lease.seen(),
+                desk.outbox.hashes(MUTES),
             )  # fmt: skip
         except StoreUnavailable as error:
             return Known(trouble=error.sentence)
         standing = [one for one in failures if not one.present.state.closed]
-        return Known(sorted(standing, key=_age), subscriptions, depth, letters, poller)
+        return Known(sorted(standing, key=_age), subscriptions, depth, letters, poller, mutes=read_mutes(kept[MUTES]))
 
     async def of(self, person: Person, known: Known, note: Sequence[Block] = ()) -> Home:
         """One person's Home: of failures those in their channels, and their own wherever everybody may look."""
         desk, role = self._desk, role_of(person, self._desk.roles)
         rooms = await desk.people.own(
-            person, {one.channel for one in known.failures} | {one.channel for one in known.subscriptions}
+            person,
+            {one.channel for one in known.failures}
+            | {one.channel for one in known.subscriptions}
+            | {one.channel for one in known.mutes},
         )
         here = [one for one in known.failures if one.channel in (rooms or ())]
         waiting = [one for one in list_storms(here) if one.present.state is Stands.OPEN and not one.present.owner.id]
@@ -89,6 +96,7 @@ class Board:
                 for one in known.subscriptions
                 if one.channel in (rooms or ())
             ],
+            muted=[one for one in known.mutes if one.channel in (rooms or ()) and one.until > desk.clock.time()],
             health=self._health(known),
             rooms=rooms is not None,
             edits=role >= Role.RESPONDER,

@@ -11,7 +11,7 @@ from slack_bolt.context.async_context import AsyncBoltContext
 from zofbot import verbs
 from zofbot.domain.text import read_input
 from zofbot.errors import BadInput
-from zofbot.listeners import digesting, forms, lookups, ordering, rounds, sharing, subscribing, traces, why
+from zofbot.listeners import digesting, forms, lookups, muting, ordering, rounds, sharing, subscribing, traces, why
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import require_reader
 from zofbot.slack import answers
@@ -65,6 +65,8 @@ ANSWERS: dict[str, Callable[[Desk, Asked, Typed], Coroutine[Any, Any, Message]]]
     "subscribe": lambda desk, who, typed: subscribing.subscribe(desk, who, typed.filters),
     "subscriptions": lambda desk, who, typed: subscribing.listed(desk, who),
     "unsubscribe": lambda desk, who, typed: subscribing.unsubscribe(desk, who, typed.about),
+    "mute": lambda desk, who, typed: muting.mute(desk, who, typed.filters),
+    "unmute": lambda desk, who, typed: muting.unmute(desk, who, typed.filters),
     "triage": lambda desk, who, typed: rounds.open_failures(desk, who, typed.about),
     "why": lambda desk, who, typed: why.explain(desk, who.channel, typed.id),
     "oncall": lambda desk, who, typed: rounds.on_call(desk, who),

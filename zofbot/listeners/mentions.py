@@ -10,7 +10,7 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Role
 from zofbot.errors import BadInput, SlackError
-from zofbot.listeners import lookups, snooze_form, triage, why
+from zofbot.listeners import lookups, muting, snooze_form, triage, why
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.listeners.known import may, require_reader, root_at
 from zofbot.slack import acts
@@ -21,6 +21,9 @@ from zofbot.triage.speech import Heard, heard
 from zofbot.verbs import COMMAND, parse
 
 log = structlog.get_logger()
+
+MUTING = {"mute": muting.mute, "unmute": muting.unmute}
+"""What does these words, in any thread and outside of one."""
 
 
 def register(app: AsyncApp, desk: Desk) -> None:
@@ -70,7 +73,8 @@ def acts_on(body: Mapping[str, Any]) -> bool:
     if not _addresses(body.get("event") or {}):
         return False
     try:
-        return _heard(body).act is not None
+        said = _heard(body)
+        return said.act is not None or said.question in MUTING
     except BadInput:
         return False
 
@@ -111,6 +115,9 @@ async def _answer(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) 
 
 async def _act(desk: Desk, who: Asked, thread: str, said: Heard) -> Message:
     """Do what was typed, to the failure of this thread as it stands now. Raises ZofbotError."""
+    if said.question in MUTING:
+        await require_reader(desk, who, f"use `{said.question}`")
+        return await MUTING[said.question](desk, who, said.rest)
     assert said.act
     about = About(await _key(desk, who, thread), "")
     if said.act not in triage.ASKS:

@@ -16,12 +16,13 @@ from zofbot.listeners import previewing
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.listeners.known import may
 from zofbot.notification import Kind, Notification
-from zofbot.pipeline.memory import counted_in
+from zofbot.pipeline.memory import MUTES, counted_in
 from zofbot.routing import Broadcast, Subscription, parse, spelled
+from zofbot.routing.mute import active, read_mutes
 from zofbot.routing.rhythm import zone_of
 from zofbot.routing.spelling import names_somebody
 from zofbot.routing.subscription import MOST
-from zofbot.slack import answers, foresight, lines, modals, text, trials
+from zofbot.slack import answers, foresight, lines, modals, mutes, text, trials
 from zofbot.slack.answers import Listed
 from zofbot.slack.message import Message
 from zofbot.slack.people import Readers
@@ -130,7 +131,8 @@ async def listed(desk: Desk, asked: Asked, start: int = 0, *, note: str = "") ->
     """The channel's subscriptions, numbered, from ``start`` on. Raises StoreUnavailable."""
     found = await desk.subscriptions.of(asked.channel)
     rows = [Listed(one.id, await _shown(desk, one), one.by_name, one.created) for one in found]
-    return answers.subscriptions(rows, start, note=note)
+    muted = active(read_mutes((await desk.outbox.hashes(MUTES))[MUTES]), asked.channel, desk.clock.time())
+    return answers.subscriptions(rows, start, note=note, muted=mutes.listed(muted))
 
 
 async def unsubscribe(desk: Desk, asked: Asked, which: str) -> Message:

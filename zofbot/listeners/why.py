@@ -14,11 +14,12 @@ from zofbot.model import Run
 from zofbot.notification import State
 from zofbot.pipeline.explanation import Explanation, Part, explained
 from zofbot.pipeline.keys import parted
-from zofbot.pipeline.memory import Memory
+from zofbot.pipeline.memory import MUTES, Memory, held_by
 from zofbot.pipeline.notebook import FEEDS, FLOOR
 from zofbot.pipeline.reasons import WHY, Answer
 from zofbot.pipeline.shares import DEFAULT
 from zofbot.routing import Finding, Subscription, spelled
+from zofbot.routing.mute import active, read_mutes
 from zofbot.slack import acts, reasons
 from zofbot.slack.message import Message
 from zofbot.slack.reasons import Stand, Wish
@@ -138,5 +139,9 @@ async def _stand(desk: Desk, part: Part, storm: bool) -> Stand:
 
 async def _held(desk: Desk, entry: Entry) -> str:
     parked = next((one.reason for one in await desk.outbox.parked() if one.channel == entry.channel), "")
-    quiet = entry.not_before if entry.not_before > desk.clock.time() else 0.0
-    return reasons.waits(parked=parked, paused=(await desk.outbox.depth()).paused, quiet=quiet)
+    now = desk.clock.time()
+    quiet = entry.not_before if entry.not_before > now else 0.0
+    mutes = active(read_mutes((await desk.outbox.hashes(MUTES))[MUTES]), entry.channel, now)
+    held = await desk.outbox.fields(*((held_by(mute.id), entry.key) for mute in mutes)) if mutes else ()
+    muted = max((mute.until for mute, record in zip(mutes, held, strict=False) if record), default=0.0)
+    return reasons.waits(parked=parked, paused=(await desk.outbox.depth()).paused, muted=muted, quiet=quiet)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from zofbot.pipeline.catchups import Item, item_of
 from zofbot.pipeline.keys import key
-from zofbot.pipeline.memory import Draft, Memory, roots_in, scope
+from zofbot.pipeline.memory import MUTES, Draft, Memory, roots_in, scope
 from zofbot.pipeline.reasons import Answer, Reason, reason
 from zofbot.pipeline.roots import Root
 from zofbot.pipeline.rules import decide, unfit
@@ -15,6 +16,7 @@ from zofbot.pipeline.seen import EVERYWHERE, How, marks
 from zofbot.pipeline.shares import DEFAULT
 from zofbot.pipeline.storm_record import storm_with
 from zofbot.routing import Finding, Subscription
+from zofbot.routing.mute import read_mutes
 
 TRIED = 10
 """Messages that are looked for by the keys they would have, where nothing names those that there are."""
@@ -70,12 +72,23 @@ def explained(  # noqa: PLR0913  (the rules' own, and the channel)
     mark = how.get(channel)
     parts = tuple(_parts(finding, channel, memory))
     told = mark is not None and mark.how is How.TOLD and not parts
+    held = next((item for part in parts if (item := item_of(draft, channel, part.key)) and item.unposted), None)
     return Explanation(
-        finding, tuple(own), parts,
+        finding, tuple(_held(draft, one, held) if held else one for one in own), parts,
         perhaps=tuple(_keys(finding, channel)) if told else (),
         storm=next(filter(None, (storm_with(draft, channel, key) for key in _own(finding, channel, memory))), ""),
         decided=mark is not None or EVERYWHERE in how,
     )  # fmt: skip
+
+
+def _held(draft: Draft, known: Reason, item: Item) -> Reason:
+    """The reason of what was decided on and is not posted yet."""
+    if known.answer is not Answer.KNOWN or not item.waits(draft):
+        return known
+    mutes = [mute for mute in read_mutes(draft.hash(MUTES)) if mute.id in item.mutes and mute.until > draft.now]
+    mute = max(mutes, key=lambda each: each.until, default=None)
+    answer = Answer.MUTED if mute else Answer.HELD
+    return replace(known, answer=answer, until=mute.until if mute else item.until, mute=mute)
 
 
 def _parts(finding: Finding, channel: str, memory: Memory) -> Iterable[Part]:

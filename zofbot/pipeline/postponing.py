@@ -27,6 +27,10 @@ RETRY_SECONDS = 1.0
 """Until another look, where a mute changed just now or a summary is on its way."""
 
 
+MAX_SUMMARY_ATTEMPTS = 5
+"""Attempts at a summary after which what it sums up waits for it no longer."""
+
+
 class Postponing:
     """Looks at each notification before it is drawn. Raises StoreUnavailable."""
 
@@ -38,41 +42,44 @@ class Postponing:
 
         Raises Undecided where it has to wait, and Unwanted where it is promised anew for later or says nothing.
         """
-        card = claimed.notification.body.get("card")
+        note = claimed.notification
+        card = note.body.get("card")
         if card == catch_up.CARD:
             return await self._listed(claimed)
-        if card == "timer":
-            await self._postpone(claimed)
-        if claimed.notification.kind is Kind.ROOT and claimed.notification.not_before:
-            await self._let_summary_go_first(claimed.notification)
+        if note.not_before and note.kind is not Kind.EDIT:
+            await self._postpone(note)
+        if note.not_before and note.kind is Kind.ROOT:
+            await self._let_summary_go_first(note)
         return claimed
 
     async def _let_summary_go_first(self, note: Notification) -> None:
         """Have what was held back wait for the message that sums it up."""
         [kept] = await self._outbox.fields((catch_up_in(note.channel), note.key))
         summary = await self._outbox.show(Item.model_validate_json(kept).key) if kept else None
-        if summary and summary.state in (Waits.PENDING, Waits.SENDING):
+        on_its_way = summary is not None and summary.state in (Waits.PENDING, Waits.SENDING)
+        if summary and on_its_way and summary.attempts < MAX_SUMMARY_ATTEMPTS:
             raise Undecided(RETRY_SECONDS)
 
-    async def _postpone(self, claimed: Claimed) -> None:
-        note = claimed.notification
-        failure = await self._failures.get(note.root)
-        timer = TimerBody.model_validate(note.body)
-        if failure is None or not timer.wanted(failure.present):
+    async def _postpone(self, note: Notification) -> None:
+        """Have a timer wait for quiet hours and mutes, and for mutes what has waited for quiet hours."""
+        failure = await self._failures.get(note.root or note.key)
+        timer = TimerBody.model_validate(note.body) if note.body.get("card") == "timer" else None
+        if failure is None or (timer and not timer.wanted(failure.present)):
             return
         known = (await self._outbox.hashes(MUTES))[MUTES]
-        hold = await self._hold(failure, known)
+        hold = await self._hold(failure, known, quiet=timer is not None)
         if not hold.until:
             return
-        if timer.sort == "ask":
+        if timer and timer.sort == "ask":
             await self._failures.ask_later(note.root, hold.until)
             raise Unwanted
         raise Undecided(await self._wait(note.key, hold, known))
 
-    async def _hold(self, failure: Failure, known: Mapping[str, str]) -> Hold:
+    async def _hold(self, failure: Failure, known: Mapping[str, str], *, quiet: bool) -> Hold:
         """What holds back whatever is said of a failure now."""
         body, now = failure.body, self._clock.time()
-        takers = [each for each in await self._subscriptions.of(failure.channel) if each.id in body.takers]
+        own = await self._subscriptions.of(failure.channel) if quiet else ()
+        takers = [each for each in own if each.id in body.takers]
         mutes = active(read_mutes(known), failure.channel, now)
         place = body.run.environment
         meant = [mute for mute in mutes if mute.matches(projects_of(body), place, cases_of(body))]

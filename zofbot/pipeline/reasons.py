@@ -61,7 +61,7 @@ class Reason:
         """In a sentence."""
         if self.mute:
             because = f" ({self.mute.reason})" if self.mute.reason else ""
-            return f"it matches, and {self.mute.by_name} muted `{self.mute.filters}`{because} until"
+            return f"it matches, and {self.mute.by_name} muted {self.mute.filters}{because} until"
         return self.verdict.why if self.verdict else WHY[self.answer]
 
 

@@ -111,13 +111,19 @@ def spelled(subscription: Subscription) -> str:
 def _filter(typed: str) -> tuple[str, list[str]]:
     name, colon, rest = typed.partition(":")
     name = name.lower()
-    known = name if name in EXAMPLES else _ALIASES.get(name, "")
+    known = canonical_filter(name)
     if not known:
         raise _unknown(typed, name, colon)
     values = listed(rest)
     if not values:
         raise _wrong(known, f"`{known}:` has no value.", "Put one right behind the colon, without a space.")
     return known, values
+
+
+def canonical_filter(name: str) -> str:
+    """The filter that is typed so; empty for none."""
+    lower = name.lower()
+    return lower if lower in EXAMPLES else _ALIASES.get(lower, "")
 
 
 def _unknown(typed: str, name: str, colon: str) -> BadInput:

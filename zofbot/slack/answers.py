@@ -140,20 +140,23 @@ class Listed(NamedTuple):
     created: float
 
 
-def subscriptions(found: Sequence[Listed], start: int = 0, *, note: str = "") -> Message:
-    """The channel's subscriptions from ``start`` on, numbered, beneath what just happened to them, if anything."""
+def subscriptions(found: Sequence[Listed], start: int = 0, *, note: str = "", muted: Sequence[Block] = ()) -> Message:
+    """The channel's subscriptions from ``start`` on, numbered, beneath what just happened to them, if anything.
+
+    ``muted`` shows what is not told for a while.
+    """
     top = [section(note)] if note else []
     if not found:
         said = "This channel is told of no failures."
         example = f"`{COMMAND} subscribe` opens a form. Or type it: `{COMMAND} {VERBS['subscribe'].example}`"
-        return Message(f"{note} {said}".strip(), [*top, section(f"{said}\n{example}")])
+        return Message(f"{note} {said}".strip(), [*top, section(f"{said}\n{example}"), *muted])
     start = start if start < len(found) else 0
     shown = found[start : start + PAGE]
     rows = [block for number, one in enumerate(shown, start=start + 1) for block in _row(number, one)]
     said = f"{len(found)} subscription{'s' if len(found) > 1 else ''} in this channel"
     more = pages(Window(start, len(shown), len(found), "subscriptions"), "zof_subscriptions_page", {})
     last = context(f"`{COMMAND} unsubscribe 1` ends the first.")
-    return Message(f"{note} {said}".strip(), [*top, header(said), *rows, *more, last])
+    return Message(f"{note} {said}".strip(), [*top, header(said), *rows, *more, *muted, last])
 
 
 def _row(number: int, one: Listed) -> list[Block]:

@@ -66,7 +66,7 @@ def drawn(kept: Mapping[str, Any]) -> Message | None:
     body = CatchUpBody.model_validate(kept)
     groups = {title: [one for one in body.failures if one.state in states] for title, states in GROUPS.items()}
     counts = ", ".join(f"{len(found)} {title.lower()}" for title, found in groups.items() if found)
-    over = f"No longer muted: {text.line(body.muted, 60)}" if body.muted else "Quiet hours are over"
+    over = "A mute is over" if body.muted else "Quiet hours are over"
     said = f"{over}: {count(len(body.failures), 'failure')} ({counts})"
     lists = [block for title, found in groups.items() if found for block in paragraphs(_listed(title, found))]
     follows = "Open failures follow, unless they were posted before." if groups["Still open"] else "Nothing is open."

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from zofbot.model import Run, Schedule
-from zofbot.slack import answers, text
+from zofbot.routing.mute import Mute
+from zofbot.slack import answers, mutes, text
 from zofbot.slack.cards import LOOKS, word
 from zofbot.slack.links import Links
 from zofbot.slack.message import Block, button, context, fields, header, link_button, plain_text, section
@@ -123,6 +124,7 @@ class Home:
     mine: Part = Part()
     waiting: Part = Part()
     wishes: Sequence[Wanted] = ()
+    muted: Sequence[Mute] = ()
     health: Health = Health()
     rooms: bool = True
     edits: bool = False
@@ -141,6 +143,7 @@ def draw(home: Home) -> Block:
         _going(home),
         _next(home),
         _wishes(home) if known else [],
+        _muted(home) if known else [],
         _health(home),
     )
     blocks = [
@@ -300,6 +303,11 @@ def _wishes(home: Home) -> list[Block]:
     rows = [_wish(one, edits=home.edits) for one in home.wishes[:WISHES]]
     note = [context(f"and {more} more: `{COMMAND} subscriptions` in their channels")] if more > 0 else []
     return [_title("Your channels' subscriptions", len(home.wishes)), *rows, *note]
+
+
+def _muted(home: Home) -> list[Block]:
+    places = [f"{_channel(mute.channel)} " for mute in home.muted]
+    return mutes.listed(home.muted, ends=False, places=places)
 
 
 def _wish(one: Wanted, *, edits: bool) -> Block:

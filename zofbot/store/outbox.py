@@ -139,7 +139,7 @@ class Outbox:
         self._scripts = {name: client.register_script(_script(name)) for name in ("commit", "claim", "settle", "mend")}
         self.news = asyncio.Event()
 
-    async def commit(
+    async def commit(  # noqa: PLR0913  (all that one step may change)
         self,
         notifications: Sequence[Notification],
         *,
@@ -147,18 +147,21 @@ class Outbox:
         fence: Fence | None = None,
         expect: Mapping[str, Mapping[str, str | None]] | None = None,
         acts: Sequence[str] = (),
+        due: Mapping[str, float] | None = None,
     ) -> list[str]:
         """Promise ``notifications``, and change hashes (None deletes a field), all or nothing: one round trip.
 
         Returns the keys never seen before. A key that is known is left alone, but an edit's takes the new body and is
-        made again. ``acts`` are added to the audit. Raises Fenced when the lease's number is no longer ``fence``'s, and
-        Changed where a field does not hold what ``expect`` says (None: nothing).
+        made again. ``acts`` are added to the audit. ``due`` gives keys that wait for a time of their own another one
+        (Unix seconds). Raises Fenced when the lease's number is no longer ``fence``'s, and Changed where a field does
+        not hold what ``expect`` says (None: nothing).
         """
         changed = {self._prefix + name: fields for name, fields in (changes or {}).items()}
         expected = [(self._prefix + name, *pair) for name, fields in (expect or {}).items() for pair in fields.items()]
         audit = [self._prefix + AUDIT] if acts else []
         keys = [fence.key if fence else self._indexes[0], *changed, *(name for name, *_ in expected), *audit]
         keys += [self._prefix + noun + one.key for one in notifications for noun in ("note:", "sent:")]
+        keys += [self._prefix + noun + key for key in due or () for noun in ("note:", "sent:")]
         args: Arguments = [fence.number if fence else "", len(expected), len(notifications)]
         args += [part or "" for one in expected for part in one]
         args += [part for one in notifications for part in flat(one)]
@@ -166,6 +169,7 @@ class Outbox:
             verb = "~" if name.removeprefix(self._prefix).startswith(FADING) else "="
             for field, value in fields.items():
                 args += [name, "-" if value is None else verb, field, value or ""]
+        args += [part for key, at in (due or {}).items() for part in (key, "@", "", repr(at))]
         args += [part for entry in acts for part in (audit[0], "+", "act", entry)]
         found = await self._run("commit", keys, args)
         if found == b"fenced":
@@ -174,7 +178,7 @@ class Outbox:
         if found == b"changed":
             tracing.step("redis", "commit", "changed meanwhile")
             raise Changed("Somebody else was faster.")
-        if notifications:
+        if notifications or due:
             self.news.set()
         new = texts(found)
         tracing.step("redis", "commit", f"{len(new)} new of {len(notifications)} notifications", ids=tuple(new[:10]))

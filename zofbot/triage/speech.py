@@ -35,6 +35,9 @@ WORDS = {
 QUESTIONS = ("why", "result", "run", "help")
 """Words that only ask."""
 
+VERBATIM = ("mute", "unmute")
+"""Words about a channel; what follows them is kept as it was typed."""
+
 REASONS = {
     "product bug": "product",
     "product": "product",
@@ -93,15 +96,18 @@ def heard(text: str, bot: str = "") -> Heard:
     typed = read_input(text)
     mention = next((found for found in _PERSON.finditer(typed) if bot in ("", found[1])), None)
     said = typed[mention.end() :] if mention else typed
-    word, _, rest = " ".join(said.split()).strip(_AROUND).partition(" ")
+    typed = " ".join(said.split()).lstrip(_AROUND)
+    word, _, rest = typed.rstrip(_AROUND).partition(" ")
     word = word.lower().strip(_AROUND)
     if not word:
         return Heard(question="help")
     if word in WORDS:
         return Heard(act=WORDS[word], rest=rest.strip())
+    if word in VERBATIM:
+        return Heard(question=word, rest=typed.partition(" ")[2])
     if word in QUESTIONS:
         return Heard(question=word, rest=rest.strip())
-    meant = next(iter(difflib.get_close_matches(word, [*WORDS, *QUESTIONS], n=1, cutoff=0.7)), "")
+    meant = next(iter(difflib.get_close_matches(word, [*WORDS, *QUESTIONS, *VERBATIM], n=1, cutoff=0.7)), "")
     raise BadInput(
         f"I do not know `{re.sub(r'[`<>]', '', word)[:60]}`.",
         f"Did you mean `{meant}`?" if meant else "I know `ack`, `assign`, `snooze`, `resolve` and more.",

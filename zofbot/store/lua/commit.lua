@@ -1,7 +1,7 @@
 -- Take in what is new and the caller's own changes, all or nothing. KEYS[14]: the fence. ARGV: the fence's number or
 -- '', how many expectations, how many notifications; (hash, field, value or '' for none) for each expectation; nine
 -- values for each notification; then (name, verb, field, value) for each change: '=' sets a field, '~' one of a hash
--- that fades, '-' deletes it, and '+' adds an entry to a capped stream.
+-- that fades, '-' deletes it, '+' adds an entry to a capped stream, and '@' gives a waiting notification another time.
 -- Answers 'outdated', 'fenced', 'changed' where an expectation does not hold, or the keys that were new.
 local FENCE, EXPECTED, COUNT = ARGV[OWN + 1], tonumber(ARGV[OWN + 2]), tonumber(ARGV[OWN + 3])
 local LONGEST_STREAM = 100000
@@ -77,6 +77,14 @@ end
 changes['-'] = function(name, field) redis.call('HDEL', name, field) end
 changes['+'] = function(name, field, value)
   redis.call('XADD', name, 'MAXLEN', '~', LONGEST_STREAM, '*', field, value)
+end
+
+changes['@'] = function(key, _, due) -- what waits for a time of its own is given another
+  local f = read(key, 'state', 'kind', 'channel', 'rank')
+  if f.state ~= 'pending' or not redis.call('ZSCORE', LATER, key) then return end
+  redis.call('HSET', note(key), 'not_before', due)
+  redis.call('ZREM', LATER, key)
+  wait(key, f, tonumber(due) * 1000)
 end
 
 while at < #ARGV do

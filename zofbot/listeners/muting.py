@@ -1,0 +1,185 @@
+"""What a channel is not told for a while: muted and unmuted by the people in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from zofbot.access import Role
+from zofbot.errors import BadInput
+from zofbot.listeners.desk import Asked, Desk
+from zofbot.listeners.known import may
+from zofbot.listeners.subscribing import name_of
+from zofbot.notification import Kind, Notification
+from zofbot.pipeline.holds import due
+from zofbot.pipeline.memory import MUTES, held_by
+from zofbot.routing.mute import FILTERS, Mute, active, read_mutes
+from zofbot.routing.mute_reading import read_filters, read_mute
+from zofbot.routing.words import words
+from zofbot.slack import bodies, lines, mutes
+from zofbot.slack.message import Message
+from zofbot.slack.text import duration
+from zofbot.store.audit import Entry
+from zofbot.store.outbox import Changed
+from zofbot.verbs import COMMAND
+
+log = structlog.get_logger()
+
+MUTE, UNMUTE = "mute alerts in this channel", "end a mute of this channel"
+"""What is done here, as it follows "You cannot"."""
+
+MAX_MUTES = 20
+"""Mutes that a channel may have at a time."""
+
+KEPT_SECONDS = 86400.0
+"""How long a mute is kept after its end."""
+
+
+async def mute(desk: Desk, asked: Asked, typed: str) -> Message:
+    """Keep a mute, or give the one with the same filters another end; a repeated request does nothing more.
+
+    Raises ZofbotError.
+    """
+    person = await may(desk, asked, Role.RESPONDER, MUTE)
+    wish, request = read_mute(typed), name_of(asked.request)
+    while True:
+        now, known = desk.clock.time(), await _records(desk)
+        own = active(read_mutes(known), asked.channel, now)
+        filters = {name: getattr(wish.filters, name) for name in FILTERS}
+        before = next((each for each in own if all(getattr(each, name) == filters[name] for name in FILTERS)), None)
+        if before and before.request == request:
+            return mutes.muted(before)
+        if before is None and len(own) >= MAX_MUTES:
+            raise BadInput(f"This channel has {MAX_MUTES} mutes.", "End one first.", example=f"{COMMAND} unmute 1")
+        made = Mute(
+            **filters, id=before.id if before else request, channel=asked.channel, until=now + wish.seconds,
+            reason=bodies.said(wish.reason, 200), by=asked.user, by_name=person.name or asked.name,
+            created=before.created if before else now, request=request,
+        )  # fmt: skip
+        until = f"for {duration(wish.seconds)}" + (f": {made.reason}" if made.reason else "")
+        line = f"{made.by_name} muted {made.filters} in this channel {until}."
+        try:
+            await _commit(desk, asked, "mute", line, {made.id: made}, known)
+        except Changed:
+            continue
+        log.info("muted", id=made.id, channel=asked.channel, by=asked.user, seconds=wish.seconds)
+        return mutes.muted(made)
+
+
+async def unmute(desk: Desk, asked: Asked, which: str) -> Message:
+    """End mutes of the channel before their time: by number, by filters, or all; alone the only one there is.
+
+    What they held back comes at once, unless it waits for something else. Raises ZofbotError.
+    """
+    person = await may(desk, asked, Role.RESPONDER, UNMUTE)
+    while True:
+        known = await _records(desk)
+        ended = _meant(active(read_mutes(known), asked.channel, desk.clock.time()), which)
+        said = "; ".join(each.filters for each in ended[:5])
+        line = f"{person.name or asked.name} ended the mute of {said} in this channel."
+        try:
+            await _commit(desk, asked, "unmute", line, dict.fromkeys((each.id for each in ended), None), known)
+        except Changed:
+            continue
+        log.info("unmuted", ids=[each.id for each in ended], channel=asked.channel, by=asked.user)
+        return mutes.unmuted(ended)
+
+
+async def end_one(desk: Desk, asked: Asked, identifier: str) -> Message:
+    """End one mute of the channel, by its id. Raises ZofbotError."""
+    own = active(read_mutes(await _records(desk)), asked.channel, desk.clock.time())
+    number = next((number for number, each in enumerate(own, start=1) if each.id == identifier), 0)
+    if not number:
+        raise BadInput("That mute has ended meanwhile.", "See which there are.", example=f"{COMMAND} subscriptions")
+    return await unmute(desk, asked, str(number))
+
+
+async def mutes_of(desk: Desk, channels: Sequence[str]) -> list[Mute]:
+    """The mutes of these channels that have not ended, in the order in which they are numbered."""
+    known, now = read_mutes(await _records(desk)), desk.clock.time()
+    return [each for channel in channels for each in active(known, channel, now)]
+
+
+def _meant(own: Sequence[Mute], which: str) -> list[Mute]:
+    """Those that ``which`` names. Raises BadInput with what there is."""
+    if not own:
+        raise BadInput(
+            "Nothing is muted in this channel.", "Mute something first.", example=f"{COMMAND} mute env:qa 2h"
+        )
+    typed = which.lower().removeprefix("#")
+    if typed == "all" or (not typed and len(own) == 1):
+        return list(own)
+    if not typed:
+        raise _not_one(f"{len(own)} mutes are active here. Which one is to end?", own)
+    if typed.isdecimal():
+        if not 1 <= int(typed[:5]) <= len(own):
+            raise _not_one(f"There is no mute {typed[:5]} here.", own)
+        return [own[int(typed[:5]) - 1]]
+    filters = read_filters(words(which))
+    found = [each for each in own if all(getattr(each, name) == getattr(filters, name) for name in FILTERS)]
+    if not found:
+        raise _not_one("That is not muted here.", own)
+    return found
+
+
+def _not_one(sentence: str, own: Sequence[Mute]) -> BadInput:
+    numbered = ", ".join(f"{number}: `{each.filters}`" for number, each in enumerate(own, start=1))
+    return BadInput(sentence, f"Name a number, or `all`. Active are {numbered}.", example=f"{COMMAND} unmute 1")
+
+
+async def _records(desk: Desk) -> dict[str, str]:
+    return (await desk.outbox.hashes(MUTES))[MUTES]
+
+
+async def _commit(  # noqa: PLR0913, PLR0917  (what happened, in words and in records)
+    desk: Desk, asked: Asked, act: str, line: str, changed: Mapping[str, Mute | None], known: Mapping[str, str]
+) -> None:
+    """Store mutes, or that they are ended (``None``), with when all that waited for them is due now, in one step.
+
+    What came to wait for one in the same moment is seen to afterwards: once it is ended nothing more does. Raises
+    Changed.
+    """
+    now = desk.clock.time()
+    old = {each.id: None for each in read_mutes(known) if each.until < now - KEPT_SECONDS and each.id not in changed}
+    records = {name: each.model_dump_json(exclude_defaults=True) if each else None for name, each in changed.items()}
+    left = {each.id: each for each in read_mutes(known) if each.id not in changed}
+    left |= {name: each for name, each in changed.items() if each}
+    waiting = await _waiting(desk, changed)
+    key = f"{act}d:{name_of(asked.request)}:{asked.channel}"
+    note = Notification(key=key, kind=Kind.ROOT, channel=asked.channel, body=lines.body(line), happened=now)
+    acts = [_entry(desk, asked, act, name, known.get(name, ""), records[name]).model_dump_json() for name in changed]
+    await desk.outbox.commit(
+        [note], changes={MUTES: {**old, **records}}, expect={MUTES: {name: known.get(name) for name in changed}},
+        acts=acts, due=await _due(desk, waiting, left),
+    )  # fmt: skip
+    ended = [name for name, each in changed.items() if each is None]
+    while ended and (rest := await _waiting(desk, ended)):
+        done = {held_by(name): dict.fromkeys(rest) for name in ended}
+        await desk.outbox.commit([], changes=done, due=await _due(desk, rest, left))
+
+
+async def _waiting(desk: Desk, names: Sequence[str] | Mapping[str, object]) -> dict[str, str]:
+    """What waits for any of these mutes: keys of notifications, and what else they wait for."""
+    held = await desk.outbox.hashes(*map(held_by, names))
+    return {key: record for records in held.values() for key, record in records.items()}
+
+
+async def _due(desk: Desk, waiting: Mapping[str, str], left: Mapping[str, Mute]) -> dict[str, float]:
+    subscriptions = {each.id: each for each in await desk.subscriptions.all()} if waiting else {}
+    return {key: due(record, desk.clock.time(), left, subscriptions) for key, record in waiting.items()}
+
+
+def _entry(desk: Desk, asked: Asked, act: str, name: str, before: str, after: str | None) -> Entry:  # noqa: PLR0913, PLR0917
+    return Entry(
+        at=desk.clock.time(), act=act, user=asked.user, name=asked.name, channel=asked.channel, key=name,
+        before=_described(before), after=_described(after or ""), request=asked.request,
+    )  # fmt: skip
+
+
+def _described(record: str) -> str:
+    """A mute as the audit keeps it."""
+    if not record:
+        return ""
+    found = Mute.model_validate_json(record)
+    return f"{found.filters} until {found.until:.0f}" + (f": {found.reason}" if found.reason else "")
