@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -175,13 +176,33 @@ async def test_what_quiet_hours_held_waits_for_a_mute_that_came_later(valkey: st
         assert made.kinds().count("case") == 1
 
 
-async def test_a_request_that_slack_repeats_mutes_once(day: Night) -> None:
+def mention(words: str, number: int) -> dict[str, Any]:
+    """What Slack delivers of a mention of the bot in a channel."""
+    inner = {"type": "app_mention", "user": "U0ANA", "text": f"<@{BOT}> {words}", "ts": f"1795000000.00010{number}",
+             "channel": "C0QA", "event_ts": f"1795000000.00010{number}"}  # fmt: skip
+    ours = [{"team_id": "T0ACME", "user_id": BOT, "is_bot": True}]
+    return {
+        "type": "event_callback",
+        "team_id": "T0ACME",
+        "event_id": f"Ev{number}",
+        "event": inner,
+        "authorizations": ours,
+    }
+
+
+async def test_a_mention_mutes_and_what_slack_repeats_changes_nothing(day: Night) -> None:
     people = day.bot.stage.people
-    await people.type("U0ANA", "C0QA", f"<@{BOT}> mute project:proj_checkout 2h")
-    await day.settled()
-    await until(lambda: any("*Muted:*" in text_of(one) for one in day.bot.private()))
-    await people.type("U0ANA", "C0QA", f"<@{BOT}> unmute")
-    await until(lambda: any("No longer muted" in text_of(one) for one in day.bot.private()))
+    mutes, ends = mention('mute project:proj_checkout 2h "release week"', 1), mention("unmute project:proj_checkout", 2)
+    for body in (mutes, mutes):
+        assert (await people.deliver("events_api", body)).ok
+    assert "release week" in await day.bot.answer("/zof subscriptions")
+    for body in (ends, mutes, ends):
+        assert (await people.deliver("events_api", body)).ok
+    assert "Nothing is muted" in await day.bot.answer("/zof unmute")
+    await mute(day, "project:proj_checkout 2h")
+    assert (await people.deliver("events_api", ends)).ok
+    assert "Muted" in await day.bot.answer("/zof subscriptions")
+    assert (len(await audit_entries(day.bot, "mute")), len(await audit_entries(day.bot, "unmute"))) == (2, 1)
 
 
 async def test_in_the_bots_own_direct_messages_it_is_about_them(valkey: str) -> None:
@@ -195,7 +216,10 @@ async def test_in_the_bots_own_direct_messages_it_is_about_them(valkey: str) -> 
 
 
 async def test_only_responders_may(bot: RunningBot) -> None:
-    assert "You cannot mute" not in await bot.answer("/zof mute project:checkout 2h")
+    where = "C0CHECKOUT"
     for typed, said in (("mute project:checkout 2h", "mute alerts in this channel"), ("unmute", "end a mute")):
-        assert f"but not {said}" in await bot.answer(f"/zof {typed}", user="U0GUEST")
-    assert "No longer muted" in await bot.answer("/zof unmute", user="U0BEN")
+        answer = await bot.answer(f"/zof {typed}", user="U0GUEST", channel=where)
+        assert said in answer
+        assert "Guests of this workspace" in answer
+    assert "*Muted:*" in await bot.answer("/zof mute project:checkout 2h", channel=where)
+    assert "No longer muted" in await bot.answer("/zof unmute", user="U0BEN", channel=where)

@@ -48,14 +48,14 @@ async def mute(desk: Desk, asked: Asked, typed: str) -> Message:
         own = active(read_mutes(known), asked.channel, now)
         filters = {name: getattr(wish.filters, name) for name in FILTERS}
         before = next((each for each in own if all(getattr(each, name) == filters[name] for name in FILTERS)), None)
-        if before and before.request == request:
-            return mutes.muted(before)
+        if await desk.outbox.show(_key(asked, "mute")):
+            return mutes.muted(before) if before else mutes.done_before()
         if before is None and len(own) >= MAX_MUTES:
             raise BadInput(f"This channel has {MAX_MUTES} mutes.", "End one first.", example=f"{COMMAND} unmute 1")
         made = Mute(
             **filters, id=before.id if before else request, channel=asked.channel, until=now + wish.seconds,
             reason=bodies.said(wish.reason, 200), by=asked.user, by_name=person.name or asked.name,
-            created=before.created if before else now, request=request,
+            created=before.created if before else now,
         )  # fmt: skip
         until = f"for {duration(wish.seconds)}" + (f": {made.reason}" if made.reason else "")
         line = f"{made.by_name} muted {made.filters} in this channel {until}."
@@ -74,6 +74,8 @@ async def unmute(desk: Desk, asked: Asked, which: str) -> Message:
     """
     person = await may(desk, asked, Role.RESPONDER, UNMUTE)
     while True:
+        if await desk.outbox.show(_key(asked, "unmute")):
+            return mutes.done_before()
         known = await _records(desk)
         ended = _meant(active(read_mutes(known), asked.channel, desk.clock.time()), which)
         said = "; ".join(each.filters for each in ended[:5])
@@ -141,22 +143,28 @@ async def _commit(  # noqa: PLR0913, PLR0917  (what happened, in words and in re
     Changed.
     """
     now = desk.clock.time()
-    old = {each.id: None for each in read_mutes(known) if each.until < now - KEPT_SECONDS and each.id not in changed}
+    others = [each for each in read_mutes(known) if each.id not in changed]
+    old = {each.id: None for each in others if each.until < now - KEPT_SECONDS}
     records = {name: each.model_dump_json(exclude_defaults=True) if each else None for name, each in changed.items()}
-    left = {each.id: each for each in read_mutes(known) if each.id not in changed}
-    left |= {name: each for name, each in changed.items() if each}
+    left = {each.id: each for each in others} | {name: each for name, each in changed.items() if each}
     waiting = await _waiting(desk, changed)
-    key = f"{act}d:{name_of(asked.request)}:{asked.channel}"
-    note = Notification(key=key, kind=Kind.ROOT, channel=asked.channel, body=lines.body(line), happened=now)
-    acts = [_entry(desk, asked, act, name, known.get(name, ""), records[name]).model_dump_json() for name in changed]
+    note = Notification(
+        key=_key(asked, act), kind=Kind.ROOT, channel=asked.channel, body=lines.body(line), happened=now
+    )
+    entries = [_entry(desk, asked, act, name, (known.get(name, ""), records[name] or "")) for name in changed]
     await desk.outbox.commit(
         [note], changes={MUTES: {**old, **records}}, expect={MUTES: {name: known.get(name) for name in changed}},
-        acts=acts, due=await _due(desk, waiting, left),
+        acts=[each.model_dump_json() for each in entries], due=await _due(desk, waiting, left),
     )  # fmt: skip
     ended = [name for name, each in changed.items() if each is None]
     while ended and (rest := await _waiting(desk, ended)):
         done = {held_by(name): dict.fromkeys(rest) for name in ended}
         await desk.outbox.commit([], changes=done, due=await _due(desk, rest, left))
+
+
+def _key(asked: Asked, act: str) -> str:
+    """Under which the channel is told of it; once there is such a line, a repeated request was carried out."""
+    return f"{act}d:{name_of(asked.request)}:{asked.channel}"
 
 
 async def _waiting(desk: Desk, names: Sequence[str] | Mapping[str, object]) -> dict[str, str]:
@@ -170,10 +178,12 @@ async def _due(desk: Desk, waiting: Mapping[str, str], left: Mapping[str, Mute])
     return {key: due(record, desk.clock.time(), left, subscriptions) for key, record in waiting.items()}
 
 
-def _entry(desk: Desk, asked: Asked, act: str, name: str, before: str, after: str | None) -> Entry:  # noqa: PLR0913, PLR0917
+def _entry(desk: Desk, asked: Asked, act: str, name: str, records: tuple[str, str]) -> Entry:
+    """What the audit keeps of one mute; ``records`` are it before and after."""
+    before, after = map(_described, records)
     return Entry(
         at=desk.clock.time(), act=act, user=asked.user, name=asked.name, channel=asked.channel, key=name,
-        before=_described(before), after=_described(after or ""), request=asked.request,
+        before=before, after=after, request=asked.request,
     )  # fmt: skip
 
 

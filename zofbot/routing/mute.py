@@ -20,7 +20,7 @@ FILTERS = ("project", "env", "case")
 class Mute(BaseModel):
     """Until when ``channel`` is not told of what matches, who asked for that and why; times are Unix seconds.
 
-    Patterns are those of a subscription. ``request`` is the name of the request that last changed it.
+    Patterns are those of a subscription.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -35,7 +35,6 @@ class Mute(BaseModel):
     by: str = ""
     by_name: str = ""
     created: float = 0.0
-    request: str = ""
 
     def matches(self, projects: Collection[str], environment: str, cases: Sequence[Collection[str]]) -> bool:
         """Whether it means what failed there; ``cases`` has the names of each case, and all have to be meant.

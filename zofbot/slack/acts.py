@@ -197,6 +197,7 @@ TYPED = (
     ("undo", "take the last act back, for a minute"),
     ("why", "what brought it here, and where it stands"),
     ("result res_4821", "look a result up, or a `run`"),
+    ("mute env:staging 2h", "nothing that matches is posted in the channel until then; `unmute` ends it"),
 )
 """What can be typed to the bot in the thread of a failure."""
 

@@ -30,6 +30,12 @@ def muted(mute: Mute) -> Message:
     )
 
 
+def done_before() -> Message:
+    """Told to whoever repeats what was done and has changed since."""
+    said = f"That was done before. `{COMMAND} subscriptions` shows what is muted now."
+    return Message(said, [section(f"🔕 {said}")])
+
+
 def unmuted(ended: Sequence[Mute]) -> Message:
     """Told to whoever ended mutes."""
     said = "No longer muted: " + ", ".join(text.code(mute.filters, 300) for mute in ended[:MAX_ROWS])
