@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from aiohttp import web_app
 
 from tests.support.virtual_time import test_clock
 from zofbot.app import Zofbot, running
@@ -146,6 +147,7 @@ async def running_bot(
             yield started[-1]
     finally:
         await stage.stop()
+        web_app._cached_build_middleware.cache_clear()  # it holds the handlers, and with them the bot, of the last 1,024
 
 
 async def _ready(bot: Zofbot) -> bool:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
+import json
 import os
+import socket
+import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tests.support.paths import ROOT
 from zofbot.settings import Settings
 
 
@@ -26,13 +33,45 @@ def environment(**more: str) -> dict[str, str]:
 
 
 async def start_command(*arguments: str, env: Mapping[str, str]) -> asyncio.subprocess.Process:
+    """Start a command as an operator does, for tests that send it signals or read what it prints meanwhile."""
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "zofbot", *arguments, env=env, stdout=pipe, stderr=pipe
     )
 
 
-async def run_command(*arguments: str, **settings: str) -> Ended:
-    process = await start_command(*arguments, env=environment(**settings))
-    out, err = await process.communicate()
-    return Ended(process.returncode or 0, out.decode(), err.decode())
+async def run_command(*arguments: str, terminal: int | None = None, **settings: str) -> Ended:
+    """Run a command to its end, forked from a process that has imported what commands import.
+
+    ``terminal`` is the file descriptor that is its standard input; without one it reads nothing.
+    """
+    return await asyncio.to_thread(_run, arguments, environment(**settings), terminal)
+
+
+def _run(arguments: tuple[str, ...], env: dict[str, str], terminal: int | None) -> Ended:
+    ours, theirs = socket.socketpair()
+    with ours, open(os.devnull) as nothing, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with theirs:
+            asked = json.dumps([arguments, env, str(ROOT)]).encode()
+            standard = [nothing.fileno() if terminal is None else terminal, out.fileno(), err.fileno()]
+            socket.send_fds(_command_server(), [asked], [*standard, theirs.fileno()])
+        code = int(ours.recv(16))
+        out.seek(0)
+        err.seek(0)
+        return Ended(code, out.read().decode(), err.read().decode())
+
+
+@functools.cache
+def _command_server() -> socket.socket:
+    """Start the process that forks for each command; it ends with this one."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    with theirs:
+        server = subprocess.Popen([sys.executable, "-m", "tests.support.command_server"], stdin=theirs, cwd=ROOT)
+
+    def end() -> None:
+        ours.close()
+        server.wait()
+
+    atexit.register(end)
+    return ours

@@ -454,7 +454,7 @@ def _connections(base: str, key: str, transport: httpx.AsyncBaseTransport | None
                 "User-Agent": f"zofbot/{__version__}",
             },
             proxy=proxy,
-            verify=httpx.create_ssl_context(trust_env=True) if proxy or base.startswith("https:") else False,
+            verify=httpx.create_ssl_context(trust_env=True) if proxy or (base.startswith("https:") and not transport) else False,
             limits=_LIMITS,
             timeout=_TIMEOUT,
             transport=transport,
