@@ -27,7 +27,7 @@ from zofbot.store.primary import reached
 
 async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 120.0) -> None:
     """Wait for something that happens after the answer; where it does not, say what every task was waiting for."""
-    pause = 0.01
+    waited, pause = 0.0, 0.01
     try:
         async with timeout(seconds):
             while True:
@@ -35,7 +35,8 @@ async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], second
                 if found if isinstance(found, bool) else await found:
                     return
                 await asyncio.sleep(pause)
-                pause = min(pause * 1.2, 0.1)
+                waited += pause
+                pause = min(pause * 1.2, max(0.1, waited / 50))
     except TimeoutError as error:
         for task in asyncio.all_tasks():
             error.add_note(f"{task.get_coro()}\n    at {task.get_stack(limit=1)}")
@@ -147,7 +148,7 @@ async def running_bot(
             yield started[-1]
     finally:
         await stage.stop()
-        web_app._cached_build_middleware.cache_clear()  # it holds the handlers, and with them the bot, of the last 1,024
+        web_app._cached_build_middleware.cache_clear()  # it holds the latest 1,024 handlers, and with them the bots
 
 
 async def _ready(bot: Zofbot) -> bool:
