@@ -36,6 +36,7 @@ from zofbot.slack.notifier import SlackNotifier
 from zofbot.store.hints import Hints
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
+from zofbot.store.webhook_trials import WebhookTrials
 from zofbot.web import ZofDoor, site
 from zofbot.zof.client import ZofClient
 
@@ -153,7 +154,8 @@ class Bot:
         async def ready() -> list[str]:
             return []
 
-        zof = ZofDoor(self.hints, [SECRET], "X-Zof-Signature", self.metrics, Clock())
+        trials = WebhookTrials(self.client, NAMESPACE, Clock())
+        zof = ZofDoor(self.hints, [SECRET], "X-Zof-Signature", self.metrics, Clock(), note=trials.note)
         return site(None, self.metrics, ready, zof)
 
 

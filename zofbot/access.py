@@ -95,22 +95,25 @@ def role_of(person: Person, roles: Roles) -> Role:
     return Role.OPERATOR if roles.runs and not roles.operators else Role.RESPONDER
 
 
-def refusal(needed: Role, person: Person, roles: Roles) -> str | None:
+def refusal(needed: Role, person: Person, roles: Roles, tried: str = "") -> str | None:
     """Why somebody may not do what takes the role ``needed``, who may, and what to do; ``None`` when they may.
 
-    The sentence is mrkdwn, for the person alone: it mentions those who may.
+    The sentence is mrkdwn, for the person alone: it mentions those who may. It names what was ``tried``, as it follows
+    "you cannot", or else all that the role is for.
     """
+    deed = tried or _DEEDS[needed]
     if needed is Role.OPERATOR and not roles.runs:
-        return "Runs are not started or cancelled from Slack here. An operator of zofbot can set `ZOFBOT_ALLOW_RUNS`."
+        allows = "An operator of zofbot can set `ZOFBOT_ALLOW_RUNS`."
+        return f"You cannot {deed} here: runs are not started or cancelled from Slack. {allows}"
     if role_of(person, roles) >= needed:
         return None
     if person.standing in _CANNOT:
         who = _CANNOT[person.standing]
-        return f"{who} can look things up here, but not {_DEEDS[needed]}. Ask a full member of this workspace."
+        return f"{who} can look things up here, but not {deed}. Ask a full member of this workspace."
     if person.doubt or person.standing is Standing.UNKNOWN:
-        return f"You cannot {_DEEDS[needed]} right now, because Slack did not say who you are. {person.doubt}".strip()
+        return f"You cannot {deed} right now, because Slack did not say who you are. {person.doubt}".strip()
     also = " You can also do it in Zof." if needed is Role.OPERATOR else ""
-    return f"You cannot {_DEEDS[needed]} here: that is for {_able(needed, roles)}. Ask one of them.{also}"
+    return f"You cannot {deed} here: that is for {_able(needed, roles)}. Ask one of them.{also}"
 
 
 _CANNOT = {

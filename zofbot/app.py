@@ -18,6 +18,7 @@ from zofbot.listeners import Reception
 from zofbot.listeners.desk import Desk
 from zofbot.metrics import Metrics
 from zofbot.pipeline.canary import Watch
+from zofbot.pipeline.catalog import Catalog
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
 from zofbot.rooms import Rooms, slack_of, zof_client
@@ -168,8 +169,9 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
     desk = Desk(
         rooms.zof, rooms.store, rooms.subscriptions, rooms.outbox, rooms.notifier, errands, metrics, rooms.links,
         settings.zof_list_order, clock, Failures(rooms.outbox, clock, metrics), rooms.people, rooms.roles,
-        Audit(rooms.store.client, settings.zofbot_namespace), rooms.orders, rooms.traces, settings.zofbot_resolve_note,
-        settings.zofbot_shared_details, settings.zofbot_default_channel, settings.zofbot_poll_interval,
+        Audit(rooms.store.client, settings.zofbot_namespace), rooms.orders, rooms.traces, Catalog(rooms.zof, clock),
+        settings.zofbot_resolve_note, settings.zofbot_shared_details, settings.zofbot_default_channel,
+        settings.zofbot_poll_interval,
     )  # fmt: skip
     reception = Reception(desk, rooms.notifier.client)
     stack.push_async_callback(end, asyncio.create_task(reception.lobby.watch()))
@@ -177,7 +179,7 @@ async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
     zof = None
     if settings.webhook_secrets:
         header, keep = settings.zof_signature_header, rooms.traces.keep
-        zof = ZofDoor(rooms.hints, settings.webhook_secrets, header, metrics, clock, keep=keep)
+        zof = ZofDoor(rooms.hints, settings.webhook_secrets, header, metrics, clock, note=rooms.trials.note, keep=keep)
 
     def rekey(fresh: Settings) -> None:
         if slack:

@@ -1,4 +1,4 @@
-"""The books that an operator reads and mends on a terminal: outbox, audit, subscriptions, traces."""
+"""The books that an operator reads and mends on a terminal: outbox, audit, subscriptions, traces, trials."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from zofbot.store.embedded import embedded
 from zofbot.store.outbox import Outbox
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.store.traces import Traces
+from zofbot.store.webhook_trials import WebhookTrials
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Books:
     audit: Audit
     subscriptions: Subscriptions
     traces: Traces
+    trials: WebhookTrials
 
 
 @asynccontextmanager
@@ -35,4 +37,5 @@ async def books_of(settings: Settings, clock: Clock) -> AsyncIterator[Books]:
         await store.ping()
         client, namespace = store.client, settings.zofbot_namespace
         outbox, audit = Outbox(client, namespace, clock), Audit(client, namespace)
-        yield Books(outbox, audit, Subscriptions(client, namespace), Traces(client, namespace))
+        trials = WebhookTrials(client, namespace, clock)
+        yield Books(outbox, audit, Subscriptions(client, namespace), Traces(client, namespace), trials)

@@ -77,6 +77,8 @@ class ZofError(ZofbotError):
     """
 
     kind: ClassVar[str] = "zof"
+    permission: str = ""
+    """What the key lacks where that was the reason (HTTP 403) and is known, such as ``projects:read``."""
 
     def __init__(  # noqa: PLR0913  (each is one fact of the reply, and all have defaults)
         self,

@@ -52,7 +52,7 @@ EVENTS = (
 )  # fmt: skip
 SOURCES = ("webhook", "poll")
 TURNS = ("done", "standby", "unavailable", "fenced", "failed")
-FEEDS = ("runs failed", "runs error", "results failed", "results error", "runs passed")
+FEEDS = ("runs failed", "runs error", "results failed", "results error", "runs")
 FINDS = ("found", "absent", "failed")
 ACTS = ("acknowledge", "unacknowledge", "confirm", "assign", "snooze", "wake", "escalate", "resolve", "reopen", "undo")
 LEASES = ("poller", "canary")

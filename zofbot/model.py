@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -106,11 +106,15 @@ class Result(_Seen):
     logs: str | None = None
     """A link or a reference; Zof does not say which."""
     severity: str | None = None
+    attempt: int | None = None
+    """Which attempt at its case it is, counted from 1, or how many there were; ``None`` when Zof numbers none."""
 
 
 class Run(_Seen):
     """One execution of a set of cases."""
 
+    schedule_id: str | None = None
+    schedule_name: str | None = None
     counts: Counts = Counts()
     results: tuple[Result, ...] | None = None
     """The cases Zof sent along with the run; ``None`` when it sent no list."""
@@ -121,6 +125,31 @@ class Project(_Frozen):
 
     id: str
     name: str | None = None
+
+
+class Schedule(_Frozen):
+    """A schedule as Zof lists it (https://zof.ai/docs/api/schedules); that page names few fields."""
+
+    id: str
+    name: str | None = None
+    cron: str | None = None
+    """Five fields, as Zof keeps them; in which time zone is not published."""
+    next: datetime | None = None
+    paused: bool = False
+    project: str | None = None
+    """The project's name, else its id."""
+    environment: str | None = None
+
+
+class Endpoint(_Frozen):
+    """An address that Zof sends its webhooks to (https://zof.ai/docs/api/webhooks)."""
+
+    id: str
+    url: str | None = None
+    events: tuple[str, ...] = ()
+    status: str | None = None
+    secret: SecretStr | None = None
+    """Only in the answer that made it, and only where Zof chose it."""
 
 
 class Quota(_Frozen):

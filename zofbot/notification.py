@@ -90,5 +90,7 @@ class Claimed:
     place: Receipt | None = None
     failure: dict[str, Any] | None = None
     triage: str = ""
+    rerun: str = ""
+    """The run of its failed cases that is under way (JSON)."""
     details_follow: bool = False
     """Something is left out until Slack says who reads the channel; it is edited then."""

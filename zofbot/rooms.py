@@ -32,6 +32,7 @@ from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.store.traces import Traces, TraceWriter
+from zofbot.store.webhook_trials import WebhookTrials
 from zofbot.zof.client import ZofCall, ZofClient
 
 
@@ -54,6 +55,7 @@ class Rooms:
         self.outbox = Outbox(store.client, namespace, clock)
         self.subscriptions = Subscriptions(store.client, namespace)
         self.hints = Hints(store.client, namespace, clock)
+        self.trials = WebhookTrials(store.client, namespace, clock)
         self.roles = Roles.read(
             settings.zofbot_responders, settings.zofbot_operators, settings.zofbot_admins,
             runs=settings.zofbot_allow_runs,

@@ -27,6 +27,7 @@ from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.slack.payload import misshapen
 from zofbot.store.hints import Full, Hints, Watch
+from zofbot.store.webhook_trials import Arrival
 from zofbot.tracing import Keep, forget
 from zofbot.zof.protocol import printable
 from zofbot.zof.webhook import ENDINGS, Hint, hint_in, signed
@@ -118,8 +119,8 @@ class SlackDoor:
 class ZofDoor:
     """``POST /zof/webhook``: a delivery is acknowledged once what it hints at is stored, and read by the poller.
 
-    ``secrets`` are those that it may be signed with, ``header`` is where the signature stands; ``keep`` takes the
-    traces of those that could not be stored.
+    ``secrets`` are those that it may be signed with, ``header`` is where the signature stands; ``note`` is told of each
+    delivery, ``keep`` takes the traces of those that could not be stored.
     """
 
     def __init__(  # noqa: PLR0913  (the parts it joins)
@@ -130,9 +131,11 @@ class ZofDoor:
         metrics: Metrics,
         clock: Clock,
         *,
+        note: Callable[[Arrival], Awaitable[None]],
         keep: Keep = forget,
     ) -> None:
         self._hints = hints
+        self._note = note
         self._header = header
         self._keep = keep
         self._metrics = metrics
@@ -161,23 +164,34 @@ class ZofDoor:
 
     async def _checked(self, request: web.Request) -> bytes:
         raw = await self._bodies.read(request)
-        if not signed(raw, request.headers.get(self._header, ""), self._secrets):
+        if not signed(raw, given := request.headers.get(self._header, ""), self._secrets):
+            likely = (printable(name, 64) or "" for name in request.headers if "sign" in name.lower())
+            await self._noted(Arrival(False, self._header if given else "", headers=tuple(likely)[:5]))
             raise Stray(401, "unsigned")
         return raw
+
+    async def _noted(self, arrival: Arrival) -> None:
+        """Tell whoever tries the webhooks; a delivery is answered alike where that fails."""
+        try:
+            await self._note(arrival)
+        except StoreUnavailable as error:
+            log.warning("delivery not noted", reason=error.reason)
 
     async def _taken(self, hint: Hint) -> str:
         """Store it unless it means nothing to us or was stored before. Raises Stray where it cannot be stored."""
         self._metrics.zof_events.labels(hint.label).inc()
+        arrival = Arrival(True, self._header, printable(hint.type) or "", hint.envelope)
         if hint.subject is None:
             self._sparing("webhook ignored", hint.label, event_type=printable(hint.type))
             await self._note_delivery()
+            await self._noted(arrival)
             return "ignored"
         kind: Literal["run", "notice"] = "run" if hint.type in ENDINGS else "notice"
         at = hint.at.timestamp() if hint.at else None
         watch = Watch(kind, hint.subject, hint.type, self._clock.time(), at, run=hint.run_id or "")
         try:
             with tracing.traced(self._keep, "webhook", self._clock, hint.event_id, what=hint.label):
-                new = await self._hints.keep(hint.event_id, watch)
+                new = await self._hints.keep(hint.event_id, watch, arrival.dump())
         except Full:
             raise Stray(503, "full") from None
         except StoreUnavailable:

@@ -47,7 +47,7 @@ from zofbot.store.embedded import embedded
 from zofbot.store.outbox import LEASE, Outbox
 
 FILTERS = {
-    QA_ALERTS: "group:run",
+    QA_ALERTS: "group:run on:failed,error,recovered,passed-with-failures",
     CHECKOUT_CHANNEL: f"project:{CHECKOUT} layout:flat",
     SEARCH_CHANNEL: f"project:{SEARCH} env:staging group:case",
 }
@@ -82,13 +82,11 @@ class Perfect:
 
     def failed(self, run: Record, results: Iterable[Record]) -> None:
         bad = [one for one in results if one["status"] in ("failed", "error")]
-        words = {one["status"] for one in bad}
-        outcome = run["status"] if run["status"] != "passed" else "failed" if "failed" in words else "error"
-        for channel in _meant(run):
+        for channel in _meant(run) if run["status"] != "passed" else (QA_ALERTS,):
             if channel == SEARCH_CHANNEL:
                 self.wanted.update(f"case:{one['id']}:{one['status']}:{channel}" for one in bad)
                 continue
-            self.wanted[f"run:{run['id']}:{outcome}:{channel}"] += 1
+            self.wanted[f"run:{run['id']}:{run['status']}:{channel}"] += 1
             if channel == QA_ALERTS:
                 self.wanted.update(f"result:{one['id']}:{one['status']}:{channel}" for one in bad)
 

@@ -92,7 +92,8 @@ async def test_when_all_is_well_nothing_is_wrong(place: Place) -> None:
     ):
         assert name in abouts
     [key] = [one.what for one in found if one.about == "ZOF_API_KEY"]
-    assert key == "It may read the list of runs, the list of results, a run, a result."
+    lists = ", ".join(f"the list of {each}" for each in ("runs", "results", "projects", "schedules", "webhooks"))
+    assert key == f"It may read {lists}, a run, a result."
 
 
 async def test_each_missing_scope_is_named_with_what_lacks_it(place: Place) -> None:

@@ -508,7 +508,7 @@ async def test_others_see_that_there_are_some_and_cannot_have_them_sent(there: R
     await look(there, ANA)
     there.world.slack.homes[BEN].payload = there.world.slack.homes[ANA].payload  # a stale Home of somebody demoted
     await press(there, home.RETRY, BEN)
-    await until(lambda: "You cannot see or change what belongs to other channels" in shown(there, BEN))
+    await until(lambda: "You cannot retry an undelivered alert" in shown(there, BEN))
     acts = await Audit(there.app.store.client, "zofbot").read()
     assert not [one for one in acts if one.act == "outbox retry"]
 

@@ -16,6 +16,7 @@ from zofbot.errands import Errands
 from zofbot.errors import ZofRejected
 from zofbot.listeners.desk import Desk
 from zofbot.logs import configure
+from zofbot.pipeline.catalog import Catalog
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.orders import Orders
 from zofbot.rooms import links, zof_client
@@ -112,7 +113,7 @@ async def desk(bot: RunningBot) -> AsyncIterator[Desk]:
     failures, people = Failures(app.outbox, clock, app.metrics), People(app.notifier, clock)
     audit = Audit(app.store.client, settings.zofbot_namespace)
     traces = TraceWriter(Traces(app.store.client, settings.zofbot_namespace), app.metrics, clock)
-    own = (audit, Orders(app.outbox, zof, clock), traces)
+    own = (audit, Orders(app.outbox, zof, clock), traces, Catalog(zof, clock))
     yield Desk(zof, *rooms, Errands(), app.metrics, links(settings), "auto", clock, failures, people, Roles(), *own)
     await zof.aclose()
 

@@ -13,8 +13,8 @@ from zofbot.app import running
 from zofbot.errors import SettingsError
 from zofbot.manifest import METHODS
 from zofbot.metrics import FEEDS, SLACK_METHODS, ZOF_CALLS, Metrics, status_of
+from zofbot.pipeline import feeds
 from zofbot.pipeline.causes import CAUSES, OTHER, cause, known
-from zofbot.pipeline.feeds import FAILURES, RECOVERIES
 from zofbot.simulator.quota import PerMinute
 from zofbot.slack.verdict import BUSY, REMEDIES, Remedy
 from zofbot.triage.life import OF_ITSELF, Act
@@ -133,7 +133,7 @@ def test_a_status_is_one_that_is_foreseen_or_its_hundred(code: int | None, label
 def test_every_word_that_is_counted_is_there_before_it_happens() -> None:
     seen = series(Metrics().text().decode())
     assert set(SLACK_METHODS) == {*METHODS, "response_url"}
-    assert set(FEEDS) == {feed.name for feed in (*FAILURES, RECOVERIES)}
+    assert set(FEEDS) == {feed.name for feed in feeds.FEEDS}
     assert {dict(labels)["act"] for labels in seen["zofbot_triage_total"]} >= {act.value for act in Act} - OF_ITSELF
     for method, template in ZOF_CALLS:
         wanted = {("method", method), ("template", template), ("outcome", "ok"), ("status", "200")}

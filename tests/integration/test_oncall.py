@@ -17,6 +17,7 @@ from tests.support.rules import RuleBench, failed, passed, run, sub
 from tests.support.triage import button_of, press_button, raise_alert, thread_of
 from zofbot.errors import BadInput
 from zofbot.model import Outcome
+from zofbot.pipeline.keys import edit_of
 from zofbot.pipeline.memory import rerun_in
 from zofbot.simulator.organization import ON_CALL
 from zofbot.store.audit import Audit
@@ -127,7 +128,8 @@ def test_a_recovery_by_that_run_says_as_much() -> None:
 
 def test_a_run_that_was_cancelled_is_an_answer_too() -> None:
     root = "case:res_1_a:failed:C1"
-    assert rerun_of(root).hear(run("2", NOW + 60, outcome=Outcome.CANCELED)) == [f"rerun-ended:run_2:{root}"]
+    told = rerun_of(root).hear(run("2", NOW + 60, outcome=Outcome.CANCELED))
+    assert told == [edit_of(root), f"rerun-ended:run_2:{root}"], "and the card offers to run them again"
 
 
 # --- through the real door

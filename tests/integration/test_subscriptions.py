@@ -224,7 +224,7 @@ def test_a_storm_is_previewed_as_the_few_messages_it_would_be() -> None:
 
 def test_results_whose_run_was_not_listed_are_one_run() -> None:
     pairs = [failing(1, NOON - 60), failing(2, NOON - 60)]
-    lost = [result.model_copy(update={"run_id": "run_x"}) for _, result in pairs]
+    lost = [result.model_copy(update={"run_id": "run_x", "case_id": result.id}) for _, result in pairs]
     [found] = findings([], lost, 0, NOON)
     assert (found.run.id, len(found.bad), found.ended) == ("run_x", 2, True)
 
@@ -301,7 +301,7 @@ async def test_a_wrong_field_keeps_the_form_open_with_the_reason_beside_it(desk:
         "env": "A value of `env:` is empty",
     }
     await desk.stage.people.submit("U0ANA", view.id, line("quiet", "22-7") | line("env", "production"))
-    await lined(desk, "to env:production quiet:22:00-07:00.")
+    await lined(desk, "to env:production quiet:22:00-07:00,Europe/Berlin.")
 
 
 async def press_in(bot: RunningBot, view: View, action: str, values: dict[str, Any] | None = None) -> None:

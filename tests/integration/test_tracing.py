@@ -193,7 +193,7 @@ async def test_an_error_that_nobody_foresaw_is_found_with_its_place_and_without_
 
 async def test_who_may_not_is_told_a_reference_that_says_why(bot: RunningBot) -> None:
     refused = await bot.answer("/zof trace ref_0000000000", user="U0BEN")
-    assert "You cannot see or change what belongs to other channels" in refused
+    assert "You cannot look up traces" in refused
     assert "Zof was not asked" in refused
     told = await explained(bot, refused)
     assert "permission: needs admin → refused (has responder, standing member)" in told

@@ -28,7 +28,7 @@ from tests.support.triage import (
 from zofbot.simulator.entities import Message
 from zofbot.slack.controls import About, Offers, controls
 from zofbot.slack.controls import standing as drawn
-from zofbot.store.audit import Audit
+from zofbot.store.audit import REFUSED, Audit
 from zofbot.triage import Act, Course, State, Triage, Who, act
 from zofbot.triage.policy import ANSWER
 from zofbot.triage.times import LONGEST
@@ -37,9 +37,9 @@ ANA, BEN = "U0ANA", "U0BEN"
 
 
 async def deeds(bot: RunningBot, root: Message) -> list[str]:
-    """The acts on a failure, in the order in which they were stored."""
+    """The acts on a failure that were done, in the order in which they were stored."""
     entries = await Audit(bot.app.store.client, bot.settings.zofbot_namespace).read()
-    return [one.act for one in entries if one.key == root.key]
+    return [one.act for one in entries if one.key == root.key and one.act != REFUSED]
 
 
 # --- an alert whose record is gone
@@ -199,8 +199,7 @@ async def test_a_form_that_the_table_does_not_allow_any_more_is_not_opened(triag
     await press_button(triage_bot, ANA, root, old)
     await until(lambda: "Your click changed nothing" in private_text(triage_bot, ANA))
     [answer] = [one for one in triage_bot.private(user=ANA) if "Your click changed nothing" in text_of(one)]
-    await triage_bot.press(answer, "zof_do_snooze")
-    await until(lambda: "Snooze is not possible: Resolved by ben" in private_text(triage_bot, ANA))
+    assert "Do it anyway" not in text_of(answer), "what has been resolved cannot be snoozed"
     assert not triage_bot.world.slack.modals.get(ANA)
     await triage_bot.stage.people.submit(
         BEN, view, {"owner": {"owner": {"type": "users_select", "selected_user": ANA}}}
@@ -399,8 +398,8 @@ async def test_what_sleeps_until_it_recovers_sleeps_through_failures_and_opens_w
     if typed:
         assert (await mention_bot(triage_bot, root, "snooze until it recovers")).ok
     else:
-        await snoozed(triage_bot, root, "until it recovers", "recovers",
-                      "Wakes if it fails again after it has recovered.")  # fmt: skip
+        await snoozed(triage_bot, root, "until it passes", "recovers",
+                      "Sleeps until it passes, and wakes if it fails again after that.")  # fmt: skip
     await until(lambda: "Snoozed" in text_of(root))
     await fails(triage_bot)
     await until(lambda: "2 failures" in text_of(root))

@@ -21,6 +21,7 @@ from zofbot.pipeline.means import Decide
 from zofbot.pipeline.poller import Poller, Tick
 from zofbot.routing import Finding, Notice
 from zofbot.simulator import zof as pretend_zof
+from zofbot.simulator.listing import Ask
 from zofbot.simulator.records import Record, Reply, iso
 from zofbot.simulator.world import World
 from zofbot.store.hints import Hints, Watch
@@ -132,7 +133,7 @@ class Zof:
         if "limit" in query:
             query["limit"] = str(min(int(query["limit"]), self.page))
         headers = {"Authorization": request.headers["authorization"]}
-        reply: Reply = pretend_zof.answer(self.records, pretend_zof.Ask(request.method, path, query, headers))
+        reply: Reply = pretend_zof.answer(self.records, Ask(request.method, path, query, headers))
         kept = {name: value for name, value in reply.headers.items() if value is not None}
         return httpx.Response(reply.status, json=self.change(path, reply.body), headers=kept)
 

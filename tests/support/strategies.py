@@ -23,7 +23,12 @@ PATTERNS = st.lists(SHOWN, max_size=4).map(tuple)
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"])
 
 
-QUIETS = st.builds(Quiet, start=st.integers(0, 1439), end=st.integers(0, 1439), critical=st.booleans(), zone=ZONES)
+DAYS = st.sets(st.integers(0, 6), max_size=6).map(lambda days: tuple(sorted(days)))
+
+
+QUIETS = st.builds(
+    Quiet, start=st.integers(0, 1439), end=st.integers(0, 1439), days=DAYS, critical=st.booleans(), zone=ZONES
+)
 
 
 IDS = st.lists(st.from_regex(r"[UWS][A-Z0-9]{1,10}", fullmatch=True), min_size=1, max_size=3, unique=True).map(tuple)
@@ -42,7 +47,7 @@ SUBSCRIPTIONS = st.builds(
     on=st.lists(st.sampled_from(On), min_size=1, unique=True).map(tuple),
     group=st.sampled_from(Group),
     layout=st.sampled_from(Layout),
-    broadcast=st.sampled_from(Broadcast),
+    broadcast=st.lists(st.sampled_from(Broadcast), unique=True).map(tuple),
     after=st.none() | st.builds(After, count=st.integers(2, 100), window=st.integers(1, 7 * 86400)),
     mention=st.lists(st.from_regex(r"[UWS][A-Z0-9]{1,10}", fullmatch=True), max_size=3, unique=True).map(tuple),
     quiet=st.none() | QUIETS.filter(lambda quiet: quiet.start != quiet.end),

@@ -200,11 +200,16 @@ async def _zof(settings: Settings, clock: Clock, patience: Patience) -> list[Fin
 
 async def _permissions(client: ZofClient, patience: Patience) -> dict[str, ZofError | None]:
     """Read a page of each list, then the first item of each; what is not there to be read is left out."""
-    runs, results = await asyncio.gather(
-        _first(client.runs(patience=patience, pages=1)), _first(client.results(patience=patience, pages=1))
-    )
-    tried = {f"the list of {name}": said for name, (_, said) in {"runs": runs, "results": results}.items()}
-    (run, _), (result, _) = runs, results
+    lists: dict[str, AsyncGenerator[Any, None]] = {
+        "runs": client.runs(patience=patience, pages=1),
+        "results": client.results(patience=patience, pages=1),
+        "projects": client.projects(patience=patience, pages=1),
+        "schedules": client.schedules(patience=patience, pages=1),
+        "webhooks": client.endpoints(patience=patience, pages=1),
+    }
+    heard = dict(zip(lists, await asyncio.gather(*map(_first, lists.values())), strict=True))
+    tried = {f"the list of {name}": said for name, (_, said) in heard.items()}
+    (run, _), (result, _) = heard["runs"], heard["results"]
     if run:
         tried["a run"] = await _refusal(client.run(run, patience=patience))
     if result:

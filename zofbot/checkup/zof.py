@@ -4,20 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zofbot.checkup.finding import Finding, error, ok
+from zofbot.checkup.finding import Finding, error, ok, warning
 from zofbot.errors import ZofError, ZofRejected, ZofUnreadable
 
 KEY, URL = "ZOF_API_KEY", "ZOF_BASE_URL"  # the settings' names
 _NO_SUCH_PATH = frozenset((404, 405, 410, 421))
+_OPTIONAL = {
+    "the list of projects": "Names of projects are suggested from recent runs alone.",
+    "the list of schedules": "App Home shows no next runs, and runs do not name their schedule.",
+    "the list of webhooks": "Only `zofbot webhook` needs it.",
+}
+"""What zofbot works without, and what is missing then."""
 _CORRECT_URL = "Set it to the address of Zof's API, such as https://api.zof.ai/v1, and look at the proxy."
 
 
 def permissions(tried: Mapping[str, ZofError | None]) -> list[Finding]:
     """Judge each thing that was read (``"runs"``) by how that went; what is wrong for all of them is said once."""
-    failed = {what: heard for what, heard in tried.items() if heard is not None}
-    read = [what for what in tried if what not in failed]
+    failed = {what: heard for what, heard in tried.items() if heard is not None and what not in _OPTIONAL}
+    read = [what for what, heard in tried.items() if heard is None]
     found = [ok(KEY, f"It may read {', '.join(read)}.")] if read else []
-    return list(dict.fromkeys(found + [_refused(what, heard) for what, heard in failed.items()]))
+    found += [_refused(what, heard) for what, heard in failed.items()]
+    # Where all of it failed, the reason is said of what zofbot needs.
+    found += [_missed(what, heard) for what, heard in tried.items() if read and what in _OPTIONAL and heard]
+    return list(dict.fromkeys(found))
+
+
+def _missed(what: str, heard: ZofError) -> Finding:
+    """Something that zofbot works without."""
+    request = f" (Request ID: {heard.request_id})" if heard.request_id else ""
+    if heard.status != 403:
+        return warning(f"zof: {what}", f"{heard.sentence}{request}", f"{_OPTIONAL[what]} {heard.next_step}")
+    lacking = f": it lacks the permission {heard.permission}" if heard.permission else ""
+    refused = f"The key may not read {what}{lacking}{request}."
+    if what == "the list of webhooks":  # a key that may change webhooks is worth more to whoever steals it
+        return ok(f"zof: {what}", f"{refused} {_OPTIONAL[what]}")
+    return warning(f"zof: {what}", refused, f"{_OPTIONAL[what]} Raise the role of the key in Zof if you want that.")
 
 
 def _refused(what: str, heard: ZofError) -> Finding:
@@ -32,7 +53,8 @@ def _refused(what: str, heard: ZofError) -> Finding:
         return error(KEY, "Zof does not take it: it is expired or revoked.", mend)
     if heard.status == 403:
         mend = "Raise the role of the key in Zof: zofbot only reads, unless ZOFBOT_ALLOW_RUNS."
-        return error(f"zof: {what}", f"The key may not read {what}{request}.", mend)
+        lacking = f": it lacks the permission {heard.permission}" if heard.permission else ""
+        return error(f"zof: {what}", f"The key may not read {what}{lacking}{request}.", mend)
     if isinstance(heard, ZofRejected) and heard.status:
         return error(f"zof: {what}", f"{heard.sentence}{request}", heard.next_step)
     return error(

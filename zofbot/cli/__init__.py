@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zofbot import __version__
-from zofbot.cli import outbox, subscriptions
+from zofbot.cli import outbox, subscriptions, webhook
 from zofbot.cli.audit import audit
 from zofbot.cli.check import check
 from zofbot.cli.manifest import manifest
@@ -29,6 +29,7 @@ for command in (demo, run, web, worker, check, result, manifest, audit, trace, s
     app.command()(command)
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(subscriptions.app, name="subscriptions")
+app.add_typer(webhook.app, name="webhook")
 
 
 @app.callback(invoke_without_command=True)

@@ -79,6 +79,18 @@ PRESSES: dict[str, tuple[Press, bool]] = {
 }
 """What each button does, and whether its answer takes the place of the message it stands on."""
 
+_TRIED: dict[Press, str] = {
+    show_result: "look up this result",
+    show_run: "look up this run",
+    turn_runs: "list runs",
+    share: "share this result",
+    turn_subscriptions: "list subscriptions",
+    turn_failures: "list failures",
+    remove: "end this subscription",
+    try_out: "send a test alert",
+}
+"""What each of them is for, as it follows "You cannot"."""
+
 
 def register(app: AsyncApp, desk: Desk) -> None:
     """Listen to every button: to ours by name, to link buttons not at all, and to what a later version left behind."""
@@ -106,7 +118,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
 
 async def _pressed(desk: Desk, press: Press, who: Asked, value: dict[str, Any]) -> Message:
     """Do what a button does, but for people who may see no more than what stands there. Raises ZofbotError."""
-    await require_reader(desk, who)
+    await require_reader(desk, who, _TRIED.get(press, "use this button"))
     return await press(desk, who, value)
 
 

@@ -95,6 +95,7 @@ class Board:
             retries=role >= Role.ADMIN,
             links=desk.links,
             note=note,
+            schedules=desk.catalog.schedules.items,
         )
 
     async def _part(self, failures: Sequence[Failure]) -> Part:
@@ -122,14 +123,15 @@ class Board:
     def _health(self, known: Known) -> Health:
         zof, depth = self._day.trouble, known.depth
         asked = Trouble(zof.sentence, zof.request_id or "") if zof else None
+        lacking = [Trouble(each.sentence, each.request_id or "") for each in self._desk.catalog.refused]
         if known.poller is None or depth is None:
-            return Health(zof=asked, store=known.trouble)
+            return Health(zof=asked, lacking=lacking, store=known.trouble)
         polled = word.read(known.poller.word)
         told = Trouble(polled.why, polled.request_id, polled.ill) if polled.ill else None
         late = self._desk.clock.time() - polled.well > LATE * self._desk.poll_interval
         letters = [Dead(one.key, one.channel, one.reason, one.committed) for one in known.letters]
         return Health(
-            zof=asked or told, polled=polled.well, polling=known.poller.held, late=late,
+            zof=asked or told, lacking=lacking, polled=polled.well, polling=known.poller.held, late=late,
             waiting=depth.pending + depth.sending - depth.scheduled, oldest=depth.oldest, parked=depth.parked,
             paused=depth.paused, dead=depth.dead, letters=letters,
         )  # fmt: skip

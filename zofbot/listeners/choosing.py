@@ -44,7 +44,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
 async def _open(desk: Desk, who: Asked, message: Mapping[str, Any]) -> None:
     """Open the form about the failure of a message, or say why not; Slack gives three seconds for it."""
     try:
-        await may(desk, who, Role.RESPONDER)
+        await may(desk, who, Role.RESPONDER, "triage this failure")
         failure = await _failure(desk, who, message)
         about = About(failure.key, failure.present.version)
         meant = Meant(about.key, about.version, who.channel, who.response_url, who.thread)
@@ -93,7 +93,7 @@ async def _go_on(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, A
             told = await desk.told(triage.do(desk, there, about, act))
             desk.errands.start(desk.respond(there, told.message))
             return {}
-        person = await may(desk, there, Role.RESPONDER)
+        person = await may(desk, there, Role.RESPONDER, acts.attempt(act), meant.key)
         form = triage.form(desk, act, meant, await known(desk, there, about), person)
     except Gone:
         desk.errands.start(desk.respond(there, acts.gone(meant.key)))

@@ -46,7 +46,7 @@ async def answer(desk: Desk, who: Asked, text: str) -> Message:
         )
     typed = verbs.parse(text, desk.links.identify)
     if typed.verb != "help":
-        await require_reader(desk, who)
+        await require_reader(desk, who, f"use `{verbs.COMMAND} {typed.verb}`")
     return await ANSWERS[typed.verb](desk, who, typed)
 
 

@@ -16,6 +16,7 @@ from zofbot.errands import Errands
 from zofbot.errors import SlackError, SlackRefused, ZofbotError
 from zofbot.listeners import endings
 from zofbot.metrics import Metrics
+from zofbot.pipeline.catalog import Catalog
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.orders import Orders
 from zofbot.slack import answers
@@ -81,6 +82,7 @@ class Desk:
     audit: Audit
     orders: Orders
     traces: TraceWriter
+    catalog: Catalog
     note: bool = False
     """Whether a failure is resolved only with a note."""
     details: bool = False

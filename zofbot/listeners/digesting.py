@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 
@@ -40,15 +41,14 @@ async def asked(desk: Desk, who: Asked, words: str) -> Message:
         said = digests.standing(regular, _next(desk, regular, last).at if regular else 0.0)
         desk.errands.start(_preview(desk, who, regular))
         return digests.waiting(said)
-    person = await may(desk, who, Role.RESPONDER)
+    person = await may(desk, who, Role.RESPONDER, "set this channel's digest")
+    name = person.name or who.name
     if words.strip().lower() == "off":
-        return await _end(desk, who, regular)
+        return await _end(desk, replace(who, name=name), regular)
     rhythm = read(words, zone_of(person.zone))
-    made = Regular(
-        channel=who.channel, rhythm=rhythm, by=who.user, by_name=person.name or who.name, since=desk.clock.time()
-    )
+    made = Regular(channel=who.channel, rhythm=rhythm, by=who.user, by_name=name, since=desk.clock.time())
     line = f"{made.by_name} set this channel's digest: {spelled(rhythm)} ({rhythm.zone})."
-    await _keep(desk, who, line, regular, made)
+    await _keep(desk, replace(who, name=name), line, regular, made)
     return digests.agreed(made, _next(desk, made, last).at, modals.caution(who.room))
 
 

@@ -16,6 +16,7 @@ from zofbot.listeners.actions import value_of
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import may
 from zofbot.routing import Subscription
+from zofbot.routing.rhythm import zone_of
 from zofbot.slack import answers, foresight, modals
 from zofbot.slack.message import Message
 from zofbot.slack.modals import Form
@@ -36,7 +37,7 @@ def register(app: AsyncApp, desk: Desk) -> None:
 
     async def preview(ack: Any, body: dict[str, Any]) -> None:
         await ack()
-        desk.errands.start(_preview(desk, body.get("view") or {}))
+        desk.errands.start(_preview(desk, asked(body), body.get("view") or {}))
 
     async def submitted(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         await ack(**await _submitted(desk, asked(body), view))
@@ -59,10 +60,10 @@ async def _opened(desk: Desk, who: Asked, identifier: str) -> None:
 async def opened(desk: Desk, who: Asked, identifier: str) -> Message | None:
     """Open the form, for a new subscription or one of the channel's; where that fails, what the person is told."""
     try:
-        await may(desk, who, Role.RESPONDER)
+        person = await may(desk, who, Role.RESPONDER, subscribing.CHANGE if identifier else subscribing.SUBSCRIBE)
         start = await subscribing.find(desk, who, identifier) if identifier else Subscription()
         form = Form(who.channel, who.response_url, desk.clock.time(), identifier, who.thread)
-        await desk.open_form(who, modals.subscribing(form, who.room, start))
+        await desk.open_form(who, modals.subscribing(form, who.room, start, zone_of(person.zone)))
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=who.user, channel=who.channel)
         return answers.form_failed(error, endings.noted(error))
@@ -73,9 +74,9 @@ async def opened(desk: Desk, who: Asked, identifier: str) -> Message | None:
     return None
 
 
-async def _preview(desk: Desk, view: Mapping[str, Any]) -> None:
+async def _preview(desk: Desk, who: Asked, view: Mapping[str, Any]) -> None:
     """Show in the form what it would have posted, or what is wrong in it; nothing if it was closed meanwhile."""
-    filled, version = await _read(desk, view), str(view.get("hash") or "")
+    filled, version = await _read(desk, who, view), str(view.get("hash") or "")
     try:
         if filled.errors:
             await _show(desk, view, version, modals.unclear(filled))
@@ -86,11 +87,11 @@ async def _preview(desk: Desk, view: Mapping[str, Any]) -> None:
         log.info("preview not shown", reason=error.reason)
 
 
-async def _read(desk: Desk, view: Mapping[str, Any]) -> modals.Filled:
-    """What was filled in, with the ids of whom it names. Raises StoreUnavailable."""
+async def _read(desk: Desk, who: Asked, view: Mapping[str, Any]) -> modals.Filled:
+    """What was filled in, with the ids of whom it names, in the time zone of who did. Raises StoreUnavailable."""
     state = filled_in(view)
     ids = await subscribing.known_ids(desk, carried(Form, view).channel) if modals.names_somebody(state) else {}
-    return modals.read(state, ids)
+    return modals.read(state, ids, await subscribing.zone_name(desk, who))
 
 
 async def _show(desk: Desk, view: Mapping[str, Any], version: str, said: str) -> str:
@@ -100,7 +101,7 @@ async def _show(desk: Desk, view: Mapping[str, Any], version: str, said: str) ->
 async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, Any]:
     """Say what Slack is to do with a form that was submitted."""
     try:
-        filled = await _read(desk, view)
+        filled = await _read(desk, who, view)
         if filled.errors:
             return {"response_action": "errors", "errors": filled.errors}
         return await _kept(desk, who, view, filled.subscription)

@@ -70,7 +70,7 @@ async def _retried(desk: Desk, lobby: Lobby, who: Asked, key: str) -> None:
 
 async def _retry(desk: Desk, who: Asked, key: str) -> Message:
     """Have a dead letter sent after all; the audit knows it by the same step. Raises ZofbotError."""
-    person = await may(desk, who, Role.ADMIN)
+    person = await may(desk, who, Role.ADMIN, "retry an undelivered alert", key)
     before = await desk.outbox.show(key)
     act = Entry(
         at=desk.clock.time(), act="outbox retry", user=who.user, name=person.name or who.name, key=key,

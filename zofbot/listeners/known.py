@@ -6,57 +6,93 @@ import structlog
 
 from zofbot import tracing
 from zofbot.access import Person, Role, Standing, refusal, role_of
-from zofbot.errors import BadInput, NotAllowed, SlackError, ZofError
+from zofbot.errors import BadInput, NotAllowed, SlackError, StoreUnavailable, ZofError
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.model import Outcome
 from zofbot.notification import Receipt
 from zofbot.pipeline.failures import Failure, Gone
 from zofbot.pipeline.keys import parted, root_of
+from zofbot.routing import Finding
 from zofbot.slack.bodies import Case, CaseBody, Place, RunBody
 from zofbot.slack.controls import About
+from zofbot.store import audit
+from zofbot.store.audit import REFUSED
 from zofbot.store.entry import Entry
 
 log = structlog.get_logger()
 
 
-async def may(desk: Desk, who: Asked, needed: Role) -> Person:
-    """Who somebody is, if they may do what takes that role. Raises NotAllowed with the reason else."""
+async def display_name(desk: Desk, who: Asked) -> str:
+    """What somebody is called everywhere: as Slack shows them; as they came with the request where it does not say.
+
+    Slack sends handles with commands and ids with events, so that one person would go by three names.
+    """
+    return (await desk.people.person(who.user)).name or who.name
+
+
+async def note_refusal(desk: Desk, who: Asked, tried: str, reason: str, key: str = "") -> None:
+    """Write into the audit that somebody was kept from what they ``tried``, once for each request of Slack's."""
+    entry = audit.Entry(
+        at=desk.clock.time(), act=REFUSED, user=who.user, name=await display_name(desk, who), channel=who.channel,
+        key=key, details={"tried": tried, "reason": reason}, request=who.request,
+    )  # fmt: skip
+    try:
+        if not who.request or await desk.store.claim(f"refused:{who.request}"):
+            await desk.audit.append(entry)
+    except StoreUnavailable as error:  # it is refused all the same
+        log.error("refusal not in the audit", tried=tried, user=who.user, cause=error.sentence)
+
+
+async def may(desk: Desk, who: Asked, needed: Role, tried: str, key: str = "") -> Person:
+    """Who somebody is, if they may do what takes that role: ``tried``, as it follows "you cannot".
+
+    ``key`` names the failure it is about. Raises NotAllowed with the reason where they may not; the audit knows it.
+    """
     person = await desk.people.person(who.user)
-    reason = refusal(needed, person, desk.roles)
+    reason = refusal(needed, person, desk.roles, tried)
     tracing.step(
         "permission", f"needs {needed.name.lower()}", "refused" if reason else "granted", bad=bool(reason),
         has=role_of(person, desk.roles).name.lower(), standing=person.standing.value,
     )  # fmt: skip
     if reason:
+        await note_refusal(desk, who, tried, f"needs the role {needed.name.lower()}", key)
         raise NotAllowed(reason)
     return person
 
 
-async def require_reader(desk: Desk, who: Asked) -> None:
+async def require_reader(desk: Desk, who: Asked, tried: str) -> None:
     """Let those on who may see more than what stands in their channel: the one rule for reading, typed or pressed.
 
     Members and guests of this workspace may. People of other organizations may where an operator shows them details,
-    and somebody of whom Slack does not say who they are may where nobody but us reads. Raises NotAllowed.
+    and somebody of whom Slack does not say who they are may where nobody but us reads. ``tried`` follows "you cannot".
+    Raises NotAllowed.
     """
     person = await desk.people.person(who.user)
     if person.standing in (Standing.MEMBER, Standing.GUEST):
         return
     if person.standing is Standing.UNKNOWN:
-        if await desk.inward(who.channel):
-            raise NotAllowed(f"Slack did not say who you are, so you see no more than this channel. {person.doubt}")
-    elif person.standing is not Standing.STRANGER or not desk.details:
-        raise NotAllowed("Only people of this workspace see more than the cards in this channel.")
+        if not await desk.inward(who.channel):
+            return
+        reason = f"Slack did not say who you are, so you cannot {tried}: you see no more than this channel."
+        reason = f"{reason} {person.doubt}".strip()
+    elif person.standing is Standing.STRANGER and desk.details:
+        return
+    else:
+        reason = f"You cannot {tried} here. Only people of this workspace see more than the cards in this channel."
+    await note_refusal(desk, who, tried, f"is no reader: {person.standing.value}")
+    raise NotAllowed(reason)
 
 
-async def require_visible(desk: Desk, who: Asked, channel: str) -> None:
+async def require_visible(desk: Desk, who: Asked, channel: str, tried: str) -> None:
     """Let those on who may see what stands in ``channel``: the one they ask in, or one that is visible to them.
 
-    Raises NotAllowed.
+    ``tried`` follows "you cannot". Raises NotAllowed.
     """
     if channel == who.channel:
         return
     if channel not in await desk.people.visible(await desk.people.person(who.user), [channel]):
-        raise NotAllowed("You are not in the channel of this failure, as far as Slack tells.")
+        await note_refusal(desk, who, tried, f"is not in the channel {channel}")
+        raise NotAllowed(f"You cannot {tried}: you are not in its channel, as far as Slack tells.")
 
 
 def check_channel(key: str, channel: str) -> None:
@@ -118,10 +154,11 @@ async def adopted(desk: Desk, who: Asked, about: About) -> bool:
         elif kind == "run":
             run = await desk.zof.run(identifier)
             at = run.when.timestamp() if run.when else now
-            bad = [result for result in run.results or () if result.outcome.bad]
-            top = tuple(map(Case.of, bad[:3]))
-            outcome = run.outcome if run.outcome.bad else Outcome.FAILED
-            body = RunBody(run=Place.of(run, outcome), bad=run.counts.bad or len(bad), top=top, last=at, opened=at)
+            finding = Finding.of(run, run.results or (), otherwise=now)
+            top = tuple(map(Case.of, finding.bad[:3]))
+            known = finding.outcome.bad or finding.passed_with_failures
+            place = Place.of(run, finding.outcome if known else Outcome.FAILED)
+            body = RunBody(run=place, bad=finding.total, top=top, last=at, opened=at)
         else:
             return False
     except ZofError as error:

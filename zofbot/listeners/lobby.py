@@ -58,13 +58,21 @@ class Lobby:
             await self._put(user, home.broken(unforeseen(error)), "")
 
     async def _come(self, user: str, version: str, note: Sequence[Block]) -> None:
-        asking = self._desk.errands.start(self._day.read()) if self._day.stale else None
+        asking = self._desk.errands.start(self._ask()) if self._stale else None
         if asking and (self._day.figures is None or self._day.trouble):
             await asyncio.wait({asking}, timeout=PATIENCE)
         await self._show(user, version, note)
         if asking and not asking.done():
             await asking
             await self._show(user, "", note)
+
+    @property
+    def _stale(self) -> bool:
+        return self._day.stale or self._desk.catalog.stale
+
+    async def _ask(self) -> None:
+        """Read what Zof says of the day and of what is to come."""
+        await asyncio.gather(self._day.read(), self._desk.catalog.refresh())
 
     async def redraw(self, user: str) -> None:
         """Draw somebody's Home anew whether they look at it or not: it may show what they can no longer see."""
@@ -86,8 +94,8 @@ class Lobby:
             await self._desk.clock.sleep(pause)
 
     async def _renew(self, viewers: Sequence[Viewer]) -> None:
-        if self._day.stale:
-            await asyncio.wait({self._desk.errands.start(self._day.read())}, timeout=PATIENCE)
+        if self._stale:
+            await asyncio.wait({self._desk.errands.start(self._ask())}, timeout=PATIENCE)
         known, slots = await self._board.known(), asyncio.Semaphore(AT_ONCE)
 
         async def renew(viewer: Viewer) -> None:

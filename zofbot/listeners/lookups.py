@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 from zofbot.errors import ZofRejected
 from zofbot.listeners.desk import Desk
 from zofbot.listeners.run_filters import RunFilters, parse_run_filters
 from zofbot.model import Outcome, Result, Run
+from zofbot.routing.attempts import last_attempts
 from zofbot.slack import cards
 from zofbot.slack.message import Message
 from zofbot.verbs import COMMAND
-from zofbot.zof.protocol import order_of
+from zofbot.zof.protocol import PAGE_SIZE, order_of
+
+SCHEDULE_SECONDS = 1.0
+"""How long a run's card waits for the name of its schedule."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -30,24 +35,37 @@ async def result(desk: Desk, identifier: str) -> Message:
 async def run(desk: Desk, identifier: str, start: int = 0) -> Message:
     """One run's card with its failed and errored cases from ``start`` on. Raises ZofError."""
     found = await desk.zof.run(identifier)
-    bad, more = await bad_results(desk, found)
+    (bad, more), found = await asyncio.gather(bad_results(desk, found), _with_schedule(desk, found))
     return cards.run_card(found, bad, desk.links, start=start, more=more)
+
+
+async def _with_schedule(desk: Desk, found: Run) -> Run:
+    """The run with the name of the schedule that started it, where that is known soon."""
+    if found.schedule_id is None or found.schedule_name:
+        return found
+    if desk.catalog.schedules.stale:
+        await asyncio.wait({desk.errands.start(desk.catalog.schedules.read())}, timeout=SCHEDULE_SECONDS)
+    return found.model_copy(update={"schedule_name": desk.catalog.schedule_name(found.schedule_id)})
 
 
 async def bad_results(desk: Desk, found: Run) -> tuple[list[Result], bool]:
     """The run's failed and errored cases, as sent along or else listed, and whether Zof has more of them."""
-    bad = [result for result in found.results or () if result.outcome.bad]
-    if found.results is not None and len(bad) >= found.counts.bad:
-        return bad, False
-    listed: dict[str, Result] = {}
+    known = {result.id: result for result in found.results or ()}
     more = False
-    for outcome, count in ((Outcome.FAILED, found.counts.failed), (Outcome.ERROR, found.counts.error)):
-        if count == 0:
-            continue
-        async for page in desk.zof.results(run_id=found.id, status=outcome.value):
-            listed.update((result.id, result) for result in page.items if result.outcome.bad)
-            more = page.more
-    return (list(listed.values()), more) if len(listed) >= len(bad) else (bad, more)
+    if found.results is None or sum(result.outcome.bad for result in known.values()) < found.counts.bad:
+        for status in _statuses(found):
+            async for page in desk.zof.results(run_id=found.id, status=status):
+                known.update((result.id, result) for result in page.items)
+                more = page.more
+    return [result for result in last_attempts(known.values()) if result.outcome.bad], more
+
+
+def _statuses(run: Run) -> tuple[Outcome | None, ...]:
+    """Which results of a run to list: all where they fit on a page, for a case that failed may have passed since."""
+    if run.counts.total is not None and run.counts.total <= PAGE_SIZE:
+        return (None,)
+    counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
+    return tuple(outcome for outcome, count in counted.items() if count != 0)
 
 
 async def runs(desk: Desk, typed: str, start: int = 0) -> Message:

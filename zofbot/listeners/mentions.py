@@ -10,13 +10,13 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Role
 from zofbot.errors import BadInput, SlackError
-from zofbot.listeners import lookups, triage, why
+from zofbot.listeners import lookups, snooze_form, triage, why
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.listeners.known import may, require_reader, root_at
 from zofbot.slack import acts
 from zofbot.slack.controls import About
 from zofbot.slack.message import Message
-from zofbot.triage import Act, Who, Wish
+from zofbot.triage import Act
 from zofbot.triage.speech import Heard, heard
 from zofbot.verbs import COMMAND, parse
 
@@ -103,7 +103,7 @@ async def _answer(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) 
     if said.question == "why":
         return await why.of_alert(desk, who, await _key(desk, who, thread))
     if said.question in ("result", "run"):
-        await require_reader(desk, who)
+        await require_reader(desk, who, f"look up a {said.question}")
         typed = parse(f"{said.question} {said.rest}", desk.links.identify)
         return await (lookups.run if typed.verb == "run" else lookups.result)(desk, typed.id)
     return acts.words()
@@ -114,10 +114,9 @@ async def _act(desk: Desk, who: Asked, thread: str, said: Heard) -> Message:
     assert said.act
     about = About(await _key(desk, who, thread), "")
     if said.act not in triage.ASKS:
-        return await triage.do(desk, who, about, said.act, insists=True)
-    person = await may(desk, who, Role.RESPONDER)
-    meant = Wish(act=said.act, who=Who(id=who.user, name=person.name or who.name), at=triage.now(desk),
-                 request=who.request)  # fmt: skip
+        return await triage.do(desk, who, about, said.act)
+    person = await may(desk, who, Role.RESPONDER, acts.attempt(said.act), about.key)
+    meant = triage.wish(desk, who, person, said.act)
     match said.act:
         case Act.ASSIGN:
             if not said.person and said.rest.lower().removeprefix("to ").strip(" .!") != "me":
@@ -125,11 +124,11 @@ async def _act(desk: Desk, who: Asked, thread: str, said: Heard) -> Message:
             wish = await triage.assigned(desk, meant, said.person or who.user)
         case Act.SNOOZE:
             if not said.rest:
-                raise BadInput("Until when?", "Say a time, or `until it recovers`.", example="@zofbot snooze 2h")
-            wish = triage.snoozed(meant, said.rest.lower(), person, about.key)
+                raise BadInput("Until when?", "Say a time, or `until it passes`.", example="@zofbot snooze 2h")
+            wish = snooze_form.with_end(meant, said.rest, person, about.key)
         case _:
             wish = triage.resolved(desk, meant, *said.reason)
-    return await triage.done(desk, who, about, wish, insists=True)
+    return await triage.done(desk, who, about, wish)
 
 
 async def _key(desk: Desk, who: Asked, thread: str) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from zofbot.clock import timeout
-from zofbot.errors import ZofError, ZofRejected
+from zofbot.errors import ZofError
 from zofbot.listeners import endings
 from zofbot.listeners.desk import Desk
 from zofbot.model import Outcome, Result, Run
@@ -69,7 +69,8 @@ async def _seen(desk: Desk, subscription: Subscription) -> Foresight:
     try:
         async with timeout(SECONDS):
             await _listed(desk, read, back, Outcome.FAILED, Outcome.ERROR)
-            if recovers(subscription) and means_any(subscription, found()):
+            passed = any(result.run_id not in read.runs for result in read.results.values())
+            if passed or (recovers(subscription) and means_any(subscription, found())):
                 await _listed(desk, read, back, Outcome.PASSED)
     except TimeoutError:
         read.cut = True
@@ -89,23 +90,20 @@ async def _seen(desk: Desk, subscription: Subscription) -> Foresight:
 async def _known(desk: Desk, back: datetime) -> KnownNames:
     """The names of all projects, and those of recent runs, as far as Zof shows them soon."""
     runs: list[Run] = []
-    projects: list[tuple[str, ...]] = []
-    listed = forbidden = False
+    listing = desk.catalog.projects
     try:
         async with timeout(NAMES_SECONDS):
             async for recent in desk.zof.runs(since=back, pages=1):
                 runs += recent
-            more = False
-            async for page in desk.zof.projects():
-                projects += [tuple(name for name in (each.id, each.name) if name) for each in page]
-                more = page.more
-            listed = not more
-    except (TimeoutError, ZofError) as error:  # a key may lack projects:read; the runs name their projects, too
-        forbidden = isinstance(error, ZofRejected) and error.status == 403
+            await listing.read()
+    except (TimeoutError, ZofError) as error:
         log.info("names not read", cause=type(error).__name__, request_id=getattr(error, "request_id", None))
-    projects += [tuple(name for name in (run.project_id, run.project_name) if name) for run in runs]
+    projects: list[tuple[str | None, str | None]] = [(each.id, each.name) for each in listing.items]
+    projects += [(run.project_id, run.project_name) for run in runs]  # a key may lack projects:read
     environments = tuple(dict.fromkeys(run.environment for run in runs if run.environment))
-    return KnownNames(tuple(projects), environments, listed, forbidden)
+    return KnownNames(
+        [tuple(filter(None, names)) for names in projects], environments, listing.complete, listing.refused is not None
+    )
 
 
 async def _listed(desk: Desk, read: _Read, back: datetime, *outcomes: Outcome) -> None:

@@ -90,7 +90,7 @@ async def _members(desk: Desk, group: str) -> Members | None:
 
 async def handover(desk: Desk, who: Asked, words: str) -> Message:
     """Post in the channel how the shift went. Raises ZofbotError."""
-    person = await may(desk, who, Role.RESPONDER)
+    person = await may(desk, who, Role.RESPONDER, "post a handover")
     now = desk.clock.time()
     since = begun_at(words or USUAL, now, person.zone)
     told = worked(await desk.failures.all(who.channel), await desk.audit.read(since), who.channel, since)

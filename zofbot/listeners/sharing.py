@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import stamina
@@ -9,6 +10,7 @@ import structlog
 
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 from zofbot.listeners.desk import Asked, Desk
+from zofbot.listeners.known import display_name
 from zofbot.model import Result
 from zofbot.notification import Receipt
 from zofbot.slack import answers, cards
@@ -35,6 +37,7 @@ def key(identifier: str, outcome: str, channel: str, round_: str = "") -> str:
 
 async def by_button(desk: Desk, asked: Asked, identifier: str) -> Message:
     """Post unless this result, standing as it stands, was shared here in the last day. Raises ZofbotError."""
+    asked = replace(asked, name=await display_name(desk, asked))
     result = await desk.zof.result(identifier)
     card = await _card(desk, asked, result)
     place = key(result.id, result.outcome, asked.channel)
@@ -55,6 +58,7 @@ async def by_button(desk: Desk, asked: Asked, identifier: str) -> Message:
 
 async def by_word(desk: Desk, asked: Asked, identifier: str) -> Message:
     """Post because somebody typed ``share``: each time it is typed, but once for each. Raises ZofbotError."""
+    asked = replace(asked, name=await display_name(desk, asked))
     result = await desk.zof.result(identifier)
     card = await _card(desk, asked, result)
     link = await post(desk, asked, card, key(result.id, result.outcome, asked.channel, asked.request))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import structlog
@@ -16,7 +17,8 @@ from zofbot.listeners.desk import Asked, Desk
 from zofbot.listeners.known import may
 from zofbot.notification import Kind, Notification
 from zofbot.pipeline.memory import counted_in
-from zofbot.routing import Subscription, parse, spelled
+from zofbot.routing import Broadcast, Subscription, parse, spelled
+from zofbot.routing.rhythm import zone_of
 from zofbot.routing.spelling import names_somebody
 from zofbot.routing.subscription import MOST
 from zofbot.slack import answers, foresight, lines, modals, text, trials
@@ -31,6 +33,10 @@ SETTLED = 0.5
 """Seconds until Slack has shown an acknowledgement: only then does another answer stand below it."""
 
 
+SUBSCRIBE, CHANGE, END = "subscribe this channel", "change this subscription", "end this channel's subscriptions"
+"""What is done here, as it follows "You cannot"."""
+
+
 class Saved(NamedTuple):
     """How keeping a subscription went: ``standing`` is what is kept now, ``None`` where all was there already."""
 
@@ -41,10 +47,16 @@ class Saved(NamedTuple):
 async def subscribe(desk: Desk, asked: Asked, wish: str) -> Message:
     """Keep a subscription as it was typed; the preview follows the answer. Raises ZofbotError."""
     ids = await known_ids(desk, asked.channel) if names_somebody(wish) else {}
-    saved = await save(desk, asked, parse(wish, ids=ids), name_of(asked.request))
+    wanted = parse(wish, zone=await zone_name(desk, asked), ids=ids)
+    saved = await save(desk, asked, wanted, name_of(asked.request))
     if saved.standing:
         desk.errands.start(preview(desk, asked, saved, after=SETTLED))
     return saved.message
+
+
+async def zone_name(desk: Desk, asked: Asked) -> str:
+    """The time zone in which somebody means their hours, by Slack's profile of them; UTC where that does not say."""
+    return zone_of((await desk.people.person(asked.user)).zone)
 
 
 async def known_ids(desk: Desk, channel: str) -> dict[str, str]:
@@ -58,7 +70,8 @@ async def save(desk: Desk, asked: Asked, wanted: Subscription, identifier: str, 
 
     With ``edits`` there has to be one. Its id and birth stay, so that nothing is told again. Raises ZofbotError.
     """
-    await may(desk, asked, Role.RESPONDER)
+    person = await may(desk, asked, Role.RESPONDER, CHANGE if edits else SUBSCRIBE)
+    asked = replace(asked, name=person.name or asked.name)
     standing = await desk.subscriptions.of(asked.channel)
     before = next((one for one in standing if one.id == identifier), None)
     for number, one in enumerate(standing, start=1):
@@ -122,7 +135,7 @@ async def listed(desk: Desk, asked: Asked, start: int = 0, *, note: str = "") ->
 
 async def unsubscribe(desk: Desk, asked: Asked, which: str) -> Message:
     """End one subscription of the channel, by its number, or all. Raises ZofbotError."""
-    await may(desk, asked, Role.RESPONDER)
+    person = await may(desk, asked, Role.RESPONDER, END)
     found = await desk.subscriptions.of(asked.channel)
     if not found:
         raise BadInput("This channel has no subscription.", "Make one first.", example="/zof subscribe")
@@ -131,23 +144,23 @@ async def unsubscribe(desk: Desk, asked: Asked, which: str) -> Message:
             f"There is no subscription {which} here.", f"They go up to {len(found)}.", example="/zof subscriptions"
         )
     ended = found if which == "all" else [found[int(which) - 1]]
-    await _end(desk, asked, ended)
+    await _end(desk, replace(asked, name=person.name or asked.name), ended)
     return answers.unsubscribed(len(ended))
 
 
 async def remove(desk: Desk, asked: Asked, identifier: str) -> Message:
     """End one subscription of the channel, by its id, and show what is left. Raises ZofbotError."""
-    await may(desk, asked, Role.RESPONDER)
+    person = await may(desk, asked, Role.RESPONDER, END)
     ended = await find(desk, asked, identifier)
-    await _end(desk, asked, [ended])
+    await _end(desk, replace(asked, name=person.name or asked.name), [ended])
     return await listed(desk, asked, note=f"✅ Ended: {text.code(await _shown(desk, ended), 1500)}")
 
 
 async def try_out(desk: Desk, asked: Asked, identifier: str) -> Message:
     """Send the channel a test alert like those of a subscription, once for each press. Raises ZofbotError."""
-    await may(desk, asked, Role.RESPONDER)
+    person = await may(desk, asked, Role.RESPONDER, "send a test alert")
     subscription, now = await find(desk, asked, identifier), desk.clock.time()
-    body = trials.body(subscription, asked.name, now)
+    body = trials.body(subscription, person.name or asked.name, now)
     await desk.outbox.commit([_note(desk, asked, f"test:{name_of(asked.request)}:{asked.channel}", body)])
     log.info("test alert", id=identifier, channel=asked.channel, by=asked.user)
     return answers.tested()
@@ -203,7 +216,8 @@ def _entry(
 
 
 def _answer(asked: Asked, subscription: Subscription, shown: str, *, changed: bool = False) -> Message:
-    return answers.subscribed(shown, subscription.id, modals.caution(asked.room), changed=changed)
+    notes = [modals.caution(asked.room), answers.THREAD_ALONE if Broadcast.NEVER in subscription.broadcast else ""]
+    return answers.subscribed(shown, subscription.id, "\n".join(filter(None, notes)), changed=changed)
 
 
 def name_of(request: str) -> str:

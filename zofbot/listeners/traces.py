@@ -11,6 +11,6 @@ from zofbot.slack.message import Message
 
 async def show(desk: Desk, who: Asked, name: str) -> Message:
     """Draw the latest traces under this id, or say why there may be none. Raises ZofbotError."""
-    await may(desk, who, Role.ADMIN)
+    await may(desk, who, Role.ADMIN, "look up traces")
     found = await desk.traces.find(name)
     return traces.card(name, found) if found else traces.unknown(name)

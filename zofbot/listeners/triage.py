@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,9 +11,9 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Person, Role, refusal
 from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
-from zofbot.listeners import endings, lookups, ordering, why
+from zofbot.listeners import endings, lookups, ordering, snooze_form, why
 from zofbot.listeners.desk import Asked, Desk, asked
-from zofbot.listeners.known import adopted, check_channel, known, may, require_reader, require_visible
+from zofbot.listeners.known import adopted, check_channel, known, may, note_refusal, require_reader, require_visible
 from zofbot.pipeline.failures import Failure, Forbidden, Gone, Stale
 from zofbot.pipeline.keys import parted
 from zofbot.slack import act_forms, acts
@@ -25,11 +24,9 @@ from zofbot.slack.message import Message
 from zofbot.slack.payload import carried
 from zofbot.triage import TABLE, Act, Who, Wish
 from zofbot.triage.life import BY_PEOPLE
-from zofbot.triage.times import choices, spoken, wake_at
+from zofbot.triage.times import choices
 
 log = structlog.get_logger()
-
-_FAILS = re.compile(r"until it fails ([1-9]\d{0,2})(?: more)?(?: times?)?")
 
 ASKS = {Act.ASSIGN, Act.SNOOZE, Act.RESOLVE}
 """Acts that a form asks about first."""
@@ -47,6 +44,7 @@ _TYPED = {
 
 def register(app: AsyncApp, desk: Desk) -> None:
     """Listen to the controls of cards, to the buttons of answers about them, and to the forms of acts."""
+    previews = snooze_form.WakePreviews(desk)
 
     async def press(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         """A button or the menu of a card."""
@@ -61,9 +59,9 @@ def register(app: AsyncApp, desk: Desk) -> None:
         await ack(**await _submitted(desk, asked(body), view))
 
     async def changed(ack: Any, body: dict[str, Any]) -> None:
-        """Something else was chosen in the form of a snooze."""
+        """Something else was chosen or typed in the form of a snooze."""
         await ack()
-        desk.errands.start(_foretell(desk, asked(body), body.get("view") or {}))
+        desk.errands.start(previews.follow(asked(body).user, body.get("view") or {}))
 
     for act in BY_PEOPLE:
         app.action(f"zof_triage_{act}")(press)
@@ -80,14 +78,14 @@ async def _press(desk: Desk, ack: Any, body: dict[str, Any], word: str, press: I
         await ack()
         desk.answer_later(who, _unusable(about, who.channel))
     elif word in BY_PEOPLE and (Act(word) not in ASKS or _still(press, now(desk))):
-        told = await desk.told(do(desk, who, about, Act(word), insists=press.again, **press.filled))
+        told = await desk.told(do(desk, who, about, Act(word), **press.filled))
         await ack()
         if told.message.text:
             desk.errands.start(desk.respond(who, told.message))
     else:
         await ack()
         if word in BY_PEOPLE:
-            desk.errands.start(open_form(desk, who, about, Act(word), insists=press.again))
+            desk.errands.start(open_form(desk, who, about, Act(word)))
         elif word == "why":
             desk.answer_later(who, why.of_alert(desk, who, about.key))
         elif word == "rerun":
@@ -108,30 +106,38 @@ async def _unusable(about: About | None, channel: str) -> Message:
     raise BadInput("This button does not say what it is about.", "Use the latest card of this failure.")
 
 
-async def do(desk: Desk, who: Asked, about: About, act: Act, *, insists: bool = False, **wish: Any) -> Message:
+async def do(desk: Desk, who: Asked, about: About, act: Act, **filled: Any) -> Message:
     """Do it, or say what keeps it from being done. Raises ZofbotError."""
-    person = await may(desk, who, Role.RESPONDER)
-    name = person.name or who.name
-    meant = Wish(act=act, who=Who(id=who.user, name=name), at=now(desk), request=who.request, **wish)
-    return await done(desk, who, about, meant, insists)
+    person = await may(desk, who, Role.RESPONDER, acts.attempt(act), about.key)
+    return await done(desk, who, about, wish(desk, who, person, act, **filled))
 
 
-async def done(desk: Desk, who: Asked, about: About, wish: Wish, insists: bool) -> Message:
-    """Carry a wish out, and say how that went. Raises ZofbotError."""
+def wish(desk: Desk, who: Asked, person: Person, act: Act, **filled: Any) -> Wish:
+    """What somebody wants done, with what a form asked for ``filled`` in."""
+    by = Who(id=who.user, name=person.name or who.name)
+    return Wish(act=act, who=by, at=now(desk), request=who.request, **filled)
+
+
+async def done(desk: Desk, who: Asked, about: About, wish: Wish) -> Message:
+    """Carry a wish out on the version that ``about`` names, or on any if it names none, and say how that went.
+
+    Raises ZofbotError.
+    """
     try:
         failure = await desk.failures.get(about.key)
         if wish.act is Act.ESCALATE and failure and not failure.body.policy.escalate:
             return acts.nobody()
-        failure = await desk.failures.do(about.key, wish, version="" if insists else about.version)
+        failure = await desk.failures.do(about.key, wish, version=about.version)
     except Gone:
         if not await adopted(desk, who, about):
             return acts.gone(about.key)
         failure = await desk.failures.do(about.key, wish)
     except Stale as error:
-        present = error.failure.present
-        return acts.stale(wish, error.failure.title, About(about.key, present.version), present)
+        await note_refusal(desk, who, acts.attempt(wish.act), "the card showed what has passed", about.key)
+        return _stale(error.failure, wish)
     except Forbidden as error:
         present = error.failure.present
+        await note_refusal(desk, who, acts.attempt(wish.act), f"not possible while {present.state.value}", about.key)
         return acts.forbidden(error.act, error.failure.title, About(about.key, present.version), present, wish.at)
     return acts.done(wish.act, failure.title, About(failure.key, failure.present.version), failure.present)
 
@@ -139,15 +145,16 @@ async def done(desk: Desk, who: Asked, about: About, wish: Wish, insists: bool) 
 # --- forms
 
 
-async def open_form(desk: Desk, who: Asked, about: About, act: Act, *, insists: bool) -> None:
+async def open_form(desk: Desk, who: Asked, about: About, act: Act) -> None:
     """Open the form of an act, or say why it cannot be done."""
     try:
-        person = await may(desk, who, Role.RESPONDER)
+        person = await may(desk, who, Role.RESPONDER, acts.attempt(act), about.key)
         failure = await desk.failures.get(about.key)
-        version = "" if insists or failure is None else about.version
+        version = about.version if failure else ""
         failure = failure or await known(desk, who, about)
         refused = _overtaken(failure, Wish(act=act, who=Who(id=who.user), at=now(desk)), version)
         if refused:
+            await note_refusal(desk, who, acts.attempt(act), "overtaken before its form was opened", about.key)
             await desk.respond(who, refused)
             return
         meant = Meant(about.key, failure.present.version, who.channel, who.response_url, who.thread)
@@ -167,10 +174,16 @@ def _overtaken(failure: Failure, wish: Wish, version: str) -> Message | None:
     present = failure.present
     about = About(failure.key, present.version)
     if version and version != present.version:
-        return acts.stale(wish, failure.title, about, present)
+        return _stale(failure, wish)
     if wish.act in TABLE[present.state]:
         return None
     return acts.forbidden(wish.act, failure.title, about, present, wish.at)
+
+
+def _stale(failure: Failure, wish: Wish) -> Message:
+    """What somebody is told whose card showed what has passed."""
+    about = About(failure.key, failure.present.version)
+    return acts.stale(wish, failure.title, about, failure.present, allowed=failure.allows(wish))
 
 
 def form(desk: Desk, act: Act, meant: Meant, failure: Failure, person: Person) -> dict[str, Any]:
@@ -181,7 +194,8 @@ def form(desk: Desk, act: Act, meant: Meant, failure: Failure, person: Person) -
         case Act.SNOOZE:
             offered = choices(now(desk), person.zone)
             counts = isinstance(failure.body, CaseBody)
-            foreseen = _wakes(desk, person, offered[1].value, "")
+            chosen = Wish(act=act, who=Who(id=person.id), at=now(desk))
+            foreseen = snooze_form.describe_wake(chosen, offered[1].value, person, failure.key)
             return act_forms.snooze(meant, failure.title, offered, foreseen, counts=counts)
         case _:
             return act_forms.resolve(meant, failure.title, note=desk.note)
@@ -194,11 +208,11 @@ async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[st
         meant = carried(Meant, view)
         check_channel(meant.key, meant.channel)
         there = replace(who, channel=meant.channel, response_url=meant.url, thread=meant.thread)
-        person = await may(desk, who, Role.RESPONDER)
-        wish = await _wished(desk, act, there, person, meant.key, view)
+        person = await may(desk, there, Role.RESPONDER, acts.attempt(act), meant.key)
+        wanted = await _wished(desk, act, there, person, meant.key, view)
     except (BadInput, NotAllowed) as error:
         return _wrong(act, endings.beneath(error))
-    told = await desk.told(done(desk, there, About(meant.key, meant.version), wish, insists=False))
+    told = await desk.told(done(desk, there, About(meant.key, meant.version), wanted))
     if told.failed:  # what was typed stays
         return _wrong(act, told.message.text)
     if meant.url:
@@ -214,18 +228,16 @@ def _wrong(act: Act, said: str) -> dict[str, Any]:
 async def _wished(  # noqa: PLR0913, PLR0917  (what a form has)
     desk: Desk, act: Act, who: Asked, person: Person, key: str, view: Mapping[str, Any]
 ) -> Wish:
-    wish = Wish(act=act, who=Who(id=who.user, name=person.name or who.name), at=now(desk), request=who.request)
+    wanted = wish(desk, who, person, act)
     match act:
         case Act.ASSIGN:
             chosen = act_forms.filled(view, "owner", "owner")
-            return await assigned(desk, wish, chosen)
+            return await assigned(desk, wanted, chosen)
         case Act.SNOOZE:
-            words = act_forms.filled(view, "words", act_forms.WAKES)
-            choice = act_forms.filled(view, "choice", act_forms.WAKES)
-            return snoozed(wish, words or choice, person, key)
+            return snooze_form.with_end(wanted, act_forms.snooze_words(view), person, key)
         case _:
             reason = act_forms.filled(view, "reason", "reason")
-            return resolved(desk, wish, reason, act_forms.filled(view, "note", "note"))
+            return resolved(desk, wanted, reason, act_forms.filled(view, "note", "note"))
 
 
 async def assigned(desk: Desk, wish: Wish, user: str) -> Wish:
@@ -238,19 +250,6 @@ async def assigned(desk: Desk, wish: Wish, user: str) -> Wish:
     return wish.model_copy(update={"owner": Who(id=user, name=chosen.name or user)})
 
 
-def snoozed(wish: Wish, words: str, person: Person, key: str) -> Wish:
-    """Until a time as people type it, or a condition, for the failure under ``key``. Raises BadInput."""
-    if words in (act_forms.RECOVERS, "until it recovers"):
-        return wish
-    counted = _FAILS.fullmatch(words)
-    if (counted or words == act_forms.FAILS_MORE) and key.startswith("run:"):
-        raise BadInput("A run fails once, so it cannot sleep until it fails more often.",
-                       "Say a time, or `until it recovers`.", example="@zofbot snooze 2h")  # fmt: skip
-    if counted or words == act_forms.FAILS_MORE:
-        return wish.model_copy(update={"more": int(counted[1]) if counted else act_forms.MORE})
-    return wish.model_copy(update={"until": wake_at(words, wish.at, person.zone)})
-
-
 def resolved(desk: Desk, wish: Wish, reason: str, note: str) -> Wish:
     """For a reason, with a note where the operator wants one. Raises BadInput."""
     if reason not in REASONS:
@@ -261,39 +260,15 @@ def resolved(desk: Desk, wish: Wish, reason: str, note: str) -> Wish:
     return wish.model_copy(update={"reason": reason, "note": note.strip()[:1000]})
 
 
-async def _foretell(desk: Desk, who: Asked, view: Mapping[str, Any]) -> None:
-    """Draw the preview of a snooze anew."""
-    person = await desk.people.person(who.user)
-    words = act_forms.filled(view, "words", act_forms.WAKES)
-    said = _wakes(desk, person, act_forms.filled(view, "choice", act_forms.WAKES), words)
-    try:
-        drawn = act_forms.foretold(view, said)
-        await desk.notifier.update_view(str(view.get("id") or ""), drawn, str(view.get("hash") or ""))
-    except SlackError as error:
-        log.info("preview not shown", reason=error.reason)
-
-
-def _wakes(desk: Desk, person: Person, choice: str, words: str) -> str:
-    chosen = words or choice
-    if chosen == act_forms.RECOVERS:
-        return "⏰ Wakes if it fails again after it has recovered."
-    if chosen == act_forms.FAILS_MORE:
-        return f"⏰ Wakes when it has failed {act_forms.MORE} more times."
-    at = now(desk)
-    try:
-        return f"⏰ Wakes {spoken(wake_at(chosen, at, person.zone), at, person.zone)}, in your time zone."
-    except BadInput as error:
-        return f"⚠️ {error.sentence} For example: `{error.example}`"
-
-
 # --- the rest of the menu
 
 
 async def _show_run(desk: Desk, who: Asked, about: About) -> Message:
-    await require_reader(desk, who)
+    tried = "look up this run"
+    await require_reader(desk, who, tried)
     failure = await desk.failures.get(about.key)
     if failure is not None:
-        await require_visible(desk, who, failure.channel)
+        await require_visible(desk, who, failure.channel, tried)
     if failure is None:
         return acts.gone(about.key)
     return await lookups.run(desk, failure.body.run.id)

@@ -57,9 +57,10 @@ def _next(told: Explanation, *, heard: bool) -> str:
 
 async def of_alert(desk: Desk, who: Asked, key: str) -> Message:
     """Explain the alert under ``key``; what is remembered of it where Zof does not answer. Raises ZofbotError."""
-    await require_reader(desk, who)
+    tried = "see why this was posted"
+    await require_reader(desk, who, tried)
     _, identifier, channel = parted(key)
-    await require_visible(desk, who, channel)
+    await require_visible(desk, who, channel, tried)
     try:
         return await explain(desk, channel, identifier, key)
     except ZofError as error:

@@ -56,6 +56,14 @@ class Failure:
         named = self.body.case.title if isinstance(self.body, CaseBody) else self.body.run.title
         return named or self.body.run.id
 
+    def allows(self, wish: Wish) -> bool:
+        """Whether the act can be done as the failure stands."""
+        try:
+            move(self.present, wish, self.body.course, self.body.policy)
+        except Illegal:
+            return False
+        return True
+
 
 class Stale(Exception):
     """The card that was pressed shows what has passed: ``failure`` is how it stands now."""
@@ -239,14 +247,17 @@ def _led_to(before: Failure, after: Failure, wish: Wish) -> Iterator[Notificatio
             schema=SCHEMA,
         )
 
-    escalates = wish.act is Act.ESCALATE
     steps = after.body.policy.escalate
-    called = steps[next_step(before.present, after.body.policy, at)].mention if escalates and steps else ()
+    called: tuple[str, ...] = ()
+    if wish.act is Act.ESCALATE and steps:
+        called = steps[next_step(before.present, after.body.policy, at)].mention
+    elif wish.act is Act.WAKE:
+        called = tuple(filter(None, (before.present.put.id,)))
     mention = tuple(one for one in called if one != wish.who.id)
     told = ActBody(
         act=wish.act, who=wish.who.name or wish.who.id, owner=present.owner.name, state=present.state,
-        until=present.until, more=present.more, reason=present.reason, note=present.note, mention=mention,
-        title=bodies.said(after.title, 150), channel=after.channel, run_id=after.body.run.id,
+        until=present.until, more=present.more, hid=present.hid, reason=present.reason, note=present.note,
+        mention=mention, title=bodies.said(after.title, 150), channel=after.channel, run_id=after.body.run.id,
     )  # fmt: skip
     yield made(Kind.EDIT, edit_of(after.key), None)
     yield made(Kind.REPLY, f"act:{present.rev}:{after.key}", told)

@@ -1,4 +1,4 @@
-"""A feed: one of Zof's listings with one outcome, and how far it was read. Zof names no order, so all are walked."""
+"""A feed: one of Zof's listings, and how far it was read. Zof names no order, so all are walked."""
 
 from __future__ import annotations
 
@@ -28,22 +28,29 @@ _BYS: tuple[By, ...] = ("created", "ended", "started")
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A listing, and the one outcome of which it is read."""
+    """A listing of one outcome, or of all."""
 
     noun: Noun
-    outcome: Outcome
+    outcome: Outcome | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.noun} {self.outcome}"
+        return f"{self.noun} {self.outcome}" if self.outcome else self.noun
 
     def field(self, item: Item) -> str:
         """What is noted of an item that this feed showed."""
-        return f"{self.noun}:{self.outcome}:{item.id}"
+        return f"{self.noun}:{self.outcome or item.outcome}:{item.id}"
 
 
 FAILURES = tuple(Feed(noun, outcome) for noun in ("runs", "results") for outcome in (Outcome.FAILED, Outcome.ERROR))
-RECOVERIES = Feed("runs", Outcome.PASSED)
+ALL_RUNS = Feed("runs")
+"""Shows what no feed of one status can: recoveries, and failures under a status that nobody could ask for."""
+FEEDS = (*FAILURES, ALL_RUNS)
+
+
+def is_shown_by_status(item: Item) -> bool:
+    """Whether one of the ``FAILURES`` shows it: Zof lists what has exactly the status that is asked for."""
+    return item.outcome.bad and (item.status or item.outcome).casefold() == item.outcome
 
 
 def field_of(item: Item) -> str:
@@ -105,7 +112,11 @@ class Progress:
 
     def lost(self) -> Progress:
         """Zof does not know the cursor any more: the next walk starts from the beginning, back to the same mark."""
-        return replace(self, began=None, cursor=None, trail=(), back=self.mark)
+        return replace(self.postpone(), trail=())
+
+    def postpone(self) -> Progress:
+        """Zof refuses the listing: no walk is under way, and the next one goes back to the same mark."""
+        return replace(self, began=None, cursor=None, back=self.mark)
 
     def _trail(self, times: Sequence[float]) -> tuple[tuple[str | None, float], ...]:
         places = [cursor for cursor, _ in self.trail]

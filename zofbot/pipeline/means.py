@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from zofbot.clock import Clock
+from zofbot.errors import ZofError
 from zofbot.metrics import Metrics
 from zofbot.notification import Notification
 from zofbot.pipeline.feeds import Order
@@ -97,7 +98,7 @@ class Means:
     default_channel: str
     missed: Counter[str] = field(default_factory=Counter)
     silent: Counter[str] = field(default_factory=Counter)
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, ZofError] = field(default_factory=dict)
 
     def now(self) -> float:
         """Unix seconds."""

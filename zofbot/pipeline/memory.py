@@ -68,6 +68,9 @@ def rerun_in(run_id: str) -> str:
     return f"rerun:{run_id}"
 
 
+RERUN = "rerun"
+"""The field of a failure's hash that holds the run of its failed cases that is under way, as JSON."""
+
 ORDERS = "orders"
 """The hash of what was ordered at Zof and is not done yet: the names of orders, and when they were taken."""
 
@@ -117,7 +120,7 @@ class Memory:
         place, known = scope(finding), channels_of(subscriptions, default_channel)
         counted = [counted_in(subscription) for subscription in meant if subscription.after]
         channels |= known if failing is None else known.intersection(failing)
-        roots = [roots_in(channel, place) for channel in sorted(channels)]
+        roots = [name for channel in sorted(channels) for name in (roots_in(channel, place), triage_in(channel))]
         return (seen_in(finding.run.id), passed_in(place), rerun_in(finding.run.id), *storms, *roots, *counted)
 
     @classmethod

@@ -8,7 +8,7 @@ from operator import itemgetter
 
 import structlog
 
-from zofbot.pipeline.feeds import FAILURES, OVERLAP, RECOVERIES, Progress
+from zofbot.pipeline.feeds import ALL_RUNS, FAILURES, OVERLAP, Progress
 from zofbot.store.hints import HASH as HINTS
 from zofbot.store.hints import Watch
 
@@ -90,7 +90,6 @@ class Notebook:
         }
         self.watches: dict[str, Watch] = {}
         self._waiting: set[str] = set()
-        self._passed_over: set[str] = set()
 
     def hear(self, hints: Mapping[str, str]) -> None:
         """Take the hints as they stand in the store now."""
@@ -99,7 +98,7 @@ class Notebook:
 
     def knows(self, field: str) -> bool:
         """Whether that was told, left untold, or waits to be looked at."""
-        return field in self._noted or field in self._waiting or field in self._passed_over
+        return field in self._noted or field in self._waiting
 
     def note(self, fields: Iterable[str], at: float) -> None:
         """Never look at these again."""
@@ -116,10 +115,6 @@ class Notebook:
 
     def partly(self, run: str | None) -> bool:
         return f"rest:{run}" in self._noted
-
-    def pass_over(self, field: str) -> None:
-        """It does not matter as things stand: not worth storing."""
-        self._passed_over.add(field)
 
     def watch(self, watch: Watch) -> None:
         """Look at this, or look at it again."""
@@ -162,11 +157,6 @@ class Notebook:
         """How many walks have not come to their end."""
         return sum(one.began is not None for one in self._progress.values())
 
-    def leave(self, name: str) -> None:
-        """Nobody needs this feed for now: once it is needed again, it begins anew."""
-        known = self.progress(name)
-        self._progress[name] = Progress(order=known.order, by=known.by)
-
     def hope(self, scope: str, failing: Failing | None, now: float) -> None:
         """Look for runs of this scope that pass; as long as an earlier one may turn up also where all has recovered."""
         old = self.failing.get(scope)
@@ -179,20 +169,19 @@ class Notebook:
         old = self.failing.get(scope)
         if old == failing:
             return
-        self._passed_over.clear()
         self._change(FAILING, scope, failing.dump() if failing else None)
         if failing is None:
             del self.failing[scope]
             return
         self.failing[scope] = failing
         if old is None or failing.since < old.since:
-            known = self.progress(RECOVERIES.name)
+            known = self.progress(ALL_RUNS.name)
             back = failing.since if known.back is None else min(known.back, failing.since)
-            self.begun(RECOVERIES.name, replace(known, back=back))
+            self.begun(ALL_RUNS.name, replace(known, back=back))
 
     def raise_hopes(self) -> None:
         """Hope for less where all that passed before was looked at, also what Zof lists late."""
-        complete = self.progress(RECOVERIES.name).complete
+        complete = self.progress(ALL_RUNS.name).complete
         for scope, one in list(self.failing.items()):
             if one.at is not None and complete is not None and complete >= one.at + OVERLAP:
                 self._hope(scope, None if one.open is None else Failing(one.open, one.channels, one.open))

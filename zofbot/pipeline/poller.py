@@ -171,6 +171,8 @@ class Poller:
             if feeds and tick.leads and not tick.refused:
                 self._means.metrics.poll_last.set(self._means.now())
                 self._word = polled(self._means.now())
+            elif feeds and self._means.refused:
+                self._word = not_polled(self._means.now(), next(iter(self._means.refused.values())))
         except ZofUnavailable as error:
             outcome, pause = "unavailable", self._until(error.retry_at)
             self._word = not_polled(self._means.now(), error)

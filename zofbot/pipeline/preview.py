@@ -72,7 +72,7 @@ def means_any(subscription: Subscription, found: Iterable[Finding]) -> bool:
 
 def recovers(subscription: Subscription) -> bool:
     """Whether it matters to a subscription what passed: to be told of it, or because a case then starts afresh."""
-    return On.RECOVERED in subscription.on or subscription.group == "case"
+    return bool({On.RECOVERED, On.PASSED_WITH_FAILURES} & {*subscription.on}) or subscription.group == "case"
 
 
 def _all(run: Run, listed: dict[str, Result]) -> Iterable[Result]:

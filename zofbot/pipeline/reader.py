@@ -11,6 +11,7 @@ from zofbot.errors import ZofError, ZofRejected, ZofUnreadable
 from zofbot.model import Outcome, Result, Run, is_id
 from zofbot.pipeline.feeds import Feed, Noun, Progress
 from zofbot.routing import Finding, Notice
+from zofbot.routing.attempts import is_retried
 from zofbot.routing.finding import NOTICES
 from zofbot.store.hints import Watch
 from zofbot.zof.client import Page, Patience, ZofClient
@@ -34,7 +35,7 @@ class Reader:
 
     async def pages(self, feed: Feed, progress: Progress) -> AsyncGenerator[Page[Run] | Page[Result], None]:
         """Go on with a walk. Raises ZofError."""
-        async with aclosing(self.listing(feed.noun, progress, feed.outcome.value)) as pages:
+        async with aclosing(self.listing(feed.noun, progress, feed.outcome)) as pages:
             async for page in pages:
                 yield page
 
@@ -57,16 +58,14 @@ class Reader:
                 raise
 
     async def run(self, watch: Watch) -> Finding:
-        """Read a run with its failures, and with all of its results where it passed. Raises ZofError."""
+        """Read a run with its failures, and with what passed as far as that says more of it. Raises ZofError."""
         self._spend()
         run = await self._zof.run(watch.subject, patience=Patience.BACKGROUND)
         otherwise = watch.happened or watch.since
         found = Finding.of(run, run.results or (), otherwise=otherwise)
         if not found.ended or not _lacks(found, watch.seen):
             return found
-        results = {result.id: result for result in run.results or ()}
-        for status in _statuses(run):
-            results |= await self._listed(run.id, status)
+        results = {result.id: result for result in run.results or ()} | await self._results(run)
         return Finding.of(run, results.values(), otherwise=otherwise)
 
     async def result(self, watch: Watch) -> Finding:
@@ -97,14 +96,29 @@ class Reader:
         self.left -= 1
         self.spent += 1
 
-    async def _listed(self, run_id: str, status: str | None) -> dict[str, Result]:
+    async def _results(self, run: Run) -> dict[str, Result]:
+        """List a run's results: all where a page holds them; what passed where it may be a recovery or a retry."""
+        found, more = await self._listed(run.id, None, RESULT_PAGES if run.outcome is Outcome.PASSED else 1)
+        if not more or run.outcome is Outcome.PASSED:
+            return found
+        counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
+        for outcome in (outcome for outcome, count in counted.items() if count != 0):
+            found |= (await self._listed(run.id, outcome, RESULT_PAGES))[0]
+        if is_retried(result for result in found.values() if result.outcome.bad):
+            found |= (await self._listed(run.id, Outcome.PASSED, RESULT_PAGES))[0]
+        return found
+
+    async def _listed(self, run_id: str, status: Outcome | None, most: int) -> tuple[dict[str, Result], bool]:
+        """The results on so many pages, and whether Zof has more of them."""
         found: dict[str, Result] = {}
-        pages = self._zof.results(run_id=run_id, status=status, patience=Patience.BACKGROUND, pages=RESULT_PAGES)
+        more = False
+        pages = self._zof.results(run_id=run_id, status=status, patience=Patience.BACKGROUND, pages=most)
         async with aclosing(pages):
             async for page in pages:
                 self._spend()
                 found |= {result.id: result for result in page}
-        return found
+                more = page.more
+        return found, more
 
 
 def _lacks(found: Finding, seen: Collection[str]) -> bool:
@@ -116,11 +130,3 @@ def _lacks(found: Finding, seen: Collection[str]) -> bool:
         return True
     uncounted = run.counts.failed is None and run.counts.error is None
     return run.results is None and (run.outcome is Outcome.PASSED or (run.outcome.bad and uncounted))
-
-
-def _statuses(run: Run) -> tuple[str | None, ...]:
-    """Which results to ask for; of a passed run all, since what passed in it may be a recovery."""
-    if run.outcome is Outcome.PASSED:
-        return (None,)
-    counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
-    return tuple(outcome.value for outcome, count in counted.items() if count != 0)

@@ -13,7 +13,7 @@ from zofbot.pipeline.keys import edit_of, key
 from zofbot.pipeline.memory import Draft, scope
 from zofbot.pipeline.roots import Heal, Root, Roots, after, healer, passes, passing, remember
 from zofbot.pipeline.shares import DEFAULT
-from zofbot.routing import Finding, On, Subscription, quiet_until
+from zofbot.routing import Broadcast, Finding, On, Subscription, quiet_until
 from zofbot.slack import bodies
 from zofbot.slack.bodies import Place, RecoveredBody, Standing
 
@@ -63,17 +63,18 @@ class Recovery:
             return
         held = min((quiet_until(one, self.draft.now, critical=root.critical) for one in wanted), default=0.0)
         yield self._notification(Kind.EDIT, edit_of(root.key), root, root.body, held)
-        if root.threaded:
+        loud = any(Broadcast.RECOVERED in one.broadcast for one in wanted)
+        if (root.threaded or loud) and not root.flapping(by.at):
             name = key("recovered", root.id, root.category, self.channel, turn=root.turns - 1)
-            body = bodies.stored(self._reply(root, by))
+            body = bodies.stored(self._reply(root, by, loud=loud))
             yield self._notification(Kind.REPLY, name, root, body, held)
             if again:
                 yield self._notification(Kind.EDIT, edit_of(name), root, body, held, of=name)
 
-    def _reply(self, root: Root, by: Heal) -> RecoveredBody:
+    def _reply(self, root: Root, by: Heal, *, loud: bool) -> RecoveredBody:
         own = by.run == self.finding.run.id
         run = Place.of(self.finding.run, Outcome.PASSED) if own else Place(id=by.run[:128])
-        return RecoveredBody(title=_title(root), run=run, after=by.at - root.first)
+        return RecoveredBody(title=_title(root), run=run, after=by.at - root.last, broadcast=loud)
 
     def _notification(  # noqa: PLR0913, PLR0917  (what differs between the three)
         self, kind: Kind, name: str, root: Root, body: dict[str, Any], held: float, of: str = ""

@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+
 from zofbot.model import Outcome
 from zofbot.notification import SCHEMA, Kind, Notification
-from zofbot.pipeline.memory import Draft, rerun_in
+from zofbot.pipeline.keys import edit_of
+from zofbot.pipeline.memory import RERUN, Draft, failure_of, rerun_in
 from zofbot.routing import Finding
+from zofbot.routing.finding import case_of
 from zofbot.slack import bodies
 from zofbot.slack.bodies import Place, RerunBody
 
+MAX_NAMED = 50
+"""Cases of each kind that are named."""
+
 
 def tell(draft: Draft, finding: Finding) -> None:
-    """Say how it ended, unless the failure has recovered by it, which says as much."""
+    """Say how it ended and with which cases, and offer to run them again.
+
+    A recovery by this run says that it ended, and is given the cases.
+    """
     name = rerun_in(finding.run.id)
-    root = draft.hash(name).get("root")
+    kept = draft.hash(name)
+    root = kept.get("root")
     if not root or not finding.ended:
         return
-    draft.drop(name, ["root"])
+    cases = [(str(case), str(title)) for case, title in json.loads(kept.get("cases", "[]"))]
+    draft.drop(name, ["root", "cases"])
+    draft.drop(failure_of(root), [RERUN])
+    if edit_of(root) not in draft.notifications:
+        draft.tell(redrawn(root, finding.happened))
+    passed = _titles(title for case, title in cases if case in finding.passed)
     told = draft.notifications.values()
-    if any(one.root == root and one.body.get("card") == "recovered" for one in told):
+    recovered = [one for one in told if one.root == root and one.body.get("card") == "recovered"]
+    if recovered:
+        draft.tell(*(one.model_copy(update={"body": one.body | {"cases": list(passed)}}) for one in recovered))
         return
     outcome = finding.outcome if finding.outcome.final else Outcome.UNKNOWN
-    body = RerunBody(run=Place.of(finding.run, outcome), bad=finding.total)
+    failed, _ = bodies.titles(finding.bad)
+    known = {*map(case_of, finding.bad), *finding.passed}
+    absent = _titles(title for case, title in cases if case not in known)
+    body = RerunBody(run=Place.of(finding.run, outcome), bad=finding.total, failed=failed, passed=passed, absent=absent)
     draft.tell(
         Notification(
             key=f"rerun-ended:{finding.run.id}:{root}",
@@ -33,3 +55,14 @@ def tell(draft: Draft, finding: Finding) -> None:
             schema=SCHEMA,
         )
     )
+
+
+def redrawn(root: str, at: float) -> Notification:
+    """The edit after which the card under the key ``root`` offers what can be done ``at`` that time (Unix seconds)."""
+    channel = root.rpartition(":")[2]
+    return Notification(key=edit_of(root), kind=Kind.EDIT, channel=channel, root=root, happened=at, schema=SCHEMA)
+
+
+def _titles(titles: Iterable[str]) -> tuple[str, ...]:
+    """Titles as they are stored, no more than are read."""
+    return tuple(bodies.said(title, 100) for title in titles)[:MAX_NAMED]

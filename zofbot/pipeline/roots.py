@@ -11,20 +11,29 @@ from pydantic import BaseModel, ConfigDict
 
 from zofbot.model import Outcome
 from zofbot.pipeline.memory import FAILURES, Draft, digest, failure_of, passed_in, roots_in
+from zofbot.pipeline.triage_records import TriageRecords
 from zofbot.routing import Finding, Group
+from zofbot.slack.bodies import Resolution
 
 FLAPPING = 3600.0
 """Seconds after a recovery in which a new failure goes on in the same thread."""
+
+CALM_SECONDS = 3600.0
+"""How long a failure that flaps has to stand still until its turns are told again."""
 
 MOST = {Group.RUN: 20, Group.CASE: 500}
 """Roots that may still change, in one channel and scope; the oldest are let go."""
 KEPT_OPEN = 14 * 86400.0
 KEPT_RECOVERED = 6 * 3600.0
+"""Seconds; one that a person resolved is kept as long as an open one, to say so when it fails again."""
 KEPT_PASSES = 20
 
 
 class Heal(BaseModel):
-    """What a run passed of a root, ``at`` Unix seconds; ``same``: all of it passed, and it has the root's title."""
+    """What a run passed of a root, ``at`` Unix seconds; ``same``: all of it passed, and it has the root's title.
+
+    A root without a title takes any.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -40,7 +49,8 @@ class Root(BaseModel):
     ``id`` is the run or result its key was made from, ``takers`` the subscriptions it was made for. ``left`` are those
     of its ``cases`` that have to pass after ``last``, ``heals`` is by which runs they did; ``partial`` says that there
     are cases nobody read. ``runs`` are the latest that were counted. ``first``, ``last`` and ``recovered`` are Unix
-    seconds; ``turns`` counts recoveries.
+    seconds; ``turns`` counts recoveries. ``relapses`` are those that came soon after one another, up to the latest, at
+    ``relapsed``; ``line`` is the key of the message that says so.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -61,12 +71,28 @@ class Root(BaseModel):
     last: float
     recovered: float | None = None
     turns: int = 0
+    relapses: int = 0
+    relapsed: float | None = None
+    line: str = ""
     critical: bool = False
     body: dict[str, Any]
 
     def flaps(self, at: float) -> bool:
         """Whether a failure ``at`` that time comes so soon after the recovery that it goes on in the same thread."""
         return self.recovered is not None and self.recovered < at <= self.recovered + FLAPPING
+
+    def relapse(self, at: float) -> Root:
+        """The same once it has failed again ``at`` that time; after a calm a new line says that it flaps."""
+        flaps_on = self.relapsed is not None and at <= self.relapsed + CALM_SECONDS
+        count, line = (self.relapses + 1, self.line) if flaps_on else (1, "")
+        return self.model_copy(update={"recovered": None, "relapses": count, "relapsed": at, "line": line})
+
+    def flapping(self, at: float) -> bool:
+        """Whether it turns so often ``at`` that time that single turns are not told: it has relapsed twice in a row.
+
+        Two relapses and the recovery between them are three turns.
+        """
+        return self.relapses > 1 and self.relapsed is not None and at <= self.relapsed + CALM_SECONDS
 
     def over(self, at: float) -> bool:
         """Whether a failure ``at`` that time is a new story."""
@@ -75,20 +101,21 @@ class Root(BaseModel):
 
 @dataclass(frozen=True)
 class Pass:
-    """Cases that passed in a run, ``at`` Unix seconds; ``title`` is the run's where all of it passed."""
+    """Cases that passed in a run, ``at`` Unix seconds; ``title`` is the run's where the ``whole`` of it passed."""
 
     run_id: str
     at: float
     cases: frozenset[str]
     title: str = ""
+    whole: bool = False
 
 
 def passing(finding: Finding) -> Pass | None:
     """What is known to have passed in a run, if anything."""
-    whole = finding.run.title or "" if finding.run.outcome is Outcome.PASSED and not finding.total else ""
+    whole = finding.run.outcome is Outcome.PASSED and not finding.total
     if not finding.passed and not whole:
         return None
-    return Pass(finding.run.id, finding.happened, finding.passed, whole)
+    return Pass(finding.run.id, finding.happened, finding.passed, (finding.run.title or "") if whole else "", whole)
 
 
 def after(root: Root, passed: Pass) -> Root:
@@ -101,7 +128,8 @@ def after(root: Root, passed: Pass) -> Root:
     if known or passed.at <= root.last or passed.run_id in root.runs:
         return root
     cases = tuple(case for case in root.left if case in passed.cases)
-    one = Heal(run=passed.run_id, at=passed.at, cases=cases, same=bool(root.title) and passed.title == root.title)
+    same = passed.whole and root.title in ("", passed.title)
+    one = Heal(run=passed.run_id, at=passed.at, cases=cases, same=same)
     healed = root.model_copy(update={"heals": _counting(root, one)})
     by = healer(healed)
     if by is None:
@@ -158,8 +186,9 @@ class Roots:
     def __init__(self, draft: Draft, channel: str, place: str) -> None:
         self._draft = draft
         self._name = roots_in(channel, place)
+        self.records = TriageRecords(draft, channel)
         self._all = {field: Root.model_validate_json(value) for field, value in sorted(draft.hash(self._name).items())}
-        self._forget(field for field, root in self._all.items() if _stale(root, draft.now))
+        self._forget(field for field, root in self._all.items() if self._stale(root))
 
     def items(self) -> list[tuple[str, Root]]:
         return list(self._all.items())
@@ -175,10 +204,21 @@ class Roots:
         """The run's root that recovered shortly before ``at`` and whose failures these are again."""
 
         def same(root: Root) -> bool:
-            again = set(cases) <= set(root.cases) if cases else not root.cases and bool(title) and title == root.title
-            return again and root.flaps(at)
+            again = set(cases) <= set(root.cases) if cases else not root.cases and title == root.title
+            return again and root.flaps(at) and not self.resolution(root, at)
 
         return self._find(same)
+
+    def resolved(self, cases: Collection[str], title: str, at: float) -> Resolution | None:
+        """How somebody resolved the latest run with some of these failures, before they came back ``at`` that time."""
+        found = self._find(
+            lambda root: not set(cases).isdisjoint(root.cases) if cases else not root.cases and title == root.title
+        )
+        return self.resolution(found[1], at) if found else None
+
+    def resolution(self, root: Root, at: float) -> Resolution | None:
+        """How somebody resolved a failure before ``at``, if they did."""
+        return self.records.resolution(root.key, root.body, at)
 
     def put(self, field: str, root: Root) -> None:
         """Keep a root, and let go of the oldest where there are too many."""
@@ -197,6 +237,11 @@ class Roots:
         found = [(field, root) for field, root in self._all.items() if root.group is Group.RUN and wanted(root)]
         return max(found, key=lambda pair: pair[1].last, default=None)
 
+    def _stale(self, root: Root) -> bool:
+        now = self._draft.now
+        over = root.recovered is not None and max(root.recovered, root.last) < now - KEPT_RECOVERED
+        return root.last < now - KEPT_OPEN or (over and not self.resolution(root, now))
+
     def _forget(self, fields: Iterable[str]) -> None:
         gone = list(fields)
         self._draft.drop(self._name, gone)
@@ -204,16 +249,10 @@ class Roots:
             del self._all[field]
 
 
-def _stale(root: Root, now: float) -> bool:
-    if root.recovered is not None:
-        return max(root.recovered, root.last) < now - KEPT_RECOVERED
-    return root.last < now - KEPT_OPEN
-
-
 def remember(draft: Draft, place: str, passed: Pass) -> None:
     """Note what passed, so that a failure from before, heard of only later, is known to have recovered."""
     name = passed_in(place)
-    value = {"at": passed.at, "title": passed.title, "cases": sorted(passed.cases)}
+    value = {"at": passed.at, "title": passed.title, "cases": sorted(passed.cases), "whole": passed.whole}
     draft.put(name, passed.run_id, json.dumps(value, separators=(",", ":")))
     known = sorted(passes(draft, place), key=lambda one: (one.at, one.run_id), reverse=True)
     aged = draft.now - KEPT_RECOVERED
@@ -223,5 +262,8 @@ def remember(draft: Draft, place: str, passed: Pass) -> None:
 def passes(draft: Draft, place: str) -> list[Pass]:
     """What is known to have passed lately in a scope, in the order in which it happened."""
     read = ((run, json.loads(value)) for run, value in draft.hash(passed_in(place)).items())
-    known = [Pass(run, value["at"], frozenset(value["cases"]), value["title"]) for run, value in read]
+    known = [
+        Pass(run, value["at"], frozenset(value["cases"]), value["title"], value.get("whole", bool(value["title"])))
+        for run, value in read
+    ]
     return sorted(known, key=lambda one: (one.at, one.run_id))

@@ -29,10 +29,9 @@ class Share:
     def threaded(self) -> bool:
         return any(taker.layout is Layout.THREAD for taker in self.takers)
 
-    @property
-    def loud(self) -> bool:
-        """Whether the channel sees a reply when things got worse."""
-        return any(taker.broadcast is Broadcast.WORSE for taker in self.takers)
+    def broadcasts(self, news: Broadcast) -> bool:
+        """Whether the channel sees a reply of that kind."""
+        return any(news in taker.broadcast for taker in self.takers)
 
     @property
     def mention(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from zofbot.pipeline.failures import Failure
-from zofbot.store.audit import Entry
+from zofbot.store.audit import REFUSED, Entry
 from zofbot.triage.shift import Deed, Shift, Story, shift
 
 
@@ -16,5 +16,9 @@ def worked(failures: Iterable[Failure], acts: Iterable[Entry], channel: str, sin
         for one in failures
         if one.channel == channel
     ]
-    deeds = [Deed(one.key, one.act, one.name or one.user, one.at) for one in acts if one.channel == channel]
+    deeds = [
+        Deed(one.key, one.act, one.name or one.user, one.at, one.user)
+        for one in acts
+        if one.channel == channel and one.act != REFUSED
+    ]
     return shift(stories, deeds, since)

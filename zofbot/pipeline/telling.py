@@ -10,14 +10,14 @@ from zofbot.model import Result
 from zofbot.notification import SCHEMA, Kind, Notification
 from zofbot.pipeline.keys import edit_of, key
 from zofbot.pipeline.memory import Draft
-from zofbot.pipeline.roots import Root, Roots, case_field, run_field
+from zofbot.pipeline.roots import CALM_SECONDS, Root, Roots, case_field, run_field
 from zofbot.pipeline.shares import Share
 from zofbot.pipeline.storms import Gust, collapses
-from zofbot.pipeline.timers import follow
-from zofbot.routing import Finding, Group
+from zofbot.pipeline.timers import follow, wake_up
+from zofbot.routing import Broadcast, Finding, Group
 from zofbot.routing.finding import case_of
 from zofbot.slack import bodies
-from zofbot.slack.bodies import Body, Case, CaseBody, Place, ResultBody, RunBody, Standing
+from zofbot.slack.bodies import Body, Case, CaseBody, FlappingBody, Place, Resolution, ResultBody, RunBody, Standing
 from zofbot.triage import Policy, Triage
 
 FIRST = 10
@@ -25,6 +25,28 @@ FIRST = 10
 TOP = 3
 QUIET_FOR = 6 * 3600.0
 """Seconds without a failure after which the next one counts as worse."""
+
+
+@dataclass(frozen=True)
+class Telling:
+    """How replies are told: ``again`` for what had recovered; the channel sees the first of them where it is ``loud``.
+
+    ``mention`` is the id of whom the first mentions, ``others`` how many more failures it speaks for.
+    """
+
+    again: bool = False
+    loud: bool = False
+    mention: str = ""
+    others: int = 0
+
+    @property
+    def heard(self) -> bool:
+        """Whether there is a reply even where the layout has none."""
+        return self.loud or bool(self.mention)
+
+    @property
+    def mentioned(self) -> tuple[str, ...]:
+        return (self.mention,) if self.mention else ()
 
 
 @dataclass(frozen=True)
@@ -51,15 +73,18 @@ class Teller:
             return False
         if collapses(self.draft, self._gust(run.id, self.finding.outcome, max(1, self._bad))):
             return True
-        body = self._run_body()
+        resolved = self.roots.resolved(cases, run.title or "", at)
+        body = self._run_body().model_copy(update={"resolved": resolved})
         root = self._root("run", run.id, self.finding.outcome, cases, body)
         self.roots.put(run_field(run.id), root)
-        self._replies(root, self.share.results)
+        self._replies(root, self.share.results, Telling())
         return False
 
     def _run_goes_on(self, field: str, root: Root) -> None:
         """More was read of a run that was told, or what had recovered fails again."""
-        again = root.flaps(self.finding.happened)
+        at = self.finding.happened
+        again = root.flaps(at)
+        sleeper = self._sleeper(root) if again else ""
         more = [case for case in map(case_of, self.share.results) if case not in root.cases]
         reopened = again or bool(more)
         standing = Standing.AGAIN if again else Standing.OPEN if more else Standing(_standing(root))
@@ -75,36 +100,49 @@ class Teller:
                 "body": bodies.stored(body),
             }
         )
+        changed = changed.relapse(at) if again else changed
+        loud = again and self.share.broadcasts(Broadcast.RELAPSE)
+        if again and changed.flapping(at):
+            changed = self._flap(changed, body.run.title, loud=loud)
+        else:
+            self._replies(changed, self.share.results, Telling(again=again, loud=loud, mention=sleeper))
         self.roots.put(field, changed)
         self.draft.tell(self._edit(changed))
-        self._replies(changed, self.share.results, worse=again)
         self._follow(changed, again=again)
 
     def _cases(self) -> bool:
         grouped: dict[str, list[Result]] = {}
         for result in self.share.results:
             grouped.setdefault(case_of(result), []).append(result)
-        collapsed = [self._case(case, grouped[case]) for case in sorted(grouped)]
+        back = [case for case in sorted(grouped) if self._relapses(case)]
+        collapsed = [self._case(case, grouped[case], back) for case in sorted(grouped)]
         return all(collapsed)
 
-    def _case(self, case: str, results: Sequence[Result]) -> bool:
+    def _relapses(self, case: str) -> bool:
+        known, at = self.roots.get(case_field(case)), self.finding.happened
+        return known is not None and known.flaps(at) and not self.roots.resolution(known, at)
+
+    def _case(self, case: str, results: Sequence[Result], back: Sequence[str]) -> bool:
+        """Tell one case; of those that are ``back`` the channel itself sees the first, which names how many more."""
         field, at = case_field(case), self.finding.happened
         known = self.roots.get(field)
-        if known and not known.over(at):
-            self._case_goes_on(field, known, results)
+        resolved = self.roots.resolution(known, at) if known else None
+        if known and not known.over(at) and not resolved:
+            self._case_goes_on(field, known, results, others=len(back) - 1 if case in back[:1] else None)
             return False
         first = results[0]
         if collapses(self.draft, self._gust(first.id, first.outcome, len(results))):
             return True
-        body = self._case_body(case, first)
+        body = self._case_body(case, first).model_copy(update={"resolved": resolved})
         root = self._root("case", first.id, first.outcome, [case], body)
         self.roots.put(field, root)
-        self._tell_results(root, results[1:], broadcast=False)
+        self._tell_results(root, results[1:], Telling())
         return False
 
-    def _case_goes_on(self, field: str, root: Root, results: Sequence[Result]) -> None:
+    def _case_goes_on(self, field: str, root: Root, results: Sequence[Result], others: int | None) -> None:
         at = self.finding.happened
         again = root.flaps(at)
+        sleeper = self._sleeper(root) if again else ""
         before = CaseBody.model_validate(root.body)
         counts = before.count + (self.finding.run.id not in root.runs)
         latest = self._case_body(case_of(results[0]), results[0]) if at >= root.last else before
@@ -119,13 +157,41 @@ class Teller:
                 **self._reopened(root, again),
             }
         )
-        reopened: dict[str, Any] = {"left": root.cases, "recovered": None} if again else {}
-        changed = root.model_copy(update={**self._counted(root), **reopened, "body": bodies.stored(kept)})
+        changed = root.model_copy(update={**self._counted(root), "body": bodies.stored(kept)})
+        changed = changed.relapse(at).model_copy(update={"left": root.cases}) if again else changed
+        worse = Broadcast.RELAPSE if again else Broadcast.WORSE
+        loud = (others is not None if again else at - root.last > QUIET_FOR) and self.share.broadcasts(worse)
+        if again and changed.flapping(at):
+            changed = self._flap(changed, kept.case.title, loud=loud)
+        else:
+            how = Telling(again=again, loud=loud, mention=sleeper, others=others or 0)
+            self._tell_results(changed, results, how)
         self.roots.put(field, changed)
         self.draft.tell(self._edit(changed))
         self._follow(changed, again=again)
-        worse = again or at - root.last > QUIET_FOR
-        self._tell_results(changed, results, broadcast=worse and self.share.loud)
+        self._wake(root, changed)
+
+    def _sleeper(self, root: Root) -> str:
+        """The id of whoever had snoozed it when it recovered; empty where nobody had."""
+        return self.roots.records.woken_by_relapse(root.key, root.body, root.recovered or 0.0)
+
+    def _wake(self, before: Root, root: Root) -> None:
+        """Say so where a snooze ends by this failure."""
+        asleep = self.roots.records.woken(root.key, before.body, root.body)
+        if asleep:
+            self.draft.tell(wake_up(root.key, self.share.channel, asleep, root.last))
+
+    def _flap(self, root: Root, title: str, *, loud: bool) -> Root:
+        """Say in one line that it turns again and again; give the root with that line's key."""
+        name = root.line or key("flapping", root.id, root.category, self.share.channel, turn=root.turns)
+        body = FlappingBody(title=title, run=self._place(), times=root.relapses, broadcast=loud)
+        if root.line:
+            self.draft.tell(self._notification(Kind.EDIT, edit_of(name), bodies.stored(body), name))
+        elif root.threaded or loud:
+            self._reply(root, name, body)
+        else:
+            return root
+        return root.model_copy(update={"line": name})
 
     def _reopened(self, root: Root, again: bool) -> dict[str, Any]:
         """What a body says of its turns once more was heard of it."""
@@ -136,6 +202,7 @@ class Teller:
             "opened": self._now if reopened else opened or root.first,
             "policy": Policy.model_validate(policy or {}),
             "takers": tuple(root.body.get("takers", ())),
+            "resolved": Resolution.model_validate(resolved) if (resolved := root.body.get("resolved")) else None,
         }
 
     @property
@@ -154,7 +221,9 @@ class Teller:
             return
         opened = body.opened if again else self.finding.happened
         present = Triage(turn=body.turn, opened=opened)
-        self.draft.tell(*follow(root.key, self.share.channel, present, body.policy, told=self._now))
+        calm = root.relapsed + CALM_SECONDS if root.relapsed and root.flapping(self.finding.happened) else 0.0
+        told = max(self._now, calm - body.policy.escalate[0].after)
+        self.draft.tell(*follow(root.key, self.share.channel, present, body.policy, told=told))
 
     def _counted(self, root: Root) -> dict[str, Any]:
         """The root's account of runs with this one in it."""
@@ -185,12 +254,11 @@ class Teller:
         self._follow(made)
         return made
 
-    def _replies(self, root: Root, results: Sequence[Result], *, worse: bool = False) -> None:
-        loud = worse and self.share.loud
-        if not results and worse and (root.threaded or loud):
-            again = bodies.AgainBody(run=self._place(), broadcast=loud)
+    def _replies(self, root: Root, results: Sequence[Result], how: Telling) -> None:
+        if not results and how.again and (root.threaded or how.heard):
+            again = bodies.AgainBody(run=self._place(), broadcast=how.loud, mention=how.mentioned)
             self._reply(root, key("again", self.finding.run.id, root.category, self.share.channel), again)
-        self._tell_results(root, results[:FIRST], broadcast=loud)
+        self._tell_results(root, results[:FIRST], how)
         rest = results[FIRST:]
         count = self._bad - min(FIRST, len(results))
         if results and count and root.threaded:
@@ -199,12 +267,15 @@ class Teller:
             name = key("rest", self.finding.run.id, root.category, self.share.channel, turn=self._bad)
             self._reply(root, name, body)
 
-    def _tell_results(self, root: Root, results: Sequence[Result], *, broadcast: bool) -> None:
-        """A reply for each; the channel sees the first when ``broadcast``, which is all that a flat layout gets."""
-        for index, result in enumerate(results if root.threaded else results[: int(broadcast)]):
+    def _tell_results(self, root: Root, results: Sequence[Result], how: Telling) -> None:
+        """A reply for each; the first is told as ``how`` says, which is all that a flat layout gets."""
+        for index, result in enumerate(results if root.threaded else results[: int(how.heard)]):
             if root.group is Group.CASE and result.id == root.id:
                 continue
-            body = ResultBody(case=Case.of(result, 1500), run_id=self.finding.run.id, broadcast=broadcast and not index)
+            body = ResultBody(case=Case.of(result, 1500), run_id=self.finding.run.id, again=how.again)
+            if not index:
+                first = {"broadcast": how.loud, "mention": how.mentioned, "others": how.others}
+                body = body.model_copy(update=first)
             self._reply(root, key("result", result.id, result.outcome.value, self.share.channel), body)
 
     @property

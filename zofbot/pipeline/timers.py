@@ -21,9 +21,15 @@ def follow(root: str, channel: str, present: Triage, policy: Policy, *, told: fl
     if present.asks is not None:
         yield about.said("ask", present.asks, present.asks)
     if present.until is not None and present.state in (State.SNOOZED, State.ACKNOWLEDGED):
-        yield about.said("wake" if present.state is State.SNOOZED else "lapse", present.until, present.until)
+        asleep = present.state is State.SNOOZED
+        yield about.said("wake" if asleep else "lapse", present.until, present.until, present.put.id if asleep else "")
         yield about.shown(present.until)
         yield from about.escalation(present.until, present.until, policy, 0)
+
+
+def wake_up(root: str, channel: str, asleep: Triage, at: float) -> Notification:
+    """Say that a snooze has ended early, ``at`` Unix seconds, to whoever had snoozed it."""
+    return _Timers(root, channel, asleep.turn).said("wake", at, at, asleep.put.id)
 
 
 class _Timers:
@@ -36,8 +42,9 @@ class _Timers:
                 body = TimerBody(sort="escalate", turn=self._turn, at=opened, step=index, mention=step.mention)
                 yield self._made(Kind.REPLY, f"escalate:{index}", opened, told + step.after, body)
 
-    def said(self, sort: str, at: float, due: float) -> Notification:
-        body = TimerBody.model_validate({"sort": sort, "turn": self._turn, "at": at})
+    def said(self, sort: str, at: float, due: float, mention: str = "") -> Notification:
+        mentioned = (mention,) if mention else ()
+        body = TimerBody.model_validate({"sort": sort, "turn": self._turn, "at": at, "mention": mentioned})
         return self._made(Kind.REPLY, sort, at, due, body)
 
     def shown(self, at: float) -> Notification:

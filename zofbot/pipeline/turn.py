@@ -10,7 +10,7 @@ import structlog
 from zofbot.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.model import Outcome
 from zofbot.notification import Notification
-from zofbot.pipeline.feeds import FAILURES, RECOVERIES, field_of
+from zofbot.pipeline.feeds import FEEDS, field_of
 from zofbot.pipeline.means import Means, Tick
 from zofbot.pipeline.memory import Memory, channels_of, roots_in, scope
 from zofbot.pipeline.notebook import Failing, Notebook
@@ -31,7 +31,7 @@ UNKNOWN_SECONDS = 600.0
 SOONEST, LATEST = 15.0, 900.0
 """Seconds until a run that has not ended is looked at again: half of what it was watched for, within these."""
 
-_FEEDS = frozenset(feed.name for feed in (*FAILURES, RECOVERIES))
+_FEEDS = frozenset(feed.name for feed in FEEDS)
 
 COMMIT_SECONDS = 1.0
 """How long a finding waits for others to be committed with."""
@@ -52,7 +52,7 @@ class Turn:
     async def work(self, *, feeds: bool) -> Tick:
         """Follow what is due and, with ``feeds``, walk the listings; raises ZofUnavailable once all is committed."""
         try:
-            await self._follow(spare=1 + len(FAILURES) if feeds else 0)
+            await self._follow(spare=len(FEEDS) if feeds else 0)
             if feeds:
                 await Walks(self._means, self._book, self.tick).go()
                 await self._follow()
@@ -80,7 +80,7 @@ class Turn:
         if isinstance(found, Notice):
             self._settle(watch, found, ())
         elif found.ended:
-            self._settle(watch, found, [field_of(found.run), *map(field_of, found.bad)])
+            self._settle(watch, found, [field_of(found.run), *_fields(found)])
             if found.partial:
                 self._book.note_partly(found.run.id, found.happened)
         elif self._means.now() - watch.since < LONGEST_WATCH:
@@ -88,7 +88,7 @@ class Turn:
         else:
             log.warning("run does not end", run=watch.subject, status=found.run.status, failures=found.total)
             over = {"outcome": Outcome.UNKNOWN, "ended": self._means.clock.now()}
-            self._settle(watch, replace(found, run=found.run.model_copy(update=over)), map(field_of, found.bad))
+            self._settle(watch, replace(found, run=found.run.model_copy(update=over)), _fields(found))
 
     async def _read(self, watch: Watch) -> Finding | Notice:
         match watch.kind:
@@ -169,3 +169,8 @@ class Turn:
             open_ = min((root.last for _, root in news if root.recovered is None), default=None)
             failing = None if since is None else Failing(since, tuple(dict(news)), open_)
             self._book.hope(place, failing, self._means.now())
+
+
+def _fields(found: Finding) -> Iterable[str]:
+    """What is noted of the failures in a run, also of those that were tried again: the listings show them, too."""
+    return map(field_of, (*found.bad, *found.retried))

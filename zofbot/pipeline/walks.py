@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from zofbot.errors import ZofRejected, ZofUnreadable
-from zofbot.model import Result, Run, is_id
-from zofbot.pipeline.feeds import FAILURES, OVERLAP, RECOVERIES, Feed, Item, Progress
+from zofbot.errors import ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.model import Outcome, Result, Run, is_id
+from zofbot.pipeline.feeds import ALL_RUNS, FEEDS, OVERLAP, Feed, Item, Progress, is_shown_by_status
 from zofbot.pipeline.means import Means, Tick
 from zofbot.pipeline.memory import scope
 from zofbot.pipeline.notebook import Notebook
@@ -55,10 +55,10 @@ class Walks:
 
         Raises ZofUnavailable.
         """
-        feeds = self._feeds()
-        most = max(self._means.reader.most // 2, len(feeds))
-        read = await self._read([(feed, feed.name, self._begun(feed)) for feed in feeds], most)
-        audits = [(feed, name, progress) for feed in FAILURES for name, progress in self._audited(feed)]
+        self._book.raise_hopes()
+        most = max(self._means.reader.most // 2, len(FEEDS))
+        read = await self._read([(feed, feed.name, self._begun(feed)) for feed in FEEDS], most)
+        audits = [(feed, name, progress) for feed in FEEDS for name, progress in self._audited(feed)]
         await self._read(audits, min(AUDIT_PAGES, most - read))
 
     async def _read(self, chosen: Sequence[tuple[Feed, str, Progress]], most: int) -> int:
@@ -75,23 +75,21 @@ class Walks:
                 walks = [walk for walk in walks if self._barred or reader.left <= least or await self._step(walk)]
         return before - reader.left
 
-    def _feeds(self) -> list[Feed]:
-        self._book.raise_hopes()
-        if self._book.failing:
-            return [*FAILURES, RECOVERIES]
-        self._book.leave(RECOVERIES.name)
-        return list(FAILURES)
-
     def _begun(self, feed: Feed) -> Progress:
         progress = self._book.progress(feed.name)
         if progress.began is None:
             if progress.complete is not None:
                 mark = progress.complete - OVERLAP
             else:
-                mark = min(one.since for one in self._book.failing.values()) if feed is RECOVERIES else 0.0
+                mark = self._first_mark() if feed is ALL_RUNS else 0.0
             progress = progress.begin(self._means.now(), max(mark, self._book.floor))
             self._book.begun(feed.name, progress)
         return progress
+
+    def _first_mark(self) -> float:
+        """How far back all runs are read at first: they are many, and an earlier version did not read them."""
+        open_ = (each.since for each in self._book.failing.values())
+        return min([self._means.now() - self._means.lookback, *open_])
 
     def _audited(self, feed: Feed) -> Iterator[tuple[str, Progress]]:
         """The audit of a feed, if one is under way or due."""
@@ -115,6 +113,11 @@ class Walks:
         except (ZofRejected, ZofUnreadable) as error:
             self._refused(walk, progress, error)
             return False
+        except ZofUnavailable as error:
+            if walk.feed is not ALL_RUNS:
+                raise
+            log.warning("runs not read", cause=error.sentence, request_id=error.request_id)
+            return False  # it is the longest of all listings; what the others show is told all the same
         if self._means.refused.pop(walk.feed.name, None):
             log.info("feed read again", feed=walk.feed.name)
         if page is None:  # the cursor came round again
@@ -129,6 +132,8 @@ class Walks:
 
     def _fresh(self, feed: Feed, item: Item) -> bool:
         """Whether an item was not known; then it is to be looked at."""
+        if feed is ALL_RUNS and not self._matters(item):
+            return False
         name = feed.field(item)
         if self._book.knows(name):
             return False
@@ -142,27 +147,26 @@ class Walks:
         if isinstance(item, Result) and self._book.partly(item.run_id):
             self._book.note([name], at or self._means.now())
             return False
-        if feed is RECOVERIES and not self._hoped(item, at):
-            self._book.pass_over(name)
-            return False
         self._tick.fresh += 1
         self._means.metrics.poll_new.labels(feed.name).inc()
-        if complete is not None and at is not None and at < complete - OVERLAP:
+        if complete is not None and at is not None and at < complete - OVERLAP and item.outcome is not Outcome.PASSED:
             self._means.missed[feed.name] += 1  # an earlier walk should have seen it
         self._look(feed, item, name, at)
         return True
 
     def _silent(self, feed: Feed, *, first: bool) -> None:
-        if first and feed is not RECOVERIES:
+        if first and feed is not ALL_RUNS:
             self._tick.silent += 1
             self._means.silent[feed.name] += 1
             self._means.metrics.poll_silent.inc()
 
-    def _hoped(self, item: Item, at: float | None) -> bool:
-        """Whether a passed run may be a recovery."""
+    def _matters(self, item: Item) -> bool:
+        """Whether a run says something that no other feed does: it may be a recovery, or failed in other words."""
         assert isinstance(item, Run)
+        if item.outcome is not Outcome.PASSED:
+            return item.outcome.bad and not is_shown_by_status(item)
         failed = self._book.failing.get(scope(Finding.of(item, (), otherwise=0)))
-        return failed is not None and (at is None or at > failed.since)
+        return failed is not None and (item.when is None or item.when.timestamp() > failed.since)
 
     def _look(self, feed: Feed, item: Item, name: str, at: float | None) -> None:
         """Have its run read, or the result itself where it names none."""
@@ -184,9 +188,12 @@ class Walks:
             log.warning("zof cursor", fault="refused", feed=walk.name, request_id=error.request_id)
             self._book.walked(walk.name, progress.lost())
             return
+        if progress.cursor is None or isinstance(error, ZofRejected):
+            self._book.walked(walk.name, progress.postpone())  # else what other feeds found would wait for this walk
         self._barred = error.status == 401  # of the others Zof would say the same
-        if self._means.refused.get(walk.feed.name) != error.sentence:
-            self._means.refused[walk.feed.name] = error.sentence
+        before = self._means.refused.get(walk.feed.name)
+        self._means.refused[walk.feed.name] = error
+        if before is None or before.sentence != error.sentence:
             log.error("feed not read", feed=walk.name, cause=error.sentence, mend=error.next_step,
                       request_id=error.request_id)  # fmt: skip
 
@@ -197,7 +204,7 @@ class Walks:
             return
         if before.complete is None:
             log.info("feed begun", feed=feed.name, silent=self._means.silent.pop(feed.name, 0), since=before.mark)
-        if after.order is None and feed is not RECOVERIES and self._audit_due(feed):
+        if after.order is None and self._audit_due(feed):
             # Where no order shows, each walk reads all there is: that is an audit.
             self._book.walked(_audit(feed), Progress(complete=self._means.now()))
             self._report(feed, 0)

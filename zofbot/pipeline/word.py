@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zofbot.errors import ZofUnavailable
+from zofbot.errors import ZofError
 
 NAME = "poller"
 """What its lease is called."""
@@ -29,7 +29,7 @@ def polled(at: float) -> dict[str, str]:
     return {"well": f"{at:.0f}", "ill": "0"}
 
 
-def not_polled(at: float, error: ZofUnavailable) -> dict[str, str]:
+def not_polled(at: float, error: ZofError) -> dict[str, str]:
     """Zof did not let itself be read."""
     return {"ill": f"{at:.0f}", "why": error.sentence, "request_id": error.request_id or ""}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from zofbot.model import Outcome, Result, Run
+from zofbot.routing.attempts import last_attempts
 
 
 class On(StrEnum):
@@ -19,6 +20,8 @@ class On(StrEnum):
     AGENT = "agent"
     INTEGRATION = "integration"
     PLAN = "plan"
+    PASSED_WITH_FAILURES = "passed-with-failures"
+    """A run that Zof calls passed though cases failed in it, as it does where those are quarantined."""
 
 
 NOTICES = {
@@ -37,10 +40,11 @@ def case_of(result: Result) -> str:
 
 @dataclass(frozen=True)
 class Finding:
-    """One run with its failed and errored results.
+    """One run with its failed and errored results, the last of each case.
 
     ``happened`` is in Unix seconds. ``total`` counts all bad results when Zof has more of them than were read.
-    ``passed`` has the cases (as ``case_of`` names them) that are known to have passed in this run.
+    ``passed`` has the cases (as ``case_of`` names them) that are known to have passed in this run. ``retried`` are the
+    bad results that another attempt at the same case came after.
     """
 
     run: Run
@@ -48,23 +52,35 @@ class Finding:
     bad: tuple[Result, ...] = ()
     total: int = 0
     passed: frozenset[str] = frozenset()
+    retried: tuple[Result, ...] = ()
 
     @classmethod
     def of(cls, run: Run, results: Iterable[Result], *, total: int | None = None, otherwise: float) -> Finding:
         """Sort out what was read of a run, once each; ``otherwise`` (Unix seconds) stands in for an unknown time."""
-        read = {result.id: result for result in results}.values()
-        bad = tuple(sorted((one for one in read if one.outcome.bad), key=lambda one: (one.title or "", one.id)))
-        passed = frozenset(case_of(one) for one in read if one.outcome is Outcome.PASSED)
-        when = run.when or max((one.when for one in read if one.when), default=None)
-        known = max(len(bad), run.counts.bad if total is None else total)
-        return cls(run, when.timestamp() if when else otherwise, bad, known, passed - {case_of(one) for one in bad})
+        read = {result.id: result for result in results}
+        last = last_attempts(read.values())
+        kept = {result.id for result in last}
+        retried = sorted(
+            (one for one in read.values() if one.outcome.bad and one.id not in kept), key=lambda one: one.id
+        )
+        bad = tuple(sorted((one for one in last if one.outcome.bad), key=lambda one: (one.title or "", one.id)))
+        passed = frozenset(case_of(one) for one in last if one.outcome is Outcome.PASSED)
+        when = run.when or max((one.when for one in read.values() if one.when), default=None)
+        counted = run.counts.bad - len(retried) if total is None else total  # Zof may count cases or attempts
+        happened = when.timestamp() if when else otherwise
+        return cls(run, happened, bad, max(len(bad), counted), passed - {case_of(one) for one in bad}, tuple(retried))
 
     @property
     def outcome(self) -> Outcome:
-        """The run's, or that of its worst case where it passed by policy or Zof used a word nobody knows."""
-        if self.run.outcome.bad or not self.bad:
+        """The run's, or that of its worst case where Zof used a word nobody knows."""
+        if self.run.outcome is not Outcome.UNKNOWN or not self.bad:
             return self.run.outcome
         return Outcome.FAILED if any(one.outcome is Outcome.FAILED for one in self.bad) else Outcome.ERROR
+
+    @property
+    def passed_with_failures(self) -> bool:
+        """Whether Zof calls the run passed though cases failed in it."""
+        return self.run.outcome is Outcome.PASSED and self.total > 0
 
     @property
     def ended(self) -> bool:

@@ -73,9 +73,9 @@ def _place(subscription: Subscription, finding: Finding | Notice) -> Verdict | N
 
 
 def _failures(subscription: Subscription, finding: Finding) -> Verdict:
-    if not finding.outcome.bad:
+    if not finding.outcome.bad and not finding.passed_with_failures:
         return Verdict(False, "on", "nothing failed in it")
-    asked = [result for result in finding.bad if _ASKED[result.outcome] in subscription.on]
+    asked = [result for result in finding.bad if _event(finding, result.outcome) in subscription.on]
     meant = tuple(result for result in asked if fits(subscription.case, names_of_case(result)))
     if meant:
         return Verdict(True, results=meant)
@@ -86,12 +86,18 @@ def _failures(subscription: Subscription, finding: Finding) -> Verdict:
     return _run_alone(subscription, finding)
 
 
+def _event(finding: Finding, outcome: Outcome) -> On:
+    """What a subscription has to ask for to be told of such an outcome in this run."""
+    return On.PASSED_WITH_FAILURES if finding.passed_with_failures else _ASKED[outcome]
+
+
 def _run_alone(subscription: Subscription, finding: Finding) -> Verdict:
     """A run none of whose known results is meant: the run itself may be, when there are results that nobody read."""
     known = {result.outcome for result in finding.bad} if not finding.partial else set()
     for outcome in sorted(known or {finding.outcome}):
-        if _ASKED[outcome] not in subscription.on:
-            return _not_asked(subscription, _ASKED[outcome])
+        event = _event(finding, outcome)
+        if event not in subscription.on:
+            return _not_asked(subscription, event)
     return Verdict(True) if fits(subscription.case, ()) else _missed("case", (), subscription.case)
 
 

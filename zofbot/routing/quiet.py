@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from zofbot.routing.subscription import Quiet, Subscription
+
+MAX_QUIET_SECONDS = 8 * 86400.0
+"""Longest stretch of quiet hours: six whole days and the hours on both sides of them."""
 
 
 def in_quiet(subscription: Subscription, at: float) -> bool:
@@ -14,12 +17,18 @@ def in_quiet(subscription: Subscription, at: float) -> bool:
 
 
 def quiet_until(subscription: Subscription, at: float, *, critical: bool = False) -> float:
-    """When the quiet hours around ``at`` end, both in Unix seconds; 0 when there is nothing to wait for."""
+    """When the quiet hours around ``at`` end, both in Unix seconds; 0 when there is nothing to wait for.
+
+    Hours and whole days that follow one another count as one: Friday night ends on Monday morning where Saturday and
+    Sunday are quiet.
+    """
     quiet = subscription.quiet
     if quiet is None or (critical and quiet.critical):
         return 0.0
-    here = datetime.fromtimestamp(at, zone(quiet.zone) or UTC)
-    return _next(here, quiet.end) if _inside(quiet, here.hour * 60 + here.minute) else 0.0
+    here, end = zone(quiet.zone) or UTC, at
+    while end < at + MAX_QUIET_SECONDS - 86400 and (later := _end(quiet, datetime.fromtimestamp(end, here))):
+        end = later
+    return end if end > at else 0.0
 
 
 def zone(name: str) -> tzinfo | None:
@@ -30,10 +39,14 @@ def zone(name: str) -> tzinfo | None:
         return UTC if name.upper() == "UTC" else None
 
 
-def _inside(quiet: Quiet, minute: int) -> bool:
-    if quiet.start <= quiet.end:
-        return quiet.start <= minute < quiet.end
-    return minute >= quiet.start or minute < quiet.end
+def _end(quiet: Quiet, here: datetime) -> float:
+    """When the quiet day or the quiet hours around ``here`` end, whichever it is; 0 outside of both."""
+    if here.weekday() in quiet.days:
+        return _moment(datetime.combine(here.date() + timedelta(days=1), time(), here.tzinfo), here)
+    minute = here.hour * 60 + here.minute
+    overnight = quiet.start > quiet.end
+    inside = minute >= quiet.start or minute < quiet.end if overnight else quiet.start <= minute < quiet.end
+    return _next(here, quiet.end) if inside else 0.0
 
 
 def _next(here: datetime, minute: int) -> float:
@@ -41,4 +54,10 @@ def _next(here: datetime, minute: int) -> float:
     end = here.replace(hour=minute // 60, minute=minute % 60, second=0, microsecond=0, fold=0)
     if end.replace(tzinfo=None) <= here.replace(tzinfo=None):
         end += timedelta(days=1)
-    return max(end.timestamp(), here.timestamp() + 1)  # the hour that a clock change repeats must not end in the past
+    return _moment(end, here)
+
+
+def _moment(end: datetime, here: datetime) -> float:
+    """``end`` in Unix seconds; of an hour that a clock change repeats, the first time that is later than ``here``."""
+    return next((at for fold in (0, 1) if (at := end.replace(fold=fold).timestamp()) > here.timestamp()),
+                here.timestamp() + 1)  # fmt: skip

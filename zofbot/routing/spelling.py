@@ -17,6 +17,7 @@ from zofbot.routing.quiet import zone as known_zone
 from zofbot.routing.subscription import After, Broadcast, Group, Layout, Quiet, Subscription
 from zofbot.routing.words import bare, listed, quoted, shown, words
 from zofbot.triage import Step
+from zofbot.triage.times import DAYS, weekday
 from zofbot.verbs import COMMAND
 
 MOST_VALUES = 20
@@ -32,7 +33,7 @@ EXAMPLES = {
     "on": "on:failed,error,recovered",
     "group": "group:case",
     "layout": "layout:flat",
-    "broadcast": "broadcast:worse",
+    "broadcast": "broadcast:relapse,recovered",
     "after": "after:3/1h",
     "mention": "mention:@ana",
     "quiet": "quiet:22:00-07:00,critical",
@@ -45,6 +46,7 @@ _ALIASES = {"environment": "env", "environments": "env", "projects": "project", 
 _MENTION = re.compile(r"<(?:@(?P<user>[UW][A-Z0-9]{1,30})|!subteam\^(?P<group>S[A-Z0-9]{1,30}))(?:\|[^<>]*)?>")
 _NAMED = re.compile(r"<(?P<sign>[@#])[A-Z0-9]+\|(?P<name>[^<>]+)>|<!subteam\^[A-Z0-9]+\|(?P<handle>[^<>]+)>")
 _STEP = re.compile(r"([^<>→-]*)(?:->|→)(.+)")
+_GROUPED_DAYS = {"weekdays": "mon-fri", "weekends": "sat-sun", "weekend": "sat-sun"}
 _QUIET = re.compile(r"(\d{1,2}):?(\d{2})? ?[-–—] ?(\d{1,2}):?(\d{2})?")
 
 Word = TypeVar("Word", bound=StrEnum)
@@ -71,7 +73,7 @@ def parse(text: str, *, zone: str = "UTC", ids: Mapping[str, str] = NOBODY) -> S
     for typed in words(text):
         name, values = _filter(typed)
         value = _READ[name](values, typist)
-        if name in told and not isinstance(value, tuple):
+        if name in told and (name == "broadcast" or not isinstance(value, tuple)):
             raise _wrong(name, f"`{name}:` is there twice.", "Leave one out: only one can count.")
         told[name] = told.get(name, ()) + value if isinstance(value, tuple) else value
         if isinstance(value, tuple) and len(told[name]) > MOST_VALUES:
@@ -160,6 +162,13 @@ def _events(values: list[str], typist: Typist) -> tuple[On, ...]:
     return tuple(dict.fromkeys(_one_of("on", On, value) for value in values))
 
 
+def _broadcasts(values: list[str], typist: Typist) -> tuple[Broadcast, ...]:
+    found = tuple(dict.fromkeys(_one_of("broadcast", Broadcast, value) for value in values))
+    if Broadcast.NEVER in found and len(found) > 1:
+        raise _wrong("broadcast", "`never` stands alone.", "Leave it out, or leave out the others.")
+    return found
+
+
 def _one_of(name: str, choices: type[Word], value: str) -> Word:
     said = bare(value).lower()
     if said in list(choices):
@@ -207,20 +216,35 @@ def _mention(value: str, ids: Mapping[str, str]) -> str:
 
 
 def _quiet(values: list[str], typist: Typist) -> Quiet:
-    found = _QUIET.fullmatch(bare(values[0]))
-    rest = [bare(value) for value in values[1:]]
+    """Hours, days of the week, ``critical`` and a time zone, in any order; each but the days at most once."""
+    said = [bare(value) for value in values]
+    hours = [found for value in said if (found := _QUIET.fullmatch(value))]
+    days = [day for value in said for day in _weekdays(value)]
+    rest = [value for value in said if not _QUIET.fullmatch(value) and not _weekdays(value)]
     zones = [value for value in rest if value.lower() != "critical"]
-    start, end = (_minute(found[1], found[2]), _minute(found[3], found[4])) if found else (0, 0)
-    if start == end or max(start, end) >= 1440 or len(zones) > 1:
+    start, end = (_minute(hours[0][1], hours[0][2]), _minute(hours[0][3], hours[0][4])) if hours else (0, 0)
+    if len(hours) > 1 or len(zones) > 1 or max(start, end) >= 1440 or (start == end if hours else not days):
         raise _wrong(
             "quiet",
             f"`{_shown(','.join(values))}` is not a span of hours.",
-            "`quiet:22:00-07:00` holds alerts overnight; `,critical` behind it lets critical ones through.",
+            "`quiet:22:00-07:00` holds alerts overnight; `,sat,sun` behind it holds them all weekend, too, and "
+            "`,critical` lets critical ones through.",
         )
+    if len(set(days)) == len(DAYS):
+        raise _wrong("quiet", "All seven days are quiet.", "Leave a day out, or end the subscription.")
     chosen = (zones or [typist.zone])[0]
     if known_zone(chosen) is None:
         raise _wrong("quiet", f"There is no time zone `{_shown(chosen)}`.", "Use a name such as `Europe/Berlin`.")
-    return Quiet(start=start, end=end, critical=len(rest) > len(zones), zone=chosen)
+    return Quiet(start=start, end=end, days=tuple(sorted(set(days))), critical=len(rest) > len(zones), zone=chosen)
+
+
+def _weekdays(typed: str) -> list[int]:
+    """Days of the week, 0 for Monday: ``sat``, ``mon-fri``, ``weekends``; none for anything else."""
+    first, dash, last = (part.strip() for part in _GROUPED_DAYS.get(typed.lower(), typed).partition("-"))
+    start, end = weekday(first), weekday(last) if dash else weekday(first)
+    if start is None or end is None or typed.lower().startswith("next "):
+        return []
+    return [(start + ahead) % 7 for ahead in range((end - start) % 7 + 1)]
 
 
 def _minute(hours: str, minutes: str | None) -> int:
@@ -270,7 +294,7 @@ _READ: dict[str, Callable[[list[str], Typist], Any]] = {
     "on": _events,
     "group": _word("group", Group),
     "layout": _word("layout", Layout),
-    "broadcast": _word("broadcast", Broadcast),
+    "broadcast": _broadcasts,
     "after": _after,
     "mention": _mentions,
     "quiet": _quiet,
@@ -284,9 +308,14 @@ def _clock(minute: int) -> str:
 
 
 def spell_quiet(quiet: Quiet) -> str:
-    """Quiet hours as they are typed: the hours, then ``critical`` and the zone where they are not as usual."""
-    more = (["critical"] if quiet.critical else []) + ([quiet.zone] if quiet.zone != "UTC" else [])
-    return ",".join([f"{_clock(quiet.start)}-{_clock(quiet.end)}", *more])
+    """Quiet hours as they are typed: hours and days, ``critical`` where it is set, and always the zone."""
+    return ",".join([spell_hours(quiet), *(["critical"] if quiet.critical else []), quiet.zone])
+
+
+def spell_hours(quiet: Quiet) -> str:
+    """The hours and the days alone: ``22:00-07:00,sat,sun``."""
+    hours = [f"{_clock(quiet.start)}-{_clock(quiet.end)}"] if quiet.start != quiet.end else []
+    return ",".join([*hours, *(DAYS[day][:3].lower() for day in quiet.days)])
 
 
 def mentioned(identifier: str) -> str:
@@ -301,7 +330,7 @@ _WRITE: dict[str, Callable[[Any], str]] = {
     "on": ",".join,
     "group": str,
     "layout": str,
-    "broadcast": str,
+    "broadcast": ",".join,
     "after": lambda after: f"{after.count}/{spans.spelled(after.window)}",
     "mention": lambda ids: ",".join(map(mentioned, ids)),
     "quiet": spell_quiet,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -32,14 +33,19 @@ class Layout(StrEnum):
 
 
 class Broadcast(StrEnum):
-    """When a reply is shown in the channel as well."""
+    """Which replies are shown in the channel as well."""
 
     NEVER = "never"
+    """None of them; it stands alone."""
+    RELAPSE = "relapse"
+    """The failure is back after it had recovered."""
     WORSE = "worse"
+    """It fails again after six hours without a failure."""
+    RECOVERED = "recovered"
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
 class After(_Frozen):
@@ -50,13 +56,15 @@ class After(_Frozen):
 
 
 class Quiet(_Frozen):
-    """Hours of the day in which nothing is sent: ``start`` and ``end`` in minutes after midnight in ``zone``.
+    """Hours of each day and whole days in which nothing is sent.
 
-    ``critical`` lets critical failures through.
+    ``start`` and ``end`` are minutes after midnight in ``zone``, the same where there are no hours. ``days`` of the
+    week (0 for Monday) are quiet from midnight to midnight. ``critical`` lets critical failures through.
     """
 
-    start: int = Field(ge=0, lt=1440)
-    end: int = Field(ge=0, lt=1440)
+    start: int = Field(default=0, ge=0, lt=1440)
+    end: int = Field(default=0, ge=0, lt=1440)
+    days: tuple[int, ...] = ()
     critical: bool = False
     zone: str = "UTC"
 
@@ -80,7 +88,8 @@ class Subscription(_Frozen):
     on: tuple[On, ...] = (On.FAILED, On.ERROR, On.RECOVERED)
     group: Group = Group.RUN
     layout: Layout = Layout.THREAD
-    broadcast: Broadcast = Broadcast.NEVER
+    broadcast: tuple[Broadcast, ...] = Field(default=(Broadcast.RELAPSE,), alias="broadcasts")
+    """Whoever asks for one kind is shown relapses, too."""
     after: After | None = None
     mention: tuple[str, ...] = ()
     quiet: Quiet | None = None
@@ -107,6 +116,20 @@ class Subscription(_Frozen):
     def _in_order(cls, asked: tuple[On, ...]) -> tuple[On, ...]:
         """Sort, so that what means the same is the same."""
         return tuple(one for one in On if one in asked)
+
+    @field_validator("broadcast", mode="before")
+    @classmethod
+    def _from_one_word(cls, stored: Any) -> Any:
+        """Read records from before relapses were shown: ``never`` was the default then and nobody's choice."""
+        return (Broadcast.RELAPSE, Broadcast.WORSE)[: 1 + (stored == "worse")] if isinstance(stored, str) else stored
+
+    @field_validator("broadcast")
+    @classmethod
+    def _with_relapses(cls, asked: tuple[Broadcast, ...]) -> tuple[Broadcast, ...]:
+        asked_for = {*asked} - {Broadcast.NEVER}
+        if not asked_for:
+            return (Broadcast.NEVER,)
+        return tuple(each for each in Broadcast if each in asked_for | {Broadcast.RELAPSE})
 
     @field_validator("mention")
     @classmethod

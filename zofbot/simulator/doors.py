@@ -12,6 +12,7 @@ from zofbot.clock import Clock
 from zofbot.simulator import mishaps, slack, spoilt, zof
 from zofbot.simulator.entities import SlackCall
 from zofbot.simulator.faults import ERROR, RESPONSE_URL
+from zofbot.simulator.listing import Ask
 from zofbot.simulator.records import Records, Reply, ZofCall
 from zofbot.simulator.respond import respond
 from zofbot.simulator.workspace import Workspace
@@ -51,7 +52,7 @@ class ZofDoor:
         self.zof.changed()
         if fault == "cut":
             return hang_up(request)
-        reply = self._reply(fault, zof.Ask(call.method, path, call.query, request.headers, call.body))
+        reply = self._reply(fault, Ask(call.method, path, call.query, request.headers, call.body))
         await self._clock.sleep(self.zof.faults.delays.get(fault, 0))
         call.status, call.ms = reply.status, round((self._clock.monotonic() - started) * 1000)
         self.zof.changed()
@@ -73,7 +74,7 @@ class ZofDoor:
         self.zof.calls.append(call)
         return call
 
-    def _reply(self, fault: str, ask: zof.Ask) -> Reply:
+    def _reply(self, fault: str, ask: Ask) -> Reply:
         if fault in ("huge", "bomb"):
             return mishaps.flood(compressed=fault == "bomb")
         return mishaps.REPLIES.get(fault) or zof.answer(self.zof, ask)

@@ -26,6 +26,8 @@ class User:
     """Admin of the workspace."""
     deleted: bool = False
     """The account is switched off."""
+    display_name: str = ""
+    """What they are called where they have chosen another name than ``name``."""
 
 
 @dataclass

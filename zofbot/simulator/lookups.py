@@ -222,7 +222,7 @@ def person(slack: Workspace, user: User) -> dict[str, Any]:
 
 
 def _profile(user: User) -> dict[str, str]:
-    return {"display_name": user.name, "real_name": user.real_name}
+    return {"display_name": user.display_name or user.name, "real_name": user.real_name}
 
 
 def group_list(slack: Workspace, given: Arguments) -> Answer:

@@ -32,6 +32,24 @@ WIDE_RUN = "run_2038"
 """53 of its cases failed."""
 BARE_RUN = "run_2039"
 RUNNING_RUN = "run_2040"
+NIGHTLY = "sched_nightly"
+"""The schedule that started one of the runs."""
+
+SCHEDULES: tuple[Record, ...] = (
+    {
+        "id": NIGHTLY, "name": "Nightly checkout", "status": "active", "cron": "0 2 * * *", "timezone": "UTC",
+        "target": {"project_id": CHECKOUT, "environment": "staging", "test_suite_id": "suite_payment"},
+    },
+    {
+        "id": "sched_dawn", "name": "Search before breakfast", "status": "active", "cron": "30 5 * * *",
+        "timezone": "UTC", "target": {"project_id": SEARCH, "environment": "production"},
+    },
+    {
+        "id": "sched_old", "name": "Search, old catalogue", "status": "paused", "cron": "0 4 * * *",
+        "target": {"project_id": SEARCH, "environment": "nightly"},
+    },
+)  # fmt: skip
+"""The published names are few (https://zof.ai/docs/api/schedules): these are believed."""
 
 
 class Project(NamedTuple):
@@ -149,6 +167,7 @@ class _History:
             suites = [{"id": suite, "cases": len(cases)} for suite, cases in project.suites.items()]
             about = {"id": project.id, "name": project.name, "environments": list(ENVIRONMENTS)}
             self.zof.projects[project.id] = {**about, "suites": suites}
+        self.zof.schedules |= {each["id"]: dict(each) for each in SCHEDULES}
         step = WEEK / RUNS
         for at in range(1, RUNS - 3):
             self._run(f"run_{2000 + at}", self.now - WEEK + at * step - self.random.uniform(0, step / 2))
@@ -226,6 +245,7 @@ class _History:
     def _telling(self, started: float) -> None:
         """One run whose results are those that the documentation and the tests ask for."""
         run = self._open(TELLING_RUN, PROJECTS[0], "staging", "suite_payment", started)
+        run["schedule_id"] = NIGHTLY
         told: tuple[tuple[str, str, failures.Failure | None], ...] = (
             (ASSERTION_RESULT, "Voucher can be removed again", ("failed", failures.ASSERTION)),
             (BAD_GATEWAY_RESULT, "Card payment is authorized", ("error", failures.BAD_GATEWAY)),

@@ -1,4 +1,4 @@
-"""What the pretend Zof keeps: projects, runs, results, its quota, and what it was asked."""
+"""What the pretend Zof keeps: projects, schedules, runs, results, its quota, and what it was asked."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ class Records:
     random: Random
     changed: Callable[[], None]
     key: str = "zof-simulated-key"
+    forbidden: set[str] = field(default_factory=set)
+    """What the key's role does not allow: the first part of a path, such as ``projects``."""
     projects: dict[str, Record] = field(default_factory=dict)
+    schedules: dict[str, Record] = field(default_factory=dict)
     runs: dict[str, Record] = field(default_factory=dict)
     results: dict[str, Record] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict)
@@ -157,11 +160,14 @@ class Records:
     def _announce(self, run: Record) -> None:
         """Zof sends both when a run failed, each with an id of its own."""
         kinds = ["run.completed", *(["run.failed"] if run["status"] in BAD else [])]
+        self.webhooks.announce({kind: self.envelope(kind, run) for kind in kinds})
+
+    def envelope(self, kind: str, run: Record) -> Record:
+        """An event about a run, in the envelope of the generation that is sent."""
         at = iso(self.now())
         if self.webhooks.generation == "older":
-            self.webhooks.announce({kind: older(kind, at, run) for kind in kinds})
-        else:
-            self.webhooks.announce({kind: current(kind, at, self.new_id, run["id"]) for kind in kinds})
+            return older(kind, at, run)
+        return current(kind, at, self.new_id, run["id"])
 
     def of_run(self, run_id: str) -> list[Record]:
         """The results of a run."""

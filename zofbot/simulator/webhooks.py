@@ -1,4 +1,4 @@
-"""The pretend Zof's webhooks: what it sends when a run has ended, signed, in either generation of envelope."""
+"""The pretend Zof's webhooks: its endpoints, and what it sends to them, signed, in either generation of envelope."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
@@ -28,17 +29,44 @@ class Sent:
     status: int | None
 
 
+@dataclass(frozen=True)
+class Endpoint:
+    """An address that ``POST /webhooks`` registered; it is sent events of these types."""
+
+    id: str
+    url: str
+    secret: str
+    events: tuple[str, ...]
+
+
+class Delivery(NamedTuple):
+    """What is to be sent where."""
+
+    type: str
+    body: bytes
+    url: str
+    secret: str
+
+
 @dataclass
 class Webhooks:
-    """One endpoint, as it was set up at Zof; nothing is sent while it is off or has no address."""
+    """All endpoints of an organization: those registered by API, and one that somebody set up at Zof (``url``).
+
+    Nothing is sent while they are off. ``hosts`` says at which address of this machine a public host answers.
+    """
 
     url: str = ""
     secret: str = "zof-simulated-webhook-secret"  # noqa: S105 - made up
     on: bool = True
     generation: Generation = "current"
     header: str = "X-Zof-Signature"
-    waiting: deque[tuple[str, bytes]] = field(default_factory=deque)
-    """Type and body of what is to be sent."""
+    chooses_secrets: bool = False
+    """Whether Zof makes the secret of a new endpoint itself, and shows it once; its pages differ about that."""
+    sample: str = "run.completed"
+    """Type of the sample delivery; believed."""
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    hosts: dict[str, str] = field(default_factory=dict)
+    waiting: deque[Delivery] = field(default_factory=deque)
     sent: deque[Sent] = field(default_factory=lambda: deque(maxlen=1000))
 
     def set(self, *, on: bool | None = None, generation: str | None = None) -> None:
@@ -49,13 +77,28 @@ class Webhooks:
         self.generation = generation or self.generation  # type: ignore[assignment]  # it is one of them
 
     def announce(self, events: Mapping[str, Envelope]) -> None:
-        """Queue events by type, each a delivery of its own."""
-        if self.on and self.url:
-            self.waiting.extend((kind, json.dumps(body).encode()) for kind, body in events.items())
+        """Queue events by type, each a delivery of its own to each endpoint that wants its type."""
+        if not self.on:
+            return
+        for kind, body in events.items():
+            if self.url:
+                self.waiting.append(Delivery(kind, json.dumps(body).encode(), self.url, self.secret))
+            for endpoint in self.endpoints.values():
+                if kind in endpoint.events:
+                    self.try_out(endpoint, kind, body)
 
-    def headers(self, body: bytes) -> dict[str, str]:
+    def try_out(self, endpoint: Endpoint, kind: str, body: Envelope) -> None:
+        """Queue one event for one endpoint."""
+        self.waiting.append(Delivery(kind, json.dumps(body).encode(), endpoint.url, endpoint.secret))
+
+    def headers(self, delivery: Delivery) -> dict[str, str]:
         """Sign as Zof does: https://zof.ai/docs/examples/webhook-signature-verify ."""
-        return {"Content-Type": "application/json", self.header: signature(self.secret, body)}
+        return {"Content-Type": "application/json", self.header: signature(delivery.secret, delivery.body)}
+
+    def address(self, url: str) -> str:
+        """Where a public address is served on this machine."""
+        parts = urlsplit(url)
+        return urljoin(self.hosts[parts.netloc], parts.path) if parts.netloc in self.hosts else url
 
 
 def signature(secret: str, body: bytes) -> str:
@@ -104,14 +147,15 @@ class Postman:
             while True:
                 self._news.clear()
                 while self.hooks.waiting:
-                    await self._send(session, *self.hooks.waiting.popleft())
+                    await self._send(session, self.hooks.waiting.popleft())
                 await self._news.wait()
 
-    async def _send(self, session: aiohttp.ClientSession, kind: str, body: bytes) -> None:
+    async def _send(self, session: aiohttp.ClientSession, delivery: Delivery) -> None:
+        url, headers = self.hooks.address(delivery.url), self.hooks.headers(delivery)
         try:
-            async with session.post(self.hooks.url, data=body, headers=self.hooks.headers(body)) as reply:
+            async with session.post(url, data=delivery.body, headers=headers) as reply:
                 await reply.read()
-                self.hooks.sent.append(Sent(kind, reply.status))
+                self.hooks.sent.append(Sent(delivery.type, reply.status))
         except (aiohttp.ClientError, TimeoutError, ValueError):  # ValueError: an address that is none
-            self.hooks.sent.append(Sent(kind, None))
+            self.hooks.sent.append(Sent(delivery.type, None))
         self._changed()

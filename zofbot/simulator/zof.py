@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 from zofbot.simulator.dialects import spoken, wrapped
-from zofbot.simulator.records import Record, Records, Reply
+from zofbot.simulator.listing import Ask, No, find, list_page
+from zofbot.simulator.records import Record, Records, Reply, iso
+from zofbot.simulator.webhooks import Endpoint
 
 ENDED = ("passed", "failed", "error", "canceled")
 
-
-@dataclass(frozen=True)
-class Ask:
-    """One request, its path below the base URL."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: Any = None
-
-
-class No(Exception):
-    """A refusal, as Zof words it."""
-
-    def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        named = {"param": param} if param else {}
-        self.reply = Reply(status, {"error": {"code": code, "message": message, **named}})
+DAY = 86400.0
 
 
 def answer(zof: Records, ask: Ask) -> Reply:
@@ -40,6 +21,7 @@ def answer(zof: Records, ask: Ask) -> Reply:
     try:
         _authorize(zof, ask)
         _spend(zof)
+        _permit(zof, ask)
         zof.finish_due()
         reply = _once(zof, ask)
     except No as no:
@@ -50,6 +32,11 @@ def answer(zof: Records, ask: Ask) -> Reply:
 def _authorize(zof: Records, ask: Ask) -> None:
     if ask.headers.get("Authorization") != f"Bearer {zof.key}":
         raise No(401, "unauthorized", "The API key is missing, expired or invalid.")
+
+
+def _permit(zof: Records, ask: Ask) -> None:
+    if ask.path.split("/")[1] in zof.forbidden:
+        raise No(403, "forbidden", "The role of this key does not allow this.")
 
 
 def _spend(zof: Records) -> None:
@@ -88,88 +75,79 @@ def _override(zof: Records, path: str) -> Reply | None:
 
 def _route(zof: Records, ask: Ask) -> Reply:
     for (method, pattern), handler in _ROUTES.items():
-        found = re.fullmatch(pattern, ask.path)
-        if method == ask.method and found:
-            return handler(zof, ask, *found.groups())
+        matched = re.fullmatch(pattern, ask.path)
+        if method == ask.method and matched:
+            return handler(zof, ask, *matched.groups())
     raise No(404, "not_found", "There is no such endpoint.")
 
 
-def _limit(ask: Ask) -> int:
-    given = ask.query.get("limit", "20")
-    if not given.isdecimal() or not 1 <= int(given) <= 100:
-        raise No(400, "invalid_request", "limit must be between 1 and 100", "limit")
-    return int(given)
-
-
-def _cursor(item_id: str) -> str:
-    return base64.urlsafe_b64encode(f"after:{item_id}".encode()).decode().rstrip("=")
-
-
-def _after(items: list[Record], cursor: str | None) -> list[Record]:
-    """What stands behind the item a cursor names."""
-    if cursor is None:
-        return items
-    for at, item in enumerate(items):
-        if _cursor(item["id"]) == cursor:
-            return items[at + 1 :]
-    raise No(400, "invalid_request", "starting_after is not a cursor of this list", "starting_after")
-
-
-def _page(zof: Records, ask: Ask, items: Iterable[Record], *filters: str) -> Reply:
-    """One page of ``items``, filtered by the query names that this list knows."""
-    for name in ask.query:
-        if name in zof.refused_params:
-            raise No(400, "invalid_request", f"{name} is not a parameter of this endpoint", name)
-    limit = _limit(ask)
-    since = _moment(ask.query.get("created_after"))
-    rest = _after(zof.listed(items), ask.query.get("starting_after"))
-    wanted = {name: ask.query[name] for name in filters if name in ask.query}
-    matching = [
-        item
-        for item in rest
-        if all(item.get(name) == value for name, value in wanted.items())
-        and (since is None or _moment(item.get("created_at")) or 0.0) >= (since or 0.0)
-    ]
-    page, more = matching[:limit], len(matching) > limit
-    cursor = _cursor(page[-1]["id"]) if more else None
-    return Reply(body={"data": [spoken(item, zof.dialect) for item in page], "has_more": more, "next_cursor": cursor})
-
-
-def _moment(text: str | None) -> float | None:
-    if not text:
-        return None
-    try:
-        return float(text) if text.replace(".", "").isdecimal() else datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        raise No(400, "invalid_request", "created_after is not a time", "created_after") from None
-
-
-def _one(zof: Records, kept: Mapping[str, Record], item_id: str, what: str) -> Record:
-    if item_id not in kept:
-        raise No(404, "not_found", f"No {what} with the id {item_id}.")
-    return kept[item_id]
-
-
 def _results(zof: Records, ask: Ask) -> Reply:
-    return _page(zof, ask, zof.results.values(), "run_id", "status", "project_id")
+    return list_page(zof, ask, zof.results.values(), "run_id", "status", "project_id")
 
 
 def _result(zof: Records, ask: Ask, result_id: str) -> Reply:
-    record = _one(zof, zof.results, result_id, "result")
+    record = find(zof, zof.results, result_id, "result")
     return Reply(body=wrapped(spoken(record, zof.dialect), zof.dialect))
 
 
 def _runs(zof: Records, ask: Ask) -> Reply:
-    return _page(zof, ask, zof.runs.values(), "status", "project_id", "environment")
+    return list_page(zof, ask, zof.runs.values(), "status", "project_id", "environment")
 
 
 def _run(zof: Records, ask: Ask, run_id: str) -> Reply:
-    record = {**_one(zof, zof.runs, run_id, "run"), "results": zof.of_run(run_id)}
+    record = {**find(zof, zof.runs, run_id, "run"), "results": zof.of_run(run_id)}
     return Reply(body=wrapped(spoken(record, zof.dialect), zof.dialect))
 
 
 def _projects(zof: Records, ask: Ask) -> Reply:
-    return _page(zof, ask, zof.projects.values())
+    return list_page(zof, ask, zof.projects.values())
+
+
+def _schedules(zof: Records, ask: Ask) -> Reply:
+    """Active and paused ones; a daily schedule's next run is worked out."""
+    return list_page(zof, ask, [{"next_run_at": _next(zof, each), **each} for each in zof.schedules.values()])
+
+
+def _next(zof: Records, schedule: Record) -> str | None:
+    daily = re.fullmatch(r"(\d+) (\d+) \* \* \*", str(schedule.get("cron")))
+    if daily is None or schedule.get("status") == "paused":
+        return None
+    at = zof.now() // DAY * DAY + int(daily[2]) * 3600 + int(daily[1]) * 60
+    return iso(at if at > zof.now() else at + DAY)
+
+
+def _webhooks(zof: Records, ask: Ask) -> Reply:
+    shown = [
+        {"id": each.id, "url": each.url, "events": list(each.events), "status": "enabled"}
+        for each in zof.webhooks.endpoints.values()
+    ]
+    return list_page(zof, ask, shown)
+
+
+def _register(zof: Records, ask: Ask) -> Reply:
+    given = ask.body if isinstance(ask.body, dict) else {}
+    if not str(given.get("url") or "").startswith("https://"):
+        raise No(400, "invalid_request", "url must be a public https address", "url")
+    events = given.get("events")
+    if not isinstance(events, list) or not events or not all(isinstance(each, str) for each in events):
+        raise No(400, "invalid_request", "events must name at least one type", "events")
+    own = {"secret": zof.new_id("whsec")} if zof.webhooks.chooses_secrets else {}
+    secret = own.get("secret") or str(given.get("secret") or "")
+    made = Endpoint(zof.new_id("wh"), given["url"], secret, tuple(events))
+    zof.webhooks.endpoints[made.id] = made
+    zof.changed()
+    return Reply(201, wrapped({"id": made.id, "url": made.url, "events": events, "status": "enabled", **own},
+                              zof.dialect))  # fmt: skip
+
+
+def _try_out(zof: Records, ask: Ask, endpoint_id: str) -> Reply:
+    """Queue a sample delivery, about a run that is none."""
+    if endpoint_id not in zof.webhooks.endpoints:
+        raise No(404, "not_found", f"No webhook endpoint with the id {endpoint_id}.")
+    sample = zof.envelope(zof.webhooks.sample, {"id": "run_sample", "status": "passed"})
+    zof.webhooks.try_out(zof.webhooks.endpoints[endpoint_id], zof.webhooks.sample, sample)
+    zof.changed()
+    return Reply(202, {"id": endpoint_id, "status": "queued"})
 
 
 def _start(zof: Records, ask: Ask) -> Reply:
@@ -188,7 +166,7 @@ def _start(zof: Records, ask: Ask) -> Reply:
 
 
 def _cancel(zof: Records, ask: Ask, run_id: str) -> Reply:
-    run = _one(zof, zof.runs, run_id, "run")
+    run = find(zof, zof.runs, run_id, "run")
     if run.get("status") in ENDED:
         raise No(409, "conflict", f"The run has already ended ({run['status']}).")
     zof.due.pop(run_id, None)
@@ -201,6 +179,10 @@ _ROUTES: dict[tuple[str, str], Callable[..., Reply]] = {
     ("GET", "/runs"): _runs,
     ("GET", "/runs/([^/]+)"): _run,
     ("GET", "/projects"): _projects,
+    ("GET", "/schedules"): _schedules,
+    ("GET", "/webhooks"): _webhooks,
+    ("POST", "/webhooks"): _register,
+    ("POST", "/webhooks/([^/]+)/test"): _try_out,
     ("POST", "/runs"): _start,
     ("POST", "/runs/([^/]+)/cancel"): _cancel,
 }

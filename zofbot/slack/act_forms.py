@@ -53,7 +53,7 @@ def assign(meant: Meant, title: str, user: str) -> Block:
 
 def snooze(meant: Meant, title: str, choices: Sequence[Choice], foreseen: str, *, counts: bool) -> Block:
     """Until when; ``counts``: it may also be until it fails so many more times. ``foreseen`` is the preview."""
-    conditions = [Choice("until it recovers", RECOVERS)]
+    conditions = [Choice("until it passes", RECOVERS)]
     if counts:
         conditions.append(Choice(f"until it fails {MORE} more times", FAILS_MORE))
     options = [_option(one.label, one.value) for one in [*choices, *conditions]]
@@ -61,7 +61,7 @@ def snooze(meant: Meant, title: str, choices: Sequence[Choice], foreseen: str, *
     words = {
         "type": "plain_text_input", "action_id": WAKES, "max_length": 60,
         "placeholder": plain_text("90m, fri 14:00, tomorrow"),
-        "dispatch_action_config": {"trigger_actions_on": ["on_enter_pressed"]},
+        "dispatch_action_config": {"trigger_actions_on": ["on_character_entered"]},
     }  # fmt: skip
     blocks = [
         _about(title),
@@ -70,6 +70,11 @@ def snooze(meant: Meant, title: str, choices: Sequence[Choice], foreseen: str, *
         foresight(foreseen),
     ]
     return _form(Act.SNOOZE, meant, "Snooze", blocks)
+
+
+def snooze_words(view: Mapping[str, Any]) -> str:
+    """What stands in the form of a snooze: the person's own words, else what is chosen."""
+    return filled(view, "words", WAKES) or filled(view, "choice", WAKES)
 
 
 def foresight(said: str) -> Block:

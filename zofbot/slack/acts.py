@@ -5,10 +5,11 @@ from __future__ import annotations
 from zofbot.model import Run
 from zofbot.slack import text
 from zofbot.slack.cards import in_one_line
-from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, insisting, name, until
+from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, hidden, insisting, name, until
 from zofbot.slack.message import Message, actions, button, context, section
 from zofbot.slack.pieces import count, look_up
-from zofbot.triage import TABLE, Act, State, Triage, Wish
+from zofbot.triage import TABLE, Act, Rerun, State, Triage, Wish
+from zofbot.triage.life import UNDO
 
 DONE = {
     Act.ACKNOWLEDGE: "You acknowledged",
@@ -22,6 +23,26 @@ DONE = {
     Act.REOPEN: "You reopened",
     Act.UNDO: "You took back the last act on",
 }
+
+INFINITIVES = {
+    Act.ACKNOWLEDGE: "acknowledge",
+    Act.UNACKNOWLEDGE: "release",
+    Act.CONFIRM: "confirm",
+    Act.ASSIGN: "assign",
+    Act.SNOOZE: "snooze",
+    Act.WAKE: "wake",
+    Act.ESCALATE: "escalate",
+    Act.RESOLVE: "resolve",
+    Act.REOPEN: "reopen",
+    Act.UNDO: "undo the last action on",
+}
+"""Each act as it follows "You cannot"; what it is done to follows."""
+
+
+def attempt(act: Act) -> str:
+    """Name an act that somebody tries, as it follows "You cannot"."""
+    return f"{INFINITIVES[act]} this failure"
+
 
 DID = {
     Act.ACKNOWLEDGE: "Acknowledged",
@@ -58,6 +79,8 @@ def done(act: Act, title: str, about: About, present: Triage) -> Message:
         said += f" to {name(present.owner.name)}"
     if act is Act.SNOOZE:
         said += f" {until(present.until, present.more)}"
+    if act is Act.WAKE and present.hid:
+        said += f": {hidden(present.hid)}"
     if act is Act.RESOLVE and present.reason in REASONS:
         said += f": {REASONS[present.reason]}"
     if act is Act.UNDO:
@@ -66,19 +89,41 @@ def done(act: Act, title: str, about: About, present: Triage) -> Message:
     return Message(said, [section(f"{said}."), *row])
 
 
-def stale(wish: Wish, title: str, about: About, present: Triage) -> Message:
-    """Somebody or something was faster: how it stands, and the same once more for those who insist."""
+def stale(wish: Wish, title: str, about: About, present: Triage, *, allowed: bool) -> Message:
+    """Somebody or something was faster: how it stands, and the same act on that, where it is ``allowed``.
+
+    To undo is never offered again: what it was to undo is not the last act any more.
+    """
     said = f"{happened(present, wish.at)}. Your click changed nothing."
-    row = actions(insisting(wish, about))
-    return Message(said, [section(f"⚡ *{text.line(title, 150)}*\n{said}"), *row,
-                          context("The card shows the latest state in a moment.")])  # fmt: skip
+    latest = "The card shows the latest state in a moment."
+    row, small = actions(insisting(wish, about)), f"*Do it anyway* will {_intention(wish)}. {latest}"
+    if wish.act is Act.UNDO or not allowed:
+        row, small = [], latest
+    return Message(said, [section(f"⚡ *{text.line(title, 150)}*\n{said}"), *row, context(small)])
+
+
+def _intention(wish: Wish) -> str:
+    """What somebody wants to do, as it follows "will"."""
+    said = f"{INFINITIVES[wish.act]} it"
+    match wish.act:
+        case Act.ASSIGN if wish.owner:
+            return f"{said} to {name(wish.owner.name)}"
+        case Act.SNOOZE if wish.until is not None or wish.more:
+            return f"{said} {until(wish.until, wish.more)}"
+        case Act.RESOLVE if wish.reason in REASONS:
+            return f"{said}: {REASONS[wish.reason]}"
+        case _:
+            return said
 
 
 def forbidden(act: Act, title: str, about: About, present: Triage, now: float) -> Message:
     """The act makes no sense in this state."""
     named = f"*{text.line(title, 150)}*\n"
     if act is Act.UNDO:
-        said = f"There is nothing to undo any more: {happened(present, now)}."
+        why = "There is nothing to undo any more"
+        if present.before is not None and present.by.id:
+            why = f"{UNDO:.0f} s have passed, and an action can be undone no later"
+        said = f"{why}: {happened(present, now)}."
         return Message(said, [section(f"💡 {named}{said} The card has what you can do instead.")])
     if act is Act.ESCALATE:
         said = f"{INSTEAD[present.state]}: it can be escalated only while somebody should look at it."
@@ -104,6 +149,15 @@ def rerun(title: str, cases: int, environment: str, action: str, value: dict[str
     said = f"Run the failed cases of {text.line(title, 150)} again?"
     small = context(f"{count(cases, 'case')}{where}. However often you press, one run is started.")
     return Message(said, [section(f"🔁 {said}"), *actions(button("Re-run failed cases", action, value)), small])
+
+
+def rerun_under_way(title: str, rerun: Rerun, now: float) -> Message:
+    """The failed cases are being run already."""
+    which = f" in {text.code(rerun.run)}" if rerun.run else ""
+    since = text.duration(max(1.0, now - rerun.at))
+    said = f"{name(rerun.by.name)} is running the failed cases of {text.line(title, 150)} again"
+    row = actions(look_up("Show run", "zof_run", rerun.run, "Show the run that is under way"))
+    return Message(said, [section(f"🔁 {said}{which}, since {since} ago. The thread says how that ends."), *row])
 
 
 def rerunning(title: str, run_id: str) -> Message:
@@ -136,7 +190,7 @@ TYPED = (
     ("ack", "it is yours"),
     ("unack", "it is nobody's again"),
     ("assign @ben", "it is somebody's"),
-    ("snooze 2h", "be quiet until then: `fri 14:00`, `until it recovers`, `until it fails 5 more times`"),
+    ("snooze 2h", "be quiet until then: `fri 14:00`, `until it passes`, `until it fails 5 more times`"),
     ("resolve flaky: retried", "for a reason (product bug, test bug, flaky, environment, infra, other), with a note"),
     ("reopen", "it is not over"),
     ("escalate", "call whoever is next"),

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from zofbot.model import Outcome
 from zofbot.notification import Claimed, Kind, Unwanted
 from zofbot.slack import bodies, text
-from zofbot.slack.bodies import ActBody, Body, CaseBody, NoticeBody, Place, RerunBody, RunBody, StormBody, TimerBody
+from zofbot.slack.bodies import ActBody, Body, CaseBody, NoticeBody, Place, RunBody, StormBody, TimerBody
 from zofbot.slack.cards import LOOKS
 from zofbot.slack.controls import About
 from zofbot.slack.links import Links
@@ -17,16 +17,12 @@ from zofbot.slack.message import Message, context, header, section
 from zofbot.slack.pieces import count, ending, moment, paging, paragraphs, run_buttons
 from zofbot.slack.replies import (
     act_message,
-    again_reply,
     assigned_message,
-    recovered_reply,
-    rerun_reply,
-    rest_reply,
-    result_reply,
+    thread_reply,
     timer_reply,
 )
 from zofbot.slack.roots import View, case_root, run_root
-from zofbot.triage import Triage, current
+from zofbot.triage import Triage, current, under_way
 
 LATE = 600.0
 """Seconds after which a message says when the thing happened, and why it comes so late."""
@@ -70,7 +66,7 @@ def render(claimed: Claimed, now: float, links: Links = NO_LINKS, *, runs: bool 
         return timer_reply(body, failure, About(key, present.version), present)
     if isinstance(body, ActBody) and key.startswith("assigned:"):
         return assigned_message(body, links)
-    message = _drawn(body, View(key, present, links, runs), now)
+    message = _drawn(body, View(key, present, links, runs and not under_way(claimed.rerun, now)), now)
     late = _late(claimed, now)
     return ending(message, context(late)) if late else message
 
@@ -82,16 +78,15 @@ def _drawn(body: Body, view: View, now: float) -> Message:
             return run_root(body, view)
         case bodies.CaseBody():
             return case_root(body, view)
-        case bodies.ResultBody():
-            return result_reply(body, links)
-        case bodies.RestBody():
-            return rest_reply(body, links)
-        case bodies.AgainBody():
-            return again_reply(body, links)
-        case bodies.RecoveredBody():
-            return recovered_reply(body, links)
-        case RerunBody():
-            return rerun_reply(body, links)
+        case (
+            bodies.ResultBody()
+            | bodies.RestBody()
+            | bodies.AgainBody()
+            | bodies.FlappingBody()
+            | bodies.RecoveredBody()
+            | bodies.RerunBody()
+        ):
+            return thread_reply(body, links)
         case StormBody():
             return _storm(body, now)
         case ActBody():

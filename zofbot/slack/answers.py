@@ -80,6 +80,13 @@ def help_all() -> Message:
     )
 
 
+THREAD_ALONE = (
+    "`broadcast:never`: that a failure is back after it had recovered stands in the thread alone, where only those who "
+    "follow it hear of it. One that somebody had resolved is a new message all the same."
+)
+"""What it means never to show replies in the channel (mrkdwn)."""
+
+
 def help_verb(verb: Verb) -> Message:
     """One verb, with an example to copy."""
     usage = text.mrkdwn(verb.usage)
@@ -88,7 +95,7 @@ def help_verb(verb: Verb) -> Message:
         f"{COMMAND} {usage}: {verb.does}",
         [
             section(f"`{COMMAND} {usage}`\n{verb.does}\nFor example: `{COMMAND} {verb.example}`"),
-            *([section(f"Filters, by example:\n{filters}")] if filters else []),
+            *([section(f"Filters, by example:\n{filters}"), context(THREAD_ALONE)] if filters else []),
         ],
     )
 

@@ -77,6 +77,8 @@ class Case(_Body):
     outcome: Outcome = Outcome.UNKNOWN
     why: str = ""
     url: str = ""
+    attempts: int = 1
+    """How often it was tried in its run; this is the last time."""
 
     @classmethod
     def of(cls, result: Result, most: int = 200) -> Case:
@@ -87,7 +89,17 @@ class Case(_Body):
             outcome=result.outcome,
             why=text.literal(result.failure or "", most),
             url=link(result.url),
+            attempts=result.attempt or 1,
         )
+
+
+class Resolution(_Body):
+    """How a person closed a failure, ``at`` Unix seconds, before it failed again; ``by`` is what they are called."""
+
+    at: float
+    by: str = ""
+    reason: str = ""
+    note: str = ""
 
 
 class _Root(_Body):
@@ -107,6 +119,8 @@ class _Root(_Body):
     policy: Policy = Policy()
     takers: tuple[str, ...] = ()
     """Ids of the subscriptions that asked for it."""
+    resolved: Resolution | None = None
+    """What somebody had made of the same failure, under an earlier message."""
 
     @property
     def recovered(self) -> bool:
@@ -153,6 +167,7 @@ class CaseBody(_Root):
 class _Reply(_Body):
     broadcast: bool = False
     """Whether the channel sees the reply too."""
+    mention: tuple[str, ...] = ()
 
 
 class ResultBody(_Reply):
@@ -161,6 +176,10 @@ class ResultBody(_Reply):
     card: Literal["result"] = "result"
     case: Case
     run_id: str = ""
+    again: bool = False
+    """Whether it had recovered."""
+    others: int = 0
+    """How many more cases of the run had, too, and are not broadcast."""
 
 
 class RestBody(_Reply):
@@ -180,13 +199,26 @@ class AgainBody(_Reply):
     run: Place
 
 
+class FlappingBody(_Reply):
+    """What has recovered and failed again so many ``times``, each soon after the other; the latest was ``run``."""
+
+    card: Literal["flapping"] = "flapping"
+    title: str = ""
+    run: Place
+    times: int
+
+
 class RecoveredBody(_Reply):
-    """What failed has passed, in ``run``, ``after`` that many seconds."""
+    """What failed has passed, in ``run``, so many seconds ``after`` its latest failure.
+
+    ``cases`` are the titles of those that somebody had run again.
+    """
 
     card: Literal["recovered"] = "recovered"
     title: str = ""
     run: Place
     after: float = 0.0
+    cases: tuple[str, ...] = ()
 
 
 class StormBody(_Body):
@@ -245,6 +277,8 @@ class ActBody(_Body):
     state: State = State.OPEN
     until: float | None = None
     more: int = 0
+    hid: int = 0
+    """How often it has failed since it was snoozed, where that was ended."""
     reason: str = ""
     note: str = ""
     mention: tuple[str, ...] = ()
@@ -254,11 +288,17 @@ class ActBody(_Body):
 
 
 class RerunBody(_Body):
-    """How a run ended that somebody started from a failure's thread; ``bad`` of its cases failed again."""
+    """How a run ended that somebody started from a failure's thread; ``bad`` of its cases failed again.
+
+    ``failed`` and ``passed`` are titles of cases; ``absent`` are those that were to be run and have no outcome.
+    """
 
     card: Literal["rerun"] = "rerun"
     run: Place
     bad: int = 0
+    failed: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 class NoticeBody(_Body):
@@ -280,6 +320,7 @@ Body = (
     | ResultBody
     | RestBody
     | AgainBody
+    | FlappingBody
     | RecoveredBody
     | StormBody
     | TimerBody

@@ -52,25 +52,38 @@ BLAME = {
 """Failed and error call for different people; the card says which it is."""
 
 
+def with_failures(cases: int) -> Look:
+    """How a run looks that Zof calls passed though so many cases failed in it, which are quarantined."""
+    noun = "case" if cases == 1 else "cases"
+    return Look(f"Passed with {cases} failed {noun}", "🟡", LOOKS[Outcome.PASSED].square, "#b58900")
+
+
+def look_of(run: Run, failed: int) -> Look:
+    """How a run looks in which so many cases are known to have failed."""
+    return with_failures(failed) if run.outcome is Outcome.PASSED and failed else LOOKS[run.outcome]
+
+
 def word(thing: Result | Run) -> str:
     """The outcome as a word; one nobody knows yet is shown as Zof says it."""
     return LOOKS[thing.outcome].word or text.literal(" ".join((thing.status or "").split()), 40) or "Status unknown"
 
 
-def headline(thing: Result | Run) -> str:
+def headline(thing: Result | Run, look: Look | None = None) -> str:
     """Emoji, outcome and title, for a header's plain text."""
     name = text.literal(" ".join((thing.title or "").split()), 110) or text.literal(_kind(thing), 110)
-    return f"{LOOKS[thing.outcome].emoji} {word(thing)}: {name}"
+    look = look or LOOKS[thing.outcome]
+    return f"{look.emoji} {look.word or word(thing)}: {name}"
 
 
 def _kind(thing: Result | Run) -> str:
     return f"{'Run' if isinstance(thing, Run) else 'Result'} {thing.id}"
 
 
-def in_one_line(thing: Result | Run) -> str:
+def in_one_line(thing: Result | Run, look: Look | None = None) -> str:
     """The card in one line of escaped text, for notifications and screen readers."""
+    said = (look and look.word) or word(thing)
     parts = [
-        text.line(f"{word(thing)}: {thing.title or _kind(thing)}", 200),
+        text.line(f"{said}: {thing.title or _kind(thing)}", 200),
         text.line(thing.project or "", 80),
         text.line(thing.environment or "", 80),
         text.duration(thing.duration) if thing.duration is not None else "",
@@ -109,6 +122,7 @@ def result_card(result: Result, links: Links, *, share: bool = False, by: str = 
             ("Run", text.code(result.run_id or "")),
             ("Case", text.code(result.case_id or "") if result.case_id != result.title else ""),
             ("Severity", text.line(result.severity or "", 80)),
+            ("Attempts", str(result.attempt) if result.attempt and result.attempt > 1 else ""),
             *_times(result),
             ("Logs", "" if logs else text.code(result.logs or "", 500)),
         ]
@@ -136,11 +150,11 @@ def result_card(result: Result, links: Links, *, share: bool = False, by: str = 
 
 def run_card(run: Run, bad: Sequence[Result], links: Links, *, start: int = 0, more: bool = False) -> Message:
     """One run with its failed and errored cases from ``start`` on; ``more``: Zof listed more of them than were read."""
-    look = LOOKS[run.outcome]
+    look = look_of(run, len(bad))
     shown = bad[start : start + PAGE]
     body = [
         *([section(tally(run))] if tally(run) else []),
-        *fields([*_where(run), *_times(run)]),
+        *fields([*_where(run), ("Schedule", _schedule(run)), *_times(run)]),
         *(_case_row(result) for result in shown),
         *pages(
             Window(start, len(shown), len(bad), "failed or errored cases"),
@@ -152,7 +166,13 @@ def run_card(run: Run, bad: Sequence[Result], links: Links, *, start: int = 0, m
         context(f"Run {text.code(run.id)}"),
     ]
     counts = numbers(run)
-    return Message(in_one_line(run) + (f" · {counts}" if counts else ""), [header(headline(run))], look.colour, body)
+    said = in_one_line(run, look) + (f" · {counts}" if counts else "")
+    return Message(said, [header(headline(run, look))], look.colour, body)
+
+
+def _schedule(run: Run) -> str:
+    """The schedule that started a run, by its name where that is known; empty for other runs."""
+    return text.line(run.schedule_name or "", 300) or text.code(run.schedule_id or "")
 
 
 def tally(run: Run) -> str:
@@ -197,7 +217,8 @@ def squares(run: Run, width: int = 10) -> str:
 
 def _case_row(result: Result) -> Block:
     look = LOOKS[result.outcome]
-    title = f"{look.emoji} *{text.line(result.title or result.id, 150)}*"
+    tries = f" · {result.attempt} attempts" if result.attempt and result.attempt > 1 else ""
+    title = f"{look.emoji} *{text.line(result.title or result.id, 150)}*{tries}"
     reason = text.line((result.failure or "").strip().partition("\n")[0], 200)
     return section(
         f"{title}\n{reason}" if reason else title,

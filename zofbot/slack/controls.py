@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from zofbot.model import is_id
 from zofbot.slack import text
 from zofbot.slack.message import Block, button, plain_text, section
-from zofbot.slack.pieces import moment, planned
+from zofbot.slack.pieces import count, moment, planned
 from zofbot.triage import Act, State, Triage, Wish
 from zofbot.triage.life import TABLE
 
@@ -121,7 +121,7 @@ def act_button(act: Act, about: About) -> Block | None:
 
 
 def insisting(wish: Wish, about: About) -> Block | None:
-    """The same act once more, whatever has happened; with what was filled in, as far as a button can carry it."""
+    """The same act once more, on the version that ``about`` names; with what was filled in, as far as it fits."""
     action = f"zof_do_{wish.act}"
     value = {"key": about.key, "version": about.version, "again": True}
     full = button("Do it anyway", action, value | {"filled": wish.model_dump(include=FILLED, exclude_defaults=True)})
@@ -159,8 +159,9 @@ def _option(label: str, value: str) -> Block:
 def standing(present: Triage) -> list[Block]:
     """Who has it and since when, in a line; nothing for what nobody has touched."""
     told = _told(present)
-    had = present.state in (State.OPEN, State.SNOOZED) and present.owner.id
-    parts = [part for part in (told, f"assigned to {name(present.owner.name)}" if had else "") if part]
+    own = present.state is State.ACKNOWLEDGED and present.owner.id == present.put.id
+    has = bool(present.owner.id) and not present.state.closed and not own
+    parts = [part for part in (told, f"assigned to {name(present.owner.name)}" if has else "") if part]
     return [section(" · ".join(parts))] if parts else []
 
 
@@ -169,13 +170,13 @@ def _told(present: Triage) -> str:
         case State.OPEN:
             return _opened(present)
         case State.ACKNOWLEDGED:
-            return f"👀 *Acknowledged* by {name(present.owner.name)} {moment(present.since)}"
+            return f"👀 *Acknowledged* by {name(present.put.name)} {moment(present.since)}"
         case State.SNOOZED:
             return f"💤 *Snoozed* by {name(present.put.name)} {until(present.until, present.more)}"
         case State.RESOLVED:
             return _resolved(present)
         case _:
-            return ""
+            return f"💤 {hidden(present.hid)}" if present.hid else ""
 
 
 def _opened(present: Triage) -> str:
@@ -184,7 +185,7 @@ def _opened(present: Triage) -> str:
     if present.did is Act.LAPSE:
         return f"⏰ *Open again* {moment(present.since)}: nobody said that they are still on it"
     if present.did is Act.WAKE:
-        return f"⏰ *Awake again* {moment(present.since)}"
+        return " · ".join(filter(None, (f"⏰ *Awake again* {moment(present.since)}", hidden(present.hid))))
     if present.did is Act.UNACKNOWLEDGE:
         return f"✋ *Released* by {name(present.by.name)} {moment(present.since)}"
     return ""
@@ -197,11 +198,16 @@ def _resolved(present: Triage) -> str:
 
 
 def until(at: float | None, more: int) -> str:
-    """When a snooze ends: at a time in Unix seconds, after so many more failures, or when it recovers."""
+    """When a snooze ends: at a time in Unix seconds, after so many more failures, or when it passes."""
     if at is not None:
         return f"until {planned(at)}"
     again = "once more" if more == 1 else f"{more} more times"
-    return f"until it fails {again}" if more else "until it recovers"
+    return f"until it fails {again}" if more else "until it passes"
+
+
+def hidden(failures: int) -> str:
+    """How much a snooze that has ended kept from people; nothing where it was nothing."""
+    return f"{count(failures, 'failure')} since it was snoozed" if failures else ""
 
 
 def name(person: str) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from zofbot.model import Run
+from zofbot.model import Run, Schedule
 from zofbot.slack import answers, text
 from zofbot.slack.cards import LOOKS, word
 from zofbot.slack.links import Links
 from zofbot.slack.message import Block, button, context, fields, header, link_button, plain_text, section
-from zofbot.slack.pieces import count, moment, paragraphs
+from zofbot.slack.pieces import count, moment, paragraphs, planned
 from zofbot.slack.rounds import Row, row
 from zofbot.slack.verdict import MENDS
 from zofbot.verbs import COMMAND, VERBS
@@ -18,8 +19,14 @@ from zofbot.verbs import COMMAND, VERBS
 EDIT, RETRY = "zof_home_edit", "zof_home_retry"
 """``action_id`` of the buttons."""
 
-ROWS, GOING, WISHES, DEAD = 8, 5, 15, 5
-"""How many are shown of each: failures, runs in progress, subscriptions, dead letters."""
+ROWS, GOING, NEXT, WISHES, DEAD = 8, 5, 5, 15, 5
+"""How many are shown of each: failures, runs in progress, next runs, subscriptions, dead letters."""
+
+CONSOLE_ONLY = "Coverage, risk and specifications are in Zof's Console only: Zof has no API for them."
+"""What is missing here, and why (https://zof.ai/docs/reliability/risk, https://zof.ai/docs/specifications)."""
+
+LATE_SECONDS = 60.0
+"""For how long a run that is due counts as one to come: Zof may not have listed the schedule anew yet."""
 
 MOST = 100
 """Blocks that Slack takes (https://docs.slack.dev/reference/views/home-tab-views); the parts come to fewer."""
@@ -87,6 +94,8 @@ class Health:
     """
 
     zof: Trouble | None = None
+    lacking: Sequence[Trouble] = ()
+    """What the key may not read, while the rest works."""
     store: str = ""
     polled: float = 0.0
     polling: bool = False
@@ -120,6 +129,7 @@ class Home:
     retries: bool = False
     links: Links = field(default_factory=Links)
     note: Sequence[Block] = ()
+    schedules: Sequence[Schedule] = ()
 
 
 def draw(home: Home) -> Block:
@@ -129,6 +139,7 @@ def draw(home: Home) -> Block:
         _failures("Yours", home.mine, home.now) if known else [],
         _failures("Waiting for an acknowledgement in your channels", home.waiting, home.now) if known else [],
         _going(home),
+        _next(home),
         _wishes(home) if known else [],
         _health(home),
     )
@@ -139,7 +150,7 @@ def draw(home: Home) -> Block:
         *(block for part in parts if part for block in ({"type": "divider"}, *part)),
         context(
             f"As of {moment(home.now)}. `{COMMAND} help` lists what can be typed; `{COMMAND} triage all` what is open "
-            "elsewhere."
+            f"elsewhere. {CONSOLE_ONLY}"
         ),
     ]
     return {"type": "home", "blocks": blocks[:MOST]}
@@ -235,6 +246,37 @@ def _going(home: Home) -> list[Block]:
     return [_title("Runs in progress", len(runs)), *rows, *([context(f"and {more} more")] if more > 0 else [])]
 
 
+def _next(home: Home) -> list[Block]:
+    """What Zof's schedules start next; those of which the time is not known come last, with their cron line."""
+    active = [each for each in home.schedules if not each.paused and (_due(each, home.now) or each.cron)]
+    if not active:
+        return []
+    active.sort(key=lambda each: (_due(each, home.now) or math.inf, each.name or each.id))
+    more = len(active) - NEXT
+    lines = [_schedule(each, home.now) for each in active[:NEXT]]
+    return [
+        _title("Next runs", len(active)),
+        *paragraphs(lines),
+        *([context(f"and {more} more")] if more > 0 else []),
+    ]
+
+
+def _due(schedule: Schedule, now: float) -> float | None:
+    """When a schedule starts its next run (Unix seconds); what is over says nothing of the next one."""
+    at = schedule.next.timestamp() if schedule.next else None
+    return at if at is not None and at >= now - LATE_SECONDS else None
+
+
+def _schedule(schedule: Schedule, now: float) -> str:
+    at = _due(schedule, now)
+    facts = [
+        planned(at) if at else f"cron {text.code(schedule.cron or '', 60)}",
+        text.line(schedule.project or "", 60),
+        text.line(schedule.environment or "", 60),
+    ]
+    return f"🗓️ *{text.line(schedule.name or schedule.id, 120)}*: {' · '.join(fact for fact in facts if fact)}"
+
+
 def _run(run: Run, home: Home) -> Block:
     began = run.started or run.created
     facts = [
@@ -281,6 +323,7 @@ def _health(home: Home) -> list[Block]:
 def _lines(home: Home) -> Iterable[str]:
     health = home.health
     yield _trouble(health.zof) if health.zof else "✅ Zof answers."
+    yield from map(_trouble, health.lacking)
     if health.store:
         yield f"⚠️ {text.mrkdwn(health.store, 300)} What it knows is not shown here; nothing is lost by that."
         return

@@ -13,7 +13,7 @@ from zofbot import spans
 from zofbot.domain.text import read_input
 from zofbot.errors import BadInput, ZofbotError, ZofError
 from zofbot.routing import Broadcast, Group, Layout, On, Subscription, parse
-from zofbot.routing.spelling import LONGEST_LIST, NOBODY, mentioned, spell_quiet
+from zofbot.routing.spelling import LONGEST_LIST, NOBODY, mentioned, spell_hours
 from zofbot.routing.words import entered, quoted, shown
 from zofbot.slack import text
 from zofbot.slack.message import Block, Message, actions, button, context, plain_text, section
@@ -29,6 +29,7 @@ FIRST = "project"
 EVENTS = {
     On.FAILED: "Failed: a test or the product",
     On.ERROR: "Error: the platform",
+    On.PASSED_WITH_FAILURES: "Passed, with failed cases",
     On.RECOVERED: "Recovered",
     On.GATE: "Release gate blocked",
     On.AGENT: "Agent offline",
@@ -36,13 +37,22 @@ EVENTS = {
     On.PLAN: "Remediation plan waits for approval",
 }
 GROUPS = {Group.RUN: "One message a run", Group.CASE: "One message a case, over many runs"}
+BROADCASTS = {
+    Broadcast.RELAPSE: "Failing again within an hour of recovering",
+    Broadcast.WORSE: "Failing again after 6 hours without a failure",
+    Broadcast.RECOVERED: "Recovered",
+}
 LAYOUTS = {Layout.THREAD: "Details in the thread", Layout.FLAT: "No thread"}
 WINDOWS = {"10m": "10 minutes", "30m": "30 minutes", "1h": "1 hour", "6h": "6 hours", "1d": "1 day", "7d": "7 days"}
 _UNNAMED = "1h"
 _AN_ID = re.compile(r"[UWS][A-Z0-9]+")
 _STEP = re.compile(r"(?:(?P<after>[\w ]+?) ?(?:->|→) ?)?(?P<id>[UWS][A-Z0-9]+)")
 _GLOBS = "Names or ids, parted by commas; * stands for anything, - in front leaves out. Empty: everything."
+_BROADCASTS = (
+    "None: such news stands in the thread alone. A failure that somebody had resolved is a new message anyway."
+)
 _STEPS = "Whom to mention while nobody acknowledges: a group by its handle, such as @oncall, people by their member ID."
+_HOURS = "Alerts wait until they end; a day of the week is quiet all day. Empty: none."
 _GROUPS = "Give each group's handle, such as @oncall, or its id."
 
 State = Mapping[str, Mapping[str, Any]]
@@ -67,8 +77,10 @@ class Form:
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
-def subscribing(form: Form, room: str, start: Subscription) -> Block:
+def subscribing(form: Form, room: str, start: Subscription, zone: str = "UTC") -> Block:
     """The form with ``start`` filled in; ``room`` is the channel's name as Slack gives it.
+
+    ``zone`` is the time zone of whoever opens it, for quiet hours that are not set yet.
 
     Raises BadInput for a subscription that does not fit into Slack's fields.
     """
@@ -78,7 +90,7 @@ def subscribing(form: Form, room: str, start: Subscription) -> Block:
         *([context(hint)] if hint else []),
         *_what(start),
         *_how(start),
-        *_when(start),
+        *_when(start, zone),
         *_foreseen("What would this have posted over the last 7 days?"),
     ]
     return {
@@ -139,10 +151,10 @@ class Filled:
     errors: dict[str, str] = field(default_factory=dict)
 
 
-def read(state: State, ids: Mapping[str, str] = NOBODY) -> Filled:
+def read(state: State, ids: Mapping[str, str] = NOBODY, zone: str = "UTC") -> Filled:
     """Understand a form as though its fields had been typed; a field's error is what typing it would get.
 
-    ``ids`` has the ids of user groups and people by name, as for ``parse``.
+    ``ids`` has the ids of user groups and people by name, ``zone`` is that of whoever filled it in, as for ``parse``.
     """
     told: dict[str, Any] = {}
     errors: dict[str, str] = {}
@@ -153,7 +165,7 @@ def read(state: State, ids: Mapping[str, str] = NOBODY) -> Filled:
         try:
             line = typed()
             if line:
-                told[name] = getattr(parse(f"{name}:{line}", ids=ids), name)
+                told[name] = getattr(parse(f"{name}:{line}", zone=zone, ids=ids), name)
         except BadInput as error:
             wrong.add(name)
             errors[block] = complaint(error, block)
@@ -172,7 +184,8 @@ def _typed(state: State) -> Iterator[tuple[str, str, Callable[[], str]]]:
     yield "on", "on", lambda: ",".join(_options(state, "on")) or ","
     yield "group", "group", lambda: ",".join(_options(state, "group"))
     yield "layout", "layout", lambda: ",".join(_options(state, "layout"))
-    yield "broadcast", "broadcast", lambda: ",".join(_options(state, "broadcast"))
+    nothing = Broadcast.NEVER.value if "broadcast" in state else ""
+    yield "broadcast", "broadcast", lambda: ",".join(_options(state, "broadcast")) or nothing
     window = ",".join(_options(state, "window")) or _UNNAMED
     yield "after", "after", lambda: f"{quoted([_text(state, 'after')])}/{window}" if _text(state, "after") else ""
     people = ",".join(map(mentioned, _value(state, "people").get("selected_users") or []))
@@ -237,22 +250,26 @@ def _what(start: Subscription) -> list[Block]:
 
 
 def _how(start: Subscription) -> list[Block]:
-    worse = {Broadcast.WORSE: "Show a reply in the channel, too, when things get worse"}
     return [
         _input("group", "Grouping", _chosen("radio_buttons", GROUPS, (start.group,)), optional=False),
         _input("layout", "Layout", _chosen("radio_buttons", LAYOUTS, (start.layout,)), optional=False),
-        _input("broadcast", "Broadcast", _chosen("checkboxes", worse, (start.broadcast,))),
+        _input(
+            "broadcast",
+            "Also show in the channel",
+            _chosen("checkboxes", BROADCASTS, start.broadcast),
+            hint=_BROADCASTS,
+        ),
     ]
 
 
-def _when(start: Subscription) -> list[Block]:
+def _when(start: Subscription, zone: str) -> list[Block]:
     people = [one for one in start.mention if not one.startswith("S")]
     groups = [one for one in start.mention if one.startswith("S")]
     count, within = (str(start.after.count), spans.spelled(start.after.window)) if start.after else ("", _UNNAMED)
     number: Block = {"type": "number_input", "is_decimal_allowed": False}
     window = _chosen("static_select", WINDOWS if within in WINDOWS else {**WINDOWS, within: within}, (within,))
     chosen: Block = {"type": "multi_users_select", **({"initial_users": people} if people else {})}
-    quiet, zone = (spell_quiet(start.quiet).partition(",")[0], start.quiet.zone) if start.quiet else ("", "")
+    quiet, zone = (spell_hours(start.quiet), start.quiet.zone) if start.quiet else ("", zone)
     through = {"critical": "Critical alerts pass (production)"}
     passes = ("critical",) if start.quiet and start.quiet.critical else ()
     return [
@@ -260,8 +277,8 @@ def _when(start: Subscription) -> list[Block]:
         _input("window", "… within", window, optional=False),
         _input("people", "Mention people", chosen),
         _line("groups", "Mention user groups", ", ".join(groups), hint=_GROUPS, example="@oncall, @leads"),
-        _line("quiet", "Quiet hours", quiet, hint="Alerts wait until they end. Empty: none.", example="22:00-07:00"),
-        _line("zone", "Time zone of the quiet hours", zone, hint="Empty: UTC.", example="Europe/Berlin"),
+        _line("quiet", "Quiet hours", quiet, hint=_HOURS, example="22:00-07:00, sat, sun"),
+        _line("zone", "Time zone of the quiet hours", zone, hint="Empty: your own.", example="Europe/Berlin"),
         _input("critical", "In quiet hours", _chosen("checkboxes", through, passes)),
         _line("escalate", "Escalate", _steps(start), hint=_STEPS, example="15m->@oncall, 45m->U024BE7LH"),
         _line("reack", "Ask again who is on it after", spans.spelled(start.reack) if start.reack else "", example="4h"),

@@ -391,11 +391,16 @@ class SlackNotifier:
         """Show a modal to whoever did what ``trigger`` came with, within three seconds of it. Raises SlackError."""
         await self._call("views.open", lambda: self.client.views_open(trigger_id=trigger, view=view))
 
-    async def update_view(self, identifier: str, view: dict[str, Any], version: str) -> str:
-        """Change a modal that stands as ``version`` (Slack's hash) knows it; gives the new one. Raises SlackError."""
+    async def update_view(self, identifier: str, view: dict[str, Any], version: str = "") -> str:
+        """Change a modal that stands as ``version`` (Slack's hash) knows it, or as it may; gives the new version.
+
+        Slack refuses another version with ``hash_conflict`` (https://docs.slack.dev/reference/methods/views.update).
+        Raises SlackError.
+        """
+        given = {"hash": version} if version else {}
         reply = await self._call(
             "views.update",
-            lambda: self.client.views_update(view_id=identifier, view=view, hash=version),
+            lambda: self.client.views_update(view_id=identifier, view=view, **given),
             received.Viewed,
         )
         return reply.view.hash or ""

@@ -53,9 +53,14 @@ def ending(message: Message, block: Block) -> Message:
 
 def case_row(case: Case) -> Block:
     """A failed case in two lines with a button for its details."""
-    title = f"{LOOKS[case.outcome].emoji} *{text.line(case.title or case.id, 150)}*"
+    title = f"{LOOKS[case.outcome].emoji} *{text.line(case.title or case.id, 150)}*{tries(case.attempts)}"
     why = text.line(case.why.partition("\n")[0], 200)
     return section(f"{title}\n{why}" if why else title, look_up("Details", "zof_result", case.id, "Show this result"))
+
+
+def tries(attempts: int) -> str:
+    """How often a case was tried, behind its title; nothing where it was once."""
+    return f" · {count(attempts, 'attempt')}" if attempts > 1 else ""
 
 
 def failure(case: Case) -> list[Block]:

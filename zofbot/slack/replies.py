@@ -9,6 +9,7 @@ from zofbot.slack.bodies import (
     AgainBody,
     Body,
     CaseBody,
+    FlappingBody,
     Place,
     RecoveredBody,
     RerunBody,
@@ -18,27 +19,48 @@ from zofbot.slack.bodies import (
     TimerBody,
 )
 from zofbot.slack.cards import LOOKS, in_one_line
-from zofbot.slack.controls import REASONS, About, act_button, name, until
+from zofbot.slack.controls import REASONS, About, act_button, hidden, name, until
 from zofbot.slack.links import Links
-from zofbot.slack.message import Message, actions, context, section
-from zofbot.slack.pieces import as_run, case_buttons, count, failure, moment, paging, paragraphs, run_buttons
+from zofbot.slack.message import Block, Message, actions, context, section
+from zofbot.slack.pieces import as_run, case_buttons, count, failure, moment, paging, paragraphs, run_buttons, tries
 from zofbot.triage import Act, Triage
 
 
-def result_reply(body: ResultBody, links: Links) -> Message:
+def thread_reply(
+    body: ResultBody | RestBody | AgainBody | FlappingBody | RecoveredBody | RerunBody, links: Links
+) -> Message:
+    """What Zof's runs have to say in the thread of a failure."""
+    match body:
+        case ResultBody():
+            return _result(body, links)
+        case RestBody():
+            return _rest(body, links)
+        case AgainBody():
+            return _again(body, links)
+        case FlappingBody():
+            return _flapping(body, links)
+        case RecoveredBody():
+            return _recovered(body, links)
+        case RerunBody():
+            return _rerun(body, links)
+
+
+def _result(body: ResultBody, links: Links) -> Message:
     """One failed result with its failure."""
     case = body.case
     look = LOOKS[case.outcome]
-    said = text.line(f"{look.word or 'Failed'}: {case.title or case.id}", 200)
+    word = "Failing again" if body.again else look.word or "Failed"
+    said = text.line(f"{word}: {case.title or case.id}", 200)
+    others = f" and {count(body.others, 'more case')} of this run" if body.others else ""
     blocks = [
-        section(f"{look.emoji} *{said}*"),
+        section(f"{look.emoji} *{said}*{tries(case.attempts)}{others}"),
         *failure(case),
         *case_buttons(case, body.run_id, links),
     ]
-    return Message(said, blocks)
+    return paging(f"{said}{others}", blocks, "", [], body.mention)
 
 
-def rest_reply(body: RestBody, links: Links) -> Message:
+def _rest(body: RestBody, links: Links) -> Message:
     """All failures that got no reply of their own, by title as far as there is room, and counted in any case."""
     said = f"{count(body.count, 'more failure')} in this run"
     left = f"and {body.unlisted} that are not listed here" if body.titles else "They are not listed here"
@@ -51,29 +73,54 @@ def rest_reply(body: RestBody, links: Links) -> Message:
     return Message(said, blocks)
 
 
-def again_reply(body: AgainBody, links: Links) -> Message:
+def _again(body: AgainBody, links: Links) -> Message:
     """A run that failed anew and named no cases."""
     said = f"Failing again: {in_one_line(as_run(body.run))}"
-    return Message(said, [section(f"🔁 {said}"), *run_buttons(body.run, links)])
+    return paging(said, [section(f"🔁 {said}"), *run_buttons(body.run, links)], "", [], body.mention)
 
 
-def recovered_reply(body: RecoveredBody, links: Links) -> Message:
+def _flapping(body: FlappingBody, links: Links) -> Message:
+    """The one line that stands for all further relapses and recoveries until they have stopped for a while."""
+    about = f": {text.line(body.title, 150)}" if body.title else ""
+    said = f"Flapping, {count(body.times, 'time')}{about}"
+    more = (
+        "It recovers and fails again. Until that has stopped for an hour, only the first message and this line change."
+    )
+    return Message(said, [section(f"🔁 *{said}*"), *run_buttons(body.run, links), context(more)])
+
+
+def _recovered(body: RecoveredBody, links: Links) -> Message:
     """What had failed has passed."""
     after = f" after {text.duration(body.after)}" if body.after > 0 else ""
     said = f"Recovered{after}" + (f": {text.line(body.title, 150)}" if body.title else "")
     blocks = [
         section(f"✅ {said}"),
+        *_named("✅ Run again and passed", body.cases),
         *run_buttons(body.run, links),
         context(f"Passed in run {text.code(body.run.id)}"),
     ]
     return Message(said, blocks)
 
 
-def rerun_reply(body: RerunBody, links: Links) -> Message:
-    """How the cases did that were run again."""
+def _rerun(body: RerunBody, links: Links) -> Message:
+    """How the cases did that were run again, each by its title."""
     how = f"{count(body.bad, 'case')} failed again" if body.bad else in_one_line(as_run(body.run))
     said = f"Run again: {how}"
-    return Message(said, [section(f"🔁 {said}"), *run_buttons(body.run, links)])
+    named = f"{said}: {text.line(', '.join(body.failed), 300)}" if body.failed else said
+    blocks = [
+        section(f"🔁 {said}"),
+        *_named("❌ Failed again", body.failed),
+        *_named("✅ Passed", body.passed),
+        *_named("➖ No result", body.absent),
+        *run_buttons(body.run, links),
+    ]
+    return Message(named, blocks)
+
+
+def _named(heading: str, titles: tuple[str, ...]) -> list[Block]:
+    """Cases by their titles under a heading; nothing where there are none."""
+    lines = (f"• {text.line(title, 150)}" for title in titles)
+    return paragraphs([f"*{heading}*", *lines]) if titles else []
 
 
 def timer_reply(body: TimerBody, failure: Body, about: About, present: Triage) -> Message:
@@ -91,10 +138,10 @@ def timer_reply(body: TimerBody, failure: Body, about: About, present: Triage) -
             row = actions(act_button(Act.CONFIRM, about), act_button(Act.UNACKNOWLEDGE, about))
             return paging(f"Still on it{about_it}?", [section(f"⏰ {said}."), *row], "", [], (present.owner.id,))
         case "wake":
-            said = f"The snooze is over{about_it}"
+            said = " · ".join(filter(None, (f"The snooze is over{about_it}", hidden(present.hid))))
         case _:
             said = f"Open again, for nobody said that they are still on it{about_it}"
-    return Message(said, [section(f"⏰ {said}")])
+    return paging(said, [section(f"⏰ {said}")], "", [], body.mention)
 
 
 def act_message(body: ActBody, links: Links) -> Message:
@@ -106,7 +153,7 @@ def act_message(body: ActBody, links: Links) -> Message:
         Act.CONFIRM: f"👀 {who} is still on it",
         Act.ASSIGN: f"👤 {who} assigned this to {owner}" if owner != who else f"👤 {who} took this",
         Act.SNOOZE: f"💤 {who} snoozed this {until(body.until, body.more)}",
-        Act.WAKE: f"⏰ {who} woke this",
+        Act.WAKE: " · ".join(filter(None, (f"⏰ {who} woke this", hidden(body.hid)))),
         Act.ESCALATE: f"🚨 {who} escalated this",
         Act.RESOLVE: f"☑️ {who} resolved this" + (f": {REASONS[body.reason]}" if body.reason in REASONS else ""),
         Act.REOPEN: f"↩️ {who} reopened this",

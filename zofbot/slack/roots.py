@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from zofbot.model import Outcome, Result
 from zofbot.slack import text
 from zofbot.slack.bodies import CaseBody, Place, RunBody, Standing
-from zofbot.slack.cards import BLAME, LOOKS, numbers, tally
+from zofbot.slack.cards import BLAME, LOOKS, Look, look_of, numbers, tally
 from zofbot.slack.controls import LOOKS as STATES
-from zofbot.slack.controls import About, Offers, controls, standing
+from zofbot.slack.controls import REASONS, About, Offers, controls, name, standing
 from zofbot.slack.links import Links
 from zofbot.slack.message import Block, Message, context, fields, header, section
 from zofbot.slack.pieces import as_run, case_row, count, failure, look_up, moment, paging, where
@@ -46,13 +46,14 @@ def run_root(body: RunBody, view: View) -> Message:
         *fields([*where(body.run), *_when(body.run)]),
         *map(case_row, body.top),
         *([context(f"and {count(more, 'more failure')}")] if body.top and more > 0 else []),
+        *_resolved(body, view.present),
         *_turned(body),
         *standing(view.present),
         *view.controls(body, view.links.run(run)),
         context(f"Run {text.code(body.run.id)}"),
     ]
     facts = [*_facts(body.run), numbers(run)]
-    return _root(body, view.present, run.outcome, body.run.title or f"Run {body.run.id}", facts, below)
+    return _root(body, view.present, look_of(run, body.bad), body.run.title or f"Run {body.run.id}", facts, below)
 
 
 def case_root(body: CaseBody, view: View) -> Message:
@@ -60,6 +61,7 @@ def case_root(body: CaseBody, view: View) -> Message:
     case, several = body.case, body.count > 1
     told = [
         ("Failures", str(body.count)),
+        ("In this run", count(case.attempts, "attempt") if case.attempts > 1 else ""),
         ("Case", text.code(body.case_id if body.case_id != case.title else "")),
         ("First failed", moment(body.first) if several else ""),
         ("Last failed" if several else "Failed", moment(body.last)),
@@ -69,13 +71,14 @@ def case_root(body: CaseBody, view: View) -> Message:
         *_blame(view.present, case.outcome),
         *_detailed(fields([*where(body.run), *told]), case.id),
         *failure(case),
+        *_resolved(body, view.present),
         *_turned(body),
         *standing(view.present),
         *view.controls(body, view.links.result(result)),
         context(f"Run {text.code(body.run.id)} · Result {text.code(case.id)}"),
     ]
     facts = [*_facts(body.run)[:2], count(body.count, "failure") if several else ""]
-    return _root(body, view.present, case.outcome, case.title or f"Result {case.id}", facts, below)
+    return _root(body, view.present, LOOKS[case.outcome], case.title or f"Result {case.id}", facts, below)
 
 
 def _detailed(blocks: list[Block], result_id: str) -> list[Block]:
@@ -85,14 +88,13 @@ def _detailed(blocks: list[Block], result_id: str) -> list[Block]:
 
 
 def _root(  # noqa: PLR0913, PLR0917  (the parts of one frame)
-    body: RunBody | CaseBody, present: Triage, outcome: Outcome, title: str, facts: Iterable[str], below: list[Block]
+    body: RunBody | CaseBody, present: Triage, look: Look, title: str, facts: Iterable[str], below: list[Block]
 ) -> Message:
     """The frame of both: header and mentions on top, everything else beside the bar."""
-    look, word = LOOKS[outcome], LOOKS[outcome].word or "Failed"
-    emoji, colour = look.emoji, look.colour
+    word, emoji, colour = look.word or "Failed", look.emoji, look.colour
     if present.state in STATES:
         word, emoji, colour = STATES[present.state]
-    elif body.standing is Standing.AGAIN:
+    elif body.standing is Standing.AGAIN or body.resolved:
         word = "Failing again"
     said = f"{word}: {title}"
     line = " · ".join([text.line(said, 200), *(fact for fact in facts if fact)])
@@ -111,6 +113,16 @@ def _turned(body: RunBody | CaseBody) -> list[Block]:
     what = "✅ Recovered" if body.standing is Standing.RECOVERED else "🔁 Failing again"
     by = f", run {text.code(body.turner)}" if body.turner else ""
     return [section(f"{what} {moment(body.turned)}{by}")]
+
+
+def _resolved(body: RunBody | CaseBody, present: Triage) -> list[Block]:
+    """That it fails although somebody had resolved it, and why they had; nothing once it is over again."""
+    before = body.resolved
+    if before is None or present.state.closed:
+        return []
+    why = f": {REASONS[before.reason]}" if before.reason in REASONS else ""
+    note = f"\n> {text.line(before.note, 500)}" if before.note else ""
+    return [section(f"🔁 *Failing again* after {name(before.by)} had resolved it {moment(before.at)}{why}{note}")]
 
 
 def _facts(place: Place) -> list[str]:

@@ -17,11 +17,12 @@ from zofbot.slack.pieces import ending
 
 CARD = "trial"
 MARK = "This is a test; nothing failed."
+_OUTCOMES = {On.FAILED: Outcome.FAILED, On.ERROR: Outcome.ERROR, On.PASSED_WITH_FAILURES: Outcome.PASSED}
 
 
 def body(subscription: Subscription, by: str, at: float) -> dict[str, Any]:
     """A test alert of a subscription as a notification's body; ``by`` asked for it, at Unix seconds ``at``."""
-    outcome = Outcome.FAILED if On.FAILED in subscription.on or On.ERROR not in subscription.on else Outcome.ERROR
+    outcome = _outcome(subscription.on)
     place = Place(
         id="test",
         title="A run that never was",
@@ -30,18 +31,24 @@ def body(subscription: Subscription, by: str, at: float) -> dict[str, Any]:
         environment=_named(subscription.env, "production"),
         total=3,
         passed=2,
-        failed=int(outcome is Outcome.FAILED),
+        failed=int(outcome is not Outcome.ERROR),
         error=int(outcome is Outcome.ERROR),
         ended=at,
     )
-    case = Case(id="test", title=_named(subscription.case, "A case that never was"), outcome=outcome, why=MARK)
+    failure = Outcome.ERROR if outcome is Outcome.ERROR else Outcome.FAILED
+    case = Case(id="test", title=_named(subscription.case, "A case that never was"), outcome=failure, why=MARK)
     alert: Body = RunBody(run=place, bad=1, top=(case,))
-    if not {On.FAILED, On.ERROR} & set(subscription.on) and set(NOTICES) & set(subscription.on):
+    if not {*_OUTCOMES} & set(subscription.on) and set(NOTICES) & set(subscription.on):
         event = next(one for one in subscription.on if one in NOTICES)
         alert = NoticeBody(event=event, about="test", said=MARK, project=place.project, environment=place.environment)
     elif subscription.group is Group.CASE:
         alert = CaseBody(run=place, case=case, first=at, last=at)
     return marked(bodies.stored(alert), by) | ({"mentions": len(subscription.mention)} if subscription.mention else {})
+
+
+def _outcome(on: Sequence[On]) -> Outcome:
+    """How the run of a test alert ended: as the subscription asks for first."""
+    return next((outcome for event, outcome in _OUTCOMES.items() if event in on), Outcome.FAILED)
 
 
 def marked(alert: dict[str, Any], by: str) -> dict[str, Any]:

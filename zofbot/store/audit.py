@@ -19,6 +19,9 @@ STREAM, FIELD = "audit", "act"
 KEPT = 100_000
 """Entries kept, about: Redis drops whole blocks of the oldest (https://redis.io/docs/latest/commands/xadd/)."""
 
+REFUSED = "refused"
+"""The act of whoever was kept from something; its details say what was ``tried``, and the ``reason``."""
+
 PAGE = 500
 DISORDER = 300.0
 """Seconds by which entries of several processes may stand out of order, for each writes its own clock's time."""

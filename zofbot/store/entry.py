@@ -118,7 +118,7 @@ def flat(notification: Notification) -> list[str | int]:
 def claimed(fields: Sequence[bytes]) -> Claimed:
     """Read what ``claim.lua`` gives."""
     (key, kind, channel, root, happened, critical, not_before, schema, body, attempt, committed, since, place,
-     failure, triage) = texts(fields)  # fmt: skip
+     failure, triage, rerun) = texts(fields)  # fmt: skip
     return Claimed(
         Notification.model_construct(  # it was checked when it was committed
             key=key, kind=Kind(kind), channel=channel, root=root, happened=float(happened), critical=critical == "1",
@@ -130,6 +130,7 @@ def claimed(fields: Sequence[bytes]) -> Claimed:
         receipt(place) if place else None,
         json.loads(failure) if failure else None,
         triage,
+        rerun,
     )  # fmt: skip
 
 

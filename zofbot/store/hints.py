@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from zofbot.clock import Clock
 from zofbot.errors import StoreUnavailable
 from zofbot.store import _reachable
+from zofbot.store.webhook_trials import ARRIVED, UNDER_WAY
 
 HASH = "hints"
 """Its fields are the subjects of watches, its values the watches; the poller changes it with what it commits."""
@@ -29,17 +30,22 @@ EVENT_SECONDS = 7 * 24 * 3600
 MOST = 5000
 """How many hints wait at once; Zof lets the poller read far fewer runs in an hour, and it finds those not hinted at."""
 
-# KEYS: the event, the hints. ARGV: seconds to know the event, field, watch, channel, most hints.
+# KEYS: the event, the hints, a trial of the webhooks, what arrived in it.
+# ARGV: seconds to know the event, field, watch, channel, most hints, the delivery for a trial.
 # Answers 1 for news, 0 for what was known, -1 where no more may wait. An event about what waits already is not
 # remembered, so that what is remembered grows no faster than what is looked at.
 _KEEP = """
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+local function note()
+  if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('SET', KEYS[4], ARGV[6], 'EX', 120) end
+end
+if redis.call('EXISTS', KEYS[1]) == 1 then note() return 0 end
 if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 0 then
   if redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[5]) then return -1 end
   redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])
 end
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 redis.call('PUBLISH', ARGV[4], ARGV[2])
+note()
 return 1
 """
 
@@ -96,15 +102,16 @@ class Hints:
         self._redis = client
         self._noted = -math.inf
 
-    async def keep(self, event: str, watch: Watch) -> bool:
+    async def keep(self, event: str, watch: Watch, arrival: str = "") -> bool:
         """Store what a delivery hints at and wake the poller, in one step; False for an ``event`` known already.
 
-        Raises StoreUnavailable or Full: then the delivery must not be acknowledged.
+        ``arrival`` is kept for whoever tries the webhooks. Raises StoreUnavailable or Full: then the delivery must not
+        be acknowledged.
         """
         async with _reachable():
             new = await self._keep(
-                keys=[f"{self._prefix}event:{event}", self._prefix + HASH],
-                args=[EVENT_SECONDS, watch.field, watch.dump(), self._channel, MOST],
+                keys=[self._prefix + name for name in (f"event:{event}", HASH, UNDER_WAY, ARRIVED)],
+                args=[EVENT_SECONDS, watch.field, watch.dump(), self._channel, MOST, arrival],
             )
         if new < 0:
             raise Full

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zofbot.triage.life import TABLE, Act, Course, Illegal, State, Triage, Who, Wish, act, current
 from zofbot.triage.policy import Policy, Step
+from zofbot.triage.rerun import Rerun, under_way
 
 __all__ = [
     "TABLE",
@@ -11,6 +12,7 @@ __all__ = [
     "Course",
     "Illegal",
     "Policy",
+    "Rerun",
     "State",
     "Step",
     "Triage",
@@ -18,4 +20,5 @@ __all__ = [
     "Wish",
     "act",
     "current",
+    "under_way",
 ]

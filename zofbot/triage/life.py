@@ -143,8 +143,9 @@ class Triage(_Frozen):
     ``rev`` counts acts; ``turn`` is the turn of the course that the last one was made on. ``by`` did the last one,
     ``mover`` the one that led to this state. ``since`` is when the state began, ``opened`` when it was last nobody's:
     escalations count from there. ``until`` is when a snooze or an acknowledgement ends by itself, ``more`` after how
-    many further failures a snooze does, counted from ``counted``. ``asks`` is when an acknowledgement is asked about.
-    ``steps`` of the escalation were taken by hand.
+    many further failures a snooze does. ``counted`` is how often it had failed when it was snoozed, 0 where that is not
+    known; once that has ended, ``hid`` is how often it has failed since. ``asks`` is when an acknowledgement is asked
+    about. ``steps`` of the escalation were taken by hand.
     """
 
     rev: int = 0
@@ -163,6 +164,7 @@ class Triage(_Frozen):
     asks: float | None = None
     more: int = 0
     counted: int = 0
+    hid: int = 0
     steps: int = 0
     requests: tuple[str, ...] = ()
     before: Triage | None = None
@@ -191,15 +193,16 @@ class Illegal(Exception):
 def current(record: Triage, course: Course, now: float) -> Triage:
     """How a failure stands at ``now``: the people's record, moved on by what has happened of itself since."""
     if record.turn != course.turn:
-        record = _of_itself(record, Act.RECOVER if course.recovered else Act.RELAPSE, course.turned)
+        hid = _hidden(record, course) if course.recovered else 0
+        record = _of_itself(record, Act.RECOVER if course.recovered else Act.RELAPSE, course.turned, hid)
         opened = record.opened if course.recovered else course.opened
         record = record.model_copy(update={"turn": course.turn, "opened": opened})
     if not record.opened:
         record = record.model_copy(update={"opened": course.opened, "since": record.since or course.opened})
     if record.state is State.SNOOZED and record.more and course.failures - record.counted >= record.more:
-        return _of_itself(record, Act.WAKE, course.last)
+        return _of_itself(record, Act.WAKE, course.last, _hidden(record, course))
     if record.state is State.SNOOZED and record.until is not None and record.until <= now:
-        return _of_itself(record, Act.WAKE, record.until)
+        return _of_itself(record, Act.WAKE, record.until, _hidden(record, course))
     if record.state is State.ACKNOWLEDGED and record.until is not None and record.until <= now:
         return _of_itself(record, Act.LAPSE, record.until)
     if record.state is State.RESOLVED and course.last > record.since:
@@ -207,7 +210,13 @@ def current(record: Triage, course: Course, now: float) -> Triage:
     return record
 
 
-def _of_itself(record: Triage, act: Act, at: float) -> Triage:
+def _hidden(record: Triage, course: Course) -> int:
+    """How often it has failed since it was snoozed, as far as that is known."""
+    asleep = record.state is State.SNOOZED and record.counted
+    return max(0, course.failures - record.counted) if asleep else 0
+
+
+def _of_itself(record: Triage, act: Act, at: float, hid: int = 0) -> Triage:
     state = TABLE[record.state][act]
     if state is record.state and act is not Act.RELAPSE:
         return record
@@ -224,18 +233,19 @@ def _of_itself(record: Triage, act: Act, at: float) -> Triage:
             "owner": owner,
             **_CLEARED,
             **fresh,
+            "hid": hid,
         }
     )
 
 
-_CLEARED: dict[str, Any] = {"reason": "", "note": "", "until": None, "asks": None, "more": 0, "counted": 0}
+_CLEARED: dict[str, Any] = {"reason": "", "note": "", "until": None, "asks": None, "more": 0, "counted": 0, "hid": 0}
 """What belongs to one state only."""
 
 
 class Wish(_Frozen):
     """What somebody wants done. ``owner`` is whom it is assigned to.
 
-    ``until`` (Unix seconds) and ``more`` failures say when a snooze ends; with neither it lasts until it recovers.
+    ``until`` (Unix seconds) and ``more`` failures say when a snooze ends; with neither it lasts until it passes.
     """
 
     act: Act
@@ -293,7 +303,9 @@ def _particular(present: Triage, wish: Wish, course: Course, policy: Policy) -> 
         case Act.ASSIGN:
             return {"owner": wish.owner or wish.who}
         case Act.SNOOZE:
-            return {"until": wish.until, "more": wish.more, "counted": course.failures if wish.more else 0}
+            return {"until": wish.until, "more": wish.more, "counted": course.failures}
+        case Act.WAKE:
+            return {"hid": _hidden(present, course)}
         case Act.ESCALATE:
             return {"steps": min(next_step(present, policy, wish.at) + 1, len(policy.escalate))}
         case Act.RESOLVE:

@@ -22,12 +22,18 @@ class Story:
 
 @dataclass(frozen=True)
 class Deed:
-    """One act of a person on one failure, at Unix seconds."""
+    """One act on one failure at Unix seconds, by a person with the id ``user``; ``name`` is what they were called."""
 
     key: str
     act: str
     name: str
     at: float
+    user: str = ""
+
+    @property
+    def who(self) -> str:
+        """Tells one person from another, whatever they are called."""
+        return self.user or self.name
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Shift:
     resolved: tuple[Story, ...] = ()
     recovered: tuple[Story, ...] = ()
     deeds: tuple[tuple[str, int], ...] = ()
-    """How many acts each person did, the busiest first."""
+    """How many acts each person did, by what they were called last, the busiest first."""
     answered: float | None = None
     ended: float | None = None
 
@@ -56,9 +62,19 @@ def shift(stories: Iterable[Story], deeds: Sequence[Deed], since: float) -> Shif
         snoozed=_in(known, State.SNOOZED),
         resolved=_in(closed, State.RESOLVED),
         recovered=_in(closed, State.RECOVERED),
-        deeds=tuple(sorted(Counter(one.name for one in done).items(), key=lambda pair: (-pair[1], pair[0]))),
+        deeds=_worked(done),
         answered=_median(_answered(known, done)),
         ended=_median(one.present.since - one.began for one in closed),
+    )
+
+
+def _worked(deeds: Iterable[Deed]) -> tuple[tuple[str, int], ...]:
+    """How many acts each person did; two people of one name stay two."""
+    done = sorted(deeds, key=lambda deed: deed.at)
+    names = {deed.who: deed.name for deed in done}
+    counted = Counter(deed.who for deed in done)
+    return tuple(
+        sorted(((names[who], number) for who, number in counted.items()), key=lambda pair: (-pair[1], pair[0]))
     )
 
 

@@ -45,6 +45,8 @@ class Ask:
     query: Mapping[str, str] = field(default_factory=dict)
     body: object = None
     idempotency_key: str | None = None
+    secrets: tuple[str, ...] = ()
+    """What is sent and must not come back in an error."""
 
     @property
     def repeatable(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random as _random
 import ssl
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -20,8 +20,8 @@ import structlog
 from zofbot import __version__, tracing
 from zofbot.clock import Clock, timeout
 from zofbot.errors import SettingsError, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
-from zofbot.model import Project, Result, Run
-from zofbot.zof import listing, protocol, reading
+from zofbot.model import Endpoint, Project, Result, Run, Schedule
+from zofbot.zof import administration, listing, protocol, reading
 from zofbot.zof.body import Body, Garbled, TooLarge
 from zofbot.zof.call import Ask, Call, Patience, Reply, ZofCall
 from zofbot.zof.listing import Filters, Listing, Seen
@@ -127,7 +127,7 @@ class ZofClient:
 
         ``run_id`` and ``status`` hold here even where Zof ignores them; ``since`` is but a hint to Zof.
         """
-        ask = Ask("/results", "list of results")
+        ask = Ask("/results", "list of results", deed="read the")
         if run_id is not None:
             query = {"run_id": protocol.check_id(run_id, "run")}
             ask = replace(ask, what=f"list of results of run `{run_id}`", query=query)
@@ -155,7 +155,7 @@ class ZofClient:
     ) -> AsyncGenerator[Page[Run], None]:
         """Page through runs as ``results`` does; ``project`` is an id, and a name where Zof leaves it to us."""
         wanted = Listing(
-            Ask("/runs", "list of runs"),
+            Ask("/runs", "list of runs", deed="read the"),
             self._filters.query(status, project, since),
             lambda item: listing.has_status(item, status) and listing.of_project(item, project),
             lambda found, said: reading.runs_page(found, request_id=said, unit=self._unit),
@@ -166,11 +166,44 @@ class ZofClient:
         self, *, patience: Patience = Patience.FOLLOW_UP, pages: int = 10
     ) -> AsyncGenerator[Page[Project], None]:
         """Page through the projects, as ``results`` does; needs ``projects:read``."""
+        return self._all("/projects", "list of projects", reading.projects_page, patience, pages)
+
+    def schedules(
+        self, *, patience: Patience = Patience.FOLLOW_UP, pages: int = 10
+    ) -> AsyncGenerator[Page[Schedule], None]:
+        """Page through the schedules, paused ones included, as ``results`` does."""
+        return self._all("/schedules", "list of schedules", administration.schedules_page, patience, pages)
+
+    def endpoints(
+        self, *, patience: Patience = Patience.FOLLOW_UP, pages: int = 10
+    ) -> AsyncGenerator[Page[Endpoint], None]:
+        """Page through the webhook endpoints, as ``results`` does; needs ``webhooks:manage``."""
+        return self._all("/webhooks", "list of webhooks", administration.endpoints_page, patience, pages)
+
+    async def add_endpoint(self, url: str, events: Sequence[str], secret: str) -> Endpoint:
+        """Have Zof send these events to ``url``, signed with ``secret`` or with one that it returns.
+
+        Tried once only, so that there are never two. Needs ``webhooks:manage``.
+        """
+        body = {"url": url, "events": list(events), "secret": secret}
+        ask = Ask("/webhooks", "webhooks", method="POST", deed="register", body=body, secrets=(secret,))
+        return await self._ask(ask, lambda found, said: administration.endpoint(found), Patience.FOLLOW_UP)
+
+    async def try_endpoint(self, id: str) -> None:  # noqa: A002  # Zof's word
+        """Have Zof send a sample delivery to an endpoint; needs ``webhooks:manage``."""
+        await self.post("/webhooks/{id}/test", id, what="the sample delivery of a webhook", deed="send")
+
+    def _all(
+        self,
+        path: str,
+        what: str,
+        read: Callable[..., Page[Seen]],
+        patience: Patience,
+        pages: int,
+    ) -> AsyncGenerator[Page[Seen], None]:
+        """Page through a listing that has no filters."""
         wanted = Listing(
-            Ask("/projects", "list of projects"),
-            {},
-            lambda item: True,
-            lambda found, said: reading.projects_page(found, request_id=said),
+            Ask(path, what, deed="read the"), {}, lambda item: True, lambda found, said: read(found, request_id=said)
         )
         return self._pages(wanted, patience, None, pages)
 
@@ -331,7 +364,8 @@ class ZofClient:
             body = await _beginning(reply)
             raise refusal(
                 reply.status_code, reply.headers, body, ask.what,
-                now=self._clock.now(), deed=ask.deed, secrets=(self._key,),
+                now=self._clock.now(), deed=ask.deed, secrets=(self._key, *ask.secrets),
+                permission=protocol.PERMISSIONS.get((ask.method, ask.template), ""),
             )  # fmt: skip
         body = await _whole(reply)
         if not body.strip() and ask.method != "GET":

@@ -10,12 +10,12 @@ from typing import Generic, TypeVar
 import structlog
 
 from zofbot.errors import ZofRejected
-from zofbot.model import Outcome, Project, Result, Run
+from zofbot.model import Endpoint, Outcome, Project, Result, Run, Schedule
 from zofbot.zof.call import Ask
 from zofbot.zof.protocol import Page, refused_filter
 from zofbot.zof.reading import outcome_of
 
-Seen = TypeVar("Seen", Run, Result, Project)
+Seen = TypeVar("Seen", Run, Result, Project, Schedule, Endpoint)
 
 log = structlog.get_logger()
 

@@ -26,6 +26,15 @@ MAX_DIGITS = 40
 """Digits of a whole number that can mean something; Python itself refuses more than 4300."""
 ASK_AGAIN = "Try again in a minute. If it stays like this, an operator should check ZOF_BASE_URL."
 
+PERMISSIONS = {
+    ("GET", "/projects"): "projects:read",
+    ("GET", "/webhooks"): "webhooks:manage",
+    ("POST", "/webhooks"): "webhooks:manage",
+    ("POST", "/webhooks/{id}/test"): "webhooks:manage",
+    ("POST", "/runs"): "runs:create",
+}
+"""The permissions that Zof names (https://zof.ai/docs/security/authorization, https://zof.ai/docs/api/webhooks)."""
+
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,9})?")
 _FIRST_BACKOFF = 0.5

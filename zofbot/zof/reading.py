@@ -38,6 +38,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "created": ("created_at", "created"),
     "url": ("url", "console_url", "html_url"),
     "severity": ("severity", "priority"),
+    "attempt": ("attempt", "attempt_number", "attempts", "attempt_count"),
+    "retry": ("retry", "retries", "retry_count"),
     "milliseconds": ("duration_ms",),
     "seconds": ("duration_seconds",),
     "duration": ("duration",),
@@ -47,18 +49,56 @@ NAMES: dict[str, tuple[str, ...]] = {
     "errored": ("summary.error", "summary.errored", "error", "errored"),
     "skipped": ("summary.skipped", "skipped"),
     "results": ("results", "case_outcomes", "cases", "test_cases"),
-    "listing": ("data", "results", "runs", "projects", "items"),
+    "schedule_id": ("schedule_id", "schedule.id", "trigger.schedule_id", "schedule"),
+    "schedule_name": ("schedule_name", "schedule.name", "schedule.title", "schedule_label", "trigger.schedule_name"),
+    "cron": ("cron", "cron_expression", "expression", "schedule.cron", "schedule"),
+    "next": ("next_run_at", "next_run", "next_run_time", "next_at", "next_execution_at", "next_run.at"),
+    "state": ("status", "state"),
+    "paused": ("paused", "is_paused", "disabled"),
+    "enabled": ("enabled", "active", "is_active"),
+    "target_project": (
+        "target.project.name",
+        "target.project_name",
+        "project.name",
+        "project_name",
+        "target.project_id",
+        "target.project.id",
+        "project_id",
+        "project.id",
+        "project",
+        "target.project",
+    ),
+    "target_environment": (
+        "target.environment.name",
+        "target.environment",
+        "environment.name",
+        "environment",
+        "environment_id",
+    ),
+    "endpoint": ("url", "endpoint", "endpoint_url", "target_url"),
+    "events": ("events", "event_types", "enabled_events"),
+    "secret": ("secret", "signing_secret", "webhook_secret"),
+    "listing": ("data", "results", "runs", "projects", "schedules", "webhooks", "endpoints", "items"),
 }
 """The names accepted for each meaning, in order; a dot steps into an object."""
 
 _PATHS = {meaning: tuple(tuple(name.split(".")) for name in names) for meaning, names in NAMES.items()}
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome if outcome is not Outcome.UNKNOWN} | {
-    "errored": Outcome.ERROR,
     "cancelled": Outcome.CANCELED,
     "pending": Outcome.QUEUED,
     "in_progress": Outcome.RUNNING,
-}
+    **dict.fromkeys(
+        ("errored", "errors", "blocked", "broken", "crashed", "timed_out", "timedout", "timeout", "internal_error",
+         "infrastructure_error", "platform_error", "setup_error", "system_error"),
+        Outcome.ERROR,
+    ),
+    **dict.fromkeys(("failure", "failures"), Outcome.FAILED),
+}  # fmt: skip
+"""Only the values of ``Outcome`` and ``cancelled`` are Zof's published words; the others are believed possible."""
+
+_LIFECYCLE = re.compile(r"(?:completed|complete|finished|ended|done|terminated)_(?:with_|as_)?(?=.)")
+"""What says only that something has ended, in front of a word that says how."""
 
 MAX_EMBEDDED = 10 * PAGE_SIZE
 """Results that are read as part of a run; of a run that brings more, its results can be asked for by pages."""
@@ -67,8 +107,12 @@ _LONGEST_DURATION = 1e9  # seconds; thirty years
 
 
 def outcome_of(word: str | None) -> Outcome:
-    """Sort a status word of Zof's, in any case, with spaces or hyphens; UNKNOWN for a new or missing word."""
-    return _OUTCOMES.get(re.sub(r"[\s_-]+", "_", (word or "").strip().casefold()), Outcome.UNKNOWN)
+    """Sort a status word of Zof's, in any case, with spaces or hyphens; UNKNOWN for a new or missing word.
+
+    A word such as ``completed_failed`` is sorted by how it ended.
+    """
+    plain = _LIFECYCLE.sub("", re.sub(r"[\s_-]+", "_", (word or "").strip().casefold()), count=1)
+    return _OUTCOMES.get(plain, Outcome.UNKNOWN)
 
 
 def result(found: object, *, asked: str | None = None, request_id: str | None = None, unit: Unit = "ms") -> Result:
@@ -188,8 +232,20 @@ def _result(thing: Json, known_id: str, *, request_id: str | None, unit: Unit, w
             "failure": failure,
             "logs": _first(thing, "logs", text),
             "severity": _first(thing, "severity", text),
+            "attempt": _attempt(thing),
         }
     )
+
+
+def _attempt(thing: Json) -> int | None:
+    """The number of the attempt, or of attempts where Zof lists them inside one result; retries come after a first."""
+    number = _first(thing, "attempt", _tries)
+    retries = _first(thing, "retry", _tries)
+    return number or (retries + 1 if retries else None)
+
+
+def _tries(value: object) -> int | None:
+    return count(len(value) if isinstance(value, list) else value)
 
 
 def _run(thing: Json, known_id: str, *, request_id: str | None, unit: Unit) -> Run:
@@ -208,7 +264,15 @@ def _run(thing: Json, known_id: str, *, request_id: str | None, unit: Unit) -> R
         )
         results = read if read or not skipped else None  # what has no id can be asked for as results of this run
     return Run.model_validate(
-        _seen(thing, unit) | {"id": known_id, "request_id": request_id, "counts": counts, "results": results}
+        _seen(thing, unit)
+        | {
+            "id": known_id,
+            "request_id": request_id,
+            "counts": counts,
+            "results": results,
+            "schedule_id": _first(thing, "schedule_id", identifier),
+            "schedule_name": _first(thing, "schedule_name", text),
+        }
     )
 
 

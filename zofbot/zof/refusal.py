@@ -15,6 +15,8 @@ from zofbot.zof.protocol import ASK_AGAIN, retry_after
 from zofbot.zof.values import identifier, text
 
 LONGEST_MESSAGE = 300
+_PERMISSION = re.compile(r"\b[a-z_]{2,40}:(?:read|list|create|write|update|manage|approve|cancel)\b")
+"""A permission as Zof writes it (https://zof.ai/docs/security/authorization)."""
 _MARKUP = re.compile(r"\A\s*<|<(?:!doctype|html|head|body)\b|</[a-z]", re.IGNORECASE)
 
 # https://zof.ai/docs/api/errors lists 400 to 409, 429 and 500; the others are read as their neighbours.
@@ -25,7 +27,7 @@ _REJECTED = {
         "An operator must renew ZOF_API_KEY.",
     ),
     403: (
-        "The bot's Zof key is not allowed to {deed} {what}.",
+        "The bot's Zof key is not allowed to {deed} {what}{lacks}.",
         "An operator must raise the role of the key in Zof, or ask somebody who may.",
     ),
     404: (
@@ -61,30 +63,44 @@ def refusal(  # noqa: PLR0913  # each of them has a part in the sentence
     *,
     now: datetime,
     deed: str = "read",
+    permission: str = "",
     secrets: tuple[str, ...] = (),
 ) -> ZofError:
     """Turn a reply that is not a success into the error to raise.
 
     ``headers`` is case-blind, ``what`` a noun for people such as "result `res_1`", ``deed`` what was to be done with
-    it, ``secrets`` are taken out of Zof's words. ``retry_at`` is set when Zof named a time.
+    it, ``permission`` what Zof's documentation says is needed for that, ``secrets`` are taken out of Zof's words.
+    ``retry_at`` is set when Zof named a time.
     """
     said = words(body, secrets)
     error: ZofError
     if status in {408, 429} or 500 <= status <= 599:
         error = _unavailable(status, retry_after(headers.get("retry-after"), now), now)
     elif 400 <= status <= 499:
-        error = _rejected(status, said, what, deed)
+        error = _rejected(status, said, what, deed, permission)
     else:
         error = ZofUnreadable(f"Zof answered in a way it does not describe (HTTP {status}).", ASK_AGAIN)
     error.status, error.code, error.message, error.param = status, said.code, said.message, said.param
     return error
 
 
-def _rejected(status: int, said: Words, what: str, deed: str) -> ZofRejected:
+def _rejected(status: int, said: Words, what: str, deed: str, permission: str) -> ZofRejected:
     sentence, next_step = _REJECTED.get(status, _OTHER)
     says = f": {said.message.rstrip('.')}" if said.message else ""
     param = f" (parameter `{said.param}`)" if said.param else ""
-    return ZofRejected(sentence.format(what=what, deed=deed, status=status, says=says, param=param), next_step)
+    lacking = _missing_permission(said, permission) if status == 403 else ""
+    lacks = f": it lacks the permission `{lacking}`" if lacking else ""
+    error = ZofRejected(
+        sentence.format(what=what, deed=deed, status=status, says=says, param=param, lacks=lacks), next_step
+    )
+    error.permission = lacking
+    return error
+
+
+def _missing_permission(said: Words, documented: str) -> str:
+    """Which permission a key lacks: the one that Zof's answer names, else the documented one; empty if neither does."""
+    named = _PERMISSION.search(" ".join(filter(None, (said.message, said.param))))
+    return named[0] if named else documented
 
 
 def _unavailable(status: int, at: datetime | None, now: datetime) -> ZofUnavailable:

@@ -35,6 +35,8 @@ class Hint:
     run_id: str | None = None
     at: datetime | None = None
     object_id: str | None = None
+    envelope: str = ""
+    """Which generation it is of: ``current``, ``older``, or empty for neither."""
 
     @property
     def subject(self) -> str | None:
@@ -76,6 +78,7 @@ def hint_in(raw: bytes) -> Hint:
         _run(identifier(about.get("run_id")) or identifier(data.get("run_id")), identifier(about.get("id"))),
         moment(body.get("created")) or moment(body.get("timestamp")),
         identifier(about.get("id")),
+        "current" if text(body.get("type")) else "older" if text(body.get("event")) else "",
     )
 
 

@@ -22,7 +22,7 @@ from tests.support.bot import until
 from tests.support.poller_bench import CHANNEL, START, PollerBench, answer_well, log_lines, poller_bench
 from zofbot.errors import ZofUnavailable
 from zofbot.model import Outcome
-from zofbot.pipeline.feeds import OVERLAP, RECOVERIES, Progress
+from zofbot.pipeline.feeds import ALL_RUNS, FEEDS, OVERLAP, Progress
 from zofbot.pipeline.notebook import MOST_NOTED, Failing, Notebook
 from zofbot.pipeline.poller import SUBSCRIPTIONS, Poller, lease_seconds
 from zofbot.pipeline.rules import decide_all
@@ -65,9 +65,9 @@ async def test_a_quiet_cycle_is_one_request_a_feed_and_one_round_trip(zof: Polle
     await zof.settled()
     asked, trips = len(zof.zof.asked), zof.store.trips
     tick = await zof.cycle()
-    assert zof.zof.asked[asked:] == ["/runs", "/runs", "/results", "/results"]
+    assert zof.zof.asked[asked:] == ["/runs", "/runs", "/results", "/results", "/runs"]
     assert zof.store.trips - trips == 1
-    assert tick.requests == 4 == zof.sample("zofbot_poll_requests")
+    assert tick.requests == 5 == zof.sample("zofbot_poll_requests")
 
 
 async def test_a_quiet_cycle_of_a_listing_of_many_pages_stores_nothing_either() -> None:
@@ -97,7 +97,7 @@ async def test_no_cycle_asks_for_more_than_its_allowance(order: str, bad: int) -
         await built.settled()
         for _ in range(60):
             built.run(bad=bad)
-        requests = [(await built.cycle()).requests for _ in range(12)]
+        requests = [(await built.cycle()).requests for _ in range(14)]
         assert max(requests) <= 20
         assert await built.keys() == built.perfect()
 
@@ -135,7 +135,7 @@ async def test_a_first_start_posts_nothing_older_than_the_look_back(order: str) 
         assert await built.keys() == built.perfect(began - 3600)
         assert len(await built.keys()) == 10
         begun = log_lines(lines, "feed begun")
-        assert {line["feed"] for line in begun} == {"runs failed", "runs error", "results failed", "results error"}
+        assert {line["feed"] for line in begun} == {feed.name for feed in FEEDS}
         assert sum(line["silent"] for line in begun) == built.sample("zofbot_poll_silent_total") > 0
         if order != "newest":  # newest first, what is older than a page of old ones is not even read
             assert built.sample("zofbot_poll_silent_total") == 3000
@@ -568,30 +568,22 @@ async def real(zof: PollerBench) -> PollerBench:
     return zof
 
 
-async def test_passed_runs_are_looked_for_only_while_something_may_recover(real: PollerBench) -> None:
-    def lists() -> int:
-        return sum(path == "/runs" for path in real.zof.asked)
+async def test_passed_runs_are_read_only_while_something_may_recover(real: PollerBench) -> None:
+    async def reads() -> bool:
+        run = real.run("passed", bad=0, passed=1)
+        await real.cycle()
+        return f"/runs/{run['id']}" in real.zof.asked
 
     await real.settled()
-    before = lists()
-    await real.cycle()
-    assert lists() - before == 2
+    assert not await reads()
     real.run(bad=1)
     await real.cycle()
-    before = lists()
-    await real.cycle()
-    assert lists() - before == 3
-    real.run("passed", bad=0, passed=1)
-    told = (await real.cycle()).committed
-    assert any("recovered" in key for key in told)
-    before = lists()
-    await real.cycle()
-    assert lists() - before == 3  # an earlier run may be listed late
+    assert await reads()
+    assert any(key.startswith("recovered:") for key in await real.keys())
+    assert await reads()  # an earlier run may be listed late
     await real.cycle(OVERLAP)
     await real.cycle()
-    before = lists()
-    await real.cycle()
-    assert lists() - before == 2
+    assert not await reads()
 
 
 async def test_what_passed_is_listed_where_it_does_not_come_along_with_its_run(real: PollerBench) -> None:
@@ -864,7 +856,7 @@ async def test_the_loop_follows_a_hint_at_once_and_ends_with_its_lease_released(
         return await zof.keys() == zof.perfect()
 
     await until(told)
-    assert zof.zof.asked.count("/runs") == 2
+    assert zof.zof.asked.count("/runs") == 3
     polling.cancel()
     await asyncio.wait({polling})
     assert not await zof.store.exists("{test}:lease:poller")
@@ -912,7 +904,7 @@ async def test_however_seldom_the_feeds_are_read_the_lease_is_kept(zof: PollerBe
     polling = asyncio.create_task(seldom(zof).run())
     await until(lambda: zof.sample("zofbot_poll_turns_total", outcome="done") >= 3)
     assert zof.sample("zofbot_lease_takeovers_total", lease="poller") == 1
-    assert zof.zof.asked.count("/runs") == 2
+    assert zof.zof.asked.count("/runs") == 3
     polling.cancel()
     await asyncio.wait({polling})
 
@@ -1060,14 +1052,14 @@ def test_hopes_are_raised_once_nothing_earlier_can_turn_up() -> None:
     book.hope("here", Failing(START + 50, ("C1",), START + 50), START + 60)
     assert book.failing["here"] == Failing(START, ("C1",), START + 50, START + 60)
     book.hope("here", Failing(START + 50, ("C1",), START + 50), START + 70)
-    book.walked(RECOVERIES.name, Progress(complete=START + 60 + OVERLAP))
+    book.walked(ALL_RUNS.name, Progress(complete=START + 60 + OVERLAP))
     book.raise_hopes()
     assert book.failing["here"] == Failing(START + 50, ("C1",), START + 50)
     book.hope("here", None, START + 80 + OVERLAP)
     assert book.failing["here"] == Failing(START + 50, ("C1",), None, START + 80 + OVERLAP)
     book.raise_hopes()
     assert "here" in book.failing
-    book.walked(RECOVERIES.name, Progress(complete=START + 80 + 2 * OVERLAP))
+    book.walked(ALL_RUNS.name, Progress(complete=START + 80 + 2 * OVERLAP))
     book.raise_hopes()
     assert book.failing == {}
     assert book.changes()["failing"] == {"here": None}

@@ -108,8 +108,8 @@ async def test_the_webhook_can_be_switched(stage: Stage) -> None:
     assert (await state(stage))["webhook"] == {"on": False, "generation": "older", "last": None}
     assert await act(stage, "webhook", on=True) == {"ok": True}
     happen(stage.world.zof, "failure", CHECKOUT, "staging")
-    assert [kind for kind, _ in hooks.waiting] == ["run.completed", "run.failed"]
-    assert b'"event"' in hooks.waiting[0][1]
+    assert [each.type for each in hooks.waiting] == ["run.completed", "run.failed"]
+    assert b'"event"' in hooks.waiting[0].body
     assert (await act(stage, "webhook", generation="newest"))["ok"] is False
 
 

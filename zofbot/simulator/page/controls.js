@@ -203,9 +203,16 @@ const textInput = (type) => (element, host) => {
   };
   const node = element.multiline ? h("textarea", { ...props, rows: 4 }) : h("input", { ...props, type: "text" });
   node.value = value;
-  node.addEventListener("input", () => host.answers.write(host.blockId, element, node.value));
+  const triggers = element.dispatch_action_config?.trigger_actions_on ?? ["on_enter_pressed"];
+  node.addEventListener("input", () => {
+    host.answers.write(host.blockId, element, node.value);
+    // The bot is told beside the typing: a field that is busy would lose the focus.
+    if (host.live && triggers.includes("on_character_entered"))
+      press(element, host, document.createElement("span"), inSlacksWords(element, node.value));
+  });
   node.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !host.live || (element.multiline && event.shiftKey)) return;
+    if (!triggers.includes("on_enter_pressed")) return;
     event.preventDefault();
     settle(element, host, node, node.value);
   });

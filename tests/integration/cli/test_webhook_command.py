@@ -1,0 +1,229 @@
+"""``zofbot webhook``: our endpoint is registered once, tried, and what arrived is said; no secret is shown."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from typer.testing import CliRunner
+
+from tests.support.bot import RunningBot, running_bot, until
+from tests.support.failing_runs import SECRET, fail_run
+from zofbot.cli import app
+from zofbot.cli.webhook import Secret, endpoint_address, print_endpoints, read_endpoints, read_secret, register
+from zofbot.errors import BadInput, ZofbotError, ZofRejected
+from zofbot.metrics import Metrics
+from zofbot.model import Endpoint
+from zofbot.rooms import zof_client
+from zofbot.settings import Settings
+from zofbot.store.webhook_trials import UNDER_WAY, WebhookTrials
+from zofbot.zof.client import ZofClient
+
+URL = "https://bot.example/zof/webhook"
+OURS = Secret(SECRET)
+
+
+@pytest.fixture
+async def there(valkey: str) -> AsyncIterator[RunningBot]:
+    """A bot that takes webhooks, at a public address."""
+    async with running_bot(valkey, zof_webhook_secret=SECRET) as bot:
+        bot.world.zof.webhooks.hosts["bot.example"] = bot.app.url
+        yield bot
+
+
+@pytest.fixture
+async def client(there: RunningBot) -> AsyncIterator[ZofClient]:
+    made = zof_client(there.settings, Metrics(), there.world.clock)
+    yield made
+    await made.aclose()
+
+
+async def install(there: RunningBot, client: ZofClient, secret: Secret = OURS) -> None:
+    trials = WebhookTrials(there.app.store.client, "zofbot", there.world.clock)
+    await register(client, trials, URL, secret, there.world.clock)
+
+
+@pytest.mark.parametrize(("generation", "envelope"), [("current", "the current"), ("older", "the older")])
+async def test_the_endpoint_is_registered_and_the_sample_that_arrived_is_described(
+    there: RunningBot, client: ZofClient, capsys: pytest.CaptureFixture[str], generation: str, envelope: str
+) -> None:
+    there.world.zof.webhooks.set(generation=generation)
+    await install(there, client)
+    [endpoint] = there.world.zof.webhooks.endpoints.values()
+    assert (endpoint.url, endpoint.secret) == (URL, SECRET)
+    assert {"run.completed", "run.failed", "release.gate_blocked"} <= set(endpoint.events)
+    printed = capsys.readouterr().out
+    assert f"{URL} is registered at Zof as {endpoint.id}" in printed
+    assert f"arrived: `run.completed`, signed in X-Zof-Signature, in {envelope} envelope." in printed
+    assert SECRET not in printed
+
+
+async def test_a_sample_of_a_type_that_zofbot_ignores_has_arrived_as_well(
+    there: RunningBot, client: ZofClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there.world.zof.webhooks.sample = "webhook.test"
+    await install(there, client)
+    assert "arrived: `webhook.test`, signed in X-Zof-Signature" in capsys.readouterr().out
+
+
+async def test_what_is_registered_is_sent_what_happens(there: RunningBot, client: ZofClient) -> None:
+    await install(there, client)
+    run = fail_run(there)
+    sent = there.world.zof.webhooks.sent
+    await until(lambda: [each.type for each in sent] == ["run.completed", "run.completed", "run.failed"])
+    assert {each.status for each in sent} == {200}
+    assert await there.app.store.client.hexists("{zofbot}:hints", run["id"])
+
+
+async def test_a_second_install_registers_nothing_twice_and_tries_again(
+    there: RunningBot, client: ZofClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await install(there, client)
+    await install(there, client)
+    assert len(there.world.zof.webhooks.endpoints) == 1
+    printed = capsys.readouterr().out
+    assert printed.count("sample delivery arrived") == 2
+    assert "is registered at Zof already" in printed
+
+
+async def test_another_header_is_found_by_its_name(there: RunningBot, client: ZofClient) -> None:
+    there.world.zof.webhooks.header = "X-Zof-Signature-256"
+    with pytest.raises(ZofbotError, match="it has X-Zof-Signature-256") as failed:
+        await install(there, client)
+    assert "ZOF_SIGNATURE_HEADER" in failed.value.next_step
+
+
+async def test_another_secret_is_said_and_not_shown(there: RunningBot, client: ZofClient) -> None:
+    with pytest.raises(ZofbotError, match="not made with zofbot's secret") as failed:
+        await install(there, client, Secret("quite-another-secret"))
+    assert "quite-another" not in f"{failed.value.sentence} {failed.value.next_step}"
+
+
+async def test_where_nothing_arrives_it_ends_with_what_to_look_at(there: RunningBot, client: ZofClient) -> None:
+    there.world.zof.webhooks.hosts["bot.example"] = "http://127.0.0.1:9"
+    before = there.world.clock.monotonic()
+    with pytest.raises(ZofbotError, match="did not arrive within 15 s") as failed:
+        await install(there, client)
+    assert there.world.clock.monotonic() - before < 30
+    assert "ZOF_WEBHOOK_SECRET" in failed.value.next_step
+
+
+async def test_a_secret_that_zof_chooses_goes_into_the_file_and_nowhere_else(
+    there: RunningBot, client: ZofClient, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there.world.zof.webhooks.chooses_secrets = True
+    with pytest.raises(ZofbotError, match="shows only once"):
+        await install(there, client)
+    there.world.zof.webhooks.endpoints.clear()
+    file = tmp_path / "ZOF_WEBHOOK_SECRET"
+    with pytest.raises(ZofbotError, match="not made with zofbot's secret"):
+        await install(there, client, read_secret(there.settings, file))
+    [endpoint] = there.world.zof.webhooks.endpoints.values()
+    assert file.read_text().strip() == endpoint.secret
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert endpoint.secret not in capsys.readouterr().out
+
+
+async def test_a_key_that_may_not_manage_webhooks_is_told_which_permission_it_lacks(
+    there: RunningBot, client: ZofClient
+) -> None:
+    there.world.zof.forbidden = {"webhooks"}
+    with pytest.raises(ZofRejected, match="lacks the permission `webhooks:manage`") as refused:
+        await install(there, client)
+    assert refused.value.request_id
+
+
+async def test_without_a_trial_nothing_of_a_delivery_is_kept(there: RunningBot, client: ZofClient) -> None:
+    await install(there, client)
+    store = there.app.store.client
+    await store.delete("{zofbot}:webhook_arrived", f"{{zofbot}}:{UNDER_WAY}")
+    await there.world.clock.sleep(2)
+    fail_run(there)
+    await until(lambda: len(there.world.zof.webhooks.sent) == 3)
+    assert not await store.exists("{zofbot}:webhook_arrived")
+
+
+async def test_endpoints_are_listed_without_their_secrets(there: RunningBot, client: ZofClient) -> None:
+    await install(there, client)
+    [endpoint] = await read_endpoints(client)
+    assert (endpoint.url, endpoint.status, endpoint.secret) == (URL, "enabled", None)
+    assert "run.failed" in endpoint.events
+
+
+# --- wrong use
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://bot.example", "bot.example", "https://", "https://me:pw@bot.example", "https://bot.example?x=1",
+     "https://bot.example/#x", "https://bot.example:0", "https://[::1", "ftp://bot.example"],
+)  # fmt: skip
+def test_an_address_that_zof_could_not_call_is_refused(url: str) -> None:
+    with pytest.raises(BadInput, match="--url must be an https address"):
+        endpoint_address(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://bot.example", URL),
+        (" https://bot.example/ ", URL),
+        (URL, URL),
+        ("https://bot.example/zofbot", "https://bot.example/zofbot/zof/webhook"),
+    ],
+)
+def test_the_path_of_the_endpoint_is_added(url: str, address: str) -> None:
+    assert endpoint_address(url) == address
+
+
+def test_a_secret_file_is_read_or_made_and_an_unusable_one_is_refused(tmp_path: Path) -> None:
+    settings = Settings.model_validate({})
+    file = tmp_path / "secret"
+    made = read_secret(settings, file)
+    assert read_secret(settings, file) == made
+    assert len(made.value) >= 32
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.write_text("\n")
+    with pytest.raises(BadInput, match="is empty"):
+        read_secret(settings, file)
+    for wrong in (tmp_path, tmp_path / "nowhere" / "secret"):
+        with pytest.raises(BadInput, match="cannot be used"):
+            read_secret(settings, wrong)
+    with pytest.raises(BadInput, match="no secret"):
+        read_secret(settings, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["webhook", "install", "--url", "http://bot.example"], "zofbot: --url must be an https address"),
+        (["webhook", "install", "--url", "https://bot.example"], "zofbot: There is no secret for Zof to sign with."),
+        (["webhook", "install"], "Missing option '--url'"),
+        (["webhook", "lits"], "No such command 'lits'"),
+    ],
+)
+def test_wrong_use_is_a_sentence_and_exit_2(arguments: list[str], said: str) -> None:
+    ended = CliRunner().invoke(app, arguments, env={"ZOF_API_KEY": "key-of-zof", "ZOF_WEBHOOK_SECRET": ""})
+    assert ended.exit_code == 2
+    assert said in ended.output
+    assert "Traceback" not in ended.output
+
+
+def test_without_a_key_the_variable_is_named() -> None:
+    ended = CliRunner().invoke(app, ["webhook", "list"], env={"ZOF_API_KEY": ""})
+    assert ended.exit_code == 2
+    assert "ZOF_API_KEY" in ended.output
+
+
+def test_what_zof_calls_its_endpoints_is_made_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = Endpoint(id="wh_1", url="https://x/\x1b[31m\u202e", events=("a\x07",), secret=SecretStr("s3cret"))
+    print_endpoints([hostile], as_json=False)
+    print_endpoints([hostile], as_json=True)
+    print_endpoints([], as_json=False)
+    printed = capsys.readouterr().out
+    assert not {"\x1b", "\u202e", "\x07"} & set(printed)
+    assert "s3cret" not in printed
+    assert '"id": "wh_1"' in printed
+    assert "Zof sends webhooks to no endpoint." in printed

@@ -1,0 +1,108 @@
+"""Runs that Zof calls passed though cases failed in them: told only to those who ask for it, and by that name."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.failing_runs import SECRET, post_webhook, webhook_event
+from zofbot.simulator.records import Record
+
+ASKS, OTHERS = "C0CHECKOUT", "C0QA"
+
+
+def end_run(bot: RunningBot, failed: int, status: str = "passed", name: str = "nightly cart") -> Record:
+    zof = bot.world.zof
+    run = zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": name})
+    for number in range(3):
+        outcome = "failed" if number < failed else "passed"
+        zof.add_result(run["id"], status=outcome, test_case_id=f"tc_{number}", name=f"Case {number}")
+    return zof.finish_run(run["id"], status)
+
+
+def told(bot: RunningBot, channel: str) -> list[str]:
+    return [text_of(message) for message in bot.public(channel) if "cart" in message.text]
+
+
+@pytest.mark.parametrize("webhook", [False, True], ids=["polled", "webhook"])
+@pytest.mark.parametrize("group", ["run", "case"])
+async def test_it_is_told_only_where_it_is_asked_for(valkey: str, webhook: bool, group: str) -> None:
+    interval = 3600 if webhook else 5
+    async with running_bot(
+        valkey,
+        works=True,
+        zofbot_poll_interval=interval,
+        zof_webhook_secret=SECRET,
+        zofbot_default_channel="C0SEARCH",
+    ) as bot:
+        await bot.type(f"/zof subscribe project:* group:{group}", channel=OTHERS)
+        await bot.type("/zof subscribe project:* on:passed-with-failures", channel=ASKS)
+        await wait_for_first_poll(bot)
+        run = end_run(bot, 1)
+        if webhook:
+            assert await post_webhook(bot, webhook_event(run["id"], "evt_1", "run.completed")) == 200
+        await until(lambda: told(bot, ASKS) != [], 300)
+        [alert] = told(bot, ASKS)
+        assert "🟡 Passed with 1 failed case: nightly cart" in alert
+        assert "Case 0" in alert
+        assert "Failed: nightly" not in alert
+        later = end_run(bot, 2, "failed", "cart, later")
+        if webhook:
+            assert await post_webhook(bot, webhook_event(later["id"], "evt_2")) == 200
+        await until(lambda: any("Case" in text_of(one) for one in bot.public(OTHERS)), 300)
+        assert not any(run["id"] in text_of(one) for channel in (OTHERS, "C0SEARCH") for one in bot.public(channel))
+        assert "Passed with 1 failed case" in await bot.answer(f"/zof run {run['id']}")
+        assert "it is about passed-with-failures" in await bot.answer(f"/zof why {run['id']}", channel=OTHERS)
+
+
+async def test_it_recovers_when_the_case_passes(valkey: str) -> None:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+        await bot.type("/zof subscribe project:* on:passed-with-failures,recovered", channel=ASKS)
+        await wait_for_first_poll(bot)
+        end_run(bot, 2)
+        await until(lambda: told(bot, ASKS) != [], 300)
+        bot.world.clock.advance(120)
+        end_run(bot, 0)
+        await until(lambda: "Recovered" in told(bot, ASKS)[0], 300)
+
+
+async def test_one_that_recovers_part_of_a_failure_does_not_reopen_it(valkey: str) -> None:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+        await bot.type("/zof subscribe project:*", channel=OTHERS)
+        await wait_for_first_poll(bot)
+        end_run(bot, 1, "failed")
+        await until(lambda: told(bot, OTHERS) != [], 300)
+        bot.world.clock.advance(120)
+        end_run(bot, 0)
+        await until(lambda: "Recovered" in told(bot, OTHERS)[0], 300)
+        bot.world.clock.advance(120)
+        quarantined = end_run(bot, 1)
+        read = f"/runs/{quarantined['id']}"
+        await until(lambda: any(call.path == read for call in bot.world.zof.calls), 300)
+        bot.world.clock.advance(120)
+        end_run(bot, 1, "failed", "cart, later")
+        await until(lambda: "again" in str(told(bot, OTHERS)), 300)
+        assert not any(quarantined["id"] in one for one in told(bot, OTHERS))
+
+
+async def test_a_preview_does_not_count_them_for_who_does_not_ask(valkey: str) -> None:
+    async with running_bot(valkey) as bot:
+        bot.world.zof.runs.clear()
+        bot.world.zof.results.clear()
+        bot.world.clock.advance(3600)
+        end_run(bot, 1)
+        bot.world.clock.advance(60)
+        for channel, asked, said in (
+            (OTHERS, "failed,error", "posted nothing"),
+            (ASKS, "passed-with-failures", "1 message"),
+        ):
+            await bot.type(f"/zof subscribe project:* on:{asked}", channel=channel)
+            await until(lambda channel=channel: "would have" in text_of(bot.private(channel)[-1]))
+            assert said in text_of(bot.private(channel)[-1])
+
+
+async def test_its_test_alert_looks_like_it(valkey: str) -> None:
+    async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
+        await bot.type("/zof subscribe project:* on:passed-with-failures", channel=ASKS)
+        await bot.press(bot.private(ASKS)[-1], "zof_test_alert")
+        await until(lambda: any("Passed with 1 failed case" in text_of(one) for one in bot.public(ASKS)), 60)

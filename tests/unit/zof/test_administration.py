@@ -1,0 +1,129 @@
+"""Schedules and webhook endpoints, in whatever words Zof may give them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.virtual_time import SetClock
+from zofbot.errors import ZofRejected, ZofUnreadable
+from zofbot.model import Schedule
+from zofbot.zof import reading
+from zofbot.zof.administration import endpoint, endpoints_page, schedules_page
+from zofbot.zof.client import ZofClient
+
+NEXT = datetime(2026, 6, 2, 2, tzinfo=UTC)
+WANTED = Schedule(
+    id="sched_1", name="Nightly", cron="0 2 * * *", next=NEXT, project="checkout", environment="staging"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"name": "Nightly", "cron": "0 2 * * *", "next_run_at": "2026-06-02T02:00:00Z", "status": "active",
+         "target": {"project_name": "checkout", "project_id": "proj_1", "environment": "staging"}},
+        {"title": "Nightly", "cron_expression": "0 2 * * *", "next_run": NEXT.timestamp() * 1000, "enabled": True,
+         "project": {"id": "proj_1", "name": "checkout"}, "environment": {"name": "staging"}},
+        {"name": "Nightly", "schedule": {"cron": "0 2 * * *"}, "next_at": NEXT.timestamp(), "paused": False,
+         "project": "checkout", "environment": "staging", "status": 7, "target": None},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("envelope", ["data", "schedules", "items", None])
+def test_a_schedule_is_read_whatever_its_fields_are_called(record: dict[str, Any], envelope: str | None) -> None:
+    listed = [{"id": "sched_1", **record}]
+    [read] = schedules_page(listed if envelope is None else {envelope: listed})
+    assert read == WANTED
+
+
+@pytest.mark.parametrize("said", [{"status": "Paused"}, {"state": "disabled"}, {"paused": True}, {"enabled": False}])
+def test_a_paused_schedule_is_known_as_one(said: dict[str, Any]) -> None:
+    [read] = schedules_page({"data": [{"id": "s", **said}]})
+    assert read.paused
+
+
+def test_of_a_schedule_only_the_id_is_needed_and_what_has_none_is_counted() -> None:
+    page = schedules_page({"data": [{"id": "s", "name": 7, "next_run_at": "soon", "target": []}, {"name": "x"}, "y"]})
+    assert page.items == (Schedule(id="s"),)
+    assert page.skipped == 2
+
+
+@pytest.mark.parametrize(
+    ("record", "known"),
+    [
+        ({"schedule_id": "sched_1"}, ("sched_1", None)),
+        ({"schedule": {"id": "sched_1", "name": "Nightly"}}, ("sched_1", "Nightly")),
+        ({"schedule": "sched_1", "schedule_label": "Nightly"}, ("sched_1", "Nightly")),
+        ({"trigger": {"schedule_id": "sched_1"}}, ("sched_1", None)),
+        ({"trigger": "api"}, (None, None)),
+    ],
+)
+def test_a_run_says_which_schedule_started_it(record: dict[str, Any], known: tuple[str | None, str | None]) -> None:
+    run = reading.run({"id": "run_1", **record})
+    assert (run.schedule_id, run.schedule_name) == known
+
+
+def test_an_endpoint_is_read_and_its_secret_shown_by_nothing() -> None:
+    made = endpoint(
+        {"data": {"id": "wh_1", "endpoint_url": "https://x/", "event_types": ["a", 7], "signing_secret": "s3"}}
+    )
+    assert (made.id, made.url, made.events) == ("wh_1", "https://x/", ("a",))
+    assert made.secret is not None
+    assert made.secret.get_secret_value() == "s3"
+    assert "s3" not in f"{made!r} {made.model_dump_json()}"
+    [listed] = endpoints_page({"webhooks": [{"id": "wh_1", "active": False}]})
+    assert listed.status == "disabled"
+    with pytest.raises(ZofUnreadable):
+        endpoint({"url": "https://x/"})
+
+
+async def client_of(handler: Any) -> AsyncIterator[ZofClient]:
+    clock = SetClock()
+    client = ZofClient(
+        base_url="https://zof.test/v1", key="k" * 20, clock=clock, transport=httpx.MockTransport(handler)
+    )
+    yield client
+    await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("body", "permission"),
+    [
+        ({"error": {"code": "forbidden", "message": "no"}}, "webhooks:manage"),
+        ({"error": {"message": "needs integrations:manage"}}, "integrations:manage"),
+        ("<html>", "webhooks:manage"),
+    ],
+)
+async def test_a_refusal_names_the_permission_and_never_the_secret(body: Any, permission: str) -> None:
+    asked: list[httpx.Request] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(403, json=body)
+
+    async for client in client_of(refuse):
+        with pytest.raises(ZofRejected, match=f"it lacks the permission `{permission}`") as refused:
+            await client.add_endpoint("https://bot.example/zof/webhook", ["run.failed"], "secret-of-ours")
+    assert refused.value.permission == permission
+    assert len(asked) == 1, "without an idempotency key it must not be sent again"
+
+
+async def test_a_secret_that_zof_repeats_in_an_error_is_taken_out() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(400, json={"error": {"message": "secret secret-of-ours is too short", "param": "secret"}})
+
+    async for client in client_of(refuse):
+        with pytest.raises(ZofRejected) as refused:
+            await client.add_endpoint("https://bot.example/zof/webhook", ["run.failed"], "secret-of-ours")
+    assert "secret-of-ours" not in f"{refused.value.sentence} {refused.value.message}"
+
+
+async def test_where_zof_names_no_permission_none_is_made_up() -> None:
+    async for client in client_of(lambda request: httpx.Response(403, json={"error": {"message": "no"}})):
+        with pytest.raises(ZofRejected) as refused:
+            await anext(client.schedules())
+    assert refused.value.sentence == "The bot's Zof key is not allowed to read the list of schedules."

@@ -1,0 +1,100 @@
+"""Until when a failure is snoozed: what people choose or type, and the preview of it in the form while they type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from zofbot.access import Person
+from zofbot.errors import BadInput, SlackError
+from zofbot.listeners.desk import Desk
+from zofbot.slack import act_forms
+from zofbot.slack.act_forms import Meant
+from zofbot.slack.payload import carried
+from zofbot.triage import Act, Who, Wish
+from zofbot.triage.times import spoken, wake_at
+
+log = structlog.get_logger()
+
+_PASSES = re.compile(r"(?:(?:until|till) )?(?:it )?(?:passes|recovers)(?: again)?")
+_FAILS = re.compile(r"until it fails (?:once more|([1-9]\d{0,2})(?: more)?(?: times?)?)")
+
+
+def with_end(wish: Wish, words: str, person: Person, key: str) -> Wish:
+    """Say when a snooze ends: at a time as people type it, or by a condition, for the failure under ``key``.
+
+    Raises BadInput.
+    """
+    typed = " ".join(words.lower().split())
+    if typed == act_forms.RECOVERS or _PASSES.fullmatch(typed):
+        return wish
+    counted = _FAILS.fullmatch(typed)
+    if not counted and typed != act_forms.FAILS_MORE:
+        return wish.model_copy(update={"until": wake_at(typed, wish.at, person.zone)})
+    if key.startswith("run:"):
+        raise BadInput("A run fails once, so it cannot sleep until it fails more often.",
+                       "Say a time, or `until it passes`.", example="until it passes")  # fmt: skip
+    return wish.model_copy(update={"more": int(counted[1] or 1) if counted else act_forms.MORE})
+
+
+def describe_wake(wish: Wish, words: str, person: Person, key: str) -> str:
+    """When it would wake by what is typed or chosen, for the preview (mrkdwn)."""
+    try:
+        asleep = with_end(wish, words, person, key)
+    except BadInput as error:
+        return f"⚠️ {error.sentence} For example: `{error.example}`"
+    if asleep.until is not None:
+        return f"⏰ Wakes {spoken(asleep.until, wish.at, person.zone)}, in your time zone."
+    if asleep.more:
+        return f"⏰ Wakes when it has failed {'once more' if asleep.more == 1 else f'{asleep.more} more times'}."
+    return "⏰ Sleeps until it passes, and wakes if it fails again after that."
+
+
+class WakePreviews:
+    """Keeps the preview in each open form in step with what is typed.
+
+    Slack sends each character by itself. One update runs at a time for a form, for the newest of what was typed, and on
+    the version (Slack's hash) that the update before it left; so what was typed earlier never stands in the end.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._newest: dict[str, Mapping[str, Any]] = {}
+
+    async def follow(self, user: str, view: Mapping[str, Any]) -> None:
+        """Show what the form that ``user`` has open holds by now."""
+        form = str(view.get("id") or "")
+        running = form in self._newest
+        self._newest[form] = view
+        if running:
+            return
+        try:
+            person = await self._desk.people.person(user)
+            key = carried(Meant, view).key
+            shown: Mapping[str, Any] = {}
+            version = str(view.get("hash") or "")
+            while shown is not self._newest[form]:
+                shown = self._newest[form]
+                wish = Wish(act=Act.SNOOZE, who=Who(id=user), at=self._desk.clock.time())
+                said = describe_wake(wish, act_forms.snooze_words(shown), person, key)
+                version = await self._update(act_forms.foretold(shown, said), form, version)
+        except (BadInput, SlackError) as error:
+            log.info("preview not shown", cause=error.sentence)
+        finally:
+            del self._newest[form]
+
+    async def _update(self, drawn: dict[str, Any], form: str, version: str) -> str:
+        """Change the form; gives its new version. Raises SlackError.
+
+        What was typed before this client had heard of the last update comes with an old version; no newer text is
+        known then, so this one is shown without asking for any version.
+        """
+        try:
+            return await self._desk.notifier.update_view(form, drawn, version)
+        except SlackError as error:
+            if error.reason != "hash_conflict":
+                raise
+            return await self._desk.notifier.update_view(form, drawn)
