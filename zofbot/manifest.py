@@ -51,6 +51,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "usergroups.users.list": ("usergroups:read",),
     "users.conversations": ("channels:read", "groups:read"),
     "users.info": ("users:read",),
+    "users.list": ("users:read",),
     "views.open": (),
     "views.publish": (),
     "views.update": (),
@@ -92,6 +93,7 @@ def manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]:
     events = [event for event, needed in EVENTS.items() if set(needed) <= set(scopes)]
     request_url = {"url": f"{url.rstrip('/')}/slack/events"} if url else {}
     address = {"request_url": request_url["url"]} if url else {}
+    menus = {"message_menu_options_url": request_url["url"]} if url else {}
     command = {
         "command": COMMAND,
         "description": "Look up Zof's runs and results",
@@ -125,7 +127,7 @@ def manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]:
         "oauth_config": {"scopes": {"bot": list(scopes)}},
         "settings": {
             "event_subscriptions": address | {"bot_events": events},
-            "interactivity": {"is_enabled": True} | address,
+            "interactivity": {"is_enabled": True} | address | menus,
             "org_deploy_enabled": False,
             "socket_mode_enabled": not url,
             "token_rotation_enabled": False,

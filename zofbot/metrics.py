@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import TypeVar
 
@@ -37,8 +37,8 @@ SLACK_METHODS = (
     "apps.connections.open", "auth.test", "chat.delete", "chat.getPermalink", "chat.postEphemeral",
     "chat.postMessage", "chat.unfurl", "chat.update", "conversations.history", "conversations.info",
     "conversations.join", "conversations.members", "conversations.open", "conversations.replies", "response_url",
-    "usergroups.list", "usergroups.users.list", "users.conversations", "users.info", "views.open", "views.publish",
-    "views.update",
+    "usergroups.list", "usergroups.users.list", "users.conversations", "users.info", "users.list", "views.open",
+    "views.publish", "views.update",
 )  # fmt: skip
 STATUSES = frozenset(status for endings in (ZOF_ENDINGS, SLACK_ENDINGS) for all_ in endings.values() for status in all_)
 
@@ -81,7 +81,7 @@ class _Registry(CollectorRegistry):
         """Have the metric show these combinations of label values, whether or not they were counted."""
         self._expected.append((metric, combinations))
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterable[Metric]:
         expected, self._expected = self._expected, []
         for metric, combinations in expected:
             for combination in combinations:
@@ -240,5 +240,3 @@ def status_of(code: int | None) -> str:
     if code is None:
         return "none"
     return str(code) if str(code) in STATUSES else f"{code // 100}xx" if 100 <= code < 600 else "other"
-
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -85,6 +86,8 @@ class _Seen(_Frozen):
     """As Zof sent it; whether it may be shown is decided where links are made."""
     request_id: str | None = None
     """``X-Request-Id`` of the reply this was read from."""
+    ahead: float = 0.0
+    """Seconds by which Zof dated it after the moment of reading; its times are cut to that moment."""
 
     @property
     def project(self) -> str | None:
@@ -95,6 +98,20 @@ class _Seen(_Frozen):
     def when(self) -> datetime | None:
         """The latest moment known of it."""
         return self.ended or self.started or self.created
+
+    @property
+    def happened(self) -> float | None:
+        """The latest moment known of it by Zof's clock, in Unix seconds: for comparing Zof's things with each other."""
+        return self.when.timestamp() + self.ahead if self.when else None
+
+    def as_of(self, now: datetime) -> Self:
+        """The same with no time after ``now``, when it was read: Zof's clock may be ahead of ours."""
+        times = (("started", self.started), ("ended", self.ended), ("created", self.created))
+        later = {name: now for name, at in times if at and at > now}
+        if not later:
+            return self
+        ahead = (self.when - now).total_seconds() if self.when else 0.0
+        return self.model_copy(update={**later, "ahead": max(ahead, 0.0)})
 
 
 class Result(_Seen):
@@ -118,6 +135,13 @@ class Run(_Seen):
     counts: Counts = Counts()
     results: tuple[Result, ...] | None = None
     """The cases Zof sent along with the run; ``None`` when it sent no list."""
+
+    def as_of(self, now: datetime) -> Self:
+        """The same, its results included, with no time after ``now``."""
+        run = super().as_of(now)
+        results = tuple(result.as_of(now) for result in self.results or ())
+        same = all(old is new for old, new in zip(self.results or (), results, strict=True))
+        return run if same else run.model_copy(update={"results": results})
 
 
 class Project(_Frozen):

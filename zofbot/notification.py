@@ -92,5 +92,8 @@ class Claimed:
     triage: str = ""
     rerun: str = ""
     """The run of its failed cases that is under way (JSON)."""
+    storm: dict[str, Any] | None = None
+    """The body of the storm that the failure is part of, and ``storm_triage`` what people made of that."""
+    storm_triage: str = ""
     details_follow: bool = False
     """Something is left out until Slack says who reads the channel; it is edited then."""

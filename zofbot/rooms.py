@@ -35,6 +35,9 @@ from zofbot.store.traces import Traces, TraceWriter
 from zofbot.store.webhook_trials import WebhookTrials
 from zofbot.zof.client import ZofCall, ZofClient
 
+MAX_ADMINS = 20
+"""Admins who are written to about the default channel."""
+
 
 class Rooms:
     """All of them."""
@@ -94,7 +97,7 @@ class Rooms:
             self.metrics,
             self.clock,
             random=SystemRandom().random,
-            on_parked=self.tell_subscribers,
+            on_parked=self.report_refusal,
             on_removed=self.report_removal,
             veil=before,
             keep=self.traces.keep,
@@ -143,20 +146,26 @@ class Rooms:
     async def _promise(self, notification: Notification) -> None:
         await self.outbox.commit([notification])
 
-    async def tell_subscribers(self, channel: str, reason: str) -> None:
-        """Write to whoever subscribed a channel that refuses; once the channel is mended, what waits is sent."""
-        # Once a week, however often it is tried.
-        await self._write_to_subscribers(
-            channel, f"parked:{channel}:{reason}:{self.clock.now():%G-%V}", lines.parked(reason)
-        )
+    async def report_refusal(self, channel: str, reason: str) -> None:
+        """Write to those responsible for a channel that refuses; once the channel is mended, what waits is sent."""
+        name = f"parked:{channel}:{reason}:{self.clock.now():%G-%V}"  # once a week, however often it is tried
+        await self._write_to_responsible(channel, name, lines.parked(reason), known=reason != "channel_not_found")
 
     async def report_removal(self, root: str, channel: str) -> None:
-        """Write to whoever subscribed a channel that an alert was removed from it twice."""
-        await self._write_to_subscribers(channel, f"removed:{root}", lines.REMOVED)
+        """Write to those responsible for a channel that an alert was removed from it twice."""
+        await self._write_to_responsible(channel, f"removed:{root}", lines.REMOVED)
 
-    async def _write_to_subscribers(self, channel: str, name: str, said: str) -> None:
-        body = lines.body(said, channel)
-        for user in sorted({one.by for one in await self.subscriptions.of(channel) if one.by}):
+    async def _write_to_responsible(self, channel: str, name: str, said: str, *, known: bool = True) -> None:
+        """Write to whoever subscribed a channel, and to the admins where it is the default one, which nobody did.
+
+        A channel that is not ``known`` to Slack is named by its id: no message may link to it.
+        """
+        users = {one.by for one in await self.subscriptions.of(channel) if one.by}
+        if channel == self.settings.zofbot_default_channel:
+            said = f"{lines.DEFAULT} {said}"
+            users |= set(sorted(await self.people.admins(self.roles.admins))[:MAX_ADMINS])
+        body = lines.body(said, channel) if known else lines.body(f"{channel}: {said}")
+        for user in sorted(users):
             note = Notification(
                 key=f"{name}:{user}", kind=Kind.ROOT, channel=user, body=body, happened=self.clock.time(), critical=True
             )

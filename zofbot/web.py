@@ -187,8 +187,9 @@ class ZofDoor:
             await self._noted(arrival)
             return "ignored"
         kind: Literal["run", "notice"] = "run" if hint.type in ENDINGS else "notice"
-        at = hint.at.timestamp() if hint.at else None
-        watch = Watch(kind, hint.subject, hint.type, self._clock.time(), at, run=hint.run_id or "")
+        now = self._clock.time()
+        at = min(hint.at.timestamp(), now) if hint.at else None  # Zof's clock may be ahead of ours
+        watch = Watch(kind, hint.subject, hint.type, now, at, run=hint.run_id or "")
         try:
             with tracing.traced(self._keep, "webhook", self._clock, hint.event_id, what=hint.label):
                 new = await self._hints.keep(hint.event_id, watch, arrival.dump())

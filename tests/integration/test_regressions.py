@@ -10,7 +10,7 @@ from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import mention_bot, thread_of
 from zofbot.simulator.entities import Message
-from zofbot.simulator.records import Record
+from zofbot.simulator.records import Record, iso
 
 HOUR = 3600.0
 
@@ -165,3 +165,13 @@ async def test_whoever_snoozed_until_it_recovers_is_mentioned_when_it_is_back(he
     await end_run(hears)
     await until(lambda: any("Flapping" in line for line in thread_of(hears, root)))
     assert sum("<@U0BEN>" in line for line in thread_of(hears, root)) == 1
+
+
+async def test_a_snooze_is_said_to_be_over_also_where_zofs_clock_is_ahead(hears: RunningBot) -> None:
+    root = await first_root(hears, "group:case")
+    assert (await mention_bot(hears, root, "snooze until it fails 1 more times", "U0BEN")).ok
+    await until(lambda: "*Snoozed* by ben" in text_of(root))
+    run = fail_run(hears, 1)
+    run["completed_at"] = iso(hears.world.now() + 300)
+    assert await post_webhook(hears, webhook_event(run["id"], "evt_ahead")) == 200
+    await until(lambda: sum("<@U0BEN>" in line for line in thread_of(hears, root)) == 1)

@@ -16,7 +16,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.cli import Ended, run_command
+from tests.support.cli import Ended, run_command, run_command_reading
 from tests.support.strategies import SUBSCRIPTIONS
 from tests.support.virtual_time import test_clock
 from zofbot.books import books_of
@@ -306,7 +306,7 @@ async def test_on_a_terminal_it_asks_first(
     (tmp_path / "b.yml").write_text(book("filters: project:b"))
     person, terminal = pty.openpty()
     os.write(person, answer)
-    ended = await run_command("subscriptions", "import", str(tmp_path / "b.yml"), terminal=terminal, REDIS_URL=valkey)
+    ended = await run_command_reading(terminal, "subscriptions", "import", str(tmp_path / "b.yml"), REDIS_URL=valkey)
     os.close(person)
     os.close(terminal)
     [left] = await Subscriptions(store, "zofbot").all()

@@ -13,8 +13,8 @@ from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import button_of, mention_bot, press_button, private_text
 from zofbot.notification import Kind, Notification, State
-from zofbot.pipeline.memory import failure_of, seen_in, storm_in
-from zofbot.pipeline.storms import Storm
+from zofbot.pipeline.memory import failure_of, seen_in, storms_in
+from zofbot.pipeline.storm_record import Storm
 from zofbot.simulator.entities import Message
 from zofbot.simulator.records import Record
 from zofbot.slack import bodies
@@ -175,13 +175,13 @@ async def test_a_message_that_was_given_up_says_why(there: RunningBot) -> None:
 async def test_what_a_storm_swallowed_leads_to_the_summary(there: RunningBot) -> None:
     await there.type("/zof subscribe group:run layout:flat")
     ended, now = fail_run(there, 1), there.world.clock.time()
-    storm = Storm(times=(now,), id="run_first", category="failed", since=now, alerts=2, failures=2)
+    storm = Storm(id="run_first", category="failed", channel="C0QA", since=now, last=now, alerts=2, failures=2)
     changes = {
-        storm_in("C0QA"): {"now": storm.model_dump_json()},
+        storms_in("C0QA"): {f"in:run:{ended['id']}:failed:C0QA": f"0 {storm.key}"},
         seen_in(ended["id"]): {ended["id"]: f"{now:.0f} C0QA=s1"},
     }
     summary = Notification(key="storm:run_first:failed:C0QA", kind=Kind.ROOT, channel="C0QA", happened=now,
-                           body=bodies.stored(storm.body(closed=False)))  # fmt: skip
+                           body=bodies.stored(storm.body()))  # fmt: skip
     await there.app.outbox.commit([summary], changes=changes)
     await until(lambda: any(one.key == summary.key for one in there.world.slack.ledger))
     told = await there.answer(f"/zof why {ended['id']}")

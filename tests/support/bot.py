@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web_app
 
+from tests.support.second_opinion import SecondOpinion
 from tests.support.virtual_time import test_clock
 from zofbot.app import Zofbot, running
 from zofbot.clock import MovableClock, timeout
@@ -131,6 +132,7 @@ async def running_bot(
     world = World(clock)
     furnish(world)
     world.zof.quota = None
+    world.slack.inspect = opinion = SecondOpinion()
     stage = Stage(world, beat_seconds=10.0)  # on virtual time nothing is held up
     await stage.start()
     async with reached(valkey, "zofbot", clock) as client:
@@ -149,6 +151,7 @@ async def running_bot(
     finally:
         await stage.stop()
         web_app._cached_build_middleware.cache_clear()  # it holds the latest 1,024 handlers, and with them the bots
+    assert not opinion.problems, opinion.problems[:5]
 
 
 async def _ready(bot: Zofbot) -> bool:

@@ -40,20 +40,26 @@ async def start_command(*arguments: str, env: Mapping[str, str]) -> asyncio.subp
     )
 
 
-async def run_command(*arguments: str, terminal: int | None = None, **settings: str) -> Ended:
-    """Run a command to its end, forked from a process that has imported what commands import.
+async def run_command(*arguments: str, **settings: str) -> Ended:
+    """Run a command to its end, forked from a process that has imported what commands import; it reads nothing."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    try:
+        return await run_command_reading(nothing, *arguments, **settings)
+    finally:
+        os.close(nothing)
 
-    ``terminal`` is the file descriptor that is its standard input; without one it reads nothing.
-    """
-    return await asyncio.to_thread(_run, arguments, environment(**settings), terminal)
+
+async def run_command_reading(standard_input: int, *arguments: str, **settings: str) -> Ended:
+    """Run a command with a file descriptor, such as that of a terminal, as its standard input."""
+    return await asyncio.to_thread(_run, standard_input, arguments, environment(**settings))
 
 
-def _run(arguments: tuple[str, ...], env: dict[str, str], terminal: int | None) -> Ended:
+def _run(standard_input: int, arguments: tuple[str, ...], env: dict[str, str]) -> Ended:
     ours, theirs = socket.socketpair()
-    with ours, open(os.devnull) as nothing, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with ours, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         with theirs:
             asked = json.dumps([arguments, env, str(ROOT)]).encode()
-            standard = [nothing.fileno() if terminal is None else terminal, out.fileno(), err.fileno()]
+            standard = [standard_input, out.fileno(), err.fileno()]
             socket.send_fds(_command_server(), [asked], [*standard, theirs.fileno()])
         code = int(ours.recv(16))
         out.seek(0)
@@ -67,7 +73,9 @@ def _command_server() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     with theirs:
-        server = subprocess.Popen([sys.executable, "-m", "tests.support.command_server"], stdin=theirs, cwd=ROOT)
+        server = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.command_server"], stdin=theirs.fileno(), cwd=ROOT
+        )
 
     def end() -> None:
         ours.close()

@@ -21,19 +21,19 @@ import zofbot.books
 import zofbot.checkup
 import zofbot.cli
 import zofbot.manifest
-import zofbot.terminal
-from zofbot import __main__ as zofbot
+import zofbot.terminal  # noqa: F401
+from zofbot import __main__ as entry_point
 
 
 def _run(arguments: list[str], environment: dict[str, str], folder: str) -> int:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    sys.modules["__main__"] = zofbot
-    sys.argv = [zofbot.__file__, *arguments]
+    sys.modules["__main__"] = entry_point
+    sys.argv = [entry_point.__file__, *arguments]
     code: object = 1
     try:
-        zofbot.main()
+        entry_point.main()
         code = 0
     except SystemExit as ended:
         code = ended.code

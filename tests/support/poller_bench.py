@@ -254,7 +254,7 @@ _databases = itertools.count()
 @asynccontextmanager
 async def poller_bench(page: int = 100, requests: int = 20, **options: Any) -> AsyncIterator[PollerBench]:
     """Set everything up, and close it."""
-    store = Fuse.from_url(shared_valkey(), db=next(_databases) % 16)
+    store = Fuse(unix_socket_path=shared_valkey().removeprefix("unix://"), db=next(_databases) % 16)
     await store.flushdb()
     store.trips = 0
     built = PollerBench(store, page, requests, **options)

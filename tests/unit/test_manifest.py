@@ -87,3 +87,9 @@ def test_slack_takes_the_texts() -> None:
     assert len(command["command"]) <= 32
     assert len(command["description"]) <= 2000
     assert len(command["usage_hint"]) <= 1000
+
+
+def test_over_http_the_form_s_menus_have_an_address_to_be_filled_from() -> None:
+    interactivity = manifest("https://bot.example")["settings"]["interactivity"]
+    assert interactivity["message_menu_options_url"] == "https://bot.example/slack/events"
+    assert manifest()["settings"]["interactivity"] == {"is_enabled": True}

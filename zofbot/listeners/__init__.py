@@ -28,6 +28,7 @@ from zofbot.listeners import (
     mentions,
     ordering,
     pasting,
+    suggesting,
     triage,
 )
 from zofbot.listeners.desk import Desk, asked
@@ -70,7 +71,7 @@ class Reception(AsyncApp):
         )
         self._desk = desk
         self.lobby = Lobby(desk)
-        for room in (commands, forms, triage, mentions, pasting, choosing, ordering):
+        for room in (commands, forms, suggesting, triage, mentions, pasting, choosing, ordering):
             room.register(self, desk)
         channel_events.register(self, desk, self.lobby)
         home.register(self, desk, self.lobby)
@@ -120,6 +121,8 @@ def kind(body: Mapping[str, Any]) -> str:
     if "event" in body:
         return "event"
     sort = str(body.get("type") or "")
+    if sort == "block_suggestion":
+        return "options"
     return "action" if sort == "block_actions" else "view" if sort.startswith("view_") else "other"
 
 
@@ -135,7 +138,8 @@ def described(body: Mapping[str, Any], sort: str) -> dict[str, str]:
     who, event = asked(body), body.get("event") or {}
     action: Mapping[str, Any] = next(iter(body.get("actions") or ()), {})
     view = body.get("view") or {}
-    name = action.get("action_id") or event.get("type") or body.get("callback_id") or view.get("callback_id")
+    names = (action.get("action_id"), body.get("action_id"), event.get("type"), body.get("callback_id"))
+    name = next(filter(None, names), None) or view.get("callback_id")
     if sort == "command":
         typed = str(body.get("text") or "help").split(maxsplit=1)[:1]
         name = next((one for one in typed if one in VERBS), "without_a_verb")
@@ -145,14 +149,16 @@ def described(body: Mapping[str, Any], sort: str) -> dict[str, str]:
 
 
 def twice_is_once(body: Mapping[str, Any]) -> bool:
-    """Whether a repeat needs no claim: Slack's challenge is answered alike, and acts know their request.
+    """Whether a repeat needs no claim: Slack's challenge and menus are answered alike, and acts know their request.
+
+    What is asked of a menu has no id of its own, so two who type the same look like one who asks twice.
 
     An act that was claimed first would be lost where the process dies between the claim and the act.
     """
     names = [action.get("action_id") for action in body.get("actions") or ()]
     names.append((body.get("view") or {}).get("callback_id") if body.get("type") == "view_submission" else None)
     acts = any(isinstance(name, str) and name.startswith(ACTS) for name in names)
-    return acts or body.get("type") == "url_verification" or mentions.acts_on(body)
+    return acts or body.get("type") in ("url_verification", "block_suggestion") or mentions.acts_on(body)
 
 
 def request_name(body: Mapping[str, Any]) -> str:

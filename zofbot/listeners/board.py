@@ -13,7 +13,7 @@ from zofbot.errors import SlackError, StoreUnavailable
 from zofbot.listeners.desk import Desk
 from zofbot.notification import Receipt, State
 from zofbot.pipeline import word
-from zofbot.pipeline.failures import Failure
+from zofbot.pipeline.failures import Failure, list_members, list_storms
 from zofbot.pipeline.figures import Day
 from zofbot.routing import Subscription, spelled
 from zofbot.slack.home import DEAD, ROWS, Dead, Health, Home, Part, Trouble, Wanted
@@ -74,13 +74,13 @@ class Board:
             person, {one.channel for one in known.failures} | {one.channel for one in known.subscriptions}
         )
         here = [one for one in known.failures if one.channel in (rooms or ())]
-        waiting = [one for one in here if one.present.state is Stands.OPEN and not one.present.owner.id]
-        theirs = [one for one in known.failures if one.present.owner.id == person.id]
+        waiting = [one for one in list_storms(here) if one.present.state is Stands.OPEN and not one.present.owner.id]
+        theirs = [one for one in list_storms(known.failures) if one.present.owner.id == person.id]
         visible = await desk.people.visible(person, {one.channel for one in theirs})
         return Home(
             now=desk.clock.time(),
             figures=self._day.figures,
-            open=len(here),
+            open=len(list_members(here)),
             since=_age(waiting[0])[0] if waiting else None,
             mine=await self._part([one for one in theirs if one.channel in visible]),
             waiting=await self._part(waiting),

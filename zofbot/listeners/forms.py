@@ -11,7 +11,7 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.access import Role
 from zofbot.errors import SlackError, ZofbotError
-from zofbot.listeners import endings, previewing, subscribing
+from zofbot.listeners import endings, previewing, subscribing, suggesting
 from zofbot.listeners.actions import value_of
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import may
@@ -23,6 +23,9 @@ from zofbot.slack.modals import Form
 from zofbot.slack.payload import carried, filled_in
 
 log = structlog.get_logger()
+
+HANDLES_SECONDS = 1.0
+"""How long the handles of user groups may hold a form up, which Slack opens within three seconds or not at all."""
 
 ANSWERABLE = 29 * 60.0
 """Seconds for which the address to answer to is good; it ends with half an hour."""
@@ -63,7 +66,9 @@ async def opened(desk: Desk, who: Asked, identifier: str) -> Message | None:
         person = await may(desk, who, Role.RESPONDER, subscribing.CHANGE if identifier else subscribing.SUBSCRIBE)
         start = await subscribing.find(desk, who, identifier) if identifier else Subscription()
         form = Form(who.channel, who.response_url, desk.clock.time(), identifier, who.thread)
-        await desk.open_form(who, modals.subscribing(form, who.room, start, zone_of(person.zone)))
+        groups = any(each.startswith("S") for each in start.mention)
+        handles = await suggesting.handles_soon(desk, HANDLES_SECONDS) if groups else {}
+        await desk.open_form(who, modals.subscribing(form, who.room, start, zone_of(person.zone), handles))
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=who.user, channel=who.channel)
         return answers.form_failed(error, endings.noted(error))

@@ -11,7 +11,7 @@ from zofbot.access import Role
 from zofbot.listeners import sharing
 from zofbot.listeners.desk import Asked, Desk
 from zofbot.listeners.known import link, may, standing
-from zofbot.pipeline.failures import Failure
+from zofbot.pipeline.failures import Failure, list_members
 from zofbot.pipeline.shifts import worked
 from zofbot.routing import Subscription, spelled
 from zofbot.slack import rounds
@@ -30,8 +30,11 @@ USUAL = "12h"
 
 
 async def open_failures(desk: Desk, who: Asked, scope: str, start: int = 0) -> Message:
-    """What is open in this channel, what is ``mine``, or what is open in ``all`` channels. Raises ZofbotError."""
-    standing_ = await desk.failures.all("" if scope else who.channel)
+    """What is open in this channel, what is ``mine``, or what is open in ``all`` channels. Raises ZofbotError.
+
+    What a storm is made of is listed one by one, and the storm itself only where nothing else says that it is open.
+    """
+    standing_ = list_members(await desk.failures.all("" if scope else who.channel))
     found = [one for one in standing_ if not one.present.state.closed and (scope != "mine" or _has(who, one))]
     hidden = 0
     if scope:
@@ -41,7 +44,7 @@ async def open_failures(desk: Desk, who: Asked, scope: str, start: int = 0) -> M
     shown = found[start : start + PAGE]
     links = await asyncio.gather(*(_link(desk, one) for one in shown))
     rows = [
-        Row(one.title, one.body, one.present, link, one.channel if scope else "")
+        Row(one.title, one.body, one.present, link, one.channel if scope else "", bool(one.storm))
         for one, link in zip(shown, links, strict=True)
     ]
     return rounds.open_failures(rows, scope, (start, len(found)), desk.clock.time(), hidden)
@@ -60,7 +63,10 @@ async def _seen(desk: Desk, who: Asked, found: Sequence[Failure]) -> tuple[list[
 
 
 async def _link(desk: Desk, failure: Failure) -> str:
-    return await link(desk, await standing(desk, failure.key))
+    entry = await standing(desk, failure.key)
+    if entry is None and failure.storm:
+        entry = await standing(desk, failure.storm)
+    return await link(desk, entry)
 
 
 async def on_call(desk: Desk, who: Asked) -> Message:

@@ -109,7 +109,7 @@ def _filters(subscription: Subscription) -> str:
 async def _stands(desk: Desk, told: Explanation, message: str) -> list[Stand]:
     """Where the messages stand that are known of; the one that somebody looks at is among them."""
     parts = list(told.parts)
-    if message and all(part.key != message for part in parts):
+    if message not in ("", told.storm, *(part.key for part in parts)):
         parts.append(Part(message))
     stands = await _stood(desk, parts)
     if told.storm:
@@ -126,7 +126,7 @@ async def _stood(desk: Desk, parts: Sequence[Part], *, storm: bool = False) -> l
 
 async def _stand(desk: Desk, part: Part, storm: bool) -> Stand:
     entry = await standing(desk, part.key)
-    failure = None if storm else await desk.failures.get(part.key)
+    failure = await desk.failures.get(part.key)
     if entry is None:
         return Stand(joined=part.joined, storm=storm)
     held = await _held(desk, entry) if entry.state is State.PENDING else ""

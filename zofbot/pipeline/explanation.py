@@ -11,9 +11,9 @@ from zofbot.pipeline.memory import Draft, Memory, roots_in, scope
 from zofbot.pipeline.reasons import Answer, Reason, reason
 from zofbot.pipeline.roots import Root
 from zofbot.pipeline.rules import decide, unfit
-from zofbot.pipeline.seen import EVERYWHERE, How, marks, noted
+from zofbot.pipeline.seen import EVERYWHERE, How, marks
 from zofbot.pipeline.shares import DEFAULT
-from zofbot.pipeline.storms import holding
+from zofbot.pipeline.storm_record import storm_with
 from zofbot.routing import Finding, Subscription
 
 TRIED = 10
@@ -73,7 +73,7 @@ def explained(  # noqa: PLR0913  (the rules' own, and the channel)
     return Explanation(
         finding, tuple(own), parts,
         perhaps=tuple(_keys(finding, channel)) if told else (),
-        storm=holding(draft, channel, noted(draft, finding.run.id)) if mark and mark.how is How.STORM else "",
+        storm=next(filter(None, (storm_with(draft, channel, key) for key in _own(finding, channel, memory))), ""),
         decided=mark is not None or EVERYWHERE in how,
     )  # fmt: skip
 
@@ -83,8 +83,15 @@ def _parts(finding: Finding, channel: str, memory: Memory) -> Iterable[Part]:
     kept = memory.hashes.get(roots_in(channel, scope(finding)), {})
     own = {finding.run.id, *(one.id for one in finding.bad)}
     for root in map(Root.model_validate_json, kept.values()):
-        if finding.run.id in root.runs or root.id in own:
+        if not root.storm and (finding.run.id in root.runs or root.id in own):
             yield Part(root.key, joined=root.id not in own)
+
+
+def _own(finding: Finding, channel: str, memory: Memory) -> Iterable[str]:
+    """The keys that a storm would list it under."""
+    kept = memory.hashes.get(roots_in(channel, scope(finding)), {})
+    yield from (root.key for root in map(Root.model_validate_json, kept.values()) if finding.run.id in root.runs)
+    yield from _keys(finding, channel)
 
 
 def _keys(finding: Finding, channel: str) -> Iterable[str]:

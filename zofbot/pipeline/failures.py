@@ -6,9 +6,9 @@ other is decided anew. Slack's request is remembered with the act, so one that i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from pydantic import ValidationError
@@ -22,10 +22,10 @@ from zofbot.pipeline.keys import edit_of, root_of
 from zofbot.pipeline.memory import FAILURES, failure_of, triage_in
 from zofbot.pipeline.timers import follow
 from zofbot.slack import bodies
-from zofbot.slack.bodies import ActBody, CaseBody, RunBody
+from zofbot.slack.bodies import ActBody, CaseBody, FailureBody, RunBody, StormBody
 from zofbot.store.audit import Entry
 from zofbot.store.outbox import Changed, Outbox
-from zofbot.triage import Act, Illegal, Triage, Wish, current
+from zofbot.triage import Act, Illegal, Triage, Wish, current, stand_in_storm
 from zofbot.triage import act as move
 from zofbot.triage.life import next_step
 
@@ -43,18 +43,21 @@ SAME = 10.0
 
 @dataclass(frozen=True)
 class Failure:
-    """A failure as it stands at present: the body its root shows, and what people made of it."""
+    """A failure as it stands at present: the body its root shows, and what people made of it.
+
+    ``storm`` is the key of the storm that it is part of, whose acts are its own.
+    """
 
     key: str
     channel: str
-    body: RunBody | CaseBody
+    body: FailureBody
     present: Triage
+    storm: str = ""
 
     @property
     def title(self) -> str:
         """As the channel knows it."""
-        named = self.body.case.title if isinstance(self.body, CaseBody) else self.body.run.title
-        return named or self.body.run.id
+        return self.body.title or self.body.run.id
 
     def allows(self, wish: Wish) -> bool:
         """Whether the act can be done as the failure stands."""
@@ -63,6 +66,16 @@ class Failure:
         except Illegal:
             return False
         return True
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is stored of a failure: the ``body`` that its root shows, what people made of it, and its ``storm``."""
+
+    key: str
+    body: str | None = None
+    record: str | None = None
+    storm: str | None = None
 
 
 class Stale(Exception):
@@ -95,17 +108,17 @@ class Failures:
 
     async def get(self, key: str) -> Failure | None:
         """How the failure stands whose root has ``key``; None when nothing is known of it."""
-        [(body, record)] = await self._fields([key])
-        return self._failure(key, body, record)
+        [kept], storms = await self._read([key])
+        return self._failure(kept, storms)
 
     async def all(self, channel: str = "") -> list[Failure]:
         """All failures that are known, or those of one channel, by when they were first told."""
         known = (await self._outbox.hashes(FAILURES))[FAILURES]
         keys = [key for key, _ in sorted(known.items(), key=lambda item: float(item[1])) if _in(key, channel)]
-        found = list(zip(keys, await self._fields(keys), strict=True))
-        if gone := [key for key, (body, _) in found if body is None]:
+        found, storms = await self._read(keys)
+        if gone := [kept.key for kept in found if kept.body is None]:
             await self._let_go(gone[:LET_GO])
-        return [failure for key, (body, record) in found if (failure := self._failure(key, body, record))]
+        return [failure for kept in found if (failure := self._failure(kept, storms))]
 
     async def root_at(self, place: Receipt) -> str:
         """The key of the failure whose message stands there, by the receipts that we keep; empty for none of them."""
@@ -121,7 +134,7 @@ class Failures:
         A wish whose request has been carried out changes nothing.
         """
         for _ in range(TRIES):
-            failure, raw = await self._raw(key)
+            failure, kept = await self._raw(key)
             present = failure.present
             if (wish.request and wish.request in present.requests) or _twice(present, wish):
                 return failure
@@ -133,9 +146,9 @@ class Failures:
             except Illegal as error:
                 tracing.step("redis", wish.act.value, f"refused: not allowed from {present.state.value}", ids=(key,))
                 raise Forbidden(failure, error.act) from error
-            done = Failure(key, failure.channel, failure.body, after)
+            done = replace(failure, present=after)
             try:
-                await self._commit(failure, done, wish, raw)
+                await self._commit(failure, done, wish, kept)
             except Changed:
                 continue
             self._metrics.triage.labels(wish.act.value).inc()
@@ -148,7 +161,7 @@ class Failures:
         """Know a failure again that was forgotten, from what its card could still tell, and where that ``stands``."""
         if stands:
             await self._outbox.found(key, stands)
-        changes = {failure_of(key): {"body": _json(body)}, FAILURES: {key: f"{self._clock.time():.0f}"}}
+        changes = {failure_of(key): {"body": bodies.stored_json(body)}, FAILURES: {key: f"{self._clock.time():.0f}"}}
         with suppress(Changed):  # somebody else was asked at the same time, and it is known again
             await self._outbox.commit([], changes=changes, expect={failure_of(key): {"body": None}})
 
@@ -160,43 +173,68 @@ class Failures:
         with suppress(Changed):  # one of them is known again; the others wait for the next look
             await self._outbox.commit([], changes=changes, expect={failure_of(key): {"body": None} for key in keys})
 
-    async def _commit(self, before: Failure, after: Failure, wish: Wish, raw: tuple[str, str | None]) -> None:
+    async def _commit(self, before: Failure, after: Failure, wish: Wish, kept: _Kept) -> None:
         place = triage_in(after.channel)
         record, acted = after.present.model_dump_json(exclude_defaults=True), f"{self._clock.time():.0f}"
         await self._outbox.commit(
             list(_led_to(before, after, wish)),
             changes={place: {after.key: record}, failure_of(after.key): {"acted": acted}},  # which fades later for it
-            expect={failure_of(after.key): {"body": raw[0]}, place: {after.key: raw[1]}},
+            expect={failure_of(after.key): {"body": kept.body, "storm": kept.storm}, place: {after.key: kept.record}},
             acts=[_entry(before, after, wish).model_dump_json()],
         )
 
-    async def _raw(self, key: str) -> tuple[Failure, tuple[str, str | None]]:
+    async def _raw(self, key: str) -> tuple[Failure, _Kept]:
         """A failure and what was read of it. Raises Gone."""
-        [(body, record)] = await self._fields([key])
-        failure = self._failure(key, body, record)
-        if body is None or failure is None:
+        [kept], storms = await self._read([key])
+        failure = self._failure(kept, storms)
+        if failure is None:
             raise Gone(key)
-        return failure, (body, record)
+        return failure, kept
 
-    async def _fields(self, keys: list[str]) -> list[tuple[str | None, str | None]]:
-        """What is stored of each: the body that its root shows, and what people made of it."""
-        names = [pair for key in keys for pair in ((failure_of(key), "body"), (triage_in(_channel(key)), key))]
+    async def _read(self, keys: list[str]) -> tuple[list[_Kept], dict[str, _Kept]]:
+        """What is stored of each, and of the storms that they are part of: one round trip more for these."""
+        found = await self._fields(keys)
+        by_key = {kept.key: kept for kept in found}
+        more = {kept.storm for kept in found if kept.storm} - set(by_key)
+        return found, by_key | {kept.key: kept for kept in await self._fields(sorted(more))}
+
+    async def _fields(self, keys: list[str]) -> list[_Kept]:
+        names = [
+            pair
+            for key in keys
+            for pair in ((failure_of(key), "body"), (triage_in(_channel(key)), key), (failure_of(key), "storm"))
+        ]
         found = await self._outbox.fields(*names) if names else []
-        return list(zip(found[::2], found[1::2], strict=True))
+        return [_Kept(*each) for each in zip(keys, found[::3], found[1::3], found[2::3], strict=True)]
 
-    def _failure(self, key: str, body: str | None, record: str | None) -> Failure | None:
-        if body is None:
+    def _failure(self, kept: _Kept, others: Mapping[str, _Kept]) -> Failure | None:
+        if kept.body is None:
             return None
         try:
-            shown = bodies.read_json(body)
-            kept = Triage.model_validate_json(record) if record else Triage()
+            shown = bodies.read_json(kept.body)
+            record = Triage.model_validate_json(kept.record) if kept.record else Triage()
         except ValidationError as error:
-            log.error("unreadable failure", key=key, problems=error.error_count())
+            log.error("unreadable failure", key=kept.key, problems=error.error_count())
             return None
-        if not isinstance(shown, RunBody | CaseBody):
+        if not isinstance(shown, FailureBody):
             return None
-        now = self._clock.time()
-        return Failure(key, _channel(key), shown, current(kept, shown.course, now))
+        present = current(record, shown.course, self._clock.time())
+        storm = self._failure(others[kept.storm], {}) if kept.storm else None
+        if storm:
+            present = stand_in_storm(present, storm.present)
+        return Failure(kept.key, _channel(kept.key), shown, present, storm.key if storm else "")
+
+
+def list_members(failures: Iterable[Failure]) -> list[Failure]:
+    """Leave out each storm some of whose members are open: they stand for it."""
+    known = list(failures)
+    open_ = {failure.storm for failure in known if not failure.present.state.closed}
+    return [failure for failure in known if failure.key not in open_]
+
+
+def list_storms(failures: Iterable[Failure]) -> list[Failure]:
+    """Leave out what is part of a storm: the storm stands for it."""
+    return [failure for failure in failures if not failure.storm]
 
 
 def _channel(key: str) -> str:
@@ -206,10 +244,6 @@ def _channel(key: str) -> str:
 
 def _in(key: str, channel: str) -> bool:
     return not channel or _channel(key) == channel
-
-
-def _json(body: RunBody | CaseBody) -> str:
-    return bodies.stored_json(body)
 
 
 def _twice(present: Triage, wish: Wish) -> bool:
@@ -235,12 +269,12 @@ def _led_to(before: Failure, after: Failure, wish: Wish) -> Iterator[Notificatio
     """What an act leads to: the card drawn anew, a line in the thread, a word to whom it was assigned, timers."""
     present, at = after.present, wish.at
 
-    def made(kind: Kind, name: str, body: ActBody | None, channel: str = "") -> Notification:
+    def made(kind: Kind, name: str, body: ActBody | None, channel: str = "", root: str = "") -> Notification:
         return Notification(
             key=name,
             kind=kind,
             channel=channel or after.channel,
-            root="" if kind is Kind.ROOT else after.key,
+            root="" if kind is Kind.ROOT else root or after.key,
             body=bodies.stored(body) if body else {},
             happened=at,
             critical=kind is Kind.ROOT,
@@ -259,7 +293,8 @@ def _led_to(before: Failure, after: Failure, wish: Wish) -> Iterator[Notificatio
         until=present.until, more=present.more, hid=present.hid, reason=present.reason, note=present.note,
         mention=mention, title=bodies.said(after.title, 150), channel=after.channel, run_id=after.body.run.id,
     )  # fmt: skip
-    yield made(Kind.EDIT, edit_of(after.key), None)
+    cards = after.body.cards if isinstance(after.body, StormBody) else ()
+    yield from (made(Kind.EDIT, edit_of(card), None, root=card) for card in (after.key, *cards))
     yield made(Kind.REPLY, f"act:{present.rev}:{after.key}", told)
     if wish.act is Act.ASSIGN and present.owner.id not in ("", wish.who.id):
         yield made(Kind.ROOT, f"assigned:{present.rev}:{after.key}", told, present.owner.id)

@@ -33,5 +33,5 @@ def root_of(posted: str, channel: str) -> str:
 
     A message that people deleted is posted again under its root's key and a number.
     """
-    found = re.fullmatch(rf"((?:run|case):.+:{re.escape(channel)})(?::[0-9]+)?", posted)
+    found = re.fullmatch(rf"((?:run|case|storm):.+:{re.escape(channel)})(?::[0-9]+)?", posted)
     return found[1] if found else ""

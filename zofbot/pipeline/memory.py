@@ -89,9 +89,12 @@ def triage_in(channel: str) -> str:
     return f"triage:{channel}"
 
 
-def storm_in(channel: str) -> str:
-    """The hash of a channel's latest roots and the storm they make."""
-    return f"storm:{channel}"
+def storms_in(channel: str) -> str:
+    """The hash of a channel's storms, of the latest alerts that may become one, and of whom they mentioned.
+
+    Until storms were failures to work on, ``storm:<channel>`` held their counts for an hour.
+    """
+    return f"storms:{channel}"
 
 
 @dataclass(frozen=True)
@@ -114,14 +117,17 @@ class Memory:
         """
         meant = [subscription for subscription in subscriptions if placed(subscription, finding)]
         channels = {subscription.channel for subscription in meant} | {default_channel} - {""}
-        storms = [storm_in(channel) for channel in sorted(channels)]
         if isinstance(finding, Notice):
-            return (seen_in(notice_name(finding)), *storms)
+            return (seen_in(notice_name(finding)), *map(storms_in, sorted(channels)))
         place, known = scope(finding), channels_of(subscriptions, default_channel)
         counted = [counted_in(subscription) for subscription in meant if subscription.after]
         channels |= known if failing is None else known.intersection(failing)
-        roots = [name for channel in sorted(channels) for name in (roots_in(channel, place), triage_in(channel))]
-        return (seen_in(finding.run.id), passed_in(place), rerun_in(finding.run.id), *storms, *roots, *counted)
+        kept = [
+            name
+            for channel in sorted(channels)
+            for name in (storms_in(channel), roots_in(channel, place), triage_in(channel))
+        ]
+        return (seen_in(finding.run.id), passed_in(place), rerun_in(finding.run.id), *kept, *counted)
 
     @classmethod
     def read(cls, hashes: Mapping[str, Mapping[str, str]]) -> Memory:
@@ -146,6 +152,10 @@ class Draft:
         self.changes: dict[str, dict[str, str | None]] = {}
         self._memory = memory
         self._copies: dict[str, dict[str, str]] = {}
+
+    def by_our_clock(self, happened: float) -> float:
+        """When something happened at Zof, whose clock may be ahead, as what people do can be compared with it."""
+        return min(happened, self.now)
 
     def hash(self, name: str) -> Mapping[str, str]:
         """One hash with the changes so far."""

@@ -10,10 +10,10 @@ from zofbot.pipeline.memory import Draft, notice_name
 from zofbot.pipeline.reasons import AGAIN, Answer, Reason, missed, reason
 from zofbot.pipeline.seen import How, Mark, mark, marks
 from zofbot.pipeline.shares import Share, verdicts
-from zofbot.pipeline.storms import Gust, collapses
+from zofbot.pipeline.storms import StormCandidate, absorb_into_storm
 from zofbot.routing import Group, Notice, Subscription
 from zofbot.slack import bodies
-from zofbot.slack.bodies import NoticeBody
+from zofbot.slack.bodies import Member, NoticeBody
 
 
 def decide(
@@ -39,45 +39,52 @@ def _answer(draft: Draft, notice: Notice, share: Share, held: float, *, critical
     before = marks(draft, name).get(share.channel)
     if before:
         return AGAIN[before.how]
-    gust = _gust(notice, share, held, critical=critical)
-    stormy = collapses(draft, gust)
-    mark(draft, name, share.channel, Mark(How.STORM if stormy else How.TOLD, 0))
-    if stormy:
+    candidate = _candidate(notice, share, held, critical=critical)
+    absorbed = absorb_into_storm(draft, candidate)
+    mark(draft, name, share.channel, Mark(How.STORM if absorbed.storm else How.TOLD, 0))
+    if absorbed.storm:
         return Answer.STORM
-    draft.tell(_notification(notice, gust))
+    draft.tell(_notification(notice, candidate, absorbed.mention))
     return Answer.HELD if held else Answer.TOLD
 
 
-def _gust(notice: Notice, share: Share, held: float, *, critical: bool) -> Gust:
-    return Gust(
-        channel=share.channel,
-        id=notice.id,
-        category=notice.event.value,
-        held=held,
+def _candidate(notice: Notice, share: Share, held: float, *, critical: bool) -> StormCandidate:
+    member = Member(
+        key=key("notice", notice.id, notice.event.value, share.channel, turn=int(notice.happened)),
+        id=bodies.said(notice.id, 128),
+        title=bodies.said(notice.said or notice.id, 150),
         project=bodies.said(notice.projects[-1] if notice.projects else "", 80),
         environment=bodies.said(notice.environment, 80),
+        followed=False,
+    )
+    return StormCandidate(
+        channel=share.channel,
+        member=member,
+        category=notice.event.value,
+        happened=notice.happened,
+        held=held,
         mention=share.mention,
         critical=critical,
     )
 
 
-def _notification(notice: Notice, gust: Gust) -> Notification:
+def _notification(notice: Notice, candidate: StormCandidate, mention: tuple[str, ...]) -> Notification:
     body = NoticeBody(
         event=notice.event.value,
         about=bodies.said(notice.id, 128),
         said=bodies.said(notice.said, 500),
         run_id=notice.run_id[:128],
-        project=gust.project,
-        environment=gust.environment,
-        mention=gust.mention,
+        project=candidate.member.project,
+        environment=candidate.member.environment,
+        mention=mention,
     )
     return Notification(
-        key=key("notice", notice.id, notice.event.value, gust.channel, turn=int(notice.happened)),
+        key=candidate.member.key,
         kind=Kind.ROOT,
-        channel=gust.channel,
+        channel=candidate.channel,
         body=bodies.stored(body),
         happened=notice.happened,
-        critical=gust.critical,
-        not_before=gust.held,
+        critical=candidate.critical,
+        not_before=candidate.held,
         schema=SCHEMA,
     )

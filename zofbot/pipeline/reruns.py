@@ -32,7 +32,7 @@ def tell(draft: Draft, finding: Finding) -> None:
     draft.drop(name, ["root", "cases"])
     draft.drop(failure_of(root), [RERUN])
     if edit_of(root) not in draft.notifications:
-        draft.tell(redrawn(root, finding.happened))
+        draft.tell(redrawn(root, draft.by_our_clock(finding.happened)))
     passed = _titles(title for case, title in cases if case in finding.passed)
     told = draft.notifications.values()
     recovered = [one for one in told if one.root == root and one.body.get("card") == "recovered"]
@@ -51,7 +51,7 @@ def tell(draft: Draft, finding: Finding) -> None:
             channel=root.rpartition(":")[2],
             body=bodies.stored(body),
             root=root,
-            happened=finding.happened,
+            happened=draft.by_our_clock(finding.happened),
             schema=SCHEMA,
         )
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from zofbot.model import Outcome
 from zofbot.pipeline.memory import FAILURES, Draft, digest, failure_of, passed_in, roots_in
+from zofbot.pipeline.storm_record import update_member
 from zofbot.pipeline.triage_records import TriageRecords
 from zofbot.routing import Finding, Group
 from zofbot.slack.bodies import Resolution
@@ -23,6 +25,10 @@ CALM_SECONDS = 3600.0
 
 MOST = {Group.RUN: 20, Group.CASE: 500}
 """Roots that may still change, in one channel and scope; the oldest are let go."""
+MAX_IN_STORMS = 500
+"""The same for runs and cases that stand in the summary of a storm."""
+MAX_PARSED = 2000
+"""Roots whose stored text is parsed once only, for a storm is decided on alert by alert."""
 KEPT_OPEN = 14 * 86400.0
 KEPT_RECOVERED = 6 * 3600.0
 """Seconds; one that a person resolved is kept as long as an open one, to say so when it fails again."""
@@ -46,7 +52,8 @@ class Heal(BaseModel):
 class Root(BaseModel):
     """A message of its own and the failures it stands for.
 
-    ``id`` is the run or result its key was made from, ``takers`` the subscriptions it was made for. ``left`` are those
+    ``id`` is the run or result its key was made from, ``takers`` the subscriptions it was made for. One without a
+    message of its own is told in the thread of a ``storm`` (the key of its summary). ``left`` are those
     of its ``cases`` that have to pass after ``last``, ``heals`` is by which runs they did; ``partial`` says that there
     are cases nobody read. ``runs`` are the latest that were counted. ``first``, ``last`` and ``recovered`` are Unix
     seconds; ``turns`` counts recoveries. ``relapses`` are those that came soon after one another, up to the latest, at
@@ -75,7 +82,13 @@ class Root(BaseModel):
     relapsed: float | None = None
     line: str = ""
     critical: bool = False
+    storm: str = ""
     body: dict[str, Any]
+
+    @property
+    def thread(self) -> str:
+        """The key of the message that its replies stand under."""
+        return self.storm or self.key
 
     def flaps(self, at: float) -> bool:
         """Whether a failure ``at`` that time comes so soon after the recovery that it goes on in the same thread."""
@@ -184,10 +197,10 @@ class Roots:
     """One channel's roots in one scope, as a draft has them."""
 
     def __init__(self, draft: Draft, channel: str, place: str) -> None:
-        self._draft = draft
+        self._draft, self._channel = draft, channel
         self._name = roots_in(channel, place)
         self.records = TriageRecords(draft, channel)
-        self._all = {field: Root.model_validate_json(value) for field, value in sorted(draft.hash(self._name).items())}
+        self._all = {field: _parsed(value) for field, value in sorted(draft.hash(self._name).items())}
         self._forget(field for field, root in self._all.items() if self._stale(root))
 
     def items(self) -> list[tuple[str, Root]]:
@@ -210,18 +223,26 @@ class Roots:
         return self._find(same)
 
     def resolved(self, cases: Collection[str], title: str, at: float) -> Resolution | None:
-        """How somebody resolved the latest run with some of these failures, before they came back ``at`` that time."""
-        found = self._find(
-            lambda root: not set(cases).isdisjoint(root.cases) if cases else not root.cases and title == root.title
-        )
-        return self.resolution(found[1], at) if found else None
+        """How somebody resolved what a run fails with again ``at`` that time: of each case its latest run counts."""
+        left = set(cases)
+        runs = (root for root in self._all.values() if root.group is Group.RUN)
+        for root in sorted(runs, key=lambda root: root.last, reverse=True):
+            same = left.intersection(root.cases) if cases else not root.cases and title == root.title
+            found = self.resolution(root, at) if same else None
+            if found or (same and not cases):
+                return found
+            left.difference_update(root.cases)
+        return None
 
     def resolution(self, root: Root, at: float) -> Resolution | None:
         """How somebody resolved a failure before ``at``, if they did."""
-        return self.records.resolution(root.key, root.body, at)
+        return self.records.resolution(root.key, root.body, self._draft.by_our_clock(at))
 
-    def put(self, field: str, root: Root) -> None:
-        """Keep a root, and let go of the oldest where there are too many."""
+    def put(self, field: str, root: Root, held: float = 0.0) -> None:
+        """Keep a root, and let go of the oldest where there are too many; a storm that it is part of shows the change.
+
+        Where quiet hours hold that, ``held`` is when they end (Unix seconds).
+        """
         before = self._all.get(field)
         self._all[field] = root
         self._draft.put(self._name, field, root.model_dump_json(exclude_defaults=True))
@@ -229,8 +250,10 @@ class Roots:
             self._draft.put(FAILURES, root.key, f"{self._draft.now:.0f}")
         if before is None or before.body != root.body:
             self._draft.put(failure_of(root.key), "body", json.dumps(root.body, separators=(",", ":")))
-        alike = [name for name, other in self._all.items() if other.group is root.group]
-        if len(alike) > MOST[root.group]:
+        if before is not None and before.key == root.key:
+            update_member(self._draft, self._channel, root.key, root.body, held)
+        alike = [name for name, other in self._all.items() if _kind(other) == _kind(root)]
+        if len(alike) > (MAX_IN_STORMS if root.storm else MOST[root.group]):
             self._forget([min(alike, key=lambda name: self._all[name].last)])
 
     def _find(self, wanted: Any) -> tuple[str, Root] | None:
@@ -247,6 +270,15 @@ class Roots:
         self._draft.drop(self._name, gone)
         for field in gone:
             del self._all[field]
+
+
+@lru_cache(maxsize=MAX_PARSED)
+def _parsed(kept: str) -> Root:
+    return Root.model_validate_json(kept)
+
+
+def _kind(root: Root) -> tuple[Group, bool]:
+    return root.group, bool(root.storm)
 
 
 def remember(draft: Draft, place: str, passed: Pass) -> None:

@@ -143,7 +143,7 @@ def _failures(
     for channel, meant in by_channel.items():
         count = len({result.id for _, verdict in meant for result in verdict.results})
         before = known.get(channel)
-        if before and (before.how is not How.TOLD or count <= before.failures):
+        if before and (before.how not in (How.TOLD, How.STORM) or count <= before.failures):
             reasons += [reason(one, AGAIN[before.how]) for one, _ in meant]
             continue
         takings = [taking(draft, finding, one, verdict) for one, verdict in meant]

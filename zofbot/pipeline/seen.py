@@ -35,11 +35,6 @@ def marks(draft: Draft, run_id: str) -> dict[str, Mark]:
     return {channel: Mark(How(what[0]), int(what[1:])) for channel, _, what in parted}
 
 
-def noted(draft: Draft, run_id: str) -> float:
-    """When a run was last decided on, in Unix seconds; 0 where nobody has."""
-    return float((draft.hash(seen_in(run_id)).get(run_id, "") or "0").split()[0])
-
-
 def mark(draft: Draft, run_id: str, channel: str, what: Mark) -> None:
     """Note what became of a run; what was noted longer ago than keys live is forgotten."""
     name = seen_in(run_id)

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zofbot.model import Result
 from zofbot.pipeline.memory import Draft, counted_in, digest, scope
-from zofbot.routing import After, Broadcast, Finding, Group, Layout, Notice, Subscription, Verdict, match, quiet_until
+from zofbot.routing import (
+    After,
+    Broadcast,
+    Finding,
+    Group,
+    Layout,
+    Notice,
+    Subscription,
+    Verdict,
+    match,
+    quiet_until,
+    spelled,
+)
 from zofbot.routing.finding import case_of
+from zofbot.slack import bodies
+from zofbot.slack.bodies import Owner
 from zofbot.triage import Policy
+
+MAX_OWNERS = 10
+"""Subscriptions whose mentions are told apart on one card."""
+
+MAX_OWN_CASES = 5
+"""Cases that are named for each of them."""
 
 DEFAULT = "default"
 """The id of the subscription that the default channel has to what no other took."""
@@ -24,6 +44,30 @@ class Share:
     group: Group
     results: tuple[Result, ...]
     takers: tuple[Subscription, ...]
+    taken: tuple[frozenset[str], ...] = ()
+    """The ids of the results that each taker means; empty where they mean the run."""
+
+    def of(self, results: Sequence[Result]) -> Share:
+        """The same of only some of its results, for those who mean them."""
+        ids = {result.id for result in results}
+        meant = [(taker, taken) for taker, taken in zip(self.takers, self.taken, strict=True) if taken & ids]
+        takers, taken = tuple(taker for taker, _ in meant), tuple(each for _, each in meant)
+        return replace(self, results=tuple(results), takers=takers, taken=taken)
+
+    @property
+    def owners(self) -> tuple[Owner, ...]:
+        """Whom each subscription mentions and for which cases; nobody where one mention is for everything."""
+        mentions = {taker.mention for taker in self.takers}
+        if len(mentions) < 2 or not self.taken:
+            return ()
+        meant = zip(self.takers, self.taken, strict=True)
+        return tuple(self._owner(taker, taken) for taker, taken in meant if taker.mention)[:MAX_OWNERS]
+
+    def _owner(self, taker: Subscription, taken: frozenset[str]) -> Owner:
+        wish = spelled(Subscription(project=taker.project, env=taker.env, case=taker.case)) or "all failures"
+        titles = [result.title or result.id for result in self.results if result.id in taken]
+        named = tuple(bodies.said(title, 100) for title in titles[:MAX_OWN_CASES])
+        return Owner(mention=taker.mention, wish=bodies.said(wish, 150), cases=named, more=len(titles) - len(named))
 
     @property
     def threaded(self) -> bool:
@@ -134,6 +178,7 @@ def shares(channel: str, takings: Sequence[Taking]) -> list[Share]:
 
 def _share(channel: str, group: Group, results: Sequence[Result], takings: Sequence[Taking]) -> Share:
     ids = {result.id for result in results}
-    takers = tuple(one.subscription for one in takings if ids & {result.id for result in one.through})
+    meaning = [one for one in takings if ids & {result.id for result in one.through}]
     ordered = tuple(sorted(results, key=lambda result: (result.title or "", result.id)))
-    return Share(channel, group, ordered, takers)
+    taken = tuple(frozenset(result.id for result in one.through) & ids for one in meaning)
+    return Share(channel, group, ordered, tuple(one.subscription for one in meaning), taken)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zofbot.pipeline.failures import Failure
+from zofbot.pipeline.failures import Failure, list_storms
 from zofbot.store.audit import REFUSED, Entry
 from zofbot.triage.shift import Deed, Shift, Story, shift
 
 
 def worked(failures: Iterable[Failure], acts: Iterable[Entry], channel: str, since: float) -> Shift:
-    """Sum up a channel's shift ``since`` (Unix seconds), of the failures and acts of all channels."""
+    """Sum up a channel's shift ``since`` (Unix seconds), of the failures and acts of all channels.
+
+    A storm counts as the one failure that people worked on.
+    """
     stories = [
         Story(one.key, one.title, one.body.opened or one.present.opened, one.present)
-        for one in failures
+        for one in list_storms(failures)
         if one.channel == channel
     ]
     deeds = [

@@ -137,7 +137,7 @@ class Walks:
         name = feed.field(item)
         if self._book.knows(name):
             return False
-        at = item.when.timestamp() if item.when else None
+        at = item.happened
         complete = self._book.progress(feed.name).complete
         if complete is None and at is None:
             self._book.note([name], self._means.now())  # it may be as old as anything
@@ -166,7 +166,7 @@ class Walks:
         if item.outcome is not Outcome.PASSED:
             return item.outcome.bad and not is_shown_by_status(item)
         failed = self._book.failing.get(scope(Finding.of(item, (), otherwise=0)))
-        return failed is not None and (item.when is None or item.when.timestamp() > failed.since)
+        return failed is not None and (item.happened is None or item.happened > failed.since)
 
     def _look(self, feed: Feed, item: Item, name: str, at: float | None) -> None:
         """Have its run read, or the result itself where it names none."""

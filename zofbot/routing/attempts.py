@@ -46,5 +46,4 @@ def _last(tries: list[Result]) -> Result:
 
 def _order(result: Result) -> tuple[int, float, bool, str]:
     """By number, then by time; where neither tells, one that passed comes last, for it is not tried again."""
-    when = result.when.timestamp() if result.when else 0.0
-    return result.attempt or 0, when, result.outcome is Outcome.PASSED, result.id
+    return result.attempt or 0, result.happened or 0.0, result.outcome is Outcome.PASSED, result.id

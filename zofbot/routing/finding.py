@@ -42,9 +42,9 @@ def case_of(result: Result) -> str:
 class Finding:
     """One run with its failed and errored results, the last of each case.
 
-    ``happened`` is in Unix seconds. ``total`` counts all bad results when Zof has more of them than were read.
-    ``passed`` has the cases (as ``case_of`` names them) that are known to have passed in this run. ``retried`` are the
-    bad results that another attempt at the same case came after.
+    ``happened`` is in Unix seconds by Zof's clock, which may be ahead of ours. ``total`` counts all bad results when
+    Zof has more of them than were read. ``passed`` has the cases (as ``case_of`` names them) that are known to have
+    passed in this run. ``retried`` are the bad results that another attempt at the same case came after.
     """
 
     run: Run
@@ -65,9 +65,9 @@ class Finding:
         )
         bad = tuple(sorted((one for one in last if one.outcome.bad), key=lambda one: (one.title or "", one.id)))
         passed = frozenset(case_of(one) for one in last if one.outcome is Outcome.PASSED)
-        when = run.when or max((one.when for one in read.values() if one.when), default=None)
+        times = [one.happened for one in read.values() if one.happened is not None]
+        happened = run.happened if run.happened is not None else max(times, default=otherwise)
         counted = run.counts.bad - len(retried) if total is None else total  # Zof may count cases or attempts
-        happened = when.timestamp() if when else otherwise
         return cls(run, happened, bad, max(len(bad), counted), passed - {case_of(one) for one in bad}, tuple(retried))
 
     @property

@@ -110,6 +110,7 @@ MENUS: dict[str, Rule] = {
     "static_select": _menu(plain(75), 100, initial_option=_OPTION),
     "multi_static_select": _menu(plain(75), 100, initial_options=many(_OPTION, 100), **_SEVERAL),
     "external_select": _picker(initial_option=_OPTION, min_query_length=whole(0, 1000)),
+    "multi_external_select": _picker(initial_options=many(_OPTION, 100), min_query_length=whole(0, 1000), **_SEVERAL),
     "users_select": _picker(initial_user=_ID),
     "multi_users_select": _picker(initial_users=many(_ID, 1000), **_SEVERAL),
     "channels_select": _picker(initial_channel=_ID),
@@ -123,6 +124,17 @@ MENUS: dict[str, Rule] = {
     "checkboxes": _menu(text(75), 10, initial_options=many(_option(text(75)), 10)),
     "radio_buttons": _menu(text(75), 10, initial_option=_option(text(75))),
 }
+
+
+def loaded(answer: Any) -> list[str]:
+    """What is wrong with the options that an app loads into a menu, one sentence each.
+
+    https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload
+    """
+    choices = {"options": many(_OPTION, 100, 0), "option_groups": many(_GROUP, 100, 0)}
+    return list(Shape(may=choices, also=_choice)(answer, ""))
+
+
 _DATETIME = {"datetimepicker": _picker(initial_date_time=whole(10**9, 10**10 - 1))}
 _INPUTS: dict[str, Rule] = {
     "plain_text_input": _input(multiline=boolean, min_length=whole(0, 3000), max_length=whole(1, 3000)),

@@ -203,6 +203,21 @@ def user_info(slack: Workspace, given: Arguments) -> Answer:
     return {"user": person(slack, user)}
 
 
+def user_list(slack: Workspace, given: Arguments) -> Answer:
+    """``users.list``: everybody, those whose accounts are switched off included."""
+    found, limit, start = list(slack.users.values()), _number(given, "limit", 1000), 0
+    if not 1 <= limit <= 1000:
+        raise Refused("invalid_limit")
+    if cursor := given.get("cursor"):
+        known = [at for at, user in enumerate(found) if f"c{user.id}" == cursor]
+        if not known:
+            raise Refused("invalid_cursor")
+        start = known[0]
+    page, rest = found[start : start + limit], found[start + limit :]
+    more = f"c{rest[0].id}" if rest else ""
+    return {"members": [person(slack, user) for user in page], "response_metadata": {"next_cursor": more}}
+
+
 def person(slack: Workspace, user: User) -> dict[str, Any]:
     """Who somebody is, as Slack's API says it; of a switched-off account it says less.
 

@@ -42,6 +42,7 @@ class PageDoor:
             "send": (self._send, ("user", "channel", "text")),
             "press": (self._press, ("user", "action")),
             "shortcut": (self._shortcut, ("user", "channel", "ts", "callback_id")),
+            "suggest": (self._suggest, ("user", "view_id", "action_id", "typed")),
             "submit": (self._submit, ("user", "view_id")),
             "dismiss": (self._dismiss, ("user", "view_id")),
             "home": (self._home, ("user",)),
@@ -118,6 +119,10 @@ class PageDoor:
     async def _shortcut(self, given: dict[str, Any]) -> None:
         await self.people.shortcut(given["user"], given["channel"], given["ts"], given["callback_id"])
 
+    async def _suggest(self, given: dict[str, Any]) -> dict[str, Any]:
+        wanted = {name: str(given[name]) for name in ("user", "view_id", "action_id", "typed")}
+        return {"options": await self.people.suggest(**wanted)}
+
     async def _submit(self, given: dict[str, Any]) -> None:
         await self.people.submit(given["user"], given["view_id"], given.get("values"))
 
@@ -155,10 +160,10 @@ def _acting(act: Act, needs: tuple[str, ...]) -> Callable[[web.Request], Awaitab
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            await act(_complete(await request.text(), needs))
+            said = await act(_complete(await request.text(), needs))
         except ValueError as refused:
             return web.json_response({"ok": False, "error": str(refused)})
-        return web.json_response({"ok": True})
+        return web.json_response({"ok": True, **(said or {})})
 
     return handle
 

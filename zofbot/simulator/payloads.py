@@ -161,6 +161,24 @@ def view_press(slack: Workspace, user: User, view: View, done: dict[str, Any]) -
     }
 
 
+def suggestion(slack: Workspace, user: User, view: View, place: dict[str, str], typed: str) -> dict[str, Any]:
+    """What is typed into a menu whose options the app loads; ``place`` has its ``block_id`` and ``action_id``.
+
+    https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload . It has no trigger.
+    """
+    about = _about(slack, user)
+    del about["trigger_id"]
+    container = {"type": "view", "view_id": view.id}
+    return {
+        "type": "block_suggestion",
+        **about,
+        "container": container,
+        **place,
+        "value": typed,
+        "view": views.shown(view),
+    }
+
+
 def submission(slack: Workspace, user: User, view: View) -> dict[str, Any]:
     """A modal's submission."""
     return {"type": "view_submission", **_about(slack, user), "view": views.shown(view), "response_urls": []}

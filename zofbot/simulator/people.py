@@ -7,6 +7,7 @@ from typing import Any
 
 from zofbot.simulator import payloads, posting, unfurling, views
 from zofbot.simulator.delivery import Delivery, Kind, Outcome
+from zofbot.simulator.elements import loaded
 from zofbot.simulator.entities import BOT, Channel, Hook, Message, Shared, User, View
 from zofbot.simulator.respond import speak
 from zofbot.simulator.workspace import Refused
@@ -190,6 +191,23 @@ class People:
             view.values.setdefault(block["block_id"], {})[element["action_id"]] = kept
             self.slack.changed()
         return payloads.view_press(self.slack, person, view, done)
+
+    async def suggest(self, user: str, view_id: str, action_id: str, typed: str = "") -> list[dict[str, Any]]:
+        """Open a menu whose options the bot loads, or type into it; gives them as they are offered.
+
+        The menu of a bot that answers late or wrongly says that it could not load, which raises ``ValueError``. Slack
+        asks from three characters on unless the menu says otherwise.
+        """
+        person, view = self._person(user), self._view(self._person(user), view_id)
+        block, element = _element(view.payload["blocks"], {"action_id": action_id})
+        if len(typed) < element.get("min_query_length", 3):
+            return []
+        place = {"block_id": block["block_id"], "action_id": action_id}
+        outcome = await self.delivery.send("interactive", payloads.suggestion(self.slack, person, view, place, typed))
+        if not outcome.ok or not isinstance(outcome.body, dict) or loaded(outcome.body):
+            raise ValueError("Could not load options.")
+        groups = outcome.body.get("option_groups") or ()
+        return [*(outcome.body.get("options") or ()), *(option for group in groups for option in group["options"])]
 
     async def shortcut(self, user: str, channel: str, ts: str, callback_id: str) -> Outcome:
         """Choose one of the bot's message shortcuts."""

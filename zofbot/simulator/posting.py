@@ -63,6 +63,7 @@ def content(slack: Workspace, given: Arguments, look_for: linking.Parsing = link
         raise Refused("unescaped_mention", errors=found, response_metadata={"messages": found})
     if found := linking.automatic({"text": text, **payload}, look_for):
         raise Refused("automatic_link", errors=found, response_metadata={"messages": found})
+    slack.inspect(payload, "message")
     return {"text": text, **{name: _identified(slack, value) for name, value in payload.items()}}
 
 

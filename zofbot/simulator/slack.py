@@ -79,6 +79,7 @@ METHODS: dict[str, Method] = {
         lookups.user_rooms, 3, "by kind, cursors, archived ones left out when asked; private ones that the bot is in"
     ),
     "users.info": Method(lookups.user_info, 4, "names, time zone, guest, admin, other organization, bot", "users:read"),
+    "users.list": Method(lookups.user_list, 2, "everybody as users.info has them, cursors", "users:read"),
     "views.open": Method(views.open_view, 4, _VIEWS),
     "views.publish": Method(views.publish, 4, "one Home for each person, limits of views, hashes"),
     "views.push": Method(views.push, 4, _VIEWS),

@@ -22,6 +22,7 @@ _HELD = {
     "url_text_input": ("value", "initial_value"),
     "static_select": ("selected_option", "initial_option"),
     "external_select": ("selected_option", "initial_option"),
+    "multi_external_select": ("selected_options", "initial_options"),
     "radio_buttons": ("selected_option", "initial_option"),
     "multi_static_select": ("selected_options", "initial_options"),
     "checkboxes": ("selected_options", "initial_options"),
@@ -78,6 +79,7 @@ def checked(slack: Workspace, given: Any, surface: blocks.Surface) -> dict[str, 
         raise Refused("unescaped_mention", response_metadata={"messages": found})
     if found := linking.automatic(given, linking.BY_DEFAULT):
         raise Refused("automatic_link", response_metadata={"messages": found})
+    slack.inspect(given, surface)
     kept = copy.deepcopy(given)
     identify(slack, kept["blocks"])
     return kept

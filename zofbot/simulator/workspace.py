@@ -49,6 +49,8 @@ class Workspace:
     now: Callable[[], float]
     random: Random
     changed: Callable[[], None]
+    inspect: Callable[[Mapping[str, Any], str], None] = lambda payload, surface: None
+    """Sees each message and view that is taken, with the surface it is for; for whoever wants to judge them, too."""
     url: str = ""
     """Where this Slack is served; known once it is."""
     request_url: str = ""

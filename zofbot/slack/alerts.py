@@ -6,15 +6,13 @@ from typing import assert_never
 
 from pydantic import ValidationError
 
-from zofbot.model import Outcome
 from zofbot.notification import Claimed, Kind, Unwanted
 from zofbot.slack import bodies, text
-from zofbot.slack.bodies import ActBody, Body, CaseBody, NoticeBody, Place, RunBody, StormBody, TimerBody
-from zofbot.slack.cards import LOOKS
+from zofbot.slack.bodies import ActBody, Body, FailureBody, NoticeBody, Place, StormBody, TimerBody
 from zofbot.slack.controls import About
 from zofbot.slack.links import Links
-from zofbot.slack.message import Message, context, header, section
-from zofbot.slack.pieces import count, ending, moment, paging, paragraphs, run_buttons
+from zofbot.slack.message import Message, context, section
+from zofbot.slack.pieces import ending, moment, paging, run_buttons
 from zofbot.slack.replies import (
     act_message,
     assigned_message,
@@ -22,13 +20,11 @@ from zofbot.slack.replies import (
     timer_reply,
 )
 from zofbot.slack.roots import View, case_root, run_root
-from zofbot.triage import Triage, current, under_way
+from zofbot.slack.storms import members_reply, storm_root
+from zofbot.triage import Triage, current, stand_in_storm, under_way
 
 LATE = 600.0
 """Seconds after which a message says when the thing happened, and why it comes so late."""
-
-CALM = 60.0
-"""Seconds after its last failure when a storm is over."""
 
 NO_LINKS = Links()
 
@@ -56,19 +52,34 @@ def render(claimed: Claimed, now: float, links: Links = NO_LINKS, *, runs: bool 
         body = bodies.read(shown)
         failure = bodies.read(claimed.failure) if claimed.failure and shown is not claimed.failure else body
         record = Triage.model_validate_json(claimed.triage) if claimed.triage else Triage()
+        storm = _storm_of(claimed, now)
     except ValidationError:
         name = text.code(claimed.notification.key, 200)
         said = f"Zof has news that this version of zofbot cannot show: {name}"
         return Message(said, [section(said)])
     key = notification.root or notification.key
-    present = current(record, failure.course, now) if isinstance(failure, RunBody | CaseBody) else record
+    present = current(record, failure.course, now) if isinstance(failure, FailureBody) else record
+    if storm:
+        if isinstance(body, TimerBody) and body.sort == "escalate" and present.at <= storm.at:
+            raise Unwanted  # the storm is escalated as a whole
+        present = stand_in_storm(present, storm)
     if isinstance(body, TimerBody):
         return timer_reply(body, failure, About(key, present.version), present)
     if isinstance(body, ActBody) and key.startswith("assigned:"):
         return assigned_message(body, links)
-    message = _drawn(body, View(key, present, links, runs and not under_way(claimed.rerun, now)), now)
+    offered = runs and not under_way(claimed.rerun, now)
+    message = _drawn(body, View(key, present, links, offered, storm is not None), now)
     late = _late(claimed, now)
     return ending(message, context(late)) if late else message
+
+
+def _storm_of(claimed: Claimed, now: float) -> Triage | None:
+    """How the storm stands that the failure is part of. Raises pydantic's ValidationError."""
+    body = bodies.read(claimed.storm) if claimed.storm else None
+    if not isinstance(body, StormBody):
+        return None
+    record = Triage.model_validate_json(claimed.storm_triage) if claimed.storm_triage else Triage()
+    return current(record, body.course, now)
 
 
 def _drawn(body: Body, view: View, now: float) -> Message:
@@ -88,7 +99,9 @@ def _drawn(body: Body, view: View, now: float) -> Message:
         ):
             return thread_reply(body, links)
         case StormBody():
-            return _storm(body, now)
+            return storm_root(body, view, now)
+        case bodies.MembersBody():
+            return members_reply(body, links)
         case ActBody():
             return act_message(body, links)
         case NoticeBody():
@@ -110,28 +123,6 @@ def _late(claimed: Claimed, now: float) -> str:
     if claimed.committed - one.happened >= waited:
         return f"{ago}: zofbot heard of it only {text.duration(max(0.0, waited))} ago."
     return f"{ago}: Slack did not take it sooner."
-
-
-def _storm(body: StormBody, now: float) -> Message:
-    """So many failures that they share one message: by project and environment, and whether it is over."""
-    over = body.closed or now >= body.last + CALM
-    lasted = text.duration(max(body.last - body.since, 1.0))
-    failures = count(body.failures, "failure")
-    said = f"The storm is over: {failures} in {lasted}" if over else f"Storm: {failures} so far"
-    rows = (f"*{_somewhere(project, environment)}*: {number}" for project, environment, number in body.places)
-    kept = f"{count(body.alerts, 'alert')} came too fast to stand alone and {'were' if over else 'are'} counted here"
-    below = [
-        *paragraphs(rows),
-        *([context(f"and {body.elsewhere} elsewhere")] if body.elsewhere else []),
-        context(f"{kept}, since {moment(body.since)}."),
-    ]
-    look = LOOKS[Outcome.CANCELED if over else Outcome.FAILED]
-    return paging(said, [header(f"{'🌤️' if over else '🌩️'} {said}")], look.colour, below, body.mention)
-
-
-def _somewhere(project: str, environment: str) -> str:
-    known = [part for part in (text.line(project, 85), text.line(environment, 85)) if part]
-    return " · ".join(known) or "not known where"
 
 
 def _notice(body: NoticeBody, links: Links) -> Message:

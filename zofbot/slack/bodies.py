@@ -102,6 +102,15 @@ class Resolution(_Body):
     note: str = ""
 
 
+class Owner(_Body):
+    """A subscription that mentions people, by its filters (``wish``): titles of its cases, and how many ``more``."""
+
+    mention: tuple[str, ...]
+    wish: str = ""
+    cases: tuple[str, ...] = ()
+    more: int = 0
+
+
 class _Root(_Body):
     """``turned`` is when it came to stand as it does; ``turner`` is the id of the run that did it. Unix seconds.
 
@@ -116,6 +125,10 @@ class _Root(_Body):
     turn: int = 0
     opened: float = 0.0
     mention: tuple[str, ...] = ()
+    owners: tuple[Owner, ...] = ()
+    """Whose it is, where several subscriptions took it and do not mention the same people."""
+    unmentioned: int = 0
+    """How many mentions are left out because the same people had been mentioned twice in the minute before."""
     policy: Policy = Policy()
     takers: tuple[str, ...] = ()
     """Ids of the subscriptions that asked for it."""
@@ -141,6 +154,16 @@ class RunBody(_Root):
     last: float = 0.0
 
     @property
+    def title(self) -> str:
+        """As the channel knows it."""
+        return self.run.title
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it failed."""
+        return self.run.outcome
+
+    @property
     def course(self) -> Course:
         """What Zof's runs show of it."""
         return Course(turn=self.turns, recovered=self.recovered, turned=self.turned or 0.0, opened=self.opened,
@@ -156,6 +179,16 @@ class CaseBody(_Root):
     count: int = 1
     first: float
     last: float
+
+    @property
+    def title(self) -> str:
+        """As the channel knows it."""
+        return self.case.title
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it failed."""
+        return self.case.outcome
 
     @property
     def course(self) -> Course:
@@ -221,13 +254,22 @@ class RecoveredBody(_Reply):
     cases: tuple[str, ...] = ()
 
 
-class StormBody(_Body):
+class StormBody(_Root):
     """So many failures that they share one message. ``places`` has project, environment and failures of each.
 
-    ``since`` and ``last`` are Unix seconds; ``alerts`` is how many messages this one stands for.
+    ``since`` and ``last`` are Unix seconds; ``alerts`` is how many messages this one stands for. ``members`` are those
+    and the alerts from just before, ``open`` of which have not recovered; what is done about the storm is done about
+    all of them. None in a storm of notices, and in one of before they were kept. ``run`` is the run that they are all
+    part of, where there is one; ``failed`` is when one of them last failed.
     """
 
     card: Literal["storm"] = "storm"
+    run: Place = Place(id="")
+    members: int = 0
+    open: int = 0
+    cards: tuple[str, ...] = ()
+    """Keys of the members that have a message of their own."""
+    failed: float = 0.0
     since: float
     last: float
     alerts: int
@@ -235,7 +277,47 @@ class StormBody(_Body):
     places: tuple[tuple[str, str, int], ...] = ()
     elsewhere: int = 0
     closed: bool = False
-    mention: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """As messages about it name it."""
+        return f"the storm of {self.members} alerts"
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it failed."""
+        return Outcome.FAILED
+
+    @property
+    def course(self) -> Course:
+        """What Zof's runs show of it."""
+        return Course(turn=self.turns, recovered=self.recovered, turned=self.turned or 0.0,
+                      opened=self.opened or self.since, last=self.failed, failures=self.members)  # fmt: skip
+
+
+class Member(_Body):
+    """One alert of a storm in a line: ``id`` is its run's or result's, ``count`` how often it failed.
+
+    ``followed``: it may recover, as a failure does and a notice does not.
+    """
+
+    key: str
+    id: str
+    title: str = ""
+    project: str = ""
+    environment: str = ""
+    url: str = ""
+    standing: Standing = Standing.OPEN
+    count: int = 1
+    followed: bool = True
+
+
+class MembersBody(_Body):
+    """One page of the list of what a storm is made of, beneath its summary; ``first`` is the number of the first."""
+
+    card: Literal["members"] = "members"
+    first: int = 1
+    members: tuple[Member, ...] = ()
 
 
 class TimerBody(_Body):
@@ -323,11 +405,15 @@ Body = (
     | FlappingBody
     | RecoveredBody
     | StormBody
+    | MembersBody
     | TimerBody
     | ActBody
     | RerunBody
     | NoticeBody
 )  # a new card is added here and in ``zofbot.slack.alerts``
+FailureBody = RunBody | CaseBody | StormBody
+"""What people may work on."""
+
 _BODY: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="card")])
 
 

@@ -110,6 +110,7 @@ def veiled(claimed: Claimed) -> Claimed:
         notification=notification.model_copy(update={"body": body}),
         failure=_without(claimed.failure) if claimed.failure and shows_failure else claimed.failure,
         triage=_without_note(claimed.triage) if shows_failure else claimed.triage,
+        storm_triage=_without_note(claimed.storm_triage) if shows_failure else claimed.storm_triage,
     )
 
 

@@ -25,14 +25,17 @@ def drawn(stored: Mapping[str, Any]) -> Message | None:
     return Message(shown, [context(shown)])
 
 
+DEFAULT = "This is the default channel, which gets the failures that no subscription takes."
+"""What the admins are told besides, for nobody has subscribed it."""
+
 REMOVED = (
     "An alert was removed from this channel, posted once more, and removed again. zofbot will not post it again. "
     "If an app removes messages automatically, ask its admin to allow messages from zofbot."
 )
-"""What the subscribers of a channel are told when an alert does not stay there."""
+"""What is said to those responsible for a channel when an alert does not stay there."""
 
 
 def parked(reason: str) -> str:
-    """What the subscribers of a channel are told when Slack refuses it for ``reason``."""
+    """What is said to those responsible for a channel when Slack refuses it for ``reason``."""
     what, mend = MENDS.get(reason, (f"Slack refuses it ({reason}).", "An admin of the workspace can say why."))
     return f"Alerts for this channel wait: {what} {mend} What waits is sent once it is mended."

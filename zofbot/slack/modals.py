@@ -15,7 +15,7 @@ from zofbot.errors import BadInput, ZofbotError, ZofError
 from zofbot.routing import Broadcast, Group, Layout, On, Subscription, parse
 from zofbot.routing.spelling import LONGEST_LIST, NOBODY, mentioned, spell_hours
 from zofbot.routing.words import entered, quoted, shown
-from zofbot.slack import text
+from zofbot.slack import suggestions, text
 from zofbot.slack.message import Block, Message, actions, button, context, plain_text, section
 from zofbot.slack.payload import redrawn
 
@@ -77,10 +77,13 @@ class Form:
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
-def subscribing(form: Form, room: str, start: Subscription, zone: str = "UTC") -> Block:
+def subscribing(
+    form: Form, room: str, start: Subscription, zone: str = "UTC", handles: Mapping[str, str] = NOBODY
+) -> Block:
     """The form with ``start`` filled in; ``room`` is the channel's name as Slack gives it.
 
-    ``zone`` is the time zone of whoever opens it, for quiet hours that are not set yet.
+    ``zone`` is the time zone of whoever opens it, for quiet hours that are not set yet, ``handles`` has user groups by
+    id.
 
     Raises BadInput for a subscription that does not fit into Slack's fields.
     """
@@ -90,7 +93,7 @@ def subscribing(form: Form, room: str, start: Subscription, zone: str = "UTC") -
         *([context(hint)] if hint else []),
         *_what(start),
         *_how(start),
-        *_when(start, zone),
+        *_when(start, zone, handles),
         *_foreseen("What would this have posted over the last 7 days?"),
     ]
     return {
@@ -179,8 +182,11 @@ def names_somebody(state: State) -> bool:
 
 def _typed(state: State) -> Iterator[tuple[str, str, Callable[[], str]]]:
     """Block, filter, and what would be typed behind its colon; a later one of the same filter adds to it."""
-    for name in ("project", "env", "case"):
-        yield name, name, partial(_list, state, name)
+    chosen = quoted(_options(state, suggestions.PROJECTS))
+    yield "project", "project", partial(_list, state, "project")
+    yield suggestions.PROJECTS, "project", lambda: ",".join(filter(None, (_list(state, "project"), chosen)))
+    yield "env", "env", partial(_list, state, "env")
+    yield "case", "case", partial(_list, state, "case")
     yield "on", "on", lambda: ",".join(_options(state, "on")) or ","
     yield "group", "group", lambda: ",".join(_options(state, "group"))
     yield "layout", "layout", lambda: ",".join(_options(state, "layout"))
@@ -218,9 +224,9 @@ def _list(state: State, block: str) -> str:
 
 
 def _groups(state: State) -> str:
-    return ",".join(
-        mentioned(one) if _AN_ID.fullmatch(one) else quoted([one]) for one in entered(_text(state, "groups"))
-    )
+    """Groups that are chosen, and those that were typed into the form of an earlier version."""
+    groups = [*_options(state, suggestions.GROUPS), *entered(_text(state, suggestions.GROUPS))]
+    return ",".join(mentioned(one) if _AN_ID.fullmatch(one) else quoted([one]) for one in groups)
 
 
 def _value(state: State, block: str) -> Mapping[str, Any]:
@@ -243,6 +249,7 @@ def _options(state: State, block: str) -> list[str]:
 def _what(start: Subscription) -> list[Block]:
     return [
         _line("project", "Projects", shown(start.project), hint=_GLOBS, example="checkout, shop-*"),
+        _input(suggestions.PROJECTS, "Add projects", suggestions.menu((), "Choose from Zof's projects")),
         _line("env", "Environments", shown(start.env), example="production, -staging"),
         _line("case", "Cases", shown(start.case), hint="Titles or ids, likewise.", example="cart total*, -*flaky*"),
         _input("on", "Tell of", _chosen("checkboxes", EVENTS, start.on), optional=False),
@@ -262,12 +269,13 @@ def _how(start: Subscription) -> list[Block]:
     ]
 
 
-def _when(start: Subscription, zone: str) -> list[Block]:
+def _when(start: Subscription, zone: str, handles: Mapping[str, str]) -> list[Block]:
     people = [one for one in start.mention if not one.startswith("S")]
     groups = [one for one in start.mention if one.startswith("S")]
     count, within = (str(start.after.count), spans.spelled(start.after.window)) if start.after else ("", _UNNAMED)
     number: Block = {"type": "number_input", "is_decimal_allowed": False}
     window = _chosen("static_select", WINDOWS if within in WINDOWS else {**WINDOWS, within: within}, (within,))
+    groups_menu = suggestions.menu(suggestions.chosen_groups(groups, handles), "Choose user groups")
     chosen: Block = {"type": "multi_users_select", **({"initial_users": people} if people else {})}
     quiet, zone = (spell_hours(start.quiet), start.quiet.zone) if start.quiet else ("", zone)
     through = {"critical": "Critical alerts pass (production)"}
@@ -276,7 +284,7 @@ def _when(start: Subscription, zone: str) -> list[Block]:
         _input("after", "Only from this many failures on", number | _start(count), hint="2 to 100. Empty: each one."),
         _input("window", "… within", window, optional=False),
         _input("people", "Mention people", chosen),
-        _line("groups", "Mention user groups", ", ".join(groups), hint=_GROUPS, example="@oncall, @leads"),
+        _input(suggestions.GROUPS, "Mention user groups", groups_menu),
         _line("quiet", "Quiet hours", quiet, hint=_HOURS, example="22:00-07:00, sat, sun"),
         _line("zone", "Time zone of the quiet hours", zone, hint="Empty: your own.", example="Europe/Berlin"),
         _input("critical", "In quiet hours", _chosen("checkboxes", through, passes)),

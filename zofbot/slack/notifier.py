@@ -35,6 +35,9 @@ DEADLINE = 8.0
 MOST_PAGES = 5
 """Pages of 999 channels that are read of one person."""
 
+PEOPLE_PER_PAGE, MAX_PEOPLE_PAGES = 200, 20
+"""How many people of the workspace are read: Slack recommends pages of 200, and allows 20 calls a minute."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -316,6 +319,29 @@ class SlackNotifier:
         """
         reply = await self._call("users.info", lambda: self.client.users_info(user=identifier), received.Users)
         return reply.user.model_dump(exclude_unset=True)
+
+    async def admins(self) -> frozenset[str]:
+        """The admins and owners of the workspace, among the first ``MAX_PEOPLE_PAGES`` pages of its people.
+
+        https://docs.slack.dev/reference/methods/users.list . Raises SlackError.
+        """
+        found: set[str] = set()
+        cursor = ""
+        for _ in range(MAX_PEOPLE_PAGES):
+            page = await self._people(cursor)
+            ranks = ((one.id, one.is_admin or one.is_owner or one.is_primary_owner) for one in page.members)
+            found.update(identifier for identifier, ranks_high in ranks if identifier and ranks_high)
+            cursor = page.cursor
+            if not cursor:
+                break
+        return frozenset(found)
+
+    async def _people(self, cursor: str) -> received.UserPage:
+        return await self._call(
+            "users.list",
+            lambda: self.client.users_list(limit=PEOPLE_PER_PAGE, cursor=cursor or None),
+            received.UserPage,
+        )
 
     async def group(self, identifier: str) -> frozenset[str]:
         """Who is in a user group. Raises SlackError."""

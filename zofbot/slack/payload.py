@@ -124,7 +124,13 @@ class _Authorization(_Part):
     user_id: _Id = None
 
 
-_ABOUT = {"block_actions": "actions", "view_submission": "view", "view_closed": "view", "event_callback": "event"}
+_ABOUT = {
+    "block_actions": "actions",
+    "block_suggestion": "action_id",
+    "view_submission": "view",
+    "view_closed": "view",
+    "event_callback": "event",
+}
 """Types of payloads, and the part that each is about."""
 
 
@@ -149,6 +155,8 @@ class _Payload(_Part):
     enterprise: str | dict[str, Any] | None = None
     actions: list[_Action] | None = None
     authorizations: list[_Authorization] | None = None
+    action_id: _Text | None = None
+    value: _Plain = None
 
     @model_validator(mode="after")
     def _complete(self) -> _Payload:

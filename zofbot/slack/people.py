@@ -71,6 +71,7 @@ class People:
         self._home = Shelf(lambda _: notifier.identify(), clock, fresh=float("inf"))
         self._users = Shelf(notifier.user, clock, fresh=CONFIDENTIAL_SECONDS)
         self._members = Shelf(notifier.group, clock)
+        self._admins = Shelf(lambda _: notifier.admins(), clock)
         self._handles = Shelf(lambda _: notifier.handles(), clock)
         self._channels = Shelf(notifier.channel, clock, **asked, pause=RETRY_SECONDS)
         self._inside = Shelf(notifier.members, clock, **asked, pause=RETRY_SECONDS)
@@ -173,6 +174,21 @@ class People:
             log.warning("user group unknown", group=group, reason=error.reason)
             return None
 
+    async def admins(self, listed: Collection[str] = ()) -> frozenset[str]:
+        """The ids of the admins: those ``listed``, as people or as user groups, or else the workspace's own.
+
+        Whom Slack does not tell of is left out.
+        """
+        if not listed:
+            try:
+                return await self._admins.get("")
+            except SlackError as error:
+                log.warning("admins unknown", reason=error.reason)
+                return frozenset()
+        groups = await asyncio.gather(*(self.members(one) for one in listed if one.startswith("S")))
+        people = {one for one in listed if not one.startswith("S")}
+        return frozenset(people.union(*(members for members in groups if members)))
+
     async def named(self, wish: str) -> str:
         """A subscription as people read it: in code Slack shows a mention as ids, so names take their place.
 
@@ -183,6 +199,10 @@ class People:
         people = await asyncio.gather(*(self.person(one) for one in mentioned - groups))
         names = {one.id: one.name for one in people if one.name} | (await self._called() if groups else {})
         return _MENTION.sub(lambda found: quoted([f"@{names.get(found[1], found[1])}"]), wish)
+
+    async def handles(self) -> dict[str, str]:
+        """The handle of each user group by its id; none where Slack does not say."""
+        return await self._called()
 
     async def ids(self, known: Iterable[str] = ()) -> dict[str, str]:
         """The ids, by ``name_key``, of all user groups and of the people among ``known``.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from zofbot.model import Result, Run, is_id
 from zofbot.slack import text
-from zofbot.slack.bodies import Case, Place
+from zofbot.slack.bodies import Case, Owner, Place
 from zofbot.slack.cards import LOOKS
 from zofbot.slack.links import Links
 from zofbot.slack.message import Block, Message, actions, button, link_button, preformatted, section
@@ -33,8 +33,21 @@ class Paging(Message):
 
 def paging(said: str, top: list[Block], colour: str, below: list[Block], mention: tuple[str, ...]) -> Message:
     """A message that mentions people and user groups, given by their ids, on top of everything else."""
-    named = " ".join(filter(None, map(_mentioned, mention)))
+    named = mentions(mention)
     return Paging(said, [*top, *([section(named)] if named else [])], colour, below, named)
+
+
+def owner_line(owner: Owner, mention: Collection[str]) -> str:
+    """A subscription's line: whom of ``mention`` it mentions, by which filters, and for which cases."""
+    named = mentions(identifier for identifier in owner.mention if identifier in mention)
+    more = [f"{owner.more} more"] if owner.more else []
+    cases = ", ".join([*(text.line(title, 100) for title in owner.cases), *more])
+    return " · ".join(filter(None, (named, text.code(owner.wish), cases)))
+
+
+def mentions(identifiers: Iterable[str]) -> str:
+    """People and user groups as Slack's own mentions."""
+    return " ".join(filter(None, map(_mentioned, identifiers)))
 
 
 def _mentioned(identifier: str) -> str:

@@ -300,6 +300,12 @@ class Users(Said):
     user: User
 
 
+class UserPage(_Paged):
+    """``users.list``."""
+
+    members: tuple[User, ...]
+
+
 class Conversation(_Described):
     """https://docs.slack.dev/reference/objects/conversation-object ."""
 

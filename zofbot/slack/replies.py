@@ -8,14 +8,13 @@ from zofbot.slack.bodies import (
     ActBody,
     AgainBody,
     Body,
-    CaseBody,
+    FailureBody,
     FlappingBody,
     Place,
     RecoveredBody,
     RerunBody,
     RestBody,
     ResultBody,
-    RunBody,
     TimerBody,
 )
 from zofbot.slack.cards import LOOKS, in_one_line
@@ -125,9 +124,9 @@ def _named(heading: str, titles: tuple[str, ...]) -> list[Block]:
 
 def timer_reply(body: TimerBody, failure: Body, about: About, present: Triage) -> Message:
     """What the clock says in the thread of a failure. Raises Unwanted where that has been overtaken."""
-    if not isinstance(failure, RunBody | CaseBody) or not body.wanted(present):
+    if not isinstance(failure, FailureBody) or not body.wanted(present):
         raise Unwanted
-    title = text.line(failure.case.title if isinstance(failure, CaseBody) else failure.run.title, 150)
+    title = text.line(failure.title, 150)
     about_it = f": {title}" if title else ""
     match body.sort:
         case "escalate":

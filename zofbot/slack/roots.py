@@ -13,7 +13,20 @@ from zofbot.slack.controls import LOOKS as STATES
 from zofbot.slack.controls import REASONS, About, Offers, controls, name, standing
 from zofbot.slack.links import Links
 from zofbot.slack.message import Block, Message, context, fields, header, section
-from zofbot.slack.pieces import as_run, case_row, count, failure, look_up, moment, paging, where
+from zofbot.slack.pieces import (
+    Paging,
+    as_run,
+    case_row,
+    count,
+    failure,
+    look_up,
+    mentions,
+    moment,
+    owner_line,
+    paging,
+    paragraphs,
+    where,
+)
 from zofbot.triage import State, Triage
 
 
@@ -26,6 +39,8 @@ class View:
     links: Links
     runs: bool = False
     """Whether runs may be started."""
+    storm: bool = False
+    """Whether it is part of a storm."""
 
     @property
     def about(self) -> About:
@@ -50,6 +65,7 @@ def run_root(body: RunBody, view: View) -> Message:
         *_turned(body),
         *standing(view.present),
         *view.controls(body, view.links.run(run)),
+        *_apart(body, view),
         context(f"Run {text.code(body.run.id)}"),
     ]
     facts = [*_facts(body.run), numbers(run)]
@@ -75,6 +91,7 @@ def case_root(body: CaseBody, view: View) -> Message:
         *_turned(body),
         *standing(view.present),
         *view.controls(body, view.links.result(result)),
+        *_apart(body, view),
         context(f"Run {text.code(body.run.id)} · Result {text.code(case.id)}"),
     ]
     facts = [*_facts(body.run)[:2], count(body.count, "failure") if several else ""]
@@ -99,11 +116,23 @@ def _root(  # noqa: PLR0913, PLR0917  (the parts of one frame)
     said = f"{word}: {title}"
     line = " · ".join([text.line(said, 200), *(fact for fact in facts if fact)])
     top = [header(text.literal(f"{emoji} {said}", 150))]
-    return paging(line, top, colour, below, body.mention)
+    if not body.owners:
+        return paging(line, top, colour, below, body.mention)
+    top += paragraphs(owner_line(owner, body.mention) for owner in body.owners)
+    return Paging(line, top, colour, below, mentions(body.mention))
 
 
 def _blame(present: Triage, outcome: Outcome) -> list[Block]:
     return [section(BLAME[outcome])] if outcome in BLAME and present.state is not State.RECOVERED else []
+
+
+def _apart(body: RunBody | CaseBody, view: View) -> list[Block]:
+    """What is not said here, because it is said for many alerts at once."""
+    notes = [
+        "🌩️ Part of a storm: what is done about its summary is done about this alert, too." if view.storm else "",
+        "Nobody is mentioned here: the same people were mentioned twice within the minute." if body.unmentioned else "",
+    ]
+    return [context(note) for note in notes if note]
 
 
 def _turned(body: RunBody | CaseBody) -> list[Block]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from zofbot.slack import text
-from zofbot.slack.bodies import CaseBody, RunBody
+from zofbot.slack.bodies import FailureBody
 from zofbot.slack.cards import LOOKS, Window, pages
 from zofbot.slack.controls import LOOKS as STATES
 from zofbot.slack.controls import REASONS, name, until
@@ -33,10 +33,12 @@ class Row:
     """One failure of a list; ``link`` leads to its alert, ``channel`` (an id) is named where it is another."""
 
     title: str
-    body: RunBody | CaseBody
+    body: FailureBody
     present: Triage
     link: str = ""
     channel: str = ""
+    storm: bool = False
+    """Whether it is part of a storm, whose summary the link leads to."""
 
 
 @dataclass(frozen=True)
@@ -90,16 +92,16 @@ def _hidden(hidden: int) -> str:
 
 def row(one: Row, now: float) -> str:
     """A failure in two lines: what it is, where, how old, whose, and what was last done."""
-    outcome = one.body.case.outcome if isinstance(one.body, CaseBody) else one.body.run.outcome
     state, present = STATES.get(one.present.state), one.present
-    emoji = state.emoji if state else LOOKS[outcome].emoji
+    emoji = state.emoji if state else LOOKS[one.body.outcome].emoji
     title = text.line(one.title, 150)
     shown = f"<{one.link}|{title}>" if one.link and "|" not in one.link and ">" not in one.link else title
     where = [text.line(one.body.run.project, 60), text.line(one.body.run.environment, 60)]
     place = f"<#{one.channel}>" if one.channel.isalnum() else ""
     age = f"open {text.duration(max(now - (one.body.opened or present.opened or now), 1))}"
     owner = name(present.owner.name) if present.owner.id else "nobody has it"
-    parts = [part for part in (*where, place, age, owner, _last(present, now)) if part]
+    storm = "🌩️ in a storm" if one.storm else ""
+    parts = [part for part in (*where, place, age, owner, _last(present, now), storm) if part]
     return f"{emoji} *{shown}*\n{' · '.join(parts)}"
 
 

@@ -118,7 +118,7 @@ def flat(notification: Notification) -> list[str | int]:
 def claimed(fields: Sequence[bytes]) -> Claimed:
     """Read what ``claim.lua`` gives."""
     (key, kind, channel, root, happened, critical, not_before, schema, body, attempt, committed, since, place,
-     failure, triage, rerun) = texts(fields)  # fmt: skip
+     failure, triage, rerun, storm, storm_triage) = texts(fields)  # fmt: skip
     return Claimed(
         Notification.model_construct(  # it was checked when it was committed
             key=key, kind=Kind(kind), channel=channel, root=root, happened=float(happened), critical=critical == "1",
@@ -131,6 +131,8 @@ def claimed(fields: Sequence[bytes]) -> Claimed:
         json.loads(failure) if failure else None,
         triage,
         rerun,
+        json.loads(storm) if storm else None,
+        storm_triage,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zofbot.triage.life import TABLE, Act, Course, Illegal, State, Triage, Who, Wish, act, current
+from zofbot.triage.life import TABLE, Act, Course, Illegal, State, Triage, Who, Wish, act, current, stand_in_storm
 from zofbot.triage.policy import Policy, Step
 from zofbot.triage.rerun import Rerun, under_way
 
@@ -20,5 +20,6 @@ __all__ = [
     "Wish",
     "act",
     "current",
+    "stand_in_storm",
     "under_way",
 ]

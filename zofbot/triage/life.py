@@ -210,6 +210,17 @@ def current(record: Triage, course: Course, now: float) -> Triage:
     return record
 
 
+def stand_in_storm(own: Triage, storm: Triage) -> Triage:
+    """How one failure of a storm stands: by what was done last, about it alone (``own``) or about the whole storm.
+
+    Whether it has recovered is its own.
+    """
+    rev, requests = own.rev + storm.rev, (*storm.requests, *own.requests)[-2 * KEPT_REQUESTS :]
+    if State.RECOVERED in (own.state, storm.state) or own.at > storm.at:
+        return own.model_copy(update={"rev": rev})
+    return storm.model_copy(update={"turn": own.turn, "rev": rev, "requests": requests})
+
+
 def _hidden(record: Triage, course: Course) -> int:
     """How often it has failed since it was snoozed, as far as that is known."""
     asleep = record.state is State.SNOOZED and record.counted

@@ -102,16 +102,18 @@ class ZofClient:
     async def result(self, id: str, *, patience: Patience = Patience.FOLLOW_UP) -> Result:  # noqa: A002  # Zof's word
         """Ask for one result."""
         ask = Ask("/results/{id}", f"result `{id}`", protocol.check_id(id, "result"))
-        return await self._ask(
+        found = await self._ask(
             ask, lambda found, said: reading.result(found, asked=id, request_id=said, unit=self._unit), patience
         )
+        return found.as_of(self._clock.now())
 
     async def run(self, id: str, *, patience: Patience = Patience.FOLLOW_UP) -> Run:  # noqa: A002  # Zof's word
         """Ask for one run, with the results it brings along."""
         ask = Ask("/runs/{id}", f"run `{id}`", protocol.check_id(id, "run"))
-        return await self._ask(
+        found = await self._ask(
             ask, lambda found, said: reading.run(found, asked=id, request_id=said, unit=self._unit), patience
         )
+        return found.as_of(self._clock.now())
 
     def results(  # noqa: PLR0913  # the filters Zof has, and how far to go
         self,
@@ -252,7 +254,8 @@ class ZofClient:
                     raise
                 filters = left
             else:
-                return replace(page, items=tuple(item for item in page if wanted.keep(item)))
+                now = self._clock.now()
+                return replace(page, items=tuple(_as_of(item, now) for item in page if wanted.keep(item)))
 
     async def _ask(
         self, ask: Ask, read: Callable[[object, str | None], T], patience: Patience, deadline: float | None = None
@@ -397,6 +400,10 @@ def _noted(call: Call, clock: Callable[[], float]) -> Iterator[None]:
         call.idle = ended
 
 
+def _as_of(item: Seen, now: datetime) -> Seen:
+    return item.as_of(now) if isinstance(item, Run | Result) else item
+
+
 async def _apart(size: int, work: Callable[[Any, Any], T], *given: Any) -> T:
     """Do pure work on a reply of ``size`` bytes; where that takes long, in a thread, so that the loop goes on."""
     return await asyncio.to_thread(work, *given) if size > MAX_BYTES_AT_ONCE else work(*given)
@@ -479,6 +486,7 @@ def _connections(base: str, key: str, transport: httpx.AsyncBaseTransport | None
     Loading the certificates takes 40 ms: it is left out where none is looked at.
     """
     proxy = None if transport else proxy_for(base)
+    is_encrypted = bool(proxy) or (base.startswith("https:") and not transport)
     try:
         return httpx.AsyncClient(
             headers={
@@ -488,7 +496,7 @@ def _connections(base: str, key: str, transport: httpx.AsyncBaseTransport | None
                 "User-Agent": f"zofbot/{__version__}",
             },
             proxy=proxy,
-            verify=httpx.create_ssl_context(trust_env=True) if proxy or (base.startswith("https:") and not transport) else False,
+            verify=httpx.create_ssl_context(trust_env=True) if is_encrypted else False,
             limits=_LIMITS,
             timeout=_TIMEOUT,
             transport=transport,

@@ -100,10 +100,11 @@ def test_what_is_too_old_and_what_a_storm_swallowed_say_so() -> None:
         stormy.hear(failed(str(number), NOON + number / 10, "a"), now=NOON + number / 10)
     told = ask(stormy, failed("29", NOON + 2.9, "a"), now=NOON + 3)
     assert (answers(told), told.storm, told.expected) == ([Answer.STORM], "storm:run_20:failed:C1", False)
-    assert ask(stormy, failed("1", NOON + 0.1, "a"), now=NOON + 3).storm == "", "that one stood alone"
+    alone = ask(stormy, failed("1", NOON + 0.1, "a"), now=NOON + 3)
+    assert (alone.parts[0].key, alone.storm) == ("run:run_1:failed:C1", told.storm), "both hold"
     stormy.hear(failed("40", NOON + 300, "a"), now=NOON + 300)
     late = ask(stormy, failed("29", NOON + 2.9, "a"), now=NOON + 301)
-    assert (answers(late), late.storm) == ([Answer.STORM], ""), "of a storm that is over nobody knows the summary"
+    assert (answers(late), late.storm) == ([Answer.STORM], told.storm), "of a storm that is over, too"
 
 
 def test_a_storm_of_what_quiet_hours_held_has_a_summary_of_its_own() -> None:

@@ -23,7 +23,8 @@ from zofbot.notification import Receipt
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.poller import SUBSCRIPTIONS
 from zofbot.pipeline.rules import decide_all
-from zofbot.pipeline.storms import MINUTE, MOST
+from zofbot.pipeline.storm_record import MINUTE
+from zofbot.pipeline.storms import MOST
 from zofbot.pipeline.walks import AUDIT_SECONDS
 from zofbot.routing import parse
 from zofbot.simulator import slack as pretend_slack
@@ -178,19 +179,19 @@ async def test_a_hundred_failing_runs_at_once_are_a_storm_that_counts_all() -> N
         await walk.subscribe()
         await walk.bench.settled()
         for number in range(100):
-            walk.bench.run(bad=2, environment="staging" if number % 4 else "production")
+            walk.bench.run(bad=2, environment="staging" if number % 4 else "preview")
         await walk.polled(5)
         await walk.sent()
         roots = [message for message in walk.ledger if not message.thread_ts]
-        assert walk.kinds() == {"run": MOST, "storm": 1, "result": 2 * MOST}
+        assert walk.kinds() == {"run": MOST, "storm": 1, "result": 2 * MOST, "members": 4}
         assert most_in_a_minute(roots) <= MOST + 1
         [summary] = [message for message in walk.ledger if (message.key or "").startswith("storm:")]
         shown = str([summary.text, summary.attachments])
         assert "The storm is over: 160 failures" in summary.text
         assert "80 alerts came too fast" in shown
-        apart = {place: int(count) for place, count in re.findall(r"(staging|production)\D*?\*: (\d+)", shown)}
+        apart = {place: int(count) for place, count in re.findall(r"(staging|preview)\D*?\*: (\d+)", shown)}
         told = Counter(_environment(walk, message) for message in roots if message is not summary)
-        assert apart == {"staging": 150 - 2 * told["staging"], "production": 50 - 2 * told["production"]}
+        assert apart == {"staging": 150 - 2 * told["staging"], "preview": 50 - 2 * told["preview"]}
         assert walk.never_too_fast()
 
 
@@ -218,10 +219,10 @@ async def test_after_a_storm_single_messages_return() -> None:
         for _ in range(30):
             walk.bench.run()
         await walk.polled(4)
-        assert walk.kinds() == {"run": MOST, "storm": 1}
+        assert walk.kinds() == {"run": MOST, "storm": 1, "members": 2}
         walk.bench.run()
         await walk.polled(2)
-        assert walk.kinds() == {"run": MOST + 1, "storm": 1}
+        assert walk.kinds() == {"run": MOST + 1, "storm": 1, "members": 2}
 
 
 @pytest.mark.parametrize("newest_first", [True, False])

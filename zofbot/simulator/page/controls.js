@@ -1,13 +1,13 @@
 // Draws the interactive elements of Block Kit.
 // https://docs.slack.dev/reference/block-kit/block-elements
 //
-// A `host` says where an element stands: { scene, answers, blockId, label, live, act }. `live` elements tell the bot
+// A `host` says where an element stands: { scene, answers, blockId, label, live, act, suggest }. `live` elements tell the bot
 // at once, through act(action, node); the others only keep their answer until a modal is submitted.
 import { inSlacksWords } from "./answers.js";
 import { unixOf, wallOf } from "./dates.js";
 import { confirmed } from "./dialogs.js";
 import { h, icon } from "./dom.js";
-import { multiPicker, openMenu } from "./menu.js";
+import { multiPicker, openMenu, searchPicker } from "./menu.js";
 import { plain, safeUrl, textObject } from "./mrkdwn.js";
 
 /** The element as a DOM node; one that is not known here is a labelled grey box. */
@@ -140,6 +140,28 @@ function multiSelect(element, host) {
   return node;
 }
 
+/** A menu whose options the bot loads while somebody types; Slack asks from three characters on unless told otherwise. */
+const externalSelect = (several) => (element, host) => {
+  const choice = (option) => ({ id: option.value, label: plain(option.text), answer: option });
+  const before = host.answers.read(host.blockId, element);
+  const node = searchPicker({
+    label: host.label ?? plain(element.placeholder),
+    placeholder: plain(element.placeholder) || "Choose…",
+    chosen: (several ? (before ?? []) : [before].filter(Boolean)).map(choice),
+    limit: several ? element.max_selected_items : 1,
+    least: element.min_query_length ?? 3,
+    load: async (typed) => {
+      const said = await host.suggest?.(element, host.blockId, typed); // only modals have such menus here
+      return said?.ok ? said.options.map(choice) : null;
+    },
+    onClose: (choices) => {
+      const answers = choices.map(({ answer }) => answer);
+      settle(element, host, node, several ? answers : (answers[0] ?? null));
+    },
+  });
+  return node;
+};
+
 /** Date and time pickers; `read` and `write` translate between Slack's answer and the browser's field. */
 const picker =
   (type, read = (answer) => answer ?? "", write = (text) => text || null) =>
@@ -226,6 +248,8 @@ const CONTROLS = {
   users_select: select,
   channels_select: select,
   conversations_select: select,
+  external_select: externalSelect(false),
+  multi_external_select: externalSelect(true),
   multi_static_select: multiSelect,
   multi_users_select: multiSelect,
   multi_channels_select: multiSelect,

@@ -46,6 +46,51 @@ export function multiPicker({ label, placeholder, choices, chosen, limit, onClos
   return face;
 }
 
+/**
+ * The same for choices that the bot loads: `load(typed)` gives those that match, or null when it could not.
+ * `chosen` are choices; `onClose(choices)` is called once when the list closes after a change.
+ */
+export function searchPicker({ label, placeholder, chosen, limit, least, load, onClose }) {
+  const known = new Map(chosen.map((choice) => [choice.id, choice]));
+  const ids = new Set(known.keys());
+  const face = h("button", { type: "button", class: "multi", "aria-haspopup": "true", "aria-label": label });
+  const drawFace = () => {
+    const chips = [...ids].map((id) => h("span", { class: "chip" }, known.get(id).label));
+    face.replaceChildren(
+      h("span", { class: "chips" }, chips.length ? chips : h("span", { class: "faint" }, placeholder)),
+      icon("chevron"),
+    );
+  };
+  face.addEventListener("click", () => {
+    const before = JSON.stringify([...ids]);
+    const found = h("div", {});
+    const field = h("input", { type: "search", class: "menu-search", "aria-label": `Search: ${label}` });
+    const list = h("div", { class: "menu", role: "group", "aria-label": label, popover: "auto" }, field, found);
+    let asked = 0;
+    const ask = async () => {
+      const turn = ++asked;
+      const short = field.value.length < least;
+      const choices = short ? [] : await load(field.value);
+      if (turn !== asked) return; // somebody typed on meanwhile
+      for (const choice of choices ?? []) known.set(choice.id, choice);
+      const kept = [...ids].map((id) => known.get(id)).filter(({ id }) => !choices?.some((one) => one.id === id));
+      const boxes = [...(choices ?? []), ...kept].map((choice) => checkbox(choice, ids, limit, drawFace));
+      const note = choices === null ? "Could not load options." : short ? "Type to search…" : "No results";
+      found.replaceChildren(...(choices?.length ? boxes : [h("div", { class: "menu-item faint" }, note), ...boxes]));
+    };
+    field.addEventListener("input", ask);
+    popUp(face, list, () => {
+      list.remove();
+      if (JSON.stringify([...ids]) !== before) onClose([...ids].map((id) => known.get(id)));
+    });
+    walk(list, "input");
+    field.focus();
+    ask();
+  });
+  drawFace();
+  return face;
+}
+
 function checkbox({ id, label }, ids, limit, onChange) {
   const box = h("input", { type: "checkbox", checked: ids.has(id) });
   box.addEventListener("change", () => {

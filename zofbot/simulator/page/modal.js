@@ -86,6 +86,8 @@ export class Modal {
       surface: "modal",
       errors: { ...errors, ...this.#complaints },
       act: (action, node) => this.#act(action, node),
+      suggest: (element, block_id, typed) =>
+        this.#tell("suggest", { view_id: this.#view.id, block_id, action_id: element.action_id, typed }),
     };
     reconcile(this.body, blockEntries(blocks, host));
   }

@@ -43,13 +43,17 @@ local function standing(key, f)
   return false
 end
 
--- How the failure stands that a message shows, or that a timer is about: by Zof's runs, and by what people did.
+-- How the failure stands that a message shows, or that a timer is about: by Zof's runs, and by what people did; then
+-- the same of the storm that it is part of.
 local function failure(key, f)
-  if f.kind == 'reply' and tonumber(f.not_before) == 0 then return '', '', '' end
+  if f.kind == 'reply' and tonumber(f.not_before) == 0 then return '', '', '', '', '' end
   local root = f.again_for or (f.root ~= '' and f.root or key)
-  local shown, rerun = unpack(redis.call('HMGET', PREFIX .. 'failure:' .. root, 'body', 'rerun'))
-  if not shown then return '', '', '' end
-  return shown, redis.call('HGET', PREFIX .. 'triage:' .. f.channel, root) or '', rerun or ''
+  local shown, rerun, storm = unpack(redis.call('HMGET', PREFIX .. 'failure:' .. root, 'body', 'rerun', 'storm'))
+  if not shown then return '', '', '', '', '' end
+  local function triage(name) return redis.call('HGET', PREFIX .. 'triage:' .. f.channel, name) or '' end
+  if not storm then return shown, triage(root), rerun or '', '', '' end
+  local whole = redis.call('HGET', PREFIX .. 'failure:' .. storm, 'body') or ''
+  return shown, triage(root), rerun or '', whole, triage(storm)
 end
 
 local function take(key)
@@ -74,9 +78,9 @@ local function take(key)
   redis.call('HSET', note(key), 'state', 'sending', 'attempt', attempt, 'started', int(NOW))
   redis.call('HSETNX', note(key), 'first', int(NOW))
   redis.call('ZADD', LEASES, int(NOW + LEASE), key)
-  local shown, triage, rerun = failure(key, f)
+  local shown, triage, rerun, storm, storm_triage = failure(key, f)
   claimed[#claimed + 1] = {key, f.kind, f.channel, f.again_for or f.root, f.happened, f.critical, f.not_before, f.schema, f.body,
-    attempt, f.committed, f.since or '', place, shown, triage, rerun}
+    attempt, f.committed, f.since or '', place, shown, triage, rerun, storm, storm_triage}
   return true
 end
 

@@ -1,0 +1,107 @@
+"""Slack's own models as a second opinion on every message and view that the pretend Slack has taken.
+
+The simulator's rules are ours, and so could repeat a mistake of ours; ``slack_sdk.models`` are Slack's. They cost some
+thirty times what the rules cost, so each shape is looked at once for a process: its fields, its types, and how long its
+texts and lists are in the classes that Slack's limits make.
+"""
+
+from __future__ import annotations
+
+import bisect
+import copy
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from slack_sdk.errors import SlackObjectFormationError
+from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
+
+UNKNOWN_BLOCKS = frozenset({"data_visualization", "data_table"})
+"""Blocks that Slack has and slack_sdk 3.47 has no model of; the simulator's rules alone judge them."""
+
+LOST = frozenset({("plain_text", "verbatim"), ("modal", "submit_disabled")})
+"""Fields by the type of what they stand in that Slack takes and the models drop."""
+
+_LIMITS = (0, 1, 5, 10, 24, 25, 30, 50, 75, 100, 150, 255, 300, 2000, 3000, 4000, 12_000)
+_NAMED = frozenset({"type", "style"})
+
+Shape = tuple[Any, ...]
+
+_known: dict[Shape, list[str]] = {}
+
+
+class SecondOpinion:
+    """Collects what the models would refuse in ``problems``."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def __call__(self, payload: Mapping[str, Any], surface: str) -> None:
+        """Look at a message (``blocks``, ``attachments``) or a view."""
+        if surface == "message":
+            inside = [each.get("blocks") or () for each in payload.get("attachments") or ()]
+            things = [block for blocks in (payload.get("blocks") or (), *inside) for block in blocks]
+        else:
+            things = [dict(payload, blocks=[]), *payload["blocks"]]
+        for thing in things:
+            shape = shape_of(thing)
+            if shape not in _known:
+                _known[shape] = list(complaints(thing))
+            self.problems += _known[shape]
+
+
+def shape_of(value: Any, name: str = "") -> Shape:
+    """What two values have in common that the models judge alike."""
+    if isinstance(value, dict):
+        return ("object", *((key, shape_of(value[key], key)) for key in sorted(value)))
+    if isinstance(value, list):
+        return ("list", bisect.bisect_left(_LIMITS, len(value)), frozenset(map(shape_of, value)))
+    if isinstance(value, str):
+        return ("text", value if name in _NAMED else bisect.bisect_left(_LIMITS, len(value)))
+    return (type(value).__name__,)
+
+
+def complaints(thing: Mapping[str, Any]) -> Iterator[str]:
+    """What the models have against a block, or against a view without its blocks."""
+    kind = thing.get("type")
+    if kind in UNKNOWN_BLOCKS:
+        return
+    logging.disable(logging.WARNING)  # the models log what they skip; here it is a complaint
+    try:
+        given: Any = copy.deepcopy(dict(thing))
+        if kind in ("modal", "home"):
+            filler = [{"type": "divider"}]  # the models refuse a view that is empty
+            read: Any = View(**given | {"blocks": filler}).to_dict() | {"blocks": []}
+        else:
+            parsed = Block.parse(given)
+            if parsed is None:
+                yield f"{kind}: slack_sdk knows no such block"
+                return
+            read = parsed.to_dict()
+    except (SlackObjectFormationError, TypeError, ValueError, AttributeError) as error:
+        yield f"{kind}: {error} in {thing}"
+        return
+    finally:
+        logging.disable(logging.NOTSET)
+    yield from _missing(thing, read, str(kind))
+
+
+def _missing(given: Any, read: Any, where: str) -> Iterator[str]:
+    """Fields that were given and that the models do not know, so that they fell out."""
+    if isinstance(given, Mapping):
+        kind = str(given.get("type"))
+        for name, value in given.items():
+            if not isinstance(read, Mapping) or name not in read:
+                if (kind, name) not in LOST and value not in ([], None):
+                    yield f"{where}: slack_sdk knows no field {name} of {kind}"
+            else:
+                yield from _missing(value, read[name], f"{where}/{name}")
+    elif isinstance(given, list):
+        again = read if isinstance(read, list) else []
+        if len(again) != len(given):
+            yield f"{where}: slack_sdk keeps {len(again)} of {len(given)}"
+        for number, (inner, kept) in enumerate(zip(given, again, strict=False)):
+            yield from _missing(inner, kept, f"{where}/{number}")
+    elif given != read:
+        yield f"{where}: slack_sdk reads {read!r}"

@@ -1,0 +1,82 @@
+"""Menus whose options the bot loads: what Slack sends, and what it takes for an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.support.slack_app import RecordingApp
+from zofbot.simulator import blocks
+from zofbot.simulator.elements import loaded
+from zofbot.simulator.organization import ANA
+from zofbot.simulator.stage import Stage
+from zofbot.simulator.views import open_view
+
+PLAIN = {"type": "plain_text", "text": "x"}
+OPTION = {"text": PLAIN, "value": "x"}
+
+
+def modal(**element: Any) -> dict[str, Any]:
+    menu = {"type": "multi_external_select", "action_id": "menu", **element}
+    block = {"type": "input", "block_id": "menu", "label": PLAIN, "element": menu}
+    return {"type": "modal", "title": PLAIN, "submit": PLAIN, "blocks": [block]}
+
+
+def opened(stage: Stage, **element: Any) -> str:
+    trigger = stage.world.slack.new_trigger(ANA)
+    view: str = open_view(stage.world.slack, {"trigger_id": trigger, "view": modal(**element)})["view"]["id"]
+    return view
+
+
+async def test_what_is_typed_arrives_with_the_view_and_without_a_trigger(stage: Stage, slack_app: RecordingApp) -> None:
+    slack_app.answers.append(web.json_response({"options": [OPTION]}))
+    view = opened(stage, min_query_length=0)
+    assert await stage.people.suggest(ANA, view, "menu", "abc") == [OPTION]
+    sent = slack_app.last
+    assert (sent["type"], sent["value"], sent["action_id"], sent["block_id"]) == (
+        "block_suggestion", "abc", "menu", "menu",
+    )  # fmt: skip
+    assert (sent["view"]["id"], sent["container"], sent["user"]["id"]) == (view, {"type": "view", "view_id": view}, ANA)
+    assert "trigger_id" not in sent
+
+
+async def test_slack_asks_from_three_characters_on_unless_the_menu_says_otherwise(
+    stage: Stage, slack_app: RecordingApp
+) -> None:
+    slack_app.answers.append(web.json_response({"options": [OPTION]}))
+    view = opened(stage)
+    assert await stage.people.suggest(ANA, view, "menu", "ab") == []
+    assert not slack_app.heard
+    assert await stage.people.suggest(ANA, view, "menu", "abc") == [OPTION]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"options": [OPTION | {"value": str(number)} for number in range(101)]},
+        {"options": [{"text": {"type": "mrkdwn", "text": "x"}, "value": "x"}]},
+        {"options": [OPTION | {"text": PLAIN | {"text": "x" * 76}}]},
+        {"options": [OPTION | {"value": "x" * 151}]},
+        {"options": [OPTION, OPTION]},
+        {"options": [OPTION], "option_groups": []},
+        {},
+        "",
+    ],
+)
+async def test_a_wrong_answer_is_a_menu_that_could_not_load(stage: Stage, slack_app: RecordingApp, answer: Any) -> None:
+    slack_app.answers.append(web.json_response(answer))
+    with pytest.raises(ValueError, match="Could not load options"):
+        await stage.people.suggest(ANA, opened(stage, min_query_length=0), "menu")
+
+
+def test_no_options_and_groups_of_them_are_fine() -> None:
+    assert loaded({"options": []}) == []
+    assert loaded({"option_groups": [{"label": PLAIN, "options": [OPTION]}]}) == []
+
+
+def test_a_menu_may_hold_a_hundred_options_from_the_start() -> None:
+    options = [OPTION | {"value": str(number)} for number in range(101)]
+    assert blocks.problems(modal(initial_options=options[:100]), "modal") == []
+    assert blocks.problems(modal(initial_options=options), "modal")
