@@ -54,5 +54,5 @@ class Mentions:
         """
         now = round(self._clock.time() * 1000)
         async with _reachable():
-            args = [now, self._window, self._most, message, *people]
+            args: list[str | int] = [now, self._window, self._most, message, *people]
             return int(await self._take(keys=[self._prefix + channel], args=args)) / 1000
