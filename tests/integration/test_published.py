@@ -44,7 +44,7 @@ async def test_home_says_what_runs_next_soonest_first_and_leaves_out_what_is_pau
     names = ["Nightly checkout", "Search before breakfast"]
     assert sorted(names, key=view.index) == sorted(names, key=lambda name: when(bot, name))
     assert "old catalogue" not in view
-    assert "proj_checkout · staging" in view
+    assert " · checkout · staging" in view
 
 
 def when(bot: RunningBot, name: str) -> float:
