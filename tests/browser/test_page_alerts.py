@@ -200,5 +200,7 @@ async def test_a_storm_becomes_one_summary(browser: Browser, alone: Stage) -> No
             await until(lambda: sum(len(roots(alone, run)) for run in runs) == STORM - int(counted), 30)
         await expect(summary).to_have_count(1)
         await take_screenshot(page, "storm-over")
-        assert STORM - int(counted) <= 20
+        critical = [run for run in runs if alone.world.zof.runs[run]["environment"] == "production"]
+        assert STORM - len(critical) - 20 <= int(counted) <= STORM - len(critical)
+        assert all(len(roots(alone, run)) == 1 for run in critical), "critical failures stand by themselves"
         assert alone.world.slack.doubled() == []

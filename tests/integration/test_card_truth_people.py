@@ -138,3 +138,9 @@ async def test_without_a_store_it_is_refused_all_the_same(valkey: str) -> None:
         client, name = bot.app.store.client, f"{{{bot.settings.zofbot_namespace}}}:audit"
         await client.set(name, "no stream")
         assert "but not subscribe this channel" in await bot.answer("/zof subscribe group:case", user=GUEST)
+
+
+async def test_to_assign_it_to_somebody_who_may_not_names_them(triage_bot: RunningBot) -> None:
+    root = await raise_alert(triage_bot)
+    assert (await mention_bot(triage_bot, root, f"assign <@{GUEST}>")).ok
+    await until(lambda: "You cannot assign this failure to gus" in private_text(triage_bot, ANA))

@@ -73,8 +73,22 @@ async def test_of_characters_that_come_together_the_last_ones_are_shown(triage_b
     view = await open_form(triage_bot, ANA, root, "snooze")
     await asyncio.gather(*(type_in(triage_bot, view, typed) for typed in ("9", "90", "90m")))
     await until(lambda: "in 1 h 30 min" in preview(triage_bot))
-    updates = sum(call.method == "views.update" for call in triage_bot.world.slack.calls)
-    assert updates <= 3
+    await asyncio.sleep(5)
+    assert "in 1 h 30 min" in preview(triage_bot)
+
+
+async def test_characters_that_arrive_after_later_ones_are_passed_over(triage_bot: RunningBot) -> None:
+    root = await raise_alert(triage_bot)
+    view = await open_form(triage_bot, ANA, root, "snooze")
+    slack, shown = triage_bot.world.slack, copy.deepcopy(triage_bot.world.slack.modals[ANA][-1])
+    shown.values = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "9"}}}
+    typed: dict[str, Any] = {"type": "plain_text_input", "action_id": "zof_wakes", "block_id": "words", "value": "9"}
+    early = payloads.view_press(slack, slack.users[ANA], shown, typed | {"action_ts": slack.stamp()})
+    await type_in(triage_bot, view, "90m")
+    await until(lambda: "in 1 h 30 min" in preview(triage_bot))
+    assert (await triage_bot.stage.people.deliver("interactive", early)).ok
+    await asyncio.sleep(5)
+    assert "in 1 h 30 min" in preview(triage_bot)
 
 
 async def test_characters_typed_before_slack_showed_the_last_preview_are_not_lost(triage_bot: RunningBot) -> None:
@@ -138,3 +152,15 @@ async def test_one_that_hid_nothing_says_nothing_of_it(triage_bot: RunningBot) -
     assert (await mention_bot(triage_bot, root, "wake")).ok
     await until(lambda: "*Awake again*" in text_of(root))
     assert "since it was snoozed" not in text_of(root) + " ".join(thread_of(triage_bot, root))
+
+
+async def test_one_that_ends_after_so_many_failures_says_how_many_it_hid(triage_bot: RunningBot) -> None:
+    root = await raise_alert(triage_bot)
+    assert (await mention_bot(triage_bot, root, "snooze until it fails 2 more times")).ok
+    await until(lambda: "*Snoozed*" in text_of(root))
+    for count in (2, 3):
+        await fails_again(triage_bot)
+        await until(lambda count=count: f"{count} failures" in text_of(root))
+    said = "The snooze is over: Case 0 · 2 failures since it was snoozed"
+    await until(lambda: any(said in line for line in thread_of(triage_bot, root)))
+    await until(lambda: "*Awake again*" in text_of(root))

@@ -48,7 +48,9 @@ SUBSCRIPTIONS = st.builds(
     group=st.sampled_from(Group),
     layout=st.sampled_from(Layout),
     broadcast=st.lists(st.sampled_from(Broadcast), unique=True).map(tuple),
-    after=st.none() | st.builds(After, count=st.integers(2, 100), window=st.integers(1, 7 * 86400)),
+    after=st.none()
+    | st.builds(After, count=st.integers(2, 100), window=st.integers(1, 7 * 86400))
+    | st.builds(After, count=st.integers(2, 100), in_a_row=st.just(True)),
     mention=st.lists(st.from_regex(r"[UWS][A-Z0-9]{1,10}", fullmatch=True), max_size=3, unique=True).map(tuple),
     quiet=st.none() | QUIETS.filter(lambda quiet: quiet.start != quiet.end),
     escalate=STEPS,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -21,6 +22,17 @@ log = structlog.get_logger()
 
 _PASSES = re.compile(r"(?:(?:until|till) )?(?:it )?(?:passes|recovers)(?: again)?")
 _FAILS = re.compile(r"until it fails (?:once more|([1-9]\d{0,2})(?: more)?(?: times?)?)")
+
+
+MAX_FORMS = 1000
+"""Forms of which it is remembered what was typed last."""
+
+
+class Typed(NamedTuple):
+    """What a form (``view``, as Slack sends it) held when something was typed or chosen, ``at`` Slack's time stamp."""
+
+    at: str
+    view: Mapping[str, Any]
 
 
 def with_end(wish: Wish, words: str, person: Person, key: str) -> Wish:
@@ -56,35 +68,45 @@ def describe_wake(wish: Wish, words: str, person: Person, key: str) -> str:
 class WakePreviews:
     """Keeps the preview in each open form in step with what is typed.
 
-    Slack sends each character by itself. One update runs at a time for a form, for the newest of what was typed, and on
-    the version (Slack's hash) that the update before it left; so what was typed earlier never stands in the end.
+    Slack sends each character by itself, and requests may overtake each other. One update runs at a time for a form,
+    for the newest of what was typed, and on the version (Slack's hash) that the update before it left; so what was
+    typed earlier never stands in the end.
     """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._newest: dict[str, Mapping[str, Any]] = {}
+        self._newest: OrderedDict[str, Typed] = OrderedDict()
+        self._updating: set[str] = set()
 
-    async def follow(self, user: str, view: Mapping[str, Any]) -> None:
-        """Show what the form that ``user`` has open holds by now."""
-        form = str(view.get("id") or "")
-        running = form in self._newest
-        self._newest[form] = view
-        if running:
+    async def follow(self, user: str, typed: Typed) -> None:
+        """Show what the form that ``user`` has open holds by now, unless something newer is known of it."""
+        form = str(typed.view.get("id") or "")
+        known = self._newest.get(form)
+        if known and known.at > typed.at:
             return
+        self._newest[form] = typed
+        if form in self._updating:
+            return
+        self._updating.add(form)
         try:
-            person = await self._desk.people.person(user)
-            key = carried(Meant, view).key
-            shown: Mapping[str, Any] = {}
-            version = str(view.get("hash") or "")
-            while shown is not self._newest[form]:
-                shown = self._newest[form]
-                wish = Wish(act=Act.SNOOZE, who=Who(id=user), at=self._desk.clock.time())
-                said = describe_wake(wish, act_forms.snooze_words(shown), person, key)
-                version = await self._update(act_forms.foretold(shown, said), form, version)
+            await self._show(user, form)
         except (BadInput, SlackError) as error:
             log.info("preview not shown", cause=error.sentence)
         finally:
-            del self._newest[form]
+            self._updating.discard(form)
+            while len(self._newest) > MAX_FORMS:
+                self._newest.popitem(last=False)
+
+    async def _show(self, user: str, form: str) -> None:
+        """Update the form until it shows the newest. Raises BadInput and SlackError."""
+        person = await self._desk.people.person(user)
+        shown: Typed | None = None
+        version = str(self._newest[form].view.get("hash") or "")
+        while shown is not self._newest.get(form, shown):
+            shown = self._newest[form]
+            wish = Wish(act=Act.SNOOZE, who=Who(id=user), at=self._desk.clock.time())
+            said = describe_wake(wish, act_forms.snooze_words(shown.view), person, carried(Meant, shown.view).key)
+            version = await self._update(act_forms.foretold(shown.view, said), form, version)
 
     async def _update(self, drawn: dict[str, Any], form: str, version: str) -> str:
         """Change the form; gives its new version. Raises SlackError.

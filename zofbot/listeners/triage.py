@@ -14,6 +14,7 @@ from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
 from zofbot.listeners import endings, lookups, ordering, snooze_form, why
 from zofbot.listeners.desk import Asked, Desk, asked
 from zofbot.listeners.known import adopted, check_channel, known, may, note_refusal, require_reader, require_visible
+from zofbot.listeners.snooze_form import Typed
 from zofbot.pipeline.failures import Failure, Forbidden, Gone, Stale
 from zofbot.pipeline.keys import parted
 from zofbot.slack import act_forms, acts
@@ -58,10 +59,12 @@ def register(app: AsyncApp, desk: Desk) -> None:
     async def filled(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         await ack(**await _submitted(desk, asked(body), view))
 
-    async def changed(ack: Any, body: dict[str, Any]) -> None:
+    async def changed(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         """Something else was chosen or typed in the form of a snooze."""
         await ack()
-        desk.errands.start(previews.follow(asked(body).user, body.get("view") or {}))
+        desk.errands.start(
+            previews.follow(asked(body).user, Typed(str(action.get("action_ts") or ""), body.get("view") or {}))
+        )
 
     for act in BY_PEOPLE:
         app.action(f"zof_triage_{act}")(press)
@@ -246,7 +249,8 @@ async def assigned(desk: Desk, wish: Wish, user: str) -> Wish:
         return wish.model_copy(update={"act": Act.ACKNOWLEDGE})
     chosen = await desk.people.person(user)
     if refusal(Role.RESPONDER, chosen, desk.roles) and not chosen.doubt:
-        raise BadInput("They cannot work on failures here.", "Choose a full member of this workspace.")
+        raise BadInput(f"You cannot assign this failure to {chosen.name or user}, who may not work on failures here.",
+                       "Choose a full member of this workspace.")  # fmt: skip
     return wish.model_copy(update={"owner": Who(id=user, name=chosen.name or user)})
 
 

@@ -72,7 +72,9 @@ def means_any(subscription: Subscription, found: Iterable[Finding]) -> bool:
 
 def recovers(subscription: Subscription) -> bool:
     """Whether it matters to a subscription what passed: to be told of it, or because a case then starts afresh."""
-    return bool({On.RECOVERED, On.PASSED_WITH_FAILURES} & {*subscription.on}) or subscription.group == "case"
+    asked = {On.RECOVERED, On.PASSED_WITH_FAILURES} & {*subscription.on}
+    in_a_row = subscription.after is not None and subscription.after.in_a_row
+    return bool(asked) or in_a_row or subscription.group == "case"
 
 
 def _all(run: Run, listed: dict[str, Result]) -> Iterable[Result]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from zofbot.model import Outcome
 from zofbot.notification import Notification
 from zofbot.pipeline import notices, reruns
+from zofbot.pipeline.counting import end_rows
 from zofbot.pipeline.keys import key
 from zofbot.pipeline.memory import Changes, Draft, Memory, channels_of, roots_in, scope
 from zofbot.pipeline.reasons import AGAIN, Answer, Reason, missed, reason
@@ -66,6 +67,7 @@ def decide(  # noqa: PLR0913  (the last three are settings)
     rest = leftover(finding, answers, default_channel)
     reasons = _failures(draft, finding, [*answers, *([rest] if rest else [])], critical=first)
     note(draft, finding)
+    end_rows(draft, finding, subscriptions)
     for channel in sorted(channels_of(subscriptions, default_channel)):
         if not draft.hash(roots_in(channel, scope(finding))):
             continue  # most channels: nothing of theirs is open here

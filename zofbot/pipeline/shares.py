@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from zofbot.model import Result
-from zofbot.pipeline.memory import Draft, counted_in, digest, scope
+from zofbot.pipeline.counting import Count, count_case, count_run
+from zofbot.pipeline.memory import Draft
 from zofbot.routing import (
-    After,
     Broadcast,
     Finding,
     Group,
@@ -32,6 +31,9 @@ MAX_OWNERS = 10
 MAX_OWN_CASES = 5
 """Cases that are named for each of them."""
 
+WHOLE_RUN = ""
+"""Stands for the run among cases."""
+
 DEFAULT = "default"
 """The id of the subscription that the default channel has to what no other took."""
 
@@ -46,6 +48,8 @@ class Share:
     takers: tuple[Subscription, ...]
     taken: tuple[frozenset[str], ...] = ()
     """The ids of the results that each taker means; empty where they mean the run."""
+    counted: Mapping[str, Count] = field(default_factory=dict)
+    """What an ``after:`` of theirs counted, by case, or of the whole run."""
 
     def of(self, results: Sequence[Result]) -> Share:
         """The same of only some of its results, for those who mean them."""
@@ -100,6 +104,8 @@ class Taking:
     verdict: Verdict
     through: tuple[Result, ...]
     alone: bool
+    counted: Mapping[str, Count] = field(default_factory=dict)
+    """What its ``after:`` counted, by case, or of the whole run."""
 
     @property
     def below(self) -> bool:
@@ -130,37 +136,14 @@ def taking(draft: Draft, finding: Finding, subscription: Subscription, verdict: 
     if after is None:
         return Taking(subscription, verdict, verdict.results, not verdict.results)
     if subscription.group is Group.RUN or not verdict.results:
-        passes = _counted(draft, finding, subscription, after, scope(finding))
-        return Taking(subscription, verdict, verdict.results if passes else (), passes and not verdict.results)
-    cases = {case_of(result) for result in verdict.results}
-    enough = {
-        case
-        for case in sorted(cases)
-        if _counted(draft, finding, subscription, after, digest(finding.project, finding.environment, case))
-    }
-    return Taking(subscription, verdict, tuple(one for one in verdict.results if case_of(one) in enough), False)
-
-
-def _counted(draft: Draft, finding: Finding, subscription: Subscription, after: After, field: str) -> bool:
-    """Count a failing run, and say whether there are enough around its time."""
-    name = counted_in(subscription)
-    seen = dict(json.loads(draft.hash(name).get(field, "[]")))
-    seen[finding.run.id] = finding.happened
-    latest = sorted(seen.items(), key=lambda item: (item[1], item[0]))[-2 * after.count :]
-    draft.put(name, field, json.dumps(latest, separators=(",", ":")))
-    _forget(draft, name, after)
-    near = [at for at in seen.values() if abs(at - finding.happened) < after.window]
-    return len(near) >= after.count
-
-
-def _forget(draft: Draft, name: str, after: After, most: int = 500) -> None:
-    """Let go of what was counted so long ago that it cannot matter, once there is much of it."""
-    fields = draft.hash(name)
-    if len(fields) <= most:
-        return
-    latest = {field: max((at for _, at in json.loads(value)), default=0.0) for field, value in fields.items()}
-    aged = draft.now - 2 * after.window
-    draft.drop(name, [field for field, at in latest.items() if at < aged])
+        count = count_run(draft, finding, subscription, after)
+        enough = count.failures >= after.count
+        through = verdict.results if enough else ()
+        return Taking(subscription, verdict, through, enough and not verdict.results, {WHOLE_RUN: count})
+    cases = sorted({case_of(result) for result in verdict.results})
+    counted = {case: count_case(draft, finding, subscription, after, case) for case in cases}
+    through = tuple(one for one in verdict.results if counted[case_of(one)].failures >= after.count)
+    return Taking(subscription, verdict, through, False, counted)
 
 
 def shares(channel: str, takings: Sequence[Taking]) -> list[Share]:
@@ -171,9 +154,11 @@ def shares(channel: str, takings: Sequence[Taking]) -> list[Share]:
         for result in one.through:
             firsts.setdefault(result.id, (result, one.subscription.group))
     made = [_share(channel, group, [r for r, its in firsts.values() if its is group], through) for group in Group]
-    alone = tuple(taking.subscription for taking in through if taking.alone)
     found = [share for share in made if share.results]
-    return found or ([Share(channel, Group.RUN, (), alone)] if alone else [])
+    alone = [taking for taking in through if taking.alone]
+    if found or not alone:
+        return found
+    return [Share(channel, Group.RUN, (), tuple(one.subscription for one in alone), counted=_counted(alone))]
 
 
 def _share(channel: str, group: Group, results: Sequence[Result], takings: Sequence[Taking]) -> Share:
@@ -181,4 +166,12 @@ def _share(channel: str, group: Group, results: Sequence[Result], takings: Seque
     meaning = [one for one in takings if ids & {result.id for result in one.through}]
     ordered = tuple(sorted(results, key=lambda result: (result.title or "", result.id)))
     taken = tuple(frozenset(result.id for result in one.through) & ids for one in meaning)
-    return Share(channel, group, ordered, tuple(one.subscription for one in meaning), taken)
+    return Share(channel, group, ordered, tuple(one.subscription for one in meaning), taken, _counted(meaning))
+
+
+def _counted(takings: Iterable[Taking]) -> Mapping[str, Count]:
+    """The longest of their counts of each thing."""
+    longest: dict[str, Count] = {}
+    for case, count in (item for one in takings for item in one.counted.items()):
+        longest[case] = max(longest.get(case, count), count)
+    return longest

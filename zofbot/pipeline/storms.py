@@ -1,7 +1,8 @@
 """Storms: so many alerts for one channel in a minute that one rolling summary takes their place.
 
-Alerts are counted apart by whom they mention, by their escalation and by whether they are critical, so that a storm
-never takes in what somebody else is to hear of. What becomes of a storm afterwards is in ``storm_record``.
+A storm takes in alerts of one sort: those that mention the same people, have the same escalation and are all critical
+or all not, so that nobody misses what they alone are to hear of. A few alerts of another sort, and critical ones, stand
+by themselves beside it. What becomes of a storm afterwards is in ``storm_record``.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ from zofbot.triage import Policy, Triage
 MOST = 20
 """Alerts a minute that a channel gets one by one."""
 
+MAX_BESIDE = 5
+"""Alerts of one sort a minute that stand alone although the channel gets more than it can take of others."""
+
 KEPT_LANE_SECONDS = 3600.0
 
 
@@ -54,9 +58,9 @@ class Lane(BaseModel):
         return self.model_copy(update={"times": tuple(sorted((*self.times, due))[-MOST - 1 :])})
 
     @property
-    def overflows(self) -> bool:
-        """Whether the latest alert is one too many for its minute."""
-        return len(self.times) > MOST and self.times[-1] - self.times[0] < MINUTE
+    def rate(self) -> int:
+        """How many there were in the minute before the latest, itself included; no more than ``MOST`` + 1."""
+        return sum(self.times[-1] - at < MINUTE for at in self.times)
 
 
 class StormCandidate(BaseModel):
@@ -82,6 +86,11 @@ class StormCandidate(BaseModel):
     burst: bool = False
 
     @property
+    def all_lane(self) -> str:
+        """The field of what the channel gets at that time."""
+        return f"lane:@{self.held:.0f}"
+
+    @property
     def lane(self) -> str:
         """The field of what it is counted with."""
         apart = "critical" if self.critical else "", "" if self.member.followed else "notice"
@@ -105,10 +114,14 @@ def absorb_into_storm(draft: Draft, alert: StormCandidate) -> Absorbed:
     What quiet hours hold back comes together when they end, so it is counted apart, for that moment.
     """
     name, due = storms_in(alert.channel), alert.held or draft.now
+    if alert.lane not in draft.hash(name):
+        _forget_lanes(draft, alert.channel)
+    everything = Lane.model_validate_json(draft.hash(name).get(alert.all_lane, "{}")).at(due)
     lane = Lane.model_validate_json(draft.hash(name).get(alert.lane, "{}")).at(due)
     storm = load_storm(draft, alert.channel, lane.storm) if lane.storm else None
     mention: tuple[str, ...] = ()
-    swells = lane.overflows or alert.burst
+    crowded = everything.rate > MOST and lane.rate > MAX_BESIDE and not alert.critical
+    swells = lane.rate > MOST or crowded or alert.burst
     if storm and not (swells and due - storm.last < MINUTE):
         _close(draft, storm)
         storm = None
@@ -119,8 +132,7 @@ def absorb_into_storm(draft: Draft, alert: StormCandidate) -> Absorbed:
         mention = take_mentions(draft, alert.channel, alert.mention, due)
         alone = (*lane.alone, (due, alert.member, len(alert.mention) - len(mention)))[-MOST:]
         lane = Lane(times=lane.times, alone=alone)
-    if alert.lane not in draft.hash(name):
-        _forget_lanes(draft, alert.channel)
+    draft.put(name, alert.all_lane, everything.model_dump_json(exclude_defaults=True))
     draft.put(name, alert.lane, lane.model_dump_json(exclude_defaults=True))
     return Absorbed(storm.key if storm else "", mention)
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from zofbot.model import Result
 from zofbot.notification import Kind
+from zofbot.pipeline.counting import Count
 from zofbot.pipeline.keys import key
 from zofbot.pipeline.memory import Draft
 from zofbot.pipeline.roots import CALM_SECONDS, Root, Roots, case_field, run_field
-from zofbot.pipeline.shares import Share
+from zofbot.pipeline.shares import WHOLE_RUN, Share
 from zofbot.pipeline.storm_record import storm_with
 from zofbot.pipeline.storms import MOST, Absorbed, StormCandidate, absorb_into_storm
 from zofbot.pipeline.thread_replies import ReplyStyle, ThreadReplies
@@ -293,6 +294,7 @@ class Teller:
 
     def _run_body(self, standing: Standing = Standing.OPEN) -> RunBody:
         turned = standing is Standing.AGAIN
+        count = self.share.counted.get(WHOLE_RUN, Count(1, self.finding.happened))
         return RunBody(
             run=self._thread.place,
             standing=standing,
@@ -305,10 +307,13 @@ class Teller:
             takers=tuple(taker.id for taker in self.share.takers),
             bad=self._thread.bad,
             top=tuple(map(Case.of, self.share.results[:TOP])),
+            count=count.failures,
+            first=self.draft.by_our_clock(count.first) if count.failures > 1 else 0.0,
             last=self._seen_at,
         )
 
     def _case_body(self, case: str, result: Result) -> CaseBody:
+        count = self.share.counted.get(case, Count(1, self.finding.happened))
         return CaseBody(
             run=self._thread.place,
             mention=self.share.mention,
@@ -318,7 +323,8 @@ class Teller:
             takers=tuple(taker.id for taker in self.share.takers),
             case=Case.of(result, 1500),
             case_id=bodies.said(result.case_id, 128),
-            first=self._seen_at,
+            count=count.failures,
+            first=self.draft.by_our_clock(count.first),
             last=self._seen_at,
         )
 

@@ -10,6 +10,7 @@ import structlog
 from zofbot.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.model import Outcome
 from zofbot.notification import Notification
+from zofbot.pipeline.counting import first_in_rows
 from zofbot.pipeline.feeds import FEEDS, field_of
 from zofbot.pipeline.means import Means, Tick
 from zofbot.pipeline.memory import Memory, channels_of, roots_in, scope
@@ -158,15 +159,17 @@ class Turn:
         return Memory.names(found, self._subscriptions, default, channels)
 
     def _hope(self, findings: Sequence[Finding | Notice], memory: Memory) -> None:
-        """Note where failures are open or may have recovered earlier, from the first: what passed after it matters."""
+        """Note where failures are open, counted in a row or may have recovered earlier: what passed since matters."""
         channels = sorted(channels_of(self._subscriptions, self._means.default_channel))
         told = {found.run.id for found in findings if isinstance(found, Finding)}
         for place in {scope(found) for found in findings if isinstance(found, Finding)}:
             kept = ((channel, memory.hashes.get(roots_in(channel, place), {})) for channel in channels)
             read = ((channel, Root.model_validate_json(value)) for channel, all_ in kept for value in all_.values())
             news = [(channel, root) for channel, root in read if root.recovered is None or told.intersection(root.runs)]
-            since = min((root.last for _, root in news), default=None)
-            open_ = min((root.last for _, root in news if root.recovered is None), default=None)
+            row = first_in_rows(memory, self._subscriptions, place)
+            rows = () if row is None else (row,)
+            since = min((*(root.last for _, root in news), *rows), default=None)
+            open_ = min((*(root.last for _, root in news if root.recovered is None), *rows), default=None)
             failing = None if since is None else Failing(since, tuple(dict(news)), open_)
             self._book.hope(place, failing, self._means.now())
 

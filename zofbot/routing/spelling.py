@@ -49,6 +49,10 @@ _STEP = re.compile(r"([^<>→-]*)(?:->|→)(.+)")
 _GROUPED_DAYS = {"weekdays": "mon-fri", "weekends": "sat-sun", "weekend": "sat-sun"}
 _QUIET = re.compile(r"(\d{1,2}):?(\d{2})? ?[-–—] ?(\d{1,2}):?(\d{2})?")
 
+_IN_A_ROW = re.compile(r"(\d{1,3})(?:[ -]?in[ -]a[ -]row| ?/ ?row)", re.IGNORECASE)
+_UNQUOTED_ROW = re.compile(r"\b(after:\d{1,3}) in a row(?=\s|$)", re.IGNORECASE)
+"""``after:3 in a row`` as it is said."""
+
 Word = TypeVar("Word", bound=StrEnum)
 
 NOBODY: Mapping[str, str] = MappingProxyType({})
@@ -70,7 +74,7 @@ def parse(text: str, *, zone: str = "UTC", ids: Mapping[str, str] = NOBODY) -> S
     if len(text) >= MAX_INPUT_CHARACTERS:
         raise _wrong("project", f"That has {MAX_INPUT_CHARACTERS:,} characters or more.", "Use globs such as `cart*`.")
     typist, told = Typist(zone, ids), dict[str, Any]()
-    for typed in words(text):
+    for typed in words(_UNQUOTED_ROW.sub(r"\1-in-a-row", text)):
         name, values = _filter(typed)
         value = _READ[name](values, typist)
         if name in told and (name == "broadcast" or not isinstance(value, tuple)):
@@ -179,13 +183,17 @@ def _one_of(name: str, choices: type[Word], value: str) -> Word:
 
 
 def _after(values: list[str], typist: Typist) -> After:
+    in_a_row = _IN_A_ROW.fullmatch(bare(values[0]))
+    if in_a_row and len(values) == 1 and 2 <= int(in_a_row[1]) <= 100:
+        return After(count=int(in_a_row[1]), in_a_row=True)
     found = re.fullmatch(r"(\d{1,3}) ?/ ?(.*)", bare(values[0]))
     count, window = (int(found[1]), _seconds(found[2])) if found else (0, 0)
     if len(values) > 1 or not 2 <= count <= 100 or not 1 <= window <= 7 * 86400:
         raise _wrong(
             "after",
             f"`{_shown(','.join(values))}` is not a count and a window.",
-            "`after:3/1h` means from the third failure within an hour; 2 to 100, at most `7d`.",
+            "`after:3/1h` means from the third failure within an hour, `after:3-in-a-row` from the third in a row;"
+            " 2 to 100, at most `7d`.",
         )
     return After(count=count, window=window)
 
@@ -331,7 +339,9 @@ _WRITE: dict[str, Callable[[Any], str]] = {
     "group": str,
     "layout": str,
     "broadcast": ",".join,
-    "after": lambda after: f"{after.count}/{spans.spelled(after.window)}",
+    "after": lambda after: (
+        f"{after.count}-in-a-row" if after.in_a_row else f"{after.count}/{spans.spelled(after.window)}"
+    ),
     "mention": lambda ids: ",".join(map(mentioned, ids)),
     "quiet": spell_quiet,
     "escalate": _spell_steps,

@@ -49,10 +49,14 @@ class _Frozen(BaseModel):
 
 
 class After(_Frozen):
-    """Only from the ``count``-th failure within ``window`` seconds."""
+    """Only from the ``count``-th failure within ``window`` seconds, or in a row, however long that takes.
+
+    Earlier versions do not know of failures in a row and keep to the window.
+    """
 
     count: int = Field(ge=2, le=100)
-    window: int = Field(ge=1, le=7 * 86400)
+    window: int = Field(default=7 * 86400, ge=1, le=7 * 86400)
+    in_a_row: bool = False
 
 
 class Quiet(_Frozen):

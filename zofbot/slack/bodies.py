@@ -146,11 +146,16 @@ class _Root(_Body):
 
 
 class RunBody(_Root):
-    """A failed run's own message: ``bad`` failures are meant by the channel's subscriptions, the first are ``top``."""
+    """A failed run's own message: ``bad`` failures are meant by the channel's subscriptions, the first are ``top``.
+
+    It is the ``count``-th failing run since ``first`` (Unix seconds) where a subscription counts them.
+    """
 
     card: Literal["run"] = "run"
     bad: int = 0
     top: tuple[Case, ...] = ()
+    count: int = 1
+    first: float = 0.0
     last: float = 0.0
 
     @property

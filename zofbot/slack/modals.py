@@ -12,7 +12,7 @@ from typing import Any
 from zofbot import spans
 from zofbot.domain.text import read_input
 from zofbot.errors import BadInput, ZofbotError, ZofError
-from zofbot.routing import Broadcast, Group, Layout, On, Subscription, parse
+from zofbot.routing import After, Broadcast, Group, Layout, On, Subscription, parse
 from zofbot.routing.spelling import LONGEST_LIST, NOBODY, mentioned, spell_hours
 from zofbot.routing.words import entered, quoted, shown
 from zofbot.slack import suggestions, text
@@ -43,7 +43,9 @@ BROADCASTS = {
     Broadcast.RECOVERED: "Recovered",
 }
 LAYOUTS = {Layout.THREAD: "Details in the thread", Layout.FLAT: "No thread"}
-WINDOWS = {"10m": "10 minutes", "30m": "30 minutes", "1h": "1 hour", "6h": "6 hours", "1d": "1 day", "7d": "7 days"}
+IN_A_ROW = "row"
+WINDOWS = {"10m": "10 minutes", "30m": "30 minutes", "1h": "1 hour", "6h": "6 hours", "1d": "1 day", "7d": "7 days",
+           IN_A_ROW: "in a row, until one passes"}  # fmt: skip
 _UNNAMED = "1h"
 _AN_ID = re.compile(r"[UWS][A-Z0-9]+")
 _STEP = re.compile(r"(?:(?P<after>[\w ]+?) ?(?:->|→) ?)?(?P<id>[UWS][A-Z0-9]+)")
@@ -272,7 +274,7 @@ def _how(start: Subscription) -> list[Block]:
 def _when(start: Subscription, zone: str, handles: Mapping[str, str]) -> list[Block]:
     people = [one for one in start.mention if not one.startswith("S")]
     groups = [one for one in start.mention if one.startswith("S")]
-    count, within = (str(start.after.count), spans.spelled(start.after.window)) if start.after else ("", _UNNAMED)
+    count, within = (str(start.after.count), _window(start.after)) if start.after else ("", _UNNAMED)
     number: Block = {"type": "number_input", "is_decimal_allowed": False}
     window = _chosen("static_select", WINDOWS if within in WINDOWS else {**WINDOWS, within: within}, (within,))
     groups_menu = suggestions.menu(suggestions.chosen_groups(groups, handles), "Choose user groups")
@@ -291,6 +293,10 @@ def _when(start: Subscription, zone: str, handles: Mapping[str, str]) -> list[Bl
         _line("escalate", "Escalate", _steps(start), hint=_STEPS, example="15m->@oncall, 45m->U024BE7LH"),
         _line("reack", "Ask again who is on it after", spans.spelled(start.reack) if start.reack else "", example="4h"),
     ]
+
+
+def _window(after: After) -> str:
+    return IN_A_ROW if after.in_a_row else spans.spelled(after.window)
 
 
 def _steps(start: Subscription) -> str:

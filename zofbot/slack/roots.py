@@ -58,7 +58,7 @@ def run_root(body: RunBody, view: View) -> Message:
     below = [
         *_blame(view.present, run.outcome),
         *([section(tally(run))] if tally(run) else []),
-        *fields([*where(body.run), *_when(body.run)]),
+        *fields([*where(body.run), *_when(body.run), *_counted(body)]),
         *map(case_row, body.top),
         *([context(f"and {count(more, 'more failure')}")] if body.top and more > 0 else []),
         *_resolved(body, view.present),
@@ -157,6 +157,11 @@ def _resolved(body: RunBody | CaseBody, present: Triage) -> list[Block]:
 def _facts(place: Place) -> list[str]:
     duration = text.duration(place.duration) if place.duration is not None else ""
     return [text.line(place.project, 80), text.line(place.environment, 80), duration]
+
+
+def _counted(body: RunBody) -> list[tuple[str, str]]:
+    """Of how many failing runs it is the last, where a subscription waits for several."""
+    return [("Failures", f"{body.count}, since {moment(body.first)}")] if body.count > 1 else []
 
 
 def _when(place: Place) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them together:
 ``outbox:sequence``         number: commits so far
 ``outbox:recent:…``         lists: the last thousand keys sent, and dropped
 ``failure:<root's key>``    hash: the ``body`` that a root shows now, as the rules last wrote it, and when somebody last
-                            ``acted`` on it, for 38 days
+                            ``acted`` on it, for 38 days; the ``storm`` that it is part of, by the key of its summary
 ``triage:<channel>``        hash: what people made of a failure, by its root's key
 ``canary``                  hash: keys of canaries that are not removed yet, and when each began
 ``order:<name>``            hash: what somebody ordered at Zof, and what it came to, for 38 days

@@ -71,6 +71,25 @@ def test_a_storm_beside_another_keeps_its_own_mention_and_escalation() -> None:
     assert {one.not_before for one in escalations if one.body["at"] == called.opened} == {called.opened + 600}
 
 
+def test_two_sorts_that_are_too_many_together_are_two_storms() -> None:
+    rules = RuleBench(sub(f"{MENTION} env:staging"), sub(f"{OTHER} env:qa", number=2))
+    for n in range(15):
+        gale(rules, 1, first=n)
+        gale(rules, 1, first=n, environment="qa")
+    assert len(rules.of(Kind.ROOT)) == 20 + 2
+    assert sorted(storm.members for storm in storms(rules)) == [15, 15]
+
+
+def test_critical_failures_stand_alone_up_to_what_a_channel_takes() -> None:
+    rules = RuleBench(sub(MENTION))
+    for n in range(30):
+        gale(rules, 1, first=n)
+        gale(rules, 1, first=n, environment="production")
+    alone = [one.key for one in rules.of(Kind.ROOT) if one.key.startswith("run:")]
+    assert (len(alone), sum("production" in name for name in alone)) == (30, 20)
+    assert sorted((storm.critical, storm.members) for storm in storms(rules)) == [(False, 30), (True, 30)]
+
+
 def test_one_run_with_more_failing_cases_than_a_channel_takes_is_one_message_that_names_it() -> None:
     rules = RuleBench(sub(f"group:case {MENTION}"))
     rules.hear(failed("1", NOON, *(f"{n:02}" for n in range(30))))
@@ -142,7 +161,7 @@ def test_what_is_over_for_hours_is_let_go_of_when_another_begins() -> None:
     gale(rules, 30, NOON + KEPT_RECOVERED_SECONDS + HOUR, environment="qa")
     assert storm_of(rules).since > NOON + HOUR
     fields = Counter(field.partition(":")[0] for field in rules.memory.hashes["storms:C1"])
-    assert fields == {"storm": 1, "page": 2, "in": 30, "lane": 1}
+    assert fields == {"storm": 1, "page": 2, "in": 30, "lane": 2}
 
 
 def test_of_many_storms_the_oldest_are_let_go_of() -> None:
