@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.support.bot import RunningBot, running_bot, until
-from tests.support.cli import run_in_process
+from tests.support.cli import run_command
 from tests.support.failing_runs import SECRET, fail_run
 from zofbot.cli.webhook import Secret, endpoint_address, print_endpoints, read_endpoints, read_secret, register
 from zofbot.errors import BadInput, ZofbotError, ZofRejected
@@ -203,15 +203,15 @@ def test_a_secret_file_is_read_or_made_and_an_unusable_one_is_refused(tmp_path: 
         (["webhook", "lits"], "No such command 'lits'"),
     ],
 )
-def test_wrong_use_is_a_sentence_and_exit_2(arguments: list[str], said: str) -> None:
-    ended = run_in_process(*arguments, ZOF_API_KEY="key-of-zof")
+async def test_wrong_use_is_a_sentence_and_exit_2(arguments: list[str], said: str) -> None:
+    ended = await run_command(*arguments, ZOF_API_KEY="key-of-zof")
     assert ended.code == 2
     assert said in ended.err
     assert "Traceback" not in ended.err
 
 
-def test_without_a_key_the_variable_is_named() -> None:
-    ended = run_in_process("webhook", "list")
+async def test_without_a_key_the_variable_is_named() -> None:
+    ended = await run_command("webhook", "list")
     assert ended.code == 2
     assert "ZOF_API_KEY" in ended.err
 
