@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -149,6 +150,21 @@ async def test_endpoints_are_listed_without_their_secrets(there: RunningBot, cli
     [endpoint] = await read_endpoints(client)
     assert (endpoint.url, endpoint.status, endpoint.secret) == (URL, "enabled", None)
     assert "run.failed" in endpoint.events
+
+
+async def test_the_commands_do_it_from_the_terminal(there: RunningBot) -> None:
+    zof, settings = there.world.zof, there.settings
+    env = {"ZOF_API_KEY": zof.key, "ZOF_BASE_URL": settings.zof_base_url, "REDIS_URL": settings.redis_url}
+    ended = await run_command("webhook", "install", "--url", "https://bot.example", ZOF_WEBHOOK_SECRET=SECRET, **env)
+    assert (ended.code, ended.err) == (0, "")
+    assert "sample delivery arrived" in ended.out
+    listed = await run_command("webhook", "list", "--json", **env)
+    assert [each["url"] for each in json.loads(listed.out)] == [URL]
+    zof.forbidden = {"webhooks"}
+    refused = await run_command("webhook", "list", **env)
+    assert refused.code == 1
+    assert "lacks the permission `webhooks:manage`" in refused.err
+    assert "Request ID: req_" in refused.err
 
 
 # --- wrong use
