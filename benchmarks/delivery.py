@@ -70,7 +70,7 @@ class Size:
 
 
 FULL = Size(burst=10_000, rounds=3, seconds=20, pages=100, keys=100_000)
-QUICK = Size(burst=200, rounds=1, seconds=1, pages=5, keys=10_000, calm=1)
+QUICK = Size(burst=200, rounds=1, seconds=1, pages=5, keys=1_000, calm=1)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator
 
 import fakeredis
 import hypothesis
@@ -14,7 +13,7 @@ import redis.asyncio as redis
 from tests.support.bot import RunningBot, running_bot, started
 from tests.support.slack_app import slack_app
 from tests.support.triage import triage_bot
-from tests.support.valkey_servers import valkey_server
+from tests.support.valkey_servers import folder_in_memory, shared_valkey
 from tests.support.virtual_time import VirtualLoop, count_redis_replies, loop_epoch, test_clock
 from zofbot.clock import MovableClock
 from zofbot.simulator.organization import furnish
@@ -22,8 +21,8 @@ from zofbot.simulator.stage import Stage
 from zofbot.simulator.world import World
 
 # Stores write each step to a disk and wait for it, on a busy machine for seconds: in tests they write to memory.
-if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 2**30:
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
+if folder_in_memory:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder_in_memory)
 
 hypothesis.settings.register_profile("house", deadline=None)  # no test is timed: machines that test are busy
 hypothesis.settings.load_profile("house")
@@ -41,10 +40,9 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 
 @pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def valkey() -> str:
     """The address of one Valkey for all tests of this process; it outlives their event loops."""
-    with valkey_server(tmp_path_factory.mktemp("valkey")) as url:
-        yield url
+    return shared_valkey()
 
 
 @pytest.fixture(params=["double", "server"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import Metric
 
 from zofbot import __version__
 
@@ -66,11 +67,33 @@ LONG = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 Kept = TypeVar("Kept", bound=MetricWrapperBase)
 
 
+class _Registry(CollectorRegistry):
+    """A registry in which every series that is expected exists when it is read, so that rates start from zero.
+
+    They are made when it is first read: 700 series take longer than the rest of a start of the web server.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._expected: list[tuple[MetricWrapperBase, Iterable[Sequence[str]]]] = []
+
+    def expect(self, metric: MetricWrapperBase, combinations: Iterable[Sequence[str]]) -> None:
+        """Have the metric show these combinations of label values, whether or not they were counted."""
+        self._expected.append((metric, combinations))
+
+    def collect(self) -> Iterable[Metric]:
+        expected, self._expected = self._expected, []
+        for metric, combinations in expected:
+            for combination in combinations:
+                metric.labels(*combination)
+        return super().collect()
+
+
 class Metrics:
     """The counters of one process, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = _Registry()
         ProcessCollector(registry=self.registry)
         self.build = self._gauge("zofbot_build_info", "1, with the version", version=(__version__,))
         self.build.labels(__version__).set(1)
@@ -108,8 +131,7 @@ class Metrics:
         for quota in (self.zof_quota, self.zof_quota_limit):
             quota.set(math.nan)  # until Zof has said so: nought would be an alarm
         for (method, template), (outcome, statuses) in product(ZOF_CALLS, ZOF_ENDINGS.items()):
-            for status in statuses:
-                self.zof_calls.labels(method, template, outcome, status)
+            self.registry.expect(self.zof_calls, product([method], [template], [outcome], statuses))
 
     def _slack(self) -> None:
         """Calls to Slack, and requests from it."""
@@ -126,11 +148,9 @@ class Metrics:
             "zofbot_ack_seconds", "Time from a request of Slack's to its acknowledgement", SECONDS, kind=REQUESTS
         )
         for method, (outcome, statuses) in product(SLACK_METHODS, SLACK_ENDINGS.items()):
-            for status in statuses:
-                self.slack_calls.labels(method, outcome, status)
+            self.registry.expect(self.slack_calls, product([method], [outcome], statuses))
         strays = product(("stray",), ("unsigned", "too_large", "too_slow", "malformed"))
-        for kind, answer in (*product(REQUESTS, ("acted", "repeated", "failed")), *strays):
-            self.slack_requests.labels(kind, answer)
+        self.registry.expect(self.slack_requests, (*product(REQUESTS, ("acted", "repeated", "failed")), *strays))
 
     def _delivery(self) -> None:
         """The way from the outbox into Slack. What notifications are counted by, whoever delivers them says."""
@@ -201,13 +221,18 @@ class Metrics:
         )
 
     def _counter(self, name: str, told: str, **labels: Sequence[str]) -> Counter:
-        return _known(Counter(name, told, tuple(labels), registry=self.registry), labels.values())
+        return self._known(Counter(name, told, tuple(labels), registry=self.registry), labels)
 
     def _gauge(self, name: str, told: str, **labels: Sequence[str]) -> Gauge:
-        return _known(Gauge(name, told, tuple(labels), registry=self.registry), labels.values())
+        return self._known(Gauge(name, told, tuple(labels), registry=self.registry), labels)
 
     def _histogram(self, name: str, told: str, buckets: Sequence[float], **labels: Sequence[str]) -> Histogram:
-        return _known(Histogram(name, told, tuple(labels), buckets=buckets, registry=self.registry), labels.values())
+        return self._known(Histogram(name, told, tuple(labels), buckets=buckets, registry=self.registry), labels)
+
+    def _known(self, metric: Kept, labels: Mapping[str, Sequence[str]]) -> Kept:
+        if labels:
+            self.registry.expect(metric, product(*labels.values()))
+        return metric
 
 
 def status_of(code: int | None) -> str:
@@ -215,11 +240,3 @@ def status_of(code: int | None) -> str:
     if code is None:
         return "none"
     return str(code) if str(code) in STATUSES else f"{code // 100}xx" if 100 <= code < 600 else "other"
-
-
-def _known(metric: Kept, values: Iterable[Sequence[str]]) -> Kept:
-    """Make every combination of label values that is known exist, so that rates start from nought."""
-    combinations = list(product(*values))
-    for combination in combinations if combinations != [()] else ():
-        metric.labels(*combination)
-    return metric

@@ -12,12 +12,13 @@ import aiohttp
 from zofbot.access import Roles
 from zofbot.clock import Clock
 from zofbot.metrics import Metrics, status_of
-from zofbot.notification import Claimed, Kind, Notification
+from zofbot.notification import Claimed, Kind, Notification, Undecided
 from zofbot.pipeline import canary, digester, word
 from zofbot.pipeline.canary import Canary, Watch
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.failures import Failures
 from zofbot.pipeline.orders import Orders
+from zofbot.pipeline.pings import MAX_PINGS, PINGS_SECONDS
 from zofbot.pipeline.poller import Poller, lease_seconds
 from zofbot.pipeline.postponing import Postponing
 from zofbot.settings import Settings
@@ -30,6 +31,7 @@ from zofbot.store import Store
 from zofbot.store.audit import Audit
 from zofbot.store.hints import Hints
 from zofbot.store.leases import Lease
+from zofbot.store.mentions import Mentions
 from zofbot.store.outbox import Outbox
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.store.traces import Traces, TraceWriter
@@ -68,6 +70,7 @@ class Rooms:
         self.traces = TraceWriter(traces, metrics, clock, settings.secrets())
         self.people = People(notifier, clock, self.roles.groups, store.changes)
         self.orders = Orders(self.outbox, zof, clock)
+        self.mentions = Mentions(store.client, namespace, clock, most=MAX_PINGS, window=PINGS_SECONDS)
 
     def rekey(self, settings: Settings) -> None:
         """Go on with other secrets."""
@@ -91,6 +94,7 @@ class Rooms:
 
         async def before(claimed: Claimed) -> Claimed:
             known = await postponing(await wanted(claimed))
+            await self._pace_mentions(claimed)
             return known if self.settings.zofbot_shared_details else await veil(known)
 
         return Dispatcher(
@@ -105,6 +109,20 @@ class Rooms:
             veil=before,
             keep=self.traces.keep,
         )
+
+    async def _pace_mentions(self, claimed: Claimed) -> None:
+        """Put off a timer that would mention somebody too often.
+
+        Raises Undecided, Unwanted where there is nothing to say any more, and StoreUnavailable.
+        """
+        body = claimed.notification.body
+        if body.get("card") != "timer" or not body.get("mention"):
+            return
+        alerts.render(claimed, self.clock.time())
+        one = claimed.notification
+        wait = await self.mentions.take(one.channel, body["mention"], one.key)
+        if wait:
+            raise Undecided(wait)
 
     def poller(self) -> Poller:
         """Make the reader of Zof."""

@@ -25,12 +25,13 @@ from zofbot.crowd import MOST_BYTES, MOST_CONNECTIONS, Bodies, Brake, Connection
 from zofbot.errands import end
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
+from zofbot.redact import redact
 from zofbot.slack.payload import misshapen
 from zofbot.store.hints import Full, Hints, Watch
 from zofbot.store.webhook_trials import Arrival
 from zofbot.tracing import Keep, forget
 from zofbot.zof.protocol import printable
-from zofbot.zof.webhook import ENDINGS, Hint, hint_in, signed
+from zofbot.zof.webhook import ENDINGS, Facts, Hint, hint_in, signed
 
 log = structlog.get_logger()
 
@@ -189,7 +190,7 @@ class ZofDoor:
         kind: Literal["run", "notice"] = "run" if hint.type in ENDINGS else "notice"
         now = self._clock.time()
         at = min(hint.at.timestamp(), now) if hint.at else None  # Zof's clock may be ahead of ours
-        watch = Watch(kind, hint.subject, hint.type, now, at, run=hint.run_id or "")
+        watch = Watch(kind, hint.subject, hint.type, now, at, run=hint.run_id or "", **_stored(hint.facts))
         try:
             with tracing.traced(self._keep, "webhook", self._clock, hint.event_id, what=hint.label):
                 new = await self._hints.keep(hint.event_id, watch, arrival.dump())
@@ -206,6 +207,13 @@ class ZofDoor:
             await self._hints.note_delivery()
         except StoreUnavailable as error:
             log.warning("delivery not noted", reason=error.reason)
+
+
+def _stored(facts: Facts) -> dict[str, Any]:
+    """What an event says of itself, as it is kept: redacted before it is cut."""
+    said = ": ".join(filter(None, (redact(facts.name)[:150], redact(facts.reason)[:500])))
+    projects = tuple(redact(name)[:100] for name in facts.projects)
+    return {"projects": projects, "environment": redact(facts.environment)[:100], "said": said}
 
 
 def _understood(raw: bytes) -> Hint:

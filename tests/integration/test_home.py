@@ -22,7 +22,7 @@ from tests.support.poller_bench import START, poller_bench
 from tests.support.valkey_servers import stopped_server
 from tests.support.virtual_time import SetClock, test_clock
 from zofbot.app import running
-from zofbot.model import Outcome, Run
+from zofbot.model import Outcome, Run, Schedule
 from zofbot.notification import Kind, Notification, State
 from zofbot.pipeline import word
 from zofbot.pipeline.figures import FRESH, figures
@@ -71,9 +71,15 @@ FIGURES = st.builds(
     Figures, TIMES, st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6),
     st.lists(RUNS, max_size=8).map(tuple), st.booleans(),
 )  # fmt: skip
+SCHEDULES = st.builds(
+    Schedule, id=st.text("abc_-0", min_size=1), name=st.none() | TEXTS, cron=st.none() | TEXTS, paused=st.booleans(),
+    project=st.none() | TEXTS, environment=st.none() | TEXTS,
+    next=st.none() | st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 1), timezones=st.just(UTC)),
+)  # fmt: skip
 TROUBLES = st.builds(Trouble, TEXTS, TEXTS, st.just(0.0) | TIMES)
 HEALTHS = st.builds(
-    Health, zof=st.none() | TROUBLES, store=st.just("") | TEXTS, polled=st.just(0.0) | TIMES, polling=st.booleans(),
+    Health, zof=st.none() | TROUBLES, lacking=st.lists(TROUBLES, max_size=2),
+    store=st.just("") | TEXTS, polled=st.just(0.0) | TIMES, polling=st.booleans(),
     late=st.booleans(), waiting=st.integers(0, 10**6), oldest=st.floats(0, 1e7), parked=st.integers(0, 500),
     paused=st.sampled_from(["", "token_revoked", "🧪" * 400]), dead=st.integers(0, 10**6),
     letters=st.lists(st.builds(Dead, TEXTS, TEXTS, TEXTS, st.none() | TIMES), max_size=9),
@@ -81,7 +87,7 @@ HEALTHS = st.builds(
 HOMES = st.builds(
     Home, now=st.just(START), figures=st.none() | FIGURES, open=st.integers(0, 10**6), since=st.none() | TIMES,
     mine=PARTS, waiting=PARTS, wishes=st.lists(st.builds(Wanted, TEXTS, TEXTS, TEXTS), max_size=40), health=HEALTHS,
-    rooms=st.booleans(), edits=st.booleans(), retries=st.booleans(),
+    rooms=st.booleans(), edits=st.booleans(), retries=st.booleans(), schedules=st.lists(SCHEDULES, max_size=8),
 )  # fmt: skip
 
 
@@ -107,9 +113,10 @@ def test_the_fullest_home_there_can_be_fits() -> None:
         now=3.0, figures=Figures(1.0, 9, 3, 6, (run,) * 40, cut=True), open=10**9, since=1.0, mine=part, waiting=part,
         wishes=[Wanted("i" * 128, "C1", long)] * 400, edits=True, retries=True,
         health=Health(
-            zof=Trouble(long, long, 1.0), paused=long, dead=10**9, waiting=10**9,
+            zof=Trouble(long, long, 1.0), lacking=[Trouble(long, long)] * 2, paused=long, dead=10**9, waiting=10**9,
             letters=[Dead("k" * 900, "C1", long, 1.0)] * 40,
         ),
+        schedules=[Schedule(id="s" * 128, name=long, cron=long, project=long, environment=long)] * 40,
     )  # fmt: skip
     view = home.draw(shown)
     assert blocks.problems(view, "home") == []

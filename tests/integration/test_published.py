@@ -44,7 +44,7 @@ async def test_home_says_what_runs_next_soonest_first_and_leaves_out_what_is_pau
     names = ["Nightly checkout", "Search before breakfast"]
     assert sorted(names, key=view.index) == sorted(names, key=lambda name: when(bot, name))
     assert "old catalogue" not in view
-    assert "proj_checkout · staging" in view
+    assert " · checkout · staging" in view
 
 
 def when(bot: RunningBot, name: str) -> float:
@@ -95,6 +95,14 @@ async def test_a_zof_that_is_slow_with_its_schedules_holds_no_card_up(bot: Runni
 
 async def test_home_says_that_coverage_has_no_api(bot: RunningBot) -> None:
     assert "Coverage, risk and specifications are in Zof's Console only" in await look(bot)
+
+
+async def test_runs_of_a_project_that_is_none_say_which_may_have_been_meant(bot: RunningBot) -> None:
+    said = await bot.answer("/zof runs project:chekout,search status:queued")
+    assert "No runs match" in said
+    assert "There is no project `chekout`; did you mean `checkout`?" in said
+    assert "There is no project" not in await bot.answer("/zof runs project:checkout status:queued")
+    assert asked(bot, "/projects") == 1
 
 
 # --- a key that may not do everything

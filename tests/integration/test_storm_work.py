@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -56,6 +57,18 @@ async def test_triage_lists_every_alert(stormy: RunningBot) -> None:
     shown = await stormy.answer("/zof triage")
     assert "60 failures open in this channel" in shown
     assert "in a storm" in shown
+
+
+async def test_home_and_the_handover_count_a_storm_as_one_thing_to_do(stormy: RunningBot) -> None:
+    summary = await wait_for_storm(stormy, 60)
+    await press_button(stormy, "U0ANA", summary, button_of(summary, "zof_triage_acknowledge"))
+    await until(lambda: "Acknowledged" in summary.text)
+    await stormy.stage.people.open_home("U0ANA")
+    await until(lambda: "U0ANA" in stormy.world.slack.homes)
+    await until(lambda: "the storm of 60 alerts" in json.dumps(stormy.world.slack.homes["U0ANA"].payload))
+    assert "Suite" not in json.dumps(stormy.world.slack.homes["U0ANA"].payload)
+    await stormy.type("/zof handover 8h")
+    await until(lambda: any("Handover: 1 open" in one.text for one in stormy.public()))
 
 
 async def test_to_acknowledge_the_summary_acknowledges_every_alert(stormy: RunningBot) -> None:
@@ -150,6 +163,21 @@ async def test_what_fails_again_after_its_storm_was_resolved_is_a_message_that_s
         assert "after ana had resolved it" in text_of(again)
         assert mentions(bot, "U0BEN") == [summary, again]
         assert "Resolved" in summary.text
+
+
+async def test_a_critical_failure_and_one_of_another_subscription_stand_by_themselves(valkey: str) -> None:
+    subscribed = "env:staging,production mention:<@U0ANA>", "env:qa mention:<@U0BEN> escalate:10m-><@U0BEN>"
+    async with storm_bot(valkey, *subscribed) as bot:
+        finish_runs(bot, 40)
+        await wait_for_storm(bot, 40)
+        [qa] = finish_runs(bot, 1, environment="qa", first=40)
+        [production] = finish_runs(bot, 1, environment="production", first=41)
+        keys = {f"run:{run['id']}:failed:C0QA" for run in (qa, production)}
+        await until(lambda: keys <= {one.key for one in roots(bot)})
+        alone = next(one for one in roots(bot) if qa["id"] in (one.key or ""))
+        assert mentions(bot, "U0BEN") == [alone]
+        bot.world.clock.advance(650)
+        await until(lambda: "Not acknowledged since" in thread(bot, alone))
 
 
 async def test_thirty_failing_cases_of_one_run_are_named_and_listed(valkey: str) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import json
 import math
 import os
 import pty
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,7 +16,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.cli import Ended, environment, run_command
+from tests.support.cli import Ended, run_command, run_command_reading
 from tests.support.strategies import SUBSCRIPTIONS
 from tests.support.virtual_time import test_clock
 from zofbot.books import books_of
@@ -307,17 +305,13 @@ async def test_on_a_terminal_it_asks_first(
     await Subscriptions(store, "zofbot").add(sub("project:a"))
     (tmp_path / "b.yml").write_text(book("filters: project:b"))
     person, terminal = pty.openpty()
-    command = (sys.executable, "-m", "zofbot", "subscriptions", "import", tmp_path / "b.yml")
-    process = await asyncio.create_subprocess_exec(
-        *command, env=environment(REDIS_URL=valkey), stdin=terminal, stdout=asyncio.subprocess.PIPE
-    )
     os.write(person, answer)
-    out, _ = await process.communicate()
+    ended = await run_command_reading(terminal, "subscriptions", "import", str(tmp_path / "b.yml"), REDIS_URL=valkey)
     os.close(person)
     os.close(terminal)
     [left] = await Subscriptions(store, "zofbot").all()
-    assert b"Change this?" in out
-    assert (process.returncode, left.project[0]) == ends
+    assert "Change this?" in ended.out
+    assert (ended.code, left.project[0]) == ends
 
 
 async def test_what_changed_since_the_plan_was_shown_is_left_alone(valkey: str, store: redis.Redis) -> None:

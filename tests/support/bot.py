@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from aiohttp import web_app
 
 from tests.support.second_opinion import SecondOpinion
 from tests.support.virtual_time import test_clock
@@ -27,7 +28,7 @@ from zofbot.store.primary import reached
 
 async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 120.0) -> None:
     """Wait for something that happens after the answer; where it does not, say what every task was waiting for."""
-    pause = 0.01
+    waited, pause = 0.0, 0.01
     try:
         async with timeout(seconds):
             while True:
@@ -35,7 +36,8 @@ async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], second
                 if found if isinstance(found, bool) else await found:
                     return
                 await asyncio.sleep(pause)
-                pause = min(pause * 1.2, 0.1)
+                waited += pause
+                pause = min(pause * 1.2, max(0.1, waited / 50))
     except TimeoutError as error:
         for task in asyncio.all_tasks():
             error.add_note(f"{task.get_coro()}\n    at {task.get_stack(limit=1)}")
@@ -148,6 +150,7 @@ async def running_bot(
             yield started[-1]
     finally:
         await stage.stop()
+        web_app._cached_build_middleware.cache_clear()  # it holds the latest 1,024 handlers, and with them the bots
     assert not opinion.problems, opinion.problems[:5]
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
+import json
 import os
+import socket
+import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tests.support.paths import ROOT
 from zofbot.settings import Settings
 
 
@@ -26,6 +33,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 async def start_command(*arguments: str, env: Mapping[str, str]) -> asyncio.subprocess.Process:
+    """Start a command as an operator does, for tests that send it signals or read what it prints meanwhile."""
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "zofbot", *arguments, env=env, stdout=pipe, stderr=pipe
@@ -33,6 +41,45 @@ async def start_command(*arguments: str, env: Mapping[str, str]) -> asyncio.subp
 
 
 async def run_command(*arguments: str, **settings: str) -> Ended:
-    process = await start_command(*arguments, env=environment(**settings))
-    out, err = await process.communicate()
-    return Ended(process.returncode or 0, out.decode(), err.decode())
+    """Run a command to its end, forked from a process that has imported what commands import; it reads nothing."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    try:
+        return await run_command_reading(nothing, *arguments, **settings)
+    finally:
+        os.close(nothing)
+
+
+async def run_command_reading(standard_input: int, *arguments: str, **settings: str) -> Ended:
+    """Run a command with a file descriptor, such as that of a terminal, as its standard input."""
+    return await asyncio.to_thread(_run, standard_input, arguments, environment(**settings))
+
+
+def _run(standard_input: int, arguments: tuple[str, ...], env: dict[str, str]) -> Ended:
+    ours, theirs = socket.socketpair()
+    with ours, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with theirs:
+            asked = json.dumps([arguments, env, str(ROOT)]).encode()
+            standard = [standard_input, out.fileno(), err.fileno()]
+            socket.send_fds(_command_server(), [asked], [*standard, theirs.fileno()])
+        code = int(ours.recv(16))
+        out.seek(0)
+        err.seek(0)
+        return Ended(code, out.read().decode(), err.read().decode())
+
+
+@functools.cache
+def _command_server() -> socket.socket:
+    """Start the process that forks for each command; it ends with this one."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    with theirs:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.command_server"], stdin=theirs.fileno(), cwd=ROOT
+        )
+
+    def end() -> None:
+        ours.close()
+        server.wait()
+
+    atexit.register(end)
+    return ours

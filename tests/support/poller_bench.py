@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -9,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import fakeredis
 import httpx
 import redis.asyncio as redis
 
+from tests.support.valkey_servers import shared_valkey
 from tests.support.virtual_time import SetClock
 from zofbot.metrics import Metrics
 from zofbot.notification import Kind, Notification
@@ -74,24 +75,28 @@ def _told(key: str, happened: float) -> Notification:
     return Notification(key=f"{key}:{CHANNEL}", kind=Kind.ROOT, channel=CHANNEL, happened=happened)
 
 
-class Fuse(fakeredis.FakeAsyncRedis):
-    """A client that counts its round trips, and fails at one of them, before or after the server has heard it."""
+class Fuse(redis.Redis):
+    """A client that counts its round trips, and fails at one of them, before or after the server has heard it.
 
+    It fails at all of them while it is not ``connected``.
+    """
+
+    connected = True
     trips = 0
     blows: int | None = None
     late = False
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         self.trips += 1
-        if self.trips != self.blows:
+        if self.connected and self.trips != self.blows:
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
-        if self.late:
+        if self.connected and self.late:
             await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         raise redis.ConnectionError("the fuse has blown")
 
     def pipeline(self, *args: Any, **options: Any) -> Any:
         self.trips += 1
-        if self.trips == self.blows:
+        if not self.connected or self.trips == self.blows:
             raise redis.ConnectionError("the fuse has blown")
         return super().pipeline(*args, **options)
 
@@ -137,7 +142,7 @@ class Zof:
 class PollerBench:
     """One pretend organization, one store, and as many pollers as a test wants."""
 
-    def __init__(self, server: fakeredis.FakeServer, page: int, requests: int, **options: Any) -> None:
+    def __init__(self, store: Fuse, page: int, requests: int, **options: Any) -> None:
         self.clock = SetClock(START)
         self.world = World(self.clock)
         self.world.zof.quota = None
@@ -153,7 +158,7 @@ class PollerBench:
             random=lambda: 0.0,
             transport=httpx.MockTransport(self.zof.answer),
         )
-        self.store = Fuse(server=server)
+        self.store = store
         self.hints = Hints(self.store, "test", self.clock)
         self.outbox = Outbox(self.store, "test", self.clock)
         self.poller = self.another()
@@ -244,10 +249,16 @@ class PollerBench:
         return found
 
 
+_databases = itertools.count()
+
+
 @asynccontextmanager
 async def poller_bench(page: int = 100, requests: int = 20, **options: Any) -> AsyncIterator[PollerBench]:
     """Set everything up, and close it."""
-    built = PollerBench(fakeredis.FakeServer(), page, requests, **options)
+    store = Fuse(unix_socket_path=shared_valkey().removeprefix("unix://"), db=next(_databases) % 16)
+    await store.flushdb()
+    store.trips = 0
+    built = PollerBench(store, page, requests, **options)
     try:
         yield built
     finally:

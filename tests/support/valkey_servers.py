@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,9 @@ from tests.support.virtual_time import silent_redis
 from zofbot.store.embedded import _binary, server_command
 
 SLOTS = 16384
+
+folder_in_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 2**30 else None
+"""Where a store is as fast as tests want it: on a disk each step is waited for, on a busy machine for seconds."""
 
 
 @contextmanager
@@ -41,6 +48,16 @@ def valkey_server(folder: Path) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
+
+
+@functools.cache
+def shared_valkey() -> str:
+    """The address of one server for all tests of this process; it outlives their event loops."""
+    server = ExitStack()
+    atexit.register(server.close)
+    return server.enter_context(
+        valkey_server(Path(server.enter_context(tempfile.TemporaryDirectory(dir=folder_in_memory))))
+    )
 
 
 def free_port() -> int:

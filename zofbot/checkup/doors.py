@@ -34,6 +34,6 @@ def delivery(last: float | None, now: float) -> Finding:
     """Whether a webhook of Zof's has ever come through, signed with our secret (Unix seconds)."""
     if last is None:
         what = "ZOF_WEBHOOK_SECRET is set, but no delivery signed with it has ever arrived."
-        mend = "Register https://your.host/zof/webhook in Zof with that secret, and try `zofbot check --url`."
+        mend = "`zofbot webhook install --url https://your.host` registers and tries it."
         return warning("webhooks", what, mend)
     return ok("webhooks", f"The last delivery came {max(now - last, 0) / 3600:.1f} hours ago.")

@@ -56,6 +56,7 @@ class Reception(AsyncApp):
         quiet = logging.getLogger("zofbot.bolt")
         quiet.setLevel(logging.ERROR)  # else it warns at each start that the client's token is not the one it relies on
         super().__init__(
+            name="zofbot",  # else Bolt reads the source of all its callers to find one
             logger=quiet,
             client=client,
             authorize=authorize,

@@ -103,7 +103,7 @@ class Board:
             retries=role >= Role.ADMIN,
             links=desk.links,
             note=note,
-            schedules=desk.catalog.schedules.items,
+            schedules=desk.catalog.named_schedules(),
         )
 
     async def _part(self, failures: Sequence[Failure]) -> Part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from zofbot.errors import ZofRejected
@@ -10,13 +11,14 @@ from zofbot.listeners.desk import Desk
 from zofbot.listeners.run_filters import RunFilters, parse_run_filters
 from zofbot.model import Outcome, Result, Run
 from zofbot.routing.attempts import last_attempts
-from zofbot.slack import cards
+from zofbot.routing.silence import KnownNames, explain_projects
+from zofbot.slack import cards, foresight
 from zofbot.slack.message import Message
 from zofbot.verbs import COMMAND
 from zofbot.zof.protocol import PAGE_SIZE, order_of
 
-SCHEDULE_SECONDS = 1.0
-"""How long a run's card waits for the name of its schedule."""
+NAMES_SECONDS = 1.0
+"""How long a card waits for the names of schedules, or of projects."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -44,7 +46,7 @@ async def _with_schedule(desk: Desk, found: Run) -> Run:
     if found.schedule_id is None or found.schedule_name:
         return found
     if desk.catalog.schedules.stale:
-        await asyncio.wait({desk.errands.start(desk.catalog.schedules.read())}, timeout=SCHEDULE_SECONDS)
+        await asyncio.wait({desk.errands.start(desk.catalog.schedules.read())}, timeout=NAMES_SECONDS)
     return found.model_copy(update={"schedule_name": desk.catalog.schedule_name(found.schedule_id)})
 
 
@@ -76,7 +78,18 @@ async def runs(desk: Desk, typed: str, start: int = 0) -> Message:
     for status in filters.statuses():
         partial |= await _list_runs(desk, filters, status, start + cards.PAGE, found)
     newest = sorted(found.values(), key=lambda run: run.created or run.started or run.ended or _NEVER, reverse=True)
-    return cards.runs_list(newest, str(filters), start=start, partial=partial)
+    hint = "" if newest else await _nearest_projects(desk, filters.project)
+    return cards.runs_list(newest, str(filters), start=start, partial=partial, hint=hint)
+
+
+async def _nearest_projects(desk: Desk, patterns: Sequence[str]) -> str:
+    """Which projects may have been meant, where a filter names none that Zof lists (mrkdwn)."""
+    listing = desk.catalog.projects
+    if patterns and listing.stale:
+        await asyncio.wait({desk.errands.start(listing.read())}, timeout=NAMES_SECONDS)
+    names = [tuple(filter(None, (each.id, each.name))) for each in listing.items]
+    silence = explain_projects(patterns, KnownNames(names, listed=listing.complete))
+    return foresight.excluded(silence) if silence else ""
 
 
 async def _list_runs(

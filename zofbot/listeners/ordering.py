@@ -93,6 +93,8 @@ async def _carried_out(desk: Desk, name: str) -> Message:
 
 async def _rerun_of(desk: Desk, failure: Failure) -> Order:
     """What Zof is to run. Raises ZofError, and BadInput where Zof does not say which cases failed."""
+    if not failure.body.run.id:
+        raise BadInput("These alerts are of several runs.", "Run their cases again from the runs in Zof.")
     run = await desk.zof.run(failure.body.run.id)
     if isinstance(failure.body, CaseBody):
         bad = [await desk.zof.result(failure.body.case.id)]

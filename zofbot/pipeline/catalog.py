@@ -103,6 +103,14 @@ class Catalog:
         """Read both, as far as they are stale."""
         await asyncio.gather(self.projects.read(), self.schedules.read())
 
+    def named_schedules(self) -> list[Schedule]:
+        """The schedules, each with its project's name where that is known."""
+        names = {each.id: each.name or each.id for each in self.projects.items}
+        return [
+            each.model_copy(update={"project": names.get(each.project or "", each.project)})
+            for each in self.schedules.items
+        ]
+
     def schedule_name(self, identifier: str) -> str | None:
         """What a schedule is called, as far as it is known."""
         return next((each.name for each in self.schedules.items if each.id == identifier), None)

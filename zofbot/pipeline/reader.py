@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from zofbot.errors import ZofError, ZofRejected, ZofUnreadable
+from zofbot.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.model import Outcome, Result, Run, is_id
 from zofbot.pipeline.feeds import Feed, Noun, Progress
 from zofbot.routing import Finding, Notice
@@ -79,18 +79,27 @@ class Reader:
         return Finding.of(run, [result], otherwise=watch.happened or watch.since)
 
     async def notice(self, watch: Watch) -> Notice:
-        """Make out a notice; a run that it names says where it belongs. Raises ZofUnavailable."""
+        """Make out a notice by what the event said, and by a run that it names.
+
+        Raises ZofUnavailable where the event did not say where it belongs.
+        """
         happened = watch.happened or watch.since
-        bare = Notice(NOTICES[watch.why], watch.subject, happened, run_id=watch.run)
+        event, projects, environment = NOTICES[watch.why], watch.projects, watch.environment
+        own = Notice(event, watch.subject, happened, watch.said, watch.run, projects, environment)
         if not watch.run:
-            return bare
+            return own
         self._spend()
         try:
             run = await self._zof.run(watch.run, patience=Patience.BACKGROUND)
         except (ZofRejected, ZofUnreadable):
-            return bare
+            return own
+        except ZofUnavailable:
+            if projects or environment:
+                return own
+            raise
         where = Finding.of(run, (), otherwise=happened)
-        return Notice(bare.event, bare.id, happened, "", watch.run, tuple(where.projects), where.environment)
+        projects = tuple(dict.fromkeys((*projects, *where.projects)))  # the last is shown
+        return replace(own, projects=projects, environment=where.environment or environment)
 
     def _spend(self) -> None:
         self.left -= 1

@@ -29,6 +29,7 @@ from zofbot.slack.bodies import (
     RunBody,
     Standing,
 )
+from zofbot.slack.storms import MAX_LINK_LENGTH
 from zofbot.triage import Policy, Triage
 
 TOP = 3
@@ -283,14 +284,14 @@ class Teller:
     def _absorbed(  # noqa: PLR0913, PLR0917  (what a line about it says)
         self, name: str, identifier: str, category: str, title: str, failures: int, burst: bool
     ) -> Absorbed:
-        run = self.finding.run
+        run, url = self.finding.run, bodies.link(self.finding.run.url)
         member = Member(
             key=name,
             id=identifier[:128],
             title=title,
             project=bodies.said(run.project, 80),
             environment=bodies.said(run.environment, 80),
-            url=bodies.link(run.url),
+            url=url if len(url) <= MAX_LINK_LENGTH else "",
         )
         candidate = StormCandidate(
             channel=self.share.channel,

@@ -78,6 +78,9 @@ class Turn:
         except (ZofRejected, ZofUnreadable) as error:
             self._cannot(watch, error)
             return
+        except ZofUnavailable:
+            self._again(watch, self._means.now())  # the others first, should it be this one alone
+            raise
         self.tick.read += 1
         if isinstance(found, Notice):
             self._settle(watch, found, ())

@@ -68,6 +68,12 @@ def explain_silence(subscription: Subscription, found: Sequence[Finding], names:
     return _within_runs(subscription, in_env)
 
 
+def explain_projects(patterns: Sequence[str], names: KnownNames) -> Silence | None:
+    """The patterns of projects that no known one fits, and what may have been meant; None where each means one."""
+    silence = _explain("project", patterns, names.projects, 0)
+    return replace(silence, listed=names.listed) if _excludes(silence, (), names.projects) else None
+
+
 def _excludes(silence: Silence, kept: Sequence[Finding], known: Sequence[tuple[str, ...]]) -> bool:
     """Whether a filter left nothing of the failures; where there were none, whether it names what there is not."""
     return not kept if silence.failures else bool(silence.unknown and known)

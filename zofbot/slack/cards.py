@@ -254,12 +254,15 @@ def pages(window: Window, action: str, value: dict[str, str] | None, *others: Bl
 # --- many runs
 
 
-def runs_list(runs: Sequence[Run], filters: str, *, start: int = 0, partial: bool = False) -> Message:
-    """The latest runs, newest first; ``partial``: Zof has more than were read, so that older ones are missing."""
+def runs_list(runs: Sequence[Run], filters: str, *, start: int = 0, partial: bool = False, hint: str = "") -> Message:
+    """The latest runs, newest first; ``partial``: Zof has more than were read, so that older ones are missing.
+
+    ``hint`` says why there may be none (mrkdwn).
+    """
     title = f"Latest runs ({filters})" if filters else "Latest runs"
     shown = runs[start : start + PAGE]
     if not runs:
-        said = f"No runs match {text.code(filters)}." if filters else "Zof lists no runs yet."
+        said = f"No runs match {text.code(filters)}. {hint}".strip() if filters else "Zof lists no runs yet."
         return Message(said, [section(said)])
     blocks = [
         header(text.literal(title, 150)),

@@ -277,7 +277,7 @@ def _schedule(schedule: Schedule, now: float) -> str:
         text.line(schedule.project or "", 60),
         text.line(schedule.environment or "", 60),
     ]
-    return f"🗓️ *{text.line(schedule.name or schedule.id, 120)}*: {' · '.join(fact for fact in facts if fact)}"
+    return f"🕓 *{text.line(schedule.name or schedule.id, 120)}*: {' · '.join(fact for fact in facts if fact)}"
 
 
 def _run(run: Run, home: Home) -> Block:

@@ -16,6 +16,9 @@ from zofbot.slack.roots import View
 CALM = 60.0
 """Seconds after its last failure when a storm is over."""
 
+MAX_LINK_LENGTH = 500
+"""Characters of a link in the list, of which many stand in one message."""
+
 _STANDING = {Standing.OPEN: "🔴", Standing.RECOVERED: "✅", Standing.AGAIN: "🔁"}
 
 
@@ -76,7 +79,8 @@ def members_reply(body: MembersBody, links: Links) -> Message:
 def _row(member: Member, links: Links) -> str:
     title = text.line(member.title or member.id, 100)
     link = _link(member, links)
-    shown = f"<{link}|{title}>" if link and "|" not in link and ">" not in link else title
+    linked = link and len(link) <= MAX_LINK_LENGTH and "|" not in link and ">" not in link
+    shown = f"<{link}|{title}>" if linked else title
     facts = [
         _place(member.project, member.environment),
         text.code(member.id) if member.id != member.title else "",

@@ -68,6 +68,10 @@ class Watch:
     """The run that a notice names."""
     seen: tuple[str, ...] = ()
     """What listings showed of it, to be noted together with it."""
+    projects: tuple[str, ...] = ()
+    """What an event said of itself, redacted: every name of its project, where, and in words what it is about."""
+    environment: str = ""
+    said: str = ""
 
     @property
     def field(self) -> str:
@@ -83,7 +87,7 @@ class Watch:
         """Read it back; what a newer version added is left aside."""
         found = json.loads(text)
         known = {name: value for name, value in found.items() if name in cls.__dataclass_fields__}
-        return cls(**known | {"seen": tuple(known.get("seen", ()))})
+        return cls(**known | {name: tuple(known.get(name, ())) for name in ("seen", "projects")})
 
 
 class Full(Exception):

@@ -486,6 +486,7 @@ def _connections(base: str, key: str, transport: httpx.AsyncBaseTransport | None
     Loading the certificates takes 40 ms: it is left out where none is looked at.
     """
     proxy = None if transport else proxy_for(base)
+    is_encrypted = bool(proxy) or (base.startswith("https:") and not transport)
     try:
         return httpx.AsyncClient(
             headers={
@@ -495,7 +496,7 @@ def _connections(base: str, key: str, transport: httpx.AsyncBaseTransport | None
                 "User-Agent": f"zofbot/{__version__}",
             },
             proxy=proxy,
-            verify=httpx.create_ssl_context(trust_env=True) if proxy or base.startswith("https:") else False,
+            verify=httpx.create_ssl_context(trust_env=True) if is_encrypted else False,
             limits=_LIMITS,
             timeout=_TIMEOUT,
             transport=transport,

@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 from zofbot.errors import ZofUnreadable
 from zofbot.model import Counts, Outcome, Project, Result, Run
 from zofbot.zof.protocol import ASK_AGAIN, PAGE_SIZE, Page
-from zofbot.zof.values import count, cursor, identifier, moment, number, text
+from zofbot.zof.values import count, cursor, identifier, moment, number, text, value_at
 
 T = TypeVar("T")
 Unit = Literal["ms", "s"]
@@ -145,17 +145,9 @@ def projects_page(found: object, *, request_id: str | None = None) -> Page[Proje
     return _page(found, lambda thing, known: Project(id=known, name=_first(thing, "title", text)), request_id)
 
 
-def _at(thing: object, path: tuple[str, ...]) -> object:
-    for step in path:
-        if not isinstance(thing, dict):
-            return None
-        thing = thing.get(step)
-    return thing
-
-
 def _first(thing: Json, meaning: str, kind: Callable[[object], T | None]) -> T | None:
     for path in _PATHS[meaning]:
-        if (value := kind(_at(thing, path))) is not None:
+        if (value := kind(value_at(thing, path))) is not None:
             return value
     return None
 
@@ -200,7 +192,7 @@ def _status(thing: Json) -> str | None:
     """The first word that says how it stands, else the first there is: one may only say that it has ended."""
     first = None
     for path in _PATHS["status"]:
-        word = text(_at(thing, path))
+        word = text(value_at(thing, path))
         if outcome_of(word) is not Outcome.UNKNOWN:
             return word
         first = word if first is None else first
@@ -283,7 +275,7 @@ def _objects(value: object) -> list[object] | None:
 
 def _items(listed: list[object], read: Callable[[Json, str], T], most: int) -> tuple[tuple[T, ...], int]:
     """Read what can be read of the first ``most``, and count the rest."""
-    things = [item if _at(item, ("id",)) is not None else _at(item, ("data",)) for item in listed[:most]]
+    things = [item if value_at(item, ("id",)) is not None else value_at(item, ("data",)) for item in listed[:most]]
     known = [
         read(thing, known_id)
         for thing in things
@@ -310,7 +302,7 @@ def _listing(found: object) -> tuple[Json, list[object]]:
     """Find the list and what says how it goes on; a null where the list should be is some languages' empty one."""
     if isinstance(found, list):
         return {}, found
-    for envelope in (found, _at(found, ("data",))):
+    for envelope in (found, value_at(found, ("data",))):
         if not isinstance(envelope, dict):
             continue
         for name in NAMES["listing"]:

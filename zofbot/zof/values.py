@@ -14,6 +14,15 @@ _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzin
 _UNIX = re.compile(r"[0-9]{9,17}(?:\.[0-9]{0,9})?")
 
 
+def value_at(thing: object, path: tuple[str, ...]) -> object:
+    """What stands in an object under a name, or in the objects inside it under several; None where nothing does."""
+    for step in path:
+        if not isinstance(thing, dict):
+            return None
+        thing = thing.get(step)
+    return thing
+
+
 def text(value: object) -> str | None:
     """Text that is not blank, without the half characters JSON can smuggle in and nothing else can carry."""
     if not isinstance(value, str):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from zofbot.model import is_id
-from zofbot.zof.values import identifier, moment, text
+from zofbot.zof.values import identifier, moment, text, value_at
 
 ENDINGS = frozenset({"run.completed", "run.failed"})
 """After these the run is looked at; one failed run may send both (https://zof.ai/docs/webhooks/events)."""
@@ -20,6 +20,28 @@ NOTICES = frozenset({"remediation.plan_pending", "release.gate_blocked", "agent.
 
 OTHERS = frozenset({"run.started", "remediation.approved", "agent.completed", "issue.detected"})
 """Known and of no use here."""
+
+
+_FACTS = {
+    "project_id": ("project_id", "project.id"),
+    "project": ("project_name", "project.name", "project"),
+    "environment": ("environment", "environment.name", "environment_name", "environment_id", "env"),
+    "name": ("name", "title", "gate_name", "gate.name", "gate", "release_name", "release.name", "release", "agent_name",
+             "agent.name", "agent", "integration_name", "integration.name", "integration", "plan_name", "plan.name"),
+    "reason": ("reason", "reasons", "blocked_reason", "message", "error.message", "error", "description", "summary",
+               "details", "detail", "cause"),
+}  # fmt: skip
+"""The names believed possible for what an event says of itself; none is published. A dot steps into an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an event says of itself: every name of the project, where, what it is about by name, and why it happened."""
+
+    projects: tuple[str, ...] = ()
+    environment: str = ""
+    name: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +59,8 @@ class Hint:
     object_id: str | None = None
     envelope: str = ""
     """Which generation it is of: ``current``, ``older``, or empty for neither."""
+    facts: Facts = Facts()
+    """Of a notice, for where Zof cannot be asked."""
 
     @property
     def subject(self) -> str | None:
@@ -72,14 +96,34 @@ def hint_in(raw: bytes) -> Hint:
         raise ValueError("not an object")
     data = _object(body.get("data"))
     about = _object(data.get("object"))
+    kind = text(body.get("type")) or text(body.get("event")) or ""
     return Hint(
         identifier(body.get("id")) or f"sha256:{hashlib.sha256(raw).hexdigest()}",
-        text(body.get("type")) or text(body.get("event")) or "",
+        kind,
         _run(identifier(about.get("run_id")) or identifier(data.get("run_id")), identifier(about.get("id"))),
         moment(body.get("created")) or moment(body.get("timestamp")),
         identifier(about.get("id")),
         "current" if text(body.get("type")) else "older" if text(body.get("event")) else "",
+        _facts(about, data) if kind in NOTICES else Facts(),
     )
+
+
+def _facts(*places: dict[str, object]) -> Facts:
+    """Take each fact from the first place and name that has it."""
+
+    def first(meaning: str) -> str:
+        paths = (tuple(name.split(".")) for name in _FACTS[meaning])
+        found = (_words(value_at(place, path)) for path in paths for place in places)
+        return next(filter(None, found), "")
+
+    projects = dict.fromkeys(filter(None, (first("project_id"), first("project"))))
+    return Facts(tuple(projects), first("environment"), first("name"), first("reason"))
+
+
+def _words(value: object) -> str:
+    """A text, or several texts of a list as one."""
+    parts = value if isinstance(value, list) else [value]
+    return "; ".join(known for part in parts if (known := text(part)))
 
 
 def _object(value: object) -> dict[str, object]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from typer.testing import CliRunner
 
 from tests.support.bot import RunningBot, running_bot, until
+from tests.support.cli import run_command
 from tests.support.failing_runs import SECRET, fail_run
-from zofbot.cli import app
 from zofbot.cli.webhook import Secret, endpoint_address, print_endpoints, read_endpoints, read_secret, register
 from zofbot.errors import BadInput, ZofbotError, ZofRejected
 from zofbot.metrics import Metrics
@@ -152,6 +152,21 @@ async def test_endpoints_are_listed_without_their_secrets(there: RunningBot, cli
     assert "run.failed" in endpoint.events
 
 
+async def test_the_commands_do_it_from_the_terminal(there: RunningBot) -> None:
+    zof, settings = there.world.zof, there.settings
+    env = {"ZOF_API_KEY": zof.key, "ZOF_BASE_URL": settings.zof_base_url, "REDIS_URL": settings.redis_url}
+    ended = await run_command("webhook", "install", "--url", "https://bot.example", ZOF_WEBHOOK_SECRET=SECRET, **env)
+    assert (ended.code, ended.err) == (0, "")
+    assert "sample delivery arrived" in ended.out
+    listed = await run_command("webhook", "list", "--json", **env)
+    assert [each["url"] for each in json.loads(listed.out)] == [URL]
+    zof.forbidden = {"webhooks"}
+    refused = await run_command("webhook", "list", **env)
+    assert refused.code == 1
+    assert "lacks the permission `webhooks:manage`" in refused.err
+    assert "Request ID: req_" in refused.err
+
+
 # --- wrong use
 
 
@@ -204,17 +219,17 @@ def test_a_secret_file_is_read_or_made_and_an_unusable_one_is_refused(tmp_path: 
         (["webhook", "lits"], "No such command 'lits'"),
     ],
 )
-def test_wrong_use_is_a_sentence_and_exit_2(arguments: list[str], said: str) -> None:
-    ended = CliRunner().invoke(app, arguments, env={"ZOF_API_KEY": "key-of-zof", "ZOF_WEBHOOK_SECRET": ""})
-    assert ended.exit_code == 2
-    assert said in ended.output
-    assert "Traceback" not in ended.output
+async def test_wrong_use_is_a_sentence_and_exit_2(arguments: list[str], said: str) -> None:
+    ended = await run_command(*arguments, ZOF_API_KEY="key-of-zof")
+    assert ended.code == 2
+    assert said in ended.err
+    assert "Traceback" not in ended.err
 
 
-def test_without_a_key_the_variable_is_named() -> None:
-    ended = CliRunner().invoke(app, ["webhook", "list"], env={"ZOF_API_KEY": ""})
-    assert ended.exit_code == 2
-    assert "ZOF_API_KEY" in ended.output
+async def test_without_a_key_the_variable_is_named() -> None:
+    ended = await run_command("webhook", "list")
+    assert ended.code == 2
+    assert "ZOF_API_KEY" in ended.err
 
 
 def test_what_zof_calls_its_endpoints_is_made_harmless(capsys: pytest.CaptureFixture[str]) -> None:

@@ -877,7 +877,6 @@ async def test_a_flood_of_hints_does_not_keep_a_poller_busy_that_may_ask_no_more
 
 async def test_the_loop_goes_on_whatever_fails() -> None:
     async with poller_bench(interval=0.02) as built:
-        server = built.store.connection_pool.connection_kwargs["server"]
         polling = asyncio.create_task(built.poller.run())
 
         def turns(outcome: str) -> Callable[[], bool]:
@@ -885,9 +884,9 @@ async def test_the_loop_goes_on_whatever_fails() -> None:
             return lambda: built.sample("zofbot_poll_turns_total", outcome=outcome) > before
 
         await until(turns("done"))
-        server.connected = False
+        built.store.connected = False
         await until(turns("unavailable"))
-        server.connected = True
+        built.store.connected = True
         await until(turns("done"))
         built.zof.spoil = lambda request: httpx.Response(503, headers={"Retry-After": "100"})
         await until(turns("unavailable"))
@@ -913,14 +912,13 @@ async def test_however_seldom_the_feeds_are_read_the_lease_is_kept(zof: PollerBe
 @pytest.mark.parametrize("gone", ["store", "zof"])
 async def test_however_seldom_the_feeds_are_read_what_failed_is_tried_again_soon(zof: PollerBench, gone: str) -> None:
     """Meanwhile no hint is heard, so that a failure would be told an hour late."""
-    server = zof.store.connection_pool.connection_kwargs["server"]
     if gone == "store":
-        server.connected = False
+        zof.store.connected = False
     else:
         zof.zof.spoil = lambda request: httpx.Response(503)
     polling = asyncio.create_task(seldom(zof).run())
     await until(lambda: zof.sample("zofbot_poll_turns_total", outcome="unavailable") >= 1)
-    server.connected, zof.zof.spoil = True, answer_well
+    zof.store.connected, zof.zof.spoil = True, answer_well
     run = zof.run()
     await zof.heard(run["id"], "evt_1")
 
@@ -999,13 +997,12 @@ async def test_a_turn_outlives_a_renewal_of_the_lease_that_fails(zof: PollerBenc
     run = zof.run()
     poller = zof.another(lease=Lease(zof.store, "test", "poller", 0.3, zof.clock))
     await zof.store.delete("{test}:lease:poller")
-    server = zof.store.connection_pool.connection_kwargs["server"]
 
     async def away(request: httpx.Request) -> None:
         if request.url.path.endswith(run["id"]):
-            server.connected = False
+            zof.store.connected = False
             await until(lambda: bool(log_lines(lines, "lease not renewed")))
-            server.connected = True
+            zof.store.connected = True
 
     zof.zof.spoil = away
     zof.clock.at += 60

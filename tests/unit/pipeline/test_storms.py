@@ -55,9 +55,10 @@ def test_one_failure_of_another_mention_stands_by_itself_in_the_worst_storm() ->
 def test_a_critical_failure_stands_by_itself_in_the_worst_storm() -> None:
     rules = RuleBench(sub(MENTION))
     gale(rules, 60)
-    gale(rules, 1, NOON + 61, environment="production")
+    gale(rules, 1, NOON + 1, environment="production")
     assert rules.told["run:run_production0:failed:C1"].critical
-    assert rules.told["run:run_production0:failed:C1"].body["mention"] == ["U1"]
+    gale(rules, 1, NOON + 62, first=1, environment="production")
+    assert rules.told["run:run_production1:failed:C1"].body["mention"] == ["U1"]
 
 
 def test_a_storm_beside_another_keeps_its_own_mention_and_escalation() -> None:
@@ -152,6 +153,17 @@ def test_in_whatever_order_it_is_heard_of_twice_the_storm_is_the_same() -> None:
     twice.hear(*findings, *findings, *healing, *findings, *healing)
     assert once.memory.hashes[storms_in("C1")].keys() == twice.memory.hashes[storms_in("C1")].keys()
     assert (storm_of(once).members, storm_of(once).open) == (storm_of(twice).members, storm_of(twice).open) == (50, 20)
+
+
+def test_a_decision_that_was_lost_on_the_way_is_made_again_alike() -> None:
+    rules = RuleBench(sub(MENTION))
+    findings = [failed(str(n), NOON + n / 100, str(n)) for n in range(30)]
+    for finding in [*findings, *(passed(f"p{n}", NOON + 60 + n, str(n)) for n in range(30))]:
+        lost, made = rules.decide(finding), rules.decide(finding)
+        assert (lost.notifications, lost.changes) == (made.notifications, made.changes)
+        new = rules.commit(made)
+        again = rules.decide(finding)
+        assert not [one.key for one in again.notifications if one.key not in rules.told], new
 
 
 def test_what_is_over_for_hours_is_let_go_of_when_another_begins() -> None:

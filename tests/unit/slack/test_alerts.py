@@ -21,6 +21,8 @@ from zofbot.slack.bodies import (
     Body,
     Case,
     CaseBody,
+    Member,
+    MembersBody,
     NoticeBody,
     Place,
     RecoveredBody,
@@ -65,6 +67,10 @@ ROOT: dict[str, Any] = {
     "mention": st.lists(st.sampled_from(PEOPLE), unique=True).map(tuple),
 }  # fmt: skip
 SEVERAL = st.integers(0, 10_000)
+MEMBERS = st.builds(
+    Member, key=WORDS, id=WORDS, title=WORDS, project=WORDS, environment=WORDS, url=WORDS, count=SEVERAL,
+    standing=st.sampled_from(Standing), followed=st.booleans(),
+)  # fmt: skip
 BODIES = st.one_of(
     st.builds(RunBody, **ROOT, bad=SEVERAL, top=st.lists(CASES, max_size=3).map(tuple)),
     st.builds(CaseBody, **ROOT, case=CASES, case_id=WORDS, count=SEVERAL, first=TIMES, last=TIMES),
@@ -75,7 +81,9 @@ BODIES = st.one_of(
     st.builds(
         StormBody, since=TIMES, last=TIMES, alerts=SEVERAL, failures=SEVERAL, elsewhere=SEVERAL, closed=st.booleans(),
         places=st.lists(st.tuples(WORDS, WORDS, SEVERAL), max_size=30).map(tuple), mention=ROOT["mention"],
+        run=PLACES, standing=ROOT["standing"], members=SEVERAL, open=SEVERAL, unmentioned=SEVERAL, failed=TIMES,
     ),
+    st.builds(MembersBody, first=st.integers(1, 10_000), members=st.lists(MEMBERS, min_size=1, max_size=25).map(tuple)),
     st.builds(NoticeBody, event=WORDS, about=WORDS, said=WORDS, run_id=WORDS, project=WORDS, mention=ROOT["mention"]),
 )  # fmt: skip
 
@@ -255,6 +263,25 @@ def test_a_storm_is_counted_by_project_and_environment_and_closes_itself() -> No
         assert part in raging, part
     assert "🌤️ The storm is over: 125 failures in 1 min" in accepted(claimed(storm()), NOW + 60)
     assert "The storm is over" in accepted(claimed(storm(closed=True)), NOW)
+
+
+def test_a_storm_from_before_its_members_were_kept_has_no_controls() -> None:
+    assert "zof_triage" not in accepted(claimed(storm()))
+    assert "zof_triage_acknowledge" in accepted(claimed(storm(members=100, open=90)))
+    assert "*90 of 100 alerts still open*" in accepted(claimed(storm(members=100, open=90)))
+
+
+def test_the_list_of_a_storm_says_how_each_stands() -> None:
+    members = tuple(
+        Member(
+            key=f"run:run_{n}:failed:C1", id=f"run_{n}", title=f"Suite {n}", project="checkout", standing=how, count=n
+        )
+        for n, how in enumerate(Standing, start=1)
+    )
+    said = accepted(claimed(MembersBody(first=26, members=members), Kind.REPLY))
+    for part in ("Alerts 26 to 28 of this storm", "|Suite 1>* · checkout · `run_1`", "failed 2 times · recovered",
+                 "failed 3 times · failing again"):  # fmt: skip
+        assert part in said, part
 
 
 @pytest.mark.parametrize(

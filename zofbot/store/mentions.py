@@ -1,0 +1,58 @@
+"""How often people were mentioned in a channel lately, for what comes due at a time of its own.
+
+``{namespace}:mentions:<channel>`` is a sorted set of ``<id of a person or group> <key of the message>`` by when it was
+sent, in milliseconds; it expires by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import redis.asyncio as redis
+
+from zofbot.clock import Clock
+from zofbot.store import _reachable
+
+# KEYS: the set. ARGV: now and the window in milliseconds, how many are allowed in it, the message's key, the people.
+# Answers how many milliseconds to wait until all of them may be mentioned; 0 where they may be, which is noted. What
+# was noted of the same message before does not count against it.
+_TAKE = """
+local now, window, most, message = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
+local seen, known = {}, redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+for at = 1, #known, 2 do
+  local who, key = string.match(known[at], '^(%S+) (.*)$')
+  if key ~= message then
+    seen[who] = seen[who] or {}
+    table.insert(seen[who], tonumber(known[at + 1]))
+  end
+end
+local wait = 0
+for at = 5, #ARGV do
+  local times = seen[ARGV[at]] or {}
+  if #times >= most then wait = math.max(wait, times[#times - most + 1] + window - now) end
+end
+if wait > 0 then return wait end
+for at = 5, #ARGV do redis.call('ZADD', KEYS[1], now, ARGV[at] .. ' ' .. message) end
+redis.call('PEXPIRE', KEYS[1], window)
+return 0
+"""
+
+
+class Mentions:
+    """The latest mentions: ``most`` of one person, or user group, in a channel within ``window`` seconds."""
+
+    def __init__(self, client: redis.Redis, namespace: str, clock: Clock, *, most: int, window: float) -> None:
+        self._clock, self._most, self._window = clock, most, round(window * 1000)
+        self._prefix = "{" + namespace + "}:mentions:"
+        self._take = client.register_script(_TAKE)
+
+    async def take(self, channel: str, people: Sequence[str], message: str) -> float:
+        """Note that the message under a key mentions ``people`` now; or give the seconds to wait until it may.
+
+        Asked again about the same message, it says the same. Raises StoreUnavailable.
+        """
+        now = round(self._clock.time() * 1000)
+        async with _reachable():
+            args: list[str | int] = [now, self._window, self._most, message, *people]
+            return int(await self._take(keys=[self._prefix + channel], args=args)) / 1000
