@@ -97,3 +97,19 @@ async def test_the_message_that_is_left_out_says_why(asleep: Night) -> None:
     dropped = await asleep.bot.app.outbox.list(State.DROPPED)
     assert any(one.key.startswith("case:") for one in dropped)
     assert "It recovered before" in await asleep.bot.answer(f"/zof why {run}")
+
+
+async def test_it_goes_before_what_it_sums_up_even_if_that_is_critical(asleep: Night) -> None:
+    await asleep.end("failed", "Cart", environment="production")
+    await asleep.later(4 * HOUR)
+    assert asleep.kinds() == ["catchup", "case"]
+
+
+async def test_each_failure_of_a_storm_is_counted(asleep: Night) -> None:
+    cases = tuple(f"Case {number}" for number in range(30))
+    await asleep.end("failed", *cases)
+    await asleep.later(600)
+    await asleep.end("passed", passed=cases[:10])
+    await asleep.later(4 * HOUR)
+    assert asleep.kinds() == ["catchup", "storm"]
+    assert "30 failures (20 still open, 10 recovered)" in text_of(asleep.said()[0])

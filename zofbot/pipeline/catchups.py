@@ -24,7 +24,10 @@ _MANY = 64
 
 
 class Item(BaseModel):
-    """One failure for the summary under ``key``: ``unposted``: its own message waits as well. Unix seconds."""
+    """One failure for the summary under ``key``: ``unposted``: its own message waits as well. Unix seconds.
+
+    What is not ``listed`` is no failure, and only comes after the summary.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -33,6 +36,7 @@ class Item(BaseModel):
     until: float
     mutes: tuple[str, ...] = ()
     unposted: bool = False
+    listed: bool = True
 
     def waits(self, draft: Draft) -> bool:
         """Whether it is still held back."""
@@ -74,11 +78,12 @@ def sum_up(draft: Draft, channel: str, hold: Hold, before: Before) -> None:
     fresh = [note for key, note in draft.notifications.items() if before.notifications.get(key) is not note]
     own, key = {note.key for note in fresh if note.kind is Kind.ROOT}, _key(channel, hold)
     at, mutes = max((note.happened for note in fresh), default=draft.now), tuple(mute.id for mute in hold.mutes)
-    listed = [
-        _note(draft, channel, root, Item(key=key, at=at, until=hold.until, mutes=mutes, unposted=root in own))
-        for root in before.failures_since(draft)
-    ]
+    item = Item(key=key, at=at, until=hold.until, mutes=mutes)
+    failures = before.failures_since(draft)
+    listed = [_note(draft, channel, root, item.model_copy(update={"unposted": root in own})) for root in failures]
     if key in listed:
+        for other in sorted(own.difference(failures)):  # a storm, or a notice
+            _note(draft, channel, other, item.model_copy(update={"listed": False}))
         summary = _summary(draft, channel, key, hold)
         draft.tell(summary)
         fresh = [summary, *fresh]

@@ -101,7 +101,7 @@ class Postponing:
         note = claimed.notification
         kept = (await self._outbox.hashes(catch_up_in(note.channel)))[catch_up_in(note.channel)]
         read = {root: Item.model_validate_json(value) for root, value in kept.items()}
-        items = {root: item for root, item in read.items() if item.key == note.key}
+        items = {root: item for root, item in read.items() if item.key == note.key and item.listed}
         found = await self._failures.of(sorted(items, key=lambda root: items[root].at))
         if not found:
             raise Unwanted
