@@ -19,7 +19,8 @@ from zofbot.routing.mute import Mute
 
 
 def mute(name: str = "m1", until: float = NOON + HOUR, **more: Any) -> Mute:
-    return Mute(**{"id": name, "channel": "C1", "until": until, "env": ("staging",), "by_name": "Ana"} | more)
+    usual: dict[str, Any] = {"id": name, "channel": "C1", "until": until, "env": ("staging",), "by_name": "Ana"}
+    return Mute(**usual | more)
 
 
 def muted(bench: RuleBench, *mutes: Mute) -> RuleBench:
