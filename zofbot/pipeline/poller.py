@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -21,9 +21,9 @@ from zofbot.pipeline.means import Decide, Means, Outbox, Tick
 from zofbot.pipeline.notebook import Notebook
 from zofbot.pipeline.reader import Reader
 from zofbot.pipeline.rules import decide_all
+from zofbot.pipeline.subscription_cache import SUBSCRIPTIONS, SubscriptionCache, subscriptions_in
 from zofbot.pipeline.turn import Turn
 from zofbot.pipeline.word import not_polled, polled
-from zofbot.routing import Subscription
 from zofbot.store.hints import HASH as HINTS
 from zofbot.store.hints import Hints
 from zofbot.store.leases import Fence, Held, Lease, Word
@@ -34,9 +34,6 @@ from zofbot.zof.client import ZofClient
 __all__ = ["SUBSCRIPTIONS", "Poller", "Tick", "lease_seconds", "subscriptions_in"]
 
 log = structlog.get_logger()
-
-SUBSCRIPTIONS = "subscriptions"
-"""The hash of all subscriptions, by id, each as JSON."""
 
 BEAT = 60.0
 """Seconds between two turns at most, however seldom the feeds are read: the lease is kept, and hints are followed."""
@@ -94,8 +91,7 @@ class Poller:
         self._knew = False
         self._word: Word = {}
         self._digester = digester
-        self._fields: dict[str, str] = {}
-        self._subscriptions: list[Subscription] = []
+        self._subscriptions = SubscriptionCache()
 
     async def run(self) -> None:
         """Poll until cancelled: every interval, and sooner for a hint or for a run that is watched."""
@@ -139,10 +135,10 @@ class Poller:
         try:
             async with self._holding():
                 book = await self._opened(held)
-                subscriptions = self._subscribed(held.hashes[SUBSCRIPTIONS])
-                tick = await Turn(self._means, book, subscriptions, held.fence).work(feeds=feeds)
+                self._subscriptions.update(held.hashes[SUBSCRIPTIONS])
+                tick = await Turn(self._means, book, self._subscriptions, held.fence).work(feeds=feeds)
                 if feeds and self._digester:
-                    await self._digester.work(self._means, held, book, subscriptions)
+                    await self._digester.work(self._means, held, book, self._subscriptions.all)
         except ZofUnavailable:
             raise
         except BaseException:
@@ -232,12 +228,6 @@ class Poller:
         self._book.hear(held.hashes[HINTS])
         return self._book
 
-    def _subscribed(self, fields: Mapping[str, str]) -> list[Subscription]:
-        """The subscriptions; they are parsed again only when one was changed."""
-        if fields != self._fields:
-            self._fields, self._subscriptions = dict(fields), subscriptions_in(fields)
-        return self._subscriptions
-
     def _introduce(self, book: Notebook) -> None:
         if book.first and self._knew:
             log.error("the store came back empty", mend="look at Redis' persistence and eviction policy",
@@ -262,14 +252,3 @@ class Poller:
                 await self._lease.hold()
             except StoreUnavailable:
                 log.warning("lease not renewed", seconds=self._lease.seconds)
-
-
-def subscriptions_in(fields: Mapping[str, str]) -> list[Subscription]:
-    """Read the hash of subscriptions; one that a newer version wrote in another way is left aside, loudly."""
-    read = []
-    for name, value in sorted(fields.items()):
-        try:
-            read.append(Subscription.model_validate_json(value))
-        except ValueError:
-            log.error("subscription not understood", id=name)
-    return read

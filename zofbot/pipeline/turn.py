@@ -16,8 +16,9 @@ from zofbot.pipeline.means import Decision, Means, Tick
 from zofbot.pipeline.memory import Memory, channels_of, roots_in, scope
 from zofbot.pipeline.notebook import Failing, Notebook
 from zofbot.pipeline.roots import Root
+from zofbot.pipeline.subscription_cache import SUBSCRIPTIONS, SubscriptionCache
 from zofbot.pipeline.walks import Walks
-from zofbot.routing import Finding, Notice, Subscription
+from zofbot.routing import Finding, Notice
 from zofbot.store.hints import Watch
 from zofbot.store.leases import Fence
 from zofbot.store.outbox import Changed
@@ -42,7 +43,7 @@ COMMIT_SECONDS = 1.0
 class Turn:
     """Begun once the lease is held; what it finds is committed with ``fence``."""
 
-    def __init__(self, means: Means, book: Notebook, subscriptions: Sequence[Subscription], fence: Fence) -> None:
+    def __init__(self, means: Means, book: Notebook, subscriptions: SubscriptionCache, fence: Fence) -> None:
         self.tick = Tick(leads=True)
         self._means = means
         self._book = book
@@ -152,11 +153,10 @@ class Turn:
 
     async def _decided(self, findings: Sequence[Finding | Notice]) -> Decision:
         means, default = self._means, self._means.default_channel
-        names = {name for found in findings for name in self._names(found, default)}
-        memory = Memory.read(await means.outbox.hashes(*sorted(names)))
+        memory = await self._remembered(findings)
         decision = means.decide(
             findings,
-            self._subscriptions,
+            self._subscriptions.all,
             memory,
             means.now(),
             lookback=means.now() - self._book.floor,  # what a pause has made late is late, not old
@@ -165,20 +165,29 @@ class Turn:
         self._hope(findings, memory.changed(decision.changes))
         return decision
 
+    async def _remembered(self, findings: Sequence[Finding | Notice]) -> Memory:
+        """What the rules look at, and the subscriptions as they are now: reading Zof may have taken long."""
+        default = self._means.default_channel
+        while True:
+            names = {name for found in findings for name in self._names(found, default)}
+            read = await self._means.outbox.hashes(SUBSCRIPTIONS, *sorted(names))
+            if not self._subscriptions.update(read.pop(SUBSCRIPTIONS)):
+                return Memory.read(read)
+
     def _names(self, found: Finding | Notice, default: str) -> tuple[str, ...]:
         failing = self._book.failing.get(scope(found)) if isinstance(found, Finding) else None
         channels = failing.channels if failing else ()
-        return Memory.names(found, self._subscriptions, default, channels)
+        return Memory.names(found, self._subscriptions.all, default, channels)
 
     def _hope(self, findings: Sequence[Finding | Notice], memory: Memory) -> None:
         """Note where failures are open, counted in a row or may have recovered earlier: what passed since matters."""
-        channels = sorted(channels_of(self._subscriptions, self._means.default_channel))
+        channels = sorted(channels_of(self._subscriptions.all, self._means.default_channel))
         told = {found.run.id for found in findings if isinstance(found, Finding)}
         for place in {scope(found) for found in findings if isinstance(found, Finding)}:
             kept = ((channel, memory.hashes.get(roots_in(channel, place), {})) for channel in channels)
             read = ((channel, Root.model_validate_json(value)) for channel, all_ in kept for value in all_.values())
             news = [(channel, root) for channel, root in read if root.recovered is None or told.intersection(root.runs)]
-            row = first_in_rows(memory, self._subscriptions, place)
+            row = first_in_rows(memory, self._subscriptions.all, place)
             rows = () if row is None else (row,)
             since = min((*(root.last for _, root in news), *rows), default=None)
             open_ = min((*(root.last for _, root in news if root.recovered is None), *rows), default=None)
