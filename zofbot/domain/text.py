@@ -21,11 +21,19 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://)?")
 _ENTITY = re.compile(r"&(amp|lt|gt);")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">"}
 
-# Control characters but tab and newline, soft hyphens, zero-width characters, bidi marks, tags, lone surrogates.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f"
-    "\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+INVISIBLE_CHARACTERS = (
+    "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
 )
+"""What no reader of a text sees, as ranges for a regular expression.
+
+Control characters but those that end or part lines, soft hyphens, zero-width characters, fillers, marks, overrides and
+isolates of direction, which can make text read backwards, tags, and lone surrogates. Joiners are not among them: they
+spell words in some scripts. What else is dropped depends on where the text goes.
+"""
+
+_INVISIBLE = re.compile(f"[{INVISIBLE_CHARACTERS}\u034f\u17b4\u17b5\u180b-\u180d\U000e0080-\U000e0fff]")
+"""With what chooses variants of letters: names are compared without."""
 _JOINERS = re.compile("[\u200c\u200d]")
 # Persian, Indic scripts and emoji need joiners between their characters; nothing of ASCII does.
 _STRAY_JOINERS = re.compile("(?<![^\x00-\x7f])[\u200c\u200d]+|[\u200c\u200d]+(?![^\x00-\x7f])")

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from zofbot.domain.text import INVISIBLE_CHARACTERS
 from zofbot.redact import redact
 from zofbot.spans import duration as duration  # noqa: PLC0414  (so is it exported for mypy)
 
-# Control characters but tab and newline; marks, overrides and isolates of direction, which can make text read
-# backwards; zero-width and tag characters, which can hide text or split a secret so that redaction misses it; lone
-# surrogates.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff"
-    "\uffa0\ufff0-\ufffb\ud800-\udfff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
+    f"[{INVISIBLE_CHARACTERS}\x0b-\x0d\x1c-\x1f\x85\u2028\u2029\U0001bca0-\U0001bca3\U0001d173-\U0001d17a]"
 )
+"""With all ends of lines but newlines, and the controls of shorthand and music; a secret could be split by any."""
 # Scripts in which joiners spell words (Arabic, Persian, those of India and South-East Asia), and emoji made of several.
 _JOINING = (
     "\u0600-\u1cff\u2190-\u2bff\ua800-\uabff\ufb50-\ufdff\ufe0f\ufe70-\ufefc"

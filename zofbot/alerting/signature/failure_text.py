@@ -9,6 +9,7 @@ from zofbot.alerting.signature.message_lines import MessageLines, join_compared
 from zofbot.alerting.signature.noise import announces_output
 from zofbot.alerting.signature.python_text import has_traceback, is_pytest, read_pytest, read_traceback
 from zofbot.alerting.signature.stack_frames import Frame, Origin, is_go_call, parse_frame
+from zofbot.domain.text import INVISIBLE_CHARACTERS
 from zofbot.redact import MASK
 
 MAX_CHARACTERS = 16_000
@@ -23,9 +24,7 @@ MAX_CHARACTERS_OF_A_LINE = 800
 _TERMINAL = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)|\[(?:\d{1,3};){0,3}\d{1,3}m"  # the escape may be lost
 )
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
+_INVISIBLE = re.compile(f"[{INVISIBLE_CHARACTERS}\x0b\x0c\x1c-\x1f\x85\u200c\u200d]")
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)", re.DOTALL
 )
