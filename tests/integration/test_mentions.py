@@ -161,7 +161,7 @@ async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there
         ("snooze half past never", "I cannot read that as a time"),
         ("resolve because", "Why is it resolved?"),
         ("wake", "not possible"),
-        ("assign <@U0GUEST>", "cannot work on failures"),
+        ("assign <@U0GUEST>", "who may not work on failures here"),
     ]:
         await mention_bot(there, root, words)
         await until(lambda answer=answer: answer in private(there))
