@@ -39,14 +39,14 @@ from rich.table import Table
 
 from zofbot.clock import Clock
 from zofbot.model import Outcome, Result, Run
-from zofbot.notification import Kind, Notification, Receipt
-from zofbot.pipeline.memory import Memory
+from zofbot.notification import Notification, NotificationKind, Receipt
+from zofbot.pipeline.memory import RuleState
 from zofbot.pipeline.poller import SUBSCRIPTIONS
-from zofbot.pipeline.rules import decide
-from zofbot.routing import Finding, Layout, Subscription
-from zofbot.simulator.webhooks import current, signature
-from zofbot.store.embedded import embedded
-from zofbot.store.outbox import BURST, KEEP, Outbox
+from zofbot.pipeline.rules import decide_finding
+from zofbot.routing import Layout, RunFinding, Subscription
+from zofbot.simulator.webhooks import current_envelope, sign_body
+from zofbot.store.embedded import start_embedded
+from zofbot.store.outbox import KEY_TTL_SECONDS, MAX_BURST, Outbox
 from zofbot.store.settlement import Sent
 from zofbot.zof.client import ZofClient
 
@@ -140,7 +140,7 @@ class Bench:
 
     async def settled(self, outbox: Outbox) -> None:
         async with asyncio.timeout(PATIENCE):
-            while (depth := await outbox.depth()).pending + depth.sending:  # noqa: ASYNC110  (others settle)
+            while (depth := await outbox.read_stats()).pending + depth.sending:  # noqa: ASYNC110  (others settle)
                 await asyncio.sleep(0.05)
 
     async def store_pid(self) -> int:
@@ -177,8 +177,8 @@ def example() -> Notification:
         environment="staging", title="Nightly",
     )  # fmt: skip
     wish = Subscription(id="s", channel="C1")
-    made = decide(Finding.of(run, [case], otherwise=now), [wish], Memory(), now, lookback=3600)
-    return next(one for one in made.notifications if one.kind is Kind.ROOT)
+    made = decide_finding(RunFinding.from_results(run, [case], otherwise=now), [wish], RuleState(), now, lookback=3600)
+    return next(notification for notification in made.notifications if notification.kind is NotificationKind.ROOT)
 
 
 def many(count: int, channels: int) -> list[Notification]:
@@ -208,7 +208,7 @@ async def burst(bench: Bench, workers: int, *, remembered: int = 0) -> Burst:
     size = bench.size.burst
     await bench.begin()
     await remember(bench, remembered)
-    outbox, waiting = Outbox(bench.client, NAMESPACE, Clock()), many(size, size // BURST)
+    outbox, waiting = Outbox(bench.client, NAMESPACE, Clock()), many(size, size // MAX_BURST)
     async with AsyncExitStack() as stack:
         pids = [
             (await stack.enter_async_context(bench.role("worker", bench.store, bench.slack)))[0] for _ in range(workers)
@@ -232,7 +232,9 @@ async def remember(bench: Bench, count: int) -> None:
     for at in range(0, count, 1000):
         async with bench.client.pipeline(transaction=False) as pipe:
             for n in range(at, min(at + 1000, count)):
-                pipe.set(f"{{{NAMESPACE}}}:sent:run:run_old_{n:07}:failed:C00001", f"C00001 {n}.000000", ex=KEEP)
+                pipe.set(
+                    f"{{{NAMESPACE}}}:sent:run:run_old_{n:07}:failed:C00001", f"C00001 {n}.000000", ex=KEY_TTL_SECONDS
+                )
             await pipe.execute()
 
 
@@ -310,7 +312,7 @@ async def rival_burst(bench: Bench) -> Burst:
     async with alertmanager(bench.slack) as (pid, url):
         before, began = cpu(pid), time.perf_counter()
         for at in range(0, size, BATCH):
-            named = [(f"run_{n:06}", f"C{n % (size // BURST):05}") for n in range(at, at + BATCH)]
+            named = [(f"run_{n:06}", f"C{n % (size // MAX_BURST):05}") for n in range(at, at + BATCH)]
             await alert(bench.session, url, named)
         await bench.posted(size)
         seconds = time.perf_counter() - began
@@ -388,8 +390,10 @@ async def rival_webhooks(bench: Bench) -> list[float]:
 
 
 async def hook(bench: Bench, door: str, run: str) -> None:
-    body = json.dumps(current("run.failed", "2026-06-01T08:15:00Z", lambda prefix: f"{prefix}_{run}", run)).encode()
-    headers = {"X-Zof-Signature": signature(SECRET, body)}
+    body = json.dumps(
+        current_envelope("run.failed", "2026-06-01T08:15:00Z", lambda prefix: f"{prefix}_{run}", run)
+    ).encode()
+    headers = {"X-Zof-Signature": sign_body(SECRET, body)}
     async with bench.session.post(f"{door}/zof/webhook", data=body, headers=headers) as reply:
         reply.raise_for_status()
 
@@ -408,13 +412,13 @@ async def polling(bench: Bench) -> None:
                 bot = Bot(bench.client, bench.session, bench.slack)
                 poller = bot.poller(client, order="oldest")
                 began = time.perf_counter()
-                tick = await poller.tick()
+                tick = await poller.poll_once()
                 ours.append(time.perf_counter() - began)
                 bare.append(await one_after_another(zof, tick.requests))
                 assert tick.requests == pages + 4
-                await poller.tick()
+                await poller.poll_once()
                 quiet = await bench.reads()
-                tick = await poller.tick()
+                tick = await poller.poll_once()
                 quiet = await bench.reads() - quiet - 1
             finally:
                 await client.aclose()
@@ -460,12 +464,14 @@ async def remembering(bench: Bench) -> None:
     for at in range(0, size, BATCH):
         await outbox.commit(waiting[at : at + BATCH])
         batch = await outbox.claim(BATCH)
-        await outbox.settle([Sent.of(one, Receipt(one.notification.channel, "1790000000.123456")) for one in batch])
-    names = [f"{prefix}sent:{one.key}" for one in waiting]
-    ours, bodies = await taken(bench, names), await taken(bench, [f"{prefix}note:{one.key}" for one in waiting])
-    for one, name in zip(waiting, names, strict=True):
+        await outbox.settle(
+            [Sent.for_claim(item, Receipt(item.notification.channel, "1790000000.123456")) for item in batch]
+        )
+    names = [f"{prefix}sent:{item.key}" for item in waiting]
+    ours, bodies = await taken(bench, names), await taken(bench, [f"{prefix}note:{item.key}" for item in waiting])
+    for item, name in zip(waiting, names, strict=True):
         await bench.client.delete(name)
-        await bench.client.set(name, f"{one.channel} 1790000000.123456", nx=True, ex=KEEP)
+        await bench.client.set(name, f"{item.channel} 1790000000.123456", nx=True, ex=KEY_TTL_SECONDS)
     plain = await taken(bench, names)
     bench.row("12", "bytes a remembered key", ours, rival="SET NX EX", beside=plain, ratio=ours / plain,
               hold="<= 1.1", held=ours / plain <= 1.1)  # fmt: skip
@@ -514,7 +520,7 @@ async def everything(size: Size) -> list[Row]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="delivery-")))
-        store = await stack.enter_async_context(embedded(folder / "store", Clock()))
+        store = await stack.enter_async_context(start_embedded(folder / "store", Clock()))
         client = await stack.enter_async_context(redis.from_url(store))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         bench = Bench(size, folder, store, "", client, session)

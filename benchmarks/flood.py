@@ -39,9 +39,9 @@ from triage import SECRET, bot
 
 from zofbot.clock import MovableClock
 from zofbot.simulator import payloads
-from zofbot.simulator.organization import ASSERTION_RESULT, QA_ALERTS, furnish
-from zofbot.simulator.stage import Stage
-from zofbot.simulator.webhooks import current, signature
+from zofbot.simulator.organization import ASSERTION_RESULT, QA_ALERTS, seed_world
+from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.webhooks import current_envelope, sign_body
 from zofbot.simulator.world import World
 
 FLOODS = ("unsigned", "distinct", "repeats", "hasty", "heavy", "strangers")
@@ -57,9 +57,9 @@ TICK = 0.01
 
 def webhook(number: int, *, signed: bool) -> bytes:
     """A whole request."""
-    named = current("run.failed", "2026-06-01T08:15:00Z", lambda prefix: f"{prefix}_{number}", f"run_{number}")
+    named = current_envelope("run.failed", "2026-06-01T08:15:00Z", lambda prefix: f"{prefix}_{number}", f"run_{number}")
     body = json.dumps(named).encode()
-    given = signature(SECRET, body) if signed else "0" * 64
+    given = sign_body(SECRET, body) if signed else "0" * 64
     return _request("/zof/webhook", f"X-Zof-Signature: {given}\r\n", body)
 
 
@@ -163,7 +163,7 @@ class Flood:
 class People:
     """Types commands, and keeps how long each took to be acknowledged."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: SimulatorServer) -> None:
         self.stage = stage
         self.waits: list[float] = []
         self.failed: Counter[str] = Counter()
@@ -178,10 +178,10 @@ class People:
     async def _one(self, text: str) -> None:
         slack = self.stage.world.slack
         person, place = slack.users["U0ANA"], slack.channels[QA_ALERTS]
-        command = payloads.command(slack, person, place, f"/zof {text}", f"{self.stage.url}/respond/nobody")
-        outcome = await self.stage.people.delivery.send("slash_commands", command)
+        command = payloads.command_payload(slack, person, place, f"/zof {text}", f"{self.stage.url}/respond/nobody")
+        outcome = await self.stage.people.delivery.send_payload("slash_commands", command)
         self.waits.append(outcome.ms)
-        if not outcome.ok:
+        if not outcome.is_accepted:
             self.failed[str(outcome.status or outcome.error)] += 1
 
 
@@ -199,12 +199,14 @@ async def flooded(url: str, kind: str, size: argparse.Namespace) -> list[dict[st
     return [json.loads(out) for out, _ in said]
 
 
-async def measured(stage: Stage, url: str, kind: str, size: argparse.Namespace) -> tuple[People, Counter[str]]:
+async def measured(
+    stage: SimulatorServer, url: str, kind: str, size: argparse.Namespace
+) -> tuple[People, Counter[str]]:
     people, counted = People(stage), Counter[str]()
     typing = asyncio.create_task(people.type(size.seconds))
     if kind != "quiet":
-        for one in await flooded(url, kind, size):
-            counted.update(one)
+        for item in await flooded(url, kind, size):
+            counted.update(item)
     await typing
     return people, counted
 
@@ -218,9 +220,9 @@ def highest(pid: int) -> float:
 async def main(size: argparse.Namespace) -> Table:
     """Measure each flood, and a quiet time before."""
     world = World(MovableClock())
-    furnish(world)
+    seed_world(world)
     world.zof.quota = None
-    stage = Stage(world)
+    stage = SimulatorServer(world)
     await stage.start()
     table = Table("flood", "sent/s", "answered/s", "p50 ms", "p99 ms", "late", "memory MiB", "log KiB",
                   title=f"{size.rate} a second attempted")  # fmt: skip

@@ -23,21 +23,21 @@ import aiohttp
 import redis.asyncio as redis
 from aiohttp import web
 
-from zofbot.cli.serving import collect_seldom
+from zofbot.cli.serving import tune_garbage_collector
 from zofbot.clock import Clock
-from zofbot.logs import configure
+from zofbot.logs import configure_logging
 from zofbot.metrics import Metrics
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.poller import Poller
-from zofbot.simulator.quota import Pace
-from zofbot.simulator.records import iso
-from zofbot.slack.alerts import render
-from zofbot.slack.notifier import SlackNotifier
-from zofbot.store.hints import Hints
+from zofbot.simulator.quota import BurstLimit
+from zofbot.simulator.records import format_time
+from zofbot.slack.alerts import render_notification
+from zofbot.slack.notifier import SlackClient
+from zofbot.store.hints import PendingRuns
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
 from zofbot.store.webhook_trials import WebhookTrials
-from zofbot.web import ZofDoor, site
+from zofbot.web import ZofWebhookEndpoint, build_app
 from zofbot.zof.client import ZofClient
 
 NAMESPACE = "bench"
@@ -50,14 +50,14 @@ class Counter:
 
     def __init__(self) -> None:
         self.posts: list[tuple[float, bytes]] = []
-        self.paces: dict[str, Pace] = {}
+        self.paces: dict[str, BurstLimit] = {}
         self.refused = 0
         self.paced = False
 
     async def post(self, request: web.Request) -> web.Response:
         body = await request.read()
         at = time.time()
-        if self.paced and not self.paces.setdefault(json.loads(body)["channel"], Pace()).take(at):
+        if self.paced and not self.paces.setdefault(json.loads(body)["channel"], BurstLimit()).try_spend(at):
             self.refused += 1
             return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": "1"})
         self.posts.append((at, body))
@@ -99,7 +99,7 @@ def _key(body: bytes) -> str:
 
 def bare_zof(pages: int, delay: float) -> web.Application:
     """``GET /results?status=failed`` has so many pages, all else is empty; a run is one that has just failed."""
-    old = iso(time.time() - 30 * 86400)
+    old = format_time(time.time() - 30 * 86400)
     result = {"status": "failed", "created_at": old, "project_id": "proj_1", "failure_summary": "x" * 200}
     made = [[result | {"id": f"res_{page}_{n}", "run_id": f"run_{page}"} for n in range(PAGE)] for page in range(pages)]
 
@@ -114,7 +114,7 @@ def bare_zof(pages: int, delay: float) -> web.Application:
         return web.json_response({"data": made[number], "has_more": more, "next_cursor": onward})
 
     async def run(request: web.Request) -> web.Response:
-        name, at = request.match_info["id"], iso(time.time())
+        name, at = request.match_info["id"], format_time(time.time())
         about = {"project_id": f"proj_{name.rpartition('_')[2]}", "environment": "staging", "status": "failed"}
         one = {"id": f"res_{name}", "run_id": name, "test_case_id": f"tc_{name}", "name": "Case", "created_at": at}
         return web.json_response({
@@ -135,12 +135,12 @@ class Bot:
         self.metrics = Metrics()
         self.client = client
         self.outbox = Outbox(client, NAMESPACE, Clock())
-        self.hints = Hints(client, NAMESPACE, Clock())
-        notifier = SlackNotifier(
+        self.hints = PendingRuns(client, NAMESPACE, Clock())
+        notifier = SlackClient(
             session, token="xoxb-bench", api_url=f"{slack}/api/", metrics=self.metrics, clock=Clock()
         )
         self.dispatcher = Dispatcher(
-            self.outbox, notifier, render, self.metrics, Clock(), random=random.SystemRandom().random
+            self.outbox, notifier, render_notification, self.metrics, Clock(), random=random.SystemRandom().random
         )
 
     def poller(self, zof: ZofClient, **options: Any) -> Poller:
@@ -155,8 +155,10 @@ class Bot:
             return []
 
         trials = WebhookTrials(self.client, NAMESPACE, Clock())
-        zof = ZofDoor(self.hints, [SECRET], "X-Zof-Signature", self.metrics, Clock(), note=trials.note)
-        return site(None, self.metrics, ready, zof)
+        zof = ZofWebhookEndpoint(
+            self.hints, [SECRET], "X-Zof-Signature", self.metrics, Clock(), note=trials.record_arrival
+        )
+        return build_app(None, self.metrics, ready, zof)
 
 
 async def _serve(app: web.Application, stack: AsyncExitStack) -> None:
@@ -212,10 +214,10 @@ ROLES: dict[str, Callable[..., Awaitable[None]]] = {"counter": counter, "zof": z
 
 async def main(role: str, log: str, *given: str) -> None:
     with Path(log).open("a") as stream:  # noqa: ASYNC230  (before anything runs)
-        configure("json", "info", stream=stream)
+        configure_logging("json", "info", stream=stream)
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-        collect_seldom()
+        tune_garbage_collector()
         await ROLES[role](stop, *given)
 
 

@@ -19,9 +19,16 @@ from collections.abc import Callable, Iterable
 from statistics import median
 from time import process_time
 
-from tests.support.failure_corpus import HELD_OUT, HELD_OUT_2, HELD_OUT_3, TEMPLATES, LabelledFailure, read_corpus
+from tests.support.failure_corpus import (
+    HELD_OUT_TEMPLATES,
+    HELD_OUT_TEMPLATES_2,
+    HELD_OUT_TEMPLATES_3,
+    TEMPLATES,
+    LabelledFailure,
+    read_corpus,
+)
 from tests.support.pair_score import score_pairs
-from zofbot.alerting.signature import Signature, forget_texts, group_by_signature, sign
+from zofbot.alerting.signature import Signature, forget_texts, group_by_signature, make_signature
 
 SIZE = 4096
 ROUNDS = 5
@@ -46,14 +53,14 @@ def main() -> None:
         for failure in read_corpus():
             print(json.dumps(failure._asdict()))
         return
-    for path in (TEMPLATES, HELD_OUT, HELD_OUT_2, HELD_OUT_3):
+    for path in (TEMPLATES, HELD_OUT_TEMPLATES, HELD_OUT_TEMPLATES_2, HELD_OUT_TEMPLATES_3):
         measure_quality(path.stem, read_corpus(path), options.errors)
     measure_cost(read_corpus())
 
 
 def measure_quality(title: str, corpus: list[LabelledFailure], show_errors: bool) -> None:
     causes = len({failure.cause for failure in corpus})
-    score = score_pairs((failure.cause, sign(failure.text).id) for failure in corpus)
+    score = score_pairs((failure.cause, make_signature(failure.text).id) for failure in corpus)
     print(
         f"{title}: {len(corpus)} texts, {causes} causes: precision {score.precision:.4f} (goal 0.99), "
         f"recall {score.recall:.4f} (goal 0.95)"
@@ -66,7 +73,7 @@ def print_errors(corpus: Iterable[LabelledFailure]) -> None:
     by_signature: dict[Signature, Counter[str]] = defaultdict(Counter)
     by_cause: dict[str, dict[str, str]] = defaultdict(dict)
     for failure in corpus:
-        signature = sign(failure.text)
+        signature = make_signature(failure.text)
         by_signature[signature][failure.cause] += 1
         by_cause[failure.cause][signature.id] = signature.normalized
     for signature, causes in by_signature.items():
@@ -88,7 +95,7 @@ def measure_cost(corpus: list[LabelledFailure]) -> None:
 
 
 def seconds_to_sign(text: str) -> float:
-    return min(seconds_of(lambda: sign(text)) for _ in range(ROUNDS))
+    return min(seconds_of(lambda: make_signature(text)) for _ in range(ROUNDS))
 
 
 def seconds_of(work: Callable[[], object]) -> float:

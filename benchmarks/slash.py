@@ -53,12 +53,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 from zofbot.clock import Clock, MovableClock
 from zofbot.model import Result
 from zofbot.simulator import payloads
-from zofbot.simulator.organization import ASSERTION_RESULT, QA_ALERTS, furnish
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.organization import ASSERTION_RESULT, QA_ALERTS, seed_world
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.world import World
 from zofbot.slack import answers, cards
-from zofbot.slack.links import Links
-from zofbot.store.embedded import embedded
+from zofbot.slack.links import ZofLinks
+from zofbot.store.embedded import start_embedded
 from zofbot.store.folder import socket_path
 from zofbot.zof import reading
 
@@ -111,18 +111,18 @@ Samples = dict[str, list[float]]
 def example() -> Result:
     """A failed result, as zofbot reads it from the pretend Zof."""
     world = World(MovableClock())
-    furnish(world)
-    return reading.result(world.zof.results[ASSERTION_RESULT])
+    seed_world(world)
+    return reading.parse_result(world.zof.results[ASSERTION_RESULT])
 
 
 def card(result: Result) -> dict[str, Any]:
-    links = Links(result_template=TEMPLATE)
-    return cards.result_card(result, links, share=True).payload()
+    links = ZofLinks(result_template=TEMPLATE)
+    return cards.result_card(result, links, share=True).message_fields()
 
 
 def bare(kind: str, env: Mapping[str, str], zof: httpx.AsyncClient) -> AsyncApp:
     """The bare Bolt app of this kind, with the environment that zofbot has."""
-    ready = {"help": answers.help_all().payload(), "result": card(example())}
+    ready = {"help": answers.all_commands_help().message_fields(), "result": card(example())}
 
     async def answer(ack: Any, body: dict[str, Any]) -> None:
         verb = body["text"].partition(" ")[0]
@@ -166,12 +166,12 @@ async def serve_zof() -> None:
     await asyncio.Event().wait()
 
 
-async def pretend() -> Stage:
+async def pretend() -> SimulatorServer:
     """Start a pretend world."""
     world = World(MovableClock())
-    furnish(world)
+    seed_world(world)
     world.zof.quota = None
-    stage = Stage(world)
+    stage = SimulatorServer(world)
     await stage.start()
     return stage
 
@@ -179,7 +179,7 @@ async def pretend() -> Stage:
 class Bot(NamedTuple):
     """A contender that is up, and the pretend Slack that it belongs to."""
 
-    slack: Stage
+    slack: SimulatorServer
     pid: int
     data: Path
     seconds: float
@@ -192,7 +192,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def environment(slack: Stage, zof_url: str, data: Path, port: int, transport: str) -> dict[str, str]:
+def environment(slack: SimulatorServer, zof_url: str, data: Path, port: int, transport: str) -> dict[str, str]:
     """All that a contender is told; nothing of ours leaks in."""
     world = slack.world
     return {
@@ -267,11 +267,11 @@ async def contender(kind: str, zof_url: str, transport: str = "http") -> AsyncIt
 
 async def shut_down_store(data: Path) -> None:
     if socket_path(data).exists():
-        async with embedded(data, Clock()):
+        async with start_embedded(data, Clock()):
             pass
 
 
-async def answering(running: asyncio.subprocess.Process, slack: Stage, port: int, transport: str) -> None:
+async def answering(running: asyncio.subprocess.Process, slack: SimulatorServer, port: int, transport: str) -> None:
     """Wait until a contender answers: any answer over HTTP will do, for the bare ones have no /healthz."""
     async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
         while True:
@@ -295,25 +295,25 @@ async def pretend_zof() -> AsyncIterator[str]:
         yield await said(running)
 
 
-async def ack(slack: Stage, text: str) -> float:
+async def ack(slack: SimulatorServer, text: str) -> float:
     """Type a command and give the milliseconds until it was acknowledged."""
     workspace = slack.world.slack
     person, place = workspace.users["U0ANA"], workspace.channels[QA_ALERTS]
-    command = payloads.command(workspace, person, place, f"/zof {text}", f"{slack.url}/respond/nobody")
-    outcome = await slack.people.delivery.send("slash_commands", command)
+    command = payloads.command_payload(workspace, person, place, f"/zof {text}", f"{slack.url}/respond/nobody")
+    outcome = await slack.people.delivery.send_payload("slash_commands", command)
     answer = outcome.body["text"] if isinstance(outcome.body, dict) else outcome.body
     if SURE[text] not in answer:
         raise RuntimeError(f"no real answer to /zof {text}: {outcome.status} {outcome.error} {answer!r}")
     return outcome.ms
 
 
-async def one_by_one(slack: Stage, text: str, requests: int = REQUESTS) -> tuple[float, float]:
+async def one_by_one(slack: SimulatorServer, text: str, requests: int = REQUESTS) -> tuple[float, float]:
     """p50 and p99 in milliseconds, one request in flight."""
     cuts = quantiles([await ack(slack, text) for _ in range(requests)], n=100, method="inclusive")
     return cuts[49], cuts[98]
 
 
-async def rate(slack: Stage, text: str) -> float:
+async def rate(slack: SimulatorServer, text: str) -> float:
     """Acknowledgements a second, several in flight."""
 
     async def ask() -> None:

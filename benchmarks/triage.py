@@ -31,10 +31,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from zofbot.clock import MovableClock
 from zofbot.settings import Settings
-from zofbot.simulator.entities import BOT, Channel, Message
-from zofbot.simulator.organization import ANA, CHECKOUT, furnish
-from zofbot.simulator.stage import Stage
-from zofbot.simulator.webhooks import current, signature
+from zofbot.simulator.entities import BOT_USER_ID, Channel, PostedMessage
+from zofbot.simulator.organization import ANA, CHECKOUT, seed_world
+from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.webhooks import current_envelope, sign_body
 from zofbot.simulator.world import World
 
 SECRET = "webhook-secret"
@@ -59,7 +59,7 @@ class Bot(NamedTuple):
 
 
 @asynccontextmanager
-async def bot(stage: Stage, folder: Path) -> AsyncIterator[Bot]:
+async def bot(stage: SimulatorServer, folder: Path) -> AsyncIterator[Bot]:
     """Run ``zofbot run`` while the context lasts."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -95,46 +95,48 @@ async def _ready(session: aiohttp.ClientSession, url: str) -> bool:
         return False
 
 
-async def alerts(stage: Stage, url: str, count: int) -> list[Message]:
+async def alerts(stage: SimulatorServer, url: str, count: int) -> list[PostedMessage]:
     """As many alerts, each in a channel of its own."""
     world = stage.world
     for number in range(count):
         name = f"C0CLICK{number:04}"
-        world.slack.channels[name] = Channel(name, name.lower(), {ANA, BOT})
-        await stage.people.type(ANA, name, f"/zof subscribe group:case layout:flat case:tc_{number}")
+        world.slack.channels[name] = Channel(name, name.lower(), {ANA, BOT_USER_ID})
+        await stage.people.type_text(ANA, name, f"/zof subscribe group:case layout:flat case:tc_{number}")
     run = world.zof.start_run({"project_id": CHECKOUT, "environment": "staging", "name": "nightly"})
     for number in range(count):
         world.zof.add_result(run["id"], status="failed", test_case_id=f"tc_{number}", name=f"Case {number}")
     world.zof.finish_run(run["id"])
-    body = json.dumps(current("run.failed", "2026-06-01T08:15:00Z", world.zof.new_id, run["id"])).encode()
-    headers = {"X-Zof-Signature": signature(SECRET, body)}
+    body = json.dumps(current_envelope("run.failed", "2026-06-01T08:15:00Z", world.zof.new_id, run["id"])).encode()
+    headers = {"X-Zof-Signature": sign_body(SECRET, body)}
     async with aiohttp.ClientSession() as session, session.post(f"{url}/zof/webhook", data=body, headers=headers):
         pass
 
-    def roots() -> list[Message]:
-        return [one for one in world.slack.ledger if (one.key or "").startswith("case:")]
+    def roots() -> list[PostedMessage]:
+        return [item for item in world.slack.ledger if (item.idempotency_key or "").startswith("case:")]
 
     await seen(lambda: len(roots()) == count, 0.1)
     await asyncio.sleep(4)  # every channel may take a burst again
     return roots()
 
 
-def acknowledge(message: Message) -> dict[str, Any]:
+def acknowledge(message: PostedMessage) -> dict[str, Any]:
     """The button, as Slack sends it."""
     rows = [block for part in message.attachments for block in part["blocks"] if block["type"] == "actions"]
-    [found] = [one | {"block_id": row["block_id"]} for row in rows for one in row["elements"]
-               if one["action_id"] == "zof_triage_acknowledge"]  # fmt: skip
+    [found] = [item | {"block_id": row["block_id"]} for row in rows for item in row["elements"]
+               if item["action_id"] == "zof_triage_acknowledge"]  # fmt: skip
     return {name: found[name] for name in ("type", "action_id", "block_id", "value")}
 
 
-async def measured(stage: Stage, roots: list[Message]) -> dict[str, list[float]]:
+async def measured(stage: SimulatorServer, roots: list[PostedMessage]) -> dict[str, list[float]]:
     """Milliseconds of each click and, beside it, of a bare update."""
     times: dict[str, list[float]] = {"answered": [], "card": [], "bare": []}
     async with aiohttp.ClientSession() as session:
         client = AsyncWebClient(stage.world.slack.bot_token, base_url=f"{stage.url}/api/", session=session)
         for root in roots:
             began = time.perf_counter()
-            pressed = asyncio.create_task(stage.people.press(ANA, acknowledge(root), channel=root.channel, ts=root.ts))
+            pressed = asyncio.create_task(
+                stage.people.press_element(ANA, acknowledge(root), channel=root.channel, ts=root.ts)
+            )
             await seen(partial(getattr, root, "edited"))
             times["card"].append((time.perf_counter() - began) * 1000)
             times["answered"].append((await pressed).ms)
@@ -161,9 +163,9 @@ def table(times: dict[str, list[float]]) -> Table:
 
 async def main(clicks: int) -> None:
     world = World(MovableClock())
-    furnish(world)
+    seed_world(world)
     world.zof.quota, world.slack.paced, world.zof.webhooks.on = None, False, False
-    stage = Stage(world)
+    stage = SimulatorServer(world)
     await stage.start()
     try:
         with tempfile.TemporaryDirectory(prefix="click-") as folder:

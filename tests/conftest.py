@@ -16,8 +16,8 @@ from tests.support.triage import triage_bot
 from tests.support.valkey_servers import folder_in_memory, shared_valkey
 from tests.support.virtual_time import VirtualLoop, count_redis_replies, loop_epoch, test_clock
 from zofbot.clock import MovableClock
-from zofbot.simulator.organization import furnish
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.organization import seed_world
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.world import World
 
 # Stores write each step to a disk and wait for it, on a busy machine for seconds: in tests they write to memory.
@@ -64,11 +64,11 @@ async def clock() -> MovableClock:
 
 
 @pytest.fixture
-async def stage(clock: MovableClock) -> AsyncIterator[Stage]:
+async def stage(clock: MovableClock) -> AsyncIterator[SimulatorServer]:
     """The simulated Slack and Zof with sample data, without a bot."""
     world = World(clock)
-    furnish(world)
-    stage = Stage(world)
+    seed_world(world)
+    stage = SimulatorServer(world)
     await stage.start()
     yield stage
     await stage.stop()
@@ -100,5 +100,8 @@ def how_to_reproduce(item: pytest.Item) -> str:
     lines = [f"ZOFBOT_TEST_EPOCH={loop_epoch():.0f} make test ARGS='-n0 {item.nodeid}'"]
     for bot, now in zip(started, epochs, strict=True):
         lines.append(f"a bot whose clock shows {now}, and its messages:")
-        lines += [f"  {one.ts} {one.channel} {one.key} {one.text[:100]!r}" for one in bot.world.slack.ledger[-50:]]
+        lines += [
+            f"  {item.ts} {item.channel} {item.idempotency_key} {item.text[:100]!r}"
+            for item in bot.world.slack.ledger[-50:]
+        ]
     return "\n".join(lines)

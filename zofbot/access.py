@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from enum import Enum, IntEnum
 
-from zofbot.routing.spelling import mentioned
+from zofbot.routing.spelling import format_mention
 
-NAMED = 5
+MAX_NAMED_IDS = 5
 """How many of those who may are named to somebody who may not."""
 
 
@@ -25,15 +25,15 @@ class Role(IntEnum):
     """Sees and changes what belongs to any channel: subscriptions, outbox, trace."""
 
 
-class Standing(Enum):
+class Membership(Enum):
     """What somebody is in our workspace; only a member can be more than a reader."""
 
     MEMBER = "member"
     GUEST = "guest"
-    STRANGER = "stranger"
+    EXTERNAL = "stranger"
     """Of another organization, in a channel shared with it."""
     BOT = "bot"
-    GONE = "gone"
+    DEACTIVATED = "gone"
     """Their account is switched off."""
     UNKNOWN = "unknown"
     """Slack would not say."""
@@ -44,7 +44,7 @@ class Person:
     """Somebody in Slack, as far as Slack told."""
 
     id: str
-    standing: Standing = Standing.MEMBER
+    standing: Membership = Membership.MEMBER
     groups: frozenset[str] = frozenset()
     """Those of the user groups in question that they belong to."""
     admin: bool = False
@@ -71,19 +71,21 @@ class Roles:
     """Whether runs may be started and cancelled from Slack at all."""
 
     @classmethod
-    def read(cls, responders: str = "", operators: str = "", admins: str = "", *, runs: bool = False) -> Roles:
+    def from_settings(cls, responders: str = "", operators: str = "", admins: str = "", *, runs: bool = False) -> Roles:
         """Read the settings' lists: ids with commas."""
-        return cls(_ids(responders), _ids(operators), _ids(admins), runs)
+        return cls(_split_ids(responders), _split_ids(operators), _split_ids(admins), runs)
 
     @property
-    def groups(self) -> frozenset[str]:
+    def group_ids(self) -> frozenset[str]:
         """The user groups whose members have to be known."""
-        return frozenset(one for one in self.responders | self.operators | self.admins if one.startswith("S"))
+        return frozenset(
+            responder for responder in self.responders | self.operators | self.admins if responder.startswith("S")
+        )
 
 
 def role_of(person: Person, roles: Roles) -> Role:
     """The highest role that somebody has; nobody but a full member of the workspace is more than a reader."""
-    if person.standing is not Standing.MEMBER:
+    if person.standing is not Membership.MEMBER:
         return Role.READER
     ids = person.groups | {person.id}
     if ids & roles.admins or (person.admin and not roles.admins):
@@ -95,34 +97,34 @@ def role_of(person: Person, roles: Roles) -> Role:
     return Role.OPERATOR if roles.runs and not roles.operators else Role.RESPONDER
 
 
-def refusal(needed: Role, person: Person, roles: Roles, tried: str = "") -> str | None:
+def explain_refusal(needed: Role, person: Person, roles: Roles, tried: str = "") -> str | None:
     """Why somebody may not do what takes the role ``needed``, who may, and what to do; ``None`` when they may.
 
     The sentence is mrkdwn, for the person alone: it mentions those who may. It names what was ``tried``, as it follows
     "you cannot", or else all that the role is for.
     """
-    deed = tried or _DEEDS[needed]
+    deed = tried or _ACTIONS_BY_ROLE[needed]
     if needed is Role.OPERATOR and not roles.runs:
         allows = "An operator of zofbot can set `ZOFBOT_ALLOW_RUNS`."
         return f"You cannot {deed} here: runs are not started or cancelled from Slack. {allows}"
     if role_of(person, roles) >= needed:
         return None
-    if person.standing in _CANNOT:
-        who = _CANNOT[person.standing]
+    if person.standing in _REFUSED_MEMBERSHIPS:
+        who = _REFUSED_MEMBERSHIPS[person.standing]
         return f"{who} can look things up here, but not {deed}. Ask a full member of this workspace."
-    if person.doubt or person.standing is Standing.UNKNOWN:
+    if person.doubt or person.standing is Membership.UNKNOWN:
         return f"You cannot {deed} right now, because Slack did not say who you are. {person.doubt}".strip()
     also = " You can also do it in Zof." if needed is Role.OPERATOR else ""
-    return f"You cannot {deed} here: that is for {_able(needed, roles)}. Ask one of them.{also}"
+    return f"You cannot {deed} here: that is for {_describe_allowed(needed, roles)}. Ask one of them.{also}"
 
 
-_CANNOT = {
-    Standing.GUEST: "Guests of this workspace",
-    Standing.STRANGER: "People of other organizations",
-    Standing.BOT: "Bots and workflows",
-    Standing.GONE: "Accounts that are switched off",
+_REFUSED_MEMBERSHIPS = {
+    Membership.GUEST: "Guests of this workspace",
+    Membership.EXTERNAL: "People of other organizations",
+    Membership.BOT: "Bots and workflows",
+    Membership.DEACTIVATED: "Accounts that are switched off",
 }
-_DEEDS = {
+_ACTIONS_BY_ROLE = {
     Role.READER: "look things up",
     Role.RESPONDER: "work on failures",
     Role.OPERATOR: "start or cancel runs",
@@ -130,15 +132,15 @@ _DEEDS = {
 }
 
 
-def _able(needed: Role, roles: Roles) -> str:
+def _describe_allowed(needed: Role, roles: Roles) -> str:
     """Those who may, in words: who was listed for the role, or for a higher one."""
     listed = {Role.RESPONDER: roles.responders, Role.OPERATOR: roles.operators, Role.ADMIN: roles.admins}
     if needed is Role.ADMIN and not roles.admins:
         return "admins and owners of this workspace"
     chosen = sorted(listed[needed] or roles.responders)
-    more = f" and {len(chosen) - NAMED} more" if len(chosen) > NAMED else ""
-    return ", ".join(map(mentioned, chosen[:NAMED])) + more
+    more = f" and {len(chosen) - MAX_NAMED_IDS} more" if len(chosen) > MAX_NAMED_IDS else ""
+    return ", ".join(map(format_mention, chosen[:MAX_NAMED_IDS])) + more
 
 
-def _ids(names: str) -> frozenset[str]:
+def _split_ids(names: str) -> frozenset[str]:
     return frozenset(name for part in names.split(",") if (name := part.strip()))

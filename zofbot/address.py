@@ -7,69 +7,71 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl
 
-FORMS = (
+URL_FORMS = (
     "redis://, rediss:// or unix:// for one server, redis+sentinel://host:26379/service for Sentinels, or "
     "redis+cluster://host:6379 for a cluster (rediss+… with TLS)"
 )
 
-Kind = Literal["server", "sentinel", "cluster"]
+ServerKind = Literal["server", "sentinel", "cluster"]
 
-_PORTS: dict[Kind, int] = {"server": 6379, "sentinel": 26379, "cluster": 6379}
-_SCHEME = re.compile(r"(rediss?)\+(sentinel|cluster)", re.IGNORECASE)
-_HOST = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?")
-_ESCAPES = "in a user or password write # as %23, / as %2F, ? as %3F, @ as %40, [ as %5B, ] as %5D, a space as %20"
+_DEFAULT_PORTS: dict[ServerKind, int] = {"server": 6379, "sentinel": 26379, "cluster": 6379}
+_SCHEME_PATTERN = re.compile(r"(rediss?)\+(sentinel|cluster)", re.IGNORECASE)
+_HOST_PATTERN = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?")
+_ESCAPING_HINT = (
+    "in a user or password write # as %23, / as %2F, ? as %3F, @ as %40, [ as %5B, ] as %5D, a space as %20"
+)
 
-_SECONDS, _FLAG, _ANY = r"[0-9]{1,6}(\.[0-9]{1,6})?", "true|false|yes|no|y|n|t|f|0|1", ".+"
-_OPTIONS = {
-    "db": "[0-9]{1,4}", "username": _ANY, "password": ".*", "socket_timeout": _SECONDS, "protocol": "2|3",
-    "socket_connect_timeout": _SECONDS, "retry_on_timeout": _FLAG, "max_connections": "[1-9][0-9]{0,5}",
+_SECONDS_PATTERN, _FLAG_PATTERN, _ANY_PATTERN = r"[0-9]{1,6}(\.[0-9]{1,6})?", "true|false|yes|no|y|n|t|f|0|1", ".+"
+_OPTION_PATTERNS = {
+    "db": "[0-9]{1,4}", "username": _ANY_PATTERN, "password": ".*", "socket_timeout": _SECONDS_PATTERN, "protocol": "2|3",
+    "socket_connect_timeout": _SECONDS_PATTERN, "retry_on_timeout": _FLAG_PATTERN, "max_connections": "[1-9][0-9]{0,5}",
 }  # fmt: skip
-_TLS_OPTIONS = {
-    "ssl_cert_reqs": "none|optional|required", "ssl_ca_certs": _ANY, "ssl_ca_path": _ANY, "ssl_ca_data": _ANY,
-    "ssl_certfile": _ANY, "ssl_keyfile": _ANY, "ssl_check_hostname": _FLAG, "ssl_ciphers": _ANY, "ssl_password": _ANY,
+_TLS_OPTION_PATTERNS = {
+    "ssl_cert_reqs": "none|optional|required", "ssl_ca_certs": _ANY_PATTERN, "ssl_ca_path": _ANY_PATTERN, "ssl_ca_data": _ANY_PATTERN,
+    "ssl_certfile": _ANY_PATTERN, "ssl_keyfile": _ANY_PATTERN, "ssl_check_hostname": _FLAG_PATTERN, "ssl_ciphers": _ANY_PATTERN, "ssl_password": _ANY_PATTERN,
 }  # fmt: skip
-_SENTINEL_OPTIONS = {"sentinel_username": _ANY, "sentinel_password": _ANY}
+_SENTINEL_OPTION_PATTERNS = {"sentinel_username": _ANY_PATTERN, "sentinel_password": _ANY_PATTERN}
 """What may stand behind the question mark, and what its value looks like."""
 
 
 @dataclass(frozen=True)
-class Address:
+class RedisAddress:
     """Where the store is.
 
     ``url`` is what a client of one server reads its options from: user, password, database, TLS, and what stands behind
     the question mark. For Sentinels and clusters it names the first of ``hosts``.
     """
 
-    kind: Kind
+    kind: ServerKind
     url: str
     hosts: tuple[tuple[str, int], ...] = ()
     service: str = ""
     """What the Sentinels call the primary."""
 
 
-def address(url: str) -> Address:
+def parse_redis_url(url: str) -> RedisAddress:
     """Read ``url``. Raises ValueError with the second half of a sentence, which quotes nothing of it."""
     scheme, _, rest = url.partition("://")
     if re.search(r"[^\x21-\x7e]", url):
-        raise ValueError(f"it must hold no spaces and only ASCII; {_ESCAPES}")
+        raise ValueError(f"it must hold no spaces and only ASCII; {_ESCAPING_HINT}")
     if "#" in url:
-        raise ValueError(f"it must hold no #; {_ESCAPES}")
+        raise ValueError(f"it must hold no #; {_ESCAPING_HINT}")
     place, path, query = re.fullmatch(r"([^/?]*)/?([^?]*)(\?.*)?", rest).groups("")  # type: ignore[union-attr]
     if scheme in ("redis", "rediss", "unix") and rest:
         _check_server(scheme, place, path, query)
         _check_options(query, secure=scheme == "rediss")
-        return Address("server", url)
-    parts = _SCHEME.fullmatch(scheme)
+        return RedisAddress("server", url)
+    parts = _SCHEME_PATTERN.fullmatch(scheme)
     if not parts:
-        raise ValueError(f"it must start with {FORMS}")
-    kind: Kind = "sentinel" if parts[2].lower() == "sentinel" else "cluster"
+        raise ValueError(f"it must start with {URL_FORMS}")
+    kind: ServerKind = "sentinel" if parts[2].lower() == "sentinel" else "cluster"
     user, at, names = _split_user(place, path + query)
-    hosts = tuple(_host(name, _PORTS[kind]) for name in names.split(","))
-    service, database = _path(kind, path)
+    hosts = tuple(_parse_host(name, _DEFAULT_PORTS[kind]) for name in names.split(","))
+    service, database = _parse_path(kind, path)
     _check_options(query, secure=parts[1].lower() == "rediss", sentinel=kind == "sentinel")
     first = f"[{hosts[0][0]}]" if ":" in hosts[0][0] else hosts[0][0]
     one = f"{parts[1].lower()}://{user}{at}{first}:{hosts[0][1]}/{database}{query}"
-    return Address(kind, one, hosts, service)
+    return RedisAddress(kind, one, hosts, service)
 
 
 def _check_server(scheme: str, place: str, path: str, query: str) -> None:
@@ -79,7 +81,7 @@ def _check_server(scheme: str, place: str, path: str, query: str) -> None:
             raise ValueError("it must name the socket with its whole path, as in unix:///run/redis.sock")
         return
     try:
-        _host(host, _PORTS["server"])
+        _parse_host(host, _DEFAULT_PORTS["server"])
     except ValueError:
         raise ValueError("it must name one host, as host or host:port with a port from 1 to 65535") from None
     if not re.fullmatch(r"[0-9]{0,4}", path):
@@ -89,33 +91,39 @@ def _check_server(scheme: str, place: str, path: str, query: str) -> None:
 def _split_user(place: str, rest: str) -> tuple[str, str, str]:
     """User and password, the @ behind them, and the hosts."""
     user, at, hosts = place.rpartition("@")
-    if "@" in rest and not at and not all(_HOST.fullmatch(name) for name in hosts.split(",")):
-        raise ValueError(f"its password seems to hold / or ?; {_ESCAPES}")
+    if "@" in rest and not at and not all(_HOST_PATTERN.fullmatch(name) for name in hosts.split(",")):
+        raise ValueError(f"its password seems to hold / or ?; {_ESCAPING_HINT}")
     if re.search(r"[\[\]]", user):
-        raise ValueError(f"its user or password must hold no brackets; {_ESCAPES}")
+        raise ValueError(f"its user or password must hold no brackets; {_ESCAPING_HINT}")
     return user, at, hosts
 
 
 def _check_options(query: str, *, secure: bool, sentinel: bool = False) -> None:
     """Refuse what the client would, or would pass over, once it connects. A name it quotes is one that is known."""
-    names = [*_OPTIONS, *(_TLS_OPTIONS if secure else ()), *(_SENTINEL_OPTIONS if sentinel else ())]
+    names = [
+        *_OPTION_PATTERNS,
+        *(_TLS_OPTION_PATTERNS if secure else ()),
+        *(_SENTINEL_OPTION_PATTERNS if sentinel else ()),
+    ]
     for name, value in parse_qsl(query[1:], keep_blank_values=True):
-        if name in _TLS_OPTIONS and not secure:
+        if name in _TLS_OPTION_PATTERNS and not secure:
             raise ValueError("options that begin with ssl_ need TLS: write rediss instead of redis")
         if name not in names:
             raise ValueError(f"it has an option that is not known; known are {', '.join(names)}")
-        if not re.fullmatch((_OPTIONS | _TLS_OPTIONS | _SENTINEL_OPTIONS)[name], value, re.IGNORECASE):
+        if not re.fullmatch(
+            (_OPTION_PATTERNS | _TLS_OPTION_PATTERNS | _SENTINEL_OPTION_PATTERNS)[name], value, re.IGNORECASE
+        ):
             raise ValueError(f"its option {name} has a value that cannot be")
 
 
-def _host(text: str, port: int) -> tuple[str, int]:
-    found = _HOST.fullmatch(text.strip())
+def _parse_host(text: str, port: int) -> tuple[str, int]:
+    found = _HOST_PATTERN.fullmatch(text.strip())
     if not found or not 0 < int(found["port"] or port) < 65536:
         raise ValueError("it must name hosts as host:port, with commas between them")
     return found["v6"] or found["name"], int(found["port"] or port)
 
 
-def _path(kind: Kind, path: str) -> tuple[str, str]:
+def _parse_path(kind: ServerKind, path: str) -> tuple[str, str]:
     """The service that Sentinels know, and the number of the database."""
     service, _, database = path.strip("/").partition("/") if kind == "sentinel" else ("", "", path.strip("/"))
     if kind == "sentinel" and not re.fullmatch(r"[A-Za-z0-9._-]+", service):

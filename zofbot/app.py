@@ -12,40 +12,40 @@ import structlog
 from aiohttp import web
 
 from zofbot.clock import Clock
-from zofbot.errands import Errands, end
+from zofbot.errands import BackgroundTasks, cancel_tasks
 from zofbot.errors import SettingsError, SlackError, StoreUnavailable
-from zofbot.listeners import Reception
-from zofbot.listeners.desk import Desk
+from zofbot.listeners import SlackApp
+from zofbot.listeners.desk import ListenerContext
 from zofbot.metrics import Metrics
-from zofbot.pipeline.canary import Watch
+from zofbot.pipeline.canary import ZofClock
 from zofbot.pipeline.catalog import Catalog
 from zofbot.pipeline.dispatcher import Dispatcher
-from zofbot.pipeline.failures import Failures
-from zofbot.rooms import Rooms, slack_of, zof_client
-from zofbot.rotation import Reread, Rotation
+from zofbot.pipeline.failures import TriageService
+from zofbot.rooms import Services, make_zof_client, open_slack_client
+from zofbot.rotation import ReadSettings, SecretReloader
 from zofbot.settings import Settings
-from zofbot.slack.notifier import Identity, SlackNotifier
+from zofbot.slack.notifier import BotIdentity, SlackClient
 from zofbot.socket_mode import SocketMode
-from zofbot.store import Store, connected
-from zofbot.store.audit import Audit
-from zofbot.store.embedded import embedded, minded
+from zofbot.store import Store, open_store
+from zofbot.store.audit import AuditLog
+from zofbot.store.embedded import start_embedded, supervise_embedded
 from zofbot.store.outbox import Outbox
-from zofbot.store.schema import enter
-from zofbot.store.soundness import warn
-from zofbot.web import SlackDoor, ZofDoor, opened, site
+from zofbot.store.schema import claim_schema
+from zofbot.store.soundness import log_problems
+from zofbot.web import SlackEndpoint, ZofWebhookEndpoint, build_app, serve_app
 
 log = structlog.get_logger()
 
-DRAIN_SECONDS = 4.0
+MAX_DRAIN_SECONDS = 4.0
 """How long answers that are under way may take once the bot is told to stop."""
 
-FINISH_SECONDS = 3.0
+MAX_FINISH_SECONDS = 3.0
 """How long sends may then take; what is not confirmed by then is left as claimed. All must fit into ten seconds."""
 
-TRACES_SECONDS = 0.5
+MAX_TRACE_WRITE_SECONDS = 0.5
 """How long writing the last traces may take after that."""
 
-INTRODUCTION_SECONDS = 5.0
+IDENTIFY_RETRY_SECONDS = 5.0
 """Pause before Slack is asked again who we are, after it would not say."""
 
 
@@ -55,15 +55,15 @@ class Zofbot:
 
     url: str
     store: Store
-    notifier: SlackNotifier
+    notifier: SlackClient
     metrics: Metrics
     outbox: Outbox
-    rotation: Rotation
+    rotation: SecretReloader
     clock: Clock
     socket: SocketMode | None = None
-    identity: Identity | None = None
+    identity: BotIdentity | None = None
 
-    async def missing(self) -> list[str]:
+    async def list_unready(self) -> list[str]:
         """Name what is not ready, in words."""
         missing = []
         try:
@@ -73,31 +73,31 @@ class Zofbot:
         self.metrics.store_up.set(not missing)
         if self.identity is None:
             missing.append("slack has not accepted the bot token yet")
-        if self.socket and not self.socket.connected:
+        if self.socket and not self.socket.is_connected:
             why = f" ({self.socket.trouble})" if self.socket.trouble else ""
             missing.append(f"slack's socket is not connected{why}")
         self.metrics.slack_up.set(not any("slack" in what for what in missing))
         return missing
 
-    async def introduce(self) -> None:
+    async def identify_bot(self) -> None:
         """Ask Slack who we are until it says so; commands work meanwhile."""
         while self.identity is None:
             try:
-                self.identity = await self.notifier.identify()
+                self.identity = await self.notifier.fetch_identity()
                 log.info("slack connected", team=self.identity.team, bot=self.identity.user)
             except SlackError as error:
                 log.error("slack not connected", reason=error.reason, mend=error.next_step)
-                await self.clock.sleep(INTRODUCTION_SECONDS)
+                await self.clock.sleep(IDENTIFY_RETRY_SECONDS)
 
 
 @asynccontextmanager
-async def running(
+async def run_bot(
     settings: Settings,
     clock: Clock,
     *,
     doors: bool = True,
     works: bool = True,
-    reread: Reread | None = None,
+    reread: ReadSettings | None = None,
 ) -> AsyncIterator[Zofbot]:
     """Run the bot while the context lasts; on the way out it takes nothing new and finishes what is under way.
 
@@ -106,102 +106,106 @@ async def running(
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        address = settings.redis_url or await _own_store(stack, settings.zofbot_data_dir, clock)
-        store = await stack.enter_async_context(connected(address, settings.zofbot_namespace, clock))
-        await warn(store.client)
-        await enter(store.client, settings.zofbot_namespace)
-        notifier = await stack.enter_async_context(slack_of(settings, metrics, clock))
-        watch = Watch(clock)
-        zof = zof_client(settings, metrics, clock, store, watch.heard)
+        address = settings.redis_url or await _start_own_store(stack, settings.zofbot_data_dir, clock)
+        store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
+        await log_problems(store.client)
+        await claim_schema(store.client, settings.zofbot_namespace)
+        notifier = await stack.enter_async_context(open_slack_client(settings, metrics, clock))
+        watch = ZofClock(clock)
+        zof = make_zof_client(settings, metrics, clock, store, watch.read_reply_time)
         stack.push_async_callback(zof.aclose)
-        rooms = Rooms(settings, store, zof, notifier, metrics, clock)
+        rooms = Services(settings, store, zof, notifier, metrics, clock)
         writing = asyncio.create_task(rooms.traces.run())
-        stack.push_async_callback(rooms.traces.finish, TRACES_SECONDS)
-        stack.push_async_callback(end, writing)
-        rotation = Rotation(settings, reread or (lambda: settings), clock)
+        stack.push_async_callback(rooms.traces.write_remaining, MAX_TRACE_WRITE_SECONDS)
+        stack.push_async_callback(cancel_tasks, writing)
+        rotation = SecretReloader(settings, reread or (lambda: settings), clock)
         bot = Zofbot("", store, notifier, metrics, rooms.outbox, rotation, clock)
         if works:
-            await _work(stack, rooms, watch)
+            await _start_workers(stack, rooms, watch)
         if doors:
-            await _open_doors(stack, rooms, bot)
+            await _open_endpoints(stack, rooms, bot)
         elif settings.zofbot_metrics_port:
-            window = site(None, metrics, bot.missing)
-            bot.url = await _open(
+            window = build_app(None, metrics, bot.list_unready)
+            bot.url = await _serve_on_port(
                 stack, window, clock, settings.host, "ZOFBOT_METRICS_PORT", settings.zofbot_metrics_port
             )
-        stack.push_async_callback(end, asyncio.create_task(bot.introduce()))
-        rotation.tell(rooms.rekey)
-        stack.push_async_callback(end, asyncio.create_task(rotation.watch()))
+        stack.push_async_callback(cancel_tasks, asyncio.create_task(bot.identify_bot()))
+        rotation.add_callbacks(rooms.use_secrets)
+        stack.push_async_callback(cancel_tasks, asyncio.create_task(rotation.run()))
         log.info("zofbot is up", url=bot.url, slack="socket" if bot.socket else "http", doors=doors, works=works)
         yield bot
         log.info("zofbot stops")
 
 
-async def _own_store(stack: AsyncExitStack, folder: Path, clock: Clock) -> str:
+async def _start_own_store(stack: AsyncExitStack, folder: Path, clock: Clock) -> str:
     """Start the store that comes along, and see to it that it lives as long as the bot."""
-    address = await stack.enter_async_context(embedded(folder, clock))
-    stack.push_async_callback(end, asyncio.create_task(minded(folder, clock)))
+    address = await stack.enter_async_context(start_embedded(folder, clock))
+    stack.push_async_callback(cancel_tasks, asyncio.create_task(supervise_embedded(folder, clock)))
     return address
 
 
-async def _work(stack: AsyncExitStack, rooms: Rooms, watch: Watch) -> None:
+async def _start_workers(stack: AsyncExitStack, rooms: Services, watch: ZofClock) -> None:
     """Deliver and poll until the bot stops: then no more is begun, and what is being sent may finish."""
-    dispatcher, poller, orders = rooms.dispatcher(), rooms.poller(), rooms.orders
+    dispatcher, poller, orders = rooms.make_dispatcher(), rooms.make_poller(), rooms.orders
     delivering = asyncio.create_task(dispatcher.run())
-    stack.push_async_callback(_finish, dispatcher, delivering)
+    stack.push_async_callback(_finish_delivery, dispatcher, delivering)
     stack.push_async_callback(rooms.hints.aclose)
-    stack.push_async_callback(end, asyncio.create_task(poller.run()))
+    stack.push_async_callback(cancel_tasks, asyncio.create_task(poller.run()))
     if rooms.settings.zofbot_canary_channel:
-        stack.push_async_callback(end, asyncio.create_task(rooms.canary(watch).run()))
-    stack.push_async_callback(end, asyncio.create_task(orders.run()))
+        stack.push_async_callback(cancel_tasks, asyncio.create_task(rooms.make_canary(watch).run()))
+    stack.push_async_callback(cancel_tasks, asyncio.create_task(orders.run()))
 
 
-async def _finish(dispatcher: Dispatcher, delivering: asyncio.Task[None]) -> None:
+async def _finish_delivery(dispatcher: Dispatcher, delivering: asyncio.Task[None]) -> None:
     dispatcher.stop()
-    await asyncio.wait({delivering}, timeout=FINISH_SECONDS)
-    await end(delivering)
+    await asyncio.wait({delivering}, timeout=MAX_FINISH_SECONDS)
+    await cancel_tasks(delivering)
 
 
-async def _open_doors(stack: AsyncExitStack, rooms: Rooms, bot: Zofbot) -> None:
+async def _open_endpoints(stack: AsyncExitStack, rooms: Services, bot: Zofbot) -> None:
     settings, metrics, clock = rooms.settings, rooms.metrics, rooms.clock
-    errands = Errands()
-    stack.push_async_callback(errands.drain, DRAIN_SECONDS)
-    desk = Desk(
+    errands = BackgroundTasks()
+    stack.push_async_callback(errands.drain, MAX_DRAIN_SECONDS)
+    desk = ListenerContext(
         rooms.zof, rooms.store, rooms.subscriptions, rooms.outbox, rooms.notifier, errands, metrics, rooms.links,
-        settings.zof_list_order, clock, Failures(rooms.outbox, clock, metrics), rooms.people, rooms.roles,
-        Audit(rooms.store.client, settings.zofbot_namespace), rooms.orders, rooms.traces, Catalog(rooms.zof, clock),
+        settings.zof_list_order, clock, TriageService(rooms.outbox, clock, metrics), rooms.people, rooms.roles,
+        AuditLog(rooms.store.client, settings.zofbot_namespace), rooms.orders, rooms.traces, Catalog(rooms.zof, clock),
         settings.zofbot_resolve_note, settings.zofbot_shared_details, settings.zofbot_default_channel,
         settings.zofbot_poll_interval,
     )  # fmt: skip
-    reception = Reception(desk, rooms.notifier.client)
-    stack.push_async_callback(end, asyncio.create_task(reception.lobby.watch()))
-    slack = SlackDoor(reception, settings.signing_secrets, metrics, clock) if settings.signing_secrets else None
+    reception = SlackApp(desk, rooms.notifier.client)
+    stack.push_async_callback(cancel_tasks, asyncio.create_task(reception.lobby.update_homes()))
+    slack = SlackEndpoint(reception, settings.signing_secrets, metrics, clock) if settings.signing_secrets else None
     zof = None
     if settings.webhook_secrets:
-        header, keep = settings.zof_signature_header, rooms.traces.keep
-        zof = ZofDoor(rooms.hints, settings.webhook_secrets, header, metrics, clock, note=rooms.trials.note, keep=keep)
+        header, keep = settings.zof_signature_header, rooms.traces.add_trace
+        zof = ZofWebhookEndpoint(
+            rooms.hints, settings.webhook_secrets, header, metrics, clock, note=rooms.trials.record_arrival, keep=keep
+        )
 
-    def rekey(fresh: Settings) -> None:
+    def use_fresh_secrets(fresh: Settings) -> None:
         if slack:
-            slack.rekey(fresh.signing_secrets)
+            slack.use_secrets(fresh.signing_secrets)
         if zof:
-            zof.rekey(fresh.webhook_secrets)
+            zof.use_secrets(fresh.webhook_secrets)
 
-    bot.rotation.tell(rekey)
-    bot.url = await _open(stack, site(slack, metrics, bot.missing, zof), clock, settings.host, "PORT", settings.port)
-    if settings.socket_mode:
+    bot.rotation.add_callbacks(use_fresh_secrets)
+    bot.url = await _serve_on_port(
+        stack, build_app(slack, metrics, bot.list_unready, zof), clock, settings.host, "PORT", settings.port
+    )
+    if settings.uses_socket_mode:
         token = settings.slack_app_token.get_secret_value()
         bot.socket = socket = SocketMode(reception, rooms.notifier, token, metrics, clock)
-        bot.rotation.tell(lambda fresh: socket.rekey(fresh.slack_app_token.get_secret_value()))
+        bot.rotation.add_callbacks(lambda fresh: socket.use_token(fresh.slack_app_token.get_secret_value()))
         stack.push_async_callback(socket.close)
         socket.start()  # it tries until it is connected, so the start does not wait; readiness says how it stands
 
 
-async def _open(  # noqa: PLR0913, PLR0917
+async def _serve_on_port(  # noqa: PLR0913, PLR0917
     stack: AsyncExitStack, door: web.Application, clock: Clock, host: str, setting: str, port: int
 ) -> str:
     try:
-        return await stack.enter_async_context(opened(door, host, port, clock))
+        return await stack.enter_async_context(serve_app(door, host, port, clock))
     except OSError as error:
         raise SettingsError(
             [f"{setting} {port} on HOST {host} cannot be opened ({error.strerror}): set another."]

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-LATE_SECONDS = 0.1
+MAX_TIMER_DELAY_SECONDS = 0.1
 """How late a timer may fire in a process that runs; one that is later was held up."""
 
 
@@ -45,7 +45,7 @@ class MovableClock(Clock):
         self._sleeping: set[tuple[float, asyncio.Event]] = set()
 
     @property
-    def moved(self) -> float:
+    def offset_seconds(self) -> float:
         """Seconds by which it was moved in all."""
         return self._offset
 
@@ -93,11 +93,11 @@ async def timeout(seconds: float) -> AsyncIterator[asyncio.Timeout]:
 
     def set_alarm(due: float) -> None:
         nonlocal alarm
-        alarm = loop.call_at(due, ring, due)
+        alarm = loop.call_at(due, fire_alarm, due)
 
-    def ring(due: float) -> None:
+    def fire_alarm(due: float) -> None:
         late = loop.time() - due
-        if late < LATE_SECONDS:
+        if late < MAX_TIMER_DELAY_SECONDS:
             limit.reschedule(due)
         else:
             set_alarm(loop.time() + min(late, seconds))

@@ -15,32 +15,32 @@ from zofbot.clock import Clock, timeout
 
 log = structlog.get_logger()
 
-MOST_BYTES = 1024 * 1024
-BODY_SECONDS = 3.0
+MAX_BODY_BYTES = 1024 * 1024
+MAX_BODY_SECONDS = 3.0
 """How long a body may take to arrive; Slack itself waits no longer for its answer."""
 
-MOST_BODIES = 32
+MAX_CONCURRENT_BODIES = 32
 """How many bodies of one door are read at once."""
 
-AT_ONCE, IN_LINE, LINE_SECONDS = 16, 256, 5.0
+MAX_CONCURRENT_WEBHOOKS, MAX_WAITING_WEBHOOKS, MAX_WAIT_SECONDS = 16, 256, 5.0
 """How many webhooks are stored at once, how many wait for their turn, and for how long; Zof waits ten seconds."""
 
-STRAYS_A_SECOND, MOST_HELD, HOLD_SECONDS = 50, 512, 1.0
+MAX_REJECTS_PER_SECOND, MAX_DELAYED_REJECTS, MAX_DELAY_SECONDS = 50, 512, 1.0
 """How many strays are answered at once, how many of the others are made to wait, and how long at most."""
 
-MOST_CONNECTIONS, SWEEP_SECONDS = 512, 1.0
+MAX_IDLE_CONNECTIONS, SWEEP_INTERVAL_SECONDS = 512, 1.0
 """How many connections may stand idle, beside those that brought something we took, and how often that is looked at."""
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Connection(Protocol):
+class ClosableConnection(Protocol):
     """One that can be closed at once."""
 
     def force_close(self) -> None: ...
 
 
-class Stray(Exception):
+class RejectedRequest(Exception):
     """A request that is nobody's we know, or not whole, or one too many; ``reason`` is for metrics and logs."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -49,32 +49,32 @@ class Stray(Exception):
         self.reason = reason
 
 
-class Bodies:
+class BodyReader:
     """Reads bodies within a size and a time; of too many at once the one that has been read for longest gives way.
 
     So whoever sends many slow ones pushes out their own, while one that comes in one piece is read at once.
     """
 
-    def __init__(self, most: int = MOST_BODIES) -> None:
+    def __init__(self, most: int = MAX_CONCURRENT_BODIES) -> None:
         self._most = most
         self._reading: dict[asyncio.Timeout, None] = {}
 
-    async def read(self, request: web.Request) -> bytes:
+    async def read_body(self, request: web.Request) -> bytes:
         """Give the whole body. Raises Stray: 413 or 408."""
         try:
-            async with timeout(BODY_SECONDS) as patience:
-                self._make_room()
+            async with timeout(MAX_BODY_SECONDS) as patience:
+                self._stop_longest_read()
                 self._reading[patience] = None
                 try:
-                    return await _whole(request)
+                    return await _read_whole_body(request)
                 finally:
                     self._reading.pop(patience, None)
         except TimeoutError:
-            raise Stray(408, "too_slow") from None
+            raise RejectedRequest(408, "too_slow") from None
         except (web.RequestPayloadError, OSError):  # broken chunks, or whoever sent it has gone
-            raise Stray(400, "malformed") from None
+            raise RejectedRequest(400, "malformed") from None
 
-    def _make_room(self) -> None:
+    def _stop_longest_read(self) -> None:
         while len(self._reading) >= self._most:
             longest = next(iter(self._reading))
             del self._reading[longest]
@@ -82,29 +82,34 @@ class Bodies:
                 longest.reschedule(0)
 
 
-async def _whole(request: web.Request) -> bytes:
+async def _read_whole_body(request: web.Request) -> bytes:
     """All of a body; the request keeps no copy, as ``request.read()`` has it do, and it is not buffered by the MiB."""
     body = bytearray()
     while chunk := await request.content.readany():
         body += chunk
-        if len(body) > MOST_BYTES:
-            raise Stray(413, "too_large")
+        if len(body) > MAX_BODY_BYTES:
+            raise RejectedRequest(413, "too_large")
     return bytes(body)
 
 
-class Line:
+class ConcurrencyLimit:
     """Lets so many in at once; the others wait for their turn, and one too many is sent away."""
 
-    def __init__(self, at_once: int = AT_ONCE, most: int = IN_LINE, seconds: float = LINE_SECONDS) -> None:
+    def __init__(
+        self,
+        at_once: int = MAX_CONCURRENT_WEBHOOKS,
+        most: int = MAX_WAITING_WEBHOOKS,
+        seconds: float = MAX_WAIT_SECONDS,
+    ) -> None:
         self._turns = asyncio.Semaphore(at_once)
         self._most, self._seconds = most, seconds
         self._waiting = 0
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def acquire_slot(self) -> AsyncIterator[None]:
         """Take a turn. Raises Stray: 503, to come again later."""
         if self._turns.locked():
-            await self._wait()
+            await self._wait_for_slot()
         else:
             await self._turns.acquire()
         try:
@@ -112,20 +117,20 @@ class Line:
         finally:
             self._turns.release()
 
-    async def _wait(self) -> None:
+    async def _wait_for_slot(self) -> None:
         if self._waiting >= self._most:
-            raise Stray(503, "crowded")
+            raise RejectedRequest(503, "crowded")
         self._waiting += 1
         try:
             async with timeout(self._seconds):
                 await self._turns.acquire()
         except TimeoutError:
-            raise Stray(503, "crowded") from None
+            raise RejectedRequest(503, "crowded") from None
         finally:
             self._waiting -= 1
 
 
-class Brake:
+class RejectThrottle:
     """Answers a few strays a second at once; the others wait, so that a flood of them costs next to nothing.
 
     Whoever sends a request only after the last one's answer is slowed down to one a second for each connection.
@@ -136,13 +141,13 @@ class Brake:
         self._next = 0.0
         self._held = 0
 
-    async def hold(self) -> bool:
+    async def delay_reject(self) -> bool:
         """Wait; False when too many are waiting already, for then the connection is better closed."""
         now = self._clock.monotonic()
-        self._next = min(max(self._next, now - 1) + 1 / STRAYS_A_SECOND, now + HOLD_SECONDS)
+        self._next = min(max(self._next, now - 1) + 1 / MAX_REJECTS_PER_SECOND, now + MAX_DELAY_SECONDS)
         if self._next <= now:
             return True
-        if self._held >= MOST_HELD:
+        if self._held >= MAX_DELAYED_REJECTS:
             return False
         self._held += 1
         try:
@@ -152,7 +157,7 @@ class Brake:
         return True
 
 
-class Sparing:
+class SampledLog:
     """Logs one line for each reason in so many seconds, with how many were left out: a flood must not fill a disk."""
 
     def __init__(self, clock: Clock, seconds: float = 10.0) -> None:
@@ -171,20 +176,20 @@ class Sparing:
         log.info(event, reason=reason, **facts, **({"left_out": left_out} if left_out else {}))
 
 
-class Connections:
+class IdleConnectionReaper:
     """Knows which connections to a door stand idle, and closes those that are too many.
 
     A connection that has brought something we took is spared: it is Slack's, Zof's or a proxy's.
     """
 
-    def __init__(self, clock: Clock, most: int = MOST_CONNECTIONS) -> None:
+    def __init__(self, clock: Clock, most: int = MAX_IDLE_CONNECTIONS) -> None:
         self._clock = clock
         self._most = most
         self._busy: set[object] = set()
         self._good: set[object] = set()
 
     @web.middleware
-    async def watch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def track_request(self, request: web.Request, handler: RequestHandler) -> web.StreamResponse:
         """See each request come and go."""
         self._busy.add(request.protocol)
         try:
@@ -195,12 +200,12 @@ class Connections:
             self._good.add(request.protocol)
         return response
 
-    async def sweep(self, connections: Callable[[], Sequence[Connection]]) -> None:
+    async def close_idle(self, connections: Callable[[], Sequence[ClosableConnection]]) -> None:
         """Close what is too many, again and again until cancelled; ``connections`` gives all, the oldest first."""
         while True:
-            await self._clock.sleep(SWEEP_SECONDS)
+            await self._clock.sleep(SWEEP_INTERVAL_SECONDS)
             present = connections()
             self._good.intersection_update(present)
-            idle = [one for one in present if one not in self._busy and one not in self._good]
-            for one in idle[: max(0, len(idle) - self._most)]:
-                one.force_close()
+            idle = [item for item in present if item not in self._busy and item not in self._good]
+            for item in idle[: max(0, len(idle) - self._most)]:
+                item.force_close()

@@ -9,54 +9,54 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from zofbot.app import Zofbot, running
+from zofbot.app import Zofbot, run_bot
 from zofbot.clock import MovableClock
 from zofbot.errors import SettingsError
-from zofbot.manifest import EVENTS, manifest
-from zofbot.routing import parse
+from zofbot.manifest import SCOPES_BY_EVENT, build_manifest
+from zofbot.routing import parse_filters
 from zofbot.settings import Settings
-from zofbot.simulator.entities import Message
-from zofbot.simulator.organization import ANA, CHECKOUT_CHANNEL, ON_CALL, QA_ALERTS, furnish
-from zofbot.simulator.quota import PerMinute
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.organization import ANA, CHECKOUT_CHANNEL, ON_CALL_GROUP, QA_ALERTS, seed_world
+from zofbot.simulator.quota import MinuteQuota
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.world import World
 from zofbot.store.subscriptions import Subscriptions
-from zofbot.verbs import COMMAND, VERBS, usage_hint
+from zofbot.verbs import SLASH_COMMAND, VERBS, usage_hint
 
-POLL_SECONDS = 5.0
+POLL_INTERVAL_SECONDS = 5.0
 
-QUOTA = 1200
+REQUESTS_PER_MINUTE = 1200
 """Zof's requests a minute: as many times the real one as the demo polls more often than a bot at work."""
 
-CONSOLE = "console.zof.ai"
+CONSOLE_HOST = "console.zof.ai"
 """Where the pretend Zof shows runs and results to people; pasted links to it unfurl."""
 
-RUNS_TAKE = 8.0
+RUN_SECONDS = 8.0
 """Seconds until a run that was started from Slack has passed."""
 
-SUBSCRIBED = {
-    QA_ALERTS: f"project:* escalate:15m-><!subteam^{ON_CALL}>",
+DEMO_SUBSCRIPTIONS = {
+    QA_ALERTS: f"project:* escalate:15m-><!subteam^{ON_CALL_GROUP}>",
     CHECKOUT_CHANNEL: "project:checkout env:production group:case",
 }
 """Channels that are told from the start, and what Ana typed there."""
 
 
 @asynccontextmanager
-async def playing(port: int, poll_seconds: float = POLL_SECONDS) -> AsyncIterator[Stage]:
+async def run_demo(port: int, poll_seconds: float = POLL_INTERVAL_SECONDS) -> AsyncIterator[SimulatorServer]:
     """Run the demo while the context lasts; its page is at the stage's address.
 
     ``poll_seconds`` lie between two of the bot's own looks at Zof. Raises SettingsError when the port cannot be opened.
     """
     clock = MovableClock()
     world = World(clock)
-    furnish(world)
-    world.slack.commands = [_command()]
-    world.slack.shortcuts = manifest()["features"]["shortcuts"]
-    world.slack.events = set(EVENTS)
-    world.slack.unfurl_domains = {CONSOLE}
-    world.zof.quota = PerMinute(QUOTA)
-    world.zof.runs_take = RUNS_TAKE
-    stage = Stage(world)
+    seed_world(world)
+    world.slack.commands = [_composer_command()]
+    world.slack.shortcuts = build_manifest()["features"]["shortcuts"]
+    world.slack.events = set(SCOPES_BY_EVENT)
+    world.slack.unfurl_domains = {CONSOLE_HOST}
+    world.zof.quota = MinuteQuota(REQUESTS_PER_MINUTE)
+    world.zof.runs_take = RUN_SECONDS
+    stage = SimulatorServer(world)
     with tempfile.TemporaryDirectory(prefix="zofbot-demo-") as folder:
         try:
             try:
@@ -65,17 +65,17 @@ async def playing(port: int, poll_seconds: float = POLL_SECONDS) -> AsyncIterato
                 raise SettingsError(
                     [f"--port {port} cannot be opened ({error.strerror}): choose another, or 0 for any that is free."]
                 ) from error
-            settings = _settings(stage, Path(folder), poll_seconds)
-            async with running(settings, clock) as bot:
+            settings = _demo_settings(stage, Path(folder), poll_seconds)
+            async with run_bot(settings, clock) as bot:
                 world.slack.request_url = f"{bot.url}/slack/events"
                 world.zof.webhooks.url = f"{bot.url}/zof/webhook"
-                await _subscribe(world, bot, settings.zofbot_namespace)
+                await _add_subscriptions(world, bot, settings.zofbot_namespace)
                 yield stage
         finally:
             await stage.stop()
 
 
-def _settings(stage: Stage, folder: Path, poll_seconds: float) -> Settings:
+def _demo_settings(stage: SimulatorServer, folder: Path, poll_seconds: float) -> Settings:
     """Point the bot at the pretend world; nothing comes from the environment."""
     slack, zof = stage.world.slack, stage.world.zof
     return Settings.model_construct(
@@ -85,8 +85,8 @@ def _settings(stage: Stage, folder: Path, poll_seconds: float) -> Settings:
         zof_api_key=SecretStr(zof.key),
         zof_base_url=f"{stage.url}/zof/v1",
         zof_link_hosts="zof.ai",
-        zof_run_url_template=f"https://{CONSOLE}/runs/{{run_id}}",
-        zof_result_url_template=f"https://{CONSOLE}/results/{{result_id}}",
+        zof_run_url_template=f"https://{CONSOLE_HOST}/runs/{{run_id}}",
+        zof_result_url_template=f"https://{CONSOLE_HOST}/results/{{result_id}}",
         zof_webhook_secret=SecretStr(zof.webhooks.secret),
         port=0,
         zofbot_poll_interval=poll_seconds,
@@ -95,21 +95,21 @@ def _settings(stage: Stage, folder: Path, poll_seconds: float) -> Settings:
     )
 
 
-async def _subscribe(world: World, bot: Zofbot, namespace: str) -> None:
+async def _add_subscriptions(world: World, bot: Zofbot, namespace: str) -> None:
     """Have Ana subscribe the channels, without the answers that only she would see, and say so to a newcomer."""
     subscriptions, name = Subscriptions(bot.store.client, namespace), world.slack.users[ANA].name
-    for number, (channel, wish) in enumerate(SUBSCRIBED.items(), start=1):
-        own = {"id": f"demo{number}", "channel": channel, "by": ANA, "by_name": name, "created": world.now()}
-        await subscriptions.add(parse(wish).model_copy(update=own))
-        typed = wish.replace(f"<!subteam^{ON_CALL}>", f"@{world.slack.groups[ON_CALL].handle}")
-        said = f"zofbot tells this channel what fails from now on: I typed `{COMMAND} subscribe {typed}`."
-        world.slack.keep(Message(channel, world.slack.stamp(), ANA, said))
+    for number, (channel, wish) in enumerate(DEMO_SUBSCRIPTIONS.items(), start=1):
+        own = {"id": f"demo{number}", "channel": channel, "by": ANA, "by_name": name, "created": world.unix_time()}
+        await subscriptions.add(parse_filters(wish).model_copy(update=own))
+        typed = wish.replace(f"<!subteam^{ON_CALL_GROUP}>", f"@{world.slack.groups[ON_CALL_GROUP].handle}")
+        said = f"zofbot tells this channel what fails from now on: I typed `{SLASH_COMMAND} subscribe {typed}`."
+        world.slack.add_message(PostedMessage(channel, world.slack.next_timestamp(), ANA, said))
 
 
-def _command() -> dict[str, object]:
+def _composer_command() -> dict[str, object]:
     """The command as the page's composer completes it."""
     return {
-        "command": COMMAND,
+        "command": SLASH_COMMAND,
         "description": "Look up Zof's runs and results",
         "usage_hint": usage_hint(),
         "verbs": [{"usage": verb.usage, "does": verb.does} for verb in VERBS.values()],

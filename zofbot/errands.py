@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 import structlog
 
 from zofbot import tracing
-from zofbot.tracing import Tracing
+from zofbot.tracing import TraceRecorder
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
 
-async def end(*tasks: asyncio.Task[Any]) -> None:
+async def cancel_tasks(*tasks: asyncio.Task[Any]) -> None:
     """Cancel tasks, and wait until they have ended.
 
     A library below may lose a cancellation, such as the redis client before Python 3.12 when its answer comes in the
@@ -30,7 +30,7 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
         _, left = await asyncio.wait(left, timeout=0.5)
 
 
-def cancelled() -> bool:
+def is_cancel_requested() -> bool:
     """Whether this task is to end; for loops, since a library below may have lost the cancellation.
 
     Loops that run in a TaskGroup have to ask: the group cancels them once, however often it is cancelled itself.
@@ -39,7 +39,7 @@ def cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-class Errands:
+class BackgroundTasks:
     """The tasks of one process; a failure that nobody awaits is logged with its traceback."""
 
     def __init__(self) -> None:
@@ -49,20 +49,20 @@ class Errands:
         """Run ``work`` in a task of its own; the trace of what led to it lasts until it has ended."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        if made := tracing.current():
-            made.hold()
-        task.add_done_callback(partial(self._ended, made))
+        if made := tracing.current_recorder():
+            made.retain()
+        task.add_done_callback(partial(self._on_task_done, made))
         return task
 
-    def _ended(self, made: Tracing | None, task: asyncio.Task[Any]) -> None:
+    def _on_task_done(self, made: TraceRecorder | None, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if task.cancelled():
-            tracing.step("zofbot", "errand", "canceled: the bot was told to stop", bad=True)
+            tracing.record_step("zofbot", "errand", "canceled: the bot was told to stop", bad=True)
         elif error := task.exception():
             log.error("errand failed", exc_info=error)
-            tracing.fault(error)
+            tracing.record_error(error)
         if made:
-            made.let_go()
+            made.release()
 
     async def drain(self, patience: float) -> None:
         """Wait ``patience`` seconds for what is under way, then cancel what is left."""
@@ -70,4 +70,4 @@ class Errands:
             await asyncio.wait(self._tasks, timeout=patience)
         if left := list(self._tasks):
             log.warning("errands canceled", count=len(left))
-            await end(*left)
+            await cancel_tasks(*left)

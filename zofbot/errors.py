@@ -65,7 +65,7 @@ class StoreUnavailable(ZofbotError):
     """What ``/readyz`` says of it, as the second half of a sentence."""
 
 
-class Outdated(StoreUnavailable):
+class OutdatedVersion(StoreUnavailable):
     """A newer zofbot has written to the store, and this one might misread or spoil it."""
 
 
@@ -106,7 +106,7 @@ class ZofUnavailable(ZofError):
     retry_at: datetime | None = None
 
 
-class ShareUsedUp(ZofUnavailable):
+class PersonalQuotaExceeded(ZofUnavailable):
     """One person has caused more requests than are theirs in a minute: Zof was not asked."""
 
 

@@ -11,34 +11,34 @@ import structlog
 from zofbot.redact import redact
 
 
-class _Redact:
+class _SecretRedactor:
     """Takes secrets out of every string of an event, known ones first, however deep it stands."""
 
     def __init__(self, known: tuple[str, ...]) -> None:
         self.known = known
 
     def __call__(self, logger: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        return {key: self._clean(value) for key, value in event.items()}
+        return {key: self._redact_value(value) for key, value in event.items()}
 
-    def _clean(self, value: Any) -> Any:
+    def _redact_value(self, value: Any) -> Any:
         if isinstance(value, str):
             return redact(value[:20_000], *self.known)
         if isinstance(value, dict):
-            return {key: self._clean(item) for key, item in value.items()}
+            return {key: self._redact_value(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return [self._clean(item) for item in value]
-        return value if value is None or isinstance(value, bool | int | float) else self._clean(repr(value))
+            return [self._redact_value(item) for item in value]
+        return value if value is None or isinstance(value, bool | int | float) else self._redact_value(repr(value))
 
 
-_redacting = _Redact(())
+_redactor = _SecretRedactor(())
 
 
-def learn(*secrets: str) -> None:
+def add_secrets(*secrets: str) -> None:
     """Keep these out of the log as well, from now on."""
-    _redacting.known = (*secrets, *_redacting.known)
+    _redactor.known = (*secrets, *_redactor.known)
 
 
-def configure(form: str, level: str, secrets: tuple[str, ...] = (), stream: TextIO | None = None) -> None:
+def configure_logging(form: str, level: str, secrets: tuple[str, ...] = (), stream: TextIO | None = None) -> None:
     """Send every log line, the libraries' too, through one redacting chain to ``stream`` (standard error)."""
     stream = stream or sys.stderr
     pretty = form == "pretty" or (form == "auto" and stream.isatty())
@@ -47,8 +47,8 @@ def configure(form: str, level: str, secrets: tuple[str, ...] = (), stream: Text
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    _redacting.known = secrets
-    clean: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, _redacting]
+    _redactor.known = secrets
+    clean: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, _redactor]
     last: structlog.typing.Processor = structlog.processors.JSONRenderer()
     if pretty:
         last = structlog.dev.ConsoleRenderer(colors=stream.isatty())

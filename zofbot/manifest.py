@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from zofbot.verbs import COMMAND, SHORTCUT, usage_hint
+from zofbot.verbs import SHORTCUT_CALLBACK_ID, SLASH_COMMAND, usage_hint
 
 SCOPES = {
-    "commands": f"the {COMMAND} command",
+    "commands": f"the {SLASH_COMMAND} command",
     "app_mentions:read": "words typed to the bot in a failure's thread, where slash commands do not exist",
     "chat:write": "posting alerts, and cards that somebody shares",
     "chat:write.public": "both in public channels which the bot has not joined",
@@ -32,7 +32,7 @@ LINK_SCOPES = {
 }
 """The scopes that are needed besides where links unfurl."""
 
-METHODS: dict[str, tuple[str, ...]] = {
+SCOPES_BY_METHOD: dict[str, tuple[str, ...]] = {
     "apps.connections.open": (),
     "auth.test": (),
     "chat.delete": ("chat:write",),
@@ -58,7 +58,7 @@ METHODS: dict[str, tuple[str, ...]] = {
 }
 """Every method of Slack's Web API that zofbot calls, and the scopes it needs (https://docs.slack.dev/reference/methods)."""
 
-EVENTS: dict[str, tuple[str, ...]] = {
+SCOPES_BY_EVENT: dict[str, tuple[str, ...]] = {
     "app_home_opened": (),
     "app_mention": ("app_mentions:read",),
     "channel_archive": ("channels:read",),
@@ -84,18 +84,18 @@ def scopes_for(domains: Sequence[str]) -> dict[str, str]:
     return SCOPES | (LINK_SCOPES if domains else {})
 
 
-def manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]:
+def build_manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]:
     """Build the manifest; with the public ``url`` of the web door for HTTP, without it for Socket Mode.
 
     Links to ``domains`` unfurl; Slack takes five of them. Its shape: https://docs.slack.dev/reference/app-manifest
     """
     scopes = scopes_for(domains)
-    events = [event for event, needed in EVENTS.items() if set(needed) <= set(scopes)]
+    events = [event for event, needed in SCOPES_BY_EVENT.items() if set(needed) <= set(scopes)]
     request_url = {"url": f"{url.rstrip('/')}/slack/events"} if url else {}
     address = {"request_url": request_url["url"]} if url else {}
     menus = {"message_menu_options_url": request_url["url"]} if url else {}
     command = {
-        "command": COMMAND,
+        "command": SLASH_COMMAND,
         "description": "Look up Zof's runs and results",
         "usage_hint": usage_hint(),
         "should_escape": True,
@@ -118,7 +118,7 @@ def manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]:
                 {
                     "name": "Zof: triage",
                     "type": "message",
-                    "callback_id": SHORTCUT,
+                    "callback_id": SHORTCUT_CALLBACK_ID,
                     "description": "Work on the failure of this alert",
                 }
             ],
@@ -135,8 +135,8 @@ def manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def as_yaml(url: str = "", domains: Sequence[str] = ()) -> str:
+def render_manifest(url: str = "", domains: Sequence[str] = ()) -> str:
     """Return the manifest as Slack's form for a new app takes it."""
     import yaml  # noqa: PLC0415  (only this command needs it)
 
-    return yaml.safe_dump(manifest(url, domains), sort_keys=False, allow_unicode=True, width=120)
+    return yaml.safe_dump(build_manifest(url, domains), sort_keys=False, allow_unicode=True, width=120)

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 
 from zofbot import __version__
 
-ZOF_ENDINGS = {
+ZOF_STATUSES_BY_OUTCOME = {
     "ok": ("200", "201", "202"),
     "unavailable": ("none", "408", "429", "500", "502", "503", "504"),
     "rejected": ("none", "400", "401", "403", "404", "409", "422"),
@@ -27,7 +27,7 @@ ZOF_CALLS = (
     ("GET", "/results"), ("GET", "/results/{id}"), ("GET", "/runs"), ("GET", "/runs/{id}"),
     ("POST", "/runs"), ("POST", "/runs/{id}/cancel"),
 )  # fmt: skip
-SLACK_ENDINGS = {
+SLACK_STATUSES_BY_OUTCOME = {
     "ok": ("200",),
     "deferred": ("none", "200", "429"),
     "refused": ("200", "403", "404"),
@@ -40,31 +40,63 @@ SLACK_METHODS = (
     "usergroups.list", "usergroups.users.list", "users.conversations", "users.info", "users.list", "views.open",
     "views.publish", "views.update",
 )  # fmt: skip
-STATUSES = frozenset(status for endings in (ZOF_ENDINGS, SLACK_ENDINGS) for all_ in endings.values() for status in all_)
+KNOWN_STATUSES = frozenset(
+    status
+    for endings in (ZOF_STATUSES_BY_OUTCOME, SLACK_STATUSES_BY_OUTCOME)
+    for all_ in endings.values()
+    for status in all_
+)
 
-REQUESTS = ("command", "action", "event", "view", "other")
-WEBHOOKS = (
+REQUEST_KINDS = ("command", "action", "event", "view", "other")
+WEBHOOK_ANSWERS = (
     "stored", "repeated", "ignored", "unsigned", "too_large", "too_slow", "malformed", "not_stored", "crowded", "full",
 )  # fmt: skip
-EVENTS = (
+ZOF_EVENT_TYPES = (
     "run.completed", "run.failed", "run.started", "remediation.plan_pending", "remediation.approved",
     "release.gate_blocked", "agent.offline", "agent.completed", "integration.error", "issue.detected", "other",
 )  # fmt: skip
-SOURCES = ("webhook", "poll")
-TURNS = ("done", "standby", "unavailable", "fenced", "failed")
-FEEDS = ("runs failed", "runs error", "results failed", "results error", "runs")
-FINDS = ("found", "absent", "failed")
-ACTS = ("acknowledge", "unacknowledge", "confirm", "assign", "snooze", "wake", "escalate", "resolve", "reopen", "undo")
-LEASES = ("poller", "canary")
-LINKS = ("redis", "zof", "slack", "clock", "outbox")
-TRACES = ("kept", "dropped")
+INTAKE_SOURCES = ("webhook", "poll")
+CYCLE_OUTCOMES = ("done", "standby", "unavailable", "fenced", "failed")
+FEED_NAMES = ("runs failed", "runs error", "results failed", "results error", "runs")
+FIND_OUTCOMES = ("found", "absent", "failed")
+ACTION_NAMES = (
+    "acknowledge",
+    "unacknowledge",
+    "confirm",
+    "assign",
+    "snooze",
+    "wake",
+    "escalate",
+    "resolve",
+    "reopen",
+    "undo",
+)
+LEASE_NAMES = ("poller", "canary")
+CANARY_LINKS = ("redis", "zof", "slack", "clock", "outbox")
+TRACE_OUTCOMES = ("kept", "dropped")
 
-WAITING = ("pending", "scheduled", "sending", "dead", "parked_channels")
-LATENESS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
-SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
-LONG = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+OUTBOX_STATES = ("pending", "scheduled", "sending", "dead", "parked_channels")
+LATENESS_BUCKETS_SECONDS = (
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    900.0,
+    3600.0,
+    14400.0,
+    86400.0,
+)
+CALL_BUCKETS_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
+POLL_BUCKETS_SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
-Kept = TypeVar("Kept", bound=MetricWrapperBase)
+MetricT = TypeVar("MetricT", bound=MetricWrapperBase)
 
 
 class _Registry(CollectorRegistry):
@@ -95,148 +127,165 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = _Registry()
         ProcessCollector(registry=self.registry)
-        self.build = self._gauge("zofbot_build_info", "1, with the version", version=(__version__,))
+        self.build = self._make_gauge("zofbot_build_info", "1, with the version", version=(__version__,))
         self.build.labels(__version__).set(1)
-        self.store_up = self._gauge("zofbot_store_up", "1 while Redis answers")
-        self.slack_up = self._gauge("zofbot_slack_up", "1 once Slack accepted the token, and its socket is connected")
-        self.lease = self._gauge("zofbot_lease_held", "1 while this process holds the lease", lease=LEASES)
-        self.lease_taken = self._counter(
-            "zofbot_lease_takeovers", "Times that this process took the lease over", lease=LEASES
+        self.store_up = self._make_gauge("zofbot_store_up", "1 while Redis answers")
+        self.slack_up = self._make_gauge(
+            "zofbot_slack_up", "1 once Slack accepted the token, and its socket is connected"
         )
-        self._zof()
-        self._slack()
-        self._delivery()
-        self._news()
-        self._polling()
-        self._canary()
-        self.traces = self._counter("zofbot_traces", "Traces by what became of them", outcome=TRACES)
-        self.triage = self._counter("zofbot_triage", "Acts of people on failures", act=ACTS)
+        self.lease = self._make_gauge("zofbot_lease_held", "1 while this process holds the lease", lease=LEASE_NAMES)
+        self.lease_taken = self._make_counter(
+            "zofbot_lease_takeovers", "Times that this process took the lease over", lease=LEASE_NAMES
+        )
+        self._add_zof_metrics()
+        self._add_slack_metrics()
+        self._add_delivery_metrics()
+        self._add_intake_metrics()
+        self._add_poll_metrics()
+        self._add_canary_metrics()
+        self.traces = self._make_counter("zofbot_traces", "Traces by what became of them", outcome=TRACE_OUTCOMES)
+        self.triage = self._make_counter("zofbot_triage", "Acts of people on failures", act=ACTION_NAMES)
 
-    def text(self) -> bytes:
+    def render_text(self) -> bytes:
         """All of it, in Prometheus' text format."""
         return generate_latest(self.registry)
 
-    def _zof(self) -> None:
+    def _add_zof_metrics(self) -> None:
         """Calls to Zof."""
-        self.zof_calls = self._counter(
+        self.zof_calls = self._make_counter(
             "zofbot_zof_calls", "Calls to Zof, retries not counted apart", method=(), template=(), outcome=(), status=()
         )
-        self.zof_seconds = self._histogram(
-            "zofbot_zof_call_seconds", "Duration of calls to Zof, waits included", SECONDS,
+        self.zof_seconds = self._make_histogram(
+            "zofbot_zof_call_seconds", "Duration of calls to Zof, waits included", CALL_BUCKETS_SECONDS,
             template=sorted({template for _, template in ZOF_CALLS}),
         )  # fmt: skip
-        self.zof_tries = self._counter("zofbot_zof_tries", "Requests sent to Zof")
-        self.zof_quota = self._gauge("zofbot_zof_quota_remaining", "Requests that Zof leaves us in this window")
-        self.zof_quota_limit = self._gauge("zofbot_zof_quota_limit", "Requests that Zof gives us in a window")
+        self.zof_tries = self._make_counter("zofbot_zof_tries", "Requests sent to Zof")
+        self.zof_quota = self._make_gauge("zofbot_zof_quota_remaining", "Requests that Zof leaves us in this window")
+        self.zof_quota_limit = self._make_gauge("zofbot_zof_quota_limit", "Requests that Zof gives us in a window")
         for quota in (self.zof_quota, self.zof_quota_limit):
             quota.set(math.nan)  # until Zof has said so: nought would be an alarm
-        for (method, template), (outcome, statuses) in product(ZOF_CALLS, ZOF_ENDINGS.items()):
+        for (method, template), (outcome, statuses) in product(ZOF_CALLS, ZOF_STATUSES_BY_OUTCOME.items()):
             self.registry.expect(self.zof_calls, product([method], [template], [outcome], statuses))
 
-    def _slack(self) -> None:
+    def _add_slack_metrics(self) -> None:
         """Calls to Slack, and requests from it."""
-        self.slack_calls = self._counter(
+        self.slack_calls = self._make_counter(
             "zofbot_slack_calls", "Calls to Slack's Web API", method=(), outcome=(), status=()
         )
-        self.slack_seconds = self._histogram(
-            "zofbot_slack_call_seconds", "Duration of calls to Slack", SECONDS, method=SLACK_METHODS
+        self.slack_seconds = self._make_histogram(
+            "zofbot_slack_call_seconds", "Duration of calls to Slack", CALL_BUCKETS_SECONDS, method=SLACK_METHODS
         )
-        self.slack_requests = self._counter(
+        self.slack_requests = self._make_counter(
             "zofbot_slack_requests", "Requests from Slack by kind and answer", kind=(), answer=()
         )
-        self.ack_seconds = self._histogram(
-            "zofbot_ack_seconds", "Time from a request of Slack's to its acknowledgement", SECONDS, kind=REQUESTS
+        self.ack_seconds = self._make_histogram(
+            "zofbot_ack_seconds",
+            "Time from a request of Slack's to its acknowledgement",
+            CALL_BUCKETS_SECONDS,
+            kind=REQUEST_KINDS,
         )
-        for method, (outcome, statuses) in product(SLACK_METHODS, SLACK_ENDINGS.items()):
+        for method, (outcome, statuses) in product(SLACK_METHODS, SLACK_STATUSES_BY_OUTCOME.items()):
             self.registry.expect(self.slack_calls, product([method], [outcome], statuses))
         strays = product(("stray",), ("unsigned", "too_large", "too_slow", "malformed"))
-        self.registry.expect(self.slack_requests, (*product(REQUESTS, ("acted", "repeated", "failed")), *strays))
+        self.registry.expect(self.slack_requests, (*product(REQUEST_KINDS, ("acted", "repeated", "failed")), *strays))
 
-    def _delivery(self) -> None:
+    def _add_delivery_metrics(self) -> None:
         """The way from the outbox into Slack. What notifications are counted by, whoever delivers them says."""
-        self.notifications = self._counter(
+        self.notifications = self._make_counter(
             "zofbot_notifications", "Attempts at notifications by how they ended", kind=(), outcome=(), reason=()
         )
-        self.delivery_seconds = self._histogram(
+        self.delivery_seconds = self._make_histogram(
             "zofbot_delivery_seconds", "Age of what reached Slack, since it was committed or happened, planned waits "
-            "left out", LATENESS, since=("commit", "happened"),
+            "left out", LATENESS_BUCKETS_SECONDS, since=("commit", "happened"),
         )  # fmt: skip
-        self.finds = self._counter("zofbot_finds", "Looks into Slack for a message that may be there", outcome=FINDS)
-        self.dead_letters = self._counter("zofbot_dead_letters", "Notifications given up")
-        self.lost = self._counter("zofbot_settlements_lost", "Attempts that ended after their lease")
-        self.outbox = self._gauge("zofbot_outbox", "What the outbox holds", state=WAITING)
-        self.outbox_oldest = self._gauge(
+        self.finds = self._make_counter(
+            "zofbot_finds", "Looks into Slack for a message that may be there", outcome=FIND_OUTCOMES
+        )
+        self.dead_letters = self._make_counter("zofbot_dead_letters", "Notifications given up")
+        self.lost = self._make_counter("zofbot_settlements_lost", "Attempts that ended after their lease")
+        self.outbox = self._make_gauge("zofbot_outbox", "What the outbox holds", state=OUTBOX_STATES)
+        self.outbox_oldest = self._make_gauge(
             "zofbot_outbox_oldest_seconds", "Age of the oldest notification that waits for nothing but its turn"
         )
-        self.outbox_paused = self._gauge("zofbot_outbox_paused", "1 while Slack takes nothing from this installation")
+        self.outbox_paused = self._make_gauge(
+            "zofbot_outbox_paused", "1 while Slack takes nothing from this installation"
+        )
 
-    def _news(self) -> None:
+    def _add_intake_metrics(self) -> None:
         """What comes from Zof."""
-        self.zof_webhooks = self._counter(
-            "zofbot_zof_webhooks", "Deliveries of Zof's by what became of them", answer=WEBHOOKS
+        self.zof_webhooks = self._make_counter(
+            "zofbot_zof_webhooks", "Deliveries of Zof's by what became of them", answer=WEBHOOK_ANSWERS
         )
-        self.zof_events = self._counter("zofbot_zof_events", "Signed deliveries of Zof's by type", type=EVENTS)
-        self.intake = self._counter(
-            "zofbot_intake", "Runs, results and notices read, by who knew first", source=SOURCES
+        self.zof_events = self._make_counter(
+            "zofbot_zof_events", "Signed deliveries of Zof's by type", type=ZOF_EVENT_TYPES
         )
-        self.intake_lag = self._histogram(
-            "zofbot_intake_lag_seconds", "From when something happened at Zof until it was read", LATENESS,
-            source=SOURCES,
+        self.intake = self._make_counter(
+            "zofbot_intake", "Runs, results and notices read, by who knew first", source=INTAKE_SOURCES
+        )
+        self.intake_lag = self._make_histogram(
+            "zofbot_intake_lag_seconds", "From when something happened at Zof until it was read", LATENESS_BUCKETS_SECONDS,
+            source=INTAKE_SOURCES,
         )  # fmt: skip
 
-    def _polling(self) -> None:
+    def _add_poll_metrics(self) -> None:
         """What the poller asks for."""
-        self.poll_turns = self._counter("zofbot_poll_turns", "Turns of the poller by how they ended", outcome=TURNS)
-        self.poll_seconds = self._histogram("zofbot_poll_duration_seconds", "Duration of the poller's own turns", LONG)
-        self.poll_new = self._counter(
-            "zofbot_poll_new", "Runs and results that a feed showed for the first time", feed=FEEDS
+        self.poll_turns = self._make_counter(
+            "zofbot_poll_turns", "Turns of the poller by how they ended", outcome=CYCLE_OUTCOMES
         )
-        self.poll_silent = self._counter(
+        self.poll_seconds = self._make_histogram(
+            "zofbot_poll_duration_seconds", "Duration of the poller's own turns", POLL_BUCKETS_SECONDS
+        )
+        self.poll_new = self._make_counter(
+            "zofbot_poll_new", "Runs and results that a feed showed for the first time", feed=FEED_NAMES
+        )
+        self.poll_silent = self._make_counter(
             "zofbot_poll_silent", "Failures noted and not told, for they are older than the look-back"
         )
-        self.poll_given_up = self._counter("zofbot_poll_given_up", "Runs and results announced that Zof would not show")
-        self.poll_requests = self._gauge("zofbot_poll_requests", "Requests to Zof since the last full cycle began")
-        self.poll_watched = self._gauge("zofbot_poll_watched", "Runs heard of and not read to their end yet")
-        self.poll_last = self._gauge(
+        self.poll_given_up = self._make_counter(
+            "zofbot_poll_given_up", "Runs and results announced that Zof would not show"
+        )
+        self.poll_requests = self._make_gauge("zofbot_poll_requests", "Requests to Zof since the last full cycle began")
+        self.poll_watched = self._make_gauge("zofbot_poll_watched", "Runs heard of and not read to their end yet")
+        self.poll_last = self._make_gauge(
             "zofbot_poll_last_success_timestamp_seconds", "Unix time of the last full cycle that went well"
         )
-        self.poll_gap = self._gauge(
-            "zofbot_poll_gap", "Failures that polling had missed until the last audit", feed=FEEDS[:4]
+        self.poll_gap = self._make_gauge(
+            "zofbot_poll_gap", "Failures that polling had missed until the last audit", feed=FEED_NAMES[:4]
         )
-        self.poll_audited = self._gauge(
-            "zofbot_poll_audit_timestamp_seconds", "Unix time of the last audit", feed=FEEDS[:4]
+        self.poll_audited = self._make_gauge(
+            "zofbot_poll_audit_timestamp_seconds", "Unix time of the last audit", feed=FEED_NAMES[:4]
         )
 
-    def _canary(self) -> None:
+    def _add_canary_metrics(self) -> None:
         """The failure that never was, on its way through all of it."""
-        self.canary_seconds = self._histogram(
-            "zofbot_canary_seconds", "From a canary's beginning until Slack showed it", LATENESS
+        self.canary_seconds = self._make_histogram(
+            "zofbot_canary_seconds", "From a canary's beginning until Slack showed it", LATENESS_BUCKETS_SECONDS
         )
-        self.canary_last = self._gauge(
+        self.canary_last = self._make_gauge(
             "zofbot_canary_last_success_timestamp_seconds", "Unix time of the last canary with which all was well"
         )
         self.canary_last.set(math.nan)  # until there is one
-        self.canary_failures = self._counter(
-            "zofbot_canary_failures", "Canaries that were late, by the link that did not hold", link=LINKS
+        self.canary_failures = self._make_counter(
+            "zofbot_canary_failures", "Canaries that were late, by the link that did not hold", link=CANARY_LINKS
         )
 
-    def _counter(self, name: str, told: str, **labels: Sequence[str]) -> Counter:
+    def _make_counter(self, name: str, told: str, **labels: Sequence[str]) -> Counter:
         return self._known(Counter(name, told, tuple(labels), registry=self.registry), labels)
 
-    def _gauge(self, name: str, told: str, **labels: Sequence[str]) -> Gauge:
+    def _make_gauge(self, name: str, told: str, **labels: Sequence[str]) -> Gauge:
         return self._known(Gauge(name, told, tuple(labels), registry=self.registry), labels)
 
-    def _histogram(self, name: str, told: str, buckets: Sequence[float], **labels: Sequence[str]) -> Histogram:
+    def _make_histogram(self, name: str, told: str, buckets: Sequence[float], **labels: Sequence[str]) -> Histogram:
         return self._known(Histogram(name, told, tuple(labels), buckets=buckets, registry=self.registry), labels)
 
-    def _known(self, metric: Kept, labels: Mapping[str, Sequence[str]]) -> Kept:
+    def _known(self, metric: MetricT, labels: Mapping[str, Sequence[str]]) -> MetricT:
         if labels:
             self.registry.expect(metric, product(*labels.values()))
         return metric
 
 
-def status_of(code: int | None) -> str:
+def status_label(code: int | None) -> str:
     """Name an HTTP status so that no server can make up new series: one that is foreseen, else its hundred."""
     if code is None:
         return "none"
-    return str(code) if str(code) in STATUSES else f"{code // 100}xx" if 100 <= code < 600 else "other"
+    return str(code) if str(code) in KNOWN_STATUSES else f"{code // 100}xx" if 100 <= code < 600 else "other"

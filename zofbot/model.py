@@ -13,12 +13,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
-def is_id(text: str) -> bool:
+def is_valid_id(text: str) -> bool:
     """Whether it can be one of Zof's ids: nothing else is ever put into an address or a button."""
-    return _ID.fullmatch(text) is not None
+    return _ID_PATTERN.fullmatch(text) is not None
 
 
 class Outcome(StrEnum):
@@ -34,24 +34,24 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
     @property
-    def final(self) -> bool:
+    def is_final(self) -> bool:
         """Whether it will not change any more, as far as Zof's words tell."""
-        return self in _FINAL
+        return self in _FINAL_OUTCOMES
 
     @property
-    def bad(self) -> bool:
+    def is_bad(self) -> bool:
         """Whether somebody should look: a test or the product failed, or the platform did."""
         return self in (Outcome.FAILED, Outcome.ERROR)
 
 
-_FINAL = frozenset({Outcome.PASSED, Outcome.FAILED, Outcome.ERROR, Outcome.CANCELED, Outcome.SKIPPED})
+_FINAL_OUTCOMES = frozenset({Outcome.PASSED, Outcome.FAILED, Outcome.ERROR, Outcome.CANCELED, Outcome.SKIPPED})
 
 
-class _Frozen(BaseModel):
+class _ZofModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Counts(_Frozen):
+class CaseCounts(_ZofModel):
     """How many cases of a run ended how."""
 
     total: int | None = None
@@ -61,12 +61,12 @@ class Counts(_Frozen):
     skipped: int | None = None
 
     @property
-    def bad(self) -> int:
+    def bad_count(self) -> int:
         """Cases that failed or errored."""
         return (self.failed or 0) + (self.error or 0)
 
 
-class _Seen(_Frozen):
+class _RunOrResult(_ZofModel):
     """What runs and results have in common."""
 
     id: str
@@ -95,26 +95,26 @@ class _Seen(_Frozen):
         return self.project_name or self.project_id
 
     @property
-    def when(self) -> datetime | None:
+    def latest_time(self) -> datetime | None:
         """The latest moment known of it."""
         return self.ended or self.started or self.created
 
     @property
-    def happened(self) -> float | None:
+    def happened_at(self) -> float | None:
         """The latest moment known of it by Zof's clock, in Unix seconds: for comparing Zof's things with each other."""
-        return self.when.timestamp() + self.ahead if self.when else None
+        return self.latest_time.timestamp() + self.ahead if self.latest_time else None
 
-    def as_of(self, now: datetime) -> Self:
+    def without_future_times(self, now: datetime) -> Self:
         """The same with no time after ``now``, when it was read: Zof's clock may be ahead of ours."""
         times = (("started", self.started), ("ended", self.ended), ("created", self.created))
         later = {name: now for name, at in times if at and at > now}
         if not later:
             return self
-        ahead = (self.when - now).total_seconds() if self.when else 0.0
+        ahead = (self.latest_time - now).total_seconds() if self.latest_time else 0.0
         return self.model_copy(update={**later, "ahead": max(ahead, 0.0)})
 
 
-class Result(_Seen):
+class Result(_RunOrResult):
     """One case's outcome inside a run."""
 
     run_id: str | None = None
@@ -127,31 +127,31 @@ class Result(_Seen):
     """Which attempt at its case it is, counted from 1, or how many there were; ``None`` when Zof numbers none."""
 
 
-class Run(_Seen):
+class Run(_RunOrResult):
     """One execution of a set of cases."""
 
     schedule_id: str | None = None
     schedule_name: str | None = None
-    counts: Counts = Counts()
+    counts: CaseCounts = CaseCounts()
     results: tuple[Result, ...] | None = None
     """The cases Zof sent along with the run; ``None`` when it sent no list."""
 
-    def as_of(self, now: datetime) -> Self:
+    def without_future_times(self, now: datetime) -> Self:
         """The same, its results included, with no time after ``now``."""
-        run = super().as_of(now)
-        results = tuple(result.as_of(now) for result in self.results or ())
+        run = super().without_future_times(now)
+        results = tuple(result.without_future_times(now) for result in self.results or ())
         same = all(old is new for old, new in zip(self.results or (), results, strict=True))
         return run if same else run.model_copy(update={"results": results})
 
 
-class Project(_Frozen):
+class Project(_ZofModel):
     """A project as Zof lists it (https://zof.ai/docs/api/projects)."""
 
     id: str
     name: str | None = None
 
 
-class Schedule(_Frozen):
+class Schedule(_ZofModel):
     """A schedule as Zof lists it (https://zof.ai/docs/api/schedules); that page names few fields."""
 
     id: str
@@ -165,7 +165,7 @@ class Schedule(_Frozen):
     environment: str | None = None
 
 
-class Endpoint(_Frozen):
+class Endpoint(_ZofModel):
     """An address that Zof sends its webhooks to (https://zof.ai/docs/api/webhooks)."""
 
     id: str
@@ -176,18 +176,18 @@ class Endpoint(_Frozen):
     """Only in the answer that made it, and only where Zof chose it."""
 
 
-class Quota(_Frozen):
+class Quota(_ZofModel):
     """What Zof last said of the organization's request quota."""
 
     limit: int
     remaining: int
     reset: datetime
 
-    def low(self, now: datetime) -> bool:
+    def is_low(self, now: datetime) -> bool:
         """Whether under a tenth is left and the window has not turned over yet."""
         return self.remaining < self.limit / 10 and now < self.reset
 
 
-def utc(seconds: float) -> datetime:
+def utc_datetime(seconds: float) -> datetime:
     """A time given in Unix seconds."""
     return datetime.fromtimestamp(seconds, UTC)

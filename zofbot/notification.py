@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA = 1
+NOTIFICATION_SCHEMA = 1
 """Version of the records in the store; a record of a newer one is refused."""
 
 
-class Kind(StrEnum):
+class NotificationKind(StrEnum):
     """What a notification is to its channel; the order is the order in which a channel gets them."""
 
     ROOT = "root"
@@ -23,7 +23,7 @@ class Kind(StrEnum):
     """Makes the message ``root`` show its latest state; edits not made yet are merged."""
 
 
-class State(StrEnum):
+class NotificationState(StrEnum):
     """Where a notification stands."""
 
     PENDING = "pending"
@@ -39,7 +39,7 @@ class Notification(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     key: str
-    kind: Kind
+    kind: NotificationKind
     channel: str
     body: dict[str, Any] = Field(default_factory=dict)
     """What the card is drawn from when it is sent; JSON, redacted, without secrets."""
@@ -51,14 +51,14 @@ class Notification(BaseModel):
     """Goes before what is not."""
     not_before: float = 0.0
     """Unix seconds: earliest time to send."""
-    schema_: int = Field(default=SCHEMA, alias="schema")
+    schema_: int = Field(default=NOTIFICATION_SCHEMA, alias="schema")
 
 
-class Unwanted(Exception):
+class UnwantedNotification(Exception):
     """There is nothing to say any more: it was overtaken before it came due."""
 
 
-class Undecided(Exception):
+class UndecidedNotification(Exception):
     """Whether all of it may be said is not known yet: to be tried again in so many ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
@@ -75,7 +75,7 @@ class Receipt:
 
 
 @dataclass(frozen=True)
-class Claimed:
+class Claim:
     """A notification taken by a worker, to be settled before its lease ends.
 
     ``attempt`` counts from 1. ``maybe_since`` (Unix seconds, ``None`` when certainly not sent) says that an earlier

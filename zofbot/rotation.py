@@ -10,24 +10,26 @@ from pydantic import SecretStr
 
 from zofbot.clock import Clock
 from zofbot.errors import SettingsError
-from zofbot.logs import learn
+from zofbot.logs import add_secrets
 from zofbot.settings import Settings
 
 log = structlog.get_logger()
 
-EVERY = 15.0
+RELOAD_INTERVAL_SECONDS = 15.0
 """Seconds between two looks. Kubernetes itself takes up to a minute to renew a file (kubelet's sync period)."""
 
-Reread = Callable[[], Settings]
+ReadSettings = Callable[[], Settings]
 """Reads all settings anew. Raises SettingsError."""
 
-SECRETS = tuple(name for name, field in Settings.model_fields.items() if isinstance(field.default, SecretStr))
+SECRET_FIELDS = tuple(name for name, field in Settings.model_fields.items() if isinstance(field.default, SecretStr))
 
 
-class Rotation:
+class SecretReloader:
     """Tells whoever uses a secret of its new value; ``every`` is in seconds. A process' environment never changes."""
 
-    def __init__(self, settings: Settings, reread: Reread, clock: Clock, every: float = EVERY) -> None:
+    def __init__(
+        self, settings: Settings, reread: ReadSettings, clock: Clock, every: float = RELOAD_INTERVAL_SECONDS
+    ) -> None:
         self._settings = settings
         self._reread = reread
         self._clock = clock
@@ -35,17 +37,17 @@ class Rotation:
         self._takers: list[Callable[[Settings], None]] = []
         self._problems: list[str] = []
 
-    def tell(self, *takers: Callable[[Settings], None]) -> None:
+    def add_callbacks(self, *takers: Callable[[Settings], None]) -> None:
         """Call these with all settings, each time that a secret was replaced."""
         self._takers += takers
 
-    async def watch(self) -> None:
+    async def run(self) -> None:
         """Look until cancelled."""
         while True:
             await self._clock.sleep(self._every)
-            await self.look()
+            await self.reload_once()
 
-    async def look(self) -> list[str]:
+    async def reload_once(self) -> list[str]:
         """Read once, and have what changed take effect; gives the names. A mistake is logged, and changes nothing."""
         try:
             fresh = await asyncio.to_thread(self._reread)
@@ -55,9 +57,9 @@ class Rotation:
             self._problems = error.problems
             return []
         self._problems = []
-        changed = [name.upper() for name in SECRETS if getattr(fresh, name) != getattr(self._settings, name)]
+        changed = [name.upper() for name in SECRET_FIELDS if getattr(fresh, name) != getattr(self._settings, name)]
         if changed:
-            learn(*fresh.secrets())  # before anything could log them
+            add_secrets(*fresh.all_secrets())  # before anything could log them
             for taker in self._takers:
                 taker(fresh)
             self._settings = fresh

@@ -13,23 +13,23 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from zofbot.errors import SettingsError
 from zofbot.setting_values import (
-    Channel,
+    ChannelId,
     Folder,
     HeaderName,
     HeaderSecret,
     OwnPort,
-    People,
-    Secret,
+    PeopleIds,
+    RedisUrl,
     SigningSecrets,
-    StoreAddress,
+    StrippedSecret,
     Switch,
     WebAddress,
-    misplaced,
-    misspelt,
-    template,
+    describe_misplaced,
+    find_misspelt,
+    template_validator,
 )
 
-MENDS = {
+SETTING_FIXES = {
     "SLACK_BOT_TOKEN": "copy the Bot User OAuth Token (xoxb-…) from your app's OAuth & Permissions page",
     "SLACK_SIGNING_SECRET": "copy it from your app's Basic Information page, or set SLACK_APP_TOKEN for Socket Mode",
     "SLACK_APP_TOKEN": "make an app-level token (xapp-…) with connections:write on your app's Basic Information page",
@@ -54,8 +54,8 @@ class Settings(BaseSettings):
 
     zof_api_key: HeaderSecret = SecretStr("")
     zof_base_url: WebAddress = "https://api.zof.ai/v1"
-    zof_run_url_template: Annotated[str, template("{run_id}")] = ""
-    zof_result_url_template: Annotated[str, template("{result_id}")] = ""
+    zof_run_url_template: Annotated[str, template_validator("{run_id}")] = ""
+    zof_result_url_template: Annotated[str, template_validator("{result_id}")] = ""
     zof_link_hosts: str = "zof.ai"
     """Hosts (with their subdomains) whose https links from Zof may become buttons, comma-separated."""
     zof_status_param: str = "status"
@@ -64,35 +64,35 @@ class Settings(BaseSettings):
     zof_list_order: Literal["auto", "newest", "oldest"] = "auto"
     zof_duration_unit: Literal["ms", "s"] = "ms"
     """Unit of a bare ``duration`` field."""
-    zof_webhook_secret: Secret = SecretStr("")
+    zof_webhook_secret: StrippedSecret = SecretStr("")
     """Empty: no webhooks are received."""
-    zof_webhook_secret_previous: Secret = SecretStr("")
+    zof_webhook_secret_previous: StrippedSecret = SecretStr("")
     """Taken as well while a secret is being replaced."""
     zof_signature_header: HeaderName = "X-Zof-Signature"
 
-    redis_url: StoreAddress = ""
+    redis_url: RedisUrl = ""
     host: str = "127.0.0.1"
     port: int = Field(3000, ge=0, le=65535)
     zofbot_metrics_port: OwnPort = Field(0, ge=0, le=65535)
     """Where a worker of its own shows metrics and health; 0: nowhere."""
 
-    zofbot_default_channel: Channel = ""
+    zofbot_default_channel: ChannelId = ""
     """Where a failure goes that no subscription took."""
     zofbot_poll_interval: float = Field(60, ge=1, le=3600)
     """Seconds."""
     zofbot_lookback: float = Field(3600, ge=0, le=7 * 24 * 3600)
     """Seconds; on a first start, what failed longer ago is noted and not posted."""
 
-    zofbot_canary_channel: Channel = ""
+    zofbot_canary_channel: ChannelId = ""
     """Where a failure that never was is sent, seen and removed; empty: none is."""
     zofbot_canary_interval: float = Field(300, ge=1, le=3600)
     """Seconds."""
 
-    zofbot_responders: People = ""
+    zofbot_responders: PeopleIds = ""
     """Ids of people and user groups who may work on failures; empty: every full member."""
-    zofbot_operators: People = ""
+    zofbot_operators: PeopleIds = ""
     """Who may start and cancel runs once that is allowed; empty: whoever may work on failures."""
-    zofbot_admins: People = ""
+    zofbot_admins: PeopleIds = ""
     """Who may change what belongs to any channel; empty: admins and owners of the workspace."""
     zofbot_allow_runs: Switch = False
     """Whether runs may be started and cancelled from Slack."""
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     zofbot_log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
-    def socket_mode(self) -> bool:
+    def uses_socket_mode(self) -> bool:
         """Slack over Socket Mode instead of HTTP."""
         return bool(self.slack_app_token.get_secret_value())
 
@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     @property
     def signing_secrets(self) -> tuple[str, ...]:
         """Those that Slack's requests may be signed with."""
-        return tuple(one for one in self.slack_signing_secret.get_secret_value().split(",") if one)
+        return tuple(item for item in self.slack_signing_secret.get_secret_value().split(",") if item)
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
@@ -134,7 +134,7 @@ class Settings(BaseSettings):
         both = (self.zof_webhook_secret.get_secret_value(), self.zof_webhook_secret_previous.get_secret_value())
         return tuple(secret for secret in both if secret) if both[0] else ()
 
-    def secrets(self) -> tuple[str, ...]:
+    def all_secrets(self) -> tuple[str, ...]:
         """Every secret that is set, so that logs can be kept clean of them."""
         values = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
         values += self.signing_secrets
@@ -146,48 +146,48 @@ def _secret_dirs() -> tuple[Path, ...]:
     return tuple(path for path in dict.fromkeys(candidates) if path.is_dir())
 
 
-def _sentence(problem: Any) -> str:
+def _problem_sentence(problem: Any) -> str:
     name = str(problem["loc"][0]).upper()
     cause = problem.get("ctx", {}).get("error")
     return f"{name} is wrong: {cause or problem['msg'][:1].lower() + problem['msg'][1:]}."
 
 
-def _read(**given: Any) -> Settings:
+def _read_settings(**given: Any) -> Settings:
     return Settings(_secrets_dir=_secret_dirs(), **given)  # type: ignore[call-arg]  # taken at run time
 
 
-def load(*required: str) -> Settings:
+def load_settings(*required: str) -> Settings:
     """Read the settings and insist on the ``required`` variables.
 
     ``SLACK_SIGNING_SECRET`` counts as given when ``SLACK_APP_TOKEN`` is. Raises SettingsError, a sentence a problem.
     """
     problems: dict[str, str] = {}
     try:
-        settings = _read()
+        settings = _read_settings()
     except ValidationError as error:
         found = error.errors(include_url=False)
-        problems = {str(problem["loc"][0]).upper(): _sentence(problem) for problem in found}
+        problems = {str(problem["loc"][0]).upper(): _problem_sentence(problem) for problem in found}
         # With the malformed ones left out, so that they do not hide what is missing.
-        settings = _read(**{name.lower(): _default(name.lower()) for name in problems})
-    tokens = {name: getattr(settings, name.lower()).get_secret_value() for name in MENDS}
+        settings = _read_settings(**{name.lower(): _default_value(name.lower()) for name in problems})
+    tokens = {name: getattr(settings, name.lower()).get_secret_value() for name in SETTING_FIXES}
     for name in required:
-        spared = name == "SLACK_SIGNING_SECRET" and (settings.socket_mode or "SLACK_APP_TOKEN" in problems)
+        spared = name == "SLACK_SIGNING_SECRET" and (settings.uses_socket_mode or "SLACK_APP_TOKEN" in problems)
         if not tokens[name] and not spared:
-            problems.setdefault(name, f"{name} is not set: {MENDS[name]}.")
+            problems.setdefault(name, f"{name} is not set: {SETTING_FIXES[name]}.")
     for name, value in tokens.items():
-        if required and (what := misplaced(name, value)):
-            problems[name] = f"{name} is wrong: {what}; {MENDS[name]}."
+        if required and (what := describe_misplaced(name, value)):
+            problems[name] = f"{name} is wrong: {what}; {SETTING_FIXES[name]}."
     if problems:
         raise SettingsError(list(problems.values()))
     return settings
 
 
-def _default(name: str) -> Any:
+def _default_value(name: str) -> Any:
     return Settings.model_fields[name].get_default(call_default_factory=True)
 
 
-def unknown_names() -> dict[str, str]:
+def find_unknown_names() -> dict[str, str]:
     """Variables and secret files that begin as ours do and are none, each with the setting nearest to it, or none."""
     files = [path.name for folder in _secret_dirs() for path in folder.iterdir()]
     known = [name.upper() for name in Settings.model_fields]
-    return misspelt([*os.environ, *files], [*known, "ZOFBOT_SECRETS_DIR"])
+    return find_misspelt([*os.environ, *files], [*known, "ZOFBOT_SECRETS_DIR"])

@@ -13,30 +13,30 @@ from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
 from zofbot.clock import Clock, timeout
-from zofbot.errands import Errands, end
+from zofbot.errands import BackgroundTasks, cancel_tasks
 from zofbot.errors import SlackDeferred, SlackError
 from zofbot.metrics import Metrics
-from zofbot.slack.notifier import SlackNotifier
-from zofbot.slack.payload import misshapen
+from zofbot.slack.notifier import SlackClient
+from zofbot.slack.payload import find_malformed
 
 log = structlog.get_logger()
 
-CONNECTIONS = 2
+CONNECTION_COUNT = 2
 """How many are kept open, of the ten that an app may have: when one is lost, Slack still delivers over the other."""
 
-PING_SECONDS = 10.0
+PING_INTERVAL_SECONDS = 10.0
 """How often a connection is tried; one on which Slack does not answer for half of that is closed."""
 
-HANDSHAKE_SECONDS = 10.0
+MAX_HANDSHAKE_SECONDS = 10.0
 """How long Slack may take to accept a connection and to say hello on it."""
 
-LEAVING_SECONDS = 30.0
+MAX_CLOSING_SECONDS = 30.0
 """How long a connection that Slack is about to close is read on, unless Slack closes it sooner (believed: some 10)."""
 
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
+MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 30.0
 """Between two tries to connect; doubled from the first to the longest."""
 
-ANSWER_SECONDS = 1.0
+MAX_ANSWER_SECONDS = 1.0
 """How long requests that are being answered may take once the bot is told to stop."""
 
 
@@ -55,39 +55,39 @@ class SocketMode:
     and closes a connection before it opens the next.
     """
 
-    def __init__(self, bolt: AsyncApp, notifier: SlackNotifier, token: str, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, bolt: AsyncApp, notifier: SlackClient, token: str, metrics: Metrics, clock: Clock) -> None:
         self._bolt = bolt
         self._notifier = notifier
         self._token = token
         self._metrics = metrics
         self._clock = clock
-        self._answers = Errands()
+        self._answers = BackgroundTasks()
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: set[ClientWebSocketResponse] = set()
         self.trouble = "not yet tried"
         """Why the last try to connect failed; empty once one succeeded."""
 
-    def rekey(self, token: str) -> None:
+    def use_token(self, token: str) -> None:
         """Use another app-level token for the next connection."""
         self._token = token
 
     @property
-    def connected(self) -> bool:
+    def is_connected(self) -> bool:
         """Whether Slack can deliver."""
         return any(not websocket.closed for websocket in self._open)
 
     def start(self) -> None:
         """Open the connections, and keep them open until ``close``; they are not waited for."""
-        for _ in range(CONNECTIONS):
-            self._run(self._keep_connected())
+        for _ in range(CONNECTION_COUNT):
+            self._start_task(self._keep_connected())
 
     async def close(self) -> None:
         """Take nothing more, acknowledge what is being answered, and close the connections."""
-        await end(*self._tasks)
-        await self._answers.drain(ANSWER_SECONDS)
+        await cancel_tasks(*self._tasks)
+        await self._answers.drain(MAX_ANSWER_SECONDS)
         await asyncio.gather(*(websocket.close() for websocket in self._open))
 
-    def _run(self, work: Any) -> None:
+    def _start_task(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -95,36 +95,36 @@ class SocketMode:
     async def _keep_connected(self) -> None:
         """Be one of the connections, replaced by another whenever it ends or is about to."""
         while True:
-            websocket = await self._connected()
-            reason = await self._listen(websocket)
+            websocket = await self._connect_until_ready()
+            reason = await self._read_envelopes(websocket)
             log.info("slack socket ends", reason=reason)
             if reason in ("warning", "refresh_requested"):
-                self._run(self._leave(websocket))
+                self._start_task(self._drain_connection(websocket))
             else:  # an eleventh connection has to be let go of before another is opened
-                await self._close(websocket)
-                await self._clock.sleep(FIRST_PAUSE_SECONDS)
+                await self._close_connection(websocket)
+                await self._clock.sleep(MIN_RETRY_SECONDS)
 
-    async def _leave(self, websocket: ClientWebSocketResponse) -> None:
+    async def _drain_connection(self, websocket: ClientWebSocketResponse) -> None:
         """Read on until Slack closes the connection: what it had in hand may still come here."""
         try:
-            async with timeout(LEAVING_SECONDS):
-                while await self._listen(websocket) != "closed":
+            async with timeout(MAX_CLOSING_SECONDS):
+                while await self._read_envelopes(websocket) != "closed":
                     pass
         except TimeoutError:
             pass
-        await self._close(websocket)
+        await self._close_connection(websocket)
 
-    async def _close(self, websocket: ClientWebSocketResponse) -> None:
+    async def _close_connection(self, websocket: ClientWebSocketResponse) -> None:
         self._open.discard(websocket)
         await websocket.close()
 
-    async def _connected(self) -> ClientWebSocketResponse:
+    async def _connect_until_ready(self) -> ClientWebSocketResponse:
         """Try until there is a connection on which Slack has said hello."""
-        pause = FIRST_PAUSE_SECONDS
+        pause = MIN_RETRY_SECONDS
         while True:
             wait = pause
             try:
-                websocket = await self._connect()
+                websocket = await self._open_connection()
             except SlackError as error:
                 self.trouble = error.reason
                 wait = max(pause, error.retry_after if isinstance(error, SlackDeferred) else 0.0)
@@ -137,16 +137,16 @@ class SocketMode:
                 return websocket
             log.warning("slack socket not connected", reason=self.trouble, again_in=wait)
             await self._clock.sleep(wait)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            pause = min(2 * pause, MAX_RETRY_SECONDS)
 
-    async def _connect(self) -> ClientWebSocketResponse:
+    async def _open_connection(self) -> ClientWebSocketResponse:
         """Open one connection with a fresh ticket. Raises SlackError, NotConnected."""
         url = await self._notifier.open_socket(self._token)
         websocket = None
         try:
-            async with timeout(HANDSHAKE_SECONDS):
-                websocket = await self._notifier.connect_socket(url, PING_SECONDS)
-                greeting = _message(await websocket.receive_str())
+            async with timeout(MAX_HANDSHAKE_SECONDS):
+                websocket = await self._notifier.connect_socket(url, PING_INTERVAL_SECONDS)
+                greeting = _parse_message(await websocket.receive_str())
             if greeting.get("type") == "hello":
                 return websocket
             reason = f"Slack said {greeting.get('type')} {greeting.get('reason', '')}".rstrip()
@@ -158,24 +158,26 @@ class SocketMode:
             await websocket.close()
         raise NotConnected(reason) from None  # the cause may quote the address
 
-    async def _listen(self, websocket: ClientWebSocketResponse) -> str:
+    async def _read_envelopes(self, websocket: ClientWebSocketResponse) -> str:
         """Take envelopes until Slack says goodbye, and give its reason, or ``closed`` where the connection ended."""
         async for message in websocket:
-            said = _message(message.data) if message.type is WSMsgType.TEXT else {}
+            said = _parse_message(message.data) if message.type is WSMsgType.TEXT else {}
             if said.get("type") == "disconnect":
                 return str(said.get("reason"))
             if isinstance(said.get("envelope_id"), str) and isinstance(said.get("payload"), dict):
-                self._answers.start(self._answer(websocket, said["envelope_id"], said["payload"]))
+                self._answers.start(self._answer_envelope(websocket, said["envelope_id"], said["payload"]))
         return "closed"
 
-    async def _answer(self, websocket: ClientWebSocketResponse, envelope: str, payload: dict[str, Any]) -> None:
-        if place := misshapen(payload):
+    async def _answer_envelope(
+        self, websocket: ClientWebSocketResponse, envelope: str, payload: dict[str, Any]
+    ) -> None:
+        if place := find_malformed(payload):
             log.warning("request of no shape that Slack sends", place=place)
             self._metrics.slack_requests.labels("stray", "malformed").inc()
             return
         try:
             answer = await self._bolt.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=payload))
-            acknowledgement = _acknowledgement(envelope, answer)
+            acknowledgement = _build_acknowledgement(envelope, answer)
         except Exception as error:  # listeners have their own handler: this is Bolt itself, about parts we do not read
             log.error("request not understood", exc_info=error)
             self._metrics.slack_requests.labels("stray", "malformed").inc()
@@ -188,7 +190,7 @@ class SocketMode:
             log.warning("slack socket lost before an answer", cause=type(error).__name__)
 
 
-def _message(text: str) -> dict[str, Any]:
+def _parse_message(text: str) -> dict[str, Any]:
     """Read what Slack sends on a connection; empty for what is no JSON object."""
     try:
         found = json.loads(text)
@@ -197,7 +199,7 @@ def _message(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _acknowledgement(envelope: str, answer: BoltResponse) -> dict[str, Any] | None:
+def _build_acknowledgement(envelope: str, answer: BoltResponse) -> dict[str, Any] | None:
     """What is sent back for an envelope; nothing where the request failed, for then Slack is to see that it did."""
     if answer.status != 200:
         return None

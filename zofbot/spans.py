@@ -7,21 +7,21 @@ from email.utils import parsedate_to_datetime
 
 from zofbot.errors import BadInput
 
-UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+SECONDS_BY_UNIT = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 """Seconds in each unit, largest first."""
 
-TOLERATED = 30.0
+MAX_CLOCK_SKEW_SECONDS = 30.0
 """Seconds between two clocks: far more than a reply is under way and a ``Date`` is cut off by."""
 
-_SPAN = re.compile(
+_DURATION_PATTERN = re.compile(
     r"(?:([0-9]{1,7}) ?(?:w|wks?|weeks?) ?)?(?:([0-9]{1,7}) ?(?:d|days?) ?)?(?:([0-9]{1,7}) ?(?:h|hrs?|hours?) ?)?"
     r"(?:([0-9]{1,7}) ?(?:m|mins?|minutes?) ?)?(?:([0-9]{1,7}) ?(?:s|secs?|seconds?))?"
 )
 
 
-def seconds(typed: str) -> int:
+def parse_duration(typed: str) -> int:
     """Seconds that a span means: units from large to small, each at most once. Raises BadInput."""
-    found = read(typed)
+    found = try_parse_duration(typed)
     if found is None:
         raise BadInput(
             "That is not a span of time.",
@@ -31,22 +31,22 @@ def seconds(typed: str) -> int:
     return found
 
 
-def read(typed: str) -> int | None:
+def try_parse_duration(typed: str) -> int | None:
     """Seconds that a span means; ``None`` when it is none."""
     words = " ".join(typed.lower().split())
-    found = _SPAN.fullmatch(words) if words else None
+    found = _DURATION_PATTERN.fullmatch(words) if words else None
     if found is None:
         return None
-    return sum(int(count or 0) * size for count, size in zip(found.groups(), UNITS.values(), strict=True))
+    return sum(int(count or 0) * size for count, size in zip(found.groups(), SECONDS_BY_UNIT.values(), strict=True))
 
 
-def spelled(span: int) -> str:
+def format_duration(span: int) -> str:
     """Seconds as ``seconds`` reads them, in the largest unit that leaves no rest: ``15m``, ``90m``, ``1d``."""
-    unit = next(unit for unit in ("d", "h", "m", "s") if span % UNITS[unit] == 0)
-    return f"{span // UNITS[unit]}{unit}"
+    unit = next(unit for unit in ("d", "h", "m", "s") if span % SECONDS_BY_UNIT[unit] == 0)
+    return f"{span // SECONDS_BY_UNIT[unit]}{unit}"
 
 
-def duration(seconds: float) -> str:
+def describe_duration(seconds: float) -> str:
     """Seconds as a person says them: ``850 ms``, ``4.2 s``, ``1 min 42 s``, ``2 h 5 min``, ``3 d 4 h``."""
     if seconds < 1:
         return f"{round(seconds * 1000)} ms"
@@ -61,7 +61,7 @@ def duration(seconds: float) -> str:
     return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
 
 
-def ahead(date: str, now: float) -> float | None:
+def clock_offset(date: str, now: float) -> float | None:
     """Seconds by which ``now`` (Unix) is ahead of whoever sent the header ``Date``; ``None`` where it gives no time."""
     try:
         return now - parsedate_to_datetime(date).timestamp()

@@ -9,63 +9,65 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from zofbot.model import Result, utc
+from zofbot.model import Result, utc_datetime
 from zofbot.slack import text, traces
-from zofbot.slack.cards import BLAME, LOOKS, headline
-from zofbot.slack.links import Links
+from zofbot.slack.cards import OUTCOME_EXPLANATIONS, OUTCOME_STYLES, format_headline
+from zofbot.slack.links import ZofLinks
 from zofbot.store import audit
-from zofbot.store.entry import Entry
+from zofbot.store.entry import OutboxRecord
 from zofbot.trace import Trace
 
 
-def result_panel(result: Result, links: Links) -> Panel:
+def result_panel(result: Result, links: ZofLinks) -> Panel:
     """Draw one result; what is missing is left out."""
-    logs = links.allowed(result.logs) or result.logs
+    logs = links.allowed_url(result.logs) or result.logs
     facts = [
         ("Project", result.project),
         ("Environment", result.environment),
         ("Run", result.run_id),
         ("Case", result.case_id if result.case_id != result.title else None),
         ("Severity", result.severity),
-        ("Started", text.utc(result.started) if result.started else None),
-        ("Finished", text.utc(result.ended) if result.ended else None),
-        ("Duration", text.duration(result.duration) if result.duration is not None else None),
+        ("Started", text.format_utc(result.started) if result.started else None),
+        ("Finished", text.format_utc(result.ended) if result.ended else None),
+        ("Duration", text.describe_duration(result.duration) if result.duration is not None else None),
         ("Logs", logs),
-        ("Open in Zof", links.result(result)),
+        ("Open in Zof", links.result_url(result)),
     ]
     table = Table.grid(padding=(0, 2))
     for label, value in facts:
         if value:
-            table.add_row(Text(label, style="dim"), Text(text.literal(value, 500)))
-    parts: list[Table | Text] = [Text(BLAME[result.outcome])] if result.outcome in BLAME else []
+            table.add_row(Text(label, style="dim"), Text(text.clean_literal(value, 500)))
+    parts: list[Table | Text] = (
+        [Text(OUTCOME_EXPLANATIONS[result.outcome])] if result.outcome in OUTCOME_EXPLANATIONS else []
+    )
     parts.append(table)
     if result.failure:
-        parts.append(Text("\n" + text.literal(result.failure), style="red"))
+        parts.append(Text("\n" + text.clean_literal(result.failure), style="red"))
     return Panel(
         Group(*parts),
-        title=Text(headline(result), style="bold"),
+        title=Text(format_headline(result), style="bold"),
         subtitle=Text(
             f"{result.id} · Request ID: {result.request_id}" if result.request_id else result.id, style="dim"
         ),
-        border_style=LOOKS[result.outcome].colour,
+        border_style=OUTCOME_STYLES[result.outcome].colour,
         title_align="left",
         subtitle_align="left",
     )
 
 
-def outbox_table(entries: Sequence[Entry], now: float) -> Table:
+def outbox_table(entries: Sequence[OutboxRecord], now: float) -> Table:
     """Draw notifications, one a row; ``now`` (Unix seconds) gives their age."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("state", "age", "attempts", "channel", "key", "reason"):
         table.add_column(name, overflow="fold")
     for entry in entries:
-        age = text.duration(max(now - entry.committed, 0)) if entry.committed else ""
+        age = text.describe_duration(max(now - entry.committed, 0)) if entry.committed else ""
         cells = (entry.state.value, age, str(entry.attempts or ""), entry.channel, entry.key, entry.reason)
-        table.add_row(*(Text(text.literal(cell, 300)) for cell in cells))
+        table.add_row(*(Text(text.clean_literal(cell, 300)) for cell in cells))
     return table
 
 
-def audit_table(entries: Sequence[audit.Entry]) -> Table:
+def audit_table(entries: Sequence[audit.AuditRecord]) -> Table:
     """Draw acts, one a row."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("when", "who", "act", "from", "to", "channel", "key", "details"):
@@ -73,16 +75,22 @@ def audit_table(entries: Sequence[audit.Entry]) -> Table:
     for entry in entries:
         who = f"{entry.name} ({entry.user})" if entry.name not in ("", entry.user) else entry.user
         details = ", ".join(f"{name}: {value}" for name, value in entry.details.items())
-        when = text.utc(utc(entry.at))
+        when = text.format_utc(utc_datetime(entry.at))
         cells = (when, who, entry.act, entry.before, entry.after, entry.channel, entry.key, details)
-        table.add_row(*(Text(text.literal(cell, 300)) for cell in cells))
+        table.add_row(*(Text(text.clean_literal(cell, 300)) for cell in cells))
     return table
 
 
 def trace_table(trace: Trace) -> Table:
     """Draw one trace, a step a row."""
-    parts = (traces.heading(trace), trace.user, trace.channel, text.utc(utc(trace.at)), trace.reference)
-    title = Text(text.literal(" · ".join(part for part in parts if part), 400), style="bold")
+    parts = (
+        traces.trace_heading(trace),
+        trace.user,
+        trace.channel,
+        text.format_utc(utc_datetime(trace.at)),
+        trace.reference,
+    )
+    title = Text(text.clean_literal(" · ".join(part for part in parts if part), 400), style="bold")
     table = Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left")
     for name in ("after", "room", "did", "came", "facts"):
         table.add_column(name, overflow="fold", justify="right" if name == "after" else "left")
@@ -91,5 +99,5 @@ def trace_table(trace: Trace) -> Table:
             table.add_row("", "", f"({trace.left_out} steps are left out here)")
         facts = ", ".join(f"{name} {value}" for name, value in step.facts.items())
         cells = (f"{step.at} ms", step.room, step.did, step.came, facts)
-        table.add_row(*(Text(text.literal(cell, 300), style="red" if step.bad else "") for cell in cells))
+        table.add_row(*(Text(text.clean_literal(cell, 300), style="red" if step.bad else "") for cell in cells))
     return table

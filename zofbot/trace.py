@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Step(BaseModel):
+class TraceStep(BaseModel):
     """One step: which room took it, what it did and what came of it, in ids, statuses and words of our own."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -37,16 +37,16 @@ class Trace(BaseModel):
     channel: str = ""
     ids: tuple[str, ...] = ()
     """Whatever it is found under, the reference first."""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[TraceStep, ...] = ()
     left_out: int = 0
     """Steps that are missing in the middle."""
     gap: int = 0
     """Where they are missing: before the step of this number, counted from nought."""
 
-    def fitted(self, most: int) -> str:
+    def to_bounded_json(self, most: int) -> str:
         """Return it as JSON without its ids, of at most ``most`` bytes as far as leaving out steps helps."""
         kept = self
-        while len((text := kept._json()).encode()) > most and kept.steps:
+        while len((text := kept._to_json()).encode()) > most and kept.steps:
             gone = max(1, len(kept.steps) // 4)
             middle = (len(kept.steps) - gone) // 2
             start = max(min(middle, kept.gap), kept.gap - gone) if kept.left_out else middle
@@ -54,5 +54,5 @@ class Trace(BaseModel):
             kept = kept.model_copy(update={"steps": steps, "left_out": kept.left_out + gone, "gap": start})
         return text
 
-    def _json(self) -> str:
+    def _to_json(self) -> str:
         return self.model_dump_json(exclude_defaults=True, exclude={"ids"})

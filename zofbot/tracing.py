@@ -17,27 +17,27 @@ from typing import NamedTuple
 
 from zofbot.clock import Clock
 from zofbot.redact import MASK, redact
-from zofbot.trace import Step, Trace
+from zofbot.trace import Trace, TraceStep
 
-FIRST, LAST = 20, 40
+MAX_FIRST_STEPS, MAX_LAST_STEPS = 20, 40
 """Steps that are remembered of a long trace: the first and the last."""
 
-MOST_IDS = 40
+MAX_IDS = 40
 """Ids that a trace is found under: the latest."""
 
-LONGEST, LONGEST_ID = 200, 300
+MAX_TEXT_CHARACTERS, MAX_ID_CHARACTERS = 200, 300
 """Characters of a word that is shown, and of an id; a longer one is none."""
 
-LOOKED_AT = 20_000
+MAX_SCANNED_CHARACTERS = 20_000
 """Characters of a text that are looked at."""
 
-_PERSONAL = re.compile(r"[^\s@]+@[^\s@]+")
+_EMAIL_PATTERN = re.compile(r"[^\s@]+@[^\s@]+")
 """An e-mail address, and whatever else has that shape."""
 
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,60}")
+_WORD_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,60}")
 
 
-class _Taken(NamedTuple):
+class _RecordedStep(NamedTuple):
     after: float
     room: str
     did: str
@@ -45,16 +45,16 @@ class _Taken(NamedTuple):
     bad: bool
     facts: dict[str, object]
 
-    def step(self, clean: Callable[[str], str]) -> Step:
+    def to_step(self, clean: Callable[[str], str]) -> TraceStep:
         """The step as it is kept."""
         known = {name: str(value) for name, value in self.facts.items() if value not in (None, "")}
-        return Step(
-            at=round(self.after * 1000), room=self.room, did=_clip(clean(self.did)), came=_clip(clean(self.came)),
-            bad=self.bad, facts={name: _clip(clean(value)) for name, value in known.items()},
+        return TraceStep(
+            at=round(self.after * 1000), room=self.room, did=_clip_text(clean(self.did)), came=_clip_text(clean(self.came)),
+            bad=self.bad, facts={name: _clip_text(clean(value)) for name, value in known.items()},
         )  # fmt: skip
 
 
-class Tracing:
+class TraceRecorder:
     """A trace that is being made, kept once all have let go of it: the work, and the tasks that it started."""
 
     __slots__ = (
@@ -62,46 +62,46 @@ class Tracing:
         "_seen", "about", "worth",
     )  # fmt: skip
 
-    def __init__(self, keep: Keep, kind: str, clock: Clock, names: tuple[str, ...], about: dict[str, str]) -> None:
+    def __init__(self, keep: KeepTrace, kind: str, clock: Clock, names: tuple[str, ...], about: dict[str, str]) -> None:
         self._keep, self._kind, self._clock, self._names, self.about = keep, kind, clock, names, about
         self._at, self._began = clock.time(), clock.monotonic()
         self.worth = kind == "request"
         """Whether it is to be kept: what somebody asked for always, other work when something went wrong in it."""
         self._held, self._seen, self._reference = 1, 0, ""
         self._ids: dict[str, None] = {}
-        self._first: list[_Taken] = []
-        self._last: deque[_Taken] | None = None
+        self._first: list[_RecordedStep] = []
+        self._last: deque[_RecordedStep] | None = None
 
     @property
     def reference(self) -> str:
         """What a person can be shown; made when it is first needed."""
-        self._reference = self._reference or _reference()
+        self._reference = self._reference or _new_reference()
         return self._reference
 
-    def add(  # noqa: PLR0913, PLR0917  (a step's parts)
+    def add_step(  # noqa: PLR0913, PLR0917  (a step's parts)
         self, room: str, did: str, came: str, bad: bool, ids: tuple[str, ...], facts: dict[str, object]
     ) -> None:
         """Take a step down, unless the work has ended."""
         if not self._held:
             return
-        taken = _Taken(self._clock.monotonic() - self._began, room, did, came, bad, facts)
+        taken = _RecordedStep(self._clock.monotonic() - self._began, room, did, came, bad, facts)
         self._seen += 1
         self.worth |= bad
-        if len(self._first) < FIRST:
+        if len(self._first) < MAX_FIRST_STEPS:
             self._first.append(taken)
         else:
-            self._last = deque(maxlen=LAST) if self._last is None else self._last
+            self._last = deque(maxlen=MAX_LAST_STEPS) if self._last is None else self._last
             self._last.append(taken)
-        for one in ids:
-            self._ids[one] = None
-            if len(self._ids) > MOST_IDS:
+        for item in ids:
+            self._ids[item] = None
+            if len(self._ids) > MAX_IDS:
                 del self._ids[next(iter(self._ids))]
 
-    def hold(self) -> None:
+    def retain(self) -> None:
         """Have it last until ``let_go`` is called once more, unless it has ended."""
         self._held += bool(self._held)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Keep it, if nobody else holds it and it is worth that."""
         if not self._held:
             return
@@ -109,112 +109,114 @@ class Tracing:
         if not self._held and self.worth:
             self._keep(self)
 
-    def found(self, name: str) -> bool:
+    def has_id(self, name: str) -> bool:
         """Whether this is one of its ids."""
         return name == self._reference or name in self._names or name in self._ids
 
-    def trace(self, *known: str) -> Trace:
+    def build_trace(self, *known: str) -> Trace:
         """Give what is kept of it, all of it cleaned; ``known`` are secrets that certainly must not stand there."""
         taken = [*self._first, *(self._last or ())]
-        clean = self._cleaner(taken, known)
+        clean = self._make_cleaner(taken, known)
         left_out = self._seen - len(taken)
-        steps = tuple(one.step(clean) for one in taken)
-        ids = (self.reference, *(one for one in (*self._names, *self._ids) if _is_id(one) and clean(one) == one))
-        about = {name: _clip(clean(value)) for name, value in self.about.items()}
+        steps = tuple(item.to_step(clean) for item in taken)
+        ids = (self.reference, *(name for name in (*self._names, *self._ids) if _is_id(name) and clean(name) == name))
+        about = {name: _clip_text(clean(value)) for name, value in self.about.items()}
         return Trace.model_validate(
             {"reference": self.reference, "kind": self._kind, "at": self._at, "ids": ids, "steps": steps,
-             "left_out": left_out, "gap": FIRST if left_out else 0, **about}
+             "left_out": left_out, "gap": MAX_FIRST_STEPS if left_out else 0, **about}
         )  # fmt: skip
 
-    def _cleaner(self, taken: list[_Taken], known: tuple[str, ...]) -> Callable[[str], str]:
+    def _make_cleaner(self, taken: list[_RecordedStep], known: tuple[str, ...]) -> Callable[[str], str]:
         """What cleans each of its texts: mostly none needs it, and to look at all at once costs far less."""
-        facts = (str(value) for one in taken for value in one.facts.values())
-        all_ = (*self._names, *self._ids, *self.about.values(), *(f"{one.did}\n{one.came}" for one in taken), *facts)
+        facts = (str(value) for item in taken for value in item.facts.values())
+        all_ = (*self._names, *self._ids, *self.about.values(), *(f"{item.did}\n{item.came}" for item in taken), *facts)
         whole = "\n".join(all_)
-        if len(whole) < LOOKED_AT and cleaned(whole, *known) == whole:
+        if len(whole) < MAX_SCANNED_CHARACTERS and redact_text(whole, *known) == whole:
             return str
-        return lambda text: cleaned(text, *known)
+        return lambda text: redact_text(text, *known)
 
 
-Keep = Callable[[Tracing], None]
+KeepTrace = Callable[[TraceRecorder], None]
 """Takes a trace whose work has ended; it is called in the middle of other work, so it never waits."""
 
 
-def forget(made: Tracing) -> None:
+def discard_trace(made: TraceRecorder) -> None:
     """Keep nothing."""
 
 
-_current: ContextVar[Tracing | None] = ContextVar("zofbot_trace", default=None)
+_current_recorder: ContextVar[TraceRecorder | None] = ContextVar("zofbot_trace", default=None)
 
 
-def current() -> Tracing | None:
+def current_recorder() -> TraceRecorder | None:
     """The trace of the work that is under way here."""
-    return _current.get()
+    return _current_recorder.get()
 
 
 @contextmanager
-def traced(keep: Keep, kind: str, clock: Clock, *names: str, **about: str) -> Iterator[Tracing]:
+def record_trace(keep: KeepTrace, kind: str, clock: Clock, *names: str, **about: str) -> Iterator[TraceRecorder]:
     """Trace what is done inside, and what ``Errands`` start there; ``names`` are its ids."""
-    made = Tracing(keep, kind, clock, names, about)
-    before = _current.set(made)
+    made = TraceRecorder(keep, kind, clock, names, about)
+    before = _current_recorder.set(made)
     try:
         yield made
     finally:
-        _current.reset(before)
-        made.let_go()
+        _current_recorder.reset(before)
+        made.release()
 
 
-def step(room: str, did: str, came: str = "", *, bad: bool = False, ids: tuple[str, ...] = (), **facts: object) -> None:
+def record_step(
+    room: str, did: str, came: str = "", *, bad: bool = False, ids: tuple[str, ...] = (), **facts: object
+) -> None:
     """Say that a step was taken; ``ids`` are those under which somebody may ask for it."""
-    made = _current.get()
+    made = _current_recorder.get()
     if made is not None:
-        made.add(room, did, came, bad, ids, facts)
+        made.add_step(room, did, came, bad, ids, facts)
 
 
-def fault(error: BaseException) -> None:
+def record_error(error: BaseException) -> None:
     """Say that something went wrong which nobody foresaw: what and where, for its words may be anybody's."""
-    made = _current.get()
+    made = _current_recorder.get()
     if made is not None:
-        made.add("zofbot", type(error).__name__, _where(error), True, (), {})
+        made.add_step("zofbot", type(error).__name__, _error_location(error), True, (), {})
 
 
-def reference() -> str:
+def current_reference() -> str:
     """What a person is shown who may ask what became of this; from now on it is kept, whatever becomes of it."""
-    made = _current.get()
+    made = _current_recorder.get()
     if made is None:
-        return _reference()
+        return _new_reference()
     made.worth = True
     return made.reference
 
 
-def cleaned(text: str, *known: str) -> str:
+def redact_text(text: str, *known: str) -> str:
     """Text without secrets, the ``known`` ones and those that look like it, and without e-mail addresses."""
-    return _PERSONAL.sub(MASK, redact(text[:LOOKED_AT], *known))
+    return _EMAIL_PATTERN.sub(MASK, redact(text[:MAX_SCANNED_CHARACTERS], *known))
 
 
-def _clip(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+def _clip_text(text: str) -> str:
+    return text if len(text) <= MAX_TEXT_CHARACTERS else text[: MAX_TEXT_CHARACTERS - 1] + "…"
 
 
-def findable(name: str) -> bool:
+def is_findable(name: str) -> bool:
     """Whether a trace can be found under this: it is one that may be kept and shown as it is."""
-    return _is_id(name) and cleaned(name) == name
+    return _is_id(name) and redact_text(name) == name
 
 
 def _is_id(name: str) -> bool:
-    return 0 < len(name) <= LONGEST_ID and name.isprintable()
+    return 0 < len(name) <= MAX_ID_CHARACTERS and name.isprintable()
 
 
-def word(text: str) -> str:
+def safe_word(text: str) -> str:
     """A machine's word such as ``is_archived``, as it came; whatever else it is, it is not repeated."""
-    return text if _WORD.fullmatch(text) else "(not a word)"
+    return text if _WORD_PATTERN.fullmatch(text) else "(not a word)"
 
 
-def _reference() -> str:
+def _new_reference() -> str:
     return f"ref_{secrets.token_hex(5)}"
 
 
-def _where(error: BaseException) -> str:
+def _error_location(error: BaseException) -> str:
     """The innermost of our own lines that an error came through."""
     own = "outside zofbot"
     for frame, line in walk_tb(error.__traceback__):

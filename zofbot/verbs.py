@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from zofbot.errors import BadInput
-from zofbot.model import is_id
+from zofbot.model import is_valid_id
 
-COMMAND = "/zof"
+SLASH_COMMAND = "/zof"
 
-SHORTCUT = "zof_triage"
+SHORTCUT_CALLBACK_ID = "zof_triage"
 """``callback_id`` of the message shortcut *Zof: triage*."""
 
-_LABELLED = re.compile(r"\b(?:request id|reference): ?([^\s,;]+)", re.IGNORECASE)
-_LOOKS_LIKE_ID = re.compile(r"[0-9_]")
+_LABELLED_ID_PATTERN = re.compile(r"\b(?:request id|reference): ?([^\s,;]+)", re.IGNORECASE)
+_ID_SIGN_PATTERN = re.compile(r"[0-9_]")
 """What every known id has, and no verb."""
 
-ANY_COMMAND = re.compile("")
+ANY_COMMAND_PATTERN = re.compile("")
 """Whatever an operator named the command in the manifest."""
 
 
@@ -142,7 +142,7 @@ LinkReader = Callable[[str], tuple[str, str] | None]
 
 
 @dataclass(frozen=True)
-class Typed:
+class ParsedCommand:
     """What somebody typed after ``/zof``, understood."""
 
     verb: str
@@ -158,174 +158,188 @@ def usage_hint() -> str:
     return " | ".join(verb.hint for verb in VERBS.values())
 
 
-def no_link(url: str) -> None:
+def read_no_link(url: str) -> None:
     """Reads no link."""
 
 
-def parse(text: str, read_link: LinkReader = no_link) -> Typed:
+def parse_command(text: str, read_link: LinkReader = read_no_link) -> ParsedCommand:
     """Understand what was typed after ``/zof``, as ``read_input`` gives it; ids may be pasted as links.
 
     Raises BadInput with an example that can be copied.
     """
-    text = _uncoded(text)
+    text = _strip_code_marks(text)
     words = text.split()
     if not words:
-        return Typed("help")
+        return ParsedCommand("help")
     verb = words[0].lower()
     if verb in HELP_WORDS:
-        return _help(words[1:])
+        return _parse_help(words[1:])
     if verb not in VERBS:
-        return _shorthand(words, read_link)
+        return _parse_shorthand(words, read_link)
     if verb == "help":
-        return _help(words[1:])
+        return _parse_help(words[1:])
     if verb in ("runs", "subscribe", "mute", "unmute"):
-        return Typed(verb, filters=_uncoded(text.split(maxsplit=1)[1]) if len(words) > 1 else "")
+        return ParsedCommand(verb, filters=_strip_code_marks(text.split(maxsplit=1)[1]) if len(words) > 1 else "")
     if verb == "subscriptions":
-        return Typed("subscriptions")
+        return ParsedCommand("subscriptions")
     if verb == "unsubscribe":
-        return _unsubscribe(words[1:])
+        return _parse_unsubscribe(words[1:])
     if verb == "oncall":
-        return Typed("oncall")
+        return ParsedCommand("oncall")
     if verb in ("handover", "digest"):
-        return Typed(verb, about=" ".join(words[1:]))
+        return ParsedCommand(verb, about=" ".join(words[1:]))
     if verb == "trace":
-        return Typed("trace", id=_traced(words[1:]))
+        return ParsedCommand("trace", id=_parse_trace_id(words[1:]))
     if verb == "triage":
-        return _triage([word.lower() for word in words[1:]])
-    return _lookup(verb, words[1:], read_link)
+        return _parse_triage([word.lower() for word in words[1:]])
+    return _parse_lookup(verb, words[1:], read_link)
 
 
-def _unsubscribe(words: list[str]) -> Typed:
+def _parse_unsubscribe(words: list[str]) -> ParsedCommand:
     which = words[0].lower().lstrip("#") if len(words) == 1 else ""
     if which != "all" and not (which.isdecimal() and 0 < int(which) < 10_000):
         raise BadInput(
             "Which subscription is to end?",
-            f"`{COMMAND} subscriptions` numbers them; `all` ends all of this channel's.",
-            example=_example("unsubscribe"),
+            f"`{SLASH_COMMAND} subscriptions` numbers them; `all` ends all of this channel's.",
+            example=_example_command("unsubscribe"),
             verb="unsubscribe",
         )
-    return Typed("unsubscribe", about=which)
+    return ParsedCommand("unsubscribe", about=which)
 
 
-def _triage(words: list[str]) -> Typed:
+def _parse_triage(words: list[str]) -> ParsedCommand:
     if words and words not in (["mine"], ["all"]):
         raise BadInput(
-            f"I do not understand `{_shown(' '.join(words))}`.",
+            f"I do not understand `{_clip_input(' '.join(words))}`.",
             "Alone it lists this channel's failures; `mine` and `all` list others.",
-            example=_example("triage"),
+            example=_example_command("triage"),
             verb="triage",
         )
-    return Typed("triage", about="".join(words))
+    return ParsedCommand("triage", about="".join(words))
 
 
-def _traced(words: list[str]) -> str:
+def _parse_trace_id(words: list[str]) -> str:
     """The id of a request: one word of any form, or what an error shows behind its labels."""
-    labelled = _LABELLED.findall(" ".join(words))
+    labelled = _LABELLED_ID_PATTERN.findall(" ".join(words))
     around = set() if labelled else {word.lower().rstrip(":") for word in words[:-1]}
-    name = _bare((labelled or words or [""])[0 if labelled else -1]).rstrip(".")
+    name = _strip_quoting((labelled or words or [""])[0 if labelled else -1]).rstrip(".")
     if not name or len(name) > 300 or around - {"request", "id", "reference"}:
         raise BadInput(
             "Which request? Its id is missing." if not name else "I look up one id at a time.",
             "Copy the request id, or the reference that begins with `ref_`, from the error.",
-            example=_example("trace"),
+            example=_example_command("trace"),
             verb="trace",
         )
     return name
 
 
-def _shorthand(words: list[str], read_link: LinkReader) -> Typed:
+def _parse_shorthand(words: list[str], read_link: LinkReader) -> ParsedCommand:
     """``/zof <id>``; anything close to a verb, or that does not look like an id, is a mistyped verb."""
-    meant = _close(words[0].lower(), VERBS)
+    meant = _closest_word(words[0].lower(), VERBS)
     if meant:
         rest = " ".join([meant, *words[1:]])
         raise BadInput(
-            f"There is no `{_shown(words[0])}`.", f"Did you mean `{meant}`?", example=_copyable(rest), verb=meant
+            f"There is no `{_clip_input(words[0])}`.",
+            f"Did you mean `{meant}`?",
+            example=_copyable_command(rest),
+            verb=meant,
         )
-    kind, identifier = _identified(words[0], read_link)
-    if not is_id(identifier) or not (kind or _LOOKS_LIKE_ID.search(identifier)) or words[1:] not in ([], ["share"]):
+    kind, identifier = _read_id(words[0], read_link)
+    if (
+        not is_valid_id(identifier)
+        or not (kind or _ID_SIGN_PATTERN.search(identifier))
+        or words[1:] not in ([], ["share"])
+    ):
         raise BadInput(
-            f"There is no `{_shown(words[0])}`.", "See `/zof help` for what there is.", example=_example("result")
+            f"There is no `{_clip_input(words[0])}`.",
+            "See `/zof help` for what there is.",
+            example=_example_command("result"),
         )
     verb = kind or ("run" if identifier.startswith("run_") else "result")
-    return _lookup(verb, [identifier, *words[1:]], read_link)
+    return _parse_lookup(verb, [identifier, *words[1:]], read_link)
 
 
-def _lookup(verb: str, words: list[str], read_link: LinkReader) -> Typed:
+def _parse_lookup(verb: str, words: list[str], read_link: LinkReader) -> ParsedCommand:
     if words and words[0].lower() in HELP_WORDS:
-        return Typed("help", about=verb)
+        return ParsedCommand("help", about=verb)
     noun = "result" if verb == "result" else "run"
     if not words:
         raise BadInput(
-            f"Which {noun}? Its id is missing.", f"Copy a {noun}'s id from Zof.", example=_example(verb), verb=verb
+            f"Which {noun}? Its id is missing.",
+            f"Copy a {noun}'s id from Zof.",
+            example=_example_command(verb),
+            verb=verb,
         )
-    kind, identifier = _identified(words[0], read_link)
-    if not is_id(identifier) or identifier.startswith("-"):
+    kind, identifier = _read_id(words[0], read_link)
+    if not is_valid_id(identifier) or identifier.startswith("-"):
         raise BadInput(
-            f"`{_shown(words[0])}` is not a {noun} id.",
+            f"`{_clip_input(words[0])}` is not a {noun} id.",
             "Ids have only letters, digits, `_` and `-`, at most 128 of them.",
-            example=_example(verb),
+            example=_example_command(verb),
             verb=verb,
         )
     if kind == "result" and verb == "cancel":
-        raise BadInput("That is a result, not a run.", "Only a run can be canceled.", example=_example(verb), verb=verb)
+        raise BadInput(
+            "That is a result, not a run.", "Only a run can be canceled.", example=_example_command(verb), verb=verb
+        )
     verb = kind if kind and verb in ("run", "result") else verb
     extra = [word.lower() for word in words[1:]]
     share = extra == ["share"] and verb == "result"
     if extra and not share:
         raise BadInput(
-            f"I do not understand `{_shown(' '.join(words[1:]))}` after the id.",
+            f"I do not understand `{_clip_input(' '.join(words[1:]))}` after the id.",
             "Only `share` can stand there." if verb == "result" else "Nothing else can stand there.",
-            example=_copyable(f"{verb} {identifier}"),
+            example=_copyable_command(f"{verb} {identifier}"),
             verb=verb,
         )
-    return Typed(verb, id=identifier, share=share)
+    return ParsedCommand(verb, id=identifier, share=share)
 
 
-def _identified(word: str, read_link: LinkReader) -> tuple[str, str]:
+def _read_id(word: str, read_link: LinkReader) -> tuple[str, str]:
     """The id in a word, and whether it is a ``run``'s or a ``result``'s where a URL says so."""
-    bare = _bare(word)
+    bare = _strip_quoting(word)
     return (read_link(bare) if "/" in bare else None) or ("", bare)
 
 
-def _help(words: list[str]) -> Typed:
+def _parse_help(words: list[str]) -> ParsedCommand:
     if not words:
-        return Typed("help")
+        return ParsedCommand("help")
     about = words[0].lower().removeprefix("/")
     if about in VERBS:
-        return Typed("help", about=about)
-    meant = _close(about, VERBS)
+        return ParsedCommand("help", about=about)
+    meant = _closest_word(about, VERBS)
     raise BadInput(
-        f"There is no `{_shown(words[0])}` to explain.",
+        f"There is no `{_clip_input(words[0])}` to explain.",
         f"Did you mean `{meant}`?" if meant else "See `/zof help` for what there is.",
-        example=_copyable(f"help {meant}") if meant else f"{COMMAND} help",
+        example=_copyable_command(f"help {meant}") if meant else f"{SLASH_COMMAND} help",
     )
 
 
-def _close(word: str, known: Iterable[str]) -> str:
+def _closest_word(word: str, known: Iterable[str]) -> str:
     """The known word that a mistyped one was meant to be, or nothing; what has digits or signs was meant as an id."""
     if not word.isalpha():
         return ""
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)), "")
 
 
-def _bare(word: str) -> str:
+def _strip_quoting(word: str) -> str:
     """A word without what people paste around it: code marks, quotes, brackets, a comma behind it."""
     return word.strip("`'\"<>()[],;")
 
 
-def _uncoded(text: str) -> str:
+def _strip_code_marks(text: str) -> str:
     """Text without the code marks around all of it."""
     text = text.strip()
     return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] == "`" and text.count("`") == 2 else text
 
 
-def _shown(word: str) -> str:
+def _clip_input(word: str) -> str:
     return re.sub(r"[`\s]+", " ", word)[:60].strip()
 
 
-def _example(verb: str) -> str:
-    return f"{COMMAND} {VERBS[verb].example}"
+def _example_command(verb: str) -> str:
+    return f"{SLASH_COMMAND} {VERBS[verb].example}"
 
 
-def _copyable(rest: str) -> str:
-    return f"{COMMAND} {_shown(rest)}"
+def _copyable_command(rest: str) -> str:
+    return f"{SLASH_COMMAND} {_clip_input(rest)}"

@@ -21,35 +21,44 @@ from slack_bolt.response import BoltResponse
 
 from zofbot import tracing
 from zofbot.clock import Clock
-from zofbot.crowd import MOST_BYTES, MOST_CONNECTIONS, Bodies, Brake, Connections, Line, Sparing, Stray
-from zofbot.errands import end
+from zofbot.crowd import (
+    MAX_BODY_BYTES,
+    MAX_IDLE_CONNECTIONS,
+    BodyReader,
+    ConcurrencyLimit,
+    IdleConnectionReaper,
+    RejectedRequest,
+    RejectThrottle,
+    SampledLog,
+)
+from zofbot.errands import cancel_tasks
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.redact import redact
-from zofbot.slack.payload import misshapen
-from zofbot.store.hints import Full, Hints, Watch
-from zofbot.store.webhook_trials import Arrival
-from zofbot.tracing import Keep, forget
-from zofbot.zof.protocol import printable
-from zofbot.zof.webhook import ENDINGS, Facts, Hint, hint_in, signed
+from zofbot.slack.payload import find_malformed
+from zofbot.store.hints import PendingRun, PendingRuns, PendingRunsFull
+from zofbot.store.webhook_trials import TrialArrival
+from zofbot.tracing import KeepTrace, discard_trace
+from zofbot.zof.protocol import clean_header
+from zofbot.zof.webhook import RUN_END_TYPES, Facts, WebhookHint, is_signed, parse_hint
 
 log = structlog.get_logger()
 
-IDLE_SECONDS = 75.0
+MAX_IDLE_SECONDS = 75.0
 """How long a connection may stand idle, or be at the head of a request; proxies close theirs sooner."""
 
-OLDEST_SECONDS = 300
+MAX_SIGNATURE_AGE_SECONDS = 300
 """How old, or how far ahead, a signature may be."""
 
-_aloud = logging.getLogger("zofbot.web")
+_server_log = logging.getLogger("zofbot.web")
 # The server logs what is no HTTP as an error with its traceback; that is a stranger's fault, and would fill a disk.
-_aloud.addFilter(lambda line: not (line.exc_info and isinstance(line.exc_info[1], HttpProcessingError)))
+_server_log.addFilter(lambda line: not (line.exc_info and isinstance(line.exc_info[1], HttpProcessingError)))
 
-Ready = Callable[[], Awaitable[list[str]]]
+ReadinessCheck = Callable[[], Awaitable[list[str]]]
 """Names what is not ready; empty when all is."""
 
 
-class SlackDoor:
+class SlackEndpoint:
     """``POST /slack/events``: checks size, signature and form, then hands over to Bolt.
 
     The signature is checked here and not by Bolt, which answers some malformed ones with a 500 and parses a body before
@@ -61,26 +70,26 @@ class SlackDoor:
         self._bolt = bolt
         self._metrics = metrics
         self._clock = clock
-        self._bodies, self._brake, self._sparing = Bodies(), Brake(clock), Sparing(clock)
-        self.rekey(secrets)
+        self._bodies, self._brake, self._sparing = BodyReader(), RejectThrottle(clock), SampledLog(clock)
+        self.use_secrets(secrets)
 
-    def rekey(self, secrets: Sequence[str]) -> None:
+    def use_secrets(self, secrets: Sequence[str]) -> None:
         """Take what is signed with these, and nothing else, from the next request on."""
         self._secrets = [secret.encode() for secret in secrets]
 
-    async def receive(self, request: web.Request) -> web.Response:
+    async def handle_request(self, request: web.Request) -> web.Response:
         """Answer as the listeners do; 401, 408, 413 or 400 to what is not a whole request of Slack's."""
         try:
-            body = await self._checked(request)
-            return _response(await self._dispatched(request, body))
-        except Stray as stray:
+            body = await self._read_verified(request)
+            return _to_web_response(await self._dispatch_to_bolt(request, body))
+        except RejectedRequest as stray:
             status, reason = stray.status, stray.reason
         # Not in there, where the error holds on to the body for as long as the stray is made to wait.
         self._metrics.slack_requests.labels("stray", reason).inc()
         self._sparing("stray request", reason, status=status, peer=request.remote)
-        return await _sent_away(self._brake, status, reason)
+        return await _reject_request(self._brake, status, reason)
 
-    async def _dispatched(self, request: web.Request, body: dict[str, Any]) -> BoltResponse:
+    async def _dispatch_to_bolt(self, request: web.Request, body: dict[str, Any]) -> BoltResponse:
         headers: dict[str, str | Sequence[str]] = dict(request.headers)
         try:
             # Given as it was read: Bolt's own reading of forms loses those that have the word "payload" anywhere.
@@ -88,36 +97,36 @@ class SlackDoor:
             return await self._bolt.async_dispatch(given)
         except Exception as error:  # listeners have their own handler: this is Bolt itself, about parts we do not read
             log.error("request not understood", exc_info=error)
-            raise Stray(400, "malformed") from error
+            raise RejectedRequest(400, "malformed") from error
 
-    async def _checked(self, request: web.Request) -> dict[str, Any]:
+    async def _read_verified(self, request: web.Request) -> dict[str, Any]:
         """Read the body and make sure that it is Slack's; the signature comes before anything is parsed."""
-        raw = await self._bodies.read(request)
-        if not self._signed(raw, request.headers):
-            raise Stray(401, "unsigned")
+        raw = await self._bodies.read_body(request)
+        if not self._is_signed(raw, request.headers):
+            raise RejectedRequest(401, "unsigned")
         try:
-            body = _parsed(raw.decode(), request.content_type)
+            body = _parse_body(raw.decode(), request.content_type)
         except (ValueError, RecursionError):
-            raise Stray(400, "malformed") from None
-        if place := misshapen(body):
+            raise RejectedRequest(400, "malformed") from None
+        if place := find_malformed(body):
             log.warning("request of no shape that Slack sends", place=place)
-            raise Stray(400, "malformed")
+            raise RejectedRequest(400, "malformed")
         return body
 
-    def _signed(self, raw: bytes, headers: Mapping[str, str]) -> bool:
+    def _is_signed(self, raw: bytes, headers: Mapping[str, str]) -> bool:
         timestamp = headers.get("X-Slack-Request-Timestamp", "")
         if not re.fullmatch(r"[0-9]{1,15}", timestamp):
             return False
-        if abs(self._clock.time() - int(timestamp)) > OLDEST_SECONDS:
+        if abs(self._clock.time() - int(timestamp)) > MAX_SIGNATURE_AGE_SECONDS:
             return False
         whole = f"v0:{timestamp}:".encode() + raw
         mine = ["v0=" + hmac.new(secret, whole, hashlib.sha256).hexdigest() for secret in self._secrets]
         theirs = headers.get("X-Slack-Signature", "").encode("utf-8", "surrogateescape")
         # All are compared, so that the time taken does not say which one it was.
-        return sum([hmac.compare_digest(one.encode(), theirs) for one in mine]) > 0
+        return sum([hmac.compare_digest(item.encode(), theirs) for item in mine]) > 0
 
 
-class ZofDoor:
+class ZofWebhookEndpoint:
     """``POST /zof/webhook``: a delivery is acknowledged once what it hints at is stored, and read by the poller.
 
     ``secrets`` are those that it may be signed with, ``header`` is where the signature stands; ``note`` is told of each
@@ -126,14 +135,14 @@ class ZofDoor:
 
     def __init__(  # noqa: PLR0913  (the parts it joins)
         self,
-        hints: Hints,
+        hints: PendingRuns,
         secrets: Sequence[str],
         header: str,
         metrics: Metrics,
         clock: Clock,
         *,
-        note: Callable[[Arrival], Awaitable[None]],
-        keep: Keep = forget,
+        note: Callable[[TrialArrival], Awaitable[None]],
+        keep: KeepTrace = discard_trace,
     ) -> None:
         self._hints = hints
         self._note = note
@@ -141,63 +150,63 @@ class ZofDoor:
         self._keep = keep
         self._metrics = metrics
         self._clock = clock
-        self._bodies, self._brake, self._sparing = Bodies(), Brake(clock), Sparing(clock)
-        self._line = Line()
-        self.rekey(secrets)
+        self._bodies, self._brake, self._sparing = BodyReader(), RejectThrottle(clock), SampledLog(clock)
+        self._line = ConcurrencyLimit()
+        self.use_secrets(secrets)
 
-    def rekey(self, secrets: Sequence[str]) -> None:
+    def use_secrets(self, secrets: Sequence[str]) -> None:
         """Take what is signed with these, and nothing else, from the next delivery on."""
         self._secrets = secrets
 
-    async def receive(self, request: web.Request) -> web.Response:
+    async def handle_request(self, request: web.Request) -> web.Response:
         """Answer 200 when there is nothing left to lose; 401, 408, 413 or 400 to a stray one; 503 to come again."""
         try:
-            raw = await self._checked(request)
-            async with self._line.turn():
-                answer = await self._taken(_understood(raw))
+            raw = await self._read_verified(request)
+            async with self._line.acquire_slot():
+                answer = await self._store_hint(_read_hint(raw))
             self._metrics.zof_webhooks.labels(answer).inc()
             return web.Response()
-        except Stray as stray:
+        except RejectedRequest as stray:
             status, reason = stray.status, stray.reason
         self._metrics.zof_webhooks.labels(reason).inc()
         self._sparing("stray webhook", reason, status=status, peer=request.remote)
-        return await _sent_away(self._brake, status)
+        return await _reject_request(self._brake, status)
 
-    async def _checked(self, request: web.Request) -> bytes:
-        raw = await self._bodies.read(request)
-        if not signed(raw, given := request.headers.get(self._header, ""), self._secrets):
-            likely = (printable(name, 64) or "" for name in request.headers if "sign" in name.lower())
-            await self._noted(Arrival(False, self._header if given else "", headers=tuple(likely)[:5]))
-            raise Stray(401, "unsigned")
+    async def _read_verified(self, request: web.Request) -> bytes:
+        raw = await self._bodies.read_body(request)
+        if not is_signed(raw, given := request.headers.get(self._header, ""), self._secrets):
+            likely = (clean_header(name, 64) or "" for name in request.headers if "sign" in name.lower())
+            await self._record_arrival(TrialArrival(False, self._header if given else "", headers=tuple(likely)[:5]))
+            raise RejectedRequest(401, "unsigned")
         return raw
 
-    async def _noted(self, arrival: Arrival) -> None:
+    async def _record_arrival(self, arrival: TrialArrival) -> None:
         """Tell whoever tries the webhooks; a delivery is answered alike where that fails."""
         try:
             await self._note(arrival)
         except StoreUnavailable as error:
             log.warning("delivery not noted", reason=error.reason)
 
-    async def _taken(self, hint: Hint) -> str:
+    async def _store_hint(self, hint: WebhookHint) -> str:
         """Store it unless it means nothing to us or was stored before. Raises Stray where it cannot be stored."""
-        self._metrics.zof_events.labels(hint.label).inc()
-        arrival = Arrival(True, self._header, printable(hint.type) or "", hint.envelope)
-        if hint.subject is None:
-            self._sparing("webhook ignored", hint.label, event_type=printable(hint.type))
+        self._metrics.zof_events.labels(hint.type_label).inc()
+        arrival = TrialArrival(True, self._header, clean_header(hint.type) or "", hint.envelope)
+        if hint.subject_id is None:
+            self._sparing("webhook ignored", hint.type_label, event_type=clean_header(hint.type))
             await self._note_delivery()
-            await self._noted(arrival)
+            await self._record_arrival(arrival)
             return "ignored"
-        kind: Literal["run", "notice"] = "run" if hint.type in ENDINGS else "notice"
+        kind: Literal["run", "notice"] = "run" if hint.type in RUN_END_TYPES else "notice"
         now = self._clock.time()
         at = min(hint.at.timestamp(), now) if hint.at else None  # Zof's clock may be ahead of ours
-        watch = Watch(kind, hint.subject, hint.type, now, at, run=hint.run_id or "", **_stored(hint.facts))
+        watch = PendingRun(kind, hint.subject_id, hint.type, now, at, run=hint.run_id or "", **_stored(hint.facts))
         try:
-            with tracing.traced(self._keep, "webhook", self._clock, hint.event_id, what=hint.label):
-                new = await self._hints.keep(hint.event_id, watch, arrival.dump())
-        except Full:
-            raise Stray(503, "full") from None
+            with tracing.record_trace(self._keep, "webhook", self._clock, hint.event_id, what=hint.type_label):
+                new = await self._hints.add_pending(hint.event_id, watch, arrival.dump())
+        except PendingRunsFull:
+            raise RejectedRequest(503, "full") from None
         except StoreUnavailable:
-            raise Stray(503, "not_stored") from None
+            raise RejectedRequest(503, "not_stored") from None
         await self._note_delivery()
         return "stored" if new else "repeated"
 
@@ -216,22 +225,22 @@ def _stored(facts: Facts) -> dict[str, Any]:
     return {"projects": projects, "environment": redact(facts.environment)[:100], "said": said}
 
 
-def _understood(raw: bytes) -> Hint:
+def _read_hint(raw: bytes) -> WebhookHint:
     try:
-        return hint_in(raw)
+        return parse_hint(raw)
     except ValueError:
-        raise Stray(400, "malformed") from None
+        raise RejectedRequest(400, "malformed") from None
 
 
-async def _sent_away(brake: Brake, status: int, text: str = "") -> web.Response:
+async def _reject_request(brake: RejectThrottle, status: int, text: str = "") -> web.Response:
     """Answer a stray one, slowly where there are many; whoever may come again hears when."""
     response = web.Response(status=status, text=text, headers={"Retry-After": "5"} if status == 503 else {})
-    if not await brake.hold():
+    if not await brake.delay_reject():
         response.force_close()
     return response
 
 
-def _parsed(body: str, content_type: str) -> dict[str, Any]:
+def _parse_body(body: str, content_type: str) -> dict[str, Any]:
     """Read a JSON object, or a form that holds fields or a JSON payload. Raises ValueError."""
     if content_type == "application/json" or body.startswith("{"):
         parsed = json.loads(body)
@@ -243,67 +252,69 @@ def _parsed(body: str, content_type: str) -> dict[str, Any]:
     return parsed
 
 
-def _response(answer: BoltResponse) -> web.Response:
+def _to_web_response(answer: BoltResponse) -> web.Response:
     headers = {name: values[0] for name, values in answer.headers.items() if values}
     content_type = headers.pop("content-type", "text/plain").partition(";")[0]
     return web.Response(status=answer.status, text=answer.body or "", content_type=content_type, headers=headers)
 
 
-def site(slack: SlackDoor | None, metrics: Metrics, ready: Ready, zof: ZofDoor | None = None) -> web.Application:
+def build_app(
+    slack: SlackEndpoint | None, metrics: Metrics, ready: ReadinessCheck, zof: ZofWebhookEndpoint | None = None
+) -> web.Application:
     """All paths; without ``slack`` (Socket Mode) or ``zof`` (no secret) theirs is not there."""
 
-    async def healthz(request: web.Request) -> web.Response:
+    async def answer_healthz(request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
-    async def readyz(request: web.Request) -> web.Response:
+    async def answer_readyz(request: web.Request) -> web.Response:
         missing = await ready()
         answer: dict[str, Any] = {"ready": not missing, "missing": missing}
         return web.json_response(answer, status=503 if missing else 200)
 
-    async def metrics_text(request: web.Request) -> web.Response:
+    async def answer_metrics(request: web.Request) -> web.Response:
         await ready()  # what it measures on the way
-        return web.Response(body=metrics.text(), content_type="text/plain", charset="utf-8")
+        return web.Response(body=metrics.render_text(), content_type="text/plain", charset="utf-8")
 
-    app = web.Application(client_max_size=MOST_BYTES)
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics_text)
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app.router.add_get("/healthz", answer_healthz)
+    app.router.add_get("/readyz", answer_readyz)
+    app.router.add_get("/metrics", answer_metrics)
     if slack:
-        app.router.add_post("/slack/events", slack.receive)
+        app.router.add_post("/slack/events", slack.handle_request)
     if zof:
-        app.router.add_post("/zof/webhook", zof.receive)
+        app.router.add_post("/zof/webhook", zof.handle_request)
     return app
 
 
 @asynccontextmanager
-async def opened(  # noqa: PLR0913  (its two limits are for tests)
+async def serve_app(  # noqa: PLR0913  (its two limits are for tests)
     door: web.Application,
     host: str,
     port: int,
     clock: Clock,
     *,
-    idle: float = IDLE_SECONDS,
-    most: int = MOST_CONNECTIONS,
+    idle: float = MAX_IDLE_SECONDS,
+    most: int = MAX_IDLE_CONNECTIONS,
 ) -> AsyncIterator[str]:
     """Serve a site while the context lasts; gives its address. Raises OSError where the port cannot be had.
 
     A connection may be ``idle`` seconds without a whole head of a request, and of all that brought nothing yet ``most``
     may stand idle. Bodies are taken as they come: neither Slack nor Zof packs them, and packed ones could be bombs.
     """
-    connections = Connections(clock, most)
-    door.middlewares.append(connections.watch)
+    connections = IdleConnectionReaper(clock, most)
+    door.middlewares.append(connections.track_request)
     runner = web.AppRunner(
         door, access_log=None, shutdown_timeout=2.0, handler_cancellation=False,
-        keepalive_timeout=idle, lingering_time=1.0, auto_decompress=False, read_bufsize=2**16, logger=_aloud,
+        keepalive_timeout=idle, lingering_time=1.0, auto_decompress=False, read_bufsize=2**16, logger=_server_log,
     )  # fmt: skip
     await runner.setup()
     server = runner.server
     assert server
-    sweeping = asyncio.create_task(connections.sweep(lambda: server.connections))
+    sweeping = asyncio.create_task(connections.close_idle(lambda: server.connections))
     try:
         await web.TCPSite(runner, host, port).start()
         host, port = runner.addresses[0][:2]
         yield f"http://{host}:{port}"
     finally:
         await runner.cleanup()
-        await end(sweeping)
+        await cancel_tasks(sweeping)

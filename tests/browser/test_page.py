@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.support.browser import chromium, end_run, needs_browser, take_screenshot, type_in, visit
-from zofbot.demo import playing
-from zofbot.simulator.stage import Stage
+from tests.support.browser import chromium, end_run, needs_browser, open_page, take_screenshot, type_in
+from zofbot.demo import run_demo
+from zofbot.simulator.stage import SimulatorServer
 
 pytestmark = needs_browser
 
@@ -24,14 +24,14 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with playing(0) as stage:
+async def stage() -> AsyncIterator[SimulatorServer]:
+    async with run_demo(0) as stage:
         yield stage
 
 
 @pytest.fixture
-async def page(browser: Browser, stage: Stage) -> AsyncIterator[Page]:
-    async with visit(browser, stage.url) as page:
+async def page(browser: Browser, stage: SimulatorServer) -> AsyncIterator[Page]:
+    async with open_page(browser, stage.url) as page:
         yield page
 
 
@@ -62,7 +62,9 @@ async def test_share_posts_the_card_for_all_and_a_second_time_only_its_link(page
 
 
 @pytest.mark.parametrize("fault", ["429", "500"])
-async def test_when_zof_misbehaves_the_reply_shows_the_request_id(page: Page, stage: Stage, fault: str) -> None:
+async def test_when_zof_misbehaves_the_reply_shows_the_request_id(
+    page: Page, stage: SimulatorServer, fault: str
+) -> None:
     await page.get_by_test_id("panel-tab-trouble").click()
     await page.get_by_test_id(f"fault-zof-{fault}").click()
     await type_in(page, "/zof result res_4821")
@@ -114,7 +116,7 @@ async def test_hostile_text_is_only_text(page: Page) -> None:
     await take_screenshot(page, "hostile")
 
 
-async def test_home_shows_how_things_stand_and_its_buttons_work(page: Page, stage: Stage) -> None:
+async def test_home_shows_how_things_stand_and_its_buttons_work(page: Page, stage: SimulatorServer) -> None:
     await end_run(page, stage, "failure")
     await end_run(page, stage, "failure", "production")
     await expect(page.get_by_test_id("message").filter(has_text="Failed: checkout").last).to_be_visible()
@@ -130,14 +132,14 @@ async def test_home_shows_how_things_stand_and_its_buttons_work(page: Page, stag
     await expect(page.get_by_test_id("modal")).to_contain_text("Edit subscription")
 
 
-async def test_a_digest_is_previewed_set_and_told_when_it_is_due(page: Page, stage: Stage) -> None:
+async def test_a_digest_is_previewed_set_and_told_when_it_is_due(page: Page, stage: SimulatorServer) -> None:
     await end_run(page, stage, "failure")
     await expect(page.get_by_test_id("message").filter(has_text="Failed: checkout").last).to_be_visible()
     await type_in(page, "/zof digest")
     preview = page.get_by_test_id("message").filter(has_text="Only visible to you").last
     await expect(preview).to_contain_text("This channel gets no digest")
     await expect(preview).to_contain_text("Daily digest", timeout=15_000)
-    then = datetime.fromtimestamp(stage.world.now() + 120, ZoneInfo("Europe/Berlin"))
+    then = datetime.fromtimestamp(stage.world.unix_time() + 120, ZoneInfo("Europe/Berlin"))
     await type_in(page, f"/zof digest weekly {then:%a} {then:%H:%M}")
     await expect(page.get_by_text("ana set this channel's digest: weekly")).to_be_visible()
     stage.world.advance(150)

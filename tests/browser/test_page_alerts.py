@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.support.bot import text_of, until
+from tests.support.bot import text_of, wait_until
 from tests.support.browser import (
     chromium,
     end_run,
@@ -16,14 +16,14 @@ from tests.support.browser import (
     in_channel,
     in_thread,
     needs_browser,
+    open_page,
     take_screenshot,
     type_in,
-    visit,
 )
-from zofbot.demo import playing
-from zofbot.simulator.entities import Message
-from zofbot.simulator.happenings import STORM
-from zofbot.simulator.stage import Stage
+from zofbot.demo import run_demo
+from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.happenings import STORM_RUN_COUNT
+from zofbot.simulator.stage import SimulatorServer
 
 pytestmark = needs_browser
 
@@ -37,31 +37,37 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-async def stage() -> AsyncIterator[Stage]:
-    async with playing(0) as stage:
+async def stage() -> AsyncIterator[SimulatorServer]:
+    async with run_demo(0) as stage:
         yield stage
 
 
 @pytest.fixture
-async def alone() -> AsyncIterator[Stage]:
+async def alone() -> AsyncIterator[SimulatorServer]:
     """A demo for one test, whose channels may be spoilt."""
-    async with playing(0, poll_seconds=1) as stage:
+    async with run_demo(0, poll_seconds=1) as stage:
         yield stage
 
 
 @pytest.fixture
-async def page(browser: Browser, stage: Stage) -> AsyncIterator[Page]:
-    async with visit(browser, stage.url) as page:
+async def page(browser: Browser, stage: SimulatorServer) -> AsyncIterator[Page]:
+    async with open_page(browser, stage.url) as page:
         yield page
     stage.world.zof.raw.clear()
-    stage.world.zof.webhooks.set(on=True, generation="current")
+    stage.world.zof.webhooks.set_options(on=True, generation="current")
 
 
-def roots(stage: Stage, run: str) -> list[Message]:
-    return [m for m in stage.world.slack.ledger if (m.key or "").startswith(f"run:{run}:") and m.channel == "C0QA"]
+def roots_of_run(stage: SimulatorServer, run: str) -> list[PostedMessage]:
+    return [
+        m
+        for m in stage.world.slack.ledger
+        if (m.idempotency_key or "").startswith(f"run:{run}:") and m.channel == "C0QA"
+    ]
 
 
-async def test_a_failing_run_is_told_by_webhook_with_its_cases_in_the_thread(page: Page, stage: Stage) -> None:
+async def test_a_failing_run_is_told_by_webhook_with_its_cases_in_the_thread(
+    page: Page, stage: SimulatorServer
+) -> None:
     stage.world.zof.raw |= {"/runs": NOTHING, "/results": NOTHING}  # who looks there by itself finds nothing
     await take_screenshot(page, "demo")
     run = await end_run(page, stage, "failures")
@@ -73,7 +79,7 @@ async def test_a_failing_run_is_told_by_webhook_with_its_cases_in_the_thread(pag
         await expect(root.get_by_test_id("thread-summary")).to_contain_text("11 replies", timeout=15_000)
     await root.get_by_test_id("thread-summary").click()
     await expect(in_thread(page)).to_have_count(12)
-    failed = [one["name"] for one in stage.world.zof.of_run(run) if one["status"] != "passed"]
+    failed = [item["name"] for item in stage.world.zof.results_of_run(run) if item["status"] != "passed"]
     await expect(in_thread(page).nth(1)).to_contain_text(re.compile("|".join(map(re.escape, failed))))
     await expect(in_thread(page).last).to_contain_text("2 more")
     await expect(root).to_have_count(1)
@@ -82,7 +88,7 @@ async def test_a_failing_run_is_told_by_webhook_with_its_cases_in_the_thread(pag
     await take_screenshot(page, "alert")
 
 
-async def test_an_older_webhook_is_understood_as_well(page: Page, stage: Stage) -> None:
+async def test_an_older_webhook_is_understood_as_well(page: Page, stage: SimulatorServer) -> None:
     stage.world.zof.raw |= {"/runs": NOTHING, "/results": NOTHING}
     await page.get_by_test_id("webhook-older").check()
     await expect(page.get_by_test_id("webhook-older")).to_be_checked()
@@ -91,7 +97,7 @@ async def test_an_older_webhook_is_understood_as_well(page: Page, stage: Stage) 
     assert stage.world.zof.webhooks.sent[-1].status == 200
 
 
-async def test_with_the_webhook_off_the_bot_finds_out_by_itself(page: Page, stage: Stage) -> None:
+async def test_with_the_webhook_off_the_bot_finds_out_by_itself(page: Page, stage: SimulatorServer) -> None:
     await page.get_by_test_id("webhook-on").uncheck()
     await expect(page.get_by_text("the bot finds out when it looks")).to_be_visible()
     delivered = len(stage.world.zof.webhooks.sent)
@@ -103,7 +109,7 @@ async def test_with_the_webhook_off_the_bot_finds_out_by_itself(page: Page, stag
 
 
 @pytest.mark.parametrize("fault", ["429", "store_then_cut", "cut", "500"])
-async def test_whatever_slack_answers_it_is_told_once(page: Page, stage: Stage, fault: str) -> None:
+async def test_whatever_slack_answers_it_is_told_once(page: Page, stage: SimulatorServer, fault: str) -> None:
     await page.get_by_test_id("panel-tab-trouble").click()
     await page.get_by_test_id("times-slack-3").check()
     await page.get_by_test_id(f"fault-slack-{fault}").check()
@@ -113,11 +119,11 @@ async def test_whatever_slack_answers_it_is_told_once(page: Page, stage: Stage, 
         await expect(in_channel(page, run).get_by_test_id("thread-summary")).to_contain_text("1 reply", timeout=20_000)
     assert stage.world.slack.faults.current == "none", "all three calls were hit"
     await expect(in_channel(page, run)).to_have_count(1)
-    assert len(roots(stage, run)) == 1
-    assert stage.world.slack.doubled() == []
+    assert len(roots_of_run(stage, run)) == 1
+    assert stage.world.slack.duplicate_keys() == []
 
 
-async def test_what_passes_again_is_marked_as_recovered(page: Page, stage: Stage) -> None:
+async def test_what_passes_again_is_marked_as_recovered(page: Page, stage: SimulatorServer) -> None:
     run = await end_run(page, stage, "failure", "nightly")
     root = in_channel(page, run)
     async with fast_clock(stage):
@@ -133,12 +139,12 @@ async def test_what_passes_again_is_marked_as_recovered(page: Page, stage: Stage
     await take_screenshot(page, "recovered")
 
 
-async def test_time_moves_on_and_the_bot_with_it(page: Page, stage: Stage) -> None:
+async def test_time_moves_on_and_the_bot_with_it(page: Page, stage: SimulatorServer) -> None:
     await page.get_by_test_id("panel-tab-clock").click()
-    before = stage.world.now()
+    before = stage.world.unix_time()
     await page.get_by_test_id("clock-morning").click()
     await expect(page.get_by_test_id("clock")).to_contain_text("9:00 AM")
-    assert stage.world.now() > before + 9 * 3600
+    assert stage.world.unix_time() > before + 9 * 3600
     await take_screenshot(page, "clock")
     await type_in(page, "/zof result res_4821")
     await expect(in_channel(page, "Only visible to you").last).to_contain_text("Voucher can be removed again")
@@ -147,48 +153,53 @@ async def test_time_moves_on_and_the_bot_with_it(page: Page, stage: Stage) -> No
     await expect(in_channel(page, run)).not_to_contain_text("told late")
 
 
-async def archive(page: Page) -> None:
+async def archive_channel(page: Page) -> None:
     await page.get_by_test_id("panel-tab-trouble").click()
     await page.get_by_test_id("archive-channel").select_option("C0QA")
     await page.get_by_test_id("archive").click()
 
 
-async def test_who_subscribed_an_archived_channel_is_told_in_person(browser: Browser, alone: Stage) -> None:
-    async with visit(browser, alone.url) as page:
-        await archive(page)
+async def test_who_subscribed_an_archived_channel_is_told_in_person(browser: Browser, alone: SimulatorServer) -> None:
+    async with open_page(browser, alone.url) as page:
+        await archive_channel(page)
         await expect(page.get_by_placeholder("This channel is archived")).to_be_visible()
         run = await end_run(page, alone, "failure")
         await page.get_by_test_id("channel-zofbot").click()
         await page.get_by_test_id("tab-messages").click()
         await expect(in_channel(page, "This channel is archived.")).to_contain_text("What waits is sent")
         await take_screenshot(page, "archived")
-        assert roots(alone, run) == []
+        assert roots_of_run(alone, run) == []
 
 
-async def test_what_waits_for_an_archived_channel_comes_when_it_is_open_again(browser: Browser, alone: Stage) -> None:
-    async with visit(browser, alone.url) as page:
-        await archive(page)
+async def test_what_waits_for_an_archived_channel_comes_when_it_is_open_again(
+    browser: Browser, alone: SimulatorServer
+) -> None:
+    async with open_page(browser, alone.url) as page:
+        await archive_channel(page)
         run = await end_run(page, alone, "failure")
-        await until(lambda: any(message.channel == "D0ANA" for message in alone.world.slack.ledger))
-        await archive(page)
+        await wait_until(lambda: any(message.channel == "D0ANA" for message in alone.world.slack.ledger))
+        await archive_channel(page)
         async with fast_clock(alone):
             await expect(in_channel(page, run)).to_have_count(1, timeout=10_000)
-        assert alone.world.slack.doubled() == []
+        assert alone.world.slack.duplicate_keys() == []
 
 
-async def test_a_storm_becomes_one_summary(browser: Browser, alone: Stage) -> None:
-    async with visit(browser, alone.url) as page:
+async def test_a_storm_becomes_one_summary(browser: Browser, alone: SimulatorServer) -> None:
+    async with open_page(browser, alone.url) as page:
         await end_run(page, alone, "storm")
-        runs = [*alone.world.zof.runs][-STORM:]
-        await until(lambda: {f"/runs/{run}" for run in runs} <= {call.path for call in alone.world.zof.calls}, 30)
+        runs = [*alone.world.zof.runs][-STORM_RUN_COUNT:]
+        await wait_until(lambda: {f"/runs/{run}" for run in runs} <= {call.path for call in alone.world.zof.calls}, 30)
         summary = in_channel(page, re.compile("Storm: |The storm is over: "))
         async with fast_clock(alone):  # only until it is there: a minute of quiet ends it, and that is six seconds here
-            await until(
-                lambda: any((message.key or "").startswith("storm:") for message in alone.world.slack.ledger), 30
+            await wait_until(
+                lambda: any(
+                    (message.idempotency_key or "").startswith("storm:") for message in alone.world.slack.ledger
+                ),
+                30,
             )
         await expect(summary).to_contain_text("Storm: ", timeout=15_000)
-        storms = [one for one in alone.world.slack.ledger if (one.key or "").startswith("storm:")]
-        await until(lambda: "nightly" in text_of(storms[0]), 30)  # it is edited every ten seconds
+        storms = [item for item in alone.world.slack.ledger if (item.idempotency_key or "").startswith("storm:")]
+        await wait_until(lambda: "nightly" in text_of(storms[0]), 30)  # it is edited every ten seconds
         await expect(summary).to_contain_text("search · nightly")
         await take_screenshot(page, "storm")
         async with fast_clock(alone):
@@ -197,10 +208,12 @@ async def test_a_storm_becomes_one_summary(browser: Browser, alone: Stage) -> No
             await page.get_by_test_id("clock-1m").click()
             await expect(summary).to_contain_text("The storm is over: ", timeout=25_000)
             [counted] = re.findall(r"(\d+) alerts came too fast", await summary.inner_text())
-            await until(lambda: sum(len(roots(alone, run)) for run in runs) == STORM - int(counted), 30)
+            await wait_until(
+                lambda: sum(len(roots_of_run(alone, run)) for run in runs) == STORM_RUN_COUNT - int(counted), 30
+            )
         await expect(summary).to_have_count(1)
         await take_screenshot(page, "storm-over")
         critical = [run for run in runs if alone.world.zof.runs[run]["environment"] == "production"]
-        assert STORM - len(critical) - 20 <= int(counted) <= STORM - len(critical)
-        assert all(len(roots(alone, run)) == 1 for run in critical), "critical failures stand by themselves"
-        assert alone.world.slack.doubled() == []
+        assert STORM_RUN_COUNT - len(critical) - 20 <= int(counted) <= STORM_RUN_COUNT - len(critical)
+        assert all(len(roots_of_run(alone, run)) == 1 for run in critical), "critical failures stand by themselves"
+        assert alone.world.slack.duplicate_keys() == []

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.support.browser import chromium, needs_browser, take_screenshot, type_in, visit
-from zofbot.demo import playing
+from tests.support.browser import chromium, needs_browser, open_page, take_screenshot, type_in
+from zofbot.demo import run_demo
 
 pytestmark = needs_browser
 
@@ -21,7 +21,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    async with playing(0) as stage, visit(browser, stage.url) as page:
+    async with run_demo(0) as stage, open_page(browser, stage.url) as page:
         yield page
 
 

@@ -15,12 +15,12 @@ from tests.support.browser import (
     in_channel,
     in_thread,
     needs_browser,
+    open_page,
     take_screenshot,
     type_in,
-    visit,
 )
-from zofbot.demo import playing
-from zofbot.simulator.stage import Stage
+from zofbot.demo import run_demo
+from zofbot.simulator.stage import SimulatorServer
 
 pytestmark = needs_browser
 
@@ -34,20 +34,20 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-async def stage() -> AsyncIterator[Stage]:
-    async with playing(0) as stage, fast_clock(stage):
+async def stage() -> AsyncIterator[SimulatorServer]:
+    async with run_demo(0) as stage, fast_clock(stage):
         yield stage
 
 
 @pytest.fixture
-async def page(browser: Browser, stage: Stage) -> AsyncIterator[Page]:
-    async with visit(browser, stage.url) as page:
+async def page(browser: Browser, stage: SimulatorServer) -> AsyncIterator[Page]:
+    async with open_page(browser, stage.url) as page:
         yield page
     stage.world.slack.modals.clear()
 
 
 @pytest.fixture
-async def root(page: Page, stage: Stage) -> Locator:
+async def root(page: Page, stage: SimulatorServer) -> Locator:
     """The card of a run that has just failed, as Ana sees it."""
     stage.world.advance(3700)  # or it might go on in the thread of what has just recovered
     found = in_channel(page, await end_run(page, stage, "failure"))
@@ -56,62 +56,64 @@ async def root(page: Page, stage: Stage) -> Locator:
     return found
 
 
-async def become(page: Page, user: str, channel: str = "qa-alerts") -> None:
+async def switch_user(page: Page, user: str, channel: str = "qa-alerts") -> None:
     """Go on as somebody else."""
     await page.get_by_test_id("user-switch").select_option(user)
     await page.get_by_test_id(f"channel-{channel}").click()
 
 
-async def press(card: Locator, name: str) -> None:
+async def press_button(card: Locator, name: str) -> None:
     await card.get_by_role("button", name=name, exact=True).first.click()
 
 
-async def choose(page: Page, card: Locator, name: str) -> None:
+async def choose_option(page: Page, card: Locator, name: str) -> None:
     """Choose something of the card's menu."""
     await card.get_by_role("button", name="More actions").click()
     await page.get_by_role("menuitem", name=name).click()
 
 
-async def thread(page: Page, root: Locator) -> None:
+async def open_thread(page: Page, root: Locator) -> None:
     await root.get_by_test_id("thread-summary").click()
 
 
-def answer(page: Page, text: str) -> Locator:
+def private_answer(page: Page, text: str) -> Locator:
     return page.get_by_test_id("message").filter(has_text="Only visible to you").filter(has_text=text).last
 
 
 async def test_it_is_acknowledged_by_name_and_that_can_be_undone(page: Page, root: Locator) -> None:
-    await press(root, "Acknowledge")
+    await press_button(root, "Acknowledge")
     await expect(root).to_contain_text("Acknowledged: checkout")
     await expect(root).to_contain_text("ana")
-    await expect(answer(page, "You acknowledged")).to_be_visible()
-    await become(page, BEN)
+    await expect(private_answer(page, "You acknowledged")).to_be_visible()
+    await switch_user(page, BEN)
     await expect(root).to_contain_text("Acknowledged: checkout")
-    await expect(answer(page, "You acknowledged")).to_have_count(0)
-    await become(page, ANA)
-    await press(answer(page, "You acknowledged"), "Undo")
+    await expect(private_answer(page, "You acknowledged")).to_have_count(0)
+    await switch_user(page, ANA)
+    await press_button(private_answer(page, "You acknowledged"), "Undo")
     await expect(root).to_contain_text("Failed: checkout")
-    await thread(page, root)
+    await open_thread(page, root)
     await expect(in_thread(page).last).to_contain_text("ana took the last act back")
 
 
 async def test_ben_assigns_it_to_chioma_who_is_told_in_person(page: Page, root: Locator) -> None:
-    await become(page, BEN)
-    await press(root, "Assign…")
+    await switch_user(page, BEN)
+    await press_button(root, "Assign…")
     await expect(page.get_by_test_id("modal")).to_contain_text("Assign")
     await page.get_by_test_id("modal").get_by_role("combobox").select_option(CHIOMA)
     await page.get_by_test_id("modal-submit").click()
     await expect(root).to_contain_text("chioma")
-    await thread(page, root)
+    await open_thread(page, root)
     await expect(in_thread(page).last).to_contain_text("ben assigned this to chioma")
-    await become(page, CHIOMA, "zofbot")
+    await switch_user(page, CHIOMA, "zofbot")
     await page.get_by_test_id("tab-messages").click()
     await expect(in_channel(page, re.compile("ben assigned you"))).to_have_count(1)
 
 
-async def test_chioma_snoozes_it_sees_when_it_wakes_and_it_does(page: Page, stage: Stage, root: Locator) -> None:
-    await become(page, CHIOMA)
-    await press(root, "Snooze…")
+async def test_chioma_snoozes_it_sees_when_it_wakes_and_it_does(
+    page: Page, stage: SimulatorServer, root: Locator
+) -> None:
+    await switch_user(page, CHIOMA)
+    await press_button(root, "Snooze…")
     modal = page.get_by_test_id("modal")
     await expect(modal).to_contain_text("Wakes")
     await modal.get_by_role("combobox").select_option(label="15 min")
@@ -128,14 +130,14 @@ async def test_chioma_snoozes_it_sees_when_it_wakes_and_it_does(page: Page, stag
     await page.get_by_test_id("clock-15m").click()
     await page.get_by_test_id("clock-15m").click()
     await expect(root).to_contain_text("Failed: checkout", timeout=15_000)
-    await thread(page, root)
+    await open_thread(page, root)
     await expect(in_thread(page).filter(has_text="The snooze is over")).to_have_count(1)
 
 
 async def test_it_is_resolved_with_a_reason_and_reopened_by_another(page: Page, root: Locator) -> None:
-    await press(root, "Acknowledge")
+    await press_button(root, "Acknowledge")
     await expect(root).to_contain_text("Acknowledged: checkout")
-    await press(root, "Resolve…")
+    await press_button(root, "Resolve…")
     modal = page.get_by_test_id("modal")
     await modal.get_by_role("combobox").select_option(label="Test bug")
     await modal.get_by_role("textbox").fill("The selector had changed.")
@@ -144,48 +146,48 @@ async def test_it_is_resolved_with_a_reason_and_reopened_by_another(page: Page, 
     await expect(root).to_contain_text("Resolved: checkout")
     await expect(root).to_contain_text("Test bug")
     await expect(root.get_by_role("button", name="Acknowledge")).to_have_count(0)
-    await become(page, BEN)
-    await press(root, "Reopen")
+    await switch_user(page, BEN)
+    await press_button(root, "Reopen")
     await expect(root).to_contain_text("Failed: checkout")
-    await thread(page, root)
+    await open_thread(page, root)
     await expect(in_thread(page).filter(has_text="ana resolved this: Test bug")).to_have_count(1)
     await expect(in_thread(page).last).to_contain_text("ben reopened this")
 
 
 async def test_who_was_slower_is_told_what_happened_and_may_insist(
-    page: Page, stage: Stage, root: Locator, browser: Browser
+    page: Page, stage: SimulatorServer, root: Locator, browser: Browser
 ) -> None:
-    await become(page, BEN)
-    await choose(page, root, "Resolve…")
+    await switch_user(page, BEN)
+    await choose_option(page, root, "Resolve…")
     modal = page.get_by_test_id("modal")
     await modal.get_by_role("combobox").select_option(label="Flaky")
-    async with visit(browser, stage.url) as other:
-        hers = in_channel(other, await identity(root))
-        await press(hers, "Acknowledge")
+    async with open_page(browser, stage.url) as other:
+        hers = in_channel(other, await message_id(root))
+        await press_button(hers, "Acknowledge")
         await expect(hers).to_contain_text("Acknowledged: checkout")
     await page.get_by_test_id("modal-submit").click()
-    told = answer(page, "Your click changed nothing")
+    told = private_answer(page, "Your click changed nothing")
     await expect(told).to_contain_text(re.compile("Acknowledged by ana .* ago"))
     await expect(root).to_contain_text("Acknowledged: checkout")
-    await thread(page, root)
+    await open_thread(page, root)
     await expect(in_thread(page).last).to_contain_text("ana acknowledged this")
     await root.scroll_into_view_if_needed()
     await page.mouse.move(5, 5)
     await take_screenshot(page, "stale")
-    await press(told, "Do it anyway")
+    await press_button(told, "Do it anyway")
     await expect(root).to_contain_text("Resolved: checkout")
     await expect(root).to_contain_text("Flaky")  # what was filled in is not asked for again
 
 
-async def identity(root: Locator) -> str:
+async def message_id(root: Locator) -> str:
     """The id of the run that a card is about."""
     [found] = re.findall(r"run_[0-9a-f]+", (await root.inner_text()))[:1]
     return str(found)
 
 
 async def test_whoever_is_on_call_is_called_by_hand(page: Page, root: Locator) -> None:
-    await choose(page, root, "Escalate now")
-    await thread(page, root)
+    await choose_option(page, root, "Escalate now")
+    await open_thread(page, root)
     called = in_thread(page).filter(has_text="ana escalated this")
     await expect(called).to_have_count(1)
     await expect(called.locator(".mention")).to_have_text("@oncall-checkout")
@@ -195,14 +197,14 @@ async def test_where_nobody_answers_the_clock_calls_and_why_it_came_is_explained
     await page.get_by_test_id("panel-tab-clock").click()
     await page.get_by_test_id("clock-15m").click()
     await page.get_by_test_id("clock-15m").click()
-    await thread(page, root)
+    await open_thread(page, root)
     called = in_thread(page).filter(has_text="Not acknowledged since")
     await expect(called).to_have_count(1, timeout=15_000)
     await expect(called.locator(".mention")).to_have_text("@oncall-checkout")
     await page.mouse.move(5, 5)
     await take_screenshot(page, "escalated")
-    await choose(page, root, "Why am I seeing this?")
-    told = answer(page, "Why this channel was told of")
+    await choose_option(page, root, "Why am I seeing this?")
+    told = private_answer(page, "Why this channel was told of")
     await expect(told).to_contain_text("it matches and was told")
     await expect(told.get_by_role("link", name="Its message")).to_be_visible()
     await page.mouse.move(5, 5)
@@ -210,23 +212,23 @@ async def test_where_nobody_answers_the_clock_calls_and_why_it_came_is_explained
 
 
 async def test_failed_cases_run_again_and_the_recovery_comes_back(page: Page, root: Locator) -> None:
-    await choose(page, root, "Re-run failed cases")
-    await press(answer(page, "Run the failed cases"), "Re-run failed cases")
+    await choose_option(page, root, "Re-run failed cases")
+    await press_button(private_answer(page, "Run the failed cases"), "Re-run failed cases")
     await expect(root).to_contain_text("Recovered: checkout", timeout=20_000)
-    await thread(page, root)
+    await open_thread(page, root)
     await expect(in_thread(page).filter(has_text="runs the failed cases again")).to_have_count(1)
     await expect(in_thread(page).filter(has_text="Recovered after")).to_have_count(1)
     await page.mouse.move(5, 5)
     await take_screenshot(page, "rerun")
 
 
-async def test_a_guest_may_look_and_not_touch(page: Page, stage: Stage) -> None:
+async def test_a_guest_may_look_and_not_touch(page: Page, stage: SimulatorServer) -> None:
     run = await end_run(page, stage, "failure", "production")
-    await become(page, GUEST, "checkout")
+    await switch_user(page, GUEST, "checkout")
     root = in_channel(page, re.compile(rf"Failed: .*|{run}")).last
     await expect(root.get_by_role("button", name="Acknowledge")).to_be_visible()
-    await press(root, "Acknowledge")
-    await expect(answer(page, "guest")).to_be_visible()
+    await press_button(root, "Acknowledge")
+    await expect(private_answer(page, "guest")).to_be_visible()
     await expect(root).to_contain_text("Failed: ")
     await take_screenshot(page, "guest")
 
@@ -245,16 +247,16 @@ async def test_the_shortcut_on_an_alert_opens_the_same_choices(page: Page, root:
 
 
 async def test_words_in_the_thread_and_the_rounds(page: Page, root: Locator) -> None:
-    await thread(page, root)
+    await open_thread(page, root)
     composer = page.get_by_test_id("thread-composer")
     await composer.fill("<@U0ZOFBOT> snooze 2h")
     await composer.press("Escape")
     await composer.press("Enter")
     await expect(root).to_contain_text("Snoozed: checkout")
     await type_in(page, "/zof triage")
-    await expect(answer(page, "open in this channel")).to_contain_text("Oldest first")
+    await expect(private_answer(page, "open in this channel")).to_contain_text("Oldest first")
     await take_screenshot(page, "open")
     await type_in(page, "/zof oncall")
-    await expect(answer(page, "Who would be called now")).to_contain_text("@oncall-checkout (ana, ben)")
+    await expect(private_answer(page, "Who would be called now")).to_contain_text("@oncall-checkout (ana, ben)")
     await type_in(page, "/zof handover 2h")
     await expect(in_channel(page, "Handover: ").last).to_contain_text("ana asked for it")

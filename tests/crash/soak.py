@@ -37,14 +37,14 @@ from zofbot.clock import Clock, MovableClock
 from zofbot.errors import StoreUnavailable
 from zofbot.settings import Settings
 from zofbot.simulator import spoilt
-from zofbot.simulator.entities import Message
-from zofbot.simulator.organization import CHECKOUT, CHECKOUT_CHANNEL, QA_ALERTS, SEARCH, SEARCH_CHANNEL, furnish
-from zofbot.simulator.records import Record, iso
-from zofbot.simulator.stage import Stage
-from zofbot.simulator.webhooks import current, older, signature
+from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.organization import CHECKOUT, CHECKOUT_CHANNEL, QA_ALERTS, SEARCH, SEARCH_CHANNEL, seed_world
+from zofbot.simulator.records import ZofRecord, format_time
+from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.webhooks import current_envelope, older_envelope, sign_body
 from zofbot.simulator.world import World
-from zofbot.store.embedded import embedded
-from zofbot.store.outbox import LEASE, Outbox
+from zofbot.store.embedded import start_embedded
+from zofbot.store.outbox import LEASE_SECONDS, Outbox
 
 FILTERS = {
     QA_ALERTS: "group:run on:failed,error,recovered,passed-with-failures",
@@ -56,8 +56,8 @@ FILTERS = {
 FAULTS = (
     *("429", "429_fraction", "ratelimited_200", "500", "502", "cut", "error:a_word_nobody_knows"),
     *("store_then_500", "store_then_cut"),
-    *spoilt.REPLIES,
-    *(f"store_then_{fault}" for fault in spoilt.REPLIES),
+    *spoilt.BROKEN_REPLIES,
+    *(f"store_then_{fault}" for fault in spoilt.BROKEN_REPLIES),
 )
 METHODS = ("chat.postMessage", "chat.postMessage", "chat", "conversations", "")
 BETWEEN_RUNS = (3.0, 9.0)
@@ -73,28 +73,28 @@ TOLD = ("run", "case", "result", "recovered", "rest", "again", "storm")
 
 
 @dataclass
-class Perfect:
+class ExpectedAlerts:
     """What a source that loses and repeats nothing would have posted, worked out from the runs alone."""
 
     wanted: Counter[str] = field(default_factory=Counter)
     recovered: list[str] = field(default_factory=list)
     """Roots that have to show in the end that they recovered."""
 
-    def failed(self, run: Record, results: Iterable[Record]) -> None:
-        bad = [one for one in results if one["status"] in ("failed", "error")]
-        for channel in _meant(run) if run["status"] != "passed" else (QA_ALERTS,):
+    def add_failed_run(self, run: ZofRecord, results: Iterable[ZofRecord]) -> None:
+        bad = [result for result in results if result["status"] in ("failed", "error")]
+        for channel in _expected_keys(run) if run["status"] != "passed" else (QA_ALERTS,):
             if channel == SEARCH_CHANNEL:
-                self.wanted.update(f"case:{one['id']}:{one['status']}:{channel}" for one in bad)
+                self.wanted.update(f"case:{item['id']}:{item['status']}:{channel}" for item in bad)
                 continue
             self.wanted[f"run:{run['id']}:{run['status']}:{channel}"] += 1
             if channel == QA_ALERTS:
-                self.wanted.update(f"result:{one['id']}:{one['status']}:{channel}" for one in bad)
+                self.wanted.update(f"result:{item['id']}:{item['status']}:{channel}" for item in bad)
 
-    def passes(self, run: Record, results: Iterable[Record]) -> None:
+    def add_passing_run(self, run: ZofRecord, results: Iterable[ZofRecord]) -> None:
         """All that failed in this run passes later, and nothing of it ever fails again."""
-        for channel in _meant(run):
+        for channel in _expected_keys(run):
             if channel == SEARCH_CHANNEL:
-                names = [f"{one['id']}:{one['status']}:{channel}" for one in results]
+                names = [f"{result['id']}:{result['status']}:{channel}" for result in results]
                 self.recovered += [f"case:{name}" for name in names]
                 self.wanted.update(f"recovered:{name}" for name in names)
                 continue
@@ -104,7 +104,7 @@ class Perfect:
                 self.wanted[f"recovered:{name}"] += 1
 
 
-def _meant(run: Record) -> Iterator[str]:
+def _expected_keys(run: ZofRecord) -> Iterator[str]:
     yield QA_ALERTS
     if run["project_id"] == CHECKOUT:
         yield CHECKOUT_CHANNEL
@@ -112,27 +112,27 @@ def _meant(run: Record) -> Iterator[str]:
         yield SEARCH_CHANNEL
 
 
-def posted(message: Message) -> str:
+def posted_key(message: PostedMessage) -> str:
     """Its key; whichever failure of a case is heard of first is the root, so that both kinds are one there."""
-    name = message.key or ""
+    name = message.idempotency_key or ""
     if message.channel == SEARCH_CHANNEL and name.startswith("result:"):
         return "case:" + name.removeprefix("result:")
     return name
 
 
 @dataclass
-class Soak:
+class SoakTest:
     """The world, the processes in it, and everything that goes wrong."""
 
     random: Random
     folder: Path
     world: World
-    stage: Stage
+    stage: SimulatorServer
     log: IO[bytes]
     port: int
     ends: float
     stack: AsyncExitStack
-    perfect: Perfect = field(default_factory=Perfect)
+    perfect: ExpectedAlerts = field(default_factory=ExpectedAlerts)
     counts: Counter[str] = field(default_factory=Counter)
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
     store: str = ""
@@ -140,14 +140,14 @@ class Soak:
 
     # --- processes
 
-    async def start(self, name: str) -> None:
+    async def start_process(self, name: str) -> None:
         """Start a process of the bot; its name is its command and a number."""
         command = [sys.executable, "-m", "zofbot", name.split(maxsplit=1)[0]]
         self.processes[name] = await asyncio.create_subprocess_exec(
-            *command, env=self.environment(), stdout=self.log, stderr=self.log
+            *command, env=self.process_environment(), stdout=self.log, stderr=self.log
         )
 
-    def environment(self) -> dict[str, str]:
+    def process_environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
         slack = self.world.slack
         return kept | {
@@ -166,9 +166,9 @@ class Soak:
         }
 
     async def open_store(self) -> None:
-        self.store = await self.stack.enter_async_context(embedded(self.folder / "store", Clock()))
+        self.store = await self.stack.enter_async_context(start_embedded(self.folder / "store", Clock()))
 
-    async def kill(self, name: str) -> None:
+    async def kill_process(self, name: str) -> None:
         process = self.processes[name]
         if process.returncode is None:
             process.kill()
@@ -180,14 +180,14 @@ class Soak:
 
     # --- what happens at Zof
 
-    async def runs(self) -> None:
+    async def produce_runs(self) -> None:
         number = 0
-        while self.left() > 0:
+        while self.seconds_left() > 0:
             await asyncio.sleep(self.random.uniform(*BETWEEN_RUNS))
             number += 1
-            self.soon(self.fail(number), 0.0)
+            self.run_later(self.fail_run(number), 0.0)
 
-    async def fail(self, number: int) -> None:
+    async def fail_run(self, number: int) -> None:
         """One run fails, or passes by policy with failures; a bit later half of them recover."""
         random, zof = self.random, self.world.zof
         place = {"project_id": random.choice((CHECKOUT, SEARCH)), "environment": random.choice(("staging", "nightly"))}
@@ -200,63 +200,65 @@ class Soak:
         cases += ["tc_stubborn"] if stubborn else []
         results = [zof.add_result(run["id"], status=status, test_case_id=case, name=case) for case in cases]
         await asyncio.sleep(random.choice((0.0, 0.0, random.uniform(0, 6))))
-        self.ended(run, "passed" if by_policy else status)
-        self.perfect.failed(run, results)
+        self.end_run(run, "passed" if by_policy else status)
+        self.perfect.add_failed_run(run, results)
         if heals:
             await asyncio.sleep(random.uniform(0.5, 20))
-            self.recover(number, place, cases)
-            self.perfect.passes(run, results)
+            self.recover_run(number, place, cases)
+            self.perfect.add_passing_run(run, results)
 
-    def recover(self, number: int, place: Record, cases: Iterable[str]) -> None:
+    def recover_run(self, number: int, place: ZofRecord, cases: Iterable[str]) -> None:
         zof = self.world.zof
         run = zof.start_run({**place, "name": f"soak {number}"})
         for case in cases:
             zof.add_result(run["id"], status="passed", test_case_id=case, name=case)
-        self.ended(run, "passed")
+        self.end_run(run, "passed")
         self.counts["recovered"] += 1
 
-    def ended(self, run: Record, status: str) -> None:
+    def end_run(self, run: ZofRecord, status: str) -> None:
         """End a run, and have webhooks tell of it: none, one or several, now or later, in any order."""
         self.world.zof.finish_run(run["id"], status)
         self.counts["runs"] += 1
-        at = iso(self.world.now())
+        at = format_time(self.world.unix_time())
         kinds = ["run.completed", *(["run.failed"] if status != "passed" else [])]
-        envelopes = [current(kind, at, self.world.zof.new_id, run["id"]) for kind in kinds]
+        envelopes = [current_envelope(kind, at, self.world.zof.new_id, run["id"]) for kind in kinds]
         if self.random.random() < 0.4:
-            envelopes = [older(kind, at, run) for kind in kinds]
+            envelopes = [older_envelope(kind, at, run) for kind in kinds]
         for envelope in envelopes * self.random.choice((0, 1, 1, 1, 2, 3)):
-            self.soon(self.hook(json.dumps(envelope).encode()), self.random.choice((0.0, self.random.uniform(0, 8))))
+            self.run_later(
+                self.post_webhook(json.dumps(envelope).encode()), self.random.choice((0.0, self.random.uniform(0, 8)))
+            )
 
-    async def hook(self, body: bytes) -> None:
+    async def post_webhook(self, body: bytes) -> None:
         """Deliver once; like Zof, nobody tries again."""
-        headers = {"X-Zof-Signature": signature(SECRET, body)}
+        headers = {"X-Zof-Signature": sign_body(SECRET, body)}
         try:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
-                session.post(f"{self.door}/zof/webhook", data=body, headers=headers) as reply,
+                session.post(f"{self.webhook_url}/zof/webhook", data=body, headers=headers) as reply,
             ):
                 self.counts["webhooks taken" if reply.status == 200 else "webhooks lost"] += 1
         except (aiohttp.ClientError, OSError):
             self.counts["webhooks lost"] += 1
 
-    def soon(self, work: Awaitable[None], seconds: float) -> None:
-        async def later() -> None:
+    def run_later(self, work: Awaitable[None], seconds: float) -> None:
+        async def wait_and_run() -> None:
             await asyncio.sleep(seconds)
             await work
 
-        self.late.append(asyncio.create_task(later()))
+        self.late.append(asyncio.create_task(wait_and_run()))
 
     # --- what goes wrong
 
-    async def faults(self) -> None:
-        while self.left() > 0:
+    async def produce_faults(self) -> None:
+        while self.seconds_left() > 0:
             await asyncio.sleep(self.random.uniform(*BETWEEN_FAULTS))
             fault = self.random.choice(FAULTS)
-            self.world.slack.faults.set(fault, self.random.choice((1, 1, 2)), self.random.choice(METHODS))
+            self.world.slack.faults.set_fault(fault, self.random.choice((1, 1, 2)), self.random.choice(METHODS))
 
-    async def kills(self) -> None:
+    async def kill_processes(self) -> None:
         """Kill a process or the store, and start it again after a while; now and then end one as it should be."""
-        while self.left() > 0:
+        while self.seconds_left() > 0:
             await asyncio.sleep(self.random.uniform(*BETWEEN_KILLS))
             name = self.random.choice((*WORKERS, *WORKERS, *WORKERS, "web", "store"))
             if name == "store":
@@ -265,14 +267,14 @@ class Soak:
                 await asyncio.sleep(self.random.choice((0.0, self.random.uniform(0, 4))))
                 await self.open_store()
             elif self.random.random() < 0.2:
-                await self.restart(name)
+                await self.restart_process(name)
             else:
-                await self.kill(name)
+                await self.kill_process(name)
                 self.counts["processes killed"] += 1
                 await asyncio.sleep(self.random.choice((0.0, self.random.uniform(0, 3))))
-                await self.start(name)
+                await self.start_process(name)
 
-    async def restart(self, name: str) -> None:
+    async def restart_process(self, name: str) -> None:
         """End it with SIGTERM; it has ten seconds."""
         process = self.processes[name]
         if process.returncode is None:
@@ -280,72 +282,72 @@ class Soak:
         async with asyncio.timeout(10):
             code = await process.wait()
         self.counts["restarted" if code == 0 else "ended badly"] += 1
-        await self.start(name)
+        await self.start_process(name)
 
-    async def mind(self) -> None:
+    async def watch_processes(self) -> None:
         """Start again what ended by itself, as a service manager does: no process outlives a start without a store."""
         while True:
             await asyncio.sleep(1)
             for name, process in list(self.processes.items()):
                 if process.returncode not in (None, 0, -signal.SIGKILL):
                     self.counts["gave up and started again"] += 1
-                    await self.start(name)
+                    await self.start_process(name)
 
     # --- from the beginning to the end
 
     @property
-    def door(self) -> str:
+    def webhook_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         return self.ends - time.monotonic()
 
-    async def subscribe(self) -> None:
-        if not await settled(self.ready, 30):
+    async def add_subscriptions(self) -> None:
+        if not await wait_until_true(self.is_ready, 30):
             raise RuntimeError("The web process does not answer.")
         for channel, filters in FILTERS.items():
-            outcome = await self.stage.people.type("U0ANA", channel, f"/zof subscribe {filters}")
+            outcome = await self.stage.people.type_text("U0ANA", channel, f"/zof subscribe {filters}")
             assert outcome.status == 200, outcome
-        if not await settled(self.told, 60):
+        if not await wait_until_true(self.is_all_delivered, 60):
             raise RuntimeError("Not every channel that subscribed was told so.")
 
-    async def ready(self) -> bool:
+    async def is_ready(self) -> bool:
         try:
-            async with aiohttp.ClientSession() as session, session.get(f"{self.door}/readyz") as reply:
+            async with aiohttp.ClientSession() as session, session.get(f"{self.webhook_url}/readyz") as reply:
                 return reply.status == 200
         except aiohttp.ClientError:
             return False
 
-    async def told(self) -> bool:
+    async def is_all_delivered(self) -> bool:
         return len({message.channel for message in self.world.slack.ledger}) == len(FILTERS)
 
-    async def done(self) -> bool:
+    async def is_finished(self) -> bool:
         """Whether nothing waits any more and all that is wanted was posted."""
-        have = {posted(message) for message in self.world.slack.ledger}
+        have = {posted_key(message) for message in self.world.slack.ledger}
         try:
             async with redis.from_url(self.store) as client:
-                depth = await Outbox(client, "zofbot", Clock()).depth()
+                depth = await Outbox(client, "zofbot", Clock()).read_stats()
         except StoreUnavailable:  # a busy machine
             return False
         return not depth.pending + depth.sending and set(self.perfect.wanted) <= have
 
     async def bad_times(self) -> None:
-        minding = asyncio.create_task(self.mind())
+        minding = asyncio.create_task(self.watch_processes())
         try:
-            await asyncio.gather(self.runs(), self.faults(), self.kills())
+            await asyncio.gather(self.produce_runs(), self.produce_faults(), self.kill_processes())
             while not all(task.done() for task in self.late):  # a run may bring webhooks, and its recovery
                 await asyncio.wait(list(self.late))
             await asyncio.gather(*self.late)
-            self.world.slack.faults.set("none")
+            self.world.slack.faults.set_fault("none")
             began = time.monotonic()
-            self.counts["drained"] = await settled(self.done, DRAIN)
+            self.counts["drained"] = await wait_until_true(self.is_finished, DRAIN)
             self.counts["drained in s"] = round(time.monotonic() - began)
-            await asyncio.sleep(LEASE + 2)  # what would come twice comes when a lease has ended
+            await asyncio.sleep(LEASE_SECONDS + 2)  # what would come twice comes when a lease has ended
         finally:
             minding.cancel()
             await asyncio.wait({minding})
 
-    async def stop(self) -> None:
+    async def stop_processes(self) -> None:
         for process in self.processes.values():
             if process.returncode is None:
                 process.terminate()
@@ -353,7 +355,7 @@ class Soak:
             await process.wait()
 
 
-async def settled(true: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+async def wait_until_true(true: Callable[[], Awaitable[bool]], seconds: float) -> bool:
     """Wait until something is true; False when it does not come true in time."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
@@ -364,7 +366,7 @@ async def settled(true: Callable[[], Awaitable[bool]], seconds: float) -> bool:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SoakVerdict:
     """What stands in Slack, beside what should."""
 
     wanted: int
@@ -378,40 +380,40 @@ class Verdict:
     """Roots that recovered and do not show it."""
 
     @classmethod
-    def of(cls, soak: Soak) -> Verdict:
-        ledger = [message for message in soak.world.slack.ledger if posted(message).partition(":")[0] in TOLD]
-        seen = [message for message in ledger if message.standing]
-        times = Counter(map(posted, seen))
+    def from_soak(cls, soak: SoakTest) -> SoakVerdict:
+        ledger = [message for message in soak.world.slack.ledger if posted_key(message).partition(":")[0] in TOLD]
+        seen = [message for message in ledger if message.is_visible]
+        times = Counter(map(posted_key, seen))
         wanted = soak.perfect.wanted
-        shown = {posted(message): message for message in seen}
+        shown = {posted_key(message): message for message in seen}
         return cls(
             sum(wanted.values()),
             len(seen),
             sorted(name for name in wanted if name not in times),
             sorted(name for name, count in times.items() if count > 1),
-            sorted(posted(message) for message in ledger if message.hidden),
+            sorted(posted_key(message) for message in ledger if message.hidden),
             sorted(name for name in times if name not in wanted),
-            sorted(name for name in soak.perfect.recovered if name in shown and not _recovered(shown[name])),
+            sorted(name for name in soak.perfect.recovered if name in shown and not _is_recovered(shown[name])),
         )
 
     @property
-    def good(self) -> bool:
+    def is_good(self) -> bool:
         return not (self.lost or self.doubled or self.hidden or self.strays or self.stale)
 
 
-def _recovered(message: Message) -> bool:
+def _is_recovered(message: PostedMessage) -> bool:
     return "ecovered" in json.dumps([message.text, message.blocks, message.attachments])
 
 
 @asynccontextmanager
-async def soaked(minutes: float, seed: int, folder: Path) -> AsyncIterator[Soak]:
+async def run_soak(minutes: float, seed: int, folder: Path) -> AsyncIterator[SoakTest]:
     """Set up the world and the processes, and take them down."""
     world = World(MovableClock(), seed=seed)
-    furnish(world)
+    seed_world(world)
     world.zof.quota = None
     world.slack.hides_fast_posts = True
     world.zof.webhooks.on = False
-    stage = Stage(world)
+    stage = SimulatorServer(world)
     await stage.start()
     port = _free_port()
     world.slack.calls = deque()
@@ -420,15 +422,15 @@ async def soaked(minutes: float, seed: int, folder: Path) -> AsyncIterator[Soak]
         stack.push_async_callback(stage.stop)
         log = stack.enter_context((folder / "bot.log").open("ab"))
         ends = time.monotonic() + 60 * minutes
-        soak = Soak(Random(seed), folder, world, stage, log, port, ends, stack)
+        soak = SoakTest(Random(seed), folder, world, stage, log, port, ends, stack)
         await soak.open_store()
-        stack.push_async_callback(soak.stop)
+        stack.push_async_callback(soak.stop_processes)
         for name in (*WORKERS, "web"):
-            await soak.start(name)
-        await soak.subscribe()
+            await soak.start_process(name)
+        await soak.add_subscriptions()
         soak.ends = time.monotonic() + 60 * minutes
         yield soak
-        await soak.stop()
+        await soak.stop_processes()
 
 
 def _free_port() -> int:
@@ -437,7 +439,7 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def table(soak: Soak, verdict: Verdict) -> Table:
+def result_table(soak: SoakTest, verdict: SoakVerdict) -> Table:
     drawn = Table(title="What stands in Slack, and what went wrong meanwhile")
     drawn.add_column("what")
     drawn.add_column("count", justify="right")
@@ -464,14 +466,14 @@ async def main(minutes: float, seed: int) -> int:
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     console = Console()
     console.print(f"{minutes:g} minutes, seed {seed}; logs in {folder}")
-    async with soaked(minutes, seed, folder) as soak:
+    async with run_soak(minutes, seed, folder) as soak:
         await soak.bad_times()
-        verdict = Verdict.of(soak)
-    console.print(table(soak, verdict))
+        verdict = SoakVerdict.from_soak(soak)
+    console.print(result_table(soak, verdict))
     for name in ("lost", "doubled", "hidden", "strays", "stale"):
         for found in getattr(verdict, name)[:20]:
             console.print(f"{name}: {found}", style="red")
-    return 0 if verdict.good else 1
+    return 0 if verdict.is_good else 1
 
 
 if __name__ == "__main__":

@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
-from tests.support.crash_proxy import Fuse, crash_proxy
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
+from tests.support.crash_proxy import ProxyFuse, crash_proxy
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.paths import ROOT
 from tests.support.triage import button_of, mention_bot, press_button, thread_of
 from zofbot.clock import Clock, MovableClock
-from zofbot.pipeline.orders import Orders
-from zofbot.rooms import zof_client
-from zofbot.simulator.delivery import Outcome
-from zofbot.simulator.entities import Channel, Message
-from zofbot.store.audit import Audit
+from zofbot.pipeline.orders import RunCommands
+from zofbot.rooms import make_zof_client
+from zofbot.simulator.delivery import Acknowledgement
+from zofbot.simulator.entities import Channel, PostedMessage
+from zofbot.store.audit import AuditLog
 
 STEPS = 20
 """More than an act takes, so that the last ones kill nobody."""
@@ -34,29 +34,29 @@ BEYOND = 2
 
 
 @dataclass
-class Doors:
+class CrashProxies:
     """Where web processes come from, and the fuse before all that they talk to."""
 
     bot: RunningBot
-    fuse: Fuse
+    fuse: ProxyFuse
     addresses: dict[str, str]
     server: asyncio.subprocess.Process
     pid: int = 0
 
-    async def open(self) -> None:
+    async def open_proxies(self) -> None:
         """Have a fresh web process take what Slack sends."""
         assert self.server.stdin
         assert self.server.stdout
         own = self.bot.settings.model_dump(mode="json", exclude_unset=True) | self.addresses
         secret = {name: getattr(self.bot.settings, name).get_secret_value() for name in SECRETS}
-        self.fuse.arm(0, "before", 0)
+        self.fuse.start_counting(0, "before", 0)
         self.server.stdin.write(f"{json.dumps(own | secret)}\n".encode())
         async with asyncio.timeout(20):
             url, pid = (await self.server.stdout.readline()).decode().split()
         self.pid = int(pid)
         self.bot.world.slack.request_url = f"{url}/slack/events"
 
-    def close(self) -> None:
+    def close_proxies(self) -> None:
         """Have the bot that lives on take it."""
         if self.pid and not self.fuse.burnt:
             os.kill(self.pid, signal.SIGKILL)
@@ -68,8 +68,8 @@ SECRETS = ("slack_bot_token", "slack_signing_secret", "slack_app_token", "zof_ap
 
 
 @asynccontextmanager
-async def doors(valkey: str, **settings: Any) -> AsyncIterator[Doors]:
-    fuse = Fuse()
+async def crash_proxies(valkey: str, **settings: Any) -> AsyncIterator[CrashProxies]:
+    fuse = ProxyFuse()
     async with AsyncExitStack() as stack:
         bot = await stack.enter_async_context(
             running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, **settings)
@@ -82,43 +82,45 @@ async def doors(valkey: str, **settings: Any) -> AsyncIterator[Doors]:
             sys.executable, "-m", "tests.support.crash_proxy", stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, cwd=ROOT,
         )  # fmt: skip
-        made = Doors(bot, fuse, addresses, server)
+        made = CrashProxies(bot, fuse, addresses, server)
         try:
             yield made
         finally:
-            made.close()
+            made.close_proxies()
             assert server.stdin
             server.stdin.close()
             await server.wait()
 
 
-async def alerts(bot: RunningBot, channels: list[str]) -> dict[str, Message]:
+async def wait_for_alerts(bot: RunningBot, channels: list[str]) -> dict[str, PostedMessage]:
     """A failure in each of these channels, which are new."""
     for number, channel in enumerate(channels):
         bot.world.slack.channels[channel] = Channel(channel, channel.lower(), {"U0ANA", "U0BEN", "U0ZOFBOT"})
-        await bot.type(f"/zof subscribe group:case layout:thread case:tc_{number}", channel=channel)
+        await bot.type_text(f"/zof subscribe group:case layout:thread case:tc_{number}", channel=channel)
     await wait_for_first_poll(bot)
     run = fail_run(bot, len(channels))
     assert await post_webhook(bot, webhook_event(run["id"], f"evt_{run['id']}")) == 200
 
-    def roots() -> dict[str, Message]:
-        return {one.channel: one for one in bot.world.slack.ledger if (one.key or "").startswith("case:")}
+    def roots_by_channel() -> dict[str, PostedMessage]:
+        return {
+            item.channel: item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith("case:")
+        }
 
-    await until(lambda: len(roots()) == len(channels), 20)
-    return roots()
+    await wait_until(lambda: len(roots_by_channel()) == len(channels), 20)
+    return roots_by_channel()
 
 
-def told(bot: RunningBot, root: Message, words: str) -> list[str]:
+def lines_containing(bot: RunningBot, root: PostedMessage, words: str) -> list[str]:
     return [line for line in thread_of(bot, root) if words in line]
 
 
-async def entries(bot: RunningBot, root: Message) -> list[Any]:
-    audit = Audit(bot.app.store.client, bot.settings.zofbot_namespace)
-    return [one for one in await audit.read() if one.key == root.key]
+async def audit_entries_of(bot: RunningBot, root: PostedMessage) -> list[Any]:
+    audit = AuditLog(bot.app.store.client, bot.settings.zofbot_namespace)
+    return [record for record in await audit.read_records() if record.key == root.idempotency_key]
 
 
 @dataclass(frozen=True)
-class Deed:
+class TriageDeed:
     """One way to do something about a failure; ``make`` has Slack send it, ``before`` is what leads up to it."""
 
     act: str
@@ -126,51 +128,51 @@ class Deed:
     """What the card says then."""
     line: str
     """What the thread says."""
-    make: Callable[[RunningBot, Message, Any], Awaitable[Outcome]]
-    before: Callable[[RunningBot, Message], Awaitable[Any]]
+    make: Callable[[RunningBot, PostedMessage, Any], Awaitable[Acknowledgement]]
+    before: Callable[[RunningBot, PostedMessage], Awaitable[Any]]
 
 
-async def acknowledge(bot: RunningBot, root: Message, button: Any) -> Outcome:
-    return await bot.stage.people.press("U0ANA", button, channel=root.channel, ts=root.ts)
+async def press_acknowledge(bot: RunningBot, root: PostedMessage, button: Any) -> Acknowledgement:
+    return await bot.stage.people.press_element("U0ANA", button, channel=root.channel, ts=root.ts)
 
 
-async def button(bot: RunningBot, root: Message) -> Any:
+async def acknowledge_button(bot: RunningBot, root: PostedMessage) -> Any:
     return button_of(root, "zof_triage_acknowledge")
 
 
-def form(name: str) -> Callable[[RunningBot, Message], Awaitable[Any]]:
-    async def opened(bot: RunningBot, root: Message) -> Any:
+def form_opener(name: str) -> Callable[[RunningBot, PostedMessage], Awaitable[Any]]:
+    async def open_form_of(bot: RunningBot, root: PostedMessage) -> Any:
         await press_button(bot, "U0ANA", root, button_of(root, f"zof_triage_{name}"))
-        await until(lambda: bool(bot.world.slack.modals.get("U0ANA")))
+        await wait_until(lambda: bool(bot.world.slack.modals.get("U0ANA")))
         return bot.world.slack.modals["U0ANA"][-1]
 
-    return opened
+    return open_form_of
 
 
-def filled(values: dict[str, Any]) -> Callable[[RunningBot, Message, Any], Awaitable[Outcome]]:
-    async def submitted(bot: RunningBot, root: Message, view: Any) -> Outcome:
+def form_submitter(values: dict[str, Any]) -> Callable[[RunningBot, PostedMessage, Any], Awaitable[Acknowledgement]]:
+    async def submit_form(bot: RunningBot, root: PostedMessage, view: Any) -> Acknowledgement:
         if view not in bot.world.slack.modals["U0ANA"]:
             bot.world.slack.modals["U0ANA"].append(view)
-        return await bot.stage.people.submit("U0ANA", view.id, values)
+        return await bot.stage.people.submit_view("U0ANA", view.id, values)
 
-    return submitted
+    return submit_form
 
 
-async def words(bot: RunningBot, root: Message, _: Any) -> Outcome:
+async def type_words(bot: RunningBot, root: PostedMessage, _: Any) -> Acknowledgement:
     return await mention_bot(bot, root, "resolve flaky: retried")
 
 
-async def nothing(bot: RunningBot, root: Message) -> None:
+async def do_nothing(bot: RunningBot, root: PostedMessage) -> None:
     """Words need nothing before them."""
 
 
 PICKED = {"owner": {"owner": {"type": "users_select", "selected_user": "U0BEN"}}}
 TYPED = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "90m"}}}
 DEEDS = {
-    "button": Deed("acknowledge", "Acknowledged", "acknowledged this", acknowledge, button),
-    "assign": Deed("assign", "assigned to", "assigned this to", filled(PICKED), form("assign")),
-    "snooze": Deed("snooze", "Snoozed", "snoozed this", filled(TYPED), form("snooze")),
-    "words": Deed("resolve", "Resolved", "resolved this", words, nothing),
+    "button": TriageDeed("acknowledge", "Acknowledged", "acknowledged this", press_acknowledge, acknowledge_button),
+    "assign": TriageDeed("assign", "assigned to", "assigned this to", form_submitter(PICKED), form_opener("assign")),
+    "snooze": TriageDeed("snooze", "Snoozed", "snoozed this", form_submitter(TYPED), form_opener("snooze")),
+    "words": TriageDeed("resolve", "Resolved", "resolved this", type_words, do_nothing),
 }
 
 
@@ -179,36 +181,38 @@ DEEDS = {
 async def test_killed_at_any_step_of_an_act_it_is_done_once(valkey: str, name: str, when: str) -> None:
     deed, channels = DEEDS[name], [f"C0CRASH{number:02}" for number in range(STEPS)]
     killed, kept = 0, 0
-    async with doors(valkey) as own:
+    async with crash_proxies(valkey) as own:
         bot = own.bot
-        roots = await alerts(bot, channels)
+        roots = await wait_for_alerts(bot, channels)
         for step, root in enumerate(list(roots.values()), start=1):
             given = await deed.before(bot, root)
-            await own.open()
-            own.fuse.arm(step, when, own.pid)
+            await own.open_proxies()
+            own.fuse.start_counting(step, when, own.pid)
             outcome = await deed.make(bot, root, given)
             killed += own.fuse.burnt
-            own.close()
-            stored = await entries(bot, root)
-            assert len(stored) == 1 or not outcome.ok, f"step {step}: Slack was told that it is done"
-            if not outcome.ok:
+            own.close_proxies()
+            stored = await audit_entries_of(bot, root)
+            assert len(stored) == 1 or not outcome.is_accepted, f"step {step}: Slack was told that it is done"
+            if not outcome.is_accepted:
                 kept += len(stored)
                 if not stored:  # Slack says that it failed, so a person does it again
-                    assert (await deed.make(bot, root, given)).ok
+                    assert (await deed.make(bot, root, given)).is_accepted
             bot.world.slack.modals.clear()
-            assert [one.act for one in await entries(bot, root)] == [deed.act], step
+            assert [item.act for item in await audit_entries_of(bot, root)] == [deed.act], step
             if killed == step - BEYOND:
                 break
         done = list(roots.values())[:step]
         for root in done:
-            await until(lambda root=root: deed.shown in text_of(root) and len(told(bot, root, deed.line)) == 1, 20)
+            await wait_until(
+                lambda root=root: deed.shown in text_of(root) and len(lines_containing(bot, root, deed.line)) == 1, 20
+            )
         await asyncio.sleep(0.5)
-        assert [len(told(bot, root, deed.line)) for root in done] == [1] * step
+        assert [len(lines_containing(bot, root, deed.line)) for root in done] == [1] * step
 
         def personal() -> int:
-            return sum((one.key or "").startswith("assigned:") for one in bot.world.slack.ledger)
+            return sum((item.idempotency_key or "").startswith("assigned:") for item in bot.world.slack.ledger)
 
-        await until(lambda: personal() == (step if name == "assign" else 0), 30)
+        await wait_until(lambda: personal() == (step if name == "assign" else 0), 30)
     assert killed >= 5, "an act says several things to Redis and to Slack"
     assert killed < STEPS, "the last steps lie beyond the act"
     assert bool(kept) == (when == "after"), "storing it is the last that is said, and then Slack hears of it"
@@ -219,40 +223,42 @@ async def test_killed_at_any_step_of_a_rerun_one_run_is_started(valkey: str, whe
     """What was pressed and not begun is carried out by those who live on."""
     channels = [f"C0CRASH{number:02}" for number in range(STEPS)]
     acknowledged = killed = 0
-    async with doors(valkey, zofbot_allow_runs=True) as own:
+    async with crash_proxies(valkey, zofbot_allow_runs=True) as own:
         bot = own.bot
-        roots = await alerts(bot, channels)
+        roots = await wait_for_alerts(bot, channels)
         runs = len(bot.world.zof.runs)
         for step, (channel, root) in enumerate(list(roots.items()), start=1):
             menu = button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
             await press_button(bot, "U0ANA", root, menu)
-            await until(lambda channel=channel: "Run the failed cases" in text_of(bot.private(channel)[-1]))
-            question = bot.private(channel)[-1]
-            await own.open()
-            own.fuse.arm(step, when, own.pid)
-            outcome = await bot.press(question, "zof_rerun")
-            if outcome.ok:
+            await wait_until(
+                lambda channel=channel: "Run the failed cases" in text_of(bot.private_messages(channel)[-1])
+            )
+            question = bot.private_messages(channel)[-1]
+            await own.open_proxies()
+            own.fuse.start_counting(step, when, own.pid)
+            outcome = await bot.press_button(question, "zof_rerun")
+            if outcome.is_accepted:
                 acknowledged += 1
 
-                async def over(root: Message = root) -> bool:
-                    return own.fuse.burnt or bool(await entries(bot, root))
+                async def over(root: PostedMessage = root) -> bool:
+                    return own.fuse.burnt or bool(await audit_entries_of(bot, root))
 
-                await until(over)
+                await wait_until(over)
             killed += own.fuse.burnt
-            own.close()
-            if not outcome.ok:
-                assert (await bot.press(question, "zof_rerun")).ok
+            own.close_proxies()
+            if not outcome.is_accepted:
+                assert (await bot.press_button(question, "zof_rerun")).is_accepted
             if killed == step - BEYOND:
                 break
-        zof = zof_client(bot.settings, bot.app.metrics, Clock())
-        late = Orders(bot.app.outbox, zof, MovableClock(lambda: Clock().time() + 120))
-        await late.left_over()
-        await late.left_over()
+        zof = make_zof_client(bot.settings, bot.app.metrics, Clock())
+        late = RunCommands(bot.app.outbox, zof, MovableClock(lambda: Clock().time() + 120))
+        await late.resume_stale()
+        await late.resume_stale()
         await zof.aclose()
         for root in list(roots.values())[:step]:
-            await until(lambda root=root: len(told(bot, root, "runs the failed cases again")) == 1, 20)
-            assert [one.act for one in await entries(bot, root)] == ["rerun"]
+            await wait_until(lambda root=root: len(lines_containing(bot, root, "runs the failed cases again")) == 1, 20)
+            assert [item.act for item in await audit_entries_of(bot, root)] == ["rerun"]
         assert len(bot.world.zof.runs) - runs == step
-        assert await bot.app.outbox.hashes("orders") == {"orders": {}}
+        assert await bot.app.outbox.read_hashes("orders") == {"orders": {}}
     assert 6 <= killed < STEPS
     assert acknowledged > step - killed, "some died after Slack had heard that they would do it"

@@ -16,22 +16,22 @@ from tests.support.crash_worker import CHANNEL
 from tests.support.paths import ROOT
 from tests.support.virtual_time import SetClock
 from zofbot.simulator import spoilt
-from zofbot.simulator.organization import furnish
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.organization import seed_world
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.workspace import Workspace
 from zofbot.simulator.world import World
-from zofbot.store.outbox import LEASE
+from zofbot.store.outbox import LEASE_SECONDS
 
 NOW = 1_800_000_000.0
-STORED = [f"store_then_{fault}" for fault in ("cut", "500", *spoilt.REPLIES)]
-NOT_STORED = ["none", "cut", "429_fraction", "error:a_word_nobody_knows", *spoilt.REPLIES]
+STORED = [f"store_then_{fault}" for fault in ("cut", "500", *spoilt.BROKEN_REPLIES)]
+NOT_STORED = ["none", "cut", "429_fraction", "error:a_word_nobody_knows", *spoilt.BROKEN_REPLIES]
 DIED, ENDED = -signal.SIGKILL, 0
-LATER = 2 * LEASE
+LATER = 2 * LEASE_SECONDS
 """Seconds by which the clock of the next worker is ahead: what the dead one held has come free by then."""
 
 
 @dataclass
-class Crash:
+class CrashScenario:
     """Workers in a process of their own, and the world they write to, whose clock stands still."""
 
     slack: Workspace
@@ -39,7 +39,7 @@ class Crash:
     workers: asyncio.subprocess.Process
     lives: int = 0
 
-    async def work(self, step: int = 0, when: str = "before") -> int:
+    async def run_worker(self, step: int = 0, when: str = "before") -> int:
         """Have a worker do all there is to do, or die at a step; returns how it ended."""
         assert self.workers.stdin
         assert self.workers.stdout
@@ -50,29 +50,32 @@ class Crash:
         assert ended in (DIED, ENDED)
         return ended
 
-    async def forget(self) -> None:
+    async def reset_store(self) -> None:
         """Begin again with nothing anywhere."""
         await self.store.flushall()
-        self.slack.faults.set("none")
+        self.slack.faults.set_fault("none")
         for kept in (self.slack.ledger, self.slack.messages, self.slack.threads):
             kept.clear()
         self.lives = 0
 
-    def once(self) -> bool:
+    def is_posted_once(self) -> bool:
         """Whether the channel holds each message once, in its place and up to date."""
-        assert self.slack.doubled() == []
+        assert self.slack.duplicate_keys() == []
         top, *under = self.slack.ledger
-        assert (top.key, top.text, top.channel) == ("r", "e", CHANNEL)
-        assert sorted((message.key, message.thread_ts) for message in under) == [("p", top.ts), ("q", top.ts)]
+        assert (top.idempotency_key, top.text, top.channel) == ("r", "e", CHANNEL)
+        assert sorted((message.idempotency_key, message.thread_ts) for message in under) == [
+            ("p", top.ts),
+            ("q", top.ts),
+        ]
         return True
 
 
 @pytest.fixture(scope="module")
-async def workers_and_world(valkey: str) -> AsyncIterator[Crash]:
+async def workers_and_world(valkey: str) -> AsyncIterator[CrashScenario]:
     world = World(SetClock(NOW))
-    furnish(world)
+    seed_world(world)
     world.slack.paced = False
-    stage = Stage(world)
+    stage = SimulatorServer(world)
     await stage.start()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.support.crash_worker", valkey, f"{stage.url}/api/", world.slack.bot_token,
@@ -81,7 +84,7 @@ async def workers_and_world(valkey: str) -> AsyncIterator[Crash]:
     )  # fmt: skip
     try:
         async with redis.from_url(valkey) as store:
-            yield Crash(world.slack, store, process)
+            yield CrashScenario(world.slack, store, process)
     finally:
         assert process.stdin
         process.stdin.close()
@@ -90,45 +93,47 @@ async def workers_and_world(valkey: str) -> AsyncIterator[Crash]:
 
 
 @pytest.fixture
-async def crash(workers_and_world: Crash) -> Crash:
-    await workers_and_world.forget()
+async def crash(workers_and_world: CrashScenario) -> CrashScenario:
+    await workers_and_world.reset_store()
     return workers_and_world
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_killed_at_any_step_each_message_stands_there_once(crash: Crash, when: str) -> None:
+async def test_killed_at_any_step_each_message_stands_there_once(crash: CrashScenario, when: str) -> None:
     step = 0
     while True:
         step += 1
-        await crash.forget()
-        if await crash.work(step, when) == ENDED:
+        await crash.reset_store()
+        if await crash.run_worker(step, when) == ENDED:
             break
-        assert await crash.work() == ENDED
-        assert crash.once(), step
-    assert crash.once()
+        assert await crash.run_worker() == ENDED
+        assert crash.is_posted_once(), step
+    assert crash.is_posted_once()
     assert step > 10
 
 
-@pytest.mark.parametrize("fault", spoilt.REPLIES)
+@pytest.mark.parametrize("fault", spoilt.BROKEN_REPLIES)
 async def test_killed_after_an_answer_that_is_not_slacks_each_message_stands_there_once(
-    crash: Crash, fault: str
+    crash: CrashScenario, fault: str
 ) -> None:
     for step in (4, 6, 8):
-        await crash.forget()
-        crash.slack.faults.set(f"store_then_{fault}", 1, "chat.postMessage")
-        await crash.work(step, "after")
-        assert await crash.work() == ENDED
-        assert crash.once(), step
+        await crash.reset_store()
+        crash.slack.faults.set_fault(f"store_then_{fault}", 1, "chat.postMessage")
+        await crash.run_worker(step, "after")
+        assert await crash.run_worker() == ENDED
+        assert crash.is_posted_once(), step
 
 
-async def test_killed_again_and_again_each_message_stands_there_once(crash: Crash) -> None:
+async def test_killed_again_and_again_each_message_stands_there_once(crash: CrashScenario) -> None:
     random = Random(7)
     for _ in range(40):
-        await crash.forget()
+        await crash.reset_store()
         for _ in range(random.randint(2, 4)):
             fault = random.choice(random.choice([STORED, NOT_STORED, ["none"]]))
-            crash.slack.faults.set(fault, 1, random.choice(["chat.postMessage", "chat.postMessage", "conversations"]))
-            await crash.work(random.randint(1, 14), random.choice(["before", "after"]))
-        crash.slack.faults.set("none")
-        assert await crash.work() == ENDED
-        assert crash.once()
+            crash.slack.faults.set_fault(
+                fault, 1, random.choice(["chat.postMessage", "chat.postMessage", "conversations"])
+            )
+            await crash.run_worker(random.randint(1, 14), random.choice(["before", "after"]))
+        crash.slack.faults.set_fault("none")
+        assert await crash.run_worker() == ENDED
+        assert crash.is_posted_once()

@@ -10,58 +10,58 @@ from pathlib import Path
 import pytest
 import redis.asyncio as redis
 
-from tests.support.bot import until
+from tests.support.bot import wait_until
 from tests.support.failover import FailoverScenario, failover_scenario, kill_primary_under_load
-from tests.support.valkey_servers import Servers, sentinels
+from tests.support.valkey_servers import ServerGroup, valkey_sentinels
 from zofbot.store.primary import Sentinels
-from zofbot.store.soundness import dangers, vitals
+from zofbot.store.soundness import find_problems, read_redis_info
 
 
 @pytest.fixture
-async def servers(tmp_path: Path) -> AsyncIterator[Servers]:
-    async with sentinels(tmp_path) as bot:
+async def servers(tmp_path: Path) -> AsyncIterator[ServerGroup]:
+    async with valkey_sentinels(tmp_path) as bot:
         yield bot
 
 
-async def ready(walk: FailoverScenario) -> bool:
-    return not await walk.bot.app.missing()
+async def is_ready(walk: FailoverScenario) -> bool:
+    return not await walk.bot.app.list_unready()
 
 
-async def test_the_primary_is_killed_while_alerts_come_and_each_is_told_once(servers: Servers) -> None:
+async def test_the_primary_is_killed_while_alerts_come_and_each_is_told_once(servers: ServerGroup) -> None:
     await kill_primary_under_load(servers)
 
 
-async def test_what_no_replica_has_is_not_sent_so_a_lost_primary_cannot_make_it_twice(servers: Servers) -> None:
+async def test_what_no_replica_has_is_not_sent_so_a_lost_primary_cannot_make_it_twice(servers: ServerGroup) -> None:
     async with failover_scenario(servers) as walk:
-        primary, replica = await servers.primary(), await servers.replica()
-        replica.send(signal.SIGSTOP)  # it is there, and confirms nothing
-        await walk.fail()
+        primary, replica = await servers.find_primary(), await servers.find_replica()
+        replica.send_signal(signal.SIGSTOP)  # it is there, and confirms nothing
+        await walk.fail_run()
         await asyncio.sleep(2)
-        assert walk.missing() == walk.wanted
-        await primary.kill()  # and all that only it has heard
-        replica.send(signal.SIGCONT)
-        await until(lambda: ready(walk), 20)
-        await walk.told()
+        assert walk.missing_alerts() == walk.wanted
+        await primary.kill_process()  # and all that only it has heard
+        replica.send_signal(signal.SIGCONT)
+        await wait_until(lambda: is_ready(walk), 20)
+        await walk.wait_for_delivery()
 
 
-async def test_a_primary_without_any_replica_goes_on(servers: Servers) -> None:
+async def test_a_primary_without_any_replica_goes_on(servers: ServerGroup) -> None:
     async with failover_scenario(servers) as walk:
-        replica, client = await servers.replica(), walk.bot.app.store.client
-        await replica.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
-        [danger] = dangers(await vitals(client))
+        replica, client = await servers.find_replica(), walk.bot.app.store.client
+        await replica.run_command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        [danger] = find_problems(await read_redis_info(client))
         assert danger.what.startswith(f"On replica 127.0.0.1:{replica.port}: Redis throws keys away")
-        await replica.kill()
-        assert [danger.about for danger in dangers(await vitals(client))] == ["redis replica"]
-        await walk.failures(1)
-        await walk.told()
-        await replica.start()
-        await until(servers.followed)
+        await replica.kill_process()
+        assert [danger.about for danger in find_problems(await read_redis_info(client))] == ["redis replica"]
+        await walk.keep_failing(1)
+        await walk.wait_for_delivery()
+        await replica.start_process()
+        await wait_until(servers.is_replica_synced)
         await asyncio.sleep(1)
-        replica.send(signal.SIGSTOP)  # from now on it counts again
-        assert await walk.hook({"id": "agent_late"}, "agent.offline") == 503
-        [danger] = dangers(await vitals(client))
+        replica.send_signal(signal.SIGSTOP)  # from now on it counts again
+        assert await walk.post_webhook({"id": "agent_late"}, "agent.offline") == 503
+        [danger] = find_problems(await read_redis_info(client))
         assert danger.what.startswith(f"Replica 127.0.0.1:{replica.port} does not answer zofbot")
-        replica.send(signal.SIGCONT)
+        replica.send_signal(signal.SIGCONT)
 
 
 async def test_many_who_ask_at_once_do_not_make_it_forget_sentinels() -> None:

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import fail_run
-from zofbot.simulator.records import Record
+from zofbot.simulator.records import ZofRecord
 
 
-def alerts(bot: RunningBot) -> list[str]:
-    return [text_of(one) for one in bot.public() if not one.thread_ts and "subscribed" not in one.text]
+def alert_keys(bot: RunningBot) -> list[str]:
+    return [
+        text_of(message)
+        for message in bot.public_messages()
+        if not message.thread_ts and "subscribed" not in message.text
+    ]
 
 
-async def end_run(bot: RunningBot, bad: int, name: str = "nightly cart", environment: str = "staging") -> Record:
+async def end_run(bot: RunningBot, bad: int, name: str = "nightly cart", environment: str = "staging") -> ZofRecord:
     """End a run, wait until it was read, and let some minutes pass."""
     run = fail_run(bot, bad, passed=1 - bad, environment=environment)
     run["name"] = name
     asked = len(bot.world.zof.calls)
 
-    def listed() -> bool:
+    def is_listed() -> bool:
         calls = list(bot.world.zof.calls)[asked:]
         return sum(call.path == "/runs" for call in calls) >= 6
 
-    await until(listed, 300)
+    await wait_until(is_listed, 300)
     bot.world.clock.advance(300)
     return run
 
@@ -31,13 +35,13 @@ async def end_run(bot: RunningBot, bad: int, name: str = "nightly cart", environ
 @pytest.mark.parametrize("group", ["case", "run"])
 async def test_the_second_failure_within_an_hour_counts_two(valkey: str, group: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
-        await bot.type(f"/zof subscribe project:* group:{group} after:2/1h")
+        await bot.type_text(f"/zof subscribe project:* group:{group} after:2/1h")
         await wait_for_first_poll(bot)
         await end_run(bot, 1)
-        assert alerts(bot) == []
+        assert alert_keys(bot) == []
         await end_run(bot, 1)
-        await until(lambda: alerts(bot) != [], 300)
-        [alert] = alerts(bot)
+        await wait_until(lambda: alert_keys(bot) != [], 300)
+        [alert] = alert_keys(bot)
         assert "*Failures*\\n2" in alert
         assert ("First failed" if group == "case" else "2, since") in alert
 
@@ -45,31 +49,31 @@ async def test_the_second_failure_within_an_hour_counts_two(valkey: str, group: 
 @pytest.mark.parametrize(("typed", "group"), [("after:3-in-a-row", "run"), ("after:3 in a row", "case")])
 async def test_failures_in_a_row_begin_anew_when_one_passes(valkey: str, typed: str, group: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
-        said = await bot.answer(f"/zof subscribe project:* group:{group} {typed}")
+        said = await bot.answer_text(f"/zof subscribe project:* group:{group} {typed}")
         assert "after:3-in-a-row" in said
         await wait_for_first_poll(bot)
         for bad in (1, 1, 0, 1, 1):
             await end_run(bot, bad)
         await end_run(bot, 0, "another schedule", "production")
-        assert alerts(bot) == []
+        assert alert_keys(bot) == []
         await end_run(bot, 1)
-        await until(lambda: alerts(bot) != [], 300)
-        assert "*Failures*\\n3" in alerts(bot)[0]
+        await wait_until(lambda: alert_keys(bot) != [], 300)
+        assert "*Failures*\\n3" in alert_keys(bot)[0]
 
 
 async def test_runs_of_another_name_do_not_end_a_row(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
-        await bot.type("/zof subscribe project:* after:2-in-a-row")
+        await bot.type_text("/zof subscribe project:* after:2-in-a-row")
         await wait_for_first_poll(bot)
         await end_run(bot, 1, "nightly #41")
         await end_run(bot, 0, "smoke #7")
         await end_run(bot, 1, "nightly #42")
-        await until(lambda: alerts(bot) != [], 300)
+        await wait_until(lambda: alert_keys(bot) != [], 300)
 
 
 async def test_the_form_has_failures_in_a_row_too(valkey: str) -> None:
     async with running_bot(valkey) as bot:
-        await bot.type("/zof subscribe project:* after:3-in-a-row")
-        await bot.press(bot.private()[-1], "zof_edit")
-        await until(lambda: bool(bot.world.slack.modals.get("U0ANA")))
+        await bot.type_text("/zof subscribe project:* after:3-in-a-row")
+        await bot.press_button(bot.private_messages()[-1], "zof_edit")
+        await wait_until(lambda: bool(bot.world.slack.modals.get("U0ANA")))
         assert "in a row, until one passes" in str(bot.world.slack.modals["U0ANA"][-1])

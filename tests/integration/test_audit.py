@@ -16,74 +16,74 @@ import pytest
 import redis.asyncio as redis
 from rich.console import Console
 
-from tests.support.cli import environment, run_command
+from tests.support.cli import command_environment, run_command
 from zofbot.cli.conduct import system_user
 from zofbot.clock import Clock
 from zofbot.errors import StoreUnavailable
-from zofbot.notification import Kind, Notification
-from zofbot.store.audit import DISORDER, PAGE, Audit, Entry
+from zofbot.notification import Notification, NotificationKind
+from zofbot.store.audit import MAX_DISORDER_SECONDS, PAGE_SIZE, AuditLog, AuditRecord
 from zofbot.store.outbox import Outbox
 from zofbot.terminal import audit_table
 
 NOW = 1_800_000_000.0
 
-ACK = Entry(
+ACK = AuditRecord(
     at=NOW, act="acknowledge", user="U0ANA", name="Ana <Keller>", channel="C0QA", key="case:1", before="open",
     after="acknowledged", details={"note": "on it"}, request="req_1", zof_requests=("req_zof_1", "req_zof_2"),
 )  # fmt: skip
 
 
-def act(at: float, user: str = "U0ANA") -> Entry:
-    return Entry(at=at, act="acknowledge", user=user)
+def audit_entry(at: float, user: str = "U0ANA") -> AuditRecord:
+    return AuditRecord(at=at, act="acknowledge", user=user)
 
 
 async def test_an_act_is_read_back_as_it_was_written(client: redis.Redis) -> None:
-    audit = Audit(client, "a")
+    audit = AuditLog(client, "a")
     await audit.append(ACK)
-    assert await audit.read() == [ACK]
-    assert await Audit(client, "b").read() == []
+    assert await audit.read_records() == [ACK]
+    assert await AuditLog(client, "b").read_records() == []
 
 
 async def test_acts_come_oldest_first_and_of_too_many_the_latest(client: redis.Redis) -> None:
-    audit = Audit(client, "a")
+    audit = AuditLog(client, "a")
     for minute in range(5):
-        await audit.append(act(NOW + minute * 60))
-    assert [one.at - NOW for one in await audit.read(NOW + 60)] == [60, 120, 180, 240]
-    assert [one.at - NOW for one in await audit.read(limit=2)] == [180, 240]
+        await audit.append(audit_entry(NOW + minute * 60))
+    assert [record.at - NOW for record in await audit.read_records(NOW + 60)] == [60, 120, 180, 240]
+    assert [record.at - NOW for record in await audit.read_records(limit=2)] == [180, 240]
 
 
 async def test_all_pages_are_read_and_no_more_than_needed(client: redis.Redis) -> None:
-    audit = Audit(client, "a")
+    audit = AuditLog(client, "a")
     async with client.pipeline(transaction=False) as pipe:
-        for number in range(PAGE * 2 + 1):
-            pipe.xadd("{a}:audit", {"act": act(NOW + number).model_dump_json()})
+        for number in range(PAGE_SIZE * 2 + 1):
+            pipe.xadd("{a}:audit", {"act": audit_entry(NOW + number).model_dump_json()})
         await pipe.execute()
-    found = await audit.read()
-    assert [one.at - NOW for one in found] == list(range(PAGE * 2 + 1))
-    assert len(await audit.read(NOW + PAGE + 1)) == PAGE
+    found = await audit.read_records()
+    assert [item.at - NOW for item in found] == list(range(PAGE_SIZE * 2 + 1))
+    assert len(await audit.read_records(NOW + PAGE_SIZE + 1)) == PAGE_SIZE
 
 
 async def test_what_processes_wrote_out_of_order_is_found(client: redis.Redis) -> None:
-    audit = Audit(client, "a")
-    late, early = NOW + DISORDER - 1, NOW - 1
-    await audit.append(act(late))
-    for _ in range(PAGE):
-        await audit.append(act(early))
-    assert [one.at for one in await audit.read(NOW)] == [late]
+    audit = AuditLog(client, "a")
+    late, early = NOW + MAX_DISORDER_SECONDS - 1, NOW - 1
+    await audit.append(audit_entry(late))
+    for _ in range(PAGE_SIZE):
+        await audit.append(audit_entry(early))
+    assert [record.at for record in await audit.read_records(NOW)] == [late]
 
 
 async def test_what_cannot_be_read_hides_nothing_else(client: redis.Redis) -> None:
-    audit = Audit(client, "a")
+    audit = AuditLog(client, "a")
     await audit.append(ACK)
     await client.xadd("{a}:audit", {"act": "{"})
     await client.xadd("{a}:audit", {"other": "x"})
     newer = json.dumps(json.loads(ACK.model_dump_json()) | {"field of a newer version": 1})
     await client.xadd("{a}:audit", {"act": newer})
-    assert await audit.read() == [ACK, ACK]
+    assert await audit.read_records() == [ACK, ACK]
 
 
 async def test_it_is_capped(client: redis.Redis) -> None:
-    audit = Audit(client, "a", kept=100)
+    audit = AuditLog(client, "a", kept=100)
     for _ in range(400):
         await audit.append(ACK)
     assert 100 <= await client.xlen("{a}:audit") < 400
@@ -94,29 +94,29 @@ async def test_without_redis_it_says_so() -> None:
     server.connected = False
     async with fakeredis.FakeAsyncRedis(server=server) as client:
         with pytest.raises(StoreUnavailable):
-            await Audit(client, "a").append(ACK)
+            await AuditLog(client, "a").append(ACK)
         with pytest.raises(StoreUnavailable):
-            await Audit(client, "a").read()
+            await AuditLog(client, "a").read_records()
 
 
 # --- on the terminal
 
 
 @pytest.fixture
-async def kept(valkey: str) -> AsyncIterator[Audit]:
+async def kept(valkey: str) -> AsyncIterator[AuditLog]:
     async with redis.from_url(valkey) as client:
         await client.flushall()
-        yield Audit(client, "zofbot")
+        yield AuditLog(client, "zofbot")
 
 
-async def test_the_terminal_prints_json_lines(valkey: str, kept: Audit) -> None:
+async def test_the_terminal_prints_json_lines(valkey: str, kept: AuditLog) -> None:
     now = Clock().now().timestamp()
-    entries = [act(now - 8 * 86400), act(now - 7200), act(now - 60, "U0BEN")]
+    entries = [audit_entry(now - 8 * 86400), audit_entry(now - 7200), audit_entry(now - 60, "U0BEN")]
     for entry in entries:
         await kept.append(entry)
     ended = await run_command("audit", REDIS_URL=valkey)
     assert ended.code == 0, ended.err
-    assert [Entry.model_validate_json(line) for line in ended.out.splitlines()] == entries[1:]
+    assert [AuditRecord.model_validate_json(line) for line in ended.out.splitlines()] == entries[1:]
     chosen = await run_command(
         "audit", "--since", "14d", "--user", "U0ANA", "--act", "acknowledge", "--json", REDIS_URL=valkey
     )
@@ -127,12 +127,12 @@ async def test_the_terminal_prints_json_lines(valkey: str, kept: Audit) -> None:
 @pytest.mark.parametrize(
     ("user", "shown"), [("U0ANA", ("UTC", "acknowledge", "U0ANA")), ("U0BEN", ("There is no such act in that time.",))]
 )
-async def test_on_a_terminal_it_is_a_table(valkey: str, kept: Audit, user: str, shown: tuple[str, ...]) -> None:
-    await kept.append(act(Clock().now().timestamp() - 60))
+async def test_on_a_terminal_it_is_a_table(valkey: str, kept: AuditLog, user: str, shown: tuple[str, ...]) -> None:
+    await kept.append(audit_entry(Clock().now().timestamp() - 60))
     person, terminal = pty.openpty()
     os.set_blocking(person, False)
     command = (sys.executable, "-m", "zofbot", "audit", "--user", user)
-    process = await asyncio.create_subprocess_exec(*command, env=environment(REDIS_URL=valkey), stdout=terminal)
+    process = await asyncio.create_subprocess_exec(*command, env=command_environment(REDIS_URL=valkey), stdout=terminal)
     assert await process.wait() == 0
     out = os.read(person, 4096).decode()
     os.close(person)
@@ -153,14 +153,14 @@ async def test_a_span_that_is_none_is_refused(valkey: str) -> None:
     assert "7d" in ended.err
 
 
-async def test_what_operators_do_to_the_outbox_is_written_under_their_own_name(valkey: str, kept: Audit) -> None:
+async def test_what_operators_do_to_the_outbox_is_written_under_their_own_name(valkey: str, kept: AuditLog) -> None:
     async with redis.from_url(valkey) as client:
-        note = Notification(key="k", kind=Kind.ROOT, channel="C0QA", happened=NOW, not_before=4e9)
+        note = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=NOW, not_before=4e9)
         await Outbox(client, "zofbot", Clock()).commit([note])
     assert (await run_command("outbox", "drop", "k", REDIS_URL=valkey)).code == 0
     assert (await run_command("outbox", "retry", "k", REDIS_URL=valkey)).code == 0
     assert (await run_command("outbox", "drop", "unknown", REDIS_URL=valkey)).code == 1
-    drop, retry = await kept.read()
+    drop, retry = await kept.read_records()
     assert (drop.act, drop.key, drop.channel, drop.before, drop.after) == (
         "outbox drop",
         "k",

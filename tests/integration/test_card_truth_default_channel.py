@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from zofbot.notification import Kind, Notification
-from zofbot.simulator.organization import ON_CALL
+from zofbot.notification import Notification, NotificationKind
+from zofbot.simulator.organization import ON_CALL_GROUP
 from zofbot.slack import lines
 
 ANA, BEN, CHIOMA = "U0ANA", "U0BEN", "U0CHIOMA"
@@ -18,7 +18,7 @@ DEFAULT = "C0SEARCH"
 
 
 @asynccontextmanager
-async def refused(
+async def bot_refused_by_channel(
     valkey: str, admins: str = "", *, archived: bool = True, missing: str = ""
 ) -> AsyncIterator[RunningBot]:
     """A bot whose default channel is archived while a failure is to be told there."""
@@ -42,58 +42,60 @@ def written_to(bot: RunningBot) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for message in bot.world.slack.ledger:
         with_ = bot.world.slack.channels[message.channel].im_with
-        if with_ and (message.key or "").startswith(("parked:", "removed:")):
+        if with_ and (message.idempotency_key or "").startswith(("parked:", "removed:")):
             found.setdefault(with_, []).append(message.text)
     return found
 
 
-async def _refuses(bot: RunningBot, waiting: int) -> bool:
+async def _is_refusing(bot: RunningBot, waiting: int) -> bool:
     """Whether it is known that the channel refuses so many messages, and whoever can be told was told."""
-    return any(one.waiting >= waiting and one.told for one in await bot.app.outbox.parked())
+    return any(channel.waiting >= waiting and channel.told for channel in await bot.app.outbox.parked_channels())
 
 
 async def test_the_workspaces_admins_are_told_once_by_direct_message(valkey: str) -> None:
-    async with refused(valkey) as bot:
-        await until(lambda: ANA in written_to(bot))
+    async with bot_refused_by_channel(valkey) as bot:
+        await wait_until(lambda: ANA in written_to(bot))
         assert set(written_to(bot)) == {ANA}, "she alone is an admin"
         [said] = written_to(bot)[ANA]
-        assert lines.DEFAULT in said
+        assert lines.DEFAULT_CHANNEL_NOTE in said
         assert "archived" in said
         bot.world.clock.advance(600)  # it is tried again, and refuses again
         run = fail_run(bot, 1)
         assert await post_webhook(bot, webhook_event(run["id"], "evt_more")) == 200
-        await until(lambda: _refuses(bot, 3))
+        await wait_until(lambda: _is_refusing(bot, 3))
         assert len(written_to(bot)[ANA]) == 1
 
 
 async def test_a_default_channel_that_does_not_exist_is_told_likewise(valkey: str) -> None:
-    async with refused(valkey, archived=False) as bot:
-        await until(lambda: ANA in written_to(bot))
+    async with bot_refused_by_channel(valkey, archived=False) as bot:
+        await wait_until(lambda: ANA in written_to(bot))
         assert DEFAULT in written_to(bot)[ANA][0]
 
 
-@pytest.mark.parametrize(("admins", "told"), [(CHIOMA, {CHIOMA}), (f"{BEN},{ON_CALL}", {ANA, BEN})])
+@pytest.mark.parametrize(("admins", "told"), [(CHIOMA, {CHIOMA}), (f"{BEN},{ON_CALL_GROUP}", {ANA, BEN})])
 async def test_where_admins_are_listed_these_are_told(valkey: str, admins: str, told: set[str]) -> None:
-    async with refused(valkey, admins) as bot:
-        await until(lambda: set(written_to(bot)) == told)
+    async with bot_refused_by_channel(valkey, admins) as bot:
+        await wait_until(lambda: set(written_to(bot)) == told)
 
 
 async def test_where_slack_does_not_say_who_is_an_admin_it_is_asked_again(valkey: str) -> None:
-    async with refused(valkey, missing="users:read") as bot:
-        await until(lambda: _refuses(bot, 1))
+    async with bot_refused_by_channel(valkey, missing="users:read") as bot:
+        await wait_until(lambda: _is_refusing(bot, 1))
         assert written_to(bot) == {}
         bot.world.slack.scopes.add("users:read")
         bot.world.clock.advance(600)
-        await until(lambda: ANA in written_to(bot))
+        await wait_until(lambda: ANA in written_to(bot))
 
 
 async def test_a_channel_that_is_subscribed_is_told_to_its_subscribers_alone(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_default_channel=DEFAULT) as bot:
-        await bot.type("/zof subscribe", user=BEN)
-        await bot.type("/zof subscribe group:case", user=BEN)
+        await bot.type_text("/zof subscribe", user=BEN)
+        await bot.type_text("/zof subscribe group:case", user=BEN)
         bot.world.slack.channels["C0QA"].archived = True
-        note = Notification(key="more", kind=Kind.ROOT, channel="C0QA", body=lines.body("more"), happened=1.0)
+        note = Notification(
+            key="more", kind=NotificationKind.ROOT, channel="C0QA", body=lines.note_payload("more"), happened=1.0
+        )
         await bot.app.outbox.commit([note])
-        await until(lambda: BEN in written_to(bot))
+        await wait_until(lambda: BEN in written_to(bot))
         assert set(written_to(bot)) == {BEN}
-        assert lines.DEFAULT not in written_to(bot)[BEN][0]
+        assert lines.DEFAULT_CHANNEL_NOTE not in written_to(bot)[BEN][0]

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from tests.support.rules import NOON, RuleBench, failed, sub
-from zofbot.simulator.entities import Message
-from zofbot.simulator.organization import ON_CALL
+from tests.support.rules import NOON, RuleBench, failed_finding, make_subscription
+from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.organization import ON_CALL_GROUP
 from zofbot.slack import bodies
 
 ANA, BEN = "<@U0ANA>", "<@U0BEN>"
@@ -23,21 +23,21 @@ async def there(valkey: str) -> AsyncIterator[RunningBot]:
         yield bot
 
 
-async def roots_of(bot: RunningBot, count: int) -> list[Message]:
+async def roots_of(bot: RunningBot, count: int) -> list[PostedMessage]:
     """The cards of a run with three failed cases."""
     run = fail_run(bot, 3)
     assert await post_webhook(bot, webhook_event(run["id"], "evt_owned")) == 200
 
-    def roots() -> list[Message]:
-        return [one for one in bot.world.slack.ledger if (one.key or "").startswith(("run:", "case:"))]
+    def roots() -> list[PostedMessage]:
+        return [item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith(("run:", "case:"))]
 
-    await until(lambda: len(roots()) == count)
+    await wait_until(lambda: len(roots()) == count)
     return roots()
 
 
 async def test_the_card_of_a_run_has_a_line_for_each_owner_with_their_cases(there: RunningBot) -> None:
-    await there.type(f'/zof subscribe case:"Case 0" mention:{ANA}')
-    await there.type(f'/zof subscribe case:"Case 1","Case 2" mention:{BEN}')
+    await there.type_text(f'/zof subscribe case:"Case 0" mention:{ANA}')
+    await there.type_text(f'/zof subscribe case:"Case 1","Case 2" mention:{BEN}')
     [root] = await roots_of(there, 1)
     shown = text_of(root)
     assert f'{ANA} · `case:\\"Case 0\\"` · Case 0' in shown
@@ -46,9 +46,9 @@ async def test_the_card_of_a_run_has_a_line_for_each_owner_with_their_cases(ther
 
 
 async def test_a_case_mentions_only_those_whose_subscription_means_it(there: RunningBot) -> None:
-    await there.type(f'/zof subscribe group:case case:"Case 0" mention:{ANA} escalate:15m->{ANA}')
-    await there.type(f'/zof subscribe group:case case:"Case 1","Case 2" mention:{BEN}')
-    roots = {one.text.split(" · ")[0]: text_of(one) for one in await roots_of(there, 3)}
+    await there.type_text(f'/zof subscribe group:case case:"Case 0" mention:{ANA} escalate:15m->{ANA}')
+    await there.type_text(f'/zof subscribe group:case case:"Case 1","Case 2" mention:{BEN}')
+    roots = {item.text.split(" · ")[0]: text_of(item) for item in await roots_of(there, 3)}
     assert ANA in roots[f"{ANA} Failed: Case 0"]
     assert BEN not in roots[f"{ANA} Failed: Case 0"]
     for title in ("Case 1", "Case 2"):
@@ -57,32 +57,37 @@ async def test_a_case_mentions_only_those_whose_subscription_means_it(there: Run
 
 
 async def test_where_two_mean_the_same_case_each_has_a_line(there: RunningBot) -> None:
-    await there.type(f'/zof subscribe group:case case:"Case 0" mention:{ANA}')
-    await there.type(f'/zof subscribe group:case env:staging case:"Case*" mention:<!subteam^{ON_CALL}>')
+    await there.type_text(f'/zof subscribe group:case case:"Case 0" mention:{ANA}')
+    await there.type_text(f'/zof subscribe group:case env:staging case:"Case*" mention:<!subteam^{ON_CALL_GROUP}>')
     roots = await roots_of(there, 3)
-    [both] = [text_of(one) for one in roots if "Case 0" in one.text]
+    [both] = [text_of(root) for root in roots if "Case 0" in root.text]
     assert f'{ANA} · `case:\\"Case 0\\"` · Case 0' in both
-    assert f"<!subteam^{ON_CALL}> · `env:staging case:" in both
-    [single] = [text_of(one) for one in roots if "Case 1" in one.text]
+    assert f"<!subteam^{ON_CALL_GROUP}> · `env:staging case:" in both
+    [single] = [text_of(root) for root in roots if "Case 1" in root.text]
     assert ANA not in single
     assert "`env:staging" not in single, "it is theirs alone"
 
 
 async def test_one_owner_of_everything_is_mentioned_as_ever(there: RunningBot) -> None:
-    await there.type(f"/zof subscribe mention:{ANA}")
+    await there.type_text(f"/zof subscribe mention:{ANA}")
     [root] = await roots_of(there, 1)
     assert f'"text": "{ANA}"' in text_of(root)
 
 
 def test_a_long_list_of_cases_is_counted() -> None:
-    bench = RuleBench(sub("case:a* mention:<@U1>", number=1), sub("case:b* mention:<@U2>", number=2))
-    bench.hear(failed("1", NOON, *(f"a{number}" for number in range(8)), "b1"))
-    body = bench.shown("run:run_1:failed:C1")
-    assert [(one.mention, len(one.cases), one.more) for one in body.owners] == [(("U1",), 5, 3), (("U2",), 1, 0)]
+    bench = RuleBench(
+        make_subscription("case:a* mention:<@U1>", number=1), make_subscription("case:b* mention:<@U2>", number=2)
+    )
+    bench.process_findings(failed_finding("1", NOON, *(f"a{number}" for number in range(8)), "b1"))
+    body = bench.latest_body("run:run_1:failed:C1")
+    assert [(owner.mention, len(owner.cases), owner.more) for owner in body.owners] == [
+        (("U1",), 5, 3),
+        (("U2",), 1, 0),
+    ]
 
 
 def test_a_body_from_before_that_was_kept_is_read() -> None:
     old = {"card": "run", "run": {"id": "run_1"}, "mention": ["U1"]}
-    body = bodies.read(old)
-    assert isinstance(body, bodies.RunBody)
+    body = bodies.load_payload(old)
+    assert isinstance(body, bodies.RunAlertPayload)
     assert body.owners == ()

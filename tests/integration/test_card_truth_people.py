@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until
+from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from tests.support.triage import (
     BOT,
     audit_entries,
@@ -15,9 +15,9 @@ from tests.support.triage import (
     raise_alert,
     thread_of,
 )
-from zofbot.pipeline.shifts import worked
+from zofbot.pipeline.shifts import shift_report_for
 from zofbot.simulator import payloads
-from zofbot.store.audit import REFUSED, Entry
+from zofbot.store.audit import REFUSED_ACTION, AuditRecord
 
 ANA, BEN, GUEST = "U0ANA", "U0BEN", "U0GUEST"
 
@@ -25,34 +25,36 @@ ANA, BEN, GUEST = "U0ANA", "U0BEN", "U0GUEST"
 async def test_one_person_has_one_name_in_lines_on_cards_and_in_the_handover(triage_bot: RunningBot) -> None:
     triage_bot.world.slack.users[ANA].display_name = "Ana Keller"  # while commands carry her handle, ``ana``
     triage_bot.world.clock.advance(61)  # what Slack said of her before is asked again
-    await triage_bot.type("/zof subscribe project:checkout*")
-    await until(lambda: any("Ana Keller subscribed" in one.text for one in triage_bot.public()))
+    await triage_bot.type_text("/zof subscribe project:checkout*")
+    await wait_until(lambda: any("Ana Keller subscribed" in message.text for message in triage_bot.public_messages()))
     root = await raise_alert(triage_bot)
     await press_button(triage_bot, ANA, root, button_of(root, "zof_triage_acknowledge"))
-    await until(lambda: "by Ana Keller" in text_of(root))
-    await triage_bot.type("/zof digest daily 09:00")
-    await until(lambda: any("Ana Keller set this channel's digest" in one.text for one in triage_bot.public()))
-    await triage_bot.answer("/zof handover 8h")
-    await until(lambda: any("Handover" in one.text for one in triage_bot.public()))
-    [posted] = [text_of(one) for one in triage_bot.public() if "Handover" in one.text]
+    await wait_until(lambda: "by Ana Keller" in text_of(root))
+    await triage_bot.type_text("/zof digest daily 09:00")
+    await wait_until(
+        lambda: any("Ana Keller set this channel's digest" in message.text for message in triage_bot.public_messages())
+    )
+    await triage_bot.answer_text("/zof handover 8h")
+    await wait_until(lambda: any("Handover" in message.text for message in triage_bot.public_messages()))
+    [posted] = [text_of(message) for message in triage_bot.public_messages() if "Handover" in message.text]
     assert "At work: Ana Keller (4 acts)." in posted
     assert "Ana Keller asked for it" in posted
 
 
 async def test_a_shared_card_names_the_person_alike(bot: RunningBot) -> None:
     bot.world.slack.users[ANA].display_name = "Ana Keller"
-    await bot.type("/zof result res_4821 share")
-    await until(lambda: any("Ana Keller" in text_of(one) for one in bot.public()))
+    await bot.type_text("/zof result res_4821 share")
+    await wait_until(lambda: any("Ana Keller" in text_of(message) for message in bot.public_messages()))
 
 
 def test_whoever_was_renamed_is_listed_once_and_two_of_one_name_are_two() -> None:
     acts = [
-        Entry(at=1.0, act="acknowledge", user=ANA, name="ana", channel="C1", key="a"),
-        Entry(at=2.0, act="resolve", user=ANA, name="Ana Keller", channel="C1", key="a"),
-        Entry(at=3.0, act="resolve", user="U0ANA2", name="Ana Keller", channel="C1", key="b"),
-        Entry(at=4.0, act=REFUSED, user=BEN, name="ben", channel="C1", key="b"),
+        AuditRecord(at=1.0, act="acknowledge", user=ANA, name="ana", channel="C1", key="a"),
+        AuditRecord(at=2.0, act="resolve", user=ANA, name="Ana Keller", channel="C1", key="a"),
+        AuditRecord(at=3.0, act="resolve", user="U0ANA2", name="Ana Keller", channel="C1", key="b"),
+        AuditRecord(at=4.0, act=REFUSED_ACTION, user=BEN, name="ben", channel="C1", key="b"),
     ]
-    assert worked([], acts, "C1", 0.0).deeds == (("Ana Keller", 2), ("Ana Keller", 1))
+    assert shift_report_for([], acts, "C1", 0.0).deeds == (("Ana Keller", 2), ("Ana Keller", 1))
 
 
 @pytest.mark.parametrize(
@@ -65,9 +67,9 @@ async def test_a_denial_names_what_was_tried_and_the_audit_has_it(
     root = await raise_alert(triage_bot)
     triage_bot.world.slack.channels[root.channel].members.add(GUEST)
     await press_button(triage_bot, GUEST, root, button_of(root, f"zof_triage_{action}"))
-    await until(lambda: f"but not {tried}" in private_text(triage_bot, GUEST))
-    [entry] = await audit_entries(triage_bot, REFUSED)
-    assert (entry.user, entry.name, entry.key, entry.channel) == (GUEST, "gus", root.key, root.channel)
+    await wait_until(lambda: f"but not {tried}" in private_text(triage_bot, GUEST))
+    [entry] = await audit_entries(triage_bot, REFUSED_ACTION)
+    assert (entry.user, entry.name, entry.key, entry.channel) == (GUEST, "gus", root.idempotency_key, root.channel)
     assert entry.details == {"tried": tried, "reason": "needs the role responder"}
     assert entry.request
 
@@ -83,41 +85,43 @@ async def test_a_denial_names_what_was_tried_and_the_audit_has_it(
 )
 async def test_so_does_that_of_a_command(triage_bot: RunningBot, typed: str, tried: str) -> None:
     triage_bot.world.slack.channels["C0QA"].members.add(GUEST)
-    assert f"but not {tried}" in await triage_bot.answer(typed, user=GUEST)
-    [entry] = await audit_entries(triage_bot, REFUSED)
+    assert f"but not {tried}" in await triage_bot.answer_text(typed, user=GUEST)
+    [entry] = await audit_entries(triage_bot, REFUSED_ACTION)
     assert entry.details["tried"] == tried
 
 
 async def test_that_runs_may_not_be_started_names_what_was_tried(triage_bot: RunningBot) -> None:
-    told = await triage_bot.answer("/zof cancel run_1001")
+    told = await triage_bot.answer_text("/zof cancel run_1001")
     assert "You cannot cancel a run here: runs are not started or cancelled from Slack" in told
-    [entry] = await audit_entries(triage_bot, REFUSED)
+    [entry] = await audit_entries(triage_bot, REFUSED_ACTION)
     assert entry.details == {"tried": "cancel a run", "reason": "needs the role operator"}
 
 
 async def test_people_of_other_organizations_are_told_what_they_cannot_look_up(bot: RunningBot) -> None:
     bot.world.slack.channels["C0QA"].members.add("U0EXT")
-    told = await bot.answer("/zof result res_4821", user="U0EXT")
+    told = await bot.answer_text("/zof result res_4821", user="U0EXT")
     assert "You cannot use `/zof result` here. Only people of this workspace" in told
-    [entry] = await audit_entries(bot, REFUSED)
+    [entry] = await audit_entries(bot, REFUSED_ACTION)
     assert entry.details["reason"] == "is no reader: stranger"
 
 
 async def test_what_was_overtaken_or_makes_no_sense_is_in_the_audit_once(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
     ack = button_of(root, "zof_triage_acknowledge")
-    triage_bot.world.slack.faults.set("429", only="chat.update")
-    assert (await mention_bot(triage_bot, root, "snooze 2h", BEN)).ok
+    triage_bot.world.slack.faults.set_fault("429", only="chat.update")
+    assert (await mention_bot(triage_bot, root, "snooze 2h", BEN)).is_accepted
     await press_button(triage_bot, ANA, root, ack)
-    await until(lambda: "Your click changed nothing" in private_text(triage_bot, ANA))
-    assert (await mention_bot(triage_bot, root, "reopen")).ok
-    await until(lambda: "Reopen is not possible" in private_text(triage_bot, ANA))
-    found = [(one.details["tried"], one.details["reason"]) for one in await audit_entries(triage_bot, REFUSED)]
+    await wait_until(lambda: "Your click changed nothing" in private_text(triage_bot, ANA))
+    assert (await mention_bot(triage_bot, root, "reopen")).is_accepted
+    await wait_until(lambda: "Reopen is not possible" in private_text(triage_bot, ANA))
+    found = [
+        (entry.details["tried"], entry.details["reason"]) for entry in await audit_entries(triage_bot, REFUSED_ACTION)
+    ]
     assert found == [
         ("acknowledge this failure", "the card showed what has passed"),
         ("reopen this failure", "not possible while snoozed"),
     ]
-    assert [one for one in thread_of(triage_bot, root) if "ana" in one] == []
+    assert [item for item in thread_of(triage_bot, root) if "ana" in item] == []
 
 
 async def test_a_refusal_that_slack_delivers_twice_is_written_down_once(triage_bot: RunningBot) -> None:
@@ -125,11 +129,11 @@ async def test_a_refusal_that_slack_delivers_twice_is_written_down_once(triage_b
     triage_bot.world.slack.channels[root.channel].members.add(GUEST)
     words = f"<@{BOT}> ack"
     said = {"type": "app_mention", "user": GUEST, "text": words, "ts": "1.1", "channel": root.channel}
-    event = payloads.event(triage_bot.world.slack, said | {"thread_ts": root.ts, "event_ts": "1.1"}, None)
+    event = payloads.event_payload(triage_bot.world.slack, said | {"thread_ts": root.ts, "event_ts": "1.1"}, None)
     for _ in range(2):
-        assert (await triage_bot.stage.people.deliver("events_api", event)).ok
-    await until(lambda: private_text(triage_bot, GUEST).count("but not acknowledge this failure") >= 2)
-    assert len(await audit_entries(triage_bot, REFUSED)) == 1
+        assert (await triage_bot.stage.people.deliver_payload("events_api", event)).is_accepted
+    await wait_until(lambda: private_text(triage_bot, GUEST).count("but not acknowledge this failure") >= 2)
+    assert len(await audit_entries(triage_bot, REFUSED_ACTION)) == 1
 
 
 async def test_without_a_store_it_is_refused_all_the_same(valkey: str) -> None:
@@ -137,10 +141,10 @@ async def test_without_a_store_it_is_refused_all_the_same(valkey: str) -> None:
         bot.world.slack.channels["C0QA"].members.add(GUEST)
         client, name = bot.app.store.client, f"{{{bot.settings.zofbot_namespace}}}:audit"
         await client.set(name, "no stream")
-        assert "but not subscribe this channel" in await bot.answer("/zof subscribe group:case", user=GUEST)
+        assert "but not subscribe this channel" in await bot.answer_text("/zof subscribe group:case", user=GUEST)
 
 
 async def test_to_assign_it_to_somebody_who_may_not_names_them(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
-    assert (await mention_bot(triage_bot, root, f"assign <@{GUEST}>")).ok
-    await until(lambda: "You cannot assign this failure to gus" in private_text(triage_bot, ANA))
+    assert (await mention_bot(triage_bot, root, f"assign <@{GUEST}>")).is_accepted
+    await wait_until(lambda: "You cannot assign this failure to gus" in private_text(triage_bot, ANA))

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import audit_entries, button_of, press_button, private_text, thread_of
-from zofbot.simulator.entities import Message
-from zofbot.simulator.records import Record
+from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.records import ZofRecord
 
 ANA, BEN = "U0ANA", "U0BEN"
 OFFER = "Re-run failed cases"
@@ -22,37 +22,37 @@ async def there(valkey: str) -> AsyncIterator[RunningBot]:
         valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_allow_runs=True
     ) as bot:
         await wait_for_first_poll(bot)
-        await bot.type("/zof subscribe group:run")
+        await bot.type_text("/zof subscribe group:run")
         yield bot
 
 
-async def failed_run(bot: RunningBot) -> Message:
+async def failed_run(bot: RunningBot) -> PostedMessage:
     """The card of a run with two failed cases."""
     run = fail_run(bot, 2)
     assert await post_webhook(bot, webhook_event(run["id"], f"evt_{run['id']}")) == 200
-    await until(lambda: any((one.key or "").startswith("run:") for one in bot.world.slack.ledger))
-    return next(one for one in bot.world.slack.ledger if (one.key or "").startswith("run:"))
+    await wait_until(lambda: any((item.idempotency_key or "").startswith("run:") for item in bot.world.slack.ledger))
+    return next(item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith("run:"))
 
 
-async def ask(bot: RunningBot, root: Message, user: str = ANA) -> Message:
+async def ask_for_rerun(bot: RunningBot, root: PostedMessage, user: str = ANA) -> PostedMessage:
     """Choose it in the menu; gives the question."""
-    before = len(bot.private(user=user))
+    before = len(bot.private_messages(user=user))
     menu = button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
     await press_button(bot, user, root, menu)
-    await until(lambda: len(bot.private(user=user)) > before)
-    return bot.private(user=user)[-1]
+    await wait_until(lambda: len(bot.private_messages(user=user)) > before)
+    return bot.private_messages(user=user)[-1]
 
 
-async def started(bot: RunningBot, root: Message) -> Record:
+async def start_rerun(bot: RunningBot, root: PostedMessage) -> ZofRecord:
     """Run them again; gives Zof's new run."""
     runs = len(bot.world.zof.runs)
-    await bot.press(await ask(bot, root), "zof_rerun")
-    await until(lambda: any("runs the failed cases again" in line for line in thread_of(bot, root)))
+    await bot.press_button(await ask_for_rerun(bot, root), "zof_rerun")
+    await wait_until(lambda: any("runs the failed cases again" in line for line in thread_of(bot, root)))
     assert len(bot.world.zof.runs) == runs + 1
     return [*bot.world.zof.runs.values()][-1]
 
 
-async def ends(bot: RunningBot, run: Record, *outcomes: str) -> None:
+async def end_rerun(bot: RunningBot, run: ZofRecord, *outcomes: str) -> None:
     """End the new run with these outcomes of its cases."""
     for number, outcome in enumerate(outcomes):
         bot.world.zof.add_result(run["id"], status=outcome, test_case_id=f"tc_{number}", name=f"Case {number}")
@@ -64,17 +64,17 @@ async def ends(bot: RunningBot, run: Record, *outcomes: str) -> None:
 async def test_it_is_not_offered_while_one_is_under_way_and_again_once_that_has_ended(there: RunningBot) -> None:
     root = await failed_run(there)
     assert OFFER in text_of(root)
-    run = await started(there, root)
-    await until(lambda: OFFER not in text_of(root))
-    await ends(there, run, "failed", "passed")
-    await until(lambda: OFFER in text_of(root))
+    run = await start_rerun(there, root)
+    await wait_until(lambda: OFFER not in text_of(root))
+    await end_rerun(there, run, "failed", "passed")
+    await wait_until(lambda: OFFER in text_of(root))
 
 
 async def test_whoever_asks_from_an_old_card_is_told_who_runs_them(there: RunningBot) -> None:
     root = await failed_run(there)
-    there.world.slack.faults.set("429", only="chat.update")  # the card goes on offering it
-    run = await started(there, root)
-    told = text_of(await ask(there, root, BEN))
+    there.world.slack.faults.set_fault("429", only="chat.update")  # the card goes on offering it
+    run = await start_rerun(there, root)
+    told = text_of(await ask_for_rerun(there, root, BEN))
     assert "ana is running the failed cases of nightly cart again" in told
     assert run["id"] in told
     assert "zof_rerun" not in told
@@ -82,21 +82,21 @@ async def test_whoever_asks_from_an_old_card_is_told_who_runs_them(there: Runnin
 
 async def test_of_two_who_were_both_asked_the_second_is_told_that_the_first_was_faster(there: RunningBot) -> None:
     root = await failed_run(there)
-    first, second = await ask(there, root, ANA), await ask(there, root, BEN)
+    first, second = await ask_for_rerun(there, root, ANA), await ask_for_rerun(there, root, BEN)
     runs = len(there.world.zof.runs)
-    await there.press(first, "zof_rerun", user=ANA)
-    await there.press(second, "zof_rerun", user=BEN)
-    await until(lambda: "ana is running these cases again already" in private_text(there, BEN))
-    await until(lambda: any("runs the failed cases again" in line for line in thread_of(there, root)))
+    await there.press_button(first, "zof_rerun", user=ANA)
+    await there.press_button(second, "zof_rerun", user=BEN)
+    await wait_until(lambda: "ana is running these cases again already" in private_text(there, BEN))
+    await wait_until(lambda: any("runs the failed cases again" in line for line in thread_of(there, root)))
     assert len(there.world.zof.runs) == runs + 1
     assert len(await audit_entries(there, "rerun")) == 1
 
 
 async def test_its_end_names_the_cases(there: RunningBot) -> None:
     root = await failed_run(there)
-    await ends(there, await started(there, root), "failed", "passed")
-    await until(lambda: any("Run again: 1 case failed again" in line for line in thread_of(there, root)))
-    [ended] = [one for one in there.world.slack.ledger if one.text.startswith("Run again:")]
+    await end_rerun(there, await start_rerun(there, root), "failed", "passed")
+    await wait_until(lambda: any("Run again: 1 case failed again" in line for line in thread_of(there, root)))
+    [ended] = [item for item in there.world.slack.ledger if item.text.startswith("Run again:")]
     assert ended.text == "Run again: 1 case failed again: Case 0"
     shown = text_of(ended)
     assert "*❌ Failed again*\\n• Case 0" in shown
@@ -105,30 +105,30 @@ async def test_its_end_names_the_cases(there: RunningBot) -> None:
 
 async def test_cases_without_a_result_are_named_too(there: RunningBot) -> None:
     root = await failed_run(there)
-    await ends(there, await started(there, root), "failed")
-    await until(lambda: any(one.text.startswith("Run again:") for one in there.world.slack.ledger))
-    [ended] = [one for one in there.world.slack.ledger if one.text.startswith("Run again:")]
+    await end_rerun(there, await start_rerun(there, root), "failed")
+    await wait_until(lambda: any(item.text.startswith("Run again:") for item in there.world.slack.ledger))
+    [ended] = [item for item in there.world.slack.ledger if item.text.startswith("Run again:")]
     assert "*➖ No result*\\n• Case 1" in text_of(ended)
 
 
 async def test_where_all_of_them_pass_the_recovery_names_them(there: RunningBot) -> None:
     root = await failed_run(there)
-    await ends(there, await started(there, root), "passed", "passed")
-    await until(lambda: any("Recovered" in line for line in thread_of(there, root)))
-    [recovered] = [one for one in there.world.slack.ledger if one.thread_ts and one.text.startswith("Recovered")]
+    await end_rerun(there, await start_rerun(there, root), "passed", "passed")
+    await wait_until(lambda: any("Recovered" in line for line in thread_of(there, root)))
+    [recovered] = [item for item in there.world.slack.ledger if item.thread_ts and item.text.startswith("Recovered")]
     assert "Run again and passed*\\n• Case 0\\n• Case 1" in text_of(recovered)
-    assert not any(one.text.startswith("Run again:") for one in there.world.slack.ledger)
+    assert not any(item.text.startswith("Run again:") for item in there.world.slack.ledger)
 
 
 async def test_where_zof_refuses_it_is_offered_again_and_the_audit_says_so(there: RunningBot) -> None:
     root = await failed_run(there)
-    asked = await ask(there, root)
-    there.world.zof.faults.set("403")
-    await there.press(asked, "zof_rerun")
-    await until(lambda: "Request ID" in private_text(there, ANA))
-    there.world.zof.faults.set("none")
-    await until(lambda: OFFER in text_of(root))
-    assert "Run the failed cases of" in text_of(await ask(there, root))
+    asked = await ask_for_rerun(there, root)
+    there.world.zof.faults.set_fault("403")
+    await there.press_button(asked, "zof_rerun")
+    await wait_until(lambda: "Request ID" in private_text(there, ANA))
+    there.world.zof.faults.set_fault("none")
+    await wait_until(lambda: OFFER in text_of(root))
+    assert "Run the failed cases of" in text_of(await ask_for_rerun(there, root))
     [entry] = await audit_entries(there, "refused")
     assert entry.details["tried"] == "run the failed cases again"
     assert entry.zof_requests
@@ -136,7 +136,7 @@ async def test_where_zof_refuses_it_is_offered_again_and_the_audit_says_so(there
 
 async def test_a_run_of_which_nothing_is_heard_for_a_day_is_in_nobodys_way(there: RunningBot) -> None:
     root = await failed_run(there)
-    there.world.slack.faults.set("429", only="chat.update")
-    await started(there, root)
+    there.world.slack.faults.set_fault("429", only="chat.update")
+    await start_rerun(there, root)
     there.world.clock.advance(25 * 3600)
-    assert "Run the failed cases of" in text_of(await ask(there, root))
+    assert "Run the failed cases of" in text_of(await ask_for_rerun(there, root))

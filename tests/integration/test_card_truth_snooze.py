@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.bot import RunningBot, text_of, until
+from tests.support.bot import RunningBot, text_of, wait_until
 from tests.support.failing_runs import fail_run, post_webhook, webhook_event
 from tests.support.triage import mention_bot, open_form, private_text, raise_alert, thread_of
 from zofbot.simulator import payloads
-from zofbot.simulator.entities import Message
+from zofbot.simulator.entities import PostedMessage
 
 ANA = "U0ANA"
 
@@ -23,10 +23,10 @@ async def type_in(bot: RunningBot, view: str, words: str) -> None:
     assert field["dispatch_action"]
     assert field["element"]["dispatch_action_config"] == {"trigger_actions_on": ["on_character_entered"]}
     typed = {"action_id": "zof_wakes", "block_id": "words", "value": words}
-    assert (await bot.stage.people.press(ANA, typed, view_id=view)).ok
+    assert (await bot.stage.people.press_element(ANA, typed, view_id=view)).is_accepted
 
 
-def preview(bot: RunningBot) -> str:
+def preview_text(bot: RunningBot) -> str:
     blocks = bot.world.slack.modals[ANA][-1].payload["blocks"]
     return str(next(block for block in blocks if block["block_id"] == "foreseen"))
 
@@ -38,13 +38,13 @@ async def fails_again(bot: RunningBot, cases: int = 1) -> None:
     assert await post_webhook(bot, webhook_event(run["id"], f"evt_{run['id']}", kind)) == 200
 
 
-async def snoozed_through_two_failures(bot: RunningBot, words: str) -> Message:
+async def snoozed_through_two_failures(bot: RunningBot, words: str) -> PostedMessage:
     root = await raise_alert(bot)
-    assert (await mention_bot(bot, root, f"snooze {words}")).ok
-    await until(lambda: "*Snoozed*" in text_of(root))
+    assert (await mention_bot(bot, root, f"snooze {words}")).is_accepted
+    await wait_until(lambda: "*Snoozed*" in text_of(root))
     for count in (2, 3):
         await fails_again(bot)
-        await until(lambda count=count: f"{count} failures" in text_of(root))
+        await wait_until(lambda count=count: f"{count} failures" in text_of(root))
     return root
 
 
@@ -63,18 +63,18 @@ async def test_the_preview_follows_what_is_typed(triage_bot: RunningBot, words: 
     root = await raise_alert(triage_bot)
     view = await open_form(triage_bot, ANA, root, "snooze")
     await type_in(triage_bot, view, "4h")
-    await until(lambda: "in 4 h" in preview(triage_bot))
+    await wait_until(lambda: "in 4 h" in preview_text(triage_bot))
     await type_in(triage_bot, view, words)
-    await until(lambda: shown in preview(triage_bot))
+    await wait_until(lambda: shown in preview_text(triage_bot))
 
 
 async def test_of_characters_that_come_together_the_last_ones_are_shown(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
     view = await open_form(triage_bot, ANA, root, "snooze")
     await asyncio.gather(*(type_in(triage_bot, view, typed) for typed in ("9", "90", "90m")))
-    await until(lambda: "in 1 h 30 min" in preview(triage_bot))
+    await wait_until(lambda: "in 1 h 30 min" in preview_text(triage_bot))
     await asyncio.sleep(5)
-    assert "in 1 h 30 min" in preview(triage_bot)
+    assert "in 1 h 30 min" in preview_text(triage_bot)
 
 
 async def test_characters_that_arrive_after_later_ones_are_passed_over(triage_bot: RunningBot) -> None:
@@ -83,12 +83,12 @@ async def test_characters_that_arrive_after_later_ones_are_passed_over(triage_bo
     slack, shown = triage_bot.world.slack, copy.deepcopy(triage_bot.world.slack.modals[ANA][-1])
     shown.values = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "9"}}}
     typed: dict[str, Any] = {"type": "plain_text_input", "action_id": "zof_wakes", "block_id": "words", "value": "9"}
-    early = payloads.view_press(slack, slack.users[ANA], shown, typed | {"action_ts": slack.stamp()})
+    early = payloads.view_action_payload(slack, slack.users[ANA], shown, typed | {"action_ts": slack.next_timestamp()})
     await type_in(triage_bot, view, "90m")
-    await until(lambda: "in 1 h 30 min" in preview(triage_bot))
-    assert (await triage_bot.stage.people.deliver("interactive", early)).ok
+    await wait_until(lambda: "in 1 h 30 min" in preview_text(triage_bot))
+    assert (await triage_bot.stage.people.deliver_payload("interactive", early)).is_accepted
     await asyncio.sleep(5)
-    assert "in 1 h 30 min" in preview(triage_bot)
+    assert "in 1 h 30 min" in preview_text(triage_bot)
 
 
 async def test_characters_typed_before_slack_showed_the_last_preview_are_not_lost(triage_bot: RunningBot) -> None:
@@ -96,13 +96,13 @@ async def test_characters_typed_before_slack_showed_the_last_preview_are_not_los
     view = await open_form(triage_bot, ANA, root, "snooze")
     shown = copy.deepcopy(triage_bot.world.slack.modals[ANA][-1])
     await type_in(triage_bot, view, "9")
-    await until(lambda: "I cannot read that" in preview(triage_bot))
+    await wait_until(lambda: "I cannot read that" in preview_text(triage_bot))
     shown.values = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "90m"}}}
     typed: dict[str, Any] = {"type": "plain_text_input", "action_id": "zof_wakes", "block_id": "words", "value": "90m"}
     slack = triage_bot.world.slack
-    late = payloads.view_press(slack, slack.users[ANA], shown, typed | {"action_ts": slack.stamp()})
-    assert (await triage_bot.stage.people.deliver("interactive", late)).ok
-    await until(lambda: "in 1 h 30 min" in preview(triage_bot))
+    late = payloads.view_action_payload(slack, slack.users[ANA], shown, typed | {"action_ts": slack.next_timestamp()})
+    assert (await triage_bot.stage.people.deliver_payload("interactive", late)).is_accepted
+    await wait_until(lambda: "in 1 h 30 min" in preview_text(triage_bot))
 
 
 async def test_the_form_snoozes_until_it_passes_by_choice_and_in_words(triage_bot: RunningBot) -> None:
@@ -110,57 +110,57 @@ async def test_the_form_snoozes_until_it_passes_by_choice_and_in_words(triage_bo
     view = await open_form(triage_bot, ANA, root, "snooze")
     assert "until it passes" in str(triage_bot.world.slack.modals[ANA][-1].payload)
     words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "Until it passes"}}}
-    await triage_bot.stage.people.submit(ANA, view, words)
-    await until(lambda: "*Snoozed* by ana until it passes" in text_of(root))
-    await until(lambda: any("snoozed this until it passes" in line for line in thread_of(triage_bot, root)))
+    await triage_bot.stage.people.submit_view(ANA, view, words)
+    await wait_until(lambda: "*Snoozed* by ana until it passes" in text_of(root))
+    await wait_until(lambda: any("snoozed this until it passes" in line for line in thread_of(triage_bot, root)))
 
 
 async def test_what_passes_says_how_much_its_snooze_hid(triage_bot: RunningBot) -> None:
     root = await snoozed_through_two_failures(triage_bot, "until it passes")
     assert "*Snoozed* by ana until it passes" in text_of(root)
     await fails_again(triage_bot, 0)
-    await until(lambda: "Recovered: Case 0" in text_of(root))
+    await wait_until(lambda: "Recovered: Case 0" in text_of(root))
     assert "2 failures since it was snoozed" in text_of(root)
 
 
 async def test_a_snooze_that_ends_by_the_clock_says_how_much_it_hid(triage_bot: RunningBot) -> None:
     root = await snoozed_through_two_failures(triage_bot, "2h")
     triage_bot.world.clock.advance(7201)
-    await until(
+    await wait_until(
         lambda: any(
             "The snooze is over: Case 0 · 2 failures since it was snoozed" in line
             for line in thread_of(triage_bot, root)
         )
     )
-    await until(lambda: "*Awake again*" in text_of(root))
+    await wait_until(lambda: "*Awake again*" in text_of(root))
     assert "· 2 failures since it was snoozed" in text_of(root)
 
 
 async def test_so_does_one_that_somebody_ends(triage_bot: RunningBot) -> None:
     root = await snoozed_through_two_failures(triage_bot, "2h")
-    assert (await mention_bot(triage_bot, root, "wake")).ok
+    assert (await mention_bot(triage_bot, root, "wake")).is_accepted
     hid = "2 failures since it was snoozed"
-    await until(lambda: any(f"ana woke this · {hid}" in line for line in thread_of(triage_bot, root)))
+    await wait_until(lambda: any(f"ana woke this · {hid}" in line for line in thread_of(triage_bot, root)))
     assert f"You woke Case 0: {hid}" in private_text(triage_bot, ANA)
-    await until(lambda: f"· {hid}" in text_of(root))
+    await wait_until(lambda: f"· {hid}" in text_of(root))
 
 
 async def test_one_that_hid_nothing_says_nothing_of_it(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
-    assert (await mention_bot(triage_bot, root, "snooze 2h")).ok
-    await until(lambda: "*Snoozed*" in text_of(root))
-    assert (await mention_bot(triage_bot, root, "wake")).ok
-    await until(lambda: "*Awake again*" in text_of(root))
+    assert (await mention_bot(triage_bot, root, "snooze 2h")).is_accepted
+    await wait_until(lambda: "*Snoozed*" in text_of(root))
+    assert (await mention_bot(triage_bot, root, "wake")).is_accepted
+    await wait_until(lambda: "*Awake again*" in text_of(root))
     assert "since it was snoozed" not in text_of(root) + " ".join(thread_of(triage_bot, root))
 
 
 async def test_one_that_ends_after_so_many_failures_says_how_many_it_hid(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
-    assert (await mention_bot(triage_bot, root, "snooze until it fails 2 more times")).ok
-    await until(lambda: "*Snoozed*" in text_of(root))
+    assert (await mention_bot(triage_bot, root, "snooze until it fails 2 more times")).is_accepted
+    await wait_until(lambda: "*Snoozed*" in text_of(root))
     for count in (2, 3):
         await fails_again(triage_bot)
-        await until(lambda count=count: f"{count} failures" in text_of(root))
+        await wait_until(lambda count=count: f"{count} failures" in text_of(root))
     said = "The snooze is over: Case 0 · 2 failures since it was snoozed"
-    await until(lambda: any(said in line for line in thread_of(triage_bot, root)))
-    await until(lambda: "*Awake again*" in text_of(root))
+    await wait_until(lambda: any(said in line for line in thread_of(triage_bot, root)))
+    await wait_until(lambda: "*Awake again*" in text_of(root))

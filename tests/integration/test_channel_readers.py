@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import button_of, press_button
-from zofbot.manifest import EVENTS
-from zofbot.routing import Group, Subscription
+from zofbot.manifest import SCOPES_BY_EVENT
+from zofbot.routing import Grouping, Subscription
 from zofbot.simulator import channel_changes
-from zofbot.simulator.entities import BOT, Channel, Message
-from zofbot.slack.discretion import DETAILS_FOLLOW
+from zofbot.simulator.entities import BOT_USER_ID, Channel, PostedMessage
+from zofbot.slack.discretion import DETAILS_FOLLOW_NOTE
 from zofbot.store.subscriptions import Subscriptions
 
 QA, PETRA = "C0QA", "U0EXT"
@@ -23,29 +23,33 @@ QA, PETRA = "C0QA", "U0EXT"
 async def there(valkey: str) -> AsyncIterator[RunningBot]:
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
-        bot.world.slack.events = set(EVENTS)
+        bot.world.slack.events = set(SCOPES_BY_EVENT)
         yield bot
 
 
 async def raise_alerts(bot: RunningBot, *channels: str, group: str = "case") -> None:
     """Have a case fail that these channels are told of."""
     for channel in channels:
-        await bot.type(f"/zof subscribe group:{group}", channel=channel)
-    await fail(bot)
+        await bot.type_text(f"/zof subscribe group:{group}", channel=channel)
+    await fail_run_with_event(bot)
 
 
-async def fail(bot: RunningBot, event: str = "evt_1") -> None:
+async def fail_run_with_event(bot: RunningBot, event: str = "evt_1") -> None:
     run = fail_run(bot, 1, environment=event)
     assert await post_webhook(bot, webhook_event(run["id"], event)) == 200
 
 
-def alerts(bot: RunningBot, channel: str) -> list[Message]:
-    return [one for one in bot.world.slack.ledger if one.channel == channel and (one.key or "").startswith("case:")]
+def alerts_in(bot: RunningBot, channel: str) -> list[PostedMessage]:
+    return [
+        item
+        for item in bot.world.slack.ledger
+        if item.channel == channel and (item.idempotency_key or "").startswith("case:")
+    ]
 
 
-async def the_alert(bot: RunningBot, channel: str, number: int = 0) -> Message:
-    await until(lambda: len(alerts(bot, channel)) > number)
-    return alerts(bot, channel)[number]
+async def the_alert(bot: RunningBot, channel: str, number: int = 0) -> PostedMessage:
+    await wait_until(lambda: len(alerts_in(bot, channel)) > number)
+    return alerts_in(bot, channel)[number]
 
 
 # --- doubt
@@ -53,51 +57,51 @@ async def the_alert(bot: RunningBot, channel: str, number: int = 0) -> Message:
 
 @pytest.mark.parametrize("fault", ["500", "429", "cut"])
 async def test_one_failed_answer_costs_a_moment_and_no_detail(there: RunningBot, fault: str) -> None:
-    there.world.slack.faults.set(fault, 1, "conversations.info")
+    there.world.slack.faults.set_fault(fault, 1, "conversations.info")
     await raise_alerts(there, QA)
     alert = await the_alert(there, QA)
     assert "boom" in text_of(alert)
-    assert DETAILS_FOLLOW not in text_of(alert)
-    entry = await there.app.outbox.show(alert.key or "")
+    assert DETAILS_FOLLOW_NOTE not in text_of(alert)
+    entry = await there.app.outbox.get_record(alert.idempotency_key or "")
     assert entry is not None
 
 
 async def test_while_slack_says_nothing_details_follow_and_then_they_come(there: RunningBot) -> None:
     slack = there.world.slack
-    slack.faults.set("500", None, "conversations.info")
+    slack.faults.set_fault("500", None, "conversations.info")
     await raise_alerts(there, QA)
     alert = await the_alert(there, QA)
     assert "boom" not in text_of(alert)
-    assert DETAILS_FOLLOW in text_of(alert)
+    assert DETAILS_FOLLOW_NOTE in text_of(alert)
     assert slack.now() - float(alert.ts) < 60
-    slack.faults.set("none")
-    await until(lambda: "boom" in text_of(alert), 120)
-    assert DETAILS_FOLLOW not in text_of(alert)
+    slack.faults.set_fault("none")
+    await wait_until(lambda: "boom" in text_of(alert), 120)
+    assert DETAILS_FOLLOW_NOTE not in text_of(alert)
 
 
 async def test_replies_get_their_details_too(there: RunningBot) -> None:
     slack = there.world.slack
-    slack.faults.set("500", None, "conversations.info")
+    slack.faults.set_fault("500", None, "conversations.info")
     await raise_alerts(there, QA, group="run")
 
-    def replies() -> list[Message]:
-        return [one for one in slack.ledger if one.thread_ts and "Case 0" in text_of(one)]
+    def replies() -> list[PostedMessage]:
+        return [item for item in slack.ledger if item.thread_ts and "Case 0" in text_of(item)]
 
-    await until(lambda: bool(replies()), 60)
+    await wait_until(lambda: bool(replies()), 60)
     assert "boom" not in text_of(replies()[0])
-    slack.faults.set("none")
-    await until(lambda: "boom" in text_of(replies()[0]), 120)
+    slack.faults.set_fault("none")
+    await wait_until(lambda: "boom" in text_of(replies()[0]), 120)
     assert len(replies()) == 1
 
 
 async def test_details_come_by_the_next_process_as_well_and_not_where_others_read(there: RunningBot) -> None:
     slack = there.world.slack
-    slack.faults.set("500", None, "conversations.info")
+    slack.faults.set_fault("500", None, "conversations.info")
     await raise_alerts(there, QA)
     alert = await the_alert(there, QA)
     slack.channels[QA].external = True
-    slack.faults.set("none")
-    await until(lambda: DETAILS_FOLLOW not in text_of(alert), 120)
+    slack.faults.set_fault("none")
+    await wait_until(lambda: DETAILS_FOLLOW_NOTE not in text_of(alert), 120)
     assert "boom" not in text_of(alert)
 
 
@@ -105,36 +109,36 @@ async def test_an_act_shows_though_slack_does_not_say_who_reads(there: RunningBo
     await raise_alerts(there, QA)
     alert = await the_alert(there, QA)
     there.world.clock.advance(61)
-    there.world.slack.faults.set("500", None, "conversations.info")
+    there.world.slack.faults.set_fault("500", None, "conversations.info")
     await press_button(there, "U0ANA", alert, button_of(alert, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in text_of(alert), 60)
-    assert DETAILS_FOLLOW in text_of(alert)
-    there.world.slack.faults.set("none")
-    await until(lambda: "boom" in text_of(alert), 120)
+    await wait_until(lambda: "Acknowledged" in text_of(alert), 60)
+    assert DETAILS_FOLLOW_NOTE in text_of(alert)
+    there.world.slack.faults.set_fault("none")
+    await wait_until(lambda: "boom" in text_of(alert), 120)
     assert "Acknowledged" in text_of(alert)
 
 
 async def test_a_message_without_details_waits_for_nothing(there: RunningBot) -> None:
-    there.world.slack.faults.set("500", None, "conversations.info")
-    await there.type("/zof subscribe group:case")
-    await until(lambda: any("subscribed" in message.text for message in there.public()), 3)
-    assert not any(DETAILS_FOLLOW in text_of(message) for message in there.public())
+    there.world.slack.faults.set_fault("500", None, "conversations.info")
+    await there.type_text("/zof subscribe group:case")
+    await wait_until(lambda: any("subscribed" in message.text for message in there.public_messages()), 3)
+    assert not any(DETAILS_FOLLOW_NOTE in text_of(message) for message in there.public_messages())
 
 
 async def test_a_card_is_shared_only_once_slack_says_who_reads_it(there: RunningBot) -> None:
     slack = there.world.slack
-    slack.faults.set("500", 2, "conversations.info")
-    await there.type("/zof result res_4821 share")
-    await until(lambda: any("order total is wrong" in text_of(m) for m in there.public()), 20)
+    slack.faults.set_fault("500", 2, "conversations.info")
+    await there.type_text("/zof result res_4821 share")
+    await wait_until(lambda: any("order total is wrong" in text_of(m) for m in there.public_messages()), 20)
     there.world.clock.advance(61)
-    slack.faults.set("500", None, "conversations.info")
-    await there.type("/zof result res_4822 share")
-    await until(lambda: any("who can read this channel" in text_of(m) for m in there.private()), 30)
-    assert len([m for m in there.public() if "Shared" in text_of(m)]) <= 1
-    slack.faults.set("none")
+    slack.faults.set_fault("500", None, "conversations.info")
+    await there.type_text("/zof result res_4822 share")
+    await wait_until(lambda: any("who can read this channel" in text_of(m) for m in there.private_messages()), 30)
+    assert len([m for m in there.public_messages() if "Shared" in text_of(m)]) <= 1
+    slack.faults.set_fault("none")
     there.world.clock.advance(5)
-    await there.type("/zof result res_4822 share")
-    await until(lambda: any("res_4822" in text_of(m) for m in there.public()), 20)
+    await there.type_text("/zof result res_4822 share")
+    await wait_until(lambda: any("res_4822" in text_of(m) for m in there.public_messages()), 20)
 
 
 # --- changes
@@ -143,13 +147,13 @@ async def test_a_card_is_shared_only_once_slack_says_who_reads_it(there: Running
 async def test_a_channel_that_is_shared_gets_no_failure_text_from_then_on(there: RunningBot) -> None:
     await raise_alerts(there, QA)
     assert "boom" in text_of(await the_alert(there, QA))
-    assert (await channel_changes.share(there.stage.people, QA)).ok
-    await fail(there, "evt_2")
+    assert (await channel_changes.share_channel(there.stage.people, QA)).is_accepted
+    await fail_run_with_event(there, "evt_2")
     second = await the_alert(there, QA, 1)
     assert "boom" not in text_of(second)
-    assert DETAILS_FOLLOW not in text_of(second)
-    assert (await channel_changes.unshare(there.stage.people, QA)).ok
-    await fail(there, "evt_3")
+    assert DETAILS_FOLLOW_NOTE not in text_of(second)
+    assert (await channel_changes.unshare_channel(there.stage.people, QA)).is_accepted
+    await fail_run_with_event(there, "evt_3")
     assert "boom" in text_of(await the_alert(there, QA, 2))
 
 
@@ -157,44 +161,44 @@ async def test_without_the_event_nothing_counts_for_longer_than_a_minute(there: 
     there.world.slack.events.clear()
     await raise_alerts(there, QA)
     assert "boom" in text_of(await the_alert(there, QA))
-    assert (await channel_changes.share(there.stage.people, QA)).ok
+    assert (await channel_changes.share_channel(there.stage.people, QA)).is_accepted
     there.world.clock.advance(60)
-    await fail(there, "evt_2")
+    await fail_run_with_event(there, "evt_2")
     assert "boom" not in text_of(await the_alert(there, QA, 1))
 
 
 @pytest.mark.parametrize("change", ["rename", "archive", "join", "leave", "share", "unshare"])
 async def test_whatever_becomes_of_a_channel_it_is_asked_about_anew(there: RunningBot, change: str) -> None:
-    def asked() -> int:
+    def count_requests() -> int:
         return sum(call.method == "conversations.info" for call in there.world.slack.calls)
 
     people = there.stage.people
     await raise_alerts(there, QA)
     await the_alert(there, QA)
-    before = asked()
+    before = count_requests()
     match change:
         case "rename":
-            await channel_changes.rename(people, QA, "quality")
+            await channel_changes.rename_channel(people, QA, "quality")
         case "archive":
             for archived in (True, False):
-                await people.archive("U0ANA", QA, archived=archived)
+                await people.archive_channel("U0ANA", QA, archived=archived)
         case "join":
-            await channel_changes.join(people, "U0GUEST", QA)
+            await channel_changes.add_member(people, "U0GUEST", QA)
         case "leave":
-            await channel_changes.leave(people, "U0CHIOMA", QA)
+            await channel_changes.remove_member(people, "U0CHIOMA", QA)
         case _:
-            await (channel_changes.share if change == "share" else channel_changes.unshare)(people, QA)
-    await fail(there, "evt_2")
+            await (channel_changes.share_channel if change == "share" else channel_changes.unshare_channel)(people, QA)
+    await fail_run_with_event(there, "evt_2")
     await the_alert(there, QA, 1)
-    assert asked() == before + 1
+    assert count_requests() == before + 1
 
 
 # --- direct messages
 
 
-def talk(bot: RunningBot, identifier: str, *, group: bool = False, flagged: bool = False) -> str:
+def open_conversation(bot: RunningBot, identifier: str, *, group: bool = False, flagged: bool = False) -> str:
     """Direct messages with the bot of Petra, who is of another organization, and of Ana where several talk."""
-    people = {PETRA, "U0ANA", BOT} if group else {PETRA, BOT}
+    people = {PETRA, "U0ANA", BOT_USER_ID} if group else {PETRA, BOT_USER_ID}
     bot.world.slack.channels[identifier] = Channel(
         identifier, "mpdm-1" if group else "petra", people, private=group, group_dm=group, external=flagged,
         im_with="" if group else PETRA,
@@ -207,11 +211,11 @@ def talk(bot: RunningBot, identifier: str, *, group: bool = False, flagged: bool
 async def test_direct_messages_with_another_organization_are_shared(
     there: RunningBot, group: bool, flagged: bool
 ) -> None:
-    place = talk(there, "G0TALK" if group else "D0EXT", group=group, flagged=flagged)
-    await there.type("/zof subscribe group:case")
+    place = open_conversation(there, "G0TALK" if group else "D0EXT", group=group, flagged=flagged)
+    await there.type_text("/zof subscribe group:case")
     own = Subscriptions(there.app.store.client, there.settings.zofbot_namespace)
-    assert await own.add(Subscription(id="sub_talk", channel=place, group=Group.CASE, created=0.0))
-    await fail(there)
+    assert await own.add(Subscription(id="sub_talk", channel=place, group=Grouping.CASE, created=0.0))
+    await fail_run_with_event(there)
     assert "boom" in text_of(await the_alert(there, QA))
     shared = await the_alert(there, place)
     assert "Case 0" in text_of(shared)
@@ -219,8 +223,8 @@ async def test_direct_messages_with_another_organization_are_shared(
 
 
 async def test_our_own_direct_messages_are_ours(there: RunningBot) -> None:
-    place = talk(there, "G0TALK", group=True)
-    there.world.slack.channels[place].members = {"U0ANA", "U0BEN", BOT}
+    place = open_conversation(there, "G0TALK", group=True)
+    there.world.slack.channels[place].members = {"U0ANA", "U0BEN", BOT_USER_ID}
     await raise_alerts(there, "D0ANA", place)
     for channel in ("D0ANA", place):
         assert "boom" in text_of(await the_alert(there, channel))
@@ -228,22 +232,22 @@ async def test_our_own_direct_messages_are_ours(there: RunningBot) -> None:
 
 async def test_a_card_shared_where_the_bot_cannot_see_who_reads_says_less(there: RunningBot) -> None:
     there.world.slack.channels["D0TWO"] = Channel("D0TWO", "petra", {"U0ANA", PETRA}, private=True, external=True)
-    await there.type("/zof result res_4821 share", channel="D0TWO")
-    await until(lambda: any("Voucher can be removed" in text_of(m) for m in there.public("D0TWO")), 20)
-    assert not any("order total is wrong" in text_of(m) for m in there.public("D0TWO"))
+    await there.type_text("/zof result res_4821 share", channel="D0TWO")
+    await wait_until(lambda: any("Voucher can be removed" in text_of(m) for m in there.public_messages("D0TWO")), 20)
+    assert not any("order total is wrong" in text_of(m) for m in there.public_messages("D0TWO"))
 
 
 async def test_what_people_deleted_meanwhile_is_not_posted_again_for_its_details(there: RunningBot) -> None:
     slack = there.world.slack
-    slack.faults.set("500", None, "conversations.info")
+    slack.faults.set_fault("500", None, "conversations.info")
     await raise_alerts(there, QA)
     alert = await the_alert(there, QA)
     alert.deleted = True
-    slack.faults.set("none")
+    slack.faults.set_fault("none")
 
-    async def settled() -> bool:
-        depth = await there.app.outbox.depth()
+    async def is_settled() -> bool:
+        depth = await there.app.outbox.read_stats()
         return depth.pending + depth.sending == 0
 
-    await until(settled, 120)
-    assert len(alerts(there, QA)) == 1
+    await wait_until(is_settled, 120)
+    assert len(alerts_in(there, QA)) == 1

@@ -16,24 +16,24 @@ from pydantic import SecretStr
 from tests.support.bot import RunningBot, running_bot
 from tests.support.cli import run_command
 from tests.support.virtual_time import silent_redis, test_clock
-from zofbot.checkup import Finding, Level, examine
+from zofbot.checkup import Finding, Level, run_checks
 from zofbot.checkup import clock as clock_judgement
 from zofbot.checkup import slack as slack_judgement
 from zofbot.checkup import store as store_judgement
 from zofbot.checkup import zof as zof_judgement
-from zofbot.checkup.asking import SECONDS
+from zofbot.checkup.asking import MAX_CHECK_SECONDS
 from zofbot.clock import Clock, MovableClock
 from zofbot.errors import ZofRejected
 from zofbot.manifest import LINK_SCOPES, SCOPES
-from zofbot.notification import Kind, Notification
-from zofbot.routing import parse
+from zofbot.notification import Notification, NotificationKind
+from zofbot.routing import parse_filters
 from zofbot.settings import Settings
-from zofbot.simulator.entities import BOT
-from zofbot.slack.notifier import Identity
-from zofbot.store import PATIENCE
-from zofbot.store.hints import Hints
+from zofbot.simulator.entities import BOT_USER_ID
+from zofbot.slack.notifier import BotIdentity
+from zofbot.store import MAX_REDIS_SECONDS
+from zofbot.store.hints import PendingRuns
 from zofbot.store.outbox import Outbox
-from zofbot.store.schema import enter
+from zofbot.store.schema import claim_schema
 from zofbot.store.subscriptions import Subscriptions
 
 SIGNING = "0123456789abcdef" * 2
@@ -43,7 +43,7 @@ Wrong = list[tuple[str, str]]
 
 
 @dataclass
-class Place:
+class CheckEnvironment:
     """A bot that is up and well, until a test breaks something."""
 
     bot: RunningBot
@@ -51,179 +51,179 @@ class Place:
 
     def __post_init__(self) -> None:
         self.slack, self.zof = self.bot.world.slack, self.bot.world.zof
-        self.settings, self.url, self.ahead, self.seconds = self.bot.settings, self.bot.app.url, 0.0, SECONDS
+        self.settings, self.url, self.ahead, self.seconds = self.bot.settings, self.bot.app.url, 0.0, MAX_CHECK_SECONDS
 
-    def set(self, **settings: Any) -> None:
+    def set_settings(self, **settings: Any) -> None:
         self.settings = Settings.model_validate({**dict(self.settings), **settings})
 
-    async def subscribe(self, channel: str, identifier: str = "s1") -> None:
+    async def add_subscription(self, channel: str, identifier: str = "s1") -> None:
         own = {"id": identifier, "channel": channel, "by": "U0ANA", "created": 1.0}
-        await Subscriptions(self.client, "zofbot").add(parse("project:*").model_copy(update=own))
+        await Subscriptions(self.client, "zofbot").add(parse_filters("project:*").model_copy(update=own))
 
-    async def examine(self) -> list[Finding]:
-        return await examine(
+    async def run_checks(self) -> list[Finding]:
+        return await run_checks(
             self.settings, MovableClock(lambda: test_clock().time() + self.ahead), self.url, self.seconds
         )
 
-    async def wrong(self) -> Wrong:
-        found = [one for one in await self.examine() if one.level is not Level.OK]
-        assert all(one.mend for one in found)
-        return [(one.level.value, one.about) for one in found]
+    async def wrong_findings(self) -> Wrong:
+        found = [check for check in await self.run_checks() if check.level is not Level.OK]
+        assert all(item.mend for item in found)
+        return [(item.level.value, item.about) for item in found]
 
 
 @pytest.fixture
-async def place(valkey: str) -> AsyncIterator[Place]:
+async def place(valkey: str) -> AsyncIterator[CheckEnvironment]:
     secrets: dict[str, Any] = {"slack_signing_secret": SIGNING, "zof_webhook_secret": WEBHOOK}
     async with running_bot(valkey, **secrets) as bot, redis.from_url(valkey) as client:
-        made = Place(bot, client)
-        await made.subscribe("C0QA")
-        await Hints(client, "zofbot", bot.world.clock).note_delivery()
+        made = CheckEnvironment(bot, client)
+        await made.add_subscription("C0QA")
+        await PendingRuns(client, "zofbot", bot.world.clock).note_delivery()
         yield made
 
 
-async def test_when_all_is_well_nothing_is_wrong(place: Place) -> None:
-    place.set(slack_app_token="xapp-simulated")
-    found = await place.examine()
-    assert {one.level for one in found} == {Level.OK}
-    abouts = " ".join(one.about for one in found)
+async def test_when_all_is_well_nothing_is_wrong(place: CheckEnvironment) -> None:
+    place.set_settings(slack_app_token="xapp-simulated")
+    found = await place.run_checks()
+    assert {item.level for item in found} == {Level.OK}
+    abouts = " ".join(item.about for item in found)
     for name in (
         *("SLACK_BOT_TOKEN", "scopes", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "clock and Slack's", "C0QA"),
         *("ZOF_API_KEY", "clock and Zof's", "redis", "redis latency", "schema", "door /zof/webhook"),
     ):
         assert name in abouts
-    [key] = [one.what for one in found if one.about == "ZOF_API_KEY"]
+    [key] = [item.what for item in found if item.about == "ZOF_API_KEY"]
     lists = ", ".join(f"the list of {each}" for each in ("runs", "results", "projects", "schedules", "webhooks"))
     assert key == f"It may read {lists}, a run, a result."
 
 
-async def test_each_missing_scope_is_named_with_what_lacks_it(place: Place) -> None:
+async def test_each_missing_scope_is_named_with_what_lacks_it(place: CheckEnvironment) -> None:
     for scope, lacking in (SCOPES | LINK_SCOPES).items():
         place.slack.scopes.discard(scope)
-        [found] = [one for one in await place.examine() if one.level is not Level.OK]
+        [found] = [check for check in await place.run_checks() if check.level is not Level.OK]
         assert (found.level, found.about) == (Level.ERROR if scope in SCOPES else Level.WARNING, f"scope {scope}")
         assert lacking in found.what
         place.slack.scopes.add(scope)
 
 
-async def test_where_no_link_can_unfurl_no_scope_for_that_is_missed(place: Place) -> None:
+async def test_where_no_link_can_unfurl_no_scope_for_that_is_missed(place: CheckEnvironment) -> None:
     place.slack.scopes -= set(LINK_SCOPES)
-    place.set(zof_result_url_template="", zof_run_url_template="")
-    assert await place.wrong() == []
+    place.set_settings(zof_result_url_template="", zof_run_url_template="")
+    assert await place.wrong_findings() == []
 
 
-def other_token(place: Place) -> None:
+def other_token(place: CheckEnvironment) -> None:
     place.slack.bot_token = "xoxb-renewed"
 
 
-def no_token(place: Place) -> None:
-    place.set(slack_bot_token="")
+def no_token(place: CheckEnvironment) -> None:
+    place.set_settings(slack_bot_token="")
 
 
-def app_token_for_bot(place: Place) -> None:
-    place.set(slack_bot_token=place.slack.app_token)
+def app_token_for_bot(place: CheckEnvironment) -> None:
+    place.set_settings(slack_bot_token=place.slack.app_token)
 
 
-def wrong_app_token(place: Place) -> None:
-    place.set(slack_app_token="xapp-revoked")
+def wrong_app_token(place: CheckEnvironment) -> None:
+    place.set_settings(slack_app_token="xapp-revoked")
 
 
-def bot_token_for_app(place: Place) -> None:
-    place.set(slack_app_token=place.slack.bot_token)
+def bot_token_for_app(place: CheckEnvironment) -> None:
+    place.set_settings(slack_app_token=place.slack.bot_token)
 
 
-def app_token_may_nothing(place: Place) -> None:
-    place.set(slack_app_token=place.slack.app_token)
+def app_token_may_nothing(place: CheckEnvironment) -> None:
+    place.set_settings(slack_app_token=place.slack.app_token)
     place.slack.app_scopes.clear()
 
 
-def no_signing_secret(place: Place) -> None:
-    place.set(slack_signing_secret="")
+def no_signing_secret(place: CheckEnvironment) -> None:
+    place.set_settings(slack_signing_secret="")
 
 
-def odd_signing_secret(place: Place) -> None:
-    place.set(slack_signing_secret="copied-the-wrong-thing")
+def odd_signing_secret(place: CheckEnvironment) -> None:
+    place.set_settings(slack_signing_secret="copied-the-wrong-thing")
 
 
-def token_for_signing_secret(place: Place) -> None:
-    place.set(slack_signing_secret="xoxb-copied-the-wrong-thing")
+def token_for_signing_secret(place: CheckEnvironment) -> None:
+    place.set_settings(slack_signing_secret="xoxb-copied-the-wrong-thing")
 
 
-def slack_says(fault: str, only: str = "") -> Callable[[Place], None]:
-    def broken(place: Place) -> None:
-        place.set(slack_app_token=place.slack.app_token)
-        place.slack.faults.set(fault, only=only)
+def slack_says(fault: str, only: str = "") -> Callable[[CheckEnvironment], None]:
+    def broken(place: CheckEnvironment) -> None:
+        place.set_settings(slack_app_token=place.slack.app_token)
+        place.slack.faults.set_fault(fault, only=only)
 
     return broken
 
 
-def nowhere(**settings: str) -> Callable[[Place], None]:
-    return lambda place: place.set(**settings)
+def set_unreachable(**settings: str) -> Callable[[CheckEnvironment], None]:
+    return lambda place: place.set_settings(**settings)
 
 
-def archived(place: Place) -> None:
+def archive_channel(place: CheckEnvironment) -> None:
     place.slack.channels["C0QA"].archived = True
 
 
-def external(place: Place) -> None:
+def make_external(place: CheckEnvironment) -> None:
     place.slack.channels["C0QA"].external = True
 
 
-def invited(place: Place) -> None:
+def remove_bot(place: CheckEnvironment) -> None:
     place.slack.channels["C0QA"].pending = True
 
 
-def left(place: Place) -> None:
-    place.slack.channels["C0QA"].members.discard(BOT)
+def remove_subscriber(place: CheckEnvironment) -> None:
+    place.slack.channels["C0QA"].members.discard(BOT_USER_ID)
 
 
-def private(place: Place) -> None:
+def make_private(place: CheckEnvironment) -> None:
     place.slack.channels["C0QA"].private = True
-    left(place)
+    remove_subscriber(place)
 
 
-def no_default_channel(place: Place) -> None:
-    place.set(zofbot_default_channel="C0NOWHERE")
+def no_default_channel(place: CheckEnvironment) -> None:
+    place.set_settings(zofbot_default_channel="C0NOWHERE")
 
 
-def no_cage(place: Place) -> None:
-    place.set(zofbot_canary_channel="C0NOWHERE")
+def no_cage(place: CheckEnvironment) -> None:
+    place.set_settings(zofbot_canary_channel="C0NOWHERE")
 
 
-def no_key(place: Place) -> None:
-    place.set(zof_api_key="")
+def no_key(place: CheckEnvironment) -> None:
+    place.set_settings(zof_api_key="")
 
 
-def old_key(place: Place) -> None:
+def old_key(place: CheckEnvironment) -> None:
     place.zof.key = "renewed-key-of-zof"
 
 
-def zof_says(fault: str, only: str = "") -> Callable[[Place], None]:
-    return lambda place: place.zof.faults.set(fault, only=only)
+def zof_says(fault: str, only: str = "") -> Callable[[CheckEnvironment], None]:
+    return lambda place: place.zof.faults.set_fault(fault, only=only)
 
 
-def fast(place: Place) -> None:
+def make_fast(place: CheckEnvironment) -> None:
     place.ahead = 60
 
 
-def far_off(place: Place) -> None:
+def far_off(place: CheckEnvironment) -> None:
     place.ahead = -400
 
 
-def far_off_in_socket_mode(place: Place) -> None:
+def far_off_in_socket_mode(place: CheckEnvironment) -> None:
     place.ahead = -400
-    place.set(slack_app_token=place.slack.app_token)
+    place.set_settings(slack_app_token=place.slack.app_token)
 
 
-def door_elsewhere(place: Place) -> None:
+def door_elsewhere(place: CheckEnvironment) -> None:
     place.url = place.bot.stage.url
 
 
-def door_closed(place: Place) -> None:
+def door_closed(place: CheckEnvironment) -> None:
     place.url = "http://127.0.0.1:9"
 
 
 QA = "channel C0QA (#qa-alerts)"
-BREAKS: list[tuple[Callable[[Place], None], Wrong]] = [
+BREAKS: list[tuple[Callable[[CheckEnvironment], None], Wrong]] = [
     (other_token, [("error", "SLACK_BOT_TOKEN")]),
     (no_token, [("error", "SLACK_BOT_TOKEN")]),
     (app_token_for_bot, [("error", "SLACK_BOT_TOKEN")]),
@@ -237,12 +237,12 @@ BREAKS: list[tuple[Callable[[Place], None], Wrong]] = [
     (slack_says("502"), [("error", "slack")]),
     (slack_says("429"), [("warning", "slack")]),
     (slack_says("429", "conversations.info"), [("warning", "slack")]),
-    (nowhere(slack_api_url="http://127.0.0.1:9/api/"), [("error", "slack")]),
-    (archived, [("error", QA)]),
-    (external, [("warning", QA)]),
-    (invited, [("warning", QA)]),
-    (left, [("warning", QA)]),
-    (private, [("error", "channel C0QA")]),
+    (set_unreachable(slack_api_url="http://127.0.0.1:9/api/"), [("error", "slack")]),
+    (archive_channel, [("error", QA)]),
+    (make_external, [("warning", QA)]),
+    (remove_bot, [("warning", QA)]),
+    (remove_subscriber, [("warning", QA)]),
+    (make_private, [("error", "channel C0QA")]),
     (no_default_channel, [("error", "channel C0NOWHERE")]),
     (no_cage, [("error", "channel C0NOWHERE")]),
     (no_key, [("error", "ZOF_API_KEY")]),
@@ -250,25 +250,25 @@ BREAKS: list[tuple[Callable[[Place], None], Wrong]] = [
     (zof_says("403", "/runs"), [("error", "zof: the list of runs")]),
     (zof_says("403", "/results/"), [("error", "zof: a result")]),
     (zof_says("html"), [("error", "ZOF_BASE_URL")]),
-    (nowhere(zof_base_url="http://127.0.0.1:9/v1"), [("error", "zof")]),
-    (nowhere(zof_base_url="https://api.zof.ai/v1?key=1"), [("error", "zof")]),
-    (fast, [("warning", "clock and Slack's"), ("warning", "clock and Zof's")]),
+    (set_unreachable(zof_base_url="http://127.0.0.1:9/v1"), [("error", "zof")]),
+    (set_unreachable(zof_base_url="https://api.zof.ai/v1?key=1"), [("error", "zof")]),
+    (make_fast, [("warning", "clock and Slack's"), ("warning", "clock and Zof's")]),
     (far_off, [("error", "clock and Slack's"), ("warning", "clock and Zof's")]),
     (far_off_in_socket_mode, [("warning", "clock and Slack's"), ("warning", "clock and Zof's")]),
-    (nowhere(redis_url="redis://127.0.0.1:9"), [("error", "redis")]),
-    (nowhere(redis_url="unix:///nowhere/valkey.sock"), [("error", "redis")]),
+    (set_unreachable(redis_url="redis://127.0.0.1:9"), [("error", "redis")]),
+    (set_unreachable(redis_url="unix:///nowhere/valkey.sock"), [("error", "redis")]),
     (door_elsewhere, [("error", "door /slack/events"), ("error", "door /zof/webhook")]),
     (door_closed, [("error", "door /slack/events"), ("error", "door /zof/webhook")]),
 ]
 
 
-@pytest.mark.parametrize(("broken", "found"), BREAKS, ids=lambda one: getattr(one, "__name__", ""))
+@pytest.mark.parametrize(("broken", "found"), BREAKS, ids=lambda item: getattr(item, "__name__", ""))
 async def test_what_is_broken_is_found_and_nothing_else(
-    place: Place, broken: Callable[[Place], None], found: Wrong
+    place: CheckEnvironment, broken: Callable[[CheckEnvironment], None], found: Wrong
 ) -> None:
     place.seconds = 10.0  # no test is timed: machines that test are busy
     broken(place)
-    assert await place.wrong() == found
+    assert await place.wrong_findings() == found
 
 
 @pytest.mark.parametrize(
@@ -277,29 +277,31 @@ async def test_what_is_broken_is_found_and_nothing_else(
      ("appendonly", "no", [("warning", "redis persistence")]),
      ("maxmemory", "1mb", [("warning", "redis memory"), ("error", "redis writes")])],
 )  # fmt: skip
-async def test_a_redis_that_would_lose_keys_is_found(place: Place, setting: str, bad: str, found: Wrong) -> None:
+async def test_a_redis_that_would_lose_keys_is_found(
+    place: CheckEnvironment, setting: str, bad: str, found: Wrong
+) -> None:
     good = str((await place.client.config_get(setting))[setting])
     await place.client.config_set(setting, bad)
     try:
-        assert await place.wrong() == found
+        assert await place.wrong_findings() == found
     finally:
         await place.client.config_set(setting, good)
 
 
-async def test_a_far_away_redis_is_found(place: Place, valkey: str) -> None:
-    async with slowed(valkey.removeprefix("unix://"), 0.06) as url:
-        place.set(redis_url=url)
-        assert await place.wrong() == [("warning", "redis latency")]
+async def test_a_far_away_redis_is_found(place: CheckEnvironment, valkey: str) -> None:
+    async with slow_proxy(valkey.removeprefix("unix://"), 0.06) as url:
+        place.set_settings(redis_url=url)
+        assert await place.wrong_findings() == [("warning", "redis latency")]
 
 
-async def test_a_redis_that_was_late_once_is_asked_once_more(place: Place, valkey: str) -> None:
-    async with slowed(valkey.removeprefix("unix://"), 2 * PATIENCE, 0.0) as url:
-        place.set(redis_url=url)
-        assert "redis" not in [about for _, about in await place.wrong()]
+async def test_a_redis_that_was_late_once_is_asked_once_more(place: CheckEnvironment, valkey: str) -> None:
+    async with slow_proxy(valkey.removeprefix("unix://"), 2 * MAX_REDIS_SECONDS, 0.0) as url:
+        place.set_settings(redis_url=url)
+        assert "redis" not in [about for _, about in await place.wrong_findings()]
 
 
 @asynccontextmanager
-async def slowed(socket: str, *seconds: float) -> AsyncIterator[str]:
+async def slow_proxy(socket: str, *seconds: float) -> AsyncIterator[str]:
     """A way to the server at ``socket`` on which replies are late: by so much on each connection, the last for all."""
     left = list(seconds)
 
@@ -310,7 +312,7 @@ async def slowed(socket: str, *seconds: float) -> AsyncIterator[str]:
             await writer.drain()
         writer.close()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
         serving.add(task)
@@ -323,7 +325,7 @@ async def slowed(socket: str, *seconds: float) -> AsyncIterator[str]:
                 end.close()
 
     serving: set[asyncio.Task[None]] = set()
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve_slowly, "127.0.0.1", 0)
     try:
         with silent_redis():
             yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -335,58 +337,60 @@ async def slowed(socket: str, *seconds: float) -> AsyncIterator[str]:
         await server.wait_closed()
 
 
-async def test_a_record_that_cannot_be_read_is_found(place: Place) -> None:
+async def test_a_record_that_cannot_be_read_is_found(place: CheckEnvironment) -> None:
     await place.client.hset("{zofbot}:subscriptions", "odd", "{")
-    assert await place.wrong() == [("error", "subscription odd")]
+    assert await place.wrong_findings() == [("error", "subscription odd")]
 
 
-async def test_what_a_newer_version_wrote_is_found(place: Place) -> None:
+async def test_what_a_newer_version_wrote_is_found(place: CheckEnvironment) -> None:
     newer = {"id": "s9", "channel": "C0QA", "schema": 99}
     await place.client.hset("{zofbot}:subscriptions", "s9", json.dumps(newer))
-    assert await place.wrong() == [("error", "subscription s9")]
+    assert await place.wrong_findings() == [("error", "subscription s9")]
 
 
-async def test_a_notification_for_newer_workers_is_found(place: Place) -> None:
-    note = Notification(key="k", kind=Kind.ROOT, channel="C0QA", body={}, happened=1.0, schema=99)
+async def test_a_notification_for_newer_workers_is_found(place: CheckEnvironment) -> None:
+    note = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", body={}, happened=1.0, schema=99)
     await Outbox(place.client, "zofbot", Clock()).commit([note])
-    assert await place.wrong() == [("error", "schema")]
+    assert await place.wrong_findings() == [("error", "schema")]
 
 
-async def test_a_store_that_a_newer_version_has_taken_over_is_found(place: Place) -> None:
-    await enter(place.client, "zofbot", 99)
-    assert await place.wrong() == [("error", "schema")]
+async def test_a_store_that_a_newer_version_has_taken_over_is_found(place: CheckEnvironment) -> None:
+    await claim_schema(place.client, "zofbot", 99)
+    assert await place.wrong_findings() == [("error", "schema")]
 
 
-async def test_where_nothing_is_subscribed_nothing_is_asked_of_channels(place: Place) -> None:
+async def test_where_nothing_is_subscribed_nothing_is_asked_of_channels(place: CheckEnvironment) -> None:
     await Subscriptions(place.client, "zofbot").remove("s1")
-    assert await place.wrong() == []
+    assert await place.wrong_findings() == []
     assert not [call for call in place.slack.calls if call.method == "conversations.info"]
 
 
-async def test_of_many_channels_no_more_are_asked_about_than_slack_answers(place: Place) -> None:
+async def test_of_many_channels_no_more_are_asked_about_than_slack_answers(place: CheckEnvironment) -> None:
     for number in range(60):
-        await place.subscribe(f"C0MANY{number}", f"m{number}")
-    found = await place.examine()
+        await place.add_subscription(f"C0MANY{number}", f"m{number}")
+    found = await place.run_checks()
     assert len([call for call in place.slack.calls if call.method == "conversations.info"]) == 40
-    assert [one.what for one in found if one.about == "channels"] == ["21 more were not looked at, for Slack's pace."]
+    assert [item.what for item in found if item.about == "channels"] == [
+        "21 more were not looked at, for Slack's pace."
+    ]
 
 
-async def test_without_an_address_the_doors_are_not_tried_and_why_is_said(place: Place) -> None:
+async def test_without_an_address_the_doors_are_not_tried_and_why_is_said(place: CheckEnvironment) -> None:
     place.url = ""
-    [doors] = [one for one in await place.examine() if one.about == "doors"]
+    [doors] = [check for check in await place.run_checks() if check.about == "doors"]
     assert doors.level is Level.OK
     assert "--url" in doors.what
 
 
-async def test_with_no_secret_for_webhooks_and_socket_mode_no_door_is_needed(place: Place) -> None:
-    place.set(slack_app_token=place.slack.app_token, zof_webhook_secret="")
-    [doors] = [one for one in await place.examine() if one.about == "doors"]
+async def test_with_no_secret_for_webhooks_and_socket_mode_no_door_is_needed(place: CheckEnvironment) -> None:
+    place.set_settings(slack_app_token=place.slack.app_token, zof_webhook_secret="")
+    [doors] = [check for check in await place.run_checks() if check.about == "doors"]
     assert "Nothing has to be reachable" in doors.what
 
 
-async def test_nothing_answers_at_all_and_it_still_ends_within_seconds(place: Place) -> None:
-    async with silent() as port:
-        place.set(
+async def test_nothing_answers_at_all_and_it_still_ends_within_seconds(place: CheckEnvironment) -> None:
+    async with silent_server() as port:
+        place.set_settings(
             slack_api_url=f"http://127.0.0.1:{port}/api/",
             slack_app_token=place.slack.app_token,
             zof_base_url=f"http://127.0.0.1:{port}/v1",
@@ -397,21 +401,21 @@ async def test_nothing_answers_at_all_and_it_still_ends_within_seconds(place: Pl
         clock = place.bot.world.clock
         began = clock.monotonic()
         with silent_redis():
-            wrong = await place.wrong()
+            wrong = await place.wrong_findings()
         assert clock.monotonic() - began < 4
     assert wrong == [("error", "slack"), ("error", "zof"), ("error", "redis"), ("error", "door /zof/webhook")]
 
 
 @asynccontextmanager
-async def silent() -> AsyncIterator[int]:
+async def silent_server() -> AsyncIterator[int]:
     """A port where connections are taken and nothing is ever said."""
 
-    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(1 << 16):
             pass
         writer.close()
 
-    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    server = await asyncio.start_server(keep_silent, "127.0.0.1", 0)
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:
@@ -419,7 +423,7 @@ async def silent() -> AsyncIterator[int]:
         await server.wait_closed()
 
 
-async def test_no_finding_shows_a_secret(place: Place) -> None:
+async def test_no_finding_shows_a_secret(place: CheckEnvironment) -> None:
     planted = {
         "slack_bot_token": "xoxb-planted-secret",
         "slack_app_token": "xapp-planted-secret",
@@ -428,26 +432,26 @@ async def test_no_finding_shows_a_secret(place: Place) -> None:
         "zof_webhook_secret": "planted-webhook",
         "redis_url": "redis://user:planted-password@127.0.0.1:9",
     }
-    place.set(**{name: SecretStr(value) if name != "redis_url" else value for name, value in planted.items()})
-    found = await place.examine()
-    assert [one for one in found if one.level is Level.ERROR]
-    assert not [one for one in found if "planted" in one.about + one.what + one.mend]
+    place.set_settings(**{name: SecretStr(value) if name != "redis_url" else value for name, value in planted.items()})
+    found = await place.run_checks()
+    assert [item for item in found if item.level is Level.ERROR]
+    assert not [item for item in found if "planted" in item.about + item.what + item.mend]
 
 
 def test_where_slack_does_not_say_its_scopes_that_is_said() -> None:
-    fine, scopes = slack_judgement.bot_token(Identity("Acme", "zofbot", BOT, scopes=None))
+    fine, scopes = slack_judgement.check_bot_token(BotIdentity("Acme", "zofbot", BOT_USER_ID, scopes=None))
     assert (fine.level, scopes.level, scopes.about) == (Level.OK, Level.WARNING, "scopes")
     assert "OAuth & Permissions" in scopes.mend
 
 
 @pytest.mark.parametrize("date", ["", "soon"])
 def test_a_reply_without_a_time_says_nothing_of_clocks(date: str) -> None:
-    assert clock_judgement.skew("Slack", date, 1.0, signs=True) == []
+    assert clock_judgement.check_clock("Slack", date, 1.0, signs=True) == []
 
 
-async def test_that_a_run_may_be_started_is_said_and_never_tried(place: Place) -> None:
-    place.set(zofbot_allow_runs=True)
-    [found] = [one for one in await place.examine() if one.about == "zof: runs by zofbot"]
+async def test_that_a_run_may_be_started_is_said_and_never_tried(place: CheckEnvironment) -> None:
+    place.set_settings(zofbot_allow_runs=True)
+    [found] = [check for check in await place.run_checks() if check.about == "zof: runs by zofbot"]
     assert found.level is Level.OK
     assert found.what.startswith("Not tried")
     assert {call.method for call in place.zof.calls} == {"GET"}
@@ -455,16 +459,16 @@ async def test_that_a_run_may_be_started_is_said_and_never_tried(place: Place) -
 
 def test_zofs_own_words_and_request_id_stand_in_a_finding() -> None:
     said = ZofRejected("Zof did not accept it.", "Change it.", status=400, request_id="req_1")
-    [found] = zof_judgement.permissions({"the list of runs": said})
+    [found] = zof_judgement.check_permissions({"the list of runs": said})
     assert found.what == "Zof did not accept it. (Request ID: req_1)"
 
 
 @pytest.mark.parametrize("seconds", [[0.001, 0.002, 9.0], [0.05]])
 def test_one_slow_answer_is_no_slow_redis(seconds: list[float]) -> None:
-    assert store_judgement.latency(seconds).level is Level.OK
+    assert store_judgement.check_latency(seconds).level is Level.OK
 
 
-def environment(place: Place, **more: str) -> dict[str, str]:
+def check_environment(place: CheckEnvironment, **more: str) -> dict[str, str]:
     return {
         "SLACK_BOT_TOKEN": place.slack.bot_token,
         "SLACK_SIGNING_SECRET": SIGNING,
@@ -475,20 +479,20 @@ def environment(place: Place, **more: str) -> dict[str, str]:
     } | more
 
 
-async def test_on_a_terminal_it_is_a_table_and_ends_with_nought(place: Place) -> None:
-    ended = await run_command("check", **environment(place))
+async def test_on_a_terminal_it_is_a_table_and_ends_with_nought(place: CheckEnvironment) -> None:
+    ended = await run_command("check", **check_environment(place))
     assert (ended.code, ended.err) == (0, "")
     assert "0 errors, 0 warnings." in ended.out
     assert "channel C0QA (#qa-alerts)" in ended.out
 
 
-async def test_an_error_is_shown_with_its_mend_as_json_and_ends_with_one(place: Place) -> None:
+async def test_an_error_is_shown_with_its_mend_as_json_and_ends_with_one(place: CheckEnvironment) -> None:
     ended = await run_command(
-        "check", "--json", **environment(place, ZOF_API_KEY="wrong-key-of-zof", SLACK_BOT_TOKEN="")
+        "check", "--json", **check_environment(place, ZOF_API_KEY="wrong-key-of-zof", SLACK_BOT_TOKEN="")
     )
     told = json.loads(ended.out)
     assert (ended.code, ended.err, told["ok"]) == (1, "", False)
-    wrong = {one["about"]: one["mend"] for one in told["findings"] if one["level"] == "error"}
+    wrong = {item["about"]: item["mend"] for item in told["findings"] if item["level"] == "error"}
     assert set(wrong) == {"SLACK_BOT_TOKEN", "ZOF_API_KEY"}
     assert "OAuth & Permissions" in wrong["SLACK_BOT_TOKEN"]
     assert "wrong-key" not in ended.out
@@ -502,9 +506,9 @@ async def test_an_address_that_slack_would_not_call_is_refused() -> None:
     ("given", "level"), [("0" * 32, "ok"), (f"{'0' * 32},{'a' * 32}", "ok"), (f"{'0' * 32},odd", "warning")]
 )
 def test_each_of_two_signing_secrets_has_to_look_like_one(given: str, level: str) -> None:
-    assert slack_judgement.signing_secret(Settings.model_validate({"slack_signing_secret": given})).level == level
+    assert slack_judgement.check_signing_secret(Settings.model_validate({"slack_signing_secret": given})).level == level
 
 
-async def test_what_others_say_of_themselves_shows_no_secret_of_ours(place: Place) -> None:
+async def test_what_others_say_of_themselves_shows_no_secret_of_ours(place: CheckEnvironment) -> None:
     place.slack.channels["C0QA"].name = f"qa {place.settings.zof_api_key.get_secret_value()}"
-    assert "channel C0QA (#qa [redacted])" in [one.about for one in await place.examine()]
+    assert "channel C0QA (#qa [redacted])" in [check.about for check in await place.run_checks()]

@@ -10,8 +10,8 @@ import redis.asyncio as redis
 
 from tests.support.bot import RunningBot, running_bot
 from tests.support.failing_runs import SECRET, post_webhook, webhook_event
-from zofbot.checkup import Finding, Level, examine
-from zofbot.routing import parse
+from zofbot.checkup import Finding, Level, run_checks
+from zofbot.routing import parse_filters
 from zofbot.settings import Settings
 from zofbot.store.subscriptions import Subscriptions
 
@@ -27,23 +27,23 @@ async def bot(valkey: str) -> AsyncIterator[RunningBot]:
 async def found_in(bot: RunningBot, **settings: Any) -> dict[str, Finding]:
     """What is wrong, but for the test's own store, which keeps nothing."""
     chosen = Settings.model_validate({**dict(bot.settings), **settings})
-    found = await examine(chosen, bot.world.clock, seconds=30)
-    wrong = [one for one in found if one.level is not Level.OK and one.about not in OWN]
-    assert all(one.mend for one in wrong)
-    return {one.about: one for one in wrong}
+    found = await run_checks(chosen, bot.world.clock, seconds=30)
+    wrong = [item for item in found if item.level is not Level.OK and item.about not in OWN]
+    assert all(item.mend for item in wrong)
+    return {item.about: item for item in wrong}
 
 
 OWN = ("redis persistence", "SLACK_SIGNING_SECRET", "redis latency")
 
 
-async def subscribe(valkey: str, text: str, by: str = "U0ANA") -> None:
+async def add_subscription(valkey: str, text: str, by: str = "U0ANA") -> None:
     own = {"id": "s1", "channel": "C0QA", "by": by, "created": 1.0}
     async with redis.from_url(valkey) as client:
-        await Subscriptions(client, "zofbot").add(parse(text).model_copy(update=own))
+        await Subscriptions(client, "zofbot").add(parse_filters(text).model_copy(update=own))
 
 
 async def test_people_and_groups_that_slack_knows_are_fine(bot: RunningBot, valkey: str) -> None:
-    await subscribe(valkey, "project:* mention:<@U0BEN> escalate:15m-><!subteam^S0ONCALL>")
+    await add_subscription(valkey, "project:* mention:<@U0BEN> escalate:15m-><!subteam^S0ONCALL>")
     groups = bot.world.slack.groups
     assert await found_in(bot, zofbot_responders=f"U0ANA,{next(iter(groups))}", zofbot_default_channel="C0QA") == {}
 
@@ -52,7 +52,7 @@ async def test_people_and_groups_that_slack_knows_are_fine(bot: RunningBot, valk
 async def test_an_id_in_a_role_that_slack_does_not_know_is_found(bot: RunningBot, setting: str) -> None:
     found = await found_in(bot, **{setting: "U0ANA,U0NOBODY,S0NOGROUP"})
     assert list(found) == [f"{setting.upper()}: U0NOBODY", f"{setting.upper()}: S0NOGROUP"]
-    assert {one.level for one in found.values()} == {Level.ERROR}
+    assert {item.level for item in found.values()} == {Level.ERROR}
 
 
 async def test_a_deactivated_person_in_a_role_is_found(bot: RunningBot) -> None:
@@ -67,7 +67,7 @@ async def test_a_default_channel_that_slack_does_not_know_is_found(bot: RunningB
 
 @pytest.mark.parametrize("text", ["project:* mention:<@U0BEN>", "project:* escalate:15m-><@U0BEN>", "project:*"])
 async def test_a_deactivated_person_in_a_subscription_is_found(bot: RunningBot, valkey: str, text: str) -> None:
-    await subscribe(valkey, text, by="U0ANA" if "U0BEN" in text else "U0BEN")
+    await add_subscription(valkey, text, by="U0ANA" if "U0BEN" in text else "U0BEN")
     bot.world.slack.users["U0BEN"].deleted = True
     [(about, found)] = (await found_in(bot)).items()
     assert about == "subscription s1 of C0QA: U0BEN"
@@ -89,7 +89,7 @@ async def test_an_address_that_is_not_zofs_is_found(bot: RunningBot, path: str) 
 
 @pytest.mark.parametrize("fault", ["html", "truncated"])
 async def test_an_answer_that_is_not_zofs_is_found(bot: RunningBot, fault: str) -> None:
-    bot.world.zof.faults.set(fault)
+    bot.world.zof.faults.set_fault(fault)
     assert list(await found_in(bot)) == ["ZOF_BASE_URL"]
 
 

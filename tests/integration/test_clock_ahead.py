@@ -6,27 +6,31 @@ import re
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import button_of, flaky_resolution, open_form, press_button
-from zofbot.simulator.entities import Message
-from zofbot.simulator.records import Record, iso
+from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.records import ZofRecord, format_time
 
 AHEAD = 600.0
 """Seconds."""
 
 
-def end_run(bot: RunningBot, bad: int, after: float = 0.0) -> Record:
+def end_run(bot: RunningBot, bad: int, after: float = 0.0) -> ZofRecord:
     """End a run ``after`` so many seconds more, by a clock that is ahead."""
     run = fail_run(bot, bad, passed=2 - bad)
     at = bot.world.clock.time() + AHEAD + after
-    for record in (run, *bot.world.zof.of_run(run["id"])):
-        record |= {"created_at": iso(at - 60), "started_at": iso(at - 30), "completed_at": iso(at)}
+    for record in (run, *bot.world.zof.results_of_run(run["id"])):
+        record |= {
+            "created_at": format_time(at - 60),
+            "started_at": format_time(at - 30),
+            "completed_at": format_time(at),
+        }
     return run
 
 
-def root_of(bot: RunningBot) -> Message:
-    return next(one for one in bot.world.slack.ledger if (one.key or "").startswith(("run:", "case:")))
+def root_of(bot: RunningBot) -> PostedMessage:
+    return next(item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith(("run:", "case:")))
 
 
 def dated_later(bot: RunningBot, text: str) -> list[str]:
@@ -36,48 +40,50 @@ def dated_later(bot: RunningBot, text: str) -> list[str]:
 @pytest.mark.parametrize("group", ["run", "case"])
 async def test_what_was_resolved_stays_resolved(valkey: str, group: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=5, zof_webhook_secret=SECRET) as bot:
-        await bot.type(f"/zof subscribe project:* group:{group}")
+        await bot.type_text(f"/zof subscribe project:* group:{group}")
         await wait_for_first_poll(bot)
         run = end_run(bot, 1)
         await post_webhook(bot, webhook_event(run["id"], "evt_1") | {"created": run["completed_at"]})
-        await until(lambda: any((one.key or "").startswith(f"{group}:") for one in bot.world.slack.ledger))
+        await wait_until(
+            lambda: any((item.idempotency_key or "").startswith(f"{group}:") for item in bot.world.slack.ledger)
+        )
         root = root_of(bot)
         await press_button(bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
-        await until(lambda: "Acknowledged" in text_of(root))
+        await wait_until(lambda: "Acknowledged" in text_of(root))
         view = await open_form(bot, "U0ANA", root, "resolve")
-        assert (await bot.stage.people.submit("U0ANA", view, flaky_resolution())).ok
-        await until(lambda: "Resolved" in text_of(root))
+        assert (await bot.stage.people.submit_view("U0ANA", view, flaky_resolution())).is_accepted
+        await wait_until(lambda: "Resolved" in text_of(root))
         bot.world.clock.advance(2 * AHEAD)
         await post_webhook(bot, webhook_event(run["id"], "evt_2", "run.completed"))
         again = bot.world.zof.calls[-1].n
-        await until(lambda: bot.world.zof.calls[-1].n > again + 10)
-        assert "1 open" not in await bot.answer("/zof triage")
+        await wait_until(lambda: bot.world.zof.calls[-1].n > again + 10)
+        assert "1 open" not in await bot.answer_text("/zof triage")
         assert "Resolved" in text_of(root)
         assert "gain" not in text_of(root)
 
 
 async def test_nothing_is_dated_later_than_now(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
-        await bot.type("/zof subscribe project:* group:case")
+        await bot.type_text("/zof subscribe project:* group:case")
         await wait_for_first_poll(bot)
         run = end_run(bot, 1)
-        await until(lambda: any("Case 0" in text_of(one) for one in bot.public()), 300)
-        shown = [text_of(one) for one in bot.public()]
-        [result, *_] = bot.world.zof.of_run(run["id"])
+        await wait_until(lambda: any("Case 0" in text_of(message) for message in bot.public_messages()), 300)
+        shown = [text_of(message) for message in bot.public_messages()]
+        [result, *_] = bot.world.zof.results_of_run(run["id"])
         commands = (f"run {run['id']}", f"result {result['id']}", "runs", f"why {run['id']}", "triage")
-        shown += [await bot.answer(f"/zof {command}") for command in commands]
+        shown += [await bot.answer_text(f"/zof {command}") for command in commands]
         assert [dated_later(bot, text) for text in shown] == [[]] * len(shown)
 
 
 async def test_two_runs_that_are_read_at_once_keep_their_order(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=5) as bot:
-        await bot.type("/zof subscribe project:*")
+        await bot.type_text("/zof subscribe project:*")
         await wait_for_first_poll(bot)
         end_run(bot, 1)
         end_run(bot, 0, after=20.0)
-        await until(lambda: any("Recovered" in text_of(one) for one in bot.public()), 300)
-        assert not any(dated_later(bot, text_of(one)) for one in bot.public())
+        await wait_until(lambda: any("Recovered" in text_of(message) for message in bot.public_messages()), 300)
+        assert not any(dated_later(bot, text_of(message)) for message in bot.public_messages())
         bot.world.clock.advance(60)
         end_run(bot, 1)
-        await until(lambda: any("Failing again" in text_of(one) for one in bot.public()), 300)
-        assert not any(dated_later(bot, text_of(one)) for one in bot.public())
+        await wait_until(lambda: any("Failing again" in text_of(message) for message in bot.public_messages()), 300)
+        assert not any(dated_later(bot, text_of(message)) for message in bot.public_messages())

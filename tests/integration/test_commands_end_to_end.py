@@ -10,56 +10,56 @@ from typing import Any
 import pytest
 import redis.asyncio as redis
 
-from tests.support.bot import RunningBot, buttons, each_transport, running_bot, text_of, until
+from tests.support.bot import RunningBot, buttons_of, each_transport, running_bot, text_of, wait_until
 from tests.support.valkey_servers import valkey_server
 from zofbot.simulator.organization import INCIDENT_ROOM, RANDOM_CHANNEL
-from zofbot.simulator.records import Reply
+from zofbot.simulator.records import HttpReply
 
 RESULT = "res_4821"
 
 
 @each_transport
 async def test_a_result_is_the_acknowledgement_itself(bot: RunningBot) -> None:
-    outcome = await bot.type(f"/zof result {RESULT}")
+    outcome = await bot.type_text(f"/zof result {RESULT}")
     assert outcome.body["response_type"] == "ephemeral"
-    [card] = bot.private()
+    [card] = bot.private_messages()
     assert "❌ Failed: Voucher can be removed again" in text_of(card)
     assert "order total is wrong" in text_of(card)
     assert RESULT in text_of(card)
-    assert not bot.public()
+    assert not bot.public_messages()
     expected = ("auth.test", "users.info", "apps.connections.open")
     assert not [call for call in bot.world.slack.calls if call.method not in expected]
 
 
 @each_transport
 async def test_the_id_alone_is_enough(bot: RunningBot) -> None:
-    assert "Voucher can be removed again" in await bot.answer(f"/zof {RESULT}")
+    assert "Voucher can be removed again" in await bot.answer_text(f"/zof {RESULT}")
 
 
 @each_transport
 async def test_a_slow_answer_follows_the_line_that_promised_it(bot: RunningBot) -> None:
     bot.world.zof.faults.delays["slow"] = 2.8
-    bot.world.zof.faults.set("slow", 1)
-    outcome = await bot.type(f"/zof {RESULT}")
+    bot.world.zof.faults.set_fault("slow", 1)
+    outcome = await bot.type_text(f"/zof {RESULT}")
     assert outcome.status == 200
     assert outcome.ms < 2900
-    [line] = bot.private()
+    [line] = bot.private_messages()
     assert "Still asking Zof" in text_of(line)
-    await until(lambda: "Voucher can be removed again" in text_of(bot.private()[-1]))
-    assert len(bot.private()) == 2
+    await wait_until(lambda: "Voucher can be removed again" in text_of(bot.private_messages()[-1]))
+    assert len(bot.private_messages()) == 2
     assert len(bot.world.zof.calls) == 1
 
 
 @each_transport
 async def test_a_slow_failure_follows_the_line_too(bot: RunningBot) -> None:
-    bot.world.zof.raw[f"/results/{RESULT}"] = Reply(
+    bot.world.zof.raw[f"/results/{RESULT}"] = HttpReply(
         429, {"error": {"code": "rate_limit_exceeded", "message": "Slow down"}}, {"Retry-After": "2.3"}
     )
-    await bot.type(f"/zof {RESULT}")
-    bot.world.zof.raw[f"/results/{RESULT}"] = Reply(404, {"error": {"code": "not_found", "message": "gone"}})
-    await until(lambda: "Request ID" in text_of(bot.private()[-1]))
-    assert len(bot.private()) == 2
-    assert bot.world.zof.calls[-1].request_id in text_of(bot.private()[-1])
+    await bot.type_text(f"/zof {RESULT}")
+    bot.world.zof.raw[f"/results/{RESULT}"] = HttpReply(404, {"error": {"code": "not_found", "message": "gone"}})
+    await wait_until(lambda: "Request ID" in text_of(bot.private_messages()[-1]))
+    assert len(bot.private_messages()) == 2
+    assert bot.world.zof.calls[-1].request_id in text_of(bot.private_messages()[-1])
 
 
 # --- every row of Zof's statuses
@@ -85,10 +85,10 @@ async def test_every_status_has_its_words_and_the_last_request_id(
     bot: RunningBot, status: int, says: str, next_step: str
 ) -> None:
     error = {"error": {"code": "x", "message": "limit must be between 1 and 100", "param": "limit"}}
-    bot.world.zof.raw[f"/results/{RESULT}"] = Reply(status, error, {"Retry-After": "40" if status == 429 else "0"})
-    await bot.type(f"/zof {RESULT}")
-    await until(lambda: "Request ID" in text_of(bot.private()[-1]))
-    answer = text_of(bot.private()[-1])
+    bot.world.zof.raw[f"/results/{RESULT}"] = HttpReply(status, error, {"Retry-After": "40" if status == 429 else "0"})
+    await bot.type_text(f"/zof {RESULT}")
+    await wait_until(lambda: "Request ID" in text_of(bot.private_messages()[-1]))
+    answer = text_of(bot.private_messages()[-1])
     assert says in answer
     assert next_step in answer
     assert f"Request ID: `{bot.world.zof.calls[-1].request_id}`" in answer
@@ -97,14 +97,14 @@ async def test_every_status_has_its_words_and_the_last_request_id(
 
 
 async def test_without_a_request_id_it_says_so(bot: RunningBot) -> None:
-    bot.world.zof.raw[f"/results/{RESULT}"] = Reply(404, {"error": "no"}, {"X-Request-Id": None})
-    assert "Zof returned no request id" in await bot.answer(f"/zof {RESULT}")
+    bot.world.zof.raw[f"/results/{RESULT}"] = HttpReply(404, {"error": "no"}, {"X-Request-Id": None})
+    assert "Zof returned no request id" in await bot.answer_text(f"/zof {RESULT}")
 
 
 @pytest.mark.parametrize("fault", ["html", "truncated", "huge", "bomb"])
 async def test_what_cannot_be_read_is_an_answer_with_the_request_id(bot: RunningBot, fault: str) -> None:
-    bot.world.zof.faults.set(fault)
-    answer = await bot.answer(f"/zof {RESULT}")
+    bot.world.zof.faults.set_fault(fault)
+    answer = await bot.answer_text(f"/zof {RESULT}")
     assert f"Request ID: `{bot.world.zof.calls[-1].request_id}`" in answer
     assert "<html" not in answer
     assert "&lt;html" not in answer
@@ -112,9 +112,9 @@ async def test_what_cannot_be_read_is_an_answer_with_the_request_id(bot: Running
 
 @each_transport
 async def test_a_cut_connection_is_tried_again(bot: RunningBot) -> None:
-    bot.world.zof.faults.set("cut", 1)
-    await bot.type(f"/zof {RESULT}")
-    await until(lambda: "Voucher" in text_of(bot.private()[-1]))
+    bot.world.zof.faults.set_fault("cut", 1)
+    await bot.type_text(f"/zof {RESULT}")
+    await wait_until(lambda: "Voucher" in text_of(bot.private_messages()[-1]))
     assert len(bot.world.zof.calls) == 2
 
 
@@ -191,7 +191,7 @@ async def test_every_spelling_of_a_field_is_read(
 ) -> None:
     whole = {"id": "res_x"} | body
     reader.world.zof.raw["/results/res_x"] = {"data": whole} if wrapped else whole
-    answer = await reader.answer("/zof result res_x")
+    answer = await reader.answer_text("/zof result res_x")
     assert shows in answer
     assert "None" not in answer
     assert "null" not in answer.replace("null]", "")
@@ -200,12 +200,12 @@ async def test_every_spelling_of_a_field_is_read(
 @pytest.mark.parametrize("name", ["url", "console_url", "html_url"])
 async def test_every_spelling_of_a_link_is_a_button_when_its_host_is_allowed(reader: RunningBot, name: str) -> None:
     reader.world.zof.raw["/results/res_x"] = {"id": "res_x", name: "https://app.zof.ai/r/1"}
-    await reader.answer("/zof res_x")
-    assert [b["url"] for b in buttons(reader.private()[-1]) if b["action_id"] == "zof_open"] == [
+    await reader.answer_text("/zof res_x")
+    assert [b["url"] for b in buttons_of(reader.private_messages()[-1]) if b["action_id"] == "zof_open"] == [
         "https://app.zof.ai/r/1"
     ]
     reader.world.zof.raw["/results/res_x"] = {"id": "res_x", name: "https://app.zof.ai.evil.example/r/1"}
-    assert "evil" not in await reader.answer("/zof res_x")
+    assert "evil" not in await reader.answer_text("/zof res_x")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ async def test_every_spelling_of_a_runs_counts_and_cases_is_read(
 ) -> None:
     cases = [{"id": f"res_{n}", "status": "failed", "name": f"Case number {n}"} for n in range(2)]
     reader.world.zof.raw["/runs/run_x"] = {"id": "run_x", "status": "failed", **body, listed: cases}
-    answer = await reader.answer("/zof run run_x")
+    answer = await reader.answer_text("/zof run run_x")
     assert "1 passed, 2 failed of 3" in answer
     assert "Case number 0" in answer
     assert "Case number 1" in answer
@@ -232,55 +232,55 @@ async def test_every_spelling_of_a_runs_counts_and_cases_is_read(
 
 @each_transport
 async def test_a_runs_failures_are_paged(bot: RunningBot) -> None:
-    answer = await bot.answer("/zof run run_2038")
+    answer = await bot.answer_text("/zof run run_2038")
     assert "4 passed, 53 failed, 1 skipped of 58" in answer
     assert "page 10 lists" in answer
     assert "page 11 lists" not in answer
     assert "and 43 more" in answer
-    await bot.press(bot.private()[-1], "zof_run_page")
-    await until(lambda: "page 11 lists" in text_of(bot.private()[-1]))
-    assert len(bot.private()) == 1
-    assert "11 to 20 of 53" in text_of(bot.private()[-1])
-    await bot.press(bot.private()[-1], "zof_run_page_back")
-    await until(lambda: "page 10 lists" in text_of(bot.private()[-1]))
+    await bot.press_button(bot.private_messages()[-1], "zof_run_page")
+    await wait_until(lambda: "page 11 lists" in text_of(bot.private_messages()[-1]))
+    assert len(bot.private_messages()) == 1
+    assert "11 to 20 of 53" in text_of(bot.private_messages()[-1])
+    await bot.press_button(bot.private_messages()[-1], "zof_run_page_back")
+    await wait_until(lambda: "page 10 lists" in text_of(bot.private_messages()[-1]))
 
 
 @each_transport
 async def test_a_case_of_a_run_opens_as_its_own_card_and_leads_back(bot: RunningBot) -> None:
-    await bot.answer("/zof run_2037")
-    await bot.press(bot.private()[-1], "zof_result", label=RESULT)
-    await until(lambda: len(bot.private()) == 2)
-    assert "Voucher can be removed again" in text_of(bot.private()[-1])
-    await bot.press(bot.private()[-1], "zof_run")
-    await until(lambda: len(bot.private()) == 3)
-    assert "5 passed, 3 failed, 2 error of 10" in text_of(bot.private()[-1])
+    await bot.answer_text("/zof run_2037")
+    await bot.press_button(bot.private_messages()[-1], "zof_result", label=RESULT)
+    await wait_until(lambda: len(bot.private_messages()) == 2)
+    assert "Voucher can be removed again" in text_of(bot.private_messages()[-1])
+    await bot.press_button(bot.private_messages()[-1], "zof_run")
+    await wait_until(lambda: len(bot.private_messages()) == 3)
+    assert "5 passed, 3 failed, 2 error of 10" in text_of(bot.private_messages()[-1])
 
 
 @each_transport
 async def test_a_page_that_cannot_be_turned_keeps_the_page_that_is_there(bot: RunningBot) -> None:
-    await bot.answer("/zof run run_2038")
-    bot.world.zof.faults.set("403")
-    await bot.press(bot.private()[-1], "zof_run_page")
-    await until(lambda: len(bot.private()) == 2)
-    assert "page 10 lists" in text_of(bot.private()[0])
-    assert "Request ID" in text_of(bot.private()[1])
+    await bot.answer_text("/zof run run_2038")
+    bot.world.zof.faults.set_fault("403")
+    await bot.press_button(bot.private_messages()[-1], "zof_run_page")
+    await wait_until(lambda: len(bot.private_messages()) == 2)
+    assert "page 10 lists" in text_of(bot.private_messages()[0])
+    assert "Request ID" in text_of(bot.private_messages()[1])
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
 async def test_the_latest_runs_come_newest_first_however_zof_lists_them(bot: RunningBot, newest_first: bool) -> None:
     bot.world.zof.newest_first = newest_first
-    answer = await bot.answer("/zof runs")
+    answer = await bot.answer_text("/zof runs")
     assert answer.index("run_2040") < answer.index("run_2038") < answer.index("run_2037")
-    await bot.press(bot.private()[-1], "zof_runs_page")
-    await until(lambda: "11 to 20" in text_of(bot.private()[-1]))
+    await bot.press_button(bot.private_messages()[-1], "zof_runs_page")
+    await wait_until(lambda: "11 to 20" in text_of(bot.private_messages()[-1]))
 
 
 async def test_the_latest_runs_can_be_filtered(bot: RunningBot) -> None:
-    answer = await bot.answer("/zof runs status:failed project:checkout env:staging")
+    answer = await bot.answer_text("/zof runs status:failed project:checkout env:staging")
     assert "checkout: payment on staging" in answer
     assert "production" not in answer
     assert "Passed" not in answer
-    assert "No runs match" in await bot.answer("/zof runs env:nowhere")
+    assert "No runs match" in await bot.answer_text("/zof runs env:nowhere")
 
 
 @pytest.mark.parametrize(("typed", "heads"), [("failed", {"Failed"}), ("cancelled", {"Canceled"})])
@@ -290,13 +290,13 @@ async def test_a_status_is_filtered_by_its_meaning_also_where_zof_does_not_know_
     async with running_bot(valkey, zof_status_param="state_of_the_run") as bot:
         run = bot.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
         bot.world.zof.finish_run(run["id"], "canceled")
-        answer = await bot.answer(f"/zof runs status:{typed}")
+        answer = await bot.answer_text(f"/zof runs status:{typed}")
         assert set(re.findall(r"\*(\w+): ", answer)) == heads
         assert any("state_of_the_run" in call.query for call in bot.world.zof.calls)
 
 
 async def test_the_id_of_a_run_where_a_result_is_asked_for_is_recognized(bot: RunningBot) -> None:
-    answer = await bot.answer("/zof result run_1001")
+    answer = await bot.answer_text("/zof result run_1001")
     assert "Zof has no result" in answer
     assert "That looks like a run: try `/zof run run_1001`." in answer
 
@@ -306,94 +306,94 @@ async def test_the_id_of_a_run_where_a_result_is_asked_for_is_recognized(bot: Ru
 
 @each_transport
 async def test_a_card_is_shared_once_in_somebodys_name(bot: RunningBot) -> None:
-    await bot.answer(f"/zof {RESULT}")
-    card = bot.private()[0]
-    await bot.press(card, "zof_share")
-    await until(lambda: len(bot.private()) == 2)
-    [shared] = bot.public()
+    await bot.answer_text(f"/zof {RESULT}")
+    card = bot.private_messages()[0]
+    await bot.press_button(card, "zof_share")
+    await wait_until(lambda: len(bot.private_messages()) == 2)
+    [shared] = bot.public_messages()
     assert "Shared by ana" in text_of(shared)
     assert shared.metadata is not None
     assert shared.metadata["event_type"] == "zofbot_notification"
-    assert shared.key == f"share:{RESULT}:failed:C0QA"
-    assert "Shared to the channel" in text_of(bot.private()[1])
-    await bot.press(card, "zof_share")
-    await until(lambda: len(bot.private()) == 3)
-    assert len(bot.public()) == 1
-    assert "ana shared this already" in text_of(bot.private()[2])
-    assert f"/archives/C0QA/p{shared.ts.replace('.', '')}" in text_of(bot.private()[2])
+    assert shared.idempotency_key == f"share:{RESULT}:failed:C0QA"
+    assert "Shared to the channel" in text_of(bot.private_messages()[1])
+    await bot.press_button(card, "zof_share")
+    await wait_until(lambda: len(bot.private_messages()) == 3)
+    assert len(bot.public_messages()) == 1
+    assert "ana shared this already" in text_of(bot.private_messages()[2])
+    assert f"/archives/C0QA/p{shared.ts.replace('.', '')}" in text_of(bot.private_messages()[2])
 
 
 @each_transport
 async def test_two_people_who_share_at_once_share_once(bot: RunningBot) -> None:
     for user in ("U0ANA", "U0BEN"):
-        await bot.answer(f"/zof {RESULT}", user=user)
-    cards = {user: bot.private(user=user)[0] for user in ("U0ANA", "U0BEN")}
-    await asyncio.gather(*(bot.press(card, "zof_share", user=user) for user, card in cards.items()))
-    await until(lambda: all(len(bot.private(user=user)) == 2 for user in cards))
-    assert len(bot.public()) == 1
+        await bot.answer_text(f"/zof {RESULT}", user=user)
+    cards = {user: bot.private_messages(user=user)[0] for user in ("U0ANA", "U0BEN")}
+    await asyncio.gather(*(bot.press_button(card, "zof_share", user=user) for user, card in cards.items()))
+    await wait_until(lambda: all(len(bot.private_messages(user=user)) == 2 for user in cards))
+    assert len(bot.public_messages()) == 1
 
 
 @each_transport
 async def test_share_typed_posts_at_once(bot: RunningBot) -> None:
-    await bot.type(f"/zof result {RESULT} share")
-    await until(lambda: len(bot.public()) == 1)
-    assert "Shared by ana" in text_of(bot.public()[0])
-    assert "Shared to the channel" in text_of(bot.private()[-1])
+    await bot.type_text(f"/zof result {RESULT} share")
+    await wait_until(lambda: len(bot.public_messages()) == 1)
+    assert "Shared by ana" in text_of(bot.public_messages()[0])
+    assert "Shared to the channel" in text_of(bot.private_messages()[-1])
 
 
 @each_transport
 async def test_the_buttons_of_a_shared_card_answer_whoever_presses_them(bot: RunningBot) -> None:
-    await bot.type(f"/zof result {RESULT} share")
-    await until(lambda: len(bot.public()) == 1)
-    await bot.press(bot.public()[0], "zof_run", user="U0BEN")
-    await until(lambda: len(bot.private(user="U0BEN")) == 1)
-    assert "5 passed, 3 failed, 2 error of 10" in text_of(bot.private(user="U0BEN")[0])
-    assert len(bot.public()) == 1
+    await bot.type_text(f"/zof result {RESULT} share")
+    await wait_until(lambda: len(bot.public_messages()) == 1)
+    await bot.press_button(bot.public_messages()[0], "zof_run", user="U0BEN")
+    await wait_until(lambda: len(bot.private_messages(user="U0BEN")) == 1)
+    assert "5 passed, 3 failed, 2 error of 10" in text_of(bot.private_messages(user="U0BEN")[0])
+    assert len(bot.public_messages()) == 1
 
 
 @pytest.mark.parametrize("channel", [RANDOM_CHANNEL, INCIDENT_ROOM])
 @each_transport
 async def test_sharing_works_where_the_bot_is_no_member(bot: RunningBot, channel: str) -> None:
     bot.world.slack.scopes.discard("chat:write.public")
-    await bot.type(f"/zof result {RESULT} share", channel=channel)
-    await until(lambda: len(bot.public(channel)) == 1)
-    assert "Shared by ana" in text_of(bot.public(channel)[0])
+    await bot.type_text(f"/zof result {RESULT} share", channel=channel)
+    await wait_until(lambda: len(bot.public_messages(channel)) == 1)
+    assert "Shared by ana" in text_of(bot.public_messages(channel)[0])
 
 
 @pytest.mark.parametrize("fault", ["store_then_cut", "store_then_500", "cut", "500", "429", "429_fraction", "502"])
 async def test_a_share_that_slack_does_not_confirm_is_posted_once(bot: RunningBot, fault: str) -> None:
-    bot.world.slack.faults.set(fault, 1, only="chat.postMessage")
-    await bot.type(f"/zof result {RESULT} share")
-    await until(lambda: "Shared to the channel" in text_of(bot.private()[-1]), 15)
+    bot.world.slack.faults.set_fault(fault, 1, only="chat.postMessage")
+    await bot.type_text(f"/zof result {RESULT} share")
+    await wait_until(lambda: "Shared to the channel" in text_of(bot.private_messages()[-1]), 15)
     assert len(bot.world.slack.ledger) == 1
 
 
 async def test_a_shared_card_stands_also_where_slack_does_not_say_its_address(bot: RunningBot) -> None:
-    bot.world.slack.faults.set("500", only="chat.getPermalink")
-    assert "Shared to the channel" in await bot.answer(f"/zof result {RESULT} share")
-    assert len(bot.public()) == 1
-    assert "/archives/" not in text_of(bot.private()[-1])
+    bot.world.slack.faults.set_fault("500", only="chat.getPermalink")
+    assert "Shared to the channel" in await bot.answer_text(f"/zof result {RESULT} share")
+    assert len(bot.public_messages()) == 1
+    assert "/archives/" not in text_of(bot.private_messages()[-1])
 
 
 async def test_a_card_that_slack_does_not_draw_is_shared_in_plain_lines(bot: RunningBot) -> None:
-    bot.world.slack.faults.set("invalid_blocks", 1, only="chat.postMessage")
-    assert "Shared to the channel" in await bot.answer(f"/zof result {RESULT} share")
-    [shared] = bot.public()
+    bot.world.slack.faults.set_fault("invalid_blocks", 1, only="chat.postMessage")
+    assert "Shared to the channel" in await bot.answer_text(f"/zof result {RESULT} share")
+    [shared] = bot.public_messages()
     assert "Slack refused the full card" in shared.text
-    assert (shared.key or "").startswith(f"share:{RESULT}:failed:")
+    assert (shared.idempotency_key or "").startswith(f"share:{RESULT}:failed:")
 
 
 @each_transport
 async def test_a_refused_share_says_how_to_mend_it_and_can_be_tried_again(bot: RunningBot) -> None:
-    await bot.answer(f"/zof {RESULT}")
-    card = bot.private()[0]
+    await bot.answer_text(f"/zof {RESULT}")
+    card = bot.private_messages()[0]
     bot.world.slack.channels["C0QA"].restricted = "restricted_action"
-    await bot.press(card, "zof_share")
-    await until(lambda: len(bot.private()) == 2)
-    assert "Ask an admin" in text_of(bot.private()[1])
+    await bot.press_button(card, "zof_share")
+    await wait_until(lambda: len(bot.private_messages()) == 2)
+    assert "Ask an admin" in text_of(bot.private_messages()[1])
     bot.world.slack.channels["C0QA"].restricted = ""
-    await bot.press(card, "zof_share")
-    await until(lambda: len(bot.public()) == 1)
+    await bot.press_button(card, "zof_share")
+    await wait_until(lambda: len(bot.public_messages()) == 1)
 
 
 # --- the rest
@@ -401,70 +401,70 @@ async def test_a_refused_share_says_how_to_mend_it_and_can_be_tried_again(bot: R
 
 @each_transport
 async def test_the_same_request_twice_acts_once(bot: RunningBot) -> None:
-    payload = _command(f"result {RESULT} share", bot)
-    first, second = [await bot.stage.people.deliver("slash_commands", payload) for _ in range(2)]
+    payload = _command_payload(f"result {RESULT} share", bot)
+    first, second = [await bot.stage.people.deliver_payload("slash_commands", payload) for _ in range(2)]
     assert first.status == second.status == 200
     assert second.body == ""
-    await until(lambda: len(bot.world.slack.ledger) == 1)
+    await wait_until(lambda: len(bot.world.slack.ledger) == 1)
     await asyncio.sleep(0.2)
     assert len(bot.world.slack.ledger) == 1
     assert len(bot.world.zof.calls) == 1
 
 
-def _command(text: str, bot: RunningBot) -> dict[str, str]:
+def _command_payload(text: str, bot: RunningBot) -> dict[str, str]:
     slack = bot.world.slack
     return {
         "command": "/zof", "text": text, "user_id": "U0ANA", "user_name": "ana", "channel_id": "C0QA",
         "channel_name": "qa-alerts", "team_id": "T0ACME", "trigger_id": slack.new_trigger("U0ANA"),
-        "response_url": slack.new_hook("U0ANA", "C0QA"),
+        "response_url": slack.new_response_url("U0ANA", "C0QA"),
     }  # fmt: skip
 
 
 @each_transport
 async def test_a_button_of_another_version_says_so(bot: RunningBot) -> None:
-    await bot.answer(f"/zof {RESULT}")
-    card = bot.private()[0]
+    await bot.answer_text(f"/zof {RESULT}")
+    card = bot.private_messages()[0]
     card.attachments[0]["blocks"][-2]["elements"][-1]["action_id"] = "zof_from_the_future"
-    await bot.press(card, "zof_from_the_future")
-    await until(lambda: len(bot.private()) == 2)
-    assert "another version" in text_of(bot.private()[1])
+    await bot.press_button(card, "zof_from_the_future")
+    await wait_until(lambda: len(bot.private_messages()) == 2)
+    assert "another version" in text_of(bot.private_messages()[1])
 
 
 @pytest.mark.parametrize("value", ["{", "[]", "{}", '{"id": 4821}', '{"id": "../runs"}'])
 @each_transport
 async def test_a_button_that_does_not_say_what_it_is_about_asks_nobody(bot: RunningBot, value: str) -> None:
-    await bot.type("/zof runs")
-    shown = bot.private()[-1]
+    await bot.type_text("/zof runs")
+    shown = bot.private_messages()[-1]
     calls = len(bot.world.zof.calls)
     for block in shown.blocks:
         for element in [*block.get("elements", []), block.get("accessory", {})]:
             if element.get("action_id") == "zof_run":
                 element["value"] = value
-    await bot.press(shown, "zof_run")
-    await until(lambda: "This button does not say what it is about." in text_of(bot.private()[-1]))
+    await bot.press_button(shown, "zof_run")
+    await wait_until(lambda: "This button does not say what it is about." in text_of(bot.private_messages()[-1]))
     assert len(bot.world.zof.calls) == calls
 
 
 @each_transport
 async def test_a_link_that_is_followed_is_acknowledged_and_answered_by_nobody(bot: RunningBot) -> None:
-    await bot.type(f"/zof result {RESULT}")
-    before = len(bot.private())
-    assert (await bot.press(bot.private()[-1], "zof_open")).ok
-    assert "unknown" not in await bot.answer(f"/zof result {RESULT}")
-    assert len(bot.private()) == before + 1, "the answer to what was typed, and nothing else"
+    await bot.type_text(f"/zof result {RESULT}")
+    before = len(bot.private_messages())
+    assert (await bot.press_button(bot.private_messages()[-1], "zof_open")).is_accepted
+    assert "unknown" not in await bot.answer_text(f"/zof result {RESULT}")
+    assert len(bot.private_messages()) == before + 1, "the answer to what was typed, and nothing else"
 
 
 @each_transport
 async def test_home_is_published_when_it_is_opened(bot: RunningBot) -> None:
     await bot.stage.people.open_home("U0BEN")
-    await until(lambda: "U0BEN" in bot.world.slack.homes)
+    await wait_until(lambda: "U0BEN" in bot.world.slack.homes)
     assert "/zof help` lists what can be typed" in str(bot.world.slack.homes["U0BEN"].payload)
 
 
 @each_transport
 async def test_events_nobody_waits_for_are_acknowledged(bot: RunningBot) -> None:
     event = {"type": "event_callback", "event_id": "Ev1", "event": {"type": "channel_rename"}, "team_id": "T0ACME"}
-    assert (await bot.stage.people.deliver("events_api", event)).status == 200
+    assert (await bot.stage.people.deliver_payload("events_api", event)).status == 200
 
 
 async def test_looking_up_works_while_redis_is_gone_and_sharing_says_why_not(tmp_path: Path) -> None:
@@ -472,28 +472,28 @@ async def test_looking_up_works_while_redis_is_gone_and_sharing_says_why_not(tmp
         async with running_bot(valkey) as bot:
             async with redis.from_url(valkey) as client:
                 await client.shutdown()
-            assert await bot.app.missing() == ["redis does not answer"]
-            assert "Voucher" in await bot.answer(f"/zof {RESULT}")
-            await bot.press(bot.private()[0], "zof_share")
-            await until(lambda: len(bot.private()) == 2)
-            assert "store (Redis) does not answer" in text_of(bot.private()[1])
-            assert not bot.public()
+            assert await bot.app.list_unready() == ["redis does not answer"]
+            assert "Voucher" in await bot.answer_text(f"/zof {RESULT}")
+            await bot.press_button(bot.private_messages()[0], "zof_share")
+            await wait_until(lambda: len(bot.private_messages()) == 2)
+            assert "store (Redis) does not answer" in text_of(bot.private_messages()[1])
+            assert not bot.public_messages()
 
 
 @each_transport
 async def test_a_card_that_slack_refuses_arrives_as_three_plain_lines(bot: RunningBot) -> None:
-    await bot.answer("/zof run_2037")
+    await bot.answer_text("/zof run_2037")
     bot.world.slack.takes_blocks = False
-    await bot.press(bot.private()[0], "zof_result", label=RESULT)
-    await until(lambda: len(bot.private()) == 2)
-    plain = bot.private()[1]
+    await bot.press_button(bot.private_messages()[0], "zof_result", label=RESULT)
+    await wait_until(lambda: len(bot.private_messages()) == 2)
+    plain = bot.private_messages()[1]
     assert "Failed: Voucher can be removed again" in plain.text
     assert len(plain.text.splitlines()) == 3
-    await bot.type(f"/zof result {RESULT} share")
-    await until(lambda: len(bot.public()) == 1)
-    assert len(bot.public()[0].text.splitlines()) == 3
+    await bot.type_text(f"/zof result {RESULT} share")
+    await wait_until(lambda: len(bot.public_messages()) == 1)
+    assert len(bot.public_messages()[0].text.splitlines()) == 3
 
 
 @each_transport
 async def test_a_word_that_bolt_takes_for_a_field_can_be_typed(bot: RunningBot) -> None:
-    assert "This channel is subscribed" in await bot.answer("/zof subscribe case:*payload*")
+    assert "This channel is subscribed" in await bot.answer_text("/zof subscribe case:*payload*")

@@ -20,112 +20,116 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from tests.support.bot import until
+from tests.support.bot import wait_until
 from tests.support.valkey_servers import valkey_server
 from tests.support.virtual_time import SetClock
-from zofbot.errands import end
+from zofbot.errands import cancel_tasks
 from zofbot.errors import SlackDeferred, SlackRefused, SlackUnknown, StoreUnavailable
 from zofbot.metrics import Metrics
-from zofbot.notification import Claimed, Kind, Notification, Receipt, State
-from zofbot.pipeline.delivery import LONG, LONGEST, Render, backoff
-from zofbot.pipeline.dispatcher import AT_ONCE, BATCH, Dispatcher
-from zofbot.pipeline.lookout import KNOCK
-from zofbot.simulator.entities import BOT, Channel, Message
-from zofbot.simulator.organization import furnish
-from zofbot.simulator.stage import Stage
+from zofbot.notification import Claim, Notification, NotificationKind, NotificationState, Receipt
+from zofbot.pipeline.delivery import MAX_BACKOFF_SECONDS, OPERATOR_RETRY_SECONDS, RenderMessage, retry_delay
+from zofbot.pipeline.dispatcher import MAX_BATCH_SIZE, MAX_CONCURRENT_SENDS, Dispatcher
+from zofbot.pipeline.lookout import PARKED_RETRY_SECONDS
+from zofbot.simulator.entities import BOT_USER_ID, Channel, PostedMessage
+from zofbot.simulator.organization import seed_world
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.world import World
 from zofbot.slack.message import Message as Said
-from zofbot.slack.message import section
-from zofbot.slack.notifier import SlackNotifier
-from zofbot.slack.verdict import Remedy, remedy, verdict
-from zofbot.store.entry import Depth
-from zofbot.store.outbox import LEASE, MAX_AGE, Outbox
-from zofbot.store.settlement import Settlement
+from zofbot.slack.message import section_block
+from zofbot.slack.notifier import SlackClient
+from zofbot.slack.verdict import RefusalHandling, classify_error, handling_for
+from zofbot.store.entry import OutboxStats
+from zofbot.store.outbox import LEASE_SECONDS, MAX_ATTEMPT_AGE_SECONDS, Outbox
+from zofbot.store.settlement import AttemptResult
 
 NOW = 1_800_000_000.0
 QA, CHECKOUT, RANDOM, INCIDENT, ARCHIVED = "C0QA", "C0CHECKOUT", "C0RANDOM", "C0INCIDENT", "C0OLD"
 
 
-def root(key: str, channel: str = QA, **more: Any) -> Notification:
-    return Notification(key=key, kind=Kind.ROOT, channel=channel, happened=NOW - 90, **{"body": {"of": key}, **more})
+def root_notification(key: str, channel: str = QA, **more: Any) -> Notification:
+    return Notification(
+        key=key, kind=NotificationKind.ROOT, channel=channel, happened=NOW - 90, **{"body": {"of": key}, **more}
+    )
 
 
-def reply(key: str, to: str, channel: str = QA, **more: Any) -> Notification:
+def reply_notification(key: str, to: str, channel: str = QA, **more: Any) -> Notification:
     body = {"of": key, **more}
-    return Notification(key=key, kind=Kind.REPLY, channel=channel, root=to, happened=NOW - 90, body=body)
+    return Notification(key=key, kind=NotificationKind.REPLY, channel=channel, root=to, happened=NOW - 90, body=body)
 
 
-def edit(key: str, of: str, channel: str = QA, said: str = "edited") -> Notification:
-    return Notification(key=key, kind=Kind.EDIT, channel=channel, root=of, happened=NOW - 90, body={"of": said})
+def edit_notification(key: str, of: str, channel: str = QA, said: str = "edited") -> Notification:
+    return Notification(
+        key=key, kind=NotificationKind.EDIT, channel=channel, root=of, happened=NOW - 90, body={"of": said}
+    )
 
 
-def render(claimed: Claimed, now: float) -> Said:
+def render_text(claimed: Claim, now: float) -> Said:
     text = claimed.notification.body["of"]
-    return Said(text, [section(f"*{text}*")])
+    return Said(text, [section_block(f"*{text}*")])
 
 
 @dataclass
-class Rig:
+class DispatcherBench:
     """One dispatcher, its outbox, and the world it writes to, all on one clock that only tests move."""
 
     world: World
     outbox: Outbox
     metrics: Metrics
-    notifier: SlackNotifier
+    notifier: SlackClient
     dispatcher: Dispatcher
     told: list[tuple[str, str]] = field(default_factory=list)
 
-    async def commit(self, *notifications: Notification) -> None:
+    async def commit_notifications(self, *notifications: Notification) -> None:
         await self.outbox.commit(notifications)
 
-    async def turn(self, *, after: float = 0.0) -> int:
+    async def deliver_once(self, *, after: float = 0.0) -> int:
         self.world.advance(after)
-        return await self.dispatcher.turn()
+        return await self.dispatcher.deliver_batch()
 
-    async def finish(self) -> None:
+    async def deliver_all(self) -> None:
         """Take turns until nothing waits any more; when there is nothing to do, time goes on."""
         for _ in range(400):
-            if not await self.dispatcher.turn():
-                depth = await self.outbox.depth()
+            if not await self.dispatcher.deliver_batch():
+                depth = await self.outbox.read_stats()
                 if not depth.pending + depth.sending:
                     return
                 self.world.advance(0.5)
         raise AssertionError("it never ends")
 
-    def seen(self, channel: str = QA) -> list[Message]:
+    def visible_messages(self, channel: str = QA) -> list[PostedMessage]:
         kept = self.world.slack.messages.get(channel, {}).values()
-        return [message for message in kept if message.user == BOT and message.standing]
+        return [message for message in kept if message.user == BOT_USER_ID and message.is_visible]
 
-    def texts(self, channel: str = QA) -> list[str]:
-        return [message.text for message in self.seen(channel)]
+    def visible_texts(self, channel: str = QA) -> list[str]:
+        return [message.text for message in self.visible_messages(channel)]
 
-    def calls(self, method: str) -> int:
+    def count_calls(self, method: str) -> int:
         return sum(call.method == method for call in self.world.slack.calls)
 
-    async def state(self, key: str) -> State | None:
-        known = await self.outbox.show(key)
+    async def state_of(self, key: str) -> NotificationState | None:
+        known = await self.outbox.get_record(key)
         return known.state if known else None
 
-    async def reason(self, key: str) -> str:
-        known = await self.outbox.show(key)
+    async def reason_of(self, key: str) -> str:
+        known = await self.outbox.get_record(key)
         return known.reason if known else ""
 
-    def count(self, name: str, **labels: str) -> float:
+    def metric_value(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
 def world() -> World:
     made = World(SetClock(NOW))
-    furnish(made)
+    seed_world(made)
     made.slack.messages.clear()
     return made
 
 
 @asynccontextmanager
-async def rigged(
-    url: str, made: World, *, deadline: float = 8.0, lease: float = LEASE, clean: bool = True
-) -> AsyncIterator[Rig]:
-    stage = Stage(made)
+async def dispatcher_bench(
+    url: str, made: World, *, deadline: float = 8.0, lease: float = LEASE_SECONDS, clean: bool = True
+) -> AsyncIterator[DispatcherBench]:
+    stage = SimulatorServer(made)
     await stage.start()
     try:
         async with redis.from_url(url) as client, aiohttp.ClientSession() as session:
@@ -133,7 +137,7 @@ async def rigged(
                 await client.flushall()
             metrics = Metrics()
             clock = made.clock
-            notifier = SlackNotifier(
+            notifier = SlackClient(
                 session,
                 token=made.slack.bot_token,
                 api_url=f"{stage.url}/api/",
@@ -144,83 +148,92 @@ async def rigged(
             outbox = Outbox(client, "test", clock)
             told: list[tuple[str, str]] = []
 
-            async def tell(channel: str, reason: str) -> None:
+            async def report_parked(channel: str, reason: str) -> None:
                 told.append((channel, reason))
 
             dispatcher = Dispatcher(
-                outbox, notifier, render, metrics, clock, random=Random(1).random, on_parked=tell, lease=lease
+                outbox,
+                notifier,
+                render_text,
+                metrics,
+                clock,
+                random=Random(1).random,
+                on_parked=report_parked,
+                lease=lease,
             )
-            yield Rig(made, outbox, metrics, notifier, dispatcher, told)
+            yield DispatcherBench(made, outbox, metrics, notifier, dispatcher, told)
     finally:
         await stage.stop()
 
 
 @pytest.fixture
-async def rig(valkey: str) -> AsyncIterator[Rig]:
-    async with rigged(valkey, world()) as built:
+async def rig(valkey: str) -> AsyncIterator[DispatcherBench]:
+    async with dispatcher_bench(valkey, world()) as built:
         yield built
 
 
 # --- what is sent
 
 
-async def test_a_root_its_reply_and_its_edit_reach_the_channel_in_their_places(rig: Rig) -> None:
-    await rig.commit(root("r"), reply("p", "r"), edit("e", "r", said="recovered"))
-    await rig.finish()
-    top, under = rig.seen()
-    assert (top.text, top.key, top.edited) == ("recovered", "r", True)
-    assert (under.text, under.key, under.thread_ts, under.broadcast) == ("p", "p", top.ts, False)
-    shown = await rig.outbox.show("r")
+async def test_a_root_its_reply_and_its_edit_reach_the_channel_in_their_places(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(
+        root_notification("r"), reply_notification("p", "r"), edit_notification("e", "r", said="recovered")
+    )
+    await rig.deliver_all()
+    top, under = rig.visible_messages()
+    assert (top.text, top.idempotency_key, top.edited) == ("recovered", "r", True)
+    assert (under.text, under.idempotency_key, under.thread_ts, under.broadcast) == ("p", "p", top.ts, False)
+    shown = await rig.outbox.get_record("r")
     assert shown is not None
     assert shown.receipt == Receipt(QA, top.ts)
 
 
-async def test_a_reply_can_be_shown_in_the_channel_as_well(rig: Rig) -> None:
-    await rig.commit(root("r"), reply("p", "r", broadcast=True))
-    await rig.finish()
-    assert rig.seen()[1].broadcast
+async def test_a_reply_can_be_shown_in_the_channel_as_well(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(root_notification("r"), reply_notification("p", "r", broadcast=True))
+    await rig.deliver_all()
+    assert rig.visible_messages()[1].broadcast
 
 
-async def test_ten_changes_are_one_edit(rig: Rig) -> None:
-    await rig.commit(root("r"))
-    await rig.finish()
+async def test_ten_changes_are_one_edit(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(root_notification("r"))
+    await rig.deliver_all()
     for n in range(10):
-        await rig.commit(edit("e", "r", said=f"state {n}"))
-    await rig.finish()
-    assert rig.calls("chat.update") == 1
-    assert rig.texts() == ["state 9"]
+        await rig.commit_notifications(edit_notification("e", "r", said=f"state {n}"))
+    await rig.deliver_all()
+    assert rig.count_calls("chat.update") == 1
+    assert rig.visible_texts() == ["state 9"]
 
 
-async def test_a_thousand_to_fifty_channels_are_all_seen_and_none_too_fast(rig: Rig) -> None:
+async def test_a_thousand_to_fifty_channels_are_all_seen_and_none_too_fast(rig: DispatcherBench) -> None:
     slack = rig.world.slack
     slack.hides_fast_posts = True
     channels = [f"C1{n:02}" for n in range(50)]
-    slack.channels.update({name: Channel(name, name, {BOT}) for name in channels})
-    await rig.commit(*(root(f"k{n}", channels[n % 50]) for n in range(1000)))
-    began = rig.world.now()
-    await rig.finish()
-    assert Counter(message.key for message in slack.ledger) == Counter({f"k{n}": 1 for n in range(1000)})
+    slack.channels.update({name: Channel(name, name, {BOT_USER_ID}) for name in channels})
+    await rig.commit_notifications(*(root_notification(f"k{n}", channels[n % 50]) for n in range(1000)))
+    began = rig.world.unix_time()
+    await rig.deliver_all()
+    assert Counter(message.idempotency_key for message in slack.ledger) == Counter({f"k{n}": 1 for n in range(1000)})
     assert not [message for message in slack.ledger if message.hidden]
     assert not [call for call in slack.calls if call.error]
-    assert rig.world.now() - began <= 40
+    assert rig.world.unix_time() - began <= 40
 
 
-async def test_each_attempt_is_one_line_and_one_count(rig: Rig) -> None:
-    rig.world.slack.faults.set("store_then_cut", 1, "chat.postMessage")
+async def test_each_attempt_is_one_line_and_one_count(rig: DispatcherBench) -> None:
+    rig.world.slack.faults.set_fault("store_then_cut", 1, "chat.postMessage")
     with capture_logs() as logs:
-        await rig.commit(root("k"))
-        await rig.finish()
+        await rig.commit_notifications(root_notification("k"))
+        await rig.deliver_all()
     lines = [line for line in logs if line["event"] == "delivery"]
     assert [(line["attempt"], line["outcome"], line["reason"]) for line in lines] == [
         (1, "unknown", "ServerDisconnectedError"),
         (2, "adopted", ""),
     ]
     assert {"key", "kind", "channel", "ms"} <= set(lines[0])
-    assert rig.count("zofbot_notifications_total", kind="root", outcome="unknown", reason="unconfirmed") == 1
-    assert rig.count("zofbot_notifications_total", kind="root", outcome="adopted", reason="none") == 1
-    assert rig.count("zofbot_finds_total", outcome="found") == 1
-    assert rig.count("zofbot_delivery_seconds_count", since="commit") == 1
-    assert rig.count("zofbot_delivery_seconds_sum", since="happened") >= 90
+    assert rig.metric_value("zofbot_notifications_total", kind="root", outcome="unknown", reason="unconfirmed") == 1
+    assert rig.metric_value("zofbot_notifications_total", kind="root", outcome="adopted", reason="none") == 1
+    assert rig.metric_value("zofbot_finds_total", outcome="found") == 1
+    assert rig.metric_value("zofbot_delivery_seconds_count", since="commit") == 1
+    assert rig.metric_value("zofbot_delivery_seconds_sum", since="happened") >= 90
 
 
 # --- the three answers
@@ -233,295 +246,318 @@ FAULTS = ["429", "429_fraction", "ratelimited_200", "500", "502", "cut", "store_
 async def test_whatever_slack_answers_there_is_one_message_each(valkey: str, fault: str, times: int) -> None:
     made = world()
     made.slack.faults.delays["slow"] = 0.6
-    async with rigged(valkey, made, deadline=0.25 if fault == "slow" else 8.0) as rig:
-        made.slack.faults.set(fault, times, "chat.postMessage")
-        await rig.commit(root("r"), reply("p", "r"), root("other", CHECKOUT))
-        await rig.finish()
-        made.slack.faults.set(fault, times, "chat.postMessage")
-        await rig.commit(reply("q", "r"))
-        await rig.finish()
-        assert sorted(message.key or "" for message in made.slack.ledger) == ["other", "p", "q", "r"]
-        assert len({message.thread_ts for message in rig.seen() if message.key in ("p", "q")}) == 1
+    async with dispatcher_bench(valkey, made, deadline=0.25 if fault == "slow" else 8.0) as rig:
+        made.slack.faults.set_fault(fault, times, "chat.postMessage")
+        await rig.commit_notifications(
+            root_notification("r"), reply_notification("p", "r"), root_notification("other", CHECKOUT)
+        )
+        await rig.deliver_all()
+        made.slack.faults.set_fault(fault, times, "chat.postMessage")
+        await rig.commit_notifications(reply_notification("q", "r"))
+        await rig.deliver_all()
+        assert sorted(message.idempotency_key or "" for message in made.slack.ledger) == ["other", "p", "q", "r"]
+        assert (
+            len({message.thread_ts for message in rig.visible_messages() if message.idempotency_key in ("p", "q")}) == 1
+        )
 
 
 @pytest.mark.parametrize("fault", ["cut", "store_then_cut", "store_then_500", "429"])
-async def test_an_edit_is_simply_made_again(rig: Rig, fault: str) -> None:
-    await rig.commit(root("r"))
-    await rig.finish()
-    rig.world.slack.faults.set(fault, 2, "chat.update")
-    await rig.commit(edit("e", "r", said="recovered"))
-    await rig.finish()
-    assert rig.texts() == ["recovered"]
-    assert rig.calls("conversations.history") == 0
+async def test_an_edit_is_simply_made_again(rig: DispatcherBench, fault: str) -> None:
+    await rig.commit_notifications(root_notification("r"))
+    await rig.deliver_all()
+    rig.world.slack.faults.set_fault(fault, 2, "chat.update")
+    await rig.commit_notifications(edit_notification("e", "r", said="recovered"))
+    await rig.deliver_all()
+    assert rig.visible_texts() == ["recovered"]
+    assert rig.count_calls("conversations.history") == 0
 
 
-async def test_a_busy_slack_holds_the_channel_for_as_long_as_it_asks(rig: Rig) -> None:
-    rig.world.slack.faults.set("429_fraction", 1)
-    await rig.commit(root("k"), root("l"), root("elsewhere", CHECKOUT))
-    await rig.turn()
-    waiting = {QA: rig.texts(), CHECKOUT: rig.texts(CHECKOUT)}
+async def test_a_busy_slack_holds_the_channel_for_as_long_as_it_asks(rig: DispatcherBench) -> None:
+    rig.world.slack.faults.set_fault("429_fraction", 1)
+    await rig.commit_notifications(
+        root_notification("k"), root_notification("l"), root_notification("elsewhere", CHECKOUT)
+    )
+    await rig.deliver_once()
+    waiting = {QA: rig.visible_texts(), CHECKOUT: rig.visible_texts(CHECKOUT)}
     assert sorted(map(len, waiting.values())) in ([0, 2], [1, 1])
-    [held] = await rig.outbox.list(State.PENDING)
+    [held] = await rig.outbox.list_records(NotificationState.PENDING)
     assert held.reason == "ratelimited"
-    await rig.turn(after=0.49)
-    assert await rig.state(held.key) is State.PENDING
-    await rig.turn(after=1.01)
-    assert await rig.state(held.key) is State.SENT
+    await rig.deliver_once(after=0.49)
+    assert await rig.state_of(held.key) is NotificationState.PENDING
+    await rig.deliver_once(after=1.01)
+    assert await rig.state_of(held.key) is NotificationState.SENT
 
 
-async def test_what_may_be_there_is_found_behind_pages_of_other_messages(rig: Rig) -> None:
+async def test_what_may_be_there_is_found_behind_pages_of_other_messages(rig: DispatcherBench) -> None:
     slack = rig.world.slack
-    slack.faults.set("store_then_cut", 1, "chat.postMessage")
-    await rig.commit(root("k"))
-    await rig.turn()
+    slack.faults.set_fault("store_then_cut", 1, "chat.postMessage")
+    await rig.commit_notifications(root_notification("k"))
+    await rig.deliver_once()
     for n in range(450):
-        slack.keep(Message(QA, slack.stamp(), "U0ANA", f"chatter {n}"))
-    await rig.finish()
-    assert rig.calls("conversations.history") == 3
-    assert rig.calls("chat.postMessage") == 1
-    assert await rig.state("k") is State.SENT
+        slack.add_message(PostedMessage(QA, slack.next_timestamp(), "U0ANA", f"chatter {n}"))
+    await rig.deliver_all()
+    assert rig.count_calls("conversations.history") == 3
+    assert rig.count_calls("chat.postMessage") == 1
+    assert await rig.state_of("k") is NotificationState.SENT
 
 
-async def test_what_may_be_there_is_found_in_its_thread(rig: Rig) -> None:
-    await rig.commit(root("r"))
-    await rig.finish()
-    rig.world.slack.faults.set("store_then_cut", 1, "chat.postMessage")
-    await rig.commit(reply("p", "r"))
-    await rig.finish()
-    assert rig.calls("conversations.replies") == 1
-    assert rig.calls("conversations.history") == 0
-    assert len(rig.seen()) == 2
+async def test_what_may_be_there_is_found_in_its_thread(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(root_notification("r"))
+    await rig.deliver_all()
+    rig.world.slack.faults.set_fault("store_then_cut", 1, "chat.postMessage")
+    await rig.commit_notifications(reply_notification("p", "r"))
+    await rig.deliver_all()
+    assert rig.count_calls("conversations.replies") == 1
+    assert rig.count_calls("conversations.history") == 0
+    assert len(rig.visible_messages()) == 2
 
 
 @pytest.mark.parametrize("off", [-250.0, 250.0])
-async def test_clocks_that_differ_by_minutes_hide_nothing(rig: Rig, off: float, valkey: str) -> None:
-    rig.world.slack.now = lambda: rig.world.now() + off
-    rig.world.slack.faults.set("store_then_cut", 1, "chat.postMessage")
-    await rig.commit(root("k"))
-    await rig.finish()
-    assert [message.key for message in rig.world.slack.ledger] == ["k"]
+async def test_clocks_that_differ_by_minutes_hide_nothing(rig: DispatcherBench, off: float, valkey: str) -> None:
+    rig.world.slack.now = lambda: rig.world.unix_time() + off
+    rig.world.slack.faults.set_fault("store_then_cut", 1, "chat.postMessage")
+    await rig.commit_notifications(root_notification("k"))
+    await rig.deliver_all()
+    assert [message.idempotency_key for message in rig.world.slack.ledger] == ["k"]
 
 
-async def test_a_channel_that_cannot_be_looked_into_is_parked_and_looked_into_once_it_is_back(rig: Rig) -> None:
-    rig.world.slack.faults.set("store_then_cut", 1, "chat.postMessage")
-    await rig.commit(root("k"))
-    await rig.turn()
+async def test_a_channel_that_cannot_be_looked_into_is_parked_and_looked_into_once_it_is_back(
+    rig: DispatcherBench,
+) -> None:
+    rig.world.slack.faults.set_fault("store_then_cut", 1, "chat.postMessage")
+    await rig.commit_notifications(root_notification("k"))
+    await rig.deliver_once()
     gone = rig.world.slack.channels.pop(QA)
-    await rig.turn(after=60)
-    assert [(one.channel, one.reason) for one in await rig.outbox.parked()] == [(QA, "channel_not_found")]
+    await rig.deliver_once(after=60)
+    assert [(channel.channel, channel.reason) for channel in await rig.outbox.parked_channels()] == [
+        (QA, "channel_not_found")
+    ]
     rig.world.slack.channels[QA] = gone
-    await rig.outbox.unpark(QA)
-    await rig.finish()
-    assert (rig.texts(), rig.calls("chat.postMessage")) == (["k"], 1)
+    await rig.outbox.unpark_channel(QA)
+    await rig.deliver_all()
+    assert (rig.visible_texts(), rig.count_calls("chat.postMessage")) == (["k"], 1)
 
 
-async def test_without_the_scope_to_look_nothing_is_sent_again(rig: Rig) -> None:
+async def test_without_the_scope_to_look_nothing_is_sent_again(rig: DispatcherBench) -> None:
     rig.world.slack.scopes.discard("channels:history")
-    rig.world.slack.faults.set("store_then_cut", 1, "chat.postMessage")
-    await rig.commit(root("k"))
+    rig.world.slack.faults.set_fault("store_then_cut", 1, "chat.postMessage")
+    await rig.commit_notifications(root_notification("k"))
     with capture_logs() as logs:
-        await rig.turn()
-        for _ in range(int(MAX_AGE / LONG / 4)):
-            await rig.turn(after=LONG)
-    assert rig.calls("chat.postMessage") == 1
-    assert await rig.reason("k") == "cannot look: missing_scope"
+        await rig.deliver_once()
+        for _ in range(int(MAX_ATTEMPT_AGE_SECONDS / OPERATOR_RETRY_SECONDS / 4)):
+            await rig.deliver_once(after=OPERATOR_RETRY_SECONDS)
+    assert rig.count_calls("chat.postMessage") == 1
+    assert await rig.reason_of("k") == "cannot look: missing_scope"
     assert any(line["event"] == "cannot look whether it was sent" for line in logs)
     rig.world.slack.scopes.add("channels:history")
-    rig.world.advance(LONG)
-    await rig.finish()
-    assert len(rig.seen()) == 1
-    assert await rig.state("k") is State.SENT
+    rig.world.advance(OPERATOR_RETRY_SECONDS)
+    await rig.deliver_all()
+    assert len(rig.visible_messages()) == 1
+    assert await rig.state_of("k") is NotificationState.SENT
 
 
-async def test_what_nobody_could_look_for_in_a_day_is_dead_and_not_sent_again(rig: Rig) -> None:
+async def test_what_nobody_could_look_for_in_a_day_is_dead_and_not_sent_again(rig: DispatcherBench) -> None:
     rig.world.slack.scopes.discard("channels:history")
-    rig.world.slack.faults.set("cut", 1, "chat.postMessage")
-    await rig.commit(root("k"))
+    rig.world.slack.faults.set_fault("cut", 1, "chat.postMessage")
+    await rig.commit_notifications(root_notification("k"))
     for _ in range(30):
-        await rig.turn(after=3600)
-    assert await rig.state("k") is State.DEAD
-    assert rig.calls("chat.postMessage") == 1
-    assert rig.count("zofbot_dead_letters_total") == 1
+        await rig.deliver_once(after=3600)
+    assert await rig.state_of("k") is NotificationState.DEAD
+    assert rig.count_calls("chat.postMessage") == 1
+    assert rig.metric_value("zofbot_dead_letters_total") == 1
 
 
 @pytest.mark.parametrize("fault", ["429", "500", "cut"])
-async def test_looking_may_fail_too_and_then_it_is_looked_for_again(rig: Rig, fault: str) -> None:
-    rig.world.slack.faults.set("store_then_cut", 1, "chat.postMessage")
-    await rig.commit(root("k"))
-    await rig.turn()
-    rig.world.slack.faults.set(fault, 2, "conversations.history")
-    await rig.finish()
-    assert rig.calls("conversations.history") == 3
-    assert [message.key for message in rig.world.slack.ledger] == ["k"]
+async def test_looking_may_fail_too_and_then_it_is_looked_for_again(rig: DispatcherBench, fault: str) -> None:
+    rig.world.slack.faults.set_fault("store_then_cut", 1, "chat.postMessage")
+    await rig.commit_notifications(root_notification("k"))
+    await rig.deliver_once()
+    rig.world.slack.faults.set_fault(fault, 2, "conversations.history")
+    await rig.deliver_all()
+    assert rig.count_calls("conversations.history") == 3
+    assert [message.idempotency_key for message in rig.world.slack.ledger] == ["k"]
 
 
-async def test_looking_where_only_members_may_joins_first(rig: Rig) -> None:
-    rig.world.slack.faults.set("store_then_cut", 1, "chat.postMessage")
-    await rig.commit(root("k", RANDOM))
-    await rig.finish()
-    assert BOT in rig.world.slack.channels[RANDOM].members
-    assert rig.calls("chat.postMessage") == 1
-    assert rig.texts(RANDOM) == ["k"]
+async def test_looking_where_only_members_may_joins_first(rig: DispatcherBench) -> None:
+    rig.world.slack.faults.set_fault("store_then_cut", 1, "chat.postMessage")
+    await rig.commit_notifications(root_notification("k", RANDOM))
+    await rig.deliver_all()
+    assert BOT_USER_ID in rig.world.slack.channels[RANDOM].members
+    assert rig.count_calls("chat.postMessage") == 1
+    assert rig.visible_texts(RANDOM) == ["k"]
 
 
 async def test_slack_out_of_reach_is_tried_again(valkey: str) -> None:
     made = world()
-    async with rigged(valkey, made) as rig:
+    async with dispatcher_bench(valkey, made) as rig:
         base, rig.notifier.client.base_url = rig.notifier.client.base_url, "http://127.0.0.1:9/api/"
-        await rig.commit(root("k"))
-        await rig.turn()
-        assert await rig.reason("k") == "unreachable"
+        await rig.commit_notifications(root_notification("k"))
+        await rig.deliver_once()
+        assert await rig.reason_of("k") == "unreachable"
         rig.notifier.client.base_url = base
-        await rig.finish()
-        assert rig.texts() == ["k"]
-        assert rig.calls("conversations.history") == 0
+        await rig.deliver_all()
+        assert rig.visible_texts() == ["k"]
+        assert rig.count_calls("conversations.history") == 0
 
 
 # --- refusals, each its own way
 
 
-async def test_a_public_channel_that_wants_members_is_joined_once(rig: Rig) -> None:
+async def test_a_public_channel_that_wants_members_is_joined_once(rig: DispatcherBench) -> None:
     rig.world.slack.scopes.discard("chat:write.public")
-    await rig.commit(root("k", RANDOM), root("l", RANDOM))
-    await rig.turn()
-    await rig.finish()
-    assert sorted(rig.texts(RANDOM)) == ["k", "l"]
-    assert rig.calls("chat.postMessage") <= 4
+    await rig.commit_notifications(root_notification("k", RANDOM), root_notification("l", RANDOM))
+    await rig.deliver_once()
+    await rig.deliver_all()
+    assert sorted(rig.visible_texts(RANDOM)) == ["k", "l"]
+    assert rig.count_calls("chat.postMessage") <= 4
 
 
 @pytest.mark.parametrize("missing", ["channels:join", "nothing"])
-async def test_a_channel_that_cannot_be_joined_is_parked(rig: Rig, missing: str) -> None:
+async def test_a_channel_that_cannot_be_joined_is_parked(rig: DispatcherBench, missing: str) -> None:
     rig.world.slack.scopes -= {"chat:write.public", missing}
     channel = rig.world.slack.channels[INCIDENT if missing == "nothing" else RANDOM]
-    await rig.commit(root("k", channel.id))
-    await rig.turn(after=5)
-    [parked] = await rig.outbox.parked()
+    await rig.commit_notifications(root_notification("k", channel.id))
+    await rig.deliver_once(after=5)
+    [parked] = await rig.outbox.parked_channels()
     assert (parked.channel, parked.waiting) == (channel.id, 1)
     assert parked.reason == ("channel_not_found" if channel.private else "not_in_channel")
-    channel.members.add(BOT)
-    await rig.outbox.unpark(channel.id)
-    await rig.finish()
-    assert rig.texts(channel.id) == ["k"]
+    channel.members.add(BOT_USER_ID)
+    await rig.outbox.unpark_channel(channel.id)
+    await rig.deliver_all()
+    assert rig.visible_texts(channel.id) == ["k"]
 
 
 @pytest.mark.parametrize("how", ["is_archived", "restricted_action", "restricted_action_read_only_channel", "gone"])
-async def test_a_channel_that_refuses_keeps_everything_until_it_is_mended(rig: Rig, how: str) -> None:
+async def test_a_channel_that_refuses_keeps_everything_until_it_is_mended(rig: DispatcherBench, how: str) -> None:
     slack = rig.world.slack
     channel = slack.channels[QA]
-    await rig.commit(root("r"))
-    await rig.finish()
+    await rig.commit_notifications(root_notification("r"))
+    await rig.deliver_all()
     channel.archived = how == "is_archived"
     channel.restricted = how if how.startswith("restricted") else ""
     if how == "gone":
         del slack.channels[QA]
-    await rig.commit(root("k"), root("l"), reply("p", "r"), root("elsewhere", CHECKOUT))
+    await rig.commit_notifications(
+        root_notification("k"),
+        root_notification("l"),
+        reply_notification("p", "r"),
+        root_notification("elsewhere", CHECKOUT),
+    )
     for _ in range(20):
-        await rig.turn(after=60)
-    refused = rig.calls("chat.postMessage") - 2
+        await rig.deliver_once(after=60)
+    refused = rig.count_calls("chat.postMessage") - 2
     assert refused <= 2
-    assert [one.key for one in await rig.outbox.list(State.DEAD)] == []
-    assert (await rig.outbox.parked())[0].waiting == 3
-    assert rig.texts(CHECKOUT) == ["elsewhere"]
+    assert [record.key for record in await rig.outbox.list_records(NotificationState.DEAD)] == []
+    assert (await rig.outbox.parked_channels())[0].waiting == 3
+    assert rig.visible_texts(CHECKOUT) == ["elsewhere"]
     slack.channels[QA] = channel
     channel.archived, channel.restricted = False, ""
-    assert await rig.outbox.unpark(QA) == 3
-    await rig.finish()
-    assert rig.texts() == ["r", "k", "l", "p"]
+    assert await rig.outbox.unpark_channel(QA) == 3
+    await rig.deliver_all()
+    assert rig.visible_texts() == ["r", "k", "l", "p"]
 
 
-async def test_a_token_that_was_revoked_buries_nothing(rig: Rig) -> None:
+async def test_a_token_that_was_revoked_buries_nothing(rig: DispatcherBench) -> None:
     rig.world.slack.bot_token = "xoxb-another"
-    await rig.commit(*(root(f"k{n}", channel) for n, channel in enumerate([QA, CHECKOUT] * 3)))
+    await rig.commit_notifications(
+        *(root_notification(f"k{n}", channel) for n, channel in enumerate([QA, CHECKOUT] * 3))
+    )
     with capture_logs() as logs:
         for _ in range(300):
-            await rig.turn(after=1)
-    assert rig.calls("chat.postMessage") <= 4 + 11
+            await rig.deliver_once(after=1)
+    assert rig.count_calls("chat.postMessage") <= 4 + 11
     errors = [line for line in logs if line["event"] == "outbox paused"]
     assert errors[0]["reason"] == "invalid_auth"
     assert "SLACK_BOT_TOKEN" in errors[0]["mend"]
-    assert await rig.outbox.list(State.DEAD) == []
+    assert await rig.outbox.list_records(NotificationState.DEAD) == []
     rig.world.slack.bot_token = rig.notifier.client.token or ""
-    await rig.finish()
+    await rig.deliver_all()
     assert len(rig.world.slack.ledger) == 6
 
 
-async def test_a_missing_scope_pauses_too(rig: Rig) -> None:
+async def test_a_missing_scope_pauses_too(rig: DispatcherBench) -> None:
     rig.world.slack.scopes.discard("chat:write")
-    await rig.commit(root("k"))
-    await rig.turn()
-    assert (await rig.outbox.depth()).paused == "missing_scope"
+    await rig.commit_notifications(root_notification("k"))
+    await rig.deliver_once()
+    assert (await rig.outbox.read_stats()).paused == "missing_scope"
     rig.world.slack.scopes.add("chat:write")
-    await rig.finish()
-    assert rig.texts() == ["k"]
+    await rig.deliver_all()
+    assert rig.visible_texts() == ["k"]
 
 
-async def test_a_card_that_slack_refuses_is_said_in_plain_words(rig: Rig) -> None:
+async def test_a_card_that_slack_refuses_is_said_in_plain_words(rig: DispatcherBench) -> None:
     rig.world.slack.takes_blocks = False
-    await rig.commit(root("k"))
-    await rig.finish()
-    [message] = rig.seen()
+    await rig.commit_notifications(root_notification("k"))
+    await rig.deliver_all()
+    [message] = rig.visible_messages()
     assert message.text.startswith("k\n")
     assert len(message.text.splitlines()) == 3
     assert message.blocks == []
-    assert message.key == "k"
+    assert message.idempotency_key == "k"
 
 
-async def test_an_edit_that_slack_refuses_is_said_in_plain_words(rig: Rig) -> None:
-    await rig.commit(root("r"))
-    await rig.finish()
+async def test_an_edit_that_slack_refuses_is_said_in_plain_words(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(root_notification("r"))
+    await rig.deliver_all()
     rig.world.slack.takes_blocks = False
-    await rig.commit(edit("e", "r", said="recovered"))
-    await rig.finish()
-    assert rig.texts()[0].startswith("recovered\n")
+    await rig.commit_notifications(edit_notification("e", "r", said="recovered"))
+    await rig.deliver_all()
+    assert rig.visible_texts()[0].startswith("recovered\n")
 
 
-async def test_a_root_that_a_person_deleted_is_posted_once_more_with_what_belongs_to_it(rig: Rig) -> None:
-    await rig.commit(root("r"))
-    await rig.finish()
-    rig.seen()[0].deleted = True
-    await rig.commit(reply("p", "r"), reply("q", "r"), edit("e", "r", said="recovered"))
-    await rig.finish()
-    top, *under = rig.seen()
-    assert (top.text, top.key) == ("recovered", "r:2")
-    assert [(message.key, message.thread_ts) for message in under] == [("p", top.ts), ("q", top.ts)]
+async def test_a_root_that_a_person_deleted_is_posted_once_more_with_what_belongs_to_it(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(root_notification("r"))
+    await rig.deliver_all()
+    rig.visible_messages()[0].deleted = True
+    await rig.commit_notifications(
+        reply_notification("p", "r"), reply_notification("q", "r"), edit_notification("e", "r", said="recovered")
+    )
+    await rig.deliver_all()
+    top, *under = rig.visible_messages()
+    assert (top.text, top.idempotency_key) == ("recovered", "r:2")
+    assert [(message.idempotency_key, message.thread_ts) for message in under] == [("p", top.ts), ("q", top.ts)]
     top.deleted = True
-    await rig.commit(edit("e", "r", said="failed again"))
-    await rig.finish()
-    assert rig.texts() == ["p", "q"], "it is posted afresh once and never again"
-    assert await rig.outbox.removed() == {"r:2": QA}
-    await rig.commit(reply("s", "r"))
-    await rig.finish()
-    assert await rig.reason("s") == "its root is dropped"
-    assert rig.world.slack.doubled() == []
+    await rig.commit_notifications(edit_notification("e", "r", said="failed again"))
+    await rig.deliver_all()
+    assert rig.visible_texts() == ["p", "q"], "it is posted afresh once and never again"
+    assert await rig.outbox.removed_alerts() == {"r:2": QA}
+    await rig.commit_notifications(reply_notification("s", "r"))
+    await rig.deliver_all()
+    assert await rig.reason_of("s") == "its root is dropped"
+    assert rig.world.slack.duplicate_keys() == []
 
 
 @pytest.mark.parametrize("fault", ["store_then_cut", "cut", "store_then_500"])
-async def test_a_fresh_root_is_posted_once_too(rig: Rig, fault: str) -> None:
-    await rig.commit(root("r"))
-    await rig.finish()
-    rig.seen()[0].deleted = True
-    await rig.commit(reply("p", "r"))
-    await rig.turn()
-    rig.world.slack.faults.set(fault, 1, "chat.postMessage")
-    await rig.finish()
-    assert [message.key for message in rig.world.slack.ledger] == ["r", "r:2", "p"]
+async def test_a_fresh_root_is_posted_once_too(rig: DispatcherBench, fault: str) -> None:
+    await rig.commit_notifications(root_notification("r"))
+    await rig.deliver_all()
+    rig.visible_messages()[0].deleted = True
+    await rig.commit_notifications(reply_notification("p", "r"))
+    await rig.deliver_once()
+    rig.world.slack.faults.set_fault(fault, 1, "chat.postMessage")
+    await rig.deliver_all()
+    assert [message.idempotency_key for message in rig.world.slack.ledger] == ["r", "r:2", "p"]
 
 
-async def test_a_card_that_cannot_be_drawn_is_a_dead_letter_and_holds_nobody_up(rig: Rig) -> None:
-    await rig.commit(root("broken", body={}), root("k"))
+async def test_a_card_that_cannot_be_drawn_is_a_dead_letter_and_holds_nobody_up(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(root_notification("broken", body={}), root_notification("k"))
     with capture_logs() as logs:
-        await rig.finish()
-    assert rig.texts() == ["k"]
-    assert await rig.reason("broken") == "cannot be drawn: KeyError"
+        await rig.deliver_all()
+    assert rig.visible_texts() == ["k"]
+    assert await rig.reason_of("broken") == "cannot be drawn: KeyError"
     assert any(line["event"] == "notification cannot be drawn" for line in logs)
 
 
-async def test_what_belongs_to_a_root_that_died_is_dropped_and_counted(rig: Rig) -> None:
-    await rig.commit(root("r", body={}), reply("p", "r"))
+async def test_what_belongs_to_a_root_that_died_is_dropped_and_counted(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(root_notification("r", body={}), reply_notification("p", "r"))
     with capture_logs() as logs:
-        await rig.finish()
-    assert (rig.texts(), await rig.state("p"), await rig.reason("p")) == ([], State.DROPPED, "its root is dead")
-    assert rig.count("zofbot_notifications_total", kind="reply", outcome="dropped", reason="root_lost") == 1
+        await rig.deliver_all()
+    assert (rig.visible_texts(), await rig.state_of("p"), await rig.reason_of("p")) == (
+        [],
+        NotificationState.DROPPED,
+        "its root is dead",
+    )
+    assert rig.metric_value("zofbot_notifications_total", kind="reply", outcome="dropped", reason="root_lost") == 1
     assert [line["key"] for line in logs if line["event"] == "dropped"] == ["p"]
 
 
@@ -530,39 +566,39 @@ async def test_what_belongs_to_a_root_that_died_is_dropped_and_counted(rig: Rig)
 
 async def test_somebody_is_told_once_of_a_channel_that_refuses(valkey: str) -> None:
     made = world()
-    async with rigged(valkey, made) as rig, running(rig):
-        await rig.commit(root("k", ARCHIVED), root("l", ARCHIVED))
-        await until(lambda: rig.told == [(ARCHIVED, "is_archived")])
-        await until(lambda: is_told(rig))
-        await until(lambda: rig.count("zofbot_outbox", state="parked_channels") == 1)
-        await rig.commit(root("m", ARCHIVED))
+    async with dispatcher_bench(valkey, made) as rig, running_dispatcher(rig):
+        await rig.commit_notifications(root_notification("k", ARCHIVED), root_notification("l", ARCHIVED))
+        await wait_until(lambda: rig.told == [(ARCHIVED, "is_archived")])
+        await wait_until(lambda: is_told(rig))
+        await wait_until(lambda: rig.metric_value("zofbot_outbox", state="parked_channels") == 1)
+        await rig.commit_notifications(root_notification("m", ARCHIVED))
     assert rig.told == [(ARCHIVED, "is_archived")]
 
 
-async def is_told(rig: Rig) -> bool:
-    return all(parked.told for parked in await rig.outbox.parked())
+async def is_told(rig: DispatcherBench) -> bool:
+    return all(parked.told for parked in await rig.outbox.parked_channels())
 
 
 async def test_a_worker_that_died_before_it_told_somebody_is_followed_by_one_that_does(valkey: str) -> None:
     made = world()
-    async with rigged(valkey, made) as rig:
-        await rig.commit(root("k", ARCHIVED))
-        await rig.turn()
-        async with rigged(valkey, made, clean=False) as other, running(other):
-            await until(lambda: other.told == [(ARCHIVED, "is_archived")])
+    async with dispatcher_bench(valkey, made) as rig:
+        await rig.commit_notifications(root_notification("k", ARCHIVED))
+        await rig.deliver_once()
+        async with dispatcher_bench(valkey, made, clean=False) as other, running_dispatcher(other):
+            await wait_until(lambda: other.told == [(ARCHIVED, "is_archived")])
 
 
 async def test_a_channel_that_was_mended_and_nobody_said_so_is_tried_again(valkey: str) -> None:
     made = world()
-    async with rigged(valkey, made) as rig, running(rig):
-        await rig.commit(root("k", ARCHIVED))
-        await until(lambda: rig.told == [(ARCHIVED, "is_archived")])
-        await until(lambda: is_told(rig))
+    async with dispatcher_bench(valkey, made) as rig, running_dispatcher(rig):
+        await rig.commit_notifications(root_notification("k", ARCHIVED))
+        await wait_until(lambda: rig.told == [(ARCHIVED, "is_archived")])
+        await wait_until(lambda: is_told(rig))
     made.slack.channels[ARCHIVED].archived = False
-    made.advance(KNOCK)
-    async with rigged(valkey, made, clean=False) as rig, running(rig):
-        await until(lambda: rig.texts(ARCHIVED) == ["k"])
-        assert await rig.outbox.parked() == []
+    made.advance(PARKED_RETRY_SECONDS)
+    async with dispatcher_bench(valkey, made, clean=False) as rig, running_dispatcher(rig):
+        await wait_until(lambda: rig.visible_texts(ARCHIVED) == ["k"])
+        assert await rig.outbox.parked_channels() == []
 
 
 @pytest.mark.parametrize(
@@ -571,21 +607,21 @@ async def test_a_channel_that_was_mended_and_nobody_said_so_is_tried_again(valke
 )
 async def test_nobody_to_tell_does_not_end_the_deliveries(valkey: str, error: Exception, said: str) -> None:
     made = world()
-    async with rigged(valkey, made) as rig:
+    async with dispatcher_bench(valkey, made) as rig:
 
         async def broken(channel: str, reason: str) -> None:
             raise error
 
         worker = Dispatcher(
-            rig.outbox, rig.notifier, render, rig.metrics, made.clock, random=Random(1).random, on_parked=broken
+            rig.outbox, rig.notifier, render_text, rig.metrics, made.clock, random=Random(1).random, on_parked=broken
         )
         with capture_logs() as logs:
             async with running_one(worker):
-                await rig.commit(root("k", ARCHIVED))
-                await until(lambda: any(line["event"] == said for line in logs))
-                await rig.commit(root("l"))
-                await until(lambda: rig.texts() == ["l"])
-        assert not (await rig.outbox.parked())[0].told
+                await rig.commit_notifications(root_notification("k", ARCHIVED))
+                await wait_until(lambda: any(line["event"] == said for line in logs))
+                await rig.commit_notifications(root_notification("l"))
+                await wait_until(lambda: rig.visible_texts() == ["l"])
+        assert not (await rig.outbox.parked_channels())[0].told
 
 
 # --- running
@@ -602,14 +638,14 @@ async def running_one(dispatcher: Dispatcher) -> AsyncIterator[asyncio.Task[None
 
 
 @asynccontextmanager
-async def running(rig: Rig) -> AsyncIterator[asyncio.Task[None]]:
+async def running_dispatcher(rig: DispatcherBench) -> AsyncIterator[asyncio.Task[None]]:
     """Run it; meanwhile time passes, for what is put back on a busy machine waits for its channel's next second."""
     passing = asyncio.create_task(_pass_time(rig.world))
     try:
         async with running_one(rig.dispatcher) as task:
             yield task
     finally:
-        await end(passing)
+        await cancel_tasks(passing)
 
 
 async def _pass_time(made: World) -> None:
@@ -621,16 +657,20 @@ async def _pass_time(made: World) -> None:
 async def test_it_delivers_by_itself_what_any_process_commits(valkey: str) -> None:
     made = world()
     made.slack.paced = False
-    async with rigged(valkey, made) as rig, rigged(valkey, made, clean=False) as other, running(rig):
-        await rig.commit(root("mine"))
-        await other.commit(root("theirs", CHECKOUT))
-        await until(lambda: rig.texts() == ["mine"] and rig.texts(CHECKOUT) == ["theirs"])
-        await until(lambda: settled(rig))
-    assert rig.count("zofbot_outbox", state="dead") == 0
+    async with (
+        dispatcher_bench(valkey, made) as rig,
+        dispatcher_bench(valkey, made, clean=False) as other,
+        running_dispatcher(rig),
+    ):
+        await rig.commit_notifications(root_notification("mine"))
+        await other.commit_notifications(root_notification("theirs", CHECKOUT))
+        await wait_until(lambda: rig.visible_texts() == ["mine"] and rig.visible_texts(CHECKOUT) == ["theirs"])
+        await wait_until(lambda: is_settled(rig))
+    assert rig.metric_value("zofbot_outbox", state="dead") == 0
 
 
-async def settled(rig: Rig) -> bool:
-    depth = await rig.outbox.depth()
+async def is_settled(rig: DispatcherBench) -> bool:
+    depth = await rig.outbox.read_stats()
     return depth.pending + depth.sending == 0
 
 
@@ -638,80 +678,82 @@ async def test_two_workers_send_each_message_once(valkey: str) -> None:
     made = world()
     made.slack.paced = False
     channels = [f"C1{n:02}" for n in range(150)]
-    made.slack.channels.update({name: Channel(name, name, {BOT}) for name in channels})
-    async with rigged(valkey, made) as rig, rigged(valkey, made, clean=False) as other:
-        await rig.commit(*(root(f"k{n}", channels[n // 2]) for n in range(300)))
-        async with running(rig), running(other):
-            await until(lambda: settled(rig), 30)
-    assert Counter(message.key for message in made.slack.ledger) == Counter({f"k{n}": 1 for n in range(300)})
+    made.slack.channels.update({name: Channel(name, name, {BOT_USER_ID}) for name in channels})
+    async with dispatcher_bench(valkey, made) as rig, dispatcher_bench(valkey, made, clean=False) as other:
+        await rig.commit_notifications(*(root_notification(f"k{n}", channels[n // 2]) for n in range(300)))
+        async with running_dispatcher(rig), running_dispatcher(other):
+            await wait_until(lambda: is_settled(rig), 30)
+    assert Counter(message.idempotency_key for message in made.slack.ledger) == Counter(
+        {f"k{n}": 1 for n in range(300)}
+    )
     sent = {"kind": "root", "outcome": "sent", "reason": "none"}
-    shares = [each.count("zofbot_notifications_total", **sent) for each in (rig, other)]
+    shares = [each.metric_value("zofbot_notifications_total", **sent) for each in (rig, other)]
     assert sum(shares) == 300
 
 
 async def test_told_to_stop_it_claims_no_more_and_finishes_what_is_under_way(valkey: str) -> None:
     made = world()
     made.slack.faults.delays["slow"] = 0.3
-    made.slack.faults.set("slow")
-    async with rigged(valkey, made) as rig:
-        await rig.commit(root("k"))
-        async with running(rig):
-            await until(lambda: rig.calls("chat.postMessage") == 1)
+    made.slack.faults.set_fault("slow")
+    async with dispatcher_bench(valkey, made) as rig:
+        await rig.commit_notifications(root_notification("k"))
+        async with running_dispatcher(rig):
+            await wait_until(lambda: rig.count_calls("chat.postMessage") == 1)
             rig.dispatcher.stop()
-            await rig.commit(root("l", CHECKOUT))
-        assert await rig.state("k") is State.SENT
-        assert await rig.state("l") is State.PENDING
+            await rig.commit_notifications(root_notification("l", CHECKOUT))
+        assert await rig.state_of("k") is NotificationState.SENT
+        assert await rig.state_of("l") is NotificationState.PENDING
 
 
 async def test_what_does_not_finish_in_time_is_left_as_claimed_and_looked_for_later(valkey: str) -> None:
     made = world()
-    async with rigged(valkey, made) as rig:
-        double = Scripted(lambda: asyncio.sleep(3600), deadline=0.05)
+    async with dispatcher_bench(valkey, made) as rig:
+        double = ScriptedNotifier(lambda: asyncio.sleep(3600), deadline=0.05)
         async with running_one(worker_with(rig, double)):
-            await rig.commit(root("k"))
-            await until(lambda: double.running == 1)
-        assert await rig.state("k") is State.SENDING
-        rig.world.advance(LEASE)
-        await rig.finish()
-        assert rig.calls("conversations.history") == 1
-        assert rig.texts() == ["k"]
+            await rig.commit_notifications(root_notification("k"))
+            await wait_until(lambda: double.running == 1)
+        assert await rig.state_of("k") is NotificationState.SENDING
+        rig.world.advance(LEASE_SECONDS)
+        await rig.deliver_all()
+        assert rig.count_calls("conversations.history") == 1
+        assert rig.visible_texts() == ["k"]
 
 
 async def test_a_store_that_is_gone_is_waited_for(tmp_path: Path) -> None:
     made = world()
     with valkey_server(tmp_path) as url:
-        async with rigged(url, made) as rig, running(rig):
-            await rig.commit(root("k"))
-            await until(lambda: rig.texts() == ["k"])
+        async with dispatcher_bench(url, made) as rig, running_dispatcher(rig):
+            await rig.commit_notifications(root_notification("k"))
+            await wait_until(lambda: rig.visible_texts() == ["k"])
             async with redis.from_url(url) as client:
                 os.kill(int((await client.info("server"))["process_id"]), signal.SIGKILL)
             with capture_logs() as logs:
-                await until(lambda: any(line["event"] == "outbox out of reach" for line in logs))
+                await wait_until(lambda: any(line["event"] == "outbox out of reach" for line in logs))
             with pytest.raises(StoreUnavailable):
-                await rig.commit(root("l"))
+                await rig.commit_notifications(root_notification("l"))
             with valkey_server(tmp_path):
-                await rig.commit(root("l"))
-                await until(lambda: rig.texts() == ["k", "l"])
-                await until(lambda: settled(rig))
+                await rig.commit_notifications(root_notification("l"))
+                await wait_until(lambda: rig.visible_texts() == ["k", "l"])
+                await wait_until(lambda: is_settled(rig))
 
 
 async def test_a_store_that_goes_while_something_is_sent_hears_of_it_when_it_is_back(tmp_path: Path) -> None:
     made = world()
     go, sent = asyncio.Event(), Receipt(QA, "1.5")
     with valkey_server(tmp_path) as url:
-        async with rigged(url, made) as rig:
-            double = Scripted(go.wait, receipt=sent)
+        async with dispatcher_bench(url, made) as rig:
+            double = ScriptedNotifier(go.wait, receipt=sent)
             async with running_one(worker_with(rig, double)):
-                await rig.commit(root("k"))
-                await until(lambda: double.running == 1)
+                await rig.commit_notifications(root_notification("k"))
+                await wait_until(lambda: double.running == 1)
                 async with redis.from_url(url) as client:
                     os.kill(int((await client.info("server"))["process_id"]), signal.SIGKILL)
                 with capture_logs() as logs:
                     go.set()
-                    await until(lambda: any(line["event"] == "settlements wait for the store" for line in logs))
+                    await wait_until(lambda: any(line["event"] == "settlements wait for the store" for line in logs))
                 with valkey_server(tmp_path):
-                    await until(lambda: settled(rig))
-                    shown = await rig.outbox.show("k")
+                    await wait_until(lambda: is_settled(rig))
+                    shown = await rig.outbox.get_record("k")
                     assert shown is not None
                     assert shown.receipt == sent
 
@@ -720,27 +762,27 @@ async def test_what_the_store_does_not_hear_of_before_the_end_is_looked_for_late
     made = world()
     go = asyncio.Event()
     with valkey_server(tmp_path) as url:
-        async with rigged(url, made) as rig:
-            double = Scripted(go.wait)
+        async with dispatcher_bench(url, made) as rig:
+            double = ScriptedNotifier(go.wait)
             with capture_logs() as logs:
                 async with running_one(worker_with(rig, double)):
-                    await rig.commit(root("k"))
-                    await until(lambda: double.running == 1)
+                    await rig.commit_notifications(root_notification("k"))
+                    await wait_until(lambda: double.running == 1)
                     async with redis.from_url(url) as client:
                         os.kill(int((await client.info("server"))["process_id"]), signal.SIGKILL)
                     go.set()
-                    await until(lambda: any(line["event"] == "settlements wait for the store" for line in logs))
+                    await wait_until(lambda: any(line["event"] == "settlements wait for the store" for line in logs))
             assert [line["count"] for line in logs if line["event"] == "settlements left to their lease"] == [1]
             with valkey_server(tmp_path):
-                made.advance(LEASE)
-                await rig.finish()
-            assert (rig.calls("conversations.history"), rig.texts()) == (1, ["k"])
+                made.advance(LEASE_SECONDS)
+                await rig.deliver_all()
+            assert (rig.count_calls("conversations.history"), rig.visible_texts()) == (1, ["k"])
 
 
 # --- limits of one worker, with a double that does what it is told
 
 
-class Scripted:
+class ScriptedNotifier:
     """A notifier whose sends do what they are told, and which counts them."""
 
     def __init__(self, send: Callable[[], Any], *, receipt: Receipt | None = None, deadline: float = 8.0) -> None:
@@ -749,7 +791,7 @@ class Scripted:
         self._receipt = receipt or Receipt(QA, "1.0")
         self.sends = self.running = self.most = self.looks = 0
 
-    async def send(
+    async def post_message(
         self, channel: str, message: Said, meta: Mapping[str, Any], *, thread: str = "", broadcast: bool = False
     ) -> Receipt:
         self.sends += 1
@@ -761,152 +803,160 @@ class Scripted:
             self.running -= 1
         return self._receipt
 
-    async def update(self, receipt: Receipt, message: Said, meta: Mapping[str, Any] | None = None) -> Receipt:
+    async def update_message(self, receipt: Receipt, message: Said, meta: Mapping[str, Any] | None = None) -> Receipt:
         await self._send()
         return receipt
 
-    async def find(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
+    async def find_message(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
         self.looks += 1
         return None
 
-    async def is_standing(self, receipt: Receipt) -> bool:
+    async def has_message(self, receipt: Receipt) -> bool:
         self.looks += 1
         return False
 
-    async def join(self, channel: str) -> None:
+    async def join_channel(self, channel: str) -> None:
         raise SlackRefused("is_archived", "")
 
 
-def worker_with(rig: Rig, notifier: Scripted, *, lease: float = LEASE, render: Render = render) -> Dispatcher:
+def worker_with(
+    rig: DispatcherBench,
+    notifier: ScriptedNotifier,
+    *,
+    lease: float = LEASE_SECONDS,
+    render: RenderMessage = render_text,
+) -> Dispatcher:
     return Dispatcher(rig.outbox, notifier, render, rig.metrics, rig.world.clock, random=Random(1).random, lease=lease)
 
 
-def failing(error: Exception) -> Callable[[], Any]:
-    async def send() -> None:
+def failing_call(error: Exception) -> Callable[[], Any]:
+    async def raise_error() -> None:
         raise error
 
-    return send
+    return raise_error
 
 
-async def test_only_so_many_calls_are_made_at_once(rig: Rig) -> None:
-    await rig.commit(*(root(f"k{n}", f"C{n}") for n in range(90)))
-    double = Scripted(lambda: asyncio.sleep(0.01))
-    assert await worker_with(rig, double).turn() == 90
-    assert double.most == AT_ONCE
+async def test_only_so_many_calls_are_made_at_once(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(*(root_notification(f"k{n}", f"C{n}") for n in range(90)))
+    double = ScriptedNotifier(lambda: asyncio.sleep(0.01))
+    assert await worker_with(rig, double).deliver_batch() == 90
+    assert double.most == MAX_CONCURRENT_SENDS
 
 
-async def test_a_claim_takes_only_so_many(rig: Rig) -> None:
-    await rig.commit(*(root(f"k{n}", f"C{n}") for n in range(BATCH + 20)))
-    double = Scripted(lambda: asyncio.sleep(0))
+async def test_a_claim_takes_only_so_many(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(*(root_notification(f"k{n}", f"C{n}") for n in range(MAX_BATCH_SIZE + 20)))
+    double = ScriptedNotifier(lambda: asyncio.sleep(0))
     worker = worker_with(rig, double)
-    assert [await worker.turn() for _ in range(3)] == [BATCH, 20, 0]
+    assert [await worker.deliver_batch() for _ in range(3)] == [MAX_BATCH_SIZE, 20, 0]
 
 
-async def test_what_cannot_be_begun_promptly_is_put_back(rig: Rig) -> None:
-    await rig.commit(*(root(f"k{n}", f"C{n}") for n in range(AT_ONCE + 5)))
-    double = Scripted(lambda: asyncio.sleep(1.1))
-    await worker_with(rig, double).turn()
-    assert double.sends == AT_ONCE
-    assert (await rig.outbox.depth()).pending == 5
-    assert rig.count("zofbot_notifications_total", kind="root", outcome="snoozed", reason="none") == 5
+async def test_what_cannot_be_begun_promptly_is_put_back(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(*(root_notification(f"k{n}", f"C{n}") for n in range(MAX_CONCURRENT_SENDS + 5)))
+    double = ScriptedNotifier(lambda: asyncio.sleep(1.1))
+    await worker_with(rig, double).deliver_batch()
+    assert double.sends == MAX_CONCURRENT_SENDS
+    assert (await rig.outbox.read_stats()).pending == 5
+    assert rig.metric_value("zofbot_notifications_total", kind="root", outcome="snoozed", reason="none") == 5
 
 
-async def test_nothing_is_sent_that_could_end_after_its_lease(rig: Rig) -> None:
-    await rig.commit(root("k"))
-    double = Scripted(lambda: asyncio.sleep(0), deadline=8.0)
-    await worker_with(rig, double, lease=8.0).turn()
+async def test_nothing_is_sent_that_could_end_after_its_lease(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(root_notification("k"))
+    double = ScriptedNotifier(lambda: asyncio.sleep(0), deadline=8.0)
+    await worker_with(rig, double, lease=8.0).deliver_batch()
     assert double.sends == 0
-    assert await rig.state("k") is State.PENDING
+    assert await rig.state_of("k") is NotificationState.PENDING
 
 
-async def test_a_machine_that_was_suspended_does_not_send_what_another_may_have_sent_meanwhile(rig: Rig) -> None:
+async def test_a_machine_that_was_suspended_does_not_send_what_another_may_have_sent_meanwhile(
+    rig: DispatcherBench,
+) -> None:
     """Its loop's clock stands still for so long, as Linux' CLOCK_MONOTONIC does (clock_gettime(2))."""
 
-    def suspended(claimed: Claimed, now: float) -> Said:
-        rig.world.advance(LEASE)
-        return render(claimed, now)
+    def suspend_machine(claimed: Claim, now: float) -> Said:
+        rig.world.advance(LEASE_SECONDS)
+        return render_text(claimed, now)
 
-    await rig.commit(root("k"))
-    double = Scripted(lambda: asyncio.sleep(0))
-    await worker_with(rig, double, render=suspended).turn()
+    await rig.commit_notifications(root_notification("k"))
+    double = ScriptedNotifier(lambda: asyncio.sleep(0))
+    await worker_with(rig, double, render=suspend_machine).deliver_batch()
     assert double.sends == 0
-    await rig.finish()
-    assert rig.texts() == ["k"]
+    await rig.deliver_all()
+    assert rig.visible_texts() == ["k"]
 
 
-async def test_a_send_that_ends_after_its_lease_is_left_to_whoever_has_it_now(rig: Rig) -> None:
+async def test_a_send_that_ends_after_its_lease_is_left_to_whoever_has_it_now(rig: DispatcherBench) -> None:
     async def late() -> None:
-        await rig.turn(after=LEASE)
+        await rig.deliver_once(after=LEASE_SECONDS)
 
-    await rig.commit(root("k"))
+    await rig.commit_notifications(root_notification("k"))
     with capture_logs() as logs:
-        await worker_with(rig, Scripted(late, receipt=Receipt(QA, "1.5"))).turn()
-    [message] = rig.seen()
-    shown = await rig.outbox.show("k")
+        await worker_with(rig, ScriptedNotifier(late, receipt=Receipt(QA, "1.5"))).deliver_batch()
+    [message] = rig.visible_messages()
+    shown = await rig.outbox.get_record("k")
     assert shown is not None
-    assert (shown.state, shown.receipt) == (State.SENT, Receipt(QA, message.ts))
-    assert rig.count("zofbot_settlements_lost_total") == 1
+    assert (shown.state, shown.receipt) == (NotificationState.SENT, Receipt(QA, message.ts))
+    assert rig.metric_value("zofbot_settlements_lost_total") == 1
     assert [line["attempt"] for line in logs if line["event"] == "settled too late"] == [1]
 
 
-async def test_a_remedy_is_tried_once(rig: Rig) -> None:
-    await rig.commit(root("k"))
-    double = Scripted(failing(SlackRefused("invalid_blocks", "no")))
-    await worker_with(rig, double).turn()
+async def test_a_remedy_is_tried_once(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(root_notification("k"))
+    double = ScriptedNotifier(failing_call(SlackRefused("invalid_blocks", "no")))
+    await worker_with(rig, double).deliver_batch()
     assert double.sends == 2
-    assert (await rig.state("k"), await rig.reason("k")) == (State.DEAD, "invalid_blocks")
+    assert (await rig.state_of("k"), await rig.reason_of("k")) == (NotificationState.DEAD, "invalid_blocks")
 
 
-async def test_an_error_nobody_thought_of_counts_as_maybe_sent(rig: Rig) -> None:
-    await rig.commit(root("k"))
+async def test_an_error_nobody_thought_of_counts_as_maybe_sent(rig: DispatcherBench) -> None:
+    await rig.commit_notifications(root_notification("k"))
     with capture_logs() as logs:
-        await worker_with(rig, Scripted(failing(ZeroDivisionError()))).turn()
-    assert await rig.reason("k") == "crashed: ZeroDivisionError"
+        await worker_with(rig, ScriptedNotifier(failing_call(ZeroDivisionError()))).deliver_batch()
+    assert await rig.reason_of("k") == "crashed: ZeroDivisionError"
     assert any(line["event"] == "delivery crashed" for line in logs)
     rig.world.advance(60)
-    double = Scripted(lambda: asyncio.sleep(0))
-    await worker_with(rig, double).turn()
+    double = ScriptedNotifier(lambda: asyncio.sleep(0))
+    await worker_with(rig, double).deliver_batch()
     assert (double.looks, double.sends) == (1, 1)
 
 
 @pytest.mark.parametrize(
     ("error", "state"),
     [
-        (SlackDeferred("ratelimited", ""), State.PENDING),
-        (SlackDeferred("unreachable", ""), State.PENDING),
-        (SlackUnknown("TimeoutError", ""), State.SENDING),
-        (SlackRefused("no_text", ""), State.DEAD),
-        (SlackRefused("message_not_found", ""), State.DEAD),
-        (SlackRefused("restricted_action_thread_locked", ""), State.DEAD),
-        (SlackRefused("metadata_too_large", ""), State.DEAD),
-        (SlackRefused("not_in_channel", ""), State.PENDING),
-        (SlackRefused("ekm_access_denied", ""), State.PENDING),
-        (SlackRefused("account_inactive", ""), State.PENDING),
+        (SlackDeferred("ratelimited", ""), NotificationState.PENDING),
+        (SlackDeferred("unreachable", ""), NotificationState.PENDING),
+        (SlackUnknown("TimeoutError", ""), NotificationState.SENDING),
+        (SlackRefused("no_text", ""), NotificationState.DEAD),
+        (SlackRefused("message_not_found", ""), NotificationState.DEAD),
+        (SlackRefused("restricted_action_thread_locked", ""), NotificationState.DEAD),
+        (SlackRefused("metadata_too_large", ""), NotificationState.DEAD),
+        (SlackRefused("not_in_channel", ""), NotificationState.PENDING),
+        (SlackRefused("ekm_access_denied", ""), NotificationState.PENDING),
+        (SlackRefused("account_inactive", ""), NotificationState.PENDING),
     ],
 )
-async def test_each_answer_leads_to_its_state(rig: Rig, error: Exception, state: State) -> None:
-    await rig.commit(root("k"))
-    await worker_with(rig, Scripted(failing(error))).turn()
-    assert await rig.state("k") is state
+async def test_each_answer_leads_to_its_state(rig: DispatcherBench, error: Exception, state: NotificationState) -> None:
+    await rig.commit_notifications(root_notification("k"))
+    await worker_with(rig, ScriptedNotifier(failing_call(error))).deliver_batch()
+    assert await rig.state_of("k") is state
 
 
 # --- stopping
 
 
-class Deaf(Outbox):
+class CancelSwallowingOutbox(Outbox):
     """Loses the cancellation that comes while it settles or is measured, as redis-py may on Python 3.11."""
 
     busy = 0
 
-    async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
-        await self._deafly()
+    async def settle(self, settlements: Sequence[AttemptResult]) -> list[str]:
+        await self._swallow_cancellation()
         return await super().settle(settlements)
 
-    async def depth(self) -> Depth:
-        await self._deafly()
-        return await super().depth()
+    async def depth(self) -> OutboxStats:
+        await self._swallow_cancellation()
+        return await super().read_stats()
 
-    async def _deafly(self) -> None:
+    async def _swallow_cancellation(self) -> None:
         self.busy += 1
         try:
             await asyncio.sleep(0.2)
@@ -915,14 +965,14 @@ class Deaf(Outbox):
         self.busy -= 1
 
 
-async def test_it_ends_though_the_store_loses_its_cancellation(rig: Rig) -> None:
-    outbox = Deaf(rig.outbox._redis, "test", rig.world.clock)
-    await outbox.commit([root("k")])
-    worker = Dispatcher(outbox, rig.notifier, render, rig.metrics, rig.world.clock, random=Random(1).random)
+async def test_it_ends_though_the_store_loses_its_cancellation(rig: DispatcherBench) -> None:
+    outbox = CancelSwallowingOutbox(rig.outbox._redis, "test", rig.world.clock)
+    await outbox.commit([root_notification("k")])
+    worker = Dispatcher(outbox, rig.notifier, render_text, rig.metrics, rig.world.clock, random=Random(1).random)
     running = asyncio.create_task(worker.run())
-    await until(lambda: outbox.busy == 2)
+    await wait_until(lambda: outbox.busy == 2)
     async with asyncio.timeout(5):
-        await end(running)
+        await cancel_tasks(running)
 
 
 # --- the pure parts
@@ -931,31 +981,31 @@ async def test_it_ends_though_the_store_loses_its_cancellation(rig: Rig) -> None
 @pytest.mark.parametrize(
     ("reason", "helps"),
     [
-        ("not_in_channel", Remedy.JOIN),
-        ("channel_not_found", Remedy.PARK),
-        ("is_archived", Remedy.PARK),
-        ("restricted_action", Remedy.PARK),
-        ("restricted_action_read_only_channel", Remedy.PARK),
-        ("restricted_action_thread_only_channel", Remedy.PARK),
-        ("restricted_action_some_new_one", Remedy.PARK),
-        ("restricted_action_thread_locked", Remedy.NONE),
-        ("token_revoked", Remedy.PAUSE),
-        ("missing_scope", Remedy.PAUSE),
-        ("invalid_blocks", Remedy.PLAIN),
-        ("msg_too_long", Remedy.PLAIN),
-        ("thread_not_found", Remedy.REPOST),
-        ("message_not_found", Remedy.REPOST),
-        ("no_text", Remedy.NONE),
-        ("some_word_of_tomorrow", Remedy.NONE),
+        ("not_in_channel", RefusalHandling.JOIN),
+        ("channel_not_found", RefusalHandling.PARK),
+        ("is_archived", RefusalHandling.PARK),
+        ("restricted_action", RefusalHandling.PARK),
+        ("restricted_action_read_only_channel", RefusalHandling.PARK),
+        ("restricted_action_thread_only_channel", RefusalHandling.PARK),
+        ("restricted_action_some_new_one", RefusalHandling.PARK),
+        ("restricted_action_thread_locked", RefusalHandling.NONE),
+        ("token_revoked", RefusalHandling.PAUSE),
+        ("missing_scope", RefusalHandling.PAUSE),
+        ("invalid_blocks", RefusalHandling.PLAIN),
+        ("msg_too_long", RefusalHandling.PLAIN),
+        ("thread_not_found", RefusalHandling.REPOST),
+        ("message_not_found", RefusalHandling.REPOST),
+        ("no_text", RefusalHandling.NONE),
+        ("some_word_of_tomorrow", RefusalHandling.NONE),
     ],
 )
-def test_each_refusal_has_its_remedy(reason: str, helps: Remedy) -> None:
-    assert remedy(reason) is helps
+def test_each_refusal_has_its_remedy(reason: str, helps: RefusalHandling) -> None:
+    assert handling_for(reason) is helps
 
 
 def test_a_plan_that_is_used_up_is_waited_for_longer_than_a_busy_second() -> None:
-    used_up = verdict(200, "message_limit_exceeded", {})
-    busy = verdict(200, "ratelimited", {})
+    used_up = classify_error(200, "message_limit_exceeded", {})
+    busy = classify_error(200, "ratelimited", {})
     assert isinstance(used_up, SlackDeferred)
     assert isinstance(busy, SlackDeferred)
     assert (used_up.retry_after, busy.retry_after) == (60.0, 1.0)
@@ -963,9 +1013,15 @@ def test_a_plan_that_is_used_up_is_waited_for_longer_than_a_busy_second() -> Non
 
 @given(st.integers(1, 10_000), st.floats(0, 1))
 def test_a_backoff_is_never_nothing_and_never_too_much(attempt: int, chance: float) -> None:
-    assert 0.1 <= backoff(attempt, chance) <= LONGEST
+    assert 0.1 <= retry_delay(attempt, chance) <= MAX_BACKOFF_SECONDS
 
 
 def test_a_backoff_grows_and_is_spread_over_all_that_it_may_be() -> None:
-    assert [backoff(attempt, 1.0) for attempt in (1, 2, 3, 7, 8)] == [1, 2, 4, LONGEST, LONGEST]
-    assert backoff(5, 0.5) == 8
+    assert [retry_delay(attempt, 1.0) for attempt in (1, 2, 3, 7, 8)] == [
+        1,
+        2,
+        4,
+        MAX_BACKOFF_SECONDS,
+        MAX_BACKOFF_SECONDS,
+    ]
+    assert retry_delay(5, 0.5) == 8

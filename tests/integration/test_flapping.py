@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from zofbot.simulator.entities import Message
-from zofbot.simulator.records import Record
+from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.records import ZofRecord
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ async def hears(valkey: str) -> AsyncIterator[RunningBot]:
         yield bot
 
 
-async def hear_of(bot: RunningBot, run: Record) -> None:
+async def hear_of(bot: RunningBot, run: ZofRecord) -> None:
     kind = "run.completed" if run["status"] == "passed" else "run.failed"
     assert await post_webhook(bot, webhook_event(run["id"], f"evt_{run['id']}", kind)) == 200
 
@@ -29,111 +29,117 @@ async def end_run(bot: RunningBot, cases: int = 1, *, minutes: float = 5) -> Non
     """End a run of the same cases some time later, badly or, with none, well, and see the card show it."""
     bot.world.clock.advance(minutes * 60)
     await hear_of(bot, fail_run(bot, cases, passed=max(0, 2 - cases)))
-    await until(lambda: bool(roots(bot)) and ("Recovered" in text_of(roots(bot)[-1])) == (not cases))
+    await wait_until(
+        lambda: bool(root_messages(bot)) and ("Recovered" in text_of(root_messages(bot)[-1])) == (not cases)
+    )
 
 
-def roots(bot: RunningBot) -> list[Message]:
-    return [one for one in bot.world.slack.ledger if (one.key or "").startswith(("run:", "case:"))]
+def root_messages(bot: RunningBot) -> list[PostedMessage]:
+    return [item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith(("run:", "case:"))]
 
 
-def replies(bot: RunningBot) -> list[Message]:
-    return [one for one in bot.world.slack.ledger if one.thread_ts]
+def thread_replies(bot: RunningBot) -> list[PostedMessage]:
+    return [item for item in bot.world.slack.ledger if item.thread_ts]
 
 
-def broadcasts(bot: RunningBot) -> list[str]:
-    return [one.text for one in replies(bot) if one.broadcast]
+def broadcast_texts(bot: RunningBot) -> list[str]:
+    return [reply.text for reply in thread_replies(bot) if reply.broadcast]
 
 
-def named(words: str, texts: list[str]) -> int:
+def count_naming(words: str, texts: list[str]) -> int:
     return sum(words in text for text in texts)
 
 
 @pytest.mark.parametrize("filters", ["group:run", "group:case", "group:run layout:flat", "group:case layout:flat"])
 async def test_the_channel_hears_once_that_a_failure_is_back(hears: RunningBot, filters: str) -> None:
-    await hears.type(f"/zof subscribe {filters}")
+    await hears.type_text(f"/zof subscribe {filters}")
     for cases in (1, 0, 1):
         await end_run(hears, cases)
-    await until(lambda: len(broadcasts(hears)) == 1)
-    assert "Failing again: Case 0" in broadcasts(hears)[0]
+    await wait_until(lambda: len(broadcast_texts(hears)) == 1)
+    assert "Failing again: Case 0" in broadcast_texts(hears)[0]
     await end_run(hears)
-    await until(lambda: "2 failures" in text_of(roots(hears)[0]) if "case" in filters else len(roots(hears)) == 2)
-    assert len(broadcasts(hears)) == 1
+    await wait_until(
+        lambda: (
+            "2 failures" in text_of(root_messages(hears)[0]) if "case" in filters else len(root_messages(hears)) == 2
+        )
+    )
+    assert len(broadcast_texts(hears)) == 1
 
 
 async def test_the_channel_hears_once_of_several_cases_that_are_back(hears: RunningBot) -> None:
-    await hears.type("/zof subscribe group:case")
+    await hears.type_text("/zof subscribe group:case")
     for cases in (2, 0, 2):
         await end_run(hears, cases)
-    await until(lambda: sum("Failing again" in text_of(root) for root in roots(hears)) == 2)
-    await until(lambda: named("Failing again", [one.text for one in replies(hears)]) == 2)
-    assert len(broadcasts(hears)) == 1
-    assert "and 1 more case of this run" in broadcasts(hears)[0]
+    await wait_until(lambda: sum("Failing again" in text_of(root) for root in root_messages(hears)) == 2)
+    await wait_until(lambda: count_naming("Failing again", [reply.text for reply in thread_replies(hears)]) == 2)
+    assert len(broadcast_texts(hears)) == 1
+    assert "and 1 more case of this run" in broadcast_texts(hears)[0]
 
 
 async def test_a_relapse_that_is_heard_of_twice_is_told_once(hears: RunningBot) -> None:
-    await hears.type("/zof subscribe group:case")
+    await hears.type_text("/zof subscribe group:case")
     for cases in (1, 0, 1):
         await end_run(hears, cases)
-    await until(lambda: len(broadcasts(hears)) == 1)
+    await wait_until(lambda: len(broadcast_texts(hears)) == 1)
     for run in list(hears.world.zof.runs.values())[-3:]:
         assert await post_webhook(hears, webhook_event(run["id"], f"evt_again_{run['id']}")) == 200
     await end_run(hears, 0)
     await end_run(hears)
-    await until(lambda: len(broadcasts(hears)) == 2)
-    assert named("Failing again", broadcasts(hears)) == 1
-    assert named("Flapping, 2 times", broadcasts(hears)) == 1
+    await wait_until(lambda: len(broadcast_texts(hears)) == 2)
+    assert count_naming("Failing again", broadcast_texts(hears)) == 1
+    assert count_naming("Flapping, 2 times", broadcast_texts(hears)) == 1
 
 
 @pytest.mark.parametrize("group", ["run", "case"])
 async def test_never_keeps_it_in_the_thread(hears: RunningBot, group: str) -> None:
-    await hears.type(f"/zof subscribe group:{group} broadcast:never")
+    await hears.type_text(f"/zof subscribe group:{group} broadcast:never")
     for cases in (1, 0, 1, 0, 1):
         await end_run(hears, cases)
-    await until(lambda: named("Flapping", [one.text for one in replies(hears)]) == 1)
-    assert named("Failing again", [one.text for one in replies(hears)]) == 1
-    assert not broadcasts(hears)
+    await wait_until(lambda: count_naming("Flapping", [reply.text for reply in thread_replies(hears)]) == 1)
+    assert count_naming("Failing again", [reply.text for reply in thread_replies(hears)]) == 1
+    assert not broadcast_texts(hears)
 
 
 async def test_never_is_explained_where_it_is_chosen(hears: RunningBot) -> None:
-    assert "in the thread alone" in await hears.answer("/zof subscribe broadcast:never")
-    assert "broadcast:never" in await hears.answer("/zof help subscribe")
-    refused = await hears.answer("/zof subscribe broadcast:sometimes")
+    assert "in the thread alone" in await hears.answer_text("/zof subscribe broadcast:never")
+    assert "broadcast:never" in await hears.answer_text("/zof help subscribe")
+    refused = await hears.answer_text("/zof subscribe broadcast:sometimes")
     assert all(word in refused for word in ("never", "relapse", "worse", "recovered"))
 
 
 @pytest.mark.parametrize("filters", ["group:run", "group:case", "group:run layout:flat", "group:case layout:flat"])
 async def test_what_flaps_is_one_line_and_pings_no_more_until_it_is_calm(hears: RunningBot, filters: str) -> None:
-    await hears.type(f"/zof subscribe {filters} mention:<@U0BEN>")
+    await hears.type_text(f"/zof subscribe {filters} mention:<@U0BEN>")
     for cases in (1, 0, 1, 0, 1, 0, 1, 0, 1):
         await end_run(hears, cases)
-    await until(lambda: named("Flapping, 4 times", [one.text for one in replies(hears)]) == 1)
-    assert named("Flapping", [one.text for one in replies(hears)]) == 1
-    assert len(broadcasts(hears)) == 2  # that it was back, and the line
-    assert len(roots(hears)) == 1
-    assert named("Recovered", [one.text for one in replies(hears)]) <= 2
+    await wait_until(lambda: count_naming("Flapping, 4 times", [reply.text for reply in thread_replies(hears)]) == 1)
+    assert count_naming("Flapping", [reply.text for reply in thread_replies(hears)]) == 1
+    assert len(broadcast_texts(hears)) == 2  # that it was back, and the line
+    assert len(root_messages(hears)) == 1
+    assert count_naming("Recovered", [reply.text for reply in thread_replies(hears)]) <= 2
     await end_run(hears, minutes=61)
     await end_run(hears, 0)
     await end_run(hears)
-    await until(lambda: named("Failing again", broadcasts(hears)) == 2)
-    assert named("Flapping", [one.text for one in replies(hears)]) == 1
+    await wait_until(lambda: count_naming("Failing again", broadcast_texts(hears)) == 2)
+    assert count_naming("Flapping", [reply.text for reply in thread_replies(hears)]) == 1
 
 
 async def test_nobody_is_called_while_it_flaps_and_somebody_is_when_it_stays_broken(hears: RunningBot) -> None:
-    await hears.type("/zof subscribe group:case escalate:7m-><@U0BEN>")
+    await hears.type_text("/zof subscribe group:case escalate:7m-><@U0BEN>")
     for cases in (1, 0, 1, 0, 1):
         await end_run(hears, cases)
     for minutes in (10, 49):
         hears.world.clock.advance(minutes * 60)
         await asyncio.sleep(5)
-        assert not named("<@U0BEN>", [one.text for one in replies(hears)])
+        assert not count_naming("<@U0BEN>", [reply.text for reply in thread_replies(hears)])
     hears.world.clock.advance(60)
-    await until(lambda: named("<@U0BEN>", [one.text for one in replies(hears)]) == 1)
+    await wait_until(lambda: count_naming("<@U0BEN>", [reply.text for reply in thread_replies(hears)]) == 1)
 
 
 async def test_a_run_without_cases_that_is_back_is_heard_and_recovers_by_the_next_that_passes(
     hears: RunningBot,
 ) -> None:
-    await hears.type("/zof subscribe on:failed,error,recovered")
+    await hears.type_text("/zof subscribe on:failed,error,recovered")
     zof = hears.world.zof
 
     async def end_bare(status: str, environment: str = "staging", title: str = "") -> None:
@@ -143,29 +149,31 @@ async def test_a_run_without_cases_that_is_back_is_heard_and_recovers_by_the_nex
         await hear_of(hears, zof.finish_run(run["id"], status))
 
     await end_bare("error")
-    await until(lambda: len(roots(hears)) == 1)
+    await wait_until(lambda: len(root_messages(hears)) == 1)
     await end_bare("passed", environment="production")
     await end_bare("passed", title="nightly")
-    await until(lambda: "Recovered" in text_of(roots(hears)[0]))
-    assert any("Recovered after 2 min" in one.text for one in replies(hears))
+    await wait_until(lambda: "Recovered" in text_of(root_messages(hears)[0]))
+    assert any("Recovered after 2 min" in reply.text for reply in thread_replies(hears))
     await end_bare("error")
-    await until(lambda: len(broadcasts(hears)) == 1)
-    assert "Failing again" in broadcasts(hears)[0]
-    assert len(roots(hears)) == 1
+    await wait_until(lambda: len(broadcast_texts(hears)) == 1)
+    assert "Failing again" in broadcast_texts(hears)[0]
+    assert len(root_messages(hears)) == 1
 
 
 async def test_a_recovery_counts_from_the_latest_failure(hears: RunningBot) -> None:
-    await hears.type("/zof subscribe group:case")
+    await hears.type_text("/zof subscribe group:case")
     for cases, minutes in ((1, 5), (0, 5), (1, 40), (1, 10), (0, 3)):
         await end_run(hears, cases, minutes=minutes)
-    await until(lambda: named("Recovered after 3 min", [one.text for one in replies(hears)]) == 1)
+    await wait_until(
+        lambda: count_naming("Recovered after 3 min", [reply.text for reply in thread_replies(hears)]) == 1
+    )
 
 
 @pytest.mark.parametrize("layout", ["thread", "flat"])
 async def test_recoveries_are_shown_in_the_channel_by_choice(hears: RunningBot, layout: str) -> None:
-    await hears.type(f"/zof subscribe layout:{layout} broadcast:recovered")
+    await hears.type_text(f"/zof subscribe layout:{layout} broadcast:recovered")
     await end_run(hears)
     await end_run(hears, 0)
-    await until(lambda: named("Recovered after 5 min", broadcasts(hears)) == 1)
+    await wait_until(lambda: count_naming("Recovered after 5 min", broadcast_texts(hears)) == 1)
     await end_run(hears)
-    await until(lambda: named("Failing again", broadcasts(hears)) == 1)
+    await wait_until(lambda: count_naming("Failing again", broadcast_texts(hears)) == 1)

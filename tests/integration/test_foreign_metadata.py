@@ -4,60 +4,62 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import audit_entries, mention_bot, raise_alert
-from zofbot.manifest import manifest
-from zofbot.simulator.entities import Message, User
-from zofbot.verbs import SHORTCUT
+from zofbot.manifest import build_manifest
+from zofbot.simulator.entities import PostedMessage, User
+from zofbot.verbs import SHORTCUT_CALLBACK_ID
 
 QA, OTHER = "C0QA", "U0OTHERBOT"
 
 
-def forge(bot: RunningBot, key: str) -> Message:
+def forge_message(bot: RunningBot, key: str) -> PostedMessage:
     """Another app posts a message that carries our metadata."""
     slack = bot.world.slack
     slack.users[OTHER] = User(OTHER, "other", "Another app", kind="bot")
     metadata: dict[str, Any] = {"event_type": "zofbot_notification", "event_payload": {"key": key}}
-    return slack.keep(Message(QA, slack.stamp(), OTHER, "Trust me", metadata=metadata))
+    return slack.add_message(PostedMessage(QA, slack.next_timestamp(), OTHER, "Trust me", metadata=metadata))
 
 
 async def test_another_apps_message_is_not_taken_for_an_alert_that_was_lost(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
-        await bot.type("/zof subscribe group:case")
+        await bot.type_text("/zof subscribe group:case")
         slack = bot.world.slack
-        slack.faults.set("cut", 1, "chat.postMessage")
-        await until(lambda: slack.faults.current == "none")  # the line that says who subscribed
-        slack.faults.set("cut", 1, "chat.postMessage")
+        slack.faults.set_fault("cut", 1, "chat.postMessage")
+        await wait_until(lambda: slack.faults.current == "none")  # the line that says who subscribed
+        slack.faults.set_fault("cut", 1, "chat.postMessage")
         run = fail_run(bot, 1)
-        result = next(one for one in bot.world.zof.of_run(run["id"]) if one["status"] == "failed")
-        forge(bot, f"case:{result['id']}:failed:{QA}")
+        result = next(item for item in bot.world.zof.results_of_run(run["id"]) if item["status"] == "failed")
+        forge_message(bot, f"case:{result['id']}:failed:{QA}")
         assert await post_webhook(bot, webhook_event(run["id"], "evt_forged")) == 200
-        await until(lambda: any((one.key or "").startswith("case:") for one in slack.ledger))
-        assert any("Case 0" in text_of(one) for one in bot.public())
+        await wait_until(lambda: any((item.idempotency_key or "").startswith("case:") for item in slack.ledger))
+        assert any("Case 0" in text_of(message) for message in bot.public_messages())
 
 
 async def test_words_in_the_thread_of_another_apps_message_do_nothing(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
-        await bot.type("/zof subscribe group:case")
+        await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
-        forged = forge(bot, root.key or "")
-        assert (await mention_bot(bot, forged, "resolve flaky: retried")).ok
-        await until(lambda: any("not the thread of a failure" in text_of(one) for one in bot.private()))
+        forged = forge_message(bot, root.idempotency_key or "")
+        assert (await mention_bot(bot, forged, "resolve flaky: retried")).is_accepted
+        await wait_until(
+            lambda: any("not the thread of a failure" in text_of(message) for message in bot.private_messages())
+        )
         assert await audit_entries(bot, "resolve") == []
 
 
 async def test_the_shortcut_believes_no_card_that_another_app_copied(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
-        await bot.type("/zof subscribe group:case")
+        await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
-        forged = forge(bot, root.key or "")
+        forged = forge_message(bot, root.idempotency_key or "")
         forged.attachments = root.attachments
-        bot.world.slack.shortcuts = manifest()["features"]["shortcuts"]
-        assert (await bot.stage.people.shortcut("U0ANA", QA, forged.ts, SHORTCUT)).ok
-        await until(lambda: any("not about a failure" in text_of(one) for one in bot.private()))
-        assert (await bot.stage.people.shortcut("U0ANA", QA, root.ts, SHORTCUT)).ok
-        await until(lambda: bool(bot.world.slack.modals.get("U0ANA")))
+        bot.world.slack.shortcuts = build_manifest()["features"]["shortcuts"]
+        assert (await bot.stage.people.use_shortcut("U0ANA", QA, forged.ts, SHORTCUT_CALLBACK_ID)).is_accepted
+        await wait_until(lambda: any("not about a failure" in text_of(message) for message in bot.private_messages()))
+        assert (await bot.stage.people.use_shortcut("U0ANA", QA, root.ts, SHORTCUT_CALLBACK_ID)).is_accepted
+        await wait_until(lambda: bool(bot.world.slack.modals.get("U0ANA")))

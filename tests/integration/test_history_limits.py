@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import audit_entries, mention_bot, raise_alert
-from zofbot.simulator.entities import Message
+from zofbot.simulator.entities import PostedMessage
 
 QA = "C0QA"
 
@@ -18,7 +18,7 @@ def write_messages(bot: RunningBot, count: int, channel: str = QA) -> None:
     """Have people write so many messages in the channel."""
     slack = bot.world.slack
     for number in range(count):
-        slack.keep(Message(channel, slack.stamp(), "U0BEN", f"lunch? {number}"))
+        slack.add_message(PostedMessage(channel, slack.next_timestamp(), "U0BEN", f"lunch? {number}"))
 
 
 def calls(bot: RunningBot, method: str) -> int:
@@ -28,14 +28,14 @@ def calls(bot: RunningBot, method: str) -> int:
 async def raise_lost_alert(bot: RunningBot, fault: str, noise: int) -> None:
     """Raise an alert whose first answer is lost, and have people talk before anybody looks for it."""
     await wait_for_first_poll(bot)
-    await bot.type("/zof subscribe group:case")
-    await until(lambda: any("subscribed" in message.text for message in bot.public()))
+    await bot.type_text("/zof subscribe group:case")
+    await wait_until(lambda: any("subscribed" in message.text for message in bot.public_messages()))
     slack = bot.world.slack
     slack.distributed = True
-    slack.faults.set(fault, 1, "chat.postMessage")
+    slack.faults.set_fault(fault, 1, "chat.postMessage")
     run = fail_run(bot, 1)
     assert await post_webhook(bot, webhook_event(run["id"], "evt_lost")) == 200
-    await until(lambda: slack.faults.current == "none")
+    await wait_until(lambda: slack.faults.current == "none")
     write_messages(bot, noise)
 
 
@@ -45,24 +45,28 @@ async def test_a_lost_answer_is_settled_page_by_page(valkey: str, fault: str, no
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await raise_lost_alert(bot, fault, noise)
         for _ in range(20):
-            depth = await bot.app.outbox.depth()
+            depth = await bot.app.outbox.read_stats()
             if depth.pending + depth.sending == 0:
                 break
             bot.world.clock.advance(31)
             await asyncio.sleep(2)
         assert depth.pending + depth.sending == 0
-        assert ["Case 0" in text_of(one) for one in bot.public() if (one.key or "").startswith("case:")] == [True]
-        assert bot.world.slack.doubled() == []
+        assert [
+            "Case 0" in text_of(message)
+            for message in bot.public_messages()
+            if (message.idempotency_key or "").startswith("case:")
+        ] == [True]
+        assert bot.world.slack.duplicate_keys() == []
 
 
 async def test_words_in_a_thread_need_no_history(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
-        await bot.type("/zof subscribe group:case")
+        await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
-        await until(lambda: bot.world.slack.find(QA, root.ts) is not None)
+        await wait_until(lambda: bot.world.slack.find_message(QA, root.ts) is not None)
         bot.world.slack.scopes -= {"channels:history"}
         for words in ("ack", "unack", "ack"):
-            assert (await mention_bot(bot, root, words)).ok
+            assert (await mention_bot(bot, root, words)).is_accepted
         assert [entry.act for entry in await audit_entries(bot, "acknowledge")]
         assert calls(bot, "conversations.replies") == 0

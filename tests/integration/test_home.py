@@ -16,27 +16,27 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from tests.support.poller_bench import START, poller_bench
+from tests.support.poller_bench import START_TIME, poller_bench
 from tests.support.valkey_servers import stopped_server
 from tests.support.virtual_time import SetClock, test_clock
-from zofbot.app import running
+from zofbot.app import run_bot
 from zofbot.model import Outcome, Run, Schedule
-from zofbot.notification import Kind, Notification, State
+from zofbot.notification import Notification, NotificationKind, NotificationState
 from zofbot.pipeline import word
-from zofbot.pipeline.figures import FRESH, figures
+from zofbot.pipeline.figures import CACHE_SECONDS, summarize_runs
 from zofbot.simulator import blocks
 from zofbot.simulator.organization import INCIDENT_ROOM
 from zofbot.slack import home
-from zofbot.slack.bodies import Case, CaseBody, Place, RunBody
-from zofbot.slack.home import Dead, Figures, Health, Home, Part, Trouble, Wanted
-from zofbot.slack.rounds import Row
-from zofbot.store.audit import Audit
-from zofbot.store.homes import BEAT, MOST, PACE, VIEWER_SECONDS, Homes
+from zofbot.slack.bodies import CaseAlertPayload, CaseSummary, RunAlertPayload, RunSummary
+from zofbot.slack.home import BotHealth, DailyStats, DeadLetterRow, FailureList, HomeData, HomeSubscription, ZofProblem
+from zofbot.slack.rounds import FailureRow
+from zofbot.store.audit import AuditLog
+from zofbot.store.homes import MAX_AGE_SECONDS, MAX_VIEWERS, MIN_UPDATE_SECONDS, VIEWER_SECONDS, HomeViewers
 from zofbot.store.leases import Lease
-from zofbot.triage import Act, Triage, Who
-from zofbot.triage import State as Stands
+from zofbot.triage import Action, Actor, TriageRecord
+from zofbot.triage import TriageState as Stands
 
 ANA, BEN, CHIOMA, GUEST, EXTERNAL = "U0ANA", "U0BEN", "U0CHIOMA", "U0GUEST", "U0EXT"
 DAY = 86400.0
@@ -47,20 +47,27 @@ TEXTS = st.one_of(
     st.text(max_size=400).filter(lambda text_of: "None" not in text_of),
     st.sampled_from(["<!channel>", "`*_~", "🧪" * 3000, "x" * 5000, "&lt;", "\x00", "a|b>c", "<@U0ANA>", ""]),
 )
-TIMES = st.floats(START - 9 * DAY, START + DAY)
+TIMES = st.floats(START_TIME - 9 * DAY, START_TIME + DAY)
 PLACES = st.builds(
-    Place, id=TEXTS, title=TEXTS, project=TEXTS, environment=TEXTS, outcome=st.sampled_from(Outcome), url=TEXTS
+    RunSummary, id=TEXTS, title=TEXTS, project=TEXTS, environment=TEXTS, outcome=st.sampled_from(Outcome), url=TEXTS
 )
 TRIAGES = st.builds(
-    Triage, state=st.sampled_from(Stands), owner=st.builds(Who, id=TEXTS, name=TEXTS), at=TIMES, opened=TIMES,
-    did=st.none() | st.sampled_from(Act), until=st.none() | TIMES, more=st.integers(0, 9),
+    TriageRecord, state=st.sampled_from(Stands), owner=st.builds(Actor, id=TEXTS, name=TEXTS), at=TIMES, opened=TIMES,
+    did=st.none() | st.sampled_from(Action), until=st.none() | TIMES, more=st.integers(0, 9),
 )  # fmt: skip
 BODIES = st.one_of(
-    st.builds(RunBody, run=PLACES, opened=TIMES),
-    st.builds(CaseBody, run=PLACES, case=st.builds(Case, id=TEXTS, title=TEXTS), first=TIMES, last=TIMES, opened=TIMES),
+    st.builds(RunAlertPayload, run=PLACES, opened=TIMES),
+    st.builds(
+        CaseAlertPayload,
+        run=PLACES,
+        case=st.builds(CaseSummary, id=TEXTS, title=TEXTS),
+        first=TIMES,
+        last=TIMES,
+        opened=TIMES,
+    ),
 )
-ROWS = st.builds(Row, TEXTS, BODIES, TRIAGES, TEXTS, TEXTS)
-PARTS = st.builds(Part, st.lists(ROWS, max_size=home.ROWS), st.integers(0, 10**6))
+ROWS = st.builds(FailureRow, TEXTS, BODIES, TRIAGES, TEXTS, TEXTS)
+PARTS = st.builds(FailureList, st.lists(ROWS, max_size=home.MAX_FAILURE_ROWS), st.integers(0, 10**6))
 RUNS = st.builds(
     Run, id=st.text("abc_-0", min_size=1) | TEXTS, title=TEXTS | st.none(), project_name=TEXTS | st.none(),
     outcome=st.sampled_from(Outcome), environment=TEXTS | st.none(), status=TEXTS | st.none(),
@@ -68,7 +75,7 @@ RUNS = st.builds(
     started=st.none() | st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 1), timezones=st.just(UTC)),
 )  # fmt: skip
 FIGURES = st.builds(
-    Figures, TIMES, st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6),
+    DailyStats, TIMES, st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6),
     st.lists(RUNS, max_size=8).map(tuple), st.booleans(),
 )  # fmt: skip
 SCHEDULES = st.builds(
@@ -76,26 +83,26 @@ SCHEDULES = st.builds(
     project=st.none() | TEXTS, environment=st.none() | TEXTS,
     next=st.none() | st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 1), timezones=st.just(UTC)),
 )  # fmt: skip
-TROUBLES = st.builds(Trouble, TEXTS, TEXTS, st.just(0.0) | TIMES)
+TROUBLES = st.builds(ZofProblem, TEXTS, TEXTS, st.just(0.0) | TIMES)
 HEALTHS = st.builds(
-    Health, zof=st.none() | TROUBLES, lacking=st.lists(TROUBLES, max_size=2),
+    BotHealth, zof=st.none() | TROUBLES, lacking=st.lists(TROUBLES, max_size=2),
     store=st.just("") | TEXTS, polled=st.just(0.0) | TIMES, polling=st.booleans(),
     late=st.booleans(), waiting=st.integers(0, 10**6), oldest=st.floats(0, 1e7), parked=st.integers(0, 500),
     paused=st.sampled_from(["", "token_revoked", "🧪" * 400]), dead=st.integers(0, 10**6),
-    letters=st.lists(st.builds(Dead, TEXTS, TEXTS, TEXTS, st.none() | TIMES), max_size=9),
+    letters=st.lists(st.builds(DeadLetterRow, TEXTS, TEXTS, TEXTS, st.none() | TIMES), max_size=9),
 )  # fmt: skip
 HOMES = st.builds(
-    Home, now=st.just(START), figures=st.none() | FIGURES, open=st.integers(0, 10**6), since=st.none() | TIMES,
-    mine=PARTS, waiting=PARTS, wishes=st.lists(st.builds(Wanted, TEXTS, TEXTS, TEXTS), max_size=40), health=HEALTHS,
+    HomeData, now=st.just(START_TIME), figures=st.none() | FIGURES, open=st.integers(0, 10**6), since=st.none() | TIMES,
+    mine=PARTS, waiting=PARTS, wishes=st.lists(st.builds(HomeSubscription, TEXTS, TEXTS, TEXTS), max_size=40), health=HEALTHS,
     rooms=st.booleans(), edits=st.booleans(), retries=st.booleans(), schedules=st.lists(SCHEDULES, max_size=8),
 )  # fmt: skip
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(HOMES)
-def test_whatever_there_is_slack_takes_it(shown: Home) -> None:
-    view = home.draw(shown)
-    assert blocks.problems(view, "home") == []
+def test_whatever_there_is_slack_takes_it(shown: HomeData) -> None:
+    view = home.render_home(shown)
+    assert blocks.find_problems(view, "home") == []
     assert len(view["blocks"]) <= 100
     assert len(json.dumps(view)) <= 250_000
     assert "None" not in json.dumps(view).replace("None of your channels", "")
@@ -103,30 +110,42 @@ def test_whatever_there_is_slack_takes_it(shown: Home) -> None:
 
 def test_the_fullest_home_there_can_be_fits() -> None:
     long = "🧪" * 9000
-    body = RunBody(run=Place(id=long, title=long, project=long, environment=long), opened=1.0)
-    present = Triage(owner=Who(id="U1", name=long), did=Act.ACKNOWLEDGE, at=2.0, state=Stands.SNOOZED, until=5e9)
-    part = Part([Row(long, body, present, "https://x.example/" + "y" * 3000, "C1")] * home.ROWS, 10**9)
+    body = RunAlertPayload(run=RunSummary(id=long, title=long, project=long, environment=long), opened=1.0)
+    present = TriageRecord(
+        owner=Actor(id="U1", name=long), did=Action.ACKNOWLEDGE, at=2.0, state=Stands.SNOOZED, until=5e9
+    )
+    part = FailureList(
+        [FailureRow(long, body, present, "https://x.example/" + "y" * 3000, "C1")] * home.MAX_FAILURE_ROWS, 10**9
+    )
     run = Run(
         id="r" * 128, title=long, project_name=long, environment=long, status=long, url="https://zof.ai/" + "z" * 2900
     )
-    shown = Home(
-        now=3.0, figures=Figures(1.0, 9, 3, 6, (run,) * 40, cut=True), open=10**9, since=1.0, mine=part, waiting=part,
-        wishes=[Wanted("i" * 128, "C1", long)] * 400, edits=True, retries=True,
-        health=Health(
-            zof=Trouble(long, long, 1.0), lacking=[Trouble(long, long)] * 2, paused=long, dead=10**9, waiting=10**9,
-            letters=[Dead("k" * 900, "C1", long, 1.0)] * 40,
+    shown = HomeData(
+        now=3.0, figures=DailyStats(1.0, 9, 3, 6, (run,) * 40, cut=True), open=10**9, since=1.0, mine=part, waiting=part,
+        wishes=[HomeSubscription("i" * 128, "C1", long)] * 400, edits=True, retries=True,
+        health=BotHealth(
+            zof=ZofProblem(long, long, 1.0), lacking=[ZofProblem(long, long)] * 2, paused=long, dead=10**9, waiting=10**9,
+            letters=[DeadLetterRow("k" * 900, "C1", long, 1.0)] * 40,
         ),
         schedules=[Schedule(id="s" * 128, name=long, cron=long, project=long, environment=long)] * 40,
     )  # fmt: skip
-    view = home.draw(shown)
-    assert blocks.problems(view, "home") == []
+    view = home.render_home(shown)
+    assert blocks.find_problems(view, "home") == []
     assert len(json.dumps(view)) <= 250_000
     assert view["blocks"][-1]["type"] == "context", "nothing had to be cut off at the end"
 
 
-@pytest.mark.parametrize("view", [home.little(), home.little("Slack did not say."), home.plain(), home.broken("ref_1")])
+@pytest.mark.parametrize(
+    "view",
+    [
+        home.guest_view(),
+        home.guest_view("Slack did not say."),
+        home.fallback_view(),
+        home.unexpected_error_view("ref_1"),
+    ],
+)
 def test_what_stands_in_its_place_is_taken_too(view: dict[str, Any]) -> None:
-    assert blocks.problems(view, "home") == []
+    assert blocks.find_problems(view, "home") == []
 
 
 @pytest.mark.parametrize(
@@ -134,7 +153,7 @@ def test_what_stands_in_its_place_is_taken_too(view: dict[str, Any]) -> None:
     [(0.0, "0 %"), (1.0, "100 %"), (0.999, "99 %"), (0.0001, "1 %"), (0.5, "50 %"), (0.714, "71 %")],
 )
 def test_all_and_nothing_are_said_only_of_all_and_nothing(part: float, told: str) -> None:
-    assert home.percent(part) == told
+    assert home.format_percent(part) == told
 
 
 def view_text(view: dict[str, Any]) -> str:
@@ -142,17 +161,23 @@ def view_text(view: dict[str, Any]) -> str:
 
 
 def test_zof_in_trouble_is_said_with_its_request_id_and_the_rest_stays() -> None:
-    shown = Home(now=START, open=3, health=Health(zof=Trouble("Zof is busy.", "req_7"), polled=START, polling=True))
-    view = view_text(home.draw(shown))
+    shown = HomeData(
+        now=START_TIME,
+        open=3,
+        health=BotHealth(zof=ZofProblem("Zof is busy.", "req_7"), polled=START_TIME, polling=True),
+    )
+    view = view_text(home.render_home(shown))
     assert "Zof is busy. Request ID: `req_7`" in view
     assert "Open in your channels*\\n3" in view
     assert "Runs in 24 h" not in view
-    nothing = home.draw(Home(now=START, health=Health(zof=Trouble("Zof is busy."))))
+    nothing = home.render_home(HomeData(now=START_TIME, health=BotHealth(zof=ZofProblem("Zof is busy."))))
     assert "Zof returned no request id." in view_text(nothing)
 
 
 def test_of_more_runs_than_were_read_there_are_over_so_many() -> None:
-    view = view_text(home.draw(Home(now=START, figures=Figures(START, 500, 250, 250, cut=True))))
+    view = view_text(
+        home.render_home(HomeData(now=START_TIME, figures=DailyStats(START_TIME, 500, 250, 250, cut=True)))
+    )
     assert "Runs in 24 h*\\nover 500" in view
     assert "50 %" in view
 
@@ -160,19 +185,19 @@ def test_of_more_runs_than_were_read_there_are_over_so_many() -> None:
 @pytest.mark.parametrize(
     ("health", "told"),
     [
-        (Health(polled=START, polling=True), "✅ Zof was last polled"),
-        (Health(polled=START, polling=True, late=True), "⚠️ Zof was last polled"),
-        (Health(polled=START), "Nobody polls now"),
-        (Health(), "⚠️ Nobody polls Zof"),
-        (Health(polling=True), "first poll"),
-        (Health(paused="token_revoked", waiting=2), "Slack no longer accepts the bot's token. 2 notifications wait"),
-        (Health(parked=1), "1 channel refuses"),
-        (Health(dead=2), "2 notifications were given up"),
-        (Health(store="The bot's store (Redis) does not answer."), "nothing is lost by that"),
+        (BotHealth(polled=START_TIME, polling=True), "✅ Zof was last polled"),
+        (BotHealth(polled=START_TIME, polling=True, late=True), "⚠️ Zof was last polled"),
+        (BotHealth(polled=START_TIME), "Nobody polls now"),
+        (BotHealth(), "⚠️ Nobody polls Zof"),
+        (BotHealth(polling=True), "first poll"),
+        (BotHealth(paused="token_revoked", waiting=2), "Slack no longer accepts the bot's token. 2 notifications wait"),
+        (BotHealth(parked=1), "1 channel refuses"),
+        (BotHealth(dead=2), "2 notifications were given up"),
+        (BotHealth(store="The bot's store (Redis) does not answer."), "nothing is lost by that"),
     ],
 )
-def test_health_says_what_is_amiss(health: Health, told: str) -> None:
-    view = view_text(home.draw(Home(now=START, health=health)))
+def test_health_says_what_is_amiss(health: BotHealth, told: str) -> None:
+    view = view_text(home.render_home(HomeData(now=START_TIME, health=health)))
     assert told in view
     assert ("all is well" in view) == (not told.startswith(("⚠️", "Nobody", "Slack", "1", "2", "nothing")))
 
@@ -184,8 +209,14 @@ OUTCOMES = st.sampled_from(Outcome)
 
 @st.composite
 def runs(draw: st.DrawFn) -> list[Run]:
-    at = st.none() | st.floats(START - 2 * DAY, START + 3600).map(lambda one: datetime.fromtimestamp(one, UTC))
-    made = draw(st.lists(st.tuples(st.integers(0, 30), OUTCOMES, at, at), max_size=40, unique_by=lambda one: one[0]))
+    at = st.none() | st.floats(START_TIME - 2 * DAY, START_TIME + 3600).map(
+        lambda item: datetime.fromtimestamp(item, UTC)
+    )
+    made = draw(
+        st.lists(
+            st.tuples(st.integers(0, 30), OUTCOMES, at, at), max_size=40, unique_by=lambda each_tuple: each_tuple[0]
+        )
+    )
     return [
         Run(id=f"run_{number}", outcome=outcome, started=began, ended=ended) for number, outcome, began, ended in made
     ]
@@ -193,94 +224,96 @@ def runs(draw: st.DrawFn) -> list[Run]:
 
 @given(runs(), st.randoms())
 def test_figures_add_up_whatever_the_order(read: list[Run], random: Any) -> None:
-    told = figures(read, START - DAY, START)
+    told = summarize_runs(read, START_TIME - DAY, START_TIME)
     shuffled = list(read)
     random.shuffle(shuffled)
-    assert figures([*shuffled, *read], START - DAY, START) == told
-    within = [run for run in read if run.when and START - DAY <= run.when.timestamp() <= START]
+    assert summarize_runs([*shuffled, *read], START_TIME - DAY, START_TIME) == told
+    within = [run for run in read if run.latest_time and START_TIME - DAY <= run.latest_time.timestamp() <= START_TIME]
     assert told.runs == len(within)
     other = [run for run in within if run.outcome not in (Outcome.PASSED, Outcome.FAILED, Outcome.ERROR)]
     assert told.passed + told.bad + len(other) == told.runs
     assert len(told.going) == sum(run.outcome in (Outcome.RUNNING, Outcome.QUEUED) for run in within)
-    assert told.rate is None if not told.passed + told.bad else 0 <= (told.rate or 0) <= 1
+    assert told.pass_rate is None if not told.passed + told.bad else 0 <= (told.pass_rate or 0) <= 1
 
 
 # --- who is due
 
 
 @pytest.fixture
-async def homes() -> AsyncIterator[tuple[Homes, SetClock, fakeredis.FakeAsyncRedis]]:
+async def homes() -> AsyncIterator[tuple[HomeViewers, SetClock, fakeredis.FakeAsyncRedis]]:
     clock = SetClock()
     async with fakeredis.FakeAsyncRedis() as client:
-        yield Homes(client, "test", clock), clock, client
+        yield HomeViewers(client, "test", clock), clock, client
 
 
-Kept = tuple[Homes, SetClock, fakeredis.FakeAsyncRedis]
+Kept = tuple[HomeViewers, SetClock, fakeredis.FakeAsyncRedis]
 
 
 async def test_a_home_is_due_when_something_changed_since_it_was_opened(homes: Kept) -> None:
     kept, clock, client = homes
-    await kept.opened(ANA)
-    assert await kept.due() == []
+    await kept.add_viewer(ANA)
+    assert await kept.claim_due() == []
     for change in (
         client.incr("{test}:outbox:sequence"),
         client.zadd("{test}:outbox:open", {"run:1": 1}),
         client.zadd("{test}:outbox:dead", {"run:1": 1}),
         client.xadd("{test}:audit", {"act": "{}"}),
     ):
-        clock.at += PACE
+        clock.at += MIN_UPDATE_SECONDS
         await change
-        assert [one.user for one in await kept.due()] == [ANA]
-        assert await kept.due() == [], "whoever takes it draws it"
+        assert [item.user for item in await kept.claim_due()] == [ANA]
+        assert await kept.claim_due() == [], "whoever takes it draws it"
 
 
 async def test_it_is_drawn_no_more_often_than_its_pace_and_in_the_end_shows_the_last(homes: Kept) -> None:
     kept, clock, client = homes
-    await kept.opened(ANA)
+    await kept.add_viewer(ANA)
     drawn = 0
-    for _ in range(int(4 * PACE)):
+    for _ in range(int(4 * MIN_UPDATE_SECONDS)):
         await client.incr("{test}:outbox:sequence")
-        drawn += len(await kept.due())
+        drawn += len(await kept.claim_due())
         clock.at += 1
     assert drawn == 4
-    clock.at += PACE
-    assert len(await kept.due()) == 1
-    clock.at += PACE
-    assert await kept.due() == []
+    clock.at += MIN_UPDATE_SECONDS
+    assert len(await kept.claim_due()) == 1
+    clock.at += MIN_UPDATE_SECONDS
+    assert await kept.claim_due() == []
 
 
 async def test_ages_grow_so_it_is_drawn_every_few_minutes_until_nobody_is_taken_to_look(homes: Kept) -> None:
     kept, clock, client = homes
-    await kept.opened(ANA)
+    await kept.add_viewer(ANA)
     drawn = 0
     for _ in range(int(VIEWER_SECONDS / 10) * 2):
         clock.at += 10
-        drawn += len(await kept.due())
-    assert drawn == VIEWER_SECONDS / BEAT - 1, "at the end of the last it is nobody's any more"
+        drawn += len(await kept.claim_due())
+    assert drawn == VIEWER_SECONDS / MAX_AGE_SECONDS - 1, "at the end of the last it is nobody's any more"
     await client.incr("{test}:outbox:sequence")
-    assert await kept.due() == []
+    assert await kept.claim_due() == []
     assert await client.hlen("{test}:home:shown") == 0
 
 
 async def test_of_many_viewers_those_are_served_who_came_last(homes: Kept) -> None:
     kept, clock, client = homes
-    for number in range(MOST + 30):
+    for number in range(MAX_VIEWERS + 30):
         clock.at += 1
-        await kept.opened(f"U{number}")
+        await kept.add_viewer(f"U{number}")
     await client.incr("{test}:outbox:sequence")
-    assert sorted(one.user for one in await kept.due()) == sorted(f"U{number}" for number in range(30, MOST + 30))
+    assert sorted(item.user for item in await kept.claim_due()) == sorted(
+        f"U{number}" for number in range(30, MAX_VIEWERS + 30)
+    )
 
 
 async def test_versions_are_kept_and_a_conflict_is_drawn_at_once(homes: Kept) -> None:
     kept, _, client = homes
-    assert await kept.opened(ANA) == ""
-    await kept.drawn(ANA, "1.abc")
-    assert await kept.opened(ANA) == "1.abc"
+    assert await kept.add_viewer(ANA) == ""
+    await kept.save_version(ANA, "1.abc")
+    assert await kept.add_viewer(ANA) == "1.abc"
     assert 0 < await client.ttl("{test}:home:versions") <= 2 * VIEWER_SECONDS
-    await kept.again(ANA, "0.old")
-    assert await kept.due() == [(ANA, "1.abc")]
-    await kept.again(ANA, "1.abc")
-    assert await kept.due() == [(ANA, "")]
+    await kept.mark_stale(ANA, "0.old")
+    assert await kept.claim_due() == [(ANA, "1.abc")]
+    await kept.mark_stale(ANA, "1.abc")
+    assert await kept.claim_due() == [(ANA, "")]
 
 
 # --- the word of the poller
@@ -288,38 +321,38 @@ async def test_versions_are_kept_and_a_conflict_is_drawn_at_once(homes: Kept) ->
 
 async def test_when_zof_was_polled_is_left_by_a_step_that_is_taken_anyway() -> None:
     async with poller_bench() as zof:
-        await zof.settled()
-        await zof.killed()
-        looker = Lease(zof.store, "test", word.NAME, 90, zof.clock)
-        polling = asyncio.create_task(zof.another(interval=0.05).run())
+        await zof.poll_until_settled()
+        await zof.kill_poller()
+        looker = Lease(zof.store, "test", word.POLLER_LEASE, 90, zof.clock)
+        polling = asyncio.create_task(zof.start_poller(interval=0.05).run())
 
-        async def left() -> bool:
-            return word.read((await looker.seen()).word).well > 0
+        async def is_stored() -> bool:
+            return word.parse_status((await looker.read_state()).word).well > 0
 
-        await until(left)
-        seen = await looker.seen()
+        await wait_until(is_stored)
+        seen = await looker.read_state()
         assert seen.held
-        assert word.read(seen.word).well == pytest.approx(zof.clock.at, abs=1)
+        assert word.parse_status(seen.word).well == pytest.approx(zof.clock.at, abs=1)
         polling.cancel()
         await asyncio.wait({polling})
-        assert not (await looker.seen()).held
+        assert not (await looker.read_state()).held
 
 
 async def test_what_kept_it_from_polling_is_left_too() -> None:
     async with poller_bench() as zof:
-        await zof.settled()
-        await zof.killed()
+        await zof.poll_until_settled()
+        await zof.kill_poller()
         zof.zof.spoil = lambda request: httpx.Response(503, headers={"X-Request-Id": "req_5"})
-        looker = Lease(zof.store, "test", word.NAME, 90, zof.clock)
-        polling = asyncio.create_task(zof.another(interval=0.05).run())
+        looker = Lease(zof.store, "test", word.POLLER_LEASE, 90, zof.clock)
+        polling = asyncio.create_task(zof.start_poller(interval=0.05).run())
 
-        async def left() -> bool:
-            return word.read((await looker.seen()).word).ill > 0
+        async def is_stored() -> bool:
+            return word.parse_status((await looker.read_state()).word).ill > 0
 
-        await until(left)
+        await wait_until(is_stored)
         polling.cancel()
         await asyncio.wait({polling})
-        told = word.read((await looker.seen()).word)
+        told = word.parse_status((await looker.read_state()).word)
         assert told.request_id == "req_5"
         assert told.ill == pytest.approx(zof.clock.at, abs=1)
         assert told.why
@@ -335,28 +368,28 @@ async def there(valkey: str) -> AsyncIterator[RunningBot]:
         yield built
 
 
-def shown(built: RunningBot, user: str = ANA) -> str:
+def shown_home(built: RunningBot, user: str = ANA) -> str:
     view = built.world.slack.homes.get(user)
     return view_text(view.payload) if view else ""
 
 
-async def look(built: RunningBot, user: str = ANA) -> str:
+async def home_text(built: RunningBot, user: str = ANA) -> str:
     before = built.world.slack.homes[user].hash if user in built.world.slack.homes else ""
     await built.stage.people.open_home(user)
-    await until(lambda: user in built.world.slack.homes and built.world.slack.homes[user].hash != before)
-    return shown(built, user)
+    await wait_until(lambda: user in built.world.slack.homes and built.world.slack.homes[user].hash != before)
+    return shown_home(built, user)
 
 
-async def failing(built: RunningBot, channel: str = "C0QA") -> str:
+async def fail_delivery(built: RunningBot, channel: str = "C0QA") -> str:
     """A failure that its channel was told of; its run's id."""
     run = fail_run(built)
-    before = len(built.public(channel))
+    before = len(built.public_messages(channel))
     await post_webhook(built, webhook_event(run["id"], f"evt_{run['id']}"))
-    await until(lambda: any(run["id"] in text_of(one) for one in built.public(channel)[before:]))
+    await wait_until(lambda: any(run["id"] in text_of(message) for message in built.public_messages(channel)[before:]))
     return str(run["id"])
 
 
-def pressable(built: RunningBot, action: str, user: str = ANA, label: str = "") -> dict[str, Any]:
+def find_button(built: RunningBot, action: str, user: str = ANA, label: str = "") -> dict[str, Any]:
     view = built.world.slack.homes[user]
     parts = ((block, block.get("accessory") or {}) for block in view.payload["blocks"])
     return next(
@@ -366,16 +399,16 @@ def pressable(built: RunningBot, action: str, user: str = ANA, label: str = "") 
     )
 
 
-async def press(built: RunningBot, action: str, user: str = ANA, label: str = "") -> None:
+async def press_on_home(built: RunningBot, action: str, user: str = ANA, label: str = "") -> None:
     view = built.world.slack.homes[user]
-    outcome = await built.stage.people.press(user, pressable(built, action, user, label), view_id=view.id)
-    assert outcome.ok
+    outcome = await built.stage.people.press_element(user, find_button(built, action, user, label), view_id=view.id)
+    assert outcome.is_accepted
 
 
 async def test_it_shows_figures_subscriptions_and_health(there: RunningBot) -> None:
-    await there.type("/zof subscribe project:checkout")
-    await there.type("/zof subscribe project:search", channel="C0SEARCH")
-    view = await look(there)
+    await there.type_text("/zof subscribe project:checkout")
+    await there.type_text("/zof subscribe project:search", channel="C0SEARCH")
+    view = await home_text(there)
     assert "Runs in 24 h" in view
     assert "Running: checkout: cart on production" in view
     assert "<#C0QA> `project:checkout`" in view
@@ -385,33 +418,33 @@ async def test_it_shows_figures_subscriptions_and_health(there: RunningBot) -> N
 
 
 async def test_a_failure_appears_and_goes_by_itself_while_it_is_looked_at(there: RunningBot) -> None:
-    await there.type("/zof subscribe")  # the form; the word below subscribes
-    await there.type("/zof subscribe project:*")
-    await look(there)
-    await failing(there)
-    await until(lambda: "1 failure waits for somebody" in shown(there), 20)
-    assert "Waiting for an acknowledgement" in shown(there)
-    assert "|nightly cart>" in shown(there), "its alert is a click away"
-    assert shown(there, BEN) == "", "nobody is shown a Home that they did not open"
+    await there.type_text("/zof subscribe")  # the form; the word below subscribes
+    await there.type_text("/zof subscribe project:*")
+    await home_text(there)
+    await fail_delivery(there)
+    await wait_until(lambda: "1 failure waits for somebody" in shown_home(there), 20)
+    assert "Waiting for an acknowledgement" in shown_home(there)
+    assert "|nightly cart>" in shown_home(there), "its alert is a click away"
+    assert shown_home(there, BEN) == "", "nobody is shown a Home that they did not open"
 
 
 async def test_what_is_assigned_to_me_is_mine_wherever_it_stands(there: RunningBot) -> None:
-    await there.type("/zof subscribe project:*")
-    await failing(there)
-    root = next(one for one in there.public() if "Failed: nightly cart" in text_of(one))
-    await there.press(root, "zof_triage_acknowledge", user=BEN)
-    await until(lambda: any("acknowledged" in text_of(one) for one in there.public()))
-    view = await look(there, BEN)
+    await there.type_text("/zof subscribe project:*")
+    await fail_delivery(there)
+    root = next(message for message in there.public_messages() if "Failed: nightly cart" in text_of(message))
+    await there.press_button(root, "zof_triage_acknowledge", user=BEN)
+    await wait_until(lambda: any("acknowledged" in text_of(message) for message in there.public_messages()))
+    view = await home_text(there, BEN)
     assert "1 is yours" in view
     assert "Waiting for an acknowledgement" not in view
-    assert "Nothing waits for you" in await look(there, ANA)
+    assert "Nothing waits for you" in await home_text(there, ANA)
 
 
 async def test_a_failure_whose_link_slack_does_not_give_is_listed_without_one(there: RunningBot) -> None:
-    await there.type("/zof subscribe project:*")
-    await failing(there)
-    there.world.slack.faults.set("500", only="chat.getPermalink")
-    view = await look(there)
+    await there.type_text("/zof subscribe project:*")
+    await fail_delivery(there)
+    there.world.slack.faults.set_fault("500", only="chat.getPermalink")
+    view = await home_text(there)
     assert "1 failure waits for somebody" in view
     assert "nightly cart" in view
     assert "|nightly cart>" not in view
@@ -419,121 +452,127 @@ async def test_a_failure_whose_link_slack_does_not_give_is_listed_without_one(th
 
 async def test_private_channels_are_shown_to_their_members_only(there: RunningBot) -> None:
     there.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
-    await there.type("/zof subscribe project:*", channel=INCIDENT_ROOM)
-    await failing(there, INCIDENT_ROOM)
-    assert "1 failure waits for somebody" in await look(there, ANA)
-    view = await look(there, CHIOMA)
+    await there.type_text("/zof subscribe project:*", channel=INCIDENT_ROOM)
+    await fail_delivery(there, INCIDENT_ROOM)
+    assert "1 failure waits for somebody" in await home_text(there, ANA)
+    view = await home_text(there, CHIOMA)
     assert "Nothing waits for you" in view
     assert INCIDENT_ROOM not in view
     assert "nightly cart" not in view.replace("Runs in progress", "")
 
 
 async def test_what_is_told_in_a_direct_message_is_on_the_home_of_who_subscribed_it_alone(there: RunningBot) -> None:
-    await there.type("/zof subscribe project:*", channel="D0ANA")
-    await failing(there, "D0ANA")
-    view = await look(there, ANA)
+    await there.type_text("/zof subscribe project:*", channel="D0ANA")
+    await fail_delivery(there, "D0ANA")
+    view = await home_text(there, ANA)
     assert "1 failure waits for somebody" in view
     assert "`project:*`" in view
-    assert "Nothing waits for you" in (view := await look(there, BEN))
+    assert "Nothing waits for you" in (view := await home_text(there, BEN))
     assert "`project:*`" not in view
 
 
 @pytest.mark.parametrize("user", [GUEST])
 async def test_guests_see_what_can_be_looked_up_and_no_more(there: RunningBot, user: str) -> None:
-    await there.type("/zof subscribe project:*", channel="C0CHECKOUT")
-    await failing(there, "C0CHECKOUT")
-    view = await look(there, user)
+    await there.type_text("/zof subscribe project:*", channel="C0CHECKOUT")
+    await fail_delivery(there, "C0CHECKOUT")
+    view = await home_text(there, user)
     assert "/zof result" in view
     for secret in ("nightly cart", "Health", "project:*", "Runs in 24 h"):
         assert secret not in view
 
 
 async def test_edit_opens_the_form_and_its_answer_stands_in_the_form(there: RunningBot) -> None:
-    await there.type("/zof subscribe project:checkout")
-    await look(there)
-    await press(there, home.EDIT)
-    await until(lambda: bool(there.world.slack.modals.get(ANA)))
+    await there.type_text("/zof subscribe project:checkout")
+    await home_text(there)
+    await press_on_home(there, home.EDIT_ACTION_ID)
+    await wait_until(lambda: bool(there.world.slack.modals.get(ANA)))
     form = there.world.slack.modals[ANA][-1]
     values = {"project": {"project": {"type": "plain_text_input", "value": "search"}}}
-    await there.stage.people.submit(ANA, form.id, values)
+    await there.stage.people.submit_view(ANA, form.id, values)
     assert "The subscription is changed" in view_text(there.world.slack.modals[ANA][-1].payload)
-    await until(lambda: "<#C0QA> `project:search`" in shown(there), 20)
-    await until(lambda: any("changed this channel's subscription" in text_of(one) for one in there.public()))
+    await wait_until(lambda: "<#C0QA> `project:search`" in shown_home(there), 20)
+    await wait_until(
+        lambda: any("changed this channel's subscription" in text_of(message) for message in there.public_messages())
+    )
 
 
 async def test_edit_in_a_channel_that_one_has_left_is_refused_on_home(there: RunningBot) -> None:
     there.world.slack.channels[INCIDENT_ROOM].members.add("U0ZOFBOT")
-    await there.type("/zof subscribe project:checkout", channel=INCIDENT_ROOM, user=BEN)
-    await look(there, BEN)
-    await until(lambda: INCIDENT_ROOM in shown(there, BEN))
+    await there.type_text("/zof subscribe project:checkout", channel=INCIDENT_ROOM, user=BEN)
+    await home_text(there, BEN)
+    await wait_until(lambda: INCIDENT_ROOM in shown_home(there, BEN))
     there.world.slack.channels[INCIDENT_ROOM].members.discard(BEN)
-    async with running(
+    async with run_bot(
         there.settings, there.world.clock, works=False
     ) as other:  # a process that has not asked Slack yet
         there.world.slack.request_url = f"{other.url}/slack/events"
-        await press(there, home.EDIT, BEN)
-        await until(lambda: "You are not in that channel" in shown(there, BEN))
+        await press_on_home(there, home.EDIT_ACTION_ID, BEN)
+        await wait_until(lambda: "You are not in that channel" in shown_home(there, BEN))
     assert not there.world.slack.modals.get(BEN)
 
 
-async def bury(built: RunningBot, key: str = "run:run_odd:failed:C0QA") -> str:
+async def park_dead_letter(built: RunningBot, key: str = "run:run_odd:failed:C0QA") -> str:
     """A notification that cannot be drawn."""
     note = Notification(
         key=key,
-        kind=Kind.ROOT,
+        kind=NotificationKind.ROOT,
         channel="C0QA",
         body={"card": "trial", "alert": {"card": "odd"}, "mentions": "some"},
-        happened=START,
+        happened=START_TIME,
     )
     await built.app.outbox.commit([note])
 
-    async def dead() -> bool:
-        return bool(await built.app.outbox.list(State.DEAD))
+    async def is_dead() -> bool:
+        return bool(await built.app.outbox.list_records(NotificationState.DEAD))
 
-    await until(dead)
+    await wait_until(is_dead)
     return key
 
 
 async def test_an_admin_has_a_dead_letter_sent_after_all_and_the_audit_knows_who(there: RunningBot) -> None:
-    key = await bury(there)
-    view = await look(there)
+    key = await park_dead_letter(there)
+    view = await home_text(there)
     assert "1 notification was given up" in view
-    assert pressable(there, home.RETRY)["confirm"]
-    await press(there, home.RETRY)
-    await until(lambda: "It is sent after all" in shown(there))
-    acts = [one for one in await Audit(there.app.store.client, "zofbot").read() if one.act == "outbox retry"]
-    assert [(one.user, one.key, one.before, one.after, one.channel) for one in acts] == [
+    assert find_button(there, home.RETRY_ACTION_ID)["confirm"]
+    await press_on_home(there, home.RETRY_ACTION_ID)
+    await wait_until(lambda: "It is sent after all" in shown_home(there))
+    acts = [
+        record
+        for record in await AuditLog(there.app.store.client, "zofbot").read_records()
+        if record.act == "outbox retry"
+    ]
+    assert [(act.user, act.key, act.before, act.after, act.channel) for act in acts] == [
         (ANA, key, "dead", "pending", "C0QA")
     ]
 
 
 async def test_others_see_that_there_are_some_and_cannot_have_them_sent(there: RunningBot) -> None:
-    await bury(there)
-    await look(there, BEN)
-    assert "1 notification was given up" in shown(there, BEN)
-    assert home.RETRY not in shown(there, BEN)
-    await look(there, ANA)
+    await park_dead_letter(there)
+    await home_text(there, BEN)
+    assert "1 notification was given up" in shown_home(there, BEN)
+    assert home.RETRY_ACTION_ID not in shown_home(there, BEN)
+    await home_text(there, ANA)
     there.world.slack.homes[BEN].payload = there.world.slack.homes[ANA].payload  # a stale Home of somebody demoted
-    await press(there, home.RETRY, BEN)
-    await until(lambda: "You cannot retry an undelivered alert" in shown(there, BEN))
-    acts = await Audit(there.app.store.client, "zofbot").read()
-    assert not [one for one in acts if one.act == "outbox retry"]
+    await press_on_home(there, home.RETRY_ACTION_ID, BEN)
+    await wait_until(lambda: "You cannot retry an undelivered alert" in shown_home(there, BEN))
+    acts = await AuditLog(there.app.store.client, "zofbot").read_records()
+    assert not [act for act in acts if act.act == "outbox retry"]
 
 
 async def test_what_was_sent_meanwhile_is_not_retried(there: RunningBot) -> None:
-    key = await bury(there)
-    await look(there)
+    key = await park_dead_letter(there)
+    await home_text(there)
     assert await there.app.outbox.drop(key)
     await there.app.store.client.delete(f"{{zofbot}}:note:{key}")
-    await press(there, home.RETRY)
-    await until(lambda: "That is not given up any more" in shown(there))
+    await press_on_home(there, home.RETRY_ACTION_ID)
+    await wait_until(lambda: "That is not given up any more" in shown_home(there))
 
 
 async def test_zof_down_costs_the_figures_alone_and_is_named(there: RunningBot) -> None:
-    await there.type("/zof subscribe project:*")
-    await failing(there)
-    there.world.zof.faults.set("403", only="/runs")
-    view = await look(there)
+    await there.type_text("/zof subscribe project:*")
+    await fail_delivery(there)
+    there.world.zof.faults.set_fault("403", only="/runs")
+    view = await home_text(there)
     call = next(call for call in reversed(there.world.zof.calls) if call.path == "/runs")
     assert f"Request ID: `{call.request_id}`" in view
     assert "1 failure waits for somebody" in view
@@ -542,47 +581,47 @@ async def test_zof_down_costs_the_figures_alone_and_is_named(there: RunningBot) 
 
 async def test_while_zof_is_slow_home_is_there_and_gets_its_figures_later(there: RunningBot) -> None:
     there.world.zof.faults.delays["slow"] = 4.5
-    there.world.zof.faults.set("slow", only="/runs")
-    assert "asking Zof" in await look(there)
-    await until(lambda: "asking Zof" not in shown(there) and "Runs in 24 h" in shown(there))
+    there.world.zof.faults.set_fault("slow", only="/runs")
+    assert "asking Zof" in await home_text(there)
+    await wait_until(lambda: "asking Zof" not in shown_home(there) and "Runs in 24 h" in shown_home(there))
 
 
 async def test_all_viewers_share_one_reading_of_zof(there: RunningBot) -> None:
-    def asked() -> int:
+    def requests_made() -> int:
         return sum(call.path == "/runs" and "status" not in call.query for call in there.world.zof.calls)
 
-    before = asked()
-    await asyncio.gather(*(look(there, user) for user in (ANA, BEN, CHIOMA)))
-    await look(there, ANA)
-    assert asked() - before == 1
+    before = requests_made()
+    await asyncio.gather(*(home_text(there, user) for user in (ANA, BEN, CHIOMA)))
+    await home_text(there, ANA)
+    assert requests_made() - before == 1
 
 
 async def test_redis_down_is_said_and_the_rest_stands(there: RunningBot) -> None:
-    await there.type("/zof subscribe project:*")
-    await look(there)
+    await there.type_text("/zof subscribe project:*")
+    await home_text(there)
     async with stopped_server(there.settings.redis_url):
         await there.stage.people.open_home(ANA)
-        await until(lambda: "store (Redis) does not answer" in shown(there))
-    assert "Runs in 24 h" in shown(there)
-    assert "zofbot's store does not answer" in shown(there)
+        await wait_until(lambda: "store (Redis) does not answer" in shown_home(there))
+    assert "Runs in 24 h" in shown_home(there)
+    assert "zofbot's store does not answer" in shown_home(there)
 
 
 async def test_a_subscription_of_ones_own_messages_with_the_bot_is_shown_as_that(there: RunningBot) -> None:
-    await there.type("/zof subscribe project:search", channel="D0ANA")
-    assert "your messages with zofbot: `project:search`" in await look(there)
-    assert "project:search" not in await look(there, BEN)
+    await there.type_text("/zof subscribe project:search", channel="D0ANA")
+    assert "your messages with zofbot: `project:search`" in await home_text(there)
+    assert "project:search" not in await home_text(there, BEN)
 
 
 async def test_figures_are_read_again_while_somebody_looks(valkey: str) -> None:
     clock = test_clock()
     async with running_bot(valkey, clock=clock) as built:
-        before = int(re.findall(r"Runs in 24 h\*\\n(\d+)", await look(built))[0])
-        clock.advance(FRESH + BEAT)
+        before = int(re.findall(r"Runs in 24 h\*\\n(\d+)", await home_text(built))[0])
+        clock.advance(CACHE_SECONDS + MAX_AGE_SECONDS)
         fail_run(built)
-        await until(lambda: f"Runs in 24 h*\\n{before + 1}" in shown(built))
+        await wait_until(lambda: f"Runs in 24 h*\\n{before + 1}" in shown_home(built))
 
 
-async def odd(built: RunningBot) -> str:
+async def odd_letter(built: RunningBot) -> str:
     """Leave a record that nobody foresaw; gives its name."""
     client, name = built.app.store.client, "{zofbot}:note:odd"
     await client.hset(name, mapping={"state": "dead", "channel": "C0QA", "attempt": "many"})
@@ -591,52 +630,54 @@ async def odd(built: RunningBot) -> str:
 
 
 async def test_a_home_that_cannot_be_drawn_says_so_with_a_reference(bot: RunningBot) -> None:
-    name = await odd(bot)
-    view = await look(bot)
+    name = await odd_letter(bot)
+    view = await home_text(bot)
     assert "went wrong inside zofbot" in view
     assert "ref_" in view
     await bot.app.store.client.delete(name)
-    assert "Runs in 24 h" in await look(bot)
+    assert "Runs in 24 h" in await home_text(bot)
 
 
 async def test_homes_stay_up_to_date_after_one_could_not_be_drawn(valkey: str) -> None:
     clock = test_clock()
     async with running_bot(valkey, clock=clock) as built:
-        await look(built)
-        name = await odd(built)
-        await built.type("/zof subscribe project:checkout")
+        await home_text(built)
+        name = await odd_letter(built)
+        await built.type_text("/zof subscribe project:checkout")
         with structlog.testing.capture_logs() as lines:
-            clock.advance(PACE)
-            await until(lambda: any(line["event"] == "homes not renewed" for line in lines))
+            clock.advance(MIN_UPDATE_SECONDS)
+            await wait_until(lambda: any(line["event"] == "homes not renewed" for line in lines))
         await built.app.store.client.delete(name)
-        await built.type("/zof subscribe project:search")
-        clock.advance(PACE)
-        await until(lambda: "project:search" in shown(built), 30)
+        await built.type_text("/zof subscribe project:search")
+        clock.advance(MIN_UPDATE_SECONDS)
+        await wait_until(lambda: "project:search" in shown_home(built), 30)
 
 
 async def test_what_was_published_meanwhile_is_not_overwritten_by_what_is_older(there: RunningBot) -> None:
-    await look(there)
+    await home_text(there)
     stands = there.world.slack.homes[ANA]
     stands.hash = "0.elsewhere"  # another process was faster
-    await there.type("/zof subscribe project:search")
-    await until(lambda: "project:search" in shown(there), 20)
-    refused = [one for one in there.world.slack.calls if one.method == "views.publish" and one.error == "hash_conflict"]
+    await there.type_text("/zof subscribe project:search")
+    await wait_until(lambda: "project:search" in shown_home(there), 20)
+    refused = [
+        call for call in there.world.slack.calls if call.method == "views.publish" and call.error == "hash_conflict"
+    ]
     assert refused
 
 
 async def test_a_storm_of_changes_is_one_view_not_many(there: RunningBot) -> None:
-    await look(there)
+    await home_text(there)
 
-    def published() -> int:
+    def count_published() -> int:
         return sum(call.method == "views.publish" for call in there.world.slack.calls)
 
-    before = published()
+    before = count_published()
     for number in range(6):
-        await there.type(f"/zof subscribe project:p{number}")
+        await there.type_text(f"/zof subscribe project:p{number}")
         await asyncio.sleep(0.6)
-    assert 1 <= published() - before <= 2
+    assert 1 <= count_published() - before <= 2
 
 
 async def test_a_view_that_slack_refuses_becomes_a_plain_one(there: RunningBot) -> None:
-    there.world.slack.faults.set("view_too_large", 1, only="views.publish")
-    assert "Slack refused the full view" in await look(there)
+    there.world.slack.faults.set_fault("view_too_large", 1, only="views.publish")
+    assert "Slack refused the full view" in await home_text(there)

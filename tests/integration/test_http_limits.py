@@ -17,14 +17,24 @@ import redis.asyncio as redis
 import structlog
 from aiohttp import web
 
-from tests.support.bot import RunningBot, running_bot, until
+from tests.support.bot import RunningBot, running_bot, wait_until
 from tests.support.virtual_time import StoppedClock, silent_redis
 from zofbot.clock import Clock
-from zofbot.crowd import AT_ONCE, IN_LINE, MOST_HELD, STRAYS_A_SECOND, Bodies, Brake, Line, Sparing, Stray
-from zofbot.logs import configure
-from zofbot.simulator.delivery import signature as slack_signature
-from zofbot.simulator.webhooks import current, signature
-from zofbot.web import opened
+from zofbot.crowd import (
+    MAX_CONCURRENT_WEBHOOKS,
+    MAX_DELAYED_REJECTS,
+    MAX_REJECTS_PER_SECOND,
+    MAX_WAITING_WEBHOOKS,
+    BodyReader,
+    ConcurrencyLimit,
+    RejectedRequest,
+    RejectThrottle,
+    SampledLog,
+)
+from zofbot.logs import configure_logging
+from zofbot.simulator.delivery import sign_request as slack_signature
+from zofbot.simulator.webhooks import current_envelope, sign_body
+from zofbot.web import serve_app
 
 SECRET = "webhook-secret"
 
@@ -35,19 +45,19 @@ def log() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     before, level, config = root.handlers[:], root.level, structlog.get_config()
     stream = io.StringIO()
-    configure("json", "info", (), stream)
+    configure_logging("json", "info", (), stream)
     yield stream
     root.handlers[:], root.level = before, level
     structlog.configure(**config)
 
 
-def lines(log: io.StringIO, event: str = "") -> list[dict[str, object]]:
+def log_entries(log: io.StringIO, event: str = "") -> list[dict[str, object]]:
     every = [json.loads(line) for line in log.getvalue().splitlines()]
     return [line for line in every if event in ("", line["event"])]
 
 
-def loud(log: io.StringIO) -> list[dict[str, object]]:
-    return [line for line in lines(log) if line["level"] in ("error", "critical") or "exception" in line]
+def loud_entries(log: io.StringIO) -> list[dict[str, object]]:
+    return [line for line in log_entries(log) if line["level"] in ("error", "critical") or "exception" in line]
 
 
 @pytest.fixture
@@ -75,7 +85,7 @@ async def line_to(url: str) -> AsyncIterator[Stream]:
             pass
 
 
-async def status(reader: asyncio.StreamReader, seconds: float = 8) -> int:
+async def read_status(reader: asyncio.StreamReader, seconds: float = 8) -> int:
     line = await asyncio.wait_for(reader.readline(), seconds)
     return int(line.split()[1]) if line else 0
 
@@ -89,19 +99,19 @@ DOORS = pytest.mark.parametrize("door", ["/slack/events", "/zof/webhook"])
 async def test_a_body_in_chunks_that_trickle_is_cut_off(both: RunningBot, door: str, log: io.StringIO) -> None:
     async with line_to(both.app.url) as (reader, writer):
         writer.write(f"POST {door} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
-        answer = asyncio.create_task(status(reader))
+        answer = asyncio.create_task(read_status(reader))
         while not answer.done():
             writer.write(b"1\r\nx\r\n")
             await asyncio.sleep(0.1)
         assert await answer == 408
-    assert not loud(log)
+    assert not loud_entries(log)
 
 
 @DOORS
 async def test_a_body_in_chunks_that_never_ends_is_too_large(both: RunningBot, door: str, log: io.StringIO) -> None:
     async with line_to(both.app.url) as (reader, writer):
         writer.write(f"POST {door} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
-        answer = asyncio.create_task(status(reader))
+        answer = asyncio.create_task(read_status(reader))
         piece = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
         sent = 0
         while not answer.done() and sent < 64:
@@ -109,7 +119,7 @@ async def test_a_body_in_chunks_that_never_ends_is_too_large(both: RunningBot, d
             writer.write(piece)
             await asyncio.sleep(0.01)
         assert await answer == 413
-    assert not loud(log)
+    assert not loud_entries(log)
 
 
 @DOORS
@@ -127,11 +137,11 @@ async def test_a_body_that_breaks_off_is_no_fault_of_ours(
     async with line_to(both.app.url) as (reader, writer):
         writer.write(f"POST {door} HTTP/1.1\r\nHost: x\r\n".encode() + rest)
         writer.write_eof()
-        assert await status(reader) in (0, 400, 401, 408)
+        assert await read_status(reader) in (0, 400, 401, 408)
     async with aiohttp.ClientSession() as session, session.get(f"{both.app.url}/healthz") as reply:
         assert reply.status == 200
     await asyncio.sleep(0.05)
-    assert not loud(log)
+    assert not loud_entries(log)
 
 
 @pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/9.9\r\n\r\n", b"nonsense\r\n\r\n"])
@@ -143,7 +153,7 @@ async def test_what_is_no_http_is_not_logged_as_a_fault(both: RunningBot, garbag
         await reader.readline()
         writer.write_eof()
         await asyncio.wait_for(reader.read(), 5)
-    assert not loud(log)
+    assert not loud_entries(log)
 
 
 async def test_a_packed_body_is_not_unpacked(both: RunningBot) -> None:
@@ -161,37 +171,42 @@ async def test_a_packed_body_is_not_unpacked(both: RunningBot) -> None:
 
 
 @asynccontextmanager
-async def reading(bodies: Bodies) -> AsyncIterator[str]:
-    async def read(request: web.Request) -> web.Response:
+async def body_server(bodies: BodyReader) -> AsyncIterator[str]:
+    async def read_body(request: web.Request) -> web.Response:
         try:
-            return web.Response(body=await bodies.read(request))
-        except Stray as stray:
+            return web.Response(body=await bodies.read_body(request))
+        except RejectedRequest as stray:
             return web.Response(status=stray.status)
 
     app = web.Application()
-    app.router.add_post("/", read)
-    async with opened(app, "127.0.0.1", 0, Clock()) as url:
+    app.router.add_post("/", read_body)
+    async with serve_app(app, "127.0.0.1", 0, Clock()) as url:
         yield url
 
 
 async def test_of_too_many_bodies_the_one_read_for_longest_gives_way() -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
-    async with reading(Bodies(most=2)) as url, line_to(url) as first, line_to(url) as second, line_to(url) as third:
+    async with (
+        body_server(BodyReader(most=2)) as url,
+        line_to(url) as first,
+        line_to(url) as second,
+        line_to(url) as third,
+    ):
         for _, writer in (first, second):
             writer.write(head + b"sl")
             await asyncio.sleep(0.05)
         third[1].write(head + b"fast")
-        assert await status(third[0]) == 200
-        assert await status(first[0], 1) == 408
+        assert await read_status(third[0]) == 200
+        assert await read_status(first[0], 1) == 408
         second[1].write(b"ow")
-        assert await status(second[0], 1) == 200
+        assert await read_status(second[0], 1) == 200
 
 
 # --- connections
 
 
 async def test_a_head_that_trickles_is_cut_off(log: io.StringIO) -> None:
-    async with opened(web.Application(), "127.0.0.1", 0, Clock(), idle=0.6) as url, line_to(url) as (reader, writer):
+    async with serve_app(web.Application(), "127.0.0.1", 0, Clock(), idle=0.6) as url, line_to(url) as (reader, writer):
         writer.write(b"POST /slack/events HTTP/1.1\r\n")
         began = asyncio.get_running_loop().time()
         gone = asyncio.create_task(reader.read())
@@ -200,7 +215,7 @@ async def test_a_head_that_trickles_is_cut_off(log: io.StringIO) -> None:
             await asyncio.sleep(0.1)
         assert asyncio.get_running_loop().time() - began < 2
         await asyncio.wait({gone})
-    assert not loud(log)
+    assert not loud_entries(log)
 
 
 async def test_idle_connections_are_closed_when_they_are_too_many_but_for_known_ones() -> None:
@@ -209,60 +224,60 @@ async def test_idle_connections_are_closed_when_they_are_too_many_but_for_known_
 
     app = web.Application()
     app.router.add_get("/", fine)
-    async with opened(app, "127.0.0.1", 0, Clock(), most=2) as url, line_to(url) as known:
+    async with serve_app(app, "127.0.0.1", 0, Clock(), most=2) as url, line_to(url) as known:
         known[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert await status(known[0]) == 200
+        assert await read_status(known[0]) == 200
         async with line_to(url) as one, line_to(url) as two, line_to(url) as three, line_to(url) as four:
             gone = [asyncio.create_task(reader.read()) for reader, _ in (one, two, three, four)]
-            await until(lambda: [task.done() for task in gone] == [True, True, False, False], 4)
+            await wait_until(lambda: [task.done() for task in gone] == [True, True, False, False], 4)
         await known[0].readuntil(b"\r\n\r\n")
         known[1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert await status(known[0]) == 200
+        assert await read_status(known[0]) == 200
 
 
 # --- turns, strays, lines
 
 
 async def test_so_many_are_let_in_and_so_many_wait() -> None:
-    line, done, over = Line(at_once=2, most=3, seconds=30), asyncio.Event(), Counter[str]()
+    line, done, over = ConcurrencyLimit(at_once=2, most=3, seconds=30), asyncio.Event(), Counter[str]()
 
     async def come() -> None:
         try:
-            async with line.turn():
+            async with line.acquire_slot():
                 over["in"] += 1
                 await done.wait()
-        except Stray as stray:
+        except RejectedRequest as stray:
             over[f"{stray.status} {stray.reason}"] += 1
 
     coming = [asyncio.create_task(come()) for _ in range(9)]
-    await until(lambda: over == {"in": 2, "503 crowded": 4})
+    await wait_until(lambda: over == {"in": 2, "503 crowded": 4})
     done.set()
     await asyncio.gather(*coming)
     assert over == {"in": 5, "503 crowded": 4}
-    async with line.turn():
+    async with line.acquire_slot():
         pass
 
 
 async def test_nobody_waits_for_a_turn_for_ever() -> None:
-    line = Line(at_once=1, most=3, seconds=0.05)
-    async with line.turn():
-        with pytest.raises(Stray, match="crowded"):
-            async with line.turn():
+    line = ConcurrencyLimit(at_once=1, most=3, seconds=0.05)
+    async with line.acquire_slot():
+        with pytest.raises(RejectedRequest, match="crowded"):
+            async with line.acquire_slot():
                 pass
-    async with line.turn():
+    async with line.acquire_slot():
         pass
 
 
 async def test_a_few_strays_are_answered_at_once_and_a_flood_is_not() -> None:
-    brake, ended = Brake(Clock()), Counter[bool]()
+    brake, ended = RejectThrottle(Clock()), Counter[bool]()
 
     async def come() -> None:
-        ended[await brake.hold()] += 1
+        ended[await brake.delay_reject()] += 1
 
-    coming = [asyncio.create_task(come()) for _ in range(STRAYS_A_SECOND + MOST_HELD + 100)]
+    coming = [asyncio.create_task(come()) for _ in range(MAX_REJECTS_PER_SECOND + MAX_DELAYED_REJECTS + 100)]
     await asyncio.sleep(0)
     assert ended[False] in (100, 101), "too many to be held"
-    assert ended[True] in (STRAYS_A_SECOND - 1, STRAYS_A_SECOND), (
+    assert ended[True] in (MAX_REJECTS_PER_SECOND - 1, MAX_REJECTS_PER_SECOND), (
         "answered at once; the last one may be a rounding late"
     )
     await asyncio.wait(coming, timeout=5)
@@ -271,14 +286,14 @@ async def test_a_few_strays_are_answered_at_once_and_a_flood_is_not() -> None:
 
 def test_a_line_is_logged_once_in_a_while_with_how_many_were_left_out(log: io.StringIO) -> None:
     clock = StoppedClock(100.0)
-    sparing = Sparing(clock, seconds=10)
+    sparing = SampledLog(clock, seconds=10)
     for _ in range(1000):
         sparing("stray", "unsigned", peer="x")
     sparing("stray", "malformed")
     clock.at += 10
     sparing("stray", "unsigned")
     sparing("stray", "unsigned")
-    assert [(line["reason"], line.get("left_out")) for line in lines(log)] == [
+    assert [(line["reason"], line.get("left_out")) for line in log_entries(log)] == [
         ("unsigned", None), ("malformed", None), ("unsigned", 999),
     ]  # fmt: skip
 
@@ -286,14 +301,16 @@ def test_a_line_is_logged_once_in_a_while_with_how_many_were_left_out(log: io.St
 # --- floods, as far as they can be told without a clock; benchmarks/flood.py measures them
 
 
-async def flood(bot: RunningBot, count: int, *, signed: bool) -> Counter[int | str]:
+async def flood_requests(bot: RunningBot, count: int, *, signed: bool) -> Counter[int | str]:
     """Send webhooks, each over a connection of its own and about a run of its own; what was answered."""
     answers: Counter[int | str] = Counter()
 
     async def one(session: aiohttp.ClientSession, number: int) -> None:
-        named = current("run.failed", "2026-06-01T08:15:00Z", lambda prefix: f"{prefix}_{number}", f"run_{number}")
+        named = current_envelope(
+            "run.failed", "2026-06-01T08:15:00Z", lambda prefix: f"{prefix}_{number}", f"run_{number}"
+        )
         body = json.dumps(named).encode()
-        headers = {"X-Zof-Signature": signature(SECRET if signed else "another", body)}
+        headers = {"X-Zof-Signature": sign_body(SECRET if signed else "another", body)}
         async with session.post(f"{bot.app.url}/zof/webhook", data=body, headers=headers) as reply:
             answers[reply.status] += 1
             answers["again"] += "Retry-After" in reply.headers
@@ -306,29 +323,29 @@ async def flood(bot: RunningBot, count: int, *, signed: bool) -> Counter[int | s
 async def test_while_the_store_stands_still_webhooks_are_sent_away_and_people_are_answered(
     both: RunningBot, valkey: str, log: io.StringIO
 ) -> None:
-    count = AT_ONCE + IN_LINE + 60
+    count = MAX_CONCURRENT_WEBHOOKS + MAX_WAITING_WEBHOOKS + 60
     sample = both.app.metrics.registry.get_sample_value
     async with redis.from_url(valkey) as client:
-        await both.answer("/zof help")
+        await both.answer_text("/zof help")
         with silent_redis():
             await client.client_pause(60_000, all=False)
-            flooding = asyncio.create_task(flood(both, count, signed=True))
-            await until(lambda: bool(sample("zofbot_zof_webhooks_total", {"answer": "crowded"})))
-            outcome = await both.type("/zof help")
+            flooding = asyncio.create_task(flood_requests(both, count, signed=True))
+            await wait_until(lambda: bool(sample("zofbot_zof_webhooks_total", {"answer": "crowded"})))
+            outcome = await both.type_text("/zof help")
             await client.client_unpause()
         answers = await flooding
     assert outcome.status == 200
     assert answers["again"] == answers[503] >= 1
-    assert answers[200] >= IN_LINE // 2, "those who waited had their turn"
+    assert answers[200] >= MAX_WAITING_WEBHOOKS // 2, "those who waited had their turn"
     assert answers[200] + answers[503] == count
-    assert len(lines(log, "stray webhook")) <= 2
+    assert len(log_entries(log, "stray webhook")) <= 2
 
 
 async def test_a_flood_of_strays_costs_a_line_and_people_are_answered(both: RunningBot, log: io.StringIO) -> None:
-    flooding = asyncio.create_task(flood(both, 400, signed=False))
-    outcome = await both.type("/zof res_4821")
+    flooding = asyncio.create_task(flood_requests(both, 400, signed=False))
+    outcome = await both.type_text("/zof res_4821")
     assert outcome.status == 200
     assert await flooding == {401: 400, "again": 0}
-    assert len(lines(log, "stray webhook")) == 1
+    assert len(log_entries(log, "stray webhook")) == 1
     sample = both.app.metrics.registry.get_sample_value
     assert sample("zofbot_zof_webhooks_total", {"answer": "unsigned"}) == 400

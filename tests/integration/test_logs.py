@@ -10,21 +10,21 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import structlog
 
-from tests.support.bot import RunningBot, text_of, until
+from tests.support.bot import RunningBot, text_of, wait_until
 from zofbot.access import Roles
-from zofbot.errands import Errands
+from zofbot.errands import BackgroundTasks
 from zofbot.errors import ZofRejected
-from zofbot.listeners.desk import Desk
-from zofbot.logs import configure
+from zofbot.listeners.desk import ListenerContext
+from zofbot.logs import configure_logging
 from zofbot.pipeline.catalog import Catalog
-from zofbot.pipeline.failures import Failures
-from zofbot.pipeline.orders import Orders
-from zofbot.rooms import links, zof_client
+from zofbot.pipeline.failures import TriageService
+from zofbot.pipeline.orders import RunCommands
+from zofbot.rooms import make_links, make_zof_client
 from zofbot.slack.message import Message
-from zofbot.slack.people import People
-from zofbot.store.audit import Audit
+from zofbot.slack.people import Directory
+from zofbot.store.audit import AuditLog
 from zofbot.store.subscriptions import Subscriptions
-from zofbot.store.traces import Traces, TraceWriter
+from zofbot.store.traces import TraceStore, TraceWriter
 
 KNOWN = "correct-horse-battery"
 PLANTED = [KNOWN, "hunter2hunter2", "abcDEF123456", "eyJzdWIiOiIxIn0"]
@@ -39,11 +39,11 @@ def put_back() -> Iterator[None]:
     structlog.configure(**config)
 
 
-def written(stream: io.StringIO) -> list[dict[str, object]]:
+def written_lines(stream: io.StringIO) -> list[dict[str, object]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def spill(log: structlog.typing.FilteringBoundLogger) -> None:
+def log_secrets(log: structlog.typing.FilteringBoundLogger) -> None:
     """Log secrets in every way there is."""
     log.info("calling", headers={"Authorization": "Bearer abcDEF123456.x"}, tries=[KNOWN, "password=hunter2hunter2"])
     log.warning(f"the key is {KNOWN}")
@@ -57,8 +57,8 @@ def spill(log: structlog.typing.FilteringBoundLogger) -> None:
 @pytest.mark.parametrize("form", ["json", "pretty"])
 def test_no_secret_is_written(form: str) -> None:
     stream = io.StringIO()
-    configure(form, "debug", (KNOWN,), stream)
-    spill(structlog.get_logger())
+    configure_logging(form, "debug", (KNOWN,), stream)
+    log_secrets(structlog.get_logger())
     text = stream.getvalue()
     assert "calling" in text
     assert "ValueError" in text
@@ -68,29 +68,29 @@ def test_no_secret_is_written(form: str) -> None:
 
 def test_json_has_a_line_an_event_with_its_level_and_time() -> None:
     stream = io.StringIO()
-    configure("json", "info", (), stream)
+    configure_logging("json", "info", (), stream)
     structlog.get_logger().info("zof call", tries=2, request_id=None)
     structlog.get_logger().debug("too quiet")
     logging.getLogger("httpx").info("GET https://zof.example/results/typed-by-somebody")
-    [line] = written(stream)
+    [line] = written_lines(stream)
     assert (line["event"], line["level"], line["tries"], line["request_id"]) == ("zof call", "info", 2, None)
     assert str(line["timestamp"]).endswith("Z")
 
 
 def test_off_a_terminal_it_is_json_by_itself() -> None:
     stream = io.StringIO()
-    configure("auto", "info", (), stream)
+    configure_logging("auto", "info", (), stream)
     structlog.get_logger().info("x")
-    assert written(stream)
+    assert written_lines(stream)
 
 
 async def test_one_line_a_call_to_zof_says_how_it_went(bot: RunningBot) -> None:
     stream = io.StringIO()
-    configure("json", "info", bot.settings.secrets(), stream)
-    bot.world.zof.faults.set("500", 2)
-    await bot.type("/zof result res_4821")
-    await until(lambda: "Voucher" in text_of(bot.private()[-1]))
-    [line] = [line for line in written(stream) if line["event"] == "zof call"]
+    configure_logging("json", "info", bot.settings.all_secrets(), stream)
+    bot.world.zof.faults.set_fault("500", 2)
+    await bot.type_text("/zof result res_4821")
+    await wait_until(lambda: "Voucher" in text_of(bot.private_messages()[-1]))
+    [line] = [line for line in written_lines(stream) if line["event"] == "zof call"]
     assert line["method"] == "GET"
     assert line["template"] == "/results/{id}"
     assert line["status"] == 200
@@ -105,37 +105,49 @@ async def test_one_line_a_call_to_zof_says_how_it_went(bot: RunningBot) -> None:
 
 
 @pytest.fixture
-async def desk(bot: RunningBot) -> AsyncIterator[Desk]:
+async def desk(bot: RunningBot) -> AsyncIterator[ListenerContext]:
     app, settings, clock = bot.app, bot.settings, bot.world.clock
-    zof = zof_client(settings, app.metrics, clock)
+    zof = make_zof_client(settings, app.metrics, clock)
     subscriptions = Subscriptions(app.store.client, settings.zofbot_namespace)
     rooms = (app.store, subscriptions, app.outbox, app.notifier)
-    failures, people = Failures(app.outbox, clock, app.metrics), People(app.notifier, clock)
-    audit = Audit(app.store.client, settings.zofbot_namespace)
-    traces = TraceWriter(Traces(app.store.client, settings.zofbot_namespace), app.metrics, clock)
-    own = (audit, Orders(app.outbox, zof, clock), traces, Catalog(zof, clock))
-    yield Desk(zof, *rooms, Errands(), app.metrics, links(settings), "auto", clock, failures, people, Roles(), *own)
+    failures, people = TriageService(app.outbox, clock, app.metrics), Directory(app.notifier, clock)
+    audit = AuditLog(app.store.client, settings.zofbot_namespace)
+    traces = TraceWriter(TraceStore(app.store.client, settings.zofbot_namespace), app.metrics, clock)
+    own = (audit, RunCommands(app.outbox, zof, clock), traces, Catalog(zof, clock))
+    yield ListenerContext(
+        zof,
+        *rooms,
+        BackgroundTasks(),
+        app.metrics,
+        make_links(settings),
+        "auto",
+        clock,
+        failures,
+        people,
+        Roles(),
+        *own,
+    )
     await zof.aclose()
 
 
-async def test_a_fault_of_ours_is_a_reference_that_stands_beside_the_traceback(desk: Desk) -> None:
+async def test_a_fault_of_ours_is_a_reference_that_stands_beside_the_traceback(desk: ListenerContext) -> None:
     stream = io.StringIO()
-    configure("json", "info", (), stream)
+    configure_logging("json", "info", (), stream)
 
-    async def broken() -> Message:
+    async def raise_unexpected() -> Message:
         raise ZeroDivisionError("of ours")
 
-    told = await desk.told(broken())
-    [line] = written(stream)
+    told = await desk.run_safely(raise_unexpected())
+    [line] = written_lines(stream)
     assert told.failed
     assert str(line["reference"]).startswith("ref_")
     assert str(line["reference"]) in told.message.text
     assert "ZeroDivisionError: of ours" in str(line["exception"])
 
 
-async def test_what_zof_refused_is_told_without_a_reference(desk: Desk) -> None:
-    async def refused() -> Message:
+async def test_what_zof_refused_is_told_without_a_reference(desk: ListenerContext) -> None:
+    async def raise_refusal() -> Message:
         raise ZofRejected("No.", "Do that.", request_id="req_1")
 
-    told = await desk.told(refused())
+    told = await desk.run_safely(raise_refusal())
     assert told.message.text == "No. Do that. Request ID: req_1"

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET
 from tests.support.triage import forget_alert, mention_bot, raise_alert, thread_of
 from zofbot.errors import BadInput
-from zofbot.listeners import twice_is_once
-from zofbot.simulator.entities import Message
-from zofbot.store.audit import Audit
-from zofbot.triage import Act
-from zofbot.triage.speech import QUESTIONS, REASONS, WORDS, Heard, heard
+from zofbot.listeners import is_idempotent
+from zofbot.simulator.entities import PostedMessage
+from zofbot.store.audit import AuditLog
+from zofbot.triage import Action
+from zofbot.triage.speech import ACTION_WORDS, QUESTION_WORDS, REASON_WORDS, ThreadCommand, parse_thread_command
 
 BOT = "U0ZOFBOT"
 
@@ -25,20 +25,20 @@ BOT = "U0ZOFBOT"
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        ("<@U0ZOFBOT> ack", Heard(Act.ACKNOWLEDGE)),
-        ("hey <@U0ZOFBOT|zofbot>  ACK!", Heard(Act.ACKNOWLEDGE)),
-        ("<@U0ZOFBOT> “ack”", Heard(Act.ACKNOWLEDGE)),
-        ("<@U0ZOFBOT> assign <@U0BEN>", Heard(Act.ASSIGN, rest="<@U0BEN>")),
-        ("cc <@U0BEN> <@U0ZOFBOT> snooze 2h", Heard(Act.SNOOZE, rest="2h")),
-        ("<@U0ZOFBOT>: snooze until fri 14:00", Heard(Act.SNOOZE, rest="until fri 14:00")),
-        ("<@U0ZOFBOT> still on it", Heard(Act.CONFIRM, rest="on it")),
-        ("<@U0ZOFBOT> why?", Heard(question="why")),
-        ("<@U0ZOFBOT> result res_4821", Heard(question="result", rest="res_4821")),
-        ("thanks <@U0ZOFBOT>", Heard(question="help")),
+        ("<@U0ZOFBOT> ack", ThreadCommand(Action.ACKNOWLEDGE)),
+        ("hey <@U0ZOFBOT|zofbot>  ACK!", ThreadCommand(Action.ACKNOWLEDGE)),
+        ("<@U0ZOFBOT> “ack”", ThreadCommand(Action.ACKNOWLEDGE)),
+        ("<@U0ZOFBOT> assign <@U0BEN>", ThreadCommand(Action.ASSIGN, rest="<@U0BEN>")),
+        ("cc <@U0BEN> <@U0ZOFBOT> snooze 2h", ThreadCommand(Action.SNOOZE, rest="2h")),
+        ("<@U0ZOFBOT>: snooze until fri 14:00", ThreadCommand(Action.SNOOZE, rest="until fri 14:00")),
+        ("<@U0ZOFBOT> still on it", ThreadCommand(Action.CONFIRM, rest="on it")),
+        ("<@U0ZOFBOT> why?", ThreadCommand(question="why")),
+        ("<@U0ZOFBOT> result res_4821", ThreadCommand(question="result", rest="res_4821")),
+        ("thanks <@U0ZOFBOT>", ThreadCommand(question="help")),
     ],
 )
-def test_what_is_typed_is_understood(typed: str, meant: Heard) -> None:
-    assert heard(typed, BOT) == meant
+def test_what_is_typed_is_understood(typed: str, meant: ThreadCommand) -> None:
+    assert parse_thread_command(typed, BOT) == meant
 
 
 @pytest.mark.parametrize(
@@ -54,24 +54,24 @@ def test_what_is_typed_is_understood(typed: str, meant: Heard) -> None:
     ],
 )
 def test_a_reason_and_its_note_are_told_apart(typed: str, reason: tuple[str, str]) -> None:
-    assert heard(f"<@{BOT}> resolve {typed}", BOT).reason == reason
+    assert parse_thread_command(f"<@{BOT}> resolve {typed}", BOT).resolution_reason == reason
 
 
 def test_a_mistyped_word_gets_the_one_that_was_meant() -> None:
     with pytest.raises(BadInput) as no:
-        heard(f"<@{BOT}> acknowlege", BOT)
+        parse_thread_command(f"<@{BOT}> acknowlege", BOT)
     assert "acknowledge" in no.value.next_step
 
 
 @given(st.text(max_size=200), st.sampled_from(["", BOT]))
 def test_whatever_is_typed_is_understood_or_refused(typed: str, bot: str) -> None:
     try:
-        found = heard(f"<@{BOT}> {typed}", bot)
+        found = parse_thread_command(f"<@{BOT}> {typed}", bot)
     except BadInput:
         return
-    assert (found.act in WORDS.values()) != (found.question in QUESTIONS)
-    reason, note = found.reason
-    assert reason in ("", *REASONS.values())
+    assert (found.act in ACTION_WORDS.values()) != (found.question in QUESTION_WORDS)
+    reason, note = found.resolution_reason
+    assert reason in ("", *REASON_WORDS.values())
     assert note in typed or reason or "&" in typed or re.search(r"\s{2,}|[\s“”‘’„\x1c-\x1f\x85]", typed)
 
 
@@ -85,56 +85,56 @@ async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[Ru
         valkey, works=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
     ) as bot:
         await wait_for_first_poll(bot)
-        await bot.type("/zof subscribe group:case")
+        await bot.type_text("/zof subscribe group:case")
         yield bot
 
 
-def private(bot: RunningBot, user: str = "U0ANA") -> str:
-    return " ".join(text_of(message) for message in bot.private(user=user))
+def private_answer(bot: RunningBot, user: str = "U0ANA") -> str:
+    return " ".join(text_of(message) for message in bot.private_messages(user=user))
 
 
-async def done(bot: RunningBot) -> list[str]:
+async def actions_done(bot: RunningBot) -> list[str]:
     """The acts on failures that were stored."""
-    entries = await Audit(bot.app.store.client, bot.settings.zofbot_namespace).read()
-    return [one.act for one in entries if one.key.startswith("case:")]
+    entries = await AuditLog(bot.app.store.client, bot.settings.zofbot_namespace).read_records()
+    return [entry.act for entry in entries if entry.key.startswith("case:")]
 
 
 async def test_words_in_the_thread_do_what_the_buttons_do(there: RunningBot) -> None:
     root = await raise_alert(there)
-    assert (await mention_bot(there, root, "ack")).ok
-    await until(lambda: "Acknowledged" in text_of(root))
-    await until(lambda: "You acknowledged" in private(there))
-    [answer] = [one for one in there.private() if "You acknowledged" in text_of(one)]
+    assert (await mention_bot(there, root, "ack")).is_accepted
+    await wait_until(lambda: "Acknowledged" in text_of(root))
+    await wait_until(lambda: "You acknowledged" in private_answer(there))
+    [answer] = [message for message in there.private_messages() if "You acknowledged" in text_of(message)]
     assert answer.thread_ts == root.ts
     await mention_bot(there, root, "assign <@U0BEN>")
-    await until(lambda: any("assigned this to" in line for line in thread_of(there, root)))
+    await wait_until(lambda: any("assigned this to" in line for line in thread_of(there, root)))
     await mention_bot(there, root, "snooze until it fails 5 more times", "U0BEN")
-    await until(lambda: "Snoozed" in text_of(root))
+    await wait_until(lambda: "Snoozed" in text_of(root))
     await mention_bot(there, root, "resolve flaky: retried &lt;b&gt;", "U0BEN")
-    await until(lambda: "Resolved" in text_of(root))
+    await wait_until(lambda: "Resolved" in text_of(root))
     assert "Flaky" in text_of(root)
     await mention_bot(there, root, "reopen")
-    await until(lambda: "Reopened" in text_of(root))
+    await wait_until(lambda: "Reopened" in text_of(root))
     await mention_bot(there, root, "undo")
-    await until(lambda: any("took the last act back" in line for line in thread_of(there, root)))
-    assert sorted(await done(there)) == sorted(["acknowledge", "assign", "snooze", "resolve", "reopen", "undo"])
+    await wait_until(lambda: any("took the last act back" in line for line in thread_of(there, root)))
+    assert sorted(await actions_done(there)) == sorted(["acknowledge", "assign", "snooze", "resolve", "reopen", "undo"])
 
 
 async def test_a_mention_that_slack_repeats_acts_once(there: RunningBot) -> None:
     root = await raise_alert(there)
-    body = event(there, root, "ack")
+    body = mention_event(there, root, "ack")
     for _ in range(3):
-        assert (await there.stage.people.deliver("events_api", body)).ok
-    await until(lambda: "Acknowledged" in text_of(root))
+        assert (await there.stage.people.deliver_payload("events_api", body)).is_accepted
+    await wait_until(lambda: "Acknowledged" in text_of(root))
     await mention_bot(there, root, "unack")
-    await until(lambda: "Released" in text_of(root))
-    assert (await there.stage.people.deliver("events_api", body)).ok
-    await until(lambda: len([line for line in thread_of(there, root) if "released this" in line]) == 1)
+    await wait_until(lambda: "Released" in text_of(root))
+    assert (await there.stage.people.deliver_payload("events_api", body)).is_accepted
+    await wait_until(lambda: len([line for line in thread_of(there, root) if "released this" in line]) == 1)
     assert len([line for line in thread_of(there, root) if "acknowledged this" in line]) == 1
     assert "Acknowledged" not in text_of(root)
 
 
-def event(bot: RunningBot, root: Message, words: str, **more: object) -> dict[str, object]:
+def mention_event(bot: RunningBot, root: PostedMessage, words: str, **more: object) -> dict[str, object]:
     """The payload of a mention."""
     inner = {"type": "app_mention", "user": "U0ANA", "text": f"<@{BOT}> {words}", "ts": "1795000000.000100",
              "channel": root.channel, "thread_ts": root.ts, "event_ts": "1795000000.000100", **more}  # fmt: skip
@@ -144,11 +144,11 @@ def event(bot: RunningBot, root: Message, words: str, **more: object) -> dict[st
 
 async def test_outside_of_a_failures_thread_it_says_where_to_type(there: RunningBot) -> None:
     await mention_bot(there, None, "ack")
-    await until(lambda: "This is not the thread of a failure" in private(there))
+    await wait_until(lambda: "This is not the thread of a failure" in private_answer(there))
     await mention_bot(there, None, "result res_4821")
-    await until(lambda: "Voucher can be removed again" in private(there))
+    await wait_until(lambda: "Voucher can be removed again" in private_answer(there))
     await mention_bot(there, None, "")
-    await until(lambda: "What I understand in the thread" in private(there))
+    await wait_until(lambda: "What I understand in the thread" in private_answer(there))
 
 
 async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there: RunningBot) -> None:
@@ -164,16 +164,16 @@ async def test_what_cannot_be_read_says_what_was_meant_and_changes_nothing(there
         ("assign <@U0GUEST>", "who may not work on failures here"),
     ]:
         await mention_bot(there, root, words)
-        await until(lambda answer=answer: answer in private(there))
+        await wait_until(lambda answer=answer: answer in private_answer(there))
     assert text_of(root) == before
 
 
 async def test_an_answer_that_slack_does_not_draw_comes_in_plain_lines(there: RunningBot) -> None:
     root = await raise_alert(there)
-    there.world.slack.faults.set("invalid_blocks", 1, only="chat.postEphemeral")
+    there.world.slack.faults.set_fault("invalid_blocks", 1, only="chat.postEphemeral")
     await mention_bot(there, root, "help")
-    await until(lambda: "Slack refused the full card" in private(there))
-    [plain] = [one for one in there.private() if "Slack refused" in text_of(one)]
+    await wait_until(lambda: "Slack refused the full card" in private_answer(there))
+    [plain] = [message for message in there.private_messages() if "Slack refused" in text_of(message)]
     assert plain.thread_ts == root.ts
     assert not plain.blocks
     assert "with the reference ref_" in plain.text
@@ -184,27 +184,31 @@ async def test_a_thread_that_slack_does_not_show_leaves_the_buttons(there: Runni
     await forget_alert(there, root)  # else our own receipts say whose thread it is
     there.world.slack.scopes.discard("channels:history")
     await mention_bot(there, root, "ack")
-    await until(lambda: "Slack does not let me read this thread. Use the buttons" in private(there).replace("*", ""))
-    assert await done(there) == []
+    await wait_until(
+        lambda: "Slack does not let me read this thread. Use the buttons" in private_answer(there).replace("*", "")
+    )
+    assert await actions_done(there) == []
 
 
 async def test_a_bot_that_mentions_us_is_not_heard(there: RunningBot) -> None:
     root = await raise_alert(there)
-    assert (await there.stage.people.deliver("events_api", event(there, root, "ack", bot_id="B0OTHER"))).ok
-    assert await done(there) == []
-    assert (await mention_bot(there, root, "why")).ok
-    await until(lambda: "Why this channel was told of" in private(there))
+    assert (
+        await there.stage.people.deliver_payload("events_api", mention_event(there, root, "ack", bot_id="B0OTHER"))
+    ).is_accepted
+    assert await actions_done(there) == []
+    assert (await mention_bot(there, root, "why")).is_accepted
+    await wait_until(lambda: "Why this channel was told of" in private_answer(there))
 
 
 async def test_the_thread_of_another_message_of_ours_is_no_failures_thread(there: RunningBot) -> None:
-    await there.type("/zof handover 8h")
-    await until(lambda: any("Handover" in text_of(message) for message in there.public()))
-    [posted] = [message for message in there.public() if "Handover" in text_of(message)]
+    await there.type_text("/zof handover 8h")
+    await wait_until(lambda: any("Handover" in text_of(message) for message in there.public_messages()))
+    [posted] = [message for message in there.public_messages() if "Handover" in text_of(message)]
     await mention_bot(there, posted, "ack")
-    await until(lambda: "This is not the thread of a failure" in private(there))
+    await wait_until(lambda: "This is not the thread of a failure" in private_answer(there))
 
 
 def test_an_act_is_not_claimed_first_for_it_would_be_lost_with_the_process() -> None:
     for words, without in [("ack", True), ("resolve flaky", True), ("why", False), ("gibberish", False)]:
         body = {"event": {"type": "app_mention", "text": f"<@{BOT}> {words}"}}
-        assert twice_is_once(body) is without, words
+        assert is_idempotent(body) is without, words

@@ -8,20 +8,20 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.bot import RunningBot, running_bot, text_of, until
-from zofbot.app import running
+from tests.support.bot import RunningBot, running_bot, text_of, wait_until
+from zofbot.app import run_bot
 from zofbot.errors import SettingsError
-from zofbot.manifest import METHODS
-from zofbot.metrics import FEEDS, SLACK_METHODS, ZOF_CALLS, Metrics, status_of
+from zofbot.manifest import SCOPES_BY_METHOD
+from zofbot.metrics import FEED_NAMES, SLACK_METHODS, ZOF_CALLS, Metrics, status_label
 from zofbot.pipeline import feeds
-from zofbot.pipeline.causes import CAUSES, OTHER, cause, known
-from zofbot.simulator.quota import PerMinute
-from zofbot.slack.verdict import BUSY, REMEDIES, Remedy
-from zofbot.triage.life import OF_ITSELF, Act
-from zofbot.zof.webhook import hint_in
+from zofbot.pipeline.causes import CAUSES_BY_OUTCOME, OTHER_CAUSE, classify_cause, known_causes
+from zofbot.simulator.quota import MinuteQuota
+from zofbot.slack.verdict import DEFERRED_REASONS, REASONS_BY_HANDLING, RefusalHandling
+from zofbot.triage.life import AUTOMATIC_ACTIONS, Action
+from zofbot.zof.webhook import parse_hint
 
 
-def series(text: str) -> dict[str, dict[frozenset[tuple[str, str]], float]]:
+def parse_series(text: str) -> dict[str, dict[frozenset[tuple[str, str]], float]]:
     """Samples by name and labels."""
     found: dict[str, dict[frozenset[tuple[str, str]], float]] = {}
     for family in text_string_to_metric_families(text):
@@ -30,10 +30,10 @@ def series(text: str) -> dict[str, dict[frozenset[tuple[str, str]], float]]:
     return found
 
 
-async def scraped(url: str) -> dict[str, dict[frozenset[tuple[str, str]], float]]:
+async def scrape_metrics(url: str) -> dict[str, dict[frozenset[tuple[str, str]], float]]:
     async with aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as reply:
         assert reply.status == 200
-        return series(await reply.text())
+        return parse_series(await reply.text())
 
 
 def free_port() -> int:
@@ -46,38 +46,38 @@ async def test_a_worker_shows_its_metrics_and_health_on_a_port_of_its_own(bot: R
     port = free_port()
     settings = bot.settings.model_copy(update={"zofbot_metrics_port": port, "zofbot_namespace": "worker"})
     async with (
-        running(settings, bot.world.clock, doors=False) as worker,
+        run_bot(settings, bot.world.clock, doors=False) as worker,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
     ):
         assert worker.url == f"http://127.0.0.1:{port}"
-        await until(lambda: worker.identity is not None)
+        await wait_until(lambda: worker.identity is not None)
         for path in ("/healthz", "/readyz"):
             async with session.get(path) as reply:
                 assert reply.status == 200
         async with session.post("/slack/events") as reply:
             assert reply.status == 404, "it listens to nobody"
-        seen = await scraped(worker.url)
+        seen = await scrape_metrics(worker.url)
         assert seen["zofbot_slack_up"] == {frozenset(): 1.0}
         taken = SettingsError
         with pytest.raises(taken, match=f"ZOFBOT_METRICS_PORT {port} on HOST"):
-            async with running(settings, bot.world.clock, doors=False):
+            async with run_bot(settings, bot.world.clock, doors=False):
                 pass
 
 
 async def test_without_that_port_a_worker_opens_none(bot: RunningBot) -> None:
-    async with running(bot.settings, bot.world.clock, doors=False) as worker:
+    async with run_bot(bot.settings, bot.world.clock, doors=False) as worker:
         assert not worker.url
 
 
 async def test_calls_quota_intake_and_delivery_are_counted(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=1, zofbot_lookback=600) as bot:
-        bot.world.zof.quota = PerMinute(600)
-        await bot.type("/zof subscribe project:*")
-        await until(lambda: any("subscribed" in text_of(one) for one in bot.public()))
+        bot.world.zof.quota = MinuteQuota(600)
+        await bot.type_text("/zof subscribe project:*")
+        await wait_until(lambda: any("subscribed" in text_of(message) for message in bot.public_messages()))
         sample = bot.app.metrics.registry.get_sample_value
-        await until(lambda: (sample("zofbot_delivery_seconds_count", {"since": "commit"}) or 0) > 0)
-        await until(lambda: (sample("zofbot_poll_duration_seconds_count") or 0) > 0)
-        seen = await scraped(bot.app.url)
+        await wait_until(lambda: (sample("zofbot_delivery_seconds_count", {"since": "commit"}) or 0) > 0)
+        await wait_until(lambda: (sample("zofbot_poll_duration_seconds_count") or 0) > 0)
+        seen = await scrape_metrics(bot.app.url)
         assert seen["zofbot_zof_quota_limit"] == {frozenset(): 600}
         assert 0 < seen["zofbot_zof_quota_remaining"][frozenset()] < 600
         assert seen["zofbot_slack_calls_total"][
@@ -93,21 +93,27 @@ async def test_calls_quota_intake_and_delivery_are_counted(valkey: str) -> None:
 # --- labels are few
 
 
-@pytest.mark.parametrize("outcome", CAUSES)
+@pytest.mark.parametrize("outcome", CAUSES_BY_OUTCOME)
 @pytest.mark.parametrize("reason", ["", "x" * 500, "is_archived", "crashed: Odd", "http_599", "restricted_action_new"])
 def test_no_reason_however_odd_makes_a_new_series(outcome: str, reason: str) -> None:
-    assert ("root", outcome, cause(outcome, reason)) in set(known())
+    assert ("root", outcome, classify_cause(outcome, reason)) in set(known_causes())
 
 
 def test_slacks_own_word_is_the_cause_where_we_know_it() -> None:
-    for remedy, outcome in ((Remedy.PARK, "parked"), (Remedy.PAUSE, "halted"), (Remedy.REPOST, "gone")):
-        assert all(cause(outcome, reason) == reason for reason in REMEDIES[remedy])
-    assert all(cause("deferred", reason) == reason for reason in BUSY)
-    assert cause("unknown", "ServerDisconnectedError") == cause("unknown", "http_502") == "unconfirmed"
-    assert cause("unknown", "cannot look: missing_scope") == "cannot_look"
-    assert cause("refused", "cannot be drawn: KeyError") == "cannot_be_drawn"
-    assert cause("dropped", "its root is dead") == "root_lost"
-    assert cause("dropped", "anything") == OTHER
+    for remedy, outcome in (
+        (RefusalHandling.PARK, "parked"),
+        (RefusalHandling.PAUSE, "halted"),
+        (RefusalHandling.REPOST, "gone"),
+    ):
+        assert all(classify_cause(outcome, reason) == reason for reason in REASONS_BY_HANDLING[remedy])
+    assert all(classify_cause("deferred", reason) == reason for reason in DEFERRED_REASONS)
+    assert (
+        classify_cause("unknown", "ServerDisconnectedError") == classify_cause("unknown", "http_502") == "unconfirmed"
+    )
+    assert classify_cause("unknown", "cannot look: missing_scope") == "cannot_look"
+    assert classify_cause("refused", "cannot be drawn: KeyError") == "cannot_be_drawn"
+    assert classify_cause("dropped", "its root is dead") == "root_lost"
+    assert classify_cause("dropped", "anything") == OTHER_CAUSE
 
 
 @pytest.mark.parametrize(
@@ -124,29 +130,33 @@ def test_slacks_own_word_is_the_cause_where_we_know_it() -> None:
     ],
 )
 def test_a_status_is_one_that_is_foreseen_or_its_hundred(code: int | None, label: str) -> None:
-    assert status_of(code) == label
+    assert status_label(code) == label
 
 
 # --- and there from the start
 
 
 def test_every_word_that_is_counted_is_there_before_it_happens() -> None:
-    seen = series(Metrics().text().decode())
-    assert set(SLACK_METHODS) == {*METHODS, "response_url"}
-    assert set(FEEDS) == {feed.name for feed in feeds.FEEDS}
-    assert {dict(labels)["act"] for labels in seen["zofbot_triage_total"]} >= {act.value for act in Act} - OF_ITSELF
+    seen = parse_series(Metrics().render_text().decode())
+    assert set(SLACK_METHODS) == {*SCOPES_BY_METHOD, "response_url"}
+    assert set(FEED_NAMES) == {feed.name for feed in feeds.FEEDS}
+    assert {dict(labels)["act"] for labels in seen["zofbot_triage_total"]} >= {
+        act.value for act in Action
+    } - AUTOMATIC_ACTIONS
     for method, template in ZOF_CALLS:
         wanted = {("method", method), ("template", template), ("outcome", "ok"), ("status", "200")}
         assert frozenset(wanted) in seen["zofbot_zof_calls_total"]
-    assert {dict(labels)["type"] for labels in seen["zofbot_zof_events_total"]} >= {hint_in(b'{"type": "odd"}').label}
+    assert {dict(labels)["type"] for labels in seen["zofbot_zof_events_total"]} >= {
+        parse_hint(b'{"type": "odd"}').type_label
+    }
 
 
 async def test_nothing_that_happens_makes_a_series_that_was_not_there(bot: RunningBot) -> None:
-    before = {name: set(found) for name, found in (await scraped(bot.app.url)).items()}
-    bot.world.zof.faults.set("500", 1)
+    before = {name: set(found) for name, found in (await scrape_metrics(bot.app.url)).items()}
+    bot.world.zof.faults.set_fault("500", 1)
     for typed in ("res_4821", "res_nope", "run run_2038", "runs status:failed", "subscribe project:*", "gibberish"):
-        await bot.type(f"/zof {typed}")
-    after = await scraped(bot.app.url)
+        await bot.type_text(f"/zof {typed}")
+    after = await scrape_metrics(bot.app.url)
     assert sum(after["zofbot_zof_calls_total"].values()) > 5
     assert {
         name: set(found) - before.get(name, set()) for name, found in after.items() if set(found) - before[name]
@@ -154,7 +164,7 @@ async def test_nothing_that_happens_makes_a_series_that_was_not_there(bot: Runni
 
 
 def test_names_follow_the_conventions() -> None:
-    for family in text_string_to_metric_families(Metrics().text().decode()):
+    for family in text_string_to_metric_families(Metrics().render_text().decode()):
         if not family.name.startswith("zofbot_"):
             continue
         assert family.documentation

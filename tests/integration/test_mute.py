@@ -7,51 +7,53 @@ from typing import Any
 
 import pytest
 
-from tests.support.bot import RunningBot, text_of, until
-from tests.support.nights import HOUR, Night, night
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.nights import HOUR_SECONDS, NightBench, night
 from tests.support.triage import BOT, audit_entries, thread_of
 
 
 @pytest.fixture
-async def day(valkey: str) -> AsyncIterator[Night]:
+async def day(valkey: str) -> AsyncIterator[NightBench]:
     async with night(valkey, "/zof subscribe group:case") as made:
         yield made
 
 
-async def mute(day: Night, typed: str, **more: str) -> str:
-    said = await day.bot.answer(f"/zof mute {typed}", **more)
-    await day.settled()
+async def mute_channel(day: NightBench, typed: str, **more: str) -> str:
+    said = await day.bot.answer_text(f"/zof mute {typed}", **more)
+    await day.wait_until_settled()
     return said
 
 
-async def test_what_matches_waits_and_is_summed_up_at_the_end(day: Night) -> None:
-    said = await mute(day, "project:proj_checkout 2h release week")
+async def test_what_matches_waits_and_is_summed_up_at_the_end(day: NightBench) -> None:
+    said = await mute_channel(day, "project:proj_checkout 2h release week")
     assert "*Muted:* `project:proj_checkout`" in said
-    await day.end("failed", "Cart", "Pay")
-    await day.later(600)
-    await day.end("passed", passed=("Cart",))
-    await day.end("failed", "Search", project_id="proj_search")
-    assert [text_of(one).count("Search") > 0 for one in day.said()] == [True], "what does not match is told"
-    await day.later(2 * HOUR)
-    assert day.kinds() == ["case", "catchup", "case"]
-    summary = text_of(day.said()[1])
+    await day.end_run("failed", "Cart", "Pay")
+    await day.pass_time(600)
+    await day.end_run("passed", passed=("Cart",))
+    await day.end_run("failed", "Search", project_id="proj_search")
+    assert [text_of(message).count("Search") > 0 for message in day.root_messages()] == [True], (
+        "what does not match is told"
+    )
+    await day.pass_time(2 * HOUR_SECONDS)
+    assert day.message_kinds() == ["case", "catchup", "case"]
+    summary = text_of(day.root_messages()[1])
     assert "A mute is over: 2 failures (1 still open, 1 recovered)" in summary
     assert "Muted: `project:proj_checkout`" in summary
-    await day.later(2 * HOUR)
-    assert day.kinds() == ["case", "catchup", "case"]
+    await day.pass_time(2 * HOUR_SECONDS)
+    assert day.message_kinds() == ["case", "catchup", "case"]
 
 
-async def test_everybody_sees_who_muted_what_until_when_and_why(day: Night) -> None:
-    await mute(day, "project:proj_checkout 2h release week")
-    assert any("ana muted project:proj_checkout in this channel for 2 h: release week" in text_of(one)
-               for one in day.bot.public())  # fmt: skip
-    listed = await day.bot.answer("/zof subscriptions", user="U0BEN")
+async def test_everybody_sees_who_muted_what_until_when_and_why(day: NightBench) -> None:
+    await mute_channel(day, "project:proj_checkout 2h release week")
+    assert any("ana muted project:proj_checkout in this channel for 2 h: release week" in text_of(message)
+               for message in day.bot.public_messages())  # fmt: skip
+    listed = await day.bot.answer_text("/zof subscriptions", user="U0BEN")
     assert "1. `project:proj_checkout` until <!date" in listed
     assert "by ana: release week" in listed
     await day.bot.stage.people.open_home("U0BEN")
-    await until(lambda: "`project:proj_checkout` until" in str(day.bot.world.slack.homes.get("U0BEN")))
-    run = await day.end("failed", "Cart")
-    why = await day.bot.answer(f"/zof why {run}")
+    await wait_until(lambda: "`project:proj_checkout` until" in str(day.bot.world.slack.homes.get("U0BEN")))
+    run = await day.end_run("failed", "Cart")
+    why = await day.bot.answer_text(f"/zof why {run}")
     assert "🔕" in why
     assert "ana muted project:proj_checkout (release week) until <!date" in why.replace("\u2060", "")
     assert "it is muted until <!date" in why
@@ -61,26 +63,26 @@ async def test_everybody_sees_who_muted_what_until_when_and_why(day: Night) -> N
 
 
 @pytest.mark.parametrize("which", ["", "1", "#1", "all", "project:proj_checkout"])
-async def test_unmute_brings_what_waited_at_once(day: Night, which: str) -> None:
-    await mute(day, "project:proj_checkout 1d")
-    await day.end("failed", "Cart")
-    assert day.said() == []
-    assert "No longer muted" in await day.bot.answer(f"/zof unmute {which}".strip())
-    await day.later(5)
-    assert day.kinds() == ["catchup", "case"]
-    assert "Muted" not in await day.bot.answer("/zof subscriptions")
+async def test_unmute_brings_what_waited_at_once(day: NightBench, which: str) -> None:
+    await mute_channel(day, "project:proj_checkout 1d")
+    await day.end_run("failed", "Cart")
+    assert day.root_messages() == []
+    assert "No longer muted" in await day.bot.answer_text(f"/zof unmute {which}".strip())
+    await day.pass_time(5)
+    assert day.message_kinds() == ["catchup", "case"]
+    assert "Muted" not in await day.bot.answer_text("/zof subscriptions")
     assert len(await audit_entries(day.bot, "unmute")) == 1
-    await day.later(25 * HOUR)
-    assert day.kinds() == ["catchup", "case"]
+    await day.pass_time(25 * HOUR_SECONDS)
+    assert day.message_kinds() == ["catchup", "case"]
 
 
-async def test_the_button_in_the_list_ends_one(day: Night) -> None:
-    await mute(day, "project:proj_checkout 1d")
-    await day.bot.type("/zof subscriptions")
-    [listed] = [one for one in day.bot.private() if "subscription in this channel" in one.text]
-    await day.bot.press(listed, "zof_unmute")
-    await until(lambda: any("No longer muted" in text_of(one) for one in day.bot.private()))
-    assert "Nothing is muted" in await day.bot.answer("/zof unmute")
+async def test_the_button_in_the_list_ends_one(day: NightBench) -> None:
+    await mute_channel(day, "project:proj_checkout 1d")
+    await day.bot.type_text("/zof subscriptions")
+    [listed] = [message for message in day.bot.private_messages() if "subscription in this channel" in message.text]
+    await day.bot.press_button(listed, "zof_unmute")
+    await wait_until(lambda: any("No longer muted" in text_of(message) for message in day.bot.private_messages()))
+    assert "Nothing is muted" in await day.bot.answer_text("/zof unmute")
 
 
 @pytest.mark.parametrize(
@@ -93,90 +95,90 @@ async def test_the_button_in_the_list_ends_one(day: Night) -> None:
     ],
 )
 async def test_what_is_mistyped_says_what_is_missing(bot: RunningBot, typed: str, says: str) -> None:
-    answer = await bot.answer(f"/zof {typed}")
+    answer = await bot.answer_text(f"/zof {typed}")
     assert says in answer.replace("\\", "")
     assert "/zof mute" in answer
 
 
-async def test_of_several_unmute_asks_which(day: Night) -> None:
-    await mute(day, "project:proj_checkout 2h")
-    await mute(day, "env:staging 2h")
-    answer = await day.bot.answer("/zof unmute")
+async def test_of_several_unmute_asks_which(day: NightBench) -> None:
+    await mute_channel(day, "project:proj_checkout 2h")
+    await mute_channel(day, "env:staging 2h")
+    answer = await day.bot.answer_text("/zof unmute")
     assert "2 mutes are active here" in answer
     assert "2: `env:staging`" in answer
-    assert "There is no mute 3 here" in await day.bot.answer("/zof unmute 3")
-    assert "That is not muted here" in await day.bot.answer("/zof unmute project:other")
-    assert "No longer muted: `env:staging`" in await day.bot.answer("/zof unmute 2")
-    await day.end("failed", "Cart")
-    assert day.said() == [], "the other one still matches"
+    assert "There is no mute 3 here" in await day.bot.answer_text("/zof unmute 3")
+    assert "That is not muted here" in await day.bot.answer_text("/zof unmute project:other")
+    assert "No longer muted: `env:staging`" in await day.bot.answer_text("/zof unmute 2")
+    await day.end_run("failed", "Cart")
+    assert day.root_messages() == [], "the other one still matches"
 
 
-async def test_what_two_mutes_hold_comes_when_both_are_over(day: Night) -> None:
-    await mute(day, "project:proj_checkout 1h")
-    await mute(day, "env:staging 5h")
-    await day.end("failed", "Cart")
-    await day.bot.answer("/zof unmute 2")
-    await day.later(60)
-    assert day.said() == []
-    await day.later(HOUR)
-    assert day.kinds() == ["catchup", "case"]
+async def test_what_two_mutes_hold_comes_when_both_are_over(day: NightBench) -> None:
+    await mute_channel(day, "project:proj_checkout 1h")
+    await mute_channel(day, "env:staging 5h")
+    await day.end_run("failed", "Cart")
+    await day.bot.answer_text("/zof unmute 2")
+    await day.pass_time(60)
+    assert day.root_messages() == []
+    await day.pass_time(HOUR_SECONDS)
+    assert day.message_kinds() == ["catchup", "case"]
 
 
-async def test_muting_the_same_again_gives_it_another_end(day: Night) -> None:
-    await mute(day, "project:proj_checkout 1h")
-    await day.end("failed", "Cart")
-    await mute(day, "project:proj_checkout 3h longer")
-    await day.later(2 * HOUR)
-    assert day.said() == []
-    assert "longer" in await day.bot.answer("/zof subscriptions")
-    await day.later(HOUR + 60)
-    assert day.kinds() == ["catchup", "case"]
+async def test_muting_the_same_again_gives_it_another_end(day: NightBench) -> None:
+    await mute_channel(day, "project:proj_checkout 1h")
+    await day.end_run("failed", "Cart")
+    await mute_channel(day, "project:proj_checkout 3h longer")
+    await day.pass_time(2 * HOUR_SECONDS)
+    assert day.root_messages() == []
+    assert "longer" in await day.bot.answer_text("/zof subscriptions")
+    await day.pass_time(HOUR_SECONDS + 60)
+    assert day.message_kinds() == ["catchup", "case"]
 
 
 async def test_unmuting_in_quiet_hours_leaves_it_to_them(valkey: str) -> None:
     async with night(valkey, "/zof subscribe group:case quiet:HOURS") as made:
-        await mute(made, "project:proj_checkout 8h")
-        await made.end("failed", "Cart")
-        await made.bot.answer("/zof unmute")
-        await made.later(60)
-        assert made.said() == []
-        await made.later(3.5 * HOUR)
-        assert made.kinds() == ["catchup", "case"]
+        await mute_channel(made, "project:proj_checkout 8h")
+        await made.end_run("failed", "Cart")
+        await made.bot.answer_text("/zof unmute")
+        await made.pass_time(60)
+        assert made.root_messages() == []
+        await made.pass_time(3.5 * HOUR_SECONDS)
+        assert made.message_kinds() == ["catchup", "case"]
 
 
 async def test_a_muted_case_is_not_shown_by_the_message_of_its_run(valkey: str) -> None:
     async with night(valkey, "/zof subscribe project:*") as made:
-        await mute(made, "case:cart 2h")
-        await made.end("failed", "Cart", "Pay")
-        [root] = made.said()
+        await mute_channel(made, "case:cart 2h")
+        await made.end_run("failed", "Cart", "Pay")
+        [root] = made.root_messages()
         assert "Cart" not in text_of(root) + str(thread_of(made.bot, root))
-        await made.later(2 * HOUR + 60)
-        assert made.kinds() == ["run", "catchup", "case"]
+        await made.pass_time(2 * HOUR_SECONDS + 60)
+        assert made.message_kinds() == ["run", "catchup", "case"]
 
 
 async def test_an_escalation_of_what_is_muted_later_waits(valkey: str) -> None:
     async with night(valkey, "/zof subscribe group:case escalate:30m-><@U0BEN>") as made:
-        await made.end("failed", "Cart")
-        [root] = made.said()
-        await mute(made, "project:proj_checkout 8h")
-        await made.later(HOUR)
+        await made.end_run("failed", "Cart")
+        [root] = made.root_messages()
+        await mute_channel(made, "project:proj_checkout 8h")
+        await made.pass_time(HOUR_SECONDS)
         assert not any("<@U0BEN>" in line for line in thread_of(made.bot, root))
-        await made.bot.answer("/zof unmute")
-        await made.later(5)
+        await made.bot.answer_text("/zof unmute")
+        await made.pass_time(5)
         assert sum("<@U0BEN>" in line for line in thread_of(made.bot, root)) == 1
 
 
 async def test_what_quiet_hours_held_waits_for_a_mute_that_came_later(valkey: str) -> None:
     async with night(valkey, "/zof subscribe group:case quiet:HOURS") as made:
-        await made.end("failed", "Cart")
-        await mute(made, "project:proj_checkout 6h")
-        await made.later(4 * HOUR)
-        assert "case" not in made.kinds()
-        await made.later(3 * HOUR)
-        assert made.kinds().count("case") == 1
+        await made.end_run("failed", "Cart")
+        await mute_channel(made, "project:proj_checkout 6h")
+        await made.pass_time(4 * HOUR_SECONDS)
+        assert "case" not in made.message_kinds()
+        await made.pass_time(3 * HOUR_SECONDS)
+        assert made.message_kinds().count("case") == 1
 
 
-def mention(words: str, number: int) -> dict[str, Any]:
+def mention_event(words: str, number: int) -> dict[str, Any]:
     """What Slack delivers of a mention of the bot in a channel."""
     inner = {"type": "app_mention", "user": "U0ANA", "text": f"<@{BOT}> {words}", "ts": f"1795000000.00010{number}",
              "channel": "C0QA", "event_ts": f"1795000000.00010{number}"}  # fmt: skip
@@ -190,18 +192,21 @@ def mention(words: str, number: int) -> dict[str, Any]:
     }
 
 
-async def test_a_mention_mutes_and_what_slack_repeats_changes_nothing(day: Night) -> None:
+async def test_a_mention_mutes_and_what_slack_repeats_changes_nothing(day: NightBench) -> None:
     people = day.bot.stage.people
-    mutes, ends = mention('mute project:proj_checkout 2h "release week"', 1), mention("unmute project:proj_checkout", 2)
+    mutes, ends = (
+        mention_event('mute project:proj_checkout 2h "release week"', 1),
+        mention_event("unmute project:proj_checkout", 2),
+    )
     for body in (mutes, mutes):
-        assert (await people.deliver("events_api", body)).ok
-    assert "release week" in await day.bot.answer("/zof subscriptions")
+        assert (await people.deliver_payload("events_api", body)).is_accepted
+    assert "release week" in await day.bot.answer_text("/zof subscriptions")
     for body in (ends, mutes, ends):
-        assert (await people.deliver("events_api", body)).ok
-    assert "Nothing is muted" in await day.bot.answer("/zof unmute")
-    await mute(day, "project:proj_checkout 2h")
-    assert (await people.deliver("events_api", ends)).ok
-    assert "Muted" in await day.bot.answer("/zof subscriptions")
+        assert (await people.deliver_payload("events_api", body)).is_accepted
+    assert "Nothing is muted" in await day.bot.answer_text("/zof unmute")
+    await mute_channel(day, "project:proj_checkout 2h")
+    assert (await people.deliver_payload("events_api", ends)).is_accepted
+    assert "Muted" in await day.bot.answer_text("/zof subscriptions")
     assert (len(await audit_entries(day.bot, "mute")), len(await audit_entries(day.bot, "unmute"))) == (2, 1)
 
 
@@ -211,15 +216,15 @@ async def test_in_the_bots_own_direct_messages_it_is_about_them(valkey: str) -> 
         [direct] = [
             name for name, place in slack.channels.items() if name.startswith("D") and "U0ANA" in place.members
         ][:1]
-        await made.bot.stage.people.type("U0ANA", direct, "mute project:proj_checkout 2h")
-        await until(lambda: any("*Muted:*" in text_of(one) for one in made.bot.seen(direct)))
+        await made.bot.stage.people.type_text("U0ANA", direct, "mute project:proj_checkout 2h")
+        await wait_until(lambda: any("*Muted:*" in text_of(message) for message in made.bot.visible_messages(direct)))
 
 
 async def test_only_responders_may(bot: RunningBot) -> None:
     where = "C0CHECKOUT"
     for typed, said in (("mute project:checkout 2h", "mute alerts in this channel"), ("unmute", "end a mute")):
-        answer = await bot.answer(f"/zof {typed}", user="U0GUEST", channel=where)
+        answer = await bot.answer_text(f"/zof {typed}", user="U0GUEST", channel=where)
         assert said in answer
         assert "Guests of this workspace" in answer
-    assert "*Muted:*" in await bot.answer("/zof mute project:checkout 2h", channel=where)
-    assert "No longer muted" in await bot.answer("/zof unmute", user="U0BEN", channel=where)
+    assert "*Muted:*" in await bot.answer_text("/zof mute project:checkout 2h", channel=where)
+    assert "No longer muted" in await bot.answer_text("/zof unmute", user="U0BEN", channel=where)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from zofbot.simulator.records import Reply
+from zofbot.simulator.records import HttpReply
 
 GATE = "release.gate_blocked"
 TOKEN = "ghp_" + "a1B2" * 9
@@ -18,8 +18,8 @@ def gate_event(number: int, **data: Any) -> dict[str, Any]:
     return {"id": f"evt_{number}", "type": GATE, "data": data}
 
 
-def told(bot: RunningBot, channel: str = "C0QA") -> list[str]:
-    return [text_of(one) for one in bot.public(channel) if "Release gate" in one.text]
+def texts_in(bot: RunningBot, channel: str = "C0QA") -> list[str]:
+    return [text_of(message) for message in bot.public_messages(channel) if "Release gate" in message.text]
 
 
 FACTS = {"project": "checkout", "environment": "production", "name": "Release 2.4", "reason": "3 critical cases failed"}
@@ -46,47 +46,47 @@ async def test_a_gate_whose_run_cannot_be_read_says_what_the_event_says(
     valkey: str, data: dict[str, Any], status: int
 ) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
-        await bot.type("/zof subscribe project:checkout env:production on:gate")
-        await bot.type("/zof subscribe project:search on:gate", channel="C0SEARCH")
+        await bot.type_text("/zof subscribe project:checkout env:production on:gate")
+        await bot.type_text("/zof subscribe project:search on:gate", channel="C0SEARCH")
         await wait_for_first_poll(bot)
-        bot.world.zof.raw["/runs/run_gone"] = Reply(status, {"error": "no"})
+        bot.world.zof.raw["/runs/run_gone"] = HttpReply(status, {"error": "no"})
         assert await post_webhook(bot, gate_event(1, **data)) == 200
-        await until(lambda: told(bot) != [], 300)
-        [notice] = told(bot)
+        await wait_until(lambda: texts_in(bot) != [], 300)
+        [notice] = texts_in(bot)
         for fact in ("Release gate blocked · checkout · production", "Release 2.4", "3 critical cases failed"):
             assert fact in notice
-        assert told(bot, "C0SEARCH") == []
+        assert texts_in(bot, "C0SEARCH") == []
 
 
 async def test_the_run_says_more_where_it_can_be_read(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
-        await bot.type("/zof subscribe project:proj_checkout env:staging on:gate")
+        await bot.type_text("/zof subscribe project:proj_checkout env:staging on:gate")
         await wait_for_first_poll(bot)
         run = fail_run(bot, 0)
         await post_webhook(bot, gate_event(1, object={"id": "gate_1", "run_id": run["id"], "reason": "too slow"}))
-        await until(lambda: told(bot) != [], 300)
-        assert "Release gate blocked · proj_checkout · staging" in told(bot)[0]
-        assert "too slow" in told(bot)[0]
+        await wait_until(lambda: texts_in(bot) != [], 300)
+        assert "Release gate blocked · proj_checkout · staging" in texts_in(bot)[0]
+        assert "too slow" in texts_in(bot)[0]
 
 
 async def test_what_an_event_says_is_redacted_before_it_is_stored_or_shown(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
-        await bot.type("/zof subscribe on:gate")
+        await bot.type_text("/zof subscribe on:gate")
         await wait_for_first_poll(bot)
         facts = {"reason": f"{'x' * 490} token={TOKEN} <!channel> *now*", "name": f"by {TOKEN}"}
         await post_webhook(bot, gate_event(1, object={"id": "gate_1", **facts}))
         client = bot.app.store.client
         kept = [str(await client.hgetall(key)) async for key in client.scan_iter("*hints*")]
-        await until(lambda: told(bot) != [], 300)
-        assert not any(part in text for text in (*kept, *told(bot)) for part in (TOKEN[:12], "<!channel>"))
+        await wait_until(lambda: texts_in(bot) != [], 300)
+        assert not any(part in text for text in (*kept, *texts_in(bot)) for part in (TOKEN[:12], "<!channel>"))
 
 
 async def test_a_run_that_zof_cannot_show_holds_no_other_up(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
-        await bot.type("/zof subscribe project:*")
+        await bot.type_text("/zof subscribe project:*")
         await wait_for_first_poll(bot)
         broken, sound = fail_run(bot, 1), fail_run(bot, 1, environment="production")
-        bot.world.zof.raw[f"/runs/{broken['id']}"] = Reply(500, {"error": "no"})
+        bot.world.zof.raw[f"/runs/{broken['id']}"] = HttpReply(500, {"error": "no"})
         for number, run in enumerate((broken, sound)):
             await post_webhook(bot, webhook_event(run["id"], f"evt_{number}"))
-        await until(lambda: any(sound["id"] in text_of(one) for one in bot.public()), 600)
+        await wait_until(lambda: any(sound["id"] in text_of(message) for message in bot.public_messages()), 600)

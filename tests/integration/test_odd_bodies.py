@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from tests.support.virtual_time import test_clock
 from zofbot.errors import ZofUnreadable
-from zofbot.zof.body import MAX_MEMBERS, Body, Garbled, TooLarge
+from zofbot.zof.body import MAX_MEMBERS, BadEncoding, BodyTooLarge, Decompressor
 from zofbot.zof.client import ZofClient
-from zofbot.zof.reading import MAX_EMBEDDED
+from zofbot.zof.reading import MAX_EMBEDDED_RESULTS
 
 Make = Callable[..., ZofClient]
 
@@ -46,8 +46,8 @@ async def make() -> AsyncIterator[Make]:
         await client.aclose()
 
 
-async def titles(client: ZofClient) -> list[str | None]:
-    return [item.title async for page in client.results(pages=1) for item in page]
+async def list_titles(client: ZofClient) -> list[str | None]:
+    return [item.title async for page in client.list_results(pages=1) for item in page]
 
 
 # --- packing
@@ -68,39 +68,39 @@ EMPTY = gzip.compress(b"")
     ids=["two members", "an empty first one", "several empty ones", "padding", "padding between"],
 )
 async def test_a_body_of_several_members_is_read(make: Make, packed: bytes) -> None:
-    assert (await make(packed, content_encoding="gzip").result("res_1")).title == "Checkout"
+    assert (await make(packed, content_encoding="gzip").get_result("res_1")).title == "Checkout"
 
 
 @pytest.mark.parametrize("encoding", ["none", "utf-8", "UTF8", "identity", "", "binary", "identity, none"])
 async def test_an_encoding_that_is_none_changes_nothing(make: Make, encoding: str) -> None:
-    assert (await make(PLAIN, content_encoding=encoding).result("res_1")).title == "Checkout"
+    assert (await make(PLAIN, content_encoding=encoding).get_result("res_1")).title == "Checkout"
 
 
 @pytest.mark.parametrize("encoding", ["gzip, utf-8", "identity,x-gzip"])
 async def test_beside_one_that_is_none_gzip_is_undone(make: Make, encoding: str) -> None:
-    assert (await make(gzip.compress(PLAIN), content_encoding=encoding).result("res_1")).title == "Checkout"
+    assert (await make(gzip.compress(PLAIN), content_encoding=encoding).get_result("res_1")).title == "Checkout"
 
 
 async def test_a_second_member_that_is_cut_short_is_not_taken_for_the_end(make: Make) -> None:
     for second in (gzip.compress(PLAIN * 9)[:-9], gzip.compress(b"")[:5]):
         with pytest.raises(ZofUnreadable, match="packed"):
-            await make(gzip.compress(PLAIN) + second, content_encoding="gzip").result("res_1")
+            await make(gzip.compress(PLAIN) + second, content_encoding="gzip").get_result("res_1")
 
 
 @given(st.lists(st.binary(max_size=100), max_size=6), st.integers(1, 40))
 def test_members_survive_any_chunking(parts: list[bytes], size: int) -> None:
     raw = b"".join(map(gzip.compress, parts))
-    body = Body("gzip", 1000)
+    body = Decompressor("gzip", 1000)
     for start in range(0, len(raw), size):
-        body.feed(raw[start : start + size])
-    assert body.whole() == b"".join(parts)
+        body.add_chunk(raw[start : start + size])
+    assert body.read_whole() == b"".join(parts)
 
 
 def test_members_are_bounded_in_number_and_in_what_they_unpack_to() -> None:
-    with pytest.raises(Garbled):
-        Body("gzip", 1000).feed(EMPTY * (MAX_MEMBERS + 1))
-    with pytest.raises(TooLarge):
-        Body("gzip", 1000).feed(gzip.compress(bytes(600)) * 2)
+    with pytest.raises(BadEncoding):
+        Decompressor("gzip", 1000).add_chunk(EMPTY * (MAX_MEMBERS + 1))
+    with pytest.raises(BodyTooLarge):
+        Decompressor("gzip", 1000).add_chunk(gzip.compress(bytes(600)) * 2)
 
 
 # --- values that spoil nothing but themselves
@@ -119,23 +119,23 @@ SPOILS = {
 async def test_an_item_with_one_spoilt_value_is_read_as_far_as_it_goes(make: Make, item: str | bytes) -> None:
     spoilt = item if isinstance(item, bytes) else item.encode()
     page = b'{"data": [{"id": "res_1", "name": "One"}, ' + spoilt + b', {"id": "res_3", "name": "Three"}]}'
-    assert await titles(make(page)) == ["One", "Two", "Three"]
+    assert await list_titles(make(page)) == ["One", "Two", "Three"]
 
 
 async def test_of_two_values_under_one_name_neither_is_believed_unless_they_are_the_same(make: Make) -> None:
     body = b'{"id": "res_1", "status": "failed", "status": "passed", "name": "One", "name": "One"}'
-    read = await make(body).result("res_1")
+    read = await make(body).get_result("res_1")
     assert (read.status, read.title) == (None, "One")
 
 
 async def test_an_item_whose_id_is_not_known_is_left_out_alone(make: Make) -> None:
     page = b'{"data": [{"id": "a", "id": "b"}, {"id": "res_\xff"}, {"id": "res_3", "name": "Three"}]}'
-    assert await titles(make(page)) == ["Three"]
+    assert await list_titles(make(page)) == ["Three"]
 
 
 async def test_a_page_that_is_cut_is_still_no_page(make: Make) -> None:
     with pytest.raises(ZofUnreadable, match="not complete"):
-        await titles(make(b'{"data": [{"id": "res_1"}, {"id": '))
+        await list_titles(make(b'{"data": [{"id": "res_1"}, {"id": '))
 
 
 # --- large replies
@@ -152,14 +152,16 @@ async def turns_during(work: asyncio.Task[object]) -> int:
 
 async def test_no_more_items_are_read_than_were_asked_for(make: Make) -> None:
     page = json.dumps({"data": [{"id": f"res_{number}"} for number in range(150)]}).encode()
-    [read] = [page async for page in make(page).results(pages=1)]
+    [read] = [page async for page in make(page).list_results(pages=1)]
     assert (len(read.items), read.skipped) == (100, 50)
 
 
 async def test_a_run_that_brings_too_many_results_is_read_without_them(make: Make) -> None:
-    few, many = ({"id": "run_1", "results": [{"id": f"r{n}"} for n in range(count)]} for count in (MAX_EMBEDDED, 5000))
-    assert len((await make(json.dumps(few).encode()).run("run_1")).results or ()) == MAX_EMBEDDED
-    assert (await make(json.dumps(many).encode()).run("run_1")).results is None
+    few, many = (
+        {"id": "run_1", "results": [{"id": f"r{n}"} for n in range(count)]} for count in (MAX_EMBEDDED_RESULTS, 5000)
+    )
+    assert len((await make(json.dumps(few).encode()).get_run("run_1")).results or ()) == MAX_EMBEDDED_RESULTS
+    assert (await make(json.dumps(many).encode()).get_run("run_1")).results is None
 
 
 @pytest.mark.parametrize("shape", ["results", "runs", "numbers"])
@@ -171,7 +173,7 @@ async def test_a_reply_of_countless_small_items_leaves_the_loop_free(make: Make,
     count = 5 * 1024 * 1024 // (len(item) + 1) - 10
     body = ('{"data":[' + ",".join([item] * count) + "]}").encode()
     client = make(body)
-    asked = asyncio.create_task(anext(client.runs(pages=1)))
+    asked = asyncio.create_task(anext(client.list_runs(pages=1)))
     turns = await turns_during(asked)
     assert len((await asked).items) <= 100
     assert turns > 50
@@ -180,9 +182,9 @@ async def test_a_reply_of_countless_small_items_leaves_the_loop_free(make: Make,
 def test_noise_is_read_or_refused_in_words() -> None:
     noise = random.Random(1)
     for _ in range(200):
-        body = Body("gzip", 1000)
+        body = Decompressor("gzip", 1000)
         try:
-            body.feed(gzip.compress(b"{}") + noise.randbytes(30) + zlib.compress(b"x"))
-            body.whole()
-        except (Garbled, TooLarge):
+            body.add_chunk(gzip.compress(b"{}") + noise.randbytes(30) + zlib.compress(b"x"))
+            body.read_whole()
+        except (BadEncoding, BodyTooLarge):
             continue

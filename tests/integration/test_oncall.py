@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from tests.support.rules import RuleBench, failed, passed, run, sub
+from tests.support.rules import RuleBench, failed_finding, make_finding, make_subscription, passed_finding
 from tests.support.triage import button_of, press_button, raise_alert, thread_of
 from zofbot.errors import BadInput
 from zofbot.model import Outcome
-from zofbot.pipeline.keys import edit_of
-from zofbot.pipeline.memory import rerun_in
-from zofbot.simulator.organization import ON_CALL
-from zofbot.store.audit import Audit
-from zofbot.triage import Act, State, Triage, Who
-from zofbot.triage.shift import Deed, Story, shift
-from zofbot.triage.times import begun_at
+from zofbot.pipeline.keys import edit_key
+from zofbot.pipeline.memory import rerun_hash
+from zofbot.simulator.organization import ON_CALL_GROUP
+from zofbot.store.audit import AuditLog
+from zofbot.triage import Action, Actor, TriageRecord, TriageState
+from zofbot.triage.shift import ActionRecord, FailureSummary, build_shift_report
+from zofbot.triage.times import parse_start_time
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()
 HOUR = 3600.0
@@ -31,34 +31,38 @@ HOUR = 3600.0
 # --- pure
 
 
-def story(key: str, state: State, *, began: float = NOW - 9 * HOUR, since: float = NOW - HOUR) -> Story:
-    return Story(key, f"title of {key}", began, Triage(state=state, since=since, by=Who(id="U1", name="Ana")))
+def failure_summary(
+    key: str, state: TriageState, *, began: float = NOW - 9 * HOUR, since: float = NOW - HOUR
+) -> FailureSummary:
+    return FailureSummary(
+        key, f"title of {key}", began, TriageRecord(state=state, since=since, by=Actor(id="U1", name="Ana"))
+    )
 
 
 def test_a_shift_is_what_is_left_what_was_done_and_how_fast() -> None:
-    told = shift(
+    told = build_shift_report(
         [
-            story("a", State.OPEN),
-            story("b", State.ACKNOWLEDGED, began=NOW - 2 * HOUR),
-            story("c", State.SNOOZED),
-            story("d", State.RESOLVED, began=NOW - 3 * HOUR, since=NOW - HOUR),
-            story("e", State.RECOVERED, began=NOW - 5 * HOUR, since=NOW - HOUR),
-            story("f", State.RESOLVED, since=NOW - 20 * HOUR),
+            failure_summary("a", TriageState.OPEN),
+            failure_summary("b", TriageState.ACKNOWLEDGED, began=NOW - 2 * HOUR),
+            failure_summary("c", TriageState.SNOOZED),
+            failure_summary("d", TriageState.RESOLVED, began=NOW - 3 * HOUR, since=NOW - HOUR),
+            failure_summary("e", TriageState.RECOVERED, began=NOW - 5 * HOUR, since=NOW - HOUR),
+            failure_summary("f", TriageState.RESOLVED, since=NOW - 20 * HOUR),
         ],
         [
-            Deed("b", "acknowledge", "Ana", NOW - 2 * HOUR + 60),
-            Deed("d", "acknowledge", "Cem", NOW - 4 * HOUR),
-            Deed("b", "acknowledge", "Ben", NOW - 2 * HOUR + 600),
-            Deed("d", "acknowledge", "Ben", NOW - 3 * HOUR + 180),
-            Deed("d", "resolve", "Ben", NOW - HOUR),
-            Deed("f", "resolve", "Cem", NOW - 20 * HOUR),
+            ActionRecord("b", "acknowledge", "Ana", NOW - 2 * HOUR + 60),
+            ActionRecord("d", "acknowledge", "Cem", NOW - 4 * HOUR),
+            ActionRecord("b", "acknowledge", "Ben", NOW - 2 * HOUR + 600),
+            ActionRecord("d", "acknowledge", "Ben", NOW - 3 * HOUR + 180),
+            ActionRecord("d", "resolve", "Ben", NOW - HOUR),
+            ActionRecord("f", "resolve", "Cem", NOW - 20 * HOUR),
         ],
         NOW - 12 * HOUR,
     )
-    assert [one.key for one in told.open] == ["a", "b"]
-    assert [one.key for one in told.snoozed] == ["c"]
-    assert [one.key for one in told.resolved] == ["d"]
-    assert [one.key for one in told.recovered] == ["e"]
+    assert [item.key for item in told.open] == ["a", "b"]
+    assert [item.key for item in told.snoozed] == ["c"]
+    assert [item.key for item in told.resolved] == ["d"]
+    assert [item.key for item in told.recovered] == ["e"]
     assert told.deeds == (("Ben", 3), ("Ana", 1), ("Cem", 1))
     assert told.answered == 120
     assert told.ended == 3 * HOUR
@@ -66,27 +70,27 @@ def test_a_shift_is_what_is_left_what_was_done_and_how_fast() -> None:
 
 STORIES = st.lists(
     st.builds(
-        story, st.sampled_from("abcdef"), st.sampled_from(State), began=st.floats(NOW - 1e6, NOW),
+        failure_summary, st.sampled_from("abcdef"), st.sampled_from(TriageState), began=st.floats(NOW - 1e6, NOW),
         since=st.floats(NOW - 1e6, NOW),
     ),
-    unique_by=lambda one: one.key,
+    unique_by=lambda build: build.key,
 )  # fmt: skip
 DEEDS = st.lists(st.builds(
-    Deed, st.sampled_from("abcdefgh"), st.sampled_from([*Act, "rerun"]), st.sampled_from(["Ana", "Ben", ""]),
+    ActionRecord, st.sampled_from("abcdefgh"), st.sampled_from([*Action, "rerun"]), st.sampled_from(["Ana", "Ben", ""]),
     st.floats(NOW - 1e6, NOW),
 ))  # fmt: skip
 
 
 @given(STORIES, DEEDS, st.floats(NOW - 1e6, NOW))
 def test_a_shift_counts_each_failure_at_most_once_and_each_deed_once(
-    stories: list[Story], deeds: list[Deed], since: float
+    stories: list[FailureSummary], deeds: list[ActionRecord], since: float
 ) -> None:
-    told = shift(stories, deeds, since)
+    told = build_shift_report(stories, deeds, since)
     listed = [*told.open, *told.snoozed, *told.resolved, *told.recovered]
-    assert len(listed) == len({one.key for one in listed})
-    assert all(not one.present.state.closed or one.present.since >= since for one in listed)
-    assert {one.key for one in stories if not one.present.state.closed} <= {one.key for one in listed}
-    assert sum(number for _, number in told.deeds) == sum(one.at >= since for one in deeds)
+    assert len(listed) == len({item.key for item in listed})
+    assert all(not item.present.state.is_closed or item.present.since >= since for item in listed)
+    assert {story.key for story in stories if not story.present.state.is_closed} <= {item.key for item in listed}
+    assert sum(number for _, number in told.deeds) == sum(deed.at >= since for deed in deeds)
     assert all(seconds is None or seconds >= 0 for seconds in (told.answered, told.ended))
 
 
@@ -94,42 +98,42 @@ def test_a_shift_counts_each_failure_at_most_once_and_each_deed_once(
     ("words", "hours"), [("8h", 8), ("since 90m", 1.5), ("22:00", 16), ("since 9am", 5), ("last 1d", 24)]
 )
 def test_since_when_is_said_as_people_say_it(words: str, hours: float) -> None:
-    assert begun_at(words, NOW, ZoneInfo("Europe/Berlin")) == NOW - hours * HOUR
+    assert parse_start_time(words, NOW, ZoneInfo("Europe/Berlin")) == NOW - hours * HOUR
 
 
 @pytest.mark.parametrize("words", ["", "yesterdayish", "0h", "90d", "25:00"])
 def test_what_is_no_time_is_refused(words: str) -> None:
     with pytest.raises(BadInput):
-        begun_at(words, NOW, UTC)
+        parse_start_time(words, NOW, UTC)
 
 
 def rerun_of(root: str, finding_id: str = "run_2") -> RuleBench:
-    house_ = RuleBench(sub("group:case"))
-    house_.hear(failed("1", NOW, "a"))
-    house_.memory = house_.memory.changed({rerun_in(finding_id): {"root": root}})
+    house_ = RuleBench(make_subscription("group:case"))
+    house_.process_findings(failed_finding("1", NOW, "a"))
+    house_.memory = house_.memory.with_changes({rerun_hash(finding_id): {"root": root}})
     return house_
 
 
 def test_how_a_run_ended_that_was_started_from_a_thread_is_said_there_once() -> None:
     root = "case:res_1_a:failed:C1"
     house_ = rerun_of(root)
-    told = house_.hear(failed("2", NOW + 60, "a"))
+    told = house_.process_findings(failed_finding("2", NOW + 60, "a"))
     assert f"rerun-ended:run_2:{root}" in told
-    assert f"rerun-ended:run_2:{root}" not in house_.hear(failed("2", NOW + 60, "a"))
-    assert house_.memory.hashes[rerun_in("run_2")] == {}
+    assert f"rerun-ended:run_2:{root}" not in house_.process_findings(failed_finding("2", NOW + 60, "a"))
+    assert house_.memory.hashes[rerun_hash("run_2")] == {}
 
 
 def test_a_recovery_by_that_run_says_as_much() -> None:
     root = "case:res_1_a:failed:C1"
-    told = rerun_of(root).hear(passed("2", NOW + 60, "a"))
+    told = rerun_of(root).process_findings(passed_finding("2", NOW + 60, "a"))
     assert "recovered:res_1_a:failed:C1" in told
     assert not [key for key in told if key.startswith("rerun-ended:")]
 
 
 def test_a_run_that_was_cancelled_is_an_answer_too() -> None:
     root = "case:res_1_a:failed:C1"
-    told = rerun_of(root).hear(run("2", NOW + 60, outcome=Outcome.CANCELED))
-    assert told == [edit_of(root), f"rerun-ended:run_2:{root}"], "and the card offers to run them again"
+    told = rerun_of(root).process_findings(make_finding("2", NOW + 60, outcome=Outcome.CANCELED))
+    assert told == [edit_key(root), f"rerun-ended:run_2:{root}"], "and the card offers to run them again"
 
 
 # --- through the real door
@@ -141,127 +145,129 @@ async def there(valkey: str) -> AsyncIterator[RunningBot]:
         valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET, zofbot_allow_runs=True
     ) as bot:
         await wait_for_first_poll(bot)
-        await bot.type(f"/zof subscribe group:case layout:flat escalate:15m-><!subteam^{ON_CALL}>,45m-><@U0CHIOMA>")
+        await bot.type_text(
+            f"/zof subscribe group:case layout:flat escalate:15m-><!subteam^{ON_CALL_GROUP}>,45m-><@U0CHIOMA>"
+        )
         yield bot
 
 
 async def test_subscriptions_name_whom_they_mention(there: RunningBot) -> None:
     wish = "group:case layout:flat escalate:15m-&gt;@oncall-checkout,45m-&gt;@chioma"
-    assert wish in await there.answer("/zof subscriptions")
-    await there.type("/zof unsubscribe 1")
-    await until(lambda: sum(wish in text_of(one) for one in there.public()) == 2)
+    assert wish in await there.answer_text("/zof subscriptions")
+    await there.type_text("/zof unsubscribe 1")
+    await wait_until(lambda: sum(wish in text_of(message) for message in there.public_messages()) == 2)
 
 
 async def test_what_is_open_is_listed_oldest_first_with_who_has_it(there: RunningBot) -> None:
-    assert "Nothing is open in this channel" in await there.answer("/zof triage")
+    assert "Nothing is open in this channel" in await there.answer_text("/zof triage")
     root = await raise_alert(there)
     await press_button(there, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in text_of(root))
-    listed = await there.answer("/zof triage")
+    await wait_until(lambda: "Acknowledged" in text_of(root))
+    listed = await there.answer_text("/zof triage")
     assert "1 failure open in this channel" in listed
     assert "ben · acknowledged" in listed
     assert root.ts.replace(".", "") in listed, "the title leads to the alert"
-    assert "Nothing is yours" in await there.answer("/zof triage mine")
-    assert "1 failure yours" in await there.answer("/zof triage mine", user="U0BEN")
-    assert "I do not understand" in await there.answer("/zof triage everything")
-    await there.type("/zof subscribe group:case", channel="C0INCIDENT")
+    assert "Nothing is yours" in await there.answer_text("/zof triage mine")
+    assert "1 failure yours" in await there.answer_text("/zof triage mine", user="U0BEN")
+    assert "I do not understand" in await there.answer_text("/zof triage everything")
+    await there.type_text("/zof subscribe group:case", channel="C0INCIDENT")
 
 
 async def test_long_lists_are_paged_and_private_channels_are_only_counted(there: RunningBot) -> None:
-    await there.type("/zof subscribe group:case layout:flat", channel="C0INCIDENT")
+    await there.type_text("/zof subscribe group:case layout:flat", channel="C0INCIDENT")
     finished = fail_run(there, 12)
     assert await post_webhook(there, webhook_event(finished["id"], "evt_many")) == 200
 
-    async def known() -> bool:
-        return "12 failures" in await there.answer("/zof triage")
+    async def is_listed() -> bool:
+        return "12 failures" in await there.answer_text("/zof triage")
 
-    await until(known)
-    assert "and 2 more failures" in await there.answer("/zof triage")
-    await there.press(there.private()[-1], "zof_open_page")
-    await until(lambda: "11 to 12 of 12 failures" in text_of(there.private()[-1]))
-    everywhere = await there.answer("/zof triage all")
+    await wait_until(is_listed)
+    assert "and 2 more failures" in await there.answer_text("/zof triage")
+    await there.press_button(there.private_messages()[-1], "zof_open_page")
+    await wait_until(lambda: "11 to 12 of 12 failures" in text_of(there.private_messages()[-1]))
+    everywhere = await there.answer_text("/zof triage all")
     assert "12 failures open in all channels" in everywhere
     assert "12 failures in channels you cannot see are not shown here" in everywhere
 
 
 async def test_on_call_says_who_would_be_called_and_calls_nobody(there: RunningBot) -> None:
-    told = await there.answer("/zof oncall")
+    told = await there.answer_text("/zof oncall")
     assert "after 15 min" in told
     assert "ana" in told.lower()
     assert "ben" in told.lower()
     assert "<@U0CHIOMA>" in told
-    assert there.private()[-1].only_to == "U0ANA"
-    assert "Nobody is called from this channel" in await there.answer("/zof oncall", channel="C0SEARCH")
+    assert there.private_messages()[-1].only_to == "U0ANA"
+    assert "Nobody is called from this channel" in await there.answer_text("/zof oncall", channel="C0SEARCH")
 
 
 async def test_where_slack_does_not_say_who_is_in_a_group_that_is_said(there: RunningBot) -> None:
     there.world.slack.scopes.discard("usergroups:read")
-    told = await there.answer("/zof oncall")
-    assert f"<!subteam^{ON_CALL}> (Slack does not say who is in it)" in told
+    told = await there.answer_text("/zof oncall")
+    assert f"<!subteam^{ON_CALL_GROUP}> (Slack does not say who is in it)" in told
     assert "<@U0CHIOMA>" in told
 
 
 async def test_a_handover_is_posted_once_in_the_name_of_who_asked(there: RunningBot) -> None:
     root = await raise_alert(there)
     await press_button(there, "U0BEN", root, button_of(root, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in text_of(root))
-    assert "posted in this channel" in await there.answer("/zof handover 8h")
-    await until(lambda: any("Handover: 1 open" in text_of(message) for message in there.public()))
-    [posted] = [message for message in there.public() if "Handover" in text_of(message)]
+    await wait_until(lambda: "Acknowledged" in text_of(root))
+    assert "posted in this channel" in await there.answer_text("/zof handover 8h")
+    await wait_until(lambda: any("Handover: 1 open" in text_of(message) for message in there.public_messages()))
+    [posted] = [message for message in there.public_messages() if "Handover" in text_of(message)]
     assert "ana asked for it" in text_of(posted)
     assert "ben (1 act)" in text_of(posted)
     assert "Half were acknowledged in" in text_of(posted)
-    assert "Since when?" in await there.answer("/zof handover whenever")
+    assert "Since when?" in await there.answer_text("/zof handover whenever")
 
 
 async def test_a_handover_comes_where_the_bot_is_no_member_too(there: RunningBot) -> None:
-    assert "posted in this channel" in await there.answer("/zof handover", channel="C0INCIDENT")
-    shown = [text_of(one) for one in there.world.slack.messages["C0INCIDENT"].values() if not one.only_to]
-    assert sum("Handover: 0 open" in one for one in shown) == 1
+    assert "posted in this channel" in await there.answer_text("/zof handover", channel="C0INCIDENT")
+    shown = [text_of(message) for message in there.world.slack.messages["C0INCIDENT"].values() if not message.only_to]
+    assert sum("Handover: 0 open" in item for item in shown) == 1
 
 
 async def test_a_run_is_cancelled_once_somebody_has_seen_which(there: RunningBot) -> None:
     started = there.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly"})
-    assert "Cancel" in await there.answer(f"/zof cancel {started['id']}")
-    asked = there.private()[-1]
-    await asyncio.gather(there.press(asked, "zof_cancel"), there.press(asked, "zof_cancel"))
-    await until(lambda: there.world.zof.runs[started["id"]]["status"] == "canceled")
+    assert "Cancel" in await there.answer_text(f"/zof cancel {started['id']}")
+    asked = there.private_messages()[-1]
+    await asyncio.gather(there.press_button(asked, "zof_cancel"), there.press_button(asked, "zof_cancel"))
+    await wait_until(lambda: there.world.zof.runs[started["id"]]["status"] == "canceled")
 
-    async def written() -> bool:
-        entries = await Audit(there.app.store.client, there.settings.zofbot_namespace).read()
-        told = [(one.user, one.details["run"]) for one in entries if one.act == "cancel"]
+    async def is_written() -> bool:
+        entries = await AuditLog(there.app.store.client, there.settings.zofbot_namespace).read_records()
+        told = [(entry.user, entry.details["run"]) for entry in entries if entry.act == "cancel"]
         return told == [("U0ANA", started["id"])]
 
-    await until(written)
-    assert "It had already ended" in await there.answer(f"/zof cancel {started['id']}")
-    assert "Request ID" in await there.answer("/zof cancel run_nowhere")
+    await wait_until(is_written)
+    assert "It had already ended" in await there.answer_text(f"/zof cancel {started['id']}")
+    assert "Request ID" in await there.answer_text("/zof cancel run_nowhere")
     guest = there.world.slack.channels["C0QA"].members
     guest.add("U0GUEST")
-    assert "guest" in (await there.answer("/zof cancel run_1", user="U0GUEST")).lower()
+    assert "guest" in (await there.answer_text("/zof cancel run_1", user="U0GUEST")).lower()
 
 
 async def test_a_run_that_ends_before_the_button_is_pressed_says_so(there: RunningBot) -> None:
     started = there.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging", "name": "nightly"})
-    await there.answer(f"/zof cancel {started['id']}")
+    await there.answer_text(f"/zof cancel {started['id']}")
     there.world.zof.finish_run(started["id"], "passed")
-    await there.press(there.private()[-1], "zof_cancel")
-    await until(lambda: "It had already ended" in text_of(there.private()[-1]))
+    await there.press_button(there.private_messages()[-1], "zof_cancel")
+    await wait_until(lambda: "It had already ended" in text_of(there.private_messages()[-1]))
 
 
 async def test_a_run_that_was_started_from_a_thread_is_watched_until_it_ends(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET,
                      zofbot_allow_runs=True) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
-        await bot.type("/zof subscribe group:case")
+        await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
         await press_button(
             bot, "U0ANA", root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
         )
-        await until(lambda: any("Run the failed cases" in text_of(one) for one in bot.private()))
-        [asked] = [one for one in bot.private() if "Run the failed cases" in text_of(one)]
-        await bot.press(asked, "zof_rerun")
-        await until(lambda: any(one.get("test_case_ids") == ["tc_0"] for one in bot.world.zof.runs.values()))
-        [started] = [one for one in bot.world.zof.runs.values() if one.get("test_case_ids") == ["tc_0"]]
+        await wait_until(lambda: any("Run the failed cases" in text_of(message) for message in bot.private_messages()))
+        [asked] = [message for message in bot.private_messages() if "Run the failed cases" in text_of(message)]
+        await bot.press_button(asked, "zof_rerun")
+        await wait_until(lambda: any(run.get("test_case_ids") == ["tc_0"] for run in bot.world.zof.runs.values()))
+        [started] = [run for run in bot.world.zof.runs.values() if run.get("test_case_ids") == ["tc_0"]]
         bot.world.zof.add_result(started["id"], status="failed", test_case_id="tc_0", name="Case 0")
         bot.world.zof.finish_run(started["id"])
-        await until(lambda: any("Run again: 1 case failed again" in line for line in thread_of(bot, root)), 15)
+        await wait_until(lambda: any("Run again: 1 case failed again" in line for line in thread_of(bot, root)), 15)

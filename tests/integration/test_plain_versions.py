@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.support.bot import RunningBot, text_of, until
+from tests.support.bot import RunningBot, text_of, wait_until
 from tests.support.triage import button_of, press_button, raise_alert
 from zofbot.simulator import blocks
 
@@ -24,33 +24,33 @@ async def test_an_alert_in_a_channel_whose_blocks_are_refused_goes_out_as_text(t
 
 async def test_a_private_digest_preview_loses_its_chart_first_and_all_blocks_if_need_be(bot: RunningBot) -> None:
     bot.world.slack.draws_charts = False
-    await bot.type("/zof digest")
-    await until(lambda: len(bot.private()) == 2)
-    assert bot.private()[1].blocks
-    assert "data_visualization" not in blocks.kinds({"blocks": bot.private()[1].blocks})
-    await bot.type("/zof digest")
+    await bot.type_text("/zof digest")
+    await wait_until(lambda: len(bot.private_messages()) == 2)
+    assert bot.private_messages()[1].blocks
+    assert "data_visualization" not in blocks.block_types({"blocks": bot.private_messages()[1].blocks})
+    await bot.type_text("/zof digest")
     bot.world.slack.takes_blocks = False
-    await until(lambda: len(bot.private()) == 4)
-    assert bot.private()[3].blocks == []
-    assert "Daily digest" in bot.private()[3].text
+    await wait_until(lambda: len(bot.private_messages()) == 4)
+    assert bot.private_messages()[3].blocks == []
+    assert "Daily digest" in bot.private_messages()[3].text
 
 
 @pytest.mark.parametrize("word", WORDS)
 async def test_home_goes_out_in_its_plain_version(bot: RunningBot, word: str) -> None:
-    bot.world.slack.faults.set(word, 1, "views.publish")
+    bot.world.slack.faults.set_fault(word, 1, "views.publish")
     await bot.stage.people.open_home("U0ANA")
-    await until(lambda: "U0ANA" in bot.world.slack.homes)
+    await wait_until(lambda: "U0ANA" in bot.world.slack.homes)
     assert "Slack refused the full view" in json.dumps(bot.world.slack.homes["U0ANA"].payload)
 
 
 @pytest.mark.parametrize("word", WORDS)
 async def test_a_form_that_cannot_be_drawn_says_what_to_type_instead(triage_bot: RunningBot, word: str) -> None:
     root = await raise_alert(triage_bot)
-    known = len(triage_bot.private())
-    triage_bot.world.slack.faults.set(word, None, "views.open")
+    known = len(triage_bot.private_messages())
+    triage_bot.world.slack.faults.set_fault(word, None, "views.open")
     await press_button(triage_bot, "U0ANA", root, button_of(root, "zof_triage_snooze"))
-    await until(lambda: len(triage_bot.private()) > known)
-    assert "@zofbot snooze 2h" in text_of(triage_bot.private()[-1])
-    await triage_bot.type("/zof subscribe")
-    await until(lambda: len(triage_bot.private()) > known + 1)
-    assert "type the filters instead" in text_of(triage_bot.private()[-1])
+    await wait_until(lambda: len(triage_bot.private_messages()) > known)
+    assert "@zofbot snooze 2h" in text_of(triage_bot.private_messages()[-1])
+    await triage_bot.type_text("/zof subscribe")
+    await wait_until(lambda: len(triage_bot.private_messages()) > known + 1)
+    assert "type the filters instead" in text_of(triage_bot.private_messages()[-1])

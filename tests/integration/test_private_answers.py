@@ -6,9 +6,9 @@ from typing import Literal
 
 import pytest
 
-from tests.support.bot import RunningBot, each_transport, running_bot, text_of, until
+from tests.support.bot import RunningBot, each_transport, running_bot, text_of, wait_until
 from tests.support.triage import button_of, flaky_resolution, mention_bot, press_button, raise_alert
-from zofbot.simulator.entities import Message
+from zofbot.simulator.entities import PostedMessage
 from zofbot.slack import answers
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +19,7 @@ each_form = pytest.mark.parametrize("form", ["text", "json", "json_200"])
 
 def slow_zof(bot: RunningBot) -> None:
     """Have Zof answer after the three seconds that Slack waits."""
-    bot.world.zof.faults.set("slow", 1)
+    bot.world.zof.faults.set_fault("slow", 1)
 
 
 # --- what follows an acknowledgement adds to it
@@ -28,39 +28,39 @@ def slow_zof(bot: RunningBot) -> None:
 @each_transport
 async def test_a_late_answer_is_a_second_message_and_the_first_promises_nothing_else(bot: RunningBot) -> None:
     slow_zof(bot)
-    assert (await bot.type("/zof runs")).ok
-    await until(lambda: len(bot.private()) == 2)
-    waiting, answer = bot.private()
+    assert (await bot.type_text("/zof runs")).is_accepted
+    await wait_until(lambda: len(bot.private_messages()) == 2)
+    waiting, answer = bot.private_messages()
     assert "Still asking Zof" in text_of(waiting)
     assert "replaces" not in text_of(waiting)
     assert "run_" in text_of(answer)
 
 
 async def test_the_preview_of_a_subscription_adds_only_the_preview(bot: RunningBot) -> None:
-    assert (await bot.type("/zof subscribe group:case")).ok
-    await until(lambda: len(bot.private()) == 2)
-    answer, preview = map(text_of, bot.private())
+    assert (await bot.type_text("/zof subscribe group:case")).is_accepted
+    await wait_until(lambda: len(bot.private_messages()) == 2)
+    answer, preview = map(text_of, bot.private_messages())
     assert "This channel is subscribed" in answer
     assert "Over the last 7 days" in preview
     assert "This channel is subscribed" not in preview
 
 
 async def test_the_preview_of_a_digest_adds_only_the_preview(bot: RunningBot) -> None:
-    assert (await bot.type("/zof digest")).ok
-    await until(lambda: len(bot.private()) == 2)
-    answer, preview = map(text_of, bot.private())
+    assert (await bot.type_text("/zof digest")).is_accepted
+    await wait_until(lambda: len(bot.private_messages()) == 2)
+    answer, preview = map(text_of, bot.private_messages())
     assert "This channel gets no digest" in answer
     assert "Daily digest" in preview
     assert "This channel gets no digest" not in preview
 
 
 async def test_turning_a_page_still_replaces_the_page(bot: RunningBot) -> None:
-    await bot.type("/zof runs")
-    [page] = bot.private()
+    await bot.type_text("/zof runs")
+    [page] = bot.private_messages()
     first = text_of(page)
-    await bot.press(page, "zof_runs_page")
-    await until(lambda: text_of(page) != first)
-    assert bot.private() == [page]
+    await bot.press_button(page, "zof_runs_page")
+    await wait_until(lambda: text_of(page) != first)
+    assert bot.private_messages() == [page]
 
 
 # --- refusals, in every form that they come in
@@ -70,21 +70,21 @@ async def test_turning_a_page_still_replaces_the_page(bot: RunningBot) -> None:
 async def test_a_late_answer_that_cannot_be_drawn_is_said_in_plain_words(bot: RunningBot, form: Form) -> None:
     slow_zof(bot)
     bot.world.slack.refuses_answers = form
-    await bot.type("/zof runs")
+    await bot.type_text("/zof runs")
     bot.world.slack.takes_blocks = False
-    await until(lambda: len(bot.private()) == 2)
-    assert "Slack refused the full card" in bot.private()[1].text
+    await wait_until(lambda: len(bot.private_messages()) == 2)
+    assert "Slack refused the full card" in bot.private_messages()[1].text
 
 
 @each_form
 async def test_an_answer_whose_address_expired_comes_another_way(bot: RunningBot, form: Form) -> None:
     bot.world.slack.refuses_answers = form
     slow_zof(bot)
-    await bot.type("/zof runs")
+    await bot.type_text("/zof runs")
     for hook in bot.world.slack.hooks.values():
         hook.at -= 1801
-    await until(lambda: len(bot.private()) == 2)
-    assert "run_" in text_of(bot.private()[1])
+    await wait_until(lambda: len(bot.private_messages()) == 2)
+    assert "run_" in text_of(bot.private_messages()[1])
     assert [call.method for call in bot.world.slack.calls if call.method == "chat.postEphemeral"]
 
 
@@ -96,9 +96,9 @@ async def test_a_card_shared_where_the_bot_is_no_member_goes_out_in_plain_words(
         slack.channels["C0QA"].members.discard("U0ZOFBOT")
         slack.channels["C0QA"].private = True
         result = next(iter(bot.world.zof.results))
-        await bot.type(f"/zof result {result} share")
-        await until(lambda: bool(bot.public()))
-        assert "Slack refused the full card" in bot.public()[0].text
+        await bot.type_text(f"/zof result {result} share")
+        await wait_until(lambda: bool(bot.public_messages()))
+        assert "Slack refused the full card" in bot.public_messages()[0].text
 
 
 # --- threads
@@ -106,43 +106,43 @@ async def test_a_card_shared_where_the_bot_is_no_member_goes_out_in_plain_words(
 
 async def test_a_click_inside_a_thread_is_answered_in_the_thread(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
-    known = len(triage_bot.private())
+    known = len(triage_bot.private_messages())
     await mention_bot(triage_bot, root, "ack")
-    await until(lambda: len(triage_bot.private()) > known)
-    answer = triage_bot.private()[-1]
+    await wait_until(lambda: len(triage_bot.private_messages()) > known)
+    answer = triage_bot.private_messages()[-1]
     assert answer.thread_ts == root.ts
-    known = len(triage_bot.private())
-    await triage_bot.press(answer, "zof_do_undo")
-    await until(lambda: len(triage_bot.private()) > known)
-    assert triage_bot.private()[-1].thread_ts == root.ts
+    known = len(triage_bot.private_messages())
+    await triage_bot.press_button(answer, "zof_do_undo")
+    await wait_until(lambda: len(triage_bot.private_messages()) > known)
+    assert triage_bot.private_messages()[-1].thread_ts == root.ts
 
 
 async def test_a_click_on_the_alert_itself_is_answered_in_the_channel(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
-    known = len(triage_bot.private())
+    known = len(triage_bot.private_messages())
     await press_button(triage_bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
-    await until(lambda: len(triage_bot.private()) > known)
-    assert triage_bot.private()[-1].thread_ts is None
+    await wait_until(lambda: len(triage_bot.private_messages()) > known)
+    assert triage_bot.private_messages()[-1].thread_ts is None
 
 
 async def test_a_form_opened_inside_a_thread_is_answered_in_the_thread(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
     root.thread_ts = "1.000001"  # as of a card inside another thread
-    triage_bot.world.slack.messages["C0QA"]["1.000001"] = Message("C0QA", "1.000001", "U0ANA", "above")
-    known = len(triage_bot.private())
+    triage_bot.world.slack.messages["C0QA"]["1.000001"] = PostedMessage("C0QA", "1.000001", "U0ANA", "above")
+    known = len(triage_bot.private_messages())
     view = await _resolve_form(triage_bot, root)
-    await triage_bot.stage.people.submit("U0ANA", view, flaky_resolution())
-    await until(lambda: len(triage_bot.private()) > known)
-    assert triage_bot.private()[-1].thread_ts == "1.000001"
+    await triage_bot.stage.people.submit_view("U0ANA", view, flaky_resolution())
+    await wait_until(lambda: len(triage_bot.private_messages()) > known)
+    assert triage_bot.private_messages()[-1].thread_ts == "1.000001"
 
 
-async def _resolve_form(bot: RunningBot, root: Message) -> str:
+async def _resolve_form(bot: RunningBot, root: PostedMessage) -> str:
     menu = button_of(root, "zof_triage_more")
     option = {"text": {"type": "plain_text", "text": "Resolve…", "emoji": True}, "value": "resolve"}
     await press_button(bot, "U0ANA", root, menu | {"selected_option": option})
-    await until(lambda: bool(bot.world.slack.modals.get("U0ANA")))
+    await wait_until(lambda: bool(bot.world.slack.modals.get("U0ANA")))
     return bot.world.slack.modals["U0ANA"][-1].id
 
 
 def test_nothing_promises_to_replace() -> None:
-    assert "replace" not in str(answers.still_asking().payload())
+    assert "replace" not in str(answers.still_working_reply().message_fields())

@@ -8,70 +8,70 @@ from typing import Any
 
 import pytest
 
-from tests.support.nights import HOUR, Night, night
+from tests.support.nights import HOUR_SECONDS, NightBench, night
 from tests.support.triage import button_of, mention_bot, press_button, thread_of
-from zofbot.simulator.entities import Message
+from zofbot.simulator.entities import PostedMessage
 
 MINUTE = 60.0
 
 
 @asynccontextmanager
-async def evening(valkey: str, more: str, **place: Any) -> AsyncIterator[tuple[Night, Message]]:
+async def start_evening(valkey: str, more: str, **place: Any) -> AsyncIterator[tuple[NightBench, PostedMessage]]:
     """A case that failed ten minutes before quiet hours of three hours begin, and its message."""
     async with night(valkey) as made:
-        await made.later(HOUR - made.clock.time() % HOUR + HOUR - 11 * MINUTE)
-        hours = made.hours(1, 4).replace(",UTC", "")
-        await made.bot.type(f"/zof subscribe group:case quiet:{hours},critical,UTC {more}")
-        await made.end("failed", "Cart", **place)
-        [root] = made.said()
+        await made.pass_time(HOUR_SECONDS - made.clock.time() % HOUR_SECONDS + HOUR_SECONDS - 11 * MINUTE)
+        hours = made.quiet_hours(1, 4).replace(",UTC", "")
+        await made.bot.type_text(f"/zof subscribe group:case quiet:{hours},critical,UTC {more}")
+        await made.end_run("failed", "Cart", **place)
+        [root] = made.root_messages()
         yield made, root
 
 
-def lines(made: Night, root: Message, words: str) -> int:
+def count_lines(made: NightBench, root: PostedMessage, words: str) -> int:
     return sum(words in line for line in thread_of(made.bot, root))
 
 
 async def test_an_escalation_that_comes_due_in_quiet_hours_comes_at_their_end(valkey: str) -> None:
-    async with evening(valkey, "escalate:30m-><@U0BEN>") as (made, root):
-        await made.later(2 * HOUR)
-        assert not lines(made, root, "<@U0BEN>")
-        await made.later(HOUR + 15 * MINUTE)
-        assert lines(made, root, "<@U0BEN>") == 1
-        await made.later(HOUR)
-        assert lines(made, root, "<@U0BEN>") == 1
+    async with start_evening(valkey, "escalate:30m-><@U0BEN>") as (made, root):
+        await made.pass_time(2 * HOUR_SECONDS)
+        assert not count_lines(made, root, "<@U0BEN>")
+        await made.pass_time(HOUR_SECONDS + 15 * MINUTE)
+        assert count_lines(made, root, "<@U0BEN>") == 1
+        await made.pass_time(HOUR_SECONDS)
+        assert count_lines(made, root, "<@U0BEN>") == 1
 
 
 async def test_a_critical_one_comes_at_its_time(valkey: str) -> None:
-    async with evening(valkey, "escalate:30m-><@U0BEN>", environment="production") as (made, root):
-        await made.later(HOUR)
-        assert lines(made, root, "<@U0BEN>") == 1
+    async with start_evening(valkey, "escalate:30m-><@U0BEN>", environment="production") as (made, root):
+        await made.pass_time(HOUR_SECONDS)
+        assert count_lines(made, root, "<@U0BEN>") == 1
 
 
 async def test_one_that_was_taken_meanwhile_is_not_said_at_all(valkey: str) -> None:
-    async with evening(valkey, "escalate:30m-><@U0BEN>") as (made, root):
-        await made.later(2 * HOUR)
+    async with start_evening(valkey, "escalate:30m-><@U0BEN>") as (made, root):
+        await made.pass_time(2 * HOUR_SECONDS)
         await press_button(made.bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
-        await made.later(2 * HOUR)
-        assert not lines(made, root, "<@U0BEN>")
+        await made.pass_time(2 * HOUR_SECONDS)
+        assert not count_lines(made, root, "<@U0BEN>")
 
 
 async def test_nobody_is_asked_in_the_night_nor_loses_what_they_have(valkey: str) -> None:
-    async with evening(valkey, "reack:1h") as (made, root):
+    async with start_evening(valkey, "reack:1h") as (made, root):
         await press_button(made.bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
-        await made.later(HOUR)
-        await made.later(2 * HOUR)
-        assert not lines(made, root, "till on it"), "and the acknowledgement has not lapsed"
-        await made.later(15 * MINUTE)
-        assert (lines(made, root, "Still on it"), lines(made, root, "Open again")) == (1, 0)
-        await made.later(20 * MINUTE)
-        assert lines(made, root, "Open again") == 1
+        await made.pass_time(HOUR_SECONDS)
+        await made.pass_time(2 * HOUR_SECONDS)
+        assert not count_lines(made, root, "till on it"), "and the acknowledgement has not lapsed"
+        await made.pass_time(15 * MINUTE)
+        assert (count_lines(made, root, "Still on it"), count_lines(made, root, "Open again")) == (1, 0)
+        await made.pass_time(20 * MINUTE)
+        assert count_lines(made, root, "Open again") == 1
 
 
 @pytest.mark.parametrize("words", ["snooze 1h"])
 async def test_what_was_snoozed_wakes_at_their_end(valkey: str, words: str) -> None:
-    async with evening(valkey, "") as (made, root):
+    async with start_evening(valkey, "") as (made, root):
         await mention_bot(made.bot, root, words)
-        await made.later(2 * HOUR)
+        await made.pass_time(2 * HOUR_SECONDS)
         before = len(thread_of(made.bot, root))
-        await made.later(HOUR + 15 * MINUTE)
+        await made.pass_time(HOUR_SECONDS + 15 * MINUTE)
         assert len(thread_of(made.bot, root)) == before + 1

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.bot import RunningBot, until
+from tests.support.bot import RunningBot, wait_until
 
 SHOWN = "quiet:22:00-07:00,sat,sun,Asia/Tokyo"
 
 
-def line(block: str, value: str | None) -> dict[str, Any]:
+def text_value(block: str, value: str | None) -> dict[str, Any]:
     return {block: {block: {"type": "plain_text_input", "value": value}}}
 
 
@@ -23,34 +23,36 @@ def tokyo(bot: RunningBot) -> RunningBot:
 
 
 async def test_typed_hours_are_the_typists_and_every_place_shows_their_zone(tokyo: RunningBot) -> None:
-    assert SHOWN in await tokyo.answer("/zof subscribe project:checkout quiet:22:00-07:00,sat,sun")
-    assert SHOWN in await tokyo.answer("/zof subscriptions", user="U0BEN")
+    assert SHOWN in await tokyo.answer_text("/zof subscribe project:checkout quiet:22:00-07:00,sat,sun")
+    assert SHOWN in await tokyo.answer_text("/zof subscriptions", user="U0BEN")
     await tokyo.stage.people.open_home("U0ANA")
-    await until(lambda: SHOWN in str(tokyo.world.slack.homes.get("U0ANA")))
+    await wait_until(lambda: SHOWN in str(tokyo.world.slack.homes.get("U0ANA")))
 
 
 async def test_a_zone_that_is_given_counts_utc_too(tokyo: RunningBot) -> None:
-    assert "quiet:22:00-07:00,UTC" in await tokyo.answer("/zof subscribe quiet:22:00-07:00,UTC")
+    assert "quiet:22:00-07:00,UTC" in await tokyo.answer_text("/zof subscribe quiet:22:00-07:00,UTC")
 
 
 async def test_the_form_starts_with_the_typists_zone_and_takes_it_where_the_field_is_empty(tokyo: RunningBot) -> None:
-    await tokyo.type("/zof subscribe")
-    await until(lambda: bool(tokyo.world.slack.modals.get("U0ANA")))
+    await tokyo.type_text("/zof subscribe")
+    await wait_until(lambda: bool(tokyo.world.slack.modals.get("U0ANA")))
     view = tokyo.world.slack.modals["U0ANA"][-1]
     zone = next(block for block in view.payload["blocks"] if block.get("block_id") == "zone")
     assert zone["element"]["initial_value"] == "Asia/Tokyo"
-    await tokyo.stage.people.submit("U0ANA", view.id, line("quiet", "22:00-07:00, sat, sun") | line("zone", None))
-    assert SHOWN in await tokyo.answer("/zof subscriptions")
+    await tokyo.stage.people.submit_view(
+        "U0ANA", view.id, text_value("quiet", "22:00-07:00, sat, sun") | text_value("zone", None)
+    )
+    assert SHOWN in await tokyo.answer_text("/zof subscriptions")
 
 
 async def test_changing_them_in_the_form_keeps_the_zone_they_were_made_in(tokyo: RunningBot) -> None:
-    await tokyo.type("/zof subscribe quiet:22:00-07:00,sat,sun")
-    await until(lambda: any("This channel is subscribed" in message.text for message in tokyo.private()))
-    [edit] = [one for one in tokyo.private() if "This channel is subscribed" in one.text]
+    await tokyo.type_text("/zof subscribe quiet:22:00-07:00,sat,sun")
+    await wait_until(lambda: any("This channel is subscribed" in message.text for message in tokyo.private_messages()))
+    [edit] = [message for message in tokyo.private_messages() if "This channel is subscribed" in message.text]
     tokyo.world.slack.users["U0ANA"].tz = "Europe/Berlin"
     tokyo.world.clock.advance(86400.0)  # Slack is asked anew who she is
-    await tokyo.press(edit, "zof_edit")
-    await until(lambda: bool(tokyo.world.slack.modals.get("U0ANA")))
+    await tokyo.press_button(edit, "zof_edit")
+    await wait_until(lambda: bool(tokyo.world.slack.modals.get("U0ANA")))
     view = tokyo.world.slack.modals["U0ANA"][-1]
-    await tokyo.stage.people.submit("U0ANA", view.id, line("project", "checkout"))
-    assert f"project:checkout {SHOWN}" in await tokyo.answer("/zof subscriptions")
+    await tokyo.stage.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
+    assert f"project:checkout {SHOWN}" in await tokyo.answer_text("/zof subscriptions")

@@ -18,9 +18,9 @@ from tests.support.bot import running_bot
 from tests.support.valkey_servers import valkey_server
 from zofbot.clock import Clock
 from zofbot.errors import StoreUnavailable
-from zofbot.logs import configure
-from zofbot.store import connected
-from zofbot.store.soundness import Danger, Vitals, dangers, silence, vitals
+from zofbot.logs import configure_logging
+from zofbot.store import open_store
+from zofbot.store.soundness import HealthProblem, RedisInfo, explain_unreachable, find_problems, read_redis_info
 
 SOUND: dict[str, Any] = {
     "redis_version": "7.2.4", "role": "master", "maxmemory": 1 << 30, "used_memory": 1 << 20,
@@ -56,13 +56,13 @@ SOUND: dict[str, Any] = {
 )
 def test_each_danger_is_seen_alone(changed: Mapping[str, Any], saves: str | None, about: list[str]) -> None:
     info = {name: value for name, value in {**SOUND, **changed}.items() if value is not None}
-    assert [danger.about for danger in dangers(Vitals(info, saves))] == about
+    assert [danger.about for danger in find_problems(RedisInfo(info, saves))] == about
 
 
 def test_every_danger_has_its_mend() -> None:
     bad = {"redis_version": "5.0", "role": "slave", "maxmemory_policy": "allkeys-lfu", "aof_enabled": 0,
            "rdb_last_bgsave_status": "err", "used_memory": 1 << 30}  # fmt: skip
-    found = dangers(Vitals(SOUND | bad, ""))
+    found = find_problems(RedisInfo(SOUND | bad, ""))
     assert len(found) == 6
     assert all(danger.what.endswith(".") and danger.mend.endswith(".") for danger in found)
 
@@ -72,28 +72,31 @@ def test_every_danger_has_its_mend() -> None:
     [
         (None, []),
         ({}, ["No replica follows"]),
-        ({"b:1": Vitals(SOUND | {"role": "slave"}, "")}, []),
-        ({"b:1": None, "c:1": Vitals(SOUND | {"role": "slave"}, "")}, ["Replica b:1 does not answer"]),
-        ({"b:1": Vitals(SOUND | {"maxmemory_policy": "allkeys-lru"}, "")}, ["On replica b:1: Redis throws keys away"]),
-        ({"b:1": Vitals()}, []),
+        ({"b:1": RedisInfo(SOUND | {"role": "slave"}, "")}, []),
+        ({"b:1": None, "c:1": RedisInfo(SOUND | {"role": "slave"}, "")}, ["Replica b:1 does not answer"]),
+        (
+            {"b:1": RedisInfo(SOUND | {"maxmemory_policy": "allkeys-lru"}, "")},
+            ["On replica b:1: Redis throws keys away"],
+        ),
+        ({"b:1": RedisInfo()}, []),
     ],
 )
 def test_what_may_take_the_primarys_place_has_to_be_as_sound(
-    replicas: Mapping[str, Vitals | None] | None, what: list[str]
+    replicas: Mapping[str, RedisInfo | None] | None, what: list[str]
 ) -> None:
-    found = dangers(Vitals(SOUND, "", replicas))
+    found = find_problems(RedisInfo(SOUND, "", replicas))
     assert len(found) == len(what)
     assert all(danger.what.startswith(said) and not danger.grave for danger, said in zip(found, what, strict=True))
 
 
 async def test_the_store_that_comes_along_is_in_no_danger(valkey: str) -> None:
-    async with connected(valkey, "t", Clock()) as store:
-        assert dangers(await vitals(store.client)) == []
+    async with open_store(valkey, "t", Clock()) as store:
+        assert find_problems(await read_redis_info(store.client)) == []
 
 
 async def test_a_redis_that_may_not_be_asked_is_worth_a_warning_and_no_more() -> None:
     async with fakeredis.FakeAsyncRedis() as client:  # it knows no INFO
-        assert [danger.about for danger in dangers(await vitals(client))] == ["redis"]
+        assert [danger.about for danger in find_problems(await read_redis_info(client))] == ["redis"]
 
 
 @pytest.fixture
@@ -108,30 +111,30 @@ async def test_a_service_that_forbids_config_is_judged_by_its_info(own: str) -> 
         await admin.acl_setuser(
             "default", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-config"]
         )
-        told = await vitals(admin)
+        told = await read_redis_info(admin)
     assert told.saves is None
-    assert [danger.about for danger in dangers(told)] == ["redis persistence"]
+    assert [danger.about for danger in find_problems(told)] == ["redis persistence"]
 
 
 async def test_a_wrong_password_is_told_from_silence(own: str, tmp_path: Path) -> None:
     async with redis.from_url(own) as admin:
         await admin.acl_setuser("zofbot", enabled=True, passwords=["+right"], keys=["*"], categories=["+@all"])
-    assert "password" in await unanswered(own.replace("unix://", "unix://zofbot@") + "?password=wrong")
-    assert "does not answer" in await unanswered(f"unix://{tmp_path}/nowhere.sock")
+    assert "password" in await unreachable_error(own.replace("unix://", "unix://zofbot@") + "?password=wrong")
+    assert "does not answer" in await unreachable_error(f"unix://{tmp_path}/nowhere.sock")
 
 
-async def unanswered(url: str) -> str:
-    async with connected(url, "t", Clock()) as store:
+async def unreachable_error(url: str) -> str:
+    async with open_store(url, "t", Clock()) as store:
         with pytest.raises(StoreUnavailable) as error:
-            await vitals(store.client)
-    danger: Danger = silence(error.value)
+            await read_redis_info(store.client)
+    danger: HealthProblem = explain_unreachable(error.value)
     assert danger.grave
     return danger.what + danger.mend
 
 
 async def test_each_danger_is_warned_of_once_at_start(own: str) -> None:
     said, before, config = io.StringIO(), logging.getLogger().handlers[:], structlog.get_config()
-    configure("json", "warning", stream=said)
+    configure_logging("json", "warning", stream=said)
     try:
         async with redis.from_url(own) as admin:
             await admin.config_set("maxmemory-policy", "allkeys-lru")

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import mention_bot, thread_of
-from zofbot.simulator.entities import Message
-from zofbot.simulator.records import Record, iso
+from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.records import ZofRecord, format_time
 
 HOUR = 3600.0
 
@@ -22,7 +22,7 @@ async def hears(valkey: str) -> AsyncIterator[RunningBot]:
         yield bot
 
 
-async def end_run(bot: RunningBot, cases: int = 1, *, passed: int = 1) -> Record:
+async def end_run(bot: RunningBot, cases: int = 1, *, passed: int = 1) -> ZofRecord:
     """End a run of the same cases, badly or, with none, well, and have the bot hear of it; a minute passes first."""
     bot.world.clock.advance(60)
     run = fail_run(bot, cases, passed=passed)
@@ -31,20 +31,20 @@ async def end_run(bot: RunningBot, cases: int = 1, *, passed: int = 1) -> Record
     return run
 
 
-def roots(bot: RunningBot) -> list[Message]:
-    return [one for one in bot.world.slack.ledger if (one.key or "").startswith(("run:", "case:"))]
+def root_messages(bot: RunningBot) -> list[PostedMessage]:
+    return [item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith(("run:", "case:"))]
 
 
-async def first_root(bot: RunningBot, filters: str) -> Message:
-    await bot.type(f"/zof subscribe {filters}")
+async def first_root(bot: RunningBot, filters: str) -> PostedMessage:
+    await bot.type_text(f"/zof subscribe {filters}")
     await end_run(bot)
-    await until(lambda: len(roots(bot)) == 1)
-    return roots(bot)[0]
+    await wait_until(lambda: len(root_messages(bot)) == 1)
+    return root_messages(bot)[0]
 
 
-async def resolve(bot: RunningBot, root: Message) -> None:
-    assert (await mention_bot(bot, root, "resolve flaky: retried by hand", "U0BEN")).ok
-    await until(lambda: "*Resolved* by ben" in text_of(root))
+async def resolve_alert(bot: RunningBot, root: PostedMessage) -> None:
+    assert (await mention_bot(bot, root, "resolve flaky: retried by hand", "U0BEN")).is_accepted
+    await wait_until(lambda: "*Resolved* by ben" in text_of(root))
 
 
 @pytest.mark.parametrize("group", ["run", "case"])
@@ -53,10 +53,10 @@ async def test_what_fails_after_a_person_resolved_it_is_a_fresh_message_that_men
     hears: RunningBot, group: str, layout: str
 ) -> None:
     root = await first_root(hears, f"group:{group} layout:{layout} broadcast:never mention:<@U0BEN>")
-    await resolve(hears, root)
+    await resolve_alert(hears, root)
     await end_run(hears)
-    await until(lambda: len(roots(hears)) == 2)
-    fresh = roots(hears)[1]
+    await wait_until(lambda: len(root_messages(hears)) == 2)
+    fresh = root_messages(hears)[1]
     assert fresh.thread_ts is None
     assert "<@U0BEN>" in text_of(fresh)
     assert "*Failing again* after ben had resolved it" in text_of(fresh)
@@ -67,24 +67,24 @@ async def test_what_fails_after_a_person_resolved_it_is_a_fresh_message_that_men
 
 async def test_the_next_failure_goes_on_under_the_fresh_message(hears: RunningBot) -> None:
     root = await first_root(hears, "group:case")
-    await resolve(hears, root)
+    await resolve_alert(hears, root)
     await end_run(hears)
-    await until(lambda: len(roots(hears)) == 2)
+    await wait_until(lambda: len(root_messages(hears)) == 2)
     await end_run(hears)
-    await until(lambda: "2 failures" in text_of(roots(hears)[1]))
-    assert len(roots(hears)) == 2
+    await wait_until(lambda: "2 failures" in text_of(root_messages(hears)[1]))
+    assert len(root_messages(hears)) == 2
 
 
 @pytest.mark.parametrize("group", ["run", "case"])
 async def test_what_was_resolved_and_passed_since_is_known_days_later(hears: RunningBot, group: str) -> None:
     root = await first_root(hears, f"group:{group}")
-    await resolve(hears, root)
+    await resolve_alert(hears, root)
     await end_run(hears, 0)
-    await until(lambda: "Recovered" in text_of(root))
+    await wait_until(lambda: "Recovered" in text_of(root))
     hears.world.clock.advance(60 * HOUR)
     await end_run(hears, 1, passed=2)
-    await until(lambda: len(roots(hears)) == 2)
-    assert "ben had resolved it" in text_of(roots(hears)[1])
+    await wait_until(lambda: len(root_messages(hears)) == 2)
+    assert "ben had resolved it" in text_of(root_messages(hears)[1])
 
 
 @pytest.mark.parametrize("group", ["run", "case"])
@@ -93,22 +93,22 @@ async def test_what_was_resolved_and_passed_and_fails_within_the_hour_is_a_fresh
 ) -> None:
     root = await first_root(hears, f"group:{group} mention:<@U0BEN>")
     await end_run(hears, 0)
-    await until(lambda: "Recovered" in text_of(root))
-    await resolve(hears, root)
+    await wait_until(lambda: "Recovered" in text_of(root))
+    await resolve_alert(hears, root)
     await end_run(hears)
-    await until(lambda: len(roots(hears)) == 2)
-    assert "ben had resolved it" in text_of(roots(hears)[1])
-    assert "<@U0BEN>" in text_of(roots(hears)[1])
+    await wait_until(lambda: len(root_messages(hears)) == 2)
+    assert "ben had resolved it" in text_of(root_messages(hears)[1])
+    assert "<@U0BEN>" in text_of(root_messages(hears)[1])
 
 
 async def test_what_somebody_reopened_is_not_said_to_have_been_resolved(hears: RunningBot) -> None:
     root = await first_root(hears, "group:case")
-    await resolve(hears, root)
-    assert (await mention_bot(hears, root, "reopen")).ok
-    await until(lambda: "*Reopened* by ana" in text_of(root))
+    await resolve_alert(hears, root)
+    assert (await mention_bot(hears, root, "reopen")).is_accepted
+    await wait_until(lambda: "*Reopened* by ana" in text_of(root))
     await end_run(hears)
-    await until(lambda: "2 failures" in text_of(root))
-    assert len(roots(hears)) == 1
+    await wait_until(lambda: "2 failures" in text_of(root))
+    assert len(root_messages(hears)) == 1
 
 
 async def test_a_failure_from_before_it_was_resolved_that_is_heard_of_late_changes_nothing(hears: RunningBot) -> None:
@@ -116,62 +116,64 @@ async def test_a_failure_from_before_it_was_resolved_that_is_heard_of_late_chang
     hears.world.clock.advance(60)
     late = fail_run(hears, 1)
     hears.world.clock.advance(60)
-    await resolve(hears, root)
+    await resolve_alert(hears, root)
     assert await post_webhook(hears, webhook_event(late["id"], "evt_late")) == 200
-    await until(lambda: "2 failures" in text_of(root))
-    assert len(roots(hears)) == 1
+    await wait_until(lambda: "2 failures" in text_of(root))
+    assert len(root_messages(hears)) == 1
     assert "*Resolved* by ben" in text_of(root)
 
 
 async def test_whoever_snoozed_is_mentioned_when_it_wakes(hears: RunningBot) -> None:
     root = await first_root(hears, "group:case")
-    assert (await mention_bot(hears, root, "snooze 30m", "U0BEN")).ok
-    await until(lambda: "*Snoozed* by ben" in text_of(root))
+    assert (await mention_bot(hears, root, "snooze 30m", "U0BEN")).is_accepted
+    await wait_until(lambda: "*Snoozed* by ben" in text_of(root))
     assert "<@U0BEN>" not in " ".join(thread_of(hears, root))
     hears.world.clock.advance(31 * 60)
-    await until(lambda: any("The snooze is over" in line and "<@U0BEN>" in line for line in thread_of(hears, root)))
+    await wait_until(
+        lambda: any("The snooze is over" in line and "<@U0BEN>" in line for line in thread_of(hears, root))
+    )
 
 
 async def test_whoever_snoozed_is_mentioned_when_further_failures_wake_it(hears: RunningBot) -> None:
     root = await first_root(hears, "group:case")
-    assert (await mention_bot(hears, root, "snooze until it fails 2 more times", "U0BEN")).ok
-    await until(lambda: "*Snoozed* by ben" in text_of(root))
+    assert (await mention_bot(hears, root, "snooze until it fails 2 more times", "U0BEN")).is_accepted
+    await wait_until(lambda: "*Snoozed* by ben" in text_of(root))
     await end_run(hears)
-    await until(lambda: "2 failures" in text_of(root))
+    await wait_until(lambda: "2 failures" in text_of(root))
     assert "<@U0BEN>" not in " ".join(thread_of(hears, root))
     await end_run(hears)
-    await until(lambda: sum("<@U0BEN>" in line for line in thread_of(hears, root)) == 1)
+    await wait_until(lambda: sum("<@U0BEN>" in line for line in thread_of(hears, root)) == 1)
     assert "*Awake again*" in text_of(root)
 
 
 async def test_whoever_snoozed_is_mentioned_when_somebody_else_wakes_it(hears: RunningBot) -> None:
     root = await first_root(hears, "group:case")
-    assert (await mention_bot(hears, root, "snooze 30m", "U0BEN")).ok
-    await until(lambda: "*Snoozed* by ben" in text_of(root))
-    assert (await mention_bot(hears, root, "wake")).ok
-    await until(lambda: any("woke this" in line and "<@U0BEN>" in line for line in thread_of(hears, root)))
+    assert (await mention_bot(hears, root, "snooze 30m", "U0BEN")).is_accepted
+    await wait_until(lambda: "*Snoozed* by ben" in text_of(root))
+    assert (await mention_bot(hears, root, "wake")).is_accepted
+    await wait_until(lambda: any("woke this" in line and "<@U0BEN>" in line for line in thread_of(hears, root)))
 
 
 async def test_whoever_snoozed_until_it_recovers_is_mentioned_when_it_is_back(hears: RunningBot) -> None:
     root = await first_root(hears, "group:case broadcast:never")
-    assert (await mention_bot(hears, root, "snooze until it recovers", "U0BEN")).ok
-    await until(lambda: "*Snoozed* by ben" in text_of(root))
+    assert (await mention_bot(hears, root, "snooze until it recovers", "U0BEN")).is_accepted
+    await wait_until(lambda: "*Snoozed* by ben" in text_of(root))
     await end_run(hears, 0)
-    await until(lambda: "Recovered" in text_of(root))
+    await wait_until(lambda: "Recovered" in text_of(root))
     await end_run(hears)
-    await until(lambda: any("Failing again" in line and "<@U0BEN>" in line for line in thread_of(hears, root)))
+    await wait_until(lambda: any("Failing again" in line and "<@U0BEN>" in line for line in thread_of(hears, root)))
     await end_run(hears, 0)
-    await until(lambda: "Recovered" in text_of(root))
+    await wait_until(lambda: "Recovered" in text_of(root))
     await end_run(hears)
-    await until(lambda: any("Flapping" in line for line in thread_of(hears, root)))
+    await wait_until(lambda: any("Flapping" in line for line in thread_of(hears, root)))
     assert sum("<@U0BEN>" in line for line in thread_of(hears, root)) == 1
 
 
 async def test_a_snooze_is_said_to_be_over_also_where_zofs_clock_is_ahead(hears: RunningBot) -> None:
     root = await first_root(hears, "group:case")
-    assert (await mention_bot(hears, root, "snooze until it fails 1 more times", "U0BEN")).ok
-    await until(lambda: "*Snoozed* by ben" in text_of(root))
+    assert (await mention_bot(hears, root, "snooze until it fails 1 more times", "U0BEN")).is_accepted
+    await wait_until(lambda: "*Snoozed* by ben" in text_of(root))
     run = fail_run(hears, 1)
-    run["completed_at"] = iso(hears.world.now() + 300)
+    run["completed_at"] = format_time(hears.world.unix_time() + 300)
     assert await post_webhook(hears, webhook_event(run["id"], "evt_ahead")) == 200
-    await until(lambda: sum("<@U0BEN>" in line for line in thread_of(hears, root)) == 1)
+    await wait_until(lambda: sum("<@U0BEN>" in line for line in thread_of(hears, root)) == 1)

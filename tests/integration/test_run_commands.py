@@ -8,18 +8,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run
 from tests.support.triage import audit_entries, button_of, forget_alert, press_button, raise_alert, thread_of
 from tests.support.virtual_time import test_clock
 from zofbot.clock import Clock, MovableClock
-from zofbot.pipeline.memory import order_of
-from zofbot.pipeline.orders import LATEST, Order, Orders
-from zofbot.rooms import zof_client
-from zofbot.simulator.entities import Message
-from zofbot.triage import Who
+from zofbot.pipeline.memory import command_hash
+from zofbot.pipeline.orders import MAX_RETRY_SECONDS, RunCommand, RunCommands
+from zofbot.rooms import make_zof_client
+from zofbot.simulator.entities import PostedMessage
+from zofbot.triage import Actor
 
-ANA = Who(id="U0ANA", name="ana")
+ANA = Actor(id="U0ANA", name="ana")
 
 
 @pytest.fixture
@@ -27,38 +27,38 @@ async def there(valkey: str) -> AsyncIterator[RunningBot]:
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_allow_runs=True) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
-        await bot.type("/zof subscribe group:case")
+        await bot.type_text("/zof subscribe group:case")
         yield bot
 
 
-async def question(bot: RunningBot, root: Message) -> Message:
+async def confirmation_message(bot: RunningBot, root: PostedMessage) -> PostedMessage:
     await press_button(bot, "U0ANA", root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}})
-    await until(lambda: "Run the failed cases" in text_of(bot.private()[-1]))
-    return bot.private()[-1]
+    await wait_until(lambda: "Run the failed cases" in text_of(bot.private_messages()[-1]))
+    return bot.private_messages()[-1]
 
 
-async def later(bot: RunningBot, seconds: float) -> None:
+async def pass_time(bot: RunningBot, seconds: float) -> None:
     """What a worker does so much later."""
-    zof = zof_client(bot.settings, bot.app.metrics, Clock())
-    await Orders(bot.app.outbox, zof, MovableClock(lambda: test_clock().time() + seconds)).left_over()
+    zof = make_zof_client(bot.settings, bot.app.metrics, Clock())
+    await RunCommands(bot.app.outbox, zof, MovableClock(lambda: test_clock().time() + seconds)).resume_stale()
     await zof.aclose()
 
 
 async def open_orders(bot: RunningBot) -> dict[str, str]:
-    return (await bot.app.outbox.hashes("orders"))["orders"]
+    return (await bot.app.outbox.read_hashes("orders"))["orders"]
 
 
 async def test_the_question_says_how_much_is_run_and_one_press_or_three_are_one_act(there: RunningBot) -> None:
     root = await raise_alert(there)
-    asked = await question(there, root)
+    asked = await confirmation_message(there, root)
     assert "1 case on staging" in text_of(asked)
     runs = len(there.world.zof.runs)
-    await asyncio.gather(*(there.press(asked, "zof_rerun") for _ in range(3)))
-    await until(lambda: any("runs the failed cases again" in line for line in thread_of(there, root)))
-    await until(lambda: "Zof runs the failed cases" in text_of(asked))
+    await asyncio.gather(*(there.press_button(asked, "zof_rerun") for _ in range(3)))
+    await wait_until(lambda: any("runs the failed cases again" in line for line in thread_of(there, root)))
+    await wait_until(lambda: "Zof runs the failed cases" in text_of(asked))
     assert len(there.world.zof.runs) == runs + 1
     [entry] = await audit_entries(there, "rerun")
-    assert (entry.user, entry.name, entry.key, entry.channel) == ("U0ANA", "ana", root.key, "C0QA")
+    assert (entry.user, entry.name, entry.key, entry.channel) == ("U0ANA", "ana", root.idempotency_key, "C0QA")
     assert entry.details["run"] in there.world.zof.runs
     assert entry.request
     assert entry.zof_requests[0].startswith("req_")
@@ -67,38 +67,38 @@ async def test_the_question_says_how_much_is_run_and_one_press_or_three_are_one_
 
 async def test_zof_refusing_is_told_to_who_pressed_and_they_may_press_again(there: RunningBot) -> None:
     root = await raise_alert(there)
-    asked = await question(there, root)
-    there.world.zof.faults.set("403", 1)
-    await there.press(asked, "zof_rerun")
-    await until(lambda: "is not allowed to start run" in text_of(there.private()[-1]))
-    refused = text_of(there.private()[-1])
+    asked = await confirmation_message(there, root)
+    there.world.zof.faults.set_fault("403", 1)
+    await there.press_button(asked, "zof_rerun")
+    await wait_until(lambda: "is not allowed to start run" in text_of(there.private_messages()[-1]))
+    refused = text_of(there.private_messages()[-1])
     assert "must raise the role of the key" in refused
     assert "Request ID: `req_" in refused
     assert await open_orders(there) == {}
-    await later(there, 600)
+    await pass_time(there, 600)
     assert not await audit_entries(there, "rerun"), "what somebody heard was refused is not done behind their back"
-    await there.press(asked, "zof_rerun")
-    await until(lambda: any("runs the failed cases again" in line for line in thread_of(there, root)))
+    await there.press_button(asked, "zof_rerun")
+    await wait_until(lambda: any("runs the failed cases again" in line for line in thread_of(there, root)))
     assert len(await audit_entries(there, "rerun")) == 1
 
 
 async def test_cases_that_zof_does_not_name_are_said_before_anything_is_asked(there: RunningBot) -> None:
     root = await raise_alert(there)
-    for one in there.world.zof.results.values():
-        one.pop("test_case_id", None)
+    for result in there.world.zof.results.values():
+        result.pop("test_case_id", None)
     await press_button(
         there, "U0ANA", root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
     )
-    await until(lambda: "Zof does not say which cases these are" in text_of(there.private()[-1]))
+    await wait_until(lambda: "Zof does not say which cases these are" in text_of(there.private_messages()[-1]))
 
 
 async def test_a_question_that_nobody_knows_any_more_says_so(there: RunningBot) -> None:
     root = await raise_alert(there)
-    asked = await question(there, root)
+    asked = await confirmation_message(there, root)
     async for name in there.app.store.client.scan_iter("*:order:*"):
         await there.app.store.client.delete(name)
-    await there.press(asked, "zof_rerun")
-    await until(lambda: "This question is not known any more" in text_of(there.private()[-1]))
+    await there.press_button(asked, "zof_rerun")
+    await wait_until(lambda: "This question is not known any more" in text_of(there.private_messages()[-1]))
 
 
 async def test_an_alert_that_zof_has_forgotten_too_is_not_run_again(there: RunningBot) -> None:
@@ -108,60 +108,60 @@ async def test_an_alert_that_zof_has_forgotten_too_is_not_run_again(there: Runni
     await press_button(
         there, "U0ANA", root, button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
     )
-    await until(lambda: "does not know this alert any more" in text_of(there.private()[-1]))
+    await wait_until(lambda: "does not know this alert any more" in text_of(there.private_messages()[-1]))
 
 
 async def test_a_press_on_a_question_that_was_answered_long_ago_starts_nothing(there: RunningBot) -> None:
     root = await raise_alert(there)
-    asked = await question(there, root)
+    asked = await confirmation_message(there, root)
     as_it_was = list(asked.blocks)
-    await there.press(asked, "zof_rerun")
-    await until(lambda: "Zof runs the failed cases" in text_of(there.private()[-1]))
+    await there.press_button(asked, "zof_rerun")
+    await wait_until(lambda: "Zof runs the failed cases" in text_of(there.private_messages()[-1]))
     [entry] = await audit_entries(there, "rerun")
-    answer = there.private()[-1]
+    answer = there.private_messages()[-1]
     answer.blocks, answer.text = as_it_was, "as a client shows it that was away"
-    await there.press(answer, "zof_rerun")
-    await until(lambda: "Zof runs the failed cases" in text_of(there.private()[-1]))
-    assert entry.details["run"] in text_of(there.private()[-1]), "it says which run that was"
+    await there.press_button(answer, "zof_rerun")
+    await wait_until(lambda: "Zof runs the failed cases" in text_of(there.private_messages()[-1]))
+    assert entry.details["run"] in text_of(there.private_messages()[-1]), "it says which run that was"
     assert sum(call.method == "POST" for call in there.world.zof.calls) == 1
     assert len(await audit_entries(there, "rerun")) == 1
     assert await open_orders(there) == {}
 
 
-async def left(bot: RunningBot, order: Order) -> None:
+async def leave_command(bot: RunningBot, order: RunCommand) -> None:
     """An order whose taker died."""
     kept = order.model_dump_json(exclude_defaults=True)
-    changes = {order_of("name_1"): {"order": kept}, "orders": {"name_1": f"{Clock().now().timestamp():.0f}"}}
+    changes = {command_hash("name_1"): {"order": kept}, "orders": {"name_1": f"{Clock().now().timestamp():.0f}"}}
     await bot.app.outbox.commit([], changes=changes)
 
 
-def rerun(root: Message, cases: list[str]) -> Order:
+def rerun_command(root: PostedMessage, cases: list[str]) -> RunCommand:
     body = {"project_id": "proj_checkout", "environment": "staging", "test_case_ids": cases}
-    return Order(sort="rerun", channel="C0QA", key=root.key or "", title="Case 0", body=body, by=ANA)
+    return RunCommand(sort="rerun", channel="C0QA", key=root.idempotency_key or "", title="Case 0", body=body, by=ANA)
 
 
 async def test_what_is_left_over_waits_for_its_taker_and_for_zof(there: RunningBot) -> None:
     root = await raise_alert(there)
-    await left(there, rerun(root, ["tc_0"]))
-    await later(there, 30)
+    await leave_command(there, rerun_command(root, ["tc_0"]))
+    await pass_time(there, 30)
     assert await open_orders(there), "whoever took it may still be at it"
-    there.world.zof.faults.set("cut")
-    await later(there, 90)
+    there.world.zof.faults.set_fault("cut")
+    await pass_time(there, 90)
     assert await open_orders(there)
-    there.world.zof.faults.set("none")
-    await later(there, 120)
+    there.world.zof.faults.set_fault("none")
+    await pass_time(there, 120)
     assert await open_orders(there) == {}
-    await until(lambda: any("ana runs the failed cases again" in line for line in thread_of(there, root)))
+    await wait_until(lambda: any("ana runs the failed cases again" in line for line in thread_of(there, root)))
     assert len(await audit_entries(there, "rerun")) == 1
 
 
-@pytest.mark.parametrize(("fault", "seconds"), [("403", 90), ("cut", LATEST + 90)])
+@pytest.mark.parametrize(("fault", "seconds"), [("403", 90), ("cut", MAX_RETRY_SECONDS + 90)])
 async def test_what_zof_refuses_for_good_is_said_in_the_thread(there: RunningBot, fault: str, seconds: float) -> None:
     root = await raise_alert(there)
-    await left(there, rerun(root, ["tc_0"]))
-    there.world.zof.faults.set(fault)
-    await later(there, seconds)
-    await until(lambda: any("were not run again, as ana had asked" in line for line in thread_of(there, root)))
+    await leave_command(there, rerun_command(root, ["tc_0"]))
+    there.world.zof.faults.set_fault(fault)
+    await pass_time(there, seconds)
+    await wait_until(lambda: any("were not run again, as ana had asked" in line for line in thread_of(there, root)))
     assert await open_orders(there) == {}
     assert not await audit_entries(there, "rerun")
 
@@ -170,20 +170,22 @@ async def test_a_run_to_be_cancelled_that_had_ended_is_let_be_and_a_refusal_is_t
     there: RunningBot,
 ) -> None:
     ended = fail_run(there, 1)
-    await left(there, Order(sort="cancel", channel="C0QA", run=ended["id"], by=ANA))
-    await later(there, 90)
+    await leave_command(there, RunCommand(sort="cancel", channel="C0QA", run=ended["id"], by=ANA))
+    await pass_time(there, 90)
     assert await open_orders(there) == {}
     assert not await audit_entries(there, "cancel")
-    await left(there, Order(sort="cancel", channel="C0QA", run="run_nowhere", by=ANA))
-    await later(there, 90)
-    await until(lambda: any("The run run_nowhere was not cancelled" in one.text for one in there.world.slack.ledger))
-    [told] = [one for one in there.world.slack.ledger if "was not cancelled" in one.text]
+    await leave_command(there, RunCommand(sort="cancel", channel="C0QA", run="run_nowhere", by=ANA))
+    await pass_time(there, 90)
+    await wait_until(
+        lambda: any("The run run_nowhere was not cancelled" in item.text for item in there.world.slack.ledger)
+    )
+    [told] = [item for item in there.world.slack.ledger if "was not cancelled" in item.text]
     assert told.channel == "D0ANA"
     assert "Request ID: req_" in told.text
 
 
 async def test_an_order_that_cannot_be_read_is_given_up(there: RunningBot) -> None:
-    changes = {order_of("name_1"): {"order": json.dumps({"sort": "sing"})}, "orders": {"name_1": "0"}}
+    changes = {command_hash("name_1"): {"order": json.dumps({"sort": "sing"})}, "orders": {"name_1": "0"}}
     await there.app.outbox.commit([], changes=changes)
-    await later(there, 0)
+    await pass_time(there, 0)
     assert await open_orders(there) == {}

@@ -17,38 +17,38 @@ import fakeredis
 import pytest
 import redis.asyncio as redis
 
-from tests.support.bot import until
+from tests.support.bot import wait_until
 from tests.support.paths import ROOT
-from tests.support.store_snapshot import SECRET, restore
+from tests.support.store_snapshot import SECRET, restore_store
 from tests.support.virtual_time import SetClock, test_clock
-from zofbot.app import Zofbot, running
+from zofbot.app import Zofbot, run_bot
 from zofbot.clock import MovableClock
-from zofbot.errands import end
-from zofbot.errors import Outdated, StoreUnavailable
+from zofbot.errands import cancel_tasks
+from zofbot.errors import OutdatedVersion, StoreUnavailable
 from zofbot.metrics import Metrics
-from zofbot.notification import Claimed, Kind, Notification, Receipt
+from zofbot.notification import Claim, Notification, NotificationKind, Receipt
 from zofbot.pipeline.dispatcher import Dispatcher
-from zofbot.pipeline.failures import Failures
+from zofbot.pipeline.failures import TriageService
 from zofbot.routing import Subscription
 from zofbot.settings import Settings
-from zofbot.simulator.entities import BOT, Message
-from zofbot.simulator.organization import furnish
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.entities import BOT_USER_ID, PostedMessage
+from zofbot.simulator.organization import seed_world
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.world import World
 from zofbot.slack import message as slack_message
-from zofbot.slack.notifier import SlackNotifier
+from zofbot.slack.notifier import SlackClient
 from zofbot.store.leases import Lease
-from zofbot.store.outbox import LEASE, Batch, Outbox
-from zofbot.store.schema import SCHEMA, enter, written
-from zofbot.store.settlement import Sent, Settlement
+from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, Outbox
+from zofbot.store.schema import STORE_SCHEMA, claim_schema, stored_schema
+from zofbot.store.settlement import AttemptResult, Sent
 from zofbot.store.subscriptions import Subscriptions
-from zofbot.triage import State
+from zofbot.triage import TriageState
 
 FROZEN = sorted((ROOT / "tests" / "support" / "frozen").glob("*.json"))
-OLD, NEW = SCHEMA, SCHEMA + 1
+OLD, NEW = STORE_SCHEMA, STORE_SCHEMA + 1
 
 
-def settings(stage: Stage, address: str) -> Settings:
+def bot_settings_for(stage: SimulatorServer, address: str) -> Settings:
     slack = stage.world.slack
     return Settings.model_validate(
         {
@@ -68,7 +68,7 @@ def settings(stage: Stage, address: str) -> Settings:
 # --- records of earlier versions
 
 
-class Later:
+class LaterVersion:
     """The present version on what an earlier one left, from the very moment on."""
 
     def __init__(self, frozen: dict[str, Any]) -> None:
@@ -77,25 +77,25 @@ class Later:
         began = now.time()
         self.clock = MovableClock(lambda: float(frozen["at"]) + now.time() - began)
         self.world = World(self.clock, seed=2)  # whose ids are not those that were frozen
-        furnish(self.world)
+        seed_world(self.world)
         self.world.zof.quota = None
         self.world.zof.runs |= frozen["runs"]
         self.world.zof.results |= frozen["results"]
         for told in frozen["told"]:
             payload = {"event_type": "zofbot", "event_payload": {"key": told["key"]}}
-            message = Message(told["channel"], told["ts"], BOT, told["text"], metadata=payload)
+            message = PostedMessage(told["channel"], told["ts"], BOT_USER_ID, told["text"], metadata=payload)
             message.thread_ts = told["thread_ts"]
-            self.world.slack.keep(message)
+            self.world.slack.add_message(message)
         self.world.slack.ledger.clear()
 
-    def told(self) -> list[str]:
+    def texts_told(self) -> list[str]:
         """Keys of what has been told since."""
-        return [message.key or "" for message in self.world.slack.ledger]
+        return [message.idempotency_key or "" for message in self.world.slack.ledger]
 
-    def run(self, name: str) -> dict[str, Any]:
+    def run_of(self, name: str) -> dict[str, Any]:
         return next(run for run in self.world.zof.runs.values() if run.get("name") == f"run of {name}")
 
-    def fails(self, environment: str, case: str, status: str = "failed") -> str:
+    def fail_case(self, environment: str, case: str, status: str = "failed") -> str:
         zof = self.world.zof
         run = zof.start_run({"project_id": "proj_checkout", "environment": environment})
         zof.add_result(run["id"], status=status, name=case, test_case_id=f"tc_{case}")
@@ -104,59 +104,61 @@ class Later:
 
 @pytest.mark.parametrize("frozen", [path.read_text() for path in FROZEN], ids=[path.stem for path in FROZEN])
 async def test_what_earlier_versions_wrote_lives_on(frozen: str, valkey: str) -> None:
-    later = Later(json.loads(frozen))
-    stage = Stage(later.world)
+    later = LaterVersion(json.loads(frozen))
+    stage = SimulatorServer(later.world)
     await stage.start()
     async with redis.from_url(valkey) as client:
         await client.flushall()
-        await restore(client, later.frozen["keys"])
+        await restore_store(client, later.frozen["keys"])
     try:
-        async with running(settings(stage, valkey), later.clock) as bot:
+        async with run_bot(bot_settings_for(stage, valkey), later.clock) as bot:
             await lives_on(later, bot, stage)
     finally:
         await stage.stop()
 
 
-async def lives_on(later: Later, bot: Zofbot, stage: Stage) -> None:
+async def lives_on(later: LaterVersion, bot: Zofbot, stage: SimulatorServer) -> None:
     later.world.slack.request_url = f"{bot.url}/slack/events"
-    subscribed = await Subscriptions(bot.store.client, "zofbot").all()
-    assert [one.channel for one in subscribed] == ["C0QA", "C0CHECKOUT", "C0SEARCH", "C0RANDOM"]
+    subscribed = await Subscriptions(bot.store.client, "zofbot").list_all()
+    assert [item.channel for item in subscribed] == ["C0QA", "C0CHECKOUT", "C0SEARCH", "C0RANDOM"]
     first, third, fourth, fifth, sixth = (
-        later.run(name)["id"] for name in ("first", "third", "fourth", "fifth", "sixth")
+        later.run_of(name)["id"] for name in ("first", "third", "fourth", "fifth", "sixth")
     )
-    failures = Failures(bot.outbox, later.clock, Metrics())
+    failures = TriageService(bot.outbox, later.clock, Metrics())
     acknowledged = await failures.get(f"run:{first}:failed:C0QA")
     assert acknowledged
-    assert (acknowledged.present.state, acknowledged.present.by.id) == (State.ACKNOWLEDGED, "U0ANA")
+    assert (acknowledged.present.state, acknowledged.present.by.id) == (TriageState.ACKNOWLEDGED, "U0ANA")
 
-    await bot.outbox.unpark("C0RANDOM")
+    await bot.outbox.unpark_channel("C0RANDOM")
 
     # a channel that was parked is mended, a run that was watched ends, a case that was counted fails again
-    await until(lambda: f"run:{fifth}:failed:C0RANDOM" in later.told(), 20)
+    await wait_until(lambda: f"run:{fifth}:failed:C0RANDOM" in later.texts_told(), 20)
     later.world.zof.finish_run(sixth)
-    again = later.fails("production", "third")
-    await until(lambda: any(key.endswith(f"{sixth}:failed:C0QA") for key in later.told()), 20)
-    await until(lambda: any(key.startswith("case:") and key.endswith(":C0CHECKOUT") for key in later.told()), 20)
+    again = later.fail_case("production", "third")
+    await wait_until(lambda: any(key.endswith(f"{sixth}:failed:C0QA") for key in later.texts_told()), 20)
+    await wait_until(
+        lambda: any(key.startswith("case:") and key.endswith(":C0CHECKOUT") for key in later.texts_told()), 20
+    )
     assert third != again
 
     # what an earlier version told recovers in its thread, and what people made of it is undone by them
-    later.fails("staging", "first", "passed")
-    later.fails("staging", "second", "passed")
-    await until(lambda: f"recovered:{first}:failed:C0QA" in later.told(), 20)
+    later.fail_case("staging", "first", "passed")
+    later.fail_case("staging", "second", "passed")
+    await wait_until(lambda: f"recovered:{first}:failed:C0QA" in later.texts_told(), 20)
 
     # what it held back for quiet hours comes when they end, and its escalation when those of the next day end
     held = f"run:{fourth}:failed:C0SEARCH"
-    assert held not in later.told()
+    assert held not in later.texts_told()
     later.clock.advance(25 * 3600)
     bot.outbox.news.set()
-    await until(lambda: held in later.told(), 20)
+    await wait_until(lambda: held in later.texts_told(), 20)
     later.clock.advance(86400 - later.clock.time() % 86400 - 30)  # the one minute of the day that is not quiet
     bot.outbox.news.set()
-    await until(lambda: any(key.startswith("escalate:") and key.endswith(held) for key in later.told()), 20)
+    await wait_until(lambda: any(key.startswith("escalate:") and key.endswith(held) for key in later.texts_told()), 20)
 
-    assert later.world.slack.doubled() == []
-    assert not set(later.told()) & {one["key"] for one in later.frozen["told"]}, "told before"
-    assert not await bot.missing()
+    assert later.world.slack.duplicate_keys() == []
+    assert not set(later.texts_told()) & {item["key"] for item in later.frozen["told"]}, "told before"
+    assert not await bot.list_unready()
 
 
 # --- a store that a newer version has written to
@@ -171,18 +173,18 @@ async def client() -> AsyncIterator[redis.Redis]:
 clock = SetClock(datetime(2026, 6, 1, tzinfo=UTC).timestamp())
 
 
-def root(key: str, schema: int = OLD, channel: str = "C1") -> Notification:
-    return Notification(key=key, kind=Kind.ROOT, channel=channel, happened=1.0, schema=schema)
+def root_notification(key: str, schema: int = OLD, channel: str = "C1") -> Notification:
+    return Notification(key=key, kind=NotificationKind.ROOT, channel=channel, happened=1.0, schema=schema)
 
 
 async def test_the_number_rises_and_never_falls(client: redis.Redis) -> None:
-    assert await written(client, "test") == 0
-    await enter(client, "test")
-    await enter(client, "test", NEW)
-    with pytest.raises(Outdated, match=f"schema {NEW}; this one knows {OLD}"):
-        await enter(client, "test")
-    assert await written(client, "test") == NEW
-    await enter(client, "other")
+    assert await stored_schema(client, "test") == 0
+    await claim_schema(client, "test")
+    await claim_schema(client, "test", NEW)
+    with pytest.raises(OutdatedVersion, match=f"schema {NEW}; this one knows {OLD}"):
+        await claim_schema(client, "test")
+    assert await stored_schema(client, "test") == NEW
+    await claim_schema(client, "other")
 
 
 async def test_from_then_on_an_older_process_changes_nothing_but_ends_what_it_began(client: redis.Redis) -> None:
@@ -190,25 +192,25 @@ async def test_from_then_on_an_older_process_changes_nothing_but_ends_what_it_be
     lease, another = (Lease(client, "test", "poller", 60, clock, schema=schema) for schema in (OLD, NEW))
     kept = Subscription(id="s1", channel="C1")
     assert await subscriptions.add(kept)
-    await old.commit([root("begun")])
+    await old.commit([root_notification("begun")])
     [claim] = await old.claim(1)
-    await old.commit([root("waits")])
+    await old.commit([root_notification("waits")])
     assert await lease.hold()
     assert await another.hold() is None
-    await enter(client, "test", NEW)
+    await claim_schema(client, "test", NEW)
     before = {key: await client.dump(key) for key in await client.keys() if b"lease:" not in key}
     refused = (
-        lambda: old.commit([root("late")], changes={"h": {"f": "v"}}), lambda: old.claim(9),
-        lambda: old.retry("waits"), lambda: old.drop("waits"), lambda: old.unpark("C1"), lambda: old.told("C1"),
+        lambda: old.commit([root_notification("late")], changes={"h": {"f": "v"}}), lambda: old.claim(9),
+        lambda: old.retry("waits"), lambda: old.drop("waits"), lambda: old.unpark_channel("C1"), lambda: old.mark_notified("C1"),
         lambda: subscriptions.add(Subscription(id="s2")), lambda: subscriptions.replace(kept),
         lambda: subscriptions.remove("s1"), lease.hold,
     )  # fmt: skip
     for step in refused:
-        with pytest.raises(Outdated, match="A newer zofbot has written to this store"):
+        with pytest.raises(OutdatedVersion, match="A newer zofbot has written to this store"):
             await step()
     assert {key: await client.dump(key) for key in await client.keys()} == before
     assert await another.hold(), "the lease was let go of"
-    assert await old.settle([Sent.of(claim, Receipt("C1", "1.0"))]) == ["sent"]
+    assert await old.settle([Sent.for_claim(claim, Receipt("C1", "1.0"))]) == ["sent"]
     [rest] = await Outbox(client, "test", clock, schema=NEW).claim(9)
     assert rest.notification.key == "waits"
 
@@ -217,14 +219,19 @@ async def test_a_subscription_of_a_newer_version_is_not_read_as_if_it_were_ours(
     subscriptions = Subscriptions(client, "test")
     await subscriptions.add(Subscription.model_validate({"id": "s1", "channel": "C1", "schema": NEW}))
     await subscriptions.add(Subscription(id="s2", channel="C1"))
-    assert [one.id for one in await subscriptions.all()] == ["s2"]
+    assert [item.id for item in await subscriptions.list_all()] == ["s2"]
 
 
 async def test_a_root_that_is_posted_again_keeps_the_version_of_its_body(client: redis.Redis) -> None:
     outbox = Outbox(client, "test", clock, schema=NEW)
-    await outbox.commit([root("r", NEW), Notification(key="e", kind=Kind.EDIT, channel="C1", root="r", happened=1.0)])
+    await outbox.commit(
+        [
+            root_notification("r", NEW),
+            Notification(key="e", kind=NotificationKind.EDIT, channel="C1", root="r", happened=1.0),
+        ]
+    )
     [claim] = await outbox.claim(1)
-    await outbox.settle([Sent.of(claim, Receipt("C1", "1.0"))])
+    await outbox.settle([Sent.for_claim(claim, Receipt("C1", "1.0"))])
     await client.delete("{test}:sent:r")
     await outbox.claim(1)
     assert await client.hget("{test}:note:r:2", "schema") == str(NEW).encode()
@@ -233,7 +240,7 @@ async def test_a_root_that_is_posted_again_keeps_the_version_of_its_body(client:
 async def test_an_older_bot_does_not_start_and_says_why(valkey: str) -> None:
     async with redis.from_url(valkey) as client:
         await client.flushall()
-        await enter(client, "zofbot", NEW)
+        await claim_schema(client, "zofbot", NEW)
     given = {"SLACK_BOT_TOKEN": "xoxb-1", "ZOF_API_KEY": "key", "REDIS_URL": valkey, "ZOFBOT_LOG_LEVEL": "error"}
     kept = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
     ended = await asyncio.to_thread(
@@ -250,12 +257,12 @@ async def test_an_older_bot_does_not_start_and_says_why(valkey: str) -> None:
 # --- a rolling upgrade
 
 
-class Held(Outbox):
+class TrackedOutbox(Outbox):
     """An outbox that knows what its worker is in the middle of."""
 
     busy = 0
 
-    async def claim(self, limit: int, lease: float = LEASE) -> Batch:
+    async def claim(self, limit: int, lease: float = LEASE_SECONDS) -> ClaimBatch:
         self.busy += 1
         try:
             batch = await super().claim(limit, lease)
@@ -264,62 +271,62 @@ class Held(Outbox):
         finally:
             self.busy -= 1
 
-    async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
+    async def settle(self, settlements: Sequence[AttemptResult]) -> list[str]:
         states = await super().settle(settlements)
         self.busy -= len(states)
         return states
 
 
-class Fleet:
+class WorkerFleet:
     """Workers of two versions on one store, each of which may be stopped at any moment."""
 
-    def __init__(self, session: aiohttp.ClientSession, stage: Stage, client: redis.Redis) -> None:
+    def __init__(self, session: aiohttp.ClientSession, stage: SimulatorServer, client: redis.Redis) -> None:
         self.session, self.stage, self.client = session, stage, client
         self.clock = test_clock()
-        self.workers: list[tuple[Held, asyncio.Task[None]]] = []
+        self.workers: list[tuple[TrackedOutbox, asyncio.Task[None]]] = []
         self.misread: list[str] = []
 
-    def outbox(self, schema: int) -> Held:
-        return Held(self.client, "fleet", self.clock, pace=0.01, schema=schema)
+    def make_outbox(self, schema: int) -> TrackedOutbox:
+        return TrackedOutbox(self.client, "fleet", self.clock, pace=0.01, schema=schema)
 
-    async def start(self, schema: int) -> bool:
+    async def start_worker(self, schema: int) -> bool:
         """Start a worker, as a bot of that version starts; False where it may not."""
         try:
-            await enter(self.client, "fleet", schema)
-        except Outdated:
+            await claim_schema(self.client, "fleet", schema)
+        except OutdatedVersion:
             return False
         metrics, slack = Metrics(), self.stage.world.slack
-        notifier = SlackNotifier(
+        notifier = SlackClient(
             self.session, token=slack.bot_token, api_url=f"{self.stage.url}/api/", metrics=metrics, clock=self.clock
         )
-        outbox = self.outbox(schema)
+        outbox = self.make_outbox(schema)
 
-        def render(claimed: Claimed, now: float) -> slack_message.Message:
+        def render_text(claimed: Claim, now: float) -> slack_message.Message:
             note = claimed.notification
             if note.schema_ > schema:
                 self.misread.append(note.key)
-            return slack_message.Message(note.key, [slack_message.section(note.key)])
+            return slack_message.Message(note.key, [slack_message.section_block(note.key)])
 
-        dispatcher = Dispatcher(outbox, notifier, render, metrics, self.clock, random=Random(1).random)
+        dispatcher = Dispatcher(outbox, notifier, render_text, metrics, self.clock, random=Random(1).random)
         self.workers.append((outbox, asyncio.create_task(dispatcher.run())))
         return True
 
-    async def stop(self, place: int) -> None:
+    async def stop_worker(self, place: int) -> None:
         """As if it were killed: what it was doing is left as it is."""
         _, task = self.workers.pop(place % len(self.workers))
-        await end(task)
+        await cancel_tasks(task)
 
-    async def lapse(self) -> None:
+    async def expire_leases(self) -> None:
         """Let leases end; in so long a time who lives has ended what it is at, and none begins as the clock moves."""
-        await until(lambda: not any(outbox.busy for outbox, _ in self.workers))
-        self.clock.advance(LEASE)
+        await wait_until(lambda: not any(outbox.busy for outbox, _ in self.workers))
+        self.clock.advance(LEASE_SECONDS)
 
-    async def commit(self, schema: int, number: int) -> None:
+    async def commit_notification(self, schema: int, number: int) -> None:
         """What a poller of that version does; one that is outdated leaves it to a newer one, which finds it, too."""
         for version in (schema, NEW):
             try:
-                await self.outbox(version).commit(
-                    [root(f"k{number}", version, f"C0{('QA', 'CHECKOUT', 'SEARCH')[number % 3]}")]
+                await self.make_outbox(version).commit(
+                    [root_notification(f"k{number}", version, f"C0{('QA', 'CHECKOUT', 'SEARCH')[number % 3]}")]
                 )
                 break
             except StoreUnavailable:
@@ -331,39 +338,39 @@ class Fleet:
 @pytest.mark.parametrize("seed", range(3))
 async def test_old_and_new_side_by_side_lose_and_double_nothing(seed: int, valkey: str) -> None:
     random, world = Random(seed), World(test_clock())
-    furnish(world)
+    seed_world(world)
     world.slack.paced = False
-    stage = Stage(world)
+    stage = SimulatorServer(world)
     await stage.start()
     try:
         async with redis.from_url(valkey) as client, aiohttp.ClientSession() as session:
             await client.flushall()
-            fleet = Fleet(session, stage, client)
-            await fleet.start(OLD)
-            await fleet.start(OLD)
+            fleet = WorkerFleet(session, stage, client)
+            await fleet.start_worker(OLD)
+            await fleet.start_worker(OLD)
             for number in range(90):
-                await fleet.commit(random.choice((OLD, NEW)) if number > 30 else OLD, number)
+                await fleet.commit_notification(random.choice((OLD, NEW)) if number > 30 else OLD, number)
                 if random.random() < 0.2 and fleet.workers:
-                    await fleet.stop(random.randrange(9))
+                    await fleet.stop_worker(random.randrange(9))
                 if random.random() < 0.3:
-                    await fleet.start(random.choice((OLD, NEW)) if number > 30 else OLD)
+                    await fleet.start_worker(random.choice((OLD, NEW)) if number > 30 else OLD)
                 if random.random() < 0.9:
                     fleet.clock.advance(0.2)
                 else:
-                    await fleet.lapse()
+                    await fleet.expire_leases()
                 await asyncio.sleep(random.choice((0, 0.005, 0.02)))
-            assert not await fleet.start(OLD), "it is outdated by now"
-            await fleet.start(NEW)
+            assert not await fleet.start_worker(OLD), "it is outdated by now"
+            await fleet.start_worker(NEW)
             wanted = {f"k{number}" for number in range(90)}
             async with asyncio.timeout(30):
-                while wanted != {message.key for message in world.slack.ledger}:
-                    await fleet.lapse()
+                while wanted != {message.idempotency_key for message in world.slack.ledger}:
+                    await fleet.expire_leases()
                     for outbox, _ in fleet.workers:
                         outbox.news.set()
                     await asyncio.sleep(0.2)
-            assert world.slack.doubled() == []
+            assert world.slack.duplicate_keys() == []
             assert fleet.misread == []
             while fleet.workers:
-                await fleet.stop(0)
+                await fleet.stop_worker(0)
     finally:
         await stage.stop()

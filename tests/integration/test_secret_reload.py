@@ -14,98 +14,98 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
-from tests.support.bot import RunningBot, running_bot, text_of, until
+from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from zofbot.clock import Clock
 from zofbot.errors import SettingsError
-from zofbot.logs import configure
+from zofbot.logs import configure_logging
 from zofbot.metrics import Metrics
-from zofbot.rooms import Rooms, zof_client
-from zofbot.rotation import SECRETS, Rotation
-from zofbot.settings import Settings, load
-from zofbot.tracing import traced
+from zofbot.rooms import Services, make_zof_client
+from zofbot.rotation import SECRET_FIELDS, SecretReloader
+from zofbot.settings import Settings, load_settings
+from zofbot.tracing import record_trace
 
 
-class Files:
+class SecretFiles:
     """Settings as they stand in files that somebody changes."""
 
     now: Settings
 
-    def put(self, **changed: str) -> None:
+    def write_files(self, **changed: str) -> None:
         self.now = self.now.model_copy(update={name: SecretStr(value) for name, value in changed.items()})
 
-    def read(self) -> Settings:
+    def read_settings(self) -> Settings:
         return self.now
 
 
 @pytest.fixture
-async def there(valkey: str) -> AsyncIterator[tuple[RunningBot, Files]]:
-    files = Files()
+async def there(valkey: str) -> AsyncIterator[tuple[RunningBot, SecretFiles]]:
+    files = SecretFiles()
     async with running_bot(
-        valkey, works=True, reread=files.read, zof_webhook_secret=SECRET, zofbot_poll_interval=3600
+        valkey, works=True, reread=files.read_settings, zof_webhook_secret=SECRET, zofbot_poll_interval=3600
     ) as bot:
         files.now = bot.settings
         yield bot, files
 
 
-async def test_a_new_key_for_zof_is_used_by_the_next_command(there: tuple[RunningBot, Files]) -> None:
+async def test_a_new_key_for_zof_is_used_by_the_next_command(there: tuple[RunningBot, SecretFiles]) -> None:
     bot, files = there
     bot.world.zof.key = "another-key-for-zof"
-    assert "not authorized with Zof" in await bot.answer("/zof res_4821")
-    files.put(zof_api_key="another-key-for-zof")
-    assert await bot.app.rotation.look() == ["ZOF_API_KEY"]
-    assert "Voucher" in await bot.answer("/zof res_4821")
+    assert "not authorized with Zof" in await bot.answer_text("/zof res_4821")
+    files.write_files(zof_api_key="another-key-for-zof")
+    assert await bot.app.rotation.reload_once() == ["ZOF_API_KEY"]
+    assert "Voucher" in await bot.answer_text("/zof res_4821")
 
 
-async def test_a_new_bot_token_is_used_and_what_waited_for_it_is_sent(there: tuple[RunningBot, Files]) -> None:
+async def test_a_new_bot_token_is_used_and_what_waited_for_it_is_sent(there: tuple[RunningBot, SecretFiles]) -> None:
     bot, files = there
-    await bot.type("/zof subscribe project:*")
-    await until(lambda: any("subscribed this channel" in text_of(one) for one in bot.public()))
+    await bot.type_text("/zof subscribe project:*")
+    await wait_until(lambda: any("subscribed this channel" in text_of(message) for message in bot.public_messages()))
     bot.world.slack.bot_token = "xoxb-another-token"
     assert await post_webhook(bot, webhook_event(fail_run(bot, 1)["id"], "evt_1")) == 200
-    await until(lambda: bot.app.metrics.registry.get_sample_value("zofbot_outbox_paused") == 1)
-    assert not any("Failed: nightly cart" in text_of(one) for one in bot.public())
-    files.put(slack_bot_token="xoxb-another-token")
-    assert await bot.app.rotation.look() == ["SLACK_BOT_TOKEN"]
-    await until(lambda: any("Failed: nightly cart" in text_of(one) for one in bot.public()))
+    await wait_until(lambda: bot.app.metrics.registry.get_sample_value("zofbot_outbox_paused") == 1)
+    assert not any("Failed: nightly cart" in text_of(message) for message in bot.public_messages())
+    files.write_files(slack_bot_token="xoxb-another-token")
+    assert await bot.app.rotation.reload_once() == ["SLACK_BOT_TOKEN"]
+    await wait_until(lambda: any("Failed: nightly cart" in text_of(message) for message in bot.public_messages()))
 
 
 async def test_what_is_signed_with_a_new_secret_counts_and_with_the_old_one_no_more(
-    there: tuple[RunningBot, Files],
+    there: tuple[RunningBot, SecretFiles],
 ) -> None:
     bot, files = there
     run = fail_run(bot, 1)
-    files.put(slack_signing_secret="another-signing-secret", zof_webhook_secret="another-webhook-secret")
-    assert await bot.app.rotation.look() == ["SLACK_SIGNING_SECRET", "ZOF_WEBHOOK_SECRET"]
-    assert (await bot.type("/zof res_4821")).status == 401
+    files.write_files(slack_signing_secret="another-signing-secret", zof_webhook_secret="another-webhook-secret")
+    assert await bot.app.rotation.reload_once() == ["SLACK_SIGNING_SECRET", "ZOF_WEBHOOK_SECRET"]
+    assert (await bot.type_text("/zof res_4821")).status == 401
     bot.world.slack.signing_secret = "another-signing-secret"
-    assert (await bot.type("/zof res_4821")).status == 200
+    assert (await bot.type_text("/zof res_4821")).status == 200
     assert await post_webhook(bot, webhook_event(run["id"], "evt_1")) == 401
     assert await post_webhook(bot, webhook_event(run["id"], "evt_1"), secret="another-webhook-secret") == 200
 
 
 async def test_a_new_token_for_sockets_is_used_when_slack_wants_another_connection(valkey: str) -> None:
-    files = Files()
-    async with running_bot(valkey, socket=True, reread=files.read) as bot:
+    files = SecretFiles()
+    async with running_bot(valkey, socket=True, reread=files.read_settings) as bot:
         files.now = bot.settings
         bot.world.slack.app_token = "xapp-another-token"
-        files.put(slack_app_token="xapp-another-token")
-        assert await bot.app.rotation.look() == ["SLACK_APP_TOKEN"]
-        await bot.stage.sockets.refresh()
-        await until(lambda: bool(bot.world.slack.lines))
-        assert "Voucher" in await bot.answer("/zof res_4821")
+        files.write_files(slack_app_token="xapp-another-token")
+        assert await bot.app.rotation.reload_once() == ["SLACK_APP_TOKEN"]
+        await bot.stage.sockets.refresh_connections()
+        await wait_until(lambda: bool(bot.world.slack.lines))
+        assert "Voucher" in await bot.answer_text("/zof res_4821")
 
 
-async def test_a_new_secret_is_kept_out_of_traces(there: tuple[RunningBot, Files]) -> None:
+async def test_a_new_secret_is_kept_out_of_traces(there: tuple[RunningBot, SecretFiles]) -> None:
     bot, files = there
-    rooms = Rooms(
-        files.now, bot.app.store, zof_client(files.now, Metrics(), Clock()), bot.app.notifier, Metrics(), Clock()
+    rooms = Services(
+        files.now, bot.app.store, make_zof_client(files.now, Metrics(), Clock()), bot.app.notifier, Metrics(), Clock()
     )
-    files.put(zof_api_key="another-key-for-zof")
-    rooms.rekey(files.now)
-    with traced(rooms.traces.keep, "request", Clock(), "req_1") as made:
-        made.add("zof", "asked", "came", True, (), {"id": "another-key-for-zof"})
-    [kept] = await rooms.traces.find("req_1")
+    files.write_files(zof_api_key="another-key-for-zof")
+    rooms.use_secrets(files.now)
+    with record_trace(rooms.traces.add_trace, "request", Clock(), "req_1") as made:
+        made.add_step("zof", "asked", "came", True, (), {"id": "another-key-for-zof"})
+    [kept] = await rooms.traces.find_traces("req_1")
     assert "another-key-for-zof" not in kept.model_dump_json()
     assert "[redacted]" in kept.model_dump_json()
     await rooms.zof.aclose()
@@ -118,17 +118,17 @@ async def test_a_new_secret_is_kept_out_of_traces(there: tuple[RunningBot, Files
 def log() -> Iterator[io.StringIO]:
     root, stream = logging.getLogger(), io.StringIO()
     before, level, config = root.handlers[:], root.level, structlog.get_config()
-    configure("json", "info", (), stream)
+    configure_logging("json", "info", (), stream)
     yield stream
     root.handlers[:], root.level = before, level
     structlog.configure(**config)
 
 
 @dataclass
-class Taken:
+class TakenSettings:
     keys: list[str] = field(default_factory=list)
 
-    def take(self, fresh: Settings) -> None:
+    def take_settings(self, fresh: Settings) -> None:
         structlog.get_logger().info("taken", key=fresh.zof_api_key.get_secret_value())
         self.keys.append(fresh.zof_api_key.get_secret_value())
 
@@ -139,17 +139,17 @@ async def test_files_are_looked_at_and_a_new_secret_reaches_no_log(
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("ZOFBOT_SECRETS_DIR", str(tmp_path))
-    file, taken = tmp_path / "ZOF_API_KEY", Taken()
+    file, taken = tmp_path / "ZOF_API_KEY", TakenSettings()
     file.write_text("the-first-key")
-    rotation = Rotation(load("ZOF_API_KEY"), lambda: load("ZOF_API_KEY"), Clock(), every=0.01)
-    rotation.tell(taken.take)
-    watching = asyncio.create_task(rotation.watch())
+    rotation = SecretReloader(load_settings("ZOF_API_KEY"), lambda: load_settings("ZOF_API_KEY"), Clock(), every=0.01)
+    rotation.add_callbacks(taken.take_settings)
+    watching = asyncio.create_task(rotation.run())
     await asyncio.sleep(0.05)
     assert taken.keys == []
     file.write_text("the-second-key")
-    await until(lambda: taken.keys == ["the-second-key"])
+    await wait_until(lambda: taken.keys == ["the-second-key"])
     file.write_text("")
-    await until(lambda: "the old ones stay" in log.getvalue())
+    await wait_until(lambda: "the old ones stay" in log.getvalue())
     await asyncio.sleep(0.05)
     watching.cancel()
     assert taken.keys == ["the-second-key"]
@@ -169,13 +169,13 @@ async def test_a_mistake_that_is_mended_and_made_again_is_said_again(log: io.Str
             raise answer
         return plain
 
-    rotation = Rotation(plain, reread, Clock())
-    assert [await rotation.look() for _ in range(3)] == [[], [], []]
+    rotation = SecretReloader(plain, reread, Clock())
+    assert [await rotation.reload_once() for _ in range(3)] == [[], [], []]
     assert log.getvalue().count("the old ones stay") == 2
 
 
 def test_every_secret_is_watched() -> None:
-    assert {name.upper() for name in SECRETS} == {
+    assert {name.upper() for name in SECRET_FIELDS} == {
         "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN", "ZOF_API_KEY", "ZOF_WEBHOOK_SECRET",
         "ZOF_WEBHOOK_SECRET_PREVIOUS",
     }  # fmt: skip

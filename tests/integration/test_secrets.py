@@ -11,9 +11,9 @@ import pytest
 import redis.asyncio as redis
 import structlog
 
-from tests.support.bot import running_bot, text_of, until
+from tests.support.bot import running_bot, text_of, wait_until
 from tests.support.redis_dump import dump_redis
-from zofbot.logs import configure
+from zofbot.logs import configure_logging
 
 SPILLED = {
     "aws": "AKIAIOSFODNN7PLANTED",
@@ -38,27 +38,27 @@ async def test_no_secret_that_was_planted_is_found_anywhere(valkey: str) -> None
     async with running_bot(
         valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret="planted-webhook-secret"
     ) as bot:
-        configure("json", "debug", bot.settings.secrets(), stream)
+        configure_logging("json", "debug", bot.settings.all_secrets(), stream)
         result = bot.world.zof.results["res_4821"]
         spilled = " ".join(SPILLED.values())
         result["name"] = f"Voucher marker {spilled}"
         result["failure_summary"] = f"401 with {spilled}"
-        await bot.type("/zof result res_4821 share")
-        await until(lambda: any("Voucher" in text_of(one) for one in bot.public()))
-        await bot.type("/zof subscribe project:*")
+        await bot.type_text("/zof result res_4821 share")
+        await wait_until(lambda: any("Voucher" in text_of(message) for message in bot.public_messages()))
+        await bot.type_text("/zof subscribe project:*")
         for typed in (f"result {SPILLED['github']}", f"run {SPILLED['aws']}", SPILLED["slack"], f"subscribe {spilled}"):
-            await bot.type(f"/zof {typed}")
-        bot.world.zof.faults.set("401", 1)
-        await bot.type("/zof res_4821")
+            await bot.type_text(f"/zof {typed}")
+        bot.world.zof.faults.set_fault("401", 1)
+        await bot.type_text("/zof res_4821")
         async with aiohttp.ClientSession() as session, session.get(f"{bot.app.url}/metrics") as reply:
             metrics = await reply.text()
         async with redis.from_url(valkey) as client:
             stored = await dump_redis(client)
-        told = " ".join(text_of(one) for channel in bot.world.slack.messages.values() for one in channel.values())
+        told = " ".join(text_of(item) for channel in bot.world.slack.messages.values() for item in channel.values())
     assert "Voucher marker" in told, "what was planted has arrived"
     assert told.count("[redacted]") >= len(SPILLED)
     places = {"logs": stream.getvalue(), "redis": stored, "slack": told, "metrics": metrics}
-    settings = {f"setting {number}": one for number, one in enumerate(bot.settings.secrets())}
+    settings = {f"setting {number}": secret for number, secret in enumerate(bot.settings.all_secrets())}
     found = [
         (place, name)
         for place, text in places.items()

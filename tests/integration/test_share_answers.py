@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until
+from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from zofbot.simulator import spoilt
-from zofbot.store import POSTING_SECONDS
+from zofbot.store import MAX_POSTING_SECONDS
 
 RESULT = "res_4821"
 
@@ -19,48 +19,50 @@ async def bot(valkey: str) -> AsyncIterator[RunningBot]:
         yield bot
 
 
-async def share(bot: RunningBot, channel: str = "C0QA") -> str:
+async def share_card(bot: RunningBot, channel: str = "C0QA") -> str:
     """Press the button once more; gives the private answer."""
-    bot.world.clock.advance(POSTING_SECONDS + 1)
-    before = len(bot.private(channel))
-    card = next(one for one in bot.private(channel) if "zof_share" in text_of(one))
-    await bot.press(card, "zof_share")
-    await until(lambda: len(bot.private(channel)) > before, 120)
-    return text_of(bot.private(channel)[-1])
+    bot.world.clock.advance(MAX_POSTING_SECONDS + 1)
+    before = len(bot.private_messages(channel))
+    card = next(message for message in bot.private_messages(channel) if "zof_share" in text_of(message))
+    await bot.press_button(card, "zof_share")
+    await wait_until(lambda: len(bot.private_messages(channel)) > before, 120)
+    return text_of(bot.private_messages(channel)[-1])
 
 
-@pytest.mark.parametrize("fault", [f"{stored}{fault}" for stored in ("", "store_then_") for fault in spoilt.REPLIES])
+@pytest.mark.parametrize(
+    "fault", [f"{stored}{fault}" for stored in ("", "store_then_") for fault in spoilt.BROKEN_REPLIES]
+)
 async def test_a_second_share_looks_before_it_sends(bot: RunningBot, fault: str) -> None:
-    await bot.answer(f"/zof {RESULT}")
-    bot.world.slack.faults.set(fault, None, "chat.postMessage")
-    assert "did not confirm" in await share(bot) or fault.startswith("store_then_")
-    bot.world.slack.faults.set("none")
-    await share(bot)
-    await share(bot)
+    await bot.answer_text(f"/zof {RESULT}")
+    bot.world.slack.faults.set_fault(fault, None, "chat.postMessage")
+    assert "did not confirm" in await share_card(bot) or fault.startswith("store_then_")
+    bot.world.slack.faults.set_fault("none")
+    await share_card(bot)
+    await share_card(bot)
     assert len(bot.world.slack.ledger) == 1
 
 
 async def test_what_an_earlier_share_left_in_doubt_is_remembered_by_each_later_one(bot: RunningBot) -> None:
-    await bot.answer(f"/zof {RESULT}")
-    bot.world.slack.faults.set("store_then_html", 1, "chat.postMessage")
+    await bot.answer_text(f"/zof {RESULT}")
+    bot.world.slack.faults.set_fault("store_then_html", 1, "chat.postMessage")
     for fault in ("html", "429", "error:fatal_error"):
         if fault != "html":
-            bot.world.slack.faults.set(fault, None, "conversations.history")
+            bot.world.slack.faults.set_fault(fault, None, "conversations.history")
         else:
-            bot.world.slack.faults.set("store_then_html", None, "chat.postMessage")
+            bot.world.slack.faults.set_fault("store_then_html", None, "chat.postMessage")
             bot.world.slack.channels["C0QA"].members.discard("U0ZOFBOT")  # nobody can look
-        answer = await share(bot)
+        answer = await share_card(bot)
         bot.world.slack.channels["C0QA"].members.add("U0ZOFBOT")
-        bot.world.slack.faults.set("none")
+        bot.world.slack.faults.set_fault("none")
         assert "did not confirm" in answer, fault
-    await share(bot)
+    await share_card(bot)
     assert len(bot.world.slack.ledger) == 1
 
 
 async def test_an_unconfirmed_answer_of_a_response_url_is_not_repeated_for_all_to_see(bot: RunningBot) -> None:
     channel = "C0INCIDENT"  # private, and the bot is no member
-    await bot.answer(f"/zof {RESULT}", channel=channel)
-    bot.world.slack.faults.set("store_then_html", 1, "response_url")
-    assert "did not confirm" in await share(bot, channel)
-    assert "cannot look" in await share(bot, channel)
-    assert len(bot.public(channel)) == 1
+    await bot.answer_text(f"/zof {RESULT}", channel=channel)
+    bot.world.slack.faults.set_fault("store_then_html", 1, "response_url")
+    assert "did not confirm" in await share_card(bot, channel)
+    assert "cannot look" in await share_card(bot, channel)
+    assert len(bot.public_messages(channel)) == 1

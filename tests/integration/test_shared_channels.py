@@ -10,16 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import button_of, mention_bot, press_button
-from zofbot.notification import Claimed, Kind, Notification
-from zofbot.simulator.entities import Message
+from zofbot.notification import Claim, Notification, NotificationKind
+from zofbot.simulator.entities import PostedMessage
 from zofbot.slack import bodies
-from zofbot.slack.alerts import render
-from zofbot.slack.bodies import ActBody, Case, CaseBody, NoticeBody, Place, ResultBody, RunBody
-from zofbot.slack.discretion import veiled
-from zofbot.triage import Act, State, Triage, Who
+from zofbot.slack.alerts import render_notification
+from zofbot.slack.bodies import (
+    ActionPayload,
+    CaseAlertPayload,
+    CaseSummary,
+    PlatformEventPayload,
+    ResultPayload,
+    RunAlertPayload,
+    RunSummary,
+)
+from zofbot.slack.discretion import redact_for_shared_channels
+from zofbot.triage import Action, Actor, TriageRecord, TriageState
 
 PARTNERS = "C0PARTNERS"
 INNER = "only for us: 4711"
@@ -28,32 +36,42 @@ INNER = "only for us: 4711"
 @pytest.mark.parametrize(
     "body",
     [
-        RunBody(run=Place(id="run_1", title="Nightly"), bad=1, top=(Case(id="res_1", title="Cart", why=INNER),)),
-        CaseBody(run=Place(id="run_1"), case=Case(id="res_1", title="Cart", why=INNER), first=1.0, last=1.0),
-        ResultBody(case=Case(id="res_1", title="Cart", why=INNER)),
-        ActBody(act=Act.RESOLVE, who="Ana", reason="flaky", note=INNER),
-        NoticeBody(event="gate", about="gate_1", said=INNER),
+        RunAlertPayload(
+            run=RunSummary(id="run_1", title="Nightly"), bad=1, top=(CaseSummary(id="res_1", title="Cart", why=INNER),)
+        ),
+        CaseAlertPayload(
+            run=RunSummary(id="run_1"), case=CaseSummary(id="res_1", title="Cart", why=INNER), first=1.0, last=1.0
+        ),
+        ResultPayload(case=CaseSummary(id="res_1", title="Cart", why=INNER)),
+        ActionPayload(act=Action.RESOLVE, who="Ana", reason="flaky", note=INNER),
+        PlatformEventPayload(event="gate", about="gate_1", said=INNER),
     ],
 )
-def test_what_a_message_says_of_the_inside_is_left_out(body: bodies.Body) -> None:
-    kind = Kind.REPLY if isinstance(body, ResultBody | ActBody) else Kind.ROOT
-    resolved = Triage(state=State.RESOLVED, note=INNER, by=Who(id="U0ANA", name="Ana"), since=1.0, opened=1.0)
-    one = Notification(key="case:res_1:failed:C1", kind=kind, channel="C1", body=bodies.stored(body), happened=1.0)
-    claimed = Claimed(one, 1, 1.0, triage=resolved.model_dump_json())
-    assert INNER in drawn(claimed)
-    assert INNER not in drawn(veiled(claimed))
-    assert "Cart" in drawn(veiled(claimed)) or "Cart" not in drawn(claimed), "names stay"
+def test_what_a_message_says_of_the_inside_is_left_out(body: bodies.Payload) -> None:
+    kind = NotificationKind.REPLY if isinstance(body, ResultPayload | ActionPayload) else NotificationKind.ROOT
+    resolved = TriageRecord(
+        state=TriageState.RESOLVED, note=INNER, by=Actor(id="U0ANA", name="Ana"), since=1.0, opened=1.0
+    )
+    one = Notification(
+        key="case:res_1:failed:C1", kind=kind, channel="C1", body=bodies.dump_payload(body), happened=1.0
+    )
+    claimed = Claim(one, 1, 1.0, triage=resolved.model_dump_json())
+    assert INNER in render_claim(claimed)
+    assert INNER not in render_claim(redact_for_shared_channels(claimed))
+    assert "Cart" in render_claim(redact_for_shared_channels(claimed)) or "Cart" not in render_claim(claimed), (
+        "names stay"
+    )
 
 
-def drawn(claimed: Claimed) -> str:
-    return json.dumps(render(claimed, 2.0).payload(), ensure_ascii=False)
+def render_claim(claimed: Claim) -> str:
+    return json.dumps(render_notification(claimed, 2.0).message_fields(), ensure_ascii=False)
 
 
 @given(st.recursive(st.text(max_size=5) | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(
     st.sampled_from(["why", "note", "case", "top", "title"]), inner), max_leaves=10))  # fmt: skip
 def test_however_deep_it_stands_it_goes_and_nothing_else_does(kept: Any) -> None:
-    one = Notification(key="k", kind=Kind.ROOT, channel="C1", body={"card": "x", "in": kept}, happened=1.0)
-    left = json.dumps(veiled(Claimed(one, 1, 1.0)).notification.body)
+    one = Notification(key="k", kind=NotificationKind.ROOT, channel="C1", body={"card": "x", "in": kept}, happened=1.0)
+    left = json.dumps(redact_for_shared_channels(Claim(one, 1, 1.0)).notification.body)
     assert '"why":' not in left
     assert '"note":' not in left
     assert left.count('"title":') <= json.dumps(kept).count('"title":')
@@ -69,80 +87,88 @@ async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[Ru
                      zofbot_shared_details=details) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
         for channel in (PARTNERS, "C0QA"):
-            await bot.type("/zof subscribe group:case", channel=channel)
+            await bot.type_text("/zof subscribe group:case", channel=channel)
         run = fail_run(bot, 1)
         assert await post_webhook(bot, webhook_event(run["id"], "evt_shared")) == 200
-        await until(lambda: len(alerts(bot)) == 2)
+        await wait_until(lambda: len(alerts_by_channel(bot)) == 2)
         yield bot
 
 
-def alerts(bot: RunningBot) -> dict[str, Message]:
-    return {one.channel: one for one in bot.world.slack.ledger if (one.key or "").startswith("case:")}
+def alerts_by_channel(bot: RunningBot) -> dict[str, PostedMessage]:
+    return {item.channel: item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith("case:")}
 
 
 async def test_only_our_own_channel_sees_what_the_failure_says(there: RunningBot) -> None:
-    found = alerts(there)
+    found = alerts_by_channel(there)
     assert "boom" in text_of(found["C0QA"])
     assert "Case 0" in text_of(found[PARTNERS])
     assert "boom" not in text_of(found[PARTNERS])
     await press_button(there, "U0ANA", found[PARTNERS], button_of(found[PARTNERS], "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in text_of(alerts(there)[PARTNERS]))
-    assert "boom" not in text_of(alerts(there)[PARTNERS])
+    await wait_until(lambda: "Acknowledged" in text_of(alerts_by_channel(there)[PARTNERS]))
+    assert "boom" not in text_of(alerts_by_channel(there)[PARTNERS])
 
 
 @pytest.mark.parametrize("there", [True], indirect=True)
 async def test_an_operator_may_show_everything(there: RunningBot) -> None:
-    assert "boom" in text_of(alerts(there)[PARTNERS])
+    assert "boom" in text_of(alerts_by_channel(there)[PARTNERS])
 
 
 async def test_a_card_that_is_shared_there_says_as_little(there: RunningBot) -> None:
     for channel, seen in ((PARTNERS, False), ("C0QA", True)):
-        await there.answer("/zof result res_4821 share", channel=channel)
-        await until(lambda c=channel: any("Voucher can be removed" in text_of(m) for m in there.public(c)))
-        [card] = [one for one in there.public(channel) if "Voucher can be removed" in text_of(one)]
+        await there.answer_text("/zof result res_4821 share", channel=channel)
+        await wait_until(
+            lambda c=channel: any("Voucher can be removed" in text_of(m) for m in there.public_messages(c))
+        )
+        [card] = [message for message in there.public_messages(channel) if "Voucher can be removed" in text_of(message)]
         assert ("order total is wrong" in text_of(card)) is seen
 
 
 async def test_whoever_subscribes_a_shared_channel_is_told_that_others_read_along(there: RunningBot) -> None:
     for channel in (PARTNERS, "C0QA"):
-        await there.type("/zof subscribe project:other", channel=channel)
-        await until(lambda channel=channel: "last 7 days this would" in text_of(there.private(channel)[-1]))
-    assert "another organization read this channel" in text_of(there.private(PARTNERS)[-1])
-    assert "another organization" not in text_of(there.private("C0QA")[-1])
+        await there.type_text("/zof subscribe project:other", channel=channel)
+        await wait_until(
+            lambda channel=channel: "last 7 days this would" in text_of(there.private_messages(channel)[-1])
+        )
+    assert "another organization read this channel" in text_of(there.private_messages(PARTNERS)[-1])
+    assert "another organization" not in text_of(there.private_messages("C0QA")[-1])
 
 
 async def test_somebody_of_the_other_organization_sees_no_details_by_a_button(there: RunningBot) -> None:
-    alert = alerts(there)[PARTNERS]
-    await there.press(alert, "zof_result", user="U0EXT")
-    await until(lambda: any("Only people of this workspace" in text_of(m) for m in there.private(PARTNERS, "U0EXT")))
-    assert not any("boom" in text_of(message) for message in there.private(PARTNERS, "U0EXT"))
-    await there.press(alert, "zof_result", user="U0ANA")
-    await until(lambda: any("boom" in text_of(message) for message in there.private(PARTNERS)))
+    alert = alerts_by_channel(there)[PARTNERS]
+    await there.press_button(alert, "zof_result", user="U0EXT")
+    await wait_until(
+        lambda: any("Only people of this workspace" in text_of(m) for m in there.private_messages(PARTNERS, "U0EXT"))
+    )
+    assert not any("boom" in text_of(message) for message in there.private_messages(PARTNERS, "U0EXT"))
+    await there.press_button(alert, "zof_result", user="U0ANA")
+    await wait_until(lambda: any("boom" in text_of(message) for message in there.private_messages(PARTNERS)))
 
 
 async def test_nor_by_the_menu_nor_by_words_in_the_thread(there: RunningBot) -> None:
-    alert = alerts(there)[PARTNERS]
+    alert = alerts_by_channel(there)[PARTNERS]
 
-    def refused(user: str) -> int:
-        return sum("Only people of this workspace" in text_of(m) for m in there.private(PARTNERS, user))
+    def count_refusals(user: str) -> int:
+        return sum("Only people of this workspace" in text_of(m) for m in there.private_messages(PARTNERS, user))
 
     for number, word in enumerate(("why", "run"), start=1):
         await press_button(
             there, "U0EXT", alert, button_of(alert, "zof_triage_more") | {"selected_option": {"value": word}}
         )
-        await until(lambda number=number: refused("U0EXT") == number)
+        await wait_until(lambda number=number: count_refusals("U0EXT") == number)
     for number, words in enumerate(("why", "result res_4821", "run run_2038"), start=3):
-        assert (await mention_bot(there, alert, words, "U0EXT")).ok
-        await until(lambda number=number: refused("U0EXT") == number)
-    assert len(there.private(PARTNERS, "U0EXT")) == 5, "and nothing else"
-    assert (await mention_bot(there, alert, "help", "U0EXT")).ok
-    await until(lambda: "What I understand" in text_of(there.private(PARTNERS, "U0EXT")[-1]))
-    assert (await mention_bot(there, alert, "result res_4821")).ok
-    await until(lambda: any("order total is wrong" in text_of(m) for m in there.private(PARTNERS)))
+        assert (await mention_bot(there, alert, words, "U0EXT")).is_accepted
+        await wait_until(lambda number=number: count_refusals("U0EXT") == number)
+    assert len(there.private_messages(PARTNERS, "U0EXT")) == 5, "and nothing else"
+    assert (await mention_bot(there, alert, "help", "U0EXT")).is_accepted
+    await wait_until(lambda: "What I understand" in text_of(there.private_messages(PARTNERS, "U0EXT")[-1]))
+    assert (await mention_bot(there, alert, "result res_4821")).is_accepted
+    await wait_until(lambda: any("order total is wrong" in text_of(m) for m in there.private_messages(PARTNERS)))
 
 
 async def test_nor_do_they_work_on_it_by_words(there: RunningBot) -> None:
-    alert = alerts(there)[PARTNERS]
-    assert (await mention_bot(there, alert, "ack", "U0EXT")).ok
-    await until(lambda: any("People of other organizations" in text_of(m) for m in there.private(PARTNERS, "U0EXT")))
+    alert = alerts_by_channel(there)[PARTNERS]
+    assert (await mention_bot(there, alert, "ack", "U0EXT")).is_accepted
+    await wait_until(
+        lambda: any("People of other organizations" in text_of(m) for m in there.private_messages(PARTNERS, "U0EXT"))
+    )
     assert "Acknowledged" not in text_of(alert)

@@ -14,31 +14,31 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from tests.support.bot import RunningBot, bot_settings, until
+from tests.support.bot import RunningBot, bot_settings, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from tests.support.odd_values import ODD, Path, paths_in, with_odd_value
-from zofbot.app import Zofbot, running
+from tests.support.odd_values import ODD_VALUES, Path, paths_in, with_odd_value
+from zofbot.app import Zofbot, run_bot
 from zofbot.clock import Clock, MovableClock
 from zofbot.errors import SlackUnknown
 from zofbot.metrics import Metrics
 from zofbot.simulator import spoilt
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.slack.message import Message
-from zofbot.slack.notifier import SlackNotifier
+from zofbot.slack.notifier import SlackClient
 from zofbot.slack.received import MAX_REPLY_BYTES
-from zofbot.store.primary import reached
+from zofbot.store.primary import connect_redis
 
 RESULT = "res_4821"
 
 
-class Spoiler:
+class SlackSpoiler:
     """Stands before Slack, and puts something odd, or nothing, at a place of each reply."""
 
     def __init__(self, seed: int) -> None:
         self.random, self.target, self.spoils = Random(seed), "", False
         self.spoilt: set[str] = set()
 
-    async def serve(self, request: web.Request) -> web.StreamResponse:
+    async def serve_request(self, request: web.Request) -> web.StreamResponse:
         kept = {name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers}
         body = await request.read()
         async with (
@@ -48,15 +48,15 @@ class Spoiler:
             said, status = await reply.json(content_type=None), reply.status
         if self.spoils and self.random.random() < 0.7:
             self.spoilt.add(request.path.rpartition("/")[2])
-            said = self.spoil(said)
+            said = self.spoil_reply(said)
         return web.Response(status=status, text=json.dumps(said), content_type="application/json")
 
-    def spoil(self, said: Any) -> Any:
+    def spoil_reply(self, said: Any) -> Any:
         paths = list(paths_in(said))
         if self.random.random() < 0.1:
-            return self.random.choice(ODD)
+            return self.random.choice(ODD_VALUES)
         while True:
-            odd = [self.random.choice(ODD)] if self.random.random() < 0.8 else []
+            odd = [self.random.choice(ODD_VALUES)] if self.random.random() < 0.8 else []
             path = self.random.choice(paths)
             if not is_lie(path, odd):
                 return with_odd_value(said, path, *odd)
@@ -75,10 +75,10 @@ MARKS = {"metadata", "event_type", "event_payload", "key", "user", "bot_id"}
 
 
 @pytest.fixture
-async def spoiler() -> AsyncIterator[tuple[Spoiler, str]]:
-    made = Spoiler(5)
+async def spoiler() -> AsyncIterator[tuple[SlackSpoiler, str]]:
+    made = SlackSpoiler(5)
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", made.serve)
+    app.router.add_route("*", "/{path:.*}", made.serve_request)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -90,13 +90,15 @@ async def ask_for_everything(bot: RunningBot, number: int) -> None:
     """Do what makes the bot call Slack in every way; answers may not come."""
     people = bot.stage.people
     for text in ("result res_4821 share", "subscriptions", "triage mine", "subscribe"):
-        await bot.type(f"/zof {text}")
+        await bot.type_text(f"/zof {text}")
     await people.open_home("U0ANA")
-    await people.type("U0BEN", "C0QA", "see https://app.zof.ai/results/res_4821")
-    for root in [one for one in bot.world.slack.ledger if not one.thread_ts and (one.key or "").startswith("run:")][
-        -1:
-    ]:
-        await people.type("U0ANA", root.channel, "<@U0ZOFBOT> ack", root.ts)
+    await people.type_text("U0BEN", "C0QA", "see https://app.zof.ai/results/res_4821")
+    for root in [
+        item
+        for item in bot.world.slack.ledger
+        if not item.thread_ts and (item.idempotency_key or "").startswith("run:")
+    ][-1:]:
+        await people.type_text("U0ANA", root.channel, "<@U0ZOFBOT> ack", root.ts)
     run = fail_run(bot, 2)
     assert await post_webhook(bot, webhook_event(run["id"], f"evt_{number}")) == 200
     await asyncio.sleep(30)
@@ -104,83 +106,83 @@ async def ask_for_everything(bot: RunningBot, number: int) -> None:
 
 
 async def test_nothing_that_slack_says_breaks_anything(
-    spoiler: tuple[Spoiler, str], stage: Stage, clock: MovableClock, valkey: str
+    spoiler: tuple[SlackSpoiler, str], stage: SimulatorServer, clock: MovableClock, valkey: str
 ) -> None:
     slack, url = spoiler
     slack.target = stage.url
     stage.world.slack.events |= {"link_shared"}
     stage.world.slack.unfurl_domains = {"app.zof.ai"}
-    async with reached(valkey, "zofbot", clock) as client:
+    async with connect_redis(valkey, "zofbot", clock) as client:
         await client.flushall()
     more = {"slack_api_url": url, "zofbot_poll_interval": 3600, "zof_webhook_secret": SECRET,
             "zof_result_url_template": "https://app.zof.ai/results/{result_id}"}  # fmt: skip
     settings = bot_settings(stage, valkey, **more)
     with capture_logs() as logs:
-        async with running(settings, clock, works=True) as app:
+        async with run_bot(settings, clock, works=True) as app:
             stage.world.slack.request_url = f"{app.url}/slack/events"
             bot = RunningBot(stage.world, stage, app, settings)
-            await until(ready(app))
-            await bot.type("/zof subscribe group:run layout:flat")
-            await until(lambda: bool(bot.public()))
+            await wait_until(readiness_check(app))
+            await bot.type_text("/zof subscribe group:run layout:flat")
+            await wait_until(lambda: bool(bot.public_messages()))
             slack.spoils = True
             for number in range(12):
                 await ask_for_everything(bot, number)
             slack.spoils = False
             last = fail_run(bot, 1)
             await post_webhook(bot, webhook_event(last["id"], "evt_last"))
-            await until(lambda: bool(stage.world.slack.posted(f"run:{last['id']}:failed:C0QA")), 300)
-    assert stage.world.slack.doubled() == []
+            await wait_until(lambda: bool(stage.world.slack.messages_with_key(f"run:{last['id']}:failed:C0QA")), 300)
+    assert stage.world.slack.duplicate_keys() == []
     assert slack.spoilt >= {"chat.postMessage", "users.info", "conversations.info", "views.publish", "views.open"}
     assert [line for line in logs if line.get("exc_info")] == []
 
 
-def ready(app: Zofbot) -> Callable[[], Awaitable[bool]]:
-    async def ask() -> bool:
-        return not await app.missing()
+def readiness_check(app: Zofbot) -> Callable[[], Awaitable[bool]]:
+    async def is_ready() -> bool:
+        return not await app.list_unready()
 
-    return ask
+    return is_ready
 
 
 @pytest.fixture
-async def notifier(stage: Stage) -> AsyncIterator[SlackNotifier]:
+async def notifier(stage: SimulatorServer) -> AsyncIterator[SlackClient]:
     async with aiohttp.ClientSession() as session:
-        yield SlackNotifier(
+        yield SlackClient(
             session, token=stage.world.slack.bot_token, api_url=f"{stage.url}/api/", metrics=Metrics(), clock=Clock()
         )
 
 
-async def test_a_compressed_bomb_takes_no_more_than_its_limit(notifier: SlackNotifier, stage: Stage) -> None:
-    spoilt.bomb()
-    stage.world.slack.faults.set("bomb")
+async def test_a_compressed_bomb_takes_no_more_than_its_limit(notifier: SlackClient, stage: SimulatorServer) -> None:
+    spoilt.gzip_bomb()
+    stage.world.slack.faults.set_fault("bomb")
     tracemalloc.start()
     try:
         with pytest.raises(SlackUnknown):
-            await notifier.send("C0QA", Message("here"), {})
+            await notifier.post_message("C0QA", Message("here"), {})
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert most < 4 * MAX_REPLY_BYTES < spoilt.FLOOD_BYTES
 
 
-async def test_a_redirect_takes_the_token_nowhere(notifier: SlackNotifier, stage: Stage) -> None:
-    stage.world.slack.faults.set("redirect", 1)
+async def test_a_redirect_takes_the_token_nowhere(notifier: SlackClient, stage: SimulatorServer) -> None:
+    stage.world.slack.faults.set_fault("redirect", 1)
     with pytest.raises(SlackUnknown) as unknown:
-        await notifier.send("C0QA", Message("here"), {})
+        await notifier.post_message("C0QA", Message("here"), {})
     assert (unknown.value.reason, len(stage.world.slack.calls)) == ("http_302", 1)
 
 
-@pytest.mark.parametrize("fault", [one for one in spoilt.REPLIES if one not in ("bare_ok", "odd_types")])
+@pytest.mark.parametrize("fault", [item for item in spoilt.BROKEN_REPLIES if item not in ("bare_ok", "odd_types")])
 async def test_a_private_answer_is_tried_again_where_the_reply_is_not_slacks(bot: RunningBot, fault: str) -> None:
-    await bot.answer(f"/zof {RESULT}")
-    before = len(bot.private())
-    bot.world.slack.faults.set(fault, 1, "response_url")
-    await bot.press(bot.private()[0], "zof_share")
-    await until(lambda: len(bot.private()) == before + 1)
+    await bot.answer_text(f"/zof {RESULT}")
+    before = len(bot.private_messages())
+    bot.world.slack.faults.set_fault(fault, 1, "response_url")
+    await bot.press_button(bot.private_messages()[0], "zof_share")
+    await wait_until(lambda: len(bot.private_messages()) == before + 1)
     assert bot.world.slack.faults.current == "none"
 
 
-@pytest.mark.parametrize("fault", spoilt.REPLIES)
+@pytest.mark.parametrize("fault", spoilt.BROKEN_REPLIES)
 async def test_people_are_answered_where_slack_does_not_say_who_they_are(bot: RunningBot, fault: str) -> None:
-    bot.world.slack.faults.set(fault, None, "users.info")
-    assert "Try again" in await bot.answer("/zof subscribe group:run")
-    bot.world.slack.faults.set("none")
+    bot.world.slack.faults.set_fault(fault, None, "users.info")
+    assert "Try again" in await bot.answer_text("/zof subscribe group:run")
+    bot.world.slack.faults.set_fault("none")

@@ -12,22 +12,22 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tests.support.bot import RunningBot
-from tests.support.odd_values import ODD, Path, paths_in, with_odd_value
-from tests.support.slack_traffic import Sent, do_everything
-from zofbot.simulator.delivery import Delivery
-from zofbot.simulator.sockets import Socket
-from zofbot.slack.payload import misshapen
+from tests.support.odd_values import ODD_VALUES, Path, paths_in, with_odd_value
+from tests.support.slack_traffic import SentPayload, do_everything
+from zofbot.simulator.delivery import PayloadSender
+from zofbot.simulator.sockets import SocketConnection
+from zofbot.slack.payload import find_malformed
 
 
-def renamed(payload: dict[str, Any], number: int, path: Path) -> dict[str, Any]:
+def rename_at(payload: dict[str, Any], number: int, path: Path) -> dict[str, Any]:
     """The payload as that of another request, so that it is not taken for a repeat."""
     fresh = {name: f"N{number}" for name in ("event_id", "trigger_id") if name in payload and path[:1] != (name,)}
     return payload | fresh
 
 
-def kinds(kept: list[Sent]) -> list[Sent]:
+def one_of_each_kind(kept: list[SentPayload]) -> list[SentPayload]:
     """One of each kind."""
-    found: dict[str, Sent] = {}
+    found: dict[str, SentPayload] = {}
     for kind, body in kept:
         view, event = body.get("view") or {}, body.get("event") or {}
         names = [body.get("type"), body.get("command"), body.get("callback_id"), view.get("callback_id")]
@@ -50,11 +50,11 @@ FORESEEN = {"answer not delivered": {"used_url", "expired_url", "channel_not_fou
 
 @pytest.mark.parametrize(("triage_bot", "every"), [("http", 1), ("socket", 4)], indirect=["triage_bot"])
 async def test_nothing_that_slack_signs_breaks_anything(triage_bot: RunningBot, every: int) -> None:
-    kept = kinds(await do_everything(triage_bot))
+    kept = one_of_each_kind(await do_everything(triage_bot))
     assert {body.get("type") for _, body in kept} >= {
         "block_actions", "view_submission", "message_action", "event_callback", None
     }  # fmt: skip
-    assert [misshapen(body) for _, body in kept] == [""] * len(kept)
+    assert [find_malformed(body) for _, body in kept] == [""] * len(kept)
     random, delivery, tried = Random(5), triage_bot.stage.people.delivery, 0
     delivery.within = 2.0
     wrong: list[Any] = []
@@ -64,14 +64,14 @@ async def test_nothing_that_slack_signs_breaks_anything(triage_bot: RunningBot, 
                 tried += 1
                 if tried % every or (every > 1 and path[-1] in ROUTES):
                     continue
-                odd = [] if random.random() < 0.3 else [random.choice(ODD)]
-                made = renamed(with_odd_value(body, path, *odd), tried, path)
+                odd = [] if random.random() < 0.3 else [random.choice(ODD_VALUES)]
+                made = rename_at(with_odd_value(body, path, *odd), tried, path)
                 if kind == "slash_commands":
                     made = {name: str(value).replace("\ud800", "?") for name, value in made.items()}
-                refused = bool(misshapen(made))
+                refused = bool(find_malformed(made))
                 if refused and triage_bot.world.slack.lines:
                     continue  # it is not answered: nobody waits here for what does not come
-                outcome = await Delivery.send(delivery, kind, made)
+                outcome = await PayloadSender.send_payload(delivery, kind, made)
                 if outcome.status not in ((400,) if refused else (200, 404)):
                     wrong.append((kind, path, odd, outcome.status, outcome.error))
             await asyncio.sleep(0.02)
@@ -80,7 +80,7 @@ async def test_nothing_that_slack_signs_breaks_anything(triage_bot: RunningBot, 
             logs.clear()
     assert wrong == []
     assert tried > 750
-    assert (await triage_bot.type("/zof help")).status == 200
+    assert (await triage_bot.type_text("/zof help")).status == 200
 
 
 @pytest.mark.parametrize("triage_bot", ["http", "socket"], indirect=True)
@@ -88,11 +88,11 @@ async def test_what_bolt_stumbles_over_is_told_from_what_was_answered(triage_bot
     odd = {"type": "event_callback", "event_id": "Ev1", "event": {"type": "reaction_added", "item": {"channel": 7}}}
     triage_bot.stage.people.delivery.within = 0.5
     with capture_logs() as logs:
-        outcome = await triage_bot.stage.people.delivery.send("events_api", odd)
+        outcome = await triage_bot.stage.people.delivery.send_payload("events_api", odd)
     assert outcome.status == (None if triage_bot.world.slack.lines else 400)
     [line] = [line for line in logs if line["log_level"] == "error"]
     assert line["event"] == "request not understood"
-    assert (await triage_bot.type("/zof help")).status == 200
+    assert (await triage_bot.type_text("/zof help")).status == 200
     counted = {"kind": "stray", "answer": "malformed"}
     assert triage_bot.app.metrics.registry.get_sample_value("zofbot_slack_requests_total", counted) == 1
 
@@ -111,11 +111,11 @@ ENVELOPES = [
 @pytest.mark.parametrize("triage_bot", ["socket"], indirect=True)
 async def test_no_envelope_breaks_the_connection(triage_bot: RunningBot) -> None:
     line, _ = before = triage_bot.world.slack.lines[:]
-    assert isinstance(line, Socket)
+    assert isinstance(line, SocketConnection)
     with capture_logs() as logs:
         for envelope in ENVELOPES:
             await line.websocket.send_str(envelope)
-        assert (await triage_bot.type("/zof help")).status == 200
+        assert (await triage_bot.type_text("/zof help")).status == 200
     assert [each for each in logs if each["log_level"] in ("error", "critical")] == []
     assert triage_bot.world.slack.lines == before
 
@@ -128,18 +128,22 @@ async def test_no_envelope_breaks_the_connection(triage_bot: RunningBot) -> None
     ).filter(lambda made: isinstance(made, dict))
 )
 def test_any_shape_is_told_from_a_payload(made: dict[str, Any]) -> None:
-    place = misshapen(made)
+    place = find_malformed(made)
     assert place.isascii()
     assert len(place) <= 200
     assert not place or place == "the whole" or any(name in place for name in NAMES), place
 
 
 def test_only_a_form_has_to_say_what_sort_of_view_it_is() -> None:
-    assert misshapen({"type": "event_callback", "event": {"type": "app_home_opened", "view": {"hash": "1.2"}}}) == ""
-    assert misshapen({"type": "view_submission", "view": {"hash": "1.2"}}) == "view.type"
+    assert (
+        find_malformed({"type": "event_callback", "event": {"type": "app_home_opened", "view": {"hash": "1.2"}}}) == ""
+    )
+    assert find_malformed({"type": "view_submission", "view": {"hash": "1.2"}}) == "view.type"
 
 
 def test_where_it_is_misshapen_is_said_without_what_stands_there() -> None:
-    assert misshapen({"user": {"id": ["secret"]}}) == "user.id"
-    assert misshapen({"command": "/zof", "text": "half of \ud83d"}) == "text"
-    assert misshapen({"view": {"type": "modal", "state": {"values": {"\ud800": []}}}}).startswith("view.state.values")
+    assert find_malformed({"user": {"id": ["secret"]}}) == "user.id"
+    assert find_malformed({"command": "/zof", "text": "half of \ud83d"}) == "text"
+    assert find_malformed({"view": {"type": "modal", "state": {"values": {"\ud800": []}}}}).startswith(
+        "view.state.values"
+    )

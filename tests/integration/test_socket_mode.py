@@ -11,15 +11,15 @@ import aiohttp
 import pytest
 import structlog
 
-from tests.support.bot import RunningBot, running_bot, until
-from zofbot.logs import configure
-from zofbot.simulator.sockets import Socket
+from tests.support.bot import RunningBot, running_bot, wait_until
+from zofbot.logs import configure_logging
+from zofbot.simulator.sockets import SocketConnection
 
 
 @pytest.fixture
 async def bot(valkey: str) -> AsyncIterator[RunningBot]:
     async with running_bot(valkey, socket=True) as bot:
-        await until(lambda: len(bot.world.slack.lines) == 2)
+        await wait_until(lambda: len(bot.world.slack.lines) == 2)
         yield bot
 
 
@@ -27,24 +27,24 @@ async def bot(valkey: str) -> AsyncIterator[RunningBot]:
 def log() -> Iterator[io.StringIO]:
     root, stream = logging.getLogger(), io.StringIO()
     before, level, config = root.handlers[:], root.level, structlog.get_config()
-    configure("json", "debug", (), stream)
+    configure_logging("json", "debug", (), stream)
     yield stream
     root.handlers[:], root.level = before, level
     structlog.configure(**config)
 
 
-def lines(bot: RunningBot) -> list[Socket]:
-    return [line for line in bot.world.slack.lines if isinstance(line, Socket)]
+def socket_connections(bot: RunningBot) -> list[SocketConnection]:
+    return [line for line in bot.world.slack.lines if isinstance(line, SocketConnection)]
 
 
 async def drop_connections(bot: RunningBot) -> None:
     """Close every connection without a word, as a restarted proxy does."""
-    for line in lines(bot):
+    for line in socket_connections(bot):
         bot.world.slack.lines.remove(line)
         await line.websocket.close()
 
 
-async def readiness(bot: RunningBot) -> tuple[int, str]:
+async def read_readiness(bot: RunningBot) -> tuple[int, str]:
     async with aiohttp.ClientSession() as session, session.get(f"{bot.app.url}/readyz") as reply:
         return reply.status, str(await reply.json())
 
@@ -57,14 +57,14 @@ async def slack_up(bot: RunningBot) -> str:
 async def test_refused_handshakes_do_not_leave_the_bot_deaf(bot: RunningBot) -> None:
     bot.stage.sockets.refusals = 5
     await drop_connections(bot)
-    await until(lambda: len(lines(bot)) == 2, 120)
-    assert "Voucher" in await bot.answer("/zof res_4821")
+    await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
+    assert "Voucher" in await bot.answer_text("/zof res_4821")
 
 
 async def test_every_handshake_has_a_ticket_of_its_own(bot: RunningBot) -> None:
     bot.stage.sockets.refusals = 3
     await drop_connections(bot)
-    await until(lambda: len(lines(bot)) == 2, 120)
+    await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
     tried = bot.stage.sockets.handshakes
     assert len(tried) == len(set(tried)) == 2 + 3 + 2
 
@@ -72,27 +72,27 @@ async def test_every_handshake_has_a_ticket_of_its_own(bot: RunningBot) -> None:
 async def test_no_ticket_stands_in_the_log(bot: RunningBot, log: io.StringIO) -> None:
     bot.stage.sockets.refusals = 2
     await drop_connections(bot)
-    await until(lambda: len(lines(bot)) == 2, 120)
-    await bot.stage.sockets.refresh()
-    await until(lambda: len(lines(bot)) == 2, 120)
+    await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
+    await bot.stage.sockets.refresh_connections()
+    await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
     written = log.getvalue()
     assert "socket" in written
     assert [ticket for ticket in bot.stage.sockets.handshakes if ticket in written] == []
 
 
 async def test_readiness_and_metrics_say_how_the_connections_stand(bot: RunningBot) -> None:
-    assert (await readiness(bot))[0] == 200
+    assert (await read_readiness(bot))[0] == 200
     assert await slack_up(bot) == "zofbot_slack_up 1.0"
     bot.stage.sockets.refusals = 1_000_000
     await drop_connections(bot)
-    await until(lambda: bool(bot.stage.sockets.refusals < 1_000_000))
-    status, said = await readiness(bot)
+    await wait_until(lambda: bool(bot.stage.sockets.refusals < 1_000_000))
+    status, said = await read_readiness(bot)
     assert status == 503
     assert "slack's socket is not connected (HTTP 503)" in said
     assert await slack_up(bot) == "zofbot_slack_up 0.0"
     bot.stage.sockets.refusals = 0
-    await until(lambda: len(lines(bot)) == 2, 120)
-    assert (await readiness(bot))[0] == 200
+    await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
+    assert (await read_readiness(bot))[0] == 200
     assert await slack_up(bot) == "zofbot_slack_up 1.0"
 
 
@@ -100,62 +100,62 @@ async def test_readiness_says_why_slack_gives_no_ticket(bot: RunningBot) -> None
     bot.world.slack.app_token = "xapp-another"
     await drop_connections(bot)
 
-    async def told() -> bool:
-        return "slack's socket is not connected (invalid_auth)" in (await readiness(bot))[1]
+    async def says_reason() -> bool:
+        return "slack's socket is not connected (invalid_auth)" in (await read_readiness(bot))[1]
 
-    await until(told)
+    await wait_until(says_reason)
 
 
 async def test_two_connections_are_open_and_both_are_listened_to(bot: RunningBot) -> None:
-    first, second = lines(bot)
+    first, second = socket_connections(bot)
     for number in range(4):  # Slack gives each to any of them; here they take turns
-        assert (await bot.type(f"/zof help {'run' if number % 2 else 'runs'}")).ok
-    assert lines(bot) == [first, second]
+        assert (await bot.type_text(f"/zof help {'run' if number % 2 else 'runs'}")).is_accepted
+    assert socket_connections(bot) == [first, second]
 
 
 async def test_a_connection_that_slack_recycles_leaves_no_gap(bot: RunningBot) -> None:
     """Slack may recycle both at once, for they are equally old; there is always one to deliver to."""
-    before = lines(bot)
+    before = socket_connections(bot)
     fewest = len(before)
 
     def count() -> None:
         nonlocal fewest
-        fewest = min(fewest, len(lines(bot)))
+        fewest = min(fewest, len(socket_connections(bot)))
 
     for line in before:
         await line.websocket.send_json({"type": "disconnect", "reason": "warning"})
-    bot.world.watch(count)
+    bot.world.add_watcher(count)
     for _ in range(10):
-        assert (await bot.type("/zof help")).ok
+        assert (await bot.type_text("/zof help")).is_accepted
         count()
         await asyncio.sleep(0.2)
-    await until(lambda: len(set(lines(bot)) - set(before)) == 2)
+    await wait_until(lambda: len(set(socket_connections(bot)) - set(before)) == 2)
     assert fewest >= 2
 
 
 async def test_what_comes_down_a_connection_that_is_to_be_closed_is_still_answered(bot: RunningBot) -> None:
     """Slack's warning comes some seconds before it closes, and what it has in hand still comes the old way."""
-    old = lines(bot)[0]
+    old = socket_connections(bot)[0]
     await old.websocket.send_json({"type": "disconnect", "reason": "warning"})
-    await until(lambda: len(lines(bot)) == 3)
+    await wait_until(lambda: len(socket_connections(bot)) == 3)
     bot.world.slack.lines[:] = [old]
-    assert (await bot.type("/zof help")).ok
+    assert (await bot.type_text("/zof help")).is_accepted
 
 
 async def test_too_many_connections_are_waited_out(bot: RunningBot) -> None:
     """Of eleven Slack sends one away; the bot lets go of it first and tries again later."""
     async with aiohttp.ClientSession() as session:
-        others = [await session.ws_connect(await ticket(bot, session)) for _ in range(8)]
-        old = lines(bot)[0]
+        others = [await session.ws_connect(await take_ticket(bot, session)) for _ in range(8)]
+        old = socket_connections(bot)[0]
         await old.websocket.send_json({"type": "disconnect", "reason": "too_many_websockets"})
-        await until(old.gone.is_set)
+        await wait_until(old.gone.is_set)
         for other in others:
             await other.close()
-    await until(lambda: len(lines(bot)) == 2, 120)
-    assert (await readiness(bot))[0] == 200
+    await wait_until(lambda: len(socket_connections(bot)) == 2, 120)
+    assert (await read_readiness(bot))[0] == 200
 
 
-async def ticket(bot: RunningBot, session: aiohttp.ClientSession) -> str:
+async def take_ticket(bot: RunningBot, session: aiohttp.ClientSession) -> str:
     headers = {"Authorization": f"Bearer {bot.world.slack.app_token}"}
     async with session.post(f"{bot.stage.url}/api/apps.connections.open", headers=headers) as reply:
         return str((await reply.json())["url"])

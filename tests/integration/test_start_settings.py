@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.cli import run_command
-from zofbot.address import address
+from zofbot.address import parse_redis_url
 from zofbot.errors import SettingsError
-from zofbot.setting_values import misplaced, misspelt
-from zofbot.settings import Settings, load
-from zofbot.store.plain import plain
+from zofbot.setting_values import describe_misplaced, find_misspelt
+from zofbot.settings import Settings, load_settings
+from zofbot.store.plain import make_client
 
 NEEDED = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 WELL: dict[str, Any] = {
@@ -30,11 +30,11 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def problems(monkeypatch: pytest.MonkeyPatch, **settings: str) -> list[str]:
+def start_problems(monkeypatch: pytest.MonkeyPatch, **settings: str) -> list[str]:
     for name, value in (WELL | settings).items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
-        load(*NEEDED)
+        load_settings(*NEEDED)
     return caught.value.problems
 
 
@@ -48,7 +48,7 @@ PASSWORDS = ["hun#ter2", "hun/ter2", "hun?ter2", "hun ter2", "hun[ter]2", "#hunt
 def test_a_password_that_an_address_cannot_hold_is_said(
     monkeypatch: pytest.MonkeyPatch, scheme: str, password: str
 ) -> None:
-    [problem] = problems(monkeypatch, REDIS_URL=f"{scheme}://me:{password}@host:6379/mymaster")
+    [problem] = start_problems(monkeypatch, REDIS_URL=f"{scheme}://me:{password}@host:6379/mymaster")
     assert problem.startswith("REDIS_URL is wrong: ")
     assert "# as %23" in problem
     assert "hun" not in problem
@@ -78,7 +78,7 @@ def test_a_password_that_an_address_cannot_hold_is_said(
 def test_an_address_that_the_client_would_stumble_over_later_is_said(
     monkeypatch: pytest.MonkeyPatch, url: str, says: str
 ) -> None:
-    [problem] = problems(monkeypatch, REDIS_URL=url)
+    [problem] = start_problems(monkeypatch, REDIS_URL=url)
     assert says in problem
     assert "hunter" not in problem
 
@@ -90,14 +90,14 @@ def test_any_password_that_is_quoted_is_read_as_it_is(password: str) -> None:
     except UnicodeEncodeError:
         return
     url = f"redis://me:{quote(password, safe='')}@host:6379/1"
-    assert plain(address(url).url, {}).connection_pool.connection_kwargs["password"] == password
+    assert make_client(parse_redis_url(url).url, {}).connection_pool.connection_kwargs["password"] == password
 
 
 @given(st.text(min_size=8, max_size=20).filter(lambda text: text.isprintable() and " " not in text))
 def test_no_password_is_repeated(password: str) -> None:
     said = ""
     try:
-        address(f"redis://me:{password}@host:6379/1")
+        parse_redis_url(f"redis://me:{password}@host:6379/1")
     except ValueError as error:
         said = str(error)
     assert password not in said
@@ -106,7 +106,7 @@ def test_no_password_is_repeated(password: str) -> None:
 @pytest.mark.parametrize("option", ["db=1", "socket_timeout=1.5", "max_connections=9", "protocol=2", "password=a%23b"])
 @pytest.mark.parametrize("start", ["redis://host", "rediss://host", "unix:///run/redis.sock"])
 def test_each_option_that_is_taken_is_one_of_the_clients(start: str, option: str) -> None:
-    pool: Any = plain(address(f"{start}?{option}").url, {}).connection_pool
+    pool: Any = make_client(parse_redis_url(f"{start}?{option}").url, {}).connection_pool
     pool.make_connection()
 
 
@@ -144,7 +144,7 @@ async def test_a_folder_that_cannot_be_used_ends_the_start(tmp_path: Path, made:
 
 
 def test_an_address_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    [problem] = problems(monkeypatch, ZOFBOT_DATA_DIR="redis://:hunter2@host:6379")
+    [problem] = start_problems(monkeypatch, ZOFBOT_DATA_DIR="redis://:hunter2@host:6379")
     assert problem == "ZOFBOT_DATA_DIR is wrong: it must be a folder, such as /var/lib/zofbot."
 
 
@@ -154,7 +154,7 @@ def test_an_address_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ports_that_kubernetes_injects_count_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (WELL | {"ZOFBOT_METRICS_PORT": "tcp://10.0.0.7:9300"}).items():
         monkeypatch.setenv(name, value)
-    assert load(*NEEDED).zofbot_metrics_port == 0
+    assert load_settings(*NEEDED).zofbot_metrics_port == 0
 
 
 def test_the_kubernetes_manifest_switches_service_links_off() -> None:
@@ -175,7 +175,7 @@ def test_the_kubernetes_manifest_switches_service_links_off() -> None:
     ],
 )
 def test_a_port_that_cannot_be_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    [problem] = problems(monkeypatch, **{name: value})
+    [problem] = start_problems(monkeypatch, **{name: value})
     assert problem.startswith(f"{name} is wrong: ")
     assert problem.endswith(".")
 
@@ -209,7 +209,7 @@ async def test_ranges_of_ipv6_in_no_proxy_do_not_end_the_start() -> None:
 def test_tokens_that_are_mixed_up_end_the_start(
     monkeypatch: pytest.MonkeyPatch, name: str, token: str, says: str
 ) -> None:
-    [problem] = problems(monkeypatch, **{name: token})
+    [problem] = start_problems(monkeypatch, **{name: token})
     assert problem.startswith(f"{name} is wrong: ")
     assert says in problem
     assert "hunter2" not in problem
@@ -217,11 +217,11 @@ def test_tokens_that_are_mixed_up_end_the_start(
 
 def test_tokens_in_their_places_are_taken() -> None:
     for name, token in {"SLACK_BOT_TOKEN": "xoxe.xoxb-1-x", "SLACK_APP_TOKEN": "xapp-1-x"}.items():
-        assert misplaced(name, token) == ""
+        assert describe_misplaced(name, token) == ""
 
 
 def test_malformed_values_do_not_hide_missing_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = problems(monkeypatch, ZOF_API_KEY="", PORT="http", SLACK_BOT_TOKEN="xoxb-ä")
+    found = start_problems(monkeypatch, ZOF_API_KEY="", PORT="http", SLACK_BOT_TOKEN="xoxb-ä")
     assert sorted(problem.partition(" is ")[0] for problem in found) == ["PORT", "SLACK_BOT_TOKEN", "ZOF_API_KEY"]
     assert any("ZOF_API_KEY is not set" in problem for problem in found)
 
@@ -236,12 +236,12 @@ def test_malformed_values_do_not_hide_missing_ones(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_a_misspelt_name_is_told_with_the_nearest(name: str, nearest: str) -> None:
-    assert misspelt([name], [each.upper() for each in Settings.model_fields]) == {name: nearest}
+    assert find_misspelt([name], [each.upper() for each in Settings.model_fields]) == {name: nearest}
 
 
 def test_names_that_kubernetes_injects_are_not_called_misspelt() -> None:
     names = ["ZOFBOT_PORT", "ZOFBOT_SERVICE_HOST", "ZOFBOT_SERVICE_PORT_HTTP", "ZOFBOT_PORT_3000_TCP_ADDR", "ZOFX"]
-    assert misspelt(names, []) == {}
+    assert find_misspelt(names, []) == {}
 
 
 async def test_the_log_and_the_checkup_warn_of_a_misspelt_name(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ async def test_the_log_and_the_checkup_warn_of_a_misspelt_name(tmp_path: Path) -
     assert (line["name"], line["nearest"], line["level"]) == ("ZOFBOT_POL_INTERVAL", "ZOFBOT_POLL_INTERVAL", "warning")
     nowhere = {"SLACK_API_URL": "http://127.0.0.1:9/", "ZOF_BASE_URL": "http://127.0.0.1:9/"}
     ended = await run_command("check", "--json", **wrong, **nowhere)
-    [found] = [one for one in json.loads(ended.out)["findings"] if one["about"] == "ZOFBOT_POL_INTERVAL"]
+    [found] = [load for load in json.loads(ended.out)["findings"] if load["about"] == "ZOFBOT_POL_INTERVAL"]
     assert (found["level"], found["mend"]) == ("warning", "Rename it to ZOFBOT_POLL_INTERVAL.")
     assert "hunter2" not in ended.out
 
@@ -264,7 +264,7 @@ async def test_the_checkup_gives_the_advice_for_mixed_up_tokens() -> None:
     }
     mixed = WELL | nowhere | {"SLACK_BOT_TOKEN": "xapp-1-hunter2", "SLACK_APP_TOKEN": "xoxb-1-hunter2"}
     ended = await run_command("check", "--json", **mixed)
-    found = {one["about"]: one for one in json.loads(ended.out)["findings"]}
+    found = {load["about"]: load for load in json.loads(ended.out)["findings"]}
     assert "belongs into SLACK_APP_TOKEN" in found["SLACK_BOT_TOKEN"]["what"]
     assert "xoxb-…" in found["SLACK_BOT_TOKEN"]["mend"]
     assert "belongs into SLACK_BOT_TOKEN" in found["SLACK_APP_TOKEN"]["what"]

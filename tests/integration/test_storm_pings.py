@@ -4,38 +4,38 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
-from tests.support.bot import until
-from tests.support.storms import finish_runs, roots, storm_bot
+from tests.support.bot import wait_until
+from tests.support.storms import finish_runs, storm_bot, storm_roots
 from tests.support.virtual_time import SetClock
-from zofbot.simulator.entities import Message
+from zofbot.simulator.entities import PostedMessage
 from zofbot.store.mentions import Mentions
 
 
 async def test_escalations_that_come_due_together_are_said_two_a_minute(valkey: str) -> None:
     async with storm_bot(valkey, "group:case escalate:10m-><@U0BEN>") as bot:
         finish_runs(bot, 1, cases=6)
-        await until(lambda: len(roots(bot, "case")) == 6)
+        await wait_until(lambda: len(storm_roots(bot, "case")) == 6)
         bot.world.clock.advance(590)
 
-        def escalations() -> list[Message]:
-            return [one for one in bot.world.slack.ledger if "<@U0BEN>" in one.text and one.thread_ts]
+        def escalations() -> list[PostedMessage]:
+            return [item for item in bot.world.slack.ledger if "<@U0BEN>" in item.text and item.thread_ts]
 
-        await until(lambda: len(escalations()) == 6, 600)
-        assert {one.thread_ts for one in escalations()} == {one.ts for one in roots(bot, "case")}
-        times = sorted(float(one.ts) for one in escalations())
+        await wait_until(lambda: len(escalations()) == 6, 600)
+        assert {escalation.thread_ts for escalation in escalations()} == {root.ts for root in storm_roots(bot, "case")}
+        times = sorted(float(escalation.ts) for escalation in escalations())
         assert all(later - earlier >= 59 for earlier, later in zip(times, times[2:], strict=False)), "no three a minute"
 
 
 async def test_what_was_acknowledged_meanwhile_takes_nobodys_turn(valkey: str) -> None:
     async with storm_bot(valkey, "group:case escalate:10m-><@U0BEN>") as bot:
         finish_runs(bot, 1, cases=4)
-        await until(lambda: len(roots(bot, "case")) == 4)
-        for root in roots(bot, "case")[:3]:
-            await bot.stage.people.type("U0ANA", root.channel, "<@U0ZOFBOT> ack", root.ts)
-        await until(lambda: sum("Acknowledged" in root.text for root in roots(bot, "case")) == 3)
+        await wait_until(lambda: len(storm_roots(bot, "case")) == 4)
+        for root in storm_roots(bot, "case")[:3]:
+            await bot.stage.people.type_text("U0ANA", root.channel, "<@U0ZOFBOT> ack", root.ts)
+        await wait_until(lambda: sum("Acknowledged" in root.text for root in storm_roots(bot, "case")) == 3)
         began = bot.world.clock.time()
         bot.world.clock.advance(590)
-        await until(lambda: any("<@U0BEN>" in one.text for one in bot.world.slack.ledger))
+        await wait_until(lambda: any("<@U0BEN>" in item.text for item in bot.world.slack.ledger))
         assert bot.world.clock.time() - began < 640
 
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.bot import RunningBot, text_of, until
-from tests.support.storms import finish_runs, roots, storm_bot, thread, wait_for_storm
+from tests.support.bot import RunningBot, text_of, wait_until
+from tests.support.storms import finish_runs, storm_bot, storm_roots, thread_text, wait_for_storm
 from tests.support.triage import (
     audit_entries,
     button_of,
@@ -18,8 +18,8 @@ from tests.support.triage import (
     press_button,
 )
 from zofbot.metrics import Metrics
-from zofbot.pipeline.failures import Failures
-from zofbot.simulator.entities import Message
+from zofbot.pipeline.failures import TriageService
+from zofbot.simulator.entities import PostedMessage
 
 
 @pytest.fixture
@@ -30,31 +30,31 @@ async def stormy(valkey: str) -> AsyncIterator[RunningBot]:
         yield bot
 
 
-def mentions(bot: RunningBot, person: str) -> list[Message]:
+def mentions_of(bot: RunningBot, person: str) -> list[PostedMessage]:
     """The public messages that mention somebody, where that notifies them."""
-    return [one for one in bot.public() if f"<@{person}>" in str([one.text, one.blocks])]
+    return [message for message in bot.public_messages() if f"<@{person}>" in str([message.text, message.blocks])]
 
 
 async def test_sixty_failing_runs_mention_twice_and_one_summary_counts_all(stormy: RunningBot) -> None:
     summary = await wait_for_storm(stormy, 60)
-    assert len(roots(stormy, "run")) == 20
-    assert len(roots(stormy, "storm")) == 1
+    assert len(storm_roots(stormy, "run")) == 20
+    assert len(storm_roots(stormy, "storm")) == 1
     assert "60 of 60 alerts still open" in text_of(summary)
-    assert len(mentions(stormy, "U0ANA")) == 2
+    assert len(mentions_of(stormy, "U0ANA")) == 2
     assert "58 mentions left out" in text_of(summary)
 
 
 async def test_the_thread_lists_every_alert_page_by_page(stormy: RunningBot) -> None:
     summary = await wait_for_storm(stormy, 60)
-    await until(lambda: all(f"Suite {number:03}" in thread(stormy, summary) for number in range(60)))
-    pages = [one for one in stormy.world.slack.ledger if (one.key or "").startswith("members:")]
+    await wait_until(lambda: all(f"Suite {number:03}" in thread_text(stormy, summary) for number in range(60)))
+    pages = [item for item in stormy.world.slack.ledger if (item.idempotency_key or "").startswith("members:")]
     assert len(pages) == 3
-    assert all(one.thread_ts == summary.ts for one in pages)
+    assert all(page.thread_ts == summary.ts for page in pages)
 
 
 async def test_triage_lists_every_alert(stormy: RunningBot) -> None:
     await wait_for_storm(stormy, 60)
-    shown = await stormy.answer("/zof triage")
+    shown = await stormy.answer_text("/zof triage")
     assert "60 failures open in this channel" in shown
     assert "in a storm" in shown
 
@@ -62,88 +62,92 @@ async def test_triage_lists_every_alert(stormy: RunningBot) -> None:
 async def test_home_and_the_handover_count_a_storm_as_one_thing_to_do(stormy: RunningBot) -> None:
     summary = await wait_for_storm(stormy, 60)
     await press_button(stormy, "U0ANA", summary, button_of(summary, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in summary.text)
+    await wait_until(lambda: "Acknowledged" in summary.text)
     await stormy.stage.people.open_home("U0ANA")
-    await until(lambda: "U0ANA" in stormy.world.slack.homes)
-    await until(lambda: "the storm of 60 alerts" in json.dumps(stormy.world.slack.homes["U0ANA"].payload))
+    await wait_until(lambda: "U0ANA" in stormy.world.slack.homes)
+    await wait_until(lambda: "the storm of 60 alerts" in json.dumps(stormy.world.slack.homes["U0ANA"].payload))
     assert "Suite" not in json.dumps(stormy.world.slack.homes["U0ANA"].payload)
-    await stormy.type("/zof handover 8h")
-    await until(lambda: any("Handover: 1 open" in one.text for one in stormy.public()))
+    await stormy.type_text("/zof handover 8h")
+    await wait_until(lambda: any("Handover: 1 open" in message.text for message in stormy.public_messages()))
 
 
 async def test_to_acknowledge_the_summary_acknowledges_every_alert(stormy: RunningBot) -> None:
     summary = await wait_for_storm(stormy, 60)
     await press_button(stormy, "U0BEN", summary, button_of(summary, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in summary.text)
-    await until(lambda: all("Acknowledged" in one.text for one in roots(stormy, "run")))
-    failures = await Failures(stormy.app.outbox, stormy.world.clock, Metrics()).all("C0QA")
+    await wait_until(lambda: "Acknowledged" in summary.text)
+    await wait_until(lambda: all("Acknowledged" in root.text for root in storm_roots(stormy, "run")))
+    failures = await TriageService(stormy.app.outbox, stormy.world.clock, Metrics()).list_failures("C0QA")
     assert len(failures) == 61
-    assert {(one.present.state.value, one.present.owner.id) for one in failures} == {("acknowledged", "U0BEN")}
+    assert {(failure.present.state.value, failure.present.owner.id) for failure in failures} == {
+        ("acknowledged", "U0BEN")
+    }
     assert len(await audit_entries(stormy, "acknowledge")) == 1
     stormy.world.clock.advance(1200)
-    await stormy.answer("/zof triage")
-    assert not mentions(stormy, "U0BEN"), "what is acknowledged is not escalated, in none of its parts"
+    await stormy.answer_text("/zof triage")
+    assert not mentions_of(stormy, "U0BEN"), "what is acknowledged is not escalated, in none of its parts"
 
 
 async def test_a_storm_is_escalated_once(stormy: RunningBot) -> None:
     summary = await wait_for_storm(stormy, 60)
     stormy.world.clock.advance(700)
-    await until(lambda: "Not acknowledged since" in thread(stormy, summary))
+    await wait_until(lambda: "Not acknowledged since" in thread_text(stormy, summary))
     stormy.world.clock.advance(120)
-    await stormy.answer("/zof triage")
-    assert [one.thread_ts for one in mentions(stormy, "U0BEN")] == [summary.ts]
+    await stormy.answer_text("/zof triage")
+    assert [item.thread_ts for item in mentions_of(stormy, "U0BEN")] == [summary.ts]
 
 
 async def test_a_storm_is_assigned_snoozed_and_resolved_as_one(stormy: RunningBot) -> None:
     summary = await wait_for_storm(stormy, 60)
     await mention_bot(stormy, summary, "assign <@U0BEN>")
-    await until(lambda: any("assigned you the storm of 60 alerts" in one.text for one in stormy.world.slack.ledger))
+    await wait_until(
+        lambda: any("assigned you the storm of 60 alerts" in item.text for item in stormy.world.slack.ledger)
+    )
     await mention_bot(stormy, summary, "snooze 2h")
-    await until(lambda: "Snoozed" in summary.text)
-    await until(lambda: all("Snoozed" in one.text for one in roots(stormy, "run")))
+    await wait_until(lambda: "Snoozed" in summary.text)
+    await wait_until(lambda: all("Snoozed" in root.text for root in storm_roots(stormy, "run")))
     await mention_bot(stormy, summary, "resolve flaky: the runner was down")
-    await until(lambda: "Resolved" in summary.text)
-    await until(lambda: all("Resolved" in one.text for one in roots(stormy, "run")))
-    assert "Nothing is open in this channel" in await stormy.answer("/zof triage")
+    await wait_until(lambda: "Resolved" in summary.text)
+    await wait_until(lambda: all("Resolved" in root.text for root in storm_roots(stormy, "run")))
+    assert "Nothing is open in this channel" in await stormy.answer_text("/zof triage")
 
 
 async def test_one_alert_of_a_storm_can_be_worked_on_by_itself(stormy: RunningBot) -> None:
     summary = await wait_for_storm(stormy, 60)
-    first = roots(stormy, "run")[0]
-    await until(lambda: "Part of a storm" in text_of(first))
+    first = storm_roots(stormy, "run")[0]
+    await wait_until(lambda: "Part of a storm" in text_of(first))
     await press_button(stormy, "U0BEN", first, button_of(first, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in first.text)
+    await wait_until(lambda: "Acknowledged" in first.text)
     assert "Acknowledged" not in summary.text
     await press_button(stormy, "U0ANA", summary, button_of(summary, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged* by ana" in text_of(first))
+    await wait_until(lambda: "Acknowledged* by ana" in text_of(first))
 
 
 async def test_alerts_recover_one_by_one_and_the_summary_says_how_many_are_open(stormy: RunningBot) -> None:
     summary = await wait_for_storm(stormy, 60)
     finish_runs(stormy, 12, "passed")
     finish_runs(stormy, 10, "passed", first=40)
-    await until(lambda: "38 of 60 alerts still open" in text_of(summary))
-    await until(lambda: thread(stormy, summary).count("recovered") >= 22)
-    assert "38 failures open" in await stormy.answer("/zof triage")
+    await wait_until(lambda: "38 of 60 alerts still open" in text_of(summary))
+    await wait_until(lambda: thread_text(stormy, summary).count("recovered") >= 22)
+    assert "38 failures open" in await stormy.answer_text("/zof triage")
     finish_runs(stormy, 28, "passed", first=12)
     finish_runs(stormy, 10, "passed", first=50)
-    await until(lambda: "All of 60 alerts recovered" in text_of(summary))
-    await until(lambda: "Recovered after" in thread(stormy, summary))
+    await wait_until(lambda: "All of 60 alerts recovered" in text_of(summary))
+    await wait_until(lambda: "Recovered after" in thread_text(stormy, summary))
     assert summary.text.startswith("Recovered")
-    assert not stormy.private() or "Nothing is open" in await stormy.answer("/zof triage")
+    assert not stormy.private_messages() or "Nothing is open" in await stormy.answer_text("/zof triage")
 
 
 async def test_an_alert_that_fails_again_is_said_in_the_thread_and_opens_the_storm(stormy: RunningBot) -> None:
     summary = await wait_for_storm(stormy, 60)
     finish_runs(stormy, 60, "passed")
-    await until(lambda: "All of 60 alerts recovered" in text_of(summary))
+    await wait_until(lambda: "All of 60 alerts recovered" in text_of(summary))
     stormy.world.clock.advance(60)
-    alone = " ".join(map(text_of, roots(stormy, "run")))
+    alone = " ".join(map(text_of, storm_roots(stormy, "run")))
     again = next(number for number in range(60) if f"Suite {number:03}" not in alone)
     finish_runs(stormy, 1, first=again)
-    await until(lambda: "1 of 60 alerts still open" in text_of(summary))
-    await until(lambda: "Failing again" in thread(stormy, summary))
-    assert len(roots(stormy)) == 21, "no message but the thread's"
+    await wait_until(lambda: "1 of 60 alerts still open" in text_of(summary))
+    await wait_until(lambda: "Failing again" in thread_text(stormy, summary))
+    assert len(storm_roots(stormy)) == 21, "no message but the thread's"
 
 
 async def test_what_fails_again_after_its_storm_was_resolved_is_a_message_that_says_so(valkey: str) -> None:
@@ -151,17 +155,17 @@ async def test_what_fails_again_after_its_storm_was_resolved_is_a_message_that_s
         finish_runs(bot, 1, cases=30)
         summary = await wait_for_storm(bot, 30)
         await press_button(bot, "U0ANA", summary, button_of(summary, "zof_triage_acknowledge"))
-        await until(lambda: "Acknowledged" in summary.text)
+        await wait_until(lambda: "Acknowledged" in summary.text)
         view = await open_form(bot, "U0ANA", summary, "resolve")
-        await bot.stage.people.submit("U0ANA", view, flaky_resolution())
-        await until(lambda: "Resolved" in summary.text)
+        await bot.stage.people.submit_view("U0ANA", view, flaky_resolution())
+        await wait_until(lambda: "Resolved" in summary.text)
         bot.world.clock.advance(60)
         finish_runs(bot, 1, cases=1)
-        await until(lambda: len(roots(bot, "case")) == 1)
-        [again] = roots(bot, "case")
+        await wait_until(lambda: len(storm_roots(bot, "case")) == 1)
+        [again] = storm_roots(bot, "case")
         assert "Failing again: Case 000-00" in again.text
         assert "after ana had resolved it" in text_of(again)
-        assert mentions(bot, "U0BEN") == [summary, again]
+        assert mentions_of(bot, "U0BEN") == [summary, again]
         assert "Resolved" in summary.text
 
 
@@ -173,18 +177,18 @@ async def test_a_critical_failure_and_one_of_another_subscription_stand_by_thems
         [qa] = finish_runs(bot, 1, environment="qa", first=40)
         [production] = finish_runs(bot, 1, environment="production", first=41)
         keys = {f"run:{run['id']}:failed:C0QA" for run in (qa, production)}
-        await until(lambda: keys <= {one.key for one in roots(bot)})
-        alone = next(one for one in roots(bot) if qa["id"] in (one.key or ""))
-        assert mentions(bot, "U0BEN") == [alone]
+        await wait_until(lambda: keys <= {root.idempotency_key for root in storm_roots(bot)})
+        alone = next(root for root in storm_roots(bot) if qa["id"] in (root.idempotency_key or ""))
+        assert mentions_of(bot, "U0BEN") == [alone]
         bot.world.clock.advance(650)
-        await until(lambda: "Not acknowledged since" in thread(bot, alone))
+        await wait_until(lambda: "Not acknowledged since" in thread_text(bot, alone))
 
 
 async def test_thirty_failing_cases_of_one_run_are_named_and_listed(valkey: str) -> None:
     async with storm_bot(valkey, "group:case mention:<@U0ANA>") as bot:
         finish_runs(bot, 1, cases=30)
         summary = await wait_for_storm(bot, 30)
-        await until(lambda: all(f"Case 000-{number:02}" in thread(bot, summary) for number in range(30)))
+        await wait_until(lambda: all(f"Case 000-{number:02}" in thread_text(bot, summary) for number in range(30)))
         assert "All in run *Suite 000*" in text_of(summary)
-        assert roots(bot) == [summary]
-        assert mentions(bot, "U0ANA") == [summary]
+        assert storm_roots(bot) == [summary]
+        assert mentions_of(bot, "U0ANA") == [summary]

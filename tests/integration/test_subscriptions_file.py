@@ -16,38 +16,42 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.cli import Ended, run_command, run_command_reading
+from tests.support.cli import CommandResult, run_command, run_command_reading
 from tests.support.strategies import SUBSCRIPTIONS
 from tests.support.virtual_time import test_clock
-from zofbot.books import books_of
-from zofbot.cli.subscriptions import put_into_force
+from zofbot.books import open_operator_store
+from zofbot.cli.subscriptions import apply_diff
 from zofbot.clock import Clock
 from zofbot.errors import ZofbotError
-from zofbot.notification import State
-from zofbot.routing import Subscription, parse
-from zofbot.routing.plan import ADD, CHANGE, REMOVE, Plan, plan
-from zofbot.routing.rulebook import Misread, read, render
+from zofbot.notification import NotificationState
+from zofbot.routing import Subscription, parse_filters
+from zofbot.routing.plan import ADD, CHANGE, REMOVE, SubscriptionDiff, diff_subscriptions
+from zofbot.routing.rulebook import InvalidFile, parse_yaml, render_yaml
 from zofbot.settings import Settings
-from zofbot.simulator.organization import furnish
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.organization import seed_world
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.world import World
-from zofbot.store.audit import Audit
+from zofbot.store.audit import AuditLog
 from zofbot.store.outbox import Outbox
 from zofbot.store.subscriptions import Subscriptions
 
 NOW = 1_763_890_200.25
 
 
-def sub(wish: str, name: str = "s1", channel: str = "C0QA", created: float = NOW, by: str = "U0ANA") -> Subscription:
+def make_subscription(
+    wish: str, name: str = "s1", channel: str = "C0QA", created: float = NOW, by: str = "U0ANA"
+) -> Subscription:
     own = {"id": name, "channel": channel, "by": by, "by_name": "Ana", "created": created}
-    return parse(wish).model_copy(update=own)
+    return parse_filters(wish).model_copy(update=own)
 
 
-def planned(standing: list[Subscription], source: str, now: float = NOW) -> Plan:
-    return plan(standing, read(source.encode(), "f.yml"), now=now, new_id=lambda: "new", by_name="root")
+def plan_changes(standing: list[Subscription], source: str, now: float = NOW) -> SubscriptionDiff:
+    return diff_subscriptions(
+        standing, parse_yaml(source.encode(), "f.yml"), now=now, new_id=lambda: "new", by_name="root"
+    )
 
 
-def book(*entries: str, channel: str = "C0QA") -> str:
+def file_text(*entries: str, channel: str = "C0QA") -> str:
     return "\n".join(["version: 1", "channels:", f"  {channel}:", *(f"    - {entry}" for entry in entries)])
 
 
@@ -60,17 +64,19 @@ OWN = st.fixed_dictionaries(
     }
 )
 STANDING = st.lists(st.tuples(SUBSCRIPTIONS, OWN), max_size=6).map(
-    lambda pairs: [one.model_copy(update=own | {"id": f"s{n}"}) for n, (one, own) in enumerate(pairs)]
+    lambda pairs: [pair.model_copy(update=own | {"id": f"s{n}"}) for n, (pair, own) in enumerate(pairs)]
 )
 
 
 @given(STANDING, st.text(max_size=20))
 def test_what_is_written_is_read_back_as_exactly_the_same(standing: list[Subscription], name: str) -> None:
-    written = render(standing, {one.channel: name for one in standing})
-    made = plan(standing, read(written.encode(), "f.yml"), now=math.inf, new_id=str, by_name="nobody")
+    written = render_yaml(standing, {item.channel: name for item in standing})
+    made = diff_subscriptions(
+        standing, parse_yaml(written.encode(), "f.yml"), now=math.inf, new_id=str, by_name="nobody"
+    )
     assert made.changes == []
-    assert sorted(made.same, key=lambda one: one.id) == sorted(standing, key=lambda one: one.id)
-    afresh = plan([], read(written.encode(), "f.yml"), now=math.inf, new_id=str, by_name="nobody")
+    assert sorted(made.same, key=lambda item: item.id) == sorted(standing, key=lambda item: item.id)
+    afresh = diff_subscriptions([], parse_yaml(written.encode(), "f.yml"), now=math.inf, new_id=str, by_name="nobody")
     assert {change.after.id: change.after for change in afresh.changes if change.after} == {s.id: s for s in standing}
 
 
@@ -80,23 +86,26 @@ def test_the_same_subscriptions_make_the_same_file_in_whatever_order(
 ) -> None:
     mixed = list(standing)
     random.shuffle(mixed)  # type: ignore[attr-defined]  # hypothesis' own Random
-    assert render(mixed, {}) == render(standing, {})
+    assert render_yaml(mixed, {}) == render_yaml(standing, {})
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_whatever_the_file_holds_is_understood_or_refused_by_its_name(source: bytes) -> None:
     problems = []
     try:
-        read(source, "f.yml")
-    except Misread as error:
+        parse_yaml(source, "f.yml")
+    except InvalidFile as error:
         problems = error.problems
         assert problems
     assert all(problem.startswith("f.yml") for problem in problems)
 
 
 def test_people_can_read_it() -> None:
-    standing = [sub('project:checkout,-legacy case:"cart total*"', "b", "C0B"), sub("", "a", "C0A", created=0.5)]
-    told = render(standing, {"C0B": "checkout\nevil: true"})
+    standing = [
+        make_subscription('project:checkout,-legacy case:"cart total*"', "b", "C0B"),
+        make_subscription("", "a", "C0A", created=0.5),
+    ]
+    told = render_yaml(standing, {"C0B": "checkout\nevil: true"})
     assert told.split("\n", 2)[2] == (
         "version: 1\n"
         "channels:\n"
@@ -116,15 +125,21 @@ def test_people_can_read_it() -> None:
 
 
 def test_text_that_reads_the_wrong_way_around_is_escaped() -> None:
-    assert "\u202e" not in render([sub("project:a\u202eb")], {})
+    assert "\u202e" not in render_yaml([make_subscription("project:a\u202eb")], {})
 
 
 def test_a_plan_adds_changes_and_removes() -> None:
-    standing = [sub("project:a", "s1"), sub("project:b", "s2"), sub("project:c", "s3")]
-    made = planned(standing, book("{filters: 'project:a env:x', id: s1}", "filters: project:b", "filters: project:d"))
-    assert [(one.verb, one.id) for one in made.changes] == [(CHANGE, "s1"), (ADD, "new"), (REMOVE, "s3")]
-    assert [one.id for one in made.same] == ["s2"]
-    assert [str(one) for one in made.changes] == [
+    standing = [
+        make_subscription("project:a", "s1"),
+        make_subscription("project:b", "s2"),
+        make_subscription("project:c", "s3"),
+    ]
+    made = plan_changes(
+        standing, file_text("{filters: 'project:a env:x', id: s1}", "filters: project:b", "filters: project:d")
+    )
+    assert [(change.verb, change.id) for change in made.changes] == [(CHANGE, "s1"), (ADD, "new"), (REMOVE, "s3")]
+    assert [item.id for item in made.same] == ["s2"]
+    assert [str(change) for change in made.changes] == [
         "~ project:a  →  project:a env:x  [s1]",
         "+ project:d",
         "- project:c  [s3]",
@@ -133,33 +148,41 @@ def test_a_plan_adds_changes_and_removes() -> None:
 
 
 def test_an_entry_without_an_id_takes_nothing_from_one_that_names_it() -> None:
-    made = planned([sub("project:a")], book("filters: project:a", "{filters: project:b, id: s1}"))
-    assert [(one.verb, one.id) for one in made.changes] == [(ADD, "new"), (CHANGE, "s1")]
+    made = plan_changes(
+        [make_subscription("project:a")], file_text("filters: project:a", "{filters: project:b, id: s1}")
+    )
+    assert [(change.verb, change.id) for change in made.changes] == [(ADD, "new"), (CHANGE, "s1")]
 
 
 def test_a_change_keeps_who_and_since_when_so_that_nothing_is_told_again() -> None:
-    [change] = planned([sub("project:a")], book("{filters: project:b, id: s1}"), now=NOW + 99).changes
-    assert change.after == sub("project:b")
+    [change] = plan_changes(
+        [make_subscription("project:a")], file_text("{filters: project:b, id: s1}"), now=NOW + 99
+    ).changes
+    assert change.after == make_subscription("project:b")
 
 
 def test_a_new_one_begins_now_and_is_the_operators() -> None:
-    [change] = planned([], book("filters: project:b")).changes
+    [change] = plan_changes([], file_text("filters: project:b")).changes
     assert change.after
     assert (change.after.created, change.after.by, change.after.by_name) == (NOW, "", "root")
 
 
 def test_what_else_changes_is_named() -> None:
-    [change] = planned([sub("project:a")], book("{filters: project:a, id: s1, by: U0BEN}", channel="C0B")).changes
+    [change] = plan_changes(
+        [make_subscription("project:a")], file_text("{filters: project:a, id: s1, by: U0BEN}", channel="C0B")
+    ).changes
     assert str(change) == "~ project:a (channel C0QA → C0B, by U0ANA → U0BEN)  [s1]"
-    assert list(change.told()) == [
+    assert list(change.channel_messages()) == [
         ("C0QA", "ended its subscription to project:a"),
         ("C0B", "subscribed it to project:a"),
     ]
 
 
 def test_a_channel_hears_nothing_of_what_only_concerns_the_record() -> None:
-    [change] = planned([sub("project:a")], book("{filters: project:a, id: s1, by: U0BEN}")).changes
-    assert list(change.told()) == []
+    [change] = plan_changes(
+        [make_subscription("project:a")], file_text("{filters: project:a, id: s1, by: U0BEN}")
+    ).changes
+    assert list(change.channel_messages()) == []
 
 
 @pytest.mark.parametrize(
@@ -173,44 +196,48 @@ def test_a_channel_hears_nothing_of_what_only_concerns_the_record() -> None:
         ("version: 1", 1, "channels: it is missing"),
         ("version: 1\nchannels: {}\nrules: 1", 3, "rules: there is no such field"),
         ("version: 1\nchannels:\n  C0A: 3", 3, "C0A: it must be a list"),
-        (book("filters: ''", channel="'#qa'"), 3, "channel: `#qa` is not a channel's id"),
-        (book("project:a"), 4, "C0QA: it must be names and values"),
-        (book("id: s1"), 4, "filters: it is missing"),
-        (book("filters:"), 4, "filters: it has no value"),
-        (book("filters: [a]"), 4, "filters: it must be text"),
+        (file_text("filters: ''", channel="'#qa'"), 3, "channel: `#qa` is not a channel's id"),
+        (file_text("project:a"), 4, "C0QA: it must be names and values"),
+        (file_text("id: s1"), 4, "filters: it is missing"),
+        (file_text("filters:"), 4, "filters: it has no value"),
+        (file_text("filters: [a]"), 4, "filters: it must be text"),
         (
-            book("filters: ''", "filters: projekt:a"),
+            file_text("filters: ''", "filters: projekt:a"),
             5,
             "filters: There is no filter `projekt:`. Did you mean `project:`?",
         ),
-        (book("{filters: '', id: a b}"), 4, "id: `a b` is not an id"),
-        (book("{filters: '', by: ana}"), 4, "by: `ana` is not the id of a person"),
-        (book("{filters: '', created: soon}"), 4, "created: it must be a time"),
-        (book("{filters: '', created: .nan}"), 4, "created: it must be a time"),
-        (book("{filters: '', created: 99999999999999}"), 4, "created: it must be a time"),
-        (book("{filters: project:a, id: s1}", "{filters: project:b, id: s1}"), 5, "id: `s1` stands in line 4 already"),
-        (book("{filters: project:a, id: s1}", "filters: project:a"), 5, "another entry that says the same"),
-        (book(*(f"filters: project:p{n}" for n in range(51))), 4, "51 subscriptions are more than the 50"),
-        (book("? [a]\n      : b"), 4, "there is no such field"),
+        (file_text("{filters: '', id: a b}"), 4, "id: `a b` is not an id"),
+        (file_text("{filters: '', by: ana}"), 4, "by: `ana` is not the id of a person"),
+        (file_text("{filters: '', created: soon}"), 4, "created: it must be a time"),
+        (file_text("{filters: '', created: .nan}"), 4, "created: it must be a time"),
+        (file_text("{filters: '', created: 99999999999999}"), 4, "created: it must be a time"),
+        (
+            file_text("{filters: project:a, id: s1}", "{filters: project:b, id: s1}"),
+            5,
+            "id: `s1` stands in line 4 already",
+        ),
+        (file_text("{filters: project:a, id: s1}", "filters: project:a"), 5, "another entry that says the same"),
+        (file_text(*(f"filters: project:p{n}" for n in range(51))), 4, "51 subscriptions are more than the 50"),
+        (file_text("? [a]\n      : b"), 4, "there is no such field"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line_and_field(source: str, line: int | None, says: str) -> None:
-    with pytest.raises(Misread) as refused:
-        read(source.encode(), "f.yml")
+    with pytest.raises(InvalidFile) as refused:
+        parse_yaml(source.encode(), "f.yml")
     assert any(says in problem for problem in refused.value.problems), refused.value.problems
     if line:
         assert f"f.yml, line {line}" in "".join(p for p in refused.value.problems if says in p)
 
 
 def test_everything_wrong_is_said_at_once() -> None:
-    with pytest.raises(Misread) as refused:
-        read(book("filters: nope:1", "{filters: '', by: ana}").encode(), "f.yml")
+    with pytest.raises(InvalidFile) as refused:
+        parse_yaml(file_text("filters: nope:1", "{filters: '', by: ana}").encode(), "f.yml")
     assert len(refused.value.problems) == 2
 
 
 def test_deep_nesting_is_a_sentence() -> None:
-    with pytest.raises(Misread):
-        read(b"[" * 100_000, "f.yml")
+    with pytest.raises(InvalidFile):
+        parse_yaml(b"[" * 100_000, "f.yml")
 
 
 @pytest.fixture
@@ -220,7 +247,7 @@ async def store(valkey: str) -> AsyncIterator[redis.Redis]:
         yield client
 
 
-async def zofbot(valkey: str, *arguments: str, **settings: str) -> Ended:
+async def run_zofbot(valkey: str, *arguments: str, **settings: str) -> CommandResult:
     return await run_command("subscriptions", *arguments, REDIS_URL=valkey, **settings)
 
 
@@ -228,117 +255,119 @@ async def test_an_export_edited_and_imported_is_in_force_and_in_the_audit(
     valkey: str, store: redis.Redis, tmp_path: Path
 ) -> None:
     subscriptions, file = Subscriptions(store, "zofbot"), tmp_path / "rules.yml"
-    await subscriptions.add(sub("project:a", "s1"))
-    await subscriptions.add(sub("project:b", "s2", "C0B"))
-    assert (await zofbot(valkey, "export", "-o", str(file))).code == 0
+    await subscriptions.add(make_subscription("project:a", "s1"))
+    await subscriptions.add(make_subscription("project:b", "s2", "C0B"))
+    assert (await run_zofbot(valkey, "export", "-o", str(file))).code == 0
     before = await store.hgetall("{zofbot}:subscriptions")
 
     edited = file.read_text().replace("project:a", "project:a env:x").replace("  C0B:", "  C0B:\n    - filters: env:y")
     file.write_text(edited)
-    shown = await zofbot(valkey, "import", str(file), "--plan")
+    shown = await run_zofbot(valkey, "import", str(file), "--plan")
     assert (shown.code, shown.err) == (0, "")
     assert "+ env:y" in shown.out
     assert "~ project:a → project:a env:x" in shown.out
     assert await store.hgetall("{zofbot}:subscriptions") == before, "a plan changes nothing"
 
-    unasked = await zofbot(valkey, "import", str(file))
+    unasked = await run_zofbot(valkey, "import", str(file))
     assert unasked.code == 2
     assert "--yes" in unasked.err
     assert await store.hgetall("{zofbot}:subscriptions") == before, "nor does a question nobody answers"
 
-    done = await zofbot(valkey, "import", str(file), "--yes")
+    done = await run_zofbot(valkey, "import", str(file), "--yes")
     assert done.out.endswith("Done.\n"), done
-    assert [one.env for one in await subscriptions.of("C0QA")] == [("x",)]
-    assert [one.env for one in await subscriptions.of("C0B")] == [(), ("y",)]
-    acts = await Audit(store, "zofbot").read()
-    assert [(one.user, one.act, one.channel, one.before, one.after) for one in acts] == [
+    assert [item.env for item in await subscriptions.list_for_channel("C0QA")] == [("x",)]
+    assert [item.env for item in await subscriptions.list_for_channel("C0B")] == [(), ("y",)]
+    acts = await AuditLog(store, "zofbot").read_records()
+    assert [(act.user, act.act, act.channel, act.before, act.after) for act in acts] == [
         (getpass.getuser(), "subscription add", "C0B", "", "env:y"),
         (getpass.getuser(), "subscription change", "C0QA", "project:a", "project:a env:x"),
     ]
-    waiting = await Outbox(store, "zofbot", Clock()).list(State.PENDING)
-    assert {one.channel: one.body["said"] for one in waiting} == {
+    waiting = await Outbox(store, "zofbot", Clock()).list_records(NotificationState.PENDING)
+    assert {item.channel: item.body["said"] for item in waiting} == {
         "C0QA": f"{getpass.getuser()}, an operator, changed its subscription from project:a to project:a env:x.",
         "C0B": f"{getpass.getuser()}, an operator, subscribed it to env:y.",
     }
-    again = await zofbot(valkey, "import", str(file), "--yes")
+    again = await run_zofbot(valkey, "import", str(file), "--yes")
     assert "0 to add, 0 to change, 0 to remove, 3 unchanged." in again.out, "an import twice is an import once"
 
 
 async def test_a_file_that_cannot_be_written_is_a_sentence(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
-    ended = await zofbot(valkey, "export", "-o", str(tmp_path))
+    ended = await run_zofbot(valkey, "export", "-o", str(tmp_path))
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == f"zofbot: {tmp_path} cannot be written (Is a directory). Choose another.\n"
 
 
 async def test_what_would_not_be_read_back_as_the_same_is_not_exported(valkey: str, store: redis.Redis) -> None:
-    one = sub("escalate:15m-><@U0ANA>,1h-><@U0BEN>")
+    one = make_subscription("escalate:15m-><@U0ANA>,1h-><@U0BEN>")
     turned = one.model_copy(update={"escalate": one.escalate[::-1]})  # an order that nobody can type
     await Subscriptions(store, "zofbot").add(turned)
-    ended = await zofbot(valkey, "export")
+    ended = await run_zofbot(valkey, "export")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == "zofbot: Subscription s1 cannot be written down faithfully. Look at it in Slack.\n"
 
 
 async def test_what_the_file_lacks_is_removed(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
-    await Subscriptions(store, "zofbot").add(sub("project:a"))
+    await Subscriptions(store, "zofbot").add(make_subscription("project:a"))
     (tmp_path / "none.yml").write_text("version: 1\nchannels: {}\n")
-    ended = await zofbot(valkey, "import", str(tmp_path / "none.yml"), "--yes")
+    ended = await run_zofbot(valkey, "import", str(tmp_path / "none.yml"), "--yes")
     assert "- project:a" in ended.out
-    assert await Subscriptions(store, "zofbot").all() == []
+    assert await Subscriptions(store, "zofbot").list_all() == []
 
 
 async def test_one_wrong_entry_and_nothing_is_applied(valkey: str, store: redis.Redis, tmp_path: Path) -> None:
-    await Subscriptions(store, "zofbot").add(sub("project:a"))
+    await Subscriptions(store, "zofbot").add(make_subscription("project:a"))
     file = tmp_path / "wrong.yml"
-    file.write_text(book("filters: project:b", "filters: nope:b"))
-    ended = await zofbot(valkey, "import", str(file), "--yes")
+    file.write_text(file_text("filters: project:b", "filters: nope:b"))
+    ended = await run_zofbot(valkey, "import", str(file), "--yes")
     assert ended.code == 2
     assert f"{file}, line 5, filters: There is no filter `nope:`" in ended.err
-    assert [one.project for one in await Subscriptions(store, "zofbot").all()] == [("a",)]
-    assert await Audit(store, "zofbot").read() == []
+    assert [item.project for item in await Subscriptions(store, "zofbot").list_all()] == [("a",)]
+    assert await AuditLog(store, "zofbot").read_records() == []
 
 
 @pytest.mark.parametrize(("answer", "ends"), [(b"n\n", (1, "a")), (b"y\n", (0, "b"))])
 async def test_on_a_terminal_it_asks_first(
     valkey: str, store: redis.Redis, tmp_path: Path, answer: bytes, ends: tuple[int, str]
 ) -> None:
-    await Subscriptions(store, "zofbot").add(sub("project:a"))
-    (tmp_path / "b.yml").write_text(book("filters: project:b"))
+    await Subscriptions(store, "zofbot").add(make_subscription("project:a"))
+    (tmp_path / "b.yml").write_text(file_text("filters: project:b"))
     person, terminal = pty.openpty()
     os.write(person, answer)
     ended = await run_command_reading(terminal, "subscriptions", "import", str(tmp_path / "b.yml"), REDIS_URL=valkey)
     os.close(person)
     os.close(terminal)
-    [left] = await Subscriptions(store, "zofbot").all()
+    [left] = await Subscriptions(store, "zofbot").list_all()
     assert "Change this?" in ended.out
     assert (ended.code, left.project[0]) == ends
 
 
 async def test_what_changed_since_the_plan_was_shown_is_left_alone(valkey: str, store: redis.Redis) -> None:
-    async with books_of(Settings.model_validate({"redis_url": valkey}), Clock()) as books:
-        await books.subscriptions.add(sub("project:a"))
-        records = await books.subscriptions.records()
-        made = planned(await books.subscriptions.all(), book("{filters: project:c, id: s1}", "filters: project:d"))
-        await books.subscriptions.replace(sub("project:b"))
+    async with open_operator_store(Settings.model_validate({"redis_url": valkey}), Clock()) as books:
+        await books.subscriptions.add(make_subscription("project:a"))
+        records = await books.subscriptions.read_records()
+        made = plan_changes(
+            await books.subscriptions.list_all(), file_text("{filters: project:c, id: s1}", "filters: project:d")
+        )
+        await books.subscriptions.replace(make_subscription("project:b"))
         with pytest.raises(ZofbotError, match="meanwhile"):
-            await put_into_force(books, made, records, NOW)
-        assert await books.subscriptions.all() == [sub("project:b")]
-        assert await books.audit.read() == []
-        assert await books.outbox.list(State.PENDING) == []
+            await apply_diff(books, made, records, NOW)
+        assert await books.subscriptions.list_all() == [make_subscription("project:b")]
+        assert await books.audit.read_records() == []
+        assert await books.outbox.list_records(NotificationState.PENDING) == []
 
 
 async def test_channels_are_called_as_slack_calls_them(valkey: str, store: redis.Redis) -> None:
     world = World(test_clock())
-    furnish(world)
-    stage = Stage(world)
+    seed_world(world)
+    stage = SimulatorServer(world)
     await stage.start()
     try:
-        await Subscriptions(store, "zofbot").add(sub("project:a"))
-        await Subscriptions(store, "zofbot").add(sub("project:a", "s2", "C0NOWHERE"))
+        await Subscriptions(store, "zofbot").add(make_subscription("project:a"))
+        await Subscriptions(store, "zofbot").add(make_subscription("project:a", "s2", "C0NOWHERE"))
         slack = {"SLACK_BOT_TOKEN": world.slack.bot_token, "SLACK_API_URL": f"{stage.url}/api/"}
-        named = await zofbot(valkey, "export", **slack)
-        world.slack.faults.set("invalid_auth")
-        nameless = await zofbot(valkey, "export", **slack)
+        named = await run_zofbot(valkey, "export", **slack)
+        world.slack.faults.set_fault("invalid_auth")
+        nameless = await run_zofbot(valkey, "export", **slack)
     finally:
         await stage.stop()
     assert "  C0QA:  # qa-alerts\n" in named.out
@@ -348,8 +377,8 @@ async def test_channels_are_called_as_slack_calls_them(valkey: str, store: redis
 
 
 async def test_it_can_be_had_as_json(valkey: str, store: redis.Redis) -> None:
-    await Subscriptions(store, "zofbot").add(sub("project:a"))
-    told = json.loads((await zofbot(valkey, "export", "--json")).out)
+    await Subscriptions(store, "zofbot").add(make_subscription("project:a"))
+    told = json.loads((await run_zofbot(valkey, "export", "--json")).out)
     assert told["channels"]["C0QA"][0] == {
         "filters": "project:a", "id": "s1", "by": "U0ANA", "by_name": "Ana", "created": "2025-11-23T09:30:00.250000Z"
     }  # fmt: skip

@@ -10,14 +10,14 @@ ROOT = Path(__file__).parents[2]
 PINS = re.compile(r"^([A-Za-z0-9._-]+)==([^\s\\]+)", re.MULTILINE)
 
 
-def pins(name: str) -> dict[str, str]:
+def pinned_versions(name: str) -> dict[str, str]:
     """The versions in a file, by name as registries compare them (PEP 503)."""
     found = PINS.findall((ROOT / name).read_text())
     return {re.sub(r"[-_.]+", "-", package).lower(): version for package, version in found}
 
 
 def test_the_requirements_are_the_constraints_with_hashes() -> None:
-    required, allowed = pins("requirements.txt"), pins("constraints.txt")
+    required, allowed = pinned_versions("requirements.txt"), pinned_versions("constraints.txt")
     assert required.pop("setuptools"), "zofbot is built with it"
     assert {name: allowed.get(name) for name in required} == required
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -28,7 +28,7 @@ def test_the_requirements_are_the_constraints_with_hashes() -> None:
 def test_every_requirement_has_a_hash_and_no_place_to_come_from() -> None:
     text = (ROOT / "requirements.txt").read_text()
     entries = re.split(r"\n(?=[A-Za-z0-9])", text.partition("\n")[2])
-    assert len(entries) == len(pins("requirements.txt")) > 30
+    assert len(entries) == len(pinned_versions("requirements.txt")) > 30
     for entry in entries:
         first, hashes = entry.replace("\\\n", "").partition("--hash")[0], re.findall(r"--hash=\S+", entry)
         assert "==" in first

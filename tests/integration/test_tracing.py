@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tests.support.bot import RunningBot, buttons, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, buttons_of, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.cli import run_command
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.redis_dump import dump_redis
@@ -25,20 +25,20 @@ from tests.support.valkey_servers import stopped_server
 from tests.support.virtual_time import StoppedClock
 from zofbot import tracing
 from zofbot.clock import Clock
-from zofbot.errands import Errands
+from zofbot.errands import BackgroundTasks
 from zofbot.errors import StoreUnavailable, ZofError
-from zofbot.listeners import described
+from zofbot.listeners import trace_labels
 from zofbot.metrics import Metrics
-from zofbot.pipeline.notebook import FEEDS, FLOOR
-from zofbot.simulator.blocks import problems
-from zofbot.simulator.records import Reply
+from zofbot.pipeline.notebook import CURSORS_HASH, FLOOR_FIELD
+from zofbot.simulator.blocks import find_problems
+from zofbot.simulator.records import HttpReply
 from zofbot.slack import answers, traces
-from zofbot.store.traces import KEPT_SECONDS, LARGEST, SHOWN, Traces, TraceWriter
+from zofbot.store.traces import MAX_SHOWN_TRACES, MAX_TRACE_BYTES, TRACE_TTL_SECONDS, TraceStore, TraceWriter
 from zofbot.terminal import trace_table
-from zofbot.trace import Step, Trace
-from zofbot.tracing import FIRST, LAST, MOST_IDS, Tracing
+from zofbot.trace import Trace, TraceStep
+from zofbot.tracing import MAX_FIRST_STEPS, MAX_IDS, MAX_LAST_STEPS, TraceRecorder
 from zofbot.verbs import VERBS
-from zofbot.zof.client import Patience, ZofClient
+from zofbot.zof.client import TimeBudget, ZofClient
 
 RESULT = "res_4821"
 MAIL, TOKEN = "planted.person@secret.example", "xoxb-1234567890-planted"
@@ -51,17 +51,17 @@ def shown_id(answer: str) -> str:
     return found[1]
 
 
-async def explained(bot: RunningBot, answer: str, *, user: str = "U0ANA") -> str:
+async def explanation_text(bot: RunningBot, answer: str, *, user: str = "U0ANA") -> str:
     """All that ``/zof trace`` says of the id in this answer."""
-    bot.world.zof.faults.set("none")
+    bot.world.zof.faults.set_fault("none")
     told = ""
 
-    async def there() -> bool:
+    async def has_answer() -> bool:
         nonlocal told
-        told = await bot.answer(f"/zof trace {shown_id(answer)}", user=user)
+        told = await bot.answer_text(f"/zof trace {shown_id(answer)}", user=user)
         return "There is no trace" not in told
 
-    await until(there, 3)  # a follow-up is seen a moment before the bot knows that
+    await wait_until(has_answer, 3)  # a follow-up is seen a moment before the bot knows that
     return told
 
 
@@ -84,12 +84,17 @@ async def explained(bot: RunningBot, answer: str, *, user: str = "U0ANA") -> str
 async def test_what_zof_did_is_found_by_the_id_of_its_error(
     bot: RunningBot, fault: str, tries: int, cause: str
 ) -> None:
-    bot.world.zof.faults.set(fault)
-    await bot.type(f"/zof result {RESULT}")
-    await until(lambda: "equest" in text_of(bot.private()[-1]) and "Still asking" not in text_of(bot.private()[-1]))
-    answer = text_of(bot.private()[-1])
+    bot.world.zof.faults.set_fault(fault)
+    await bot.type_text(f"/zof result {RESULT}")
+    await wait_until(
+        lambda: (
+            "equest" in text_of(bot.private_messages()[-1])
+            and "Still asking" not in text_of(bot.private_messages()[-1])
+        )
+    )
+    answer = text_of(bot.private_messages()[-1])
     ids = [call.request_id for call in bot.world.zof.calls]
-    told = await explained(bot, answer)
+    told = await explanation_text(bot, answer)
     assert told.count(f"GET /results/{{id}} → {cause}") == tries
     assert "command result" in told
     assert "<@U0ANA> in <#C0QA>" in told
@@ -99,23 +104,23 @@ async def test_what_zof_did_is_found_by_the_id_of_its_error(
         assert "cause RemoteProtocolError" in told
     else:
         assert shown_id(answer) == ids[-1]
-        assert all(one in told for one in ids)
+        assert all(item in told for item in ids)
     assert told.count("after waiting") <= tries - 1, "jitter may be next to nothing"
 
 
 async def test_what_zof_does_not_have_is_found_by_its_id_and_by_a_reference_where_it_gave_none(
     bot: RunningBot,
 ) -> None:
-    missing = await bot.answer("/zof result res_nowhere")
+    missing = await bot.answer_text("/zof result res_nowhere")
     assert shown_id(missing) == bot.world.zof.calls[-1].request_id
-    assert "404 rejected" in await explained(bot, missing)
+    assert "404 rejected" in await explanation_text(bot, missing)
     for named in (None, TOKEN, MAIL):
         headers = {"X-Request-Id": named}
-        bot.world.zof.raw[f"/results/{RESULT}"] = Reply(404, {"error": "no"}, headers)
-        answer = await bot.answer(f"/zof {RESULT}")
+        bot.world.zof.raw[f"/results/{RESULT}"] = HttpReply(404, {"error": "no"}, headers)
+        answer = await bot.answer_text(f"/zof {RESULT}")
         reference = re.search(r"Reference: `(ref_\w+)`", answer)
         assert reference, "an id that is shown to nobody leads nowhere"
-        told = await bot.answer(f"/zof trace {reference[1]}")
+        told = await bot.answer_text(f"/zof trace {reference[1]}")
         assert "404 rejected" in told
         assert TOKEN not in told
         assert MAIL not in told
@@ -127,13 +132,13 @@ async def test_a_try_that_is_given_up_says_so() -> None:
         raise AssertionError
 
     client = ZofClient(base_url="https://zof.example", key="k", clock=Clock(), transport=httpx.MockTransport(hangs))
-    kept: list[Tracing] = []
-    with tracing.traced(kept.append, "request", StoppedClock(0.0)):
-        for patience in (Patience(0.05), Patience(0.0)):
+    kept: list[TraceRecorder] = []
+    with tracing.record_trace(kept.append, "request", StoppedClock(0.0)):
+        for patience in (TimeBudget(0.05), TimeBudget(0.0)):
             with pytest.raises(ZofError):
-                await client.result("res_1", patience=patience)
+                await client.get_result("res_1", patience=patience)
     await client.aclose()
-    given_up, unsent = kept[0].trace().steps
+    given_up, unsent = kept[0].build_trace().steps
     assert (given_up.came, given_up.bad) == ("no reply given up", True)
     assert int(given_up.facts["ms"]) >= 40
     assert unsent.came == "not sent"
@@ -141,50 +146,52 @@ async def test_a_try_that_is_given_up_says_so() -> None:
 
 async def test_a_follow_up_that_slack_refuses_is_found_by_what_promised_it(bot: RunningBot) -> None:
     bot.world.zof.faults.delays["slow"] = 2.6
-    bot.world.zof.faults.set("slow", 1)
-    await bot.type(f"/zof {RESULT}")
-    line = text_of(bot.private()[-1])
+    bot.world.zof.faults.set_fault("slow", 1)
+    await bot.type_text(f"/zof {RESULT}")
+    line = text_of(bot.private_messages()[-1])
     assert "Still asking" in line
-    for one in bot.world.slack.hooks.values():
-        one.uses = 5
+    for hook in bot.world.slack.hooks.values():
+        hook.uses = 5
     sample = bot.app.metrics.registry.get_sample_value
     labels = {"method": "response_url", "outcome": "refused", "status": "404"}
-    await until(lambda: (sample("zofbot_slack_calls_total", labels) or 0) > 0)
-    told = await explained(bot, line)
+    await wait_until(lambda: (sample("zofbot_slack_calls_total", labels) or 0) > 0)
+    told = await explanation_text(bot, line)
     assert "response_url → refused, HTTP 404: used_url" in told
     assert "GET /results/{id} → 200 ok" in told
 
 
 async def test_a_card_that_slack_would_not_draw_says_where_the_reason_is(bot: RunningBot) -> None:
     bot.world.zof.raw["/results/res_x"] = {"id": "res_x", "title": "x"}
-    with tracing.traced(tracing.forget, "request", StoppedClock(0.0)) as made:
-        plain = answers.still_asking().plain(tracing.reference())
+    with tracing.record_trace(tracing.discard_trace, "request", StoppedClock(0.0)) as made:
+        plain = answers.still_working_reply().plain_version(tracing.current_reference())
     assert made.reference in plain.text
 
 
 async def test_an_act_that_redis_did_not_take_is_found(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET) as bot:
         await wait_for_first_poll(bot)
-        await bot.type("/zof subscribe group:case")
+        await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
         async with stopped_server(valkey):
             await press_button(bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
-            await until(lambda: "Reference: " in private_text(bot, "U0ANA"))
-        answer = next(text_of(one) for one in bot.private(root.channel) if "Reference: " in text_of(one))
+            await wait_until(lambda: "Reference: " in private_text(bot, "U0ANA"))
+        answer = next(
+            text_of(message) for message in bot.private_messages(root.channel) if "Reference: " in text_of(message)
+        )
         assert "store (Redis) does not answer" in answer
         assert "Zof returned no request id for this. Reference: " in answer
         await asyncio.sleep(1)
-        told = await explained(bot, answer)
+        told = await explanation_text(bot, answer)
         assert "redis: no answer → TimeoutError" in told
         assert "action triage_acknowledge" in told
         assert "permission: needs responder → granted" in told
 
 
 async def test_an_error_that_nobody_foresaw_is_found_with_its_place_and_without_its_words(bot: RunningBot) -> None:
-    await bot.app.store.client.hset(f"{{zofbot}}:{FEEDS}", FLOOR, MAIL)
-    answer = await bot.answer("/zof why res_4821")
+    await bot.app.store.client.hset(f"{{zofbot}}:{CURSORS_HASH}", FLOOR_FIELD, MAIL)
+    answer = await bot.answer_text("/zof why res_4821")
     assert "Something went wrong inside zofbot" in answer
-    told = await explained(bot, answer)
+    told = await explanation_text(bot, answer)
     assert "zofbot: ValueError" in told
     assert "in zofbot.listeners.why" in told
     assert "command why" in told
@@ -192,27 +199,27 @@ async def test_an_error_that_nobody_foresaw_is_found_with_its_place_and_without_
 
 
 async def test_who_may_not_is_told_a_reference_that_says_why(bot: RunningBot) -> None:
-    refused = await bot.answer("/zof trace ref_0000000000", user="U0BEN")
+    refused = await bot.answer_text("/zof trace ref_0000000000", user="U0BEN")
     assert "You cannot look up traces" in refused
     assert "Zof was not asked" in refused
-    told = await explained(bot, refused)
+    told = await explanation_text(bot, refused)
     assert "permission: needs admin → refused (has responder, standing member)" in told
     assert "<@U0BEN>" in told
 
 
 async def test_what_was_typed_wrongly_is_found_without_what_was_typed(bot: RunningBot) -> None:
-    answer = await bot.answer("/zof runs stauts:failed")
-    told = await explained(bot, answer)
+    answer = await bot.answer_text("/zof runs stauts:failed")
+    told = await explanation_text(bot, answer)
     assert "what was typed or chosen cannot be used, in runs" in told
     assert "stauts" not in told
 
 
 async def test_an_act_is_found_by_its_failure_and_so_is_a_repeated_request(bot: RunningBot) -> None:
-    outcome = await bot.type("/zof help")
-    assert outcome.ok
-    [kept] = await some(bot, "requests", "request")
-    name = next(one for one in kept.ids if not one.startswith("ref_"))
-    told = await bot.answer(f"/zof trace {name}")
+    outcome = await bot.type_text("/zof help")
+    assert outcome.is_accepted
+    [kept] = await wait_for_traces(bot, "requests", "request")
+    name = next(item for item in kept.ids if not item.startswith("ref_"))
+    told = await bot.answer_text(f"/zof trace {name}")
     assert "command help" in told
     assert "request: acknowledged → acted" in told
 
@@ -220,47 +227,47 @@ async def test_an_act_is_found_by_its_failure_and_so_is_a_repeated_request(bot: 
 # --- work that happens by itself
 
 
-async def found(bot: RunningBot, stream: str) -> list[Trace]:
+async def read_traces(bot: RunningBot, stream: str) -> list[Trace]:
     """What stands in a stream, oldest first."""
     entries: Any = await bot.app.store.client.xrange(f"{{zofbot}}:traces:{stream}")
     return [Trace.model_validate_json(fields[b"trace"]).model_copy(update={"ids": fields[b"ids"].decode().split("\n")})
             for _, fields in entries]  # fmt: skip
 
 
-async def some(bot: RunningBot, stream: str, kind: str) -> list[Trace]:
+async def wait_for_traces(bot: RunningBot, stream: str, kind: str) -> list[Trace]:
     """Those of one kind, once there is one."""
 
-    async def there() -> bool:
-        return any(one.kind == kind for one in await found(bot, stream))
+    async def has_traces() -> bool:
+        return any(trace.kind == kind for trace in await read_traces(bot, stream))
 
-    await until(there)
-    return [one for one in await found(bot, stream) if one.kind == kind]
+    await wait_until(has_traces)
+    return [trace for trace in await read_traces(bot, stream) if trace.kind == kind]
 
 
 async def test_of_deliveries_and_polls_only_what_went_wrong_is_kept(valkey: str) -> None:
     async with running_bot(valkey, works=True, zofbot_poll_interval=1, zof_webhook_secret=SECRET) as bot:
-        await until(lambda: sum(call.path == "/results" for call in bot.world.zof.calls) >= 4)
-        await bot.type("/zof subscribe")
-        await bot.type("/zof subscribe group:case")
+        await wait_until(lambda: sum(call.path == "/results" for call in bot.world.zof.calls) >= 4)
+        await bot.type_text("/zof subscribe")
+        await bot.type_text("/zof subscribe group:case")
         await raise_alert(bot)
         await asyncio.sleep(0.5)
-        assert not await found(bot, "work"), "all was well"
+        assert not await read_traces(bot, "work"), "all was well"
         bot.world.slack.channels["C0QA"].archived = True
         ended = fail_run(bot, 1)
         assert await post_webhook(bot, webhook_event(ended["id"], "evt_archived")) == 200
-        kept = (await some(bot, "work", "delivery"))[0]
+        kept = (await wait_for_traces(bot, "work", "delivery"))[0]
         key = kept.ids[1]
         assert key.endswith(":C0QA")
-        told = await bot.answer(f"/zof trace {key}", channel="C0SEARCH")
+        told = await bot.answer_text(f"/zof trace {key}", channel="C0SEARCH")
         assert " → refused, HTTP 200: is_archived" in told
         assert "outbox: attempt 1 → parked" in told
-        bot.world.zof.faults.set("500", 4)
+        bot.world.zof.faults.set_fault("500", 4)
         sample = bot.app.metrics.registry.get_sample_value
-        await until(lambda: (sample("zofbot_zof_calls_total", {
+        await wait_until(lambda: (sample("zofbot_zof_calls_total", {
             "method": "GET", "template": "/runs", "outcome": "unavailable", "status": "500"}) or 0) > 0)  # fmt: skip
         lost = [call.request_id for call in bot.world.zof.calls if call.status == 500]
-        await some(bot, "work", "poll")
-        told = await bot.answer(f"/zof trace {lost[-1]}", channel="C0SEARCH")
+        await wait_for_traces(bot, "work", "poll")
+        told = await bot.answer_text(f"/zof trace {lost[-1]}", channel="C0SEARCH")
         assert "Poll of the feeds" in told
         assert "500 unavailable" in told
 
@@ -271,33 +278,33 @@ async def test_a_webhook_that_could_not_be_stored_is_kept_under_the_events_id(va
         assert await post_webhook(bot, webhook_event(ended["id"], "evt_well")) == 200
         async with stopped_server(valkey):
             assert await post_webhook(bot, webhook_event(ended["id"], "evt_unwell")) == 503
-        [kept] = await some(bot, "work", "webhook")
+        [kept] = await wait_for_traces(bot, "work", "webhook")
         assert "evt_unwell" in kept.ids
         assert [step.came for step in kept.steps] == ["TimeoutError"]
 
 
 async def test_a_trace_lasts_as_long_as_what_the_work_has_started() -> None:
-    kept: list[Tracing] = []
-    errands = Errands()
+    kept: list[TraceRecorder] = []
+    errands = BackgroundTasks()
 
     async def first() -> None:
         await asyncio.sleep(0.01)
-        tracing.step("a", "first")
+        tracing.record_step("a", "first")
         errands.start(second())
 
     async def second() -> None:
         await asyncio.sleep(0.01)
         raise ValueError(MAIL)
 
-    with tracing.traced(kept.append, "request", StoppedClock(0.0)):
+    with tracing.record_trace(kept.append, "request", StoppedClock(0.0)):
         errands.start(first())
     assert not kept
-    await until(lambda: bool(kept))
+    await wait_until(lambda: bool(kept))
     [made] = kept
-    made.add("a", "too late", "", False, (), {})
-    steps = made.trace().steps
+    made.add_step("a", "too late", "", False, (), {})
+    steps = made.build_trace().steps
     assert [step.did for step in steps] == ["first", "ValueError"]
-    assert MAIL not in made.trace().model_dump_json()
+    assert MAIL not in made.build_trace().model_dump_json()
 
 
 # --- nothing foreign
@@ -308,19 +315,19 @@ async def test_no_secret_and_no_address_that_was_planted_is_found_in_any_trace(v
         zof = bot.world.zof
         words = f"planted words {MAIL} {TOKEN}"
         zof.results[RESULT] |= {"name": words, "failure_summary": words}
-        await bot.type(f"/zof result {RESULT} share")
+        await bot.type_text(f"/zof result {RESULT} share")
         for typed in (f"result {MAIL}", f"run {TOKEN}", MAIL, TOKEN, f"trace {MAIL}", f"trace {TOKEN}", f"why {TOKEN}",
                       "subscribe project:planted", f"subscribe {words}"):  # fmt: skip
-            await bot.type(f"/zof {typed}")
+            await bot.type_text(f"/zof {typed}")
         for status in (400, 404, 500):
             body = {"error": {"code": MAIL, "message": words, "param": TOKEN}}
-            zof.raw[f"/results/{RESULT}"] = Reply(status, body, {"X-Request-Id": f"{MAIL}-{TOKEN}"})
-            await bot.type(f"/zof {RESULT}")
+            zof.raw[f"/results/{RESULT}"] = HttpReply(status, body, {"X-Request-Id": f"{MAIL}-{TOKEN}"})
+            await bot.type_text(f"/zof {RESULT}")
         pressed = {"type": "block_actions", "user": {"id": "U0ANA", "name": MAIL}, "trigger_id": MAIL,
                    "actions": [{"action_id": words, "value": words}], "channel": {"id": MAIL}}  # fmt: skip
-        await bot.stage.people.deliver("interactive", pressed)
-        await until(lambda: any(call.status == 500 for call in zof.calls))
-        await until(lambda: any("fault" in text_of(one) for one in bot.private()))
+        await bot.stage.people.deliver_payload("interactive", pressed)
+        await wait_until(lambda: any(call.status == 500 for call in zof.calls))
+        await wait_until(lambda: any("fault" in text_of(message) for message in bot.private_messages()))
         bot.world.slack.channels["C0QA"].archived = True
         ended = fail_run(bot, 1)
         ended["name"] = words
@@ -332,7 +339,7 @@ async def test_no_secret_and_no_address_that_was_planted_is_found_in_any_trace(v
             assert TOKEN not in await dump_redis(client)
         references = set(re.findall(r"ref_[0-9a-f]{10}", kept))
         bot.world.slack.channels["C0QA"].archived = False
-        told = [await bot.answer(f"/zof trace {one}") for one in sorted(references)]
+        told = [await bot.answer_text(f"/zof trace {reference}") for reference in sorted(references)]
     assert len(references) > 10
     assert "planted" not in kept + str(told)
 
@@ -344,24 +351,26 @@ ANYTHING = st.text(max_size=40).map(lambda words: f"{words} {MAIL} {TOKEN}")
 def test_whatever_is_said_to_a_trace_it_stays_clean_small_and_can_be_shown(
     steps: list[tuple[str, str, bool]], known: str
 ) -> None:
-    kept: list[Tracing] = []
-    with tracing.traced(kept.append, "request", StoppedClock(1.0), MAIL, "name", what=f"command {known}{MAIL}") as made:
+    kept: list[TraceRecorder] = []
+    with tracing.record_trace(
+        kept.append, "request", StoppedClock(1.0), MAIL, "name", what=f"command {known}{MAIL}"
+    ) as made:
         for did, came, bad in steps:
-            tracing.step("room", did, came, bad=bad, ids=(did, came), fact=did, nothing=None)
-    trace = kept[0].trace(*([known] if len(known) > 3 else []))
-    text = trace.fitted(LARGEST)
+            tracing.record_step("room", did, came, bad=bad, ids=(did, came), fact=did, nothing=None)
+    trace = kept[0].build_trace(*([known] if len(known) > 3 else []))
+    text = trace.to_bounded_json(MAX_TRACE_BYTES)
     for foreign in (MAIL, TOKEN):
         assert foreign not in text
         assert foreign not in "".join(trace.ids)
-    assert len(text.encode()) <= LARGEST
+    assert len(text.encode()) <= MAX_TRACE_BYTES
     assert len(trace.steps) + trace.left_out == len(steps)
     assert trace.ids[:2] == (made.reference, "name")
     read = Trace.model_validate_json(text)
-    for count in (1, SHOWN):
-        message = traces.card("name", [read] * count)
-        assert problems(message.payload(), "message") == []
-        assert len(json.dumps(message.payload(), ensure_ascii=False)) < 16_000
-    assert all(len(one) <= 200 for step in trace.steps for one in (step.did, step.came, *step.facts.values()))
+    for count in (1, MAX_SHOWN_TRACES):
+        message = traces.trace_card("name", [read] * count)
+        assert find_problems(message.message_fields(), "message") == []
+        assert len(json.dumps(message.message_fields(), ensure_ascii=False)) < 16_000
+    assert all(len(item) <= 200 for step in trace.steps for item in (step.did, step.came, *step.facts.values()))
 
 
 @pytest.mark.parametrize(
@@ -378,7 +387,7 @@ def test_whatever_is_said_to_a_trace_it_stays_clean_small_and_can_be_shown(
     ],
 )
 def test_a_request_is_named_by_its_verb_button_form_or_event(body: dict[str, Any], sort: str, what: str) -> None:
-    told = described(body, sort)
+    told = trace_labels(body, sort)
     assert told.pop("what") == f"{sort} {what}"
     assert set(told.items()) <= {("user", "U1"), ("channel", "C1")}
 
@@ -386,146 +395,152 @@ def test_a_request_is_named_by_its_verb_button_form_or_event(body: dict[str, Any
 # --- bounds
 
 
-def a_trace(number: int = 0, kind: str = "request", steps: int = 1, *names: str) -> Tracing:
-    kept: list[Tracing] = []
-    with tracing.traced(kept.append, kind, StoppedClock(float(number)), *(names or (f"id_{number}",))) as made:
+def a_trace(number: int = 0, kind: str = "request", steps: int = 1, *names: str) -> TraceRecorder:
+    kept: list[TraceRecorder] = []
+    with tracing.record_trace(kept.append, kind, StoppedClock(float(number)), *(names or (f"id_{number}",))) as made:
         made.worth = True
         for count in range(steps):
-            tracing.step("room", f"step {count}", ids=(f"step_{number}_{count}",))
+            tracing.record_step("room", f"step {count}", ids=(f"step_{number}_{count}",))
     return kept[0]
 
 
 def test_a_long_trace_loses_its_middle_and_says_how_much() -> None:
-    trace = a_trace(steps=500).trace()
+    trace = a_trace(steps=500).build_trace()
     assert [step.did for step in trace.steps] == [
-        f"step {number}" for number in (*range(FIRST), *range(500 - LAST, 500))
+        f"step {number}" for number in (*range(MAX_FIRST_STEPS), *range(500 - MAX_LAST_STEPS, 500))
     ]
-    assert (trace.left_out, trace.gap) == (500 - FIRST - LAST, FIRST)
-    assert len(trace.ids) == 2 + MOST_IDS
+    assert (trace.left_out, trace.gap) == (500 - MAX_FIRST_STEPS - MAX_LAST_STEPS, MAX_FIRST_STEPS)
+    assert len(trace.ids) == 2 + MAX_IDS
     assert trace.ids[1] == "id_0"
     assert trace.ids[-1] == "step_0_499"
-    wide = trace.model_copy(update={"steps": tuple(one.model_copy(update={"came": "x" * 200}) for one in trace.steps)})
-    fitted = Trace.model_validate_json(wide.fitted(LARGEST))
-    assert len(wide.fitted(LARGEST)) <= LARGEST
+    wide = trace.model_copy(
+        update={"steps": tuple(step.model_copy(update={"came": "x" * 200}) for step in trace.steps)}
+    )
+    fitted = Trace.model_validate_json(wide.to_bounded_json(MAX_TRACE_BYTES))
+    assert len(wide.to_bounded_json(MAX_TRACE_BYTES)) <= MAX_TRACE_BYTES
     assert len(fitted.steps) + fitted.left_out == 500
     assert fitted.steps[-1].did == "step 499"
-    shown = traces.lines(fitted, 9)
+    shown = traces.step_lines(fitted, 9)
     assert len(shown) == 9
     assert "step 0" in shown[0]
     assert "step 499" in shown[-1]
-    assert f"… {fitted.left_out} steps are left out here" in "".join(traces.lines(fitted, 100))
+    assert f"… {fitted.left_out} steps are left out here" in "".join(traces.step_lines(fitted, 100))
 
 
 async def test_what_was_written_is_found_by_each_of_its_ids_and_only_by_them(client: redis.Redis) -> None:
-    store = Traces(client, "a")
-    made = [a_trace(number).trace() for number in range(3)]
-    await store.write(made)
-    for one in made:
-        for name in one.ids:
-            assert await store.find(name) == [one]
-    assert await store.find("id") == await store.find("") == await store.find("id_0\nstep_0_0") == []
-    assert await Traces(client, "b").find("id_0") == []
+    store = TraceStore(client, "a")
+    made = [a_trace(number).build_trace() for number in range(3)]
+    await store.write_traces(made)
+    for item in made:
+        for name in item.ids:
+            assert await store.find_traces(name) == [item]
+    assert (
+        await store.find_traces("id") == await store.find_traces("") == await store.find_traces("id_0\nstep_0_0") == []
+    )
+    assert await TraceStore(client, "b").find_traces("id_0") == []
 
 
 async def test_of_many_under_one_id_the_latest_are_found_from_both_streams_oldest_first(client: redis.Redis) -> None:
-    store = Traces(client, "a")
-    made = [a_trace(number, ("request", "delivery")[number % 2], 1, "key").trace() for number in range(9)]
-    await store.write(made)
-    assert [one.at for one in await store.find("key")] == [4, 5, 6, 7, 8]
+    store = TraceStore(client, "a")
+    made = [a_trace(number, ("request", "delivery")[number % 2], 1, "key").build_trace() for number in range(9)]
+    await store.write_traces(made)
+    assert [trace.at for trace in await store.find_traces("key")] == [4, 5, 6, 7, 8]
 
 
 async def test_the_streams_are_capped_apart_and_kept_for_seven_days(client: redis.Redis) -> None:
-    store = Traces(client, "a", {"requests": 300, "work": 100})
-    await store.write([a_trace(0, "request", 1, "somebody").trace()])
+    store = TraceStore(client, "a", {"requests": 300, "work": 100})
+    await store.write_traces([a_trace(0, "request", 1, "somebody").build_trace()])
     for _ in range(4):
-        await store.write([a_trace(number, "poll").trace() for number in range(100)])
+        await store.write_traces([a_trace(number, "poll").build_trace() for number in range(100)])
     assert 100 <= await client.xlen("{a}:traces:work") <= 200
-    assert await store.find("somebody"), "a bad night of the poller pushes out no request"
+    assert await store.find_traces("somebody"), "a bad night of the poller pushes out no request"
     for stream in ("requests", "work"):
-        assert 0 < await client.ttl(f"{{a}}:traces:{stream}") <= KEPT_SECONDS == 7 * 24 * 3600
+        assert 0 < await client.ttl(f"{{a}}:traces:{stream}") <= TRACE_TTL_SECONDS == 7 * 24 * 3600
 
 
 async def test_what_is_older_than_seven_days_is_neither_found_nor_kept(client: redis.Redis) -> None:
-    store = Traces(client, "a")
+    store = TraceStore(client, "a")
     seconds, _ = await client.time()
-    old, fresh = a_trace(1, "request", 1, "key").trace(), a_trace(2, "request", 1, "key").trace()
-    for one, age in ((old, KEPT_SECONDS + 5), (fresh, KEPT_SECONDS - 60)):
-        fields: Any = {"ids": "\n".join(one.ids), "trace": one.fitted(LARGEST)}
+    old, fresh = a_trace(1, "request", 1, "key").build_trace(), a_trace(2, "request", 1, "key").build_trace()
+    for item, age in ((old, TRACE_TTL_SECONDS + 5), (fresh, TRACE_TTL_SECONDS - 60)):
+        fields: Any = {"ids": "\n".join(item.ids), "trace": item.to_bounded_json(MAX_TRACE_BYTES)}
         await client.xadd("{a}:traces:requests", fields, id=f"{(seconds - age) * 1000}-0")
-    assert await store.find("key") == [fresh]
+    assert await store.find_traces("key") == [fresh]
     assert await client.xlen("{a}:traces:requests") == 2
-    await store.sweep()
+    await store.delete_expired()
     assert await client.xlen("{a}:traces:requests") == 1
 
 
 async def test_one_that_cannot_be_read_hides_no_other(client: redis.Redis) -> None:
-    store = Traces(client, "a")
+    store = TraceStore(client, "a")
     await client.xadd("{a}:traces:requests", {"ids": "key", "trace": "{"})
-    newer = a_trace(1, "request", 1, "key").trace()
-    await store.write([newer])
+    newer = a_trace(1, "request", 1, "key").build_trace()
+    await store.write_traces([newer])
     await client.xadd("{a}:traces:requests", {"other": "x"})
-    text = json.dumps(json.loads(newer.fitted(LARGEST)) | {"field of a newer version": 1, "reference": "ref_2"})
+    text = json.dumps(
+        json.loads(newer.to_bounded_json(MAX_TRACE_BYTES)) | {"field of a newer version": 1, "reference": "ref_2"}
+    )
     await client.xadd("{a}:traces:requests", {"ids": "ref_2\nkey", "trace": text})
-    assert {one.reference for one in await store.find("key")} == {newer.reference, "ref_2"}
+    assert {trace.reference for trace in await store.find_traces("key")} == {newer.reference, "ref_2"}
 
 
 # --- nobody waits
 
 
-def counted(metrics: Metrics, outcome: str) -> float:
+def outcome_count(metrics: Metrics, outcome: str) -> float:
     return metrics.registry.get_sample_value("zofbot_traces_total", {"outcome": outcome}) or 0.0
 
 
 async def test_when_too_many_wait_the_oldest_are_dropped_and_counted() -> None:
     metrics = Metrics()
     async with fakeredis.FakeAsyncRedis() as double:
-        store = Traces(double, "a")
+        store = TraceStore(double, "a")
         writer = TraceWriter(store, metrics, Clock(), most=10)
         for number in range(25):
-            writer.keep(a_trace(number))
-        assert counted(metrics, "dropped") == 15
-        assert [one.at for one in await writer.find("id_24")] == [24], "what waits is found, too"
-        await writer.finish(1)
-        assert (counted(metrics, "kept"), counted(metrics, "dropped")) == (10, 15)
-        assert await store.find("id_14") == []
-        assert len(await store.find("id_15")) == 1
+            writer.add_trace(a_trace(number))
+        assert outcome_count(metrics, "dropped") == 15
+        assert [trace.at for trace in await writer.find_traces("id_24")] == [24], "what waits is found, too"
+        await writer.write_remaining(1)
+        assert (outcome_count(metrics, "kept"), outcome_count(metrics, "dropped")) == (10, 15)
+        assert await store.find_traces("id_14") == []
+        assert len(await store.find_traces("id_15")) == 1
 
 
 async def test_without_redis_traces_wait_and_what_is_left_at_the_end_is_counted() -> None:
     metrics, server = Metrics(), fakeredis.FakeServer()
     server.connected = False
     async with fakeredis.FakeAsyncRedis(server=server) as double:
-        writer = TraceWriter(Traces(double, "a"), metrics, Clock(), most=10)
+        writer = TraceWriter(TraceStore(double, "a"), metrics, Clock(), most=10)
         for number in range(3):
-            writer.keep(a_trace(number))
+            writer.add_trace(a_trace(number))
         with pytest.raises(StoreUnavailable):
-            await writer.write()
-        assert [one.at for one in await writer.find("id_1")] == [1]
+            await writer.write_waiting()
+        assert [trace.at for trace in await writer.find_traces("id_1")] == [1]
         with pytest.raises(StoreUnavailable):
-            await writer.find("unknown")
+            await writer.find_traces("unknown")
         server.connected = True
-        await writer.write()
-        assert [one.at for one in await Traces(double, "a").find("id_0")] == [0]
+        await writer.write_waiting()
+        assert [trace.at for trace in await TraceStore(double, "a").find_traces("id_0")] == [0]
         server.connected = False
-        writer.keep(a_trace(4))
-        await writer.finish(0.2)
-    assert (counted(metrics, "kept"), counted(metrics, "dropped")) == (3, 1)
+        writer.add_trace(a_trace(4))
+        await writer.write_remaining(0.2)
+    assert (outcome_count(metrics, "kept"), outcome_count(metrics, "dropped")) == (3, 1)
 
 
 async def test_nothing_waits_for_a_redis_that_hangs(valkey: str) -> None:
     async with running_bot(valkey) as bot:
-        await bot.type("/zof help")
-        writer = TraceWriter(Traces(bot.app.store.client, "a"), Metrics(), Clock(), most=5)
+        await bot.type_text("/zof help")
+        writer = TraceWriter(TraceStore(bot.app.store.client, "a"), Metrics(), Clock(), most=5)
         task = asyncio.create_task(writer.run())
         async with stopped_server(valkey):
             hangs = asyncio.create_task(bot.app.store.ping())
             await asyncio.sleep(0)
             for number in range(1000):
-                writer.keep(a_trace(number))
+                writer.add_trace(a_trace(number))
             await asyncio.sleep(0)
             task.cancel()
             await asyncio.wait({task})
-            await writer.finish(0.2)
+            await writer.write_remaining(0.2)
             assert not hangs.done(), "SIGTERM leaves it no time"
             with pytest.raises(StoreUnavailable):
                 await hangs
@@ -533,15 +548,15 @@ async def test_nothing_waits_for_a_redis_that_hangs(valkey: str) -> None:
 
 async def test_what_is_written_while_the_bot_stops_is_there(valkey: str) -> None:
     async with running_bot(valkey) as bot:
-        answer = await bot.answer("/zof result res_nowhere")
+        answer = await bot.answer_text("/zof result res_nowhere")
     ended = await run_command("trace", shown_id(answer), "--json", REDIS_URL=valkey)
     assert ended.code == 0, ended.err
 
 
 async def test_what_is_cut_short_when_the_bot_stops_is_found(valkey: str) -> None:
     async with running_bot(valkey) as bot:
-        bot.world.zof.faults.set("hang")
-        line = await bot.answer(f"/zof result {RESULT}")
+        bot.world.zof.faults.set_fault("hang")
+        line = await bot.answer_text(f"/zof result {RESULT}")
     assert "Still asking" in line
     ended = await run_command("trace", shown_id(line), "--json", REDIS_URL=valkey)
     assert "canceled: the bot was told to stop" in ended.out, ended.err
@@ -552,8 +567,8 @@ async def test_what_is_cut_short_when_the_bot_stops_is_found(valkey: str) -> Non
 
 async def test_the_terminal_draws_a_table_or_prints_json(valkey: str) -> None:
     async with running_bot(valkey) as bot:
-        bot.world.zof.faults.set("500")
-        answer = await bot.answer(f"/zof {RESULT}")
+        bot.world.zof.faults.set_fault("500")
+        answer = await bot.answer_text(f"/zof {RESULT}")
     name = shown_id(answer)
     drawn = await run_command("trace", name, REDIS_URL=valkey)
     assert drawn.code == 0, drawn.err
@@ -570,7 +585,7 @@ async def test_the_terminal_draws_a_table_or_prints_json(valkey: str) -> None:
 
 
 def test_a_table_counts_what_it_leaves_out_and_foreign_text_is_harmless_in_it() -> None:
-    steps = tuple(Step(at=number, room="zof", did="\x1b[31mred [bold]x", came="c") for number in range(4))
+    steps = tuple(TraceStep(at=number, room="zof", did="\x1b[31mred [bold]x", came="c") for number in range(4))
     console = Console(width=150, record=True, file=io.StringIO())
     console.print(trace_table(Trace(reference="ref_1", kind="poll", at=0.0, steps=steps, left_out=7, gap=2)))
     shown = console.export_text()
@@ -580,15 +595,15 @@ def test_a_table_counts_what_it_leaves_out_and_foreign_text_is_harmless_in_it() 
 
 
 async def test_an_id_that_is_unknown_says_what_that_can_mean(bot: RunningBot) -> None:
-    told = await bot.answer("/zof trace ref_nowhere")
+    told = await bot.answer_text("/zof trace ref_nowhere")
     for part in ("There is no trace of `ref_nowhere`", "mistyped", "ZOFBOT_NAMESPACE", "7 days", "log"):
         assert part in told
-    assert not buttons(bot.private()[-1])
+    assert not buttons_of(bot.private_messages()[-1])
 
 
 def test_outside_of_any_work_nothing_is_taken_down_and_a_reference_is_still_given() -> None:
-    assert tracing.current() is None
-    tracing.step("room", "did")
-    tracing.fault(ValueError())
-    assert re.fullmatch(r"ref_[0-9a-f]{10}", tracing.reference())
+    assert tracing.current_recorder() is None
+    tracing.record_step("room", "did")
+    tracing.record_error(ValueError())
+    assert re.fullmatch(r"ref_[0-9a-f]{10}", tracing.current_reference())
     assert VERBS["trace"].does

@@ -9,96 +9,102 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET
 from tests.support.triage import (
     ANA,
     BEN,
     NOW,
     POLICY,
+    action_request,
     button_of,
     count_mentions,
     open_form,
     press_button,
     private_text,
     raise_alert,
-    standing,
+    record_in_state,
     thread_of,
-    wish,
 )
-from zofbot.notification import State as OutboxState
-from zofbot.store.audit import Audit
-from zofbot.triage import TABLE, Act, Course, Illegal, State, Triage, Who, act
-from zofbot.triage import current as stands
-from zofbot.triage.life import OF_ITSELF, UNDO
+from zofbot.notification import NotificationState as OutboxState
+from zofbot.store.audit import AuditLog
+from zofbot.triage import TRANSITIONS, Action, Actor, IllegalAction, RunFacts, TriageRecord, TriageState, apply_action
+from zofbot.triage import effective_record as stands
+from zofbot.triage.life import AUTOMATIC_ACTIONS, UNDO_SECONDS
 
 # --- pure
 
 
-@pytest.mark.parametrize("state", State)
-@pytest.mark.parametrize("what", [one for one in Act if one is not Act.UNDO])
-def test_an_act_does_what_the_table_says_and_nothing_else(state: State, what: Act) -> None:
-    allowed = TABLE[state].get(what) if what not in OF_ITSELF else None
+@pytest.mark.parametrize("state", TriageState)
+@pytest.mark.parametrize("what", [item for item in Action if item is not Action.UNDO])
+def test_an_act_does_what_the_table_says_and_nothing_else(state: TriageState, what: Action) -> None:
+    allowed = TRANSITIONS[state].get(what) if what not in AUTOMATIC_ACTIONS else None
     if allowed is None:
-        with pytest.raises(Illegal):
-            act(standing(state), wish(what), Course(), POLICY)
+        with pytest.raises(IllegalAction):
+            apply_action(record_in_state(state), action_request(what), RunFacts(), POLICY)
         return
-    after = act(standing(state), wish(what), Course(), POLICY)
+    after = apply_action(record_in_state(state), action_request(what), RunFacts(), POLICY)
     assert (after.state, after.rev, after.by, after.did) == (allowed, 1, ANA, what)
 
 
 def test_a_recovery_goes_before_a_click_made_on_what_was_before_it() -> None:
-    acked = act(standing(State.OPEN), wish(Act.ACKNOWLEDGE), Course(), POLICY)
-    passed = Course(turn=1, recovered=True, turned=NOW + 5, opened=NOW - 100)
-    assert stands(acked, passed, NOW + 6).state is State.RECOVERED
-    again = Course(turn=2, turned=NOW + 9, opened=NOW + 9)
+    acked = apply_action(record_in_state(TriageState.OPEN), action_request(Action.ACKNOWLEDGE), RunFacts(), POLICY)
+    passed = RunFacts(turn=1, recovered=True, turned=NOW + 5, opened=NOW - 100)
+    assert stands(acked, passed, NOW + 6).state is TriageState.RECOVERED
+    again = RunFacts(turn=2, turned=NOW + 9, opened=NOW + 9)
     relapsed = stands(acked, again, NOW + 10)
-    assert (relapsed.state, relapsed.owner, relapsed.opened) == (State.OPEN, Who(), NOW + 9)
+    assert (relapsed.state, relapsed.owner, relapsed.opened) == (TriageState.OPEN, Actor(), NOW + 9)
 
 
 def test_what_is_resolved_stays_so_when_it_passes_and_opens_when_it_fails_again() -> None:
-    resolved = act(standing(State.OPEN), wish(Act.RESOLVE, reason="flaky"), Course(), POLICY)
-    assert stands(resolved, Course(turn=1, recovered=True, turned=NOW + 5), NOW + 6).state is State.RESOLVED
-    assert stands(resolved, Course(last=NOW + 5), NOW + 6).state is State.OPEN
-    assert stands(resolved, Course(last=NOW - 5), NOW + 6).state is State.RESOLVED
+    resolved = apply_action(
+        record_in_state(TriageState.OPEN), action_request(Action.RESOLVE, reason="flaky"), RunFacts(), POLICY
+    )
+    assert stands(resolved, RunFacts(turn=1, recovered=True, turned=NOW + 5), NOW + 6).state is TriageState.RESOLVED
+    assert stands(resolved, RunFacts(last=NOW + 5), NOW + 6).state is TriageState.OPEN
+    assert stands(resolved, RunFacts(last=NOW - 5), NOW + 6).state is TriageState.RESOLVED
 
 
 def test_a_snooze_ends_by_time_or_by_further_failures() -> None:
-    timed = act(standing(State.OPEN), wish(Act.SNOOZE, until=NOW + 60), Course(), POLICY)
-    assert stands(timed, Course(), NOW + 59).state is State.SNOOZED
-    assert stands(timed, Course(), NOW + 60).state is State.OPEN
-    counted = act(standing(State.OPEN), wish(Act.SNOOZE, more=5), Course(failures=3), POLICY)
-    assert stands(counted, Course(failures=7), NOW + 9e6).state is State.SNOOZED
-    assert stands(counted, Course(failures=8), NOW + 1).state is State.OPEN
+    timed = apply_action(
+        record_in_state(TriageState.OPEN), action_request(Action.SNOOZE, until=NOW + 60), RunFacts(), POLICY
+    )
+    assert stands(timed, RunFacts(), NOW + 59).state is TriageState.SNOOZED
+    assert stands(timed, RunFacts(), NOW + 60).state is TriageState.OPEN
+    counted = apply_action(
+        record_in_state(TriageState.OPEN), action_request(Action.SNOOZE, more=5), RunFacts(failures=3), POLICY
+    )
+    assert stands(counted, RunFacts(failures=7), NOW + 9e6).state is TriageState.SNOOZED
+    assert stands(counted, RunFacts(failures=8), NOW + 1).state is TriageState.OPEN
 
 
 def test_when_everybody_was_called_nobody_is_called_again() -> None:
-    called = act(standing(State.OPEN), wish(Act.ESCALATE), Course(), POLICY)
+    called = apply_action(record_in_state(TriageState.OPEN), action_request(Action.ESCALATE), RunFacts(), POLICY)
     assert called.steps == 1
-    called = act(called, wish(Act.ESCALATE, NOW + 1), Course(), POLICY)
-    for present in (called, standing(State.OPEN).model_copy(update={"opened": NOW - 2700})):
-        with pytest.raises(Illegal):
-            act(present, wish(Act.ESCALATE, NOW + 2), Course(), POLICY)
+    called = apply_action(called, action_request(Action.ESCALATE, NOW + 1), RunFacts(), POLICY)
+    for present in (called, record_in_state(TriageState.OPEN).model_copy(update={"opened": NOW - 2700})):
+        with pytest.raises(IllegalAction):
+            apply_action(present, action_request(Action.ESCALATE, NOW + 2), RunFacts(), POLICY)
 
 
 def test_an_acknowledgement_nobody_confirms_lapses() -> None:
-    acked = act(standing(State.OPEN), wish(Act.ACKNOWLEDGE), Course(), POLICY)
+    acked = apply_action(record_in_state(TriageState.OPEN), action_request(Action.ACKNOWLEDGE), RunFacts(), POLICY)
     assert acked.asks == NOW + 3600
-    assert stands(acked, Course(), NOW + 3600 + 899).state is State.ACKNOWLEDGED
-    assert stands(acked, Course(), NOW + 3600 + 900).state is State.OPEN
-    kept = act(acked, wish(Act.CONFIRM, NOW + 3700), Course(), POLICY)
-    assert stands(kept, Course(), NOW + 3600 + 900).state is State.ACKNOWLEDGED
+    assert stands(acked, RunFacts(), NOW + 3600 + 899).state is TriageState.ACKNOWLEDGED
+    assert stands(acked, RunFacts(), NOW + 3600 + 900).state is TriageState.OPEN
+    kept = apply_action(acked, action_request(Action.CONFIRM, NOW + 3700), RunFacts(), POLICY)
+    assert stands(kept, RunFacts(), NOW + 3600 + 900).state is TriageState.ACKNOWLEDGED
 
 
 ACTS = st.lists(
-    st.tuples(st.sampled_from([*Act, "recover", "relapse"]), st.sampled_from([ANA, BEN]), st.floats(0, 7200)),
+    st.tuples(st.sampled_from([*Action, "recover", "relapse"]), st.sampled_from([ANA, BEN]), st.floats(0, 7200)),
     max_size=25,
 )
 
 
 @given(ACTS)
 def test_any_history_is_one_that_the_table_allows_and_undo_restores_exactly(history: list[Any]) -> None:
-    course, record, at = Course(opened=NOW, last=NOW), Triage(), NOW
+    course, record, at = RunFacts(opened=NOW, last=NOW), TriageRecord(), NOW
     for what, who, later in history:
         at += later
         if what in ("recover", "relapse"):
@@ -108,12 +114,14 @@ def test_any_history_is_one_that_the_table_allows_and_undo_restores_exactly(hist
             continue
         before = stands(record, course, at)
         try:
-            record = act(before, wish(what, at, who, until=at + 600), course, POLICY)
-        except Illegal:
+            record = apply_action(before, action_request(what, at, who, until=at + 600), course, POLICY)
+        except IllegalAction:
             continue
-        if what is not Act.UNDO:
-            assert TABLE[before.state][what] is record.state
-            undone = act(stands(record, course, at), wish(Act.UNDO, at + UNDO / 2, who), course, POLICY)
+        if what is not Action.UNDO:
+            assert TRANSITIONS[before.state][what] is record.state
+            undone = apply_action(
+                stands(record, course, at), action_request(Action.UNDO, at + UNDO_SECONDS / 2, who), course, POLICY
+            )
             own = {"rev", "did", "by", "at", "requests", "before"}
             assert undone.model_dump(exclude=own) == before.model_dump(exclude=own)
         assert record.rev == before.rev + 1
@@ -126,11 +134,11 @@ def test_any_history_is_one_that_the_table_allows_and_undo_restores_exactly(hist
 async def test_an_acknowledgement_changes_the_card_and_stands_in_the_thread(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
     await press_button(triage_bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in text_of(root))
-    await until(lambda: any("acknowledged this" in line for line in thread_of(triage_bot, root)))
-    [entry] = [one for one in await Audit(triage_bot.app.store.client, triage_bot.settings.zofbot_namespace).read()
-               if one.act == "acknowledge"]  # fmt: skip
-    assert (entry.user, entry.before, entry.after, entry.key) == ("U0ANA", "open", "acknowledged", root.key)
+    await wait_until(lambda: "Acknowledged" in text_of(root))
+    await wait_until(lambda: any("acknowledged this" in line for line in thread_of(triage_bot, root)))
+    [entry] = [record for record in await AuditLog(triage_bot.app.store.client, triage_bot.settings.zofbot_namespace).read_records()
+               if record.act == "acknowledge"]  # fmt: skip
+    assert (entry.user, entry.before, entry.after, entry.key) == ("U0ANA", "open", "acknowledged", root.idempotency_key)
 
 
 async def test_of_two_people_who_click_at_once_one_is_told_of_the_other(triage_bot: RunningBot) -> None:
@@ -141,8 +149,8 @@ async def test_of_two_people_who_click_at_once_one_is_told_of_the_other(triage_b
     def lines() -> list[str]:
         return [line for line in thread_of(triage_bot, root) if "acknowledged this" in line]
 
-    await until(lambda: len(lines()) == 1)
-    await until(lambda: "Acknowledged" in text_of(root))
+    await wait_until(lambda: len(lines()) == 1)
+    await wait_until(lambda: "Acknowledged" in text_of(root))
     await asyncio.sleep(0.3)
     assert len(lines()) == 1
 
@@ -166,77 +174,81 @@ async def test_whoever_was_slower_changes_nothing_unless_they_insist(triage_bot:
     def slower() -> list[str]:
         return [user for user in ("U0ANA", "U0BEN") if "Your click changed nothing" in private_text(triage_bot, user)]
 
-    await until(lambda: len(slower()) == 1)
+    await wait_until(lambda: len(slower()) == 1)
     [user] = slower()
-    [answer] = [one for one in triage_bot.private(user=user) if "Your click changed nothing" in text_of(one)]
+    [answer] = [
+        message
+        for message in triage_bot.private_messages(user=user)
+        if "Your click changed nothing" in text_of(message)
+    ]
     assert "Acknowledged by" in text_of(answer)
-    await triage_bot.press(answer, "zof_do_acknowledge", user=user)
-    await until(lambda: len([line for line in thread_of(triage_bot, root) if "acknowledged this" in line]) == 2)
+    await triage_bot.press_button(answer, "zof_do_acknowledge", user=user)
+    await wait_until(lambda: len([line for line in thread_of(triage_bot, root) if "acknowledged this" in line]) == 2)
 
 
 async def test_an_act_can_be_undone(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
     await press_button(triage_bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
-    await until(lambda: "You acknowledged" in private_text(triage_bot, "U0ANA"))
-    [answer] = [one for one in triage_bot.private() if "You acknowledged" in text_of(one)]
-    await triage_bot.press(answer, "zof_do_undo")
-    await until(lambda: any("took the last act back" in line for line in thread_of(triage_bot, root)))
-    await until(lambda: "Acknowledged" not in text_of(root))
+    await wait_until(lambda: "You acknowledged" in private_text(triage_bot, "U0ANA"))
+    [answer] = [message for message in triage_bot.private_messages() if "You acknowledged" in text_of(message)]
+    await triage_bot.press_button(answer, "zof_do_undo")
+    await wait_until(lambda: any("took the last act back" in line for line in thread_of(triage_bot, root)))
+    await wait_until(lambda: "Acknowledged" not in text_of(root))
 
 
 async def test_it_is_snoozed_by_a_form_in_ones_own_words(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
     view = await open_form(triage_bot, "U0ANA", root, "snooze")
     words = {"words": {"zof_wakes": {"type": "plain_text_input", "value": "rubbish"}}}
-    await triage_bot.stage.people.submit("U0ANA", view, words)
+    await triage_bot.stage.people.submit_view("U0ANA", view, words)
     assert triage_bot.world.slack.modals["U0ANA"], "the form stays with its error"
-    await triage_bot.stage.people.submit(
+    await triage_bot.stage.people.submit_view(
         "U0ANA", view, {"words": {"zof_wakes": {"type": "plain_text_input", "value": "90m"}}}
     )
-    await until(lambda: "Snoozed" in text_of(root))
-    await until(lambda: any("snoozed this until" in line for line in thread_of(triage_bot, root)))
+    await wait_until(lambda: "Snoozed" in text_of(root))
+    await wait_until(lambda: any("snoozed this until" in line for line in thread_of(triage_bot, root)))
 
 
 async def test_it_is_assigned_and_whom_it_was_assigned_to_is_told_once(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
     view = await open_form(triage_bot, "U0ANA", root, "assign")
     chosen = {"owner": {"owner": {"type": "users_select", "selected_user": "U0BEN"}}}
-    await triage_bot.stage.people.submit("U0ANA", view, chosen)
-    await until(lambda: any("assigned this to" in line for line in thread_of(triage_bot, root)))
-    await until(lambda: sum("assigned you" in one.text for one in triage_bot.world.slack.ledger) == 1)
+    await triage_bot.stage.people.submit_view("U0ANA", view, chosen)
+    await wait_until(lambda: any("assigned this to" in line for line in thread_of(triage_bot, root)))
+    await wait_until(lambda: sum("assigned you" in item.text for item in triage_bot.world.slack.ledger) == 1)
 
 
 async def test_it_is_resolved_for_a_reason_and_reopened(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
     await press_button(triage_bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in text_of(root))
+    await wait_until(lambda: "Acknowledged" in text_of(root))
     view = await open_form(triage_bot, "U0ANA", root, "resolve")
     option = {"text": {"type": "plain_text", "text": "Flaky", "emoji": True}, "value": "flaky"}
-    await triage_bot.stage.people.submit(
+    await triage_bot.stage.people.submit_view(
         "U0ANA", view, {"reason": {"reason": {"type": "static_select", "selected_option": option}}}
     )
-    await until(lambda: "Resolved" in text_of(root))
+    await wait_until(lambda: "Resolved" in text_of(root))
     assert "Flaky" in text_of(root)
     await press_button(triage_bot, "U0BEN", root, button_of(root, "zof_triage_reopen"))
-    await until(lambda: "Reopened" in text_of(root))
+    await wait_until(lambda: "Reopened" in text_of(root))
 
 
 async def test_whoever_the_escalation_names_is_mentioned_once(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
-    await until(lambda: count_mentions(triage_bot, root) == 1, 15)
+    await wait_until(lambda: count_mentions(triage_bot, root) == 1, 15)
     assert "Escalated" in " ".join(thread_of(triage_bot, root))
 
 
 async def test_an_acknowledgement_stops_the_escalation(triage_bot: RunningBot) -> None:
     root = await raise_alert(triage_bot)
     await press_button(triage_bot, "U0ANA", root, button_of(root, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in text_of(root))
+    await wait_until(lambda: "Acknowledged" in text_of(root))
 
-    async def dropped() -> bool:
-        entries = await triage_bot.app.outbox.list(OutboxState.DROPPED)
-        return any(one.key.startswith("escalate:") and one.reason == "no longer wanted" for one in entries)
+    async def is_dropped() -> bool:
+        entries = await triage_bot.app.outbox.list_records(OutboxState.DROPPED)
+        return any(entry.key.startswith("escalate:") and entry.reason == "no longer wanted" for entry in entries)
 
-    await until(dropped, 15)
+    await wait_until(is_dropped, 15)
     assert count_mentions(triage_bot, root) == 0
 
 
@@ -244,16 +256,16 @@ async def test_failed_cases_are_run_again_once_however_often_the_button_is_press
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                      zofbot_allow_runs=True) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
-        await bot.type("/zof subscribe group:case")
+        await bot.type_text("/zof subscribe group:case")
         root = await raise_alert(bot)
         menu = button_of(root, "zof_triage_more") | {"selected_option": {"value": "rerun"}}
         await press_button(bot, "U0ANA", root, menu)
-        await until(lambda: "Run the failed cases" in private_text(bot, "U0ANA"))
+        await wait_until(lambda: "Run the failed cases" in private_text(bot, "U0ANA"))
         runs = len(bot.world.zof.runs)
-        [answer] = [one for one in bot.private() if "Run the failed cases" in text_of(one)]
-        await asyncio.gather(bot.press(answer, "zof_rerun"), bot.press(answer, "zof_rerun"))
-        await until(lambda: any("runs the failed cases again" in line for line in thread_of(bot, root)))
-        await until(lambda: "Zof runs the failed cases" in private_text(bot, "U0ANA"))
+        [answer] = [message for message in bot.private_messages() if "Run the failed cases" in text_of(message)]
+        await asyncio.gather(bot.press_button(answer, "zof_rerun"), bot.press_button(answer, "zof_rerun"))
+        await wait_until(lambda: any("runs the failed cases again" in line for line in thread_of(bot, root)))
+        await wait_until(lambda: "Zof runs the failed cases" in private_text(bot, "U0ANA"))
         assert len(bot.world.zof.runs) == runs + 1
         assert [*bot.world.zof.runs.values()][-1]["test_case_ids"] == ["tc_0"]
 

@@ -12,15 +12,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from tests.support.bot import RunningBot, running_bot, until
-from zofbot.listeners.pasting import MOST, pasted
-from zofbot.model import Counts, Outcome, Result, Run
-from zofbot.simulator.entities import BOT, Message
+from tests.support.bot import RunningBot, running_bot, wait_until
+from zofbot.listeners.pasting import MAX_CARDS, parse_links
+from zofbot.model import CaseCounts, Outcome, Result, Run
+from zofbot.simulator.entities import BOT_USER_ID, PostedMessage
 from zofbot.simulator.organization import ANA, CHECKOUT_CHANNEL, EXTERNAL, GUEST, INCIDENT_ROOM, PARTNERS, QA_ALERTS
-from zofbot.slack.glimpse import glimpse
-from zofbot.slack.links import Linked, Links
+from zofbot.slack.glimpse import unfurl_card
+from zofbot.slack.links import LinkTarget, ZofLinks
 
-CONSOLE = Links("https://app.zof.example/runs/{run_id}", "https://app.zof.example/results/{result_id}")
+CONSOLE = ZofLinks("https://app.zof.example/runs/{run_id}", "https://app.zof.example/results/{result_id}")
 TEMPLATES = [
     "https://app.zof.example/things/{}",
     "https://app.zof.example/things/{}/cases?tab=all",
@@ -40,20 +40,22 @@ IDS = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)
 @pytest.mark.parametrize("template", TEMPLATES)
 @given(identifier=IDS, fragment=st.from_regex(r"(#[a-z=&?/]{0,9})?", fullmatch=True))
 def test_a_link_made_of_an_id_is_read_back_to_the_id(template: str, identifier: str, fragment: str) -> None:
-    as_run, as_result = Links(run_template=template.replace("{}", "{run_id}")), Links(
+    as_run, as_result = ZofLinks(run_template=template.replace("{}", "{run_id}")), ZofLinks(
         result_template=template.replace("{}", "{result_id}")
     )  # fmt: skip
     tail = "" if "#" in template else fragment
-    assert as_run.read(as_run.run(Run(id=identifier)) + tail) == Linked("run", identifier)
-    assert as_result.read(as_result.result(Result(id=identifier)) + tail) == Linked("result", identifier)
+    assert as_run.match_template(as_run.run_url(Run(id=identifier)) + tail) == LinkTarget("run", identifier)
+    assert as_result.match_template(as_result.result_url(Result(id=identifier)) + tail) == LinkTarget(
+        "result", identifier
+    )
 
 
 @pytest.mark.parametrize(
     ("url", "meant"),
     [
-        ("https://app.zof.example/runs/run_1", Linked("run", "run_1")),
-        ("https://APP.zof.example:443/runs/run_1/?tab=2&x=<!channel>#cases", Linked("run", "run_1")),
-        ("https://app.zof.example/results/res%5F1", Linked("result", "res_1")),
+        ("https://app.zof.example/runs/run_1", LinkTarget("run", "run_1")),
+        ("https://APP.zof.example:443/runs/run_1/?tab=2&x=<!channel>#cases", LinkTarget("run", "run_1")),
+        ("https://app.zof.example/results/res%5F1", LinkTarget("result", "res_1")),
         ("http://app.zof.example/runs/run_1", None),
         ("https://app.zof.example.evil.test/runs/run_1", None),
         ("https://evil.test/app.zof.example/runs/run_1", None),
@@ -73,28 +75,28 @@ def test_a_link_made_of_an_id_is_read_back_to_the_id(template: str, identifier: 
         ("", None),
     ],
 )
-def test_only_what_the_template_makes_is_read(url: str, meant: Linked | None) -> None:
-    assert CONSOLE.read(url) == meant
+def test_only_what_the_template_makes_is_read(url: str, meant: LinkTarget | None) -> None:
+    assert CONSOLE.match_template(url) == meant
 
 
 def test_without_a_template_nothing_is_read() -> None:
-    assert Links().read("https://zof.ai/runs/run_1") is None
+    assert ZofLinks().match_template("https://zof.ai/runs/run_1") is None
 
 
 def test_all_that_a_template_has_must_be_there() -> None:
-    both = Links("https://z.example/open?kind=run&id={run_id}", "https://z.example/open?kind=result&id={result_id}")
-    assert both.read("https://z.example/open?id=run_1&x=1&kind=run") == Linked("run", "run_1")
-    assert both.read("https://z.example/open?kind=result&id=res_1") == Linked("result", "res_1")
-    assert both.read("https://z.example/open?id=run_1") is None
-    twice = Links("https://z.example/{run_id}/and/{run_id}")
-    assert twice.read("https://z.example/run_1/and/run_2") is None
+    both = ZofLinks("https://z.example/open?kind=run&id={run_id}", "https://z.example/open?kind=result&id={result_id}")
+    assert both.match_template("https://z.example/open?id=run_1&x=1&kind=run") == LinkTarget("run", "run_1")
+    assert both.match_template("https://z.example/open?kind=result&id=res_1") == LinkTarget("result", "res_1")
+    assert both.match_template("https://z.example/open?id=run_1") is None
+    twice = ZofLinks("https://z.example/{run_id}/and/{run_id}")
+    assert twice.match_template("https://z.example/run_1/and/run_2") is None
 
 
 @given(st.text() | st.builds("https://app.zof.example/runs/{}".format, st.text()) | st.from_regex(r"https://[^ ]*"))
 @example("https://app.zof.example/runs/\ud800")
 @example("https://app.zof.example/runs/%ff%fe")
 def test_no_link_however_hostile_raises_or_gives_what_is_no_id(url: str) -> None:
-    meant = CONSOLE.read(url)
+    meant = CONSOLE.match_template(url)
     assert meant is None or (meant.kind == "run" and meant.id.isascii() and "/" not in meant.id)
 
 
@@ -108,20 +110,20 @@ NESTED = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["event", "is_ext_shared_channel"]), NESTED))
 def test_an_event_of_any_shape_is_read(body: dict[str, Any]) -> None:
-    assert pasted(body, CONSOLE) is None
+    assert parse_links(body, CONSOLE) is None
 
 
-def event(**given: Any) -> dict[str, Any]:
+def link_event(**given: Any) -> dict[str, Any]:
     links = [{"url": "https://app.zof.example/runs/run_1", "domain": "app.zof.example"}]
     known = {"user": ANA, "channel": "C1", "message_ts": "1.2", "links": links}
     return {"event": known | given}
 
 
 def test_it_answers_by_id_where_there_is_one_else_by_place() -> None:
-    named = pasted(event(unfurl_id="C1.1.2.f00", source="conversations_history"), CONSOLE)
+    named = parse_links(link_event(unfurl_id="C1.1.2.f00", source="conversations_history"), CONSOLE)
     assert named
     assert named.place == {"unfurl_id": "C1.1.2.f00", "source": "conversations_history"}
-    older = pasted(event(unfurl_id="C1.1.2.f00"), CONSOLE)
+    older = parse_links(link_event(unfurl_id="C1.1.2.f00"), CONSOLE)
     assert older
     assert older.place == {"channel": "C1", "ts": "1.2"}
 
@@ -139,33 +141,35 @@ def test_it_answers_by_id_where_there_is_one_else_by_place() -> None:
     ],
 )
 def test_where_nobody_can_say_who_reads_it_nothing_is_answered(given: dict[str, Any]) -> None:
-    assert pasted(event(**given), CONSOLE) is None
-    assert pasted(event() | {"is_ext_shared_channel": True}, CONSOLE) is None
+    assert parse_links(link_event(**given), CONSOLE) is None
+    assert parse_links(link_event() | {"is_ext_shared_channel": True}, CONSOLE) is None
 
 
 # --- the card
 
 
-def drawn(thing: Result | Run) -> str:
-    return json.dumps(glimpse(thing), ensure_ascii=False)
+def render_unfurl(thing: Result | Run) -> str:
+    return json.dumps(unfurl_card(thing), ensure_ascii=False)
 
 
 def test_the_card_says_the_first_line_and_has_nothing_to_press() -> None:
     result = Result(id="res_1", outcome=Outcome.FAILED, title="Cart <@U1>", project_name="checkout", duration=3.2,
                     environment="staging", failure="\n  Expected 3 & got 2 token=hunter2hunter2\nsecond")  # fmt: skip
-    said = drawn(result)
+    said = render_unfurl(result)
     assert "❌ *Failed: Cart &lt;@U1&gt;*" in said
     for part in ("checkout · staging · 3.2 s", "Expected 3 &amp; got 2", "Result `res_1`"):
         assert part in said
     assert "second" not in said
     assert "hunter2" not in said
-    assert not {"actions", "accessory"} & {block["type"] for block in glimpse(result)["blocks"]}
+    assert not {"actions", "accessory"} & {block["type"] for block in unfurl_card(result)["blocks"]}
 
 
 def test_a_runs_card_says_its_numbers_and_what_one_of_its_failures_says() -> None:
     good = Result(id="res_0", outcome=Outcome.PASSED, failure="not this")
     bad = [Result(id="res_1", outcome=Outcome.ERROR), Result(id="res_2", outcome=Outcome.FAILED, failure="this\nnot")]
-    said = drawn(Run(id="run_1", outcome=Outcome.FAILED, counts=Counts(total=3, failed=2), results=(good, *bad)))
+    said = render_unfurl(
+        Run(id="run_1", outcome=Outcome.FAILED, counts=CaseCounts(total=3, failed=2), results=(good, *bad))
+    )
     assert "Failed: run_1" in said
     assert "2 failed of 3" in said
     assert "this" in said
@@ -185,56 +189,56 @@ async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[Ru
         yield bot
 
 
-def link(identifier: str) -> str:
+def result_link(identifier: str) -> str:
     return f"https://app.zof.ai/{'runs' if identifier.startswith('run') else 'results'}/{identifier}"
 
 
-async def paste(bot: RunningBot, text: str, *, user: str = ANA, channel: str = QA_ALERTS) -> Message:
-    outcome = await bot.stage.people.type(user, channel, text)
+async def paste_link(bot: RunningBot, text: str, *, user: str = ANA, channel: str = QA_ALERTS) -> PostedMessage:
+    outcome = await bot.stage.people.type_text(user, channel, text)
     assert outcome.status == 200, outcome
     return [*bot.world.slack.messages[channel].values()][-1]
 
 
-def calls(bot: RunningBot) -> list[Any]:
+def unfurl_calls(bot: RunningBot) -> list[Any]:
     return [call for call in bot.world.slack.calls if call.method == "chat.unfurl"]
 
 
 async def test_links_unfurl_each_once_in_one_call(there: RunningBot) -> None:
-    said = f"Look: {link('res_4821')} and {link('run_2038')} again {link('res_4821')}?tab=2#x"
-    message = await paste(there, said)
-    await until(lambda: len(message.attachments) == 2)
+    said = f"Look: {result_link('res_4821')} and {result_link('run_2038')} again {result_link('res_4821')}?tab=2#x"
+    message = await paste_link(there, said)
+    await wait_until(lambda: len(message.attachments) == 2)
     shown = {card["app_unfurl_url"]: card for card in message.attachments}
-    assert list(shown) == [link("res_4821"), link("run_2038")]
-    assert "Failed" in json.dumps(shown[link("res_4821")])
-    assert "53 failed" in json.dumps(shown[link("run_2038")])
-    [call] = calls(there)
+    assert list(shown) == [result_link("res_4821"), result_link("run_2038")]
+    assert "Failed" in json.dumps(shown[result_link("res_4821")])
+    assert "53 failed" in json.dumps(shown[result_link("run_2038")])
+    [call] = unfurl_calls(there)
     assert (call.ok, call.arguments["source"]) == (True, "conversations_history")
 
 
 async def test_of_many_links_the_first_few_unfurl(there: RunningBot) -> None:
-    message = await paste(there, " ".join(link(f"res_48{number}") for number in range(21, 29)))
-    await until(lambda: bool(calls(there)))
-    assert len(calls(there)[0].arguments["unfurls"]) <= MOST
-    await until(lambda: 1 <= len(message.attachments) <= MOST)
+    message = await paste_link(there, " ".join(result_link(f"res_48{number}") for number in range(21, 29)))
+    await wait_until(lambda: bool(unfurl_calls(there)))
+    assert len(unfurl_calls(there)[0].arguments["unfurls"]) <= MAX_CARDS
+    await wait_until(lambda: 1 <= len(message.attachments) <= MAX_CARDS)
 
 
 async def test_hostile_text_is_made_harmless(there: RunningBot) -> None:
-    message = await paste(there, link("res_4826"))
-    await until(lambda: bool(message.attachments))
-    assert calls(there)[-1].ok, "the pretend Slack refuses what is not escaped"
+    message = await paste_link(there, result_link("res_4826"))
+    await wait_until(lambda: bool(message.attachments))
+    assert unfurl_calls(there)[-1].ok, "the pretend Slack refuses what is not escaped"
 
 
 async def test_what_zof_does_not_show_stays_a_link(there: RunningBot) -> None:
-    message = await paste(there, f"{link('res_nope')} {link('res_4821')} https://app.zof.ai/help")
-    await until(lambda: bool(message.attachments))
-    assert [card["app_unfurl_url"] for card in message.attachments] == [link("res_4821")]
-    there.world.zof.faults.set("401")
-    before = len(calls(there))
-    lone = await paste(there, link("res_4822"))
-    await until(lambda: any(call.path == "/results/res_4822" for call in there.world.zof.calls))
+    message = await paste_link(there, f"{result_link('res_nope')} {result_link('res_4821')} https://app.zof.ai/help")
+    await wait_until(lambda: bool(message.attachments))
+    assert [card["app_unfurl_url"] for card in message.attachments] == [result_link("res_4821")]
+    there.world.zof.faults.set_fault("401")
+    before = len(unfurl_calls(there))
+    lone = await paste_link(there, result_link("res_4822"))
+    await wait_until(lambda: any(call.path == "/results/res_4822" for call in there.world.zof.calls))
     await asyncio.sleep(0.2)
-    assert (lone.attachments, len(calls(there))) == ([], before)
-    assert not [one for one in there.seen() if one.ts > lone.ts], "nothing is said of it"
+    assert (lone.attachments, len(unfurl_calls(there))) == ([], before)
+    assert not [message for message in there.visible_messages() if message.ts > lone.ts], "nothing is said of it"
 
 
 @pytest.mark.parametrize(
@@ -248,60 +252,62 @@ async def test_what_zof_does_not_show_stays_a_link(there: RunningBot) -> None:
     ],
 )
 async def test_it_is_for_full_members_among_themselves(there: RunningBot, user: str, channel: str) -> None:
-    message = await paste(there, link("res_4821"), user=user, channel=channel)
+    message = await paste_link(there, result_link("res_4821"), user=user, channel=channel)
     await asyncio.sleep(0.2)
-    assert (message.attachments, calls(there)) == ([], [])
+    assert (message.attachments, unfurl_calls(there)) == ([], [])
     assert not [call for call in there.world.zof.calls if call.path == "/results/res_4821"], "nor looked up"
 
 
 async def test_a_channel_to_which_others_are_invited_counts_as_shared(there: RunningBot) -> None:
     there.world.slack.channels[QA_ALERTS].pending = True
-    message = await paste(there, link("res_4821"))
+    message = await paste_link(there, result_link("res_4821"))
     await asyncio.sleep(0.2)
-    assert (message.attachments, calls(there)) == ([], [])
+    assert (message.attachments, unfurl_calls(there)) == ([], [])
 
 
 async def test_a_channel_that_was_shared_since_we_asked_is_known_by_the_event(there: RunningBot) -> None:
-    first = await paste(there, link("res_4821"))
-    await until(lambda: bool(first.attachments))
+    first = await paste_link(there, result_link("res_4821"))
+    await wait_until(lambda: bool(first.attachments))
     there.world.slack.channels[QA_ALERTS].external = True
-    second = await paste(there, link("res_4822"))
+    second = await paste_link(there, result_link("res_4822"))
     await asyncio.sleep(0.2)
     assert second.attachments == []
 
 
 async def test_where_slack_does_not_say_who_and_where_nothing_is_shown(there: RunningBot) -> None:
     for fault in ("users.info", "conversations.info"):
-        there.world.slack.faults.set("500", only=fault)
-        message = await paste(there, link("res_4821"), user="U0BEN")
+        there.world.slack.faults.set_fault("500", only=fault)
+        message = await paste_link(there, result_link("res_4821"), user="U0BEN")
         await asyncio.sleep(0.2)
-        assert (message.attachments, calls(there)) == ([], [])
-        there.world.slack.faults.set("none")
+        assert (message.attachments, unfurl_calls(there)) == ([], [])
+        there.world.slack.faults.set_fault("none")
 
 
 async def test_what_is_still_being_written_is_left_alone(there: RunningBot) -> None:
-    assert (await there.stage.people.draft(ANA, link("res_4821"))).status == 200
+    assert (await there.stage.people.draft_message(ANA, result_link("res_4821"))).status == 200
     await asyncio.sleep(0.2)
-    assert calls(there) == []
+    assert unfurl_calls(there) == []
     [shared] = there.world.slack.links.values()
     assert (shared.channel, shared.acknowledged) == ("COMPOSER", True)
 
 
 async def test_our_own_messages_are_left_alone(there: RunningBot) -> None:
     slack = there.world.slack
-    message = slack.keep(Message(QA_ALERTS, slack.stamp(), BOT, f"<{link('res_4821')}>"))
-    await there.stage.people.deliver("events_api", {"event_id": "Ev1", "type": "event_callback"} | event(
-        type="link_shared", user=BOT, channel=QA_ALERTS, message_ts=message.ts, links=[{"url": link("res_4821")}]
+    message = slack.add_message(
+        PostedMessage(QA_ALERTS, slack.next_timestamp(), BOT_USER_ID, f"<{result_link('res_4821')}>")
+    )
+    await there.stage.people.deliver_payload("events_api", {"event_id": "Ev1", "type": "event_callback"} | link_event(
+        type="link_shared", user=BOT_USER_ID, channel=QA_ALERTS, message_ts=message.ts, links=[{"url": result_link("res_4821")}]
     ))  # fmt: skip
     await asyncio.sleep(0.2)
-    assert calls(there) == []
+    assert unfurl_calls(there) == []
 
 
 @pytest.mark.parametrize("fault", ["429", "500", "store_then_cut"])
 async def test_a_slack_that_stumbles_is_asked_once_more(there: RunningBot, fault: str) -> None:
-    there.world.slack.faults.set(fault, 1, only="chat.unfurl")
-    message = await paste(there, link("res_4821"))
-    await until(lambda: len(calls(there)) == 2 and calls(there)[-1].ok)
+    there.world.slack.faults.set_fault(fault, 1, only="chat.unfurl")
+    message = await paste_link(there, result_link("res_4821"))
+    await wait_until(lambda: len(unfurl_calls(there)) == 2 and unfurl_calls(there)[-1].ok)
     assert len(message.attachments) == 1
 
 
@@ -310,25 +316,25 @@ async def test_a_missing_scope_leaves_the_link_and_says_so_in_the_log(
 ) -> None:
     there.world.slack.scopes.discard("links:write")
     with capture_logs() as logs:
-        message = await paste(there, link("res_4821"))
-        await until(lambda: any(line["event"] == "links not unfurled" for line in logs))
+        message = await paste_link(there, result_link("res_4821"))
+        await wait_until(lambda: any(line["event"] == "links not unfurled" for line in logs))
     [line] = [line for line in logs if line["event"] == "links not unfurled"]
     assert (line["reason"], "`links:write`" in line["mend"]) == ("missing_scope", True)
     assert message.attachments == []
-    assert len(calls(there)) == 1
+    assert len(unfurl_calls(there)) == 1
 
 
 async def test_it_waits_until_slack_has_our_acknowledgement(there: RunningBot) -> None:
     """Slack refuses cards for what was not acknowledged yet, and then they are sent once more."""
     slack = there.world.slack
-    message = await paste(there, link("res_4821"))
-    await until(lambda: bool(message.attachments))
+    message = await paste_link(there, result_link("res_4821"))
+    await wait_until(lambda: bool(message.attachments))
     [shared] = slack.links.values()
     shared.acknowledged, message.attachments = False, []
-    again = {"event_id": "Ev2", "type": "event_callback"} | event(
-        type="link_shared", channel=QA_ALERTS, message_ts=message.ts, links=[{"url": link("res_4821")}]
+    again = {"event_id": "Ev2", "type": "event_callback"} | link_event(
+        type="link_shared", channel=QA_ALERTS, message_ts=message.ts, links=[{"url": result_link("res_4821")}]
     )
-    await there.stage.people.deliver("events_api", again)
-    await until(lambda: calls(there)[-1].error == "cannot_unfurl_url")
+    await there.stage.people.deliver_payload("events_api", again)
+    await wait_until(lambda: unfurl_calls(there)[-1].error == "cannot_unfurl_url")
     shared.acknowledged = True
-    await until(lambda: bool(message.attachments))
+    await wait_until(lambda: bool(message.attachments))

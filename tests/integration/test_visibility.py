@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import BOT, button_of, mention_bot, press_button
-from zofbot.manifest import EVENTS
+from zofbot.manifest import SCOPES_BY_EVENT
 from zofbot.simulator import channel_changes
-from zofbot.simulator.delivery import Outcome
-from zofbot.simulator.entities import Message
+from zofbot.simulator.delivery import Acknowledgement
+from zofbot.simulator.entities import PostedMessage
 
 QA, CHECKOUT, SEARCH, INCIDENT, PARTNERS = "C0QA", "C0CHECKOUT", "C0SEARCH", "C0INCIDENT", "C0PARTNERS"
 ANA, BEN, GUEST, PETRA = "U0ANA", "U0BEN", "U0GUEST", "U0EXT"
@@ -25,23 +25,25 @@ async def there(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[Ru
     async with running_bot(valkey, works=True, zofbot_poll_interval=3600, zof_webhook_secret=SECRET,
                            zofbot_shared_details=details) as bot:  # fmt: skip
         await wait_for_first_poll(bot)
-        bot.world.slack.events = set(EVENTS)
+        bot.world.slack.events = set(SCOPES_BY_EVENT)
         bot.world.slack.channels[INCIDENT].members.add(BOT)
         yield bot
 
 
-async def raise_alerts(bot: RunningBot, *channels: str) -> dict[str, Message]:
+async def raise_alerts(bot: RunningBot, *channels: str) -> dict[str, PostedMessage]:
     """Have a case fail that these channels are told of; their alerts."""
     for channel in channels:
-        await bot.type("/zof subscribe group:case", channel=channel, user=PETRA if channel == "D0EXT" else BEN)
+        await bot.type_text("/zof subscribe group:case", channel=channel, user=PETRA if channel == "D0EXT" else BEN)
     run = fail_run(bot, 1)
     assert await post_webhook(bot, webhook_event(run["id"], f"evt_{run['id']}")) == 200
 
-    def found() -> dict[str, Message]:
-        return {one.channel: one for one in bot.world.slack.ledger if (one.key or "").startswith("case:")}
+    def alerts_by_channel() -> dict[str, PostedMessage]:
+        return {
+            item.channel: item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith("case:")
+        }
 
-    await until(lambda: set(found()) >= set(channels))
-    return found()
+    await wait_until(lambda: set(alerts_by_channel()) >= set(channels))
+    return alerts_by_channel()
 
 
 def home_of(bot: RunningBot, user: str) -> str:
@@ -58,35 +60,35 @@ def home_of(bot: RunningBot, user: str) -> str:
      "digest", "subscriptions", "result res_4821 share", "res_4821"],
 )  # fmt: skip
 async def test_people_of_other_organizations_get_nothing_by_typing(there: RunningBot, typed: str) -> None:
-    before = len(there.public(PARTNERS))
-    assert REFUSED in await there.answer(f"/zof {typed}", user=PETRA, channel=PARTNERS)
-    assert len(there.public(PARTNERS)) == before
-    assert REFUSED not in await there.answer("/zof help", user=PETRA, channel=PARTNERS)
+    before = len(there.public_messages(PARTNERS))
+    assert REFUSED in await there.answer_text(f"/zof {typed}", user=PETRA, channel=PARTNERS)
+    assert len(there.public_messages(PARTNERS)) == before
+    assert REFUSED not in await there.answer_text("/zof help", user=PETRA, channel=PARTNERS)
 
 
 @pytest.mark.parametrize("there", [True], indirect=True)
 async def test_where_an_operator_shows_them_details_they_read(there: RunningBot) -> None:
-    assert "order total is wrong" in await there.answer("/zof result res_4821", user=PETRA, channel=PARTNERS)
+    assert "order total is wrong" in await there.answer_text("/zof result res_4821", user=PETRA, channel=PARTNERS)
 
 
 async def test_guests_look_things_up_by_typing_as_by_pressing(there: RunningBot) -> None:
-    assert "order total is wrong" in await there.answer("/zof result res_4821", user=GUEST, channel=CHECKOUT)
+    assert "order total is wrong" in await there.answer_text("/zof result res_4821", user=GUEST, channel=CHECKOUT)
     alert = (await raise_alerts(there, CHECKOUT))[CHECKOUT]
-    await there.press(alert, "zof_result", user=GUEST)
-    await until(lambda: "boom" in text_of(there.private(CHECKOUT, GUEST)[-1]))
+    await there.press_button(alert, "zof_result", user=GUEST)
+    await wait_until(lambda: "boom" in text_of(there.private_messages(CHECKOUT, GUEST)[-1]))
 
 
 async def test_somebody_whom_slack_does_not_name_reads_nothing_where_others_do(there: RunningBot) -> None:
     slack = there.world.slack
-    slack.faults.set("500", 1, "users.info")
-    assert "did not say who you are" in await there.answer("/zof result res_4821", channel=PARTNERS)
+    slack.faults.set_fault("500", 1, "users.info")
+    assert "did not say who you are" in await there.answer_text("/zof result res_4821", channel=PARTNERS)
     there.world.clock.advance(11)
-    assert "order total is wrong" in await there.answer("/zof result res_4821", channel=PARTNERS)
+    assert "order total is wrong" in await there.answer_text("/zof result res_4821", channel=PARTNERS)
 
 
 async def test_in_our_own_channel_a_slack_that_does_not_answer_hinders_nobody(there: RunningBot) -> None:
-    there.world.slack.faults.set("500", None, "users.info")
-    assert "order total is wrong" in await there.answer("/zof result res_4821")
+    there.world.slack.faults.set_fault("500", None, "users.info")
+    assert "order total is wrong" in await there.answer_text("/zof result res_4821")
 
 
 # --- seeing what stands in other channels
@@ -94,8 +96,8 @@ async def test_in_our_own_channel_a_slack_that_does_not_answer_hinders_nobody(th
 
 async def test_guests_see_the_failures_of_their_channels_alone(there: RunningBot) -> None:
     await raise_alerts(there, QA, SEARCH, CHECKOUT)
-    assert "3 failures open in all channels" in await there.answer("/zof triage all")
-    listed = await there.answer("/zof triage all", user=GUEST, channel="C0RANDOM")
+    assert "3 failures open in all channels" in await there.answer_text("/zof triage all")
+    listed = await there.answer_text("/zof triage all", user=GUEST, channel="C0RANDOM")
     assert "1 failure open in all channels" in listed
     assert CHECKOUT in listed
     assert "2 failures in channels you cannot see are not shown" in listed
@@ -104,29 +106,29 @@ async def test_guests_see_the_failures_of_their_channels_alone(there: RunningBot
 async def test_what_is_mine_is_shown_while_i_am_in_its_channel(there: RunningBot) -> None:
     alert = (await raise_alerts(there, INCIDENT))[INCIDENT]
     await press_button(there, BEN, alert, button_of(alert, "zof_triage_acknowledge"))
-    await until(lambda: "Acknowledged" in text_of(alert))
-    assert "1 failure yours" in await there.answer("/zof triage mine", user=BEN)
-    await channel_changes.leave(there.stage.people, BEN, INCIDENT)
-    listed = await there.answer("/zof triage mine", user=BEN)
+    await wait_until(lambda: "Acknowledged" in text_of(alert))
+    assert "1 failure yours" in await there.answer_text("/zof triage mine", user=BEN)
+    await channel_changes.remove_member(there.stage.people, BEN, INCIDENT)
+    listed = await there.answer_text("/zof triage mine", user=BEN)
     assert "Case 0" not in listed
     assert "1 failure in channels you cannot see" in listed
 
 
 async def test_private_channels_are_shown_to_their_members_anywhere(there: RunningBot) -> None:
     await raise_alerts(there, INCIDENT)
-    assert "1 failure open in all channels" in await there.answer("/zof triage all", user=ANA)
-    assert "Case 0" not in await there.answer("/zof triage all", user="U0CHIOMA")
+    assert "1 failure open in all channels" in await there.answer_text("/zof triage all", user=ANA)
+    assert "Case 0" not in await there.answer_text("/zof triage all", user="U0CHIOMA")
 
 
 @pytest.mark.parametrize("looks", [True, False])
 async def test_whoever_is_removed_loses_it_on_their_home_as_well(there: RunningBot, looks: bool) -> None:
     await raise_alerts(there, INCIDENT)
     await there.stage.people.open_home(BEN)
-    await until(lambda: "Case 0" in home_of(there, BEN))
+    await wait_until(lambda: "Case 0" in home_of(there, BEN))
     if not looks:
         there.world.clock.advance(3600)
-    await channel_changes.leave(there.stage.people, BEN, INCIDENT)
-    await until(lambda: "Case 0" not in home_of(there, BEN), 5)
+    await channel_changes.remove_member(there.stage.people, BEN, INCIDENT)
+    await wait_until(lambda: "Case 0" not in home_of(there, BEN), 5)
     assert INCIDENT not in home_of(there, BEN)
 
 
@@ -134,36 +136,36 @@ async def test_a_home_that_was_drawn_in_doubt_is_drawn_anew(there: RunningBot) -
     await raise_alerts(there, INCIDENT)
     for method, amiss in (("users.conversations", "Slack does not say"), ("users.info", "Try again in a moment")):
         there.world.clock.advance(3700)
-        there.world.slack.faults.set("500", None, method)
+        there.world.slack.faults.set_fault("500", None, method)
         await there.stage.people.open_home(BEN)
-        await until(lambda amiss=amiss: amiss in home_of(there, BEN), 10)
+        await wait_until(lambda amiss=amiss: amiss in home_of(there, BEN), 10)
         assert "Case 0" not in home_of(there, BEN)
-        there.world.slack.faults.set("none")
-        await until(lambda: "Case 0" in home_of(there, BEN), 60)
+        there.world.slack.faults.set_fault("none")
+        await wait_until(lambda: "Case 0" in home_of(there, BEN), 60)
 
 
 async def test_why_is_told_of_a_channel_only_to_who_sees_it(there: RunningBot) -> None:
     alerts = await raise_alerts(there, INCIDENT, QA)
     for times, word in enumerate(("why", "run"), start=1):
-        assert (await press_forged(there, alerts[QA], alerts[INCIDENT].key or "", word)).ok
-        await until(
+        assert (await press_forged(there, alerts[QA], alerts[INCIDENT].idempotency_key or "", word)).is_accepted
+        await wait_until(
             lambda times=times: (
-                sum("belongs to another channel" in text_of(m) for m in there.private(QA, "U0CHIOMA")) == times
+                sum("belongs to another channel" in text_of(m) for m in there.private_messages(QA, "U0CHIOMA")) == times
             )
         )
 
 
-async def press_forged(bot: RunningBot, shown: Message, key: str, word: str) -> Outcome:
+async def press_forged(bot: RunningBot, shown: PostedMessage, key: str, word: str) -> Acknowledgement:
     """Press the menu of a message of ours whose block names a failure of another channel."""
     blocks = [block for part in shown.attachments for block in part["blocks"] if block["type"] == "actions"]
     own = next(block for block in blocks if any(e["action_id"] == "zof_triage_more" for e in block["elements"]))
-    own["block_id"] = own["block_id"].replace(shown.key or "", key)
+    own["block_id"] = own["block_id"].replace(shown.idempotency_key or "", key)
     chosen = button_of(shown, "zof_triage_more") | {"selected_option": {"value": word}}
-    return await bot.stage.people.press("U0CHIOMA", chosen, channel=shown.channel, ts=shown.ts)
+    return await bot.stage.people.press_element("U0CHIOMA", chosen, channel=shown.channel, ts=shown.ts)
 
 
 async def test_words_in_a_thread_are_for_readers_too(there: RunningBot) -> None:
     alert = (await raise_alerts(there, PARTNERS))[PARTNERS]
     for words in ("why", "result res_4821"):
-        assert (await mention_bot(there, alert, words, PETRA)).ok
-    await until(lambda: sum(REFUSED in text_of(m) for m in there.private(PARTNERS, PETRA)) == 2)
+        assert (await mention_bot(there, alert, words, PETRA)).is_accepted
+    await wait_until(lambda: sum(REFUSED in text_of(m) for m in there.private_messages(PARTNERS, PETRA)) == 2)

@@ -15,19 +15,19 @@ import redis.asyncio as redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.bot import RunningBot, bot_settings, running_bot, text_of, until
+from tests.support.bot import RunningBot, bot_settings, running_bot, text_of, wait_until
 from tests.support.virtual_time import test_clock
-from zofbot.app import running
-from zofbot.simulator.delivery import signature
-from zofbot.simulator.organization import furnish
-from zofbot.simulator.stage import Stage
+from zofbot.app import run_bot
+from zofbot.simulator.delivery import sign_request
+from zofbot.simulator.organization import seed_world
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.world import World
 
 FORM = "application/x-www-form-urlencoded"
 HELP = b"command=%2Fzof&text=help&user_id=U0ANA&channel_id=C0QA&trigger_id=1.2"
 
 
-async def post(
+async def post_signed(
     bot: RunningBot, body: bytes, *, change: Mapping[str, str | None] = {}, kind: str = FORM
 ) -> tuple[int, str]:
     """Send a rightly signed request, with some headers changed or (``None``) left out."""
@@ -35,7 +35,7 @@ async def post(
     headers = {
         "Content-Type": kind,
         "X-Slack-Request-Timestamp": timestamp,
-        "X-Slack-Signature": signature(bot.world.slack.signing_secret, timestamp, body),
+        "X-Slack-Signature": sign_request(bot.world.slack.signing_secret, timestamp, body),
     } | dict(change)
     kept = {name: value for name, value in headers.items() if value is not None}
     async with (
@@ -46,7 +46,7 @@ async def post(
 
 
 async def test_a_signed_request_is_answered(bot: RunningBot) -> None:
-    status, text = await post(bot, HELP)
+    status, text = await post_signed(bot, HELP)
     assert status == 200
     assert "What `/zof` can do" in json.loads(text)["blocks"][0]["text"]["text"]
 
@@ -70,29 +70,29 @@ async def test_a_signed_request_is_answered(bot: RunningBot) -> None:
     ids=lambda change: str(change)[:50],
 )
 async def test_what_is_not_signed_by_slack_is_401(bot: RunningBot, change: Mapping[str, str | None]) -> None:
-    assert (await post(bot, HELP, change=change))[0] == 401
+    assert (await post_signed(bot, HELP, change=change))[0] == 401
 
 
 @pytest.mark.parametrize("age", [301, -301, 10_000_000])
 async def test_an_old_signature_is_401(bot: RunningBot, age: int) -> None:
     timestamp = str(int(bot.world.clock.time()) - age)
-    signed = signature(bot.world.slack.signing_secret, timestamp, HELP)
+    signed = sign_request(bot.world.slack.signing_secret, timestamp, HELP)
     change = {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": signed}
-    assert (await post(bot, HELP, change=change))[0] == 401
+    assert (await post_signed(bot, HELP, change=change))[0] == 401
 
 
 async def test_a_signature_of_another_body_is_401(bot: RunningBot) -> None:
     timestamp = str(int(bot.world.clock.time()))
-    signed = signature(bot.world.slack.signing_secret, timestamp, HELP + b"x")
-    assert (await post(bot, HELP, change={"X-Slack-Signature": signed}))[0] == 401
+    signed = sign_request(bot.world.slack.signing_secret, timestamp, HELP + b"x")
+    assert (await post_signed(bot, HELP, change={"X-Slack-Signature": signed}))[0] == 401
 
 
 async def test_ssl_check_gets_no_way_around_the_signature(bot: RunningBot) -> None:
-    assert (await post(bot, b"ssl_check=1&token=x", change={"X-Slack-Signature": None}))[0] == 401
+    assert (await post_signed(bot, b"ssl_check=1&token=x", change={"X-Slack-Signature": None}))[0] == 401
 
 
 async def test_more_than_a_mebibyte_is_413(bot: RunningBot) -> None:
-    assert (await post(bot, b"text=" + b"x" * (1024 * 1024)))[0] == 413
+    assert (await post_signed(bot, b"text=" + b"x" * (1024 * 1024)))[0] == 413
 
 
 @pytest.mark.parametrize(
@@ -105,17 +105,17 @@ async def test_more_than_a_mebibyte_is_413(bot: RunningBot) -> None:
     ids=lambda value: str(value)[:24],
 )  # fmt: skip
 async def test_what_is_neither_json_nor_a_form_is_400(bot: RunningBot, body: bytes, kind: str) -> None:
-    assert (await post(bot, body, kind=kind))[0] == 400
+    assert (await post_signed(bot, body, kind=kind))[0] == 400
 
 
 async def test_an_unsigned_stranger_learns_nothing_of_the_form(bot: RunningBot) -> None:
-    assert (await post(bot, b"{", change={"X-Slack-Signature": None}))[0] == 401
+    assert (await post_signed(bot, b"{", change={"X-Slack-Signature": None}))[0] == 401
 
 
 async def test_slacks_challenge_is_answered(bot: RunningBot) -> None:
     body = json.dumps({"type": "url_verification", "challenge": "abc", "token": "x"}).encode()
     for _ in range(2):
-        status, text = await post(bot, body, kind="application/json")
+        status, text = await post_signed(bot, body, kind="application/json")
         assert status == 200
         assert "abc" in text
 
@@ -151,7 +151,7 @@ BODIES = st.dictionaries(st.sampled_from(WORDS), JSON, min_size=1, max_size=8).f
 async def test_no_signed_body_of_any_shape_is_a_500(fuzzed: RunningBot, body: dict[str, Any], as_form: bool) -> None:
     text = json.dumps(body)
     sent = urlencode({"payload": text}) if as_form else text
-    status, _ = await post(fuzzed, sent.encode(), kind=FORM if as_form else "application/json")
+    status, _ = await post_signed(fuzzed, sent.encode(), kind=FORM if as_form else "application/json")
     assert status in (200, 400, 404)
 
 
@@ -166,7 +166,7 @@ async def test_health_readiness_and_metrics(bot: RunningBot) -> None:
             assert reply.status == 200
         async with session.get("/readyz") as reply:
             assert (reply.status, await reply.json()) == (200, {"ready": True, "missing": []})
-        await bot.type("/zof res_4821")
+        await bot.type_text("/zof res_4821")
         async with session.get("/metrics") as reply:
             text = await reply.text()
     assert 'zofbot_zof_calls_total{method="GET",outcome="ok",status="200",template="/results/{id}"} 1.0' in text
@@ -184,25 +184,25 @@ async def test_not_ready_names_what_is_missing(bot: RunningBot) -> None:
 
 async def test_until_slack_takes_the_token_it_is_not_ready_and_lookups_work(valkey: str) -> None:
     world = World(test_clock())
-    furnish(world)
-    stage = Stage(world)
+    seed_world(world)
+    stage = SimulatorServer(world)
     await stage.start()
     async with redis.from_url(valkey) as client:
         await client.flushall()
-    world.slack.faults.set("invalid_auth", only="auth.test")
+    world.slack.faults.set_fault("invalid_auth", only="auth.test")
     try:
-        async with running(bot_settings(stage, valkey), stage.world.clock, works=False) as bot:
+        async with run_bot(bot_settings(stage, valkey), stage.world.clock, works=False) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
-            await until(lambda: any(call.method == "auth.test" for call in world.slack.calls))
-            assert await bot.missing() == ["slack has not accepted the bot token yet"]
-            await stage.people.type("U0ANA", "C0QA", "/zof res_4821")
+            await wait_until(lambda: any(call.method == "auth.test" for call in world.slack.calls))
+            assert await bot.list_unready() == ["slack has not accepted the bot token yet"]
+            await stage.people.type_text("U0ANA", "C0QA", "/zof res_4821")
             assert "Voucher" in text_of(list(world.slack.messages["C0QA"].values())[-1])
-            world.slack.faults.set("none")
+            world.slack.faults.set_fault("none")
 
             async def ready() -> bool:
-                return not await bot.missing()
+                return not await bot.list_unready()
 
-            await until(ready, 30)
+            await wait_until(ready, 30)
     finally:
         await stage.stop()
 
@@ -215,4 +215,4 @@ async def test_while_a_secret_is_replaced_both_are_taken_and_no_other(valkey: st
     async with running_bot(valkey, slack_signing_secret=f" {fresh} , {old} ") as bot:
         for secret, expected in ((fresh, 200), (old, 200), (stray, 401), (f"{fresh},{old}", 401), ("", 401)):
             bot.world.slack.signing_secret = secret
-            assert (await post(bot, HELP))[0] == expected, secret
+            assert (await post_signed(bot, HELP))[0] == expected, secret

@@ -18,19 +18,19 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.bot import until
+from tests.support.bot import wait_until
 from tests.support.virtual_time import SetClock
 from zofbot.clock import Clock
-from zofbot.crowd import MOST_BYTES
+from zofbot.crowd import MAX_BODY_BYTES
 from zofbot.metrics import Metrics
 from zofbot.settings import Settings
-from zofbot.simulator.stage import Stage
-from zofbot.simulator.webhooks import Webhooks, signature
+from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.webhooks import Webhooks, sign_body
 from zofbot.simulator.world import World
-from zofbot.store.hints import EVENT_SECONDS, MOST, Hints, Watch
-from zofbot.store.webhook_trials import Arrival
-from zofbot.web import ZofDoor, site
-from zofbot.zof.webhook import ENDINGS, NOTICES, OTHERS, Hint, hint_in, signed
+from zofbot.store.hints import EVENT_TTL_SECONDS, MAX_PENDING_RUNS, PendingRun, PendingRuns
+from zofbot.store.webhook_trials import TrialArrival
+from zofbot.web import ZofWebhookEndpoint, build_app
+from zofbot.zof.webhook import IGNORED_TYPES, PLATFORM_EVENT_TYPES, RUN_END_TYPES, WebhookHint, is_signed, parse_hint
 
 NOW = datetime(2026, 6, 1, 8, 20, tzinfo=UTC)
 SECRET, PREVIOUS = "a-new-secret", "an-old-secret"
@@ -47,11 +47,11 @@ OLDER = {
 }
 
 
-def body(**change: Any) -> bytes:
+def webhook_body(**change: Any) -> bytes:
     return json.dumps(CURRENT | change).encode()
 
 
-def sign(raw: bytes, secret: str = SECRET) -> str:
+def sign_webhook(raw: bytes, secret: str = SECRET) -> str:
     return hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
 
 
@@ -60,15 +60,15 @@ def sign(raw: bytes, secret: str = SECRET) -> str:
 
 def test_the_current_envelope_is_read() -> None:
     at = datetime(2026, 6, 1, 8, 15, tzinfo=UTC)
-    assert hint_in(body()) == Hint("evt_77", "run.failed", "run_1001", at, "obj_5", "current")
+    assert parse_hint(webhook_body()) == WebhookHint("evt_77", "run.failed", "run_1001", at, "obj_5", "current")
 
 
 def test_the_older_envelope_is_read_and_named_by_its_body() -> None:
     raw = json.dumps(OLDER).encode()
     at = datetime(2024, 2, 2, 9, tzinfo=UTC)
     name = f"sha256:{hashlib.sha256(raw).hexdigest()}"
-    assert hint_in(raw) == Hint(name, "run.completed", "run_1001", at, envelope="older")
-    assert hint_in(raw + b" ").event_id != hint_in(raw).event_id
+    assert parse_hint(raw) == WebhookHint(name, "run.completed", "run_1001", at, envelope="older")
+    assert parse_hint(raw + b" ").event_id != parse_hint(raw).event_id
 
 
 @pytest.mark.parametrize(
@@ -86,30 +86,30 @@ def test_the_older_envelope_is_read_and_named_by_its_body() -> None:
     ],
 )
 def test_the_run_is_looked_for_where_either_generation_has_it(data: Any, run_id: str | None) -> None:
-    assert hint_in(body(data=data)).run_id == run_id
+    assert parse_hint(webhook_body(data=data)).run_id == run_id
 
 
 def test_an_unknown_type_is_kept_and_counted_with_the_others() -> None:
-    hint = hint_in(body(type="run.paused"))
-    assert (hint.type, hint.label, hint.subject) == ("run.paused", "other", None)
+    hint = parse_hint(webhook_body(type="run.paused"))
+    assert (hint.type, hint.type_label, hint.subject_id) == ("run.paused", "other", None)
 
 
-@pytest.mark.parametrize("kind", sorted(ENDINGS | NOTICES | OTHERS))
+@pytest.mark.parametrize("kind", sorted(RUN_END_TYPES | PLATFORM_EVENT_TYPES | IGNORED_TYPES))
 def test_a_known_type_is_counted_by_its_name(kind: str) -> None:
-    assert hint_in(body(type=kind)).label == kind
+    assert parse_hint(webhook_body(type=kind)).type_label == kind
 
 
 def test_a_notice_is_about_an_object_and_an_ending_about_a_run() -> None:
-    assert hint_in(body(type="agent.offline")).subject == "obj_5"
-    assert hint_in(body()).subject == "run_1001"
-    assert hint_in(body(type="agent.offline", data={})).subject == "evt_77"
-    assert hint_in(body(data={})).subject is None
+    assert parse_hint(webhook_body(type="agent.offline")).subject_id == "obj_5"
+    assert parse_hint(webhook_body()).subject_id == "run_1001"
+    assert parse_hint(webhook_body(type="agent.offline", data={})).subject_id == "evt_77"
+    assert parse_hint(webhook_body(data={})).subject_id is None
 
 
 @pytest.mark.parametrize("raw", [b"", b"run", b"[]", b'"x"', b"null", b"\xff\xfe", b"[" * 100_000, b"{" * 50_000])
 def test_what_is_not_a_json_object_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  (whatever is wrong, this is all that a caller may meet)
-        hint_in(raw)
+        parse_hint(raw)
 
 
 @given(
@@ -120,7 +120,7 @@ def test_what_is_not_a_json_object_is_refused(raw: bytes) -> None:
 )
 def test_no_json_breaks_the_reading(found: Any) -> None:
     try:
-        hint_in(json.dumps(found).encode())
+        parse_hint(json.dumps(found).encode())
     except ValueError:
         assert not isinstance(found, dict)
 
@@ -135,26 +135,35 @@ def test_no_json_breaks_the_reading(found: Any) -> None:
 )
 @pytest.mark.parametrize("secret", [SECRET, PREVIOUS])
 def test_a_signature_under_either_secret_is_taken(wrap: Callable[[str], str], secret: str) -> None:
-    assert signed(body(), wrap(sign(body(), secret)), [SECRET, PREVIOUS])
+    assert is_signed(webhook_body(), wrap(sign_webhook(webhook_body(), secret)), [SECRET, PREVIOUS])
 
 
 @pytest.mark.parametrize(
     "given_",
-    ["", "sha256=", "0" * 64, sign(body(), "another"), sign(body() + b" "), sign(body())[:-1], "é" * 64, "\udcff" * 64],
+    [
+        "",
+        "sha256=",
+        "0" * 64,
+        sign_webhook(webhook_body(), "another"),
+        sign_webhook(webhook_body() + b" "),
+        sign_webhook(webhook_body())[:-1],
+        "é" * 64,
+        "\udcff" * 64,
+    ],
 )
 def test_any_other_signature_is_not(given_: str) -> None:
-    assert not signed(body(), given_, [SECRET, PREVIOUS])
+    assert not is_signed(webhook_body(), given_, [SECRET, PREVIOUS])
 
 
 def test_an_empty_secret_signs_nothing() -> None:
-    assert not signed(body(), sign(body(), ""), ["", ""])
-    assert not signed(body(), sign(body()), [])
+    assert not is_signed(webhook_body(), sign_webhook(webhook_body(), ""), ["", ""])
+    assert not is_signed(webhook_body(), sign_webhook(webhook_body()), [])
 
 
 # --- the door
 
 
-class Door:
+class WebhookEndpoint:
     """The web door on a port, with a store that can be taken away."""
 
     def __init__(self, client: TestClient[web.Request, web.Application], store: redis.Redis, metrics: Metrics) -> None:
@@ -162,18 +171,18 @@ class Door:
         self.store = store
         self.metrics = metrics
 
-    async def post(self, raw: bytes, given_: str | None = None, header: str = "X-Zof-Signature") -> int:
+    async def post_body(self, raw: bytes, given_: str | None = None, header: str = "X-Zof-Signature") -> int:
         reply = await self.client.post(
-            "/zof/webhook", data=io.BytesIO(raw), headers={header: sign(raw) if given_ is None else given_}
+            "/zof/webhook", data=io.BytesIO(raw), headers={header: sign_webhook(raw) if given_ is None else given_}
         )
         assert await reply.text() == ""
         return reply.status
 
-    async def hints(self) -> dict[str, Watch]:
+    async def stored_hints(self) -> dict[str, PendingRun]:
         found: dict[Any, Any] = await self.store.hgetall("{test}:hints")
-        return {field.decode(): Watch.load(text.decode()) for field, text in found.items()}
+        return {field.decode(): PendingRun.load(text.decode()) for field, text in found.items()}
 
-    def count(self, answer: str) -> float | None:
+    def counted_answers(self, answer: str) -> float | None:
         return self.metrics.registry.get_sample_value("zofbot_zof_webhooks_total", {"answer": answer})
 
 
@@ -182,119 +191,123 @@ def server() -> fakeredis.FakeServer:
     return fakeredis.FakeServer()
 
 
-async def ignore(arrival: Arrival) -> None:
+async def ignore_arrival(arrival: TrialArrival) -> None:
     """Nobody tries the webhooks."""
 
 
 @pytest.fixture
-async def door(server: fakeredis.FakeServer) -> AsyncIterator[Door]:
+async def door(server: fakeredis.FakeServer) -> AsyncIterator[WebhookEndpoint]:
     metrics = Metrics()
     async with fakeredis.FakeAsyncRedis(server=server) as store:
-        hints = Hints(store, "test", Clock())
-        zof = ZofDoor(hints, (SECRET, PREVIOUS), "X-Zof-Signature", metrics, SetClock(NOW.timestamp()), note=ignore)
+        hints = PendingRuns(store, "test", Clock())
+        zof = ZofWebhookEndpoint(
+            hints, (SECRET, PREVIOUS), "X-Zof-Signature", metrics, SetClock(NOW.timestamp()), note=ignore_arrival
+        )
 
         async def ready() -> list[str]:
             return []
 
-        async with TestClient(TestServer(site(None, metrics, ready, zof))) as client:
-            yield Door(client, store, metrics)
+        async with TestClient(TestServer(build_app(None, metrics, ready, zof))) as client:
+            yield WebhookEndpoint(client, store, metrics)
         await hints.aclose()
 
 
-async def test_a_hint_is_stored_before_the_delivery_is_acknowledged(door: Door) -> None:
-    assert await door.post(body()) == 200
+async def test_a_hint_is_stored_before_the_delivery_is_acknowledged(door: WebhookEndpoint) -> None:
+    assert await door.post_body(webhook_body()) == 200
     happened = datetime(2026, 6, 1, 8, 15, tzinfo=UTC).timestamp()
-    assert await door.hints() == {
-        "run_1001": Watch("run", "run_1001", "run.failed", NOW.timestamp(), happened, run="run_1001")
+    assert await door.stored_hints() == {
+        "run_1001": PendingRun("run", "run_1001", "run.failed", NOW.timestamp(), happened, run="run_1001")
     }
-    assert door.count("stored") == 1
+    assert door.counted_answers("stored") == 1
 
 
-async def test_a_repeated_delivery_is_acknowledged_and_stored_once(door: Door) -> None:
-    assert await door.post(body()) == 200
+async def test_a_repeated_delivery_is_acknowledged_and_stored_once(door: WebhookEndpoint) -> None:
+    assert await door.post_body(webhook_body()) == 200
     await door.store.delete("{test}:hints")
-    assert await door.post(body()) == 200
-    assert await door.hints() == {}
-    assert door.count("repeated") == 1
-    assert 0 < await door.store.ttl("{test}:event:evt_77") <= EVENT_SECONDS
+    assert await door.post_body(webhook_body()) == 200
+    assert await door.stored_hints() == {}
+    assert door.counted_answers("repeated") == 1
+    assert 0 < await door.store.ttl("{test}:event:evt_77") <= EVENT_TTL_SECONDS
 
 
-async def test_two_events_of_one_run_are_one_hint(door: Door) -> None:
+async def test_two_events_of_one_run_are_one_hint(door: WebhookEndpoint) -> None:
     for event, kind in (("evt_1", "run.completed"), ("evt_2", "run.failed")):
-        assert await door.post(body(id=event, type=kind)) == 200
-    assert list(await door.hints()) == ["run_1001"]
+        assert await door.post_body(webhook_body(id=event, type=kind)) == 200
+    assert list(await door.stored_hints()) == ["run_1001"]
 
 
-async def test_a_notice_is_kept_beside_runs(door: Door) -> None:
-    assert await door.post(body(type="release.gate_blocked")) == 200
-    [(field, watch)] = (await door.hints()).items()
+async def test_a_notice_is_kept_beside_runs(door: WebhookEndpoint) -> None:
+    assert await door.post_body(webhook_body(type="release.gate_blocked")) == 200
+    [(field, watch)] = (await door.stored_hints()).items()
     assert field == "release.gate_blocked:obj_5"
     assert (watch.kind, watch.subject, watch.run) == ("notice", "obj_5", "run_1001")
 
 
 @pytest.mark.parametrize("kind", ["run.started", "remediation.approved", "issue.detected", "something.new", "", None])
-async def test_what_means_nothing_here_is_acknowledged_counted_and_ignored(door: Door, kind: str | None) -> None:
-    assert await door.post(body(type=kind)) == 200
-    assert await door.hints() == {}
-    assert door.count("ignored") == 1
+async def test_what_means_nothing_here_is_acknowledged_counted_and_ignored(
+    door: WebhookEndpoint, kind: str | None
+) -> None:
+    assert await door.post_body(webhook_body(type=kind)) == 200
+    assert await door.stored_hints() == {}
+    assert door.counted_answers("ignored") == 1
 
 
 @pytest.mark.parametrize("given_", ["", "0" * 64, "é" * 64])
-async def test_what_zof_did_not_sign_is_401_without_a_word(door: Door, given_: str) -> None:
-    assert await door.post(body(), given_) == 401
-    assert await door.hints() == {}
+async def test_what_zof_did_not_sign_is_401_without_a_word(door: WebhookEndpoint, given_: str) -> None:
+    assert await door.post_body(webhook_body(), given_) == 401
+    assert await door.stored_hints() == {}
 
 
-async def test_the_signature_comes_before_the_json(door: Door) -> None:
-    assert await door.post(b"{", "0" * 64) == 401
-    assert await door.post(b"{") == 400
+async def test_the_signature_comes_before_the_json(door: WebhookEndpoint) -> None:
+    assert await door.post_body(b"{", "0" * 64) == 401
+    assert await door.post_body(b"{") == 400
 
 
-async def test_a_signature_under_another_header_is_none(door: Door) -> None:
-    assert await door.post(body(), sign(body()), "X-Signature") == 401
+async def test_a_signature_under_another_header_is_none(door: WebhookEndpoint) -> None:
+    assert await door.post_body(webhook_body(), sign_webhook(webhook_body()), "X-Signature") == 401
 
 
-async def test_a_body_of_a_mebibyte_is_the_largest(door: Door) -> None:
-    filled = body(filler="x" * (MOST_BYTES - len(body(filler=""))))
-    assert len(filled) == MOST_BYTES
-    assert await door.post(filled) == 200
-    assert await door.post(filled + b" ") == 413
+async def test_a_body_of_a_mebibyte_is_the_largest(door: WebhookEndpoint) -> None:
+    filled = webhook_body(filler="x" * (MAX_BODY_BYTES - len(webhook_body(filler=""))))
+    assert len(filled) == MAX_BODY_BYTES
+    assert await door.post_body(filled) == 200
+    assert await door.post_body(filled + b" ") == 413
 
 
 async def test_without_a_store_it_is_503_and_taken_when_it_comes_again(
-    door: Door, server: fakeredis.FakeServer
+    door: WebhookEndpoint, server: fakeredis.FakeServer
 ) -> None:
     server.connected = False
-    assert await door.post(body()) == 503
+    assert await door.post_body(webhook_body()) == 503
     server.connected = True
-    assert await door.post(body()) == 200
-    assert list(await door.hints()) == ["run_1001"]
+    assert await door.post_body(webhook_body()) == 200
+    assert list(await door.stored_hints()) == ["run_1001"]
 
 
-async def test_no_more_hints_wait_than_may_and_those_that_wait_are_renewed(door: Door) -> None:
-    await door.store.hset("{test}:hints", mapping={f"held_{number}": "{}" for number in range(MOST - 1)})
-    assert await door.post(body()) == 200
-    assert await door.post(body(id="evt_2", data={"object": {"run_id": "run_2002"}})) == 503
-    assert door.count("full") == 1
-    assert await door.post(body(id="evt_3")) == 200
+async def test_no_more_hints_wait_than_may_and_those_that_wait_are_renewed(door: WebhookEndpoint) -> None:
+    await door.store.hset("{test}:hints", mapping={f"held_{number}": "{}" for number in range(MAX_PENDING_RUNS - 1)})
+    assert await door.post_body(webhook_body()) == 200
+    assert await door.post_body(webhook_body(id="evt_2", data={"object": {"run_id": "run_2002"}})) == 503
+    assert door.counted_answers("full") == 1
+    assert await door.post_body(webhook_body(id="evt_3")) == 200
     await door.store.hdel("{test}:hints", "held_1")
-    assert await door.post(body(id="evt_2", data={"object": {"run_id": "run_2002"}})) == 200
-    assert await door.store.hlen("{test}:hints") == MOST
+    assert await door.post_body(webhook_body(id="evt_2", data={"object": {"run_id": "run_2002"}})) == 200
+    assert await door.store.hlen("{test}:hints") == MAX_PENDING_RUNS
 
 
-async def test_a_thousand_events_about_what_waits_already_are_not_remembered_one_by_one(door: Door) -> None:
+async def test_a_thousand_events_about_what_waits_already_are_not_remembered_one_by_one(door: WebhookEndpoint) -> None:
     for number in range(50):
-        assert await door.post(body(id=f"evt_{number}")) == 200
+        assert await door.post_body(webhook_body(id=f"evt_{number}")) == 200
     assert len([key async for key in door.store.scan_iter("{test}:event:*")]) == 1
-    assert list(await door.hints()) == ["run_1001"]
+    assert list(await door.stored_hints()) == ["run_1001"]
 
 
 async def test_without_a_secret_there_is_no_door() -> None:
     async def ready() -> list[str]:
         return []
 
-    async with TestClient(TestServer(site(None, Metrics(), ready))) as client:
-        assert (await client.post("/zof/webhook", data=body())).status == 404
+    async with TestClient(TestServer(build_app(None, Metrics(), ready))) as client:
+        assert (await client.post("/zof/webhook", data=webhook_body())).status == 404
 
 
 # --- hints
@@ -302,38 +315,38 @@ async def test_without_a_secret_there_is_no_door() -> None:
 
 async def test_a_stored_hint_wakes_who_waits_in_whichever_process(server: fakeredis.FakeServer) -> None:
     async with fakeredis.FakeAsyncRedis(server=server) as here, fakeredis.FakeAsyncRedis(server=server) as there:
-        mine, theirs = Hints(here, "test", Clock()), Hints(there, "test", Clock())
-        assert await mine.wait(0)  # it cannot know what was stored before it listened
-        assert not await mine.wait(0.01)
+        mine, theirs = PendingRuns(here, "test", Clock()), PendingRuns(there, "test", Clock())
+        assert await mine.wait_for_hint(0)  # it cannot know what was stored before it listened
+        assert not await mine.wait_for_hint(0.01)
         for event in ("evt_1", "evt_2"):
-            await theirs.keep(event, Watch("run", event, "run.failed", 1.0))
-        assert await mine.wait(10)
-        assert not await mine.wait(0.01)  # the two were one piece of news
+            await theirs.add_pending(event, PendingRun("run", event, "run.failed", 1.0))
+        assert await mine.wait_for_hint(10)
+        assert not await mine.wait_for_hint(0.01)  # the two were one piece of news
         await mine.aclose()
         await theirs.aclose()
 
 
 def test_a_watch_comes_back_as_it_was_stored() -> None:
-    watch = Watch("result", "res_1", "results failed", 1.5, 2.5, 3.5, 4.5, "run_1", ("a", "b"))
-    assert Watch.load(watch.dump()) == watch
-    assert Watch.load(watch.dump().replace("{", '{"newer":1,', 1)) == watch
+    watch = PendingRun("result", "res_1", "results failed", 1.5, 2.5, 3.5, 4.5, "run_1", ("a", "b"))
+    assert PendingRun.load(watch.dump()) == watch
+    assert PendingRun.load(watch.dump().replace("{", '{"newer":1,', 1)) == watch
 
 
 # --- the pretend Zof sends them
 
 
 @pytest.mark.parametrize("generation", ["current", "older"])
-async def test_the_pretend_zof_announces_a_failed_run_twice(door: Door, generation: Any) -> None:
+async def test_the_pretend_zof_announces_a_failed_run_twice(door: WebhookEndpoint, generation: Any) -> None:
     world = World(SetClock(NOW.timestamp()))
     world.zof.webhooks = Webhooks(str(door.client.make_url("/zof/webhook")), SECRET, generation=generation)
-    stage = Stage(world)
+    stage = SimulatorServer(world)
     await stage.start()
     run = world.zof.finish_failing_run("proj_x", "staging", failures=2)
     sent = world.zof.webhooks.sent
-    await until(lambda: len(sent) == 2)
-    assert [(one.type, one.status) for one in sent] == [("run.completed", 200), ("run.failed", 200)]
-    assert list(await door.hints()) == [run["id"]]
-    assert door.count("stored") == 2
+    await wait_until(lambda: len(sent) == 2)
+    assert [(item.type, item.status) for item in sent] == [("run.completed", 200), ("run.failed", 200)]
+    assert list(await door.stored_hints()) == [run["id"]]
+    assert door.counted_answers("stored") == 2
     await stage.stop()
 
 
@@ -348,8 +361,8 @@ async def test_the_pretend_zof_sends_nothing_while_it_is_off_and_no_failure_for_
     [delivery] = hooks.waiting
     raw = delivery.body
     assert delivery.type == "run.completed"
-    assert signed(raw, hooks.headers(delivery)["X-Zof-Signature"], [hooks.secret])
-    assert signature("other", raw) != signature(hooks.secret, raw)
+    assert is_signed(raw, hooks.signed_headers(delivery)["X-Zof-Signature"], [hooks.secret])
+    assert sign_body("other", raw) != sign_body(hooks.secret, raw)
 
 
 # --- settings

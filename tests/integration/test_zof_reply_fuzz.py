@@ -14,12 +14,12 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from tests.support.bot import running_bot, text_of, until
+from tests.support.bot import running_bot, text_of, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from tests.support.odd_values import ODD, paths_in, with_odd_value
+from tests.support.odd_values import ODD_VALUES, paths_in, with_odd_value
 
 
-class Spoiler:
+class ZofSpoiler:
     """Stands before Zof and puts something odd, or nothing, at a place of what it says; half of the time of a list's
     own parts, in which there are few.
     """
@@ -27,7 +27,7 @@ class Spoiler:
     def __init__(self, seed: int) -> None:
         self.random, self.spoils, self.target, self.replies = Random(seed), True, "", 0
 
-    async def serve(self, request: web.Request) -> web.Response:
+    async def serve_request(self, request: web.Request) -> web.Response:
         kept = {name: request.headers[name] for name in ("Authorization",) if name in request.headers}
         async with (
             aiohttp.ClientSession() as session,
@@ -35,25 +35,25 @@ class Spoiler:
         ):
             body, headers = await reply.json(content_type=None), {"X-Request-Id": reply.headers["X-Request-Id"]}
         if self.spoils:
-            body = self.spoil(body)
+            body = self.spoil_body(body)
             self.replies += 1
         return web.Response(status=reply.status, text=json.dumps(body), content_type="application/json",
                             headers=headers)  # fmt: skip
 
-    def spoil(self, body: Any) -> Any:
+    def spoil_body(self, body: Any) -> Any:
         found = [path for path in paths_in(body) if len(path) == 1 or self.random.random() < 0.5]
         if not found or self.random.random() < 0.05:
-            return self.random.choice(ODD)
+            return self.random.choice(ODD_VALUES)
         return with_odd_value(
-            body, self.random.choice(found), *([self.random.choice(ODD)] if self.random.random() < 0.8 else [])
+            body, self.random.choice(found), *([self.random.choice(ODD_VALUES)] if self.random.random() < 0.8 else [])
         )
 
 
 @pytest.fixture
-async def spoiler(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Spoiler, str]]:
-    made = Spoiler(request.param)
+async def spoiler(request: pytest.FixtureRequest) -> AsyncIterator[tuple[ZofSpoiler, str]]:
+    made = ZofSpoiler(request.param)
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", made.serve)
+    app.router.add_route("*", "/{path:.*}", made.serve_request)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -66,7 +66,7 @@ NOTHING = re.compile(r"\b(None|nan|NaN|undefined|Traceback)\b")
 
 
 @pytest.mark.parametrize("spoiler", [1], indirect=True)
-async def test_nothing_that_zof_says_breaks_anything(spoiler: tuple[Spoiler, str], valkey: str) -> None:
+async def test_nothing_that_zof_says_breaks_anything(spoiler: tuple[ZofSpoiler, str], valkey: str) -> None:
     zof, url = spoiler
     with capture_logs() as logs:
         async with running_bot(
@@ -74,9 +74,9 @@ async def test_nothing_that_zof_says_breaks_anything(spoiler: tuple[Spoiler, str
         ) as bot:  # fmt: skip
             bot.world.slack.paced = False
             zof.target = bot.stage.url
-            await bot.type("/zof subscribe project:*")
+            await bot.type_text("/zof subscribe project:*")
             for number in range(90):
-                answer = await bot.answer(f"/zof {ASKED[number % len(ASKED)]}")
+                answer = await bot.answer_text(f"/zof {ASKED[number % len(ASKED)]}")
                 assert len(answer) > 20
                 assert not NOTHING.search(answer), answer
                 await asyncio.sleep(0.2)  # so that the poller reads what is spoilt as well
@@ -86,9 +86,11 @@ async def test_nothing_that_zof_says_breaks_anything(spoiler: tuple[Spoiler, str
             zof.spoils = False
             last = fail_run(bot, 1)
             await post_webhook(bot, webhook_event(last["id"], "evt_last"))
-            await until(lambda: any(last["id"] in str(one.key) for one in bot.world.slack.ledger), 600)
-            assert bot.world.slack.doubled() == []
-            assert not any(NOTHING.search(text_of(one)) for one in bot.world.slack.ledger)
+            await wait_until(
+                lambda: any(last["id"] in str(item.idempotency_key) for item in bot.world.slack.ledger), 600
+            )
+            assert bot.world.slack.duplicate_keys() == []
+            assert not any(NOTHING.search(text_of(item)) for item in bot.world.slack.ledger)
     assert zof.replies > 90
     errors = [line for line in logs if line["log_level"] in ("error", "critical")]
     said = ("feed not read", "listed under an id that cannot be asked for")  # what of Zof's could not be followed

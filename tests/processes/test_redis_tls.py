@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bot import until
-from tests.support.valkey_servers import SLOTS, Server, free_port, running_servers
+from tests.support.bot import wait_until
+from tests.support.valkey_servers import SLOT_COUNT, ValkeyServer, free_port, running_servers
 from zofbot.clock import Clock
 from zofbot.errors import StoreUnavailable
-from zofbot.store import connected
+from zofbot.store import open_store
 
 # --- over TLS, for real: the server that comes along has none, so something stands before it that has
 
@@ -36,12 +36,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def encrypted(certificate: Path, port: int, behind: int) -> AsyncIterator[None]:
+async def tls_proxy(certificate: Path, port: int, behind: int) -> AsyncIterator[None]:
     """Speak TLS on ``port`` for the server on ``behind``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate / "ca.pem", certificate / "key.pem")
 
-    async def pour(source: asyncio.StreamReader, into: asyncio.StreamWriter) -> None:
+    async def copy_bytes(source: asyncio.StreamReader, into: asyncio.StreamWriter) -> None:
         try:
             while data := await source.read(65536):
                 into.write(data)
@@ -53,29 +53,29 @@ async def encrypted(certificate: Path, port: int, behind: int) -> AsyncIterator[
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         source, into = await asyncio.open_connection("127.0.0.1", behind)
-        await asyncio.gather(pour(reader, into), pour(source, writer))
+        await asyncio.gather(copy_bytes(reader, into), copy_bytes(source, writer))
 
     async with await asyncio.start_server(pass_on, "127.0.0.1", port, ssl=context):
         yield
 
 
 async def test_one_server_and_a_cluster_are_spoken_to_over_tls(certificate: Path, tmp_path: Path) -> None:
-    server, port, bus = Server(free_port(), tmp_path / "node"), free_port(), free_port()
+    server, port, bus = ValkeyServer(free_port(), tmp_path / "node"), free_port(), free_port()
     server.options = (
         "--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-announce-port", str(port),
         "--save", "", "--user", "default", "on", "nopass", "~*", "&*", "+@all",
         "--user", "zofbot", "on", ">hunter2hunter2", "~{zofbot}:*", "&{zofbot}:*", "+@all",
     )  # fmt: skip
-    async with running_servers(server), encrypted(certificate, port, server.port):
-        await server.ask("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
-        await until(server.serves)
+    async with running_servers(server), tls_proxy(certificate, port, server.port):
+        await server.run_command("CLUSTER", "ADDSLOTSRANGE", 0, SLOT_COUNT - 1)
+        await wait_until(server.is_serving)
         place = f"zofbot:hunter2hunter2@127.0.0.1:{port}/0"
         for number, scheme in enumerate(("rediss", "rediss+cluster")):
-            async with connected(
+            async with open_store(
                 f"{scheme}://{place}?ssl_ca_certs={certificate / 'ca.pem'}", "zofbot", Clock()
             ) as store:
-                assert await store.claim(f"Ev{number}")
-                assert not await store.claim(f"Ev{number}")
-            async with connected(f"{scheme}://{place}", "zofbot", Clock()) as store:
+                assert await store.claim_request(f"Ev{number}")
+                assert not await store.claim_request(f"Ev{number}")
+            async with open_store(f"{scheme}://{place}", "zofbot", Clock()) as store:
                 with pytest.raises(StoreUnavailable):  # nobody whom we know signed that certificate
                     await store.ping()

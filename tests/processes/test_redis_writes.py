@@ -12,13 +12,13 @@ import aiohttp
 import pytest
 import redis.asyncio as redis
 
-from tests.support.bot import RunningBot, running_bot, until
+from tests.support.bot import RunningBot, running_bot, wait_until
 from tests.support.failing_runs import SECRET, post_webhook, webhook_event
-from tests.support.valkey_servers import Server, free_port, running_servers
-from zofbot.checkup import Finding, Level, examine
+from tests.support.valkey_servers import ValkeyServer, free_port, running_servers
+from zofbot.checkup import Finding, Level, run_checks
 from zofbot.clock import Clock
 from zofbot.settings import Settings
-from zofbot.store import connected
+from zofbot.store import open_store
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +27,13 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    one = Server(free_port(), tmp_path / "one", ("--save", "", "--appendonly", "yes"))
+async def server(tmp_path: Path) -> AsyncIterator[ValkeyServer]:
+    one = ValkeyServer(free_port(), tmp_path / "one", ("--save", "", "--appendonly", "yes"))
     async with running_servers(one):
         yield one
 
 
-async def readiness(bot: RunningBot) -> tuple[int, list[str], str]:
+async def read_readiness(bot: RunningBot) -> tuple[int, list[str], str]:
     """The status of ``/readyz``, what it misses, and the metric."""
     async with aiohttp.ClientSession() as session:
         async with session.get(f"{bot.app.url}/readyz") as reply:
@@ -44,8 +44,8 @@ async def readiness(bot: RunningBot) -> tuple[int, list[str], str]:
 
 
 async def found_in(settings: Settings) -> list[Finding]:
-    found = await examine(settings, Clock(), seconds=10)
-    return [one for one in found if one.level is Level.ERROR and one.about.startswith("redis")]
+    found = await run_checks(settings, Clock(), seconds=10)
+    return [item for item in found if item.level is Level.ERROR and item.about.startswith("redis")]
 
 
 # --- writes that are refused
@@ -59,31 +59,31 @@ async def found_in(settings: Settings) -> list[Finding]:
     ],
 )
 async def test_a_redis_that_refuses_writes_is_not_ready(
-    server: Server, setting: str, value: str, word: str, finding: str
+    server: ValkeyServer, setting: str, value: str, word: str, finding: str
 ) -> None:
     async with running_bot(f"redis://127.0.0.1:{server.port}") as bot:
-        assert await readiness(bot) == (200, [], "zofbot_store_up 1.0")
-        await server.ask("CONFIG", "SET", setting, value)
-        assert await readiness(bot) == (503, [f"redis refuses to work ({word})"], "zofbot_store_up 0.0")
+        assert await read_readiness(bot) == (200, [], "zofbot_store_up 1.0")
+        await server.run_command("CONFIG", "SET", setting, value)
+        assert await read_readiness(bot) == (503, [f"redis refuses to work ({word})"], "zofbot_store_up 0.0")
         [found] = await found_in(bot.settings)
         assert finding in found.what
         assert found.mend
-        await server.ask("CONFIG", "SET", setting, "0")
-        assert await readiness(bot) == (200, [], "zofbot_store_up 1.0")
+        await server.run_command("CONFIG", "SET", setting, "0")
+        assert await read_readiness(bot) == (200, [], "zofbot_store_up 1.0")
 
 
-async def test_a_redis_whose_disk_fails_is_not_ready(server: Server) -> None:
+async def test_a_redis_whose_disk_fails_is_not_ready(server: ValkeyServer) -> None:
     async with running_bot(f"redis://127.0.0.1:{server.port}") as bot:
-        await server.ask("CONFIG", "SET", "save", "3600 1000")
+        await server.run_command("CONFIG", "SET", "save", "3600 1000")
         (server.folder / "dump.rdb").mkdir()  # where the file should stand
-        await server.ask("BGSAVE")
+        await server.run_command("BGSAVE")
 
-        async def failed() -> bool:
-            return bool((await server.ask("INFO", "persistence"))["rdb_last_bgsave_status"] == "err")
+        async def has_failed() -> bool:
+            return bool((await server.run_command("INFO", "persistence"))["rdb_last_bgsave_status"] == "err")
 
-        await until(failed)
-        assert await readiness(bot) == (503, ["redis refuses to work (MISCONF)"], "zofbot_store_up 0.0")
-        assert any("its disk" in one.what for one in await found_in(bot.settings))
+        await wait_until(has_failed)
+        assert await read_readiness(bot) == (503, ["redis refuses to work (MISCONF)"], "zofbot_store_up 0.0")
+        assert any("its disk" in item.what for item in await found_in(bot.settings))
 
 
 READS = ("+@read", "+@connection", "+@scripting", "+info", "+config|get", "+time")
@@ -98,37 +98,39 @@ READS = ("+@read", "+@connection", "+@scripting", "+info", "+config|get", "+time
         (("+@all", "-zadd"), "run ZADD."),
         (("+@all", "resetkeys", "~other:*"), "reach the keys of ZOFBOT_NAMESPACE."),
     ],
-    ids=lambda one: one if isinstance(one, str) else "",
+    ids=lambda item: item if isinstance(item, str) else "",
 )
-async def test_check_names_the_permission_that_is_missing(server: Server, rules: tuple[str, ...], finding: str) -> None:
+async def test_check_names_the_permission_that_is_missing(
+    server: ValkeyServer, rules: tuple[str, ...], finding: str
+) -> None:
     address = f"127.0.0.1:{server.port}"
-    await server.ask("ACL", "SETUSER", "zofbot", "on", ">hunter2hunter2", "~*", "&*", *rules)
+    await server.run_command("ACL", "SETUSER", "zofbot", "on", ">hunter2hunter2", "~*", "&*", *rules)
     async with running_bot(f"redis://{address}") as bot:
         limited = bot.settings.model_copy(update={"redis_url": f"redis://zofbot:hunter2hunter2@{address}"})
         found = await found_in(limited)
-        assert any(one.what.endswith(finding) for one in found), found
-        assert all("docs/operate.md" in one.mend for one in found)
+        assert any(item.what.endswith(finding) for item in found), found
+        assert all("docs/operate.md" in item.mend for item in found)
         assert "hunter2" not in str(found)
 
 
-async def test_a_user_that_lost_the_right_to_write_is_not_ready(server: Server) -> None:
+async def test_a_user_that_lost_the_right_to_write_is_not_ready(server: ValkeyServer) -> None:
     address = f"127.0.0.1:{server.port}"
-    await server.ask("ACL", "SETUSER", "zofbot", "on", ">pw", "~*", "&*", "+@all")
+    await server.run_command("ACL", "SETUSER", "zofbot", "on", ">pw", "~*", "&*", "+@all")
     async with running_bot(f"redis://zofbot:pw@{address}") as bot:
-        await server.ask("ACL", "SETUSER", "zofbot", "-@write")
-        assert await readiness(bot) == (503, ["redis refuses to work (NOPERM)"], "zofbot_store_up 0.0")
+        await server.run_command("ACL", "SETUSER", "zofbot", "-@write")
+        assert await read_readiness(bot) == (503, ["redis refuses to work (NOPERM)"], "zofbot_store_up 0.0")
 
 
 # --- a plain address whose primary moved
 
 
 @asynccontextmanager
-async def forwarded(*targets: int) -> AsyncIterator[tuple[int, list[int]]]:
+async def forwarding_proxy(*targets: int) -> AsyncIterator[tuple[int, list[int]]]:
     """A name of a managed service: what connects is led to the first of the ports; what is open stays."""
     leads = list(targets)
     tasks: set[asyncio.Task[Any]] = set()
 
-    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def pipe_bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while chunk := await reader.read(1 << 16):
                 writer.write(chunk)
@@ -137,12 +139,12 @@ async def forwarded(*targets: int) -> AsyncIterator[tuple[int, list[int]]]:
             pass
         writer.close()
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def accept_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         its_reader, its_writer = await asyncio.open_connection("127.0.0.1", leads[0])
-        for work in (pipe(reader, its_writer), pipe(its_reader, writer)):
+        for work in (pipe_bytes(reader, its_writer), pipe_bytes(its_reader, writer)):
             tasks.add(asyncio.create_task(work))
 
-    served = await asyncio.start_server(accept, "127.0.0.1", 0)
+    served = await asyncio.start_server(accept_connection, "127.0.0.1", 0)
     try:
         yield served.sockets[0].getsockname()[1], leads
     finally:
@@ -153,36 +155,39 @@ async def forwarded(*targets: int) -> AsyncIterator[tuple[int, list[int]]]:
 
 
 @pytest.fixture
-async def pair(tmp_path: Path) -> AsyncIterator[tuple[Server, Server]]:
-    first = Server(free_port(), tmp_path / "first")
-    second = Server(free_port(), tmp_path / "second", ("--replicaof", f"127.0.0.1 {first.port}"))
+async def pair(tmp_path: Path) -> AsyncIterator[tuple[ValkeyServer, ValkeyServer]]:
+    first = ValkeyServer(free_port(), tmp_path / "first")
+    second = ValkeyServer(free_port(), tmp_path / "second", ("--replicaof", f"127.0.0.1 {first.port}"))
     async with running_servers(first, second):
         yield first, second
 
 
-async def fail_over(old: Server, new: Server) -> None:
+async def fail_over(old: ValkeyServer, new: ValkeyServer) -> None:
     """As a managed service does: the roles change, and nobody's connection is closed."""
-    await new.ask("REPLICAOF", "NO", "ONE")
-    await old.ask("REPLICAOF", "127.0.0.1", new.port)
+    await new.run_command("REPLICAOF", "NO", "ONE")
+    await old.run_command("REPLICAOF", "127.0.0.1", new.port)
 
 
-async def test_a_plain_address_whose_primary_moved_is_followed(pair: tuple[Server, Server]) -> None:
+async def test_a_plain_address_whose_primary_moved_is_followed(pair: tuple[ValkeyServer, ValkeyServer]) -> None:
     old, new = pair
-    async with forwarded(old.port) as (port, leads):
+    async with forwarding_proxy(old.port) as (port, leads):
         async with running_bot(f"redis://127.0.0.1:{port}", zof_webhook_secret=SECRET, works=True) as bot:
-            await asyncio.gather(*(readiness(bot) for _ in range(4)))  # several connections are open
+            await asyncio.gather(*(read_readiness(bot) for _ in range(4)))  # several connections are open
             leads[:] = [new.port]
             await fail_over(old, new)
-            assert await readiness(bot) == (200, [], "zofbot_store_up 1.0")
+            assert await read_readiness(bot) == (200, [], "zofbot_store_up 1.0")
             run = bot.world.zof.start_run({"project_id": "proj_checkout", "environment": "staging"})
             assert await post_webhook(bot, webhook_event(run["id"], "evt_1")) == 200
-            assert "Voucher" in await bot.answer("/zof result res_4821")
-        assert await new.ask("EXISTS", "{zofbot}:probe")
+            assert "Voucher" in await bot.answer_text("/zof result res_4821")
+        assert await new.run_command("EXISTS", "{zofbot}:probe")
 
 
-async def test_each_kind_of_write_goes_on_where_the_primary_is_now(pair: tuple[Server, Server]) -> None:
+async def test_each_kind_of_write_goes_on_where_the_primary_is_now(pair: tuple[ValkeyServer, ValkeyServer]) -> None:
     old, new = pair
-    async with forwarded(old.port) as (port, leads), connected(f"redis://127.0.0.1:{port}", "a", Clock()) as store:
+    async with (
+        forwarding_proxy(old.port) as (port, leads),
+        open_store(f"redis://127.0.0.1:{port}", "a", Clock()) as store,
+    ):
         script = store.client.register_script("return redis.call('SET', KEYS[1], ARGV[1])")
         await script(keys=["{a}:s"], args=["before"])
         leads[:] = [new.port]
@@ -197,10 +202,12 @@ async def test_each_kind_of_write_goes_on_where_the_primary_is_now(pair: tuple[S
                 assert await there.mget("{a}:s", "{a}:p") == [str(number).encode()] * 2
 
 
-async def test_a_name_that_still_leads_to_the_old_server_is_said_and_asked_again(pair: tuple[Server, Server]) -> None:
+async def test_a_name_that_still_leads_to_the_old_server_is_said_and_asked_again(
+    pair: tuple[ValkeyServer, ValkeyServer],
+) -> None:
     old, new = pair
-    async with forwarded(old.port) as (port, leads), running_bot(f"redis://127.0.0.1:{port}") as bot:
+    async with forwarding_proxy(old.port) as (port, leads), running_bot(f"redis://127.0.0.1:{port}") as bot:
         await fail_over(old, new)
-        assert (await readiness(bot))[:2] == (503, ["redis refuses to work (READONLY)"])
+        assert (await read_readiness(bot))[:2] == (503, ["redis refuses to work (READONLY)"])
         leads[:] = [new.port]
-        assert (await readiness(bot))[0] == 200
+        assert (await read_readiness(bot))[0] == 200

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.paths import ROOT
 from zofbot.metrics import Metrics
-from zofbot.pipeline.causes import known
+from zofbot.pipeline.causes import known_causes
 
 DOCS = ROOT / "docs"
 RULES = [rule for group in yaml.safe_load((DOCS / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
@@ -26,13 +26,13 @@ needs_promtool = pytest.mark.skipif(
 )
 
 
-def samples() -> dict[str, list[dict[str, str]]]:
+def sample_series() -> dict[str, list[dict[str, str]]]:
     """Every series that there is, by the name of its samples."""
     metrics = Metrics()
-    for labels in known():
+    for labels in known_causes():
         metrics.notifications.labels(*labels)
     there: dict[str, list[dict[str, str]]] = {}
-    for family in text_string_to_metric_families(metrics.text().decode()):
+    for family in text_string_to_metric_families(metrics.render_text().decode()):
         for sample in family.samples:
             there.setdefault(sample.name, []).append(sample.labels)
     return there
@@ -40,7 +40,7 @@ def samples() -> dict[str, list[dict[str, str]]]:
 
 @pytest.mark.parametrize("expr", [rule["expr"] for rule in RULES] + [expr for _, expr in TARGETS])
 def test_every_series_named_is_one(expr: str) -> None:
-    there = samples()
+    there = sample_series()
     selectors = re.findall(r"\b((?:zofbot|process)_\w+)(?:\{([^}]*)\})?", expr)
     assert selectors
     for name, matchers in selectors:

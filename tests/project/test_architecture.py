@@ -68,11 +68,11 @@ PURE = [
 IMPURE = {"asyncio", "httpx", "redis", "aiohttp", "slack_bolt", "os", "time", "random", "socket", "subprocess"}
 
 
-def files() -> Iterator[Path]:
+def source_files() -> Iterator[Path]:
     return HOUSE.rglob("*.py")
 
 
-def imports(path: Path) -> Iterator[str]:
+def imported_modules(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -82,7 +82,7 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def room(module: str) -> str:
+def folder_of_module(module: str) -> str:
     return module.split(".")[1] if module.count(".") else "zofbot"
 
 
@@ -91,49 +91,51 @@ def room_of(path: Path) -> str:
     return first.removesuffix(".py")
 
 
-def floor(name: str) -> int:
+def floor_of(name: str) -> int:
     return next(number for number, rooms in enumerate(FLOORS) if name in rooms)
 
 
 def test_every_room_has_a_floor() -> None:
-    rooms = {room_of(path) for path in files()} - {"__init__"}
+    rooms = {room_of(path) for path in source_files()} - {"__init__"}
     assert rooms <= set().union(*FLOORS)
 
 
-@pytest.mark.parametrize("path", sorted(files()), ids=lambda path: str(path.relative_to(HOUSE)))
+@pytest.mark.parametrize("path", sorted(source_files()), ids=lambda path: str(path.relative_to(HOUSE)))
 def test_imports_point_down(path: Path) -> None:
     own = room_of(path)
     if own == "__init__":
-        assert not any(name.startswith("zofbot") for name in imports(path))
+        assert not any(name.startswith("zofbot") for name in imported_modules(path))
         return
-    for name in imports(path):
+    for name in imported_modules(path):
         if not name.startswith("zofbot."):
             continue
-        other = room(name)
+        other = folder_of_module(name)
         if other in (own, "__version__") or (own, other) in MAY_STAND_SIDE_BY_SIDE:
             continue
-        assert floor(other) > floor(own), f"{own} imports {name}, which is not beneath it"
+        assert floor_of(other) > floor_of(own), f"{own} imports {name}, which is not beneath it"
 
 
 def test_nothing_but_the_roof_and_tests_knows_the_simulator() -> None:
-    for path in files():
+    for path in source_files():
         if room_of(path) in ("simulator", "demo"):
             continue
-        assert not any(name.startswith("zofbot.simulator") for name in imports(path)), path
+        assert not any(name.startswith("zofbot.simulator") for name in imported_modules(path)), path
 
 
 def test_the_simulator_knows_nothing_of_the_bot() -> None:
     # They share the clock.
     for path in (HOUSE / "simulator").rglob("*.py"):
         assert not [
-            name for name in imports(path) if name.startswith("zofbot.") and room(name) not in ("simulator", "clock")
+            name
+            for name in imported_modules(path)
+            if name.startswith("zofbot.") and folder_of_module(name) not in ("simulator", "clock")
         ], path
 
 
 @pytest.mark.parametrize("library", HOMES)
 def test_each_outside_library_has_one_home(library: str) -> None:
-    for path in files():
-        used = any(name == library or name.startswith(library + ".") for name in imports(path))
+    for path in source_files():
+        used = any(name == library or name.startswith(library + ".") for name in imported_modules(path))
         where = str(path.relative_to(HOUSE))
         at_home = any(where == home or where.startswith(home + "/") for home in HOMES[library])
         assert not used or at_home or (room_of(path) == "simulator" and library != "redis"), f"{where} uses {library}"
@@ -141,12 +143,12 @@ def test_each_outside_library_has_one_home(library: str) -> None:
 
 @pytest.mark.parametrize("where", PURE)
 def test_pure_rooms_do_no_io(where: str) -> None:
-    outside = {name.partition(".")[0] for name in imports(HOUSE / where)}
+    outside = {name.partition(".")[0] for name in imported_modules(HOUSE / where)}
     assert not outside & IMPURE
 
 
 def test_only_settings_reads_the_environment() -> None:
-    for path in files():
+    for path in source_files():
         if path.name != "settings.py":
             assert not re.search(r"\b(environ|getenv)\b", path.read_text()), path
 
@@ -162,13 +164,13 @@ OTHER_CLOCKS = re.compile(
 
 
 def test_there_is_one_clock() -> None:
-    for path in files():
+    for path in source_files():
         if path.name != "clock.py":
             assert not OTHER_CLOCKS.search(path.read_text()), path
 
 
 def test_every_file_opens_with_one_sentence() -> None:
-    for path in files():
+    for path in source_files():
         sentence = ast.get_docstring(ast.parse(path.read_text())) or ""
         assert sentence.partition("\n")[0].strip(), path
         assert sentence.partition("\n")[0].endswith((".", ":")), path

@@ -14,17 +14,17 @@ import redis.asyncio as redis
 import typer.main
 import yaml
 
-from tests.support.bot import bot_settings, until
+from tests.support.bot import bot_settings, wait_until
 from tests.support.paths import ROOT
 from tests.support.valkey_servers import valkey_server
 from tests.support.virtual_time import test_clock
-from zofbot.app import Zofbot, running
+from zofbot.app import Zofbot, run_bot
 from zofbot.cli import app
 from zofbot.settings import Settings
-from zofbot.simulator.organization import furnish
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.organization import seed_world
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.world import World
-from zofbot.store.soundness import dangers, vitals
+from zofbot.store.soundness import find_problems, read_redis_info
 
 GUIDE = ROOT / "docs" / "operate.md"
 PAGES = [
@@ -69,7 +69,7 @@ def test_every_file_it_links_to_is_there() -> None:
 def test_pods_are_locked_down_and_probed_where_something_answers() -> None:
     kinds = list(yaml.safe_load_all((ROOT / "docs/deploy/kubernetes.yml").read_text()))
     web_door = (ROOT / "zofbot/web.py").read_text()
-    for deployment in (one for one in kinds if one["kind"] == "Deployment"):
+    for deployment in (kind for kind in kinds if kind["kind"] == "Deployment"):
         pod = deployment["spec"]["template"]["spec"]
         [container] = pod["containers"]
         assert container["args"][0] in COMMANDS
@@ -95,21 +95,21 @@ def test_what_is_installed_holds_every_room() -> None:
 
 
 @asynccontextmanager
-async def bot_on(url: str) -> AsyncIterator[tuple[Stage, Zofbot]]:
+async def bot_on(url: str) -> AsyncIterator[tuple[SimulatorServer, Zofbot]]:
     world = World(test_clock())
-    furnish(world)
-    stage = Stage(world)
+    seed_world(world)
+    stage = SimulatorServer(world)
     await stage.start()
     settings = bot_settings(stage, url, zof_webhook_secret=world.zof.webhooks.secret, zofbot_poll_interval=1)
     try:
-        async with running(settings, world.clock) as bot:
+        async with run_bot(settings, world.clock) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
             yield stage, bot
     finally:
         await stage.stop()
 
 
-def rule() -> list[str]:
+def rule_lines() -> list[str]:
     """The ACL of the guide."""
     found = re.search(r"^ACL SETUSER zofbot .*$", GUIDE.read_text(), re.MULTILINE)
     assert found
@@ -123,23 +123,23 @@ async def test_the_acl_of_the_guide_lets_everything_through_and_the_rest_not(tmp
 
 async def follow_the_acl(url: str) -> None:
     async with redis.from_url(url) as admin:
-        await admin.execute_command(*rule())  # type: ignore[no-untyped-call]  # redis-py does not annotate it
+        await admin.execute_command(*rule_lines())  # type: ignore[no-untyped-call]  # redis-py does not annotate it
         own = url.replace("unix://", "unix://zofbot@") + "?password=PASSWORD"
         async with bot_on(own) as (stage, bot):
             slack = stage.world.slack
-            await stage.people.type("U0ANA", "C0QA", "/zof subscribe project:*")
-            await stage.people.type("U0ANA", "C0QA", "/zof result res_4821 share")
-            await until(lambda: any("subscribed this channel" in one.text for one in slack.ledger))
-            await until(lambda: stage.world.zof.asked > 5)  # it polls
+            await stage.people.type_text("U0ANA", "C0QA", "/zof subscribe project:*")
+            await stage.people.type_text("U0ANA", "C0QA", "/zof result res_4821 share")
+            await wait_until(lambda: any("subscribed this channel" in item.text for item in slack.ledger))
+            await wait_until(lambda: stage.world.zof.asked > 5)  # it polls
             async with redis.from_url(own) as client:
-                assert dangers(await vitals(client)) == []
+                assert find_problems(await read_redis_info(client)) == []
                 with pytest.raises(redis.ResponseError, match="permissions"):
                     await client.get("somebody-elses")
                 with pytest.raises(redis.ResponseError, match="permissions"):
                     await client.flushall()
                 refused = [entry["reason"] for entry in await admin.acl_log() if entry["object"] not in REFUSED]
             assert refused == []
-            assert await bot.missing() == []
+            assert await bot.list_unready() == []
 
 
 REFUSED = ("somebody-elses", "flushall")

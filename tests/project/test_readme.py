@@ -14,18 +14,18 @@ from zofbot.cli import app
 from zofbot.manifest import LINK_SCOPES, SCOPES
 from zofbot.metrics import Metrics
 from zofbot.settings import Settings
-from zofbot.simulator.organization import furnish
+from zofbot.simulator.organization import seed_world
 from zofbot.simulator.slack import METHODS
 from zofbot.simulator.world import World
-from zofbot.slack.text import mrkdwn
-from zofbot.triage import TABLE, Act, State
-from zofbot.triage.life import OF_ITSELF
-from zofbot.verbs import COMMAND, VERBS, parse
+from zofbot.slack.text import escape_mrkdwn
+from zofbot.triage import TRANSITIONS, Action, TriageState
+from zofbot.triage.life import AUTOMATIC_ACTIONS
+from zofbot.verbs import SLASH_COMMAND, VERBS, parse_command
 
 README = (ROOT / "README.md").read_text()
 
 
-def rows(first: str, second: str) -> dict[str, str]:
+def table_rows(first: str, second: str) -> dict[str, str]:
     """The table with these headings: first cell (without code marks) to second cell."""
     table = README.split(f"| {first} | {second} |", 1)[1].split("\n\n", 1)[0]
     cells = [line.split(" | ") for line in table.splitlines()[1:] if line.startswith(("| `", "| z"))]
@@ -33,12 +33,12 @@ def rows(first: str, second: str) -> dict[str, str]:
 
 
 def test_every_verb_stands_in_it_as_help_says_it() -> None:
-    assert rows("typed", "answered") == {f"{COMMAND} {verb.usage}": verb.does for verb in VERBS.values()}
-    assert mrkdwn("`") == "`", "usages stand in code marks here and in Slack"
+    assert table_rows("typed", "answered") == {f"{SLASH_COMMAND} {verb.usage}": verb.does for verb in VERBS.values()}
+    assert escape_mrkdwn("`") == "`", "usages stand in code marks here and in Slack"
 
 
 def test_every_setting_stands_in_it_with_its_default() -> None:
-    table = rows("name", "default")
+    table = table_rows("name", "default")
     assert set(table) == {name.upper() for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
         told = table[name.upper()].strip("`")
@@ -48,11 +48,11 @@ def test_every_setting_stands_in_it_with_its_default() -> None:
 
 
 def test_every_scope_stands_in_it_with_its_reason() -> None:
-    assert rows("scope", "for") == SCOPES | LINK_SCOPES
+    assert table_rows("scope", "for") == SCOPES | LINK_SCOPES
 
 
 def test_every_command_stands_in_it() -> None:
-    told = {line.split()[1] for line in rows("command", "what it does")}
+    told = {line.split()[1] for line in table_rows("command", "what it does")}
     assert told == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # a group has them
 
 
@@ -61,21 +61,21 @@ def test_every_metric_stands_in_it() -> None:
         metric for kept in vars(Metrics()).values() if isinstance(kept, MetricWrapperBase) for metric in kept.describe()
     ]
     names = {metric.name + ("_total" if metric.type == "counter" else "") for metric in described}
-    assert set(rows("metric", "counts")) == names
+    assert set(table_rows("metric", "counts")) == names
 
 
 def test_the_simulator_imitates_what_it_says() -> None:
-    assert rows("method", "how well") == {name: method.imitates for name, method in METHODS.items()}
+    assert table_rows("method", "how well") == {name: method.imitates for name, method in METHODS.items()}
 
 
 def test_what_the_demo_suggests_to_type_can_be_typed_there() -> None:
     world = World(SetClock())
-    furnish(world)
-    for typed in rows("type", "and see"):
+    seed_world(world)
+    for typed in table_rows("type", "and see"):
         for identifier in re.findall(r"\b(?:res|run)_\d+", typed):
             assert identifier in {**world.zof.results, **world.zof.runs}
         if "resutl" not in typed:
-            assert parse(typed.removeprefix(COMMAND))
+            assert parse_command(typed.removeprefix(SLASH_COMMAND))
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\(((?!https?:)[^)#]+)\)", README))
@@ -105,7 +105,7 @@ def test_the_life_of_a_failure_is_the_one_that_the_code_has() -> None:
     for line in table.strip().splitlines()[1:]:
         state, people, clock = (cell.strip() for cell in line.strip("|").split("|"))
         told[state] = ([word.strip() for word in people.split(",")], {word.strip() for word in clock.split(",")})
-    assert list(told) == list(State)
-    for state, acts in TABLE.items():
-        assert set(told[state][0]) == set(acts) - OF_ITSELF
-        assert told[state][1] == (set(acts) & OF_ITSELF) | ({Act.WAKE} if Act.WAKE in acts else set())
+    assert list(told) == list(TriageState)
+    for state, acts in TRANSITIONS.items():
+        assert set(told[state][0]) == set(acts) - AUTOMATIC_ACTIONS
+        assert told[state][1] == (set(acts) & AUTOMATIC_ACTIONS) | ({Action.WAKE} if Action.WAKE in acts else set())

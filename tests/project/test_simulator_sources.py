@@ -19,13 +19,15 @@ SOURCE = re.compile(
 )
 
 
-def rows(first: str, second: str) -> list[tuple[str, str]]:
+def table_rows(first: str, second: str) -> list[tuple[str, str]]:
     table = README.split(f"| {first} | {second} |\n|---|---|\n", 1)[1].split("\n\n", 1)[0]
     return [tuple(line.strip("| ").rsplit(" | ", 1)) for line in table.splitlines()]  # type: ignore[misc]  # two cells
 
 
 @pytest.mark.parametrize(
-    ("rule", "source"), [*rows("rule", "source"), *rows("what", "where it comes from")], ids=lambda cell: cell[:40]
+    ("rule", "source"),
+    [*table_rows("rule", "source"), *table_rows("what", "where it comes from")],
+    ids=lambda cell: cell[:40],
 )
 def test_every_rule_of_the_pretend_slack_has_a_source_or_is_believed(rule: str, source: str) -> None:
     assert SOURCE.search(source), f"{rule}: {source}"

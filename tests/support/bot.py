@@ -14,19 +14,19 @@ from aiohttp import web_app
 
 from tests.support.second_opinion import SecondOpinion
 from tests.support.virtual_time import test_clock
-from zofbot.app import Zofbot, running
+from zofbot.app import Zofbot, run_bot
 from zofbot.clock import MovableClock, timeout
-from zofbot.rotation import Reread
+from zofbot.rotation import ReadSettings
 from zofbot.settings import Settings
-from zofbot.simulator.delivery import Outcome
-from zofbot.simulator.entities import Message
-from zofbot.simulator.organization import furnish
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.delivery import Acknowledgement
+from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.organization import seed_world
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.world import World
-from zofbot.store.primary import reached
+from zofbot.store.primary import connect_redis
 
 
-async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 120.0) -> None:
+async def wait_until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 120.0) -> None:
     """Wait for something that happens after the answer; where it does not, say what every task was waiting for."""
     waited, pause = 0.0, 0.01
     try:
@@ -49,50 +49,52 @@ class RunningBot:
     """One bot in its pretend world, and how tests look at it."""
 
     world: World
-    stage: Stage
+    stage: SimulatorServer
     app: Zofbot
     settings: Settings
 
-    async def type(self, text: str, *, user: str = "U0ANA", channel: str = "C0QA") -> Outcome:
-        return await self.stage.people.type(user, channel, text)
+    async def type_text(self, text: str, *, user: str = "U0ANA", channel: str = "C0QA") -> Acknowledgement:
+        return await self.stage.people.type_text(user, channel, text)
 
-    async def press(self, message: Message, action_id: str, *, user: str = "U0ANA", label: str = "") -> Outcome:
+    async def press_button(
+        self, message: PostedMessage, action_id: str, *, user: str = "U0ANA", label: str = ""
+    ) -> Acknowledgement:
         """Press a button of a message: the first with this action, or the one whose value holds ``label``."""
-        button = next(b for b in buttons(message) if b["action_id"] == action_id and label in b.get("value", ""))
-        return await self.stage.people.press(user, button, channel=message.channel, ts=message.ts)
+        button = next(b for b in buttons_of(message) if b["action_id"] == action_id and label in b.get("value", ""))
+        return await self.stage.people.press_element(user, button, channel=message.channel, ts=message.ts)
 
-    def seen(self, channel: str = "C0QA", user: str = "U0ANA") -> list[Message]:
+    def visible_messages(self, channel: str = "C0QA", user: str = "U0ANA") -> list[PostedMessage]:
         """What the person sees of the bot in the channel, oldest first."""
         kept = self.world.slack.messages.get(channel, {}).values()
         return [m for m in kept if m.user == "U0ZOFBOT" and not m.deleted and not m.hidden and m.only_to in ("", user)]
 
-    def private(self, channel: str = "C0QA", user: str = "U0ANA") -> list[Message]:
-        return [message for message in self.seen(channel, user) if message.only_to]
+    def private_messages(self, channel: str = "C0QA", user: str = "U0ANA") -> list[PostedMessage]:
+        return [message for message in self.visible_messages(channel, user) if message.only_to]
 
-    def public(self, channel: str = "C0QA") -> list[Message]:
-        return [message for message in self.seen(channel) if not message.only_to]
+    def public_messages(self, channel: str = "C0QA") -> list[PostedMessage]:
+        return [message for message in self.visible_messages(channel) if not message.only_to]
 
-    async def answer(self, text: str, *, user: str = "U0ANA", channel: str = "C0QA") -> str:
+    async def answer_text(self, text: str, *, user: str = "U0ANA", channel: str = "C0QA") -> str:
         """Type something and give all of the last private answer as text."""
-        outcome = await self.type(text, user=user, channel=channel)
+        outcome = await self.type_text(text, user=user, channel=channel)
         assert outcome.status == 200, outcome
-        return text_of(self.private(channel, user)[-1])
+        return text_of(self.private_messages(channel, user)[-1])
 
 
 async def wait_for_first_poll(bot: RunningBot) -> None:
     """Wait until all feeds were read once: what fails from then on is told."""
-    await until(lambda: sum(call.path == "/results" for call in bot.world.zof.calls) >= 2)
+    await wait_until(lambda: sum(call.path == "/results" for call in bot.world.zof.calls) >= 2)
 
 
 started: list[RunningBot] = []
 """The bots that the test under way has started, for what is printed when it fails."""
 
 
-def text_of(message: Message) -> str:
+def text_of(message: PostedMessage) -> str:
     return json.dumps([message.text, message.blocks, message.attachments], ensure_ascii=False)
 
 
-def buttons(message: Message) -> list[dict[str, Any]]:
+def buttons_of(message: PostedMessage) -> list[dict[str, Any]]:
     blocks = [*message.blocks, *(block for attachment in message.attachments for block in attachment.get("blocks", []))]
     elements = [
         element | {"block_id": block["block_id"]}
@@ -102,7 +104,7 @@ def buttons(message: Message) -> list[dict[str, Any]]:
     return [element for element in elements if element.get("type") == "button"]
 
 
-def bot_settings(stage: Stage, redis_url: str, **more: Any) -> Settings:
+def bot_settings(stage: SimulatorServer, redis_url: str, **more: Any) -> Settings:
     """Settings of a bot in the pretend world, over HTTP."""
     slack, zof = stage.world.slack, stage.world.zof
     there = {
@@ -123,19 +125,19 @@ async def running_bot(
     *,
     socket: bool = False,
     works: bool = False,
-    reread: Reread | None = None,
+    reread: ReadSettings | None = None,
     clock: MovableClock | None = None,
     **settings: Any,
 ) -> AsyncIterator[RunningBot]:
     """Start a world and a bot in it; ``settings`` replace those that point there, ``works``: it polls and delivers."""
     clock = clock or test_clock()
     world = World(clock)
-    furnish(world)
+    seed_world(world)
     world.zof.quota = None
     world.slack.inspect = opinion = SecondOpinion()
-    stage = Stage(world, beat_seconds=10.0)  # on virtual time nothing is held up
+    stage = SimulatorServer(world, beat_seconds=10.0)  # on virtual time nothing is held up
     await stage.start()
-    async with reached(valkey, "zofbot", clock) as client:
+    async with connect_redis(valkey, "zofbot", clock) as client:
         await client.flushall()
     own = {
         "slack_app_token": world.slack.app_token if socket else "",
@@ -143,9 +145,9 @@ async def running_bot(
     }
     chosen = bot_settings(stage, valkey, **own | settings)
     try:
-        async with running(chosen, clock, works=works, reread=reread) as bot:
+        async with run_bot(chosen, clock, works=works, reread=reread) as bot:
             world.slack.request_url = f"{bot.url}/slack/events"
-            await until(lambda: _ready(bot))
+            await wait_until(lambda: _is_ready(bot))
             started.append(RunningBot(world, stage, bot, chosen))
             yield started[-1]
     finally:
@@ -154,8 +156,8 @@ async def running_bot(
     assert not opinion.problems, opinion.problems[:5]
 
 
-async def _ready(bot: Zofbot) -> bool:
-    return not await bot.missing()
+async def _is_ready(bot: Zofbot) -> bool:
+    return not await bot.list_unready()
 
 
 each_transport = pytest.mark.parametrize("bot", ["http", "socket"], indirect=True)

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Locator, Page, async_playwright
 
-from tests.support.bot import until
-from zofbot.simulator.stage import Stage
+from tests.support.bot import wait_until
+from zofbot.simulator.stage import SimulatorServer
 
 CHROMIUM = Path("/usr/bin/chromium")
-SHOTS = os.environ.get("ZOFBOT_SCREENSHOTS", "")
+SCREENSHOT_FOLDER = os.environ.get("ZOFBOT_SCREENSHOTS", "")
 """A folder to put screenshots into, such as ``docs``; empty: none are taken."""
 
 needs_browser = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}: apt-get install chromium")
@@ -32,7 +32,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def visit(browser: Browser, url: str) -> AsyncIterator[Page]:
+async def open_page(browser: Browser, url: str) -> AsyncIterator[Page]:
     """The page as a newcomer opens it, in #qa-alerts; what the browser complains of fails the test."""
     context = await browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=1)
     context.set_default_timeout(10_000)
@@ -55,32 +55,32 @@ async def type_in(page: Page, text: str) -> None:
 
 
 async def take_screenshot(page: Page, name: str) -> None:
-    if SHOTS:
-        await page.screenshot(path=Path(SHOTS) / f"{name}.png")
+    if SCREENSHOT_FOLDER:
+        await page.screenshot(path=Path(SCREENSHOT_FOLDER) / f"{name}.png")
 
 
-async def end_run(page: Page, stage: Stage, what: str, environment: str = "staging") -> str:
+async def end_run(page: Page, stage: SimulatorServer, what: str, environment: str = "staging") -> str:
     """Press the button that ends a run of checkout; returns the run's id, of several the last one's."""
     known = set(stage.world.zof.runs)
     await page.get_by_test_id("panel-tab-runs").click()
     await page.get_by_test_id("run-environment").select_option(environment)
     await page.get_by_test_id(f"run-{what}").click()
-    await until(
+    await wait_until(
         lambda: bool(set(stage.world.zof.runs) - known) and "completed_at" in [*stage.world.zof.runs.values()][-1]
     )
     return str([*stage.world.zof.runs][-1])
 
 
 @asynccontextmanager
-async def fast_clock(stage: Stage) -> AsyncIterator[None]:
+async def fast_clock(stage: SimulatorServer) -> AsyncIterator[None]:
     """Let the pretend world's time run ten times as fast: Slack takes one message a second."""
 
-    async def hasten() -> None:
+    async def advance_faster() -> None:
         while True:
             await asyncio.sleep(0.05)
             stage.world.advance(0.45)
 
-    task = asyncio.create_task(hasten())
+    task = asyncio.create_task(advance_faster())
     try:
         yield
     finally:

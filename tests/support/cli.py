@@ -19,13 +19,13 @@ from zofbot.settings import Settings
 
 
 @dataclass
-class Ended:
+class CommandResult:
     code: int
     out: str
     err: str
 
 
-def environment(**more: str) -> dict[str, str]:
+def command_environment(**more: str) -> dict[str, str]:
     """This process' environment without any setting of zofbot's."""
     ours = {name.upper() for name in Settings.model_fields}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
@@ -40,7 +40,7 @@ async def start_command(*arguments: str, env: Mapping[str, str]) -> asyncio.subp
     )
 
 
-async def run_command(*arguments: str, **settings: str) -> Ended:
+async def run_command(*arguments: str, **settings: str) -> CommandResult:
     """Run a command to its end, forked from a process that has imported what commands import; it reads nothing."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     try:
@@ -49,12 +49,12 @@ async def run_command(*arguments: str, **settings: str) -> Ended:
         os.close(nothing)
 
 
-async def run_command_reading(standard_input: int, *arguments: str, **settings: str) -> Ended:
+async def run_command_reading(standard_input: int, *arguments: str, **settings: str) -> CommandResult:
     """Run a command with a file descriptor, such as that of a terminal, as its standard input."""
-    return await asyncio.to_thread(_run, standard_input, arguments, environment(**settings))
+    return await asyncio.to_thread(_run_process, standard_input, arguments, command_environment(**settings))
 
 
-def _run(standard_input: int, arguments: tuple[str, ...], env: dict[str, str]) -> Ended:
+def _run_process(standard_input: int, arguments: tuple[str, ...], env: dict[str, str]) -> CommandResult:
     ours, theirs = socket.socketpair()
     with ours, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         with theirs:
@@ -64,7 +64,7 @@ def _run(standard_input: int, arguments: tuple[str, ...], env: dict[str, str]) -
         code = int(ours.recv(16))
         out.seek(0)
         err.seek(0)
-        return Ended(code, out.read().decode(), err.read().decode())
+        return CommandResult(code, out.read().decode(), err.read().decode())
 
 
 @functools.cache
@@ -77,9 +77,9 @@ def _command_server() -> socket.socket:
             [sys.executable, "-m", "tests.support.command_server"], stdin=theirs.fileno(), cwd=ROOT
         )
 
-    def end() -> None:
+    def close_server() -> None:
         ours.close()
         server.wait()
 
-    atexit.register(end)
+    atexit.register(close_server)
     return ours

@@ -25,7 +25,7 @@ import zofbot.terminal  # noqa: F401
 from zofbot import __main__ as entry_point
 
 
-def _run(arguments: list[str], environment: dict[str, str], folder: str) -> int:
+def _run_command(arguments: list[str], environment: dict[str, str], folder: str) -> int:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
@@ -44,19 +44,19 @@ def _run(arguments: list[str], environment: dict[str, str], folder: str) -> int:
     return code if isinstance(code, int) else int(code is not None)
 
 
-def _serve(asked: bytes, standard: list[int], reply: int) -> None:
+def _serve_request(asked: bytes, standard: list[int], reply: int) -> None:
     """Run one command in a process of its own, and say how it ended."""
     process = os.fork()
     if not process:
         for number, descriptor in enumerate(standard):
             os.dup2(descriptor, number)
         os.close(reply)
-        os._exit(_run(*json.loads(asked)))
+        os._exit(_run_command(*json.loads(asked)))
     _, status = os.waitpid(process, 0)
     os.write(reply, str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def main() -> None:
+def serve_requests() -> None:
     """Take requests from the socket that is standard input."""
     control = socket.socket(fileno=0)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -66,11 +66,11 @@ def main() -> None:
             return
         if not os.fork():
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _serve(asked, descriptors[:3], descriptors[3])
+            _serve_request(asked, descriptors[:3], descriptors[3])
             os._exit(0)
         for descriptor in descriptors:
             os.close(descriptor)
 
 
 if __name__ == "__main__":
-    main()
+    serve_requests()

@@ -20,13 +20,13 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from zofbot.app import running
+from zofbot.app import run_bot
 from zofbot.clock import Clock
 from zofbot.settings import Settings
 
 
 @dataclass
-class Fuse:
+class ProxyFuse:
     """Stands between a process and all it talks to, and kills the process before or after one of its requests.
 
     What comes in one piece is one request: a command or a pipeline. ``step`` 0 kills nobody.
@@ -38,12 +38,12 @@ class Fuse:
     seen: int = 0
     burnt: bool = False
 
-    def arm(self, step: int, when: str, pid: int) -> None:
+    def start_counting(self, step: int, when: str, pid: int) -> None:
         """Begin to count from here."""
         self.step, self.when, self.pid = step, when, pid
         self.seen, self.burnt = 0, False
 
-    def asked(self, data: bytes) -> bool:
+    def pass_request(self, data: bytes) -> bool:
         """Take in a request; whether it may go on to the server.
 
         Those that keep Homes up to date do not count: they come every second, whatever is being done.
@@ -52,35 +52,35 @@ class Fuse:
             return not self.burnt
         self.seen += 1
         if self.seen == self.step and self.when == "before":
-            self._burn()
+            self._kill_process()
         return not self.burnt
 
-    def replied(self, _: bytes) -> bool:
+    def pass_reply(self, _: bytes) -> bool:
         """Take in a reply to the latest request; whether it may go on to the process."""
         if self.seen >= self.step > 0 and self.when == "after":
-            self._burn()
+            self._kill_process()
         return not self.burnt
 
-    def _burn(self) -> None:
+    def _kill_process(self) -> None:
         if not self.burnt:
             self.burnt = True
             os.kill(self.pid, signal.SIGKILL)
 
 
 @asynccontextmanager
-async def crash_proxy(url: str, fuse: Fuse) -> AsyncIterator[str]:
+async def crash_proxy(url: str, fuse: ProxyFuse) -> AsyncIterator[str]:
     """Put the fuse before what is at ``url``, over HTTP or a Valkey's Unix socket; gives host and port instead."""
     there = urlsplit(url)
     tasks: set[asyncio.Task[None]] = set()
 
-    async def piece(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, allowed: Any) -> None:
+    async def forward_bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, allowed: Any) -> None:
         while data := await reader.read(1 << 20):
             if not allowed(data):
                 break
             writer.write(data)
             await writer.drain()
 
-    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
         tasks.add(task)
@@ -88,8 +88,8 @@ async def crash_proxy(url: str, fuse: Fuse) -> AsyncIterator[str]:
             back, onward = await asyncio.open_connection(there.hostname, there.port)
         else:
             back, onward = await asyncio.open_unix_connection(there.path)
-        ways = {asyncio.create_task(piece(reader, onward, fuse.asked)),
-                asyncio.create_task(piece(back, writer, fuse.replied))}  # fmt: skip
+        ways = {asyncio.create_task(forward_bytes(reader, onward, fuse.pass_request)),
+                asyncio.create_task(forward_bytes(back, writer, fuse.pass_reply))}  # fmt: skip
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -100,7 +100,7 @@ async def crash_proxy(url: str, fuse: Fuse) -> AsyncIterator[str]:
                 end.close()
             tasks.discard(task)
 
-    server = await asyncio.start_server(served, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve_connection, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
         yield f"127.0.0.1:{port}"
@@ -112,9 +112,9 @@ async def crash_proxy(url: str, fuse: Fuse) -> AsyncIterator[str]:
         await server.wait_closed()
 
 
-async def _stand(settings: Settings) -> None:
-    async with running(settings, Clock(), works=False) as bot:
-        while await bot.missing():  # noqa: ASYNC110  (nothing tells of it)
+async def _run_stand(settings: Settings) -> None:
+    async with run_bot(settings, Clock(), works=False) as bot:
+        while await bot.list_unready():  # noqa: ASYNC110  (nothing tells of it)
             await asyncio.sleep(0.005)
         sys.stdout.write(f"{bot.url} {os.getpid()}\n")
         sys.stdout.flush()
@@ -127,7 +127,7 @@ def main() -> None:
     for line in sys.stdin:
         if not os.fork():
             try:
-                asyncio.run(_stand(Settings.model_validate(json.loads(line))))
+                asyncio.run(_run_stand(Settings.model_validate(json.loads(line))))
             except BaseException:
                 traceback.print_exc()
             os._exit(1)

@@ -21,30 +21,35 @@ import structlog
 
 from zofbot.clock import MovableClock
 from zofbot.metrics import Metrics
-from zofbot.notification import Claimed, Kind, Notification
+from zofbot.notification import Claim, Notification, NotificationKind
 from zofbot.pipeline.dispatcher import Dispatcher
-from zofbot.slack.message import Message, section
-from zofbot.slack.notifier import SlackNotifier
+from zofbot.slack.message import Message, section_block
+from zofbot.slack.notifier import SlackClient
 from zofbot.store.outbox import Outbox
 
 CHANNEL = "C0QA"
 
 
-def thread(happened: float) -> list[Notification]:
+def sample_thread(happened: float) -> list[Notification]:
     """A root, two replies, and an edit of the root."""
-    given = [("r", Kind.ROOT, ""), ("p", Kind.REPLY, "r"), ("q", Kind.REPLY, "r"), ("e", Kind.EDIT, "r")]
+    given = [
+        ("r", NotificationKind.ROOT, ""),
+        ("p", NotificationKind.REPLY, "r"),
+        ("q", NotificationKind.REPLY, "r"),
+        ("e", NotificationKind.EDIT, "r"),
+    ]
     return [
         Notification(key=key, kind=kind, channel=CHANNEL, root=root, happened=happened, body={"of": key})
         for key, kind, root in given
     ]
 
 
-def render(claimed: Claimed, now: float) -> Message:
+def render_message(claimed: Claim, now: float) -> Message:
     text = claimed.notification.body["of"]
-    return Message(text, [section(text)])
+    return Message(text, [section_block(text)])
 
 
-class Fuse:
+class StepFuse:
     """Counts what goes over the wire, and ends the process before or after one of these steps."""
 
     def __init__(self, step: int, when: str) -> None:
@@ -52,17 +57,17 @@ class Fuse:
         self.when = when
         self.begun = 0
 
-    def before(self) -> int:
+    def begin_step(self) -> int:
         """Begin a step; returns its number."""
         self.begun += 1
-        self._burn(self.begun, "before")
+        self._end_process(self.begun, "before")
         return self.begun
 
-    def after(self, number: int) -> None:
+    def end_step(self, number: int) -> None:
         """End that step; others may have begun meanwhile."""
-        self._burn(number, "after")
+        self._end_process(number, "after")
 
-    def _burn(self, number: int, when: str) -> None:
+    def _end_process(self, number: int, when: str) -> None:
         if (number, when) == (self.step, self.when):
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -70,45 +75,48 @@ class Fuse:
 class FusedRedis(redis.Redis):
     """A client with a fuse before and after each command."""
 
-    fuse: Fuse
+    fuse: StepFuse
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        number = self.fuse.before()
+        number = self.fuse.begin_step()
         answer = await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]  # redis-py's
-        self.fuse.after(number)
+        self.fuse.end_step(number)
         return answer
 
 
-def fused(fuse: Fuse) -> aiohttp.TraceConfig:
+def trace_config_with_fuse(fuse: StepFuse) -> aiohttp.TraceConfig:
     """The same before and after each call to Slack."""
 
-    async def before(session: aiohttp.ClientSession, context: SimpleNamespace, request: object) -> None:
-        context.number = fuse.before()
+    async def on_request_start(session: aiohttp.ClientSession, context: SimpleNamespace, request: object) -> None:
+        context.number = fuse.begin_step()
 
-    async def after(session: aiohttp.ClientSession, context: SimpleNamespace, answer: object) -> None:
-        fuse.after(context.number)
+    async def on_request_end(session: aiohttp.ClientSession, context: SimpleNamespace, answer: object) -> None:
+        fuse.end_step(context.number)
 
     trace = aiohttp.TraceConfig()
-    trace.on_request_start.append(before)
-    trace.on_request_end.append(after)
+    trace.on_request_start.append(on_request_start)
+    trace.on_request_end.append(on_request_end)
     return trace
 
 
-async def work(redis_url: str, slack_url: str, token: str, fuse: Fuse, now: float) -> None:
+async def commit_and_send(redis_url: str, slack_url: str, token: str, fuse: StepFuse, now: float) -> None:
     """Commit the thread and send it; the clock goes on by itself when there is nothing to do."""
     FusedRedis.fuse = fuse
-    async with FusedRedis.from_url(redis_url) as client, aiohttp.ClientSession(trace_configs=[fused(fuse)]) as session:
+    async with (
+        FusedRedis.from_url(redis_url) as client,
+        aiohttp.ClientSession(trace_configs=[trace_config_with_fuse(fuse)]) as session,
+    ):
         moment = [now]
 
         clock = MovableClock(lambda: moment[0])
 
         metrics = Metrics()
         outbox = Outbox(client, "crash", clock)
-        notifier = SlackNotifier(session, token=token, api_url=slack_url, metrics=metrics, clock=clock)
-        dispatcher = Dispatcher(outbox, notifier, render, metrics, clock, random=Random(1).random)
-        await outbox.commit(thread(now))
-        while (depth := await outbox.depth()).pending + depth.sending:
-            if not await dispatcher.turn():
+        notifier = SlackClient(session, token=token, api_url=slack_url, metrics=metrics, clock=clock)
+        dispatcher = Dispatcher(outbox, notifier, render_message, metrics, clock, random=Random(1).random)
+        await outbox.commit(sample_thread(now))
+        while (depth := await outbox.read_stats()).pending + depth.sending:
+            if not await dispatcher.deliver_batch():
                 moment[0] += 0.5
 
 
@@ -119,7 +127,7 @@ def main(redis_url: str, slack_url: str, token: str) -> None:
         worker = os.fork()
         if not worker:
             try:
-                asyncio.run(work(redis_url, slack_url, token, Fuse(int(step), when), float(now)))
+                asyncio.run(commit_and_send(redis_url, slack_url, token, StepFuse(int(step), when), float(now)))
             except BaseException:
                 traceback.print_exc()
                 os._exit(1)

@@ -10,14 +10,14 @@ from typing import Any
 import aiohttp
 
 from tests.support.bot import RunningBot
-from zofbot.simulator.records import Record
+from zofbot.simulator.records import ZofRecord
 
 SECRET = "webhook-secret"
 
 
 def fail_run(
     bot: RunningBot, cases: int = 2, *, passed: int = 1, environment: str = "staging", status: str = "failed"
-) -> Record:
+) -> ZofRecord:
     """Finish a run at Zof now, with some failed cases."""
     zof = bot.world.zof
     run = zof.start_run({"project_id": "proj_checkout", "environment": environment, "name": "nightly cart"})

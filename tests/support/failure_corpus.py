@@ -10,9 +10,9 @@ from random import Random
 from typing import NamedTuple
 
 TEMPLATES = Path(__file__).parent / "failure_templates.txt"
-HELD_OUT = Path(__file__).parent / "failure_templates_held_out.txt"
-HELD_OUT_2 = Path(__file__).parent / "failure_templates_held_out_2.txt"
-HELD_OUT_3 = Path(__file__).parent / "failure_templates_held_out_3.txt"
+HELD_OUT_TEMPLATES = Path(__file__).parent / "failure_templates_held_out.txt"
+HELD_OUT_TEMPLATES_2 = Path(__file__).parent / "failure_templates_held_out_2.txt"
+HELD_OUT_TEMPLATES_3 = Path(__file__).parent / "failure_templates_held_out_3.txt"
 TEXTS_PER_CAUSE = 7
 
 
@@ -32,16 +32,16 @@ def read_corpus(path: Path = TEMPLATES, texts_per_cause: int = TEXTS_PER_CAUSE) 
     begins with ``{{0-3x}}`` is repeated so often. A second template of the same cause is another form of it.
     """
     failures = []
-    for cause, forms in _causes(path.read_text(encoding="utf-8")).items():
+    for cause, forms in _texts_by_cause(path.read_text(encoding="utf-8")).items():
         random = Random(cause)
         for number in range(texts_per_cause):
             template, arg = forms[number % len(forms)]
-            text = _expand(template, arg, random)
-            failures.append(LabelledFailure(f"{cause}#{number}", cause, _disguise(text, random)))
+            text = _expand_template(template, arg, random)
+            failures.append(LabelledFailure(f"{cause}#{number}", cause, _disguise_text(text, random)))
     return failures
 
 
-def _causes(source: str) -> dict[str, list[tuple[str, str]]]:
+def _texts_by_cause(source: str) -> dict[str, list[tuple[str, str]]]:
     causes: dict[str, list[tuple[str, str]]] = {}
     for block in re.split(r"^=== (?=[a-z0-9])", source, flags=re.MULTILINE)[1:]:
         head, _, template = block.partition("\n")
@@ -51,20 +51,20 @@ def _causes(source: str) -> dict[str, list[tuple[str, str]]]:
     return causes
 
 
-def _expand(template: str, arg: str, random: Random) -> str:
+def _expand_template(template: str, arg: str, random: Random) -> str:
     lines: list[str] = []
     for line in template.splitlines():
         times = re.match(r"\{\{(\d+)-(\d+)x\}\}", line)
         rest = line[times.end() :] if times else line
         count = random.randint(int(times[1]), int(times[2])) if times else 1
-        lines.extend(_VALUE.sub(lambda found: _value(found[1], arg, random), rest) for _ in range(count))
+        lines.extend(_VALUE.sub(lambda found: _random_value(found[1], arg, random), rest) for _ in range(count))
     return "\n".join(lines)
 
 
 _VALUE = re.compile(r"\{\{([^{}]+)\}\}")
 
 
-def _value(name: str, arg: str, random: Random) -> str:
+def _random_value(name: str, arg: str, random: Random) -> str:
     if name == "arg":
         return arg
     if "|" in name:
@@ -72,7 +72,7 @@ def _value(name: str, arg: str, random: Random) -> str:
     return VALUES[name](random) if name in VALUES else name
 
 
-def _disguise(text: str, random: Random) -> str:
+def _disguise_text(text: str, random: Random) -> str:
     """What happens to texts on their way: colours, line ends of Windows, a tail that is cut off."""
     way = random.random()
     if way < 0.08:
@@ -85,43 +85,43 @@ def _disguise(text: str, random: Random) -> str:
     return text
 
 
-def _letters(alphabet: str, length: int) -> Callable[[Random], str]:
+def _random_letters(alphabet: str, length: int) -> Callable[[Random], str]:
     return lambda random: "".join(random.choices(alphabet, k=length))
 
 
-def _between(low: int, high: int) -> Callable[[Random], str]:
+def _random_number(low: int, high: int) -> Callable[[Random], str]:
     return lambda random: str(random.randint(low, high))
 
 
-def _from(*forms: str) -> Callable[[Random], str]:
-    return lambda random: _expand(random.choice(forms), "", random)
+def _random_form(*forms: str) -> Callable[[Random], str]:
+    return lambda random: _expand_template(random.choice(forms), "", random)
 
 
-def _date(random: Random) -> str:
+def _random_date(random: Random) -> str:
     return f"2026-{random.randint(1, 12):02}-{random.randint(1, 28):02}"
 
 
-def _clock(random: Random) -> str:
+def _random_clock_time(random: Random) -> str:
     return f"{random.randint(0, 23):02}:{random.randint(0, 59):02}:{random.randint(0, 59):02}"
 
 
-HEX = "0123456789abcdef"
+HEX_DIGITS = "0123456789abcdef"
 VALUES: dict[str, Callable[[Random], str]] = {
-    "n": _between(1, 99999),
-    "d": _between(1, 9),
-    "small": _between(2, 40),
-    "line": _between(3, 900),
-    "col": _between(1, 90),
-    "pid": _between(100, 99999),
+    "n": _random_number(1, 99999),
+    "d": _random_number(1, 9),
+    "small": _random_number(2, 40),
+    "line": _random_number(3, 900),
+    "col": _random_number(1, 90),
+    "pid": _random_number(100, 99999),
     "ms": lambda random: f"{random.choice([5000, 10000, 15000, 30000, 30012, 45000, 60000, 1234])}",
-    "dur": _from("{{small}}s", "{{n}}ms", "{{small}}.{{small}}s", "{{n}} ms", "{{d}}m{{small}}s"),
+    "dur": _random_form("{{small}}s", "{{n}}ms", "{{small}}.{{small}}s", "{{n}} ms", "{{d}}m{{small}}s"),
     "money": lambda random: f"{random.choice(['$', '€', '£', ''])}{random.randint(1, 1999)}.{random.randint(0, 99):02}",
-    "hex6": _letters(HEX, 6),
-    "hex8": lambda random: "4f" + "".join(random.choices(HEX, k=5)) + "9",
-    "hex12": lambda random: "7f3" + "".join(random.choices(HEX, k=9)),
-    "hex32": _letters(HEX, 32),
-    "hex40": _letters(HEX, 40),
-    "uuid": lambda random: "-".join("".join(random.choices(HEX, k=length)) for length in (8, 4, 4, 4, 12)),
+    "hex6": _random_letters(HEX_DIGITS, 6),
+    "hex8": lambda random: "4f" + "".join(random.choices(HEX_DIGITS, k=5)) + "9",
+    "hex12": lambda random: "7f3" + "".join(random.choices(HEX_DIGITS, k=9)),
+    "hex32": _random_letters(HEX_DIGITS, 32),
+    "hex40": _random_letters(HEX_DIGITS, 40),
+    "uuid": lambda random: "-".join("".join(random.choices(HEX_DIGITS, k=length)) for length in (8, 4, 4, 4, 12)),
     "id": lambda random: (
         "".join(random.choices(string.ascii_letters, k=5))
         + "7x4"
@@ -132,23 +132,23 @@ VALUES: dict[str, Callable[[Random], str]] = {
         + "4_x"
         + "".join(random.choices(string.ascii_lowercase + string.digits, k=2))
     ),
-    "pod": _from("{{hex8}}9-x{{d}}k{{d}}q"),
+    "pod": _random_form("{{hex8}}9-x{{d}}k{{d}}q"),
     "ip": lambda random: (
         f"{random.randint(10, 192)}.{random.randint(0, 255)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
     ),
-    "port": _between(1024, 65000),
-    "host": _from(
+    "port": _random_number(1024, 65000),
+    "host": _random_form(
         "api-{{d}}.staging.shop.example",
         "localhost",
         "checkout.internal",
         "shop-{{small}}.eu.example.com",
         "10.0.{{small}}.{{small}}",
     ),
-    "iso": lambda random: f"{_date(random)}T{_clock(random)}.{random.randint(0, 999):03}Z",
-    "stamp": lambda random: f"{_date(random)} {_clock(random)},{random.randint(0, 999):03}",
-    "clock": _clock,
-    "epoch": _between(1750000000, 1790000000),
-    "email": _from(
+    "iso": lambda random: f"{_random_date(random)}T{_random_clock_time(random)}.{random.randint(0, 999):03}Z",
+    "stamp": lambda random: f"{_random_date(random)} {_random_clock_time(random)},{random.randint(0, 999):03}",
+    "clock": _random_clock_time,
+    "epoch": _random_number(1750000000, 1790000000),
+    "email": _random_form(
         "maria{{n}}@example.com", "qa+{{hex6}}@shop.example", "bob.jones@mail.example.org", "test-user@example.net"
     ),
     "name": lambda random: random.choice(
@@ -157,12 +157,12 @@ VALUES: dict[str, Callable[[Random], str]] = {
     "product": lambda random: random.choice(
         ["Trail Runner GTX", "Espresso Machine 3", "Blue Mug (large)", "Gift card", "Road Racer 4"]
     ),
-    "home": _from(
+    "home": _random_form(
         "/srv/ci/shop/shop",
         "/builds/qa/shop",
         "/Users/maria/dev/shop",
         "/home/jenkins/workspace/shop_PR-{{n}}",
         "/app",
     ),
-    "jwt": _from("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ{{id}}.{{id}}"),
+    "jwt": _random_form("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ{{id}}.{{id}}"),
 }

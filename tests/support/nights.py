@@ -8,47 +8,47 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.support.bot import RunningBot, running_bot, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, post_webhook, webhook_event
 from tests.support.virtual_time import test_clock
 from zofbot.clock import MovableClock
-from zofbot.simulator.entities import Message
+from zofbot.simulator.entities import PostedMessage
 
-HOUR = 3600.0
+HOUR_SECONDS = 3600.0
 
 
 @dataclass
-class Night:
+class NightBench:
     """A bot with a webhook, the time, and what its channel was told."""
 
     bot: RunningBot
     clock: MovableClock
     runs: int = 0
 
-    def hours(self, begin: int = -1, end: int = 3) -> str:
+    def quiet_hours(self, begin: int = -1, end: int = 3) -> str:
         """Quiet hours around now, both in whole hours from this one on."""
         here = datetime.fromtimestamp(self.clock.time(), UTC)
         return f"{here + timedelta(hours=begin):%H:00}-{here + timedelta(hours=end):%H:00},UTC"
 
-    async def later(self, seconds: float) -> None:
+    async def pass_time(self, seconds: float) -> None:
         """Let time pass, and everything be said that comes due by then."""
-        await self.settled()
+        await self.wait_until_settled()
         self.clock.advance(seconds)
         for _ in range(2):  # what waits a second for a summary comes as well
             self.bot.app.outbox.news.set()
-            await self.settled()
+            await self.wait_until_settled()
             self.clock.advance(3.0)
         self.bot.app.outbox.news.set()
-        await self.settled()
+        await self.wait_until_settled()
 
-    async def settled(self) -> None:
+    async def wait_until_settled(self) -> None:
         async def all_said() -> bool:
-            depth = await self.bot.app.outbox.depth()
+            depth = await self.bot.app.outbox.read_stats()
             return depth.sending == 0 and depth.pending == depth.scheduled
 
-        await until(all_said)
+        await wait_until(all_said)
 
-    async def end(self, status: str, *cases: str, passed: tuple[str, ...] = (), **more: str) -> str:
+    async def end_run(self, status: str, *cases: str, passed: tuple[str, ...] = (), **more: str) -> str:
         """Have a run end with these cases failed, and be heard of; gives its id."""
         zof = self.bot.world.zof
         place = {"project_id": "proj_checkout", "environment": "staging", "name": "nightly"} | more
@@ -58,45 +58,47 @@ class Night:
         for case in passed:
             zof.add_result(run["id"], status="passed", name=case, test_case_id=f"tc_{case}")
         zof.finish_run(run["id"])
-        await self.hear(run["id"], status)
+        await self.post_webhook(run["id"], status)
         return str(run["id"])
 
-    async def hear(self, run: str, status: str = "failed") -> None:
+    async def post_webhook(self, run: str, status: str = "failed") -> None:
         """Tell the bot of a run, and wait until it has decided on it."""
         self.runs += 1
         calls = len(self.bot.world.zof.calls)
         event = webhook_event(run, f"evt_{self.runs}", "run.failed" if status == "failed" else "run.completed")
         assert await post_webhook(self.bot, event) == 200
-        await until(lambda: len(self.bot.world.zof.calls) > calls)
-        await until(self._decided)
-        await self.settled()
+        await wait_until(lambda: len(self.bot.world.zof.calls) > calls)
+        await wait_until(self._is_decided)
+        await self.wait_until_settled()
 
-    async def _decided(self) -> bool:
+    async def _is_decided(self) -> bool:
         """Whether nothing is left of what was heard."""
         return not await self.bot.app.store.client.hlen("{zofbot}:hints")
 
-    def said(self, channel: str = "C0QA") -> list[Message]:
+    def root_messages(self, channel: str = "C0QA") -> list[PostedMessage]:
         """The messages of their own that alerts have in the channel, oldest first."""
-        return [one for one in self.bot.world.slack.ledger
-                if one.channel == channel and not one.thread_ts and (one.key or "").split(":")[0] in ROOTS]  # fmt: skip
+        return [item for item in self.bot.world.slack.ledger
+                if item.channel == channel and not item.thread_ts and (item.idempotency_key or "").split(":")[0] in ROOTS]  # fmt: skip
 
-    def kinds(self) -> list[str]:
+    def message_kinds(self) -> list[str]:
         """What those are."""
-        return [(one.key or "").split(":")[0] for one in self.said()]
+        return [(message.idempotency_key or "").split(":")[0] for message in self.root_messages()]
 
 
 ROOTS = ("run", "case", "storm", "catchup", "notice")
 
 
 @asynccontextmanager
-async def night(valkey: str, typed: str = "", clock: MovableClock | None = None, **more: Any) -> AsyncIterator[Night]:
+async def night(
+    valkey: str, typed: str = "", clock: MovableClock | None = None, **more: Any
+) -> AsyncIterator[NightBench]:
     """A bot that polled once, in a channel that has typed this."""
     time = clock or test_clock()
     settings: dict[str, Any] = {"works": True, "zofbot_poll_interval": 3600, "zof_webhook_secret": SECRET} | more
     async with running_bot(valkey, clock=time, **settings) as bot:
         await wait_for_first_poll(bot)
-        made = Night(bot, time)
+        made = NightBench(bot, time)
         if typed:
-            await bot.type(typed.replace("HOURS", made.hours()))
-        await made.settled()
+            await bot.type_text(typed.replace("HOURS", made.quiet_hours()))
+        await made.wait_until_settled()
         yield made

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-ODD: list[Any] = [
+ODD_VALUES: list[Any] = [
     None, True, 7, -1.5, "", "x", "\ud800", "a\0b", "é" * 5000, "<!channel>", [], [1], ["x"], [[]], {}, {"id": 5},
     {"x": {"x": []}},
 ]  # fmt: skip

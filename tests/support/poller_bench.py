@@ -16,25 +16,25 @@ import redis.asyncio as redis
 from tests.support.valkey_servers import shared_valkey
 from tests.support.virtual_time import SetClock
 from zofbot.metrics import Metrics
-from zofbot.notification import Kind, Notification
-from zofbot.pipeline.means import Decide
-from zofbot.pipeline.poller import Poller, Tick
-from zofbot.routing import Finding, Notice
+from zofbot.notification import Notification, NotificationKind
+from zofbot.pipeline.means import DecisionRules
+from zofbot.pipeline.poller import CycleStats, Poller
+from zofbot.routing import PlatformEvent, RunFinding
 from zofbot.simulator import zof as pretend_zof
-from zofbot.simulator.listing import Ask
-from zofbot.simulator.records import Record, Reply, iso
+from zofbot.simulator.listing import ApiRequest
+from zofbot.simulator.records import HttpReply, ZofRecord, format_time
 from zofbot.simulator.world import World
-from zofbot.store.hints import Hints, Watch
+from zofbot.store.hints import PendingRun, PendingRuns
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
 from zofbot.zof.client import ZofClient
 
-START = datetime(2026, 6, 1, 8, 0, tzinfo=UTC).timestamp()
+START_TIME = datetime(2026, 6, 1, 8, 0, tzinfo=UTC).timestamp()
 CHANNEL = "C0QA"
 
 
 @dataclass(frozen=True)
-class Decided:
+class PlainDecision:
     """A decision of the plain rules."""
 
     notifications: Sequence[Notification]
@@ -46,36 +46,36 @@ class PlainRules:
     """Every failed run and result is a notification of its own; all that was found is kept for tests to look at."""
 
     def __init__(self) -> None:
-        self.found: list[Finding | Notice] = []
+        self.found: list[RunFinding | PlatformEvent] = []
 
     def __call__(
         self,
-        findings: Iterable[Finding | Notice],
+        findings: Iterable[RunFinding | PlatformEvent],
         subscriptions: object,
         memory: object,
         now: float,
         **settings: object,
-    ) -> Decided:
+    ) -> PlainDecision:
         found = list(findings)
         self.found += found
-        return Decided([one for finding in found for one in notifications(finding)])
+        return PlainDecision([notification for finding in found for notification in plain_notifications(finding)])
 
 
-def notifications(finding: Finding | Notice) -> list[Notification]:
+def plain_notifications(finding: RunFinding | PlatformEvent) -> list[Notification]:
     """What the plain rules make of one finding."""
-    if isinstance(finding, Notice):
-        return [_told(f"notice:{finding.id}:{finding.event}", finding.happened)]
+    if isinstance(finding, PlatformEvent):
+        return [_notification_for(f"notice:{finding.id}:{finding.event}", finding.happened)]
     keys = [f"result:{result.id}:{result.outcome}" for result in finding.bad]
-    if finding.run.outcome.bad:
+    if finding.run.outcome.is_bad:
         keys.insert(0, f"run:{finding.run.id}:{finding.run.outcome}")
-    return [_told(key, finding.happened) for key in keys]
+    return [_notification_for(key, finding.happened) for key in keys]
 
 
-def _told(key: str, happened: float) -> Notification:
-    return Notification(key=f"{key}:{CHANNEL}", kind=Kind.ROOT, channel=CHANNEL, happened=happened)
+def _notification_for(key: str, happened: float) -> Notification:
+    return Notification(key=f"{key}:{CHANNEL}", kind=NotificationKind.ROOT, channel=CHANNEL, happened=happened)
 
 
-class Fuse(redis.Redis):
+class FailingRedis(redis.Redis):
     """A client that counts its round trips, and fails at one of them, before or after the server has heard it.
 
     It fails at all of them while it is not ``connected``.
@@ -101,14 +101,14 @@ class Fuse(redis.Redis):
         return super().pipeline(*args, **options)
 
 
-Spoil = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response | None] | None]
+SpoilRequest = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response | None] | None]
 
 
 def answer_well(request: httpx.Request) -> None:
     """Zof is well."""
 
 
-class Zof:
+class ZofTransport:
     """The pretend Zof as a transport: ``spoil`` may answer instead, ``change`` what is answered.
 
     ``page`` is the most that a page holds, ``ignored`` has query names that are not looked at.
@@ -119,10 +119,10 @@ class Zof:
         self.page = page
         self.asked: list[str] = []
         self.ignored: set[str] = set()
-        self.spoil: Spoil = answer_well
+        self.spoil: SpoilRequest = answer_well
         self.change: Callable[[str, Any], Any] = lambda path, body: body
 
-    async def answer(self, request: httpx.Request) -> httpx.Response:
+    async def answer_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/v1")
         self.asked.append(path)
         spoilt = self.spoil(request)
@@ -134,7 +134,7 @@ class Zof:
         if "limit" in query:
             query["limit"] = str(min(int(query["limit"]), self.page))
         headers = {"Authorization": request.headers["authorization"]}
-        reply: Reply = pretend_zof.answer(self.records, Ask(request.method, path, query, headers))
+        reply: HttpReply = pretend_zof.answer_request(self.records, ApiRequest(request.method, path, query, headers))
         kept = {name: value for name, value in reply.headers.items() if value is not None}
         return httpx.Response(reply.status, json=self.change(path, reply.body), headers=kept)
 
@@ -142,12 +142,12 @@ class Zof:
 class PollerBench:
     """One pretend organization, one store, and as many pollers as a test wants."""
 
-    def __init__(self, store: Fuse, page: int, requests: int, **options: Any) -> None:
-        self.clock = SetClock(START)
+    def __init__(self, store: FailingRedis, page: int, requests: int, **options: Any) -> None:
+        self.clock = SetClock(START_TIME)
         self.world = World(self.clock)
         self.world.zof.quota = None
         self.made = 0
-        self.zof = Zof(self.world, page)
+        self.zof = ZofTransport(self.world, page)
         self.metrics = Metrics()
         self.rules = PlainRules()
         self.options = {"requests": requests, "interval": 60.0, "lookback": 3600.0} | options
@@ -156,14 +156,14 @@ class PollerBench:
             key=self.world.zof.key,
             clock=self.clock,
             random=lambda: 0.0,
-            transport=httpx.MockTransport(self.zof.answer),
+            transport=httpx.MockTransport(self.zof.answer_request),
         )
         self.store = store
-        self.hints = Hints(self.store, "test", self.clock)
+        self.hints = PendingRuns(self.store, "test", self.clock)
         self.outbox = Outbox(self.store, "test", self.clock)
-        self.poller = self.another()
+        self.poller = self.start_poller()
 
-    def another(self, decide: Decide | None = None, lease: Lease | None = None, **options: Any) -> Poller:
+    def start_poller(self, decide: DecisionRules | None = None, lease: Lease | None = None, **options: Any) -> Poller:
         """Start another process."""
         lease = lease or Lease(self.store, "test", "poller", 90, self.clock)
         return Poller(
@@ -178,72 +178,74 @@ class PollerBench:
             **(self.options | options),
         )
 
-    async def killed(self) -> None:
+    async def kill_poller(self) -> None:
         """The process dies, and its lease runs out; the next one starts."""
         self.store.blows = None
         await self.store.delete("{test}:lease:poller")
-        self.poller = self.another()
+        self.poller = self.start_poller()
 
-    async def cycle(self, seconds: float = 60) -> Tick:
+    async def run_cycle(self, seconds: float = 60) -> CycleStats:
         """Let time pass, and poll."""
         self.clock.at += seconds
-        return await self.poller.tick()
+        return await self.poller.poll_once()
 
-    async def settled(self, most: int = 60) -> int:
+    async def poll_until_settled(self, most: int = 60) -> int:
         """Poll until nothing is left to be done; how many cycles that took.
 
         A listing in no order is walked on and on: then nothing new for longer than a walk takes is the end.
         """
         quiet = 0
         for number in range(most):
-            tick = await self.cycle()
+            tick = await self.run_cycle()
             quiet = 0 if tick.fresh or tick.read or tick.watched else quiet + 1
             if (quiet and not tick.walking) or quiet >= 30:
                 return number
         raise AssertionError("it does not come to an end")
 
-    async def watched(self) -> dict[str, Watch]:
-        found = (await self.outbox.hashes("hints"))["hints"]
-        return {name: Watch.load(text) for name, text in found.items()}
+    async def pending_runs(self) -> dict[str, PendingRun]:
+        found = (await self.outbox.read_hashes("hints"))["hints"]
+        return {name: PendingRun.load(text) for name, text in found.items()}
 
-    async def keys(self) -> set[str]:
+    async def committed_keys(self) -> set[str]:
         """Everything ever committed."""
         prefix = "{test}:note:"
         return {key.decode().removeprefix(prefix) async for key in self.store.scan_iter(prefix + "*")}
 
-    async def heard(self, run_id: str, event: str, kind: str = "run.failed") -> bool:
+    async def receive_webhook(self, run_id: str, event: str, kind: str = "run.failed") -> bool:
         """What the web door does with a webhook."""
-        return await self.hints.keep(event, Watch("run", run_id, kind, self.clock.at))
+        return await self.hints.add_pending(event, PendingRun("run", run_id, kind, self.clock.at))
 
-    def run(self, status: str = "failed", *, ago: float = 0, bad: int = 1, passed: int = 0, **fields: Any) -> Record:
+    def finish_run(
+        self, status: str = "failed", *, ago: float = 0, bad: int = 1, passed: int = 0, **fields: Any
+    ) -> ZofRecord:
         """Have a run at Zof that ended so many seconds ago, each a bit later than the one before."""
         self.made += 1
         zof, at = self.world.zof, self.clock.at - ago + self.made / 1000
         run = zof.start_run({"project_id": "proj_x", "environment": "staging", **fields})
-        run |= {"created_at": iso(at - 60), "started_at": iso(at - 60)}
+        run |= {"created_at": format_time(at - 60), "started_at": format_time(at - 60)}
         for number in range(bad + passed):
             word = "passed" if number >= bad else "error" if status == "error" else "failed"
-            when = {"created_at": iso(at), "completed_at": iso(at)}
+            when = {"created_at": format_time(at), "completed_at": format_time(at)}
             zof.add_result(run["id"], status=word, test_case_id=f"tc_{number}", name=f"Case {number}", **when)
         zof.finish_run(run["id"], status)
-        run["completed_at"] = iso(at)
+        run["completed_at"] = format_time(at)
         return run
 
-    def perfect(self, since: float = 0) -> set[str]:
+    def expected_keys(self, since: float = 0) -> set[str]:
         """What a source that loses and repeats nothing would have had committed."""
         ended = ("passed", "failed", "error")
         keys = set()
         for run in self.world.zof.runs.values():
-            at = datetime.fromisoformat(run.get("completed_at", iso(self.clock.at))).timestamp()
+            at = datetime.fromisoformat(run.get("completed_at", format_time(self.clock.at))).timestamp()
             if run["status"] not in ended or at < since:
                 continue
             if run["status"] != "passed":
                 keys.add(f"run:{run['id']}:{run['status']}:{CHANNEL}")
-            bad = [one for one in self.world.zof.of_run(run["id"]) if one["status"] in ("failed", "error")]
-            keys |= {f"result:{one['id']}:{one['status']}:{CHANNEL}" for one in bad}
+            bad = [item for item in self.world.zof.results_of_run(run["id"]) if item["status"] in ("failed", "error")]
+            keys |= {f"result:{item['id']}:{item['status']}:{CHANNEL}" for item in bad}
         return keys
 
-    def sample(self, name: str, **labels: str) -> float:
+    def metric_value(self, name: str, **labels: str) -> float:
         found = self.metrics.registry.get_sample_value(name, labels)
         assert found is not None, name
         return found
@@ -255,7 +257,7 @@ _databases = itertools.count()
 @asynccontextmanager
 async def poller_bench(page: int = 100, requests: int = 20, **options: Any) -> AsyncIterator[PollerBench]:
     """Set everything up, and close it."""
-    store = Fuse(unix_socket_path=shared_valkey().removeprefix("unix://"), db=next(_databases) % 16)
+    store = FailingRedis(unix_socket_path=shared_valkey().removeprefix("unix://"), db=next(_databases) % 16)
     await store.flushdb()
     store.trips = 0
     built = PollerBench(store, page, requests, **options)

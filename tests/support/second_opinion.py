@@ -20,15 +20,15 @@ from slack_sdk.models.views import View
 UNKNOWN_BLOCKS = frozenset({"data_visualization", "data_table"})
 """Blocks that Slack has and slack_sdk 3.47 has no model of; the simulator's rules alone judge them."""
 
-LOST = frozenset({("plain_text", "verbatim"), ("modal", "submit_disabled")})
+LOST_FIELDS = frozenset({("plain_text", "verbatim"), ("modal", "submit_disabled")})
 """Fields by the type of what they stand in that Slack takes and the models drop."""
 
 _LIMITS = (0, 1, 5, 10, 24, 25, 30, 50, 75, 100, 150, 255, 300, 2000, 3000, 4000, 12_000)
-_NAMED = frozenset({"type", "style"})
+_NAMED_FIELDS = frozenset({"type", "style"})
 
-Shape = tuple[Any, ...]
+ValueShape = tuple[Any, ...]
 
-_known: dict[Shape, list[str]] = {}
+_opinions_by_shape: dict[ValueShape, list[str]] = {}
 
 
 class SecondOpinion:
@@ -46,23 +46,23 @@ class SecondOpinion:
             things = [dict(payload, blocks=[]), *payload["blocks"]]
         for thing in things:
             shape = shape_of(thing)
-            if shape not in _known:
-                _known[shape] = list(complaints(thing))
-            self.problems += _known[shape]
+            if shape not in _opinions_by_shape:
+                _opinions_by_shape[shape] = list(find_complaints(thing))
+            self.problems += _opinions_by_shape[shape]
 
 
-def shape_of(value: Any, name: str = "") -> Shape:
+def shape_of(value: Any, name: str = "") -> ValueShape:
     """What two values have in common that the models judge alike."""
     if isinstance(value, dict):
         return ("object", *((key, shape_of(value[key], key)) for key in sorted(value)))
     if isinstance(value, list):
         return ("list", bisect.bisect_left(_LIMITS, len(value)), frozenset(map(shape_of, value)))
     if isinstance(value, str):
-        return ("text", value if name in _NAMED else bisect.bisect_left(_LIMITS, len(value)))
+        return ("text", value if name in _NAMED_FIELDS else bisect.bisect_left(_LIMITS, len(value)))
     return (type(value).__name__,)
 
 
-def complaints(thing: Mapping[str, Any]) -> Iterator[str]:
+def find_complaints(thing: Mapping[str, Any]) -> Iterator[str]:
     """What the models have against a block, or against a view without its blocks."""
     kind = thing.get("type")
     if kind in UNKNOWN_BLOCKS:
@@ -84,24 +84,24 @@ def complaints(thing: Mapping[str, Any]) -> Iterator[str]:
         return
     finally:
         logging.disable(logging.NOTSET)
-    yield from _missing(thing, read, str(kind))
+    yield from _missing_fields(thing, read, str(kind))
 
 
-def _missing(given: Any, read: Any, where: str) -> Iterator[str]:
+def _missing_fields(given: Any, read: Any, where: str) -> Iterator[str]:
     """Fields that were given and that the models do not know, so that they fell out."""
     if isinstance(given, Mapping):
         kind = str(given.get("type"))
         for name, value in given.items():
             if not isinstance(read, Mapping) or name not in read:
-                if (kind, name) not in LOST and value not in ([], None):
+                if (kind, name) not in LOST_FIELDS and value not in ([], None):
                     yield f"{where}: slack_sdk knows no field {name} of {kind}"
             else:
-                yield from _missing(value, read[name], f"{where}/{name}")
+                yield from _missing_fields(value, read[name], f"{where}/{name}")
     elif isinstance(given, list):
         again = read if isinstance(read, list) else []
         if len(again) != len(given):
             yield f"{where}: slack_sdk keeps {len(again)} of {len(given)}"
         for number, (inner, kept) in enumerate(zip(given, again, strict=False)):
-            yield from _missing(inner, kept, f"{where}/{number}")
+            yield from _missing_fields(inner, kept, f"{where}/{number}")
     elif given != read:
         yield f"{where}: slack_sdk reads {read!r}"

@@ -12,7 +12,7 @@ from aiohttp import web
 from slack_sdk.signature import SignatureVerifier
 
 from zofbot.simulator.organization import ANA
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.stage import SimulatorServer
 
 Json = dict[str, Any]
 
@@ -26,19 +26,19 @@ class RecordingApp:
         self.verifier = SignatureVerifier("simulated-signing-secret")
 
     @property
-    def last(self) -> Json:
+    def last_payload(self) -> Json:
         return self.heard[-1][1]
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle_request(self, request: web.Request) -> web.Response:
         body = await request.text()
         if not self.verifier.is_valid_request(body, dict(request.headers)):
             return web.Response(status=401)
-        self.heard.append((dict(request.headers), self._payload(request, body)))
+        self.heard.append((dict(request.headers), self._parse_payload(request, body)))
         answer = self.answers.pop(0) if self.answers else web.Response()
-        return answer if isinstance(answer, web.Response) else await answer(self.last)
+        return answer if isinstance(answer, web.Response) else await answer(self.last_payload)
 
     @staticmethod
-    def _payload(request: web.Request, body: str) -> Json:
+    def _parse_payload(request: web.Request, body: str) -> Json:
         if request.content_type == "application/json":
             return dict(json.loads(body))
         form = {name: values[0] for name, values in parse_qs(body, keep_blank_values=True).items()}
@@ -46,10 +46,10 @@ class RecordingApp:
 
 
 @pytest.fixture
-async def slack_app(stage: Stage) -> AsyncIterator[RecordingApp]:
+async def slack_app(stage: SimulatorServer) -> AsyncIterator[RecordingApp]:
     slack_app = RecordingApp()
     app = web.Application()
-    app.router.add_post("/slack/events", slack_app.handle)
+    app.router.add_post("/slack/events", slack_app.handle_request)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -58,6 +58,6 @@ async def slack_app(stage: Stage) -> AsyncIterator[RecordingApp]:
     await runner.cleanup()
 
 
-def notice_to(stage: Stage, user: str = ANA) -> str:
+def notice_to(stage: SimulatorServer, user: str = ANA) -> str:
     told = stage.world.slack.notices.get(user)
     return str(told["text"]) if told else ""

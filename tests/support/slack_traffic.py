@@ -5,104 +5,114 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.bot import RunningBot, buttons, text_of, until
+from tests.support.bot import RunningBot, buttons_of, text_of, wait_until
 from tests.support.triage import chosen_act, flaky_resolution, mention_bot, open_triage_form, raise_alert
-from zofbot.simulator.delivery import Delivery, Kind, Outcome
-from zofbot.simulator.entities import Message
+from zofbot.simulator.delivery import Acknowledgement, EnvelopeType, PayloadSender
+from zofbot.simulator.entities import PostedMessage
 
-Sent = tuple[Kind, dict[str, Any]]
+SentPayload = tuple[EnvelopeType, dict[str, Any]]
 
 
-class Keeping(Delivery):
+class RecordingSender(PayloadSender):
     """Delivers as ever, and keeps what it delivered."""
 
-    def __init__(self, delivery: Delivery) -> None:
+    def __init__(self, delivery: PayloadSender) -> None:
         super().__init__(delivery.slack, delivery.clock)
-        self.kept: list[Sent] = []
+        self.kept: list[SentPayload] = []
 
-    async def send(self, kind: Kind, payload: Mapping[str, Any], retry: Mapping[str, Any] | None = None) -> Outcome:
+    async def send_payload(
+        self, kind: EnvelopeType, payload: Mapping[str, Any], retry: Mapping[str, Any] | None = None
+    ) -> Acknowledgement:
         self.kept.append((kind, dict(payload)))
-        return await super().send(kind, payload, retry)
+        return await super().send_payload(kind, payload, retry)
 
 
-async def do_everything(there: RunningBot) -> list[Sent]:
+async def do_everything(there: RunningBot) -> list[SentPayload]:
     """Do everything once: words, buttons, menus, forms, the shortcut, Home, mentions, links, channels that change."""
     people, slack = there.stage.people, there.world.slack
     await people.stop()
-    keeping = people.delivery = Keeping(people.delivery)
+    keeping = people.delivery = RecordingSender(people.delivery)
     slack.events |= {"link_shared", "channel_unarchive", "member_joined_channel"}
     slack.unfurl_domains = {"app.zof.ai"}
     root = await raise_alert(there)
-    await _look(there)
-    await _triage(there, root)
-    await _on_home(there)
-    await people.type("U0ANA", "C0QA", "see https://app.zof.ai/results/res_4821")
+    await _ask_questions(there)
+    await _triage_alert(there, root)
+    await _use_home(there)
+    await people.type_text("U0ANA", "C0QA", "see https://app.zof.ai/results/res_4821")
     for archived in (True, False):
-        await people.archive("U0ANA", "C0RANDOM", archived=archived)
+        await people.archive_channel("U0ANA", "C0RANDOM", archived=archived)
     return keeping.kept
 
 
-async def _look(there: RunningBot) -> None:
+async def _ask_questions(there: RunningBot) -> None:
     people = there.stage.people
     for text in ("result res_4821", "runs", "subscriptions", "triage", "help"):
-        await there.type(f"/zof {text}")
+        await there.type_text(f"/zof {text}")
     for action in ("zof_share", "zof_runs_page", "zof_test_alert", "zof_edit"):
-        message = next(one for one in there.private() if any(b["action_id"] == action for b in buttons(one)))
-        await there.press(message, action)
-    view = await form(there, "zof_subscription")
-    await people.press("U0ANA", {"action_id": "zof_preview"}, view_id=view)
-    await people.submit("U0ANA", view)
+        message = next(
+            message
+            for message in there.private_messages()
+            if any(b["action_id"] == action for b in buttons_of(message))
+        )
+        await there.press_button(message, action)
+    view = await wait_for_form(there, "zof_subscription")
+    await people.press_element("U0ANA", {"action_id": "zof_preview"}, view_id=view)
+    await people.submit_view("U0ANA", view)
 
 
-async def _triage(there: RunningBot, root: Message) -> None:
+async def _triage_alert(there: RunningBot, root: PostedMessage) -> None:
     people = there.stage.people
-    await there.press(root, "zof_triage_assign")
-    await people.submit("U0ANA", await form(there, "zof_act_assign"))
-    await until(lambda: "Acknowledged" in text_of(root))
-    await there.press(root, "zof_triage_snooze")
-    view = await form(there, "zof_act_snooze")
+    await there.press_button(root, "zof_triage_assign")
+    await people.submit_view("U0ANA", await wait_for_form(there, "zof_act_assign"))
+    await wait_until(lambda: "Acknowledged" in text_of(root))
+    await there.press_button(root, "zof_triage_snooze")
+    view = await wait_for_form(there, "zof_act_snooze")
     words: dict[str, Any] = {"action_id": "zof_wakes", "block_id": "words", "value": "90m"}
-    await people.press("U0ANA", words, view_id=view)
-    await people.submit("U0ANA", view)
-    await until(lambda: "Snoozed" in text_of(root))
-    await people.submit("U0ANA", await open_triage_form(there, root), chosen_act("wake", "Wake now"))
-    await until(lambda: "Snoozed" not in text_of(root))
+    await people.press_element("U0ANA", words, view_id=view)
+    await people.submit_view("U0ANA", view)
+    await wait_until(lambda: "Snoozed" in text_of(root))
+    await people.submit_view("U0ANA", await open_triage_form(there, root), chosen_act("wake", "Wake now"))
+    await wait_until(lambda: "Snoozed" not in text_of(root))
     for choice in ("why", "run", "resolve"):
         option = {"text": {"type": "plain_text", "text": choice}, "value": choice}
         act: dict[str, Any] = {"action_id": "zof_triage_more", "selected_option": option}
-        await people.press("U0ANA", act, channel=root.channel, ts=root.ts)
-    await people.submit("U0ANA", await form(there, "zof_act_resolve"), flaky_resolution())
-    await until(lambda: "Resolved" in text_of(root))
-    message = await answered(there, "zof_do_undo")
-    await there.press(message, "zof_do_undo")
+        await people.press_element("U0ANA", act, channel=root.channel, ts=root.ts)
+    await people.submit_view("U0ANA", await wait_for_form(there, "zof_act_resolve"), flaky_resolution())
+    await wait_until(lambda: "Resolved" in text_of(root))
+    message = await wait_for_answer(there, "zof_do_undo")
+    await there.press_button(message, "zof_do_undo")
     for text in ("ack", "help"):
         await mention_bot(there, root, text)
 
 
-async def _on_home(there: RunningBot) -> None:
+async def _use_home(there: RunningBot) -> None:
     people, homes = there.stage.people, there.world.slack.homes
     await people.open_home("U0ANA")
-    await until(lambda: "zof_home_edit" in str(homes.get("U0ANA")))
-    await people.press("U0ANA", {"action_id": "zof_home_edit"}, view_id=homes["U0ANA"].id)
-    await people.submit("U0ANA", await form(there, "zof_subscription"))
+    await wait_until(lambda: "zof_home_edit" in str(homes.get("U0ANA")))
+    await people.press_element("U0ANA", {"action_id": "zof_home_edit"}, view_id=homes["U0ANA"].id)
+    await people.submit_view("U0ANA", await wait_for_form(there, "zof_subscription"))
 
 
-async def form(there: RunningBot, callback_id: str) -> str:
+async def wait_for_form(there: RunningBot, callback_id: str) -> str:
     """Wait for a form, which is then on top; returns its id."""
 
-    def top() -> list[str]:
-        return [one.id for one in there.world.slack.modals.get("U0ANA", [])[-1:]
-                if one.payload["callback_id"] == callback_id]  # fmt: skip
+    def top_views() -> list[str]:
+        return [item.id for item in there.world.slack.modals.get("U0ANA", [])[-1:]
+                if item.payload["callback_id"] == callback_id]  # fmt: skip
 
-    await until(lambda: bool(top()))
-    return top()[0]
+    await wait_until(lambda: bool(top_views()))
+    return top_views()[0]
 
 
-async def answered(there: RunningBot, action: str) -> Message:
+async def wait_for_answer(there: RunningBot, action: str) -> PostedMessage:
     """Wait for a private answer with a button."""
 
-    def offered() -> list[Message]:
-        return [one for one in there.private() if any(b["action_id"] == action for b in buttons(one))]
+    def answers_with_button() -> list[PostedMessage]:
+        return [
+            message
+            for message in there.private_messages()
+            if any(b["action_id"] == action for b in buttons_of(message))
+        ]
 
-    await until(lambda: bool(offered()))
-    return offered()[-1]
+    await wait_until(lambda: bool(answers_with_button()))
+    return answers_with_button()[-1]

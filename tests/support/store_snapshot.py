@@ -22,29 +22,33 @@ import aiohttp
 import redis.asyncio as redis
 import structlog
 
-from tests.support.bot import bot_settings, until
+from tests.support.bot import bot_settings, wait_until
 from tests.support.virtual_time import test_clock
-from zofbot.app import running
+from zofbot.app import run_bot
 from zofbot.clock import Clock
-from zofbot.simulator.organization import furnish
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.organization import seed_world
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.world import World
-from zofbot.store.embedded import embedded
+from zofbot.store.embedded import start_embedded
 
 SECRET = "webhook-secret"
-Frozen = dict[str, Any]
+StoreSnapshot = dict[str, Any]
 
 
-async def dump(client: redis.Redis) -> Frozen:
+async def dump_store(client: redis.Redis) -> StoreSnapshot:
     """Every key that lasts by its name: type, milliseconds to live (-1 for ever), value as text."""
-    found: Frozen = {}
+    found: StoreSnapshot = {}
     for name in sorted([key async for key in client.scan_iter() if b":claim:" not in key]):
-        kind = _text(await client.type(name))
-        found[_text(name)] = [kind, await client.pttl(name), _text(await _READ[kind](client, name))]
+        kind = _decode_text(await client.type(name))
+        found[_decode_text(name)] = [
+            kind,
+            await client.pttl(name),
+            _decode_text(await _READERS_BY_TYPE[kind](client, name)),
+        ]
     return found
 
 
-_READ: dict[str, Callable[[Any, Any], Any]] = {
+_READERS_BY_TYPE: dict[str, Callable[[Any, Any], Any]] = {
     "string": lambda client, name: client.get(name),
     "hash": lambda client, name: client.hgetall(name),
     "list": lambda client, name: client.lrange(name, 0, -1),
@@ -53,7 +57,7 @@ _READ: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-async def restore(client: redis.Redis, frozen: Frozen) -> None:
+async def restore_store(client: redis.Redis, frozen: StoreSnapshot) -> None:
     """Have every key again."""
     for name, (kind, life, value) in frozen.items():
         match kind:
@@ -72,39 +76,39 @@ async def restore(client: redis.Redis, frozen: Frozen) -> None:
             await client.pexpire(name, life)
 
 
-def _text(value: Any) -> Any:
+def _decode_text(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, dict):
-        return {_text(name): _text(one) for name, one in value.items()}
-    return [_text(one) for one in value] if isinstance(value, list | tuple) else value
+        return {_decode_text(name): _decode_text(item) for name, item in value.items()}
+    return [_decode_text(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-class Walk:
+class SnapshotScenario:
     """What the bot goes through before it is frozen."""
 
-    def __init__(self, world: World, stage: Stage, url: str) -> None:
+    def __init__(self, world: World, stage: SimulatorServer, url: str) -> None:
         self.world, self.stage, self.url = world, stage, url
         self.before = set(world.zof.runs)
 
-    async def go(self) -> None:
-        type_ = self.stage.people.type
+    async def run_scenario(self) -> None:
+        type_ = self.stage.people.type_text
         await type_("U0ANA", "C0QA", "/zof subscribe project:proj_* env:staging on:failed,error,recovered,gate")
         await type_("U0BEN", "C0CHECKOUT", "/zof subscribe env:production group:case after:2/1h layout:flat")
         await type_("U0BEN", "C0SEARCH", "/zof subscribe env:nightly quiet:00:00-23:59 escalate:15m-><@U0BEN>")
         await type_("U0ANA", "C0RANDOM", "/zof subscribe env:staging on:failed layout:flat")
-        await until(lambda: len(self.world.slack.ledger) >= 4)
-        await self.fail("staging", "first", "second")
-        await until(lambda: len(self.alerts()) == 1)
-        await self.press("acknowledge")
-        await self.fail("production", "third")
-        await self.fail("nightly", "fourth")
+        await wait_until(lambda: len(self.world.slack.ledger) >= 4)
+        await self.fail_run("staging", "first", "second")
+        await wait_until(lambda: len(self.alerts_in_channel()) == 1)
+        await self.press_button("acknowledge")
+        await self.fail_run("production", "third")
+        await self.fail_run("nightly", "fourth")
         self.world.slack.channels["C0RANDOM"].archived = True
-        await self.fail("staging", "fifth")
-        await self.fail("staging", "sixth", status="running")
+        await self.fail_run("staging", "fifth")
+        await self.fail_run("staging", "sixth", status="running")
         await asyncio.sleep(6)
 
-    async def fail(self, environment: str, *cases: str, status: str = "failed") -> None:
+    async def fail_run(self, environment: str, *cases: str, status: str = "failed") -> None:
         zof = self.world.zof
         run = zof.start_run({"project_id": "proj_checkout", "environment": environment, "name": f"run of {cases[0]}"})
         for case in cases:
@@ -117,51 +121,63 @@ class Walk:
         async with aiohttp.ClientSession() as session, session.post(door, data=body, headers=headers) as reply:
             assert reply.status == 200
 
-    def alerts(self) -> list[Any]:
-        return [one for one in self.world.slack.ledger if (one.key or "").startswith("run:") and one.channel == "C0QA"]
+    def alerts_in_channel(self) -> list[Any]:
+        return [
+            item
+            for item in self.world.slack.ledger
+            if (item.idempotency_key or "").startswith("run:") and item.channel == "C0QA"
+        ]
 
-    async def press(self, act: str) -> None:
-        alert = self.alerts()[0]
-        held = [alert.blocks, *(one.get("blocks", []) for one in alert.attachments)]
+    async def press_button(self, act: str) -> None:
+        alert = self.alerts_in_channel()[0]
+        held = [alert.blocks, *(attachment.get("blocks", []) for attachment in alert.attachments)]
         button = next(
             element | {"block_id": block["block_id"]}
             for blocks in held for block in blocks for element in block.get("elements", [])
             if act in element.get("action_id", "")
         )  # fmt: skip
-        await self.stage.people.press("U0ANA", button, channel=alert.channel, ts=alert.ts)
-        await until(lambda: any((one.key or "").startswith("act:") for one in self.world.slack.ledger))
+        await self.stage.people.press_element("U0ANA", button, channel=alert.channel, ts=alert.ts)
+        await wait_until(
+            lambda: any((item.idempotency_key or "").startswith("act:") for item in self.world.slack.ledger)
+        )
 
 
-async def frozen() -> Frozen:
+async def take_snapshot() -> StoreSnapshot:
     """Walk, and freeze."""
     world = World(test_clock())
-    furnish(world)
+    seed_world(world)
     world.zof.quota = None
-    stage = Stage(world)
+    stage = SimulatorServer(world)
     await stage.start()
     with tempfile.TemporaryDirectory() as folder:
-        async with embedded(Path(folder), Clock()) as address, redis.from_url(address) as client:
+        async with start_embedded(Path(folder), Clock()) as address, redis.from_url(address) as client:
             settings = bot_settings(stage, address, zof_webhook_secret=SECRET, zofbot_poll_interval=1)
-            async with running(settings, world.clock) as bot:
+            async with run_bot(settings, world.clock) as bot:
                 world.slack.request_url = f"{bot.url}/slack/events"
-                await until(lambda: bot.identity is not None)
-                walk = Walk(world, stage, bot.url)
-                await walk.go()
-            kept = await dump(client)
+                await wait_until(lambda: bot.identity is not None)
+                walk = SnapshotScenario(world, stage, bot.url)
+                await walk.run_scenario()
+            kept = await dump_store(client)
     await stage.stop()
     runs = {name: run for name, run in world.zof.runs.items() if name not in walk.before}
     return {
         "at": time.time(),
         "keys": kept,
         "runs": runs,
-        "results": {name: one for name, one in world.zof.results.items() if one.get("run_id") in runs},
+        "results": {name: result for name, result in world.zof.results.items() if result.get("run_id") in runs},
         "told": [
-            {"key": one.key, "channel": one.channel, "ts": one.ts, "thread_ts": one.thread_ts, "text": one.text}
-            for one in world.slack.ledger
+            {
+                "key": item.idempotency_key,
+                "channel": item.channel,
+                "ts": item.ts,
+                "thread_ts": item.thread_ts,
+                "text": item.text,
+            }
+            for item in world.slack.ledger
         ],
     }
 
 
 if __name__ == "__main__":
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    json.dump(asyncio.run(frozen()), sys.stdout, indent=0, sort_keys=True, ensure_ascii=False)
+    json.dump(asyncio.run(take_snapshot()), sys.stdout, indent=0, sort_keys=True, ensure_ascii=False)

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
-from zofbot.simulator.entities import Message
-from zofbot.simulator.records import Record
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
+from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.records import ZofRecord
 
 
 @asynccontextmanager
@@ -17,18 +17,18 @@ async def storm_bot(valkey: str, *subscriptions: str, **settings: Any) -> AsyncI
     async with running_bot(valkey, works=True, zofbot_poll_interval=5, **settings) as bot:
         await wait_for_first_poll(bot)
         for filters in subscriptions:
-            await bot.type(f"/zof subscribe {filters}".strip())
+            await bot.type_text(f"/zof subscribe {filters}".strip())
         yield bot
 
 
 def finish_runs(
     bot: RunningBot, count: int, status: str = "failed", *, environment: str = "staging", first: int = 0, cases: int = 1
-) -> list[Record]:
+) -> list[ZofRecord]:
     """End so many runs at Zof now; each has cases of its own, all of which end with ``status``."""
     return [_finish_run(bot, number, status, environment, cases) for number in range(first, first + count)]
 
 
-def _finish_run(bot: RunningBot, number: int, status: str, environment: str, cases: int) -> Record:
+def _finish_run(bot: RunningBot, number: int, status: str, environment: str, cases: int) -> ZofRecord:
     zof = bot.world.zof
     run = zof.start_run({"project_id": "proj_checkout", "environment": environment, "name": f"Suite {number:03}"})
     for case in range(cases):
@@ -37,19 +37,19 @@ def _finish_run(bot: RunningBot, number: int, status: str, environment: str, cas
     return zof.finish_run(run["id"])
 
 
-def roots(bot: RunningBot, kind: str = "", channel: str = "C0QA") -> list[Message]:
+def storm_roots(bot: RunningBot, kind: str = "", channel: str = "C0QA") -> list[PostedMessage]:
     """The alerts in the channel itself whose keys begin with a kind: ``run``, ``case`` or ``storm``."""
     kinds = (f"{kind}:",) if kind else ("run:", "case:", "storm:")
-    return [one for one in bot.world.slack.ledger
-            if (one.key or "").startswith(kinds) and one.channel == channel and not one.thread_ts]  # fmt: skip
+    return [item for item in bot.world.slack.ledger
+            if (item.idempotency_key or "").startswith(kinds) and item.channel == channel and not item.thread_ts]  # fmt: skip
 
 
-def thread(bot: RunningBot, root: Message) -> str:
+def thread_text(bot: RunningBot, root: PostedMessage) -> str:
     """All that stands in the thread, as text."""
-    return " ".join(text_of(one) for one in bot.world.slack.ledger if one.thread_ts == root.ts)
+    return " ".join(text_of(item) for item in bot.world.slack.ledger if item.thread_ts == root.ts)
 
 
-async def wait_for_storm(bot: RunningBot, members: int) -> Message:
+async def wait_for_storm(bot: RunningBot, members: int) -> PostedMessage:
     """The summary, once it counts so many alerts as its own."""
-    await until(lambda: any(f"of {members} alerts" in text_of(one) for one in roots(bot, "storm")))
-    return next(one for one in roots(bot, "storm") if f"of {members} alerts" in text_of(one))
+    await wait_until(lambda: any(f"of {members} alerts" in text_of(root) for root in storm_roots(bot, "storm")))
+    return next(root for root in storm_roots(bot, "storm") if f"of {members} alerts" in text_of(root))

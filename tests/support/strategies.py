@@ -6,18 +6,18 @@ from hypothesis import strategies as st
 
 from zofbot.domain.text import clean_name
 from zofbot.routing import (
-    After,
     Broadcast,
-    Group,
+    EventType,
+    Grouping,
     Layout,
-    On,
-    Quiet,
+    QuietHours,
     Subscription,
+    Threshold,
 )
-from zofbot.triage import Step
+from zofbot.triage import EscalationStep
 
-SHOWN = st.text(min_size=1, max_size=20).filter(lambda name: clean_name(name).strip("-\\ "))
-PATTERNS = st.lists(SHOWN, max_size=4).map(tuple)
+SHOWN_NAMES = st.text(min_size=1, max_size=20).filter(lambda name: clean_name(name).strip("-\\ "))
+PATTERNS = st.lists(SHOWN_NAMES, max_size=4).map(tuple)
 
 
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"])
@@ -26,8 +26,8 @@ ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathm
 DAYS = st.sets(st.integers(0, 6), max_size=6).map(lambda days: tuple(sorted(days)))
 
 
-QUIETS = st.builds(
-    Quiet, start=st.integers(0, 1439), end=st.integers(0, 1439), days=DAYS, critical=st.booleans(), zone=ZONES
+QUIET_HOURS = st.builds(
+    QuietHours, start=st.integers(0, 1439), end=st.integers(0, 1439), days=DAYS, critical=st.booleans(), zone=ZONES
 )
 
 
@@ -35,7 +35,7 @@ IDS = st.lists(st.from_regex(r"[UWS][A-Z0-9]{1,10}", fullmatch=True), min_size=1
 
 
 STEPS = st.dictionaries(st.integers(1, 7 * 86400), IDS, max_size=3).map(
-    lambda steps: tuple(Step(after=after, mention=steps[after]) for after in sorted(steps))
+    lambda steps: tuple(EscalationStep(after=after, mention=steps[after]) for after in sorted(steps))
 )
 
 
@@ -44,15 +44,15 @@ SUBSCRIPTIONS = st.builds(
     project=PATTERNS,
     env=PATTERNS,
     case=PATTERNS,
-    on=st.lists(st.sampled_from(On), min_size=1, unique=True).map(tuple),
-    group=st.sampled_from(Group),
+    on=st.lists(st.sampled_from(EventType), min_size=1, unique=True).map(tuple),
+    group=st.sampled_from(Grouping),
     layout=st.sampled_from(Layout),
     broadcast=st.lists(st.sampled_from(Broadcast), unique=True).map(tuple),
     after=st.none()
-    | st.builds(After, count=st.integers(2, 100), window=st.integers(1, 7 * 86400))
-    | st.builds(After, count=st.integers(2, 100), in_a_row=st.just(True)),
+    | st.builds(Threshold, count=st.integers(2, 100), window=st.integers(1, 7 * 86400))
+    | st.builds(Threshold, count=st.integers(2, 100), in_a_row=st.just(True)),
     mention=st.lists(st.from_regex(r"[UWS][A-Z0-9]{1,10}", fullmatch=True), max_size=3, unique=True).map(tuple),
-    quiet=st.none() | QUIETS.filter(lambda quiet: quiet.start != quiet.end),
+    quiet=st.none() | QUIET_HOURS.filter(lambda quiet: quiet.start != quiet.end),
     escalate=STEPS,
     reack=st.just(0) | st.integers(60, 30 * 86400),
 )

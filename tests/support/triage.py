@@ -7,32 +7,34 @@ from typing import Any
 
 import pytest
 
-from tests.support.bot import RunningBot, running_bot, text_of, until, wait_for_first_poll
+from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from zofbot.manifest import manifest
-from zofbot.simulator.delivery import Outcome
-from zofbot.simulator.entities import Message
-from zofbot.store.audit import Audit, Entry
-from zofbot.triage import Act, Policy, State, Step, Triage, Who, Wish
-from zofbot.verbs import SHORTCUT
+from zofbot.manifest import build_manifest
+from zofbot.simulator.delivery import Acknowledgement
+from zofbot.simulator.entities import PostedMessage
+from zofbot.store.audit import AuditLog, AuditRecord
+from zofbot.triage import Action, ActionRequest, Actor, EscalationPolicy, EscalationStep, TriageRecord, TriageState
+from zofbot.verbs import SHORTCUT_CALLBACK_ID
 
 BOT = "U0ZOFBOT"
 
-ANA, BEN = Who(id="U0ANA", name="Ana"), Who(id="U0BEN", name="Ben")
+ANA, BEN = Actor(id="U0ANA", name="Ana"), Actor(id="U0BEN", name="Ben")
 
 
 NOW = 1_800_000_000.0
 
 
-POLICY = Policy(escalate=(Step(after=900, mention=("S0AA",)), Step(after=2700, mention=("U0LEAD",))), reack=3600)
+POLICY = EscalationPolicy(
+    escalate=(EscalationStep(after=900, mention=("S0AA",)), EscalationStep(after=2700, mention=("U0LEAD",))), reack=3600
+)
 
 
-def wish(what: Act, at: float = NOW, who: Who = ANA, **more: Any) -> Wish:
-    return Wish(act=what, who=who, at=at, **more)
+def action_request(what: Action, at: float = NOW, who: Actor = ANA, **more: Any) -> ActionRequest:
+    return ActionRequest(act=what, who=who, at=at, **more)
 
 
-def standing(state: State) -> Triage:
-    return Triage(state=state, since=NOW - 100, opened=NOW - 100, by=BEN, at=NOW - 100)
+def record_in_state(state: TriageState) -> TriageRecord:
+    return TriageRecord(state=state, since=NOW - 100, opened=NOW - 100, by=BEN, at=NOW - 100)
 
 
 @pytest.fixture
@@ -43,45 +45,45 @@ async def triage_bot(request: pytest.FixtureRequest, valkey: str) -> AsyncIterat
         valkey, works=True, socket=socket, zofbot_poll_interval=3600, zof_webhook_secret=SECRET
     ) as bot:
         await wait_for_first_poll(bot)
-        await bot.type("/zof subscribe group:case escalate:4s-><@U0BEN>")
+        await bot.type_text("/zof subscribe group:case escalate:4s-><@U0BEN>")
         yield bot
 
 
-async def raise_alert(bot: RunningBot) -> Message:
+async def raise_alert(bot: RunningBot) -> PostedMessage:
     """The root of a case that failed just now."""
     run = fail_run(bot, 1)
     assert await post_webhook(bot, webhook_event(run["id"], f"evt_{run['id']}")) == 200
-    await until(lambda: any((one.key or "").startswith("case:") for one in bot.world.slack.ledger))
-    return next(one for one in bot.world.slack.ledger if (one.key or "").startswith("case:"))
+    await wait_until(lambda: any((item.idempotency_key or "").startswith("case:") for item in bot.world.slack.ledger))
+    return next(item for item in bot.world.slack.ledger if (item.idempotency_key or "").startswith("case:"))
 
 
-def button_of(message: Message, action: str) -> dict[str, Any]:
+def button_of(message: PostedMessage, action: str) -> dict[str, Any]:
     rows = [block for part in message.attachments for block in part["blocks"] if block["type"] == "actions"]
-    [found] = [one | {"block_id": row["block_id"]} for row in rows for one in row["elements"]
-               if one["action_id"] == action]  # fmt: skip
+    [found] = [item | {"block_id": row["block_id"]} for row in rows for item in row["elements"]
+               if item["action_id"] == action]  # fmt: skip
     return {"type": found["type"], "action_id": action, "block_id": found["block_id"], "value": found.get("value", "")}
 
 
-async def press_button(bot: RunningBot, user: str, message: Message, action: dict[str, Any]) -> None:
-    outcome = await bot.stage.people.press(user, action, channel=message.channel, ts=message.ts)
-    assert outcome.ok
+async def press_button(bot: RunningBot, user: str, message: PostedMessage, action: dict[str, Any]) -> None:
+    outcome = await bot.stage.people.press_element(user, action, channel=message.channel, ts=message.ts)
+    assert outcome.is_accepted
 
 
-def thread_of(bot: RunningBot, root: Message) -> list[str]:
-    return [one.text for one in bot.world.slack.ledger if one.thread_ts == root.ts]
+def thread_of(bot: RunningBot, root: PostedMessage) -> list[str]:
+    return [item.text for item in bot.world.slack.ledger if item.thread_ts == root.ts]
 
 
 def private_text(bot: RunningBot, user: str) -> str:
-    return " ".join(text_of(message) for message in bot.private(user=user))
+    return " ".join(text_of(message) for message in bot.private_messages(user=user))
 
 
-async def open_form(bot: RunningBot, user: str, root: Message, name: str) -> str:
+async def open_form(bot: RunningBot, user: str, root: PostedMessage, name: str) -> str:
     await press_button(bot, user, root, button_of(root, f"zof_triage_{name}"))
-    await until(lambda: bool(bot.world.slack.modals.get(user)))
+    await wait_until(lambda: bool(bot.world.slack.modals.get(user)))
     return bot.world.slack.modals[user][-1].id
 
 
-def count_mentions(bot: RunningBot, root: Message) -> int:
+def count_mentions(bot: RunningBot, root: PostedMessage) -> int:
     return sum("<@U0BEN>" in line for line in thread_of(bot, root))
 
 
@@ -92,20 +94,22 @@ def flaky_resolution(note: str = "") -> dict[str, Any]:
     return filled | ({"note": {"note": {"type": "plain_text_input", "value": note}}} if note else {})
 
 
-async def forget_alert(bot: RunningBot, root: Message) -> None:
+async def forget_alert(bot: RunningBot, root: PostedMessage) -> None:
     """Have the store know nothing of the alert any more, as 30 days after its last change."""
     client, prefix = bot.app.store.client, f"{{{bot.settings.zofbot_namespace}}}:"
-    await client.delete(*(f"{prefix}{name}:{root.key}" for name in ("note", "sent", "failure")), f"{prefix}triage:C0QA")
-    await client.hdel(f"{prefix}failures", root.key or "")
-    for name in [one async for one in client.scan_iter(f"{prefix}open:*")]:
+    await client.delete(
+        *(f"{prefix}{name}:{root.idempotency_key}" for name in ("note", "sent", "failure")), f"{prefix}triage:C0QA"
+    )
+    await client.hdel(f"{prefix}failures", root.idempotency_key or "")
+    for name in [item async for item in client.scan_iter(f"{prefix}open:*")]:
         await client.delete(name)
 
 
-async def open_triage_form(bot: RunningBot, message: Message, user: str = "U0ANA") -> str:
+async def open_triage_form(bot: RunningBot, message: PostedMessage, user: str = "U0ANA") -> str:
     """Open the form; returns its id."""
-    bot.world.slack.shortcuts = manifest()["features"]["shortcuts"]
-    assert (await bot.stage.people.shortcut(user, message.channel, message.ts, SHORTCUT)).ok
-    await until(lambda: bool(bot.world.slack.modals.get(user)))
+    bot.world.slack.shortcuts = build_manifest()["features"]["shortcuts"]
+    assert (await bot.stage.people.use_shortcut(user, message.channel, message.ts, SHORTCUT_CALLBACK_ID)).is_accepted
+    await wait_until(lambda: bool(bot.world.slack.modals.get(user)))
     return bot.world.slack.modals[user][-1].id
 
 
@@ -114,11 +118,11 @@ def chosen_act(act: str, label: str) -> dict[str, Any]:
     return {"act": {"act": {"type": "radio_buttons", "selected_option": option}}}
 
 
-async def mention_bot(bot: RunningBot, root: Message | None, words: str, user: str = "U0ANA") -> Outcome:
+async def mention_bot(bot: RunningBot, root: PostedMessage | None, words: str, user: str = "U0ANA") -> Acknowledgement:
     start = root.ts if root else None
-    return await bot.stage.people.type(user, root.channel if root else "C0QA", f"<@{BOT}> {words}", start)
+    return await bot.stage.people.type_text(user, root.channel if root else "C0QA", f"<@{BOT}> {words}", start)
 
 
-async def audit_entries(bot: RunningBot, act: str) -> list[Entry]:
-    entries = await Audit(bot.app.store.client, bot.settings.zofbot_namespace).read()
-    return [one for one in entries if one.act == act]
+async def audit_entries(bot: RunningBot, act: str) -> list[AuditRecord]:
+    entries = await AuditLog(bot.app.store.client, bot.settings.zofbot_namespace).read_records()
+    return [entry for entry in entries if entry.act == act]

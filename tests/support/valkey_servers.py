@@ -21,11 +21,11 @@ from typing import Any
 import redis.asyncio as redis
 from redis.crc import key_slot
 
-from tests.support.bot import until
+from tests.support.bot import wait_until
 from tests.support.virtual_time import silent_redis
-from zofbot.store.embedded import _binary, server_command
+from zofbot.store.embedded import _server_binary, server_command
 
-SLOTS = 16384
+SLOT_COUNT = 16384
 
 folder_in_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 2**30 else None
 """Where a store is as fast as tests want it: on a disk each step is waited for, on a busy machine for seconds."""
@@ -80,7 +80,7 @@ async def stopped_server(url: str) -> AsyncIterator[None]:
 
 
 @dataclass
-class Server:
+class ValkeyServer:
     """One process; ``port`` is where it listens."""
 
     port: int
@@ -88,160 +88,171 @@ class Server:
     options: tuple[str, ...] = ()
     process: asyncio.subprocess.Process | None = None
 
-    async def start(self) -> None:
+    async def start_process(self) -> None:
         self.folder.mkdir(exist_ok=True)
         self.process = await asyncio.create_subprocess_exec(
-            _binary(), *self.options, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
+            _server_binary(), *self.options, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
             "--logfile", str(self.folder / "log"), stdin=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
-        await until(self.answers)
+        await wait_until(self.is_answering)
 
-    async def answers(self) -> bool:
+    async def is_answering(self) -> bool:
         try:
-            return await self.ask("PING") is not None
+            return await self.run_command("PING") is not None
         except redis.ConnectionError:
             return False
 
-    async def ask(self, *command: Any) -> Any:
+    async def run_command(self, *command: Any) -> Any:
         async with redis.Redis(port=self.port, socket_timeout=1) as client:
             return await client.execute_command(*command)  # type: ignore[no-untyped-call]
 
-    async def serves(self) -> bool:
+    async def is_serving(self) -> bool:
         """Whether it is part of a cluster that is well."""
-        return bool((await self.ask("CLUSTER INFO"))["cluster_state"] == "ok")
+        return bool((await self.run_command("CLUSTER INFO"))["cluster_state"] == "ok")
 
-    def send(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         assert self.process
         if self.process.returncode is None:
             os.kill(self.process.pid, number)
 
-    async def kill(self) -> None:
+    async def kill_process(self) -> None:
         assert self.process
-        self.send(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
         await self.process.wait()
 
 
-KEEPS = ("--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--repl-diskless-sync-delay", "0")
+PERSISTENCE_OPTIONS = (
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "everysec",
+    "--save",
+    "",
+    "--repl-diskless-sync-delay",
+    "0",
+)
 
 
 @dataclass
-class Servers:
+class ServerGroup:
     """Several, and the address that zofbot is given."""
 
     url: str
-    each: list[Server] = field(default_factory=list)
+    each: list[ValkeyServer] = field(default_factory=list)
 
-    async def primary(self) -> Server:
+    async def find_primary(self) -> ValkeyServer:
         """The one that holds zofbot's keys; the others are looked through for it."""
-        for one in self.each:
-            if await one.answers() and await self._holds(one):
-                return one
+        for item in self.each:
+            if await item.is_answering() and await self._holds_keys(item):
+                return item
         raise LookupError("no primary")
 
-    async def replica(self) -> Server:
+    async def find_replica(self) -> ValkeyServer:
         """The one that would take its place."""
-        port = (await (await self.primary()).ask("INFO", "replication"))["slave0"]["port"]
-        return next(one for one in self.each if one.port == int(port))
+        port = (await (await self.find_primary()).run_command("INFO", "replication"))["slave0"]["port"]
+        return next(item for item in self.each if item.port == int(port))
 
-    async def followed(self) -> bool:
+    async def is_replica_synced(self) -> bool:
         """Whether the primary's replica is in step."""
         try:
-            told = await (await self.primary()).ask("INFO", "replication")
+            told = await (await self.find_primary()).run_command("INFO", "replication")
         except LookupError:
             return False
         return bool(told.get("slave0", {}).get("state") == "online")
 
-    async def _holds(self, one: Server) -> bool:
-        told = await one.ask("INFO", "replication")
+    async def _holds_keys(self, one: ValkeyServer) -> bool:
+        told = await one.run_command("INFO", "replication")
         return bool(told["role"] == "master")
 
 
-class Cluster(Servers):
+class ValkeyCluster(ServerGroup):
     """Three primaries, and a replica of the one that holds zofbot's slot."""
 
     slot = key_slot(b"{zofbot}:")
 
-    async def _holds(self, one: Server) -> bool:
-        nodes = await one.ask("CLUSTER NODES")
+    async def _holds_keys(self, one: ValkeyServer) -> bool:
+        nodes = await one.run_command("CLUSTER NODES")
         mine = next((node for node in nodes.values() if "myself" in node["flags"]), None)
         assert mine
         return "master" in mine["flags"] and any(
             int(first) <= self.slot <= int(last) for first, last in ((s[0], s[-1]) for s in mine["slots"])
         )
 
-    async def identity(self, one: Server) -> str:
-        return (await one.ask("CLUSTER", "MYID")).decode()  # type: ignore[no-any-return]
+    async def node_id(self, one: ValkeyServer) -> str:
+        return (await one.run_command("CLUSTER", "MYID")).decode()  # type: ignore[no-any-return]
 
-    async def whole(self) -> bool:
+    async def is_healthy(self) -> bool:
         """Whether all nodes agree that all is well."""
-        told = [await one.ask("CLUSTER INFO") for one in self.each]
+        told = [await item.run_command("CLUSTER INFO") for item in self.each]
         known = str(len(self.each))
-        return all(one["cluster_state"] == "ok" and one["cluster_known_nodes"] == known for one in told)
+        return all(item["cluster_state"] == "ok" and item["cluster_known_nodes"] == known for item in told)
 
 
 @asynccontextmanager
-async def running_servers(*servers: Server) -> AsyncIterator[list[Server]]:
+async def running_servers(*servers: ValkeyServer) -> AsyncIterator[list[ValkeyServer]]:
     try:
-        await asyncio.gather(*(one.start() for one in servers))
+        await asyncio.gather(*(server.start_process() for server in servers))
         yield list(servers)
     finally:
-        await asyncio.gather(*(one.kill() for one in servers if one.process))
+        await asyncio.gather(*(server.kill_process() for server in servers if server.process))
 
 
 @asynccontextmanager
-async def cluster(folder: Path, *, gone: int = 1000) -> AsyncIterator[Cluster]:
+async def valkey_cluster(folder: Path, *, gone: int = 1000) -> AsyncIterator[ValkeyCluster]:
     """Form a cluster of four; ``gone`` in milliseconds is when a silent node counts as gone."""
     servers = []
     for number in range(4):
         port, bus = free_port(), free_port()
-        servers.append(Server(port, folder / f"node{number}", (
-            *KEEPS, "--cluster-enabled", "yes", "--cluster-node-timeout", str(gone), "--cluster-port", str(bus),
+        servers.append(ValkeyServer(port, folder / f"node{number}", (
+            *PERSISTENCE_OPTIONS, "--cluster-enabled", "yes", "--cluster-node-timeout", str(gone), "--cluster-port", str(bus),
         )))  # fmt: skip
     async with running_servers(*servers):
-        url = "redis+cluster://" + ",".join(f"127.0.0.1:{one.port}" for one in servers[:3])
-        bot = Cluster(url, servers)
-        share = SLOTS // 3
-        for number, one in enumerate(servers[:3]):
-            last = SLOTS if number == 2 else (number + 1) * share
-            await one.ask("CLUSTER", "ADDSLOTSRANGE", number * share, last - 1)
-            await one.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-        for one in servers[1:]:
-            bus_of = one.options[one.options.index("--cluster-port") + 1]
-            await servers[0].ask("CLUSTER", "MEET", "127.0.0.1", one.port, bus_of)
+        url = "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers[:3])
+        bot = ValkeyCluster(url, servers)
+        share = SLOT_COUNT // 3
+        for number, server in enumerate(servers[:3]):
+            last = SLOT_COUNT if number == 2 else (number + 1) * share
+            await server.run_command("CLUSTER", "ADDSLOTSRANGE", number * share, last - 1)
+            await server.run_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for server in servers[1:]:
+            bus_of = server.options[server.options.index("--cluster-port") + 1]
+            await servers[0].run_command("CLUSTER", "MEET", "127.0.0.1", server.port, bus_of)
         primary = servers[bot.slot // share]
 
-        async def met() -> bool:
-            return len(await servers[3].ask("CLUSTER NODES")) == 4
+        async def have_met() -> bool:
+            return len(await servers[3].run_command("CLUSTER NODES")) == 4
 
-        await until(met)
-        identity = await bot.identity(primary)
-        await until(_done(lambda: servers[3].ask("CLUSTER", "REPLICATE", identity)))
-        await until(bot.whole, 20)
-        await until(bot.followed, 20)
+        await wait_until(have_met)
+        identity = await bot.node_id(primary)
+        await wait_until(_until_done(lambda: servers[3].run_command("CLUSTER", "REPLICATE", identity)))
+        await wait_until(bot.is_healthy, 20)
+        await wait_until(bot.is_replica_synced, 20)
         yield bot
 
 
-def _done(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[bool]]:
-    async def tried() -> bool:
+def _until_done(work: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[bool]]:
+    async def try_once() -> bool:
         try:
             await work()
         except redis.ResponseError:
             return False
         return True
 
-    return tried
+    return try_once
 
 
 @asynccontextmanager
-async def sentinels(folder: Path, *, down_after: int = 500) -> AsyncIterator[Servers]:
+async def valkey_sentinels(folder: Path, *, down_after: int = 500) -> AsyncIterator[ServerGroup]:
     """A primary, its replica and three Sentinels, two of which have to agree; ``down_after`` in milliseconds."""
     async with AsyncExitStack() as stack:
-        first = Server(free_port(), folder / "first", KEEPS)
-        second = Server(free_port(), folder / "second", (*KEEPS, "--replicaof", f"127.0.0.1 {first.port}"))
+        first = ValkeyServer(free_port(), folder / "first", PERSISTENCE_OPTIONS)
+        second = ValkeyServer(
+            free_port(), folder / "second", (*PERSISTENCE_OPTIONS, "--replicaof", f"127.0.0.1 {first.port}")
+        )
         data = await stack.enter_async_context(running_servers(first, second))
         ports = [free_port() for _ in range(3)]
-        bot = Servers("redis+sentinel://" + ",".join(f"127.0.0.1:{port}" for port in ports) + "/mymaster/0", data)
-        await until(bot.followed, 20)
+        bot = ServerGroup("redis+sentinel://" + ",".join(f"127.0.0.1:{port}" for port in ports) + "/mymaster/0", data)
+        await wait_until(bot.is_replica_synced, 20)
         watchers = []
         for port in ports:
             own = folder / f"sentinel{port}"
@@ -251,12 +262,12 @@ async def sentinels(folder: Path, *, down_after: int = 500) -> AsyncIterator[Ser
                 f"sentinel down-after-milliseconds mymaster {down_after}\n"
                 "sentinel failover-timeout mymaster 3000\n"
             )
-            watchers.append(Server(port, own, (str(own / "conf"), "--sentinel")))
+            watchers.append(ValkeyServer(port, own, (str(own / "conf"), "--sentinel")))
         await stack.enter_async_context(running_servers(*watchers))
 
-        async def ready() -> bool:
-            told = [(await one.ask("SENTINEL MASTERS"))["mymaster"] for one in watchers]
-            return all(one["num-slaves"] == 1 and one["num-other-sentinels"] == 2 for one in told)
+        async def are_ready() -> bool:
+            told = [(await watcher.run_command("SENTINEL MASTERS"))["mymaster"] for watcher in watchers]
+            return all(item["num-slaves"] == 1 and item["num-other-sentinels"] == 2 for item in told)
 
-        await until(ready, 20)
+        await wait_until(are_ready, 20)
         yield bot

@@ -19,7 +19,7 @@ from redis.asyncio.connection import AbstractConnection
 
 from zofbot.clock import MovableClock
 
-EPOCH = float(os.environ.get("ZOFBOT_TEST_EPOCH", "0"))
+EPOCH_SECONDS = float(os.environ.get("ZOFBOT_TEST_EPOCH", "0"))
 """Unix seconds at which every test begins, to reproduce a failure that printed them; 0: the present."""
 
 START_SECONDS = 10_000.0
@@ -53,20 +53,20 @@ class _Selector(selectors.DefaultSelector):
             ready = super().select(self._grace)
             self._grace = 0.0
         if not ready:
-            self.loop.jump(timeout)
+            self.loop.advance_time(timeout)
         return ready
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """The loop; it counts what is waited for from other processes and threads."""
 
-    latest_epoch = EPOCH
+    latest_epoch = EPOCH_SECONDS
 
     def __init__(self) -> None:
         self.outside = 0
         self.redis_replies = 0
         self.redis_answers = True
-        self.epoch = VirtualLoop.latest_epoch = EPOCH or time.time()
+        self.epoch = VirtualLoop.latest_epoch = EPOCH_SECONDS or time.time()
         self._now = START_SECONDS
         selector = _Selector()
         selector.loop = self
@@ -81,7 +81,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds."""
         return self._now
 
-    def jump(self, seconds: float) -> None:
+    def advance_time(self, seconds: float) -> None:
         """Let time pass; called by a test, it is a standstill of the process, which handles nothing meanwhile."""
         self._now += seconds
 
@@ -90,10 +90,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future = super().run_in_executor(executor, func, *args)
         self.outside += 1
 
-        def ended(_: object) -> None:
+        def on_thread_end(_: object) -> None:
             self.outside -= 1
 
-        future.add_done_callback(ended)
+        future.add_done_callback(on_thread_end)
         return future
 
     async def subprocess_exec(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
@@ -101,12 +101,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         transport, protocol = await super().subprocess_exec(protocol_factory, *args, **options)
         exited: Callable[[], None] = protocol.process_exited
 
-        def ended() -> None:
+        def on_process_end() -> None:
             self.outside -= 1
             exited()
 
         self.outside += 1
-        protocol.process_exited = ended
+        protocol.process_exited = on_process_end
         return transport, protocol
 
 
@@ -119,7 +119,7 @@ def stand_still(seconds: float) -> None:
     """Have the time go on while the process does nothing, as when it is stopped."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
-    loop.jump(seconds)
+    loop.advance_time(seconds)
 
 
 def test_clock() -> MovableClock:
@@ -175,7 +175,7 @@ def count_redis_replies() -> None:
     """
     read = AbstractConnection.read_response
 
-    async def counted(self: AbstractConnection, *args: Any, **options: Any) -> Any:
+    async def read_counted_response(self: AbstractConnection, *args: Any, **options: Any) -> Any:
         loop = asyncio.get_running_loop()
         if not isinstance(loop, VirtualLoop) or options.get("push_request"):
             return await read(self, *args, **options)
@@ -185,4 +185,4 @@ def count_redis_replies() -> None:
         finally:
             loop.redis_replies -= 1
 
-    AbstractConnection.read_response = counted  # type: ignore[method-assign]
+    AbstractConnection.read_response = read_counted_response  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zofbot.redact import MASK, RULES, names_secret, redact
+from zofbot.redact import MASK, SECRET_RULES, is_secret_name, redact
 
 _WORDS = """
     task-management-service test_task_list_shows_all_items disk_usage_threshold_exceeded /desk-reservations-overview
@@ -112,36 +112,36 @@ HEX = "0123456789abcdef"
 LONG = made_of(ALNUM, 24, 40)
 
 
-def prefixed(prefix: str, rest: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+def prefixed_secrets(prefix: str, rest: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return rest.map(lambda text: prefix + text)
 
 
 VENDORS = st.one_of(
-    prefixed("AKIA", made_of(string.ascii_uppercase + "234567", 16)),
-    prefixed("ASIA", made_of(string.ascii_uppercase + "234567", 16)),
-    *(prefixed(f"gh{kind}_", made_of(ALNUM, 36)) for kind in "pousr"),
-    prefixed("github" + "_pat_", made_of(ALNUM + "_", 40, 60)),
+    prefixed_secrets("AKIA", made_of(string.ascii_uppercase + "234567", 16)),
+    prefixed_secrets("ASIA", made_of(string.ascii_uppercase + "234567", 16)),
+    *(prefixed_secrets(f"gh{kind}_", made_of(ALNUM, 36)) for kind in "pousr"),
+    prefixed_secrets("github" + "_pat_", made_of(ALNUM + "_", 40, 60)),
     *(
-        prefixed(f"xox{kind}-", st.from_regex(r"[0-9]{10,13}-[0-9]{10,13}-[A-Za-z0-9]{24}", fullmatch=True))
+        prefixed_secrets(f"xox{kind}-", st.from_regex(r"[0-9]{10,13}-[0-9]{10,13}-[A-Za-z0-9]{24}", fullmatch=True))
         for kind in "bp"
     ),
-    prefixed("xa" + "pp-1-A0", made_of(ALNUM + "-", 30)),
-    *(prefixed(f"{kind}_{mode}_", LONG) for kind in ("sk", "rk") for mode in ("live", "test")),
-    prefixed("whsec_", LONG),
-    prefixed("sk-" + "proj-", LONG),
-    prefixed("sk-" + "ant-api03-", LONG),
-    prefixed("sk-", made_of(ALNUM, 48)),
-    prefixed("glpat-", made_of(ALNUM, 20)),
-    prefixed("AI" + "za", made_of(ALNUM + "_-", 35)),
-    prefixed("npm_", made_of(ALNUM, 36)),
-    prefixed("hf_", made_of(ALNUM, 34)),
-    prefixed("SG.", st.tuples(made_of(ALNUM, 22), made_of(ALNUM, 43)).map(".".join)),
-    prefixed("shpat_", made_of(HEX, 32)),
-    prefixed("dop_v1_", made_of(HEX, 64)),
-    prefixed("zof_", LONG),
-    prefixed("zof_live_", LONG),
-    prefixed("eyJ", st.tuples(made_of(ALNUM, 20), made_of(ALNUM, 30), made_of(ALNUM + "_-", 43)).map(".".join)),
-    prefixed("https://hooks.slack.com/services/T0123ABCD/B0123ABCD/", made_of(ALNUM, 24)),
+    prefixed_secrets("xa" + "pp-1-A0", made_of(ALNUM + "-", 30)),
+    *(prefixed_secrets(f"{kind}_{mode}_", LONG) for kind in ("sk", "rk") for mode in ("live", "test")),
+    prefixed_secrets("whsec_", LONG),
+    prefixed_secrets("sk-" + "proj-", LONG),
+    prefixed_secrets("sk-" + "ant-api03-", LONG),
+    prefixed_secrets("sk-", made_of(ALNUM, 48)),
+    prefixed_secrets("glpat-", made_of(ALNUM, 20)),
+    prefixed_secrets("AI" + "za", made_of(ALNUM + "_-", 35)),
+    prefixed_secrets("npm_", made_of(ALNUM, 36)),
+    prefixed_secrets("hf_", made_of(ALNUM, 34)),
+    prefixed_secrets("SG.", st.tuples(made_of(ALNUM, 22), made_of(ALNUM, 43)).map(".".join)),
+    prefixed_secrets("shpat_", made_of(HEX, 32)),
+    prefixed_secrets("dop_v1_", made_of(HEX, 64)),
+    prefixed_secrets("zof_", LONG),
+    prefixed_secrets("zof_live_", LONG),
+    prefixed_secrets("eyJ", st.tuples(made_of(ALNUM, 20), made_of(ALNUM, 30), made_of(ALNUM + "_-", 43)).map(".".join)),
+    prefixed_secrets("https://hooks.slack.com/services/T0123ABCD/B0123ABCD/", made_of(ALNUM, 24)),
 )
 AROUND = st.sampled_from(
     ["{}", "before {} after", '"{}"', "'{}'", "({})", "[{}]", "<{}>", "key={}", "a:{},b", "\n{}\n", "https://x.example/?q={}&r=1",
@@ -149,7 +149,7 @@ AROUND = st.sampled_from(
 )  # fmt: skip
 
 
-def leaked(secret: str, said: str) -> list[str]:
+def leaked_parts(secret: str, said: str) -> list[str]:
     """Pieces of a secret, 8 characters long, that can still be read."""
     return [secret[at : at + 8] for at in range(4, max(len(secret) - 7, 5)) if secret[at : at + 8] in said]
 
@@ -160,7 +160,7 @@ def test_a_vendors_secret_is_taken_wherever_it_stands(secret: str, around: str) 
     assert MASK in said
     tail = secret.rpartition("/")[2]
     assert tail[-8:] not in said
-    assert not leaked(tail, said)
+    assert not leaked_parts(tail, said)
 
 
 SECRETS = st.one_of(
@@ -274,7 +274,7 @@ ANY = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text(max_
 def test_looking_first_for_what_a_rule_needs_misses_nothing(anything: str) -> None:
     """A rule is left out where it cannot match; all of them, always, come to the same."""
     plainly = anything
-    for rule in RULES:
+    for rule in SECRET_RULES:
         plainly = rule.mask(plainly)
     assert redact(anything) == plainly
 
@@ -286,9 +286,9 @@ def test_a_second_time_takes_no_more_words(anything: str) -> None:
 
 
 def test_names_of_fields_that_hold_secrets_are_known() -> None:
-    assert all(map(names_secret, NAMES))
+    assert all(map(is_secret_name, NAMES))
     assert not any(
-        map(names_secret, ["key", "channel", "run_id", "keyboard", "bypass", "tokens", "secretary", "author"])
+        map(is_secret_name, ["key", "channel", "run_id", "keyboard", "bypass", "tokens", "secretary", "author"])
     )
 
 

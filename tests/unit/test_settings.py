@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zofbot.errors import SettingsError
-from zofbot.settings import Settings, load
+from zofbot.settings import Settings, load_settings
 
 NEEDED = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 
@@ -20,7 +20,7 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_missing_is_named_with_how_to_come_by_it() -> None:
     with pytest.raises(SettingsError) as caught:
-        load(*NEEDED)
+        load_settings(*NEEDED)
     assert [problem.split(" ")[0] for problem in caught.value.problems] == list(NEEDED)
     assert all(": " in problem for problem in caught.value.problems)
 
@@ -28,7 +28,7 @@ def test_what_is_missing_is_named_with_how_to_come_by_it() -> None:
 def test_socket_mode_needs_no_signing_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "ZOF_API_KEY"):
         monkeypatch.setenv(name, "something")
-    assert load(*NEEDED).socket_mode
+    assert load_settings(*NEEDED).uses_socket_mode
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_socket_mode_needs_no_signing_secret(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_is_wrong_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
-        load()
+        load_settings()
     [problem] = caught.value.problems
     assert problem.startswith(name)
     assert says in problem
@@ -64,7 +64,7 @@ def test_what_is_wrong_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch, na
 def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOF_API_KEY", "zof key with spaces")
     with pytest.raises(SettingsError) as caught:
-        load()
+        load_settings()
     assert "zof key" not in str(caught.value)
     assert caught.value.problems[0].startswith("ZOF_API_KEY")
 
@@ -72,15 +72,15 @@ def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "")
     monkeypatch.setenv("SLACK_APP_TOKEN", "")
-    assert load().port == 3000
-    assert not load().socket_mode
+    assert load_settings().port == 3000
+    assert not load_settings().uses_socket_mode
 
 
 def test_lists_of_people_and_switches_are_read_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOFBOT_RESPONDERS", " U0ANA, S0LEADS ,")
     monkeypatch.setenv("ZOFBOT_ALLOW_RUNS", "Yes")
     monkeypatch.setenv("ZOFBOT_RESOLVE_NOTE", "0")
-    settings = load()
+    settings = load_settings()
     assert settings.zofbot_responders == "U0ANA,S0LEADS"
     assert (settings.zofbot_allow_runs, settings.zofbot_resolve_note) == (True, False)
 
@@ -88,27 +88,27 @@ def test_lists_of_people_and_switches_are_read_as_people_write_them(monkeypatch:
 def test_secrets_may_be_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "ZOF_API_KEY").write_text("from-a-file\n")
     monkeypatch.setenv("ZOFBOT_SECRETS_DIR", str(tmp_path))
-    assert load("ZOF_API_KEY").zof_api_key.get_secret_value() == "from-a-file"
+    assert load_settings("ZOF_API_KEY").zof_api_key.get_secret_value() == "from-a-file"
 
 
 def test_nothing_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOF_API_KEY", "hunter2hunter2")
-    settings = load()
+    settings = load_settings()
     assert "hunter2" not in repr(settings)
     assert "hunter2" not in settings.model_dump_json()
-    assert settings.secrets() == ("hunter2hunter2",)
+    assert settings.all_secrets() == ("hunter2hunter2",)
 
 
 def test_links_may_lead_to_the_templates_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOF_RUN_URL_TEMPLATE", "https://console.example/runs/{run_id}")
     monkeypatch.setenv("ZOF_LINK_HOSTS", "zof.ai, logs.example")
-    assert load().link_hosts == ("zof.ai", "logs.example", "console.example")
+    assert load_settings().link_hosts == ("zof.ai", "logs.example", "console.example")
 
 
 def test_one_or_two_signing_secrets_stand_with_a_comma_between_and_each_is_kept_out_of_logs() -> None:
     read = Settings.model_validate({"slack_signing_secret": " newnewnew1 , oldoldold2 ,"})
     assert read.signing_secrets == ("newnewnew1", "oldoldold2")
-    assert {"newnewnew1", "oldoldold2"} <= set(read.secrets())
+    assert {"newnewnew1", "oldoldold2"} <= set(read.all_secrets())
     assert Settings.model_validate({"slack_signing_secret": " , "}).signing_secrets == ()
     for wrong in ("one,two,three", "one two,three", "schlüssel"):
         with pytest.raises(ValueError, match=r"secret|characters"):

@@ -8,35 +8,35 @@ from hypothesis import strategies as st
 
 from zofbot.domain.text import read_input
 from zofbot.errors import BadInput
-from zofbot.verbs import VERBS, Typed, parse, usage_hint
+from zofbot.verbs import VERBS, ParsedCommand, parse_command, usage_hint
 
 
 @pytest.mark.parametrize(
     ("typed", "understood"),
     [
-        ("", Typed("help")),
-        ("  ", Typed("help")),
-        ("help", Typed("help")),
-        ("help runs", Typed("help", about="runs")),
-        ("result res_1", Typed("result", id="res_1")),
-        ("RESULT res_1", Typed("result", id="res_1")),
-        ("res_1", Typed("result", id="res_1")),
-        ("7f3a-9", Typed("result", id="7f3a-9")),
-        ("res_1 share", Typed("result", id="res_1", share=True)),
-        ("result res_1 share", Typed("result", id="res_1", share=True)),
-        ("result `res_1`", Typed("result", id="res_1")),
-        ("result “res_1”,", Typed("result", id="res_1")),
-        ("run run_1", Typed("run", id="run_1")),
-        ("run_1", Typed("run", id="run_1")),
-        ("runs", Typed("runs")),
-        ("runs status:failed project:shop env:prod", Typed("runs", filters="status:failed project:shop env:prod")),
-        ("unsubscribe #2", Typed("unsubscribe", about="2")),
-        ("unsubscribe ALL", Typed("unsubscribe", about="all")),
-        ("trace Request ID: `req_1`", Typed("trace", id="req_1")),
+        ("", ParsedCommand("help")),
+        ("  ", ParsedCommand("help")),
+        ("help", ParsedCommand("help")),
+        ("help runs", ParsedCommand("help", about="runs")),
+        ("result res_1", ParsedCommand("result", id="res_1")),
+        ("RESULT res_1", ParsedCommand("result", id="res_1")),
+        ("res_1", ParsedCommand("result", id="res_1")),
+        ("7f3a-9", ParsedCommand("result", id="7f3a-9")),
+        ("res_1 share", ParsedCommand("result", id="res_1", share=True)),
+        ("result res_1 share", ParsedCommand("result", id="res_1", share=True)),
+        ("result `res_1`", ParsedCommand("result", id="res_1")),
+        ("result “res_1”,", ParsedCommand("result", id="res_1")),
+        ("run run_1", ParsedCommand("run", id="run_1")),
+        ("run_1", ParsedCommand("run", id="run_1")),
+        ("runs", ParsedCommand("runs")),
+        ("runs status:failed project:shop env:prod", ParsedCommand("runs", filters="status:failed project:shop env:prod")),
+        ("unsubscribe #2", ParsedCommand("unsubscribe", about="2")),
+        ("unsubscribe ALL", ParsedCommand("unsubscribe", about="all")),
+        ("trace Request ID: `req_1`", ParsedCommand("trace", id="req_1")),
     ],
 )  # fmt: skip
-def test_what_is_typed_is_understood(typed: str, understood: Typed) -> None:
-    assert parse(read_input(typed)) == understood
+def test_what_is_typed_is_understood(typed: str, understood: ParsedCommand) -> None:
+    assert parse_command(read_input(typed)) == understood
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_what_is_typed_is_understood(typed: str, understood: Typed) -> None:
 )
 def test_a_mistake_gets_a_hint_and_an_example_to_copy(typed: str, says: str, example: str) -> None:
     with pytest.raises(BadInput) as caught:
-        parse(typed)
+        parse_command(typed)
     assert says in caught.value.next_step
     assert caught.value.example == example
 
@@ -71,7 +71,7 @@ def test_a_mistake_gets_a_hint_and_an_example_to_copy(typed: str, says: str, exa
 def test_anything_typed_is_understood_or_explained(typed: str) -> None:
     understood, mistake = None, None
     try:
-        understood = parse(typed)
+        understood = parse_command(typed)
     except BadInput as error:
         mistake = error
     if understood:
@@ -84,7 +84,7 @@ def test_anything_typed_is_understood_or_explained(typed: str) -> None:
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: verb.name)
 def test_every_example_works_when_copied(verb: object) -> None:
-    assert parse(verb.example).verb == verb.name  # type: ignore[attr-defined]  # pytest hands it over untyped
+    assert parse_command(verb.example).verb == verb.name  # type: ignore[attr-defined]  # pytest hands it over untyped
 
 
 def test_the_hint_fits_into_slack() -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from zofbot.checkup.asking import examine
-from zofbot.checkup.finding import Finding, Level, unknown_settings
+from zofbot.checkup.asking import run_checks
+from zofbot.checkup.finding import Finding, Level, check_unknown_settings
 
-__all__ = ["Finding", "Level", "examine", "unknown_settings"]
+__all__ = ["Finding", "Level", "check_unknown_settings", "run_checks"]

@@ -25,25 +25,25 @@ class Finding:
     mend: str = ""
 
 
-def ok(about: str, what: str) -> Finding:
+def ok_finding(about: str, what: str) -> Finding:
     """It is as it should be, or was not tried, and ``what`` says why."""
     return Finding(Level.OK, about, what)
 
 
-def warning(about: str, what: str, mend: str) -> Finding:
+def warning_finding(about: str, what: str, mend: str) -> Finding:
     """It works, but not as it should."""
     return Finding(Level.WARNING, about, what, mend)
 
 
-def error(about: str, what: str, mend: str) -> Finding:
+def error_finding(about: str, what: str, mend: str) -> Finding:
     """It does not work."""
     return Finding(Level.ERROR, about, what, mend)
 
 
-def unknown_settings(nearest: Mapping[str, str]) -> list[Finding]:
+def check_unknown_settings(nearest: Mapping[str, str]) -> list[Finding]:
     """Variables that begin as zofbot's do and are none, with the setting that each may have been meant to be."""
     return [
-        warning(
+        warning_finding(
             name,
             "No setting has this name, so it changes nothing.",
             f"Rename it to {meant}." if meant else "Remove it.",

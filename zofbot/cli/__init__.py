@@ -33,7 +33,7 @@ app.add_typer(webhook.app, name="webhook")
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _print_version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
         sys.stdout.write(f"zofbot {__version__}\n")
         raise typer.Exit

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zofbot.cli.conduct import give_up, settings_with, with_books
+from zofbot.cli.conduct import exit_with, prepare_settings, run_with_store
 from zofbot.cli.printing import print_json
 from zofbot.clock import Clock
 
 if TYPE_CHECKING:  # the store takes longer to import than --help may take
-    from zofbot.books import Books
-    from zofbot.store.audit import Entry
+    from zofbot.books import OperatorStore
+    from zofbot.store.audit import AuditRecord
 
 
 def audit(
@@ -23,21 +23,21 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as off a terminal.")] = False,
 ) -> None:
     """Who did what, oldest first."""
-    from zofbot.spans import read  # noqa: PLC0415
+    from zofbot.spans import try_parse_duration  # noqa: PLC0415
 
-    span = read(since)
+    span = try_parse_duration(since)
     if span is None:
-        give_up(2, f"--since {since} is no span of time: write 90m, 12h or 7d.")
+        exit_with(2, f"--since {since} is no span of time: write 90m, 12h or 7d.")
 
-    async def work(books: Books) -> None:
-        found = await books.audit.read(Clock().time() - span)
-        chosen = [one for one in found if user in ("", one.user) and act in ("", one.act)]
-        _print(chosen, as_json or not sys.stdout.isatty())
+    async def print_actions(books: OperatorStore) -> None:
+        found = await books.audit.read_records(Clock().time() - span)
+        chosen = [item for item in found if user in ("", item.user) and act in ("", item.act)]
+        _print_records(chosen, as_json or not sys.stdout.isatty())
 
-    with_books(settings_with(), work)
+    run_with_store(prepare_settings(), print_actions)
 
 
-def _print(entries: list[Entry], as_json: bool) -> None:
+def _print_records(entries: list[AuditRecord], as_json: bool) -> None:
     from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
 
     from zofbot.terminal import audit_table  # noqa: PLC0415

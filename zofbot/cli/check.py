@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zofbot.cli.conduct import carry_out, give_up, settings_with
+from zofbot.cli.conduct import exit_with, prepare_settings, run_command
 from zofbot.cli.printing import print_json
 from zofbot.clock import Clock
-from zofbot.settings import Settings, unknown_names
+from zofbot.settings import Settings, find_unknown_names
 
 if TYPE_CHECKING:  # these take longer to import than --help may take
     from rich.table import Table
 
     from zofbot.checkup import Finding
 
-_COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
+_COLOUR_BY_LEVEL = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
 def check(
@@ -26,37 +26,37 @@ def check(
 ) -> None:
     """Try everything that zofbot needs, and say what is wrong and how to mend it; exit 1 if something is."""
     if url and (not url.startswith("https://") or "@" in url):
-        give_up(2, "--url must start with https:// and hold no user name, because Slack and Zof call nothing else.")
-    settings = settings_with()
+        exit_with(2, "--url must start with https:// and hold no user name, because Slack and Zof call nothing else.")
+    settings = prepare_settings()
     found: list[Finding] = []
-    carry_out(_examine(settings, url, found))
+    run_command(_collect_findings(settings, url, found))
     if as_json:
-        well = all(one.level != "error" for one in found)
-        print_json({"ok": well, "findings": [asdict(one) for one in found]})
+        well = all(item.level != "error" for item in found)
+        print_json({"ok": well, "findings": [asdict(item) for item in found]})
     else:
-        _print(found)
-    raise typer.Exit(any(one.level == "error" for one in found))
+        _print_findings(found)
+    raise typer.Exit(any(item.level == "error" for item in found))
 
 
-async def _examine(settings: Settings, url: str, found: list[Finding]) -> None:
+async def _collect_findings(settings: Settings, url: str, found: list[Finding]) -> None:
     import logging  # noqa: PLC0415  (--help must not wait for these)
 
-    from zofbot.checkup import examine, unknown_settings  # noqa: PLC0415
+    from zofbot.checkup import check_unknown_settings, run_checks  # noqa: PLC0415
 
     logging.getLogger().setLevel(logging.CRITICAL)  # each failed call becomes a finding, which says more than its log
-    found += await examine(settings, Clock(), url)
-    found += unknown_settings(unknown_names())
+    found += await run_checks(settings, Clock(), url)
+    found += check_unknown_settings(find_unknown_names())
 
 
-def _print(found: list[Finding]) -> None:
+def _print_findings(found: list[Finding]) -> None:
     from rich.console import Console  # noqa: PLC0415  (only drawn tables need it)
 
-    Console().print(_table(found))
-    errors, warnings = (sum(one.level == level for one in found) for level in ("error", "warning"))
+    Console().print(_findings_table(found))
+    errors, warnings = (sum(item.level == level for item in found) for level in ("error", "warning"))
     typer.echo(f"{errors} errors, {warnings} warnings.")
 
 
-def _table(found: list[Finding]) -> Table:
+def _findings_table(found: list[Finding]) -> Table:
     from rich.table import Table  # noqa: PLC0415  (only drawn tables need these)
     from rich.text import Text  # noqa: PLC0415
 
@@ -65,7 +65,7 @@ def _table(found: list[Finding]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("", "about", "finding", "mend"):
         table.add_column(name, overflow="fold")
-    for one in found:
-        cells = (text.literal(cell, 500) for cell in (one.about, one.what, one.mend))
-        table.add_row(Text(one.level, style=_COLOURS[one.level]), *map(Text, cells))
+    for item in found:
+        cells = (text.clean_literal(cell, 500) for cell in (item.about, item.what, item.mend))
+        table.add_row(Text(item.level, style=_COLOUR_BY_LEVEL[item.level]), *map(Text, cells))
     return table

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from zofbot.cli.conduct import give_up, settings_with
+from zofbot.cli.conduct import exit_with, prepare_settings
 
 
 def manifest(
     url: Annotated[str, typer.Option(help="Public address of the web door; without it, Socket Mode.")] = "",
 ) -> None:
     """Print the Slack app manifest of this version; links unfurl where a URL template is set."""
-    from zofbot.manifest import as_yaml  # noqa: PLC0415  (only this command needs it)
+    from zofbot.manifest import render_manifest  # noqa: PLC0415  (only this command needs it)
 
     if url and not url.startswith("https://"):
-        give_up(2, "--url must start with https://, because Slack calls nothing else.")
-    sys.stdout.write(as_yaml(url, settings_with().unfurl_domains))
+        exit_with(2, "--url must start with https://, because Slack calls nothing else.")
+    sys.stdout.write(render_manifest(url, prepare_settings().unfurl_domains))

@@ -7,44 +7,48 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zofbot.cli.conduct import give_up, settings_with, system_user, with_books
+from zofbot.cli.conduct import exit_with, prepare_settings, run_with_store, system_user
 from zofbot.cli.printing import print_json
 from zofbot.clock import Clock
 from zofbot.errors import ZofbotError
 
 if TYPE_CHECKING:  # the store takes longer to import than --help may take
-    from zofbot.books import Books
-    from zofbot.store.entry import Entry
+    from zofbot.books import OperatorStore
+    from zofbot.store.entry import OutboxRecord
 
 app = typer.Typer(help="What waits for Slack, what was given up, and what was sent.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
-Key = Annotated[str, typer.Argument(metavar="KEY", help="The notification's idempotency key.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The notification's idempotency key.")]
 
 
 @app.command("list")
-def listed(
+def list_notifications(
     state: Annotated[
         str, typer.Option(help="pending, sending, sent, dead or dropped; without it, all not settled.")
     ] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List notifications: waiting ones and dead letters, or those of one state."""
-    from zofbot.notification import State  # noqa: PLC0415  (--help must not wait for pydantic)
+    from zofbot.notification import NotificationState  # noqa: PLC0415  (--help must not wait for pydantic)
 
-    if state and state not in list(State):
-        give_up(2, f"--state {state} is none of {', '.join(State)}.")
-    states = [State(state)] if state else [State.PENDING, State.SENDING, State.DEAD]
+    if state and state not in list(NotificationState):
+        exit_with(2, f"--state {state} is none of {', '.join(NotificationState)}.")
+    states = (
+        [NotificationState(state)]
+        if state
+        else [NotificationState.PENDING, NotificationState.SENDING, NotificationState.DEAD]
+    )
 
-    async def work(books: Books) -> None:
-        entries = [entry for one in states for entry in await books.outbox.list(one, limit)]
-        _print(entries[:limit], as_json, state)
+    async def print_list(books: OperatorStore) -> None:
+        entries = [entry for state in states for entry in await books.outbox.list_records(state, limit)]
+        _print_records(entries[:limit], as_json, state)
 
-    with_books(settings_with(), work)
+    run_with_store(prepare_settings(), print_list)
 
 
-def _print(entries: list[Entry], as_json: bool, state: str) -> None:
+def _print_records(entries: list[OutboxRecord], as_json: bool, state: str) -> None:
     from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
 
     from zofbot.terminal import outbox_table  # noqa: PLC0415
@@ -62,62 +66,62 @@ def _print(entries: list[Entry], as_json: bool, state: str) -> None:
 
 @app.command()
 def show(
-    key: Key, as_json: Annotated[bool, typer.Option("--json", help="As JSON, which it is in any case.")] = True
+    key: KeyArgument, as_json: Annotated[bool, typer.Option("--json", help="As JSON, which it is in any case.")] = True
 ) -> None:
     """Show all that is known of one notification, as JSON."""
 
-    async def work(books: Books) -> None:
-        entry = await books.outbox.show(key)
+    async def print_record(books: OperatorStore) -> None:
+        entry = await books.outbox.get_record(key)
         if entry is None:
             raise ZofbotError(f"There is no notification {key}.", "`zofbot outbox list` shows those there are.")
         print_json(asdict(entry))
 
-    with_books(settings_with(), work)
+    run_with_store(prepare_settings(), print_record)
 
 
 @app.command()
-def retry(key: Key, as_json: AsJson = False) -> None:
+def retry(key: KeyArgument, as_json: JsonOption = False) -> None:
     """Send a dead or dropped notification after all, or a waiting one now."""
 
-    async def work(books: Books) -> None:
-        before = await books.outbox.show(key)
+    async def retry_record(books: OperatorStore) -> None:
+        before = await books.outbox.get_record(key)
         if not await books.outbox.retry(key):
             raise ZofbotError(f"Nothing to retry under {key}.", "It was sent, is being sent, or never was.")
-        await _note(books, "outbox retry", key, before, "pending")
-        _done(key, "pending", f"Retrying {key}. zofbot first checks whether it was already posted.", as_json)
+        await _append_audit(books, "outbox retry", key, before, "pending")
+        _print_outcome(key, "pending", f"Retrying {key}. zofbot first checks whether it was already posted.", as_json)
 
-    with_books(settings_with(), work)
+    run_with_store(prepare_settings(), retry_record)
 
 
 @app.command()
-def drop(key: Key, as_json: AsJson = False) -> None:
+def drop(key: KeyArgument, as_json: JsonOption = False) -> None:
     """Take back a notification that waits or is dead."""
 
-    async def work(books: Books) -> None:
-        before = await books.outbox.show(key)
+    async def drop_record(books: OperatorStore) -> None:
+        before = await books.outbox.get_record(key)
         if not await books.outbox.drop(key):
             raise ZofbotError(f"Nothing to drop under {key}.", "It was sent, is being sent, or never was.")
-        await _note(books, "outbox drop", key, before, "dropped")
-        _done(key, "dropped", f"{key} is dropped.", as_json)
+        await _append_audit(books, "outbox drop", key, before, "dropped")
+        _print_outcome(key, "dropped", f"{key} is dropped.", as_json)
 
-    with_books(settings_with(), work)
+    run_with_store(prepare_settings(), drop_record)
 
 
-def _done(key: str, state: str, sentence: str, as_json: bool) -> None:
+def _print_outcome(key: str, state: str, sentence: str, as_json: bool) -> None:
     if as_json:
         print_json({"key": key, "state": state})
     else:
         typer.echo(sentence)
 
 
-async def _note(books: Books, act: str, key: str, before: Entry | None, after: str) -> None:
+async def _append_audit(books: OperatorStore, act: str, key: str, before: OutboxRecord | None, after: str) -> None:
     """Write an operator's act into the audit, under the name they have on this system."""
     from zofbot.store import audit as acts  # noqa: PLC0415
 
     user = system_user()
     channel, state = (before.channel, before.state.value) if before else ("", "")
     await books.audit.append(
-        acts.Entry(
+        acts.AuditRecord(
             at=Clock().time(), act=act, user=user, name=user, channel=channel, key=key, before=state, after=after
         )
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from zofbot.cli.conduct import carry_out, settings_with
+from zofbot.cli.conduct import prepare_settings, run_command
 from zofbot.cli.printing import print_json
 from zofbot.clock import Clock
 from zofbot.errors import BadInput
@@ -18,27 +18,27 @@ def result(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, the fields as zofbot reads them.")] = False,
 ) -> None:
     """Look one result up and print its card: tries a new key before Slack is set up."""
-    carry_out(_print(settings_with("ZOF_API_KEY"), identifier, as_json))
+    run_command(_print_result(prepare_settings("ZOF_API_KEY"), identifier, as_json))
 
 
-async def _print(settings: Settings, identifier: str, as_json: bool) -> None:
+async def _print_result(settings: Settings, identifier: str, as_json: bool) -> None:
     from rich.console import Console  # noqa: PLC0415  (only drawn cards need these)
 
     from zofbot.domain.text import read_input  # noqa: PLC0415
     from zofbot.metrics import Metrics  # noqa: PLC0415
-    from zofbot.rooms import links, zof_client  # noqa: PLC0415
+    from zofbot.rooms import make_links, make_zof_client  # noqa: PLC0415
     from zofbot.terminal import result_panel  # noqa: PLC0415
-    from zofbot.verbs import parse  # noqa: PLC0415
+    from zofbot.verbs import parse_command  # noqa: PLC0415
 
-    typed = parse(f"result {read_input(identifier)}", links(settings).identify)
+    typed = parse_command(f"result {read_input(identifier)}", make_links(settings).identify_target)
     if typed.verb != "result":
         raise BadInput("That is not a result.", "Give a result's id, or the address of one.")
-    client = zof_client(settings, Metrics(), Clock())
+    client = make_zof_client(settings, Metrics(), Clock())
     try:
-        found = await client.result(typed.id)
+        found = await client.get_result(typed.id)
     finally:
         await client.aclose()
     if as_json:
         print_json(found.model_dump(mode="json", exclude_none=True))
     else:
-        Console().print(result_panel(found, links(settings)))
+        Console().print(result_panel(found, make_links(settings)))

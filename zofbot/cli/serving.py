@@ -12,23 +12,23 @@ from typing import Annotated, Protocol, TypeVar
 
 import typer
 
-from zofbot.cli.conduct import carry_out, settings_with
+from zofbot.cli.conduct import prepare_settings, run_command
 from zofbot.clock import Clock
-from zofbot.settings import Settings, load
+from zofbot.settings import Settings, load_settings
 
 T = TypeVar("T")
 
 
-class Open(Protocol):
+class HasUrl(Protocol):
     """What has an address to be opened in a browser."""
 
     url: str
 
 
-SLACK_AND_ZOF = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
+BOT_SETTINGS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 
 
-async def until_told(context: Callable[[], AbstractAsyncContextManager[T]], up: Callable[[T], None]) -> None:
+async def run_until_signal(context: Callable[[], AbstractAsyncContextManager[T]], up: Callable[[T], None]) -> None:
     """Stay in a context until SIGTERM or Ctrl-C, which may also come while it is entered; ``up`` is called once it is.
 
     It is made after the signals are listened for, because its imports take longest of all.
@@ -39,25 +39,25 @@ async def until_told(context: Callable[[], AbstractAsyncContextManager[T]], up: 
         loop.add_signal_handler(name, stop.set)
     entered = False
 
-    async def stay() -> None:
+    async def hold_context() -> None:
         nonlocal entered
         async with context() as made:
             entered = True
             up(made)
             await stop.wait()
 
-    staying, stopping = asyncio.create_task(stay()), asyncio.create_task(stop.wait())
+    staying, stopping = asyncio.create_task(hold_context()), asyncio.create_task(stop.wait())
     await asyncio.wait({staying, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not entered and not staying.done():
-        from zofbot.errands import end  # noqa: PLC0415  (--help must not wait for structlog)
+        from zofbot.errands import cancel_tasks  # noqa: PLC0415  (--help must not wait for structlog)
 
-        await end(staying)
+        await cancel_tasks(staying)
         return
     stopping.cancel()
     await staying
 
 
-def collect_seldom() -> None:
+def tune_garbage_collector() -> None:
     """Have Python look for cyclic garbage every 50,000 objects, and never among those that it started with.
 
     Each look costs more, the more there is; here hardly anything is cyclic, and a tenth of a burst's work was looking.
@@ -67,18 +67,18 @@ def collect_seldom() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def _serve(*required: str, doors: bool = True, works: bool = True) -> None:
-    settings = settings_with(*required, serves=True)
-    carry_out(_serving(settings, partial(load, *required), doors=doors, works=works))
+def _start_serving(*required: str, doors: bool = True, works: bool = True) -> None:
+    settings = prepare_settings(*required, serves=True)
+    run_command(_serve_until_signal(settings, partial(load_settings, *required), doors=doors, works=works))
 
 
-async def _serving(settings: Settings, reread: Callable[[], Settings], *, doors: bool, works: bool) -> None:
-    def bot() -> AbstractAsyncContextManager[object]:
-        from zofbot.app import running  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
+async def _serve_until_signal(settings: Settings, reread: Callable[[], Settings], *, doors: bool, works: bool) -> None:
+    def open_bot() -> AbstractAsyncContextManager[object]:
+        from zofbot.app import run_bot  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
 
-        return running(settings, Clock(), doors=doors, works=works, reread=reread)
+        return run_bot(settings, Clock(), doors=doors, works=works, reread=reread)
 
-    await until_told(bot, lambda _: collect_seldom())
+    await run_until_signal(open_bot, lambda _: tune_garbage_collector())
 
 
 def demo(
@@ -86,37 +86,37 @@ def demo(
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> None:
     """Try everything on this machine: a pretend Slack and Zof with the real bot, no account needed."""
-    from zofbot.logs import configure  # noqa: PLC0415  (--help must not wait for structlog)
+    from zofbot.logs import configure_logging  # noqa: PLC0415  (--help must not wait for structlog)
 
-    configure("auto", "error")  # that it polls more often than Zof advises is meant here
-    carry_out(_demo(port, browser))
+    configure_logging("auto", "error")  # that it polls more often than Zof advises is meant here
+    run_command(_serve_demo(port, browser))
 
 
-async def _demo(port: int, browser: bool) -> None:
-    def stage() -> AbstractAsyncContextManager[Open]:
-        from zofbot.demo import playing  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
+async def _serve_demo(port: int, browser: bool) -> None:
+    def open_demo() -> AbstractAsyncContextManager[HasUrl]:
+        from zofbot.demo import run_demo  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
 
-        return playing(port)
+        return run_demo(port)
 
-    def ready(made: Open) -> None:
+    def announce_demo(made: HasUrl) -> None:
         typer.echo(f"The demo is at {made.url}  (Ctrl-C ends it and leaves nothing behind)")
         typer.echo("Type there: /zof result res_4821")
         if browser:
             typer.launch(made.url)
 
-    await until_told(stage, ready)
+    await run_until_signal(open_demo, announce_demo)
 
 
 def run() -> None:
     """Run the whole bot in one process."""
-    _serve(*SLACK_AND_ZOF)
+    _start_serving(*BOT_SETTINGS)
 
 
 def web() -> None:
     """Run what Slack and Zof talk to: commands, buttons, webhooks; any number of these share one Redis."""
-    _serve(*SLACK_AND_ZOF, works=False)
+    _start_serving(*BOT_SETTINGS, works=False)
 
 
 def worker() -> None:
     """Run what works by itself: the poller and the dispatcher; any number of these share one Redis."""
-    _serve("SLACK_BOT_TOKEN", "ZOF_API_KEY", doors=False)
+    _start_serving("SLACK_BOT_TOKEN", "ZOF_API_KEY", doors=False)

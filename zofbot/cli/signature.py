@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from zofbot.cli.conduct import give_up
+from zofbot.cli.conduct import exit_with
 
 
 def signature(
@@ -20,43 +20,43 @@ def signature(
     ] = None,
 ) -> None:
     """Print the signature and the normal form of failure texts: JSON lines of {"id", "text"} in, a line each out."""
-    from zofbot.alerting.signature import sign  # noqa: PLC0415  (--help must not wait for its patterns)
+    from zofbot.alerting.signature import make_signature  # noqa: PLC0415  (--help must not wait for its patterns)
 
-    with _open(file) as source:
+    with _open_source(file) as source:
         for number, line in enumerate(source, 1):
             if not line.strip():
                 continue
-            identifier, text = _read(line, number)
-            made = sign(text)
+            identifier, text = _parse_line(line, number)
+            made = make_signature(text)
             answer = {"id": identifier, "signature": made.id, "normalized": made.normalized}
             sys.stdout.write(json.dumps(answer) + "\n")
 
 
 @contextmanager
-def _open(file: Path | None) -> Iterator[BinaryIO]:
+def _open_source(file: Path | None) -> Iterator[BinaryIO]:
     if file is None or str(file) == "-":
         yield sys.stdin.buffer
         return
     try:
         source = file.open("rb")
     except OSError as error:
-        give_up(2, f"{file} cannot be read ({error.strerror}). Check the path, or send the lines to standard input.")
+        exit_with(2, f"{file} cannot be read ({error.strerror}). Check the path, or send the lines to standard input.")
     with source:
         yield source
 
 
-def _read(line: bytes, number: int) -> tuple[str | int, str]:
+def _parse_line(line: bytes, number: int) -> tuple[str | int, str]:
     """The id and the text of a line; an id may be a number, and is given back as it came."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
-        give_up(2, f"Line {number} is not JSON in UTF-8. {_EXPECTED}")
+        exit_with(2, f"Line {number} is not JSON in UTF-8. {_EXPECTED_FORMAT}")
     if not isinstance(found, dict) or not {"id", "text"} <= found.keys():
-        give_up(2, f'Line {number} has no "id" and "text". {_EXPECTED}')
+        exit_with(2, f'Line {number} has no "id" and "text". {_EXPECTED_FORMAT}')
     identifier, text = found["id"], found["text"]
     if not isinstance(text, str) or not isinstance(identifier, str | int) or isinstance(identifier, bool):
-        give_up(2, f'In line {number}, "id" or "text" is not a string. {_EXPECTED}')
+        exit_with(2, f'In line {number}, "id" or "text" is not a string. {_EXPECTED_FORMAT}')
     return identifier, text
 
 
-_EXPECTED = 'Give one object a line: {"id": "res_1", "text": "TimeoutError: …"}.'
+_EXPECTED_FORMAT = 'Give one object a line: {"id": "res_1", "text": "TimeoutError: …"}.'

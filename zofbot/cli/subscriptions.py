@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zofbot.cli.conduct import give_up, settings_with, system_user, with_books
+from zofbot.cli.conduct import exit_with, prepare_settings, run_with_store, system_user
 from zofbot.clock import Clock
 from zofbot.errors import SlackError, ZofbotError
 from zofbot.settings import Settings
 
 if TYPE_CHECKING:  # these take longer to import than --help may take
-    from zofbot.books import Books
+    from zofbot.books import OperatorStore
     from zofbot.notification import Notification
     from zofbot.routing import Subscription
-    from zofbot.routing.plan import Change, Plan
-    from zofbot.routing.rulebook import Rule
+    from zofbot.routing.plan import SubscriptionChange, SubscriptionDiff
+    from zofbot.routing.rulebook import FileEntry
 
 app = typer.Typer(help="What all channels are told, as one file to review.", no_args_is_help=True)
 
-NAMES_SECONDS = 4.0
+MAX_NAMES_SECONDS = 4.0
 """How long Slack may take to say what channels are called; the file is written without, if need be."""
 
-HANDLE = re.compile(rb"[:,>]\"?@")
+HANDLE_PATTERN = re.compile(rb"[:,>]\"?@")
 """Where a file mentions somebody by name."""
 
-MOST_NAMED = 40
+MAX_NAMED_CHANNELS = 40
 """Channels asked about: Slack answers about fifty such questions a minute."""
 
 
@@ -42,11 +42,13 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
     """Write the subscriptions of all channels as YAML, to be kept, reviewed and imported."""
-    settings = settings_with()
+    settings = prepare_settings()
 
-    async def work(books: Books) -> None:
-        found = await books.subscriptions.all()
-        written = _as_json(found) if as_json else _as_yaml(found, await _names(settings, _channels(found)))
+    async def write_file(books: OperatorStore) -> None:
+        found = await books.subscriptions.list_all()
+        written = (
+            _as_json(found) if as_json else _as_yaml(found, await _read_channel_names(settings, _channel_ids(found)))
+        )
         if output is None:
             sys.stdout.write(written)
             return
@@ -56,16 +58,16 @@ def export(
             raise ZofbotError(f"{output} cannot be written ({error.strerror}).", "Choose another.") from error
         typer.echo(f"{len(found)} subscriptions are in {output}.", err=True)
 
-    with_books(settings, work)
+    run_with_store(settings, write_file)
 
 
 def _as_yaml(found: list[Subscription], names: dict[str, str]) -> str:
     """The file, which was read back to see that nothing got lost."""
-    from zofbot.routing.plan import plan  # noqa: PLC0415  (--help must not wait for YAML)
-    from zofbot.routing.rulebook import read, render  # noqa: PLC0415
+    from zofbot.routing.plan import diff_subscriptions  # noqa: PLC0415  (--help must not wait for YAML)
+    from zofbot.routing.rulebook import parse_yaml, render_yaml  # noqa: PLC0415
 
-    written = render(found, names)
-    changes = plan(found, read(written.encode(), "export"), now=0.0, new_id=str, by_name="").changes
+    written = render_yaml(found, names)
+    changes = diff_subscriptions(found, parse_yaml(written.encode(), "export"), now=0.0, new_id=str, by_name="").changes
     if changes:
         raise ZofbotError(f"Subscription {changes[0].id} cannot be written down faithfully.", "Look at it in Slack.")
     return written
@@ -73,90 +75,94 @@ def _as_yaml(found: list[Subscription], names: dict[str, str]) -> str:
 
 def _as_json(found: list[Subscription]) -> str:
     """The same as JSON, in ASCII: to be imported again it has to be whole, so nothing is taken out, only escaped."""
-    from zofbot.routing.rulebook import VERSION, entry  # noqa: PLC0415  (--help must not wait for YAML)
+    from zofbot.routing.rulebook import FILE_VERSION, file_entry  # noqa: PLC0415  (--help must not wait for YAML)
 
-    channels = {channel: [entry(one) for one in found if one.channel == channel] for channel in _channels(found)}
-    return json.dumps({"version": VERSION, "channels": channels}, indent=2) + "\n"
-
-
-def _channels(found: list[Subscription]) -> list[str]:
-    return sorted({one.channel for one in found})
+    channels = {
+        channel: [file_entry(item) for item in found if item.channel == channel] for channel in _channel_ids(found)
+    }
+    return json.dumps({"version": FILE_VERSION, "channels": channels}, indent=2) + "\n"
 
 
-async def _names(settings: Settings, channels: list[str]) -> dict[str, str]:
+def _channel_ids(found: list[Subscription]) -> list[str]:
+    return sorted({item.channel for item in found})
+
+
+async def _read_channel_names(settings: Settings, channels: list[str]) -> dict[str, str]:
     """What channels are called, as far as Slack says so in time."""
     from zofbot.metrics import Metrics  # noqa: PLC0415  (--help must not wait for these)
-    from zofbot.rooms import slack_of  # noqa: PLC0415
+    from zofbot.rooms import open_slack_client  # noqa: PLC0415
 
     if not settings.slack_bot_token.get_secret_value():
         return {}
-    async with slack_of(settings, Metrics(), Clock(), deadline=NAMES_SECONDS) as slack:
+    async with open_slack_client(settings, Metrics(), Clock(), deadline=MAX_NAMES_SECONDS) as slack:
 
-        async def name(channel: str) -> str:
+        async def read_name(channel: str) -> str:
             try:
-                return str((await slack.channel(channel)).get("name") or "")
+                return str((await slack.fetch_channel(channel)).get("name") or "")
             except SlackError:
                 return ""  # a comment less
 
-        asked = channels[:MOST_NAMED]
-        return dict(zip(asked, await asyncio.gather(*map(name, asked)), strict=True))
+        asked = channels[:MAX_NAMED_CHANNELS]
+        return dict(zip(asked, await asyncio.gather(*map(read_name, asked)), strict=True))
 
 
 @app.command("import")
-def import_(
+def import_file(
     file: Annotated[typer.FileBinaryRead, typer.Argument(metavar="FILE", help="As `export` writes it; - to pipe it.")],
     plan_only: Annotated[bool, typer.Option("--plan", help="Show what would change, and change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask, as is needed off a terminal.")] = False,
 ) -> None:
     """Make the subscriptions of all channels those of FILE: what it lacks is removed."""
-    from zofbot.routing.rulebook import Misread, read  # noqa: PLC0415  (--help must not wait for YAML)
+    from zofbot.routing.rulebook import InvalidFile, parse_yaml  # noqa: PLC0415  (--help must not wait for YAML)
 
-    source, settings = file.read(), settings_with()
+    source, settings = file.read(), prepare_settings()
     try:
-        rules = read(source, file.name, asyncio.run(_group_ids(settings)) if HANDLE.search(source) else {})
-    except Misread as error:
-        give_up(2, *error.problems)
+        rules = parse_yaml(
+            source, file.name, asyncio.run(_read_group_ids(settings)) if HANDLE_PATTERN.search(source) else {}
+        )
+    except InvalidFile as error:
+        exit_with(2, *error.problems)
 
-    async def work(books: Books) -> None:
-        await _import(books, rules, plan_only=plan_only, yes=yes)
+    async def apply_file(books: OperatorStore) -> None:
+        await _import_entries(books, rules, plan_only=plan_only, yes=yes)
 
-    with_books(settings, work)
+    run_with_store(settings, apply_file)
 
 
-async def _group_ids(settings: Settings) -> dict[str, str]:
+async def _read_group_ids(settings: Settings) -> dict[str, str]:
     """The ids of user groups by handle; none where Slack does not say, so that handles are refused."""
     from zofbot.metrics import Metrics  # noqa: PLC0415  (--help must not wait for these)
-    from zofbot.rooms import slack_of  # noqa: PLC0415
+    from zofbot.rooms import open_slack_client  # noqa: PLC0415
     from zofbot.routing.spelling import name_key  # noqa: PLC0415
 
     if not settings.slack_bot_token.get_secret_value():
         return {}
-    async with slack_of(settings, Metrics(), Clock(), deadline=NAMES_SECONDS) as slack:
+    async with open_slack_client(settings, Metrics(), Clock(), deadline=MAX_NAMES_SECONDS) as slack:
         try:
-            handles = await slack.handles()
+            handles = await slack.fetch_group_handles()
         except SlackError as error:
             typer.echo(f"zofbot: Slack did not list its user groups: {error.sentence}", err=True)
             return {}
     return {name_key(handle): identifier for identifier, handle in handles.items()}
 
 
-async def _import(books: Books, rules: list[Rule], *, plan_only: bool, yes: bool) -> None:
-    from zofbot.routing.plan import plan  # noqa: PLC0415
-    from zofbot.store.subscriptions import readable  # noqa: PLC0415
+async def _import_entries(books: OperatorStore, rules: list[FileEntry], *, plan_only: bool, yes: bool) -> None:
+    from zofbot.routing.plan import diff_subscriptions  # noqa: PLC0415
+    from zofbot.store.subscriptions import parse_subscription_records  # noqa: PLC0415
 
-    records, now = await books.subscriptions.records(), Clock().time()
-    standing = readable(records)
-    made = plan(standing, rules, now=now, new_id=lambda: secrets.token_hex(6), by_name=system_user())
-    _show(made)
+    records, now = await books.subscriptions.read_records(), Clock().time()
+    standing = parse_subscription_records(records)
+    made = diff_subscriptions(standing, rules, now=now, new_id=lambda: secrets.token_hex(6), by_name=system_user())
+    _print_diff(made)
     if plan_only or not made.changes:
         return
     if not yes:
-        _confirm()
-    await put_into_force(books, made, records, now)
+        _confirm_change()
+    await apply_diff(books, made, records, now)
     typer.echo("Done.")
 
 
-def _show(made: Plan) -> None:
+def _print_diff(made: SubscriptionDiff) -> None:
     from zofbot.slack import text  # noqa: PLC0415  (--help must not wait for it)
 
     channel = ""
@@ -164,75 +170,77 @@ def _show(made: Plan) -> None:
         if change.channel != channel:
             channel = change.channel
             typer.echo(channel)
-        typer.echo("  " + text.literal(" ".join(str(change).split()), 3000))
+        typer.echo("  " + text.clean_literal(" ".join(str(change).split()), 3000))
     typer.echo(str(made))
 
 
-def _confirm() -> None:
+def _confirm_change() -> None:
     if not sys.stdin.isatty():
-        give_up(2, "Nothing was changed: off a terminal, say --yes to go ahead.")
+        exit_with(2, "Nothing was changed: off a terminal, say --yes to go ahead.")
     if not typer.confirm("Change this?"):
-        give_up(1, "Nothing was changed.")
+        exit_with(1, "Nothing was changed.")
 
 
-async def put_into_force(books: Books, made: Plan, records: dict[str, str], now: float) -> None:
+async def apply_diff(books: OperatorStore, made: SubscriptionDiff, records: dict[str, str], now: float) -> None:
     """Carry out all of the plan in one step, unless what it was made for has changed since.
 
     The same step writes the audit, and promises each channel a line that says what changed for it.
 
     ``records`` are those it was made for, ``now`` is in Unix seconds. Raises ZofbotError.
     """
-    from zofbot.store.outbox import Changed  # noqa: PLC0415  (--help must not wait for it)
-    from zofbot.store.subscriptions import NAME  # noqa: PLC0415
+    from zofbot.store.outbox import CommitConflict  # noqa: PLC0415  (--help must not wait for it)
+    from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH  # noqa: PLC0415
 
-    touched = [*(change.id for change in made.changes), *(one.id for one in made.same)]
-    after = {one.id: one.after.model_dump_json(by_alias=True) if one.after else None for one in made.changes}
+    touched = [*(change.id for change in made.changes), *(item.id for item in made.same)]
+    after = {
+        change.id: change.after.model_dump_json(by_alias=True) if change.after else None for change in made.changes
+    }
     try:
         await books.outbox.commit(
-            _lines(made, now),
-            changes={NAME: after},
-            expect={NAME: {identifier: records.get(identifier) for identifier in touched}},
-            acts=[_act(change, now) for change in made.changes],
+            _channel_notes(made, now),
+            changes={SUBSCRIPTIONS_HASH: after},
+            expect={SUBSCRIPTIONS_HASH: {identifier: records.get(identifier) for identifier in touched}},
+            acts=[_audit_record(change, now) for change in made.changes],
         )
-    except Changed as error:
+    except CommitConflict as error:
         raise ZofbotError(
             "Somebody changed a subscription meanwhile, so nothing was changed.", "Look at the plan again."
         ) from error
 
 
-def _lines(made: Plan, now: float) -> list[Notification]:
-    from zofbot.notification import Kind, Notification  # noqa: PLC0415  (--help must not wait for these)
+def _channel_notes(made: SubscriptionDiff, now: float) -> list[Notification]:
+    from zofbot.notification import Notification, NotificationKind  # noqa: PLC0415  (--help must not wait for these)
     from zofbot.slack import lines  # noqa: PLC0415
 
     told: dict[str, list[str]] = {}
     for change in made.changes:
-        for channel, words in change.told():
+        for channel, words in change.channel_messages():
             told.setdefault(channel, []).append(words)
     once = secrets.token_hex(6)
     return [
         Notification(
             key=f"imported:{once}:{channel}",
-            kind=Kind.ROOT,
+            kind=NotificationKind.ROOT,
             channel=channel,
-            body=lines.body(f"{system_user()}, an operator, {'; '.join(words)}."),
+            body=lines.note_payload(f"{system_user()}, an operator, {'; '.join(words)}."),
             happened=now,
         )
         for channel, words in told.items()
     ]
 
 
-def _act(change: Change, now: float) -> str:
-    from zofbot.routing.plan import wish  # noqa: PLC0415  (--help must not wait for these)
+def _audit_record(change: SubscriptionChange, now: float) -> str:
+    from zofbot.routing.plan import filters_text  # noqa: PLC0415  (--help must not wait for these)
     from zofbot.store import audit  # noqa: PLC0415
 
     user = system_user()
-    return audit.Entry(
+    return audit.AuditRecord(
         at=now,
         act=f"subscription {change.verb}",
         user=user,
         name=user,
         channel=change.channel,
         key=change.id,
-        before=wish(change.before) if change.before else "",
-        after=wish(change.after) if change.after else "",
+        before=filters_text(change.before) if change.before else "",
+        after=filters_text(change.after) if change.after else "",
     ).model_dump_json()

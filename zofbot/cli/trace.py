@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zofbot.cli.conduct import give_up, settings_with, with_books
+from zofbot.cli.conduct import exit_with, prepare_settings, run_with_store
 from zofbot.cli.printing import print_json
 
 if TYPE_CHECKING:  # the store takes longer to import than --help may take
-    from zofbot.books import Books
+    from zofbot.books import OperatorStore
 
-UNKNOWN = (
+UNKNOWN_TRACE = (
     "There is no trace under this id: it may be mistyped, older than 7 days, still under way, or of another "
     "ZOFBOT_NAMESPACE. Copy it from the error itself and try again, or look for it in the log."
 )
@@ -24,20 +24,20 @@ def trace(
 ) -> None:
     """What led to an error, step by step: by its request id, its reference, or a notification's key."""
 
-    async def work(books: Books) -> None:
+    async def print_traces(books: OperatorStore) -> None:
         from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
 
         from zofbot.domain.text import read_input  # noqa: PLC0415
         from zofbot.terminal import trace_table  # noqa: PLC0415
-        from zofbot.verbs import parse  # noqa: PLC0415
+        from zofbot.verbs import parse_command  # noqa: PLC0415
 
-        found = await books.traces.find(parse(f"trace {read_input(identifier)}").id)
+        found = await books.traces.find_traces(parse_command(f"trace {read_input(identifier)}").id)
         if not found:
-            give_up(1, UNKNOWN)
+            exit_with(1, UNKNOWN_TRACE)
         if as_json:
-            for one in found:
-                print_json(one.model_dump(mode="json"), indent=None)
+            for item in found:
+                print_json(item.model_dump(mode="json"), indent=None)
         else:
             Console().print(*map(trace_table, found), sep="\n")
 
-    with_books(settings_with(), work)
+    run_with_store(prepare_settings(), print_traces)

@@ -11,30 +11,30 @@ from urllib.parse import urlsplit
 
 import typer
 
-from zofbot.cli.conduct import carry_out, give_up, settings_with, with_books
+from zofbot.cli.conduct import exit_with, prepare_settings, run_command, run_with_store
 from zofbot.cli.printing import print_json
 from zofbot.clock import Clock
 from zofbot.errors import BadInput, ZofbotError
 from zofbot.settings import Settings
 
 if TYPE_CHECKING:  # these take longer to import than --help may take
-    from zofbot.books import Books
+    from zofbot.books import OperatorStore
     from zofbot.model import Endpoint
-    from zofbot.store.webhook_trials import Arrival, WebhookTrials
+    from zofbot.store.webhook_trials import TrialArrival, WebhookTrials
     from zofbot.zof.client import ZofClient
 
 app = typer.Typer(help="The endpoints that Zof sends its webhooks to.", no_args_is_help=True)
 
-PATH = "/zof/webhook"
+WEBHOOK_PATH = "/zof/webhook"
 """Where zofbot takes webhooks."""
 
-WAIT_SECONDS = 15.0
+MAX_WAIT_SECONDS = 15.0
 """How long a sample delivery is waited for; Zof gives an endpoint 10 s to answer."""
 
-LOOK_SECONDS = 0.2
+CHECK_INTERVAL_SECONDS = 0.2
 
 
-class Secret(NamedTuple):
+class SigningSecret(NamedTuple):
     """What Zof is to sign with, and the file that it stands in, if any."""
 
     value: str
@@ -50,37 +50,37 @@ def install(
     ] = None,
 ) -> None:
     """Register zofbot's webhook endpoint at Zof, have Zof send a sample delivery, and say what arrived."""
-    settings = settings_with("ZOF_API_KEY")
+    settings = prepare_settings("ZOF_API_KEY")
     try:
         address = endpoint_address(url)
         secret = read_secret(settings, secret_file)
     except BadInput as error:
-        give_up(2, f"{error.sentence} {error.next_step}")
+        exit_with(2, f"{error.sentence} {error.next_step}")
 
-    async def work(books: Books) -> None:
-        client = _client(settings)
+    async def install_endpoint(books: OperatorStore) -> None:
+        client = _open_client(settings)
         try:
-            await register(client, books.trials, address, secret, Clock())
+            await register_endpoint(client, books.trials, address, secret, Clock())
         finally:
             await client.aclose()
 
-    with_books(settings, work)
+    run_with_store(settings, install_endpoint)
 
 
 @app.command("list")
-def listed(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+def list_endpoints(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """List the endpoints that Zof sends webhooks to; secrets are not shown."""
-    settings = settings_with("ZOF_API_KEY")
+    settings = prepare_settings("ZOF_API_KEY")
 
-    async def work() -> None:
-        client = _client(settings)
+    async def print_list() -> None:
+        client = _open_client(settings)
         try:
             found = await read_endpoints(client)
         finally:
             await client.aclose()
         print_endpoints(found, as_json=as_json)
 
-    carry_out(work())
+    run_command(print_list())
 
 
 def endpoint_address(url: str) -> str:
@@ -96,14 +96,14 @@ def endpoint_address(url: str) -> str:
             "Zof calls nothing else.",
         )
     base = url.strip().rstrip("/")
-    return base if base.endswith(PATH) else base + PATH
+    return base if base.endswith(WEBHOOK_PATH) else base + WEBHOOK_PATH
 
 
-def read_secret(settings: Settings, file: Path | None) -> Secret:
+def read_secret(settings: Settings, file: Path | None) -> SigningSecret:
     """The secret to sign with: that of ``file``, made where there is none, else ZOF_WEBHOOK_SECRET. Raises BadInput."""
     if file is None:
         if secret := settings.zof_webhook_secret.get_secret_value():
-            return Secret(secret)
+            return SigningSecret(secret)
         raise BadInput(
             "There is no secret for Zof to sign with.",
             "Set ZOF_WEBHOOK_SECRET, or give --secret-file: a new secret is written there.",
@@ -113,16 +113,16 @@ def read_secret(settings: Settings, file: Path | None) -> Secret:
             secret = file.read_text().strip()
         else:
             secret = secrets.token_urlsafe(32)
-            _write(file, secret)
+            _write_secret(file, secret)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise BadInput(f"--secret-file {file} cannot be used ({reason}).", "Give a file that you may read.") from None
     if not secret:
         raise BadInput(f"--secret-file {file} is empty.", "Remove it, and a new secret is made.")
-    return Secret(secret, file)
+    return SigningSecret(secret, file)
 
 
-def _write(file: Path, secret: str) -> None:
+def _write_secret(file: Path, secret: str) -> None:
     """Write a file that only its owner may read."""
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
         opened.write(secret + "\n")
@@ -130,30 +130,32 @@ def _write(file: Path, secret: str) -> None:
 
 async def read_endpoints(client: ZofClient) -> list[Endpoint]:
     """All endpoints. Raises ZofError."""
-    return [endpoint async for page in client.endpoints() for endpoint in page]
+    return [endpoint async for page in client.list_endpoints() for endpoint in page]
 
 
-async def register(client: ZofClient, trials: WebhookTrials, url: str, secret: Secret, clock: Clock) -> None:
+async def register_endpoint(
+    client: ZofClient, trials: WebhookTrials, url: str, secret: SigningSecret, clock: Clock
+) -> None:
     """Register ``url`` unless it is there already, try it, and say what arrived.
 
     Raises ZofbotError where Zof refuses it, and where nothing arrives that zofbot takes.
     """
-    from zofbot.zof.webhook import ENDINGS, NOTICES  # noqa: PLC0415  (--help must not wait for these)
+    from zofbot.zof.webhook import PLATFORM_EVENT_TYPES, RUN_END_TYPES  # noqa: PLC0415  (--help must not wait for these)
 
-    events = sorted(ENDINGS | NOTICES)
+    events = sorted(RUN_END_TYPES | PLATFORM_EVENT_TYPES)
     endpoint = next((each for each in await read_endpoints(client) if each.url == url), None)
     if endpoint:
-        typer.echo(f"{url} is registered at Zof already, as {_shown(endpoint.id)}.")
+        typer.echo(f"{url} is registered at Zof already, as {_safe_text(endpoint.id)}.")
         if missing := [each for each in events if endpoint.events and each not in endpoint.events]:
             typer.echo(f"It is not sent {', '.join(missing)}: add these in Zof's Console if you want them.")
     else:
         endpoint = await client.add_endpoint(url, events, secret.value)
-        typer.echo(f"{url} is registered at Zof as {_shown(endpoint.id)}, for {', '.join(events)}.")
-        _keep(endpoint, secret)
-    typer.echo(_verdict(await _try(client, trials, endpoint.id, clock)))
+        typer.echo(f"{url} is registered at Zof as {_safe_text(endpoint.id)}, for {', '.join(events)}.")
+        _save_secret(endpoint, secret)
+    typer.echo(_describe_arrival(await _send_sample(client, trials, endpoint.id, clock)))
 
 
-def _keep(endpoint: Endpoint, secret: Secret) -> None:
+def _save_secret(endpoint: Endpoint, secret: SigningSecret) -> None:
     """Write the secret down if Zof chose one itself, which it shows only once."""
     chosen, file = endpoint.secret.get_secret_value() if endpoint.secret else secret.value, secret.file
     if chosen == secret.value:
@@ -161,42 +163,42 @@ def _keep(endpoint: Endpoint, secret: Secret) -> None:
     if file is None:
         raise ZofbotError(
             "Zof signs with a secret of its own choice, which it shows only once and zofbot does not print.",
-            f"Remove {_shown(endpoint.id)} in Zof's Console, and run this again with --secret-file.",
+            f"Remove {_safe_text(endpoint.id)} in Zof's Console, and run this again with --secret-file.",
         )
     file.rename(file.with_name(f"{file.name}.previous"))
-    _write(file, chosen)
+    _write_secret(file, chosen)
     typer.echo(f"Zof signs with a secret of its own choice: it is in {file}, the one before in {file}.previous.")
 
 
-async def _try(client: ZofClient, trials: WebhookTrials, endpoint: str, clock: Clock) -> Arrival:
+async def _send_sample(client: ZofClient, trials: WebhookTrials, endpoint: str, clock: Clock) -> TrialArrival:
     """Have Zof send a sample delivery, and wait for it. Raises ZofbotError."""
     from zofbot.store import webhook_trials  # noqa: PLC0415  (--help must not wait for it)
 
-    await trials.begin(WAIT_SECONDS + 30)
-    await clock.sleep(webhook_trials.LOOK_SECONDS)
+    await trials.start_trial(MAX_WAIT_SECONDS + 30)
+    await clock.sleep(webhook_trials.TRIAL_CHECK_SECONDS)
     await client.try_endpoint(endpoint)
-    arrived, until = None, clock.monotonic() + WAIT_SECONDS
+    arrived, until = None, clock.monotonic() + MAX_WAIT_SECONDS
     while clock.monotonic() < until:
-        arrived = await trials.arrived()
+        arrived = await trials.latest_arrival()
         if arrived and arrived.signed:
             return arrived  # one that is not signed may be a stranger's
-        await clock.sleep(LOOK_SECONDS)
+        await clock.sleep(CHECK_INTERVAL_SECONDS)
     if arrived:
         return arrived
     raise ZofbotError(
-        f"Zof's sample delivery did not arrive within {WAIT_SECONDS:.0f} s.",
+        f"Zof's sample delivery did not arrive within {MAX_WAIT_SECONDS:.0f} s.",
         "`zofbot check --url` says whether zofbot can be reached. It has to run with ZOF_WEBHOOK_SECRET set, and with "
         "the same REDIS_URL and ZOFBOT_NAMESPACE as this command.",
     )
 
 
-def _verdict(arrived: Arrival) -> str:
+def _describe_arrival(arrived: TrialArrival) -> str:
     """What arrived, in a sentence. Raises ZofbotError for a delivery that was not taken."""
     if arrived.signed:
         envelope = {"current": "the current envelope", "older": "the older envelope"}
         known = envelope.get(arrived.envelope, "an envelope that zofbot does not know")
         return (
-            f"Zof's sample delivery arrived: `{_shown(arrived.type) or 'no type'}`, signed in {arrived.header}, "
+            f"Zof's sample delivery arrived: `{_safe_text(arrived.type) or 'no type'}`, signed in {arrived.header}, "
             f"in {known}."
         )
     if arrived.header:
@@ -205,7 +207,7 @@ def _verdict(arrived: Arrival) -> str:
             "Set ZOF_WEBHOOK_SECRET to the secret of this endpoint. Secrets in files are read again every 15 s; then "
             "run this again: nothing is registered twice.",
         )
-    seen = f"; it has {', '.join(map(_shown, arrived.headers))}" if arrived.headers else ""
+    seen = f"; it has {', '.join(map(_safe_text, arrived.headers))}" if arrived.headers else ""
     raise ZofbotError(
         f"A delivery arrived without a signature where zofbot looks for it{seen}.",
         "Set ZOF_SIGNATURE_HEADER to the header that Zof signs in, and start zofbot again.",
@@ -229,19 +231,19 @@ def print_endpoints(found: Sequence[Endpoint], *, as_json: bool) -> None:
         table.add_column(name, overflow="fold")
     for each in found:
         cells = (each.id, each.url or "", each.status or "", ", ".join(each.events))
-        table.add_row(*(Text(_shown(cell)) for cell in cells))
+        table.add_row(*(Text(_safe_text(cell)) for cell in cells))
     Console().print(table)
 
 
-def _client(settings: Settings) -> ZofClient:
+def _open_client(settings: Settings) -> ZofClient:
     from zofbot.metrics import Metrics  # noqa: PLC0415  (--help must not wait for these)
-    from zofbot.rooms import zof_client  # noqa: PLC0415
+    from zofbot.rooms import make_zof_client  # noqa: PLC0415
 
-    return zof_client(settings, Metrics(), Clock())
+    return make_zof_client(settings, Metrics(), Clock())
 
 
-def _shown(said: str) -> str:
+def _safe_text(said: str) -> str:
     """Zof's words, harmless on a terminal."""
     from zofbot.slack import text  # noqa: PLC0415  (--help must not wait for it)
 
-    return text.literal(said, 500)
+    return text.clean_literal(said, 500)

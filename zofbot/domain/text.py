@@ -13,13 +13,13 @@ from functools import lru_cache
 MAX_INPUT_CHARACTERS = 12_000
 """The longest text that is read: more than any command needs, and than Slack's composer lets people send (believed)."""
 
-_MARKUP = re.compile(r"<([^<>]*)>|&(amp|lt|gt);")
-_LINK = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^|]*")
-_MENTION = re.compile(r"(?:[@#]|!subteam\^)[A-Z0-9]+")
-_LABEL = re.compile(r"@?[\w.-]+")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://)?")
-_ENTITY = re.compile(r"&(amp|lt|gt);")
-_ENTITIES = {"amp": "&", "lt": "<", "gt": ">"}
+_MARKUP_PATTERN = re.compile(r"<([^<>]*)>|&(amp|lt|gt);")
+_LINK_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^|]*")
+_MENTION_PATTERN = re.compile(r"(?:[@#]|!subteam\^)[A-Z0-9]+")
+_LABEL_PATTERN = re.compile(r"@?[\w.-]+")
+_SCHEME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://)?")
+_ENTITY_PATTERN = re.compile(r"&(amp|lt|gt);")
+_CHARACTER_BY_ENTITY = {"amp": "&", "lt": "<", "gt": ">"}
 
 INVISIBLE_CHARACTERS = (
     "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
@@ -32,14 +32,14 @@ isolates of direction, which can make text read backwards, tags, and lone surrog
 spell words in some scripts. What else is dropped depends on where the text goes.
 """
 
-_INVISIBLE = re.compile(f"[{INVISIBLE_CHARACTERS}\u034f\u17b4\u17b5\u180b-\u180d\U000e0080-\U000e0fff]")
+_INVISIBLE_PATTERN = re.compile(f"[{INVISIBLE_CHARACTERS}\u034f\u17b4\u17b5\u180b-\u180d\U000e0080-\U000e0fff]")
 """With what chooses variants of letters: names are compared without."""
-_JOINERS = re.compile("[\u200c\u200d]")
+_JOINER_PATTERN = re.compile("[\u200c\u200d]")
 # Persian, Indic scripts and emoji need joiners between their characters; nothing of ASCII does.
-_STRAY_JOINERS = re.compile("(?<![^\x00-\x7f])[\u200c\u200d]+|[\u200c\u200d]+(?![^\x00-\x7f])")
-_LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_SPACES = re.compile(r"[^\S\n]+")
-_QUOTES = str.maketrans(dict.fromkeys("“”„‟", '"') | dict.fromkeys("‘’‚‛", "'"))
+_STRAY_JOINER_PATTERN = re.compile("(?<![^\x00-\x7f])[\u200c\u200d]+|[\u200c\u200d]+(?![^\x00-\x7f])")
+_LINE_END_PATTERN = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_SPACE_PATTERN = re.compile(r"[^\S\n]+")
+_STRAIGHT_QUOTES = str.maketrans(dict.fromkeys("“”„‟", '"') | dict.fromkeys("‘’‚‛", "'"))
 
 
 def read_input(text: str, *, markup: bool = True) -> str:
@@ -49,21 +49,21 @@ def read_input(text: str, *, markup: bool = True) -> str:
     ``<!subteam^S…>`` and ``<#C…>``. Invisible characters are dropped, quotes are straight, each run of spaces is one
     space, and Unicode is NFC. At most ``MAX_INPUT_CHARACTERS`` are returned. Takes time linear in the text.
     """
-    plain = _MARKUP.sub(_without_markup, text) if markup else text
-    plain = _tidied(_LINE_ENDS.sub("\n", plain))
-    lines = (_SPACES.sub(" ", line).strip() for line in plain.split("\n"))
+    plain = _MARKUP_PATTERN.sub(_without_markup, text) if markup else text
+    plain = _tidy_text(_LINE_END_PATTERN.sub("\n", plain))
+    lines = (_SPACE_PATTERN.sub(" ", line).strip() for line in plain.split("\n"))
     return "\n".join(lines).strip()[:MAX_INPUT_CHARACTERS]
 
 
 def escape_markup(text: str) -> str:
     """The text such that ``read_input`` reads it as it is; only what looks like Slack's markup is escaped."""
-    escaped = _ENTITY.sub(lambda found: f"&amp;{found[1]};", text)
-    return _MARKUP.sub(_as_it_is, escaped)
+    escaped = _ENTITY_PATTERN.sub(lambda found: f"&amp;{found[1]};", text)
+    return _MARKUP_PATTERN.sub(_escape_unless_literal, escaped)
 
 
 def clean_name(text: str) -> str:
     """A name in one line, without invisible characters, with straight quotes and single spaces, in NFC."""
-    return " ".join(_tidied(text).split())
+    return " ".join(_tidy_text(text).split())
 
 
 @lru_cache(8192)
@@ -72,40 +72,40 @@ def fold_name(text: str) -> str:
 
     Cards show a backtick as an apostrophe in code, hence they are the same as well.
     """
-    visible = _JOINERS.sub("", clean_name(text)).replace("`", "'")
+    visible = _JOINER_PATTERN.sub("", clean_name(text)).replace("`", "'")
     return unicodedata.normalize("NFC", visible.casefold())
 
 
-def _tidied(text: str) -> str:
+def _tidy_text(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
-    visible = _SPACES.sub(" ", _INVISIBLE.sub("", text).translate(_QUOTES))
+    visible = _SPACE_PATTERN.sub(" ", _INVISIBLE_PATTERN.sub("", text).translate(_STRAIGHT_QUOTES))
     composed = unicodedata.normalize("NFC", visible)
-    return unicodedata.normalize("NFC", _STRAY_JOINERS.sub("", composed))
+    return unicodedata.normalize("NFC", _STRAY_JOINER_PATTERN.sub("", composed))
 
 
 def _without_markup(found: re.Match[str]) -> str:
     if found[2]:
-        return _ENTITIES[found[2]]
+        return _CHARACTER_BY_ENTITY[found[2]]
     target, _, label = found[1].partition("|")
-    if _MENTION.fullmatch(target):
-        return f"<{target}|{label}>" if _LABEL.fullmatch(label) else f"<{target}>"
-    if _LINK.fullmatch(target):
-        return _unescaped(_typed_link(target, label))
-    return _unescaped(found[0])
+    if _MENTION_PATTERN.fullmatch(target):
+        return f"<{target}|{label}>" if _LABEL_PATTERN.fullmatch(label) else f"<{target}>"
+    if _LINK_PATTERN.fullmatch(target):
+        return _unescape_entities(_typed_link(target, label))
+    return _unescape_entities(found[0])
 
 
 def _typed_link(target: str, label: str) -> str:
     """What was typed that Slack made a link of: its label where only the scheme was added, else the address."""
-    scheme = _SCHEME.match(target)
+    scheme = _SCHEME_PATTERN.match(target)
     added = scheme and target[scheme.end() :].rstrip("/") == label.rstrip("/")
     return label if label and added else target
 
 
-def _unescaped(text: str) -> str:
-    return _ENTITY.sub(lambda found: _ENTITIES[found[1]], text)
+def _unescape_entities(text: str) -> str:
+    return _ENTITY_PATTERN.sub(lambda found: _CHARACTER_BY_ENTITY[found[1]], text)
 
 
-def _as_it_is(found: re.Match[str]) -> str:
+def _escape_unless_literal(found: re.Match[str]) -> str:
     """Keep an escape, and what is read as it is; else escape the bracket that begins it."""
     return found[0] if found[2] or _without_markup(found) == found[0] else f"&lt;{found[1]}>"

@@ -10,94 +10,111 @@ import structlog
 
 from zofbot.access import Person, Role, role_of
 from zofbot.errors import SlackError, StoreUnavailable
-from zofbot.listeners.desk import Desk
-from zofbot.notification import Receipt, State
+from zofbot.listeners.desk import ListenerContext
+from zofbot.notification import NotificationState, Receipt
 from zofbot.pipeline import word
-from zofbot.pipeline.failures import Failure, list_members, list_storms
-from zofbot.pipeline.figures import Day
+from zofbot.pipeline.failures import Failure, without_split_storms, without_storm_members
+from zofbot.pipeline.figures import DailyStatsReader
 from zofbot.pipeline.memory import MUTES
-from zofbot.routing import Subscription, spelled
+from zofbot.routing import Subscription, format_filters
 from zofbot.routing.mute import Mute, read_mutes
-from zofbot.slack.home import DEAD, ROWS, Dead, Health, Home, Part, Trouble, Wanted
+from zofbot.slack.home import (
+    MAX_DEAD_LETTERS,
+    MAX_FAILURE_ROWS,
+    BotHealth,
+    DeadLetterRow,
+    FailureList,
+    HomeData,
+    HomeSubscription,
+    ZofProblem,
+)
 from zofbot.slack.message import Block
-from zofbot.slack.rounds import Row
-from zofbot.slack.shelf import Shelf
-from zofbot.store.entry import Depth, Entry
-from zofbot.store.leases import Lease, Seen
-from zofbot.triage import State as Stands
+from zofbot.slack.rounds import FailureRow
+from zofbot.slack.shelf import TtlCache
+from zofbot.store.entry import OutboxRecord, OutboxStats
+from zofbot.store.leases import Lease, LeaseState
+from zofbot.triage import TriageState as Stands
 
 log = structlog.get_logger()
 
-LATE = 3
+LATE_AFTER_INTERVALS = 3
 """Poll intervals after which Zof counts as not polled; the word of a turn comes with the next one."""
 
-FOREVER = 30 * 86400.0
+PERMALINK_CACHE_SECONDS = 30 * 86400.0
 """Seconds for which a message's link is kept: it never changes."""
 
 
 @dataclass(frozen=True)
-class Known:
+class HomeSnapshot:
     """What Redis knows, for all: the failures that are not closed, oldest first, and how the bot stands."""
 
     failures: Sequence[Failure] = ()
     subscriptions: Sequence[Subscription] = ()
-    depth: Depth | None = None
-    letters: Sequence[Entry] = ()
-    poller: Seen | None = None
+    depth: OutboxStats | None = None
+    letters: Sequence[OutboxRecord] = ()
+    poller: LeaseState | None = None
     mutes: Sequence[Mute] = ()
     trouble: str = ""
     """What is wrong with Redis; nothing else is known then."""
 
 
-class Board:
+class HomeDataLoader:
     """Puts Homes together."""
 
-    def __init__(self, desk: Desk, day: Day) -> None:
+    def __init__(self, desk: ListenerContext, day: DailyStatsReader) -> None:
         self._desk, self._day = desk, day
-        self._lease = Lease(desk.store.client, desk.store.namespace, word.NAME, 0, desk.clock)
-        self._links = Shelf(self._link, desk.clock, fresh=FOREVER)
+        self._lease = Lease(desk.store.client, desk.store.namespace, word.POLLER_LEASE, 0, desk.clock)
+        self._links = TtlCache(self._fetch_permalink, desk.clock, fresh=PERMALINK_CACHE_SECONDS)
 
-    async def known(self) -> Known:
+    async def load_snapshot(self) -> HomeSnapshot:
         """Read what Redis knows."""
         desk = self._desk
         try:
             failures, subscriptions, depth, letters, poller, kept = await asyncio.gather(
-                desk.failures.all(), desk.subscriptions.all(), desk.outbox.depth(),
-                desk.outbox.list(State.DEAD, DEAD), self._lease.seen(),
-                desk.outbox.hashes(MUTES),
+                desk.failures.list_failures(), desk.subscriptions.list_all(), desk.outbox.read_stats(),
+                desk.outbox.list_records(NotificationState.DEAD, MAX_DEAD_LETTERS), self._lease.read_state(),
+                desk.outbox.read_hashes(MUTES),
             )  # fmt: skip
         except StoreUnavailable as error:
-            return Known(trouble=error.sentence)
-        standing = [one for one in failures if not one.present.state.closed]
-        return Known(sorted(standing, key=_age), subscriptions, depth, letters, poller, mutes=read_mutes(kept[MUTES]))
+            return HomeSnapshot(trouble=error.sentence)
+        standing = [failure for failure in failures if not failure.present.state.is_closed]
+        return HomeSnapshot(
+            sorted(standing, key=_age_key), subscriptions, depth, letters, poller, mutes=read_mutes(kept[MUTES])
+        )
 
-    async def of(self, person: Person, known: Known, note: Sequence[Block] = ()) -> Home:
+    async def build_home_data(self, person: Person, known: HomeSnapshot, note: Sequence[Block] = ()) -> HomeData:
         """One person's Home: of failures those in their channels, and their own wherever everybody may look."""
         desk, role = self._desk, role_of(person, self._desk.roles)
-        rooms = await desk.people.own(
+        rooms = await desk.people.joined_channels(
             person,
-            {one.channel for one in known.failures}
-            | {one.channel for one in known.subscriptions}
-            | {one.channel for one in known.mutes},
+            {failure.channel for failure in known.failures}
+            | {subscription.channel for subscription in known.subscriptions}
+            | {mute.channel for mute in known.mutes},
         )
-        here = [one for one in known.failures if one.channel in (rooms or ())]
-        waiting = [one for one in list_storms(here) if one.present.state is Stands.OPEN and not one.present.owner.id]
-        theirs = [one for one in list_storms(known.failures) if one.present.owner.id == person.id]
-        visible = await desk.people.visible(person, {one.channel for one in theirs})
-        return Home(
+        here = [failure for failure in known.failures if failure.channel in (rooms or ())]
+        waiting = [
+            member
+            for member in without_storm_members(here)
+            if member.present.state is Stands.OPEN and not member.present.owner.id
+        ]
+        theirs = [member for member in without_storm_members(known.failures) if member.present.owner.id == person.id]
+        visible = await desk.people.visible_channels(person, {item.channel for item in theirs})
+        return HomeData(
             now=desk.clock.time(),
             figures=self._day.figures,
-            open=len(list_members(here)),
-            since=_age(waiting[0])[0] if waiting else None,
-            mine=await self._part([one for one in theirs if one.channel in visible]),
-            waiting=await self._part(waiting),
+            open=len(without_split_storms(here)),
+            since=_age_key(waiting[0])[0] if waiting else None,
+            mine=await self._failure_list([item for item in theirs if item.channel in visible]),
+            waiting=await self._failure_list(waiting),
             wishes=[
-                Wanted(one.id, one.channel, await desk.people.named(spelled(one)))
-                for one in known.subscriptions
-                if one.channel in (rooms or ())
+                HomeSubscription(
+                    subscription.id, subscription.channel, await desk.people.with_names(format_filters(subscription))
+                )
+                for subscription in known.subscriptions
+                if subscription.channel in (rooms or ())
             ],
-            muted=[one for one in known.mutes if one.channel in (rooms or ()) and one.until > desk.clock.time()],
-            health=self._health(known),
+            muted=[mute for mute in known.mutes if mute.channel in (rooms or ()) and mute.until > desk.clock.time()],
+            health=self._build_health(known),
             rooms=rooms is not None,
             edits=role >= Role.RESPONDER,
             retries=role >= Role.ADMIN,
@@ -106,18 +123,19 @@ class Board:
             schedules=desk.catalog.named_schedules(),
         )
 
-    async def _part(self, failures: Sequence[Failure]) -> Part:
-        shown = failures[:ROWS]
-        links = await asyncio.gather(*(self._linked(one) for one in shown))
+    async def _failure_list(self, failures: Sequence[Failure]) -> FailureList:
+        shown = failures[:MAX_FAILURE_ROWS]
+        links = await asyncio.gather(*(self._alert_link(item) for item in shown))
         rows = [
-            Row(one.title, one.body, one.present, link, one.channel) for one, link in zip(shown, links, strict=True)
+            FailureRow(item.title, item.body, item.present, link, item.channel)
+            for item, link in zip(shown, links, strict=True)
         ]
-        return Part(rows, len(failures))
+        return FailureList(rows, len(failures))
 
-    async def _linked(self, failure: Failure) -> str:
+    async def _alert_link(self, failure: Failure) -> str:
         """Where its alert stands; nothing while it is on its way, or when Slack does not say."""
         try:
-            entry = await self._desk.outbox.show(failure.key)
+            entry = await self._desk.outbox.get_record(failure.key)
             return (
                 await self._links.get(f"{entry.receipt.channel} {entry.receipt.ts}") if entry and entry.receipt else ""
             )
@@ -125,25 +143,27 @@ class Board:
             log.info("no permalink", key=failure.key, error=type(error).__name__)
             return ""
 
-    async def _link(self, place: str) -> str:
-        return await self._desk.notifier.permalink(Receipt(*place.split()))
+    async def _fetch_permalink(self, place: str) -> str:
+        return await self._desk.notifier.fetch_permalink(Receipt(*place.split()))
 
-    def _health(self, known: Known) -> Health:
+    def _build_health(self, known: HomeSnapshot) -> BotHealth:
         zof, depth = self._day.trouble, known.depth
-        asked = Trouble(zof.sentence, zof.request_id or "") if zof else None
-        lacking = [Trouble(each.sentence, each.request_id or "") for each in self._desk.catalog.refused]
+        asked = ZofProblem(zof.sentence, zof.request_id or "") if zof else None
+        lacking = [ZofProblem(each.sentence, each.request_id or "") for each in self._desk.catalog.refusal_errors]
         if known.poller is None or depth is None:
-            return Health(zof=asked, lacking=lacking, store=known.trouble)
-        polled = word.read(known.poller.word)
-        told = Trouble(polled.why, polled.request_id, polled.ill) if polled.ill else None
-        late = self._desk.clock.time() - polled.well > LATE * self._desk.poll_interval
-        letters = [Dead(one.key, one.channel, one.reason, one.committed) for one in known.letters]
-        return Health(
+            return BotHealth(zof=asked, lacking=lacking, store=known.trouble)
+        polled = word.parse_status(known.poller.word)
+        told = ZofProblem(polled.why, polled.request_id, polled.ill) if polled.ill else None
+        late = self._desk.clock.time() - polled.well > LATE_AFTER_INTERVALS * self._desk.poll_interval
+        letters = [
+            DeadLetterRow(letter.key, letter.channel, letter.reason, letter.committed) for letter in known.letters
+        ]
+        return BotHealth(
             zof=asked or told, lacking=lacking, polled=polled.well, polling=known.poller.held, late=late,
             waiting=depth.pending + depth.sending - depth.scheduled, oldest=depth.oldest, parked=depth.parked,
             paused=depth.paused, dead=depth.dead, letters=letters,
         )  # fmt: skip
 
 
-def _age(failure: Failure) -> tuple[float, str]:
+def _age_key(failure: Failure) -> tuple[float, str]:
     return failure.body.opened or failure.present.opened, failure.key

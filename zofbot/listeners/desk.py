@@ -12,32 +12,32 @@ import structlog
 from zofbot import tracing
 from zofbot.access import Roles
 from zofbot.clock import Clock
-from zofbot.errands import Errands
+from zofbot.errands import BackgroundTasks
 from zofbot.errors import SlackError, SlackRefused, ZofbotError
 from zofbot.listeners import endings
 from zofbot.metrics import Metrics
 from zofbot.pipeline.catalog import Catalog
-from zofbot.pipeline.failures import Failures
-from zofbot.pipeline.orders import Orders
+from zofbot.pipeline.failures import TriageService
+from zofbot.pipeline.orders import RunCommands
 from zofbot.slack import answers
-from zofbot.slack.fallback import plain_form, send_or_simplify, show_or_simplify
-from zofbot.slack.links import Links
+from zofbot.slack.fallback import plain_modal, send_or_simplify, show_or_simplify
+from zofbot.slack.links import ZofLinks
 from zofbot.slack.message import Block, Message
-from zofbot.slack.notifier import SlackNotifier
-from zofbot.slack.people import People
-from zofbot.slack.verdict import Remedy, remedy
+from zofbot.slack.notifier import SlackClient
+from zofbot.slack.people import Directory
+from zofbot.slack.verdict import RefusalHandling, handling_for
 from zofbot.store import Store
-from zofbot.store.audit import Audit
+from zofbot.store.audit import AuditLog
 from zofbot.store.outbox import Outbox
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.store.traces import TraceWriter
-from zofbot.zof.client import Patience, ZofClient
+from zofbot.zof.client import TimeBudget, ZofClient
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Asked:
+class Requester:
     """Who asked, where, and the address that takes answers for half an hour."""
 
     user: str
@@ -55,7 +55,7 @@ class Asked:
     """Time stamp of the root of the thread in which it was done, for the answer to go there, too."""
 
 
-class Told(NamedTuple):
+class ListenerReply(NamedTuple):
     """What the person is told, and whether it is bad news."""
 
     message: Message
@@ -63,24 +63,24 @@ class Told(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Desk:
+class ListenerContext:
     """The rooms that listeners send people to."""
 
     zof: ZofClient
     store: Store
     subscriptions: Subscriptions
     outbox: Outbox
-    notifier: SlackNotifier
-    errands: Errands
+    notifier: SlackClient
+    errands: BackgroundTasks
     metrics: Metrics
-    links: Links
+    links: ZofLinks
     list_order: Literal["auto", "newest", "oldest"]
     clock: Clock
-    failures: Failures
-    people: People
+    failures: TriageService
+    people: Directory
     roles: Roles
-    audit: Audit
-    orders: Orders
+    audit: AuditLog
+    orders: RunCommands
     traces: TraceWriter
     catalog: Catalog
     note: bool = False
@@ -92,84 +92,90 @@ class Desk:
     poll_interval: float = 60.0
     """Seconds between two looks at Zof of whoever polls."""
 
-    async def inward(self, channel: str) -> bool:
+    async def hides_details(self, channel: str) -> bool:
         """Whether a channel is to see only names and outcomes, for others read along."""
-        return not self.details and await self.people.shared(channel)
+        return not self.details and await self.people.is_shared(channel)
 
-    async def told(self, work: Coroutine[Any, Any, Message]) -> Told:
+    async def run_safely(self, work: Coroutine[Any, Any, Message]) -> ListenerReply:
         """Do the work; whatever goes wrong becomes words for the person."""
         try:
-            return Told(await work)
+            return ListenerReply(await work)
         except ZofbotError as error:
-            return Told(endings.failed(error), failed=True)
+            return ListenerReply(endings.error_reply(error), failed=True)
         except Exception as error:
-            return Told(endings.broken(error), failed=True)
+            return ListenerReply(endings.unexpected_error_reply(error), failed=True)
 
-    async def answer(self, ack: Any, asked: Asked, work: Coroutine[Any, Any, Message], arrived: float) -> None:
+    async def acknowledge_with_reply(
+        self, ack: Any, asked: Requester, work: Coroutine[Any, Any, Message], arrived: float
+    ) -> None:
         """Acknowledge with the answer itself if it is there in time, else say so, and answer in a second message.
 
         The wait ends 2.2 s after the request came in, because Slack gives up after three.
         """
-        task = self.errands.start(self.told(work))
-        left = Patience.ACK.seconds - (self.clock.monotonic() - arrived)
+        task = self.errands.start(self.run_safely(work))
+        left = TimeBudget.ACK.seconds - (self.clock.monotonic() - arrived)
         done, _ = await asyncio.wait({task}, timeout=max(left, 0))
-        message = task.result().message if done else answers.still_asking(tracing.reference())
+        message = task.result().message if done else answers.still_working_reply(tracing.current_reference())
         # As one dict: given apart, Bolt leaves the blocks out where there are attachments.
-        await ack(message.payload() | {"response_type": "ephemeral"})
+        await ack(message.message_fields() | {"response_type": "ephemeral"})
         if not done:
-            self.errands.start(self._follow_up(task, asked))
+            self.errands.start(self._send_follow_up(task, asked))
 
-    async def _follow_up(self, task: asyncio.Task[Told], asked: Asked) -> None:
-        await self.respond(asked, (await task).message)
+    async def _send_follow_up(self, task: asyncio.Task[ListenerReply], asked: Requester) -> None:
+        await self.send_reply(asked, (await task).message)
 
-    def answer_later(self, asked: Asked, work: Coroutine[Any, Any, Message], *, replace: bool = False) -> None:
+    def reply_in_background(
+        self, asked: Requester, work: Coroutine[Any, Any, Message], *, replace: bool = False
+    ) -> None:
         """Answer a press that was acknowledged; ``replace`` puts a good answer where the pressed message stood."""
-        self.errands.start(self._answer_later(asked, work, replace))
+        self.errands.start(self._run_and_reply(asked, work, replace))
 
-    async def _answer_later(self, asked: Asked, work: Coroutine[Any, Any, Message], replace: bool) -> None:
-        told = await self.told(work)
-        await self.respond(asked, told.message, replace=replace and not told.failed)
+    async def _run_and_reply(self, asked: Requester, work: Coroutine[Any, Any, Message], replace: bool) -> None:
+        told = await self.run_safely(work)
+        await self.send_reply(asked, told.message, replace=replace and not told.failed)
 
-    async def respond(self, asked: Asked, message: Message, *, replace: bool = False) -> None:
+    async def send_reply(self, asked: Requester, message: Message, *, replace: bool = False) -> None:
         """Answer privately, in plain words where Slack refuses the card, and another way where it refuses the first.
 
         That Slack takes no answer at all is logged, for nobody can be told.
         """
         try:
-            await send_or_simplify(lambda shown: self._respond(asked, shown, replace), message, tracing.reference())
+            await send_or_simplify(
+                lambda shown: self._send_private_reply(asked, shown, replace), message, tracing.current_reference()
+            )
         except SlackError as error:
             log.error("answer not delivered", reason=error.reason, user=asked.user, channel=asked.channel)
 
-    async def _respond(self, asked: Asked, message: Message, replace: bool) -> None:
+    async def _send_private_reply(self, asked: Requester, message: Message, replace: bool) -> None:
         """Use the response URL, where there is one and it still works, or post; inside a thread the other way round.
 
         The URL's answer to a click inside a thread goes to the channel, unless it replaces what was clicked on.
         """
 
-        async def by_url() -> None:
-            await self.notifier.respond(asked.response_url, message, replace=replace, thread=asked.thread)
+        async def send_by_url() -> None:
+            await self.notifier.respond_by_url(asked.response_url, message, replace=replace, thread=asked.thread)
 
-        async def by_post() -> None:
-            await self.notifier.whisper(asked.channel, asked.user, message, thread=asked.thread)
+        async def send_by_post() -> None:
+            await self.notifier.post_ephemeral(asked.channel, asked.user, message, thread=asked.thread)
 
         if not asked.response_url:
-            await by_post()
+            await send_by_post()
             return
-        first, second = (by_post, by_url) if asked.thread and not replace else (by_url, by_post)
+        first, second = (send_by_post, send_by_url) if asked.thread and not replace else (send_by_url, send_by_post)
         try:
             await first()
         except SlackRefused as error:
-            if remedy(error.reason) is Remedy.PLAIN:
+            if handling_for(error.reason) is RefusalHandling.PLAIN:
                 raise
             log.info("answered another way", reason=error.reason)
             await second()
 
-    async def open_form(self, asked: Asked, form: Block) -> None:
+    async def open_modal(self, asked: Requester, form: Block) -> None:
         """Open a modal, without its newer kinds of blocks where Slack refuses those. Raises SlackError."""
-        await show_or_simplify(lambda view: self.notifier.open_view(asked.request, view), form, plain_form(form))
+        await show_or_simplify(lambda view: self.notifier.open_view(asked.request, view), form, plain_modal(form))
 
 
-def asked(body: Mapping[str, Any]) -> Asked:
+def requester_of(body: Mapping[str, Any]) -> Requester:
     """Read who asked from a slash command's or an interaction's body; Slack spells the two differently."""
     user = body.get("user") or {}
     channel = body.get("channel") or {}
@@ -178,7 +184,7 @@ def asked(body: Mapping[str, Any]) -> Asked:
     message = {} if container.get("is_ephemeral") else pressed
     own = str(container.get("message_ts") or pressed.get("ts") or "")
     thread = str(container.get("thread_ts") or pressed.get("thread_ts") or "")
-    return Asked(
+    return Requester(
         user=str(body.get("user_id") or user.get("id") or ""),
         name=str(body.get("user_name") or user.get("name") or user.get("username") or user.get("id") or ""),
         channel=str(body.get("channel_id") or channel.get("id") or container.get("channel_id") or ""),

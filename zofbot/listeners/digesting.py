@@ -10,117 +10,138 @@ import structlog
 from zofbot.access import Role
 from zofbot.clock import timeout
 from zofbot.errors import BadInput, ZofError
-from zofbot.listeners.desk import Asked, Desk
-from zofbot.listeners.known import may
-from zofbot.listeners.subscribing import SETTLED, name_of
-from zofbot.model import Result, Run, utc
-from zofbot.notification import Kind, Notification
+from zofbot.listeners.desk import ListenerContext, Requester
+from zofbot.listeners.known import require_role
+from zofbot.listeners.subscribing import ACK_SETTLE_SECONDS, request_hash
+from zofbot.model import Result, Run, utc_datetime
+from zofbot.notification import Notification, NotificationKind
 from zofbot.pipeline import window
-from zofbot.pipeline.digest import Due, Read, digest
-from zofbot.pipeline.feeds import Order
-from zofbot.pipeline.shifts import worked
-from zofbot.routing.rhythm import Occasion, Regular, Rhythm, edges_until, following, key, read, spelled, zone_of
+from zofbot.pipeline.digest import DigestData, DueDigest, build_digest
+from zofbot.pipeline.feeds import ListOrder
+from zofbot.pipeline.shifts import shift_report_for
+from zofbot.routing.rhythm import (
+    DigestSchedule,
+    DigestSetting,
+    Occurrence,
+    digest_key,
+    format_schedule,
+    iana_name,
+    next_occurrence,
+    parse_schedule,
+    period_bounds_until,
+)
 from zofbot.slack import digests, lines, modals
 from zofbot.slack.message import Message
-from zofbot.store.audit import Entry
-from zofbot.store.digests import DIGESTS, digest_of
-from zofbot.zof.client import Patience
+from zofbot.store.audit import AuditRecord
+from zofbot.store.digests import DIGESTS_HASH, load_digest
+from zofbot.zof.client import TimeBudget
 
 log = structlog.get_logger()
 
-PAGES = 10
+MAX_PAGES = 10
 """Pages of each listing that are read for a preview."""
 
-SECONDS = Patience.FOLLOW_UP.seconds
+READ_TIMEOUT_SECONDS = TimeBudget.FOLLOW_UP.seconds
 
 
-async def asked(desk: Desk, who: Asked, words: str) -> Message:
+async def answer_digest_command(desk: ListenerContext, who: Requester, words: str) -> Message:
     """Set the channel's digest, end it, or say how it stands, with a preview later. Raises ZofbotError."""
-    regular, last = await digest_of(desk.outbox, who.channel)
+    regular, last = await load_digest(desk.outbox, who.channel)
     if not words.strip():
-        said = digests.standing(regular, _next(desk, regular, last).at if regular else 0.0)
-        desk.errands.start(_preview(desk, who, regular))
-        return digests.waiting(said)
-    person = await may(desk, who, Role.RESPONDER, "set this channel's digest")
+        said = digests.setting_text(regular, _next_occurrence(desk, regular, last).at if regular else 0.0)
+        desk.errands.start(_send_preview(desk, who, regular))
+        return digests.setting_reply(said)
+    person = await require_role(desk, who, Role.RESPONDER, "set this channel's digest")
     name = person.name or who.name
     if words.strip().lower() == "off":
-        return await _end(desk, replace(who, name=name), regular)
-    rhythm = read(words, zone_of(person.zone))
-    made = Regular(channel=who.channel, rhythm=rhythm, by=who.user, by_name=name, since=desk.clock.time())
-    line = f"{made.by_name} set this channel's digest: {spelled(rhythm)} ({rhythm.zone})."
-    await _keep(desk, replace(who, name=name), line, regular, made)
-    return digests.agreed(made, _next(desk, made, last).at, modals.caution(who.room))
+        return await _end_digest(desk, replace(who, name=name), regular)
+    rhythm = parse_schedule(words, iana_name(person.zone))
+    made = DigestSetting(channel=who.channel, rhythm=rhythm, by=who.user, by_name=name, since=desk.clock.time())
+    line = f"{made.by_name} set this channel's digest: {format_schedule(rhythm)} ({rhythm.zone})."
+    await _save_setting(desk, replace(who, name=name), line, regular, made)
+    return digests.digest_set_reply(made, _next_occurrence(desk, made, last).at, modals.channel_caution(who.room))
 
 
-async def _end(desk: Desk, who: Asked, regular: Regular | None) -> Message:
+async def _end_digest(desk: ListenerContext, who: Requester, regular: DigestSetting | None) -> Message:
     if regular is None:
         raise BadInput("This channel gets no digest.", "Nothing had to be done.", example="/zof digest daily 09:00")
-    await _keep(
-        desk, who, f"{who.name} ended this channel's digest, which was {spelled(regular.rhythm)}.", regular, None
+    await _save_setting(
+        desk,
+        who,
+        f"{who.name} ended this channel's digest, which was {format_schedule(regular.rhythm)}.",
+        regular,
+        None,
     )
-    return digests.ended()
+    return digests.digest_ended_reply()
 
 
-async def _keep(desk: Desk, who: Asked, line: str, before: Regular | None, after: Regular | None) -> None:
+async def _save_setting(
+    desk: ListenerContext, who: Requester, line: str, before: DigestSetting | None, after: DigestSetting | None
+) -> None:
     """Keep the setting, say so in the channel and write it into the audit: one step."""
     now = desk.clock.time()
     note = Notification(
-        key=f"digest-set:{name_of(who.request)}:{who.channel}", kind=Kind.ROOT, channel=who.channel,
-        body=lines.body(line), happened=now,
+        key=f"digest-set:{request_hash(who.request)}:{who.channel}", kind=NotificationKind.ROOT, channel=who.channel,
+        body=lines.note_payload(line), happened=now,
     )  # fmt: skip
-    act = Entry(
+    act = AuditRecord(
         at=now, act="digest", user=who.user, name=who.name, channel=who.channel, request=who.request,
-        before=_said(before), after=_said(after),
+        before=_format_setting(before), after=_format_setting(after),
     )  # fmt: skip
-    changes = {DIGESTS: {who.channel: after.model_dump_json() if after else None}}
+    changes = {DIGESTS_HASH: {who.channel: after.model_dump_json() if after else None}}
     await desk.outbox.commit([note], changes=changes, acts=[act.model_dump_json()])
-    log.info("digest set", channel=who.channel, by=who.user, after=_said(after))
+    log.info("digest set", channel=who.channel, by=who.user, after=_format_setting(after))
 
 
-def _said(regular: Regular | None) -> str:
-    return f"{spelled(regular.rhythm)} {regular.rhythm.zone}" if regular else ""
+def _format_setting(regular: DigestSetting | None) -> str:
+    return f"{format_schedule(regular.rhythm)} {regular.rhythm.zone}" if regular else ""
 
 
-def _next(desk: Desk, regular: Regular, last: str) -> Occasion:
+def _next_occurrence(desk: ListenerContext, regular: DigestSetting, last: str) -> Occurrence:
     """When the next one comes: the day that has had one has no second."""
-    coming = following(regular.rhythm, desk.clock.time())
-    told = last == key(regular.rhythm, coming.day, regular.channel)
-    return following(regular.rhythm, coming.at) if told else coming
+    coming = next_occurrence(regular.rhythm, desk.clock.time())
+    told = last == digest_key(regular.rhythm, coming.day, regular.channel)
+    return next_occurrence(regular.rhythm, coming.at) if told else coming
 
 
-async def _preview(desk: Desk, who: Asked, regular: Regular | None) -> None:
+async def _send_preview(desk: ListenerContext, who: Requester, regular: DigestSetting | None) -> None:
     """Have what a digest would say now follow the setting."""
-    told, _ = await asyncio.gather(desk.told(_made(desk, who, regular)), desk.clock.sleep(SETTLED))
-    await desk.respond(who, told.message)
+    told, _ = await asyncio.gather(
+        desk.run_safely(_build_preview(desk, who, regular)), desk.clock.sleep(ACK_SETTLE_SECONDS)
+    )
+    await desk.send_reply(who, told.message)
 
 
-async def _made(desk: Desk, who: Asked, regular: Regular | None) -> Message:
+async def _build_preview(desk: ListenerContext, who: Requester, regular: DigestSetting | None) -> Message:
     """The digest of the time that ends now. Raises ZofbotError."""
-    person = await desk.people.person(who.user)
+    person = await desk.people.load_person(who.user)
     now = desk.clock.time()
-    rhythm = regular.rhythm if regular else Rhythm(every="daily", minute=0, zone=zone_of(person.zone))
-    standing = regular or Regular(channel=who.channel, rhythm=rhythm)
-    due = Due(standing, "", edges_until(rhythm, now))
-    failures, acts = await desk.failures.all(who.channel), await desk.audit.read(due.since)
-    own = await desk.subscriptions.of(who.channel)
-    found = await _read(desk, due)
-    return digests.message(digest(due, found, worked(failures, acts, who.channel, due.since), own), digests.PREVIEW)
+    rhythm = regular.rhythm if regular else DigestSchedule(every="daily", minute=0, zone=iana_name(person.zone))
+    standing = regular or DigestSetting(channel=who.channel, rhythm=rhythm)
+    due = DueDigest(standing, "", period_bounds_until(rhythm, now))
+    failures, acts = await desk.failures.list_failures(who.channel), await desk.audit.read_records(due.starts_at)
+    own = await desk.subscriptions.list_for_channel(who.channel)
+    found = await _read_listings(desk, due)
+    return digests.digest_message(
+        build_digest(due, found, shift_report_for(failures, acts, who.channel, due.starts_at), own),
+        digests.PREVIEW_NOTE,
+    )
 
 
-async def _read(desk: Desk, due: Due) -> Read:
+async def _read_listings(desk: ListenerContext, due: DueDigest) -> DigestData:
     """Read Zof's listings back to where the digest begins, as far as the page cap and somebody's patience allow."""
-    named: Order | None = None if desk.list_order == "auto" else desk.list_order
-    back = utc(due.since)
-    walk = window.begun(due.until, due.since, named)
+    named: ListOrder | None = None if desk.list_order == "auto" else desk.list_order
+    back = utc_datetime(due.starts_at)
+    walk = window.start_window(due.ends_at, due.starts_at, named)
     runs: dict[str, Run] = {}
     results: dict[str, Result] = {}
     cut, trouble = False, None
     try:
-        async with timeout(SECONDS):
-            cut = await window.read(desk.zof.runs(since=back, pages=PAGES), runs, walk, named)
-            cut |= await window.read(desk.zof.results(since=back, pages=PAGES), results, walk, named)
+        async with timeout(READ_TIMEOUT_SECONDS):
+            cut = await window.read_window(desk.zof.list_runs(since=back, pages=MAX_PAGES), runs, walk, named)
+            cut |= await window.read_window(desk.zof.list_results(since=back, pages=MAX_PAGES), results, walk, named)
     except TimeoutError:
         cut = True
     except ZofError as error:
         trouble = error
-    return Read.of(runs.values(), results.values(), due.until, cut=cut, trouble=trouble)
+    return DigestData.from_listings(runs.values(), results.values(), due.ends_at, cut=cut, trouble=trouble)

@@ -12,28 +12,32 @@ from zofbot.slack.message import Message
 log = structlog.get_logger()
 
 
-def failed(error: ZofbotError) -> Message:
+def error_reply(error: ZofbotError) -> Message:
     """What went wrong, and Zof's request id, or where that leads nowhere a reference of ours."""
-    return answers.failed(error, noted(error))
+    return answers.error_reply(error, trace_error(error))
 
 
-def broken(error: Exception) -> Message:
+def unexpected_error_reply(error: Exception) -> Message:
     """That something went wrong which nobody foresaw, and its reference."""
-    return answers.broken(unforeseen(error))
+    return answers.unexpected_error_reply(log_unexpected(error))
 
 
-def beneath(error: ZofbotError) -> str:
+def field_error(error: ZofbotError) -> str:
     """An error as it stands beneath a field of a form; what was filled in wrong needs no reference."""
-    reference = noted(error)
-    return modals.complaint(error, reference="" if isinstance(error, BadInput) else reference)
+    reference = trace_error(error)
+    return modals.field_error_text(error, reference="" if isinstance(error, BadInput) else reference)
 
 
-def noted(error: ZofbotError) -> str:
+def trace_error(error: ZofbotError) -> str:
     """Have the trace say how it ended; gives the reference to show, empty where Zof's request id says it all."""
     asked = error.request_id if isinstance(error, ZofError) else None
-    reference = "" if asked and tracing.findable(asked) else tracing.reference()
-    tracing.step(
-        "answer", type(error).__name__, _why(error), bad=not isinstance(error, BadInput), id=reference or asked
+    reference = "" if asked and tracing.is_findable(asked) else tracing.current_reference()
+    tracing.record_step(
+        "answer",
+        type(error).__name__,
+        _error_summary(error),
+        bad=not isinstance(error, BadInput),
+        id=reference or asked,
     )
     if not isinstance(error, BadInput):
         more = {"reference": reference} if reference else {}
@@ -41,21 +45,21 @@ def noted(error: ZofbotError) -> str:
     return reference
 
 
-def unforeseen(error: Exception) -> str:
+def log_unexpected(error: Exception) -> str:
     """Log an error nobody foresaw with its traceback, and give the reference that stands beside it."""
-    reference = tracing.reference()
-    tracing.fault(error)
+    reference = tracing.current_reference()
+    tracing.record_error(error)
     log.error("unforeseen error", reference=reference, exc_info=error)
     return reference
 
 
-def _why(error: ZofbotError) -> str:
+def _error_summary(error: ZofbotError) -> str:
     """The same in words that are certainly ours: sentences may quote what was typed, or Zof."""
     match error:
         case ZofError():
             return f"Zof: {error.kind}, {f'HTTP {error.status}' if error.status else 'no reply'}"
         case SlackError():
-            return f"Slack: {tracing.word(error.reason)}"
+            return f"Slack: {tracing.safe_word(error.reason)}"
         case StoreUnavailable():
             return error.sentence
         case NotAllowed():

@@ -12,128 +12,138 @@ from slack_bolt.async_app import AsyncApp
 from zofbot.access import Role
 from zofbot.errors import SlackError, ZofbotError
 from zofbot.listeners import endings, previewing, subscribing, suggesting
-from zofbot.listeners.actions import value_of
-from zofbot.listeners.desk import Asked, Desk, asked
-from zofbot.listeners.known import may
+from zofbot.listeners.actions import parse_button_value
+from zofbot.listeners.desk import ListenerContext, Requester, requester_of
+from zofbot.listeners.known import require_role
 from zofbot.routing import Subscription
-from zofbot.routing.rhythm import zone_of
+from zofbot.routing.rhythm import iana_name
 from zofbot.slack import answers, foresight, modals
 from zofbot.slack.message import Message
-from zofbot.slack.modals import Form
-from zofbot.slack.payload import carried, filled_in
+from zofbot.slack.modals import SubscriptionFormState
+from zofbot.slack.payload import form_values, parse_private_metadata
 
 log = structlog.get_logger()
 
-HANDLES_SECONDS = 1.0
+HANDLES_TIMEOUT_SECONDS = 1.0
 """How long the handles of user groups may hold a form up, which Slack opens within three seconds or not at all."""
 
-ANSWERABLE = 29 * 60.0
+RESPONSE_URL_SECONDS = 29 * 60.0
 """Seconds for which the address to answer to is good; it ends with half an hour."""
 
 
-def register(app: AsyncApp, desk: Desk) -> None:
+def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
     """Listen to *Edit*, and to the form's own *Preview* and *Subscribe*. ``/zof subscribe`` opens it as well."""
 
-    async def edit(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+    async def handle_edit(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         await ack()
-        desk.errands.start(_opened(desk, asked(body), str(value_of(action).get("id") or "")))
+        desk.errands.start(_open_or_reply(desk, requester_of(body), str(parse_button_value(action).get("id") or "")))
 
-    async def preview(ack: Any, body: dict[str, Any]) -> None:
+    async def handle_preview(ack: Any, body: dict[str, Any]) -> None:
         await ack()
-        desk.errands.start(_preview(desk, asked(body), body.get("view") or {}))
+        desk.errands.start(_show_preview(desk, requester_of(body), body.get("view") or {}))
 
-    async def submitted(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
-        await ack(**await _submitted(desk, asked(body), view))
+    async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
+        await ack(**await _submit_form(desk, requester_of(body), view))
 
-    app.action("zof_edit")(edit)
-    app.action(modals.PREVIEW)(preview)
-    app.view(modals.FORM)(submitted)
+    app.action("zof_edit")(handle_edit)
+    app.action(modals.PREVIEW_ACTION_ID)(handle_preview)
+    app.view(modals.FORM_CALLBACK_ID)(handle_submission)
 
 
-async def open_empty(desk: Desk, who: Asked) -> None:
+async def open_new_form(desk: ListenerContext, who: Requester) -> None:
     """Open the form for a new subscription."""
-    await _opened(desk, who, "")
+    await _open_or_reply(desk, who, "")
 
 
-async def _opened(desk: Desk, who: Asked, identifier: str) -> None:
-    if told := await opened(desk, who, identifier):
-        await desk.respond(who, told)
+async def _open_or_reply(desk: ListenerContext, who: Requester, identifier: str) -> None:
+    if told := await open_form(desk, who, identifier):
+        await desk.send_reply(who, told)
 
 
-async def opened(desk: Desk, who: Asked, identifier: str) -> Message | None:
+async def open_form(desk: ListenerContext, who: Requester, identifier: str) -> Message | None:
     """Open the form, for a new subscription or one of the channel's; where that fails, what the person is told."""
     try:
-        person = await may(desk, who, Role.RESPONDER, subscribing.CHANGE if identifier else subscribing.SUBSCRIBE)
-        start = await subscribing.find(desk, who, identifier) if identifier else Subscription()
-        form = Form(who.channel, who.response_url, desk.clock.time(), identifier, who.thread)
+        person = await require_role(
+            desk, who, Role.RESPONDER, subscribing.CHANGE_ATTEMPT if identifier else subscribing.SUBSCRIBE_ATTEMPT
+        )
+        start = await subscribing.find_subscription(desk, who, identifier) if identifier else Subscription()
+        form = SubscriptionFormState(who.channel, who.response_url, desk.clock.time(), identifier, who.thread)
         groups = any(each.startswith("S") for each in start.mention)
-        handles = await suggesting.handles_soon(desk, HANDLES_SECONDS) if groups else {}
-        await desk.open_form(who, modals.subscribing(form, who.room, start, zone_of(person.zone), handles))
+        handles = await suggesting.handles_in_time(desk, HANDLES_TIMEOUT_SECONDS) if groups else {}
+        await desk.open_modal(who, modals.build_modal(form, who.room, start, iana_name(person.zone), handles))
     except SlackError as error:
         log.warning("form not opened", reason=error.reason, user=who.user, channel=who.channel)
-        return answers.form_failed(error, endings.noted(error))
+        return answers.modal_failed_reply(error, endings.trace_error(error))
     except ZofbotError as error:
-        return endings.failed(error)
+        return endings.error_reply(error)
     except Exception as error:
-        return endings.broken(error)
+        return endings.unexpected_error_reply(error)
     return None
 
 
-async def _preview(desk: Desk, who: Asked, view: Mapping[str, Any]) -> None:
+async def _show_preview(desk: ListenerContext, who: Requester, view: Mapping[str, Any]) -> None:
     """Show in the form what it would have posted, or what is wrong in it; nothing if it was closed meanwhile."""
-    filled, version = await _read(desk, who, view), str(view.get("hash") or "")
+    filled, version = await _parse_submission(desk, who, view), str(view.get("hash") or "")
     try:
         if filled.errors:
-            await _show(desk, view, version, modals.unclear(filled))
+            await _update_preview(desk, view, version, modals.invalid_form_text(filled))
             return
-        version = await _show(desk, view, version, foresight.waiting())
-        await _show(desk, view, version, await previewing.said(desk, filled.subscription))
+        version = await _update_preview(desk, view, version, foresight.pending_text())
+        await _update_preview(desk, view, version, await previewing.describe_preview(desk, filled.subscription))
     except SlackError as error:
         log.info("preview not shown", reason=error.reason)
 
 
-async def _read(desk: Desk, who: Asked, view: Mapping[str, Any]) -> modals.Filled:
+async def _parse_submission(desk: ListenerContext, who: Requester, view: Mapping[str, Any]) -> modals.ParsedForm:
     """What was filled in, with the ids of whom it names, in the time zone of who did. Raises StoreUnavailable."""
-    state = filled_in(view)
-    ids = await subscribing.known_ids(desk, carried(Form, view).channel) if modals.names_somebody(state) else {}
-    return modals.read(state, ids, await subscribing.zone_name(desk, who))
+    state = form_values(view)
+    ids = (
+        await subscribing.known_ids(desk, parse_private_metadata(SubscriptionFormState, view).channel)
+        if modals.names_somebody(state)
+        else {}
+    )
+    return modals.parse_form(state, ids, await subscribing.zone_name(desk, who))
 
 
-async def _show(desk: Desk, view: Mapping[str, Any], version: str, said: str) -> str:
-    return await desk.notifier.update_view(str(view.get("id") or ""), modals.foretold(view, said), version)
+async def _update_preview(desk: ListenerContext, view: Mapping[str, Any], version: str, said: str) -> str:
+    return await desk.notifier.update_view(str(view.get("id") or ""), modals.with_preview(view, said), version)
 
 
-async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, Any]:
+async def _submit_form(desk: ListenerContext, who: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
     """Say what Slack is to do with a form that was submitted."""
     try:
-        filled = await _read(desk, who, view)
+        filled = await _parse_submission(desk, who, view)
         if filled.errors:
             return {"response_action": "errors", "errors": filled.errors}
-        return await _kept(desk, who, view, filled.subscription)
+        return await _save_submission(desk, who, view, filled.subscription)
     except ZofbotError as error:
-        said = endings.beneath(error)
+        said = endings.field_error(error)
     except Exception as error:
-        said = f"Something went wrong inside zofbot. Reference: {endings.unforeseen(error)}"
-    return {"response_action": "errors", "errors": {modals.FIRST: said}}
+        said = f"Something went wrong inside zofbot. Reference: {endings.log_unexpected(error)}"
+    return {"response_action": "errors", "errors": {modals.FIRST_BLOCK_ID: said}}
 
 
-async def _kept(desk: Desk, who: Asked, view: Mapping[str, Any], wanted: Subscription) -> dict[str, Any]:
+async def _save_submission(
+    desk: ListenerContext, who: Requester, view: Mapping[str, Any], wanted: Subscription
+) -> dict[str, Any]:
     """Keep what was filled in, and close the form; one that is late, or of App Home, shows the answer itself.
 
     Raises ZofbotError.
     """
-    form = carried(Form, view)
+    form = parse_private_metadata(SubscriptionFormState, view)
     who = replace(who, channel=form.channel, response_url=form.url, thread=form.thread)
     # Submitting one form again, because the answer was lost, is no second subscription.
-    identifier = form.id or subscribing.name_of(str(view.get("id") or ""))
-    saved = await subscribing.save(desk, who, wanted, identifier, edits=bool(form.id))
-    if not form.url or desk.clock.time() - form.at > ANSWERABLE:
-        return {"response_action": "update", "view": modals.done(saved.message)}
-    desk.errands.start(_answered(desk, who, saved, replaces=bool(form.id)))
+    identifier = form.id or subscribing.request_hash(str(view.get("id") or ""))
+    saved = await subscribing.save_subscription(desk, who, wanted, identifier, edits=bool(form.id))
+    if not form.url or desk.clock.time() - form.at > RESPONSE_URL_SECONDS:
+        return {"response_action": "update", "view": modals.saved_modal(saved.message)}
+    desk.errands.start(_send_saved_reply(desk, who, saved, replaces=bool(form.id)))
     return {}
 
 
-async def _answered(desk: Desk, who: Asked, saved: subscribing.Saved, *, replaces: bool) -> None:
+async def _send_saved_reply(
+    desk: ListenerContext, who: Requester, saved: subscribing.SavedSubscription, *, replaces: bool
+) -> None:
     """Answer privately, in the place of the message whose button opened the form if one did; then the preview."""
-    await desk.respond(who, saved.message, replace=replaces)
-    await subscribing.preview(desk, who, saved)
+    await desk.send_reply(who, saved.message, replace=replaces)
+    await subscribing.send_preview(desk, who, saved)

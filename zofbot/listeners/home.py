@@ -13,66 +13,68 @@ from slack_bolt.async_app import AsyncApp
 from zofbot.access import Role
 from zofbot.errors import BadInput
 from zofbot.listeners import endings, forms
-from zofbot.listeners.actions import value_of
-from zofbot.listeners.desk import Asked, Desk, asked
-from zofbot.listeners.known import may
-from zofbot.listeners.lobby import Lobby
+from zofbot.listeners.actions import parse_button_value
+from zofbot.listeners.desk import ListenerContext, Requester, requester_of
+from zofbot.listeners.known import require_role
+from zofbot.listeners.lobby import HomeUpdater
 from zofbot.slack import answers, home
 from zofbot.slack.message import Message
-from zofbot.store.audit import Entry
+from zofbot.store.audit import AuditRecord
 
 log = structlog.get_logger()
 
 
-def register(app: AsyncApp, desk: Desk, lobby: Lobby) -> None:
+def register_listeners(app: AsyncApp, desk: ListenerContext, lobby: HomeUpdater) -> None:
     """Listen to App Home and its buttons; every other event is acknowledged, or Slack would repeat it."""
 
-    async def opened(ack: Any, event: dict[str, Any]) -> None:
+    async def handle_home_opened(ack: Any, event: dict[str, Any]) -> None:
         await ack()
         if event.get("tab", "home") == "home":
             version = str((event.get("view") or {}).get("hash") or "")
-            desk.errands.start(lobby.show(str(event.get("user") or ""), version))
+            desk.errands.start(lobby.show_home(str(event.get("user") or ""), version))
 
-    async def edit(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+    async def handle_edit(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         await ack()
-        desk.errands.start(_edit(desk, lobby, asked(body), value_of(action)))
+        desk.errands.start(_open_edit_form(desk, lobby, requester_of(body), parse_button_value(action)))
 
-    async def retry(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+    async def handle_retry(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         await ack()
-        desk.errands.start(_retried(desk, lobby, asked(body), str(value_of(action).get("key") or "")))
+        desk.errands.start(
+            _retry_and_refresh(desk, lobby, requester_of(body), str(parse_button_value(action).get("key") or ""))
+        )
 
-    async def other(ack: Any, event: dict[str, Any]) -> None:
+    async def ignore_event(ack: Any, event: dict[str, Any]) -> None:
         await ack()
         log.info("event ignored", type=event.get("type"))
 
-    app.event("app_home_opened")(opened)
-    app.action(home.EDIT)(edit)
-    app.action(home.RETRY)(retry)
-    app.event(re.compile(""))(other)
+    app.event("app_home_opened")(handle_home_opened)
+    app.action(home.EDIT_ACTION_ID)(handle_edit)
+    app.action(home.RETRY_ACTION_ID)(handle_retry)
+    app.event(re.compile(""))(ignore_event)
 
 
-async def _edit(desk: Desk, lobby: Lobby, who: Asked, value: Mapping[str, Any]) -> None:
+async def _open_edit_form(desk: ListenerContext, lobby: HomeUpdater, who: Requester, value: Mapping[str, Any]) -> None:
     """Open the form of a subscription; where that fails, Home says why, for it has no other place to answer."""
     identifier, channel = str(value.get("id") or ""), str(value.get("channel") or "")
-    if channel not in (await desk.people.own(await desk.people.person(who.user), [channel]) or ()):
+    if channel not in (await desk.people.joined_channels(await desk.people.load_person(who.user), [channel]) or ()):
         gone = BadInput("You are not in that channel, as far as Slack tells.", "Open this Home again.")
-        told: Message | None = endings.failed(gone)
+        told: Message | None = endings.error_reply(gone)
     else:
-        told = await forms.opened(desk, replace(who, channel=channel), identifier)
+        told = await forms.open_form(desk, replace(who, channel=channel), identifier)
     if told:
-        await lobby.show(who.user, note=told.blocks)
+        await lobby.show_home(who.user, note=told.blocks)
 
 
-async def _retried(desk: Desk, lobby: Lobby, who: Asked, key: str) -> None:
-    told = await desk.told(_retry(desk, who, key))
-    await lobby.show(who.user, note=told.message.blocks)
+async def _retry_and_refresh(desk: ListenerContext, lobby: HomeUpdater, who: Requester, key: str) -> None:
+    told = await desk.run_safely(_retry_dead_letter(desk, who, key))
+    await lobby.show_home(who.user, note=told.message.blocks)
 
 
-async def _retry(desk: Desk, who: Asked, key: str) -> Message:
+async def _retry_dead_letter(desk: ListenerContext, who: Requester, key: str) -> Message:
     """Have a dead letter sent after all; the audit knows it by the same step. Raises ZofbotError."""
-    person = await may(desk, who, Role.ADMIN, "retry an undelivered alert", key)
-    before = await desk.outbox.show(key)
-    act = Entry(
+    person = await require_role(desk, who, Role.ADMIN, "retry an undelivered alert", key)
+    before = await desk.outbox.get_record(key)
+    act = AuditRecord(
         at=desk.clock.time(), act="outbox retry", user=who.user, name=person.name or who.name, key=key,
         channel=before.channel if before else "", before=before.state.value if before else "", after="pending",
         request=who.request,
@@ -80,4 +82,4 @@ async def _retry(desk: Desk, who: Asked, key: str) -> Message:
     if not before or not await desk.outbox.retry(key, act.model_dump_json()):
         raise BadInput("That is not given up any more.", "Somebody was faster, or it was sent meanwhile.")
     log.info("dead letter retried", key=key, by=who.user)
-    return answers.retried()
+    return answers.retried_reply()

@@ -7,62 +7,62 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from zofbot.errors import ZofRejected
-from zofbot.listeners.desk import Desk
+from zofbot.listeners.desk import ListenerContext
 from zofbot.listeners.run_filters import RunFilters, parse_run_filters
 from zofbot.model import Outcome, Result, Run
 from zofbot.routing.attempts import last_attempts
 from zofbot.routing.silence import KnownNames, explain_projects
 from zofbot.slack import cards, foresight
 from zofbot.slack.message import Message
-from zofbot.verbs import COMMAND
-from zofbot.zof.protocol import PAGE_SIZE, order_of
+from zofbot.verbs import SLASH_COMMAND
+from zofbot.zof.protocol import PAGE_SIZE, detect_order
 
 NAMES_SECONDS = 1.0
 """How long a card waits for the names of schedules, or of projects."""
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
+_EARLIEST_TIME = datetime.min.replace(tzinfo=UTC)
 
 
-async def result(desk: Desk, identifier: str) -> Message:
+async def show_result(desk: ListenerContext, identifier: str) -> Message:
     """One result's card, private, with the button that shares it. Raises ZofError."""
     try:
-        found = await desk.zof.result(identifier)
+        found = await desk.zof.get_result(identifier)
     except ZofRejected as error:
         if error.status == 404 and identifier.startswith("run_"):
-            error.next_step = f"That looks like a run: try `{COMMAND} run {identifier}`."
+            error.next_step = f"That looks like a run: try `{SLASH_COMMAND} run {identifier}`."
         raise
     return cards.result_card(found, desk.links, share=True)
 
 
-async def run(desk: Desk, identifier: str, start: int = 0) -> Message:
+async def show_run(desk: ListenerContext, identifier: str, start: int = 0) -> Message:
     """One run's card with its failed and errored cases from ``start`` on. Raises ZofError."""
-    found = await desk.zof.run(identifier)
-    (bad, more), found = await asyncio.gather(bad_results(desk, found), _with_schedule(desk, found))
+    found = await desk.zof.get_run(identifier)
+    (bad, more), found = await asyncio.gather(failed_results(desk, found), _with_schedule(desk, found))
     return cards.run_card(found, bad, desk.links, start=start, more=more)
 
 
-async def _with_schedule(desk: Desk, found: Run) -> Run:
+async def _with_schedule(desk: ListenerContext, found: Run) -> Run:
     """The run with the name of the schedule that started it, where that is known soon."""
     if found.schedule_id is None or found.schedule_name:
         return found
-    if desk.catalog.schedules.stale:
-        await asyncio.wait({desk.errands.start(desk.catalog.schedules.read())}, timeout=NAMES_SECONDS)
+    if desk.catalog.schedules.is_stale:
+        await asyncio.wait({desk.errands.start(desk.catalog.schedules.refresh())}, timeout=NAMES_SECONDS)
     return found.model_copy(update={"schedule_name": desk.catalog.schedule_name(found.schedule_id)})
 
 
-async def bad_results(desk: Desk, found: Run) -> tuple[list[Result], bool]:
+async def failed_results(desk: ListenerContext, found: Run) -> tuple[list[Result], bool]:
     """The run's failed and errored cases, as sent along or else listed, and whether Zof has more of them."""
     known = {result.id: result for result in found.results or ()}
     more = False
-    if found.results is None or sum(result.outcome.bad for result in known.values()) < found.counts.bad:
-        for status in _statuses(found):
-            async for page in desk.zof.results(run_id=found.id, status=status):
+    if found.results is None or sum(result.outcome.is_bad for result in known.values()) < found.counts.bad_count:
+        for status in _statuses_to_list(found):
+            async for page in desk.zof.list_results(run_id=found.id, status=status):
                 known.update((result.id, result) for result in page.items)
                 more = page.more
-    return [result for result in last_attempts(known.values()) if result.outcome.bad], more
+    return [result for result in last_attempts(known.values()) if result.outcome.is_bad], more
 
 
-def _statuses(run: Run) -> tuple[Outcome | None, ...]:
+def _statuses_to_list(run: Run) -> tuple[Outcome | None, ...]:
     """Which results of a run to list: all where they fit on a page, for a case that failed may have passed since."""
     if run.counts.total is not None and run.counts.total <= PAGE_SIZE:
         return (None,)
@@ -70,30 +70,32 @@ def _statuses(run: Run) -> tuple[Outcome | None, ...]:
     return tuple(outcome for outcome, count in counted.items() if count != 0)
 
 
-async def runs(desk: Desk, typed: str, start: int = 0) -> Message:
+async def show_runs(desk: ListenerContext, typed: str, start: int = 0) -> Message:
     """The latest runs that match filters as they were typed, newest first. Raises BadInput or ZofError."""
     filters = parse_run_filters(typed)
     found: dict[str, Run] = {}
     partial = False
-    for status in filters.statuses():
-        partial |= await _list_runs(desk, filters, status, start + cards.PAGE, found)
-    newest = sorted(found.values(), key=lambda run: run.created or run.started or run.ended or _NEVER, reverse=True)
+    for status in filters.statuses_to_list():
+        partial |= await _list_runs(desk, filters, status, start + cards.ROWS_PER_PAGE, found)
+    newest = sorted(
+        found.values(), key=lambda run: run.created or run.started or run.ended or _EARLIEST_TIME, reverse=True
+    )
     hint = "" if newest else await _nearest_projects(desk, filters.project)
-    return cards.runs_list(newest, str(filters), start=start, partial=partial, hint=hint)
+    return cards.runs_card(newest, str(filters), start=start, partial=partial, hint=hint)
 
 
-async def _nearest_projects(desk: Desk, patterns: Sequence[str]) -> str:
+async def _nearest_projects(desk: ListenerContext, patterns: Sequence[str]) -> str:
     """Which projects may have been meant, where a filter names none that Zof lists (mrkdwn)."""
     listing = desk.catalog.projects
-    if patterns and listing.stale:
-        await asyncio.wait({desk.errands.start(listing.read())}, timeout=NAMES_SECONDS)
+    if patterns and listing.is_stale:
+        await asyncio.wait({desk.errands.start(listing.refresh())}, timeout=NAMES_SECONDS)
     names = [tuple(filter(None, (each.id, each.name))) for each in listing.items]
     silence = explain_projects(patterns, KnownNames(names, listed=listing.complete))
-    return foresight.excluded(silence) if silence else ""
+    return foresight.exclusion_text(silence) if silence else ""
 
 
 async def _list_runs(
-    desk: Desk, filters: RunFilters, status: Outcome | None, enough: int, found: dict[str, Run]
+    desk: ListenerContext, filters: RunFilters, status: Outcome | None, enough: int, found: dict[str, Run]
 ) -> bool:
     """Add the runs of one status that match; whether Zof has more that may be newer. Raises ZofError.
 
@@ -101,10 +103,10 @@ async def _list_runs(
     show; else all is read, as far as the page cap allows.
     """
     newest_first, more, count = desk.list_order == "newest", False, 0
-    async for page in desk.zof.runs(status=status, project=filters.project_id()):
-        if desk.list_order == "auto" and order_of([run.created or run.started for run in page.items]) == "newest":
+    async for page in desk.zof.list_runs(status=status, project=filters.project_id()):
+        if desk.list_order == "auto" and detect_order([run.created or run.started for run in page.items]) == "newest":
             newest_first = True
-        matching = [run for run in page.items if filters.match(run)]
+        matching = [run for run in page.items if filters.matches_run(run)]
         found.update((run.id, run) for run in matching)
         count, more = count + len(matching), page.more
         if newest_first and count > enough:

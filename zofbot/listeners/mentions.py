@@ -11,14 +11,14 @@ from slack_bolt.async_app import AsyncApp
 from zofbot.access import Role
 from zofbot.errors import BadInput, SlackError
 from zofbot.listeners import lookups, muting, snooze_form, triage, why
-from zofbot.listeners.desk import Asked, Desk
-from zofbot.listeners.known import may, require_reader, root_at
+from zofbot.listeners.desk import ListenerContext, Requester
+from zofbot.listeners.known import alert_key_at, require_reader, require_role
 from zofbot.slack import acts
-from zofbot.slack.controls import About
+from zofbot.slack.controls import FailureRef
 from zofbot.slack.message import Message
-from zofbot.triage import Act
-from zofbot.triage.speech import Heard, heard
-from zofbot.verbs import COMMAND, parse
+from zofbot.triage import Action
+from zofbot.triage.speech import ThreadCommand, parse_thread_command
+from zofbot.verbs import SLASH_COMMAND, parse_command
 
 log = structlog.get_logger()
 
@@ -26,36 +26,38 @@ MUTING = {"mute": muting.mute, "unmute": muting.unmute}
 """What does these words, in any thread and outside of one."""
 
 
-def register(app: AsyncApp, desk: Desk) -> None:
+def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
     """Listen to mentions of the bot and to its direct messages.
 
     https://docs.slack.dev/reference/events/app_mention , https://docs.slack.dev/reference/events/message.im
     """
 
-    async def addressed(ack: Any, body: dict[str, Any], event: dict[str, Any]) -> None:
-        who, thread = _asked(body, event), str(event.get("thread_ts") or "")
-        if not _is_for_us(body):
+    async def handle_message(ack: Any, body: dict[str, Any], event: dict[str, Any]) -> None:
+        who, thread = _requester_of(body, event), str(event.get("thread_ts") or "")
+        if not _is_addressed_to_us(body):
             await ack()
-        elif acts_on(body):  # it is stored before Slack is told that we have it
-            told = await desk.told(_act(desk, who, thread, _heard(body)))
+        elif requests_action(body):  # it is stored before Slack is told that we have it
+            told = await desk.run_safely(_apply_command(desk, who, thread, _parse_command(body)))
             await ack()
-            desk.errands.start(desk.respond(who, told.message))
+            desk.errands.start(desk.send_reply(who, told.message))
         else:
             await ack()
-            desk.errands.start(_reply(desk, who, thread, body))
+            desk.errands.start(_send_answer(desk, who, thread, body))
 
-    app.event("app_mention")(addressed)
-    app.event("message")(addressed)
+    app.event("app_mention")(handle_message)
+    app.event("message")(handle_message)
 
 
-def _is_for_us(body: Mapping[str, Any]) -> bool:
+def _is_addressed_to_us(body: Mapping[str, Any]) -> bool:
     """Whether a person said it to the bot: not a bot, the bot itself included, and not an edit of what was said."""
     event = body.get("event") or {}
     unspoken = event.get("bot_id") or event.get("subtype") or event.get("edited")
-    return _addresses(event) and bool(event.get("user")) and not unspoken and event["user"] != _bot_user(body)
+    return (
+        _is_mention_or_direct(event) and bool(event.get("user")) and not unspoken and event["user"] != _bot_user(body)
+    )
 
 
-def _addresses(event: Mapping[str, Any]) -> bool:
+def _is_mention_or_direct(event: Mapping[str, Any]) -> bool:
     return event.get("type") == "app_mention" or _is_direct(event)
 
 
@@ -64,92 +66,92 @@ def _is_direct(event: Mapping[str, Any]) -> bool:
 
 
 def _bot_user(body: Mapping[str, Any]) -> str:
-    ours = [one.get("user_id") for one in body.get("authorizations") or () if one.get("is_bot")]
+    ours = [item.get("user_id") for item in body.get("authorizations") or () if item.get("is_bot")]
     return str(ours[0] or "") if ours else ""
 
 
-def acts_on(body: Mapping[str, Any]) -> bool:
+def requests_action(body: Mapping[str, Any]) -> bool:
     """Whether somebody asks the bot in words for an act, which knows its request by itself."""
-    if not _addresses(body.get("event") or {}):
+    if not _is_mention_or_direct(body.get("event") or {}):
         return False
     try:
-        said = _heard(body)
+        said = _parse_command(body)
         return said.act is not None or said.question in MUTING
     except BadInput:
         return False
 
 
-def _heard(body: Mapping[str, Any]) -> Heard:
+def _parse_command(body: Mapping[str, Any]) -> ThreadCommand:
     event = body["event"]
     bot = _bot_user(body) or ("nobody" if _is_direct(event) else "")  # in direct messages a first mention is not ours
-    return heard(str(event.get("text") or ""), bot)
+    return parse_thread_command(str(event.get("text") or ""), bot)
 
 
-def _asked(body: Mapping[str, Any], event: Mapping[str, Any]) -> Asked:
+def _requester_of(body: Mapping[str, Any], event: Mapping[str, Any]) -> Requester:
     user = str(event.get("user") or "")
     request, thread = str(body.get("event_id") or event.get("ts") or ""), str(event.get("thread_ts") or "")
-    return Asked(user, user, str(event.get("channel") or ""), "", request, message=thread, thread=thread)
+    return Requester(user, user, str(event.get("channel") or ""), "", request, message=thread, thread=thread)
 
 
-async def _reply(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) -> None:
-    told = await desk.told(_answer(desk, who, thread, body))
-    await desk.respond(who, told.message)
+async def _send_answer(desk: ListenerContext, who: Requester, thread: str, body: Mapping[str, Any]) -> None:
+    told = await desk.run_safely(_answer_question(desk, who, thread, body))
+    await desk.send_reply(who, told.message)
 
 
-async def _answer(desk: Desk, who: Asked, thread: str, body: Mapping[str, Any]) -> Message:
+async def _answer_question(desk: ListenerContext, who: Requester, thread: str, body: Mapping[str, Any]) -> Message:
     """Answer a question. Raises ZofbotError."""
     try:
-        said = _heard(body)
+        said = _parse_command(body)
     except BadInput:
         if not _is_direct(body["event"]):
             raise
-        return acts.not_understood()
+        return acts.not_understood_reply()
     if said.question == "why":
-        return await why.of_alert(desk, who, await _key(desk, who, thread))
+        return await why.explain_alert(desk, who, await _thread_key(desk, who, thread))
     if said.question in ("result", "run"):
         await require_reader(desk, who, f"look up a {said.question}")
-        typed = parse(f"{said.question} {said.rest}", desk.links.identify)
-        return await (lookups.run if typed.verb == "run" else lookups.result)(desk, typed.id)
-    return acts.words()
+        typed = parse_command(f"{said.question} {said.rest}", desk.links.identify_target)
+        return await (lookups.show_run if typed.verb == "run" else lookups.show_result)(desk, typed.id)
+    return acts.thread_help()
 
 
-async def _act(desk: Desk, who: Asked, thread: str, said: Heard) -> Message:
+async def _apply_command(desk: ListenerContext, who: Requester, thread: str, said: ThreadCommand) -> Message:
     """Do what was typed, to the failure of this thread as it stands now. Raises ZofbotError."""
     if said.question in MUTING:
         await require_reader(desk, who, f"use `{said.question}`")
         return await MUTING[said.question](desk, who, said.rest)
     assert said.act
-    about = About(await _key(desk, who, thread), "")
-    if said.act not in triage.ASKS:
-        return await triage.do(desk, who, about, said.act)
-    person = await may(desk, who, Role.RESPONDER, acts.attempt(said.act), about.key)
-    meant = triage.wish(desk, who, person, said.act)
+    about = FailureRef(await _thread_key(desk, who, thread), "")
+    if said.act not in triage.FORM_ACTIONS:
+        return await triage.perform_action(desk, who, about, said.act)
+    person = await require_role(desk, who, Role.RESPONDER, acts.describe_attempt(said.act), about.key)
+    meant = triage.build_action_request(desk, who, person, said.act)
     match said.act:
-        case Act.ASSIGN:
-            if not said.person and said.rest.lower().removeprefix("to ").strip(" .!") != "me":
+        case Action.ASSIGN:
+            if not said.person_id and said.rest.lower().removeprefix("to ").strip(" .!") != "me":
                 raise BadInput("To whom?", "Mention somebody, or say `me`.", example="@zofbot assign @ben")
-            wish = await triage.assigned(desk, meant, said.person or who.user)
-        case Act.SNOOZE:
+            wish = await triage.with_assignee(desk, meant, said.person_id or who.user)
+        case Action.SNOOZE:
             if not said.rest:
                 raise BadInput("Until when?", "Say a time, or `until it passes`.", example="@zofbot snooze 2h")
-            wish = snooze_form.with_end(meant, said.rest, person, about.key)
+            wish = snooze_form.with_snooze(meant, said.rest, person, about.key)
         case _:
-            wish = triage.resolved(desk, meant, *said.reason)
-    return await triage.done(desk, who, about, wish)
+            wish = triage.with_resolution(desk, meant, *said.resolution_reason)
+    return await triage.apply_action(desk, who, about, wish)
 
 
-async def _key(desk: Desk, who: Asked, thread: str) -> str:
+async def _thread_key(desk: ListenerContext, who: Requester, thread: str) -> str:
     """The key of the failure whose thread this is. Raises BadInput where it is none."""
     root = ""
     try:
-        root = await root_at(desk, who.channel, thread) if thread else ""
+        root = await alert_key_at(desk, who.channel, thread) if thread else ""
     except SlackError as error:
         log.warning("thread not read", channel=who.channel, reason=error.reason)
         raise BadInput("Slack does not let me read this thread.", "Use the buttons of the alert.") from error
     if not root:
         raise BadInput(
             "This is not the thread of a failure.",
-            f"Type it in the thread of an alert; elsewhere there is `{COMMAND}`.",
+            f"Type it in the thread of an alert; elsewhere there is `{SLASH_COMMAND}`.",
             example="@zofbot help",
         )
     return root

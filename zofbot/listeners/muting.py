@@ -8,21 +8,21 @@ import structlog
 
 from zofbot.access import Role
 from zofbot.errors import BadInput
-from zofbot.listeners.desk import Asked, Desk
-from zofbot.listeners.known import may
-from zofbot.listeners.subscribing import name_of
-from zofbot.notification import Kind, Notification
+from zofbot.listeners.desk import ListenerContext, Requester
+from zofbot.listeners.known import require_role
+from zofbot.listeners.subscribing import request_hash
+from zofbot.notification import Notification, NotificationKind
 from zofbot.pipeline.holds import due
 from zofbot.pipeline.memory import MUTES, held_by
 from zofbot.routing.mute import FILTERS, Mute, active, read_mutes
 from zofbot.routing.mute_reading import read_filters, read_mute
-from zofbot.routing.words import words
+from zofbot.routing.words import split_words
 from zofbot.slack import bodies, lines, mutes
 from zofbot.slack.message import Message
-from zofbot.slack.text import duration
-from zofbot.store.audit import Entry
-from zofbot.store.outbox import Changed
-from zofbot.verbs import COMMAND
+from zofbot.slack.text import describe_duration
+from zofbot.store.audit import AuditRecord
+from zofbot.store.outbox import CommitConflict
+from zofbot.verbs import SLASH_COMMAND
 
 log = structlog.get_logger()
 
@@ -36,45 +36,47 @@ KEPT_SECONDS = 86400.0
 """How long a mute is kept after its end."""
 
 
-async def mute(desk: Desk, asked: Asked, typed: str) -> Message:
+async def mute(desk: ListenerContext, asked: Requester, typed: str) -> Message:
     """Keep a mute, or give the one with the same filters another end; a repeated request does nothing more.
 
     Raises ZofbotError.
     """
-    person = await may(desk, asked, Role.RESPONDER, MUTE)
-    wish, request = read_mute(typed), name_of(asked.request)
+    person = await require_role(desk, asked, Role.RESPONDER, MUTE)
+    wish, request = read_mute(typed), request_hash(asked.request)
     while True:
         now, known = desk.clock.time(), await _records(desk)
         own = active(read_mutes(known), asked.channel, now)
         filters = {name: getattr(wish.filters, name) for name in FILTERS}
         before = next((each for each in own if all(getattr(each, name) == filters[name] for name in FILTERS)), None)
-        if await desk.outbox.show(_key(asked, "mute")):
+        if await desk.outbox.get_record(_key(asked, "mute")):
             return mutes.muted(before) if before else mutes.done_before()
         if before is None and len(own) >= MAX_MUTES:
-            raise BadInput(f"This channel has {MAX_MUTES} mutes.", "End one first.", example=f"{COMMAND} unmute 1")
+            raise BadInput(
+                f"This channel has {MAX_MUTES} mutes.", "End one first.", example=f"{SLASH_COMMAND} unmute 1"
+            )
         made = Mute(
             **filters, id=before.id if before else request, channel=asked.channel, until=now + wish.seconds,
-            reason=bodies.said(wish.reason, 200), by=asked.user, by_name=person.name or asked.name,
+            reason=bodies.clean_text(wish.reason, 200), by=asked.user, by_name=person.name or asked.name,
             created=before.created if before else now,
         )  # fmt: skip
-        until = f"for {duration(wish.seconds)}" + (f": {made.reason}" if made.reason else "")
+        until = f"for {describe_duration(wish.seconds)}" + (f": {made.reason}" if made.reason else "")
         line = f"{made.by_name} muted {made.filters} in this channel {until}."
         try:
             await _commit(desk, asked, "mute", line, {made.id: made}, known)
-        except Changed:
+        except CommitConflict:
             continue
         log.info("muted", id=made.id, channel=asked.channel, by=asked.user, seconds=wish.seconds)
         return mutes.muted(made)
 
 
-async def unmute(desk: Desk, asked: Asked, which: str) -> Message:
+async def unmute(desk: ListenerContext, asked: Requester, which: str) -> Message:
     """End mutes of the channel before their time: by number, by filters, or all; alone the only one there is.
 
     What they held back comes at once, unless it waits for something else. Raises ZofbotError.
     """
-    person = await may(desk, asked, Role.RESPONDER, UNMUTE)
+    person = await require_role(desk, asked, Role.RESPONDER, UNMUTE)
     while True:
-        if await desk.outbox.show(_key(asked, "unmute")):
+        if await desk.outbox.get_record(_key(asked, "unmute")):
             return mutes.done_before()
         known = await _records(desk)
         ended = _meant(active(read_mutes(known), asked.channel, desk.clock.time()), which)
@@ -82,22 +84,24 @@ async def unmute(desk: Desk, asked: Asked, which: str) -> Message:
         line = f"{person.name or asked.name} ended the mute of {said} in this channel."
         try:
             await _commit(desk, asked, "unmute", line, dict.fromkeys((each.id for each in ended), None), known)
-        except Changed:
+        except CommitConflict:
             continue
         log.info("unmuted", ids=[each.id for each in ended], channel=asked.channel, by=asked.user)
         return mutes.unmuted(ended)
 
 
-async def end_one(desk: Desk, asked: Asked, identifier: str) -> Message:
+async def end_one(desk: ListenerContext, asked: Requester, identifier: str) -> Message:
     """End one mute of the channel, by its id. Raises ZofbotError."""
     own = active(read_mutes(await _records(desk)), asked.channel, desk.clock.time())
     number = next((number for number, each in enumerate(own, start=1) if each.id == identifier), 0)
     if not number:
-        raise BadInput("That mute has ended meanwhile.", "See which there are.", example=f"{COMMAND} subscriptions")
+        raise BadInput(
+            "That mute has ended meanwhile.", "See which there are.", example=f"{SLASH_COMMAND} subscriptions"
+        )
     return await unmute(desk, asked, str(number))
 
 
-async def mutes_of(desk: Desk, channels: Sequence[str]) -> list[Mute]:
+async def mutes_of(desk: ListenerContext, channels: Sequence[str]) -> list[Mute]:
     """The mutes of these channels that have not ended, in the order in which they are numbered."""
     known, now = read_mutes(await _records(desk)), desk.clock.time()
     return [each for channel in channels for each in active(known, channel, now)]
@@ -107,7 +111,7 @@ def _meant(own: Sequence[Mute], which: str) -> list[Mute]:
     """Those that ``which`` names. Raises BadInput with what there is."""
     if not own:
         raise BadInput(
-            "Nothing is muted in this channel.", "Mute something first.", example=f"{COMMAND} mute env:qa 2h"
+            "Nothing is muted in this channel.", "Mute something first.", example=f"{SLASH_COMMAND} mute env:qa 2h"
         )
     typed = which.lower().removeprefix("#")
     if typed == "all" or (not typed and len(own) == 1):
@@ -118,7 +122,7 @@ def _meant(own: Sequence[Mute], which: str) -> list[Mute]:
         if not 1 <= int(typed[:5]) <= len(own):
             raise _not_one(f"There is no mute {typed[:5]} here.", own)
         return [own[int(typed[:5]) - 1]]
-    filters = read_filters(words(which))
+    filters = read_filters(split_words(which))
     found = [each for each in own if all(getattr(each, name) == getattr(filters, name) for name in FILTERS)]
     if not found:
         raise _not_one("That is not muted here.", own)
@@ -127,15 +131,20 @@ def _meant(own: Sequence[Mute], which: str) -> list[Mute]:
 
 def _not_one(sentence: str, own: Sequence[Mute]) -> BadInput:
     numbered = ", ".join(f"{number}: `{each.filters}`" for number, each in enumerate(own, start=1))
-    return BadInput(sentence, f"Name a number, or `all`. Active are {numbered}.", example=f"{COMMAND} unmute 1")
+    return BadInput(sentence, f"Name a number, or `all`. Active are {numbered}.", example=f"{SLASH_COMMAND} unmute 1")
 
 
-async def _records(desk: Desk) -> dict[str, str]:
-    return (await desk.outbox.hashes(MUTES))[MUTES]
+async def _records(desk: ListenerContext) -> dict[str, str]:
+    return (await desk.outbox.read_hashes(MUTES))[MUTES]
 
 
 async def _commit(  # noqa: PLR0913, PLR0917  (what happened, in words and in records)
-    desk: Desk, asked: Asked, act: str, line: str, changed: Mapping[str, Mute | None], known: Mapping[str, str]
+    desk: ListenerContext,
+    asked: Requester,
+    act: str,
+    line: str,
+    changed: Mapping[str, Mute | None],
+    known: Mapping[str, str],
 ) -> None:
     """Store mutes, or that they are ended (``None``), with when all that waited for them is due now, in one step.
 
@@ -149,7 +158,11 @@ async def _commit(  # noqa: PLR0913, PLR0917  (what happened, in words and in re
     left = {each.id: each for each in others} | {name: each for name, each in changed.items() if each}
     waiting = await _waiting(desk, changed)
     note = Notification(
-        key=_key(asked, act), kind=Kind.ROOT, channel=asked.channel, body=lines.body(line), happened=now
+        key=_key(asked, act),
+        kind=NotificationKind.ROOT,
+        channel=asked.channel,
+        body=lines.note_payload(line),
+        happened=now,
     )
     entries = [_entry(desk, asked, act, name, (known.get(name, ""), records[name] or "")) for name in changed]
     await desk.outbox.commit(
@@ -162,26 +175,26 @@ async def _commit(  # noqa: PLR0913, PLR0917  (what happened, in words and in re
         await desk.outbox.commit([], changes=done, due=await _due(desk, rest, left))
 
 
-def _key(asked: Asked, act: str) -> str:
+def _key(asked: Requester, act: str) -> str:
     """Under which the channel is told of it; once there is such a line, a repeated request was carried out."""
-    return f"{act}d:{name_of(asked.request)}:{asked.channel}"
+    return f"{act}d:{request_hash(asked.request)}:{asked.channel}"
 
 
-async def _waiting(desk: Desk, names: Sequence[str] | Mapping[str, object]) -> dict[str, str]:
+async def _waiting(desk: ListenerContext, names: Sequence[str] | Mapping[str, object]) -> dict[str, str]:
     """What waits for any of these mutes: keys of notifications, and what else they wait for."""
-    held = await desk.outbox.hashes(*map(held_by, names))
+    held = await desk.outbox.read_hashes(*map(held_by, names))
     return {key: record for records in held.values() for key, record in records.items()}
 
 
-async def _due(desk: Desk, waiting: Mapping[str, str], left: Mapping[str, Mute]) -> dict[str, float]:
-    subscriptions = {each.id: each for each in await desk.subscriptions.all()} if waiting else {}
+async def _due(desk: ListenerContext, waiting: Mapping[str, str], left: Mapping[str, Mute]) -> dict[str, float]:
+    subscriptions = {each.id: each for each in await desk.subscriptions.list_all()} if waiting else {}
     return {key: due(record, desk.clock.time(), left, subscriptions) for key, record in waiting.items()}
 
 
-def _entry(desk: Desk, asked: Asked, act: str, name: str, records: tuple[str, str]) -> Entry:
+def _entry(desk: ListenerContext, asked: Requester, act: str, name: str, records: tuple[str, str]) -> AuditRecord:
     """What the audit keeps of one mute; ``records`` are it before and after."""
     before, after = map(_described, records)
-    return Entry(
+    return AuditRecord(
         at=desk.clock.time(), act=act, user=asked.user, name=asked.name, channel=asked.channel, key=name,
         before=before, after=after, request=asked.request,
     )  # fmt: skip

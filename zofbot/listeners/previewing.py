@@ -12,35 +12,35 @@ import structlog
 from zofbot.clock import timeout
 from zofbot.errors import ZofError
 from zofbot.listeners import endings
-from zofbot.listeners.desk import Desk
+from zofbot.listeners.desk import ListenerContext
 from zofbot.model import Outcome, Result, Run
 from zofbot.pipeline import window
-from zofbot.pipeline.feeds import Order
-from zofbot.pipeline.preview import Rehearsal, findings, means_any, recovers
-from zofbot.pipeline.window import Seen
-from zofbot.routing import Finding, Subscription
-from zofbot.routing.silence import KnownNames, explain_silence
+from zofbot.pipeline.feeds import ListOrder
+from zofbot.pipeline.preview import PreviewSimulation, assemble_findings, matches_any_finding, wants_recoveries
+from zofbot.pipeline.window import ListedT
+from zofbot.routing import RunFinding, Subscription
+from zofbot.routing.silence import KnownNames, find_excluding_filter
 from zofbot.slack import foresight
-from zofbot.slack.foresight import Foresight
-from zofbot.zof.client import Page, Patience
+from zofbot.slack.foresight import PreviewResult
+from zofbot.zof.client import Page, TimeBudget
 
 log = structlog.get_logger()
 
-PAGES = 10
+MAX_PAGES = 10
 """Pages of one listing that are read for a preview."""
 
-SECONDS = Patience.FOLLOW_UP.seconds
+READ_TIMEOUT_SECONDS = TimeBudget.FOLLOW_UP.seconds
 """How long a preview may read; then it says what it has."""
 
-NAMES_SECONDS = 10.0
+NAMES_TIMEOUT_SECONDS = 10.0
 """How long the names that there are may take to read."""
 
-AT_ONCE = 10
+EVENTS_PER_BATCH = 10
 """Findings that are played before others get their turn in this process."""
 
 
 @dataclass
-class _Read:
+class _PreviewListings:
     """What was read so far; ``cut`` once something that may matter was left out."""
 
     runs: dict[str, Run] = field(default_factory=dict)
@@ -48,75 +48,80 @@ class _Read:
     cut: bool = False
 
 
-async def said(desk: Desk, subscription: Subscription) -> str:
+async def describe_preview(desk: ListenerContext, subscription: Subscription) -> str:
     """The preview as a sentence (mrkdwn), or why there is none: a subscription stands without one."""
     try:
-        return foresight.sentence(await _seen(desk, subscription))
+        return foresight.preview_text(await _compute_preview(desk, subscription))
     except ZofError as error:
-        return foresight.unseen(error, endings.noted(error))
+        return foresight.preview_error_text(error, endings.trace_error(error))
     except Exception as error:
-        return foresight.broken(endings.unforeseen(error))
+        return foresight.unexpected_error_text(endings.log_unexpected(error))
 
 
-async def _seen(desk: Desk, subscription: Subscription) -> Foresight:
+async def _compute_preview(desk: ListenerContext, subscription: Subscription) -> PreviewResult:
     now = desk.clock.now()
-    back = now - timedelta(days=foresight.DAYS)
-    read = _Read()
+    back = now - timedelta(days=foresight.PREVIEW_DAYS)
+    read = _PreviewListings()
 
-    def found() -> list[Finding]:
-        return findings(read.runs.values(), read.results.values(), back.timestamp(), now.timestamp())
+    def collect_findings() -> list[RunFinding]:
+        return assemble_findings(read.runs.values(), read.results.values(), back.timestamp(), now.timestamp())
 
     try:
-        async with timeout(SECONDS):
-            await _listed(desk, read, back, Outcome.FAILED, Outcome.ERROR)
+        async with timeout(READ_TIMEOUT_SECONDS):
+            await _read_outcomes(desk, read, back, Outcome.FAILED, Outcome.ERROR)
             passed = any(result.run_id not in read.runs for result in read.results.values())
-            if passed or (recovers(subscription) and means_any(subscription, found())):
-                await _listed(desk, read, back, Outcome.PASSED)
+            if passed or (wants_recoveries(subscription) and matches_any_finding(subscription, collect_findings())):
+                await _read_outcomes(desk, read, back, Outcome.PASSED)
     except TimeoutError:
         read.cut = True
-    rehearsal, all_of_it = Rehearsal(subscription), found()
-    for start in range(0, len(all_of_it), AT_ONCE):
-        rehearsal.play(all_of_it[start : start + AT_ONCE])
+    rehearsal, all_of_it = PreviewSimulation(subscription), collect_findings()
+    for start in range(0, len(all_of_it), EVENTS_PER_BATCH):
+        rehearsal.play_findings(all_of_it[start : start + EVENTS_PER_BATCH])
         await asyncio.sleep(0)
-    seen = rehearsal.outcome(partial=read.cut)
+    seen = rehearsal.preview_result(partial=read.cut)
     if seen.messages:
         return seen
-    known = await _known(desk, back)
-    silence = explain_silence(subscription, all_of_it, known)
-    why = foresight.excluded(silence) if silence else ""
-    return replace(seen, silence=f"{why} {foresight.FORBIDDEN}" if why and known.forbidden else why)
+    known = await _load_known_names(desk, back)
+    silence = find_excluding_filter(subscription, all_of_it, known)
+    why = foresight.exclusion_text(silence) if silence else ""
+    return replace(seen, silence=f"{why} {foresight.PROJECTS_FORBIDDEN_NOTE}" if why and known.forbidden else why)
 
 
-async def _known(desk: Desk, back: datetime) -> KnownNames:
+async def _load_known_names(desk: ListenerContext, back: datetime) -> KnownNames:
     """The names of all projects, and those of recent runs, as far as Zof shows them soon."""
     runs: list[Run] = []
     listing = desk.catalog.projects
     try:
-        async with timeout(NAMES_SECONDS):
-            async for recent in desk.zof.runs(since=back, pages=1):
+        async with timeout(NAMES_TIMEOUT_SECONDS):
+            async for recent in desk.zof.list_runs(since=back, pages=1):
                 runs += recent
-            await listing.read()
+            await listing.refresh()
     except (TimeoutError, ZofError) as error:
         log.info("names not read", cause=type(error).__name__, request_id=getattr(error, "request_id", None))
     projects: list[tuple[str | None, str | None]] = [(each.id, each.name) for each in listing.items]
     projects += [(run.project_id, run.project_name) for run in runs]  # a key may lack projects:read
     environments = tuple(dict.fromkeys(run.environment for run in runs if run.environment))
     return KnownNames(
-        [tuple(filter(None, names)) for names in projects], environments, listing.complete, listing.refused is not None
+        [tuple(filter(None, names)) for names in projects],
+        environments,
+        listing.complete,
+        listing.refusal_error is not None,
     )
 
 
-async def _listed(desk: Desk, read: _Read, back: datetime, *outcomes: Outcome) -> None:
+async def _read_outcomes(desk: ListenerContext, read: _PreviewListings, back: datetime, *outcomes: Outcome) -> None:
     """Read runs and results of these outcomes, as far ``back`` as the page cap allows. Raises ZofError."""
     for outcome in outcomes:
-        runs = desk.zof.runs(status=outcome.value, since=back, pages=PAGES)
-        read.cut |= await _cut(desk, runs, read.runs, back)
-        results = desk.zof.results(status=outcome.value, since=back, pages=PAGES)
-        read.cut |= await _cut(desk, results, read.results, back)
+        runs = desk.zof.list_runs(status=outcome.value, since=back, pages=MAX_PAGES)
+        read.cut |= await _read_listing(desk, runs, read.runs, back)
+        results = desk.zof.list_results(status=outcome.value, since=back, pages=MAX_PAGES)
+        read.cut |= await _read_listing(desk, results, read.results, back)
 
 
-async def _cut(desk: Desk, pages: AsyncGenerator[Page[Seen], None], read: dict[str, Seen], back: datetime) -> bool:
+async def _read_listing(
+    desk: ListenerContext, pages: AsyncGenerator[Page[ListedT], None], read: dict[str, ListedT], back: datetime
+) -> bool:
     """Walk a listing as the poller does; whether the page cap came before the end."""
-    named: Order | None = None if desk.list_order == "auto" else desk.list_order
-    walk = window.begun(desk.clock.time(), back.timestamp(), named)
-    return await window.read(pages, read, walk, named)
+    named: ListOrder | None = None if desk.list_order == "auto" else desk.list_order
+    walk = window.start_window(desk.clock.time(), back.timestamp(), named)
+    return await window.read_window(pages, read, walk, named)

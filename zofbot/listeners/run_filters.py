@@ -10,20 +10,20 @@ from typing import NoReturn
 from zofbot.domain.text import clean_name
 from zofbot.errors import BadInput
 from zofbot.model import Outcome, Run
-from zofbot.routing.patterns import fits, is_glob
-from zofbot.routing.words import bare, listed, quoted, words
-from zofbot.verbs import COMMAND, VERBS
-from zofbot.zof.reading import outcome_of
+from zofbot.routing.patterns import is_glob, matches_patterns
+from zofbot.routing.words import quote_list, split_list, split_words, unquote_value
+from zofbot.verbs import SLASH_COMMAND, VERBS
+from zofbot.zof.reading import classify_outcome
 
-NAMES = {"status": "status", "project": "project", "projects": "project", "env": "env", "environment": "env"}
+FILTER_NAMES = {"status": "status", "project": "project", "projects": "project", "env": "env", "environment": "env"}
 """What filters may be typed as, and the filter that each is."""
 
-STATUSES = [outcome.value for outcome in Outcome if outcome is not Outcome.UNKNOWN]
+STATUS_WORDS = [outcome.value for outcome in Outcome if outcome is not Outcome.UNKNOWN]
 
 MAX_STATUSES_ASKED = 3
 """Zof is asked for one status at a time; with more it is asked for all runs, which are sorted out here."""
 
-MAX_VALUES = 20
+MAX_FILTER_VALUES = 20
 """Values that one filter may have."""
 
 
@@ -35,9 +35,9 @@ class RunFilters:
     project: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
 
-    def statuses(self) -> Sequence[Outcome | None]:
+    def statuses_to_list(self) -> Sequence[Outcome | None]:
         """The statuses to ask Zof for, one after the other; None for all."""
-        asked = [outcome for outcome in Outcome if fits(self.status, [outcome.value])]
+        asked = [outcome for outcome in Outcome if matches_patterns(self.status, [outcome.value])]
         return asked if 0 < len(asked) <= MAX_STATUSES_ASKED else [None]
 
     def project_id(self) -> str | None:
@@ -45,61 +45,63 @@ class RunFilters:
         only = self.project[0] if len(self.project) == 1 else ""
         return only if only.startswith("proj_") and not is_glob(only) else None
 
-    def match(self, run: Run) -> bool:
+    def matches_run(self, run: Run) -> bool:
         """Whether a run fits all of them; a project may be meant by its id or its name."""
         projects = [name for name in (run.project_id, run.project_name) if name]
         environments = [run.environment] if run.environment else []
-        fitting = fits(self.status, [run.outcome.value]) and fits(self.project, projects)
-        return fitting and fits(self.env, environments)
+        fitting = matches_patterns(self.status, [run.outcome.value]) and matches_patterns(self.project, projects)
+        return fitting and matches_patterns(self.env, environments)
 
     def __str__(self) -> str:
         """The filters as they are typed."""
         named = (("status", self.status), ("project", self.project), ("env", self.env))
-        return " ".join(f"{name}:{quoted(patterns)}" for name, patterns in named if patterns)
+        return " ".join(f"{name}:{quote_list(patterns)}" for name, patterns in named if patterns)
 
 
 def parse_run_filters(text: str) -> RunFilters:
     """Understand filters as ``read_input`` gives them, in any order. Raises BadInput."""
     found: dict[str, tuple[str, ...]] = {}
-    for word in words(text):
+    for word in split_words(text):
         name, colon, rest = word.partition(":")
-        known = NAMES.get(name.lower(), "")
-        values = [clean_name(bare(value)) for value in listed(rest)]
+        known = FILTER_NAMES.get(name.lower(), "")
+        values = [clean_name(unquote_value(value)) for value in split_list(rest)]
         if not colon or not known:
             _refuse_filter(word, name)
         if not values or not all(value.lstrip("-") for value in values):
-            _refuse(f"`{known}:` has no value.", "Put one right behind the colon, without a space.")
+            _raise_bad_input(f"`{known}:` has no value.", "Put one right behind the colon, without a space.")
         if known == "status":
-            values = [_status(value) for value in values]
+            values = [_parse_status(value) for value in values]
         found[known] = (*found.get(known, ()), *values)
-        if len(found[known]) > MAX_VALUES:
-            _refuse(f"`{known}:` has more than {MAX_VALUES} values.", "Use a glob such as `shop*`.")
+        if len(found[known]) > MAX_FILTER_VALUES:
+            _raise_bad_input(f"`{known}:` has more than {MAX_FILTER_VALUES} values.", "Use a glob such as `shop*`.")
     return RunFilters(**found)
 
 
-def _status(value: str) -> str:
+def _parse_status(value: str) -> str:
     """A status in the word that it has here, or a glob that fits one."""
     name, dash = value.removeprefix("-").lower(), "-" if value.startswith("-") else ""
-    if is_glob(name) and any(fits([name], [status]) for status in STATUSES):
+    if is_glob(name) and any(matches_patterns([name], [status]) for status in STATUS_WORDS):
         return dash + name
-    outcome = outcome_of(name)
+    outcome = classify_outcome(name)
     if outcome is Outcome.UNKNOWN:
-        meant = next(iter(difflib.get_close_matches(name[:60], STATUSES, n=1, cutoff=0.6)), "")
-        known = f"It can be {', '.join(f'`{each}`' for each in STATUSES)}."
+        meant = next(iter(difflib.get_close_matches(name[:60], STATUS_WORDS, n=1, cutoff=0.6)), "")
+        known = f"It can be {', '.join(f'`{each}`' for each in STATUS_WORDS)}."
         guess = f"Did you mean `status:{meant}`? " if meant else ""
-        _refuse(f"There is no status `{_short(name)}`.", guess + known)
+        _raise_bad_input(f"There is no status `{_shorten_input(name)}`.", guess + known)
     return dash + outcome.value
 
 
 def _refuse_filter(word: str, name: str) -> NoReturn:
-    meant = next(iter(difflib.get_close_matches(name.lower()[:60], NAMES, n=1, cutoff=0.6)), "")
+    meant = next(iter(difflib.get_close_matches(name.lower()[:60], FILTER_NAMES, n=1, cutoff=0.6)), "")
     known = "Filters are `status:`, `project:` and `env:`."
-    _refuse(f"`{_short(word)}` is not a filter of `runs`.", f"Did you mean `{meant}:…`? {known}" if meant else known)
+    _raise_bad_input(
+        f"`{_shorten_input(word)}` is not a filter of `runs`.", f"Did you mean `{meant}:…`? {known}" if meant else known
+    )
 
 
-def _refuse(sentence: str, step: str) -> NoReturn:
-    raise BadInput(sentence, step, example=f"{COMMAND} {VERBS['runs'].example}", verb="runs")
+def _raise_bad_input(sentence: str, step: str) -> NoReturn:
+    raise BadInput(sentence, step, example=f"{SLASH_COMMAND} {VERBS['runs'].example}", verb="runs")
 
 
-def _short(typed: str) -> str:
+def _shorten_input(typed: str) -> str:
     return " ".join(typed.replace("`", " ").split())[:60]

@@ -9,117 +9,123 @@ import stamina
 import structlog
 
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
-from zofbot.listeners.desk import Asked, Desk
+from zofbot.listeners.desk import ListenerContext, Requester
 from zofbot.listeners.known import display_name
 from zofbot.model import Result
 from zofbot.notification import Receipt
 from zofbot.slack import answers, cards
-from zofbot.slack.discretion import outward
+from zofbot.slack.discretion import redact_result
 from zofbot.slack.fallback import send_or_simplify
 from zofbot.slack.message import Message
-from zofbot.slack.notifier import metadata
+from zofbot.slack.notifier import message_metadata
 from zofbot.slack.people import Readers
-from zofbot.store import Share
+from zofbot.store import SharedCard
 
 log = structlog.get_logger()
 
-_CLOSED_TO_US = frozenset({"not_in_channel", "channel_not_found"})
+_NO_ACCESS_REASONS = frozenset({"not_in_channel", "channel_not_found"})
 """Where only the response URL can post."""
 
-_LOOK_BACK = 5.0
+_LOOK_BACK_SECONDS = 5.0
 """Seconds before our first try from where on we look, for clocks differ."""
 
 
-def key(identifier: str, outcome: str, channel: str, round_: str = "") -> str:
+def share_key(identifier: str, outcome: str, channel: str, round_: str = "") -> str:
     """The idempotency key of a shared card; a typed ``share`` is a round of its own, a button is not."""
     return ":".join(part for part in ("share", identifier, outcome, round_, channel) if part)
 
 
-async def by_button(desk: Desk, asked: Asked, identifier: str) -> Message:
+async def share_by_button(desk: ListenerContext, asked: Requester, identifier: str) -> Message:
     """Post unless this result, standing as it stands, was shared here in the last day. Raises ZofbotError."""
     asked = replace(asked, name=await display_name(desk, asked))
-    result = await desk.zof.result(identifier)
-    card = await _card(desk, asked, result)
-    place = key(result.id, result.outcome, asked.channel)
+    result = await desk.zof.get_result(identifier)
+    card = await _build_card(desk, asked, result)
+    place = share_key(result.id, result.outcome, asked.channel)
     now = desk.clock.time()
-    given, standing = await desk.store.begin_share(place, Share(asked.user, asked.name, now))
+    given, standing = await desk.store.begin_share(place, SharedCard(asked.user, asked.name, now))
     if standing and not given:
         if standing.done:
-            return answers.shared_already(standing.name, now - standing.at, standing.link)
-        return answers.being_shared(standing.name)
+            return answers.already_shared_reply(standing.name, now - standing.at, standing.link)
+        return answers.share_running_reply(standing.name)
     try:
-        link = await post(desk, asked, card, place, maybe_since=standing.maybe_since if standing else None)
+        link = await post_card(desk, asked, card, place, maybe_since=standing.maybe_since if standing else None)
     except (SlackDeferred, SlackRefused):  # certainly not there: what was in doubt has been looked for
-        await desk.store.give_up_share(place)
+        await desk.store.cancel_share(place)
         raise
-    await desk.store.end_share(place, Share(asked.user, asked.name, desk.clock.time(), done=True, link=link))
-    return answers.shared(link)
+    await desk.store.end_share(place, SharedCard(asked.user, asked.name, desk.clock.time(), done=True, link=link))
+    return answers.shared_reply(link)
 
 
-async def by_word(desk: Desk, asked: Asked, identifier: str) -> Message:
+async def share_by_command(desk: ListenerContext, asked: Requester, identifier: str) -> Message:
     """Post because somebody typed ``share``: each time it is typed, but once for each. Raises ZofbotError."""
     asked = replace(asked, name=await display_name(desk, asked))
-    result = await desk.zof.result(identifier)
-    card = await _card(desk, asked, result)
-    link = await post(desk, asked, card, key(result.id, result.outcome, asked.channel, asked.request))
-    share = Share(asked.user, asked.name, desk.clock.time(), done=True, link=link)
-    await desk.store.end_share(key(result.id, result.outcome, asked.channel), share)
-    return answers.shared(link)
+    result = await desk.zof.get_result(identifier)
+    card = await _build_card(desk, asked, result)
+    link = await post_card(desk, asked, card, share_key(result.id, result.outcome, asked.channel, asked.request))
+    share = SharedCard(asked.user, asked.name, desk.clock.time(), done=True, link=link)
+    await desk.store.end_share(share_key(result.id, result.outcome, asked.channel), share)
+    return answers.shared_reply(link)
 
 
-async def _card(desk: Desk, asked: Asked, result: Result) -> Message:
+async def _build_card(desk: ListenerContext, asked: Requester, result: Result) -> Message:
     """The card as this channel may see it. Raises SlackDeferred where Slack does not say that in time."""
-    readers = Readers.OURS if desk.details else await desk.people.settled_readers(asked.channel)
+    readers = Readers.OURS if desk.details else await desk.people.wait_for_readers(asked.channel)
     if readers is Readers.UNKNOWN:
         raise SlackDeferred(
             "no_readers", "Slack does not say right now who can read this channel.", "Share it again in a moment."
         )
-    shown = result if readers is Readers.OURS else outward(result)
+    shown = result if readers is Readers.OURS else redact_result(result)
     return cards.result_card(shown, desk.links, by=asked.name)
 
 
-async def post(desk: Desk, asked: Asked, card: Message, place: str, maybe_since: float | None = None) -> str:
+async def post_card(
+    desk: ListenerContext, asked: Requester, card: Message, place: str, maybe_since: float | None = None
+) -> str:
     """Post a card under the key ``place``, where the bot is no member through the asker's own address; gives its link.
 
     The link is empty where Slack tells none. ``maybe_since`` (Unix seconds) says that it may stand there since then.
     Raises SlackError.
     """
-    meta = metadata(place, shared_by=asked.user)
+    meta = message_metadata(place, shared_by=asked.user)
     try:
-        receipt = await send_or_simplify(lambda shown: _send(desk, asked.channel, shown, meta, maybe_since), card)
+        receipt = await send_or_simplify(lambda shown: _send_card(desk, asked.channel, shown, meta, maybe_since), card)
     except SlackRefused as error:
-        if error.reason not in _CLOSED_TO_US or not asked.response_url:
+        if error.reason not in _NO_ACCESS_REASONS or not asked.response_url:
             raise
         url = asked.response_url
         await send_or_simplify(lambda shown: desk.notifier.respond_in_channel(url, shown, meta), card)
         return ""
     try:
-        return await desk.notifier.permalink(receipt)
+        return await desk.notifier.fetch_permalink(receipt)
     except SlackError as error:  # the card is there; only its link is not known
         log.warning("no permalink", reason=error.reason, channel=receipt.channel)
         return ""
 
 
-async def _send(desk: Desk, channel: str, card: Message, meta: dict[str, Any], maybe_since: float | None) -> Receipt:
+async def _send_card(
+    desk: ListenerContext, channel: str, card: Message, meta: dict[str, Any], maybe_since: float | None
+) -> Receipt:
     """Send; where an earlier try may have got through, look before sending again."""
     began = desk.clock.time()
     place = meta["event_payload"]["key"]
-    async for attempt in stamina.retry_context(on=_again, attempts=4, timeout=40):
+    async for attempt in stamina.retry_context(on=_retry_delay, attempts=4, timeout=40):
         with attempt:
-            if maybe_since is not None and (found := await _look(desk, channel, place, maybe_since - _LOOK_BACK)):
+            if maybe_since is not None and (
+                found := await _find_card(desk, channel, place, maybe_since - _LOOK_BACK_SECONDS)
+            ):
                 return found
             try:
-                return await desk.notifier.send(channel, card, meta)
+                return await desk.notifier.post_message(channel, card, meta)
             except SlackUnknown:
                 maybe_since = began if maybe_since is None else maybe_since
                 raise
     raise AssertionError("stamina raises what the last attempt raised")
 
 
-async def _look(desk: Desk, channel: str, place: str, since: float) -> Receipt | None:
+async def _find_card(desk: ListenerContext, channel: str, place: str, since: float) -> Receipt | None:
     """Look for a card that may be there. Raises SlackUnknown where nobody can look, and then nothing may be sent."""
     try:
-        return await desk.notifier.find(channel, place, since)
+        return await desk.notifier.find_message(channel, place, since)
     except SlackRefused as no:
         raise SlackUnknown(
             f"cannot look: {no.reason}",
@@ -134,7 +140,7 @@ async def _look(desk: Desk, channel: str, place: str, since: float) -> Receipt |
         ) from busy
 
 
-def _again(error: Exception) -> bool | float:
+def _retry_delay(error: Exception) -> bool | float:
     if isinstance(error, SlackDeferred):
         return error.retry_after if error.retry_after <= 10 else False
     return isinstance(error, SlackUnknown)

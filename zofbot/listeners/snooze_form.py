@@ -11,55 +11,55 @@ import structlog
 
 from zofbot.access import Person
 from zofbot.errors import BadInput, SlackError
-from zofbot.listeners.desk import Desk
+from zofbot.listeners.desk import ListenerContext
 from zofbot.slack import act_forms
-from zofbot.slack.act_forms import Meant
-from zofbot.slack.payload import carried
-from zofbot.triage import Act, Who, Wish
-from zofbot.triage.times import spoken, wake_at
+from zofbot.slack.act_forms import TriageFormState
+from zofbot.slack.payload import parse_private_metadata
+from zofbot.triage import Action, ActionRequest, Actor
+from zofbot.triage.times import describe_time, parse_wake_time
 
 log = structlog.get_logger()
 
-_PASSES = re.compile(r"(?:(?:until|till) )?(?:it )?(?:passes|recovers)(?: again)?")
-_FAILS = re.compile(r"until it fails (?:once more|([1-9]\d{0,2})(?: more)?(?: times?)?)")
+_PASSES_PATTERN = re.compile(r"(?:(?:until|till) )?(?:it )?(?:passes|recovers)(?: again)?")
+_FAILS_PATTERN = re.compile(r"until it fails (?:once more|([1-9]\d{0,2})(?: more)?(?: times?)?)")
 
 
-MAX_FORMS = 1000
+MAX_OPEN_FORMS = 1000
 """Forms of which it is remembered what was typed last."""
 
 
-class Typed(NamedTuple):
+class SnoozeInput(NamedTuple):
     """What a form (``view``, as Slack sends it) held when something was typed or chosen, ``at`` Slack's time stamp."""
 
     at: str
     view: Mapping[str, Any]
 
 
-def with_end(wish: Wish, words: str, person: Person, key: str) -> Wish:
+def with_snooze(wish: ActionRequest, words: str, person: Person, key: str) -> ActionRequest:
     """Say when a snooze ends: at a time as people type it, or by a condition, for the failure under ``key``.
 
     Raises BadInput.
     """
     typed = " ".join(words.lower().split())
-    if typed == act_forms.RECOVERS or _PASSES.fullmatch(typed):
+    if typed == act_forms.RECOVERS_CHOICE or _PASSES_PATTERN.fullmatch(typed):
         return wish
-    counted = _FAILS.fullmatch(typed)
-    if not counted and typed != act_forms.FAILS_MORE:
-        return wish.model_copy(update={"until": wake_at(typed, wish.at, person.zone)})
+    counted = _FAILS_PATTERN.fullmatch(typed)
+    if not counted and typed != act_forms.FAILS_MORE_CHOICE:
+        return wish.model_copy(update={"until": parse_wake_time(typed, wish.at, person.zone)})
     if key.startswith("run:"):
         raise BadInput("A run fails once, so it cannot sleep until it fails more often.",
                        "Say a time, or `until it passes`.", example="until it passes")  # fmt: skip
-    return wish.model_copy(update={"more": int(counted[1] or 1) if counted else act_forms.MORE})
+    return wish.model_copy(update={"more": int(counted[1] or 1) if counted else act_forms.SNOOZE_FAILURE_COUNT})
 
 
-def describe_wake(wish: Wish, words: str, person: Person, key: str) -> str:
+def describe_wake(wish: ActionRequest, words: str, person: Person, key: str) -> str:
     """When it would wake by what is typed or chosen, for the preview (mrkdwn)."""
     try:
-        asleep = with_end(wish, words, person, key)
+        asleep = with_snooze(wish, words, person, key)
     except BadInput as error:
         return f"⚠️ {error.sentence} For example: `{error.example}`"
     if asleep.until is not None:
-        return f"⏰ Wakes {spoken(asleep.until, wish.at, person.zone)}, in your time zone."
+        return f"⏰ Wakes {describe_time(asleep.until, wish.at, person.zone)}, in your time zone."
     if asleep.more:
         return f"⏰ Wakes when it has failed {'once more' if asleep.more == 1 else f'{asleep.more} more times'}."
     return "⏰ Sleeps until it passes, and wakes if it fails again after that."
@@ -73,12 +73,12 @@ class WakePreviews:
     typed earlier never stands in the end.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: ListenerContext) -> None:
         self._desk = desk
-        self._newest: OrderedDict[str, Typed] = OrderedDict()
+        self._newest: OrderedDict[str, SnoozeInput] = OrderedDict()
         self._updating: set[str] = set()
 
-    async def follow(self, user: str, typed: Typed) -> None:
+    async def update_preview(self, user: str, typed: SnoozeInput) -> None:
         """Show what the form that ``user`` has open holds by now, unless something newer is known of it."""
         form = str(typed.view.get("id") or "")
         known = self._newest.get(form)
@@ -89,26 +89,31 @@ class WakePreviews:
             return
         self._updating.add(form)
         try:
-            await self._show(user, form)
+            await self._show_newest(user, form)
         except (BadInput, SlackError) as error:
             log.info("preview not shown", cause=error.sentence)
         finally:
             self._updating.discard(form)
-            while len(self._newest) > MAX_FORMS:
+            while len(self._newest) > MAX_OPEN_FORMS:
                 self._newest.popitem(last=False)
 
-    async def _show(self, user: str, form: str) -> None:
+    async def _show_newest(self, user: str, form: str) -> None:
         """Update the form until it shows the newest. Raises BadInput and SlackError."""
-        person = await self._desk.people.person(user)
-        shown: Typed | None = None
+        person = await self._desk.people.load_person(user)
+        shown: SnoozeInput | None = None
         version = str(self._newest[form].view.get("hash") or "")
         while shown is not self._newest.get(form, shown):
             shown = self._newest[form]
-            wish = Wish(act=Act.SNOOZE, who=Who(id=user), at=self._desk.clock.time())
-            said = describe_wake(wish, act_forms.snooze_words(shown.view), person, carried(Meant, shown.view).key)
-            version = await self._update(act_forms.foretold(shown.view, said), form, version)
+            wish = ActionRequest(act=Action.SNOOZE, who=Actor(id=user), at=self._desk.clock.time())
+            said = describe_wake(
+                wish,
+                act_forms.snooze_input(shown.view),
+                person,
+                parse_private_metadata(TriageFormState, shown.view).key,
+            )
+            version = await self._update_modal(act_forms.with_preview(shown.view, said), form, version)
 
-    async def _update(self, drawn: dict[str, Any], form: str, version: str) -> str:
+    async def _update_modal(self, drawn: dict[str, Any], form: str, version: str) -> str:
         """Change the form; gives its new version. Raises SlackError.
 
         What was typed before this client had heard of the last update comes with an old version; no newer text is

@@ -8,46 +8,48 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncApp
 
-from zofbot.listeners.desk import Desk
+from zofbot.listeners.desk import ListenerContext
 from zofbot.slack import suggestions
 from zofbot.slack.message import Block
 
-SECONDS = 2.0
+OPTIONS_TIMEOUT_SECONDS = 2.0
 """How long options are waited for: Slack gives up after three, and a menu that failed to load looks broken."""
 
 
-def register(app: AsyncApp, desk: Desk) -> None:
+def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
     """Listen to the menus (https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload)."""
 
-    async def projects(ack: Any, body: dict[str, Any]) -> None:
-        await ack(options=await _projects(desk, str(body.get("value") or "")))
+    async def load_project_options(ack: Any, body: dict[str, Any]) -> None:
+        await ack(options=await _project_options(desk, str(body.get("value") or "")))
 
-    async def groups(ack: Any, body: dict[str, Any]) -> None:
-        await ack(options=await _groups(desk, str(body.get("value") or "")))
+    async def load_group_options(ack: Any, body: dict[str, Any]) -> None:
+        await ack(options=await _group_options(desk, str(body.get("value") or "")))
 
-    app.options(suggestions.PROJECTS)(projects)
-    app.options(suggestions.GROUPS)(groups)
+    app.options(suggestions.PROJECTS_ACTION_ID)(load_project_options)
+    app.options(suggestions.GROUPS_ACTION_ID)(load_group_options)
 
 
-async def _projects(desk: Desk, typed: str) -> list[Block]:
+async def _project_options(desk: ListenerContext, typed: str) -> list[Block]:
     """Those that Zof lists, as far as it does so in time; the pattern's field takes the others."""
     listing = desk.catalog.projects
-    if listing.stale:
-        await _soon(desk, listing.read())
+    if listing.is_stale:
+        await _wait_in_time(desk, listing.refresh())
     return suggestions.project_options(listing.items, typed)
 
 
-async def _groups(desk: Desk, typed: str) -> list[Block]:
-    return suggestions.group_options(await handles_soon(desk), typed)
+async def _group_options(desk: ListenerContext, typed: str) -> list[Block]:
+    return suggestions.group_options(await handles_in_time(desk), typed)
 
 
-async def handles_soon(desk: Desk, seconds: float = SECONDS) -> dict[str, str]:
+async def handles_in_time(desk: ListenerContext, seconds: float = OPTIONS_TIMEOUT_SECONDS) -> dict[str, str]:
     """The handles of user groups by id, as far as Slack says them in time."""
-    found: dict[str, str] | None = await _soon(desk, desk.people.handles(), seconds)
+    found: dict[str, str] | None = await _wait_in_time(desk, desk.people.group_handles(), seconds)
     return found or {}
 
 
-async def _soon(desk: Desk, asking: Coroutine[Any, Any, Any], seconds: float = SECONDS) -> Any:
+async def _wait_in_time(
+    desk: ListenerContext, asking: Coroutine[Any, Any, Any], seconds: float = OPTIONS_TIMEOUT_SECONDS
+) -> Any:
     """What comes of it in time, else nothing; it goes on, and the next to ask gets it at once."""
     task = desk.errands.start(asking)
     await asyncio.wait({task}, timeout=seconds)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from zofbot.access import Role
-from zofbot.listeners.desk import Asked, Desk
-from zofbot.listeners.known import may
+from zofbot.listeners.desk import ListenerContext, Requester
+from zofbot.listeners.known import require_role
 from zofbot.slack import traces
 from zofbot.slack.message import Message
 
 
-async def show(desk: Desk, who: Asked, name: str) -> Message:
+async def show_trace(desk: ListenerContext, who: Requester, name: str) -> Message:
     """Draw the latest traces under this id, or say why there may be none. Raises ZofbotError."""
-    await may(desk, who, Role.ADMIN, "look up traces")
-    found = await desk.traces.find(name)
-    return traces.card(name, found) if found else traces.unknown(name)
+    await require_role(desk, who, Role.ADMIN, "look up traces")
+    found = await desk.traces.find_traces(name)
+    return traces.trace_card(name, found) if found else traces.unknown_trace_reply(name)

@@ -9,255 +9,296 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 
-from zofbot.access import Person, Role, refusal
+from zofbot.access import Person, Role, explain_refusal
 from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
 from zofbot.listeners import endings, lookups, ordering, snooze_form, why
-from zofbot.listeners.desk import Asked, Desk, asked
-from zofbot.listeners.known import adopted, check_channel, known, may, note_refusal, require_reader, require_visible
-from zofbot.listeners.snooze_form import Typed
-from zofbot.pipeline.failures import Failure, Forbidden, Gone, Stale
-from zofbot.pipeline.keys import parted
+from zofbot.listeners.desk import ListenerContext, Requester, requester_of
+from zofbot.listeners.known import (
+    audit_refusal,
+    check_channel,
+    load_failure,
+    require_reader,
+    require_role,
+    require_visible,
+    restore_failure,
+)
+from zofbot.listeners.snooze_form import SnoozeInput
+from zofbot.pipeline.failures import ActionNotAllowed, Failure, FailureExpired, StaleCard
+from zofbot.pipeline.keys import split_key
 from zofbot.slack import act_forms, acts
-from zofbot.slack.act_forms import Meant
-from zofbot.slack.bodies import CaseBody
-from zofbot.slack.controls import MORE, REASONS, About, Insisted, insisted, pressed
+from zofbot.slack.act_forms import TriageFormState
+from zofbot.slack.bodies import CaseAlertPayload
+from zofbot.slack.controls import (
+    MENU_ACTION_ID,
+    RESOLUTION_REASONS,
+    FailureRef,
+    RepeatedAction,
+    parse_press,
+    parse_repeated_action,
+)
 from zofbot.slack.message import Message
-from zofbot.slack.payload import carried
-from zofbot.triage import TABLE, Act, Who, Wish
-from zofbot.triage.life import BY_PEOPLE
-from zofbot.triage.times import choices
+from zofbot.slack.payload import parse_private_metadata
+from zofbot.triage import TRANSITIONS, Action, ActionRequest, Actor
+from zofbot.triage.life import HUMAN_ACTIONS
+from zofbot.triage.times import snooze_choices
 
 log = structlog.get_logger()
 
-ASKS = {Act.ASSIGN, Act.SNOOZE, Act.RESOLVE}
+FORM_ACTIONS = {Action.ASSIGN, Action.SNOOZE, Action.RESOLVE}
 """Acts that a form asks about first."""
 
-_MENU = ("why", "rerun", "run", "open")
+_MENU_ITEMS = ("why", "rerun", "run", "open")
 """What else the menu of a card holds."""
 
-_TYPED = {
-    Act.ASSIGN: "@zofbot assign @ben",
-    Act.SNOOZE: "@zofbot snooze 2h",
-    Act.RESOLVE: "@zofbot resolve flaky: retried",
+_TYPED_EXAMPLES = {
+    Action.ASSIGN: "@zofbot assign @ben",
+    Action.SNOOZE: "@zofbot snooze 2h",
+    Action.RESOLVE: "@zofbot resolve flaky: retried",
 }
 """How each of them is typed instead."""
 
 
-def register(app: AsyncApp, desk: Desk) -> None:
+def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
     """Listen to the controls of cards, to the buttons of answers about them, and to the forms of acts."""
     previews = snooze_form.WakePreviews(desk)
 
-    async def press(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+    async def handle_control(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         """A button or the menu of a card."""
-        word, about = pressed(action)
-        await _press(desk, ack, body, word, Insisted(about))
+        word, about = parse_press(action)
+        await _dispatch_press(desk, ack, body, word, RepeatedAction(about))
 
-    async def again(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+    async def handle_reply_button(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         """A button of an answer: *Undo*, *Do it anyway*, *Still on it*."""
-        await _press(desk, ack, body, str(action.get("action_id") or "").removeprefix("zof_do_"), insisted(action))
+        await _dispatch_press(
+            desk, ack, body, str(action.get("action_id") or "").removeprefix("zof_do_"), parse_repeated_action(action)
+        )
 
-    async def filled(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
-        await ack(**await _submitted(desk, asked(body), view))
+    async def handle_submission(ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
+        await ack(**await _submit_form(desk, requester_of(body), view))
 
-    async def changed(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+    async def handle_snooze_input(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         """Something else was chosen or typed in the form of a snooze."""
         await ack()
         desk.errands.start(
-            previews.follow(asked(body).user, Typed(str(action.get("action_ts") or ""), body.get("view") or {}))
+            previews.update_preview(
+                requester_of(body).user, SnoozeInput(str(action.get("action_ts") or ""), body.get("view") or {})
+            )
         )
 
-    for act in BY_PEOPLE:
-        app.action(f"zof_triage_{act}")(press)
-        app.action(f"zof_do_{act}")(again)
-    for act in ASKS:
-        app.view(f"{act_forms.FORM}_{act}")(filled)
-    app.action(MORE)(press)
-    app.action(act_forms.WAKES)(changed)
+    for act in HUMAN_ACTIONS:
+        app.action(f"zof_triage_{act}")(handle_control)
+        app.action(f"zof_do_{act}")(handle_reply_button)
+    for act in FORM_ACTIONS:
+        app.view(f"{act_forms.FORM_CALLBACK_PREFIX}_{act}")(handle_submission)
+    app.action(MENU_ACTION_ID)(handle_control)
+    app.action(act_forms.WAKE_ACTION_ID)(handle_snooze_input)
 
 
-async def _press(desk: Desk, ack: Any, body: dict[str, Any], word: str, press: Insisted) -> None:
-    who, about = asked(body), press.about
-    if about is None or word not in (*BY_PEOPLE, *_MENU) or parted(about.key)[2] != who.channel:
+async def _dispatch_press(
+    desk: ListenerContext, ack: Any, body: dict[str, Any], word: str, press: RepeatedAction
+) -> None:
+    who, about = requester_of(body), press.about
+    if about is None or word not in (*HUMAN_ACTIONS, *_MENU_ITEMS) or split_key(about.key)[2] != who.channel:
         await ack()
-        desk.answer_later(who, _unusable(about, who.channel))
-    elif word in BY_PEOPLE and (Act(word) not in ASKS or _still(press, now(desk))):
-        told = await desk.told(do(desk, who, about, Act(word), **press.filled))
+        desk.reply_in_background(who, _refuse_press(about, who.channel))
+    elif word in HUMAN_ACTIONS and (Action(word) not in FORM_ACTIONS or _is_still_usable(press, current_time(desk))):
+        told = await desk.run_safely(perform_action(desk, who, about, Action(word), **press.filled))
         await ack()
         if told.message.text:
-            desk.errands.start(desk.respond(who, told.message))
+            desk.errands.start(desk.send_reply(who, told.message))
     else:
         await ack()
-        if word in BY_PEOPLE:
-            desk.errands.start(open_form(desk, who, about, Act(word)))
+        if word in HUMAN_ACTIONS:
+            desk.errands.start(open_triage_form(desk, who, about, Action(word)))
         elif word == "why":
-            desk.answer_later(who, why.of_alert(desk, who, about.key))
+            desk.reply_in_background(who, why.explain_alert(desk, who, about.key))
         elif word == "rerun":
-            desk.answer_later(who, ordering.offer_rerun(desk, who, about))
+            desk.reply_in_background(who, ordering.propose_rerun(desk, who, about))
         elif word == "run":
-            desk.answer_later(who, _show_run(desk, who, about))
+            desk.reply_in_background(who, _show_run(desk, who, about))
 
 
-def _still(press: Insisted, at: float) -> bool:
+def _is_still_usable(press: RepeatedAction, at: float) -> bool:
     """Whether what was filled in is still worth doing; else it is asked for again."""
     return press.again and bool(press.filled) and press.filled.get("until", at + 1) > at
 
 
-async def _unusable(about: About | None, channel: str) -> Message:
+async def _refuse_press(about: FailureRef | None, channel: str) -> Message:
     """Say what is wrong with a press that no client of Slack's sends. Raises BadInput."""
     if about is not None:
         check_channel(about.key, channel)
     raise BadInput("This button does not say what it is about.", "Use the latest card of this failure.")
 
 
-async def do(desk: Desk, who: Asked, about: About, act: Act, **filled: Any) -> Message:
+async def perform_action(
+    desk: ListenerContext, who: Requester, about: FailureRef, act: Action, **filled: Any
+) -> Message:
     """Do it, or say what keeps it from being done. Raises ZofbotError."""
-    person = await may(desk, who, Role.RESPONDER, acts.attempt(act), about.key)
-    return await done(desk, who, about, wish(desk, who, person, act, **filled))
+    person = await require_role(desk, who, Role.RESPONDER, acts.describe_attempt(act), about.key)
+    return await apply_action(desk, who, about, build_action_request(desk, who, person, act, **filled))
 
 
-def wish(desk: Desk, who: Asked, person: Person, act: Act, **filled: Any) -> Wish:
+def build_action_request(
+    desk: ListenerContext, who: Requester, person: Person, act: Action, **filled: Any
+) -> ActionRequest:
     """What somebody wants done, with what a form asked for ``filled`` in."""
-    by = Who(id=who.user, name=person.name or who.name)
-    return Wish(act=act, who=by, at=now(desk), request=who.request, **filled)
+    by = Actor(id=who.user, name=person.name or who.name)
+    return ActionRequest(act=act, who=by, at=current_time(desk), request=who.request, **filled)
 
 
-async def done(desk: Desk, who: Asked, about: About, wish: Wish) -> Message:
+async def apply_action(desk: ListenerContext, who: Requester, about: FailureRef, wish: ActionRequest) -> Message:
     """Carry a wish out on the version that ``about`` names, or on any if it names none, and say how that went.
 
     Raises ZofbotError.
     """
     try:
         failure = await desk.failures.get(about.key)
-        if wish.act is Act.ESCALATE and failure and not failure.body.policy.escalate:
-            return acts.nobody()
-        failure = await desk.failures.do(about.key, wish, version=about.version)
-    except Gone:
-        if not await adopted(desk, who, about):
-            return acts.gone(about.key)
-        failure = await desk.failures.do(about.key, wish)
-    except Stale as error:
-        await note_refusal(desk, who, acts.attempt(wish.act), "the card showed what has passed", about.key)
-        return _stale(error.failure, wish)
-    except Forbidden as error:
+        if wish.act is Action.ESCALATE and failure and not failure.body.policy.escalate:
+            return acts.no_escalation_reply()
+        failure = await desk.failures.perform_action(about.key, wish, version=about.version)
+    except FailureExpired:
+        if not await restore_failure(desk, who, about):
+            return acts.unknown_alert_reply(about.key)
+        failure = await desk.failures.perform_action(about.key, wish)
+    except StaleCard as error:
+        await audit_refusal(desk, who, acts.describe_attempt(wish.act), "the card showed what has passed", about.key)
+        return _stale_reply(error.failure, wish)
+    except ActionNotAllowed as error:
         present = error.failure.present
-        await note_refusal(desk, who, acts.attempt(wish.act), f"not possible while {present.state.value}", about.key)
-        return acts.forbidden(error.act, error.failure.title, About(about.key, present.version), present, wish.at)
-    return acts.done(wish.act, failure.title, About(failure.key, failure.present.version), failure.present)
+        await audit_refusal(
+            desk, who, acts.describe_attempt(wish.act), f"not possible while {present.state.value}", about.key
+        )
+        return acts.illegal_action_reply(
+            error.act, error.failure.title, FailureRef(about.key, present.card_version), present, wish.at
+        )
+    return acts.action_done_reply(
+        wish.act, failure.title, FailureRef(failure.key, failure.present.card_version), failure.present
+    )
 
 
 # --- forms
 
 
-async def open_form(desk: Desk, who: Asked, about: About, act: Act) -> None:
+async def open_triage_form(desk: ListenerContext, who: Requester, about: FailureRef, act: Action) -> None:
     """Open the form of an act, or say why it cannot be done."""
     try:
-        person = await may(desk, who, Role.RESPONDER, acts.attempt(act), about.key)
+        person = await require_role(desk, who, Role.RESPONDER, acts.describe_attempt(act), about.key)
         failure = await desk.failures.get(about.key)
         version = about.version if failure else ""
-        failure = failure or await known(desk, who, about)
-        refused = _overtaken(failure, Wish(act=act, who=Who(id=who.user), at=now(desk)), version)
+        failure = failure or await load_failure(desk, who, about)
+        refused = _overtaken_reply(
+            failure, ActionRequest(act=act, who=Actor(id=who.user), at=current_time(desk)), version
+        )
         if refused:
-            await note_refusal(desk, who, acts.attempt(act), "overtaken before its form was opened", about.key)
-            await desk.respond(who, refused)
+            await audit_refusal(
+                desk, who, acts.describe_attempt(act), "overtaken before its form was opened", about.key
+            )
+            await desk.send_reply(who, refused)
             return
-        meant = Meant(about.key, failure.present.version, who.channel, who.response_url, who.thread)
-        await desk.open_form(who, form(desk, act, meant, failure, person))
-    except Gone:
-        await desk.respond(who, acts.gone(about.key))
+        meant = TriageFormState(about.key, failure.present.card_version, who.channel, who.response_url, who.thread)
+        await desk.open_modal(who, build_triage_form(desk, act, meant, failure, person))
+    except FailureExpired:
+        await desk.send_reply(who, acts.unknown_alert_reply(about.key))
     except SlackError as error:
         log.warning("form not opened", act=act, reason=error.reason, user=who.user)
         step = "Press the button again, or type it in the alert's thread."
-        await desk.respond(who, endings.failed(BadInput("Slack did not open the form.", step, example=_TYPED[act])))
+        await desk.send_reply(
+            who, endings.error_reply(BadInput("Slack did not open the form.", step, example=_TYPED_EXAMPLES[act]))
+        )
     except ZofbotError as error:
-        await desk.respond(who, endings.failed(error))
+        await desk.send_reply(who, endings.error_reply(error))
 
 
-def _overtaken(failure: Failure, wish: Wish, version: str) -> Message | None:
+def _overtaken_reply(failure: Failure, wish: ActionRequest, version: str) -> Message | None:
     """Why there is no use in asking for more: the card shows what has passed, or the act makes no sense by now."""
     present = failure.present
-    about = About(failure.key, present.version)
-    if version and version != present.version:
-        return _stale(failure, wish)
-    if wish.act in TABLE[present.state]:
+    about = FailureRef(failure.key, present.card_version)
+    if version and version != present.card_version:
+        return _stale_reply(failure, wish)
+    if wish.act in TRANSITIONS[present.state]:
         return None
-    return acts.forbidden(wish.act, failure.title, about, present, wish.at)
+    return acts.illegal_action_reply(wish.act, failure.title, about, present, wish.at)
 
 
-def _stale(failure: Failure, wish: Wish) -> Message:
+def _stale_reply(failure: Failure, wish: ActionRequest) -> Message:
     """What somebody is told whose card showed what has passed."""
-    about = About(failure.key, failure.present.version)
-    return acts.stale(wish, failure.title, about, failure.present, allowed=failure.allows(wish))
+    about = FailureRef(failure.key, failure.present.card_version)
+    return acts.stale_action_reply(wish, failure.title, about, failure.present, allowed=failure.allows_action(wish))
 
 
-def form(desk: Desk, act: Act, meant: Meant, failure: Failure, person: Person) -> dict[str, Any]:
+def build_triage_form(
+    desk: ListenerContext, act: Action, meant: TriageFormState, failure: Failure, person: Person
+) -> dict[str, Any]:
     """The form of an act that asks something first."""
     match act:
-        case Act.ASSIGN:
-            return act_forms.assign(meant, failure.title, person.id)
-        case Act.SNOOZE:
-            offered = choices(now(desk), person.zone)
-            counts = isinstance(failure.body, CaseBody)
-            chosen = Wish(act=act, who=Who(id=person.id), at=now(desk))
+        case Action.ASSIGN:
+            return act_forms.assign_modal(meant, failure.title, person.id)
+        case Action.SNOOZE:
+            offered = snooze_choices(current_time(desk), person.zone)
+            counts = isinstance(failure.body, CaseAlertPayload)
+            chosen = ActionRequest(act=act, who=Actor(id=person.id), at=current_time(desk))
             foreseen = snooze_form.describe_wake(chosen, offered[1].value, person, failure.key)
-            return act_forms.snooze(meant, failure.title, offered, foreseen, counts=counts)
+            return act_forms.snooze_modal(meant, failure.title, offered, foreseen, counts=counts)
         case _:
-            return act_forms.resolve(meant, failure.title, note=desk.note)
+            return act_forms.resolve_modal(meant, failure.title, note=desk.note)
 
 
-async def _submitted(desk: Desk, who: Asked, view: Mapping[str, Any]) -> dict[str, Any]:
+async def _submit_form(desk: ListenerContext, who: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
     """Do what a form says; gives what Slack is to do with the form."""
-    act = Act(str(view["callback_id"]).removeprefix(f"{act_forms.FORM}_"))
+    act = Action(str(view["callback_id"]).removeprefix(f"{act_forms.FORM_CALLBACK_PREFIX}_"))
     try:
-        meant = carried(Meant, view)
+        meant = parse_private_metadata(TriageFormState, view)
         check_channel(meant.key, meant.channel)
         there = replace(who, channel=meant.channel, response_url=meant.url, thread=meant.thread)
-        person = await may(desk, there, Role.RESPONDER, acts.attempt(act), meant.key)
-        wanted = await _wished(desk, act, there, person, meant.key, view)
+        person = await require_role(desk, there, Role.RESPONDER, acts.describe_attempt(act), meant.key)
+        wanted = await _request_from_form(desk, act, there, person, meant.key, view)
     except (BadInput, NotAllowed) as error:
-        return _wrong(act, endings.beneath(error))
-    told = await desk.told(done(desk, there, About(meant.key, meant.version), wanted))
+        return _field_errors(act, endings.field_error(error))
+    told = await desk.run_safely(apply_action(desk, there, FailureRef(meant.key, meant.version), wanted))
     if told.failed:  # what was typed stays
-        return _wrong(act, told.message.text)
+        return _field_errors(act, told.message.text)
     if meant.url:
-        desk.errands.start(desk.respond(there, told.message))
+        desk.errands.start(desk.send_reply(there, told.message))
     return {}
 
 
-def _wrong(act: Act, said: str) -> dict[str, Any]:
-    field = {Act.SNOOZE: "words", Act.ASSIGN: "owner"}.get(act, "note")
+def _field_errors(act: Action, said: str) -> dict[str, Any]:
+    field = {Action.SNOOZE: "words", Action.ASSIGN: "owner"}.get(act, "note")
     return {"response_action": "errors", "errors": {field: said.strip()[:1000]}}
 
 
-async def _wished(  # noqa: PLR0913, PLR0917  (what a form has)
-    desk: Desk, act: Act, who: Asked, person: Person, key: str, view: Mapping[str, Any]
-) -> Wish:
-    wanted = wish(desk, who, person, act)
+async def _request_from_form(  # noqa: PLR0913, PLR0917  (what a form has)
+    desk: ListenerContext, act: Action, who: Requester, person: Person, key: str, view: Mapping[str, Any]
+) -> ActionRequest:
+    wanted = build_action_request(desk, who, person, act)
     match act:
-        case Act.ASSIGN:
-            chosen = act_forms.filled(view, "owner", "owner")
-            return await assigned(desk, wanted, chosen)
-        case Act.SNOOZE:
-            return snooze_form.with_end(wanted, act_forms.snooze_words(view), person, key)
+        case Action.ASSIGN:
+            chosen = act_forms.field_value(view, "owner", "owner")
+            return await with_assignee(desk, wanted, chosen)
+        case Action.SNOOZE:
+            return snooze_form.with_snooze(wanted, act_forms.snooze_input(view), person, key)
         case _:
-            reason = act_forms.filled(view, "reason", "reason")
-            return resolved(desk, wanted, reason, act_forms.filled(view, "note", "note"))
+            reason = act_forms.field_value(view, "reason", "reason")
+            return with_resolution(desk, wanted, reason, act_forms.field_value(view, "note", "note"))
 
 
-async def assigned(desk: Desk, wish: Wish, user: str) -> Wish:
+async def with_assignee(desk: ListenerContext, wish: ActionRequest, user: str) -> ActionRequest:
     """Assign it to somebody who could work on it; to oneself is to acknowledge it. Raises BadInput."""
     if user == wish.who.id:
-        return wish.model_copy(update={"act": Act.ACKNOWLEDGE})
-    chosen = await desk.people.person(user)
-    if refusal(Role.RESPONDER, chosen, desk.roles) and not chosen.doubt:
+        return wish.model_copy(update={"act": Action.ACKNOWLEDGE})
+    chosen = await desk.people.load_person(user)
+    if explain_refusal(Role.RESPONDER, chosen, desk.roles) and not chosen.doubt:
         raise BadInput(f"You cannot assign this failure to {chosen.name or user}, who may not work on failures here.",
                        "Choose a full member of this workspace.")  # fmt: skip
-    return wish.model_copy(update={"owner": Who(id=user, name=chosen.name or user)})
+    return wish.model_copy(update={"owner": Actor(id=user, name=chosen.name or user)})
 
 
-def resolved(desk: Desk, wish: Wish, reason: str, note: str) -> Wish:
+def with_resolution(desk: ListenerContext, wish: ActionRequest, reason: str, note: str) -> ActionRequest:
     """For a reason, with a note where the operator wants one. Raises BadInput."""
-    if reason not in REASONS:
-        raise BadInput("Why is it resolved?", f"Choose one of {', '.join(REASONS)}.", example="resolve flaky: retried")
+    if reason not in RESOLUTION_REASONS:
+        raise BadInput(
+            "Why is it resolved?", f"Choose one of {', '.join(RESOLUTION_REASONS)}.", example="resolve flaky: retried"
+        )
     if desk.note and not note.strip():
         raise BadInput("A note is compulsory here.", "Say in a sentence what you found.",
                        example="resolve flaky: retried")  # fmt: skip
@@ -267,17 +308,17 @@ def resolved(desk: Desk, wish: Wish, reason: str, note: str) -> Wish:
 # --- the rest of the menu
 
 
-async def _show_run(desk: Desk, who: Asked, about: About) -> Message:
+async def _show_run(desk: ListenerContext, who: Requester, about: FailureRef) -> Message:
     tried = "look up this run"
     await require_reader(desk, who, tried)
     failure = await desk.failures.get(about.key)
     if failure is not None:
         await require_visible(desk, who, failure.channel, tried)
     if failure is None:
-        return acts.gone(about.key)
-    return await lookups.run(desk, failure.body.run.id)
+        return acts.unknown_alert_reply(about.key)
+    return await lookups.show_run(desk, failure.body.run.id)
 
 
-def now(desk: Desk) -> float:
+def current_time(desk: ListenerContext) -> float:
     """Unix seconds by the bot's clock."""
     return desk.clock.time()

@@ -8,140 +8,167 @@ import structlog
 
 from zofbot.errors import ZofError, ZofRejected
 from zofbot.listeners import lookups
-from zofbot.listeners.desk import Asked, Desk
-from zofbot.listeners.known import link, require_reader, require_visible, standing
+from zofbot.listeners.desk import ListenerContext, Requester
+from zofbot.listeners.known import find_outbox_record, find_permalink, require_reader, require_visible
 from zofbot.model import Run
-from zofbot.notification import State
-from zofbot.pipeline.explanation import Explanation, Part, explained
-from zofbot.pipeline.keys import parted
-from zofbot.pipeline.memory import MUTES, Memory, held_by
-from zofbot.pipeline.notebook import FEEDS, FLOOR
-from zofbot.pipeline.reasons import WHY, Answer
-from zofbot.pipeline.shares import DEFAULT
-from zofbot.routing import Finding, Subscription, spelled
+from zofbot.notification import NotificationState
+from zofbot.pipeline.explanation import CountedMessage, Explanation, explain_run
+from zofbot.pipeline.keys import split_key
+from zofbot.pipeline.memory import MUTES, RuleState, held_by
+from zofbot.pipeline.notebook import CURSORS_HASH, FLOOR_FIELD
+from zofbot.pipeline.reasons import REASON_TEXTS, DecisionReason
+from zofbot.pipeline.shares import DEFAULT_SUBSCRIPTION
+from zofbot.routing import RunFinding, Subscription, format_filters
 from zofbot.routing.mute import active, read_mutes
 from zofbot.slack import acts, reasons
 from zofbot.slack.message import Message
-from zofbot.slack.reasons import Stand, Wish
-from zofbot.store.entry import Entry
-from zofbot.store.hints import HASH as HINTS
+from zofbot.slack.reasons import MessageStatus, SubscriptionLine
+from zofbot.store.entry import OutboxRecord
+from zofbot.store.hints import PENDING_RUNS_HASH as HINTS
 
 log = structlog.get_logger()
 
 
-async def explain(desk: Desk, channel: str, identifier: str, message: str = "") -> Message:
+async def explain_to_channel(desk: ListenerContext, channel: str, identifier: str, message: str = "") -> Message:
     """Explain a run, or the run of a result, to a channel; ``message`` is the key of the alert that somebody looks at.
 
     Raises ZofbotError.
     """
-    run = await _run(desk, identifier)
-    bad, _ = await lookups.bad_results(desk, run)
+    run = await _find_run(desk, identifier)
+    bad, _ = await lookups.failed_results(desk, run)
     now = desk.clock.time()
-    finding = Finding.of(run, {one.id: one for one in [*(run.results or ()), *bad]}.values(), otherwise=now)
-    wishes = await desk.subscriptions.all()
-    names = Memory.names(finding, wishes, desk.default_channel, [channel])
-    kept = await desk.outbox.hashes(FEEDS, HINTS, *names)
-    floor = float(kept[FEEDS].get(FLOOR, 0))
-    told = explained(
-        finding, channel, wishes, Memory.read(kept), now, lookback=now - floor, default_channel=desk.default_channel
+    finding = RunFinding.from_results(
+        run, {result.id: result for result in [*(run.results or ()), *bad]}.values(), otherwise=now
     )
-    then = _next(told, heard=run.id in kept[HINTS])
-    return reasons.why(run, _wishes(told, wishes), await _stands(desk, told, message), now, then)
+    wishes = await desk.subscriptions.list_all()
+    names = RuleState.hash_names(finding, wishes, desk.default_channel, [channel])
+    kept = await desk.outbox.read_hashes(CURSORS_HASH, HINTS, *names)
+    floor = float(kept[CURSORS_HASH].get(FLOOR_FIELD, 0))
+    told = explain_run(
+        finding,
+        channel,
+        wishes,
+        RuleState.from_hashes(kept),
+        now,
+        lookback=now - floor,
+        default_channel=desk.default_channel,
+    )
+    then = _next_step(told, heard=run.id in kept[HINTS])
+    return reasons.why_card(
+        run, _subscription_lines(told, wishes), await _message_statuses(desk, told, message), now, then
+    )
 
 
-def _next(told: Explanation, *, heard: bool) -> str:
+def _next_step(told: Explanation, *, heard: bool) -> str:
     """What comes of the run by itself, by a word of ``reasons.NEXT``."""
     if heard and not told.decided:
-        return "heard" if told.finding.ended else "watched"
-    return "expected" if told.expected else ""
+        return "heard" if told.finding.has_ended else "watched"
+    return "expected" if told.is_expected else ""
 
 
-async def of_alert(desk: Desk, who: Asked, key: str) -> Message:
+async def explain_alert(desk: ListenerContext, who: Requester, key: str) -> Message:
     """Explain the alert under ``key``; what is remembered of it where Zof does not answer. Raises ZofbotError."""
     tried = "see why this was posted"
     await require_reader(desk, who, tried)
-    _, identifier, channel = parted(key)
+    _, identifier, channel = split_key(key)
     await require_visible(desk, who, channel, tried)
     try:
-        return await explain(desk, channel, identifier, key)
+        return await explain_to_channel(desk, channel, identifier, key)
     except ZofError as error:
         log.info("explained from memory", key=key, cause=error.sentence, request_id=error.request_id)
         failure = await desk.failures.get(key)
         if failure is None:
-            return acts.gone(key)
-        own = {one.id: one for one in await desk.subscriptions.of(channel)}
+            return acts.unknown_alert_reply(key)
+        own = {item.id: item for item in await desk.subscriptions.list_for_channel(channel)}
         takers = [own[taker] for taker in failure.body.takers if taker in own]
-        wishes = [Wish(Answer.KNOWN, WHY[Answer.KNOWN], _filters(one), one.by_name) for one in takers]
+        wishes = [
+            SubscriptionLine(
+                DecisionReason.KNOWN, REASON_TEXTS[DecisionReason.KNOWN], _filters_text(taker), taker.by_name
+            )
+            for taker in takers
+        ]
         now = desk.clock.time()
-        return reasons.remembered(failure.title, wishes, await _stood(desk, [Part(key)]), now, error)
+        return reasons.stored_why_card(
+            failure.title, wishes, await _load_statuses(desk, [CountedMessage(key)]), now, error
+        )
 
 
-async def _run(desk: Desk, identifier: str) -> Run:
+async def _find_run(desk: ListenerContext, identifier: str) -> Run:
     """The run that is meant, by its own id or that of one of its results."""
     if identifier.startswith("run_"):
-        return await desk.zof.run(identifier)
+        return await desk.zof.get_run(identifier)
     try:
-        result = await desk.zof.result(identifier)
+        result = await desk.zof.get_result(identifier)
     except ZofRejected as error:
         if error.status != 404:
             raise
-        return await desk.zof.run(identifier)
+        return await desk.zof.get_run(identifier)
     if result.run_id:
-        return await desk.zof.run(result.run_id)
+        return await desk.zof.get_run(result.run_id)
     where = result.model_dump(include={"title", "project_id", "project_name", "environment", "ended", "started"})
     return Run(id=result.id, outcome=result.outcome, results=(result,), **where)
 
 
-def _wishes(told: Explanation, subscriptions: Iterable[Subscription]) -> list[Wish]:
-    by_id = {one.id: one for one in subscriptions}
+def _subscription_lines(told: Explanation, subscriptions: Iterable[Subscription]) -> list[SubscriptionLine]:
+    by_id = {subscription.id: subscription for subscription in subscriptions}
     made = []
-    for one in told.reasons:
-        its = by_id.get(one.subscription, Subscription())
-        default = one.subscription == DEFAULT
-        made.append(Wish(one.answer, one.why, _filters(its), its.by_name, one.until, default))
+    for reason in told.reasons:
+        its = by_id.get(reason.subscription, Subscription())
+        default = reason.subscription == DEFAULT_SUBSCRIPTION
+        made.append(
+            SubscriptionLine(reason.answer, reason.reason_text, _filters_text(its), its.by_name, reason.until, default)
+        )
     return made
 
 
-def _filters(subscription: Subscription) -> str:
+def _filters_text(subscription: Subscription) -> str:
     """A subscription as it is typed, without what comes only after it was told."""
-    return spelled(subscription.model_copy(update={"mention": (), "escalate": (), "reack": 0}))
+    return format_filters(subscription.model_copy(update={"mention": (), "escalate": (), "reack": 0}))
 
 
-async def _stands(desk: Desk, told: Explanation, message: str) -> list[Stand]:
+async def _message_statuses(desk: ListenerContext, told: Explanation, message: str) -> list[MessageStatus]:
     """Where the messages stand that are known of; the one that somebody looks at is among them."""
     parts = list(told.parts)
     if message not in ("", told.storm, *(part.key for part in parts)):
-        parts.append(Part(message))
-    stands = await _stood(desk, parts)
+        parts.append(CountedMessage(message))
+    stands = await _load_statuses(desk, parts)
     if told.storm:
-        stands += await _stood(desk, [Part(told.storm)], storm=True)
+        stands += await _load_statuses(desk, [CountedMessage(told.storm)], storm=True)
     if stands or not told.perhaps:
         return stands
-    found = [one for one in await _stood(desk, [Part(key) for key in told.perhaps]) if one.state]
-    return found or [Stand()]
+    found = [
+        status for status in await _load_statuses(desk, [CountedMessage(key) for key in told.perhaps]) if status.state
+    ]
+    return found or [MessageStatus()]
 
 
-async def _stood(desk: Desk, parts: Sequence[Part], *, storm: bool = False) -> list[Stand]:
-    return [await _stand(desk, part, storm) for part in parts]
+async def _load_statuses(
+    desk: ListenerContext, parts: Sequence[CountedMessage], *, storm: bool = False
+) -> list[MessageStatus]:
+    return [await _load_status(desk, part, storm) for part in parts]
 
 
-async def _stand(desk: Desk, part: Part, storm: bool) -> Stand:
-    entry = await standing(desk, part.key)
+async def _load_status(desk: ListenerContext, part: CountedMessage, storm: bool) -> MessageStatus:
+    entry = await find_outbox_record(desk, part.key)
     failure = await desk.failures.get(part.key)
     if entry is None:
-        return Stand(joined=part.joined, storm=storm)
-    held = await _held(desk, entry) if entry.state is State.PENDING else ""
+        return MessageStatus(joined=part.joined, storm=storm)
+    held = await _waiting_reason(desk, entry) if entry.state is NotificationState.PENDING else ""
     present = failure.present if failure else None
     unposted = failure is not None and failure.body.unposted
-    return Stand(entry.state, await link(desk, entry), entry.reason, entry.attempts, held, present, part.joined, storm,
+    return MessageStatus(entry.state, await find_permalink(desk, entry), entry.reason, entry.attempts, held, present, part.joined, storm,
                  unposted)  # fmt: skip
 
 
-async def _held(desk: Desk, entry: Entry) -> str:
-    parked = next((one.reason for one in await desk.outbox.parked() if one.channel == entry.channel), "")
+async def _waiting_reason(desk: ListenerContext, entry: OutboxRecord) -> str:
+    parked = next(
+        (channel.reason for channel in await desk.outbox.parked_channels() if channel.channel == entry.channel), ""
+    )
     now = desk.clock.time()
     quiet = entry.not_before if entry.not_before > now else 0.0
-    mutes = active(read_mutes((await desk.outbox.hashes(MUTES))[MUTES]), entry.channel, now)
-    held = await desk.outbox.fields(*((held_by(mute.id), entry.key) for mute in mutes)) if mutes else ()
+    mutes = active(read_mutes((await desk.outbox.read_hashes(MUTES))[MUTES]), entry.channel, now)
+    held = await desk.outbox.read_fields(*((held_by(mute.id), entry.key) for mute in mutes)) if mutes else ()
     muted = max((mute.until for mute, record in zip(mutes, held, strict=False) if record), default=0.0)
-    return reasons.waits(parked=parked, paused=(await desk.outbox.depth()).paused, muted=muted, quiet=quiet)
+    return reasons.waiting_reason(
+        parked=parked, paused=(await desk.outbox.read_stats()).paused, muted=muted, quiet=quiet
+    )

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zofbot.notification import Kind
-from zofbot.slack.verdict import BUSY, PERHAPS, REMEDIES, Remedy
+from zofbot.notification import NotificationKind
+from zofbot.slack.verdict import DEFERRED_REASONS, REASONS_BY_HANDLING, UNCERTAIN_REASONS, RefusalHandling
 
-OTHER = "other"
-UNCONFIRMED = "unconfirmed"
+OTHER_CAUSE = "other"
+UNCONFIRMED_CAUSE = "unconfirmed"
 """No answer came, or one that says nothing, or a word that nobody knows."""
 
-NONE = "none"
+NO_CAUSE = "none"
 
-_WORDS = {
+_CAUSE_BY_OWN_REASON = {
     "crashed": "crashed",
     "cannot look": "cannot_look",
     "cannot be drawn": "cannot_be_drawn",
@@ -25,35 +25,35 @@ _WORDS = {
 }
 """Our own reasons, up to a colon."""
 
-CAUSES: dict[str, tuple[str, ...]] = {
-    "sent": (NONE,),
-    "adopted": (NONE,),
-    "snoozed": (NONE,),
-    "deferred": (*sorted(BUSY), "unreachable", *sorted(PERHAPS), "unreadable", *REMEDIES[Remedy.REPOST], UNCONFIRMED),
+CAUSES_BY_OUTCOME: dict[str, tuple[str, ...]] = {
+    "sent": (NO_CAUSE,),
+    "adopted": (NO_CAUSE,),
+    "snoozed": (NO_CAUSE,),
+    "deferred": (*sorted(DEFERRED_REASONS), "unreachable", *sorted(UNCERTAIN_REASONS), "unreadable", *REASONS_BY_HANDLING[RefusalHandling.REPOST], UNCONFIRMED_CAUSE),
     "unknown": (
-        *sorted(BUSY), "unreachable", *sorted(PERHAPS), "unreadable", UNCONFIRMED, "cannot_look", "crashed",
+        *sorted(DEFERRED_REASONS), "unreachable", *sorted(UNCERTAIN_REASONS), "unreadable", UNCONFIRMED_CAUSE, "cannot_look", "crashed",
     ),
-    "parked": (*REMEDIES[Remedy.JOIN], *REMEDIES[Remedy.PARK], OTHER),
-    "halted": REMEDIES[Remedy.PAUSE],
-    "gone": REMEDIES[Remedy.REPOST],
-    "refused": (*REMEDIES[Remedy.PLAIN], *REMEDIES[Remedy.REPOST], "cannot_be_drawn", OTHER),
-    "dropped": ("unwanted", "root_lost", *REMEDIES[Remedy.SKIP], OTHER),
+    "parked": (*REASONS_BY_HANDLING[RefusalHandling.JOIN], *REASONS_BY_HANDLING[RefusalHandling.PARK], OTHER_CAUSE),
+    "halted": REASONS_BY_HANDLING[RefusalHandling.PAUSE],
+    "gone": REASONS_BY_HANDLING[RefusalHandling.REPOST],
+    "refused": (*REASONS_BY_HANDLING[RefusalHandling.PLAIN], *REASONS_BY_HANDLING[RefusalHandling.REPOST], "cannot_be_drawn", OTHER_CAUSE),
+    "dropped": ("unwanted", "root_lost", *REASONS_BY_HANDLING[RefusalHandling.SKIP], OTHER_CAUSE),
 }  # fmt: skip
 """Every cause that is counted, by how an attempt ended; what Slack may yet think of is one of the last."""
 
 
-def cause(outcome: str, reason: str) -> str:
+def classify_cause(outcome: str, reason: str) -> str:
     """Name the cause of an ``outcome`` by a word of ``CAUSES``, whatever the ``reason``."""
     own = reason.partition(":")[0]
-    word = _WORDS.get(own, own) or NONE
-    known = CAUSES[outcome]
+    word = _CAUSE_BY_OWN_REASON.get(own, own) or NO_CAUSE
+    known = CAUSES_BY_OUTCOME[outcome]
     if word in known:
         return word
-    return known[0] if known == (NONE,) else UNCONFIRMED if UNCONFIRMED in known else OTHER
+    return known[0] if known == (NO_CAUSE,) else UNCONFIRMED_CAUSE if UNCONFIRMED_CAUSE in known else OTHER_CAUSE
 
 
-def known() -> Iterator[tuple[str, str, str]]:
+def known_causes() -> Iterator[tuple[str, str, str]]:
     """Every kind, outcome and cause that can be counted together."""
-    for outcome, causes in CAUSES.items():
-        for word in dict.fromkeys((*causes, cause(outcome, "unheard of"))):
-            yield from ((kind.value, outcome, word) for kind in Kind)
+    for outcome, causes in CAUSES_BY_OUTCOME.items():
+        for word in dict.fromkeys((*causes, classify_cause(outcome, "unheard of"))):
+            yield from ((kind.value, outcome, word) for kind in NotificationKind)

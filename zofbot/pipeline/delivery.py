@@ -10,44 +10,44 @@ import structlog
 from zofbot.clock import Clock
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown, StoreUnavailable
 from zofbot.metrics import Metrics
-from zofbot.notification import Claimed, Kind, Receipt, Undecided, Unwanted
-from zofbot.slack.discretion import DETAILS
+from zofbot.notification import Claim, NotificationKind, Receipt, UndecidedNotification, UnwantedNotification
+from zofbot.slack.discretion import DETAILS_KEY_PREFIX
 from zofbot.slack.history import CLOCK_SKEW_SECONDS
 from zofbot.slack.message import Message
-from zofbot.slack.notifier import metadata
-from zofbot.slack.verdict import Remedy, remedy
+from zofbot.slack.notifier import message_metadata
+from zofbot.slack.verdict import RefusalHandling, handling_for
 from zofbot.store.settlement import (
     Adopted,
+    AttemptResult,
     Deferred,
     Dropped,
     Gone,
     Halted,
     Refused,
     Sent,
-    Settlement,
     Snoozed,
     Unknown,
 )
 
 log = structlog.get_logger()
 
-Render = Callable[[Claimed, float], Message]
+RenderMessage = Callable[[Claim, float], Message]
 """Draws a notification as it looks at a time in Unix seconds."""
 
-Veil = Callable[[Claimed], Awaitable[Claimed]]
+PrepareClaim = Callable[[Claim], Awaitable[Claim]]
 """Takes out of a notification what its channel is not to see; raises Unwanted where nothing is to be said any more, and
 Undecided while it is not known what may be said."""
 
-LOOK_BACK = CLOCK_SKEW_SECONDS
+LOOK_BACK_SECONDS = CLOCK_SKEW_SECONDS
 """Seconds before an attempt from which on its message is looked for."""
 
-LONG = 300.0
+OPERATOR_RETRY_SECONDS = 300.0
 """Seconds until another look, where an operator has to mend something first."""
 
-UNWANTED = "no longer wanted"
+UNWANTED_REASON = "no longer wanted"
 """Why a timer is dropped that was overtaken; ``commit.lua`` knows it by this word."""
 
-LONGEST = 60.0
+MAX_BACKOFF_SECONDS = 60.0
 """Seconds that a backoff grows to."""
 
 
@@ -56,43 +56,45 @@ class Notifier(Protocol):
 
     deadline: float
 
-    async def send(
+    async def post_message(
         self, channel: str, message: Message, meta: Mapping[str, Any], *, thread: str = "", broadcast: bool = False
     ) -> Receipt:
         """Post once."""
 
-    async def update(self, receipt: Receipt, message: Message, meta: Mapping[str, Any] | None = None) -> Receipt:
+    async def update_message(
+        self, receipt: Receipt, message: Message, meta: Mapping[str, Any] | None = None
+    ) -> Receipt:
         """Make a message show this instead."""
 
-    async def find(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
+    async def find_message(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
         """Look for our own message."""
 
-    async def is_standing(self, receipt: Receipt) -> bool:
+    async def has_message(self, receipt: Receipt) -> bool:
         """Whether a message of ours is still there."""
 
-    async def join(self, channel: str) -> None:
+    async def join_channel(self, channel: str) -> None:
         """Become a member of a public channel."""
 
 
-Seen = TypeVar("Seen")
+T = TypeVar("T")
 
 
-class _TooLate(Exception):
+class _LeaseEnding(Exception):
     """The lease ends before another call could."""
 
 
-class Delivery:
+class NotificationSender:
     """Makes attempts. ``random`` gives numbers from 0 to 1, for backoff."""
 
     def __init__(  # noqa: PLR0913  (the parts it joins)
         self,
         notifier: Notifier,
-        render: Render,
+        render: RenderMessage,
         metrics: Metrics,
         clock: Clock,
         *,
         random: Callable[[], float],
-        veil: Veil | None = None,
+        veil: PrepareClaim | None = None,
     ) -> None:
         self._veil = veil
         self._notifier = notifier
@@ -101,148 +103,154 @@ class Delivery:
         self._clock = clock
         self._random = random
 
-    async def attempt(self, claim: Claimed, mine: Callable[[], bool]) -> Settlement:
+    async def attempt_delivery(self, claim: Claim, mine: Callable[[], bool]) -> AttemptResult:
         """Look if it may be there, else say it. Nothing is said that could end after the lease: ``mine`` is asked."""
         try:
-            if found := await self._look(claim):
-                return Adopted.of(claim, found)
+            if found := await self._find_earlier_send(claim):
+                return Adopted.for_claim(claim, found)
         except SlackError as error:
-            return await self._not_seen(claim, error)
+            return await self._classify_find_error(claim, error)
         try:
             shown = await self._veil(claim) if self._veil else claim
             message = self._render(shown, self._clock.time())
-        except Unwanted:
-            return Dropped.of(claim, UNWANTED)
-        except Undecided as wait:
-            return Snoozed.of(claim, wait.seconds)
+        except UnwantedNotification:
+            return Dropped.for_claim(claim, UNWANTED_REASON)
+        except UndecidedNotification as wait:
+            return Snoozed.for_claim(claim, wait.seconds)
         except StoreUnavailable:  # whether it is still wanted is not known
-            return Snoozed.of(claim, 1.0)
+            return Snoozed.for_claim(claim, 1.0)
         except Exception as error:
             log.exception("notification cannot be drawn", key=claim.notification.key)
-            return Refused.of(claim, f"cannot be drawn: {type(error).__name__}")
+            return Refused.for_claim(claim, f"cannot be drawn: {type(error).__name__}")
         try:
-            return Sent.of(claim, await self._say(claim, message, mine))
+            return Sent.for_claim(claim, await self._send_with_fallbacks(claim, message, mine))
         except SlackError as error:
-            return await self._not_said(claim, error)
-        except _TooLate:
-            return Snoozed.of(claim, 0.0)
+            return await self._classify_send_error(claim, error)
+        except _LeaseEnding:
+            return Snoozed.for_claim(claim, 0.0)
 
-    async def _look(self, claim: Claimed) -> Receipt | None:
-        if claim.maybe_since is None or claim.notification.kind is Kind.EDIT:  # an edit can be made twice
+    async def _find_earlier_send(self, claim: Claim) -> Receipt | None:
+        if claim.maybe_since is None or claim.notification.kind is NotificationKind.EDIT:  # an edit can be made twice
             return None
         found = None
         try:
-            found = await self._find(claim, claim.maybe_since - LOOK_BACK)
+            found = await self._find_message(claim, claim.maybe_since - LOOK_BACK_SECONDS)
         except SlackError:
             self._metrics.finds.labels("failed").inc()
             raise
         self._metrics.finds.labels("found" if found else "absent").inc()
         return found
 
-    async def _find(self, claim: Claimed, since: float) -> Receipt | None:
-        channel, key, thread = claim.notification.channel, claim.notification.key, _thread(claim)
-        return await self._read_as_member(channel, lambda: self._notifier.find(channel, key, since, thread=thread))
+    async def _find_message(self, claim: Claim, since: float) -> Receipt | None:
+        channel, key, thread = claim.notification.channel, claim.notification.key, _thread_ts(claim)
+        return await self._read_as_member(
+            channel, lambda: self._notifier.find_message(channel, key, since, thread=thread)
+        )
 
-    async def _read_as_member(self, channel: str, look: Callable[[], Awaitable[Seen]]) -> Seen:
+    async def _read_as_member(self, channel: str, look: Callable[[], Awaitable[T]]) -> T:
         try:
             return await look()
         except SlackRefused as no:
-            if remedy(no.reason) is not Remedy.JOIN:
+            if handling_for(no.reason) is not RefusalHandling.JOIN:
                 raise
-            await self._join(channel, no)
+            await self._join_channel(channel, no)
         return await look()
 
-    async def _say(self, claim: Claimed, message: Message, mine: Callable[[], bool]) -> Receipt:
+    async def _send_with_fallbacks(self, claim: Claim, message: Message, mine: Callable[[], bool]) -> Receipt:
         """Send it, after each remedy that there is once more, but with none of them twice."""
-        tried: set[Remedy] = set()
+        tried: set[RefusalHandling] = set()
         while mine():
             try:
-                return await self._put(claim, message)
+                return await self._post_or_update(claim, message)
             except SlackRefused as no:
-                helps = remedy(no.reason)
-                plainer = helps is Remedy.PLAIN and message.has_blocks
-                if not plainer and (helps in tried or helps not in (Remedy.JOIN, Remedy.PLAIN)):
+                helps = handling_for(no.reason)
+                plainer = helps is RefusalHandling.PLAIN and message.has_blocks
+                if not plainer and (helps in tried or helps not in (RefusalHandling.JOIN, RefusalHandling.PLAIN)):
                     raise
                 tried.add(helps)
-                if helps is Remedy.JOIN:
-                    await self._join(claim.notification.channel, no)
+                if helps is RefusalHandling.JOIN:
+                    await self._join_channel(claim.notification.channel, no)
                 else:
                     log.error("card refused", key=claim.notification.key, reason=no.reason)
-                    message = message.plain()
-        raise _TooLate
+                    message = message.plain_version()
+        raise _LeaseEnding
 
-    async def _put(self, claim: Claimed, message: Message) -> Receipt:
+    async def _post_or_update(self, claim: Claim, message: Message) -> Receipt:
         notification = claim.notification
-        if notification.kind is Kind.EDIT and claim.place:
-            return await self._notifier.update(claim.place, message)
-        return await self._notifier.send(
+        if notification.kind is NotificationKind.EDIT and claim.place:
+            return await self._notifier.update_message(claim.place, message)
+        return await self._notifier.post_message(
             notification.channel,
             message,
-            metadata(notification.key),
-            thread=_thread(claim),
+            message_metadata(notification.key),
+            thread=_thread_ts(claim),
             broadcast=bool(notification.body.get("broadcast")),
         )
 
-    async def _join(self, channel: str, no: SlackRefused) -> None:
+    async def _join_channel(self, channel: str, no: SlackRefused) -> None:
         try:
-            await self._notifier.join(channel)
+            await self._notifier.join_channel(channel)
         except SlackRefused:
             raise no from None
 
-    async def _not_seen(self, claim: Claimed, error: SlackError) -> Settlement:
+    async def _classify_find_error(self, claim: Claim, error: SlackError) -> AttemptResult:
         """Whatever keeps us from looking, it is not sent again until somebody has looked."""
         if isinstance(error, SlackDeferred):
-            return Unknown.of(claim, error.reason, error.retry_after + self._backoff(claim))
+            return Unknown.for_claim(claim, error.reason, error.retry_after + self._retry_delay(claim))
         if isinstance(error, SlackUnknown):
-            return Unknown.of(claim, error.reason, 1 + self._backoff(claim))
-        helps = remedy(error.reason)
-        if helps in (Remedy.NONE, Remedy.PLAIN) or error.reason == "missing_scope":
+            return Unknown.for_claim(claim, error.reason, 1 + self._retry_delay(claim))
+        helps = handling_for(error.reason)
+        if helps in (RefusalHandling.NONE, RefusalHandling.PLAIN) or error.reason == "missing_scope":
             log.error("cannot look whether it was sent", key=claim.notification.key, reason=error.reason,
                       mend=error.next_step)  # fmt: skip
-            return Unknown.of(claim, f"cannot look: {error.reason}", LONG)
-        return await self._refused(claim, error)
+            return Unknown.for_claim(claim, f"cannot look: {error.reason}", OPERATOR_RETRY_SECONDS)
+        return await self._classify_refusal(claim, error)
 
-    async def _not_said(self, claim: Claimed, error: SlackError) -> Settlement:
+    async def _classify_send_error(self, claim: Claim, error: SlackError) -> AttemptResult:
         if isinstance(error, SlackDeferred) and error.reason == "unreachable":
-            return Deferred.of(claim, self._backoff(claim), False, error.reason)
+            return Deferred.for_claim(claim, self._retry_delay(claim), False, error.reason)
         if isinstance(error, SlackDeferred):
-            return Deferred.of(claim, error.retry_after, True, error.reason)
+            return Deferred.for_claim(claim, error.retry_after, True, error.reason)
         if isinstance(error, SlackRefused):
-            return await self._refused(claim, error)
-        if claim.notification.kind is Kind.EDIT:
-            return Deferred.of(claim, 1 + self._backoff(claim), False, error.reason)
-        return Unknown.of(claim, error.reason, 1 + self._backoff(claim))  # what Slack stores late is there by then
+            return await self._classify_refusal(claim, error)
+        if claim.notification.kind is NotificationKind.EDIT:
+            return Deferred.for_claim(claim, 1 + self._retry_delay(claim), False, error.reason)
+        return Unknown.for_claim(
+            claim, error.reason, 1 + self._retry_delay(claim)
+        )  # what Slack stores late is there by then
 
-    async def _refused(self, claim: Claimed, error: SlackError) -> Settlement:
-        helps = remedy(error.reason)
-        if helps is Remedy.PAUSE:
-            return Halted.of(claim, error.reason)
-        if helps is Remedy.REPOST and claim.notification.key.startswith(DETAILS):
-            return Dropped.of(claim, UNWANTED)  # people deleted what it was to complete
-        if helps is Remedy.SKIP and claim.notification.kind is Kind.EDIT:
-            return Dropped.of(claim, error.reason)
-        if helps is Remedy.REPOST and claim.place:
-            return await self._missing(claim, claim.place, error.reason)
-        return Refused.of(claim, error.reason, helps in (Remedy.JOIN, Remedy.PARK))
+    async def _classify_refusal(self, claim: Claim, error: SlackError) -> AttemptResult:
+        helps = handling_for(error.reason)
+        if helps is RefusalHandling.PAUSE:
+            return Halted.for_claim(claim, error.reason)
+        if helps is RefusalHandling.REPOST and claim.notification.key.startswith(DETAILS_KEY_PREFIX):
+            return Dropped.for_claim(claim, UNWANTED_REASON)  # people deleted what it was to complete
+        if helps is RefusalHandling.SKIP and claim.notification.kind is NotificationKind.EDIT:
+            return Dropped.for_claim(claim, error.reason)
+        if helps is RefusalHandling.REPOST and claim.place:
+            return await self._confirm_deletion(claim, claim.place, error.reason)
+        return Refused.for_claim(claim, error.reason, helps in (RefusalHandling.JOIN, RefusalHandling.PARK))
 
-    async def _missing(self, claim: Claimed, place: Receipt, reason: str) -> Settlement:
+    async def _confirm_deletion(self, claim: Claim, place: Receipt, reason: str) -> AttemptResult:
         """Believe that a message was removed only after a look: Slack says so of messages that are there, too."""
-        wait = 1 + self._backoff(claim)
+        wait = 1 + self._retry_delay(claim)
         try:
-            standing = await self._read_as_member(place.channel, lambda: self._notifier.is_standing(place))
+            standing = await self._read_as_member(place.channel, lambda: self._notifier.has_message(place))
         except SlackError as error:
             log.warning("cannot look for a message", channel=place.channel, ts=place.ts, reason=error.reason)
-            return Deferred.of(claim, LONG if isinstance(error, SlackRefused) else wait, False, reason)
-        return Deferred.of(claim, wait, False, reason) if standing else Gone.of(claim, place, reason)
+            return Deferred.for_claim(
+                claim, OPERATOR_RETRY_SECONDS if isinstance(error, SlackRefused) else wait, False, reason
+            )
+        return Deferred.for_claim(claim, wait, False, reason) if standing else Gone.for_claim(claim, place, reason)
 
-    def _backoff(self, claim: Claimed) -> float:
-        return backoff(claim.attempt, self._random())
+    def _retry_delay(self, claim: Claim) -> float:
+        return retry_delay(claim.attempt, self._random())
 
 
-def backoff(attempt: int, chance: float) -> float:
+def retry_delay(attempt: int, chance: float) -> float:
     """Seconds until the attempt after this one: full jitter under a ceiling that doubles."""
-    return max(0.1, chance * min(LONGEST, 2.0 ** min(attempt - 1, 10)))
+    return max(0.1, chance * min(MAX_BACKOFF_SECONDS, 2.0 ** min(attempt - 1, 10)))
 
 
-def _thread(claim: Claimed) -> str:
-    return claim.place.ts if claim.place and claim.notification.kind is Kind.REPLY else ""
+def _thread_ts(claim: Claim) -> str:
+    return claim.place.ts if claim.place and claim.notification.kind is NotificationKind.REPLY else ""

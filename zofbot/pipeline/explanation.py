@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from zofbot.pipeline.catchups import Item, item_of
-from zofbot.pipeline.keys import key
-from zofbot.pipeline.memory import MUTES, Draft, Memory, roots_in, scope
-from zofbot.pipeline.reasons import Answer, Reason, reason
-from zofbot.pipeline.roots import Root
-from zofbot.pipeline.rules import decide, unfit
-from zofbot.pipeline.seen import EVERYWHERE, How, marks
-from zofbot.pipeline.shares import DEFAULT
-from zofbot.pipeline.storm_record import storm_with
-from zofbot.routing import Finding, Subscription
+from zofbot.pipeline.keys import idempotency_key
+from zofbot.pipeline.memory import MUTES, DecisionBuilder, RuleState, alerts_hash, scope_key
+from zofbot.pipeline.reasons import DecisionReason, SubscriptionDecision, build_decision
+from zofbot.pipeline.roots import Alert
+from zofbot.pipeline.rules import decide_finding, skip_reason
+from zofbot.pipeline.seen import ALL_CHANNELS, DecisionKind, prior_decisions
+from zofbot.pipeline.shares import DEFAULT_SUBSCRIPTION
+from zofbot.pipeline.storm_record import storm_key_of
+from zofbot.routing import RunFinding, Subscription
 from zofbot.routing.mute import read_mutes
 
-TRIED = 10
+MAX_TRIED_KEYS = 10
 """Messages that are looked for by the keys they would have, where nothing names those that there are."""
 
 
-class Part(NamedTuple):
+class CountedMessage(NamedTuple):
     """The key of a message that a run is part of; ``joined`` where another run's failure had begun it."""
 
     key: str
@@ -37,78 +37,78 @@ class Explanation:
     ``storm`` the key of the summary that counts it, as far as that is known; ``decided``: the rules have seen it.
     """
 
-    finding: Finding
-    reasons: tuple[Reason, ...]
-    parts: tuple[Part, ...] = ()
+    finding: RunFinding
+    reasons: tuple[SubscriptionDecision, ...]
+    parts: tuple[CountedMessage, ...] = ()
     perhaps: tuple[str, ...] = ()
     storm: str = ""
     decided: bool = False
 
     @property
-    def expected(self) -> bool:
+    def is_expected(self) -> bool:
         """Whether it will be told, and was not yet: nobody has looked since it ended."""
-        wanted = (Answer.TOLD, Answer.HELD, Answer.MUTED, Answer.STORM)
-        return not self.decided and any(one.answer in wanted for one in self.reasons)
+        wanted = (DecisionReason.TOLD, DecisionReason.HELD, DecisionReason.MUTED, DecisionReason.STORM)
+        return not self.decided and any(reason.answer in wanted for reason in self.reasons)
 
 
-def explained(  # noqa: PLR0913  (the rules' own, and the channel)
-    finding: Finding,
+def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
+    finding: RunFinding,
     channel: str,
     subscriptions: Sequence[Subscription],
-    memory: Memory,
+    memory: RuleState,
     now: float,
     *,
     lookback: float,
     default_channel: str = "",
 ) -> Explanation:
     """Decide once more, by the same rules, and keep only what the decision says of ``channel``; nothing is changed."""
-    made = decide(finding, subscriptions, memory, now, lookback=lookback, default_channel=default_channel)
-    own = [one for one in made.reasons if one.channel == channel]
-    draft = Draft(memory, now)
-    if channel == default_channel and not any(one.subscription == DEFAULT for one in own):
-        answer = unfit(draft, finding, lookback) or Answer.TAKEN
-        own.append(reason(Subscription(id=DEFAULT, channel=channel), answer))
-    how = marks(draft, finding.run.id)
+    made = decide_finding(finding, subscriptions, memory, now, lookback=lookback, default_channel=default_channel)
+    own = [reason for reason in made.reasons if reason.channel == channel]
+    draft = DecisionBuilder(memory, now)
+    if channel == default_channel and not any(item.subscription == DEFAULT_SUBSCRIPTION for item in own):
+        answer = skip_reason(draft, finding, lookback) or DecisionReason.TAKEN
+        own.append(build_decision(Subscription(id=DEFAULT_SUBSCRIPTION, channel=channel), answer))
+    how = prior_decisions(draft, finding.run.id)
     mark = how.get(channel)
-    parts = tuple(_parts(finding, channel, memory))
-    told = mark is not None and mark.how is How.TOLD and not parts
+    parts = tuple(_counted_messages(finding, channel, memory))
+    told = mark is not None and mark.how is DecisionKind.TOLD and not parts
     held = next((item for part in parts if (item := item_of(draft, channel, part.key)) and item.unposted), None)
     return Explanation(
-        finding, tuple(_held(draft, one, held) if held else one for one in own), parts,
-        perhaps=tuple(_keys(finding, channel)) if told else (),
-        storm=next(filter(None, (storm_with(draft, channel, key) for key in _own(finding, channel, memory))), ""),
-        decided=mark is not None or EVERYWHERE in how,
+        finding, tuple(_held(draft, item, held) if held else item for item in own), parts,
+        perhaps=tuple(_likely_keys(finding, channel)) if told else (),
+        storm=next(filter(None, (storm_key_of(draft, channel, key) for key in _storm_member_keys(finding, channel, memory))), ""),
+        decided=mark is not None or ALL_CHANNELS in how,
     )  # fmt: skip
 
 
-def _held(draft: Draft, known: Reason, item: Item) -> Reason:
+def _held(draft: DecisionBuilder, known: SubscriptionDecision, item: Item) -> SubscriptionDecision:
     """The reason of what was decided on and is not posted yet."""
-    if known.answer is not Answer.KNOWN or not item.waits(draft):
+    if known.answer is not DecisionReason.KNOWN or not item.waits(draft):
         return known
-    mutes = [mute for mute in read_mutes(draft.hash(MUTES)) if mute.id in item.mutes and mute.until > draft.now]
+    mutes = [mute for mute in read_mutes(draft.read_hash(MUTES)) if mute.id in item.mutes and mute.until > draft.now]
     mute = max(mutes, key=lambda each: each.until, default=None)
-    answer = Answer.MUTED if mute else Answer.HELD
+    answer = DecisionReason.MUTED if mute else DecisionReason.HELD
     return replace(known, answer=answer, until=mute.until if mute else item.until, mute=mute)
 
 
-def _parts(finding: Finding, channel: str, memory: Memory) -> Iterable[Part]:
+def _counted_messages(finding: RunFinding, channel: str, memory: RuleState) -> Iterable[CountedMessage]:
     """The open or recovered messages of the channel that the run was counted in."""
-    kept = memory.hashes.get(roots_in(channel, scope(finding)), {})
-    own = {finding.run.id, *(one.id for one in finding.bad)}
-    for root in map(Root.model_validate_json, kept.values()):
+    kept = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
+    own = {finding.run.id, *(item.id for item in finding.bad)}
+    for root in map(Alert.model_validate_json, kept.values()):
         if not root.storm and (finding.run.id in root.runs or root.id in own):
-            yield Part(root.key, joined=root.id not in own)
+            yield CountedMessage(root.key, joined=root.id not in own)
 
 
-def _own(finding: Finding, channel: str, memory: Memory) -> Iterable[str]:
+def _storm_member_keys(finding: RunFinding, channel: str, memory: RuleState) -> Iterable[str]:
     """The keys that a storm would list it under."""
-    kept = memory.hashes.get(roots_in(channel, scope(finding)), {})
-    yield from (root.key for root in map(Root.model_validate_json, kept.values()) if finding.run.id in root.runs)
-    yield from _keys(finding, channel)
+    kept = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
+    yield from (root.key for root in map(Alert.model_validate_json, kept.values()) if finding.run.id in root.runs)
+    yield from _likely_keys(finding, channel)
 
 
-def _keys(finding: Finding, channel: str) -> Iterable[str]:
+def _likely_keys(finding: RunFinding, channel: str) -> Iterable[str]:
     """The keys that its own messages had when they were told."""
-    yield key("run", finding.run.id, str(finding.outcome), channel)
-    for one in finding.bad[: TRIED - 1]:
-        yield key("case", one.id, str(one.outcome), channel)
+    yield idempotency_key("run", finding.run.id, str(finding.outcome), channel)
+    for item in finding.bad[: MAX_TRIED_KEYS - 1]:
+        yield idempotency_key("case", item.id, str(item.outcome), channel)

@@ -7,77 +7,78 @@ from dataclasses import dataclass
 from typing import Literal
 
 from zofbot.errors import SlackError, StoreUnavailable, ZofError, ZofUnavailable
-from zofbot.notification import State
-from zofbot.slack.verdict import MENDS, UNREADABLE
-from zofbot.spans import TOLERATED, duration
-from zofbot.store.entry import Depth, Entry, Parked
+from zofbot.notification import NotificationState
+from zofbot.slack.verdict import EXPLANATIONS, UNREADABLE_REASON_PREFIX
+from zofbot.spans import MAX_CLOCK_SKEW_SECONDS, describe_duration
+from zofbot.store.entry import OutboxRecord, OutboxStats, ParkedChannel
 
-Link = Literal["redis", "zof", "slack", "clock", "outbox"]
+LinkName = Literal["redis", "zof", "slack", "clock", "outbox"]
 
-_CHECK = "Run `zofbot check`."
-_OURS = ("crashed", "cannot be drawn")
+_CHECK_STEP = "Run `zofbot check`."
+_OWN_REASONS = ("crashed", "cannot be drawn")
 """How reasons begin that are not Slack's."""
 
 
 @dataclass(frozen=True)
-class Fault:
+class Diagnosis:
     """One link that does not hold: ``what`` was seen, and the ``mend``."""
 
-    link: Link
+    link: LinkName
     what: str
     mend: str
 
 
-def of(error: StoreUnavailable | SlackError | ZofError) -> Fault:
+def diagnose_error(error: StoreUnavailable | SlackError | ZofError) -> Diagnosis:
     """Name the link that an error comes from."""
     if isinstance(error, SlackError):
-        return _slack(error.reason)
+        return _diagnose_slack(error.reason)
     if isinstance(error, StoreUnavailable):
-        return Fault("redis", error.sentence, "Bring Redis back; what waits is sent by itself.")
+        return Diagnosis("redis", error.sentence, "Bring Redis back; what waits is sent by itself.")
     request = f" (Request ID: {error.request_id})" if error.request_id else ""
-    return Fault("zof", f"{error.sentence}{request}", error.next_step or _CHECK)
+    return Diagnosis("zof", f"{error.sentence}{request}", error.next_step or _CHECK_STEP)
 
 
-def busy(error: ZofError) -> bool:
+def is_rate_limited(error: ZofError) -> bool:
     """Whether Zof is only asked too much, which has an alarm of its own: a 429, or our own keeping of the quota."""
     kept = error.status is None and isinstance(error, ZofUnavailable) and error.retry_at is not None
     return error.status == 429 or kept
 
 
-def stuck(entry: Entry | None, parked: Parked | None, depth: Depth) -> Fault:
+def diagnose_stuck(entry: OutboxRecord | None, parked: ParkedChannel | None, depth: OutboxStats) -> Diagnosis:
     """Name the link that keeps a notification from being sent, by how it stands in the outbox."""
     if entry is None:
-        return Fault("redis", "What was committed is not there.", "Look at Redis' persistence and eviction policy.")
+        return Diagnosis("redis", "What was committed is not there.", "Look at Redis' persistence and eviction policy.")
     if parked:
-        return _slack(parked.reason)
+        return _diagnose_slack(parked.reason)
     if depth.paused:
-        return _slack(depth.paused)
-    if entry.reason and not entry.reason.startswith(_OURS) and entry.state is not State.DROPPED:
-        return _slack(entry.reason)
+        return _diagnose_slack(depth.paused)
+    if entry.reason and not entry.reason.startswith(_OWN_REASONS) and entry.state is not NotificationState.DROPPED:
+        return _diagnose_slack(entry.reason)
     mend = "Look whether a worker runs, then `zofbot outbox list`."
     if entry.reason:
-        return Fault("outbox", f"It is {entry.state.value}: {entry.reason}.", mend)
+        return Diagnosis("outbox", f"It is {entry.state.value}: {entry.reason}.", mend)
     taken = "a worker took it and did not come back" if entry.attempts else "no worker takes it"
-    return Fault("outbox", f"It waits: {taken}.", mend)
+    return Diagnosis("outbox", f"It waits: {taken}.", mend)
 
 
-def hidden() -> Fault:
+def diagnose_hidden() -> Diagnosis:
     """Slack took the message, and it is not there."""
-    return Fault("slack", "Slack took the message, and does not show it.", _CHECK)
+    return Diagnosis("slack", "Slack took the message, and does not show it.", _CHECK_STEP)
 
 
-def skewed(ahead: Mapping[str, float]) -> Fault | None:
+def diagnose_clock(ahead: Mapping[str, float]) -> Diagnosis | None:
     """Judge this machine's clock by how many seconds it is ahead of others, each by its name."""
-    off = {whose: seconds for whose, seconds in ahead.items() if abs(seconds) > TOLERATED}
+    off = {whose: seconds for whose, seconds in ahead.items() if abs(seconds) > MAX_CLOCK_SKEW_SECONDS}
     said = ", ".join(
-        f"{duration(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'} {whose}" for whose, seconds in off.items()
+        f"{describe_duration(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'} {whose}"
+        for whose, seconds in off.items()
     )
-    return Fault("clock", f"This machine is {said}.", "Let both keep their time by NTP.") if off else None
+    return Diagnosis("clock", f"This machine is {said}.", "Let both keep their time by NTP.") if off else None
 
 
-def _slack(reason: str) -> Fault:
-    if reason.startswith(("http_", UNREADABLE)):
+def _diagnose_slack(reason: str) -> Diagnosis:
+    if reason.startswith(("http_", UNREADABLE_REASON_PREFIX)):
         what = f"Something else answered in Slack's place ({reason})."
-        return Fault("slack", what, "Look at the proxy that zofbot calls through, and at Slack's status page.")
-    what, mend = MENDS.get(reason, (f"Slack says {reason}.", ""))
-    return Fault("slack", what, mend or _CHECK)
+        return Diagnosis("slack", what, "Look at the proxy that zofbot calls through, and at Slack's status page.")
+    what, mend = EXPLANATIONS.get(reason, (f"Slack says {reason}.", ""))
+    return Diagnosis("slack", what, mend or _CHECK_STEP)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from zofbot.model import Result
 from zofbot.notification import Notification
-from zofbot.pipeline.memory import MUTES, Draft, held_by
-from zofbot.pipeline.shares import Share
-from zofbot.routing import Finding, Group, Subscription, quiet_until
-from zofbot.routing.matching import names_of_case
+from zofbot.pipeline.memory import MUTES, DecisionBuilder, held_by
+from zofbot.pipeline.shares import ChannelAudience
+from zofbot.routing import Grouping, RunFinding, Subscription, quiet_until
+from zofbot.routing.matching import case_names
 from zofbot.routing.mute import Mute, active, read_mutes
-from zofbot.routing.patterns import fits
-from zofbot.slack.bodies import CaseBody, FailureBody, RunBody
+from zofbot.routing.patterns import matches_patterns
+from zofbot.slack.bodies import CaseAlertPayload, FailurePayload, RunAlertPayload
 
 CRITICAL = ("production",)
 """Environments, as globs, whose failures go first and may pass quiet hours."""
@@ -48,19 +48,25 @@ def hold_back(now: float, takers: Sequence[Subscription], mutes: Iterable[Mute],
 
 def is_critical(environment: str, critical: Collection[str] = CRITICAL) -> bool:
     """Whether failures in an environment go first and may pass quiet hours."""
-    return bool(environment) and fits(tuple(critical), [environment])
+    return bool(environment) and matches_patterns(tuple(critical), [environment])
 
 
 def mutes_on(
-    draft: Draft, channel: str, projects: Collection[str], environment: str, cases: Sequence[Collection[str]] = ()
+    draft: DecisionBuilder,
+    channel: str,
+    projects: Collection[str],
+    environment: str,
+    cases: Sequence[Collection[str]] = (),
 ) -> list[Mute]:
     """The mutes of a channel that mean a failure, in force as the draft is made."""
-    known = draft.hash(MUTES)
+    known = draft.read_hash(MUTES)
     own = active(read_mutes(known), channel, draft.now) if known else []
     return [mute for mute in own if mute.matches(projects, environment, cases)]
 
 
-def divided(draft: Draft, finding: Finding, share: Share) -> Iterator[tuple[Share, list[Mute]]]:
+def divided(
+    draft: DecisionBuilder, finding: RunFinding, share: ChannelAudience
+) -> Iterator[tuple[ChannelAudience, list[Mute]]]:
     """A share in the parts that wait for the same mutes, what waits for none first.
 
     A muted case has a message of its own, so that the message of its run shows nothing of it.
@@ -69,34 +75,34 @@ def divided(draft: Draft, finding: Finding, share: Share) -> Iterator[tuple[Shar
     whole = mutes_on(*place)
     parts: dict[tuple[str, ...], tuple[list[Mute], list[Result]]] = {}
     for result in share.results:
-        mutes = mutes_on(*place, [names_of_case(result)])
+        mutes = mutes_on(*place, [case_names(result)])
         parts.setdefault(tuple(mute.id for mute in mutes), (mutes, []))[1].append(result)
     if not parts:
         yield share, whole
     for mutes, results in sorted(parts.values(), key=lambda part: len(part[0])):
-        part = share if len(parts) == 1 else share.of(results)
-        yield (part if mutes == whole else replace(part, group=Group.CASE)), mutes
+        part = share if len(parts) == 1 else share.for_results(results)
+        yield (part if mutes == whole else replace(part, group=Grouping.CASE)), mutes
 
 
-def cases_of(body: FailureBody) -> list[list[str]]:
+def cases_of(body: FailurePayload) -> list[list[str]]:
     """The names of each case that a failure's message shows; none where it does not show all."""
-    if isinstance(body, CaseBody):
+    if isinstance(body, CaseAlertPayload):
         return [[name for name in (body.case.title, body.case_id) if name]]
-    if isinstance(body, RunBody) and body.bad <= len(body.top):
+    if isinstance(body, RunAlertPayload) and body.bad <= len(body.top):
         return [[case.title] for case in body.top]
     return []
 
 
-def projects_of(body: FailureBody) -> list[str]:
+def projects_of(body: FailurePayload) -> list[str]:
     """The names of a failure's project."""
     return [name for name in (body.run.project_id, body.run.project) if name]
 
 
-def remember_held(draft: Draft, hold: Hold, notes: Iterable[Notification]) -> None:
+def remember_held(draft: DecisionBuilder, hold: Hold, notes: Iterable[Notification]) -> None:
     """Note which notifications wait for mutes, so that they come when those are ended before their time."""
     for note in notes:
         for mute in hold.mutes:
-            draft.put(held_by(mute.id), note.key, record(hold, max(0.0, note.not_before - hold.until)))
+            draft.set_field(held_by(mute.id), note.key, record(hold, max(0.0, note.not_before - hold.until)))
             draft.expect(MUTES, mute.id)
 
 

@@ -8,17 +8,17 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from zofbot.clock import Clock, timeout
-from zofbot.errands import cancelled
+from zofbot.errands import is_cancel_requested
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
 from zofbot.store.outbox import Outbox
 
 log = structlog.get_logger()
 
-WATCH = 10.0
+CHECK_INTERVAL_SECONDS = 10.0
 """Seconds between two looks while there is no trouble."""
 
-KNOCK = 300.0
+PARKED_RETRY_SECONDS = 300.0
 """Seconds until a channel that refused is tried again, unless Slack says earlier that it was mended."""
 
 OnParked = Callable[[str, str], Awaitable[None]]
@@ -29,11 +29,11 @@ OnRemoved = Callable[[str, str], Awaitable[None]]
 """Tells whom it concerns of a root (key) that was removed from a channel (id) twice. It may be called again."""
 
 
-async def nobody(channel: str, reason: str) -> None:
+async def no_recipient(channel: str, reason: str) -> None:
     """For when there is nobody to tell."""
 
 
-class Lookout:
+class OutboxMonitor:
     """Looks every few seconds, and at once when ``trouble`` is set."""
 
     def __init__(
@@ -47,22 +47,22 @@ class Lookout:
         self._on_removed = on_removed
         self._clock = clock
 
-    async def watch(self) -> None:
+    async def run(self) -> None:
         """Go on until ``stop()``."""
         while not self._stopping:
             self.trouble.clear()
             try:
-                await self.measure()
-                await self.tell()
+                await self.update_gauges()
+                await self.report_parked()
                 await self.report_removed()
-                await self.knock()
+                await self.retry_parked()
             except StoreUnavailable as error:
                 self._metrics.store_up.set(0)
                 log.warning("outbox not measured", error=error.sentence)
-            if cancelled():
+            if is_cancel_requested():
                 break
             try:
-                async with timeout(WATCH):
+                async with timeout(CHECK_INTERVAL_SECONDS):
                     await self.trouble.wait()
             except TimeoutError:
                 pass
@@ -72,9 +72,9 @@ class Lookout:
         self._stopping = True
         self.trouble.set()
 
-    async def measure(self) -> None:
+    async def update_gauges(self) -> None:
         """Set the gauges. Raises StoreUnavailable."""
-        depth = await self._outbox.depth()
+        depth = await self._outbox.read_stats()
         self._metrics.store_up.set(1)
         self._metrics.outbox.labels("pending").set(depth.pending)
         self._metrics.outbox.labels("scheduled").set(depth.scheduled)
@@ -84,9 +84,9 @@ class Lookout:
         self._metrics.outbox_oldest.set(depth.oldest)
         self._metrics.outbox_paused.set(bool(depth.paused))
 
-    async def tell(self) -> None:
+    async def report_parked(self) -> None:
         """Call ``on_parked`` for each parked channel of which nobody was told. Raises StoreUnavailable."""
-        for parked in await self._outbox.parked():
+        for parked in await self._outbox.parked_channels():
             if parked.told:
                 continue
             log.error("channel parked", channel=parked.channel, reason=parked.reason, waiting=parked.waiting)
@@ -97,11 +97,11 @@ class Lookout:
             except Exception:  # it is not ours, and must not end all deliveries; it is tried again
                 log.exception("nobody was told", channel=parked.channel)
             else:
-                await self._outbox.told(parked.channel)
+                await self._outbox.mark_notified(parked.channel)
 
     async def report_removed(self) -> None:
         """Call ``on_removed`` for each root that was removed twice. Raises StoreUnavailable."""
-        for key, channel in (await self._outbox.removed()).items():
+        for key, channel in (await self._outbox.removed_alerts()).items():
             log.error("message removed again, not posted any more", key=key, channel=channel)
             try:
                 await self._on_removed(key, channel)
@@ -110,15 +110,15 @@ class Lookout:
             except Exception:  # as above
                 log.exception("nobody was told", channel=channel)
             else:
-                await self._outbox.told_of_removal(key)
+                await self._outbox.mark_removal_notified(key)
 
-    async def knock(self) -> None:
+    async def retry_parked(self) -> None:
         """Try channels again that have refused for a while, for Slack does not tell all that mends one.
 
         One that still refuses is parked anew by the first message that tries. Raises StoreUnavailable.
         """
         now = self._clock.time()
-        for parked in await self._outbox.parked():
-            if parked.told and now - parked.since >= KNOCK:
+        for parked in await self._outbox.parked_channels():
+            if parked.told and now - parked.since >= PARKED_RETRY_SECONDS:
                 log.info("parked channel tried again", channel=parked.channel, waiting=parked.waiting)
-                await self._outbox.unpark(parked.channel)
+                await self._outbox.unpark_channel(parked.channel)

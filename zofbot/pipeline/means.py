@@ -11,42 +11,42 @@ from zofbot.clock import Clock
 from zofbot.errors import ZofError
 from zofbot.metrics import Metrics
 from zofbot.notification import Notification
-from zofbot.pipeline.feeds import Order
-from zofbot.pipeline.memory import Changes, Memory
-from zofbot.pipeline.reader import Reader
-from zofbot.routing import Finding, Notice, Subscription
+from zofbot.pipeline.feeds import ListOrder
+from zofbot.pipeline.memory import HashChanges, RuleState
+from zofbot.pipeline.reader import RunReader
+from zofbot.routing import PlatformEvent, RunFinding, Subscription
 from zofbot.store.leases import Fence
 
 
-class Decision(Protocol):
+class Committable(Protocol):
     """What findings come to."""
 
     @property
     def notifications(self) -> Sequence[Notification]: ...
 
     @property
-    def changes(self) -> Changes: ...
+    def changes(self) -> HashChanges: ...
 
     @property
-    def expected(self) -> Changes: ...
+    def expected(self) -> HashChanges: ...
 
 
-class Decide(Protocol):
+class DecisionRules(Protocol):
     """The rules; hearing of one thing twice must come to the same keys."""
 
     def __call__(  # noqa: PLR0913  # the last two are settings
         self,
-        findings: Iterable[Finding | Notice],
+        findings: Iterable[RunFinding | PlatformEvent],
         subscriptions: Sequence[Subscription],
-        memory: Memory,
+        memory: RuleState,
         now: float,
         *,
         lookback: float,
         default_channel: str,
-    ) -> Decision: ...
+    ) -> Committable: ...
 
 
-class Outbox(Protocol):
+class PollOutbox(Protocol):
     """Where findings are committed. Both raise StoreUnavailable, and ``commit`` Fenced and Changed."""
 
     async def commit(
@@ -58,11 +58,11 @@ class Outbox(Protocol):
         expect: Mapping[str, Mapping[str, str | None]] | None = None,
     ) -> list[str]: ...
 
-    async def hashes(self, *names: str) -> dict[str, dict[str, str]]: ...
+    async def read_hashes(self, *names: str) -> dict[str, dict[str, str]]: ...
 
 
 @dataclass
-class Tick:
+class CycleStats:
     """What one turn came to."""
 
     leads: bool = False
@@ -85,25 +85,25 @@ class Tick:
 
 
 @dataclass(frozen=True)
-class Means:
+class PollContext:
     """What every turn of one poller works with. Seconds.
 
     ``missed`` and ``silent`` count by feed what the end of its audit and of its first walk are to report; ``refused``
     has why a feed is not read, as far as that was reported.
     """
 
-    outbox: Outbox
-    reader: Reader
-    decide: Decide
+    outbox: PollOutbox
+    reader: RunReader
+    decide: DecisionRules
     metrics: Metrics
     clock: Clock
     lookback: float
-    order: Order | None
+    order: ListOrder | None
     default_channel: str
     missed: Counter[str] = field(default_factory=Counter)
     silent: Counter[str] = field(default_factory=Counter)
     refused: dict[str, ZofError] = field(default_factory=dict)
 
-    def now(self) -> float:
+    def unix_time(self) -> float:
         """Unix seconds."""
         return self.clock.time()

@@ -8,88 +8,88 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zofbot.notification import Notification
-from zofbot.routing import Finding, Notice, Subscription
-from zofbot.routing.matching import placed
+from zofbot.routing import PlatformEvent, RunFinding, Subscription
+from zofbot.routing.matching import matches_location
 
-Changes = Mapping[str, Mapping[str, str | None]]
+HashChanges = Mapping[str, Mapping[str, str | None]]
 """Name of a hash, its field, the new value or ``None`` to delete it."""
 
-REMEMBERED = 30 * 86400.0
+DECISION_TTL_SECONDS = 30 * 86400.0
 """Seconds for which it is known that a run was told: as long as idempotency keys live."""
 
 
-def digest(*words: str) -> str:
+def short_hash(*words: str) -> str:
     """A short name for words of any length and kind."""
     return hashlib.blake2s("\x1f".join(words).encode(errors="replace"), digest_size=8).hexdigest()
 
 
-def scope(finding: Finding) -> str:
+def scope_key(finding: RunFinding) -> str:
     """Names project and environment: recoveries and counts reach no further."""
-    return digest(finding.project, finding.environment)
+    return short_hash(finding.project, finding.environment)
 
 
-def seen_in(run_id: str) -> str:
+def decisions_hash(run_id: str) -> str:
     """The hash that notes whether a run was told; 4,096 of them keep each small."""
     return f"seen:{zlib.crc32(run_id.encode(errors='replace')) % 4096:03x}"
 
 
-def notice_name(notice: Notice) -> str:
+def platform_event_key(notice: PlatformEvent) -> str:
     """What stands for a run's id where it is noted that a notice was told; the same may be told again another day."""
     return f"{notice.event}/{notice.id}/{notice.happened:.0f}"
 
 
-def roots_in(channel: str, place: str) -> str:
+def alerts_hash(channel: str, place: str) -> str:
     """The hash of a channel's failures that may still change, in one scope."""
     return f"open:{channel}:{place}"
 
 
-def passed_in(place: str) -> str:
+def passes_hash(place: str) -> str:
     """The hash of the latest passed runs in a scope, for failures that are heard of late."""
     return f"passed:{place}"
 
 
-def counted_in(subscription: Subscription) -> str:
+def threshold_hash(subscription: Subscription) -> str:
     """The hash of failures that a subscription's ``after:`` has counted."""
     return f"after:{subscription.id}"
 
 
-def failure_of(root: str) -> str:
+def failure_hash(root: str) -> str:
     """The hash of what the message under key ``root`` shows, for those who work on it."""
     return f"failure:{root}"
 
 
-def channels_of(subscriptions: Iterable[Subscription], default_channel: str = "") -> set[str]:
+def subscribed_channels(subscriptions: Iterable[Subscription], default_channel: str = "") -> set[str]:
     """Every channel that is told anything."""
     return {subscription.channel for subscription in subscriptions} | {default_channel} - {""}
 
 
-def rerun_in(run_id: str) -> str:
+def rerun_hash(run_id: str) -> str:
     """The hash that says from which failure's thread a run was started: the key of its root."""
     return f"rerun:{run_id}"
 
 
-RERUN = "rerun"
+RERUN_FIELD = "rerun"
 """The field of a failure's hash that holds the run of its failed cases that is under way, as JSON."""
 
-ORDERS = "orders"
+PENDING_COMMANDS_HASH = "orders"
 """The hash of what was ordered at Zof and is not done yet: the names of orders, and when they were taken."""
 
 
-def order_of(name: str) -> str:
+def command_hash(name: str) -> str:
     """The hash of one order: what it is, and what it came to once it is done."""
     return f"order:{name}"
 
 
-FAILURES = "failures"
+FAILURES_HASH = "failures"
 """The hash of all failures that people may work on: the key of each one's root, and when it was first told."""
 
 
-def triage_in(channel: str) -> str:
+def triage_hash(channel: str) -> str:
     """The hash of what people made of a channel's failures, by the keys of their roots."""
     return f"triage:{channel}"
 
 
-def storms_in(channel: str) -> str:
+def storms_hash(channel: str) -> str:
     """The hash of a channel's storms, of the latest alerts that may become one, and of whom they mentioned.
 
     Until storms were failures to work on, ``storm:<channel>`` held their counts for an hour.
@@ -112,14 +112,14 @@ def catch_up_in(channel: str) -> str:
 
 
 @dataclass(frozen=True)
-class Memory:
+class RuleState:
     """The hashes that ``names`` asked for, as they were read together."""
 
     hashes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @staticmethod
-    def names(
-        finding: Finding | Notice,
+    def hash_names(
+        finding: RunFinding | PlatformEvent,
         subscriptions: Sequence[Subscription],
         default_channel: str = "",
         failing: Collection[str] | None = None,
@@ -129,38 +129,38 @@ class Memory:
         ``failing`` are the channels with open failures in its scope, whatever they subscribe to by now; ``None`` where
         that is not known, and any may have some.
         """
-        meant = [subscription for subscription in subscriptions if placed(subscription, finding)]
+        meant = [subscription for subscription in subscriptions if matches_location(subscription, finding)]
         channels = {subscription.channel for subscription in meant} | {default_channel} - {""}
-        if isinstance(finding, Notice):
-            return (seen_in(notice_name(finding)), MUTES, *map(storms_in, sorted(channels)))
-        place, known = scope(finding), channels_of(subscriptions, default_channel)
-        counted = [counted_in(subscription) for subscription in meant if subscription.after]
+        if isinstance(finding, PlatformEvent):
+            return (decisions_hash(platform_event_key(finding)), MUTES, *map(storms_hash, sorted(channels)))
+        place, known = scope_key(finding), subscribed_channels(subscriptions, default_channel)
+        counted = [threshold_hash(subscription) for subscription in meant if subscription.after]
         channels |= known if failing is None else known.intersection(failing)
         kept = [
             name
             for channel in sorted(channels)
-            for name in (storms_in(channel), roots_in(channel, place), triage_in(channel), catch_up_in(channel))
+            for name in (storms_hash(channel), alerts_hash(channel, place), triage_hash(channel), catch_up_in(channel))
         ]
-        return (seen_in(finding.run.id), passed_in(place), rerun_in(finding.run.id), MUTES, *kept, *counted)
+        return (decisions_hash(finding.run.id), passes_hash(place), rerun_hash(finding.run.id), MUTES, *kept, *counted)
 
     @classmethod
-    def read(cls, hashes: Mapping[str, Mapping[str, str]]) -> Memory:
+    def from_hashes(cls, hashes: Mapping[str, Mapping[str, str]]) -> RuleState:
         """Keep what the store returned."""
         return cls(hashes)
 
-    def changed(self, changes: Changes) -> Memory:
+    def with_changes(self, changes: HashChanges) -> RuleState:
         """The memory as it is once ``changes`` were committed."""
         after = dict(self.hashes)
         for name, fields in changes.items():
             merged: dict[str, str | None] = {**after.get(name, {}), **fields}
             after[name] = {key: value for key, value in merged.items() if value is not None}
-        return Memory(after)
+        return RuleState(after)
 
 
-class Draft:
+class DecisionBuilder:
     """A decision while it is being made: what it has read is as it will be once it was committed."""
 
-    def __init__(self, memory: Memory, now: float) -> None:
+    def __init__(self, memory: RuleState, now: float) -> None:
         self.now = now
         self.notifications: dict[str, Notification] = {}
         self.changes: dict[str, dict[str, str | None]] = {}
@@ -169,24 +169,24 @@ class Draft:
         self._memory = memory
         self._copies: dict[str, dict[str, str]] = {}
 
-    def by_our_clock(self, happened: float) -> float:
+    def clamp_to_now(self, happened: float) -> float:
         """When something happened at Zof, whose clock may be ahead, as what people do can be compared with it."""
         return min(happened, self.now)
 
-    def hash(self, name: str) -> Mapping[str, str]:
+    def read_hash(self, name: str) -> Mapping[str, str]:
         """One hash with the changes so far."""
         return self._copies[name] if name in self._copies else self._memory.hashes.get(name, {})
 
-    def put(self, name: str, key: str, value: str) -> None:
-        self._copy(name)[key] = value
+    def set_field(self, name: str, key: str, value: str) -> None:
+        self._copy_hash(name)[key] = value
         self.changes.setdefault(name, {})[key] = value
 
-    def drop(self, name: str, keys: Iterable[str]) -> None:
+    def delete_fields(self, name: str, keys: Iterable[str]) -> None:
         for key in list(keys):
-            self._copy(name).pop(key, None)
+            self._copy_hash(name).pop(key, None)
             self.changes.setdefault(name, {})[key] = None
 
-    def tell(self, *notifications: Notification) -> None:
+    def add_notifications(self, *notifications: Notification) -> None:
         """Add notifications; a later edit of one message takes the place of an earlier one."""
         for notification in notifications:
             self.notifications[notification.key] = notification
@@ -195,7 +195,7 @@ class Draft:
         """Rest the decision on a field as it was read."""
         self.expected.setdefault(name, {})[key] = self._memory.hashes.get(name, {}).get(key)
 
-    def _copy(self, name: str) -> dict[str, str]:
+    def _copy_hash(self, name: str) -> dict[str, str]:
         if name not in self._copies:
             self._copies[name] = dict(self._memory.hashes.get(name, {}))
         return self._copies[name]

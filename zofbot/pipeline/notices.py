@@ -4,62 +4,78 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zofbot.notification import SCHEMA, Kind, Notification
+from zofbot.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
 from zofbot.pipeline.catchups import Before, sum_up
 from zofbot.pipeline.holds import hold_back, mutes_on
-from zofbot.pipeline.keys import key
-from zofbot.pipeline.memory import Draft, notice_name
-from zofbot.pipeline.reasons import AGAIN, Answer, Reason, missed, reason, waiting
-from zofbot.pipeline.seen import How, Mark, mark, marks
-from zofbot.pipeline.shares import Share, verdicts
+from zofbot.pipeline.keys import idempotency_key
+from zofbot.pipeline.memory import DecisionBuilder, platform_event_key
+from zofbot.pipeline.reasons import (
+    REASON_BY_PRIOR_KIND,
+    DecisionReason,
+    SubscriptionDecision,
+    build_decision,
+    build_mismatch,
+    waiting,
+)
+from zofbot.pipeline.seen import DecisionKind, PriorDecision, prior_decisions, record_decision
+from zofbot.pipeline.shares import ChannelAudience, match_subscriptions
 from zofbot.pipeline.storms import StormCandidate, absorb_into_storm
-from zofbot.routing import Group, Notice, Subscription
+from zofbot.routing import Grouping, PlatformEvent, Subscription
 from zofbot.slack import bodies
-from zofbot.slack.bodies import Member, NoticeBody
+from zofbot.slack.bodies import PlatformEventPayload, StormMember
 
 
-def decide(
-    draft: Draft, notice: Notice, subscriptions: Sequence[Subscription], lookback: float, *, critical: bool
-) -> list[Reason]:
+def decide_platform_event(
+    draft: DecisionBuilder,
+    notice: PlatformEvent,
+    subscriptions: Sequence[Subscription],
+    lookback: float,
+    *,
+    critical: bool,
+) -> list[SubscriptionDecision]:
     """Put a notice into the draft for every channel that asks for it, and say why or why not."""
     if notice.happened < draft.now - lookback:
-        return [reason(one, Answer.OLD) for one in subscriptions]
-    answers = verdicts(notice, subscriptions)
-    reasons = [missed(one, verdict) for one, verdict in answers if not verdict.matched]
-    meant = [one for one, verdict in answers if verdict.matched]
-    for channel in sorted({one.channel for one in meant}):
-        share = Share(channel, Group.RUN, (), tuple(one for one in meant if one.channel == channel))
+        return [build_decision(subscription, DecisionReason.OLD) for subscription in subscriptions]
+    answers = match_subscriptions(notice, subscriptions)
+    reasons = [build_mismatch(answer, verdict) for answer, verdict in answers if not verdict.matched]
+    meant = [answer for answer, verdict in answers if verdict.matched]
+    for channel in sorted({item.channel for item in meant}):
+        share = ChannelAudience(channel, Grouping.RUN, (), tuple(item for item in meant if item.channel == channel))
         mutes = mutes_on(draft, channel, notice.projects, notice.environment)
         hold, before = hold_back(draft.now, share.takers, mutes, critical=critical), Before.of(draft)
-        answer = _answer(draft, notice, share, hold.until, critical=critical)
+        answer = _decide_channel(draft, notice, share, hold.until, critical=critical)
         sum_up(draft, channel, hold, before)
-        held = answer is Answer.TOLD and hold.until
-        reasons += [waiting(one, hold) if held else reason(one, answer) for one in share.takers]
+        held = answer is DecisionReason.TOLD and hold.until
+        reasons += [waiting(taker, hold) if held else build_decision(taker, answer) for taker in share.takers]
     return reasons
 
 
-def _answer(draft: Draft, notice: Notice, share: Share, held: float, *, critical: bool) -> Answer:
+def _decide_channel(
+    draft: DecisionBuilder, notice: PlatformEvent, share: ChannelAudience, held: float, *, critical: bool
+) -> DecisionReason:
     """Tell one channel, unless it was told before."""
-    name = notice_name(notice)
-    before = marks(draft, name).get(share.channel)
+    name = platform_event_key(notice)
+    before = prior_decisions(draft, name).get(share.channel)
     if before:
-        return AGAIN[before.how]
-    candidate = _candidate(notice, share, held, critical=critical)
+        return REASON_BY_PRIOR_KIND[before.how]
+    candidate = _storm_candidate(notice, share, held, critical=critical)
     absorbed = absorb_into_storm(draft, candidate)
-    mark(draft, name, share.channel, Mark(How.STORM if absorbed.storm else How.TOLD, 0))
+    record_decision(
+        draft, name, share.channel, PriorDecision(DecisionKind.STORM if absorbed.storm else DecisionKind.TOLD, 0)
+    )
     if absorbed.storm:
-        return Answer.STORM
-    draft.tell(_notification(notice, candidate, absorbed.mention))
-    return Answer.TOLD
+        return DecisionReason.STORM
+    draft.add_notifications(_build_notification(notice, candidate, absorbed.mention))
+    return DecisionReason.TOLD
 
 
-def _candidate(notice: Notice, share: Share, held: float, *, critical: bool) -> StormCandidate:
-    member = Member(
-        key=key("notice", notice.id, notice.event.value, share.channel, turn=int(notice.happened)),
-        id=bodies.said(notice.id, 128),
-        title=bodies.said(notice.said or notice.id, 150),
-        project=bodies.said(notice.projects[-1] if notice.projects else "", 80),
-        environment=bodies.said(notice.environment, 80),
+def _storm_candidate(notice: PlatformEvent, share: ChannelAudience, held: float, *, critical: bool) -> StormCandidate:
+    member = StormMember(
+        key=idempotency_key("notice", notice.id, notice.event.value, share.channel, turn=int(notice.happened)),
+        id=bodies.clean_text(notice.id, 128),
+        title=bodies.clean_text(notice.said or notice.id, 150),
+        project=bodies.clean_text(notice.projects[-1] if notice.projects else "", 80),
+        environment=bodies.clean_text(notice.environment, 80),
         followed=False,
     )
     return StormCandidate(
@@ -68,16 +84,16 @@ def _candidate(notice: Notice, share: Share, held: float, *, critical: bool) -> 
         category=notice.event.value,
         happened=notice.happened,
         held=held,
-        mention=share.mention,
+        mention=share.mention_ids,
         critical=critical,
     )
 
 
-def _notification(notice: Notice, candidate: StormCandidate, mention: tuple[str, ...]) -> Notification:
-    body = NoticeBody(
+def _build_notification(notice: PlatformEvent, candidate: StormCandidate, mention: tuple[str, ...]) -> Notification:
+    body = PlatformEventPayload(
         event=notice.event.value,
-        about=bodies.said(notice.id, 128),
-        said=bodies.said(notice.said, 500),
+        about=bodies.clean_text(notice.id, 128),
+        said=bodies.clean_text(notice.said, 500),
         run_id=notice.run_id[:128],
         project=candidate.member.project,
         environment=candidate.member.environment,
@@ -85,11 +101,11 @@ def _notification(notice: Notice, candidate: StormCandidate, mention: tuple[str,
     )
     return Notification(
         key=candidate.member.key,
-        kind=Kind.ROOT,
+        kind=NotificationKind.ROOT,
         channel=candidate.channel,
-        body=bodies.stored(body),
+        body=bodies.dump_payload(body),
         happened=notice.happened,
         critical=candidate.critical,
         not_before=candidate.held,
-        schema=SCHEMA,
+        schema=NOTIFICATION_SCHEMA,
     )

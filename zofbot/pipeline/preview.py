@@ -7,48 +7,56 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from zofbot.model import Outcome, Result, Run
-from zofbot.notification import Kind, Notification
-from zofbot.pipeline.memory import Memory
-from zofbot.pipeline.rules import decide_all
-from zofbot.routing import Finding, On, Subscription, match
-from zofbot.routing.finding import NOTICES
-from zofbot.routing.quiet import zone
-from zofbot.slack.foresight import Foresight
+from zofbot.notification import Notification, NotificationKind
+from zofbot.pipeline.memory import RuleState
+from zofbot.pipeline.rules import decide_batch
+from zofbot.routing import EventType, RunFinding, Subscription, match_subscription
+from zofbot.routing.finding import PLATFORM_EVENT_TYPES
+from zofbot.routing.quiet import find_zone
+from zofbot.slack.foresight import PreviewResult
 
-DAY = 86400.0
+DAY_SECONDS = 86400.0
 
 
-class Rehearsal:
+class PreviewSimulation:
     """Plays findings to one subscription, in the order in which they happened, as though it had always been there."""
 
     def __init__(self, subscription: Subscription) -> None:
-        self._subscription = always(subscription)
-        self._memory = Memory()
+        self._subscription = without_start_date(subscription)
+        self._memory = RuleState()
         self._told: dict[str, Notification] = {}
 
-    def play(self, findings: Iterable[Finding]) -> None:
+    def play_findings(self, findings: Iterable[RunFinding]) -> None:
         """Decide on each at the moment at which it happened; none may be older than one that was played before."""
-        for finding in sorted(findings, key=lambda one: one.happened):
-            decision = decide_all([finding], [self._subscription], self._memory, finding.happened, lookback=DAY)
-            self._memory = self._memory.changed(decision.changes)
-            self._told |= {one.key: one for one in decision.notifications if one.kind is not Kind.EDIT}
+        for finding in sorted(findings, key=lambda finding: finding.happened):
+            decision = decide_batch(
+                [finding], [self._subscription], self._memory, finding.happened, lookback=DAY_SECONDS
+            )
+            self._memory = self._memory.with_changes(decision.changes)
+            self._told |= {
+                notification.key: notification
+                for notification in decision.notifications
+                if notification.kind is not NotificationKind.EDIT
+            }
 
-    def outcome(self, *, partial: bool = False) -> Foresight:
+    def preview_result(self, *, partial: bool = False) -> PreviewResult:
         """What was posted; days are those of the quiet hours' zone."""
-        seen = [one for one in self._told.values() if one.kind is Kind.ROOT or one.body.get("broadcast")]
-        here = (zone(self._subscription.quiet.zone) if self._subscription.quiet else None) or UTC
-        days = Counter(datetime.fromtimestamp(max(one.happened, one.not_before), here).date() for one in seen)
+        seen = [
+            item for item in self._told.values() if item.kind is NotificationKind.ROOT or item.body.get("broadcast")
+        ]
+        here = (find_zone(self._subscription.quiet.zone) if self._subscription.quiet else None) or UTC
+        days = Counter(datetime.fromtimestamp(max(item.happened, item.not_before), here).date() for item in seen)
         day, worst = max(days.items(), key=lambda pair: (pair[1], pair[0]), default=(None, 0))
-        unlisted = any(one in NOTICES.values() for one in self._subscription.on)
-        return Foresight(len(seen), worst, day, len(self._told) - len(seen), partial, unlisted)
+        unlisted = any(item in PLATFORM_EVENT_TYPES.values() for item in self._subscription.on)
+        return PreviewResult(len(seen), worst, day, len(self._told) - len(seen), partial, unlisted)
 
 
-def always(subscription: Subscription) -> Subscription:
+def without_start_date(subscription: Subscription) -> Subscription:
     """The same, as though it had been made before everything."""
     return subscription.model_copy(update={"created": 0.0})
 
 
-def findings(runs: Iterable[Run], results: Iterable[Result], since: float, now: float) -> list[Finding]:
+def assemble_findings(runs: Iterable[Run], results: Iterable[Result], since: float, now: float) -> list[RunFinding]:
     """Put together what Zof's listings show apart, as far as it happened between ``since`` and ``now`` (Unix seconds).
 
     Of a result whose run is not among ``runs``, as much of the run is made out as the result says of it.
@@ -59,32 +67,35 @@ def findings(runs: Iterable[Run], results: Iterable[Result], since: float, now: 
     known = {run.id: run for run in runs}
     for name, own in by_run.items():
         if name not in known:
-            known[name] = _made_out(name, list(own.values()))
-    found = [Finding.of(run, _all(run, by_run.get(run.id, {})), otherwise=-1) for run in known.values()]
-    return sorted((one for one in found if since <= one.happened <= now), key=lambda one: one.happened)
+            known[name] = _infer_run(name, list(own.values()))
+    found = [
+        RunFinding.from_results(run, _merge_results(run, by_run.get(run.id, {})), otherwise=-1)
+        for run in known.values()
+    ]
+    return sorted((item for item in found if since <= item.happened <= now), key=lambda item: item.happened)
 
 
-def means_any(subscription: Subscription, found: Iterable[Finding]) -> bool:
+def matches_any_finding(subscription: Subscription, found: Iterable[RunFinding]) -> bool:
     """Whether a subscription means any of it at all."""
-    asks = always(subscription)
-    return any(match(asks, one).matched for one in found)
+    asks = without_start_date(subscription)
+    return any(match_subscription(asks, item).matched for item in found)
 
 
-def recovers(subscription: Subscription) -> bool:
+def wants_recoveries(subscription: Subscription) -> bool:
     """Whether it matters to a subscription what passed: to be told of it, or because a case then starts afresh."""
-    asked = {On.RECOVERED, On.PASSED_WITH_FAILURES} & {*subscription.on}
+    asked = {EventType.RECOVERED, EventType.PASSED_WITH_FAILURES} & {*subscription.on}
     in_a_row = subscription.after is not None and subscription.after.in_a_row
     return bool(asked) or in_a_row or subscription.group == "case"
 
 
-def _all(run: Run, listed: dict[str, Result]) -> Iterable[Result]:
+def _merge_results(run: Run, listed: dict[str, Result]) -> Iterable[Result]:
     return {**{result.id: result for result in run.results or ()}, **listed}.values()
 
 
-def _made_out(name: str, results: Sequence[Result]) -> Run:
+def _infer_run(name: str, results: Sequence[Result]) -> Run:
     """A run that was not listed, from its results; one that failed is what its worst result says."""
     outcomes = {result.outcome for result in results}
-    outcome = next((one for one in (Outcome.FAILED, Outcome.ERROR) if one in outcomes), Outcome.UNKNOWN)
-    latest = max(results, key=lambda result: result.when.timestamp() if result.when else 0.0)
+    outcome = next((item for item in (Outcome.FAILED, Outcome.ERROR) if item in outcomes), Outcome.UNKNOWN)
+    latest = max(results, key=lambda result: result.latest_time.timestamp() if result.latest_time else 0.0)
     where = latest.model_dump(include={"project_id", "project_name", "environment"})
-    return Run(id=name, outcome=outcome, ended=latest.when, **where)
+    return Run(id=name, outcome=outcome, ended=latest.latest_time, **where)

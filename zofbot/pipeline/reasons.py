@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from zofbot.pipeline.holds import Hold
-from zofbot.pipeline.seen import How
-from zofbot.routing import Subscription, Verdict
+from zofbot.pipeline.seen import DecisionKind
+from zofbot.routing import MatchResult, Subscription
 from zofbot.routing.mute import Mute
 
 
-class Answer(StrEnum):
+class DecisionReason(StrEnum):
     """Why a subscription was told of a finding, or why not."""
 
     TOLD = "told"
@@ -37,7 +37,7 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True)
-class Reason:
+class SubscriptionDecision:
     """What became of a finding for one subscription.
 
     ``verdict`` is its filters' own where one of them missed, ``until`` (Unix seconds) when quiet hours or the ``mute``
@@ -46,53 +46,58 @@ class Reason:
 
     subscription: str
     channel: str
-    answer: Answer
-    verdict: Verdict | None = None
+    answer: DecisionReason
+    verdict: MatchResult | None = None
     until: float = 0.0
     mute: Mute | None = None
 
     @property
-    def field(self) -> str:
+    def missed_filter(self) -> str:
         """The filter that missed."""
         return self.verdict.field if self.verdict else ""
 
     @property
-    def why(self) -> str:
+    def reason_text(self) -> str:
         """In a sentence."""
         if self.mute:
             because = f" ({self.mute.reason})" if self.mute.reason else ""
             return f"it matches, and {self.mute.by_name} muted {self.mute.filters}{because} until"
-        return self.verdict.why if self.verdict else WHY[self.answer]
+        return self.verdict.reason_text if self.verdict else REASON_TEXTS[self.answer]
 
 
-WHY = {
-    Answer.TOLD: "it matches",
-    Answer.HELD: "it matches and waits for the end of quiet hours",
-    Answer.MUTED: "it matches and waits for the end of a mute",
-    Answer.STORM: "it matches and is counted in the summary of a storm",
-    Answer.RECOVERED: "what had failed has passed",
-    Answer.KNOWN: "it matches and was told",
-    Answer.BELOW: "there were not enough failures yet for after:",
-    Answer.OLD: "it happened before zofbot looks back and was only noted",
-    Answer.TAKEN: "it is told only what failed and no subscription takes",
-    Answer.CANCELED: "canceled and skipped runs never alert",
-    Answer.UNFINISHED: "it has not ended",
+REASON_TEXTS = {
+    DecisionReason.TOLD: "it matches",
+    DecisionReason.HELD: "it matches and waits for the end of quiet hours",
+    DecisionReason.MUTED: "it matches and waits for the end of a mute",
+    DecisionReason.STORM: "it matches and is counted in the summary of a storm",
+    DecisionReason.RECOVERED: "what had failed has passed",
+    DecisionReason.KNOWN: "it matches and was told",
+    DecisionReason.BELOW: "there were not enough failures yet for after:",
+    DecisionReason.OLD: "it happened before zofbot looks back and was only noted",
+    DecisionReason.TAKEN: "it is told only what failed and no subscription takes",
+    DecisionReason.CANCELED: "canceled and skipped runs never alert",
+    DecisionReason.UNFINISHED: "it has not ended",
 }
-AGAIN = {How.TOLD: Answer.KNOWN, How.BELOW: Answer.BELOW, How.STORM: Answer.STORM, How.OLD: Answer.OLD}
+REASON_BY_PRIOR_KIND = {
+    DecisionKind.TOLD: DecisionReason.KNOWN,
+    DecisionKind.BELOW: DecisionReason.BELOW,
+    DecisionKind.STORM: DecisionReason.STORM,
+    DecisionKind.OLD: DecisionReason.OLD,
+}
 """The answer about what was decided on before."""
 
 
-def reason(subscription: Subscription, answer: Answer) -> Reason:
+def build_decision(subscription: Subscription, answer: DecisionReason) -> SubscriptionDecision:
     """The reason in the answer's own words."""
-    return Reason(subscription.id, subscription.channel, answer)
+    return SubscriptionDecision(subscription.id, subscription.channel, answer)
 
 
-def waiting(subscription: Subscription, hold: Hold) -> Reason:
+def waiting(subscription: Subscription, hold: Hold) -> SubscriptionDecision:
     """The reason of what is told only when quiet hours or a mute end."""
-    answer = Answer.MUTED if hold.last else Answer.HELD
-    return Reason(subscription.id, subscription.channel, answer, until=hold.until, mute=hold.last)
+    answer = DecisionReason.MUTED if hold.last else DecisionReason.HELD
+    return SubscriptionDecision(subscription.id, subscription.channel, answer, until=hold.until, mute=hold.last)
 
 
-def missed(subscription: Subscription, verdict: Verdict) -> Reason:
+def build_mismatch(subscription: Subscription, verdict: MatchResult) -> SubscriptionDecision:
     """The reason in the words of the filter that stood in the way."""
-    return Reason(subscription.id, subscription.channel, Answer.MISSED, verdict)
+    return SubscriptionDecision(subscription.id, subscription.channel, DecisionReason.MISSED, verdict)

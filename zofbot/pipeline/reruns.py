@@ -6,63 +6,74 @@ import json
 from collections.abc import Iterable
 
 from zofbot.model import Outcome
-from zofbot.notification import SCHEMA, Kind, Notification
-from zofbot.pipeline.keys import edit_of
-from zofbot.pipeline.memory import RERUN, Draft, failure_of, rerun_in
-from zofbot.routing import Finding
-from zofbot.routing.finding import case_of
+from zofbot.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
+from zofbot.pipeline.keys import edit_key
+from zofbot.pipeline.memory import RERUN_FIELD, DecisionBuilder, failure_hash, rerun_hash
+from zofbot.routing import RunFinding
+from zofbot.routing.finding import case_key
 from zofbot.slack import bodies
-from zofbot.slack.bodies import Place, RerunBody
+from zofbot.slack.bodies import RerunResultPayload, RunSummary
 
-MAX_NAMED = 50
+MAX_NAMED_CASES = 50
 """Cases of each kind that are named."""
 
 
-def tell(draft: Draft, finding: Finding) -> None:
+def report_rerun(draft: DecisionBuilder, finding: RunFinding) -> None:
     """Say how it ended and with which cases, and offer to run them again.
 
     A recovery by this run says that it ended, and is given the cases.
     """
-    name = rerun_in(finding.run.id)
-    kept = draft.hash(name)
+    name = rerun_hash(finding.run.id)
+    kept = draft.read_hash(name)
     root = kept.get("root")
-    if not root or not finding.ended:
+    if not root or not finding.has_ended:
         return
     cases = [(str(case), str(title)) for case, title in json.loads(kept.get("cases", "[]"))]
-    draft.drop(name, ["root", "cases"])
-    draft.drop(failure_of(root), [RERUN])
-    if edit_of(root) not in draft.notifications:
-        draft.tell(redrawn(root, draft.by_our_clock(finding.happened)))
-    passed = _titles(title for case, title in cases if case in finding.passed)
+    draft.delete_fields(name, ["root", "cases"])
+    draft.delete_fields(failure_hash(root), [RERUN_FIELD])
+    if edit_key(root) not in draft.notifications:
+        draft.add_notifications(refresh_card(root, draft.clamp_to_now(finding.happened)))
+    passed = _stored_titles(title for case, title in cases if case in finding.passed)
     told = draft.notifications.values()
-    recovered = [one for one in told if one.root == root and one.body.get("card") == "recovered"]
+    recovered = [item for item in told if item.root == root and item.body.get("card") == "recovered"]
     if recovered:
-        draft.tell(*(one.model_copy(update={"body": one.body | {"cases": list(passed)}}) for one in recovered))
+        draft.add_notifications(
+            *(item.model_copy(update={"body": item.body | {"cases": list(passed)}}) for item in recovered)
+        )
         return
-    outcome = finding.outcome if finding.outcome.final else Outcome.UNKNOWN
-    failed, _ = bodies.titles(finding.bad)
-    known = {*map(case_of, finding.bad), *finding.passed}
-    absent = _titles(title for case, title in cases if case not in known)
-    body = RerunBody(run=Place.of(finding.run, outcome), bad=finding.total, failed=failed, passed=passed, absent=absent)
-    draft.tell(
+    outcome = finding.outcome if finding.outcome.is_final else Outcome.UNKNOWN
+    failed, _ = bodies.collect_titles(finding.bad)
+    known = {*map(case_key, finding.bad), *finding.passed}
+    absent = _stored_titles(title for case, title in cases if case not in known)
+    body = RerunResultPayload(
+        run=RunSummary.from_run(finding.run, outcome), bad=finding.total, failed=failed, passed=passed, absent=absent
+    )
+    draft.add_notifications(
         Notification(
             key=f"rerun-ended:{finding.run.id}:{root}",
-            kind=Kind.REPLY,
+            kind=NotificationKind.REPLY,
             channel=root.rpartition(":")[2],
-            body=bodies.stored(body),
+            body=bodies.dump_payload(body),
             root=root,
-            happened=draft.by_our_clock(finding.happened),
-            schema=SCHEMA,
+            happened=draft.clamp_to_now(finding.happened),
+            schema=NOTIFICATION_SCHEMA,
         )
     )
 
 
-def redrawn(root: str, at: float) -> Notification:
+def refresh_card(root: str, at: float) -> Notification:
     """The edit after which the card under the key ``root`` offers what can be done ``at`` that time (Unix seconds)."""
     channel = root.rpartition(":")[2]
-    return Notification(key=edit_of(root), kind=Kind.EDIT, channel=channel, root=root, happened=at, schema=SCHEMA)
+    return Notification(
+        key=edit_key(root),
+        kind=NotificationKind.EDIT,
+        channel=channel,
+        root=root,
+        happened=at,
+        schema=NOTIFICATION_SCHEMA,
+    )
 
 
-def _titles(titles: Iterable[str]) -> tuple[str, ...]:
+def _stored_titles(titles: Iterable[str]) -> tuple[str, ...]:
     """Titles as they are stored, no more than are read."""
-    return tuple(bodies.said(title, 100) for title in titles)[:MAX_NAMED]
+    return tuple(bodies.clean_text(title, 100) for title in titles)[:MAX_NAMED_CASES]

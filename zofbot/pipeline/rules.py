@@ -11,18 +11,41 @@ from zofbot.pipeline import notices, reruns
 from zofbot.pipeline.catchups import Before, sum_up
 from zofbot.pipeline.counting import end_rows
 from zofbot.pipeline.holds import CRITICAL, Hold, divided, hold_back, is_critical
-from zofbot.pipeline.keys import key
-from zofbot.pipeline.memory import Changes, Draft, Memory, channels_of, roots_in, scope
-from zofbot.pipeline.reasons import AGAIN, Answer, Reason, missed, reason, waiting
-from zofbot.pipeline.recoveries import Recovery, note
-from zofbot.pipeline.roots import Roots
-from zofbot.pipeline.seen import EVERYWHERE, How, Mark, mark, marks
-from zofbot.pipeline.shares import Taking, leftover, shares, taking, verdicts
-from zofbot.pipeline.telling import Teller
-from zofbot.routing import Finding, Notice, Subscription, Verdict
+from zofbot.pipeline.keys import idempotency_key
+from zofbot.pipeline.memory import DecisionBuilder, HashChanges, RuleState, alerts_hash, scope_key, subscribed_channels
+from zofbot.pipeline.reasons import (
+    REASON_BY_PRIOR_KIND,
+    DecisionReason,
+    SubscriptionDecision,
+    build_decision,
+    build_mismatch,
+    waiting,
+)
+from zofbot.pipeline.recoveries import ChannelRecovery, remember_passes
+from zofbot.pipeline.roots import AlertsInScope
+from zofbot.pipeline.seen import ALL_CHANNELS, DecisionKind, PriorDecision, prior_decisions, record_decision
+from zofbot.pipeline.shares import (
+    MatchedSubscription,
+    apply_threshold,
+    build_audiences,
+    match_subscriptions,
+    unclaimed_failures,
+)
+from zofbot.pipeline.telling import AlertBuilder
+from zofbot.routing import MatchResult, PlatformEvent, RunFinding, Subscription
 
 __all__ = [
-    "Answer", "Changes", "Decision", "Finding", "Memory", "Notice", "Reason", "decide", "decide_all", "key", "unfit",
+    "Decision",
+    "DecisionReason",
+    "HashChanges",
+    "PlatformEvent",
+    "RuleState",
+    "RunFinding",
+    "SubscriptionDecision",
+    "decide_batch",
+    "decide_finding",
+    "idempotency_key",
+    "skip_reason",
 ]  # fmt: skip
 
 
@@ -35,15 +58,15 @@ class Decision:
     """
 
     notifications: tuple[Notification, ...] = ()
-    changes: Changes = field(default_factory=dict)
-    reasons: tuple[Reason, ...] = ()
-    expected: Changes = field(default_factory=dict)
+    changes: HashChanges = field(default_factory=dict)
+    reasons: tuple[SubscriptionDecision, ...] = ()
+    expected: HashChanges = field(default_factory=dict)
 
 
-def decide(  # noqa: PLR0913  (the last three are settings)
-    finding: Finding | Notice,
+def decide_finding(  # noqa: PLR0913  (the last three are settings)
+    finding: RunFinding | PlatformEvent,
     subscriptions: Sequence[Subscription],
-    memory: Memory,
+    memory: RuleState,
     now: float,
     *,
     lookback: float,
@@ -55,32 +78,34 @@ def decide(  # noqa: PLR0913  (the last three are settings)
     What happened more than ``lookback`` seconds before ``now`` is noted and never told. ``critical`` environments are
     globs. ``memory`` holds the hashes of ``Memory.names``.
     """
-    draft = Draft(memory, now)
+    draft = DecisionBuilder(memory, now)
     first = is_critical(finding.environment, critical)
-    if isinstance(finding, Notice):
-        return _decided(draft, notices.decide(draft, finding, subscriptions, lookback, critical=first))
-    answer = unfit(draft, finding, lookback)
+    if isinstance(finding, PlatformEvent):
+        return _finish_decision(
+            draft, notices.decide_platform_event(draft, finding, subscriptions, lookback, critical=first)
+        )
+    answer = skip_reason(draft, finding, lookback)
     if answer:
-        reruns.tell(draft, finding)
-        return _decided(draft, [reason(one, answer) for one in subscriptions])
-    answers = verdicts(finding, subscriptions)
-    rest = leftover(finding, answers, default_channel)
-    reasons = _failures(draft, finding, [*answers, *([rest] if rest else [])], critical=first)
-    note(draft, finding)
+        reruns.report_rerun(draft, finding)
+        return _finish_decision(draft, [build_decision(subscription, answer) for subscription in subscriptions])
+    answers = match_subscriptions(finding, subscriptions)
+    rest = unclaimed_failures(finding, answers, default_channel)
+    reasons = _decide_failures(draft, finding, [*answers, *([rest] if rest else [])], critical=first)
+    remember_passes(draft, finding)
     end_rows(draft, finding, subscriptions)
-    for channel in sorted(channels_of(subscriptions, default_channel)):
-        if not draft.hash(roots_in(channel, scope(finding))):
+    for channel in sorted(subscribed_channels(subscriptions, default_channel)):
+        if not draft.read_hash(alerts_hash(channel, scope_key(finding))):
             continue  # most channels: nothing of theirs is open here
-        for root in Recovery(draft, finding, channel, subscriptions).apply():
-            reasons = [_recovered(one) if one.subscription in root.takers else one for one in reasons]
-    reruns.tell(draft, finding)
-    return _decided(draft, reasons)
+        for root in ChannelRecovery(draft, finding, channel, subscriptions).recover_alerts():
+            reasons = [_as_recovered(reason) if reason.subscription in root.takers else reason for reason in reasons]
+    reruns.report_rerun(draft, finding)
+    return _finish_decision(draft, reasons)
 
 
-def decide_all(  # noqa: PLR0913  (as above)
-    findings: Iterable[Finding | Notice],
+def decide_batch(  # noqa: PLR0913  (as above)
+    findings: Iterable[RunFinding | PlatformEvent],
     subscriptions: Sequence[Subscription],
-    memory: Memory,
+    memory: RuleState,
     now: float,
     *,
     lookback: float,
@@ -93,10 +118,10 @@ def decide_all(  # noqa: PLR0913  (as above)
     """
     told: dict[str, Notification] = {}
     changes: dict[str, dict[str, str | None]] = {}
-    reasons: list[Reason] = []
+    reasons: list[SubscriptionDecision] = []
     expected: dict[str, dict[str, str | None]] = {}
-    for finding in sorted(findings, key=lambda one: one.happened):
-        one = decide(
+    for finding in sorted(findings, key=lambda finding: finding.happened):
+        one = decide_finding(
             finding,
             subscriptions,
             memory,
@@ -105,7 +130,7 @@ def decide_all(  # noqa: PLR0913  (as above)
             default_channel=default_channel,
             critical=critical,
         )
-        memory = memory.changed(one.changes)
+        memory = memory.with_changes(one.changes)
         told |= {notification.key: notification for notification in one.notifications}
         for name, fields in one.changes.items():
             changes.setdefault(name, {}).update(fields)
@@ -115,76 +140,80 @@ def decide_all(  # noqa: PLR0913  (as above)
     return Decision(tuple(told.values()), changes, tuple(reasons), expected)
 
 
-def _decided(draft: Draft, reasons: Iterable[Reason]) -> Decision:
+def _finish_decision(draft: DecisionBuilder, reasons: Iterable[SubscriptionDecision]) -> Decision:
     changes: Mapping[str, Mapping[str, str | None]] = draft.changes
     return Decision(tuple(draft.notifications.values()), changes, tuple(reasons), draft.expected)
 
 
-def unfit(draft: Draft, finding: Finding, lookback: float) -> Answer | None:
+def skip_reason(draft: DecisionBuilder, finding: RunFinding, lookback: float) -> DecisionReason | None:
     """Why nobody is told of this run, whatever they asked for."""
     if finding.run.outcome in (Outcome.CANCELED, Outcome.SKIPPED):
-        return Answer.CANCELED
-    if not finding.ended:
-        return Answer.UNFINISHED
-    if EVERYWHERE in marks(draft, finding.run.id):
-        return Answer.OLD
-    if finding.happened < draft.now - lookback and not marks(draft, finding.run.id):
-        if finding.outcome.bad:
-            mark(draft, finding.run.id, EVERYWHERE, Mark(How.OLD, finding.total))
-        return Answer.OLD
+        return DecisionReason.CANCELED
+    if not finding.has_ended:
+        return DecisionReason.UNFINISHED
+    if ALL_CHANNELS in prior_decisions(draft, finding.run.id):
+        return DecisionReason.OLD
+    if finding.happened < draft.now - lookback and not prior_decisions(draft, finding.run.id):
+        if finding.outcome.is_bad:
+            record_decision(draft, finding.run.id, ALL_CHANNELS, PriorDecision(DecisionKind.OLD, finding.total))
+        return DecisionReason.OLD
     return None
 
 
-def _failures(
-    draft: Draft, finding: Finding, answers: Sequence[tuple[Subscription, Verdict]], *, critical: bool
-) -> list[Reason]:
+def _decide_failures(
+    draft: DecisionBuilder, finding: RunFinding, answers: Sequence[tuple[Subscription, MatchResult]], *, critical: bool
+) -> list[SubscriptionDecision]:
     """Tell every channel its share, unless it was told before and nothing was added since."""
-    known = marks(draft, finding.run.id)
-    reasons = [missed(one, verdict) for one, verdict in answers if not verdict.matched]
-    by_channel: dict[str, list[tuple[Subscription, Verdict]]] = {}
-    for one, verdict in answers:
+    known = prior_decisions(draft, finding.run.id)
+    reasons = [build_mismatch(answer, verdict) for answer, verdict in answers if not verdict.matched]
+    by_channel: dict[str, list[tuple[Subscription, MatchResult]]] = {}
+    for answer, verdict in answers:
         if verdict.matched:
-            by_channel.setdefault(one.channel, []).append((one, verdict))
+            by_channel.setdefault(answer.channel, []).append((answer, verdict))
     for channel, meant in by_channel.items():
         count = len({result.id for _, verdict in meant for result in verdict.results})
         before = known.get(channel)
-        if before and (before.how not in (How.TOLD, How.STORM) or count <= before.failures):
-            reasons += [reason(one, AGAIN[before.how]) for one, _ in meant]
+        if before and (before.how not in (DecisionKind.TOLD, DecisionKind.STORM) or count <= before.failures):
+            reasons += [build_decision(item, REASON_BY_PRIOR_KIND[before.how]) for item, _ in meant]
             continue
-        takings = [taking(draft, finding, one, verdict) for one, verdict in meant]
-        how, told = _channel(draft, finding, channel, takings, critical=critical)
-        mark(draft, finding.run.id, channel, Mark(how, count))
+        takings = [apply_threshold(draft, finding, item, verdict) for item, verdict in meant]
+        how, told = _decide_channel(draft, finding, channel, takings, critical=critical)
+        record_decision(draft, finding.run.id, channel, PriorDecision(how, count))
         reasons += told
     return reasons
 
 
-def _channel(
-    draft: Draft, finding: Finding, channel: str, takings: Sequence[Taking], *, critical: bool
-) -> tuple[How, list[Reason]]:
+def _decide_channel(
+    draft: DecisionBuilder, finding: RunFinding, channel: str, takings: Sequence[MatchedSubscription], *, critical: bool
+) -> tuple[DecisionKind, list[SubscriptionDecision]]:
     """Tell one channel, and say how that went for each of its subscriptions."""
-    reasons = {one.subscription.id: reason(one.subscription, Answer.BELOW) for one in takings if one.below}
-    how = How.BELOW
-    parts = [part for share in shares(channel, takings) for part in divided(draft, finding, share)]
+    reasons = {
+        taking.subscription.id: build_decision(taking.subscription, DecisionReason.BELOW)
+        for taking in takings
+        if taking.is_below_threshold
+    }
+    how = DecisionKind.BELOW
+    parts = [part for share in build_audiences(channel, takings) for part in divided(draft, finding, share)]
     for share, mutes in parts:
         hold = hold_back(draft.now, share.takers, mutes, critical=critical)
-        roots, before = Roots(draft, channel, scope(finding)), Before.of(draft)
-        stormy = Teller(draft, finding, share, roots, hold, critical).tell()
+        roots, before = AlertsInScope(draft, channel, scope_key(finding)), Before.of(draft)
+        stormy = AlertBuilder(draft, finding, share, roots, hold, critical).build_alerts()
         sum_up(draft, channel, hold, before)
-        how = How.STORM if stormy and how is not How.TOLD else How.TOLD
+        how = DecisionKind.STORM if stormy and how is not DecisionKind.TOLD else DecisionKind.TOLD
         for taker in share.takers:
             reasons.setdefault(taker.id, _told(taker, hold, stormy=stormy))
     return how, list(reasons.values())
 
 
-def _told(taker: Subscription, hold: Hold, *, stormy: bool) -> Reason:
+def _told(taker: Subscription, hold: Hold, *, stormy: bool) -> SubscriptionDecision:
     """What a subscription's channel is told, and when."""
     if stormy:
-        return reason(taker, Answer.STORM)
-    return waiting(taker, hold) if hold.until else reason(taker, Answer.TOLD)
+        return build_decision(taker, DecisionReason.STORM)
+    return waiting(taker, hold) if hold.until else build_decision(taker, DecisionReason.TOLD)
 
 
-def _recovered(reason: Reason) -> Reason:
+def _as_recovered(reason: SubscriptionDecision) -> SubscriptionDecision:
     """A run that passed is news where something recovers by it; one that also failed keeps its own reason."""
-    if reason.answer is not Answer.MISSED:
+    if reason.answer is not DecisionReason.MISSED:
         return reason
-    return Reason(reason.subscription, reason.channel, Answer.RECOVERED)
+    return SubscriptionDecision(reason.subscription, reason.channel, DecisionReason.RECOVERED)

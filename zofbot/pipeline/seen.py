@@ -5,14 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from zofbot.pipeline.memory import REMEMBERED, Draft, seen_in
+from zofbot.pipeline.memory import DECISION_TTL_SECONDS, DecisionBuilder, decisions_hash
 
-EVERYWHERE = "*"
+ALL_CHANNELS = "*"
 """Stands for all channels: a run from before the look-back."""
-_MANY = 64
+_MAX_RUNS_BEFORE_PRUNE = 64
 
 
-class How(StrEnum):
+class DecisionKind(StrEnum):
     """What became of a run in a channel."""
 
     TOLD = "t"
@@ -21,26 +21,28 @@ class How(StrEnum):
     OLD = "o"
 
 
-class Mark(NamedTuple):
+class PriorDecision(NamedTuple):
     """``failures`` is how many of the run's failures were meant when it was decided on."""
 
-    how: How
+    how: DecisionKind
     failures: int
 
 
-def marks(draft: Draft, run_id: str) -> dict[str, Mark]:
+def prior_decisions(draft: DecisionBuilder, run_id: str) -> dict[str, PriorDecision]:
     """What became of a run, by channel."""
-    words = draft.hash(seen_in(run_id)).get(run_id, "").split()[1:]
+    words = draft.read_hash(decisions_hash(run_id)).get(run_id, "").split()[1:]
     parted = (word.partition("=") for word in words)
-    return {channel: Mark(How(what[0]), int(what[1:])) for channel, _, what in parted}
+    return {channel: PriorDecision(DecisionKind(what[0]), int(what[1:])) for channel, _, what in parted}
 
 
-def mark(draft: Draft, run_id: str, channel: str, what: Mark) -> None:
+def record_decision(draft: DecisionBuilder, run_id: str, channel: str, what: PriorDecision) -> None:
     """Note what became of a run; what was noted longer ago than keys live is forgotten."""
-    name = seen_in(run_id)
-    known = {**marks(draft, run_id), channel: what}
-    words = [f"{there}={one.how}{one.failures}" for there, one in known.items()]
-    if len(draft.hash(name)) >= _MANY:
-        aged = draft.now - REMEMBERED
-        draft.drop(name, [run for run, value in draft.hash(name).items() if float(value.split()[0]) < aged])
-    draft.put(name, run_id, " ".join([f"{draft.now:.0f}", *words]))
+    name = decisions_hash(run_id)
+    known = {**prior_decisions(draft, run_id), channel: what}
+    words = [f"{there}={item.how}{item.failures}" for there, item in known.items()]
+    if len(draft.read_hash(name)) >= _MAX_RUNS_BEFORE_PRUNE:
+        aged = draft.now - DECISION_TTL_SECONDS
+        draft.delete_fields(
+            name, [run for run, value in draft.read_hash(name).items() if float(value.split()[0]) < aged]
+        )
+    draft.set_field(name, run_id, " ".join([f"{draft.now:.0f}", *words]))

@@ -7,22 +7,22 @@ from dataclasses import dataclass, field, replace
 
 from zofbot.model import Result
 from zofbot.pipeline.counting import Count, count_case, count_run
-from zofbot.pipeline.memory import Draft
+from zofbot.pipeline.memory import DecisionBuilder
 from zofbot.routing import (
     Broadcast,
-    Finding,
-    Group,
+    Grouping,
     Layout,
-    Notice,
+    MatchResult,
+    PlatformEvent,
+    RunFinding,
     Subscription,
-    Verdict,
-    match,
-    spelled,
+    format_filters,
+    match_subscription,
 )
-from zofbot.routing.finding import case_of
+from zofbot.routing.finding import case_key
 from zofbot.slack import bodies
 from zofbot.slack.bodies import Owner
-from zofbot.triage import Policy
+from zofbot.triage import EscalationPolicy
 
 MAX_OWNERS = 10
 """Subscriptions whose mentions are told apart on one card."""
@@ -33,16 +33,16 @@ MAX_OWN_CASES = 5
 WHOLE_RUN = ""
 """Stands for the run among cases."""
 
-DEFAULT = "default"
+DEFAULT_SUBSCRIPTION = "default"
 """The id of the subscription that the default channel has to what no other took."""
 
 
 @dataclass(frozen=True)
-class Share:
+class ChannelAudience:
     """What one channel gets of a run in one grouping; no ``results`` when the run failed and no case is known."""
 
     channel: str
-    group: Group
+    group: Grouping
     results: tuple[Result, ...]
     takers: tuple[Subscription, ...]
     taken: tuple[frozenset[str], ...] = ()
@@ -50,7 +50,7 @@ class Share:
     counted: Mapping[str, Count] = field(default_factory=dict)
     """What an ``after:`` of theirs counted, by case, or of the whole run."""
 
-    def of(self, results: Sequence[Result]) -> Share:
+    def for_results(self, results: Sequence[Result]) -> ChannelAudience:
         """The same of only some of its results, for those who mean them."""
         ids = {result.id for result in results}
         meant = [(taker, taken) for taker, taken in zip(self.takers, self.taken, strict=True) if taken & ids]
@@ -58,115 +58,134 @@ class Share:
         return replace(self, results=tuple(results), takers=takers, taken=taken)
 
     @property
-    def owners(self) -> tuple[Owner, ...]:
+    def card_owners(self) -> tuple[Owner, ...]:
         """Whom each subscription mentions and for which cases; nobody where one mention is for everything."""
         mentions = {taker.mention for taker in self.takers}
         if len(mentions) < 2 or not self.taken:
             return ()
         meant = zip(self.takers, self.taken, strict=True)
-        return tuple(self._owner(taker, taken) for taker, taken in meant if taker.mention)[:MAX_OWNERS]
+        return tuple(self._build_owner(taker, taken) for taker, taken in meant if taker.mention)[:MAX_OWNERS]
 
-    def _owner(self, taker: Subscription, taken: frozenset[str]) -> Owner:
-        wish = spelled(Subscription(project=taker.project, env=taker.env, case=taker.case)) or "all failures"
+    def _build_owner(self, taker: Subscription, taken: frozenset[str]) -> Owner:
+        wish = format_filters(Subscription(project=taker.project, env=taker.env, case=taker.case)) or "all failures"
         titles = [result.title or result.id for result in self.results if result.id in taken]
-        named = tuple(bodies.said(title, 100) for title in titles[:MAX_OWN_CASES])
-        return Owner(mention=taker.mention, wish=bodies.said(wish, 150), cases=named, more=len(titles) - len(named))
+        named = tuple(bodies.clean_text(title, 100) for title in titles[:MAX_OWN_CASES])
+        return Owner(
+            mention=taker.mention, wish=bodies.clean_text(wish, 150), cases=named, more=len(titles) - len(named)
+        )
 
     @property
-    def threaded(self) -> bool:
+    def is_threaded(self) -> bool:
         return any(taker.layout is Layout.THREAD for taker in self.takers)
 
-    def broadcasts(self, news: Broadcast) -> bool:
+    def wants_broadcast(self, news: Broadcast) -> bool:
         """Whether the channel sees a reply of that kind."""
         return any(news in taker.broadcast for taker in self.takers)
 
     @property
-    def mention(self) -> tuple[str, ...]:
+    def mention_ids(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(identifier for taker in self.takers for identifier in taker.mention))
 
     @property
-    def policy(self) -> Policy:
+    def escalation_policy(self) -> EscalationPolicy:
         """The first escalation that a taker has, and the shortest time after which one wants to be answered."""
         steps = next((taker.escalate for taker in self.takers if taker.escalate), ())
-        return Policy(escalate=steps, reack=min((taker.reack for taker in self.takers if taker.reack), default=0))
+        return EscalationPolicy(
+            escalate=steps, reack=min((taker.reack for taker in self.takers if taker.reack), default=0)
+        )
 
 
 @dataclass(frozen=True)
-class Taking:
+class MatchedSubscription:
     """A subscription that means a finding; ``through`` are the results its ``after:`` lets pass, ``alone`` the run."""
 
     subscription: Subscription
-    verdict: Verdict
+    verdict: MatchResult
     through: tuple[Result, ...]
     alone: bool
     counted: Mapping[str, Count] = field(default_factory=dict)
     """What its ``after:`` counted, by case, or of the whole run."""
 
     @property
-    def below(self) -> bool:
+    def is_below_threshold(self) -> bool:
         return not self.through and not self.alone
 
 
-def verdicts(finding: Finding | Notice, subscriptions: Iterable[Subscription]) -> list[tuple[Subscription, Verdict]]:
+def match_subscriptions(
+    finding: RunFinding | PlatformEvent, subscriptions: Iterable[Subscription]
+) -> list[tuple[Subscription, MatchResult]]:
     """Every subscription's own, in the order in which they were made."""
     made = sorted(subscriptions, key=lambda subscription: (subscription.created, subscription.id))
-    return [(subscription, match(subscription, finding)) for subscription in made]
+    return [(subscription, match_subscription(subscription, finding)) for subscription in made]
 
 
-def leftover(
-    finding: Finding, answers: Sequence[tuple[Subscription, Verdict]], channel: str
-) -> tuple[Subscription, Verdict] | None:
+def unclaimed_failures(
+    finding: RunFinding, answers: Sequence[tuple[Subscription, MatchResult]], channel: str
+) -> tuple[Subscription, MatchResult] | None:
     """What no subscription means, for the default channel, if there is one."""
     matched = [verdict for _, verdict in answers if verdict.matched]
     meant = {result.id for verdict in matched for result in verdict.results}
     rest = tuple(result for result in finding.bad if result.id not in meant)
-    if not channel or not finding.outcome.bad or (matched and not rest):
+    if not channel or not finding.outcome.is_bad or (matched and not rest):
         return None
-    return Subscription(id=DEFAULT, channel=channel), Verdict(True, results=rest)
+    return Subscription(id=DEFAULT_SUBSCRIPTION, channel=channel), MatchResult(True, results=rest)
 
 
-def taking(draft: Draft, finding: Finding, subscription: Subscription, verdict: Verdict) -> Taking:
+def apply_threshold(
+    draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, verdict: MatchResult
+) -> MatchedSubscription:
     """What a subscription takes once its ``after:`` has counted; counting the same run twice counts it once."""
     after = subscription.after
     if after is None:
-        return Taking(subscription, verdict, verdict.results, not verdict.results)
-    if subscription.group is Group.RUN or not verdict.results:
+        return MatchedSubscription(subscription, verdict, verdict.results, not verdict.results)
+    if subscription.group is Grouping.RUN or not verdict.results:
         count = count_run(draft, finding, subscription, after)
         enough = count.failures >= after.count
         through = verdict.results if enough else ()
-        return Taking(subscription, verdict, through, enough and not verdict.results, {WHOLE_RUN: count})
-    cases = sorted({case_of(result) for result in verdict.results})
+        return MatchedSubscription(subscription, verdict, through, enough and not verdict.results, {WHOLE_RUN: count})
+    cases = sorted({case_key(result) for result in verdict.results})
     counted = {case: count_case(draft, finding, subscription, after, case) for case in cases}
-    through = tuple(one for one in verdict.results if counted[case_of(one)].failures >= after.count)
-    return Taking(subscription, verdict, through, False, counted)
+    through = tuple(result for result in verdict.results if counted[case_key(result)].failures >= after.count)
+    return MatchedSubscription(subscription, verdict, through, False, counted)
 
 
-def shares(channel: str, takings: Sequence[Taking]) -> list[Share]:
+def build_audiences(channel: str, takings: Sequence[MatchedSubscription]) -> list[ChannelAudience]:
     """A channel's shares: each failure is told there once, grouped as its first taker wants it."""
-    through = [taking for taking in takings if not taking.below]
-    firsts: dict[str, tuple[Result, Group]] = {}
-    for one in through:
-        for result in one.through:
-            firsts.setdefault(result.id, (result, one.subscription.group))
-    made = [_share(channel, group, [r for r, its in firsts.values() if its is group], through) for group in Group]
+    through = [taking for taking in takings if not taking.is_below_threshold]
+    firsts: dict[str, tuple[Result, Grouping]] = {}
+    for item in through:
+        for result in item.through:
+            firsts.setdefault(result.id, (result, item.subscription.group))
+    made = [
+        _build_audience(channel, group, [r for r, its in firsts.values() if its is group], through)
+        for group in Grouping
+    ]
     found = [share for share in made if share.results]
     alone = [taking for taking in through if taking.alone]
     if found or not alone:
         return found
-    return [Share(channel, Group.RUN, (), tuple(one.subscription for one in alone), counted=_counted(alone))]
+    return [
+        ChannelAudience(
+            channel, Grouping.RUN, (), tuple(item.subscription for item in alone), counted=_count_failure(alone)
+        )
+    ]
 
 
-def _share(channel: str, group: Group, results: Sequence[Result], takings: Sequence[Taking]) -> Share:
+def _build_audience(
+    channel: str, group: Grouping, results: Sequence[Result], takings: Sequence[MatchedSubscription]
+) -> ChannelAudience:
     ids = {result.id for result in results}
-    meaning = [one for one in takings if ids & {result.id for result in one.through}]
+    meaning = [taking for taking in takings if ids & {result.id for result in taking.through}]
     ordered = tuple(sorted(results, key=lambda result: (result.title or "", result.id)))
-    taken = tuple(frozenset(result.id for result in one.through) & ids for one in meaning)
-    return Share(channel, group, ordered, tuple(one.subscription for one in meaning), taken, _counted(meaning))
+    taken = tuple(frozenset(result.id for result in item.through) & ids for item in meaning)
+    return ChannelAudience(
+        channel, group, ordered, tuple(item.subscription for item in meaning), taken, _count_failure(meaning)
+    )
 
 
-def _counted(takings: Iterable[Taking]) -> Mapping[str, Count]:
+def _count_failure(takings: Iterable[MatchedSubscription]) -> Mapping[str, Count]:
     """The longest of their counts of each thing."""
     longest: dict[str, Count] = {}
-    for case, count in (item for one in takings for item in one.counted.items()):
+    for case, count in (item for taking in takings for item in taking.counted.items()):
         longest[case] = max(longest.get(case, count), count)
     return longest

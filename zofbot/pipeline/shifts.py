@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zofbot.pipeline.failures import Failure, list_storms
-from zofbot.store.audit import REFUSED, Entry
-from zofbot.triage.shift import Deed, Shift, Story, shift
+from zofbot.pipeline.failures import Failure, without_storm_members
+from zofbot.store.audit import REFUSED_ACTION, AuditRecord
+from zofbot.triage.shift import ActionRecord, FailureSummary, ShiftReport, build_shift_report
 
 
-def worked(failures: Iterable[Failure], acts: Iterable[Entry], channel: str, since: float) -> Shift:
+def shift_report_for(
+    failures: Iterable[Failure], acts: Iterable[AuditRecord], channel: str, since: float
+) -> ShiftReport:
     """Sum up a channel's shift ``since`` (Unix seconds), of the failures and acts of all channels.
 
     A storm counts as the one failure that people worked on.
     """
     stories = [
-        Story(one.key, one.title, one.body.opened or one.present.opened, one.present)
-        for one in list_storms(failures)
-        if one.channel == channel
+        FailureSummary(member.key, member.title, member.body.opened or member.present.opened, member.present)
+        for member in without_storm_members(failures)
+        if member.channel == channel
     ]
     deeds = [
-        Deed(one.key, one.act, one.name or one.user, one.at, one.user)
-        for one in acts
-        if one.channel == channel and one.act != REFUSED
+        ActionRecord(act.key, act.act, act.name or act.user, act.at, act.user)
+        for act in acts
+        if act.channel == channel and act.act != REFUSED_ACTION
     ]
-    return shift(stories, deeds, since)
+    return build_shift_report(stories, deeds, since)

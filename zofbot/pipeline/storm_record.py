@@ -12,28 +12,28 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from zofbot.notification import SCHEMA, Kind, Notification
-from zofbot.pipeline.keys import edit_of, key
-from zofbot.pipeline.memory import FAILURES, Draft, failure_of, storms_in
-from zofbot.pipeline.timers import follow
+from zofbot.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
+from zofbot.pipeline.keys import edit_key, idempotency_key
+from zofbot.pipeline.memory import FAILURES_HASH, DecisionBuilder, failure_hash, storms_hash
+from zofbot.pipeline.timers import schedule_reminders
 from zofbot.slack import bodies
-from zofbot.slack.bodies import Body, Member, MembersBody, Place, Standing, StormBody
-from zofbot.triage import Policy, Triage
+from zofbot.slack.bodies import AlertStatus, Payload, RunSummary, StormMember, StormMembersPayload, StormPayload
+from zofbot.triage import EscalationPolicy, TriageRecord
 
-MINUTE = 60.0
-EVERY_SECONDS = 10.0
+MINUTE_SECONDS = 60.0
+EDIT_INTERVAL_SECONDS = 10.0
 """Between two edits of the summary while it grows."""
 
 MAX_PLACES = 200
 """Projects and environments that are counted apart; what is beyond is counted together."""
 
-PAGE_SIZE = 25
+MEMBERS_PER_PAGE = 25
 """Members in one message of the list."""
 
 MAX_MEMBERS = 2000
 """Members that a channel remembers; where there are more, the oldest storms are let go."""
 
-KEPT_OPEN_SECONDS, KEPT_RECOVERED_SECONDS = 14 * 86400.0, 6 * 3600.0
+OPEN_RETENTION_SECONDS, RECOVERED_RETENTION_SECONDS = 14 * 86400.0, 6 * 3600.0
 """For how long after its last change a storm may change."""
 
 
@@ -61,28 +61,28 @@ class Storm(BaseModel):
     recovered: int = 0
     cards: tuple[str, ...] = ()
     closed: bool = False
-    standing: Standing = Standing.OPEN
+    standing: AlertStatus = AlertStatus.OPEN
     turned: float | None = None
     turner: str = ""
     turn: int = 0
     opened: float = 0.0
     mention: tuple[str, ...] = ()
     unmentioned: int = 0
-    policy: Policy = Policy()
+    policy: EscalationPolicy = EscalationPolicy()
     takers: tuple[str, ...] = ()
     critical: bool = False
-    run: Place = Place(id="")
+    run: RunSummary = RunSummary(id="")
 
     @property
-    def key(self) -> str:
-        return key("storm", self.id, self.category, self.channel)
+    def storm_key(self) -> str:
+        return idempotency_key("storm", self.id, self.category, self.channel)
 
     @property
-    def open(self) -> int:
+    def open_members(self) -> int:
         """Members that may recover and have not."""
         return self.followed - self.recovered
 
-    def counting(self, project: str, environment: str, failures: int) -> Storm:
+    def with_failures(self, project: str, environment: str, failures: int) -> Storm:
         """With one more alert in it."""
         counted = {name: dict(inside) for name, inside in self.places.items()}
         room = sum(map(len, counted.values())) < MAX_PLACES or environment in counted.get(project, {})
@@ -96,7 +96,7 @@ class Storm(BaseModel):
         }
         return self.model_copy(update={"places": counted, **more})
 
-    def body(self) -> StormBody:
+    def summary_body(self) -> StormPayload:
         """The summary as it stands; it counts as over a minute after ``last`` even when nothing closes it."""
         rows = [
             (project, environment, count)
@@ -104,131 +104,141 @@ class Storm(BaseModel):
             for environment, count in inside.items()
         ]
         rows.sort(key=lambda row: (-row[2], row))
-        shared = self.model_dump(include=set(StormBody.model_fields) - {"card", "places", "elsewhere", "members"})
+        shared = self.model_dump(include=set(StormPayload.model_fields) - {"card", "places", "elsewhere", "members"})
         elsewhere = self.elsewhere + sum(count for *_, count in rows[30:])
-        return StormBody(**shared, places=tuple(rows[:30]), elsewhere=elsewhere, members=self.followed, open=self.open)
+        return StormPayload(
+            **shared, places=tuple(rows[:30]), elsewhere=elsewhere, members=self.followed, open=self.open_members
+        )
 
 
-def load_storm(draft: Draft, channel: str, storm: str) -> Storm | None:
+def load_storm(draft: DecisionBuilder, channel: str, storm: str) -> Storm | None:
     """The storm whose summary has the key ``storm``, while it may change."""
-    kept = draft.hash(storms_in(channel)).get(f"storm:{storm}")
+    kept = draft.read_hash(storms_hash(channel)).get(f"storm:{storm}")
     return Storm.model_validate_json(kept) if kept else None
 
 
-def keep_storm(draft: Draft, storm: Storm) -> None:
+def save_storm(draft: DecisionBuilder, storm: Storm) -> None:
     """Remember a storm; one with members is a failure to work on."""
-    draft.put(storms_in(storm.channel), f"storm:{storm.key}", storm.model_dump_json(exclude_defaults=True))
+    draft.set_field(
+        storms_hash(storm.channel), f"storm:{storm.storm_key}", storm.model_dump_json(exclude_defaults=True)
+    )
     if storm.followed:
-        draft.put(FAILURES, storm.key, f"{storm.since:.0f}")
-        draft.put(failure_of(storm.key), "body", bodies.stored_json(storm.body()))
+        draft.set_field(FAILURES_HASH, storm.storm_key, f"{storm.since:.0f}")
+        draft.set_field(failure_hash(storm.storm_key), "body", bodies.dump_payload_json(storm.summary_body()))
 
 
-def storm_with(draft: Draft, channel: str, member: str) -> str:
+def storm_key_of(draft: DecisionBuilder, channel: str, member: str) -> str:
     """The key of the storm that the root under the key ``member`` is part of; empty for none."""
-    return draft.hash(storms_in(channel)).get(f"in:{member}", "").partition(" ")[2]
+    return draft.read_hash(storms_hash(channel)).get(f"in:{member}", "").partition(" ")[2]
 
 
-def add_member(draft: Draft, storm: Storm, member: Member, *, card: bool, held: float) -> Storm:
+def add_member(draft: DecisionBuilder, storm: Storm, member: StormMember, *, card: bool, held: float) -> Storm:
     """List one more, which is worked on with the others from now on; ``card``: it has a message of its own.
 
     Where quiet hours hold the storm, ``held`` is when they end (Unix seconds).
     """
-    name, page = storms_in(storm.channel), storm.members // PAGE_SIZE
-    draft.put(name, f"in:{member.key}", f"{page} {storm.key}")
-    listed = (*_page(draft, storm.channel, storm.key, page), member)
-    _keep_page(draft, storm, page, listed, held)
+    name, page = storms_hash(storm.channel), storm.members // MEMBERS_PER_PAGE
+    draft.set_field(name, f"in:{member.key}", f"{page} {storm.storm_key}")
+    listed = (*_load_page(draft, storm.channel, storm.storm_key, page), member)
+    _save_page(draft, storm, page, listed, held)
     more: dict[str, Any] = {"members": storm.members + 1, "followed": storm.followed + member.followed}
     if member.followed:
-        draft.put(failure_of(member.key), "storm", storm.key)
+        draft.set_field(failure_hash(member.key), "storm", storm.storm_key)
     if card:
         more["cards"] = (*storm.cards, member.key)
-        draft.tell(storm_edit(storm, member.key, {}, held))
+        draft.add_notifications(build_storm_edit(storm, member.key, {}, held))
     return storm.model_copy(update=more)
 
 
-def update_member(draft: Draft, channel: str, member: str, body: dict[str, Any], held: float = 0.0) -> None:
+def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[str, Any], held: float = 0.0) -> None:
     """Show in a storm what became of a member whose root shows ``body`` now; nothing for what is in none."""
-    pointer = draft.hash(storms_in(channel)).get(f"in:{member}", "")
+    pointer = draft.read_hash(storms_hash(channel)).get(f"in:{member}", "")
     number, _, storm_key = pointer.partition(" ")
     storm = load_storm(draft, channel, storm_key)
     if storm is None:
         return
-    listed = _page(draft, channel, storm_key, int(number))
+    listed = _load_page(draft, channel, storm_key, int(number))
     before = next((each for each in listed if each.key == member), None)
     if before is None:
         return
     after = before.model_copy(
-        update={"standing": Standing(body.get("standing", Standing.OPEN)), "count": body.get("count", 1)}
+        update={"standing": AlertStatus(body.get("standing", AlertStatus.OPEN)), "count": body.get("count", 1)}
     )
     failed = max(storm.failed, float(body.get("last", 0.0)))
     if after == before and failed == storm.failed:
         return
-    _keep_page(draft, storm, int(number), tuple(after if each.key == member else each for each in listed), held)
-    recovered = (after.standing is Standing.RECOVERED) - (before.standing is Standing.RECOVERED)
+    _save_page(draft, storm, int(number), tuple(after if each.key == member else each for each in listed), held)
+    recovered = (after.standing is AlertStatus.RECOVERED) - (before.standing is AlertStatus.RECOVERED)
     changed = storm.model_copy(update={"recovered": storm.recovered + recovered, "failed": failed})
     at, run = float(body.get("turned") or failed), str(body.get("turner", ""))
-    changed = turn_storm(draft, changed, at, run)
+    changed = update_standing(draft, changed, at, run)
     if failed > storm.failed:
-        draft.tell(*follow_storm(changed, Triage(turn=changed.turn, opened=failed), draft.now))
-    keep_storm(draft, changed)
-    draft.tell(storm_edit(changed, changed.key, bodies.stored(changed.body()), held))
+        draft.add_notifications(
+            *schedule_escalations(changed, TriageRecord(turn=changed.turn, opened=failed), draft.now)
+        )
+    save_storm(draft, changed)
+    draft.add_notifications(
+        build_storm_edit(changed, changed.storm_key, bodies.dump_payload(changed.summary_body()), held)
+    )
 
 
-def turn_storm(draft: Draft, storm: Storm, at: float, run: str) -> Storm:
+def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str) -> Storm:
     """Have it recover once all of it has, or open again once one of them fails; ``at`` is Unix seconds."""
-    over = storm.open == 0
-    if over == (storm.standing is Standing.RECOVERED):
+    over = storm.open_members == 0
+    if over == (storm.standing is AlertStatus.RECOVERED):
         return storm
     turned: dict[str, Any] = {"turned": at, "turner": run, "turn": storm.turn + 1}
     if over:
-        return storm.model_copy(update={"standing": Standing.RECOVERED, **turned})
-    again = storm.model_copy(update={"standing": Standing.AGAIN, "opened": max(at, draft.now), **turned})
-    draft.tell(*follow_storm(again, Triage(turn=again.turn, opened=again.opened), draft.now))
+        return storm.model_copy(update={"standing": AlertStatus.RECOVERED, **turned})
+    again = storm.model_copy(update={"standing": AlertStatus.AGAIN, "opened": max(at, draft.now), **turned})
+    draft.add_notifications(*schedule_escalations(again, TriageRecord(turn=again.turn, opened=again.opened), draft.now))
     return again
 
 
-def follow_storm(storm: Storm, present: Triage, told: float) -> Iterator[Notification]:
+def schedule_escalations(storm: Storm, present: TriageRecord, told: float) -> Iterator[Notification]:
     """What follows where nobody acts: one escalation for all of it, however many they are."""
-    yield from follow(storm.key, storm.channel, present, storm.policy, told=told)
+    yield from schedule_reminders(storm.storm_key, storm.channel, present, storm.policy, told=told)
 
 
-def storm_reply(storm: Storm, name: str, body: Body, happened: float, held: float) -> Notification:
+def build_storm_reply(storm: Storm, name: str, body: Payload, happened: float, held: float) -> Notification:
     """Something said in the thread of a storm, under the key ``name``."""
     return Notification(
-        key=name, kind=Kind.REPLY, channel=storm.channel, body=bodies.stored(body), root=storm.key, happened=happened,
-        critical=storm.critical, not_before=held, schema=SCHEMA,
+        key=name, kind=NotificationKind.REPLY, channel=storm.channel, body=bodies.dump_payload(body), root=storm.storm_key, happened=happened,
+        critical=storm.critical, not_before=held, schema=NOTIFICATION_SCHEMA,
     )  # fmt: skip
 
 
-def storm_edit(storm: Storm, message: str, body: dict[str, Any], not_before: float, name: str = "") -> Notification:
+def build_storm_edit(
+    storm: Storm, message: str, body: dict[str, Any], not_before: float, name: str = ""
+) -> Notification:
     """An edit of one of a storm's messages: its summary, a page of its list, or a member's own."""
     return Notification(
-        key=name or edit_of(message), kind=Kind.EDIT, channel=storm.channel, body=body, root=message,
-        happened=storm.since, critical=storm.critical, not_before=not_before, schema=SCHEMA,
+        key=name or edit_key(message), kind=NotificationKind.EDIT, channel=storm.channel, body=body, root=message,
+        happened=storm.since, critical=storm.critical, not_before=not_before, schema=NOTIFICATION_SCHEMA,
     )  # fmt: skip
 
 
-def forget_storms(draft: Draft, channel: str, current: str) -> None:
+def prune_storms(draft: DecisionBuilder, channel: str, current: str) -> None:
     """Let go of what cannot change any more and, where there is too much, of the oldest; never of ``current``."""
-    fields = draft.hash(storms_in(channel))
+    fields = draft.read_hash(storms_hash(channel))
     storms = [Storm.model_validate_json(kept) for name, kept in fields.items() if name.startswith("storm:")]
     storms.sort(key=lambda storm: storm.since, reverse=True)
     kept, members = {current}, 0
     for storm in storms:
         members += storm.members
         if not _is_over(storm, draft.now) and members <= MAX_MEMBERS:
-            kept.add(storm.key)
-    gone = [name for name, value in fields.items() if (of := _belongs_to(name, value)) and of not in kept]
-    draft.drop(storms_in(channel), gone)
+            kept.add(storm.storm_key)
+    gone = [name for name, value in fields.items() if (of := _storm_of_field(name, value)) and of not in kept]
+    draft.delete_fields(storms_hash(channel), gone)
 
 
 def _is_over(storm: Storm, now: float) -> bool:
-    if storm.standing is Standing.RECOVERED:
-        return max(storm.turned or 0.0, storm.last) < now - KEPT_RECOVERED_SECONDS
-    return max(storm.failed, storm.last) < now - KEPT_OPEN_SECONDS
+    if storm.standing is AlertStatus.RECOVERED:
+        return max(storm.turned or 0.0, storm.last) < now - RECOVERED_RETENTION_SECONDS
+    return max(storm.failed, storm.last) < now - OPEN_RETENTION_SECONDS
 
 
-def _belongs_to(name: str, value: str) -> str:
+def _storm_of_field(name: str, value: str) -> str:
     """The storm that a field is about; empty where it is about none."""
     kind, _, rest = name.partition(":")
     match kind:
@@ -242,18 +252,22 @@ def _belongs_to(name: str, value: str) -> str:
             return ""
 
 
-def _page(draft: Draft, channel: str, storm: str, number: int) -> tuple[Member, ...]:
-    kept = draft.hash(storms_in(channel)).get(f"page:{storm}:{number}", "[]")
-    return tuple(Member.model_validate(each) for each in json.loads(kept))
+def _load_page(draft: DecisionBuilder, channel: str, storm: str, number: int) -> tuple[StormMember, ...]:
+    kept = draft.read_hash(storms_hash(channel)).get(f"page:{storm}:{number}", "[]")
+    return tuple(StormMember.model_validate(each) for each in json.loads(kept))
 
 
-def _keep_page(draft: Draft, storm: Storm, number: int, members: tuple[Member, ...], held: float) -> None:
+def _save_page(
+    draft: DecisionBuilder, storm: Storm, number: int, members: tuple[StormMember, ...], held: float
+) -> None:
     """Remember a page and have its message show it: posted with the first on it, edited with each change."""
     rows = [each.model_dump(mode="json", exclude_defaults=True) for each in members]
-    draft.put(storms_in(storm.channel), f"page:{storm.key}:{number}", json.dumps(rows, separators=(",", ":")))
-    name = key("members", storm.id, storm.category, storm.channel, turn=number + 1)
-    body = MembersBody(first=number * PAGE_SIZE + 1, members=members)
-    draft.tell(
-        storm_reply(storm, name, body, storm.since, held),
-        storm_edit(storm, name, bodies.stored(body), held),
+    draft.set_field(
+        storms_hash(storm.channel), f"page:{storm.storm_key}:{number}", json.dumps(rows, separators=(",", ":"))
+    )
+    name = idempotency_key("members", storm.id, storm.category, storm.channel, turn=number + 1)
+    body = StormMembersPayload(first=number * MEMBERS_PER_PAGE + 1, members=members)
+    draft.add_notifications(
+        build_storm_reply(storm, name, body, storm.since, held),
+        build_storm_edit(storm, name, bodies.dump_payload(body), held),
     )

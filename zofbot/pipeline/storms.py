@@ -11,36 +11,36 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from zofbot.notification import SCHEMA, Kind, Notification
-from zofbot.pipeline.keys import key
-from zofbot.pipeline.memory import Draft, digest, storms_in
+from zofbot.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
+from zofbot.pipeline.keys import idempotency_key
+from zofbot.pipeline.memory import DecisionBuilder, short_hash, storms_hash
 from zofbot.pipeline.pings import take_mentions
 from zofbot.pipeline.storm_record import (
-    EVERY_SECONDS,
-    MINUTE,
+    EDIT_INTERVAL_SECONDS,
+    MINUTE_SECONDS,
     Storm,
     add_member,
-    follow_storm,
-    forget_storms,
-    keep_storm,
+    build_storm_edit,
     load_storm,
-    storm_edit,
-    turn_storm,
+    prune_storms,
+    save_storm,
+    schedule_escalations,
+    update_standing,
 )
 from zofbot.slack import bodies
-from zofbot.slack.bodies import Member, Place
-from zofbot.triage import Policy, Triage
+from zofbot.slack.bodies import RunSummary, StormMember
+from zofbot.triage import EscalationPolicy, TriageRecord
 
-MOST = 20
+MAX_ALERTS_PER_MINUTE = 20
 """Alerts a minute that a channel gets one by one."""
 
 MAX_BESIDE = 5
 """Alerts of one sort a minute that stand alone although the channel gets more than it can take of others."""
 
-KEPT_LANE_SECONDS = 3600.0
+LANE_RETENTION_SECONDS = 3600.0
 
 
-class Lane(BaseModel):
+class StormLane(BaseModel):
     """The latest times (Unix seconds) at which alerts of one sort were due in a channel.
 
     ``alone`` are the latest that stood alone, each with when it was due and how many mentions it left out; ``storm`` is
@@ -50,17 +50,17 @@ class Lane(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     times: tuple[float, ...] = ()
-    alone: tuple[tuple[float, Member, int], ...] = ()
+    alone: tuple[tuple[float, StormMember, int], ...] = ()
     storm: str = ""
 
-    def at(self, due: float) -> Lane:
+    def with_alert_at(self, due: float) -> StormLane:
         """With one more alert due then."""
-        return self.model_copy(update={"times": tuple(sorted((*self.times, due))[-MOST - 1 :])})
+        return self.model_copy(update={"times": tuple(sorted((*self.times, due))[-MAX_ALERTS_PER_MINUTE - 1 :])})
 
     @property
     def rate(self) -> int:
         """How many there were in the minute before the latest, itself included; no more than ``MOST`` + 1."""
-        return sum(self.times[-1] - at < MINUTE for at in self.times)
+        return sum(self.times[-1] - at < MINUTE_SECONDS for at in self.times)
 
 
 class StormCandidate(BaseModel):
@@ -73,16 +73,16 @@ class StormCandidate(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     channel: str
-    member: Member
+    member: StormMember
     category: str
     happened: float
     held: float = 0.0
     failures: int = 1
     mention: tuple[str, ...] = ()
-    policy: Policy = Policy()
+    policy: EscalationPolicy = EscalationPolicy()
     takers: tuple[str, ...] = ()
     critical: bool = False
-    run: Place = Place(id="")
+    run: RunSummary = RunSummary(id="")
     burst: bool = False
 
     @property
@@ -91,14 +91,14 @@ class StormCandidate(BaseModel):
         return f"lane:@{self.held:.0f}"
 
     @property
-    def lane(self) -> str:
+    def lane_field(self) -> str:
         """The field of what it is counted with."""
         apart = "critical" if self.critical else "", "" if self.member.followed else "notice"
-        sort = digest(*apart, ",".join(sorted(self.mention)), self.policy.model_dump_json(include={"escalate"}))
+        sort = short_hash(*apart, ",".join(sorted(self.mention)), self.policy.model_dump_json(include={"escalate"}))
         return f"lane:{sort}@{self.held:.0f}"
 
 
-class Absorbed(NamedTuple):
+class StormPlacement(NamedTuple):
     """What becomes of an alert: the key of the ``storm`` it went into, empty where it stands alone.
 
     ``mention`` are those whom it mentions then.
@@ -108,58 +108,58 @@ class Absorbed(NamedTuple):
     mention: tuple[str, ...]
 
 
-def absorb_into_storm(draft: Draft, alert: StormCandidate) -> Absorbed:
+def absorb_into_storm(draft: DecisionBuilder, alert: StormCandidate) -> StormPlacement:
     """Decide whether an alert goes into a storm instead of standing alone; either way it is counted.
 
     What quiet hours hold back comes together when they end, so it is counted apart, for that moment.
     """
-    name, due = storms_in(alert.channel), alert.held or draft.now
-    if alert.lane not in draft.hash(name):
-        _forget_lanes(draft, alert.channel)
-    everything = Lane.model_validate_json(draft.hash(name).get(alert.all_lane, "{}")).at(due)
-    lane = Lane.model_validate_json(draft.hash(name).get(alert.lane, "{}")).at(due)
+    name, due = storms_hash(alert.channel), alert.held or draft.now
+    if alert.lane_field not in draft.read_hash(name):
+        _prune_lanes(draft, alert.channel)
+    everything = StormLane.model_validate_json(draft.read_hash(name).get(alert.all_lane, "{}")).with_alert_at(due)
+    lane = StormLane.model_validate_json(draft.read_hash(name).get(alert.lane_field, "{}")).with_alert_at(due)
     storm = load_storm(draft, alert.channel, lane.storm) if lane.storm else None
     mention: tuple[str, ...] = ()
-    crowded = everything.rate > MOST and lane.rate > MAX_BESIDE and not alert.critical
-    swells = lane.rate > MOST or crowded or alert.burst
-    if storm and not (swells and due - storm.last < MINUTE):
-        _close(draft, storm)
+    crowded = everything.rate > MAX_ALERTS_PER_MINUTE and lane.rate > MAX_BESIDE and not alert.critical
+    swells = lane.rate > MAX_ALERTS_PER_MINUTE or crowded or alert.burst
+    if storm and not (swells and due - storm.last < MINUTE_SECONDS):
+        _close_storm(draft, storm)
         storm = None
     if swells:
-        storm = _grow(draft, storm or _begin(draft, lane, alert, due), alert, due)
-        lane = Lane(times=lane.times, storm=storm.key)
+        storm = _grow_storm(draft, storm or _begin_storm(draft, lane, alert, due), alert, due)
+        lane = StormLane(times=lane.times, storm=storm.storm_key)
     else:
         mention = take_mentions(draft, alert.channel, alert.mention, due)
-        alone = (*lane.alone, (due, alert.member, len(alert.mention) - len(mention)))[-MOST:]
-        lane = Lane(times=lane.times, alone=alone)
-    draft.put(name, alert.all_lane, everything.model_dump_json(exclude_defaults=True))
-    draft.put(name, alert.lane, lane.model_dump_json(exclude_defaults=True))
-    return Absorbed(storm.key if storm else "", mention)
+        alone = (*lane.alone, (due, alert.member, len(alert.mention) - len(mention)))[-MAX_ALERTS_PER_MINUTE:]
+        lane = StormLane(times=lane.times, alone=alone)
+    draft.set_field(name, alert.all_lane, everything.model_dump_json(exclude_defaults=True))
+    draft.set_field(name, alert.lane_field, lane.model_dump_json(exclude_defaults=True))
+    return StormPlacement(storm.storm_key if storm else "", mention)
 
 
-def _begin(draft: Draft, lane: Lane, first: StormCandidate, due: float) -> Storm:
+def _begin_storm(draft: DecisionBuilder, lane: StormLane, first: StormCandidate, due: float) -> Storm:
     """A storm, with the alerts of the minute before as its first members."""
     mention = take_mentions(draft, first.channel, first.mention, due)
     storm = Storm(
         id=first.member.id, category=first.category, channel=first.channel, since=due, last=due, edit_at=due,
         opened=due, mention=mention, policy=first.policy, critical=first.critical, run=first.run,
     )  # fmt: skip
-    forget_storms(draft, first.channel, storm.key)
+    prune_storms(draft, first.channel, storm.storm_key)
     for at, member, unmentioned in lane.alone:
-        if due - at < MINUTE:
+        if due - at < MINUTE_SECONDS:
             storm = add_member(draft, storm, member, card=member.followed, held=first.held)
-            more = {"unmentioned": storm.unmentioned + unmentioned, "run": Place(id="")}
+            more = {"unmentioned": storm.unmentioned + unmentioned, "run": RunSummary(id="")}
             storm = storm.model_copy(update=more)
-    draft.tell(*follow_storm(storm, Triage(opened=storm.opened), due))
+    draft.add_notifications(*schedule_escalations(storm, TriageRecord(opened=storm.opened), due))
     return storm
 
 
-def _grow(draft: Draft, storm: Storm, alert: StormCandidate, due: float) -> Storm:
+def _grow_storm(draft: DecisionBuilder, storm: Storm, alert: StormCandidate, due: float) -> Storm:
     """Count one more; begin the summary with the first, and see to it that the summary is edited after that."""
     fresh = not storm.alerts
-    edit_at = storm.edit_at if due < storm.edit_at or fresh else max(due, storm.edit_at + EVERY_SECONDS)
+    edit_at = storm.edit_at if due < storm.edit_at or fresh else max(due, storm.edit_at + EDIT_INTERVAL_SECONDS)
     storm = add_member(draft, storm, alert.member, card=False, held=alert.held)
-    storm = storm.counting(alert.member.project, alert.member.environment, alert.failures)
+    storm = storm.with_failures(alert.member.project, alert.member.environment, alert.failures)
     unmentioned = len(alert.mention) - (len(storm.mention) if fresh else 0)
     more = {
         "last": max(storm.last, due),
@@ -167,49 +167,57 @@ def _grow(draft: Draft, storm: Storm, alert: StormCandidate, due: float) -> Stor
         "edit_at": edit_at,
         "unmentioned": storm.unmentioned + unmentioned,
         "takers": tuple(dict.fromkeys((*storm.takers, *alert.takers))),
-        "run": storm.run if storm.run.id == alert.run.id else Place(id=""),
+        "run": storm.run if storm.run.id == alert.run.id else RunSummary(id=""),
     }
     storm = storm.model_copy(update=more)
     if not fresh and alert.member.followed:
-        storm = turn_storm(draft, storm, alert.happened, alert.run.id)
-        draft.tell(*follow_storm(storm, Triage(turn=storm.turn, opened=alert.happened), due))
-    keep_storm(draft, storm)
-    body = bodies.stored(storm.body())
+        storm = update_standing(draft, storm, alert.happened, alert.run.id)
+        draft.add_notifications(*schedule_escalations(storm, TriageRecord(turn=storm.turn, opened=alert.happened), due))
+    save_storm(draft, storm)
+    body = bodies.dump_payload(storm.summary_body())
     if fresh:
-        draft.tell(_root(storm, alert.held))
+        draft.add_notifications(_build_summary(storm, alert.held))
     else:
-        draft.tell(storm_edit(storm, storm.key, body, edit_at))
-    draft.tell(*(storm_edit(storm, storm.key, body, at, _closing(storm, at)) for at in _closing_times(due)))
+        draft.add_notifications(build_storm_edit(storm, storm.storm_key, body, edit_at))
+    draft.add_notifications(
+        *(build_storm_edit(storm, storm.storm_key, body, at, _closing_key(storm, at)) for at in _closing_times(due))
+    )
     return storm
 
 
-def _root(storm: Storm, held: float) -> Notification:
+def _build_summary(storm: Storm, held: float) -> Notification:
     return Notification(
-        key=storm.key, kind=Kind.ROOT, channel=storm.channel, body=bodies.stored(storm.body()), happened=storm.since,
-        critical=storm.critical, not_before=held, schema=SCHEMA,
+        key=storm.storm_key, kind=NotificationKind.ROOT, channel=storm.channel, body=bodies.dump_payload(storm.summary_body()), happened=storm.since,
+        critical=storm.critical, not_before=held, schema=NOTIFICATION_SCHEMA,
     )  # fmt: skip
 
 
-def _close(draft: Draft, storm: Storm) -> None:
+def _close_storm(draft: DecisionBuilder, storm: Storm) -> None:
     """Say that it is over: the next alert stands alone again."""
     closed = storm.model_copy(update={"closed": True})
-    keep_storm(draft, closed)
-    draft.tell(storm_edit(closed, closed.key, bodies.stored(closed.body()), draft.now))
+    save_storm(draft, closed)
+    draft.add_notifications(
+        build_storm_edit(closed, closed.storm_key, bodies.dump_payload(closed.summary_body()), draft.now)
+    )
 
 
 def _closing_times(due: float) -> tuple[int, int]:
     """The next two full minutes: at the second the storm is over, if nothing follows."""
-    minute = (int(due // MINUTE) + 1) * int(MINUTE)
-    return minute, minute + int(MINUTE)
+    minute = (int(due // MINUTE_SECONDS) + 1) * int(MINUTE_SECONDS)
+    return minute, minute + int(MINUTE_SECONDS)
 
 
-def _closing(storm: Storm, at: int) -> str:
+def _closing_key(storm: Storm, at: int) -> str:
     """The key of an edit for that time: an edit that waits keeps its time and takes the latest body."""
-    return key("storm-close", storm.id, storm.category, storm.channel, turn=at)
+    return idempotency_key("storm-close", storm.id, storm.category, storm.channel, turn=at)
 
 
-def _forget_lanes(draft: Draft, channel: str) -> None:
+def _prune_lanes(draft: DecisionBuilder, channel: str) -> None:
     """Let go of what was counted for a moment that is long past."""
-    name, aged = storms_in(channel), draft.now - KEPT_LANE_SECONDS
-    lanes = {field: Lane.model_validate_json(kept) for field, kept in draft.hash(name).items() if field[:5] == "lane:"}
-    draft.drop(name, [field for field, lane in lanes.items() if lane.times[-1] < aged])
+    name, aged = storms_hash(channel), draft.now - LANE_RETENTION_SECONDS
+    lanes = {
+        field: StormLane.model_validate_json(kept)
+        for field, kept in draft.read_hash(name).items()
+        if field[:5] == "lane:"
+    }
+    draft.delete_fields(name, [field for field, lane in lanes.items() if lane.times[-1] < aged])

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from zofbot.model import Result
-from zofbot.notification import SCHEMA, Kind, Notification
-from zofbot.pipeline.keys import edit_of, key
-from zofbot.pipeline.memory import Draft
-from zofbot.pipeline.roots import Root
-from zofbot.pipeline.shares import Share
-from zofbot.pipeline.storm_record import load_storm, storm_reply
-from zofbot.routing import Finding, Group
+from zofbot.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
+from zofbot.pipeline.keys import edit_key, idempotency_key
+from zofbot.pipeline.memory import DecisionBuilder
+from zofbot.pipeline.roots import Alert
+from zofbot.pipeline.shares import ChannelAudience
+from zofbot.pipeline.storm_record import build_storm_reply, load_storm
+from zofbot.routing import Grouping, RunFinding
 from zofbot.slack import bodies
-from zofbot.slack.bodies import AgainBody, Body, Case, FlappingBody, Place, ResultBody
+from zofbot.slack.bodies import CaseSummary, FailingAgainPayload, FlappingPayload, Payload, ResultPayload, RunSummary
 
 FIRST = 10
 """Failures of a run that get a reply of their own; one more reply lists the rest."""
@@ -50,46 +50,48 @@ class ThreadReplies:
     ``held`` is when quiet hours end, 0 outside of them; ``now`` is when the channel hears of it. Both are Unix seconds.
     """
 
-    draft: Draft
-    finding: Finding
-    share: Share
+    draft: DecisionBuilder
+    finding: RunFinding
+    share: ChannelAudience
     held: float
     now: float
     critical: bool
 
-    def tell_run(self, root: Root, results: Sequence[Result], how: ReplyStyle) -> None:
+    def tell_run(self, root: Alert, results: Sequence[Result], how: ReplyStyle) -> None:
         """One for each of the first failures and one for the rest; one where it names none and fails again."""
         if root.storm:
-            self._tell_storm(root, AgainBody(run=self.place, mention=how.mentioned), how)
+            self._tell_storm(root, FailingAgainPayload(run=self.place, mention=how.mentioned), how)
             return
         if not results and how.again and (root.threaded or how.heard):
-            again = AgainBody(run=self.place, broadcast=how.loud, mention=how.mentioned)
-            self._reply(root, key("again", self.finding.run.id, root.category, self.share.channel), again)
+            again = FailingAgainPayload(run=self.place, broadcast=how.loud, mention=how.mentioned)
+            self._reply(root, idempotency_key("again", self.finding.run.id, root.category, self.share.channel), again)
         self.tell_results(root, results[:FIRST], how)
         rest = results[FIRST:]
         count = self.bad - min(FIRST, len(results))
         if results and count and root.threaded:
-            titles, listed = bodies.titles(rest)
-            body = bodies.RestBody(run=self.place, titles=titles, count=count, unlisted=count - listed)
-            name = key("rest", self.finding.run.id, root.category, self.share.channel, turn=self.bad)
+            titles, listed = bodies.collect_titles(rest)
+            body = bodies.MoreFailuresPayload(run=self.place, titles=titles, count=count, unlisted=count - listed)
+            name = idempotency_key("rest", self.finding.run.id, root.category, self.share.channel, turn=self.bad)
             self._reply(root, name, body)
 
-    def tell_results(self, root: Root, results: Sequence[Result], how: ReplyStyle) -> None:
+    def tell_results(self, root: Alert, results: Sequence[Result], how: ReplyStyle) -> None:
         """A reply for each; the first is told as ``how`` says, which is all that a flat layout gets."""
         if root.storm:
             if results:
-                case = Case.of(results[0], 1500)
-                body = ResultBody(case=case, run_id=self.finding.run.id, again=True, mention=how.mentioned)
+                case = CaseSummary.from_result(results[0], 1500)
+                body = ResultPayload(case=case, run_id=self.finding.run.id, again=True, mention=how.mentioned)
                 self._tell_storm(root, body, how)
             return
         for index, result in enumerate(results if root.threaded else results[: int(how.heard)]):
-            if root.group is Group.CASE and result.id == root.id:
+            if root.group is Grouping.CASE and result.id == root.id:
                 continue
-            body = ResultBody(case=Case.of(result, 1500), run_id=self.finding.run.id, again=how.again)
+            body = ResultPayload(
+                case=CaseSummary.from_result(result, 1500), run_id=self.finding.run.id, again=how.again
+            )
             if not index:
                 first = {"broadcast": how.loud, "mention": how.mentioned, "others": how.others}
                 body = body.model_copy(update=first)
-            self._reply(root, key("result", result.id, result.outcome.value, self.share.channel), body)
+            self._reply(root, idempotency_key("result", result.id, result.outcome.value, self.share.channel), body)
 
     @property
     def bad(self) -> int:
@@ -98,30 +100,32 @@ class ThreadReplies:
         return self.finding.total if everything else len(self.share.results)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> RunSummary:
         """The run."""
-        return Place.of(self.finding.run, self.finding.outcome)
+        return RunSummary.from_run(self.finding.run, self.finding.outcome)
 
-    def tell_flapping(self, root: Root, title: str, *, loud: bool) -> Root:
+    def tell_flapping(self, root: Alert, title: str, *, loud: bool) -> Alert:
         """Say in one line that it turns again and again; give the root with that line's key."""
         if root.storm:
             return root  # the storm's list shows how it stands
-        name = root.line or key("flapping", root.id, root.category, self.share.channel, turn=root.turns)
-        body = FlappingBody(title=title, run=self.place, times=root.relapses, broadcast=loud)
+        name = root.line or idempotency_key("flapping", root.id, root.category, self.share.channel, turn=root.turns)
+        body = FlappingPayload(title=title, run=self.place, times=root.relapses, broadcast=loud)
         if root.line:
-            self.draft.tell(self.notify(Kind.EDIT, edit_of(name), bodies.stored(body), name))
+            self.draft.add_notifications(
+                self.notify(NotificationKind.EDIT, edit_key(name), bodies.dump_payload(body), name)
+            )
         elif root.threaded or loud:
             self._reply(root, name, body)
         else:
             return root
         return root.model_copy(update={"line": name})
 
-    def edit(self, root: Root) -> None:
+    def edit(self, root: Alert) -> None:
         """Have its message show its latest state, where it has one of its own."""
         if not root.storm:
-            self.draft.tell(self.notify(Kind.EDIT, edit_of(root.key), root.body, root.key))
+            self.draft.add_notifications(self.notify(NotificationKind.EDIT, edit_key(root.key), root.body, root.key))
 
-    def notify(self, kind: Kind, name: str, body: dict[str, Any], root: str = "") -> Notification:
+    def notify(self, kind: NotificationKind, name: str, body: dict[str, Any], root: str = "") -> Notification:
         """A notification about the run, under the key ``name``."""
         return Notification(
             key=name,
@@ -129,19 +133,23 @@ class ThreadReplies:
             channel=self.share.channel,
             body=body,
             root=root,
-            happened=self.draft.by_our_clock(self.finding.happened),
+            happened=self.draft.clamp_to_now(self.finding.happened),
             critical=self.critical,
             not_before=self.held,
-            schema=SCHEMA,
+            schema=NOTIFICATION_SCHEMA,
         )
 
-    def _tell_storm(self, root: Root, body: ResultBody | AgainBody, how: ReplyStyle) -> None:
+    def _tell_storm(self, root: Alert, body: ResultPayload | FailingAgainPayload, how: ReplyStyle) -> None:
         """Say in the thread of its storm that something fails again: once a minute, for the list shows all that do."""
         storm = load_storm(self.draft, self.share.channel, root.storm) if how.again else None
         if storm:
-            name = key("again", storm.id, storm.category, storm.channel, turn=int(self.now // 60))
+            name = idempotency_key("again", storm.id, storm.category, storm.channel, turn=int(self.now // 60))
             loud = body.model_copy(update={"broadcast": how.loud})
-            self.draft.tell(storm_reply(storm, name, loud, self.draft.by_our_clock(self.finding.happened), self.held))
+            self.draft.add_notifications(
+                build_storm_reply(storm, name, loud, self.draft.clamp_to_now(self.finding.happened), self.held)
+            )
 
-    def _reply(self, root: Root, name: str, body: Body) -> None:
-        self.draft.tell(self.notify(Kind.REPLY, name, bodies.stored(body), root.thread))
+    def _reply(self, root: Alert, name: str, body: Payload) -> None:
+        self.draft.add_notifications(
+            self.notify(NotificationKind.REPLY, name, bodies.dump_payload(body), root.thread_key)
+        )

@@ -7,22 +7,27 @@ from contextlib import aclosing
 from typing import TypeVar
 
 from zofbot.model import Result, Run
-from zofbot.pipeline.feeds import OVERLAP, Order, Progress
+from zofbot.pipeline.feeds import OVERLAP_SECONDS, FeedCursor, ListOrder
 from zofbot.zof.client import Page
 
-Seen = TypeVar("Seen", Run, Result)
+ListedT = TypeVar("ListedT", Run, Result)
 
 
-def begun(now: float, back: float, order: Order | None = None, known: Progress | None = None) -> Progress:
+def start_window(
+    now: float, back: float, order: ListOrder | None = None, known: FeedCursor | None = None
+) -> FeedCursor:
     """Begin to read back to ``back`` (Unix seconds), and a little further, for a run is listed where it was made.
 
     ``order`` is that of Zof's listings where an operator named it, ``known`` what an earlier walk made out of it.
     """
-    return (known or Progress(order)).begin(now, back - OVERLAP)
+    return (known or FeedCursor(order)).start_scan(now, back - OVERLAP_SECONDS)
 
 
-async def read(
-    pages: AsyncGenerator[Page[Seen], None], kept: dict[str, Seen], walk: Progress, order: Order | None = None
+async def read_window(
+    pages: AsyncGenerator[Page[ListedT], None],
+    kept: dict[str, ListedT],
+    walk: FeedCursor,
+    order: ListOrder | None = None,
 ) -> bool:
     """Keep what the pages show, by its id; whether the page cap came before the end. Raises ZofError.
 
@@ -31,7 +36,7 @@ async def read(
     async with aclosing(pages):
         async for page in pages:
             kept |= {item.id: item for item in page}
-            walk = walk.after(page, known=True, order=order)
+            walk = walk.advance_past(page, known=True, order=order)
             if walk.began is None:
                 return False
     return True

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from zofbot.errors import ZofError
 
-NAME = "poller"
+POLLER_LEASE = "poller"
 """What its lease is called."""
 
 
 @dataclass(frozen=True)
-class Polled:
+class PollStatus:
     """``well`` and ``ill`` are Unix seconds, 0 for never; ``why`` is about ``ill``."""
 
     well: float = 0.0
@@ -24,17 +24,17 @@ class Polled:
     request_id: str = ""
 
 
-def polled(at: float) -> dict[str, str]:
+def success_note(at: float) -> dict[str, str]:
     """All was read."""
     return {"well": f"{at:.0f}", "ill": "0"}
 
 
-def not_polled(at: float, error: ZofError) -> dict[str, str]:
+def failure_note(at: float, error: ZofError) -> dict[str, str]:
     """Zof did not let itself be read."""
     return {"ill": f"{at:.0f}", "why": error.sentence, "request_id": error.request_id or ""}
 
 
-def read(word: Mapping[str, str]) -> Polled:
+def parse_status(word: Mapping[str, str]) -> PollStatus:
     """Understand a word; what a newer version added is left aside."""
     times = {name: float(word[name]) for name in ("well", "ill") if word.get(name, "").replace(".", "").isdecimal()}
-    return Polled(**times, why=word.get("why", ""), request_id=word.get("request_id", ""))
+    return PollStatus(**times, why=word.get("why", ""), request_id=word.get("request_id", ""))

@@ -7,30 +7,35 @@ from functools import partial
 from typing import NamedTuple
 
 from zofbot.redact import shapes
-from zofbot.redact.named import mask_named, names_secret
+from zofbot.redact.named import is_secret_name, mask_named_values
 from zofbot.redact.shapes import MASK
 
-__all__ = ["MASK", "RULES", "Rule", "names_secret", "redact"]
+__all__ = ["MASK", "SECRET_RULES", "SecretRule", "is_secret_name", "redact"]
 
 
-class Rule(NamedTuple):
+class SecretRule(NamedTuple):
     """One kind of secret: ``mask`` takes it out of a text, which holds one of the ``hints`` if there is one."""
 
     hints: tuple[str, ...]
     mask: Callable[[str], str]
 
 
-RULES = (
-    Rule(("-----begin",), partial(shapes.PRIVATE_KEY.sub, MASK)),
-    Rule(("@",), partial(shapes.URL_PASSWORD.sub, shapes.mask_url_password)),
-    Rule(("cookie",), partial(shapes.COOKIE.sub, shapes.mask_cookie)),
-    Rule(("authorization",), partial(shapes.HEADER.sub, shapes.mask_header)),
-    Rule(("bearer", "basic", "digest", "apikey", "token"), partial(shapes.SCHEME.sub, shapes.mask_scheme)),
-    Rule(("-u", "--proxy-u"), partial(shapes.LOGIN.sub, shapes.mask_login)),
-    Rule(("",), partial(shapes.TOKENS.sub, shapes.mask_token)),
-    Rule(("k-", "k_", "f-", "f_"), partial(shapes.PREFIXED.sub, shapes.mask_prefixed)),
-    Rule(("eyj",), partial(shapes.WEB_TOKEN.sub, shapes.mask_web_token)),
-    Rule(("pass", "pwd", "secret", "cred", "key", "token", "sess", "sig", "cookie", "auth", "otp", "jwt"), mask_named),
+SECRET_RULES = (
+    SecretRule(("-----begin",), partial(shapes.PRIVATE_KEY_PATTERN.sub, MASK)),
+    SecretRule(("@",), partial(shapes.URL_PASSWORD_PATTERN.sub, shapes.mask_url_password)),
+    SecretRule(("cookie",), partial(shapes.COOKIE_PATTERN.sub, shapes.mask_cookie)),
+    SecretRule(("authorization",), partial(shapes.HEADER_PATTERN.sub, shapes.mask_header)),
+    SecretRule(
+        ("bearer", "basic", "digest", "apikey", "token"), partial(shapes.SCHEME_PATTERN.sub, shapes.mask_scheme)
+    ),
+    SecretRule(("-u", "--proxy-u"), partial(shapes.LOGIN_PATTERN.sub, shapes.mask_login)),
+    SecretRule(("",), partial(shapes.TOKEN_PATTERN.sub, shapes.mask_token)),
+    SecretRule(("k-", "k_", "f-", "f_"), partial(shapes.PREFIXED_KEY_PATTERN.sub, shapes.mask_prefixed_key)),
+    SecretRule(("eyj",), partial(shapes.WEB_TOKEN_PATTERN.sub, shapes.mask_web_token)),
+    SecretRule(
+        ("pass", "pwd", "secret", "cred", "key", "token", "sess", "sig", "cookie", "auth", "otp", "jwt"),
+        mask_named_values,
+    ),
 )
 
 
@@ -46,7 +51,7 @@ def redact(text: str, *known: str) -> str:
             text = text.replace(secret, MASK)
     # Most texts are titles and names: what a rule cannot match without is looked for first, at a tenth of the cost.
     folded = text.casefold()
-    for rule in RULES:
+    for rule in SECRET_RULES:
         if any(hint in folded for hint in rule.hints):
             text = rule.mask(text)
     return text

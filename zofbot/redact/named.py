@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 from zofbot.redact.shapes import MASK
-from zofbot.redact.words import MOST_JUDGED, STATES, plain, reads_as_words
+from zofbot.redact.words import MAX_JUDGED_CHARACTERS, STATE_WORDS, is_prose, reads_as_words
 
-_SEPARATOR = r"""
+_SEPARATOR_PATTERN = r"""
     ["'\\\]]{0,4}[ \t]{0,4}(?::=|=>|={1,3}|:)[ \t]{0,4}
   | ["'\\]{1,4}[ \t]{0,4},?[ \t]{0,4}["'\\]{0,4}value["'\\]{0,4}[ \t]{0,4}[:=][ \t]{0,4}
 """
-_NAME = re.compile(rf"(?<![\w.-])(?:(--[\w.-]++)[ \t]{{1,4}}|([\w.-]++)({_SEPARATOR}|>))", re.VERBOSE)
-_SECRET_NAME = re.compile(
+_NAME_PATTERN = re.compile(rf"(?<![\w.-])(?:(--[\w.-]++)[ \t]{{1,4}}|([\w.-]++)({_SEPARATOR_PATTERN}|>))", re.VERBOSE)
+_SECRET_NAME_PATTERN = re.compile(
     r"""(?:
       (?:password|passwort|passwd|pwd|passphrase|passcode|secret|credential)s? | token | creds
     | (?:api|access|private|secret|signing|encryption|account|shared|auth|client|master|service|webhook|hmac|deploy|ssh
@@ -23,48 +23,48 @@ _SECRET_NAME = re.compile(
     )(?:[_.-]?(?:\d+|confirm(?:ation)?|again|repeat|old|new|current|value|base64|hash|raw|plain))?$""",
     re.VERBOSE,
 )
-_DOUBTFUL = re.compile(r"(?<![a-z\d_.-])(?:token|signature|sig|cookie|otp|jwt|auth)$")
+_DOUBTFUL_NAME_PATTERN = re.compile(r"(?<![a-z\d_.-])(?:token|signature|sig|cookie|otp|jwt|auth)$")
 """Names that as often stand for something else, as where a parser met an unexpected token."""
-_VALUE = re.compile(
-    rf"""(\\{{0,8}}["'`])((?:(?!\1)(?:\\.|[^\r\n\\])){{0,{MOST_JUDGED}}}+)
-    | ([^\s"'`<>&,;|(){{}}\[\]][^\s"'`<>&]{{0,{MOST_JUDGED - 1}}}+)""",
+_VALUE_PATTERN = re.compile(
+    rf"""(\\{{0,8}}["'`])((?:(?!\1)(?:\\.|[^\r\n\\])){{0,{MAX_JUDGED_CHARACTERS}}}+)
+    | ([^\s"'`<>&,;|(){{}}\[\]][^\s"'`<>&]{{0,{MAX_JUDGED_CHARACTERS - 1}}}+)""",
     re.VERBOSE,
 )
 _REST_OF_LINE, _REST_OF_RUN = re.compile(r"[^\r\n]*+"), re.compile(r"[^\s\"'`<>&]*+")
-_END = re.compile(r"[,;(){}\[\]|]+(?:$|(?=[\w.-]+[\"']?[ \t]*[=:]))")
+_VALUE_END_PATTERN = re.compile(r"[,;(){}\[\]|]+(?:$|(?=[\w.-]+[\"']?[ \t]*[=:]))")
 """Where an unquoted value ends although no space follows, as in ``login(user=a,password=b,retry=3)``."""
-_SENTENCES = frozenset(
+_SENTENCE_WORDS = frozenset(
     ["is", "must", "should", "cannot", "can't", "has", "does", "was", "may", "needs", "are", "will", "field"]
 )
 """How a sentence about a secret goes on, as in ``"password": "must have 8 characters"``."""
-_AFTER_FLAG = _SENTENCES | {
+_WORDS_AFTER_FLAG = _SENTENCE_WORDS | {
     "flag", "flags", "option", "options", "argument", "parameter", "to", "and", "or", "if", "for", "in", "with", "from",
     "not", "which", "when", "on", "the", "a", "as",
 }  # fmt: skip
 
 
-def names_secret(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
     """Whether what goes by this name is a secret: ``DB_PASSWORD``, ``accessToken``, ``api key``."""
-    return bool(_SECRET_NAME.search(name[-80:].casefold()))
+    return bool(_SECRET_NAME_PATTERN.search(name[-80:].casefold()))
 
 
-def mask_named(text: str) -> str:
+def mask_named_values(text: str) -> str:
     """Mask the values that stand behind a secret's name."""
     parts, done = [], 0
-    for found in _NAME.finditer(text):
-        if found.start() < done or not names_secret(_name(found)):
+    for found in _NAME_PATTERN.finditer(text):
+        if found.start() < done or not is_secret_name(_full_name(found)):
             continue
-        value = _VALUE.match(text, found.end())
+        value = _VALUE_PATTERN.match(text, found.end())
         if value is None or (found[3] == ">" and text[found.start() - 1 : found.start()] != "<"):
             continue
-        start, end = _span(value)
-        if _gives_away(found, value, text[start:end], text[end : end + 8]):
+        start, end = _value_span(value)
+        if _is_secret_value(found, value, text[start:end], text[end : end + 8]):
             parts += [text[done:start], MASK]
-            done = _whole(value, end)
+            done = _value_end(value, end)
     return "".join(parts) + text[done:]
 
 
-def _name(found: re.Match[str]) -> str:
+def _full_name(found: re.Match[str]) -> str:
     """The name as it stands, with the word before it where it says nothing alone (``API key``, ``session id``)."""
     name = found[1] or found[2]
     if name.casefold() not in ("key", "id"):
@@ -72,41 +72,41 @@ def _name(found: re.Match[str]) -> str:
     return found.string[max(found.start() - 20, 0) : found.start()] + name
 
 
-def _span(value: re.Match[str]) -> tuple[int, int]:
+def _value_span(value: re.Match[str]) -> tuple[int, int]:
     """Where the value stands, as far as it is judged."""
     if value[3] is None:
         return value.span(2)
-    shorter = _END.search(value[3])
+    shorter = _VALUE_END_PATTERN.search(value[3])
     return value.start(3), value.start(3) + (shorter.start() if shorter else len(value[3]))
 
 
-def _whole(value: re.Match[str], end: int) -> int:
+def _value_end(value: re.Match[str], end: int) -> int:
     """Where a value ends that is longer than what was judged of it: with its line, or its run of characters."""
-    if end - value.start(2 if value[3] is None else 3) < MOST_JUDGED:
+    if end - value.start(2 if value[3] is None else 3) < MAX_JUDGED_CHARACTERS:
         return end
     rest = (_REST_OF_LINE if value[3] is None else _REST_OF_RUN).match(value.string, end)
     return rest.end() if rest else end
 
 
-def _gives_away(found: re.Match[str], value: re.Match[str], said: str, after: str) -> bool:
+def _is_secret_value(found: re.Match[str], value: re.Match[str], said: str, after: str) -> bool:
     """Whether ``said``, which stands behind a secret's name, is the secret: no state, and no prose."""
-    name, separator, quoted = _name(found), found[3] or "", value[3] is None
+    name, separator, quoted = _full_name(found), found[3] or "", value[3] is None
     folded = said.casefold().strip(" .,;:!?…*•")
-    if not folded or folded in STATES or (len(said) < 3 and not quoted):
+    if not folded or folded in STATE_WORDS or (len(said) < 3 and not quoted):
         return False
     if found[1]:
-        return quoted or folded not in _AFTER_FLAG
+        return quoted or folded not in _WORDS_AFTER_FLAG
     if name.casefold().endswith("pwd") and said.startswith(("/", "~")):  # the working directory
         return False
-    if quoted and folded.partition(" ")[0] in _SENTENCES:
+    if quoted and folded.partition(" ")[0] in _SENTENCE_WORDS:
         return False
     keyed = separator[0] in "\"'\\"  # the name stands in quotes
-    if not keyed and _DOUBTFUL.search(name.casefold()):
+    if not keyed and _DOUBTFUL_NAME_PATTERN.search(name.casefold()):
         return _is_long_or_odd(said, separator)
     prose = not keyed and (separator.startswith("==") or re.fullmatch(r"[ \t]*:[ \t]+", separator))
     before = found.string[max(found.start() - 2, 0) : found.start()]
     amid = re.fullmatch(r"[^\W\d_][ \t]", before) or re.match(r"[\"'`]?[ \t]+[^\W\d_]", after)
-    return not (prose and amid and plain(said))
+    return not (prose and amid and is_prose(said))
 
 
 def _is_long_or_odd(said: str, separator: str) -> bool:

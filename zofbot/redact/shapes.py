@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from zofbot.redact.words import STATES, plain, reads_as_words
+from zofbot.redact.words import STATE_WORDS, is_prose, reads_as_words
 
 MASK = "[redacted]"
 
 # Vendors' published key shapes. Zof promises no redaction of its own (failure text can hold what a test printed).
-TOKENS = re.compile(
+TOKEN_PATTERN = re.compile(
     r"""
       xox[abeprs]-[A-Za-z0-9-]{6,} | xapp-[A-Za-z0-9-]{6,}           # Slack
     | gh[pousr]_[A-Za-z0-9]{16,} | github_pat_\w{16,}                # GitHub
@@ -31,36 +31,36 @@ TOKENS = re.compile(
     re.VERBOSE,
 )
 # Beginnings that names have as well: ``sk-learn-pipeline``, ``pk_orders_customers``.
-PREFIXED = re.compile(r"(?<![A-Za-z0-9])(sk|rk|pk|zof)[-_]([A-Za-z0-9_-]{16,})")
-_ISSUED = re.compile(r"(?:live|test|proj|ant|or|api\d*)[-_][A-Za-z0-9]{16,}")
+PREFIXED_KEY_PATTERN = re.compile(r"(?<![A-Za-z0-9])(sk|rk|pk|zof)[-_]([A-Za-z0-9_-]{16,})")
+_ISSUED_KEY_PATTERN = re.compile(r"(?:live|test|proj|ant|or|api\d*)[-_][A-Za-z0-9]{16,}")
 # JSON web tokens. A run of letters is looked through once, from its start, however often one seems to begin in it.
-WEB_TOKEN = re.compile(r"(?<![\w-])((?>[\w-]*?(?=eyJ)))eyJ[\w-]{6,}+\.[\w-]{4,}+(?:\.[\w-]*)*+")
-PRIVATE_KEY = re.compile(
+WEB_TOKEN_PATTERN = re.compile(r"(?<![\w-])((?>[\w-]*?(?=eyJ)))eyJ[\w-]{6,}+\.[\w-]{4,}+(?:\.[\w-]*)*+")
+PRIVATE_KEY_PATTERN = re.compile(
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----|\Z)",
     re.DOTALL,
 )
-HEADER = re.compile(
+HEADER_PATTERN = re.compile(
     r"""\b(authorization["'\\]{0,4}[ \t]{0,4}(?:=>|[:=])[ \t]{0,4}["'\\]{0,4})
     (?:((?:digest|aws4-hmac-sha256)[ \t])[^\r\n]+ | ([a-z][a-z0-9-]{1,24}[ \t]{1,4})?([^\s"'\\,]+)(?=([ \t]+\w)?))""",
     re.VERBOSE | re.IGNORECASE,
 )
-SCHEME = re.compile(
+SCHEME_PATTERN = re.compile(
     r"\b(bearer|basic|digest|apikey|token)([ \t]{1,4})(?!sha\d+:)([A-Za-z0-9._~+/=:-]{8,})", re.IGNORECASE
 )
-COOKIE = re.compile(
+COOKIE_PATTERN = re.compile(
     r"""\b((?:set-)?cookies?(?:["'\\]{0,4}[ \t]{0,4}[:=]|(?<=--cookie)[ \t])[ \t]{0,4})(\\{0,8}["'`])?
     (?=[^\s=;:,"'\\]{1,128}=[^\s=]) (?(2)(?:(?!\2)[^\r\n])+|[^\r\n]+)""",
     re.VERBOSE | re.IGNORECASE,
 )
 # A port is no password, whatever stands behind it. Up to the last @: passwords hold any character.
-URL_PASSWORD = re.compile(
+URL_PASSWORD_PATTERN = re.compile(
     r"\b([a-z][a-z0-9+.-]{0,30}://)([^\s:/@\"'<>]{0,256}:)(?!\d{1,5}[/?\#])"
     r"([^\s\"'<>]{0,256})@",
     re.IGNORECASE,
 )
-_NO_PASSWORD = ("", "x", "X", "x-oauth-basic")
+_NO_PASSWORDS = ("", "x", "X", "x-oauth-basic")
 """What stands in a password's place where the user's name is the secret."""
-LOGIN = re.compile(r"(?<!\S)((?:-u|--user|--proxy-user)[ \t=]{1,4}[\"']?[^\s:\"'/]{1,64}:)(?!\d+\b)([^\s\"']+)")
+LOGIN_PATTERN = re.compile(r"(?<!\S)((?:-u|--user|--proxy-user)[ \t=]{1,4}[\"']?[^\s:\"'/]{1,64}:)(?!\d+\b)([^\s\"']+)")
 
 
 # Replacements are functions, for Python parses a template anew with each text, whether anything matches or not.
@@ -70,9 +70,9 @@ def mask_token(found: re.Match[str]) -> str:
     return found[0] if glued and reads_as_words(found[0]) else MASK
 
 
-def mask_prefixed(found: re.Match[str]) -> str:
+def mask_prefixed_key(found: re.Match[str]) -> str:
     """What begins like a key, unless it goes on in words."""
-    issued = found[1] in ("sk", "rk") and _ISSUED.fullmatch(found[2])
+    issued = found[1] in ("sk", "rk") and _ISSUED_KEY_PATTERN.fullmatch(found[2])
     return MASK if issued or not reads_as_words(found[2]) else found[0]
 
 
@@ -81,7 +81,7 @@ def mask_header(found: re.Match[str]) -> str:
     before, whole, scheme, value, goes_on = found.groups()
     if whole:
         return f"{before}{whole}{MASK}"
-    if value.casefold() in STATES or (goes_on and plain(value)):
+    if value.casefold() in STATE_WORDS or (goes_on and is_prose(value)):
         return found[0]
     return f"{before}{scheme or ''}{MASK}"
 
@@ -99,7 +99,7 @@ def mask_cookie(found: re.Match[str]) -> str:
 
 def mask_url_password(found: re.Match[str]) -> str:
     """The password of an address, or the user where that is the secret."""
-    if found[3] in _NO_PASSWORD:
+    if found[3] in _NO_PASSWORDS:
         return f"{found[1]}{MASK}:{found[3]}@" if found[2] != ":" else found[0]
     return f"{found[1]}{found[2]}{MASK}@"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-STATES = frozenset(
+STATE_WORDS = frozenset(
     [
         "required", "missing", "invalid", "incorrect", "wrong", "expired", "empty", "blank", "none", "null", "nil",
         "true", "false", "undefined", "optional", "yes", "no", "ok", "rejected", "accepted", "changed", "updated",
@@ -13,20 +13,20 @@ STATES = frozenset(
 )  # fmt: skip
 """What stands behind a secret's name and is none."""
 
-MOST_JUDGED = 128
+MAX_JUDGED_CHARACTERS = 128
 """Characters of a value that are judged, so that many names in one long run cost no more than its length is worth."""
 
-_WORD = re.compile(r"([A-Z]?[a-z]+(?:[A-Z][a-z]{2,})*|[A-Z]+)\d{0,3}|\d{1,4}")
-_PARTS = re.compile(r"[^\W_]+")
+_WORD_PATTERN = re.compile(r"([A-Z]?[a-z]+(?:[A-Z][a-z]{2,})*|[A-Z]+)\d{0,3}|\d{1,4}")
+_PART_PATTERN = re.compile(r"[^\W_]+")
 
 
 def reads_as_words(text: str, *, digits: bool = True) -> bool:
     """Whether people wrote this: words, in any joined spelling, with short numbers unless ``digits`` is false."""
-    parts = _PARTS.findall(text[:MOST_JUDGED])
-    found = [(part.isalpha() and not part.isascii()) or _WORD.fullmatch(part) for part in parts]
+    parts = _PART_PATTERN.findall(text[:MAX_JUDGED_CHARACTERS])
+    found = [(part.isalpha() and not part.isascii()) or _WORD_PATTERN.fullmatch(part) for part in parts]
     return bool(parts) and all(found) and (digits or not any(letter.isdigit() for letter in text))
 
 
-def plain(value: str) -> bool:
+def is_prose(value: str) -> bool:
     """Whether this is a word or more of a sentence: letters and a sentence's marks, nothing else."""
     return reads_as_words(value, digits=False) and not re.search(r"[a-z][A-Z]|[^\w\s.,!?…'’/-]", value)

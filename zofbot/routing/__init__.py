@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from zofbot.routing.finding import Finding, Notice, On
-from zofbot.routing.matching import Verdict, match
-from zofbot.routing.quiet import in_quiet, quiet_until
-from zofbot.routing.spelling import parse, spelled
-from zofbot.routing.subscription import After, Broadcast, Group, Layout, Quiet, Subscription
+from zofbot.routing.finding import EventType, PlatformEvent, RunFinding
+from zofbot.routing.matching import MatchResult, match_subscription
+from zofbot.routing.quiet import is_quiet, quiet_until
+from zofbot.routing.spelling import format_filters, parse_filters
+from zofbot.routing.subscription import Broadcast, Grouping, Layout, QuietHours, Subscription, Threshold
 
 __all__ = [
-    "After",
     "Broadcast",
-    "Finding",
-    "Group",
+    "EventType",
+    "Grouping",
     "Layout",
-    "Notice",
-    "On",
-    "Quiet",
+    "MatchResult",
+    "PlatformEvent",
+    "QuietHours",
+    "RunFinding",
     "Subscription",
-    "Verdict",
-    "in_quiet",
-    "match",
-    "parse",
+    "Threshold",
+    "format_filters",
+    "is_quiet",
+    "match_subscription",
+    "parse_filters",
     "quiet_until",
-    "spelled",
 ]

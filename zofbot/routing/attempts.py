@@ -10,7 +10,7 @@ from zofbot.model import Outcome, Result
 _RETRY = re.compile(r"[\s(\[#-]*\b(?:retry|attempt|try|rerun)\s*#?\d+[)\]]*$", re.IGNORECASE)
 """What a title may end with that names an attempt."""
 
-_JUDGED = (Outcome.PASSED, Outcome.FAILED, Outcome.ERROR)
+_CONCLUSIVE_OUTCOMES = (Outcome.PASSED, Outcome.FAILED, Outcome.ERROR)
 
 
 def last_attempts(results: Iterable[Result]) -> tuple[Result, ...]:
@@ -21,8 +21,8 @@ def last_attempts(results: Iterable[Result]) -> tuple[Result, ...]:
     """
     attempts: dict[tuple[str, str], list[Result]] = {}
     for result in results:
-        attempts.setdefault(_case(result), []).append(result)
-    return tuple(_last(tries) for tries in attempts.values())
+        attempts.setdefault(_attempt_key(result), []).append(result)
+    return tuple(_pick_last(tries) for tries in attempts.values())
 
 
 def is_retried(results: Iterable[Result]) -> bool:
@@ -31,19 +31,19 @@ def is_retried(results: Iterable[Result]) -> bool:
     return any(result.attempt for result in known) or len(last_attempts(known)) < len(known)
 
 
-def _case(result: Result) -> tuple[str, str]:
+def _attempt_key(result: Result) -> tuple[str, str]:
     title = _RETRY.sub("", " ".join((result.title or "").split()))
-    if result.outcome not in _JUDGED or not (result.case_id or (result.attempt and title)):
+    if result.outcome not in _CONCLUSIVE_OUTCOMES or not (result.case_id or (result.attempt and title)):
         return "", result.id
     return result.case_id or "", title
 
 
-def _last(tries: list[Result]) -> Result:
-    last = max(tries, key=_order)
+def _pick_last(tries: list[Result]) -> Result:
+    last = max(tries, key=_attempt_order)
     count = max(len(tries), last.attempt or 1)
     return last.model_copy(update={"attempt": count}) if count > 1 else last
 
 
-def _order(result: Result) -> tuple[int, float, bool, str]:
+def _attempt_order(result: Result) -> tuple[int, float, bool, str]:
     """By number, then by time; where neither tells, one that passed comes last, for it is not tried again."""
-    return result.attempt or 0, result.happened or 0.0, result.outcome is Outcome.PASSED, result.id
+    return result.attempt or 0, result.happened_at or 0.0, result.outcome is Outcome.PASSED, result.id

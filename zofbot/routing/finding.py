@@ -10,7 +10,7 @@ from zofbot.model import Outcome, Result, Run
 from zofbot.routing.attempts import last_attempts
 
 
-class On(StrEnum):
+class EventType(StrEnum):
     """What a subscription may ask for."""
 
     FAILED = "failed"
@@ -24,22 +24,22 @@ class On(StrEnum):
     """A run that Zof calls passed though cases failed in it, as it does where those are quarantined."""
 
 
-NOTICES = {
-    "release.gate_blocked": On.GATE,
-    "agent.offline": On.AGENT,
-    "integration.error": On.INTEGRATION,
-    "remediation.plan_pending": On.PLAN,
+PLATFORM_EVENT_TYPES = {
+    "release.gate_blocked": EventType.GATE,
+    "agent.offline": EventType.AGENT,
+    "integration.error": EventType.INTEGRATION,
+    "remediation.plan_pending": EventType.PLAN,
 }
 """Zof's event types that become notices (https://zof.ai/docs/webhooks/events)."""
 
 
-def case_of(result: Result) -> str:
+def case_key(result: Result) -> str:
     """What makes two results the same case: its id, else its title, else nothing but itself."""
     return result.case_id or result.title or result.id
 
 
 @dataclass(frozen=True)
-class Finding:
+class RunFinding:
     """One run with its failed and errored results, the last of each case.
 
     ``happened`` is in Unix seconds by Zof's clock, which may be ahead of ours. ``total`` counts all bad results when
@@ -55,27 +55,33 @@ class Finding:
     retried: tuple[Result, ...] = ()
 
     @classmethod
-    def of(cls, run: Run, results: Iterable[Result], *, total: int | None = None, otherwise: float) -> Finding:
+    def from_results(
+        cls, run: Run, results: Iterable[Result], *, total: int | None = None, otherwise: float
+    ) -> RunFinding:
         """Sort out what was read of a run, once each; ``otherwise`` (Unix seconds) stands in for an unknown time."""
         read = {result.id: result for result in results}
         last = last_attempts(read.values())
         kept = {result.id for result in last}
         retried = sorted(
-            (one for one in read.values() if one.outcome.bad and one.id not in kept), key=lambda one: one.id
+            (item for item in read.values() if item.outcome.is_bad and item.id not in kept), key=lambda item: item.id
         )
-        bad = tuple(sorted((one for one in last if one.outcome.bad), key=lambda one: (one.title or "", one.id)))
-        passed = frozenset(case_of(one) for one in last if one.outcome is Outcome.PASSED)
-        times = [one.happened for one in read.values() if one.happened is not None]
-        happened = run.happened if run.happened is not None else max(times, default=otherwise)
-        counted = run.counts.bad - len(retried) if total is None else total  # Zof may count cases or attempts
-        return cls(run, happened, bad, max(len(bad), counted), passed - {case_of(one) for one in bad}, tuple(retried))
+        bad = tuple(
+            sorted((item for item in last if item.outcome.is_bad), key=lambda item: (item.title or "", item.id))
+        )
+        passed = frozenset(case_key(item) for item in last if item.outcome is Outcome.PASSED)
+        times = [item.happened_at for item in read.values() if item.happened_at is not None]
+        happened = run.happened_at if run.happened_at is not None else max(times, default=otherwise)
+        counted = run.counts.bad_count - len(retried) if total is None else total  # Zof may count cases or attempts
+        return cls(
+            run, happened, bad, max(len(bad), counted), passed - {case_key(item) for item in bad}, tuple(retried)
+        )
 
     @property
     def outcome(self) -> Outcome:
         """The run's, or that of its worst case where Zof used a word nobody knows."""
         if self.run.outcome is not Outcome.UNKNOWN or not self.bad:
             return self.run.outcome
-        return Outcome.FAILED if any(one.outcome is Outcome.FAILED for one in self.bad) else Outcome.ERROR
+        return Outcome.FAILED if any(item.outcome is Outcome.FAILED for item in self.bad) else Outcome.ERROR
 
     @property
     def passed_with_failures(self) -> bool:
@@ -83,12 +89,12 @@ class Finding:
         return self.run.outcome is Outcome.PASSED and self.total > 0
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether the run is over; of an unknown word, its end time tells."""
-        return self.run.outcome.final or (self.run.outcome is Outcome.UNKNOWN and self.run.ended is not None)
+        return self.run.outcome.is_final or (self.run.outcome is Outcome.UNKNOWN and self.run.ended is not None)
 
     @property
-    def partial(self) -> bool:
+    def is_partial(self) -> bool:
         """Whether Zof has bad results that were not read."""
         return self.total > len(self.bad)
 
@@ -107,10 +113,10 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Notice:
+class PlatformEvent:
     """Something of Zof's own to tell once: ``id`` is the object's it is about, never the event's."""
 
-    event: On
+    event: EventType
     id: str
     happened: float
     said: str = ""

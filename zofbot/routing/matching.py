@@ -6,18 +6,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from zofbot.model import Outcome, Result
-from zofbot.routing.finding import Finding, Notice, On
-from zofbot.routing.patterns import excluded, fits, included, matches_any
+from zofbot.routing.finding import EventType, PlatformEvent, RunFinding
+from zofbot.routing.patterns import excluding_patterns, including_patterns, matches_any, matches_patterns
 from zofbot.routing.subscription import Subscription
 
-GRACE = 60.0
+CLOCK_GRACE_SECONDS = 60.0
 """Seconds by which Zof's clock may be behind ours before what happens now counts as older than a subscription."""
 
-_ASKED = {Outcome.FAILED: On.FAILED, Outcome.ERROR: On.ERROR}
+_EVENT_BY_OUTCOME = {Outcome.FAILED: EventType.FAILED, Outcome.ERROR: EventType.ERROR}
 
 
 @dataclass(frozen=True)
-class Verdict:
+class MatchResult:
     """Whether it matched; if not, ``field`` is the filter that missed, and ``found`` is not what was ``wanted``.
 
     ``names`` are all names that were compared, where ``found`` shows only some of them.
@@ -33,88 +33,96 @@ class Verdict:
     results: tuple[Result, ...] = ()
 
     @property
-    def why(self) -> str:
+    def reason_text(self) -> str:
         """What stood in the way, in a sentence; put into words only when somebody asks, for most miss."""
         if self.matched or self.said:
             return self.said
         is_ = " / ".join(self.found) if self.found else "not known"
-        barred = [pattern for pattern in excluded(self.wanted) if matches_any([pattern], self.names or self.found)]
-        wanted = f"not {' or '.join(barred)}" if barred else _in_words(self.wanted)
+        barred = [
+            pattern for pattern in excluding_patterns(self.wanted) if matches_any([pattern], self.names or self.found)
+        ]
+        wanted = f"not {' or '.join(barred)}" if barred else _describe_patterns(self.wanted)
         return f"{self.field} is {is_}, wanted {wanted}"
 
 
-def match(subscription: Subscription, finding: Finding | Notice) -> Verdict:
+def match_subscription(subscription: Subscription, finding: RunFinding | PlatformEvent) -> MatchResult:
     """Hold a finding against every filter of a subscription."""
-    missed = _place(subscription, finding)
+    missed = _match_location(subscription, finding)
     if missed:
         return missed
-    if isinstance(finding, Notice):
-        return Verdict(True) if finding.event in subscription.on else _not_asked(subscription, finding.event)
-    return _failures(subscription, finding)
+    if isinstance(finding, PlatformEvent):
+        return MatchResult(True) if finding.event in subscription.on else _event_mismatch(subscription, finding.event)
+    return _match_failures(subscription, finding)
 
 
-def placed(subscription: Subscription, finding: Finding | Notice) -> bool:
+def matches_location(subscription: Subscription, finding: RunFinding | PlatformEvent) -> bool:
     """Whether a subscription means where it happened, whatever it was."""
-    return fits(subscription.project, finding.projects) and fits(subscription.env, _environments(finding))
+    return matches_patterns(subscription.project, finding.projects) and matches_patterns(
+        subscription.env, _environment_names(finding)
+    )
 
 
-def _environments(finding: Finding | Notice) -> Sequence[str]:
+def _environment_names(finding: RunFinding | PlatformEvent) -> Sequence[str]:
     return (finding.environment,) if finding.environment else ()
 
 
-def _place(subscription: Subscription, finding: Finding | Notice) -> Verdict | None:
-    if not fits(subscription.project, finding.projects):
-        return _missed("project", finding.projects, subscription.project)
-    if not fits(subscription.env, _environments(finding)):
-        return _missed("env", _environments(finding), subscription.env)
-    if finding.happened < subscription.created - GRACE:
-        return Verdict(False, "created", "it happened before this subscription was made")
+def _match_location(subscription: Subscription, finding: RunFinding | PlatformEvent) -> MatchResult | None:
+    if not matches_patterns(subscription.project, finding.projects):
+        return _filter_mismatch("project", finding.projects, subscription.project)
+    if not matches_patterns(subscription.env, _environment_names(finding)):
+        return _filter_mismatch("env", _environment_names(finding), subscription.env)
+    if finding.happened < subscription.created - CLOCK_GRACE_SECONDS:
+        return MatchResult(False, "created", "it happened before this subscription was made")
     return None
 
 
-def _failures(subscription: Subscription, finding: Finding) -> Verdict:
-    if not finding.outcome.bad and not finding.passed_with_failures:
-        return Verdict(False, "on", "nothing failed in it")
-    asked = [result for result in finding.bad if _event(finding, result.outcome) in subscription.on]
-    meant = tuple(result for result in asked if fits(subscription.case, names_of_case(result)))
+def _match_failures(subscription: Subscription, finding: RunFinding) -> MatchResult:
+    if not finding.outcome.is_bad and not finding.passed_with_failures:
+        return MatchResult(False, "on", "nothing failed in it")
+    asked = [result for result in finding.bad if _required_event(finding, result.outcome) in subscription.on]
+    meant = tuple(result for result in asked if matches_patterns(subscription.case, case_names(result)))
     if meant:
-        return Verdict(True, results=meant)
+        return MatchResult(True, results=meant)
     if asked:
-        names = [name for result in asked for name in names_of_case(result)]
+        names = [name for result in asked for name in case_names(result)]
         shown = sorted({result.title or result.id for result in asked})[:3]
-        return Verdict(False, "case", found=shown, names=names, wanted=subscription.case)
-    return _run_alone(subscription, finding)
+        return MatchResult(False, "case", found=shown, names=names, wanted=subscription.case)
+    return _match_run(subscription, finding)
 
 
-def _event(finding: Finding, outcome: Outcome) -> On:
+def _required_event(finding: RunFinding, outcome: Outcome) -> EventType:
     """What a subscription has to ask for to be told of such an outcome in this run."""
-    return On.PASSED_WITH_FAILURES if finding.passed_with_failures else _ASKED[outcome]
+    return EventType.PASSED_WITH_FAILURES if finding.passed_with_failures else _EVENT_BY_OUTCOME[outcome]
 
 
-def _run_alone(subscription: Subscription, finding: Finding) -> Verdict:
+def _match_run(subscription: Subscription, finding: RunFinding) -> MatchResult:
     """A run none of whose known results is meant: the run itself may be, when there are results that nobody read."""
-    known = {result.outcome for result in finding.bad} if not finding.partial else set()
+    known = {result.outcome for result in finding.bad} if not finding.is_partial else set()
     for outcome in sorted(known or {finding.outcome}):
-        event = _event(finding, outcome)
+        event = _required_event(finding, outcome)
         if event not in subscription.on:
-            return _not_asked(subscription, event)
-    return Verdict(True) if fits(subscription.case, ()) else _missed("case", (), subscription.case)
+            return _event_mismatch(subscription, event)
+    return (
+        MatchResult(True)
+        if matches_patterns(subscription.case, ())
+        else _filter_mismatch("case", (), subscription.case)
+    )
 
 
-def names_of_case(result: Result) -> list[str]:
+def case_names(result: Result) -> list[str]:
     """Every name by which people may mean a case."""
     return [name for name in (result.case_id, result.title) if name]
 
 
-def _missed(name: str, found: Collection[str], wanted: Sequence[str]) -> Verdict:
-    return Verdict(False, name, found=found, wanted=wanted)
+def _filter_mismatch(name: str, found: Collection[str], wanted: Sequence[str]) -> MatchResult:
+    return MatchResult(False, name, found=found, wanted=wanted)
 
 
-def _in_words(patterns: Sequence[str]) -> str:
-    wanted, barred = " or ".join(included(patterns)), " or ".join(excluded(patterns))
+def _describe_patterns(patterns: Sequence[str]) -> str:
+    wanted, barred = " or ".join(including_patterns(patterns)), " or ".join(excluding_patterns(patterns))
     return ", ".join(part for part in (wanted, barred and f"not {barred}") if part)
 
 
-def _not_asked(subscription: Subscription, event: On) -> Verdict:
+def _event_mismatch(subscription: Subscription, event: EventType) -> MatchResult:
     wanted = ", ".join(subscription.on)
-    return Verdict(False, "on", f"it is about {event.value}, wanted {wanted}")
+    return MatchResult(False, "on", f"it is about {event.value}, wanted {wanted}")

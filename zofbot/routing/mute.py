@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from zofbot.routing.patterns import fits
-from zofbot.routing.spelling import spelled
+from zofbot.routing.patterns import matches_patterns
+from zofbot.routing.spelling import format_filters
 from zofbot.routing.subscription import Subscription
 
 log = structlog.get_logger()
@@ -41,13 +41,17 @@ class Mute(BaseModel):
 
         A mute of cases means nothing of which no case is known.
         """
-        placed = fits(self.project, projects) and fits(self.env, [environment] if environment else [])
-        return placed and (not self.case or (bool(cases) and all(fits(self.case, names) for names in cases)))
+        placed = matches_patterns(self.project, projects) and matches_patterns(
+            self.env, [environment] if environment else []
+        )
+        return placed and (
+            not self.case or (bool(cases) and all(matches_patterns(self.case, names) for names in cases))
+        )
 
     @property
     def filters(self) -> str:
         """As they are typed."""
-        return spelled(Subscription(**{name: getattr(self, name) for name in FILTERS}))
+        return format_filters(Subscription(**{name: getattr(self, name) for name in FILTERS}))
 
 
 def read_mutes(records: Mapping[str, str]) -> list[Mute]:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from zofbot import spans
 from zofbot.errors import BadInput
 from zofbot.routing.mute import FILTERS
-from zofbot.routing.spelling import canonical_filter, parse
+from zofbot.routing.spelling import canonical_filter, parse_filters
 from zofbot.routing.subscription import Subscription
-from zofbot.routing.words import words
-from zofbot.verbs import COMMAND, VERBS
+from zofbot.routing.words import split_words
+from zofbot.verbs import SLASH_COMMAND, VERBS
 
 MAX_MUTE_SECONDS = 30 * 86400
 MIN_MUTE_SECONDS = 60
@@ -30,7 +30,7 @@ class MuteWish(NamedTuple):
 
 def read_mute(text: str) -> MuteWish:
     """Understand what is typed behind ``mute``; the duration may stand before the filters as well. Raises BadInput."""
-    before, rest = _split_filters(words(text), every=True)
+    before, rest = _split_filters(split_words(text), every=True)
     seconds, rest = _split_duration(rest)
     after, rest = _split_filters(rest, every=False) if seconds is not None else ([], rest)
     typed = [*before, *after]
@@ -53,9 +53,9 @@ def read_filters(typed: Sequence[str]) -> Subscription:
         if name and name not in FILTERS:
             raise _wrong(f"A mute has no `{name}:`.", "It takes `project:`, `env:` and `case:`.")
     try:
-        return parse(" ".join(typed))
+        return parse_filters(" ".join(typed))
     except BadInput as error:
-        example = error.example.removeprefix(f"{COMMAND} subscribe ")
+        example = error.example.removeprefix(f"{SLASH_COMMAND} subscribe ")
         raise _wrong(error.sentence, error.next_step, f"{example} 2h") from error
 
 
@@ -74,7 +74,7 @@ def _split_duration(typed: Sequence[str]) -> tuple[int | None, list[str]]:
     """The longest duration in front, and the rest; ``for`` may stand before it."""
     rest = list(typed[1:] if typed[:1] == ["for"] else typed)
     for end in range(min(MAX_DURATION_WORDS, len(rest)), 0, -1):
-        seconds = spans.read(" ".join(rest[:end]))
+        seconds = spans.try_parse_duration(" ".join(rest[:end]))
         if seconds is not None:
             return seconds, rest[end:]
     return None, list(typed)
@@ -86,4 +86,4 @@ def _shown(word: str) -> str:
 
 def _wrong(sentence: str, step: str, example: str = "") -> BadInput:
     shown = f"mute {example}" if example else VERBS["mute"].example
-    return BadInput(sentence, step, example=f"{COMMAND} {shown}", verb="mute")
+    return BadInput(sentence, step, example=f"{SLASH_COMMAND} {shown}", verb="mute")

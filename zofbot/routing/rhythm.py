@@ -9,18 +9,18 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from zofbot.errors import BadInput
-from zofbot.routing.quiet import zone as named
-from zofbot.triage.times import DAYS, MORNING, time_of_day, weekday
+from zofbot.routing.quiet import find_zone as named
+from zofbot.triage.times import DAY_NAMES, DEFAULT_TIME, parse_time_of_day, parse_weekday
 
-PARTS = {"daily": 8, "weekly": 7}
+TREND_PARTS = {"daily": 8, "weekly": 7}
 """Into how many parts a digest's time is cut for its trend."""
 
 
-class _Frozen(BaseModel):
+class _ScheduleModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Rhythm(_Frozen):
+class DigestSchedule(_ScheduleModel):
     """``day`` is 0 for Monday and only weekly ones have it; ``minute`` is of the day; ``zone`` is an IANA name."""
 
     every: Literal["daily", "weekly"]
@@ -29,37 +29,37 @@ class Rhythm(_Frozen):
     zone: str = "UTC"
 
     @property
-    def days(self) -> int:
+    def interval_days(self) -> int:
         """Days from one digest to the next."""
         return 1 if self.every == "daily" else 7
 
 
-class Regular(_Frozen):
+class DigestSetting(_ScheduleModel):
     """A channel's digest: how often, and who asked for it when (Unix seconds)."""
 
     channel: str
-    rhythm: Rhythm
+    rhythm: DigestSchedule
     by: str = ""
     by_name: str = ""
     since: float = 0.0
 
 
-class Occasion(NamedTuple):
+class Occurrence(NamedTuple):
     """One time at which a digest is due: its day where the clock hangs, and Unix seconds."""
 
     day: date
     at: float
 
 
-def read(words: str, zone: str) -> Rhythm:
+def parse_schedule(words: str, zone: str) -> DigestSchedule:
     """A rhythm as it is typed: ``daily``, ``daily 9am``, ``weekly mon 09:00``. Raises BadInput."""
     typed = words[:100].lower().split()
     every, rest = (typed[0], [word for word in typed[1:] if word not in ("at", "on")]) if typed else ("", [])
     if every == "daily" and len(rest) <= 2:
-        at = _at(" ".join(rest))
-        return Rhythm(every="daily", minute=at, zone=zone)
-    if every == "weekly" and rest and (day := weekday(rest[0])) is not None:
-        return Rhythm(every="weekly", day=day, minute=_at(" ".join(rest[1:])), zone=zone)
+        at = _parse_minute(" ".join(rest))
+        return DigestSchedule(every="daily", minute=at, zone=zone)
+    if every == "weekly" and rest and (day := parse_weekday(rest[0])) is not None:
+        return DigestSchedule(every="weekly", day=day, minute=_parse_minute(" ".join(rest[1:])), zone=zone)
     raise BadInput(
         "When should the digest come?",
         "Say `daily` and a time, `weekly`, a day and a time, or `off`.",
@@ -67,8 +67,8 @@ def read(words: str, zone: str) -> Rhythm:
     )
 
 
-def _at(typed: str) -> int:
-    at = time_of_day(typed) if typed else MORNING
+def _parse_minute(typed: str) -> int:
+    at = parse_time_of_day(typed) if typed else DEFAULT_TIME
     if at is None:
         raise BadInput(
             "I cannot read that as a time.", "Write it like `09:00` or `9am`.", example="/zof digest daily 09:00"
@@ -76,71 +76,71 @@ def _at(typed: str) -> int:
     return at.hour * 60 + at.minute
 
 
-def spelled(rhythm: Rhythm) -> str:
+def format_schedule(rhythm: DigestSchedule) -> str:
     """A rhythm as it can be typed: ``weekly mon 09:00``."""
-    day = f" {DAYS[rhythm.day][:3].lower()}" if rhythm.every == "weekly" else ""
+    day = f" {DAY_NAMES[rhythm.day][:3].lower()}" if rhythm.every == "weekly" else ""
     return f"{rhythm.every}{day} {rhythm.minute // 60:02d}:{rhythm.minute % 60:02d}"
 
 
-def latest(rhythm: Rhythm, now: float) -> Occasion:
+def latest_occurrence(rhythm: DigestSchedule, now: float) -> Occurrence:
     """When it was last due at ``now`` (Unix seconds): of all that were missed, the only one that is made up for."""
-    here = datetime.fromtimestamp(now, _zone(rhythm)).date()
+    here = datetime.fromtimestamp(now, _schedule_zone(rhythm)).date()
     days = (here - timedelta(days=back) for back in range(-1, 9))
-    return next(one for one in _occasions(rhythm, days) if one.at <= now)
+    return next(item for item in _occurrences_on(rhythm, days) if item.at <= now)
 
 
-def following(rhythm: Rhythm, now: float) -> Occasion:
+def next_occurrence(rhythm: DigestSchedule, now: float) -> Occurrence:
     """When it is due next."""
-    here = datetime.fromtimestamp(now, _zone(rhythm)).date()
+    here = datetime.fromtimestamp(now, _schedule_zone(rhythm)).date()
     days = (here + timedelta(days=ahead) for ahead in range(-1, 9))
-    return next(one for one in _occasions(rhythm, days) if one.at > now)
+    return next(item for item in _occurrences_on(rhythm, days) if item.at > now)
 
 
-def _occasions(rhythm: Rhythm, days: Iterable[date]) -> Iterator[Occasion]:
+def _occurrences_on(rhythm: DigestSchedule, days: Iterable[date]) -> Iterator[Occurrence]:
     wanted = range(7) if rhythm.every == "daily" else (rhythm.day,)
-    return (Occasion(day, _moment(rhythm, day)) for day in days if day.weekday() in wanted)
+    return (Occurrence(day, _occurrence_time(rhythm, day)) for day in days if day.weekday() in wanted)
 
 
-def key(rhythm: Rhythm, day: date, channel: str) -> str:
+def digest_key(rhythm: DigestSchedule, day: date, channel: str) -> str:
     """The idempotency key of the digest of a day."""
     return f"digest:{rhythm.every}:{day.isoformat()}:{channel}"
 
 
-def edges(rhythm: Rhythm, day: date) -> tuple[float, ...]:
+def period_bounds(rhythm: DigestSchedule, day: date) -> tuple[float, ...]:
     """The bounds of the parts of the time that the digest of ``day`` is about, in Unix seconds, oldest first."""
     if rhythm.every == "weekly":
-        return tuple(_moment(rhythm, day - timedelta(days=back)) for back in range(7, -1, -1))
-    begin, end = _moment(rhythm, day - timedelta(days=1)), _moment(rhythm, day)
-    parts = PARTS["daily"]
+        return tuple(_occurrence_time(rhythm, day - timedelta(days=back)) for back in range(7, -1, -1))
+    begin, end = _occurrence_time(rhythm, day - timedelta(days=1)), _occurrence_time(rhythm, day)
+    parts = TREND_PARTS["daily"]
     return (*(begin + (end - begin) * part / parts for part in range(parts)), end)
 
 
-def edges_until(rhythm: Rhythm, now: float) -> tuple[float, ...]:
+def period_bounds_until(rhythm: DigestSchedule, now: float) -> tuple[float, ...]:
     """The same of a digest that would be due ``now``."""
-    here = datetime.fromtimestamp(now, _zone(rhythm))
+    here = datetime.fromtimestamp(now, _schedule_zone(rhythm))
     moved = rhythm.model_copy(update={"minute": here.hour * 60 + here.minute})
-    return (*edges(moved, here.date())[:-1], now)
+    return (*period_bounds(moved, here.date())[:-1], now)
 
 
-def label(rhythm: Rhythm, at: float) -> str:
+def period_label(rhythm: DigestSchedule, at: float) -> str:
     """What a part is called that begins at ``at``: its day, or its time."""
-    here = datetime.fromtimestamp(at, _zone(rhythm))
-    return f"{DAYS[here.weekday()][:3]} {here.day}" if rhythm.every == "weekly" else f"{here:%H:%M}"
+    here = datetime.fromtimestamp(at, _schedule_zone(rhythm))
+    return f"{DAY_NAMES[here.weekday()][:3]} {here.day}" if rhythm.every == "weekly" else f"{here:%H:%M}"
 
 
-def _moment(rhythm: Rhythm, day: date) -> float:
+def _occurrence_time(rhythm: DigestSchedule, day: date) -> float:
     """The rhythm's time on a day: as much later where a clock change leaves it out, the first where it repeats it.
 
     So has Python it, too (PEP 495).
     """
     at = time(rhythm.minute // 60, rhythm.minute % 60)
-    return datetime.combine(day, at, _zone(rhythm)).timestamp()
+    return datetime.combine(day, at, _schedule_zone(rhythm)).timestamp()
 
 
-def zone_of(known: tzinfo) -> str:
+def iana_name(known: tzinfo) -> str:
     """The IANA name of a zone; UTC where it has none that would know of clock changes."""
     return str(getattr(known, "key", "UTC"))
 
 
-def _zone(rhythm: Rhythm) -> tzinfo:
+def _schedule_zone(rhythm: DigestSchedule) -> tzinfo:
     return named(rhythm.zone) or UTC

@@ -8,17 +8,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from zofbot.domain.text import clean_name
-from zofbot.routing.finding import On
-from zofbot.triage import Step
+from zofbot.routing.finding import EventType
+from zofbot.triage import EscalationStep
 
-SCHEMA = 1
+SUBSCRIPTION_SCHEMA = 1
 """Version of a stored subscription."""
 
-MOST = 50
+MAX_SUBSCRIPTIONS = 50
 """Subscriptions that one channel may have."""
 
 
-class Group(StrEnum):
+class Grouping(StrEnum):
     """What gets a message of its own: a run, or each case over many runs."""
 
     RUN = "run"
@@ -44,11 +44,11 @@ class Broadcast(StrEnum):
     RECOVERED = "recovered"
 
 
-class _Frozen(BaseModel):
+class _SubscriptionModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
-class After(_Frozen):
+class Threshold(_SubscriptionModel):
     """Only from the ``count``-th failure within ``window`` seconds, or in a row, however long that takes.
 
     Earlier versions do not know of failures in a row and keep to the window.
@@ -59,7 +59,7 @@ class After(_Frozen):
     in_a_row: bool = False
 
 
-class Quiet(_Frozen):
+class QuietHours(_SubscriptionModel):
     """Hours of each day and whole days in which nothing is sent.
 
     ``start`` and ``end`` are minutes after midnight in ``zone``, the same where there are no hours. ``days`` of the
@@ -73,7 +73,7 @@ class Quiet(_Frozen):
     zone: str = "UTC"
 
 
-class Subscription(_Frozen):
+class Subscription(_SubscriptionModel):
     r"""What ``channel`` wants to be told; ``by`` is the id of the person who asked for it.
 
     Patterns are globs, any of which may match; one that begins with ``-`` excludes, with ``\-`` names what begins with
@@ -89,47 +89,47 @@ class Subscription(_Frozen):
     project: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     case: tuple[str, ...] = ()
-    on: tuple[On, ...] = (On.FAILED, On.ERROR, On.RECOVERED)
-    group: Group = Group.RUN
+    on: tuple[EventType, ...] = (EventType.FAILED, EventType.ERROR, EventType.RECOVERED)
+    group: Grouping = Grouping.RUN
     layout: Layout = Layout.THREAD
     broadcast: tuple[Broadcast, ...] = Field(default=(Broadcast.RELAPSE,), alias="broadcasts")
     """Whoever asks for one kind is shown relapses, too."""
-    after: After | None = None
+    after: Threshold | None = None
     mention: tuple[str, ...] = ()
-    quiet: Quiet | None = None
-    escalate: tuple[Step, ...] = ()
+    quiet: QuietHours | None = None
+    escalate: tuple[EscalationStep, ...] = ()
     reack: int = Field(default=0, ge=0, le=30 * 86400)
     """Seconds after which an acknowledgement is asked about; 0 for never."""
 
-    schema_: int = Field(default=SCHEMA, alias="schema")
+    schema_: int = Field(default=SUBSCRIPTION_SCHEMA, alias="schema")
 
     @property
-    def mentioned(self) -> tuple[str, ...]:
+    def mention_ids(self) -> tuple[str, ...]:
         """The ids of all people and user groups that it may mention, each once."""
         escalated = (identifier for step in self.escalate for identifier in step.mention)
         return tuple(dict.fromkeys([*self.mention, *escalated]))
 
     @field_validator("project", "env", "case")
     @classmethod
-    def _as_typed(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+    def _clean_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         """Clean them as what is typed is cleaned, so that what was stored before that can be typed, too."""
         return tuple(name if (name := clean_name(each)).strip("-\\ ") else each for each in patterns)
 
     @field_validator("on")
     @classmethod
-    def _in_order(cls, asked: tuple[On, ...]) -> tuple[On, ...]:
+    def _sort_events(cls, asked: tuple[EventType, ...]) -> tuple[EventType, ...]:
         """Sort, so that what means the same is the same."""
-        return tuple(one for one in On if one in asked)
+        return tuple(item for item in EventType if item in asked)
 
     @field_validator("broadcast", mode="before")
     @classmethod
-    def _from_one_word(cls, stored: Any) -> Any:
+    def _read_old_broadcast(cls, stored: Any) -> Any:
         """Read records from before relapses were shown: ``never`` was the default then and nobody's choice."""
         return (Broadcast.RELAPSE, Broadcast.WORSE)[: 1 + (stored == "worse")] if isinstance(stored, str) else stored
 
     @field_validator("broadcast")
     @classmethod
-    def _with_relapses(cls, asked: tuple[Broadcast, ...]) -> tuple[Broadcast, ...]:
+    def _add_relapses(cls, asked: tuple[Broadcast, ...]) -> tuple[Broadcast, ...]:
         asked_for = {*asked} - {Broadcast.NEVER}
         if not asked_for:
             return (Broadcast.NEVER,)
@@ -137,6 +137,6 @@ class Subscription(_Frozen):
 
     @field_validator("mention")
     @classmethod
-    def _people_first(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
+    def _sort_mentions(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
         """Put groups behind people, in whatever order they were named."""
-        return tuple(sorted(ids, key=lambda one: one.startswith("S")))
+        return tuple(sorted(ids, key=lambda item: item.startswith("S")))

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from zofbot.errors import BadInput
-from zofbot.verbs import COMMAND
+from zofbot.verbs import SLASH_COMMAND
 
-_EXAMPLE = f'{COMMAND} subscribe case:"cart total*"'
+_EXAMPLE = f'{SLASH_COMMAND} subscribe case:"cart total*"'
 _BEFORE_VALUES = ":,>"
 """What values stand behind: a filter's name, another value, the arrow of an escalation."""
 
@@ -29,25 +29,25 @@ class _Character(NamedTuple):
     plain: bool
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Split at spaces and line breaks that are not inside quotes."""
-    return _split(text, str.isspace)
+    return _split_unquoted(text, str.isspace)
 
 
-def listed(text: str) -> list[str]:
+def split_list(text: str) -> list[str]:
     """Split at commas that are not inside quotes."""
-    return _split(text, lambda character: character == ",")
+    return _split_unquoted(text, lambda character: character == ",")
 
 
-def bare(value: str) -> str:
+def unquote_value(value: str) -> str:
     """The value without its quotes and backslashes; only a dash keeps the one in front of it, at the beginning."""
-    return "".join(character.kept for character in _read(value, _BEFORE_VALUES))
+    return "".join(character.kept for character in _scan_characters(value, _BEFORE_VALUES))
 
 
-def _split(text: str, at: Callable[[str], bool], before: str = _BEFORE_VALUES) -> list[str]:
+def _split_unquoted(text: str, at: Callable[[str], bool], before: str = _BEFORE_VALUES) -> list[str]:
     """Split where ``at`` says so outside of quotes; quotes and backslashes stay for ``bare`` to take away."""
     parts: list[list[str]] = [[]]
-    for character in _read(text, before, at):
+    for character in _scan_characters(text, before, at):
         if character.plain and at(character.typed):
             parts.append([])
         else:
@@ -55,7 +55,7 @@ def _split(text: str, at: Callable[[str], bool], before: str = _BEFORE_VALUES) -
     return ["".join(part) for part in parts if part]
 
 
-def _read(text: str, before: str, at: Callable[[str], bool] = str.isspace) -> Iterator[_Character]:
+def _scan_characters(text: str, before: str, at: Callable[[str], bool] = str.isspace) -> Iterator[_Character]:
     """Go through a text once. Raises BadInput for a quote that is not closed."""
     quoted = escaped = False
     begins, first = True, True
@@ -84,37 +84,37 @@ def _read(text: str, before: str, at: Callable[[str], bool] = str.isspace) -> It
         )
 
 
-def quoted(values: Iterable[str]) -> str:
+def quote_list(values: Iterable[str]) -> str:
     """A list that ``listed`` and ``bare`` read back, with quotes only where they are needed."""
-    return ",".join(map(_quote, values))
+    return ",".join(map(_quote_value, values))
 
 
-def _quote(value: str) -> str:
+def _quote_value(value: str) -> str:
     if value.startswith(LITERAL_DASH):
-        return LITERAL_DASH + _in_quotes(value.removeprefix(LITERAL_DASH))
-    return _in_quotes(value) if re.search(r'[\s,"\\]', value) else value
+        return LITERAL_DASH + _wrap_in_quotes(value.removeprefix(LITERAL_DASH))
+    return _wrap_in_quotes(value) if re.search(r'[\s,"\\]', value) else value
 
 
-def _in_quotes(value: str) -> str:
+def _wrap_in_quotes(value: str) -> str:
     return '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'
 
 
-def entered(text: str) -> list[str]:
+def parse_form_list(text: str) -> list[str]:
     """Read a list as it stands in a field of a form: parted by commas or line breaks, spaces being part of a value."""
-    parts = _split(text, _ends_entry, before=",")
+    parts = _split_unquoted(text, _ends_entry, before=",")
     stripped = (part.strip() for part in parts)
-    return ["".join(each.kept for each in _read(part, ",", _ends_entry)) for part in stripped if part]
+    return ["".join(each.kept for each in _scan_characters(part, ",", _ends_entry)) for part in stripped if part]
 
 
 def _ends_entry(character: str) -> bool:
     return character in ",\r\n"
 
 
-def shown(values: Iterable[str]) -> str:
+def format_form_list(values: Iterable[str]) -> str:
     """A list for a field of a form, which ``entered`` reads back."""
-    return ", ".join(map(_show, values))
+    return ", ".join(map(_format_form_value, values))
 
 
-def _show(value: str) -> str:
+def _format_form_value(value: str) -> str:
     plain = value == value.strip() and not re.search(r'[,\r\n"\\]', value)
-    return value if plain else _quote(value)
+    return value if plain else _quote_value(value)

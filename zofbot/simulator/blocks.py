@@ -10,137 +10,162 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from zofbot.simulator.charts import CHART, MOST_CHARTS, TITLE
-from zofbot.simulator.elements import IN_ACTIONS, IN_CONTEXT, IN_INPUT, IN_SECTION, plain, text
+from zofbot.simulator.charts import CHART, MAX_CHARTS, MAX_TITLE_CHARACTERS
+from zofbot.simulator.elements import (
+    ACTIONS_ELEMENT,
+    CONTEXT_ELEMENT,
+    INPUT_ELEMENT,
+    SECTION_ELEMENT,
+    plain_text_rule,
+    text_rule,
+)
 from zofbot.simulator.richtext import RICH_TEXT
-from zofbot.simulator.shape import Rule, Shape, boolean, complaint, many, nothing_more, string, typed, url, whole
+from zofbot.simulator.shape import (
+    ObjectRule,
+    Rule,
+    check_boolean,
+    check_nothing,
+    format_problem,
+    integer_rule,
+    list_rule,
+    string_rule,
+    typed_rule,
+    url_rule,
+)
 
 Surface = Literal["message", "modal", "home"]
 
-MOST_BLOCKS: Mapping[Surface, int] = {"message": 50, "modal": 100, "home": 100}
-MARKDOWN_IN_ALL = 12_000
+MAX_BLOCKS: Mapping[Surface, int] = {"message": 50, "modal": 100, "home": 100}
+MAX_MARKDOWN_CHARACTERS = 12_000
 
 
-def _action_ids(value: Any, where: str) -> Iterator[str]:
+def _check_action_ids(value: Any, where: str) -> Iterator[str]:
     """An action_id may stand once in a block."""
     elements = value.get("elements")
     seen: set[str] = set()
     for index, element in enumerate(elements if isinstance(elements, list) else []):
         action_id = element.get("action_id") if isinstance(element, dict) else None
         if action_id in seen:
-            yield complaint(
+            yield format_problem(
                 f"{where}/elements/{index}/action_id", f"action_id already exists in this block: {action_id}"
             )
         if isinstance(action_id, str):
             seen.add(action_id)
 
 
-def _says_something(value: Any, where: str) -> Iterator[str]:
+def _check_section(value: Any, where: str) -> Iterator[str]:
     """A section without text needs fields."""
     if "text" not in value and "fields" not in value:
-        yield complaint(where, "either text or fields is required")
+        yield format_problem(where, "either text or fields is required")
 
 
-def _block(needs: Mapping[str, Rule], may: Mapping[str, Rule] | None = None, also: Rule = nothing_more) -> Shape:
-    return Shape(needs, {"block_id": string(255), **(may or {})}, also)
+def _block_rule(
+    needs: Mapping[str, Rule], may: Mapping[str, Rule] | None = None, also: Rule = check_nothing
+) -> ObjectRule:
+    return ObjectRule(needs, {"block_id": string_rule(255), **(may or {})}, also)
 
 
-_RAW = Shape({"text": string(3000)})
-_CELL = typed({"raw_text": _RAW, "rich_text": Shape({"elements": many(RICH_TEXT, 100)})}, "cell")
-_COLUMN = Shape(may={"align": string(10), "is_wrapped": boolean})
+_RAW_TEXT = ObjectRule({"text": string_rule(3000)})
+_CELL = typed_rule({"raw_text": _RAW_TEXT, "rich_text": ObjectRule({"elements": list_rule(RICH_TEXT, 100)})}, "cell")
+_COLUMN = ObjectRule(may={"align": string_rule(10), "is_wrapped": check_boolean})
 
-_EVERYWHERE: dict[str, Rule] = {
-    "actions": _block({"elements": many(IN_ACTIONS, 25)}, also=_action_ids),
-    "context": _block({"elements": many(IN_CONTEXT, 10)}),
-    "divider": _block({}),
-    "header": _block({"text": plain(150)}),
-    "image": _block({"image_url": url(), "alt_text": string(2000)}, {"title": plain(2000)}),
-    "rich_text": _block({"elements": many(RICH_TEXT, 100)}),
-    "section": _block(
+_COMMON_BLOCKS: dict[str, Rule] = {
+    "actions": _block_rule({"elements": list_rule(ACTIONS_ELEMENT, 25)}, also=_check_action_ids),
+    "context": _block_rule({"elements": list_rule(CONTEXT_ELEMENT, 10)}),
+    "divider": _block_rule({}),
+    "header": _block_rule({"text": plain_text_rule(150)}),
+    "image": _block_rule({"image_url": url_rule(), "alt_text": string_rule(2000)}, {"title": plain_text_rule(2000)}),
+    "rich_text": _block_rule({"elements": list_rule(RICH_TEXT, 100)}),
+    "section": _block_rule(
         {},
-        {"text": text(3000), "fields": many(text(2000), 10), "accessory": IN_SECTION, "expand": boolean},
-        also=_says_something,
+        {
+            "text": text_rule(3000),
+            "fields": list_rule(text_rule(2000), 10),
+            "accessory": SECTION_ELEMENT,
+            "expand": check_boolean,
+        },
+        also=_check_section,
     ),
 }
-_IN_MESSAGES: dict[str, Rule] = {
-    "data_visualization": _block({"title": string(TITLE), "chart": CHART}),
-    "markdown": _block({"text": string(MARKDOWN_IN_ALL)}),
-    "table": _block({"rows": many(many(_CELL, 20), 100)}, {"column_settings": many(_COLUMN, 20)}),
+_MESSAGE_BLOCKS: dict[str, Rule] = {
+    "data_visualization": _block_rule({"title": string_rule(MAX_TITLE_CHARACTERS), "chart": CHART}),
+    "markdown": _block_rule({"text": string_rule(MAX_MARKDOWN_CHARACTERS)}),
+    "table": _block_rule({"rows": list_rule(list_rule(_CELL, 20), 100)}, {"column_settings": list_rule(_COLUMN, 20)}),
 }
-_IN_MODALS: dict[str, Rule] = {
-    "input": _block(
-        {"label": plain(2000), "element": IN_INPUT},
-        {"hint": plain(2000), "optional": boolean, "dispatch_action": boolean},
+_MODAL_BLOCKS: dict[str, Rule] = {
+    "input": _block_rule(
+        {"label": plain_text_rule(2000), "element": INPUT_ELEMENT},
+        {"hint": plain_text_rule(2000), "optional": check_boolean, "dispatch_action": check_boolean},
     ),
 }
-_BLOCKS: Mapping[Surface, Rule] = {
-    "message": typed({**_EVERYWHERE, **_IN_MESSAGES}, "block in a message"),
-    "modal": typed({**_EVERYWHERE, **_IN_MODALS}, "block in a modal"),
-    "home": typed(_EVERYWHERE, "block in App Home"),
+_BLOCK_RULES: Mapping[Surface, Rule] = {
+    "message": typed_rule({**_COMMON_BLOCKS, **_MESSAGE_BLOCKS}, "block in a message"),
+    "modal": typed_rule({**_COMMON_BLOCKS, **_MODAL_BLOCKS}, "block in a modal"),
+    "home": typed_rule(_COMMON_BLOCKS, "block in App Home"),
 }
 
 
-def _unique_ids(blocks: list[tuple[str, Any]]) -> Iterator[str]:
+def _check_unique_ids(blocks: list[tuple[str, Any]]) -> Iterator[str]:
     seen: set[str] = set()
     for where, block in blocks:
         block_id = block.get("block_id") if isinstance(block, dict) else None
         if block_id in seen:
-            yield complaint(f"{where}/block_id", f"block_id already exists: {block_id}")
+            yield format_problem(f"{where}/block_id", f"block_id already exists: {block_id}")
         if isinstance(block_id, str):
             seen.add(block_id)
 
 
-def _placed(blocks: Any, where: str) -> list[tuple[str, Any]]:
+def _with_pointers(blocks: Any, where: str) -> list[tuple[str, Any]]:
     return [(f"{where}/{index}", block) for index, block in enumerate(blocks)] if isinstance(blocks, list) else []
 
 
-def _of_type(blocks: list[tuple[str, Any]], kind: str) -> list[tuple[str, Mapping[str, Any]]]:
+def _blocks_of_type(blocks: list[tuple[str, Any]], kind: str) -> list[tuple[str, Mapping[str, Any]]]:
     return [(where, block) for where, block in blocks if isinstance(block, dict) and block.get("type") == kind]
 
 
-_FIELD = Shape(may={"title": string(3000), "value": string(3000), "short": boolean})
+_FIELD = ObjectRule(may={"title": string_rule(3000), "value": string_rule(3000), "short": check_boolean})
 _ATTACHMENT_TEXTS = ("fallback", "text", "pretext", "title", "footer", "author_name")
-_ATTACHMENT = Shape(
+_ATTACHMENT = ObjectRule(
     may={
-        **{name: string(4000) for name in _ATTACHMENT_TEXTS},
-        "color": string(20),
-        "title_link": url(),
-        "fields": many(_FIELD, 100),
-        "mrkdwn_in": many(string(20), 10),
-        "blocks": many(_BLOCKS["message"], MOST_BLOCKS["message"]),
-        "ts": whole(0, 10**10),
+        **{name: string_rule(4000) for name in _ATTACHMENT_TEXTS},
+        "color": string_rule(20),
+        "title_link": url_rule(),
+        "fields": list_rule(_FIELD, 100),
+        "mrkdwn_in": list_rule(string_rule(20), 10),
+        "blocks": list_rule(_BLOCK_RULES["message"], MAX_BLOCKS["message"]),
+        "ts": integer_rule(0, 10**10),
     }
 )
 
 
-def _message(payload: Mapping[str, Any]) -> Iterator[str]:
+def _check_message(payload: Mapping[str, Any]) -> Iterator[str]:
     attachments = payload.get("attachments") or []
-    yield from many(_BLOCKS["message"], MOST_BLOCKS["message"], 0)(payload.get("blocks") or [], "/blocks")
-    yield from many(_ATTACHMENT, 100, 0)(attachments, "/attachments")
-    placed = _placed(payload.get("blocks"), "/blocks")
+    yield from list_rule(_BLOCK_RULES["message"], MAX_BLOCKS["message"], 0)(payload.get("blocks") or [], "/blocks")
+    yield from list_rule(_ATTACHMENT, 100, 0)(attachments, "/attachments")
+    placed = _with_pointers(payload.get("blocks"), "/blocks")
     for index, attachment in enumerate(attachments if isinstance(attachments, list) else []):
         if isinstance(attachment, dict):
-            placed += _placed(attachment.get("blocks"), f"/attachments/{index}/blocks")
-    yield from _unique_ids(placed)
-    yield from _together(placed)
+            placed += _with_pointers(attachment.get("blocks"), f"/attachments/{index}/blocks")
+    yield from _check_unique_ids(placed)
+    yield from _check_totals(placed)
 
 
-def _together(placed: list[tuple[str, Any]]) -> Iterator[str]:
+def _check_totals(placed: list[tuple[str, Any]]) -> Iterator[str]:
     """What holds over all blocks of one message, those of its attachments included."""
-    if len(placed) > MOST_BLOCKS["message"]:
-        yield complaint("/blocks", f"no more than {MOST_BLOCKS['message']} blocks allowed, attachments included")
-    for where, _ in _of_type(placed, "table")[1:]:
-        yield complaint(where, "only one table allowed")
-    for where, _ in _of_type(placed, "data_visualization")[MOST_CHARTS:]:
-        yield complaint(where, f"no more than {MOST_CHARTS} data_visualization blocks allowed")
-    markdown = [block.get("text") for _, block in _of_type(placed, "markdown")]
-    if sum(len(part) for part in markdown if isinstance(part, str)) > MARKDOWN_IN_ALL:
-        yield complaint("/blocks", f"markdown blocks hold more than {MARKDOWN_IN_ALL} characters together")
+    if len(placed) > MAX_BLOCKS["message"]:
+        yield format_problem("/blocks", f"no more than {MAX_BLOCKS['message']} blocks allowed, attachments included")
+    for where, _ in _blocks_of_type(placed, "table")[1:]:
+        yield format_problem(where, "only one table allowed")
+    for where, _ in _blocks_of_type(placed, "data_visualization")[MAX_CHARTS:]:
+        yield format_problem(where, f"no more than {MAX_CHARTS} data_visualization blocks allowed")
+    markdown = [block.get("text") for _, block in _blocks_of_type(placed, "markdown")]
+    if sum(len(part) for part in markdown if isinstance(part, str)) > MAX_MARKDOWN_CHARACTERS:
+        yield format_problem("/blocks", f"markdown blocks hold more than {MAX_MARKDOWN_CHARACTERS} characters together")
 
 
-def kinds(payload: Mapping[str, Any]) -> set[str]:
+def block_types(payload: Mapping[str, Any]) -> set[str]:
     """The types of all blocks of a message."""
-    inside = [one.get("blocks") for one in payload.get("attachments") or () if isinstance(one, dict)]
+    inside = [item.get("blocks") for item in payload.get("attachments") or () if isinstance(item, dict)]
     return {
         str(block.get("type"))
         for blocks in (payload.get("blocks"), *inside)
@@ -149,37 +174,37 @@ def kinds(payload: Mapping[str, Any]) -> set[str]:
     }
 
 
-def _submittable(value: Any, where: str) -> Iterator[str]:
-    if _of_type(_placed(value.get("blocks"), ""), "input") and "submit" not in value:
-        yield complaint(f"{where}/submit", "required when the modal has input blocks")
+def _check_submit(value: Any, where: str) -> Iterator[str]:
+    if _blocks_of_type(_with_pointers(value.get("blocks"), ""), "input") and "submit" not in value:
+        yield format_problem(f"{where}/submit", "required when the modal has input blocks")
 
 
-_VIEW: dict[str, Rule] = {
-    "private_metadata": string(3000, 0),
-    "callback_id": string(255, 0),
-    "external_id": string(255, 0),
+_VIEW_FIELDS: dict[str, Rule] = {
+    "private_metadata": string_rule(3000, 0),
+    "callback_id": string_rule(255, 0),
+    "external_id": string_rule(255, 0),
 }
-_MODAL = Shape(
-    {"title": plain(24), "blocks": many(_BLOCKS["modal"], MOST_BLOCKS["modal"], 0)},
+_MODAL = ObjectRule(
+    {"title": plain_text_rule(24), "blocks": list_rule(_BLOCK_RULES["modal"], MAX_BLOCKS["modal"], 0)},
     {
-        **_VIEW,
-        "submit": plain(24),
-        "close": plain(24),
-        **dict.fromkeys(("clear_on_close", "notify_on_close", "submit_disabled"), boolean),
+        **_VIEW_FIELDS,
+        "submit": plain_text_rule(24),
+        "close": plain_text_rule(24),
+        **dict.fromkeys(("clear_on_close", "notify_on_close", "submit_disabled"), check_boolean),
     },
-    _submittable,
+    _check_submit,
 )
-_HOME = Shape({"blocks": many(_BLOCKS["home"], MOST_BLOCKS["home"], 0)}, _VIEW)
+_HOME = ObjectRule({"blocks": list_rule(_BLOCK_RULES["home"], MAX_BLOCKS["home"], 0)}, _VIEW_FIELDS)
 
 
-def _view(payload: Mapping[str, Any], surface: Surface) -> Iterator[str]:
-    rule = typed({surface: _MODAL if surface == "modal" else _HOME}, "view")
-    return itertools.chain(rule(payload, ""), _unique_ids(_placed(payload.get("blocks"), "/blocks")))
+def _check_view(payload: Mapping[str, Any], surface: Surface) -> Iterator[str]:
+    rule = typed_rule({surface: _MODAL if surface == "modal" else _HOME}, "view")
+    return itertools.chain(rule(payload, ""), _check_unique_ids(_with_pointers(payload.get("blocks"), "/blocks")))
 
 
-def problems(payload: Mapping[str, Any], surface: Surface) -> list[str]:
+def find_problems(payload: Mapping[str, Any], surface: Surface) -> list[str]:
     """What Slack would refuse in this message (``blocks``, ``attachments``) or view, one sentence each.
 
     Empty when Slack would take it. Each sentence ends with the JSON pointer of the place it is about.
     """
-    return list(_message(payload) if surface == "message" else _view(payload, surface))
+    return list(_check_message(payload) if surface == "message" else _check_view(payload, surface))

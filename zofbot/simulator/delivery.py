@@ -15,11 +15,11 @@ import aiohttp
 from zofbot.clock import Clock, timeout
 from zofbot.simulator.workspace import Workspace
 
-Kind = Literal["slash_commands", "interactive", "events_api"]
+EnvelopeType = Literal["slash_commands", "interactive", "events_api"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Acknowledgement:
     """How the bot acknowledged: ``status`` is ``None`` when it did not, and ``error`` then says why in Slack's word."""
 
     status: int | None = None
@@ -30,17 +30,17 @@ class Outcome:
     error: str = ""
 
     @property
-    def ok(self) -> bool:
+    def is_accepted(self) -> bool:
         """Whether the bot took it."""
         return self.status is not None and 200 <= self.status < 300
 
 
-def signature(secret: str, timestamp: str, body: bytes) -> str:
+def sign_request(secret: str, timestamp: str, body: bytes) -> str:
     """Sign as Slack does: https://docs.slack.dev/authentication/verifying-requests-from-slack ."""
     return "v0=" + hmac.new(secret.encode(), f"v0:{timestamp}:".encode() + body, hashlib.sha256).hexdigest()
 
 
-def encoded(kind: Kind, payload: Mapping[str, Any]) -> tuple[str, bytes]:
+def encode_payload(kind: EnvelopeType, payload: Mapping[str, Any]) -> tuple[str, bytes]:
     """Content type and body of an HTTP request: forms for commands and clicks, JSON for events."""
     if kind == "events_api":
         return "application/json", json.dumps(payload).encode()
@@ -48,7 +48,7 @@ def encoded(kind: Kind, payload: Mapping[str, Any]) -> tuple[str, bytes]:
     return "application/x-www-form-urlencoded", urlencode(form).encode()
 
 
-def parsed(text: str) -> Any:
+def parse_body(text: str) -> Any:
     """A reply's body: JSON if it is an object, else the text."""
     try:
         found = json.loads(text)
@@ -57,7 +57,7 @@ def parsed(text: str) -> Any:
     return found if isinstance(found, dict) else text
 
 
-class Delivery:
+class PayloadSender:
     """One sender with one pooled session; ``stop`` closes it.
 
     ``clock`` is the bot's, which checks when a request was signed.
@@ -70,55 +70,59 @@ class Delivery:
         self._session: aiohttp.ClientSession | None = None
         self._turn = 0
 
-    async def send(self, kind: Kind, payload: Mapping[str, Any], retry: Mapping[str, Any] | None = None) -> Outcome:
+    async def send_payload(
+        self, kind: EnvelopeType, payload: Mapping[str, Any], retry: Mapping[str, Any] | None = None
+    ) -> Acknowledgement:
         """Deliver by whichever way is open; ``retry`` has the number and reason of a redelivery."""
         if self.slack.lines:
-            return await self._over_socket(kind, payload, retry or {})
+            return await self._send_over_socket(kind, payload, retry or {})
         names = {"retry_attempt": "X-Slack-Retry-Num", "retry_reason": "X-Slack-Retry-Reason"}
-        return await self.post(
+        return await self.post_payload(
             kind, payload, headers={names[name]: str(value) for name, value in (retry or {}).items()}
         )
 
-    async def post(
+    async def post_payload(
         self,
-        kind: Kind,
+        kind: EnvelopeType,
         payload: Mapping[str, Any],
         *,
         headers: Mapping[str, str | None] | None = None,
         body: bytes | None = None,
-    ) -> Outcome:
+    ) -> Acknowledgement:
         """Deliver over HTTP, signed. ``headers`` replaces or (``None``) leaves out one; ``body`` replaces the bytes."""
-        content_type, said = encoded(kind, payload)
+        content_type, said = encode_payload(kind, payload)
         sent = said if body is None else body
         timestamp = str(int(self.clock.time()))
         every = {
             "Content-Type": content_type,
             "X-Slack-Request-Timestamp": timestamp,
-            "X-Slack-Signature": signature(self.slack.signing_secret, timestamp, sent),
+            "X-Slack-Signature": sign_request(self.slack.signing_secret, timestamp, sent),
             **(headers or {}),
         }
-        return await self._exchange(sent, {name: value for name, value in every.items() if value is not None})
+        return await self._post_bytes(sent, {name: value for name, value in every.items() if value is not None})
 
-    async def _exchange(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
+    async def _post_bytes(self, body: bytes, headers: Mapping[str, str]) -> Acknowledgement:
         started = self.clock.monotonic()
         try:
             async with (
                 timeout(self.within),
-                self._pool().post(self.slack.request_url, data=body, headers=headers) as reply,
+                self._open_session().post(self.slack.request_url, data=body, headers=headers) as reply,
             ):
-                said = parsed(await reply.text())
-                return Outcome(reply.status, dict(reply.headers), said, self._since(started))
+                said = parse_body(await reply.text())
+                return Acknowledgement(reply.status, dict(reply.headers), said, self._elapsed_ms(started))
         except TimeoutError:
-            return Outcome(ms=self._since(started), error="operation_timeout")
+            return Acknowledgement(ms=self._elapsed_ms(started), error="operation_timeout")
         except (aiohttp.ClientError, ValueError):  # ValueError: there is no address to deliver to
-            return Outcome(ms=self._since(started), error="dispatch_failed")
+            return Acknowledgement(ms=self._elapsed_ms(started), error="dispatch_failed")
 
-    def _pool(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
         return self._session
 
-    async def _over_socket(self, kind: Kind, payload: Mapping[str, Any], retry: Mapping[str, Any]) -> Outcome:
+    async def _send_over_socket(
+        self, kind: EnvelopeType, payload: Mapping[str, Any], retry: Mapping[str, Any]
+    ) -> Acknowledgement:
         """Slack gives no rule which open connection gets a payload; here they take turns."""
         self._turn += 1
         line = self.slack.lines[self._turn % len(self.slack.lines)]
@@ -131,24 +135,24 @@ class Delivery:
             **retry,
         }
         started = self.clock.monotonic()
-        ack = await line.send(envelope, self.within)
+        ack = await line.send_envelope(envelope, self.within)
         if ack is None:
-            return Outcome(ms=self._since(started), error="operation_timeout")
-        return Outcome(200, {}, ack.get("payload") or "", self._since(started))
+            return Acknowledgement(ms=self._elapsed_ms(started), error="operation_timeout")
+        return Acknowledgement(200, {}, ack.get("payload") or "", self._elapsed_ms(started))
 
-    async def send_event(self, payload: Mapping[str, Any], delays: tuple[float, ...]) -> Outcome:
+    async def send_event(self, payload: Mapping[str, Any], delays: tuple[float, ...]) -> Acknowledgement:
         """Deliver an event, and again after each delay until the bot takes it or asks for no more."""
-        outcome = await self.send("events_api", payload)
+        outcome = await self.send_payload("events_api", payload)
         for number, delay in enumerate(delays, start=1):
-            if outcome.ok or outcome.headers.get("X-Slack-No-Retry") == "1":
+            if outcome.is_accepted or outcome.headers.get("X-Slack-No-Retry") == "1":
                 break
             await self.clock.sleep(delay)
-            outcome = await self.send(
-                "events_api", payload, {"retry_attempt": number, "retry_reason": _reason(outcome)}
+            outcome = await self.send_payload(
+                "events_api", payload, {"retry_attempt": number, "retry_reason": _retry_reason(outcome)}
             )
         return outcome
 
-    def _since(self, started: float) -> float:
+    def _elapsed_ms(self, started: float) -> float:
         return (self.clock.monotonic() - started) * 1000
 
     async def stop(self) -> None:
@@ -157,7 +161,7 @@ class Delivery:
             await self._session.close()
 
 
-def _reason(outcome: Outcome) -> str:
+def _retry_reason(outcome: Acknowledgement) -> str:
     if outcome.status is not None:
         return "http_error"
     return "http_timeout" if outcome.error == "operation_timeout" else "connection_failed"

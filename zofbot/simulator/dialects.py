@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from zofbot.simulator.records import Dialect, Record
+from zofbot.simulator.records import RecordVariant, ZofRecord
 
 _OLDER_NAMES = {
     "status": "outcome",
@@ -16,23 +16,23 @@ _OLDER_NAMES = {
     "created_at": "created",
     "url": "html_url",
 }
-_TIMES = ("created_at", "started_at", "completed_at")
+_TIME_FIELDS = ("created_at", "started_at", "completed_at")
 
 
-def spoken(record: Record, dialect: Dialect) -> Record:
+def apply_variant(record: ZofRecord, dialect: RecordVariant) -> ZofRecord:
     """One run or result in the given dialect."""
-    return dict(record) if dialect == "documented" else _older(record)
+    return dict(record) if dialect == "documented" else _to_older_form(record)
 
 
-def wrapped(record: Record, dialect: Dialect) -> Any:
+def wrap_object(record: ZofRecord, dialect: RecordVariant) -> Any:
     """A single object as a reply's body: bare, or inside ``data``."""
     return record if dialect == "documented" else {"data": record}
 
 
-def _older(record: Record) -> Record:
-    said: Record = {}
+def _to_older_form(record: ZofRecord) -> ZofRecord:
+    said: ZofRecord = {}
     for name, value in record.items():
-        said[_OLDER_NAMES.get(name, name)] = _milliseconds(value) if name in _TIMES else value
+        said[_OLDER_NAMES.get(name, name)] = _to_milliseconds(value) if name in _TIME_FIELDS else value
     if "run_id" in said:
         said["run"] = {"id": said.pop("run_id")}
     if "project_id" in said:
@@ -44,9 +44,9 @@ def _older(record: Record) -> Record:
     if "duration_ms" in said:
         said["duration_seconds"] = said.pop("duration_ms") / 1000
     if isinstance(said.get("results"), list):
-        said["case_outcomes"] = [_older(result) for result in said.pop("results")]
+        said["case_outcomes"] = [_to_older_form(result) for result in said.pop("results")]
     return said
 
 
-def _milliseconds(moment: str) -> int:
+def _to_milliseconds(moment: str) -> int:
     return int(datetime.fromisoformat(moment).timestamp() * 1000)

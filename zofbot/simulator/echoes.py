@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 
 from zofbot.simulator import payloads
-from zofbot.simulator.delivery import Delivery
+from zofbot.simulator.delivery import PayloadSender
 from zofbot.simulator.workspace import Workspace
 
 
-class Echoes:
+class EchoSender:
     """Delivers the events one after another, each once; started once, stopped once."""
 
-    def __init__(self, workspace: Workspace, delivery: Delivery) -> None:
+    def __init__(self, workspace: Workspace, delivery: PayloadSender) -> None:
         self._slack = workspace
         self._delivery = delivery
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Deliver in a task of its own until ``stop``."""
-        self._task = asyncio.create_task(self._deliver())
+        self._task = asyncio.create_task(self._deliver_echoes())
 
     async def stop(self) -> None:
         """End the task; what waits stays."""
@@ -27,9 +27,11 @@ class Echoes:
             self._task.cancel()
             await asyncio.wait({self._task})
 
-    async def _deliver(self) -> None:
+    async def _deliver_echoes(self) -> None:
         while True:
             message, edited = await self._slack.echoes.get()
             channel = self._slack.channels[message.channel]
-            body = payloads.edited(message, channel) if edited else payloads.said(message, "message", channel)
-            await self._delivery.send_event(payloads.event(self._slack, body, channel), ())
+            body = (
+                payloads.edit_event(message, channel) if edited else payloads.message_event(message, "message", channel)
+            )
+            await self._delivery.send_event(payloads.event_payload(self._slack, body, channel), ())

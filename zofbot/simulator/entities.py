@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-BOT = "U0ZOFBOT"
-TEAM = "T0ACME"
-APP = "A0ZOFBOT"
+BOT_USER_ID = "U0ZOFBOT"
+TEAM_ID = "T0ACME"
+APP_ID = "A0ZOFBOT"
 BOT_ID = "B0ZOFBOT"
 
 
@@ -21,7 +21,7 @@ class User:
     tz: str = "Europe/London"
     kind: Literal["member", "guest", "external", "bot"] = "member"
     color: str = "#64748b"
-    team: str = TEAM
+    team: str = TEAM_ID
     admin: bool = False
     """Admin of the workspace."""
     deleted: bool = False
@@ -54,7 +54,7 @@ class Channel:
 
 
 @dataclass
-class Group:
+class UserGroup:
     """A user group."""
 
     id: str
@@ -64,7 +64,7 @@ class Group:
 
 
 @dataclass
-class Message:
+class PostedMessage:
     """A message, or an ephemeral one when ``only_to`` names the person who sees it."""
 
     channel: str
@@ -84,13 +84,13 @@ class Message:
     reactions: dict[str, set[str]] = field(default_factory=dict)
 
     @property
-    def key(self) -> str | None:
+    def idempotency_key(self) -> str | None:
         """The bot's idempotency key, from the metadata."""
         key = (self.metadata or {}).get("event_payload", {}).get("key")
         return str(key) if key is not None else None
 
     @property
-    def standing(self) -> bool:
+    def is_visible(self) -> bool:
         """Whether anybody can still see it in the channel."""
         return not (self.deleted or self.hidden or self.only_to)
 
@@ -110,7 +110,7 @@ class View:
 
 
 @dataclass
-class Shared:
+class SharedLinks:
     """Links of the app's domains in a message (``ts``), or in one that is still being written (source ``composer``)."""
 
     source: Literal["composer", "conversations_history"]
@@ -131,13 +131,13 @@ class Trigger:
 
 
 @dataclass
-class Hook:
+class ResponseUrl:
     """A response_url: five uses within thirty minutes. ``message`` is what somebody clicked on: it can be replaced."""
 
     user: str
     channel: str
     at: float
-    message: Message | None = None
+    message: PostedMessage | None = None
     uses: int = 0
 
 

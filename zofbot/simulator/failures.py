@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-Failure = tuple[str, str]
+SampleFailure = tuple[str, str]
 """Status and text."""
 
 ASSERTION = """AssertionError: order total is wrong after the voucher was removed
@@ -46,7 +46,7 @@ LEAK = (
 )
 """A planted fake secret, mentions and control characters: none of it may reach a reader."""
 
-_PRODUCT = (
+_PRODUCT_TEXTS = (
     ASSERTION,
     SCREENSHOT,
     RANKING,
@@ -54,7 +54,7 @@ _PRODUCT = (
     "AssertionError: filter 'in stock' still lists 'Road Racer 4' (stock: 0)",
     'Expected status 201, got 422: {"errors": [{"field": "postcode", "message": "is not valid for DE"}]}',
 )
-_PLATFORM = (
+_PLATFORM_TEXTS = (
     BAD_GATEWAY,
     TIMEOUT,
     "ECONNRESET: socket hang up while reading https://staging.shop.example/api/v2/search?q=shoes",
@@ -62,16 +62,16 @@ _PLATFORM = (
 )
 
 
-def some(random: Random) -> Failure:
+def random_failure(random: Random) -> SampleFailure:
     """A failure of the product (mostly) or of the platform."""
-    return of_product(random) if random.random() < 0.7 else of_platform(random)
+    return product_failure(random) if random.random() < 0.7 else platform_failure(random)
 
 
-def of_product(random: Random) -> Failure:
+def product_failure(random: Random) -> SampleFailure:
     """What a test found."""
-    return "failed", random.choice(_PRODUCT)
+    return "failed", random.choice(_PRODUCT_TEXTS)
 
 
-def of_platform(random: Random) -> Failure:
+def platform_failure(random: Random) -> SampleFailure:
     """What kept a test from finding anything."""
-    return "error", random.choice(_PLATFORM)
+    return "error", random.choice(_PLATFORM_TEXTS)

@@ -37,17 +37,17 @@ SLACK_FAULTS: Mapping[str, str] = {
     "view_too_large": "Refuses a view",
     "invalid_blocks": "Refuses how a message is drawn",
     "ratelimited_200": "Says ratelimited with HTTP 200",
-    **{fault: label for fault, (label, _) in spoilt.REPLIES.items()},
-    **{f"store_then_{fault}": f"Stores, then: {label}" for fault, (label, _) in spoilt.REPLIES.items()},
+    **{fault: label for fault, (label, _) in spoilt.BROKEN_REPLIES.items()},
+    **{f"store_then_{fault}": f"Stores, then: {label}" for fault, (label, _) in spoilt.BROKEN_REPLIES.items()},
 }
-ERROR = "error:"
+ERROR_PREFIX = "error:"
 """A fault of Slack's that begins so, behind ``store_then_`` or not, is any error word: ``error:team_added_to_org``."""
-RESPONSE_URL = "response_url"
+RESPONSE_URL_TARGET = "response_url"
 """What is hit where a fault is meant for response URLs, which no other fault hits."""
 
 
 @dataclass
-class Faults:
+class FaultInjector:
     """One server's state of health. ``left`` counts the requests still to fail (``None``: until changed)."""
 
     choices: Mapping[str, str]
@@ -58,15 +58,15 @@ class Faults:
     only: str = field(default="")
     """Start of the paths or methods that are hit; empty means all."""
 
-    def set(self, fault: str, times: int | None = None, only: str = "") -> None:
+    def set_fault(self, fault: str, times: int | None = None, only: str = "") -> None:
         """Misbehave from now on. Raises ``ValueError`` for a fault nobody knows or a count below one."""
-        if fault not in self.choices and not (self.choices is SLACK_FAULTS and ERROR in fault):
+        if fault not in self.choices and not (self.choices is SLACK_FAULTS and ERROR_PREFIX in fault):
             raise ValueError(f"There is no fault named {fault!r}.")
         if times is not None and times < 1:
             raise ValueError("A fault has to hit at least one request.")
         self.current, self.left, self.only = fault, times if fault != "none" else None, only
 
-    def take(self, where: str) -> str:
+    def take_fault(self, where: str) -> str:
         """The fault that hits the request to ``where``, counted down; ``none`` if it goes through."""
         if self.current == "none" or not where.startswith(self.only):
             return "none"
@@ -74,5 +74,5 @@ class Faults:
         if self.left is not None:
             self.left -= 1
             if self.left == 0:
-                self.set("none")
+                self.set_fault("none")
         return hit

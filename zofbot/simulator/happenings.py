@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zofbot.simulator import failures
-from zofbot.simulator.failures import Failure
-from zofbot.simulator.organization import ENVIRONMENTS, PROJECTS, Project, case_id
-from zofbot.simulator.records import Record, Records, iso
+from zofbot.simulator.failures import SampleFailure
+from zofbot.simulator.organization import ENVIRONMENTS, PROJECTS, SampleProject, case_id
+from zofbot.simulator.records import Organization, ZofRecord, format_time
 
-HAPPENINGS: Mapping[str, str] = {
+SCENARIOS: Mapping[str, str] = {
     "failure": "One case fails",
     "failures": "12 cases fail",
     "error": "The platform breaks down",
@@ -19,81 +19,83 @@ HAPPENINGS: Mapping[str, str] = {
 }
 """What a run can be made to end with, by id, as the page says it."""
 
-STORM = 60
+STORM_RUN_COUNT = 60
 CASE_SECONDS = 9.5
 
 
-def happen(zof: Records, what: str, project: str, environment: str) -> list[Record]:
+def run_scenario(zof: Organization, what: str, project: str, environment: str) -> list[ZofRecord]:
     """Have a run of the project end now (in a storm many, everywhere); returns the runs.
 
     Raises ``ValueError`` for what is not offered.
     """
-    chosen = next((one for one in PROJECTS if one.id == project), None)
+    chosen = next((item for item in PROJECTS if item.id == project), None)
     if chosen is None or environment not in ENVIRONMENTS:
         raise ValueError("There is no such project and environment.")
-    if what not in HAPPENINGS:
+    if what not in SCENARIOS:
         raise ValueError(f"{what!r} cannot be made to happen.")
     if what == "storm":
-        return [_end(zof, _gust(zof, number)) for number in range(STORM)]
-    return [_end(zof, _ending(zof, what, chosen, environment))]
+        return [_record_run(zof, _plan_storm_run(zof, number)) for number in range(STORM_RUN_COUNT)]
+    return [_record_run(zof, _plan_run(zof, what, chosen, environment))]
 
 
 @dataclass(frozen=True)
-class _Ending:
+class _PlannedRun:
     """A run about to end: of one suite, or of all; ``bad`` is how its first cases ended, the others pass."""
 
-    project: Project
+    project: SampleProject
     environment: str
     suite: str = ""
-    bad: Sequence[Failure] = ()
+    bad: Sequence[SampleFailure] = ()
     status: str | None = None
     """Of the run, where it does not follow from its cases."""
 
     @property
-    def name(self) -> str:
+    def run_name(self) -> str:
         return f"{self.project.name}: {self.suite.removeprefix('suite_') or 'everything'} on {self.environment}"
 
     @property
-    def cases(self) -> list[str]:
+    def case_names(self) -> list[str]:
         return [case for name, inside in self.project.suites.items() if self.suite in ("", name) for case in inside]
 
 
-def _ending(zof: Records, what: str, project: Project, environment: str) -> _Ending:
+def _plan_run(zof: Organization, what: str, project: SampleProject, environment: str) -> _PlannedRun:
     suite = zof.random.choice(sorted(project.suites))
     match what:
         case "failure":
-            return _Ending(project, environment, suite, [failures.of_product(zof.random)])
+            return _PlannedRun(project, environment, suite, [failures.product_failure(zof.random)])
         case "failures":
-            return _Ending(project, environment, bad=[failures.some(zof.random) for _ in range(12)])
+            return _PlannedRun(project, environment, bad=[failures.random_failure(zof.random) for _ in range(12)])
         case "error":
-            return _Ending(project, environment, suite, [failures.of_platform(zof.random) for _ in range(3)], "error")
+            return _PlannedRun(
+                project, environment, suite, [failures.platform_failure(zof.random) for _ in range(3)], "error"
+            )
         case _:
-            return _Ending(project, environment)
+            return _PlannedRun(project, environment)
 
 
-def _gust(zof: Records, number: int) -> _Ending:
+def _plan_storm_run(zof: Organization, number: int) -> _PlannedRun:
     """One run of a storm: they go round all projects and environments."""
     project = PROJECTS[number % len(PROJECTS)]
     environment = ENVIRONMENTS[number // len(PROJECTS) % len(ENVIRONMENTS)]
     suites = sorted(project.suites)
-    return _Ending(project, environment, suites[number % len(suites)], [failures.some(zof.random)])
+    return _PlannedRun(project, environment, suites[number % len(suites)], [failures.random_failure(zof.random)])
 
 
-def _end(zof: Records, ending: _Ending) -> Record:
+def _record_run(zof: Organization, ending: _PlannedRun) -> ZofRecord:
     """Start the run, write its results, and end it now."""
-    cases, project = ending.cases, ending.project
+    cases, project = ending.case_names, ending.project
     seconds = CASE_SECONDS * len(cases)
     began = zof.now() - seconds
     run = zof.start_run({"project_id": project.id, "environment": ending.environment})
-    run |= {"name": ending.name, "project_name": project.name, "url": f"https://console.zof.ai/runs/{run['id']}"}
-    run |= {"created_at": iso(began), "started_at": iso(began), "duration_ms": int(seconds * 1000)}
+    run |= {"name": ending.run_name, "project_name": project.name, "url": f"https://console.zof.ai/runs/{run['id']}"}
+    run |= {"created_at": format_time(began), "started_at": format_time(began), "duration_ms": int(seconds * 1000)}
     for number, case in enumerate(cases):
         failure = ending.bad[number] if number < len(ending.bad) else ("passed", "")
-        _write(zof, run, case, failure, began + CASE_SECONDS * number)
+        _record_result(zof, run, case, failure, began + CASE_SECONDS * number)
     return zof.finish_run(run["id"], ending.status)
 
 
-def _write(zof: Records, run: Record, case: str, failure: Failure, began: float) -> None:
+def _record_result(zof: Organization, run: ZofRecord, case: str, failure: SampleFailure, began: float) -> None:
     """Write how one case ended."""
     told = {"failure_summary": failure[1]} if failure[1] else {}
     zof.add_result(
@@ -102,8 +104,8 @@ def _write(zof: Records, run: Record, case: str, failure: Failure, began: float)
         test_case_id=case_id(case),
         name=case,
         project_name=run["project_name"],
-        started_at=iso(began),
-        completed_at=iso(began + CASE_SECONDS),
+        started_at=format_time(began),
+        completed_at=format_time(began + CASE_SECONDS),
         duration_ms=int(CASE_SECONDS * 1000),
         **told,
     )

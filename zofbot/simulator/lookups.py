@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from zofbot.simulator.entities import BOT, TEAM, Channel, Message, User
-from zofbot.simulator.posting import Answer, Arguments, seen_channel, shown, truthy
-from zofbot.simulator.workspace import Refused, Workspace
+from zofbot.simulator.entities import BOT_USER_ID, TEAM_ID, Channel, PostedMessage, User
+from zofbot.simulator.posting import Arguments, ResponseBody, dump_message, find_channel, is_truthy
+from zofbot.simulator.workspace import SlackRefusal, Workspace
 
 
 def tz_offset(user: User, now: float) -> int:
@@ -18,12 +18,12 @@ def tz_offset(user: User, now: float) -> int:
     return int(offset.total_seconds()) if offset else 0
 
 
-def channel_info(slack: Workspace, given: Arguments) -> Answer:
+def channel_info(slack: Workspace, given: Arguments) -> ResponseBody:
     """``conversations.info``."""
-    return {"channel": described(seen_channel(slack, given.get("channel")))}
+    return {"channel": dump_channel(find_channel(slack, given.get("channel")))}
 
 
-def described(channel: Channel) -> Answer:
+def dump_channel(channel: Channel) -> ResponseBody:
     """A channel as Slack's API shows it."""
     if channel.im_with:
         shared = {"is_ext_shared": True} if channel.external else {}  # believed: the docs show no such direct message
@@ -38,7 +38,7 @@ def described(channel: Channel) -> Answer:
         "is_group": channel.private and not channel.group_dm,
         "is_private": channel.private,
         "is_archived": channel.archived,
-        "is_member": BOT in channel.members,
+        "is_member": BOT_USER_ID in channel.members,
         "is_shared": channel.external,
         "is_ext_shared": channel.external,
         "is_org_shared": False,
@@ -48,187 +48,206 @@ def described(channel: Channel) -> Answer:
     }
 
 
-def _number(given: Arguments, name: str, default: int) -> int:
+def _parse_limit(given: Arguments, name: str, default: int) -> int:
     try:
         return int(given.get(name) or default)
     except ValueError:
-        raise Refused("invalid_limit") from None
+        raise SlackRefusal("invalid_limit") from None
 
 
-def _moment(given: Arguments, name: str, default: float) -> float:
+def _parse_timestamp(given: Arguments, name: str, default: float) -> float:
     try:
         return float(given.get(name) or default)
     except ValueError:
-        raise Refused(f"invalid_ts_{name}") from None
+        raise SlackRefusal(f"invalid_ts_{name}") from None
 
 
-def _within(given: Arguments, message: Message) -> bool:
+def _is_in_window(given: Arguments, message: PostedMessage) -> bool:
     """Whether a message lies between oldest and latest; the bounds themselves count only when inclusive."""
-    ts, oldest, latest = float(message.ts), _moment(given, "oldest", 0), _moment(given, "latest", math.inf)
-    return oldest <= ts <= latest if truthy(given.get("inclusive")) else oldest < ts < latest
+    ts, oldest, latest = (
+        float(message.ts),
+        _parse_timestamp(given, "oldest", 0),
+        _parse_timestamp(given, "latest", math.inf),
+    )
+    return oldest <= ts <= latest if is_truthy(given.get("inclusive")) else oldest < ts < latest
 
 
-MOST_DISTRIBUTED = 15
+MAX_DISTRIBUTED_MESSAGES = 15
 """Messages a page for apps sold outside of the Marketplace, whatever limit they ask for.
 
 https://docs.slack.dev/reference/methods/conversations.history
 """
 
 
-def _page(slack: Workspace, given: Arguments, found: list[Message]) -> Answer:
+def _message_page(slack: Workspace, given: Arguments, found: list[PostedMessage]) -> ResponseBody:
     """The page the cursor asks for; a cursor is the time stamp of the last message before it."""
-    limit = _number(given, "limit", 100)
+    limit = _parse_limit(given, "limit", 100)
     if not 1 <= limit <= 999:
-        raise Refused("invalid_limit")
+        raise SlackRefusal("invalid_limit")
     if cursor := given.get("cursor"):
         known = [at for at, message in enumerate(found) if f"c{message.ts}" == cursor]
         if not known:
-            raise Refused("invalid_cursor")
+            raise SlackRefusal("invalid_cursor")
         found = found[known[0] + 1 :]
     if slack.distributed:
-        limit = min(limit, MOST_DISTRIBUTED)
+        limit = min(limit, MAX_DISTRIBUTED_MESSAGES)
     page, more = found[:limit], len(found) > limit
-    metadata = truthy(given.get("include_all_metadata"))
+    metadata = is_truthy(given.get("include_all_metadata"))
     return {
-        "messages": [shown(slack, message, metadata=metadata) for message in page],
+        "messages": [dump_message(slack, message, metadata=metadata) for message in page],
         "has_more": more,
         "response_metadata": {"next_cursor": f"c{page[-1].ts}" if more else ""},
     }
 
 
-def _readable(slack: Workspace, given: Arguments) -> Channel:
-    channel = seen_channel(slack, given.get("channel"))
-    if BOT not in channel.members:
-        raise Refused("not_in_channel")
+def _find_readable_channel(slack: Workspace, given: Arguments) -> Channel:
+    channel = find_channel(slack, given.get("channel"))
+    if BOT_USER_ID not in channel.members:
+        raise SlackRefusal("not_in_channel")
     return channel
 
 
-def history(slack: Workspace, given: Arguments) -> Answer:
+def channel_history(slack: Workspace, given: Arguments) -> ResponseBody:
     """``conversations.history``."""
-    channel = _readable(slack, given)
+    channel = _find_readable_channel(slack, given)
     found = [
         message
         for message in reversed(slack.messages.get(channel.id, {}).values())
-        if message.standing and (not message.thread_ts or message.broadcast) and _within(given, message)
+        if message.is_visible and (not message.thread_ts or message.broadcast) and _is_in_window(given, message)
     ]
-    return _page(slack, given, found)
+    return _message_page(slack, given, found)
 
 
-def replies(slack: Workspace, given: Arguments) -> Answer:
+def thread_replies(slack: Workspace, given: Arguments) -> ResponseBody:
     """``conversations.replies``."""
-    channel = _readable(slack, given)
-    first = slack.find(channel.id, str(given.get("ts")))
-    if first is None or not first.standing:
-        raise Refused("thread_not_found")
-    return _page(slack, given, [first, *(reply for reply in slack.replies(first) if _within(given, reply))])
+    channel = _find_readable_channel(slack, given)
+    first = slack.find_message(channel.id, str(given.get("ts")))
+    if first is None or not first.is_visible:
+        raise SlackRefusal("thread_not_found")
+    return _message_page(
+        slack, given, [first, *(reply for reply in slack.thread_replies(first) if _is_in_window(given, reply))]
+    )
 
 
-def join(slack: Workspace, given: Arguments) -> Answer:
+def join_channel(slack: Workspace, given: Arguments) -> ResponseBody:
     """``conversations.join``."""
-    channel = seen_channel(slack, given.get("channel"))
+    channel = find_channel(slack, given.get("channel"))
     if channel.private or channel.im_with:
-        raise Refused("method_not_supported_for_channel_type")
+        raise SlackRefusal("method_not_supported_for_channel_type")
     if channel.archived:
-        raise Refused("is_archived")
-    already = {"warning": "already_in_channel"} if BOT in channel.members else {}
-    channel.members.add(BOT)
+        raise SlackRefusal("is_archived")
+    already = {"warning": "already_in_channel"} if BOT_USER_ID in channel.members else {}
+    channel.members.add(BOT_USER_ID)
     slack.changed()
-    return {"channel": described(channel), **already}
+    return {"channel": dump_channel(channel), **already}
 
 
-def open_dm(slack: Workspace, given: Arguments) -> Answer:
+def open_dm(slack: Workspace, given: Arguments) -> ResponseBody:
     """``conversations.open`` with one person."""
     users = given.get("users") or ""
-    channel = slack.dm(users if isinstance(users, str) else ",".join(users))
+    channel = slack.find_dm(users if isinstance(users, str) else ",".join(users))
     if channel is None:
-        raise Refused("user_not_found")
+        raise SlackRefusal("user_not_found")
     return {"channel": {"id": channel.id}}
 
 
-def members(slack: Workspace, given: Arguments) -> Answer:
+def channel_members(slack: Workspace, given: Arguments) -> ResponseBody:
     """``conversations.members``."""
-    channel = seen_channel(slack, given.get("channel"))
+    channel = find_channel(slack, given.get("channel"))
     return {"members": sorted(channel.members), "response_metadata": {"next_cursor": ""}}
 
 
-_KINDS = {"public_channel": "channels:read", "private_channel": "groups:read", "im": "im:read", "mpim": "mpim:read"}
-MOST_ROOMS = 999
+_SCOPES_BY_TYPE = {
+    "public_channel": "channels:read",
+    "private_channel": "groups:read",
+    "im": "im:read",
+    "mpim": "mpim:read",
+}
+MAX_USER_CHANNELS = 999
 
 
-def user_rooms(slack: Workspace, given: Arguments) -> Answer:
+def user_channels(slack: Workspace, given: Arguments) -> ResponseBody:
     """``users.conversations``: of private channels only those that the bot is in, too."""
-    user = str(given.get("user") or BOT)
+    user = str(given.get("user") or BOT_USER_ID)
     if user not in slack.users:
-        raise Refused("user_not_found")
+        raise SlackRefusal("user_not_found")
     kinds = str(given.get("types") or "public_channel").split(",")
     for wanted in kinds:
-        if wanted not in _KINDS:
-            raise Refused("invalid_types")
-        if _KINDS[wanted] not in slack.scopes:
-            raise Refused("missing_scope", needed=_KINDS[wanted], provided=",".join(sorted(slack.scopes)))
-    found = [room for room in slack.channels.values() if user in room.members and kind(room) in kinds]
-    if truthy(given.get("exclude_archived")):
+        if wanted not in _SCOPES_BY_TYPE:
+            raise SlackRefusal("invalid_types")
+        if _SCOPES_BY_TYPE[wanted] not in slack.scopes:
+            raise SlackRefusal("missing_scope", needed=_SCOPES_BY_TYPE[wanted], provided=",".join(sorted(slack.scopes)))
+    found = [room for room in slack.channels.values() if user in room.members and channel_type(room) in kinds]
+    if is_truthy(given.get("exclude_archived")):
         found = [room for room in found if not room.archived]
-    return _rooms_page(given, [room for room in found if BOT in room.members or kind(room) == "public_channel"])
+    return _channel_page(
+        given, [room for room in found if BOT_USER_ID in room.members or channel_type(room) == "public_channel"]
+    )
 
 
-def kind(room: Channel) -> str:
+def channel_type(room: Channel) -> str:
     """What ``users.conversations`` calls its type."""
     if room.im_with:
         return "im"
     return "mpim" if room.group_dm else "private_channel" if room.private else "public_channel"
 
 
-def _rooms_page(given: Arguments, found: list[Channel]) -> Answer:
-    limit = _number(given, "limit", 100)
-    if not 1 <= limit <= MOST_ROOMS:
-        raise Refused("invalid_limit")
+def _channel_page(given: Arguments, found: list[Channel]) -> ResponseBody:
+    limit = _parse_limit(given, "limit", 100)
+    if not 1 <= limit <= MAX_USER_CHANNELS:
+        raise SlackRefusal("invalid_limit")
     start = 0
     if cursor := given.get("cursor"):
         known = [at for at, room in enumerate(found) if f"c{room.id}" == cursor]
         if not known:
-            raise Refused("invalid_cursor")
+            raise SlackRefusal("invalid_cursor")
         start = known[0]
     page, rest = found[start : start + limit], found[start + limit :]
     lacking = ("is_member", "num_members")  # this method leaves them out
-    shown_ = [{name: value for name, value in described(room).items() if name not in lacking} for room in page]
+    shown_ = [{name: value for name, value in dump_channel(room).items() if name not in lacking} for room in page]
     return {"channels": shown_, "response_metadata": {"next_cursor": f"c{rest[0].id}" if rest else ""}}
 
 
-def user_info(slack: Workspace, given: Arguments) -> Answer:
+def user_info(slack: Workspace, given: Arguments) -> ResponseBody:
     """``users.info``."""
     user = slack.users.get(str(given.get("user")))
     if user is None:
-        raise Refused("user_not_found")
-    return {"user": person(slack, user)}
+        raise SlackRefusal("user_not_found")
+    return {"user": dump_user(slack, user)}
 
 
-def user_list(slack: Workspace, given: Arguments) -> Answer:
+def user_list(slack: Workspace, given: Arguments) -> ResponseBody:
     """``users.list``: everybody, those whose accounts are switched off included."""
-    found, limit, start = list(slack.users.values()), _number(given, "limit", 1000), 0
+    found, limit, start = list(slack.users.values()), _parse_limit(given, "limit", 1000), 0
     if not 1 <= limit <= 1000:
-        raise Refused("invalid_limit")
+        raise SlackRefusal("invalid_limit")
     if cursor := given.get("cursor"):
         known = [at for at, user in enumerate(found) if f"c{user.id}" == cursor]
         if not known:
-            raise Refused("invalid_cursor")
+            raise SlackRefusal("invalid_cursor")
         start = known[0]
     page, rest = found[start : start + limit], found[start + limit :]
     more = f"c{rest[0].id}" if rest else ""
-    return {"members": [person(slack, user) for user in page], "response_metadata": {"next_cursor": more}}
+    return {"members": [dump_user(slack, user) for user in page], "response_metadata": {"next_cursor": more}}
 
 
-def person(slack: Workspace, user: User) -> dict[str, Any]:
+def dump_user(slack: Workspace, user: User) -> dict[str, Any]:
     """Who somebody is, as Slack's API says it; of a switched-off account it says less.
 
     Somebody of another organization is a "stranger" only while no channel of the bot's has them in it
     (https://docs.slack.dev/reference/objects/user-object); everywhere else their ``team_id`` is all that tells.
     """
-    said = {"id": user.id, "team_id": user.team, "name": user.name, "deleted": user.deleted, "profile": _profile(user)}
+    said = {
+        "id": user.id,
+        "team_id": user.team,
+        "name": user.name,
+        "deleted": user.deleted,
+        "profile": _dump_profile(user),
+    }
     said["is_bot"] = user.kind == "bot"
     if user.deleted:
         return said
-    met = any({BOT, user.id} <= channel.members for channel in slack.channels.values())
+    met = any({BOT_USER_ID, user.id} <= channel.members for channel in slack.channels.values())
     home = {"tz": user.tz, "tz_label": user.tz, "tz_offset": tz_offset(user, slack.now())}
     ranks = {"is_admin": user.admin, "is_owner": False, "is_primary_owner": False}
     guest = {"is_restricted": user.kind == "guest", "is_ultra_restricted": False}
@@ -236,24 +255,24 @@ def person(slack: Workspace, user: User) -> dict[str, Any]:
     return {**said, "real_name": user.real_name, **home, **ranks, **guest, **stranger}
 
 
-def _profile(user: User) -> dict[str, str]:
+def _dump_profile(user: User) -> dict[str, str]:
     return {"display_name": user.display_name or user.name, "real_name": user.real_name}
 
 
-def group_list(slack: Workspace, given: Arguments) -> Answer:
+def group_list(slack: Workspace, given: Arguments) -> ResponseBody:
     """``usergroups.list``."""
-    with_users = truthy(given.get("include_users"))
+    with_users = is_truthy(given.get("include_users"))
     groups: list[dict[str, Any]] = []
     for group in slack.groups.values():
         shown_users = {"users": group.users} if with_users else {}
-        counted = {"user_count": len(group.users), "date_delete": 0, "team_id": TEAM}
+        counted = {"user_count": len(group.users), "date_delete": 0, "team_id": TEAM_ID}
         groups.append({"id": group.id, "handle": group.handle, "name": group.name, **counted, **shown_users})
     return {"usergroups": groups}
 
 
-def group_users(slack: Workspace, given: Arguments) -> Answer:
+def group_users(slack: Workspace, given: Arguments) -> ResponseBody:
     """``usergroups.users.list``."""
     group = slack.groups.get(str(given.get("usergroup")))
     if group is None:
-        raise Refused("no_such_subteam")
+        raise SlackRefusal("no_such_subteam")
     return {"users": list(group.users)}

@@ -10,50 +10,56 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from zofbot.simulator.shape import complaint
+from zofbot.simulator.shape import format_problem
 
 _LABEL = r"(?:\|[^<>]*)?"
-_ID = re.compile(rf"<(?:@|#|!subteam\^)(?P<id>[A-Z][A-Z0-9]+){_LABEL}>")
-_OWN = re.compile(
+_ID_FORM = re.compile(rf"<(?:@|#|!subteam\^)(?P<id>[A-Z][A-Z0-9]+){_LABEL}>")
+_ALLOWED_FORMS = re.compile(
     rf"<https?://[^<>|\s]+{_LABEL}>"
     rf"|<mailto:[^<>|\s]+{_LABEL}>"
     r"|<!date\^\d+\^[^<>|^]+(?:\^https?://[^<>|\s]+)?\|[^<>]+>"
 )
-_PARSED = ("text", "pretext", "fallback", "value")
+_PARSED_FIELDS = ("text", "pretext", "fallback", "value")
 
 
-def _texts(node: Any, where: str) -> Iterator[tuple[str, str]]:
+def _find_texts(node: Any, where: str) -> Iterator[tuple[str, str]]:
     """Every text below ``node`` that Slack reads for mentions, with its place."""
     if isinstance(node, list):
         for index, item in enumerate(node):
-            yield from _texts(item, f"{where}/{index}")
+            yield from _find_texts(item, f"{where}/{index}")
     elif isinstance(node, dict):
         if node.get("type") in ("mrkdwn", "markdown") and isinstance(node.get("text"), str):
             yield f"{where}/text", node["text"]
         if node.get("type") == "broadcast":
             yield where, "<!broadcast>"
         for name, inner in node.items():
-            yield from _texts(inner, f"{where}/{name}")
+            yield from _find_texts(inner, f"{where}/{name}")
 
 
-def _stray(text: str, known: Collection[str]) -> bool:
-    without = _OWN.sub("", text)
-    without = _ID.sub(lambda found: "" if found["id"] in known else found[0], without)
+def _has_stray_bracket(text: str, known: Collection[str]) -> bool:
+    without = _ALLOWED_FORMS.sub("", text)
+    without = _ID_FORM.sub(lambda found: "" if found["id"] in known else found[0], without)
     return "<" in without
 
 
-def unescaped(payload: dict[str, Any], known: Collection[str]) -> list[str]:
+def find_unescaped(payload: dict[str, Any], known: Collection[str]) -> list[str]:
     """Where a message or view holds a ``<`` that is none of Slack's own forms, one sentence each.
 
     ``known`` has the ids of users, channels and groups that exist: those may be mentioned. ``<!channel>`` and its
     kin never pass, nor does a rich text broadcast.
     """
-    texts = [*_texts(payload, "")]
+    texts = [*_find_texts(payload, "")]
     texts += [("/text", payload["text"])] if isinstance(payload.get("text"), str) else []
     attachments = payload.get("attachments")
     for index, attachment in enumerate(attachments if isinstance(attachments, list) else []):
         for part in (attachment, *attachment.get("fields", [])):
             texts += [
-                (f"/attachments/{index}/{name}", part[name]) for name in _PARSED if isinstance(part.get(name), str)
+                (f"/attachments/{index}/{name}", part[name])
+                for name in _PARSED_FIELDS
+                if isinstance(part.get(name), str)
             ]
-    return [complaint(where, "holds an unescaped < or mention") for where, text in texts if _stray(text, known)]
+    return [
+        format_problem(where, "holds an unescaped < or mention")
+        for where, text in texts
+        if _has_stray_bracket(text, known)
+    ]

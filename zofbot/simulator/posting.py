@@ -9,126 +9,128 @@ from collections.abc import Iterator
 from typing import Any
 
 from zofbot.simulator import blocks, linking, mentions
-from zofbot.simulator.entities import APP, BOT, BOT_ID, TEAM, Channel, Message
-from zofbot.simulator.quota import Pace
-from zofbot.simulator.workspace import Refused, Workspace
+from zofbot.simulator.entities import APP_ID, BOT_ID, BOT_USER_ID, TEAM_ID, Channel, PostedMessage
+from zofbot.simulator.quota import BurstLimit
+from zofbot.simulator.workspace import SlackRefusal, Workspace
 
 Arguments = dict[str, Any]
-Answer = dict[str, Any]
+ResponseBody = dict[str, Any]
 
-MOST_TEXT = 4000
+MAX_TEXT_CHARACTERS = 4000
 """Slack cuts a new message only above 40,000, but advises this and refuses more in an update."""
 
 
-def parts(value: Any, name: str) -> list[Any]:
+def parse_parts(value: Any, name: str) -> list[Any]:
     """Blocks or attachments as a list, from JSON or a form's string; ``None`` means none."""
     if isinstance(value, str):
         try:
             value = json.loads(value) if value else []
         except json.JSONDecodeError:
-            raise Refused(f"invalid_{name}_format") from None
+            raise SlackRefusal(f"invalid_{name}_format") from None
     if value is not None and not isinstance(value, list):
-        raise Refused(f"invalid_{name}_format")
+        raise SlackRefusal(f"invalid_{name}_format")
     return copy.deepcopy(value) if value else []
 
 
-def truthy(value: Any) -> bool:
+def is_truthy(value: Any) -> bool:
     """A flag as any of the ways a client can send it."""
     return value in (True, 1, "1", "true", "True")
 
 
-def content(slack: Workspace, given: Arguments, look_for: linking.Parsing = linking.BY_DEFAULT) -> Arguments:
+def validate_content(
+    slack: Workspace, given: Arguments, look_for: linking.LinkParsing = linking.DEFAULT_PARSING
+) -> Arguments:
     """The checked text, blocks and attachments of a message; raises :class:`Refused` as Slack would.
 
     ``look_for`` says what Slack links in the text by itself.
     """
     text = given.get("text") or ""
-    payload = {name: parts(given.get(name), name) for name in ("blocks", "attachments")}
+    payload = {name: parse_parts(given.get(name), name) for name in ("blocks", "attachments")}
     if "markdown_text" in given:
         if text or payload["blocks"]:
-            raise Refused("markdown_text_conflict")
+            raise SlackRefusal("markdown_text_conflict")
         text = given["markdown_text"]
     if not isinstance(text, str):
-        raise Refused("invalid_arguments")
+        raise SlackRefusal("invalid_arguments")
     if not (text or payload["blocks"] or payload["attachments"]):
-        raise Refused("no_text")
-    if len(text) > (blocks.MARKDOWN_IN_ALL if "markdown_text" in given else MOST_TEXT):
-        raise Refused("msg_too_long")
+        raise SlackRefusal("no_text")
+    if len(text) > (blocks.MAX_MARKDOWN_CHARACTERS if "markdown_text" in given else MAX_TEXT_CHARACTERS):
+        raise SlackRefusal("msg_too_long")
     found = [] if slack.takes_blocks or not any(payload.values()) else ["this workspace takes no blocks"]
-    if not slack.draws_charts and "data_visualization" in blocks.kinds(payload):
+    if not slack.draws_charts and "data_visualization" in blocks.block_types(payload):
         found = ["unsupported type of block in a message: data_visualization"]
-    if found := found or blocks.problems(payload, "message"):
-        raise Refused("invalid_blocks", errors=found, response_metadata={"messages": found})
-    if found := mentions.unescaped({"text": text, **payload}, slack.known_ids()):
-        raise Refused("unescaped_mention", errors=found, response_metadata={"messages": found})
-    if found := linking.automatic({"text": text, **payload}, look_for):
-        raise Refused("automatic_link", errors=found, response_metadata={"messages": found})
+    if found := found or blocks.find_problems(payload, "message"):
+        raise SlackRefusal("invalid_blocks", errors=found, response_metadata={"messages": found})
+    if found := mentions.find_unescaped({"text": text, **payload}, slack.mentionable_ids()):
+        raise SlackRefusal("unescaped_mention", errors=found, response_metadata={"messages": found})
+    if found := linking.find_automatic({"text": text, **payload}, look_for):
+        raise SlackRefusal("automatic_link", errors=found, response_metadata={"messages": found})
     slack.inspect(payload, "message")
-    return {"text": text, **{name: _identified(slack, value) for name, value in payload.items()}}
+    return {"text": text, **{name: _assign_nested_ids(slack, value) for name, value in payload.items()}}
 
 
-def _identified(slack: Workspace, given: list[Any]) -> list[Any]:
+def _assign_nested_ids(slack: Workspace, given: list[Any]) -> list[Any]:
     """The same blocks (or attachments with blocks), each with the ids that Slack makes up for missing ones."""
     for block in given:
         if "blocks" in block:
-            _identified(slack, block["blocks"])
+            _assign_nested_ids(slack, block["blocks"])
         elif "type" in block:
-            identify(slack, [block])
+            assign_ids(slack, [block])
     return given
 
 
-def identify(slack: Workspace, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def assign_ids(slack: Workspace, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Give every block and every element that can be pressed an id if it has none, as Slack does."""
     for block in given:
         block.setdefault("block_id", slack.new_id("b")[:6])
-        for element in pressable(block):
+        for element in interactive_elements(block):
             element.setdefault("action_id", slack.new_id("a")[:6])
     return given
 
 
-def pressable(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def interactive_elements(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The elements of a block that people can press, choose or fill in."""
     alone = [block[name] for name in ("accessory", "element") if name in block]
     several = block["elements"] if block["type"] == "actions" else []
     return (element for element in itertools.chain(alone, several) if element["type"] != "image")
 
 
-def seen_channel(slack: Workspace, channel_id: Any) -> Channel:
+def find_channel(slack: Workspace, channel_id: Any) -> Channel:
     """A channel the bot may know of, by its own id: a person's id is none.
 
     https://docs.slack.dev/reference/methods/conversations.history , and so for every method but ``chat.postMessage``
     """
     channel = slack.channels.get(str(channel_id))
-    if channel is None or (channel.private and BOT not in channel.members):
-        raise Refused("channel_not_found")
+    if channel is None or (channel.private and BOT_USER_ID not in channel.members):
+        raise SlackRefusal("channel_not_found")
     return channel
 
 
-def open_channel(slack: Workspace, channel_id: Any) -> Channel:
+def find_writable_channel(slack: Workspace, channel_id: Any) -> Channel:
     """A channel the bot may write to now."""
-    channel = seen_channel(slack, channel_id)
+    channel = find_channel(slack, channel_id)
     if channel.archived:
-        raise Refused("is_archived")
-    if BOT not in channel.members and "chat:write.public" not in slack.scopes:
-        raise Refused("not_in_channel")
+        raise SlackRefusal("is_archived")
+    if BOT_USER_ID not in channel.members and "chat:write.public" not in slack.scopes:
+        raise SlackRefusal("not_in_channel")
     if channel.restricted:
-        raise Refused(channel.restricted)
+        raise SlackRefusal(channel.restricted)
     return channel
 
 
-def parent(slack: Workspace, channel: Channel, thread_ts: Any) -> str | None:
+def find_parent(slack: Workspace, channel: Channel, thread_ts: Any) -> str | None:
     """The time stamp of an existing thread's first message, ``None`` when none is asked for."""
     if not thread_ts:
         return None
-    message = slack.find(channel.id, str(thread_ts))
+    message = slack.find_message(channel.id, str(thread_ts))
     if message is None or message.only_to:
-        raise Refused("thread_not_found")
+        raise SlackRefusal("thread_not_found")
     if message.thread_ts and message.thread_ts != message.ts:
-        raise Refused("cannot_reply_to_message")
+        raise SlackRefusal("cannot_reply_to_message")
     return message.ts
 
 
-def _metadata(given: Any) -> tuple[dict[str, Any] | None, Answer]:
+def _parse_metadata(given: Any) -> tuple[dict[str, Any] | None, ResponseBody]:
     """The metadata to keep, and the warning Slack adds when it dropped what it could not read."""
     if isinstance(given, str):
         try:
@@ -143,36 +145,36 @@ def _metadata(given: Any) -> tuple[dict[str, Any] | None, Answer]:
     return None, {"warning": "invalid_metadata_format", "response_metadata": {"messages": found}}
 
 
-def _pace(slack: Workspace, channel: Channel) -> bool:
+def _check_pace(slack: Workspace, channel: Channel) -> bool:
     """Whether the message is to be hidden; raises :class:`Refused` when it comes too fast to be taken."""
-    pace = slack.paces.setdefault(channel.id, Pace())
-    if not slack.paced or pace.take(slack.now()):
+    pace = slack.paces.setdefault(channel.id, BurstLimit())
+    if not slack.paced or pace.try_spend(slack.now()):
         return False
     if not slack.hides_fast_posts:
-        raise Refused("ratelimited", status=429, headers={"Retry-After": "1"})
+        raise SlackRefusal("ratelimited", status=429, headers={"Retry-After": "1"})
     return True
 
 
-def _app_of(slack: Workspace, user: str) -> Answer:
+def _app_ids(slack: Workspace, user: str) -> ResponseBody:
     """The ids of the app that wrote a message: ours, or that of another bot in the workspace."""
-    if user == BOT:
-        return {"bot_id": BOT_ID, "app_id": APP}
+    if user == BOT_USER_ID:
+        return {"bot_id": BOT_ID, "app_id": APP_ID}
     other = slack.users.get(user)
     return {"bot_id": f"B{user[1:]}", "app_id": f"A{user[1:]}"} if other and other.kind == "bot" else {}
 
 
-def shown(slack: Workspace, message: Message, *, metadata: bool = False) -> Answer:
+def dump_message(slack: Workspace, message: PostedMessage, *, metadata: bool = False) -> ResponseBody:
     """A message as Slack's API shows it."""
-    bot = _app_of(slack, message.user)
-    answer: Answer = {
+    bot = _app_ids(slack, message.user)
+    answer: ResponseBody = {
         "type": "message",
         "user": message.user,
         **bot,
-        "team": TEAM,
+        "team": TEAM_ID,
         "ts": message.ts,
         "text": message.text,
     }
-    replies = slack.replies(message) if not message.thread_ts else []
+    replies = slack.thread_replies(message) if not message.thread_ts else []
     thread = message.thread_ts or (message.ts if replies else None)
     answer |= {name: value for name in ("blocks", "attachments") if (value := getattr(message, name))}
     answer |= {"thread_ts": thread} if thread else {}
@@ -182,97 +184,106 @@ def shown(slack: Workspace, message: Message, *, metadata: bool = False) -> Answ
     return answer
 
 
-def post_message(slack: Workspace, given: Arguments) -> Answer:
+def post_message(slack: Workspace, given: Arguments) -> ResponseBody:
     """``chat.postMessage``, the one method that takes a person's id for their direct messages with the bot."""
-    dm = slack.dm(str(given.get("channel")))
-    channel = open_channel(slack, dm.id if dm else given.get("channel"))
-    body = content(slack, given, linking.parsing(given))
-    thread_ts = parent(slack, channel, given.get("thread_ts"))
-    kept, warning = _metadata(given.get("metadata"))
-    hidden = _pace(slack, channel)
-    broadcast = bool(thread_ts) and truthy(given.get("reply_broadcast"))
-    message = Message(
-        channel.id, slack.stamp(), BOT, **body, thread_ts=thread_ts, metadata=kept, broadcast=broadcast, hidden=hidden
+    dm = slack.find_dm(str(given.get("channel")))
+    channel = find_writable_channel(slack, dm.id if dm else given.get("channel"))
+    body = validate_content(slack, given, linking.parsing_options(given))
+    thread_ts = find_parent(slack, channel, given.get("thread_ts"))
+    kept, warning = _parse_metadata(given.get("metadata"))
+    hidden = _check_pace(slack, channel)
+    broadcast = bool(thread_ts) and is_truthy(given.get("reply_broadcast"))
+    message = PostedMessage(
+        channel.id,
+        slack.next_timestamp(),
+        BOT_USER_ID,
+        **body,
+        thread_ts=thread_ts,
+        metadata=kept,
+        broadcast=broadcast,
+        hidden=hidden,
     )
-    slack.keep(message)
+    slack.add_message(message)
     message.deleted = slack.removes_alerts and not channel.im_with
-    slack.echo(message)
+    slack.queue_echo(message)
     if not body["text"]:
         warning = {"warning": "missing_text_in_message"} | warning
-    return {"channel": channel.id, "ts": message.ts, "message": shown(slack, message, metadata=True), **warning}
+    return {"channel": channel.id, "ts": message.ts, "message": dump_message(slack, message, metadata=True), **warning}
 
 
-def post_ephemeral(slack: Workspace, given: Arguments) -> Answer:
+def post_ephemeral(slack: Workspace, given: Arguments) -> ResponseBody:
     """``chat.postEphemeral``."""
-    channel = open_channel(slack, given.get("channel"))
+    channel = find_writable_channel(slack, given.get("channel"))
     if given.get("user") not in channel.members:
-        raise Refused("user_not_in_channel")
-    body = content(slack, given, linking.parsing(given))
-    thread_ts = parent(slack, channel, given.get("thread_ts"))
-    message = Message(channel.id, slack.stamp(), BOT, **body, thread_ts=thread_ts, only_to=given["user"])
-    return {"message_ts": slack.keep(message).ts}
+        raise SlackRefusal("user_not_in_channel")
+    body = validate_content(slack, given, linking.parsing_options(given))
+    thread_ts = find_parent(slack, channel, given.get("thread_ts"))
+    message = PostedMessage(
+        channel.id, slack.next_timestamp(), BOT_USER_ID, **body, thread_ts=thread_ts, only_to=given["user"]
+    )
+    return {"message_ts": slack.add_message(message).ts}
 
 
-def _own(slack: Workspace, given: Arguments, error: str) -> Message:
-    channel = seen_channel(slack, given.get("channel"))
-    message = slack.find(channel.id, str(given.get("ts")))
+def _find_own_message(slack: Workspace, given: Arguments, error: str) -> PostedMessage:
+    channel = find_channel(slack, given.get("channel"))
+    message = slack.find_message(channel.id, str(given.get("ts")))
     if message is None or message.only_to:
-        raise Refused("message_not_found")
-    if message.user != BOT:
-        raise Refused(error)
+        raise SlackRefusal("message_not_found")
+    if message.user != BOT_USER_ID:
+        raise SlackRefusal(error)
     return message
 
 
-def update(slack: Workspace, given: Arguments) -> Answer:
+def update_message(slack: Workspace, given: Arguments) -> ResponseBody:
     """``chat.update``: blocks and attachments that are not sent again are dropped, metadata is kept."""
-    message = _own(slack, given, "cant_update_message")
+    message = _find_own_message(slack, given, "cant_update_message")
     if slack.channels[message.channel].archived:
-        raise Refused("is_archived")
+        raise SlackRefusal("is_archived")
     if slack.edit_window is not None and slack.now() - float(message.ts) > slack.edit_window:
-        raise Refused(slack.edit_refusal)
-    body = content(slack, given, linking.parsing(given, "client"))
-    kept, warning = _metadata(given.get("metadata"))
+        raise SlackRefusal(slack.edit_refusal)
+    body = validate_content(slack, given, linking.parsing_options(given, "client"))
+    kept, warning = _parse_metadata(given.get("metadata"))
     message.text, message.blocks, message.attachments = body["text"], body["blocks"], body["attachments"]
     message.metadata, message.edited = kept or message.metadata, True
-    slack.echo(message, edited=True)
+    slack.queue_echo(message, edited=True)
     slack.changed()
     return {"channel": message.channel, "ts": message.ts, "text": message.text, **warning}
 
 
-def delete(slack: Workspace, given: Arguments) -> Answer:
+def delete_message(slack: Workspace, given: Arguments) -> ResponseBody:
     """``chat.delete``."""
-    message = _own(slack, given, "cant_delete_message")
+    message = _find_own_message(slack, given, "cant_delete_message")
     if slack.keeps_everything:
-        raise Refused("compliance_exports_prevent_deletion")
+        raise SlackRefusal("compliance_exports_prevent_deletion")
     message.deleted = True
     slack.changed()
     return {"channel": message.channel, "ts": message.ts}
 
 
-def permalink(slack: Workspace, given: Arguments) -> Answer:
+def get_permalink(slack: Workspace, given: Arguments) -> ResponseBody:
     """``chat.getPermalink``."""
-    channel = seen_channel(slack, given.get("channel"))
-    message = slack.find(channel.id, str(given.get("message_ts")))
+    channel = find_channel(slack, given.get("channel"))
+    message = slack.find_message(channel.id, str(given.get("message_ts")))
     if message is None:
-        raise Refused("message_not_found")
+        raise SlackRefusal("message_not_found")
     address = f"https://acme.slack.example/archives/{channel.id}/p{message.ts.replace('.', '')}"
     thread = f"?thread_ts={message.thread_ts}&cid={channel.id}" if message.thread_ts else ""
     return {"channel": channel.id, "permalink": address + thread}
 
 
-def add_reaction(slack: Workspace, given: Arguments) -> Answer:
+def add_reaction(slack: Workspace, given: Arguments) -> ResponseBody:
     """``reactions.add``."""
-    channel = seen_channel(slack, given.get("channel"))
+    channel = find_channel(slack, given.get("channel"))
     if channel.archived:
-        raise Refused("is_archived")
-    message = slack.find(channel.id, str(given.get("timestamp")))
+        raise SlackRefusal("is_archived")
+    message = slack.find_message(channel.id, str(given.get("timestamp")))
     if message is None:
-        raise Refused("message_not_found")
+        raise SlackRefusal("message_not_found")
     if not given.get("name"):
-        raise Refused("invalid_name")
+        raise SlackRefusal("invalid_name")
     who = message.reactions.setdefault(given["name"], set())
-    if BOT in who:
-        raise Refused("already_reacted")
-    who.add(BOT)
+    if BOT_USER_ID in who:
+        raise SlackRefusal("already_reacted")
+    who.add(BOT_USER_ID)
     slack.changed()
     return {}

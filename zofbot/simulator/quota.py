@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 
 @dataclass
-class PerMinute:
+class MinuteQuota:
     """A quota that starts afresh with every minute of the clock."""
 
     limit: int
     used: int = 0
     window: int = 0
 
-    def take(self, now: float) -> bool:
+    def try_spend(self, now: float) -> bool:
         """Spend one request; false when none is left in this minute."""
         window = int(now // 60)
         if window != self.window:
@@ -23,28 +23,28 @@ class PerMinute:
         return self.used <= self.limit
 
     @property
-    def remaining(self) -> int:
+    def remaining_requests(self) -> int:
         """What is left of this minute's requests."""
         return max(0, self.limit - self.used)
 
     @property
-    def reset(self) -> int:
+    def resets_at(self) -> int:
         """Unix time at which the quota starts afresh."""
         return (self.window + 1) * 60
 
-    def wait(self, now: float) -> int:
+    def seconds_until_reset(self, now: float) -> int:
         """Whole seconds until the quota starts afresh, one at least."""
-        return max(1, math.ceil(self.reset - now))
+        return max(1, math.ceil(self.resets_at - now))
 
 
 @dataclass
-class Pace:
+class BurstLimit:
     """One thing a second on average, ``burst`` at once (the generic cell rate algorithm)."""
 
     burst: int = 3
     due: float = 0.0
 
-    def take(self, now: float) -> bool:
+    def try_spend(self, now: float) -> bool:
         """Go ahead, or not yet; a refused attempt costs nothing."""
         due = max(self.due, now)
         if due - now > self.burst - 1:

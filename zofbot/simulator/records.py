@@ -10,18 +10,18 @@ from random import Random
 from typing import Any, Literal
 
 from zofbot.simulator import failures as texts
-from zofbot.simulator.faults import ZOF_FAULTS, Faults
-from zofbot.simulator.quota import PerMinute
-from zofbot.simulator.webhooks import Webhooks, current, older
+from zofbot.simulator.faults import ZOF_FAULTS, FaultInjector
+from zofbot.simulator.quota import MinuteQuota
+from zofbot.simulator.webhooks import Webhooks, current_envelope, older_envelope
 
-Record = dict[str, Any]
-Dialect = Literal["documented", "older"]
+ZofRecord = dict[str, Any]
+RecordVariant = Literal["documented", "older"]
 
-BAD = ("failed", "error")
+FAILED_STATUSES = ("failed", "error")
 
 
 @dataclass(frozen=True)
-class Reply:
+class HttpReply:
     """An HTTP reply: ``bytes`` go out as they are, text as text, anything else as JSON.
 
     A header of ``None`` takes away one that every reply has otherwise, such as ``X-Request-Id``.
@@ -33,7 +33,7 @@ class Reply:
 
 
 @dataclass
-class ZofCall:
+class RecordedZofCall:
     """One request to Zof as it was answered; ``status`` is ``None`` when no reply left the house."""
 
     n: int
@@ -49,13 +49,13 @@ class ZofCall:
     fault: str | None = None
 
 
-def iso(at: float) -> str:
+def format_time(at: float) -> str:
     """Unix seconds the way Zof writes them."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass
-class Records:
+class Organization:
     """The organization at Zof. Runs and results stand in the order they were made, oldest first."""
 
     now: Callable[[], float]
@@ -64,21 +64,21 @@ class Records:
     key: str = "zof-simulated-key"
     forbidden: set[str] = field(default_factory=set)
     """What the key's role does not allow: the first part of a path, such as ``projects``."""
-    projects: dict[str, Record] = field(default_factory=dict)
-    schedules: dict[str, Record] = field(default_factory=dict)
-    runs: dict[str, Record] = field(default_factory=dict)
-    results: dict[str, Record] = field(default_factory=dict)
+    projects: dict[str, ZofRecord] = field(default_factory=dict)
+    schedules: dict[str, ZofRecord] = field(default_factory=dict)
+    runs: dict[str, ZofRecord] = field(default_factory=dict)
+    results: dict[str, ZofRecord] = field(default_factory=dict)
     raw: dict[str, Any] = field(default_factory=dict)
     """JSON or a :class:`Reply` by path (such as ``/results/res_1``), answered instead of what is kept."""
-    dialect: Dialect = "documented"
+    dialect: RecordVariant = "documented"
     newest_first: bool = True
     refused_params: set[str] = field(default_factory=set)
     """Query names that are answered by a 400 naming them."""
-    quota: PerMinute | None = field(default_factory=lambda: PerMinute(100))
+    quota: MinuteQuota | None = field(default_factory=lambda: MinuteQuota(100))
     webhooks: Webhooks = field(default_factory=Webhooks)
-    faults: Faults = field(default_factory=lambda: Faults(ZOF_FAULTS, {"slow": 3.0, "hang": 15.0}))
-    calls: deque[ZofCall] = field(default_factory=lambda: deque(maxlen=2000))
-    answered: dict[str, Reply] = field(default_factory=dict)
+    faults: FaultInjector = field(default_factory=lambda: FaultInjector(ZOF_FAULTS, {"slow": 3.0, "hang": 15.0}))
+    calls: deque[RecordedZofCall] = field(default_factory=lambda: deque(maxlen=2000))
+    answered: dict[str, HttpReply] = field(default_factory=dict)
     """First answers by Idempotency-Key."""
     asked: int = 0
     runs_take: float | None = None
@@ -90,7 +90,7 @@ class Records:
         """End the runs that were asked for long enough ago."""
         for run_id in [run_id for run_id, at in self.due.items() if at <= self.now()]:
             del self.due[run_id]
-            names = {one.get("test_case_id"): one.get("name") for one in self.results.values()}
+            names = {result.get("test_case_id"): result.get("name") for result in self.results.values()}
             for case in self.runs[run_id].get("test_case_ids") or []:
                 self.add_result(run_id, status="passed", test_case_id=case, name=names.get(case) or case)
             self.finish_run(run_id, "passed")
@@ -99,54 +99,54 @@ class Records:
         """An id nobody has had, such as ``run_4f9a01c2``."""
         return f"{prefix}_{self.random.getrandbits(40):010x}"
 
-    def start_run(self, request: Record) -> Record:
+    def start_run(self, request: ZofRecord) -> ZofRecord:
         """Keep a new queued run as ``POST /runs`` describes it."""
-        run = {"id": self.new_id("run"), "status": "queued", **request, "created_at": iso(self.now())}
+        run = {"id": self.new_id("run"), "status": "queued", **request, "created_at": format_time(self.now())}
         self.runs[run["id"]] = run
         self.changed()
         return run
 
-    def add_result(self, run_id: str, **fields: Any) -> Record:
+    def add_result(self, run_id: str, **fields: Any) -> ZofRecord:
         """Keep one case's outcome of a run; project and environment are the run's."""
         run = self.runs[run_id]
-        result: Record = {
+        result: ZofRecord = {
             "id": self.new_id("res"),
             "run_id": run_id,
             **{name: run[name] for name in ("project_id", "environment") if name in run},
-            "created_at": iso(self.now()),
+            "created_at": format_time(self.now()),
             **fields,
         }
         self.results[result["id"]] = result
         self.changed()
         return result
 
-    def finish_run(self, run_id: str, status: str | None = None) -> Record:
+    def finish_run(self, run_id: str, status: str | None = None) -> ZofRecord:
         """End a run now; without ``status`` it is failed or passed as its results say."""
         run = self.runs[run_id]
-        counts = self.count(run_id)
+        counts = self.count_results(run_id)
         run["status"] = status or ("failed" if counts["failed"] + counts["error"] else "passed")
         run["summary"] = counts
-        run["completed_at"] = iso(self.now())
-        self._announce(run)
+        run["completed_at"] = format_time(self.now())
+        self._announce_end(run)
         self.changed()
         return run
 
-    def finish_failing_run(self, project: str, environment: str, failures: int = 2, passed: int = 4) -> Record:
+    def finish_failing_run(self, project: str, environment: str, failures: int = 2, passed: int = 4) -> ZofRecord:
         """Have a run of the project's own cases end now, ``failures`` of them bad; with none of them it passes."""
         seconds = 30.0 * (failures + passed)
-        began = iso(self.now() - seconds)
+        began = format_time(self.now() - seconds)
         run = self.start_run({"project_id": project, "environment": environment})
         name = self.projects.get(project, {}).get("name", project)
         ended = {"created_at": began, "started_at": began, "duration_ms": int(seconds * 1000)}
         run |= {"name": f"{name} on {environment}", "project_name": name, **ended}
-        for number, case in enumerate(self._cases(project, failures + passed)):
-            status, text = texts.some(self.random) if number < failures else ("passed", None)
+        for number, case in enumerate(self._sample_cases(project, failures + passed)):
+            status, text = texts.random_failure(self.random) if number < failures else ("passed", None)
             told = {"failure_summary": text} if text else {}
-            about = {"project_name": name, "completed_at": iso(self.now()), "duration_ms": 30_000}
+            about = {"project_name": name, "completed_at": format_time(self.now()), "duration_ms": 30_000}
             self.add_result(run["id"], status=status, **case, **about, **told)
         return self.finish_run(run["id"])
 
-    def _cases(self, project: str, count: int) -> list[Record]:
+    def _sample_cases(self, project: str, count: int) -> list[ZofRecord]:
         """Cases of a project, those that ran before first."""
         known = {
             result["test_case_id"]: result.get("name")
@@ -157,28 +157,28 @@ class Records:
         more = range(len(cases) + 1, count + 1)
         return [*cases, *({"test_case_id": f"tc_{at}", "name": f"Case {at}"} for at in more)][:count]
 
-    def _announce(self, run: Record) -> None:
+    def _announce_end(self, run: ZofRecord) -> None:
         """Zof sends both when a run failed, each with an id of its own."""
-        kinds = ["run.completed", *(["run.failed"] if run["status"] in BAD else [])]
-        self.webhooks.announce({kind: self.envelope(kind, run) for kind in kinds})
+        kinds = ["run.completed", *(["run.failed"] if run["status"] in FAILED_STATUSES else [])]
+        self.webhooks.queue_events({kind: self.build_envelope(kind, run) for kind in kinds})
 
-    def envelope(self, kind: str, run: Record) -> Record:
+    def build_envelope(self, kind: str, run: ZofRecord) -> ZofRecord:
         """An event about a run, in the envelope of the generation that is sent."""
-        at = iso(self.now())
+        at = format_time(self.now())
         if self.webhooks.generation == "older":
-            return older(kind, at, run)
-        return current(kind, at, self.new_id, run["id"])
+            return older_envelope(kind, at, run)
+        return current_envelope(kind, at, self.new_id, run["id"])
 
-    def of_run(self, run_id: str) -> list[Record]:
+    def results_of_run(self, run_id: str) -> list[ZofRecord]:
         """The results of a run."""
         return [result for result in self.results.values() if result.get("run_id") == run_id]
 
-    def count(self, run_id: str) -> dict[str, int]:
+    def count_results(self, run_id: str) -> dict[str, int]:
         """How many cases of a run ended how."""
-        statuses = [result.get("status") for result in self.of_run(run_id)]
+        statuses = [result.get("status") for result in self.results_of_run(run_id)]
         words = ("passed", "failed", "error", "skipped")
         return {"total": len(statuses), **{word: statuses.count(word) for word in words}}
 
-    def listed(self, kept: Iterable[Record]) -> list[Record]:
+    def in_list_order(self, kept: Iterable[ZofRecord]) -> list[ZofRecord]:
         """In the order in which this organization lists things."""
         return list(reversed(list(kept))) if self.newest_first else list(kept)

@@ -2,46 +2,63 @@
 
 from __future__ import annotations
 
-from zofbot.simulator.shape import Rule, Shape, boolean, many, one_of, string, typed, url, whole
+from zofbot.simulator.shape import (
+    ObjectRule,
+    Rule,
+    check_boolean,
+    choice_rule,
+    integer_rule,
+    list_rule,
+    string_rule,
+    typed_rule,
+    url_rule,
+)
 
-_STYLE = Shape(may=dict.fromkeys(("bold", "italic", "strike", "code", "underline", "highlight", "unlink"), boolean))
+_STYLE = ObjectRule(
+    may=dict.fromkeys(("bold", "italic", "strike", "code", "underline", "highlight", "unlink"), check_boolean)
+)
 _STYLED: dict[str, Rule] = {"style": _STYLE}
-_ID = string(255)
+_ID = string_rule(255)
 
 # Slack publishes no limit for one piece of rich text; 3000 is that of every other text object.
-_TEXT = Shape({"text": string(3000)}, _STYLED)
-_LINK = Shape({"url": url()}, {"text": string(3000), "unsafe": boolean, **_STYLED})
-_LEAVES = typed(
+_TEXT = ObjectRule({"text": string_rule(3000)}, _STYLED)
+_LINK = ObjectRule({"url": url_rule()}, {"text": string_rule(3000), "unsafe": check_boolean, **_STYLED})
+_LEAF_ELEMENT = typed_rule(
     {
         "text": _TEXT,
         "link": _LINK,
-        "user": Shape({"user_id": _ID}, _STYLED),
-        "usergroup": Shape({"usergroup_id": _ID}, _STYLED),
-        "channel": Shape({"channel_id": _ID}, _STYLED),
-        "emoji": Shape({"name": string(100)}, {"unicode": string(100), "skin_tone": whole(1, 6), **_STYLED}),
-        "date": Shape(
-            {"timestamp": whole(0, 10**10), "format": string(255)}, {"url": url(), "fallback": string(255), **_STYLED}
+        "user": ObjectRule({"user_id": _ID}, _STYLED),
+        "usergroup": ObjectRule({"usergroup_id": _ID}, _STYLED),
+        "channel": ObjectRule({"channel_id": _ID}, _STYLED),
+        "emoji": ObjectRule(
+            {"name": string_rule(100)}, {"unicode": string_rule(100), "skin_tone": integer_rule(1, 6), **_STYLED}
         ),
-        "color": Shape({"value": string(20)}),
-        "broadcast": Shape({"range": one_of("here", "channel", "everyone")}),
+        "date": ObjectRule(
+            {"timestamp": integer_rule(0, 10**10), "format": string_rule(255)},
+            {"url": url_rule(), "fallback": string_rule(255), **_STYLED},
+        ),
+        "color": ObjectRule({"value": string_rule(20)}),
+        "broadcast": ObjectRule({"range": choice_rule("here", "channel", "everyone")}),
     },
     "rich text",
 )
-_PLAIN_LEAVES = typed({"text": _TEXT, "link": _LINK}, "preformatted rich text")
-_BORDER: dict[str, Rule] = {"border": whole(0, 1)}
-_SECTION = Shape({"elements": many(_LEAVES, 1000, 0)})
+_PLAIN_LEAF_ELEMENT = typed_rule({"text": _TEXT, "link": _LINK}, "preformatted rich text")
+_BORDER_FIELD: dict[str, Rule] = {"border": integer_rule(0, 1)}
+_SECTION = ObjectRule({"elements": list_rule(_LEAF_ELEMENT, 1000, 0)})
 
-RICH_TEXT = typed(
+RICH_TEXT = typed_rule(
     {
         "rich_text_section": _SECTION,
-        "rich_text_quote": Shape({"elements": many(_LEAVES, 1000)}, _BORDER),
-        "rich_text_preformatted": Shape({"elements": many(_PLAIN_LEAVES, 1000)}, {"language": string(50), **_BORDER}),
-        "rich_text_list": Shape(
+        "rich_text_quote": ObjectRule({"elements": list_rule(_LEAF_ELEMENT, 1000)}, _BORDER_FIELD),
+        "rich_text_preformatted": ObjectRule(
+            {"elements": list_rule(_PLAIN_LEAF_ELEMENT, 1000)}, {"language": string_rule(50), **_BORDER_FIELD}
+        ),
+        "rich_text_list": ObjectRule(
             {
-                "elements": many(typed({"rich_text_section": _SECTION}, "list item"), 1000),
-                "style": one_of("bullet", "ordered"),
+                "elements": list_rule(typed_rule({"rich_text_section": _SECTION}, "list item"), 1000),
+                "style": choice_rule("bullet", "ordered"),
             },
-            {"indent": whole(0, 8), "offset": whole(0, 10**6), **_BORDER},
+            {"indent": integer_rule(0, 8), "offset": integer_rule(0, 10**6), **_BORDER_FIELD},
         ),
     },
     "rich text element",

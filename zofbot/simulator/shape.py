@@ -16,133 +16,133 @@ Rule = Callable[[Any, str], Iterator[str]]
 _URL = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
 
 
-def complaint(where: str, what: str) -> str:
+def format_problem(where: str, what: str) -> str:
     """One sentence with the place it is about."""
     return f"[ERROR] {what} [json-pointer:{where}]"
 
 
-def string(most: int, least: int = 1) -> Rule:
+def string_rule(most: int, least: int = 1) -> Rule:
     """A string of ``least`` to ``most`` characters."""
 
-    def check(value: Any, where: str) -> Iterator[str]:
+    def check_string(value: Any, where: str) -> Iterator[str]:
         if not isinstance(value, str):
-            yield complaint(where, "must be a string")
+            yield format_problem(where, "must be a string")
         elif len(value) > most:
-            yield complaint(where, f"must be less than {most + 1} characters")
+            yield format_problem(where, f"must be less than {most + 1} characters")
         elif len(value) < least:
-            yield complaint(where, f"must be more than {least - 1} characters")
+            yield format_problem(where, f"must be more than {least - 1} characters")
 
-    return check
+    return check_string
 
 
-def url(most: int = 3000) -> Rule:
+def url_rule(most: int = 3000) -> Rule:
     """An absolute http or https address."""
 
-    def check(value: Any, where: str) -> Iterator[str]:
-        yield from string(most)(value, where)
+    def check_url(value: Any, where: str) -> Iterator[str]:
+        yield from string_rule(most)(value, where)
         if isinstance(value, str) and not _URL.fullmatch(value):
-            yield complaint(where, "must be a valid http or https URL")
+            yield format_problem(where, "must be a valid http or https URL")
 
-    return check
+    return check_url
 
 
-def matching(pattern: str, what: str) -> Rule:
+def pattern_rule(pattern: str, what: str) -> Rule:
     """A string that matches the whole ``pattern``."""
 
-    def check(value: Any, where: str) -> Iterator[str]:
+    def check_pattern(value: Any, where: str) -> Iterator[str]:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            yield complaint(where, f"must be {what}")
+            yield format_problem(where, f"must be {what}")
 
-    return check
+    return check_pattern
 
 
-def one_of(*allowed: str) -> Rule:
+def choice_rule(*allowed: str) -> Rule:
     """One of a few words."""
 
-    def check(value: Any, where: str) -> Iterator[str]:
+    def check_choice(value: Any, where: str) -> Iterator[str]:
         if value not in allowed:
-            yield complaint(where, f"must be one of {', '.join(allowed)}")
+            yield format_problem(where, f"must be one of {', '.join(allowed)}")
 
-    return check
+    return check_choice
 
 
-def boolean(value: Any, where: str) -> Iterator[str]:
+def check_boolean(value: Any, where: str) -> Iterator[str]:
     """True or false."""
     if not isinstance(value, bool):
-        yield complaint(where, "must be a boolean")
+        yield format_problem(where, "must be a boolean")
 
 
-def whole(least: int, most: int) -> Rule:
+def integer_rule(least: int, most: int) -> Rule:
     """A whole number between two bounds."""
 
-    def check(value: Any, where: str) -> Iterator[str]:
+    def check_integer(value: Any, where: str) -> Iterator[str]:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            yield complaint(where, f"must be a whole number from {least} to {most}")
+            yield format_problem(where, f"must be a whole number from {least} to {most}")
 
-    return check
+    return check_integer
 
 
-def many(rule: Rule, most: int, least: int = 1) -> Rule:
+def list_rule(rule: Rule, most: int, least: int = 1) -> Rule:
     """A list of ``least`` to ``most`` things that each keep ``rule``."""
 
-    def check(value: Any, where: str) -> Iterator[str]:
+    def check_list(value: Any, where: str) -> Iterator[str]:
         if not isinstance(value, list):
-            yield complaint(where, "must be an array")
+            yield format_problem(where, "must be an array")
             return
         if len(value) > most:
-            yield complaint(where, f"no more than {most} items allowed")
+            yield format_problem(where, f"no more than {most} items allowed")
         if len(value) < least:
-            yield complaint(where, f"no fewer than {least} items allowed")
+            yield format_problem(where, f"no fewer than {least} items allowed")
         for index, item in enumerate(value):
             yield from rule(item, f"{where}/{index}")
 
-    return check
+    return check_list
 
 
-def mapping(value: Any, where: str) -> Iterator[str]:
+def check_object(value: Any, where: str) -> Iterator[str]:
     """Any object."""
     if not isinstance(value, dict):
-        yield complaint(where, "must be an object")
+        yield format_problem(where, "must be an object")
 
 
-def nothing_more(value: Any, where: str) -> Iterator[str]:
+def check_nothing(value: Any, where: str) -> Iterator[str]:
     """No further rule."""
     yield from ()
 
 
 @dataclass(frozen=True)
-class Shape:
+class ObjectRule:
     """An object: the fields it must have, those it may have, and what holds between them. Any other field is wrong."""
 
     needs: Mapping[str, Rule] = field(default_factory=dict)
     may: Mapping[str, Rule] = field(default_factory=dict)
-    also: Rule = nothing_more
+    also: Rule = check_nothing
 
     def __call__(self, value: Any, where: str) -> Iterator[str]:
         if not isinstance(value, dict):
-            yield complaint(where, "must be an object")
+            yield format_problem(where, "must be an object")
             return
         for name in self.needs:
             if name not in value:
-                yield complaint(where, f"missing required field: {name}")
+                yield format_problem(where, f"missing required field: {name}")
         for name, inner in value.items():
             rule = self.needs.get(name) or self.may.get(name)
             if rule is not None:
                 yield from rule(inner, f"{where}/{name}")
             elif name != "type":
-                yield complaint(f"{where}/{name}", f"invalid additional property: {name}")
+                yield format_problem(f"{where}/{name}", f"invalid additional property: {name}")
         yield from self.also(value, where)
 
 
-def typed(table: Mapping[str, Rule], what: str) -> Rule:
+def typed_rule(table: Mapping[str, Rule], what: str) -> Rule:
     """An object whose ``type`` chooses its rule."""
 
-    def check(value: Any, where: str) -> Iterator[str]:
+    def check_type(value: Any, where: str) -> Iterator[str]:
         kind = value.get("type") if isinstance(value, dict) else None
         rule = table.get(kind) if isinstance(kind, str) else None
         if rule is None:
-            yield complaint(where, f"unsupported type of {what}: {kind}")
+            yield format_problem(where, f"unsupported type of {what}: {kind}")
         else:
             yield from rule(value, where)
 
-    return check
+    return check_type

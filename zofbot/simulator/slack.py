@@ -8,116 +8,127 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from zofbot.simulator import lookups, posting, unfurling, views
-from zofbot.simulator.entities import APP, BOT, BOT_ID, TEAM
-from zofbot.simulator.posting import Answer, Arguments
-from zofbot.simulator.quota import PerMinute
-from zofbot.simulator.workspace import Refused, Workspace
+from zofbot.simulator.entities import APP_ID, BOT_ID, BOT_USER_ID, TEAM_ID
+from zofbot.simulator.posting import Arguments, ResponseBody
+from zofbot.simulator.quota import MinuteQuota
+from zofbot.simulator.workspace import SlackRefusal, Workspace
 
 
-class Method(NamedTuple):
+class ApiMethod(NamedTuple):
     """One Web API method: ``scope`` is empty when any bot token will do, ``app`` when it wants the app's."""
 
-    handler: Callable[[Workspace, Arguments], Answer]
+    handler: Callable[[Workspace, Arguments], ResponseBody]
     tier: int
     imitates: str
     scope: str = ""
 
 
-def auth_test(slack: Workspace, given: Arguments) -> Answer:
+def auth_test(slack: Workspace, given: Arguments) -> ResponseBody:
     """``auth.test``."""
-    who = {"user": "zofbot", "user_id": BOT, "bot_id": BOT_ID}
+    who = {"user": "zofbot", "user_id": BOT_USER_ID, "bot_id": BOT_ID}
     return {
         "url": "https://acme.slack.example/",
         "team": slack.team,
-        "team_id": TEAM,
+        "team_id": TEAM_ID,
         **who,
         "is_enterprise_install": False,
     }
 
 
-def connection(slack: Workspace, given: Arguments) -> Answer:
+def open_connection(slack: Workspace, given: Arguments) -> ResponseBody:
     """``apps.connections.open``."""
     ticket = slack.new_id("ticket")
     slack.tickets.add(ticket)
-    return {"url": f"{slack.url.replace('http', 'ws', 1)}/link/?ticket={ticket}&app_id={APP}"}
+    return {"url": f"{slack.url.replace('http', 'ws', 1)}/link/?ticket={ticket}&app_id={APP_ID}"}
 
 
-_POSTED = "membership, archived and restricted channels, every limit of Block Kit, escapes, parents of threads"
-_READ = (
+_POST_CHECKS = "membership, archived and restricted channels, every limit of Block Kit, escapes, parents of threads"
+_HISTORY_CHECKS = (
     "newest first or in thread order, cursors, bounds, metadata only when asked for; members only"
     "; once a minute and 15 a page where set, as for apps sold outside of the Marketplace"
 )
-_UNFURLED = "links the app was told of and answered for, each in its message; checked like attachments"
-_VIEWS = "triggers that work once for 3 s, limits of views, a stack of three, hashes"
+_UNFURL_CHECKS = "links the app was told of and answered for, each in its message; checked like attachments"
+_VIEW_CHECKS = "triggers that work once for 3 s, limits of views, a stack of three, hashes"
 
-METHODS: dict[str, Method] = {
-    "apps.connections.open": Method(
-        connection,
+METHODS: dict[str, ApiMethod] = {
+    "apps.connections.open": ApiMethod(
+        open_connection,
         1,
         "a ticket for one Socket Mode connection, spent by its first handshake (python-slack-sdk 1379, 1446)",
         "app",
     ),
-    "auth.test": Method(auth_test, 4, "who the bot is, and its scopes in a header"),
-    "chat.delete": Method(posting.delete, 3, "own messages only, and none where everything is kept", "chat:write"),
-    "chat.getPermalink": Method(posting.permalink, 4, "a link of the right form that leads nowhere"),
-    "chat.postEphemeral": Method(posting.post_ephemeral, 4, f"{_POSTED}; people of the channel only", "chat:write"),
-    "chat.postMessage": Method(posting.post_message, 4, f"{_POSTED}; metadata; one a second per channel", "chat:write"),
-    "chat.unfurl": Method(unfurling.unfurl, 3, _UNFURLED, "links:write"),
-    "chat.update": Method(
-        posting.update, 3, "own messages only, checked like new ones; metadata stays; a window for edits", "chat:write"
+    "auth.test": ApiMethod(auth_test, 4, "who the bot is, and its scopes in a header"),
+    "chat.delete": ApiMethod(
+        posting.delete_message, 3, "own messages only, and none where everything is kept", "chat:write"
     ),
-    "conversations.history": Method(lookups.history, 3, _READ, "channels:history"),
-    "conversations.info": Method(lookups.channel_info, 3, "kind, membership, archived, shared", "channels:read"),
-    "conversations.join": Method(lookups.join, 3, "public channels only", "channels:join"),
-    "conversations.members": Method(lookups.members, 4, "all in one page", "channels:read"),
-    "conversations.open": Method(lookups.open_dm, 3, "direct messages with one person", "im:write"),
-    "conversations.replies": Method(lookups.replies, 3, _READ, "channels:history"),
-    "reactions.add": Method(posting.add_reaction, 3, "kept, once each", "reactions:write"),
-    "usergroups.list": Method(lookups.group_list, 2, "with members when asked for", "usergroups:read"),
-    "usergroups.users.list": Method(lookups.group_users, 2, "all members", "usergroups:read"),
-    "users.conversations": Method(
-        lookups.user_rooms, 3, "by kind, cursors, archived ones left out when asked; private ones that the bot is in"
+    "chat.getPermalink": ApiMethod(posting.get_permalink, 4, "a link of the right form that leads nowhere"),
+    "chat.postEphemeral": ApiMethod(
+        posting.post_ephemeral, 4, f"{_POST_CHECKS}; people of the channel only", "chat:write"
     ),
-    "users.info": Method(lookups.user_info, 4, "names, time zone, guest, admin, other organization, bot", "users:read"),
-    "users.list": Method(lookups.user_list, 2, "everybody as users.info has them, cursors", "users:read"),
-    "views.open": Method(views.open_view, 4, _VIEWS),
-    "views.publish": Method(views.publish, 4, "one Home for each person, limits of views, hashes"),
-    "views.push": Method(views.push, 4, _VIEWS),
-    "views.update": Method(views.update, 4, "by id or external id, hashes, what was typed stays"),
+    "chat.postMessage": ApiMethod(
+        posting.post_message, 4, f"{_POST_CHECKS}; metadata; one a second per channel", "chat:write"
+    ),
+    "chat.unfurl": ApiMethod(unfurling.unfurl_links, 3, _UNFURL_CHECKS, "links:write"),
+    "chat.update": ApiMethod(
+        posting.update_message,
+        3,
+        "own messages only, checked like new ones; metadata stays; a window for edits",
+        "chat:write",
+    ),
+    "conversations.history": ApiMethod(lookups.channel_history, 3, _HISTORY_CHECKS, "channels:history"),
+    "conversations.info": ApiMethod(lookups.channel_info, 3, "kind, membership, archived, shared", "channels:read"),
+    "conversations.join": ApiMethod(lookups.join_channel, 3, "public channels only", "channels:join"),
+    "conversations.members": ApiMethod(lookups.channel_members, 4, "all in one page", "channels:read"),
+    "conversations.open": ApiMethod(lookups.open_dm, 3, "direct messages with one person", "im:write"),
+    "conversations.replies": ApiMethod(lookups.thread_replies, 3, _HISTORY_CHECKS, "channels:history"),
+    "reactions.add": ApiMethod(posting.add_reaction, 3, "kept, once each", "reactions:write"),
+    "usergroups.list": ApiMethod(lookups.group_list, 2, "with members when asked for", "usergroups:read"),
+    "usergroups.users.list": ApiMethod(lookups.group_users, 2, "all members", "usergroups:read"),
+    "users.conversations": ApiMethod(
+        lookups.user_channels, 3, "by kind, cursors, archived ones left out when asked; private ones that the bot is in"
+    ),
+    "users.info": ApiMethod(
+        lookups.user_info, 4, "names, time zone, guest, admin, other organization, bot", "users:read"
+    ),
+    "users.list": ApiMethod(lookups.user_list, 2, "everybody as users.info has them, cursors", "users:read"),
+    "views.open": ApiMethod(views.open_view, 4, _VIEW_CHECKS),
+    "views.publish": ApiMethod(views.publish_view, 4, "one Home for each person, limits of views, hashes"),
+    "views.push": ApiMethod(views.push_view, 4, _VIEW_CHECKS),
+    "views.update": ApiMethod(views.update_view, 4, "by id or external id, hashes, what was typed stays"),
 }
 """Every method that is imitated; any other answers ``unknown_method``."""
 
-PER_MINUTE = {1: 1, 2: 20, 3: 50, 4: 100}
+CALLS_PER_MINUTE = {1: 1, 2: 20, 3: 50, 4: 100}
 """Calls a minute by tier: https://docs.slack.dev/apis/web-api/rate-limits"""
 
 
 @dataclass(frozen=True)
-class Answered:
+class ApiReply:
     """The HTTP reply to a Web API call."""
 
-    body: Answer
+    body: ResponseBody
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def _authorize(slack: Workspace, method: Method, token: str, given: Arguments) -> None:
+def _check_token(slack: Workspace, method: ApiMethod, token: str, given: Arguments) -> None:
     if not token:
-        raise Refused("not_authed")
+        raise SlackRefusal("not_authed")
     wanted, other = slack.bot_token, slack.app_token
     if method.scope == "app":
         wanted, other = other, wanted
     if token == other:
-        raise Refused("not_allowed_token_type")
+        raise SlackRefusal("not_allowed_token_type")
     if token != wanted:
-        raise Refused("invalid_auth")
+        raise SlackRefusal("invalid_auth")
     if method.scope == "app" and "connections:write" not in slack.app_scopes:
-        raise Refused("missing_scope", needed="connections:write", provided=",".join(sorted(slack.app_scopes)))
-    scope = _scope(slack, method, given)
+        raise SlackRefusal("missing_scope", needed="connections:write", provided=",".join(sorted(slack.app_scopes)))
+    scope = _needed_scope(slack, method, given)
     if scope and scope not in slack.scopes:
-        raise Refused("missing_scope", needed=scope, provided=",".join(sorted(slack.scopes)))
+        raise SlackRefusal("missing_scope", needed=scope, provided=",".join(sorted(slack.scopes)))
 
 
-def _scope(slack: Workspace, method: Method, given: Arguments) -> str:
+def _needed_scope(slack: Workspace, method: ApiMethod, given: Arguments) -> str:
     """The scope a call needs: for private channels and direct messages it has another name."""
     if method.scope in ("", "app"):
         return ""
@@ -125,28 +136,28 @@ def _scope(slack: Workspace, method: Method, given: Arguments) -> str:
     family, _, deed = method.scope.partition(":")
     if family == "channels" and deed in ("read", "history") and channel:
         kinds = {"im": "im", "mpim": "mpim", "private_channel": "groups", "public_channel": "channels"}
-        family = kinds[lookups.kind(channel)]
+        family = kinds[lookups.channel_type(channel)]
     return f"{family}:{deed}"
 
 
-def _tier(slack: Workspace, name: str, method: Method) -> None:
-    rare = slack.distributed and method.handler in (lookups.history, lookups.replies)
-    quota = slack.tiers.setdefault(name, PerMinute(1 if rare else PER_MINUTE[method.tier]))
-    if (slack.enforces_tiers or rare) and not quota.take(slack.now()):
-        wait = str(math.ceil(quota.wait(slack.now())))
-        raise Refused("ratelimited", status=429, headers={"Retry-After": wait})
+def _spend_tier_quota(slack: Workspace, name: str, method: ApiMethod) -> None:
+    rare = slack.distributed and method.handler in (lookups.channel_history, lookups.thread_replies)
+    quota = slack.tiers.setdefault(name, MinuteQuota(1 if rare else CALLS_PER_MINUTE[method.tier]))
+    if (slack.enforces_tiers or rare) and not quota.try_spend(slack.now()):
+        wait = str(math.ceil(quota.seconds_until_reset(slack.now())))
+        raise SlackRefusal("ratelimited", status=429, headers={"Retry-After": wait})
 
 
-def answer(slack: Workspace, name: str, token: str, given: Arguments) -> Answered:
+def answer_call(slack: Workspace, name: str, token: str, given: Arguments) -> ApiReply:
     """Carry out one call; never raises."""
     method = METHODS.get(name)
     try:
         if method is None:
-            raise Refused("unknown_method")
-        _authorize(slack, method, token, given)
-        _tier(slack, name, method)
+            raise SlackRefusal("unknown_method")
+        _check_token(slack, method, token, given)
+        _spend_tier_quota(slack, name, method)
         body = {"ok": True, **method.handler(slack, given)}
-    except Refused as no:
-        return Answered({"ok": False, "error": no.error, **no.more}, no.status, dict(no.headers))
+    except SlackRefusal as no:
+        return ApiReply({"ok": False, "error": no.error, **no.more}, no.status, dict(no.headers))
     scopes = {"x-oauth-scopes": ",".join(sorted(slack.scopes))} if name == "auth.test" else {}
-    return Answered(body, headers=scopes)
+    return ApiReply(body, headers=scopes)

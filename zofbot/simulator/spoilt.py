@@ -11,22 +11,22 @@ from functools import cache
 
 from aiohttp import web
 
-PAGE = b"<!doctype html><html><head><title>Error</title></head><body><h1>Request blocked</h1></body></html>"
-STATUSES = (403, 404, 407, 408, 413, 421)
+ERROR_PAGE = b"<!doctype html><html><head><title>Error</title></head><body><h1>Request blocked</h1></body></html>"
+PROXY_STATUSES = (403, 404, 407, 408, 413, 421)
 """HTTP statuses with which proxies and gateways answer for themselves."""
 FLOOD_BYTES = 80 * 1024 * 1024
 
 _HTML, _JSON = "text/html; charset=utf-8", "application/json; charset=utf-8"
-Spoilt = tuple[int, str, bytes]
+BrokenReply = tuple[int, str, bytes]
 """HTTP status, content type, and body."""
 
-REPLIES: dict[str, tuple[str, Spoilt]] = {
-    "html": ("A web page with 200", (200, _HTML, PAGE)),
+BROKEN_REPLIES: dict[str, tuple[str, BrokenReply]] = {
+    "html": ("A web page with 200", (200, _HTML, ERROR_PAGE)),
     "empty": ("Nothing at all, with 200", (200, _JSON, b"")),
     "cut_json": ("JSON cut in half, with 200", (200, _JSON, b'{"ok":true,"channel":"C0QA","ts":"18')),
     "list": ("JSON that is no object", (200, _JSON, b'[{"ok":true}]')),
     "redirect": ("Redirects", (302, _HTML, b"")),
-    **{f"html_{status}": (f"A web page with {status}", (status, _HTML, PAGE)) for status in STATUSES},
+    **{f"html_{status}": (f"A web page with {status}", (status, _HTML, ERROR_PAGE)) for status in PROXY_STATUSES},
     "no_word": ("A refusal without a word", (200, _JSON, b'{"ok":false}')),
     "bare_ok": ("ok and nothing else", (200, _JSON, b'{"ok":true}')),
     "odd_types": ("Parts of other types", (200, _JSON, b'{"ok":true,"ts":17,"channel":["C0QA"],"messages":{},"user":7,'
@@ -39,20 +39,20 @@ REPLIES: dict[str, tuple[str, Spoilt]] = {
 
 
 @cache
-def bomb() -> bytes:
+def gzip_bomb() -> bytes:
     """Give some KiB of gzip that become 80 MiB of JSON."""
     return gzip.compress(b'{"ok":true,"ts":"1.1","x":"' + b"x" * FLOOD_BYTES + b'"}', 1)
 
 
-REPLIES["bomb"] = ("A compressed bomb", (200, _JSON, b""))
+BROKEN_REPLIES["bomb"] = ("A compressed bomb", (200, _JSON, b""))
 
 
-def response(fault: str) -> web.Response:
+def broken_response(fault: str) -> web.Response:
     """Answer as ``fault``, one of ``REPLIES``."""
-    status, kind, body = REPLIES[fault][1]
+    status, kind, body = BROKEN_REPLIES[fault][1]
     headers = {"Content-Type": kind}
     if fault == "bomb":
-        body, headers["Content-Encoding"] = bomb(), "gzip"
+        body, headers["Content-Encoding"] = gzip_bomb(), "gzip"
     if fault == "redirect":
         headers["Location"] = "/captive-portal"
     return web.Response(status=status, body=body, headers=headers)

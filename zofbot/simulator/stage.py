@@ -7,34 +7,34 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from zofbot.clock import LATE_SECONDS
-from zofbot.simulator.doors import SlackDoor, ZofDoor
-from zofbot.simulator.echoes import Echoes
-from zofbot.simulator.page_door import PageDoor
-from zofbot.simulator.people import People
-from zofbot.simulator.sockets import Sockets
-from zofbot.simulator.webhooks import Postman
+from zofbot.clock import MAX_TIMER_DELAY_SECONDS
+from zofbot.simulator.doors import SlackHandler, ZofHandler
+from zofbot.simulator.echoes import EchoSender
+from zofbot.simulator.page_door import PageRoutes
+from zofbot.simulator.people import WorkspaceUsers
+from zofbot.simulator.sockets import SocketModeServer
+from zofbot.simulator.webhooks import WebhookSender
 from zofbot.simulator.world import World
 
-BEAT = 0.1
+BEAT_SECONDS = 0.1
 """Seconds between two looks whether this process was held up."""
 
 
-class Stage:
+class SimulatorServer:
     """The world over HTTP: Slack at ``/api/``, Zof at ``/zof/v1``, the page at ``/``; started once, stopped once.
 
     ``people`` act for whoever sits at the page, and in tests. ``beat_seconds`` lie between two looks whether this
     process was held up.
     """
 
-    def __init__(self, world: World, beat_seconds: float = BEAT) -> None:
+    def __init__(self, world: World, beat_seconds: float = BEAT_SECONDS) -> None:
         self.world = world
         self._beat_seconds = beat_seconds
-        self.people = People(world)
-        self.sockets = Sockets(world.slack)
-        self._echoes = Echoes(world.slack, self.people.delivery)
-        self._postman = Postman(world.zof.webhooks, world.changed)
-        self._page = PageDoor(world, self.people)
+        self.people = WorkspaceUsers(world)
+        self.sockets = SocketModeServer(world.slack)
+        self._echoes = EchoSender(world.slack, self.people.delivery)
+        self._postman = WebhookSender(world.zof.webhooks, world.notify_watchers)
+        self._page = PageRoutes(world, self.people)
         self._runner: web.AppRunner | None = None
         self._beating: asyncio.Task[None] | None = None
         self._unwatch: Callable[[], None] = lambda: None
@@ -42,7 +42,7 @@ class Stage:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; port 0 takes any that is free. Raises ``OSError`` when the port is taken."""
-        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.25)
+        self._runner = web.AppRunner(self._build_app(), access_log=None, shutdown_timeout=0.25)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()
@@ -50,27 +50,29 @@ class Stage:
         self.world.slack.url = self.url
         self._postman.start()
         self._echoes.start()
-        self._beating = asyncio.create_task(self._beat())
-        self._unwatch = self.world.watch(self._postman.tell)
+        self._beating = asyncio.create_task(self._watch_delays())
+        self._unwatch = self.world.add_watcher(self._postman.wake_up)
 
-    async def _beat(self) -> None:
+    async def _watch_delays(self) -> None:
         clock = self.world.clock
         while True:
-            due, then = clock.monotonic() + self._beat_seconds, clock.time() - clock.moved
+            due, then = clock.monotonic() + self._beat_seconds, clock.time() - clock.offset_seconds
             await clock.sleep(self._beat_seconds)
-            if (late := clock.monotonic() - due) > LATE_SECONDS:
-                self.world.slack.excuse(min(late, clock.time() - clock.moved - then))  # a clock may be set by hand
+            if (late := clock.monotonic() - due) > MAX_TIMER_DELAY_SECONDS:
+                self.world.slack.extend_triggers(
+                    min(late, clock.time() - clock.offset_seconds - then)
+                )  # a clock may be set by hand
 
-    def _app(self) -> web.Application:
+    def _build_app(self) -> web.Application:
         app = web.Application()
-        slack, zof = SlackDoor(self.world.slack, self.world.clock), ZofDoor(self.world.zof, self.world.clock)
+        slack, zof = SlackHandler(self.world.slack, self.world.clock), ZofHandler(self.world.zof, self.world.clock)
         app.add_routes(
             [
-                web.route("*", "/api/{method}", slack.handle),
-                web.post("/respond/{token}", slack.respond),
-                web.get("/link/", self.sockets.handle),
-                web.route("*", "/zof/v1/{path:.*}", zof.handle),
-                *self._page.routes(),
+                web.route("*", "/api/{method}", slack.handle_request),
+                web.post("/respond/{token}", slack.handle_response_url),
+                web.get("/link/", self.sockets.handle_request),
+                web.route("*", "/zof/v1/{path:.*}", zof.handle_request),
+                *self._page.list_routes(),
             ]
         )
         return app

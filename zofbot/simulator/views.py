@@ -7,15 +7,15 @@ import json
 from typing import Any
 
 from zofbot.simulator import blocks, linking, mentions
-from zofbot.simulator.entities import APP, BOT_ID, TEAM, View
-from zofbot.simulator.posting import Answer, Arguments, identify, pressable
-from zofbot.simulator.workspace import Refused, Workspace
+from zofbot.simulator.entities import APP_ID, BOT_ID, TEAM_ID, View
+from zofbot.simulator.posting import Arguments, ResponseBody, assign_ids, interactive_elements
+from zofbot.simulator.workspace import SlackRefusal, Workspace
 
-MOST_BYTES = 250_000
-MOST_STACKED = 3
+MAX_VIEW_BYTES = 250_000
+MAX_STACKED_VIEWS = 3
 TRIGGER_SECONDS = 3.0
 
-_HELD = {
+_STATE_FIELDS = {
     "plain_text_input": ("value", "initial_value"),
     "number_input": ("value", "initial_value"),
     "email_text_input": ("value", "initial_value"),
@@ -39,29 +39,29 @@ _HELD = {
 """What holds a value: its name in the state, and that of what it starts with."""
 
 
-def held(element: dict[str, Any], action: dict[str, Any]) -> dict[str, Any]:
+def element_state(element: dict[str, Any], action: dict[str, Any]) -> dict[str, Any]:
     """The part of an element's state that ``action`` sets; empty for a button."""
-    if element["type"] not in _HELD:
+    if element["type"] not in _STATE_FIELDS:
         return {}
-    name, _ = _HELD[element["type"]]
+    name, _ = _STATE_FIELDS[element["type"]]
     return {"type": element["type"], name: action.get(name, [] if name.endswith("options") else None)}
 
 
-def state(view: View) -> dict[str, Any]:
+def view_state(view: View) -> dict[str, Any]:
     """What stands in every field of a view: typed, else as it started."""
     values: dict[str, Any] = {}
     for block in view.payload["blocks"]:
-        for element in pressable(block):
-            if element["type"] in _HELD:
-                start = {_HELD[element["type"]][0]: element.get(_HELD[element["type"]][1])}
+        for element in interactive_elements(block):
+            if element["type"] in _STATE_FIELDS:
+                start = {_STATE_FIELDS[element["type"]][0]: element.get(_STATE_FIELDS[element["type"]][1])}
                 typed = view.values.get(block["block_id"], {}).get(element["action_id"])
-                values.setdefault(block["block_id"], {})[element["action_id"]] = typed or held(
+                values.setdefault(block["block_id"], {})[element["action_id"]] = typed or element_state(
                     element, {name: value for name, value in start.items() if value is not None}
                 )
     return values
 
 
-def checked(slack: Workspace, given: Any, surface: blocks.Surface) -> dict[str, Any]:
+def validate_view(slack: Workspace, given: Any, surface: blocks.Surface) -> dict[str, Any]:
     """A view that Slack would show; raises :class:`Refused` otherwise."""
     if isinstance(given, str):
         try:
@@ -69,82 +69,90 @@ def checked(slack: Workspace, given: Any, surface: blocks.Surface) -> dict[str, 
         except json.JSONDecodeError:
             given = None
     if not isinstance(given, dict):
-        raise Refused("invalid_arguments", response_metadata={"messages": ["[ERROR] view has to be an object"]})
-    if len(json.dumps(given)) > MOST_BYTES:
-        raise Refused("view_too_large")
-    newer = not slack.draws_charts and "data_visualization" in blocks.kinds(given)
-    if found := ["unsupported type of block: data_visualization"] if newer else blocks.problems(given, surface):
-        raise Refused("invalid_arguments", response_metadata={"messages": found})
-    if found := mentions.unescaped(given, slack.known_ids()):
-        raise Refused("unescaped_mention", response_metadata={"messages": found})
-    if found := linking.automatic(given, linking.BY_DEFAULT):
-        raise Refused("automatic_link", response_metadata={"messages": found})
+        raise SlackRefusal("invalid_arguments", response_metadata={"messages": ["[ERROR] view has to be an object"]})
+    if len(json.dumps(given)) > MAX_VIEW_BYTES:
+        raise SlackRefusal("view_too_large")
+    newer = not slack.draws_charts and "data_visualization" in blocks.block_types(given)
+    if found := ["unsupported type of block: data_visualization"] if newer else blocks.find_problems(given, surface):
+        raise SlackRefusal("invalid_arguments", response_metadata={"messages": found})
+    if found := mentions.find_unescaped(given, slack.mentionable_ids()):
+        raise SlackRefusal("unescaped_mention", response_metadata={"messages": found})
+    if found := linking.find_automatic(given, linking.DEFAULT_PARSING):
+        raise SlackRefusal("automatic_link", response_metadata={"messages": found})
     slack.inspect(given, surface)
     kept = copy.deepcopy(given)
-    identify(slack, kept["blocks"])
+    assign_ids(slack, kept["blocks"])
     return kept
 
 
-def shown(view: View) -> dict[str, Any]:
+def dump_view(view: View) -> dict[str, Any]:
     """A view as Slack's API and payloads show it."""
     defaults = {"private_metadata": "", "callback_id": "", "external_id": "", "title": None, "submit": None}
     flags = {"close": None, "clear_on_close": False, "notify_on_close": False}
     place = {"root_view_id": view.root or view.id, "previous_view_id": view.previous}
-    about = {"id": view.id, "team_id": TEAM, "app_id": APP, "app_installed_team_id": TEAM, "bot_id": BOT_ID}
-    return {**about, **defaults, **flags, **place, **view.payload, "hash": view.hash, "state": {"values": state(view)}}
+    about = {"id": view.id, "team_id": TEAM_ID, "app_id": APP_ID, "app_installed_team_id": TEAM_ID, "bot_id": BOT_ID}
+    return {
+        **about,
+        **defaults,
+        **flags,
+        **place,
+        **view.payload,
+        "hash": view.hash,
+        "state": {"values": view_state(view)},
+    }
 
 
-def _spend(slack: Workspace, trigger_id: Any) -> str:
+def _spend_trigger(slack: Workspace, trigger_id: Any) -> str:
     """Use up a trigger; returns whose it was."""
     trigger = slack.triggers.get(str(trigger_id))
     if trigger is None:
-        raise Refused("invalid_trigger_id")
+        raise SlackRefusal("invalid_trigger_id")
     if slack.now() - trigger.at > TRIGGER_SECONDS:
-        raise Refused("expired_trigger_id")
+        raise SlackRefusal("expired_trigger_id")
     if trigger.used:
-        raise Refused("exchanged_trigger_id")
+        raise SlackRefusal("exchanged_trigger_id")
     trigger.used = True
     return trigger.user
 
 
-def _new(slack: Workspace, user: str, payload: dict[str, Any]) -> View:
-    return View(slack.new_id("V"), user, payload, hash=f"{slack.stamp()}.{slack.new_id('h')[:6]}")
+def _create_view(slack: Workspace, user: str, payload: dict[str, Any]) -> View:
+    return View(slack.new_id("V"), user, payload, hash=f"{slack.next_timestamp()}.{slack.new_id('h')[:6]}")
 
 
-def stack(slack: Workspace, user: str, payload: dict[str, Any]) -> View:
+def stack_view(slack: Workspace, user: str, payload: dict[str, Any]) -> View:
     """Put a modal on top of those somebody has open."""
     below = slack.modals.setdefault(user, [])
-    if len(below) >= MOST_STACKED:
-        raise Refused("push_limit_reached")
-    view = _new(slack, user, payload)
+    if len(below) >= MAX_STACKED_VIEWS:
+        raise SlackRefusal("push_limit_reached")
+    view = _create_view(slack, user, payload)
     view.root, view.previous = (below[0].id, below[-1].id) if below else (view.id, None)
     below.append(view)
     slack.changed()
     return view
 
 
-def replace(slack: Workspace, view: View, payload: dict[str, Any]) -> None:
+def replace_view(slack: Workspace, view: View, payload: dict[str, Any]) -> None:
     """Show something else in a view; what was typed into fields that stay is kept."""
     view.payload, view.errors = payload, None
-    view.hash = f"{slack.stamp()}.{slack.new_id('h')[:6]}"
+    view.hash = f"{slack.next_timestamp()}.{slack.new_id('h')[:6]}"
     slack.changed()
 
 
-def open_view(slack: Workspace, given: Arguments) -> Answer:
+def open_view(slack: Workspace, given: Arguments) -> ResponseBody:
     """``views.open``."""
-    payload = checked(slack, given.get("view"), "modal")
-    user = _spend(slack, given.get("trigger_id"))
+    payload = validate_view(slack, given.get("view"), "modal")
+    user = _spend_trigger(slack, given.get("trigger_id"))
     slack.modals[user] = []
-    return {"view": shown(stack(slack, user, payload))}
+    return {"view": dump_view(stack_view(slack, user, payload))}
 
 
-def push(slack: Workspace, given: Arguments) -> Answer:
+def push_view(slack: Workspace, given: Arguments) -> ResponseBody:
     """``views.push``."""
-    payload = checked(slack, given.get("view"), "modal")
-    return {"view": shown(stack(slack, _spend(slack, given.get("trigger_id")), payload))}
+    payload = validate_view(slack, given.get("view"), "modal")
+    return {"view": dump_view(stack_view(slack, _spend_trigger(slack, given.get("trigger_id")), payload))}
 
 
-def update(slack: Workspace, given: Arguments) -> Answer:
+def update_view(slack: Workspace, given: Arguments) -> ResponseBody:
     """``views.update``."""
     stacked = [view for views in slack.modals.values() for view in views]
     wanted = given.get("view_id"), given.get("external_id")
@@ -152,24 +160,24 @@ def update(slack: Workspace, given: Arguments) -> Answer:
         view for view in stacked if view.id == wanted[0] or (wanted[1] and view.payload.get("external_id") == wanted[1])
     ]
     if not found:
-        raise Refused("not_found")
-    payload = checked(slack, given.get("view"), "modal")
+        raise SlackRefusal("not_found")
+    payload = validate_view(slack, given.get("view"), "modal")
     if given.get("hash") and given["hash"] != found[0].hash:
-        raise Refused("hash_conflict")
-    replace(slack, found[0], payload)
-    return {"view": shown(found[0])}
+        raise SlackRefusal("hash_conflict")
+    replace_view(slack, found[0], payload)
+    return {"view": dump_view(found[0])}
 
 
-def publish(slack: Workspace, given: Arguments) -> Answer:
+def publish_view(slack: Workspace, given: Arguments) -> ResponseBody:
     """``views.publish``."""
     user = slack.users.get(str(given.get("user_id")))
     if user is None:
-        raise Refused("user_not_found")
-    payload = checked(slack, given.get("view"), "home")
+        raise SlackRefusal("user_not_found")
+    payload = validate_view(slack, given.get("view"), "home")
     home = slack.homes.get(user.id)
     if home is None:
-        home = slack.homes[user.id] = _new(slack, user.id, payload)
+        home = slack.homes[user.id] = _create_view(slack, user.id, payload)
     elif given.get("hash") and given["hash"] != home.hash:
-        raise Refused("hash_conflict")
-    replace(slack, home, payload)
-    return {"view": shown(home)}
+        raise SlackRefusal("hash_conflict")
+    replace_view(slack, home, payload)
+    return {"view": dump_view(home)}

@@ -9,11 +9,22 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal, Protocol
 
-from zofbot.simulator.entities import BOT, Channel, Group, Hook, Message, Shared, SlackCall, Trigger, User, View
-from zofbot.simulator.faults import SLACK_FAULTS, Faults
-from zofbot.simulator.quota import Pace, PerMinute
+from zofbot.simulator.entities import (
+    BOT_USER_ID,
+    Channel,
+    PostedMessage,
+    ResponseUrl,
+    SharedLinks,
+    SlackCall,
+    Trigger,
+    User,
+    UserGroup,
+    View,
+)
+from zofbot.simulator.faults import SLACK_FAULTS, FaultInjector
+from zofbot.simulator.quota import BurstLimit, MinuteQuota
 
-SCOPES = frozenset(
+DEFAULT_SCOPES = frozenset(
     {
         *("app_mentions:read", "chat:write", "chat:write.public", "commands"),
         *("channels:history", "channels:join", "channels:read"),
@@ -23,7 +34,7 @@ SCOPES = frozenset(
 )
 
 
-class Refused(Exception):
+class SlackRefusal(Exception):
     """Slack says no: ``error`` is its word, ``more`` goes into the body beside it."""
 
     def __init__(self, error: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **more: Any) -> None:
@@ -31,14 +42,14 @@ class Refused(Exception):
         self.error, self.status, self.headers, self.more = error, status, headers or {}, more
 
 
-class Line(Protocol):
+class EnvelopeConnection(Protocol):
     """An open Socket Mode connection to the bot."""
 
-    async def send(self, envelope: dict[str, Any], within: float) -> dict[str, Any] | None:
+    async def send_envelope(self, envelope: dict[str, Any], within: float) -> dict[str, Any] | None:
         """Deliver one envelope; returns its acknowledgement, ``None`` if none came within so many seconds."""
 
 
-def _help() -> list[dict[str, Any]]:
+def _default_commands() -> list[dict[str, Any]]:
     return [{"command": "/zof", "description": "Runs and results", "usage_hint": "result <id>", "verbs": []}]
 
 
@@ -59,7 +70,7 @@ class Workspace:
     bot_token: str = "xoxb-simulated"  # noqa: S105 - opens nothing but this pretend Slack
     app_token: str = "xapp-simulated"  # noqa: S105 - likewise
     signing_secret: str = "simulated-signing-secret"  # noqa: S105 - likewise
-    scopes: set[str] = field(default_factory=lambda: set(SCOPES))
+    scopes: set[str] = field(default_factory=lambda: set(DEFAULT_SCOPES))
     app_scopes: set[str] = field(default_factory=lambda: {"connections:write"})
     """What the app's own token may do."""
     events: set[str] = field(default_factory=lambda: {"app_home_opened", "app_mention", "message.im"})
@@ -68,31 +79,31 @@ class Workspace:
     """Hosts whose links the app is told of, with all that is beneath them."""
     shortcuts: list[dict[str, Any]] = field(default_factory=list)
     """The app's message shortcuts, as its manifest has them."""
-    commands: list[dict[str, Any]] = field(default_factory=_help)
+    commands: list[dict[str, Any]] = field(default_factory=_default_commands)
     should_escape: bool = True
     users: dict[str, User] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
-    groups: dict[str, Group] = field(default_factory=dict)
-    messages: dict[str, dict[str, Message]] = field(default_factory=dict)
-    threads: dict[tuple[str, str], list[Message]] = field(default_factory=dict)
+    groups: dict[str, UserGroup] = field(default_factory=dict)
+    messages: dict[str, dict[str, PostedMessage]] = field(default_factory=dict)
+    threads: dict[tuple[str, str], list[PostedMessage]] = field(default_factory=dict)
     """Replies by channel and parent."""
-    ledger: list[Message] = field(default_factory=list)
+    ledger: list[PostedMessage] = field(default_factory=list)
     """Every message the bot ever posted, the hidden and deleted ones too."""
     modals: dict[str, list[View]] = field(default_factory=dict)
     homes: dict[str, View] = field(default_factory=dict)
     notices: dict[str, dict[str, Any]] = field(default_factory=dict)
-    echoes: asyncio.Queue[tuple[Message, bool]] = field(default_factory=asyncio.Queue)
+    echoes: asyncio.Queue[tuple[PostedMessage, bool]] = field(default_factory=asyncio.Queue)
     """The bot's own direct messages that it has not been told of yet, and whether each was edited."""
-    links: dict[str, Shared] = field(default_factory=dict)
+    links: dict[str, SharedLinks] = field(default_factory=dict)
     """Links that the app was told of, by unfurl id."""
     triggers: dict[str, Trigger] = field(default_factory=dict)
-    hooks: dict[str, Hook] = field(default_factory=dict)
+    hooks: dict[str, ResponseUrl] = field(default_factory=dict)
     tickets: set[str] = field(default_factory=set)
-    lines: list[Line] = field(default_factory=list)
+    lines: list[EnvelopeConnection] = field(default_factory=list)
     calls: deque[SlackCall] = field(default_factory=lambda: deque(maxlen=2000))
     asked: int = 0
-    faults: Faults = field(default_factory=lambda: Faults(SLACK_FAULTS, {"slow": 9.0}))
-    paces: dict[str, Pace] = field(default_factory=dict)
+    faults: FaultInjector = field(default_factory=lambda: FaultInjector(SLACK_FAULTS, {"slow": 9.0}))
+    paces: dict[str, BurstLimit] = field(default_factory=dict)
     paced: bool = True
     """Whether more than one message a second for a channel is refused."""
     hides_fast_posts: bool = False
@@ -117,10 +128,10 @@ class Workspace:
 
     https://docs.slack.dev/apis/web-api/rate-limits
     """
-    tiers: dict[str, PerMinute] = field(default_factory=dict)
+    tiers: dict[str, MinuteQuota] = field(default_factory=dict)
     _last_stamp: int = 0
 
-    def stamp(self) -> str:
+    def next_timestamp(self) -> str:
         """A message time stamp: now, later than any before."""
         self._last_stamp = max(int(self.now() * 1_000_000), self._last_stamp + 1)
         return f"{self._last_stamp // 1_000_000}.{self._last_stamp % 1_000_000:06d}"
@@ -129,33 +140,33 @@ class Workspace:
         """An id that nobody has had."""
         return f"{prefix}{self.random.getrandbits(48):012X}"
 
-    def dm(self, user_id: str) -> Channel | None:
+    def find_dm(self, user_id: str) -> Channel | None:
         """Somebody's direct messages with the bot."""
         return next((channel for channel in self.channels.values() if channel.im_with == user_id), None)
 
-    def find(self, channel_id: str, ts: str) -> Message | None:
+    def find_message(self, channel_id: str, ts: str) -> PostedMessage | None:
         """A message that has not been deleted or hidden."""
         message = self.messages.get(channel_id, {}).get(ts)
         return message if message and not message.deleted and not message.hidden else None
 
-    def keep(self, message: Message) -> Message:
+    def add_message(self, message: PostedMessage) -> PostedMessage:
         """Put a message where people see it, and in the ledger when it is the bot's."""
         self.messages.setdefault(message.channel, {})[message.ts] = message
         if message.thread_ts:
             self.threads.setdefault((message.channel, message.thread_ts), []).append(message)
-        if message.user == BOT and not message.only_to:
+        if message.user == BOT_USER_ID and not message.only_to:
             self.ledger.append(message)
         self.changed()
         return message
 
-    def echo(self, message: Message, *, edited: bool = False) -> None:
+    def queue_echo(self, message: PostedMessage, *, edited: bool = False) -> None:
         """Have the app told of its own direct message, if it asked to be told of such."""
         if self.channels[message.channel].im_with and "message.im" in self.events:
             self.echoes.put_nowait((message, edited))
 
-    def replies(self, parent: Message) -> list[Message]:
+    def thread_replies(self, parent: PostedMessage) -> list[PostedMessage]:
         """What stands in the thread of a message."""
-        return [message for message in self.threads.get((parent.channel, parent.ts), []) if message.standing]
+        return [message for message in self.threads.get((parent.channel, parent.ts), []) if message.is_visible]
 
     def new_trigger(self, user: str) -> str:
         """A trigger_id for one modal."""
@@ -163,41 +174,41 @@ class Workspace:
         self.triggers[trigger_id] = Trigger(user, self.now())
         return trigger_id
 
-    def excuse(self, seconds: float) -> None:
+    def extend_triggers(self, seconds: float) -> None:
         """Have triggers live so much longer, since the pretend world and who lives in it stood still so long."""
         for trigger in self.triggers.values():
             trigger.at += seconds
 
-    def new_hook(self, user: str, channel: str, message: Message | None = None) -> str:
+    def new_response_url(self, user: str, channel: str, message: PostedMessage | None = None) -> str:
         """The address of a new response_url."""
         token = self.new_id("R")
-        self.hooks[token] = Hook(user, channel, self.now(), message)
+        self.hooks[token] = ResponseUrl(user, channel, self.now(), message)
         return f"{self.url}/respond/{token}"
 
-    def top(self, user: str) -> View | None:
+    def top_modal(self, user: str) -> View | None:
         """The modal in front of somebody."""
         stack = self.modals.get(user)
         return stack[-1] if stack else None
 
-    def view(self, view_id: str) -> View | None:
+    def find_view(self, view_id: str) -> View | None:
         """A modal or Home by its id."""
         every = [view for stack in self.modals.values() for view in stack] + list(self.homes.values())
         return next((view for view in every if view.id == view_id), None)
 
-    def notify(self, user: str, text: str) -> None:
+    def show_notice(self, user: str, text: str) -> None:
         """Let the Slack client itself tell somebody something."""
         self.notices[user] = {"text": text, "at": self.now()}
         self.changed()
 
-    def known_ids(self) -> set[str]:
+    def mentionable_ids(self) -> set[str]:
         """What may be mentioned."""
-        return {BOT, *self.users, *self.channels, *self.groups}
+        return {BOT_USER_ID, *self.users, *self.channels, *self.groups}
 
-    def posted(self, key: str) -> list[Message]:
+    def messages_with_key(self, key: str) -> list[PostedMessage]:
         """The bot's channel messages with this idempotency key."""
-        return [message for message in self.ledger if message.key == key]
+        return [message for message in self.ledger if message.idempotency_key == key]
 
-    def doubled(self) -> list[str]:
+    def duplicate_keys(self) -> list[str]:
         """Idempotency keys that were posted more than once."""
-        times = Counter(message.key for message in self.ledger if message.key is not None)
+        times = Counter(message.idempotency_key for message in self.ledger if message.idempotency_key is not None)
         return sorted(key for key, count in times.items() if count > 1)

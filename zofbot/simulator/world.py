@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from zofbot.clock import MovableClock
-from zofbot.simulator.records import Records
+from zofbot.simulator.records import Organization
 from zofbot.simulator.workspace import Workspace
 
 
@@ -22,25 +22,25 @@ class World:
         self.version = 0
         self._watchers: dict[object, Callable[[], None]] = {}
         random = Random(seed)  # noqa: S311 - made-up ids, not secrets
-        self.slack = Workspace(self.now, random, self.changed)
-        self.zof = Records(self.now, random, self.changed)
+        self.slack = Workspace(self.unix_time, random, self.notify_watchers)
+        self.zof = Organization(self.unix_time, random, self.notify_watchers)
 
-    def now(self) -> float:
+    def unix_time(self) -> float:
         """Unix seconds in the pretend world."""
         return self.clock.time()
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward. Raises ``ValueError`` for a step back: time stamps have to rise."""
         self.clock.advance(seconds)
-        self.changed()
+        self.notify_watchers()
 
-    def changed(self) -> None:
+    def notify_watchers(self) -> None:
         """Raise the version and tell who watches."""
         self.version += 1
         for tell in list(self._watchers.values()):
             tell()
 
-    def watch(self, tell: Callable[[], None]) -> Callable[[], None]:
+    def add_watcher(self, tell: Callable[[], None]) -> Callable[[], None]:
         """Call ``tell`` after every change; returns what ends that."""
         key = object()
         self._watchers[key] = tell

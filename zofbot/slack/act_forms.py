@@ -9,29 +9,29 @@ from typing import Any
 
 from zofbot.domain.text import read_input
 from zofbot.slack import text
-from zofbot.slack.controls import LABELS, REASONS
-from zofbot.slack.message import Block, context, plain_text, section
-from zofbot.slack.payload import filled_in, redrawn
-from zofbot.triage import Act
-from zofbot.triage.times import Choice
+from zofbot.slack.controls import ACTION_LABELS, RESOLUTION_REASONS
+from zofbot.slack.message import Block, context_block, plain_text, section_block
+from zofbot.slack.payload import form_values, with_blocks
+from zofbot.triage import Action
+from zofbot.triage.times import SnoozeChoice
 
-FORM = "zof_act"
+FORM_CALLBACK_PREFIX = "zof_act"
 """Begins the ``callback_id`` of these forms; the act follows."""
 
-CHOOSE = "zof_choose"
+CHOOSER_CALLBACK_ID = "zof_choose"
 """``callback_id`` of the form that asks which act."""
 
-WAKES = "zof_wakes"
+WAKE_ACTION_ID = "zof_wakes"
 """``action_id`` of the fields whose preview is drawn anew when they change."""
 
-MORE = 5
+SNOOZE_FAILURE_COUNT = 5
 """Further failures after which a snooze by condition ends."""
 
-RECOVERS, FAILS_MORE = "recovers", f"more:{MORE}"
+RECOVERS_CHOICE, FAILS_MORE_CHOICE = "recovers", f"more:{SNOOZE_FAILURE_COUNT}"
 
 
 @dataclass(frozen=True)
-class Meant:
+class TriageFormState:
     """What a form carries along unseen: the failure, the version that was pressed, and where to answer."""
 
     key: str
@@ -40,103 +40,112 @@ class Meant:
     url: str = ""
     thread: str = ""
 
-    def dump(self) -> str:
+    def dump_metadata(self) -> str:
         """As ``private_metadata``; Slack takes 3,000 characters."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
-def assign(meant: Meant, title: str, user: str) -> Block:
+def assign_modal(meant: TriageFormState, title: str, user: str) -> Block:
     """Whom to assign it to, whoever asks first."""
     owner = {"type": "users_select", "action_id": "owner", "initial_user": user}
-    return _form(Act.ASSIGN, meant, "Assign", [_about(title), _input("owner", "To", owner)])
+    return _build_modal(Action.ASSIGN, meant, "Assign", [_failure_title(title), _input_block("owner", "To", owner)])
 
 
-def snooze(meant: Meant, title: str, choices: Sequence[Choice], foreseen: str, *, counts: bool) -> Block:
+def snooze_modal(
+    meant: TriageFormState, title: str, choices: Sequence[SnoozeChoice], foreseen: str, *, counts: bool
+) -> Block:
     """Until when; ``counts``: it may also be until it fails so many more times. ``foreseen`` is the preview."""
-    conditions = [Choice("until it passes", RECOVERS)]
+    conditions = [SnoozeChoice("until it passes", RECOVERS_CHOICE)]
     if counts:
-        conditions.append(Choice(f"until it fails {MORE} more times", FAILS_MORE))
-    options = [_option(one.label, one.value) for one in [*choices, *conditions]]
-    chosen = {"type": "static_select", "action_id": WAKES, "options": options, "initial_option": options[1]}
+        conditions.append(SnoozeChoice(f"until it fails {SNOOZE_FAILURE_COUNT} more times", FAILS_MORE_CHOICE))
+    options = [_build_option(choice.label, choice.value) for choice in [*choices, *conditions]]
+    chosen = {"type": "static_select", "action_id": WAKE_ACTION_ID, "options": options, "initial_option": options[1]}
     words = {
-        "type": "plain_text_input", "action_id": WAKES, "max_length": 60,
+        "type": "plain_text_input", "action_id": WAKE_ACTION_ID, "max_length": 60,
         "placeholder": plain_text("90m, fri 14:00, tomorrow"),
         "dispatch_action_config": {"trigger_actions_on": ["on_character_entered"]},
     }  # fmt: skip
     blocks = [
-        _about(title),
-        _input("choice", "For how long", chosen) | {"dispatch_action": True},
-        _input("words", "Or in your own words", words, optional=True) | {"dispatch_action": True},
-        foresight(foreseen),
+        _failure_title(title),
+        _input_block("choice", "For how long", chosen) | {"dispatch_action": True},
+        _input_block("words", "Or in your own words", words, optional=True) | {"dispatch_action": True},
+        preview_block(foreseen),
     ]
-    return _form(Act.SNOOZE, meant, "Snooze", blocks)
+    return _build_modal(Action.SNOOZE, meant, "Snooze", blocks)
 
 
-def snooze_words(view: Mapping[str, Any]) -> str:
+def snooze_input(view: Mapping[str, Any]) -> str:
     """What stands in the form of a snooze: the person's own words, else what is chosen."""
-    return filled(view, "words", WAKES) or filled(view, "choice", WAKES)
+    return field_value(view, "words", WAKE_ACTION_ID) or field_value(view, "choice", WAKE_ACTION_ID)
 
 
-def foresight(said: str) -> Block:
+def preview_block(said: str) -> Block:
     """When it would wake (mrkdwn)."""
-    return context(said) | {"block_id": "foreseen"}
+    return context_block(said) | {"block_id": "foreseen"}
 
 
-def foretold(view: Mapping[str, Any], said: str) -> Block:
+def with_preview(view: Mapping[str, Any], said: str) -> Block:
     """The same form with another preview."""
-    blocks = [foresight(said) if block.get("block_id") == "foreseen" else block for block in view.get("blocks") or ()]
-    return redrawn(view, blocks)
-
-
-def resolve(meant: Meant, title: str, *, note: bool) -> Block:
-    """Why it is resolved; ``note`` says whether a note is compulsory."""
-    options = [_option(label, word) for word, label in REASONS.items()]
     blocks = [
-        _about(title),
-        _input("reason", "Why", {"type": "static_select", "action_id": "reason", "options": options}),
-        _input(
+        preview_block(said) if block.get("block_id") == "foreseen" else block for block in view.get("blocks") or ()
+    ]
+    return with_blocks(view, blocks)
+
+
+def resolve_modal(meant: TriageFormState, title: str, *, note: bool) -> Block:
+    """Why it is resolved; ``note`` says whether a note is compulsory."""
+    options = [_build_option(label, word) for word, label in RESOLUTION_REASONS.items()]
+    blocks = [
+        _failure_title(title),
+        _input_block("reason", "Why", {"type": "static_select", "action_id": "reason", "options": options}),
+        _input_block(
             "note", "Note", {"type": "plain_text_input", "action_id": "note", "multiline": True, "max_length": 1000},
             optional=not note,
         ),
     ]  # fmt: skip
-    return _form(Act.RESOLVE, meant, "Resolve", blocks)
+    return _build_modal(Action.RESOLVE, meant, "Resolve", blocks)
 
 
-def choose(meant: Meant, title: str, stands: str, acts: Sequence[Act]) -> Block:
+def action_chooser_modal(meant: TriageFormState, title: str, stands: str, acts: Sequence[Action]) -> Block:
     """Which act; the ones that ask something lead to their own form."""
-    options = [_option(LABELS[act], act.value) for act in acts]
+    options = [_build_option(ACTION_LABELS[act], act.value) for act in acts]
     radio = {"type": "radio_buttons", "action_id": "act", "options": options, "initial_option": options[0]}
-    view = _form(Act.UNDO, meant, "Go on", [_about(title), context(stands), _input("act", "What to do", radio)])
-    return view | {"callback_id": CHOOSE, "title": plain_text("Triage")}
+    view = _build_modal(
+        Action.UNDO,
+        meant,
+        "Go on",
+        [_failure_title(title), context_block(stands), _input_block("act", "What to do", radio)],
+    )
+    return view | {"callback_id": CHOOSER_CALLBACK_ID, "title": plain_text("Triage")}
 
 
-def filled(view: Mapping[str, Any], block: str, action: str) -> str:
+def field_value(view: Mapping[str, Any], block: str, action: str) -> str:
     """What was filled in or chosen; empty where nothing was."""
-    value = (filled_in(view).get(block) or {}).get(action) or {}
+    value = (form_values(view).get(block) or {}).get(action) or {}
     chosen = value.get("selected_option") or {}
     typed = read_input(str(value.get("value") or ""), markup=False)
     return typed or str(value.get("selected_user") or chosen.get("value") or "")
 
 
-def _form(act: Act, meant: Meant, submit: str, blocks: list[Block]) -> Block:
+def _build_modal(act: Action, meant: TriageFormState, submit: str, blocks: list[Block]) -> Block:
     return {
         "type": "modal",
-        "callback_id": f"{FORM}_{act}",
-        "title": plain_text(LABELS[act].rstrip("…")),
+        "callback_id": f"{FORM_CALLBACK_PREFIX}_{act}",
+        "title": plain_text(ACTION_LABELS[act].rstrip("…")),
         "submit": plain_text(submit),
         "close": plain_text("Cancel"),
-        "private_metadata": meant.dump(),
+        "private_metadata": meant.dump_metadata(),
         "blocks": blocks,
     }
 
 
-def _about(title: str) -> Block:
-    return section(f"*{text.line(title, 150) or 'This failure'}*")
+def _failure_title(title: str) -> Block:
+    return section_block(f"*{text.escape_line(title, 150) or 'This failure'}*")
 
 
-def _input(block: str, label: str, element: Block, *, optional: bool = False) -> Block:
+def _input_block(block: str, label: str, element: Block, *, optional: bool = False) -> Block:
     return {"type": "input", "block_id": block, "label": plain_text(label), "element": element, "optional": optional}
 
 
-def _option(label: str, value: str) -> Block:
+def _build_option(label: str, value: str) -> Block:
     return {"text": plain_text(label), "value": value}

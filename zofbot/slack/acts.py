@@ -4,189 +4,207 @@ from __future__ import annotations
 
 from zofbot.model import Run
 from zofbot.slack import text
-from zofbot.slack.cards import in_one_line
-from zofbot.slack.controls import LABELS, LOOKS, REASONS, About, act_button, hidden, insisting, name, until
-from zofbot.slack.message import Message, actions, button, context, section
-from zofbot.slack.pieces import count, look_up
-from zofbot.triage import TABLE, Act, Rerun, State, Triage, Wish
-from zofbot.triage.life import UNDO
+from zofbot.slack.cards import format_one_line
+from zofbot.slack.controls import (
+    ACTION_LABELS,
+    RESOLUTION_REASONS,
+    STATE_STYLES,
+    FailureRef,
+    action_button,
+    hidden_failures_text,
+    person_name,
+    repeat_button,
+    snooze_end_text,
+)
+from zofbot.slack.message import Message, build_button, button_row, context_block, section_block
+from zofbot.slack.pieces import count_noun, lookup_button
+from zofbot.triage import TRANSITIONS, Action, ActionRequest, Rerun, TriageRecord, TriageState
+from zofbot.triage.life import UNDO_SECONDS
 
-DONE = {
-    Act.ACKNOWLEDGE: "You acknowledged",
-    Act.UNACKNOWLEDGE: "You released",
-    Act.CONFIRM: "You are still on",
-    Act.ASSIGN: "You assigned",
-    Act.SNOOZE: "You snoozed",
-    Act.WAKE: "You woke",
-    Act.ESCALATE: "You escalated",
-    Act.RESOLVE: "You resolved",
-    Act.REOPEN: "You reopened",
-    Act.UNDO: "You took back the last act on",
+ACTION_CONFIRMATIONS = {
+    Action.ACKNOWLEDGE: "You acknowledged",
+    Action.UNACKNOWLEDGE: "You released",
+    Action.CONFIRM: "You are still on",
+    Action.ASSIGN: "You assigned",
+    Action.SNOOZE: "You snoozed",
+    Action.WAKE: "You woke",
+    Action.ESCALATE: "You escalated",
+    Action.RESOLVE: "You resolved",
+    Action.REOPEN: "You reopened",
+    Action.UNDO: "You took back the last act on",
 }
 
-INFINITIVES = {
-    Act.ACKNOWLEDGE: "acknowledge",
-    Act.UNACKNOWLEDGE: "release",
-    Act.CONFIRM: "confirm",
-    Act.ASSIGN: "assign",
-    Act.SNOOZE: "snooze",
-    Act.WAKE: "wake",
-    Act.ESCALATE: "escalate",
-    Act.RESOLVE: "resolve",
-    Act.REOPEN: "reopen",
-    Act.UNDO: "undo the last action on",
+ACTION_INFINITIVES = {
+    Action.ACKNOWLEDGE: "acknowledge",
+    Action.UNACKNOWLEDGE: "release",
+    Action.CONFIRM: "confirm",
+    Action.ASSIGN: "assign",
+    Action.SNOOZE: "snooze",
+    Action.WAKE: "wake",
+    Action.ESCALATE: "escalate",
+    Action.RESOLVE: "resolve",
+    Action.REOPEN: "reopen",
+    Action.UNDO: "undo the last action on",
 }
 """Each act as it follows "You cannot"; what it is done to follows."""
 
 
-def attempt(act: Act) -> str:
+def describe_attempt(act: Action) -> str:
     """Name an act that somebody tries, as it follows "You cannot"."""
-    return f"{INFINITIVES[act]} this failure"
+    return f"{ACTION_INFINITIVES[act]} this failure"
 
 
-DID = {
-    Act.ACKNOWLEDGE: "Acknowledged",
-    Act.UNACKNOWLEDGE: "Released",
-    Act.CONFIRM: "Confirmed",
-    Act.ASSIGN: "Assigned",
-    Act.SNOOZE: "Snoozed",
-    Act.WAKE: "Woken",
-    Act.ESCALATE: "Escalated",
-    Act.RESOLVE: "Resolved",
-    Act.REOPEN: "Reopened",
-    Act.UNDO: "Undone",
+LAST_ACTION_WORDS = {
+    Action.ACKNOWLEDGE: "Acknowledged",
+    Action.UNACKNOWLEDGE: "Released",
+    Action.CONFIRM: "Confirmed",
+    Action.ASSIGN: "Assigned",
+    Action.SNOOZE: "Snoozed",
+    Action.WAKE: "Woken",
+    Action.ESCALATE: "Escalated",
+    Action.RESOLVE: "Resolved",
+    Action.REOPEN: "Reopened",
+    Action.UNDO: "Undone",
 }
 
-INSTEAD = {
-    State.OPEN: "It is open",
-    State.ACKNOWLEDGED: "It is acknowledged",
-    State.SNOOZED: "It is snoozed",
-    State.RESOLVED: "It is resolved",
-    State.RECOVERED: "It has recovered",
+STATE_SENTENCES = {
+    TriageState.OPEN: "It is open",
+    TriageState.ACKNOWLEDGED: "It is acknowledged",
+    TriageState.SNOOZED: "It is snoozed",
+    TriageState.RESOLVED: "It is resolved",
+    TriageState.RECOVERED: "It has recovered",
 }
 
-FIRST = {
-    State.SNOOZED: "Wake it first.",
-    State.RESOLVED: "Reopen it first.",
-    State.RECOVERED: "Reopen it first.",
+REQUIRED_FIRST_STEPS = {
+    TriageState.SNOOZED: "Wake it first.",
+    TriageState.RESOLVED: "Reopen it first.",
+    TriageState.RECOVERED: "Reopen it first.",
 }
 
 
-def done(act: Act, title: str, about: About, present: Triage) -> Message:
+def action_done_reply(act: Action, title: str, about: FailureRef, present: TriageRecord) -> Message:
     """It was done, and can be undone for a minute."""
-    said = f"{DONE[act]} {text.line(title, 150)}"
-    if act is Act.ASSIGN:
-        said += f" to {name(present.owner.name)}"
-    if act is Act.SNOOZE:
-        said += f" {until(present.until, present.more)}"
-    if act is Act.WAKE and present.hid:
-        said += f": {hidden(present.hid)}"
-    if act is Act.RESOLVE and present.reason in REASONS:
-        said += f": {REASONS[present.reason]}"
-    if act is Act.UNDO:
-        said += f": {INSTEAD[present.state].lower()} again"
-    row = [] if act is Act.UNDO else actions(act_button(Act.UNDO, about))
-    return Message(said, [section(f"{said}."), *row])
+    said = f"{ACTION_CONFIRMATIONS[act]} {text.escape_line(title, 150)}"
+    if act is Action.ASSIGN:
+        said += f" to {person_name(present.owner.name)}"
+    if act is Action.SNOOZE:
+        said += f" {snooze_end_text(present.until, present.more)}"
+    if act is Action.WAKE and present.hid:
+        said += f": {hidden_failures_text(present.hid)}"
+    if act is Action.RESOLVE and present.reason in RESOLUTION_REASONS:
+        said += f": {RESOLUTION_REASONS[present.reason]}"
+    if act is Action.UNDO:
+        said += f": {STATE_SENTENCES[present.state].lower()} again"
+    row = [] if act is Action.UNDO else button_row(action_button(Action.UNDO, about))
+    return Message(said, [section_block(f"{said}."), *row])
 
 
-def stale(wish: Wish, title: str, about: About, present: Triage, *, allowed: bool) -> Message:
+def stale_action_reply(
+    wish: ActionRequest, title: str, about: FailureRef, present: TriageRecord, *, allowed: bool
+) -> Message:
     """Somebody or something was faster: how it stands, and the same act on that, where it is ``allowed``.
 
     To undo is never offered again: what it was to undo is not the last act any more.
     """
-    said = f"{happened(present, wish.at)}. Your click changed nothing."
+    said = f"{last_action_text(present, wish.at)}. Your click changed nothing."
     latest = "The card shows the latest state in a moment."
-    row, small = actions(insisting(wish, about)), f"*Do it anyway* will {_intention(wish)}. {latest}"
-    if wish.act is Act.UNDO or not allowed:
+    row, small = button_row(repeat_button(wish, about)), f"*Do it anyway* will {_describe_intention(wish)}. {latest}"
+    if wish.act is Action.UNDO or not allowed:
         row, small = [], latest
-    return Message(said, [section(f"⚡ *{text.line(title, 150)}*\n{said}"), *row, context(small)])
+    return Message(said, [section_block(f"⚡ *{text.escape_line(title, 150)}*\n{said}"), *row, context_block(small)])
 
 
-def _intention(wish: Wish) -> str:
+def _describe_intention(wish: ActionRequest) -> str:
     """What somebody wants to do, as it follows "will"."""
-    said = f"{INFINITIVES[wish.act]} it"
+    said = f"{ACTION_INFINITIVES[wish.act]} it"
     match wish.act:
-        case Act.ASSIGN if wish.owner:
-            return f"{said} to {name(wish.owner.name)}"
-        case Act.SNOOZE if wish.until is not None or wish.more:
-            return f"{said} {until(wish.until, wish.more)}"
-        case Act.RESOLVE if wish.reason in REASONS:
-            return f"{said}: {REASONS[wish.reason]}"
+        case Action.ASSIGN if wish.owner:
+            return f"{said} to {person_name(wish.owner.name)}"
+        case Action.SNOOZE if wish.until is not None or wish.more:
+            return f"{said} {snooze_end_text(wish.until, wish.more)}"
+        case Action.RESOLVE if wish.reason in RESOLUTION_REASONS:
+            return f"{said}: {RESOLUTION_REASONS[wish.reason]}"
         case _:
             return said
 
 
-def forbidden(act: Act, title: str, about: About, present: Triage, now: float) -> Message:
+def illegal_action_reply(act: Action, title: str, about: FailureRef, present: TriageRecord, now: float) -> Message:
     """The act makes no sense in this state."""
-    named = f"*{text.line(title, 150)}*\n"
-    if act is Act.UNDO:
+    named = f"*{text.escape_line(title, 150)}*\n"
+    if act is Action.UNDO:
         why = "There is nothing to undo any more"
         if present.before is not None and present.by.id:
-            why = f"{UNDO:.0f} s have passed, and an action can be undone no later"
-        said = f"{why}: {happened(present, now)}."
-        return Message(said, [section(f"💡 {named}{said} The card has what you can do instead.")])
-    if act is Act.ESCALATE:
-        said = f"{INSTEAD[present.state]}: it can be escalated only while somebody should look at it."
-        if act in TABLE[present.state]:
+            why = f"{UNDO_SECONDS:.0f} s have passed, and an action can be undone no later"
+        said = f"{why}: {last_action_text(present, now)}."
+        return Message(said, [section_block(f"💡 {named}{said} The card has what you can do instead.")])
+    if act is Action.ESCALATE:
+        said = f"{STATE_SENTENCES[present.state]}: it can be escalated only while somebody should look at it."
+        if act in TRANSITIONS[present.state]:
             said = "Everybody whom the escalation names was called already: the thread shows when."
-        return Message(said, [section(f"💡 {named}{said}")])
-    step = FIRST.get(present.state, "")
-    said = f"{LABELS[act].rstrip('…')} is not possible: {happened(present, now)}. {step}".strip()
-    row = actions(act_button(Act.REOPEN, about)) if present.state.closed else []
-    return Message(said, [section(f"💡 {named}{said}"), *row])
+        return Message(said, [section_block(f"💡 {named}{said}")])
+    step = REQUIRED_FIRST_STEPS.get(present.state, "")
+    said = f"{ACTION_LABELS[act].rstrip('…')} is not possible: {last_action_text(present, now)}. {step}".strip()
+    row = button_row(action_button(Action.REOPEN, about)) if present.state.is_closed else []
+    return Message(said, [section_block(f"💡 {named}{said}"), *row])
 
 
-def gone(key: str) -> Message:
+def unknown_alert_reply(key: str) -> Message:
     """The record of a failure is lost, and Zof could not tell either what it was about."""
     said = "zofbot does not know this alert any more: alerts are kept for 30 days after their last change."
     step = "`/zof run` and the run's id still show what failed."
-    return Message(said, [section(f"💡 {said}\n{step}"), context(text.code(key, 300))])
+    return Message(said, [section_block(f"💡 {said}\n{step}"), context_block(text.inline_code(key, 300))])
 
 
-def rerun(title: str, cases: int, environment: str, action: str, value: dict[str, str]) -> Message:
+def rerun_prompt(title: str, cases: int, environment: str, action: str, value: dict[str, str]) -> Message:
     """Ask before something is started in Zof."""
-    where = f" on {text.line(environment, 80)}" if environment else ""
-    said = f"Run the failed cases of {text.line(title, 150)} again?"
-    small = context(f"{count(cases, 'case')}{where}. However often you press, one run is started.")
-    return Message(said, [section(f"🔁 {said}"), *actions(button("Re-run failed cases", action, value)), small])
+    where = f" on {text.escape_line(environment, 80)}" if environment else ""
+    said = f"Run the failed cases of {text.escape_line(title, 150)} again?"
+    small = context_block(f"{count_noun(cases, 'case')}{where}. However often you press, one run is started.")
+    return Message(
+        said, [section_block(f"🔁 {said}"), *button_row(build_button("Re-run failed cases", action, value)), small]
+    )
 
 
-def rerun_under_way(title: str, rerun: Rerun, now: float) -> Message:
+def rerun_running_reply(title: str, rerun: Rerun, now: float) -> Message:
     """The failed cases are being run already."""
-    which = f" in {text.code(rerun.run)}" if rerun.run else ""
-    since = text.duration(max(1.0, now - rerun.at))
-    said = f"{name(rerun.by.name)} is running the failed cases of {text.line(title, 150)} again"
-    row = actions(look_up("Show run", "zof_run", rerun.run, "Show the run that is under way"))
-    return Message(said, [section(f"🔁 {said}{which}, since {since} ago. The thread says how that ends."), *row])
+    which = f" in {text.inline_code(rerun.run)}" if rerun.run else ""
+    since = text.describe_duration(max(1.0, now - rerun.at))
+    said = f"{person_name(rerun.by.name)} is running the failed cases of {text.escape_line(title, 150)} again"
+    row = button_row(lookup_button("Show run", "zof_run", rerun.run, "Show the run that is under way"))
+    return Message(said, [section_block(f"🔁 {said}{which}, since {since} ago. The thread says how that ends."), *row])
 
 
-def rerunning(title: str, run_id: str) -> Message:
+def rerun_started_reply(title: str, run_id: str) -> Message:
     """It was started."""
-    said = f"Zof runs the failed cases of {text.line(title, 150)} again"
-    which = f" in {text.code(run_id)}" if run_id else ""
-    return Message(said, [section(f"🔁 {said}{which}. The thread hears how it ends.")])
+    said = f"Zof runs the failed cases of {text.escape_line(title, 150)} again"
+    which = f" in {text.inline_code(run_id)}" if run_id else ""
+    return Message(said, [section_block(f"🔁 {said}{which}. The thread hears how it ends.")])
 
 
-def cancel(run: Run, action: str, value: dict[str, str]) -> Message:
+def cancel_prompt(run: Run, action: str, value: dict[str, str]) -> Message:
     """Ask before a run is cancelled."""
-    said = f"Cancel {in_one_line(run)}?"
-    row = actions(button("Cancel this run", action, value), look_up("Show run", "zof_run", run.id, "Show it"))
-    return Message(said, [section(f"✋ {said}"), context(text.code(run.id)), *row])
+    said = f"Cancel {format_one_line(run)}?"
+    row = button_row(
+        build_button("Cancel this run", action, value), lookup_button("Show run", "zof_run", run.id, "Show it")
+    )
+    return Message(said, [section_block(f"✋ {said}"), context_block(text.inline_code(run.id)), *row])
 
 
-def cancelled(run_id: str) -> Message:
+def cancel_accepted_reply(run_id: str) -> Message:
     """Zof has taken it."""
     said = "Zof cancels the run"
-    return Message(said, [section(f"✋ {said} {text.code(run_id)}.")])
+    return Message(said, [section_block(f"✋ {said} {text.inline_code(run_id)}.")])
 
 
-def ended_already(run: Run) -> Message:
+def already_ended_reply(run: Run) -> Message:
     """There is nothing left to cancel."""
-    said = f"It had already ended: {in_one_line(run)}"
-    return Message(said, [section(f"💡 {said}"), *actions(look_up("Show run", "zof_run", run.id, "Show it"))])
+    said = f"It had already ended: {format_one_line(run)}"
+    return Message(
+        said, [section_block(f"💡 {said}"), *button_row(lookup_button("Show run", "zof_run", run.id, "Show it"))]
+    )
 
 
-TYPED = (
+THREAD_COMMAND_HELP = (
     ("ack", "it is yours"),
     ("unack", "it is nobody's again"),
     ("assign @ben", "it is somebody's"),
@@ -202,43 +220,45 @@ TYPED = (
 """What can be typed to the bot in the thread of a failure."""
 
 
-def words() -> Message:
+def thread_help() -> Message:
     """What can be typed in a thread."""
-    lines = [f"`@zofbot {word}`  {does}" for word, does in TYPED]
+    lines = [f"`@zofbot {word}`  {does}" for word, does in THREAD_COMMAND_HELP]
     said = "What I understand in the thread of a failure"
-    return Message(said, [section("\n".join([f"*{said}*", *lines])), context("Everywhere else there is `/zof help`.")])
-
-
-def not_understood() -> Message:
-    """The answer to anything else that is typed in the bot's direct messages."""
-    said = "I did not understand that. Try `help`, `result <id>` or `run <id>`; `/zof help` lists everything."
-    said = text.mrkdwn(said)
-    return Message(said, [section(said)])
-
-
-def nobody() -> Message:
-    """There is no escalation."""
-    said = "There is nobody to escalate to: the subscription has no `escalate:`."
     return Message(
-        said, [section(f"💡 {said}\nFor example: `/zof subscribe escalate:15m->@oncall`".replace(">@", "&gt;@"))]
+        said, [section_block("\n".join([f"*{said}*", *lines])), context_block("Everywhere else there is `/zof help`.")]
     )
 
 
-def happened(present: Triage, now: float) -> str:
+def not_understood_reply() -> Message:
+    """The answer to anything else that is typed in the bot's direct messages."""
+    said = "I did not understand that. Try `help`, `result <id>` or `run <id>`; `/zof help` lists everything."
+    said = text.escape_mrkdwn(said)
+    return Message(said, [section_block(said)])
+
+
+def no_escalation_reply() -> Message:
+    """There is no escalation."""
+    said = "There is nobody to escalate to: the subscription has no `escalate:`."
+    return Message(
+        said, [section_block(f"💡 {said}\nFor example: `/zof subscribe escalate:15m->@oncall`".replace(">@", "&gt;@"))]
+    )
+
+
+def last_action_text(present: TriageRecord, now: float) -> str:
     """How it came to stand as it does, in words: ``Resolved by Ana 4 s ago``."""
-    ago = f"{text.duration(max(1.0, round(now - present.at)))} ago" if present.at else ""
+    ago = f"{text.describe_duration(max(1.0, round(now - present.at)))} ago" if present.at else ""
     if not present.by.id:
         of_itself = {
-            Act.WAKE: "Its snooze ended",
-            Act.LAPSE: "Its acknowledgement lapsed",
-            Act.RELAPSE: "It failed again",
+            Action.WAKE: "Its snooze ended",
+            Action.LAPSE: "Its acknowledgement lapsed",
+            Action.RELAPSE: "It failed again",
         }
         said = (
-            LOOKS[present.state].word
-            if present.state in LOOKS
-            else of_itself.get(present.did or Act.UNDO, "It is open")
+            STATE_STYLES[present.state].word
+            if present.state in STATE_STYLES
+            else of_itself.get(present.did or Action.UNDO, "It is open")
         )
         return f"{said} {ago}".strip()
-    did = DID.get(present.did or Act.UNDO, "Changed")
-    to = f" to {name(present.owner.name)}" if present.did is Act.ASSIGN else ""
-    return f"{did}{to} by {name(present.by.name)} {ago}"
+    did = LAST_ACTION_WORDS.get(present.did or Action.UNDO, "Changed")
+    to = f" to {person_name(present.owner.name)}" if present.did is Action.ASSIGN else ""
+    return f"{did}{to} by {person_name(present.by.name)} {ago}"

@@ -13,17 +13,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from zofbot.model import Counts, Outcome, Result, Run
+from zofbot.model import CaseCounts, Outcome, Result, Run
 from zofbot.redact import redact
 from zofbot.slack import text
-from zofbot.triage import Act, Course, Policy, State, Triage
+from zofbot.triage import Action, EscalationPolicy, RunFacts, TriageRecord, TriageState
 
 
-class _Body(BaseModel):
+class _PayloadModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Standing(StrEnum):
+class AlertStatus(StrEnum):
     """How a root stands now."""
 
     OPEN = "open"
@@ -31,7 +31,7 @@ class Standing(StrEnum):
     AGAIN = "again"
 
 
-class Place(_Body):
+class RunSummary(_PayloadModel):
     """A run in short: what it was, where, and how it ended. Times are in Unix seconds, ``duration`` in seconds."""
 
     id: str
@@ -51,27 +51,29 @@ class Place(_Body):
     url: str = ""
 
     @classmethod
-    def of(cls, run: Run, outcome: Outcome) -> Place:
+    def from_run(cls, run: Run, outcome: Outcome) -> RunSummary:
         return cls(
             id=run.id[:128],
-            title=said(run.title, 150),
+            title=clean_text(run.title, 150),
             outcome=outcome,
-            project=said(run.project, 100),
-            project_id=said(run.project_id, 100) if run.project_id != run.project else "",
-            environment=said(run.environment, 100),
+            project=clean_text(run.project, 100),
+            project_id=clean_text(run.project_id, 100) if run.project_id != run.project else "",
+            environment=clean_text(run.environment, 100),
             **run.counts.model_dump(),
             started=run.started.timestamp() if run.started else None,
-            ended=run.when.timestamp() if run.when else None,
+            ended=run.latest_time.timestamp() if run.latest_time else None,
             duration=run.duration,
-            url=link(run.url),
+            url=storable_link(run.url),
         )
 
     @property
-    def counts(self) -> Counts:
-        return Counts(total=self.total, passed=self.passed, failed=self.failed, error=self.error, skipped=self.skipped)
+    def case_counts(self) -> CaseCounts:
+        return CaseCounts(
+            total=self.total, passed=self.passed, failed=self.failed, error=self.error, skipped=self.skipped
+        )
 
 
-class Case(_Body):
+class CaseSummary(_PayloadModel):
     """A failed or errored result in short."""
 
     id: str
@@ -83,19 +85,19 @@ class Case(_Body):
     """How often it was tried in its run; this is the last time."""
 
     @classmethod
-    def of(cls, result: Result, most: int = 200) -> Case:
+    def from_result(cls, result: Result, most: int = 200) -> CaseSummary:
         """``most`` characters of its failure are kept."""
         return cls(
             id=result.id[:128],
-            title=said(result.title or result.case_id, 150),
+            title=clean_text(result.title or result.case_id, 150),
             outcome=result.outcome,
-            why=text.literal(result.failure or "", most),
-            url=link(result.url),
+            why=text.clean_literal(result.failure or "", most),
+            url=storable_link(result.url),
             attempts=result.attempt or 1,
         )
 
 
-class Resolution(_Body):
+class Resolution(_PayloadModel):
     """How a person closed a failure, ``at`` Unix seconds, before it failed again; ``by`` is what they are called."""
 
     at: float
@@ -104,7 +106,7 @@ class Resolution(_Body):
     note: str = ""
 
 
-class Owner(_Body):
+class Owner(_PayloadModel):
     """A subscription that mentions people, by its filters (``wish``): titles of its cases, and how many ``more``."""
 
     mention: tuple[str, ...]
@@ -113,15 +115,15 @@ class Owner(_Body):
     more: int = 0
 
 
-class _Root(_Body):
+class _AlertPayload(_PayloadModel):
     """``turned`` is when it came to stand as it does; ``turner`` is the id of the run that did it. Unix seconds.
 
     ``turn`` counts recoveries and relapses; ``opened`` is when the channel was first told, or told of the relapse;
     ``policy`` is whom an escalation reaches.
     """
 
-    run: Place
-    standing: Standing = Standing.OPEN
+    run: RunSummary
+    standing: AlertStatus = AlertStatus.OPEN
     turned: float | None = None
     turner: str = ""
     turn: int = 0
@@ -131,7 +133,7 @@ class _Root(_Body):
     """Whose it is, where several subscriptions took it and do not mention the same people."""
     unmentioned: int = 0
     """How many mentions are left out because the same people had been mentioned twice in the minute before."""
-    policy: Policy = Policy()
+    policy: EscalationPolicy = EscalationPolicy()
     takers: tuple[str, ...] = ()
     """Ids of the subscriptions that asked for it."""
     unposted: bool = False
@@ -140,16 +142,16 @@ class _Root(_Body):
     """What somebody had made of the same failure, under an earlier message."""
 
     @property
-    def recovered(self) -> bool:
-        return self.standing is Standing.RECOVERED
+    def is_recovered(self) -> bool:
+        return self.standing is AlertStatus.RECOVERED
 
     @property
-    def turns(self) -> int:
+    def turn_count(self) -> int:
         """How often it turned; bodies stored before that was counted tell it by how they stand."""
-        return self.turn or {Standing.OPEN: 0, Standing.RECOVERED: 1, Standing.AGAIN: 2}[self.standing]
+        return self.turn or {AlertStatus.OPEN: 0, AlertStatus.RECOVERED: 1, AlertStatus.AGAIN: 2}[self.standing]
 
 
-class RunBody(_Root):
+class RunAlertPayload(_AlertPayload):
     """A failed run's own message: ``bad`` failures are meant by the channel's subscriptions, the first are ``top``.
 
     It is the ``count``-th failing run since ``first`` (Unix seconds) where a subscription counts them.
@@ -157,7 +159,7 @@ class RunBody(_Root):
 
     card: Literal["run"] = "run"
     bad: int = 0
-    top: tuple[Case, ...] = ()
+    top: tuple[CaseSummary, ...] = ()
     count: int = 1
     first: float = 0.0
     last: float = 0.0
@@ -173,17 +175,17 @@ class RunBody(_Root):
         return self.run.outcome
 
     @property
-    def course(self) -> Course:
+    def test_facts(self) -> RunFacts:
         """What Zof's runs show of it."""
-        return Course(turn=self.turns, recovered=self.recovered, turned=self.turned or 0.0, opened=self.opened,
+        return RunFacts(turn=self.turn_count, recovered=self.is_recovered, turned=self.turned or 0.0, opened=self.opened,
                       last=self.last)  # fmt: skip
 
 
-class CaseBody(_Root):
+class CaseAlertPayload(_AlertPayload):
     """A failing case's own message, over ``count`` runs; ``run`` and ``case`` are the latest. Times: Unix seconds."""
 
     card: Literal["case"] = "case"
-    case: Case
+    case: CaseSummary
     case_id: str = ""
     count: int = 1
     first: float
@@ -200,23 +202,23 @@ class CaseBody(_Root):
         return self.case.outcome
 
     @property
-    def course(self) -> Course:
+    def test_facts(self) -> RunFacts:
         """What Zof's runs show of it."""
-        return Course(turn=self.turns, recovered=self.recovered, turned=self.turned or 0.0,
+        return RunFacts(turn=self.turn_count, recovered=self.is_recovered, turned=self.turned or 0.0,
                       opened=self.opened or self.first, last=self.last, failures=self.count)  # fmt: skip
 
 
-class _Reply(_Body):
+class _ThreadReplyPayload(_PayloadModel):
     broadcast: bool = False
     """Whether the channel sees the reply too."""
     mention: tuple[str, ...] = ()
 
 
-class ResultBody(_Reply):
+class ResultPayload(_ThreadReplyPayload):
     """One failed result, beneath its run or its case."""
 
     card: Literal["result"] = "result"
-    case: Case
+    case: CaseSummary
     run_id: str = ""
     again: bool = False
     """Whether it had recovered."""
@@ -224,33 +226,33 @@ class ResultBody(_Reply):
     """How many more cases of the run had, too, and are not broadcast."""
 
 
-class RestBody(_Reply):
+class MoreFailuresPayload(_ThreadReplyPayload):
     """The failures that got no reply of their own, ``count`` in all, ``unlisted`` of them not among the titles."""
 
     card: Literal["rest"] = "rest"
-    run: Place
+    run: RunSummary
     titles: tuple[str, ...] = ()
     count: int
     unlisted: int = 0
 
 
-class AgainBody(_Reply):
+class FailingAgainPayload(_ThreadReplyPayload):
     """A run that failed, without known results, beneath what had recovered."""
 
     card: Literal["again"] = "again"
-    run: Place
+    run: RunSummary
 
 
-class FlappingBody(_Reply):
+class FlappingPayload(_ThreadReplyPayload):
     """What has recovered and failed again so many ``times``, each soon after the other; the latest was ``run``."""
 
     card: Literal["flapping"] = "flapping"
     title: str = ""
-    run: Place
+    run: RunSummary
     times: int
 
 
-class RecoveredBody(_Reply):
+class RecoveryPayload(_ThreadReplyPayload):
     """What failed has passed, in ``run``, so many seconds ``after`` its latest failure.
 
     ``cases`` are the titles of those that somebody had run again.
@@ -258,12 +260,12 @@ class RecoveredBody(_Reply):
 
     card: Literal["recovered"] = "recovered"
     title: str = ""
-    run: Place
+    run: RunSummary
     after: float = 0.0
     cases: tuple[str, ...] = ()
 
 
-class StormBody(_Root):
+class StormPayload(_AlertPayload):
     """So many failures that they share one message. ``places`` has project, environment and failures of each.
 
     ``since`` and ``last`` are Unix seconds; ``alerts`` is how many messages this one stands for. ``members`` are those
@@ -273,7 +275,7 @@ class StormBody(_Root):
     """
 
     card: Literal["storm"] = "storm"
-    run: Place = Place(id="")
+    run: RunSummary = RunSummary(id="")
     members: int = 0
     open: int = 0
     cards: tuple[str, ...] = ()
@@ -298,13 +300,13 @@ class StormBody(_Root):
         return Outcome.FAILED
 
     @property
-    def course(self) -> Course:
+    def test_facts(self) -> RunFacts:
         """What Zof's runs show of it."""
-        return Course(turn=self.turns, recovered=self.recovered, turned=self.turned or 0.0,
+        return RunFacts(turn=self.turn_count, recovered=self.is_recovered, turned=self.turned or 0.0,
                       opened=self.opened or self.since, last=self.failed, failures=self.members)  # fmt: skip
 
 
-class Member(_Body):
+class StormMember(_PayloadModel):
     """One alert of a storm in a line: ``id`` is its run's or result's, ``count`` how often it failed.
 
     ``followed``: it may recover, as a failure does and a notice does not.
@@ -316,20 +318,20 @@ class Member(_Body):
     project: str = ""
     environment: str = ""
     url: str = ""
-    standing: Standing = Standing.OPEN
+    standing: AlertStatus = AlertStatus.OPEN
     count: int = 1
     followed: bool = True
 
 
-class MembersBody(_Body):
+class StormMembersPayload(_PayloadModel):
     """One page of the list of what a storm is made of, beneath its summary; ``first`` is the number of the first."""
 
     card: Literal["members"] = "members"
     first: int = 1
-    members: tuple[Member, ...] = ()
+    members: tuple[StormMember, ...] = ()
 
 
-class TimerBody(_Body):
+class ReminderPayload(_PayloadModel):
     """What is said, or shown, at a time that was known before, unless it has been overtaken by then.
 
     ``sort`` is what the clock does; ``turn`` and ``at`` (Unix seconds) say of which opening, acknowledgement or snooze.
@@ -342,30 +344,30 @@ class TimerBody(_Body):
     step: int = 0
     mention: tuple[str, ...] = ()
 
-    def wanted(self, present: Triage) -> bool:
+    def is_still_wanted(self, present: TriageRecord) -> bool:
         """Whether it still says something, given how its failure stands when it has come due."""
         if self.turn != present.turn:
             return False
         match self.sort:
             case "escalate":
-                return present.state is State.OPEN and present.opened == self.at and self.step >= present.steps
+                return present.state is TriageState.OPEN and present.opened == self.at and self.step >= present.steps
             case "ask":
-                return present.state is State.ACKNOWLEDGED and present.asks == self.at
+                return present.state is TriageState.ACKNOWLEDGED and present.asks == self.at
             case _:
-                return present.state is State.OPEN and present.opened == self.at and not present.by.id
+                return present.state is TriageState.OPEN and present.opened == self.at and not present.by.id
 
 
-class ActBody(_Body):
+class ActionPayload(_PayloadModel):
     """What somebody did about a failure: a line of its thread, or a word to whom it was assigned.
 
     People are given as they are called; ``until`` is in Unix seconds.
     """
 
     card: Literal["act"] = "act"
-    act: Act
+    act: Action
     who: str
     owner: str = ""
-    state: State = State.OPEN
+    state: TriageState = TriageState.OPEN
     until: float | None = None
     more: int = 0
     hid: int = 0
@@ -378,21 +380,21 @@ class ActBody(_Body):
     run_id: str = ""
 
 
-class RerunBody(_Body):
+class RerunResultPayload(_PayloadModel):
     """How a run ended that somebody started from a failure's thread; ``bad`` of its cases failed again.
 
     ``failed`` and ``passed`` are titles of cases; ``absent`` are those that were to be run and have no outcome.
     """
 
     card: Literal["rerun"] = "rerun"
-    run: Place
+    run: RunSummary
     bad: int = 0
     failed: tuple[str, ...] = ()
     passed: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
 
 
-class NoticeBody(_Body):
+class PlatformEventPayload(_PayloadModel):
     """Something of Zof's own that concerns no result."""
 
     card: Literal["notice"] = "notice"
@@ -405,65 +407,65 @@ class NoticeBody(_Body):
     mention: tuple[str, ...] = ()
 
 
-Body = (
-    RunBody
-    | CaseBody
-    | ResultBody
-    | RestBody
-    | AgainBody
-    | FlappingBody
-    | RecoveredBody
-    | StormBody
-    | MembersBody
-    | TimerBody
-    | ActBody
-    | RerunBody
-    | NoticeBody
+Payload = (
+    RunAlertPayload
+    | CaseAlertPayload
+    | ResultPayload
+    | MoreFailuresPayload
+    | FailingAgainPayload
+    | FlappingPayload
+    | RecoveryPayload
+    | StormPayload
+    | StormMembersPayload
+    | ReminderPayload
+    | ActionPayload
+    | RerunResultPayload
+    | PlatformEventPayload
 )  # a new card is added here and in ``zofbot.slack.alerts``
-FailureBody = RunBody | CaseBody | StormBody
+FailurePayload = RunAlertPayload | CaseAlertPayload | StormPayload
 """What people may work on."""
 
-_BODY: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="card")])
+_PAYLOAD_ADAPTER: TypeAdapter[Payload] = TypeAdapter(Annotated[Payload, Field(discriminator="card")])
 
 
-def read(stored: dict[str, Any]) -> Body:
+def load_payload(stored: dict[str, Any]) -> Payload:
     """A body as it was stored. Raises pydantic's ValidationError for one that this version does not know."""
-    return _BODY.validate_python(stored)
+    return _PAYLOAD_ADAPTER.validate_python(stored)
 
 
-def read_json(kept: str) -> Body:
+def load_payload_json(kept: str) -> Payload:
     """A body as it stands in the store. Raises as ``read`` does."""
-    return _BODY.validate_json(kept)
+    return _PAYLOAD_ADAPTER.validate_json(kept)
 
 
-def stored_json(body: Body) -> str:
+def dump_payload_json(body: Payload) -> str:
     """A body for the store."""
-    return json.dumps(stored(body), separators=(",", ":"))
+    return json.dumps(dump_payload(body), separators=(",", ":"))
 
 
-def stored(body: Body) -> dict[str, Any]:
+def dump_payload(body: Payload) -> dict[str, Any]:
     """A body as JSON, without what has its default value."""
     return {"card": body.card, **body.model_dump(mode="json", exclude_defaults=True)}
 
 
-def said(words: str | None, most: int) -> str:
+def clean_text(words: str | None, most: int) -> str:
     """Text from outside on one line, fit to be stored."""
-    return text.literal(" ".join((words or "").split()), most)
+    return text.clean_literal(" ".join((words or "").split()), most)
 
 
-def link(url: str | None) -> str:
+def storable_link(url: str | None) -> str:
     """An address to be stored; none when it is absurdly long or holds a secret."""
     return url if url and len(url) <= 2000 and redact(url) == url else ""
 
 
-ROOM = 9000
+MAX_TITLES_CHARS = 9000
 """Characters of titles in one list: three paragraphs, far under what Slack takes for a message."""
 
 
-def titles(results: Sequence[Result]) -> tuple[tuple[str, ...], int]:
+def collect_titles(results: Sequence[Result]) -> tuple[tuple[str, ...], int]:
     """Each title once, with how often it stands there, as far as there is room; and how many results those are."""
-    often = Counter(said(result.title or result.case_id or result.id, 100) for result in results)
-    fitting, listed, left = [], 0, ROOM
+    often = Counter(clean_text(result.title or result.case_id or result.id, 100) for result in results)
+    fitting, listed, left = [], 0, MAX_TITLES_CHARS
     for title, times in often.items():
         line = f"{title} (×{times})" if times > 1 else title
         left -= len(line) + 3

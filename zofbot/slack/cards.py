@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from zofbot.model import Outcome, Result, Run, is_id
+from zofbot.model import Outcome, Result, Run, is_valid_id
 from zofbot.slack import text
-from zofbot.slack.links import Links
+from zofbot.slack.links import ZofLinks
 from zofbot.slack.message import (
     Block,
     Message,
-    actions,
-    button,
-    context,
-    fields,
-    header,
+    build_button,
+    button_row,
+    context_block,
+    field_blocks,
+    header_block,
     link_button,
-    preformatted,
-    section,
+    preformatted_block,
+    section_block,
 )
 
-PAGE = 10
+ROWS_PER_PAGE = 10
 """Rows of a list shown at once."""
 
 
-class Look(NamedTuple):
+class OutcomeStyle(NamedTuple):
     """How an outcome looks: never colour alone, always the word too."""
 
     word: str
@@ -34,154 +34,167 @@ class Look(NamedTuple):
     colour: str
 
 
-LOOKS = {
-    Outcome.PASSED: Look("Passed", "✅", "🟩", "#1a8f5c"),
-    Outcome.FAILED: Look("Failed", "❌", "🟥", "#d0342c"),
-    Outcome.ERROR: Look("Error", "⚠️", "🟧", "#e07b00"),
-    Outcome.CANCELED: Look("Canceled", "🚫", "⬛", "#6b7280"),
-    Outcome.QUEUED: Look("Queued", "🕓", "⬜", "#8b93a1"),
-    Outcome.RUNNING: Look("Running", "🔵", "🟦", "#2a6fdb"),
-    Outcome.SKIPPED: Look("Skipped", "⏭️", "⬜", "#8b93a1"),
-    Outcome.UNKNOWN: Look("", "❔", "⬜", "#8b93a1"),
+OUTCOME_STYLES = {
+    Outcome.PASSED: OutcomeStyle("Passed", "✅", "🟩", "#1a8f5c"),
+    Outcome.FAILED: OutcomeStyle("Failed", "❌", "🟥", "#d0342c"),
+    Outcome.ERROR: OutcomeStyle("Error", "⚠️", "🟧", "#e07b00"),
+    Outcome.CANCELED: OutcomeStyle("Canceled", "🚫", "⬛", "#6b7280"),
+    Outcome.QUEUED: OutcomeStyle("Queued", "🕓", "⬜", "#8b93a1"),
+    Outcome.RUNNING: OutcomeStyle("Running", "🔵", "🟦", "#2a6fdb"),
+    Outcome.SKIPPED: OutcomeStyle("Skipped", "⏭️", "⬜", "#8b93a1"),
+    Outcome.UNKNOWN: OutcomeStyle("", "❔", "⬜", "#8b93a1"),
 }
 
-BLAME = {
+OUTCOME_EXPLANATIONS = {
     Outcome.FAILED: "A test or the product failed.",
     Outcome.ERROR: "The platform failed, not necessarily the product.",
 }
 """Failed and error call for different people; the card says which it is."""
 
 
-def with_failures(cases: int) -> Look:
+def style_with_failures(cases: int) -> OutcomeStyle:
     """How a run looks that Zof calls passed though so many cases failed in it, which are quarantined."""
     noun = "case" if cases == 1 else "cases"
-    return Look(f"Passed with {cases} failed {noun}", "🟡", LOOKS[Outcome.PASSED].square, "#b58900")
+    return OutcomeStyle(f"Passed with {cases} failed {noun}", "🟡", OUTCOME_STYLES[Outcome.PASSED].square, "#b58900")
 
 
-def look_of(run: Run, failed: int) -> Look:
+def style_of_run(run: Run, failed: int) -> OutcomeStyle:
     """How a run looks in which so many cases are known to have failed."""
-    return with_failures(failed) if run.outcome is Outcome.PASSED and failed else LOOKS[run.outcome]
+    return style_with_failures(failed) if run.outcome is Outcome.PASSED and failed else OUTCOME_STYLES[run.outcome]
 
 
-def word(thing: Result | Run) -> str:
+def outcome_word(thing: Result | Run) -> str:
     """The outcome as a word; one nobody knows yet is shown as Zof says it."""
-    return LOOKS[thing.outcome].word or text.literal(" ".join((thing.status or "").split()), 40) or "Status unknown"
+    return (
+        OUTCOME_STYLES[thing.outcome].word
+        or text.clean_literal(" ".join((thing.status or "").split()), 40)
+        or "Status unknown"
+    )
 
 
-def headline(thing: Result | Run, look: Look | None = None) -> str:
+def format_headline(thing: Result | Run, look: OutcomeStyle | None = None) -> str:
     """Emoji, outcome and title, for a header's plain text."""
-    name = text.literal(" ".join((thing.title or "").split()), 110) or text.literal(_kind(thing), 110)
-    look = look or LOOKS[thing.outcome]
-    return f"{look.emoji} {look.word or word(thing)}: {name}"
+    name = text.clean_literal(" ".join((thing.title or "").split()), 110) or text.clean_literal(
+        _default_title(thing), 110
+    )
+    look = look or OUTCOME_STYLES[thing.outcome]
+    return f"{look.emoji} {look.word or outcome_word(thing)}: {name}"
 
 
-def _kind(thing: Result | Run) -> str:
+def _default_title(thing: Result | Run) -> str:
     return f"{'Run' if isinstance(thing, Run) else 'Result'} {thing.id}"
 
 
-def in_one_line(thing: Result | Run, look: Look | None = None) -> str:
+def format_one_line(thing: Result | Run, look: OutcomeStyle | None = None) -> str:
     """The card in one line of escaped text, for notifications and screen readers."""
-    said = (look and look.word) or word(thing)
+    said = (look and look.word) or outcome_word(thing)
     parts = [
-        text.line(f"{said}: {thing.title or _kind(thing)}", 200),
-        text.line(thing.project or "", 80),
-        text.line(thing.environment or "", 80),
-        text.duration(thing.duration) if thing.duration is not None else "",
-        text.line(thing.id, 128) if thing.title else "",
+        text.escape_line(f"{said}: {thing.title or _default_title(thing)}", 200),
+        text.escape_line(thing.project or "", 80),
+        text.escape_line(thing.environment or "", 80),
+        text.describe_duration(thing.duration) if thing.duration is not None else "",
+        text.escape_line(thing.id, 128) if thing.title else "",
     ]
     return " · ".join(part for part in parts if part)
 
 
-def _times(thing: Result | Run) -> list[tuple[str, str]]:
+def _time_fields(thing: Result | Run) -> list[tuple[str, str]]:
     pairs = [("Started", thing.started), ("Finished", thing.ended)]
     if not (thing.started or thing.ended):
         pairs = [("Created", thing.created)]
-    shown = [(label, text.moment(at)) for label, at in pairs if at]
-    return [*shown, ("Duration", text.duration(thing.duration) if thing.duration is not None else "")]
+    shown = [(label, text.format_local_time(at)) for label, at in pairs if at]
+    return [*shown, ("Duration", text.describe_duration(thing.duration) if thing.duration is not None else "")]
 
 
-def _where(thing: Result | Run) -> list[tuple[str, str]]:
-    return [("Project", text.line(thing.project or "", 300)), ("Environment", text.line(thing.environment or "", 300))]
+def _location_fields(thing: Result | Run) -> list[tuple[str, str]]:
+    return [
+        ("Project", text.escape_line(thing.project or "", 300)),
+        ("Environment", text.escape_line(thing.environment or "", 300)),
+    ]
 
 
-def _look_up(label: str, action: str, identifier: str | None, aloud: str) -> Block | None:
+def _lookup_button(label: str, action: str, identifier: str | None, aloud: str) -> Block | None:
     """A button about one id; none for what could never be looked up."""
-    return button(label, action, {"id": identifier}, aloud=aloud) if identifier and is_id(identifier) else None
+    return (
+        build_button(label, action, {"id": identifier}, aloud=aloud) if identifier and is_valid_id(identifier) else None
+    )
 
 
 # --- one result
 
 
-def result_card(result: Result, links: Links, *, share: bool = False, by: str = "") -> Message:
+def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str = "") -> Message:
     """One result; ``share`` adds the button that posts it, ``by`` names who did (a name as Slack gave it)."""
-    look = LOOKS[result.outcome]
-    logs = links.allowed(result.logs)
-    details = fields(
+    look = OUTCOME_STYLES[result.outcome]
+    logs = links.allowed_url(result.logs)
+    details = field_blocks(
         [
-            *_where(result),
-            ("Run", text.code(result.run_id or "")),
-            ("Case", text.code(result.case_id or "") if result.case_id != result.title else ""),
-            ("Severity", text.line(result.severity or "", 80)),
+            *_location_fields(result),
+            ("Run", text.inline_code(result.run_id or "")),
+            ("Case", text.inline_code(result.case_id or "") if result.case_id != result.title else ""),
+            ("Severity", text.escape_line(result.severity or "", 80)),
             ("Attempts", str(result.attempt) if result.attempt and result.attempt > 1 else ""),
-            *_times(result),
-            ("Logs", "" if logs else text.code(result.logs or "", 500)),
+            *_time_fields(result),
+            ("Logs", "" if logs else text.inline_code(result.logs or "", 500)),
         ]
     )
-    failure = text.literal(result.failure or "", 2600)
-    buttons = actions(
-        link_button("Open in Zof", "zof_open", links.result(result)),
+    failure = text.clean_literal(result.failure or "", 2600)
+    buttons = button_row(
+        link_button("Open in Zof", "zof_open", links.result_url(result)),
         link_button("Logs", "zof_logs", logs),
-        _look_up("Show run", "zof_run", result.run_id, "Show the run of this result"),
-        _look_up("Share to channel", "zof_share", result.id if share else None, "Share this result to the channel"),
+        _lookup_button("Show run", "zof_run", result.run_id, "Show the run of this result"),
+        _lookup_button(
+            "Share to channel", "zof_share", result.id if share else None, "Share this result to the channel"
+        ),
     )
-    notes = [f"Result {text.code(result.id)}", *([f"Shared by {text.line(by, 80)}"] if by else [])]
+    notes = [f"Result {text.inline_code(result.id)}", *([f"Shared by {text.escape_line(by, 80)}"] if by else [])]
     body = [
-        *([section(BLAME[result.outcome])] if result.outcome in BLAME else []),
+        *([section_block(OUTCOME_EXPLANATIONS[result.outcome])] if result.outcome in OUTCOME_EXPLANATIONS else []),
         *details,
-        *([preformatted(failure)] if failure else []),
+        *([preformatted_block(failure)] if failure else []),
         *buttons,
-        context(" · ".join(notes)),
+        context_block(" · ".join(notes)),
     ]
-    return Message(in_one_line(result), [header(headline(result))], look.colour, body)
+    return Message(format_one_line(result), [header_block(format_headline(result))], look.colour, body)
 
 
 # --- one run
 
 
-def run_card(run: Run, bad: Sequence[Result], links: Links, *, start: int = 0, more: bool = False) -> Message:
+def run_card(run: Run, bad: Sequence[Result], links: ZofLinks, *, start: int = 0, more: bool = False) -> Message:
     """One run with its failed and errored cases from ``start`` on; ``more``: Zof listed more of them than were read."""
-    look = look_of(run, len(bad))
-    shown = bad[start : start + PAGE]
+    look = style_of_run(run, len(bad))
+    shown = bad[start : start + ROWS_PER_PAGE]
     body = [
-        *([section(tally(run))] if tally(run) else []),
-        *fields([*_where(run), ("Schedule", _schedule(run)), *_times(run)]),
+        *([section_block(format_tally(run))] if format_tally(run) else []),
+        *field_blocks([*_location_fields(run), ("Schedule", _schedule_name(run)), *_time_fields(run)]),
         *(_case_row(result) for result in shown),
-        *pages(
-            Window(start, len(shown), len(bad), "failed or errored cases"),
+        *page_controls(
+            PageWindow(start, len(shown), len(bad), "failed or errored cases"),
             "zof_run_page",
-            {"id": run.id} if is_id(run.id) else None,
-            link_button("Open in Zof", "zof_open", links.run(run)),
+            {"id": run.id} if is_valid_id(run.id) else None,
+            link_button("Open in Zof", "zof_open", links.run_url(run)),
         ),
-        *([context("Zof listed more failed cases than were read here.")] if more else []),
-        context(f"Run {text.code(run.id)}"),
+        *([context_block("Zof listed more failed cases than were read here.")] if more else []),
+        context_block(f"Run {text.inline_code(run.id)}"),
     ]
-    counts = numbers(run)
-    said = in_one_line(run, look) + (f" · {counts}" if counts else "")
-    return Message(said, [header(headline(run, look))], look.colour, body)
+    counts = format_counts(run)
+    said = format_one_line(run, look) + (f" · {counts}" if counts else "")
+    return Message(said, [header_block(format_headline(run, look))], look.colour, body)
 
 
-def _schedule(run: Run) -> str:
+def _schedule_name(run: Run) -> str:
     """The schedule that started a run, by its name where that is known; empty for other runs."""
-    return text.line(run.schedule_name or "", 300) or text.code(run.schedule_id or "")
+    return text.escape_line(run.schedule_name or "", 300) or text.inline_code(run.schedule_id or "")
 
 
-def tally(run: Run) -> str:
+def format_tally(run: Run) -> str:
     """How the cases ended, as ten squares and in numbers; empty when Zof sent no counts."""
-    said = numbers(run)
-    return f"{squares(run)}\n{said}".strip() if said else ""
+    said = format_counts(run)
+    return f"{square_bar(run)}\n{said}".strip() if said else ""
 
 
-def _shares(run: Run) -> list[tuple[Outcome, int]]:
+def _outcome_counts(run: Run) -> list[tuple[Outcome, int]]:
     counts = run.counts
     shares = [
         (Outcome.PASSED, counts.passed),
@@ -192,18 +205,18 @@ def _shares(run: Run) -> list[tuple[Outcome, int]]:
     return [(outcome, number) for outcome, number in shares if number]
 
 
-def numbers(run: Run) -> str:
+def format_counts(run: Run) -> str:
     """``11 passed, 2 failed of 13``."""
-    words = [f"{number} {outcome.value}" for outcome, number in _shares(run)]
+    words = [f"{number} {outcome.value}" for outcome, number in _outcome_counts(run)]
     total = run.counts.total
     if total is None:
         return ", ".join(words)
     return f"{', '.join(words)} of {total}" if words else f"{total} cases"
 
 
-def squares(run: Run, width: int = 10) -> str:
+def square_bar(run: Run, width: int = 10) -> str:
     """A bar of squares in proportion; what happened at all gets at least one square."""
-    shares = _shares(run)
+    shares = _outcome_counts(run)
     total = max(sum(number for _, number in shares), run.counts.total or 0)
     if not total or not shares:
         return ""
@@ -211,22 +224,22 @@ def squares(run: Run, width: int = 10) -> str:
     while sum(widths.values()) > width:
         largest = max(widths, key=lambda outcome: widths[outcome])
         widths[largest] -= 1
-    bar = "".join(LOOKS[outcome].square * count for outcome, count in widths.items())
+    bar = "".join(OUTCOME_STYLES[outcome].square * count for outcome, count in widths.items())
     return bar + "⬜" * (width - sum(widths.values()))
 
 
 def _case_row(result: Result) -> Block:
-    look = LOOKS[result.outcome]
+    look = OUTCOME_STYLES[result.outcome]
     tries = f" · {result.attempt} attempts" if result.attempt and result.attempt > 1 else ""
-    title = f"{look.emoji} *{text.line(result.title or result.id, 150)}*{tries}"
-    reason = text.line((result.failure or "").strip().partition("\n")[0], 200)
-    return section(
+    title = f"{look.emoji} *{text.escape_line(result.title or result.id, 150)}*{tries}"
+    reason = text.escape_line((result.failure or "").strip().partition("\n")[0], 200)
+    return section_block(
         f"{title}\n{reason}" if reason else title,
-        _look_up("Details", "zof_result", result.id, "Show this result"),
+        _lookup_button("Details", "zof_result", result.id, "Show this result"),
     )
 
 
-class Window(NamedTuple):
+class PageWindow(NamedTuple):
     """The part of a long list that is shown: ``shown`` rows from ``start`` on, of ``total`` named ``what``."""
 
     start: int
@@ -235,54 +248,58 @@ class Window(NamedTuple):
     what: str
 
 
-def pages(window: Window, action: str, value: dict[str, str] | None, *others: Block | None) -> list[Block]:
+def page_controls(window: PageWindow, action: str, value: dict[str, str] | None, *others: Block | None) -> list[Block]:
     """Where in a long list this is, with buttons to go on and back where there is a ``value`` for them to carry."""
     start, shown, total, what = window
     if total <= shown and not start:
-        return actions(*others)
+        return button_row(*others)
     end = start + shown
     left = total - end
     said = f"and {left} more {what}" if left > 0 and not start else f"{start + 1} to {end} of {total} {what}"
     back = onward = None
     if value is not None:
-        back = button("Back", action + "_back", {**value, "from": max(start - PAGE, 0)}) if start else None
+        back = (
+            build_button("Back", action + "_back", {**value, "from": max(start - ROWS_PER_PAGE, 0)}) if start else None
+        )
         more = left > 0 and shown
-        onward = button(f"Show {min(left, PAGE)} more", action, {**value, "from": end}) if more else None
-    return [context(said), *actions(back, onward, *others)]
+        onward = build_button(f"Show {min(left, ROWS_PER_PAGE)} more", action, {**value, "from": end}) if more else None
+    return [context_block(said), *button_row(back, onward, *others)]
 
 
 # --- many runs
 
 
-def runs_list(runs: Sequence[Run], filters: str, *, start: int = 0, partial: bool = False, hint: str = "") -> Message:
+def runs_card(runs: Sequence[Run], filters: str, *, start: int = 0, partial: bool = False, hint: str = "") -> Message:
     """The latest runs, newest first; ``partial``: Zof has more than were read, so that older ones are missing.
 
     ``hint`` says why there may be none (mrkdwn).
     """
     title = f"Latest runs ({filters})" if filters else "Latest runs"
-    shown = runs[start : start + PAGE]
+    shown = runs[start : start + ROWS_PER_PAGE]
     if not runs:
-        said = f"No runs match {text.code(filters)}. {hint}".strip() if filters else "Zof lists no runs yet."
-        return Message(said, [section(said)])
+        said = f"No runs match {text.inline_code(filters)}. {hint}".strip() if filters else "Zof lists no runs yet."
+        return Message(said, [section_block(said)])
     blocks = [
-        header(text.literal(title, 150)),
+        header_block(text.clean_literal(title, 150)),
         *(_run_row(run) for run in shown),
-        *pages(Window(start, len(shown), len(runs), "runs"), "zof_runs_page", {"filters": filters}),
-        *([context("Zof has more runs than were read here; a filter narrows the list.")] if partial else []),
+        *page_controls(PageWindow(start, len(shown), len(runs), "runs"), "zof_runs_page", {"filters": filters}),
+        *([context_block("Zof has more runs than were read here; a filter narrows the list.")] if partial else []),
     ]
-    return Message(f"{text.mrkdwn(title, 200)}: {len(runs)}", blocks)
+    return Message(f"{text.escape_mrkdwn(title, 200)}: {len(runs)}", blocks)
 
 
 def _run_row(run: Run) -> Block:
     facts = [
-        text.line(run.project or "", 80),
-        text.line(run.environment or "", 80),
-        numbers(run),
-        text.duration(run.duration) if run.duration is not None else "",
-        text.moment(run.when) if run.when else "",
+        text.escape_line(run.project or "", 80),
+        text.escape_line(run.environment or "", 80),
+        format_counts(run),
+        text.describe_duration(run.duration) if run.duration is not None else "",
+        text.format_local_time(run.latest_time) if run.latest_time else "",
     ]
-    title = f"{LOOKS[run.outcome].emoji} *{text.line(f'{word(run)}: {run.title or run.id}', 160)}*"
-    return section(
+    title = (
+        f"{OUTCOME_STYLES[run.outcome].emoji} *{text.escape_line(f'{outcome_word(run)}: {run.title or run.id}', 160)}*"
+    )
+    return section_block(
         f"{title}\n{' · '.join(fact for fact in facts if fact)}",
-        _look_up("Open", "zof_run", run.id, "Show this run"),
+        _lookup_button("Open", "zof_run", run.id, "Show this run"),
     )

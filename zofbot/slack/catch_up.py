@@ -8,9 +8,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from zofbot.slack import text
-from zofbot.slack.message import Message, context, header, section
-from zofbot.slack.pieces import count, moment, paragraphs
-from zofbot.triage import State
+from zofbot.slack.message import Message, context_block, header_block, section_block
+from zofbot.slack.pieces import count_noun, format_moment, paragraph_blocks
+from zofbot.triage import TriageState
 
 CARD = "catchup"
 
@@ -18,13 +18,19 @@ MAX_ROWS = 30
 """Failures of each kind that are listed."""
 
 GROUPS = {
-    "Still open": (State.OPEN, State.ACKNOWLEDGED, State.SNOOZED),
-    "Recovered": (State.RECOVERED,),
-    "Resolved": (State.RESOLVED,),
+    "Still open": (TriageState.OPEN, TriageState.ACKNOWLEDGED, TriageState.SNOOZED),
+    "Recovered": (TriageState.RECOVERED,),
+    "Resolved": (TriageState.RESOLVED,),
 }
 """Headings, and how failures stand that are listed there."""
 
-_SIGNS = {State.OPEN: "❌", State.ACKNOWLEDGED: "👀", State.SNOOZED: "💤", State.RECOVERED: "✅", State.RESOLVED: "☑️"}
+_SIGNS = {
+    TriageState.OPEN: "❌",
+    TriageState.ACKNOWLEDGED: "👀",
+    TriageState.SNOOZED: "💤",
+    TriageState.RECOVERED: "✅",
+    TriageState.RESOLVED: "☑️",
+}
 
 
 class _Frozen(BaseModel):
@@ -37,7 +43,7 @@ class Line(_Frozen):
     title: str
     where: str = ""
     at: float
-    state: State = State.OPEN
+    state: TriageState = TriageState.OPEN
     since: float = 0.0
     owner: str = ""
 
@@ -64,19 +70,21 @@ def drawn(kept: Mapping[str, Any]) -> Message | None:
     if kept.get("card") != CARD:
         return None
     body = CatchUpBody.model_validate(kept)
-    groups = {title: [one for one in body.failures if one.state in states] for title, states in GROUPS.items()}
+    groups = {
+        title: [failure for failure in body.failures if failure.state in states] for title, states in GROUPS.items()
+    }
     counts = ", ".join(f"{len(found)} {title.lower()}" for title, found in groups.items() if found)
     over = "A mute is over" if body.muted else "Quiet hours are over"
-    said = f"{over}: {count(len(body.failures), 'failure')} ({counts})"
-    lists = [block for title, found in groups.items() if found for block in paragraphs(_listed(title, found))]
+    said = f"{over}: {count_noun(len(body.failures), 'failure')} ({counts})"
+    lists = [block for title, found in groups.items() if found for block in paragraph_blocks(_listed(title, found))]
     follows = "Open failures follow, unless they were posted before." if groups["Still open"] else "Nothing is open."
     return Message(
         said,
         [
-            header(f"{'🔔' if body.muted else '🌅'} {said}"),
-            *([section(f"Muted: {text.code(body.muted, 500)}")] if body.muted else []),
+            header_block(f"{'🔔' if body.muted else '🌅'} {said}"),
+            *([section_block(f"Muted: {text.inline_code(body.muted, 500)}")] if body.muted else []),
             *lists,
-            context(f"Held back since {moment(body.since)}. {follows}"),
+            context_block(f"Held back since {format_moment(body.since)}. {follows}"),
         ],
     )
 
@@ -87,10 +95,14 @@ def _listed(title: str, found: Sequence[Line]) -> list[str]:
 
 
 def _line(one: Line) -> str:
-    where = f" · {text.line(one.where, 160)}" if one.where else ""
+    where = f" · {text.escape_line(one.where, 160)}" if one.where else ""
     state = {
-        State.ACKNOWLEDGED: f", acknowledged by {text.line(one.owner, 80)}" if one.owner else ", acknowledged",
-        State.SNOOZED: ", snoozed",
-        State.RECOVERED: f", recovered after {text.duration(max(one.since - one.at, 1))}" if one.since else "",
+        TriageState.ACKNOWLEDGED: f", acknowledged by {text.escape_line(one.owner, 80)}"
+        if one.owner
+        else ", acknowledged",
+        TriageState.SNOOZED: ", snoozed",
+        TriageState.RECOVERED: f", recovered after {text.describe_duration(max(one.since - one.at, 1))}"
+        if one.since
+        else "",
     }.get(one.state, "")
-    return f"{_SIGNS[one.state]} *{text.line(one.title, 150)}*{where} · failed {moment(one.at)}{state}"
+    return f"{_SIGNS[one.state]} *{text.escape_line(one.title, 150)}*{where} · failed {format_moment(one.at)}{state}"

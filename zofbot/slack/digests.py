@@ -8,24 +8,24 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from zofbot.routing.rhythm import Regular, spelled
+from zofbot.routing.rhythm import DigestSetting, format_schedule
 from zofbot.slack import text
-from zofbot.slack.home import percent
-from zofbot.slack.message import Block, Message, context, fields, header, section
-from zofbot.slack.pieces import count, moment, paragraphs
-from zofbot.verbs import COMMAND
+from zofbot.slack.home import format_percent
+from zofbot.slack.message import Block, Message, context_block, field_blocks, header_block, section_block
+from zofbot.slack.pieces import count_noun, format_moment, paragraph_blocks
+from zofbot.verbs import SLASH_COMMAND
 
-CARD = "digest"
-SPARKS = "▁▂▃▄▅▆▇█"
-CHART_LABEL = 20
+DIGEST_CARD_KIND = "digest"
+SPARKLINE_LEVELS = "▁▂▃▄▅▆▇█"
+MAX_CHART_LABEL_CHARS = 20
 """Characters of a label in a chart (https://docs.slack.dev/reference/block-kit/blocks/data-visualization-block)."""
 
 
-class _Frozen(BaseModel):
+class _DigestModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Point(_Frozen):
+class TrendPoint(_DigestModel):
     """One part of the time: of so many runs that ended, so many passed."""
 
     label: str
@@ -33,11 +33,11 @@ class Point(_Frozen):
     ended: int = 0
 
     @property
-    def rate(self) -> float | None:
+    def pass_rate(self) -> float | None:
         return self.passed / self.ended if self.ended else None
 
 
-class Counted(_Frozen):
+class CaseCount(_DigestModel):
     """A case, and how often: ``of`` so many results; or for how long (``seconds``)."""
 
     title: str
@@ -47,7 +47,7 @@ class Counted(_Frozen):
     seconds: float = 0.0
 
 
-class DigestBody(_Frozen):
+class DigestPayload(_DigestModel):
     """A digest as it is stored: text is stripped, redacted and clipped; times are Unix seconds.
 
     ``rhythm`` and ``zone`` say for which setting it was made. ``answered`` and ``ended`` are median seconds until
@@ -67,10 +67,10 @@ class DigestBody(_Frozen):
     other: int = 0
     results: int = 0
     bad: int = 0
-    trend: tuple[Point, ...] = ()
-    failing: tuple[Counted, ...] = ()
-    slowest: tuple[Counted, ...] = ()
-    flaky: tuple[Counted, ...] = ()
+    trend: tuple[TrendPoint, ...] = ()
+    failing: tuple[CaseCount, ...] = ()
+    slowest: tuple[CaseCount, ...] = ()
+    flaky: tuple[CaseCount, ...] = ()
     open: int = 0
     oldest: float | None = None
     snoozed: int = 0
@@ -83,85 +83,93 @@ class DigestBody(_Frozen):
     request_id: str = ""
 
     @property
-    def rate(self) -> float | None:
+    def pass_rate(self) -> float | None:
         """The part that passed of the runs that passed, failed or errored."""
         over = self.passed + self.failed + self.error
         return self.passed / over if over else None
 
 
 @dataclass(frozen=True)
-class Charted(Message):
+class ChartMessage(Message):
     """A message with a chart, which some workspaces do not know yet: there the last resort says it in signs."""
 
     instead: Message | None = None
 
-    def plain(self, reference: str = "") -> Message:
+    def plain_version(self, reference: str = "") -> Message:
         """Return the same message without its chart."""
-        return self.instead or super().plain(reference)
+        return self.instead or super().plain_version(reference)
 
 
-def stored(body: DigestBody) -> dict[str, Any]:
+def dump_digest(body: DigestPayload) -> dict[str, Any]:
     """A digest as JSON, without what has its default value."""
-    return {"card": CARD, **body.model_dump(mode="json", exclude_defaults=True)}
+    return {"card": DIGEST_CARD_KIND, **body.model_dump(mode="json", exclude_defaults=True)}
 
 
-def drawn(kept: Mapping[str, Any]) -> Message | None:
+def render_if_digest(kept: Mapping[str, Any]) -> Message | None:
     """The message of a notification's body that is a digest; nothing for any other."""
-    return message(DigestBody.model_validate(dict(kept))) if kept.get("card") == CARD else None
+    return digest_message(DigestPayload.model_validate(dict(kept))) if kept.get("card") == DIGEST_CARD_KIND else None
 
 
-PREVIEW = "Preview: what a digest would say now. Only you see it."
+PREVIEW_NOTE = "Preview: what a digest would say now. Only you see it."
 """Stands above a digest that the channel does not get."""
 
 
-def message(body: DigestBody, above: str = "") -> Message:
+def digest_message(body: DigestPayload, above: str = "") -> Message:
     """The digest, beneath a line (mrkdwn) if there is one."""
     title = f"{body.every.capitalize()} digest"
-    said = " · ".join(filter(None, (f"{title}: {_runs(body)}", sparkline(body), _open(body))))
-    top = [*([section(above)] if above else []), header(f"📊 {title}"), *fields(_facts(body))]
+    said = " · ".join(filter(None, (f"{title}: {_runs_text(body)}", trend_sparkline(body), _open_text(body))))
+    top = [*([section_block(above)] if above else []), header_block(f"📊 {title}"), *field_blocks(_digest_fields(body))]
     below = [
-        *_cases("Most failing", body.failing, _failing),
-        *_cases("Flaky candidates, which failed and then passed", body.flaky, _flaky),
-        *_cases("Slowest", body.slowest, _slow),
-        context(*_notes(body), *([] if above else [f"`{COMMAND} digest off` ends it."])),
+        *_case_list("Most failing", body.failing, _failing_text),
+        *_case_list("Flaky candidates, which failed and then passed", body.flaky, _flaky_text),
+        *_case_list("Slowest", body.slowest, _slow_text),
+        context_block(*_digest_notes(body), *([] if above else [f"`{SLASH_COMMAND} digest off` ends it."])),
     ]
-    bare = Message(said, [*top, *_signs(body), *below])
-    chart = _chart(body)
-    return Charted(said, [*top, chart, *below], instead=bare) if chart else bare
+    bare = Message(said, [*top, *_sparkline_blocks(body), *below])
+    chart = _chart_block(body)
+    return ChartMessage(said, [*top, chart, *below], instead=bare) if chart else bare
 
 
-def _runs(body: DigestBody) -> str:
-    if body.rate is None:
+def _runs_text(body: DigestPayload) -> str:
+    if body.pass_rate is None:
         return "no run has ended" if body.runs else "no runs"
-    return f"{count(body.runs, 'run')}, {percent(body.rate)} passed"
+    return f"{count_noun(body.runs, 'run')}, {format_percent(body.pass_rate)} passed"
 
 
-def _open(body: DigestBody) -> str:
-    return f"{count(body.open, 'failure')} open" if body.open else "nothing is open"
+def _open_text(body: DigestPayload) -> str:
+    return f"{count_noun(body.open, 'failure')} open" if body.open else "nothing is open"
 
 
-def _facts(body: DigestBody) -> list[tuple[str, str]]:
+def _digest_fields(body: DigestPayload) -> list[tuple[str, str]]:
     kinds = (("passed", body.passed), ("failed", body.failed), ("error", body.error), ("other", body.other))
     parts = ", ".join(f"{number} {word}" for word, number in kinds if number)
-    age = f", the oldest for {text.duration(max(body.until - body.oldest, 1))}" if body.oldest is not None else ""
+    age = (
+        f", the oldest for {text.describe_duration(max(body.until - body.oldest, 1))}"
+        if body.oldest is not None
+        else ""
+    )
     asleep = f", {body.snoozed} snoozed" if body.snoozed else ""
     return [
         ("Runs", f"{body.runs}: {parts}" if parts else str(body.runs)),
-        ("Pass rate", percent(body.rate) if body.rate is not None else ""),
+        ("Pass rate", format_percent(body.pass_rate) if body.pass_rate is not None else ""),
         ("Results", f"{body.results}, {body.bad} of them failed" if body.results else ""),
         ("Open here", f"{body.open}{age}{asleep}"),
-        ("Half acknowledged within", _span(body.answered)),
-        ("Half over within", _span(body.ended)),
+        ("Half acknowledged within", _duration_text(body.answered)),
+        ("Half over within", _duration_text(body.ended)),
     ]
 
 
-def _span(seconds: float | None) -> str:
-    return text.duration(max(seconds, 1)) if seconds is not None else ""
+def _duration_text(seconds: float | None) -> str:
+    return text.describe_duration(max(seconds, 1)) if seconds is not None else ""
 
 
-def _chart(body: DigestBody) -> Block | None:
+def _chart_block(body: DigestPayload) -> Block | None:
     """The trend as a line; none for a single point, which is none."""
-    points = [(point.label[:CHART_LABEL], round(100 * point.rate, 1)) for point in body.trend if point.rate is not None]
+    points = [
+        (point.label[:MAX_CHART_LABEL_CHARS], round(100 * point.pass_rate, 1))
+        for point in body.trend
+        if point.pass_rate is not None
+    ]
     names = {name for name, _ in points if name}
     if len(points) < 2 or len(names) < len(points):
         return None
@@ -175,86 +183,99 @@ def _chart(body: DigestBody) -> Block | None:
     }
 
 
-def sparkline(body: DigestBody) -> str:
+def trend_sparkline(body: DigestPayload) -> str:
     """The trend in signs, a dot where no run ended; empty where none did at all."""
-    rates = [point.rate for point in body.trend]
+    rates = [point.pass_rate for point in body.trend]
     if all(rate is None for rate in rates):
         return ""
-    return "".join("·" if rate is None else SPARKS[min(int(rate * len(SPARKS)), len(SPARKS) - 1)] for rate in rates)
+    return "".join(
+        "·" if rate is None else SPARKLINE_LEVELS[min(int(rate * len(SPARKLINE_LEVELS)), len(SPARKLINE_LEVELS) - 1)]
+        for rate in rates
+    )
 
 
-def _signs(body: DigestBody) -> list[Block]:
-    signs = sparkline(body)
+def _sparkline_blocks(body: DigestPayload) -> list[Block]:
+    signs = trend_sparkline(body)
     if not signs:
         return []
     first, last = body.trend[0].label, body.trend[-1].label
-    return [section(f"*Pass rate* `{signs}`\n{text.line(first, 40)} to {text.line(last, 40)}, low to high")]
+    return [
+        section_block(
+            f"*Pass rate* `{signs}`\n{text.escape_line(first, 40)} to {text.escape_line(last, 40)}, low to high"
+        )
+    ]
 
 
-def _cases(title: str, cases: tuple[Counted, ...], line: Any) -> list[Block]:
-    return paragraphs([f"*{title}*", *(f"• {_name(one)} · {line(one)}" for one in cases)]) if cases else []
+def _case_list(title: str, cases: tuple[CaseCount, ...], line: Any) -> list[Block]:
+    return (
+        paragraph_blocks([f"*{title}*", *(f"• {_case_name(case)} · {line(case)}" for case in cases)]) if cases else []
+    )
 
 
-def _name(one: Counted) -> str:
-    where = f" ({text.line(one.where, 120)})" if one.where else ""
-    return f"{text.line(one.title, 120) or 'a case without a name'}{where}"
+def _case_name(one: CaseCount) -> str:
+    where = f" ({text.escape_line(one.where, 120)})" if one.where else ""
+    return f"{text.escape_line(one.title, 120) or 'a case without a name'}{where}"
 
 
-def _failing(one: Counted) -> str:
+def _failing_text(one: CaseCount) -> str:
     return f"{one.times} of {one.of} failed"
 
 
-def _flaky(one: Counted) -> str:
+def _flaky_text(one: CaseCount) -> str:
     return "once" if one.times == 1 else f"{one.times} times"
 
 
-def _slow(one: Counted) -> str:
-    return text.duration(one.seconds)
+def _slow_text(one: CaseCount) -> str:
+    return text.describe_duration(one.seconds)
 
 
-def _notes(body: DigestBody) -> list[str]:
+def _digest_notes(body: DigestPayload) -> list[str]:
     notes = [
-        f"{moment(body.since)} to {moment(body.until)}, "
+        f"{format_moment(body.since)} to {format_moment(body.until)}, "
         + ("what this channel's subscriptions mean." if body.narrowed else "all that Zof ran.")
     ]
     if body.back is not None:
-        notes.append(f"✂️ Zof lists more than was read here: what was listed since {moment(body.back)} is counted.")
+        notes.append(
+            f"✂️ Zof lists more than was read here: what was listed since {format_moment(body.back)} is counted."
+        )
     if body.trouble:
-        asked = f"Request ID: {text.code(body.request_id)}" if body.request_id else "Zof returned no request id."
-        notes.append(f"⚠️ Not all could be read from Zof. {text.mrkdwn(body.trouble, 300)} {asked}")
+        asked = f"Request ID: {text.inline_code(body.request_id)}" if body.request_id else "Zof returned no request id."
+        notes.append(f"⚠️ Not all could be read from Zof. {text.escape_mrkdwn(body.trouble, 300)} {asked}")
     return notes
 
 
 # --- the setting, to whoever asked
 
 
-def standing(regular: Regular | None, due: float) -> str:
+def setting_text(regular: DigestSetting | None, due: float) -> str:
     """How often the channel gets one (mrkdwn); ``due`` (Unix seconds) is when the next one comes."""
     if regular is None:
-        begins = f"`{COMMAND} digest daily 09:00` or `{COMMAND} digest weekly mon 09:00` begins."
+        begins = f"`{SLASH_COMMAND} digest daily 09:00` or `{SLASH_COMMAND} digest weekly mon 09:00` begins."
         return f"This channel gets no digest. {begins}"
-    by = f", set by {text.line(regular.by_name, 80)}" if regular.by_name else ""
-    zone = text.line(regular.rhythm.zone, 60)
-    return f"This channel gets a digest *{spelled(regular.rhythm)}* ({zone}){by}. {_next(due)}"
+    by = f", set by {text.escape_line(regular.by_name, 80)}" if regular.by_name else ""
+    zone = text.escape_line(regular.rhythm.zone, 60)
+    return f"This channel gets a digest *{format_schedule(regular.rhythm)}* ({zone}){by}. {_next_text(due)}"
 
 
-def agreed(regular: Regular, due: float, caution: str) -> Message:
+def digest_set_reply(regular: DigestSetting, due: float, caution: str) -> Message:
     """Told to whoever set it."""
-    said = f"This channel gets a digest {spelled(regular.rhythm)} ({text.line(regular.rhythm.zone, 60)})."
-    small = [context(caution)] if caution else []
-    return Message(said, [section(f"✅ *{said}*\n{_next(due)}"), *small])
+    said = (
+        f"This channel gets a digest {format_schedule(regular.rhythm)} ({text.escape_line(regular.rhythm.zone, 60)})."
+    )
+    small = [context_block(caution)] if caution else []
+    return Message(said, [section_block(f"✅ *{said}*\n{_next_text(due)}"), *small])
 
 
-def ended() -> Message:
+def digest_ended_reply() -> Message:
     """Told to whoever switched it off."""
     said = "This channel gets no digest any more."
-    return Message(said, [section(f"✅ {said}")])
+    return Message(said, [section_block(f"✅ {said}")])
 
 
-def waiting(said: str) -> Message:
+def setting_reply(said: str) -> Message:
     """The setting, before the preview that follows."""
-    return Message(said, [section(said), context("⏳ A preview of what it would say now follows.")])
+    return Message(said, [section_block(said), context_block("⏳ A preview of what it would say now follows.")])
 
 
-def _next(due: float) -> str:
-    return f"The next one comes {moment(due)}."
+def _next_text(due: float) -> str:
+    return f"The next one comes {format_moment(due)}."

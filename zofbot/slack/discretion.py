@@ -16,29 +16,29 @@ from typing import Any
 
 from zofbot.clock import Clock
 from zofbot.model import Result
-from zofbot.notification import Claimed, Kind, Notification, Undecided, Unwanted
+from zofbot.notification import Claim, Notification, NotificationKind, UndecidedNotification, UnwantedNotification
 from zofbot.slack import trials
 from zofbot.slack.people import Readers
 
-_INWARD = {"why", "note"}
+_INTERNAL_FIELDS = {"why", "note"}
 """Fields of bodies and of records that say more than what failed and where."""
 
-DOUBT_SECONDS = 5.0
+READERS_WAIT_SECONDS = 5.0
 """How long a message waits for Slack to say who reads its channel."""
 
-DETAILS = "details:"
+DETAILS_KEY_PREFIX = "details:"
 """Beginning of the keys of the edits that bring what was left out in doubt."""
 
-DETAILS_SECONDS = 86400.0
+DETAILS_WAIT_SECONDS = 86400.0
 """How long such an edit waits for Slack's answer."""
 
-MAX_WAITING = 1000
+MAX_WAITING_MESSAGES = 1000
 """Messages of which it is remembered since when they wait."""
 
-DETAILS_FOLLOW = "Details follow once Slack says who can read this channel."
+DETAILS_FOLLOW_NOTE = "Details follow once Slack says who can read this channel."
 
 
-class Discretion:
+class SharedChannelFilter:
     """Decides how much of each notification its channel is to see, right before it is drawn.
 
     ``readers`` says who reads a channel (id), ``promise`` commits a notification.
@@ -53,78 +53,82 @@ class Discretion:
         self._readers, self._promise, self._clock = readers, promise, clock
         self._waiting: OrderedDict[str, float] = OrderedDict()
 
-    async def __call__(self, claimed: Claimed) -> Claimed:
+    async def __call__(self, claimed: Claim) -> Claim:
         """Give the notification as its channel may see it.
 
         Raises Undecided while Slack may still answer, and StoreUnavailable.
         """
-        less = veiled(claimed)
-        if less == claimed or claimed.notification.body.get("card") == trials.CARD:
+        less = redact_for_shared_channels(claimed)
+        if less == claimed or claimed.notification.body.get("card") == trials.TEST_CARD_KIND:
             return claimed
         readers = await self._readers(claimed.notification.channel)
         key = claimed.notification.key
         if readers in (Readers.OURS, Readers.SHARED):
             self._waiting.pop(key, None)
             return claimed if readers is Readers.OURS else less
-        if key.startswith(DETAILS):
-            raise self._later(claimed)
-        if readers is Readers.UNKNOWN and self._waited(key) < DOUBT_SECONDS:
-            raise Undecided(1.0)
+        if key.startswith(DETAILS_KEY_PREFIX):
+            raise self._postponement_error(claimed)
+        if readers is Readers.UNKNOWN and self._seconds_waited(key) < READERS_WAIT_SECONDS:
+            raise UndecidedNotification(1.0)
         self._waiting.pop(key, None)
-        await self._promise(details_of(claimed, self._clock.time() + DOUBT_SECONDS))
+        await self._promise(details_edit(claimed, self._clock.time() + READERS_WAIT_SECONDS))
         return replace(less, details_follow=True)
 
-    def _waited(self, key: str) -> float:
+    def _seconds_waited(self, key: str) -> float:
         """For how many seconds this process has waited with a message."""
         now = self._clock.monotonic()
         since = self._waiting.setdefault(key, now)
-        if len(self._waiting) > MAX_WAITING:
+        if len(self._waiting) > MAX_WAITING_MESSAGES:
             self._waiting.popitem(last=False)
         return now - since
 
-    def _later(self, claimed: Claimed) -> Exception:
+    def _postponement_error(self, claimed: Claim) -> Exception:
         """When an edit asks again: seldom after a while, and at last no more."""
         age = self._clock.time() - claimed.committed
-        return Unwanted() if age > DETAILS_SECONDS else Undecided(min(300.0, max(DOUBT_SECONDS, age / 4)))
+        return (
+            UnwantedNotification()
+            if age > DETAILS_WAIT_SECONDS
+            else UndecidedNotification(min(300.0, max(READERS_WAIT_SECONDS, age / 4)))
+        )
 
 
-def details_of(claimed: Claimed, at: float) -> Notification:
+def details_edit(claimed: Claim, at: float) -> Notification:
     """The edit that brings what was left out of a message, no sooner than ``at`` (Unix seconds)."""
     one = claimed.notification
-    message = one.key if one.kind is Kind.REPLY or not one.root else one.root
+    message = one.key if one.kind is NotificationKind.REPLY or not one.root else one.root
     return Notification(
-        key=f"{DETAILS}{message}", kind=Kind.EDIT, channel=one.channel, body=one.body, root=message,
+        key=f"{DETAILS_KEY_PREFIX}{message}", kind=NotificationKind.EDIT, channel=one.channel, body=one.body, root=message,
         happened=one.happened, not_before=at,
     )  # fmt: skip
 
 
-def veiled(claimed: Claimed) -> Claimed:
+def redact_for_shared_channels(claimed: Claim) -> Claim:
     """The same with nothing in it that others should not see; the very same where there is no such thing."""
     notification = claimed.notification
-    body = _without(notification.body)
+    body = _remove_internal_fields(notification.body)
     if body.get("card") == "notice":
         body.pop("said", None)
-    shows_failure = notification.kind is not Kind.REPLY  # a reply only names it
+    shows_failure = notification.kind is not NotificationKind.REPLY  # a reply only names it
     return replace(
         claimed,
         notification=notification.model_copy(update={"body": body}),
-        failure=_without(claimed.failure) if claimed.failure and shows_failure else claimed.failure,
-        triage=_without_note(claimed.triage) if shows_failure else claimed.triage,
-        storm_triage=_without_note(claimed.storm_triage) if shows_failure else claimed.storm_triage,
+        failure=_remove_internal_fields(claimed.failure) if claimed.failure and shows_failure else claimed.failure,
+        triage=_remove_note(claimed.triage) if shows_failure else claimed.triage,
+        storm_triage=_remove_note(claimed.storm_triage) if shows_failure else claimed.storm_triage,
     )
 
 
-def outward(result: Result) -> Result:
+def redact_result(result: Result) -> Result:
     """A result as others may see it."""
     return result.model_copy(update={"failure": None, "logs": None})
 
 
-def _without_note(triage: str) -> str:
+def _remove_note(triage: str) -> str:
     kept = json.loads(triage) if triage else {}
-    return json.dumps(_without(kept)) if _without(kept) != kept else triage
+    return json.dumps(_remove_internal_fields(kept)) if _remove_internal_fields(kept) != kept else triage
 
 
-def _without(kept: Any) -> Any:
+def _remove_internal_fields(kept: Any) -> Any:
     if isinstance(kept, dict):
-        return {name: _without(value) for name, value in kept.items() if name not in _INWARD}
-    return [_without(one) for one in kept] if isinstance(kept, list) else kept
+        return {name: _remove_internal_fields(value) for name, value in kept.items() if name not in _INTERNAL_FIELDS}
+    return [_remove_internal_fields(item) for item in kept] if isinstance(kept, list) else kept

@@ -8,14 +8,14 @@ from typing import Any
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from zofbot.slack.received import MAX_REPLY_BYTES, Reply, read_reply
+from zofbot.slack.received import MAX_REPLY_BYTES, SlackHttpReply, parse_http_reply
 
 
 class TooLong(aiohttp.ClientPayloadError):
     """A reply is longer than any of Slack's."""
 
 
-async def exchange(session: aiohttp.ClientSession, verb: str, url: str, **request: Any) -> Reply:
+async def send_request(session: aiohttp.ClientSession, verb: str, url: str, **request: Any) -> SlackHttpReply:
     """Send one request and read its reply. Raises aiohttp.ClientError.
 
     Redirects are not followed: the second request might be another one, and it would carry the token somewhere else.
@@ -27,10 +27,10 @@ async def exchange(session: aiohttp.ClientSession, verb: str, url: str, **reques
             body += piece
             if len(body) > MAX_REPLY_BYTES:
                 raise TooLong(f"more than {MAX_REPLY_BYTES} bytes")
-        return Reply(reply.status, reply.headers, bytes(body))
+        return SlackHttpReply(reply.status, reply.headers, bytes(body))
 
 
-class WebClient(AsyncWebClient):
+class BoundedWebClient(AsyncWebClient):
     """The SDK's client with replies that are read by us.
 
     The SDK itself reads them without a bound, and takes any answer under 500 for a refusal.
@@ -40,5 +40,5 @@ class WebClient(AsyncWebClient):
         """Send one request. Raises SlackDeferred, SlackUnknown and aiohttp.ClientError."""
         if self.session is None:
             raise ValueError("the client needs a session")
-        reply = await exchange(self.session, http_verb, api_url, **req_args)
-        return {"data": read_reply(reply), "headers": reply.headers, "status_code": reply.status}
+        reply = await send_request(self.session, http_verb, api_url, **req_args)
+        return {"data": parse_http_reply(reply), "headers": reply.headers, "status_code": reply.status}

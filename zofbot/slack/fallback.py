@@ -9,7 +9,7 @@ import structlog
 
 from zofbot.errors import SlackRefused
 from zofbot.slack.message import Block, Message
-from zofbot.slack.verdict import Remedy, remedy
+from zofbot.slack.verdict import RefusalHandling, handling_for
 
 log = structlog.get_logger()
 
@@ -25,16 +25,16 @@ async def send_or_simplify(send: Callable[[Message], Awaitable[T]], message: Mes
         try:
             return await send(message)
         except SlackRefused as error:
-            if remedy(error.reason) is not Remedy.PLAIN or not message.has_blocks:
+            if handling_for(error.reason) is not RefusalHandling.PLAIN or not message.has_blocks:
                 raise
             log.error("card refused", reason=error.reason, text=message.text)
-            message = message.plain(reference)
+            message = message.plain_version(reference)
 
 
-CLASSIC_BLOCKS = frozenset({"section", "divider", "image", "actions", "context", "input", "header", "rich_text"})
+CLASSIC_BLOCK_TYPES = frozenset({"section", "divider", "image", "actions", "context", "input", "header", "rich_text"})
 """Kinds of blocks that every workspace has known for years (https://docs.slack.dev/reference/block-kit/blocks)."""
 
-CLASSIC_FIELDS = frozenset(
+CLASSIC_FIELD_TYPES = frozenset(
     {
         *("plain_text_input", "static_select", "multi_static_select", "users_select", "multi_users_select"),
         *("conversations_select", "multi_conversations_select", "channels_select", "multi_channels_select"),
@@ -49,13 +49,13 @@ async def show_or_simplify(show: Callable[[Block], Awaitable[T]], view: Block, p
     try:
         return await show(view)
     except SlackRefused as error:
-        if remedy(error.reason) is not Remedy.PLAIN or plain == view:
+        if handling_for(error.reason) is not RefusalHandling.PLAIN or plain == view:
             raise
         log.error("view refused", reason=error.reason, callback_id=view.get("callback_id"))
         return await show(plain)
 
 
-def plain_form(view: Block) -> Block:
+def plain_modal(view: Block) -> Block:
     """A modal without newer kinds of blocks, and without optional fields of newer kinds."""
     return view | {"blocks": [block for block in view.get("blocks") or () if _is_classic(block)]}
 
@@ -63,5 +63,5 @@ def plain_form(view: Block) -> Block:
 def _is_classic(block: Block) -> bool:
     kind = block.get("type")
     if kind == "input" and block.get("optional"):
-        return (block.get("element") or {}).get("type") in CLASSIC_FIELDS
-    return kind in CLASSIC_BLOCKS
+        return (block.get("element") or {}).get("type") in CLASSIC_FIELD_TYPES
+    return kind in CLASSIC_BLOCK_TYPES

@@ -7,21 +7,23 @@ from dataclasses import dataclass
 from datetime import date
 
 from zofbot.errors import ZofError
-from zofbot.routing.silence import Silence
-from zofbot.routing.words import quoted
+from zofbot.routing.silence import ExcludingFilter
+from zofbot.routing.words import quote_list
 from zofbot.slack import text
 
-DAYS = 7
+PREVIEW_DAYS = 7
 """How far back a preview looks."""
 
 
-MAX_SHOWN = 5
+MAX_NAMES_SHOWN = 5
 """Names that one sentence has."""
 
-FORBIDDEN = "Zof's key may not list projects, so only recent runs were compared; the key needs `projects:read`."
+PROJECTS_FORBIDDEN_NOTE = (
+    "Zof's key may not list projects, so only recent runs were compared; the key needs `projects:read`."
+)
 """Behind a sentence about projects."""
 
-UNKNOWN = {
+UNKNOWN_VALUE_LEADS = {
     "project": "No recent run is of project",
     "env": "No recent run is in the environment",
     "case": "No recent failure is called",
@@ -30,7 +32,7 @@ UNKNOWN = {
 
 
 @dataclass(frozen=True)
-class Foresight:
+class PreviewResult:
     """How many ``messages`` stand alone in the channel, ``worst`` on the worst ``day``, and the ``replies`` to them.
 
     ``partial``: not all of it could be read. ``unlisted``: it also asks for what Zof sends but does not list.
@@ -46,30 +48,30 @@ class Foresight:
     """Why it would have posted nothing (mrkdwn)."""
 
 
-READ_ALONG = (
+SHARED_CHANNEL_NOTE = (
     "🌐 People of another organization read this channel: it sees names and outcomes, not what failures say, unless an "
     "operator sets `ZOFBOT_SHARED_DETAILS`."
 )
 """To whoever subscribes a shared channel."""
 
-READERS_UNKNOWN = (
+UNKNOWN_READERS_NOTE = (
     "🌐 Slack does not say right now who can read this channel: until it does, alerts here leave out what failures say."
 )
 """To whoever subscribes a channel of which that is not known."""
 
 
-def waiting() -> str:
+def pending_text() -> str:
     """While it is being worked out."""
-    return f"⏳ Looking what this would have posted over the last {DAYS} days…"
+    return f"⏳ Looking what this would have posted over the last {PREVIEW_DAYS} days…"
 
 
-def sentence(seen: Foresight) -> str:
+def preview_text(seen: PreviewResult) -> str:
     """How much it would have been (mrkdwn)."""
     least = "at least " if seen.partial else ""
-    posted = f"{least}*{_count(seen.messages, 'message')}*" if seen.messages else "nothing"
+    posted = f"{least}*{_count_noun(seen.messages, 'message')}*" if seen.messages else "nothing"
     if seen.partial and not seen.messages:
         posted = "nothing of what was read"
-    replies = _count(seen.replies, "reply", "replies")
+    replies = _count_noun(seen.replies, "reply", "replies")
     more = [
         f", {least}{seen.worst} on the worst day ({seen.day:%A, %d %B})" if seen.day and seen.messages > 1 else "",
         f", and {least}{replies} in threads" if seen.replies else "",
@@ -80,40 +82,40 @@ def sentence(seen: Foresight) -> str:
         else "",
         f"\n{seen.silence}" if seen.silence else "",
     ]
-    return f"📈 Over the last {DAYS} days this would have posted {posted}{''.join(more)}"
+    return f"📈 Over the last {PREVIEW_DAYS} days this would have posted {posted}{''.join(more)}"
 
 
-def excluded(silence: Silence) -> str:
+def exclusion_text(silence: ExcludingFilter) -> str:
     """Which filter excluded everything, and what may have been meant (mrkdwn); empty where nothing failed at all."""
-    failures = _count(silence.failures, "failed run")
+    failures = _count_noun(silence.failures, "failed run")
     all_of_it = f"`{silence.name}:` excluded all of the {failures} that were read." if silence.failures else ""
     if not silence.unknown:
-        known = f" They are of {_codes(silence.known)}." if silence.known and all_of_it else ""
+        known = f" They are of {_format_patterns(silence.known)}." if silence.known and all_of_it else ""
         return f"{all_of_it}{known}" if all_of_it else ""
-    lead = "There is no project" if silence.listed else UNKNOWN[silence.name]
-    step = f"; did you mean {_codes(silence.near, ' or ')}?" if silence.near else "."
-    known = f" Known are {_codes(silence.known)}." if silence.known and not silence.near else ""
-    return f"{lead} {_codes(silence.unknown, ' or ')}{step}{known} {all_of_it}".strip()
+    lead = "There is no project" if silence.listed else UNKNOWN_VALUE_LEADS[silence.name]
+    step = f"; did you mean {_format_patterns(silence.near, ' or ')}?" if silence.near else "."
+    known = f" Known are {_format_patterns(silence.known)}." if silence.known and not silence.near else ""
+    return f"{lead} {_format_patterns(silence.unknown, ' or ')}{step}{known} {all_of_it}".strip()
 
 
-def _codes(patterns: Sequence[str], joint: str = ", ") -> str:
+def _format_patterns(patterns: Sequence[str], joint: str = ", ") -> str:
     """Patterns as they are typed, as many as a sentence can hold."""
-    shown = joint.join(text.code(quoted([pattern])) for pattern in patterns[:MAX_SHOWN])
-    return f"{shown} and {len(patterns) - MAX_SHOWN} more" if len(patterns) > MAX_SHOWN else shown
+    shown = joint.join(text.inline_code(quote_list([pattern])) for pattern in patterns[:MAX_NAMES_SHOWN])
+    return f"{shown} and {len(patterns) - MAX_NAMES_SHOWN} more" if len(patterns) > MAX_NAMES_SHOWN else shown
 
 
-def unseen(error: ZofError, reference: str = "") -> str:
+def preview_error_text(error: ZofError, reference: str = "") -> str:
     """Why there is none, with Zof's request id, and a ``reference`` where that leads nowhere (mrkdwn)."""
-    asked = text.code(error.request_id) if error.request_id else ""
+    asked = text.inline_code(error.request_id) if error.request_id else ""
     request = f"Request ID: {asked}" if asked else "Zof returned no request id."
-    request += f" Reference: {text.code(reference)}" if reference else ""
-    return f"No preview could be made: {text.mrkdwn(error.sentence, 600)} {request}"
+    request += f" Reference: {text.inline_code(reference)}" if reference else ""
+    return f"No preview could be made: {text.escape_mrkdwn(error.sentence, 600)} {request}"
 
 
-def broken(reference: str) -> str:
+def unexpected_error_text(reference: str) -> str:
     """That there is none for a fault of ours; ``reference`` stands in the log (mrkdwn)."""
-    return f"No preview could be made: something went wrong inside zofbot. Reference: {text.code(reference)}"
+    return f"No preview could be made: something went wrong inside zofbot. Reference: {text.inline_code(reference)}"
 
 
-def _count(number: int, one: str, many: str = "") -> str:
+def _count_noun(number: int, one: str, many: str = "") -> str:
     return f"{number} {one}" if number == 1 else f"{number} {many or one + 's'}"

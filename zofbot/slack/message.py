@@ -10,11 +10,11 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zofbot.slack.text import clip, unlinked
+from zofbot.slack.text import break_links, clip_text
 
 Block = dict[str, Any]
 
-MOST_BLOCKS = 50
+MAX_BLOCKS = 50
 
 
 @dataclass(frozen=True)
@@ -35,74 +35,74 @@ class Message:
         """Whether there is more to it than text."""
         return bool(self.blocks or self.body)
 
-    def payload(self) -> dict[str, Any]:
+    def message_fields(self) -> dict[str, Any]:
         """Return the fields of a message, for any of Slack's methods and for an acknowledgement."""
-        body = self.body[: MOST_BLOCKS - len(self.blocks[:MOST_BLOCKS])]
-        said = clip(unlinked(self.text), 3000)
+        body = self.body[: MAX_BLOCKS - len(self.blocks[:MAX_BLOCKS])]
+        said = clip_text(break_links(self.text), 3000)
         attachments = [{"color": self.colour, "fallback": said, "blocks": body}] if body else []
-        return {"text": said, "blocks": self.blocks[:MOST_BLOCKS], "attachments": attachments}
+        return {"text": said, "blocks": self.blocks[:MAX_BLOCKS], "attachments": attachments}
 
-    def noted(self, note: str) -> Message:
+    def with_note(self, note: str) -> Message:
         """The same with a line of small print beneath its blocks, and in its text."""
-        return replace(self, text=f"{self.text}\n{note}", blocks=[*self.blocks[: MOST_BLOCKS - 1], context(note)])
+        return replace(self, text=f"{self.text}\n{note}", blocks=[*self.blocks[: MAX_BLOCKS - 1], context_block(note)])
 
-    def plain(self, reference: str = "") -> Message:
+    def plain_version(self, reference: str = "") -> Message:
         """Return the last resort for a message that Slack refuses as it is drawn: three lines without any block."""
         where = f"with the reference {reference}" if reference else "in the log"
         return Message(
-            f"{clip(self.text, 2000)}\n_Slack refused the full card._\n_An operator finds the reason {where}._"
+            f"{clip_text(self.text, 2000)}\n_Slack refused the full card._\n_An operator finds the reason {where}._"
         )
 
 
 def plain_text(text: str, most: int = 75) -> Block:
     """Text that Slack shows as it is, the name of an emoji included (``:wave:``)."""
-    return {"type": "plain_text", "text": clip(text, most), "emoji": False}
+    return {"type": "plain_text", "text": clip_text(text, most), "emoji": False}
 
 
-def mrkdwn(text: str, most: int) -> Block:
+def mrkdwn_object(text: str, most: int) -> Block:
     """Formatted text in which only what we link is a link.
 
     https://docs.slack.dev/reference/block-kit/composition-objects/text-object : without ``verbatim`` Slack also links
     addresses, domains and the names of channels that it finds in the text.
     """
-    return {"type": "mrkdwn", "text": clip(text, most), "verbatim": True}
+    return {"type": "mrkdwn", "text": clip_text(text, most), "verbatim": True}
 
 
-def header(text: str) -> Block:
+def header_block(text: str) -> Block:
     """A title in large letters; plain text, up to 150 characters."""
     return {"type": "header", "text": plain_text(text, 150)}
 
 
-def section(text: str, accessory: Block | None = None) -> Block:
+def section_block(text: str, accessory: Block | None = None) -> Block:
     """A paragraph of mrkdwn, with one element at its side."""
-    block: Block = {"type": "section", "text": mrkdwn(text, 3000)}
+    block: Block = {"type": "section", "text": mrkdwn_object(text, 3000)}
     return block | {"accessory": accessory} if accessory else block
 
 
-def fields(pairs: list[tuple[str, str]]) -> list[Block]:
+def field_blocks(pairs: list[tuple[str, str]]) -> list[Block]:
     """Label and value in two columns, ten to a block; pairs without a value are left out."""
-    cells = [mrkdwn(f"*{label}*\n{value}", 2000) for label, value in pairs if value]
+    cells = [mrkdwn_object(f"*{label}*\n{value}", 2000) for label, value in pairs if value]
     return [{"type": "section", "fields": cells[at : at + 10]} for at in range(0, len(cells), 10)]
 
 
-def context(*texts: str) -> Block:
+def context_block(*texts: str) -> Block:
     """Small print, up to ten pieces of mrkdwn."""
-    return {"type": "context", "elements": [mrkdwn(text, 2000) for text in texts[:10]]}
+    return {"type": "context", "elements": [mrkdwn_object(text, 2000) for text in texts[:10]]}
 
 
-def preformatted(text: str) -> Block:
+def preformatted_block(text: str) -> Block:
     """A block of text exactly as it came; rich text is not parsed, so a log excerpt cannot format itself."""
-    leaf = {"type": "text", "text": clip(text, 3000)}
+    leaf = {"type": "text", "text": clip_text(text, 3000)}
     return {"type": "rich_text", "elements": [{"type": "rich_text_preformatted", "elements": [leaf]}]}
 
 
-def actions(*buttons: Block | None) -> list[Block]:
+def button_row(*buttons: Block | None) -> list[Block]:
     """One row of the buttons that there are; none at all when there are none."""
     there = [button for button in buttons if button]
     return [{"type": "actions", "elements": there[:25]}] if there else []
 
 
-def button(label: str, action: str, value: dict[str, Any], *, aloud: str = "") -> Block | None:
+def build_button(label: str, action: str, value: dict[str, Any], *, aloud: str = "") -> Block | None:
     """A button whose ``value`` comes back as it was; none when that is longer than Slack takes.
 
     ``aloud`` is read by screen readers instead of the label.
@@ -112,7 +112,7 @@ def button(label: str, action: str, value: dict[str, Any], *, aloud: str = "") -
         return None
     block: Block = {"type": "button", "action_id": action, "text": plain_text(label), "value": carried}
     if aloud:
-        block["accessibility_label"] = clip(aloud, 75)
+        block["accessibility_label"] = clip_text(aloud, 75)
     return block
 
 

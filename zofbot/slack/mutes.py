@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from zofbot.routing.mute import Mute
 from zofbot.slack import text
-from zofbot.slack.message import Block, Message, actions, button, section
-from zofbot.slack.pieces import moment
-from zofbot.verbs import COMMAND
+from zofbot.slack.message import Block, Message, build_button, button_row, section_block
+from zofbot.slack.pieces import format_moment
+from zofbot.verbs import SLASH_COMMAND
 
 END = "zof_unmute"
 """``action_id`` of the button that ends a mute."""
@@ -19,28 +19,26 @@ MAX_ROWS = 10
 
 def muted(mute: Mute) -> Message:
     """Told to whoever muted something."""
-    said = f"Muted: {text.mrkdwn(mute.filters, 500)}"
-    after = (
-        f"Nothing that matches is posted here until {moment(mute.until)}; then a summary says what failed meanwhile."
-    )
-    ends = f"`{COMMAND} unmute` ends it earlier."
+    said = f"Muted: {text.escape_mrkdwn(mute.filters, 500)}"
+    after = f"Nothing that matches is posted here until {format_moment(mute.until)}; then a summary says what failed meanwhile."
+    ends = f"`{SLASH_COMMAND} unmute` ends it earlier."
     return Message(
         f"{said}. {after}",
-        [section(f"🔕 *Muted:* {text.code(mute.filters, 1000)}\n{after} {ends}"), *actions(_end(mute))],
+        [section_block(f"🔕 *Muted:* {text.inline_code(mute.filters, 1000)}\n{after} {ends}"), *button_row(_end(mute))],
     )
 
 
 def done_before() -> Message:
     """Told to whoever repeats what was done and has changed since."""
-    said = f"That was done before. `{COMMAND} subscriptions` shows what is muted now."
-    return Message(said, [section(f"🔕 {said}")])
+    said = f"That was done before. `{SLASH_COMMAND} subscriptions` shows what is muted now."
+    return Message(said, [section_block(f"🔕 {said}")])
 
 
 def unmuted(ended: Sequence[Mute]) -> Message:
     """Told to whoever ended mutes."""
-    said = "No longer muted: " + ", ".join(text.code(mute.filters, 300) for mute in ended[:MAX_ROWS])
+    said = "No longer muted: " + ", ".join(text.inline_code(mute.filters, 300) for mute in ended[:MAX_ROWS])
     after = "If something failed meanwhile, a summary follows in the channel."
-    return Message(f"{said}. {after}", [section(f"🔔 {said}\n{after}")])
+    return Message(f"{said}. {after}", [section_block(f"🔔 {said}\n{after}")])
 
 
 def listed(mutes: Sequence[Mute], *, ends: bool = True, places: Sequence[str] = ()) -> list[Block]:
@@ -49,18 +47,18 @@ def listed(mutes: Sequence[Mute], *, ends: bool = True, places: Sequence[str] = 
         return []
     shown = mutes[:MAX_ROWS]
     rows = [
-        section(f"{number}. {place}{row(mute)}", _end(mute) if ends else None)
+        section_block(f"{number}. {place}{row(mute)}", _end(mute) if ends else None)
         for number, (mute, place) in enumerate(zip(shown, places or [""] * len(shown), strict=False), start=1)
     ]
     more = len(mutes) - len(shown)
-    return [section(f"🔕 *Muted* ({len(mutes)})"), *rows, *([section(f"and {more} more")] if more else [])]
+    return [section_block(f"🔕 *Muted* ({len(mutes)})"), *rows, *([section_block(f"and {more} more")] if more else [])]
 
 
 def row(mute: Mute) -> str:
     """One mute in a line (mrkdwn)."""
-    because = f": {text.line(mute.reason, 200)}" if mute.reason else ""
-    return f"{text.code(mute.filters, 500)} until {moment(mute.until)}, by {text.line(mute.by_name, 80)}{because}"
+    because = f": {text.escape_line(mute.reason, 200)}" if mute.reason else ""
+    return f"{text.inline_code(mute.filters, 500)} until {format_moment(mute.until)}, by {text.escape_line(mute.by_name, 80)}{because}"
 
 
 def _end(mute: Mute) -> Block | None:
-    return button("Unmute", END, {"id": mute.id}, aloud=f"End the mute of {mute.filters}"[:75])
+    return build_button("Unmute", END, {"id": mute.id}, aloud=f"End the mute of {mute.filters}"[:75])

@@ -17,22 +17,22 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from zofbot import tracing
 from zofbot.clock import Clock, timeout
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
-from zofbot.metrics import Metrics, status_of
+from zofbot.metrics import Metrics, status_label
 from zofbot.notification import Receipt
 from zofbot.slack import received
-from zofbot.slack.exchange import WebClient, exchange
-from zofbot.slack.history import Search, Searches
+from zofbot.slack.exchange import BoundedWebClient, send_request
+from zofbot.slack.history import HistorySearch, HistorySearches
 from zofbot.slack.message import Message
-from zofbot.slack.received import EVENT_TYPE, Kind
-from zofbot.slack.verdict import Remedy, remedy, verdict
+from zofbot.slack.received import METADATA_EVENT_TYPE, ReplyT
+from zofbot.slack.verdict import RefusalHandling, classify_error, handling_for
 
 log = structlog.get_logger()
 
-DEADLINE = 8.0
+CALL_DEADLINE_SECONDS = 8.0
 """Seconds one call to Slack may take."""
 
 
-MOST_PAGES = 5
+MAX_HISTORY_PAGES = 5
 """Pages of 999 channels that are read of one person."""
 
 PEOPLE_PER_PAGE, MAX_PEOPLE_PAGES = 200, 20
@@ -40,7 +40,7 @@ PEOPLE_PER_PAGE, MAX_PEOPLE_PAGES = 200, 20
 
 
 @dataclass(frozen=True)
-class Identity:
+class BotIdentity:
     """Who the bot is in its workspace."""
 
     team: str
@@ -54,16 +54,16 @@ class Identity:
     """Slack's clock, as its reply had it."""
 
 
-def metadata(key: str, **facts: str) -> dict[str, Any]:
+def message_metadata(key: str, **facts: str) -> dict[str, Any]:
     """Our key on a message, readable by every app of the workspace: ids only, nothing secret."""
-    return {"event_type": EVENT_TYPE, "event_payload": {"key": key, **facts}}
+    return {"event_type": METADATA_EVENT_TYPE, "event_payload": {"key": key, **facts}}
 
 
-Send = Callable[[], Awaitable[AsyncSlackResponse]]
-Given = TypeVar("Given")
+SdkCall = Callable[[], Awaitable[AsyncSlackResponse]]
+T = TypeVar("T")
 
 
-class SlackNotifier:
+class SlackClient:
     """Speaks to one workspace. ``session`` is shared by all calls, because the SDK else opens a connection each.
 
     ``deadline`` is the seconds that one call may take.
@@ -77,45 +77,47 @@ class SlackNotifier:
         api_url: str,
         metrics: Metrics,
         clock: Clock,
-        deadline: float = DEADLINE,
+        deadline: float = CALL_DEADLINE_SECONDS,
     ) -> None:
         self.deadline = deadline
         # Without handlers: the SDK would resend after a lost connection, and the message might be there already.
-        self.client = WebClient(token=token, base_url=api_url, session=session, retry_handlers=[], logger=_quiet())
+        self.client = BoundedWebClient(
+            token=token, base_url=api_url, session=session, retry_handlers=[], logger=_quiet_logger()
+        )
         self._session = session
         self._metrics = metrics
         self._clock = clock
-        self._searches = Searches()
-        self._identity: Identity | None = None
+        self._searches = HistorySearches()
+        self._identity: BotIdentity | None = None
         self._direct_messages: dict[str, str] = {}
 
-    def rekey(self, token: str) -> None:
+    def use_token(self, token: str) -> None:
         """Use another token from the next call on; the app may have been installed anew under another bot id."""
         self.client.token = token
         self._identity = None
 
-    async def identify(self) -> Identity:
+    async def fetch_identity(self) -> BotIdentity:
         """Ask Slack who this token is. Raises SlackError."""
         headers: dict[str, str] = {}
 
-        async def ask() -> AsyncSlackResponse:
+        async def call_auth_test() -> AsyncSlackResponse:
             said = await self.client.auth_test()
             headers.update((name.lower(), str(value)) for name, value in said.headers.items())
             return said
 
-        who = await self._call("auth.test", ask, received.Who)
+        who = await self._call_method("auth.test", call_auth_test, received.AuthTestReply)
         told = headers.get("x-oauth-scopes")
         scopes = None if told is None else frozenset(scope.strip() for scope in told.split(","))
-        team, bot, enterprise = (one or "" for one in (who.team_id, who.bot_id, who.enterprise_id))
-        self._identity = Identity(team, who.user_id, bot, enterprise, scopes, headers.get("date", ""))
+        team, bot, enterprise = (item or "" for item in (who.team_id, who.bot_id, who.enterprise_id))
+        self._identity = BotIdentity(team, who.user_id, bot, enterprise, scopes, headers.get("date", ""))
         return self._identity
 
     async def open_socket(self, app_token: str) -> str:
         """Ask for the address of one Socket Mode connection, with the ticket that admits to it. Raises SlackError."""
-        reply = await self._call(
+        reply = await self._call_method(
             "apps.connections.open",
             lambda: self.client.apps_connections_open(app_token=app_token),
-            received.SocketAddress,
+            received.SocketUrlReply,
         )
         return reply.url
 
@@ -127,7 +129,7 @@ class SlackNotifier:
         address = re.sub(r"^ws(?=s?://)", "http", url)
         return await self._session.ws_connect(address, heartbeat=ping_seconds)
 
-    async def send(
+    async def post_message(
         self, channel: str, message: Message, meta: Mapping[str, Any], *, thread: str = "", broadcast: bool = False
     ) -> Receipt:
         """Post once, with ``meta`` on it. Raises SlackDeferred, SlackRefused, or SlackUnknown: then look first.
@@ -135,60 +137,66 @@ class SlackNotifier:
         ``thread`` is the time stamp of the message to reply to, and ``broadcast`` shows a reply in the channel as well.
         """
         place: dict[str, Any] = {"thread_ts": thread, "reply_broadcast": broadcast} if thread else {}
-        reply = await self._call(
+        reply = await self._call_method(
             "chat.postMessage",
             lambda: self.client.chat_postMessage(
                 channel=channel, metadata=dict(meta), unfurl_links=False, unfurl_media=False, parse="none",
-                **place, **message.payload(),
+                **place, **message.message_fields(),
             ),
-            received.Posted,
+            received.PostMessageReply,
         )  # fmt: skip
         there = reply.channel or channel
-        if _is_person(channel) and not _is_person(there):
+        if _is_user_id(channel) and not _is_user_id(there):
             self._direct_messages[channel] = there
         return Receipt(there, reply.ts)
 
-    async def update(self, receipt: Receipt, message: Message, meta: Mapping[str, Any] | None = None) -> Receipt:
+    async def update_message(
+        self, receipt: Receipt, message: Message, meta: Mapping[str, Any] | None = None
+    ) -> Receipt:
         """Make a message of ours show this instead; repeating it harms nobody. Without ``meta`` it keeps its own.
 
         Raises SlackError.
         """
         given: dict[str, Any] = {"metadata": dict(meta)} if meta else {}
-        await self._call(
+        await self._call_method(
             "chat.update",
             lambda: self.client.chat_update(
-                channel=receipt.channel, ts=receipt.ts, parse="none", **given, **message.payload()
+                channel=receipt.channel, ts=receipt.ts, parse="none", **given, **message.message_fields()
             ),
         )
         return receipt
 
-    async def find(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
+    async def find_message(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
         """Look for our own message with ``key`` among all since ``since`` (Unix seconds), in the channel or a thread.
 
         One call for each page; one that Slack refuses for a while is where the next call goes on. Raises SlackError:
         nothing is known then.
         """
-        found = await self._search(channel, thread, key, since, lambda found: key in found)
+        found = await self._search_history(channel, thread, key, since, lambda found: key in found)
         return found.get(key)
 
-    async def standing(self, channel: str, prefix: str, since: float) -> dict[str, Receipt]:
+    async def find_by_prefix(self, channel: str, prefix: str, since: float) -> dict[str, Receipt]:
         """Our own messages in the channel since ``since`` (Unix seconds) whose keys begin so. Raises SlackError."""
-        found = await self._search(channel, "", f"{prefix}*", since, lambda found: False)
+        found = await self._search_history(channel, "", f"{prefix}*", since, lambda found: False)
         return {key: receipt for key, receipt in found.items() if key.startswith(prefix)}
 
-    async def _search(
+    async def _search_history(
         self, channel: str, thread: str, wanted: str, since: float, enough: Callable[[Mapping[str, Receipt]], bool]
     ) -> dict[str, Receipt]:
         """Read until there is ``enough``, or all that stood there when this call began."""
-        channel = await self._conversation(channel)
-        search = self._searches.resume(channel, thread, wanted, since)
+        channel = await self._conversation_id(channel)
+        search = self._searches.resume_search(channel, thread, wanted, since)
         if not search.cursor:
             search.begin_window(self._clock.time())
         resumed = bool(search.cursor)
-        ours = await self._own_ids()
+        ours = await self._fetch_own_ids()
         while True:
-            page = await self._page(search)
-            search.found |= {one.key: Receipt(channel, one.ts) for one in page.messages if one.key and one.is_of(ours)}
+            page = await self._read_page(search)
+            search.found |= {
+                message.key: Receipt(channel, message.ts)
+                for message in page.messages
+                if message.key and message.is_posted_by(ours)
+            }
             more = search.turn_page(page)
             if enough(search.found):
                 break
@@ -198,129 +206,137 @@ class SlackNotifier:
                 break
             search.begin_window(self._clock.time())  # what came since the window was begun
             resumed = False
-        self._searches.finish(channel, thread, wanted)
+        self._searches.finish_search(channel, thread, wanted)
         return search.found
 
-    async def _page(self, search: Search) -> received.Messages:
+    async def _read_page(self, search: HistorySearch) -> received.HistoryReply:
         """Read one page. A cursor that Slack does not know any more is given up with the search."""
-        asked = search.arguments()
+        asked = search.request_arguments()
         method, call = (
             ("conversations.replies", self.client.conversations_replies)
             if search.thread
             else ("conversations.history", self.client.conversations_history)
         )
         try:
-            page = await self._call(method, lambda: call(**asked), received.Messages)
+            page = await self._call_method(method, lambda: call(**asked), received.HistoryReply)
         except SlackRefused as no:
             if no.reason != "invalid_cursor":
                 raise
             search.newest = search.cursor = ""
-            raise verdict(None, "invalid_cursor", {}) from no
-        if page.cursor and page.cursor == search.cursor:  # whether what is looked for comes later, nobody knows
-            raise received.unreadable("response_metadata.next_cursor")
+            raise classify_error(None, "invalid_cursor", {}) from no
+        if (
+            page.page_cursor and page.page_cursor == search.cursor
+        ):  # whether what is looked for comes later, nobody knows
+            raise received.unreadable_error("response_metadata.next_cursor")
         return page
 
-    async def is_standing(self, receipt: Receipt) -> bool:
+    async def has_message(self, receipt: Receipt) -> bool:
         """Whether a message of ours is still there, in the channel or in a thread. Raises SlackError.
 
         What is left of a removed message that had replies is not the message.
         """
-        channel = await self._conversation(receipt.channel)
+        channel = await self._conversation_id(receipt.channel)
         try:
-            page = await self._call(
+            page = await self._call_method(
                 "conversations.replies",
                 lambda: self.client.conversations_replies(
                     channel=channel, ts=receipt.ts, oldest=receipt.ts, inclusive=True, limit=200
                 ),
-                received.Messages,
+                received.HistoryReply,
             )
         except SlackRefused as no:
-            if remedy(no.reason) is Remedy.REPOST:
+            if handling_for(no.reason) is RefusalHandling.REPOST:
                 return False
             raise
-        return any(one.ts == receipt.ts and one.subtype != "tombstone" for one in page.messages)
+        return any(message.ts == receipt.ts and message.subtype != "tombstone" for message in page.messages)
 
-    async def wrote(self, message: Mapping[str, Any]) -> bool:
+    async def is_own_message(self, message: Mapping[str, Any]) -> bool:
         """Whether our own app posted a message, as Slack shows it. Raises SlackError."""
-        return not (await self._own_ids()).isdisjoint(str(message.get(name)) for name in ("bot_id", "user"))
+        return not (await self._fetch_own_ids()).isdisjoint(str(message.get(name)) for name in ("bot_id", "user"))
 
-    async def _own_ids(self) -> frozenset[str]:
+    async def _fetch_own_ids(self) -> frozenset[str]:
         """The ids by which our own messages are known: any app can write our metadata. Raises SlackError."""
-        identity = self._identity or await self.identify()
-        return frozenset(one for one in (identity.bot, identity.user) if one)
+        identity = self._identity or await self.fetch_identity()
+        return frozenset(item for item in (identity.bot, identity.user) if item)
 
-    async def _conversation(self, channel: str) -> str:
+    async def _conversation_id(self, channel: str) -> str:
         """The id of a channel; for a person's id, that of their direct messages with the bot, which is opened once.
 
         Only ``chat.postMessage`` takes the id of a person (https://docs.slack.dev/reference/methods/conversations.open).
         """
-        if not _is_person(channel):
+        if not _is_user_id(channel):
             return channel
         if channel not in self._direct_messages:
-            reply = await self._call(
-                "conversations.open", lambda: self.client.conversations_open(users=channel), received.Opened
+            reply = await self._call_method(
+                "conversations.open",
+                lambda: self.client.conversations_open(users=channel),
+                received.OpenConversationReply,
             )
             self._direct_messages[channel] = reply.channel.id
         return self._direct_messages[channel]
 
-    async def delete(self, receipt: Receipt) -> None:
+    async def delete_message(self, receipt: Receipt) -> None:
         """Delete a message of ours. Raises SlackError."""
-        await self._call("chat.delete", lambda: self.client.chat_delete(channel=receipt.channel, ts=receipt.ts))
+        await self._call_method("chat.delete", lambda: self.client.chat_delete(channel=receipt.channel, ts=receipt.ts))
 
-    async def join(self, channel: str) -> None:
+    async def join_channel(self, channel: str) -> None:
         """Become a member of a public channel. Raises SlackError."""
-        await self._call("conversations.join", lambda: self.client.conversations_join(channel=channel))
+        await self._call_method("conversations.join", lambda: self.client.conversations_join(channel=channel))
 
-    async def permalink(self, receipt: Receipt) -> str:
+    async def fetch_permalink(self, receipt: Receipt) -> str:
         """The message's link. Raises SlackError."""
-        reply = await self._call(
+        reply = await self._call_method(
             "chat.getPermalink",
             lambda: self.client.chat_getPermalink(channel=receipt.channel, message_ts=receipt.ts),
-            received.Linked,
+            received.PermalinkReply,
         )
         return reply.permalink
 
-    async def key_of(self, channel: str, ts: str) -> str:
+    async def key_at(self, channel: str, ts: str) -> str:
         """Under which key we posted the message at ``ts``; empty for one that is not ours. Raises SlackError."""
-        reply = await self._call(
+        reply = await self._call_method(
             "conversations.replies",
             lambda: self.client.conversations_replies(channel=channel, ts=ts, limit=1, include_all_metadata=True),
-            received.Messages,
+            received.HistoryReply,
         )
-        ours = await self._own_ids()
-        return next((one.key for one in reply.messages[:1] if one.ts == ts and one.is_of(ours)), "")
+        ours = await self._fetch_own_ids()
+        return next(
+            (message.key for message in reply.messages[:1] if message.ts == ts and message.is_posted_by(ours)), ""
+        )
 
-    async def whisper(self, channel: str, user: str, message: Message, *, thread: str = "") -> None:
+    async def post_ephemeral(self, channel: str, user: str, message: Message, *, thread: str = "") -> None:
         """Say something that only one person sees, in a thread or the channel; tried three times. Raises SlackError."""
         place: dict[str, Any] = {"thread_ts": thread} if thread else {}
 
-        async def post() -> None:
-            await self._call(
+        async def post_once() -> None:
+            await self._call_method(
                 "chat.postEphemeral",
                 lambda: self.client.chat_postEphemeral(
-                    channel=channel, user=user, parse="none", **place, **message.payload()
+                    channel=channel, user=user, parse="none", **place, **message.message_fields()
                 ),
             )
 
-        await _three_times(post)
+        await _post_with_retries(post_once)
 
-    async def unfurl(self, place: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> None:
+    async def unfurl_links(self, place: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> None:
         """Show cards beneath somebody's message, by the links in it; once more does no harm. Raises SlackError.
 
         ``place`` has ``unfurl_id`` and ``source``, or else ``channel`` and ``ts``, as Slack told of the links.
         """
         unfurls = {link: dict(card) for link, card in cards.items()}
-        await self._call("chat.unfurl", lambda: self.client.chat_unfurl(unfurls=unfurls, **place))
+        await self._call_method("chat.unfurl", lambda: self.client.chat_unfurl(unfurls=unfurls, **place))
 
-    async def user(self, identifier: str) -> dict[str, Any]:
+    async def fetch_user(self, identifier: str) -> dict[str, Any]:
         """Somebody as Slack describes them (https://docs.slack.dev/reference/objects/user-object).
 
         Raises SlackError.
         """
-        reply = await self._call("users.info", lambda: self.client.users_info(user=identifier), received.Users)
+        reply = await self._call_method(
+            "users.info", lambda: self.client.users_info(user=identifier), received.UserInfoReply
+        )
         return reply.user.model_dump(exclude_unset=True)
 
-    async def admins(self) -> frozenset[str]:
+    async def fetch_admins(self) -> frozenset[str]:
         """The admins and owners of the workspace, among the first ``MAX_PEOPLE_PAGES`` pages of its people.
 
         https://docs.slack.dev/reference/methods/users.list . Raises SlackError.
@@ -328,77 +344,81 @@ class SlackNotifier:
         found: set[str] = set()
         cursor = ""
         for _ in range(MAX_PEOPLE_PAGES):
-            page = await self._people(cursor)
-            ranks = ((one.id, one.is_admin or one.is_owner or one.is_primary_owner) for one in page.members)
+            page = await self._fetch_people_page(cursor)
+            ranks = (
+                (member.id, member.is_admin or member.is_owner or member.is_primary_owner) for member in page.members
+            )
             found.update(identifier for identifier, ranks_high in ranks if identifier and ranks_high)
-            cursor = page.cursor
+            cursor = page.page_cursor
             if not cursor:
                 break
         return frozenset(found)
 
-    async def _people(self, cursor: str) -> received.UserPage:
-        return await self._call(
+    async def _fetch_people_page(self, cursor: str) -> received.UserListReply:
+        return await self._call_method(
             "users.list",
             lambda: self.client.users_list(limit=PEOPLE_PER_PAGE, cursor=cursor or None),
-            received.UserPage,
+            received.UserListReply,
         )
 
-    async def group(self, identifier: str) -> frozenset[str]:
+    async def fetch_group_members(self, identifier: str) -> frozenset[str]:
         """Who is in a user group. Raises SlackError."""
-        reply = await self._call(
+        reply = await self._call_method(
             "usergroups.users.list",
             lambda: self.client.usergroups_users_list(usergroup=identifier),
-            received.GroupMembers,
+            received.GroupMembersReply,
         )
         return reply.users
 
-    async def handles(self) -> dict[str, str]:
+    async def fetch_group_handles(self) -> dict[str, str]:
         """What the workspace's user groups are called, by id. Raises SlackError."""
-        reply = await self._call("usergroups.list", self.client.usergroups_list, received.Groups)
+        reply = await self._call_method("usergroups.list", self.client.usergroups_list, received.GroupListReply)
         return {group.id: group.handle for group in reply.usergroups if group.handle}
 
-    async def channel(self, identifier: str) -> dict[str, Any]:
+    async def fetch_channel(self, identifier: str) -> dict[str, Any]:
         """A channel as Slack describes it (https://docs.slack.dev/reference/objects/conversation-object).
 
         Raises SlackError.
         """
-        reply = await self._call(
-            "conversations.info", lambda: self.client.conversations_info(channel=identifier), received.Conversations
+        reply = await self._call_method(
+            "conversations.info",
+            lambda: self.client.conversations_info(channel=identifier),
+            received.ConversationInfoReply,
         )
         return reply.channel.model_dump(exclude_unset=True)
 
-    async def members(self, channel: str) -> frozenset[str]:
+    async def fetch_channel_members(self, channel: str) -> frozenset[str]:
         """Who is in a conversation of a few people; of a large channel only the first are told. Raises SlackError."""
-        reply = await self._call(
+        reply = await self._call_method(
             "conversations.members",
             lambda: self.client.conversations_members(channel=channel, limit=200),
-            received.Members,
+            received.ChannelMembersReply,
         )
         return reply.members
 
-    async def rooms(self, user: str) -> frozenset[str]:
+    async def fetch_channels_of(self, user: str) -> frozenset[str]:
         """The channels that somebody is in, of the private ones those that the bot is in, too; archived ones left out.
 
         One call for each 999, and no more than ``MOST_PAGES``. Raises SlackError.
         """
         found: set[str] = set()
         cursor = ""
-        for _ in range(MOST_PAGES):
+        for _ in range(MAX_HISTORY_PAGES):
             more = {"cursor": cursor} if cursor else {}
-            page = await self._rooms(user, more)
-            found.update(one.id for one in page.channels)
-            cursor = page.cursor
+            page = await self._fetch_channels_page(user, more)
+            found.update(channel.id for channel in page.channels)
+            cursor = page.page_cursor
             if not cursor:
                 break
         return frozenset(found)
 
-    async def _rooms(self, user: str, more: Mapping[str, str]) -> received.Channels:
-        return await self._call(
+    async def _fetch_channels_page(self, user: str, more: Mapping[str, str]) -> received.UserChannelsReply:
+        return await self._call_method(
             "users.conversations",
             lambda: self.client.users_conversations(
                 user=user, types="public_channel,private_channel", exclude_archived=True, limit=999, **more
             ),
-            received.Channels,
+            received.UserChannelsReply,
         )
 
     async def publish_home(self, user: str, view: dict[str, Any], version: str = "") -> str:
@@ -408,14 +428,14 @@ class SlackNotifier:
         must not take its place (https://docs.slack.dev/reference/methods/views.publish). Raises SlackError.
         """
         given = {"hash": version} if version else {}
-        reply = await self._call(
-            "views.publish", lambda: self.client.views_publish(user_id=user, view=view, **given), received.Viewed
+        reply = await self._call_method(
+            "views.publish", lambda: self.client.views_publish(user_id=user, view=view, **given), received.ViewReply
         )
         return reply.view.hash or ""
 
     async def open_view(self, trigger: str, view: dict[str, Any]) -> None:
         """Show a modal to whoever did what ``trigger`` came with, within three seconds of it. Raises SlackError."""
-        await self._call("views.open", lambda: self.client.views_open(trigger_id=trigger, view=view))
+        await self._call_method("views.open", lambda: self.client.views_open(trigger_id=trigger, view=view))
 
     async def update_view(self, identifier: str, view: dict[str, Any], version: str = "") -> str:
         """Change a modal that stands as ``version`` (Slack's hash) knows it, or as it may; gives the new version.
@@ -424,58 +444,60 @@ class SlackNotifier:
         Raises SlackError.
         """
         given = {"hash": version} if version else {}
-        reply = await self._call(
+        reply = await self._call_method(
             "views.update",
             lambda: self.client.views_update(view_id=identifier, view=view, **given),
-            received.Viewed,
+            received.ViewReply,
         )
         return reply.view.hash or ""
 
-    async def respond(self, url: str, message: Message, *, replace: bool = False, thread: str = "") -> None:
+    async def respond_by_url(self, url: str, message: Message, *, replace: bool = False, thread: str = "") -> None:
         """Answer one person through a ``response_url``, which works five times in half an hour, also for no member.
 
         ``replace`` puts it in the place of the message that was clicked on; where none was, as for a slash command,
         Slack posts another. It is tried three times, for a second one harms nobody. Raises SlackError.
         """
         place = {"thread_ts": thread} if thread and not replace else {}
-        body = message.payload() | {"response_type": "ephemeral", "replace_original": replace, **place}
-        await _three_times(lambda: self._post(url, body))
+        body = message.message_fields() | {"response_type": "ephemeral", "replace_original": replace, **place}
+        await _post_with_retries(lambda: self._post_to_url(url, body))
 
     async def respond_in_channel(self, url: str, message: Message, meta: Mapping[str, Any]) -> None:
         """Post through a ``response_url`` for all to see: once, and with ``meta`` on it. Raises SlackError."""
         shown = {"response_type": "in_channel", "replace_original": False, "metadata": dict(meta)}
-        await self._post(url, message.payload() | shown)
+        await self._post_to_url(url, message.message_fields() | shown)
 
-    async def _post(self, url: str, body: dict[str, Any]) -> None:
-        async def call() -> None:
-            reply = await exchange(self._session, "POST", url, json=body, proxy=self.client.proxy)
-            received.read_response_url_reply(reply)
+    async def _post_to_url(self, url: str, body: dict[str, Any]) -> None:
+        async def post_once() -> None:
+            reply = await send_request(self._session, "POST", url, json=body, proxy=self.client.proxy)
+            received.check_response_url_reply(reply)
 
-        await self._settled("response_url", call)
-
-    @overload
-    async def _call(self, method: str, send: Send) -> received.Said: ...
+        await self._run_call("response_url", post_once)
 
     @overload
-    async def _call(self, method: str, send: Send, kind: type[Kind]) -> Kind: ...
+    async def _call_method(self, method: str, send: SdkCall) -> received.SlackReply: ...
 
-    async def _call(self, method: str, send: Send, kind: type[received.Said] = received.Said) -> received.Said:
-        async def call() -> received.Said:
+    @overload
+    async def _call_method(self, method: str, send: SdkCall, kind: type[ReplyT]) -> ReplyT: ...
+
+    async def _call_method(
+        self, method: str, send: SdkCall, kind: type[received.SlackReply] = received.SlackReply
+    ) -> received.SlackReply:
+        async def call() -> received.SlackReply:
             try:
                 reply = await send()
             except SlackApiError as error:
-                raise _refusal(error) from error
+                raise _refusal_error(error) from error
             except SlackRequestError as error:  # the SDK does not even ask
-                raise verdict(200, "invalid_arguments", {}) from error
+                raise classify_error(200, "invalid_arguments", {}) from error
             said = reply.data if isinstance(reply.data, dict) else {}
             if kept := said.get("warning"):  # https://docs.slack.dev/messaging/message-metadata
-                warning, details = received.printable(kept, 100), received.details_in(said)
+                warning, details = received.printable_text(kept, 100), received.parse_details(said)
                 log.warning("slack warned", method=method, warning=warning, details=details)
-            return received.read(kind, said)
+            return received.parse_reply(kind, said)
 
-        return await self._settled(method, call)
+        return await self._run_call(method, call)
 
-    async def _settled(self, method: str, call: Callable[[], Awaitable[Given]]) -> Given:
+    async def _run_call(self, method: str, call: Callable[[], Awaitable[T]]) -> T:
         """Run one call within the deadline, count it, and give every way of failing one of the three names."""
         outcome, status, reason = "ok", "200", "canceled"
         began = self._clock.monotonic()
@@ -489,48 +511,48 @@ class SlackNotifier:
             raise SlackDeferred("unreachable", "Slack is out of reach.", "Try again in a moment.") from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             outcome, status, reason = "unknown", "none", type(error).__name__
-            raise verdict(None, type(error).__name__, {}) from error
+            raise classify_error(None, type(error).__name__, {}) from error
         except SlackError as error:
-            outcome, status = type(error).__name__.removeprefix("Slack").lower(), status_of(error.status)
+            outcome, status = type(error).__name__.removeprefix("Slack").lower(), status_label(error.status)
             reason = error.reason
             raise
         finally:
             self._metrics.slack_calls.labels(method, outcome, status).inc()
             seconds = self._clock.monotonic() - began
             self._metrics.slack_seconds.labels(method).observe(seconds)
-            came = f"{outcome}, HTTP {status}: {tracing.word(reason)}" if reason else outcome
-            tracing.step("slack", method, came, bad=bool(reason), ms=round(seconds * 1000))
+            came = f"{outcome}, HTTP {status}: {tracing.safe_word(reason)}" if reason else outcome
+            tracing.record_step("slack", method, came, bad=bool(reason), ms=round(seconds * 1000))
 
 
-def _is_person(identifier: str) -> bool:
+def _is_user_id(identifier: str) -> bool:
     return identifier.startswith(("U", "W"))
 
 
-def _quiet() -> logging.Logger:
+def _quiet_logger() -> logging.Logger:
     """A logger with a level of its own: else the SDK words each request and answer for a debug log nobody reads."""
     quiet = logging.getLogger("zofbot.slack_sdk")
     quiet.setLevel(logging.WARNING)
     return quiet
 
 
-async def _three_times(post: Callable[[], Awaitable[None]]) -> None:
+async def _post_with_retries(post: Callable[[], Awaitable[None]]) -> None:
     """Try a private answer again while that may help: a second one harms nobody."""
-    async for attempt in stamina.retry_context(on=_again, attempts=3, timeout=30):
+    async for attempt in stamina.retry_context(on=_retry_delay, attempts=3, timeout=30):
         with attempt:
             await post()
 
 
-def _again(error: Exception) -> bool | float:
+def _retry_delay(error: Exception) -> bool | float:
     """Whether a private answer may be tried again, and after how many seconds."""
     if isinstance(error, SlackDeferred):
         return error.retry_after
     return isinstance(error, SlackUnknown)
 
 
-def _refusal(error: SlackApiError) -> SlackError:
+def _refusal_error(error: SlackApiError) -> SlackError:
     """Sort what Slack refused; its word was checked when the reply was read."""
     response = error.response
     said = response.data if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict) else {}
-    reason, needed = str(said.get("error") or ""), received.scope_in(said.get("needed"))
-    log.info("slack refused", reason=reason, needed=needed, details=received.details_in(said))
-    return verdict(response.status_code, reason, response.headers, needed)
+    reason, needed = str(said.get("error") or ""), received.parse_scope(said.get("needed"))
+    log.info("slack refused", reason=reason, needed=needed, details=received.parse_details(said))
+    return classify_error(response.status_code, reason, response.headers, needed)

@@ -6,52 +6,52 @@ from collections.abc import Mapping
 from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Any
 
-from zofbot.access import Person, Standing
-from zofbot.routing.quiet import zone as known_zone
-from zofbot.slack.notifier import Identity
+from zofbot.access import Membership, Person
+from zofbot.routing.quiet import find_zone as known_zone
+from zofbot.slack.notifier import BotIdentity
 
 
-def described(identifier: str, told: Mapping[str, Any], home: Identity) -> Person:
+def parse_user(identifier: str, told: Mapping[str, Any], home: BotIdentity) -> Person:
     """Read what Slack says of somebody (https://docs.slack.dev/reference/objects/user-object)."""
     return Person(
         identifier,
-        _standing(told, home),
+        _membership_of(told, home),
         admin=any(told.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner")),
-        name=name_of(identifier, told),
-        zone=_zone(told),
+        name=user_name(identifier, told),
+        zone=_time_zone(told),
     )
 
 
-def name_of(identifier: str, told: Mapping[str, Any]) -> str:
+def user_name(identifier: str, told: Mapping[str, Any]) -> str:
     """What somebody is called; their id where Slack has no name for them."""
     profile = told.get("profile") or {}
     names = (profile.get("display_name"), profile.get("real_name"), told.get("real_name"), told.get("name"))
     return str(next((name for name in names if name), identifier))
 
 
-def _standing(told: Mapping[str, Any], home: Identity) -> Standing:
+def _membership_of(told: Mapping[str, Any], home: BotIdentity) -> Membership:
     if told.get("deleted"):
-        return Standing.GONE
-    if told.get("is_stranger") or not _ours(told, home):
-        return Standing.STRANGER
+        return Membership.DEACTIVATED
+    if told.get("is_stranger") or not _is_ours(told, home):
+        return Membership.EXTERNAL
     if told.get("is_bot") or told.get("is_workflow_bot") or told.get("id") == "USLACKBOT":
-        return Standing.BOT
+        return Membership.BOT
     if told.get("is_restricted") or told.get("is_ultra_restricted"):
-        return Standing.GUEST
-    return Standing.MEMBER
+        return Membership.GUEST
+    return Membership.MEMBER
 
 
-def _ours(told: Mapping[str, Any], home: Identity) -> bool:
+def _is_ours(told: Mapping[str, Any], home: BotIdentity) -> bool:
     """Whether somebody is of our workspace or organization.
 
     Slack calls nobody a stranger whom it lets us meet in a shared channel.
     """
     enterprise = told.get("enterprise_user") or {}
     theirs = {told.get("team_id"), enterprise.get("enterprise_id"), *(enterprise.get("teams") or ())}
-    return bool(theirs & {one for one in (home.team, home.enterprise) if one})
+    return bool(theirs & {item for item in (home.team, home.enterprise) if item})
 
 
-def _zone(told: Mapping[str, Any]) -> tzinfo:
+def _time_zone(told: Mapping[str, Any]) -> tzinfo:
     """Their time zone; without a name that is known here, the difference to UTC that Slack has at the moment."""
     named = known_zone(str(told.get("tz") or ""))
     offset = told.get("tz_offset")

@@ -7,105 +7,115 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from zofbot.model import Result, Run, is_id
+from zofbot.model import Result, Run, is_valid_id
 from zofbot.slack import text
-from zofbot.slack.bodies import Case, Owner, Place
-from zofbot.slack.cards import LOOKS
-from zofbot.slack.links import Links
-from zofbot.slack.message import Block, Message, actions, button, link_button, preformatted, section
+from zofbot.slack.bodies import CaseSummary, Owner, RunSummary
+from zofbot.slack.cards import OUTCOME_STYLES
+from zofbot.slack.links import ZofLinks
+from zofbot.slack.message import (
+    Block,
+    Message,
+    build_button,
+    button_row,
+    link_button,
+    preformatted_block,
+    section_block,
+)
 
 
 @dataclass(frozen=True)
-class Paging(Message):
+class MentioningMessage(Message):
     """A message that mentions people: in its text and blocks, where that notifies them, never beside the bar."""
 
     mention: str = ""
 
-    def payload(self) -> dict[str, Any]:
+    def message_fields(self) -> dict[str, Any]:
         """Return the fields of a message, the mention in front of its text."""
-        fields = super().payload()
-        return fields | {"text": text.clip(f"{self.mention} {fields['text']}".strip(), 3000)}
+        fields = super().message_fields()
+        return fields | {"text": text.clip_text(f"{self.mention} {fields['text']}".strip(), 3000)}
 
-    def plain(self, reference: str = "") -> Message:
+    def plain_version(self, reference: str = "") -> Message:
         """Return the last resort, which mentions the same people."""
-        return Paging(super().plain(reference).text, mention=self.mention)
+        return MentioningMessage(super().plain_version(reference).text, mention=self.mention)
 
 
-def paging(said: str, top: list[Block], colour: str, below: list[Block], mention: tuple[str, ...]) -> Message:
+def with_mentions(said: str, top: list[Block], colour: str, below: list[Block], mention: tuple[str, ...]) -> Message:
     """A message that mentions people and user groups, given by their ids, on top of everything else."""
-    named = mentions(mention)
-    return Paging(said, [*top, *([section(named)] if named else [])], colour, below, named)
+    named = format_mentions(mention)
+    return MentioningMessage(said, [*top, *([section_block(named)] if named else [])], colour, below, named)
 
 
 def owner_line(owner: Owner, mention: Collection[str]) -> str:
     """A subscription's line: whom of ``mention`` it mentions, by which filters, and for which cases."""
-    named = mentions(identifier for identifier in owner.mention if identifier in mention)
+    named = format_mentions(identifier for identifier in owner.mention if identifier in mention)
     more = [f"{owner.more} more"] if owner.more else []
-    cases = ", ".join([*(text.line(title, 100) for title in owner.cases), *more])
-    return " · ".join(filter(None, (named, text.code(owner.wish), cases)))
+    cases = ", ".join([*(text.escape_line(title, 100) for title in owner.cases), *more])
+    return " · ".join(filter(None, (named, text.inline_code(owner.wish), cases)))
 
 
-def mentions(identifiers: Iterable[str]) -> str:
+def format_mentions(identifiers: Iterable[str]) -> str:
     """People and user groups as Slack's own mentions."""
-    return " ".join(filter(None, map(_mentioned, identifiers)))
+    return " ".join(filter(None, map(_format_mention, identifiers)))
 
 
-def _mentioned(identifier: str) -> str:
+def _format_mention(identifier: str) -> str:
     """An id as Slack's own mention; one that could be none is left out."""
     if not identifier.isalnum() or not identifier.isascii():
         return ""
     return f"<!subteam^{identifier}>" if identifier.startswith("S") else f"<@{identifier}>"
 
 
-def ending(message: Message, block: Block) -> Message:
+def with_footer(message: Message, block: Block) -> Message:
     """The same message with one more block at its end."""
     if message.body:
         return replace(message, body=[*message.body, block])
     return replace(message, blocks=[*message.blocks, block])
 
 
-def case_row(case: Case) -> Block:
+def case_row(case: CaseSummary) -> Block:
     """A failed case in two lines with a button for its details."""
-    title = f"{LOOKS[case.outcome].emoji} *{text.line(case.title or case.id, 150)}*{tries(case.attempts)}"
-    why = text.line(case.why.partition("\n")[0], 200)
-    return section(f"{title}\n{why}" if why else title, look_up("Details", "zof_result", case.id, "Show this result"))
+    title = f"{OUTCOME_STYLES[case.outcome].emoji} *{text.escape_line(case.title or case.id, 150)}*{attempts_suffix(case.attempts)}"
+    why = text.escape_line(case.why.partition("\n")[0], 200)
+    return section_block(
+        f"{title}\n{why}" if why else title, lookup_button("Details", "zof_result", case.id, "Show this result")
+    )
 
 
-def tries(attempts: int) -> str:
+def attempts_suffix(attempts: int) -> str:
     """How often a case was tried, behind its title; nothing where it was once."""
-    return f" · {count(attempts, 'attempt')}" if attempts > 1 else ""
+    return f" · {count_noun(attempts, 'attempt')}" if attempts > 1 else ""
 
 
-def failure(case: Case) -> list[Block]:
+def failure_blocks(case: CaseSummary) -> list[Block]:
     """What the failure says, as it came; nothing when it says nothing that can be seen."""
-    why = text.literal(case.why, 1500)
-    return [preformatted(why)] if why else []
+    why = text.clean_literal(case.why, 1500)
+    return [preformatted_block(why)] if why else []
 
 
-def case_buttons(case: Case, run_id: str, links: Links) -> list[Block]:
+def case_buttons(case: CaseSummary, run_id: str, links: ZofLinks) -> list[Block]:
     """*Details*, *Show run* and *Open in Zof*, as far as there is something behind them."""
     result = Result(id=case.id, run_id=run_id or None, url=case.url or None)
-    return actions(
-        look_up("Details", "zof_result", case.id, "Show this result"),
-        look_up("Show run", "zof_run", run_id, "Show the run of this result"),
-        link_button("Open in Zof", "zof_open", links.result(result)),
+    return button_row(
+        lookup_button("Details", "zof_result", case.id, "Show this result"),
+        lookup_button("Show run", "zof_run", run_id, "Show the run of this result"),
+        link_button("Open in Zof", "zof_open", links.result_url(result)),
     )
 
 
-def run_buttons(place: Place, links: Links) -> list[Block]:
+def run_buttons(place: RunSummary, links: ZofLinks) -> list[Block]:
     """*Show run* and *Open in Zof*, as far as there is something behind them."""
-    return actions(
-        look_up("Show run", "zof_run", place.id, "Show this run"),
-        link_button("Open in Zof", "zof_open", links.run(as_run(place))),
+    return button_row(
+        lookup_button("Show run", "zof_run", place.id, "Show this run"),
+        link_button("Open in Zof", "zof_open", links.run_url(as_run(place))),
     )
 
 
-def look_up(label: str, action: str, identifier: str, aloud: str) -> Block | None:
+def lookup_button(label: str, action: str, identifier: str, aloud: str) -> Block | None:
     """A button about one id; none for what could never be looked up."""
-    return button(label, action, {"id": identifier}, aloud=aloud) if is_id(identifier) else None
+    return build_button(label, action, {"id": identifier}, aloud=aloud) if is_valid_id(identifier) else None
 
 
-def as_run(place: Place) -> Run:
+def as_run(place: RunSummary) -> Run:
     """The run that a body keeps in short."""
     return Run(
         id=place.id,
@@ -115,31 +125,34 @@ def as_run(place: Place) -> Run:
         environment=place.environment or None,
         duration=place.duration,
         url=place.url or None,
-        counts=place.counts,
+        counts=place.case_counts,
     )
 
 
-def where(place: Place) -> list[tuple[str, str]]:
+def location_fields(place: RunSummary) -> list[tuple[str, str]]:
     """Project and environment, for fields."""
-    return [("Project", text.line(place.project, 300)), ("Environment", text.line(place.environment, 300))]
+    return [
+        ("Project", text.escape_line(place.project, 300)),
+        ("Environment", text.escape_line(place.environment, 300)),
+    ]
 
 
-def moment(at: float) -> str:
+def format_moment(at: float) -> str:
     """Unix seconds as a time in the reader's own zone."""
-    return text.moment(datetime.fromtimestamp(at, UTC))
+    return text.format_local_time(datetime.fromtimestamp(at, UTC))
 
 
-def planned(at: float) -> str:
+def format_planned_time(at: float) -> str:
     """Unix seconds as a time to come, which nobody needs to the second."""
-    return text.moment(datetime.fromtimestamp(at, UTC), "time")
+    return text.format_local_time(datetime.fromtimestamp(at, UTC), "time")
 
 
-def count(number: int, noun: str) -> str:
+def count_noun(number: int, noun: str) -> str:
     """``1 failure``, ``2 failures``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def paragraphs(lines: Iterable[str], most: int = 2900) -> list[Block]:
+def paragraph_blocks(lines: Iterable[str], most: int = 2900) -> list[Block]:
     """Lines in as few sections as Slack's limit allows."""
     made: list[str] = []
     for line in lines:
@@ -147,4 +160,4 @@ def paragraphs(lines: Iterable[str], most: int = 2900) -> list[Block]:
             made[-1] += f"\n{line}"
         else:
             made.append(line)
-    return [section(part) for part in made]
+    return [section_block(part) for part in made]

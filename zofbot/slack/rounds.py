@@ -6,35 +6,35 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from zofbot.slack import text
-from zofbot.slack.bodies import FailureBody
-from zofbot.slack.cards import LOOKS, Window, pages
-from zofbot.slack.controls import LOOKS as STATES
-from zofbot.slack.controls import REASONS, name, until
-from zofbot.slack.message import Message, context, section
-from zofbot.slack.pieces import count, moment, paragraphs
-from zofbot.triage import Act, State, Triage
-from zofbot.triage.shift import Shift, Story
-from zofbot.verbs import COMMAND
+from zofbot.slack.bodies import FailurePayload
+from zofbot.slack.cards import OUTCOME_STYLES, PageWindow, page_controls
+from zofbot.slack.controls import RESOLUTION_REASONS, person_name, snooze_end_text
+from zofbot.slack.controls import STATE_STYLES as STATES
+from zofbot.slack.message import Message, context_block, section_block
+from zofbot.slack.pieces import count_noun, format_moment, paragraph_blocks
+from zofbot.triage import Action, TriageRecord, TriageState
+from zofbot.triage.shift import FailureSummary, ShiftReport
+from zofbot.verbs import SLASH_COMMAND
 
-PAGE_ACTION = "zof_open_page"
-MOST = 15
+PAGE_ACTION_ID = "zof_open_page"
+MAX_HANDOVER_ROWS = 15
 """Failures, and people, that a handover names of each kind."""
 
-DID = {
-    Act.ACKNOWLEDGE: "acknowledged", Act.UNACKNOWLEDGE: "released", Act.CONFIRM: "confirmed", Act.ASSIGN: "assigned",
-    Act.SNOOZE: "snoozed", Act.WAKE: "woken", Act.ESCALATE: "escalated", Act.RESOLVE: "resolved",
-    Act.REOPEN: "reopened", Act.RELAPSE: "failing again", Act.LAPSE: "unanswered", Act.UNDO: "undone",
-    Act.RECOVER: "recovered",
+LAST_ACTION_WORDS = {
+    Action.ACKNOWLEDGE: "acknowledged", Action.UNACKNOWLEDGE: "released", Action.CONFIRM: "confirmed", Action.ASSIGN: "assigned",
+    Action.SNOOZE: "snoozed", Action.WAKE: "woken", Action.ESCALATE: "escalated", Action.RESOLVE: "resolved",
+    Action.REOPEN: "reopened", Action.RELAPSE: "failing again", Action.LAPSE: "unanswered", Action.UNDO: "undone",
+    Action.RECOVER: "recovered",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Row:
+class FailureRow:
     """One failure of a list; ``link`` leads to its alert, ``channel`` (an id) is named where it is another."""
 
     title: str
-    body: FailureBody
-    present: Triage
+    body: FailurePayload
+    present: TriageRecord
     link: str = ""
     channel: str = ""
     storm: bool = False
@@ -42,7 +42,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Members:
+class GroupSummary:
     """Who is in a user group: how many, and what the first are called."""
 
     count: int
@@ -50,7 +50,7 @@ class Members:
 
 
 @dataclass(frozen=True)
-class Caller:
+class OnCallStep:
     """One step of an escalation: after so many seconds, these ids; ``members`` of the groups that Slack tells of.
 
     ``wish`` is the subscription, as it is typed.
@@ -58,79 +58,94 @@ class Caller:
 
     after: int
     mention: tuple[str, ...]
-    members: Mapping[str, Members]
+    members: Mapping[str, GroupSummary]
     wish: str = ""
 
 
-NOTHING = {
+NOTHING_OPEN_TEXTS = {
     "": "Nothing is open in this channel.",
     "mine": "Nothing is yours: no open failure is assigned to you or acknowledged by you.",
     "all": "Nothing is open in any channel that may be shown here.",
 }
 
 
-def open_failures(rows: Sequence[Row], scope: str, window: tuple[int, int], now: float, hidden: int = 0) -> Message:
+def open_failures_card(
+    rows: Sequence[FailureRow], scope: str, window: tuple[int, int], now: float, hidden: int = 0
+) -> Message:
     """Those of one page, oldest first; ``window`` is the number of the first and how many there are in all."""
     start, total = window
     if not rows:
-        said_ = NOTHING[scope]
-        also = f"\n{_hidden(hidden)}" if hidden else ""
+        said_ = NOTHING_OPEN_TEXTS[scope]
+        also = f"\n{_hidden_note(hidden)}" if hidden else ""
         return Message(
-            said_, [section(f"🌤️ {said_}{also}"), context(f"`{COMMAND} subscriptions` says what is told here.")]
+            said_,
+            [
+                section_block(f"🌤️ {said_}{also}"),
+                context_block(f"`{SLASH_COMMAND} subscriptions` says what is told here."),
+            ],
         )
     what = {"": "open in this channel", "mine": "yours", "all": "open in all channels"}[scope]
-    title = f"{count(total, 'failure')} {what}"
-    listed = [section(row(one, now)) for one in rows]
-    notes = [context("Oldest first." + (f" {_hidden(hidden)}" if hidden else ""))]
-    more = pages(Window(start, len(rows), total, "failures"), PAGE_ACTION, {"scope": scope})
-    return Message(title, [section(f"*{title}*"), *listed, *more, *notes])
+    title = f"{count_noun(total, 'failure')} {what}"
+    listed = [section_block(failure_row_text(row, now)) for row in rows]
+    notes = [context_block("Oldest first." + (f" {_hidden_note(hidden)}" if hidden else ""))]
+    more = page_controls(PageWindow(start, len(rows), total, "failures"), PAGE_ACTION_ID, {"scope": scope})
+    return Message(title, [section_block(f"*{title}*"), *listed, *more, *notes])
 
 
-def _hidden(hidden: int) -> str:
-    return f"{count(hidden, 'failure')} in channels you cannot see {'is' if hidden == 1 else 'are'} not shown here."
-
-
-def row(one: Row, now: float) -> str:
-    """A failure in two lines: what it is, where, how old, whose, and what was last done."""
-    state, present = STATES.get(one.present.state), one.present
-    emoji = state.emoji if state else LOOKS[one.body.outcome].emoji
-    title = text.line(one.title, 150)
-    shown = f"<{one.link}|{title}>" if one.link and "|" not in one.link and ">" not in one.link else title
-    where = [text.line(one.body.run.project, 60), text.line(one.body.run.environment, 60)]
-    place = f"<#{one.channel}>" if one.channel.isalnum() else ""
-    age = f"open {text.duration(max(now - (one.body.opened or present.opened or now), 1))}"
-    owner = name(present.owner.name) if present.owner.id else "nobody has it"
-    storm = "🌩️ in a storm" if one.storm else ""
-    parts = [part for part in (*where, place, age, owner, _last(present, now), storm) if part]
-    return f"{emoji} *{shown}*\n{' · '.join(parts)}"
-
-
-def _last(present: Triage, now: float) -> str:
-    """The last act, and how long ago; until when it sleeps."""
-    if present.did is None:
-        return ""
-    ago = f"{DID[present.did]} {text.duration(max(now - present.at, 1))} ago"
-    return f"{ago}, {until(present.until, present.more)}" if present.state is State.SNOOZED else ago
-
-
-def on_call(callers: Sequence[Caller]) -> Message:
-    """Whom this channel's escalations would call now."""
-    if not callers:
-        said_ = "Nobody is called from this channel: none of its subscriptions has an `escalate:`."
-        return Message(said_, [section(f"💡 {said_}\nFor example: `{COMMAND} subscribe escalate:15m-&gt;@oncall`")])
-    lines = [_caller(one) for one in callers]
-    said_ = "Who would be called now, while nobody acknowledges"
-    return Message(
-        said_, [section(f"*{said_}*"), *paragraphs(lines), context("Only you see this: nobody is called by it.")]
+def _hidden_note(hidden: int) -> str:
+    return (
+        f"{count_noun(hidden, 'failure')} in channels you cannot see {'is' if hidden == 1 else 'are'} not shown here."
     )
 
 
-def _caller(one: Caller) -> str:
-    which = f" · {text.line(one.wish, 200)}" if one.wish else ""
-    return f"⏱️ after {text.duration(one.after)}: {', '.join(_called(who, one.members) for who in one.mention)}{which}"
+def failure_row_text(one: FailureRow, now: float) -> str:
+    """A failure in two lines: what it is, where, how old, whose, and what was last done."""
+    state, present = STATES.get(one.present.state), one.present
+    emoji = state.emoji if state else OUTCOME_STYLES[one.body.outcome].emoji
+    title = text.escape_line(one.title, 150)
+    shown = f"<{one.link}|{title}>" if one.link and "|" not in one.link and ">" not in one.link else title
+    where = [text.escape_line(one.body.run.project, 60), text.escape_line(one.body.run.environment, 60)]
+    place = f"<#{one.channel}>" if one.channel.isalnum() else ""
+    age = f"open {text.describe_duration(max(now - (one.body.opened or present.opened or now), 1))}"
+    owner = person_name(present.owner.name) if present.owner.id else "nobody has it"
+    storm = "🌩️ in a storm" if one.storm else ""
+    parts = [part for part in (*where, place, age, owner, _last_action(present, now), storm) if part]
+    return f"{emoji} *{shown}*\n{' · '.join(parts)}"
 
 
-def _called(identifier: str, members: Mapping[str, Members]) -> str:
+def _last_action(present: TriageRecord, now: float) -> str:
+    """The last act, and how long ago; until when it sleeps."""
+    if present.did is None:
+        return ""
+    ago = f"{LAST_ACTION_WORDS[present.did]} {text.describe_duration(max(now - present.at, 1))} ago"
+    return f"{ago}, {snooze_end_text(present.until, present.more)}" if present.state is TriageState.SNOOZED else ago
+
+
+def on_call_card(callers: Sequence[OnCallStep]) -> Message:
+    """Whom this channel's escalations would call now."""
+    if not callers:
+        said_ = "Nobody is called from this channel: none of its subscriptions has an `escalate:`."
+        return Message(
+            said_, [section_block(f"💡 {said_}\nFor example: `{SLASH_COMMAND} subscribe escalate:15m-&gt;@oncall`")]
+        )
+    lines = [_step_line(caller) for caller in callers]
+    said_ = "Who would be called now, while nobody acknowledges"
+    return Message(
+        said_,
+        [
+            section_block(f"*{said_}*"),
+            *paragraph_blocks(lines),
+            context_block("Only you see this: nobody is called by it."),
+        ],
+    )
+
+
+def _step_line(one: OnCallStep) -> str:
+    which = f" · {text.escape_line(one.wish, 200)}" if one.wish else ""
+    return f"⏱️ after {text.describe_duration(one.after)}: {', '.join(_recipient_text(who, one.members) for who in one.mention)}{which}"
+
+
+def _recipient_text(identifier: str, members: Mapping[str, GroupSummary]) -> str:
     """As Slack shows them; this is seen by one person only, so it disturbs nobody."""
     if not identifier.startswith("S"):
         return f"<@{identifier}>"
@@ -138,52 +153,54 @@ def _called(identifier: str, members: Mapping[str, Members]) -> str:
     if known is None:
         return f"<!subteam^{identifier}> (Slack does not say who is in it)"
     more = f" and {known.count - len(known.names)} more" if known.count > len(known.names) else ""
-    return f"<!subteam^{identifier}> ({', '.join(map(name, known.names)) or 'nobody is in it'}{more})"
+    return f"<!subteam^{identifier}> ({', '.join(map(person_name, known.names)) or 'nobody is in it'}{more})"
 
 
-def handover(told: Shift, by: str) -> Message:
+def handover_card(told: ShiftReport, by: str) -> Message:
     """How a shift went, for the channel; ``by`` asked for it."""
     counted = {"open": told.open, "snoozed": told.snoozed, "resolved": told.resolved, "recovered": told.recovered}
     title = "Handover: " + ", ".join(f"{len(stories)} {word}" for word, stories in counted.items())
     parts = [
-        *_part("Open", told.open, _left),
-        *_part("Snoozed", told.snoozed, _asleep),
-        *_part("Resolved", told.resolved, _over),
+        *_summary_section("Open", told.open, _open_line),
+        *_summary_section("Snoozed", told.snoozed, _snoozed_line),
+        *_summary_section("Resolved", told.resolved, _resolved_line),
     ]
     speeds = (("acknowledged", told.answered), ("over", told.ended))
-    pace = [f"{what} in {text.duration(max(seconds, 1))}" for what, seconds in speeds if seconds is not None]
-    facts = [f"Half were {' and '.join(pace)} or less." if pace else "", _people(told.deeds)]
-    asked = f"{name(by)} asked for it, since {moment(told.since)}."
-    small = context(" ".join(fact for fact in (*facts, asked) if fact))
-    return Message(title, [section(f"📌 *{title}*"), *paragraphs(parts), small])
+    pace = [f"{what} in {text.describe_duration(max(seconds, 1))}" for what, seconds in speeds if seconds is not None]
+    facts = [f"Half were {' and '.join(pace)} or less." if pace else "", _people_line(told.deeds)]
+    asked = f"{person_name(by)} asked for it, since {format_moment(told.since)}."
+    small = context_block(" ".join(fact for fact in (*facts, asked) if fact))
+    return Message(title, [section_block(f"📌 *{title}*"), *paragraph_blocks(parts), small])
 
 
-def handed_over(link: str, ago: float) -> Message:
+def handover_reply(link: str, ago: float) -> Message:
     """What the person who asked is told; ``link`` may be empty."""
     said = "The handover is posted in this channel"
     shown = f"<{link}|{said}>" if link else said
-    return Message(f"{said}.", [section(f"📌 {shown}."), context(f"Since {text.duration(ago)} ago.")])
+    return Message(
+        f"{said}.", [section_block(f"📌 {shown}."), context_block(f"Since {text.describe_duration(ago)} ago.")]
+    )
 
 
-def _part(title: str, stories: Sequence[Story], line: Callable[[Story], str]) -> list[str]:
-    more = [f"and {len(stories) - MOST} more"] if len(stories) > MOST else []
-    return [f"*{title}*", *(f"• {line(one)}" for one in stories[:MOST]), *more] if stories else []
+def _summary_section(title: str, stories: Sequence[FailureSummary], line: Callable[[FailureSummary], str]) -> list[str]:
+    more = [f"and {len(stories) - MAX_HANDOVER_ROWS} more"] if len(stories) > MAX_HANDOVER_ROWS else []
+    return [f"*{title}*", *(f"• {line(story)}" for story in stories[:MAX_HANDOVER_ROWS]), *more] if stories else []
 
 
-def _left(one: Story) -> str:
-    owner = name(one.present.owner.name) if one.present.owner.id else "nobody has it"
-    return f"{text.line(one.title, 150)} · since {moment(one.began)} · {owner}"
+def _open_line(one: FailureSummary) -> str:
+    owner = person_name(one.present.owner.name) if one.present.owner.id else "nobody has it"
+    return f"{text.escape_line(one.title, 150)} · since {format_moment(one.began)} · {owner}"
 
 
-def _asleep(one: Story) -> str:
-    return f"{text.line(one.title, 150)} · {until(one.present.until, one.present.more)}"
+def _snoozed_line(one: FailureSummary) -> str:
+    return f"{text.escape_line(one.title, 150)} · {snooze_end_text(one.present.until, one.present.more)}"
 
 
-def _over(one: Story) -> str:
-    reason = REASONS.get(one.present.reason, "")
-    return " · ".join(filter(None, (text.line(one.title, 150), name(one.present.put.name), reason)))
+def _resolved_line(one: FailureSummary) -> str:
+    reason = RESOLUTION_REASONS.get(one.present.reason, "")
+    return " · ".join(filter(None, (text.escape_line(one.title, 150), person_name(one.present.moved_by.name), reason)))
 
 
-def _people(deeds: Sequence[tuple[str, int]]) -> str:
-    worked = ", ".join(f"{name(who)} ({count(number, 'act')})" for who, number in deeds[:MOST])
+def _people_line(deeds: Sequence[tuple[str, int]]) -> str:
+    worked = ", ".join(f"{person_name(who)} ({count_noun(number, 'act')})" for who, number in deeds[:MAX_HANDOVER_ROWS])
     return f"At work: {worked}." if worked else ""

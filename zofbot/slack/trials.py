@@ -7,28 +7,39 @@ from dataclasses import replace
 from typing import Any
 
 from zofbot.model import Outcome
-from zofbot.notification import Claimed
-from zofbot.routing import Group, On, Subscription
+from zofbot.notification import Claim
+from zofbot.routing import EventType, Grouping, Subscription
 from zofbot.slack import alerts, bodies, text
-from zofbot.slack.alerts import NOTICES
-from zofbot.slack.bodies import Body, Case, CaseBody, NoticeBody, Place, RunBody
-from zofbot.slack.message import Block, Message, context, section
-from zofbot.slack.pieces import ending
+from zofbot.slack.alerts import PLATFORM_EVENT_LABELS
+from zofbot.slack.bodies import (
+    CaseAlertPayload,
+    CaseSummary,
+    Payload,
+    PlatformEventPayload,
+    RunAlertPayload,
+    RunSummary,
+)
+from zofbot.slack.message import Block, Message, context_block, section_block
+from zofbot.slack.pieces import with_footer
 
-CARD = "trial"
-MARK = "This is a test; nothing failed."
-_OUTCOMES = {On.FAILED: Outcome.FAILED, On.ERROR: Outcome.ERROR, On.PASSED_WITH_FAILURES: Outcome.PASSED}
+TEST_CARD_KIND = "trial"
+TEST_NOTICE = "This is a test; nothing failed."
+_OUTCOME_BY_EVENT = {
+    EventType.FAILED: Outcome.FAILED,
+    EventType.ERROR: Outcome.ERROR,
+    EventType.PASSED_WITH_FAILURES: Outcome.PASSED,
+}
 
 
-def body(subscription: Subscription, by: str, at: float) -> dict[str, Any]:
+def build_test_payload(subscription: Subscription, by: str, at: float) -> dict[str, Any]:
     """A test alert of a subscription as a notification's body; ``by`` asked for it, at Unix seconds ``at``."""
-    outcome = _outcome(subscription.on)
-    place = Place(
+    outcome = _example_outcome(subscription.on)
+    place = RunSummary(
         id="test",
         title="A run that never was",
         outcome=outcome,
-        project=_named(subscription.project, "checkout"),
-        environment=_named(subscription.env, "production"),
+        project=_example_name(subscription.project, "checkout"),
+        environment=_example_name(subscription.env, "production"),
         total=3,
         passed=2,
         failed=int(outcome is not Outcome.ERROR),
@@ -36,49 +47,56 @@ def body(subscription: Subscription, by: str, at: float) -> dict[str, Any]:
         ended=at,
     )
     failure = Outcome.ERROR if outcome is Outcome.ERROR else Outcome.FAILED
-    case = Case(id="test", title=_named(subscription.case, "A case that never was"), outcome=failure, why=MARK)
-    alert: Body = RunBody(run=place, bad=1, top=(case,))
-    if not {*_OUTCOMES} & set(subscription.on) and set(NOTICES) & set(subscription.on):
-        event = next(one for one in subscription.on if one in NOTICES)
-        alert = NoticeBody(event=event, about="test", said=MARK, project=place.project, environment=place.environment)
-    elif subscription.group is Group.CASE:
-        alert = CaseBody(run=place, case=case, first=at, last=at)
-    return marked(bodies.stored(alert), by) | ({"mentions": len(subscription.mention)} if subscription.mention else {})
-
-
-def _outcome(on: Sequence[On]) -> Outcome:
-    """How the run of a test alert ended: as the subscription asks for first."""
-    return next((outcome for event, outcome in _OUTCOMES.items() if event in on), Outcome.FAILED)
-
-
-def marked(alert: dict[str, Any], by: str) -> dict[str, Any]:
-    """The stored body of an alert as that of a test; ``by`` asked for it."""
-    return {"card": CARD, "alert": alert, "by": by}
-
-
-def drawn(claimed: Claimed, now: float) -> Message | None:
-    """The message of such a notification, which has nothing to press; nothing for any other."""
-    stored = claimed.notification.body
-    if stored.get("card") != CARD:
-        return None
-    real = claimed.notification.model_copy(update={"body": stored.get("alert") or {}})
-    like = alerts.render(replace(claimed, notification=real), now)
-    asked = text.line(str(stored.get("by") or ""), 80) or "Somebody"
-    mark = section(f"🧪 *{MARK}* {asked} asked for it.{_mentions(int(stored.get('mentions') or 0))}")
-    said = f"Test: {MARK} {asked} asked for it."
-    return ending(
-        replace(like, text=said, blocks=[mark, *_bare(like.blocks)], body=_bare(like.body)), context(f"🧪 {MARK}")
+    case = CaseSummary(
+        id="test", title=_example_name(subscription.case, "A case that never was"), outcome=failure, why=TEST_NOTICE
+    )
+    alert: Payload = RunAlertPayload(run=place, bad=1, top=(case,))
+    if not {*_OUTCOME_BY_EVENT} & set(subscription.on) and set(PLATFORM_EVENT_LABELS) & set(subscription.on):
+        event = next(item for item in subscription.on if item in PLATFORM_EVENT_LABELS)
+        alert = PlatformEventPayload(
+            event=event, about="test", said=TEST_NOTICE, project=place.project, environment=place.environment
+        )
+    elif subscription.group is Grouping.CASE:
+        alert = CaseAlertPayload(run=place, case=case, first=at, last=at)
+    return mark_test_payload(bodies.dump_payload(alert), by) | (
+        {"mentions": len(subscription.mention)} if subscription.mention else {}
     )
 
 
-def _mentions(count: int) -> str:
+def _example_outcome(on: Sequence[EventType]) -> Outcome:
+    """How the run of a test alert ended: as the subscription asks for first."""
+    return next((outcome for event, outcome in _OUTCOME_BY_EVENT.items() if event in on), Outcome.FAILED)
+
+
+def mark_test_payload(alert: dict[str, Any], by: str) -> dict[str, Any]:
+    """The stored body of an alert as that of a test; ``by`` asked for it."""
+    return {"card": TEST_CARD_KIND, "alert": alert, "by": by}
+
+
+def render_if_test_alert(claimed: Claim, now: float) -> Message | None:
+    """The message of such a notification, which has nothing to press; nothing for any other."""
+    stored = claimed.notification.body
+    if stored.get("card") != TEST_CARD_KIND:
+        return None
+    real = claimed.notification.model_copy(update={"body": stored.get("alert") or {}})
+    like = alerts.render_notification(replace(claimed, notification=real), now)
+    asked = text.escape_line(str(stored.get("by") or ""), 80) or "Somebody"
+    mark = section_block(f"🧪 *{TEST_NOTICE}* {asked} asked for it.{_mentions_text(int(stored.get('mentions') or 0))}")
+    said = f"Test: {TEST_NOTICE} {asked} asked for it."
+    return with_footer(
+        replace(like, text=said, blocks=[mark, *_without_controls(like.blocks)], body=_without_controls(like.body)),
+        context_block(f"🧪 {TEST_NOTICE}"),
+    )
+
+
+def _mentions_text(count: int) -> str:
     """That nobody is disturbed by a test, though somebody would be by the real thing."""
     return (
         f" A real one would mention {count} {'person or group' if count == 1 else 'people or groups'}." if count else ""
     )
 
 
-def _bare(blocks: Sequence[Block]) -> list[Block]:
+def _without_controls(blocks: Sequence[Block]) -> list[Block]:
     """The blocks without what can be pressed."""
     return [
         {name: part for name, part in block.items() if name != "accessory"}
@@ -87,7 +105,9 @@ def _bare(blocks: Sequence[Block]) -> list[Block]:
     ]
 
 
-def _named(patterns: Sequence[str], otherwise: str) -> str:
+def _example_name(patterns: Sequence[str], otherwise: str) -> str:
     """The first name that a filter means, if it means a single one."""
-    plain = (one for one in patterns if not one.startswith("-") and not any(sign in one for sign in "*?["))
-    return bodies.said(next(plain, otherwise), 100)
+    plain = (
+        pattern for pattern in patterns if not pattern.startswith("-") and not any(sign in pattern for sign in "*?[")
+    )
+    return bodies.clean_text(next(plain, otherwise), 100)

@@ -8,19 +8,19 @@ from enum import Enum, auto
 
 from zofbot.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 
-BUSY = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded", "external_channel_migrating"})
+DEFERRED_REASONS = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded", "external_channel_migrating"})
 """Reasons by which Slack puts off."""
 
 _LONG_WAITS_SECONDS = {"message_limit_exceeded": 60.0, "external_channel_migrating": 60.0}
 """Waits after a full plan and during a migration, which do not pass in a second."""
-PERHAPS = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
+UNCERTAIN_REASONS = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 """Slack may have stored the message before it answered with one of these."""
 
-UNREADABLE = "unreadable"
+UNREADABLE_REASON_PREFIX = "unreadable"
 """How our own reason for an answer begins that is not Slack's; with another status than 200 it is ``http_<status>``."""
 
 
-class Remedy(Enum):
+class RefusalHandling(Enum):
     """What helps against a refusal, if anything does."""
 
     JOIN = auto()
@@ -41,31 +41,31 @@ class Remedy(Enum):
     NONE = auto()
 
 
-REMEDIES: dict[Remedy, tuple[str, ...]] = {
-    Remedy.JOIN: ("not_in_channel", "no_permission"),
-    Remedy.PARK: (
+REASONS_BY_HANDLING: dict[RefusalHandling, tuple[str, ...]] = {
+    RefusalHandling.JOIN: ("not_in_channel", "no_permission"),
+    RefusalHandling.PARK: (
         "channel_not_found", "is_archived", "is_inactive", "channel_is_limited_access", "ekm_access_denied",
         "messages_tab_disabled", "restricted_action", "restricted_action_read_only_channel",
         "restricted_action_thread_only_channel", "access_denied",
     ),
-    Remedy.PAUSE: (
+    RefusalHandling.PAUSE: (
         "invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive", "missing_scope",
         "not_allowed_token_type", "org_login_required", "team_access_not_granted", "team_added_to_org",
         "accesslimited", "two_factor_setup_required", "enterprise_is_restricted",
     ),
-    Remedy.PLAIN: (
+    RefusalHandling.PLAIN: (
         "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "msg_too_large",
         "invalid_attachments", "too_many_attachments", "invalid_arguments", "view_too_large",
     ),
-    Remedy.REPOST: ("message_not_found", "thread_not_found", "cannot_reply_to_message"),
-    Remedy.SKIP: ("edit_window_closed", "cant_update_message"),
+    RefusalHandling.REPOST: ("message_not_found", "thread_not_found", "cannot_reply_to_message"),
+    RefusalHandling.SKIP: ("edit_window_closed", "cant_update_message"),
 }  # fmt: skip
 """Slack's reasons by what helps."""
 
-_BY_REASON = {reason: remedy for remedy, reasons in REMEDIES.items() for reason in reasons}
-_ONE_THREAD = frozenset({"restricted_action_thread_locked", "restricted_action_non_threadable_channel"})
+_HANDLING_BY_REASON = {reason: remedy for remedy, reasons in REASONS_BY_HANDLING.items() for reason in reasons}
+_SINGLE_THREAD_REASONS = frozenset({"restricted_action_thread_locked", "restricted_action_non_threadable_channel"})
 
-_FINAL = frozenset({
+_FINAL_REASONS = frozenset({
     # how it was asked
     "invalid_arguments", "invalid_arg_name", "invalid_array_arg", "invalid_charset", "invalid_form_data",
     "invalid_post_type", "missing_post_type", "invalid_json", "json_not_object", "missing_charset",
@@ -96,20 +96,20 @@ _FINAL = frozenset({
 """Words that nothing helps against, from the methods' pages (https://docs.slack.dev/reference/methods)."""
 
 
-def is_known(reason: str) -> bool:
+def is_known_reason(reason: str) -> bool:
     """Whether it is known what a word of Slack's means; of any other one the message may be there nevertheless."""
-    return reason in _BY_REASON or reason in _FINAL or reason.startswith("restricted_action")
+    return reason in _HANDLING_BY_REASON or reason in _FINAL_REASONS or reason.startswith("restricted_action")
 
 
-def remedy(reason: str) -> Remedy:
+def handling_for(reason: str) -> RefusalHandling:
     """Say what helps against Slack's ``reason`` (https://docs.slack.dev/reference/methods/chat.postMessage#errors)."""
-    if reason.startswith("restricted_action") and reason not in _ONE_THREAD:
-        return Remedy.PARK
-    return _BY_REASON.get(reason, Remedy.NONE)
+    if reason.startswith("restricted_action") and reason not in _SINGLE_THREAD_REASONS:
+        return RefusalHandling.PARK
+    return _HANDLING_BY_REASON.get(reason, RefusalHandling.NONE)
 
 
-_AT_INSTALL = "An operator should install the app again and renew SLACK_BOT_TOKEN."
-MENDS = {
+_REINSTALL_STEP = "An operator should install the app again and renew SLACK_BOT_TOKEN."
+EXPLANATIONS = {
     "not_in_channel": ("zofbot is not in this channel.", "Invite it with `/invite @zofbot`, then try again."),
     "channel_not_found": (
         "zofbot cannot see this channel.",
@@ -118,9 +118,9 @@ MENDS = {
     "is_inactive": ("This channel is not in use any more.", "Use another one."),
     "is_archived": ("This channel is archived.", "Unarchive it, or use another one."),
     "restricted_action": ("Only some people may post here.", "Ask an admin of the workspace to let zofbot post."),
-    "token_revoked": ("Slack no longer accepts the bot's token.", _AT_INSTALL),
-    "invalid_auth": ("Slack does not accept the bot's token.", _AT_INSTALL),
-    "account_inactive": ("The bot's account in Slack is switched off.", _AT_INSTALL),
+    "token_revoked": ("Slack no longer accepts the bot's token.", _REINSTALL_STEP),
+    "invalid_auth": ("Slack does not accept the bot's token.", _REINSTALL_STEP),
+    "account_inactive": ("The bot's account in Slack is switched off.", _REINSTALL_STEP),
     "no_permission": (
         "Slack does not let zofbot post in this channel.",
         "Invite it with `/invite @zofbot`, or ask an admin of the workspace to let it post.",
@@ -145,34 +145,34 @@ MENDS = {
 """What each of Slack's reasons means to a person, and what to do (https://docs.slack.dev/reference/methods)."""
 
 
-def verdict(status: int | None, reason: str, headers: Mapping[str, str], needed: str = "") -> SlackError:
+def classify_error(status: int | None, reason: str, headers: Mapping[str, str], needed: str = "") -> SlackError:
     """Sort a reply that was not ok; ``reason`` is Slack's word, ``needed`` names the scope Slack asks for.
 
     ``status`` is ``None`` when no reply came. Then, and after a word that nobody knows, what was sent may be there.
     """
-    error = _sorted(status, reason, headers, needed)
+    error = _error_for_reason(status, reason, headers, needed)
     error.status = status
     return error
 
 
-def _sorted(status: int | None, reason: str, headers: Mapping[str, str], needed: str) -> SlackError:
-    if status == 429 or reason in BUSY:
+def _error_for_reason(status: int | None, reason: str, headers: Mapping[str, str], needed: str) -> SlackError:
+    if status == 429 or reason in DEFERRED_REASONS:
         error = SlackDeferred(reason or "ratelimited", "Slack asks to slow down.", "Try again in a moment.")
-        error.retry_after = retry_after(headers.get("Retry-After", ""), _LONG_WAITS_SECONDS.get(reason, 1.0))
+        error.retry_after = parse_retry_after(headers.get("Retry-After", ""), _LONG_WAITS_SECONDS.get(reason, 1.0))
         return error
-    if status is None or status >= 500 or not is_known(reason):
+    if status is None or status >= 500 or not is_known_reason(reason):
         return SlackUnknown(
             reason or f"http_{status}",
             "Slack did not confirm the message.",
             "Look whether it is there before trying again.",
         )
-    sentence, mend = MENDS.get(reason, (f"Slack refused the message ({reason}).", ""))
+    sentence, mend = EXPLANATIONS.get(reason, (f"Slack refused the message ({reason}).", ""))
     if needed:
         mend = f"It needs the scope `{needed}`: an operator should update the app from `zofbot manifest`."
     return SlackRefused(reason, sentence, mend)
 
 
-def retry_after(value: str, unsaid: float = 1.0) -> float:
+def parse_retry_after(value: str, unsaid: float = 1.0) -> float:
     """Seconds to wait as Slack asks, a fraction included; ``unsaid`` when it says nothing usable."""
     try:
         seconds = float(value)

@@ -9,25 +9,25 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zofbot import tracing
-from zofbot.store import _reachable
-from zofbot.store.entry import pairs, text
+from zofbot.store import guard_redis_call
+from zofbot.store.entry import decode_hash, decode_text
 
 log = structlog.get_logger()
 
-STREAM, FIELD = "audit", "act"
+AUDIT_STREAM, AUDIT_FIELD = "audit", "act"
 
-KEPT = 100_000
+MAX_RECORDS = 100_000
 """Entries kept, about: Redis drops whole blocks of the oldest (https://redis.io/docs/latest/commands/xadd/)."""
 
-REFUSED = "refused"
+REFUSED_ACTION = "refused"
 """The act of whoever was kept from something; its details say what was ``tried``, and the ``reason``."""
 
-PAGE = 500
-DISORDER = 300.0
+PAGE_SIZE = 500
+MAX_DISORDER_SECONDS = 300.0
 """Seconds by which entries of several processes may stand out of order, for each writes its own clock's time."""
 
 
-class Entry(BaseModel):
+class AuditRecord(BaseModel):
     """One act; what is unknown is empty."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -53,44 +53,46 @@ class Entry(BaseModel):
     """Zof's ids of the requests it led to."""
 
 
-class Audit:
+class AuditLog:
     """The audit of one bot, of about ``kept`` entries; every method raises StoreUnavailable."""
 
-    def __init__(self, client: redis.Redis, namespace: str, kept: int = KEPT) -> None:
+    def __init__(self, client: redis.Redis, namespace: str, kept: int = MAX_RECORDS) -> None:
         self._redis, self._kept = client, kept
-        self._name = "{" + namespace + "}:" + STREAM
+        self._name = "{" + namespace + "}:" + AUDIT_STREAM
 
-    async def append(self, entry: Entry) -> None:
+    async def append(self, entry: AuditRecord) -> None:
         """Write down an act that no commit of the outbox writes down."""
-        async with _reachable():
-            await self._redis.xadd(self._name, {FIELD: entry.model_dump_json()}, maxlen=self._kept, approximate=True)
-        tracing.step("redis", "audit", f"{entry.act} stored")
+        async with guard_redis_call():
+            await self._redis.xadd(
+                self._name, {AUDIT_FIELD: entry.model_dump_json()}, maxlen=self._kept, approximate=True
+            )
+        tracing.record_step("redis", "audit", f"{entry.act} stored")
 
-    async def read(self, since: float = 0.0, limit: int = KEPT) -> list[Entry]:
+    async def read_records(self, since: float = 0.0, limit: int = MAX_RECORDS) -> list[AuditRecord]:
         """Acts since ``since`` (Unix seconds), oldest first; of more than ``limit`` the latest.
 
         An entry that cannot be read is left where it is, and said in the log.
         """
-        found: list[Entry] = []
+        found: list[AuditRecord] = []
         latest = "+"
         while len(found) < limit:
-            page = await self._page(latest)
-            entries = [one for _, fields in page if (one := _entry(fields))]
-            found += [one for one in entries if one.at >= since]
-            if len(page) < PAGE or (entries and max(one.at for one in entries) < since - DISORDER):
+            page = await self._read_page(latest)
+            entries = [one for _, fields in page if (one := _parse_record(fields))]
+            found += [entry for entry in entries if entry.at >= since]
+            if len(page) < PAGE_SIZE or (entries and max(entry.at for entry in entries) < since - MAX_DISORDER_SECONDS):
                 break
-            latest = f"({text(page[-1][0])}"
+            latest = f"({decode_text(page[-1][0])}"
         return found[:limit][::-1]
 
-    async def _page(self, latest: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
-        async with _reachable():
-            page: Any = await self._redis.xrevrange(self._name, max=latest, count=PAGE)
+    async def _read_page(self, latest: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        async with guard_redis_call():
+            page: Any = await self._redis.xrevrange(self._name, max=latest, count=PAGE_SIZE)
         return list(page)
 
 
-def _entry(fields: dict[bytes, bytes]) -> Entry | None:
+def _parse_record(fields: dict[bytes, bytes]) -> AuditRecord | None:
     try:
-        return Entry.model_validate_json(pairs(fields).get(FIELD, ""))
+        return AuditRecord.model_validate_json(decode_hash(fields).get(AUDIT_FIELD, ""))
     except ValidationError as error:
         log.error("unreadable audit entry", problems=error.error_count())
         return None

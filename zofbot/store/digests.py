@@ -10,26 +10,26 @@ from collections.abc import Mapping
 import structlog
 from pydantic import ValidationError
 
-from zofbot.routing.rhythm import Regular
+from zofbot.routing.rhythm import DigestSetting
 from zofbot.store.outbox import Outbox
 
 log = structlog.get_logger()
 
-DIGESTS, DIGESTED = "digests", "digested"
+DIGESTS_HASH, LAST_DIGESTS_HASH = "digests", "digested"
 
 
-def readable(records: Mapping[str, str]) -> list[Regular]:
+def parse_digest_records(records: Mapping[str, str]) -> list[DigestSetting]:
     """The digests among ``records``; what cannot be read is said in the log."""
     found = []
     for channel, record in sorted(records.items()):
         try:
-            found.append(Regular.model_validate_json(record))
+            found.append(DigestSetting.model_validate_json(record))
         except ValidationError as error:
             log.error("unreadable digest", channel=channel, problems=error.error_count())
     return found
 
 
-async def digest_of(outbox: Outbox, channel: str) -> tuple[Regular | None, str]:
+async def load_digest(outbox: Outbox, channel: str) -> tuple[DigestSetting | None, str]:
     """A channel's digest, if it has one, and the key of the last that was promised. Raises StoreUnavailable."""
-    record, last = await outbox.fields((DIGESTS, channel), (DIGESTED, channel))
-    return next(iter(readable({channel: record} if record else {})), None), last or ""
+    record, last = await outbox.read_fields((DIGESTS_HASH, channel), (LAST_DIGESTS_HASH, channel))
+    return next(iter(parse_digest_records({channel: record} if record else {})), None), last or ""

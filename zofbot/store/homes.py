@@ -17,23 +17,23 @@ from typing import NamedTuple
 import redis.asyncio as redis
 
 from zofbot.clock import Clock
-from zofbot.store import _reachable
-from zofbot.store.entry import text, texts
+from zofbot.store import guard_redis_call
+from zofbot.store.entry import decode_text, decode_texts
 
 VIEWER_SECONDS = 1800.0
 """For how long a Home is kept up to date once it was opened; Slack does not say when it is left."""
 
-PACE = 15.0
+MIN_UPDATE_SECONDS = 15.0
 """Seconds between two times that a Home is drawn anew; with ``MOST`` that stays under Slack's hundred a minute."""
 
-MOST = 20
+MAX_VIEWERS = 20
 """People whose Homes are kept up to date: those who opened theirs last."""
 
-BEAT = 300.0
+MAX_AGE_SECONDS = 300.0
 """Seconds after which a Home is drawn anew though nothing happened."""
 
 # KEYS: viewers, shown, versions, then what a mark is made of: sequence of commits, what is open, the dead, the audit.
-_MARK = """
+_MARK_SCRIPT = """
 local NOW, BEAT = tonumber(ARGV[1]), tonumber(ARGV[2])
 local function mark()
   local last = redis.call('XREVRANGE', KEYS[7], '+', '-', 'COUNT', 1)
@@ -43,8 +43,8 @@ end
 """
 
 # ARGV: now (ms), beat (ms), somebody, seconds to keep it all. Answers the version that stands there.
-_OPENED = (
-    _MARK
+_ADD_VIEWER_SCRIPT = (
+    _MARK_SCRIPT
     + """
 redis.call('ZADD', KEYS[1], NOW, ARGV[3])
 redis.call('HSET', KEYS[2], ARGV[3], '0 ' .. mark())
@@ -54,8 +54,8 @@ return redis.call('HGET', KEYS[3], ARGV[3]) or ''
 )
 
 # ARGV: now (ms), beat (ms), how long a viewer is one (ms), pace (ms), most. Answers (somebody, version) of those due.
-_DUE = (
-    _MARK
+_CLAIM_DUE_SCRIPT = (
+    _MARK_SCRIPT
     + """
 local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', NOW - tonumber(ARGV[3]))
 for _, user in ipairs(redis.call('ZREVRANGE', KEYS[1], ARGV[5], -1)) do gone[#gone + 1] = user end
@@ -78,20 +78,20 @@ return due
 )
 
 # ARGV: somebody, the version that does not stand there. One that was kept since then stays.
-_AGAIN = """
+_MARK_STALE_SCRIPT = """
 redis.call('HDEL', KEYS[2], ARGV[1])
 if redis.call('HGET', KEYS[3], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[3], ARGV[1]) end
 """
 
 
-class Viewer(NamedTuple):
+class HomeViewer(NamedTuple):
     """Somebody whose Home is to be drawn anew, and Slack's hash of what stands there now, if that is known."""
 
     user: str
     version: str
 
 
-class Homes:
+class HomeViewers:
     """The Homes of one bot. Every method raises StoreUnavailable, and is one round trip."""
 
     def __init__(self, client: redis.Redis, namespace: str, clock: Clock) -> None:
@@ -108,46 +108,59 @@ class Homes:
             "audit",
         )
         self._keys = [prefix + name for name in names]
-        self._opened, self._due, self._again = map(client.register_script, (_OPENED, _DUE, _AGAIN))
+        self._opened, self._due, self._again = map(
+            client.register_script, (_ADD_VIEWER_SCRIPT, _CLAIM_DUE_SCRIPT, _MARK_STALE_SCRIPT)
+        )
 
-    async def opened(self, user: str) -> str:
+    async def add_viewer(self, user: str) -> str:
         """Keep somebody's Home up to date from now on; gives the version that stands there.
 
         To be called before what it shows is read: what changes after that makes it due.
         """
-        args: list[str | int] = [self._now(), _ms(BEAT), user, int(2 * VIEWER_SECONDS)]
-        async with _reachable():
-            return text(await self._opened(keys=self._keys, args=args))
+        args: list[str | int] = [
+            self._now_milliseconds(),
+            _to_milliseconds(MAX_AGE_SECONDS),
+            user,
+            int(2 * VIEWER_SECONDS),
+        ]
+        async with guard_redis_call():
+            return decode_text(await self._opened(keys=self._keys, args=args))
 
-    async def due(self) -> list[Viewer]:
+    async def claim_due(self) -> list[HomeViewer]:
         """Take those whose Home shows what has passed; whoever takes them draws them."""
-        args = [self._now(), _ms(BEAT), _ms(VIEWER_SECONDS), _ms(PACE), MOST]
-        async with _reachable():
+        args = [
+            self._now_milliseconds(),
+            _to_milliseconds(MAX_AGE_SECONDS),
+            _to_milliseconds(VIEWER_SECONDS),
+            _to_milliseconds(MIN_UPDATE_SECONDS),
+            MAX_VIEWERS,
+        ]
+        async with guard_redis_call():
             found = await self._due(keys=self._keys, args=args)
-        return [Viewer(*texts(one)) for one in found]
+        return [HomeViewer(*decode_texts(item)) for item in found]
 
-    async def drawn(self, user: str, version: str) -> None:
+    async def save_version(self, user: str, version: str) -> None:
         """Keep which version stands there now."""
-        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
             pipe.hset(self._keys[2], user, version)
             pipe.expire(self._keys[2], int(2 * VIEWER_SECONDS))
             await pipe.execute()
 
-    async def again(self, user: str, version: str) -> None:
+    async def mark_stale(self, user: str, version: str) -> None:
         """Have it drawn anew soon, for what stood there was not ``version`` any more, which is forgotten."""
-        async with _reachable():
+        async with guard_redis_call():
             await self._again(keys=self._keys, args=[user, version])
 
-    async def doubt(self, user: str) -> None:
+    async def mark_uncertain(self, user: str) -> None:
         """Have it drawn anew at its next turn, whatever happens: what it shows is not certain."""
-        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
-            pipe.hset(self._keys[1], user, f"{self._now()} ?")
+        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.hset(self._keys[1], user, f"{self._now_milliseconds()} ?")
             pipe.expire(self._keys[1], int(2 * VIEWER_SECONDS))
             await pipe.execute()
 
-    def _now(self) -> int:
-        return _ms(self._clock.time())
+    def _now_milliseconds(self) -> int:
+        return _to_milliseconds(self._clock.time())
 
 
-def _ms(seconds: float) -> int:
+def _to_milliseconds(seconds: float) -> int:
     return round(seconds * 1000)

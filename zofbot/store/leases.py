@@ -10,15 +10,15 @@ from types import MappingProxyType
 import redis.asyncio as redis
 
 from zofbot.clock import Clock
-from zofbot.store import _reachable
-from zofbot.store.entry import pairs
-from zofbot.store.schema import SCHEMA, key_in, outdated
+from zofbot.store import guard_redis_call
+from zofbot.store.entry import decode_hash
+from zofbot.store.schema import STORE_SCHEMA, outdated_error, schema_key
 
 # KEYS: holder, number, the schema, word, hashes to be read. ARGV: who asks, how long (ms), its number, now (ms),
 # the newest schema that it knows; then field and value of each thing that it has others know.
 # Answers 'outdated' to who does not know the store's, nothing while somebody else holds it, else number and hashes.
 # A number starts from the time, so that it rises even over a store that came back empty.
-_HOLD = """
+_HOLD_SCRIPT = """
 local holder = redis.call('GET', KEYS[1])
 if tonumber(redis.call('GET', KEYS[3]) or 0) > tonumber(ARGV[5]) then
   if holder == ARGV[1] then redis.call('DEL', KEYS[1]) end
@@ -38,13 +38,13 @@ for place = 5, #KEYS do found[place - 3] = redis.call('HGETALL', KEYS[place]) en
 return found
 """
 
-_RELEASE = """
+_RELEASE_SCRIPT = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if #ARGV > 1 then redis.call('HSET', KEYS[2], unpack(ARGV, 2)) end
 return redis.call('DEL', KEYS[1])
 """
 
-Word = Mapping[str, str]
+LeaseNote = Mapping[str, str]
 """What the process that works has others know of it: a few fields, stored by a step that it takes anyway."""
 
 
@@ -57,7 +57,7 @@ class Fence:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LeaseState:
     """Whether anybody holds it, and the last word of whoever did."""
 
     held: bool
@@ -65,7 +65,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldLease:
     """The lease is ours; ``hashes`` were read in the same step."""
 
     fence: Fence
@@ -87,57 +87,57 @@ class Lease:
         seconds: float,
         clock: Clock,
         *,
-        schema: int = SCHEMA,
+        schema: int = STORE_SCHEMA,
     ) -> None:
         self.seconds = seconds
         self._clock = clock
         self._prefix = "{" + namespace + "}:"
         self._holder, self._fence, self._word = (f"{self._prefix}{noun}:{name}" for noun in ("lease", "fence", "word"))
-        self._written, self._schema = key_in(namespace), schema
+        self._written, self._schema = schema_key(namespace), schema
         self._me = secrets.token_hex(8)
         self._number = 0
         self._redis = client
-        self._hold = client.register_script(_HOLD)
-        self._release = client.register_script(_RELEASE)
+        self._hold = client.register_script(_HOLD_SCRIPT)
+        self._release = client.register_script(_RELEASE_SCRIPT)
 
-    async def hold(self, *names: str, word: Word = MappingProxyType({})) -> Held | None:
+    async def hold(self, *names: str, word: LeaseNote = MappingProxyType({})) -> HeldLease | None:
         """Take the lease or keep it, leave a word for others, and read hashes: one round trip.
 
         None, and nothing was left, while another process holds it.
         """
         keys = [self._holder, self._fence, self._written, self._word, *(self._prefix + name for name in names)]
         args: list[str | int] = [self._me, int(self.seconds * 1000), self._number]
-        args += [int(self._clock.time() * 1000), self._schema, *_flat(word)]
-        async with _reachable():
+        args += [int(self._clock.time() * 1000), self._schema, *_flatten_note(word)]
+        async with guard_redis_call():
             found = await self._hold(keys=keys, args=args)
         if found == b"outdated":
-            raise outdated()
+            raise outdated_error()
         if not found:
             return None
         self._number = int(found[0])
-        return Held(
+        return HeldLease(
             Fence(self._fence, self._number),
-            {name: _pairs(flat) for name, flat in zip(names, found[1:], strict=True)},
+            {name: _decode_pairs(flat) for name, flat in zip(names, found[1:], strict=True)},
         )
 
-    async def release(self, word: Word = MappingProxyType({})) -> None:
+    async def release(self, word: LeaseNote = MappingProxyType({})) -> None:
         """Let the next one have it at once; nothing happens when it is not ours any more."""
-        async with _reachable():
-            await self._release(keys=[self._holder, self._word], args=[self._me, *_flat(word)])
+        async with guard_redis_call():
+            await self._release(keys=[self._holder, self._word], args=[self._me, *_flatten_note(word)])
 
-    async def seen(self) -> Seen:
+    async def read_state(self) -> LeaseState:
         """How it stands, for whoever only looks: one round trip."""
-        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
             pipe.exists(self._holder)
             pipe.hgetall(self._word)
             held, word = await pipe.execute()
-        return Seen(bool(held), pairs(word))
+        return LeaseState(bool(held), decode_hash(word))
 
 
-def _flat(word: Word) -> list[str]:
+def _flatten_note(word: LeaseNote) -> list[str]:
     return [part for pair in word.items() for part in pair]
 
 
-def _pairs(flat: list[bytes]) -> dict[str, str]:
+def _decode_pairs(flat: list[bytes]) -> dict[str, str]:
     each = iter(part.decode() for part in flat)
     return dict(zip(each, each, strict=True))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import redis.asyncio as redis
 
 from zofbot.clock import Clock
-from zofbot.store import _reachable
+from zofbot.store import guard_redis_call
 
 # KEYS: the set. ARGV: now and the window in milliseconds, how many are allowed in it, the message's key, the people.
 # Answers how many milliseconds to wait until all of them may be mentioned; 0 where they may be, which is noted. What
@@ -53,6 +53,6 @@ class Mentions:
         Asked again about the same message, it says the same. Raises StoreUnavailable.
         """
         now = round(self._clock.time() * 1000)
-        async with _reachable():
+        async with guard_redis_call():
             args: list[str | int] = [now, self._window, self._most, message, *people]
             return int(await self._take(keys=[self._prefix + channel], args=args)) / 1000

@@ -51,64 +51,74 @@ import redis.asyncio as redis
 from zofbot import tracing
 from zofbot.clock import Clock
 from zofbot.errors import ZofbotError
-from zofbot.notification import Claimed, Notification, Receipt, State
-from zofbot.store import _reachable
-from zofbot.store.entry import Depth, Entry, Parked, claimed, entry, flat, pairs, text, texts
+from zofbot.notification import Claim, Notification, NotificationState, Receipt
+from zofbot.store import guard_redis_call
+from zofbot.store.entry import (
+    OutboxRecord,
+    OutboxStats,
+    ParkedChannel,
+    build_record,
+    decode_hash,
+    decode_text,
+    decode_texts,
+    flatten_notification,
+    parse_claim,
+)
 from zofbot.store.leases import Fence
-from zofbot.store.schema import SCHEMA, key_in, outdated
-from zofbot.store.settlement import Settlement
+from zofbot.store.schema import STORE_SCHEMA, outdated_error, schema_key
+from zofbot.store.settlement import AttemptResult
 
-LEASE = 20.0
+LEASE_SECONDS = 20.0
 """Seconds a worker has to settle what it claimed: one call that hangs, twice, and room to spare."""
 
-PACE, BURST = 1.0, 2
+MESSAGE_INTERVAL_SECONDS, MAX_BURST = 1.0, 2
 """Seconds between messages for a channel, and how many may come at once.
 
 Slack takes about one a second and a short burst (https://docs.slack.dev/apis/web-api/rate-limits). Three are taken at
 once by all that is known; the third is kept back, so that a message may be a second on its way and still be in time.
 """
 
-EDIT_PACE = 3.0
+EDIT_INTERVAL_SECONDS = 3.0
 """Seconds between edits of one message."""
 
-KEEP = 30 * 86400
+KEY_TTL_SECONDS = 30 * 86400
 """Seconds a key is remembered: longer than any look-back."""
 
-KEEP_BODY = 2 * 86400
+BODY_TTL_SECONDS = 2 * 86400
 """Seconds for which a root that people delete can be posted again as it was."""
 
-MAX_AGE = 24 * 3600.0
+MAX_ATTEMPT_AGE_SECONDS = 24 * 3600.0
 """Seconds after the first attempt when another failed one is the last."""
 
-FADING = ("failure:", "rerun:", "order:", "held:")
+EXPIRING_PREFIXES = ("failure:", "rerun:", "order:", "held:")
 """Hashes whose names begin so are forgotten eight days more than ``KEEP`` after their last change."""
 
-AUDIT = "audit"
+AUDIT_KEY = "audit"
 
-LOOKED = 500
+OLDEST_PAGE_SIZE = 500
 """Entries that are looked at in one round trip, for the oldest that is not put off."""
 
-Arguments = list[str | int]
+ScriptArguments = list[str | int]
 
-_INDEXES = ("due", "later", "leases", "open", "dead", "pace", "parked", "pause", "sequence", "recent:sent",
+_INDEX_NAMES = ("due", "later", "leases", "open", "dead", "pace", "parked", "pause", "sequence", "recent:sent",
             "recent:dropped", "removed")  # fmt: skip
 
 
-class Fenced(ZofbotError):
+class LeaseLost(ZofbotError):
     """Somebody else has taken over the work: what was to be committed is refused as a whole."""
 
 
-class Changed(ZofbotError):
+class CommitConflict(ZofbotError):
     """What was expected to stand in the store does not any more: nothing was committed; read again, decide again."""
 
 
-class Batch(list[Claimed]):
+class ClaimBatch(list[Claim]):
     """What was claimed. ``next_due`` (Unix seconds) says when to ask again, ``None`` for not before a commit.
 
     ``dropped`` are notifications found to have lost their root: key, kind, channel, reason.
     """
 
-    def __init__(self, claims: Iterable[Claimed], next_due: float | None, dropped: list[list[str]]) -> None:
+    def __init__(self, claims: Iterable[Claim], next_due: float | None, dropped: list[list[str]]) -> None:
         super().__init__(claims)
         self.next_due = next_due
         self.dropped = dropped
@@ -127,16 +137,26 @@ class Outbox:
         namespace: str,
         clock: Clock,
         *,
-        pace: float = PACE,
-        schema: int = SCHEMA,
+        pace: float = MESSAGE_INTERVAL_SECONDS,
+        schema: int = STORE_SCHEMA,
     ) -> None:
         self._redis = client
         self._clock = clock
         self._prefix = "{" + namespace + "}:"
-        self._indexes = [self._prefix + "outbox:" + name for name in _INDEXES]
-        self._fixed = [*self._indexes, key_in(namespace)]
-        self._limits = [_ms(pace), BURST, _ms(EDIT_PACE), KEEP, KEEP_BODY, _ms(MAX_AGE), schema]
-        self._scripts = {name: client.register_script(_script(name)) for name in ("commit", "claim", "settle", "mend")}
+        self._indexes = [self._prefix + "outbox:" + name for name in _INDEX_NAMES]
+        self._fixed = [*self._indexes, schema_key(namespace)]
+        self._limits = [
+            _to_milliseconds(pace),
+            MAX_BURST,
+            _to_milliseconds(EDIT_INTERVAL_SECONDS),
+            KEY_TTL_SECONDS,
+            BODY_TTL_SECONDS,
+            _to_milliseconds(MAX_ATTEMPT_AGE_SECONDS),
+            schema,
+        ]
+        self._scripts = {
+            name: client.register_script(_load_script(name)) for name in ("commit", "claim", "settle", "mend")
+        }
         self.news = asyncio.Event()
 
     async def commit(  # noqa: PLR0913  (all that one step may change)
@@ -158,47 +178,57 @@ class Outbox:
         """
         changed = {self._prefix + name: fields for name, fields in (changes or {}).items()}
         expected = [(self._prefix + name, *pair) for name, fields in (expect or {}).items() for pair in fields.items()]
-        audit = [self._prefix + AUDIT] if acts else []
+        audit = [self._prefix + AUDIT_KEY] if acts else []
         keys = [fence.key if fence else self._indexes[0], *changed, *(name for name, *_ in expected), *audit]
-        keys += [self._prefix + noun + one.key for one in notifications for noun in ("note:", "sent:")]
+        keys += [
+            self._prefix + noun + notification.key for notification in notifications for noun in ("note:", "sent:")
+        ]
         keys += [self._prefix + noun + key for key in due or () for noun in ("note:", "sent:")]
-        args: Arguments = [fence.number if fence else "", len(expected), len(notifications)]
-        args += [part or "" for one in expected for part in one]
-        args += [part for one in notifications for part in flat(one)]
+        args: ScriptArguments = [fence.number if fence else "", len(expected), len(notifications)]
+        args += [part or "" for item in expected for part in item]
+        args += [part for notification in notifications for part in flatten_notification(notification)]
         for name, fields in changed.items():
-            verb = "~" if name.removeprefix(self._prefix).startswith(FADING) else "="
+            verb = "~" if name.removeprefix(self._prefix).startswith(EXPIRING_PREFIXES) else "="
             for field, value in fields.items():
                 args += [name, "-" if value is None else verb, field, value or ""]
         args += [part for key, at in (due or {}).items() for part in (key, "@", "", repr(at))]
         args += [part for entry in acts for part in (audit[0], "+", "act", entry)]
-        found = await self._run("commit", keys, args)
+        found = await self._run_script("commit", keys, args)
         if found == b"fenced":
-            tracing.step("redis", "commit", "fenced", bad=True)
-            raise Fenced("Another process has taken over.")
+            tracing.record_step("redis", "commit", "fenced", bad=True)
+            raise LeaseLost("Another process has taken over.")
         if found == b"changed":
-            tracing.step("redis", "commit", "changed meanwhile")
-            raise Changed("Somebody else was faster.")
+            tracing.record_step("redis", "commit", "changed meanwhile")
+            raise CommitConflict("Somebody else was faster.")
         if notifications or due:
             self.news.set()
-        new = texts(found)
-        tracing.step("redis", "commit", f"{len(new)} new of {len(notifications)} notifications", ids=tuple(new[:10]))
+        new = decode_texts(found)
+        tracing.record_step(
+            "redis", "commit", f"{len(new)} new of {len(notifications)} notifications", ids=tuple(new[:10])
+        )
         return new
 
-    async def claim(self, limit: int, lease: float = LEASE) -> Batch:
+    async def claim(self, limit: int, lease: float = LEASE_SECONDS) -> ClaimBatch:
         """Take up to ``limit`` of what may be sent now, each to be settled within ``lease`` seconds: one round trip."""
-        found, due, dropped = await self._run("claim", [], [limit, _ms(lease)])
+        found, due, dropped = await self._run_script("claim", [], [limit, _to_milliseconds(lease)])
         next_due = int(due) / 1000 if due else None
-        return Batch((claimed(fields) for fields in found), next_due, [texts(fields) for fields in dropped])
+        return ClaimBatch(
+            (parse_claim(fields) for fields in found), next_due, [decode_texts(fields) for fields in dropped]
+        )
 
-    async def settle(self, settlements: Sequence[Settlement]) -> list[str]:
+    async def settle(self, settlements: Sequence[AttemptResult]) -> list[str]:
         """Write down how attempts ended: one round trip, and twice does no harm.
 
         Returns for each its state now; ``parked``, ``paused`` or ``removed`` (its root was removed twice and is not
         posted again) if it was the one that brought that about; or ``lost`` where another worker has claimed it since:
         then nothing was changed.
         """
-        keys = [self._prefix + noun + one.key for one in settlements for noun in ("note:", "sent:")]
-        return texts(await self._run("settle", keys, [part for one in settlements for part in one.arguments()]))
+        keys = [self._prefix + noun + settlement.key for settlement in settlements for noun in ("note:", "sent:")]
+        return decode_texts(
+            await self._run_script(
+                "settle", keys, [part for settlement in settlements for part in settlement.to_arguments()]
+            )
+        )
 
     async def retry(self, key: str, act: str = "") -> bool:
         """Send a dead or dropped one after all, or a waiting one now; False when there is none of these.
@@ -207,156 +237,164 @@ class Outbox:
 
         ``act`` is added to the audit in the same step, if it is done.
         """
-        moved = await self._mend("retry", key, "note:" + key, act=act)
+        moved = await self._change_record("retry", key, "note:" + key, act=act)
         self.news.set()
         return moved == 1
 
     async def drop(self, key: str) -> bool:
         """Take back one that waits or is dead; False when there is none of these."""
-        return await self._mend("drop", key, "note:" + key) == 1
+        return await self._change_record("drop", key, "note:" + key) == 1
 
-    async def forget(self, key: str) -> bool:
+    async def erase_notification(self, key: str) -> bool:
         """Leave nothing of one, as if it had never been; False while it is being sent."""
-        return await self._mend("forget", key, "note:" + key, "sent:" + key) == 1
+        return await self._change_record("forget", key, "note:" + key, "sent:" + key) == 1
 
-    async def unpark(self, channel: str) -> int:
+    async def unpark_channel(self, channel: str) -> int:
         """Send what waits for a channel that was mended, in order; returns how many that are."""
-        moved = await self._mend("unpark", channel, "queue:" + channel)
+        moved = await self._change_record("unpark", channel, "queue:" + channel)
         self.news.set()
         return moved
 
-    async def found(self, key: str, stands: Receipt) -> None:
+    async def record_receipt(self, key: str, stands: Receipt) -> None:
         """Note where the message under ``key`` stands, unless that is known."""
-        async with _reachable():
+        async with guard_redis_call():
             name = f"{self._prefix}sent:{key}"
-            await self._redis.set(name, f"{stands.channel} {stands.ts}", ex=KEEP, nx=True)
+            await self._redis.set(name, f"{stands.channel} {stands.ts}", ex=KEY_TTL_SECONDS, nx=True)
 
-    async def told(self, channel: str) -> None:
+    async def mark_notified(self, channel: str) -> None:
         """Note that somebody was told of a parked channel."""
-        await self._mend("told", channel)
+        await self._change_record("told", channel)
 
-    async def parked(self) -> list[Parked]:
+    async def parked_channels(self) -> list[ParkedChannel]:
         """Name the channels that refuse."""
-        async with _reachable():
-            found = await self._redis.hgetall(self._index("parked"))
-            channels = {text(channel): text(kept) for channel, kept in found.items()}
+        async with guard_redis_call():
+            found = await self._redis.hgetall(self._index_key("parked"))
+            channels = {decode_text(channel): decode_text(kept) for channel, kept in found.items()}
             async with self._redis.pipeline(transaction=False) as pipe:
                 for channel in channels:
                     pipe.zcard(f"{self._prefix}queue:{channel}")
                 waiting = await pipe.execute()
-        return [Parked.read(*known, count) for known, count in zip(channels.items(), waiting, strict=True)]
+        return [
+            ParkedChannel.from_stored(*known, count) for known, count in zip(channels.items(), waiting, strict=True)
+        ]
 
-    async def removed(self) -> dict[str, str]:
+    async def removed_alerts(self) -> dict[str, str]:
         """Name the roots that were removed twice and that nobody was told of yet, each with its channel."""
-        async with _reachable():
-            found = await self._redis.hgetall(self._index("removed"))
-        return {text(key): text(channel) for key, channel in found.items()}
+        async with guard_redis_call():
+            found = await self._redis.hgetall(self._index_key("removed"))
+        return {decode_text(key): decode_text(channel) for key, channel in found.items()}
 
-    async def told_of_removal(self, key: str) -> None:
+    async def mark_removal_notified(self, key: str) -> None:
         """Note that somebody was told of a root that was removed."""
-        await self._mend("told_of_removal", key)
+        await self._change_record("told_of_removal", key)
 
-    async def depth(self) -> Depth:
+    async def read_stats(self) -> OutboxStats:
         """Count what waits."""
         now = self._clock.time()
-        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
             for name in ("open", "leases", "dead"):
-                pipe.zcard(self._index(name))
-            pipe.zcount(self._index("later"), f"({_ms(now)}", "+inf")
-            pipe.hlen(self._index("parked"))
-            pipe.hget(self._index("pause"), "reason")
+                pipe.zcard(self._index_key(name))
+            pipe.zcount(self._index_key("later"), f"({_to_milliseconds(now)}", "+inf")
+            pipe.hlen(self._index_key("parked"))
+            pipe.hget(self._index_key("pause"), "reason")
             waiting, sending, dead, scheduled, parked, paused = await pipe.execute()
-        oldest = max(0.0, now - await self._oldest(_ms(now)))
-        return Depth(max(0, waiting - sending), sending, dead, oldest, parked, text(paused or b""), scheduled)
+        oldest = max(0.0, now - await self._oldest_commit_time(_to_milliseconds(now)))
+        return OutboxStats(
+            max(0, waiting - sending), sending, dead, oldest, parked, decode_text(paused or b""), scheduled
+        )
 
-    async def _oldest(self, now: int) -> float:
+    async def _oldest_commit_time(self, now: int) -> float:
         """When the oldest was committed that is not put off beyond ``now`` (ms); seconds, infinite for none."""
-        async with _reachable():
-            for start in count(0, LOOKED):
-                found: Any = await self._redis.zrange(self._index("open"), start, start + LOOKED - 1, withscores=True)
+        async with guard_redis_call():
+            for start in count(0, OLDEST_PAGE_SIZE):
+                found: Any = await self._redis.zrange(
+                    self._index_key("open"), start, start + OLDEST_PAGE_SIZE - 1, withscores=True
+                )
                 if not found:
                     break
-                put_off = await self._redis.zmscore(self._index("later"), [key for key, _ in found])
+                put_off = await self._redis.zmscore(self._index_key("later"), [key for key, _ in found])
                 for (_, committed), till in zip(found, put_off, strict=True):
                     if till is None or till <= now:
                         return float(committed) / 1000
         return math.inf
 
-    async def show(self, key: str) -> Entry | None:
+    async def get_record(self, key: str) -> OutboxRecord | None:
         """Say all that is known of ``key``; None when nothing is."""
-        return next(iter(await self._entries([key])), None)
+        return next(iter(await self._load_records([key])), None)
 
-    async def show_all(self, keys: Sequence[str]) -> Sequence[Entry]:
+    async def get_records(self, keys: Sequence[str]) -> Sequence[OutboxRecord]:
         """Say what is known of those of ``keys`` of which anything is: one round trip."""
-        return await self._entries(keys) if keys else []
+        return await self._load_records(keys) if keys else []
 
-    async def list(self, state: State, limit: int = 100) -> Sequence[Entry]:
+    async def list_records(self, state: NotificationState, limit: int = 100) -> Sequence[OutboxRecord]:
         """Show up to ``limit`` in ``state``: waiting ones oldest first, settled ones latest first, at most 1,000."""
         found: Any
-        async with _reachable():
-            if state in (State.SENT, State.DROPPED):
-                found = await self._redis.lrange(self._index(f"recent:{state}"), 0, limit - 1)
-            elif state is State.DEAD:
-                found = await self._redis.zrange(self._index("dead"), 0, limit - 1, desc=True)
+        async with guard_redis_call():
+            if state in (NotificationState.SENT, NotificationState.DROPPED):
+                found = await self._redis.lrange(self._index_key(f"recent:{state}"), 0, limit - 1)
+            elif state is NotificationState.DEAD:
+                found = await self._redis.zrange(self._index_key("dead"), 0, limit - 1, desc=True)
             else:
-                found = await self._open(state, limit)
-        return [one for one in await self._entries(texts(found)) if one.state is state]
+                found = await self._list_open_keys(state, limit)
+        return [record for record in await self._load_records(decode_texts(found)) if record.state is state]
 
-    async def hashes(self, *names: str) -> dict[str, dict[str, str]]:
+    async def read_hashes(self, *names: str) -> dict[str, dict[str, str]]:
         """Read hashes that ``commit`` changes: one round trip."""
-        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.hgetall(self._prefix + name)
             found = await pipe.execute()
-        return {name: pairs(fields) for name, fields in zip(names, found, strict=True)}
+        return {name: decode_hash(fields) for name, fields in zip(names, found, strict=True)}
 
-    async def fields(self, *names: tuple[str, str]) -> Sequence[str | None]:
+    async def read_fields(self, *names: tuple[str, str]) -> Sequence[str | None]:
         """Read single fields of hashes that ``commit`` changes, given by hash and field: one round trip."""
-        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
             for name, field in names:
                 pipe.hget(self._prefix + name, field)
             found = await pipe.execute()
-        return [None if value is None else text(value) for value in found]
+        return [None if value is None else decode_text(value) for value in found]
 
-    async def _open(self, state: State, limit: int) -> Sequence[Any]:
-        sending = await self._redis.zrange(self._index("leases"), 0, -1)
-        if state is State.SENDING:
+    async def _list_open_keys(self, state: NotificationState, limit: int) -> Sequence[Any]:
+        sending = await self._redis.zrange(self._index_key("leases"), 0, -1)
+        if state is NotificationState.SENDING:
             return sending[:limit]
         others = set(sending)
-        found = await self._redis.zrange(self._index("open"), 0, limit + len(others) - 1)
+        found = await self._redis.zrange(self._index_key("open"), 0, limit + len(others) - 1)
         return [key for key in found if key not in others][:limit]
 
-    async def _entries(self, keys: Sequence[str]) -> Sequence[Entry]:
-        async with _reachable(), self._redis.pipeline(transaction=False) as pipe:
+    async def _load_records(self, keys: Sequence[str]) -> Sequence[OutboxRecord]:
+        async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
             for key in keys:
                 pipe.hgetall(f"{self._prefix}note:{key}")
                 pipe.get(f"{self._prefix}sent:{key}")
             found = await pipe.execute()
-        kept = (None if place is None else text(place) for place in found[1::2])
-        known = (entry(key, pairs(note), place) for key, note, place in zip(keys, found[::2], kept, strict=True))
-        return [one for one in known if one]
+        kept = (None if place is None else decode_text(place) for place in found[1::2])
+        known = (
+            build_record(key, decode_hash(note), place) for key, note, place in zip(keys, found[::2], kept, strict=True)
+        )
+        return [item for item in known if item]
 
-    async def _mend(self, verb: str, name: str, *keys: str, act: str = "") -> int:
-        audit, args = ([AUDIT], (verb, name, act)) if act else ([], (verb, name))
-        return int(await self._run("mend", [self._prefix + key for key in (*keys, *audit)], [*args]))
+    async def _change_record(self, verb: str, name: str, *keys: str, act: str = "") -> int:
+        audit, args = ([AUDIT_KEY], (verb, name, act)) if act else ([], (verb, name))
+        return int(await self._run_script("mend", [self._prefix + key for key in (*keys, *audit)], [*args]))
 
-    async def _run(self, script: str, keys: Sequence[str], args: Arguments) -> Any:
-        own: Arguments = [self._prefix, _ms(self._clock.time()), *self._limits]
-        async with _reachable():
+    async def _run_script(self, script: str, keys: Sequence[str], args: ScriptArguments) -> Any:
+        own: ScriptArguments = [self._prefix, _to_milliseconds(self._clock.time()), *self._limits]
+        async with guard_redis_call():
             found = await self._scripts[script](keys=[*self._fixed, *keys], args=[*own, *args])
         if found == b"outdated":
-            raise outdated()
+            raise outdated_error()
         return found
 
-    def _index(self, name: str) -> str:
+    def _index_key(self, name: str) -> str:
         return self._prefix + "outbox:" + name
 
 
 @cache
-def _script(name: str) -> str:
+def _load_script(name: str) -> str:
     folder = resources.files("zofbot.store") / "lua"
     return "\n".join((folder / f"{part}.lua").read_text() for part in ("shared", name))
 
 
-def _ms(seconds: float) -> int:
+def _to_milliseconds(seconds: float) -> int:
     return round(seconds * 1000)

@@ -13,7 +13,7 @@ from redis.exceptions import ReadOnlyError, ResponseError
 log = structlog.get_logger()
 
 
-class _Server(AbstractConnection):
+class _FollowingConnection(AbstractConnection):
     """A connection to a plain address, which may lead to another server by now.
 
     Where a service follows its primary with a name, the old primary says READONLY on connections that are still open.
@@ -37,30 +37,30 @@ class _Server(AbstractConnection):
             raise redis.ConnectionError("The server is no primary any more") from error
 
 
-class _TcpServer(_Server, redis.Connection): ...
+class _TcpConnection(_FollowingConnection, redis.Connection): ...
 
 
-class _TlsServer(_Server, SSLConnection): ...
+class _TlsConnection(_FollowingConnection, SSLConnection): ...
 
 
-class _UnixServer(_Server, redis.UnixDomainSocketConnection): ...
+class _UnixConnection(_FollowingConnection, redis.UnixDomainSocketConnection): ...
 
 
-_SERVERS: dict[type[AbstractConnection], Any] = {
-    redis.Connection: _TcpServer,
-    SSLConnection: _TlsServer,
-    redis.UnixDomainSocketConnection: _UnixServer,
+_CONNECTION_CLASSES: dict[type[AbstractConnection], Any] = {
+    redis.Connection: _TcpConnection,
+    SSLConnection: _TlsConnection,
+    redis.UnixDomainSocketConnection: _UnixConnection,
 }
 
 
-def plain(url: str, common: dict[str, Any]) -> redis.Redis:
+def make_client(url: str, common: dict[str, Any]) -> redis.Redis:
     """Make a client of the server that ``url`` leads to, at any time; ``common`` outranks what the address says."""
     options: dict[str, Any] = dict(parse_url(url))
-    kind = _SERVERS[options.pop("connection_class", redis.Connection)]
+    kind = _CONNECTION_CLASSES[options.pop("connection_class", redis.Connection)]
     pool: redis.ConnectionPool
 
-    async def moved() -> None:
+    async def drop_idle() -> None:
         await pool.disconnect(inuse_connections=False)
 
-    pool = redis.ConnectionPool(kind, moved=moved, **(options | common))
+    pool = redis.ConnectionPool(kind, moved=drop_idle, **(options | common))
     return redis.Redis.from_pool(pool)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError
 
-_ACL = "Give the user what `ACL SETUSER` in docs/operate.md gives."
+_ACL_FIX = "Give the user what `ACL SETUSER` in docs/operate.md gives."
 
-_CAUSES: dict[str, tuple[str, str]] = {
+_CAUSE_BY_WORD: dict[str, tuple[str, str]] = {
     "OOM": (
         "Redis has reached its memory limit (maxmemory) and refuses to write.",
         "Raise maxmemory, or move what else is kept there.",
@@ -20,16 +20,16 @@ _CAUSES: dict[str, tuple[str, str]] = {
         "Redis refuses to write while too few replicas follow (min-replicas-to-write).",
         "Look why they do not follow it.",
     ),
-    "NOPERM": ("Redis does not let zofbot's user do this.", _ACL),
+    "NOPERM": ("Redis does not let zofbot's user do this.", _ACL_FIX),
 }
 """By the first word of Redis' error, what it means and what mends it (https://redis.io/docs/latest/develop/reference/protocol-spec)."""
 
-_CLASSES = {OutOfMemoryError: "OOM", ReadOnlyError: "READONLY", NoPermissionError: "NOPERM"}
-_WORD = re.compile(rf"\b({'|'.join(_CAUSES)})\b")
+_WORD_BY_CLASS = {OutOfMemoryError: "OOM", ReadOnlyError: "READONLY", NoPermissionError: "NOPERM"}
+_WORD_PATTERN = re.compile(rf"\b({'|'.join(_CAUSE_BY_WORD)})\b")
 
 
 @dataclass(frozen=True)
-class Refusal:
+class WriteRefusal:
     """``word`` is Redis' own; ``what`` and ``mend`` are for an operator and quote nothing that Redis was asked."""
 
     word: str
@@ -37,27 +37,27 @@ class Refusal:
     mend: str
 
 
-def refusal(error: BaseException | None) -> Refusal | None:
+def find_refusal(error: BaseException | None) -> WriteRefusal | None:
     """What ``error``, or what caused it, says of Redis' refusal; None where Redis refused nothing."""
     while error is not None:
-        if word := _word(error):
-            what, mend = _CAUSES[word]
-            return Refusal(word, _permission(str(error)) or what, mend)
+        if word := _refusal_word(error):
+            what, mend = _CAUSE_BY_WORD[word]
+            return WriteRefusal(word, _describe_permission(str(error)) or what, mend)
         error = error.__cause__
     return None
 
 
-def _word(error: BaseException) -> str:
-    for kind, word in _CLASSES.items():  # the client takes the word off these
+def _refusal_word(error: BaseException) -> str:
+    for kind, word in _WORD_BY_CLASS.items():  # the client takes the word off these
         if isinstance(error, kind):
             return word
     text = str(error)
-    if found := _WORD.search(text):
+    if found := _WORD_PATTERN.search(text):
         return found[1]
     return "NOPERM" if "no permissions" in text.lower() else ""  # inside of a script
 
 
-def _permission(text: str) -> str:
+def _describe_permission(text: str) -> str:
     if command := re.search(r"permissions to run the '([\w|-]{1,40})' command", text):
         return f"Redis does not let zofbot's user run {command[1].upper()}."
     if "permissions to access" in text.lower():

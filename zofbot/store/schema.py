@@ -11,47 +11,47 @@ from __future__ import annotations
 import redis.asyncio as redis
 
 from zofbot import notification
-from zofbot.errors import Outdated
+from zofbot.errors import OutdatedVersion
 from zofbot.routing import subscription
-from zofbot.store import _reachable
+from zofbot.store import guard_redis_call
 
-SCHEMA = max(notification.SCHEMA, subscription.SCHEMA)
+STORE_SCHEMA = max(notification.NOTIFICATION_SCHEMA, subscription.SUBSCRIPTION_SCHEMA)
 """What this version writes, and the newest that it reads; raised when any of them has to be."""
 
-NAME = "schema"
+SCHEMA_KEY = "schema"
 
 # KEYS: the number. ARGV: ours. Answers the one that holds.
-_RAISE = """
+_RAISE_SCRIPT = """
 local there = tonumber(redis.call('GET', KEYS[1]) or '0')
 if there < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
 return math.max(there, tonumber(ARGV[1]))
 """
 
 
-def key_in(namespace: str) -> str:
+def schema_key(namespace: str) -> str:
     """Where the number stands."""
-    return "{" + namespace + "}:" + NAME
+    return "{" + namespace + "}:" + SCHEMA_KEY
 
 
-async def written(client: redis.Redis, namespace: str) -> int:
+async def stored_schema(client: redis.Redis, namespace: str) -> int:
     """The newest schema that anybody has written here; 0 for an empty store, and one of before it was noted."""
-    async with _reachable():
-        return int(await client.get(key_in(namespace)) or 0)
+    async with guard_redis_call():
+        return int(await client.get(schema_key(namespace)) or 0)
 
 
-async def enter(client: redis.Redis, namespace: str, schema: int = SCHEMA) -> None:
+async def claim_schema(client: redis.Redis, namespace: str, schema: int = STORE_SCHEMA) -> None:
     """Begin to write under ``schema``. Raises Outdated where something newer has, and StoreUnavailable."""
-    raising = client.register_script(_RAISE)
-    async with _reachable():
-        there = int(await raising(keys=[key_in(namespace)], args=[schema]))
+    raising = client.register_script(_RAISE_SCRIPT)
+    async with guard_redis_call():
+        there = int(await raising(keys=[schema_key(namespace)], args=[schema]))
     if there > schema:
-        raise outdated(there, schema)
+        raise outdated_error(there, schema)
 
 
-def outdated(there: int | None = None, schema: int = SCHEMA) -> Outdated:
+def outdated_error(there: int | None = None, schema: int = STORE_SCHEMA) -> OutdatedVersion:
     """Why a process does nothing more here."""
     numbers = f" (records of schema {there}; this one knows {schema})" if there else ""
-    return Outdated(
+    return OutdatedVersion(
         f"A newer zofbot has written to this store{numbers}.",
         "Run that version here too, or give this one another store or ZOFBOT_NAMESPACE.",
     )

@@ -9,18 +9,18 @@ import structlog
 from pydantic import ValidationError
 
 from zofbot.routing import Subscription
-from zofbot.routing.subscription import SCHEMA as KNOWN
-from zofbot.store import _reachable
-from zofbot.store.entry import text
-from zofbot.store.schema import SCHEMA, key_in, outdated
+from zofbot.routing.subscription import SUBSCRIPTION_SCHEMA as KNOWN
+from zofbot.store import guard_redis_call
+from zofbot.store.entry import decode_text
+from zofbot.store.schema import STORE_SCHEMA, outdated_error, schema_key
 
 log = structlog.get_logger()
 
-NAME = "subscriptions"
+SUBSCRIPTIONS_HASH = "subscriptions"
 
 # KEYS: the hash, the store's schema. ARGV: the newest schema that the caller knows, verb, id, record; or several ids.
 # Answers how many it changed, -1 to who does not know the store's schema.
-_CHANGE = """
+_CHANGE_SCRIPT = """
 if tonumber(redis.call('GET', KEYS[2]) or 0) > tonumber(ARGV[1]) then return -1 end
 if ARGV[2] == 'remove' then return redis.call('HDEL', KEYS[1], unpack(ARGV, 3)) end
 if ARGV[2] == 'add' then return redis.call('HSETNX', KEYS[1], ARGV[3], ARGV[4]) end
@@ -30,7 +30,7 @@ return 1
 """
 
 
-def readable(records: Mapping[str, str]) -> list[Subscription]:
+def parse_subscription_records(records: Mapping[str, str]) -> list[Subscription]:
     """The subscriptions among ``records``, oldest first; what cannot be read is said in the log."""
     found = []
     for identifier, record in records.items():
@@ -43,7 +43,7 @@ def readable(records: Mapping[str, str]) -> list[Subscription]:
             log.error("subscription of a newer zofbot", id=identifier, schema=read.schema_, known=KNOWN)
             continue
         found.append(read)
-    return sorted(found, key=lambda one: (one.created, one.id))
+    return sorted(found, key=lambda item: (item.created, item.id))
 
 
 class Subscriptions:
@@ -52,41 +52,41 @@ class Subscriptions:
     What changes some raises Outdated once a newer ``schema`` was written to the store.
     """
 
-    def __init__(self, client: redis.Redis, namespace: str, *, schema: int = SCHEMA) -> None:
+    def __init__(self, client: redis.Redis, namespace: str, *, schema: int = STORE_SCHEMA) -> None:
         self._redis = client
-        self._name = "{" + namespace + "}:" + NAME
-        self._keys, self._schema = [self._name, key_in(namespace)], schema
-        self._script = client.register_script(_CHANGE)
+        self._name = "{" + namespace + "}:" + SUBSCRIPTIONS_HASH
+        self._keys, self._schema = [self._name, schema_key(namespace)], schema
+        self._script = client.register_script(_CHANGE_SCRIPT)
 
-    async def records(self) -> dict[str, str]:
+    async def read_records(self) -> dict[str, str]:
         """Every record as it stands there, by its id."""
-        async with _reachable():
+        async with guard_redis_call():
             found = await self._redis.hgetall(self._name)
-        return {text(name): text(record) for name, record in found.items()}
+        return {decode_text(name): decode_text(record) for name, record in found.items()}
 
-    async def all(self) -> list[Subscription]:
+    async def list_all(self) -> list[Subscription]:
         """Every subscription, oldest first; a record that cannot be read is left where it is, and said in the log."""
-        return readable(await self.records())
+        return parse_subscription_records(await self.read_records())
 
-    async def of(self, channel: str) -> list[Subscription]:
+    async def list_for_channel(self, channel: str) -> list[Subscription]:
         """A channel's subscriptions, in the order in which they are numbered."""
-        return [one for one in await self.all() if one.channel == channel]
+        return [item for item in await self.list_all() if item.channel == channel]
 
     async def add(self, subscription: Subscription) -> bool:
         """Keep a subscription under its id; False when it is there already."""
-        return bool(await self._change("add", subscription.id, subscription.model_dump_json(by_alias=True)))
+        return bool(await self._run_change("add", subscription.id, subscription.model_dump_json(by_alias=True)))
 
     async def replace(self, subscription: Subscription) -> bool:
         """Keep a subscription in the place of the one with its id; False when that has ended."""
-        return bool(await self._change("replace", subscription.id, subscription.model_dump_json(by_alias=True)))
+        return bool(await self._run_change("replace", subscription.id, subscription.model_dump_json(by_alias=True)))
 
     async def remove(self, *identifiers: str) -> int:
         """Forget subscriptions; how many there were."""
-        return await self._change("remove", *identifiers) if identifiers else 0
+        return await self._run_change("remove", *identifiers) if identifiers else 0
 
-    async def _change(self, verb: str, *arguments: str) -> int:
-        async with _reachable():
+    async def _run_change(self, verb: str, *arguments: str) -> int:
+        async with guard_redis_call():
             changed = int(await self._script(keys=self._keys, args=[self._schema, verb, *arguments]))
         if changed < 0:
-            raise outdated()
+            raise outdated_error()
         return changed

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from zofbot.triage.life import TABLE, Act, Course, Illegal, State, Triage, Who, Wish, act, current, stand_in_storm
-from zofbot.triage.policy import Policy, Step
-from zofbot.triage.rerun import Rerun, under_way
+from zofbot.triage.life import (
+    TRANSITIONS,
+    Action,
+    ActionRequest,
+    Actor,
+    IllegalAction,
+    RunFacts,
+    TriageRecord,
+    TriageState,
+    apply_action,
+    effective_record,
+    merge_storm_record,
+)
+from zofbot.triage.policy import EscalationPolicy, EscalationStep
+from zofbot.triage.rerun import Rerun, parse_active_rerun
 
 __all__ = [
-    "TABLE",
-    "Act",
-    "Course",
-    "Illegal",
-    "Policy",
+    "TRANSITIONS",
+    "Action",
+    "ActionRequest",
+    "Actor",
+    "EscalationPolicy",
+    "EscalationStep",
+    "IllegalAction",
     "Rerun",
-    "State",
-    "Step",
-    "Triage",
-    "Who",
-    "Wish",
-    "act",
-    "current",
-    "stand_in_storm",
-    "under_way",
+    "RunFacts",
+    "TriageRecord",
+    "TriageState",
+    "apply_action",
+    "effective_record",
+    "merge_storm_record",
+    "parse_active_rerun",
 ]

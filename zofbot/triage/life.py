@@ -13,16 +13,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from zofbot.triage.policy import ANSWER, Policy
+from zofbot.triage.policy import REACK_ANSWER_SECONDS, EscalationPolicy
 
-UNDO = 60.0
+UNDO_SECONDS = 60.0
 """Seconds for which an act can be undone."""
 
-KEPT_REQUESTS = 5
+MAX_KEPT_REQUESTS = 5
 """Requests of Slack's that a record remembers, so that a repeated one is known."""
 
 
-class State(StrEnum):
+class TriageState(StrEnum):
     """How a failure stands."""
 
     OPEN = "open"
@@ -32,12 +32,12 @@ class State(StrEnum):
     RECOVERED = "recovered"
 
     @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether nobody needs to do anything."""
-        return self in (State.RESOLVED, State.RECOVERED)
+        return self in (TriageState.RESOLVED, TriageState.RECOVERED)
 
 
-class Act(StrEnum):
+class Action(StrEnum):
     """What moves a failure; the word is the same in code, log, metric, audit and thread."""
 
     ACKNOWLEDGE = "acknowledge"
@@ -60,70 +60,70 @@ class Act(StrEnum):
     """Back to what was before the last act."""
 
 
-TABLE: dict[State, dict[Act, State]] = {
-    State.OPEN: {
-        Act.ACKNOWLEDGE: State.ACKNOWLEDGED,
-        Act.ASSIGN: State.OPEN,
-        Act.SNOOZE: State.SNOOZED,
-        Act.ESCALATE: State.OPEN,
-        Act.RESOLVE: State.RESOLVED,
-        Act.RECOVER: State.RECOVERED,
-        Act.RELAPSE: State.OPEN,
+TRANSITIONS: dict[TriageState, dict[Action, TriageState]] = {
+    TriageState.OPEN: {
+        Action.ACKNOWLEDGE: TriageState.ACKNOWLEDGED,
+        Action.ASSIGN: TriageState.OPEN,
+        Action.SNOOZE: TriageState.SNOOZED,
+        Action.ESCALATE: TriageState.OPEN,
+        Action.RESOLVE: TriageState.RESOLVED,
+        Action.RECOVER: TriageState.RECOVERED,
+        Action.RELAPSE: TriageState.OPEN,
     },
-    State.ACKNOWLEDGED: {
-        Act.ACKNOWLEDGE: State.ACKNOWLEDGED,
-        Act.UNACKNOWLEDGE: State.OPEN,
-        Act.CONFIRM: State.ACKNOWLEDGED,
-        Act.ASSIGN: State.ACKNOWLEDGED,
-        Act.SNOOZE: State.SNOOZED,
-        Act.ESCALATE: State.ACKNOWLEDGED,
-        Act.RESOLVE: State.RESOLVED,
-        Act.RECOVER: State.RECOVERED,
-        Act.RELAPSE: State.OPEN,
-        Act.LAPSE: State.OPEN,
+    TriageState.ACKNOWLEDGED: {
+        Action.ACKNOWLEDGE: TriageState.ACKNOWLEDGED,
+        Action.UNACKNOWLEDGE: TriageState.OPEN,
+        Action.CONFIRM: TriageState.ACKNOWLEDGED,
+        Action.ASSIGN: TriageState.ACKNOWLEDGED,
+        Action.SNOOZE: TriageState.SNOOZED,
+        Action.ESCALATE: TriageState.ACKNOWLEDGED,
+        Action.RESOLVE: TriageState.RESOLVED,
+        Action.RECOVER: TriageState.RECOVERED,
+        Action.RELAPSE: TriageState.OPEN,
+        Action.LAPSE: TriageState.OPEN,
     },
-    State.SNOOZED: {
-        Act.ACKNOWLEDGE: State.ACKNOWLEDGED,
-        Act.ASSIGN: State.SNOOZED,
-        Act.SNOOZE: State.SNOOZED,
-        Act.WAKE: State.OPEN,
-        Act.RESOLVE: State.RESOLVED,
-        Act.RECOVER: State.RECOVERED,
-        Act.RELAPSE: State.OPEN,
+    TriageState.SNOOZED: {
+        Action.ACKNOWLEDGE: TriageState.ACKNOWLEDGED,
+        Action.ASSIGN: TriageState.SNOOZED,
+        Action.SNOOZE: TriageState.SNOOZED,
+        Action.WAKE: TriageState.OPEN,
+        Action.RESOLVE: TriageState.RESOLVED,
+        Action.RECOVER: TriageState.RECOVERED,
+        Action.RELAPSE: TriageState.OPEN,
     },
-    State.RESOLVED: {
-        Act.REOPEN: State.OPEN,
-        Act.RECOVER: State.RESOLVED,
-        Act.RELAPSE: State.OPEN,
+    TriageState.RESOLVED: {
+        Action.REOPEN: TriageState.OPEN,
+        Action.RECOVER: TriageState.RESOLVED,
+        Action.RELAPSE: TriageState.OPEN,
     },
-    State.RECOVERED: {
-        Act.RESOLVE: State.RESOLVED,
-        Act.REOPEN: State.OPEN,
-        Act.RECOVER: State.RECOVERED,
-        Act.RELAPSE: State.OPEN,
+    TriageState.RECOVERED: {
+        Action.RESOLVE: TriageState.RESOLVED,
+        Action.REOPEN: TriageState.OPEN,
+        Action.RECOVER: TriageState.RECOVERED,
+        Action.RELAPSE: TriageState.OPEN,
     },
 }
 """What each act makes of each state; what is not here is not allowed. *Undo* leads back from anywhere."""
 
-OF_ITSELF = frozenset({Act.RECOVER, Act.RELAPSE, Act.LAPSE})
+AUTOMATIC_ACTIONS = frozenset({Action.RECOVER, Action.RELAPSE, Action.LAPSE})
 """Acts that no person does; ``Act.WAKE`` is done by people and by the clock."""
 
-BY_PEOPLE = tuple(act for act in Act if act not in OF_ITSELF)
+HUMAN_ACTIONS = tuple(act for act in Action if act not in AUTOMATIC_ACTIONS)
 """Acts that people do."""
 
 
-class _Frozen(BaseModel):
+class _TriageModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Who(_Frozen):
+class Actor(_TriageModel):
     """A human, by Slack's id and as they are called; without an id, zofbot itself."""
 
     id: str = ""
     name: str = ""
 
 
-class Course(_Frozen):
+class RunFacts(_TriageModel):
     """What Zof's runs show of a failure. ``turn`` counts recoveries and relapses; times are Unix seconds."""
 
     turn: int = 0
@@ -137,7 +137,7 @@ class Course(_Frozen):
     failures: int = 1
 
 
-class Triage(_Frozen):
+class TriageRecord(_TriageModel):
     """What people made of a failure. Times are Unix seconds.
 
     ``rev`` counts acts; ``turn`` is the turn of the course that the last one was made on. ``by`` did the last one,
@@ -150,13 +150,13 @@ class Triage(_Frozen):
 
     rev: int = 0
     turn: int = 0
-    state: State = State.OPEN
+    state: TriageState = TriageState.OPEN
     since: float = 0.0
     opened: float = 0.0
-    owner: Who = Who()
-    by: Who = Who()
-    mover: Who = Who()
-    did: Act | None = None
+    owner: Actor = Actor()
+    by: Actor = Actor()
+    mover: Actor = Actor()
+    did: Action | None = None
     at: float = 0.0
     reason: str = ""
     note: str = ""
@@ -167,179 +167,193 @@ class Triage(_Frozen):
     hid: int = 0
     steps: int = 0
     requests: tuple[str, ...] = ()
-    before: Triage | None = None
+    before: TriageRecord | None = None
     """What *undo* goes back to."""
 
     @property
-    def put(self) -> Who:
+    def moved_by(self) -> Actor:
         """Who brought it into its state; in records from before that was kept, who acted last."""
         return self.mover if self.mover.id else self.by
 
     @property
-    def version(self) -> str:
+    def card_version(self) -> str:
         """What a card carries, to tell whether it shows the present."""
         return f"{self.turn}.{self.rev}"
 
 
-class Illegal(Exception):
+class IllegalAction(Exception):
     """The table does not allow it; ``present`` is how the failure stands instead."""
 
-    def __init__(self, act: Act, present: Triage) -> None:
+    def __init__(self, act: Action, present: TriageRecord) -> None:
         super().__init__(f"{act} while {present.state}")
         self.act = act
         self.present = present
 
 
-def current(record: Triage, course: Course, now: float) -> Triage:
+def effective_record(record: TriageRecord, course: RunFacts, now: float) -> TriageRecord:
     """How a failure stands at ``now``: the people's record, moved on by what has happened of itself since."""
     if record.turn != course.turn:
-        hid = _hidden(record, course) if course.recovered else 0
-        record = _of_itself(record, Act.RECOVER if course.recovered else Act.RELAPSE, course.turned, hid)
+        hid = _hidden_failures(record, course) if course.recovered else 0
+        record = _apply_automatic(record, Action.RECOVER if course.recovered else Action.RELAPSE, course.turned, hid)
         opened = record.opened if course.recovered else course.opened
         record = record.model_copy(update={"turn": course.turn, "opened": opened})
     if not record.opened:
         record = record.model_copy(update={"opened": course.opened, "since": record.since or course.opened})
-    if record.state is State.SNOOZED and record.more and course.failures - record.counted >= record.more:
-        return _of_itself(record, Act.WAKE, course.last, _hidden(record, course))
-    if record.state is State.SNOOZED and record.until is not None and record.until <= now:
-        return _of_itself(record, Act.WAKE, record.until, _hidden(record, course))
-    if record.state is State.ACKNOWLEDGED and record.until is not None and record.until <= now:
-        return _of_itself(record, Act.LAPSE, record.until)
-    if record.state is State.RESOLVED and course.last > record.since:
-        return _of_itself(record, Act.RELAPSE, course.last)
+    if record.state is TriageState.SNOOZED and record.more and course.failures - record.counted >= record.more:
+        return _apply_automatic(record, Action.WAKE, course.last, _hidden_failures(record, course))
+    if record.state is TriageState.SNOOZED and record.until is not None and record.until <= now:
+        return _apply_automatic(record, Action.WAKE, record.until, _hidden_failures(record, course))
+    if record.state is TriageState.ACKNOWLEDGED and record.until is not None and record.until <= now:
+        return _apply_automatic(record, Action.LAPSE, record.until)
+    if record.state is TriageState.RESOLVED and course.last > record.since:
+        return _apply_automatic(record, Action.RELAPSE, course.last)
     return record
 
 
-def stand_in_storm(own: Triage, storm: Triage) -> Triage:
+def merge_storm_record(own: TriageRecord, storm: TriageRecord) -> TriageRecord:
     """How one failure of a storm stands: by what was done last, about it alone (``own``) or about the whole storm.
 
     Whether it has recovered is its own.
     """
-    rev, requests = own.rev + storm.rev, (*storm.requests, *own.requests)[-2 * KEPT_REQUESTS :]
-    if State.RECOVERED in (own.state, storm.state) or own.at > storm.at:
+    rev, requests = own.rev + storm.rev, (*storm.requests, *own.requests)[-2 * MAX_KEPT_REQUESTS :]
+    if TriageState.RECOVERED in (own.state, storm.state) or own.at > storm.at:
         return own.model_copy(update={"rev": rev})
     return storm.model_copy(update={"turn": own.turn, "rev": rev, "requests": requests})
 
 
-def _hidden(record: Triage, course: Course) -> int:
+def _hidden_failures(record: TriageRecord, course: RunFacts) -> int:
     """How often it has failed since it was snoozed, as far as that is known."""
-    asleep = record.state is State.SNOOZED and record.counted
+    asleep = record.state is TriageState.SNOOZED and record.counted
     return max(0, course.failures - record.counted) if asleep else 0
 
 
-def _of_itself(record: Triage, act: Act, at: float, hid: int = 0) -> Triage:
-    state = TABLE[record.state][act]
-    if state is record.state and act is not Act.RELAPSE:
+def _apply_automatic(record: TriageRecord, act: Action, at: float, hid: int = 0) -> TriageRecord:
+    state = TRANSITIONS[record.state][act]
+    if state is record.state and act is not Action.RELAPSE:
         return record
-    fresh: dict[str, Any] = {"opened": at, "steps": 0} if state is State.OPEN else {}
-    owner = Who() if act in (Act.RELAPSE, Act.LAPSE) else record.owner
+    fresh: dict[str, Any] = {"opened": at, "steps": 0} if state is TriageState.OPEN else {}
+    owner = Actor() if act in (Action.RELAPSE, Action.LAPSE) else record.owner
     return record.model_copy(
         update={
             "state": state,
             "since": at,
             "did": act,
-            "by": Who(),
-            "mover": Who(),
+            "by": Actor(),
+            "mover": Actor(),
             "at": at,
             "owner": owner,
-            **_CLEARED,
+            **_CLEARED_FIELDS,
             **fresh,
             "hid": hid,
         }
     )
 
 
-_CLEARED: dict[str, Any] = {"reason": "", "note": "", "until": None, "asks": None, "more": 0, "counted": 0, "hid": 0}
+_CLEARED_FIELDS: dict[str, Any] = {
+    "reason": "",
+    "note": "",
+    "until": None,
+    "asks": None,
+    "more": 0,
+    "counted": 0,
+    "hid": 0,
+}
 """What belongs to one state only."""
 
 
-class Wish(_Frozen):
+class ActionRequest(_TriageModel):
     """What somebody wants done. ``owner`` is whom it is assigned to.
 
     ``until`` (Unix seconds) and ``more`` failures say when a snooze ends; with neither it lasts until it passes.
     """
 
-    act: Act
-    who: Who
+    act: Action
+    who: Actor
     at: float
     request: str = ""
-    owner: Who | None = None
+    owner: Actor | None = None
     until: float | None = None
     more: int = 0
     reason: str = ""
     note: str = ""
 
 
-def act(present: Triage, wish: Wish, course: Course, policy: Policy) -> Triage:
+def apply_action(
+    present: TriageRecord, wish: ActionRequest, course: RunFacts, policy: EscalationPolicy
+) -> TriageRecord:
     """Move on from how it stands at present (see ``current``).
 
     Raises Illegal, also where it is one's own already, and where nobody is left to escalate to.
     """
-    if wish.act is Act.UNDO:
-        return undo(present, wish)
-    state = TABLE[present.state].get(wish.act)
-    again = wish.act is Act.ACKNOWLEDGE and present.state is State.ACKNOWLEDGED and present.owner.id == wish.who.id
-    called = wish.act is Act.ESCALATE and next_step(present, policy, wish.at) >= len(policy.escalate)
-    if state is None or wish.act in OF_ITSELF or again or called:
-        raise Illegal(wish.act, present)
+    if wish.act is Action.UNDO:
+        return undo_action(present, wish)
+    state = TRANSITIONS[present.state].get(wish.act)
+    again = (
+        wish.act is Action.ACKNOWLEDGE and present.state is TriageState.ACKNOWLEDGED and present.owner.id == wish.who.id
+    )
+    called = wish.act is Action.ESCALATE and next_step(present, policy, wish.at) >= len(policy.escalate)
+    if state is None or wish.act in AUTOMATIC_ACTIONS or again or called:
+        raise IllegalAction(wish.act, present)
     moved: dict[str, Any] = {"state": state}
-    if state is not present.state or wish.act in _ANEW:
-        moved |= _CLEARED | {"since": wish.at, "mover": wish.who}
-    if state is State.OPEN and present.state is not State.OPEN:
+    if state is not present.state or wish.act in _RESTARTING_ACTIONS:
+        moved |= _CLEARED_FIELDS | {"since": wish.at, "mover": wish.who}
+    if state is TriageState.OPEN and present.state is not TriageState.OPEN:
         moved |= {"opened": wish.at, "steps": 0}
-    moved |= _particular(present, wish, course, policy)
+    moved |= _action_fields(present, wish, course, policy)
     moved["before"] = present.model_copy(update={"before": None, "requests": ()})
-    return _done(present, wish).model_copy(update=moved)
+    return _with_action(present, wish).model_copy(update=moved)
 
 
-_ANEW = frozenset({Act.ACKNOWLEDGE, Act.CONFIRM, Act.SNOOZE})
+_RESTARTING_ACTIONS = frozenset({Action.ACKNOWLEDGE, Action.CONFIRM, Action.SNOOZE})
 """Acts that begin their state anew where it is the same."""
 
 
-def _done(present: Triage, wish: Wish) -> Triage:
+def _with_action(present: TriageRecord, wish: ActionRequest) -> TriageRecord:
     """The record of one act more."""
-    requests = (*present.requests, wish.request)[-KEPT_REQUESTS:] if wish.request else present.requests
+    requests = (*present.requests, wish.request)[-MAX_KEPT_REQUESTS:] if wish.request else present.requests
     done = {"rev": present.rev + 1, "did": wish.act, "by": wish.who, "at": wish.at, "requests": requests}
     return present.model_copy(update=done)
 
 
-def _particular(present: Triage, wish: Wish, course: Course, policy: Policy) -> dict[str, Any]:
+def _action_fields(
+    present: TriageRecord, wish: ActionRequest, course: RunFacts, policy: EscalationPolicy
+) -> dict[str, Any]:
     """What single acts change besides the state."""
     match wish.act:
-        case Act.ACKNOWLEDGE | Act.CONFIRM:
+        case Action.ACKNOWLEDGE | Action.CONFIRM:
             asks = wish.at + policy.reack
-            return {"owner": wish.who} | ({"asks": asks, "until": asks + ANSWER} if policy.reack else {})
-        case Act.UNACKNOWLEDGE:
-            return {"owner": Who()}
-        case Act.ASSIGN:
+            return {"owner": wish.who} | ({"asks": asks, "until": asks + REACK_ANSWER_SECONDS} if policy.reack else {})
+        case Action.UNACKNOWLEDGE:
+            return {"owner": Actor()}
+        case Action.ASSIGN:
             return {"owner": wish.owner or wish.who}
-        case Act.SNOOZE:
+        case Action.SNOOZE:
             return {"until": wish.until, "more": wish.more, "counted": course.failures}
-        case Act.WAKE:
-            return {"hid": _hidden(present, course)}
-        case Act.ESCALATE:
+        case Action.WAKE:
+            return {"hid": _hidden_failures(present, course)}
+        case Action.ESCALATE:
             return {"steps": min(next_step(present, policy, wish.at) + 1, len(policy.escalate))}
-        case Act.RESOLVE:
+        case Action.RESOLVE:
             return {"reason": wish.reason, "note": wish.note}
         case _:
             return {}
 
 
-def undo(present: Triage, wish: Wish) -> Triage:
+def undo_action(present: TriageRecord, wish: ActionRequest) -> TriageRecord:
     """Go back to what was before the last act. Raises Illegal when that is too long ago or was not a person's."""
     before = present.before
-    if before is None or not present.by.id or wish.at - present.at > UNDO:
-        raise Illegal(Act.UNDO, present)
-    done = _done(present, wish)
+    if before is None or not present.by.id or wish.at - present.at > UNDO_SECONDS:
+        raise IllegalAction(Action.UNDO, present)
+    done = _with_action(present, wish)
     kept = {name: getattr(done, name) for name in ("rev", "turn", "did", "by", "at", "requests")}
     return before.model_copy(update=kept)
 
 
-def next_step(present: Triage, policy: Policy, now: float) -> int:
+def next_step(present: TriageRecord, policy: EscalationPolicy, now: float) -> int:
     """Which step of the escalation comes next; how many there are, when none is left."""
     due = (
         index
         for index, step in enumerate(policy.escalate)
-        if index >= present.steps and (present.opened + step.after > now or present.state is not State.OPEN)
+        if index >= present.steps and (present.opened + step.after > now or present.state is not TriageState.OPEN)
     )
     return next(due, len(policy.escalate))

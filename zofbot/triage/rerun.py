@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from zofbot.triage.life import Who
+from zofbot.triage.life import Actor
 
 RERUN_SECONDS = 25 * 3600.0
 """Seconds after which a run that nothing was heard of counts as over: an hour longer than the poller watches one."""
@@ -20,11 +20,11 @@ class Rerun(BaseModel):
 
     order: str
     run: str = ""
-    by: Who = Who()
+    by: Actor = Actor()
     at: float = 0.0
 
 
-def under_way(kept: str | None, now: float) -> Rerun | None:
+def parse_active_rerun(kept: str | None, now: float) -> Rerun | None:
     """Read what is kept beside a failure; None where no run of its cases is under way at ``now`` (Unix seconds)."""
     try:
         rerun = Rerun.model_validate_json(kept) if kept else None

@@ -8,37 +8,37 @@ from dataclasses import dataclass
 
 from zofbot.domain.text import read_input
 from zofbot.errors import BadInput
-from zofbot.triage.life import Act
+from zofbot.triage.life import Action
 
-WORDS = {
-    "ack": Act.ACKNOWLEDGE,
-    "acknowledge": Act.ACKNOWLEDGE,
-    "take": Act.ACKNOWLEDGE,
-    "mine": Act.ACKNOWLEDGE,
-    "unack": Act.UNACKNOWLEDGE,
-    "unacknowledge": Act.UNACKNOWLEDGE,
-    "release": Act.UNACKNOWLEDGE,
-    "still": Act.CONFIRM,
-    "confirm": Act.CONFIRM,
-    "assign": Act.ASSIGN,
-    "snooze": Act.SNOOZE,
-    "wake": Act.WAKE,
-    "escalate": Act.ESCALATE,
-    "resolve": Act.RESOLVE,
-    "resolved": Act.RESOLVE,
-    "close": Act.RESOLVE,
-    "reopen": Act.REOPEN,
-    "undo": Act.UNDO,
+ACTION_WORDS = {
+    "ack": Action.ACKNOWLEDGE,
+    "acknowledge": Action.ACKNOWLEDGE,
+    "take": Action.ACKNOWLEDGE,
+    "mine": Action.ACKNOWLEDGE,
+    "unack": Action.UNACKNOWLEDGE,
+    "unacknowledge": Action.UNACKNOWLEDGE,
+    "release": Action.UNACKNOWLEDGE,
+    "still": Action.CONFIRM,
+    "confirm": Action.CONFIRM,
+    "assign": Action.ASSIGN,
+    "snooze": Action.SNOOZE,
+    "wake": Action.WAKE,
+    "escalate": Action.ESCALATE,
+    "resolve": Action.RESOLVE,
+    "resolved": Action.RESOLVE,
+    "close": Action.RESOLVE,
+    "reopen": Action.REOPEN,
+    "undo": Action.UNDO,
 }
 """Each word that is an act. ``still on it`` is the answer to whether one still is."""
 
-QUESTIONS = ("why", "result", "run", "help")
+QUESTION_WORDS = ("why", "result", "run", "help")
 """Words that only ask."""
 
 VERBATIM = ("mute", "unmute")
 """Words about a channel; what follows them is kept as it was typed."""
 
-REASONS = {
+REASON_WORDS = {
     "product bug": "product",
     "product": "product",
     "bug": "product",
@@ -58,37 +58,37 @@ REASONS = {
 """How a reason may be typed, and the word it is stored as."""
 
 _PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
-_AROUND = " `'\",.!?:;"
-_JOINT = " \t\n:,;.-–—"
+_SURROUNDING_CHARACTERS = " `'\",.!?:;"
+_SEPARATORS = " \t\n:,;.-–—"
 """What may stand between a reason and the note behind it."""
 
 
 @dataclass(frozen=True)
-class Heard:
+class ThreadCommand:
     """One thing that was typed: ``act`` or, without one, the ``question``; ``rest`` are the words behind it."""
 
-    act: Act | None = None
+    act: Action | None = None
     question: str = ""
     rest: str = ""
 
     @property
-    def person(self) -> str:
+    def person_id(self) -> str:
         """The id of the first person named; empty for ``me``, and where nobody is."""
         found = _PERSON.search(self.rest)
         return found[1] if found else ""
 
     @property
-    def reason(self) -> tuple[str, str]:
+    def resolution_reason(self) -> tuple[str, str]:
         """Why it is resolved, empty where that cannot be made out, and the note behind it."""
         said = self.rest.removeprefix("as ").strip()
-        for typed in sorted(REASONS, key=len, reverse=True):
+        for typed in sorted(REASON_WORDS, key=len, reverse=True):
             rest = said[len(typed) :]
             if said.lower().startswith(typed) and not rest[:1].isalnum():
-                return REASONS[typed], rest.strip(_JOINT)
+                return REASON_WORDS[typed], rest.strip(_SEPARATORS)
         return "", said
 
 
-def heard(text: str, bot: str = "") -> Heard:
+def parse_thread_command(text: str, bot: str = "") -> ThreadCommand:
     """Understand a message that mentions the bot, whose id is ``bot``; without it the first mention is the bot's.
 
     Raises BadInput for a word that is none of these.
@@ -96,18 +96,20 @@ def heard(text: str, bot: str = "") -> Heard:
     typed = read_input(text)
     mention = next((found for found in _PERSON.finditer(typed) if bot in ("", found[1])), None)
     said = typed[mention.end() :] if mention else typed
-    typed = " ".join(said.split()).lstrip(_AROUND)
-    word, _, rest = typed.rstrip(_AROUND).partition(" ")
-    word = word.lower().strip(_AROUND)
+    typed = " ".join(said.split()).lstrip(_SURROUNDING_CHARACTERS)
+    word, _, rest = typed.rstrip(_SURROUNDING_CHARACTERS).partition(" ")
+    word = word.lower().strip(_SURROUNDING_CHARACTERS)
     if not word:
-        return Heard(question="help")
-    if word in WORDS:
-        return Heard(act=WORDS[word], rest=rest.strip())
+        return ThreadCommand(question="help")
+    if word in ACTION_WORDS:
+        return ThreadCommand(act=ACTION_WORDS[word], rest=rest.strip())
     if word in VERBATIM:
-        return Heard(question=word, rest=typed.partition(" ")[2])
-    if word in QUESTIONS:
-        return Heard(question=word, rest=rest.strip())
-    meant = next(iter(difflib.get_close_matches(word, [*WORDS, *QUESTIONS, *VERBATIM], n=1, cutoff=0.7)), "")
+        return ThreadCommand(question=word, rest=typed.partition(" ")[2])
+    if word in QUESTION_WORDS:
+        return ThreadCommand(question=word, rest=rest.strip())
+    meant = next(
+        iter(difflib.get_close_matches(word, [*ACTION_WORDS, *QUESTION_WORDS, *VERBATIM], n=1, cutoff=0.7)), ""
+    )
     raise BadInput(
         f"I do not know `{re.sub(r'[`<>]', '', word)[:60]}`.",
         f"Did you mean `{meant}`?" if meant else "I know `ack`, `assign`, `snooze`, `resolve` and more.",

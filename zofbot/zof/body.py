@@ -5,15 +5,15 @@ from __future__ import annotations
 import zlib
 
 
-class TooLarge(Exception):
+class BodyTooLarge(Exception):
     """The body, unpacked, is longer than its limit."""
 
 
-class Garbled(Exception):
+class BadEncoding(Exception):
     """The body is packed in a way that was not asked for, or its packing is damaged."""
 
 
-_PLAIN = frozenset(("", "identity", "none", "binary", "utf-8", "utf8"))
+_IDENTITY_ENCODINGS = frozenset(("", "identity", "none", "binary", "utf-8", "utf8"))
 """No coding at all; the last four are no names of one either, but some servers and proxies write them."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -21,7 +21,7 @@ MAX_MEMBERS = 1000
 """Members of one packed body; each may be empty, so that their number has to be bounded by itself."""
 
 
-class Body:
+class Decompressor:
     """Takes a reply's raw chunks and keeps at most ``limit`` bytes of what they unpack to.
 
     ``encoding`` is the ``Content-Encoding`` header. The HTTP library's own decoder is not used: it unpacks a whole
@@ -37,51 +37,53 @@ class Body:
         """What was read behind a member and does not say yet whether another one follows."""
         self._members = 0
         self._over = False
-        codings = [coding for each in encoding.split(",") if (coding := each.strip().lower()) not in _PLAIN]
+        codings = [
+            coding for each in encoding.split(",") if (coding := each.strip().lower()) not in _IDENTITY_ENCODINGS
+        ]
         if codings in (["gzip"], ["x-gzip"]):
-            self._gzip = self._member()
+            self._gzip = self._new_member()
         elif codings:
-            raise Garbled("unknown content encoding")
+            raise BadEncoding("unknown content encoding")
 
-    def feed(self, chunk: bytes) -> None:
+    def add_chunk(self, chunk: bytes) -> None:
         """Take the next chunk. Raises TooLarge, after which ``so_far`` holds ``limit`` bytes, and Garbled."""
         if self._gzip is None:
-            self._keep(chunk[: self._room()])
+            self._append_bytes(chunk[: self._remaining_bytes()])
             return
         while chunk and not self._over:
-            chunk = self._unpack(chunk)
+            chunk = self._decompress_chunk(chunk)
 
     def so_far(self) -> bytes:
         """Everything unpacked up to now."""
         return bytes(self._held)
 
-    def whole(self) -> bytes:
+    def read_whole(self) -> bytes:
         """The body, once all chunks were fed. Raises Garbled when its packing ends too early."""
         if self._gzip is not None and not self._gzip.eof and (self._held or self._members > 1):
-            raise Garbled("cut short")
+            raise BadEncoding("cut short")
         return self.so_far()
 
-    def _room(self) -> int:
+    def _remaining_bytes(self) -> int:
         return self.limit + 1 - len(self._held)
 
-    def _keep(self, unpacked: bytes) -> None:
+    def _append_bytes(self, unpacked: bytes) -> None:
         self._held += unpacked
         if len(self._held) > self.limit:
             del self._held[self.limit :]
-            raise TooLarge
+            raise BodyTooLarge
 
-    def _unpack(self, chunk: bytes) -> bytes:
+    def _decompress_chunk(self, chunk: bytes) -> bytes:
         """Unpack a chunk as far as the end of its member, and give what stands behind."""
         assert self._gzip is not None
         if self._gzip.eof:
-            return self._next_member(chunk)
+            return self._start_next_member(chunk)
         try:
-            self._keep(self._gzip.decompress(chunk, self._room()))
+            self._append_bytes(self._gzip.decompress(chunk, self._remaining_bytes()))
         except zlib.error as error:
-            raise Garbled(str(error)) from error
+            raise BadEncoding(str(error)) from error
         return self._gzip.unused_data
 
-    def _next_member(self, chunk: bytes) -> bytes:
+    def _start_next_member(self, chunk: bytes) -> bytes:
         """Begin another member where one follows; zeros between them are padding, and anything else is the end."""
         behind = (self._between + chunk).lstrip(b"\0")
         self._between = behind if behind == _GZIP_MAGIC[:1] else b""
@@ -90,11 +92,11 @@ class Body:
         self._over = not behind.startswith(_GZIP_MAGIC)
         if self._over:
             return b""
-        self._gzip = self._member()
+        self._gzip = self._new_member()
         return behind
 
-    def _member(self) -> zlib._Decompress:
+    def _new_member(self) -> zlib._Decompress:
         self._members += 1
         if self._members > MAX_MEMBERS:
-            raise Garbled("too many members")
+            raise BadEncoding("too many members")
         return zlib.decompressobj(zlib.MAX_WBITS | 16)

@@ -10,7 +10,7 @@ from zofbot.model import Quota
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class TimeBudget:
     """How long one call may take in all, in seconds, its waits and the reply's body included.
 
     ``background`` calls leave the last of the quota to people. A listing that somebody waits for has one deadline
@@ -20,21 +20,21 @@ class Patience:
     seconds: float
     background: bool = False
 
-    ACK: ClassVar[Patience]
+    ACK: ClassVar[TimeBudget]
     """What must be said before Slack's three seconds are over."""
-    FOLLOW_UP: ClassVar[Patience]
+    FOLLOW_UP: ClassVar[TimeBudget]
     """What somebody has been told to wait for."""
-    BACKGROUND: ClassVar[Patience]
+    BACKGROUND: ClassVar[TimeBudget]
     """What nobody waits for."""
 
 
-Patience.ACK = Patience(2.2)
-Patience.FOLLOW_UP = Patience(25)
-Patience.BACKGROUND = Patience(60, background=True)
+TimeBudget.ACK = TimeBudget(2.2)
+TimeBudget.FOLLOW_UP = TimeBudget(25)
+TimeBudget.BACKGROUND = TimeBudget(60, background=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ZofRequest:
     """What is to be asked; ``what`` and ``deed`` name it for people, ``item`` fills the template's ``{id}``."""
 
     template: str
@@ -49,19 +49,19 @@ class Ask:
     """What is sent and must not come back in an error."""
 
     @property
-    def repeatable(self) -> bool:
+    def is_repeatable(self) -> bool:
         """Whether asking twice does no more than asking once (https://zof.ai/docs/api/results, idempotency)."""
         return self.method == "GET" or self.idempotency_key is not None
 
 
 @dataclass(slots=True)
-class Call:
+class CallState:
     """What is known so far of a call under way; status and request id are the last try's alone.
 
     ``deadline`` and ``idle`` are times of the event loop's clock.
     """
 
-    ask: Ask
+    ask: ZofRequest
     deadline: float
     idle: float = 0.0
     """Since when no try is under way."""
@@ -79,7 +79,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class ZofCall:
+class CallRecord:
     """One finished call, for metrics: ``seconds`` with all its waits, ``tries`` nought when it was not even sent.
 
     ``outcome`` is ok, unavailable, rejected, unreadable or canceled; crashed for a fault of ours.
@@ -99,7 +99,7 @@ class ZofCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ZofReply:
     """A success that has no model of its own: its parsed JSON, None when the body was empty."""
 
     document: object

@@ -22,32 +22,32 @@ from zofbot.clock import Clock, timeout
 from zofbot.errors import SettingsError, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.model import Endpoint, Project, Result, Run, Schedule
 from zofbot.zof import administration, listing, protocol, reading
-from zofbot.zof.body import Body, Garbled, TooLarge
-from zofbot.zof.call import Ask, Call, Patience, Reply, ZofCall
-from zofbot.zof.listing import Filters, Listing, Seen
-from zofbot.zof.pace import Pace, QuotaBoard
-from zofbot.zof.protocol import ASK_AGAIN, LONGEST_WAIT, TRIES, Page
+from zofbot.zof.body import BadEncoding, BodyTooLarge, Decompressor
+from zofbot.zof.call import CallRecord, CallState, TimeBudget, ZofReply, ZofRequest
+from zofbot.zof.listing import ListedT, ListRequest, QueryFilters
+from zofbot.zof.pace import QuotaGate, SharedQuota
+from zofbot.zof.protocol import MAX_ATTEMPTS, MAX_WAIT_SECONDS, TRY_AGAIN_HINT, Page
 from zofbot.zof.proxy import proxy_for
-from zofbot.zof.refusal import refusal
-from zofbot.zof.share import PersonalShares
+from zofbot.zof.refusal import build_error
+from zofbot.zof.share import PersonalQuotas
 
-__all__ = ["Page", "Patience", "QuotaBoard", "Reply", "ZofCall", "ZofClient"]
+__all__ = ["CallRecord", "Page", "SharedQuota", "TimeBudget", "ZofClient", "ZofReply"]
 
 T = TypeVar("T")
 
-LONGEST_BODY = 5 * 1024 * 1024
-LONGEST_ERROR_BODY = 16 * 1024
-MAX_BYTES_AT_ONCE = 64 * 1024
+MAX_BODY_BYTES = 5 * 1024 * 1024
+MAX_ERROR_BODY_BYTES = 16 * 1024
+MAX_INLINE_BYTES = 64 * 1024
 """Replies up to here are read within some milliseconds; larger ones are read in a thread."""
-MOST_REDIRECTS = 3
-SHORTEST_WAIT = 50
+MAX_REDIRECTS = 3
+MIN_TRACED_WAIT_MILLISECONDS = 50
 """Milliseconds before a try that a trace speaks of; what is shorter is no wait but the machine's own pace."""
 # httpx's pool looks through every connection on each turn: it is fastest at four, and Zof's quota asks for no more.
 _LIMITS = httpx.Limits(max_connections=4, max_keepalive_connections=4)
 # One try's own bounds, so that a silent connection leaves time for another try. The pool's queue has the deadline.
 _TIMEOUT = httpx.Timeout(10, connect=5, pool=None)
-_LOCATION = "zofbot.location"
-_MEND = "An operator must check ZOF_BASE_URL, ZOF_API_KEY and the proxy settings."
+_LOCATION_EXTENSION = "zofbot.location"
+_OPERATOR_FIX = "An operator must check ZOF_BASE_URL, ZOF_API_KEY and the proxy settings."
 
 log = structlog.get_logger()
 
@@ -67,120 +67,124 @@ class ZofClient:
         status_param: str = "status",
         project_param: str = "project_id",
         since_param: str = "",
-        bare_duration_unit: reading.Unit = "ms",
+        bare_duration_unit: reading.DurationUnit = "ms",
         clock: Clock,
-        board: QuotaBoard | None = None,
-        observe: Callable[[ZofCall], None] | None = None,
+        board: SharedQuota | None = None,
+        observe: Callable[[CallRecord], None] | None = None,
         random: Callable[[], float] = _random.random,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Raise SettingsError when the address, the key or the environment's proxy cannot be used."""
-        self._key = _usable_key(key)
-        self._base = _usable_base(base_url)
-        self._filters = Filters(status_param, project_param, since_param)
-        self._unit: reading.Unit = bare_duration_unit
+        self._key = _check_key(key)
+        self._base = _check_base_url(base_url)
+        self._filters = QueryFilters(status_param, project_param, since_param)
+        self._unit: reading.DurationUnit = bare_duration_unit
         self._observe = observe
         self._clock = clock
         self._random = random
-        self._pace = Pace(board, clock)
-        self._shares = PersonalShares(clock)
+        self._pace = QuotaGate(board, clock)
+        self._shares = PersonalQuotas(clock)
         self._sunsets: set[str] = set()
-        self._http = _connections(self._base, self._key, transport)
+        self._http = _make_http_client(self._base, self._key, transport)
         # stamina's own hooks log and count retries by the exception, and ours name ids that people typed; one line
         # and one observation for each call say it better.
         stamina.instrumentation.set_on_retry_hooks([])
 
-    def rekey(self, key: str) -> None:
+    def use_key(self, key: str) -> None:
         """Use another key from the next request on. Raises SettingsError for one that cannot be used."""
-        self._key = _usable_key(key)
+        self._key = _check_key(key)
         self._http.headers["Authorization"] = f"Bearer {self._key}"
 
     async def aclose(self) -> None:
         """Close the pooled connections."""
         await self._http.aclose()
 
-    async def result(self, id: str, *, patience: Patience = Patience.FOLLOW_UP) -> Result:  # noqa: A002  # Zof's word
+    async def get_result(self, id: str, *, patience: TimeBudget = TimeBudget.FOLLOW_UP) -> Result:  # noqa: A002  # Zof's word
         """Ask for one result."""
-        ask = Ask("/results/{id}", f"result `{id}`", protocol.check_id(id, "result"))
-        found = await self._ask(
-            ask, lambda found, said: reading.result(found, asked=id, request_id=said, unit=self._unit), patience
+        ask = ZofRequest("/results/{id}", f"result `{id}`", protocol.check_id(id, "result"))
+        found = await self._send_request(
+            ask, lambda found, said: reading.parse_result(found, asked=id, request_id=said, unit=self._unit), patience
         )
-        return found.as_of(self._clock.now())
+        return found.without_future_times(self._clock.now())
 
-    async def run(self, id: str, *, patience: Patience = Patience.FOLLOW_UP) -> Run:  # noqa: A002  # Zof's word
+    async def get_run(self, id: str, *, patience: TimeBudget = TimeBudget.FOLLOW_UP) -> Run:  # noqa: A002  # Zof's word
         """Ask for one run, with the results it brings along."""
-        ask = Ask("/runs/{id}", f"run `{id}`", protocol.check_id(id, "run"))
-        found = await self._ask(
-            ask, lambda found, said: reading.run(found, asked=id, request_id=said, unit=self._unit), patience
+        ask = ZofRequest("/runs/{id}", f"run `{id}`", protocol.check_id(id, "run"))
+        found = await self._send_request(
+            ask, lambda found, said: reading.parse_run(found, asked=id, request_id=said, unit=self._unit), patience
         )
-        return found.as_of(self._clock.now())
+        return found.without_future_times(self._clock.now())
 
-    def results(  # noqa: PLR0913  # the filters Zof has, and how far to go
+    def list_results(  # noqa: PLR0913  # the filters Zof has, and how far to go
         self,
         *,
         run_id: str | None = None,
         status: str | None = None,
         since: datetime | None = None,
         starting_after: str | None = None,
-        patience: Patience = Patience.FOLLOW_UP,
+        patience: TimeBudget = TimeBudget.FOLLOW_UP,
         pages: int = 10,
     ) -> AsyncGenerator[Page[Result], None]:
         """Page through results: to the end, to a missing or repeated cursor, or for so many ``pages``.
 
         ``run_id`` and ``status`` hold here even where Zof ignores them; ``since`` is but a hint to Zof.
         """
-        ask = Ask("/results", "list of results", deed="read the")
+        ask = ZofRequest("/results", "list of results", deed="read the")
         if run_id is not None:
             query = {"run_id": protocol.check_id(run_id, "run")}
             ask = replace(ask, what=f"list of results of run `{run_id}`", query=query)
 
-        def keep(item: Result) -> bool:
+        def is_wanted(item: Result) -> bool:
             return listing.has_status(item, status) and (run_id is None or item.run_id in (None, run_id))
 
-        wanted = Listing(
+        wanted = ListRequest(
             ask,
-            self._filters.query(status, None, since),
-            keep,
-            lambda found, said: reading.results_page(found, request_id=said, unit=self._unit),
+            self._filters.to_query(status, None, since),
+            is_wanted,
+            lambda found, said: reading.parse_results_page(found, request_id=said, unit=self._unit),
         )
-        return self._pages(wanted, patience, starting_after, pages)
+        return self._list_pages(wanted, patience, starting_after, pages)
 
-    def runs(  # noqa: PLR0913  # the filters Zof has, and how far to go
+    def list_runs(  # noqa: PLR0913  # the filters Zof has, and how far to go
         self,
         *,
         status: str | None = None,
         project: str | None = None,
         since: datetime | None = None,
         starting_after: str | None = None,
-        patience: Patience = Patience.FOLLOW_UP,
+        patience: TimeBudget = TimeBudget.FOLLOW_UP,
         pages: int = 10,
     ) -> AsyncGenerator[Page[Run], None]:
         """Page through runs as ``results`` does; ``project`` is an id, and a name where Zof leaves it to us."""
-        wanted = Listing(
-            Ask("/runs", "list of runs", deed="read the"),
-            self._filters.query(status, project, since),
-            lambda item: listing.has_status(item, status) and listing.of_project(item, project),
-            lambda found, said: reading.runs_page(found, request_id=said, unit=self._unit),
+        wanted = ListRequest(
+            ZofRequest("/runs", "list of runs", deed="read the"),
+            self._filters.to_query(status, project, since),
+            lambda item: listing.has_status(item, status) and listing.is_of_project(item, project),
+            lambda found, said: reading.parse_runs_page(found, request_id=said, unit=self._unit),
         )
-        return self._pages(wanted, patience, starting_after, pages)
+        return self._list_pages(wanted, patience, starting_after, pages)
 
-    def projects(
-        self, *, patience: Patience = Patience.FOLLOW_UP, pages: int = 10
+    def list_projects(
+        self, *, patience: TimeBudget = TimeBudget.FOLLOW_UP, pages: int = 10
     ) -> AsyncGenerator[Page[Project], None]:
         """Page through the projects, as ``results`` does; needs ``projects:read``."""
-        return self._all("/projects", "list of projects", reading.projects_page, patience, pages)
+        return self._list_unfiltered("/projects", "list of projects", reading.parse_projects_page, patience, pages)
 
-    def schedules(
-        self, *, patience: Patience = Patience.FOLLOW_UP, pages: int = 10
+    def list_schedules(
+        self, *, patience: TimeBudget = TimeBudget.FOLLOW_UP, pages: int = 10
     ) -> AsyncGenerator[Page[Schedule], None]:
         """Page through the schedules, paused ones included, as ``results`` does."""
-        return self._all("/schedules", "list of schedules", administration.schedules_page, patience, pages)
+        return self._list_unfiltered(
+            "/schedules", "list of schedules", administration.parse_schedules_page, patience, pages
+        )
 
-    def endpoints(
-        self, *, patience: Patience = Patience.FOLLOW_UP, pages: int = 10
+    def list_endpoints(
+        self, *, patience: TimeBudget = TimeBudget.FOLLOW_UP, pages: int = 10
     ) -> AsyncGenerator[Page[Endpoint], None]:
         """Page through the webhook endpoints, as ``results`` does; needs ``webhooks:manage``."""
-        return self._all("/webhooks", "list of webhooks", administration.endpoints_page, patience, pages)
+        return self._list_unfiltered(
+            "/webhooks", "list of webhooks", administration.parse_endpoints_page, patience, pages
+        )
 
     async def add_endpoint(self, url: str, events: Sequence[str], secret: str) -> Endpoint:
         """Have Zof send these events to ``url``, signed with ``secret`` or with one that it returns.
@@ -188,26 +192,31 @@ class ZofClient:
         Tried once only, so that there are never two. Needs ``webhooks:manage``.
         """
         body = {"url": url, "events": list(events), "secret": secret}
-        ask = Ask("/webhooks", "webhooks", method="POST", deed="register", body=body, secrets=(secret,))
-        return await self._ask(ask, lambda found, said: administration.endpoint(found), Patience.FOLLOW_UP)
+        ask = ZofRequest("/webhooks", "webhooks", method="POST", deed="register", body=body, secrets=(secret,))
+        return await self._send_request(
+            ask, lambda found, said: administration.parse_endpoint(found), TimeBudget.FOLLOW_UP
+        )
 
     async def try_endpoint(self, id: str) -> None:  # noqa: A002  # Zof's word
         """Have Zof send a sample delivery to an endpoint; needs ``webhooks:manage``."""
         await self.post("/webhooks/{id}/test", id, what="the sample delivery of a webhook", deed="send")
 
-    def _all(
+    def _list_unfiltered(
         self,
         path: str,
         what: str,
-        read: Callable[..., Page[Seen]],
-        patience: Patience,
+        read: Callable[..., Page[ListedT]],
+        patience: TimeBudget,
         pages: int,
-    ) -> AsyncGenerator[Page[Seen], None]:
+    ) -> AsyncGenerator[Page[ListedT], None]:
         """Page through a listing that has no filters."""
-        wanted = Listing(
-            Ask(path, what, deed="read the"), {}, lambda item: True, lambda found, said: read(found, request_id=said)
+        wanted = ListRequest(
+            ZofRequest(path, what, deed="read the"),
+            {},
+            lambda item: True,
+            lambda found, said: read(found, request_id=said),
         )
-        return self._pages(wanted, patience, None, pages)
+        return self._list_pages(wanted, patience, None, pages)
 
     async def post(  # noqa: PLR0913  # what is sent, and how it is called when it fails
         self,
@@ -218,56 +227,64 @@ class ZofClient:
         deed: str,
         body: object = None,
         idempotency_key: str | None = None,
-        patience: Patience = Patience.FOLLOW_UP,
-    ) -> Reply:
+        patience: TimeBudget = TimeBudget.FOLLOW_UP,
+    ) -> ZofReply:
         """Send something; it is tried again only with an ``idempotency_key`` (64 characters at most).
 
         ``deed`` and ``what`` complete "the key is not allowed to …": "cancel", "run `run_1`".
         """
-        ask = Ask(template, what, item, "POST", deed, body=body, idempotency_key=idempotency_key)
-        return await self._ask(ask, Reply, patience)
+        ask = ZofRequest(template, what, item, "POST", deed, body=body, idempotency_key=idempotency_key)
+        return await self._send_request(ask, ZofReply, patience)
 
-    def _pages(
-        self, wanted: Listing[Seen], patience: Patience, starting_after: str | None, most: int
-    ) -> AsyncGenerator[Page[Seen], None]:
+    def _list_pages(
+        self, wanted: ListRequest[ListedT], patience: TimeBudget, starting_after: str | None, most: int
+    ) -> AsyncGenerator[Page[ListedT], None]:
         deadline: float | None = None
 
-        async def fetch(cursor: str | None) -> Page[Seen]:
+        async def fetch_page(cursor: str | None) -> Page[ListedT]:
             nonlocal deadline
             if deadline is None or patience.background:
                 deadline = self._clock.monotonic() + patience.seconds
-            return await self._page(wanted, cursor, patience, deadline)
+            return await self._fetch_page(wanted, cursor, patience, deadline)
 
-        return listing.pages(fetch, wanted.ask.template, starting_after, most)
+        return listing.iterate_pages(fetch_page, wanted.ask.template, starting_after, most)
 
-    async def _page(self, wanted: Listing[Seen], cursor: str | None, patience: Patience, deadline: float) -> Page[Seen]:
-        filters = self._filters.usable(wanted.filters)
+    async def _fetch_page(
+        self, wanted: ListRequest[ListedT], cursor: str | None, patience: TimeBudget, deadline: float
+    ) -> Page[ListedT]:
+        filters = self._filters.without_refused(wanted.filters)
         while True:
             query = {**wanted.ask.query, **filters, "limit": str(protocol.PAGE_SIZE)}
             if cursor is not None:
                 query["starting_after"] = cursor
             try:
-                page = await self._ask(replace(wanted.ask, query=query), wanted.read, patience, deadline)
+                page = await self._send_request(replace(wanted.ask, query=query), wanted.read, patience, deadline)
             except ZofRejected as error:
-                left = self._filters.refuse(error, filters)
+                left = self._filters.drop_refused(error, filters)
                 if left is None:
                     raise
                 filters = left
             else:
                 now = self._clock.now()
-                return replace(page, items=tuple(_as_of(item, now) for item in page if wanted.keep(item)))
+                return replace(
+                    page, items=tuple(_without_future_times(item, now) for item in page if wanted.keep(item))
+                )
 
-    async def _ask(
-        self, ask: Ask, read: Callable[[object, str | None], T], patience: Patience, deadline: float | None = None
+    async def _send_request(
+        self,
+        ask: ZofRequest,
+        read: Callable[[object, str | None], T],
+        patience: TimeBudget,
+        deadline: float | None = None,
     ) -> T:
         """Carry one call through to its value or its error, and tell of it once, whatever becomes of it."""
-        self._shares.spend(self._pace.quota)
+        self._shares.spend_request(self._pace.quota)
         began = self._clock.monotonic()
-        call = Call(ask, began + patience.seconds if deadline is None else deadline, began)
+        call = CallState(ask, began + patience.seconds if deadline is None else deadline, began)
         outcome = "crashed"
         cause: BaseException | None = None
         try:
-            value = await self._in_time(call, read, patience)
+            value = await self._call_within_deadline(call, read, patience)
             outcome = "ok"
         except ZofError as error:
             error.status, error.request_id = call.status, call.request_id
@@ -277,13 +294,13 @@ class ZofClient:
             outcome = "canceled"
             raise
         finally:
-            self._tell(call, outcome, self._clock.monotonic() - began, cause)
+            self._report_call(call, outcome, self._clock.monotonic() - began, cause)
         return value
 
-    def _tell(self, call: Call, outcome: str, seconds: float, cause: BaseException | None) -> None:
+    def _report_call(self, call: CallState, outcome: str, seconds: float, cause: BaseException | None) -> None:
         if not call.tries:
-            tracing.step("zof", f"{call.ask.method} {call.ask.template}", "not sent", bad=True)
-        done = ZofCall(
+            tracing.record_step("zof", f"{call.ask.method} {call.ask.template}", "not sent", bad=True)
+        done = CallRecord(
             call.ask.method, call.ask.template, call.status, call.tries, seconds, call.request_id, outcome,
             call.date, self._pace.quota,
         )  # fmt: skip
@@ -296,89 +313,91 @@ class ZofClient:
         if self._observe is not None:
             self._observe(done)
 
-    async def _in_time(self, call: Call, read: Callable[[object, str | None], T], patience: Patience) -> T:
+    async def _call_within_deadline(
+        self, call: CallState, read: Callable[[object, str | None], T], patience: TimeBudget
+    ) -> T:
         left = call.deadline - self._clock.monotonic()
         try:
             async with timeout(left):
                 if left <= 0:
                     raise TimeoutError  # asyncio would let the request out before it looks at the clock
                 if patience.background:
-                    await self._pace.wait(min(LONGEST_WAIT, left))
-                return await self._tries(call, read)
+                    await self._pace.wait_for_quota(min(MAX_WAIT_SECONDS, left))
+                return await self._call_with_retries(call, read)
         except TimeoutError as error:
             raise ZofUnavailable(
                 f"Zof did not answer within {patience.seconds:g} s.", "Try again in a minute."
             ) from error
 
-    async def _tries(self, call: Call, read: Callable[[object, str | None], T]) -> T:
+    async def _call_with_retries(self, call: CallState, read: Callable[[object, str | None], T]) -> T:
         # The deadline is asyncio's, not stamina's: stamina's ends no try, and no wait that has begun.
-        again = partial(self._wait_after, call)
-        async for attempt in stamina.retry_context(on=again, attempts=TRIES, timeout=None):
-            with attempt, _noted(call, self._clock.monotonic):
+        again = partial(self._retry_delay, call)
+        async for attempt in stamina.retry_context(on=again, attempts=MAX_ATTEMPTS, timeout=None):
+            with attempt, _trace_attempt(call, self._clock.monotonic):
                 call.begin_try()
-                found = await self._try(call)
-                return await _apart(call.bytes, read, found, call.request_id)
+                found = await self._try_once(call)
+                return await _run_off_loop(call.bytes, read, found, call.request_id)
         raise AssertionError("stamina gives up by raising")
 
-    def _wait_after(self, call: Call, error: Exception) -> float | bool:
+    def _retry_delay(self, call: CallState, error: Exception) -> float | bool:
         """Seconds until the next try, or False when there is none."""
-        if not isinstance(error, ZofUnavailable) or not call.ask.repeatable:
+        if not isinstance(error, ZofUnavailable) or not call.ask.is_repeatable:
             return False
-        wait = protocol.pause(call.tries, self._random(), error.retry_at, self._clock.now())
-        fits = wait <= LONGEST_WAIT and self._clock.monotonic() + wait < call.deadline
+        wait = protocol.retry_delay(call.tries, self._random(), error.retry_at, self._clock.now())
+        fits = wait <= MAX_WAIT_SECONDS and self._clock.monotonic() + wait < call.deadline
         return wait if fits else False
 
-    async def _try(self, call: Call) -> object:
+    async def _try_once(self, call: CallState) -> object:
         try:
-            return await self._exchange(call)
+            return await self._follow_redirects(call)
         except (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError) as error:
-            raise _unreachable(error) from error
+            raise _unreachable_error(error) from error
         except (httpx.HTTPError, httpx.InvalidURL):
             # Not chained: the library quotes the header it does not like, and the key is one.
-            raise ZofRejected("The request could not be sent to Zof.", _MEND) from None
+            raise ZofRejected("The request could not be sent to Zof.", _OPERATOR_FIX) from None
 
-    async def _exchange(self, call: Call) -> object:
+    async def _follow_redirects(self, call: CallState) -> object:
         ask = call.ask
-        url = httpx.URL(self._base + protocol.path_of(ask.template, ask.item))
+        url = httpx.URL(self._base + protocol.fill_path(ask.template, ask.item))
         if ask.query:
             url = url.copy_merge_params(ask.query)
         headers = {} if ask.idempotency_key is None else {"Idempotency-Key": ask.idempotency_key}
-        for _ in range(1 + MOST_REDIRECTS):
+        for _ in range(1 + MAX_REDIRECTS):
             async with self._http.stream(ask.method, url, json=ask.body, headers=headers) as reply:
-                await self._hear(call, reply)
-                if (location := reply.extensions.get(_LOCATION)) is None:
-                    return await self._read(call, reply)
-                url = _moved(ask, url, location)
+                await self._read_headers(call, reply)
+                if (location := reply.extensions.get(_LOCATION_EXTENSION)) is None:
+                    return await self._read_reply(call, reply)
+                url = _redirect_target(ask, url, location)
         raise ZofUnreadable("Zof sends the request on and on.", "An operator must check ZOF_BASE_URL.")
 
-    async def _hear(self, call: Call, reply: httpx.Response) -> None:
+    async def _read_headers(self, call: CallState, reply: httpx.Response) -> None:
         call.status = reply.status_code
         call.date = reply.headers.get("date", "")
-        call.request_id = protocol.printable(reply.headers.get("x-request-id"))
-        sunset = protocol.printable(reply.headers.get("sunset"))
+        call.request_id = protocol.clean_header(reply.headers.get("x-request-id"))
+        sunset = protocol.clean_header(reply.headers.get("sunset"))
         if sunset and call.ask.template not in self._sunsets:
             self._sunsets.add(call.ask.template)
             log.warning("zof endpoint ends", template=call.ask.template, sunset=sunset)
-        await self._pace.learn(protocol.quota_in(reply.headers, self._clock.now()))
+        await self._pace.update_quota(protocol.parse_quota(reply.headers, self._clock.now()))
 
-    async def _read(self, call: Call, reply: httpx.Response) -> object:
+    async def _read_reply(self, call: CallState, reply: httpx.Response) -> object:
         ask = call.ask
         if not reply.is_success:
-            body = await _beginning(reply)
-            raise refusal(
+            body = await _read_error_body(reply)
+            raise build_error(
                 reply.status_code, reply.headers, body, ask.what,
                 now=self._clock.now(), deed=ask.deed, secrets=(self._key, *ask.secrets),
-                permission=protocol.PERMISSIONS.get((ask.method, ask.template), ""),
+                permission=protocol.PERMISSION_BY_ENDPOINT.get((ask.method, ask.template), ""),
             )  # fmt: skip
-        body = await _whole(reply)
+        body = await _read_body(reply)
         if not body.strip() and ask.method != "GET":
             return None
         call.bytes = len(body)
-        return await _apart(call.bytes, protocol.document, body, reply.headers.get("content-type", ""))
+        return await _run_off_loop(call.bytes, protocol.parse_json, body, reply.headers.get("content-type", ""))
 
 
 @contextmanager
-def _noted(call: Call, clock: Callable[[], float]) -> Iterator[None]:
+def _trace_attempt(call: CallState, clock: Callable[[], float]) -> Iterator[None]:
     """Tell the trace of one try: how it went, how long it took, and how long it waited before it began."""
     began, outcome, cause = clock(), "crashed", ""
     try:
@@ -392,62 +411,62 @@ def _noted(call: Call, clock: Callable[[], float]) -> Iterator[None]:
         raise
     finally:
         ended, waited = clock(), round((began - call.idle) * 1000)
-        tracing.step(
+        tracing.record_step(
             "zof", f"{call.ask.method} {call.ask.template}", f"{call.status or 'no reply'} {outcome}",
             bad=outcome != "ok", ids=(call.request_id,) if call.request_id else (), ms=round((ended - began) * 1000),
-            waited=waited if waited >= SHORTEST_WAIT else None, cause=cause, id=call.request_id,
+            waited=waited if waited >= MIN_TRACED_WAIT_MILLISECONDS else None, cause=cause, id=call.request_id,
         )  # fmt: skip
         call.idle = ended
 
 
-def _as_of(item: Seen, now: datetime) -> Seen:
-    return item.as_of(now) if isinstance(item, Run | Result) else item
+def _without_future_times(item: ListedT, now: datetime) -> ListedT:
+    return item.without_future_times(now) if isinstance(item, Run | Result) else item
 
 
-async def _apart(size: int, work: Callable[[Any, Any], T], *given: Any) -> T:
+async def _run_off_loop(size: int, work: Callable[[Any, Any], T], *given: Any) -> T:
     """Do pure work on a reply of ``size`` bytes; where that takes long, in a thread, so that the loop goes on."""
-    return await asyncio.to_thread(work, *given) if size > MAX_BYTES_AT_ONCE else work(*given)
+    return await asyncio.to_thread(work, *given) if size > MAX_INLINE_BYTES else work(*given)
 
 
-async def _whole(reply: httpx.Response) -> bytes:
+async def _read_body(reply: httpx.Response) -> bytes:
     try:
-        body = Body(reply.headers.get("content-encoding", ""), LONGEST_BODY)
+        body = Decompressor(reply.headers.get("content-encoding", ""), MAX_BODY_BYTES)
         async for chunk in reply.stream:  # type: ignore[union-attr]  # an async client's stream is an async one
-            body.feed(chunk)
-        return body.whole()
-    except TooLarge:
+            body.add_chunk(chunk)
+        return body.read_whole()
+    except BodyTooLarge:
         raise ZofUnreadable("Zof's answer is larger than 5 MiB and was cut off.", "Ask for less at once.") from None
-    except Garbled as error:
-        raise ZofUnreadable("Zof's answer is packed in a way that cannot be undone.", ASK_AGAIN) from error
+    except BadEncoding as error:
+        raise ZofUnreadable("Zof's answer is packed in a way that cannot be undone.", TRY_AGAIN_HINT) from error
 
 
-async def _beginning(reply: httpx.Response) -> bytes:
+async def _read_error_body(reply: httpx.Response) -> bytes:
     """As much of an error's body as a sentence can need; the status counts even if the body is a mess."""
-    body = Body("", LONGEST_ERROR_BODY)
+    body = Decompressor("", MAX_ERROR_BODY_BYTES)
     try:
-        body = Body(reply.headers.get("content-encoding", ""), LONGEST_ERROR_BODY)
+        body = Decompressor(reply.headers.get("content-encoding", ""), MAX_ERROR_BODY_BYTES)
         async for chunk in reply.stream:  # type: ignore[union-attr]  # an async client's stream is an async one
-            body.feed(chunk)
-    except (TooLarge, Garbled):
+            body.add_chunk(chunk)
+    except (BodyTooLarge, BadEncoding):
         return body.so_far()
     return body.so_far()
 
 
-def _unreachable(error: httpx.TransportError) -> ZofUnavailable:
+def _unreachable_error(error: httpx.TransportError) -> ZofUnavailable:
     if isinstance(error, httpx.TimeoutException):
         return ZofUnavailable("Zof did not answer in time.", "Try again in a minute.")
     if isinstance(error.__context__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return ZofUnavailable("The certificate at Zof's address is not trusted.", _MEND)
+        return ZofUnavailable("The certificate at Zof's address is not trusted.", _OPERATOR_FIX)
     return ZofUnavailable("Zof could not be reached.", "Try again in a minute.")
 
 
-async def _put_location_aside(reply: httpx.Response) -> None:
+async def _hide_location(reply: httpx.Response) -> None:
     """Keep httpx off a redirect: it reads even an address it is not to follow, and may raise instead of replying."""
     if reply.has_redirect_location:
-        reply.extensions[_LOCATION] = reply.headers.pop("location")
+        reply.extensions[_LOCATION_EXTENSION] = reply.headers.pop("location")
 
 
-def _moved(ask: Ask, origin: httpx.URL, location: str) -> httpx.URL:
+def _redirect_target(ask: ZofRequest, origin: httpx.URL, location: str) -> httpx.URL:
     """Where to ask instead: the same origin only, since the key goes along."""
     try:
         target = origin.join(location)
@@ -462,14 +481,14 @@ def _moved(ask: Ask, origin: httpx.URL, location: str) -> httpx.URL:
     )
 
 
-def _usable_key(key: str) -> str:
+def _check_key(key: str) -> str:
     key = key.strip()
-    if not key or protocol.printable(key, len(key)) != key:
+    if not key or protocol.clean_header(key, len(key)) != key:
         raise SettingsError(["ZOF_API_KEY is empty or holds characters no key can have; copy it again from Zof."])
     return key
 
 
-def _usable_base(base_url: str) -> str:
+def _check_base_url(base_url: str) -> str:
     try:
         url = httpx.URL(base_url.strip())
     except httpx.InvalidURL:
@@ -479,7 +498,7 @@ def _usable_base(base_url: str) -> str:
     return str(url).rstrip("/")
 
 
-def _connections(base: str, key: str, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+def _make_http_client(base: str, key: str, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
     """Pool the connections; the environment's proxies and certificates hold.
 
     The library's own reading of NO_PROXY ends the start where it has a range of IPv6 addresses.
@@ -501,7 +520,7 @@ def _connections(base: str, key: str, transport: httpx.AsyncBaseTransport | None
             timeout=_TIMEOUT,
             transport=transport,
             follow_redirects=False,
-            event_hooks={"response": [_put_location_aside]},
+            event_hooks={"response": [_hide_location]},
             trust_env=False,
         )
     except (ImportError, ValueError, httpx.InvalidURL):

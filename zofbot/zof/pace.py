@@ -10,34 +10,34 @@ import structlog
 from zofbot.clock import Clock, timeout
 from zofbot.errors import StoreUnavailable, ZofUnavailable
 from zofbot.model import Quota
-from zofbot.zof.refusal import again
+from zofbot.zof.refusal import describe_retry
 
 log = structlog.get_logger()
 
-_LOOK_EVERY = timedelta(seconds=5)
+_CHECK_INTERVAL = timedelta(seconds=5)
 # A store that hangs must not cost a person the answer Zof has given already. Seconds.
-_BOARD_PATIENCE = 0.5
+_MAX_SHARED_SECONDS = 0.5
 
 
-class QuotaBoard(Protocol):
+class SharedQuota(Protocol):
     """Where the processes of one bot tell each other how much quota is left. Both raise StoreUnavailable."""
 
-    async def read(self) -> Quota | None: ...
+    async def read_quota(self) -> Quota | None: ...
 
-    async def write(self, quota: Quota) -> None: ...
+    async def write_quota(self, quota: Quota) -> None: ...
 
 
-class Pace:
+class QuotaGate:
     """What is known of the organization's quota, from our own replies and from the ``board``."""
 
-    def __init__(self, board: QuotaBoard | None, clock: Clock) -> None:
+    def __init__(self, board: SharedQuota | None, clock: Clock) -> None:
         self.quota: Quota | None = None
         self._board = board
         self._clock = clock
         self._looked: datetime | None = None
         self._told_low = False
 
-    async def learn(self, quota: Quota | None) -> None:
+    async def update_quota(self, quota: Quota | None) -> None:
         """Take in what a reply said; other processes hear of it when little is left, and when that is over."""
         if quota is None:
             return
@@ -46,43 +46,44 @@ class Pace:
         if self._board is None or not (low or self._told_low):
             return
         try:
-            async with timeout(_BOARD_PATIENCE):
-                await self._board.write(quota)
+            async with timeout(_MAX_SHARED_SECONDS):
+                await self._board.write_quota(quota)
             self._told_low = low
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("zof quota not shared", cause=type(error).__name__)
 
-    async def wait(self, most: float) -> None:
+    async def wait_for_quota(self, most: float) -> None:
         """Sleep until the reset when the quota is low.
 
         Raises ZofUnavailable, with the reset as ``retry_at``, when that is more than ``most`` seconds away.
         """
-        await self._look()
+        await self._refresh_shared()
         now = self._clock.now()
-        if self.quota is None or not self.quota.low(now):
+        if self.quota is None or not self.quota.is_low(now):
             return
         seconds = (self.quota.reset - now).total_seconds()
         if seconds > most:
             error = ZofUnavailable(
-                "Zof's request quota is nearly used up; what is left is kept for people.", again(self.quota.reset, now)
+                "Zof's request quota is nearly used up; what is left is kept for people.",
+                describe_retry(self.quota.reset, now),
             )
             error.retry_at = self.quota.reset
             raise error
         await self._clock.sleep(seconds)
 
-    async def _look(self) -> None:
+    async def _refresh_shared(self) -> None:
         now = self._clock.now()
-        if self._board is None or (self._looked is not None and now - self._looked < _LOOK_EVERY):
+        if self._board is None or (self._looked is not None and now - self._looked < _CHECK_INTERVAL):
             return
         self._looked = now
         try:
-            async with timeout(_BOARD_PATIENCE):
-                self.quota = fresher(self.quota, await self._board.read(), now)
+            async with timeout(_MAX_SHARED_SECONDS):
+                self.quota = newer_quota(self.quota, await self._board.read_quota(), now)
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("zof quota not shared", cause=type(error).__name__)
 
 
-def fresher(mine: Quota | None, theirs: Quota | None, now: datetime) -> Quota | None:
+def newer_quota(mine: Quota | None, theirs: Quota | None, now: datetime) -> Quota | None:
     """Choose the quota to go by: the later window, and within one window the smaller remainder."""
     known = [quota for quota in (mine, theirs) if quota is not None and quota.reset > now]
     return max(known, key=lambda quota: (quota.reset, -quota.remaining), default=mine)

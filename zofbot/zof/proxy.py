@@ -11,7 +11,7 @@ def proxy_for(url: str) -> str | None:
     """The proxy for ``url`` by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; none for this very machine."""
     parts, named = urlsplit(url), getproxies()
     host = (parts.hostname or "").rstrip(".")
-    if is_loopback(host) or is_excepted(host, parts.port, named.get("no", "")):
+    if is_loopback(host) or is_excluded(host, parts.port, named.get("no", "")):
         return None
     proxy = named.get(parts.scheme) or named.get("all")
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
@@ -25,15 +25,15 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def is_excepted(host: str, port: int | None, no_proxy: str) -> bool:
+def is_excluded(host: str, port: int | None, no_proxy: str) -> bool:
     """Whether one of the entries of NO_PROXY means ``host``: ``*``, a name with its subdomains, an address, a range.
 
     Ranges of IPv4 and IPv6 mean hosts that are written as addresses; what is none of all this means nobody.
     """
-    return any(_means(entry.strip().lower(), host.lower(), port) for entry in no_proxy.split(","))
+    return any(_entry_matches(entry.strip().lower(), host.lower(), port) for entry in no_proxy.split(","))
 
 
-def _means(entry: str, host: str, port: int | None) -> bool:
+def _entry_matches(entry: str, host: str, port: int | None) -> bool:
     if entry == "*":
         return True
     entry = entry.partition("://")[2] or entry

@@ -9,16 +9,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from zofbot.model import is_id
-from zofbot.zof.values import identifier, moment, text, value_at
+from zofbot.model import is_valid_id
+from zofbot.zof.values import as_datetime, as_identifier, as_text, value_at
 
-ENDINGS = frozenset({"run.completed", "run.failed"})
+RUN_END_TYPES = frozenset({"run.completed", "run.failed"})
 """After these the run is looked at; one failed run may send both (https://zof.ai/docs/webhooks/events)."""
 
-NOTICES = frozenset({"remediation.plan_pending", "release.gate_blocked", "agent.offline", "integration.error"})
+PLATFORM_EVENT_TYPES = frozenset(
+    {"remediation.plan_pending", "release.gate_blocked", "agent.offline", "integration.error"}
+)
 """These are told as they are, to those who asked for them."""
 
-OTHERS = frozenset({"run.started", "remediation.approved", "agent.completed", "issue.detected"})
+IGNORED_TYPES = frozenset({"run.started", "remediation.approved", "agent.completed", "issue.detected"})
 """Known and of no use here."""
 
 
@@ -45,7 +47,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
+class WebhookHint:
     """One delivery: look at run ``run_id``.
 
     ``event_id`` is Zof's, or a SHA-256 of the body where the older generation sends none; ``type`` is Zof's word,
@@ -63,19 +65,19 @@ class Hint:
     """Of a notice, for where Zof cannot be asked."""
 
     @property
-    def subject(self) -> str | None:
+    def subject_id(self) -> str | None:
         """What is to be looked at or told: a run's id, or that of what a notice is about; None when it is neither."""
-        if self.type in ENDINGS:
+        if self.type in RUN_END_TYPES:
             return self.run_id
-        return (self.object_id or self.run_id or self.event_id) if self.type in NOTICES else None
+        return (self.object_id or self.run_id or self.event_id) if self.type in PLATFORM_EVENT_TYPES else None
 
     @property
-    def label(self) -> str:
+    def type_label(self) -> str:
         """The type for counting: a word that Zof adds later is ``other``, so that nobody can make up series."""
-        return self.type if self.type in ENDINGS | NOTICES | OTHERS else "other"
+        return self.type if self.type in RUN_END_TYPES | PLATFORM_EVENT_TYPES | IGNORED_TYPES else "other"
 
 
-def signed(raw: bytes, given: str, secrets: Iterable[str]) -> bool:
+def is_signed(raw: bytes, given: str, secrets: Iterable[str]) -> bool:
     """Whether ``given`` is the HMAC-SHA256 of the raw body under one of the ``secrets``, in hex.
 
     Upper case and a leading ``sha256=`` are taken as well (https://zof.ai/docs/examples/webhook-signature-verify).
@@ -83,10 +85,10 @@ def signed(raw: bytes, given: str, secrets: Iterable[str]) -> bool:
     theirs = given.strip().lower().removeprefix("sha256=").encode("utf-8", "surrogateescape")
     mine = [hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest().encode() for secret in secrets if secret]
     # All are compared, so that the time taken does not say which one it was.
-    return sum([hmac.compare_digest(one, theirs) for one in mine]) > 0
+    return sum([hmac.compare_digest(item, theirs) for item in mine]) > 0
 
 
-def hint_in(raw: bytes) -> Hint:
+def parse_hint(raw: bytes) -> WebhookHint:
     """Read a delivery's body, of either generation. Raises ValueError when it is not a JSON object."""
     try:
         body = json.loads(raw)
@@ -94,17 +96,19 @@ def hint_in(raw: bytes) -> Hint:
         raise ValueError("absurdly nested") from None
     if not isinstance(body, dict):
         raise ValueError("not an object")
-    data = _object(body.get("data"))
-    about = _object(data.get("object"))
-    kind = text(body.get("type")) or text(body.get("event")) or ""
-    return Hint(
-        identifier(body.get("id")) or f"sha256:{hashlib.sha256(raw).hexdigest()}",
+    data = _as_object(body.get("data"))
+    about = _as_object(data.get("object"))
+    kind = as_text(body.get("type")) or as_text(body.get("event")) or ""
+    return WebhookHint(
+        as_identifier(body.get("id")) or f"sha256:{hashlib.sha256(raw).hexdigest()}",
         kind,
-        _run(identifier(about.get("run_id")) or identifier(data.get("run_id")), identifier(about.get("id"))),
-        moment(body.get("created")) or moment(body.get("timestamp")),
-        identifier(about.get("id")),
-        "current" if text(body.get("type")) else "older" if text(body.get("event")) else "",
-        _facts(about, data) if kind in NOTICES else Facts(),
+        _hinted_run_id(
+            as_identifier(about.get("run_id")) or as_identifier(data.get("run_id")), as_identifier(about.get("id"))
+        ),
+        as_datetime(body.get("created")) or as_datetime(body.get("timestamp")),
+        as_identifier(about.get("id")),
+        "current" if as_text(body.get("type")) else "older" if as_text(body.get("event")) else "",
+        _facts(about, data) if kind in PLATFORM_EVENT_TYPES else Facts(),
     )
 
 
@@ -123,13 +127,13 @@ def _facts(*places: dict[str, object]) -> Facts:
 def _words(value: object) -> str:
     """A text, or several texts of a list as one."""
     parts = value if isinstance(value, list) else [value]
-    return "; ".join(known for part in parts if (known := text(part)))
+    return "; ".join(known for part in parts if (known := as_text(part)))
 
 
-def _object(value: object) -> dict[str, object]:
+def _as_object(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _run(named: str | None, about: str | None) -> str | None:
+def _hinted_run_id(named: str | None, about: str | None) -> str | None:
     known = named or (about if about and about.startswith("run_") else None)
-    return known if known and is_id(known) else None
+    return known if known and is_valid_id(known) else None

@@ -10,34 +10,34 @@ import redis.asyncio as redis
 
 from tests.support.cli import run_command
 from zofbot.clock import Clock
-from zofbot.notification import Kind, Notification
-from zofbot.simulator.stage import Stage
+from zofbot.notification import Notification, NotificationKind
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.store import audit
-from zofbot.store.audit import Audit
+from zofbot.store.audit import AuditLog
 from zofbot.store.outbox import Outbox
-from zofbot.store.traces import Traces
-from zofbot.trace import Step, Trace
+from zofbot.store.traces import TraceStore
+from zofbot.trace import Trace, TraceStep
 
 HOSTILE = "می\u200cخواهم \x9b31m\u202eabc\x85 password=hunter2 \x1b[31mBearer a1b2c3d4e5f6"
 SHOWN = "می\u200cخواهم abc password=[redacted] Bearer [redacted]"
 
 
-async def printed(*arguments: str, **settings: str) -> Any:
+async def printed_json(*arguments: str, **settings: str) -> Any:
     """What a command prints, read as JSON after looking for what must not be in it."""
-    return clean((await run_command(*arguments, **settings)).out)
+    return strict_json((await run_command(*arguments, **settings)).out)
 
 
-def clean(text: str) -> Any:
+def strict_json(text: str) -> Any:
     for part in ("hunter2", "a1b2c3", "\u202e", "\\u202e", "\x85", "\\u0085", "\x1b", "\\u001b", "\x9b"):
         assert part not in text, ascii(part)
     return json.loads(text)
 
 
-async def test_a_result(stage: Stage) -> None:
+async def test_a_result(stage: SimulatorServer) -> None:
     record = stage.world.zof.results["res_4821"]
     record.update({"name": HOSTILE, "environment": HOSTILE, "failure_summary": HOSTILE})
     zof = {"ZOF_API_KEY": stage.world.zof.key, "ZOF_BASE_URL": f"{stage.url}/zof/v1"}
-    found = await printed("result", "res_4821", "--json", **zof)
+    found = await printed_json("result", "res_4821", "--json", **zof)
     assert found["title"] == found["environment"] == SHOWN
 
 
@@ -47,21 +47,23 @@ async def filled(valkey: str) -> str:
         await client.flushall()
         now = Clock().now().timestamp()
         body = {"card": "line", "said": HOSTILE, "token": "hunter2"}
-        note = Notification(key="k", kind=Kind.ROOT, channel="C0QA", happened=4e9, not_before=4e9, body=body)
+        note = Notification(
+            key="k", kind=NotificationKind.ROOT, channel="C0QA", happened=4e9, not_before=4e9, body=body
+        )
         await Outbox(client, "zofbot", Clock()).commit([note])
         details = {"note": HOSTILE, "password": "hunter2"}
-        act = audit.Entry(at=now, act="resolve", user="U0ANA", name=HOSTILE, details=details)
-        await Audit(client, "zofbot").append(act)
-        step = Step(at=1, room="zof", did=HOSTILE, facts={"id": HOSTILE})
+        act = audit.AuditRecord(at=now, act="resolve", user="U0ANA", name=HOSTILE, details=details)
+        await AuditLog(client, "zofbot").append(act)
+        step = TraceStep(at=1, room="zof", did=HOSTILE, facts={"id": HOSTILE})
         trace = Trace(reference="ref_1", kind="request", what=HOSTILE, at=now, steps=(step,), ids=("ref_1",))
-        await Traces(client, "zofbot").write([trace])
+        await TraceStore(client, "zofbot").write_traces([trace])
     return valkey
 
 
 async def test_what_is_stored(filled: str) -> None:
-    await printed("outbox", "list", "--json", REDIS_URL=filled)
-    assert SHOWN in json.dumps(await printed("outbox", "show", "k", REDIS_URL=filled), ensure_ascii=False)
-    act = await printed("audit", "--json", REDIS_URL=filled)
+    await printed_json("outbox", "list", "--json", REDIS_URL=filled)
+    assert SHOWN in json.dumps(await printed_json("outbox", "show", "k", REDIS_URL=filled), ensure_ascii=False)
+    act = await printed_json("audit", "--json", REDIS_URL=filled)
     assert (act["name"], act["details"]) == (SHOWN, {"note": SHOWN, "password": "[redacted]"})
-    trace = await printed("trace", "ref_1", "--json", REDIS_URL=filled)
+    trace = await printed_json("trace", "ref_1", "--json", REDIS_URL=filled)
     assert (trace["what"], trace["steps"][0]["did"]) == (SHOWN, SHOWN)

@@ -9,20 +9,27 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from tests.support.bot import RunningBot, running_bot, until
+from tests.support.bot import RunningBot, running_bot, wait_until
 from tests.support.cli import run_command
 from tests.support.failing_runs import SECRET, fail_run
-from zofbot.cli.webhook import Secret, endpoint_address, print_endpoints, read_endpoints, read_secret, register
+from zofbot.cli.webhook import (
+    SigningSecret,
+    endpoint_address,
+    print_endpoints,
+    read_endpoints,
+    read_secret,
+    register_endpoint,
+)
 from zofbot.errors import BadInput, ZofbotError, ZofRejected
 from zofbot.metrics import Metrics
 from zofbot.model import Endpoint
-from zofbot.rooms import zof_client
+from zofbot.rooms import make_zof_client
 from zofbot.settings import Settings
-from zofbot.store.webhook_trials import UNDER_WAY, WebhookTrials
+from zofbot.store.webhook_trials import TRIAL_KEY, WebhookTrials
 from zofbot.zof.client import ZofClient
 
 URL = "https://bot.example/zof/webhook"
-OURS = Secret(SECRET)
+OURS = SigningSecret(SECRET)
 
 
 @pytest.fixture
@@ -35,22 +42,22 @@ async def there(valkey: str) -> AsyncIterator[RunningBot]:
 
 @pytest.fixture
 async def client(there: RunningBot) -> AsyncIterator[ZofClient]:
-    made = zof_client(there.settings, Metrics(), there.world.clock)
+    made = make_zof_client(there.settings, Metrics(), there.world.clock)
     yield made
     await made.aclose()
 
 
-async def install(there: RunningBot, client: ZofClient, secret: Secret = OURS) -> None:
+async def install_webhook(there: RunningBot, client: ZofClient, secret: SigningSecret = OURS) -> None:
     trials = WebhookTrials(there.app.store.client, "zofbot", there.world.clock)
-    await register(client, trials, URL, secret, there.world.clock)
+    await register_endpoint(client, trials, URL, secret, there.world.clock)
 
 
 @pytest.mark.parametrize(("generation", "envelope"), [("current", "the current"), ("older", "the older")])
 async def test_the_endpoint_is_registered_and_the_sample_that_arrived_is_described(
     there: RunningBot, client: ZofClient, capsys: pytest.CaptureFixture[str], generation: str, envelope: str
 ) -> None:
-    there.world.zof.webhooks.set(generation=generation)
-    await install(there, client)
+    there.world.zof.webhooks.set_options(generation=generation)
+    await install_webhook(there, client)
     [endpoint] = there.world.zof.webhooks.endpoints.values()
     assert (endpoint.url, endpoint.secret) == (URL, SECRET)
     assert {"run.completed", "run.failed", "release.gate_blocked"} <= set(endpoint.events)
@@ -64,15 +71,15 @@ async def test_a_sample_of_a_type_that_zofbot_ignores_has_arrived_as_well(
     there: RunningBot, client: ZofClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     there.world.zof.webhooks.sample = "webhook.test"
-    await install(there, client)
+    await install_webhook(there, client)
     assert "arrived: `webhook.test`, signed in X-Zof-Signature" in capsys.readouterr().out
 
 
 async def test_what_is_registered_is_sent_what_happens(there: RunningBot, client: ZofClient) -> None:
-    await install(there, client)
+    await install_webhook(there, client)
     run = fail_run(there)
     sent = there.world.zof.webhooks.sent
-    await until(lambda: [each.type for each in sent] == ["run.completed", "run.completed", "run.failed"])
+    await wait_until(lambda: [each.type for each in sent] == ["run.completed", "run.completed", "run.failed"])
     assert {each.status for each in sent} == {200}
     assert await there.app.store.client.hexists("{zofbot}:hints", run["id"])
 
@@ -80,8 +87,8 @@ async def test_what_is_registered_is_sent_what_happens(there: RunningBot, client
 async def test_a_second_install_registers_nothing_twice_and_tries_again(
     there: RunningBot, client: ZofClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await install(there, client)
-    await install(there, client)
+    await install_webhook(there, client)
+    await install_webhook(there, client)
     assert len(there.world.zof.webhooks.endpoints) == 1
     printed = capsys.readouterr().out
     assert printed.count("sample delivery arrived") == 2
@@ -91,13 +98,13 @@ async def test_a_second_install_registers_nothing_twice_and_tries_again(
 async def test_another_header_is_found_by_its_name(there: RunningBot, client: ZofClient) -> None:
     there.world.zof.webhooks.header = "X-Zof-Signature-256"
     with pytest.raises(ZofbotError, match="it has X-Zof-Signature-256") as failed:
-        await install(there, client)
+        await install_webhook(there, client)
     assert "ZOF_SIGNATURE_HEADER" in failed.value.next_step
 
 
 async def test_another_secret_is_said_and_not_shown(there: RunningBot, client: ZofClient) -> None:
     with pytest.raises(ZofbotError, match="not made with zofbot's secret") as failed:
-        await install(there, client, Secret("quite-another-secret"))
+        await install_webhook(there, client, SigningSecret("quite-another-secret"))
     assert "quite-another" not in f"{failed.value.sentence} {failed.value.next_step}"
 
 
@@ -105,7 +112,7 @@ async def test_where_nothing_arrives_it_ends_with_what_to_look_at(there: Running
     there.world.zof.webhooks.hosts["bot.example"] = "http://127.0.0.1:9"
     before = there.world.clock.monotonic()
     with pytest.raises(ZofbotError, match="did not arrive within 15 s") as failed:
-        await install(there, client)
+        await install_webhook(there, client)
     assert there.world.clock.monotonic() - before < 30
     assert "ZOF_WEBHOOK_SECRET" in failed.value.next_step
 
@@ -115,11 +122,11 @@ async def test_a_secret_that_zof_chooses_goes_into_the_file_and_nowhere_else(
 ) -> None:
     there.world.zof.webhooks.chooses_secrets = True
     with pytest.raises(ZofbotError, match="shows only once"):
-        await install(there, client)
+        await install_webhook(there, client)
     there.world.zof.webhooks.endpoints.clear()
     file = tmp_path / "ZOF_WEBHOOK_SECRET"
     with pytest.raises(ZofbotError, match="not made with zofbot's secret"):
-        await install(there, client, read_secret(there.settings, file))
+        await install_webhook(there, client, read_secret(there.settings, file))
     [endpoint] = there.world.zof.webhooks.endpoints.values()
     assert file.read_text().strip() == endpoint.secret
     assert file.stat().st_mode & 0o777 == 0o600
@@ -131,22 +138,22 @@ async def test_a_key_that_may_not_manage_webhooks_is_told_which_permission_it_la
 ) -> None:
     there.world.zof.forbidden = {"webhooks"}
     with pytest.raises(ZofRejected, match="lacks the permission `webhooks:manage`") as refused:
-        await install(there, client)
+        await install_webhook(there, client)
     assert refused.value.request_id
 
 
 async def test_without_a_trial_nothing_of_a_delivery_is_kept(there: RunningBot, client: ZofClient) -> None:
-    await install(there, client)
+    await install_webhook(there, client)
     store = there.app.store.client
-    await store.delete("{zofbot}:webhook_arrived", f"{{zofbot}}:{UNDER_WAY}")
+    await store.delete("{zofbot}:webhook_arrived", f"{{zofbot}}:{TRIAL_KEY}")
     await there.world.clock.sleep(2)
     fail_run(there)
-    await until(lambda: len(there.world.zof.webhooks.sent) == 3)
+    await wait_until(lambda: len(there.world.zof.webhooks.sent) == 3)
     assert not await store.exists("{zofbot}:webhook_arrived")
 
 
 async def test_endpoints_are_listed_without_their_secrets(there: RunningBot, client: ZofClient) -> None:
-    await install(there, client)
+    await install_webhook(there, client)
     [endpoint] = await read_endpoints(client)
     assert (endpoint.url, endpoint.status, endpoint.secret) == (URL, "enabled", None)
     assert "run.failed" in endpoint.events

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zofbot.cli.printing import cleaned, print_json
+from zofbot.cli.printing import clean_data, print_json
 from zofbot.model import Result, Run
-from zofbot.redact import MASK, names_secret
+from zofbot.redact import MASK, is_secret_name
 from zofbot.store import audit
-from zofbot.store.entry import Entry
-from zofbot.trace import Step, Trace
+from zofbot.store.entry import OutboxRecord
+from zofbot.trace import Trace, TraceStep
 
 SECRET = "hunter2"
 DATA = st.recursive(
@@ -27,7 +27,7 @@ DATA = st.recursive(
 
 @given(DATA)
 def test_whatever_is_printed_is_json_without_control_characters(data: Any) -> None:
-    shown = json.dumps(cleaned(data), ensure_ascii=False)
+    shown = json.dumps(clean_data(data), ensure_ascii=False)
     assert not [
         letter for letter in shown if unicodedata.category(letter) in ("Cc", "Cs") or "\u202a" <= letter <= "\u202e"
     ]
@@ -41,7 +41,7 @@ def test_secrets_go_wherever_they_stand() -> None:
         f"password={SECRET}": ["-u", f"curl -u ana:{SECRET}"],
         "empty": {"token": ""},
     }
-    shown = cleaned(known)
+    shown = clean_data(known)
     assert SECRET not in json.dumps(shown)
     assert shown["details"]["token"] == MASK
     assert shown["empty"] == {"token": ""}
@@ -53,6 +53,6 @@ def test_it_is_printed_as_people_wrote_it(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_no_field_of_ours_is_taken_for_a_secret() -> None:
-    models = (Result, Run, audit.Entry, Trace, Step)
-    names = [name for model in models for name in model.model_fields] + list(Entry.__dataclass_fields__)
-    assert [name for name in names if names_secret(name)] == []
+    models = (Result, Run, audit.AuditRecord, Trace, TraceStep)
+    names = [name for model in models for name in model.model_fields] + list(OutboxRecord.__dataclass_fields__)
+    assert [name for name in names if is_secret_name(name)] == []

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import Ended, environment, run_command, start_command
-from zofbot.alerting.signature import sign
+from tests.support.cli import CommandResult, command_environment, run_command, start_command
+from zofbot.alerting.signature import make_signature
 
 
-async def feed(lines: bytes, *arguments: str) -> Ended:
+async def run_with_input(lines: bytes, *arguments: str) -> CommandResult:
     """Run the command with ``lines`` as its standard input."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "zofbot", "signature", *arguments, env=environment(),
+        sys.executable, "-m", "zofbot", "signature", *arguments, env=command_environment(),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, err = await asyncio.wait_for(process.communicate(lines), 30)
-    return Ended(process.returncode or 0, out.decode(), err.decode())
+    return CommandResult(process.returncode or 0, out.decode(), err.decode())
 
 
 TEXTS = ["KeyError: 'email'", "HTTP 503 from https://10.0.0.1/v1/orders/7", "", "Ünïcode … \ud800"]
@@ -28,11 +28,11 @@ LINES = "".join(json.dumps({"id": number, "text": text}) + "\n" for number, text
 
 
 async def test_each_line_is_answered_in_turn() -> None:
-    ended = await feed(("\n" + LINES).encode())
+    ended = await run_with_input(("\n" + LINES).encode())
     assert ended.code == 0, ended.err
     answers = [json.loads(line) for line in ended.out.splitlines()]
     assert answers == [
-        {"id": number, "signature": sign(text).id, "normalized": sign(text).normalized}
+        {"id": number, "signature": make_signature(text).id, "normalized": make_signature(text).normalized}
         for number, text in enumerate(TEXTS)
     ]
 
@@ -40,7 +40,7 @@ async def test_each_line_is_answered_in_turn() -> None:
 async def test_a_file_does_as_well(tmp_path: Path) -> None:
     file = tmp_path / "failures.jsonl"
     file.write_text(LINES)
-    assert (await run_command("signature", str(file))).out == (await feed(LINES.encode(), "-")).out
+    assert (await run_command("signature", str(file))).out == (await run_with_input(LINES.encode(), "-")).out
 
 
 @pytest.mark.parametrize(
@@ -49,14 +49,14 @@ async def test_a_file_does_as_well(tmp_path: Path) -> None:
      '{"id": true, "text": "a"}', "[" * 100_000],
 )  # fmt: skip
 async def test_what_is_not_a_failure_ends_with_a_sentence_that_names_its_line(line: str) -> None:
-    ended = await feed(f'{{"id": "a", "text": "b"}}\n{line}\n'.encode())
+    ended = await run_with_input(f'{{"id": "a", "text": "b"}}\n{line}\n'.encode())
     assert ended.code == 2
     assert ended.err.startswith(("zofbot: Line 2 ", "zofbot: In line 2,"))
     assert ended.err.count("\n") == 1
 
 
 async def test_bytes_that_are_no_text_end_with_a_sentence() -> None:
-    ended = await feed(b'{"id": "a", "text": "\xff"}\n')
+    ended = await run_with_input(b'{"id": "a", "text": "\xff"}\n')
     assert (ended.code, ended.err.partition(".")[0]) == (2, "zofbot: Line 1 is not JSON in UTF-8")
 
 
@@ -69,7 +69,7 @@ async def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 async def test_help_does_not_load_the_engine() -> None:
-    process = await start_command("--help", env=environment(PYTHONPROFILEIMPORTTIME="1"))
+    process = await start_command("--help", env=command_environment(PYTHONPROFILEIMPORTTIME="1"))
     out, err = await asyncio.wait_for(process.communicate(), 30)
     assert b"signature" in out
     assert b"zofbot.cli.signature" in err, "imports are listed"

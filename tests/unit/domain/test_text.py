@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zofbot.domain.text import MAX_INPUT_CHARACTERS, clean_name, escape_markup, fold_name, read_input
 from zofbot.slack import text as slack_text
-from zofbot.triage.speech import heard
+from zofbot.triage.speech import parse_thread_command
 
 PIECES = st.sampled_from([
     "<", ">", "|", "&", "&amp;", "&lt;", "<@U1>", "<@U1|ana>", "<#C1|qa>", "<http://a.example|a.example>", "<!here>",
@@ -87,14 +87,14 @@ def test_names_that_cards_show_alike_are_equal(listed: str, typed: str) -> None:
 
 @given(st.text(max_size=60) | ANY)
 def test_code_spans_hold_nothing_invisible_that_copying_would_take_along(name: str) -> None:
-    shown = slack_text.code(name)
+    shown = slack_text.inline_code(name)
     assert not set(shown) & set("\u200b\u200e\u200f\u2060\ufeff")
 
 
 def test_a_bracket_that_opens_inside_another_begins_anew() -> None:
     """So no part of the text is looked at for two brackets, and reading takes time linear in it."""
     assert read_input("<http://a.example|<@U2|ana> <@U1|<#C2|qa>") == "<http://a.example|<@U2|ana> <@U1|<#C2|qa>"
-    assert heard("<@UBOT|<@UBOT> assign <@U1|<@U2>", "UBOT").person == "U2"
+    assert parse_thread_command("<@UBOT|<@UBOT> assign <@U1|<@U2>", "UBOT").person_id == "U2"
 
 
 @pytest.mark.parametrize("piece", ["<@U1|", "<", "<@U1>", "&amp;", "&", "\u200c", "“", "a\u0301", " \u00a0", "\n"])

@@ -16,31 +16,31 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.poller_bench import CHANNEL, START, PollerBench, answer_well, log_lines, poller_bench
+from tests.support.poller_bench import CHANNEL, START_TIME, PollerBench, answer_well, log_lines, poller_bench
 from zofbot.errors import ZofbotError
 from zofbot.metrics import Metrics
 from zofbot.notification import Receipt
 from zofbot.pipeline.dispatcher import Dispatcher
 from zofbot.pipeline.poller import SUBSCRIPTIONS
-from zofbot.pipeline.rules import decide_all
-from zofbot.pipeline.storm_record import MINUTE
-from zofbot.pipeline.storms import MOST
-from zofbot.pipeline.walks import AUDIT_SECONDS
-from zofbot.routing import parse
+from zofbot.pipeline.rules import decide_batch
+from zofbot.pipeline.storm_record import MINUTE_SECONDS
+from zofbot.pipeline.storms import MAX_ALERTS_PER_MINUTE
+from zofbot.pipeline.walks import AUDIT_INTERVAL_SECONDS
+from zofbot.routing import parse_filters
 from zofbot.simulator import slack as pretend_slack
-from zofbot.simulator.entities import Message
-from zofbot.simulator.organization import furnish
-from zofbot.simulator.records import Records, iso
+from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.organization import seed_world
+from zofbot.simulator.records import Organization, format_time
 from zofbot.simulator.workspace import Workspace
-from zofbot.slack.alerts import render
+from zofbot.slack.alerts import render_notification
 from zofbot.slack.message import Message as Said
-from zofbot.slack.received import EVENT_TYPE
-from zofbot.slack.verdict import verdict
+from zofbot.slack.received import METADATA_EVENT_TYPE
+from zofbot.slack.verdict import classify_error
 
 CHECKOUT = "C0CHECKOUT"
 
 
-class Wire:
+class SimulatedWire:
     """The pretend Slack without sockets: what it answers, and each way in which an answer can fail to come."""
 
     deadline = 8.0
@@ -48,144 +48,158 @@ class Wire:
     def __init__(self, workspace: Workspace) -> None:
         self.slack = workspace
 
-    async def send(
+    async def post_message(
         self, channel: str, message: Said, meta: Mapping[str, Any], *, thread: str = "", broadcast: bool = False
     ) -> Receipt:
         place = {"thread_ts": thread, "reply_broadcast": broadcast} if thread else {}
-        reply = self._call("chat.postMessage", channel=channel, metadata=dict(meta), **place, **message.payload())
+        reply = self._call_method(
+            "chat.postMessage", channel=channel, metadata=dict(meta), **place, **message.message_fields()
+        )
         return Receipt(channel, reply["ts"])
 
-    async def update(self, receipt: Receipt, message: Said, meta: Mapping[str, Any] | None = None) -> Receipt:
-        self._call("chat.update", channel=receipt.channel, ts=receipt.ts, **message.payload())
+    async def update_message(self, receipt: Receipt, message: Said, meta: Mapping[str, Any] | None = None) -> Receipt:
+        self._call_method("chat.update", channel=receipt.channel, ts=receipt.ts, **message.message_fields())
         return receipt
 
-    async def is_standing(self, receipt: Receipt) -> bool:
+    async def has_message(self, receipt: Receipt) -> bool:
         asked = {"channel": receipt.channel, "ts": receipt.ts}
-        return any(one["ts"] == receipt.ts for one in self._call("conversations.replies", **asked)["messages"])
+        return any(item["ts"] == receipt.ts for item in self._call_method("conversations.replies", **asked)["messages"])
 
-    async def find(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
+    async def find_message(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
         asked = {"channel": channel, "oldest": f"{since:.6f}", "limit": 200, "include_all_metadata": True}
         method = "conversations.replies" if thread else "conversations.history"
-        reply = self._call(method, **asked, **({"ts": thread} if thread else {}))
+        reply = self._call_method(method, **asked, **({"ts": thread} if thread else {}))
         assert not reply.get("has_more"), "more than one page, which this double does not turn"
         for message in reply["messages"]:
             meta = message.get("metadata") or {}
-            if meta.get("event_type") == EVENT_TYPE and meta["event_payload"]["key"] == key:
+            if meta.get("event_type") == METADATA_EVENT_TYPE and meta["event_payload"]["key"] == key:
                 return Receipt(channel, message["ts"])
         return None
 
-    async def join(self, channel: str) -> None:
-        self._call("conversations.join", channel=channel)
+    async def join_channel(self, channel: str) -> None:
+        self._call_method("conversations.join", channel=channel)
 
-    def _call(self, method: str, **given: Any) -> dict[str, Any]:
-        fault = self.slack.faults.take(method)
+    def _call_method(self, method: str, **given: Any) -> dict[str, Any]:
+        fault = self.slack.faults.take_fault(method)
         if fault == "429":
-            raise verdict(429, "ratelimited", {"Retry-After": "0.5"})
+            raise classify_error(429, "ratelimited", {"Retry-After": "0.5"})
         if fault == "cut":
-            raise verdict(None, "cut", {})
-        answered = pretend_slack.answer(self.slack, method, self.slack.bot_token, given)
+            raise classify_error(None, "cut", {})
+        answered = pretend_slack.answer_call(self.slack, method, self.slack.bot_token, given)
         if fault == "store_then_cut":
-            raise verdict(None, "cut", {})
+            raise classify_error(None, "cut", {})
         if not answered.body["ok"]:
-            raise verdict(answered.status, answered.body["error"], answered.headers)
+            raise classify_error(answered.status, answered.body["error"], answered.headers)
         return answered.body
 
 
-class Walk:
+class PollerWalk:
     """The poller of a bench with the real rules, and a dispatcher that brings it to the pretend Slack; one clock."""
 
     def __init__(self, built: PollerBench) -> None:
         self.bench = built
-        furnish(built.world)
+        seed_world(built.world)
         for kept in (built.world.zof.runs, built.world.zof.results, built.world.slack.messages):
             kept.clear()
         built.world.slack.hides_fast_posts = True
-        self.died()
+        self.kill_poller()
 
-    def died(self) -> None:
+    def kill_poller(self) -> None:
         """Begin a new process; what the last one had claimed is left to its lease."""
         built = self.bench
-        built.poller = built.another(decide_all)
+        built.poller = built.start_poller(decide_batch)
         self.dispatcher = Dispatcher(
-            built.outbox, Wire(built.world.slack), render, Metrics(), built.clock, random=Random(1).random
+            built.outbox,
+            SimulatedWire(built.world.slack),
+            render_notification,
+            Metrics(),
+            built.clock,
+            random=Random(1).random,
         )
 
-    async def subscribe(self, filters: str = "", channel: str = CHANNEL) -> None:
-        wish = parse(filters).model_copy(update={"id": channel, "channel": channel, "created": START - 7200})
+    async def add_subscription(self, filters: str = "", channel: str = CHANNEL) -> None:
+        wish = parse_filters(filters).model_copy(
+            update={"id": channel, "channel": channel, "created": START_TIME - 7200}
+        )
         await self.bench.store.hset("{test}:" + SUBSCRIPTIONS, wish.id, wish.model_dump_json(by_alias=True))
 
-    async def sent(self, seconds: float = 600) -> None:
+    async def deliver_all(self, seconds: float = 600) -> None:
         """Send everything there is, as the clock goes on; the poller waits."""
         ends = self.bench.clock.at + seconds
         while self.bench.clock.at < ends:
-            if not await self.dispatcher.turn():
-                depth = await self.bench.outbox.depth()
+            if not await self.dispatcher.deliver_batch():
+                depth = await self.bench.outbox.read_stats()
                 if not depth.pending + depth.sending:
                     return
                 self.bench.clock.at += 0.25
         raise AssertionError("it does not come to an end")
 
-    async def polled(self, minutes: int) -> None:
+    async def poll_for(self, minutes: int) -> None:
         """Poll each minute, and send meanwhile."""
         for _ in range(minutes):
-            await self.bench.poller.tick()
+            await self.bench.poller.poll_once()
             ends = self.bench.clock.at + 60
             while self.bench.clock.at < ends:
-                if not await self.dispatcher.turn():
+                if not await self.dispatcher.deliver_batch():
                     self.bench.clock.at += 0.25
 
     @property
-    def ledger(self) -> list[Message]:
+    def sent_messages(self) -> list[PostedMessage]:
         return self.bench.world.slack.ledger
 
-    def kinds(self) -> Counter[str]:
-        return Counter((message.key or "").partition(":")[0] for message in self.ledger)
+    def count_kinds(self) -> Counter[str]:
+        return Counter((message.idempotency_key or "").partition(":")[0] for message in self.sent_messages)
 
     def never_too_fast(self) -> bool:
-        return not any(message.hidden for message in self.ledger) and not self.bench.world.slack.doubled()
+        return not any(message.hidden for message in self.sent_messages) and not self.bench.world.slack.duplicate_keys()
 
 
 @asynccontextmanager
-async def walking(**options: Any) -> AsyncIterator[Walk]:
+async def poller_walk(**options: Any) -> AsyncIterator[PollerWalk]:
     async with poller_bench(**options) as built:
-        yield Walk(built)
+        yield PollerWalk(built)
 
 
-def most_in_a_minute(messages: Sequence[Message]) -> int:
+def most_in_a_minute(messages: Sequence[PostedMessage]) -> int:
     times = [float(message.ts) for message in messages]
-    return max(sum(at <= other < at + MINUTE for other in times) for at in times)
+    return max(sum(at <= other < at + MINUTE_SECONDS for other in times) for at in times)
 
 
 async def test_a_thousand_failures_of_one_run_are_twelve_messages_that_count_all() -> None:
-    async with walking() as walk:
-        await walk.subscribe()
-        await walk.bench.settled()
-        walk.bench.run(bad=1000)
-        await walk.bench.settled()
+    async with poller_walk() as walk:
+        await walk.add_subscription()
+        await walk.bench.poll_until_settled()
+        walk.bench.finish_run(bad=1000)
+        await walk.bench.poll_until_settled()
         began = walk.bench.clock.at
-        await walk.sent()
-        assert walk.kinds() == {"run": 1, "result": 10, "rest": 1}
-        [root] = [message for message in walk.ledger if not message.thread_ts]
+        await walk.deliver_all()
+        assert walk.count_kinds() == {"run": 1, "result": 10, "rest": 1}
+        [root] = [message for message in walk.sent_messages if not message.thread_ts]
         assert "1,000 failed" in root.text or "1000 failed" in root.text
-        assert {message.thread_ts for message in walk.ledger[1:]} == {root.ts}
-        [rest] = [message for message in walk.ledger if (message.key or "").startswith("rest:")]
+        assert {message.thread_ts for message in walk.sent_messages[1:]} == {root.ts}
+        [rest] = [message for message in walk.sent_messages if (message.idempotency_key or "").startswith("rest:")]
         assert "990" in rest.text
         assert walk.never_too_fast()
         assert 10 <= walk.bench.clock.at - began <= 15
 
 
 async def test_a_hundred_failing_runs_at_once_are_a_storm_that_counts_all() -> None:
-    async with walking(requests=300) as walk:
-        await walk.subscribe()
-        await walk.bench.settled()
+    async with poller_walk(requests=300) as walk:
+        await walk.add_subscription()
+        await walk.bench.poll_until_settled()
         for number in range(100):
-            walk.bench.run(bad=2, environment="staging" if number % 4 else "preview")
-        await walk.polled(5)
-        await walk.sent()
-        roots = [message for message in walk.ledger if not message.thread_ts]
-        assert walk.kinds() == {"run": MOST, "storm": 1, "result": 2 * MOST, "members": 4}
-        assert most_in_a_minute(roots) <= MOST + 1
-        [summary] = [message for message in walk.ledger if (message.key or "").startswith("storm:")]
+            walk.bench.finish_run(bad=2, environment="staging" if number % 4 else "preview")
+        await walk.poll_for(5)
+        await walk.deliver_all()
+        roots = [message for message in walk.sent_messages if not message.thread_ts]
+        assert walk.count_kinds() == {
+            "run": MAX_ALERTS_PER_MINUTE,
+            "storm": 1,
+            "result": 2 * MAX_ALERTS_PER_MINUTE,
+            "members": 4,
+        }
+        assert most_in_a_minute(roots) <= MAX_ALERTS_PER_MINUTE + 1
+        [summary] = [message for message in walk.sent_messages if (message.idempotency_key or "").startswith("storm:")]
         shown = str([summary.text, summary.attachments])
         assert "The storm is over: 160 failures" in summary.text
         assert "80 alerts came too fast" in shown
@@ -195,49 +209,49 @@ async def test_a_hundred_failing_runs_at_once_are_a_storm_that_counts_all() -> N
         assert walk.never_too_fast()
 
 
-def _environment(walk: Walk, message: Message) -> str:
-    run = (message.key or "").split(":")[1]
+def _environment(walk: PollerWalk, message: PostedMessage) -> str:
+    run = (message.idempotency_key or "").split(":")[1]
     return str(walk.bench.world.zof.runs[run]["environment"])
 
 
 async def test_within_the_usual_allowance_a_hundred_failing_runs_are_told_one_by_one() -> None:
-    async with walking() as walk:
-        await walk.subscribe("layout:flat")
-        await walk.bench.settled()
+    async with poller_walk() as walk:
+        await walk.add_subscription("layout:flat")
+        await walk.bench.poll_until_settled()
         for _ in range(100):
-            walk.bench.run()
-        await walk.polled(10)
-        assert walk.kinds() == {"run": 100}
-        assert most_in_a_minute(walk.ledger) <= MOST
+            walk.bench.finish_run()
+        await walk.poll_for(10)
+        assert walk.count_kinds() == {"run": 100}
+        assert most_in_a_minute(walk.sent_messages) <= MAX_ALERTS_PER_MINUTE
         assert walk.never_too_fast()
 
 
 async def test_after_a_storm_single_messages_return() -> None:
-    async with walking(requests=300) as walk:
-        await walk.subscribe("layout:flat")
-        await walk.bench.settled()
+    async with poller_walk(requests=300) as walk:
+        await walk.add_subscription("layout:flat")
+        await walk.bench.poll_until_settled()
         for _ in range(30):
-            walk.bench.run()
-        await walk.polled(4)
-        assert walk.kinds() == {"run": MOST, "storm": 1, "members": 2}
-        walk.bench.run()
-        await walk.polled(2)
-        assert walk.kinds() == {"run": MOST + 1, "storm": 1, "members": 2}
+            walk.bench.finish_run()
+        await walk.poll_for(4)
+        assert walk.count_kinds() == {"run": MAX_ALERTS_PER_MINUTE, "storm": 1, "members": 2}
+        walk.bench.finish_run()
+        await walk.poll_for(2)
+        assert walk.count_kinds() == {"run": MAX_ALERTS_PER_MINUTE + 1, "storm": 1, "members": 2}
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
 async def test_five_thousand_old_failures_at_the_first_start_are_no_message(newest_first: bool) -> None:
-    async with walking() as walk:
-        await walk.subscribe()
+    async with poller_walk() as walk:
+        await walk.add_subscription()
         walk.bench.world.zof.newest_first = newest_first
         for number in range(2500):
-            Ended(START - 30_000 + number, f"old_{number}", "failed", ("a",)).keep(walk.bench.world.zof)
+            EndedRun(START_TIME - 30_000 + number, f"old_{number}", "failed", ("a",)).add_to_zof(walk.bench.world.zof)
         with structlog.testing.capture_logs() as lines:
-            await walk.bench.settled()
-        await walk.sent()
-        assert walk.ledger == []
+            await walk.bench.poll_until_settled()
+        await walk.deliver_all()
+        assert walk.sent_messages == []
         noted = sum(line["silent"] for line in log_lines(lines, "feed begun"))
-        assert noted == walk.bench.sample("zofbot_poll_silent_total")
+        assert noted == walk.bench.metric_value("zofbot_poll_silent_total")
         assert noted == (5000 if not newest_first else 200)  # newest first, a page of old ones ends the walk
 
 
@@ -253,7 +267,7 @@ Step = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedRun:
     """A run as it ended, under a name, so that two worlds can hold the same."""
 
     at: float
@@ -262,75 +276,80 @@ class Ended:
     cases: tuple[str, ...]
     place: str = "staging"
 
-    def keep(self, zof: Records) -> None:
-        about = {"project_id": "proj_x", "environment": self.place, "created_at": iso(self.at), "name": "nightly"}
-        about |= {"status": self.status, "completed_at": iso(self.at)}
+    def add_to_zof(self, zof: Organization) -> None:
+        about = {
+            "project_id": "proj_x",
+            "environment": self.place,
+            "created_at": format_time(self.at),
+            "name": "nightly",
+        }
+        about |= {"status": self.status, "completed_at": format_time(self.at)}
         zof.runs[self.name] = {"id": self.name, **about, "summary": {self.status: len(self.cases)}}
         for case in self.cases:
             own = {"id": f"res_{self.name}_{case}", "run_id": self.name, "test_case_id": case, "name": case}
             zof.results[own["id"]] = {**about, **own}
 
 
-class Way:
+class RandomWay:
     """News on their way: each step takes five seconds."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: PollerWalk) -> None:
         self.walk, self.bench = walk, walk.bench
-        self.made: list[Ended] = []
+        self.made: list[EndedRun] = []
         self.unlisted: dict[str, int] = {}
-        self.bench.zof.change = self._listed
+        self.bench.zof.change = self._drop_listed
         self.acts: dict[str, Callable[[int], Awaitable[Any]]] = {
-            "fail": self.fail,
-            "heal": self.heal,
-            "hook": self.hook,
-            "unlisted": self.unlist,
+            "fail": self.fail_run,
+            "heal": self.heal_case,
+            "hook": self.post_hint,
+            "unlisted": self.hide_pages,
             "page lost": self.lose_pages,
             "store cut": self.cut_store,
-            "poll": self.poll,
-            "send": lambda _: self.walk.dispatcher.turn(),
+            "poll": self.poll_once,
+            "send": lambda _: self.walk.dispatcher.deliver_batch(),
             "die sending": self.die_sending,
         }
 
-    async def step(self, word: str, number: int) -> None:
+    async def take_step(self, word: str, number: int) -> None:
         self.bench.clock.at += 5
         if word not in self.acts:
-            self.bench.world.slack.faults.set(word, 1 + number % 2)
+            self.bench.world.slack.faults.set_fault(word, 1 + number % 2)
             return
         try:
             await self.acts[word](number)
         except ZofbotError:  # whatever it was: the next process has to make good for it
-            await self._dies()
+            await self._kill_poller()
 
-    async def fail(self, number: int) -> None:
+    async def fail_run(self, number: int) -> None:
         cases = 1 + number % 3
         name = f"run_{len(self.made)}"
-        self._make(
+        self._make_run(
             name, "failed", tuple(f"{name}_{case}" for case in range(cases)), ("production", "staging")[cases % 2]
         )
 
-    async def poll(self, _: int) -> None:
-        await self.bench.poller.tick()
+    async def poll_once(self, _: int) -> None:
+        await self.bench.poller.poll_once()
         self.unlisted = {name: left - 1 for name, left in self.unlisted.items() if left > 1}
 
-    async def heal(self, which: int) -> None:
+    async def heal_case(self, which: int) -> None:
         """A run passes in which an earlier one failed."""
-        failed = [one for one in self.made if one.status == "failed"]
+        failed = [item for item in self.made if item.status == "failed"]
         if failed:
             one = failed[which % len(failed)]
-            self._make(f"run_{len(self.made)}", "passed", one.cases, one.place)
+            self._make_run(f"run_{len(self.made)}", "passed", one.cases, one.place)
 
-    async def hook(self, which: int) -> None:
+    async def post_hint(self, which: int) -> None:
         """Hear of any run, again and again, and in any order; of the others the webhooks are lost."""
         if self.made:
             name = self.made[which % len(self.made)].name
-            await self.bench.heard(name, f"evt_{name}_{which % 2}")
+            await self.bench.receive_webhook(name, f"evt_{name}_{which % 2}")
 
-    async def unlist(self, pages: int) -> None:
+    async def hide_pages(self, pages: int) -> None:
         if self.made:
             self.unlisted[self.made[-1].name] = 1 + pages % 4
 
     async def lose_pages(self, pages: int) -> None:
-        self.bench.zof.spoil = lost(1 + pages % 4)
+        self.bench.zof.spoil = lose_reply(1 + pages % 4)
 
     async def cut_store(self, trips: int) -> None:
         self.bench.store.blows = self.bench.store.trips + 1 + trips % 3
@@ -340,38 +359,38 @@ class Way:
         """What was said is not written down."""
         await self.bench.outbox.claim(0)  # the server knows the script, so that the next step but one is the settling
         self.bench.store.blows, self.bench.store.late = self.bench.store.trips + 2, False
-        await self.walk.dispatcher.turn()
+        await self.walk.dispatcher.deliver_batch()
         self.bench.store.blows = None
 
-    async def home(self) -> list[Any]:
+    async def finish_way(self) -> list[Any]:
         """All is well again; what the channels then hold."""
         self.bench.zof.spoil = answer_well
-        self.bench.world.slack.faults.set("none")
+        self.bench.world.slack.faults.set_fault("none")
         self.unlisted.clear()
         self.bench.store.blows = None
-        await self.bench.settled()
-        self.bench.clock.at += AUDIT_SECONDS
-        await self.bench.settled()
-        await self.walk.sent()
+        await self.bench.poll_until_settled()
+        self.bench.clock.at += AUDIT_INTERVAL_SECONDS
+        await self.bench.poll_until_settled()
+        await self.walk.deliver_all()
         assert self.walk.never_too_fast()
-        return standing(self.walk)
+        return standing_alerts(self.walk)
 
-    def _make(self, name: str, status: str, cases: tuple[str, ...], place: str) -> None:
-        self.made.append(Ended(self.bench.clock.at, name, status, cases, place))
-        self.made[-1].keep(self.bench.world.zof)
+    def _make_run(self, name: str, status: str, cases: tuple[str, ...], place: str) -> None:
+        self.made.append(EndedRun(self.bench.clock.at, name, status, cases, place))
+        self.made[-1].add_to_zof(self.bench.world.zof)
 
-    def _listed(self, path: str, body: Any) -> Any:
+    def _drop_listed(self, path: str, body: Any) -> Any:
         """What is not listed yet is not on the page."""
         if path not in ("/runs", "/results") or "data" not in body:
             return body
-        return {**body, "data": [one for one in body["data"] if one.get("run_id", one["id"]) not in self.unlisted]}
+        return {**body, "data": [item for item in body["data"] if item.get("run_id", item["id"]) not in self.unlisted]}
 
-    async def _dies(self) -> None:
-        await self.bench.killed()
-        self.walk.died()
+    async def _kill_poller(self) -> None:
+        await self.bench.kill_poller()
+        self.walk.kill_poller()
 
 
-def lost(number: int) -> Any:
+def lose_reply(number: int) -> Any:
     """The next pages do not come."""
     left = number
 
@@ -383,7 +402,7 @@ def lost(number: int) -> Any:
     return spoil
 
 
-def standing(walk: Walk) -> list[Any]:
+def standing_alerts(walk: PollerWalk) -> list[Any]:
     """What people see, and in which thread, and by which runs it recovered; when it was sent does not matter."""
     slack = walk.bench.world.slack
     found = []
@@ -391,35 +410,35 @@ def standing(walk: Walk) -> list[Any]:
         top = slack.messages[message.channel].get(message.thread_ts or "")
         drawn = str([message.blocks, message.attachments])
         by = re.findall(r"✅ Recovered [^']*|Passed in run [^']*", drawn)
-        found.append((message.channel, message.key, top.key if top else "", message.text, by))
+        found.append((message.channel, message.idempotency_key, top.idempotency_key if top else "", message.text, by))
     return sorted(found)
 
 
-async def perfect(made: Sequence[Ended]) -> list[Any]:
+async def expected_alerts(made: Sequence[EndedRun]) -> list[Any]:
     """The channels as they are where each thing is heard of at once, once, and in order."""
-    async with walking(requests=1000) as walk:
-        await walk.subscribe()
-        await walk.subscribe("env:production layout:flat", CHECKOUT)
-        await walk.bench.settled()
+    async with poller_walk(requests=1000) as walk:
+        await walk.add_subscription()
+        await walk.add_subscription("env:production layout:flat", CHECKOUT)
+        await walk.bench.poll_until_settled()
         for number, ended in enumerate(made):
             walk.bench.clock.at = ended.at
-            ended.keep(walk.bench.world.zof)
-            await walk.bench.heard(ended.name, f"evt_{number}")
-            await walk.bench.poller.tick(feeds=False)
-        await walk.sent()
-        return standing(walk)
+            ended.add_to_zof(walk.bench.world.zof)
+            await walk.bench.receive_webhook(ended.name, f"evt_{number}")
+            await walk.bench.poller.poll_once(feeds=False)
+        await walk.deliver_all()
+        return standing_alerts(walk)
 
 
 async def test_a_failure_heard_of_late_recovers_by_the_earliest_run_that_passed() -> None:
-    async with walking(page=2, requests=1000) as walk:
+    async with poller_walk(page=2, requests=1000) as walk:
         walk.bench.world.zof.newest_first = False
-        await walk.subscribe()
-        await walk.bench.settled()
+        await walk.add_subscription()
+        await walk.bench.poll_until_settled()
         walk.bench.clock.at += 600
-        way = Way(walk)
+        way = RandomWay(walk)
         for word in ("fail", "unlisted", "heal", *("fail",) * 5, "heal", "poll"):
-            await way.step(word, 0)
-        assert await way.home() == await perfect(way.made)
+            await way.take_step(word, 0)
+        assert await way.finish_way() == await expected_alerts(way.made)
 
 
 @pytest.mark.no_cover  # what it walks is covered elsewhere, and being traced doubles its time
@@ -428,13 +447,13 @@ async def test_a_failure_heard_of_late_recovers_by_the_earliest_run_that_passed(
 async def test_any_order_repetition_loss_and_delay_ends_as_a_perfect_source(
     steps: list[Step], newest_first: bool, page: int
 ) -> None:
-    async with walking(page=page, requests=1000) as walk:
+    async with poller_walk(page=page, requests=1000) as walk:
         walk.bench.world.zof.newest_first = newest_first
-        await walk.subscribe()
-        await walk.subscribe("env:production layout:flat", CHECKOUT)
-        await walk.bench.settled()
+        await walk.add_subscription()
+        await walk.add_subscription("env:production layout:flat", CHECKOUT)
+        await walk.bench.poll_until_settled()
         walk.bench.clock.at += 600
-        way = Way(walk)
+        way = RandomWay(walk)
         for word, number in steps:
-            await way.step(word, number)
-        assert await way.home() == await perfect(way.made)
+            await way.take_step(word, number)
+        assert await way.finish_way() == await expected_alerts(way.made)

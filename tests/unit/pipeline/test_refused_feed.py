@@ -19,16 +19,16 @@ async def test_what_other_feeds_find_does_not_wait_for_a_feed_that_was_read_befo
     async with poller_bench(page=3) as built:
         built.world.zof.newest_first = newest_first
         for _ in range(4):
-            built.run(bad=1)
+            built.finish_run(bad=1)
             built.clock.advance(60)
-        await built.settled()
+        await built.poll_until_settled()
         built.zof.spoil = lambda request: reply if request.url.path == refused else None
-        built.run(bad=1)
-        await built.cycle()
+        built.finish_run(bad=1)
+        await built.run_cycle()
         built.clock.advance(60)
-        await built.cycle()
-        assert await built.keys() == built.perfect()
+        await built.run_cycle()
+        assert await built.committed_keys() == built.expected_keys()
         built.zof.spoil = lambda request: None
-        built.run(bad=1)
-        await built.settled()
-        assert await built.keys() == built.perfect()
+        built.finish_run(bad=1)
+        await built.poll_until_settled()
+        assert await built.committed_keys() == built.expected_keys()

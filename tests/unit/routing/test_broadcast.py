@@ -7,7 +7,7 @@ import json
 import pytest
 
 from zofbot.errors import BadInput
-from zofbot.routing import Broadcast, Subscription, parse, spelled
+from zofbot.routing import Broadcast, Subscription, format_filters, parse_filters
 
 NEVER, RELAPSE, WORSE, RECOVERED = Broadcast
 
@@ -24,14 +24,14 @@ NEVER, RELAPSE, WORSE, RECOVERED = Broadcast
     ],
 )
 def test_whoever_asks_for_anything_is_shown_relapses_too(typed: str, meant: tuple[Broadcast, ...]) -> None:
-    assert parse(typed).broadcast == meant
-    assert parse(spelled(parse(typed))) == parse(typed)
+    assert parse_filters(typed).broadcast == meant
+    assert parse_filters(format_filters(parse_filters(typed))) == parse_filters(typed)
 
 
 @pytest.mark.parametrize("typed", ["broadcast:never,worse", "broadcast:worse broadcast:never"])
 def test_what_contradicts_itself_is_refused(typed: str) -> None:
     with pytest.raises(BadInput, match=r"stands alone|there twice"):
-        parse(typed)
+        parse_filters(typed)
 
 
 @pytest.mark.parametrize(("stored", "meant"), [("never", (RELAPSE,)), ("worse", (RELAPSE, WORSE))])
@@ -40,6 +40,6 @@ def test_of_earlier_records_never_was_the_default_and_not_a_choice(stored: str, 
 
 
 def test_an_earlier_version_reads_new_records() -> None:
-    kept = json.loads(parse("broadcast:recovered").model_dump_json(by_alias=True))
+    kept = json.loads(parse_filters("broadcast:recovered").model_dump_json(by_alias=True))
     assert "broadcast" not in kept  # where it takes one word
     assert kept["broadcasts"] == ["relapse", "recovered"]

@@ -11,9 +11,9 @@ import pytest
 
 from zofbot.domain.text import read_input
 from zofbot.errors import BadInput
-from zofbot.routing import After, parse, spelled
-from zofbot.routing.words import entered, words
-from zofbot.triage.speech import heard
+from zofbot.routing import Threshold, format_filters, parse_filters
+from zofbot.routing.words import parse_form_list, split_words
+from zofbot.triage.speech import parse_thread_command
 
 IDS = {"oncall": "S9", "ana kovač": "U1"}
 
@@ -23,9 +23,11 @@ IDS = {"oncall": "S9", "ana kovač": "U1"}
     [("90m", 5400), ("1h30m", 5400), ("1w", 604800), ('"45 min"', 2700), ("5400s", 5400), ("2H", 7200)],
 )
 def test_durations_are_written_the_same_everywhere(typed: str, seconds: int) -> None:
-    assert parse(f"reack:{typed}").reack == seconds
-    assert parse(f"after:3/{typed}").after == After(count=3, window=seconds) if '"' not in typed else True
-    assert parse(f"escalate:{typed}->@oncall", ids=IDS).escalate[0].after == seconds if '"' not in typed else True
+    assert parse_filters(f"reack:{typed}").reack == seconds
+    assert parse_filters(f"after:3/{typed}").after == Threshold(count=3, window=seconds) if '"' not in typed else True
+    assert (
+        parse_filters(f"escalate:{typed}->@oncall", ids=IDS).escalate[0].after == seconds if '"' not in typed else True
+    )
 
 
 @pytest.mark.parametrize("typed", [
@@ -34,11 +36,11 @@ def test_durations_are_written_the_same_everywhere(typed: str, seconds: int) -> 
 ])  # fmt: skip
 def test_a_filter_that_can_count_once_only_is_refused_the_second_time(typed: str) -> None:
     with pytest.raises(BadInput, match="is there twice"):
-        parse(typed)
+        parse_filters(typed)
 
 
 def test_lists_that_stand_twice_are_one_list() -> None:
-    assert spelled(parse("env:a env:b,c on:failed on:error")) == "env:a,b,c on:failed,error"
+    assert format_filters(parse_filters("env:a env:b,c on:failed on:error")) == "env:a,b,c on:failed,error"
 
 
 @pytest.mark.parametrize(
@@ -52,12 +54,12 @@ def test_lists_that_stand_twice_are_one_list() -> None:
     ],
 )
 def test_people_and_groups_may_be_named(typed: str, ids: tuple[str, ...]) -> None:
-    assert parse(f"mention:{typed}", ids=IDS).mention == ids
+    assert parse_filters(f"mention:{typed}", ids=IDS).mention == ids
 
 
 def test_a_name_that_nobody_has_gets_the_nearest() -> None:
     with pytest.raises(BadInput) as refused:
-        parse("mention:@oncal", ids=IDS)
+        parse_filters("mention:@oncal", ids=IDS)
     assert "Did you mean `@oncall`?" in refused.value.next_step
 
 
@@ -83,7 +85,7 @@ def lines_run(work: Callable[[str], Any], text: str) -> int:
 
 @pytest.mark.parametrize("piece", ["a,", "a:b ", '"a" ', "\\-", "<@U1|", "<@U1> ", "-", '"a,b",', "&amp;", "“", "a>"])
 @pytest.mark.parametrize("work", [
-    read_input, words, entered, parse, lambda text: heard(f"<@UBOT> assign {text}", "UBOT"),
+    read_input, split_words, parse_form_list, parse_filters, lambda text: parse_thread_command(f"<@UBOT> assign {text}", "UBOT"),
 ], ids=["read_input", "words", "entered", "parse", "heard"])  # fmt: skip
 def test_twice_the_text_takes_twice_the_steps(work: Callable[[str], Any], piece: str) -> None:
     once, twice = (lines_run(work, piece * count) for count in (400, 800))

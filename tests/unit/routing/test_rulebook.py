@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from zofbot.routing import Subscription, parse
-from zofbot.routing.rulebook import Misread, read, render
+from zofbot.routing import Subscription, parse_filters
+from zofbot.routing.rulebook import InvalidFile, parse_yaml, render_yaml
 
 
-def one(filters: str) -> Subscription:
+def parse_one(filters: str) -> Subscription:
     """The only subscription of a file with these filters."""
     source = f"version: 1\nchannels:\n  C0QA:\n    - filters: |-\n        {filters}\n"
-    [rule] = read(source.encode(), "rules.yaml", {"oncall": "S0ONCALL"})
+    [rule] = parse_yaml(source.encode(), "rules.yaml", {"oncall": "S0ONCALL"})
     return rule.wish
 
 
@@ -23,7 +23,7 @@ def test_odd_names_are_written_so_that_they_are_read_as_they_are(name: str) -> N
     wanted = Subscription(id="s1", channel="C0QA", case=(name.replace("-flaky", "\\-flaky"),))
     if name == "<#C1|qa>":
         wanted = wanted.model_copy(update={"case": ("#qa",)})  # a channel's link is the name that people see
-    [rule] = read(render([wanted], {}).encode(), "rules.yaml")
+    [rule] = parse_yaml(render_yaml([wanted], {}).encode(), "rules.yaml")
     assert rule.wish.case == wanted.case
 
 
@@ -39,7 +39,7 @@ def test_odd_names_are_written_so_that_they_are_read_as_they_are(name: str) -> N
 )
 def test_what_is_pasted_into_the_file_is_read_as_in_slack(filters: str, typed: str) -> None:
     if "West" in typed:
-        with pytest.raises(Misread, match="`West` stands alone"):
-            one(filters)
+        with pytest.raises(InvalidFile, match="`West` stands alone"):
+            parse_one(filters)
         return
-    assert one(filters) == parse(typed)
+    assert parse_one(filters) == parse_filters(typed)

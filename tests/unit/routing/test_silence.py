@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from zofbot.model import Outcome, Result, Run
-from zofbot.routing import Finding, parse
-from zofbot.routing.silence import KnownNames, explain_silence
-from zofbot.slack.foresight import excluded
+from zofbot.routing import RunFinding, parse_filters
+from zofbot.routing.silence import KnownNames, find_excluding_filter
+from zofbot.slack.foresight import exclusion_text
 
 KNOWN = KnownNames(
     (("proj_1", "checkout"), ("proj_2", "QA West"), ("proj_3", "search")), ("production", "staging"), True
 )
 
 
-def failed(title: str = "Cart total", env: str = "staging", outcome: Outcome = Outcome.FAILED) -> Finding:
+def failed_finding(title: str = "Cart total", env: str = "staging", outcome: Outcome = Outcome.FAILED) -> RunFinding:
     run = Run(id=f"run_{title}", outcome=outcome, project_id="proj_1", project_name="checkout", environment=env)
-    return Finding.of(run, [Result(id=f"res_{title}", outcome=outcome, title=title)], otherwise=1)
+    return RunFinding.from_results(run, [Result(id=f"res_{title}", outcome=outcome, title=title)], otherwise=1)
 
 
 @pytest.mark.parametrize(
@@ -36,23 +36,23 @@ def failed(title: str = "Cart total", env: str = "staging", outcome: Outcome = O
     ],
 )
 def test_the_filter_that_excluded_everything_is_named_with_what_was_meant(typed: str, says: str) -> None:
-    silence = explain_silence(parse(typed), [failed()], KNOWN)
+    silence = find_excluding_filter(parse_filters(typed), [failed_finding()], KNOWN)
     assert silence is not None
-    assert says in excluded(silence)
+    assert says in exclusion_text(silence)
 
 
 def test_a_name_that_there_is_not_is_said_though_nothing_failed() -> None:
-    silence = explain_silence(parse("project:serch"), [], KNOWN)
+    silence = find_excluding_filter(parse_filters("project:serch"), [], KNOWN)
     assert silence is not None
-    assert excluded(silence) == "There is no project `serch`; did you mean `search`?"
-    assert explain_silence(parse("project:search"), [], KNOWN) is None
+    assert exclusion_text(silence) == "There is no project `serch`; did you mean `search`?"
+    assert find_excluding_filter(parse_filters("project:search"), [], KNOWN) is None
 
 
 def test_without_a_list_of_projects_recent_runs_say_what_there_is() -> None:
-    silence = explain_silence(parse("project:chekout"), [failed()], KnownNames())
+    silence = find_excluding_filter(parse_filters("project:chekout"), [failed_finding()], KnownNames())
     assert silence is not None
-    assert "No recent run is of project `chekout`; did you mean `checkout`?" in excluded(silence)
+    assert "No recent run is of project `chekout`; did you mean `checkout`?" in exclusion_text(silence)
 
 
 def test_what_matches_and_is_only_held_back_is_not_explained() -> None:
-    assert explain_silence(parse("after:3/1h"), [failed()], KNOWN) is None
+    assert find_excluding_filter(parse_filters("after:3/1h"), [failed_finding()], KNOWN) is None

@@ -5,60 +5,60 @@ from __future__ import annotations
 import pytest
 
 from zofbot.simulator import channel_changes
-from zofbot.simulator.entities import BOT, Channel, Message, User
-from zofbot.simulator.slack import answer
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.entities import BOT_USER_ID, Channel, PostedMessage, User
+from zofbot.simulator.slack import answer_call
+from zofbot.simulator.stage import SimulatorServer
 
 QA, INCIDENT = "C0QA", "C0INCIDENT"
 
 
-def call(stage: Stage, method: str, **given: str) -> dict[str, object]:
+def call_method(stage: SimulatorServer, method: str, **given: str) -> dict[str, object]:
     slack = stage.world.slack
-    return answer(slack, method, slack.bot_token, dict(given)).body
+    return answer_call(slack, method, slack.bot_token, dict(given)).body
 
 
-async def test_an_app_sold_outside_of_the_marketplace_reads_15_messages_once_a_minute(stage: Stage) -> None:
+async def test_an_app_sold_outside_of_the_marketplace_reads_15_messages_once_a_minute(stage: SimulatorServer) -> None:
     slack = stage.world.slack
     for number in range(20):
-        slack.keep(Message(QA, slack.stamp(), "U0BEN", f"{number}"))
+        slack.add_message(PostedMessage(QA, slack.next_timestamp(), "U0BEN", f"{number}"))
     slack.distributed = True
-    page = call(stage, "conversations.history", channel=QA, limit="200")
+    page = call_method(stage, "conversations.history", channel=QA, limit="200")
     assert isinstance(page["messages"], list)
     assert len(page["messages"]) == 15
-    assert call(stage, "conversations.history", channel=QA)["error"] == "ratelimited"
+    assert call_method(stage, "conversations.history", channel=QA)["error"] == "ratelimited"
     stage.world.clock.advance(60)
-    assert call(stage, "conversations.history", channel=QA)["ok"]
+    assert call_method(stage, "conversations.history", channel=QA)["ok"]
 
 
-async def test_messages_of_other_apps_have_their_own_ids(stage: Stage) -> None:
+async def test_messages_of_other_apps_have_their_own_ids(stage: SimulatorServer) -> None:
     slack = stage.world.slack
     slack.users["U0OTHER"] = User("U0OTHER", "other", "Another app", kind="bot")
-    for user in (BOT, "U0OTHER", "U0BEN"):
-        slack.keep(Message(QA, slack.stamp(), user, "Hello"))
-    page = call(stage, "conversations.history", channel=QA)
+    for user in (BOT_USER_ID, "U0OTHER", "U0BEN"):
+        slack.add_message(PostedMessage(QA, slack.next_timestamp(), user, "Hello"))
+    page = call_method(stage, "conversations.history", channel=QA)
     assert isinstance(page["messages"], list)
-    assert [one.get("app_id") for one in page["messages"][:3]] == [None, "A0OTHER", "A0ZOFBOT"]
+    assert [item.get("app_id") for item in page["messages"][:3]] == [None, "A0OTHER", "A0ZOFBOT"]
 
 
-async def test_a_group_s_direct_messages_need_their_own_scope(stage: Stage) -> None:
+async def test_a_group_s_direct_messages_need_their_own_scope(stage: SimulatorServer) -> None:
     slack = stage.world.slack
-    slack.channels["G0TALK"] = Channel("G0TALK", "mpdm", {"U0ANA", "U0EXT", BOT}, private=True, group_dm=True)
-    assert call(stage, "conversations.members", channel="G0TALK")["members"] == ["U0ANA", "U0EXT", BOT]
+    slack.channels["G0TALK"] = Channel("G0TALK", "mpdm", {"U0ANA", "U0EXT", BOT_USER_ID}, private=True, group_dm=True)
+    assert call_method(stage, "conversations.members", channel="G0TALK")["members"] == ["U0ANA", "U0EXT", BOT_USER_ID]
     slack.scopes.discard("mpim:read")
     for method in ("conversations.info", "conversations.members"):
-        assert call(stage, method, channel="G0TALK")["needed"] == "mpim:read"
+        assert call_method(stage, method, channel="G0TALK")["needed"] == "mpim:read"
 
 
 @pytest.mark.parametrize("channel", [QA, INCIDENT])
-async def test_what_becomes_of_a_channel_is_seen_by_whoever_asks(stage: Stage, channel: str) -> None:
+async def test_what_becomes_of_a_channel_is_seen_by_whoever_asks(stage: SimulatorServer, channel: str) -> None:
     slack, people = stage.world.slack, stage.people
-    await channel_changes.share(people, channel)
-    await channel_changes.rename(people, channel, "renamed")
-    await channel_changes.leave(people, "U0BEN", channel)
-    await channel_changes.join(people, "U0GUEST", channel)
+    await channel_changes.share_channel(people, channel)
+    await channel_changes.rename_channel(people, channel, "renamed")
+    await channel_changes.remove_member(people, "U0BEN", channel)
+    await channel_changes.add_member(people, "U0GUEST", channel)
     place = slack.channels[channel]
     assert (place.external, place.name, "U0BEN" in place.members, "U0GUEST" in place.members) == (
         True, "renamed", False, True,
     )  # fmt: skip
-    await channel_changes.unshare(people, channel)
+    await channel_changes.unshare_channel(people, channel)
     assert not place.external

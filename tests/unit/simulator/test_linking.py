@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from zofbot.simulator.linking import BY_DEFAULT, Parsing, automatic, emoji, links, parsing
+from zofbot.simulator.linking import (
+    DEFAULT_PARSING,
+    LinkParsing,
+    find_automatic,
+    find_emoji,
+    find_links,
+    parsing_options,
+)
 
 Json = dict[str, Any]
 
@@ -30,31 +37,31 @@ Json = dict[str, Any]
     ],
 )
 def test_addresses_are_linked_by_default(said: str, linked: list[str]) -> None:
-    assert links(said, BY_DEFAULT) == linked
-    assert links(said, Parsing(addresses=False)) == []
+    assert find_links(said, DEFAULT_PARSING) == linked
+    assert find_links(said, LinkParsing(addresses=False)) == []
 
 
 def test_names_are_linked_on_request() -> None:
-    assert links("hi @here in #general", Parsing(names=True)) == ["@here", "#general"]
+    assert find_links("hi @here in #general", LinkParsing(names=True)) == ["@here", "#general"]
 
 
 @pytest.mark.parametrize(
     ("given", "default", "wanted"),
     [
-        ({}, "", Parsing(addresses=True, names=False)),
-        ({}, "client", Parsing(addresses=True, names=True)),
-        ({"parse": "none"}, "client", Parsing(addresses=False, names=False)),
-        ({"parse": "full"}, "", Parsing(addresses=True, names=True)),
-        ({"link_names": True}, "", Parsing(addresses=True, names=True)),
+        ({}, "", LinkParsing(addresses=True, names=False)),
+        ({}, "client", LinkParsing(addresses=True, names=True)),
+        ({"parse": "none"}, "client", LinkParsing(addresses=False, names=False)),
+        ({"parse": "full"}, "", LinkParsing(addresses=True, names=True)),
+        ({"link_names": True}, "", LinkParsing(addresses=True, names=True)),
     ],
 )
-def test_parse_and_link_names_say_what_is_linked(given: Json, default: str, wanted: Parsing) -> None:
-    assert parsing(given, default) == wanted
+def test_parse_and_link_names_say_what_is_linked(given: Json, default: str, wanted: LinkParsing) -> None:
+    assert parsing_options(given, default) == wanted
 
 
 def test_names_of_emoji_are_drawn_but_times_and_paths_are_not() -> None:
-    assert emoji("hi :wave: :+1: :100:") == ["wave", "+1", "100"]
-    assert emoji("12:30:45, tests/cart.py::test_total::case, `:wave:`, a: b, :\u200bwave:") == []
+    assert find_emoji("hi :wave: :+1: :100:") == ["wave", "+1", "100"]
+    assert find_emoji("12:30:45, tests/cart.py::test_total::case, `:wave:`, a: b, :\u200bwave:") == []
 
 
 @pytest.mark.parametrize(
@@ -72,7 +79,7 @@ def test_names_of_emoji_are_drawn_but_times_and_paths_are_not() -> None:
     ],
 )
 def test_it_is_found_wherever_slack_would_read_it(payload: Json) -> None:
-    assert automatic(payload, BY_DEFAULT)
+    assert find_automatic(payload, DEFAULT_PARSING)
 
 
 def test_verbatim_text_and_plain_text_are_left_alone() -> None:
@@ -84,4 +91,4 @@ def test_verbatim_text_and_plain_text_are_left_alone() -> None:
         {"type": "header", "text": title},
         {"type": "rich_text", "elements": [rich]},
     ]
-    assert automatic({"text": "all well", "blocks": blocks}, BY_DEFAULT) == []
+    assert find_automatic({"text": "all well", "blocks": blocks}, DEFAULT_PARSING) == []

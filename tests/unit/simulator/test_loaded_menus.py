@@ -9,32 +9,34 @@ from aiohttp import web
 
 from tests.support.slack_app import RecordingApp
 from zofbot.simulator import blocks
-from zofbot.simulator.elements import loaded
+from zofbot.simulator.elements import find_option_problems
 from zofbot.simulator.organization import ANA
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.views import open_view
 
 PLAIN = {"type": "plain_text", "text": "x"}
 OPTION = {"text": PLAIN, "value": "x"}
 
 
-def modal(**element: Any) -> dict[str, Any]:
+def modal_view(**element: Any) -> dict[str, Any]:
     menu = {"type": "multi_external_select", "action_id": "menu", **element}
     block = {"type": "input", "block_id": "menu", "label": PLAIN, "element": menu}
     return {"type": "modal", "title": PLAIN, "submit": PLAIN, "blocks": [block]}
 
 
-def opened(stage: Stage, **element: Any) -> str:
+def open_modal(stage: SimulatorServer, **element: Any) -> str:
     trigger = stage.world.slack.new_trigger(ANA)
-    view: str = open_view(stage.world.slack, {"trigger_id": trigger, "view": modal(**element)})["view"]["id"]
+    view: str = open_view(stage.world.slack, {"trigger_id": trigger, "view": modal_view(**element)})["view"]["id"]
     return view
 
 
-async def test_what_is_typed_arrives_with_the_view_and_without_a_trigger(stage: Stage, slack_app: RecordingApp) -> None:
+async def test_what_is_typed_arrives_with_the_view_and_without_a_trigger(
+    stage: SimulatorServer, slack_app: RecordingApp
+) -> None:
     slack_app.answers.append(web.json_response({"options": [OPTION]}))
-    view = opened(stage, min_query_length=0)
-    assert await stage.people.suggest(ANA, view, "menu", "abc") == [OPTION]
-    sent = slack_app.last
+    view = open_modal(stage, min_query_length=0)
+    assert await stage.people.load_options(ANA, view, "menu", "abc") == [OPTION]
+    sent = slack_app.last_payload
     assert (sent["type"], sent["value"], sent["action_id"], sent["block_id"]) == (
         "block_suggestion", "abc", "menu", "menu",
     )  # fmt: skip
@@ -43,13 +45,13 @@ async def test_what_is_typed_arrives_with_the_view_and_without_a_trigger(stage: 
 
 
 async def test_slack_asks_from_three_characters_on_unless_the_menu_says_otherwise(
-    stage: Stage, slack_app: RecordingApp
+    stage: SimulatorServer, slack_app: RecordingApp
 ) -> None:
     slack_app.answers.append(web.json_response({"options": [OPTION]}))
-    view = opened(stage)
-    assert await stage.people.suggest(ANA, view, "menu", "ab") == []
+    view = open_modal(stage)
+    assert await stage.people.load_options(ANA, view, "menu", "ab") == []
     assert not slack_app.heard
-    assert await stage.people.suggest(ANA, view, "menu", "abc") == [OPTION]
+    assert await stage.people.load_options(ANA, view, "menu", "abc") == [OPTION]
 
 
 @pytest.mark.parametrize(
@@ -65,18 +67,20 @@ async def test_slack_asks_from_three_characters_on_unless_the_menu_says_otherwis
         "",
     ],
 )
-async def test_a_wrong_answer_is_a_menu_that_could_not_load(stage: Stage, slack_app: RecordingApp, answer: Any) -> None:
+async def test_a_wrong_answer_is_a_menu_that_could_not_load(
+    stage: SimulatorServer, slack_app: RecordingApp, answer: Any
+) -> None:
     slack_app.answers.append(web.json_response(answer))
     with pytest.raises(ValueError, match="Could not load options"):
-        await stage.people.suggest(ANA, opened(stage, min_query_length=0), "menu")
+        await stage.people.load_options(ANA, open_modal(stage, min_query_length=0), "menu")
 
 
 def test_no_options_and_groups_of_them_are_fine() -> None:
-    assert loaded({"options": []}) == []
-    assert loaded({"option_groups": [{"label": PLAIN, "options": [OPTION]}]}) == []
+    assert find_option_problems({"options": []}) == []
+    assert find_option_problems({"option_groups": [{"label": PLAIN, "options": [OPTION]}]}) == []
 
 
 def test_a_menu_may_hold_a_hundred_options_from_the_start() -> None:
     options = [OPTION | {"value": str(number)} for number in range(101)]
-    assert blocks.problems(modal(initial_options=options[:100]), "modal") == []
-    assert blocks.problems(modal(initial_options=options), "modal")
+    assert blocks.find_problems(modal_view(initial_options=options[:100]), "modal") == []
+    assert blocks.find_problems(modal_view(initial_options=options), "modal")

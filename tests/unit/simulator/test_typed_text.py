@@ -6,7 +6,7 @@ import pytest
 
 from zofbot.clock import MovableClock
 from zofbot.simulator import payloads
-from zofbot.simulator.organization import furnish
+from zofbot.simulator.organization import seed_world
 from zofbot.simulator.workspace import Workspace
 from zofbot.simulator.world import World
 
@@ -16,13 +16,13 @@ PLAIN = "res_1 run_2 1.5h 09:00 login.py.old tests/cart e.g. checkout-v2"
 @pytest.fixture
 def workspace() -> Workspace:
     world = World(MovableClock())
-    furnish(world)
+    seed_world(world)
     return world.slack
 
 
 def slash_text(workspace: Workspace, typed: str) -> str:
     user, channel = workspace.users["U0ANA"], workspace.channels["C0QA"]
-    return payloads.command(workspace, user, channel, f"/zof {typed}", "")["text"]
+    return payloads.command_payload(workspace, user, channel, f"/zof {typed}", "")["text"]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_slash_text_is_written_as_slack_writes_it(workspace: Workspace, typed: s
 
 
 def test_a_message_links_the_same_and_mentions_without_names(workspace: Workspace) -> None:
-    assert payloads.escaped(workspace, "@ben: shop.io & more") == "<@U0BEN>: <http://shop.io|shop.io> &amp; more"
+    assert payloads.escape_typed(workspace, "@ben: shop.io & more") == "<@U0BEN>: <http://shop.io|shop.io> &amp; more"
 
 
 def test_without_should_escape_only_entities_are_escaped(workspace: Workspace) -> None:

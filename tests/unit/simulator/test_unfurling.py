@@ -10,9 +10,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from tests.support.slack_app import RecordingApp
-from zofbot.simulator.entities import Message, Shared
+from zofbot.simulator.entities import PostedMessage, SharedLinks
 from zofbot.simulator.organization import ANA, QA_ALERTS, RANDOM_CHANNEL
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.workspace import Workspace
 
 LINK = "https://app.zof.example/runs/run_1?a=1&b=2"
@@ -20,17 +20,17 @@ CARD = {"color": "#d0342c", "blocks": [{"type": "section", "text": {"type": "mrk
 
 
 @pytest.fixture
-def told(stage: Stage) -> Workspace:
+def told(stage: SimulatorServer) -> Workspace:
     """A workspace whose app was told of a link in a message, and answered."""
     slack = stage.world.slack
     slack.unfurl_domains = {"zof.example"}
-    slack.keep(Message(QA_ALERTS, "1795467000.000001", ANA, f"<{LINK}>"))
-    slack.links["id1"] = Shared("conversations_history", QA_ALERTS, "1795467000.000001", [LINK], acknowledged=True)
-    slack.links["id2"] = Shared("composer", "COMPOSER", "id2", [LINK], acknowledged=True)
+    slack.add_message(PostedMessage(QA_ALERTS, "1795467000.000001", ANA, f"<{LINK}>"))
+    slack.links["id1"] = SharedLinks("conversations_history", QA_ALERTS, "1795467000.000001", [LINK], acknowledged=True)
+    slack.links["id2"] = SharedLinks("composer", "COMPOSER", "id2", [LINK], acknowledged=True)
     return slack
 
 
-async def unfurl(slack: Workspace, **given: Any) -> str:
+async def call_unfurl(slack: Workspace, **given: Any) -> str:
     """What Slack says to ``chat.unfurl``: its word, or nothing."""
     client = AsyncWebClient(token=slack.bot_token, base_url=f"{slack.url}/api/", retry_handlers=[])
     asked = {"unfurl_id": "id1", "source": "conversations_history", "unfurls": {LINK: CARD}} | given
@@ -42,26 +42,26 @@ async def unfurl(slack: Workspace, **given: Any) -> str:
     return ""
 
 
-def cards(slack: Workspace) -> list[dict[str, Any]]:
+def unfurled_cards(slack: Workspace) -> list[dict[str, Any]]:
     return slack.messages[QA_ALERTS]["1795467000.000001"].attachments
 
 
 async def test_cards_stand_beneath_the_message_and_are_changed_by_the_next_ones(told: Workspace) -> None:
-    assert await unfurl(told) == ""
-    assert await unfurl(told, unfurls={LINK: CARD | {"color": "#000000"}}) == ""
-    [card] = cards(told)
+    assert await call_unfurl(told) == ""
+    assert await call_unfurl(told, unfurls={LINK: CARD | {"color": "#000000"}}) == ""
+    [card] = unfurled_cards(told)
     assert (card["color"], card["app_unfurl_url"], card["is_app_unfurl"]) == ("#000000", LINK, True)
 
 
 async def test_channel_and_time_stamp_name_the_message_too(told: Workspace) -> None:
     place = {"unfurl_id": None, "source": None, "channel": QA_ALERTS, "ts": "1795467000.000001"}
-    assert await unfurl(told, **place) == ""
-    assert len(cards(told)) == 1
+    assert await call_unfurl(told, **place) == ""
+    assert len(unfurled_cards(told)) == 1
 
 
 async def test_what_is_still_being_written_takes_cards_that_nobody_else_sees(told: Workspace) -> None:
-    assert await unfurl(told, unfurl_id="id2", source="composer") == ""
-    assert cards(told) == []
+    assert await call_unfurl(told, unfurl_id="id2", source="composer") == ""
+    assert unfurled_cards(told) == []
 
 
 @pytest.mark.parametrize(
@@ -89,38 +89,40 @@ async def test_what_is_still_being_written_takes_cards_that_nobody_else_sees(tol
     ],
 )
 async def test_it_refuses_what_slack_refuses(told: Workspace, given: dict[str, Any], error: str) -> None:
-    assert await unfurl(told, **given) == error
-    assert cards(told) == []
+    assert await call_unfurl(told, **given) == error
+    assert unfurled_cards(told) == []
 
 
 async def test_a_message_that_was_deleted_takes_no_cards(told: Workspace) -> None:
     told.messages[QA_ALERTS]["1795467000.000001"].deleted = True
-    assert await unfurl(told) == "cannot_find_message"
+    assert await call_unfurl(told) == "cannot_find_message"
 
 
 async def test_a_press_on_a_card_does_not_let_the_app_rewrite_the_message_above_it(
-    stage: Stage, slack_app: RecordingApp, told: Workspace
+    stage: SimulatorServer, slack_app: RecordingApp, told: Workspace
 ) -> None:
     button = {"type": "button", "action_id": "go", "text": {"type": "plain_text", "text": "Go"}}
-    assert await unfurl(told, unfurls={LINK: {"blocks": [{"type": "actions", "elements": [button]}]}}) == ""
-    await stage.people.press(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts="1795467000.000001")
-    answered = await AsyncWebhookClient(slack_app.last["response_url"]).send(text="mine now", replace_original=True)
+    assert await call_unfurl(told, unfurls={LINK: {"blocks": [{"type": "actions", "elements": [button]}]}}) == ""
+    await stage.people.press_element(ANA, {"action_id": "go"}, channel=QA_ALERTS, ts="1795467000.000001")
+    answered = await AsyncWebhookClient(slack_app.last_payload["response_url"]).send(
+        text="mine now", replace_original=True
+    )
     assert (answered.status_code, answered.body) == (400, "cant_update_message")
     assert told.messages[QA_ALERTS]["1795467000.000001"].text == f"<{LINK}>"
 
 
 async def test_before_the_event_is_acknowledged_nothing_unfurls(told: Workspace) -> None:
     told.links["id1"].acknowledged = False
-    assert await unfurl(told) == "cannot_unfurl_url"
+    assert await call_unfurl(told) == "cannot_unfurl_url"
 
 
 async def test_it_takes_a_scope_of_its_own(told: Workspace) -> None:
     told.scopes.discard("links:write")
-    assert await unfurl(told) == "missing_scope"
+    assert await call_unfurl(told) == "missing_scope"
 
 
 @pytest.fixture
-def linked(stage: Stage) -> Workspace:
+def linked(stage: SimulatorServer) -> Workspace:
     slack = stage.world.slack
     slack.events.add("link_shared")
     slack.unfurl_domains = {"zof.example"}
@@ -128,11 +130,11 @@ def linked(stage: Stage) -> Workspace:
 
 
 async def test_the_app_hears_of_links_of_its_domains_also_where_it_is_no_member(
-    stage: Stage, slack_app: RecordingApp, linked: Workspace
+    stage: SimulatorServer, slack_app: RecordingApp, linked: Workspace
 ) -> None:  # fmt: skip
     typed = f"see {LINK} and https://else.example/ and {LINK} and https://zof.example/x"
-    assert (await stage.people.type(ANA, RANDOM_CHANNEL, typed)).ok
-    event = slack_app.last["event"]
+    assert (await stage.people.type_text(ANA, RANDOM_CHANNEL, typed)).is_accepted
+    event = slack_app.last_payload["event"]
     [(identifier, shared)] = linked.links.items()
     assert event["type"] == "link_shared"
     assert (event["user"], event["channel"], event["is_bot_user_member"]) == (ANA, RANDOM_CHANNEL, False)
@@ -146,10 +148,10 @@ async def test_the_app_hears_of_links_of_its_domains_also_where_it_is_no_member(
 
 
 async def test_it_hears_of_a_draft_without_its_channel(
-    stage: Stage, slack_app: RecordingApp, linked: Workspace
+    stage: SimulatorServer, slack_app: RecordingApp, linked: Workspace
 ) -> None:
-    await stage.people.draft(ANA, LINK)
-    event = slack_app.last["event"]
+    await stage.people.draft_message(ANA, LINK)
+    event = slack_app.last_payload["event"]
     assert (event["channel"], event["source"]) == ("COMPOSER", "composer")
     assert event["message_ts"] == event["unfurl_id"]
     assert linked.messages.get("COMPOSER") is None
@@ -157,10 +159,10 @@ async def test_it_hears_of_a_draft_without_its_channel(
 
 @pytest.mark.parametrize("lacking", ["event", "scope", "domain"])
 async def test_it_hears_of_none_unless_it_asked_and_may(
-    stage: Stage, slack_app: RecordingApp, linked: Workspace, lacking: str
+    stage: SimulatorServer, slack_app: RecordingApp, linked: Workspace, lacking: str
 ) -> None:  # fmt: skip
     linked.events -= {"link_shared"} if lacking == "event" else set()
     linked.scopes -= {"links:read"} if lacking == "scope" else set()
     linked.unfurl_domains -= {"zof.example"} if lacking == "domain" else set()
-    await stage.people.type(ANA, QA_ALERTS, LINK)
+    await stage.people.type_text(ANA, QA_ALERTS, LINK)
     assert slack_app.heard == []

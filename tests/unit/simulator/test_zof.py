@@ -11,11 +11,11 @@ import pytest
 
 from tests.support.virtual_time import SetClock
 from zofbot.simulator import organization
-from zofbot.simulator.faults import SLACK_FAULTS, ZOF_FAULTS, Faults
-from zofbot.simulator.organization import CHECKOUT, furnish
-from zofbot.simulator.quota import Pace, PerMinute
-from zofbot.simulator.records import Reply
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.faults import SLACK_FAULTS, ZOF_FAULTS, FaultInjector
+from zofbot.simulator.organization import CHECKOUT, seed_world
+from zofbot.simulator.quota import BurstLimit, MinuteQuota
+from zofbot.simulator.records import HttpReply
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.world import World
 
 START = 1795467000.0
@@ -24,13 +24,13 @@ START = 1795467000.0
 @pytest.fixture
 def world() -> World:
     world = World(SetClock(START))
-    furnish(world)
+    seed_world(world)
     return world
 
 
 @pytest.fixture
 async def zof(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    stage = Stage(world)
+    stage = SimulatorServer(world)
     await stage.start()
     headers = {"Authorization": "Bearer zof-simulated-key"}
     async with httpx.AsyncClient(base_url=f"{stage.url}/zof/v1", headers=headers) as client:
@@ -38,7 +38,7 @@ async def zof(world: World) -> AsyncIterator[httpx.AsyncClient]:
     await stage.stop()
 
 
-async def listed(zof: httpx.AsyncClient, path: str, **query: Any) -> list[dict[str, Any]]:
+async def list_items(zof: httpx.AsyncClient, path: str, **query: Any) -> list[dict[str, Any]]:
     """Everything a list holds, page after page."""
     items: list[dict[str, Any]] = []
     while True:
@@ -55,8 +55,8 @@ async def listed(zof: httpx.AsyncClient, path: str, **query: Any) -> list[dict[s
 
 def test_the_same_seed_furnishes_the_same_organization() -> None:
     first, second = World(SetClock(START)), World(SetClock(START))
-    furnish(first)
-    furnish(second)
+    seed_world(first)
+    seed_world(second)
     assert (first.zof.runs, first.zof.results) == (second.zof.runs, second.zof.results)
 
 
@@ -67,8 +67,8 @@ def test_the_history_is_a_week_of_forty_runs_oldest_first(world: World) -> None:
     assert moments == sorted(moments)
     assert moments[0] >= "2026-11-16"
     assert {run["project_id"] for run in runs if "project_id" in run} == set(world.zof.projects)
-    ordinary = [run_id for run_id in world.zof.runs if run_id < organization.TELLING_RUN]
-    assert all(8 <= len(world.zof.of_run(run_id)) <= 14 for run_id in ordinary)
+    ordinary = [run_id for run_id in world.zof.runs if run_id < organization.EXAMPLE_RUN]
+    assert all(8 <= len(world.zof.results_of_run(run_id)) <= 14 for run_id in ordinary)
 
 
 def test_the_notable_ones_are_what_they_are_said_to_be(world: World) -> None:
@@ -78,9 +78,9 @@ def test_the_notable_ones_are_what_they_are_said_to_be(world: World) -> None:
     assert results[organization.PASSED_RESULT]["status"] == "passed"
     assert "<!channel>" in results[organization.LEAK_RESULT]["failure_summary"]
     assert results[organization.BARE_RESULT] == {"id": organization.BARE_RESULT}
-    assert runs[organization.WIDE_RUN]["summary"]["failed"] == 53
+    assert runs[organization.LARGE_RUN]["summary"]["failed"] == 53
     assert runs[organization.RUNNING_RUN]["status"] == "running"
-    assert runs[organization.TELLING_RUN]["summary"]["error"] == 2
+    assert runs[organization.EXAMPLE_RUN]["summary"]["error"] == 2
 
 
 # --- reading
@@ -88,10 +88,10 @@ def test_the_notable_ones_are_what_they_are_said_to_be(world: World) -> None:
 
 async def test_a_result_a_run_and_the_projects_are_answered(zof: httpx.AsyncClient) -> None:
     result = (await zof.get("/results/res_4821")).json()
-    assert (result["id"], result["run_id"]) == ("res_4821", organization.TELLING_RUN)
-    run = (await zof.get(f"/runs/{organization.TELLING_RUN}")).json()
+    assert (result["id"], result["run_id"]) == ("res_4821", organization.EXAMPLE_RUN)
+    run = (await zof.get(f"/runs/{organization.EXAMPLE_RUN}")).json()
     assert len(run["results"]) == run["summary"]["total"] == 10
-    assert [each["name"] for each in await listed(zof, "/projects")] == ["search", "checkout"]
+    assert [each["name"] for each in await list_items(zof, "/projects")] == ["search", "checkout"]
 
 
 async def test_an_unknown_id_or_path_is_not_found(zof: httpx.AsyncClient) -> None:
@@ -101,10 +101,10 @@ async def test_an_unknown_id_or_path_is_not_found(zof: httpx.AsyncClient) -> Non
 
 
 async def test_pages_cover_a_list_once_in_order(zof: httpx.AsyncClient, world: World) -> None:
-    ids = [run["id"] for run in await listed(zof, "/runs", limit=7)]
+    ids = [run["id"] for run in await list_items(zof, "/runs", limit=7)]
     assert ids == list(reversed(world.zof.runs))
     world.zof.newest_first = False
-    assert [run["id"] for run in await listed(zof, "/runs", limit=7)] == list(world.zof.runs)
+    assert [run["id"] for run in await list_items(zof, "/runs", limit=7)] == list(world.zof.runs)
 
 
 async def test_a_new_run_between_two_pages_repeats_nothing(zof: httpx.AsyncClient, world: World) -> None:
@@ -115,12 +115,12 @@ async def test_a_new_run_between_two_pages_repeats_nothing(zof: httpx.AsyncClien
 
 
 async def test_filters_hold(zof: httpx.AsyncClient) -> None:
-    wide = await listed(zof, "/results", run_id=organization.WIDE_RUN, status="failed", limit=20)
+    wide = await list_items(zof, "/results", run_id=organization.LARGE_RUN, status="failed", limit=20)
     assert len(wide) == 53
-    failed = await listed(zof, "/runs", status="failed", project_id=CHECKOUT)
+    failed = await list_items(zof, "/runs", status="failed", project_id=CHECKOUT)
     assert {(run["status"], run["project_id"]) for run in failed} == {("failed", CHECKOUT)}
-    recent = await listed(zof, "/runs", created_after=str(START - 4 * 3600))
-    assert {run["id"] for run in recent} >= {organization.TELLING_RUN, organization.WIDE_RUN}
+    recent = await list_items(zof, "/runs", created_after=str(START - 4 * 3600))
+    assert {run["id"] for run in recent} >= {organization.EXAMPLE_RUN, organization.LARGE_RUN}
     assert len(recent) < 10
 
 
@@ -153,17 +153,17 @@ async def test_an_older_zof_words_the_same_differently(zof: httpx.AsyncClient, w
     world.zof.dialect = "older"
     result = (await zof.get("/results/res_4821")).json()["data"]
     assert result["outcome"] == "failed"
-    assert result["run"] == {"id": organization.TELLING_RUN}
+    assert result["run"] == {"id": organization.EXAMPLE_RUN}
     assert result["project"] == {"id": CHECKOUT, "name": "checkout"}
     assert result["environment"] == {"name": "staging"}
     assert isinstance(result["created"], int)
     assert result["created"] > 10**12
-    assert "case_outcomes" in (await zof.get(f"/runs/{organization.TELLING_RUN}")).json()["data"]
+    assert "case_outcomes" in (await zof.get(f"/runs/{organization.EXAMPLE_RUN}")).json()["data"]
 
 
 async def test_any_reply_can_be_replaced(zof: httpx.AsyncClient, world: World) -> None:
     world.zof.raw["/results/res_x"] = {"result": "failed"}
-    world.zof.raw["/results/res_y"] = Reply(418, "I am a teapot", {"X-Request-Id": None, "Sunset": "soon"})
+    world.zof.raw["/results/res_y"] = HttpReply(418, "I am a teapot", {"X-Request-Id": None, "Sunset": "soon"})
     assert (await zof.get("/results/res_x")).json() == {"result": "failed"}
     reply = await zof.get("/results/res_y")
     assert (reply.status_code, reply.text, reply.headers["Sunset"]) == (418, "I am a teapot", "soon")
@@ -192,7 +192,7 @@ async def test_every_reply_has_its_own_request_id_which_is_written_down(zof: htt
 
 
 async def test_the_quota_is_counted_and_turns_over_with_the_minute(zof: httpx.AsyncClient, world: World) -> None:
-    world.zof.quota = PerMinute(2)
+    world.zof.quota = MinuteQuota(2)
     first = await zof.get("/runs")
     assert first.headers["X-RateLimit-Limit"] == "2"
     assert first.headers["X-RateLimit-Remaining"] == "1"
@@ -208,9 +208,9 @@ async def test_the_quota_is_counted_and_turns_over_with_the_minute(zof: httpx.As
 
 
 def test_the_pace_is_one_a_second_after_a_short_burst() -> None:
-    pace = Pace()
+    pace = BurstLimit()
     moments = [0.0, 0.0, 0.0, 0.0, 0.9, 1.0, 1.0, 2.0, 9.0, 9.0, 9.0, 9.0]
-    taken = [pace.take(at) for at in moments]
+    taken = [pace.try_spend(at) for at in moments]
     assert taken == [True, True, True, False, False, True, False, True, True, True, True, False]
 
 
@@ -276,7 +276,7 @@ def test_a_run_ends_as_its_results_say(world: World) -> None:
 async def test_a_refusing_fault_hits_as_often_as_told(
     zof: httpx.AsyncClient, world: World, fault: str, status: int, after: str | None
 ) -> None:
-    world.zof.faults.set(fault, 1)
+    world.zof.faults.set_fault(fault, 1)
     reply = await zof.get("/runs")
     assert (reply.status_code, reply.headers.get("Retry-After")) == (status, after)
     assert reply.headers["X-Request-Id"]
@@ -286,10 +286,10 @@ async def test_a_refusing_fault_hits_as_often_as_told(
 
 
 async def test_html_and_cut_json_come_with_200(zof: httpx.AsyncClient, world: World) -> None:
-    world.zof.faults.set("html", 1)
+    world.zof.faults.set_fault("html", 1)
     html = await zof.get("/runs")
     assert (html.status_code, html.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    world.zof.faults.set("truncated", 1)
+    world.zof.faults.set_fault("truncated", 1)
     cut = await zof.get("/runs")
     assert cut.status_code == 200
     with pytest.raises(json.JSONDecodeError):
@@ -297,16 +297,16 @@ async def test_html_and_cut_json_come_with_200(zof: httpx.AsyncClient, world: Wo
 
 
 async def test_a_cut_connection_has_no_reply(zof: httpx.AsyncClient, world: World) -> None:
-    world.zof.faults.set("cut", 1)
+    world.zof.faults.set_fault("cut", 1)
     with pytest.raises(httpx.RemoteProtocolError):
         await zof.get("/runs")
     assert world.zof.calls[0].status is None
 
 
 async def test_floods_are_as_large_as_they_claim(zof: httpx.AsyncClient, world: World) -> None:
-    world.zof.faults.set("huge")
+    world.zof.faults.set_fault("huge")
     assert len((await zof.get("/runs")).content) > 6 * 1024 * 1024
-    world.zof.faults.set("bomb")
+    world.zof.faults.set_fault("bomb")
     bomb = await zof.get("/runs")
     assert int(bomb.headers["Content-Length"]) < 200_000
     assert len(bomb.content) > 16 * 1024 * 1024
@@ -314,22 +314,22 @@ async def test_floods_are_as_large_as_they_claim(zof: httpx.AsyncClient, world: 
 
 async def test_a_slow_reply_is_late_but_right(zof: httpx.AsyncClient, world: World) -> None:
     world.zof.faults.delays["slow"] = 0.05
-    world.zof.faults.set("slow", 1)
+    world.zof.faults.set_fault("slow", 1)
     assert (await zof.get("/results/res_4821")).json()["id"] == "res_4821"
     assert world.zof.calls[0].ms >= 50
 
 
 async def test_a_fault_can_be_kept_to_a_path(zof: httpx.AsyncClient, world: World) -> None:
-    world.zof.faults.set("500", only="/results")
+    world.zof.faults.set_fault("500", only="/results")
     assert (await zof.get("/runs")).status_code == 200
     assert (await zof.get("/results")).status_code == 500
 
 
 @pytest.mark.parametrize("choices", [ZOF_FAULTS, SLACK_FAULTS])
 def test_faults_count_down_and_unknown_ones_are_refused(choices: dict[str, str]) -> None:
-    faults = Faults(choices, {})
-    faults.set("500", 2)
-    assert [faults.take("x") for _ in range(3)] == ["500", "500", "none"]
+    faults = FaultInjector(choices, {})
+    faults.set_fault("500", 2)
+    assert [faults.take_fault("x") for _ in range(3)] == ["500", "500", "none"]
     for wrong in (("flood", None), ("500", 0)):
         with pytest.raises(ValueError, match="fault"):
-            faults.set(*wrong)
+            faults.set_fault(*wrong)

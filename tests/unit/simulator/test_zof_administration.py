@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.support.virtual_time import SetClock
-from zofbot.simulator.organization import furnish
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.organization import seed_world
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.world import World
 
 START = 1795467000.0  # 2026-11-23T20:50:00Z
@@ -18,13 +18,13 @@ START = 1795467000.0  # 2026-11-23T20:50:00Z
 @pytest.fixture
 def world() -> World:
     world = World(SetClock(START))
-    furnish(world)
+    seed_world(world)
     return world
 
 
 @pytest.fixture
 async def zof(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    stage = Stage(world)
+    stage = SimulatorServer(world)
     await stage.start()
     headers = {"Authorization": "Bearer zof-simulated-key"}
     async with httpx.AsyncClient(base_url=f"{stage.url}/zof/v1", headers=headers) as client:

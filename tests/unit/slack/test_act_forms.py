@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zofbot.slack.act_forms import filled
+from zofbot.slack.act_forms import field_value
 
 
 @pytest.mark.parametrize(
@@ -13,4 +13,4 @@ from zofbot.slack.act_forms import filled
 )
 def test_what_is_typed_in_a_form_is_read_as_elsewhere(value: str, read: str) -> None:
     view = {"state": {"values": {"words": {"words": {"type": "plain_text_input", "value": value}}}}}
-    assert filled(view, "words", "words") == read
+    assert field_value(view, "words", "words") == read

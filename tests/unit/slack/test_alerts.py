@@ -10,32 +10,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zofbot.model import Counts, Outcome, Result, Run
-from zofbot.notification import Claimed, Kind, Notification
-from zofbot.simulator.blocks import problems
-from zofbot.simulator.mentions import unescaped
+from zofbot.model import CaseCounts, Outcome, Result, Run
+from zofbot.notification import Claim, Notification, NotificationKind
+from zofbot.simulator.blocks import find_problems
+from zofbot.simulator.mentions import find_unescaped
 from zofbot.slack import bodies
-from zofbot.slack.alerts import render
+from zofbot.slack.alerts import render_notification
 from zofbot.slack.bodies import (
-    AgainBody,
-    Body,
-    Case,
-    CaseBody,
-    Member,
-    MembersBody,
-    NoticeBody,
-    Place,
-    RecoveredBody,
-    RestBody,
-    ResultBody,
-    RunBody,
-    Standing,
-    StormBody,
+    AlertStatus,
+    CaseAlertPayload,
+    CaseSummary,
+    FailingAgainPayload,
+    MoreFailuresPayload,
+    Payload,
+    PlatformEventPayload,
+    RecoveryPayload,
+    ResultPayload,
+    RunAlertPayload,
+    RunSummary,
+    StormMember,
+    StormMembersPayload,
+    StormPayload,
 )
-from zofbot.slack.links import Links
+from zofbot.slack.links import ZofLinks
 
 NOW = 1_780_301_700.0
-LINKS = Links("https://app.zof.ai/runs/{run_id}", "https://app.zof.ai/results/{result_id}", ("zof.ai",))
+LINKS = ZofLinks("https://app.zof.ai/runs/{run_id}", "https://app.zof.ai/results/{result_id}", ("zof.ai",))
 PEOPLE = ("U1", "W22", "S9")
 
 WORDS = st.text(max_size=60).filter(lambda word: "None" not in word) | st.sampled_from(
@@ -58,154 +58,158 @@ OUTCOMES = st.sampled_from(Outcome)
 NUMBERS = st.none() | st.integers(0, 10_000)
 COUNTS = dict.fromkeys(("total", "passed", "failed", "error", "skipped"), NUMBERS)
 PLACES = st.builds(
-    Place, id=WORDS, title=WORDS, outcome=OUTCOMES, project=WORDS, environment=WORDS, **COUNTS,
+    RunSummary, id=WORDS, title=WORDS, outcome=OUTCOMES, project=WORDS, environment=WORDS, **COUNTS,
     ended=st.none() | TIMES, started=st.none() | TIMES, duration=st.none() | st.floats(0, 1e7), url=WORDS,
 )  # fmt: skip
-CASES = st.builds(Case, id=WORDS, title=WORDS, outcome=OUTCOMES, why=WORDS, url=WORDS)
+CASES = st.builds(CaseSummary, id=WORDS, title=WORDS, outcome=OUTCOMES, why=WORDS, url=WORDS)
 ROOT: dict[str, Any] = {
-    "run": PLACES, "standing": st.sampled_from(Standing), "turned": st.none() | TIMES, "turner": WORDS,
+    "run": PLACES, "standing": st.sampled_from(AlertStatus), "turned": st.none() | TIMES, "turner": WORDS,
     "mention": st.lists(st.sampled_from(PEOPLE), unique=True).map(tuple),
 }  # fmt: skip
 SEVERAL = st.integers(0, 10_000)
 MEMBERS = st.builds(
-    Member, key=WORDS, id=WORDS, title=WORDS, project=WORDS, environment=WORDS, url=WORDS, count=SEVERAL,
-    standing=st.sampled_from(Standing), followed=st.booleans(),
+    StormMember, key=WORDS, id=WORDS, title=WORDS, project=WORDS, environment=WORDS, url=WORDS, count=SEVERAL,
+    standing=st.sampled_from(AlertStatus), followed=st.booleans(),
 )  # fmt: skip
 BODIES = st.one_of(
-    st.builds(RunBody, **ROOT, bad=SEVERAL, top=st.lists(CASES, max_size=3).map(tuple)),
-    st.builds(CaseBody, **ROOT, case=CASES, case_id=WORDS, count=SEVERAL, first=TIMES, last=TIMES),
-    st.builds(ResultBody, case=CASES, run_id=WORDS, broadcast=st.booleans()),
-    st.builds(RestBody, run=PLACES, titles=st.lists(WORDS, max_size=99).map(tuple), count=SEVERAL, unlisted=SEVERAL),
-    st.builds(AgainBody, run=PLACES),
-    st.builds(RecoveredBody, title=WORDS, run=PLACES, after=TIMES),
+    st.builds(RunAlertPayload, **ROOT, bad=SEVERAL, top=st.lists(CASES, max_size=3).map(tuple)),
+    st.builds(CaseAlertPayload, **ROOT, case=CASES, case_id=WORDS, count=SEVERAL, first=TIMES, last=TIMES),
+    st.builds(ResultPayload, case=CASES, run_id=WORDS, broadcast=st.booleans()),
+    st.builds(MoreFailuresPayload, run=PLACES, titles=st.lists(WORDS, max_size=99).map(tuple), count=SEVERAL, unlisted=SEVERAL),
+    st.builds(FailingAgainPayload, run=PLACES),
+    st.builds(RecoveryPayload, title=WORDS, run=PLACES, after=TIMES),
     st.builds(
-        StormBody, since=TIMES, last=TIMES, alerts=SEVERAL, failures=SEVERAL, elsewhere=SEVERAL, closed=st.booleans(),
+        StormPayload, since=TIMES, last=TIMES, alerts=SEVERAL, failures=SEVERAL, elsewhere=SEVERAL, closed=st.booleans(),
         places=st.lists(st.tuples(WORDS, WORDS, SEVERAL), max_size=30).map(tuple), mention=ROOT["mention"],
         run=PLACES, standing=ROOT["standing"], members=SEVERAL, open=SEVERAL, unmentioned=SEVERAL, failed=TIMES,
     ),
-    st.builds(MembersBody, first=st.integers(1, 10_000), members=st.lists(MEMBERS, min_size=1, max_size=25).map(tuple)),
-    st.builds(NoticeBody, event=WORDS, about=WORDS, said=WORDS, run_id=WORDS, project=WORDS, mention=ROOT["mention"]),
+    st.builds(StormMembersPayload, first=st.integers(1, 10_000), members=st.lists(MEMBERS, min_size=1, max_size=25).map(tuple)),
+    st.builds(PlatformEventPayload, event=WORDS, about=WORDS, said=WORDS, run_id=WORDS, project=WORDS, mention=ROOT["mention"]),
 )  # fmt: skip
 
 
-def claimed(body: Body, kind: Kind = Kind.ROOT, happened: float = NOW, **more: Any) -> Claimed:
+def make_claim(
+    body: Payload, kind: NotificationKind = NotificationKind.ROOT, happened: float = NOW, **more: Any
+) -> Claim:
     committed = more.pop("committed", happened)
-    stored = json.loads(json.dumps(bodies.stored(body)))
+    stored = json.loads(json.dumps(bodies.dump_payload(body)))
     note = Notification(key="run:run_1:failed:C1", kind=kind, channel="C1", body=stored, happened=happened, **more)
-    return Claimed(note, 1, committed)
+    return Claim(note, 1, committed)
 
 
-def accepted(claim: Claimed, now: float = NOW, links: Links = LINKS) -> str:
+def render_accepted(claim: Claim, now: float = NOW, links: ZofLinks = LINKS) -> str:
     """All of the message as text, after making sure that Slack would take it."""
-    message = render(claim, now, links)
-    for payload in (message.payload(), message.plain().payload()):
-        assert not problems(payload, "message")
-        assert not unescaped(payload, PEOPLE)
+    message = render_notification(claim, now, links)
+    for payload in (message.message_fields(), message.plain_version().message_fields()):
+        assert not find_problems(payload, "message")
+        assert not find_unescaped(payload, PEOPLE)
         assert payload["text"].strip()
         for mention in ("<@", "<!subteam"):
             assert mention not in json.dumps(payload["attachments"])
-    return json.dumps(message.payload(), ensure_ascii=False)
+    return json.dumps(message.message_fields(), ensure_ascii=False)
 
 
-@given(BODIES, st.sampled_from(Kind), TIMES, TIMES, st.sampled_from([LINKS, Links()]))
+@given(BODIES, st.sampled_from(NotificationKind), TIMES, TIMES, st.sampled_from([LINKS, ZofLinks()]))
 def test_any_body_makes_a_message_that_slack_takes(
-    body: Body, kind: Kind, happened: float, now: float, links: Links
+    body: Payload, kind: NotificationKind, happened: float, now: float, links: ZofLinks
 ) -> None:
-    said = accepted(claimed(body, kind, happened), now, links)
+    said = render_accepted(make_claim(body, kind, happened), now, links)
     assert "None" not in said
     assert "<!channel>" not in said
 
 
 @given(BODIES)
-def test_a_body_survives_its_record(body: Body) -> None:
-    assert bodies.read(json.loads(json.dumps(bodies.stored(body)))) == body
+def test_a_body_survives_its_record(body: Payload) -> None:
+    assert bodies.load_payload(json.loads(json.dumps(bodies.dump_payload(body)))) == body
 
 
 def test_a_body_of_a_later_version_becomes_one_plain_line() -> None:
-    note = Notification(key="x:1:failed:C1", kind=Kind.ROOT, channel="C1", body={"card": "hologram"}, happened=NOW)
-    assert "cannot show" in accepted(Claimed(note, 1, NOW))
-    assert "`x:1:failed:C1`" in accepted(Claimed(note, 1, NOW))
+    note = Notification(
+        key="x:1:failed:C1", kind=NotificationKind.ROOT, channel="C1", body={"card": "hologram"}, happened=NOW
+    )
+    assert "cannot show" in render_accepted(Claim(note, 1, NOW))
+    assert "`x:1:failed:C1`" in render_accepted(Claim(note, 1, NOW))
 
 
-def run_body(**more: Any) -> RunBody:
+def run_body(**more: Any) -> RunAlertPayload:
     at = datetime.fromtimestamp(NOW, UTC)
     run = Run(
         id="run_1", title="Nightly", project_name="checkout", environment="production", duration=102.0, ended=at,
-        counts=Counts(total=60, passed=7, failed=53),
+        counts=CaseCounts(total=60, passed=7, failed=53),
     )  # fmt: skip
-    place = Place.of(run, more.pop("outcome", Outcome.FAILED))
+    place = RunSummary.from_run(run, more.pop("outcome", Outcome.FAILED))
     top = tuple(
-        Case(id=f"res_{n}", title=f"case {n}", outcome=Outcome.FAILED, why="expected 3\nto be 4") for n in "123"
+        CaseSummary(id=f"res_{n}", title=f"case {n}", outcome=Outcome.FAILED, why="expected 3\nto be 4") for n in "123"
     )
-    return RunBody(run=place, bad=53, top=top).model_copy(update=more)
+    return RunAlertPayload(run=place, bad=53, top=top).model_copy(update=more)
 
 
 def test_a_run_says_what_failed_where_and_how_much() -> None:
-    said = accepted(claimed(run_body()))
+    said = render_accepted(make_claim(run_body()))
     for part in (
         "❌ Failed: Nightly", "checkout", "production", "7 passed, 53 failed of 60", "1 min 42 s", "*case 1*",
         "*case 3*", "expected 3", "and 50 more failures", "Show run", "Details", "https://app.zof.ai/runs/run_1",
         "`run_1`", "A test or the product failed",
     ):  # fmt: skip
         assert part in said, part
-    assert render(claimed(run_body()), NOW).text == (
+    assert render_notification(make_claim(run_body()), NOW).text == (
         "Failed: Nightly · checkout · production · 1 min 42 s · 7 passed, 53 failed of 60"
     )
 
 
 def test_failed_and_error_are_worded_differently() -> None:
-    assert "The platform failed" in accepted(claimed(run_body(outcome=Outcome.ERROR)))
-    assert "⚠️ Error: Nightly" in accepted(claimed(run_body(outcome=Outcome.ERROR)))
-    assert "The platform failed" not in accepted(claimed(run_body()))
+    assert "The platform failed" in render_accepted(make_claim(run_body(outcome=Outcome.ERROR)))
+    assert "⚠️ Error: Nightly" in render_accepted(make_claim(run_body(outcome=Outcome.ERROR)))
+    assert "The platform failed" not in render_accepted(make_claim(run_body()))
 
 
 def test_a_recovered_root_is_green_and_blames_nobody() -> None:
-    body = run_body(standing=Standing.RECOVERED, turned=NOW, turner="run_2")
-    said = accepted(claimed(body, Kind.EDIT))
+    body = run_body(standing=AlertStatus.RECOVERED, turned=NOW, turner="run_2")
+    said = render_accepted(make_claim(body, NotificationKind.EDIT))
     assert "✅ Recovered: Nightly" in said
     assert "`run_2`" in said
     assert "A test or the product failed" not in said
-    assert render(claimed(body), NOW).colour != render(claimed(run_body()), NOW).colour
+    assert render_notification(make_claim(body), NOW).colour != render_notification(make_claim(run_body()), NOW).colour
 
 
 def test_a_root_that_fails_again_says_so() -> None:
-    said = accepted(claimed(run_body(standing=Standing.AGAIN, turned=NOW, turner="run_2")))
+    said = render_accepted(make_claim(run_body(standing=AlertStatus.AGAIN, turned=NOW, turner="run_2")))
     assert "❌ Failing again: Nightly" in said
     assert "🔁 Failing again <!date" in said
 
 
 def test_people_are_mentioned_on_top_and_in_the_text() -> None:
-    payload = render(claimed(run_body(mention=("U1", "S9"))), NOW).payload()
+    payload = render_notification(make_claim(run_body(mention=("U1", "S9"))), NOW).message_fields()
     assert payload["text"].startswith("<@U1> <!subteam^S9> Failed: Nightly")
     assert payload["blocks"][1]["text"]["text"] == "<@U1> <!subteam^S9>"
     assert "<@" not in json.dumps(payload["attachments"])
 
 
 def test_the_last_resort_mentions_them_too() -> None:
-    plain = render(claimed(run_body(mention=("U1",))), NOW).plain().payload()
+    plain = render_notification(make_claim(run_body(mention=("U1",))), NOW).plain_version().message_fields()
     assert plain["text"].startswith("<@U1> Failed: Nightly")
     assert not plain["blocks"]
 
 
 def test_what_is_no_id_is_not_mentioned() -> None:
-    payload = render(claimed(run_body(mention=("U1> <!channel",))), NOW).payload()
+    payload = render_notification(make_claim(run_body(mention=("U1> <!channel",))), NOW).message_fields()
     assert "channel" not in json.dumps(payload)
 
 
-def case_body(**more: Any) -> CaseBody:
-    case = Case(id="res_1", title="Cart total", outcome=Outcome.FAILED, why="expected 3\nto be 4")
-    body = CaseBody(run=run_body().run, case=case, case_id="tc_1", first=NOW, last=NOW)
+def case_body(**more: Any) -> CaseAlertPayload:
+    case = CaseSummary(id="res_1", title="Cart total", outcome=Outcome.FAILED, why="expected 3\nto be 4")
+    body = CaseAlertPayload(run=run_body().run, case=case, case_id="tc_1", first=NOW, last=NOW)
     return body.model_copy(update=more)
 
 
 def test_a_case_counts_its_failures() -> None:
-    once = accepted(claimed(case_body()))
+    once = render_accepted(make_claim(case_body()))
     assert "*Failures*\\n1" in once
     assert "First failed" not in once
-    often = accepted(claimed(case_body(count=7, first=NOW - 86400)))
+    often = render_accepted(make_claim(case_body(count=7, first=NOW - 86400)))
     assert "*Failures*\\n7" in often
     assert "First failed" in often
-    assert "7 failures" in render(claimed(case_body(count=7)), NOW).text
+    assert "7 failures" in render_notification(make_claim(case_body(count=7)), NOW).text
     for part in (
         "❌ Failed: Cart total",
         "`tc_1`",
@@ -218,67 +222,73 @@ def test_a_case_counts_its_failures() -> None:
 
 
 def test_a_result_stands_in_the_thread_with_its_failure_and_buttons() -> None:
-    said = accepted(claimed(ResultBody(case=case_body().case, run_id="run_1"), Kind.REPLY))
+    said = render_accepted(make_claim(ResultPayload(case=case_body().case, run_id="run_1"), NotificationKind.REPLY))
     for part in ("❌ *Failed: Cart total*", "expected 3\\nto be 4", "Details", "Show run", "/results/res_1"):
         assert part in said, part
 
 
 def test_the_rest_is_listed_by_title_and_counted() -> None:
-    body = RestBody(run=run_body().run, titles=("Login", "Search (×3)"), count=990, unlisted=986)
-    said = accepted(claimed(body, Kind.REPLY))
+    body = MoreFailuresPayload(run=run_body().run, titles=("Login", "Search (×3)"), count=990, unlisted=986)
+    said = render_accepted(make_claim(body, NotificationKind.REPLY))
     for part in ("990 more failures in this run", "• Login", "• Search (×3)", "and 986 that are not listed here"):
         assert part in said, part
 
 
 def test_a_list_longer_than_a_paragraph_is_shown_to_its_end() -> None:
     titles = tuple(f"{n:02} " + "x" * 90 for n in range(90))
-    said = accepted(claimed(RestBody(run=run_body().run, titles=titles, count=90), Kind.REPLY))
+    said = render_accepted(
+        make_claim(MoreFailuresPayload(run=run_body().run, titles=titles, count=90), NotificationKind.REPLY)
+    )
     assert all(title in said for title in titles)
 
 
 def test_titles_are_listed_once_and_as_far_as_there_is_room() -> None:
     results = [Result(id=f"res_{n}", title=f"{n % 300:03} " + "x" * 90) for n in range(1000)]
-    titles, listed = bodies.titles(results)
+    titles, listed = bodies.collect_titles(results)
     assert titles[0].endswith(" (×4)")
     assert 80 < len(titles) < 100
     assert listed == sum(4 if title.endswith("(×4)") else 3 for title in titles)
 
 
 def test_a_recovery_says_after_how_long() -> None:
-    said = accepted(claimed(RecoveredBody(title="Cart total", run=Place(id="run_2"), after=7500.0), Kind.REPLY))
+    said = render_accepted(
+        make_claim(
+            RecoveryPayload(title="Cart total", run=RunSummary(id="run_2"), after=7500.0), NotificationKind.REPLY
+        )
+    )
     assert "✅ Recovered after 2 h 5 min: Cart total" in said
     assert "Passed in run `run_2`" in said
 
 
-def storm(**more: Any) -> StormBody:
+def storm_body(**more: Any) -> StormPayload:
     places = (("checkout", "staging", 90), ("", "", 30))
-    body = StormBody(since=NOW - 60, last=NOW, alerts=80, failures=125, places=places, elsewhere=5)
+    body = StormPayload(since=NOW - 60, last=NOW, alerts=80, failures=125, places=places, elsewhere=5)
     return body.model_copy(update=more)
 
 
 def test_a_storm_is_counted_by_project_and_environment_and_closes_itself() -> None:
-    raging = accepted(claimed(storm()), NOW + 59)
+    raging = render_accepted(make_claim(storm_body()), NOW + 59)
     for part in ("🌩️ Storm: 125 failures so far", "*checkout · staging*: 90", "*not known where*: 30", "and 5 elsewhere",
                  "80 alerts came too fast"):  # fmt: skip
         assert part in raging, part
-    assert "🌤️ The storm is over: 125 failures in 1 min" in accepted(claimed(storm()), NOW + 60)
-    assert "The storm is over" in accepted(claimed(storm(closed=True)), NOW)
+    assert "🌤️ The storm is over: 125 failures in 1 min" in render_accepted(make_claim(storm_body()), NOW + 60)
+    assert "The storm is over" in render_accepted(make_claim(storm_body(closed=True)), NOW)
 
 
 def test_a_storm_from_before_its_members_were_kept_has_no_controls() -> None:
-    assert "zof_triage" not in accepted(claimed(storm()))
-    assert "zof_triage_acknowledge" in accepted(claimed(storm(members=100, open=90)))
-    assert "*90 of 100 alerts still open*" in accepted(claimed(storm(members=100, open=90)))
+    assert "zof_triage" not in render_accepted(make_claim(storm_body()))
+    assert "zof_triage_acknowledge" in render_accepted(make_claim(storm_body(members=100, open=90)))
+    assert "*90 of 100 alerts still open*" in render_accepted(make_claim(storm_body(members=100, open=90)))
 
 
 def test_the_list_of_a_storm_says_how_each_stands() -> None:
     members = tuple(
-        Member(
+        StormMember(
             key=f"run:run_{n}:failed:C1", id=f"run_{n}", title=f"Suite {n}", project="checkout", standing=how, count=n
         )
-        for n, how in enumerate(Standing, start=1)
+        for n, how in enumerate(AlertStatus, start=1)
     )
-    said = accepted(claimed(MembersBody(first=26, members=members), Kind.REPLY))
+    said = render_accepted(make_claim(StormMembersPayload(first=26, members=members), NotificationKind.REPLY))
     for part in ("Alerts 26 to 28 of this storm", "|Suite 1>* · checkout · `run_1`", "failed 2 times · recovered",
                  "failed 3 times · failing again"):  # fmt: skip
         assert part in said, part
@@ -290,14 +300,14 @@ def test_the_list_of_a_storm_says_how_each_stands() -> None:
      ("plan", "Remediation plan waits"), ("later", "News from Zof")],
 )  # fmt: skip
 def test_a_notice_says_what_happened(event: str, words: str) -> None:
-    body = NoticeBody(event=event, about="agent_7", said="no heartbeat", run_id="run_1", project="checkout")
-    said = accepted(claimed(body))
+    body = PlatformEventPayload(event=event, about="agent_7", said="no heartbeat", run_id="run_1", project="checkout")
+    said = render_accepted(make_claim(body))
     for part in (words, "checkout", "no heartbeat", "`agent_7`", "Show run"):
         assert part in said, part
 
 
 def test_a_message_in_time_says_nothing_of_being_late() -> None:
-    assert "told late" not in accepted(claimed(run_body(), happened=NOW - 500))
+    assert "told late" not in render_accepted(make_claim(run_body(), happened=NOW - 500))
 
 
 @pytest.mark.parametrize(
@@ -309,13 +319,13 @@ def test_a_message_in_time_says_nothing_of_being_late() -> None:
     ],
 )
 def test_a_late_message_says_when_it_happened_and_why_it_is_late(more: dict[str, Any], why: str) -> None:
-    said = accepted(claimed(run_body(), happened=NOW - 10_800, **more))
+    said = render_accepted(make_claim(run_body(), happened=NOW - 10_800, **more))
     assert "Happened 3 h ago (<!date^1780290900^" in said
     assert why in said
 
 
 def test_an_edit_is_never_late() -> None:
-    assert "told late" not in accepted(claimed(run_body(), Kind.EDIT, happened=NOW - 10_800))
+    assert "told late" not in render_accepted(make_claim(run_body(), NotificationKind.EDIT, happened=NOW - 10_800))
 
 
 def test_secrets_are_not_even_stored() -> None:
@@ -324,6 +334,6 @@ def test_secrets_are_not_even_stored() -> None:
         id="res_1", title=f"token {secret}", failure=f"password={secret}", url=f"https://zof.ai/?k={secret}"
     )
     run = Run(id="run_1", title=secret, project_name=secret, url=f"https://zof.ai/?k={secret}")
-    body = RunBody(run=Place.of(run, Outcome.FAILED), bad=1, top=(Case.of(result),))
-    assert secret not in json.dumps(bodies.stored(body))
-    assert secret not in json.dumps(bodies.titles([result]))
+    body = RunAlertPayload(run=RunSummary.from_run(run, Outcome.FAILED), bad=1, top=(CaseSummary.from_result(result),))
+    assert secret not in json.dumps(bodies.dump_payload(body))
+    assert secret not in json.dumps(bodies.collect_titles([result]))

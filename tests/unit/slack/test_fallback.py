@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from zofbot.errors import SlackRefused
-from zofbot.slack.fallback import plain_form, send_or_simplify, show_or_simplify
-from zofbot.slack.message import Block, Message, section
-from zofbot.slack.verdict import REMEDIES, Remedy
+from zofbot.slack.fallback import plain_modal, send_or_simplify, show_or_simplify
+from zofbot.slack.message import Block, Message, section_block
+from zofbot.slack.verdict import REASONS_BY_HANDLING, RefusalHandling
 
 pytestmark = pytest.mark.anyio
 
-CARD = Message("said", [section("drawn")])
+CARD = Message("said", [section_block("drawn")])
 TEXT: Block = {"type": "input", "block_id": "words", "optional": True, "element": {"type": "plain_text_input"}}
 WHEN: Block = {"type": "input", "block_id": "when", "optional": True, "element": {"type": "datetimepicker"}}
 CHART: Block = {"type": "data_visualization"}
-FORM: Block = {"type": "modal", "callback_id": "form", "blocks": [section("about"), TEXT, WHEN, CHART]}
+FORM: Block = {"type": "modal", "callback_id": "form", "blocks": [section_block("about"), TEXT, WHEN, CHART]}
 
 
-@pytest.mark.parametrize("word", REMEDIES[Remedy.PLAIN])
+@pytest.mark.parametrize("word", REASONS_BY_HANDLING[RefusalHandling.PLAIN])
 async def test_each_word_of_the_table_brings_the_plain_version(word: str) -> None:
     sent: list[Message] = []
 
@@ -50,8 +50,8 @@ async def test_a_form_with_newer_blocks_opens_without_them() -> None:
         if CHART in view["blocks"] or WHEN in view["blocks"]:
             raise SlackRefused("invalid_arguments", "no")
 
-    await show_or_simplify(show, FORM, plain_form(FORM))
-    assert shown[1] == FORM | {"blocks": [section("about"), TEXT]}
+    await show_or_simplify(show, FORM, plain_modal(FORM))
+    assert shown[1] == FORM | {"blocks": [section_block("about"), TEXT]}
 
 
 async def test_a_form_that_is_plain_already_is_not_shown_twice() -> None:
@@ -61,12 +61,12 @@ async def test_a_form_that_is_plain_already_is_not_shown_twice() -> None:
         shown.append(view)
         raise SlackRefused("view_too_large", "no")
 
-    plain = plain_form(FORM)
+    plain = plain_modal(FORM)
     with pytest.raises(SlackRefused):
-        await show_or_simplify(show, plain, plain_form(plain))
+        await show_or_simplify(show, plain, plain_modal(plain))
     assert len(shown) == 1
 
 
 def test_a_field_that_has_to_be_filled_in_is_never_left_out() -> None:
     needed = WHEN | {"optional": False}
-    assert plain_form({"blocks": [needed]})["blocks"] == [needed]
+    assert plain_modal({"blocks": [needed]})["blocks"] == [needed]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from zofbot.routing import parse
+from zofbot.routing import parse_filters
 from zofbot.slack import modals
 
 
-def field(block: str, value: str) -> dict[str, Any]:
+def field_of(block: str, value: str) -> dict[str, Any]:
     return {block: {block: {"type": "plain_text_input", "value": value}}}
 
 
@@ -33,5 +33,5 @@ ON = {"on": {"on": {"selected_options": [{"value": "failed"}]}}}
     ],
 )
 def test_a_field_means_what_typing_it_would_mean(block: str, entered: str, typed: str) -> None:
-    filled = modals.read(ON | field(block, entered), {"oncall": "S9"})
-    assert filled == modals.Filled(parse(f"on:failed {typed}"))
+    filled = modals.parse_form(ON | field_of(block, entered), {"oncall": "S9"})
+    assert filled == modals.ParsedForm(parse_filters(f"on:failed {typed}"))

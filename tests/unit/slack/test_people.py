@@ -13,11 +13,11 @@ import aiohttp
 import pytest
 
 from tests.support.virtual_time import SetClock
-from zofbot.access import Role, Roles, Standing, refusal, role_of
+from zofbot.access import Membership, Role, Roles, explain_refusal, role_of
 from zofbot.clock import Clock
 from zofbot.errors import StoreUnavailable
 from zofbot.metrics import Metrics
-from zofbot.simulator.entities import BOT
+from zofbot.simulator.entities import BOT_USER_ID
 from zofbot.simulator.organization import (
     ANA,
     BEN,
@@ -26,44 +26,44 @@ from zofbot.simulator.organization import (
     EXTERNAL,
     GUEST,
     INCIDENT_ROOM,
-    ON_CALL,
+    ON_CALL_GROUP,
     PARTNERS,
     QA_ALERTS,
-    furnish,
+    seed_world,
 )
-from zofbot.simulator.stage import Stage
+from zofbot.simulator.stage import SimulatorServer
 from zofbot.simulator.workspace import Workspace
 from zofbot.simulator.world import World
-from zofbot.slack.notifier import Identity, SlackNotifier
-from zofbot.slack.people import CONFIDENTIAL_SECONDS, People, Readers
-from zofbot.slack.person import described
-from zofbot.slack.shelf import FRESH, MOST, STALE, Shelf
+from zofbot.slack.notifier import BotIdentity, SlackClient
+from zofbot.slack.people import MAX_ACCESS_AGE_SECONDS, Directory, Readers
+from zofbot.slack.person import parse_user
+from zofbot.slack.shelf import FRESH_SECONDS, MAX_CACHE_ENTRIES, MAX_STALE_SECONDS, TtlCache
 
 
 @dataclass
-class Bench:
+class DirectoryBench:
     """People over a Slack that can be told to misbehave."""
 
     slack: Workspace
-    notifier: SlackNotifier
+    notifier: SlackClient
     clock: SetClock
 
-    def people(self, *groups: str) -> People:
-        return People(self.notifier, self.clock, groups)
+    def make_directory(self, *groups: str) -> Directory:
+        return Directory(self.notifier, self.clock, groups)
 
-    def calls(self, method: str) -> int:
+    def count_calls(self, method: str) -> int:
         return len([call for call in self.slack.calls if call.method == method])
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
+async def bench() -> AsyncIterator[DirectoryBench]:
     clock = SetClock()
     world = World(clock)
-    furnish(world)
-    stage = Stage(world)
+    seed_world(world)
+    stage = SimulatorServer(world)
     await stage.start()
     async with aiohttp.ClientSession() as session:
-        notifier = SlackNotifier(
+        notifier = SlackClient(
             session,
             token=world.slack.bot_token,
             api_url=f"{stage.url}/api/",
@@ -71,62 +71,64 @@ async def bench() -> AsyncIterator[Bench]:
             clock=Clock(),
             deadline=2,
         )
-        yield Bench(world.slack, notifier, clock)
+        yield DirectoryBench(world.slack, notifier, clock)
     await stage.stop()
 
 
-async def test_members_guests_strangers_and_bots_are_told_apart(bench: Bench) -> None:
-    people = bench.people()
-    found = [(await people.person(user)).standing for user in (ANA, GUEST, EXTERNAL, BOT)]
-    assert found == [Standing.MEMBER, Standing.GUEST, Standing.STRANGER, Standing.BOT]
+async def test_members_guests_strangers_and_bots_are_told_apart(bench: DirectoryBench) -> None:
+    people = bench.make_directory()
+    found = [(await people.load_person(user)).standing for user in (ANA, GUEST, EXTERNAL, BOT_USER_ID)]
+    assert found == [Membership.MEMBER, Membership.GUEST, Membership.EXTERNAL, Membership.BOT]
     bench.slack.users[BEN].deleted = True
-    assert (await people.person(BEN)).standing is Standing.GONE
-    nobody = await people.person("U0NOBODY")
-    assert (nobody.standing, "user_not_found" in nobody.doubt) == (Standing.UNKNOWN, True)
+    assert (await people.load_person(BEN)).standing is Membership.DEACTIVATED
+    nobody = await people.load_person("U0NOBODY")
+    assert (nobody.standing, "user_not_found" in nobody.doubt) == (Membership.UNKNOWN, True)
 
 
-async def test_somebody_of_another_organization_is_a_stranger_in_a_shared_channel_and_out_of_it(bench: Bench) -> None:
-    assert (await bench.people().person(EXTERNAL)).standing is Standing.STRANGER
+async def test_somebody_of_another_organization_is_a_stranger_in_a_shared_channel_and_out_of_it(
+    bench: DirectoryBench,
+) -> None:
+    assert (await bench.make_directory().load_person(EXTERNAL)).standing is Membership.EXTERNAL
     bench.slack.channels[PARTNERS].members.discard(EXTERNAL)
-    assert (await bench.people().person(EXTERNAL)).standing is Standing.STRANGER
+    assert (await bench.make_directory().load_person(EXTERNAL)).standing is Membership.EXTERNAL
 
 
-async def test_a_person_has_a_name_a_time_zone_and_their_groups(bench: Bench) -> None:
-    people = bench.people(ON_CALL)
-    ana, chioma = await people.person(ANA), await people.person(CHIOMA)
-    assert (ana.name, str(ana.zone), ana.admin, [*ana.groups]) == ("ana", "Europe/Berlin", True, [ON_CALL])
+async def test_a_person_has_a_name_a_time_zone_and_their_groups(bench: DirectoryBench) -> None:
+    people = bench.make_directory(ON_CALL_GROUP)
+    ana, chioma = await people.load_person(ANA), await people.load_person(CHIOMA)
+    assert (ana.name, str(ana.zone), ana.admin, [*ana.groups]) == ("ana", "Europe/Berlin", True, [ON_CALL_GROUP])
     assert (str(chioma.zone), chioma.admin, chioma.groups) == ("Asia/Tokyo", False, frozenset())
-    assert role_of(chioma, Roles.read(ON_CALL)) is Role.READER
-    assert role_of(await people.person(BEN), Roles.read(ON_CALL)) is Role.RESPONDER
+    assert role_of(chioma, Roles.from_settings(ON_CALL_GROUP)) is Role.READER
+    assert role_of(await people.load_person(BEN), Roles.from_settings(ON_CALL_GROUP)) is Role.RESPONDER
 
 
-HOME = Identity("T0ACME", "U0ZOFBOT", "B0ZOFBOT", "E0ACME")
+HOME = BotIdentity("T0ACME", "U0ZOFBOT", "B0ZOFBOT", "E0ACME")
 MEMBER = {"id": "U1", "team_id": "T0ACME"}
 
 
 @pytest.mark.parametrize(
     ("told", "standing"),
     [
-        (MEMBER, Standing.MEMBER),
-        ({}, Standing.STRANGER),
-        (MEMBER | {"team_id": "T0OTHER"}, Standing.STRANGER),
-        (MEMBER | {"is_stranger": True}, Standing.STRANGER),
-        (MEMBER | {"is_ultra_restricted": True}, Standing.GUEST),
-        (MEMBER | {"is_restricted": True, "is_admin": True}, Standing.GUEST),
-        ({"team_id": "T0SISTER", "enterprise_user": {"enterprise_id": "E0ACME"}}, Standing.MEMBER),
-        ({"team_id": "E0ACME"}, Standing.MEMBER),
-        ({"team_id": "T0OTHER", "enterprise_user": {"enterprise_id": "E0OTHER", "teams": ["T9"]}}, Standing.STRANGER),
-        (MEMBER | {"id": "USLACKBOT"}, Standing.BOT),
-        (MEMBER | {"is_workflow_bot": True}, Standing.BOT),
+        (MEMBER, Membership.MEMBER),
+        ({}, Membership.EXTERNAL),
+        (MEMBER | {"team_id": "T0OTHER"}, Membership.EXTERNAL),
+        (MEMBER | {"is_stranger": True}, Membership.EXTERNAL),
+        (MEMBER | {"is_ultra_restricted": True}, Membership.GUEST),
+        (MEMBER | {"is_restricted": True, "is_admin": True}, Membership.GUEST),
+        ({"team_id": "T0SISTER", "enterprise_user": {"enterprise_id": "E0ACME"}}, Membership.MEMBER),
+        ({"team_id": "E0ACME"}, Membership.MEMBER),
+        ({"team_id": "T0OTHER", "enterprise_user": {"enterprise_id": "E0OTHER", "teams": ["T9"]}}, Membership.EXTERNAL),
+        (MEMBER | {"id": "USLACKBOT"}, Membership.BOT),
+        (MEMBER | {"is_workflow_bot": True}, Membership.BOT),
     ],
 )
-def test_what_slack_says_of_somebody_is_a_standing(told: dict[str, Any], standing: Standing) -> None:
-    assert described("U1", told, HOME).standing is standing
+def test_what_slack_says_of_somebody_is_a_standing(told: dict[str, Any], standing: Membership) -> None:
+    assert parse_user("U1", told, HOME).standing is standing
 
 
 def test_without_an_organization_nobody_belongs_to_it() -> None:
     told = {"team_id": "T0OTHER", "enterprise_user": {"enterprise_id": ""}}
-    assert described("U1", told, Identity("T0ACME", "", "")).standing is Standing.STRANGER
+    assert parse_user("U1", told, BotIdentity("T0ACME", "", "")).standing is Membership.EXTERNAL
 
 
 @pytest.mark.parametrize(
@@ -140,74 +142,74 @@ def test_without_an_organization_nobody_belongs_to_it() -> None:
     ],
 )
 def test_a_time_zone_is_a_name_else_a_difference(told: dict[str, Any], zone: object) -> None:
-    assert described("U1", told, HOME).zone == zone
+    assert parse_user("U1", told, HOME).zone == zone
 
 
-async def test_whom_a_subscription_mentions_is_called_by_name(bench: Bench) -> None:
-    wish = f"mention:<@{BEN}>,<@U0GONE> escalate:15m-><!subteam^{ON_CALL}>,1h-><!subteam^S0GONE>"
+async def test_whom_a_subscription_mentions_is_called_by_name(bench: DirectoryBench) -> None:
+    wish = f"mention:<@{BEN}>,<@U0GONE> escalate:15m-><!subteam^{ON_CALL_GROUP}>,1h-><!subteam^S0GONE>"
     told = "mention:@ben,@U0GONE escalate:15m->@oncall-checkout,1h->@S0GONE"
-    people = bench.people()
-    assert [await people.named(wish), await people.named(wish), await people.named("project:*")] == [
+    people = bench.make_directory()
+    assert [await people.with_names(wish), await people.with_names(wish), await people.with_names("project:*")] == [
         told,
         told,
         "project:*",
     ]
-    assert bench.calls("usergroups.list") == 1
+    assert bench.count_calls("usergroups.list") == 1
     bench.slack.scopes.discard("usergroups:read")
-    assert await bench.people().named(wish) == told.replace("oncall-checkout", ON_CALL)
+    assert await bench.make_directory().with_names(wish) == told.replace("oncall-checkout", ON_CALL_GROUP)
 
 
-async def test_slack_is_asked_once_a_minute_and_of_groups_once_in_five_however_many_wait(bench: Bench) -> None:
-    people = bench.people(ON_CALL)
-    await asyncio.gather(*(people.person(ANA) for _ in range(20)))
-    await people.person(BEN)
-    bench.clock.at += CONFIDENTIAL_SECONDS - 1
-    await people.person(ANA)
-    asked = [bench.calls(method) for method in ("auth.test", "users.info", "usergroups.users.list")]
+async def test_slack_is_asked_once_a_minute_and_of_groups_once_in_five_however_many_wait(bench: DirectoryBench) -> None:
+    people = bench.make_directory(ON_CALL_GROUP)
+    await asyncio.gather(*(people.load_person(ANA) for _ in range(20)))
+    await people.load_person(BEN)
+    bench.clock.at += MAX_ACCESS_AGE_SECONDS - 1
+    await people.load_person(ANA)
+    asked = [bench.count_calls(method) for method in ("auth.test", "users.info", "usergroups.users.list")]
     assert asked == [1, 2, 1]
-    bench.slack.groups[ON_CALL].users.remove(ANA)
-    bench.clock.at += FRESH - CONFIDENTIAL_SECONDS
-    assert (await people.person(ANA)).groups == {ON_CALL}
-    assert bench.calls("users.info") == 3
+    bench.slack.groups[ON_CALL_GROUP].users.remove(ANA)
+    bench.clock.at += FRESH_SECONDS - MAX_ACCESS_AGE_SECONDS
+    assert (await people.load_person(ANA)).groups == {ON_CALL_GROUP}
+    assert bench.count_calls("users.info") == 3
     bench.clock.at += 1
-    assert (await people.person(ANA)).groups == frozenset()
-    assert bench.calls("auth.test") == 1, "who we are does not change"
+    assert (await people.load_person(ANA)).groups == frozenset()
+    assert bench.count_calls("auth.test") == 1, "who we are does not change"
 
 
 @pytest.mark.parametrize("fault", ["500", "429", "cut"])
 async def test_without_slack_a_person_is_known_for_an_hour_and_who_reads_a_channel_for_a_minute(
-    bench: Bench, fault: str
+    bench: DirectoryBench, fault: str
 ) -> None:
-    people = bench.people(ON_CALL)
-    known = await people.person(ANA)
-    assert await people.readers(QA_ALERTS) is Readers.OURS
-    assert await people.own(known, {QA_ALERTS}) == frozenset({QA_ALERTS})
-    bench.slack.faults.set(fault)
-    bench.clock.at += CONFIDENTIAL_SECONDS - 1
-    assert await people.readers(QA_ALERTS) is Readers.OURS
-    assert await people.own(known, {QA_ALERTS}) == frozenset({QA_ALERTS})
+    people = bench.make_directory(ON_CALL_GROUP)
+    known = await people.load_person(ANA)
+    assert await people.readers_of(QA_ALERTS) is Readers.OURS
+    assert await people.joined_channels(known, {QA_ALERTS}) == frozenset({QA_ALERTS})
+    bench.slack.faults.set_fault(fault)
+    bench.clock.at += MAX_ACCESS_AGE_SECONDS - 1
+    assert await people.readers_of(QA_ALERTS) is Readers.OURS
+    assert await people.joined_channels(known, {QA_ALERTS}) == frozenset({QA_ALERTS})
     bench.clock.at += 1
-    assert await people.readers(QA_ALERTS) is Readers.UNKNOWN
-    assert await people.own(known, {QA_ALERTS}) is None
-    bench.clock.at += STALE - CONFIDENTIAL_SECONDS - 1
-    assert await people.person(ANA) == known
+    assert await people.readers_of(QA_ALERTS) is Readers.UNKNOWN
+    assert await people.joined_channels(known, {QA_ALERTS}) is None
+    bench.clock.at += MAX_STALE_SECONDS - MAX_ACCESS_AGE_SECONDS - 1
+    assert await people.load_person(ANA) == known
     bench.clock.at += 1
-    unknown = await people.person(ANA)
-    assert unknown.standing is Standing.UNKNOWN
+    unknown = await people.load_person(ANA)
+    assert unknown.standing is Membership.UNKNOWN
     assert role_of(unknown, Roles()) is Role.READER
-    assert "Try again in a moment." in (refusal(Role.RESPONDER, unknown, Roles()) or "")
-    bench.slack.faults.set("none")
+    assert "Try again in a moment." in (explain_refusal(Role.RESPONDER, unknown, Roles()) or "")
+    bench.slack.faults.set_fault("none")
     bench.clock.at += 60
-    assert await people.person(ANA) == known
-    assert await people.readers(QA_ALERTS) is Readers.OURS
+    assert await people.load_person(ANA) == known
+    assert await people.readers_of(QA_ALERTS) is Readers.OURS
 
 
-async def test_a_slack_that_does_not_answer_is_not_asked_by_everybody(bench: Bench) -> None:
-    people = bench.people()
-    await people.person(BEN)
-    bench.slack.faults.set("500")
-    await asyncio.gather(*(people.person(ANA) for _ in range(10)))
-    assert bench.calls("users.info") == 2
+async def test_a_slack_that_does_not_answer_is_not_asked_by_everybody(bench: DirectoryBench) -> None:
+    people = bench.make_directory()
+    await people.load_person(BEN)
+    bench.slack.faults.set_fault("500")
+    await asyncio.gather(*(people.load_person(ANA) for _ in range(10)))
+    assert bench.count_calls("users.info") == 2
 
 
 async def test_of_very_many_answers_the_one_longest_unasked_for_is_forgotten() -> None:
@@ -217,77 +219,77 @@ async def test_of_very_many_answers_the_one_longest_unasked_for_is_forgotten() -
         asked.append(key)
         return key
 
-    shelf = Shelf(ask, SetClock())
-    for number in range(MOST):
+    shelf = TtlCache(ask, SetClock())
+    for number in range(MAX_CACHE_ENTRIES):
         await shelf.get(f"{number}")
     for key in ("0", "one too many", "0", "1"):
         assert await shelf.get(key) == key
-    assert asked[MOST:] == ["one too many", "1"]
+    assert asked[MAX_CACHE_ENTRIES:] == ["one too many", "1"]
 
 
-async def test_a_missing_scope_is_named_to_whoever_it_hinders(bench: Bench) -> None:
+async def test_a_missing_scope_is_named_to_whoever_it_hinders(bench: DirectoryBench) -> None:
     bench.slack.scopes.discard("users:read")
-    ana = await bench.people().person(ANA)
-    assert "`users:read`" in (refusal(Role.RESPONDER, ana, Roles()) or "")
+    ana = await bench.make_directory().load_person(ANA)
+    assert "`users:read`" in (explain_refusal(Role.RESPONDER, ana, Roles()) or "")
 
 
-async def test_a_group_that_slack_will_not_show_gives_nobody_its_role_and_says_so(bench: Bench) -> None:
-    ben = await bench.people(ON_CALL, "S0GONE").person(BEN)
-    assert ben.groups == {ON_CALL}
-    assert role_of(ben, Roles.read(f"S0GONE,{ON_CALL}")) is Role.RESPONDER
-    assert "no_such_subteam" in (refusal(Role.RESPONDER, ben, Roles.read("S0GONE")) or "")
+async def test_a_group_that_slack_will_not_show_gives_nobody_its_role_and_says_so(bench: DirectoryBench) -> None:
+    ben = await bench.make_directory(ON_CALL_GROUP, "S0GONE").load_person(BEN)
+    assert ben.groups == {ON_CALL_GROUP}
+    assert role_of(ben, Roles.from_settings(f"S0GONE,{ON_CALL_GROUP}")) is Role.RESPONDER
+    assert "no_such_subteam" in (explain_refusal(Role.RESPONDER, ben, Roles.from_settings("S0GONE")) or "")
 
 
-async def test_a_channel_is_shared_once_another_organization_is_in_it_or_asked_to_be(bench: Bench) -> None:
-    assert await bench.people().shared(PARTNERS) is True
-    assert await bench.people().shared(QA_ALERTS) is False
+async def test_a_channel_is_shared_once_another_organization_is_in_it_or_asked_to_be(bench: DirectoryBench) -> None:
+    assert await bench.make_directory().is_shared(PARTNERS) is True
+    assert await bench.make_directory().is_shared(QA_ALERTS) is False
     bench.slack.channels[QA_ALERTS].pending = True
-    assert await bench.people().shared(QA_ALERTS) is True
+    assert await bench.make_directory().is_shared(QA_ALERTS) is True
 
 
-async def test_a_channel_that_cannot_be_seen_is_no_channel_of_ours(bench: Bench) -> None:
-    people = bench.people()
-    assert await people.readers(INCIDENT_ROOM) is Readers.UNSEEN
-    assert await people.shared(INCIDENT_ROOM) is True
+async def test_a_channel_that_cannot_be_seen_is_no_channel_of_ours(bench: DirectoryBench) -> None:
+    people = bench.make_directory()
+    assert await people.readers_of(INCIDENT_ROOM) is Readers.UNSEEN
+    assert await people.is_shared(INCIDENT_ROOM) is True
     bench.slack.scopes.discard("im:read")
-    assert await people.readers("D0ANA") is Readers.UNSEEN
+    assert await people.readers_of("D0ANA") is Readers.UNSEEN
 
 
-async def test_direct_messages_are_shared_with_whoever_is_in_them(bench: Bench) -> None:
-    people = bench.people()
-    assert [await people.readers(place) for place in ("D0ANA", ANA, EXTERNAL, "U0NOBODY")] == [
+async def test_direct_messages_are_shared_with_whoever_is_in_them(bench: DirectoryBench) -> None:
+    people = bench.make_directory()
+    assert [await people.readers_of(place) for place in ("D0ANA", ANA, EXTERNAL, "U0NOBODY")] == [
         Readers.OURS, Readers.OURS, Readers.SHARED, Readers.UNKNOWN,
     ]  # fmt: skip
 
 
-async def test_members_see_public_channels_and_guests_those_they_are_in(bench: Bench) -> None:
+async def test_members_see_public_channels_and_guests_those_they_are_in(bench: DirectoryBench) -> None:
     places = {QA_ALERTS, CHECKOUT_CHANNEL, INCIDENT_ROOM, "D0ANA", "D0BEN", "D0GUEST"}
-    bench.slack.channels[INCIDENT_ROOM].members.add(BOT)
-    people = bench.people()
+    bench.slack.channels[INCIDENT_ROOM].members.add(BOT_USER_ID)
+    people = bench.make_directory()
 
-    async def seen(user: str) -> set[str]:
-        return set(await people.visible(await people.person(user), places))
+    async def channels_seen_by(user: str) -> set[str]:
+        return set(await people.visible_channels(await people.load_person(user), places))
 
-    assert await seen(BEN) == {QA_ALERTS, CHECKOUT_CHANNEL, INCIDENT_ROOM, "D0BEN"}
-    assert await seen(CHIOMA) == {QA_ALERTS, CHECKOUT_CHANNEL}
-    assert await seen(GUEST) == {CHECKOUT_CHANNEL, "D0GUEST"}
-    assert await seen(EXTERNAL) == set()
-    assert await seen("U0NOBODY") == set()
+    assert await channels_seen_by(BEN) == {QA_ALERTS, CHECKOUT_CHANNEL, INCIDENT_ROOM, "D0BEN"}
+    assert await channels_seen_by(CHIOMA) == {QA_ALERTS, CHECKOUT_CHANNEL}
+    assert await channels_seen_by(GUEST) == {CHECKOUT_CHANNEL, "D0GUEST"}
+    assert await channels_seen_by(EXTERNAL) == set()
+    assert await channels_seen_by("U0NOBODY") == set()
 
 
-async def test_what_slack_does_not_say_is_not_seen(bench: Bench) -> None:
-    people = bench.people()
-    ana = await people.person(ANA)
+async def test_what_slack_does_not_say_is_not_seen(bench: DirectoryBench) -> None:
+    people = bench.make_directory()
+    ana = await people.load_person(ANA)
     bench.slack.scopes -= {"usergroups:read", "groups:read"}
-    assert await people.members(ON_CALL) is None
-    assert await people.own(ana, {QA_ALERTS}) is None
-    assert await people.visible(ana, {QA_ALERTS, INCIDENT_ROOM}) == {QA_ALERTS}
+    assert await people.group_members(ON_CALL_GROUP) is None
+    assert await people.joined_channels(ana, {QA_ALERTS}) is None
+    assert await people.visible_channels(ana, {QA_ALERTS, INCIDENT_ROOM}) == {QA_ALERTS}
     bench.slack.scopes.discard("channels:read")
-    bench.clock.at += CONFIDENTIAL_SECONDS
-    assert await people.visible(ana, {QA_ALERTS}) == set()
+    bench.clock.at += MAX_ACCESS_AGE_SECONDS
+    assert await people.visible_channels(ana, {QA_ALERTS}) == set()
 
 
-async def test_a_change_is_heard_by_every_process(bench: Bench) -> None:
+async def test_a_change_is_heard_by_every_process(bench: DirectoryBench) -> None:
     count = {QA_ALERTS: "1"}
 
     async def changes(identifier: str) -> str:
@@ -295,12 +297,12 @@ async def test_a_change_is_heard_by_every_process(bench: Bench) -> None:
             raise StoreUnavailable("Redis is away.")
         return count.get(identifier, "")
 
-    people = People(bench.notifier, bench.clock, (), changes)
-    assert await people.readers(QA_ALERTS) is Readers.OURS
+    people = Directory(bench.notifier, bench.clock, (), changes)
+    assert await people.readers_of(QA_ALERTS) is Readers.OURS
     bench.slack.channels[QA_ALERTS].external = True
-    assert await people.readers(QA_ALERTS) is Readers.OURS
+    assert await people.readers_of(QA_ALERTS) is Readers.OURS
     count[QA_ALERTS] = "2"
-    assert await people.readers(QA_ALERTS) is Readers.SHARED
+    assert await people.readers_of(QA_ALERTS) is Readers.SHARED
     count.clear()
     bench.slack.channels[QA_ALERTS].external = False
-    assert await people.readers(QA_ALERTS) is Readers.OURS, "without the store nothing is remembered"
+    assert await people.readers_of(QA_ALERTS) is Readers.OURS, "without the store nothing is remembered"

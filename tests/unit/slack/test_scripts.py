@@ -28,7 +28,7 @@ from zofbot.slack import text
         "Đặt hàng, Zażółć gęślą jaźń, 注文を確認する, שלום",
     ],
 )
-@pytest.mark.parametrize("shown", [text.mrkdwn, text.literal, text.line, text.clean])
+@pytest.mark.parametrize("shown", [text.escape_mrkdwn, text.clean_literal, text.escape_line, text.sanitize_text])
 def test_scripts_keep_what_they_are_spelt_with(said: str, shown: object) -> None:
     assert callable(shown)
     assert shown(said) == said
@@ -49,7 +49,7 @@ def test_scripts_keep_what_they_are_spelt_with(said: str, shown: object) -> None
     ],
 )
 def test_what_cannot_be_seen_goes(said: str, shown: str) -> None:
-    assert text.literal(said) == shown
+    assert text.clean_literal(said) == shown
 
 
 _VISIBLE_FORMAT = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
@@ -65,16 +65,18 @@ INVISIBLE = [
 
 def test_no_invisible_character_hides_a_secret() -> None:
     for letter in INVISIBLE:
-        assert text.literal(f"pass\u200c\u200d{letter}\u200d{letter}word=hunter2") == f"password={MASK}", ascii(letter)
-        said = text.mrkdwn(f"pass{letter}word=hun{letter}ter2, ghp{letter}_a1B2{letter}" + "c3D4" * 8)
+        assert text.clean_literal(f"pass\u200c\u200d{letter}\u200d{letter}word=hunter2") == f"password={MASK}", ascii(
+            letter
+        )
+        said = text.escape_mrkdwn(f"pass{letter}word=hun{letter}ter2, ghp{letter}_a1B2{letter}" + "c3D4" * 8)
         assert said == f"password={MASK}, {MASK}", ascii(letter)
 
 
 @given(st.lists(st.sampled_from(["\u200c", "\u200d", "\ufe0f", "م", "क", "👩", "a", " ", "\u202e"]), max_size=12))
 def test_cleaning_twice_changes_nothing_more(parts: list[str]) -> None:
-    once = text.clean("".join(parts))
+    once = text.sanitize_text("".join(parts))
     assert "\u202e" not in once
-    assert text.clean(once) == once
+    assert text.sanitize_text(once) == once
 
 
 @pytest.mark.parametrize(
@@ -90,14 +92,14 @@ def test_cleaning_twice_changes_nothing_more(parts: list[str]) -> None:
     ],
 )
 def test_the_name_of_an_emoji_stays_words(said: str, shown: str) -> None:
-    assert text.mrkdwn(said) == shown
-    assert text.line(said) == shown
+    assert text.escape_mrkdwn(said) == shown
+    assert text.escape_line(said) == shown
 
 
 @given(st.text(alphabet="`:wave@.#/ \u200b<&", max_size=80))
 @example(":wave: @here evil.example")
 def test_code_can_be_copied_as_it_stands(anything: str) -> None:
-    assert "\u200b" not in text.code(anything)
+    assert "\u200b" not in text.inline_code(anything)
 
 
 BEGINNINGS = [":aaaa", ":", "::a", ":1", ":-", "\u200d", "a\ufe0f", "\ufe0f", "\x9b1", "\x9d", "\x1b]", "\u200c\ufe0f"]
@@ -112,7 +114,7 @@ def test_time_is_in_proportion_to_the_text(beginning: str) -> None:
         taken = []
         for _ in range(3):
             began = time.process_time()
-            text.unlinked(text.clean(said))
+            text.break_links(text.sanitize_text(said))
             taken.append(time.process_time() - began)
         return min(taken)
 

@@ -69,7 +69,7 @@ def test_known_secrets_are_redacted_whatever_they_look_like() -> None:
 
 
 def test_a_secret_split_by_an_invisible_character_is_found() -> None:
-    assert "hunter2" not in text.mrkdwn("pass\u200bword=hun\u202eter2").replace("\u200b", "")
+    assert "hunter2" not in text.escape_mrkdwn("pass\u200bword=hun\u202eter2").replace("\u200b", "")
 
 
 @given(st.text(alphabet="a-_.:=/@ eyJ\"'\n", max_size=3000))
@@ -94,7 +94,7 @@ def test_no_text_takes_more_than_its_length_is_worth(beginning: str) -> None:
 
     def taken() -> float:
         began = time.process_time()
-        text.mrkdwn(beginning * (20_000 // len(beginning)))
+        text.escape_mrkdwn(beginning * (20_000 // len(beginning)))
         return time.process_time() - began
 
     assert min(taken() for _ in range(3)) < 0.1
@@ -102,7 +102,7 @@ def test_no_text_takes_more_than_its_length_is_worth(beginning: str) -> None:
 
 @given(NASTY | ANY, st.integers(1, 200))
 def test_mrkdwn_is_inert_and_within_its_limit(anything: str, limit: int) -> None:
-    shown = text.mrkdwn(anything, limit)
+    shown = text.escape_mrkdwn(anything, limit)
     assert len(shown) <= limit
     assert "<" not in shown
     assert ">" not in shown
@@ -112,34 +112,34 @@ def test_mrkdwn_is_inert_and_within_its_limit(anything: str, limit: int) -> None
 
 @given(NASTY | ANY, st.integers(1, 200))
 def test_literal_text_mentions_nobody(anything: str, limit: int) -> None:
-    shown = text.literal(anything, limit)
+    shown = text.clean_literal(anything, limit)
     assert len(shown) <= limit
     assert not re.search("<[!@#]", shown)
 
 
 @given(NASTY | ANY, st.integers(3, 200))
 def test_inline_code_stays_closed(anything: str, limit: int) -> None:
-    shown = text.code(anything, limit)
+    shown = text.inline_code(anything, limit)
     assert len(shown) <= limit
     assert shown == "" or (shown[0] == shown[-1] == "`" and "`" not in shown[1:-1] and "\n" not in shown)
 
 
 @given(NASTY | ANY)
 def test_a_line_is_one_line(anything: str) -> None:
-    assert "\n" not in text.line(anything)
+    assert "\n" not in text.escape_line(anything)
 
 
 def test_short_text_is_escaped_and_otherwise_as_it_came() -> None:
-    assert text.mrkdwn("a < b && c > d") == "a &lt; b &amp;&amp; c &gt; d"
-    assert text.line("test_login_flow works") == "test_login_flow works"
+    assert text.escape_mrkdwn("a < b && c > d") == "a &lt; b &amp;&amp; c &gt; d"
+    assert text.escape_line("test_login_flow works") == "test_login_flow works"
 
 
 def test_colours_for_terminals_are_taken_out() -> None:
-    assert text.literal("\x1b[1;31mred\x1b[0m \x1b]8;;https://x.example\x07link\x1b]8;;\x07") == "red link"
+    assert text.clean_literal("\x1b[1;31mred\x1b[0m \x1b]8;;https://x.example\x07link\x1b]8;;\x07") == "red link"
 
 
 def test_text_is_escaped_before_it_is_clipped() -> None:
-    assert text.mrkdwn("<<<<", 10) == "&lt;&lt;…"
+    assert text.escape_mrkdwn("<<<<", 10) == "&lt;&lt;…"
 
 
 @pytest.mark.parametrize(
@@ -150,14 +150,14 @@ def test_text_is_escaped_before_it_is_clipped() -> None:
     ],
 )  # fmt: skip
 def test_durations_are_said_as_people_do(seconds: float, said: str) -> None:
-    assert text.duration(seconds) == said
+    assert text.describe_duration(seconds) == said
 
 
 @given(st.floats(0, 1e9))
 def test_any_duration_can_be_said(seconds: float) -> None:
-    assert re.fullmatch(r"[\d.]+ (ms|s|min|h|d)( \d+ (s|min|h))?", text.duration(seconds))
+    assert re.fullmatch(r"[\d.]+ (ms|s|min|h|d)( \d+ (s|min|h))?", text.describe_duration(seconds))
 
 
 def test_moments_are_shown_in_the_readers_own_zone() -> None:
     at = datetime(2026, 6, 1, 8, 15, 30, tzinfo=UTC)
-    assert text.moment(at) == "<!date^1780301730^{date_short_pretty} {time_secs}|2026-06-01 08:15:30 UTC>"
+    assert text.format_local_time(at) == "<!date^1780301730^{date_short_pretty} {time_secs}|2026-06-01 08:15:30 UTC>"

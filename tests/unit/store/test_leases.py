@@ -13,7 +13,7 @@ import redis.asyncio as redis
 from tests.support.virtual_time import SetClock
 from zofbot.errors import StoreUnavailable
 from zofbot.store.leases import Fence, Lease
-from zofbot.store.outbox import Fenced, Outbox
+from zofbot.store.outbox import LeaseLost, Outbox
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -32,57 +32,57 @@ async def store(server: fakeredis.FakeServer) -> AsyncIterator[redis.Redis]:
         yield client
 
 
-def lease(store: redis.Redis, seconds: float = 60) -> Lease:
+def make_lease(store: redis.Redis, seconds: float = 60) -> Lease:
     return Lease(store, "test", "poller", seconds, clock)
 
 
-async def number(holder: Lease) -> int:
+async def fence_number(holder: Lease) -> int:
     held = await holder.hold()
     assert held is not None
     return held.fence.number
 
 
-async def end(store: redis.Redis) -> None:
+async def expire_lease(store: redis.Redis) -> None:
     """What time does to a lease that nobody holds on to."""
     assert await store.delete("{test}:lease:poller")
 
 
 async def test_of_many_one_holds_it(store: redis.Redis) -> None:
-    held = await asyncio.gather(*(lease(store).hold() for _ in range(20)))
-    assert sum(one is not None for one in held) == 1
+    held = await asyncio.gather(*(make_lease(store).hold() for _ in range(20)))
+    assert sum(item is not None for item in held) == 1
 
 
 async def test_it_ends_by_itself(store: redis.Redis) -> None:
-    await lease(store, 60).hold()
+    await make_lease(store, 60).hold()
     assert 59_000 < await store.pttl("{test}:lease:poller") <= 60_000
 
 
 async def test_holding_on_keeps_the_number_and_renews_the_time(store: redis.Redis) -> None:
-    mine = lease(store)
-    first = await number(mine)
+    mine = make_lease(store)
+    first = await fence_number(mine)
     await store.pexpire("{test}:lease:poller", 1000)
-    assert await number(mine) == first
+    assert await fence_number(mine) == first
     assert await store.pttl("{test}:lease:poller") > 59_000
 
 
 async def test_the_number_rises_with_each_take_over(store: redis.Redis) -> None:
-    one, other = lease(store), lease(store)
+    one, other = make_lease(store), make_lease(store)
     numbers = []
     for holder in (one, other, one, other):
-        numbers.append(await number(holder))
-        await end(store)
+        numbers.append(await fence_number(holder))
+        await expire_lease(store)
     assert numbers == sorted(set(numbers))
 
 
 async def test_who_let_it_lapse_goes_on_with_his_number_if_nobody_came(store: redis.Redis) -> None:
-    mine = lease(store)
-    first = await number(mine)
-    await end(store)
-    assert await number(mine) == first
+    mine = make_lease(store)
+    first = await fence_number(mine)
+    await expire_lease(store)
+    assert await fence_number(mine) == first
 
 
 async def test_released_it_is_free_at_once(store: redis.Redis) -> None:
-    one, other = lease(store), lease(store)
+    one, other = make_lease(store), make_lease(store)
     await one.hold()
     assert await other.hold() is None
     await one.release()
@@ -90,49 +90,49 @@ async def test_released_it_is_free_at_once(store: redis.Redis) -> None:
 
 
 async def test_nobody_releases_what_another_holds(store: redis.Redis) -> None:
-    one, other = lease(store), lease(store)
+    one, other = make_lease(store), make_lease(store)
     await one.hold()
-    await end(store)
+    await expire_lease(store)
     await other.hold()
     await one.release()
     assert await one.hold() is None
 
 
 async def test_the_number_rises_over_a_store_that_came_back_empty(store: redis.Redis) -> None:
-    mine = lease(store)
-    first = await number(mine)
+    mine = make_lease(store)
+    first = await fence_number(mine)
     await store.flushall()
-    assert await number(mine) > first
+    assert await fence_number(mine) > first
     await store.flushall()
-    assert await number(lease(store)) >= NOW.timestamp() * 1000  # another process's starts from the time
+    assert await fence_number(make_lease(store)) >= NOW.timestamp() * 1000  # another process's starts from the time
 
 
 async def test_hashes_come_along(store: redis.Redis) -> None:
     await store.hset("{test}:hints", mapping={"run_1": "é", "run_2": ""})
-    held = await lease(store).hold("hints", "nothing")
+    held = await make_lease(store).hold("hints", "nothing")
     assert held is not None
     assert held.hashes == {"hints": {"run_1": "é", "run_2": ""}, "nothing": {}}
     assert held.fence == Fence("{test}:fence:poller", held.fence.number)
 
 
 async def test_a_predecessors_commit_is_refused_whole(store: redis.Redis) -> None:
-    one, other, outbox = lease(store), lease(store), Outbox(store, "test", clock)
+    one, other, outbox = make_lease(store), make_lease(store), Outbox(store, "test", clock)
     old = await one.hold()
     assert old is not None
     await outbox.commit([], changes={"noted": {"a": "1"}}, fence=old.fence)
-    await end(store)
+    await expire_lease(store)
     new = await other.hold()
     assert new is not None
-    with pytest.raises(Fenced):
+    with pytest.raises(LeaseLost):
         await outbox.commit([], changes={"noted": {"a": "2", "b": "2"}}, fence=old.fence)
-    assert await outbox.hashes("noted") == {"noted": {"a": "1"}}
+    assert await outbox.read_hashes("noted") == {"noted": {"a": "1"}}
     await outbox.commit([], changes={"noted": {"a": None}}, fence=new.fence)
-    assert await outbox.hashes("noted") == {"noted": {}}
+    assert await outbox.read_hashes("noted") == {"noted": {}}
 
 
 async def test_without_a_store_there_is_no_lease(store: redis.Redis, server: fakeredis.FakeServer) -> None:
     server.connected = False
     with pytest.raises(StoreUnavailable):
-        await lease(store).hold()
+        await make_lease(store).hold()
     with pytest.raises(StoreUnavailable):
-        await lease(store).release()
+        await make_lease(store).release()

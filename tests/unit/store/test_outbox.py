@@ -16,20 +16,30 @@ from hypothesis import strategies as st
 
 from zofbot.clock import MovableClock
 from zofbot.errors import StoreUnavailable
-from zofbot.notification import SCHEMA, Claimed, Kind, Notification, Receipt, State
-from zofbot.simulator.quota import Pace
-from zofbot.store.entry import text
+from zofbot.notification import NOTIFICATION_SCHEMA, Claim, Notification, NotificationKind, NotificationState, Receipt
+from zofbot.simulator.quota import BurstLimit
+from zofbot.store.entry import decode_text
 from zofbot.store.leases import Fence
-from zofbot.store.outbox import BURST, EDIT_PACE, KEEP, KEEP_BODY, LEASE, MAX_AGE, Batch, Fenced, Outbox
+from zofbot.store.outbox import (
+    BODY_TTL_SECONDS,
+    EDIT_INTERVAL_SECONDS,
+    KEY_TTL_SECONDS,
+    LEASE_SECONDS,
+    MAX_ATTEMPT_AGE_SECONDS,
+    MAX_BURST,
+    ClaimBatch,
+    LeaseLost,
+    Outbox,
+)
 from zofbot.store.settlement import (
     Adopted,
+    AttemptResult,
     Deferred,
     Dropped,
     Gone,
     Halted,
     Refused,
     Sent,
-    Settlement,
     Snoozed,
     Unknown,
 )
@@ -39,7 +49,7 @@ HERE = Receipt("C1", "1.0")
 
 
 @dataclass
-class Bench:
+class OutboxBench:
     """An outbox, its clock and its server; ``count`` is how many commands the server was sent."""
 
     client: redis.Redis
@@ -47,84 +57,88 @@ class Bench:
     outbox: Outbox = field(init=False)
 
     def __post_init__(self) -> None:
-        self.outbox = self.another()
+        self.outbox = self.make_outbox()
 
-    def another(self) -> Outbox:
+    def make_outbox(self) -> Outbox:
         return Outbox(self.client, "test", MovableClock(lambda: self.now))
 
-    async def commit(self, *notifications: Notification) -> list[str]:
+    async def commit_notifications(self, *notifications: Notification) -> list[str]:
         return await self.outbox.commit(notifications)
 
-    async def claim(self, limit: int = 100, *, after: float = 0.0) -> Batch:
+    async def claim_batch(self, limit: int = 100, *, after: float = 0.0) -> ClaimBatch:
         self.now += after
         return await self.outbox.claim(limit)
 
-    async def keys(self, limit: int = 100, *, after: float = 0.0) -> list[str]:
-        return [claim.notification.key for claim in await self.claim(limit, after=after)]
+    async def claim_keys(self, limit: int = 100, *, after: float = 0.0) -> list[str]:
+        return [claim.notification.key for claim in await self.claim_batch(limit, after=after)]
 
-    async def one(self, *, after: float = 0.0) -> Claimed:
-        [claim] = await self.claim(after=after)
+    async def one(self, *, after: float = 0.0) -> Claim:
+        [claim] = await self.claim_batch(after=after)
         return claim
 
-    async def settle(self, *settlements: Settlement) -> list[str]:
+    async def settle(self, *settlements: AttemptResult) -> list[str]:
         return await self.outbox.settle(settlements)
 
-    async def send(self, claim: Claimed, ts: str = "1.0") -> None:
-        assert await self.settle(Sent.of(claim, Receipt(claim.notification.channel, ts))) == ["sent"]
+    async def send(self, claim: Claim, ts: str = "1.0") -> None:
+        assert await self.settle(Sent.for_claim(claim, Receipt(claim.notification.channel, ts))) == ["sent"]
 
-    async def sent(self, key: str, channel: str = "C1", ts: str = "1.0") -> None:
+    async def commit_and_send(self, key: str, channel: str = "C1", ts: str = "1.0") -> None:
         """Commit a root and have it sent."""
-        await self.commit(root(key, channel))
+        await self.commit_notifications(root(key, channel))
         await self.send(await self.one(after=10), ts)
 
-    async def state(self, key: str) -> State | None:
-        known = await self.outbox.show(key)
+    async def state(self, key: str) -> NotificationState | None:
+        known = await self.outbox.get_record(key)
         return known.state if known else None
 
     async def names(self) -> set[str]:
-        return {text(name) for name in await self.client.keys("*")}
+        return {decode_text(name) for name in await self.client.keys("*")}
 
 
 @pytest.fixture(params=["double", "server"])
-async def bench(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[Bench]:
+async def bench(request: pytest.FixtureRequest, valkey: str) -> AsyncIterator[OutboxBench]:
     client = fakeredis.FakeAsyncRedis() if request.param == "double" else redis.from_url(valkey)
     async with client:
         await client.flushall()
-        yield Bench(client)
+        yield OutboxBench(client)
 
 
 def root(key: str, channel: str = "C1", **more: Any) -> Notification:
-    return Notification(key=key, kind=Kind.ROOT, channel=channel, happened=NOW - 5.25, body={"of": key}, **more)
+    return Notification(
+        key=key, kind=NotificationKind.ROOT, channel=channel, happened=NOW - 5.25, body={"of": key}, **more
+    )
 
 
 def reply(key: str, to: str, channel: str = "C1", **more: Any) -> Notification:
-    return Notification(key=key, kind=Kind.REPLY, channel=channel, root=to, happened=NOW, body={"of": key}, **more)
+    return Notification(
+        key=key, kind=NotificationKind.REPLY, channel=channel, root=to, happened=NOW, body={"of": key}, **more
+    )
 
 
 def edit(key: str, of: str, channel: str = "C1", **more: Any) -> Notification:
     more = {"body": {"of": key}, **more}
-    return Notification(key=key, kind=Kind.EDIT, channel=channel, root=of, happened=NOW, **more)
+    return Notification(key=key, kind=NotificationKind.EDIT, channel=channel, root=of, happened=NOW, **more)
 
 
 # --- commit
 
 
-async def test_a_key_is_new_once(bench: Bench) -> None:
-    assert await bench.commit(root("a"), root("b"), root("a")) == ["a", "b"]
-    assert await bench.commit(root("b"), root("c")) == ["c"]
-    assert await bench.keys() == ["a", "b"]
+async def test_a_key_is_new_once(bench: OutboxBench) -> None:
+    assert await bench.commit_notifications(root("a"), root("b"), root("a")) == ["a", "b"]
+    assert await bench.commit_notifications(root("b"), root("c")) == ["c"]
+    assert await bench.claim_keys() == ["a", "b"]
 
 
-async def test_a_key_stays_known_whatever_became_of_it(bench: Bench) -> None:
-    await bench.commit(root("sent"), root("dead"), root("dropped", "C2"))
-    sent, dead, dropped = await bench.claim()
+async def test_a_key_stays_known_whatever_became_of_it(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("sent"), root("dead"), root("dropped", "C2"))
+    sent, dead, dropped = await bench.claim_batch()
     sent, dead = (sent, dead) if sent.notification.key == "sent" else (dead, sent)
-    await bench.settle(Sent.of(sent, HERE), Refused.of(dead, "no"), Dropped.of(dropped, "why"))
-    assert await bench.commit(root("sent"), root("dead"), root("dropped", "C2")) == []
-    assert await bench.keys(after=60) == []
+    await bench.settle(Sent.for_claim(sent, HERE), Refused.for_claim(dead, "no"), Dropped.for_claim(dropped, "why"))
+    assert await bench.commit_notifications(root("sent"), root("dead"), root("dropped", "C2")) == []
+    assert await bench.claim_keys(after=60) == []
 
 
-async def test_what_comes_out_is_what_went_in(bench: Bench) -> None:
+async def test_what_comes_out_is_what_went_in(bench: OutboxBench) -> None:
     body = {
         "list": [],
         "map": {},
@@ -133,174 +147,183 @@ async def test_what_comes_out_is_what_went_in(bench: Bench) -> None:
         "none": None,
         "deep": [[{"a": [1]}]],
     }
-    given = Notification(key="k", kind=Kind.ROOT, channel="C1", body=body, happened=NOW - 0.123456, critical=True)
-    await bench.commit(given)
+    given = Notification(
+        key="k", kind=NotificationKind.ROOT, channel="C1", body=body, happened=NOW - 0.123456, critical=True
+    )
+    await bench.commit_notifications(given)
     claim = await bench.one()
     assert claim.notification == given
     assert (claim.attempt, claim.committed, claim.maybe_since, claim.place) == (1, NOW, None, None)
 
 
-async def test_changes_are_made_in_the_same_step_and_read_back(bench: Bench) -> None:
+async def test_changes_are_made_in_the_same_step_and_read_back(bench: OutboxBench) -> None:
     await bench.outbox.commit([], changes={"one": {"a": "1", "b": "2"}, "two": {"c": "3"}})
     await bench.outbox.commit([root("k")], changes={"one": {"a": None, "b": ""}, "two": {"c": "4"}})
-    assert await bench.outbox.hashes("one", "two", "three") == {"one": {"b": ""}, "two": {"c": "4"}, "three": {}}
+    assert await bench.outbox.read_hashes("one", "two", "three") == {"one": {"b": ""}, "two": {"c": "4"}, "three": {}}
 
 
-async def test_an_old_fence_lets_nothing_through(bench: Bench) -> None:
+async def test_an_old_fence_lets_nothing_through(bench: OutboxBench) -> None:
     await bench.client.set("{test}:fence:poller", 8)
     fence = Fence("{test}:fence:poller", 7)
-    with pytest.raises(Fenced):
+    with pytest.raises(LeaseLost):
         await bench.outbox.commit([root("k")], changes={"h": {"a": "1"}}, fence=fence)
     assert await bench.names() == {"{test}:fence:poller"}
     assert await bench.outbox.commit([root("k")], fence=Fence("{test}:fence:poller", 8)) == ["k"]
 
 
-async def test_a_commit_is_news_for_the_same_process(bench: Bench) -> None:
+async def test_a_commit_is_news_for_the_same_process(bench: OutboxBench) -> None:
     await bench.outbox.commit([], changes={"h": {"a": "1"}})
     assert not bench.outbox.news.is_set()
-    await bench.commit(root("k"))
+    await bench.commit_notifications(root("k"))
     assert bench.outbox.news.is_set()
 
 
 # --- claim: who, when, and in which order
 
 
-async def test_what_is_claimed_is_nobody_elses(bench: Bench) -> None:
-    await bench.commit(*(root(f"k{n}", f"C{n}") for n in range(40)))
-    batches = await asyncio.gather(*(bench.another().claim(7) for _ in range(10)))
+async def test_what_is_claimed_is_nobody_elses(bench: OutboxBench) -> None:
+    await bench.commit_notifications(*(root(f"k{n}", f"C{n}") for n in range(40)))
+    batches = await asyncio.gather(*(bench.make_outbox().claim(7) for _ in range(10)))
     keys = [claim.notification.key for batch in batches for claim in batch]
     assert sorted(keys) == sorted(f"k{n}" for n in range(40))
 
 
-async def test_a_channel_gets_a_short_burst_and_then_one_a_second(bench: Bench) -> None:
-    await bench.commit(*(root(f"k{n}") for n in range(6)))
-    assert await bench.keys() == ["k0", "k1"]
-    assert await bench.keys(after=0.999) == []
-    assert await bench.keys(after=0.001) == ["k2"]
-    assert await bench.keys(after=1) == ["k3"]
-    assert await bench.keys(after=6) == ["k4", "k5"]
+async def test_a_channel_gets_a_short_burst_and_then_one_a_second(bench: OutboxBench) -> None:
+    await bench.commit_notifications(*(root(f"k{n}") for n in range(6)))
+    assert await bench.claim_keys() == ["k0", "k1"]
+    assert await bench.claim_keys(after=0.999) == []
+    assert await bench.claim_keys(after=0.001) == ["k2"]
+    assert await bench.claim_keys(after=1) == ["k3"]
+    assert await bench.claim_keys(after=6) == ["k4", "k5"]
 
 
-async def test_all_workers_share_one_pace(bench: Bench) -> None:
-    await bench.commit(*(root(f"k{n}") for n in range(20)))
+async def test_all_workers_share_one_pace(bench: OutboxBench) -> None:
+    await bench.commit_notifications(*(root(f"k{n}") for n in range(20)))
     claimed = 0
     for _ in range(10):
-        batches = await asyncio.gather(*(bench.another().claim(100) for _ in range(4)))
+        batches = await asyncio.gather(*(bench.make_outbox().claim(100) for _ in range(4)))
         claimed += sum(len(batch) for batch in batches)
         bench.now += 1
-    assert claimed == BURST + 9
+    assert claimed == MAX_BURST + 9
 
 
-async def test_channels_do_not_wait_for_each_other(bench: Bench) -> None:
-    await bench.commit(*(root(f"{channel}{n}", channel) for channel in ("C1", "C2", "C3") for n in range(3)))
-    assert len(await bench.keys()) == 3 * BURST
+async def test_channels_do_not_wait_for_each_other(bench: OutboxBench) -> None:
+    await bench.commit_notifications(
+        *(root(f"{channel}{n}", channel) for channel in ("C1", "C2", "C3") for n in range(3))
+    )
+    assert len(await bench.claim_keys()) == 3 * MAX_BURST
 
 
-async def test_critical_roots_go_first_then_roots_then_replies_then_edits(bench: Bench) -> None:
-    await bench.sent("r")
-    await bench.commit(edit("e", "r"), reply("p", "r"), root("k"), root("urgent", critical=True))
-    assert await bench.keys(after=60) == ["urgent", "k", "e"]
-    assert await bench.keys(after=1) == ["p"]
+async def test_critical_roots_go_first_then_roots_then_replies_then_edits(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(edit("e", "r"), reply("p", "r"), root("k"), root("urgent", critical=True))
+    assert await bench.claim_keys(after=60) == ["urgent", "k", "e"]
+    assert await bench.claim_keys(after=1) == ["p"]
 
 
-async def test_nothing_is_sent_before_its_time(bench: Bench) -> None:
-    await bench.commit(root("later", not_before=NOW + 1200))
-    batch = await bench.claim()
+async def test_nothing_is_sent_before_its_time(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("later", not_before=NOW + 1200))
+    batch = await bench.claim_batch()
     assert (list(batch), batch.next_due) == ([], NOW + 1200)
-    assert await bench.keys(after=1199.9) == []
-    assert await bench.keys(after=0.1) == ["later"]
+    assert await bench.claim_keys(after=1199.9) == []
+    assert await bench.claim_keys(after=0.1) == ["later"]
 
 
-async def test_a_claim_says_when_the_next_one_is_due(bench: Bench) -> None:
-    assert (await bench.claim()).next_due is None
-    await bench.commit(*(root(f"k{n}") for n in range(3)))
-    batch = await bench.claim()
+async def test_a_claim_says_when_the_next_one_is_due(bench: OutboxBench) -> None:
+    assert (await bench.claim_batch()).next_due is None
+    await bench.commit_notifications(*(root(f"k{n}") for n in range(3)))
+    batch = await bench.claim_batch()
     assert batch.next_due == NOW + 1
-    await bench.settle(*(Sent.of(claim, HERE) for claim in batch))
+    await bench.settle(*(Sent.for_claim(claim, HERE) for claim in batch))
     await bench.send(await bench.one(after=1))
-    assert (await bench.claim(after=1)).next_due is None
+    assert (await bench.claim_batch(after=1)).next_due is None
 
 
-async def test_more_than_was_asked_for_is_due_at_once(bench: Bench) -> None:
-    await bench.commit(*(root(f"k{n}", f"C{n}") for n in range(5)))
-    batch = await bench.claim(3)
+async def test_more_than_was_asked_for_is_due_at_once(bench: OutboxBench) -> None:
+    await bench.commit_notifications(*(root(f"k{n}", f"C{n}") for n in range(5)))
+    batch = await bench.claim_batch(3)
     assert len(batch) == 3
     assert batch.next_due is not None
     assert batch.next_due <= NOW
-    assert len(await bench.claim(3)) == 2
+    assert len(await bench.claim_batch(3)) == 2
 
 
-async def test_a_record_of_a_newer_version_is_left_to_its_workers(bench: Bench) -> None:
-    await bench.commit(root("new", schema=SCHEMA + 1), root("old"))
-    assert await bench.keys() == ["old"]
-    assert await bench.state("new") is State.PENDING
+async def test_a_record_of_a_newer_version_is_left_to_its_workers(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("new", schema=NOTIFICATION_SCHEMA + 1), root("old"))
+    assert await bench.claim_keys() == ["old"]
+    assert await bench.state("new") is NotificationState.PENDING
 
 
-async def test_an_index_that_names_what_is_gone_is_passed_over(bench: Bench) -> None:
-    await bench.commit(root("gone"), root("there"))
+async def test_an_index_that_names_what_is_gone_is_passed_over(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("gone"), root("there"))
     await bench.client.delete("{test}:note:gone")
-    assert await bench.keys() == ["there"]
-    assert (await bench.outbox.depth()).pending == 0
+    assert await bench.claim_keys() == ["there"]
+    assert (await bench.outbox.read_stats()).pending == 0
 
 
 # --- leases
 
 
-async def test_what_a_dead_worker_held_is_claimed_again_as_maybe_sent(bench: Bench) -> None:
-    await bench.commit(root("k"))
+async def test_what_a_dead_worker_held_is_claimed_again_as_maybe_sent(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
     first = await bench.one(after=3)
-    assert await bench.keys(after=LEASE - 0.001) == []
+    assert await bench.claim_keys(after=LEASE_SECONDS - 0.001) == []
     again = await bench.one(after=0.001)
     assert (again.attempt, again.maybe_since) == (2, first.committed + 3)
-    third = await bench.one(after=LEASE)
+    third = await bench.one(after=LEASE_SECONDS)
     assert (third.attempt, third.maybe_since) == (3, first.committed + 3)
 
 
-async def test_a_settlement_that_lost_its_lease_changes_nothing(bench: Bench) -> None:
-    await bench.commit(root("k"))
+async def test_a_settlement_that_lost_its_lease_changes_nothing(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
     slow = await bench.one()
-    await bench.one(after=LEASE)
-    for late in (Sent.of(slow, HERE), Refused.of(slow, "no"), Deferred.of(slow, 9.0, True, "x"), Snoozed.of(slow, 1.0)):
+    await bench.one(after=LEASE_SECONDS)
+    for late in (
+        Sent.for_claim(slow, HERE),
+        Refused.for_claim(slow, "no"),
+        Deferred.for_claim(slow, 9.0, True, "x"),
+        Snoozed.for_claim(slow, 1.0),
+    ):
         assert await bench.settle(late) == ["lost"]
-    assert await bench.state("k") is State.SENDING
+    assert await bench.state("k") is NotificationState.SENDING
 
 
-async def test_a_receipt_that_comes_late_but_before_anybody_else_counts(bench: Bench) -> None:
-    await bench.commit(root("k"))
+async def test_a_receipt_that_comes_late_but_before_anybody_else_counts(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
     slow = await bench.one()
-    bench.now += LEASE + 5
+    bench.now += LEASE_SECONDS + 5
     await bench.send(slow)
-    assert await bench.keys(after=60) == []
+    assert await bench.claim_keys(after=60) == []
 
 
 @pytest.mark.parametrize(
     "settled",
     [
-        lambda claim: Sent.of(claim, HERE),
-        lambda claim: Adopted.of(claim, HERE),
-        lambda claim: Deferred.of(claim, 5.0, False, "x"),
-        lambda claim: Deferred.of(claim, 5.0, True, "x"),
-        lambda claim: Unknown.of(claim, "x", 5.0),
-        lambda claim: Refused.of(claim, "x"),
-        lambda claim: Refused.of(claim, "x", True),
-        lambda claim: Halted.of(claim, "x"),
-        lambda claim: Dropped.of(claim, "x"),
-        lambda claim: Snoozed.of(claim, 5.0),
+        lambda claim: Sent.for_claim(claim, HERE),
+        lambda claim: Adopted.for_claim(claim, HERE),
+        lambda claim: Deferred.for_claim(claim, 5.0, False, "x"),
+        lambda claim: Deferred.for_claim(claim, 5.0, True, "x"),
+        lambda claim: Unknown.for_claim(claim, "x", 5.0),
+        lambda claim: Refused.for_claim(claim, "x"),
+        lambda claim: Refused.for_claim(claim, "x", True),
+        lambda claim: Halted.for_claim(claim, "x"),
+        lambda claim: Dropped.for_claim(claim, "x"),
+        lambda claim: Snoozed.for_claim(claim, 5.0),
     ],
 )
-async def test_settling_twice_is_settling_once(bench: Bench, settled: Callable[[Claimed], Settlement]) -> None:
-    await bench.commit(root("k"), root("other", "C2"))
-    claim = next(claim for claim in await bench.claim() if claim.notification.key == "k")
+async def test_settling_twice_is_settling_once(bench: OutboxBench, settled: Callable[[Claim], AttemptResult]) -> None:
+    await bench.commit_notifications(root("k"), root("other", "C2"))
+    claim = next(claim for claim in await bench.claim_batch() if claim.notification.key == "k")
     await bench.settle(settled(claim))
-    once = await everything(bench)
+    once = await store_contents(bench)
     await bench.settle(settled(claim))
-    assert await everything(bench) == once
+    assert await store_contents(bench) == once
 
 
-async def everything(bench: Bench) -> dict[str, Any]:
+async def store_contents(bench: OutboxBench) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in sorted(await bench.names()):
-        kind = text(await bench.client.type(name))
+        kind = decode_text(await bench.client.type(name))
         if kind == "hash":
             found[name] = await bench.client.hgetall(name)
         elif kind == "zset":
@@ -315,249 +338,262 @@ async def everything(bench: Bench) -> dict[str, Any]:
 # --- how attempts end
 
 
-async def test_a_receipt_is_all_that_is_left_of_what_was_sent(bench: Bench) -> None:
-    await bench.sent("r", ts="7.5")
-    await bench.commit(reply("p", "r"))
+async def test_a_receipt_is_all_that_is_left_of_what_was_sent(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r", ts="7.5")
+    await bench.commit_notifications(reply("p", "r"))
     await bench.send(await bench.one(after=5), "8.5")
     assert await bench.client.get("{test}:sent:p") == b"C1 8.5"
-    assert KEEP - 60 < await bench.client.ttl("{test}:sent:p") <= KEEP
+    assert KEY_TTL_SECONDS - 60 < await bench.client.ttl("{test}:sent:p") <= KEY_TTL_SECONDS
     assert not await bench.client.exists("{test}:note:p")
-    assert KEEP_BODY - 60 < await bench.client.ttl("{test}:note:r") <= KEEP_BODY
-    known = await bench.outbox.show("p")
+    assert BODY_TTL_SECONDS - 60 < await bench.client.ttl("{test}:note:r") <= BODY_TTL_SECONDS
+    known = await bench.outbox.get_record("p")
     assert known is not None
-    assert (known.state, known.receipt) == (State.SENT, Receipt("C1", "8.5"))
+    assert (known.state, known.receipt) == (NotificationState.SENT, Receipt("C1", "8.5"))
 
 
-async def test_a_receipt_is_kept_even_when_the_store_forgot_the_rest(bench: Bench) -> None:
-    await bench.commit(root("k"))
+async def test_a_receipt_is_kept_even_when_the_store_forgot_the_rest(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
     claim = await bench.one()
     await bench.client.flushall()
     await bench.send(claim)
-    assert await bench.commit(root("k")) == []
+    assert await bench.commit_notifications(root("k")) == []
 
 
-async def test_deferred_waits_alone(bench: Bench) -> None:
-    await bench.commit(root("k"), root("other"))
-    [claim, other] = await bench.claim()
-    await bench.settle(Deferred.of(claim, 2.5, False, "unreachable"), Sent.of(other, HERE))
-    await bench.commit(root("third"))
-    assert await bench.keys(after=1) == ["third"]
+async def test_deferred_waits_alone(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"), root("other"))
+    [claim, other] = await bench.claim_batch()
+    await bench.settle(Deferred.for_claim(claim, 2.5, False, "unreachable"), Sent.for_claim(other, HERE))
+    await bench.commit_notifications(root("third"))
+    assert await bench.claim_keys(after=1) == ["third"]
     again = await bench.one(after=1.5)
     assert (again.notification.key, again.attempt, again.maybe_since) == ("k", 2, None)
 
 
-async def test_a_busy_slack_moves_the_whole_channel_by_fractions_too(bench: Bench) -> None:
-    await bench.commit(root("k"), root("other"), root("elsewhere", "C2"))
-    claims = await bench.claim()
+async def test_a_busy_slack_moves_the_whole_channel_by_fractions_too(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"), root("other"), root("elsewhere", "C2"))
+    claims = await bench.claim_batch()
     busy = [claim for claim in claims if claim.notification.channel == "C1"]
-    await bench.settle(*(Deferred.of(claim, 30.25, True, "ratelimited") for claim in busy))
+    await bench.settle(*(Deferred.for_claim(claim, 30.25, True, "ratelimited") for claim in busy))
     await bench.send(next(claim for claim in claims if claim not in busy))
-    await bench.commit(root("urgent", critical=True))
-    assert await bench.keys(after=30.249) == []
-    assert await bench.keys(after=0.001) == ["urgent"]
-    assert await bench.keys(after=1) == ["k"]
-    assert await bench.keys(after=1) == ["other"]
+    await bench.commit_notifications(root("urgent", critical=True))
+    assert await bench.claim_keys(after=30.249) == []
+    assert await bench.claim_keys(after=0.001) == ["urgent"]
+    assert await bench.claim_keys(after=1) == ["k"]
+    assert await bench.claim_keys(after=1) == ["other"]
 
 
-async def test_a_shorter_wait_does_not_shorten_a_longer_one(bench: Bench) -> None:
-    await bench.commit(root("k"), root("other"))
-    one, two = await bench.claim()
-    await bench.settle(Deferred.of(one, 30.0, True, "x"), Deferred.of(two, 1.0, True, "x"))
-    assert await bench.keys(after=29) == []
+async def test_a_shorter_wait_does_not_shorten_a_longer_one(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"), root("other"))
+    one, two = await bench.claim_batch()
+    await bench.settle(Deferred.for_claim(one, 30.0, True, "x"), Deferred.for_claim(two, 1.0, True, "x"))
+    assert await bench.claim_keys(after=29) == []
 
 
-async def test_unknown_is_looked_at_again_and_remembers_since_when(bench: Bench) -> None:
-    await bench.commit(root("k"))
+async def test_unknown_is_looked_at_again_and_remembers_since_when(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
     claim = await bench.one()
-    assert await bench.settle(Unknown.of(claim, "TimeoutError", 3.0)) == ["sending"]
-    assert (await bench.outbox.depth()).sending == 1
-    assert await bench.keys(after=2.9) == []
+    assert await bench.settle(Unknown.for_claim(claim, "TimeoutError", 3.0)) == ["sending"]
+    assert (await bench.outbox.read_stats()).sending == 1
+    assert await bench.claim_keys(after=2.9) == []
     again = await bench.one(after=0.1)
     assert (again.attempt, again.maybe_since) == (2, NOW)
 
 
-async def test_what_may_be_there_stays_so_until_it_is_sent(bench: Bench) -> None:
-    await bench.commit(root("k"))
-    await bench.settle(Unknown.of(await bench.one(), "cut", 1.0))
-    await bench.settle(Deferred.of(await bench.one(after=5), 1.0, False, "unreachable"))
-    await bench.settle(Snoozed.of(await bench.one(after=5), 1.0))
-    await bench.settle(Halted.of(await bench.one(after=5), "invalid_auth"))
-    await bench.settle(Refused.of(await bench.one(after=5), "is_archived", True))
-    await bench.outbox.unpark("C1")
-    await bench.settle(Refused.of(await bench.one(after=5), "no"))
+async def test_what_may_be_there_stays_so_until_it_is_sent(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Unknown.for_claim(await bench.one(), "cut", 1.0))
+    await bench.settle(Deferred.for_claim(await bench.one(after=5), 1.0, False, "unreachable"))
+    await bench.settle(Snoozed.for_claim(await bench.one(after=5), 1.0))
+    await bench.settle(Halted.for_claim(await bench.one(after=5), "invalid_auth"))
+    await bench.settle(Refused.for_claim(await bench.one(after=5), "is_archived", True))
+    await bench.outbox.unpark_channel("C1")
+    await bench.settle(Refused.for_claim(await bench.one(after=5), "no"))
     assert await bench.outbox.retry("k")
     assert (await bench.one(after=5)).maybe_since == NOW
 
 
-async def test_attempts_are_bounded_by_age_not_by_count(bench: Bench) -> None:
-    await bench.commit(root("k"), root("u", "C2"))
-    for _ in range(int(MAX_AGE / 1200)):
-        for claim in await bench.claim(after=1200):
-            failed: Settlement = Deferred.of(claim, 1.0, False, "unreachable")
+async def test_attempts_are_bounded_by_age_not_by_count(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"), root("u", "C2"))
+    for _ in range(int(MAX_ATTEMPT_AGE_SECONDS / 1200)):
+        for claim in await bench.claim_batch(after=1200):
+            failed: AttemptResult = Deferred.for_claim(claim, 1.0, False, "unreachable")
             if claim.notification.key == "u":
-                failed = Unknown.of(claim, "cut", 1.0)
+                failed = Unknown.for_claim(claim, "cut", 1.0)
             await bench.settle(failed)
-    assert {await bench.state("k"), await bench.state("u")} == {State.PENDING, State.SENDING}
-    last = await bench.claim(after=1300)
+    assert {await bench.state("k"), await bench.state("u")} == {NotificationState.PENDING, NotificationState.SENDING}
+    last = await bench.claim_batch(after=1300)
     assert {claim.attempt for claim in last} == {73}
-    ends: list[Settlement] = [Deferred.of(last[0], 1.0, True, "ratelimited"), Unknown.of(last[1], "cut", 1.0)]
+    ends: list[AttemptResult] = [
+        Deferred.for_claim(last[0], 1.0, True, "ratelimited"),
+        Unknown.for_claim(last[1], "cut", 1.0),
+    ]
     assert await bench.settle(*ends) == ["dead", "dead"]
-    [dead, _] = await bench.outbox.list(State.DEAD)
+    [dead, _] = await bench.outbox.list_records(NotificationState.DEAD)
     assert dead.reason.startswith("gave up after 24 h: ")
 
 
-async def test_refused_is_dead_with_its_reason_until_somebody_retries_it(bench: Bench) -> None:
-    await bench.commit(root("k"))
-    assert await bench.settle(Refused.of(await bench.one(), "invalid_blocks")) == ["dead"]
-    [dead] = await bench.outbox.list(State.DEAD)
+async def test_refused_is_dead_with_its_reason_until_somebody_retries_it(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    assert await bench.settle(Refused.for_claim(await bench.one(), "invalid_blocks")) == ["dead"]
+    [dead] = await bench.outbox.list_records(NotificationState.DEAD)
     assert (dead.key, dead.reason, dead.attempts, dead.body) == ("k", "invalid_blocks", 1, {"of": "k"})
-    assert 0 < await bench.client.ttl("{test}:note:k") <= KEEP
-    assert await bench.keys(after=60) == []
+    assert 0 < await bench.client.ttl("{test}:note:k") <= KEY_TTL_SECONDS
+    assert await bench.claim_keys(after=60) == []
     assert await bench.outbox.retry("k")
     assert await bench.client.ttl("{test}:note:k") == -1
     await bench.send(await bench.one())
     assert not await bench.outbox.retry("k")
-    assert await bench.outbox.list(State.DEAD) == []
+    assert await bench.outbox.list_records(NotificationState.DEAD) == []
 
 
-async def test_what_is_forgotten_leaves_nothing_unless_it_is_being_sent(bench: Bench) -> None:
-    await bench.sent("sent")
+async def test_what_is_forgotten_leaves_nothing_unless_it_is_being_sent(bench: OutboxBench) -> None:
+    await bench.commit_and_send("sent")
     for key, how in (("dead", Refused), ("dropped", Dropped)):
-        await bench.commit(root(key))
-        await bench.settle(how.of(await bench.one(after=10), "no"))
-    await bench.commit(root("runs"))
+        await bench.commit_notifications(root(key))
+        await bench.settle(how.for_claim(await bench.one(after=10), "no"))
+    await bench.commit_notifications(root("runs"))
     claim = await bench.one(after=10)
-    await bench.commit(root("later", not_before=NOW + 3600), root("waits", "C2"))
+    await bench.commit_notifications(root("later", not_before=NOW + 3600), root("waits", "C2"))
     keys = ("sent", "dead", "dropped", "runs", "later", "waits", "never")
-    assert [await bench.outbox.forget(key) for key in keys] == [True, True, True, False, True, True, True]
-    assert [await bench.state(key) for key in keys] == [None, None, None, State.SENDING, None, None, None]
-    assert [one.key for state in State for one in await bench.outbox.list(state)] == ["runs"]
-    assert await bench.keys(after=7200) == ["runs"], "nothing is sent after all, but what nobody settled"
-    depth = await bench.outbox.depth()
+    assert [await bench.outbox.erase_notification(key) for key in keys] == [True, True, True, False, True, True, True]
+    assert [await bench.state(key) for key in keys] == [None, None, None, NotificationState.SENDING, None, None, None]
+    assert [record.key for state in NotificationState for record in await bench.outbox.list_records(state)] == ["runs"]
+    assert await bench.claim_keys(after=7200) == ["runs"], "nothing is sent after all, but what nobody settled"
+    depth = await bench.outbox.read_stats()
     assert (depth.pending, depth.sending, depth.dead) == (0, 1, 0)
     assert claim.notification.key == "runs"
 
 
-async def test_an_operator_can_drop_what_waits_or_is_dead(bench: Bench) -> None:
-    await bench.commit(root("waits"), root("dead", "C2"), root("runs", "C3"))
-    claims = {claim.notification.key: claim for claim in await bench.claim()}
-    await bench.settle(Deferred.of(claims["waits"], 60.0, False, "x"), Refused.of(claims["dead"], "no"))
+async def test_an_operator_can_drop_what_waits_or_is_dead(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("waits"), root("dead", "C2"), root("runs", "C3"))
+    claims = {claim.notification.key: claim for claim in await bench.claim_batch()}
+    await bench.settle(Deferred.for_claim(claims["waits"], 60.0, False, "x"), Refused.for_claim(claims["dead"], "no"))
     assert [await bench.outbox.drop(key) for key in ("waits", "dead", "runs", "never")] == [True, True, False, False]
-    assert {one.key for one in await bench.outbox.list(State.DROPPED)} == {"waits", "dead"}
-    assert await bench.keys(after=LEASE * 5) == ["runs"]
+    assert {record.key for record in await bench.outbox.list_records(NotificationState.DROPPED)} == {"waits", "dead"}
+    assert await bench.claim_keys(after=LEASE_SECONDS * 5) == ["runs"]
     assert await bench.outbox.retry("waits")
-    assert await bench.keys() == ["waits"]
+    assert await bench.claim_keys() == ["waits"]
 
 
 # --- threads
 
 
-async def test_a_reply_waits_for_its_root_without_spending_an_attempt(bench: Bench) -> None:
-    await bench.commit(reply("p", "r"), root("r"))
+async def test_a_reply_waits_for_its_root_without_spending_an_attempt(bench: OutboxBench) -> None:
+    await bench.commit_notifications(reply("p", "r"), root("r"))
     claim = await bench.one()
     assert claim.notification.key == "r"
-    assert await bench.keys(after=5) == []
+    assert await bench.claim_keys(after=5) == []
     await bench.send(claim, "7.5")
-    [child] = await bench.claim(after=1)
+    [child] = await bench.claim_batch(after=1)
     assert (child.notification.key, child.attempt, child.place) == ("p", 1, Receipt("C1", "7.5"))
 
 
-async def test_children_of_a_root_that_died_are_dropped_with_the_reason(bench: Bench) -> None:
-    await bench.commit(root("r"), reply("p", "r"), edit("e", "r"))
+async def test_children_of_a_root_that_died_are_dropped_with_the_reason(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("r"), reply("p", "r"), edit("e", "r"))
     claim = await bench.one()
-    await bench.settle(Refused.of(claim, "no"))
-    batch = await bench.claim(after=2)
+    await bench.settle(Refused.for_claim(claim, "no"))
+    batch = await bench.claim_batch(after=2)
     assert list(batch) == []
     assert sorted(batch.dropped) == [["e", "edit", "C1", "its root is dead"], ["p", "reply", "C1", "its root is dead"]]
-    assert await bench.state("p") is State.DROPPED
-    assert (await bench.outbox.depth()).pending == 0
+    assert await bench.state("p") is NotificationState.DROPPED
+    assert (await bench.outbox.read_stats()).pending == 0
 
 
-@pytest.mark.parametrize("end", [State.DEAD, State.DROPPED])
-async def test_a_root_that_is_retried_brings_its_children_with_it(bench: Bench, end: State) -> None:
-    await bench.commit(root("r"), reply("p", "r"), reply("q", "r"), root("other", "C2"), reply("o", "other", "C2"))
-    claims = {claim.notification.key: claim for claim in await bench.claim()}
-    gone = Refused.of(claims["r"], "no") if end is State.DEAD else Dropped.of(claims["r"], "why")
-    await bench.settle(gone, Refused.of(claims["other"], "no"))
-    assert len((await bench.claim(after=2)).dropped) == 3
+@pytest.mark.parametrize("end", [NotificationState.DEAD, NotificationState.DROPPED])
+async def test_a_root_that_is_retried_brings_its_children_with_it(bench: OutboxBench, end: NotificationState) -> None:
+    await bench.commit_notifications(
+        root("r"), reply("p", "r"), reply("q", "r"), root("other", "C2"), reply("o", "other", "C2")
+    )
+    claims = {claim.notification.key: claim for claim in await bench.claim_batch()}
+    gone = (
+        Refused.for_claim(claims["r"], "no") if end is NotificationState.DEAD else Dropped.for_claim(claims["r"], "why")
+    )
+    await bench.settle(gone, Refused.for_claim(claims["other"], "no"))
+    assert len((await bench.claim_batch(after=2)).dropped) == 3
     assert await bench.outbox.retry("r")
     await bench.send(await bench.one(after=1), "7.5")
-    assert await bench.keys(after=5) == ["p", "q"]
-    assert await bench.state("o") is State.DROPPED
-    assert await bench.outbox.list(State.DROPPED) == [await bench.outbox.show("o")]
+    assert await bench.claim_keys(after=5) == ["p", "q"]
+    assert await bench.state("o") is NotificationState.DROPPED
+    assert await bench.outbox.list_records(NotificationState.DROPPED) == [await bench.outbox.get_record("o")]
 
 
-async def test_what_belongs_to_a_root_that_was_forgotten_makes_one_of_its_own(bench: Bench) -> None:
-    await bench.commit(reply("p", "long ago"), reply("q", "long ago"))
+async def test_what_belongs_to_a_root_that_was_forgotten_makes_one_of_its_own(bench: OutboxBench) -> None:
+    await bench.commit_notifications(reply("p", "long ago"), reply("q", "long ago"))
     fresh = await bench.one()
-    assert (fresh.notification.key, fresh.notification.kind) == ("long ago:2", Kind.ROOT)
+    assert (fresh.notification.key, fresh.notification.kind) == ("long ago:2", NotificationKind.ROOT)
     assert fresh.notification.body == {"of": "p"}
     await bench.send(fresh, "7.5")
-    children = await bench.claim(after=5)
-    assert {(one.notification.key, one.place) for one in children} == {(key, Receipt("C1", "7.5")) for key in "pq"}
+    children = await bench.claim_batch(after=5)
+    assert {(child.notification.key, child.place) for child in children} == {
+        (key, Receipt("C1", "7.5")) for key in "pq"
+    }
 
 
-async def test_a_thread_is_remembered_as_long_as_something_happens_in_it(bench: Bench) -> None:
-    await bench.sent("r")
+async def test_a_thread_is_remembered_as_long_as_something_happens_in_it(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
     await bench.client.expire("{test}:sent:r", 60)
-    await bench.commit(reply("p", "r"))
+    await bench.commit_notifications(reply("p", "r"))
     await bench.send(await bench.one(after=5), "2.0")
-    assert await bench.client.ttl("{test}:sent:r") > KEEP - 60
+    assert await bench.client.ttl("{test}:sent:r") > KEY_TTL_SECONDS - 60
 
 
-async def test_a_root_that_people_deleted_is_posted_once_more(bench: Bench) -> None:
-    await bench.sent("r", ts="1.0")
-    await bench.commit(reply("p", "r"), reply("q", "r"), edit("e", "r"))
-    claims = await bench.claim(after=5)
-    assert await bench.settle(*(Gone.of(one, HERE, "thread_not_found") for one in claims)) == ["pending"] * 3
-    [fresh] = await bench.claim(after=5)
-    assert (fresh.notification.key, fresh.notification.kind, fresh.notification.body) == ("r:2", Kind.ROOT, {"of": "r"})
+async def test_a_root_that_people_deleted_is_posted_once_more(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r", ts="1.0")
+    await bench.commit_notifications(reply("p", "r"), reply("q", "r"), edit("e", "r"))
+    claims = await bench.claim_batch(after=5)
+    assert await bench.settle(*(Gone.for_claim(claim, HERE, "thread_not_found") for claim in claims)) == ["pending"] * 3
+    [fresh] = await bench.claim_batch(after=5)
+    assert (fresh.notification.key, fresh.notification.kind, fresh.notification.body) == (
+        "r:2",
+        NotificationKind.ROOT,
+        {"of": "r"},
+    )
     await bench.send(fresh, "9.0")
-    again = await bench.claim(after=5)
-    assert {one.notification.key for one in again} == {"p", "q", "e"}
-    assert {one.place for one in again} == {Receipt("C1", "9.0")}
-    known = await bench.outbox.show("r")
+    again = await bench.claim_batch(after=5)
+    assert {item.notification.key for item in again} == {"p", "q", "e"}
+    assert {item.place for item in again} == {Receipt("C1", "9.0")}
+    known = await bench.outbox.get_record("r")
     assert known is not None
     assert known.replaced_by == "r:2"
-    ended = await bench.settle(*(Gone.of(one, Receipt("C1", "9.0"), "message_not_found") for one in again))
+    ended = await bench.settle(*(Gone.for_claim(item, Receipt("C1", "9.0"), "message_not_found") for item in again))
     assert ended == ["removed", "pending", "pending"]
-    batch = await bench.claim(after=5)
+    batch = await bench.claim_batch(after=5)
     assert list(batch) == []
     assert {reason for _, _, _, reason in batch.dropped} == {"its root is dropped"}
-    assert await bench.outbox.removed() == {"r:2": "C1"}
-    await bench.outbox.told_of_removal("r:2")
-    assert await bench.outbox.removed() == {}
+    assert await bench.outbox.removed_alerts() == {"r:2": "C1"}
+    await bench.outbox.mark_removal_notified("r:2")
+    assert await bench.outbox.removed_alerts() == {}
 
 
-async def test_a_reply_that_people_deleted_is_neither_edited_nor_posted_again(bench: Bench) -> None:
-    await bench.sent("r", ts="1.0")
-    await bench.commit(reply("recovered:r", "r"))
+async def test_a_reply_that_people_deleted_is_neither_edited_nor_posted_again(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r", ts="1.0")
+    await bench.commit_notifications(reply("recovered:r", "r"))
     await bench.send(await bench.one(after=5), "2.0")
-    await bench.commit(edit("e", "recovered:r"))
+    await bench.commit_notifications(edit("e", "recovered:r"))
     claim = await bench.one(after=5)
     assert claim.place == Receipt("C1", "2.0")
-    assert await bench.settle(Gone.of(claim, Receipt("C1", "2.0"), "message_not_found")) == ["dropped"]
+    assert await bench.settle(Gone.for_claim(claim, Receipt("C1", "2.0"), "message_not_found")) == ["dropped"]
     await bench.client.delete("{test}:sent:recovered:r")  # as when it was long ago
-    await bench.commit(edit("f", "recovered:r"))
-    batch = await bench.claim(after=5)
+    await bench.commit_notifications(edit("f", "recovered:r"))
+    batch = await bench.claim_batch(after=5)
     assert (list(batch), batch.dropped) == ([], [["f", "edit", "C1", "its message is gone"]])
 
 
-async def test_a_late_word_of_a_deleted_root_does_not_post_it_again(bench: Bench) -> None:
-    await bench.sent("r", ts="1.0")
-    await bench.commit(reply("p", "r"), reply("q", "r"))
-    one, two = await bench.claim(after=5)
-    await bench.settle(Gone.of(one, HERE, "thread_not_found"))
+async def test_a_late_word_of_a_deleted_root_does_not_post_it_again(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r", ts="1.0")
+    await bench.commit_notifications(reply("p", "r"), reply("q", "r"))
+    one, two = await bench.claim_batch(after=5)
+    await bench.settle(Gone.for_claim(one, HERE, "thread_not_found"))
     await bench.send(await bench.one(after=5), "9.0")
-    await bench.settle(Gone.of(two, HERE, "thread_not_found"))
-    assert sorted(await bench.keys(after=60)) == ["p", "q"]
+    await bench.settle(Gone.for_claim(two, HERE, "thread_not_found"))
+    assert sorted(await bench.claim_keys(after=60)) == ["p", "q"]
 
 
-async def test_a_deleted_root_whose_body_is_forgotten_is_made_from_what_came_for_it(bench: Bench) -> None:
-    await bench.sent("r", ts="1.0")
+async def test_a_deleted_root_whose_body_is_forgotten_is_made_from_what_came_for_it(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r", ts="1.0")
     await bench.client.delete("{test}:note:r")
-    await bench.commit(edit("e", "r", body={"now": "recovered"}))
-    await bench.settle(Gone.of(await bench.one(after=5), HERE, "message_not_found"))
+    await bench.commit_notifications(edit("e", "r", body={"now": "recovered"}))
+    await bench.settle(Gone.for_claim(await bench.one(after=5), HERE, "message_not_found"))
     fresh = await bench.one(after=5)
     assert (fresh.notification.key, fresh.notification.body) == ("r:2", {"now": "recovered"})
 
@@ -565,211 +601,217 @@ async def test_a_deleted_root_whose_body_is_forgotten_is_made_from_what_came_for
 # --- edits
 
 
-async def test_edits_not_made_yet_are_one_with_the_latest_body(bench: Bench) -> None:
-    await bench.sent("r")
-    assert await bench.commit(edit("e", "r", body={"n": 1})) == ["e"]
-    assert await bench.commit(edit("e", "r", body={"n": 2}), edit("e", "r", body={"n": 3})) == []
+async def test_edits_not_made_yet_are_one_with_the_latest_body(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    assert await bench.commit_notifications(edit("e", "r", body={"n": 1})) == ["e"]
+    assert await bench.commit_notifications(edit("e", "r", body={"n": 2}), edit("e", "r", body={"n": 3})) == []
     claim = await bench.one(after=5)
     assert claim.notification.body == {"n": 3}
     await bench.send(claim)
-    assert await bench.keys(after=60) == []
+    assert await bench.claim_keys(after=60) == []
 
 
-async def test_an_edit_that_is_on_its_way_is_made_again_when_its_body_changed(bench: Bench) -> None:
-    await bench.sent("r")
-    await bench.commit(edit("e", "r", body={"n": 1}))
+async def test_an_edit_that_is_on_its_way_is_made_again_when_its_body_changed(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(edit("e", "r", body={"n": 1}))
     first = await bench.one()
-    await bench.commit(edit("e", "r", body={"n": 2}))
-    assert await bench.settle(Sent.of(first, HERE)) == ["pending"]
-    assert await bench.keys(after=EDIT_PACE - 0.001) == []
+    await bench.commit_notifications(edit("e", "r", body={"n": 2}))
+    assert await bench.settle(Sent.for_claim(first, HERE)) == ["pending"]
+    assert await bench.claim_keys(after=EDIT_INTERVAL_SECONDS - 0.001) == []
     second = await bench.one(after=0.001)
     assert second.notification.body == {"n": 2}
     await bench.send(second)
-    assert await bench.keys(after=60) == []
+    assert await bench.claim_keys(after=60) == []
 
 
-async def test_a_message_is_edited_at_most_once_in_three_seconds(bench: Bench) -> None:
-    await bench.sent("r")
-    await bench.commit(edit("e", "r"))
+async def test_a_message_is_edited_at_most_once_in_three_seconds(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(edit("e", "r"))
     await bench.send(await bench.one())
-    await bench.commit(edit("e", "r", body={"n": 2}))
-    assert await bench.keys(after=EDIT_PACE - 0.001) == []
-    assert await bench.keys(after=0.001) == ["e"]
+    await bench.commit_notifications(edit("e", "r", body={"n": 2}))
+    assert await bench.claim_keys(after=EDIT_INTERVAL_SECONDS - 0.001) == []
+    assert await bench.claim_keys(after=0.001) == ["e"]
 
 
-@pytest.mark.parametrize("end", [State.DEAD, State.DROPPED])
-async def test_an_edit_that_was_given_up_starts_anew_with_a_new_body(bench: Bench, end: State) -> None:
-    await bench.sent("r")
-    await bench.commit(edit("e", "r"))
+@pytest.mark.parametrize("end", [NotificationState.DEAD, NotificationState.DROPPED])
+async def test_an_edit_that_was_given_up_starts_anew_with_a_new_body(
+    bench: OutboxBench, end: NotificationState
+) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(edit("e", "r"))
     claim = await bench.one()
-    await bench.settle(Refused.of(claim, "no") if end is State.DEAD else Dropped.of(claim, "no"))
-    assert await bench.commit(edit("e", "r", body={"n": 2})) == []
+    await bench.settle(
+        Refused.for_claim(claim, "no") if end is NotificationState.DEAD else Dropped.for_claim(claim, "no")
+    )
+    assert await bench.commit_notifications(edit("e", "r", body={"n": 2})) == []
     assert (await bench.one()).notification.body == {"n": 2}
-    assert await bench.outbox.list(State.DEAD) == []
+    assert await bench.outbox.list_records(NotificationState.DEAD) == []
 
 
-async def test_edits_use_none_of_a_channels_pace(bench: Bench) -> None:
-    await bench.sent("r")
-    await bench.commit(*(edit(f"e{n}", "r") for n in range(10)), root("k"), root("l"))
-    assert len(await bench.keys(after=60)) == 12
+async def test_edits_use_none_of_a_channels_pace(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(*(edit(f"e{n}", "r") for n in range(10)), root("k"), root("l"))
+    assert len(await bench.claim_keys(after=60)) == 12
 
 
-async def test_a_busy_slack_holds_all_edits_and_no_message(bench: Bench) -> None:
-    await bench.sent("r")
-    await bench.commit(edit("e", "r"))
-    await bench.settle(Deferred.of(await bench.one(after=5), 30.0, True, "ratelimited"))
-    await bench.commit(edit("f", "r"), root("k"))
-    assert await bench.keys() == ["k"]
-    bench.now -= LEASE  # what is not settled here must not come back
-    assert sorted(await bench.keys(after=LEASE + 30))[:2] == ["e", "f"]
+async def test_a_busy_slack_holds_all_edits_and_no_message(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(edit("e", "r"))
+    await bench.settle(Deferred.for_claim(await bench.one(after=5), 30.0, True, "ratelimited"))
+    await bench.commit_notifications(edit("f", "r"), root("k"))
+    assert await bench.claim_keys() == ["k"]
+    bench.now -= LEASE_SECONDS  # what is not settled here must not come back
+    assert sorted(await bench.claim_keys(after=LEASE_SECONDS + 30))[:2] == ["e", "f"]
 
 
 # --- a channel that refuses, and an installation that does
 
 
-async def test_a_channel_that_refuses_is_parked_with_all_that_waits_until_it_is_mended(bench: Bench) -> None:
-    await bench.sent("r")
-    await bench.commit(root("k"), root("l"), reply("p", "r"), edit("e", "r"), root("elsewhere", "C2"))
-    claims = {claim.notification.key: claim for claim in await bench.claim(after=60)}
+async def test_a_channel_that_refuses_is_parked_with_all_that_waits_until_it_is_mended(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(root("k"), root("l"), reply("p", "r"), edit("e", "r"), root("elsewhere", "C2"))
+    claims = {claim.notification.key: claim for claim in await bench.claim_batch(after=60)}
     assert set(claims) == {"k", "l", "e", "elsewhere"}
     await bench.send(claims.pop("elsewhere"))
-    ends = [Refused.of(claims[key], "is_archived", True) for key in ("l", "e", "k")]
+    ends = [Refused.for_claim(claims[key], "is_archived", True) for key in ("l", "e", "k")]
     assert await bench.settle(*ends) == ["parked", "pending", "pending"]
-    await bench.commit(root("urgent", critical=True), edit("e2", "r"))
-    batch = await bench.claim(after=MAX_AGE * 3)
+    await bench.commit_notifications(root("urgent", critical=True), edit("e2", "r"))
+    batch = await bench.claim_batch(after=MAX_ATTEMPT_AGE_SECONDS * 3)
     assert (list(batch), batch.next_due) == ([], None)
-    [parked] = await bench.outbox.parked()
+    [parked] = await bench.outbox.parked_channels()
     assert (parked.channel, parked.reason, parked.waiting, parked.told) == ("C1", "is_archived", 6, False)
-    await bench.outbox.told("C1")
-    assert (await bench.outbox.parked())[0].told
-    assert (await bench.outbox.depth()).parked == 1
-    assert await bench.outbox.unpark("C1") == 6
-    assert await bench.outbox.unpark("C1") == 0
-    assert await bench.outbox.parked() == []
-    order = [key for _ in range(4) for key in await bench.keys(after=1)]
+    await bench.outbox.mark_notified("C1")
+    assert (await bench.outbox.parked_channels())[0].told
+    assert (await bench.outbox.read_stats()).parked == 1
+    assert await bench.outbox.unpark_channel("C1") == 6
+    assert await bench.outbox.unpark_channel("C1") == 0
+    assert await bench.outbox.parked_channels() == []
+    order = [key for _ in range(4) for key in await bench.claim_keys(after=1)]
     assert order == ["urgent", "k", "e", "e2", "l", "p"]
 
 
-async def test_what_waited_for_a_parked_channel_is_not_too_old_when_it_is_mended(bench: Bench) -> None:
-    await bench.commit(root("k"))
-    await bench.settle(Refused.of(await bench.one(), "is_archived", True))
-    bench.now += MAX_AGE * 2
-    await bench.outbox.unpark("C1")
-    assert await bench.settle(Deferred.of(await bench.one(), 1.0, False, "unreachable")) == ["pending"]
+async def test_what_waited_for_a_parked_channel_is_not_too_old_when_it_is_mended(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"))
+    await bench.settle(Refused.for_claim(await bench.one(), "is_archived", True))
+    bench.now += MAX_ATTEMPT_AGE_SECONDS * 2
+    await bench.outbox.unpark_channel("C1")
+    assert await bench.settle(Deferred.for_claim(await bench.one(), 1.0, False, "unreachable")) == ["pending"]
 
 
-async def test_an_edit_that_was_queued_before_its_channel_was_parked_waits_with_it(bench: Bench) -> None:
-    await bench.sent("r")
-    await bench.commit(root("k"))
+async def test_an_edit_that_was_queued_before_its_channel_was_parked_waits_with_it(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(root("k"))
     claim = await bench.one(after=10)
-    await bench.commit(edit("e", "r"))
-    await bench.settle(Refused.of(claim, "is_archived", True))
-    assert await bench.keys(after=60) == []
-    assert (await bench.outbox.parked())[0].waiting == 2
-    await bench.outbox.unpark("C1")
-    assert await bench.keys() == ["k", "e"]
+    await bench.commit_notifications(edit("e", "r"))
+    await bench.settle(Refused.for_claim(claim, "is_archived", True))
+    assert await bench.claim_keys(after=60) == []
+    assert (await bench.outbox.parked_channels())[0].waiting == 2
+    await bench.outbox.unpark_channel("C1")
+    assert await bench.claim_keys() == ["k", "e"]
 
 
-async def test_a_revoked_token_pauses_everything_for_ever_longer_and_buries_nothing(bench: Bench) -> None:
-    await bench.commit(*(root(f"k{n}", f"C{n}") for n in range(5)))
-    claims = await bench.claim()
-    states = await bench.settle(*(Halted.of(claim, "token_revoked") for claim in claims))
+async def test_a_revoked_token_pauses_everything_for_ever_longer_and_buries_nothing(bench: OutboxBench) -> None:
+    await bench.commit_notifications(*(root(f"k{n}", f"C{n}") for n in range(5)))
+    claims = await bench.claim_batch()
+    states = await bench.settle(*(Halted.for_claim(claim, "token_revoked") for claim in claims))
     assert states == ["paused", "pending", "pending", "pending", "pending"]
-    assert (await bench.outbox.depth()).paused == "token_revoked"
+    assert (await bench.outbox.read_stats()).paused == "token_revoked"
     for pause in (1, 2, 4, 8, 16, 32, 60, 60):
-        batch = await bench.claim(after=pause - 0.5)
+        batch = await bench.claim_batch(after=pause - 0.5)
         assert (list(batch), batch.next_due) == ([], bench.now + 0.5)
         probe = await bench.one(after=0.5)
-        assert await bench.keys() == []
-        assert await bench.settle(Halted.of(probe, "token_revoked")) == ["paused"]
+        assert await bench.claim_keys() == []
+        assert await bench.settle(Halted.for_claim(probe, "token_revoked")) == ["paused"]
     await bench.send(await bench.one(after=60))
-    assert (await bench.outbox.depth()).paused == ""
-    assert len(await bench.keys()) == 4
+    assert (await bench.outbox.read_stats()).paused == ""
+    assert len(await bench.claim_keys()) == 4
 
 
-async def test_a_pause_outlives_a_probe_whose_worker_died(bench: Bench) -> None:
-    await bench.commit(root("k"), root("l", "C2"))
-    claims = await bench.claim()
-    await bench.settle(*(Halted.of(claim, "invalid_auth") for claim in claims))
+async def test_a_pause_outlives_a_probe_whose_worker_died(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k"), root("l", "C2"))
+    claims = await bench.claim_batch()
+    await bench.settle(*(Halted.for_claim(claim, "invalid_auth") for claim in claims))
     await bench.one(after=1)
-    assert await bench.keys(after=LEASE - 1) == []
-    assert len(await bench.keys(after=1)) == 1
+    assert await bench.claim_keys(after=LEASE_SECONDS - 1) == []
+    assert len(await bench.claim_keys(after=1)) == 1
 
 
 # --- looking at it
 
 
-async def test_the_depth_counts_and_says_how_old_the_oldest_is(bench: Bench) -> None:
-    await bench.commit(root("k0"), root("k1"), root("k2"), root("x", "C2"))
-    claims = {claim.notification.key: claim for claim in await bench.claim()}
-    await bench.settle(Refused.of(claims["x"], "no"), Sent.of(claims["k0"], HERE))
+async def test_the_depth_counts_and_says_how_old_the_oldest_is(bench: OutboxBench) -> None:
+    await bench.commit_notifications(root("k0"), root("k1"), root("k2"), root("x", "C2"))
+    claims = {claim.notification.key: claim for claim in await bench.claim_batch()}
+    await bench.settle(Refused.for_claim(claims["x"], "no"), Sent.for_claim(claims["k0"], HERE))
     bench.now += 12.5
-    depth = await bench.outbox.depth()
+    depth = await bench.outbox.read_stats()
     assert (depth.pending, depth.sending, depth.dead, depth.oldest) == (1, 1, 1, 12.5)
-    assert [one.key for one in await bench.outbox.list(State.PENDING)] == ["k2"]
-    assert [one.key for one in await bench.outbox.list(State.SENDING)] == ["k1"]
-    assert [one.key for one in await bench.outbox.list(State.SENT)] == ["k0"]
+    assert [record.key for record in await bench.outbox.list_records(NotificationState.PENDING)] == ["k2"]
+    assert [record.key for record in await bench.outbox.list_records(NotificationState.SENDING)] == ["k1"]
+    assert [record.key for record in await bench.outbox.list_records(NotificationState.SENT)] == ["k0"]
 
 
-async def test_what_waits_for_a_time_of_its_own_is_counted_apart_and_does_not_age(bench: Bench) -> None:
+async def test_what_waits_for_a_time_of_its_own_is_counted_apart_and_does_not_age(bench: OutboxBench) -> None:
     later = [root(f"z{number}").model_copy(update={"not_before": bench.now + 900}) for number in range(600)]
-    await bench.commit(*later)
+    await bench.commit_notifications(*later)
     bench.now += 60
-    await bench.commit(root("k"))
+    await bench.commit_notifications(root("k"))
     bench.now += 5
-    depth = await bench.outbox.depth()
+    depth = await bench.outbox.read_stats()
     assert (depth.pending, depth.scheduled, depth.oldest) == (601, 600, 5)
 
 
-async def test_lists_hold_what_was_asked_for(bench: Bench) -> None:
-    await bench.commit(*(root(f"k{n}", f"C{n}") for n in range(30)))
-    await bench.claim(10)
-    assert len(await bench.outbox.list(State.PENDING, 5)) == 5
-    assert len(await bench.outbox.list(State.PENDING)) == 20
-    assert len(await bench.outbox.list(State.SENDING, 3)) == 3
+async def test_lists_hold_what_was_asked_for(bench: OutboxBench) -> None:
+    await bench.commit_notifications(*(root(f"k{n}", f"C{n}") for n in range(30)))
+    await bench.claim_batch(10)
+    assert len(await bench.outbox.list_records(NotificationState.PENDING, 5)) == 5
+    assert len(await bench.outbox.list_records(NotificationState.PENDING)) == 20
+    assert len(await bench.outbox.list_records(NotificationState.SENDING, 3)) == 3
 
 
-async def test_nothing_is_known_of_a_key_that_never_was(bench: Bench) -> None:
-    assert await bench.outbox.show("never") is None
+async def test_nothing_is_known_of_a_key_that_never_was(bench: OutboxBench) -> None:
+    assert await bench.outbox.get_record("never") is None
     assert not await bench.outbox.retry("never")
     assert not await bench.outbox.drop("never")
 
 
-async def test_every_key_has_the_hash_tag_of_its_namespace(bench: Bench) -> None:
-    await bench.sent("r")
-    await bench.commit(reply("p", "r"), edit("e", "r"), root("dead", "C2"), root("parks", "C3"), root("halts", "C4"))
-    claims = {claim.notification.key: claim for claim in await bench.claim(after=5)}
-    await bench.settle(Refused.of(claims["dead"], "no"), Refused.of(claims["parks"], "no", True))
-    await bench.settle(Halted.of(claims["halts"], "no"))
+async def test_every_key_has_the_hash_tag_of_its_namespace(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(
+        reply("p", "r"), edit("e", "r"), root("dead", "C2"), root("parks", "C3"), root("halts", "C4")
+    )
+    claims = {claim.notification.key: claim for claim in await bench.claim_batch(after=5)}
+    await bench.settle(Refused.for_claim(claims["dead"], "no"), Refused.for_claim(claims["parks"], "no", True))
+    await bench.settle(Halted.for_claim(claims["halts"], "no"))
     await bench.outbox.commit([], changes={"h": {"a": "1"}})
     assert all(name.startswith("{test}:") for name in await bench.names())
 
 
-async def test_nothing_is_left_of_what_was_settled_but_what_has_an_end(bench: Bench) -> None:
-    await bench.sent("r")
-    await bench.commit(reply("p", "r"), edit("e", "r"), root("k", "C2"))
-    await bench.settle(*(Sent.of(claim, HERE) for claim in await bench.claim(after=5)))
+async def test_nothing_is_left_of_what_was_settled_but_what_has_an_end(bench: OutboxBench) -> None:
+    await bench.commit_and_send("r")
+    await bench.commit_notifications(reply("p", "r"), edit("e", "r"), root("k", "C2"))
+    await bench.settle(*(Sent.for_claim(claim, HERE) for claim in await bench.claim_batch(after=5)))
     lasting = {name for name in await bench.names() if await bench.client.ttl(name) == -1}
     assert lasting == {f"{{test}}:outbox:{name}" for name in ("pace", "sequence", "recent:sent")}
 
 
-async def test_each_step_is_one_round_trip(bench: Bench, valkey: str) -> None:
+async def test_each_step_is_one_round_trip(bench: OutboxBench, valkey: str) -> None:
     async with redis.from_url(valkey) as client:
         outbox = Outbox(client, "trips", MovableClock(lambda: bench.now))
         told: list[str] = []
         send: Callable[..., Any] = client.execute_command
 
-        async def counted(*args: Any, **options: Any) -> Any:
+        async def count_and_execute(*args: Any, **options: Any) -> Any:
             told.append(args[0])
             return await send(*args, **options)
 
-        client.execute_command = counted  # type: ignore[method-assign]  # what goes over the wire is the point here
+        client.execute_command = count_and_execute  # type: ignore[method-assign]  # what goes over the wire is the point here
         await outbox.commit([root(f"k{n}", f"C{n}") for n in range(50)])  # loads the script
-        await outbox.settle([Sent.of(claim, HERE) for claim in await outbox.claim(100)])
+        await outbox.settle([Sent.for_claim(claim, HERE) for claim in await outbox.claim(100)])
         told.clear()
         await outbox.commit([root(f"l{n}", f"D{n}") for n in range(50)])
         claims = await outbox.claim(100)
-        await outbox.settle([Sent.of(claim, HERE) for claim in claims])
+        await outbox.settle([Sent.for_claim(claim, HERE) for claim in claims])
         assert told == ["EVALSHA"] * 3
         await client.flushall()
 
@@ -777,7 +819,13 @@ async def test_each_step_is_one_round_trip(bench: Bench, valkey: str) -> None:
 async def test_a_store_out_of_reach_is_one_kind_of_error(tmp_path: Path) -> None:
     async with redis.from_url(f"unix://{tmp_path}/nobody.sock") as client:
         outbox = Outbox(client, "test", MovableClock(lambda: NOW))
-        calls = (outbox.commit([root("k")]), outbox.claim(1), outbox.depth(), outbox.parked(), outbox.show("k"))
+        calls = (
+            outbox.commit([root("k")]),
+            outbox.claim(1),
+            outbox.read_stats(),
+            outbox.parked_channels(),
+            outbox.get_record("k"),
+        )
         for call in calls:
             with pytest.raises(StoreUnavailable):
                 await call
@@ -789,11 +837,11 @@ async def test_slack_never_sees_them_too_fast_though_each_takes_up_to_a_second(
     steps: list[tuple[float, float, float]],
 ) -> None:
     async with fakeredis.FakeAsyncRedis() as client:
-        bench, arrivals = Bench(client), []
-        await bench.commit(*(root(f"k{n}") for n in range(30)))
+        bench, arrivals = OutboxBench(client), []
+        await bench.commit_notifications(*(root(f"k{n}") for n in range(30)))
         for step, *delays in steps:
-            claims = await bench.claim(after=step)
+            claims = await bench.claim_batch(after=step)
             arrivals += [bench.now + delay for _, delay in zip(claims, delays, strict=False)]
-            await bench.settle(*(Sent.of(claim, HERE) for claim in claims))
-    pace = Pace()
-    assert all(pace.take(at) for at in sorted(arrivals))
+            await bench.settle(*(Sent.for_claim(claim, HERE) for claim in claims))
+    pace = BurstLimit()
+    assert all(pace.try_spend(at) for at in sorted(arrivals))

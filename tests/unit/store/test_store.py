@@ -15,11 +15,11 @@ import redis.asyncio as redis
 from zofbot.clock import Clock
 from zofbot.errors import StoreUnavailable
 from zofbot.model import Quota
-from zofbot.store import CLAIM_SECONDS, POSTING_SECONDS, SHARE_SECONDS, Share, Store, connected
+from zofbot.store import MAX_POSTING_SECONDS, REQUEST_CLAIM_SECONDS, SHARE_TTL_SECONDS, SharedCard, Store, open_store
 
 NOW = 1_800_000_000.0
-ANA = Share("U0ANA", "ana", NOW)
-BEN = Share("U0BEN", "ben", NOW + 1)
+ANA = SharedCard("U0ANA", "ana", NOW)
+BEN = SharedCard("U0BEN", "ben", NOW + 1)
 
 
 @pytest.fixture
@@ -34,14 +34,14 @@ def store(client: redis.Redis) -> Store:
 
 
 async def test_a_request_is_claimed_once(store: Store, client: redis.Redis) -> None:
-    assert await store.claim("Ev1")
-    assert not await store.claim("Ev1")
-    assert await store.claim("Ev2")
-    assert 0 < await client.ttl("{test}:claim:Ev1") <= CLAIM_SECONDS
+    assert await store.claim_request("Ev1")
+    assert not await store.claim_request("Ev1")
+    assert await store.claim_request("Ev2")
+    assert 0 < await client.ttl("{test}:claim:Ev1") <= REQUEST_CLAIM_SECONDS
 
 
 async def test_of_many_at_once_one_gets_the_claim(store: Store) -> None:
-    assert sum(await asyncio.gather(*(store.claim("Ev1") for _ in range(50)))) == 1
+    assert sum(await asyncio.gather(*(store.claim_request("Ev1") for _ in range(50)))) == 1
 
 
 async def test_the_first_to_share_may_post_and_the_second_hears_who_is(store: Store) -> None:
@@ -51,39 +51,39 @@ async def test_the_first_to_share_may_post_and_the_second_hears_who_is(store: St
 
 async def test_a_share_that_stands_is_answered_with_where(store: Store, client: redis.Redis) -> None:
     await store.begin_share("k", ANA)
-    done = Share("U0ANA", "ana", NOW + 2, done=True, link="https://x.example/p1")
+    done = SharedCard("U0ANA", "ana", NOW + 2, done=True, link="https://x.example/p1")
     await store.end_share("k", done)
-    assert await store.begin_share("k", Share("U0BEN", "ben", NOW + 3600)) == (False, done)
-    assert 0 < await client.ttl("{test}:share:k") <= SHARE_SECONDS
+    assert await store.begin_share("k", SharedCard("U0BEN", "ben", NOW + 3600)) == (False, done)
+    assert 0 < await client.ttl("{test}:share:k") <= SHARE_TTL_SECONDS
 
 
 async def test_a_share_given_up_can_be_tried_again(store: Store) -> None:
     await store.begin_share("k", ANA)
-    await store.give_up_share("k")
+    await store.cancel_share("k")
     assert await store.begin_share("k", BEN) == (True, None)
 
 
 async def test_a_share_whose_process_died_is_taken_over_by_one_who_knows_of_it(store: Store) -> None:
     await store.begin_share("k", ANA)
-    late = Share("U0BEN", "ben", NOW + POSTING_SECONDS)
+    late = SharedCard("U0BEN", "ben", NOW + MAX_POSTING_SECONDS)
     assert await store.begin_share("k", late) == (True, ANA)
-    _, standing = await store.begin_share("k", Share("U0CHI", "chi", NOW + POSTING_SECONDS + 1))
+    _, standing = await store.begin_share("k", SharedCard("U0CHI", "chi", NOW + MAX_POSTING_SECONDS + 1))
     assert standing == replace(late, since=ANA.at)
-    _, standing = await store.begin_share("k", Share("U0CHI", "chi", NOW + 3 * POSTING_SECONDS))
+    _, standing = await store.begin_share("k", SharedCard("U0CHI", "chi", NOW + 3 * MAX_POSTING_SECONDS))
     assert standing is not None
     assert standing.maybe_since == ANA.at
 
 
 async def test_what_one_process_learns_of_the_quota_another_reads(client: redis.Redis) -> None:
     quota = Quota(limit=100, remaining=3, reset=Clock().now().replace(microsecond=0) + timedelta(seconds=40))
-    await Store(client, "test").write(quota)
-    assert await Store(client, "test").read() == quota
-    assert await Store(client, "other").read() is None
+    await Store(client, "test").write_quota(quota)
+    assert await Store(client, "test").read_quota() == quota
+    assert await Store(client, "other").read_quota() is None
     assert 0 < await client.ttl("{test}:quota") <= 41
 
 
 async def test_redis_out_of_reach_is_one_kind_of_error(tmp_path: Path) -> None:
-    async with connected(f"unix://{tmp_path}/nobody.sock", "test", Clock()) as store:
-        for call in (store.ping(), store.claim("x"), store.begin_share("k", ANA), store.read()):
+    async with open_store(f"unix://{tmp_path}/nobody.sock", "test", Clock()) as store:
+        for call in (store.ping(), store.claim_request("x"), store.begin_share("k", ANA), store.read_quota()):
             with pytest.raises(StoreUnavailable):
                 await call

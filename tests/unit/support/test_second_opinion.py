@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.bot import running_bot
-from tests.support.second_opinion import UNKNOWN_BLOCKS, SecondOpinion, complaints, shape_of
-from zofbot.simulator.posting import content
+from tests.support.second_opinion import UNKNOWN_BLOCKS, SecondOpinion, find_complaints, shape_of
+from zofbot.simulator.posting import validate_content
 
 PLAIN = {"type": "plain_text", "text": "x"}
 SECTION: dict[str, Any] = {"type": "section", "text": {"type": "mrkdwn", "text": "x", "verbatim": True}}
@@ -65,13 +65,13 @@ def test_of_one_shape_are_what_the_limits_do_not_tell_apart() -> None:
     assert shape_of(text(2001)) == shape_of(text(3000))
     assert shape_of(text(3000)) != shape_of(text(3001))
     assert shape_of(SECTION) != shape_of(SECTION | {"expand": True})
-    assert list(complaints(SECTION)) == []
+    assert list(find_complaints(SECTION)) == []
 
 
 async def test_a_bot_whose_message_the_models_refuse_fails_its_test(valkey: str) -> None:
     async def show() -> None:
         async with running_bot(valkey) as bot:
-            content(bot.world.slack, {"text": "fine", "blocks": [SECTION]})
+            validate_content(bot.world.slack, {"text": "fine", "blocks": [SECTION]})
             bot.world.slack.inspect({"blocks": [SECTION | {"nonsense": 1}]}, "message")
 
     with pytest.raises(AssertionError, match="nonsense"):

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import pytest
 
-from zofbot.triage import Act, State, Triage, Who, stand_in_storm
+from zofbot.triage import Action, Actor, TriageRecord, TriageState, merge_storm_record
 
-ANA, BEN = Who(id="U1", name="Ana"), Who(id="U2", name="Ben")
-OPEN = Triage(opened=100.0)
-ALONE = Triage(rev=1, state=State.ACKNOWLEDGED, owner=ANA, did=Act.ACKNOWLEDGE, by=ANA, at=200.0, requests=("own",))
-WHOLE = Triage(rev=2, state=State.RESOLVED, by=BEN, did=Act.RESOLVE, at=300.0, requests=("whole",))
+ANA, BEN = Actor(id="U1", name="Ana"), Actor(id="U2", name="Ben")
+OPEN = TriageRecord(opened=100.0)
+ALONE = TriageRecord(
+    rev=1, state=TriageState.ACKNOWLEDGED, owner=ANA, did=Action.ACKNOWLEDGE, by=ANA, at=200.0, requests=("own",)
+)
+WHOLE = TriageRecord(rev=2, state=TriageState.RESOLVED, by=BEN, did=Action.RESOLVE, at=300.0, requests=("whole",))
 
 
 def test_what_was_done_last_holds() -> None:
-    assert stand_in_storm(ALONE, WHOLE).state is State.RESOLVED
-    assert stand_in_storm(ALONE.model_copy(update={"at": 400.0}), WHOLE).owner == ANA
-    assert stand_in_storm(OPEN, WHOLE).state is State.RESOLVED
-    assert stand_in_storm(ALONE, OPEN).state is State.ACKNOWLEDGED
+    assert merge_storm_record(ALONE, WHOLE).state is TriageState.RESOLVED
+    assert merge_storm_record(ALONE.model_copy(update={"at": 400.0}), WHOLE).owner == ANA
+    assert merge_storm_record(OPEN, WHOLE).state is TriageState.RESOLVED
+    assert merge_storm_record(ALONE, OPEN).state is TriageState.ACKNOWLEDGED
 
 
 def test_whether_it_has_recovered_is_its_own() -> None:
-    recovered = Triage(turn=1, state=State.RECOVERED, at=150.0)
-    assert stand_in_storm(recovered, WHOLE).state is State.RECOVERED
-    assert stand_in_storm(OPEN, recovered).state is State.OPEN
+    recovered = TriageRecord(turn=1, state=TriageState.RECOVERED, at=150.0)
+    assert merge_storm_record(recovered, WHOLE).state is TriageState.RECOVERED
+    assert merge_storm_record(OPEN, recovered).state is TriageState.OPEN
 
 
 @pytest.mark.parametrize(("own", "whole"), [(OPEN, OPEN), (ALONE, WHOLE), (OPEN, WHOLE), (ALONE, OPEN)])
-def test_each_act_on_either_makes_another_version(own: Triage, whole: Triage) -> None:
-    known = stand_in_storm(own, whole).version
-    assert stand_in_storm(own.model_copy(update={"rev": own.rev + 1}), whole).version != known
-    assert stand_in_storm(own, whole.model_copy(update={"rev": whole.rev + 1})).version != known
+def test_each_act_on_either_makes_another_version(own: TriageRecord, whole: TriageRecord) -> None:
+    known = merge_storm_record(own, whole).card_version
+    assert merge_storm_record(own.model_copy(update={"rev": own.rev + 1}), whole).card_version != known
+    assert merge_storm_record(own, whole.model_copy(update={"rev": whole.rev + 1})).card_version != known
 
 
 def test_a_request_that_was_carried_out_on_either_is_known() -> None:
-    assert set(stand_in_storm(ALONE, WHOLE).requests) == {"own", "whole"}
+    assert set(merge_storm_record(ALONE, WHOLE).requests) == {"own", "whole"}

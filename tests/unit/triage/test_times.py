@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from zofbot import spans
 from zofbot.errors import BadInput
-from zofbot.triage.times import LONGEST, choices, spoken, wake_at
+from zofbot.triage.times import MAX_SNOOZE_SECONDS, describe_time, parse_wake_time, snooze_choices
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = [
@@ -26,7 +26,7 @@ zones = st.sampled_from(ZONES)
 
 def read(words: str, now: datetime = WEDNESDAY) -> str:
     """The moment that words mean, on the clock of whoever typed them."""
-    at = wake_at(words, now.timestamp(), now.tzinfo or UTC)
+    at = parse_wake_time(words, now.timestamp(), now.tzinfo or UTC)
     return datetime.fromtimestamp(at, now.tzinfo).strftime("%a %d %b %H:%M")
 
 
@@ -109,7 +109,7 @@ def test_what_cannot_be_meant_is_refused_with_something_that_can(words: str, say
 
 
 def test_thirty_days_are_not_too_far_off() -> None:
-    assert wake_at("30d", 0, UTC) == LONGEST
+    assert parse_wake_time("30d", 0, UTC) == MAX_SNOOZE_SECONDS
 
 
 def test_a_time_that_the_clock_leaves_out_is_as_much_later() -> None:
@@ -121,10 +121,10 @@ def test_a_time_that_the_clock_leaves_out_is_as_much_later() -> None:
 def test_of_a_time_that_the_clock_repeats_the_first_to_come_is_meant() -> None:
     first = datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN)
     evening = first - timedelta(hours=6)
-    assert wake_at("2:30", evening.timestamp(), BERLIN) == first.timestamp()
-    assert wake_at("2:30", first.timestamp() + 60, BERLIN) == first.timestamp() + 3600
-    assert wake_at("today 2:30", first.timestamp() + 3599, BERLIN) == first.timestamp() + 3600
-    assert wake_at("2:30", first.timestamp() + 3600, BERLIN) == first.timestamp() + 25 * 3600
+    assert parse_wake_time("2:30", evening.timestamp(), BERLIN) == first.timestamp()
+    assert parse_wake_time("2:30", first.timestamp() + 60, BERLIN) == first.timestamp() + 3600
+    assert parse_wake_time("today 2:30", first.timestamp() + 3599, BERLIN) == first.timestamp() + 3600
+    assert parse_wake_time("2:30", first.timestamp() + 3600, BERLIN) == first.timestamp() + 25 * 3600
 
 
 def test_a_day_is_24_hours_and_tomorrow_is_by_the_clock() -> None:
@@ -140,10 +140,10 @@ heaps = st.lists(st.sampled_from(PIECES), max_size=5).map(" ".join)
 @given(st.text(max_size=30) | heaps, moments, zones)
 def test_anything_typed_is_a_time_to_come_or_refused(words: str, now: float, zone: ZoneInfo) -> None:
     try:
-        at = wake_at(words, now, zone)
+        at = parse_wake_time(words, now, zone)
     except BadInput as refused:
-        at = wake_at(refused.example, now, zone)
-    assert now < at <= now + LONGEST
+        at = parse_wake_time(refused.example, now, zone)
+    assert now < at <= now + MAX_SNOOZE_SECONDS
 
 
 @given(moments, zones, st.integers(0, 23), st.integers(0, 59))
@@ -151,20 +151,20 @@ def test_a_time_alone_is_within_a_day_and_shows_on_the_clock(
     now: float, zone: ZoneInfo, hour: int, minute: int
 ) -> None:
     typed = f"{hour}:{minute:02}"
-    at = wake_at(typed, now, zone)
+    at = parse_wake_time(typed, now, zone)
     assert at - now <= 49 * 3600, "the day that Samoa left out is as long as two"
     shown = datetime.fromtimestamp(at, zone)
     exists = datetime.fromtimestamp(shown.replace(hour=hour, minute=minute).timestamp(), zone)
     assert (shown.hour, shown.minute) == (hour, minute) or (exists.hour, exists.minute) != (hour, minute)
 
 
-@given(moments, zones, st.integers(60, LONGEST))
+@given(moments, zones, st.integers(60, MAX_SNOOZE_SECONDS))
 def test_a_preview_can_be_typed_and_means_the_same(now: float, zone: ZoneInfo, ahead: int) -> None:
     at = (now + ahead) // 60 * 60
     shown = datetime.fromtimestamp(at, zone)
     assume(at > now and shown.replace(fold=1).utcoffset() == shown.replace(fold=0).utcoffset())
-    words = spoken(at, now, zone).partition(" (in ")[0]
-    assert wake_at(words, now, zone) == shown.replace(second=0, microsecond=0).timestamp()
+    words = describe_time(at, now, zone).partition(" (in ")[0]
+    assert parse_wake_time(words, now, zone) == shown.replace(second=0, microsecond=0).timestamp()
 
 
 @pytest.mark.parametrize(
@@ -178,35 +178,35 @@ def test_a_preview_can_be_typed_and_means_the_same(now: float, zone: ZoneInfo, a
 )
 def test_a_preview_says_when_and_how_long(words: str, said: str) -> None:
     now = WEDNESDAY.timestamp()
-    assert spoken(wake_at(words, now, BERLIN), now, BERLIN) == said
+    assert describe_time(parse_wake_time(words, now, BERLIN), now, BERLIN) == said
 
 
 @given(moments, zones)
 def test_every_choice_is_what_its_label_says(now: float, zone: ZoneInfo) -> None:
-    offered = choices(now, zone)
+    offered = snooze_choices(now, zone)
     assert len({choice.label for choice in offered}) == len({choice.value for choice in offered}) == 5
     for label, value in offered:
-        at = wake_at(value, now, zone)
-        assert wake_at(label, now, zone) == at
+        at = parse_wake_time(value, now, zone)
+        assert parse_wake_time(label, now, zone) == at
         assert at <= now + 8 * 86400
 
 
 def test_on_a_monday_the_next_one_is_offered() -> None:
     monday = datetime(2026, 11, 16, 8, 0, tzinfo=BERLIN)
-    label, value = choices(monday.timestamp(), BERLIN)[-1]
+    label, value = snooze_choices(monday.timestamp(), BERLIN)[-1]
     assert (label, read(value, monday)) == ("next Monday 09:00", "Mon 23 Nov 09:00")
 
 
 @given(st.integers(0, 10**8))
 def test_a_span_that_is_spelled_is_read_as_the_same(span: int) -> None:
     try:
-        assert spans.seconds(spans.spelled(span)) == span
+        assert spans.parse_duration(spans.format_duration(span)) == span
     except BadInput:
         assert span >= 10**6, "six digits are enough"
 
 
 def test_what_is_no_span_is_refused_with_one_that_is() -> None:
     with pytest.raises(BadInput) as caught:
-        spans.seconds("soon")
-    assert spans.seconds(caught.value.example) == 900
-    assert spans.read("") is None
+        spans.parse_duration("soon")
+    assert spans.parse_duration(caught.value.example) == 900
+    assert spans.try_parse_duration("") is None

@@ -13,7 +13,7 @@ from tests.support.virtual_time import SetClock
 from zofbot.errors import ZofRejected, ZofUnreadable
 from zofbot.model import Schedule
 from zofbot.zof import reading
-from zofbot.zof.administration import endpoint, endpoints_page, schedules_page
+from zofbot.zof.administration import parse_endpoint, parse_endpoints_page, parse_schedules_page
 from zofbot.zof.client import ZofClient
 
 NEXT = datetime(2026, 6, 2, 2, tzinfo=UTC)
@@ -36,18 +36,20 @@ WANTED = Schedule(
 @pytest.mark.parametrize("envelope", ["data", "schedules", "items", None])
 def test_a_schedule_is_read_whatever_its_fields_are_called(record: dict[str, Any], envelope: str | None) -> None:
     listed = [{"id": "sched_1", **record}]
-    [read] = schedules_page(listed if envelope is None else {envelope: listed})
+    [read] = parse_schedules_page(listed if envelope is None else {envelope: listed})
     assert read == WANTED
 
 
 @pytest.mark.parametrize("said", [{"status": "Paused"}, {"state": "disabled"}, {"paused": True}, {"enabled": False}])
 def test_a_paused_schedule_is_known_as_one(said: dict[str, Any]) -> None:
-    [read] = schedules_page({"data": [{"id": "s", **said}]})
+    [read] = parse_schedules_page({"data": [{"id": "s", **said}]})
     assert read.paused
 
 
 def test_of_a_schedule_only_the_id_is_needed_and_what_has_none_is_counted() -> None:
-    page = schedules_page({"data": [{"id": "s", "name": 7, "next_run_at": "soon", "target": []}, {"name": "x"}, "y"]})
+    page = parse_schedules_page(
+        {"data": [{"id": "s", "name": 7, "next_run_at": "soon", "target": []}, {"name": "x"}, "y"]}
+    )
     assert page.items == (Schedule(id="s"),)
     assert page.skipped == 2
 
@@ -63,22 +65,22 @@ def test_of_a_schedule_only_the_id_is_needed_and_what_has_none_is_counted() -> N
     ],
 )
 def test_a_run_says_which_schedule_started_it(record: dict[str, Any], known: tuple[str | None, str | None]) -> None:
-    run = reading.run({"id": "run_1", **record})
+    run = reading.parse_run({"id": "run_1", **record})
     assert (run.schedule_id, run.schedule_name) == known
 
 
 def test_an_endpoint_is_read_and_its_secret_shown_by_nothing() -> None:
-    made = endpoint(
+    made = parse_endpoint(
         {"data": {"id": "wh_1", "endpoint_url": "https://x/", "event_types": ["a", 7], "signing_secret": "s3"}}
     )
     assert (made.id, made.url, made.events) == ("wh_1", "https://x/", ("a",))
     assert made.secret is not None
     assert made.secret.get_secret_value() == "s3"
     assert "s3" not in f"{made!r} {made.model_dump_json()}"
-    [listed] = endpoints_page({"webhooks": [{"id": "wh_1", "active": False}]})
+    [listed] = parse_endpoints_page({"webhooks": [{"id": "wh_1", "active": False}]})
     assert listed.status == "disabled"
     with pytest.raises(ZofUnreadable):
-        endpoint({"url": "https://x/"})
+        parse_endpoint({"url": "https://x/"})
 
 
 async def client_of(handler: Any) -> AsyncIterator[ZofClient]:
@@ -125,5 +127,5 @@ async def test_a_secret_that_zof_repeats_in_an_error_is_taken_out() -> None:
 async def test_where_zof_names_no_permission_none_is_made_up() -> None:
     async for client in client_of(lambda request: httpx.Response(403, json={"error": {"message": "no"}})):
         with pytest.raises(ZofRejected) as refused:
-            await anext(client.schedules())
+            await anext(client.list_schedules())
     assert refused.value.sentence == "The bot's Zof key is not allowed to read the list of schedules."

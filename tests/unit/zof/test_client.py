@@ -30,8 +30,8 @@ from zofbot.errors import (
     ZofUnreadable,
 )
 from zofbot.model import Outcome, Quota
-from zofbot.zof.client import Patience, ZofCall, ZofClient
-from zofbot.zof.pace import fresher
+from zofbot.zof.client import CallRecord, TimeBudget, ZofClient
+from zofbot.zof.pace import newer_quota
 
 KEY = "key-nobody-may-see-1234567890"
 BASE = "https://zof.test/v1"
@@ -40,7 +40,7 @@ NOW = datetime(2026, 6, 1, 8, 15, tzinfo=UTC)
 Answer = httpx.Response | Exception | Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
-class Zof:
+class ScriptedZof:
     """A pretended Zof: gives its answers in turn, the last one for ever, and keeps what it was asked."""
 
     def __init__(self, *answers: Answer) -> None:
@@ -85,7 +85,7 @@ Make = Callable[..., ZofClient]
 async def make() -> AsyncIterator[Make]:
     made: list[ZofClient] = []
 
-    def build(zof: Zof, **options: Any) -> ZofClient:
+    def build(zof: ScriptedZof, **options: Any) -> ZofClient:
         options = {"base_url": BASE, "key": KEY, "random": lambda: 0.0, "clock": Clock(), **options}
         made.append(ZofClient(transport=httpx.MockTransport(zof), **options))
         return made[-1]
@@ -109,13 +109,13 @@ async def never(request: httpx.Request) -> httpx.Response:
     raise AssertionError("nobody waits that long")
 
 
-async def gathered(pages: AsyncIterator[Any]) -> list[list[str]]:
+async def gather_pages(pages: AsyncIterator[Any]) -> list[list[str]]:
     return [[item.id for item in page] async for page in pages]
 
 
 async def test_a_result_is_asked_for_with_the_key_and_comes_back_with_its_request_id(make: Make) -> None:
-    zof = Zof(reply(200, {"data": {"status": "failed", "duration": 2}}, X_Request_Id="req_1"))
-    result = await make(zof, bare_duration_unit="s").result("res_1")
+    zof = ScriptedZof(reply(200, {"data": {"status": "failed", "duration": 2}}, X_Request_Id="req_1"))
+    result = await make(zof, bare_duration_unit="s").get_result("res_1")
     assert (result.id, result.outcome, result.duration, result.request_id) == ("res_1", Outcome.FAILED, 2, "req_1")
     asked = zof.asked[0]
     assert (asked.method, str(asked.url)) == ("GET", f"{BASE}/results/res_1")
@@ -126,39 +126,41 @@ async def test_a_result_is_asked_for_with_the_key_and_comes_back_with_its_reques
 
 
 async def test_a_run_is_asked_for_below_any_base_address(make: Make) -> None:
-    zof = Zof(reply(200, {"run": {"id": "run_1", "results": [{"id": "r"}]}}))
-    run = await make(zof, base_url="http://127.0.0.1:9/zof/v1/").run("run_1")
+    zof = ScriptedZof(reply(200, {"run": {"id": "run_1", "results": [{"id": "r"}]}}))
+    run = await make(zof, base_url="http://127.0.0.1:9/zof/v1/").get_run("run_1")
     assert run.id == "run_1"
     assert str(zof.asked[0].url) == "http://127.0.0.1:9/zof/v1/runs/run_1"
 
 
 @pytest.mark.parametrize("bad", ["", "../runs", "a b", "res_1\n", "a?b", "x" * 129])
 async def test_a_bad_id_is_refused_before_anything_is_sent(make: Make, bad: str) -> None:
-    zof = Zof(reply())
+    zof = ScriptedZof(reply())
     client = make(zof)
     with pytest.raises(BadInput):
-        await client.result(bad)
+        await client.get_result(bad)
     with pytest.raises(BadInput):
-        await client.run(bad)
+        await client.get_run(bad)
     with pytest.raises(BadInput):
-        client.results(run_id=bad)
+        client.list_results(run_id=bad)
     assert zof.asked == []
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 599])
 async def test_a_passing_fault_is_tried_four_times(make: Make, status: int) -> None:
-    zof = Zof(reply(status, X_Request_Id="req_a"), reply(status), reply(status), reply(status, X_Request_Id="req_d"))
+    zof = ScriptedZof(
+        reply(status, X_Request_Id="req_a"), reply(status), reply(status), reply(status, X_Request_Id="req_d")
+    )
     with pytest.raises(ZofUnavailable) as caught:
-        await make(zof).result("res_1")
+        await make(zof).get_result("res_1")
     assert len(zof.asked) == 4
     assert (caught.value.status, caught.value.request_id) == (status, "req_d")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 422, 451])
 async def test_a_rejection_is_not_tried_again(make: Make, status: int) -> None:
-    zof = Zof(reply(status, {"error": {"code": "c", "message": "m", "param": "p"}}, X_Request_Id="req_1"))
+    zof = ScriptedZof(reply(status, {"error": {"code": "c", "message": "m", "param": "p"}}, X_Request_Id="req_1"))
     with pytest.raises(ZofRejected) as caught:
-        await make(zof).run("run_1")
+        await make(zof).get_run("run_1")
     assert len(zof.asked) == 1
     error = caught.value
     assert (error.status, error.request_id, error.code, error.message) == (status, "req_1", "c", "m")
@@ -174,8 +176,8 @@ async def test_a_rejection_is_not_tried_again(make: Make, status: int) -> None:
     ids=lambda fault: type(fault).__name__,
 )  # fmt: skip
 async def test_a_fault_of_the_network_is_tried_again(make: Make, fault: Exception) -> None:
-    zof = Zof(fault, fault, reply(200, X_Request_Id="req_3"))
-    assert (await make(zof).result("res_1")).request_id == "req_3"
+    zof = ScriptedZof(fault, fault, reply(200, X_Request_Id="req_3"))
+    assert (await make(zof).get_result("res_1")).request_id == "req_3"
     assert len(zof.asked) == 3
 
 
@@ -188,23 +190,23 @@ async def test_a_fault_of_the_network_is_tried_again(make: Make, fault: Exceptio
     ids=lambda fault: type(fault).__name__,
 )  # fmt: skip
 async def test_a_request_of_ours_that_cannot_be_sent_is_not_tried_again(make: Make, fault: Exception) -> None:
-    zof = Zof(fault)
+    zof = ScriptedZof(fault)
     with pytest.raises(ZofRejected, match="could not be sent") as caught:
-        await make(zof).result("res_1")
+        await make(zof).get_result("res_1")
     assert len(zof.asked) == 1
     assert "ZOF_BASE_URL" in caught.value.next_step
     assert caught.value.__cause__ is None
 
 
 async def test_a_certificate_nobody_trusts_is_named(make: Make) -> None:
-    zof = Zof(httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"))
+    zof = ScriptedZof(httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"))
     with pytest.raises(ZofUnavailable, match="certificate"):
-        await make(zof).result("res_1")
+        await make(zof).get_result("res_1")
 
 
 async def test_a_try_that_returned_nothing_leaves_no_request_id_of_an_earlier_one(make: Make) -> None:
     with pytest.raises(ZofUnavailable) as caught:
-        await make(Zof(reply(500, X_Request_Id="req_1"), httpx.ReadTimeout("x"))).result("res_1")
+        await make(ScriptedZof(reply(500, X_Request_Id="req_1"), httpx.ReadTimeout("x"))).get_result("res_1")
     assert (caught.value.status, caught.value.request_id) == (None, None)
 
 
@@ -212,7 +214,7 @@ async def test_a_body_that_breaks_off_is_tried_again(make: Make) -> None:
     broken = httpx.Response(
         200, headers={"x-request-id": "req_1"}, stream=Chunks(b"{", 1, then=httpx.RemoteProtocolError("cut"))
     )
-    assert (await make(Zof(broken, reply(200, X_Request_Id="req_2"))).result("res_1")).request_id == "req_2"
+    assert (await make(ScriptedZof(broken, reply(200, X_Request_Id="req_2"))).get_result("res_1")).request_id == "req_2"
 
 
 @pytest.mark.parametrize(
@@ -220,33 +222,35 @@ async def test_a_body_that_breaks_off_is_tried_again(make: Make) -> None:
     ["0", "0.05", format_datetime(NOW, usegmt=True)],
 )
 async def test_retry_after_outranks_the_backoff(make: Make, named: str) -> None:
-    zof = Zof(reply(429, Retry_After=named), reply())
+    zof = ScriptedZof(reply(429, Retry_After=named), reply())
     # A backoff of half a second would not fit; the named wait does.
-    await make(zof, clock=SetClock(NOW.timestamp()), random=lambda: 1.0).result("res_1", patience=Patience(0.45))
+    await make(zof, clock=SetClock(NOW.timestamp()), random=lambda: 1.0).get_result("res_1", patience=TimeBudget(0.45))
     assert len(zof.asked) == 2
 
 
 async def test_retry_after_is_slept_through(make: Make) -> None:
     began = asyncio.get_running_loop().time()
-    await make(Zof(reply(503, Retry_After="0.2"), reply()), clock=SetClock(NOW.timestamp())).result("res_1")
+    await make(ScriptedZof(reply(503, Retry_After="0.2"), reply()), clock=SetClock(NOW.timestamp())).get_result("res_1")
     assert asyncio.get_running_loop().time() - began == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("garbage", ["-5", "soon", "nan", ""])
 async def test_a_retry_after_that_makes_no_sense_is_ignored(make: Make, garbage: str) -> None:
-    zof = Zof(reply(429, Retry_After=garbage), reply())
-    await make(zof).result("res_1")
+    zof = ScriptedZof(reply(429, Retry_After=garbage), reply())
+    await make(zof).get_result("res_1")
     assert len(zof.asked) == 2
 
 
 @pytest.mark.parametrize(
-    ("seconds", "patience"), [("31", Patience.BACKGROUND), ("26", Patience.FOLLOW_UP), ("3", Patience.ACK)]
+    ("seconds", "patience"), [("31", TimeBudget.BACKGROUND), ("26", TimeBudget.FOLLOW_UP), ("3", TimeBudget.ACK)]
 )
-async def test_a_wait_too_long_is_not_slept_through_but_reported(make: Make, seconds: str, patience: Patience) -> None:
-    zof = Zof(reply(429, Retry_After=seconds, X_Request_Id="req_1"))
+async def test_a_wait_too_long_is_not_slept_through_but_reported(
+    make: Make, seconds: str, patience: TimeBudget
+) -> None:
+    zof = ScriptedZof(reply(429, Retry_After=seconds, X_Request_Id="req_1"))
     async with asyncio.timeout(1):
         with pytest.raises(ZofUnavailable) as caught:
-            await make(zof, clock=SetClock(NOW.timestamp())).result("res_1", patience=patience)
+            await make(zof, clock=SetClock(NOW.timestamp())).get_result("res_1", patience=patience)
     assert len(zof.asked) == 1
     assert caught.value.retry_at == NOW + timedelta(seconds=float(seconds))
     assert caught.value.next_step == f"Try again in {seconds} s."
@@ -254,9 +258,9 @@ async def test_a_wait_too_long_is_not_slept_through_but_reported(make: Make, sec
 
 
 async def test_a_backoff_that_would_pass_the_deadline_is_not_slept_through(make: Make) -> None:
-    zof = Zof(reply(500, X_Request_Id="req_1"))
+    zof = ScriptedZof(reply(500, X_Request_Id="req_1"))
     with pytest.raises(ZofUnavailable, match="fault of its own") as caught:
-        await make(zof, random=lambda: 1.0).result("res_1", patience=Patience(0.45))
+        await make(zof, random=lambda: 1.0).get_result("res_1", patience=TimeBudget(0.45))
     assert len(zof.asked) == 1
     assert (caught.value.request_id, caught.value.retry_at) == ("req_1", None)
 
@@ -264,7 +268,7 @@ async def test_a_backoff_that_would_pass_the_deadline_is_not_slept_through(make:
 async def test_the_backoff_lasts_as_long_as_the_given_randomness_says(make: Make) -> None:
     began = asyncio.get_running_loop().time()
     with pytest.raises(ZofUnavailable):
-        await make(Zof(reply(500)), random=lambda: 0.1).result("res_1")
+        await make(ScriptedZof(reply(500)), random=lambda: 0.1).get_result("res_1")
     assert asyncio.get_running_loop().time() - began == pytest.approx(
         0.35
     )  # a tenth of a half, of one and of two seconds
@@ -273,7 +277,7 @@ async def test_the_backoff_lasts_as_long_as_the_given_randomness_says(make: Make
 @pytest.mark.parametrize("background", [False, True])
 async def test_the_deadline_covers_a_silent_zof(make: Make, background: bool) -> None:
     with pytest.raises(ZofUnavailable, match=r"within 0\.05 s") as caught:
-        await make(Zof(never)).result("res_1", patience=Patience(0.05, background))
+        await make(ScriptedZof(never)).get_result("res_1", patience=TimeBudget(0.05, background))
     assert (caught.value.status, caught.value.request_id) == (None, None)
 
 
@@ -285,14 +289,14 @@ async def test_the_deadline_covers_the_body_and_keeps_the_request_id(make: Make)
         return slow
 
     with pytest.raises(ZofUnavailable) as caught:
-        await make(Zof(answer)).result("res_1", patience=Patience(0.2))
+        await make(ScriptedZof(answer)).get_result("res_1", patience=TimeBudget(0.2))
     assert caught.value.request_id == "req_1"
     assert body.closed
 
 
 async def test_a_cancelled_call_is_cancelled_at_once_and_observed(make: Make) -> None:
-    seen: list[ZofCall] = []
-    task = asyncio.create_task(make(Zof(never), observe=seen.append).result("res_1"))
+    seen: list[CallRecord] = []
+    task = asyncio.create_task(make(ScriptedZof(never), observe=seen.append).get_result("res_1"))
     await asyncio.sleep(0.02)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -301,8 +305,8 @@ async def test_a_cancelled_call_is_cancelled_at_once_and_observed(make: Make) ->
 
 
 async def test_a_call_is_cancelled_while_it_waits_for_its_next_try(make: Make) -> None:
-    zof = Zof(reply(429, Retry_After="20"))
-    task = asyncio.create_task(make(zof).result("res_1"))
+    zof = ScriptedZof(reply(429, Retry_After="20"))
+    task = asyncio.create_task(make(zof).get_result("res_1"))
     await asyncio.sleep(0.05)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -313,7 +317,7 @@ async def test_a_call_is_cancelled_while_it_waits_for_its_next_try(make: Make) -
 async def test_a_deadline_around_a_call_stays_the_callers_own(make: Make) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.03):
-            await make(Zof(never)).result("res_1")
+            await make(ScriptedZof(never)).get_result("res_1")
 
 
 @pytest.mark.parametrize(
@@ -331,29 +335,29 @@ async def test_a_deadline_around_a_call_stays_the_callers_own(make: Make) -> Non
 )
 async def test_what_cannot_be_read_says_so_with_its_request_id(make: Make, answer: httpx.Response, said: str) -> None:
     answer.headers["X-Request-Id"] = "req_1"
-    zof = Zof(answer)
+    zof = ScriptedZof(answer)
     with pytest.raises(ZofUnreadable, match=said) as caught:
-        await make(zof).result("res_1")
+        await make(zof).get_result("res_1")
     assert (caught.value.request_id, caught.value.status) == ("req_1", answer.status_code)
     assert "<" not in caught.value.sentence
     assert len(zof.asked) == 1
 
 
 async def test_a_success_without_a_content_type_is_read(make: Make) -> None:
-    assert (await make(Zof(httpx.Response(200, content=b'{"id": "res_1"}'))).result("res_1")).id == "res_1"
+    assert (await make(ScriptedZof(httpx.Response(200, content=b'{"id": "res_1"}'))).get_result("res_1")).id == "res_1"
 
 
 async def test_a_packed_body_is_unpacked(make: Make) -> None:
     packed = gzip.compress(b'{"id": "res_1", "name": "Checkout"}')
     answer = httpx.Response(200, headers={"content-encoding": "gzip"}, content=packed)
-    assert (await make(Zof(answer)).result("res_1")).title == "Checkout"
+    assert (await make(ScriptedZof(answer)).get_result("res_1")).title == "Checkout"
 
 
 async def test_a_body_packed_otherwise_is_unreadable(make: Make) -> None:
     for encoding in ("br", "gzip, gzip", "zstd"):
         answer = httpx.Response(200, headers={"content-encoding": encoding}, stream=Chunks(b"x", 1))
         with pytest.raises(ZofUnreadable, match="packed"):
-            await make(Zof(answer)).result("res_1")
+            await make(ScriptedZof(answer)).get_result("res_1")
 
 
 async def test_a_body_over_five_mebibytes_is_cut_off(make: Make) -> None:
@@ -363,7 +367,7 @@ async def test_a_body_over_five_mebibytes_is_cut_off(make: Make) -> None:
         return httpx.Response(200, headers={"x-request-id": "req_1"}, stream=body)
 
     with pytest.raises(ZofUnreadable, match="larger than 5 MiB") as caught:
-        await make(Zof(answer)).result("res_1")
+        await make(ScriptedZof(answer)).get_result("res_1")
     assert caught.value.request_id == "req_1"
     assert body.taken == 81
     assert body.closed
@@ -372,18 +376,18 @@ async def test_a_body_over_five_mebibytes_is_cut_off(make: Make) -> None:
 async def test_a_body_of_exactly_five_mebibytes_is_read(make: Make) -> None:
     bare = b'{"id": "res_1"}'
     answer = httpx.Response(200, content=bare + b" " * (5 * 1024 * 1024 - len(bare)))
-    assert (await make(Zof(answer)).result("res_1")).id == "res_1"
+    assert (await make(ScriptedZof(answer)).get_result("res_1")).id == "res_1"
 
 
 async def test_a_compressed_bomb_is_cut_off_within_bounded_memory(make: Make) -> None:
     squeeze = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
     zeros = bytes(1024 * 1024)
     bomb = b"".join(squeeze.compress(zeros) for _ in range(200)) + squeeze.flush()
-    client = make(Zof(httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Chunks(bomb, 1))))
+    client = make(ScriptedZof(httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Chunks(bomb, 1))))
     tracemalloc.start()
     try:
         with pytest.raises(ZofUnreadable, match="larger than 5 MiB"):
-            await client.result("res_1")
+            await client.get_result("res_1")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -398,15 +402,15 @@ async def test_an_errors_endless_or_garbled_body_does_not_hide_its_status(make: 
         return httpx.Response(404, headers={"content-encoding": encoding}, stream=body)
 
     with pytest.raises(ZofRejected) as caught:
-        await make(Zof(answer)).result("res_1")
+        await make(ScriptedZof(answer)).get_result("res_1")
     assert caught.value.status == 404
     assert body.taken <= 1
 
 
 async def test_a_redirect_to_the_very_same_origin_is_followed(make: Make) -> None:
     for status in (301, 302, 303, 307, 308):
-        zof = Zof(httpx.Response(status, headers={"location": "/v1/moved"}), reply(200, X_Request_Id="req_2"))
-        assert (await make(zof).result("res_1")).request_id == "req_2"
+        zof = ScriptedZof(httpx.Response(status, headers={"location": "/v1/moved"}), reply(200, X_Request_Id="req_2"))
+        assert (await make(zof).get_result("res_1")).request_id == "req_2"
         assert str(zof.asked[1].url) == "https://zof.test/v1/moved"
 
 
@@ -419,24 +423,24 @@ async def test_a_redirect_to_the_very_same_origin_is_followed(make: Make) -> Non
     ],
 )  # fmt: skip
 async def test_a_redirect_to_any_other_place_is_not_followed(make: Make, location: str) -> None:
-    zof = Zof(httpx.Response(302, headers={"location": location, "x-request-id": "req_1"}))
+    zof = ScriptedZof(httpx.Response(302, headers={"location": location, "x-request-id": "req_1"}))
     with pytest.raises(ZofUnreadable, match="elsewhere") as caught:
-        await make(zof).result("res_1")
+        await make(zof).get_result("res_1")
     assert len(zof.asked) == 1
     assert "ZOF_BASE_URL" in caught.value.next_step
     assert caught.value.request_id == "req_1"
 
 
 async def test_redirects_are_followed_three_times_at_most(make: Make) -> None:
-    zof = Zof(httpx.Response(302, headers={"location": "/round"}))
+    zof = ScriptedZof(httpx.Response(302, headers={"location": "/round"}))
     with pytest.raises(ZofUnreadable):
-        await make(zof).result("res_1")
+        await make(zof).get_result("res_1")
     assert len(zof.asked) == 4
 
 
 async def test_a_listing_follows_cursors_to_the_end(make: Make) -> None:
-    zof = Zof(page("a", "b", more=True, cursor="c/1 +="), page("c", X_Request_Id="req_2"))
-    pages = [page async for page in make(zof).runs()]
+    zof = ScriptedZof(page("a", "b", more=True, cursor="c/1 +="), page("c", X_Request_Id="req_2"))
+    pages = [page async for page in make(zof).list_runs()]
     assert [[run.id for run in page] for page in pages] == [["a", "b"], ["c"]]
     assert [(page.more, page.next_cursor, page.request_id) for page in pages] == [
         (True, "c/1 +=", None),
@@ -449,50 +453,53 @@ async def test_a_listing_follows_cursors_to_the_end(make: Make) -> None:
 
 
 async def test_a_listing_can_start_at_a_cursor(make: Make) -> None:
-    zof = Zof(page("a"))
-    await gathered(make(zof).results(starting_after="here", run_id="run_1"))
+    zof = ScriptedZof(page("a"))
+    await gather_pages(make(zof).list_results(starting_after="here", run_id="run_1"))
     assert dict(zof.asked[0].url.params) == {"run_id": "run_1", "limit": "100", "starting_after": "here"}
 
 
 @pytest.mark.parametrize("cursors", [[None], ["x", "x"], ["x", "y", "x"], ["x" * 3000]])
 async def test_a_missing_or_repeated_cursor_ends_a_listing(make: Make, cursors: list[str | None]) -> None:
-    zof = Zof(*[page("a", more=True, cursor=cursor) for cursor in cursors])
+    zof = ScriptedZof(*[page("a", more=True, cursor=cursor) for cursor in cursors])
     with structlog.testing.capture_logs() as lines:
-        assert len(await gathered(make(zof).runs())) == len(cursors)
+        assert len(await gather_pages(make(zof).list_runs())) == len(cursors)
     assert [line["fault"] for line in lines if line["event"] == "zof cursor"] == [
         "repeated" if len(cursors) > 1 else "missing"
     ]
 
 
 async def test_a_cursor_is_not_followed_when_zof_has_no_more(make: Make) -> None:
-    zof = Zof(page("a", more=False, cursor="x"))
-    assert await gathered(make(zof).runs()) == [["a"]]
+    zof = ScriptedZof(page("a", more=False, cursor="x"))
+    assert await gather_pages(make(zof).list_runs()) == [["a"]]
 
 
 async def test_a_cursor_equal_to_the_start_is_a_repeated_one(make: Make) -> None:
-    zof = Zof(page("a", more=True, cursor="x"))
-    await gathered(make(zof).runs(starting_after="x"))
+    zof = ScriptedZof(page("a", more=True, cursor="x"))
+    await gather_pages(make(zof).list_runs(starting_after="x"))
     assert len(zof.asked) == 1
 
 
 async def test_a_listing_obeys_its_page_cap(make: Make) -> None:
-    zof = Zof(*[page("a", more=True, cursor=str(i)) for i in range(20)])
-    pages = [page async for page in make(zof).results(pages=3)]
+    zof = ScriptedZof(*[page("a", more=True, cursor=str(i)) for i in range(20)])
+    pages = [page async for page in make(zof).list_results(pages=3)]
     assert len(zof.asked) == 3
     assert (pages[-1].more, pages[-1].next_cursor) == (True, "2")
-    assert len(await gathered(make(Zof(*[page(more=True, cursor=str(i)) for i in range(20)])).results())) == 10
+    assert (
+        len(await gather_pages(make(ScriptedZof(*[page(more=True, cursor=str(i)) for i in range(20)])).list_results()))
+        == 10
+    )
 
 
 async def test_entries_that_cannot_be_read_are_skipped_and_logged(make: Make) -> None:
-    zof = Zof(reply(200, {"data": [{"id": "a"}, 7, {}]}))
+    zof = ScriptedZof(reply(200, {"data": [{"id": "a"}, 7, {}]}))
     with structlog.testing.capture_logs() as lines:
-        assert await gathered(make(zof).runs()) == [["a"]]
+        assert await gather_pages(make(zof).list_runs()) == [["a"]]
     assert [line["count"] for line in lines if line["event"] == "zof entries skipped"] == [2]
 
 
 async def test_an_interactive_listing_has_one_deadline_over_all_pages(make: Make) -> None:
-    zof = Zof(*[page("a", more=True, cursor=str(i)) for i in range(20)])
-    pages = make(zof).runs(patience=Patience(0.1))
+    zof = ScriptedZof(*[page("a", more=True, cursor=str(i)) for i in range(20)])
+    pages = make(zof).list_runs(patience=TimeBudget(0.1))
     await anext(pages)
     await asyncio.sleep(0.15)
     with pytest.raises(ZofUnavailable, match=r"within 0\.1 s"):
@@ -501,8 +508,8 @@ async def test_an_interactive_listing_has_one_deadline_over_all_pages(make: Make
 
 
 async def test_a_background_listing_has_a_deadline_for_each_page(make: Make) -> None:
-    zof = Zof(page("a", more=True, cursor="x"), page("b"))
-    pages = make(zof).runs(patience=Patience(0.5, background=True))
+    zof = ScriptedZof(page("a", more=True, cursor="x"), page("b"))
+    pages = make(zof).list_runs(patience=TimeBudget(0.5, background=True))
     await anext(pages)
     await asyncio.sleep(0.55)
     assert [run.id for run in await anext(pages)] == ["b"]
@@ -522,21 +529,21 @@ MIXED = {
 
 
 async def test_filters_are_sent_under_their_set_names_and_hold_here_too(make: Make) -> None:
-    zof = Zof(reply(200, MIXED))
+    zof = ScriptedZof(reply(200, MIXED))
     client = make(zof, status_param="state", project_param="proj", since_param="from")
-    assert await gathered(client.runs(status="failed", project="p1", since=NOW)) == [["f", "u"]]
+    assert await gather_pages(client.list_runs(status="failed", project="p1", since=NOW)) == [["f", "u"]]
     assert dict(zof.asked[0].url.params) == {
         "state": "failed", "proj": "p1", "from": "2026-06-01T08:15:00+00:00", "limit": "100",
     }  # fmt: skip
-    assert await gathered(client.runs(project="Shop")) == [["o", "u", "q"]]
-    assert await gathered(client.runs(status="quarantined")) == [["u", "q"]]
-    assert await gathered(client.results(run_id="run_1", status="failed")) == [["f", "u"]]
+    assert await gather_pages(client.list_runs(project="Shop")) == [["o", "u", "q"]]
+    assert await gather_pages(client.list_runs(status="quarantined")) == [["u", "q"]]
+    assert await gather_pages(client.list_results(run_id="run_1", status="failed")) == [["f", "u"]]
 
 
 async def test_an_empty_filter_name_is_not_sent(make: Make) -> None:
-    zof = Zof(reply(200, MIXED))
+    zof = ScriptedZof(reply(200, MIXED))
     client = make(zof, status_param="", project_param="", since_param="")
-    assert await gathered(client.runs(status="failed", project="p1", since=NOW)) == [["f", "u"]]
+    assert await gather_pages(client.list_runs(status="failed", project="p1", since=NOW)) == [["f", "u"]]
     assert dict(zof.asked[0].url.params) == {"limit": "100"}
 
 
@@ -544,11 +551,11 @@ async def test_an_empty_filter_name_is_not_sent(make: Make) -> None:
     "refusal", [{"error": {"message": "no", "param": "status"}}, {"message": "unknown parameter: status"}]
 )
 async def test_a_filter_zof_refuses_is_dropped_for_good_and_holds_here(make: Make, refusal: object) -> None:
-    zof = Zof(reply(400, refusal), reply(200, MIXED))
+    zof = ScriptedZof(reply(400, refusal), reply(200, MIXED))
     client = make(zof)
     with structlog.testing.capture_logs() as lines:
-        assert await gathered(client.runs(status="failed", project="p1")) == [["f", "u"]]
-        assert await gathered(client.runs(status="failed")) == [["f", "o", "u"]]
+        assert await gather_pages(client.list_runs(status="failed", project="p1")) == [["f", "u"]]
+        assert await gather_pages(client.list_runs(status="failed")) == [["f", "o", "u"]]
     assert [("status" in asked.url.params, "project_id" in asked.url.params) for asked in zof.asked] == [
         (True, True), (False, True), (False, False),
     ]  # fmt: skip
@@ -556,28 +563,28 @@ async def test_a_filter_zof_refuses_is_dropped_for_good_and_holds_here(make: Mak
 
 
 async def test_a_word_zof_does_not_know_costs_the_filter_nothing(make: Make) -> None:
-    zof = Zof(reply(400, {"param": "status"}), reply(200, MIXED))
+    zof = ScriptedZof(reply(400, {"param": "status"}), reply(200, MIXED))
     client = make(zof)
-    assert await gathered(client.runs(status="quarantined")) == [["u", "q"]]
-    await gathered(client.runs(status="failed"))
+    assert await gather_pages(client.list_runs(status="quarantined")) == [["u", "q"]]
+    await gather_pages(client.list_runs(status="failed"))
     assert zof.asked[2].url.params["status"] == "failed"
 
 
 async def test_two_refused_filters_are_dropped_one_after_the_other(make: Make) -> None:
-    zof = Zof(reply(400, {"param": "status"}), reply(400, {"param": "project_id"}), reply(200, MIXED))
-    assert await gathered(make(zof).runs(status="failed", project="p1")) == [["f", "u"]]
+    zof = ScriptedZof(reply(400, {"param": "status"}), reply(400, {"param": "project_id"}), reply(200, MIXED))
+    assert await gather_pages(make(zof).list_runs(status="failed", project="p1")) == [["f", "u"]]
     assert len(zof.asked) == 3
 
 
 @pytest.mark.parametrize("param", ["limit", "run_id", None])
 async def test_a_400_about_anything_else_is_an_error(make: Make, param: str | None) -> None:
-    zof = Zof(reply(400, {"message": "no", "param": param}))
+    zof = ScriptedZof(reply(400, {"message": "no", "param": param}))
     with pytest.raises(ZofRejected):
-        await gathered(make(zof).results(run_id="run_1", status="failed"))
+        await gather_pages(make(zof).list_results(run_id="run_1", status="failed"))
     assert len(zof.asked) == 1
 
 
-class Board:
+class MemoryQuota:
     """A board in memory, that can be out of order."""
 
     def __init__(self, quota: Quota | None = None, *, down: bool = False, hangs: bool = False) -> None:
@@ -585,12 +592,12 @@ class Board:
         self.reads = 0
         self.written: list[int] = []
 
-    async def read(self) -> Quota | None:
+    async def read_quota(self) -> Quota | None:
         self.reads += 1
         await self._trouble()
         return self.quota
 
-    async def write(self, quota: Quota) -> None:
+    async def write_quota(self, quota: Quota) -> None:
         await self._trouble()
         self.quota = quota
         self.written.append(quota.remaining)
@@ -602,7 +609,7 @@ class Board:
             await asyncio.sleep(60)
 
 
-def limited(remaining: int, resets_in: float, status: int = 200) -> httpx.Response:
+def rate_limited_reply(remaining: int, resets_in: float, status: int = 200) -> httpx.Response:
     return reply(
         status, None, X_RateLimit_Limit="100", X_RateLimit_Remaining=str(remaining),
         X_RateLimit_Reset=str(int((NOW.timestamp() + resets_in) * 1000)),
@@ -610,14 +617,14 @@ def limited(remaining: int, resets_in: float, status: int = 200) -> httpx.Respon
 
 
 async def test_background_work_waits_for_the_reset_and_people_do_not(make: Make) -> None:
-    zof = Zof(limited(9, resets_in=0.3))
+    zof = ScriptedZof(rate_limited_reply(9, resets_in=0.3))
     client = make(zof, clock=SetClock(NOW.timestamp()))
-    await client.result("res_1", patience=Patience.BACKGROUND)
+    await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
     began = asyncio.get_running_loop().time()
-    await client.result("res_1", patience=Patience.FOLLOW_UP)
-    await client.result("res_1", patience=Patience.ACK)
+    await client.get_result("res_1", patience=TimeBudget.FOLLOW_UP)
+    await client.get_result("res_1", patience=TimeBudget.ACK)
     assert len(zof.asked) == 3
-    waiting = asyncio.create_task(client.result("res_1", patience=Patience.BACKGROUND))
+    waiting = asyncio.create_task(client.get_result("res_1", patience=TimeBudget.BACKGROUND))
     await asyncio.sleep(0.05)
     assert len(zof.asked) == 3
     await waiting
@@ -626,68 +633,72 @@ async def test_background_work_waits_for_the_reset_and_people_do_not(make: Make)
 
 async def test_at_a_tenth_or_after_the_reset_background_work_goes_on(make: Make) -> None:
     clock = SetClock(NOW.timestamp())
-    zof = Zof(limited(10, resets_in=20), limited(9, resets_in=20))
+    zof = ScriptedZof(rate_limited_reply(10, resets_in=20), rate_limited_reply(9, resets_in=20))
     client = make(zof, clock=clock)
     async with asyncio.timeout(2):
         for _ in range(2):
-            await client.result("res_1", patience=Patience.BACKGROUND)
+            await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
         clock.advance(20)
-        await client.result("res_1", patience=Patience.BACKGROUND)
+        await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
     assert len(zof.asked) == 3
 
 
 async def test_a_reset_over_thirty_seconds_away_is_reported_not_slept_through(make: Make) -> None:
-    zof = Zof(limited(0, resets_in=31))
-    seen: list[ZofCall] = []
+    zof = ScriptedZof(rate_limited_reply(0, resets_in=31))
+    seen: list[CallRecord] = []
     client = make(zof, clock=SetClock(NOW.timestamp()), observe=seen.append)
-    await client.result("res_1", patience=Patience.BACKGROUND)
+    await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
     with pytest.raises(ZofUnavailable) as caught:
-        await client.result("res_1", patience=Patience.BACKGROUND)
+        await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
     assert caught.value.retry_at == NOW + timedelta(seconds=31)
     assert len(zof.asked) == 1
     assert (seen[1].tries, seen[1].outcome, seen[1].request_id) == (0, "unavailable", None)
 
 
 async def test_processes_share_what_they_learned(make: Make) -> None:
-    clock, board = SetClock(NOW.timestamp()), Board()
-    await make(Zof(limited(3, resets_in=40)), clock=clock, board=board).result("res_1")
-    zof = Zof(limited(90, resets_in=40))
+    clock, board = SetClock(NOW.timestamp()), MemoryQuota()
+    await make(ScriptedZof(rate_limited_reply(3, resets_in=40)), clock=clock, board=board).get_result("res_1")
+    zof = ScriptedZof(rate_limited_reply(90, resets_in=40))
     other = make(zof, clock=clock, board=board)
     with pytest.raises(ZofUnavailable) as caught:
-        await other.result("res_1", patience=Patience.BACKGROUND)
+        await other.get_result("res_1", patience=TimeBudget.BACKGROUND)
     assert caught.value.retry_at == NOW + timedelta(seconds=40)
     assert zof.asked == []
-    await other.result("res_1", patience=Patience.ACK)
+    await other.get_result("res_1", patience=TimeBudget.ACK)
 
 
 async def test_the_board_is_read_for_background_work_every_five_seconds_at_most(make: Make) -> None:
-    clock, board = SetClock(NOW.timestamp()), Board()
-    client = make(Zof(reply()), clock=clock, board=board)
-    await client.result("res_1", patience=Patience.FOLLOW_UP)
+    clock, board = SetClock(NOW.timestamp()), MemoryQuota()
+    client = make(ScriptedZof(reply()), clock=clock, board=board)
+    await client.get_result("res_1", patience=TimeBudget.FOLLOW_UP)
     assert board.reads == 0
     for _ in range(3):
-        await client.result("res_1", patience=Patience.BACKGROUND)
+        await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
     assert board.reads == 1
     clock.advance(5)
-    await client.result("res_1", patience=Patience.BACKGROUND)
+    await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
     assert board.reads == 2
 
 
 async def test_the_board_is_written_below_a_fifth_and_once_more_when_that_is_over(make: Make) -> None:
-    board = Board()
+    board = MemoryQuota()
     remains = [50, 20, 19, 5, 80, 70]
-    client = make(Zof(*[limited(left, resets_in=40) for left in remains]), clock=SetClock(NOW.timestamp()), board=board)
+    client = make(
+        ScriptedZof(*[rate_limited_reply(left, resets_in=40) for left in remains]),
+        clock=SetClock(NOW.timestamp()),
+        board=board,
+    )
     for _ in remains:
-        await client.result("res_1")
+        await client.get_result("res_1")
     assert board.written == [19, 5, 80]
 
 
-@pytest.mark.parametrize("board", [Board(down=True), Board(hangs=True)], ids=["down", "hangs"])
-async def test_a_board_out_of_order_costs_no_call(make: Make, board: Board) -> None:
-    zof = Zof(limited(15, resets_in=40))
+@pytest.mark.parametrize("board", [MemoryQuota(down=True), MemoryQuota(hangs=True)], ids=["down", "hangs"])
+async def test_a_board_out_of_order_costs_no_call(make: Make, board: MemoryQuota) -> None:
+    zof = ScriptedZof(rate_limited_reply(15, resets_in=40))
     client = make(zof, clock=SetClock(NOW.timestamp()), board=board)
     with structlog.testing.capture_logs() as lines:
-        assert (await client.result("res_1", patience=Patience.BACKGROUND)).id == "res_1"
+        assert (await client.get_result("res_1", patience=TimeBudget.BACKGROUND)).id == "res_1"
     assert len([line for line in lines if line["event"] == "zof quota not shared"]) == 2
 
 
@@ -706,15 +717,15 @@ def test_the_later_window_and_in_it_the_smaller_remainder_is_gone_by(
     def quota(of: tuple[int, int] | None) -> Quota | None:
         return of and Quota(limit=100, remaining=of[0], reset=NOW + timedelta(seconds=of[1]))
 
-    assert fresher(quota(mine), quota(theirs), NOW) == quota(chosen)
+    assert newer_quota(quota(mine), quota(theirs), NOW) == quota(chosen)
 
 
 async def test_an_error_teaches_the_quota_too(make: Make) -> None:
-    client = make(Zof(limited(0, 40, status=404), reply()), clock=SetClock(NOW.timestamp()))
+    client = make(ScriptedZof(rate_limited_reply(0, 40, status=404), reply()), clock=SetClock(NOW.timestamp()))
     with pytest.raises(ZofRejected):
-        await client.result("res_1")
+        await client.get_result("res_1")
     with pytest.raises(ZofUnavailable, match="quota"):
-        await client.result("res_1", patience=Patience.BACKGROUND)
+        await client.get_result("res_1", patience=TimeBudget.BACKGROUND)
 
 
 @pytest.mark.parametrize(
@@ -732,11 +743,11 @@ async def test_an_error_teaches_the_quota_too(make: Make) -> None:
 async def test_one_line_and_one_observation_tell_of_each_call(  # noqa: PLR0917  # one for each column of the table
     make: Make, answers: list[Answer], outcome: str, status: int | None, tries: int, request_id: str | None
 ) -> None:
-    seen: list[ZofCall] = []
+    seen: list[CallRecord] = []
     with structlog.testing.capture_logs() as lines:
-        client = make(Zof(*answers), observe=seen.append)
+        client = make(ScriptedZof(*answers), observe=seen.append)
         with contextlib.suppress(ZofbotError):
-            await client.result("res_secret_id")
+            await client.get_result("res_secret_id")
     (call,) = seen
     assert (call.method, call.template) == ("GET", "/results/{id}")
     assert (call.outcome, call.status, call.tries, call.request_id) == (outcome, status, tries, request_id)
@@ -754,25 +765,25 @@ async def test_a_request_id_is_cleaned_on_values_errors_and_lines(make: Make) ->
     dirty = "req\x1b[31m_1" + "x" * 300
     clean = ("req[31m_1" + "x" * 300)[:128]
     ok = httpx.Response(200, json={"id": "a"}, headers=[(b"X-REQUEST-ID", dirty.encode())])
-    assert (await make(Zof(ok)).result("a")).request_id == clean
+    assert (await make(ScriptedZof(ok)).get_result("a")).request_id == clean
     with pytest.raises(ZofRejected) as caught:
-        await make(Zof(httpx.Response(404, headers=[(b"x-request-id", dirty.encode())]))).result("a")
+        await make(ScriptedZof(httpx.Response(404, headers=[(b"x-request-id", dirty.encode())]))).get_result("a")
     assert caught.value.request_id == clean
 
 
 async def test_zof_cannot_make_the_bot_repeat_its_key(make: Make) -> None:
     with pytest.raises(ZofRejected) as caught:
-        await make(Zof(reply(400, {"message": f"we saw {KEY} here"}))).result("res_1")
+        await make(ScriptedZof(reply(400, {"message": f"we saw {KEY} here"}))).get_result("res_1")
     assert KEY not in caught.value.sentence
     assert caught.value.message == "we saw [redacted] here"
 
 
 async def test_an_endpoint_that_will_end_is_warned_of_once(make: Make) -> None:
-    client = make(Zof(reply(200, Sunset="Sat, 01 Jan 2028 00:00:00 GMT")))
+    client = make(ScriptedZof(reply(200, Sunset="Sat, 01 Jan 2028 00:00:00 GMT")))
     with structlog.testing.capture_logs() as lines:
-        await client.result("a")
-        await client.result("b")
-        await client.run("c")
+        await client.get_result("a")
+        await client.get_result("b")
+        await client.get_run("c")
     assert [line["template"] for line in lines if line["event"] == "zof endpoint ends"] == [
         "/results/{id}",
         "/runs/{id}",
@@ -780,7 +791,7 @@ async def test_an_endpoint_that_will_end_is_warned_of_once(make: Make) -> None:
 
 
 async def test_a_post_with_a_key_is_tried_again_with_the_same_key(make: Make) -> None:
-    zof = Zof(httpx.ReadTimeout("x"), reply(503), reply(201, {"id": "run_2"}, X_Request_Id="req_3"))
+    zof = ScriptedZof(httpx.ReadTimeout("x"), reply(503), reply(201, {"id": "run_2"}, X_Request_Id="req_3"))
     done = await make(zof).post("/runs", what="run", deed="start", body={"project_id": "p"}, idempotency_key="k-1")
     assert (done.document, done.request_id) == ({"id": "run_2"}, "req_3")
     assert [asked.headers["idempotency-key"] for asked in zof.asked] == ["k-1"] * 3
@@ -790,7 +801,7 @@ async def test_a_post_with_a_key_is_tried_again_with_the_same_key(make: Make) ->
 
 @pytest.mark.parametrize("fault", [reply(503), reply(429, Retry_After="0"), httpx.ReadTimeout("x")])
 async def test_a_post_without_a_key_is_never_tried_again(make: Make, fault: Answer) -> None:
-    zof = Zof(fault)
+    zof = ScriptedZof(fault)
     with pytest.raises(ZofUnavailable):
         await make(zof).post("/runs/{id}/cancel", "run_1", what="run `run_1`", deed="cancel")
     assert len(zof.asked) == 1
@@ -798,9 +809,9 @@ async def test_a_post_without_a_key_is_never_tried_again(make: Make, fault: Answ
 
 
 async def test_a_post_may_be_answered_with_nothing_and_is_never_redirected(make: Make) -> None:
-    done = await make(Zof(httpx.Response(204))).post("/runs/{id}/cancel", "run_1", what="run", deed="cancel")
+    done = await make(ScriptedZof(httpx.Response(204))).post("/runs/{id}/cancel", "run_1", what="run", deed="cancel")
     assert done.document is None
-    zof = Zof(httpx.Response(307, headers={"location": "/v1/other"}))
+    zof = ScriptedZof(httpx.Response(307, headers={"location": "/v1/other"}))
     with pytest.raises(ZofUnreadable):
         await make(zof).post("/runs", what="run", deed="start", idempotency_key="k")
     assert len(zof.asked) == 1
@@ -808,7 +819,7 @@ async def test_a_post_may_be_answered_with_nothing_and_is_never_redirected(make:
 
 async def test_a_refused_deed_is_named(make: Make) -> None:
     with pytest.raises(ZofRejected, match="not allowed to cancel run `run_1`"):
-        await make(Zof(reply(403))).post("/runs/{id}/cancel", "run_1", what="run `run_1`", deed="cancel")
+        await make(ScriptedZof(reply(403))).post("/runs/{id}/cancel", "run_1", what="run `run_1`", deed="cancel")
 
 
 @pytest.mark.parametrize("key", ["", "  ", "a\nb", "a\x00b", "clé", "a\u2028b"])
@@ -820,8 +831,8 @@ def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(key: str) -> N
 
 
 async def test_white_space_around_a_key_is_not_part_of_it(make: Make) -> None:
-    zof = Zof(reply())
-    await make(zof, key=f"\n {KEY}\r\n").result("res_1")
+    zof = ScriptedZof(reply())
+    await make(zof, key=f"\n {KEY}\r\n").get_result("res_1")
     assert zof.asked[0].headers["authorization"] == f"Bearer {KEY}"
 
 
@@ -840,7 +851,7 @@ async def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(monke
     assert "hunter2" not in str(caught.value)
 
 
-class Server:
+class RawHttpServer:
     """A real socket that speaks just enough HTTP, to see where requests truly go."""
 
     def __init__(self) -> None:
@@ -857,7 +868,7 @@ class Server:
 
 
 async def test_the_environments_proxy_is_used_but_never_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    near, proxy = Server(), Server()
+    near, proxy = RawHttpServer(), RawHttpServer()
     async with (
         await asyncio.start_server(near, "127.0.0.1", 0) as here,
         await asyncio.start_server(proxy, "127.0.0.1", 0) as between,
@@ -868,12 +879,12 @@ async def test_the_environments_proxy_is_used_but_never_for_this_machine(monkeyp
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{between.sockets[0].getsockname()[1]}")
         for base in (f"http://127.0.0.1:{here.sockets[0].getsockname()[1]}", "http://zof.invalid"):
             client = ZofClient(base_url=base, key=KEY, clock=Clock())
-            await client.result("res_1")
+            await client.get_result("res_1")
             await client.aclose()
     assert near.lines == [b"GET /results/res_1 HTTP/1.1"]
     assert proxy.lines == [b"GET http://zof.invalid/results/res_1 HTTP/1.1"]
 
 
 def test_the_patiences_are_what_slack_and_people_allow() -> None:
-    known = [(p.seconds, p.background) for p in (Patience.ACK, Patience.FOLLOW_UP, Patience.BACKGROUND)]
+    known = [(p.seconds, p.background) for p in (TimeBudget.ACK, TimeBudget.FOLLOW_UP, TimeBudget.BACKGROUND)]
     assert known == [(2.2, False), (25, False), (60, True)]

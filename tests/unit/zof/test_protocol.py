@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from zofbot.errors import BadInput, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.model import Outcome, Result, Run
 from zofbot.zof import protocol, reading, refusal, values
-from zofbot.zof.body import Body, Garbled, TooLarge
+from zofbot.zof.body import BadEncoding, BodyTooLarge, Decompressor
 
 NOW = datetime(2026, 6, 1, 8, 15, tzinfo=UTC)
 
@@ -61,14 +61,14 @@ def put(name: str, value: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("field", "name"), rows(TEXTS))
 def test_a_result_is_read_from_every_accepted_name(field: str, name: str) -> None:
-    result = reading.result({"id": "res_1", **put(name, "word")})
+    result = reading.parse_result({"id": "res_1", **put(name, "word")})
     assert getattr(result, field) == "word"
 
 
 @pytest.mark.parametrize(("field", "name"), rows(TEXTS))
 @pytest.mark.parametrize("wrong", [True, [], ["x"], "", "  \t", None, 1.5])
 def test_a_wrong_type_under_any_name_counts_as_missing(field: str, name: str, wrong: object) -> None:
-    assert getattr(reading.result({"id": "res_1", **put(name, wrong)}), field) is None
+    assert getattr(reading.parse_result({"id": "res_1", **put(name, wrong)}), field) is None
 
 
 @pytest.mark.parametrize("field", TEXTS)
@@ -78,29 +78,29 @@ def test_the_first_name_with_a_usable_value_wins(field: str) -> None:
         if better.split(".")[0] == worse.split(".")[0]:
             continue  # one key cannot be an object and text at once
         both = {"id": "res_1", **put(better, "first"), **put(worse, "second")}
-        assert getattr(reading.result(both), field) == "first"
+        assert getattr(reading.parse_result(both), field) == "first"
         unusable = {"id": "res_1", **put(better, 7.5), **put(worse, "second")}
-        assert getattr(reading.result(unusable), field) == "second"
+        assert getattr(reading.parse_result(unusable), field) == "second"
 
 
 @pytest.mark.parametrize(("field", "name"), rows(TIMES))
 def test_times_are_read_from_every_accepted_name(field: str, name: str) -> None:
-    assert getattr(reading.run({"id": "run_1", name: "2026-06-01T08:15:00Z"}), field) == NOW
+    assert getattr(reading.parse_run({"id": "run_1", name: "2026-06-01T08:15:00Z"}), field) == NOW
 
 
 @pytest.mark.parametrize(("field", "name"), rows(COUNTS))
 def test_counts_are_read_from_the_summary_or_the_top(field: str, name: str) -> None:
-    assert getattr(reading.run({"id": "run_1", **put(name, 7)}).counts, field) == 7
+    assert getattr(reading.parse_run({"id": "run_1", **put(name, 7)}).counts, field) == 7
 
 
 @pytest.mark.parametrize("wrong", [True, -1, 2.5, "7", 10**12, [7]])
 def test_a_count_is_a_whole_number_or_missing(wrong: object) -> None:
-    assert reading.run({"id": "run_1", "summary": {"failed": wrong}, "failed": 3}).counts.failed == 3
+    assert reading.parse_run({"id": "run_1", "summary": {"failed": wrong}, "failed": 3}).counts.failed == 3
 
 
 @pytest.mark.parametrize("name", ["results", "case_outcomes", "cases", "test_cases"])
 def test_a_run_brings_its_results_under_every_accepted_name(name: str) -> None:
-    run = reading.run(
+    run = reading.parse_run(
         {"id": "run_1", name: [{"id": "res_1", "status": "failed"}, "tc_2", {"status": "no id"}]}, request_id="req_9"
     )
     assert run.results == (
@@ -109,29 +109,29 @@ def test_a_run_brings_its_results_under_every_accepted_name(name: str) -> None:
 
 
 def test_a_list_of_bare_ids_is_no_list_of_results() -> None:
-    assert reading.run({"id": "run_1", "results": ["tc_1"], "cases": [{"id": "res_1"}]}).results is not None
-    assert reading.run({"id": "run_1", "test_cases": ["tc_1"]}).results is None
-    assert reading.run({"id": "run_1", "results": []}).results == ()
+    assert reading.parse_run({"id": "run_1", "results": ["tc_1"], "cases": [{"id": "res_1"}]}).results is not None
+    assert reading.parse_run({"id": "run_1", "test_cases": ["tc_1"]}).results is None
+    assert reading.parse_run({"id": "run_1", "results": []}).results == ()
 
 
 def test_a_list_of_outcomes_without_ids_is_none_either() -> None:
     outcomes = [{"case": {"id": "tc_1"}, "outcome": "failed"}, {"case": {"id": "tc_2"}, "outcome": "passed"}]
-    assert reading.run({"id": "run_1", "case_outcomes": outcomes}).results is None
+    assert reading.parse_run({"id": "run_1", "case_outcomes": outcomes}).results is None
 
 
 def test_the_case_id_stands_in_for_a_missing_title() -> None:
-    assert reading.result({"id": "res_1", "test_case_id": "tc_1"}).title == "tc_1"
+    assert reading.parse_result({"id": "res_1", "test_case_id": "tc_1"}).title == "tc_1"
 
 
 @pytest.mark.parametrize(
     ("status", "failure"), [("failed", "why"), ("errored", "why"), ("passed", None), ("odd", None)]
 )
 def test_a_textual_summary_is_the_failure_of_a_bad_outcome_only(status: str, failure: str | None) -> None:
-    assert reading.result({"id": "res_1", "status": status, "summary": "why"}).failure == failure
+    assert reading.parse_result({"id": "res_1", "status": status, "summary": "why"}).failure == failure
 
 
 def test_text_cannot_carry_half_characters_further() -> None:
-    result = reading.result(json.loads('{"id": "res_1", "name": "a\\ud800b"}'))
+    result = reading.parse_result(json.loads('{"id": "res_1", "name": "a\\ud800b"}'))
     assert result.title == "a?b"
 
 
@@ -155,9 +155,9 @@ def test_text_cannot_carry_half_characters_further() -> None:
         ({"duration_ms": 0}, "ms", 0),
     ],
 )
-def test_durations_become_seconds(given_: dict[str, Any], unit: reading.Unit, seconds: float | None) -> None:
-    assert reading.result({"id": "res_1", **given_}, unit=unit).duration == seconds
-    assert reading.run({"id": "run_1", **given_}, unit=unit).duration == seconds
+def test_durations_become_seconds(given_: dict[str, Any], unit: reading.DurationUnit, seconds: float | None) -> None:
+    assert reading.parse_result({"id": "res_1", **given_}, unit=unit).duration == seconds
+    assert reading.parse_run({"id": "run_1", **given_}, unit=unit).duration == seconds
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_durations_become_seconds(given_: dict[str, Any], unit: reading.Unit, se
     ],
 )
 def test_one_moment_is_read_in_every_form(written: object) -> None:
-    assert values.moment(written) == NOW
+    assert values.as_datetime(written) == NOW
 
 
 @pytest.mark.parametrize(
@@ -189,19 +189,19 @@ def test_one_moment_is_read_in_every_form(written: object) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_moment_of_this_century_is_missing(written: object) -> None:
-    assert values.moment(written) is None
+    assert values.as_datetime(written) is None
 
 
 @pytest.mark.parametrize(("raw", "known"), [("r", "r"), (" r ", "r"), (17, "17")])
 def test_an_id_is_text_or_a_whole_number(raw: object, known: str) -> None:
-    assert reading.run({"id": raw}).id == known
+    assert reading.parse_run({"id": raw}).id == known
 
 
 @pytest.mark.parametrize("raw", [None, "", True, 1.0, {}, "x" * 300])
 def test_a_missing_id_is_the_one_asked_for(raw: object) -> None:
-    assert reading.result({"id": raw}, asked="res_9").id == "res_9"
+    assert reading.parse_result({"id": raw}, asked="res_9").id == "res_9"
     with pytest.raises(ZofUnreadable, match="no id"):
-        reading.result({"id": raw})
+        reading.parse_result({"id": raw})
 
 
 @pytest.mark.parametrize(
@@ -214,24 +214,24 @@ def test_a_missing_id_is_the_one_asked_for(raw: object) -> None:
     ],
 )
 def test_a_result_may_be_bare_or_wrapped(wrapped: object) -> None:
-    assert reading.result(wrapped) == Result(id="x", status="passed", outcome=Outcome.PASSED)
+    assert reading.parse_result(wrapped) == Result(id="x", status="passed", outcome=Outcome.PASSED)
 
 
 def test_a_run_may_be_wrapped_and_a_bare_object_with_an_id_stays_itself() -> None:
-    assert reading.run({"run": {"id": "x"}}).id == "x"
-    assert reading.run({"id": "outer", "data": {"id": "inner"}}).id == "outer"
-    assert reading.result({"result": "failed"}, asked="x").outcome is Outcome.FAILED
+    assert reading.parse_run({"run": {"id": "x"}}).id == "x"
+    assert reading.parse_run({"id": "outer", "data": {"id": "inner"}}).id == "outer"
+    assert reading.parse_result({"result": "failed"}, asked="x").outcome is Outcome.FAILED
 
 
 @pytest.mark.parametrize("found", [None, [], "text", 3, [{"id": "x"}]])
 def test_something_else_than_an_object_is_unreadable(found: object) -> None:
-    for read in (reading.result, reading.run):
+    for read in (reading.parse_result, reading.parse_run):
         with pytest.raises(ZofUnreadable):
             read(found, asked="x")
 
 
 def test_the_request_id_is_on_every_value() -> None:
-    page = reading.runs_page({"data": [{"id": "a", "results": [{"id": "r"}]}]}, request_id="req_1")
+    page = reading.parse_runs_page({"data": [{"id": "a", "results": [{"id": "r"}]}]}, request_id="req_1")
     run = page.items[0]
     assert run.results is not None
     assert [page.request_id, run.request_id, run.results[0].request_id] == ["req_1"] * 3
@@ -250,20 +250,20 @@ def test_the_request_id_is_on_every_value() -> None:
     ],
 )  # fmt: skip
 def test_every_spelling_of_a_status_has_its_category(word: str | None, outcome: Outcome) -> None:
-    assert reading.outcome_of(word) is outcome
+    assert reading.classify_outcome(word) is outcome
 
 
 def test_where_a_status_says_only_that_it_ended_another_word_says_how() -> None:
-    ended = reading.run({"id": "run_1", "status": "completed", "outcome": "failed"})
+    ended = reading.parse_run({"id": "run_1", "status": "completed", "outcome": "failed"})
     assert (ended.status, ended.outcome) == ("failed", Outcome.FAILED)
-    going = reading.run({"id": "run_1", "status": "running", "result": "passed"})
+    going = reading.parse_run({"id": "run_1", "status": "running", "result": "passed"})
     assert (going.status, going.outcome) == ("running", Outcome.RUNNING)
-    odd = reading.result({"id": "res_1", "status": "quarantined", "outcome": "strange"})
+    odd = reading.parse_result({"id": "res_1", "status": "quarantined", "outcome": "strange"})
     assert (odd.status, odd.outcome) == ("quarantined", Outcome.UNKNOWN)
 
 
 def test_an_unknown_status_keeps_its_own_word() -> None:
-    result = reading.result({"id": "x", "status": "Quarantined!"})
+    result = reading.parse_result({"id": "x", "status": "Quarantined!"})
     assert (result.status, result.outcome) == ("Quarantined!", Outcome.UNKNOWN)
 
 
@@ -280,20 +280,20 @@ def test_an_unknown_status_keeps_its_own_word() -> None:
     ],
 )
 def test_a_listing_is_found_in_every_envelope(envelope: object) -> None:
-    page = reading.runs_page(envelope)
+    page = reading.parse_runs_page(envelope)
     assert [run.id for run in page] == ["a"]
     assert (page.more, page.next_cursor) == (False, None)
 
 
 @pytest.mark.parametrize("envelope", [{"data": None}, {"data": []}, []])
 def test_an_empty_listing_is_no_fault(envelope: object) -> None:
-    assert reading.results_page(envelope).items == ()
+    assert reading.parse_results_page(envelope).items == ()
 
 
 @pytest.mark.parametrize("envelope", [{}, {"data": "x"}, "x", None, 3, {"data": {"data": {"data": []}}}])
 def test_a_listing_without_a_list_is_unreadable(envelope: object) -> None:
     with pytest.raises(ZofUnreadable, match="no list"):
-        reading.results_page(envelope)
+        reading.parse_results_page(envelope)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_a_listing_without_a_list_is_unreadable(envelope: object) -> None:
     ],
 )
 def test_how_a_page_goes_on(said: dict[str, object], more: bool, cursor: str | None) -> None:
-    page = reading.runs_page({"data": [], **said})
+    page = reading.parse_runs_page({"data": [], **said})
     assert (page.more, page.next_cursor) == (more, cursor)
 
 
@@ -321,18 +321,18 @@ def test_how_a_wrapped_page_goes_on_may_stand_inside_or_outside(where: str) -> N
     onward: dict[str, object] = {"has_more": True, "next_cursor": "c"}
     inside: dict[str, object] = {"runs": [{"id": "a"}]}
     found = {"data": {**inside, **onward}} if where == "inside" else {"data": inside, **onward}
-    page = reading.runs_page(found)
+    page = reading.parse_runs_page(found)
     assert ([run.id for run in page], page.more, page.next_cursor) == (["a"], True, "c")
 
 
 def test_entries_of_a_page_may_be_wrapped_too() -> None:
-    page = reading.results_page({"data": [{"data": {"id": "a", "outcome": "failed"}}, {"data": {}}, {"data": 3}]})
+    page = reading.parse_results_page({"data": [{"data": {"id": "a", "outcome": "failed"}}, {"data": {}}, {"data": 3}]})
     assert [(item.id, item.outcome) for item in page] == [("a", Outcome.FAILED)]
     assert page.skipped == 2
 
 
 def test_entries_that_are_no_objects_or_have_no_id_are_skipped_and_counted() -> None:
-    page = reading.results_page({"data": [{"id": "a"}, {"status": "x"}, "b", None, {"id": 5}]})
+    page = reading.parse_results_page({"data": [{"id": "a"}, {"status": "x"}, "b", None, {"id": 5}]})
     assert [item.id for item in page] == ["a", "5"]
     assert page.skipped == 3
 
@@ -345,7 +345,7 @@ def test_entries_that_are_no_objects_or_have_no_id_are_skipped_and_counted() -> 
     ],
 )  # fmt: skip
 def test_the_order_of_a_listing_shows_in_its_times(minutes: list[int | None], order: str | None) -> None:
-    assert protocol.order_of(m if m is None else NOW + timedelta(minutes=m) for m in minutes) == order
+    assert protocol.detect_order(m if m is None else NOW + timedelta(minutes=m) for m in minutes) == order
 
 
 anything: st.SearchStrategy[Any] = st.recursive(
@@ -353,8 +353,10 @@ anything: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=10,
 )
-top_names = sorted({name.split(".")[0] for names in reading.NAMES.values() for name in names} | {"result", "run", "id"})
-under_names = sorted({name.split(".")[1] for names in reading.NAMES.values() for name in names if "." in name})
+top_names = sorted(
+    {name.split(".")[0] for names in reading.FIELD_NAMES.values() for name in names} | {"result", "run", "id"}
+)
+under_names = sorted({name.split(".")[1] for names in reading.FIELD_NAMES.values() for name in names if "." in name})
 shaped = st.dictionaries(
     st.sampled_from(top_names), anything | st.dictionaries(st.sampled_from(under_names), anything, max_size=4)
 )
@@ -364,8 +366,8 @@ envelopes = anything | shaped | st.lists(shaped, max_size=3) | st.dictionaries(
 
 
 @given(envelopes, st.sampled_from(["ms", "s"]))
-def test_every_reader_gives_a_typed_value_or_says_unreadable(found: object, unit: reading.Unit) -> None:
-    for read in (reading.result, reading.run):
+def test_every_reader_gives_a_typed_value_or_says_unreadable(found: object, unit: reading.DurationUnit) -> None:
+    for read in (reading.parse_result, reading.parse_run):
         try:
             item = read(found, asked="asked", unit=unit)
         except ZofUnreadable:
@@ -374,7 +376,7 @@ def test_every_reader_gives_a_typed_value_or_says_unreadable(found: object, unit
         assert item.duration is None or 0 <= item.duration <= 1e9
         assert all(when is None or when.tzinfo is UTC for when in (item.started, item.ended, item.created))
         assert type(item).model_validate_json(item.model_dump_json()) == item
-    for read_page in (reading.results_page, reading.runs_page):
+    for read_page in (reading.parse_results_page, reading.parse_runs_page):
         try:
             page = read_page(found, unit=unit)
         except ZofUnreadable:
@@ -386,7 +388,7 @@ def test_every_reader_gives_a_typed_value_or_says_unreadable(found: object, unit
 @given(st.binary(max_size=200) | envelopes.map(lambda found: json.dumps(found).encode()), st.text(max_size=30))
 def test_every_body_is_parsed_or_unreadable(body: bytes, content_type: str) -> None:
     try:
-        protocol.document(body, content_type)
+        protocol.parse_json(body, content_type)
     except ZofUnreadable as error:
         said = error
     else:
@@ -397,7 +399,7 @@ def test_every_body_is_parsed_or_unreadable(body: bytes, content_type: str) -> N
 
 @given(st.integers(100, 599), st.binary(max_size=300) | envelopes.map(lambda found: json.dumps(found).encode()))
 def test_every_refusal_is_a_sentence_for_a_person(status: int, body: bytes) -> None:
-    error = refusal.refusal(status, {}, body, "result `res_1`", now=NOW)
+    error = refusal.build_error(status, {}, body, "result `res_1`", now=NOW)
     assert isinstance(error, ZofUnavailable | ZofRejected | ZofUnreadable)
     assert error.sentence.isprintable()
     assert error.next_step
@@ -418,20 +420,20 @@ def test_every_refusal_is_a_sentence_for_a_person(status: int, body: bytes) -> N
 )
 def test_broken_or_absurd_json_is_unreadable(body: bytes) -> None:
     with pytest.raises(ZofUnreadable, match="not complete, valid JSON"):
-        protocol.document(body, "application/json")
+        protocol.parse_json(body, "application/json")
 
 
 @pytest.mark.parametrize("body", [b"", b" \n"])
 def test_an_empty_success_is_unreadable(body: bytes) -> None:
     with pytest.raises(ZofUnreadable, match="nothing at all"):
-        protocol.document(body, "application/json")
+        protocol.parse_json(body, "application/json")
 
 
 @pytest.mark.parametrize(
     "named", ["", "application/json", "application/json; charset=utf-8", "APPLICATION/JSON", "application/problem+json"]
 )
 def test_a_json_type_or_none_is_read(named: str) -> None:
-    assert protocol.document(b'\xef\xbb\xbf{"id": "x"}', named) == {"id": "x"}
+    assert protocol.parse_json(b'\xef\xbb\xbf{"id": "x"}', named) == {"id": "x"}
 
 
 @pytest.mark.parametrize(
@@ -440,7 +442,7 @@ def test_a_json_type_or_none_is_read(named: str) -> None:
 )
 def test_another_type_is_unreadable_even_with_good_json(named: str, said: str) -> None:
     with pytest.raises(ZofUnreadable, match=said):
-        protocol.document(b'{"id": "x"}', named)
+        protocol.parse_json(b'{"id": "x"}', named)
 
 
 @pytest.mark.parametrize(
@@ -451,7 +453,7 @@ def test_another_type_is_unreadable_even_with_good_json(named: str, said: str) -
     ],
 )  # fmt: skip
 def test_a_request_id_is_printable_ascii_of_128_at_most_or_none(raw: str | None, clean: str | None) -> None:
-    assert protocol.printable(raw) == clean
+    assert protocol.clean_header(raw) == clean
 
 
 @pytest.mark.parametrize(
@@ -467,28 +469,28 @@ def test_a_request_id_is_printable_ascii_of_128_at_most_or_none(raw: str | None,
 )  # fmt: skip
 def test_retry_after_in_every_form(raw: str | None, seconds: float | None) -> None:
     expected = None if seconds is None else NOW + timedelta(seconds=seconds)
-    assert protocol.retry_after(raw, NOW) == expected
+    assert protocol.parse_retry_after(raw, NOW) == expected
 
 
 @given(st.text(max_size=40))
 def test_no_retry_after_is_ever_in_the_past_or_raises(raw: str) -> None:
-    at = protocol.retry_after(raw, NOW)
+    at = protocol.parse_retry_after(raw, NOW)
     assert at is None or NOW <= at <= NOW + timedelta(days=1)
 
 
 @given(st.integers(1, 50), st.floats(0, 1))
 def test_the_backoff_stays_between_nought_and_its_doubled_ceiling(tries: int, roll: float) -> None:
-    assert 0 <= protocol.pause(tries, roll, None, NOW) <= min(30, 0.5 * 2 ** (tries - 1))
+    assert 0 <= protocol.retry_delay(tries, roll, None, NOW) <= min(30, 0.5 * 2 ** (tries - 1))
 
 
 def test_the_backoff_is_fully_jittered_and_doubles_up_to_thirty_seconds() -> None:
-    assert [protocol.pause(tries, 1, None, NOW) for tries in (1, 2, 3, 7, 20)] == [0.5, 1, 2, 30, 30]
-    assert protocol.pause(3, 0, None, NOW) == 0
+    assert [protocol.retry_delay(tries, 1, None, NOW) for tries in (1, 2, 3, 7, 20)] == [0.5, 1, 2, 30, 30]
+    assert protocol.retry_delay(3, 0, None, NOW) == 0
 
 
 def test_a_named_time_outranks_the_backoff() -> None:
-    assert protocol.pause(1, 1, NOW + timedelta(seconds=12), NOW) == 12
-    assert protocol.pause(1, 1, NOW - timedelta(seconds=12), NOW) == 0
+    assert protocol.retry_delay(1, 1, NOW + timedelta(seconds=12), NOW) == 12
+    assert protocol.retry_delay(1, 1, NOW - timedelta(seconds=12), NOW) == 0
 
 
 def limits(limit: object, remaining: object, reset: object) -> httpx.Headers:
@@ -499,14 +501,14 @@ def limits(limit: object, remaining: object, reset: object) -> httpx.Headers:
 
 @pytest.mark.parametrize("reset", [NOW.timestamp() + 40, int((NOW.timestamp() + 40) * 1000)])
 def test_the_quota_resets_at_seconds_or_milliseconds(reset: float) -> None:
-    quota = protocol.quota_in(limits(100, 7, reset), NOW)
+    quota = protocol.parse_quota(limits(100, 7, reset), NOW)
     assert quota is not None
     assert (quota.limit, quota.remaining, quota.reset) == (100, 7, NOW + timedelta(seconds=40))
 
 
 def test_a_reset_far_away_is_looked_at_again_soon() -> None:
     for far in (NOW.timestamp() + 1e6, 999_999_999_999, 99_999_999_999_999):
-        quota = protocol.quota_in(limits(100, 7, far), NOW)
+        quota = protocol.parse_quota(limits(100, 7, far), NOW)
         assert quota is not None
         assert quota.reset == NOW + timedelta(minutes=5)
 
@@ -515,9 +517,9 @@ def test_a_reset_far_away_is_looked_at_again_soon() -> None:
 def test_a_quota_header_that_makes_no_sense_is_ignored(garbage: str) -> None:
     good = (100, 7, int(NOW.timestamp()))
     for place in range(3):
-        assert protocol.quota_in(limits(*[garbage if i == place else v for i, v in enumerate(good)]), NOW) is None
-    assert protocol.quota_in(limits(0, 0, good[2]), NOW) is None
-    assert protocol.quota_in({}, NOW) is None
+        assert protocol.parse_quota(limits(*[garbage if i == place else v for i, v in enumerate(good)]), NOW) is None
+    assert protocol.parse_quota(limits(0, 0, good[2]), NOW) is None
+    assert protocol.parse_quota({}, NOW) is None
 
 
 @pytest.mark.parametrize("given_", ["res_1", "a", "A-Z_09", "x" * 128])
@@ -534,13 +536,13 @@ def test_a_bad_id_is_refused_with_an_example_that_is_good(given_: str) -> None:
 
 
 def test_an_id_is_one_segment_of_a_path() -> None:
-    assert protocol.path_of("/results/{id}", "a/b?c") == "/results/a%2Fb%3Fc"
-    assert protocol.path_of("/results", None) == "/results"
+    assert protocol.fill_path("/results/{id}", "a/b?c") == "/results/a%2Fb%3Fc"
+    assert protocol.fill_path("/results", None) == "/results"
 
 
-def refused(status: int, found: object = None, **headers: str) -> ZofError:
+def refusal_error(status: int, found: object = None, **headers: str) -> ZofError:
     body = found if isinstance(found, bytes) else json.dumps(found).encode()
-    return refusal.refusal(
+    return refusal.build_error(
         status, {k.replace("_", "-"): v for k, v in headers.items()}, body, "result `res_1`", now=NOW
     )  # fmt: skip
 
@@ -558,7 +560,7 @@ def refused(status: int, found: object = None, **headers: str) -> ZofError:
     ],
 )
 def test_each_rejection_has_its_own_sentence(status: int, sentence: str, next_step: str) -> None:
-    error = refused(status, {"error": {"code": "invalid_request", "message": "limit is odd.", "param": "limit"}})
+    error = refusal_error(status, {"error": {"code": "invalid_request", "message": "limit is odd.", "param": "limit"}})
     assert isinstance(error, ZofRejected)
     assert sentence in error.sentence
     assert next_step in error.next_step
@@ -580,7 +582,7 @@ def test_each_rejection_has_its_own_sentence(status: int, sentence: str, next_st
     ],
 )
 def test_each_passing_fault_says_when_to_try_again(status: int, sentence: str, next_step: str) -> None:
-    error = refused(status, None, retry_after="12")
+    error = refusal_error(status, None, retry_after="12")
     assert isinstance(error, ZofUnavailable)
     assert sentence in error.sentence
     assert next_step in error.next_step
@@ -588,16 +590,16 @@ def test_each_passing_fault_says_when_to_try_again(status: int, sentence: str, n
 
 
 def test_without_a_time_from_zof_no_time_is_made_up() -> None:
-    error = refused(429)
+    error = refusal_error(429)
     assert isinstance(error, ZofUnavailable)
     assert error.retry_at is None
     assert error.next_step == "Try again in a minute."
-    assert refused(429, retry_after="600").next_step == "Try again in 10 minutes."
+    assert refusal_error(429, retry_after="600").next_step == "Try again in 10 minutes."
 
 
 @pytest.mark.parametrize("status", [100, 301, 304, 999])
 def test_a_status_nobody_expects_is_unreadable(status: int) -> None:
-    assert isinstance(refused(status), ZofUnreadable)
+    assert isinstance(refusal_error(status), ZofUnreadable)
 
 
 @pytest.mark.parametrize(
@@ -624,15 +626,15 @@ def test_a_status_nobody_expects_is_unreadable(status: int) -> None:
     ids=str,
 )
 def test_every_shape_of_an_error_body(body: bytes, code: str | None, message: str | None, param: str | None) -> None:
-    assert refusal.words(body) == refusal.Words(code, message, param)
+    assert refusal.parse_error_body(body) == refusal.ErrorDetails(code, message, param)
 
 
 def test_zofs_message_is_cleaned_redacted_and_cut_but_not_escaped() -> None:
     said = {"message": "a\x00\u202e <b & c\r\n  password=hunter22 seen with KEY-OF-OURS", "param": "x" * 400}
-    words = refusal.words(json.dumps(said).encode(), ("KEY-OF-OURS",))
+    words = refusal.parse_error_body(json.dumps(said).encode(), ("KEY-OF-OURS",))
     assert words.message == "a <b & c password=[redacted] seen with [redacted]"
     assert len(words.param or "") == 100
-    long = refusal.words(json.dumps({"message": "é" * 400}).encode())
+    long = refusal.parse_error_body(json.dumps({"message": "é" * 400}).encode())
     assert long.message == "é" * 299 + "…"
 
 
@@ -654,45 +656,45 @@ def test_a_400_about_a_filter_names_it(param: str | None, message: str | None, d
 @given(st.binary(max_size=500), st.integers(1, 50), st.sampled_from(["", "identity", "gzip", "X-GZIP"]))
 def test_a_body_survives_any_chunking(data: bytes, size: int, encoding: str) -> None:
     raw = gzip.compress(data) if "gzip" in encoding.lower() else data
-    body = Body(encoding, 500)
+    body = Decompressor(encoding, 500)
     for start in range(0, len(raw), size):
-        body.feed(raw[start : start + size])
-    assert body.whole() == data
+        body.add_chunk(raw[start : start + size])
+    assert body.read_whole() == data
 
 
 @pytest.mark.parametrize("encoding", ["", "gzip"])
 def test_a_body_of_exactly_the_limit_passes_and_one_byte_more_does_not(encoding: str) -> None:
     pack = gzip.compress if encoding else bytes
-    exact = Body(encoding, 1000)
-    exact.feed(pack(b"x" * 1000))
-    assert len(exact.whole()) == 1000
-    over = Body(encoding, 1000)
-    with pytest.raises(TooLarge):
-        over.feed(pack(b"x" * 1001))
+    exact = Decompressor(encoding, 1000)
+    exact.add_chunk(pack(b"x" * 1000))
+    assert len(exact.read_whole()) == 1000
+    over = Decompressor(encoding, 1000)
+    with pytest.raises(BodyTooLarge):
+        over.add_chunk(pack(b"x" * 1001))
     assert over.so_far() == b"x" * 1000
 
 
 def test_packing_that_is_unknown_damaged_or_cut_short_is_garbled() -> None:
-    with pytest.raises(Garbled):
-        Body("br", 10)
-    with pytest.raises(Garbled):
-        Body("gzip", 10).feed(b"not gzip at all")
-    cut = Body("gzip", 1000)
-    cut.feed(gzip.compress(b"hello" * 50)[:-9])
-    with pytest.raises(Garbled):
-        cut.whole()
+    with pytest.raises(BadEncoding):
+        Decompressor("br", 10)
+    with pytest.raises(BadEncoding):
+        Decompressor("gzip", 10).add_chunk(b"not gzip at all")
+    cut = Decompressor("gzip", 1000)
+    cut.add_chunk(gzip.compress(b"hello" * 50)[:-9])
+    with pytest.raises(BadEncoding):
+        cut.read_whole()
 
 
 def test_what_follows_a_packed_body_is_not_hoarded() -> None:
-    body = Body("gzip", 1000)
-    body.feed(gzip.compress(b"hello"))
+    body = Decompressor("gzip", 1000)
+    body.add_chunk(gzip.compress(b"hello"))
     for _ in range(100):
-        body.feed(b"x" * 65536)
-    assert body.whole() == b"hello"
+        body.add_chunk(b"x" * 65536)
+    assert body.read_whole() == b"hello"
     assert body._gzip is not None
     assert body._gzip.unused_data == b""
 
 
 def test_naive_and_foreign_zones_become_utc() -> None:
     there = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
-    assert values.moment(there.isoformat()) == NOW
+    assert values.as_datetime(there.isoformat()) == NOW

@@ -29,7 +29,7 @@ class Signature(NamedTuple):
     normalized: str
 
 
-def sign(text: str) -> Signature:
+def make_signature(text: str) -> Signature:
     """Make the signature of a failure text, which depends on nothing but the text. No text is refused."""
     failure = read_failure(text)
     lines = _normal_lines(failure.lines)
@@ -52,7 +52,7 @@ def group_by_signature(failures: Iterable[tuple[str, str]]) -> dict[str, list[st
     """
     groups: dict[str, set[str]] = {}
     for identifier, text in failures:
-        groups.setdefault(sign(text).id, set()).add(identifier)
+        groups.setdefault(make_signature(text).id, set()).add(identifier)
     ordered = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
     return {signature: sorted(identifiers) for signature, identifiers in ordered}
 

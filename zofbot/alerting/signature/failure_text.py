@@ -50,17 +50,17 @@ class FailureText(NamedTuple):
 
 def read_failure(text: str) -> FailureText:
     """Take ``text`` apart, as pytest, Python, or any other tool prints it."""
-    lines = _split(text)
+    lines = _split_lines(text)
     if is_pytest(lines):
         return FailureText(*read_pytest(lines))
     if has_traceback(lines):
         found = FailureText(*read_traceback(lines))
         if found.lines:
             return found
-    return _OtherText(lines).read()
+    return _OtherText(lines).read_text()
 
 
-def _split(text: str) -> list[str]:
+def _split_lines(text: str) -> list[str]:
     """The lines of a text without colours and invisible characters, and without a last one that was cut off."""
     if len(text) > MAX_CHARACTERS:
         text = f"{text[: MAX_CHARACTERS // 2]}\n{text[-MAX_CHARACTERS // 2 :]}"
@@ -96,7 +96,7 @@ class _OtherText:
         self._lines: list[str] = []
         self._sections: list[list[Frame]] = [[]]
 
-    def read(self) -> FailureText:
+    def read_text(self) -> FailureText:
         """Read to the end, or to where captured output begins."""
         previous = ""
         for line in self._source:
@@ -106,13 +106,13 @@ class _OtherText:
                 continue
             if self._lines and announces_output(stripped):
                 break
-            self._take(stripped, previous)
+            self._take_line(stripped, previous)
             previous = stripped
-        lines = self._lines or self._message.attempts[:_MAX_UNSORTED_LINES] or self._unsorted()
+        lines = self._lines or self._message.attempts[:_MAX_UNSORTED_LINES] or self._first_lines()
         frames = next(filter(_names_product, reversed(self._sections)), self._sections[0])
         return FailureText(list(join_compared(lines)), frames)
 
-    def _take(self, line: str, previous: str) -> None:
+    def _take_line(self, line: str, previous: str) -> None:
         frames = self._sections[-1]
         if line.startswith("FAILED ") and (failed := _FAILED_TEST.match(line)):
             frames.append(Frame(failed[2], failed[1].rpartition("/")[2], Origin.TEST))
@@ -132,9 +132,9 @@ class _OtherText:
         elif line.startswith(_ERROR_TRACE):
             frames.extend(filter(None, [parse_frame(line.removeprefix(_ERROR_TRACE).strip())]))
         else:
-            self._lines.extend(self._message.take(line))
+            self._lines.extend(self._message.take_line(line))
 
-    def _unsorted(self) -> list[str]:
+    def _first_lines(self) -> list[str]:
         """The first lines of a text that holds nothing but what is left out elsewhere."""
         stripped = filter(None, map(str.strip, self._source))
         return [line for line in stripped if not parse_frame(line)][:_MAX_UNSORTED_LINES]

@@ -46,7 +46,7 @@ class MessageLines:
         """Note an empty line, which ends a list of calls."""
         self._in_calls = False
 
-    def take(self, line: str) -> Iterator[str]:
+    def take_line(self, line: str) -> Iterator[str]:
         """Yield what ``line``, without spaces around it, tells, which may be less than the line or nothing."""
         if line.startswith(_CALLS_FOLLOW):
             self._in_calls = True

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from zofbot.alerting.signature.numbers import take_out_numbers
-from zofbot.alerting.signature.quoted import Quoted, judge_quoted
+from zofbot.alerting.signature.quoted import QuotedKind, judge_quoted
 from zofbot.alerting.signature.variable_parts import VARIABLE, take_out_places, take_out_times
 from zofbot.redact import MASK, redact
 
@@ -50,33 +50,33 @@ def normalize_line(line: str) -> str:
 
     What ``redact`` would take out is taken out as well, so a text and what is left of it after redaction are the same.
     """
-    return _normalize(" ".join(line.split()))
+    return _normalize_cached(" ".join(line.split()))
 
 
 def forget_lines() -> None:
     """Empty the memory of lines."""
-    _normalize.cache_clear()
+    _normalize_cached.cache_clear()
 
 
 @lru_cache(maxsize=2048)
-def _normalize(line: str) -> str:
-    line = _redact(line)[:MAX_LINE_CHARACTERS]
+def _normalize_cached(line: str) -> str:
+    line = _redact_secrets(line)[:MAX_LINE_CHARACTERS]
     if not _may_vary(line):
         return line
     has_digits = not _DIGITS.isdisjoint(line)
     if has_digits:
         line = take_out_times(line)
-    line = _QUOTED.sub(_quoted, take_out_places(line))
+    line = _QUOTED.sub(_replace_quoted, take_out_places(line))
     if "array: [" in line:
         line = _ARRAY.sub(f"array: {VARIABLE}", line)
     if "<" in line:
-        line = _ANGLED.sub(_angled, line)
+        line = _ANGLED.sub(_replace_angled, line)
     if has_digits:
         line = take_out_numbers(line)
-    return _collapse(line)
+    return _collapse_repeats(line)
 
 
-def _redact(line: str) -> str:
+def _redact_secrets(line: str) -> str:
     """What redaction leaves: asked only where it could find something, for it costs more than all else."""
     lower = line.lower()
     if any(word in lower for word in _NAMES_A_SECRET) or _LONG_WORD.search(line):
@@ -88,37 +88,37 @@ def _may_vary(line: str) -> bool:
     return _PLAIN.match(line) is None or "localhost" in line or "ENOTFOUND" in line
 
 
-def _quoted(found: re.Match[str]) -> str:
+def _replace_quoted(found: re.Match[str]) -> str:
     content = next(group for group in found.groups() if group is not None)
     if content.strip() == VARIABLE:
         return VARIABLE
     before = found.string[max(0, found.start() - 80) : found.start()]
     kind = judge_quoted(content, before, found.string[found.end() : found.end() + 30])
-    if kind is Quoted.DATA:
+    if kind is QuotedKind.DATA:
         return VARIABLE
-    if kind is Quoted.TEXT and ("'" in content or '"' in content):
-        content = _QUOTED.sub(_quoted, content)
+    if kind is QuotedKind.TEXT and ("'" in content or '"' in content):
+        content = _QUOTED.sub(_replace_quoted, content)
     return f"'{content}'"
 
 
-def _angled(found: re.Match[str]) -> str:
+def _replace_angled(found: re.Match[str]) -> str:
     content = found[2].replace("[", "").replace("]", "")
     if content == "*":
         return found[0]
     if content.isdigit():
         return f"{found[1].rstrip()} {content}"
-    is_data = judge_quoted(content, f"{found[1]} ", "") is Quoted.DATA
+    is_data = judge_quoted(content, f"{found[1]} ", "") is QuotedKind.DATA
     return f"{found[1].rstrip()} {VARIABLE if is_data else content}"
 
 
-def _collapse(line: str) -> str:
+def _collapse_repeats(line: str) -> str:
     if VARIABLE not in line:
         return line
     line = line.replace(f"'{VARIABLE}'", VARIABLE)
     line = _SIGNED.sub(VARIABLE, _JOINED.sub(VARIABLE, line))
     line = _LIST.sub(VARIABLE, line)
-    return _PLURAL.sub(_singular, line)
+    return _PLURAL.sub(_make_singular, line)
 
 
-def _singular(found: re.Match[str]) -> str:
+def _make_singular(found: re.Match[str]) -> str:
     return found[1] + ("y" if found[2] else "")

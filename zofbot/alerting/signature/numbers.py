@@ -151,11 +151,11 @@ def take_out_numbers(line: str) -> str:
         len(numbers) > 1 and _COMPARES.search(line) is not None and _STATUSES.issuperset(numbers)
     )
 
-    def number(found: re.Match[str]) -> str:
+    def replace_number(found: re.Match[str]) -> str:
         return found[0] if _is_code(found, web) else VARIABLE
 
-    line = _WORD_WITH_DIGIT.sub(_word, line)
-    return _NUMBER.sub(number, line)
+    line = _WORD_WITH_DIGIT.sub(_replace_word, line)
+    return _NUMBER.sub(replace_number, line)
 
 
 def _is_code(found: re.Match[str], web: bool) -> bool:
@@ -179,7 +179,7 @@ def _is_code(found: re.Match[str], web: bool) -> bool:
     return _CODE_BEFORE.search(before[-24:]) is not None and not found.string.startswith(" ---", found.end())
 
 
-def _word(found: re.Match[str]) -> str:
+def _replace_word(found: re.Match[str]) -> str:
     word = found[0]
     if word.isdigit():
         return word
@@ -198,10 +198,10 @@ def _word(found: re.Match[str]) -> str:
     if mixed and len(word) >= 16:
         head = parts[0] if parts[0].isalpha() and len(parts[0]) <= 12 and len(parts) > 1 else ""
         return f"{head}{parts[1] if head else ''}{VARIABLE}"
-    return "".join(_part(part) for part in parts)
+    return "".join(_replace_part(part) for part in parts)
 
 
-def _part(part: str) -> str:
+def _replace_part(part: str) -> str:
     if not part or not any(map(str.isdigit, part)):
         return part
     if part.isdigit() or _is_random(part):

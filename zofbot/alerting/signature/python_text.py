@@ -42,7 +42,7 @@ def read_pytest(lines: list[str]) -> tuple[list[str], list[Frame]]:
                 said.append(asserted)
                 asserted = ""
             if len(stripped) > 1:
-                said.extend(message.take(stripped[1:].strip()))
+                said.extend(message.take_line(stripped[1:].strip()))
         elif frame := parse_frame(stripped):
             if found := _TYPE_ALONE.match(stripped):
                 kind = found[1]

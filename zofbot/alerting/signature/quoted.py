@@ -6,7 +6,7 @@ import re
 from enum import Enum
 
 
-class Quoted(Enum):
+class QuotedKind(Enum):
     """What a quoted text is."""
 
     NAME = "name"
@@ -101,7 +101,7 @@ _UI_TEXT = re.compile(
 _TITLE = re.compile(r"(?:[A-Z][\w'.&-]*\.? ){1,3}[A-Z][\w'.&-]*$")
 
 
-def judge_quoted(content: str, before: str, after: str) -> Quoted:
+def judge_quoted(content: str, before: str, after: str) -> QuotedKind:
     """Tell what ``content`` is, which stands in quotes between ``before`` and ``after``.
 
     Names are identifiers, selectors, words of an enumeration, and what follows a word such as *field* or *button*.
@@ -110,50 +110,54 @@ def judge_quoted(content: str, before: str, after: str) -> Quoted:
     return _judge_by_call(content, before) or _judge_by_word(content, before, after)
 
 
-def _judge_by_call(content: str, before: str) -> Quoted | None:
+def _judge_by_call(content: str, before: str) -> QuotedKind | None:
     if not content.strip():
-        return Quoted.DATA
+        return QuotedKind.DATA
     if "(" in before or "[" in before:
         if _CALL.search(before, max(0, len(before) - 30)) or _OPEN_CALL.search(before):
-            return Quoted.NAME
+            return QuotedKind.NAME
         if _CONSTRUCTED.search(before, max(0, len(before) - 20)):
-            return Quoted.TEXT
-    return Quoted.DATA if "code" in before and _TYPED_CODE.search(before) else None
+            return QuotedKind.TEXT
+    return QuotedKind.DATA if "code" in before and _TYPED_CODE.search(before) else None
 
 
-def _judge_by_word(content: str, before: str, after: str) -> Quoted:
+def _judge_by_word(content: str, before: str, after: str) -> QuotedKind:
     word = _last_word(before)
     if word == "name" and before.rstrip("\"'`: ").lower().endswith("snapshot name"):
-        return Quoted.TEXT
+        return QuotedKind.TEXT
     if word in _TEXTS_FOLLOW and " " in content:
-        return Quoted.TEXT
+        return QuotedKind.TEXT
     if word in _NAMES_FOLLOW:
-        return Quoted.NAME
+        return QuotedKind.NAME
     if word in _SHOWN and (_SOUGHT.match(after) or _SEEKS.search(before)):
-        return Quoted.NAME
+        return QuotedKind.NAME
     if word == "name" and "role" in before:
-        return Quoted.NAME
+        return QuotedKind.NAME
     if word in _DATA_FOLLOWS:
-        return Quoted.NAME if _is_enum_word(content) and word in ("value", "values", "text", "found") else Quoted.DATA
+        return (
+            QuotedKind.NAME
+            if _is_enum_word(content) and word in ("value", "values", "text", "found")
+            else QuotedKind.DATA
+        )
     if _SENTENCE.match(content):
-        return Quoted.TEXT
+        return QuotedKind.TEXT
     if (
         word in _COMPARISONS_FOLLOW
         or _OPERATOR.search(before, max(0, len(before) - 8))
         or before.rstrip().endswith((",", "[", "{"))
     ):
-        return Quoted.NAME if _is_enum_word(content) or _is_selector(content) else Quoted.DATA
+        return QuotedKind.NAME if _is_enum_word(content) or _is_selector(content) else QuotedKind.DATA
     if _KEYED.search(before, max(0, len(before) - 40)) and (
         not _IDENTIFIER.match(content) or any(map(str.isdigit, content))
     ):
-        return Quoted.DATA
+        return QuotedKind.DATA
     if _IDENTIFIER.match(content):
         return (
-            Quoted.DATA
+            QuotedKind.DATA
             if _CAPITALISED.match(content) and word == "name" and not _is_enum_word(content)
-            else Quoted.NAME
+            else QuotedKind.NAME
         )
-    return Quoted.DATA if _TITLE.match(content) and not _UI_TEXT.match(content) else Quoted.TEXT
+    return QuotedKind.DATA if _TITLE.match(content) and not _UI_TEXT.match(content) else QuotedKind.TEXT
 
 
 def _last_word(before: str) -> str:

@@ -84,16 +84,16 @@ def parse_frame(line: str, previous: str = "") -> Frame | None:
         return _read_at(line[3:].strip())
     if line.startswith('File "'):
         found = _PYTHON.match(line)
-        return _frame(found[2] or "", found[1]) if found else None
+        return _build_frame(found[2] or "", found[1]) if found else None
     if ".go:" in line and (found := _GO.match(line)):
         called = _GO_FUNCTION.match(previous)
-        return _frame(_short_go(called[1]) if called else "", found[1], called[1] if called else "")
+        return _build_frame(_short_go(called[1]) if called else "", found[1], called[1] if called else "")
     if ".py:" in line and (found := _PYTEST.match(line)):
-        return _frame(found[2] or "", found[1])
+        return _build_frame(found[2] or "", found[1])
     if (".rb:" in line or ".rake:" in line or ".erb:" in line) and (found := _RUBY.match(line)):
-        return _frame(_RUBY_BLOCK.sub("", found[2] or ""), found[1])
+        return _build_frame(_RUBY_BLOCK.sub("", found[2] or ""), found[1])
     if line.startswith("#") and (found := _PHP.match(line)):
-        return _frame(found[2] or "", found[1])
+        return _build_frame(found[2] or "", found[1])
     return None
 
 
@@ -106,29 +106,29 @@ def _read_at(body: str) -> Frame | None:
     """A frame after its ``at``: JavaScript, Java, Kotlin, C# and Rust."""
     if found := _DOTNET_FILE.search(body):
         qualified = body.partition("(")[0]
-        return _frame(_short_class(qualified), found[1], qualified)
+        return _build_frame(_short_class(qualified), found[1], qualified)
     if body.endswith(")") and " (" in body:
         function, _, location = body[:-1].rpartition(" (")
         if _LOCATION.search(location) or location in ("<anonymous>", "native", "index 0"):
-            return _frame(_short_js(function), _LOCATION.sub("", location))
+            return _build_frame(_short_js(function), _LOCATION.sub("", location))
     if found := _JVM.match(body):
         file = found[2].partition(":")[0]
-        return _frame(_short_class(found[1]), file if "." in file and " " not in file else "", found[1])
+        return _build_frame(_short_class(found[1]), file if "." in file and " " not in file else "", found[1])
     if found := _AT_LOCATION.match(body):
-        return _frame(found[2] or "", found[1])
+        return _build_frame(found[2] or "", found[1])
     if body.endswith(")") and "." in body.partition("(")[0] and " " not in body.partition("(")[0]:
         qualified = body.partition("(")[0]
-        return _frame(_short_class(qualified), "", qualified)
+        return _build_frame(_short_class(qualified), "", qualified)
     return None
 
 
 def forget_frames() -> None:
     """Empty the memory of frames."""
-    _frame.cache_clear()
+    _build_frame.cache_clear()
 
 
 @lru_cache(maxsize=1024)
-def _frame(function: str, path: str, qualified: str = "") -> Frame:
+def _build_frame(function: str, path: str, qualified: str = "") -> Frame:
     path = path.replace("\\", "/").partition("?")[0]
     file = "" if path.startswith("<") else path.rpartition("/")[2]
     if _LIBRARY.search(path) or (qualified and _LIBRARY.search(qualified)):

@@ -89,27 +89,27 @@ def take_out_places(line: str) -> str:
     if "@" in line:
         line = _EMAIL.sub(VARIABLE, line)
     if "://" in line:
-        line = _URL.sub(_url, line)
+        line = _URL.sub(_replace_url, line)
     if "." in line or ":" in line or "localhost" in line:
         line = _ADDRESS.sub(VARIABLE, line)
-    line = _HOST_AFTER.sub(_host, line)
+    line = _HOST_AFTER.sub(_replace_host, line)
     if "<local" in line:
         line = _JVM_LOCAL.sub("<local>", line)
     if "0x" in line:
-        line = _HEX.sub(_hex, line)
+        line = _HEX.sub(_replace_hex, line)
     if "/" in line or "\\" in line:
-        line = _FILE_PATH.sub(_file_path, line)
-        line = _API_PATH.sub(_api_path, line)
+        line = _FILE_PATH.sub(_replace_file_path, line)
+        line = _API_PATH.sub(_replace_api_path, line)
         if "?" in line:
             line = _QUERY.sub("", line)
     if "=" in line or ":" in line:
-        line = _ENTITY.sub(_entity, line)
+        line = _ENTITY.sub(_replace_entity, line)
     if "user " in line or "ser " in line or "tenant " in line or "customer " in line:
-        line = _ACCOUNT.sub(_entity, line)
+        line = _ACCOUNT.sub(_replace_entity, line)
     return line
 
 
-def _url(found: re.Match[str]) -> str:
+def _replace_url(found: re.Match[str]) -> str:
     _, slash, path = found[1].partition("/")
     path = path.partition("?")[0].partition("#")[0].rstrip(".:")
     rest = (found[1].rstrip("/").endswith((":", ".")) and found[1][-1]) or ""
@@ -118,16 +118,16 @@ def _url(found: re.Match[str]) -> str:
     return f"{VARIABLE} /{path}{rest}"
 
 
-def _host(found: re.Match[str]) -> str:
+def _replace_host(found: re.Match[str]) -> str:
     return f"{found[1]}{found[2]}{VARIABLE}"
 
 
-def _hex(found: re.Match[str]) -> str:
+def _replace_hex(found: re.Match[str]) -> str:
     """HRESULTs are error codes, everything else in hexadecimal is an address or an offset."""
     return found[0] if _HRESULT.match(found[0]) else VARIABLE
 
 
-def _file_path(found: re.Match[str]) -> str:
+def _replace_file_path(found: re.Match[str]) -> str:
     """The last part of a path names the file; directories differ from machine to machine."""
     parts = re.split(r"[\\/]+", found[1].rstrip("/\\."))
     name = parts[-1]
@@ -137,9 +137,9 @@ def _file_path(found: re.Match[str]) -> str:
     return name
 
 
-def _api_path(found: re.Match[str]) -> str:
+def _replace_api_path(found: re.Match[str]) -> str:
     return "/" + found[1]
 
 
-def _entity(found: re.Match[str]) -> str:
+def _replace_entity(found: re.Match[str]) -> str:
     return found[1] + VARIABLE
