@@ -37,17 +37,17 @@ from processes import NAMESPACE, SECRET, Bot
 from rich.console import Console
 from rich.table import Table
 
+from zofbot.alerting.rules import decide_finding
+from zofbot.alerting.state import RuleState
 from zofbot.clock import Clock
-from zofbot.model import Outcome, Result, Run
-from zofbot.notification import Notification, NotificationKind, Receipt
-from zofbot.pipeline.memory import RuleState
-from zofbot.pipeline.poller import SUBSCRIPTIONS
-from zofbot.pipeline.rules import decide_finding
-from zofbot.routing import Layout, RunFinding, Subscription
-from zofbot.simulator.webhooks import current_envelope, sign_body
+from zofbot.domain.model import Outcome, Result, Run
+from zofbot.notifications.notification import Notification, NotificationKind, Receipt
+from zofbot.polling.poller import SUBSCRIPTIONS
+from zofbot.simulator.zof.webhooks import current_envelope, sign_body
+from zofbot.store.attempt_results import Sent
 from zofbot.store.embedded import start_embedded
 from zofbot.store.outbox import KEY_TTL_SECONDS, MAX_BURST, Outbox
-from zofbot.store.settlement import Sent
+from zofbot.subscriptions import Layout, RunFinding, Subscription
 from zofbot.zof.client import ZofClient
 
 TICK = os.sysconf("SC_CLK_TCK")

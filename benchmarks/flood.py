@@ -38,11 +38,11 @@ from rich.table import Table
 from triage import SECRET, bot
 
 from zofbot.clock import MovableClock
-from zofbot.simulator import payloads
-from zofbot.simulator.organization import ASSERTION_RESULT, QA_ALERTS, seed_world
-from zofbot.simulator.stage import SimulatorServer
-from zofbot.simulator.webhooks import current_envelope, sign_body
+from zofbot.simulator.seed import ASSERTION_RESULT, QA_ALERTS, seed_world
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack import payloads
 from zofbot.simulator.world import World
+from zofbot.simulator.zof.webhooks import current_envelope, sign_body
 
 FLOODS = ("unsigned", "distinct", "repeats", "hasty", "heavy", "strangers")
 FLOODERS = 2

@@ -23,21 +23,21 @@ import aiohttp
 import redis.asyncio as redis
 from aiohttp import web
 
-from zofbot.cli.serving import tune_garbage_collector
+from zofbot.cli.serve import tune_garbage_collector
 from zofbot.clock import Clock
-from zofbot.logs import configure_logging
-from zofbot.metrics import Metrics
-from zofbot.pipeline.dispatcher import Dispatcher
-from zofbot.pipeline.poller import Poller
+from zofbot.delivery.dispatcher import Dispatcher
+from zofbot.http.server import ZofWebhookEndpoint, build_app
+from zofbot.observability.log_config import configure_logging
+from zofbot.observability.metrics import Metrics
+from zofbot.polling.poller import Poller
 from zofbot.simulator.quota import BurstLimit
-from zofbot.simulator.records import format_time
-from zofbot.slack.alerts import render_notification
-from zofbot.slack.notifier import SlackClient
-from zofbot.store.hints import PendingRuns
+from zofbot.simulator.zof.state import format_time
+from zofbot.slack.client import SlackClient
+from zofbot.slack.views.renderer import render_notification
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
+from zofbot.store.pending_runs import PendingRuns
 from zofbot.store.webhook_trials import WebhookTrials
-from zofbot.web import ZofWebhookEndpoint, build_app
 from zofbot.zof.client import ZofClient
 
 NAMESPACE = "bench"

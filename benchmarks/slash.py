@@ -51,16 +51,16 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from zofbot.clock import Clock, MovableClock
-from zofbot.model import Result
-from zofbot.simulator import payloads
-from zofbot.simulator.organization import ASSERTION_RESULT, QA_ALERTS, seed_world
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.domain.model import Result
+from zofbot.simulator.seed import ASSERTION_RESULT, QA_ALERTS, seed_world
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack import payloads
 from zofbot.simulator.world import World
-from zofbot.slack import answers, cards
 from zofbot.slack.links import ZofLinks
+from zofbot.slack.views import cards, replies
+from zofbot.store.data_folder import socket_path
 from zofbot.store.embedded import start_embedded
-from zofbot.store.folder import socket_path
-from zofbot.zof import reading
+from zofbot.zof import parsing
 
 
 class Goal(NamedTuple):
@@ -112,7 +112,7 @@ def example() -> Result:
     """A failed result, as zofbot reads it from the pretend Zof."""
     world = World(MovableClock())
     seed_world(world)
-    return reading.parse_result(world.zof.results[ASSERTION_RESULT])
+    return parsing.parse_result(world.zof.results[ASSERTION_RESULT])
 
 
 def card(result: Result) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def card(result: Result) -> dict[str, Any]:
 
 def bare(kind: str, env: Mapping[str, str], zof: httpx.AsyncClient) -> AsyncApp:
     """The bare Bolt app of this kind, with the environment that zofbot has."""
-    ready = {"help": answers.all_commands_help().message_fields(), "result": card(example())}
+    ready = {"help": replies.all_commands_help().message_fields(), "result": card(example())}
 
     async def answer(ack: Any, body: dict[str, Any]) -> None:
         verb = body["text"].partition(" ")[0]

@@ -30,12 +30,12 @@ from rich.table import Table
 from slack_sdk.web.async_client import AsyncWebClient
 
 from zofbot.clock import MovableClock
-from zofbot.settings import Settings
-from zofbot.simulator.entities import BOT_USER_ID, Channel, PostedMessage
-from zofbot.simulator.organization import ANA, CHECKOUT, seed_world
-from zofbot.simulator.stage import SimulatorServer
-from zofbot.simulator.webhooks import current_envelope, sign_body
+from zofbot.config.settings import Settings
+from zofbot.simulator.seed import ANA, CHECKOUT, seed_world
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.model import BOT_USER_ID, Channel, PostedMessage
 from zofbot.simulator.world import World
+from zofbot.simulator.zof.webhooks import current_envelope, sign_body
 
 SECRET = "webhook-secret"
 PATIENCE = 60.0

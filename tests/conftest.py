@@ -16,8 +16,8 @@ from tests.support.triage import triage_bot
 from tests.support.valkey_servers import folder_in_memory, shared_valkey
 from tests.support.virtual_time import VirtualLoop, count_redis_replies, loop_epoch, test_clock
 from zofbot.clock import MovableClock
-from zofbot.simulator.organization import seed_world
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.seed import seed_world
+from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
 
 # Stores write each step to a disk and wait for it, on a busy machine for seconds: in tests they write to memory.

@@ -12,27 +12,27 @@ import structlog
 from aiohttp import web
 
 from zofbot.clock import Clock
-from zofbot.errands import BackgroundTasks, cancel_tasks
-from zofbot.errors import SettingsError, SlackError, StoreUnavailable
+from zofbot.concurrency import BackgroundTasks, cancel_tasks
+from zofbot.config.secret_reload import ReadSettings, SecretReloader
+from zofbot.config.settings import Settings
+from zofbot.container import Services, make_zof_client, open_slack_client
+from zofbot.delivery.dispatcher import Dispatcher
+from zofbot.domain.errors import SettingsError, SlackError, StoreUnavailable
+from zofbot.http.server import SlackEndpoint, ZofWebhookEndpoint, build_app, serve_app
+from zofbot.http.socket_mode import SocketMode
 from zofbot.listeners import SlackApp
-from zofbot.listeners.desk import ListenerContext
-from zofbot.metrics import Metrics
-from zofbot.pipeline.canary import ZofClock
-from zofbot.pipeline.catalog import Catalog
-from zofbot.pipeline.dispatcher import Dispatcher
-from zofbot.pipeline.failures import TriageService
-from zofbot.rooms import Services, make_zof_client, open_slack_client
-from zofbot.rotation import ReadSettings, SecretReloader
-from zofbot.settings import Settings
-from zofbot.slack.notifier import BotIdentity, SlackClient
-from zofbot.socket_mode import SocketMode
+from zofbot.listeners.context import ListenerContext
+from zofbot.observability.metrics import Metrics
+from zofbot.services.canary import ZofClock
+from zofbot.services.catalog import Catalog
+from zofbot.services.failures import TriageService
+from zofbot.slack.client import BotIdentity, SlackClient
 from zofbot.store import Store, open_store
 from zofbot.store.audit import AuditLog
 from zofbot.store.embedded import start_embedded, supervise_embedded
+from zofbot.store.health import log_problems
 from zofbot.store.outbox import Outbox
 from zofbot.store.schema import claim_schema
-from zofbot.store.soundness import log_problems
-from zofbot.web import SlackEndpoint, ZofWebhookEndpoint, build_app, serve_app
 
 log = structlog.get_logger()
 

@@ -11,17 +11,17 @@ from pydantic import SecretStr
 
 from zofbot.app import Zofbot, run_bot
 from zofbot.clock import MovableClock
-from zofbot.errors import SettingsError
-from zofbot.manifest import SCOPES_BY_EVENT, build_manifest
-from zofbot.routing import parse_filters
-from zofbot.settings import Settings
-from zofbot.simulator.entities import PostedMessage
-from zofbot.simulator.organization import ANA, CHECKOUT_CHANNEL, ON_CALL_GROUP, QA_ALERTS, seed_world
+from zofbot.config.manifest import SCOPES_BY_EVENT, build_manifest
+from zofbot.config.settings import Settings
+from zofbot.domain.commands import SLASH_COMMAND, VERBS, usage_hint
+from zofbot.domain.errors import SettingsError
 from zofbot.simulator.quota import MinuteQuota
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.seed import ANA, CHECKOUT_CHANNEL, ON_CALL_GROUP, QA_ALERTS, seed_world
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.world import World
 from zofbot.store.subscriptions import Subscriptions
-from zofbot.verbs import SLASH_COMMAND, VERBS, usage_hint
+from zofbot.subscriptions import parse_filters
 
 POLL_INTERVAL_SECONDS = 5.0
 

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.support.browser import chromium, end_run, needs_browser, open_page, take_screenshot, type_in
 from zofbot.demo import run_demo
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.server import SimulatorServer
 
 pytestmark = needs_browser
 

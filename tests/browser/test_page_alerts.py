@@ -21,9 +21,9 @@ from tests.support.browser import (
     type_in,
 )
 from zofbot.demo import run_demo
-from zofbot.simulator.entities import PostedMessage
-from zofbot.simulator.happenings import STORM_RUN_COUNT
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.scenarios import STORM_RUN_COUNT
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.model import PostedMessage
 
 pytestmark = needs_browser
 

@@ -20,7 +20,7 @@ from tests.support.browser import (
     type_in,
 )
 from zofbot.demo import run_demo
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.server import SimulatorServer
 
 pytestmark = needs_browser
 

@@ -34,15 +34,15 @@ from rich.console import Console
 from rich.table import Table
 
 from zofbot.clock import Clock, MovableClock
-from zofbot.errors import StoreUnavailable
-from zofbot.settings import Settings
-from zofbot.simulator import spoilt
-from zofbot.simulator.entities import PostedMessage
-from zofbot.simulator.organization import CHECKOUT, CHECKOUT_CHANNEL, QA_ALERTS, SEARCH, SEARCH_CHANNEL, seed_world
-from zofbot.simulator.records import ZofRecord, format_time
-from zofbot.simulator.stage import SimulatorServer
-from zofbot.simulator.webhooks import current_envelope, older_envelope, sign_body
+from zofbot.config.settings import Settings
+from zofbot.domain.errors import StoreUnavailable
+from zofbot.simulator.seed import CHECKOUT, CHECKOUT_CHANNEL, QA_ALERTS, SEARCH, SEARCH_CHANNEL, seed_world
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack import broken_replies
+from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.world import World
+from zofbot.simulator.zof.state import ZofRecord, format_time
+from zofbot.simulator.zof.webhooks import current_envelope, older_envelope, sign_body
 from zofbot.store.embedded import start_embedded
 from zofbot.store.outbox import LEASE_SECONDS, Outbox
 
@@ -56,8 +56,8 @@ FILTERS = {
 FAULTS = (
     *("429", "429_fraction", "ratelimited_200", "500", "502", "cut", "error:a_word_nobody_knows"),
     *("store_then_500", "store_then_cut"),
-    *spoilt.BROKEN_REPLIES,
-    *(f"store_then_{fault}" for fault in spoilt.BROKEN_REPLIES),
+    *broken_replies.BROKEN_REPLIES,
+    *(f"store_then_{fault}" for fault in broken_replies.BROKEN_REPLIES),
 )
 METHODS = ("chat.postMessage", "chat.postMessage", "chat", "conversations", "")
 BETWEEN_RUNS = (3.0, 9.0)

@@ -20,10 +20,10 @@ from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_e
 from tests.support.paths import ROOT
 from tests.support.triage import button_of, mention_bot, press_button, thread_of
 from zofbot.clock import Clock, MovableClock
-from zofbot.pipeline.orders import RunCommands
-from zofbot.rooms import make_zof_client
-from zofbot.simulator.delivery import Acknowledgement
-from zofbot.simulator.entities import Channel, PostedMessage
+from zofbot.container import make_zof_client
+from zofbot.services.run_commands import RunCommands
+from zofbot.simulator.slack.model import Channel, PostedMessage
+from zofbot.simulator.slack.sender import Acknowledgement
 from zofbot.store.audit import AuditLog
 
 STEPS = 20

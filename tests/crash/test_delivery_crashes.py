@@ -15,16 +15,16 @@ import redis.asyncio as redis
 from tests.support.crash_worker import CHANNEL
 from tests.support.paths import ROOT
 from tests.support.virtual_time import SetClock
-from zofbot.simulator import spoilt
-from zofbot.simulator.organization import seed_world
-from zofbot.simulator.stage import SimulatorServer
-from zofbot.simulator.workspace import Workspace
+from zofbot.simulator.seed import seed_world
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack import broken_replies
+from zofbot.simulator.slack.state import Workspace
 from zofbot.simulator.world import World
 from zofbot.store.outbox import LEASE_SECONDS
 
 NOW = 1_800_000_000.0
-STORED = [f"store_then_{fault}" for fault in ("cut", "500", *spoilt.BROKEN_REPLIES)]
-NOT_STORED = ["none", "cut", "429_fraction", "error:a_word_nobody_knows", *spoilt.BROKEN_REPLIES]
+STORED = [f"store_then_{fault}" for fault in ("cut", "500", *broken_replies.BROKEN_REPLIES)]
+NOT_STORED = ["none", "cut", "429_fraction", "error:a_word_nobody_knows", *broken_replies.BROKEN_REPLIES]
 DIED, ENDED = -signal.SIGKILL, 0
 LATER = 2 * LEASE_SECONDS
 """Seconds by which the clock of the next worker is ahead: what the dead one held has come free by then."""
@@ -112,7 +112,7 @@ async def test_killed_at_any_step_each_message_stands_there_once(crash: CrashSce
     assert step > 10
 
 
-@pytest.mark.parametrize("fault", spoilt.BROKEN_REPLIES)
+@pytest.mark.parametrize("fault", broken_replies.BROKEN_REPLIES)
 async def test_killed_after_an_answer_that_is_not_slacks_each_message_stands_there_once(
     crash: CrashScenario, fault: str
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import fail_run
-from zofbot.simulator.records import ZofRecord
+from zofbot.simulator.zof.state import ZofRecord
 
 
 def alert_keys(bot: RunningBot) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from zofbot.simulator.organization import INCIDENT_ROOM
+from zofbot.simulator.seed import INCIDENT_ROOM
 from zofbot.store.audit import AuditLog
 
 

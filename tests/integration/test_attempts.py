@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from zofbot.simulator.records import ZofRecord, format_time
+from zofbot.simulator.zof.state import ZofRecord, format_time
 
 
 def end_run(bot: RunningBot, tries: list[tuple[str, ...]], status: str, **more: Any) -> ZofRecord:

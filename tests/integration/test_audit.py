@@ -17,13 +17,13 @@ import redis.asyncio as redis
 from rich.console import Console
 
 from tests.support.cli import command_environment, run_command
-from zofbot.cli.conduct import system_user
+from zofbot.cli.render import audit_table
+from zofbot.cli.runner import system_user
 from zofbot.clock import Clock
-from zofbot.errors import StoreUnavailable
-from zofbot.notification import Notification, NotificationKind
+from zofbot.domain.errors import StoreUnavailable
+from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.store.audit import MAX_DISORDER_SECONDS, PAGE_SIZE, AuditLog, AuditRecord
 from zofbot.store.outbox import Outbox
-from zofbot.terminal import audit_table
 
 NOW = 1_800_000_000.0
 

@@ -8,8 +8,8 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from zofbot.simulator.linking import LinkParsing, find_automatic
-from zofbot.slack.message import Message
+from zofbot.simulator.blockkit.automatic_links import LinkParsing, find_automatic
+from zofbot.slack.views.blocks import Message
 
 HOSTILE = "https://evil.example/login www.evil.example ana@evil.example @here #general :wave: `evil.example`"
 EVERYTHING = LinkParsing(addresses=True, names=True)

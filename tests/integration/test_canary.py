@@ -20,21 +20,21 @@ from tests.support.valkey_servers import valkey_server
 from tests.support.virtual_time import test_clock
 from zofbot.app import run_bot
 from zofbot.clock import Clock, MovableClock
-from zofbot.errands import cancel_tasks
-from zofbot.errors import StoreUnavailable, ZofRejected, ZofUnavailable
-from zofbot.metrics import CANARY_LINKS, Metrics
-from zofbot.notification import NotificationKind, NotificationState
-from zofbot.pipeline import fault
-from zofbot.pipeline.canary import CANARY_LEASE, Canary, CanaryCycle, ZofClock, lease_seconds
-from zofbot.pipeline.probes import CANARY_HASH, CanaryProbes, build_canary_alert
-from zofbot.rooms import make_zof_client
-from zofbot.simulator.entities import BOT_USER_ID, Channel, PostedMessage
-from zofbot.simulator.organization import ANA, QA_ALERTS
+from zofbot.concurrency import cancel_tasks
+from zofbot.container import make_zof_client
+from zofbot.domain.durations import MAX_CLOCK_SKEW_SECONDS, clock_offset
+from zofbot.domain.errors import StoreUnavailable, ZofRejected, ZofUnavailable
+from zofbot.notifications.notification import NotificationKind, NotificationState
+from zofbot.observability.metrics import CANARY_LINKS, Metrics
+from zofbot.services import canary_diagnosis
+from zofbot.services.canary import CANARY_LEASE, Canary, CanaryCycle, ZofClock, lease_seconds
+from zofbot.services.canary_probe import CANARY_HASH, CanaryProbes, build_canary_alert
 from zofbot.simulator.quota import BurstLimit, MinuteQuota
-from zofbot.spans import MAX_CLOCK_SKEW_SECONDS, clock_offset
+from zofbot.simulator.seed import ANA, QA_ALERTS
+from zofbot.simulator.slack.model import BOT_USER_ID, Channel, PostedMessage
 from zofbot.store.audit import AuditLog
-from zofbot.store.entry import OutboxRecord, OutboxStats, ParkedChannel, decode_text
 from zofbot.store.leases import Lease
+from zofbot.store.records import OutboxRecord, OutboxStats, ParkedChannel, decode_text
 from zofbot.zof.client import TimeBudget
 
 CAGE = "C0CANARY"
@@ -581,7 +581,7 @@ ENTRY = OutboxRecord("canary:1:failed:C1", NotificationState.PENDING, channel="C
 def test_how_it_stands_in_the_outbox_says_which_link_it_is(
     entry: OutboxRecord | None, parked: str, paused: str, link: str, said: str
 ) -> None:
-    found = fault.diagnose_stuck(
+    found = canary_diagnosis.diagnose_stuck(
         entry, ParkedChannel("C1", parked, 1.0, 1, told=True) if parked else None, OutboxStats(1, 0, 0, paused=paused)
     )
     assert (found.link, said in found.what, bool(found.mend)) == (link, True, True)
@@ -592,16 +592,16 @@ def test_a_zof_that_keeps_its_quota_is_busy_and_one_that_is_down_is_not() -> Non
     kept.retry_at = Clock().now()
     down = ZofUnavailable("down", status=503)
     down.retry_at = Clock().now()
-    assert [fault.is_rate_limited(item) for item in (kept, ZofUnavailable("x", status=429))] == [True, True]
-    assert [fault.is_rate_limited(item) for item in (down, ZofUnavailable("slow"), ZofRejected("no", status=401))] == [
-        False
-    ] * 3
-    assert fault.diagnose_error(StoreUnavailable("gone", "")).link == "redis"
+    assert [canary_diagnosis.is_rate_limited(item) for item in (kept, ZofUnavailable("x", status=429))] == [True, True]
+    assert [
+        canary_diagnosis.is_rate_limited(item) for item in (down, ZofUnavailable("slow"), ZofRejected("no", status=401))
+    ] == [False] * 3
+    assert canary_diagnosis.diagnose_error(StoreUnavailable("gone", "")).link == "redis"
 
 
 @given(st.dictionaries(st.sampled_from(["Slack", "Zof", "Redis"]), st.floats(-1e6, 1e6)))
 def test_only_clocks_that_are_far_off_are_named(told: dict[str, float]) -> None:
-    found = fault.diagnose_clock(told)
+    found = canary_diagnosis.diagnose_clock(told)
     off = {whose for whose, seconds in told.items() if abs(seconds) > MAX_CLOCK_SKEW_SECONDS}
     assert bool(found) == bool(off)
     assert not found or {whose for whose in told if whose in found.what} == off

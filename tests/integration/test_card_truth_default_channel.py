@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from zofbot.notification import Notification, NotificationKind
-from zofbot.simulator.organization import ON_CALL_GROUP
-from zofbot.slack import lines
+from zofbot.notifications.notification import Notification, NotificationKind
+from zofbot.simulator.seed import ON_CALL_GROUP
+from zofbot.slack.views import channel_notes
 
 ANA, BEN, CHIOMA = "U0ANA", "U0BEN", "U0CHIOMA"
 DEFAULT = "C0SEARCH"
@@ -57,7 +57,7 @@ async def test_the_workspaces_admins_are_told_once_by_direct_message(valkey: str
         await wait_until(lambda: ANA in written_to(bot))
         assert set(written_to(bot)) == {ANA}, "she alone is an admin"
         [said] = written_to(bot)[ANA]
-        assert lines.DEFAULT_CHANNEL_NOTE in said
+        assert channel_notes.DEFAULT_CHANNEL_NOTE in said
         assert "archived" in said
         bot.world.clock.advance(600)  # it is tried again, and refuses again
         run = fail_run(bot, 1)
@@ -93,9 +93,13 @@ async def test_a_channel_that_is_subscribed_is_told_to_its_subscribers_alone(val
         await bot.type_text("/zof subscribe group:case", user=BEN)
         bot.world.slack.channels["C0QA"].archived = True
         note = Notification(
-            key="more", kind=NotificationKind.ROOT, channel="C0QA", body=lines.note_payload("more"), happened=1.0
+            key="more",
+            kind=NotificationKind.ROOT,
+            channel="C0QA",
+            body=channel_notes.note_payload("more"),
+            happened=1.0,
         )
         await bot.app.outbox.commit([note])
         await wait_until(lambda: BEN in written_to(bot))
         assert set(written_to(bot)) == {BEN}
-        assert lines.DEFAULT_CHANNEL_NOTE not in written_to(bot)[BEN][0]
+        assert channel_notes.DEFAULT_CHANNEL_NOTE not in written_to(bot)[BEN][0]

@@ -15,8 +15,8 @@ from tests.support.triage import (
     raise_alert,
     thread_of,
 )
-from zofbot.pipeline.shifts import shift_report_for
-from zofbot.simulator import payloads
+from zofbot.services.shift_reports import shift_report_for
+from zofbot.simulator.slack import payloads
 from zofbot.store.audit import REFUSED_ACTION, AuditRecord
 
 ANA, BEN, GUEST = "U0ANA", "U0BEN", "U0GUEST"

@@ -9,8 +9,8 @@ import pytest
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import audit_entries, button_of, press_button, private_text, thread_of
-from zofbot.simulator.entities import PostedMessage
-from zofbot.simulator.records import ZofRecord
+from zofbot.simulator.slack.model import PostedMessage
+from zofbot.simulator.zof.state import ZofRecord
 
 ANA, BEN = "U0ANA", "U0BEN"
 OFFER = "Re-run failed cases"

@@ -11,8 +11,8 @@ import pytest
 from tests.support.bot import RunningBot, text_of, wait_until
 from tests.support.failing_runs import fail_run, post_webhook, webhook_event
 from tests.support.triage import mention_bot, open_form, private_text, raise_alert, thread_of
-from zofbot.simulator import payloads
-from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.slack import payloads
+from zofbot.simulator.slack.model import PostedMessage
 
 ANA = "U0ANA"
 

@@ -12,7 +12,7 @@ from tests.support.triage import (
     raise_alert,
     thread_of,
 )
-from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.slack.model import PostedMessage
 
 ANA, BEN, CHIOMA = "U0ANA", "U0BEN", "U0CHIOMA"
 

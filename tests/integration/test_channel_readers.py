@@ -9,12 +9,12 @@ import pytest
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import button_of, press_button
-from zofbot.manifest import SCOPES_BY_EVENT
-from zofbot.routing import Grouping, Subscription
-from zofbot.simulator import channel_changes
-from zofbot.simulator.entities import BOT_USER_ID, Channel, PostedMessage
-from zofbot.slack.discretion import DETAILS_FOLLOW_NOTE
+from zofbot.config.manifest import SCOPES_BY_EVENT
+from zofbot.simulator.slack import channel_changes
+from zofbot.simulator.slack.model import BOT_USER_ID, Channel, PostedMessage
+from zofbot.slack.shared_channels import DETAILS_FOLLOW_NOTE
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.subscriptions import Grouping, Subscription
 
 QA, PETRA = "C0QA", "U0EXT"
 

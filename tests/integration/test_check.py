@@ -16,25 +16,25 @@ from pydantic import SecretStr
 from tests.support.bot import RunningBot, running_bot
 from tests.support.cli import run_command
 from tests.support.virtual_time import silent_redis, test_clock
-from zofbot.checkup import Finding, Level, run_checks
-from zofbot.checkup import clock as clock_judgement
-from zofbot.checkup import slack as slack_judgement
-from zofbot.checkup import store as store_judgement
-from zofbot.checkup import zof as zof_judgement
-from zofbot.checkup.asking import MAX_CHECK_SECONDS
 from zofbot.clock import Clock, MovableClock
-from zofbot.errors import ZofRejected
-from zofbot.manifest import LINK_SCOPES, SCOPES
-from zofbot.notification import Notification, NotificationKind
-from zofbot.routing import parse_filters
-from zofbot.settings import Settings
-from zofbot.simulator.entities import BOT_USER_ID
-from zofbot.slack.notifier import BotIdentity
+from zofbot.config.manifest import LINK_SCOPES, SCOPES
+from zofbot.config.settings import Settings
+from zofbot.diagnostics import Finding, Level, run_checks
+from zofbot.diagnostics import clock as clock_judgement
+from zofbot.diagnostics import slack as slack_judgement
+from zofbot.diagnostics import store as store_judgement
+from zofbot.diagnostics import zof as zof_judgement
+from zofbot.diagnostics.runner import MAX_CHECK_SECONDS
+from zofbot.domain.errors import ZofRejected
+from zofbot.notifications.notification import Notification, NotificationKind
+from zofbot.simulator.slack.model import BOT_USER_ID
+from zofbot.slack.client import BotIdentity
 from zofbot.store import MAX_REDIS_SECONDS
-from zofbot.store.hints import PendingRuns
 from zofbot.store.outbox import Outbox
+from zofbot.store.pending_runs import PendingRuns
 from zofbot.store.schema import claim_schema
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.subscriptions import parse_filters
 
 SIGNING = "0123456789abcdef" * 2
 WEBHOOK = "webhook-secret-of-zof"

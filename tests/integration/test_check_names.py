@@ -10,10 +10,10 @@ import redis.asyncio as redis
 
 from tests.support.bot import RunningBot, running_bot
 from tests.support.failing_runs import SECRET, post_webhook, webhook_event
-from zofbot.checkup import Finding, Level, run_checks
-from zofbot.routing import parse_filters
-from zofbot.settings import Settings
+from zofbot.config.settings import Settings
+from zofbot.diagnostics import Finding, Level, run_checks
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.subscriptions import parse_filters
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import redis.asyncio as redis
 
 from tests.support.bot import RunningBot, buttons_of, each_transport, running_bot, text_of, wait_until
 from tests.support.valkey_servers import valkey_server
-from zofbot.simulator.organization import INCIDENT_ROOM, RANDOM_CHANNEL
-from zofbot.simulator.records import HttpReply
+from zofbot.simulator.seed import INCIDENT_ROOM, RANDOM_CHANNEL
+from zofbot.simulator.zof.state import HttpReply
 
 RESULT = "res_4821"
 

@@ -16,16 +16,24 @@ from hypothesis import strategies as st
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.poller_bench import START_TIME, PollerBench, answer_well, poller_bench
 from tests.support.virtual_time import test_clock
-from zofbot.errors import BadInput, StoreUnavailable
-from zofbot.model import Outcome, Result, Run
-from zofbot.notification import Claim, Notification, NotificationKind, NotificationState
-from zofbot.pipeline import digester
-from zofbot.pipeline.delivery import NotificationSender
-from zofbot.pipeline.digest import DigestData, DueDigest, build_digest, due_digests
-from zofbot.pipeline.digester import DigestJob
-from zofbot.pipeline.failures import TriageService
-from zofbot.routing import parse_filters, rhythm
-from zofbot.routing.rhythm import (
+from zofbot.delivery.attempt import NotificationSender
+from zofbot.domain.errors import BadInput, StoreUnavailable
+from zofbot.domain.model import Outcome, Result, Run
+from zofbot.notifications.notification import Claim, Notification, NotificationKind, NotificationState
+from zofbot.services import digest_job
+from zofbot.services.digest_job import DigestJob
+from zofbot.services.digest_report import DigestData, DueDigest, build_digest, due_digests
+from zofbot.services.failures import TriageService
+from zofbot.simulator.blockkit import blocks
+from zofbot.simulator.seed import INCIDENT_ROOM
+from zofbot.slack.views import digest_message
+from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.digest_message import CaseCount, ChartMessage, DigestPayload, TrendPoint
+from zofbot.store.attempt_results import Snoozed
+from zofbot.store.audit import AuditLog
+from zofbot.store.digests import DIGESTS_HASH
+from zofbot.subscriptions import digest_schedule, parse_filters
+from zofbot.subscriptions.digest_schedule import (
     DigestSchedule,
     DigestSetting,
     format_schedule,
@@ -34,15 +42,7 @@ from zofbot.routing.rhythm import (
     parse_schedule,
     period_bounds,
 )
-from zofbot.simulator import blocks
-from zofbot.simulator.organization import INCIDENT_ROOM
-from zofbot.slack import digests
-from zofbot.slack.digests import CaseCount, ChartMessage, DigestPayload, TrendPoint
-from zofbot.slack.message import Message
-from zofbot.store.audit import AuditLog
-from zofbot.store.digests import DIGESTS_HASH
-from zofbot.store.settlement import Snoozed
-from zofbot.triage.shift import ShiftReport
+from zofbot.triage.shift_report import ShiftReport
 
 DAY = 86400.0
 BERLIN = "Europe/Berlin"
@@ -111,11 +111,11 @@ def test_now_lies_between_two_times_that_show_the_same_on_the_clock(one: DigestS
 def test_each_time_begins_where_the_one_before_ended(one: DigestSchedule, now: float) -> None:
     day, at = latest_occurrence(one, now)
     bounds = period_bounds(one, day)
-    assert len(bounds) == rhythm.TREND_PARTS[one.every] + 1
+    assert len(bounds) == digest_schedule.TREND_PARTS[one.every] + 1
     assert list(bounds) == sorted(set(bounds))
     assert bounds[-1] == at
     assert bounds[0] == latest_occurrence(one, at - 1).at
-    labels = [rhythm.period_label(one, bound) for bound in bounds[:-1]]
+    labels = [digest_schedule.period_label(one, bound) for bound in bounds[:-1]]
     assert len(set(labels)) == len(labels)
 
 
@@ -218,7 +218,7 @@ def test_totals_add_up_in_whatever_order_it_was_read(
     assert sum(point.passed for point in told.trend) == told.passed
     assert told.bad <= told.results
     assert all(0 < item.times <= item.of for item in told.failing)
-    assert len(told.trend) == rhythm.TREND_PARTS[every]
+    assert len(told.trend) == digest_schedule.TREND_PARTS[every]
     if wish == "project:nowhere":
         assert told.runs == told.results == 0
 
@@ -311,9 +311,9 @@ BODIES = st.builds(
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(BODIES, st.just("") | st.just("This channel gets no digest."))
 def test_slack_takes_it_with_its_chart_and_without(body: DigestPayload, above: str) -> None:
-    kept = json.loads(json.dumps(digests.dump_digest(body)))
-    shown = digests.digest_message(body, above)
-    again = digests.render_if_digest(kept)
+    kept = json.loads(json.dumps(digest_message.dump_digest(body)))
+    shown = digest_message.digest_message(body, above)
+    again = digest_message.render_if_digest(kept)
     assert again is not None
     assert above or again.message_fields() == shown.message_fields(), "what is stored says the same"
     for message in (shown, shown.plain_version()):
@@ -332,21 +332,21 @@ TREND = (
 
 
 def test_the_trend_is_a_line_of_the_days_that_had_runs_or_signs() -> None:
-    shown = digests.digest_message(DigestPayload(every="weekly", trend=TREND, runs=8, passed=4, failed=4))
+    shown = digest_message.digest_message(DigestPayload(every="weekly", trend=TREND, runs=8, passed=4, failed=4))
     assert isinstance(shown, ChartMessage)
     [chart] = [block for block in shown.blocks if block["type"] == "data_visualization"]
     assert chart["chart"]["axis_config"]["categories"] == ["Mon 1", "Wed 3"]
     assert [item["value"] for item in chart["chart"]["series"][0]["data"]] == [0.0, 100.0]
     assert "▁·█" in shown.text
     assert "▁·█" in json.dumps(shown.plain_version().blocks, ensure_ascii=False)
-    alone = digests.digest_message(DigestPayload(trend=TREND[:2], runs=4, failed=4))
+    alone = digest_message.digest_message(DigestPayload(trend=TREND[:2], runs=4, failed=4))
     assert not isinstance(alone, ChartMessage)
     assert "▁·" in json.dumps(alone.blocks, ensure_ascii=False)
 
 
 def test_what_could_not_be_read_is_said() -> None:
     shown = json.dumps(
-        digests.digest_message(DigestPayload(back=START_TIME, trouble="Zof is busy.", request_id="req_9")).blocks
+        digest_message.digest_message(DigestPayload(back=START_TIME, trouble="Zof is busy.", request_id="req_9")).blocks
     )
     assert "Zof lists more than was read here" in shown
     assert "Zof is busy. Request ID: `req_9`" in shown
@@ -458,7 +458,7 @@ async def test_it_reads_a_share_of_each_cycle_and_says_what_it_left_out() -> Non
         assert len(spent) >= 3
         body = await body_of(zof, "digest:daily:2026-06-01:C0QA")
         assert body.back is not None
-        assert body.runs == 2 * digester.MAX_PAGES_BY_LISTING["runs"]
+        assert body.runs == 2 * digest_job.MAX_PAGES_BY_LISTING["runs"]
 
 
 async def test_an_oldest_first_listing_is_gone_through_from_where_the_last_one_ended() -> None:
@@ -494,7 +494,7 @@ async def test_while_zof_is_away_it_waits_and_in_the_end_says_so(zof: PollerBenc
     assert tick.leads
     assert not tick.refused
     assert await promised_digests(zof) == []
-    await zof.run_cycle(digester.MAX_READ_SECONDS)
+    await zof.run_cycle(digest_job.MAX_READ_SECONDS)
     [key] = await promised_digests(zof)
     body = await body_of(zof, key)
     assert body.trouble
@@ -665,7 +665,11 @@ async def test_one_that_nobody_wants_any_more_is_dropped_at_its_claim(there: Run
         await save_setting(there, one.model_copy(update={"since": 2e9}))
         body = body.model_copy(update={"until": body.until - DAY})
     note = Notification(
-        key=that.key, kind=NotificationKind.ROOT, channel="C0QA", body=digests.dump_digest(body), happened=that.ends_at
+        key=that.key,
+        kind=NotificationKind.ROOT,
+        channel="C0QA",
+        body=digest_message.dump_digest(body),
+        happened=that.ends_at,
     )
     await there.app.outbox.commit([note])
 

@@ -23,24 +23,24 @@ from structlog.testing import capture_logs
 from tests.support.bot import wait_until
 from tests.support.valkey_servers import valkey_server
 from tests.support.virtual_time import SetClock
-from zofbot.errands import cancel_tasks
-from zofbot.errors import SlackDeferred, SlackRefused, SlackUnknown, StoreUnavailable
-from zofbot.metrics import Metrics
-from zofbot.notification import Claim, Notification, NotificationKind, NotificationState, Receipt
-from zofbot.pipeline.delivery import MAX_BACKOFF_SECONDS, OPERATOR_RETRY_SECONDS, RenderMessage, retry_delay
-from zofbot.pipeline.dispatcher import MAX_BATCH_SIZE, MAX_CONCURRENT_SENDS, Dispatcher
-from zofbot.pipeline.lookout import PARKED_RETRY_SECONDS
-from zofbot.simulator.entities import BOT_USER_ID, Channel, PostedMessage
-from zofbot.simulator.organization import seed_world
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.concurrency import cancel_tasks
+from zofbot.delivery.attempt import MAX_BACKOFF_SECONDS, OPERATOR_RETRY_SECONDS, RenderMessage, retry_delay
+from zofbot.delivery.dispatcher import MAX_BATCH_SIZE, MAX_CONCURRENT_SENDS, Dispatcher
+from zofbot.delivery.monitor import PARKED_RETRY_SECONDS
+from zofbot.domain.errors import SlackDeferred, SlackRefused, SlackUnknown, StoreUnavailable
+from zofbot.notifications.notification import Claim, Notification, NotificationKind, NotificationState, Receipt
+from zofbot.observability.metrics import Metrics
+from zofbot.simulator.seed import seed_world
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.model import BOT_USER_ID, Channel, PostedMessage
 from zofbot.simulator.world import World
-from zofbot.slack.message import Message as Said
-from zofbot.slack.message import section_block
-from zofbot.slack.notifier import SlackClient
-from zofbot.slack.verdict import RefusalHandling, classify_error, handling_for
-from zofbot.store.entry import OutboxStats
+from zofbot.slack.client import SlackClient
+from zofbot.slack.errors import RefusalHandling, classify_error, handling_for
+from zofbot.slack.views.blocks import Message as Said
+from zofbot.slack.views.blocks import section_block
+from zofbot.store.attempt_results import AttemptResult
 from zofbot.store.outbox import LEASE_SECONDS, MAX_ATTEMPT_AGE_SECONDS, Outbox
-from zofbot.store.settlement import AttemptResult
+from zofbot.store.records import OutboxStats
 
 NOW = 1_800_000_000.0
 QA, CHECKOUT, RANDOM, INCIDENT, ARCHIVED = "C0QA", "C0CHECKOUT", "C0RANDOM", "C0INCIDENT", "C0OLD"

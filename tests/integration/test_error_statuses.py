@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, post_webhook, webhook_event
-from zofbot.simulator.records import ZofRecord
+from zofbot.simulator.zof.state import ZofRecord
 
 STATUSES = ("blocked", "Broken", "timed out", "TIMED_OUT", "completed_error")
 

@@ -7,9 +7,9 @@ from typing import Any
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import audit_entries, mention_bot, raise_alert
-from zofbot.manifest import build_manifest
-from zofbot.simulator.entities import PostedMessage, User
-from zofbot.verbs import SHORTCUT_CALLBACK_ID
+from zofbot.config.manifest import build_manifest
+from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
+from zofbot.simulator.slack.model import PostedMessage, User
 
 QA, OTHER = "C0QA", "U0OTHERBOT"
 

@@ -19,11 +19,11 @@ from tests.support.triage import (
     private_text,
     raise_alert,
 )
-from zofbot.simulator import payloads
-from zofbot.simulator.entities import PostedMessage
 from zofbot.simulator.quota import MinuteQuota
+from zofbot.simulator.slack import payloads
+from zofbot.simulator.slack.model import PostedMessage
 from zofbot.triage import Action
-from zofbot.triage.life import AUTOMATIC_ACTIONS
+from zofbot.triage.state_machine import AUTOMATIC_ACTIONS
 
 pytestmark = pytest.mark.anyio
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from tests.support.bot import RunningBot, each_transport, text_of, wait_until
-from zofbot.model import Project
-from zofbot.routing import Subscription, parse_filters
-from zofbot.simulator import blocks
-from zofbot.simulator.entities import UserGroup, View
-from zofbot.slack import modals, suggestions
+from zofbot.domain.model import Project
+from zofbot.simulator.blockkit import blocks
+from zofbot.simulator.slack.model import UserGroup, View
+from zofbot.slack.views import menu_options, subscription_modal
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.subscriptions import Subscription, parse_filters
 
 ANA, CHANNEL = "U0ANA", "C0QA"
 
@@ -118,7 +118,7 @@ async def test_of_many_groups_no_more_are_offered_than_slack_takes(bot: RunningB
 
 def test_two_projects_of_one_name_are_told_apart_and_chosen_by_their_ids() -> None:
     projects = [Project(id="p1", name="shop"), Project(id="p2", name="Shop"), Project(id="p3")]
-    found = suggestions.project_options(projects, "")
+    found = menu_options.project_options(projects, "")
     assert [(each["text"]["text"], each["value"]) for each in found] == [
         ("p3", "p3"), ("shop (p1)", "p1"), ("Shop (p2)", "p2"),
     ]  # fmt: skip
@@ -129,7 +129,7 @@ def test_two_projects_of_one_name_are_told_apart_and_chosen_by_their_ids() -> No
     [("-odd", "\\-odd"), ("a*b", "p1"), ("x" * 200, None), ("<!channel> `*`", "p1"), ("a, b", "a, b")],
 )
 def test_a_name_becomes_the_pattern_that_means_it(name: str, value: str | None) -> None:
-    found = suggestions.project_options([Project(id="p1", name=name)], "")
+    found = menu_options.project_options([Project(id="p1", name=name)], "")
     assert [each["value"] for each in found] == ([value] if value else [])
 
 
@@ -140,13 +140,15 @@ def test_a_name_becomes_the_pattern_that_means_it(name: str, value: str | None) 
 )  # fmt: skip
 def test_the_form_reads_back_what_it_was_filled_with(wish: str) -> None:
     start = parse_filters(wish)
-    view = modals.build_modal(modals.SubscriptionFormState("C1", "", 1.0), "qa", start, handles={"S1": "leads"})
+    view = subscription_modal.build_modal(
+        subscription_modal.SubscriptionFormState("C1", "", 1.0), "qa", start, handles={"S1": "leads"}
+    )
     assert blocks.find_problems(view, "modal") == []
     state: dict[str, Any] = {}
     for block in view["blocks"]:
         if element := block.get("element"):
             filled = {name.replace("initial", "selected"): value for name, value in element.items()}
             state[block["block_id"]] = {element["action_id"]: filled | {"value": element.get("initial_value")}}
-    read = modals.parse_form(state)
+    read = subscription_modal.parse_form(state)
     assert not read.errors
     assert (read.subscription.project, set(read.subscription.mention)) == (start.project, set(start.mention))

@@ -9,7 +9,7 @@ import pytest
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import audit_entries, mention_bot, raise_alert
-from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.slack.model import PostedMessage
 
 QA = "C0QA"
 

@@ -22,18 +22,26 @@ from tests.support.poller_bench import START_TIME, poller_bench
 from tests.support.valkey_servers import stopped_server
 from tests.support.virtual_time import SetClock, test_clock
 from zofbot.app import run_bot
-from zofbot.model import Outcome, Run, Schedule
-from zofbot.notification import Notification, NotificationKind, NotificationState
-from zofbot.pipeline import word
-from zofbot.pipeline.figures import CACHE_SECONDS, summarize_runs
-from zofbot.simulator import blocks
-from zofbot.simulator.organization import INCIDENT_ROOM
-from zofbot.slack import home
-from zofbot.slack.bodies import CaseAlertPayload, CaseSummary, RunAlertPayload, RunSummary
-from zofbot.slack.home import BotHealth, DailyStats, DeadLetterRow, FailureList, HomeData, HomeSubscription, ZofProblem
-from zofbot.slack.rounds import FailureRow
+from zofbot.domain.model import Outcome, Run, Schedule
+from zofbot.notifications.notification import Notification, NotificationKind, NotificationState
+from zofbot.notifications.payloads import CaseAlertPayload, CaseSummary, RunAlertPayload, RunSummary
+from zofbot.polling import status
+from zofbot.services.daily_stats import CACHE_SECONDS, summarize_runs
+from zofbot.simulator.blockkit import blocks
+from zofbot.simulator.seed import INCIDENT_ROOM
+from zofbot.slack.views import home
+from zofbot.slack.views.home import (
+    BotHealth,
+    DailyStats,
+    DeadLetterRow,
+    FailureList,
+    HomeData,
+    HomeSubscription,
+    ZofProblem,
+)
+from zofbot.slack.views.oncall import FailureRow
 from zofbot.store.audit import AuditLog
-from zofbot.store.homes import MAX_AGE_SECONDS, MAX_VIEWERS, MIN_UPDATE_SECONDS, VIEWER_SECONDS, HomeViewers
+from zofbot.store.home_viewers import MAX_AGE_SECONDS, MAX_VIEWERS, MIN_UPDATE_SECONDS, VIEWER_SECONDS, HomeViewers
 from zofbot.store.leases import Lease
 from zofbot.triage import Action, Actor, TriageRecord
 from zofbot.triage import TriageState as Stands
@@ -323,16 +331,16 @@ async def test_when_zof_was_polled_is_left_by_a_step_that_is_taken_anyway() -> N
     async with poller_bench() as zof:
         await zof.poll_until_settled()
         await zof.kill_poller()
-        looker = Lease(zof.store, "test", word.POLLER_LEASE, 90, zof.clock)
+        looker = Lease(zof.store, "test", status.POLLER_LEASE, 90, zof.clock)
         polling = asyncio.create_task(zof.start_poller(interval=0.05).run())
 
         async def is_stored() -> bool:
-            return word.parse_status((await looker.read_state()).word).well > 0
+            return status.parse_status((await looker.read_state()).word).well > 0
 
         await wait_until(is_stored)
         seen = await looker.read_state()
         assert seen.held
-        assert word.parse_status(seen.word).well == pytest.approx(zof.clock.at, abs=1)
+        assert status.parse_status(seen.word).well == pytest.approx(zof.clock.at, abs=1)
         polling.cancel()
         await asyncio.wait({polling})
         assert not (await looker.read_state()).held
@@ -343,16 +351,16 @@ async def test_what_kept_it_from_polling_is_left_too() -> None:
         await zof.poll_until_settled()
         await zof.kill_poller()
         zof.zof.spoil = lambda request: httpx.Response(503, headers={"X-Request-Id": "req_5"})
-        looker = Lease(zof.store, "test", word.POLLER_LEASE, 90, zof.clock)
+        looker = Lease(zof.store, "test", status.POLLER_LEASE, 90, zof.clock)
         polling = asyncio.create_task(zof.start_poller(interval=0.05).run())
 
         async def is_stored() -> bool:
-            return word.parse_status((await looker.read_state()).word).ill > 0
+            return status.parse_status((await looker.read_state()).word).ill > 0
 
         await wait_until(is_stored)
         polling.cancel()
         await asyncio.wait({polling})
-        told = word.parse_status((await looker.read_state()).word)
+        told = status.parse_status((await looker.read_state()).word)
         assert told.request_id == "req_5"
         assert told.ill == pytest.approx(zof.clock.at, abs=1)
         assert told.why

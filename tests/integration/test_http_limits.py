@@ -20,7 +20,7 @@ from aiohttp import web
 from tests.support.bot import RunningBot, running_bot, wait_until
 from tests.support.virtual_time import StoppedClock, silent_redis
 from zofbot.clock import Clock
-from zofbot.crowd import (
+from zofbot.http.limits import (
     MAX_CONCURRENT_WEBHOOKS,
     MAX_DELAYED_REJECTS,
     MAX_REJECTS_PER_SECOND,
@@ -31,10 +31,10 @@ from zofbot.crowd import (
     RejectThrottle,
     SampledLog,
 )
-from zofbot.logs import configure_logging
-from zofbot.simulator.delivery import sign_request as slack_signature
-from zofbot.simulator.webhooks import current_envelope, sign_body
-from zofbot.web import serve_app
+from zofbot.http.server import serve_app
+from zofbot.observability.log_config import configure_logging
+from zofbot.simulator.slack.sender import sign_request as slack_signature
+from zofbot.simulator.zof.webhooks import current_envelope, sign_body
 
 SECRET = "webhook-secret"
 

@@ -11,17 +11,17 @@ import pytest
 import structlog
 
 from tests.support.bot import RunningBot, text_of, wait_until
-from zofbot.access import Roles
-from zofbot.errands import BackgroundTasks
-from zofbot.errors import ZofRejected
-from zofbot.listeners.desk import ListenerContext
-from zofbot.logs import configure_logging
-from zofbot.pipeline.catalog import Catalog
-from zofbot.pipeline.failures import TriageService
-from zofbot.pipeline.orders import RunCommands
-from zofbot.rooms import make_links, make_zof_client
-from zofbot.slack.message import Message
-from zofbot.slack.people import Directory
+from zofbot.concurrency import BackgroundTasks
+from zofbot.container import make_links, make_zof_client
+from zofbot.domain.errors import ZofRejected
+from zofbot.domain.permissions import Roles
+from zofbot.listeners.context import ListenerContext
+from zofbot.observability.log_config import configure_logging
+from zofbot.services.catalog import Catalog
+from zofbot.services.failures import TriageService
+from zofbot.services.run_commands import RunCommands
+from zofbot.slack.directory import Directory
+from zofbot.slack.views.blocks import Message
 from zofbot.store.audit import AuditLog
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.store.traces import TraceStore, TraceWriter

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.support.bot import RunningBot, running_bot, wait_until
-from zofbot.manifest import SCOPES
-from zofbot.notification import Notification, NotificationKind
-from zofbot.simulator import slack
-from zofbot.slack import lines
+from zofbot.config.manifest import SCOPES
+from zofbot.notifications.notification import Notification, NotificationKind
+from zofbot.simulator.slack import web_api
+from zofbot.slack.views import channel_notes
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +19,7 @@ def private_notification(bot: RunningBot, key: str) -> Notification:
         key=f"parked:{key}:U0ANA",
         kind=NotificationKind.ROOT,
         channel="U0ANA",
-        body=lines.note_payload(key),
+        body=channel_notes.note_payload(key),
         happened=now,
     )
 
@@ -75,6 +75,6 @@ async def test_the_simulated_slack_takes_a_persons_id_for_posting_only(
 ) -> None:
     workspace = bot.world.slack
     token = workspace.bot_token
-    assert slack.answer_call(workspace, "chat.postMessage", token, {"channel": "U0ANA", "text": "x"}).body["ok"]
-    refused = slack.answer_call(workspace, method, token, {"channel": "U0ANA", **more})
+    assert web_api.answer_call(workspace, "chat.postMessage", token, {"channel": "U0ANA", "text": "x"}).body["ok"]
+    refused = web_api.answer_call(workspace, method, token, {"channel": "U0ANA", **more})
     assert refused.body == {"ok": False, "error": "channel_not_found"}

@@ -12,12 +12,18 @@ from hypothesis import strategies as st
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET
 from tests.support.triage import forget_alert, mention_bot, raise_alert, thread_of
-from zofbot.errors import BadInput
+from zofbot.domain.errors import BadInput
 from zofbot.listeners import is_idempotent
-from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.slack.model import PostedMessage
 from zofbot.store.audit import AuditLog
 from zofbot.triage import Action
-from zofbot.triage.speech import ACTION_WORDS, QUESTION_WORDS, REASON_WORDS, ThreadCommand, parse_thread_command
+from zofbot.triage.thread_commands import (
+    ACTION_WORDS,
+    QUESTION_WORDS,
+    REASON_WORDS,
+    ThreadCommand,
+    parse_thread_command,
+)
 
 BOT = "U0ZOFBOT"
 

@@ -9,11 +9,11 @@ import pytest
 
 from tests.support.bot import RunningBot, each_transport, text_of, wait_until
 from tests.support.failing_runs import fail_run, post_webhook, webhook_event
-from zofbot.manifest import SCOPES_BY_EVENT, build_manifest
-from zofbot.notification import Notification, NotificationKind
-from zofbot.simulator import payloads
-from zofbot.simulator.entities import PostedMessage
-from zofbot.slack import lines
+from zofbot.config.manifest import SCOPES_BY_EVENT, build_manifest
+from zofbot.notifications.notification import Notification, NotificationKind
+from zofbot.simulator.slack import payloads
+from zofbot.simulator.slack.model import PostedMessage
+from zofbot.slack.views import channel_notes
 
 pytestmark = pytest.mark.anyio
 
@@ -100,7 +100,11 @@ async def test_bots_edits_and_other_channels_are_not_answered(bot: RunningBot, m
 async def test_the_bot_is_told_of_its_own_messages_and_does_not_answer_them(triage_bot: RunningBot) -> None:
     slack, now = triage_bot.world.slack, triage_bot.world.clock.time()
     note = Notification(
-        key="line:1:U0ANA", kind=NotificationKind.ROOT, channel="U0ANA", body=lines.note_payload("hello"), happened=now
+        key="line:1:U0ANA",
+        kind=NotificationKind.ROOT,
+        channel="U0ANA",
+        body=channel_notes.note_payload("hello"),
+        happened=now,
     )
     await triage_bot.app.outbox.commit([note])
     await wait_until(lambda: bool(triage_bot.public_messages(DM)))

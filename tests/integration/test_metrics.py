@@ -10,14 +10,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from zofbot.app import run_bot
-from zofbot.errors import SettingsError
-from zofbot.manifest import SCOPES_BY_METHOD
-from zofbot.metrics import FEED_NAMES, SLACK_METHODS, ZOF_CALLS, Metrics, status_label
-from zofbot.pipeline import feeds
-from zofbot.pipeline.causes import CAUSES_BY_OUTCOME, OTHER_CAUSE, classify_cause, known_causes
+from zofbot.config.manifest import SCOPES_BY_METHOD
+from zofbot.delivery.outcomes import CAUSES_BY_OUTCOME, OTHER_CAUSE, classify_cause, known_causes
+from zofbot.domain.errors import SettingsError
+from zofbot.observability.metrics import FEED_NAMES, SLACK_METHODS, ZOF_CALLS, Metrics, status_label
+from zofbot.polling import cursor
 from zofbot.simulator.quota import MinuteQuota
-from zofbot.slack.verdict import DEFERRED_REASONS, REASONS_BY_HANDLING, RefusalHandling
-from zofbot.triage.life import AUTOMATIC_ACTIONS, Action
+from zofbot.slack.errors import DEFERRED_REASONS, REASONS_BY_HANDLING, RefusalHandling
+from zofbot.triage.state_machine import AUTOMATIC_ACTIONS, Action
 from zofbot.zof.webhook import parse_hint
 
 
@@ -139,7 +139,7 @@ def test_a_status_is_one_that_is_foreseen_or_its_hundred(code: int | None, label
 def test_every_word_that_is_counted_is_there_before_it_happens() -> None:
     seen = parse_series(Metrics().render_text().decode())
     assert set(SLACK_METHODS) == {*SCOPES_BY_METHOD, "response_url"}
-    assert set(FEED_NAMES) == {feed.name for feed in feeds.FEEDS}
+    assert set(FEED_NAMES) == {feed.name for feed in cursor.FEEDS}
     assert {dict(labels)["act"] for labels in seen["zofbot_triage_total"]} >= {
         act.value for act in Action
     } - AUTOMATIC_ACTIONS

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from zofbot.simulator.records import HttpReply
+from zofbot.simulator.zof.state import HttpReply
 
 GATE = "release.gate_blocked"
 TOKEN = "ghp_" + "a1B2" * 9

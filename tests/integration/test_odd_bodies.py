@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.virtual_time import test_clock
-from zofbot.errors import ZofUnreadable
-from zofbot.zof.body import MAX_MEMBERS, BadEncoding, BodyTooLarge, Decompressor
+from zofbot.domain.errors import ZofUnreadable
 from zofbot.zof.client import ZofClient
-from zofbot.zof.reading import MAX_EMBEDDED_RESULTS
+from zofbot.zof.decompression import MAX_MEMBERS, BadEncoding, BodyTooLarge, Decompressor
+from zofbot.zof.parsing import MAX_EMBEDDED_RESULTS
 
 Make = Callable[..., ZofClient]
 

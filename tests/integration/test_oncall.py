@@ -15,15 +15,15 @@ from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_p
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.rules import RuleBench, failed_finding, make_finding, make_subscription, passed_finding
 from tests.support.triage import button_of, press_button, raise_alert, thread_of
-from zofbot.errors import BadInput
-from zofbot.model import Outcome
-from zofbot.pipeline.keys import edit_key
-from zofbot.pipeline.memory import rerun_hash
-from zofbot.simulator.organization import ON_CALL_GROUP
+from zofbot.alerting.state import rerun_hash
+from zofbot.domain.errors import BadInput
+from zofbot.domain.model import Outcome
+from zofbot.notifications.idempotency import edit_key
+from zofbot.simulator.seed import ON_CALL_GROUP
 from zofbot.store.audit import AuditLog
 from zofbot.triage import Action, Actor, TriageRecord, TriageState
-from zofbot.triage.shift import ActionRecord, FailureSummary, build_shift_report
-from zofbot.triage.times import parse_start_time
+from zofbot.triage.shift_report import ActionRecord, FailureSummary, build_shift_report
+from zofbot.triage.wake_times import parse_start_time
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()
 HOUR = 3600.0

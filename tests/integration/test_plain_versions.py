@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.bot import RunningBot, text_of, wait_until
 from tests.support.triage import button_of, press_button, raise_alert
-from zofbot.simulator import blocks
+from zofbot.simulator.blockkit import blocks
 
 pytestmark = pytest.mark.anyio
 

@@ -10,9 +10,9 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import fail_run
-from zofbot.checkup import Level, run_checks
-from zofbot.simulator.organization import EXAMPLE_RUN
-from zofbot.simulator.records import HttpReply, format_time
+from zofbot.diagnostics import Level, run_checks
+from zofbot.simulator.seed import EXAMPLE_RUN
+from zofbot.simulator.zof.state import HttpReply, format_time
 
 ANA = "U0ANA"
 TITLE = "*Next runs*"

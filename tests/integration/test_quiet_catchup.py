@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.bot import text_of
 from tests.support.nights import HOUR_SECONDS, NightBench, night
-from zofbot.notification import NotificationState
-from zofbot.routing import Subscription, parse_filters
+from zofbot.notifications.notification import NotificationState
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.subscriptions import Subscription, parse_filters
 
 
 @pytest.fixture

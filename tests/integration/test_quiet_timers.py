@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.nights import HOUR_SECONDS, NightBench, night
 from tests.support.triage import button_of, mention_bot, press_button, thread_of
-from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.slack.model import PostedMessage
 
 MINUTE = 60.0
 

@@ -22,8 +22,8 @@ from tests.support.triage import (
 from tests.support.virtual_time import test_clock
 from zofbot.app import run_bot
 from zofbot.clock import MovableClock
-from zofbot.notification import NotificationState
-from zofbot.simulator.entities import PostedMessage
+from zofbot.notifications.notification import NotificationState
+from zofbot.simulator.slack.model import PostedMessage
 from zofbot.triage.policy import REACK_ANSWER_SECONDS
 
 ANA, BEN = "U0ANA", "U0BEN"

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from zofbot.checkup.asking import run_checks
-from zofbot.simulator.entities import PostedMessage, User
+from zofbot.diagnostics.runner import run_checks
+from zofbot.simulator.slack.model import PostedMessage, User
 
 CASE = 'test_login[chrome-en] says “hi”,  5" tablet'
 """A name as test runners make them: brackets, curly quotes, a comma, two spaces, a quote."""

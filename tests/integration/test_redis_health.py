@@ -17,10 +17,10 @@ import structlog
 from tests.support.bot import running_bot
 from tests.support.valkey_servers import valkey_server
 from zofbot.clock import Clock
-from zofbot.errors import StoreUnavailable
-from zofbot.logs import configure_logging
+from zofbot.domain.errors import StoreUnavailable
+from zofbot.observability.log_config import configure_logging
 from zofbot.store import open_store
-from zofbot.store.soundness import HealthProblem, RedisInfo, explain_unreachable, find_problems, read_redis_info
+from zofbot.store.health import HealthProblem, RedisInfo, explain_unreachable, find_problems, read_redis_info
 
 SOUND: dict[str, Any] = {
     "redis_version": "7.2.4", "role": "master", "maxmemory": 1 << 30, "used_memory": 1 << 20,

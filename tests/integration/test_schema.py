@@ -23,25 +23,25 @@ from tests.support.store_snapshot import SECRET, restore_store
 from tests.support.virtual_time import SetClock, test_clock
 from zofbot.app import Zofbot, run_bot
 from zofbot.clock import MovableClock
-from zofbot.errands import cancel_tasks
-from zofbot.errors import OutdatedVersion, StoreUnavailable
-from zofbot.metrics import Metrics
-from zofbot.notification import Claim, Notification, NotificationKind, Receipt
-from zofbot.pipeline.dispatcher import Dispatcher
-from zofbot.pipeline.failures import TriageService
-from zofbot.routing import Subscription
-from zofbot.settings import Settings
-from zofbot.simulator.entities import BOT_USER_ID, PostedMessage
-from zofbot.simulator.organization import seed_world
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.concurrency import cancel_tasks
+from zofbot.config.settings import Settings
+from zofbot.delivery.dispatcher import Dispatcher
+from zofbot.domain.errors import OutdatedVersion, StoreUnavailable
+from zofbot.notifications.notification import Claim, Notification, NotificationKind, Receipt
+from zofbot.observability.metrics import Metrics
+from zofbot.services.failures import TriageService
+from zofbot.simulator.seed import seed_world
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
 from zofbot.simulator.world import World
-from zofbot.slack import message as slack_message
-from zofbot.slack.notifier import SlackClient
+from zofbot.slack.client import SlackClient
+from zofbot.slack.views import blocks as slack_message
+from zofbot.store.attempt_results import AttemptResult, Sent
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, Outbox
 from zofbot.store.schema import STORE_SCHEMA, claim_schema, stored_schema
-from zofbot.store.settlement import AttemptResult, Sent
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.subscriptions import Subscription
 from zofbot.triage import TriageState
 
 FROZEN = sorted((ROOT / "tests" / "support" / "frozen").glob("*.json"))

@@ -17,13 +17,13 @@ from pydantic import SecretStr
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from zofbot.clock import Clock
-from zofbot.errors import SettingsError
-from zofbot.logs import configure_logging
-from zofbot.metrics import Metrics
-from zofbot.rooms import Services, make_zof_client
-from zofbot.rotation import SECRET_FIELDS, SecretReloader
-from zofbot.settings import Settings, load_settings
-from zofbot.tracing import record_trace
+from zofbot.config.secret_reload import SECRET_FIELDS, SecretReloader
+from zofbot.config.settings import Settings, load_settings
+from zofbot.container import Services, make_zof_client
+from zofbot.domain.errors import SettingsError
+from zofbot.observability.log_config import configure_logging
+from zofbot.observability.metrics import Metrics
+from zofbot.observability.tracing import record_trace
 
 
 class SecretFiles:

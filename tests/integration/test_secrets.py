@@ -13,7 +13,7 @@ import structlog
 
 from tests.support.bot import running_bot, text_of, wait_until
 from tests.support.redis_dump import dump_redis
-from zofbot.logs import configure_logging
+from zofbot.observability.log_config import configure_logging
 
 SPILLED = {
     "aws": "AKIAIOSFODNN7PLANTED",

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_until
-from zofbot.simulator import spoilt
+from zofbot.simulator.slack import broken_replies
 from zofbot.store import MAX_POSTING_SECONDS
 
 RESULT = "res_4821"
@@ -30,7 +30,7 @@ async def share_card(bot: RunningBot, channel: str = "C0QA") -> str:
 
 
 @pytest.mark.parametrize(
-    "fault", [f"{stored}{fault}" for stored in ("", "store_then_") for fault in spoilt.BROKEN_REPLIES]
+    "fault", [f"{stored}{fault}" for stored in ("", "store_then_") for fault in broken_replies.BROKEN_REPLIES]
 )
 async def test_a_second_share_looks_before_it_sends(bot: RunningBot, fault: str) -> None:
     await bot.answer_text(f"/zof {RESULT}")

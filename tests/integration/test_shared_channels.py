@@ -13,11 +13,9 @@ from hypothesis import strategies as st
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import button_of, mention_bot, press_button
-from zofbot.notification import Claim, Notification, NotificationKind
-from zofbot.simulator.entities import PostedMessage
-from zofbot.slack import bodies
-from zofbot.slack.alerts import render_notification
-from zofbot.slack.bodies import (
+from zofbot.notifications import payloads
+from zofbot.notifications.notification import Claim, Notification, NotificationKind
+from zofbot.notifications.payloads import (
     ActionPayload,
     CaseAlertPayload,
     CaseSummary,
@@ -26,7 +24,9 @@ from zofbot.slack.bodies import (
     RunAlertPayload,
     RunSummary,
 )
-from zofbot.slack.discretion import redact_for_shared_channels
+from zofbot.simulator.slack.model import PostedMessage
+from zofbot.slack.shared_channels import redact_for_shared_channels
+from zofbot.slack.views.renderer import render_notification
 from zofbot.triage import Action, Actor, TriageRecord, TriageState
 
 PARTNERS = "C0PARTNERS"
@@ -47,13 +47,13 @@ INNER = "only for us: 4711"
         PlatformEventPayload(event="gate", about="gate_1", said=INNER),
     ],
 )
-def test_what_a_message_says_of_the_inside_is_left_out(body: bodies.Payload) -> None:
+def test_what_a_message_says_of_the_inside_is_left_out(body: payloads.Payload) -> None:
     kind = NotificationKind.REPLY if isinstance(body, ResultPayload | ActionPayload) else NotificationKind.ROOT
     resolved = TriageRecord(
         state=TriageState.RESOLVED, note=INNER, by=Actor(id="U0ANA", name="Ana"), since=1.0, opened=1.0
     )
     one = Notification(
-        key="case:res_1:failed:C1", kind=kind, channel="C1", body=bodies.dump_payload(body), happened=1.0
+        key="case:res_1:failed:C1", kind=kind, channel="C1", body=payloads.dump_payload(body), happened=1.0
     )
     claimed = Claim(one, 1, 1.0, triage=resolved.model_dump_json())
     assert INNER in render_claim(claimed)

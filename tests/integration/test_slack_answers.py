@@ -9,11 +9,11 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from zofbot.notification import Notification, NotificationKind, NotificationState
-from zofbot.simulator import spoilt
-from zofbot.simulator.entities import PostedMessage
-from zofbot.store.entry import OutboxRecord
+from zofbot.notifications.notification import Notification, NotificationKind, NotificationState
+from zofbot.simulator.slack import broken_replies
+from zofbot.simulator.slack.model import PostedMessage
 from zofbot.store.outbox import Outbox
+from zofbot.store.records import OutboxRecord
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def wait_for_state(
 
 
 @pytest.mark.parametrize("stored", ["", "store_then_"])
-@pytest.mark.parametrize("fault", spoilt.BROKEN_REPLIES)
+@pytest.mark.parametrize("fault", broken_replies.BROKEN_REPLIES)
 async def test_an_answer_that_is_not_slacks_leads_to_one_message(bot: RunningBot, fault: str, stored: str) -> None:
     bot.world.slack.faults.set_fault(stored + fault, 2, "chat.postMessage")
     key = await fail_and_report(bot)
@@ -70,7 +70,7 @@ async def test_an_answer_that_is_not_slacks_leads_to_one_message(bot: RunningBot
     assert len(posted_messages(bot, key)) == 1
 
 
-@pytest.mark.parametrize("fault", spoilt.BROKEN_REPLIES)
+@pytest.mark.parametrize("fault", broken_replies.BROKEN_REPLIES)
 async def test_an_answer_to_a_look_that_is_not_slacks_does_not_pass_for_nothing_found(
     bot: RunningBot, fault: str
 ) -> None:

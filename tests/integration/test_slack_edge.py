@@ -19,14 +19,14 @@ from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_e
 from tests.support.odd_values import ODD_VALUES, Path, paths_in, with_odd_value
 from zofbot.app import Zofbot, run_bot
 from zofbot.clock import Clock, MovableClock
-from zofbot.errors import SlackUnknown
-from zofbot.metrics import Metrics
-from zofbot.simulator import spoilt
-from zofbot.simulator.stage import SimulatorServer
-from zofbot.slack.message import Message
-from zofbot.slack.notifier import SlackClient
-from zofbot.slack.received import MAX_REPLY_BYTES
-from zofbot.store.primary import connect_redis
+from zofbot.domain.errors import SlackUnknown
+from zofbot.observability.metrics import Metrics
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack import broken_replies
+from zofbot.slack.client import SlackClient
+from zofbot.slack.responses import MAX_REPLY_BYTES
+from zofbot.slack.views.blocks import Message
+from zofbot.store.failover import connect_redis
 
 RESULT = "res_4821"
 
@@ -152,7 +152,7 @@ async def notifier(stage: SimulatorServer) -> AsyncIterator[SlackClient]:
 
 
 async def test_a_compressed_bomb_takes_no_more_than_its_limit(notifier: SlackClient, stage: SimulatorServer) -> None:
-    spoilt.gzip_bomb()
+    broken_replies.gzip_bomb()
     stage.world.slack.faults.set_fault("bomb")
     tracemalloc.start()
     try:
@@ -161,7 +161,7 @@ async def test_a_compressed_bomb_takes_no_more_than_its_limit(notifier: SlackCli
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert most < 4 * MAX_REPLY_BYTES < spoilt.FLOOD_BYTES
+    assert most < 4 * MAX_REPLY_BYTES < broken_replies.FLOOD_BYTES
 
 
 async def test_a_redirect_takes_the_token_nowhere(notifier: SlackClient, stage: SimulatorServer) -> None:
@@ -171,7 +171,9 @@ async def test_a_redirect_takes_the_token_nowhere(notifier: SlackClient, stage: 
     assert (unknown.value.reason, len(stage.world.slack.calls)) == ("http_302", 1)
 
 
-@pytest.mark.parametrize("fault", [item for item in spoilt.BROKEN_REPLIES if item not in ("bare_ok", "odd_types")])
+@pytest.mark.parametrize(
+    "fault", [item for item in broken_replies.BROKEN_REPLIES if item not in ("bare_ok", "odd_types")]
+)
 async def test_a_private_answer_is_tried_again_where_the_reply_is_not_slacks(bot: RunningBot, fault: str) -> None:
     await bot.answer_text(f"/zof {RESULT}")
     before = len(bot.private_messages())
@@ -181,7 +183,7 @@ async def test_a_private_answer_is_tried_again_where_the_reply_is_not_slacks(bot
     assert bot.world.slack.faults.current == "none"
 
 
-@pytest.mark.parametrize("fault", spoilt.BROKEN_REPLIES)
+@pytest.mark.parametrize("fault", broken_replies.BROKEN_REPLIES)
 async def test_people_are_answered_where_slack_does_not_say_who_they_are(bot: RunningBot, fault: str) -> None:
     bot.world.slack.faults.set_fault(fault, None, "users.info")
     assert "Try again" in await bot.answer_text("/zof subscribe group:run")

@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from tests.support.bot import RunningBot
 from tests.support.odd_values import ODD_VALUES, Path, paths_in, with_odd_value
 from tests.support.slack_traffic import SentPayload, do_everything
-from zofbot.simulator.delivery import PayloadSender
-from zofbot.simulator.sockets import SocketConnection
-from zofbot.slack.payload import find_malformed
+from zofbot.simulator.slack.sender import PayloadSender
+from zofbot.simulator.slack.socket_mode import SocketConnection
+from zofbot.slack.inbound import find_malformed
 
 
 def rename_at(payload: dict[str, Any], number: int, path: Path) -> dict[str, Any]:

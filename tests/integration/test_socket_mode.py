@@ -12,8 +12,8 @@ import pytest
 import structlog
 
 from tests.support.bot import RunningBot, running_bot, wait_until
-from zofbot.logs import configure_logging
-from zofbot.simulator.sockets import SocketConnection
+from zofbot.observability.log_config import configure_logging
+from zofbot.simulator.slack.socket_mode import SocketConnection
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.cli import run_command
-from zofbot.address import parse_redis_url
-from zofbot.errors import SettingsError
-from zofbot.setting_values import describe_misplaced, find_misspelt
-from zofbot.settings import Settings, load_settings
-from zofbot.store.plain import make_client
+from zofbot.config.redis_url import parse_redis_url
+from zofbot.config.setting_values import describe_misplaced, find_misspelt
+from zofbot.config.settings import Settings, load_settings
+from zofbot.domain.errors import SettingsError
+from zofbot.store.connections import make_client
 
 NEEDED = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 WELL: dict[str, Any] = {

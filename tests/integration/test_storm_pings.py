@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from tests.support.bot import wait_until
 from tests.support.storms import finish_runs, storm_bot, storm_roots
 from tests.support.virtual_time import SetClock
-from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.slack.model import PostedMessage
 from zofbot.store.mentions import Mentions
 
 

@@ -17,9 +17,9 @@ from tests.support.triage import (
     open_form,
     press_button,
 )
-from zofbot.metrics import Metrics
-from zofbot.pipeline.failures import TriageService
-from zofbot.simulator.entities import PostedMessage
+from zofbot.observability.metrics import Metrics
+from zofbot.services.failures import TriageService
+from zofbot.simulator.slack.model import PostedMessage
 
 
 @pytest.fixture

@@ -15,18 +15,19 @@ from hypothesis import strategies as st
 
 from tests.support.bot import RunningBot, buttons_of, running_bot, text_of, wait_until
 from tests.support.strategies import SUBSCRIPTIONS
-from zofbot.errors import BadInput
-from zofbot.model import Outcome, Result, Run
-from zofbot.pipeline.preview import PreviewSimulation, assemble_findings
-from zofbot.routing import EventType, Grouping, QuietHours, Subscription, Threshold, format_filters, parse_filters
-from zofbot.routing.subscription import MAX_SUBSCRIPTIONS
-from zofbot.simulator import blocks, payloads, views
-from zofbot.simulator.entities import PostedMessage, View
-from zofbot.slack import foresight, modals
-from zofbot.slack.foresight import PreviewResult
-from zofbot.slack.modals import SubscriptionFormState
-from zofbot.slack.payload import parse_private_metadata
+from zofbot.alerting.preview import PreviewSimulation, assemble_findings
+from zofbot.domain.errors import BadInput
+from zofbot.domain.model import Outcome, Result, Run
+from zofbot.simulator.blockkit import blocks
+from zofbot.simulator.slack import payloads, views_api
+from zofbot.simulator.slack.model import PostedMessage, View
+from zofbot.slack.inbound import parse_private_metadata
+from zofbot.slack.views import preview, subscription_modal
+from zofbot.slack.views.preview import PreviewResult
+from zofbot.slack.views.subscription_modal import SubscriptionFormState
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.subscriptions import EventType, Grouping, QuietHours, Subscription, Threshold, format_filters, parse_filters
+from zofbot.subscriptions.model import MAX_SUBSCRIPTIONS
 
 FORM = SubscriptionFormState("C0QA", "https://hooks.slack.example/commands/T0/1/abc", 1_750_000_000.0, "0123456789ab")
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC).timestamp()
@@ -51,24 +52,24 @@ async def one(valkey: str) -> AsyncIterator[RunningBot]:
 
 def view_values(view: dict[str, Any]) -> dict[str, Any]:
     """What Slack would say stands in a form nobody has touched."""
-    return views.view_state(View("V1", "U1", view, "h"))
+    return views_api.view_state(View("V1", "U1", view, "h"))
 
 
 def form_values(start: Subscription, room: str = "qa-alerts") -> dict[str, Any]:
-    return modals.build_modal(FORM, room, start)
+    return subscription_modal.build_modal(FORM, room, start)
 
 
 @given(SUBSCRIPTIONS)
 def test_every_subscription_is_read_back_from_its_form_as_it_was(subscription: Subscription) -> None:
     view = form_values(subscription)
     assert blocks.find_problems(view, "modal") == []
-    assert modals.parse_form(view_values(view)) == modals.ParsedForm(subscription)
+    assert subscription_modal.parse_form(view_values(view)) == subscription_modal.ParsedForm(subscription)
 
 
 @pytest.mark.parametrize("pattern", ["R&amp;D", "&&lt;", 'a"b', "a\\b", "a, b", "“x„", "-a b", "a:b", "a\nb", " a"])
 def test_odd_patterns_are_read_back_from_the_form(pattern: str) -> None:
     wanted = Subscription(case=(f"x{pattern}", "y"))
-    assert modals.parse_form(view_values(form_values(wanted))).subscription == wanted
+    assert subscription_modal.parse_form(view_values(form_values(wanted))).subscription == wanted
 
 
 def test_the_longest_subscription_that_can_be_typed_fits_into_the_form() -> None:
@@ -81,9 +82,12 @@ def test_the_longest_subscription_that_can_be_typed_fits_into_the_form() -> None
 
 @given(SUBSCRIPTIONS, st.text(min_size=1, max_size=300))
 def test_slack_takes_the_form_with_its_preview_or_what_is_wrong(subscription: Subscription, wrong: str) -> None:
-    filled = modals.ParsedForm(subscription, {"project": wrong, "env": wrong})
+    filled = subscription_modal.ParsedForm(subscription, {"project": wrong, "env": wrong})
     assert (
-        blocks.find_problems(modals.with_preview(form_values(subscription), modals.invalid_form_text(filled)), "modal")
+        blocks.find_problems(
+            subscription_modal.with_preview(form_values(subscription), subscription_modal.invalid_form_text(filled)),
+            "modal",
+        )
         == []
     )
 
@@ -130,9 +134,9 @@ def picked_people(*users: str) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_what_people_fill_in_is_what_they_would_type(values: dict[str, Any], typed: str) -> None:
-    assert modals.parse_form(view_values(form_values(Subscription())) | values) == modals.ParsedForm(
-        parse_filters(typed)
-    )
+    assert subscription_modal.parse_form(
+        view_values(form_values(Subscription())) | values
+    ) == subscription_modal.ParsedForm(parse_filters(typed))
 
 
 @pytest.mark.parametrize(
@@ -155,19 +159,23 @@ def test_what_people_fill_in_is_what_they_would_type(values: dict[str, Any], typ
 def test_a_wrong_field_says_what_typing_it_would_say(values: dict[str, Any], block: str, typed: str) -> None:
     with pytest.raises(BadInput) as refused:
         parse_filters(typed)
-    errors = modals.parse_form(view_values(form_values(Subscription())) | values).errors
+    errors = subscription_modal.parse_form(view_values(form_values(Subscription())) | values).errors
     assert list(errors) == [block]
     assert errors[block].startswith(refused.value.sentence)
     assert refused.value.next_step in errors[block]
 
 
 def test_a_group_that_is_no_id_says_where_to_find_one() -> None:
-    errors = modals.parse_form(view_values(form_values(Subscription())) | text_value("groups", "@oncall")).errors
-    assert errors == {"groups": "`@oncall` is nobody Slack knows. " + modals.field_error_text(BadInput(""), "groups")}
+    errors = subscription_modal.parse_form(
+        view_values(form_values(Subscription())) | text_value("groups", "@oncall")
+    ).errors
+    assert errors == {
+        "groups": "`@oncall` is nobody Slack knows. " + subscription_modal.field_error_text(BadInput(""), "groups")
+    }
 
 
 def test_several_wrong_fields_are_said_at_once_and_the_rest_is_understood() -> None:
-    filled = modals.parse_form(
+    filled = subscription_modal.parse_form(
         view_values(form_values(Subscription()))
         | text_value("env", "-")
         | text_value("quiet", "?")
@@ -260,7 +268,7 @@ def test_a_preview_leaves_out_what_is_older_or_has_no_time() -> None:
     ],
 )  # fmt: skip
 def test_a_preview_is_one_sentence(seen: PreviewResult, sentence: str) -> None:
-    assert sentence in foresight.preview_text(seen)
+    assert sentence in preview.preview_text(seen)
 
 
 # --- the walk
@@ -327,11 +335,11 @@ def shown_text(view: View) -> str:
 
 async def test_the_form_previews_itself_and_keeps_what_was_typed(desk: RunningBot) -> None:
     view = await open_form(desk)
-    await press_in(desk, view, modals.PREVIEW_ACTION_ID, text_value("project", "nothing-of-that-name"))
+    await press_in(desk, view, subscription_modal.PREVIEW_ACTION_ID, text_value("project", "nothing-of-that-name"))
     await wait_until(lambda: "would have posted nothing" in shown_text(view))
-    await press_in(desk, view, modals.PREVIEW_ACTION_ID, text_value("project", "checkout"))
+    await press_in(desk, view, subscription_modal.PREVIEW_ACTION_ID, text_value("project", "checkout"))
     await wait_until(lambda: "messages*" in shown_text(view))
-    await press_in(desk, view, modals.PREVIEW_ACTION_ID, text_value("project", '"'))
+    await press_in(desk, view, subscription_modal.PREVIEW_ACTION_ID, text_value("project", '"'))
     await wait_until(lambda: "A quote is opened" in shown_text(view))
     await desk.stage.people.submit_view(
         "U0ANA", view.id, text_value("env", "staging") | text_value("project", "checkout")
@@ -343,7 +351,7 @@ async def test_a_preview_of_a_form_that_was_closed_meanwhile_harms_nobody(one: R
     view = await open_form(one)
     one.world.zof.faults.delays["slow"] = 0.3
     one.world.zof.faults.set_fault("slow", 1)
-    await press_in(one, view, modals.PREVIEW_ACTION_ID)
+    await press_in(one, view, subscription_modal.PREVIEW_ACTION_ID)
     await wait_until(lambda: "Looking what" in shown_text(view))
     await one.stage.people.dismiss_view("U0ANA", view.id)
     await wait_until(lambda: any(call.error == "not_found" for call in one.world.slack.calls))
@@ -616,7 +624,7 @@ async def test_without_redis_the_form_stays_open_and_says_so(one: RunningBot) ->
         await one.stage.people.submit_view("U0ANA", view.id, text_value("project", "checkout"))
     finally:
         await one.app.store.client.config_set("maxmemory", "0")
-    assert modals.FIRST_BLOCK_ID in (top_modal(one).errors or {})
+    assert subscription_modal.FIRST_BLOCK_ID in (top_modal(one).errors or {})
 
 
 async def test_help_lists_every_filter(one: RunningBot) -> None:

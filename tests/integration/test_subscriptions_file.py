@@ -19,21 +19,21 @@ from hypothesis import strategies as st
 from tests.support.cli import CommandResult, run_command, run_command_reading
 from tests.support.strategies import SUBSCRIPTIONS
 from tests.support.virtual_time import test_clock
-from zofbot.books import open_operator_store
 from zofbot.cli.subscriptions import apply_diff
 from zofbot.clock import Clock
-from zofbot.errors import ZofbotError
-from zofbot.notification import NotificationState
-from zofbot.routing import Subscription, parse_filters
-from zofbot.routing.plan import ADD, CHANGE, REMOVE, SubscriptionDiff, diff_subscriptions
-from zofbot.routing.rulebook import InvalidFile, parse_yaml, render_yaml
-from zofbot.settings import Settings
-from zofbot.simulator.organization import seed_world
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.config.settings import Settings
+from zofbot.domain.errors import ZofbotError
+from zofbot.notifications.notification import NotificationState
+from zofbot.operator_store import open_operator_store
+from zofbot.simulator.seed import seed_world
+from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
 from zofbot.store.audit import AuditLog
 from zofbot.store.outbox import Outbox
 from zofbot.store.subscriptions import Subscriptions
+from zofbot.subscriptions import Subscription, parse_filters
+from zofbot.subscriptions.diff import ADD, CHANGE, REMOVE, SubscriptionDiff, diff_subscriptions
+from zofbot.subscriptions.yaml_file import InvalidFile, parse_yaml, render_yaml
 
 NOW = 1_763_890_200.25
 

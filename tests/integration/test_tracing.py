@@ -23,21 +23,21 @@ from tests.support.redis_dump import dump_redis
 from tests.support.triage import button_of, press_button, private_text, raise_alert
 from tests.support.valkey_servers import stopped_server
 from tests.support.virtual_time import StoppedClock
-from zofbot import tracing
+from zofbot.cli.render import trace_table
 from zofbot.clock import Clock
-from zofbot.errands import BackgroundTasks
-from zofbot.errors import StoreUnavailable, ZofError
+from zofbot.concurrency import BackgroundTasks
+from zofbot.domain.commands import VERBS
+from zofbot.domain.errors import StoreUnavailable, ZofError
 from zofbot.listeners import trace_labels
-from zofbot.metrics import Metrics
-from zofbot.pipeline.notebook import CURSORS_HASH, FLOOR_FIELD
-from zofbot.simulator.blocks import find_problems
-from zofbot.simulator.records import HttpReply
-from zofbot.slack import answers, traces
+from zofbot.observability import tracing
+from zofbot.observability.metrics import Metrics
+from zofbot.observability.trace import Trace, TraceStep
+from zofbot.observability.tracing import MAX_FIRST_STEPS, MAX_IDS, MAX_LAST_STEPS, TraceRecorder
+from zofbot.polling.checkpoint import CURSORS_HASH, FLOOR_FIELD
+from zofbot.simulator.blockkit.blocks import find_problems
+from zofbot.simulator.zof.state import HttpReply
+from zofbot.slack.views import replies, traces
 from zofbot.store.traces import MAX_SHOWN_TRACES, MAX_TRACE_BYTES, TRACE_TTL_SECONDS, TraceStore, TraceWriter
-from zofbot.terminal import trace_table
-from zofbot.trace import Trace, TraceStep
-from zofbot.tracing import MAX_FIRST_STEPS, MAX_IDS, MAX_LAST_STEPS, TraceRecorder
-from zofbot.verbs import VERBS
 from zofbot.zof.client import TimeBudget, ZofClient
 
 RESULT = "res_4821"
@@ -163,7 +163,7 @@ async def test_a_follow_up_that_slack_refuses_is_found_by_what_promised_it(bot: 
 async def test_a_card_that_slack_would_not_draw_says_where_the_reason_is(bot: RunningBot) -> None:
     bot.world.zof.raw["/results/res_x"] = {"id": "res_x", "title": "x"}
     with tracing.record_trace(tracing.discard_trace, "request", StoppedClock(0.0)) as made:
-        plain = answers.still_working_reply().plain_version(tracing.current_reference())
+        plain = replies.still_working_reply().plain_version(tracing.current_reference())
     assert made.reference in plain.text
 
 

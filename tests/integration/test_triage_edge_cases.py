@@ -25,13 +25,13 @@ from tests.support.triage import (
     record_in_state,
     thread_of,
 )
-from zofbot.simulator.entities import PostedMessage
-from zofbot.slack.controls import CardOptions, FailureRef, control_blocks
-from zofbot.slack.controls import status_blocks as drawn
+from zofbot.simulator.slack.model import PostedMessage
+from zofbot.slack.views.triage_controls import CardOptions, FailureRef, control_blocks
+from zofbot.slack.views.triage_controls import status_blocks as drawn
 from zofbot.store.audit import REFUSED_ACTION, AuditLog
 from zofbot.triage import Action, Actor, RunFacts, TriageRecord, TriageState, apply_action
 from zofbot.triage.policy import REACK_ANSWER_SECONDS
-from zofbot.triage.times import MAX_SNOOZE_SECONDS
+from zofbot.triage.wake_times import MAX_SNOOZE_SECONDS
 
 ANA, BEN = "U0ANA", "U0BEN"
 

@@ -15,8 +15,8 @@ from tests.support.triage import (
     raise_alert,
     thread_of,
 )
-from zofbot.manifest import build_manifest
-from zofbot.verbs import SHORTCUT_CALLBACK_ID
+from zofbot.config.manifest import build_manifest
+from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
 
 
 @pytest.mark.parametrize("triage_bot", ["http", "socket"], indirect=True)

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tests.support.bot import RunningBot, running_bot, wait_until
-from zofbot.listeners.pasting import MAX_CARDS, parse_links
-from zofbot.model import CaseCounts, Outcome, Result, Run
-from zofbot.simulator.entities import BOT_USER_ID, PostedMessage
-from zofbot.simulator.organization import ANA, CHECKOUT_CHANNEL, EXTERNAL, GUEST, INCIDENT_ROOM, PARTNERS, QA_ALERTS
-from zofbot.slack.glimpse import unfurl_card
+from zofbot.domain.model import CaseCounts, Outcome, Result, Run
+from zofbot.listeners.unfurl import MAX_CARDS, parse_links
+from zofbot.simulator.seed import ANA, CHECKOUT_CHANNEL, EXTERNAL, GUEST, INCIDENT_ROOM, PARTNERS, QA_ALERTS
+from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
 from zofbot.slack.links import LinkTarget, ZofLinks
+from zofbot.slack.views.unfurl import unfurl_card
 
 CONSOLE = ZofLinks("https://app.zof.example/runs/{run_id}", "https://app.zof.example/results/{result_id}")
 TEMPLATES = [

@@ -9,10 +9,10 @@ import pytest
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import BOT, button_of, mention_bot, press_button
-from zofbot.manifest import SCOPES_BY_EVENT
-from zofbot.simulator import channel_changes
-from zofbot.simulator.delivery import Acknowledgement
-from zofbot.simulator.entities import PostedMessage
+from zofbot.config.manifest import SCOPES_BY_EVENT
+from zofbot.simulator.slack import channel_changes
+from zofbot.simulator.slack.model import PostedMessage
+from zofbot.simulator.slack.sender import Acknowledgement
 
 QA, CHECKOUT, SEARCH, INCIDENT, PARTNERS = "C0QA", "C0CHECKOUT", "C0SEARCH", "C0INCIDENT", "C0PARTNERS"
 ANA, BEN, GUEST, PETRA = "U0ANA", "U0BEN", "U0GUEST", "U0EXT"

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from tests.support.bot import RunningBot, bot_settings, running_bot, text_of, wait_until
 from tests.support.virtual_time import test_clock
 from zofbot.app import run_bot
-from zofbot.simulator.delivery import sign_request
-from zofbot.simulator.organization import seed_world
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.seed import seed_world
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.sender import sign_request
 from zofbot.simulator.world import World
 
 FORM = "application/x-www-form-urlencoded"

@@ -21,15 +21,15 @@ from hypothesis import strategies as st
 from tests.support.bot import wait_until
 from tests.support.virtual_time import SetClock
 from zofbot.clock import Clock
-from zofbot.crowd import MAX_BODY_BYTES
-from zofbot.metrics import Metrics
-from zofbot.settings import Settings
-from zofbot.simulator.stage import SimulatorServer
-from zofbot.simulator.webhooks import Webhooks, sign_body
+from zofbot.config.settings import Settings
+from zofbot.http.limits import MAX_BODY_BYTES
+from zofbot.http.server import ZofWebhookEndpoint, build_app
+from zofbot.observability.metrics import Metrics
+from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
-from zofbot.store.hints import EVENT_TTL_SECONDS, MAX_PENDING_RUNS, PendingRun, PendingRuns
+from zofbot.simulator.zof.webhooks import Webhooks, sign_body
+from zofbot.store.pending_runs import EVENT_TTL_SECONDS, MAX_PENDING_RUNS, PendingRun, PendingRuns
 from zofbot.store.webhook_trials import TrialArrival
-from zofbot.web import ZofWebhookEndpoint, build_app
 from zofbot.zof.webhook import IGNORED_TYPES, PLATFORM_EVENT_TYPES, RUN_END_TYPES, WebhookHint, is_signed, parse_hint
 
 NOW = datetime(2026, 6, 1, 8, 20, tzinfo=UTC)

@@ -12,12 +12,12 @@ import pytest
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
 from tests.support.triage import button_of, mention_bot, press_button, private_text
-from zofbot.notification import Notification, NotificationKind, NotificationState
-from zofbot.pipeline.memory import decisions_hash, failure_hash, storms_hash
-from zofbot.pipeline.storm_record import Storm
-from zofbot.simulator.entities import PostedMessage
-from zofbot.simulator.records import ZofRecord
-from zofbot.slack import bodies
+from zofbot.alerting.state import decisions_hash, failure_hash, storms_hash
+from zofbot.alerting.storm_record import Storm
+from zofbot.notifications import payloads
+from zofbot.notifications.notification import Notification, NotificationKind, NotificationState
+from zofbot.simulator.slack.model import PostedMessage
+from zofbot.simulator.zof.state import ZofRecord
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ async def test_what_a_storm_swallowed_leads_to_the_summary(there: RunningBot) ->
         decisions_hash(ended["id"]): {ended["id"]: f"{now:.0f} C0QA=s1"},
     }
     summary = Notification(key="storm:run_first:failed:C0QA", kind=NotificationKind.ROOT, channel="C0QA", happened=now,
-                           body=bodies.dump_payload(storm.summary_body()))  # fmt: skip
+                           body=payloads.dump_payload(storm.summary_body()))  # fmt: skip
     await there.app.outbox.commit([summary], changes=changes)
     await wait_until(lambda: any(item.idempotency_key == summary.key for item in there.world.slack.ledger))
     told = await there.answer_text(f"/zof why {ended['id']}")

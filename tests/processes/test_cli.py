@@ -18,13 +18,13 @@ from rich.console import Console
 from tests.support.bot import wait_until
 from tests.support.cli import CommandResult, command_environment, run_command, start_command
 from zofbot import __version__
+from zofbot.cli.render import outbox_table
 from zofbot.clock import Clock
-from zofbot.manifest import render_manifest
-from zofbot.notification import Notification, NotificationKind, NotificationState
-from zofbot.simulator.stage import SimulatorServer
-from zofbot.store.entry import OutboxRecord
+from zofbot.config.manifest import render_manifest
+from zofbot.notifications.notification import Notification, NotificationKind, NotificationState
+from zofbot.simulator.server import SimulatorServer
 from zofbot.store.outbox import Outbox
-from zofbot.terminal import outbox_table
+from zofbot.store.records import OutboxRecord
 
 
 def zof_settings(stage: SimulatorServer, **more: str) -> dict[str, str]:
@@ -358,6 +358,6 @@ async def test_a_port_that_the_demo_cannot_have_is_a_sentence(stage: SimulatorSe
 
 
 async def test_what_an_operator_types_does_not_wait_for_the_framework() -> None:
-    looks = "import sys, zofbot.rooms, zofbot.books, zofbot.checkup.asking; sys.exit('slack_bolt' in sys.modules)"
+    looks = "import sys, zofbot.container, zofbot.operator_store, zofbot.diagnostics.asking; sys.exit('slack_bolt' in sys.modules)"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", looks)
     assert await process.wait() == 0

@@ -11,9 +11,9 @@ import pytest
 import redis.asyncio as redis
 
 from zofbot.clock import Clock
-from zofbot.errors import SettingsError
+from zofbot.domain.errors import SettingsError
+from zofbot.store.data_folder import socket_path
 from zofbot.store.embedded import start_embedded
-from zofbot.store.folder import socket_path
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files to somebody else")
 

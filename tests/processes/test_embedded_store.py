@@ -16,11 +16,11 @@ import structlog
 
 from tests.support.bot import wait_until
 from zofbot.clock import Clock
-from zofbot.errands import cancel_tasks
-from zofbot.errors import StoreUnavailable
+from zofbot.concurrency import cancel_tasks
+from zofbot.domain.errors import StoreUnavailable
 from zofbot.store import SharedCard, open_store
+from zofbot.store.data_folder import socket_path
 from zofbot.store.embedded import start_embedded, supervise_embedded
-from zofbot.store.folder import socket_path
 
 NOW = 1_800_000_000.0
 ANA = SharedCard("U0ANA", "ana", NOW)

@@ -14,11 +14,11 @@ from tests.support.bot import buttons_of, text_of, wait_until
 from tests.support.cli import command_environment, start_command
 from tests.support.paths import ROOT
 from tests.support.virtual_time import test_clock
-from zofbot.simulator.entities import PostedMessage
-from zofbot.simulator.organization import ANA, QA_ALERTS, seed_world
-from zofbot.simulator.records import Organization
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.seed import ANA, QA_ALERTS, seed_world
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.model import PostedMessage
 from zofbot.simulator.world import World
+from zofbot.simulator.zof.state import Organization
 
 PAGE = (ROOT / "docs" / "first-hour.md").read_text()
 SECONDS = 20.0

@@ -15,7 +15,7 @@ import pytest
 from tests.support.bot import wait_until
 from tests.support.valkey_servers import SLOT_COUNT, ValkeyServer, free_port, running_servers
 from zofbot.clock import Clock
-from zofbot.errors import StoreUnavailable
+from zofbot.domain.errors import StoreUnavailable
 from zofbot.store import open_store
 
 # --- over TLS, for real: the server that comes along has none, so something stands before it that has

@@ -13,8 +13,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.paths import ROOT
-from zofbot.metrics import Metrics
-from zofbot.pipeline.causes import known_causes
+from zofbot.delivery.outcomes import known_causes
+from zofbot.observability.metrics import Metrics
 
 DOCS = ROOT / "docs"
 RULES = [rule for group in yaml.safe_load((DOCS / "alerts.yml").read_text())["groups"] for rule in group["rules"]]

@@ -20,11 +20,11 @@ from tests.support.valkey_servers import valkey_server
 from tests.support.virtual_time import test_clock
 from zofbot.app import Zofbot, run_bot
 from zofbot.cli import app
-from zofbot.settings import Settings
-from zofbot.simulator.organization import seed_world
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.config.settings import Settings
+from zofbot.simulator.seed import seed_world
+from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
-from zofbot.store.soundness import find_problems, read_redis_info
+from zofbot.store.health import find_problems, read_redis_info
 
 GUIDE = ROOT / "docs" / "operate.md"
 PAGES = [
@@ -68,7 +68,7 @@ def test_every_file_it_links_to_is_there() -> None:
 
 def test_pods_are_locked_down_and_probed_where_something_answers() -> None:
     kinds = list(yaml.safe_load_all((ROOT / "docs/deploy/kubernetes.yml").read_text()))
-    web_door = (ROOT / "zofbot/web.py").read_text()
+    web_door = (ROOT / "zofbot/http/server.py").read_text()
     for deployment in (kind for kind in kinds if kind["kind"] == "Deployment"):
         pod = deployment["spec"]["template"]["spec"]
         [container] = pod["containers"]

@@ -11,16 +11,16 @@ from prometheus_client.metrics import MetricWrapperBase
 from tests.support.paths import ROOT
 from tests.support.virtual_time import SetClock
 from zofbot.cli import app
-from zofbot.manifest import LINK_SCOPES, SCOPES
-from zofbot.metrics import Metrics
-from zofbot.settings import Settings
-from zofbot.simulator.organization import seed_world
-from zofbot.simulator.slack import METHODS
+from zofbot.config.manifest import LINK_SCOPES, SCOPES
+from zofbot.config.settings import Settings
+from zofbot.domain.commands import SLASH_COMMAND, VERBS, parse_command
+from zofbot.notifications.text import escape_mrkdwn
+from zofbot.observability.metrics import Metrics
+from zofbot.simulator.seed import seed_world
+from zofbot.simulator.slack.web_api import METHODS
 from zofbot.simulator.world import World
-from zofbot.slack.text import escape_mrkdwn
 from zofbot.triage import TRANSITIONS, Action, TriageState
-from zofbot.triage.life import AUTOMATIC_ACTIONS
-from zofbot.verbs import SLASH_COMMAND, VERBS, parse_command
+from zofbot.triage.state_machine import AUTOMATIC_ACTIONS
 
 README = (ROOT / "README.md").read_text()
 

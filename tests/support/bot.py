@@ -16,14 +16,14 @@ from tests.support.second_opinion import SecondOpinion
 from tests.support.virtual_time import test_clock
 from zofbot.app import Zofbot, run_bot
 from zofbot.clock import MovableClock, timeout
-from zofbot.rotation import ReadSettings
-from zofbot.settings import Settings
-from zofbot.simulator.delivery import Acknowledgement
-from zofbot.simulator.entities import PostedMessage
-from zofbot.simulator.organization import seed_world
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.config.secret_reload import ReadSettings
+from zofbot.config.settings import Settings
+from zofbot.simulator.seed import seed_world
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.model import PostedMessage
+from zofbot.simulator.slack.sender import Acknowledgement
 from zofbot.simulator.world import World
-from zofbot.store.primary import connect_redis
+from zofbot.store.failover import connect_redis
 
 
 async def wait_until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 120.0) -> None:

@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, async_playwright
 
 from tests.support.bot import wait_until
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.server import SimulatorServer
 
 CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOT_FOLDER = os.environ.get("ZOFBOT_SCREENSHOTS", "")

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.support.paths import ROOT
-from zofbot.settings import Settings
+from zofbot.config.settings import Settings
 
 
 @dataclass

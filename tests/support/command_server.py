@@ -16,12 +16,6 @@ import traceback
 import rich.console
 import rich.table  # noqa: F401  (the modules that commands import when they need them)
 
-import zofbot.app
-import zofbot.books
-import zofbot.checkup
-import zofbot.cli
-import zofbot.manifest
-import zofbot.terminal  # noqa: F401
 from zofbot import __main__ as entry_point
 
 

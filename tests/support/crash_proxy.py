@@ -22,7 +22,7 @@ import structlog
 
 from zofbot.app import run_bot
 from zofbot.clock import Clock
-from zofbot.settings import Settings
+from zofbot.config.settings import Settings
 
 
 @dataclass

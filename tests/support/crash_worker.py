@@ -20,11 +20,11 @@ import redis.asyncio as redis
 import structlog
 
 from zofbot.clock import MovableClock
-from zofbot.metrics import Metrics
-from zofbot.notification import Claim, Notification, NotificationKind
-from zofbot.pipeline.dispatcher import Dispatcher
-from zofbot.slack.message import Message, section_block
-from zofbot.slack.notifier import SlackClient
+from zofbot.delivery.dispatcher import Dispatcher
+from zofbot.notifications.notification import Claim, Notification, NotificationKind
+from zofbot.observability.metrics import Metrics
+from zofbot.slack.client import SlackClient
+from zofbot.slack.views.blocks import Message, section_block
 from zofbot.store.outbox import Outbox
 
 CHANNEL = "C0QA"

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from tests.support.bot import RunningBot
-from zofbot.simulator.records import ZofRecord
+from zofbot.simulator.zof.state import ZofRecord
 
 SECRET = "webhook-secret"
 

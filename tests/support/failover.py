@@ -16,8 +16,8 @@ from tests.support.bot import RunningBot, buttons_of, running_bot, wait_until
 from tests.support.valkey_servers import ServerGroup
 from tests.support.virtual_time import test_clock
 from zofbot.clock import MovableClock
-from zofbot.simulator.records import format_time
-from zofbot.simulator.webhooks import sign_body
+from zofbot.simulator.zof.state import format_time
+from zofbot.simulator.zof.webhooks import sign_body
 from zofbot.store.outbox import LEASE_SECONDS
 
 SECRET = "webhook-secret"

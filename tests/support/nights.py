@@ -12,7 +12,7 @@ from tests.support.bot import RunningBot, running_bot, wait_for_first_poll, wait
 from tests.support.failing_runs import SECRET, post_webhook, webhook_event
 from tests.support.virtual_time import test_clock
 from zofbot.clock import MovableClock
-from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.slack.model import PostedMessage
 
 HOUR_SECONDS = 3600.0
 

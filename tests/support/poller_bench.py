@@ -15,18 +15,18 @@ import redis.asyncio as redis
 
 from tests.support.valkey_servers import shared_valkey
 from tests.support.virtual_time import SetClock
-from zofbot.metrics import Metrics
-from zofbot.notification import Notification, NotificationKind
-from zofbot.pipeline.means import DecisionRules
-from zofbot.pipeline.poller import CycleStats, Poller
-from zofbot.routing import PlatformEvent, RunFinding
-from zofbot.simulator import zof as pretend_zof
-from zofbot.simulator.listing import ApiRequest
-from zofbot.simulator.records import HttpReply, ZofRecord, format_time
+from zofbot.notifications.notification import Notification, NotificationKind
+from zofbot.observability.metrics import Metrics
+from zofbot.polling.context import DecisionRules
+from zofbot.polling.poller import CycleStats, Poller
 from zofbot.simulator.world import World
-from zofbot.store.hints import PendingRun, PendingRuns
+from zofbot.simulator.zof import rest_api as pretend_zof
+from zofbot.simulator.zof.pagination import ApiRequest
+from zofbot.simulator.zof.state import HttpReply, ZofRecord, format_time
 from zofbot.store.leases import Lease
 from zofbot.store.outbox import Outbox
+from zofbot.store.pending_runs import PendingRun, PendingRuns
+from zofbot.subscriptions import PlatformEvent, RunFinding
 from zofbot.zof.client import ZofClient
 
 START_TIME = datetime(2026, 6, 1, 8, 0, tzinfo=UTC).timestamp()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from zofbot.model import Outcome, Result, Run
-from zofbot.notification import Notification, NotificationKind
-from zofbot.pipeline.memory import RuleState, scope_key
-from zofbot.pipeline.rules import Decision, DecisionReason, decide_finding
-from zofbot.routing import PlatformEvent, RunFinding, Subscription, parse_filters
-from zofbot.slack import bodies
+from zofbot.alerting.rules import Decision, DecisionReason, decide_finding
+from zofbot.alerting.state import RuleState, scope_key
+from zofbot.domain.model import Outcome, Result, Run
+from zofbot.notifications import payloads
+from zofbot.notifications.notification import Notification, NotificationKind
+from zofbot.subscriptions import PlatformEvent, RunFinding, Subscription, parse_filters
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()
 
@@ -77,19 +77,20 @@ class RuleBench:
             self.told.get(f"recovered-edit:{reply.key.removeprefix('recovered:')}", reply).body for reply in replies
         ]
         read = [
-            (reply.key, bodies.RecoveryPayload.model_validate(body)) for reply, body in zip(replies, shown, strict=True)
+            (reply.key, payloads.RecoveryPayload.model_validate(body))
+            for reply, body in zip(replies, shown, strict=True)
         ]
         return {(name, body.title, body.after, body.run.id) for name, body in read}
 
-    def latest_body(self, root: str) -> bodies.RunAlertPayload | bodies.CaseAlertPayload:
+    def latest_body(self, root: str) -> payloads.RunAlertPayload | payloads.CaseAlertPayload:
         """What a root's message says now, its last edit made."""
         latest = [
             item
             for item in self.told.values()
             if root in (item.key if item.kind is NotificationKind.ROOT else "", item.root)
         ]
-        body = bodies.load_payload([item for item in latest if item.kind is not NotificationKind.REPLY][-1].body)
-        assert isinstance(body, (bodies.RunAlertPayload, bodies.CaseAlertPayload))
+        body = payloads.load_payload([item for item in latest if item.kind is not NotificationKind.REPLY][-1].body)
+        assert isinstance(body, (payloads.RunAlertPayload, payloads.CaseAlertPayload))
         return body
 
 

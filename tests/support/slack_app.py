@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 from slack_sdk.signature import SignatureVerifier
 
-from zofbot.simulator.organization import ANA
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.seed import ANA
+from zofbot.simulator.server import SimulatorServer
 
 Json = dict[str, Any]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from tests.support.bot import RunningBot, buttons_of, text_of, wait_until
 from tests.support.triage import chosen_act, flaky_resolution, mention_bot, open_triage_form, raise_alert
-from zofbot.simulator.delivery import Acknowledgement, EnvelopeType, PayloadSender
-from zofbot.simulator.entities import PostedMessage
+from zofbot.simulator.slack.model import PostedMessage
+from zofbot.simulator.slack.sender import Acknowledgement, EnvelopeType, PayloadSender
 
 SentPayload = tuple[EnvelopeType, dict[str, Any]]
 

@@ -26,8 +26,8 @@ from tests.support.bot import bot_settings, wait_until
 from tests.support.virtual_time import test_clock
 from zofbot.app import run_bot
 from zofbot.clock import Clock
-from zofbot.simulator.organization import seed_world
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.seed import seed_world
+from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
 from zofbot.store.embedded import start_embedded
 

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
-from zofbot.simulator.entities import PostedMessage
-from zofbot.simulator.records import ZofRecord
+from zofbot.simulator.slack.model import PostedMessage
+from zofbot.simulator.zof.state import ZofRecord
 
 
 @asynccontextmanager

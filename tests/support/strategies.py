@@ -5,15 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from zofbot.domain.text import clean_name
-from zofbot.routing import (
-    Broadcast,
-    EventType,
-    Grouping,
-    Layout,
-    QuietHours,
-    Subscription,
-    Threshold,
-)
+from zofbot.subscriptions import Broadcast, EventType, Grouping, Layout, QuietHours, Subscription, Threshold
 from zofbot.triage import EscalationStep
 
 SHOWN_NAMES = st.text(min_size=1, max_size=20).filter(lambda name: clean_name(name).strip("-\\ "))

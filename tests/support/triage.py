@@ -9,12 +9,12 @@ import pytest
 
 from tests.support.bot import RunningBot, running_bot, text_of, wait_for_first_poll, wait_until
 from tests.support.failing_runs import SECRET, fail_run, post_webhook, webhook_event
-from zofbot.manifest import build_manifest
-from zofbot.simulator.delivery import Acknowledgement
-from zofbot.simulator.entities import PostedMessage
+from zofbot.config.manifest import build_manifest
+from zofbot.domain.commands import SHORTCUT_CALLBACK_ID
+from zofbot.simulator.slack.model import PostedMessage
+from zofbot.simulator.slack.sender import Acknowledgement
 from zofbot.store.audit import AuditLog, AuditRecord
 from zofbot.triage import Action, ActionRequest, Actor, EscalationPolicy, EscalationStep, TriageRecord, TriageState
-from zofbot.verbs import SHORTCUT_CALLBACK_ID
 
 BOT = "U0ZOFBOT"
 

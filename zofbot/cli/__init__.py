@@ -13,7 +13,7 @@ from zofbot.cli.audit import audit
 from zofbot.cli.check import check
 from zofbot.cli.manifest import manifest
 from zofbot.cli.result import result
-from zofbot.cli.serving import demo, run, web, worker
+from zofbot.cli.serve import demo, run, web, worker
 from zofbot.cli.signature import signature
 from zofbot.cli.trace import trace
 

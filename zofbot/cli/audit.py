@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zofbot.cli.conduct import exit_with, prepare_settings, run_with_store
 from zofbot.cli.printing import print_json
+from zofbot.cli.runner import exit_with, prepare_settings, run_with_store
 from zofbot.clock import Clock
 
 if TYPE_CHECKING:  # the store takes longer to import than --help may take
-    from zofbot.books import OperatorStore
+    from zofbot.operator_store import OperatorStore
     from zofbot.store.audit import AuditRecord
 
 
@@ -23,7 +23,7 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, as off a terminal.")] = False,
 ) -> None:
     """Who did what, oldest first."""
-    from zofbot.spans import try_parse_duration  # noqa: PLC0415
+    from zofbot.domain.durations import try_parse_duration  # noqa: PLC0415
 
     span = try_parse_duration(since)
     if span is None:
@@ -40,7 +40,7 @@ def audit(
 def _print_records(entries: list[AuditRecord], as_json: bool) -> None:
     from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
 
-    from zofbot.terminal import audit_table  # noqa: PLC0415
+    from zofbot.cli.render import audit_table  # noqa: PLC0415
 
     if as_json:
         for entry in entries:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zofbot.cli.conduct import exit_with, prepare_settings, run_command
 from zofbot.cli.printing import print_json
+from zofbot.cli.runner import exit_with, prepare_settings, run_command
 from zofbot.clock import Clock
-from zofbot.settings import Settings, find_unknown_names
+from zofbot.config.settings import Settings, find_unknown_names
 
 if TYPE_CHECKING:  # these take longer to import than --help may take
     from rich.table import Table
 
-    from zofbot.checkup import Finding
+    from zofbot.diagnostics import Finding
 
 _COLOUR_BY_LEVEL = {"ok": "green", "warning": "yellow", "error": "red"}
 
@@ -41,7 +41,7 @@ def check(
 async def _collect_findings(settings: Settings, url: str, found: list[Finding]) -> None:
     import logging  # noqa: PLC0415  (--help must not wait for these)
 
-    from zofbot.checkup import check_unknown_settings, run_checks  # noqa: PLC0415
+    from zofbot.diagnostics import check_unknown_settings, run_checks  # noqa: PLC0415
 
     logging.getLogger().setLevel(logging.CRITICAL)  # each failed call becomes a finding, which says more than its log
     found += await run_checks(settings, Clock(), url)
@@ -60,7 +60,7 @@ def _findings_table(found: list[Finding]) -> Table:
     from rich.table import Table  # noqa: PLC0415  (only drawn tables need these)
     from rich.text import Text  # noqa: PLC0415
 
-    from zofbot.slack import text  # noqa: PLC0415
+    from zofbot.notifications import text  # noqa: PLC0415
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("", "about", "finding", "mend"):

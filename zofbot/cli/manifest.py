@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from zofbot.cli.conduct import exit_with, prepare_settings
+from zofbot.cli.runner import exit_with, prepare_settings
 
 
 def manifest(
     url: Annotated[str, typer.Option(help="Public address of the web door; without it, Socket Mode.")] = "",
 ) -> None:
     """Print the Slack app manifest of this version; links unfurl where a URL template is set."""
-    from zofbot.manifest import render_manifest  # noqa: PLC0415  (only this command needs it)
+    from zofbot.config.manifest import render_manifest  # noqa: PLC0415  (only this command needs it)
 
     if url and not url.startswith("https://"):
         exit_with(2, "--url must start with https://, because Slack calls nothing else.")

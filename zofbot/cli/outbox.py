@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zofbot.cli.conduct import exit_with, prepare_settings, run_with_store, system_user
 from zofbot.cli.printing import print_json
+from zofbot.cli.runner import exit_with, prepare_settings, run_with_store, system_user
 from zofbot.clock import Clock
-from zofbot.errors import ZofbotError
+from zofbot.domain.errors import ZofbotError
 
 if TYPE_CHECKING:  # the store takes longer to import than --help may take
-    from zofbot.books import OperatorStore
-    from zofbot.store.entry import OutboxRecord
+    from zofbot.operator_store import OperatorStore
+    from zofbot.store.records import OutboxRecord
 
 app = typer.Typer(help="What waits for Slack, what was given up, and what was sent.", no_args_is_help=True)
 
@@ -31,7 +31,7 @@ def list_notifications(
     as_json: JsonOption = False,
 ) -> None:
     """List notifications: waiting ones and dead letters, or those of one state."""
-    from zofbot.notification import NotificationState  # noqa: PLC0415  (--help must not wait for pydantic)
+    from zofbot.notifications.notification import NotificationState  # noqa: PLC0415  (--help must not wait for pydantic)
 
     if state and state not in list(NotificationState):
         exit_with(2, f"--state {state} is none of {', '.join(NotificationState)}.")
@@ -51,7 +51,7 @@ def list_notifications(
 def _print_records(entries: list[OutboxRecord], as_json: bool, state: str) -> None:
     from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
 
-    from zofbot.terminal import outbox_table  # noqa: PLC0415
+    from zofbot.cli.render import outbox_table  # noqa: PLC0415
 
     now = Clock().time()
     if as_json:

@@ -15,8 +15,8 @@ def print_json(known: object, *, indent: int | None = 2) -> None:
 
 def clean_data(known: Any) -> Any:
     """The same data without secrets, control characters and what reorders or hides text; names of fields as well."""
-    from zofbot.redact import MASK, is_secret_name  # noqa: PLC0415  (--help must not wait for these)
-    from zofbot.slack.text import sanitize_text  # noqa: PLC0415
+    from zofbot.domain.redaction import MASK, is_secret_name  # noqa: PLC0415  (--help must not wait for these)
+    from zofbot.notifications.text import sanitize_text  # noqa: PLC0415
 
     if isinstance(known, str):
         return sanitize_text(known)

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from zofbot.cli.conduct import prepare_settings, run_command
 from zofbot.cli.printing import print_json
+from zofbot.cli.runner import prepare_settings, run_command
 from zofbot.clock import Clock
-from zofbot.errors import BadInput
-from zofbot.settings import Settings
+from zofbot.config.settings import Settings
+from zofbot.domain.errors import BadInput
 
 
 def result(
@@ -24,11 +24,11 @@ def result(
 async def _print_result(settings: Settings, identifier: str, as_json: bool) -> None:
     from rich.console import Console  # noqa: PLC0415  (only drawn cards need these)
 
+    from zofbot.cli.render import result_panel  # noqa: PLC0415
+    from zofbot.container import make_links, make_zof_client  # noqa: PLC0415
+    from zofbot.domain.commands import parse_command  # noqa: PLC0415
     from zofbot.domain.text import read_input  # noqa: PLC0415
-    from zofbot.metrics import Metrics  # noqa: PLC0415
-    from zofbot.rooms import make_links, make_zof_client  # noqa: PLC0415
-    from zofbot.terminal import result_panel  # noqa: PLC0415
-    from zofbot.verbs import parse_command  # noqa: PLC0415
+    from zofbot.observability.metrics import Metrics  # noqa: PLC0415
 
     typed = parse_command(f"result {read_input(identifier)}", make_links(settings).identify_target)
     if typed.verb != "result":

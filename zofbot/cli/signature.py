@@ -11,7 +11,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from zofbot.cli.conduct import exit_with
+from zofbot.cli.runner import exit_with
 
 
 def signature(

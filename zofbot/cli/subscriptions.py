@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zofbot.cli.conduct import exit_with, prepare_settings, run_with_store, system_user
+from zofbot.cli.runner import exit_with, prepare_settings, run_with_store, system_user
 from zofbot.clock import Clock
-from zofbot.errors import SlackError, ZofbotError
-from zofbot.settings import Settings
+from zofbot.config.settings import Settings
+from zofbot.domain.errors import SlackError, ZofbotError
 
 if TYPE_CHECKING:  # these take longer to import than --help may take
-    from zofbot.books import OperatorStore
-    from zofbot.notification import Notification
-    from zofbot.routing import Subscription
-    from zofbot.routing.plan import SubscriptionChange, SubscriptionDiff
-    from zofbot.routing.rulebook import FileEntry
+    from zofbot.notifications.notification import Notification
+    from zofbot.operator_store import OperatorStore
+    from zofbot.subscriptions import Subscription
+    from zofbot.subscriptions.diff import SubscriptionChange, SubscriptionDiff
+    from zofbot.subscriptions.yaml_file import FileEntry
 
 app = typer.Typer(help="What all channels are told, as one file to review.", no_args_is_help=True)
 
@@ -63,8 +63,8 @@ def export(
 
 def _as_yaml(found: list[Subscription], names: dict[str, str]) -> str:
     """The file, which was read back to see that nothing got lost."""
-    from zofbot.routing.plan import diff_subscriptions  # noqa: PLC0415  (--help must not wait for YAML)
-    from zofbot.routing.rulebook import parse_yaml, render_yaml  # noqa: PLC0415
+    from zofbot.subscriptions.diff import diff_subscriptions  # noqa: PLC0415  (--help must not wait for YAML)
+    from zofbot.subscriptions.yaml_file import parse_yaml, render_yaml  # noqa: PLC0415
 
     written = render_yaml(found, names)
     changes = diff_subscriptions(found, parse_yaml(written.encode(), "export"), now=0.0, new_id=str, by_name="").changes
@@ -75,7 +75,7 @@ def _as_yaml(found: list[Subscription], names: dict[str, str]) -> str:
 
 def _as_json(found: list[Subscription]) -> str:
     """The same as JSON, in ASCII: to be imported again it has to be whole, so nothing is taken out, only escaped."""
-    from zofbot.routing.rulebook import FILE_VERSION, file_entry  # noqa: PLC0415  (--help must not wait for YAML)
+    from zofbot.subscriptions.yaml_file import FILE_VERSION, file_entry  # noqa: PLC0415  (--help must not wait for YAML)
 
     channels = {
         channel: [file_entry(item) for item in found if item.channel == channel] for channel in _channel_ids(found)
@@ -89,8 +89,8 @@ def _channel_ids(found: list[Subscription]) -> list[str]:
 
 async def _read_channel_names(settings: Settings, channels: list[str]) -> dict[str, str]:
     """What channels are called, as far as Slack says so in time."""
-    from zofbot.metrics import Metrics  # noqa: PLC0415  (--help must not wait for these)
-    from zofbot.rooms import open_slack_client  # noqa: PLC0415
+    from zofbot.container import open_slack_client  # noqa: PLC0415
+    from zofbot.observability.metrics import Metrics  # noqa: PLC0415  (--help must not wait for these)
 
     if not settings.slack_bot_token.get_secret_value():
         return {}
@@ -113,7 +113,7 @@ def import_file(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask, as is needed off a terminal.")] = False,
 ) -> None:
     """Make the subscriptions of all channels those of FILE: what it lacks is removed."""
-    from zofbot.routing.rulebook import InvalidFile, parse_yaml  # noqa: PLC0415  (--help must not wait for YAML)
+    from zofbot.subscriptions.yaml_file import InvalidFile, parse_yaml  # noqa: PLC0415  (--help must not wait for YAML)
 
     source, settings = file.read(), prepare_settings()
     try:
@@ -131,9 +131,9 @@ def import_file(
 
 async def _read_group_ids(settings: Settings) -> dict[str, str]:
     """The ids of user groups by handle; none where Slack does not say, so that handles are refused."""
-    from zofbot.metrics import Metrics  # noqa: PLC0415  (--help must not wait for these)
-    from zofbot.rooms import open_slack_client  # noqa: PLC0415
-    from zofbot.routing.spelling import name_key  # noqa: PLC0415
+    from zofbot.container import open_slack_client  # noqa: PLC0415
+    from zofbot.observability.metrics import Metrics  # noqa: PLC0415  (--help must not wait for these)
+    from zofbot.subscriptions.filters import name_key  # noqa: PLC0415
 
     if not settings.slack_bot_token.get_secret_value():
         return {}
@@ -147,8 +147,8 @@ async def _read_group_ids(settings: Settings) -> dict[str, str]:
 
 
 async def _import_entries(books: OperatorStore, rules: list[FileEntry], *, plan_only: bool, yes: bool) -> None:
-    from zofbot.routing.plan import diff_subscriptions  # noqa: PLC0415
     from zofbot.store.subscriptions import parse_subscription_records  # noqa: PLC0415
+    from zofbot.subscriptions.diff import diff_subscriptions  # noqa: PLC0415
 
     records, now = await books.subscriptions.read_records(), Clock().time()
     standing = parse_subscription_records(records)
@@ -163,7 +163,7 @@ async def _import_entries(books: OperatorStore, rules: list[FileEntry], *, plan_
 
 
 def _print_diff(made: SubscriptionDiff) -> None:
-    from zofbot.slack import text  # noqa: PLC0415  (--help must not wait for it)
+    from zofbot.notifications import text  # noqa: PLC0415  (--help must not wait for it)
 
     channel = ""
     for change in made.changes:
@@ -209,8 +209,8 @@ async def apply_diff(books: OperatorStore, made: SubscriptionDiff, records: dict
 
 
 def _channel_notes(made: SubscriptionDiff, now: float) -> list[Notification]:
-    from zofbot.notification import Notification, NotificationKind  # noqa: PLC0415  (--help must not wait for these)
-    from zofbot.slack import lines  # noqa: PLC0415
+    from zofbot.notifications.notification import Notification, NotificationKind  # noqa: PLC0415  (--help must not wait for these)
+    from zofbot.slack.views import channel_notes  # noqa: PLC0415
 
     told: dict[str, list[str]] = {}
     for change in made.changes:
@@ -222,7 +222,7 @@ def _channel_notes(made: SubscriptionDiff, now: float) -> list[Notification]:
             key=f"imported:{once}:{channel}",
             kind=NotificationKind.ROOT,
             channel=channel,
-            body=lines.note_payload(f"{system_user()}, an operator, {'; '.join(words)}."),
+            body=channel_notes.note_payload(f"{system_user()}, an operator, {'; '.join(words)}."),
             happened=now,
         )
         for channel, words in told.items()
@@ -230,8 +230,8 @@ def _channel_notes(made: SubscriptionDiff, now: float) -> list[Notification]:
 
 
 def _audit_record(change: SubscriptionChange, now: float) -> str:
-    from zofbot.routing.plan import filters_text  # noqa: PLC0415  (--help must not wait for these)
     from zofbot.store import audit  # noqa: PLC0415
+    from zofbot.subscriptions.diff import filters_text  # noqa: PLC0415  (--help must not wait for these)
 
     user = system_user()
     return audit.AuditRecord(

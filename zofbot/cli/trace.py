@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zofbot.cli.conduct import exit_with, prepare_settings, run_with_store
 from zofbot.cli.printing import print_json
+from zofbot.cli.runner import exit_with, prepare_settings, run_with_store
 
 if TYPE_CHECKING:  # the store takes longer to import than --help may take
-    from zofbot.books import OperatorStore
+    from zofbot.operator_store import OperatorStore
 
 UNKNOWN_TRACE = (
     "There is no trace under this id: it may be mistyped, older than 7 days, still under way, or of another "
@@ -27,9 +27,9 @@ def trace(
     async def print_traces(books: OperatorStore) -> None:
         from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
 
+        from zofbot.cli.render import trace_table  # noqa: PLC0415
+        from zofbot.domain.commands import parse_command  # noqa: PLC0415
         from zofbot.domain.text import read_input  # noqa: PLC0415
-        from zofbot.terminal import trace_table  # noqa: PLC0415
-        from zofbot.verbs import parse_command  # noqa: PLC0415
 
         found = await books.traces.find_traces(parse_command(f"trace {read_input(identifier)}").id)
         if not found:

@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 
 import typer
 
-from zofbot.cli.conduct import exit_with, prepare_settings, run_command, run_with_store
 from zofbot.cli.printing import print_json
+from zofbot.cli.runner import exit_with, prepare_settings, run_command, run_with_store
 from zofbot.clock import Clock
-from zofbot.errors import BadInput, ZofbotError
-from zofbot.settings import Settings
+from zofbot.config.settings import Settings
+from zofbot.domain.errors import BadInput, ZofbotError
 
 if TYPE_CHECKING:  # these take longer to import than --help may take
-    from zofbot.books import OperatorStore
-    from zofbot.model import Endpoint
+    from zofbot.domain.model import Endpoint
+    from zofbot.operator_store import OperatorStore
     from zofbot.store.webhook_trials import TrialArrival, WebhookTrials
     from zofbot.zof.client import ZofClient
 
@@ -236,14 +236,14 @@ def print_endpoints(found: Sequence[Endpoint], *, as_json: bool) -> None:
 
 
 def _open_client(settings: Settings) -> ZofClient:
-    from zofbot.metrics import Metrics  # noqa: PLC0415  (--help must not wait for these)
-    from zofbot.rooms import make_zof_client  # noqa: PLC0415
+    from zofbot.container import make_zof_client  # noqa: PLC0415
+    from zofbot.observability.metrics import Metrics  # noqa: PLC0415  (--help must not wait for these)
 
     return make_zof_client(settings, Metrics(), Clock())
 
 
 def _safe_text(said: str) -> str:
     """Zof's words, harmless on a terminal."""
-    from zofbot.slack import text  # noqa: PLC0415  (--help must not wait for it)
+    from zofbot.notifications import text  # noqa: PLC0415  (--help must not wait for it)
 
     return text.clean_literal(said, 500)

@@ -15,26 +15,26 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from zofbot import tracing
-from zofbot.errors import StoreUnavailable
+from zofbot.domain.commands import VERBS
+from zofbot.domain.errors import StoreUnavailable
 from zofbot.listeners import (
-    actions,
+    buttons,
     channel_events,
-    choosing,
     commands,
-    endings,
-    forms,
+    error_replies,
     home,
     mentions,
-    ordering,
-    pasting,
-    suggesting,
+    menu_options,
+    run_commands,
+    subscription_form,
     triage,
+    triage_shortcut,
+    unfurl,
 )
-from zofbot.listeners.desk import ListenerContext, requester_of
-from zofbot.listeners.lobby import HomeUpdater
-from zofbot.verbs import VERBS
-from zofbot.zof.share import charge_to_person
+from zofbot.listeners.context import ListenerContext, requester_of
+from zofbot.listeners.home_updater import HomeUpdater
+from zofbot.observability import tracing
+from zofbot.zof.personal_quota import charge_to_person
 
 log = structlog.get_logger()
 
@@ -71,11 +71,20 @@ class SlackApp(AsyncApp):
         )
         self._desk = desk
         self.lobby = HomeUpdater(desk)
-        for room in (commands, forms, suggesting, triage, mentions, pasting, choosing, ordering):
+        for room in (
+            commands,
+            subscription_form,
+            menu_options,
+            triage,
+            mentions,
+            unfurl,
+            triage_shortcut,
+            run_commands,
+        ):
             room.register(self, desk)
         channel_events.register_listeners(self, desk, self.lobby)
         home.register_listeners(self, desk, self.lobby)
-        actions.register_listeners(self, desk)
+        buttons.register_listeners(self, desk)
         self.error(_build_error_handler(desk))
 
     async def async_dispatch(self, req: AsyncBoltRequest) -> BoltResponse:
@@ -179,7 +188,7 @@ def request_name(body: Mapping[str, Any]) -> str:
 def _build_error_handler(desk: ListenerContext) -> Callable[..., Awaitable[BoltResponse]]:
     async def handle_error(error: Exception, body: dict[str, Any]) -> BoltResponse:
         """Tell the person, with a reference; a 500 would only make Slack repeat what was claimed already."""
-        message = endings.unexpected_error_reply(error)
+        message = error_replies.unexpected_error_reply(error)
         if request_kind(body) == "command":
             return BoltResponse(status=200, body=message.message_fields() | {"response_type": "ephemeral"})
         who = requester_of(body)

@@ -11,9 +11,9 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 
-from zofbot.errors import StoreUnavailable
-from zofbot.listeners.desk import ListenerContext
-from zofbot.listeners.lobby import HomeUpdater
+from zofbot.domain.errors import StoreUnavailable
+from zofbot.listeners.context import ListenerContext
+from zofbot.listeners.home_updater import HomeUpdater
 
 log = structlog.get_logger()
 

@@ -10,15 +10,15 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 
-from zofbot.access import Role
-from zofbot.errors import BadInput
-from zofbot.listeners import endings, forms
-from zofbot.listeners.actions import parse_button_value
-from zofbot.listeners.desk import ListenerContext, Requester, requester_of
-from zofbot.listeners.known import require_role
-from zofbot.listeners.lobby import HomeUpdater
-from zofbot.slack import answers, home
-from zofbot.slack.message import Message
+from zofbot.domain.errors import BadInput
+from zofbot.domain.permissions import Role
+from zofbot.listeners import error_replies, subscription_form
+from zofbot.listeners.buttons import parse_button_value
+from zofbot.listeners.context import ListenerContext, Requester, requester_of
+from zofbot.listeners.failure_lookup import require_role
+from zofbot.listeners.home_updater import HomeUpdater
+from zofbot.slack.views import home, replies
+from zofbot.slack.views.blocks import Message
 from zofbot.store.audit import AuditRecord
 
 log = structlog.get_logger()
@@ -58,9 +58,9 @@ async def _open_edit_form(desk: ListenerContext, lobby: HomeUpdater, who: Reques
     identifier, channel = str(value.get("id") or ""), str(value.get("channel") or "")
     if channel not in (await desk.people.joined_channels(await desk.people.load_person(who.user), [channel]) or ()):
         gone = BadInput("You are not in that channel, as far as Slack tells.", "Open this Home again.")
-        told: Message | None = endings.error_reply(gone)
+        told: Message | None = error_replies.error_reply(gone)
     else:
-        told = await forms.open_form(desk, replace(who, channel=channel), identifier)
+        told = await subscription_form.open_form(desk, replace(who, channel=channel), identifier)
     if told:
         await lobby.show_home(who.user, note=told.blocks)
 
@@ -82,4 +82,4 @@ async def _retry_dead_letter(desk: ListenerContext, who: Requester, key: str) ->
     if not before or not await desk.outbox.retry(key, act.model_dump_json()):
         raise BadInput("That is not given up any more.", "Somebody was faster, or it was sent meanwhile.")
     log.info("dead letter retried", key=key, by=who.user)
-    return answers.retried_reply()
+    return replies.retried_reply()

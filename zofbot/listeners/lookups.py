@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from zofbot.errors import ZofRejected
-from zofbot.listeners.desk import ListenerContext
+from zofbot.domain.commands import SLASH_COMMAND
+from zofbot.domain.errors import ZofRejected
+from zofbot.domain.model import Outcome, Result, Run
+from zofbot.listeners.context import ListenerContext
 from zofbot.listeners.run_filters import RunFilters, parse_run_filters
-from zofbot.model import Outcome, Result, Run
-from zofbot.routing.attempts import last_attempts
-from zofbot.routing.silence import KnownNames, explain_projects
-from zofbot.slack import cards, foresight
-from zofbot.slack.message import Message
-from zofbot.verbs import SLASH_COMMAND
+from zofbot.slack.views import cards, preview
+from zofbot.slack.views.blocks import Message
+from zofbot.subscriptions.attempts import last_attempts
+from zofbot.subscriptions.excluding_filter import KnownNames, explain_projects
 from zofbot.zof.protocol import PAGE_SIZE, detect_order
 
 NAMES_SECONDS = 1.0
@@ -91,7 +91,7 @@ async def _nearest_projects(desk: ListenerContext, patterns: Sequence[str]) -> s
         await asyncio.wait({desk.errands.start(listing.refresh())}, timeout=NAMES_SECONDS)
     names = [tuple(filter(None, (each.id, each.name))) for each in listing.items]
     silence = explain_projects(patterns, KnownNames(names, listed=listing.complete))
-    return foresight.exclusion_text(silence) if silence else ""
+    return preview.exclusion_text(silence) if silence else ""
 
 
 async def _list_runs(

@@ -8,17 +8,17 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 
-from zofbot.access import Role
-from zofbot.errors import BadInput, SlackError
+from zofbot.domain.commands import SLASH_COMMAND, parse_command
+from zofbot.domain.errors import BadInput, SlackError
+from zofbot.domain.permissions import Role
 from zofbot.listeners import lookups, muting, snooze_form, triage, why
-from zofbot.listeners.desk import ListenerContext, Requester
-from zofbot.listeners.known import alert_key_at, require_reader, require_role
-from zofbot.slack import acts
-from zofbot.slack.controls import FailureRef
-from zofbot.slack.message import Message
+from zofbot.listeners.context import ListenerContext, Requester
+from zofbot.listeners.failure_lookup import alert_key_at, require_reader, require_role
+from zofbot.slack.views import triage_replies
+from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.triage_controls import FailureRef
 from zofbot.triage import Action
-from zofbot.triage.speech import ThreadCommand, parse_thread_command
-from zofbot.verbs import SLASH_COMMAND, parse_command
+from zofbot.triage.thread_commands import ThreadCommand, parse_thread_command
 
 log = structlog.get_logger()
 
@@ -105,14 +105,14 @@ async def _answer_question(desk: ListenerContext, who: Requester, thread: str, b
     except BadInput:
         if not _is_direct(body["event"]):
             raise
-        return acts.not_understood_reply()
+        return triage_replies.not_understood_reply()
     if said.question == "why":
         return await why.explain_alert(desk, who, await _thread_key(desk, who, thread))
     if said.question in ("result", "run"):
         await require_reader(desk, who, f"look up a {said.question}")
         typed = parse_command(f"{said.question} {said.rest}", desk.links.identify_target)
         return await (lookups.show_run if typed.verb == "run" else lookups.show_result)(desk, typed.id)
-    return acts.thread_help()
+    return triage_replies.thread_help()
 
 
 async def _apply_command(desk: ListenerContext, who: Requester, thread: str, said: ThreadCommand) -> Message:
@@ -124,7 +124,7 @@ async def _apply_command(desk: ListenerContext, who: Requester, thread: str, sai
     about = FailureRef(await _thread_key(desk, who, thread), "")
     if said.act not in triage.FORM_ACTIONS:
         return await triage.perform_action(desk, who, about, said.act)
-    person = await require_role(desk, who, Role.RESPONDER, acts.describe_attempt(said.act), about.key)
+    person = await require_role(desk, who, Role.RESPONDER, triage_replies.describe_attempt(said.act), about.key)
     meant = triage.build_action_request(desk, who, person, said.act)
     match said.act:
         case Action.ASSIGN:

@@ -6,23 +6,25 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from zofbot.access import Role
-from zofbot.errors import BadInput
-from zofbot.listeners.desk import ListenerContext, Requester
-from zofbot.listeners.known import require_role
-from zofbot.listeners.subscribing import request_hash
-from zofbot.notification import Notification, NotificationKind
-from zofbot.pipeline.holds import due
-from zofbot.pipeline.memory import MUTES, held_by
-from zofbot.routing.mute import FILTERS, Mute, active, read_mutes
-from zofbot.routing.mute_reading import read_filters, read_mute
-from zofbot.routing.words import split_words
-from zofbot.slack import bodies, lines, mutes
-from zofbot.slack.message import Message
-from zofbot.slack.text import describe_duration
+from zofbot.alerting.holds import due
+from zofbot.alerting.state import MUTES, held_by
+from zofbot.domain.commands import SLASH_COMMAND
+from zofbot.domain.errors import BadInput
+from zofbot.domain.permissions import Role
+from zofbot.listeners.context import ListenerContext, Requester
+from zofbot.listeners.failure_lookup import require_role
+from zofbot.listeners.subscriptions import request_hash
+from zofbot.notifications import payloads
+from zofbot.notifications.notification import Notification, NotificationKind
+from zofbot.notifications.text import describe_duration
+from zofbot.slack import mutes
+from zofbot.slack.views import channel_notes
+from zofbot.slack.views.blocks import Message
 from zofbot.store.audit import AuditRecord
 from zofbot.store.outbox import CommitConflict
-from zofbot.verbs import SLASH_COMMAND
+from zofbot.subscriptions.mute import FILTERS, Mute, active, read_mutes
+from zofbot.subscriptions.mute_reading import read_filters, read_mute
+from zofbot.subscriptions.tokenizer import split_words
 
 log = structlog.get_logger()
 
@@ -56,7 +58,7 @@ async def mute(desk: ListenerContext, asked: Requester, typed: str) -> Message:
             )
         made = Mute(
             **filters, id=before.id if before else request, channel=asked.channel, until=now + wish.seconds,
-            reason=bodies.clean_text(wish.reason, 200), by=asked.user, by_name=person.name or asked.name,
+            reason=payloads.clean_text(wish.reason, 200), by=asked.user, by_name=person.name or asked.name,
             created=before.created if before else now,
         )  # fmt: skip
         until = f"for {describe_duration(wish.seconds)}" + (f": {made.reason}" if made.reason else "")
@@ -161,7 +163,7 @@ async def _commit(  # noqa: PLR0913, PLR0917  (what happened, in words and in re
         key=_key(asked, act),
         kind=NotificationKind.ROOT,
         channel=asked.channel,
-        body=lines.note_payload(line),
+        body=channel_notes.note_payload(line),
         happened=now,
     )
     entries = [_entry(desk, asked, act, name, (known.get(name, ""), records[name] or "")) for name in changed]

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from zofbot.domain.commands import SLASH_COMMAND, VERBS
+from zofbot.domain.errors import BadInput
+from zofbot.domain.model import Outcome, Run
 from zofbot.domain.text import clean_name
-from zofbot.errors import BadInput
-from zofbot.model import Outcome, Run
-from zofbot.routing.patterns import is_glob, matches_patterns
-from zofbot.routing.words import quote_list, split_list, split_words, unquote_value
-from zofbot.verbs import SLASH_COMMAND, VERBS
-from zofbot.zof.reading import classify_outcome
+from zofbot.subscriptions.patterns import is_glob, matches_patterns
+from zofbot.subscriptions.tokenizer import quote_list, split_list, split_words, unquote_value
+from zofbot.zof.parsing import classify_outcome
 
 FILTER_NAMES = {"status": "status", "project": "project", "projects": "project", "env": "env", "environment": "env"}
 """What filters may be typed as, and the filter that each is."""

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from zofbot.access import Person
-from zofbot.errors import BadInput, SlackError
-from zofbot.listeners.desk import ListenerContext
-from zofbot.slack import act_forms
-from zofbot.slack.act_forms import TriageFormState
-from zofbot.slack.payload import parse_private_metadata
+from zofbot.domain.errors import BadInput, SlackError
+from zofbot.domain.permissions import Person
+from zofbot.listeners.context import ListenerContext
+from zofbot.slack.inbound import parse_private_metadata
+from zofbot.slack.views import triage_modals
+from zofbot.slack.views.triage_modals import TriageFormState
 from zofbot.triage import Action, ActionRequest, Actor
-from zofbot.triage.times import describe_time, parse_wake_time
+from zofbot.triage.wake_times import describe_time, parse_wake_time
 
 log = structlog.get_logger()
 
@@ -41,15 +41,15 @@ def with_snooze(wish: ActionRequest, words: str, person: Person, key: str) -> Ac
     Raises BadInput.
     """
     typed = " ".join(words.lower().split())
-    if typed == act_forms.RECOVERS_CHOICE or _PASSES_PATTERN.fullmatch(typed):
+    if typed == triage_modals.RECOVERS_CHOICE or _PASSES_PATTERN.fullmatch(typed):
         return wish
     counted = _FAILS_PATTERN.fullmatch(typed)
-    if not counted and typed != act_forms.FAILS_MORE_CHOICE:
+    if not counted and typed != triage_modals.FAILS_MORE_CHOICE:
         return wish.model_copy(update={"until": parse_wake_time(typed, wish.at, person.zone)})
     if key.startswith("run:"):
         raise BadInput("A run fails once, so it cannot sleep until it fails more often.",
                        "Say a time, or `until it passes`.", example="until it passes")  # fmt: skip
-    return wish.model_copy(update={"more": int(counted[1] or 1) if counted else act_forms.SNOOZE_FAILURE_COUNT})
+    return wish.model_copy(update={"more": int(counted[1] or 1) if counted else triage_modals.SNOOZE_FAILURE_COUNT})
 
 
 def describe_wake(wish: ActionRequest, words: str, person: Person, key: str) -> str:
@@ -107,11 +107,11 @@ class WakePreviews:
             wish = ActionRequest(act=Action.SNOOZE, who=Actor(id=user), at=self._desk.clock.time())
             said = describe_wake(
                 wish,
-                act_forms.snooze_input(shown.view),
+                triage_modals.snooze_input(shown.view),
                 person,
                 parse_private_metadata(TriageFormState, shown.view).key,
             )
-            version = await self._update_modal(act_forms.with_preview(shown.view, said), form, version)
+            version = await self._update_modal(triage_modals.with_preview(shown.view, said), form, version)
 
     async def _update_modal(self, drawn: dict[str, Any], form: str, version: str) -> str:
         """Change the form; gives its new version. Raises SlackError.

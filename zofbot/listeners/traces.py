@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from zofbot.access import Role
-from zofbot.listeners.desk import ListenerContext, Requester
-from zofbot.listeners.known import require_role
-from zofbot.slack import traces
-from zofbot.slack.message import Message
+from zofbot.domain.permissions import Role
+from zofbot.listeners.context import ListenerContext, Requester
+from zofbot.listeners.failure_lookup import require_role
+from zofbot.slack.views import traces
+from zofbot.slack.views.blocks import Message
 
 
 async def show_trace(desk: ListenerContext, who: Requester, name: str) -> Message:

@@ -9,11 +9,11 @@ from typing import Any
 import structlog
 from slack_bolt.async_app import AsyncApp
 
-from zofbot.access import Person, Role, explain_refusal
-from zofbot.errors import BadInput, NotAllowed, SlackError, ZofbotError
-from zofbot.listeners import endings, lookups, ordering, snooze_form, why
-from zofbot.listeners.desk import ListenerContext, Requester, requester_of
-from zofbot.listeners.known import (
+from zofbot.domain.errors import BadInput, NotAllowed, SlackError, ZofbotError
+from zofbot.domain.permissions import Person, Role, explain_refusal
+from zofbot.listeners import error_replies, lookups, run_commands, snooze_form, why
+from zofbot.listeners.context import ListenerContext, Requester, requester_of
+from zofbot.listeners.failure_lookup import (
     audit_refusal,
     check_channel,
     load_failure,
@@ -23,12 +23,13 @@ from zofbot.listeners.known import (
     restore_failure,
 )
 from zofbot.listeners.snooze_form import SnoozeInput
-from zofbot.pipeline.failures import ActionNotAllowed, Failure, FailureExpired, StaleCard
-from zofbot.pipeline.keys import split_key
-from zofbot.slack import act_forms, acts
-from zofbot.slack.act_forms import TriageFormState
-from zofbot.slack.bodies import CaseAlertPayload
-from zofbot.slack.controls import (
+from zofbot.notifications.idempotency import split_key
+from zofbot.notifications.payloads import CaseAlertPayload
+from zofbot.services.failures import ActionNotAllowed, Failure, FailureExpired, StaleCard
+from zofbot.slack.inbound import parse_private_metadata
+from zofbot.slack.views import triage_modals, triage_replies
+from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.triage_controls import (
     MENU_ACTION_ID,
     RESOLUTION_REASONS,
     FailureRef,
@@ -36,11 +37,10 @@ from zofbot.slack.controls import (
     parse_press,
     parse_repeated_action,
 )
-from zofbot.slack.message import Message
-from zofbot.slack.payload import parse_private_metadata
+from zofbot.slack.views.triage_modals import TriageFormState
 from zofbot.triage import TRANSITIONS, Action, ActionRequest, Actor
-from zofbot.triage.life import HUMAN_ACTIONS
-from zofbot.triage.times import snooze_choices
+from zofbot.triage.state_machine import HUMAN_ACTIONS
+from zofbot.triage.wake_times import snooze_choices
 
 log = structlog.get_logger()
 
@@ -89,9 +89,9 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
         app.action(f"zof_triage_{act}")(handle_control)
         app.action(f"zof_do_{act}")(handle_reply_button)
     for act in FORM_ACTIONS:
-        app.view(f"{act_forms.FORM_CALLBACK_PREFIX}_{act}")(handle_submission)
+        app.view(f"{triage_modals.FORM_CALLBACK_PREFIX}_{act}")(handle_submission)
     app.action(MENU_ACTION_ID)(handle_control)
-    app.action(act_forms.WAKE_ACTION_ID)(handle_snooze_input)
+    app.action(triage_modals.WAKE_ACTION_ID)(handle_snooze_input)
 
 
 async def _dispatch_press(
@@ -113,7 +113,7 @@ async def _dispatch_press(
         elif word == "why":
             desk.reply_in_background(who, why.explain_alert(desk, who, about.key))
         elif word == "rerun":
-            desk.reply_in_background(who, ordering.propose_rerun(desk, who, about))
+            desk.reply_in_background(who, run_commands.propose_rerun(desk, who, about))
         elif word == "run":
             desk.reply_in_background(who, _show_run(desk, who, about))
 
@@ -134,7 +134,7 @@ async def perform_action(
     desk: ListenerContext, who: Requester, about: FailureRef, act: Action, **filled: Any
 ) -> Message:
     """Do it, or say what keeps it from being done. Raises ZofbotError."""
-    person = await require_role(desk, who, Role.RESPONDER, acts.describe_attempt(act), about.key)
+    person = await require_role(desk, who, Role.RESPONDER, triage_replies.describe_attempt(act), about.key)
     return await apply_action(desk, who, about, build_action_request(desk, who, person, act, **filled))
 
 
@@ -154,24 +154,26 @@ async def apply_action(desk: ListenerContext, who: Requester, about: FailureRef,
     try:
         failure = await desk.failures.get(about.key)
         if wish.act is Action.ESCALATE and failure and not failure.body.policy.escalate:
-            return acts.no_escalation_reply()
+            return triage_replies.no_escalation_reply()
         failure = await desk.failures.perform_action(about.key, wish, version=about.version)
     except FailureExpired:
         if not await restore_failure(desk, who, about):
-            return acts.unknown_alert_reply(about.key)
+            return triage_replies.unknown_alert_reply(about.key)
         failure = await desk.failures.perform_action(about.key, wish)
     except StaleCard as error:
-        await audit_refusal(desk, who, acts.describe_attempt(wish.act), "the card showed what has passed", about.key)
+        await audit_refusal(
+            desk, who, triage_replies.describe_attempt(wish.act), "the card showed what has passed", about.key
+        )
         return _stale_reply(error.failure, wish)
     except ActionNotAllowed as error:
         present = error.failure.present
         await audit_refusal(
-            desk, who, acts.describe_attempt(wish.act), f"not possible while {present.state.value}", about.key
+            desk, who, triage_replies.describe_attempt(wish.act), f"not possible while {present.state.value}", about.key
         )
-        return acts.illegal_action_reply(
+        return triage_replies.illegal_action_reply(
             error.act, error.failure.title, FailureRef(about.key, present.card_version), present, wish.at
         )
-    return acts.action_done_reply(
+    return triage_replies.action_done_reply(
         wish.act, failure.title, FailureRef(failure.key, failure.present.card_version), failure.present
     )
 
@@ -182,7 +184,7 @@ async def apply_action(desk: ListenerContext, who: Requester, about: FailureRef,
 async def open_triage_form(desk: ListenerContext, who: Requester, about: FailureRef, act: Action) -> None:
     """Open the form of an act, or say why it cannot be done."""
     try:
-        person = await require_role(desk, who, Role.RESPONDER, acts.describe_attempt(act), about.key)
+        person = await require_role(desk, who, Role.RESPONDER, triage_replies.describe_attempt(act), about.key)
         failure = await desk.failures.get(about.key)
         version = about.version if failure else ""
         failure = failure or await load_failure(desk, who, about)
@@ -191,22 +193,22 @@ async def open_triage_form(desk: ListenerContext, who: Requester, about: Failure
         )
         if refused:
             await audit_refusal(
-                desk, who, acts.describe_attempt(act), "overtaken before its form was opened", about.key
+                desk, who, triage_replies.describe_attempt(act), "overtaken before its form was opened", about.key
             )
             await desk.send_reply(who, refused)
             return
         meant = TriageFormState(about.key, failure.present.card_version, who.channel, who.response_url, who.thread)
         await desk.open_modal(who, build_triage_form(desk, act, meant, failure, person))
     except FailureExpired:
-        await desk.send_reply(who, acts.unknown_alert_reply(about.key))
+        await desk.send_reply(who, triage_replies.unknown_alert_reply(about.key))
     except SlackError as error:
         log.warning("form not opened", act=act, reason=error.reason, user=who.user)
         step = "Press the button again, or type it in the alert's thread."
         await desk.send_reply(
-            who, endings.error_reply(BadInput("Slack did not open the form.", step, example=_TYPED_EXAMPLES[act]))
+            who, error_replies.error_reply(BadInput("Slack did not open the form.", step, example=_TYPED_EXAMPLES[act]))
         )
     except ZofbotError as error:
-        await desk.send_reply(who, endings.error_reply(error))
+        await desk.send_reply(who, error_replies.error_reply(error))
 
 
 def _overtaken_reply(failure: Failure, wish: ActionRequest, version: str) -> Message | None:
@@ -217,13 +219,15 @@ def _overtaken_reply(failure: Failure, wish: ActionRequest, version: str) -> Mes
         return _stale_reply(failure, wish)
     if wish.act in TRANSITIONS[present.state]:
         return None
-    return acts.illegal_action_reply(wish.act, failure.title, about, present, wish.at)
+    return triage_replies.illegal_action_reply(wish.act, failure.title, about, present, wish.at)
 
 
 def _stale_reply(failure: Failure, wish: ActionRequest) -> Message:
     """What somebody is told whose card showed what has passed."""
     about = FailureRef(failure.key, failure.present.card_version)
-    return acts.stale_action_reply(wish, failure.title, about, failure.present, allowed=failure.allows_action(wish))
+    return triage_replies.stale_action_reply(
+        wish, failure.title, about, failure.present, allowed=failure.allows_action(wish)
+    )
 
 
 def build_triage_form(
@@ -232,28 +236,28 @@ def build_triage_form(
     """The form of an act that asks something first."""
     match act:
         case Action.ASSIGN:
-            return act_forms.assign_modal(meant, failure.title, person.id)
+            return triage_modals.assign_modal(meant, failure.title, person.id)
         case Action.SNOOZE:
             offered = snooze_choices(current_time(desk), person.zone)
             counts = isinstance(failure.body, CaseAlertPayload)
             chosen = ActionRequest(act=act, who=Actor(id=person.id), at=current_time(desk))
             foreseen = snooze_form.describe_wake(chosen, offered[1].value, person, failure.key)
-            return act_forms.snooze_modal(meant, failure.title, offered, foreseen, counts=counts)
+            return triage_modals.snooze_modal(meant, failure.title, offered, foreseen, counts=counts)
         case _:
-            return act_forms.resolve_modal(meant, failure.title, note=desk.note)
+            return triage_modals.resolve_modal(meant, failure.title, note=desk.note)
 
 
 async def _submit_form(desk: ListenerContext, who: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
     """Do what a form says; gives what Slack is to do with the form."""
-    act = Action(str(view["callback_id"]).removeprefix(f"{act_forms.FORM_CALLBACK_PREFIX}_"))
+    act = Action(str(view["callback_id"]).removeprefix(f"{triage_modals.FORM_CALLBACK_PREFIX}_"))
     try:
         meant = parse_private_metadata(TriageFormState, view)
         check_channel(meant.key, meant.channel)
         there = replace(who, channel=meant.channel, response_url=meant.url, thread=meant.thread)
-        person = await require_role(desk, there, Role.RESPONDER, acts.describe_attempt(act), meant.key)
+        person = await require_role(desk, there, Role.RESPONDER, triage_replies.describe_attempt(act), meant.key)
         wanted = await _request_from_form(desk, act, there, person, meant.key, view)
     except (BadInput, NotAllowed) as error:
-        return _field_errors(act, endings.field_error(error))
+        return _field_errors(act, error_replies.field_error(error))
     told = await desk.run_safely(apply_action(desk, there, FailureRef(meant.key, meant.version), wanted))
     if told.failed:  # what was typed stays
         return _field_errors(act, told.message.text)
@@ -273,13 +277,13 @@ async def _request_from_form(  # noqa: PLR0913, PLR0917  (what a form has)
     wanted = build_action_request(desk, who, person, act)
     match act:
         case Action.ASSIGN:
-            chosen = act_forms.field_value(view, "owner", "owner")
+            chosen = triage_modals.field_value(view, "owner", "owner")
             return await with_assignee(desk, wanted, chosen)
         case Action.SNOOZE:
-            return snooze_form.with_snooze(wanted, act_forms.snooze_input(view), person, key)
+            return snooze_form.with_snooze(wanted, triage_modals.snooze_input(view), person, key)
         case _:
-            reason = act_forms.field_value(view, "reason", "reason")
-            return with_resolution(desk, wanted, reason, act_forms.field_value(view, "note", "note"))
+            reason = triage_modals.field_value(view, "reason", "reason")
+            return with_resolution(desk, wanted, reason, triage_modals.field_value(view, "note", "note"))
 
 
 async def with_assignee(desk: ListenerContext, wish: ActionRequest, user: str) -> ActionRequest:
@@ -315,7 +319,7 @@ async def _show_run(desk: ListenerContext, who: Requester, about: FailureRef) ->
     if failure is not None:
         await require_visible(desk, who, failure.channel, tried)
     if failure is None:
-        return acts.unknown_alert_reply(about.key)
+        return triage_replies.unknown_alert_reply(about.key)
     return await lookups.show_run(desk, failure.body.run.id)
 
 

@@ -6,25 +6,25 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
-from zofbot.errors import ZofError, ZofRejected
+from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION
+from zofbot.alerting.explain import CountedMessage, Explanation, explain_run
+from zofbot.alerting.reasons import REASON_TEXTS, DecisionReason
+from zofbot.alerting.state import MUTES, RuleState, held_by
+from zofbot.domain.errors import ZofError, ZofRejected
+from zofbot.domain.model import Run
 from zofbot.listeners import lookups
-from zofbot.listeners.desk import ListenerContext, Requester
-from zofbot.listeners.known import find_outbox_record, find_permalink, require_reader, require_visible
-from zofbot.model import Run
-from zofbot.notification import NotificationState
-from zofbot.pipeline.explanation import CountedMessage, Explanation, explain_run
-from zofbot.pipeline.keys import split_key
-from zofbot.pipeline.memory import MUTES, RuleState, held_by
-from zofbot.pipeline.notebook import CURSORS_HASH, FLOOR_FIELD
-from zofbot.pipeline.reasons import REASON_TEXTS, DecisionReason
-from zofbot.pipeline.shares import DEFAULT_SUBSCRIPTION
-from zofbot.routing import RunFinding, Subscription, format_filters
-from zofbot.routing.mute import active, read_mutes
-from zofbot.slack import acts, reasons
-from zofbot.slack.message import Message
-from zofbot.slack.reasons import MessageStatus, SubscriptionLine
-from zofbot.store.entry import OutboxRecord
-from zofbot.store.hints import PENDING_RUNS_HASH as HINTS
+from zofbot.listeners.context import ListenerContext, Requester
+from zofbot.listeners.failure_lookup import find_outbox_record, find_permalink, require_reader, require_visible
+from zofbot.notifications.idempotency import split_key
+from zofbot.notifications.notification import NotificationState
+from zofbot.polling.checkpoint import CURSORS_HASH, FLOOR_FIELD
+from zofbot.slack.views import triage_replies, why
+from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.why import MessageStatus, SubscriptionLine
+from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
+from zofbot.store.records import OutboxRecord
+from zofbot.subscriptions import RunFinding, Subscription, format_filters
+from zofbot.subscriptions.mute import active, read_mutes
 
 log = structlog.get_logger()
 
@@ -54,9 +54,7 @@ async def explain_to_channel(desk: ListenerContext, channel: str, identifier: st
         default_channel=desk.default_channel,
     )
     then = _next_step(told, heard=run.id in kept[HINTS])
-    return reasons.why_card(
-        run, _subscription_lines(told, wishes), await _message_statuses(desk, told, message), now, then
-    )
+    return why.why_card(run, _subscription_lines(told, wishes), await _message_statuses(desk, told, message), now, then)
 
 
 def _next_step(told: Explanation, *, heard: bool) -> str:
@@ -78,7 +76,7 @@ async def explain_alert(desk: ListenerContext, who: Requester, key: str) -> Mess
         log.info("explained from memory", key=key, cause=error.sentence, request_id=error.request_id)
         failure = await desk.failures.get(key)
         if failure is None:
-            return acts.unknown_alert_reply(key)
+            return triage_replies.unknown_alert_reply(key)
         own = {item.id: item for item in await desk.subscriptions.list_for_channel(channel)}
         takers = [own[taker] for taker in failure.body.takers if taker in own]
         wishes = [
@@ -88,9 +86,7 @@ async def explain_alert(desk: ListenerContext, who: Requester, key: str) -> Mess
             for taker in takers
         ]
         now = desk.clock.time()
-        return reasons.stored_why_card(
-            failure.title, wishes, await _load_statuses(desk, [CountedMessage(key)]), now, error
-        )
+        return why.stored_why_card(failure.title, wishes, await _load_statuses(desk, [CountedMessage(key)]), now, error)
 
 
 async def _find_run(desk: ListenerContext, identifier: str) -> Run:
@@ -169,6 +165,4 @@ async def _waiting_reason(desk: ListenerContext, entry: OutboxRecord) -> str:
     mutes = active(read_mutes((await desk.outbox.read_hashes(MUTES))[MUTES]), entry.channel, now)
     held = await desk.outbox.read_fields(*((held_by(mute.id), entry.key) for mute in mutes)) if mutes else ()
     muted = max((mute.until for mute, record in zip(mutes, held, strict=False) if record), default=0.0)
-    return reasons.waiting_reason(
-        parked=parked, paused=(await desk.outbox.read_stats()).paused, muted=muted, quiet=quiet
-    )
+    return why.waiting_reason(parked=parked, paused=(await desk.outbox.read_stats()).paused, muted=muted, quiet=quiet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from zofbot.simulator import spoilt
+from zofbot.simulator.slack import broken_replies
 
 ZOF_FAULTS: Mapping[str, str] = {
     "none": "Zof is well",
@@ -37,8 +37,8 @@ SLACK_FAULTS: Mapping[str, str] = {
     "view_too_large": "Refuses a view",
     "invalid_blocks": "Refuses how a message is drawn",
     "ratelimited_200": "Says ratelimited with HTTP 200",
-    **{fault: label for fault, (label, _) in spoilt.BROKEN_REPLIES.items()},
-    **{f"store_then_{fault}": f"Stores, then: {label}" for fault, (label, _) in spoilt.BROKEN_REPLIES.items()},
+    **{fault: label for fault, (label, _) in broken_replies.BROKEN_REPLIES.items()},
+    **{f"store_then_{fault}": f"Stores, then: {label}" for fault, (label, _) in broken_replies.BROKEN_REPLIES.items()},
 }
 ERROR_PREFIX = "error:"
 """A fault of Slack's that begins so, behind ``store_then_`` or not, is any error word: ``error:team_added_to_org``."""

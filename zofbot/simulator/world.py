@@ -6,8 +6,8 @@ from collections.abc import Callable
 from random import Random
 
 from zofbot.clock import MovableClock
-from zofbot.simulator.records import Organization
-from zofbot.simulator.workspace import Workspace
+from zofbot.simulator.slack.state import Workspace
+from zofbot.simulator.zof.state import Organization
 
 
 class World:

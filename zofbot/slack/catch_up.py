@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from zofbot.slack import text
-from zofbot.slack.message import Message, context_block, header_block, section_block
-from zofbot.slack.pieces import count_noun, format_moment, paragraph_blocks
+from zofbot.notifications import text
+from zofbot.slack.views.blocks import Message, context_block, header_block, section_block
+from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks
 from zofbot.triage import TriageState
 
 CARD = "catchup"

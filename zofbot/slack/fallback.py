@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import structlog
 
-from zofbot.errors import SlackRefused
-from zofbot.slack.message import Block, Message
-from zofbot.slack.verdict import RefusalHandling, handling_for
+from zofbot.domain.errors import SlackRefused
+from zofbot.slack.errors import RefusalHandling, handling_for
+from zofbot.slack.views.blocks import Block, Message
 
 log = structlog.get_logger()
 

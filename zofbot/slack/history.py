@@ -11,8 +11,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from zofbot.notification import Receipt
-from zofbot.slack.received import HistoryReply
+from zofbot.notifications.notification import Receipt
+from zofbot.slack.responses import HistoryReply
 
 PAGE_SIZE = 200
 """Messages asked for in one call; Slack may give fewer."""

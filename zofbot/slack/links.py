@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from zofbot.model import Result, Run, is_valid_id
+from zofbot.domain.model import Result, Run, is_valid_id
 
 RUN_PLACEHOLDER, RESULT_PLACEHOLDER = "{run_id}", "{result_id}"
 """What stands for the id in the two templates."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zofbot.routing.mute import Mute
-from zofbot.slack import text
-from zofbot.slack.message import Block, Message, build_button, button_row, section_block
-from zofbot.slack.pieces import format_moment
-from zofbot.verbs import SLASH_COMMAND
+from zofbot.domain.commands import SLASH_COMMAND
+from zofbot.notifications import text
+from zofbot.slack.views.blocks import Block, Message, build_button, button_row, section_block
+from zofbot.slack.views.components import format_moment
+from zofbot.subscriptions.mute import Mute
 
 END = "zof_unmute"
 """``action_id`` of the button that ends a mute."""

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
-from zofbot import tracing
 from zofbot.clock import Clock, timeout
-from zofbot.errors import StoreUnavailable
-from zofbot.model import Quota
-from zofbot.store.primary import connect_redis
-from zofbot.store.refusal import find_refusal
+from zofbot.domain.errors import StoreUnavailable
+from zofbot.domain.model import Quota
+from zofbot.observability import tracing
+from zofbot.store.failover import connect_redis
+from zofbot.store.write_refusals import find_refusal
 
 REQUEST_CLAIM_SECONDS = 600
 """Slack repeats a request within about six minutes (https://docs.slack.dev/apis/events-api/); claims outlive that."""

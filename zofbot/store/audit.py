@@ -8,9 +8,9 @@ import redis.asyncio as redis
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from zofbot import tracing
+from zofbot.observability import tracing
 from zofbot.store import guard_redis_call
-from zofbot.store.entry import decode_hash, decode_text
+from zofbot.store.records import decode_hash, decode_text
 
 log = structlog.get_logger()
 

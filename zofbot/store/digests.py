@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import structlog
 from pydantic import ValidationError
 
-from zofbot.routing.rhythm import DigestSetting
 from zofbot.store.outbox import Outbox
+from zofbot.subscriptions.digest_schedule import DigestSetting
 
 log = structlog.get_logger()
 

@@ -15,8 +15,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from zofbot.clock import Clock
-from zofbot.errors import SettingsError, StoreUnavailable
-from zofbot.store.folder import LOG_FILE, open_lock, prepare_folder
+from zofbot.domain.errors import SettingsError, StoreUnavailable
+from zofbot.store.data_folder import LOG_FILE, open_lock, prepare_folder
 
 log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ import redis.asyncio as redis
 
 from zofbot.clock import Clock
 from zofbot.store import guard_redis_call
-from zofbot.store.entry import decode_hash
+from zofbot.store.records import decode_hash
 from zofbot.store.schema import STORE_SCHEMA, outdated_error, schema_key
 
 # KEYS: holder, number, the schema, word, hashes to be read. ARGV: who asks, how long (ms), its number, now (ms),

@@ -48,12 +48,14 @@ from typing import Any
 
 import redis.asyncio as redis
 
-from zofbot import tracing
 from zofbot.clock import Clock
-from zofbot.errors import ZofbotError
-from zofbot.notification import Claim, Notification, NotificationState, Receipt
+from zofbot.domain.errors import ZofbotError
+from zofbot.notifications.notification import Claim, Notification, NotificationState, Receipt
+from zofbot.observability import tracing
 from zofbot.store import guard_redis_call
-from zofbot.store.entry import (
+from zofbot.store.attempt_results import AttemptResult
+from zofbot.store.leases import Fence
+from zofbot.store.records import (
     OutboxRecord,
     OutboxStats,
     ParkedChannel,
@@ -64,9 +66,7 @@ from zofbot.store.entry import (
     flatten_notification,
     parse_claim,
 )
-from zofbot.store.leases import Fence
 from zofbot.store.schema import STORE_SCHEMA, outdated_error, schema_key
-from zofbot.store.settlement import AttemptResult
 
 LEASE_SECONDS = 20.0
 """Seconds a worker has to settle what it claimed: one call that hangs, twice, and room to spare."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import redis.asyncio as redis
 
-from zofbot import notification
-from zofbot.errors import OutdatedVersion
-from zofbot.routing import subscription
+from zofbot.domain.errors import OutdatedVersion
+from zofbot.notifications import notification
 from zofbot.store import guard_redis_call
+from zofbot.subscriptions import model
 
-STORE_SCHEMA = max(notification.NOTIFICATION_SCHEMA, subscription.SUBSCRIPTION_SCHEMA)
+STORE_SCHEMA = max(notification.NOTIFICATION_SCHEMA, model.SUBSCRIPTION_SCHEMA)
 """What this version writes, and the newest that it reads; raised when any of them has to be."""
 
 SCHEMA_KEY = "schema"

@@ -8,11 +8,11 @@ import redis.asyncio as redis
 import structlog
 from pydantic import ValidationError
 
-from zofbot.routing import Subscription
-from zofbot.routing.subscription import SUBSCRIPTION_SCHEMA as KNOWN
 from zofbot.store import guard_redis_call
-from zofbot.store.entry import decode_text
+from zofbot.store.records import decode_text
 from zofbot.store.schema import STORE_SCHEMA, outdated_error, schema_key
+from zofbot.subscriptions import Subscription
+from zofbot.subscriptions.model import SUBSCRIPTION_SCHEMA as KNOWN
 
 log = structlog.get_logger()
 

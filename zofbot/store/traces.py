@@ -17,12 +17,12 @@ import structlog
 from pydantic import ValidationError
 
 from zofbot.clock import Clock, timeout
-from zofbot.errors import StoreUnavailable
-from zofbot.metrics import Metrics
+from zofbot.domain.errors import StoreUnavailable
+from zofbot.observability.metrics import Metrics
+from zofbot.observability.trace import Trace
+from zofbot.observability.tracing import TraceRecorder
 from zofbot.store import guard_redis_call
-from zofbot.store.entry import decode_hash, decode_text
-from zofbot.trace import Trace
-from zofbot.tracing import TraceRecorder
+from zofbot.store.records import decode_hash, decode_text
 
 log = structlog.get_logger()
 

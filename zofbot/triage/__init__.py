@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from zofbot.triage.life import (
+from zofbot.triage.policy import EscalationPolicy, EscalationStep
+from zofbot.triage.rerun import Rerun, parse_active_rerun
+from zofbot.triage.state_machine import (
     TRANSITIONS,
     Action,
     ActionRequest,
@@ -15,8 +17,6 @@ from zofbot.triage.life import (
     effective_record,
     merge_storm_record,
 )
-from zofbot.triage.policy import EscalationPolicy, EscalationStep
-from zofbot.triage.rerun import Rerun, parse_active_rerun
 
 __all__ = [
     "TRANSITIONS",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from zofbot.triage.life import Actor
+from zofbot.triage.state_machine import Actor
 
 RERUN_SECONDS = 25 * 3600.0
 """Seconds after which a run that nothing was heard of counts as over: an hour longer than the poller watches one."""

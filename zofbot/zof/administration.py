@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import SecretStr
 
-from zofbot.model import Endpoint, Schedule
+from zofbot.domain.model import Endpoint, Schedule
+from zofbot.zof.coerce import as_datetime, as_text
+from zofbot.zof.parsing import JsonObject, _first_value, _parse_page, _read_id, _unwrap_object
 from zofbot.zof.protocol import Page
-from zofbot.zof.reading import JsonObject, _first_value, _parse_page, _read_id, _unwrap_object
-from zofbot.zof.values import as_datetime, as_text
 
 _PAUSED_STATES = frozenset({"paused", "disabled", "inactive", "suspended", "off"})
 

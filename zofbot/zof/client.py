@@ -17,19 +17,20 @@ import stamina
 import stamina.instrumentation
 import structlog
 
-from zofbot import __version__, tracing
+from zofbot import __version__
 from zofbot.clock import Clock, timeout
-from zofbot.errors import SettingsError, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
-from zofbot.model import Endpoint, Project, Result, Run, Schedule
-from zofbot.zof import administration, listing, protocol, reading
-from zofbot.zof.body import BadEncoding, BodyTooLarge, Decompressor
-from zofbot.zof.call import CallRecord, CallState, TimeBudget, ZofReply, ZofRequest
-from zofbot.zof.listing import ListedT, ListRequest, QueryFilters
-from zofbot.zof.pace import QuotaGate, SharedQuota
+from zofbot.domain.errors import SettingsError, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.domain.model import Endpoint, Project, Result, Run, Schedule
+from zofbot.observability import tracing
+from zofbot.zof import administration, pagination, parsing, protocol
+from zofbot.zof.decompression import BadEncoding, BodyTooLarge, Decompressor
+from zofbot.zof.errors import build_error
+from zofbot.zof.pagination import ListedT, ListRequest, QueryFilters
+from zofbot.zof.personal_quota import PersonalQuotas
 from zofbot.zof.protocol import MAX_ATTEMPTS, MAX_WAIT_SECONDS, TRY_AGAIN_HINT, Page
 from zofbot.zof.proxy import proxy_for
-from zofbot.zof.refusal import build_error
-from zofbot.zof.share import PersonalQuotas
+from zofbot.zof.quota import QuotaGate, SharedQuota
+from zofbot.zof.request import CallRecord, CallState, TimeBudget, ZofReply, ZofRequest
 
 __all__ = ["CallRecord", "Page", "SharedQuota", "TimeBudget", "ZofClient", "ZofReply"]
 
@@ -67,7 +68,7 @@ class ZofClient:
         status_param: str = "status",
         project_param: str = "project_id",
         since_param: str = "",
-        bare_duration_unit: reading.DurationUnit = "ms",
+        bare_duration_unit: parsing.DurationUnit = "ms",
         clock: Clock,
         board: SharedQuota | None = None,
         observe: Callable[[CallRecord], None] | None = None,
@@ -78,7 +79,7 @@ class ZofClient:
         self._key = _check_key(key)
         self._base = _check_base_url(base_url)
         self._filters = QueryFilters(status_param, project_param, since_param)
-        self._unit: reading.DurationUnit = bare_duration_unit
+        self._unit: parsing.DurationUnit = bare_duration_unit
         self._observe = observe
         self._clock = clock
         self._random = random
@@ -103,7 +104,7 @@ class ZofClient:
         """Ask for one result."""
         ask = ZofRequest("/results/{id}", f"result `{id}`", protocol.check_id(id, "result"))
         found = await self._send_request(
-            ask, lambda found, said: reading.parse_result(found, asked=id, request_id=said, unit=self._unit), patience
+            ask, lambda found, said: parsing.parse_result(found, asked=id, request_id=said, unit=self._unit), patience
         )
         return found.without_future_times(self._clock.now())
 
@@ -111,7 +112,7 @@ class ZofClient:
         """Ask for one run, with the results it brings along."""
         ask = ZofRequest("/runs/{id}", f"run `{id}`", protocol.check_id(id, "run"))
         found = await self._send_request(
-            ask, lambda found, said: reading.parse_run(found, asked=id, request_id=said, unit=self._unit), patience
+            ask, lambda found, said: parsing.parse_run(found, asked=id, request_id=said, unit=self._unit), patience
         )
         return found.without_future_times(self._clock.now())
 
@@ -135,13 +136,13 @@ class ZofClient:
             ask = replace(ask, what=f"list of results of run `{run_id}`", query=query)
 
         def is_wanted(item: Result) -> bool:
-            return listing.has_status(item, status) and (run_id is None or item.run_id in (None, run_id))
+            return pagination.has_status(item, status) and (run_id is None or item.run_id in (None, run_id))
 
         wanted = ListRequest(
             ask,
             self._filters.to_query(status, None, since),
             is_wanted,
-            lambda found, said: reading.parse_results_page(found, request_id=said, unit=self._unit),
+            lambda found, said: parsing.parse_results_page(found, request_id=said, unit=self._unit),
         )
         return self._list_pages(wanted, patience, starting_after, pages)
 
@@ -159,8 +160,8 @@ class ZofClient:
         wanted = ListRequest(
             ZofRequest("/runs", "list of runs", deed="read the"),
             self._filters.to_query(status, project, since),
-            lambda item: listing.has_status(item, status) and listing.is_of_project(item, project),
-            lambda found, said: reading.parse_runs_page(found, request_id=said, unit=self._unit),
+            lambda item: pagination.has_status(item, status) and pagination.is_of_project(item, project),
+            lambda found, said: parsing.parse_runs_page(found, request_id=said, unit=self._unit),
         )
         return self._list_pages(wanted, patience, starting_after, pages)
 
@@ -168,7 +169,7 @@ class ZofClient:
         self, *, patience: TimeBudget = TimeBudget.FOLLOW_UP, pages: int = 10
     ) -> AsyncGenerator[Page[Project], None]:
         """Page through the projects, as ``results`` does; needs ``projects:read``."""
-        return self._list_unfiltered("/projects", "list of projects", reading.parse_projects_page, patience, pages)
+        return self._list_unfiltered("/projects", "list of projects", parsing.parse_projects_page, patience, pages)
 
     def list_schedules(
         self, *, patience: TimeBudget = TimeBudget.FOLLOW_UP, pages: int = 10
@@ -247,7 +248,7 @@ class ZofClient:
                 deadline = self._clock.monotonic() + patience.seconds
             return await self._fetch_page(wanted, cursor, patience, deadline)
 
-        return listing.iterate_pages(fetch_page, wanted.ask.template, starting_after, most)
+        return pagination.iterate_pages(fetch_page, wanted.ask.template, starting_after, most)
 
     async def _fetch_page(
         self, wanted: ListRequest[ListedT], cursor: str | None, patience: TimeBudget, deadline: float

@@ -12,8 +12,8 @@ from itertools import pairwise
 from typing import Generic, Literal, TypeVar
 from urllib.parse import quote
 
-from zofbot.errors import BadInput, ZofRejected, ZofUnreadable
-from zofbot.model import Quota
+from zofbot.domain.errors import BadInput, ZofRejected, ZofUnreadable
+from zofbot.domain.model import Quota
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from zofbot.model import is_valid_id
-from zofbot.zof.values import as_datetime, as_identifier, as_text, value_at
+from zofbot.domain.model import is_valid_id
+from zofbot.zof.coerce import as_datetime, as_identifier, as_text, value_at
 
 RUN_END_TYPES = frozenset({"run.completed", "run.failed"})
 """After these the run is looked at; one failed run may send both (https://zof.ai/docs/webhooks/events)."""

@@ -10,13 +10,13 @@ import redis.asyncio as redis
 
 from tests.support.cli import run_command
 from zofbot.clock import Clock
-from zofbot.notification import Notification, NotificationKind
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.notifications.notification import Notification, NotificationKind
+from zofbot.observability.trace import Trace, TraceStep
+from zofbot.simulator.server import SimulatorServer
 from zofbot.store import audit
 from zofbot.store.audit import AuditLog
 from zofbot.store.outbox import Outbox
 from zofbot.store.traces import TraceStore
-from zofbot.trace import Trace, TraceStep
 
 HOSTILE = "می\u200cخواهم \x9b31m\u202eabc\x85 password=hunter2 \x1b[31mBearer a1b2c3d4e5f6"
 SHOWN = "می\u200cخواهم abc password=[redacted] Bearer [redacted]"

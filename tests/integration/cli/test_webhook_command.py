@@ -20,11 +20,11 @@ from zofbot.cli.webhook import (
     read_secret,
     register_endpoint,
 )
-from zofbot.errors import BadInput, ZofbotError, ZofRejected
-from zofbot.metrics import Metrics
-from zofbot.model import Endpoint
-from zofbot.rooms import make_zof_client
-from zofbot.settings import Settings
+from zofbot.config.settings import Settings
+from zofbot.container import make_zof_client
+from zofbot.domain.errors import BadInput, ZofbotError, ZofRejected
+from zofbot.domain.model import Endpoint
+from zofbot.observability.metrics import Metrics
 from zofbot.store.webhook_trials import TRIAL_KEY, WebhookTrials
 from zofbot.zof.client import ZofClient
 

@@ -23,8 +23,8 @@ from tests.support.failure_corpus import (
 from tests.support.pair_score import score_pairs
 from zofbot.alerting.signature import VERSION, forget_texts, group_by_signature, make_signature
 from zofbot.alerting.signature.normal_form import normalize_line
-from zofbot.redact import redact
-from zofbot.slack.text import clean_literal, clip_text, escape_mrkdwn
+from zofbot.domain.redaction import redact
+from zofbot.notifications.text import clean_literal, clip_text, escape_mrkdwn
 
 CORPORA = [TEMPLATES, HELD_OUT_TEMPLATES, HELD_OUT_TEMPLATES_2, HELD_OUT_TEMPLATES_3]
 

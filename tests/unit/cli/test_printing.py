@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zofbot.cli.printing import clean_data, print_json
-from zofbot.model import Result, Run
-from zofbot.redact import MASK, is_secret_name
+from zofbot.domain.model import Result, Run
+from zofbot.domain.redaction import MASK, is_secret_name
+from zofbot.observability.trace import Trace, TraceStep
 from zofbot.store import audit
-from zofbot.store.entry import OutboxRecord
-from zofbot.trace import Trace, TraceStep
+from zofbot.store.records import OutboxRecord
 
 SECRET = "hunter2"
 DATA = st.recursive(

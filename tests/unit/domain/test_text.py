@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zofbot.domain.text import MAX_INPUT_CHARACTERS, clean_name, escape_markup, fold_name, read_input
-from zofbot.slack import text as slack_text
-from zofbot.triage.speech import parse_thread_command
+from zofbot.notifications import text as slack_text
+from zofbot.triage.thread_commands import parse_thread_command
 
 PIECES = st.sampled_from([
     "<", ">", "|", "&", "&amp;", "&lt;", "<@U1>", "<@U1|ana>", "<#C1|qa>", "<http://a.example|a.example>", "<!here>",

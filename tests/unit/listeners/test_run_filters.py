@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from zofbot.errors import BadInput
+from zofbot.domain.errors import BadInput
+from zofbot.domain.model import Outcome, Run
 from zofbot.listeners.run_filters import STATUS_WORDS, RunFilters, parse_run_filters
-from zofbot.model import Outcome, Run
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from zofbot.simulator.blocks import Surface, find_problems
-from zofbot.simulator.mentions import find_unescaped
+from zofbot.simulator.blockkit.blocks import Surface, find_problems
+from zofbot.simulator.blockkit.mentions import find_unescaped
 
 Json = dict[str, Any]
 

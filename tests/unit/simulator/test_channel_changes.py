@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from zofbot.simulator import channel_changes
-from zofbot.simulator.entities import BOT_USER_ID, Channel, PostedMessage, User
-from zofbot.simulator.slack import answer_call
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack import channel_changes
+from zofbot.simulator.slack.model import BOT_USER_ID, Channel, PostedMessage, User
+from zofbot.simulator.slack.web_api import answer_call
 
 QA, INCIDENT = "C0QA", "C0INCIDENT"
 

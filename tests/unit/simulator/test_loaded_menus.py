@@ -8,11 +8,11 @@ import pytest
 from aiohttp import web
 
 from tests.support.slack_app import RecordingApp
-from zofbot.simulator import blocks
-from zofbot.simulator.elements import find_option_problems
-from zofbot.simulator.organization import ANA
-from zofbot.simulator.stage import SimulatorServer
-from zofbot.simulator.views import open_view
+from zofbot.simulator.blockkit import blocks
+from zofbot.simulator.blockkit.elements import find_option_problems
+from zofbot.simulator.seed import ANA
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.views_api import open_view
 
 PLAIN = {"type": "plain_text", "text": "x"}
 OPTION = {"text": PLAIN, "value": "x"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from zofbot.clock import MovableClock
-from zofbot.simulator import payloads
-from zofbot.simulator.organization import seed_world
-from zofbot.simulator.workspace import Workspace
+from zofbot.simulator.seed import seed_world
+from zofbot.simulator.slack import payloads
+from zofbot.simulator.slack.state import Workspace
 from zofbot.simulator.world import World
 
 PLAIN = "res_1 run_2 1.5h 09:00 login.py.old tests/cart e.g. checkout-v2"

@@ -10,10 +10,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from tests.support.slack_app import RecordingApp
-from zofbot.simulator.entities import PostedMessage, SharedLinks
-from zofbot.simulator.organization import ANA, QA_ALERTS, RANDOM_CHANNEL
-from zofbot.simulator.stage import SimulatorServer
-from zofbot.simulator.workspace import Workspace
+from zofbot.simulator.seed import ANA, QA_ALERTS, RANDOM_CHANNEL
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.model import PostedMessage, SharedLinks
+from zofbot.simulator.slack.state import Workspace
 
 LINK = "https://app.zof.example/runs/run_1?a=1&b=2"
 CARD = {"color": "#d0342c", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "Failed"}}]}

@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from tests.support.virtual_time import SetClock
-from zofbot.simulator import organization
+from zofbot.simulator import seed
 from zofbot.simulator.faults import SLACK_FAULTS, ZOF_FAULTS, FaultInjector
-from zofbot.simulator.organization import CHECKOUT, seed_world
 from zofbot.simulator.quota import BurstLimit, MinuteQuota
-from zofbot.simulator.records import HttpReply
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.seed import CHECKOUT, seed_world
+from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
+from zofbot.simulator.zof.state import HttpReply
 
 START = 1795467000.0
 
@@ -67,20 +67,20 @@ def test_the_history_is_a_week_of_forty_runs_oldest_first(world: World) -> None:
     assert moments == sorted(moments)
     assert moments[0] >= "2026-11-16"
     assert {run["project_id"] for run in runs if "project_id" in run} == set(world.zof.projects)
-    ordinary = [run_id for run_id in world.zof.runs if run_id < organization.EXAMPLE_RUN]
+    ordinary = [run_id for run_id in world.zof.runs if run_id < seed.EXAMPLE_RUN]
     assert all(8 <= len(world.zof.results_of_run(run_id)) <= 14 for run_id in ordinary)
 
 
 def test_the_notable_ones_are_what_they_are_said_to_be(world: World) -> None:
     results, runs = world.zof.results, world.zof.runs
-    assert "voucher" in results[organization.ASSERTION_RESULT]["failure_summary"]
-    assert "502" in results[organization.BAD_GATEWAY_RESULT]["failure_summary"]
-    assert results[organization.PASSED_RESULT]["status"] == "passed"
-    assert "<!channel>" in results[organization.LEAK_RESULT]["failure_summary"]
-    assert results[organization.BARE_RESULT] == {"id": organization.BARE_RESULT}
-    assert runs[organization.LARGE_RUN]["summary"]["failed"] == 53
-    assert runs[organization.RUNNING_RUN]["status"] == "running"
-    assert runs[organization.EXAMPLE_RUN]["summary"]["error"] == 2
+    assert "voucher" in results[seed.ASSERTION_RESULT]["failure_summary"]
+    assert "502" in results[seed.BAD_GATEWAY_RESULT]["failure_summary"]
+    assert results[seed.PASSED_RESULT]["status"] == "passed"
+    assert "<!channel>" in results[seed.LEAK_RESULT]["failure_summary"]
+    assert results[seed.BARE_RESULT] == {"id": seed.BARE_RESULT}
+    assert runs[seed.LARGE_RUN]["summary"]["failed"] == 53
+    assert runs[seed.RUNNING_RUN]["status"] == "running"
+    assert runs[seed.EXAMPLE_RUN]["summary"]["error"] == 2
 
 
 # --- reading
@@ -88,8 +88,8 @@ def test_the_notable_ones_are_what_they_are_said_to_be(world: World) -> None:
 
 async def test_a_result_a_run_and_the_projects_are_answered(zof: httpx.AsyncClient) -> None:
     result = (await zof.get("/results/res_4821")).json()
-    assert (result["id"], result["run_id"]) == ("res_4821", organization.EXAMPLE_RUN)
-    run = (await zof.get(f"/runs/{organization.EXAMPLE_RUN}")).json()
+    assert (result["id"], result["run_id"]) == ("res_4821", seed.EXAMPLE_RUN)
+    run = (await zof.get(f"/runs/{seed.EXAMPLE_RUN}")).json()
     assert len(run["results"]) == run["summary"]["total"] == 10
     assert [each["name"] for each in await list_items(zof, "/projects")] == ["search", "checkout"]
 
@@ -115,12 +115,12 @@ async def test_a_new_run_between_two_pages_repeats_nothing(zof: httpx.AsyncClien
 
 
 async def test_filters_hold(zof: httpx.AsyncClient) -> None:
-    wide = await list_items(zof, "/results", run_id=organization.LARGE_RUN, status="failed", limit=20)
+    wide = await list_items(zof, "/results", run_id=seed.LARGE_RUN, status="failed", limit=20)
     assert len(wide) == 53
     failed = await list_items(zof, "/runs", status="failed", project_id=CHECKOUT)
     assert {(run["status"], run["project_id"]) for run in failed} == {("failed", CHECKOUT)}
     recent = await list_items(zof, "/runs", created_after=str(START - 4 * 3600))
-    assert {run["id"] for run in recent} >= {organization.EXAMPLE_RUN, organization.LARGE_RUN}
+    assert {run["id"] for run in recent} >= {seed.EXAMPLE_RUN, seed.LARGE_RUN}
     assert len(recent) < 10
 
 
@@ -153,12 +153,12 @@ async def test_an_older_zof_words_the_same_differently(zof: httpx.AsyncClient, w
     world.zof.dialect = "older"
     result = (await zof.get("/results/res_4821")).json()["data"]
     assert result["outcome"] == "failed"
-    assert result["run"] == {"id": organization.EXAMPLE_RUN}
+    assert result["run"] == {"id": seed.EXAMPLE_RUN}
     assert result["project"] == {"id": CHECKOUT, "name": "checkout"}
     assert result["environment"] == {"name": "staging"}
     assert isinstance(result["created"], int)
     assert result["created"] > 10**12
-    assert "case_outcomes" in (await zof.get(f"/runs/{organization.EXAMPLE_RUN}")).json()["data"]
+    assert "case_outcomes" in (await zof.get(f"/runs/{seed.EXAMPLE_RUN}")).json()["data"]
 
 
 async def test_any_reply_can_be_replaced(zof: httpx.AsyncClient, world: World) -> None:
@@ -246,7 +246,7 @@ async def test_an_order_that_is_not_json_is_refused(zof: httpx.AsyncClient, worl
 
 
 async def test_a_run_is_canceled_until_it_has_ended(zof: httpx.AsyncClient) -> None:
-    path = f"/runs/{organization.RUNNING_RUN}/cancel"
+    path = f"/runs/{seed.RUNNING_RUN}/cancel"
     assert (await zof.post(path)).json()["status"] == "canceled"
     assert (await zof.post(path)).status_code == 409
 

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.support.virtual_time import SetClock
-from zofbot.simulator.organization import seed_world
-from zofbot.simulator.stage import SimulatorServer
+from zofbot.simulator.seed import seed_world
+from zofbot.simulator.server import SimulatorServer
 from zofbot.simulator.world import World
 
 START = 1795467000.0  # 2026-11-23T20:50:00Z

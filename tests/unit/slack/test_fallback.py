@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from zofbot.errors import SlackRefused
+from zofbot.domain.errors import SlackRefused
+from zofbot.slack.errors import REASONS_BY_HANDLING, RefusalHandling
 from zofbot.slack.fallback import plain_modal, send_or_simplify, show_or_simplify
-from zofbot.slack.message import Block, Message, section_block
-from zofbot.slack.verdict import REASONS_BY_HANDLING, RefusalHandling
+from zofbot.slack.views.blocks import Block, Message, section_block
 
 pytestmark = pytest.mark.anyio
 

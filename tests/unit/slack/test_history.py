@@ -8,13 +8,13 @@ import aiohttp
 import pytest
 
 from zofbot.clock import MovableClock
-from zofbot.errors import SlackDeferred, SlackUnknown
-from zofbot.metrics import Metrics
-from zofbot.simulator.entities import BOT_USER_ID, PostedMessage
-from zofbot.simulator.stage import SimulatorServer
-from zofbot.slack.message import Message as Said
-from zofbot.slack.notifier import SlackClient, message_metadata
-from zofbot.slack.received import METADATA_EVENT_TYPE
+from zofbot.domain.errors import SlackDeferred, SlackUnknown
+from zofbot.observability.metrics import Metrics
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.model import BOT_USER_ID, PostedMessage
+from zofbot.slack.client import SlackClient, message_metadata
+from zofbot.slack.responses import METADATA_EVENT_TYPE
+from zofbot.slack.views.blocks import Message as Said
 
 QA = "C0QA"
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zofbot.redact import MASK
-from zofbot.slack import text
+from zofbot.domain.redaction import MASK
+from zofbot.notifications import text
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import redis.asyncio as redis
 
 from tests.support.virtual_time import SetClock
-from zofbot.errors import StoreUnavailable
+from zofbot.domain.errors import StoreUnavailable
 from zofbot.store.leases import Fence, Lease
 from zofbot.store.outbox import LeaseLost, Outbox
 

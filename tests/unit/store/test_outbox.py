@@ -15,10 +15,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zofbot.clock import MovableClock
-from zofbot.errors import StoreUnavailable
-from zofbot.notification import NOTIFICATION_SCHEMA, Claim, Notification, NotificationKind, NotificationState, Receipt
+from zofbot.domain.errors import StoreUnavailable
+from zofbot.notifications.notification import (
+    NOTIFICATION_SCHEMA,
+    Claim,
+    Notification,
+    NotificationKind,
+    NotificationState,
+    Receipt,
+)
 from zofbot.simulator.quota import BurstLimit
-from zofbot.store.entry import decode_text
+from zofbot.store.attempt_results import (
+    Adopted,
+    AttemptResult,
+    Deferred,
+    Dropped,
+    Gone,
+    Halted,
+    Refused,
+    Sent,
+    Snoozed,
+    Unknown,
+)
 from zofbot.store.leases import Fence
 from zofbot.store.outbox import (
     BODY_TTL_SECONDS,
@@ -31,18 +49,7 @@ from zofbot.store.outbox import (
     LeaseLost,
     Outbox,
 )
-from zofbot.store.settlement import (
-    Adopted,
-    AttemptResult,
-    Deferred,
-    Dropped,
-    Gone,
-    Halted,
-    Refused,
-    Sent,
-    Snoozed,
-    Unknown,
-)
+from zofbot.store.records import decode_text
 
 NOW = 1_800_000_000.0
 HERE = Receipt("C1", "1.0")

@@ -13,8 +13,8 @@ import pytest
 import redis.asyncio as redis
 
 from zofbot.clock import Clock
-from zofbot.errors import StoreUnavailable
-from zofbot.model import Quota
+from zofbot.domain.errors import StoreUnavailable
+from zofbot.domain.model import Quota
 from zofbot.store import MAX_POSTING_SECONDS, REQUEST_CLAIM_SECONDS, SHARE_TTL_SECONDS, SharedCard, Store, open_store
 
 NOW = 1_800_000_000.0

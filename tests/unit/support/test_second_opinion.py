@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.bot import running_bot
 from tests.support.second_opinion import UNKNOWN_BLOCKS, SecondOpinion, find_complaints, shape_of
-from zofbot.simulator.posting import validate_content
+from zofbot.simulator.slack.chat_api import validate_content
 
 PLAIN = {"type": "plain_text", "text": "x"}
 SECTION: dict[str, Any] = {"type": "section", "text": {"type": "mrkdwn", "text": "x", "verbatim": True}}

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from tests.support.virtual_time import SetClock
-from zofbot.errors import ZofRejected, ZofUnreadable
-from zofbot.model import Schedule
-from zofbot.zof import reading
+from zofbot.domain.errors import ZofRejected, ZofUnreadable
+from zofbot.domain.model import Schedule
+from zofbot.zof import parsing
 from zofbot.zof.administration import parse_endpoint, parse_endpoints_page, parse_schedules_page
 from zofbot.zof.client import ZofClient
 
@@ -65,7 +65,7 @@ def test_of_a_schedule_only_the_id_is_needed_and_what_has_none_is_counted() -> N
     ],
 )
 def test_a_run_says_which_schedule_started_it(record: dict[str, Any], known: tuple[str | None, str | None]) -> None:
-    run = reading.parse_run({"id": "run_1", **record})
+    run = parsing.parse_run({"id": "run_1", **record})
     assert (run.schedule_id, run.schedule_name) == known
 
 

@@ -20,7 +20,7 @@ import structlog
 from tests.support.virtual_time import SetClock
 from zofbot import __version__
 from zofbot.clock import Clock
-from zofbot.errors import (
+from zofbot.domain.errors import (
     BadInput,
     SettingsError,
     StoreUnavailable,
@@ -29,9 +29,9 @@ from zofbot.errors import (
     ZofUnavailable,
     ZofUnreadable,
 )
-from zofbot.model import Outcome, Quota
+from zofbot.domain.model import Outcome, Quota
 from zofbot.zof.client import CallRecord, TimeBudget, ZofClient
-from zofbot.zof.pace import newer_quota
+from zofbot.zof.quota import newer_quota
 
 KEY = "key-nobody-may-see-1234567890"
 BASE = "https://zof.test/v1"

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zofbot.errors import BadInput, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
-from zofbot.model import Outcome, Result, Run
-from zofbot.zof import protocol, reading, refusal, values
-from zofbot.zof.body import BadEncoding, BodyTooLarge, Decompressor
+from zofbot.domain.errors import BadInput, ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.domain.model import Outcome, Result, Run
+from zofbot.zof import coerce, errors, parsing, protocol
+from zofbot.zof.decompression import BadEncoding, BodyTooLarge, Decompressor
 
 NOW = datetime(2026, 6, 1, 8, 15, tzinfo=UTC)
 
@@ -61,14 +61,14 @@ def put(name: str, value: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("field", "name"), rows(TEXTS))
 def test_a_result_is_read_from_every_accepted_name(field: str, name: str) -> None:
-    result = reading.parse_result({"id": "res_1", **put(name, "word")})
+    result = parsing.parse_result({"id": "res_1", **put(name, "word")})
     assert getattr(result, field) == "word"
 
 
 @pytest.mark.parametrize(("field", "name"), rows(TEXTS))
 @pytest.mark.parametrize("wrong", [True, [], ["x"], "", "  \t", None, 1.5])
 def test_a_wrong_type_under_any_name_counts_as_missing(field: str, name: str, wrong: object) -> None:
-    assert getattr(reading.parse_result({"id": "res_1", **put(name, wrong)}), field) is None
+    assert getattr(parsing.parse_result({"id": "res_1", **put(name, wrong)}), field) is None
 
 
 @pytest.mark.parametrize("field", TEXTS)
@@ -78,29 +78,29 @@ def test_the_first_name_with_a_usable_value_wins(field: str) -> None:
         if better.split(".")[0] == worse.split(".")[0]:
             continue  # one key cannot be an object and text at once
         both = {"id": "res_1", **put(better, "first"), **put(worse, "second")}
-        assert getattr(reading.parse_result(both), field) == "first"
+        assert getattr(parsing.parse_result(both), field) == "first"
         unusable = {"id": "res_1", **put(better, 7.5), **put(worse, "second")}
-        assert getattr(reading.parse_result(unusable), field) == "second"
+        assert getattr(parsing.parse_result(unusable), field) == "second"
 
 
 @pytest.mark.parametrize(("field", "name"), rows(TIMES))
 def test_times_are_read_from_every_accepted_name(field: str, name: str) -> None:
-    assert getattr(reading.parse_run({"id": "run_1", name: "2026-06-01T08:15:00Z"}), field) == NOW
+    assert getattr(parsing.parse_run({"id": "run_1", name: "2026-06-01T08:15:00Z"}), field) == NOW
 
 
 @pytest.mark.parametrize(("field", "name"), rows(COUNTS))
 def test_counts_are_read_from_the_summary_or_the_top(field: str, name: str) -> None:
-    assert getattr(reading.parse_run({"id": "run_1", **put(name, 7)}).counts, field) == 7
+    assert getattr(parsing.parse_run({"id": "run_1", **put(name, 7)}).counts, field) == 7
 
 
 @pytest.mark.parametrize("wrong", [True, -1, 2.5, "7", 10**12, [7]])
 def test_a_count_is_a_whole_number_or_missing(wrong: object) -> None:
-    assert reading.parse_run({"id": "run_1", "summary": {"failed": wrong}, "failed": 3}).counts.failed == 3
+    assert parsing.parse_run({"id": "run_1", "summary": {"failed": wrong}, "failed": 3}).counts.failed == 3
 
 
 @pytest.mark.parametrize("name", ["results", "case_outcomes", "cases", "test_cases"])
 def test_a_run_brings_its_results_under_every_accepted_name(name: str) -> None:
-    run = reading.parse_run(
+    run = parsing.parse_run(
         {"id": "run_1", name: [{"id": "res_1", "status": "failed"}, "tc_2", {"status": "no id"}]}, request_id="req_9"
     )
     assert run.results == (
@@ -109,29 +109,29 @@ def test_a_run_brings_its_results_under_every_accepted_name(name: str) -> None:
 
 
 def test_a_list_of_bare_ids_is_no_list_of_results() -> None:
-    assert reading.parse_run({"id": "run_1", "results": ["tc_1"], "cases": [{"id": "res_1"}]}).results is not None
-    assert reading.parse_run({"id": "run_1", "test_cases": ["tc_1"]}).results is None
-    assert reading.parse_run({"id": "run_1", "results": []}).results == ()
+    assert parsing.parse_run({"id": "run_1", "results": ["tc_1"], "cases": [{"id": "res_1"}]}).results is not None
+    assert parsing.parse_run({"id": "run_1", "test_cases": ["tc_1"]}).results is None
+    assert parsing.parse_run({"id": "run_1", "results": []}).results == ()
 
 
 def test_a_list_of_outcomes_without_ids_is_none_either() -> None:
     outcomes = [{"case": {"id": "tc_1"}, "outcome": "failed"}, {"case": {"id": "tc_2"}, "outcome": "passed"}]
-    assert reading.parse_run({"id": "run_1", "case_outcomes": outcomes}).results is None
+    assert parsing.parse_run({"id": "run_1", "case_outcomes": outcomes}).results is None
 
 
 def test_the_case_id_stands_in_for_a_missing_title() -> None:
-    assert reading.parse_result({"id": "res_1", "test_case_id": "tc_1"}).title == "tc_1"
+    assert parsing.parse_result({"id": "res_1", "test_case_id": "tc_1"}).title == "tc_1"
 
 
 @pytest.mark.parametrize(
     ("status", "failure"), [("failed", "why"), ("errored", "why"), ("passed", None), ("odd", None)]
 )
 def test_a_textual_summary_is_the_failure_of_a_bad_outcome_only(status: str, failure: str | None) -> None:
-    assert reading.parse_result({"id": "res_1", "status": status, "summary": "why"}).failure == failure
+    assert parsing.parse_result({"id": "res_1", "status": status, "summary": "why"}).failure == failure
 
 
 def test_text_cannot_carry_half_characters_further() -> None:
-    result = reading.parse_result(json.loads('{"id": "res_1", "name": "a\\ud800b"}'))
+    result = parsing.parse_result(json.loads('{"id": "res_1", "name": "a\\ud800b"}'))
     assert result.title == "a?b"
 
 
@@ -155,9 +155,9 @@ def test_text_cannot_carry_half_characters_further() -> None:
         ({"duration_ms": 0}, "ms", 0),
     ],
 )
-def test_durations_become_seconds(given_: dict[str, Any], unit: reading.DurationUnit, seconds: float | None) -> None:
-    assert reading.parse_result({"id": "res_1", **given_}, unit=unit).duration == seconds
-    assert reading.parse_run({"id": "run_1", **given_}, unit=unit).duration == seconds
+def test_durations_become_seconds(given_: dict[str, Any], unit: parsing.DurationUnit, seconds: float | None) -> None:
+    assert parsing.parse_result({"id": "res_1", **given_}, unit=unit).duration == seconds
+    assert parsing.parse_run({"id": "run_1", **given_}, unit=unit).duration == seconds
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_durations_become_seconds(given_: dict[str, Any], unit: reading.Duration
     ],
 )
 def test_one_moment_is_read_in_every_form(written: object) -> None:
-    assert values.as_datetime(written) == NOW
+    assert coerce.as_datetime(written) == NOW
 
 
 @pytest.mark.parametrize(
@@ -189,19 +189,19 @@ def test_one_moment_is_read_in_every_form(written: object) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_moment_of_this_century_is_missing(written: object) -> None:
-    assert values.as_datetime(written) is None
+    assert coerce.as_datetime(written) is None
 
 
 @pytest.mark.parametrize(("raw", "known"), [("r", "r"), (" r ", "r"), (17, "17")])
 def test_an_id_is_text_or_a_whole_number(raw: object, known: str) -> None:
-    assert reading.parse_run({"id": raw}).id == known
+    assert parsing.parse_run({"id": raw}).id == known
 
 
 @pytest.mark.parametrize("raw", [None, "", True, 1.0, {}, "x" * 300])
 def test_a_missing_id_is_the_one_asked_for(raw: object) -> None:
-    assert reading.parse_result({"id": raw}, asked="res_9").id == "res_9"
+    assert parsing.parse_result({"id": raw}, asked="res_9").id == "res_9"
     with pytest.raises(ZofUnreadable, match="no id"):
-        reading.parse_result({"id": raw})
+        parsing.parse_result({"id": raw})
 
 
 @pytest.mark.parametrize(
@@ -214,24 +214,24 @@ def test_a_missing_id_is_the_one_asked_for(raw: object) -> None:
     ],
 )
 def test_a_result_may_be_bare_or_wrapped(wrapped: object) -> None:
-    assert reading.parse_result(wrapped) == Result(id="x", status="passed", outcome=Outcome.PASSED)
+    assert parsing.parse_result(wrapped) == Result(id="x", status="passed", outcome=Outcome.PASSED)
 
 
 def test_a_run_may_be_wrapped_and_a_bare_object_with_an_id_stays_itself() -> None:
-    assert reading.parse_run({"run": {"id": "x"}}).id == "x"
-    assert reading.parse_run({"id": "outer", "data": {"id": "inner"}}).id == "outer"
-    assert reading.parse_result({"result": "failed"}, asked="x").outcome is Outcome.FAILED
+    assert parsing.parse_run({"run": {"id": "x"}}).id == "x"
+    assert parsing.parse_run({"id": "outer", "data": {"id": "inner"}}).id == "outer"
+    assert parsing.parse_result({"result": "failed"}, asked="x").outcome is Outcome.FAILED
 
 
 @pytest.mark.parametrize("found", [None, [], "text", 3, [{"id": "x"}]])
 def test_something_else_than_an_object_is_unreadable(found: object) -> None:
-    for read in (reading.parse_result, reading.parse_run):
+    for read in (parsing.parse_result, parsing.parse_run):
         with pytest.raises(ZofUnreadable):
             read(found, asked="x")
 
 
 def test_the_request_id_is_on_every_value() -> None:
-    page = reading.parse_runs_page({"data": [{"id": "a", "results": [{"id": "r"}]}]}, request_id="req_1")
+    page = parsing.parse_runs_page({"data": [{"id": "a", "results": [{"id": "r"}]}]}, request_id="req_1")
     run = page.items[0]
     assert run.results is not None
     assert [page.request_id, run.request_id, run.results[0].request_id] == ["req_1"] * 3
@@ -250,20 +250,20 @@ def test_the_request_id_is_on_every_value() -> None:
     ],
 )  # fmt: skip
 def test_every_spelling_of_a_status_has_its_category(word: str | None, outcome: Outcome) -> None:
-    assert reading.classify_outcome(word) is outcome
+    assert parsing.classify_outcome(word) is outcome
 
 
 def test_where_a_status_says_only_that_it_ended_another_word_says_how() -> None:
-    ended = reading.parse_run({"id": "run_1", "status": "completed", "outcome": "failed"})
+    ended = parsing.parse_run({"id": "run_1", "status": "completed", "outcome": "failed"})
     assert (ended.status, ended.outcome) == ("failed", Outcome.FAILED)
-    going = reading.parse_run({"id": "run_1", "status": "running", "result": "passed"})
+    going = parsing.parse_run({"id": "run_1", "status": "running", "result": "passed"})
     assert (going.status, going.outcome) == ("running", Outcome.RUNNING)
-    odd = reading.parse_result({"id": "res_1", "status": "quarantined", "outcome": "strange"})
+    odd = parsing.parse_result({"id": "res_1", "status": "quarantined", "outcome": "strange"})
     assert (odd.status, odd.outcome) == ("quarantined", Outcome.UNKNOWN)
 
 
 def test_an_unknown_status_keeps_its_own_word() -> None:
-    result = reading.parse_result({"id": "x", "status": "Quarantined!"})
+    result = parsing.parse_result({"id": "x", "status": "Quarantined!"})
     assert (result.status, result.outcome) == ("Quarantined!", Outcome.UNKNOWN)
 
 
@@ -280,20 +280,20 @@ def test_an_unknown_status_keeps_its_own_word() -> None:
     ],
 )
 def test_a_listing_is_found_in_every_envelope(envelope: object) -> None:
-    page = reading.parse_runs_page(envelope)
+    page = parsing.parse_runs_page(envelope)
     assert [run.id for run in page] == ["a"]
     assert (page.more, page.next_cursor) == (False, None)
 
 
 @pytest.mark.parametrize("envelope", [{"data": None}, {"data": []}, []])
 def test_an_empty_listing_is_no_fault(envelope: object) -> None:
-    assert reading.parse_results_page(envelope).items == ()
+    assert parsing.parse_results_page(envelope).items == ()
 
 
 @pytest.mark.parametrize("envelope", [{}, {"data": "x"}, "x", None, 3, {"data": {"data": {"data": []}}}])
 def test_a_listing_without_a_list_is_unreadable(envelope: object) -> None:
     with pytest.raises(ZofUnreadable, match="no list"):
-        reading.parse_results_page(envelope)
+        parsing.parse_results_page(envelope)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_a_listing_without_a_list_is_unreadable(envelope: object) -> None:
     ],
 )
 def test_how_a_page_goes_on(said: dict[str, object], more: bool, cursor: str | None) -> None:
-    page = reading.parse_runs_page({"data": [], **said})
+    page = parsing.parse_runs_page({"data": [], **said})
     assert (page.more, page.next_cursor) == (more, cursor)
 
 
@@ -321,18 +321,18 @@ def test_how_a_wrapped_page_goes_on_may_stand_inside_or_outside(where: str) -> N
     onward: dict[str, object] = {"has_more": True, "next_cursor": "c"}
     inside: dict[str, object] = {"runs": [{"id": "a"}]}
     found = {"data": {**inside, **onward}} if where == "inside" else {"data": inside, **onward}
-    page = reading.parse_runs_page(found)
+    page = parsing.parse_runs_page(found)
     assert ([run.id for run in page], page.more, page.next_cursor) == (["a"], True, "c")
 
 
 def test_entries_of_a_page_may_be_wrapped_too() -> None:
-    page = reading.parse_results_page({"data": [{"data": {"id": "a", "outcome": "failed"}}, {"data": {}}, {"data": 3}]})
+    page = parsing.parse_results_page({"data": [{"data": {"id": "a", "outcome": "failed"}}, {"data": {}}, {"data": 3}]})
     assert [(item.id, item.outcome) for item in page] == [("a", Outcome.FAILED)]
     assert page.skipped == 2
 
 
 def test_entries_that_are_no_objects_or_have_no_id_are_skipped_and_counted() -> None:
-    page = reading.parse_results_page({"data": [{"id": "a"}, {"status": "x"}, "b", None, {"id": 5}]})
+    page = parsing.parse_results_page({"data": [{"id": "a"}, {"status": "x"}, "b", None, {"id": 5}]})
     assert [item.id for item in page] == ["a", "5"]
     assert page.skipped == 3
 
@@ -354,9 +354,9 @@ anything: st.SearchStrategy[Any] = st.recursive(
     max_leaves=10,
 )
 top_names = sorted(
-    {name.split(".")[0] for names in reading.FIELD_NAMES.values() for name in names} | {"result", "run", "id"}
+    {name.split(".")[0] for names in parsing.FIELD_NAMES.values() for name in names} | {"result", "run", "id"}
 )
-under_names = sorted({name.split(".")[1] for names in reading.FIELD_NAMES.values() for name in names if "." in name})
+under_names = sorted({name.split(".")[1] for names in parsing.FIELD_NAMES.values() for name in names if "." in name})
 shaped = st.dictionaries(
     st.sampled_from(top_names), anything | st.dictionaries(st.sampled_from(under_names), anything, max_size=4)
 )
@@ -366,8 +366,8 @@ envelopes = anything | shaped | st.lists(shaped, max_size=3) | st.dictionaries(
 
 
 @given(envelopes, st.sampled_from(["ms", "s"]))
-def test_every_reader_gives_a_typed_value_or_says_unreadable(found: object, unit: reading.DurationUnit) -> None:
-    for read in (reading.parse_result, reading.parse_run):
+def test_every_reader_gives_a_typed_value_or_says_unreadable(found: object, unit: parsing.DurationUnit) -> None:
+    for read in (parsing.parse_result, parsing.parse_run):
         try:
             item = read(found, asked="asked", unit=unit)
         except ZofUnreadable:
@@ -376,7 +376,7 @@ def test_every_reader_gives_a_typed_value_or_says_unreadable(found: object, unit
         assert item.duration is None or 0 <= item.duration <= 1e9
         assert all(when is None or when.tzinfo is UTC for when in (item.started, item.ended, item.created))
         assert type(item).model_validate_json(item.model_dump_json()) == item
-    for read_page in (reading.parse_results_page, reading.parse_runs_page):
+    for read_page in (parsing.parse_results_page, parsing.parse_runs_page):
         try:
             page = read_page(found, unit=unit)
         except ZofUnreadable:
@@ -399,7 +399,7 @@ def test_every_body_is_parsed_or_unreadable(body: bytes, content_type: str) -> N
 
 @given(st.integers(100, 599), st.binary(max_size=300) | envelopes.map(lambda found: json.dumps(found).encode()))
 def test_every_refusal_is_a_sentence_for_a_person(status: int, body: bytes) -> None:
-    error = refusal.build_error(status, {}, body, "result `res_1`", now=NOW)
+    error = errors.build_error(status, {}, body, "result `res_1`", now=NOW)
     assert isinstance(error, ZofUnavailable | ZofRejected | ZofUnreadable)
     assert error.sentence.isprintable()
     assert error.next_step
@@ -542,7 +542,7 @@ def test_an_id_is_one_segment_of_a_path() -> None:
 
 def refusal_error(status: int, found: object = None, **headers: str) -> ZofError:
     body = found if isinstance(found, bytes) else json.dumps(found).encode()
-    return refusal.build_error(
+    return errors.build_error(
         status, {k.replace("_", "-"): v for k, v in headers.items()}, body, "result `res_1`", now=NOW
     )  # fmt: skip
 
@@ -626,15 +626,15 @@ def test_a_status_nobody_expects_is_unreadable(status: int) -> None:
     ids=str,
 )
 def test_every_shape_of_an_error_body(body: bytes, code: str | None, message: str | None, param: str | None) -> None:
-    assert refusal.parse_error_body(body) == refusal.ErrorDetails(code, message, param)
+    assert errors.parse_error_body(body) == errors.ErrorDetails(code, message, param)
 
 
 def test_zofs_message_is_cleaned_redacted_and_cut_but_not_escaped() -> None:
     said = {"message": "a\x00\u202e <b & c\r\n  password=hunter22 seen with KEY-OF-OURS", "param": "x" * 400}
-    words = refusal.parse_error_body(json.dumps(said).encode(), ("KEY-OF-OURS",))
+    words = errors.parse_error_body(json.dumps(said).encode(), ("KEY-OF-OURS",))
     assert words.message == "a <b & c password=[redacted] seen with [redacted]"
     assert len(words.param or "") == 100
-    long = refusal.parse_error_body(json.dumps({"message": "é" * 400}).encode())
+    long = errors.parse_error_body(json.dumps({"message": "é" * 400}).encode())
     assert long.message == "é" * 299 + "…"
 
 
@@ -697,4 +697,4 @@ def test_what_follows_a_packed_body_is_not_hoarded() -> None:
 
 def test_naive_and_foreign_zones_become_utc() -> None:
     there = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
-    assert values.as_datetime(there.isoformat()) == NOW
+    assert coerce.as_datetime(there.isoformat()) == NOW

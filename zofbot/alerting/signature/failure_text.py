@@ -9,8 +9,8 @@ from zofbot.alerting.signature.message_lines import MessageLines, join_compared
 from zofbot.alerting.signature.noise import announces_output
 from zofbot.alerting.signature.python_text import has_traceback, is_pytest, read_pytest, read_traceback
 from zofbot.alerting.signature.stack_frames import Frame, Origin, is_go_call, parse_frame
+from zofbot.domain.redaction import MASK
 from zofbot.domain.text import INVISIBLE_CHARACTERS
-from zofbot.redact import MASK
 
 MAX_CHARACTERS = 16_000
 """Characters read, half of them from the end: Python and Java name the cause last."""

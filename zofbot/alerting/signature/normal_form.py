@@ -8,7 +8,7 @@ from functools import lru_cache
 from zofbot.alerting.signature.numbers import take_out_numbers
 from zofbot.alerting.signature.quoted import QuotedKind, judge_quoted
 from zofbot.alerting.signature.variable_parts import VARIABLE, take_out_places, take_out_times
-from zofbot.redact import MASK, redact
+from zofbot.domain.redaction import MASK, redact
 
 MAX_LINE_CHARACTERS = 400
 """What follows in a line is left out, which bounds the cost of each pattern."""

@@ -1,0 +1,111 @@
+"""What holds a failure back, and a decision that rests on a mute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from tests.support.poller_bench import PlainDecision, poller_bench
+from tests.support.rules import HOUR_SECONDS, NOON, RuleBench, failed_finding, make_subscription, passed_finding
+from zofbot.alerting.catchups import KEPT_SECONDS
+from zofbot.alerting.holds import due, hold_back
+from zofbot.alerting.reasons import DecisionReason
+from zofbot.alerting.state import MUTES, catch_up_in, held_by
+from zofbot.subscriptions import EventType, PlatformEvent, RunFinding
+from zofbot.subscriptions.mute import Mute
+
+
+def mute(name: str = "m1", until: float = NOON + HOUR_SECONDS, **more: Any) -> Mute:
+    usual: dict[str, Any] = {"id": name, "channel": "C1", "until": until, "env": ("staging",), "by_name": "Ana"}
+    return Mute(**usual | more)
+
+
+def muted(bench: RuleBench, *mutes: Mute) -> RuleBench:
+    records = {each.id: each.model_dump_json(exclude_defaults=True) for each in mutes}
+    bench.memory = bench.memory.with_changes({MUTES: records})
+    return bench
+
+
+def test_all_mutes_have_to_be_over_and_then_one_subscription_out_of_its_quiet_hours() -> None:
+    night = make_subscription("quiet:13:00-14:00,UTC")
+    assert hold_back(NOON, [night], [], critical=False).until == 0
+    assert (
+        hold_back(NOON, [night], [mute(until=NOON + 1.5 * HOUR_SECONDS)], critical=False).until
+        == NOON + 2 * HOUR_SECONDS
+    )
+    assert (
+        hold_back(NOON, [night, make_subscription("", number=2)], [mute()], critical=True).until == NOON + HOUR_SECONDS
+    )
+
+
+def test_what_waits_is_due_when_the_mutes_that_are_left_are_over() -> None:
+    kept = json.dumps({"mutes": ["m1", "m2"], "takers": ["s1"], "after": 900})
+    later = {"m2": mute("m2", NOON + 3 * HOUR_SECONDS)}
+    assert due(kept, NOON, later, {}) == NOON + 3 * HOUR_SECONDS + 900
+    assert due(kept, NOON, {}, {}) == NOON + 900
+    assert due(kept, NOON, {}, {"s1": make_subscription("quiet:11:00-13:00,UTC")}) == NOON + HOUR_SECONDS + 900
+
+
+def test_a_decision_that_rests_on_a_mute_counts_only_while_that_is_as_it_was() -> None:
+    bench = muted(RuleBench(make_subscription("group:case escalate:15m-><@U1>")), mute(), mute("m2", env=("other",)))
+    decision = bench.decide_finding(failed_finding("1", NOON, "a"))
+    assert set(decision.expected) == {MUTES}
+    assert set(decision.expected[MUTES]) == {"m1"}
+    assert [reason.answer for reason in decision.reasons] == [DecisionReason.MUTED]
+    assert decision.reasons[0].reason_text == "it matches, and Ana muted env:staging until"
+    held = decision.changes[held_by("m1")]
+    assert set(held) == {notification.key for notification in decision.notifications}
+    assert sorted(json.loads(value or "").get("after", 0) for value in held.values()) == [0, 0, 900]
+
+
+def test_nothing_rests_on_mutes_that_mean_nothing_of_it_or_are_over() -> None:
+    bench = muted(
+        RuleBench(make_subscription("")), mute(channel="C2"), mute("m2", env=("other",)), mute("m3", NOON - 1)
+    )
+    decision = bench.decide_finding(failed_finding("1", NOON, "a"))
+    assert decision.expected == {}
+    assert [reason.answer for reason in decision.reasons] == [DecisionReason.TOLD]
+
+
+def test_notices_are_muted_too_and_are_not_failures_to_sum_up() -> None:
+    bench = muted(RuleBench(make_subscription("on:gate")), mute(env=(), project=("checkout",)))
+    notice = PlatformEvent(event=EventType.GATE, id="gate_1", happened=NOON, projects=("checkout",))
+    [told] = bench.decide_finding(notice).notifications
+    assert (told.key.partition(":")[0], told.not_before) == ("notice", NOON + HOUR_SECONDS)
+
+
+def test_what_was_summed_up_long_ago_is_forgotten_once_there_is_much_of_it() -> None:
+    bench = RuleBench(make_subscription("group:case quiet:11:00-13:00,UTC"))
+    old = json.dumps({"key": "catchup:1:C1", "at": 1.0, "until": NOON - KEPT_SECONDS - 1})
+    bench.memory = bench.memory.with_changes(
+        {catch_up_in("C1"): {f"case:{number}:failed:C1": old for number in range(64)}}
+    )
+    bench.process_findings(failed_finding("1", NOON, "a"))
+    assert len(bench.memory.hashes[catch_up_in("C1")]) == 1
+
+
+def test_what_recovers_before_it_is_posted_tells_nothing_in_a_thread() -> None:
+    bench = RuleBench(make_subscription("group:case quiet:11:00-13:00,UTC"))
+    bench.process_findings(failed_finding("1", NOON, "a"))
+    fresh = bench.process_findings(passed_finding("2", NOON + 60, "a"))
+    assert fresh == []
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_turn_decides_anew_where_a_mute_has_changed(times: int) -> None:
+    async with poller_bench() as built:
+        refused = iter(range(times))
+
+        def decide(findings: Iterable[RunFinding | PlatformEvent], *rest: Any, **settings: Any) -> PlainDecision:
+            decided = built.rules(findings, *rest, **settings)
+            changed = bool(decided.notifications) and next(refused, None) is not None
+            return PlainDecision(decided.notifications, expected={MUTES: {"m1": "as it was"}} if changed else {})
+
+        built.poller = built.start_poller(decide)
+        run = built.finish_run(ago=60)
+        await built.poll_until_settled()
+        assert f"run:{run['id']}:failed:C0QA" in await built.committed_keys()
+        assert next(refused, None) is None

@@ -1,0 +1,239 @@
+"""What goes into a storm, what stands by itself beside one, and what is mentioned; pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.support.rules import HOUR_SECONDS, NOON, RuleBench, failed_finding, make_subscription, passed_finding
+from zofbot.alerting.mention_limit import take_mentions
+from zofbot.alerting.state import DecisionBuilder, RuleState, failure_hash, storms_hash
+from zofbot.alerting.storm_record import MAX_MEMBERS, RECOVERED_RETENTION_SECONDS, Storm
+from zofbot.notifications import payloads
+from zofbot.notifications.notification import NotificationKind
+from zofbot.notifications.payloads import StormMembersPayload, StormPayload
+
+MENTION, OTHER = "mention:<@U1>", "mention:<@U2>"
+
+
+def stored_storms(rules: RuleBench) -> list[Storm]:
+    kept = rules.memory.hashes.get("storms:C1", {})
+    return [Storm.model_validate_json(value) for field, value in kept.items() if field.startswith("storm:")]
+
+
+def storm_of(rules: RuleBench) -> Storm:
+    [storm] = stored_storms(rules)
+    return storm
+
+
+def count_mentions_of(rules: RuleBench) -> Counter[str]:
+    return Counter(
+        who for item in rules.notifications_of(NotificationKind.ROOT) for who in item.body.get("mention", ())
+    )
+
+
+def raise_alerts(
+    rules: RuleBench, count: int, at: float = NOON, *, first: int = 0, environment: str = "staging"
+) -> None:
+    """So many runs fail within a few seconds, each with a case of its own."""
+    for n in range(first, first + count):
+        rules.process_findings(
+            failed_finding(f"{environment}{n}", at + n / 100, f"{environment}{n}", environment=environment)
+        )
+
+
+def recover_alerts(rules: RuleBench, count: int, at: float, *, first: int = 0) -> None:
+    """The cases of so many of them pass."""
+    for n in range(first, first + count):
+        rules.process_findings(passed_finding(f"p{at}{n}", at + n / 100, f"staging{n}"))
+
+
+# --- what is counted together
+
+
+def test_one_failure_of_another_mention_stands_by_itself_in_the_worst_storm() -> None:
+    rules = RuleBench(make_subscription(f"{MENTION} env:staging"), make_subscription(f"{OTHER} env:qa", number=2))
+    raise_alerts(rules, 60)
+    raise_alerts(rules, 1, environment="qa")
+    assert rules.told["run:run_qa0:failed:C1"].body["mention"] == ["U2"]
+    assert len(stored_storms(rules)) == 1
+
+
+def test_a_critical_failure_stands_by_itself_in_the_worst_storm() -> None:
+    rules = RuleBench(make_subscription(MENTION))
+    raise_alerts(rules, 60)
+    raise_alerts(rules, 1, NOON + 1, environment="production")
+    assert rules.told["run:run_production0:failed:C1"].critical
+    raise_alerts(rules, 1, NOON + 62, first=1, environment="production")
+    assert rules.told["run:run_production1:failed:C1"].body["mention"] == ["U1"]
+
+
+def test_a_storm_beside_another_keeps_its_own_mention_and_escalation() -> None:
+    rules = RuleBench(
+        make_subscription("env:staging"), make_subscription(f"{OTHER} env:qa escalate:10m-><@U9>", number=2)
+    )
+    raise_alerts(rules, 40)
+    raise_alerts(rules, 40, environment="qa")
+    plain, called = sorted(stored_storms(rules), key=lambda storm: len(storm.policy.escalate))
+    assert (plain.members, called.members) == (40, 40)
+    assert [step.mention for step in called.policy.escalate] == [("U9",)]
+    escalations = [
+        item for item in rules.told.values() if item.key.startswith("escalate:") and item.root == called.storm_key
+    ]
+    assert {escalation.not_before for escalation in escalations if escalation.body["at"] == called.opened} == {
+        called.opened + 600
+    }
+
+
+def test_two_sorts_that_are_too_many_together_are_two_storms() -> None:
+    rules = RuleBench(make_subscription(f"{MENTION} env:staging"), make_subscription(f"{OTHER} env:qa", number=2))
+    for n in range(15):
+        raise_alerts(rules, 1, first=n)
+        raise_alerts(rules, 1, first=n, environment="qa")
+    assert len(rules.notifications_of(NotificationKind.ROOT)) == 20 + 2
+    assert sorted(storm.members for storm in stored_storms(rules)) == [15, 15]
+
+
+def test_critical_failures_stand_alone_up_to_what_a_channel_takes() -> None:
+    rules = RuleBench(make_subscription(MENTION))
+    for n in range(30):
+        raise_alerts(rules, 1, first=n)
+        raise_alerts(rules, 1, first=n, environment="production")
+    alone = [item.key for item in rules.notifications_of(NotificationKind.ROOT) if item.key.startswith("run:")]
+    assert (len(alone), sum("production" in name for name in alone)) == (30, 20)
+    assert sorted((storm.critical, storm.members) for storm in stored_storms(rules)) == [(False, 30), (True, 30)]
+
+
+def test_one_run_with_more_failing_cases_than_a_channel_takes_is_one_message_that_names_it() -> None:
+    rules = RuleBench(make_subscription(f"group:case {MENTION}"))
+    rules.process_findings(failed_finding("1", NOON, *(f"{n:02}" for n in range(30))))
+    [root] = rules.notifications_of(NotificationKind.ROOT)
+    body = payloads.load_payload_json(rules.memory.hashes[failure_hash(root.key)]["body"])
+    assert isinstance(body, StormPayload)
+    assert (body.run.title, body.members, body.open, body.mention) == ("Nightly", 30, 30, ("U1",))
+
+
+def test_twenty_failing_cases_of_one_run_stand_alone() -> None:
+    rules = RuleBench(make_subscription("group:case"))
+    rules.process_findings(failed_finding("1", NOON, *(f"{n:02}" for n in range(20))))
+    assert len(rules.notifications_of(NotificationKind.ROOT)) == 20
+    assert not stored_storms(rules)
+
+
+# --- what becomes of it
+
+
+def test_each_member_is_listed_once() -> None:
+    rules = RuleBench(make_subscription())
+    raise_alerts(rules, 60)
+    pages = [
+        item
+        for item in rules.told.values()
+        if item.kind is NotificationKind.EDIT and item.body.get("card") == "members"
+    ]
+    listed = [member.title for page in pages for member in StormMembersPayload.model_validate(page.body).members]
+    assert Counter(listed) == Counter({"Nightly": 60})
+    keys = [member.key for page in pages for member in StormMembersPayload.model_validate(page.body).members]
+    assert len(set(keys)) == 60
+    assert {rules.memory.hashes[failure_hash(name)]["storm"] for name in keys} == {storm_of(rules).storm_key}
+
+
+def test_a_member_without_a_message_of_its_own_is_never_edited_or_replied_to() -> None:
+    rules = RuleBench(make_subscription("group:case broadcast:worse"))
+    raise_alerts(rules, 60)
+    recover_alerts(rules, 60, NOON + 60)
+    raise_alerts(rules, 60, NOON + 120)
+    roots = {item.key for item in rules.notifications_of(NotificationKind.ROOT)}
+    assert {item.root for item in rules.told.values() if item.kind is NotificationKind.REPLY} <= roots
+    pages = {item.key for item in rules.notifications_of(NotificationKind.REPLY)}
+    assert {item.root for item in rules.notifications_of(NotificationKind.EDIT)} <= roots | pages
+
+
+def test_a_storm_recovers_with_the_last_of_it_and_opens_again_with_the_first() -> None:
+    rules = RuleBench(make_subscription())
+    raise_alerts(rules, 60)
+    recover_alerts(rules, 59, NOON + 60)
+    assert (storm_of(rules).open_members, storm_of(rules).standing) == (1, "open")
+    recover_alerts(rules, 1, NOON + 120, first=59)
+    assert (storm_of(rules).open_members, storm_of(rules).standing, storm_of(rules).turn) == (0, "recovered", 1)
+    assert f"recovered:{storm_of(rules).id}:failed:C1" in rules.told
+    raise_alerts(rules, 1, NOON + 180, first=30)
+    rules.process_findings(failed_finding("again", NOON + 180, "staging30"))
+    assert (storm_of(rules).open_members, storm_of(rules).standing, storm_of(rules).turn) == (1, "again", 2)
+
+
+def test_in_whatever_order_it_is_heard_of_twice_the_storm_is_the_same() -> None:
+    findings = [failed_finding(str(n), NOON + n / 100, str(n)) for n in range(50)]
+    healing = [passed_finding(f"p{n}", NOON + 60 + n, str(n)) for n in range(30)]
+    once, twice = RuleBench(make_subscription(MENTION)), RuleBench(make_subscription(MENTION))
+    once.process_findings(*findings, *healing)
+    twice.process_findings(*findings, *findings, *healing, *findings, *healing)
+    assert once.memory.hashes[storms_hash("C1")].keys() == twice.memory.hashes[storms_hash("C1")].keys()
+    assert (
+        (storm_of(once).members, storm_of(once).open_members)
+        == (storm_of(twice).members, storm_of(twice).open_members)
+        == (50, 20)
+    )
+
+
+def test_a_decision_that_was_lost_on_the_way_is_made_again_alike() -> None:
+    rules = RuleBench(make_subscription(MENTION))
+    findings = [failed_finding(str(n), NOON + n / 100, str(n)) for n in range(30)]
+    for finding in [*findings, *(passed_finding(f"p{n}", NOON + 60 + n, str(n)) for n in range(30))]:
+        lost, made = rules.decide_finding(finding), rules.decide_finding(finding)
+        assert (lost.notifications, lost.changes) == (made.notifications, made.changes)
+        new = rules.commit_decision(made)
+        again = rules.decide_finding(finding)
+        assert not [notification.key for notification in again.notifications if notification.key not in rules.told], new
+
+
+def test_what_is_over_for_hours_is_let_go_of_when_another_begins() -> None:
+    rules = RuleBench(make_subscription())
+    raise_alerts(rules, 30)
+    recover_alerts(rules, 30, NOON + 60)
+    raise_alerts(rules, 30, NOON + RECOVERED_RETENTION_SECONDS + HOUR_SECONDS, environment="qa")
+    assert storm_of(rules).since > NOON + HOUR_SECONDS
+    fields = Counter(field.partition(":")[0] for field in rules.memory.hashes["storms:C1"])
+    assert fields == {"storm": 1, "page": 2, "in": 30, "lane": 2}
+
+
+def test_of_many_storms_the_oldest_are_let_go_of() -> None:
+    rules = RuleBench(make_subscription("group:case"))
+    for day, many in enumerate((30, MAX_MEMBERS, 30)):
+        rules.process_findings(failed_finding(f"d{day}", NOON + day * 86400, *(f"{day}-{n}" for n in range(many))))
+    fields = Counter(field.partition(":")[0] for field in rules.memory.hashes["storms:C1"])
+    assert (fields["in"], fields["storm"]) == (MAX_MEMBERS + 30, 2)
+
+
+# --- mentions
+
+
+def test_the_same_people_are_mentioned_twice_a_minute_at_most() -> None:
+    rules = RuleBench(make_subscription(MENTION))
+    for n in range(12):
+        rules.process_findings(failed_finding(str(n), NOON + n * 10, "a"))
+    said = [bool(item.body.get("mention")) for item in rules.notifications_of(NotificationKind.ROOT)]
+    assert said == [True, True, False, False, False, False] * 2
+    assert [item.body.get("unmentioned", 0) for item in rules.notifications_of(NotificationKind.ROOT)] == [
+        0,
+        0,
+        1,
+        1,
+        1,
+        1,
+    ] * 2
+
+
+def test_a_storm_of_any_size_mentions_twice_and_counts_what_is_left_unsaid() -> None:
+    rules = RuleBench(make_subscription("mention:<@U1>,<@U2>"))
+    raise_alerts(rules, 200)
+    assert count_mentions_of(rules) == {"U1": 2, "U2": 2}
+    assert storm_of(rules).unmentioned == 2 * 198
+
+
+def test_whom_one_subscription_mentions_too_often_another_may_still_mention() -> None:
+    draft = DecisionBuilder(RuleState(), NOON)
+    for _ in range(2):
+        assert take_mentions(draft, "C1", ("U1",), NOON) == ("U1",)
+    assert take_mentions(draft, "C1", ("U1", "U2"), NOON) == ("U2",)
+    assert take_mentions(draft, "C2", ("U1",), NOON) == ("U1",)
+    assert take_mentions(draft, "C1", ("U1",), NOON + 60) == ("U1",)

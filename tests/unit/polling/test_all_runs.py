@@ -1,0 +1,56 @@
+"""The listing of all runs: what it finds that the others cannot, what it costs, and that the others do without it."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.support.poller_bench import CHANNEL, poller_bench
+from zofbot.polling.scanner import AUDIT_INTERVAL_SECONDS
+
+
+def lists_all(request: httpx.Request) -> bool:
+    return request.url.path == "/v1/runs" and "status" not in request.url.params
+
+
+async def test_that_all_runs_cannot_be_listed_keeps_no_failure_back() -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        built.zof.spoil = lambda request: httpx.Response(503) if lists_all(request) else None
+        run = built.finish_run(bad=0)
+        tick = await built.run_cycle()
+        assert f"run:{run['id']}:failed:{CHANNEL}" in tick.committed
+        assert not tick.refused
+
+
+@pytest.mark.parametrize("page", [3, 100])
+async def test_a_run_that_timed_out_after_hours_is_found_by_the_audit_at_the_latest(page: int) -> None:
+    async with poller_bench(page=page) as built:
+        await built.poll_until_settled()
+        slow = built.world.zof.start_run({"project_id": "proj_x"})
+        for _ in range(20):
+            built.finish_run("passed", bad=0)
+            await built.run_cycle(300)
+        built.world.zof.finish_run(slow["id"], "timed_out")
+        built.clock.at += AUDIT_INTERVAL_SECONDS
+        for _ in range(20):
+            await built.run_cycle()
+        assert await built.committed_keys() == {f"run:{slow['id']}:error:{CHANNEL}"}
+
+
+async def test_what_other_feeds_show_is_read_once() -> None:
+    async with poller_bench() as built:
+        await built.poll_until_settled()
+        run = built.finish_run(bad=1)
+        await built.poll_until_settled()
+        assert built.zof.asked.count(f"/runs/{run['id']}") == 1
+
+
+async def test_an_old_store_reads_no_more_of_all_runs_than_the_look_back() -> None:
+    async with poller_bench(page=2) as built:
+        for number in range(30):
+            built.finish_run("passed", bad=0, ago=86400 - 600 * number)
+        await built.store.hset("{test}:feeds", mapping={"floor": f"{built.clock.at - 30 * 86400:.3f}"})
+        asked = len(built.zof.asked)
+        await built.run_cycle()
+        assert len(built.zof.asked) - asked <= 6

@@ -1,0 +1,266 @@
+"""Any history of people, runs, repeated clicks and deliveries, through the store: as the table allows, card and all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import fakeredis
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.rules import failed_finding, make_subscription, passed_finding
+from zofbot.alerting.rules import decide_finding
+from zofbot.alerting.state import RuleState
+from zofbot.clock import MovableClock
+from zofbot.delivery.dispatcher import Dispatcher
+from zofbot.notifications.notification import NotificationState as Outboxed
+from zofbot.notifications.notification import Receipt
+from zofbot.observability.metrics import Metrics
+from zofbot.services.failures import ActionNotAllowed, Failure, StaleCard, TriageService
+from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.renderer import render_notification
+from zofbot.slack.views.triage_controls import STATE_STYLES, FailureRef
+from zofbot.store.audit import AuditLog
+from zofbot.store.outbox import Outbox
+from zofbot.triage import TRANSITIONS, Action, ActionRequest, Actor, TriageRecord, TriageState
+from zofbot.triage.state_machine import AUTOMATIC_ACTIONS, UNDO_SECONDS
+
+START = 1_800_000_000.0
+KEY = "case:res_1_a:failed:C1"
+PEOPLE = [Actor(id=f"U{name}", name=name) for name in ("Ana", "Ben", "Cem")]
+OWN = {"rev", "did", "by", "at", "requests", "before"}
+"""Of a record, what each act writes anew, *undo* too."""
+
+
+@dataclass
+class MessageWall:
+    """A Slack that keeps what was posted, by key, and what each of them shows now."""
+
+    deadline: float = 8.0
+    posted: list[str] = field(default_factory=list)
+    shown: dict[str, Message] = field(default_factory=dict)
+    versions: list[str] = field(default_factory=list)
+
+    async def post_message(
+        self, channel: str, message: Message, meta: Mapping[str, Any], *, thread: str = "", broadcast: bool = False
+    ) -> Receipt:
+        key = meta["event_payload"]["key"]
+        self.posted.append(key)
+        self._show_message(key, message)
+        return Receipt(channel, key)
+
+    async def update_message(
+        self, receipt: Receipt, message: Message, meta: Mapping[str, Any] | None = None
+    ) -> Receipt:
+        self._show_message(receipt.ts, message)
+        return receipt
+
+    async def find_message(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
+        return Receipt(channel, key) if key in self.posted else None
+
+    async def has_message(self, receipt: Receipt) -> bool:
+        return receipt.ts in self.posted
+
+    async def join_channel(self, channel: str) -> None:
+        raise AssertionError("nothing here refuses")
+
+    def _show_message(self, key: str, message: Message) -> None:
+        self.shown[key] = message
+        if key == KEY:
+            self.versions.append(self.current_card.version)
+
+    @property
+    def current_card(self) -> FailureRef:
+        """What the root's controls are about."""
+        payload = self.shown[KEY].message_fields()
+        blocks = [*payload.get("blocks", []), *(b for part in payload.get("attachments", []) for b in part["blocks"])]
+        [about] = [found for block in blocks if (found := FailureRef.parse_block_id(str(block.get("block_id", ""))))]
+        return about
+
+
+@dataclass
+class ChannelBench:
+    """One channel with one failing case, its store, and a clock that only a history moves."""
+
+    outbox: Outbox
+    audit: AuditLog
+    failures: TriageService
+    dispatcher: Dispatcher
+    wall: MessageWall
+    now: list[float]
+    runs: int = 0
+    clicks: int = 0
+    done: list[ActionRequest] = field(default_factory=list)
+
+    async def finish_run(self, *, fails: bool) -> None:
+        """Have the case fail or pass in one more run, and the rules make of it what they do."""
+        self.runs += 1
+        found = (failed_finding if fails else passed_finding)(str(self.runs), self.now[0], "a")
+        mine = [make_subscription("group:case escalate:15m-><@UBEN> reack:1h")]
+        memory = RuleState.from_hashes(await self.outbox.read_hashes(*RuleState.hash_names(found, mine)))
+        made = decide_finding(found, mine, memory, self.now[0], lookback=3600)
+        await self.outbox.commit(made.notifications, changes=made.changes)
+
+    def make_request(self, act: Action, who: int, lasts: float) -> ActionRequest:
+        self.clicks += 1
+        more: dict[str, Any] = {"until": self.now[0] + lasts} if act is Action.SNOOZE else {}
+        return ActionRequest(
+            act=act, who=PEOPLE[who], at=self.now[0], request=f"click_{self.clicks}", reason="flaky", **more
+        )
+
+    async def press_action(self, wish: ActionRequest, version: str) -> None:
+        """One click on a card that shows ``version``, and everything that must hold about what it did."""
+        before, entries = await self.current_failure(), await self.audit.read_records()
+        try:
+            after = (await self.failures.perform_action(before.key, wish, version=version)).present
+        except StaleCard:
+            assert version != before.present.card_version
+        except ActionNotAllowed:
+            assert (
+                wish.act in AUTOMATIC_ACTIONS or wish.act not in TRANSITIONS[before.present.state] or wish.act in _AGAIN
+            )
+        else:
+            self._check_move(before.present, after, wish, version)
+        more = len(await self.audit.read_records()) - len(entries)
+        assert more == ((await self.current_failure()).present.rev - before.present.rev)
+        assert more in (0, 1)
+
+    def _check_move(self, before: TriageRecord, after: TriageRecord, wish: ActionRequest, version: str) -> None:
+        if after.rev == before.rev:  # repeated, or the second of a double click
+            assert wish.request in before.requests or (before.did, before.by) == (wish.act, wish.who)
+            return
+        assert version in ("", before.card_version)
+        assert after.rev == before.rev + 1
+        self.done.append(wish)
+        if wish.act is Action.UNDO:
+            assert before.before is not None
+            assert after.model_dump(exclude=OWN | {"turn"}) == before.before.model_dump(exclude=OWN | {"turn"})
+            assert wish.at - before.at <= UNDO_SECONDS
+        else:
+            assert after.state is TRANSITIONS[before.state][wish.act]
+
+    async def current_failure(self) -> Failure:
+        failure = await self.failures.get(KEY)
+        assert failure
+        return failure
+
+    async def deliver_due(self, *, all_of_it: bool = False) -> None:
+        """Send what is due; ``all_of_it``: whatever is due within the next minutes, too."""
+        for _ in range(200 if all_of_it else 3):
+            if await self.dispatcher.deliver_batch():
+                continue
+            if not all_of_it or not await self._has_due():
+                return
+            self.now[0] += 1.0
+
+    async def _has_due(self) -> bool:
+        waiting = await self.outbox.list_records(Outboxed.PENDING)
+        return any((item.happened or 0.0) <= self.now[0] for item in waiting)  # a timer happens when it is due
+
+
+_AGAIN = {Action.ACKNOWLEDGE, Action.UNDO, Action.ESCALATE}
+"""Not allowed twice by the same person, not after a while, not where nobody is left to call."""
+
+
+@asynccontextmanager
+async def channel_bench() -> AsyncIterator[ChannelBench]:
+    now = [START]
+
+    clock = MovableClock(lambda: now[0])
+
+    async with fakeredis.FakeAsyncRedis() as client:
+        wall, metrics = MessageWall(), Metrics()
+        outbox = Outbox(client, "history", clock)
+        made = ChannelBench(
+            outbox, AuditLog(client, "history"), TriageService(outbox, clock, metrics),
+            Dispatcher(outbox, wall, render_notification, metrics, clock, random=Random(1).random), wall, now,
+        )  # fmt: skip
+        await made.finish_run(fails=True)
+        await made.deliver_due(all_of_it=True)
+        yield made
+
+
+CLICK = st.tuples(
+    st.just("press"), st.sampled_from([*Action]), st.integers(0, 2), st.sampled_from([0, 0, 0, 1, 3, -1]),
+    st.sampled_from([30.0, 900.0, 7200.0]),
+)  # fmt: skip
+HISTORY = st.lists(
+    st.one_of(
+        CLICK,
+        st.tuples(st.just("both"), CLICK, CLICK, CLICK),
+        st.tuples(st.just("repeat"), st.integers(0, 5)),
+        st.tuples(st.sampled_from(["fail", "pass", "deliver"])),
+        st.tuples(st.just("later"), st.sampled_from([1.0, 15.0, 70.0, 1000.0, 5000.0])),
+    ),
+    max_size=14,
+)
+
+
+async def take_step(made: ChannelBench, step: tuple[Any, ...]) -> None:
+    match step:
+        case ("press", act, who, back, lasts):
+            version = "" if back < 0 else made.wall.versions[-1 - min(back, len(made.wall.versions) - 1)]
+            await made.press_action(made.make_request(act, who, lasts), version)
+        case ("both", *clicks):
+            before = (await made.current_failure()).present
+            wishes = [made.make_request(act, who, lasts) for _, act, who, _, lasts in clicks]
+            outcomes = await asyncio.gather(
+                *(made.failures.perform_action(KEY, wish, version=before.card_version) for wish in wishes),
+                return_exceptions=True,
+            )
+            assert all(isinstance(outcome, Failure | StaleCard | ActionNotAllowed) for outcome in outcomes), outcomes
+            assert (await made.current_failure()).present.rev - before.rev <= 1, (
+                "all saw the same card, so one goes first"
+            )
+        case ("repeat", back) if made.done:
+            wish = made.done[-1 - min(back, len(made.done) - 1)]
+            if wish.request in (await made.current_failure()).present.requests:
+                rev = (await made.current_failure()).present.rev
+                await made.failures.perform_action(KEY, wish, version="0.0")
+                assert (await made.current_failure()).present.rev == rev
+        case ("fail" | "pass" as what,):
+            made.now[0] += 1
+            await made.finish_run(fails=what == "fail")
+        case ("later", seconds):
+            made.now[0] += seconds
+        case _:
+            await made.deliver_due()
+
+
+@pytest.mark.no_cover  # what it walks is covered elsewhere, and being traced doubles its time
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(HISTORY)
+async def test_any_history_is_allowed_and_the_card_ends_as_the_failure_stands(history: list[tuple[Any, ...]]) -> None:
+    async with channel_bench() as made:
+        for step in history:
+            await take_step(made, step)
+        await made.deliver_due(all_of_it=True)
+        await check_channel(made)
+
+
+async def check_channel(made: ChannelBench) -> None:
+    """Compare audit, thread and card with how the failure stands."""
+    entries, present = await made.audit.read_records(), (await made.current_failure()).present
+    for entry in entries:
+        allowed = TRANSITIONS[TriageState(entry.before)].get(Action(entry.act))
+        assert allowed is not None or entry.act == Action.UNDO, entry
+        assert entry.act == Action.UNDO or entry.after == allowed, entry
+        assert entry.user in {who.id for who in PEOPLE}
+    assert len(entries) == present.rev
+    assert len(set(made.wall.posted)) == len(made.wall.posted), "nothing was posted twice"
+    stories = [key for key in made.wall.posted if key.startswith("case:")]
+    if stories != [KEY]:
+        return  # it began anew, in a message of its own, and this one is history
+    lines = [key for key in made.wall.posted if key.startswith("act:") and key.endswith(KEY)]
+    assert sorted(lines) == sorted(f"act:{number + 1}:{KEY}" for number in range(present.rev))
+    assert made.wall.current_card.version == present.card_version
+    if present.state in STATE_STYLES:
+        assert STATE_STYLES[present.state].word in made.wall.shown[KEY].text
+    else:
+        assert not any(look.word in made.wall.shown[KEY].text for look in STATE_STYLES.values())

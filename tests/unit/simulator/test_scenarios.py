@@ -1,0 +1,193 @@
+"""What the page's panel can make happen: runs that end, webhooks, archived channels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.paths import ROOT
+from tests.support.virtual_time import SetClock
+from zofbot.simulator.scenarios import SCENARIOS, STORM_RUN_COUNT, run_scenario
+from zofbot.simulator.seed import ANA, CHECKOUT, GUEST, QA_ALERTS, seed_world
+from zofbot.simulator.server import SimulatorServer
+from zofbot.simulator.slack.chat_api import add_reaction, post_ephemeral, post_message, update_message
+from zofbot.simulator.slack.state import SlackRefusal
+from zofbot.simulator.world import World
+
+HOUSE = ROOT / "zofbot"
+
+
+@pytest.fixture
+def world() -> World:
+    world = World(SetClock(1795467000.0))
+    seed_world(world)
+    return world
+
+
+@pytest.fixture
+async def stage(world: World) -> AsyncIterator[SimulatorServer]:
+    stage = SimulatorServer(world)
+    await stage.start()
+    yield stage
+    await stage.stop()
+
+
+async def post_act(stage: SimulatorServer, name: str, **body: Any) -> dict[str, Any]:
+    async with aiohttp.ClientSession() as session, session.post(f"{stage.url}/sim/{name}", json=body) as reply:
+        answer: dict[str, Any] = await reply.json()
+        return answer
+
+
+async def read_state(stage: SimulatorServer) -> dict[str, Any]:
+    async with aiohttp.ClientSession() as session, session.get(f"{stage.url}/sim/state?user={ANA}") as reply:
+        answer: dict[str, Any] = await reply.json()
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "bad"),
+    [("failure", "failed", (1, 0)), ("failures", "failed", 12), ("error", "error", (0, 3)), ("pass", "passed", 0)],
+)
+def test_a_run_ends_as_it_was_asked_to(world: World, what: str, status: str, bad: int | tuple[int, int]) -> None:
+    [run] = run_scenario(world.zof, what, CHECKOUT, "nightly")
+    counts = run["summary"]
+    assert (run["status"], run["project_id"], run["environment"]) == (status, CHECKOUT, "nightly")
+    found = (counts["failed"], counts["error"])
+    assert found == bad if isinstance(bad, tuple) else sum(found) == bad
+    assert counts["total"] == sum(found) + counts["passed"] > sum(found)
+    assert all(
+        result["status"] == "passed" or result["failure_summary"] for result in world.zof.results_of_run(run["id"])
+    )
+
+
+def test_a_passing_run_has_every_case_that_can_fail(world: World) -> None:
+    failing = {
+        result["test_case_id"]
+        for what in ("failure", "failures", "error")
+        for run in run_scenario(world.zof, what, CHECKOUT, "nightly")
+        for result in world.zof.results_of_run(run["id"])
+    }
+    [run] = run_scenario(world.zof, "pass", CHECKOUT, "nightly")
+    assert failing <= {result["test_case_id"] for result in world.zof.results_of_run(run["id"])}
+
+
+def test_a_storm_is_everywhere(world: World) -> None:
+    runs = run_scenario(world.zof, "storm", CHECKOUT, "nightly")
+    assert len(runs) == STORM_RUN_COUNT
+    assert {run["summary"]["failed"] + run["summary"]["error"] for run in runs} == {1}
+    assert len({(run["project_id"], run["environment"]) for run in runs}) == 6
+
+
+async def test_every_choice_of_the_page_can_be_made(stage: SimulatorServer) -> None:
+    shown = await read_state(stage)
+    assert [choice["id"] for choice in shown["happenings"]] == list(SCENARIOS)
+    project = shown["projects"][0]
+    for choice in shown["happenings"]:
+        asked = {"what": choice["id"], "project": project["id"], "environment": project["environments"][0]}
+        assert await post_act(stage, "run", **asked) == {"ok": True}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"what": "fire"}, {"project": "proj_none"}, {"environment": "moon"}, {"what": ["storm"]}]
+)
+async def test_what_is_not_offered_is_refused_in_a_sentence(stage: SimulatorServer, wrong: dict[str, Any]) -> None:
+    known = len(stage.world.zof.runs)
+    asked = {"what": "failure", "project": CHECKOUT, "environment": "staging"} | wrong
+    assert (await post_act(stage, "run", **asked))["ok"] is False
+    assert len(stage.world.zof.runs) == known
+
+
+async def test_the_webhook_can_be_switched(stage: SimulatorServer) -> None:
+    hooks = stage.world.zof.webhooks
+    hooks.url = "http://127.0.0.1:9/nobody"
+    assert await post_act(stage, "webhook", on=False, generation="older") == {"ok": True}
+    run_scenario(stage.world.zof, "failure", CHECKOUT, "staging")
+    assert not hooks.waiting
+    assert (await read_state(stage))["webhook"] == {"on": False, "generation": "older", "last": None}
+    assert await post_act(stage, "webhook", on=True) == {"ok": True}
+    run_scenario(stage.world.zof, "failure", CHECKOUT, "staging")
+    assert [each.type for each in hooks.waiting] == ["run.completed", "run.failed"]
+    assert b'"event"' in hooks.waiting[0].body
+    assert (await post_act(stage, "webhook", generation="newest"))["ok"] is False
+
+
+async def test_a_channel_is_archived_and_opened_by_its_people_only(stage: SimulatorServer) -> None:
+    channels = stage.world.slack.channels
+    assert (
+        "not in that channel"
+        in (await post_act(stage, "archive", user=GUEST, channel=QA_ALERTS, archived=True))["error"]
+    )
+    assert await post_act(stage, "archive", user=ANA, channel=QA_ALERTS, archived=True) == {"ok": True}
+    assert channels[QA_ALERTS].archived
+    assert "already" in (await post_act(stage, "archive", user=ANA, channel=QA_ALERTS, archived=True))["error"]
+    assert await post_act(stage, "archive", user=ANA, channel=QA_ALERTS, archived=False) == {"ok": True}
+    assert not channels[QA_ALERTS].archived
+    assert (await post_act(stage, "archive", user=ANA, channel="D0ANA", archived=True))["ok"] is False
+
+
+async def test_an_archived_channel_takes_nothing_from_the_bot(world: World, stage: SimulatorServer) -> None:
+    slack = world.slack
+    ts = post_message(slack, {"channel": QA_ALERTS, "text": "before"})["ts"]
+    await stage.people.archive_channel(ANA, QA_ALERTS, archived=True)
+    given = {"channel": QA_ALERTS, "ts": ts, "timestamp": ts, "thread_ts": ts, "text": "x", "user": ANA, "name": "eyes"}
+    for method in (post_message, post_ephemeral, update_message, add_reaction):
+        with pytest.raises(SlackRefusal, match="is_archived"):
+            method(slack, given)
+    assert [message.text for message in slack.ledger] == ["before"]
+    await stage.people.archive_channel(ANA, QA_ALERTS, archived=False)
+    assert update_message(slack, given)["text"] == "x"
+
+
+async def test_a_bot_that_asked_hears_of_it(stage: SimulatorServer) -> None:
+    slack, heard = stage.world.slack, []
+
+    class Line:
+        async def send_envelope(self, envelope: dict[str, Any], within: float) -> dict[str, Any]:
+            heard.append(envelope["payload"]["event"])
+            return {}
+
+    slack.lines.append(Line())
+    await stage.people.archive_channel(ANA, QA_ALERTS, archived=True)
+    assert heard == []
+    slack.events.add("channel_unarchive")
+    await stage.people.archive_channel(ANA, QA_ALERTS, archived=False)
+    assert [(event["type"], event["channel"]) for event in heard] == [("channel_unarchive", QA_ALERTS)]
+
+
+def test_what_is_hidden_counts_as_said_and_is_seen_by_nobody(world: World) -> None:
+    slack = world.slack
+    slack.hides_fast_posts = True
+    stamps = [post_message(slack, {"channel": QA_ALERTS, "text": "x"})["ts"] for _ in range(5)]
+    assert len(slack.ledger) == 5
+    assert sum(message.hidden for message in slack.ledger) == 2
+    with pytest.raises(SlackRefusal, match="message_not_found"):
+        update_message(slack, {"channel": QA_ALERTS, "ts": stamps[-1], "text": "y"})
+    with pytest.raises(SlackRefusal, match="thread_not_found"):
+        post_message(slack, {"channel": QA_ALERTS, "text": "y", "thread_ts": stamps[-1]})
+
+
+def test_a_reply_counts_for_its_channels_pace(world: World) -> None:
+    slack = world.slack
+    root = post_message(slack, {"channel": QA_ALERTS, "text": "x"})["ts"]
+    for _ in range(2):
+        post_message(slack, {"channel": QA_ALERTS, "text": "x", "thread_ts": root})
+    with pytest.raises(SlackRefusal) as refused:
+        post_message(slack, {"channel": QA_ALERTS, "text": "x", "thread_ts": root})
+    assert (refused.value.error, refused.value.status, refused.value.headers) == (
+        "ratelimited", 429, {"Retry-After": "1"},
+    )  # fmt: skip
+
+
+def test_every_emoji_of_ours_is_drawn_where_there_is_no_font_for_it() -> None:
+    drawn = (HOUSE / "simulator" / "page" / "glyphs.js").read_text()
+    ours = {
+        sign
+        for path in [*(HOUSE / "slack").glob("*.py"), *(HOUSE / "listeners").glob("*.py")]
+        for sign in re.findall("[\U0001f300-\U0001faff\u2600-\u27bf\u23e9-\u23ff]", path.read_text())
+    }
+    assert ours
+    assert {sign for sign in ours if f'"{sign}"' not in drawn} == set()

@@ -1,0 +1,62 @@
+"""What Slack's words mean: only those known to be final are final."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import zofbot.simulator
+from zofbot.domain.errors import SlackDeferred, SlackRefused, SlackUnknown
+from zofbot.slack.errors import (
+    DEFERRED_REASONS,
+    REASONS_BY_HANDLING,
+    RefusalHandling,
+    classify_error,
+    handling_for,
+    is_known_reason,
+)
+
+
+def test_every_word_that_the_simulator_refuses_with_is_known() -> None:
+    [folder] = zofbot.simulator.__path__
+    source = "".join(path.read_text() for path in Path(folder).glob("*.py"))
+    words = set(re.findall(r'Refused\("([a-z_]+)"', source))
+    assert len(words) > 30
+    acknowledgements = {"invalid_errors"}  # about what the bot answers to a form, not about a call
+    complaints = {"automatic_link"}  # the simulator's own, where Slack would make a link of hostile text
+    assert {
+        word for word in words - DEFERRED_REASONS - acknowledgements - complaints if not is_known_reason(word)
+    } == set()
+
+
+@pytest.mark.parametrize("word", ["a_word_nobody_knows", "access_denied_by_something_new", "", "http_403", "Forbidden"])
+def test_a_word_that_nobody_knows_is_not_final(word: str) -> None:
+    assert isinstance(classify_error(200, word, {}), SlackUnknown)
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404])
+def test_a_final_word_is_final_with_any_status_that_slack_may_use(status: int) -> None:
+    assert isinstance(classify_error(status, "no_text", {}), SlackRefused)
+
+
+def test_no_word_has_two_remedies() -> None:
+    words = [word for group in REASONS_BY_HANDLING.values() for word in group]
+    assert len(words) == len(set(words))
+
+
+@pytest.mark.parametrize(
+    ("word", "helps"),
+    [("no_permission", RefusalHandling.JOIN), ("access_denied", RefusalHandling.PARK), ("team_added_to_org", RefusalHandling.PAUSE),
+     ("accesslimited", RefusalHandling.PAUSE), ("two_factor_setup_required", RefusalHandling.PAUSE), ("edit_window_closed", RefusalHandling.SKIP),
+     ("cant_update_message", RefusalHandling.SKIP)],
+)  # fmt: skip
+def test_each_word_has_its_remedy(word: str, helps: RefusalHandling) -> None:
+    assert handling_for(word) is helps
+
+
+def test_a_channel_that_is_being_moved_is_waited_for() -> None:
+    error = classify_error(200, "external_channel_migrating", {})
+    assert isinstance(error, SlackDeferred)
+    assert error.retry_after == 60

@@ -1,0 +1,215 @@
+"""Cards: complete, inside every limit of Slack's, and readable when half of it is missing."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zofbot.domain.commands import VERBS
+from zofbot.domain.errors import BadInput, ZofRejected, ZofUnavailable
+from zofbot.domain.model import CaseCounts, Outcome, Result, Run
+from zofbot.simulator.blockkit.blocks import find_problems
+from zofbot.simulator.blockkit.mentions import find_unescaped
+from zofbot.slack.links import ZofLinks
+from zofbot.slack.views import cards, replies
+from zofbot.slack.views.blocks import Block, Message, context_block
+
+LINKS = ZofLinks("https://app.zof.ai/runs/{run_id}", "https://app.zof.ai/results/{result_id}", ("zof.ai",))
+NO_LINKS = ZofLinks()
+NOW = datetime(2026, 6, 1, 8, 15, tzinfo=UTC)
+
+WORDS = st.text(max_size=60) | st.sampled_from(
+    ["<!channel>", "&" * 3000, "x" * 5000, "```\n<@U1>", "None", "a\nb", "\u202eabc", "<https://evil|good>"]
+)
+MAYBE = st.none() | WORDS
+TIMES = st.none() | st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+SEEN: dict[str, Any] = {
+    "id": WORDS.filter(bool), "outcome": st.sampled_from(Outcome), "status": MAYBE, "title": MAYBE, "project_id": MAYBE,
+    "project_name": MAYBE, "environment": MAYBE, "duration": st.none() | st.floats(0, 1e7), "started": TIMES,
+    "ended": TIMES, "created": TIMES, "url": MAYBE,
+}  # fmt: skip
+RESULTS = st.builds(
+    Result, **SEEN, run_id=MAYBE, case_id=MAYBE, failure=MAYBE | st.just("é" * 30_000), logs=MAYBE, severity=MAYBE
+)
+NUMBERS = st.none() | st.integers(0, 10_000)
+COUNTS = st.builds(CaseCounts, total=NUMBERS, passed=NUMBERS, failed=NUMBERS, error=NUMBERS, skipped=NUMBERS)
+RUNS = st.builds(Run, **SEEN, counts=COUNTS)
+
+
+def render_accepted(message: Message) -> str:
+    """The whole message as text, after making sure that Slack would take it."""
+    payload = message.message_fields()
+    assert not find_problems(payload, "message")
+    said = json.dumps(payload, ensure_ascii=False)
+    assert not find_unescaped(payload, ())
+    assert "<!channel>" not in said
+    assert payload["text"].strip()
+    return said
+
+
+@given(RESULTS, st.booleans(), MAYBE)
+def test_any_result_makes_a_card_that_slack_takes(result: Result, share: bool, by: str | None) -> None:
+    render_accepted(cards.result_card(result, LINKS, share=share, by=by or ""))
+
+
+@given(RUNS, st.lists(RESULTS, max_size=14), st.integers(0, 20), st.booleans())
+def test_any_run_makes_a_card_that_slack_takes(run: Run, bad: list[Result], start: int, more: bool) -> None:
+    render_accepted(cards.run_card(run, bad, NO_LINKS, start=start, more=more))
+
+
+FILTERS = st.sampled_from(["", "status:failed", "env:" + "x" * 4000, "project:`a`&b"])
+
+
+@given(st.lists(RUNS, max_size=14), FILTERS, st.integers(0, 20), st.booleans())
+def test_any_list_of_runs_is_one_that_slack_takes(runs: list[Run], filters: str, start: int, part: bool) -> None:
+    render_accepted(cards.runs_card(runs, filters, start=start, partial=part))
+
+
+@given(WORDS, WORDS, st.none() | WORDS.filter(bool))
+def test_any_error_makes_an_answer_that_slack_takes(sentence: str, step: str, request: str | None) -> None:
+    said = render_accepted(replies.error_reply(ZofRejected(sentence, step, request_id=request)))
+    assert "Request ID: " in said or "Zof returned no request id" in said
+
+
+FULL = Result(
+    id="res_4821", outcome=Outcome.FAILED, status="failed", title="Guest checkout totals are right",
+    project_id="proj_1",
+    project_name="checkout", environment="staging", duration=102.0, started=NOW, ended=NOW, run_id="run_1001",
+    case_id="tc_7", failure="expected 3\n  to equal 4", logs="https://logs.zof.ai/x", severity="critical",
+)  # fmt: skip
+
+
+def test_a_full_card_says_everything() -> None:
+    said = render_accepted(cards.result_card(FULL, LINKS, share=True))
+    for part in (
+        "❌ Failed: Guest checkout totals are right", "checkout", "staging", "`run_1001`", "`tc_7`", "1 min 42 s",
+        "critical", "expected 3\\n  to equal 4", "`res_4821`", "https://app.zof.ai/results/res_4821",
+        "https://logs.zof.ai/x", "Share to channel", "Show run", "<!date^1780301700^",
+    ):  # fmt: skip
+        assert part in said, part
+    assert cards.result_card(FULL, LINKS).message_fields()["text"] == (
+        "Failed: Guest checkout totals are right · checkout · staging · 1 min 42 s · res_4821"
+    )
+
+
+def test_a_card_of_nothing_but_an_id_leaves_the_rest_out() -> None:
+    said = render_accepted(cards.result_card(Result(id="res_1"), LINKS))
+    assert "None" not in said
+    assert "Duration" not in said
+    assert "Status unknown: Result res_1" in said
+
+
+def test_an_unknown_status_is_shown_as_zof_says_it() -> None:
+    said = render_accepted(cards.result_card(Result(id="res_1", status="half_baked"), NO_LINKS))
+    assert "half_baked: Result res_1" in said
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_has_its_word_emoji_and_colour(outcome: Outcome) -> None:
+    payload = cards.result_card(Result(id="r", outcome=outcome, status=outcome.value), NO_LINKS).message_fields()
+    look = cards.OUTCOME_STYLES[outcome]
+    assert payload["attachments"][0]["color"] == look.colour
+    assert look.emoji in payload["blocks"][0]["text"]["text"]
+    assert (look.word or outcome.value) in payload["blocks"][0]["text"]["text"]
+
+
+def test_failed_and_error_read_differently() -> None:
+    failed = render_accepted(cards.result_card(Result(id="r", outcome=Outcome.FAILED), NO_LINKS))
+    error = render_accepted(cards.result_card(Result(id="r", outcome=Outcome.ERROR), NO_LINKS))
+    assert "A test or the product failed" in failed
+    assert "The platform failed" in error
+
+
+def test_the_actor_is_named_without_a_mention() -> None:
+    said = render_accepted(cards.result_card(FULL, LINKS, by="ana"))
+    assert "Shared by ana" in said
+    assert "<@" not in said
+
+
+def test_fifty_three_failures_are_paged() -> None:
+    bad = [Result(id=f"res_{n}", outcome=Outcome.FAILED, title=f"case {n}") for n in range(53)]
+    run = Run(id="run_1", outcome=Outcome.FAILED, counts=CaseCounts(total=60, passed=7, failed=53))
+    first = render_accepted(cards.run_card(run, bad, NO_LINKS))
+    assert "case 9*" in first
+    assert "case 10*" not in first
+    assert "and 43 more failed or errored cases" in first
+    assert "Show 10 more" in first
+    last = render_accepted(cards.run_card(run, bad, NO_LINKS, start=50))
+    assert "51 to 53 of 53" in last
+    assert "Show" not in last.replace("Show this result", "")
+    assert "Back" in last
+
+
+@pytest.mark.parametrize(
+    ("counts", "bar", "said"),
+    [
+        (CaseCounts(total=10, passed=8, failed=2), "🟩" * 8 + "🟥" * 2, "8 passed, 2 failed of 10"),
+        (CaseCounts(total=1000, passed=999, error=1), "🟩" * 9 + "🟧", "999 passed, 1 error of 1000"),
+        (CaseCounts(passed=3), "🟩" * 10, "3 passed"),
+        (CaseCounts(total=10, passed=5), "🟩" * 5 + "⬜" * 5, "5 passed of 10"),
+        (CaseCounts(), "", ""),
+    ],
+)
+def test_totals_are_squares_and_numbers(counts: CaseCounts, bar: str, said: str) -> None:
+    run = Run(id="run_1", counts=counts)
+    assert cards.square_bar(run) == bar
+    assert cards.format_counts(run) == said
+
+
+@given(COUNTS)
+def test_the_bar_is_ten_squares_or_nothing(counts: CaseCounts) -> None:
+    assert len(cards.square_bar(Run(id="r", counts=counts))) in (0, 10)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://app.zof.ai/x", "https://zof.ai.evil.example/x", "https://evilzof.ai/x", "https://u:p@app.zof.ai/x",
+        "javascript:alert(1)", "https://app.zof.ai/x|y", "https://app.zof.ai/x y", "https://[", "", None,
+        "https://app.zof.ai\\@evil.example/",
+    ],
+)  # fmt: skip
+def test_only_https_links_on_allowed_hosts_are_shown(url: str | None) -> None:
+    assert NO_LINKS.allowed_url(url) == ""
+
+
+def test_templates_are_filled_with_percent_encoded_ids() -> None:
+    assert LINKS.run_url(Run(id="a/b?c")) == "https://app.zof.ai/runs/a%2Fb%3Fc"
+
+
+def test_an_error_ends_with_the_request_id() -> None:
+    payload = replies.error_reply(
+        ZofUnavailable("Zof is busy.", "Try again in 42 s.", request_id="req_1")
+    ).message_fields()
+    assert payload["blocks"][-1]["elements"][-1]["text"] == "Request ID: `req_1`"
+    assert payload["text"] == "Zof is busy. Try again in 42 s. Request ID: req_1"
+
+
+def test_wrong_input_gets_an_example_to_copy() -> None:
+    said = render_accepted(replies.error_reply(BadInput("Which result?", "Copy an id.", example="/zof result res_1")))
+    assert "`/zof result res_1`" in said
+    assert "no request id" in said
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        replies.all_commands_help(), *map(replies.command_help, VERBS.values()),
+        replies.still_working_reply(), replies.unexpected_error_reply("ref_1"), replies.shared_reply("https://x.example/1"), replies.shared_reply(""),
+        replies.already_shared_reply("ana", 3, "https://x.example/1"), replies.share_running_reply(""),
+    ],
+)  # fmt: skip
+def test_every_other_answer_is_one_that_slack_takes(message: Message) -> None:
+    render_accepted(message)
+
+
+def test_a_message_of_too_many_blocks_keeps_the_first_fifty() -> None:
+    rows: list[Block] = [context_block(str(number)) for number in range(80)]
+    payload = Message("many", rows[:10], "#000000", rows).message_fields()
+    render_accepted(Message("many", rows[:10], "#000000", rows))
+    assert len(payload["blocks"]) + len(payload["attachments"][0]["blocks"]) == 50

@@ -1,0 +1,191 @@
+"""Who takes which failures of a run: the channels' shares, and for each subscription the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from zofbot.alerting.counting import Count, count_case, count_run
+from zofbot.alerting.state import DecisionBuilder
+from zofbot.domain.model import Result
+from zofbot.notifications import payloads
+from zofbot.notifications.payloads import Owner
+from zofbot.subscriptions import (
+    Broadcast,
+    Grouping,
+    Layout,
+    MatchResult,
+    PlatformEvent,
+    RunFinding,
+    Subscription,
+    format_filters,
+    match_subscription,
+)
+from zofbot.subscriptions.events import case_key
+from zofbot.triage import EscalationPolicy
+
+MAX_OWNERS = 10
+"""Subscriptions whose mentions are told apart on one card."""
+
+MAX_OWN_CASES = 5
+"""Cases that are named for each of them."""
+
+WHOLE_RUN = ""
+"""Stands for the run among cases."""
+
+DEFAULT_SUBSCRIPTION = "default"
+"""The id of the subscription that the default channel has to what no other took."""
+
+
+@dataclass(frozen=True)
+class ChannelAudience:
+    """What one channel gets of a run in one grouping; no ``results`` when the run failed and no case is known."""
+
+    channel: str
+    group: Grouping
+    results: tuple[Result, ...]
+    takers: tuple[Subscription, ...]
+    taken: tuple[frozenset[str], ...] = ()
+    """The ids of the results that each taker means; empty where they mean the run."""
+    counted: Mapping[str, Count] = field(default_factory=dict)
+    """What an ``after:`` of theirs counted, by case, or of the whole run."""
+
+    def for_results(self, results: Sequence[Result]) -> ChannelAudience:
+        """The same of only some of its results, for those who mean them."""
+        ids = {result.id for result in results}
+        meant = [(taker, taken) for taker, taken in zip(self.takers, self.taken, strict=True) if taken & ids]
+        takers, taken = tuple(taker for taker, _ in meant), tuple(each for _, each in meant)
+        return replace(self, results=tuple(results), takers=takers, taken=taken)
+
+    @property
+    def card_owners(self) -> tuple[Owner, ...]:
+        """Whom each subscription mentions and for which cases; nobody where one mention is for everything."""
+        mentions = {taker.mention for taker in self.takers}
+        if len(mentions) < 2 or not self.taken:
+            return ()
+        meant = zip(self.takers, self.taken, strict=True)
+        return tuple(self._build_owner(taker, taken) for taker, taken in meant if taker.mention)[:MAX_OWNERS]
+
+    def _build_owner(self, taker: Subscription, taken: frozenset[str]) -> Owner:
+        wish = format_filters(Subscription(project=taker.project, env=taker.env, case=taker.case)) or "all failures"
+        titles = [result.title or result.id for result in self.results if result.id in taken]
+        named = tuple(payloads.clean_text(title, 100) for title in titles[:MAX_OWN_CASES])
+        return Owner(
+            mention=taker.mention, wish=payloads.clean_text(wish, 150), cases=named, more=len(titles) - len(named)
+        )
+
+    @property
+    def is_threaded(self) -> bool:
+        return any(taker.layout is Layout.THREAD for taker in self.takers)
+
+    def wants_broadcast(self, news: Broadcast) -> bool:
+        """Whether the channel sees a reply of that kind."""
+        return any(news in taker.broadcast for taker in self.takers)
+
+    @property
+    def mention_ids(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(identifier for taker in self.takers for identifier in taker.mention))
+
+    @property
+    def escalation_policy(self) -> EscalationPolicy:
+        """The first escalation that a taker has, and the shortest time after which one wants to be answered."""
+        steps = next((taker.escalate for taker in self.takers if taker.escalate), ())
+        return EscalationPolicy(
+            escalate=steps, reack=min((taker.reack for taker in self.takers if taker.reack), default=0)
+        )
+
+
+@dataclass(frozen=True)
+class MatchedSubscription:
+    """A subscription that means a finding; ``through`` are the results its ``after:`` lets pass, ``alone`` the run."""
+
+    subscription: Subscription
+    verdict: MatchResult
+    through: tuple[Result, ...]
+    alone: bool
+    counted: Mapping[str, Count] = field(default_factory=dict)
+    """What its ``after:`` counted, by case, or of the whole run."""
+
+    @property
+    def is_below_threshold(self) -> bool:
+        return not self.through and not self.alone
+
+
+def match_subscriptions(
+    finding: RunFinding | PlatformEvent, subscriptions: Iterable[Subscription]
+) -> list[tuple[Subscription, MatchResult]]:
+    """Every subscription's own, in the order in which they were made."""
+    made = sorted(subscriptions, key=lambda subscription: (subscription.created, subscription.id))
+    return [(subscription, match_subscription(subscription, finding)) for subscription in made]
+
+
+def unclaimed_failures(
+    finding: RunFinding, answers: Sequence[tuple[Subscription, MatchResult]], channel: str
+) -> tuple[Subscription, MatchResult] | None:
+    """What no subscription means, for the default channel, if there is one."""
+    matched = [verdict for _, verdict in answers if verdict.matched]
+    meant = {result.id for verdict in matched for result in verdict.results}
+    rest = tuple(result for result in finding.bad if result.id not in meant)
+    if not channel or not finding.outcome.is_bad or (matched and not rest):
+        return None
+    return Subscription(id=DEFAULT_SUBSCRIPTION, channel=channel), MatchResult(True, results=rest)
+
+
+def apply_threshold(
+    draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, verdict: MatchResult
+) -> MatchedSubscription:
+    """What a subscription takes once its ``after:`` has counted; counting the same run twice counts it once."""
+    after = subscription.after
+    if after is None:
+        return MatchedSubscription(subscription, verdict, verdict.results, not verdict.results)
+    if subscription.group is Grouping.RUN or not verdict.results:
+        count = count_run(draft, finding, subscription, after)
+        enough = count.failures >= after.count
+        through = verdict.results if enough else ()
+        return MatchedSubscription(subscription, verdict, through, enough and not verdict.results, {WHOLE_RUN: count})
+    cases = sorted({case_key(result) for result in verdict.results})
+    counted = {case: count_case(draft, finding, subscription, after, case) for case in cases}
+    through = tuple(result for result in verdict.results if counted[case_key(result)].failures >= after.count)
+    return MatchedSubscription(subscription, verdict, through, False, counted)
+
+
+def build_audiences(channel: str, takings: Sequence[MatchedSubscription]) -> list[ChannelAudience]:
+    """A channel's shares: each failure is told there once, grouped as its first taker wants it."""
+    through = [taking for taking in takings if not taking.is_below_threshold]
+    firsts: dict[str, tuple[Result, Grouping]] = {}
+    for item in through:
+        for result in item.through:
+            firsts.setdefault(result.id, (result, item.subscription.group))
+    made = [
+        _build_audience(channel, group, [r for r, its in firsts.values() if its is group], through)
+        for group in Grouping
+    ]
+    found = [share for share in made if share.results]
+    alone = [taking for taking in through if taking.alone]
+    if found or not alone:
+        return found
+    return [
+        ChannelAudience(
+            channel, Grouping.RUN, (), tuple(item.subscription for item in alone), counted=_count_failure(alone)
+        )
+    ]
+
+
+def _build_audience(
+    channel: str, group: Grouping, results: Sequence[Result], takings: Sequence[MatchedSubscription]
+) -> ChannelAudience:
+    ids = {result.id for result in results}
+    meaning = [taking for taking in takings if ids & {result.id for result in taking.through}]
+    ordered = tuple(sorted(results, key=lambda result: (result.title or "", result.id)))
+    taken = tuple(frozenset(result.id for result in item.through) & ids for item in meaning)
+    return ChannelAudience(
+        channel, group, ordered, tuple(item.subscription for item in meaning), taken, _count_failure(meaning)
+    )
+
+
+def _count_failure(takings: Iterable[MatchedSubscription]) -> Mapping[str, Count]:
+    """The longest of their counts of each thing."""
+    longest: dict[str, Count] = {}
+    for case, count in (item for taking in takings for item in taking.counted.items()):
+        longest[case] = max(longest.get(case, count), count)
+    return longest

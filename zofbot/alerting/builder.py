@@ -1,0 +1,352 @@
+"""How one channel is told its share of a failed run: roots, replies and edits, each under its key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from zofbot.alerting.alerts import CALM_SECONDS, Alert, AlertsInScope, case_field, run_field
+from zofbot.alerting.audience import WHOLE_RUN, ChannelAudience
+from zofbot.alerting.counting import Count
+from zofbot.alerting.holds import Hold
+from zofbot.alerting.reminders import build_wake_up, schedule_reminders
+from zofbot.alerting.state import DecisionBuilder
+from zofbot.alerting.storm_record import storm_key_of
+from zofbot.alerting.storms import MAX_ALERTS_PER_MINUTE, StormCandidate, StormPlacement, absorb_into_storm
+from zofbot.alerting.thread_replies import ReplyStyle, ThreadReplies
+from zofbot.domain.model import Result
+from zofbot.notifications import payloads
+from zofbot.notifications.idempotency import idempotency_key
+from zofbot.notifications.notification import NotificationKind
+from zofbot.notifications.payloads import (
+    AlertStatus,
+    CaseAlertPayload,
+    CaseSummary,
+    Resolution,
+    RunAlertPayload,
+    StormMember,
+)
+from zofbot.slack.views.storm_cards import MAX_LINK_LENGTH
+from zofbot.subscriptions import Broadcast, Grouping, RunFinding
+from zofbot.subscriptions.events import case_key
+from zofbot.triage import EscalationPolicy, TriageRecord
+
+MAX_TOP_FAILURES = 3
+WORSE_AFTER_SECONDS = 6 * 3600.0
+"""Seconds without a failure after which the next one counts as worse."""
+
+
+@dataclass(frozen=True)
+class AlertBuilder:
+    """What is needed to tell one share; ``hold`` is until when that waits."""
+
+    draft: DecisionBuilder
+    finding: RunFinding
+    share: ChannelAudience
+    roots: AlertsInScope
+    hold: Hold
+    critical: bool
+
+    @property
+    def held(self) -> float:
+        """When it is told (Unix seconds), 0 for at once."""
+        return self.hold.until
+
+    @property
+    def _thread(self) -> ThreadReplies:
+        return ThreadReplies(self.draft, self.finding, self.share, self.held, self._notify_time, self.critical)
+
+    def build_alerts(self) -> bool:
+        """Put the share's notifications into the draft; whether all of it went into a storm's summary."""
+        return self._build_case_alerts() if self.share.group is Grouping.CASE else self._build_run_alert()
+
+    def _build_run_alert(self) -> bool:
+        run, at = self.finding.run, self.finding.happened
+        cases = [case_key(result) for result in self.share.results]
+        known = self.roots.find_by_run(run.id) or self.roots.find_flapping(cases, run.title or "", at)
+        if known:
+            self._update_run_alert(*known)
+            return False
+        resolved = self.roots.find_resolution(cases, run.title or "", at)
+        body = self._run_body().model_copy(update={"resolved": resolved})
+        root = self._add_alert("run", run.id, self.finding.outcome, cases, body, failures=max(1, self._thread.bad))
+        self.roots.put_alert(run_field(run.id), root)
+        self._thread.tell_run(root, self.share.results, ReplyStyle())
+        return bool(root.storm)
+
+    def _update_run_alert(self, field: str, root: Alert) -> None:
+        """More was read of a run that was told, or what had recovered fails again."""
+        at = self.finding.happened
+        again = root.is_relapse(at)
+        sleeper = self._find_snoozer(root) if again else ""
+        more = [case for case in map(case_key, self.share.results) if case not in root.cases]
+        reopened = again or bool(more)
+        standing = AlertStatus.AGAIN if again else AlertStatus.OPEN if more else AlertStatus(_standing_of(root))
+        body = self._run_body(standing).model_copy(update=self._reopened_fields(root, reopened))
+        left = list(map(case_key, self.share.results)) if again else [*root.left, *more]
+        changed = root.model_copy(
+            update={
+                "cases": (*root.cases, *more),
+                "left": tuple(dict.fromkeys(left)),
+                "partial": root.partial or self.finding.is_partial,
+                "recovered": None if reopened else root.recovered,
+                **self._run_counts(root),
+                "body": payloads.dump_payload(body),
+            }
+        )
+        changed = changed.with_relapse(at) if again else changed
+        loud = again and self.share.wants_broadcast(Broadcast.RELAPSE)
+        if again and changed.is_flapping(at):
+            changed = self._thread.tell_flapping(changed, body.run.title, loud=loud)
+        else:
+            self._thread.tell_run(changed, self.share.results, ReplyStyle(again=again, loud=loud, mention=sleeper))
+        self.roots.put_alert(field, changed, self.held)
+        self._show(root, changed)
+        self._schedule_escalations(changed, again=again)
+
+    def _build_case_alerts(self) -> bool:
+        grouped: dict[str, list[Result]] = {}
+        for result in self.share.results:
+            grouped.setdefault(case_key(result), []).append(result)
+        back = [case for case in sorted(grouped) if self._has_relapse(case)]
+        burst = sum(self._continued_alert(case) is None for case in grouped) > MAX_ALERTS_PER_MINUTE
+        own = {case: replace(self, share=self.share.for_results(results)) for case, results in grouped.items()}
+        absorbed = [own[case]._build_case_alert(case, grouped[case], back, burst=burst) for case in sorted(grouped)]
+        return all(absorbed)
+
+    def _has_relapse(self, case: str) -> bool:
+        known, at = self.roots.get(case_field(case)), self.finding.happened
+        return known is not None and known.is_relapse(at) and not self.roots.resolution_of(known, at)
+
+    def _continued_alert(self, case: str) -> Alert | None:
+        """The case's root, unless its story is over and another begins."""
+        known, at = self.roots.get(case_field(case)), self.finding.happened
+        if known is None or known.is_over(at):
+            return None
+        counted = self.finding.run.id in known.runs  # what people did came after it, whatever Zof's clock says
+        return known if counted or not self.roots.resolution_of(known, at) else None
+
+    def _build_case_alert(self, case: str, results: Sequence[Result], back: Sequence[str], *, burst: bool) -> bool:
+        """Tell one case; of those that are ``back`` the channel itself sees the first, which names how many more."""
+        field, at = case_field(case), self.finding.happened
+        known = self._continued_alert(case)
+        if known:
+            self._update_case_alert(field, known, results, others=len(back) - 1 if case in back[:1] else None)
+            return False
+        first = results[0]
+        before = self.roots.get(field)
+        resolved = self.roots.resolution_of(before, at) if before else None
+        body = self._case_body(case, first).model_copy(update={"resolved": resolved})
+        root = self._add_alert("case", first.id, first.outcome, [case], body, failures=len(results), burst=burst)
+        self.roots.put_alert(field, root)
+        self._thread.tell_results(root, results[1:], ReplyStyle())
+        return bool(root.storm)
+
+    def _update_case_alert(self, field: str, root: Alert, results: Sequence[Result], others: int | None) -> None:
+        at = self.finding.happened
+        again = root.is_relapse(at)
+        sleeper = self._find_snoozer(root) if again else ""
+        before = CaseAlertPayload.model_validate(root.body)
+        counts = before.count + (self.finding.run.id not in root.runs)
+        latest = self._case_body(case_key(results[0]), results[0]) if at >= root.last else before
+        kept = latest.model_copy(
+            update={
+                "count": counts,
+                "first": min(before.first, self._seen_at),
+                "last": max(before.last, self._seen_at),
+                "standing": AlertStatus.AGAIN if again else before.standing,
+                "turned": self._seen_at if again else before.turned,
+                "turner": self.finding.run.id if again else before.turner,
+                **self._reopened_fields(root, again),
+            }
+        )
+        changed = root.model_copy(update={**self._run_counts(root), "body": payloads.dump_payload(kept)})
+        changed = changed.with_relapse(at).model_copy(update={"left": root.cases}) if again else changed
+        worse = Broadcast.RELAPSE if again else Broadcast.WORSE
+        loud = (others is not None if again else at - root.last > WORSE_AFTER_SECONDS) and self.share.wants_broadcast(
+            worse
+        )
+        if again and changed.is_flapping(at):
+            changed = self._thread.tell_flapping(changed, kept.case.title, loud=loud)
+        else:
+            how = ReplyStyle(again=again, loud=loud, mention=sleeper, others=others or 0)
+            self._thread.tell_results(changed, results, how)
+        self.roots.put_alert(field, changed, self.held)
+        self._show(root, changed)
+        self._schedule_escalations(changed, again=again)
+        self._report_wake_up(root, changed)
+
+    def _show(self, before: Alert, root: Alert) -> None:
+        """Have its message show its latest state.
+
+        What had recovered before it was to be posted, and failed again, is posted after all.
+        """
+        if before.body.get("unposted") and not root.body.get("unposted"):
+            self.draft.add_notifications(self._thread.notify(NotificationKind.ROOT, root.key, root.body))
+        self._thread.edit(root)
+
+    def _find_snoozer(self, root: Alert) -> str:
+        """The id of whoever had snoozed it when it recovered; empty where nobody had."""
+        return self.roots.records.snoozer_before_relapse(root.key, root.body, root.body.get("turned") or 0.0)
+
+    def _report_wake_up(self, before: Alert, root: Alert) -> None:
+        """Say so where a snooze ends by this failure."""
+        asleep = self.roots.records.woken_snooze(root.key, before.body, root.body)
+        if asleep:
+            self.draft.add_notifications(build_wake_up(root.key, self.share.channel, asleep, root.body["last"]))
+
+    def _reopened_fields(self, root: Alert, again: bool) -> dict[str, Any]:
+        """What a body says of its turns once more was heard of it."""
+        turn, opened, policy = (root.body.get(name) for name in ("turn", "opened", "policy"))
+        reopened = again and root.recovered is not None
+        return {
+            "turn": (turn or 0) + reopened,
+            "opened": self._notify_time if reopened else opened or root.first,
+            "policy": EscalationPolicy.model_validate(policy or {}),
+            "mention": tuple(root.body.get("mention", ())),
+            "unmentioned": root.body.get("unmentioned", 0),
+            "takers": tuple(root.body.get("takers", ())),
+            "unposted": bool(root.body.get("unposted")) and not again,
+            "resolved": Resolution.model_validate(resolved) if (resolved := root.body.get("resolved")) else None,
+        }
+
+    @property
+    def _notify_time(self) -> float:
+        """When the channel hears of it; a mute may be ended before its time, so it does not count."""
+        return max(self.draft.now, 0.0 if self.hold.mutes else self.held)
+
+    @property
+    def _seen_at(self) -> float:
+        """When it happened, by our clock: what people are shown, and what their acts are compared with."""
+        return self.draft.clamp_to_now(self.finding.happened)
+
+    def _schedule_escalations(self, root: Alert, *, again: bool = True) -> None:
+        """Promise what happens where nobody acts.
+
+        A failure that comes on top of known ones opens anew what people had resolved or put off, as of when it
+        happened; where they had not, what is promised here is not wanted any more when it comes due.
+        """
+        body = payloads.load_payload(root.body)
+        if not isinstance(body, RunAlertPayload | CaseAlertPayload) or not body.policy.escalate:
+            return
+        if storm_key_of(self.draft, self.share.channel, root.key):
+            return  # the storm is escalated as a whole
+        opened = body.opened if again else self._seen_at
+        present = TriageRecord(turn=body.turn, opened=opened)
+        flaps = root.relapsed is not None and root.is_flapping(self.finding.happened)
+        calm = self.draft.clamp_to_now(root.relapsed or 0.0) + CALM_SECONDS if flaps else 0.0
+        told = max(self._notify_time, self.held, calm - body.policy.escalate[0].after)
+        self.draft.add_notifications(*schedule_reminders(root.key, self.share.channel, present, body.policy, told=told))
+
+    def _run_counts(self, root: Alert) -> dict[str, Any]:
+        """The root's account of runs with this one in it."""
+        at, run_id = self.finding.happened, self.finding.run.id
+        runs = tuple(dict.fromkeys((*root.runs, run_id)))[-10:]
+        return {"runs": runs, "first": min(root.first, at), "last": max(root.last, at)}
+
+    def _add_alert(  # noqa: PLR0913, PLR0917  (the last two are the storm's)
+        self,
+        kind: str,
+        identifier: str,
+        category: str,
+        cases: Iterable[str],
+        body: RunAlertPayload | CaseAlertPayload,
+        failures: int = 1,
+        burst: bool = False,
+    ) -> Alert:
+        """A new root, told at once: by a message of its own, or in the summary of a storm."""
+        name = idempotency_key(kind, identifier, str(category), self.share.channel)
+        absorbed = self._place_in_storm(name, identifier, str(category), body.title, failures, burst)
+        left_out = len(self.share.mention_ids) - len(absorbed.mention)
+        body = body.model_copy(update={"mention": absorbed.mention, "unmentioned": left_out})
+        made = Alert(
+            key=name,
+            storm=absorbed.storm,
+            group=self.share.group,
+            id=identifier,
+            category=str(category),
+            takers=tuple(taker.id for taker in self.share.takers),
+            threaded=self.share.is_threaded,
+            title=self.finding.run.title or "",
+            cases=tuple(dict.fromkeys(cases)),
+            left=tuple(dict.fromkeys(cases)),
+            partial=self.finding.is_partial and self.share.group is Grouping.RUN,
+            runs=(self.finding.run.id,),
+            first=self.finding.happened,
+            last=self.finding.happened,
+            critical=self.critical,
+            body=payloads.dump_payload(body),
+        )
+        if not made.storm:
+            self.draft.add_notifications(self._thread.notify(NotificationKind.ROOT, made.key, made.body))
+        self._schedule_escalations(made)
+        return made
+
+    def _place_in_storm(  # noqa: PLR0913, PLR0917  (what a line about it says)
+        self, name: str, identifier: str, category: str, title: str, failures: int, burst: bool
+    ) -> StormPlacement:
+        run, url = self.finding.run, payloads.storable_link(self.finding.run.url)
+        member = StormMember(
+            key=name,
+            id=identifier[:128],
+            title=title,
+            project=payloads.clean_text(run.project, 80),
+            environment=payloads.clean_text(run.environment, 80),
+            url=url if len(url) <= MAX_LINK_LENGTH else "",
+        )
+        candidate = StormCandidate(
+            channel=self.share.channel,
+            member=member,
+            category=category,
+            happened=self._seen_at,
+            held=self.held,
+            failures=failures,
+            mention=self.share.mention_ids,
+            policy=self.share.escalation_policy,
+            takers=tuple(taker.id for taker in self.share.takers),
+            critical=self.critical,
+            run=self._thread.place,
+            burst=burst,
+        )
+        return absorb_into_storm(self.draft, candidate)
+
+    def _run_body(self, standing: AlertStatus = AlertStatus.OPEN) -> RunAlertPayload:
+        turned = standing is AlertStatus.AGAIN
+        count = self.share.counted.get(WHOLE_RUN, Count(1, self.finding.happened))
+        return RunAlertPayload(
+            run=self._thread.place,
+            standing=standing,
+            turned=self._seen_at if turned else None,
+            turner=self.finding.run.id if turned else "",
+            mention=self.share.mention_ids,
+            owners=self.share.card_owners,
+            opened=self._notify_time,
+            policy=self.share.escalation_policy,
+            takers=tuple(taker.id for taker in self.share.takers),
+            bad=self._thread.bad,
+            top=tuple(map(CaseSummary.from_result, self.share.results[:MAX_TOP_FAILURES])),
+            count=count.failures,
+            first=self.draft.clamp_to_now(count.first) if count.failures > 1 else 0.0,
+            last=self._seen_at,
+        )
+
+    def _case_body(self, case: str, result: Result) -> CaseAlertPayload:
+        count = self.share.counted.get(case, Count(1, self.finding.happened))
+        return CaseAlertPayload(
+            run=self._thread.place,
+            mention=self.share.mention_ids,
+            owners=self.share.card_owners,
+            opened=self._notify_time,
+            policy=self.share.escalation_policy,
+            takers=tuple(taker.id for taker in self.share.takers),
+            case=CaseSummary.from_result(result, 1500),
+            case_id=payloads.clean_text(result.case_id, 128),
+            count=count.failures,
+            first=self.draft.clamp_to_now(count.first),
+            last=self._seen_at,
+        )
+
+
+def _standing_of(root: Alert) -> str:
+    return str(root.body.get("standing", AlertStatus.OPEN))

@@ -1,0 +1,118 @@
+"""What ``after:`` counts: a subscription's failures within a window, or in a row until one passes."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from zofbot.alerting.alerts import known_passes
+from zofbot.alerting.state import DecisionBuilder, RuleState, scope_key, short_hash, threshold_hash
+from zofbot.domain.model import Outcome
+from zofbot.domain.text import fold_name
+from zofbot.subscriptions import RunFinding, Subscription, Threshold
+
+MAX_COUNTED_FIELDS = 500
+"""Cases that one subscription counts before those that cannot matter any more are let go of."""
+
+
+class Count(NamedTuple):
+    """How many failing runs are counted, and when the first of them happened, in Unix seconds."""
+
+    failures: int
+    first: float
+
+
+def count_run(draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, after: Threshold) -> Count:
+    """Count a failing run: in a row with others of its name, for several schedules may take turns in one place."""
+    field = _row_of_run(finding) if after.in_a_row else scope_key(finding)
+    named = _name(finding.run.title)
+    ends = (each.at for each in known_passes(draft, scope_key(finding)) if each.whole and _name(each.title) == named)
+    return _counted(draft, finding, subscription, field, ends)
+
+
+def count_case(
+    draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, after: Threshold, case: str
+) -> Count:
+    """Count a failing case. Counting the same run twice counts it once."""
+    place = scope_key(finding)
+    field = _row_of_case(finding, case) if after.in_a_row else short_hash(finding.project, finding.environment, case)
+    ends = (each.at for each in known_passes(draft, place) if case in each.cases)
+    return _counted(draft, finding, subscription, field, ends)
+
+
+def end_rows(draft: DecisionBuilder, finding: RunFinding, subscriptions: Iterable[Subscription]) -> None:
+    """Begin to count anew what passed in a run."""
+    fields = [_row_of_case(finding, case) for case in sorted(finding.passed)]
+    if finding.run.outcome is Outcome.PASSED:
+        fields.append(_row_of_run(finding))
+    for subscription in subscriptions:
+        name = threshold_hash(subscription)
+        if subscription.after is None or not subscription.after.in_a_row or not (counted := draft.read_hash(name)):
+            continue
+        for field in [field for field in fields if field in counted]:
+            later = [(run, at) for run, at in json.loads(counted[field]) if at > finding.happened]
+            _keep(draft, name, field, later)
+
+
+def first_in_rows(memory: RuleState, subscriptions: Iterable[Subscription], place: str) -> float | None:
+    """When the first failure in a scope happened that a run which passes would end a row of; None without any."""
+    names = {threshold_hash(each) for each in subscriptions if each.after and each.after.in_a_row}
+    kept = (item for name in names for item in memory.hashes.get(name, {}).items())
+    times = (at for field, value in kept if field.startswith(f"{place}:") for _, at in json.loads(value))
+    return min(times, default=None)
+
+
+def _counted(
+    draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, field: str, ends: Iterable[float]
+) -> Count:
+    after, name, at = subscription.after, threshold_hash(subscription), finding.happened
+    assert after
+    seen: Mapping[str, float] = {**dict(json.loads(draft.read_hash(name).get(field, "[]"))), finding.run.id: at}
+    latest = sorted(seen.items(), key=lambda item: (item[1], item[0]))[-2 * after.count :]
+    _keep(draft, name, field, latest)
+    _forget(draft, name, after)
+    if not after.in_a_row:
+        near = [each for each in seen.values() if abs(each - at) < after.window]
+    else:
+        near = _between(seen.values(), at, list(ends))
+    return Count(len(near), min(near))
+
+
+def _between(times: Collection[float], at: float, ends: Sequence[float]) -> list[float]:
+    """The failures around ``at`` that none of what ``ends`` a row lies between."""
+    last = max((end for end in ends if end <= at), default=-math.inf)
+    following = min((end for end in ends if end > at), default=math.inf)
+    return [each for each in times if last < each < following or each == at]
+
+
+def _keep(draft: DecisionBuilder, name: str, field: str, counted: Sequence[tuple[str, float]]) -> None:
+    if counted:
+        draft.set_field(name, field, json.dumps(counted, separators=(",", ":")))
+    else:
+        draft.delete_fields(name, [field])
+
+
+def _forget(draft: DecisionBuilder, name: str, after: Threshold) -> None:
+    """Let go of what was counted so long ago that it cannot matter, once there is much of it."""
+    fields = draft.read_hash(name)
+    if len(fields) <= MAX_COUNTED_FIELDS:
+        return
+    latest = {field: max((at for _, at in json.loads(value)), default=0.0) for field, value in fields.items()}
+    aged = draft.now - 2 * after.window
+    draft.delete_fields(name, [field for field, at in latest.items() if at < aged])
+
+
+def _row_of_run(finding: RunFinding) -> str:
+    return f"{scope_key(finding)}:{short_hash('run', _name(finding.run.title))}"
+
+
+def _row_of_case(finding: RunFinding, case: str) -> str:
+    return f"{scope_key(finding)}:{short_hash('case', case)}"
+
+
+def _name(title: str | None) -> str:
+    """What runs of one schedule have in common, whose titles may be numbered or dated."""
+    return re.sub(r"\d+", "#", fold_name(title or ""))

@@ -1,0 +1,121 @@
+"""Holds: until when a channel is not told of a failure, because its quiet hours or a mute hold it back; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from zofbot.alerting.audience import ChannelAudience
+from zofbot.alerting.state import MUTES, DecisionBuilder, held_by
+from zofbot.domain.model import Result
+from zofbot.notifications.notification import Notification
+from zofbot.notifications.payloads import CaseAlertPayload, FailurePayload, RunAlertPayload
+from zofbot.subscriptions import Grouping, RunFinding, Subscription, quiet_until
+from zofbot.subscriptions.matching import case_names
+from zofbot.subscriptions.mute import Mute, active, read_mutes
+from zofbot.subscriptions.patterns import matches_patterns
+
+CRITICAL = ("production",)
+"""Environments, as globs, whose failures go first and may pass quiet hours."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What holds a failure back: ``until`` is when it ends (Unix seconds), 0 where nothing does.
+
+    ``mutes`` are those that match; without any, these are quiet hours. ``takers`` are the subscriptions that ask.
+    """
+
+    until: float = 0.0
+    mutes: tuple[Mute, ...] = ()
+    takers: tuple[str, ...] = ()
+    critical: bool = False
+
+    @property
+    def last(self) -> Mute | None:
+        """The mute that ends last."""
+        return max(self.mutes, key=lambda mute: (mute.until, mute.id), default=None)
+
+
+def hold_back(now: float, takers: Sequence[Subscription], mutes: Iterable[Mute], *, critical: bool) -> Hold:
+    """Until when something waits: all mutes have to be over, and one of the takers out of its quiet hours."""
+    muted = tuple(mutes)
+    over = max((mute.until for mute in muted), default=0.0)
+    quiet = min((quiet_until(taker, max(now, over), critical=critical) for taker in takers), default=0.0)
+    return Hold(quiet or over, muted, tuple(taker.id for taker in takers), critical)
+
+
+def is_critical(environment: str, critical: Collection[str] = CRITICAL) -> bool:
+    """Whether failures in an environment go first and may pass quiet hours."""
+    return bool(environment) and matches_patterns(tuple(critical), [environment])
+
+
+def mutes_on(
+    draft: DecisionBuilder,
+    channel: str,
+    projects: Collection[str],
+    environment: str,
+    cases: Sequence[Collection[str]] = (),
+) -> list[Mute]:
+    """The mutes of a channel that mean a failure, in force as the draft is made."""
+    known = draft.read_hash(MUTES)
+    own = active(read_mutes(known), channel, draft.now) if known else []
+    return [mute for mute in own if mute.matches(projects, environment, cases)]
+
+
+def divided(
+    draft: DecisionBuilder, finding: RunFinding, share: ChannelAudience
+) -> Iterator[tuple[ChannelAudience, list[Mute]]]:
+    """A share in the parts that wait for the same mutes, what waits for none first.
+
+    A muted case has a message of its own, so that the message of its run shows nothing of it.
+    """
+    place = (draft, share.channel, finding.projects, finding.environment)
+    whole = mutes_on(*place)
+    parts: dict[tuple[str, ...], tuple[list[Mute], list[Result]]] = {}
+    for result in share.results:
+        mutes = mutes_on(*place, [case_names(result)])
+        parts.setdefault(tuple(mute.id for mute in mutes), (mutes, []))[1].append(result)
+    if not parts:
+        yield share, whole
+    for mutes, results in sorted(parts.values(), key=lambda part: len(part[0])):
+        part = share if len(parts) == 1 else share.for_results(results)
+        yield (part if mutes == whole else replace(part, group=Grouping.CASE)), mutes
+
+
+def cases_of(body: FailurePayload) -> list[list[str]]:
+    """The names of each case that a failure's message shows; none where it does not show all."""
+    if isinstance(body, CaseAlertPayload):
+        return [[name for name in (body.case.title, body.case_id) if name]]
+    if isinstance(body, RunAlertPayload) and body.bad <= len(body.top):
+        return [[case.title] for case in body.top]
+    return []
+
+
+def projects_of(body: FailurePayload) -> list[str]:
+    """The names of a failure's project."""
+    return [name for name in (body.run.project_id, body.run.project) if name]
+
+
+def remember_held(draft: DecisionBuilder, hold: Hold, notes: Iterable[Notification]) -> None:
+    """Note which notifications wait for mutes, so that they come when those are ended before their time."""
+    for note in notes:
+        for mute in hold.mutes:
+            draft.set_field(held_by(mute.id), note.key, record(hold, max(0.0, note.not_before - hold.until)))
+            draft.expect(MUTES, mute.id)
+
+
+def record(hold: Hold, after: float = 0.0) -> str:
+    """What is kept of a notification that waits for mutes: what else it waits for, and ``after`` more seconds."""
+    kept = {"mutes": [mute.id for mute in hold.mutes], "takers": hold.takers, "critical": hold.critical, "after": after}
+    return json.dumps({name: value for name, value in kept.items() if value}, separators=(",", ":"))
+
+
+def due(kept: str, now: float, mutes: Mapping[str, Mute], subscriptions: Mapping[str, Subscription]) -> float:
+    """When a notification of such a record is due (Unix seconds), given the mutes that are left."""
+    read = json.loads(kept)
+    left = [mutes[name] for name in read["mutes"] if name in mutes and mutes[name].until > now]
+    takers = [subscriptions[name] for name in read.get("takers", ()) if name in subscriptions]
+    hold = hold_back(now, takers, left, critical=bool(read.get("critical")))
+    return max(now, hold.until) + float(read.get("after", 0.0))

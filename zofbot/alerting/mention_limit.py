@@ -1,0 +1,28 @@
+"""Mentions within what a channel bears: the same people are mentioned by alerts twice a minute at most."""
+
+from __future__ import annotations
+
+import json
+
+from zofbot.alerting.state import DecisionBuilder, storms_hash
+
+MAX_MENTIONS = 2
+MENTION_WINDOW_SECONDS = 60.0
+"""Within this many seconds the same person, or user group, is mentioned at most so often."""
+
+_MENTIONS_FIELD = "pings"
+
+
+def take_mentions(draft: DecisionBuilder, channel: str, mention: tuple[str, ...], due: float) -> tuple[str, ...]:
+    """Those of ``mention`` (ids) whom a message due then (Unix seconds) may mention; they are counted."""
+    name = storms_hash(channel)
+    kept: dict[str, list[float]] = json.loads(draft.read_hash(name).get(_MENTIONS_FIELD, "{}"))
+    near = {who: [at for at in times if abs(due - at) < MENTION_WINDOW_SECONDS] for who, times in kept.items()}
+    allowed = tuple(who for who in mention if len(near.get(who, ())) < MAX_MENTIONS)
+    if allowed:
+        ahead = {who: [at for at in times if at > draft.now - MENTION_WINDOW_SECONDS] for who, times in kept.items()}
+        for who in allowed:
+            ahead.setdefault(who, []).append(due)
+        latest = {who: times for who, times in ahead.items() if times}
+        draft.set_field(name, _MENTIONS_FIELD, json.dumps(latest, separators=(",", ":")))
+    return allowed

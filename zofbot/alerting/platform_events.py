@@ -1,0 +1,111 @@
+"""What becomes of a notice: one short message in each channel that asks for its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zofbot.alerting.audience import ChannelAudience, match_subscriptions
+from zofbot.alerting.catchups import Before, sum_up
+from zofbot.alerting.holds import hold_back, mutes_on
+from zofbot.alerting.prior_decisions import DecisionKind, PriorDecision, prior_decisions, record_decision
+from zofbot.alerting.reasons import (
+    REASON_BY_PRIOR_KIND,
+    DecisionReason,
+    SubscriptionDecision,
+    build_decision,
+    build_mismatch,
+    waiting,
+)
+from zofbot.alerting.state import DecisionBuilder, platform_event_key
+from zofbot.alerting.storms import StormCandidate, absorb_into_storm
+from zofbot.notifications import payloads
+from zofbot.notifications.idempotency import idempotency_key
+from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
+from zofbot.notifications.payloads import PlatformEventPayload, StormMember
+from zofbot.subscriptions import Grouping, PlatformEvent, Subscription
+
+
+def decide_platform_event(
+    draft: DecisionBuilder,
+    notice: PlatformEvent,
+    subscriptions: Sequence[Subscription],
+    lookback: float,
+    *,
+    critical: bool,
+) -> list[SubscriptionDecision]:
+    """Put a notice into the draft for every channel that asks for it, and say why or why not."""
+    if notice.happened < draft.now - lookback:
+        return [build_decision(subscription, DecisionReason.OLD) for subscription in subscriptions]
+    answers = match_subscriptions(notice, subscriptions)
+    reasons = [build_mismatch(answer, verdict) for answer, verdict in answers if not verdict.matched]
+    meant = [answer for answer, verdict in answers if verdict.matched]
+    for channel in sorted({item.channel for item in meant}):
+        share = ChannelAudience(channel, Grouping.RUN, (), tuple(item for item in meant if item.channel == channel))
+        mutes = mutes_on(draft, channel, notice.projects, notice.environment)
+        hold, before = hold_back(draft.now, share.takers, mutes, critical=critical), Before.of(draft)
+        answer = _decide_channel(draft, notice, share, hold.until, critical=critical)
+        sum_up(draft, channel, hold, before)
+        held = answer is DecisionReason.TOLD and hold.until
+        reasons += [waiting(taker, hold) if held else build_decision(taker, answer) for taker in share.takers]
+    return reasons
+
+
+def _decide_channel(
+    draft: DecisionBuilder, notice: PlatformEvent, share: ChannelAudience, held: float, *, critical: bool
+) -> DecisionReason:
+    """Tell one channel, unless it was told before."""
+    name = platform_event_key(notice)
+    before = prior_decisions(draft, name).get(share.channel)
+    if before:
+        return REASON_BY_PRIOR_KIND[before.how]
+    candidate = _storm_candidate(notice, share, held, critical=critical)
+    absorbed = absorb_into_storm(draft, candidate)
+    record_decision(
+        draft, name, share.channel, PriorDecision(DecisionKind.STORM if absorbed.storm else DecisionKind.TOLD, 0)
+    )
+    if absorbed.storm:
+        return DecisionReason.STORM
+    draft.add_notifications(_build_notification(notice, candidate, absorbed.mention))
+    return DecisionReason.TOLD
+
+
+def _storm_candidate(notice: PlatformEvent, share: ChannelAudience, held: float, *, critical: bool) -> StormCandidate:
+    member = StormMember(
+        key=idempotency_key("notice", notice.id, notice.event.value, share.channel, turn=int(notice.happened)),
+        id=payloads.clean_text(notice.id, 128),
+        title=payloads.clean_text(notice.said or notice.id, 150),
+        project=payloads.clean_text(notice.projects[-1] if notice.projects else "", 80),
+        environment=payloads.clean_text(notice.environment, 80),
+        followed=False,
+    )
+    return StormCandidate(
+        channel=share.channel,
+        member=member,
+        category=notice.event.value,
+        happened=notice.happened,
+        held=held,
+        mention=share.mention_ids,
+        critical=critical,
+    )
+
+
+def _build_notification(notice: PlatformEvent, candidate: StormCandidate, mention: tuple[str, ...]) -> Notification:
+    body = PlatformEventPayload(
+        event=notice.event.value,
+        about=payloads.clean_text(notice.id, 128),
+        said=payloads.clean_text(notice.said, 500),
+        run_id=notice.run_id[:128],
+        project=candidate.member.project,
+        environment=candidate.member.environment,
+        mention=mention,
+    )
+    return Notification(
+        key=candidate.member.key,
+        kind=NotificationKind.ROOT,
+        channel=candidate.channel,
+        body=payloads.dump_payload(body),
+        happened=notice.happened,
+        critical=candidate.critical,
+        not_before=candidate.held,
+        schema=NOTIFICATION_SCHEMA,
+    )

@@ -1,0 +1,48 @@
+"""Which runs were decided on already, and how, so that hearing of one twice changes nothing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from zofbot.alerting.state import DECISION_TTL_SECONDS, DecisionBuilder, decisions_hash
+
+ALL_CHANNELS = "*"
+"""Stands for all channels: a run from before the look-back."""
+_MAX_RUNS_BEFORE_PRUNE = 64
+
+
+class DecisionKind(StrEnum):
+    """What became of a run in a channel."""
+
+    TOLD = "t"
+    BELOW = "b"
+    STORM = "s"
+    OLD = "o"
+
+
+class PriorDecision(NamedTuple):
+    """``failures`` is how many of the run's failures were meant when it was decided on."""
+
+    how: DecisionKind
+    failures: int
+
+
+def prior_decisions(draft: DecisionBuilder, run_id: str) -> dict[str, PriorDecision]:
+    """What became of a run, by channel."""
+    words = draft.read_hash(decisions_hash(run_id)).get(run_id, "").split()[1:]
+    parted = (word.partition("=") for word in words)
+    return {channel: PriorDecision(DecisionKind(what[0]), int(what[1:])) for channel, _, what in parted}
+
+
+def record_decision(draft: DecisionBuilder, run_id: str, channel: str, what: PriorDecision) -> None:
+    """Note what became of a run; what was noted longer ago than keys live is forgotten."""
+    name = decisions_hash(run_id)
+    known = {**prior_decisions(draft, run_id), channel: what}
+    words = [f"{there}={item.how}{item.failures}" for there, item in known.items()]
+    if len(draft.read_hash(name)) >= _MAX_RUNS_BEFORE_PRUNE:
+        aged = draft.now - DECISION_TTL_SECONDS
+        draft.delete_fields(
+            name, [run for run, value in draft.read_hash(name).items() if float(value.split()[0]) < aged]
+        )
+    draft.set_field(name, run_id, " ".join([f"{draft.now:.0f}", *words]))

@@ -1,0 +1,74 @@
+"""What an opening, an acknowledgement or a snooze leads to later, as notifications that are due then.
+
+Nothing calls them off: what has been overtaken when it comes due is dropped then, because its body says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zofbot.notifications import payloads
+from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
+from zofbot.notifications.payloads import ReminderPayload
+from zofbot.triage import EscalationPolicy, TriageRecord, TriageState
+
+
+def schedule_reminders(
+    root: str, channel: str, present: TriageRecord, policy: EscalationPolicy, *, told: float = 0.0
+) -> Iterator[Notification]:
+    """What follows from how the failure under key ``root`` stands; ``told`` is when its channel hears of that."""
+    about = _ReminderBuilder(root, channel, present.turn)
+    if present.state is TriageState.OPEN:
+        yield from about.escalation_reminders(present.opened, max(present.opened, told), policy, present.steps)
+    if present.asks is not None:
+        yield about.thread_reminder("ask", present.asks, present.asks)
+    if present.until is not None and present.state in (TriageState.SNOOZED, TriageState.ACKNOWLEDGED):
+        asleep = present.state is TriageState.SNOOZED
+        yield about.thread_reminder(
+            "wake" if asleep else "lapse", present.until, present.until, present.moved_by.id if asleep else ""
+        )
+        yield about.card_refresh(present.until)
+        yield from about.escalation_reminders(present.until, present.until, policy, 0)
+
+
+def build_wake_up(root: str, channel: str, asleep: TriageRecord, at: float) -> Notification:
+    """Say that a snooze has ended early, ``at`` Unix seconds, to whoever had snoozed it."""
+    return _ReminderBuilder(root, channel, asleep.turn).thread_reminder("wake", at, at, asleep.moved_by.id)
+
+
+class _ReminderBuilder:
+    def __init__(self, root: str, channel: str, turn: int) -> None:
+        self._root, self._channel, self._turn = root, channel, turn
+
+    def escalation_reminders(
+        self, opened: float, told: float, policy: EscalationPolicy, taken: int
+    ) -> Iterator[Notification]:
+        for index, step in enumerate(policy.escalate):
+            if index >= taken:
+                body = ReminderPayload(sort="escalate", turn=self._turn, at=opened, step=index, mention=step.mention)
+                yield self._build_notification(
+                    NotificationKind.REPLY, f"escalate:{index}", opened, told + step.after, body
+                )
+
+    def thread_reminder(self, sort: str, at: float, due: float, mention: str = "") -> Notification:
+        mentioned = (mention,) if mention else ()
+        body = ReminderPayload.model_validate({"sort": sort, "turn": self._turn, "at": at, "mention": mentioned})
+        return self._build_notification(NotificationKind.REPLY, sort, at, due, body)
+
+    def card_refresh(self, at: float) -> Notification:
+        """The root drawn anew; a key of its own, for the one of edits is for those that are made at once."""
+        return self._build_notification(NotificationKind.EDIT, "shown", at, at, None)
+
+    def _build_notification(
+        self, kind: NotificationKind, sort: str, at: float, due: float, body: ReminderPayload | None
+    ) -> Notification:
+        return Notification(
+            key=f"{sort}:{self._turn}:{at * 1000:.0f}:{self._root}",
+            kind=kind,
+            channel=self._channel,
+            root=self._root,
+            body=payloads.dump_payload(body) if body else {},
+            happened=due,
+            not_before=due,
+            schema=NOTIFICATION_SCHEMA,
+        )

@@ -1,0 +1,79 @@
+"""How a run ended that somebody started from a failure's thread: said there, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from zofbot.alerting.state import RERUN_FIELD, DecisionBuilder, failure_hash, rerun_hash
+from zofbot.domain.model import Outcome
+from zofbot.notifications import payloads
+from zofbot.notifications.idempotency import edit_key
+from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
+from zofbot.notifications.payloads import RerunResultPayload, RunSummary
+from zofbot.subscriptions import RunFinding
+from zofbot.subscriptions.events import case_key
+
+MAX_NAMED_CASES = 50
+"""Cases of each kind that are named."""
+
+
+def report_rerun(draft: DecisionBuilder, finding: RunFinding) -> None:
+    """Say how it ended and with which cases, and offer to run them again.
+
+    A recovery by this run says that it ended, and is given the cases.
+    """
+    name = rerun_hash(finding.run.id)
+    kept = draft.read_hash(name)
+    root = kept.get("root")
+    if not root or not finding.has_ended:
+        return
+    cases = [(str(case), str(title)) for case, title in json.loads(kept.get("cases", "[]"))]
+    draft.delete_fields(name, ["root", "cases"])
+    draft.delete_fields(failure_hash(root), [RERUN_FIELD])
+    if edit_key(root) not in draft.notifications:
+        draft.add_notifications(refresh_card(root, draft.clamp_to_now(finding.happened)))
+    passed = _stored_titles(title for case, title in cases if case in finding.passed)
+    told = draft.notifications.values()
+    recovered = [item for item in told if item.root == root and item.body.get("card") == "recovered"]
+    if recovered:
+        draft.add_notifications(
+            *(item.model_copy(update={"body": item.body | {"cases": list(passed)}}) for item in recovered)
+        )
+        return
+    outcome = finding.outcome if finding.outcome.is_final else Outcome.UNKNOWN
+    failed, _ = payloads.collect_titles(finding.bad)
+    known = {*map(case_key, finding.bad), *finding.passed}
+    absent = _stored_titles(title for case, title in cases if case not in known)
+    body = RerunResultPayload(
+        run=RunSummary.from_run(finding.run, outcome), bad=finding.total, failed=failed, passed=passed, absent=absent
+    )
+    draft.add_notifications(
+        Notification(
+            key=f"rerun-ended:{finding.run.id}:{root}",
+            kind=NotificationKind.REPLY,
+            channel=root.rpartition(":")[2],
+            body=payloads.dump_payload(body),
+            root=root,
+            happened=draft.clamp_to_now(finding.happened),
+            schema=NOTIFICATION_SCHEMA,
+        )
+    )
+
+
+def refresh_card(root: str, at: float) -> Notification:
+    """The edit after which the card under the key ``root`` offers what can be done ``at`` that time (Unix seconds)."""
+    channel = root.rpartition(":")[2]
+    return Notification(
+        key=edit_key(root),
+        kind=NotificationKind.EDIT,
+        channel=channel,
+        root=root,
+        happened=at,
+        schema=NOTIFICATION_SCHEMA,
+    )
+
+
+def _stored_titles(titles: Iterable[str]) -> tuple[str, ...]:
+    """Titles as they are stored, no more than are read."""
+    return tuple(payloads.clean_text(title, 100) for title in titles)[:MAX_NAMED_CASES]

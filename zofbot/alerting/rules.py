@@ -1,0 +1,219 @@
+"""What deserves a message, in which channel, and under which key; pure, so that any answer can be explained."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from zofbot.alerting import platform_events, reruns
+from zofbot.alerting.alerts import AlertsInScope
+from zofbot.alerting.audience import (
+    MatchedSubscription,
+    apply_threshold,
+    build_audiences,
+    match_subscriptions,
+    unclaimed_failures,
+)
+from zofbot.alerting.builder import AlertBuilder
+from zofbot.alerting.catchups import Before, sum_up
+from zofbot.alerting.counting import end_rows
+from zofbot.alerting.holds import CRITICAL, Hold, divided, hold_back, is_critical
+from zofbot.alerting.prior_decisions import ALL_CHANNELS, DecisionKind, PriorDecision, prior_decisions, record_decision
+from zofbot.alerting.reasons import (
+    REASON_BY_PRIOR_KIND,
+    DecisionReason,
+    SubscriptionDecision,
+    build_decision,
+    build_mismatch,
+    waiting,
+)
+from zofbot.alerting.recovery import ChannelRecovery, remember_passes
+from zofbot.alerting.state import DecisionBuilder, HashChanges, RuleState, alerts_hash, scope_key, subscribed_channels
+from zofbot.domain.model import Outcome
+from zofbot.notifications.idempotency import idempotency_key
+from zofbot.notifications.notification import Notification
+from zofbot.subscriptions import MatchResult, PlatformEvent, RunFinding, Subscription
+
+__all__ = [
+    "Decision",
+    "DecisionReason",
+    "HashChanges",
+    "PlatformEvent",
+    "RuleState",
+    "RunFinding",
+    "SubscriptionDecision",
+    "decide_batch",
+    "decide_finding",
+    "idempotency_key",
+    "skip_reason",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to commit in one step, and one reason for each subscription.
+
+    ``changes`` are hash name, field and new value (``None`` deletes) to go with the ``notifications``; all of it counts
+    only where what is ``expected`` still stands there.
+    """
+
+    notifications: tuple[Notification, ...] = ()
+    changes: HashChanges = field(default_factory=dict)
+    reasons: tuple[SubscriptionDecision, ...] = ()
+    expected: HashChanges = field(default_factory=dict)
+
+
+def decide_finding(  # noqa: PLR0913  (the last three are settings)
+    finding: RunFinding | PlatformEvent,
+    subscriptions: Sequence[Subscription],
+    memory: RuleState,
+    now: float,
+    *,
+    lookback: float,
+    default_channel: str = "",
+    critical: Collection[str] = CRITICAL,
+) -> Decision:
+    """Decide about one finding; deciding again, with this decision committed or not, sends nothing else.
+
+    What happened more than ``lookback`` seconds before ``now`` is noted and never told. ``critical`` environments are
+    globs. ``memory`` holds the hashes of ``Memory.names``.
+    """
+    draft = DecisionBuilder(memory, now)
+    first = is_critical(finding.environment, critical)
+    if isinstance(finding, PlatformEvent):
+        return _finish_decision(
+            draft, platform_events.decide_platform_event(draft, finding, subscriptions, lookback, critical=first)
+        )
+    answer = skip_reason(draft, finding, lookback)
+    if answer:
+        reruns.report_rerun(draft, finding)
+        return _finish_decision(draft, [build_decision(subscription, answer) for subscription in subscriptions])
+    answers = match_subscriptions(finding, subscriptions)
+    rest = unclaimed_failures(finding, answers, default_channel)
+    reasons = _decide_failures(draft, finding, [*answers, *([rest] if rest else [])], critical=first)
+    remember_passes(draft, finding)
+    end_rows(draft, finding, subscriptions)
+    for channel in sorted(subscribed_channels(subscriptions, default_channel)):
+        if not draft.read_hash(alerts_hash(channel, scope_key(finding))):
+            continue  # most channels: nothing of theirs is open here
+        for root in ChannelRecovery(draft, finding, channel, subscriptions).recover_alerts():
+            reasons = [_as_recovered(reason) if reason.subscription in root.takers else reason for reason in reasons]
+    reruns.report_rerun(draft, finding)
+    return _finish_decision(draft, reasons)
+
+
+def decide_batch(  # noqa: PLR0913  (as above)
+    findings: Iterable[RunFinding | PlatformEvent],
+    subscriptions: Sequence[Subscription],
+    memory: RuleState,
+    now: float,
+    *,
+    lookback: float,
+    default_channel: str = "",
+    critical: Collection[str] = CRITICAL,
+) -> Decision:
+    """Decide about a page of findings in the order in which they happened, as one decision.
+
+    ``memory`` holds the hashes that ``Memory.names`` names for any of them.
+    """
+    told: dict[str, Notification] = {}
+    changes: dict[str, dict[str, str | None]] = {}
+    reasons: list[SubscriptionDecision] = []
+    expected: dict[str, dict[str, str | None]] = {}
+    for finding in sorted(findings, key=lambda finding: finding.happened):
+        one = decide_finding(
+            finding,
+            subscriptions,
+            memory,
+            now,
+            lookback=lookback,
+            default_channel=default_channel,
+            critical=critical,
+        )
+        memory = memory.with_changes(one.changes)
+        told |= {notification.key: notification for notification in one.notifications}
+        for name, fields in one.changes.items():
+            changes.setdefault(name, {}).update(fields)
+        for name, fields in one.expected.items():
+            expected.setdefault(name, {}).update(fields)
+        reasons += one.reasons
+    return Decision(tuple(told.values()), changes, tuple(reasons), expected)
+
+
+def _finish_decision(draft: DecisionBuilder, reasons: Iterable[SubscriptionDecision]) -> Decision:
+    changes: Mapping[str, Mapping[str, str | None]] = draft.changes
+    return Decision(tuple(draft.notifications.values()), changes, tuple(reasons), draft.expected)
+
+
+def skip_reason(draft: DecisionBuilder, finding: RunFinding, lookback: float) -> DecisionReason | None:
+    """Why nobody is told of this run, whatever they asked for."""
+    if finding.run.outcome in (Outcome.CANCELED, Outcome.SKIPPED):
+        return DecisionReason.CANCELED
+    if not finding.has_ended:
+        return DecisionReason.UNFINISHED
+    if ALL_CHANNELS in prior_decisions(draft, finding.run.id):
+        return DecisionReason.OLD
+    if finding.happened < draft.now - lookback and not prior_decisions(draft, finding.run.id):
+        if finding.outcome.is_bad:
+            record_decision(draft, finding.run.id, ALL_CHANNELS, PriorDecision(DecisionKind.OLD, finding.total))
+        return DecisionReason.OLD
+    return None
+
+
+def _decide_failures(
+    draft: DecisionBuilder, finding: RunFinding, answers: Sequence[tuple[Subscription, MatchResult]], *, critical: bool
+) -> list[SubscriptionDecision]:
+    """Tell every channel its share, unless it was told before and nothing was added since."""
+    known = prior_decisions(draft, finding.run.id)
+    reasons = [build_mismatch(answer, verdict) for answer, verdict in answers if not verdict.matched]
+    by_channel: dict[str, list[tuple[Subscription, MatchResult]]] = {}
+    for answer, verdict in answers:
+        if verdict.matched:
+            by_channel.setdefault(answer.channel, []).append((answer, verdict))
+    for channel, meant in by_channel.items():
+        count = len({result.id for _, verdict in meant for result in verdict.results})
+        before = known.get(channel)
+        if before and (before.how not in (DecisionKind.TOLD, DecisionKind.STORM) or count <= before.failures):
+            reasons += [build_decision(item, REASON_BY_PRIOR_KIND[before.how]) for item, _ in meant]
+            continue
+        takings = [apply_threshold(draft, finding, item, verdict) for item, verdict in meant]
+        how, told = _decide_channel(draft, finding, channel, takings, critical=critical)
+        record_decision(draft, finding.run.id, channel, PriorDecision(how, count))
+        reasons += told
+    return reasons
+
+
+def _decide_channel(
+    draft: DecisionBuilder, finding: RunFinding, channel: str, takings: Sequence[MatchedSubscription], *, critical: bool
+) -> tuple[DecisionKind, list[SubscriptionDecision]]:
+    """Tell one channel, and say how that went for each of its subscriptions."""
+    reasons = {
+        taking.subscription.id: build_decision(taking.subscription, DecisionReason.BELOW)
+        for taking in takings
+        if taking.is_below_threshold
+    }
+    how = DecisionKind.BELOW
+    parts = [part for share in build_audiences(channel, takings) for part in divided(draft, finding, share)]
+    for share, mutes in parts:
+        hold = hold_back(draft.now, share.takers, mutes, critical=critical)
+        roots, before = AlertsInScope(draft, channel, scope_key(finding)), Before.of(draft)
+        stormy = AlertBuilder(draft, finding, share, roots, hold, critical).build_alerts()
+        sum_up(draft, channel, hold, before)
+        how = DecisionKind.STORM if stormy and how is not DecisionKind.TOLD else DecisionKind.TOLD
+        for taker in share.takers:
+            reasons.setdefault(taker.id, _told(taker, hold, stormy=stormy))
+    return how, list(reasons.values())
+
+
+def _told(taker: Subscription, hold: Hold, *, stormy: bool) -> SubscriptionDecision:
+    """What a subscription's channel is told, and when."""
+    if stormy:
+        return build_decision(taker, DecisionReason.STORM)
+    return waiting(taker, hold) if hold.until else build_decision(taker, DecisionReason.TOLD)
+
+
+def _as_recovered(reason: SubscriptionDecision) -> SubscriptionDecision:
+    """A run that passed is news where something recovers by it; one that also failed keeps its own reason."""
+    if reason.answer is not DecisionReason.MISSED:
+        return reason
+    return SubscriptionDecision(reason.subscription, reason.channel, DecisionReason.RECOVERED)

@@ -1,0 +1,223 @@
+"""Storms: so many alerts for one channel in a minute that one rolling summary takes their place.
+
+A storm takes in alerts of one sort: those that mention the same people, have the same escalation and are all critical
+or all not, so that nobody misses what they alone are to hear of. A few alerts of another sort, and critical ones, stand
+by themselves beside it. What becomes of a storm afterwards is in ``storm_record``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from zofbot.alerting.mention_limit import take_mentions
+from zofbot.alerting.state import DecisionBuilder, short_hash, storms_hash
+from zofbot.alerting.storm_record import (
+    EDIT_INTERVAL_SECONDS,
+    MINUTE_SECONDS,
+    Storm,
+    add_member,
+    build_storm_edit,
+    load_storm,
+    prune_storms,
+    save_storm,
+    schedule_escalations,
+    update_standing,
+)
+from zofbot.notifications import payloads
+from zofbot.notifications.idempotency import idempotency_key
+from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
+from zofbot.notifications.payloads import RunSummary, StormMember
+from zofbot.triage import EscalationPolicy, TriageRecord
+
+MAX_ALERTS_PER_MINUTE = 20
+"""Alerts a minute that a channel gets one by one."""
+
+MAX_BESIDE = 5
+"""Alerts of one sort a minute that stand alone although the channel gets more than it can take of others."""
+
+LANE_RETENTION_SECONDS = 3600.0
+
+
+class StormLane(BaseModel):
+    """The latest times (Unix seconds) at which alerts of one sort were due in a channel.
+
+    ``alone`` are the latest that stood alone, each with when it was due and how many mentions it left out; ``storm`` is
+    the key of the storm that takes in the others at present.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    times: tuple[float, ...] = ()
+    alone: tuple[tuple[float, StormMember, int], ...] = ()
+    storm: str = ""
+
+    def with_alert_at(self, due: float) -> StormLane:
+        """With one more alert due then."""
+        return self.model_copy(update={"times": tuple(sorted((*self.times, due))[-MAX_ALERTS_PER_MINUTE - 1 :])})
+
+    @property
+    def rate(self) -> int:
+        """How many there were in the minute before the latest, itself included; no more than ``MOST`` + 1."""
+        return sum(self.times[-1] - at < MINUTE_SECONDS for at in self.times)
+
+
+class StormCandidate(BaseModel):
+    """One alert on its way to a channel, and what it would be in a storm.
+
+    ``burst``: it is one of more than a channel gets one by one. ``happened`` and ``held``, the end of quiet hours, are
+    Unix seconds; ``category`` is part of the key of a storm that begins with it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    channel: str
+    member: StormMember
+    category: str
+    happened: float
+    held: float = 0.0
+    failures: int = 1
+    mention: tuple[str, ...] = ()
+    policy: EscalationPolicy = EscalationPolicy()
+    takers: tuple[str, ...] = ()
+    critical: bool = False
+    run: RunSummary = RunSummary(id="")
+    burst: bool = False
+
+    @property
+    def all_lane(self) -> str:
+        """The field of what the channel gets at that time."""
+        return f"lane:@{self.held:.0f}"
+
+    @property
+    def lane_field(self) -> str:
+        """The field of what it is counted with."""
+        apart = "critical" if self.critical else "", "" if self.member.followed else "notice"
+        sort = short_hash(*apart, ",".join(sorted(self.mention)), self.policy.model_dump_json(include={"escalate"}))
+        return f"lane:{sort}@{self.held:.0f}"
+
+
+class StormPlacement(NamedTuple):
+    """What becomes of an alert: the key of the ``storm`` it went into, empty where it stands alone.
+
+    ``mention`` are those whom it mentions then.
+    """
+
+    storm: str
+    mention: tuple[str, ...]
+
+
+def absorb_into_storm(draft: DecisionBuilder, alert: StormCandidate) -> StormPlacement:
+    """Decide whether an alert goes into a storm instead of standing alone; either way it is counted.
+
+    What quiet hours hold back comes together when they end, so it is counted apart, for that moment.
+    """
+    name, due = storms_hash(alert.channel), alert.held or draft.now
+    if alert.lane_field not in draft.read_hash(name):
+        _prune_lanes(draft, alert.channel)
+    everything = StormLane.model_validate_json(draft.read_hash(name).get(alert.all_lane, "{}")).with_alert_at(due)
+    lane = StormLane.model_validate_json(draft.read_hash(name).get(alert.lane_field, "{}")).with_alert_at(due)
+    storm = load_storm(draft, alert.channel, lane.storm) if lane.storm else None
+    mention: tuple[str, ...] = ()
+    crowded = everything.rate > MAX_ALERTS_PER_MINUTE and lane.rate > MAX_BESIDE and not alert.critical
+    swells = lane.rate > MAX_ALERTS_PER_MINUTE or crowded or alert.burst
+    if storm and not (swells and due - storm.last < MINUTE_SECONDS):
+        _close_storm(draft, storm)
+        storm = None
+    if swells:
+        storm = _grow_storm(draft, storm or _begin_storm(draft, lane, alert, due), alert, due)
+        lane = StormLane(times=lane.times, storm=storm.storm_key)
+    else:
+        mention = take_mentions(draft, alert.channel, alert.mention, due)
+        alone = (*lane.alone, (due, alert.member, len(alert.mention) - len(mention)))[-MAX_ALERTS_PER_MINUTE:]
+        lane = StormLane(times=lane.times, alone=alone)
+    draft.set_field(name, alert.all_lane, everything.model_dump_json(exclude_defaults=True))
+    draft.set_field(name, alert.lane_field, lane.model_dump_json(exclude_defaults=True))
+    return StormPlacement(storm.storm_key if storm else "", mention)
+
+
+def _begin_storm(draft: DecisionBuilder, lane: StormLane, first: StormCandidate, due: float) -> Storm:
+    """A storm, with the alerts of the minute before as its first members."""
+    mention = take_mentions(draft, first.channel, first.mention, due)
+    storm = Storm(
+        id=first.member.id, category=first.category, channel=first.channel, since=due, last=due, edit_at=due,
+        opened=due, mention=mention, policy=first.policy, critical=first.critical, run=first.run,
+    )  # fmt: skip
+    prune_storms(draft, first.channel, storm.storm_key)
+    for at, member, unmentioned in lane.alone:
+        if due - at < MINUTE_SECONDS:
+            storm = add_member(draft, storm, member, card=member.followed, held=first.held)
+            more = {"unmentioned": storm.unmentioned + unmentioned, "run": RunSummary(id="")}
+            storm = storm.model_copy(update=more)
+    draft.add_notifications(*schedule_escalations(storm, TriageRecord(opened=storm.opened), due))
+    return storm
+
+
+def _grow_storm(draft: DecisionBuilder, storm: Storm, alert: StormCandidate, due: float) -> Storm:
+    """Count one more; begin the summary with the first, and see to it that the summary is edited after that."""
+    fresh = not storm.alerts
+    edit_at = storm.edit_at if due < storm.edit_at or fresh else max(due, storm.edit_at + EDIT_INTERVAL_SECONDS)
+    storm = add_member(draft, storm, alert.member, card=False, held=alert.held)
+    storm = storm.with_failures(alert.member.project, alert.member.environment, alert.failures)
+    unmentioned = len(alert.mention) - (len(storm.mention) if fresh else 0)
+    more = {
+        "last": max(storm.last, due),
+        "failed": max(storm.failed, alert.happened),
+        "edit_at": edit_at,
+        "unmentioned": storm.unmentioned + unmentioned,
+        "takers": tuple(dict.fromkeys((*storm.takers, *alert.takers))),
+        "run": storm.run if storm.run.id == alert.run.id else RunSummary(id=""),
+    }
+    storm = storm.model_copy(update=more)
+    if not fresh and alert.member.followed:
+        storm = update_standing(draft, storm, alert.happened, alert.run.id)
+        draft.add_notifications(*schedule_escalations(storm, TriageRecord(turn=storm.turn, opened=alert.happened), due))
+    save_storm(draft, storm)
+    body = payloads.dump_payload(storm.summary_body())
+    if fresh:
+        draft.add_notifications(_build_summary(storm, alert.held))
+    else:
+        draft.add_notifications(build_storm_edit(storm, storm.storm_key, body, edit_at))
+    draft.add_notifications(
+        *(build_storm_edit(storm, storm.storm_key, body, at, _closing_key(storm, at)) for at in _closing_times(due))
+    )
+    return storm
+
+
+def _build_summary(storm: Storm, held: float) -> Notification:
+    return Notification(
+        key=storm.storm_key, kind=NotificationKind.ROOT, channel=storm.channel, body=payloads.dump_payload(storm.summary_body()), happened=storm.since,
+        critical=storm.critical, not_before=held, schema=NOTIFICATION_SCHEMA,
+    )  # fmt: skip
+
+
+def _close_storm(draft: DecisionBuilder, storm: Storm) -> None:
+    """Say that it is over: the next alert stands alone again."""
+    closed = storm.model_copy(update={"closed": True})
+    save_storm(draft, closed)
+    draft.add_notifications(
+        build_storm_edit(closed, closed.storm_key, payloads.dump_payload(closed.summary_body()), draft.now)
+    )
+
+
+def _closing_times(due: float) -> tuple[int, int]:
+    """The next two full minutes: at the second the storm is over, if nothing follows."""
+    minute = (int(due // MINUTE_SECONDS) + 1) * int(MINUTE_SECONDS)
+    return minute, minute + int(MINUTE_SECONDS)
+
+
+def _closing_key(storm: Storm, at: int) -> str:
+    """The key of an edit for that time: an edit that waits keeps its time and takes the latest body."""
+    return idempotency_key("storm-close", storm.id, storm.category, storm.channel, turn=at)
+
+
+def _prune_lanes(draft: DecisionBuilder, channel: str) -> None:
+    """Let go of what was counted for a moment that is long past."""
+    name, aged = storms_hash(channel), draft.now - LANE_RETENTION_SECONDS
+    lanes = {
+        field: StormLane.model_validate_json(kept)
+        for field, kept in draft.read_hash(name).items()
+        if field[:5] == "lane:"
+    }
+    draft.delete_fields(name, [field for field, lane in lanes.items() if lane.times[-1] < aged])

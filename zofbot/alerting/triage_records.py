@@ -1,0 +1,73 @@
+"""What people did about a channel's failures, for the rules, which only read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from zofbot.alerting.state import DecisionBuilder, triage_hash
+from zofbot.alerting.storm_record import load_storm, storm_key_of
+from zofbot.notifications import payloads
+from zofbot.notifications.payloads import CaseAlertPayload, Resolution, RunAlertPayload
+from zofbot.triage import Action, RunFacts, TriageRecord, TriageState, effective_record, merge_storm_record
+
+
+class TriageRecords:
+    """The records of one channel. Failures are given by the key and the stored body of their root."""
+
+    def __init__(self, draft: DecisionBuilder, channel: str) -> None:
+        self._draft, self._channel = draft, channel
+        self._name = triage_hash(channel)
+
+    def current_record(self, key: str, body: Mapping[str, Any]) -> TriageRecord:
+        """How a failure stands, with what was done about the storm that it is part of."""
+        own = effective_record(self._load_record(key), _facts_of(body), self._draft.now)
+        storm = load_storm(self._draft, self._channel, self._storm_key(key))
+        if storm is None:
+            return own
+        return merge_storm_record(
+            own, effective_record(self._load_record(storm.storm_key), storm.summary_body().test_facts, self._draft.now)
+        )
+
+    def woken_snooze(self, key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> TriageRecord | None:
+        """How a failure that was snoozed stood until its body changed so that it woke; None where it did not."""
+        if key not in self._draft.read_hash(self._name):
+            return None
+        asleep = self.current_record(key, before)
+        return (
+            asleep
+            if asleep.state is TriageState.SNOOZED and self.current_record(key, after).did is Action.WAKE
+            else None
+        )
+
+    def resolution_before(self, key: str, body: Mapping[str, Any], at: float) -> Resolution | None:
+        """What a person resolved a failure with before ``at`` (Unix seconds); None where it is not resolved."""
+        if self._draft.read_hash(self._name).keys().isdisjoint((key, self._storm_key(key))):
+            return None
+        present = self.current_record(key, body)
+        if present.state is not TriageState.RESOLVED or present.since >= at:
+            return None
+        return Resolution(at=present.since, by=present.moved_by.name, reason=present.reason, note=present.note)
+
+    def snoozer_before_relapse(self, key: str, body: Mapping[str, Any], recovered: float) -> str:
+        """The id of whoever had a failure snoozed when it ``recovered`` (Unix seconds); empty where nobody had."""
+        record, course = self._load_record(key), _facts_of(body)
+        asleep = effective_record(record, course.model_copy(update={"turn": record.turn}), recovered)
+        return asleep.moved_by.id if record.turn == course.turn - 1 and asleep.state is TriageState.SNOOZED else ""
+
+    def _storm_key(self, key: str) -> str:
+        return storm_key_of(self._draft, self._channel, key)
+
+    def _load_record(self, key: str) -> TriageRecord:
+        """Give an untouched record where a newer version has written what this one cannot read."""
+        try:
+            return TriageRecord.model_validate_json(self._draft.read_hash(self._name).get(key, "{}"))
+        except ValidationError:
+            return TriageRecord()
+
+
+def _facts_of(body: Mapping[str, Any]) -> RunFacts:
+    shown = payloads.load_payload(dict(body))
+    return shown.test_facts if isinstance(shown, RunAlertPayload | CaseAlertPayload) else RunFacts()

@@ -1,0 +1,104 @@
+"""Results, the outbox, the audit and traces as a person reads them in a terminal, in the same words as in Slack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from zofbot.domain.model import Result, utc_datetime
+from zofbot.notifications import text
+from zofbot.observability.trace import Trace
+from zofbot.slack.links import ZofLinks
+from zofbot.slack.views import traces
+from zofbot.slack.views.cards import OUTCOME_EXPLANATIONS, OUTCOME_STYLES, format_headline
+from zofbot.store import audit
+from zofbot.store.records import OutboxRecord
+
+
+def result_panel(result: Result, links: ZofLinks) -> Panel:
+    """Draw one result; what is missing is left out."""
+    logs = links.allowed_url(result.logs) or result.logs
+    facts = [
+        ("Project", result.project),
+        ("Environment", result.environment),
+        ("Run", result.run_id),
+        ("Case", result.case_id if result.case_id != result.title else None),
+        ("Severity", result.severity),
+        ("Started", text.format_utc(result.started) if result.started else None),
+        ("Finished", text.format_utc(result.ended) if result.ended else None),
+        ("Duration", text.describe_duration(result.duration) if result.duration is not None else None),
+        ("Logs", logs),
+        ("Open in Zof", links.result_url(result)),
+    ]
+    table = Table.grid(padding=(0, 2))
+    for label, value in facts:
+        if value:
+            table.add_row(Text(label, style="dim"), Text(text.clean_literal(value, 500)))
+    parts: list[Table | Text] = (
+        [Text(OUTCOME_EXPLANATIONS[result.outcome])] if result.outcome in OUTCOME_EXPLANATIONS else []
+    )
+    parts.append(table)
+    if result.failure:
+        parts.append(Text("\n" + text.clean_literal(result.failure), style="red"))
+    return Panel(
+        Group(*parts),
+        title=Text(format_headline(result), style="bold"),
+        subtitle=Text(
+            f"{result.id} · Request ID: {result.request_id}" if result.request_id else result.id, style="dim"
+        ),
+        border_style=OUTCOME_STYLES[result.outcome].colour,
+        title_align="left",
+        subtitle_align="left",
+    )
+
+
+def outbox_table(entries: Sequence[OutboxRecord], now: float) -> Table:
+    """Draw notifications, one a row; ``now`` (Unix seconds) gives their age."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("state", "age", "attempts", "channel", "key", "reason"):
+        table.add_column(name, overflow="fold")
+    for entry in entries:
+        age = text.describe_duration(max(now - entry.committed, 0)) if entry.committed else ""
+        cells = (entry.state.value, age, str(entry.attempts or ""), entry.channel, entry.key, entry.reason)
+        table.add_row(*(Text(text.clean_literal(cell, 300)) for cell in cells))
+    return table
+
+
+def audit_table(entries: Sequence[audit.AuditRecord]) -> Table:
+    """Draw acts, one a row."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("when", "who", "act", "from", "to", "channel", "key", "details"):
+        table.add_column(name, overflow="fold")
+    for entry in entries:
+        who = f"{entry.name} ({entry.user})" if entry.name not in ("", entry.user) else entry.user
+        details = ", ".join(f"{name}: {value}" for name, value in entry.details.items())
+        when = text.format_utc(utc_datetime(entry.at))
+        cells = (when, who, entry.act, entry.before, entry.after, entry.channel, entry.key, details)
+        table.add_row(*(Text(text.clean_literal(cell, 300)) for cell in cells))
+    return table
+
+
+def trace_table(trace: Trace) -> Table:
+    """Draw one trace, a step a row."""
+    parts = (
+        traces.trace_heading(trace),
+        trace.user,
+        trace.channel,
+        text.format_utc(utc_datetime(trace.at)),
+        trace.reference,
+    )
+    title = Text(text.clean_literal(" · ".join(part for part in parts if part), 400), style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left")
+    for name in ("after", "room", "did", "came", "facts"):
+        table.add_column(name, overflow="fold", justify="right" if name == "after" else "left")
+    for number, step in enumerate(trace.steps):
+        if trace.left_out and number == trace.gap:
+            table.add_row("", "", f"({trace.left_out} steps are left out here)")
+        facts = ", ".join(f"{name} {value}" for name, value in step.facts.items())
+        cells = (f"{step.at} ms", step.room, step.did, step.came, facts)
+        table.add_row(*(Text(text.clean_literal(cell, 300), style="red" if step.bad else "") for cell in cells))
+    return table

@@ -1,0 +1,122 @@
+"""Commands that last: the bot, its halves, and the demo."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Annotated, Protocol, TypeVar
+
+import typer
+
+from zofbot.cli.runner import prepare_settings, run_command
+from zofbot.clock import Clock
+from zofbot.config.settings import Settings, load_settings
+
+T = TypeVar("T")
+
+
+class HasUrl(Protocol):
+    """What has an address to be opened in a browser."""
+
+    url: str
+
+
+BOT_SETTINGS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
+
+
+async def run_until_signal(context: Callable[[], AbstractAsyncContextManager[T]], up: Callable[[T], None]) -> None:
+    """Stay in a context until SIGTERM or Ctrl-C, which may also come while it is entered; ``up`` is called once it is.
+
+    It is made after the signals are listened for, because its imports take longest of all.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    entered = False
+
+    async def hold_context() -> None:
+        nonlocal entered
+        async with context() as made:
+            entered = True
+            up(made)
+            await stop.wait()
+
+    staying, stopping = asyncio.create_task(hold_context()), asyncio.create_task(stop.wait())
+    await asyncio.wait({staying, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not entered and not staying.done():
+        from zofbot.concurrency import cancel_tasks  # noqa: PLC0415  (--help must not wait for structlog)
+
+        await cancel_tasks(staying)
+        return
+    stopping.cancel()
+    await staying
+
+
+def tune_garbage_collector() -> None:
+    """Have Python look for cyclic garbage every 50,000 objects, and never among those that it started with.
+
+    Each look costs more, the more there is; here hardly anything is cyclic, and a tenth of a burst's work was looking.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+def _start_serving(*required: str, doors: bool = True, works: bool = True) -> None:
+    settings = prepare_settings(*required, serves=True)
+    run_command(_serve_until_signal(settings, partial(load_settings, *required), doors=doors, works=works))
+
+
+async def _serve_until_signal(settings: Settings, reread: Callable[[], Settings], *, doors: bool, works: bool) -> None:
+    def open_bot() -> AbstractAsyncContextManager[object]:
+        from zofbot.app import run_bot  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
+
+        return run_bot(settings, Clock(), doors=doors, works=works, reread=reread)
+
+    await run_until_signal(open_bot, lambda _: tune_garbage_collector())
+
+
+def demo(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes any that is free.")] = 8080,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> None:
+    """Try everything on this machine: a pretend Slack and Zof with the real bot, no account needed."""
+    from zofbot.observability.log_config import configure_logging  # noqa: PLC0415  (--help must not wait for structlog)
+
+    configure_logging("auto", "error")  # that it polls more often than Zof advises is meant here
+    run_command(_serve_demo(port, browser))
+
+
+async def _serve_demo(port: int, browser: bool) -> None:
+    def open_demo() -> AbstractAsyncContextManager[HasUrl]:
+        from zofbot.demo import run_demo  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
+
+        return run_demo(port)
+
+    def announce_demo(made: HasUrl) -> None:
+        typer.echo(f"The demo is at {made.url}  (Ctrl-C ends it and leaves nothing behind)")
+        typer.echo("Type there: /zof result res_4821")
+        if browser:
+            typer.launch(made.url)
+
+    await run_until_signal(open_demo, announce_demo)
+
+
+def run() -> None:
+    """Run the whole bot in one process."""
+    _start_serving(*BOT_SETTINGS)
+
+
+def web() -> None:
+    """Run what Slack and Zof talk to: commands, buttons, webhooks; any number of these share one Redis."""
+    _start_serving(*BOT_SETTINGS, works=False)
+
+
+def worker() -> None:
+    """Run what works by itself: the poller and the dispatcher; any number of these share one Redis."""
+    _start_serving("SLACK_BOT_TOKEN", "ZOF_API_KEY", doors=False)

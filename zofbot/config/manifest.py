@@ -1,0 +1,142 @@
+"""The Slack app manifest of this version: each scope, event and command with the reason why it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zofbot.domain.commands import SHORTCUT_CALLBACK_ID, SLASH_COMMAND, usage_hint
+
+SCOPES = {
+    "commands": f"the {SLASH_COMMAND} command",
+    "app_mentions:read": "words typed to the bot in a failure's thread, where slash commands do not exist",
+    "chat:write": "posting alerts, and cards that somebody shares",
+    "chat:write.public": "both in public channels which the bot has not joined",
+    "channels:join": "joining a public channel, where Slack lets only members post or look",
+    "channels:history": "looking for our own message, before sending again what Slack did not confirm",
+    "groups:history": "the same in private channels",
+    "im:history": "the same in direct messages with the bot, and hearing what is typed there",
+    "im:write": "opening somebody's direct messages with the bot, to look for a private message of ours",
+    "channels:read": "seeing whether a channel is shared with another organization, and on App Home which are yours",
+    "groups:read": "the same for private channels",
+    "im:read": "seeing whose direct messages they are, and whether that is somebody of another organization",
+    "mpim:read": "the same for direct messages of several people",
+    "users:read": "telling members from guests and from other organizations, and time zones for snoozing",
+    "usergroups:read": "roles that are given to user groups, and what groups are called",
+}
+"""Each bot scope, and what it is for."""
+
+LINK_SCOPES = {
+    "links:read": "hearing of pasted links to runs and results; asked for only with a URL template",
+    "links:write": "showing them as small cards; asked for only with a URL template",
+}
+"""The scopes that are needed besides where links unfurl."""
+
+SCOPES_BY_METHOD: dict[str, tuple[str, ...]] = {
+    "apps.connections.open": (),
+    "auth.test": (),
+    "chat.delete": ("chat:write",),
+    "chat.getPermalink": (),
+    "chat.postEphemeral": ("chat:write",),
+    "chat.postMessage": ("chat:write", "chat:write.public"),
+    "chat.unfurl": ("links:write",),
+    "chat.update": ("chat:write",),
+    "conversations.history": ("channels:history", "groups:history", "im:history"),
+    "conversations.info": ("channels:read", "groups:read", "im:read", "mpim:read"),
+    "conversations.join": ("channels:join",),
+    "conversations.members": ("mpim:read",),
+    "conversations.open": ("im:write",),
+    "conversations.replies": ("channels:history", "groups:history", "im:history"),
+    "usergroups.list": ("usergroups:read",),
+    "usergroups.users.list": ("usergroups:read",),
+    "users.conversations": ("channels:read", "groups:read"),
+    "users.info": ("users:read",),
+    "users.list": ("users:read",),
+    "views.open": (),
+    "views.publish": (),
+    "views.update": (),
+}
+"""Every method of Slack's Web API that zofbot calls, and the scopes it needs (https://docs.slack.dev/reference/methods)."""
+
+SCOPES_BY_EVENT: dict[str, tuple[str, ...]] = {
+    "app_home_opened": (),
+    "app_mention": ("app_mentions:read",),
+    "channel_archive": ("channels:read",),
+    "channel_left": ("channels:read",),
+    "channel_rename": ("channels:read",),
+    "channel_shared": ("channels:read", "groups:read"),
+    "channel_unarchive": ("channels:read",),
+    "channel_unshared": ("channels:read", "groups:read"),
+    "group_archive": ("groups:read",),
+    "group_left": ("groups:read",),
+    "group_rename": ("groups:read",),
+    "group_unarchive": ("groups:read",),
+    "link_shared": ("links:read",),
+    "member_joined_channel": ("channels:read", "groups:read"),
+    "member_left_channel": ("channels:read", "groups:read"),
+    "message.im": ("im:history",),
+}
+"""Every event that is listened to, and the scopes that it needs (https://docs.slack.dev/reference/events)."""
+
+
+def scopes_for(domains: Sequence[str]) -> dict[str, str]:
+    """Name the scopes that are needed where links to ``domains`` unfurl."""
+    return SCOPES | (LINK_SCOPES if domains else {})
+
+
+def build_manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]:
+    """Build the manifest; with the public ``url`` of the web door for HTTP, without it for Socket Mode.
+
+    Links to ``domains`` unfurl; Slack takes five of them. Its shape: https://docs.slack.dev/reference/app-manifest
+    """
+    scopes = scopes_for(domains)
+    events = [event for event, needed in SCOPES_BY_EVENT.items() if set(needed) <= set(scopes)]
+    request_url = {"url": f"{url.rstrip('/')}/slack/events"} if url else {}
+    address = {"request_url": request_url["url"]} if url else {}
+    menus = {"message_menu_options_url": request_url["url"]} if url else {}
+    command = {
+        "command": SLASH_COMMAND,
+        "description": "Look up Zof's runs and results",
+        "usage_hint": usage_hint(),
+        "should_escape": True,
+    }
+    return {
+        "display_information": {
+            "name": "zofbot",
+            "description": "Zof's runs and results in Slack",
+            "background_color": "#1f2a44",
+        },
+        "features": {
+            "app_home": {
+                "home_tab_enabled": True,
+                "messages_tab_enabled": True,
+                "messages_tab_read_only_enabled": False,
+            },
+            "bot_user": {"display_name": "zofbot", "always_online": True},
+            "slash_commands": [command | request_url],
+            "shortcuts": [
+                {
+                    "name": "Zof: triage",
+                    "type": "message",
+                    "callback_id": SHORTCUT_CALLBACK_ID,
+                    "description": "Work on the failure of this alert",
+                }
+            ],
+            **({"unfurl_domains": list(domains)} if domains else {}),
+        },
+        "oauth_config": {"scopes": {"bot": list(scopes)}},
+        "settings": {
+            "event_subscriptions": address | {"bot_events": events},
+            "interactivity": {"is_enabled": True} | address | menus,
+            "org_deploy_enabled": False,
+            "socket_mode_enabled": not url,
+            "token_rotation_enabled": False,
+        },
+    }
+
+
+def render_manifest(url: str = "", domains: Sequence[str] = ()) -> str:
+    """Return the manifest as Slack's form for a new app takes it."""
+    import yaml  # noqa: PLC0415  (only this command needs it)
+
+    return yaml.safe_dump(build_manifest(url, domains), sort_keys=False, allow_unicode=True, width=120)

@@ -1,0 +1,67 @@
+"""Secrets that are files are read again while the bot runs, so that a new one takes effect without a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from pydantic import SecretStr
+
+from zofbot.clock import Clock
+from zofbot.config.settings import Settings
+from zofbot.domain.errors import SettingsError
+from zofbot.observability.log_config import add_secrets
+
+log = structlog.get_logger()
+
+RELOAD_INTERVAL_SECONDS = 15.0
+"""Seconds between two looks. Kubernetes itself takes up to a minute to renew a file (kubelet's sync period)."""
+
+ReadSettings = Callable[[], Settings]
+"""Reads all settings anew. Raises SettingsError."""
+
+SECRET_FIELDS = tuple(name for name, field in Settings.model_fields.items() if isinstance(field.default, SecretStr))
+
+
+class SecretReloader:
+    """Tells whoever uses a secret of its new value; ``every`` is in seconds. A process' environment never changes."""
+
+    def __init__(
+        self, settings: Settings, reread: ReadSettings, clock: Clock, every: float = RELOAD_INTERVAL_SECONDS
+    ) -> None:
+        self._settings = settings
+        self._reread = reread
+        self._clock = clock
+        self._every = every
+        self._takers: list[Callable[[Settings], None]] = []
+        self._problems: list[str] = []
+
+    def add_callbacks(self, *takers: Callable[[Settings], None]) -> None:
+        """Call these with all settings, each time that a secret was replaced."""
+        self._takers += takers
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self._clock.sleep(self._every)
+            await self.reload_once()
+
+    async def reload_once(self) -> list[str]:
+        """Read once, and have what changed take effect; gives the names. A mistake is logged, and changes nothing."""
+        try:
+            fresh = await asyncio.to_thread(self._reread)
+        except SettingsError as error:
+            if error.problems != self._problems:
+                log.error("secrets not read again, the old ones stay", problems=error.problems)
+            self._problems = error.problems
+            return []
+        self._problems = []
+        changed = [name.upper() for name in SECRET_FIELDS if getattr(fresh, name) != getattr(self._settings, name)]
+        if changed:
+            add_secrets(*fresh.all_secrets())  # before anything could log them
+            for taker in self._takers:
+                taker(fresh)
+            self._settings = fresh
+            log.info("secrets replaced", names=changed)
+        return changed

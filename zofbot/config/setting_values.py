@@ -1,0 +1,148 @@
+"""What the value of a setting must look like: each check gives the value, or raises ValueError with half a sentence."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from zofbot.config.redis_url import parse_redis_url
+
+_SERVICE_PORT_PATTERN = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
+_SERVICE_LINK_PATTERN = re.compile(r"_SERVICE_(HOST|PORT)(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
+"""Variables that Kubernetes sets in every container for a Service of the same name
+(https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables)."""
+
+_MISPLACED_TOKENS = {
+    "SLACK_BOT_TOKEN": {
+        "xapp-": "it is an app-level token, which belongs into SLACK_APP_TOKEN",
+        "xoxp-": "it is the token of a person",
+        "xoxe-": "it is a refresh token",
+    },
+    "SLACK_APP_TOKEN": {
+        "xoxb-": "it is the bot's token, which belongs into SLACK_BOT_TOKEN",
+        "xoxp-": "it is the token of a person",
+        "xoxe": "it is a token of OAuth",
+    },
+    "SLACK_SIGNING_SECRET": dict.fromkeys(("xoxb-", "xoxp-", "xapp-"), "it is a token and no signing secret"),
+}
+"""By the start of a token (https://docs.slack.dev/authentication/tokens), what it is instead."""
+
+
+def describe_misplaced(name: str, value: str) -> str:
+    """What a token is that stands in the wrong setting, as half a sentence; empty where nothing is known against it."""
+    return next((what for start, what in _MISPLACED_TOKENS.get(name, {}).items() if value.startswith(start)), "")
+
+
+def find_misspelt(names: list[str], known: list[str]) -> dict[str, str]:
+    """Those of ``names`` that begin as ours do and are none, each with the ``known`` name nearest to it, or none."""
+    ours = (name for name in names if re.match(r"ZOF(BOT)?_", name) and name not in known)
+    strange = [name for name in ours if not _SERVICE_LINK_PATTERN.search(name)]
+    return {name: next(iter(get_close_matches(name, known, 1, 0.7)), "") for name in sorted(strange)}
+
+
+def _check_web_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        port_is_fine = parts.port != 0
+    except ValueError:
+        raise ValueError("it must be an address such as https://host/path, with a port from 1 to 65535") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
+        raise ValueError("it must be an address such as https://host/path")
+    if parts.username or parts.password:
+        raise ValueError("it must hold no user name or password")
+    return value
+
+
+def _check_redis_url(value: str) -> str:
+    if value:  # empty for the embedded store
+        parse_redis_url(value)
+    return value
+
+
+def template_validator(placeholder: str) -> AfterValidator:
+    """Check an address that is to be filled in."""
+
+    def check_template(value: str) -> str:
+        if value and (placeholder not in value or urlsplit(value).scheme != "https"):
+            raise ValueError(f"it must be an https address that holds {placeholder}, or be empty")
+        return value
+
+    return AfterValidator(check_template)
+
+
+def _check_header_secret(secret: SecretStr) -> SecretStr:
+    """Refuse what can't stand in an HTTP header before a request fails with something unreadable."""
+    stripped = secret.get_secret_value().strip()
+    if not re.fullmatch(r"[\x21-\x7e]*", stripped):
+        raise ValueError("it holds spaces or characters that cannot be part of a key: copy it again")
+    return SecretStr(stripped)
+
+
+def _check_signing_secrets(secret: SecretStr) -> SecretStr:
+    """Two are taken, between commas, while one replaces the other."""
+    each = [part.strip() for part in secret.get_secret_value().split(",") if part.strip()]
+    if len(each) > 2:
+        raise ValueError("it must be one secret, or two with a comma between them")
+    return SecretStr(",".join(_check_header_secret(SecretStr(part)).get_secret_value() for part in each))
+
+
+def _strip_secret(secret: SecretStr) -> SecretStr:
+    return SecretStr(secret.get_secret_value().strip())
+
+
+def _check_header_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", name):
+        raise ValueError("it must be the name of an HTTP header, such as X-Zof-Signature")
+    return name
+
+
+def _check_channel_id(value: str) -> str:
+    if value and not re.fullmatch(r"[CGD][A-Z0-9]{2,20}", value):
+        raise ValueError("it must be a channel's id such as C0123456789, not its name, or be empty")
+    return value
+
+
+def _check_people_ids(value: str) -> str:
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    for place, name in enumerate(names, start=1):
+        if not re.fullmatch(r"[UWS][A-Z0-9]{2,30}", name):
+            raise ValueError(f"entry {place} is no id of a person (U0123456789) or user group (S0123456789)")
+    return ",".join(names)
+
+
+def _parse_switch(value: Any) -> bool:
+    said = str(value).strip().lower()
+    if said not in _SWITCH_VALUES:
+        raise ValueError("it must be true or false")
+    return _SWITCH_VALUES[said]
+
+
+def _ignore_service_port(value: Any) -> Any:
+    """Take what Kubernetes injects for a Service called zofbot-metrics as not set."""
+    return 0 if _SERVICE_PORT_PATTERN.match(str(value)) else value
+
+
+def _check_folder(value: Path) -> Path:
+    if ":/" in str(value):
+        raise ValueError("it must be a folder, such as /var/lib/zofbot")
+    return value
+
+
+_SWITCH_VALUES = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
+
+WebAddress = Annotated[str, AfterValidator(_check_web_address)]
+RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_check_header_secret)]
+StrippedSecret = Annotated[SecretStr, AfterValidator(_strip_secret)]
+SigningSecrets = Annotated[SecretStr, AfterValidator(_check_signing_secrets)]
+HeaderName = Annotated[str, AfterValidator(_check_header_name)]
+ChannelId = Annotated[str, AfterValidator(_check_channel_id)]
+PeopleIds = Annotated[str, AfterValidator(_check_people_ids)]
+Switch = Annotated[bool, BeforeValidator(_parse_switch)]
+OwnPort = Annotated[int, BeforeValidator(_ignore_service_port)]
+Folder = Annotated[Path, AfterValidator(_check_folder)]

@@ -1,0 +1,193 @@
+"""Every setting, read once from the environment and secret files; nothing else in zofbot reads either."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from platformdirs import user_data_dir
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from zofbot.config.setting_values import (
+    ChannelId,
+    Folder,
+    HeaderName,
+    HeaderSecret,
+    OwnPort,
+    PeopleIds,
+    RedisUrl,
+    SigningSecrets,
+    StrippedSecret,
+    Switch,
+    WebAddress,
+    describe_misplaced,
+    find_misspelt,
+    template_validator,
+)
+from zofbot.domain.errors import SettingsError
+
+SETTING_FIXES = {
+    "SLACK_BOT_TOKEN": "copy the Bot User OAuth Token (xoxb-…) from your app's OAuth & Permissions page",
+    "SLACK_SIGNING_SECRET": "copy it from your app's Basic Information page, or set SLACK_APP_TOKEN for Socket Mode",
+    "SLACK_APP_TOKEN": "make an app-level token (xapp-…) with connections:write on your app's Basic Information page",
+    "ZOF_API_KEY": "make a key in Zof under Admin Center, Developer, API keys",
+}
+"""How to come by each setting that has no default."""
+
+
+class Settings(BaseSettings):
+    """What operators may set; the names are those of the environment, in lower case.
+
+    An empty variable counts as one that is not set. Secrets may also be files named like the variable.
+    """
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
+
+    slack_bot_token: HeaderSecret = SecretStr("")
+    slack_signing_secret: SigningSecrets = SecretStr("")
+    """One, or two with a comma between them while one replaces the other."""
+    slack_app_token: HeaderSecret = SecretStr("")
+    slack_api_url: WebAddress = "https://slack.com/api/"
+
+    zof_api_key: HeaderSecret = SecretStr("")
+    zof_base_url: WebAddress = "https://api.zof.ai/v1"
+    zof_run_url_template: Annotated[str, template_validator("{run_id}")] = ""
+    zof_result_url_template: Annotated[str, template_validator("{result_id}")] = ""
+    zof_link_hosts: str = "zof.ai"
+    """Hosts (with their subdomains) whose https links from Zof may become buttons, comma-separated."""
+    zof_status_param: str = "status"
+    zof_project_param: str = "project_id"
+    zof_since_param: str = ""
+    zof_list_order: Literal["auto", "newest", "oldest"] = "auto"
+    zof_duration_unit: Literal["ms", "s"] = "ms"
+    """Unit of a bare ``duration`` field."""
+    zof_webhook_secret: StrippedSecret = SecretStr("")
+    """Empty: no webhooks are received."""
+    zof_webhook_secret_previous: StrippedSecret = SecretStr("")
+    """Taken as well while a secret is being replaced."""
+    zof_signature_header: HeaderName = "X-Zof-Signature"
+
+    redis_url: RedisUrl = ""
+    host: str = "127.0.0.1"
+    port: int = Field(3000, ge=0, le=65535)
+    zofbot_metrics_port: OwnPort = Field(0, ge=0, le=65535)
+    """Where a worker of its own shows metrics and health; 0: nowhere."""
+
+    zofbot_default_channel: ChannelId = ""
+    """Where a failure goes that no subscription took."""
+    zofbot_poll_interval: float = Field(60, ge=1, le=3600)
+    """Seconds."""
+    zofbot_lookback: float = Field(3600, ge=0, le=7 * 24 * 3600)
+    """Seconds; on a first start, what failed longer ago is noted and not posted."""
+
+    zofbot_canary_channel: ChannelId = ""
+    """Where a failure that never was is sent, seen and removed; empty: none is."""
+    zofbot_canary_interval: float = Field(300, ge=1, le=3600)
+    """Seconds."""
+
+    zofbot_responders: PeopleIds = ""
+    """Ids of people and user groups who may work on failures; empty: every full member."""
+    zofbot_operators: PeopleIds = ""
+    """Who may start and cancel runs once that is allowed; empty: whoever may work on failures."""
+    zofbot_admins: PeopleIds = ""
+    """Who may change what belongs to any channel; empty: admins and owners of the workspace."""
+    zofbot_allow_runs: Switch = False
+    """Whether runs may be started and cancelled from Slack."""
+    zofbot_resolve_note: Switch = False
+    """Whether resolving takes a note."""
+    zofbot_shared_details: Switch = False
+    """Whether channels that are shared with other organizations see what failures say."""
+
+    zofbot_data_dir: Folder = Field(default_factory=lambda: Path(user_data_dir("zofbot")))
+    zofbot_namespace: str = Field("zofbot", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    zofbot_log_format: Literal["auto", "json", "pretty"] = "auto"
+    zofbot_log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def uses_socket_mode(self) -> bool:
+        """Slack over Socket Mode instead of HTTP."""
+        return bool(self.slack_app_token.get_secret_value())
+
+    @property
+    def link_hosts(self) -> tuple[str, ...]:
+        """Hosts that links may lead to: the allowed ones and those of the two templates."""
+        named = [host.strip().lower() for host in self.zof_link_hosts.split(",") if host.strip()]
+        return (*named, *self.unfurl_domains)
+
+    @property
+    def unfurl_domains(self) -> tuple[str, ...]:
+        """Hosts of the two templates: links to them are answered with a small card."""
+        templates = (self.zof_run_url_template, self.zof_result_url_template)
+        return tuple(dict.fromkeys(host for url in templates if (host := urlsplit(url).hostname)))
+
+    @property
+    def signing_secrets(self) -> tuple[str, ...]:
+        """Those that Slack's requests may be signed with."""
+        return tuple(item for item in self.slack_signing_secret.get_secret_value().split(",") if item)
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """Those that a webhook may be signed with; none when the receiver is off."""
+        both = (self.zof_webhook_secret.get_secret_value(), self.zof_webhook_secret_previous.get_secret_value())
+        return tuple(secret for secret in both if secret) if both[0] else ()
+
+    def all_secrets(self) -> tuple[str, ...]:
+        """Every secret that is set, so that logs can be kept clean of them."""
+        values = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
+        values += self.signing_secrets
+        return tuple(value for value in values if len(value) >= 8)
+
+
+def _secret_dirs() -> tuple[Path, ...]:
+    candidates = (Path("/run/secrets"), Path(os.environ.get("ZOFBOT_SECRETS_DIR") or "/run/secrets"))
+    return tuple(path for path in dict.fromkeys(candidates) if path.is_dir())
+
+
+def _problem_sentence(problem: Any) -> str:
+    name = str(problem["loc"][0]).upper()
+    cause = problem.get("ctx", {}).get("error")
+    return f"{name} is wrong: {cause or problem['msg'][:1].lower() + problem['msg'][1:]}."
+
+
+def _read_settings(**given: Any) -> Settings:
+    return Settings(_secrets_dir=_secret_dirs(), **given)  # type: ignore[call-arg]  # taken at run time
+
+
+def load_settings(*required: str) -> Settings:
+    """Read the settings and insist on the ``required`` variables.
+
+    ``SLACK_SIGNING_SECRET`` counts as given when ``SLACK_APP_TOKEN`` is. Raises SettingsError, a sentence a problem.
+    """
+    problems: dict[str, str] = {}
+    try:
+        settings = _read_settings()
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        problems = {str(problem["loc"][0]).upper(): _problem_sentence(problem) for problem in found}
+        # With the malformed ones left out, so that they do not hide what is missing.
+        settings = _read_settings(**{name.lower(): _default_value(name.lower()) for name in problems})
+    tokens = {name: getattr(settings, name.lower()).get_secret_value() for name in SETTING_FIXES}
+    for name in required:
+        spared = name == "SLACK_SIGNING_SECRET" and (settings.uses_socket_mode or "SLACK_APP_TOKEN" in problems)
+        if not tokens[name] and not spared:
+            problems.setdefault(name, f"{name} is not set: {SETTING_FIXES[name]}.")
+    for name, value in tokens.items():
+        if required and (what := describe_misplaced(name, value)):
+            problems[name] = f"{name} is wrong: {what}; {SETTING_FIXES[name]}."
+    if problems:
+        raise SettingsError(list(problems.values()))
+    return settings
+
+
+def _default_value(name: str) -> Any:
+    return Settings.model_fields[name].get_default(call_default_factory=True)
+
+
+def find_unknown_names() -> dict[str, str]:
+    """Variables and secret files that begin as ours do and are none, each with the setting nearest to it, or none."""
+    files = [path.name for folder in _secret_dirs() for path in folder.iterdir()]
+    known = [name.upper() for name in Settings.model_fields]
+    return find_misspelt([*os.environ, *files], [*known, "ZOFBOT_SECRETS_DIR"])

@@ -1,0 +1,124 @@
+"""The lookout: measures the outbox, and sees to it that somebody is told of each channel that refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from zofbot.clock import Clock, timeout
+from zofbot.concurrency import is_cancel_requested
+from zofbot.domain.errors import StoreUnavailable
+from zofbot.observability.metrics import Metrics
+from zofbot.store.outbox import Outbox
+
+log = structlog.get_logger()
+
+CHECK_INTERVAL_SECONDS = 10.0
+"""Seconds between two looks while there is no trouble."""
+
+PARKED_RETRY_SECONDS = 300.0
+"""Seconds until a channel that refused is tried again, unless Slack says earlier that it was mended."""
+
+OnParked = Callable[[str, str], Awaitable[None]]
+"""Tells whom it concerns that a channel (id) refuses, and Slack's reason. It may be called again for the same."""
+
+
+OnRemoved = Callable[[str, str], Awaitable[None]]
+"""Tells whom it concerns of a root (key) that was removed from a channel (id) twice. It may be called again."""
+
+
+async def no_recipient(channel: str, reason: str) -> None:
+    """For when there is nobody to tell."""
+
+
+class OutboxMonitor:
+    """Looks every few seconds, and at once when ``trouble`` is set."""
+
+    def __init__(
+        self, outbox: Outbox, metrics: Metrics, on_parked: OnParked, on_removed: OnRemoved, clock: Clock
+    ) -> None:
+        self.trouble = asyncio.Event()
+        self._stopping = False
+        self._outbox = outbox
+        self._metrics = metrics
+        self._on_parked = on_parked
+        self._on_removed = on_removed
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Go on until ``stop()``."""
+        while not self._stopping:
+            self.trouble.clear()
+            try:
+                await self.update_gauges()
+                await self.report_parked()
+                await self.report_removed()
+                await self.retry_parked()
+            except StoreUnavailable as error:
+                self._metrics.store_up.set(0)
+                log.warning("outbox not measured", error=error.sentence)
+            if is_cancel_requested():
+                break
+            try:
+                async with timeout(CHECK_INTERVAL_SECONDS):
+                    await self.trouble.wait()
+            except TimeoutError:
+                pass
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopping = True
+        self.trouble.set()
+
+    async def update_gauges(self) -> None:
+        """Set the gauges. Raises StoreUnavailable."""
+        depth = await self._outbox.read_stats()
+        self._metrics.store_up.set(1)
+        self._metrics.outbox.labels("pending").set(depth.pending)
+        self._metrics.outbox.labels("scheduled").set(depth.scheduled)
+        self._metrics.outbox.labels("sending").set(depth.sending)
+        self._metrics.outbox.labels("dead").set(depth.dead)
+        self._metrics.outbox.labels("parked_channels").set(depth.parked)
+        self._metrics.outbox_oldest.set(depth.oldest)
+        self._metrics.outbox_paused.set(bool(depth.paused))
+
+    async def report_parked(self) -> None:
+        """Call ``on_parked`` for each parked channel of which nobody was told. Raises StoreUnavailable."""
+        for parked in await self._outbox.parked_channels():
+            if parked.told:
+                continue
+            log.error("channel parked", channel=parked.channel, reason=parked.reason, waiting=parked.waiting)
+            try:
+                await self._on_parked(parked.channel, parked.reason)
+            except StoreUnavailable:
+                raise
+            except Exception:  # it is not ours, and must not end all deliveries; it is tried again
+                log.exception("nobody was told", channel=parked.channel)
+            else:
+                await self._outbox.mark_notified(parked.channel)
+
+    async def report_removed(self) -> None:
+        """Call ``on_removed`` for each root that was removed twice. Raises StoreUnavailable."""
+        for key, channel in (await self._outbox.removed_alerts()).items():
+            log.error("message removed again, not posted any more", key=key, channel=channel)
+            try:
+                await self._on_removed(key, channel)
+            except StoreUnavailable:
+                raise
+            except Exception:  # as above
+                log.exception("nobody was told", channel=channel)
+            else:
+                await self._outbox.mark_removal_notified(key)
+
+    async def retry_parked(self) -> None:
+        """Try channels again that have refused for a while, for Slack does not tell all that mends one.
+
+        One that still refuses is parked anew by the first message that tries. Raises StoreUnavailable.
+        """
+        now = self._clock.time()
+        for parked in await self._outbox.parked_channels():
+            if parked.told and now - parked.since >= PARKED_RETRY_SECONDS:
+                log.info("parked channel tried again", channel=parked.channel, waiting=parked.waiting)
+                await self._outbox.unpark_channel(parked.channel)

@@ -1,0 +1,126 @@
+"""What waits when it would be sent: timers in quiet hours or under a mute, and the summary at the end of them.
+
+Nothing was promised wrongly by then: quiet hours may have changed, and a mute may have begun, since a timer was set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from zofbot.alerting.catchups import Item
+from zofbot.alerting.holds import Hold, cases_of, hold_back, is_critical, projects_of, record
+from zofbot.alerting.state import MUTES, catch_up_in, held_by
+from zofbot.clock import Clock
+from zofbot.notifications.notification import (
+    Claim,
+    Notification,
+    NotificationKind,
+    UndecidedNotification,
+    UnwantedNotification,
+)
+from zofbot.notifications.notification import NotificationState as Waits
+from zofbot.notifications.payloads import ReminderPayload
+from zofbot.services.failures import Failure, TriageService
+from zofbot.slack import catch_up
+from zofbot.slack.catch_up import CatchUpBody, Line
+from zofbot.store.outbox import CommitConflict, Outbox
+from zofbot.store.subscriptions import Subscriptions
+from zofbot.subscriptions.mute import active, read_mutes
+from zofbot.triage import TriageState
+
+RETRY_SECONDS = 1.0
+"""Until another look, where a mute changed just now or a summary is on its way."""
+
+
+MAX_SUMMARY_ATTEMPTS = 5
+"""Attempts at a summary after which what it sums up waits for it no longer."""
+
+
+class Postponing:
+    """Looks at each notification before it is drawn. Raises StoreUnavailable."""
+
+    def __init__(self, outbox: Outbox, subscriptions: Subscriptions, failures: TriageService, clock: Clock) -> None:
+        self._outbox, self._subscriptions, self._failures, self._clock = outbox, subscriptions, failures, clock
+
+    async def __call__(self, claimed: Claim) -> Claim:
+        """Give the notification as it is to be drawn.
+
+        Raises Undecided where it has to wait, and Unwanted where it is promised anew for later or says nothing.
+        """
+        note = claimed.notification
+        card = note.body.get("card")
+        if card == catch_up.CARD:
+            return await self._listed(claimed)
+        if note.not_before and note.kind is not NotificationKind.EDIT:
+            await self._postpone(note)
+        if note.not_before and note.kind is NotificationKind.ROOT:
+            await self._let_summary_go_first(note)
+        return claimed
+
+    async def _let_summary_go_first(self, note: Notification) -> None:
+        """Have what was held back wait for the message that sums it up."""
+        [kept] = await self._outbox.read_fields((catch_up_in(note.channel), note.key))
+        summary = await self._outbox.get_record(Item.model_validate_json(kept).key) if kept else None
+        on_its_way = summary is not None and summary.state in (Waits.PENDING, Waits.SENDING)
+        if summary and on_its_way and summary.attempts < MAX_SUMMARY_ATTEMPTS:
+            raise UndecidedNotification(RETRY_SECONDS)
+
+    async def _postpone(self, note: Notification) -> None:
+        """Have a timer wait for quiet hours and mutes, and for mutes what has waited for quiet hours."""
+        failure = await self._failures.get(note.root or note.key)
+        timer = ReminderPayload.model_validate(note.body) if note.body.get("card") == "timer" else None
+        if failure is None or (timer and not timer.is_still_wanted(failure.present)):
+            return
+        known = (await self._outbox.read_hashes(MUTES))[MUTES]
+        hold = await self._hold(failure, known, quiet=timer is not None)
+        if not hold.until:
+            return
+        if timer and timer.sort == "ask":
+            await self._failures.ask_later(note.root, hold.until)
+            raise UnwantedNotification
+        raise UndecidedNotification(await self._wait(note.key, hold, known))
+
+    async def _hold(self, failure: Failure, known: Mapping[str, str], *, quiet: bool) -> Hold:
+        """What holds back whatever is said of a failure now."""
+        body, now = failure.body, self._clock.time()
+        own = await self._subscriptions.list_for_channel(failure.channel) if quiet else ()
+        takers = [each for each in own if each.id in body.takers]
+        mutes = active(read_mutes(known), failure.channel, now)
+        place = body.run.environment
+        meant = [mute for mute in mutes if mute.matches(projects_of(body), place, cases_of(body))]
+        return hold_back(now, takers, meant, critical=is_critical(place))
+
+    async def _wait(self, key: str, hold: Hold, known: Mapping[str, str]) -> float:
+        """Seconds until it is due; what waits for mutes is noted with them, to come when they are ended early."""
+        changes = {held_by(mute.id): {key: record(hold)} for mute in hold.mutes}
+        expected = {MUTES: {mute.id: known[mute.id] for mute in hold.mutes}}
+        try:
+            if changes:
+                await self._outbox.commit([], changes=changes, expect=expected)
+        except CommitConflict:
+            return RETRY_SECONDS
+        return hold.until - self._clock.time()
+
+    async def _listed(self, claimed: Claim) -> Claim:
+        """The summary with how every failure stands by now that was held back for it."""
+        note = claimed.notification
+        kept = (await self._outbox.read_hashes(catch_up_in(note.channel)))[catch_up_in(note.channel)]
+        read = {root: Item.model_validate_json(value) for root, value in kept.items()}
+        items = {root: item for root, item in read.items() if item.key == note.key and item.listed}
+        found = await self._failures.of(sorted(items, key=lambda root: items[root].at))
+        if not found:
+            raise UnwantedNotification
+        lines = tuple(_line(failure, items[failure.key]) for failure in found)
+        body = CatchUpBody.model_validate(note.body).model_copy(update={"failures": lines})
+        return replace(claimed, notification=note.model_copy(update={"body": catch_up.stored(body)}))
+
+
+def _line(failure: Failure, item: Item) -> Line:
+    body, present = failure.body, failure.present
+    where = " · ".join(part for part in (body.run.project, body.run.environment) if part)
+    recovered = present.state is TriageState.RECOVERED
+    return Line(
+        title=failure.title, where=where, at=item.at, state=present.state,
+        since=(body.turned or 0.0) if recovered else present.since, owner=present.owner.name,
+    )  # fmt: skip

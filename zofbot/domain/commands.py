@@ -1,0 +1,345 @@
+"""The verbs of ``/zof``: one table that help, README, the manifest's hint and the demo's composer are made from."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from zofbot.domain.errors import BadInput
+from zofbot.domain.model import is_valid_id
+
+SLASH_COMMAND = "/zof"
+
+SHORTCUT_CALLBACK_ID = "zof_triage"
+"""``callback_id`` of the message shortcut *Zof: triage*."""
+
+_LABELLED_ID_PATTERN = re.compile(r"\b(?:request id|reference): ?([^\s,;]+)", re.IGNORECASE)
+_ID_SIGN_PATTERN = re.compile(r"[0-9_]")
+"""What every known id has, and no verb."""
+
+ANY_COMMAND_PATTERN = re.compile("")
+"""Whatever an operator named the command in the manifest."""
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One thing that can be asked; ``hint`` is its part of the usage hint in Slack's composer."""
+
+    name: str
+    usage: str
+    does: str
+    example: str
+    hint: str
+
+
+VERBS = {
+    verb.name: verb
+    for verb in (
+        Verb(
+            "result",
+            "result <id> [share]",
+            "the result's card, only to you; with `share`, posted to the channel at once",
+            "result res_4821",
+            "result <id> [share]",
+        ),
+        Verb("run", "run <id>", "a run's card with its failed cases", "run run_1001", "run <id>"),
+        Verb(
+            "runs",
+            "runs [status:failed,error] [project:…] [env:…]",
+            "the latest runs, newest first; filters as in `subscribe`: lists, `*`, `-` to exclude",
+            "runs status:failed env:staging",
+            "runs [filters]",
+        ),
+        Verb(
+            "subscribe",
+            "subscribe [filters]",
+            "this channel is told of failures; alone it opens a form, and `/zof help subscribe` lists the filters",
+            "subscribe project:checkout env:production,staging",
+            "subscribe [filters]",
+        ),
+        Verb(
+            "subscriptions",
+            "subscriptions",
+            "what this channel is told, numbered",
+            "subscriptions",
+            "subscriptions",
+        ),
+        Verb(
+            "unsubscribe",
+            "unsubscribe <n|all>",
+            "ends one of this channel's subscriptions, or all",
+            "unsubscribe 1",
+            "unsubscribe <n|all>",
+        ),
+        Verb(
+            "mute",
+            "mute <filters> <duration> [reason]",
+            "posts nothing here that matches `project:`, `env:` or `case:` until then; a summary follows at the end",
+            "mute project:checkout 2h release",
+            "mute <filters> <duration>",
+        ),
+        Verb(
+            "unmute",
+            "unmute [n|all|filters]",
+            "ends a mute of this channel before its time; alone the only one there is",
+            "unmute 1",
+            "unmute [n|all]",
+        ),
+        Verb(
+            "triage",
+            "triage [mine|all]",
+            "what is open in this channel, oldest first; what is yours; or all that is open",
+            "triage mine",
+            "triage [mine|all]",
+        ),
+        Verb(
+            "why",
+            "why <id>",
+            "why this channel was told of a run or a result, or was not, and where the message stands",
+            "why run_1001",
+            "why <id>",
+        ),
+        Verb("oncall", "oncall", "whom this channel's escalations would call now", "oncall", "oncall"),
+        Verb(
+            "handover",
+            "handover [since]",
+            "posts what is open, snoozed and resolved in this channel since then (12 h ago), by whom and how fast",
+            "handover 8h",
+            "handover [since]",
+        ),
+        Verb(
+            "digest",
+            "digest [daily 09:00|weekly mon 09:00|off]",
+            "sums up the day or the week in this channel; alone it says when, and what it would say now",
+            "digest weekly mon 09:00",
+            "digest [daily|weekly|off]",
+        ),
+        Verb(
+            "cancel",
+            "cancel <run>",
+            "cancels a run at Zof, once you have seen which",
+            "cancel run_1001",
+            "cancel <run>",
+        ),
+        Verb(
+            "trace",
+            "trace <id>",
+            "what led to an error, by the request id or the reference that it shows; for admins",
+            "trace ref_0f3a9c5e21",
+            "trace <id>",
+        ),
+        Verb("help", "help [verb]", "all of this, or one verb in detail", "help runs", "help [verb]"),
+    )
+}
+
+HELP_WORDS = ("-h", "--help", "?")
+"""What asks for help elsewhere."""
+
+LinkReader = Callable[[str], tuple[str, str] | None]
+"""Gives ``run`` or ``result`` and the id that a URL leads to."""
+
+
+@dataclass(frozen=True)
+class ParsedCommand:
+    """What somebody typed after ``/zof``, understood."""
+
+    verb: str
+    id: str = ""
+    share: bool = False
+    about: str = ""
+    filters: str = ""
+    """The filters of a subscription, of a list or of a mute and what follows them, as they were typed."""
+
+
+def usage_hint() -> str:
+    """The hint beside the command in Slack's composer; Slack takes 1,000 characters."""
+    return " | ".join(verb.hint for verb in VERBS.values())
+
+
+def read_no_link(url: str) -> None:
+    """Reads no link."""
+
+
+def parse_command(text: str, read_link: LinkReader = read_no_link) -> ParsedCommand:
+    """Understand what was typed after ``/zof``, as ``read_input`` gives it; ids may be pasted as links.
+
+    Raises BadInput with an example that can be copied.
+    """
+    text = _strip_code_marks(text)
+    words = text.split()
+    if not words:
+        return ParsedCommand("help")
+    verb = words[0].lower()
+    if verb in HELP_WORDS:
+        return _parse_help(words[1:])
+    if verb not in VERBS:
+        return _parse_shorthand(words, read_link)
+    if verb == "help":
+        return _parse_help(words[1:])
+    if verb in ("runs", "subscribe", "mute", "unmute"):
+        return ParsedCommand(verb, filters=_strip_code_marks(text.split(maxsplit=1)[1]) if len(words) > 1 else "")
+    if verb == "subscriptions":
+        return ParsedCommand("subscriptions")
+    if verb == "unsubscribe":
+        return _parse_unsubscribe(words[1:])
+    if verb == "oncall":
+        return ParsedCommand("oncall")
+    if verb in ("handover", "digest"):
+        return ParsedCommand(verb, about=" ".join(words[1:]))
+    if verb == "trace":
+        return ParsedCommand("trace", id=_parse_trace_id(words[1:]))
+    if verb == "triage":
+        return _parse_triage([word.lower() for word in words[1:]])
+    return _parse_lookup(verb, words[1:], read_link)
+
+
+def _parse_unsubscribe(words: list[str]) -> ParsedCommand:
+    which = words[0].lower().lstrip("#") if len(words) == 1 else ""
+    if which != "all" and not (which.isdecimal() and 0 < int(which) < 10_000):
+        raise BadInput(
+            "Which subscription is to end?",
+            f"`{SLASH_COMMAND} subscriptions` numbers them; `all` ends all of this channel's.",
+            example=_example_command("unsubscribe"),
+            verb="unsubscribe",
+        )
+    return ParsedCommand("unsubscribe", about=which)
+
+
+def _parse_triage(words: list[str]) -> ParsedCommand:
+    if words and words not in (["mine"], ["all"]):
+        raise BadInput(
+            f"I do not understand `{_clip_input(' '.join(words))}`.",
+            "Alone it lists this channel's failures; `mine` and `all` list others.",
+            example=_example_command("triage"),
+            verb="triage",
+        )
+    return ParsedCommand("triage", about="".join(words))
+
+
+def _parse_trace_id(words: list[str]) -> str:
+    """The id of a request: one word of any form, or what an error shows behind its labels."""
+    labelled = _LABELLED_ID_PATTERN.findall(" ".join(words))
+    around = set() if labelled else {word.lower().rstrip(":") for word in words[:-1]}
+    name = _strip_quoting((labelled or words or [""])[0 if labelled else -1]).rstrip(".")
+    if not name or len(name) > 300 or around - {"request", "id", "reference"}:
+        raise BadInput(
+            "Which request? Its id is missing." if not name else "I look up one id at a time.",
+            "Copy the request id, or the reference that begins with `ref_`, from the error.",
+            example=_example_command("trace"),
+            verb="trace",
+        )
+    return name
+
+
+def _parse_shorthand(words: list[str], read_link: LinkReader) -> ParsedCommand:
+    """``/zof <id>``; anything close to a verb, or that does not look like an id, is a mistyped verb."""
+    meant = _closest_word(words[0].lower(), VERBS)
+    if meant:
+        rest = " ".join([meant, *words[1:]])
+        raise BadInput(
+            f"There is no `{_clip_input(words[0])}`.",
+            f"Did you mean `{meant}`?",
+            example=_copyable_command(rest),
+            verb=meant,
+        )
+    kind, identifier = _read_id(words[0], read_link)
+    if (
+        not is_valid_id(identifier)
+        or not (kind or _ID_SIGN_PATTERN.search(identifier))
+        or words[1:] not in ([], ["share"])
+    ):
+        raise BadInput(
+            f"There is no `{_clip_input(words[0])}`.",
+            "See `/zof help` for what there is.",
+            example=_example_command("result"),
+        )
+    verb = kind or ("run" if identifier.startswith("run_") else "result")
+    return _parse_lookup(verb, [identifier, *words[1:]], read_link)
+
+
+def _parse_lookup(verb: str, words: list[str], read_link: LinkReader) -> ParsedCommand:
+    if words and words[0].lower() in HELP_WORDS:
+        return ParsedCommand("help", about=verb)
+    noun = "result" if verb == "result" else "run"
+    if not words:
+        raise BadInput(
+            f"Which {noun}? Its id is missing.",
+            f"Copy a {noun}'s id from Zof.",
+            example=_example_command(verb),
+            verb=verb,
+        )
+    kind, identifier = _read_id(words[0], read_link)
+    if not is_valid_id(identifier) or identifier.startswith("-"):
+        raise BadInput(
+            f"`{_clip_input(words[0])}` is not a {noun} id.",
+            "Ids have only letters, digits, `_` and `-`, at most 128 of them.",
+            example=_example_command(verb),
+            verb=verb,
+        )
+    if kind == "result" and verb == "cancel":
+        raise BadInput(
+            "That is a result, not a run.", "Only a run can be canceled.", example=_example_command(verb), verb=verb
+        )
+    verb = kind if kind and verb in ("run", "result") else verb
+    extra = [word.lower() for word in words[1:]]
+    share = extra == ["share"] and verb == "result"
+    if extra and not share:
+        raise BadInput(
+            f"I do not understand `{_clip_input(' '.join(words[1:]))}` after the id.",
+            "Only `share` can stand there." if verb == "result" else "Nothing else can stand there.",
+            example=_copyable_command(f"{verb} {identifier}"),
+            verb=verb,
+        )
+    return ParsedCommand(verb, id=identifier, share=share)
+
+
+def _read_id(word: str, read_link: LinkReader) -> tuple[str, str]:
+    """The id in a word, and whether it is a ``run``'s or a ``result``'s where a URL says so."""
+    bare = _strip_quoting(word)
+    return (read_link(bare) if "/" in bare else None) or ("", bare)
+
+
+def _parse_help(words: list[str]) -> ParsedCommand:
+    if not words:
+        return ParsedCommand("help")
+    about = words[0].lower().removeprefix("/")
+    if about in VERBS:
+        return ParsedCommand("help", about=about)
+    meant = _closest_word(about, VERBS)
+    raise BadInput(
+        f"There is no `{_clip_input(words[0])}` to explain.",
+        f"Did you mean `{meant}`?" if meant else "See `/zof help` for what there is.",
+        example=_copyable_command(f"help {meant}") if meant else f"{SLASH_COMMAND} help",
+    )
+
+
+def _closest_word(word: str, known: Iterable[str]) -> str:
+    """The known word that a mistyped one was meant to be, or nothing; what has digits or signs was meant as an id."""
+    if not word.isalpha():
+        return ""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)), "")
+
+
+def _strip_quoting(word: str) -> str:
+    """A word without what people paste around it: code marks, quotes, brackets, a comma behind it."""
+    return word.strip("`'\"<>()[],;")
+
+
+def _strip_code_marks(text: str) -> str:
+    """Text without the code marks around all of it."""
+    text = text.strip()
+    return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] == "`" and text.count("`") == 2 else text
+
+
+def _clip_input(word: str) -> str:
+    return re.sub(r"[`\s]+", " ", word)[:60].strip()
+
+
+def _example_command(verb: str) -> str:
+    return f"{SLASH_COMMAND} {VERBS[verb].example}"
+
+
+def _copyable_command(rest: str) -> str:
+    return f"{SLASH_COMMAND} {_clip_input(rest)}"

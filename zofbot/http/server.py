@@ -1,0 +1,320 @@
+"""The web door: Slack's requests, Zof's webhooks, health, readiness, metrics; nothing unsigned gets further."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+import structlog
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
+from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
+from slack_bolt.response import BoltResponse
+
+from zofbot.clock import Clock
+from zofbot.concurrency import cancel_tasks
+from zofbot.domain.errors import StoreUnavailable
+from zofbot.domain.redaction import redact
+from zofbot.http.limits import (
+    MAX_BODY_BYTES,
+    MAX_IDLE_CONNECTIONS,
+    BodyReader,
+    ConcurrencyLimit,
+    IdleConnectionReaper,
+    RejectedRequest,
+    RejectThrottle,
+    SampledLog,
+)
+from zofbot.observability import tracing
+from zofbot.observability.metrics import Metrics
+from zofbot.observability.tracing import KeepTrace, discard_trace
+from zofbot.slack.inbound import find_malformed
+from zofbot.store.pending_runs import PendingRun, PendingRuns, PendingRunsFull
+from zofbot.store.webhook_trials import TrialArrival
+from zofbot.zof.protocol import clean_header
+from zofbot.zof.webhook import RUN_END_TYPES, Facts, WebhookHint, is_signed, parse_hint
+
+log = structlog.get_logger()
+
+MAX_IDLE_SECONDS = 75.0
+"""How long a connection may stand idle, or be at the head of a request; proxies close theirs sooner."""
+
+MAX_SIGNATURE_AGE_SECONDS = 300
+"""How old, or how far ahead, a signature may be."""
+
+_server_log = logging.getLogger("zofbot.http.server")
+# The server logs what is no HTTP as an error with its traceback; that is a stranger's fault, and would fill a disk.
+_server_log.addFilter(lambda line: not (line.exc_info and isinstance(line.exc_info[1], HttpProcessingError)))
+
+ReadinessCheck = Callable[[], Awaitable[list[str]]]
+"""Names what is not ready; empty when all is."""
+
+
+class SlackEndpoint:
+    """``POST /slack/events``: checks size, signature and form, then hands over to Bolt.
+
+    The signature is checked here and not by Bolt, which answers some malformed ones with a 500 and parses a body before
+    it knows whose it is. ``secrets`` are those that a request may be signed with.
+    https://docs.slack.dev/authentication/verifying-requests-from-slack
+    """
+
+    def __init__(self, bolt: AsyncApp, secrets: Sequence[str], metrics: Metrics, clock: Clock) -> None:
+        self._bolt = bolt
+        self._metrics = metrics
+        self._clock = clock
+        self._bodies, self._brake, self._sparing = BodyReader(), RejectThrottle(clock), SampledLog(clock)
+        self.use_secrets(secrets)
+
+    def use_secrets(self, secrets: Sequence[str]) -> None:
+        """Take what is signed with these, and nothing else, from the next request on."""
+        self._secrets = [secret.encode() for secret in secrets]
+
+    async def handle_request(self, request: web.Request) -> web.Response:
+        """Answer as the listeners do; 401, 408, 413 or 400 to what is not a whole request of Slack's."""
+        try:
+            body = await self._read_verified(request)
+            return _to_web_response(await self._dispatch_to_bolt(request, body))
+        except RejectedRequest as stray:
+            status, reason = stray.status, stray.reason
+        # Not in there, where the error holds on to the body for as long as the stray is made to wait.
+        self._metrics.slack_requests.labels("stray", reason).inc()
+        self._sparing("stray request", reason, status=status, peer=request.remote)
+        return await _reject_request(self._brake, status, reason)
+
+    async def _dispatch_to_bolt(self, request: web.Request, body: dict[str, Any]) -> BoltResponse:
+        headers: dict[str, str | Sequence[str]] = dict(request.headers)
+        try:
+            # Given as it was read: Bolt's own reading of forms loses those that have the word "payload" anywhere.
+            given = AsyncBoltRequest(body=body, headers=headers, mode="socket_mode")
+            return await self._bolt.async_dispatch(given)
+        except Exception as error:  # listeners have their own handler: this is Bolt itself, about parts we do not read
+            log.error("request not understood", exc_info=error)
+            raise RejectedRequest(400, "malformed") from error
+
+    async def _read_verified(self, request: web.Request) -> dict[str, Any]:
+        """Read the body and make sure that it is Slack's; the signature comes before anything is parsed."""
+        raw = await self._bodies.read_body(request)
+        if not self._is_signed(raw, request.headers):
+            raise RejectedRequest(401, "unsigned")
+        try:
+            body = _parse_body(raw.decode(), request.content_type)
+        except (ValueError, RecursionError):
+            raise RejectedRequest(400, "malformed") from None
+        if place := find_malformed(body):
+            log.warning("request of no shape that Slack sends", place=place)
+            raise RejectedRequest(400, "malformed")
+        return body
+
+    def _is_signed(self, raw: bytes, headers: Mapping[str, str]) -> bool:
+        timestamp = headers.get("X-Slack-Request-Timestamp", "")
+        if not re.fullmatch(r"[0-9]{1,15}", timestamp):
+            return False
+        if abs(self._clock.time() - int(timestamp)) > MAX_SIGNATURE_AGE_SECONDS:
+            return False
+        whole = f"v0:{timestamp}:".encode() + raw
+        mine = ["v0=" + hmac.new(secret, whole, hashlib.sha256).hexdigest() for secret in self._secrets]
+        theirs = headers.get("X-Slack-Signature", "").encode("utf-8", "surrogateescape")
+        # All are compared, so that the time taken does not say which one it was.
+        return sum([hmac.compare_digest(item.encode(), theirs) for item in mine]) > 0
+
+
+class ZofWebhookEndpoint:
+    """``POST /zof/webhook``: a delivery is acknowledged once what it hints at is stored, and read by the poller.
+
+    ``secrets`` are those that it may be signed with, ``header`` is where the signature stands; ``note`` is told of each
+    delivery, ``keep`` takes the traces of those that could not be stored.
+    """
+
+    def __init__(  # noqa: PLR0913  (the parts it joins)
+        self,
+        hints: PendingRuns,
+        secrets: Sequence[str],
+        header: str,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        note: Callable[[TrialArrival], Awaitable[None]],
+        keep: KeepTrace = discard_trace,
+    ) -> None:
+        self._hints = hints
+        self._note = note
+        self._header = header
+        self._keep = keep
+        self._metrics = metrics
+        self._clock = clock
+        self._bodies, self._brake, self._sparing = BodyReader(), RejectThrottle(clock), SampledLog(clock)
+        self._line = ConcurrencyLimit()
+        self.use_secrets(secrets)
+
+    def use_secrets(self, secrets: Sequence[str]) -> None:
+        """Take what is signed with these, and nothing else, from the next delivery on."""
+        self._secrets = secrets
+
+    async def handle_request(self, request: web.Request) -> web.Response:
+        """Answer 200 when there is nothing left to lose; 401, 408, 413 or 400 to a stray one; 503 to come again."""
+        try:
+            raw = await self._read_verified(request)
+            async with self._line.acquire_slot():
+                answer = await self._store_hint(_read_hint(raw))
+            self._metrics.zof_webhooks.labels(answer).inc()
+            return web.Response()
+        except RejectedRequest as stray:
+            status, reason = stray.status, stray.reason
+        self._metrics.zof_webhooks.labels(reason).inc()
+        self._sparing("stray webhook", reason, status=status, peer=request.remote)
+        return await _reject_request(self._brake, status)
+
+    async def _read_verified(self, request: web.Request) -> bytes:
+        raw = await self._bodies.read_body(request)
+        if not is_signed(raw, given := request.headers.get(self._header, ""), self._secrets):
+            likely = (clean_header(name, 64) or "" for name in request.headers if "sign" in name.lower())
+            await self._record_arrival(TrialArrival(False, self._header if given else "", headers=tuple(likely)[:5]))
+            raise RejectedRequest(401, "unsigned")
+        return raw
+
+    async def _record_arrival(self, arrival: TrialArrival) -> None:
+        """Tell whoever tries the webhooks; a delivery is answered alike where that fails."""
+        try:
+            await self._note(arrival)
+        except StoreUnavailable as error:
+            log.warning("delivery not noted", reason=error.reason)
+
+    async def _store_hint(self, hint: WebhookHint) -> str:
+        """Store it unless it means nothing to us or was stored before. Raises Stray where it cannot be stored."""
+        self._metrics.zof_events.labels(hint.type_label).inc()
+        arrival = TrialArrival(True, self._header, clean_header(hint.type) or "", hint.envelope)
+        if hint.subject_id is None:
+            self._sparing("webhook ignored", hint.type_label, event_type=clean_header(hint.type))
+            await self._note_delivery()
+            await self._record_arrival(arrival)
+            return "ignored"
+        kind: Literal["run", "notice"] = "run" if hint.type in RUN_END_TYPES else "notice"
+        now = self._clock.time()
+        at = min(hint.at.timestamp(), now) if hint.at else None  # Zof's clock may be ahead of ours
+        watch = PendingRun(kind, hint.subject_id, hint.type, now, at, run=hint.run_id or "", **_stored(hint.facts))
+        try:
+            with tracing.record_trace(self._keep, "webhook", self._clock, hint.event_id, what=hint.type_label):
+                new = await self._hints.add_pending(hint.event_id, watch, arrival.dump())
+        except PendingRunsFull:
+            raise RejectedRequest(503, "full") from None
+        except StoreUnavailable:
+            raise RejectedRequest(503, "not_stored") from None
+        await self._note_delivery()
+        return "stored" if new else "repeated"
+
+    async def _note_delivery(self) -> None:
+        """Remember for ``zofbot check`` that there was one; what was taken stays taken where that fails."""
+        try:
+            await self._hints.note_delivery()
+        except StoreUnavailable as error:
+            log.warning("delivery not noted", reason=error.reason)
+
+
+def _stored(facts: Facts) -> dict[str, Any]:
+    """What an event says of itself, as it is kept: redacted before it is cut."""
+    said = ": ".join(filter(None, (redact(facts.name)[:150], redact(facts.reason)[:500])))
+    projects = tuple(redact(name)[:100] for name in facts.projects)
+    return {"projects": projects, "environment": redact(facts.environment)[:100], "said": said}
+
+
+def _read_hint(raw: bytes) -> WebhookHint:
+    try:
+        return parse_hint(raw)
+    except ValueError:
+        raise RejectedRequest(400, "malformed") from None
+
+
+async def _reject_request(brake: RejectThrottle, status: int, text: str = "") -> web.Response:
+    """Answer a stray one, slowly where there are many; whoever may come again hears when."""
+    response = web.Response(status=status, text=text, headers={"Retry-After": "5"} if status == 503 else {})
+    if not await brake.delay_reject():
+        response.force_close()
+    return response
+
+
+def _parse_body(body: str, content_type: str) -> dict[str, Any]:
+    """Read a JSON object, or a form that holds fields or a JSON payload. Raises ValueError."""
+    if content_type == "application/json" or body.startswith("{"):
+        parsed = json.loads(body)
+    else:
+        form = dict(parse_qsl(body, keep_blank_values=True))
+        parsed = json.loads(form["payload"]) if "payload" in form else form
+    if not isinstance(parsed, dict) or not any(parsed.values()):
+        raise ValueError("neither JSON nor a form")
+    return parsed
+
+
+def _to_web_response(answer: BoltResponse) -> web.Response:
+    headers = {name: values[0] for name, values in answer.headers.items() if values}
+    content_type = headers.pop("content-type", "text/plain").partition(";")[0]
+    return web.Response(status=answer.status, text=answer.body or "", content_type=content_type, headers=headers)
+
+
+def build_app(
+    slack: SlackEndpoint | None, metrics: Metrics, ready: ReadinessCheck, zof: ZofWebhookEndpoint | None = None
+) -> web.Application:
+    """All paths; without ``slack`` (Socket Mode) or ``zof`` (no secret) theirs is not there."""
+
+    async def answer_healthz(request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def answer_readyz(request: web.Request) -> web.Response:
+        missing = await ready()
+        answer: dict[str, Any] = {"ready": not missing, "missing": missing}
+        return web.json_response(answer, status=503 if missing else 200)
+
+    async def answer_metrics(request: web.Request) -> web.Response:
+        await ready()  # what it measures on the way
+        return web.Response(body=metrics.render_text(), content_type="text/plain", charset="utf-8")
+
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app.router.add_get("/healthz", answer_healthz)
+    app.router.add_get("/readyz", answer_readyz)
+    app.router.add_get("/metrics", answer_metrics)
+    if slack:
+        app.router.add_post("/slack/events", slack.handle_request)
+    if zof:
+        app.router.add_post("/zof/webhook", zof.handle_request)
+    return app
+
+
+@asynccontextmanager
+async def serve_app(  # noqa: PLR0913  (its two limits are for tests)
+    door: web.Application,
+    host: str,
+    port: int,
+    clock: Clock,
+    *,
+    idle: float = MAX_IDLE_SECONDS,
+    most: int = MAX_IDLE_CONNECTIONS,
+) -> AsyncIterator[str]:
+    """Serve a site while the context lasts; gives its address. Raises OSError where the port cannot be had.
+
+    A connection may be ``idle`` seconds without a whole head of a request, and of all that brought nothing yet ``most``
+    may stand idle. Bodies are taken as they come: neither Slack nor Zof packs them, and packed ones could be bombs.
+    """
+    connections = IdleConnectionReaper(clock, most)
+    door.middlewares.append(connections.track_request)
+    runner = web.AppRunner(
+        door, access_log=None, shutdown_timeout=2.0, handler_cancellation=False,
+        keepalive_timeout=idle, lingering_time=1.0, auto_decompress=False, read_bufsize=2**16, logger=_server_log,
+    )  # fmt: skip
+    await runner.setup()
+    server = runner.server
+    assert server
+    sweeping = asyncio.create_task(connections.close_idle(lambda: server.connections))
+    try:
+        await web.TCPSite(runner, host, port).start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+        await cancel_tasks(sweeping)

@@ -1,0 +1,152 @@
+"""The buttons on cards."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+from slack_bolt.async_app import AsyncApp
+
+from zofbot.domain.errors import BadInput
+from zofbot.domain.model import is_valid_id
+from zofbot.listeners import lookups, muting, oncall, share, subscriptions
+from zofbot.listeners.context import ListenerContext, Requester, requester_of
+from zofbot.listeners.failure_lookup import require_reader
+from zofbot.slack import mutes
+from zofbot.slack.views.blocks import Message
+
+log = structlog.get_logger()
+
+ButtonHandler = Callable[[ListenerContext, Requester, dict[str, Any]], Coroutine[Any, Any, Message]]
+
+
+async def show_result(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+    """*Details* beside a case of a run."""
+    return await lookups.show_result(desk, _require_id(value))
+
+
+async def show_run(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+    """*Show run* on a result, *Open* in a list, and turning a run's pages."""
+    return await lookups.show_run(desk, _require_id(value), _page_start(value))
+
+
+async def show_runs_page(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+    """Turning the pages of the latest runs."""
+    return await lookups.show_runs(desk, str(value.get("filters") or ""), _page_start(value))
+
+
+async def share_result(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+    """*Share to channel*."""
+    return await share.share_by_button(desk, who, _require_id(value))
+
+
+async def show_subscriptions_page(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+    """Turning the pages of the channel's subscriptions."""
+    return await subscriptions.list_subscriptions(desk, who, _page_start(value))
+
+
+async def show_failures_page(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+    """Turning the pages of what is open."""
+    return await oncall.list_open_failures(desk, who, oncall.page_scope(value), _page_start(value))
+
+
+async def remove_subscription(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+    """*Remove* beside a subscription."""
+    return await subscriptions.remove_subscription(desk, who, _require_id(value))
+
+
+async def unmute(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+    """*Unmute* beside a mute."""
+    return await muting.end_one(desk, who, _require_id(value))
+
+
+async def send_test_alert(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+    """*Send a test alert*."""
+    return await subscriptions.send_test_alert(desk, who, _require_id(value))
+
+
+BUTTON_HANDLERS: dict[str, tuple[ButtonHandler, bool]] = {
+    "zof_result": (show_result, False),
+    "zof_run": (show_run, False),
+    "zof_run_page": (show_run, True),
+    "zof_run_page_back": (show_run, True),
+    "zof_runs_page": (show_runs_page, True),
+    "zof_runs_page_back": (show_runs_page, True),
+    "zof_share": (share_result, False),
+    "zof_subscriptions_page": (show_subscriptions_page, True),
+    "zof_subscriptions_page_back": (show_subscriptions_page, True),
+    "zof_open_page": (show_failures_page, True),
+    "zof_open_page_back": (show_failures_page, True),
+    "zof_remove": (remove_subscription, True),
+    "zof_test_alert": (send_test_alert, False),
+    mutes.END: (unmute, True),
+}
+"""What each button does, and whether its answer takes the place of the message it stands on."""
+
+_ATTEMPT_DESCRIPTIONS: dict[ButtonHandler, str] = {
+    show_result: "look up this result",
+    show_run: "look up this run",
+    show_runs_page: "list runs",
+    share_result: "share this result",
+    show_subscriptions_page: "list subscriptions",
+    show_failures_page: "list failures",
+    remove_subscription: "end this subscription",
+    send_test_alert: "send a test alert",
+    unmute: muting.UNMUTE,
+}
+"""What each of them is for, as it follows "You cannot"."""
+
+
+def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
+    """Listen to every button: to ours by name, to link buttons not at all, and to what a later version left behind."""
+
+    def build_listener(press: ButtonHandler, replace: bool) -> Callable[..., Coroutine[Any, Any, None]]:
+        async def handle_press(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+            await ack()
+            who = requester_of(body)
+            desk.reply_in_background(who, _run_handler(desk, press, who, parse_button_value(action)), replace=replace)
+
+        return handle_press
+
+    async def acknowledge_link(ack: Any) -> None:
+        """A link button: Slack opened the link by itself and only wants to be heard."""
+        await ack()
+
+    async def refuse_unknown_button(desk_: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
+        raise BadInput("This button is from another version of zofbot.", "Type the command again.")
+
+    for name, (press, replace) in BUTTON_HANDLERS.items():
+        app.action(name)(build_listener(press, replace))
+    app.action(re.compile("^zof_(open|logs)$"))(acknowledge_link)
+    app.action(re.compile(""))(build_listener(refuse_unknown_button, False))
+
+
+async def _run_handler(desk: ListenerContext, press: ButtonHandler, who: Requester, value: dict[str, Any]) -> Message:
+    """Do what a button does, but for people who may see no more than what stands there. Raises ZofbotError."""
+    await require_reader(desk, who, _ATTEMPT_DESCRIPTIONS.get(press, "use this button"))
+    return await press(desk, who, value)
+
+
+def parse_button_value(action: dict[str, Any]) -> dict[str, Any]:
+    """Read a button's value back; what cannot be read is an empty one."""
+    try:
+        value = json.loads(action.get("value") or "{}")
+    except ValueError:
+        log.warning("unreadable button", action=action.get("action_id"))
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _require_id(value: dict[str, Any]) -> str:
+    identifier = value.get("id")
+    if not isinstance(identifier, str) or not is_valid_id(identifier):
+        raise BadInput("This button does not say what it is about.", "Type the command again.")
+    return identifier
+
+
+def _page_start(value: dict[str, Any]) -> int:
+    start = value.get("from")
+    return start if isinstance(start, int) and 0 <= start < 100_000 else 0

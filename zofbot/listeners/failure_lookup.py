@@ -1,0 +1,171 @@
+"""Which failure is meant, where its message stands, and who may work on it."""
+
+from __future__ import annotations
+
+import structlog
+
+from zofbot.domain.errors import BadInput, NotAllowed, SlackError, StoreUnavailable, ZofError
+from zofbot.domain.model import Outcome
+from zofbot.domain.permissions import Membership, Person, Role, explain_refusal, role_of
+from zofbot.listeners.context import ListenerContext, Requester
+from zofbot.notifications.idempotency import alert_key_of, split_key
+from zofbot.notifications.notification import Receipt
+from zofbot.notifications.payloads import CaseAlertPayload, CaseSummary, RunAlertPayload, RunSummary
+from zofbot.observability import tracing
+from zofbot.services.failures import Failure, FailureExpired
+from zofbot.slack.views.triage_controls import FailureRef
+from zofbot.store import audit
+from zofbot.store.audit import REFUSED_ACTION
+from zofbot.store.records import OutboxRecord
+from zofbot.subscriptions import RunFinding
+
+log = structlog.get_logger()
+
+
+async def display_name(desk: ListenerContext, who: Requester) -> str:
+    """What somebody is called everywhere: as Slack shows them; as they came with the request where it does not say.
+
+    Slack sends handles with commands and ids with events, so that one person would go by three names.
+    """
+    return (await desk.people.load_person(who.user)).name or who.name
+
+
+async def audit_refusal(desk: ListenerContext, who: Requester, tried: str, reason: str, key: str = "") -> None:
+    """Write into the audit that somebody was kept from what they ``tried``, once for each request of Slack's."""
+    entry = audit.AuditRecord(
+        at=desk.clock.time(), act=REFUSED_ACTION, user=who.user, name=await display_name(desk, who), channel=who.channel,
+        key=key, details={"tried": tried, "reason": reason}, request=who.request,
+    )  # fmt: skip
+    try:
+        if not who.request or await desk.store.claim_request(f"refused:{who.request}"):
+            await desk.audit.append(entry)
+    except StoreUnavailable as error:  # it is refused all the same
+        log.error("refusal not in the audit", tried=tried, user=who.user, cause=error.sentence)
+
+
+async def require_role(desk: ListenerContext, who: Requester, needed: Role, tried: str, key: str = "") -> Person:
+    """Who somebody is, if they may do what takes that role: ``tried``, as it follows "you cannot".
+
+    ``key`` names the failure it is about. Raises NotAllowed with the reason where they may not; the audit knows it.
+    """
+    person = await desk.people.load_person(who.user)
+    reason = explain_refusal(needed, person, desk.roles, tried)
+    tracing.record_step(
+        "permission", f"needs {needed.name.lower()}", "refused" if reason else "granted", bad=bool(reason),
+        has=role_of(person, desk.roles).name.lower(), standing=person.standing.value,
+    )  # fmt: skip
+    if reason:
+        await audit_refusal(desk, who, tried, f"needs the role {needed.name.lower()}", key)
+        raise NotAllowed(reason)
+    return person
+
+
+async def require_reader(desk: ListenerContext, who: Requester, tried: str) -> None:
+    """Let those on who may see more than what stands in their channel: the one rule for reading, typed or pressed.
+
+    Members and guests of this workspace may. People of other organizations may where an operator shows them details,
+    and somebody of whom Slack does not say who they are may where nobody but us reads. ``tried`` follows "you cannot".
+    Raises NotAllowed.
+    """
+    person = await desk.people.load_person(who.user)
+    if person.standing in (Membership.MEMBER, Membership.GUEST):
+        return
+    if person.standing is Membership.UNKNOWN:
+        if not await desk.hides_details(who.channel):
+            return
+        reason = f"Slack did not say who you are, so you cannot {tried}: you see no more than this channel."
+        reason = f"{reason} {person.doubt}".strip()
+    elif person.standing is Membership.EXTERNAL and desk.details:
+        return
+    else:
+        reason = f"You cannot {tried} here. Only people of this workspace see more than the cards in this channel."
+    await audit_refusal(desk, who, tried, f"is no reader: {person.standing.value}")
+    raise NotAllowed(reason)
+
+
+async def require_visible(desk: ListenerContext, who: Requester, channel: str, tried: str) -> None:
+    """Let those on who may see what stands in ``channel``: the one they ask in, or one that is visible to them.
+
+    ``tried`` follows "you cannot". Raises NotAllowed.
+    """
+    if channel == who.channel:
+        return
+    if channel not in await desk.people.visible_channels(await desk.people.load_person(who.user), [channel]):
+        await audit_refusal(desk, who, tried, f"is not in the channel {channel}")
+        raise NotAllowed(f"You cannot {tried}: you are not in its channel, as far as Slack tells.")
+
+
+def check_channel(key: str, channel: str) -> None:
+    """Raise BadInput where the failure under ``key`` belongs to another channel: no client of Slack's sends that."""
+    if split_key(key)[2] != channel:
+        raise BadInput("This failure belongs to another channel.", "Use its card there.")
+
+
+async def load_failure(desk: ListenerContext, who: Requester, about: FailureRef) -> Failure:
+    """The failure, read from Zof again if it has to be. Raises Gone."""
+    failure = await desk.failures.get(about.key)
+    if failure is None and await restore_failure(desk, who, about):
+        failure = await desk.failures.get(about.key)
+    if failure is None:
+        raise FailureExpired(about.key)
+    return failure
+
+
+async def alert_key_at(desk: ListenerContext, channel: str, ts: str) -> str:
+    """The key of the failure whose message stands there; empty for any other message.
+
+    Our own receipts are asked first: Slack may let us read no more than one message a minute. Raises SlackError.
+    """
+    own = await desk.failures.alert_key_at(Receipt(channel, ts))
+    return own or alert_key_of(await desk.notifier.key_at(channel, ts), channel)
+
+
+async def find_outbox_record(desk: ListenerContext, key: str) -> OutboxRecord | None:
+    """What the outbox knows of a message; of one that people deleted, what it knows of the one in its place."""
+    entry = await desk.outbox.get_record(key)
+    return await desk.outbox.get_record(entry.replaced_by) if entry and entry.replaced_by else entry
+
+
+async def find_permalink(desk: ListenerContext, entry: OutboxRecord | None) -> str:
+    """Where a message can be seen; nothing while it is on its way, or when Slack does not say."""
+    if entry is None or entry.receipt is None:
+        return ""
+    try:
+        return await desk.notifier.fetch_permalink(entry.receipt)
+    except SlackError as error:
+        log.info("no permalink", key=entry.key, reason=error.reason)
+        return ""
+
+
+async def restore_failure(desk: ListenerContext, who: Requester, about: FailureRef) -> bool:
+    """Know a failure again whose record is gone, by reading from Zof what its key names; False when that fails.
+
+    The message it was asked on is its own, so that this one shows what becomes of it.
+    """
+    kind, identifier, channel = split_key(about.key)
+    now = desk.clock.time()
+    try:
+        if kind == "case":
+            result = await desk.zof.get_result(identifier)
+            run = await desk.zof.get_run(result.run_id) if result.run_id else None
+            place = RunSummary.from_run(run, run.outcome) if run else RunSummary(id="")
+            at = result.latest_time.timestamp() if result.latest_time else now
+            body: RunAlertPayload | CaseAlertPayload = CaseAlertPayload(
+                run=place, case=CaseSummary.from_result(result, 1500), first=at, last=at, opened=at
+            )
+        elif kind == "run":
+            run = await desk.zof.get_run(identifier)
+            at = run.latest_time.timestamp() if run.latest_time else now
+            finding = RunFinding.from_results(run, run.results or (), otherwise=now)
+            top = tuple(map(CaseSummary.from_result, finding.bad[:3]))
+            known = finding.outcome.is_bad or finding.passed_with_failures
+            place = RunSummary.from_run(run, finding.outcome if known else Outcome.FAILED)
+            body = RunAlertPayload(run=place, bad=finding.total, top=top, last=at, opened=at)
+        else:
+            return False
+    except ZofError as error:
+        log.info("failure not adopted", key=about.key, cause=error.sentence, request_id=error.request_id)
+        return False
+    stands = Receipt(channel, who.message) if who.message and channel == who.channel else None
+    await desk.failures.restore_failure(about.key, body, stands)
+    return True

@@ -1,0 +1,169 @@
+"""What stands on App Homes: what Redis knows, read once for all who look, and each person's part of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from zofbot.alerting.state import MUTES
+from zofbot.domain.errors import SlackError, StoreUnavailable
+from zofbot.domain.permissions import Person, Role, role_of
+from zofbot.listeners.context import ListenerContext
+from zofbot.notifications.notification import NotificationState, Receipt
+from zofbot.polling import status
+from zofbot.services.daily_stats import DailyStatsReader
+from zofbot.services.failures import Failure, without_split_storms, without_storm_members
+from zofbot.slack.cache import TtlCache
+from zofbot.slack.views.blocks import Block
+from zofbot.slack.views.home import (
+    MAX_DEAD_LETTERS,
+    MAX_FAILURE_ROWS,
+    BotHealth,
+    DeadLetterRow,
+    FailureList,
+    HomeData,
+    HomeSubscription,
+    ZofProblem,
+)
+from zofbot.slack.views.oncall import FailureRow
+from zofbot.store.leases import Lease, LeaseState
+from zofbot.store.records import OutboxRecord, OutboxStats
+from zofbot.subscriptions import Subscription, format_filters
+from zofbot.subscriptions.mute import Mute, read_mutes
+from zofbot.triage import TriageState as Stands
+
+log = structlog.get_logger()
+
+LATE_AFTER_INTERVALS = 3
+"""Poll intervals after which Zof counts as not polled; the word of a turn comes with the next one."""
+
+PERMALINK_CACHE_SECONDS = 30 * 86400.0
+"""Seconds for which a message's link is kept: it never changes."""
+
+
+@dataclass(frozen=True)
+class HomeSnapshot:
+    """What Redis knows, for all: the failures that are not closed, oldest first, and how the bot stands."""
+
+    failures: Sequence[Failure] = ()
+    subscriptions: Sequence[Subscription] = ()
+    depth: OutboxStats | None = None
+    letters: Sequence[OutboxRecord] = ()
+    poller: LeaseState | None = None
+    mutes: Sequence[Mute] = ()
+    trouble: str = ""
+    """What is wrong with Redis; nothing else is known then."""
+
+
+class HomeDataLoader:
+    """Puts Homes together."""
+
+    def __init__(self, desk: ListenerContext, day: DailyStatsReader) -> None:
+        self._desk, self._day = desk, day
+        self._lease = Lease(desk.store.client, desk.store.namespace, status.POLLER_LEASE, 0, desk.clock)
+        self._links = TtlCache(self._fetch_permalink, desk.clock, fresh=PERMALINK_CACHE_SECONDS)
+
+    async def load_snapshot(self) -> HomeSnapshot:
+        """Read what Redis knows."""
+        desk = self._desk
+        try:
+            failures, subscriptions, depth, letters, poller, kept = await asyncio.gather(
+                desk.failures.list_failures(), desk.subscriptions.list_all(), desk.outbox.read_stats(),
+                desk.outbox.list_records(NotificationState.DEAD, MAX_DEAD_LETTERS), self._lease.read_state(),
+                desk.outbox.read_hashes(MUTES),
+            )  # fmt: skip
+        except StoreUnavailable as error:
+            return HomeSnapshot(trouble=error.sentence)
+        standing = [failure for failure in failures if not failure.present.state.is_closed]
+        return HomeSnapshot(
+            sorted(standing, key=_age_key), subscriptions, depth, letters, poller, mutes=read_mutes(kept[MUTES])
+        )
+
+    async def build_home_data(self, person: Person, known: HomeSnapshot, note: Sequence[Block] = ()) -> HomeData:
+        """One person's Home: of failures those in their channels, and their own wherever everybody may look."""
+        desk, role = self._desk, role_of(person, self._desk.roles)
+        rooms = await desk.people.joined_channels(
+            person,
+            {failure.channel for failure in known.failures}
+            | {subscription.channel for subscription in known.subscriptions}
+            | {mute.channel for mute in known.mutes},
+        )
+        here = [failure for failure in known.failures if failure.channel in (rooms or ())]
+        waiting = [
+            member
+            for member in without_storm_members(here)
+            if member.present.state is Stands.OPEN and not member.present.owner.id
+        ]
+        theirs = [member for member in without_storm_members(known.failures) if member.present.owner.id == person.id]
+        visible = await desk.people.visible_channels(person, {item.channel for item in theirs})
+        return HomeData(
+            now=desk.clock.time(),
+            figures=self._day.figures,
+            open=len(without_split_storms(here)),
+            since=_age_key(waiting[0])[0] if waiting else None,
+            mine=await self._failure_list([item for item in theirs if item.channel in visible]),
+            waiting=await self._failure_list(waiting),
+            wishes=[
+                HomeSubscription(
+                    subscription.id, subscription.channel, await desk.people.with_names(format_filters(subscription))
+                )
+                for subscription in known.subscriptions
+                if subscription.channel in (rooms or ())
+            ],
+            muted=[mute for mute in known.mutes if mute.channel in (rooms or ()) and mute.until > desk.clock.time()],
+            health=self._build_health(known),
+            rooms=rooms is not None,
+            edits=role >= Role.RESPONDER,
+            retries=role >= Role.ADMIN,
+            links=desk.links,
+            note=note,
+            schedules=desk.catalog.named_schedules(),
+        )
+
+    async def _failure_list(self, failures: Sequence[Failure]) -> FailureList:
+        shown = failures[:MAX_FAILURE_ROWS]
+        links = await asyncio.gather(*(self._alert_link(item) for item in shown))
+        rows = [
+            FailureRow(item.title, item.body, item.present, link, item.channel)
+            for item, link in zip(shown, links, strict=True)
+        ]
+        return FailureList(rows, len(failures))
+
+    async def _alert_link(self, failure: Failure) -> str:
+        """Where its alert stands; nothing while it is on its way, or when Slack does not say."""
+        try:
+            entry = await self._desk.outbox.get_record(failure.key)
+            return (
+                await self._links.get(f"{entry.receipt.channel} {entry.receipt.ts}") if entry and entry.receipt else ""
+            )
+        except (SlackError, StoreUnavailable) as error:
+            log.info("no permalink", key=failure.key, error=type(error).__name__)
+            return ""
+
+    async def _fetch_permalink(self, place: str) -> str:
+        return await self._desk.notifier.fetch_permalink(Receipt(*place.split()))
+
+    def _build_health(self, known: HomeSnapshot) -> BotHealth:
+        zof, depth = self._day.trouble, known.depth
+        asked = ZofProblem(zof.sentence, zof.request_id or "") if zof else None
+        lacking = [ZofProblem(each.sentence, each.request_id or "") for each in self._desk.catalog.refusal_errors]
+        if known.poller is None or depth is None:
+            return BotHealth(zof=asked, lacking=lacking, store=known.trouble)
+        polled = status.parse_status(known.poller.word)
+        told = ZofProblem(polled.why, polled.request_id, polled.ill) if polled.ill else None
+        late = self._desk.clock.time() - polled.well > LATE_AFTER_INTERVALS * self._desk.poll_interval
+        letters = [
+            DeadLetterRow(letter.key, letter.channel, letter.reason, letter.committed) for letter in known.letters
+        ]
+        return BotHealth(
+            zof=asked or told, lacking=lacking, polled=polled.well, polling=known.poller.held, late=late,
+            waiting=depth.pending + depth.sending - depth.scheduled, oldest=depth.oldest, parked=depth.parked,
+            paused=depth.paused, dead=depth.dead, letters=letters,
+        )  # fmt: skip
+
+
+def _age_key(failure: Failure) -> tuple[float, str]:
+    return failure.body.opened or failure.present.opened, failure.key

@@ -1,0 +1,160 @@
+"""The lobby: the App Homes of everybody, each drawn when it is opened and for a while when something changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from zofbot.domain.errors import SlackError, StoreUnavailable
+from zofbot.domain.permissions import Membership
+from zofbot.listeners.context import ListenerContext
+from zofbot.listeners.error_replies import log_unexpected
+from zofbot.listeners.home_data import HomeDataLoader, HomeSnapshot
+from zofbot.polling.cursor import ListOrder
+from zofbot.services.daily_stats import DailyStatsReader
+from zofbot.slack.fallback import show_or_simplify
+from zofbot.slack.views import home
+from zofbot.slack.views.blocks import Block
+from zofbot.store.home_viewers import HomeViewer, HomeViewers
+
+log = structlog.get_logger()
+
+CHECK_INTERVAL_SECONDS = 2.0
+"""Seconds between two looks whether a Home shows what has passed."""
+
+RETRY_INTERVAL_SECONDS = 5.0
+"""The same while Redis does not answer."""
+
+MAX_CONCURRENT_UPDATES = 4
+"""Homes drawn at the same time."""
+
+STATS_WAIT_SECONDS = 3.0
+"""Seconds that a Home waits for Zof's figures before it is drawn without them."""
+
+MAX_PUBLISH_ATTEMPTS = 3
+"""How often somebody's Home is drawn because another was published meanwhile; the last one asks for no version."""
+
+
+class HomeUpdater:
+    """The Homes of everybody: whoever opens theirs sees it kept up to date for a while, by one process each time."""
+
+    def __init__(self, desk: ListenerContext) -> None:
+        order: ListOrder | None = None if desk.list_order == "auto" else desk.list_order
+        self._desk = desk
+        self._day = DailyStatsReader(desk.zof, desk.clock, order)
+        self._board = HomeDataLoader(desk, self._day)
+        self._homes = HomeViewers(desk.store.client, desk.store.namespace, desk.clock)
+
+    async def show_home(self, user: str, version: str = "", note: Sequence[Block] = ()) -> None:
+        """Draw somebody's Home now, and once more when Zof has given its figures, if it has to be asked.
+
+        ``version`` is Slack's hash of what stands there, where it is known.
+        """
+        try:
+            await self._show_with_stats(user, version, note)
+        except Exception as error:
+            await self._publish_view(user, home.unexpected_error_view(log_unexpected(error)), "")
+
+    async def _show_with_stats(self, user: str, version: str, note: Sequence[Block]) -> None:
+        asking = self._desk.errands.start(self._refresh_zof_data()) if self._is_stale else None
+        if asking and (self._day.figures is None or self._day.trouble):
+            await asyncio.wait({asking}, timeout=STATS_WAIT_SECONDS)
+        await self._publish_with_retry(user, version, note)
+        if asking and not asking.done():
+            await asking
+            await self._publish_with_retry(user, "", note)
+
+    @property
+    def _is_stale(self) -> bool:
+        return self._day.is_stale or self._desk.catalog.is_stale
+
+    async def _refresh_zof_data(self) -> None:
+        """Read what Zof says of the day and of what is to come."""
+        await asyncio.gather(self._day.refresh(), self._desk.catalog.refresh())
+
+    async def refresh_home(self, user: str) -> None:
+        """Draw somebody's Home anew whether they look at it or not: it may show what they can no longer see."""
+        await self._publish_home(user, "", await self._board.load_snapshot())
+
+    async def update_homes(self) -> None:
+        """Draw anew what shows what has passed, until cancelled."""
+        while True:
+            pause = CHECK_INTERVAL_SECONDS
+            try:
+                if viewers := await self._homes.claim_due():
+                    await self._refresh_viewers(viewers)
+            except StoreUnavailable as error:
+                log.warning("homes not renewed", error=error.sentence)
+                pause = RETRY_INTERVAL_SECONDS
+            except Exception as error:  # the one place where nothing may end the loop
+                log.error("homes not renewed", exc_info=error)
+                pause = RETRY_INTERVAL_SECONDS
+            await self._desk.clock.sleep(pause)
+
+    async def _refresh_viewers(self, viewers: Sequence[HomeViewer]) -> None:
+        if self._is_stale:
+            await asyncio.wait({self._desk.errands.start(self._refresh_zof_data())}, timeout=STATS_WAIT_SECONDS)
+        known, slots = await self._board.load_snapshot(), asyncio.Semaphore(MAX_CONCURRENT_UPDATES)
+
+        async def refresh_viewer(viewer: HomeViewer) -> None:
+            async with slots:
+                if not await self._publish_home(viewer.user, viewer.version, known):
+                    await self._homes.mark_stale(*viewer)
+
+        await asyncio.gather(*(refresh_viewer(viewer) for viewer in viewers))
+
+    async def _publish_with_retry(self, user: str, version: str, note: Sequence[Block]) -> None:
+        for left in reversed(range(MAX_PUBLISH_ATTEMPTS)):
+            standing = await self._record_opening(user)
+            known = await self._board.load_snapshot()
+            if await self._publish_home(user, (version or standing) if left else "", known, note):
+                return
+            version = ""
+
+    async def _record_opening(self, user: str) -> str:
+        try:
+            return await self._homes.add_viewer(user)
+        except StoreUnavailable as error:
+            log.warning("home not kept up to date", user=user, error=error.sentence)
+            return ""
+
+    async def _publish_home(self, user: str, version: str, known: HomeSnapshot, note: Sequence[Block] = ()) -> bool:
+        """Draw and publish; False when another view was published since ``version``: what was read may be old."""
+        return await self._publish_view(user, await self._build_view(user, known, note), version)
+
+    async def _publish_view(self, user: str, view: Block, version: str) -> bool:
+        try:
+            published = await show_or_simplify(
+                lambda shown: self._desk.notifier.publish_home(user, shown, version), view, home.fallback_view()
+            )
+        except SlackError as error:
+            log.info("home not published", reason=error.reason, user=user)
+            return error.reason != "hash_conflict"
+        await self._record_published(user, published)
+        return True
+
+    async def _record_published(self, user: str, published: str) -> None:
+        try:
+            await self._homes.save_version(user, published)
+        except StoreUnavailable as error:
+            log.warning("home's version not kept", user=user, error=error.sentence)
+
+    async def _build_view(self, user: str, known: HomeSnapshot, note: Sequence[Block]) -> Block:
+        person = await self._desk.people.load_person(user)
+        if person.standing is not Membership.MEMBER:
+            if person.standing is Membership.UNKNOWN:
+                await self._schedule_refresh(user)
+            return home.guest_view(person.doubt)
+        shown = await self._board.build_home_data(person, known, note)
+        if not shown.rooms or person.doubt:
+            await self._schedule_refresh(user)
+        return home.render_home(shown)
+
+    async def _schedule_refresh(self, user: str) -> None:
+        """Have a Home drawn anew soon, for Slack did not say all that it depends on."""
+        try:
+            await self._homes.mark_uncertain(user)
+        except StoreUnavailable as error:
+            log.warning("home not drawn anew", user=user, error=error.sentence)

@@ -1,0 +1,56 @@
+"""Loads the options of the subscription form's menus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from slack_bolt.async_app import AsyncApp
+
+from zofbot.listeners.context import ListenerContext
+from zofbot.slack.views import menu_options
+from zofbot.slack.views.blocks import Block
+
+OPTIONS_TIMEOUT_SECONDS = 2.0
+"""How long options are waited for: Slack gives up after three, and a menu that failed to load looks broken."""
+
+
+def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
+    """Listen to the menus (https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload)."""
+
+    async def load_project_options(ack: Any, body: dict[str, Any]) -> None:
+        await ack(options=await _project_options(desk, str(body.get("value") or "")))
+
+    async def load_group_options(ack: Any, body: dict[str, Any]) -> None:
+        await ack(options=await _group_options(desk, str(body.get("value") or "")))
+
+    app.options(menu_options.PROJECTS_ACTION_ID)(load_project_options)
+    app.options(menu_options.GROUPS_ACTION_ID)(load_group_options)
+
+
+async def _project_options(desk: ListenerContext, typed: str) -> list[Block]:
+    """Those that Zof lists, as far as it does so in time; the pattern's field takes the others."""
+    listing = desk.catalog.projects
+    if listing.is_stale:
+        await _wait_in_time(desk, listing.refresh())
+    return menu_options.project_options(listing.items, typed)
+
+
+async def _group_options(desk: ListenerContext, typed: str) -> list[Block]:
+    return menu_options.group_options(await handles_in_time(desk), typed)
+
+
+async def handles_in_time(desk: ListenerContext, seconds: float = OPTIONS_TIMEOUT_SECONDS) -> dict[str, str]:
+    """The handles of user groups by id, as far as Slack says them in time."""
+    found: dict[str, str] | None = await _wait_in_time(desk, desk.people.group_handles(), seconds)
+    return found or {}
+
+
+async def _wait_in_time(
+    desk: ListenerContext, asking: Coroutine[Any, Any, Any], seconds: float = OPTIONS_TIMEOUT_SECONDS
+) -> Any:
+    """What comes of it in time, else nothing; it goes on, and the next to ask gets it at once."""
+    task = desk.errands.start(asking)
+    await asyncio.wait({task}, timeout=seconds)
+    return task.result() if task.done() else None

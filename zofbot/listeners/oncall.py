@@ -1,0 +1,119 @@
+"""``/zof triage``, ``/zof oncall`` and ``/zof handover``: the rounds of people on call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from zofbot.domain.permissions import Role
+from zofbot.listeners import share
+from zofbot.listeners.context import ListenerContext, Requester
+from zofbot.listeners.failure_lookup import find_outbox_record, find_permalink, require_role
+from zofbot.services.failures import Failure, without_split_storms
+from zofbot.services.shift_reports import shift_report_for
+from zofbot.slack.views import oncall
+from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.oncall import FailureRow, GroupSummary, OnCallStep
+from zofbot.subscriptions import Subscription, format_filters
+from zofbot.triage.wake_times import parse_start_time
+
+log = structlog.get_logger()
+
+ROWS_PER_PAGE = 10
+MAX_MEMBERS_NAMED = 20
+"""Members of a user group that are named."""
+
+DEFAULT_SHIFT = "12h"
+"""How long a shift is where nobody says."""
+
+
+async def list_open_failures(desk: ListenerContext, who: Requester, scope: str, start: int = 0) -> Message:
+    """What is open in this channel, what is ``mine``, or what is open in ``all`` channels. Raises ZofbotError.
+
+    What a storm is made of is listed one by one, and the storm itself only where nothing else says that it is open.
+    """
+    standing_ = without_split_storms(await desk.failures.list_failures("" if scope else who.channel))
+    found = [
+        item for item in standing_ if not item.present.state.is_closed and (scope != "mine" or _is_owner(who, item))
+    ]
+    hidden = 0
+    if scope:
+        found, hidden = await _visible_failures(desk, who, found)
+    found.sort(key=lambda item: (item.body.opened or item.present.opened, item.key))
+    start = min(start, max(len(found) - 1, 0) // ROWS_PER_PAGE * ROWS_PER_PAGE)
+    shown = found[start : start + ROWS_PER_PAGE]
+    links = await asyncio.gather(*(_alert_link(desk, item) for item in shown))
+    rows = [
+        FailureRow(item.title, item.body, item.present, link, item.channel if scope else "", bool(item.storm))
+        for item, link in zip(shown, links, strict=True)
+    ]
+    return oncall.open_failures_card(rows, scope, (start, len(found)), desk.clock.time(), hidden)
+
+
+def _is_owner(who: Requester, failure: Failure) -> bool:
+    return failure.present.owner.id == who.user
+
+
+async def _visible_failures(
+    desk: ListenerContext, who: Requester, found: Sequence[Failure]
+) -> tuple[list[Failure], int]:
+    """Those that somebody may see, this channel's included, and how many others there are."""
+    person = await desk.people.load_person(who.user)
+    channels = await desk.people.visible_channels(person, {item.channel for item in found} - {who.channel}) | {
+        who.channel
+    }
+    seen = [item for item in found if item.channel in channels]
+    return seen, len(found) - len(seen)
+
+
+async def _alert_link(desk: ListenerContext, failure: Failure) -> str:
+    entry = await find_outbox_record(desk, failure.key)
+    if entry is None and failure.storm:
+        entry = await find_outbox_record(desk, failure.storm)
+    return await find_permalink(desk, entry)
+
+
+async def show_on_call(desk: ListenerContext, who: Requester) -> Message:
+    """Whom the escalations of this channel would call now. Raises ZofbotError."""
+    steps = [(item, step) for item in await desk.subscriptions.list_for_channel(who.channel) for step in item.escalate]
+    groups = sorted({identifier for _, step in steps for identifier in step.mention if identifier.startswith("S")})
+    members = dict(zip(groups, await asyncio.gather(*(_group_summary(desk, group) for group in groups)), strict=True))
+    known = {group: names for group, names in members.items() if names is not None}
+    callers = [
+        OnCallStep(step.after, step.mention, known, await desk.people.with_names(_filters_text(each_step)))
+        for each_step, step in sorted(steps, key=lambda pair: pair[1].after)
+    ]
+    return oncall.on_call_card(callers)
+
+
+def _filters_text(subscription: Subscription) -> str:
+    return format_filters(subscription.model_copy(update={"escalate": (), "reack": 0}))
+
+
+async def _group_summary(desk: ListenerContext, group: str) -> GroupSummary | None:
+    users = await desk.people.group_members(group)
+    if users is None:
+        return None
+    people = await asyncio.gather(*(desk.people.load_person(user) for user in sorted(users)[:MAX_MEMBERS_NAMED]))
+    return GroupSummary(len(users), tuple(person.name for person in people))
+
+
+async def post_handover(desk: ListenerContext, who: Requester, words: str) -> Message:
+    """Post in the channel how the shift went. Raises ZofbotError."""
+    person = await require_role(desk, who, Role.RESPONDER, "post a handover")
+    now = desk.clock.time()
+    since = parse_start_time(words or DEFAULT_SHIFT, now, person.zone)
+    told = shift_report_for(
+        await desk.failures.list_failures(who.channel), await desk.audit.read_records(since), who.channel, since
+    )
+    message = oncall.handover_card(told, person.name or who.name)
+    link = await share.post_card(desk, who, message, f"handover:{who.request}")
+    return oncall.handover_reply(link, now - since)
+
+
+def page_scope(value: Mapping[str, object]) -> str:
+    """The scope that a button of the list carries."""
+    scope = value.get("scope")
+    return scope if isinstance(scope, str) and scope in ("", "mine", "all") else ""

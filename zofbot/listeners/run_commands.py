@@ -1,0 +1,120 @@
+"""Failed cases run again, and runs cancelled: asked about first, and done once however often it is pressed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from slack_bolt.async_app import AsyncApp
+
+from zofbot.domain.errors import BadInput, ZofError
+from zofbot.domain.permissions import Role
+from zofbot.listeners import lookups
+from zofbot.listeners.buttons import parse_button_value
+from zofbot.listeners.context import ListenerContext, Requester, requester_of
+from zofbot.listeners.failure_lookup import load_failure, require_role
+from zofbot.notifications import payloads
+from zofbot.notifications.payloads import CaseAlertPayload
+from zofbot.services.failures import Failure, FailureExpired
+from zofbot.services.run_commands import CANCEL_PHRASE, RERUN_PHRASE, RunCommand
+from zofbot.slack.views import triage_replies
+from zofbot.slack.views.blocks import Message
+from zofbot.slack.views.triage_controls import FailureRef
+from zofbot.triage import Actor
+
+RERUN_ACTION_ID, CANCEL_ACTION_ID = "zof_rerun", "zof_cancel"
+
+
+def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
+    """Listen to the buttons that answer the questions."""
+
+    async def handle_confirmation(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
+        who, name = requester_of(body), str(parse_button_value(action).get("order") or "")
+        tried = RERUN_PHRASE if action.get("action_id") == RERUN_ACTION_ID else CANCEL_PHRASE
+        told = await desk.run_safely(
+            _confirm_command(desk, who, name, tried)
+        )  # it is stored before Slack is told that we have it
+        await ack()
+        if told.failed:
+            desk.errands.start(desk.send_reply(who, told.message))
+        else:
+            desk.reply_in_background(who, _execute_command(desk, name), replace=True)
+
+    app.action(RERUN_ACTION_ID)(handle_confirmation)
+    app.action(CANCEL_ACTION_ID)(handle_confirmation)
+
+
+async def propose_rerun(desk: ListenerContext, who: Requester, about: FailureRef) -> Message:
+    """Ask whether the failed cases are to be run again. Raises ZofbotError."""
+    await require_role(desk, who, Role.OPERATOR, RERUN_PHRASE, about.key)
+    try:
+        failure = await load_failure(desk, who, about)
+    except FailureExpired:
+        return triage_replies.unknown_alert_reply(about.key)
+    if running := await desk.orders.active_rerun(failure.key):
+        return triage_replies.rerun_running_reply(failure.title, running, desk.clock.time())
+    order = await _build_rerun(desk, failure)
+    name = await _propose_command(desk, who, order)
+    return triage_replies.rerun_prompt(
+        failure.title, len(order.cases), order.body.get("environment", ""), RERUN_ACTION_ID, {"order": name}
+    )
+
+
+async def propose_cancel(desk: ListenerContext, who: Requester, identifier: str) -> Message:
+    """Show which run it is, for ids are mistyped. Raises ZofbotError."""
+    await require_role(desk, who, Role.OPERATOR, CANCEL_PHRASE)
+    run = await desk.zof.get_run(identifier)
+    if run.outcome.is_final:
+        return triage_replies.already_ended_reply(run)
+    name = await _propose_command(desk, who, RunCommand(sort="cancel", channel=who.channel, run=run.id))
+    return triage_replies.cancel_prompt(run, CANCEL_ACTION_ID, {"order": name})
+
+
+async def _propose_command(desk: ListenerContext, who: Requester, order: RunCommand) -> str:
+    """Keep the order; its name is made from the request that asked for it, so one asked for twice is one."""
+    about = f"{order.sort}:{order.key or order.run}:{who.request}"
+    name = hashlib.blake2s(about.encode(), digest_size=16).hexdigest()
+    await desk.orders.propose_command(name, order)
+    return name
+
+
+async def _confirm_command(desk: ListenerContext, who: Requester, name: str, tried: str) -> Message:
+    person = await require_role(desk, who, Role.OPERATOR, tried)
+    await desk.orders.confirm_command(name, Actor(id=who.user, name=person.name or who.name), who.request, who.channel)
+    return Message("")
+
+
+async def _execute_command(desk: ListenerContext, name: str) -> Message:
+    """Do it, and say what it came to; where Zof refuses, the person hears of it and may press again."""
+    try:
+        order, run = await desk.orders.execute_command(name)
+    except ZofError as error:
+        await desk.orders.abandon_command(name, error)
+        raise
+    if order.sort == "rerun":
+        return triage_replies.rerun_started_reply(order.title, run)
+    return (
+        triage_replies.cancel_accepted_reply(run)
+        if run
+        else triage_replies.already_ended_reply(await desk.zof.get_run(order.run))
+    )
+
+
+async def _build_rerun(desk: ListenerContext, failure: Failure) -> RunCommand:
+    """What Zof is to run. Raises ZofError, and BadInput where Zof does not say which cases failed."""
+    if not failure.body.run.id:
+        raise BadInput("These alerts are of several runs.", "Run their cases again from the runs in Zof.")
+    run = await desk.zof.get_run(failure.body.run.id)
+    if isinstance(failure.body, CaseAlertPayload):
+        bad = [await desk.zof.get_result(failure.body.case.id)]
+    else:
+        bad, _ = await lookups.failed_results(desk, run)
+    named = {
+        result.case_id: payloads.clean_text(result.title or result.case_id, 100) for result in bad if result.case_id
+    }
+    if not named or not run.project_id:
+        raise BadInput("Zof does not say which cases these are.", "Start the run in Zof.")
+    where = {"environment": run.environment} if run.environment else {}
+    body = {"project_id": run.project_id, **where, "test_case_ids": list(named)}
+    return RunCommand(sort="rerun", channel=failure.channel, key=failure.key, title=failure.title, body=body,
+                 cases=tuple(named.items()))  # fmt: skip

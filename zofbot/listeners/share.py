@@ -1,0 +1,146 @@
+"""Posts a card to the channel, once, in the name of the person who shared it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import stamina
+import structlog
+
+from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
+from zofbot.domain.model import Result
+from zofbot.listeners.context import ListenerContext, Requester
+from zofbot.listeners.failure_lookup import display_name
+from zofbot.notifications.notification import Receipt
+from zofbot.slack.client import message_metadata
+from zofbot.slack.directory import Readers
+from zofbot.slack.fallback import send_or_simplify
+from zofbot.slack.shared_channels import redact_result
+from zofbot.slack.views import cards, replies
+from zofbot.slack.views.blocks import Message
+from zofbot.store import SharedCard
+
+log = structlog.get_logger()
+
+_NO_ACCESS_REASONS = frozenset({"not_in_channel", "channel_not_found"})
+"""Where only the response URL can post."""
+
+_LOOK_BACK_SECONDS = 5.0
+"""Seconds before our first try from where on we look, for clocks differ."""
+
+
+def share_key(identifier: str, outcome: str, channel: str, round_: str = "") -> str:
+    """The idempotency key of a shared card; a typed ``share`` is a round of its own, a button is not."""
+    return ":".join(part for part in ("share", identifier, outcome, round_, channel) if part)
+
+
+async def share_by_button(desk: ListenerContext, asked: Requester, identifier: str) -> Message:
+    """Post unless this result, standing as it stands, was shared here in the last day. Raises ZofbotError."""
+    asked = replace(asked, name=await display_name(desk, asked))
+    result = await desk.zof.get_result(identifier)
+    card = await _build_card(desk, asked, result)
+    place = share_key(result.id, result.outcome, asked.channel)
+    now = desk.clock.time()
+    given, standing = await desk.store.begin_share(place, SharedCard(asked.user, asked.name, now))
+    if standing and not given:
+        if standing.done:
+            return replies.already_shared_reply(standing.name, now - standing.at, standing.link)
+        return replies.share_running_reply(standing.name)
+    try:
+        link = await post_card(desk, asked, card, place, maybe_since=standing.maybe_since if standing else None)
+    except (SlackDeferred, SlackRefused):  # certainly not there: what was in doubt has been looked for
+        await desk.store.cancel_share(place)
+        raise
+    await desk.store.end_share(place, SharedCard(asked.user, asked.name, desk.clock.time(), done=True, link=link))
+    return replies.shared_reply(link)
+
+
+async def share_by_command(desk: ListenerContext, asked: Requester, identifier: str) -> Message:
+    """Post because somebody typed ``share``: each time it is typed, but once for each. Raises ZofbotError."""
+    asked = replace(asked, name=await display_name(desk, asked))
+    result = await desk.zof.get_result(identifier)
+    card = await _build_card(desk, asked, result)
+    link = await post_card(desk, asked, card, share_key(result.id, result.outcome, asked.channel, asked.request))
+    share = SharedCard(asked.user, asked.name, desk.clock.time(), done=True, link=link)
+    await desk.store.end_share(share_key(result.id, result.outcome, asked.channel), share)
+    return replies.shared_reply(link)
+
+
+async def _build_card(desk: ListenerContext, asked: Requester, result: Result) -> Message:
+    """The card as this channel may see it. Raises SlackDeferred where Slack does not say that in time."""
+    readers = Readers.OURS if desk.details else await desk.people.wait_for_readers(asked.channel)
+    if readers is Readers.UNKNOWN:
+        raise SlackDeferred(
+            "no_readers", "Slack does not say right now who can read this channel.", "Share it again in a moment."
+        )
+    shown = result if readers is Readers.OURS else redact_result(result)
+    return cards.result_card(shown, desk.links, by=asked.name)
+
+
+async def post_card(
+    desk: ListenerContext, asked: Requester, card: Message, place: str, maybe_since: float | None = None
+) -> str:
+    """Post a card under the key ``place``, where the bot is no member through the asker's own address; gives its link.
+
+    The link is empty where Slack tells none. ``maybe_since`` (Unix seconds) says that it may stand there since then.
+    Raises SlackError.
+    """
+    meta = message_metadata(place, shared_by=asked.user)
+    try:
+        receipt = await send_or_simplify(lambda shown: _send_card(desk, asked.channel, shown, meta, maybe_since), card)
+    except SlackRefused as error:
+        if error.reason not in _NO_ACCESS_REASONS or not asked.response_url:
+            raise
+        url = asked.response_url
+        await send_or_simplify(lambda shown: desk.notifier.respond_in_channel(url, shown, meta), card)
+        return ""
+    try:
+        return await desk.notifier.fetch_permalink(receipt)
+    except SlackError as error:  # the card is there; only its link is not known
+        log.warning("no permalink", reason=error.reason, channel=receipt.channel)
+        return ""
+
+
+async def _send_card(
+    desk: ListenerContext, channel: str, card: Message, meta: dict[str, Any], maybe_since: float | None
+) -> Receipt:
+    """Send; where an earlier try may have got through, look before sending again."""
+    began = desk.clock.time()
+    place = meta["event_payload"]["key"]
+    async for attempt in stamina.retry_context(on=_retry_delay, attempts=4, timeout=40):
+        with attempt:
+            if maybe_since is not None and (
+                found := await _find_card(desk, channel, place, maybe_since - _LOOK_BACK_SECONDS)
+            ):
+                return found
+            try:
+                return await desk.notifier.post_message(channel, card, meta)
+            except SlackUnknown:
+                maybe_since = began if maybe_since is None else maybe_since
+                raise
+    raise AssertionError("stamina raises what the last attempt raised")
+
+
+async def _find_card(desk: ListenerContext, channel: str, place: str, since: float) -> Receipt | None:
+    """Look for a card that may be there. Raises SlackUnknown where nobody can look, and then nothing may be sent."""
+    try:
+        return await desk.notifier.find_message(channel, place, since)
+    except SlackRefused as no:
+        raise SlackUnknown(
+            f"cannot look: {no.reason}",
+            "Slack did not confirm the card, and zofbot cannot look whether it is in this channel.",
+            "If it is not there, invite zofbot with `/invite @zofbot` and share it again.",
+        ) from no
+    except SlackDeferred as busy:
+        raise SlackUnknown(
+            f"cannot look: {busy.reason}",
+            "Slack did not confirm the card, and is too busy to say whether it is there.",
+            "Share it again in a few minutes: it is posted only if it is not there yet.",
+        ) from busy
+
+
+def _retry_delay(error: Exception) -> bool | float:
+    if isinstance(error, SlackDeferred):
+        return error.retry_after if error.retry_after <= 10 else False
+    return isinstance(error, SlackUnknown)

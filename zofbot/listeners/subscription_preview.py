@@ -1,0 +1,127 @@
+"""Reads from Zof what a subscription would have posted over the last days, for somebody who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from zofbot.alerting.preview import PreviewSimulation, assemble_findings, matches_any_finding, wants_recoveries
+from zofbot.clock import timeout
+from zofbot.domain.errors import ZofError
+from zofbot.domain.model import Outcome, Result, Run
+from zofbot.listeners import error_replies
+from zofbot.listeners.context import ListenerContext
+from zofbot.polling import time_window
+from zofbot.polling.cursor import ListOrder
+from zofbot.polling.time_window import ListedT
+from zofbot.slack.views import preview
+from zofbot.slack.views.preview import PreviewResult
+from zofbot.subscriptions import RunFinding, Subscription
+from zofbot.subscriptions.excluding_filter import KnownNames, find_excluding_filter
+from zofbot.zof.client import Page, TimeBudget
+
+log = structlog.get_logger()
+
+MAX_PAGES = 10
+"""Pages of one listing that are read for a preview."""
+
+READ_TIMEOUT_SECONDS = TimeBudget.FOLLOW_UP.seconds
+"""How long a preview may read; then it says what it has."""
+
+NAMES_TIMEOUT_SECONDS = 10.0
+"""How long the names that there are may take to read."""
+
+EVENTS_PER_BATCH = 10
+"""Findings that are played before others get their turn in this process."""
+
+
+@dataclass
+class _PreviewListings:
+    """What was read so far; ``cut`` once something that may matter was left out."""
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+    cut: bool = False
+
+
+async def describe_preview(desk: ListenerContext, subscription: Subscription) -> str:
+    """The preview as a sentence (mrkdwn), or why there is none: a subscription stands without one."""
+    try:
+        return preview.preview_text(await _compute_preview(desk, subscription))
+    except ZofError as error:
+        return preview.preview_error_text(error, error_replies.trace_error(error))
+    except Exception as error:
+        return preview.unexpected_error_text(error_replies.log_unexpected(error))
+
+
+async def _compute_preview(desk: ListenerContext, subscription: Subscription) -> PreviewResult:
+    now = desk.clock.now()
+    back = now - timedelta(days=preview.PREVIEW_DAYS)
+    read = _PreviewListings()
+
+    def collect_findings() -> list[RunFinding]:
+        return assemble_findings(read.runs.values(), read.results.values(), back.timestamp(), now.timestamp())
+
+    try:
+        async with timeout(READ_TIMEOUT_SECONDS):
+            await _read_outcomes(desk, read, back, Outcome.FAILED, Outcome.ERROR)
+            passed = any(result.run_id not in read.runs for result in read.results.values())
+            if passed or (wants_recoveries(subscription) and matches_any_finding(subscription, collect_findings())):
+                await _read_outcomes(desk, read, back, Outcome.PASSED)
+    except TimeoutError:
+        read.cut = True
+    rehearsal, all_of_it = PreviewSimulation(subscription), collect_findings()
+    for start in range(0, len(all_of_it), EVENTS_PER_BATCH):
+        rehearsal.play_findings(all_of_it[start : start + EVENTS_PER_BATCH])
+        await asyncio.sleep(0)
+    seen = rehearsal.preview_result(partial=read.cut)
+    if seen.messages:
+        return seen
+    known = await _load_known_names(desk, back)
+    silence = find_excluding_filter(subscription, all_of_it, known)
+    why = preview.exclusion_text(silence) if silence else ""
+    return replace(seen, silence=f"{why} {preview.PROJECTS_FORBIDDEN_NOTE}" if why and known.forbidden else why)
+
+
+async def _load_known_names(desk: ListenerContext, back: datetime) -> KnownNames:
+    """The names of all projects, and those of recent runs, as far as Zof shows them soon."""
+    runs: list[Run] = []
+    listing = desk.catalog.projects
+    try:
+        async with timeout(NAMES_TIMEOUT_SECONDS):
+            async for recent in desk.zof.list_runs(since=back, pages=1):
+                runs += recent
+            await listing.refresh()
+    except (TimeoutError, ZofError) as error:
+        log.info("names not read", cause=type(error).__name__, request_id=getattr(error, "request_id", None))
+    projects: list[tuple[str | None, str | None]] = [(each.id, each.name) for each in listing.items]
+    projects += [(run.project_id, run.project_name) for run in runs]  # a key may lack projects:read
+    environments = tuple(dict.fromkeys(run.environment for run in runs if run.environment))
+    return KnownNames(
+        [tuple(filter(None, names)) for names in projects],
+        environments,
+        listing.complete,
+        listing.refusal_error is not None,
+    )
+
+
+async def _read_outcomes(desk: ListenerContext, read: _PreviewListings, back: datetime, *outcomes: Outcome) -> None:
+    """Read runs and results of these outcomes, as far ``back`` as the page cap allows. Raises ZofError."""
+    for outcome in outcomes:
+        runs = desk.zof.list_runs(status=outcome.value, since=back, pages=MAX_PAGES)
+        read.cut |= await _read_listing(desk, runs, read.runs, back)
+        results = desk.zof.list_results(status=outcome.value, since=back, pages=MAX_PAGES)
+        read.cut |= await _read_listing(desk, results, read.results, back)
+
+
+async def _read_listing(
+    desk: ListenerContext, pages: AsyncGenerator[Page[ListedT], None], read: dict[str, ListedT], back: datetime
+) -> bool:
+    """Walk a listing as the poller does; whether the page cap came before the end."""
+    named: ListOrder | None = None if desk.list_order == "auto" else desk.list_order
+    walk = time_window.start_window(desk.clock.time(), back.timestamp(), named)
+    return await time_window.read_window(pages, read, walk, named)

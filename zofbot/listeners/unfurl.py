@@ -1,0 +1,122 @@
+"""Links to runs and results that people paste: small cards beneath them, for those who may see them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import stamina
+import structlog
+from slack_bolt.async_app import AsyncApp
+
+from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown, ZofError
+from zofbot.domain.permissions import Membership
+from zofbot.listeners.context import ListenerContext
+from zofbot.slack.directory import Readers
+from zofbot.slack.links import LinkTarget, ZofLinks
+from zofbot.slack.views.unfurl import unfurl_card
+from zofbot.zof.client import TimeBudget
+
+log = structlog.get_logger()
+
+MAX_CARDS = 5
+"""Cards beneath one message."""
+
+CARD_TIME_BUDGET = TimeBudget(15, background=True)
+"""Nobody asked for a card: the last of the quota stays with those who ask."""
+
+TOO_EARLY_REASON = "cannot_unfurl_url"
+"""What Slack says, among other things, while it has not read our acknowledgement yet."""
+
+
+@dataclass(frozen=True)
+class PastedLinks:
+    """Links in one message: who wrote it where, how Slack knows it, and the first link to each thing."""
+
+    user: str
+    channel: str
+    place: Mapping[str, str]
+    links: Mapping[LinkTarget, str]
+
+
+def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
+    """Listen to links (https://docs.slack.dev/reference/events/link_shared); Slack takes cards once it is answered."""
+
+    async def handle_links(ack: Any, body: dict[str, Any]) -> None:
+        await ack()
+        found = parse_links(body, desk.links)
+        if found:
+            desk.errands.start(_unfurl_links(desk, found))
+
+    app.event("link_shared")(handle_links)
+
+
+def parse_links(body: Mapping[str, Any], links: ZofLinks) -> PastedLinks | None:
+    """Read the event; nothing where no card may stand beneath the message, or none of its links leads anywhere.
+
+    Left alone are channels that are shared with others, direct messages, of which Slack does not tell us who is in
+    them, and what is still being written: Slack does not say for which channel, and tells again once it is sent.
+    """
+    event = body.get("event")
+    if not isinstance(event, Mapping) or body.get("is_ext_shared_channel"):
+        return None
+    user, channel, ts, identifier, source = (
+        _string_field(event, name) for name in ("user", "channel", "message_ts", "unfurl_id", "source")
+    )
+    if source == "composer" or channel == "COMPOSER" or not channel.startswith(("C", "G")) or not user:
+        return None
+    found: dict[LinkTarget, str] = {}
+    told = event.get("links")
+    for link in told if isinstance(told, list) else ():
+        url = _string_field(link, "url")
+        if meant := links.match_template(url):
+            found.setdefault(meant, url)
+    place = {"unfurl_id": identifier, "source": source} if identifier and source else {"channel": channel, "ts": ts}
+    kept = dict(list(found.items())[:MAX_CARDS])
+    return PastedLinks(user, channel, place, kept) if kept and all(place.values()) else None
+
+
+def _string_field(given: Any, name: str) -> str:
+    value = given.get(name) if isinstance(given, Mapping) else None
+    return value if isinstance(value, str) else ""
+
+
+async def _unfurl_links(desk: ListenerContext, message: PastedLinks) -> None:
+    """Show what may be shown; whatever keeps us from it, the links stay as they are."""
+    if (await desk.people.load_person(message.user)).standing is not Membership.MEMBER:
+        log.info("links left alone", because="not pasted by a full member", user=message.user)
+        return
+    if await desk.people.wait_for_readers(message.channel) is not Readers.OURS:
+        log.info("links left alone", because="the channel is shared", channel=message.channel)
+        return
+    drawn = await asyncio.gather(*(_build_card(desk, meant) for meant in message.links))
+    cards = {url: card for url, card in zip(message.links.values(), drawn, strict=True) if card}
+    if not cards:
+        return
+    try:
+        async for attempt in stamina.retry_context(on=_retry_delay, attempts=3, timeout=30):
+            with attempt:
+                await desk.notifier.unfurl_links(message.place, cards)
+    except SlackError as error:
+        log.warning("links not unfurled", channel=message.channel, reason=error.reason, mend=error.next_step)
+
+
+async def _build_card(desk: ListenerContext, meant: LinkTarget) -> dict[str, Any] | None:
+    ask = desk.zof.get_run if meant.kind == "run" else desk.zof.get_result
+    try:
+        return unfurl_card(await ask(meant.id, patience=CARD_TIME_BUDGET))
+    except ZofError as error:
+        log.info("link leads to nothing that Zof shows", kind=meant.kind, id=meant.id, cause=error.sentence,
+                 request_id=error.request_id)  # fmt: skip
+        return None
+
+
+def _retry_delay(error: Exception) -> bool | float:
+    """Whether the same may be tried again, and after how many seconds."""
+    if isinstance(error, SlackDeferred):
+        return error.retry_after if error.retry_after <= 10 else False
+    if isinstance(error, SlackRefused):
+        return 1.0 if error.reason == TOO_EARLY_REASON else False
+    return isinstance(error, SlackUnknown)

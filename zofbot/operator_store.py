@@ -1,0 +1,41 @@
+"""The books that an operator reads and mends on a terminal: outbox, audit, subscriptions, traces, trials."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from zofbot.clock import Clock
+from zofbot.config.settings import Settings
+from zofbot.store import open_store
+from zofbot.store.audit import AuditLog
+from zofbot.store.embedded import start_embedded
+from zofbot.store.outbox import Outbox
+from zofbot.store.subscriptions import Subscriptions
+from zofbot.store.traces import TraceStore
+from zofbot.store.webhook_trials import WebhookTrials
+
+
+@dataclass(frozen=True)
+class OperatorStore:
+    """What stands in one bot's store."""
+
+    outbox: Outbox
+    audit: AuditLog
+    subscriptions: Subscriptions
+    traces: TraceStore
+    trials: WebhookTrials
+
+
+@asynccontextmanager
+async def open_operator_store(settings: Settings, clock: Clock) -> AsyncIterator[OperatorStore]:
+    """Open the books of these settings. Raises SettingsError or StoreUnavailable."""
+    async with AsyncExitStack() as stack:
+        address = settings.redis_url or await stack.enter_async_context(start_embedded(settings.zofbot_data_dir, clock))
+        store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
+        await store.ping()
+        client, namespace = store.client, settings.zofbot_namespace
+        outbox, audit = Outbox(client, namespace, clock), AuditLog(client, namespace)
+        trials = WebhookTrials(client, namespace, clock)
+        yield OperatorStore(outbox, audit, Subscriptions(client, namespace), TraceStore(client, namespace), trials)

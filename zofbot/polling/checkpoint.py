@@ -1,0 +1,227 @@
+"""What the poller knows while it holds the lease: a copy of what the store has, and the changes to go with a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from operator import itemgetter
+
+import structlog
+
+from zofbot.polling.cursor import ALL_RUNS_FEED, FAILURE_FEEDS, OVERLAP_SECONDS, FeedCursor
+from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
+from zofbot.store.pending_runs import PendingRun
+
+log = structlog.get_logger()
+
+HANDLED_HASH, CURSORS_HASH, OPEN_SCOPES_HASH = "noted", "feeds", "failing"
+CHECKPOINT_HASHES = (HANDLED_HASH, CURSORS_HASH, OPEN_SCOPES_HASH)
+"""Hashes: what was told or left untold, by when; how far each feed was read; scopes with failures that may recover."""
+
+MAX_HANDLED_ITEMS = 40_000
+"""Of more, those that happened longest ago are forgotten, and nothing as old is told any more."""
+
+MAX_OPEN_SCOPE_SECONDS = 14 * 86400.0
+"""Seconds after the last failure for which passed runs are looked for."""
+
+FLOOR_FIELD = "floor"
+_OPEN_PREFIX = "~"
+"""Begins a word that is no channel; an earlier version takes it for one in which nothing is open."""
+
+_FAILURE_FEED_NAMES = frozenset(feed.name for feed in FAILURE_FEEDS)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenScope:
+    """A scope with open failures: since when runs that pass matter (Unix seconds), and which channels have some.
+
+    What recovered may have done so by an earlier run than those heard of, so that ``since`` is raised only a while
+    after: to ``open``, when the first was last seen that has not recovered (None when all have), as that stood ``at``.
+    ``channels`` is ``None`` where an earlier version noted it, which kept only the time.
+    """
+
+    since: float
+    channels: tuple[str, ...] | None = None
+    open: float | None = None
+    at: float | None = None
+
+    @classmethod
+    def load(cls, text: str) -> OpenScope:
+        since, *words = text.split()
+        channels = tuple(word for word in words if not word.startswith(_OPEN_PREFIX)) or None
+        waits = next((word[1:] for word in words if word.startswith(_OPEN_PREFIX)), "")
+        if not waits:
+            return cls(float(since), channels, float(since))
+        at, _, first = waits.partition("/")
+        return cls(float(since), channels, float(first) if first else None, float(at))
+
+    def dump(self) -> str:
+        first = "" if self.open is None else f"{self.open:.3f}"
+        waits = () if self.at is None else (f"{_OPEN_PREFIX}{self.at:.3f}/{first}",)
+        return " ".join((f"{self.since:.3f}", *waits, *(self.channels or ())))
+
+    def merge_previous(self, old: OpenScope | None, now: float) -> OpenScope:
+        """This, and what was hoped for before."""
+        since = min(self.since, old.since) if old else self.since
+        waits = old.at if old and old.at is not None and old.open == self.open else now
+        return replace(self, since=since, at=None if since == self.open else waits)
+
+
+class PollCheckpoint:
+    """Times are Unix seconds. What happened before ``floor`` is never told; ``first`` says that the store was empty.
+
+    ``watches`` stand by their field; ``failing`` has scopes with open failures, by when the first was last seen.
+    """
+
+    def __init__(self, hashes: Mapping[str, Mapping[str, str]], now: float, lookback: float) -> None:
+        kept = dict(hashes[CURSORS_HASH])
+        self.opened = now
+        self.first = FLOOR_FIELD not in kept
+        self._changes: dict[str, dict[str, str | None]] = {}
+        self.floor = float(kept.pop(FLOOR_FIELD, 0))
+        if self.first:
+            self._raise_floor(now - lookback)
+        self._noted = {field: float(at) for field, at in hashes[HANDLED_HASH].items()}
+        self._progress = {name: FeedCursor.load(text) for name, text in kept.items()}
+        self._walked: set[str] = set()
+        kept_failing = {scope: OpenScope.load(text) for scope, text in hashes[OPEN_SCOPES_HASH].items()}
+        self.failing = {
+            scope: item
+            for scope, item in kept_failing.items()
+            if max(item.since, item.open or 0.0) > now - MAX_OPEN_SCOPE_SECONDS
+        }
+        self.watches: dict[str, PendingRun] = {}
+        self._waiting: set[str] = set()
+
+    def load_pending(self, hints: Mapping[str, str]) -> None:
+        """Take the hints as they stand in the store now."""
+        self.watches = {field: watch for field, text in hints.items() if (watch := _parse_pending(field, text))}
+        self._waiting = {field for watch in self.watches.values() for field in watch.seen}
+
+    def is_known(self, field: str) -> bool:
+        """Whether that was told, left untold, or waits to be looked at."""
+        return field in self._noted or field in self._waiting
+
+    def mark_handled(self, fields: Iterable[str], at: float) -> None:
+        """Never look at these again."""
+        for field in fields:
+            if field not in self._noted:
+                self._noted[field] = at
+                self._add_change(HANDLED_HASH, field, f"{at:.0f}")
+        if len(self._noted) > MAX_HANDLED_ITEMS:
+            self._forget_oldest(MAX_HANDLED_ITEMS // 10)
+
+    def mark_truncated(self, run: str, at: float) -> None:
+        """A run has more failures than are read of one: they are counted, and not looked at one by one."""
+        self.mark_handled([f"rest:{run}"], at)
+
+    def is_truncated(self, run: str | None) -> bool:
+        return f"rest:{run}" in self._noted
+
+    def add_pending(self, watch: PendingRun) -> None:
+        """Look at this, or look at it again."""
+        self.watches[watch.hash_field] = watch
+        self._waiting.update(watch.seen)
+        self._add_change(HINTS, watch.hash_field, watch.dump())
+
+    def remove_pending(self, watch: PendingRun) -> None:
+        """It was looked at for the last time."""
+        self.watches.pop(watch.hash_field, None)
+        self._add_change(HINTS, watch.hash_field, None)
+
+    def due_runs(self, now: float) -> list[PendingRun]:
+        """What may be looked at, in the order in which it happened.
+
+        While a walk that meets the newest first is under way, what it finds waits for what happened before.
+        """
+        walks = [item for name, item in self._progress.items() if name in _FAILURE_FEED_NAMES]
+        backwards = any(walk.order == "newest" and walk.began is not None for walk in walks)
+        due = [
+            watch
+            for watch in self.watches.values()
+            if watch.due <= now and not (backwards and watch.why in _FAILURE_FEED_NAMES)
+        ]
+        return sorted(due, key=lambda item: (item.happened or item.since, item.hash_field))
+
+    def cursor_of(self, name: str) -> FeedCursor:
+        """How far the feed or audit of that name was read."""
+        return self._progress.get(name, FeedCursor())
+
+    def start_scan(self, name: str, progress: FeedCursor) -> None:
+        """Keep that a walk begins. Nothing was read yet, so that alone is no reason to store anything."""
+        self._progress[name] = progress
+        self._walked.add(name)
+
+    def save_cursor(self, name: str, progress: FeedCursor) -> None:
+        """Keep how far a feed was read. It is stored with the next change: to read a bit more again does no harm."""
+        self.start_scan(name, progress)
+        if progress.cursor is not None and progress.began is not None:
+            self._add_change(CURSORS_HASH, name, progress.dump())
+
+    @property
+    def active_scans(self) -> int:
+        """How many walks have not come to their end."""
+        return sum(item.began is not None for item in self._progress.values())
+
+    def watch_recoveries(self, scope: str, failing: OpenScope | None, now: float) -> None:
+        """Look for runs of this scope that pass; as long as an earlier one may turn up also where all has recovered."""
+        old = self.failing.get(scope)
+        if failing is None:
+            failing = replace(old, open=None) if old else None
+        if failing is not None:
+            self._set_open_scope(scope, failing.merge_previous(old, now))
+
+    def _set_open_scope(self, scope: str, failing: OpenScope | None) -> None:
+        old = self.failing.get(scope)
+        if old == failing:
+            return
+        self._add_change(OPEN_SCOPES_HASH, scope, failing.dump() if failing else None)
+        if failing is None:
+            del self.failing[scope]
+            return
+        self.failing[scope] = failing
+        if old is None or failing.since < old.since:
+            known = self.cursor_of(ALL_RUNS_FEED.name)
+            back = failing.since if known.back is None else min(known.back, failing.since)
+            self.start_scan(ALL_RUNS_FEED.name, replace(known, back=back))
+
+    def prune_recovery_watches(self) -> None:
+        """Hope for less where all that passed before was looked at, also what Zof lists late."""
+        complete = self.cursor_of(ALL_RUNS_FEED.name).complete
+        for scope, item in list(self.failing.items()):
+            if item.at is not None and complete is not None and complete >= item.at + OVERLAP_SECONDS:
+                self._set_open_scope(
+                    scope, None if item.open is None else OpenScope(item.open, item.channels, item.open)
+                )
+
+    def take_changes(self) -> dict[str, dict[str, str | None]]:
+        """Give what has to be stored and forget that it had to be; empty when nothing has."""
+        if self._changes:
+            for name in self._walked:
+                self._add_change(CURSORS_HASH, name, self._progress[name].dump())
+            self._walked.clear()
+        changes, self._changes = self._changes, {}
+        return changes
+
+    def _add_change(self, name: str, field: str, value: str | None) -> None:
+        self._changes.setdefault(name, {})[field] = value
+
+    def _raise_floor(self, floor: float) -> None:
+        self.floor = max(self.floor, floor)
+        self._add_change(CURSORS_HASH, FLOOR_FIELD, f"{self.floor:.3f}")
+
+    def _forget_oldest(self, count: int) -> None:
+        oldest = sorted(self._noted.items(), key=itemgetter(1))[:count]
+        for field, _ in oldest:
+            del self._noted[field]
+            self._add_change(HANDLED_HASH, field, None)
+        self._raise_floor(oldest[-1][1])
+        log.warning("oldest notes forgotten", count=count, floor=self.floor)
+
+
+def _parse_pending(field: str, text: str) -> PendingRun | None:
+    try:
+        return PendingRun.load(text)
+    except (ValueError, TypeError):
+        log.error("hint not understood", field=field)
+        return None

@@ -1,0 +1,145 @@
+"""A feed: one of Zof's listings, and how far it was read. Zof names no order, so all are walked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from zofbot.domain.model import Outcome, Result, Run
+from zofbot.zof.protocol import Page, detect_order
+
+ListOrder = Literal["newest", "oldest"]
+OrderField = Literal["created", "ended", "started"]
+ListedItem = Run | Result
+ListingName = Literal["runs", "results"]
+
+OVERLAP_SECONDS = 600.0
+"""Seconds that each walk goes back into what the one before has seen: a run is listed where it was made, not where it
+ended, and may be listed late."""
+
+MAX_TRAIL_PAGES = 100
+"""Pages of an oldest-first listing whose places are kept."""
+
+_ORDER_FIELDS: tuple[OrderField, ...] = ("created", "ended", "started")
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A listing of one outcome, or of all."""
+
+    noun: ListingName
+    outcome: Outcome | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.noun} {self.outcome}" if self.outcome else self.noun
+
+    def item_key(self, item: ListedItem) -> str:
+        """What is noted of an item that this feed showed."""
+        return f"{self.noun}:{self.outcome or item.outcome}:{item.id}"
+
+
+FAILURE_FEEDS = tuple(
+    Feed(noun, outcome) for noun in ("runs", "results") for outcome in (Outcome.FAILED, Outcome.ERROR)
+)
+ALL_RUNS_FEED = Feed("runs")
+"""Shows what no feed of one status can: recoveries, and failures under a status that nobody could ask for."""
+FEEDS = (*FAILURE_FEEDS, ALL_RUNS_FEED)
+
+
+def is_shown_by_status(item: ListedItem) -> bool:
+    """Whether one of the ``FAILURES`` shows it: Zof lists what has exactly the status that is asked for."""
+    return item.outcome.is_bad and (item.status or item.outcome).casefold() == item.outcome
+
+
+def item_key(item: ListedItem) -> str:
+    """What is noted of an item that was read whole."""
+    return Feed("runs" if isinstance(item, Run) else "results", item.outcome).item_key(item)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedCursor:
+    """How far a feed was read; times are Unix seconds.
+
+    A walk reads the listing once, over as many cycles as that takes: ``began`` says since when (None when no walk is
+    under way), ``cursor`` where it goes on, ``mark`` how far back it has to go. ``complete`` is when the last one that
+    came to its end began, ``back`` how far back the next one has to go, if further than to there. ``trail`` has for the
+    last pages of an oldest-first listing the cursor before them and the time of their first item.
+    """
+
+    order: ListOrder | None = None
+    by: OrderField = "created"
+    began: float | None = None
+    cursor: str | None = None
+    mark: float = 0.0
+    complete: float | None = None
+    back: float | None = None
+    trail: tuple[tuple[str | None, float], ...] = ()
+
+    def dump(self) -> str:
+        """As it is stored."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value}, separators=(",", ":"))
+
+    @classmethod
+    def load(cls, text: str) -> FeedCursor:
+        """Read it back; what a newer version added is left aside."""
+        known = {name: value for name, value in json.loads(text).items() if name in cls.__dataclass_fields__}
+        return cls(**known | {"trail": tuple((cursor, at) for cursor, at in known.get("trail", ()))})
+
+    def start_scan(self, now: float, mark: float) -> FeedCursor:
+        """Start a walk that goes back to ``mark``; an oldest-first one starts at the last page before that."""
+        mark, cursor = min(mark, mark if self.back is None else self.back), None
+        if self.order == "oldest":
+            cursor = next((cursor for cursor, at in reversed(self.trail) if at <= mark), None)
+        return replace(self, began=now, cursor=cursor, mark=mark, back=None)
+
+    def advance_past(
+        self, page: Page[Run] | Page[Result], *, known: bool, order: ListOrder | None = None
+    ) -> FeedCursor:
+        """Take in a page, of which all is ``known`` or not; ``order`` is the one that an operator named."""
+        seen, by = _detect_order(page.items, self, order)
+        times = [at for item in page.items if (at := _item_time(item, by)) is not None]
+        last = min(times, default=self.mark) <= self.mark
+        over = not page.more or page.next_cursor is None or page.next_cursor == self.cursor
+        if over or (seen == "newest" and page.items and known and last):
+            onward = self.finish_scan()
+        else:
+            onward = replace(self, cursor=page.next_cursor)
+        return replace(onward, order=seen, by=by, trail=self._extend_trail(times) if seen == "oldest" else ())
+
+    def finish_scan(self) -> FeedCursor:
+        """The walk came to its end: all that was listed when it began was seen."""
+        return replace(self, began=None, cursor=None, complete=self.began)
+
+    def restart_scan(self) -> FeedCursor:
+        """Zof does not know the cursor any more: the next walk starts from the beginning, back to the same mark."""
+        return replace(self.postpone_scan(), trail=())
+
+    def postpone_scan(self) -> FeedCursor:
+        """Zof refuses the listing: no walk is under way, and the next one goes back to the same mark."""
+        return replace(self, began=None, cursor=None, back=self.mark)
+
+    def _extend_trail(self, times: Sequence[float]) -> tuple[tuple[str | None, float], ...]:
+        places = [cursor for cursor, _ in self.trail]
+        kept = self.trail[: places.index(self.cursor)] if self.cursor in places else self.trail
+        return (*kept, (self.cursor, times[0]))[-MAX_TRAIL_PAGES:] if times else kept
+
+
+def _item_time(item: ListedItem, by: OrderField) -> float | None:
+    at: datetime | None = getattr(item, by)
+    return at.timestamp() if at else None
+
+
+def _detect_order(
+    items: Sequence[ListedItem], known: FeedCursor, named: ListOrder | None
+) -> tuple[ListOrder | None, OrderField]:
+    """Which way the listing goes and by which time: as before unless this page shows something else."""
+    found = {by: detect_order(getattr(item, by) for item in items) for by in _ORDER_FIELDS}
+    if named:
+        return named, next((by for by in _ORDER_FIELDS if found[by] == named), known.by)
+    if known.order and found[known.by] in (known.order, None):
+        return known.order, known.by
+    return next(((order, by) for by in _ORDER_FIELDS if (order := found[by])), (None, known.by))

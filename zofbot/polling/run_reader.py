@@ -1,0 +1,141 @@
+"""Reads Zof for the poller: pages of a feed, and runs whole, within an allowance that leaves the quota to people."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.domain.model import Outcome, Result, Run, is_valid_id
+from zofbot.polling.cursor import Feed, FeedCursor, ListingName
+from zofbot.store.pending_runs import PendingRun
+from zofbot.subscriptions import PlatformEvent, RunFinding
+from zofbot.subscriptions.attempts import is_retried
+from zofbot.subscriptions.events import PLATFORM_EVENT_TYPES
+from zofbot.zof.client import Page, TimeBudget, ZofClient
+
+MAX_RESULT_PAGES = 10
+"""Pages of results that are read of one run; more are counted."""
+
+
+class RunReader:
+    """``left`` is how many requests may still be made in this interval, ``most`` how many in one."""
+
+    def __init__(self, zof: ZofClient, most: int) -> None:
+        self.most = self.left = most
+        self.spent = 0
+        self._zof = zof
+
+    def start_interval(self) -> None:
+        """Begin an interval; what was overspent in the last one (a run is never read by halves) is made up for."""
+        self.left = self.most + min(self.left, 0)
+        self.spent = 0
+
+    async def feed_pages(self, feed: Feed, progress: FeedCursor) -> AsyncGenerator[Page[Run] | Page[Result], None]:
+        """Go on with a walk. Raises ZofError."""
+        async with aclosing(self.listing_pages(feed.noun, progress, feed.outcome)) as pages:
+            async for page in pages:
+                yield page
+
+    async def listing_pages(
+        self, noun: ListingName, progress: FeedCursor, status: str | None = None
+    ) -> AsyncGenerator[Page[Run] | Page[Result], None]:
+        """Go on through a listing, of one status or of all. Raises ZofError."""
+        listing = self._zof.list_runs if noun == "runs" else self._zof.list_results
+        since = datetime.fromtimestamp(max(progress.mark, 0), UTC)
+        pages = listing(
+            status=status, since=since, starting_after=progress.cursor, patience=TimeBudget.BACKGROUND, pages=10**6
+        )
+        async with aclosing(pages):
+            try:
+                async for page in pages:
+                    self._count_request()
+                    yield page
+            except ZofError:
+                self._count_request()  # it was asked for all the same
+                raise
+
+    async def read_run(self, watch: PendingRun) -> RunFinding:
+        """Read a run with its failures, and with what passed as far as that says more of it. Raises ZofError."""
+        self._count_request()
+        run = await self._zof.get_run(watch.subject, patience=TimeBudget.BACKGROUND)
+        otherwise = watch.happened or watch.since
+        found = RunFinding.from_results(run, run.results or (), otherwise=otherwise)
+        if not found.has_ended or not _lacks_results(found, watch.seen):
+            return found
+        results = {result.id: result for result in run.results or ()} | await self._list_results(run)
+        return RunFinding.from_results(run, results.values(), otherwise=otherwise)
+
+    async def read_result(self, watch: PendingRun) -> RunFinding:
+        """Read a result that was listed without its run. Raises ZofError."""
+        self._count_request()
+        result = await self._zof.get_result(watch.subject, patience=TimeBudget.BACKGROUND)
+        if result.run_id and is_valid_id(result.run_id):
+            return await self.read_run(replace(watch, kind="run", subject=result.run_id))
+        same = result.model_dump(include={"title", "project_id", "project_name", "environment", "ended", "started"})
+        run = Run(id=result.id, outcome=result.outcome, **same)
+        return RunFinding.from_results(run, [result], otherwise=watch.happened or watch.since)
+
+    async def read_platform_event(self, watch: PendingRun) -> PlatformEvent:
+        """Make out a notice by what the event said, and by a run that it names.
+
+        Raises ZofUnavailable where the event did not say where it belongs.
+        """
+        happened = watch.happened or watch.since
+        event, projects, environment = PLATFORM_EVENT_TYPES[watch.why], watch.projects, watch.environment
+        own = PlatformEvent(event, watch.subject, happened, watch.said, watch.run, projects, environment)
+        if not watch.run:
+            return own
+        self._count_request()
+        try:
+            run = await self._zof.get_run(watch.run, patience=TimeBudget.BACKGROUND)
+        except (ZofRejected, ZofUnreadable):
+            return own
+        except ZofUnavailable:
+            if projects or environment:
+                return own
+            raise
+        where = RunFinding.from_results(run, (), otherwise=happened)
+        projects = tuple(dict.fromkeys((*projects, *where.projects)))  # the last is shown
+        return replace(own, projects=projects, environment=where.environment or environment)
+
+    def _count_request(self) -> None:
+        self.left -= 1
+        self.spent += 1
+
+    async def _list_results(self, run: Run) -> dict[str, Result]:
+        """List a run's results: all where a page holds them; what passed where it may be a recovery or a retry."""
+        found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if run.outcome is Outcome.PASSED else 1)
+        if not more or run.outcome is Outcome.PASSED:
+            return found
+        counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
+        for outcome in (outcome for outcome, count in counted.items() if count != 0):
+            found |= (await self._list_by_status(run.id, outcome, MAX_RESULT_PAGES))[0]
+        if is_retried(result for result in found.values() if result.outcome.is_bad):
+            found |= (await self._list_by_status(run.id, Outcome.PASSED, MAX_RESULT_PAGES))[0]
+        return found
+
+    async def _list_by_status(self, run_id: str, status: Outcome | None, most: int) -> tuple[dict[str, Result], bool]:
+        """The results on so many pages, and whether Zof has more of them."""
+        found: dict[str, Result] = {}
+        more = False
+        pages = self._zof.list_results(run_id=run_id, status=status, patience=TimeBudget.BACKGROUND, pages=most)
+        async with aclosing(pages):
+            async for page in pages:
+                self._count_request()
+                found |= {result.id: result for result in page}
+                more = page.more
+        return found, more
+
+
+def _lacks_results(found: RunFinding, seen: Collection[str]) -> bool:
+    """Whether a run has results that did not come along with it, as far as its counts and the listings tell."""
+    run = found.run
+    came = {result.id for result in run.results or ()}
+    listed = {field.rpartition(":")[2] for field in seen if field.startswith("results:")}
+    if found.is_partial or not listed <= came:
+        return True
+    uncounted = run.counts.failed is None and run.counts.error is None
+    return run.results is None and (run.outcome is Outcome.PASSED or (run.outcome.is_bad and uncounted))

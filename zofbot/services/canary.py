@@ -1,0 +1,200 @@
+"""The canary: every few minutes a failure that never was walks the whole way into Slack, is seen there, and removed.
+
+It passes the rules, the outbox and the dispatcher like any other, under a key of its own and with nothing remembered
+of it. At most one is on its way at a time, and what a process that died has left is removed at the next turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import structlog
+
+from zofbot.clock import Clock
+from zofbot.concurrency import is_cancel_requested
+from zofbot.domain.durations import clock_offset
+from zofbot.domain.errors import SlackError, StoreUnavailable, ZofError
+from zofbot.observability.metrics import Metrics
+from zofbot.services import canary_diagnosis
+from zofbot.services.canary_diagnosis import Diagnosis
+from zofbot.services.canary_probe import CANARY_HASH, CanaryProbes
+from zofbot.slack.client import SlackClient
+from zofbot.store import Store
+from zofbot.store.leases import Fence, HeldLease, Lease
+from zofbot.store.outbox import LeaseLost, Outbox
+from zofbot.zof.client import CallRecord, TimeBudget, ZofClient
+
+log = structlog.get_logger()
+
+CANARY_LEASE = "canary"
+
+MAX_CANARY_SECONDS = 60.0
+"""Seconds one may be on its way, or half an interval if that is shorter, until it counts as late."""
+
+STANDBY_CHECK_INTERVALS = 0.25
+"""How often those who stand by look at the lease."""
+
+
+def lease_seconds(interval: float) -> float:
+    """How long the lease lasts: a turn and the wait for the next, and another takes over within two of them."""
+    return 1.5 * interval + MAX_CANARY_SECONDS
+
+
+@dataclass
+class ZofClock:
+    """By how many seconds we were ahead of Zof's clock at its last reply, whatever it was asked."""
+
+    clock: Clock
+    ahead: float | None = None
+
+    def read_reply_time(self, call: CallRecord) -> None:
+        """Read the time of a reply."""
+        self.ahead = clock_offset(call.date, self.clock.time())
+
+
+@dataclass
+class CanaryCycle:
+    """What one turn came to."""
+
+    leads: bool = False
+    faults: list[Diagnosis] = field(default_factory=list)
+
+
+class Canary:
+    """One process's canary. Times are in seconds; ``within`` says when one is late, ``patience`` is that with Zof."""
+
+    def __init__(  # noqa: PLR0913  (the links that it tries)
+        self,
+        channel: str,
+        *,
+        store: Store,
+        outbox: Outbox,
+        notifier: SlackClient,
+        zof: ZofClient,
+        watch: ZofClock,
+        lease: Lease,
+        metrics: Metrics,
+        clock: Clock,
+        interval: float,
+        within: float | None = None,
+        patience: TimeBudget = TimeBudget.BACKGROUND,
+    ) -> None:
+        self._channel, self._interval = channel, interval
+        self._store, self._outbox, self._notifier, self._zof = store, outbox, notifier, zof
+        self._watch, self._lease, self._metrics, self._clock = watch, lease, metrics, clock
+        self._probes = CanaryProbes(channel, outbox, notifier, clock)
+        self._within = min(MAX_CANARY_SECONDS, interval / 2) if within is None else within
+        self._patience = patience
+        self._fence: Fence | None = None
+
+    async def run(self) -> None:
+        """Send one each interval until cancelled; until the first comes through, lateness counts from the start."""
+        self._metrics.canary_last.set(self._unix_time())
+        now = self._clock.monotonic
+        try:
+            while not is_cancel_requested():
+                began = now()
+                turn = await self.probe_once()
+                if is_cancel_requested():
+                    break
+                pause = self._interval * (1 if turn.leads or turn.faults else STANDBY_CHECK_INTERVALS)
+                await self._clock.sleep(max(0.0, began + pause - now()))
+        finally:
+            await self._release_lease()
+
+    async def probe_once(self) -> CanaryCycle:
+        """Send one, if the lease is to be had, and try what it does not touch; each link that does not hold is told."""
+        turn = CanaryCycle()
+        try:
+            async with self._collect_faults(turn):
+                if held := await self._hold_lease():
+                    turn.leads = True
+                    await self._check_delivery(turn, held.fence, held.hashes[CANARY_HASH])
+                    await self._check_zof_and_clocks(turn)
+        except Exception as error:  # as in the poller: nothing may end the loop, and it is counted
+            log.error("canary failed", exc_info=error)
+            turn.faults.append(Diagnosis("outbox", f"The canary itself failed ({type(error).__name__}).", "Report it."))
+        for item in {each_fault.link: each_fault for each_fault in reversed(turn.faults)}.values():
+            self._metrics.canary_failures.labels(item.link).inc()
+            log.error("canary late", link=item.link, what=item.what, mend=item.mend)
+        if turn.leads and not turn.faults:
+            self._metrics.canary_last.set(self._unix_time())
+        return turn
+
+    async def _hold_lease(self) -> HeldLease | None:
+        """Take the lease or keep it: that writes to Redis and reads from it."""
+        held = await self._lease.hold(CANARY_HASH)
+        self._metrics.lease.labels(CANARY_LEASE).set(held is not None)
+        if held and held.fence != self._fence:
+            self._fence = held.fence
+            self._metrics.lease_taken.labels(CANARY_LEASE).inc()
+        return held
+
+    @asynccontextmanager
+    async def _collect_faults(self, turn: CanaryCycle) -> AsyncIterator[None]:
+        """Make a fault of what goes wrong; that another process has taken over is none."""
+        try:
+            yield
+        except (StoreUnavailable, SlackError) as error:
+            turn.faults.append(canary_diagnosis.diagnose_error(error))
+        except ZofError as error:
+            if not canary_diagnosis.is_rate_limited(error):
+                turn.faults.append(canary_diagnosis.diagnose_error(error))
+        except LeaseLost:
+            turn.leads = False
+
+    async def _check_delivery(self, turn: CanaryCycle, fence: Fence, left: Mapping[str, str]) -> None:
+        """From the rules into Slack, and out again."""
+        async with self._collect_faults(turn):
+            under_way = await self._probes.remove_leftovers(left)
+            name, began = min(under_way.items(), key=lambda item: item[1], default=("", 0.0))
+            if not name:
+                name, began = await self._probes.start_probe(fence)
+            entry = await self._probes.wait_for_settlement(name, self._within)
+            if entry is None or entry.receipt is None:
+                parked = next(
+                    (channel for channel in await self._outbox.parked_channels() if channel.channel == self._channel),
+                    None,
+                )
+                turn.faults.append(canary_diagnosis.diagnose_stuck(entry, parked, await self._outbox.read_stats()))
+                return
+            there = await self._probes.find_messages(float(entry.receipt.ts))
+            if name in there:
+                self._metrics.canary_seconds.observe(max(0.0, self._unix_time() - began))
+            else:
+                turn.faults.append(canary_diagnosis.diagnose_hidden())
+            for item, receipt in there.items():
+                await self._probes.remove_probe(item, receipt)
+
+    async def _check_zof_and_clocks(self, turn: CanaryCycle) -> None:
+        """Read a page of Zof's runs, and compare clocks with everybody who tells the time."""
+        self._watch.ahead = None
+        async with self._collect_faults(turn):
+            pages = self._zof.list_runs(patience=self._patience, pages=1)
+            try:
+                await anext(pages, None)
+            finally:
+                await pages.aclose()
+        async with self._collect_faults(turn):
+            slack = clock_offset((await self._notifier.fetch_identity()).date, self._unix_time())
+            told = {
+                "Slack": slack,
+                "Zof": self._watch.ahead,
+                "Redis": self._unix_time() - await self._store.read_time(),
+            }
+            if off := canary_diagnosis.diagnose_clock(
+                {whose: item for whose, item in told.items() if item is not None}
+            ):
+                turn.faults.append(off)
+
+    async def _release_lease(self) -> None:
+        """Let another process take over at once."""
+        try:
+            await self._lease.release()
+        except StoreUnavailable:
+            log.warning("lease not released", seconds=self._lease.seconds)
+
+    def _unix_time(self) -> float:
+        return self._clock.time()

@@ -1,0 +1,84 @@
+"""A fault: which link between Zof and Slack does not hold, what was seen of it, and what mends it; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from zofbot.domain.durations import MAX_CLOCK_SKEW_SECONDS, describe_duration
+from zofbot.domain.errors import SlackError, StoreUnavailable, ZofError, ZofUnavailable
+from zofbot.notifications.notification import NotificationState
+from zofbot.slack.errors import EXPLANATIONS, UNREADABLE_REASON_PREFIX
+from zofbot.store.records import OutboxRecord, OutboxStats, ParkedChannel
+
+LinkName = Literal["redis", "zof", "slack", "clock", "outbox"]
+
+_CHECK_STEP = "Run `zofbot check`."
+_OWN_REASONS = ("crashed", "cannot be drawn")
+"""How reasons begin that are not Slack's."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One link that does not hold: ``what`` was seen, and the ``mend``."""
+
+    link: LinkName
+    what: str
+    mend: str
+
+
+def diagnose_error(error: StoreUnavailable | SlackError | ZofError) -> Diagnosis:
+    """Name the link that an error comes from."""
+    if isinstance(error, SlackError):
+        return _diagnose_slack(error.reason)
+    if isinstance(error, StoreUnavailable):
+        return Diagnosis("redis", error.sentence, "Bring Redis back; what waits is sent by itself.")
+    request = f" (Request ID: {error.request_id})" if error.request_id else ""
+    return Diagnosis("zof", f"{error.sentence}{request}", error.next_step or _CHECK_STEP)
+
+
+def is_rate_limited(error: ZofError) -> bool:
+    """Whether Zof is only asked too much, which has an alarm of its own: a 429, or our own keeping of the quota."""
+    kept = error.status is None and isinstance(error, ZofUnavailable) and error.retry_at is not None
+    return error.status == 429 or kept
+
+
+def diagnose_stuck(entry: OutboxRecord | None, parked: ParkedChannel | None, depth: OutboxStats) -> Diagnosis:
+    """Name the link that keeps a notification from being sent, by how it stands in the outbox."""
+    if entry is None:
+        return Diagnosis("redis", "What was committed is not there.", "Look at Redis' persistence and eviction policy.")
+    if parked:
+        return _diagnose_slack(parked.reason)
+    if depth.paused:
+        return _diagnose_slack(depth.paused)
+    if entry.reason and not entry.reason.startswith(_OWN_REASONS) and entry.state is not NotificationState.DROPPED:
+        return _diagnose_slack(entry.reason)
+    mend = "Look whether a worker runs, then `zofbot outbox list`."
+    if entry.reason:
+        return Diagnosis("outbox", f"It is {entry.state.value}: {entry.reason}.", mend)
+    taken = "a worker took it and did not come back" if entry.attempts else "no worker takes it"
+    return Diagnosis("outbox", f"It waits: {taken}.", mend)
+
+
+def diagnose_hidden() -> Diagnosis:
+    """Slack took the message, and it is not there."""
+    return Diagnosis("slack", "Slack took the message, and does not show it.", _CHECK_STEP)
+
+
+def diagnose_clock(ahead: Mapping[str, float]) -> Diagnosis | None:
+    """Judge this machine's clock by how many seconds it is ahead of others, each by its name."""
+    off = {whose: seconds for whose, seconds in ahead.items() if abs(seconds) > MAX_CLOCK_SKEW_SECONDS}
+    said = ", ".join(
+        f"{describe_duration(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'} {whose}"
+        for whose, seconds in off.items()
+    )
+    return Diagnosis("clock", f"This machine is {said}.", "Let both keep their time by NTP.") if off else None
+
+
+def _diagnose_slack(reason: str) -> Diagnosis:
+    if reason.startswith(("http_", UNREADABLE_REASON_PREFIX)):
+        what = f"Something else answered in Slack's place ({reason})."
+        return Diagnosis("slack", what, "Look at the proxy that zofbot calls through, and at Slack's status page.")
+    what, mend = EXPLANATIONS.get(reason, (f"Slack says {reason}.", ""))
+    return Diagnosis("slack", what, mend or _CHECK_STEP)

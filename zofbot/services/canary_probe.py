@@ -1,0 +1,138 @@
+"""Probes: the messages that the canary sends, from the step that promises one to the one that leaves nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import structlog
+
+from zofbot.alerting.rules import decide_finding
+from zofbot.alerting.state import RuleState
+from zofbot.clock import Clock
+from zofbot.delivery.attempt import LOOK_BACK_SECONDS
+from zofbot.domain.errors import SlackRefused
+from zofbot.domain.model import CaseCounts, Outcome, Result, Run
+from zofbot.notifications.idempotency import idempotency_key
+from zofbot.notifications.notification import Notification, NotificationKind, NotificationState, Receipt
+from zofbot.slack.client import SlackClient, message_metadata
+from zofbot.slack.errors import RefusalHandling, handling_for
+from zofbot.slack.views import test_alerts
+from zofbot.slack.views.blocks import Message, context_block
+from zofbot.store.leases import Fence
+from zofbot.store.outbox import Outbox
+from zofbot.store.records import OutboxRecord
+from zofbot.subscriptions import Layout, RunFinding, Subscription
+
+log = structlog.get_logger()
+
+CANARY_HASH = "canary"
+"""The hash of those not removed yet: their keys, and when each began (Unix seconds). Each key begins with its name."""
+
+SWEEP_SECONDS = 3600.0
+"""Seconds back for which the channel is looked through for what was left there."""
+
+CHECK_SECONDS = 0.25
+"""Seconds between two looks at whether one was sent."""
+
+DELETED_REASON = "message_not_found"
+REPLACEMENT_TEXT = "A canary was here: a test of zofbot by itself."
+
+
+class CanaryProbes:
+    """Those of one channel. Every method raises StoreUnavailable and SlackError."""
+
+    def __init__(self, channel: str, outbox: Outbox, notifier: SlackClient, clock: Clock) -> None:
+        self._channel, self._outbox, self._notifier, self._clock = channel, outbox, notifier, clock
+
+    async def start_probe(self, fence: Fence) -> tuple[str, float]:
+        """Promise one, and that it is to be removed, in one step; its key and when that was. Raises Fenced, too."""
+        now = self._clock.time()
+        one = build_canary_alert(self._channel, now)
+        await self._outbox.commit([one], changes={CANARY_HASH: {one.key: repr(now)}}, fence=fence)
+        return one.key, now
+
+    async def wait_for_settlement(self, name: str, seconds: float) -> OutboxRecord | None:
+        """Wait until one is settled, but only so long; how it stands then."""
+        now = self._clock.monotonic
+        until = now() + seconds
+        while True:
+            entry = await self._outbox.get_record(name)
+            waits = entry is not None and entry.state in (NotificationState.PENDING, NotificationState.SENDING)
+            if not waits or now() >= until:
+                return entry
+            await self._clock.sleep(CHECK_SECONDS)
+
+    async def find_messages(self, since: float) -> dict[str, Receipt]:
+        """All that stand in the channel since then (by Slack's clock); looking may take being a member."""
+        since = min(since, self._clock.time() - SWEEP_SECONDS) - LOOK_BACK_SECONDS
+        try:
+            return await self._notifier.find_by_prefix(self._channel, f"{CANARY_HASH}:", since)
+        except SlackRefused as no:
+            if handling_for(no.reason) is not RefusalHandling.JOIN:
+                raise
+        await self._notifier.join_channel(self._channel)
+        return await self._notifier.find_by_prefix(self._channel, f"{CANARY_HASH}:", since)
+
+    async def remove_leftovers(self, left: Mapping[str, str]) -> dict[str, float]:
+        """Remove what earlier turns left; what is being sent right now comes back, with when it began."""
+        under_way = {}
+        for name, began in left.items():
+            entry = await self._outbox.get_record(name)
+            if entry and entry.state is NotificationState.SENDING:
+                under_way[name] = float(began)
+            elif entry and entry.receipt:
+                await self.remove_probe(name, entry.receipt)
+            else:
+                await self._forget_probe(name)
+        return under_way
+
+    async def remove_probe(self, name: str, receipt: Receipt) -> None:
+        """Delete its message, or have it say less where Slack does not let us; then nothing is known of it."""
+        try:
+            await self._notifier.delete_message(receipt)
+        except SlackRefused as no:
+            if no.reason != DELETED_REASON:
+                await self._overwrite_message(name, receipt, no.reason)
+        await self._forget_probe(name)
+
+    async def _overwrite_message(self, name: str, receipt: Receipt, reason: str) -> None:
+        """Say in its place that it was one, under a key by which nobody looks for it any more."""
+        try:
+            await self._notifier.update_message(
+                receipt, Message(REPLACEMENT_TEXT, [context_block(REPLACEMENT_TEXT)]), message_metadata(f"kept:{name}")
+            )
+        except SlackRefused as no:
+            log.warning("canary left standing", channel=receipt.channel, ts=receipt.ts, reason=no.reason)
+        else:
+            log.info("canary not deleted, but edited", channel=receipt.channel, ts=receipt.ts, reason=reason)
+
+    async def _forget_probe(self, name: str) -> None:
+        if await self._outbox.erase_notification(name):
+            await self._outbox.commit([], changes={CANARY_HASH: {name: None}})
+
+
+def build_canary_alert(channel: str, now: float) -> Notification:
+    """A failure that never was, as the rules tell it to a subscription for the canary's channel alone.
+
+    What the rules would remember of it is left out, so that no list, count or recovery ever has it.
+    """
+    identifier = f"{now * 1000:.0f}"
+    run = Run(
+        id=identifier, outcome=Outcome.FAILED, title="A run that never was", project_name="zofbot", environment=CANARY_HASH,
+        ended=datetime.fromtimestamp(now, UTC), counts=CaseCounts(total=1, failed=1),
+    )  # fmt: skip
+    case = Result(
+        id=identifier,
+        run_id=identifier,
+        outcome=Outcome.FAILED,
+        title="A case that never was",
+        failure=test_alerts.TEST_NOTICE,
+    )
+    wish = Subscription(id=CANARY_HASH, channel=channel, layout=Layout.FLAT, created=now)
+    decision = decide_finding(
+        RunFinding.from_results(run, [case], otherwise=now), [wish], RuleState(), now, lookback=SWEEP_SECONDS
+    )
+    root = next(notification for notification in decision.notifications if notification.kind is NotificationKind.ROOT)
+    name = idempotency_key(CANARY_HASH, identifier, Outcome.FAILED.value, channel)
+    return root.model_copy(update={"key": name, "body": test_alerts.mark_test_payload(root.body, "zofbot's canary")})

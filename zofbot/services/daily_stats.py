@@ -1,0 +1,91 @@
+"""The figures of the last day at Zof: read once for all who look at them, and no more than once a minute."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+
+import structlog
+
+from zofbot.clock import Clock, timeout
+from zofbot.domain.errors import ZofError, ZofUnavailable
+from zofbot.domain.model import Outcome, Run
+from zofbot.polling import time_window
+from zofbot.polling.cursor import ListOrder
+from zofbot.slack.views.home import DailyStats
+from zofbot.zof.client import TimeBudget, ZofClient
+
+log = structlog.get_logger()
+
+WINDOW_HOURS = 24
+MAX_PAGES = 5
+"""Pages of runs that are read: a fair part of a minute's quota, for whatever number of viewers."""
+
+CACHE_SECONDS = 60.0
+"""Seconds for which nobody asks again, whether Zof answered or not."""
+
+READ_BUDGET = TimeBudget(15, background=True)
+"""Nobody waits for it, and people's questions go first."""
+
+MAX_READ_SECONDS = 30.0
+"""How long all of it may take."""
+
+ACTIVE_OUTCOMES = (Outcome.RUNNING, Outcome.QUEUED)
+
+
+def summarize_runs(runs: Iterable[Run], since: float, at: float, *, cut: bool = False) -> DailyStats:
+    """Sum up the runs that happened between ``since`` and ``at`` (Unix seconds); those without a time are left out."""
+    seen = {run.id: run for run in runs if run.latest_time and since <= run.latest_time.timestamp() <= at}
+    going = sorted(
+        (run for run in seen.values() if run.outcome in ACTIVE_OUTCOMES), key=lambda run: (_start_time(run), run.id)
+    )
+    outcomes = [run.outcome for run in seen.values()]
+    bad = sum(outcome.is_bad for outcome in outcomes)
+    return DailyStats(at, len(seen), outcomes.count(Outcome.PASSED), bad, tuple(going), cut)
+
+
+def _start_time(run: Run) -> float:
+    at = run.started or run.created or run.latest_time
+    return at.timestamp() if at else 0.0
+
+
+class DailyStatsReader:
+    """The last day as it was last read: ``figures``, or why there are none (``trouble``)."""
+
+    def __init__(self, zof: ZofClient, clock: Clock, order: ListOrder | None) -> None:
+        self.figures: DailyStats | None = None
+        self.trouble: ZofError | None = None
+        self._zof, self._clock, self._order = zof, clock, order
+        self._asked = 0.0
+        self._asking = asyncio.Lock()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it is worth asking again."""
+        return self._clock.time() - self._asked >= CACHE_SECONDS
+
+    async def refresh(self) -> None:
+        """Ask Zof, unless that was done lately or is being done; what it would not tell is the ``trouble``."""
+        async with self._asking:
+            if not self.is_stale:
+                return
+            try:
+                async with timeout(MAX_READ_SECONDS):
+                    self.figures = await self._read_stats()
+                self.trouble = None
+            except ZofError as error:
+                self.trouble = error
+                log.warning("figures not read", cause=error.sentence, request_id=error.request_id)
+            except TimeoutError:
+                self.trouble = ZofUnavailable(f"Zof did not list its runs within {MAX_READ_SECONDS:.0f} s.")
+            self._asked = self._clock.time()
+
+    async def _read_stats(self) -> DailyStats:
+        now = self._clock.now()
+        back = now - timedelta(hours=WINDOW_HOURS)
+        kept: dict[str, Run] = {}
+        walk = time_window.start_window(now.timestamp(), back.timestamp(), self._order)
+        pages = self._zof.list_runs(since=back, patience=READ_BUDGET, pages=MAX_PAGES)
+        cut = await time_window.read_window(pages, kept, walk, self._order)
+        return summarize_runs(kept.values(), back.timestamp(), now.timestamp(), cut=cut)

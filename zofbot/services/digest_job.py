@@ -1,0 +1,197 @@
+"""The digester: reads for the digests that are due, a fair share of each cycle, and promises each once.
+
+It belongs to the poller, so of all processes the one with the lease does it. What is read is kept in memory, for all
+digests that are due together; a process that takes over begins anew, which costs requests and doubles nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import structlog
+
+from zofbot.clock import Clock
+from zofbot.domain.errors import ZofError, ZofUnavailable
+from zofbot.domain.model import Result, Run
+from zofbot.notifications.notification import Claim, Notification, NotificationKind, UnwantedNotification
+from zofbot.polling import time_window
+from zofbot.polling.checkpoint import PollCheckpoint
+from zofbot.polling.context import PollContext
+from zofbot.polling.cursor import FeedCursor, ListingName
+from zofbot.services.digest_report import DigestData, DueDigest, build_digest, due_digests
+from zofbot.services.failures import TriageService
+from zofbot.services.shift_reports import shift_report_for
+from zofbot.slack.views import digest_message
+from zofbot.store.audit import AuditLog
+from zofbot.store.digests import DIGESTS_HASH, LAST_DIGESTS_HASH, load_digest, parse_digest_records
+from zofbot.store.leases import Fence, HeldLease
+from zofbot.store.outbox import Outbox
+from zofbot.subscriptions import Subscription
+from zofbot.subscriptions.digest_schedule import format_schedule, latest_occurrence
+
+log = structlog.get_logger()
+
+MAX_PAGES_BY_LISTING: dict[ListingName, int] = {"runs": 10, "results": 20}
+"""Pages of each listing that are read for the digests that are due together; more are said to be left out."""
+
+MAX_READ_SECONDS = 1800.0
+"""Seconds after which a digest says what was read, though Zof has not shown all."""
+
+
+@dataclass
+class _DigestScan:
+    """One listing on its way back to the beginning of the longest digest."""
+
+    noun: ListingName
+    progress: FeedCursor
+    pages: int = 0
+    over: bool = False
+    cut: bool = False
+
+    @property
+    def cursor_name(self) -> str:
+        """Under which it is known which way the listing goes."""
+        return f"digest {self.noun}"
+
+
+@dataclass
+class _DigestBatch:
+    """Digests that are due together, and what was read for them."""
+
+    dues: list[DueDigest]
+    began: float
+    walks: list[_DigestScan]
+    items: dict[str, Run | Result] = field(default_factory=dict)
+    trouble: ZofError | None = None
+
+    def collect_data(self) -> DigestData:
+        """What was read, and how far back where that is not all."""
+        runs = [item for item in self.items.values() if isinstance(item, Run)]
+        results = [item for item in self.items.values() if isinstance(item, Result)]
+        cut = any(walk.cut for walk in self.walks)
+        return DigestData.from_listings(runs, results, self.began, cut=cut, trouble=self.trouble)
+
+
+class DigestJob:
+    """Works in the poller's turns, with its lease and its allowance of requests."""
+
+    HASHES = (DIGESTS_HASH, LAST_DIGESTS_HASH)
+
+    def __init__(self, failures: TriageService, audit: AuditLog) -> None:
+        self._failures, self._audit = failures, audit
+        self._batch: _DigestBatch | None = None
+
+    def reset_batch(self) -> None:
+        """Another process has the lease now."""
+        self._batch = None
+
+    async def advance_digests(
+        self, means: PollContext, held: HeldLease, book: PollCheckpoint, subscriptions: Sequence[Subscription]
+    ) -> None:
+        """Read on for what is due, and promise it once all was read. Raises StoreUnavailable and Fenced."""
+        if self._batch is None:
+            found = due_digests(
+                parse_digest_records(held.hashes[DIGESTS_HASH]), held.hashes[LAST_DIGESTS_HASH], means.unix_time()
+            )
+            if not found:
+                return
+            self._batch = self._start_batch(means, book, found)
+        batch = self._batch
+        await self._read_listings(means, book, batch)
+        if all(walk.over for walk in batch.walks) or means.unix_time() - batch.began >= MAX_READ_SECONDS:
+            await self._commit_digests(means, batch, held.fence, subscriptions)
+            self._batch = None
+
+    def _start_batch(self, means: PollContext, book: PollCheckpoint, found: list[DueDigest]) -> _DigestBatch:
+        back = min(item.starts_at for item in found)
+        walks = []
+        for noun in MAX_PAGES_BY_LISTING:
+            walk = _DigestScan(noun, FeedCursor())
+            walk.progress = time_window.start_window(means.unix_time(), back, known=book.cursor_of(walk.cursor_name))
+            walks.append(walk)
+        log.info("digests due", count=len(found), since=back)
+        return _DigestBatch(found, means.unix_time(), walks)
+
+    async def _read_listings(self, means: PollContext, book: PollCheckpoint, batch: _DigestBatch) -> None:
+        """Read pages, half of what may be asked in one interval at most; failures to read are kept to be said."""
+        left = min(means.reader.left, means.reader.most // 2)
+        for walk in batch.walks:
+            if walk.over or left <= 0:
+                continue
+            try:
+                left -= await self._read_pages(means, batch, walk, left)
+                if isinstance(batch.trouble, ZofUnavailable):  # what was refused stays so, and is to be said
+                    batch.trouble = None
+            except ZofUnavailable as error:  # the next cycle goes on
+                batch.trouble = error
+                log.info("digests wait for zof", cause=error.sentence, request_id=error.request_id)
+                return
+            except ZofError as error:
+                batch.trouble, walk.over = error, True
+                log.warning("digests without a listing", noun=walk.noun, cause=error.sentence,
+                            request_id=error.request_id)  # fmt: skip
+            book.start_scan(walk.cursor_name, walk.progress.finish_scan() if walk.over else walk.progress)
+
+    async def _read_pages(self, means: PollContext, batch: _DigestBatch, walk: _DigestScan, most: int) -> int:
+        """Read up to ``most`` pages of a listing; how many it were. Raises ZofError."""
+        read = 0
+        async with aclosing(means.reader.listing_pages(walk.noun, walk.progress)) as pages:
+            async for page in pages:
+                read, walk.pages = read + 1, walk.pages + 1
+                batch.items |= {f"{walk.noun}:{item.id}": item for item in page.items}
+                walk.progress = walk.progress.advance_past(page, known=True, order=means.order)
+                walk.cut = walk.progress.began is not None and walk.pages >= MAX_PAGES_BY_LISTING[walk.noun]
+                walk.over = walk.cut or walk.progress.began is None
+                if walk.over or read >= most:
+                    break
+        return read
+
+    async def _commit_digests(
+        self, means: PollContext, batch: _DigestBatch, fence: Fence, subscriptions: Sequence[Subscription]
+    ) -> None:
+        """Promise each digest, and note that it was, in one step; what is done already is left away from the batch."""
+        failures = await self._failures.list_failures()
+        acts = await self._audit.read_records(min(due.starts_at for due in batch.dues))
+        read = batch.collect_data()
+        while batch.dues:
+            one = batch.dues[0]
+            channel = one.regular.channel
+            own = [subscription for subscription in subscriptions if subscription.channel == channel]
+            body = build_digest(one, read, shift_report_for(failures, acts, channel, one.starts_at), own)
+            note = Notification(
+                key=one.key,
+                kind=NotificationKind.ROOT,
+                channel=channel,
+                body=digest_message.dump_digest(body),
+                happened=one.ends_at,
+            )
+            await means.outbox.commit([note], changes={LAST_DIGESTS_HASH: {channel: one.key}}, fence=fence)
+            log.info("digest", key=one.key, runs=body.runs, cut=body.back is not None)
+            del batch.dues[0]
+            await asyncio.sleep(0)  # others get their turn
+
+
+def make_digest_filter(outbox: Outbox, clock: Clock) -> Callable[[Claim], Awaitable[Claim]]:
+    """Give what is done with each notification before it is drawn: a digest nobody wants any more is not.
+
+    It was switched off, or set to another time, or a later one is due, for its channel took nothing for days.
+    """
+
+    async def drop_unwanted(claimed: Claim) -> Claim:
+        body = claimed.notification.body
+        if body.get("card") != digest_message.DIGEST_CARD_KIND:
+            return claimed
+        regular, _ = await load_digest(outbox, claimed.notification.channel)
+        if regular is None or (format_schedule(regular.rhythm), regular.rhythm.zone) != (
+            body.get("rhythm"),
+            body.get("zone", "UTC"),
+        ):
+            raise UnwantedNotification
+        if latest_occurrence(regular.rhythm, clock.time()).at > float(body.get("until", 0)):
+            raise UnwantedNotification
+        return claimed
+
+    return drop_unwanted

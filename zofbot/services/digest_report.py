@@ -1,0 +1,225 @@
+"""A digest made out of runs and results: what they come to over a time, for one channel; pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
+
+from zofbot.domain.errors import ZofError
+from zofbot.domain.model import Outcome, Result, Run
+from zofbot.notifications.payloads import clean_text
+from zofbot.polling.time_window import ListedT
+from zofbot.slack.views.digest_message import CaseCount, DigestPayload, TrendPoint
+from zofbot.subscriptions import Subscription
+from zofbot.subscriptions.digest_schedule import (
+    DigestSetting,
+    digest_key,
+    format_schedule,
+    latest_occurrence,
+    period_bounds,
+    period_label,
+)
+from zofbot.subscriptions.events import case_key
+from zofbot.subscriptions.patterns import matches_patterns
+from zofbot.triage.shift_report import ShiftReport
+
+MAX_NAMED_CASES = 5
+"""Cases of each kind that are named."""
+
+
+@dataclass(frozen=True)
+class DueDigest:
+    """A channel's digest that is due: its key, and the bounds of the parts of its time (Unix seconds)."""
+
+    regular: DigestSetting
+    key: str
+    edges: tuple[float, ...]
+
+    @property
+    def starts_at(self) -> float:
+        return self.edges[0]
+
+    @property
+    def ends_at(self) -> float:
+        return self.edges[-1]
+
+
+@dataclass(frozen=True)
+class DigestData:
+    """What was read of Zof's listings: how far ``back`` (Unix seconds) where it has more, and its ``trouble``."""
+
+    runs: Iterable[Run] = ()
+    results: Iterable[Result] = ()
+    back: float | None = None
+    trouble: str = ""
+    request_id: str = ""
+
+    @classmethod
+    def from_listings(
+        cls, runs: Collection[Run], results: Collection[Result], now: float, *, cut: bool, trouble: ZofError | None
+    ) -> DigestData:
+        """What stands in listings that were read until ``now`` (Unix seconds); ``cut`` where they have more."""
+        times = [run.latest_time.timestamp() for run in (*runs, *results) if run.latest_time]
+        back = min(times, default=now) if cut else None
+        said, asked = (trouble.sentence, trouble.request_id or "") if trouble else ("", "")
+        return cls(runs, results, back, said, asked)
+
+
+def due_digests(regulars: Iterable[DigestSetting], done: Mapping[str, str], now: float) -> list[DueDigest]:
+    """What is to be told at ``now``: of each channel the latest only, and nothing of before it was set.
+
+    ``done`` has the key of the last one of each channel.
+    """
+    found = []
+    for regular in regulars:
+        day, at = latest_occurrence(regular.rhythm, now)
+        name = digest_key(regular.rhythm, day, regular.channel)
+        if at > regular.since and done.get(regular.channel) != name:
+            found.append(DueDigest(regular, name, period_bounds(regular.rhythm, day)))
+    return found
+
+
+def build_digest(
+    due: DueDigest, read: DigestData, shift: ShiftReport, subscriptions: Sequence[Subscription]
+) -> DigestPayload:
+    """Sum up what happened after ``due.since`` and until ``due.until``; each run is in one digest of a row.
+
+    With ``subscriptions`` only what they mean by project and environment is counted. In which order it was read does
+    not matter.
+    """
+    runs, results = _latest_states(read.runs), _latest_states(read.results)
+    places = {run.id: _locate_item(run) for run in runs}
+    meant = [run for run in runs if _is_within(run, due) and _matches_location(places[run.id], subscriptions)]
+    where = {result.id: _locate_item(result, places.get(result.run_id or "")) for result in results}
+    counted = [
+        result for result in results if _is_within(result, due) and _matches_location(where[result.id], subscriptions)
+    ]
+    outcomes = Counter(item.outcome for item in meant)
+    passed, failed, error = (outcomes[kind] for kind in (Outcome.PASSED, Outcome.FAILED, Outcome.ERROR))
+    cases = _results_by_case(counted, where)
+    opened = [*shift.open, *shift.snoozed]
+    rhythm = due.regular.rhythm
+    return DigestPayload(
+        every=rhythm.every, rhythm=format_schedule(rhythm), zone=rhythm.zone, since=due.starts_at, until=due.ends_at,
+        runs=len(meant), passed=passed, failed=failed, error=error, other=len(meant) - passed - failed - error,
+        results=len(counted), bad=sum(item.outcome.is_bad for item in counted), trend=_trend_points(due, meant),
+        failing=_failing_cases(cases), slowest=_slowest_cases(cases), flaky=_flaky_cases(cases),
+        open=len(opened), oldest=min((item.began for item in opened), default=None), snoozed=len(shift.snoozed),
+        answered=shift.answered, ended=shift.ended, narrowed=bool(subscriptions), back=read.back,
+        trouble=clean_text(read.trouble, 300), request_id=read.request_id,
+    )  # fmt: skip
+
+
+def _latest_states(items: Iterable[ListedT]) -> list[ListedT]:
+    """Each id once, in the order of their times; of one that was listed while it changed, the later state."""
+    latest: dict[str, ListedT] = {}
+    for item in items:
+        latest[item.id] = max(latest.get(item.id, item), item, key=_state_order)
+    return sorted(latest.values(), key=lambda item: (_item_time(item), item.id))
+
+
+def _state_order(one: Run | Result) -> tuple[bool, float, str]:
+    return one.outcome.is_final, _item_time(one), one.model_dump_json()
+
+
+def _item_time(one: Run | Result) -> float:
+    return one.latest_time.timestamp() if one.latest_time else 0.0
+
+
+def _is_within(one: Run | Result, due: DueDigest) -> bool:
+    return due.starts_at < _item_time(one) <= due.ends_at
+
+
+class _RunLocation(NamedTuple):
+    """Where something ran: every name of the project, the one that people know, and the environment."""
+
+    names: tuple[str, ...] = ()
+    project: str = ""
+    environment: str = ""
+
+
+def _locate_item(one: Run | Result, run: _RunLocation | None = None) -> _RunLocation:
+    """Where it ran; what a result does not say of that, its run may."""
+    run = run or _RunLocation()
+    names = tuple(name for name in (one.project_id, one.project_name) if name)
+    return _RunLocation(names or run.names, one.project or run.project, one.environment or run.environment)
+
+
+def _matches_location(place: _RunLocation, subscriptions: Sequence[Subscription]) -> bool:
+    environments = (place.environment,) if place.environment else ()
+    return not subscriptions or any(
+        matches_patterns(subscription.project, place.names) and matches_patterns(subscription.env, environments)
+        for subscription in subscriptions
+    )
+
+
+def _trend_points(due: DueDigest, runs: Sequence[Run]) -> tuple[TrendPoint, ...]:
+    points = []
+    for begin, end in pairwise(due.edges):
+        over = [run.outcome for run in runs if begin < _item_time(run) <= end]
+        passed = over.count(Outcome.PASSED)
+        points.append(
+            TrendPoint(
+                label=period_label(due.regular.rhythm, begin),
+                passed=passed,
+                ended=passed + sum(item.is_bad for item in over),
+            )
+        )
+    return tuple(points)
+
+
+ResultsByCase = Mapping[tuple[str, str, str], Sequence[Result]]
+"""The results of each case of a project in an environment, in the order in which they happened."""
+
+
+def _results_by_case(results: Iterable[Result], where: Mapping[str, _RunLocation]) -> ResultsByCase:
+    found: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
+    for result in results:
+        if result.outcome.is_final:
+            found[where[result.id].project, where[result.id].environment, case_key(result)].append(result)
+    return found
+
+
+def _failing_cases(cases: ResultsByCase) -> tuple[CaseCount, ...]:
+    """Those with the most failed or errored results."""
+    counted = {case: sum(result.outcome.is_bad for result in results) for case, results in cases.items()}
+    return _top_cases(cases, counted, lambda case: {"times": counted[case], "of": len(cases[case])})
+
+
+def _slowest_cases(cases: ResultsByCase) -> tuple[CaseCount, ...]:
+    """Those that take longest, by the middle one of their results: a single slow one says little."""
+    spans = {case: [result.duration for result in results if result.duration] for case, results in cases.items()}
+    middle = {case: median(found) for case, found in spans.items() if found}
+    return _top_cases(cases, middle, lambda case: {"seconds": middle[case]})
+
+
+def _flaky_cases(cases: ResultsByCase) -> tuple[CaseCount, ...]:
+    """Those that failed and in the next run passed, with no other outcome in between, which a repair may be as well."""
+    turned = {case: sum(_is_flake(*pair) for pair in pairwise(results)) for case, results in cases.items()}
+    return _top_cases(cases, turned, lambda case: {"times": turned[case]})
+
+
+def _is_flake(one: Result, following: Result) -> bool:
+    turned = (one.outcome, following.outcome) == (Outcome.FAILED, Outcome.PASSED)
+    return turned and (one.run_id != following.run_id or one.run_id is None)
+
+
+def _top_cases(
+    cases: ResultsByCase,
+    by: Mapping[tuple[str, str, str], float],
+    more: Callable[[tuple[str, str, str]], dict[str, float]],
+) -> tuple[CaseCount, ...]:
+    """The first few by a number that is not nought."""
+    order = sorted((case for case, number in by.items() if number > 0), key=lambda case: (-by[case], case))
+    return tuple(_case_entry(case, cases[case], more(case)) for case in order[:MAX_NAMED_CASES])
+
+
+def _case_entry(case: tuple[str, str, str], results: Sequence[Result], more: dict[str, float]) -> CaseCount:
+    project, environment, name = case
+    title = next((result.title for result in reversed(results) if result.title), name)
+    where = ", ".join(filter(None, (clean_text(project, 50), clean_text(environment, 50))))
+    return CaseCount.model_validate({"title": clean_text(title, 100), "where": where, **more})

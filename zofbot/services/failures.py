@@ -1,0 +1,367 @@
+"""Failures that people work on: how each stands, and the one step in which an act on it is stored with all it leads to.
+
+An act is decided on what was read and committed only where that still holds, so of two at once one goes first and the
+other is decided anew. Slack's request is remembered with the act, so one that is delivered twice acts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import structlog
+from pydantic import ValidationError
+
+from zofbot.alerting.reminders import schedule_reminders
+from zofbot.alerting.state import FAILURES_HASH, failure_hash, triage_hash
+from zofbot.clock import Clock
+from zofbot.domain.errors import StoreUnavailable
+from zofbot.notifications import payloads
+from zofbot.notifications.idempotency import alert_key_of, edit_key
+from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind, Receipt
+from zofbot.notifications.payloads import ActionPayload, CaseAlertPayload, FailurePayload, RunAlertPayload, StormPayload
+from zofbot.observability import tracing
+from zofbot.observability.metrics import Metrics
+from zofbot.store.audit import AuditRecord
+from zofbot.store.outbox import CommitConflict, Outbox
+from zofbot.triage import (
+    Action,
+    ActionRequest,
+    IllegalAction,
+    TriageRecord,
+    TriageState,
+    effective_record,
+    merge_storm_record,
+)
+from zofbot.triage import apply_action as move
+from zofbot.triage.policy import REACK_ANSWER_SECONDS
+from zofbot.triage.state_machine import next_step
+
+log = structlog.get_logger()
+
+MAX_COMMIT_ATTEMPTS = 20
+"""How often an act is decided anew because somebody else was faster; each time somebody got on."""
+
+MAX_PRUNED_FAILURES = 500
+"""How many failures that have faded one look takes off the list at most."""
+
+DOUBLE_CLICK_SECONDS = 10.0
+"""Seconds within which the same act by the same person is the same click."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failure as it stands at present: the body its root shows, and what people made of it.
+
+    ``storm`` is the key of the storm that it is part of, whose acts are its own.
+    """
+
+    key: str
+    channel: str
+    body: FailurePayload
+    present: TriageRecord
+    storm: str = ""
+
+    @property
+    def title(self) -> str:
+        """As the channel knows it."""
+        return self.body.title or self.body.run.id
+
+    def allows_action(self, wish: ActionRequest) -> bool:
+        """Whether the act can be done as the failure stands."""
+        try:
+            move(self.present, wish, self.body.test_facts, self.body.policy)
+        except IllegalAction:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class _StoredFailure:
+    """What is stored of a failure: the ``body`` that its root shows, what people made of it, and its ``storm``."""
+
+    key: str
+    body: str | None = None
+    record: str | None = None
+    storm: str | None = None
+
+
+class StaleCard(Exception):
+    """The card that was pressed shows what has passed: ``failure`` is how it stands now."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.key)
+        self.failure = failure
+
+
+class FailureExpired(Exception):
+    """Nothing is known of the failure any more."""
+
+
+class ActionNotAllowed(Exception):
+    """The table does not allow the act; ``failure`` is how it stands."""
+
+    def __init__(self, failure: Failure, act: Action) -> None:
+        super().__init__(failure.key)
+        self.failure, self.act = failure, act
+
+
+class TriageService:
+    """The failures of all channels. Every method raises StoreUnavailable."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, metrics: Metrics) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._metrics = metrics
+
+    async def get(self, key: str) -> Failure | None:
+        """How the failure stands whose root has ``key``; None when nothing is known of it."""
+        [kept], storms = await self._read_with_storms([key])
+        return self._build_failure(kept, storms)
+
+    async def of(self, keys: Sequence[str]) -> list[Failure]:
+        """How those of the failures stand of which something is known, in the order of their keys."""
+        found, storms = await self._read_with_storms(list(keys))
+        return [failure for kept in found if (failure := self._build_failure(kept, storms))]
+
+    async def list_failures(self, channel: str = "") -> list[Failure]:
+        """All failures that are known, or those of one channel, by when they were first told."""
+        known = (await self._outbox.read_hashes(FAILURES_HASH))[FAILURES_HASH]
+        keys = [
+            key for key, _ in sorted(known.items(), key=lambda item: float(item[1])) if _is_in_channel(key, channel)
+        ]
+        found, storms = await self._read_with_storms(keys)
+        if gone := [kept.key for kept in found if kept.body is None]:
+            await self._prune_expired(gone[:MAX_PRUNED_FAILURES])
+        return [failure for kept in found if (failure := self._build_failure(kept, storms))]
+
+    async def alert_key_at(self, place: Receipt) -> str:
+        """The key of the failure whose message stands there, by the receipts that we keep; empty for none of them."""
+        known = (await self._outbox.read_hashes(FAILURES_HASH))[FAILURES_HASH]
+        entries = await self._outbox.get_records([key for key in known if _is_in_channel(key, place.channel)])
+        again = await self._outbox.get_records([entry.replaced_by for entry in entries if entry.replaced_by])
+        return next(
+            (alert_key_of(entry.key, place.channel) for entry in [*entries, *again] if entry.receipt == place), ""
+        )
+
+    async def perform_action(self, key: str, wish: ActionRequest, *, version: str = "") -> Failure:
+        """Do what somebody wishes, and promise all that it leads to, in one step; gives how it stands then.
+
+        Raises Gone, Forbidden, and Stale where the failure is not at ``version`` any more (empty: whatever it is at).
+        A wish whose request has been carried out changes nothing.
+        """
+        for _ in range(MAX_COMMIT_ATTEMPTS):
+            failure, kept = await self._load_stored(key)
+            present = failure.present
+            if (wish.request and wish.request in present.requests) or _is_double_click(present, wish):
+                return failure
+            if version and version != present.card_version:
+                tracing.record_step("redis", wish.act.value, "refused: the card shows what has passed", ids=(key,))
+                raise StaleCard(failure)
+            try:
+                after = move(present, wish, failure.body.test_facts, failure.body.policy)
+            except IllegalAction as error:
+                tracing.record_step(
+                    "redis", wish.act.value, f"refused: not allowed from {present.state.value}", ids=(key,)
+                )
+                raise ActionNotAllowed(failure, error.act) from error
+            done = replace(failure, present=after)
+            try:
+                await self._commit_action(failure, done, wish, kept)
+            except CommitConflict:
+                continue
+            self._metrics.triage.labels(wish.act.value).inc()
+            tracing.record_step(
+                "redis", wish.act.value, f"stored: {present.state.value} to {after.state.value}", ids=(key,)
+            )
+            log.info("triage", act=wish.act, key=key, before=present.state, after=after.state, by=wish.who.id)
+            return done
+        raise StoreUnavailable("Too many people act on this failure at once.", "Look how it stands, and try again.")
+
+    async def ask_later(self, key: str, at: float) -> None:
+        """Put off the question whether somebody is still on it to ``at`` (Unix seconds), and with it the lapse.
+
+        Nobody did that, so the cards that show the failure stay good. Raises Gone.
+        """
+        failure, kept = await self._load_stored(key)
+        if failure.present.asks is None or failure.present.state is not TriageState.ACKNOWLEDGED:
+            return
+        present = failure.present.model_copy(update={"asks": at, "until": at + REACK_ANSWER_SECONDS})
+        place = triage_hash(failure.channel)
+        with suppress(CommitConflict):  # somebody acted: what they did decides
+            await self._outbox.commit(
+                list(schedule_reminders(key, failure.channel, present, failure.body.policy)),
+                changes={place: {key: present.model_dump_json(exclude_defaults=True)}},
+                expect={failure_hash(key): {"body": kept.body, "storm": kept.storm}, place: {key: kept.record}},
+            )
+
+    async def restore_failure(self, key: str, body: RunAlertPayload | CaseAlertPayload, stands: Receipt | None) -> None:
+        """Know a failure again that was forgotten, from what its card could still tell, and where that ``stands``."""
+        if stands:
+            await self._outbox.record_receipt(key, stands)
+        changes = {
+            failure_hash(key): {"body": payloads.dump_payload_json(body)},
+            FAILURES_HASH: {key: f"{self._clock.time():.0f}"},
+        }
+        with suppress(CommitConflict):  # somebody else was asked at the same time, and it is known again
+            await self._outbox.commit([], changes=changes, expect={failure_hash(key): {"body": None}})
+
+    async def _prune_expired(self, keys: list[str]) -> None:
+        """List no longer what has faded, nor keep what people made of it."""
+        changes: dict[str, dict[str, str | None]] = {FAILURES_HASH: dict.fromkeys(keys)}
+        for key in keys:
+            changes.setdefault(triage_hash(_channel_of(key)), {})[key] = None
+        with suppress(CommitConflict):  # one of them is known again; the others wait for the next look
+            await self._outbox.commit([], changes=changes, expect={failure_hash(key): {"body": None} for key in keys})
+
+    async def _commit_action(self, before: Failure, after: Failure, wish: ActionRequest, kept: _StoredFailure) -> None:
+        place = triage_hash(after.channel)
+        record, acted = after.present.model_dump_json(exclude_defaults=True), f"{self._clock.time():.0f}"
+        await self._outbox.commit(
+            list(_follow_up_notifications(before, after, wish)),
+            changes={place: {after.key: record}, failure_hash(after.key): {"acted": acted}},  # which fades later for it
+            expect={failure_hash(after.key): {"body": kept.body, "storm": kept.storm}, place: {after.key: kept.record}},
+            acts=[_audit_record(before, after, wish).model_dump_json()],
+        )
+
+    async def _load_stored(self, key: str) -> tuple[Failure, _StoredFailure]:
+        """A failure and what was read of it. Raises Gone."""
+        [kept], storms = await self._read_with_storms([key])
+        failure = self._build_failure(kept, storms)
+        if failure is None:
+            raise FailureExpired(key)
+        return failure, kept
+
+    async def _read_with_storms(self, keys: list[str]) -> tuple[list[_StoredFailure], dict[str, _StoredFailure]]:
+        """What is stored of each, and of the storms that they are part of: one round trip more for these."""
+        found = await self._read_fields(keys)
+        by_key = {kept.key: kept for kept in found}
+        more = {kept.storm for kept in found if kept.storm} - set(by_key)
+        return found, by_key | {kept.key: kept for kept in await self._read_fields(sorted(more))}
+
+    async def _read_fields(self, keys: list[str]) -> list[_StoredFailure]:
+        names = [
+            pair
+            for key in keys
+            for pair in (
+                (failure_hash(key), "body"),
+                (triage_hash(_channel_of(key)), key),
+                (failure_hash(key), "storm"),
+            )
+        ]
+        found = await self._outbox.read_fields(*names) if names else []
+        return [_StoredFailure(*each) for each in zip(keys, found[::3], found[1::3], found[2::3], strict=True)]
+
+    def _build_failure(self, kept: _StoredFailure, others: Mapping[str, _StoredFailure]) -> Failure | None:
+        if kept.body is None:
+            return None
+        try:
+            shown = payloads.load_payload_json(kept.body)
+            record = TriageRecord.model_validate_json(kept.record) if kept.record else TriageRecord()
+        except ValidationError as error:
+            log.error("unreadable failure", key=kept.key, problems=error.error_count())
+            return None
+        if not isinstance(shown, FailurePayload):
+            return None
+        present = effective_record(record, shown.test_facts, self._clock.time())
+        storm = self._build_failure(others[kept.storm], {}) if kept.storm else None
+        if storm:
+            present = merge_storm_record(present, storm.present)
+        return Failure(kept.key, _channel_of(kept.key), shown, present, storm.key if storm else "")
+
+
+def without_split_storms(failures: Iterable[Failure]) -> list[Failure]:
+    """Leave out each storm some of whose members are open: they stand for it."""
+    known = list(failures)
+    open_ = {failure.storm for failure in known if not failure.present.state.is_closed}
+    return [failure for failure in known if failure.key not in open_]
+
+
+def without_storm_members(failures: Iterable[Failure]) -> list[Failure]:
+    """Leave out what is part of a storm: the storm stands for it."""
+    return [failure for failure in failures if not failure.storm]
+
+
+def _channel_of(key: str) -> str:
+    """Where a root stands: its key ends with it."""
+    return key.rpartition(":")[2]
+
+
+def _is_in_channel(key: str, channel: str) -> bool:
+    return not channel or _channel_of(key) == channel
+
+
+def _is_double_click(present: TriageRecord, wish: ActionRequest) -> bool:
+    """Whether this is the second click of a double one, or a form that was sent once more."""
+    same = present.did is wish.act and present.by.id == wish.who.id and present.by.id != ""
+    return same and wish.at - present.at < DOUBLE_CLICK_SECONDS and _is_same_input(present, wish)
+
+
+def _is_same_input(present: TriageRecord, wish: ActionRequest) -> bool:
+    """Whether what was filled in is what stands there already."""
+    match wish.act:
+        case Action.ASSIGN:
+            return wish.owner is not None and wish.owner.id == present.owner.id
+        case Action.SNOOZE:
+            return (
+                wish.more == present.more and abs((wish.until or 0.0) - (present.until or 0.0)) < DOUBLE_CLICK_SECONDS
+            )
+        case Action.RESOLVE:
+            return (wish.reason, wish.note) == (present.reason, present.note)
+        case _:
+            return True
+
+
+def _follow_up_notifications(before: Failure, after: Failure, wish: ActionRequest) -> Iterator[Notification]:
+    """What an act leads to: the card drawn anew, a line in the thread, a word to whom it was assigned, timers."""
+    present, at = after.present, wish.at
+
+    def build_notification(
+        kind: NotificationKind, name: str, body: ActionPayload | None, channel: str = "", root: str = ""
+    ) -> Notification:
+        return Notification(
+            key=name,
+            kind=kind,
+            channel=channel or after.channel,
+            root="" if kind is NotificationKind.ROOT else root or after.key,
+            body=payloads.dump_payload(body) if body else {},
+            happened=at,
+            critical=kind is NotificationKind.ROOT,
+            schema=NOTIFICATION_SCHEMA,
+        )
+
+    steps = after.body.policy.escalate
+    called: tuple[str, ...] = ()
+    if wish.act is Action.ESCALATE and steps:
+        called = steps[next_step(before.present, after.body.policy, at)].mention
+    elif wish.act is Action.WAKE:
+        called = tuple(filter(None, (before.present.moved_by.id,)))
+    mention = tuple(item for item in called if item != wish.who.id)
+    told = ActionPayload(
+        act=wish.act, who=wish.who.name or wish.who.id, owner=present.owner.name, state=present.state,
+        until=present.until, more=present.more, hid=present.hid, reason=present.reason, note=present.note,
+        mention=mention, title=payloads.clean_text(after.title, 150), channel=after.channel, run_id=after.body.run.id,
+    )  # fmt: skip
+    cards = after.body.cards if isinstance(after.body, StormPayload) else ()
+    yield from (
+        build_notification(NotificationKind.EDIT, edit_key(card), None, root=card) for card in (after.key, *cards)
+    )
+    yield build_notification(NotificationKind.REPLY, f"act:{present.rev}:{after.key}", told)
+    if wish.act is Action.ASSIGN and present.owner.id not in ("", wish.who.id):
+        yield build_notification(NotificationKind.ROOT, f"assigned:{present.rev}:{after.key}", told, present.owner.id)
+    yield from schedule_reminders(after.key, after.channel, present, after.body.policy)
+
+
+def _audit_record(before: Failure, after: Failure, wish: ActionRequest) -> AuditRecord:
+    present = after.present
+    details = {
+        "reason": present.reason, "note": present.note, "assignee": present.owner.id,
+        "until": f"{present.until:.0f}" if present.until else "", "more": str(present.more or ""),
+        "run": after.body.run.id,
+    }  # fmt: skip
+    return AuditRecord(
+        at=wish.at, act=wish.act.value, user=wish.who.id, name=wish.who.name, channel=after.channel, key=after.key,
+        before=before.present.state.value, after=present.state.value, request=wish.request,
+        details={name: value for name, value in details.items() if value},
+    )  # fmt: skip

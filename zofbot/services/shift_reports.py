@@ -1,0 +1,29 @@
+"""How a shift went in a channel, read from what is known of its failures and from the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from zofbot.services.failures import Failure, without_storm_members
+from zofbot.store.audit import REFUSED_ACTION, AuditRecord
+from zofbot.triage.shift_report import ActionRecord, FailureSummary, ShiftReport, build_shift_report
+
+
+def shift_report_for(
+    failures: Iterable[Failure], acts: Iterable[AuditRecord], channel: str, since: float
+) -> ShiftReport:
+    """Sum up a channel's shift ``since`` (Unix seconds), of the failures and acts of all channels.
+
+    A storm counts as the one failure that people worked on.
+    """
+    stories = [
+        FailureSummary(member.key, member.title, member.body.opened or member.present.opened, member.present)
+        for member in without_storm_members(failures)
+        if member.channel == channel
+    ]
+    deeds = [
+        ActionRecord(act.key, act.act, act.name or act.user, act.at, act.user)
+        for act in acts
+        if act.channel == channel and act.act != REFUSED_ACTION
+    ]
+    return build_shift_report(stories, deeds, since)

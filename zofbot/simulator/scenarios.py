@@ -1,0 +1,113 @@
+"""What can be made to happen at the pretend Zof at the press of a button: runs that end badly, or well again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from zofbot.simulator import sample_failures
+from zofbot.simulator.sample_failures import SampleFailure
+from zofbot.simulator.seed import ENVIRONMENTS, PROJECTS, SampleProject, case_id
+from zofbot.simulator.zof.state import Organization, ZofRecord, format_time
+
+SCENARIOS: Mapping[str, str] = {
+    "failure": "One case fails",
+    "failures": "12 cases fail",
+    "error": "The platform breaks down",
+    "pass": "All pass: what failed recovers",
+    "storm": "60 runs fail at once, everywhere",
+}
+"""What a run can be made to end with, by id, as the page says it."""
+
+STORM_RUN_COUNT = 60
+CASE_SECONDS = 9.5
+
+
+def run_scenario(zof: Organization, what: str, project: str, environment: str) -> list[ZofRecord]:
+    """Have a run of the project end now (in a storm many, everywhere); returns the runs.
+
+    Raises ``ValueError`` for what is not offered.
+    """
+    chosen = next((item for item in PROJECTS if item.id == project), None)
+    if chosen is None or environment not in ENVIRONMENTS:
+        raise ValueError("There is no such project and environment.")
+    if what not in SCENARIOS:
+        raise ValueError(f"{what!r} cannot be made to happen.")
+    if what == "storm":
+        return [_record_run(zof, _plan_storm_run(zof, number)) for number in range(STORM_RUN_COUNT)]
+    return [_record_run(zof, _plan_run(zof, what, chosen, environment))]
+
+
+@dataclass(frozen=True)
+class _PlannedRun:
+    """A run about to end: of one suite, or of all; ``bad`` is how its first cases ended, the others pass."""
+
+    project: SampleProject
+    environment: str
+    suite: str = ""
+    bad: Sequence[SampleFailure] = ()
+    status: str | None = None
+    """Of the run, where it does not follow from its cases."""
+
+    @property
+    def run_name(self) -> str:
+        return f"{self.project.name}: {self.suite.removeprefix('suite_') or 'everything'} on {self.environment}"
+
+    @property
+    def case_names(self) -> list[str]:
+        return [case for name, inside in self.project.suites.items() if self.suite in ("", name) for case in inside]
+
+
+def _plan_run(zof: Organization, what: str, project: SampleProject, environment: str) -> _PlannedRun:
+    suite = zof.random.choice(sorted(project.suites))
+    match what:
+        case "failure":
+            return _PlannedRun(project, environment, suite, [sample_failures.product_failure(zof.random)])
+        case "failures":
+            return _PlannedRun(
+                project, environment, bad=[sample_failures.random_failure(zof.random) for _ in range(12)]
+            )
+        case "error":
+            return _PlannedRun(
+                project, environment, suite, [sample_failures.platform_failure(zof.random) for _ in range(3)], "error"
+            )
+        case _:
+            return _PlannedRun(project, environment)
+
+
+def _plan_storm_run(zof: Organization, number: int) -> _PlannedRun:
+    """One run of a storm: they go round all projects and environments."""
+    project = PROJECTS[number % len(PROJECTS)]
+    environment = ENVIRONMENTS[number // len(PROJECTS) % len(ENVIRONMENTS)]
+    suites = sorted(project.suites)
+    return _PlannedRun(project, environment, suites[number % len(suites)], [sample_failures.random_failure(zof.random)])
+
+
+def _record_run(zof: Organization, ending: _PlannedRun) -> ZofRecord:
+    """Start the run, write its results, and end it now."""
+    cases, project = ending.case_names, ending.project
+    seconds = CASE_SECONDS * len(cases)
+    began = zof.now() - seconds
+    run = zof.start_run({"project_id": project.id, "environment": ending.environment})
+    run |= {"name": ending.run_name, "project_name": project.name, "url": f"https://console.zof.ai/runs/{run['id']}"}
+    run |= {"created_at": format_time(began), "started_at": format_time(began), "duration_ms": int(seconds * 1000)}
+    for number, case in enumerate(cases):
+        failure = ending.bad[number] if number < len(ending.bad) else ("passed", "")
+        _record_result(zof, run, case, failure, began + CASE_SECONDS * number)
+    return zof.finish_run(run["id"], ending.status)
+
+
+def _record_result(zof: Organization, run: ZofRecord, case: str, failure: SampleFailure, began: float) -> None:
+    """Write how one case ended."""
+    told = {"failure_summary": failure[1]} if failure[1] else {}
+    zof.add_result(
+        run["id"],
+        status=failure[0],
+        test_case_id=case_id(case),
+        name=case,
+        project_name=run["project_name"],
+        started_at=format_time(began),
+        completed_at=format_time(began + CASE_SECONDS),
+        duration_ms=int(CASE_SECONDS * 1000),
+        **told,
+    )

@@ -1,0 +1,167 @@
+"""The pretend Slack's Web API: who may call which method, and what becomes of the call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from zofbot.simulator.quota import MinuteQuota
+from zofbot.simulator.slack import chat_api, directory_api, unfurl_api, views_api
+from zofbot.simulator.slack.chat_api import Arguments, ResponseBody
+from zofbot.simulator.slack.model import APP_ID, BOT_ID, BOT_USER_ID, TEAM_ID
+from zofbot.simulator.slack.state import SlackRefusal, Workspace
+
+
+class ApiMethod(NamedTuple):
+    """One Web API method: ``scope`` is empty when any bot token will do, ``app`` when it wants the app's."""
+
+    handler: Callable[[Workspace, Arguments], ResponseBody]
+    tier: int
+    imitates: str
+    scope: str = ""
+
+
+def auth_test(slack: Workspace, given: Arguments) -> ResponseBody:
+    """``auth.test``."""
+    who = {"user": "zofbot", "user_id": BOT_USER_ID, "bot_id": BOT_ID}
+    return {
+        "url": "https://acme.slack.example/",
+        "team": slack.team,
+        "team_id": TEAM_ID,
+        **who,
+        "is_enterprise_install": False,
+    }
+
+
+def open_connection(slack: Workspace, given: Arguments) -> ResponseBody:
+    """``apps.connections.open``."""
+    ticket = slack.new_id("ticket")
+    slack.tickets.add(ticket)
+    return {"url": f"{slack.url.replace('http', 'ws', 1)}/link/?ticket={ticket}&app_id={APP_ID}"}
+
+
+_POST_CHECKS = "membership, archived and restricted channels, every limit of Block Kit, escapes, parents of threads"
+_HISTORY_CHECKS = (
+    "newest first or in thread order, cursors, bounds, metadata only when asked for; members only"
+    "; once a minute and 15 a page where set, as for apps sold outside of the Marketplace"
+)
+_UNFURL_CHECKS = "links the app was told of and answered for, each in its message; checked like attachments"
+_VIEW_CHECKS = "triggers that work once for 3 s, limits of views, a stack of three, hashes"
+
+METHODS: dict[str, ApiMethod] = {
+    "apps.connections.open": ApiMethod(
+        open_connection,
+        1,
+        "a ticket for one Socket Mode connection, spent by its first handshake (python-slack-sdk 1379, 1446)",
+        "app",
+    ),
+    "auth.test": ApiMethod(auth_test, 4, "who the bot is, and its scopes in a header"),
+    "chat.delete": ApiMethod(
+        chat_api.delete_message, 3, "own messages only, and none where everything is kept", "chat:write"
+    ),
+    "chat.getPermalink": ApiMethod(chat_api.get_permalink, 4, "a link of the right form that leads nowhere"),
+    "chat.postEphemeral": ApiMethod(
+        chat_api.post_ephemeral, 4, f"{_POST_CHECKS}; people of the channel only", "chat:write"
+    ),
+    "chat.postMessage": ApiMethod(
+        chat_api.post_message, 4, f"{_POST_CHECKS}; metadata; one a second per channel", "chat:write"
+    ),
+    "chat.unfurl": ApiMethod(unfurl_api.unfurl_links, 3, _UNFURL_CHECKS, "links:write"),
+    "chat.update": ApiMethod(
+        chat_api.update_message,
+        3,
+        "own messages only, checked like new ones; metadata stays; a window for edits",
+        "chat:write",
+    ),
+    "conversations.history": ApiMethod(directory_api.channel_history, 3, _HISTORY_CHECKS, "channels:history"),
+    "conversations.info": ApiMethod(
+        directory_api.channel_info, 3, "kind, membership, archived, shared", "channels:read"
+    ),
+    "conversations.join": ApiMethod(directory_api.join_channel, 3, "public channels only", "channels:join"),
+    "conversations.members": ApiMethod(directory_api.channel_members, 4, "all in one page", "channels:read"),
+    "conversations.open": ApiMethod(directory_api.open_dm, 3, "direct messages with one person", "im:write"),
+    "conversations.replies": ApiMethod(directory_api.thread_replies, 3, _HISTORY_CHECKS, "channels:history"),
+    "reactions.add": ApiMethod(chat_api.add_reaction, 3, "kept, once each", "reactions:write"),
+    "usergroups.list": ApiMethod(directory_api.group_list, 2, "with members when asked for", "usergroups:read"),
+    "usergroups.users.list": ApiMethod(directory_api.group_users, 2, "all members", "usergroups:read"),
+    "users.conversations": ApiMethod(
+        directory_api.user_channels,
+        3,
+        "by kind, cursors, archived ones left out when asked; private ones that the bot is in",
+    ),
+    "users.info": ApiMethod(
+        directory_api.user_info, 4, "names, time zone, guest, admin, other organization, bot", "users:read"
+    ),
+    "users.list": ApiMethod(directory_api.user_list, 2, "everybody as users.info has them, cursors", "users:read"),
+    "views.open": ApiMethod(views_api.open_view, 4, _VIEW_CHECKS),
+    "views.publish": ApiMethod(views_api.publish_view, 4, "one Home for each person, limits of views, hashes"),
+    "views.push": ApiMethod(views_api.push_view, 4, _VIEW_CHECKS),
+    "views.update": ApiMethod(views_api.update_view, 4, "by id or external id, hashes, what was typed stays"),
+}
+"""Every method that is imitated; any other answers ``unknown_method``."""
+
+CALLS_PER_MINUTE = {1: 1, 2: 20, 3: 50, 4: 100}
+"""Calls a minute by tier: https://docs.slack.dev/apis/web-api/rate-limits"""
+
+
+@dataclass(frozen=True)
+class ApiReply:
+    """The HTTP reply to a Web API call."""
+
+    body: ResponseBody
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def _check_token(slack: Workspace, method: ApiMethod, token: str, given: Arguments) -> None:
+    if not token:
+        raise SlackRefusal("not_authed")
+    wanted, other = slack.bot_token, slack.app_token
+    if method.scope == "app":
+        wanted, other = other, wanted
+    if token == other:
+        raise SlackRefusal("not_allowed_token_type")
+    if token != wanted:
+        raise SlackRefusal("invalid_auth")
+    if method.scope == "app" and "connections:write" not in slack.app_scopes:
+        raise SlackRefusal("missing_scope", needed="connections:write", provided=",".join(sorted(slack.app_scopes)))
+    scope = _needed_scope(slack, method, given)
+    if scope and scope not in slack.scopes:
+        raise SlackRefusal("missing_scope", needed=scope, provided=",".join(sorted(slack.scopes)))
+
+
+def _needed_scope(slack: Workspace, method: ApiMethod, given: Arguments) -> str:
+    """The scope a call needs: for private channels and direct messages it has another name."""
+    if method.scope in ("", "app"):
+        return ""
+    channel = slack.channels.get(str(given.get("channel")))
+    family, _, deed = method.scope.partition(":")
+    if family == "channels" and deed in ("read", "history") and channel:
+        kinds = {"im": "im", "mpim": "mpim", "private_channel": "groups", "public_channel": "channels"}
+        family = kinds[directory_api.channel_type(channel)]
+    return f"{family}:{deed}"
+
+
+def _spend_tier_quota(slack: Workspace, name: str, method: ApiMethod) -> None:
+    rare = slack.distributed and method.handler in (directory_api.channel_history, directory_api.thread_replies)
+    quota = slack.tiers.setdefault(name, MinuteQuota(1 if rare else CALLS_PER_MINUTE[method.tier]))
+    if (slack.enforces_tiers or rare) and not quota.try_spend(slack.now()):
+        wait = str(math.ceil(quota.seconds_until_reset(slack.now())))
+        raise SlackRefusal("ratelimited", status=429, headers={"Retry-After": wait})
+
+
+def answer_call(slack: Workspace, name: str, token: str, given: Arguments) -> ApiReply:
+    """Carry out one call; never raises."""
+    method = METHODS.get(name)
+    try:
+        if method is None:
+            raise SlackRefusal("unknown_method")
+        _check_token(slack, method, token, given)
+        _spend_tier_quota(slack, name, method)
+        body = {"ok": True, **method.handler(slack, given)}
+    except SlackRefusal as no:
+        return ApiReply({"ok": False, "error": no.error, **no.more}, no.status, dict(no.headers))
+    scopes = {"x-oauth-scopes": ",".join(sorted(slack.scopes))} if name == "auth.test" else {}
+    return ApiReply(body, headers=scopes)

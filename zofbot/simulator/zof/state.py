@@ -1,0 +1,184 @@
+"""What the pretend Zof keeps: projects, schedules, runs, results, its quota, and what it was asked."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, Literal
+
+from zofbot.simulator import sample_failures as texts
+from zofbot.simulator.faults import ZOF_FAULTS, FaultInjector
+from zofbot.simulator.quota import MinuteQuota
+from zofbot.simulator.zof.webhooks import Webhooks, current_envelope, older_envelope
+
+ZofRecord = dict[str, Any]
+RecordVariant = Literal["documented", "older"]
+
+FAILED_STATUSES = ("failed", "error")
+
+
+@dataclass(frozen=True)
+class HttpReply:
+    """An HTTP reply: ``bytes`` go out as they are, text as text, anything else as JSON.
+
+    A header of ``None`` takes away one that every reply has otherwise, such as ``X-Request-Id``.
+    """
+
+    status: int = 200
+    body: Any = None
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass
+class RecordedZofCall:
+    """One request to Zof as it was answered; ``status`` is ``None`` when no reply left the house."""
+
+    n: int
+    at: float
+    method: str
+    path: str
+    request_id: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Any = None
+    status: int | None = None
+    ms: int = 0
+    fault: str | None = None
+
+
+def format_time(at: float) -> str:
+    """Unix seconds the way Zof writes them."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass
+class Organization:
+    """The organization at Zof. Runs and results stand in the order they were made, oldest first."""
+
+    now: Callable[[], float]
+    random: Random
+    changed: Callable[[], None]
+    key: str = "zof-simulated-key"
+    forbidden: set[str] = field(default_factory=set)
+    """What the key's role does not allow: the first part of a path, such as ``projects``."""
+    projects: dict[str, ZofRecord] = field(default_factory=dict)
+    schedules: dict[str, ZofRecord] = field(default_factory=dict)
+    runs: dict[str, ZofRecord] = field(default_factory=dict)
+    results: dict[str, ZofRecord] = field(default_factory=dict)
+    raw: dict[str, Any] = field(default_factory=dict)
+    """JSON or a :class:`Reply` by path (such as ``/results/res_1``), answered instead of what is kept."""
+    dialect: RecordVariant = "documented"
+    newest_first: bool = True
+    refused_params: set[str] = field(default_factory=set)
+    """Query names that are answered by a 400 naming them."""
+    quota: MinuteQuota | None = field(default_factory=lambda: MinuteQuota(100))
+    webhooks: Webhooks = field(default_factory=Webhooks)
+    faults: FaultInjector = field(default_factory=lambda: FaultInjector(ZOF_FAULTS, {"slow": 3.0, "hang": 15.0}))
+    calls: deque[RecordedZofCall] = field(default_factory=lambda: deque(maxlen=2000))
+    answered: dict[str, HttpReply] = field(default_factory=dict)
+    """First answers by Idempotency-Key."""
+    asked: int = 0
+    runs_take: float | None = None
+    """Seconds after which a run that was asked for ends, with all its cases passed; ``None``: none ends by itself."""
+    due: dict[str, float] = field(default_factory=dict)
+    """When runs end that were asked for."""
+
+    def finish_due(self) -> None:
+        """End the runs that were asked for long enough ago."""
+        for run_id in [run_id for run_id, at in self.due.items() if at <= self.now()]:
+            del self.due[run_id]
+            names = {result.get("test_case_id"): result.get("name") for result in self.results.values()}
+            for case in self.runs[run_id].get("test_case_ids") or []:
+                self.add_result(run_id, status="passed", test_case_id=case, name=names.get(case) or case)
+            self.finish_run(run_id, "passed")
+
+    def new_id(self, prefix: str) -> str:
+        """An id nobody has had, such as ``run_4f9a01c2``."""
+        return f"{prefix}_{self.random.getrandbits(40):010x}"
+
+    def start_run(self, request: ZofRecord) -> ZofRecord:
+        """Keep a new queued run as ``POST /runs`` describes it."""
+        run = {"id": self.new_id("run"), "status": "queued", **request, "created_at": format_time(self.now())}
+        self.runs[run["id"]] = run
+        self.changed()
+        return run
+
+    def add_result(self, run_id: str, **fields: Any) -> ZofRecord:
+        """Keep one case's outcome of a run; project and environment are the run's."""
+        run = self.runs[run_id]
+        result: ZofRecord = {
+            "id": self.new_id("res"),
+            "run_id": run_id,
+            **{name: run[name] for name in ("project_id", "environment") if name in run},
+            "created_at": format_time(self.now()),
+            **fields,
+        }
+        self.results[result["id"]] = result
+        self.changed()
+        return result
+
+    def finish_run(self, run_id: str, status: str | None = None) -> ZofRecord:
+        """End a run now; without ``status`` it is failed or passed as its results say."""
+        run = self.runs[run_id]
+        counts = self.count_results(run_id)
+        run["status"] = status or ("failed" if counts["failed"] + counts["error"] else "passed")
+        run["summary"] = counts
+        run["completed_at"] = format_time(self.now())
+        self._announce_end(run)
+        self.changed()
+        return run
+
+    def finish_failing_run(self, project: str, environment: str, failures: int = 2, passed: int = 4) -> ZofRecord:
+        """Have a run of the project's own cases end now, ``failures`` of them bad; with none of them it passes."""
+        seconds = 30.0 * (failures + passed)
+        began = format_time(self.now() - seconds)
+        run = self.start_run({"project_id": project, "environment": environment})
+        name = self.projects.get(project, {}).get("name", project)
+        ended = {"created_at": began, "started_at": began, "duration_ms": int(seconds * 1000)}
+        run |= {"name": f"{name} on {environment}", "project_name": name, **ended}
+        for number, case in enumerate(self._sample_cases(project, failures + passed)):
+            status, text = texts.random_failure(self.random) if number < failures else ("passed", None)
+            told = {"failure_summary": text} if text else {}
+            about = {"project_name": name, "completed_at": format_time(self.now()), "duration_ms": 30_000}
+            self.add_result(run["id"], status=status, **case, **about, **told)
+        return self.finish_run(run["id"])
+
+    def _sample_cases(self, project: str, count: int) -> list[ZofRecord]:
+        """Cases of a project, those that ran before first."""
+        known = {
+            result["test_case_id"]: result.get("name")
+            for result in self.results.values()
+            if result.get("project_id") == project and "test_case_id" in result
+        }
+        cases = [{"test_case_id": case, "name": name} for case, name in known.items()]
+        more = range(len(cases) + 1, count + 1)
+        return [*cases, *({"test_case_id": f"tc_{at}", "name": f"Case {at}"} for at in more)][:count]
+
+    def _announce_end(self, run: ZofRecord) -> None:
+        """Zof sends both when a run failed, each with an id of its own."""
+        kinds = ["run.completed", *(["run.failed"] if run["status"] in FAILED_STATUSES else [])]
+        self.webhooks.queue_events({kind: self.build_envelope(kind, run) for kind in kinds})
+
+    def build_envelope(self, kind: str, run: ZofRecord) -> ZofRecord:
+        """An event about a run, in the envelope of the generation that is sent."""
+        at = format_time(self.now())
+        if self.webhooks.generation == "older":
+            return older_envelope(kind, at, run)
+        return current_envelope(kind, at, self.new_id, run["id"])
+
+    def results_of_run(self, run_id: str) -> list[ZofRecord]:
+        """The results of a run."""
+        return [result for result in self.results.values() if result.get("run_id") == run_id]
+
+    def count_results(self, run_id: str) -> dict[str, int]:
+        """How many cases of a run ended how."""
+        statuses = [result.get("status") for result in self.results_of_run(run_id)]
+        words = ("passed", "failed", "error", "skipped")
+        return {"total": len(statuses), **{word: statuses.count(word) for word in words}}
+
+    def in_list_order(self, kept: Iterable[ZofRecord]) -> list[ZofRecord]:
+        """In the order in which this organization lists things."""
+        return list(reversed(list(kept))) if self.newest_first else list(kept)

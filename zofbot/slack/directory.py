@@ -1,0 +1,303 @@
+"""Who somebody is, who reads a channel, and what somebody may see: asked of Slack, and remembered for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from enum import Enum
+from typing import Any
+
+import structlog
+
+from zofbot.clock import Clock
+from zofbot.domain.errors import SlackError, SlackRefused, StoreUnavailable
+from zofbot.domain.permissions import Membership, Person
+from zofbot.slack.cache import TtlCache
+from zofbot.slack.client import SlackClient
+from zofbot.slack.users import parse_user, user_name
+from zofbot.subscriptions.filters import name_key
+from zofbot.subscriptions.tokenizer import quote_list
+
+log = structlog.get_logger()
+
+MAX_ACCESS_AGE_SECONDS = 60.0
+"""Age up to which an answer decides who may see what; no older one does, though Slack gives no other."""
+
+RETRY_SECONDS = 1.0
+"""Seconds before Slack is asked again about a channel when it did not answer, for messages wait for it."""
+
+MAX_READERS_WAIT_SECONDS = 5.0
+"""For how long somebody who waits for an answer waits for Slack to say who reads a channel."""
+
+
+class Readers(Enum):
+    """Who reads a conversation, what was said there before included."""
+
+    OURS = "ours"
+    SHARED = "shared"
+    """People of another organization as well, or soon."""
+    UNKNOWN = "unknown"
+    """Slack did not answer; it will."""
+    UNSEEN = "unseen"
+    """Slack does not let us see it, until somebody mends that."""
+
+
+MAX_PEOPLE_NAMED = 40
+"""People whose names are looked up for one subscription: Slack answers about a hundred such questions a minute."""
+
+_MENTION_PATTERN = re.compile(r"<(?:@|!subteam\^)([UWS][A-Z0-9]+)>")
+
+
+class Directory:
+    """Asks one workspace about its people and channels.
+
+    ``groups`` are the user groups whose members matter (``Roles.groups``); ``changes`` gives what changes whenever
+    Slack tells of a change of a channel or a person (ids). What Slack does not say counts as the less trusting answer
+    until it does.
+    """
+
+    def __init__(
+        self,
+        notifier: SlackClient,
+        clock: Clock,
+        groups: Iterable[str] = frozenset(),
+        changes: Callable[[str], Awaitable[str]] | None = None,
+    ) -> None:
+        self._groups = sorted(groups)
+        self._clock, self._changes = clock, changes
+        asked = {"fresh": MAX_ACCESS_AGE_SECONDS, "stale": MAX_ACCESS_AGE_SECONDS}
+        self._home = TtlCache(lambda _: notifier.fetch_identity(), clock, fresh=float("inf"))
+        self._users = TtlCache(notifier.fetch_user, clock, fresh=MAX_ACCESS_AGE_SECONDS)
+        self._members = TtlCache(notifier.fetch_group_members, clock)
+        self._admins = TtlCache(lambda _: notifier.fetch_admins(), clock)
+        self._handles = TtlCache(lambda _: notifier.fetch_group_handles(), clock)
+        self._channels = TtlCache(notifier.fetch_channel, clock, **asked, pause=RETRY_SECONDS)
+        self._inside = TtlCache(notifier.fetch_channel_members, clock, **asked, pause=RETRY_SECONDS)
+        self._rooms = TtlCache(notifier.fetch_channels_of, clock, **asked)
+
+    async def load_person(self, identifier: str) -> Person:
+        """Say who somebody is, as Slack said no more than a minute ago, where it answers.
+
+        Never raises SlackError: what Slack would not say is the person's ``doubt``.
+        """
+        try:
+            home = await self._home.get("")
+            told = await self._users.get(identifier)
+        except SlackError as error:
+            log.warning("person unknown", user=identifier, reason=error.reason)
+            return Person(identifier, Membership.UNKNOWN, doubt=_doubt_hint(error))
+        person = parse_user(identifier, told, home)
+        if person.standing is not Membership.MEMBER:
+            return person
+        belongs = await asyncio.gather(*(self._check_membership(identifier, group) for group in self._groups))
+        doubt = next((belong for belong in belongs if isinstance(belong, str)), "")
+        groups = frozenset(group for group, each_group in zip(self._groups, belongs, strict=True) if each_group is True)
+        return replace(person, groups=groups, doubt=doubt)
+
+    async def readers_of(self, channel: str) -> Readers:
+        """Who reads a channel, a group's or somebody's direct messages; ``channel`` may be the id of a person.
+
+        People of another organization see what was said before they came, too, so one that they are only invited to
+        counts as shared (https://docs.slack.dev/apis/slack-connect/). A channel that other workspaces of our own
+        organization see does not. That Slack calls direct messages with them shared is believed: who is in them is
+        asked as well.
+        """
+        if channel.startswith(("U", "W")):
+            return await self._readers_among((channel,))
+        try:
+            told = await self._channel_info(channel)
+            if told.get("is_ext_shared") or told.get("is_pending_ext_shared"):
+                return Readers.SHARED
+            if told.get("is_im"):
+                return await self._readers_among((str(told.get("user") or ""),))
+            if told.get("is_mpim"):
+                return await self._readers_among(await self._inside.get(channel, await self._change_version(channel)))
+        except SlackRefused as error:
+            log.warning("channel not shown", channel=channel, reason=error.reason)
+            return Readers.UNSEEN
+        except SlackError as error:
+            log.warning("channel unknown", channel=channel, reason=error.reason)
+            return Readers.UNKNOWN
+        return Readers.OURS
+
+    async def wait_for_readers(self, channel: str) -> Readers:
+        """Who reads a channel; where Slack does not answer, it is asked again for some seconds."""
+        until = self._clock.monotonic() + MAX_READERS_WAIT_SECONDS
+        while (found := await self.readers_of(channel)) is Readers.UNKNOWN and self._clock.monotonic() < until:
+            await self._clock.sleep(RETRY_SECONDS)
+        return found
+
+    async def is_shared(self, channel: str) -> bool:
+        """Whether people of another organization may read a channel; what Slack does not say counts as that."""
+        return await self.readers_of(channel) is not Readers.OURS
+
+    async def visible_channels(self, person: Person, channels: Collection[str]) -> frozenset[str]:
+        """Those of the channels whose failures and subscriptions somebody may see: the one rule for it.
+
+        Members and guests see what stands in the channels they are in and in their own direct messages with the bot.
+        Members also see public channels. Nobody else sees anything, and what Slack does not say is not seen.
+        """
+        if person.standing not in (Membership.MEMBER, Membership.GUEST):
+            return frozenset()
+        own = await self.joined_channels(person, channels)
+        rest = sorted(set(channels) - (own or frozenset()))
+        public = await asyncio.gather(*(self._is_public(channel) for channel in rest))
+        opened = person.standing is Membership.MEMBER
+        return (own or frozenset()) | {
+            channel for channel, all_see in zip(rest, public, strict=True) if all_see and opened
+        }
+
+    async def joined_channels(self, person: Person, channels: Collection[str]) -> frozenset[str] | None:
+        """Those of the channels that somebody is in, as things stand now; ``None``: Slack does not say.
+
+        One call for each person, however many channels there are, and one for each conversation that is no channel.
+        """
+        if not channels:
+            return frozenset()
+        try:
+            rooms = await self._rooms.get(person.id, await self._change_version(person.id))
+        except SlackError as error:
+            log.warning("channels of a person unknown", user=person.id, reason=error.reason)
+            return None
+        direct = [channel for channel in channels if channel not in rooms and channel.startswith(("D", "G"))]
+        with_them = await asyncio.gather(*(self._is_direct_message(person.id, channel) for channel in direct))
+        talks = {channel for channel, theirs in zip(direct, with_them, strict=True) if theirs}
+        return frozenset(channel for channel in channels if channel in rooms or channel in talks)
+
+    async def group_members(self, group: str) -> frozenset[str] | None:
+        """Who is in a user group; ``None`` where Slack does not say."""
+        try:
+            return await self._members.get(group)
+        except SlackError as error:
+            log.warning("user group unknown", group=group, reason=error.reason)
+            return None
+
+    async def admin_ids(self, listed: Collection[str] = ()) -> frozenset[str]:
+        """The ids of the admins: those ``listed``, as people or as user groups, or else the workspace's own.
+
+        Whom Slack does not tell of is left out.
+        """
+        if not listed:
+            try:
+                return await self._admins.get("")
+            except SlackError as error:
+                log.warning("admins unknown", reason=error.reason)
+                return frozenset()
+        groups = await asyncio.gather(*(self.group_members(item) for item in listed if item.startswith("S")))
+        people = {item for item in listed if not item.startswith("S")}
+        return frozenset(people.union(*(members for members in groups if members)))
+
+    async def with_names(self, wish: str) -> str:
+        """A subscription as people read it: in code Slack shows a mention as ids, so names take their place.
+
+        Whom Slack does not name is called by their id.
+        """
+        mentioned = set(_MENTION_PATTERN.findall(wish))
+        groups = {item for item in mentioned if item.startswith("S")}
+        people = await asyncio.gather(*(self.load_person(item) for item in mentioned - groups))
+        names = {person.id: person.name for person in people if person.name} | (
+            await self._load_group_handles() if groups else {}
+        )
+        return _MENTION_PATTERN.sub(lambda found: quote_list([f"@{names.get(found[1], found[1])}"]), wish)
+
+    async def group_handles(self) -> dict[str, str]:
+        """The handle of each user group by its id; none where Slack does not say."""
+        return await self._load_group_handles()
+
+    async def ids_by_name(self, known: Iterable[str] = ()) -> dict[str, str]:
+        """The ids, by ``name_key``, of all user groups and of the people among ``known``.
+
+        A name that two of them have is left out, as are people behind the first ``MAX_PEOPLE_NAMED``.
+        """
+        asked = [each for each in dict.fromkeys(known) if not each.startswith("S")][:MAX_PEOPLE_NAMED]
+        people = await asyncio.gather(*map(self.load_person, asked))
+        named = [(name, identifier) for identifier, name in (await self._load_group_handles()).items()]
+        named += [(person.name, person.id) for person in people if person.name]
+        found: dict[str, set[str]] = {}
+        for name, identifier in named:
+            found.setdefault(name_key(name), set()).add(identifier)
+        return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}
+
+    async def describe_unreachable(self, identifiers: Iterable[str]) -> str:
+        """Whom of these Slack cannot notify and why, in a sentence; empty where it can, or does not say."""
+        said = await asyncio.gather(*map(self._unreachable_reason, identifiers))
+        return next(filter(None, said), "")
+
+    async def _unreachable_reason(self, identifier: str) -> str:
+        if identifier.startswith("S"):
+            groups = await self._load_group_handles()
+            known = not groups or identifier in groups
+            return "" if known else f"There is no user group `{identifier}`, or it is disabled."
+        try:
+            told = await self._users.get(identifier)
+        except SlackRefused as error:
+            return f"Slack knows nobody with the id `{identifier}`." if error.reason == "user_not_found" else ""
+        except SlackError as error:
+            log.warning("person unknown", user=identifier, reason=error.reason)
+            return ""
+        name = user_name(identifier, told)
+        return f"The account of {name} is deactivated." if told.get("deleted") else ""
+
+    async def _load_group_handles(self) -> dict[str, str]:
+        try:
+            return await self._handles.get("")
+        except SlackError as error:
+            log.warning("user groups unknown", reason=error.reason)
+            return {}
+
+    async def _channel_info(self, channel: str) -> Mapping[str, Any]:
+        """What Slack says of a channel since it last changed. Raises SlackError."""
+        return await self._channels.get(channel, await self._change_version(channel))
+
+    async def _change_version(self, identifier: str) -> str:
+        """What changes whenever Slack tells of a change; where the store does not say, nothing is remembered."""
+        if self._changes is None:
+            return ""
+        try:
+            return await self._changes(identifier)
+        except StoreUnavailable:
+            return f"at {self._clock.monotonic()}"
+
+    async def _is_public(self, channel: str) -> bool:
+        """Whether every member of the workspace may know of a channel."""
+        try:
+            told = await self._channel_info(channel)
+        except SlackError as error:
+            log.warning("channel unknown, taken for private", channel=channel, reason=error.reason)
+            return False
+        return not (told.get("is_private") or told.get("is_im") or told.get("is_mpim"))
+
+    async def _is_direct_message(self, user: str, channel: str) -> bool:
+        """Whether direct messages, of two or of several people, are somebody's."""
+        try:
+            told = await self._channel_info(channel)
+            if told.get("is_mpim"):
+                return user in await self._inside.get(channel, await self._change_version(channel))
+        except SlackError as error:
+            log.warning("channel unknown, taken for that of others", channel=channel, reason=error.reason)
+            return False
+        return bool(told.get("is_im")) and told.get("user") == user
+
+    async def _readers_among(self, users: Iterable[str]) -> Readers:
+        """Whether one of these people is of another organization."""
+        found = [person.standing for person in await asyncio.gather(*(self.load_person(user) for user in users))]
+        if Membership.EXTERNAL in found:
+            return Readers.SHARED
+        return Readers.UNKNOWN if Membership.UNKNOWN in found else Readers.OURS
+
+    async def _check_membership(self, user: str, group: str) -> bool | str:
+        """Whether somebody is in a group, or why Slack would not say."""
+        try:
+            return user in await self._members.get(group)
+        except SlackError as error:
+            log.warning("user group unknown", group=group, reason=error.reason)
+            return _doubt_hint(error)
+
+
+def _doubt_hint(error: SlackError) -> str:
+    """What helps, for the person."""
+    if not isinstance(error, SlackRefused):
+        return "Try again in a moment."
+    return error.next_step or f"Slack's reason is `{error.reason}`."

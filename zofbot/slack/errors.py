@@ -1,0 +1,181 @@
+"""What a failed call to Slack means for what was sent: deferred, refused, or unknown; and what mends a refusal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from enum import Enum, auto
+
+from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
+
+DEFERRED_REASONS = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded", "external_channel_migrating"})
+"""Reasons by which Slack puts off."""
+
+_LONG_WAITS_SECONDS = {"message_limit_exceeded": 60.0, "external_channel_migrating": 60.0}
+"""Waits after a full plan and during a migration, which do not pass in a second."""
+UNCERTAIN_REASONS = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
+"""Slack may have stored the message before it answered with one of these."""
+
+UNREADABLE_REASON_PREFIX = "unreadable"
+"""How our own reason for an answer begins that is not Slack's; with another status than 200 it is ``http_<status>``."""
+
+
+class RefusalHandling(Enum):
+    """What helps against a refusal, if anything does."""
+
+    JOIN = auto()
+    """Join the channel, then once more."""
+    PARK = auto()
+    """Nothing gets into this channel until people mend it: all of its messages wait."""
+    PAUSE = auto()
+    """Nothing at all gets through until the installation is mended: everything waits."""
+    PLAIN = auto()
+    """How the message or the view is drawn is at fault: a plain version may get through.
+
+    Views are refused with ``invalid_arguments`` (https://docs.slack.dev/reference/methods/views.open#errors).
+    """
+    REPOST = auto()
+    """The message it belongs to is no longer there: that one is posted afresh, once."""
+    SKIP = auto()
+    """The message stays as it is: this edit is left out."""
+    NONE = auto()
+
+
+REASONS_BY_HANDLING: dict[RefusalHandling, tuple[str, ...]] = {
+    RefusalHandling.JOIN: ("not_in_channel", "no_permission"),
+    RefusalHandling.PARK: (
+        "channel_not_found", "is_archived", "is_inactive", "channel_is_limited_access", "ekm_access_denied",
+        "messages_tab_disabled", "restricted_action", "restricted_action_read_only_channel",
+        "restricted_action_thread_only_channel", "access_denied",
+    ),
+    RefusalHandling.PAUSE: (
+        "invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive", "missing_scope",
+        "not_allowed_token_type", "org_login_required", "team_access_not_granted", "team_added_to_org",
+        "accesslimited", "two_factor_setup_required", "enterprise_is_restricted",
+    ),
+    RefusalHandling.PLAIN: (
+        "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "msg_too_large",
+        "invalid_attachments", "too_many_attachments", "invalid_arguments", "view_too_large",
+    ),
+    RefusalHandling.REPOST: ("message_not_found", "thread_not_found", "cannot_reply_to_message"),
+    RefusalHandling.SKIP: ("edit_window_closed", "cant_update_message"),
+}  # fmt: skip
+"""Slack's reasons by what helps."""
+
+_HANDLING_BY_REASON = {reason: remedy for remedy, reasons in REASONS_BY_HANDLING.items() for reason in reasons}
+_SINGLE_THREAD_REASONS = frozenset({"restricted_action_thread_locked", "restricted_action_non_threadable_channel"})
+
+_FINAL_REASONS = frozenset({
+    # how it was asked
+    "invalid_arguments", "invalid_arg_name", "invalid_array_arg", "invalid_charset", "invalid_form_data",
+    "invalid_post_type", "missing_post_type", "invalid_json", "json_not_object", "missing_charset",
+    "unknown_method", "method_deprecated", "deprecated_endpoint", "method_not_supported_for_channel_type",
+    "invalid_cursor", "invalid_limit", "invalid_ts_latest", "invalid_ts_oldest", "invalid_types",
+    # what was to be said
+    "no_text", "markdown_text_conflict", "metadata_too_large", "invalid_metadata_format", "invalid_metadata_schema",
+    "as_user_not_supported", "unescaped_mention", "attachment_payload_limit_exceeded", "duplicate_message_not_found",
+    "block_mismatch", "no_dual_broadcast_content_update", "streaming_state_conflict", "invalid_payload",
+    "invalid_response_type", "slack_connect_canvas_sharing_blocked", "slack_connect_file_link_sharing_blocked",
+    "slack_connect_lists_sharing_blocked", "slack_connect_file_upload_sharing_blocked",
+    # people, groups and messages
+    "user_not_found", "user_not_visible", "users_not_found", "user_not_in_channel", "cannot_dm_bot", "user_is_bot",
+    "user_is_restricted", "user_disabled", "no_such_subteam", "subteam_not_found", "plan_upgrade_required",
+    "paid_teams_only", "cant_delete_message", "compliance_exports_prevent_deletion",
+    # forms, Home and links
+    "expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id", "hash_conflict", "not_found", "not_enabled",
+    "view_too_large", "push_limit_reached", "duplicate_external_id", "cannot_unfurl_url", "cannot_unfurl_message",
+    "cannot_find_message", "cannot_find_channel", "cannot_find_service", "cannot_prompt", "cannot_auth_user",
+    "invalid_source", "invalid_unfurl_id", "invalid_unfurls_format", "cannot_parse_attachment", "missing_unfurls",
+    "missing_channel", "missing_ts", "missing_unfurl_id",
+    "used_url", "expired_url",
+    # reactions and membership
+    "already_reacted", "no_reaction", "invalid_name", "already_in_channel",
+    # tokens of the wrong sort
+    "forbidden_team", "invalid_team", "team_not_found",
+})  # fmt: skip
+"""Words that nothing helps against, from the methods' pages (https://docs.slack.dev/reference/methods)."""
+
+
+def is_known_reason(reason: str) -> bool:
+    """Whether it is known what a word of Slack's means; of any other one the message may be there nevertheless."""
+    return reason in _HANDLING_BY_REASON or reason in _FINAL_REASONS or reason.startswith("restricted_action")
+
+
+def handling_for(reason: str) -> RefusalHandling:
+    """Say what helps against Slack's ``reason`` (https://docs.slack.dev/reference/methods/chat.postMessage#errors)."""
+    if reason.startswith("restricted_action") and reason not in _SINGLE_THREAD_REASONS:
+        return RefusalHandling.PARK
+    return _HANDLING_BY_REASON.get(reason, RefusalHandling.NONE)
+
+
+_REINSTALL_STEP = "An operator should install the app again and renew SLACK_BOT_TOKEN."
+EXPLANATIONS = {
+    "not_in_channel": ("zofbot is not in this channel.", "Invite it with `/invite @zofbot`, then try again."),
+    "channel_not_found": (
+        "zofbot cannot see this channel.",
+        "If it is private, invite the bot with `/invite @zofbot`, then try again.",
+    ),
+    "is_inactive": ("This channel is not in use any more.", "Use another one."),
+    "is_archived": ("This channel is archived.", "Unarchive it, or use another one."),
+    "restricted_action": ("Only some people may post here.", "Ask an admin of the workspace to let zofbot post."),
+    "token_revoked": ("Slack no longer accepts the bot's token.", _REINSTALL_STEP),
+    "invalid_auth": ("Slack does not accept the bot's token.", _REINSTALL_STEP),
+    "account_inactive": ("The bot's account in Slack is switched off.", _REINSTALL_STEP),
+    "no_permission": (
+        "Slack does not let zofbot post in this channel.",
+        "Invite it with `/invite @zofbot`, or ask an admin of the workspace to let it post.",
+    ),
+    "access_denied": ("Slack denies zofbot this channel.", "Ask an admin of the workspace to let it post."),
+    "team_added_to_org": (
+        "The workspace is being moved into an Enterprise organization.",
+        "Nothing needs to be done: messages go out once Slack is done.",
+    ),
+    "accesslimited": (
+        "Slack does not accept calls from this network.",
+        "An admin of the workspace should allow the addresses that zofbot calls from.",
+    ),
+    "two_factor_setup_required": (
+        "The workspace requires two-factor authentication.",
+        "Whoever installed the app should set it up for their account.",
+    ),
+    "missing_scope": ("The app lacks a permission in Slack.", "An operator should update it from `zofbot manifest`."),
+    "used_url": ("Slack takes no more answers to that message.", "Type the command again."),
+    "expired_url": ("Slack takes no more answers to that message.", "Type the command again."),
+}
+"""What each of Slack's reasons means to a person, and what to do (https://docs.slack.dev/reference/methods)."""
+
+
+def classify_error(status: int | None, reason: str, headers: Mapping[str, str], needed: str = "") -> SlackError:
+    """Sort a reply that was not ok; ``reason`` is Slack's word, ``needed`` names the scope Slack asks for.
+
+    ``status`` is ``None`` when no reply came. Then, and after a word that nobody knows, what was sent may be there.
+    """
+    error = _error_for_reason(status, reason, headers, needed)
+    error.status = status
+    return error
+
+
+def _error_for_reason(status: int | None, reason: str, headers: Mapping[str, str], needed: str) -> SlackError:
+    if status == 429 or reason in DEFERRED_REASONS:
+        error = SlackDeferred(reason or "ratelimited", "Slack asks to slow down.", "Try again in a moment.")
+        error.retry_after = parse_retry_after(headers.get("Retry-After", ""), _LONG_WAITS_SECONDS.get(reason, 1.0))
+        return error
+    if status is None or status >= 500 or not is_known_reason(reason):
+        return SlackUnknown(
+            reason or f"http_{status}",
+            "Slack did not confirm the message.",
+            "Look whether it is there before trying again.",
+        )
+    sentence, mend = EXPLANATIONS.get(reason, (f"Slack refused the message ({reason}).", ""))
+    if needed:
+        mend = f"It needs the scope `{needed}`: an operator should update the app from `zofbot manifest`."
+    return SlackRefused(reason, sentence, mend)
+
+
+def parse_retry_after(value: str, unsaid: float = 1.0) -> float:
+    """Seconds to wait as Slack asks, a fraction included; ``unsaid`` when it says nothing usable."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        return unsaid
+    return min(max(seconds, 0.1), 3600.0) if math.isfinite(seconds) else unsaid

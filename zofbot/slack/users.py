@@ -1,0 +1,60 @@
+"""Somebody as Slack describes them, read into a person: standing, name and time zone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, timedelta, timezone, tzinfo
+from typing import Any
+
+from zofbot.domain.permissions import Membership, Person
+from zofbot.slack.client import BotIdentity
+from zofbot.subscriptions.quiet_hours import find_zone as known_zone
+
+
+def parse_user(identifier: str, told: Mapping[str, Any], home: BotIdentity) -> Person:
+    """Read what Slack says of somebody (https://docs.slack.dev/reference/objects/user-object)."""
+    return Person(
+        identifier,
+        _membership_of(told, home),
+        admin=any(told.get(flag) for flag in ("is_admin", "is_owner", "is_primary_owner")),
+        name=user_name(identifier, told),
+        zone=_time_zone(told),
+    )
+
+
+def user_name(identifier: str, told: Mapping[str, Any]) -> str:
+    """What somebody is called; their id where Slack has no name for them."""
+    profile = told.get("profile") or {}
+    names = (profile.get("display_name"), profile.get("real_name"), told.get("real_name"), told.get("name"))
+    return str(next((name for name in names if name), identifier))
+
+
+def _membership_of(told: Mapping[str, Any], home: BotIdentity) -> Membership:
+    if told.get("deleted"):
+        return Membership.DEACTIVATED
+    if told.get("is_stranger") or not _is_ours(told, home):
+        return Membership.EXTERNAL
+    if told.get("is_bot") or told.get("is_workflow_bot") or told.get("id") == "USLACKBOT":
+        return Membership.BOT
+    if told.get("is_restricted") or told.get("is_ultra_restricted"):
+        return Membership.GUEST
+    return Membership.MEMBER
+
+
+def _is_ours(told: Mapping[str, Any], home: BotIdentity) -> bool:
+    """Whether somebody is of our workspace or organization.
+
+    Slack calls nobody a stranger whom it lets us meet in a shared channel.
+    """
+    enterprise = told.get("enterprise_user") or {}
+    theirs = {told.get("team_id"), enterprise.get("enterprise_id"), *(enterprise.get("teams") or ())}
+    return bool(theirs & {item for item in (home.team, home.enterprise) if item})
+
+
+def _time_zone(told: Mapping[str, Any]) -> tzinfo:
+    """Their time zone; without a name that is known here, the difference to UTC that Slack has at the moment."""
+    named = known_zone(str(told.get("tz") or ""))
+    offset = told.get("tz_offset")
+    if named or not isinstance(offset, int) or abs(offset) >= 86400:
+        return named or UTC
+    return timezone(timedelta(seconds=offset))

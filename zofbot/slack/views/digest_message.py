@@ -1,0 +1,281 @@
+"""A digest as people read it: totals, the pass rate as a chart, what fails, what is slow or flaky, what is open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from zofbot.domain.commands import SLASH_COMMAND
+from zofbot.notifications import text
+from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
+from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks
+from zofbot.slack.views.home import format_percent
+from zofbot.subscriptions.digest_schedule import DigestSetting, format_schedule
+
+DIGEST_CARD_KIND = "digest"
+SPARKLINE_LEVELS = "▁▂▃▄▅▆▇█"
+MAX_CHART_LABEL_CHARS = 20
+"""Characters of a label in a chart (https://docs.slack.dev/reference/block-kit/blocks/data-visualization-block)."""
+
+
+class _DigestModel(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class TrendPoint(_DigestModel):
+    """One part of the time: of so many runs that ended, so many passed."""
+
+    label: str
+    passed: int = 0
+    ended: int = 0
+
+    @property
+    def pass_rate(self) -> float | None:
+        return self.passed / self.ended if self.ended else None
+
+
+class CaseCount(_DigestModel):
+    """A case, and how often: ``of`` so many results; or for how long (``seconds``)."""
+
+    title: str
+    where: str = ""
+    times: int = 0
+    of: int = 0
+    seconds: float = 0.0
+
+
+class DigestPayload(_DigestModel):
+    """A digest as it is stored: text is stripped, redacted and clipped; times are Unix seconds.
+
+    ``rhythm`` and ``zone`` say for which setting it was made. ``answered`` and ``ended`` are median seconds until
+    somebody acknowledged and until it was over. ``back`` is how far back was read where Zof has more than that.
+    """
+
+    card: Literal["digest"] = "digest"
+    every: Literal["daily", "weekly"] = "daily"
+    rhythm: str = ""
+    zone: str = "UTC"
+    since: float = 0.0
+    until: float = 0.0
+    runs: int = 0
+    passed: int = 0
+    failed: int = 0
+    error: int = 0
+    other: int = 0
+    results: int = 0
+    bad: int = 0
+    trend: tuple[TrendPoint, ...] = ()
+    failing: tuple[CaseCount, ...] = ()
+    slowest: tuple[CaseCount, ...] = ()
+    flaky: tuple[CaseCount, ...] = ()
+    open: int = 0
+    oldest: float | None = None
+    snoozed: int = 0
+    answered: float | None = None
+    ended: float | None = None
+    narrowed: bool = False
+    """Only what the channel's subscriptions mean is counted."""
+    back: float | None = None
+    trouble: str = ""
+    request_id: str = ""
+
+    @property
+    def pass_rate(self) -> float | None:
+        """The part that passed of the runs that passed, failed or errored."""
+        over = self.passed + self.failed + self.error
+        return self.passed / over if over else None
+
+
+@dataclass(frozen=True)
+class ChartMessage(Message):
+    """A message with a chart, which some workspaces do not know yet: there the last resort says it in signs."""
+
+    instead: Message | None = None
+
+    def plain_version(self, reference: str = "") -> Message:
+        """Return the same message without its chart."""
+        return self.instead or super().plain_version(reference)
+
+
+def dump_digest(body: DigestPayload) -> dict[str, Any]:
+    """A digest as JSON, without what has its default value."""
+    return {"card": DIGEST_CARD_KIND, **body.model_dump(mode="json", exclude_defaults=True)}
+
+
+def render_if_digest(kept: Mapping[str, Any]) -> Message | None:
+    """The message of a notification's body that is a digest; nothing for any other."""
+    return digest_message(DigestPayload.model_validate(dict(kept))) if kept.get("card") == DIGEST_CARD_KIND else None
+
+
+PREVIEW_NOTE = "Preview: what a digest would say now. Only you see it."
+"""Stands above a digest that the channel does not get."""
+
+
+def digest_message(body: DigestPayload, above: str = "") -> Message:
+    """The digest, beneath a line (mrkdwn) if there is one."""
+    title = f"{body.every.capitalize()} digest"
+    said = " · ".join(filter(None, (f"{title}: {_runs_text(body)}", trend_sparkline(body), _open_text(body))))
+    top = [*([section_block(above)] if above else []), header_block(f"📊 {title}"), *field_blocks(_digest_fields(body))]
+    below = [
+        *_case_list("Most failing", body.failing, _failing_text),
+        *_case_list("Flaky candidates, which failed and then passed", body.flaky, _flaky_text),
+        *_case_list("Slowest", body.slowest, _slow_text),
+        context_block(*_digest_notes(body), *([] if above else [f"`{SLASH_COMMAND} digest off` ends it."])),
+    ]
+    bare = Message(said, [*top, *_sparkline_blocks(body), *below])
+    chart = _chart_block(body)
+    return ChartMessage(said, [*top, chart, *below], instead=bare) if chart else bare
+
+
+def _runs_text(body: DigestPayload) -> str:
+    if body.pass_rate is None:
+        return "no run has ended" if body.runs else "no runs"
+    return f"{count_noun(body.runs, 'run')}, {format_percent(body.pass_rate)} passed"
+
+
+def _open_text(body: DigestPayload) -> str:
+    return f"{count_noun(body.open, 'failure')} open" if body.open else "nothing is open"
+
+
+def _digest_fields(body: DigestPayload) -> list[tuple[str, str]]:
+    kinds = (("passed", body.passed), ("failed", body.failed), ("error", body.error), ("other", body.other))
+    parts = ", ".join(f"{number} {word}" for word, number in kinds if number)
+    age = (
+        f", the oldest for {text.describe_duration(max(body.until - body.oldest, 1))}"
+        if body.oldest is not None
+        else ""
+    )
+    asleep = f", {body.snoozed} snoozed" if body.snoozed else ""
+    return [
+        ("Runs", f"{body.runs}: {parts}" if parts else str(body.runs)),
+        ("Pass rate", format_percent(body.pass_rate) if body.pass_rate is not None else ""),
+        ("Results", f"{body.results}, {body.bad} of them failed" if body.results else ""),
+        ("Open here", f"{body.open}{age}{asleep}"),
+        ("Half acknowledged within", _duration_text(body.answered)),
+        ("Half over within", _duration_text(body.ended)),
+    ]
+
+
+def _duration_text(seconds: float | None) -> str:
+    return text.describe_duration(max(seconds, 1)) if seconds is not None else ""
+
+
+def _chart_block(body: DigestPayload) -> Block | None:
+    """The trend as a line; none for a single point, which is none."""
+    points = [
+        (point.label[:MAX_CHART_LABEL_CHARS], round(100 * point.pass_rate, 1))
+        for point in body.trend
+        if point.pass_rate is not None
+    ]
+    names = {name for name, _ in points if name}
+    if len(points) < 2 or len(names) < len(points):
+        return None
+    data = [{"label": name, "value": value} for name, value in points]
+    axes = {"categories": [name for name, _ in points], "y_label": "% passed"}
+    series = [{"name": "Pass rate", "data": data}]
+    return {
+        "type": "data_visualization",
+        "title": "Pass rate by day" if body.every == "weekly" else "Pass rate by time of day",
+        "chart": {"type": "line", "series": series, "axis_config": axes},
+    }
+
+
+def trend_sparkline(body: DigestPayload) -> str:
+    """The trend in signs, a dot where no run ended; empty where none did at all."""
+    rates = [point.pass_rate for point in body.trend]
+    if all(rate is None for rate in rates):
+        return ""
+    return "".join(
+        "·" if rate is None else SPARKLINE_LEVELS[min(int(rate * len(SPARKLINE_LEVELS)), len(SPARKLINE_LEVELS) - 1)]
+        for rate in rates
+    )
+
+
+def _sparkline_blocks(body: DigestPayload) -> list[Block]:
+    signs = trend_sparkline(body)
+    if not signs:
+        return []
+    first, last = body.trend[0].label, body.trend[-1].label
+    return [
+        section_block(
+            f"*Pass rate* `{signs}`\n{text.escape_line(first, 40)} to {text.escape_line(last, 40)}, low to high"
+        )
+    ]
+
+
+def _case_list(title: str, cases: tuple[CaseCount, ...], line: Any) -> list[Block]:
+    return (
+        paragraph_blocks([f"*{title}*", *(f"• {_case_name(case)} · {line(case)}" for case in cases)]) if cases else []
+    )
+
+
+def _case_name(one: CaseCount) -> str:
+    where = f" ({text.escape_line(one.where, 120)})" if one.where else ""
+    return f"{text.escape_line(one.title, 120) or 'a case without a name'}{where}"
+
+
+def _failing_text(one: CaseCount) -> str:
+    return f"{one.times} of {one.of} failed"
+
+
+def _flaky_text(one: CaseCount) -> str:
+    return "once" if one.times == 1 else f"{one.times} times"
+
+
+def _slow_text(one: CaseCount) -> str:
+    return text.describe_duration(one.seconds)
+
+
+def _digest_notes(body: DigestPayload) -> list[str]:
+    notes = [
+        f"{format_moment(body.since)} to {format_moment(body.until)}, "
+        + ("what this channel's subscriptions mean." if body.narrowed else "all that Zof ran.")
+    ]
+    if body.back is not None:
+        notes.append(
+            f"✂️ Zof lists more than was read here: what was listed since {format_moment(body.back)} is counted."
+        )
+    if body.trouble:
+        asked = f"Request ID: {text.inline_code(body.request_id)}" if body.request_id else "Zof returned no request id."
+        notes.append(f"⚠️ Not all could be read from Zof. {text.escape_mrkdwn(body.trouble, 300)} {asked}")
+    return notes
+
+
+# --- the setting, to whoever asked
+
+
+def setting_text(regular: DigestSetting | None, due: float) -> str:
+    """How often the channel gets one (mrkdwn); ``due`` (Unix seconds) is when the next one comes."""
+    if regular is None:
+        begins = f"`{SLASH_COMMAND} digest daily 09:00` or `{SLASH_COMMAND} digest weekly mon 09:00` begins."
+        return f"This channel gets no digest. {begins}"
+    by = f", set by {text.escape_line(regular.by_name, 80)}" if regular.by_name else ""
+    zone = text.escape_line(regular.rhythm.zone, 60)
+    return f"This channel gets a digest *{format_schedule(regular.rhythm)}* ({zone}){by}. {_next_text(due)}"
+
+
+def digest_set_reply(regular: DigestSetting, due: float, caution: str) -> Message:
+    """Told to whoever set it."""
+    said = (
+        f"This channel gets a digest {format_schedule(regular.rhythm)} ({text.escape_line(regular.rhythm.zone, 60)})."
+    )
+    small = [context_block(caution)] if caution else []
+    return Message(said, [section_block(f"✅ *{said}*\n{_next_text(due)}"), *small])
+
+
+def digest_ended_reply() -> Message:
+    """Told to whoever switched it off."""
+    said = "This channel gets no digest any more."
+    return Message(said, [section_block(f"✅ {said}")])
+
+
+def setting_reply(said: str) -> Message:
+    """The setting, before the preview that follows."""
+    return Message(said, [section_block(said), context_block("⏳ A preview of what it would say now follows.")])
+
+
+def _next_text(due: float) -> str:
+    return f"The next one comes {format_moment(due)}."

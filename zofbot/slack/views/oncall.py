@@ -1,0 +1,206 @@
+"""The rounds of people on call: what is open, whom an escalation would call, and how a shift went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from zofbot.domain.commands import SLASH_COMMAND
+from zofbot.notifications import text
+from zofbot.notifications.payloads import FailurePayload
+from zofbot.slack.views.blocks import Message, context_block, section_block
+from zofbot.slack.views.cards import OUTCOME_STYLES, PageWindow, page_controls
+from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks
+from zofbot.slack.views.triage_controls import RESOLUTION_REASONS, person_name, snooze_end_text
+from zofbot.slack.views.triage_controls import STATE_STYLES as STATES
+from zofbot.triage import Action, TriageRecord, TriageState
+from zofbot.triage.shift_report import FailureSummary, ShiftReport
+
+PAGE_ACTION_ID = "zof_open_page"
+MAX_HANDOVER_ROWS = 15
+"""Failures, and people, that a handover names of each kind."""
+
+LAST_ACTION_WORDS = {
+    Action.ACKNOWLEDGE: "acknowledged", Action.UNACKNOWLEDGE: "released", Action.CONFIRM: "confirmed", Action.ASSIGN: "assigned",
+    Action.SNOOZE: "snoozed", Action.WAKE: "woken", Action.ESCALATE: "escalated", Action.RESOLVE: "resolved",
+    Action.REOPEN: "reopened", Action.RELAPSE: "failing again", Action.LAPSE: "unanswered", Action.UNDO: "undone",
+    Action.RECOVER: "recovered",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FailureRow:
+    """One failure of a list; ``link`` leads to its alert, ``channel`` (an id) is named where it is another."""
+
+    title: str
+    body: FailurePayload
+    present: TriageRecord
+    link: str = ""
+    channel: str = ""
+    storm: bool = False
+    """Whether it is part of a storm, whose summary the link leads to."""
+
+
+@dataclass(frozen=True)
+class GroupSummary:
+    """Who is in a user group: how many, and what the first are called."""
+
+    count: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OnCallStep:
+    """One step of an escalation: after so many seconds, these ids; ``members`` of the groups that Slack tells of.
+
+    ``wish`` is the subscription, as it is typed.
+    """
+
+    after: int
+    mention: tuple[str, ...]
+    members: Mapping[str, GroupSummary]
+    wish: str = ""
+
+
+NOTHING_OPEN_TEXTS = {
+    "": "Nothing is open in this channel.",
+    "mine": "Nothing is yours: no open failure is assigned to you or acknowledged by you.",
+    "all": "Nothing is open in any channel that may be shown here.",
+}
+
+
+def open_failures_card(
+    rows: Sequence[FailureRow], scope: str, window: tuple[int, int], now: float, hidden: int = 0
+) -> Message:
+    """Those of one page, oldest first; ``window`` is the number of the first and how many there are in all."""
+    start, total = window
+    if not rows:
+        said_ = NOTHING_OPEN_TEXTS[scope]
+        also = f"\n{_hidden_note(hidden)}" if hidden else ""
+        return Message(
+            said_,
+            [
+                section_block(f"🌤️ {said_}{also}"),
+                context_block(f"`{SLASH_COMMAND} subscriptions` says what is told here."),
+            ],
+        )
+    what = {"": "open in this channel", "mine": "yours", "all": "open in all channels"}[scope]
+    title = f"{count_noun(total, 'failure')} {what}"
+    listed = [section_block(failure_row_text(row, now)) for row in rows]
+    notes = [context_block("Oldest first." + (f" {_hidden_note(hidden)}" if hidden else ""))]
+    more = page_controls(PageWindow(start, len(rows), total, "failures"), PAGE_ACTION_ID, {"scope": scope})
+    return Message(title, [section_block(f"*{title}*"), *listed, *more, *notes])
+
+
+def _hidden_note(hidden: int) -> str:
+    return (
+        f"{count_noun(hidden, 'failure')} in channels you cannot see {'is' if hidden == 1 else 'are'} not shown here."
+    )
+
+
+def failure_row_text(one: FailureRow, now: float) -> str:
+    """A failure in two lines: what it is, where, how old, whose, and what was last done."""
+    state, present = STATES.get(one.present.state), one.present
+    emoji = state.emoji if state else OUTCOME_STYLES[one.body.outcome].emoji
+    title = text.escape_line(one.title, 150)
+    shown = f"<{one.link}|{title}>" if one.link and "|" not in one.link and ">" not in one.link else title
+    where = [text.escape_line(one.body.run.project, 60), text.escape_line(one.body.run.environment, 60)]
+    place = f"<#{one.channel}>" if one.channel.isalnum() else ""
+    age = f"open {text.describe_duration(max(now - (one.body.opened or present.opened or now), 1))}"
+    owner = person_name(present.owner.name) if present.owner.id else "nobody has it"
+    storm = "🌩️ in a storm" if one.storm else ""
+    parts = [part for part in (*where, place, age, owner, _last_action(present, now), storm) if part]
+    return f"{emoji} *{shown}*\n{' · '.join(parts)}"
+
+
+def _last_action(present: TriageRecord, now: float) -> str:
+    """The last act, and how long ago; until when it sleeps."""
+    if present.did is None:
+        return ""
+    ago = f"{LAST_ACTION_WORDS[present.did]} {text.describe_duration(max(now - present.at, 1))} ago"
+    return f"{ago}, {snooze_end_text(present.until, present.more)}" if present.state is TriageState.SNOOZED else ago
+
+
+def on_call_card(callers: Sequence[OnCallStep]) -> Message:
+    """Whom this channel's escalations would call now."""
+    if not callers:
+        said_ = "Nobody is called from this channel: none of its subscriptions has an `escalate:`."
+        return Message(
+            said_, [section_block(f"💡 {said_}\nFor example: `{SLASH_COMMAND} subscribe escalate:15m-&gt;@oncall`")]
+        )
+    lines = [_step_line(caller) for caller in callers]
+    said_ = "Who would be called now, while nobody acknowledges"
+    return Message(
+        said_,
+        [
+            section_block(f"*{said_}*"),
+            *paragraph_blocks(lines),
+            context_block("Only you see this: nobody is called by it."),
+        ],
+    )
+
+
+def _step_line(one: OnCallStep) -> str:
+    which = f" · {text.escape_line(one.wish, 200)}" if one.wish else ""
+    return f"⏱️ after {text.describe_duration(one.after)}: {', '.join(_recipient_text(who, one.members) for who in one.mention)}{which}"
+
+
+def _recipient_text(identifier: str, members: Mapping[str, GroupSummary]) -> str:
+    """As Slack shows them; this is seen by one person only, so it disturbs nobody."""
+    if not identifier.startswith("S"):
+        return f"<@{identifier}>"
+    known = members.get(identifier)
+    if known is None:
+        return f"<!subteam^{identifier}> (Slack does not say who is in it)"
+    more = f" and {known.count - len(known.names)} more" if known.count > len(known.names) else ""
+    return f"<!subteam^{identifier}> ({', '.join(map(person_name, known.names)) or 'nobody is in it'}{more})"
+
+
+def handover_card(told: ShiftReport, by: str) -> Message:
+    """How a shift went, for the channel; ``by`` asked for it."""
+    counted = {"open": told.open, "snoozed": told.snoozed, "resolved": told.resolved, "recovered": told.recovered}
+    title = "Handover: " + ", ".join(f"{len(stories)} {word}" for word, stories in counted.items())
+    parts = [
+        *_summary_section("Open", told.open, _open_line),
+        *_summary_section("Snoozed", told.snoozed, _snoozed_line),
+        *_summary_section("Resolved", told.resolved, _resolved_line),
+    ]
+    speeds = (("acknowledged", told.answered), ("over", told.ended))
+    pace = [f"{what} in {text.describe_duration(max(seconds, 1))}" for what, seconds in speeds if seconds is not None]
+    facts = [f"Half were {' and '.join(pace)} or less." if pace else "", _people_line(told.deeds)]
+    asked = f"{person_name(by)} asked for it, since {format_moment(told.since)}."
+    small = context_block(" ".join(fact for fact in (*facts, asked) if fact))
+    return Message(title, [section_block(f"📌 *{title}*"), *paragraph_blocks(parts), small])
+
+
+def handover_reply(link: str, ago: float) -> Message:
+    """What the person who asked is told; ``link`` may be empty."""
+    said = "The handover is posted in this channel"
+    shown = f"<{link}|{said}>" if link else said
+    return Message(
+        f"{said}.", [section_block(f"📌 {shown}."), context_block(f"Since {text.describe_duration(ago)} ago.")]
+    )
+
+
+def _summary_section(title: str, stories: Sequence[FailureSummary], line: Callable[[FailureSummary], str]) -> list[str]:
+    more = [f"and {len(stories) - MAX_HANDOVER_ROWS} more"] if len(stories) > MAX_HANDOVER_ROWS else []
+    return [f"*{title}*", *(f"• {line(story)}" for story in stories[:MAX_HANDOVER_ROWS]), *more] if stories else []
+
+
+def _open_line(one: FailureSummary) -> str:
+    owner = person_name(one.present.owner.name) if one.present.owner.id else "nobody has it"
+    return f"{text.escape_line(one.title, 150)} · since {format_moment(one.began)} · {owner}"
+
+
+def _snoozed_line(one: FailureSummary) -> str:
+    return f"{text.escape_line(one.title, 150)} · {snooze_end_text(one.present.until, one.present.more)}"
+
+
+def _resolved_line(one: FailureSummary) -> str:
+    reason = RESOLUTION_REASONS.get(one.present.reason, "")
+    return " · ".join(filter(None, (text.escape_line(one.title, 150), person_name(one.present.moved_by.name), reason)))
+
+
+def _people_line(deeds: Sequence[tuple[str, int]]) -> str:
+    worked = ", ".join(f"{person_name(who)} ({count_noun(number, 'act')})" for who, number in deeds[:MAX_HANDOVER_ROWS])
+    return f"At work: {worked}." if worked else ""

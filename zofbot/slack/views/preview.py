@@ -1,0 +1,121 @@
+"""What a subscription would have posted, as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from zofbot.domain.errors import ZofError
+from zofbot.notifications import text
+from zofbot.subscriptions.excluding_filter import ExcludingFilter
+from zofbot.subscriptions.tokenizer import quote_list
+
+PREVIEW_DAYS = 7
+"""How far back a preview looks."""
+
+
+MAX_NAMES_SHOWN = 5
+"""Names that one sentence has."""
+
+PROJECTS_FORBIDDEN_NOTE = (
+    "Zof's key may not list projects, so only recent runs were compared; the key needs `projects:read`."
+)
+"""Behind a sentence about projects."""
+
+UNKNOWN_VALUE_LEADS = {
+    "project": "No recent run is of project",
+    "env": "No recent run is in the environment",
+    "case": "No recent failure is called",
+}
+"""For each filter, how a sentence begins that names a value nothing has."""
+
+
+@dataclass(frozen=True)
+class PreviewResult:
+    """How many ``messages`` stand alone in the channel, ``worst`` on the worst ``day``, and the ``replies`` to them.
+
+    ``partial``: not all of it could be read. ``unlisted``: it also asks for what Zof sends but does not list.
+    """
+
+    messages: int = 0
+    worst: int = 0
+    day: date | None = None
+    replies: int = 0
+    partial: bool = False
+    unlisted: bool = False
+    silence: str = ""
+    """Why it would have posted nothing (mrkdwn)."""
+
+
+SHARED_CHANNEL_NOTE = (
+    "🌐 People of another organization read this channel: it sees names and outcomes, not what failures say, unless an "
+    "operator sets `ZOFBOT_SHARED_DETAILS`."
+)
+"""To whoever subscribes a shared channel."""
+
+UNKNOWN_READERS_NOTE = (
+    "🌐 Slack does not say right now who can read this channel: until it does, alerts here leave out what failures say."
+)
+"""To whoever subscribes a channel of which that is not known."""
+
+
+def pending_text() -> str:
+    """While it is being worked out."""
+    return f"⏳ Looking what this would have posted over the last {PREVIEW_DAYS} days…"
+
+
+def preview_text(seen: PreviewResult) -> str:
+    """How much it would have been (mrkdwn)."""
+    least = "at least " if seen.partial else ""
+    posted = f"{least}*{_count_noun(seen.messages, 'message')}*" if seen.messages else "nothing"
+    if seen.partial and not seen.messages:
+        posted = "nothing of what was read"
+    replies = _count_noun(seen.replies, "reply", "replies")
+    more = [
+        f", {least}{seen.worst} on the worst day ({seen.day:%A, %d %B})" if seen.day and seen.messages > 1 else "",
+        f", and {least}{replies} in threads" if seen.replies else "",
+        ".",
+        " Zof lists more than was read here." if seen.partial else "",
+        " What Zof sends of gates, agents, integrations and plans is not listed there, so it is not counted."
+        if seen.unlisted
+        else "",
+        f"\n{seen.silence}" if seen.silence else "",
+    ]
+    return f"📈 Over the last {PREVIEW_DAYS} days this would have posted {posted}{''.join(more)}"
+
+
+def exclusion_text(silence: ExcludingFilter) -> str:
+    """Which filter excluded everything, and what may have been meant (mrkdwn); empty where nothing failed at all."""
+    failures = _count_noun(silence.failures, "failed run")
+    all_of_it = f"`{silence.name}:` excluded all of the {failures} that were read." if silence.failures else ""
+    if not silence.unknown:
+        known = f" They are of {_format_patterns(silence.known)}." if silence.known and all_of_it else ""
+        return f"{all_of_it}{known}" if all_of_it else ""
+    lead = "There is no project" if silence.listed else UNKNOWN_VALUE_LEADS[silence.name]
+    step = f"; did you mean {_format_patterns(silence.near, ' or ')}?" if silence.near else "."
+    known = f" Known are {_format_patterns(silence.known)}." if silence.known and not silence.near else ""
+    return f"{lead} {_format_patterns(silence.unknown, ' or ')}{step}{known} {all_of_it}".strip()
+
+
+def _format_patterns(patterns: Sequence[str], joint: str = ", ") -> str:
+    """Patterns as they are typed, as many as a sentence can hold."""
+    shown = joint.join(text.inline_code(quote_list([pattern])) for pattern in patterns[:MAX_NAMES_SHOWN])
+    return f"{shown} and {len(patterns) - MAX_NAMES_SHOWN} more" if len(patterns) > MAX_NAMES_SHOWN else shown
+
+
+def preview_error_text(error: ZofError, reference: str = "") -> str:
+    """Why there is none, with Zof's request id, and a ``reference`` where that leads nowhere (mrkdwn)."""
+    asked = text.inline_code(error.request_id) if error.request_id else ""
+    request = f"Request ID: {asked}" if asked else "Zof returned no request id."
+    request += f" Reference: {text.inline_code(reference)}" if reference else ""
+    return f"No preview could be made: {text.escape_mrkdwn(error.sentence, 600)} {request}"
+
+
+def unexpected_error_text(reference: str) -> str:
+    """That there is none for a fault of ours; ``reference`` stands in the log (mrkdwn)."""
+    return f"No preview could be made: something went wrong inside zofbot. Reference: {text.inline_code(reference)}"
+
+
+def _count_noun(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one}" if number == 1 else f"{number} {many or one + 's'}"

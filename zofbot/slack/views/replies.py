@@ -1,0 +1,267 @@
+"""What the bot answers one person that is not a card: errors, help, and how a share went."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from zofbot.domain.commands import SLASH_COMMAND, VERBS, Verb
+from zofbot.domain.errors import (
+    BadInput,
+    NotAllowed,
+    PersonalQuotaExceeded,
+    SlackError,
+    ZofbotError,
+    ZofError,
+    ZofUnavailable,
+)
+from zofbot.domain.model import utc_datetime
+from zofbot.notifications import text
+from zofbot.slack.views.blocks import (
+    Block,
+    Message,
+    build_button,
+    button_row,
+    context_block,
+    header_block,
+    plain_text,
+    section_block,
+)
+from zofbot.slack.views.cards import ROWS_PER_PAGE, PageWindow, page_controls
+from zofbot.subscriptions.filters import FILTER_EXAMPLES
+
+
+def error_reply(error: ZofbotError, reference: str = "") -> Message:
+    """What happened, what to do next, and Zof's request id last; a ``reference`` where that leads nowhere."""
+    if isinstance(error, NotAllowed):  # its sentence is mrkdwn
+        last = request_id_line(error, reference)
+        return Message(f"{error.sentence} {last}", [section_block(f"🔒 {error.sentence}"), context_block(last)])
+    hint = text.escape_mrkdwn(error.next_step, 600)
+    if isinstance(error, BadInput) and error.example:
+        hint += f"\nFor example: {text.inline_code(error.example)}"
+    said = f"{_error_emoji(error)} *{text.escape_mrkdwn(error.sentence, 900)}*"
+    spoken = " ".join(
+        part for part in (text.escape_mrkdwn(error.sentence, 900), hint, request_id_line(error, reference)) if part
+    )
+    return Message(
+        spoken.replace("\n", " "),
+        [section_block(f"{said}\n{hint}".strip()), context_block(request_id_line(error, reference, code=True))],
+    )
+
+
+def _error_emoji(error: ZofbotError) -> str:
+    return "💡" if isinstance(error, BadInput) else "⏳" if isinstance(error, ZofUnavailable) else "⚠️"
+
+
+def request_id_line(error: ZofbotError, reference: str = "", *, code: bool = False) -> str:
+    """What support, or an admin with ``/zof trace``, can look up."""
+
+    def format_id(name: str) -> str:
+        return text.inline_code(name) if code else text.escape_mrkdwn(name, 200)
+
+    parts = ["Zof returned no request id for this."]
+    if isinstance(error, BadInput | NotAllowed | PersonalQuotaExceeded):
+        parts = ["Zof was not asked, so there is no request id."]
+    elif isinstance(error, ZofError):
+        parts = [f"Request ID: {format_id(error.request_id)}" if error.request_id else "Zof returned no request id."]
+    return " ".join([*parts, *([f"Reference: {format_id(reference)}"] if reference else [])])
+
+
+def unexpected_error_reply(reference: str) -> Message:
+    """Something nobody foresaw; ``reference`` stands in the log beside the traceback."""
+    said = "Something went wrong inside zofbot."
+    step = "Try again; if it stays, give an operator this reference."
+    return Message(
+        f"{said} {step} Reference: {reference}",
+        [section_block(f"⚠️ *{said}*\n{step}"), context_block(f"Reference: {text.inline_code(reference)}")],
+    )
+
+
+def still_working_reply(reference: str = "") -> Message:
+    """The acknowledgement when Zof takes longer than Slack waits; the ``reference`` is for when no answer comes."""
+    said = "Still asking Zof…"
+    last = [context_block(f"Reference: {text.inline_code(reference)}")] if reference else []
+    return Message(said, [section_block(f"⏳ {said} The answer follows."), *last])
+
+
+@functools.cache
+def all_commands_help() -> Message:
+    """All verbs, a line each; always the same, so it is drawn once."""
+    lines = [f"`{SLASH_COMMAND} {text.escape_mrkdwn(verb.usage)}`\n{verb.does}" for verb in VERBS.values()]
+    return Message(
+        f"What {SLASH_COMMAND} can do: " + ", ".join(VERBS),
+        [
+            section_block(f"*What `{SLASH_COMMAND}` can do*"),
+            *(section_block(line) for line in lines),
+            context_block(
+                f"`{SLASH_COMMAND} <id>` alone is short for `{SLASH_COMMAND} result <id>`.".replace(
+                    "<id>", "&lt;id&gt;"
+                )
+            ),
+        ],
+    )
+
+
+THREAD_ONLY_NOTE = (
+    "`broadcast:never`: that a failure is back after it had recovered stands in the thread alone, where only those who "
+    "follow it hear of it. One that somebody had resolved is a new message all the same."
+)
+"""What it means never to show replies in the channel (mrkdwn)."""
+
+
+def command_help(verb: Verb) -> Message:
+    """One verb, with an example to copy."""
+    usage = text.escape_mrkdwn(verb.usage)
+    filters = (
+        "\n".join(text.inline_code(example) for example in FILTER_EXAMPLES.values()) if verb.name == "subscribe" else ""
+    )
+    return Message(
+        f"{SLASH_COMMAND} {usage}: {verb.does}",
+        [
+            section_block(f"`{SLASH_COMMAND} {usage}`\n{verb.does}\nFor example: `{SLASH_COMMAND} {verb.example}`"),
+            *([section_block(f"Filters, by example:\n{filters}"), context_block(THREAD_ONLY_NOTE)] if filters else []),
+        ],
+    )
+
+
+# --- subscriptions
+
+
+def subscribed_reply(wish: str, identifier: str, caution: str, *, changed: bool = False) -> Message:
+    """Told to whoever subscribed a channel or changed that; a ``caution`` (mrkdwn) may be empty."""
+    said = "The subscription is changed." if changed else "This channel is subscribed."
+    return Message(
+        f"{said} {text.escape_mrkdwn(wish)}",
+        [
+            section_block(f"✅ *{said}*\n{text.inline_code(wish, 2000)}"),
+            *([context_block(caution)] if caution else []),
+            *button_row(
+                build_button("Send a test alert", "zof_test_alert", {"id": identifier}),
+                build_button("Edit", "zof_edit", {"id": identifier}, aloud="Edit this subscription"),
+            ),
+        ],
+    )
+
+
+def preview_reply(preview: str, caution: str) -> Message:
+    """What a new or changed subscription would have posted; both are mrkdwn, and the ``caution`` may be empty."""
+    notes = [note for note in (preview, caution) if note]
+    return Message(" ".join(notes), [context_block(note) for note in notes])
+
+
+def already_subscribed_reply(number: int, wish: str) -> Message:
+    """Told to whoever asks for what the channel has already."""
+    said = f"This channel has that subscription already: number {number}."
+    return Message(said, [section_block(f"✅ {said}\n{text.inline_code(wish or 'all failures', 2000)}")])
+
+
+class SubscriptionRow(NamedTuple):
+    """A subscription in the channel's list; ``created`` in Unix seconds."""
+
+    id: str
+    wish: str
+    by: str
+    created: float
+
+
+def subscription_list(
+    found: Sequence[SubscriptionRow], start: int = 0, *, note: str = "", muted: Sequence[Block] = ()
+) -> Message:
+    """The channel's subscriptions from ``start`` on, numbered, beneath what just happened to them, if anything.
+
+    ``muted`` shows what is not told for a while.
+    """
+    top = [section_block(note)] if note else []
+    if not found:
+        said = "This channel is told of no failures."
+        example = (
+            f"`{SLASH_COMMAND} subscribe` opens a form. Or type it: `{SLASH_COMMAND} {VERBS['subscribe'].example}`"
+        )
+        return Message(f"{note} {said}".strip(), [*top, section_block(f"{said}\n{example}"), *muted])
+    start = start if start < len(found) else 0
+    shown = found[start : start + ROWS_PER_PAGE]
+    rows = [block for number, item in enumerate(shown, start=start + 1) for block in _subscription_blocks(number, item)]
+    said = f"{len(found)} subscription{'s' if len(found) > 1 else ''} in this channel"
+    more = page_controls(PageWindow(start, len(shown), len(found), "subscriptions"), "zof_subscriptions_page", {})
+    last = context_block(f"`{SLASH_COMMAND} unsubscribe 1` ends the first.")
+    return Message(f"{note} {said}".strip(), [*top, header_block(said), *rows, *more, *muted, last])
+
+
+def _subscription_blocks(number: int, one: SubscriptionRow) -> list[Block]:
+    remove = build_button("Remove", "zof_remove", {"id": one.id}, aloud=f"Remove subscription {number}")
+    sure = {
+        "title": plain_text("Remove this subscription?"),
+        "text": plain_text("The channel is told of its failures no more."),
+        "confirm": plain_text("Remove"),
+        "deny": plain_text("Keep"),
+    }
+    return [
+        section_block(
+            f"*{number}.* {text.inline_code(one.wish, 1500)}\n{text.escape_line(one.by, 80)}, {text.format_local_time(utc_datetime(one.created))}"
+        ),
+        *button_row(
+            build_button("Edit", "zof_edit", {"id": one.id}, aloud=f"Edit subscription {number}"),
+            remove and remove | {"confirm": sure, "style": "danger"},
+        ),
+    ]
+
+
+def unsubscribed_reply(count: int) -> Message:
+    """Told to whoever ended subscriptions."""
+    said = "The subscription has ended." if count == 1 else f"{count} subscriptions have ended."
+    return Message(said, [section_block(f"✅ {said}")])
+
+
+def alert_test_reply() -> Message:
+    """Told to whoever asks for a test alert."""
+    said = "The test alert is on its way to the channel."
+    return Message(said, [section_block(f"🧪 {said}")])
+
+
+def retried_reply() -> Message:
+    """Told to whoever has a dead letter sent after all."""
+    said = "It is sent after all, once it was looked for."
+    return Message(said, [section_block(f"✅ {said}")])
+
+
+def modal_failed_reply(error: SlackError, reference: str) -> Message:
+    """Told to whoever should have got a form; what can be typed instead needs none."""
+    late = error.reason in ("expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id")
+    why = "Slack's three seconds for it were over." if late else text.escape_mrkdwn(error.sentence, 300)
+    step = "Try again, or type the filters instead:"
+    return Message(
+        f"The form did not open. {why} {step}",
+        [
+            section_block(f"⚠️ *The form did not open.* {why}\n{step} `{SLASH_COMMAND} {VERBS['subscribe'].example}`"),
+            context_block(
+                f"`{SLASH_COMMAND} help subscribe` lists all filters. Slack's reason: {text.inline_code(error.reason)}. "
+                f"Reference: {text.inline_code(reference)}"
+            ),
+        ],
+    )
+
+
+# --- sharing
+
+
+def shared_reply(link: str) -> Message:
+    """Told to whoever shared a card."""
+    said = "Shared to the channel."
+    return Message(said, [section_block(f"✅ {said}{_link_text(link)}")])
+
+
+def already_shared_reply(name: str, ago: float, link: str) -> Message:
+    """Told to whoever shares what stands in the channel already; ``ago`` in seconds, ``name`` as Slack gave it."""
+    said = f"{text.escape_line(name, 80) or 'Somebody'} shared this already, {text.describe_duration(max(ago, 1))} ago."
+    return Message(f"{said}{_link_text(link)}", [section_block(f"✅ {said}{_link_text(link)}")])
+
+
+def share_running_reply(name: str) -> Message:
+    """Told to whoever clicks while another click is still posting."""
+    said = f"{text.escape_line(name, 80) or 'Somebody'} is sharing this right now."
+    return Message(said, [section_block(f"⏳ {said}")])
+
+
+def _link_text(link: str) -> str:
+    return f" <{link}|View message>" if link.startswith(("https://", "http://")) else ""

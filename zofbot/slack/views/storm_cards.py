@@ -1,0 +1,113 @@
+"""The summary of a storm, which people work on as on any failure, and the list of what it is made of."""
+
+from __future__ import annotations
+
+from zofbot.domain.model import Outcome, Result, Run
+from zofbot.notifications import text
+from zofbot.notifications.payloads import AlertStatus, StormMember, StormMembersPayload, StormPayload
+from zofbot.slack.links import ZofLinks
+from zofbot.slack.views.alert_cards import AlertContext
+from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
+from zofbot.slack.views.cards import OUTCOME_STYLES
+from zofbot.slack.views.components import as_run, count_noun, format_moment, paragraph_blocks, with_mentions
+from zofbot.slack.views.triage_controls import STATE_STYLES as STATES
+from zofbot.slack.views.triage_controls import CardOptions, control_blocks, status_blocks
+
+STORM_CALM_SECONDS = 60.0
+"""Seconds after its last failure when a storm is over."""
+
+MAX_LINK_LENGTH = 500
+"""Characters of a link in the list, of which many stand in one message."""
+
+_STATUS_EMOJI = {AlertStatus.OPEN: "🔴", AlertStatus.RECOVERED: "✅", AlertStatus.AGAIN: "🔁"}
+
+
+def storm_alert_card(body: StormPayload, view: AlertContext, now: float) -> Message:
+    """So many failures that they share one message: where, how many are still open, and what people make of it."""
+    over = body.closed or now >= body.last + STORM_CALM_SECONDS
+    said = _storm_headline(body, over=over)
+    look = OUTCOME_STYLES[Outcome.CANCELED if over and not body.open else Outcome.FAILED]
+    emoji, colour, shown = "🌤️" if over else "🌩️", look.colour, said
+    if body.members and view.present.state in STATES:
+        word, emoji, colour = STATES[view.present.state]
+        shown = f"{word}: {said}"
+    rows = (f"*{_location_text(project, environment)}*: {number}" for project, environment, number in body.places)
+    kept = (
+        f"{count_noun(body.alerts, 'alert')} came too fast to stand alone and {'were' if over else 'are'} counted here"
+    )
+    run = as_run(body.run)
+    below = [
+        *([section_block(f"All in run *{text.escape_line(run.title or run.id, 150)}*")] if run.id else []),
+        *paragraph_blocks(rows),
+        *([context_block(f"and {body.elsewhere} elsewhere")] if body.elsewhere else []),
+        *_member_controls(body, view),
+        context_block(f"{kept}, since {format_moment(body.since)}."),
+    ]
+    line = f"{shown} · {_open_count_text(body)}" if body.members else shown
+    return with_mentions(line, [header_block(text.clean_literal(f"{emoji} {shown}", 150))], colour, below, body.mention)
+
+
+def _storm_headline(body: StormPayload, *, over: bool) -> str:
+    failures, lasted = count_noun(body.failures, "failure"), text.describe_duration(max(body.last - body.since, 1.0))
+    return f"The storm is over: {failures} in {lasted}" if over else f"Storm: {failures} so far"
+
+
+def _member_controls(body: StormPayload, view: AlertContext) -> list[Block]:
+    """How many are open and who has them, with the controls; nothing for a storm that nobody can work on."""
+    left_out = (
+        f"{count_noun(body.unmentioned, 'mention')} left out: the same people are mentioned twice a minute at most."
+    )
+    if not body.members:
+        return [context_block(left_out)] if body.unmentioned else []
+    offers = CardOptions(bool(body.policy.escalate), link=view.links.run_url(as_run(body.run)), run_id=body.run.id)
+    return [
+        section_block(
+            f"*{_open_count_text(body)}*. The thread lists all of them; what you do here is done about each."
+        ),
+        *status_blocks(view.present),
+        *control_blocks(view.failure_ref, view.present, offers),
+        *([context_block(left_out)] if body.unmentioned else []),
+    ]
+
+
+def _open_count_text(body: StormPayload) -> str:
+    alerts = count_noun(body.members, "alert")
+    return f"{body.open} of {alerts} still open" if body.open else f"All of {alerts} recovered"
+
+
+def storm_members_reply(body: StormMembersPayload, links: ZofLinks) -> Message:
+    """One page of what the storm is made of, with how each stands now."""
+    last = body.first + len(body.members) - 1
+    said = f"Alerts {body.first} to {last} of this storm" if last > body.first else f"Alert {body.first} of this storm"
+    return Message(
+        said, [section_block(f"*{said}*"), *paragraph_blocks(_member_line(member, links) for member in body.members)]
+    )
+
+
+def _member_line(member: StormMember, links: ZofLinks) -> str:
+    title = text.escape_line(member.title or member.id, 100)
+    link = _member_link(member, links)
+    linked = link and len(link) <= MAX_LINK_LENGTH and "|" not in link and ">" not in link
+    shown = f"<{link}|{title}>" if linked else title
+    facts = [
+        _location_text(member.project, member.environment),
+        text.inline_code(member.id) if member.id != member.title else "",
+        f"failed {member.count} times" if member.count > 1 else "",
+        {AlertStatus.RECOVERED: "recovered", AlertStatus.AGAIN: "failing again"}.get(member.standing, ""),
+    ]
+    emoji = _STATUS_EMOJI[member.standing] if member.followed else "📣"
+    return f"{emoji} *{shown}* · {' · '.join(fact for fact in facts if fact)}"
+
+
+def _member_link(member: StormMember, links: ZofLinks) -> str:
+    """Its page in Zof, where there is one."""
+    if not member.followed:
+        return ""
+    if member.key.startswith("run:"):
+        return links.run_url(Run(id=member.id, url=member.url or None))
+    return links.result_url(Result(id=member.id, url=member.url or None))
+
+
+def _location_text(project: str, environment: str) -> str:
+    known = [part for part in (text.escape_line(project, 85), text.escape_line(environment, 85)) if part]
+    return " · ".join(known) or "not known where"

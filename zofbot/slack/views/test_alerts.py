@@ -1,0 +1,114 @@
+"""Test alerts: drawn like a real one of a subscription, and marked so that nobody takes them for one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from zofbot.domain.model import Outcome
+from zofbot.notifications import payloads, text
+from zofbot.notifications.notification import Claim
+from zofbot.notifications.payloads import (
+    CaseAlertPayload,
+    CaseSummary,
+    Payload,
+    PlatformEventPayload,
+    RunAlertPayload,
+    RunSummary,
+)
+from zofbot.slack.views import renderer
+from zofbot.slack.views.blocks import Block, Message, context_block, section_block
+from zofbot.slack.views.components import with_footer
+from zofbot.slack.views.renderer import PLATFORM_EVENT_LABELS
+from zofbot.subscriptions import EventType, Grouping, Subscription
+
+TEST_CARD_KIND = "trial"
+TEST_NOTICE = "This is a test; nothing failed."
+_OUTCOME_BY_EVENT = {
+    EventType.FAILED: Outcome.FAILED,
+    EventType.ERROR: Outcome.ERROR,
+    EventType.PASSED_WITH_FAILURES: Outcome.PASSED,
+}
+
+
+def build_test_payload(subscription: Subscription, by: str, at: float) -> dict[str, Any]:
+    """A test alert of a subscription as a notification's body; ``by`` asked for it, at Unix seconds ``at``."""
+    outcome = _example_outcome(subscription.on)
+    place = RunSummary(
+        id="test",
+        title="A run that never was",
+        outcome=outcome,
+        project=_example_name(subscription.project, "checkout"),
+        environment=_example_name(subscription.env, "production"),
+        total=3,
+        passed=2,
+        failed=int(outcome is not Outcome.ERROR),
+        error=int(outcome is Outcome.ERROR),
+        ended=at,
+    )
+    failure = Outcome.ERROR if outcome is Outcome.ERROR else Outcome.FAILED
+    case = CaseSummary(
+        id="test", title=_example_name(subscription.case, "A case that never was"), outcome=failure, why=TEST_NOTICE
+    )
+    alert: Payload = RunAlertPayload(run=place, bad=1, top=(case,))
+    if not {*_OUTCOME_BY_EVENT} & set(subscription.on) and set(PLATFORM_EVENT_LABELS) & set(subscription.on):
+        event = next(item for item in subscription.on if item in PLATFORM_EVENT_LABELS)
+        alert = PlatformEventPayload(
+            event=event, about="test", said=TEST_NOTICE, project=place.project, environment=place.environment
+        )
+    elif subscription.group is Grouping.CASE:
+        alert = CaseAlertPayload(run=place, case=case, first=at, last=at)
+    return mark_test_payload(payloads.dump_payload(alert), by) | (
+        {"mentions": len(subscription.mention)} if subscription.mention else {}
+    )
+
+
+def _example_outcome(on: Sequence[EventType]) -> Outcome:
+    """How the run of a test alert ended: as the subscription asks for first."""
+    return next((outcome for event, outcome in _OUTCOME_BY_EVENT.items() if event in on), Outcome.FAILED)
+
+
+def mark_test_payload(alert: dict[str, Any], by: str) -> dict[str, Any]:
+    """The stored body of an alert as that of a test; ``by`` asked for it."""
+    return {"card": TEST_CARD_KIND, "alert": alert, "by": by}
+
+
+def render_if_test_alert(claimed: Claim, now: float) -> Message | None:
+    """The message of such a notification, which has nothing to press; nothing for any other."""
+    stored = claimed.notification.body
+    if stored.get("card") != TEST_CARD_KIND:
+        return None
+    real = claimed.notification.model_copy(update={"body": stored.get("alert") or {}})
+    like = renderer.render_notification(replace(claimed, notification=real), now)
+    asked = text.escape_line(str(stored.get("by") or ""), 80) or "Somebody"
+    mark = section_block(f"🧪 *{TEST_NOTICE}* {asked} asked for it.{_mentions_text(int(stored.get('mentions') or 0))}")
+    said = f"Test: {TEST_NOTICE} {asked} asked for it."
+    return with_footer(
+        replace(like, text=said, blocks=[mark, *_without_controls(like.blocks)], body=_without_controls(like.body)),
+        context_block(f"🧪 {TEST_NOTICE}"),
+    )
+
+
+def _mentions_text(count: int) -> str:
+    """That nobody is disturbed by a test, though somebody would be by the real thing."""
+    return (
+        f" A real one would mention {count} {'person or group' if count == 1 else 'people or groups'}." if count else ""
+    )
+
+
+def _without_controls(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks without what can be pressed."""
+    return [
+        {name: part for name, part in block.items() if name != "accessory"}
+        for block in blocks
+        if block["type"] != "actions"
+    ]
+
+
+def _example_name(patterns: Sequence[str], otherwise: str) -> str:
+    """The first name that a filter means, if it means a single one."""
+    plain = (
+        pattern for pattern in patterns if not pattern.startswith("-") and not any(sign in pattern for sign in "*?[")
+    )
+    return payloads.clean_text(next(plain, otherwise), 100)

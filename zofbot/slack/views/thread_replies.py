@@ -1,0 +1,197 @@
+"""What stands in the thread of a failure: single results, the rest of them, recoveries and relapses."""
+
+from __future__ import annotations
+
+from zofbot.notifications import text
+from zofbot.notifications.notification import UnwantedNotification
+from zofbot.notifications.payloads import (
+    ActionPayload,
+    FailingAgainPayload,
+    FailurePayload,
+    FlappingPayload,
+    MoreFailuresPayload,
+    Payload,
+    RecoveryPayload,
+    ReminderPayload,
+    RerunResultPayload,
+    ResultPayload,
+    RunSummary,
+)
+from zofbot.slack.links import ZofLinks
+from zofbot.slack.views.blocks import Block, Message, button_row, context_block, section_block
+from zofbot.slack.views.cards import OUTCOME_STYLES, format_one_line
+from zofbot.slack.views.components import (
+    as_run,
+    attempts_suffix,
+    case_buttons,
+    count_noun,
+    failure_blocks,
+    format_moment,
+    paragraph_blocks,
+    run_buttons,
+    with_mentions,
+)
+from zofbot.slack.views.triage_controls import (
+    RESOLUTION_REASONS,
+    FailureRef,
+    action_button,
+    hidden_failures_text,
+    person_name,
+    snooze_end_text,
+)
+from zofbot.triage import Action, TriageRecord
+
+
+def thread_reply(
+    body: ResultPayload
+    | MoreFailuresPayload
+    | FailingAgainPayload
+    | FlappingPayload
+    | RecoveryPayload
+    | RerunResultPayload,
+    links: ZofLinks,
+) -> Message:
+    """What Zof's runs have to say in the thread of a failure."""
+    match body:
+        case ResultPayload():
+            return _result_reply(body, links)
+        case MoreFailuresPayload():
+            return _more_failures_reply(body, links)
+        case FailingAgainPayload():
+            return _failing_again_reply(body, links)
+        case FlappingPayload():
+            return _flapping_reply(body, links)
+        case RecoveryPayload():
+            return _recovery_reply(body, links)
+        case RerunResultPayload():
+            return _rerun_reply(body, links)
+
+
+def _result_reply(body: ResultPayload, links: ZofLinks) -> Message:
+    """One failed result with its failure."""
+    case = body.case
+    look = OUTCOME_STYLES[case.outcome]
+    word = "Failing again" if body.again else look.word or "Failed"
+    said = text.escape_line(f"{word}: {case.title or case.id}", 200)
+    others = f" and {count_noun(body.others, 'more case')} of this run" if body.others else ""
+    blocks = [
+        section_block(f"{look.emoji} *{said}*{attempts_suffix(case.attempts)}{others}"),
+        *failure_blocks(case),
+        *case_buttons(case, body.run_id, links),
+    ]
+    return with_mentions(f"{said}{others}", blocks, "", [], body.mention)
+
+
+def _more_failures_reply(body: MoreFailuresPayload, links: ZofLinks) -> Message:
+    """All failures that got no reply of their own, by title as far as there is room, and counted in any case."""
+    said = f"{count_noun(body.count, 'more failure')} in this run"
+    left = f"and {body.unlisted} that are not listed here" if body.titles else "They are not listed here"
+    blocks = [
+        section_block(f"*{said}*"),
+        *paragraph_blocks(f"• {text.escape_line(title, 150)}" for title in body.titles),
+        *([context_block(f"{left}; Zof has them all.")] if body.unlisted else []),
+        *run_buttons(body.run, links),
+    ]
+    return Message(said, blocks)
+
+
+def _failing_again_reply(body: FailingAgainPayload, links: ZofLinks) -> Message:
+    """A run that failed anew and named no cases."""
+    said = f"Failing again: {format_one_line(as_run(body.run))}"
+    return with_mentions(said, [section_block(f"🔁 {said}"), *run_buttons(body.run, links)], "", [], body.mention)
+
+
+def _flapping_reply(body: FlappingPayload, links: ZofLinks) -> Message:
+    """The one line that stands for all further relapses and recoveries until they have stopped for a while."""
+    about = f": {text.escape_line(body.title, 150)}" if body.title else ""
+    said = f"Flapping, {count_noun(body.times, 'time')}{about}"
+    more = (
+        "It recovers and fails again. Until that has stopped for an hour, only the first message and this line change."
+    )
+    return Message(said, [section_block(f"🔁 *{said}*"), *run_buttons(body.run, links), context_block(more)])
+
+
+def _recovery_reply(body: RecoveryPayload, links: ZofLinks) -> Message:
+    """What had failed has passed."""
+    after = f" after {text.describe_duration(body.after)}" if body.after > 0 else ""
+    said = f"Recovered{after}" + (f": {text.escape_line(body.title, 150)}" if body.title else "")
+    blocks = [
+        section_block(f"✅ {said}"),
+        *_title_list("✅ Run again and passed", body.cases),
+        *run_buttons(body.run, links),
+        context_block(f"Passed in run {text.inline_code(body.run.id)}"),
+    ]
+    return Message(said, blocks)
+
+
+def _rerun_reply(body: RerunResultPayload, links: ZofLinks) -> Message:
+    """How the cases did that were run again, each by its title."""
+    how = f"{count_noun(body.bad, 'case')} failed again" if body.bad else format_one_line(as_run(body.run))
+    said = f"Run again: {how}"
+    named = f"{said}: {text.escape_line(', '.join(body.failed), 300)}" if body.failed else said
+    blocks = [
+        section_block(f"🔁 {said}"),
+        *_title_list("❌ Failed again", body.failed),
+        *_title_list("✅ Passed", body.passed),
+        *_title_list("➖ No result", body.absent),
+        *run_buttons(body.run, links),
+    ]
+    return Message(named, blocks)
+
+
+def _title_list(heading: str, titles: tuple[str, ...]) -> list[Block]:
+    """Cases by their titles under a heading; nothing where there are none."""
+    lines = (f"• {text.escape_line(title, 150)}" for title in titles)
+    return paragraph_blocks([f"*{heading}*", *lines]) if titles else []
+
+
+def reminder_reply(body: ReminderPayload, failure: Payload, about: FailureRef, present: TriageRecord) -> Message:
+    """What the clock says in the thread of a failure. Raises Unwanted where that has been overtaken."""
+    if not isinstance(failure, FailurePayload) or not body.is_still_wanted(present):
+        raise UnwantedNotification
+    title = text.escape_line(failure.title, 150)
+    about_it = f": {title}" if title else ""
+    match body.sort:
+        case "escalate":
+            said = f"🚨 Not acknowledged since {format_moment(present.opened)}{about_it}"
+            return with_mentions(f"Escalated{about_it}", [section_block(said)], "", [], body.mention)
+        case "ask":
+            said = f"Still on it{about_it}? Without an answer it opens again {format_moment(present.until or present.opened)}"
+            row = button_row(action_button(Action.CONFIRM, about), action_button(Action.UNACKNOWLEDGE, about))
+            return with_mentions(
+                f"Still on it{about_it}?", [section_block(f"⏰ {said}."), *row], "", [], (present.owner.id,)
+            )
+        case "wake":
+            said = " · ".join(filter(None, (f"The snooze is over{about_it}", hidden_failures_text(present.hid))))
+        case _:
+            said = f"Open again, for nobody said that they are still on it{about_it}"
+    return with_mentions(said, [section_block(f"⏰ {said}")], "", [], body.mention)
+
+
+def action_message(body: ActionPayload, links: ZofLinks) -> Message:
+    """One line of a failure's thread, or to whom it was assigned, that they were."""
+    who, owner = person_name(body.who), person_name(body.owner)
+    did = {
+        Action.ACKNOWLEDGE: f"👀 {who} acknowledged this",
+        Action.UNACKNOWLEDGE: f"✋ {who} released this: it is open again",
+        Action.CONFIRM: f"👀 {who} is still on it",
+        Action.ASSIGN: f"👤 {who} assigned this to {owner}" if owner != who else f"👤 {who} took this",
+        Action.SNOOZE: f"💤 {who} snoozed this {snooze_end_text(body.until, body.more)}",
+        Action.WAKE: " · ".join(filter(None, (f"⏰ {who} woke this", hidden_failures_text(body.hid)))),
+        Action.ESCALATE: f"🚨 {who} escalated this",
+        Action.RESOLVE: f"☑️ {who} resolved this"
+        + (f": {RESOLUTION_REASONS[body.reason]}" if body.reason in RESOLUTION_REASONS else ""),
+        Action.REOPEN: f"↩️ {who} reopened this",
+        Action.UNDO: f"↩️ {who} took the last act back: {body.state.value} again",
+    }.get(body.act, f"{who}: {body.act.value}")
+    note = f"\n> {text.escape_line(body.note, 1500)}" if body.act is Action.RESOLVE and body.note else ""
+    if body.mention:
+        return with_mentions(did, [section_block(did)], "", [], body.mention)
+    return Message(did, [context_block(did + note)])
+
+
+def assignment_message(body: ActionPayload, links: ZofLinks) -> Message:
+    """A direct message to whom a failure was assigned."""
+    said = f"{person_name(body.who)} assigned you {text.escape_line(body.title, 150) or 'a failure'}"
+    where = f" in <#{body.channel}>" if body.channel.isalnum() else ""
+    return Message(said, [section_block(f"👤 {said}{where}."), *run_buttons(RunSummary(id=body.run_id), links)])

@@ -1,0 +1,84 @@
+"""Traces as a person reads them: a heading, and a line a step; all that Slack shows is in one message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zofbot.domain.model import utc_datetime
+from zofbot.notifications import text
+from zofbot.observability.trace import Trace, TraceStep
+from zofbot.slack.views.blocks import Block, Message, context_block, preformatted_block, section_block
+
+MAX_LINES = 45
+"""Lines of one message, shared by the traces that it shows; longer ones lose their middle."""
+
+MAX_LINE_CHARS = 160
+"""Characters of a line: all lines together stay far below what Slack shows of one message."""
+
+LINES_PER_BLOCK = 15
+"""Lines of one block, which holds 3,000 characters."""
+
+KIND_HEADINGS = {"request": "Slack request", "delivery": "Delivery of a", "poll": "Poll of", "webhook": "Webhook"}
+
+RETENTION_NOTE = "Traces are kept for 7 days, and the oldest go first where there are very many."
+
+
+def trace_card(name: str, found: Sequence[Trace]) -> Message:
+    """The traces under one id, oldest first."""
+    said = f"What became of {text.escape_mrkdwn(name, 200)}"
+    each = max(MAX_LINES // max(len(found), 1), 5)
+    blocks = [block for item in found for block in _trace_blocks(item, each)]
+    return Message(said, [*blocks, context_block(f"Found by {text.inline_code(name, 320)}. {RETENTION_NOTE}")])
+
+
+def unknown_trace_reply(name: str) -> Message:
+    """That there is none, what that can mean, and what to do."""
+    said = f"There is no trace of {text.inline_code(name, 320)}."
+    why = (
+        "It may be mistyped, too old, still under way, or of another zofbot (another `ZOFBOT_NAMESPACE`). Copy it from "
+        "the error itself and try again, or look for it in the log."
+    )
+    return Message(f"{said} {why}", [section_block(f"🔍 *{said}*\n{why}"), context_block(RETENTION_NOTE)])
+
+
+def trace_heading(trace: Trace) -> str:
+    """What kind of work it was; not escaped."""
+    return f"{KIND_HEADINGS.get(trace.kind, trace.kind)} {trace.what}".strip()
+
+
+def step_lines(trace: Trace, most: int) -> list[str]:
+    """Its steps, a line each and at most so many, the middle left out and counted; not escaped."""
+    shown = [step_line(step) for step in trace.steps]
+    if trace.left_out:
+        shown.insert(trace.gap, _omission_line(trace.left_out))
+    if len(shown) <= most:
+        return shown
+    first, left = most // 3, len(shown) - most + 1
+    return [*shown[:first], _omission_line(left), *shown[first + left :]]
+
+
+def step_line(step: TraceStep) -> str:
+    """When it had ended, who took it, what it did, what came of it, and the facts that are known."""
+    facts = {name: f"{name} {value}" for name, value in step.facts.items()}
+    for name, said in (("ms", "{} ms"), ("waited", "after waiting {} ms")):
+        if name in facts:
+            facts[name] = said.format(step.facts[name])
+    came = f" → {step.came}" if step.came else ""
+    known = f" ({', '.join(facts.values())})" if facts else ""
+    return f"{'✗' if step.bad else '✓'} +{step.at:>6} ms  {step.room}: {step.did}{came}{known}"
+
+
+def _omission_line(count: int) -> str:
+    return f"  … {count} {'step is' if count == 1 else 'steps are'} left out here"
+
+
+def _trace_blocks(trace: Trace, most: int) -> list[Block]:
+    who = f" by <@{trace.user}>" if trace.user.isalnum() else ""
+    where = f" in <#{trace.channel}>" if trace.channel.isalnum() else ""
+    when = f"{text.format_local_time(utc_datetime(trace.at))} · {text.inline_code(trace.reference)}"
+    shown = [
+        text.clip_text(text.clean_literal(line, MAX_LINE_CHARS), MAX_LINE_CHARS) for line in step_lines(trace, most)
+    ] or ["(no step was taken)"]
+    parts = [shown[at : at + LINES_PER_BLOCK] for at in range(0, len(shown), LINES_PER_BLOCK)]
+    title = section_block(f"*{text.escape_line(trace_heading(trace), 150)}*{who}{where}\n{when}")
+    return [title, *(preformatted_block("\n".join(part)) for part in parts)]

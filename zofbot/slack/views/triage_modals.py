@@ -1,0 +1,151 @@
+"""The forms that ask something before an act: whom to assign, until when to snooze, why it is resolved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from zofbot.domain.text import read_input
+from zofbot.notifications import text
+from zofbot.slack.inbound import form_values, with_blocks
+from zofbot.slack.views.blocks import Block, context_block, plain_text, section_block
+from zofbot.slack.views.triage_controls import ACTION_LABELS, RESOLUTION_REASONS
+from zofbot.triage import Action
+from zofbot.triage.wake_times import SnoozeChoice
+
+FORM_CALLBACK_PREFIX = "zof_act"
+"""Begins the ``callback_id`` of these forms; the act follows."""
+
+CHOOSER_CALLBACK_ID = "zof_choose"
+"""``callback_id`` of the form that asks which act."""
+
+WAKE_ACTION_ID = "zof_wakes"
+"""``action_id`` of the fields whose preview is drawn anew when they change."""
+
+SNOOZE_FAILURE_COUNT = 5
+"""Further failures after which a snooze by condition ends."""
+
+RECOVERS_CHOICE, FAILS_MORE_CHOICE = "recovers", f"more:{SNOOZE_FAILURE_COUNT}"
+
+
+@dataclass(frozen=True)
+class TriageFormState:
+    """What a form carries along unseen: the failure, the version that was pressed, and where to answer."""
+
+    key: str
+    version: str
+    channel: str
+    url: str = ""
+    thread: str = ""
+
+    def dump_metadata(self) -> str:
+        """As ``private_metadata``; Slack takes 3,000 characters."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+
+def assign_modal(meant: TriageFormState, title: str, user: str) -> Block:
+    """Whom to assign it to, whoever asks first."""
+    owner = {"type": "users_select", "action_id": "owner", "initial_user": user}
+    return _build_modal(Action.ASSIGN, meant, "Assign", [_failure_title(title), _input_block("owner", "To", owner)])
+
+
+def snooze_modal(
+    meant: TriageFormState, title: str, choices: Sequence[SnoozeChoice], foreseen: str, *, counts: bool
+) -> Block:
+    """Until when; ``counts``: it may also be until it fails so many more times. ``foreseen`` is the preview."""
+    conditions = [SnoozeChoice("until it passes", RECOVERS_CHOICE)]
+    if counts:
+        conditions.append(SnoozeChoice(f"until it fails {SNOOZE_FAILURE_COUNT} more times", FAILS_MORE_CHOICE))
+    options = [_build_option(choice.label, choice.value) for choice in [*choices, *conditions]]
+    chosen = {"type": "static_select", "action_id": WAKE_ACTION_ID, "options": options, "initial_option": options[1]}
+    words = {
+        "type": "plain_text_input", "action_id": WAKE_ACTION_ID, "max_length": 60,
+        "placeholder": plain_text("90m, fri 14:00, tomorrow"),
+        "dispatch_action_config": {"trigger_actions_on": ["on_character_entered"]},
+    }  # fmt: skip
+    blocks = [
+        _failure_title(title),
+        _input_block("choice", "For how long", chosen) | {"dispatch_action": True},
+        _input_block("words", "Or in your own words", words, optional=True) | {"dispatch_action": True},
+        preview_block(foreseen),
+    ]
+    return _build_modal(Action.SNOOZE, meant, "Snooze", blocks)
+
+
+def snooze_input(view: Mapping[str, Any]) -> str:
+    """What stands in the form of a snooze: the person's own words, else what is chosen."""
+    return field_value(view, "words", WAKE_ACTION_ID) or field_value(view, "choice", WAKE_ACTION_ID)
+
+
+def preview_block(said: str) -> Block:
+    """When it would wake (mrkdwn)."""
+    return context_block(said) | {"block_id": "foreseen"}
+
+
+def with_preview(view: Mapping[str, Any], said: str) -> Block:
+    """The same form with another preview."""
+    blocks = [
+        preview_block(said) if block.get("block_id") == "foreseen" else block for block in view.get("blocks") or ()
+    ]
+    return with_blocks(view, blocks)
+
+
+def resolve_modal(meant: TriageFormState, title: str, *, note: bool) -> Block:
+    """Why it is resolved; ``note`` says whether a note is compulsory."""
+    options = [_build_option(label, word) for word, label in RESOLUTION_REASONS.items()]
+    blocks = [
+        _failure_title(title),
+        _input_block("reason", "Why", {"type": "static_select", "action_id": "reason", "options": options}),
+        _input_block(
+            "note", "Note", {"type": "plain_text_input", "action_id": "note", "multiline": True, "max_length": 1000},
+            optional=not note,
+        ),
+    ]  # fmt: skip
+    return _build_modal(Action.RESOLVE, meant, "Resolve", blocks)
+
+
+def action_chooser_modal(meant: TriageFormState, title: str, stands: str, acts: Sequence[Action]) -> Block:
+    """Which act; the ones that ask something lead to their own form."""
+    options = [_build_option(ACTION_LABELS[act], act.value) for act in acts]
+    radio = {"type": "radio_buttons", "action_id": "act", "options": options, "initial_option": options[0]}
+    view = _build_modal(
+        Action.UNDO,
+        meant,
+        "Go on",
+        [_failure_title(title), context_block(stands), _input_block("act", "What to do", radio)],
+    )
+    return view | {"callback_id": CHOOSER_CALLBACK_ID, "title": plain_text("Triage")}
+
+
+def field_value(view: Mapping[str, Any], block: str, action: str) -> str:
+    """What was filled in or chosen; empty where nothing was."""
+    value = (form_values(view).get(block) or {}).get(action) or {}
+    chosen = value.get("selected_option") or {}
+    typed = read_input(str(value.get("value") or ""), markup=False)
+    return typed or str(value.get("selected_user") or chosen.get("value") or "")
+
+
+def _build_modal(act: Action, meant: TriageFormState, submit: str, blocks: list[Block]) -> Block:
+    return {
+        "type": "modal",
+        "callback_id": f"{FORM_CALLBACK_PREFIX}_{act}",
+        "title": plain_text(ACTION_LABELS[act].rstrip("…")),
+        "submit": plain_text(submit),
+        "close": plain_text("Cancel"),
+        "private_metadata": meant.dump_metadata(),
+        "blocks": blocks,
+    }
+
+
+def _failure_title(title: str) -> Block:
+    return section_block(f"*{text.escape_line(title, 150) or 'This failure'}*")
+
+
+def _input_block(block: str, label: str, element: Block, *, optional: bool = False) -> Block:
+    return {"type": "input", "block_id": block, "label": plain_text(label), "element": element, "optional": optional}
+
+
+def _build_option(label: str, value: str) -> Block:
+    return {"text": plain_text(label), "value": value}

@@ -1,0 +1,264 @@
+"""What one person is told about an act on a failure: that it was done, that somebody was faster, or why not."""
+
+from __future__ import annotations
+
+from zofbot.domain.model import Run
+from zofbot.notifications import text
+from zofbot.slack.views.blocks import Message, build_button, button_row, context_block, section_block
+from zofbot.slack.views.cards import format_one_line
+from zofbot.slack.views.components import count_noun, lookup_button
+from zofbot.slack.views.triage_controls import (
+    ACTION_LABELS,
+    RESOLUTION_REASONS,
+    STATE_STYLES,
+    FailureRef,
+    action_button,
+    hidden_failures_text,
+    person_name,
+    repeat_button,
+    snooze_end_text,
+)
+from zofbot.triage import TRANSITIONS, Action, ActionRequest, Rerun, TriageRecord, TriageState
+from zofbot.triage.state_machine import UNDO_SECONDS
+
+ACTION_CONFIRMATIONS = {
+    Action.ACKNOWLEDGE: "You acknowledged",
+    Action.UNACKNOWLEDGE: "You released",
+    Action.CONFIRM: "You are still on",
+    Action.ASSIGN: "You assigned",
+    Action.SNOOZE: "You snoozed",
+    Action.WAKE: "You woke",
+    Action.ESCALATE: "You escalated",
+    Action.RESOLVE: "You resolved",
+    Action.REOPEN: "You reopened",
+    Action.UNDO: "You took back the last act on",
+}
+
+ACTION_INFINITIVES = {
+    Action.ACKNOWLEDGE: "acknowledge",
+    Action.UNACKNOWLEDGE: "release",
+    Action.CONFIRM: "confirm",
+    Action.ASSIGN: "assign",
+    Action.SNOOZE: "snooze",
+    Action.WAKE: "wake",
+    Action.ESCALATE: "escalate",
+    Action.RESOLVE: "resolve",
+    Action.REOPEN: "reopen",
+    Action.UNDO: "undo the last action on",
+}
+"""Each act as it follows "You cannot"; what it is done to follows."""
+
+
+def describe_attempt(act: Action) -> str:
+    """Name an act that somebody tries, as it follows "You cannot"."""
+    return f"{ACTION_INFINITIVES[act]} this failure"
+
+
+LAST_ACTION_WORDS = {
+    Action.ACKNOWLEDGE: "Acknowledged",
+    Action.UNACKNOWLEDGE: "Released",
+    Action.CONFIRM: "Confirmed",
+    Action.ASSIGN: "Assigned",
+    Action.SNOOZE: "Snoozed",
+    Action.WAKE: "Woken",
+    Action.ESCALATE: "Escalated",
+    Action.RESOLVE: "Resolved",
+    Action.REOPEN: "Reopened",
+    Action.UNDO: "Undone",
+}
+
+STATE_SENTENCES = {
+    TriageState.OPEN: "It is open",
+    TriageState.ACKNOWLEDGED: "It is acknowledged",
+    TriageState.SNOOZED: "It is snoozed",
+    TriageState.RESOLVED: "It is resolved",
+    TriageState.RECOVERED: "It has recovered",
+}
+
+REQUIRED_FIRST_STEPS = {
+    TriageState.SNOOZED: "Wake it first.",
+    TriageState.RESOLVED: "Reopen it first.",
+    TriageState.RECOVERED: "Reopen it first.",
+}
+
+
+def action_done_reply(act: Action, title: str, about: FailureRef, present: TriageRecord) -> Message:
+    """It was done, and can be undone for a minute."""
+    said = f"{ACTION_CONFIRMATIONS[act]} {text.escape_line(title, 150)}"
+    if act is Action.ASSIGN:
+        said += f" to {person_name(present.owner.name)}"
+    if act is Action.SNOOZE:
+        said += f" {snooze_end_text(present.until, present.more)}"
+    if act is Action.WAKE and present.hid:
+        said += f": {hidden_failures_text(present.hid)}"
+    if act is Action.RESOLVE and present.reason in RESOLUTION_REASONS:
+        said += f": {RESOLUTION_REASONS[present.reason]}"
+    if act is Action.UNDO:
+        said += f": {STATE_SENTENCES[present.state].lower()} again"
+    row = [] if act is Action.UNDO else button_row(action_button(Action.UNDO, about))
+    return Message(said, [section_block(f"{said}."), *row])
+
+
+def stale_action_reply(
+    wish: ActionRequest, title: str, about: FailureRef, present: TriageRecord, *, allowed: bool
+) -> Message:
+    """Somebody or something was faster: how it stands, and the same act on that, where it is ``allowed``.
+
+    To undo is never offered again: what it was to undo is not the last act any more.
+    """
+    said = f"{last_action_text(present, wish.at)}. Your click changed nothing."
+    latest = "The card shows the latest state in a moment."
+    row, small = button_row(repeat_button(wish, about)), f"*Do it anyway* will {_describe_intention(wish)}. {latest}"
+    if wish.act is Action.UNDO or not allowed:
+        row, small = [], latest
+    return Message(said, [section_block(f"⚡ *{text.escape_line(title, 150)}*\n{said}"), *row, context_block(small)])
+
+
+def _describe_intention(wish: ActionRequest) -> str:
+    """What somebody wants to do, as it follows "will"."""
+    said = f"{ACTION_INFINITIVES[wish.act]} it"
+    match wish.act:
+        case Action.ASSIGN if wish.owner:
+            return f"{said} to {person_name(wish.owner.name)}"
+        case Action.SNOOZE if wish.until is not None or wish.more:
+            return f"{said} {snooze_end_text(wish.until, wish.more)}"
+        case Action.RESOLVE if wish.reason in RESOLUTION_REASONS:
+            return f"{said}: {RESOLUTION_REASONS[wish.reason]}"
+        case _:
+            return said
+
+
+def illegal_action_reply(act: Action, title: str, about: FailureRef, present: TriageRecord, now: float) -> Message:
+    """The act makes no sense in this state."""
+    named = f"*{text.escape_line(title, 150)}*\n"
+    if act is Action.UNDO:
+        why = "There is nothing to undo any more"
+        if present.before is not None and present.by.id:
+            why = f"{UNDO_SECONDS:.0f} s have passed, and an action can be undone no later"
+        said = f"{why}: {last_action_text(present, now)}."
+        return Message(said, [section_block(f"💡 {named}{said} The card has what you can do instead.")])
+    if act is Action.ESCALATE:
+        said = f"{STATE_SENTENCES[present.state]}: it can be escalated only while somebody should look at it."
+        if act in TRANSITIONS[present.state]:
+            said = "Everybody whom the escalation names was called already: the thread shows when."
+        return Message(said, [section_block(f"💡 {named}{said}")])
+    step = REQUIRED_FIRST_STEPS.get(present.state, "")
+    said = f"{ACTION_LABELS[act].rstrip('…')} is not possible: {last_action_text(present, now)}. {step}".strip()
+    row = button_row(action_button(Action.REOPEN, about)) if present.state.is_closed else []
+    return Message(said, [section_block(f"💡 {named}{said}"), *row])
+
+
+def unknown_alert_reply(key: str) -> Message:
+    """The record of a failure is lost, and Zof could not tell either what it was about."""
+    said = "zofbot does not know this alert any more: alerts are kept for 30 days after their last change."
+    step = "`/zof run` and the run's id still show what failed."
+    return Message(said, [section_block(f"💡 {said}\n{step}"), context_block(text.inline_code(key, 300))])
+
+
+def rerun_prompt(title: str, cases: int, environment: str, action: str, value: dict[str, str]) -> Message:
+    """Ask before something is started in Zof."""
+    where = f" on {text.escape_line(environment, 80)}" if environment else ""
+    said = f"Run the failed cases of {text.escape_line(title, 150)} again?"
+    small = context_block(f"{count_noun(cases, 'case')}{where}. However often you press, one run is started.")
+    return Message(
+        said, [section_block(f"🔁 {said}"), *button_row(build_button("Re-run failed cases", action, value)), small]
+    )
+
+
+def rerun_running_reply(title: str, rerun: Rerun, now: float) -> Message:
+    """The failed cases are being run already."""
+    which = f" in {text.inline_code(rerun.run)}" if rerun.run else ""
+    since = text.describe_duration(max(1.0, now - rerun.at))
+    said = f"{person_name(rerun.by.name)} is running the failed cases of {text.escape_line(title, 150)} again"
+    row = button_row(lookup_button("Show run", "zof_run", rerun.run, "Show the run that is under way"))
+    return Message(said, [section_block(f"🔁 {said}{which}, since {since} ago. The thread says how that ends."), *row])
+
+
+def rerun_started_reply(title: str, run_id: str) -> Message:
+    """It was started."""
+    said = f"Zof runs the failed cases of {text.escape_line(title, 150)} again"
+    which = f" in {text.inline_code(run_id)}" if run_id else ""
+    return Message(said, [section_block(f"🔁 {said}{which}. The thread hears how it ends.")])
+
+
+def cancel_prompt(run: Run, action: str, value: dict[str, str]) -> Message:
+    """Ask before a run is cancelled."""
+    said = f"Cancel {format_one_line(run)}?"
+    row = button_row(
+        build_button("Cancel this run", action, value), lookup_button("Show run", "zof_run", run.id, "Show it")
+    )
+    return Message(said, [section_block(f"✋ {said}"), context_block(text.inline_code(run.id)), *row])
+
+
+def cancel_accepted_reply(run_id: str) -> Message:
+    """Zof has taken it."""
+    said = "Zof cancels the run"
+    return Message(said, [section_block(f"✋ {said} {text.inline_code(run_id)}.")])
+
+
+def already_ended_reply(run: Run) -> Message:
+    """There is nothing left to cancel."""
+    said = f"It had already ended: {format_one_line(run)}"
+    return Message(
+        said, [section_block(f"💡 {said}"), *button_row(lookup_button("Show run", "zof_run", run.id, "Show it"))]
+    )
+
+
+THREAD_COMMAND_HELP = (
+    ("ack", "it is yours"),
+    ("unack", "it is nobody's again"),
+    ("assign @ben", "it is somebody's"),
+    ("snooze 2h", "be quiet until then: `fri 14:00`, `until it passes`, `until it fails 5 more times`"),
+    ("resolve flaky: retried", "for a reason (product bug, test bug, flaky, environment, infra, other), with a note"),
+    ("reopen", "it is not over"),
+    ("escalate", "call whoever is next"),
+    ("undo", "take the last act back, for a minute"),
+    ("why", "what brought it here, and where it stands"),
+    ("result res_4821", "look a result up, or a `run`"),
+    ("mute env:staging 2h", "nothing that matches is posted in the channel until then; `unmute` ends it"),
+)
+"""What can be typed to the bot in the thread of a failure."""
+
+
+def thread_help() -> Message:
+    """What can be typed in a thread."""
+    lines = [f"`@zofbot {word}`  {does}" for word, does in THREAD_COMMAND_HELP]
+    said = "What I understand in the thread of a failure"
+    return Message(
+        said, [section_block("\n".join([f"*{said}*", *lines])), context_block("Everywhere else there is `/zof help`.")]
+    )
+
+
+def not_understood_reply() -> Message:
+    """The answer to anything else that is typed in the bot's direct messages."""
+    said = "I did not understand that. Try `help`, `result <id>` or `run <id>`; `/zof help` lists everything."
+    said = text.escape_mrkdwn(said)
+    return Message(said, [section_block(said)])
+
+
+def no_escalation_reply() -> Message:
+    """There is no escalation."""
+    said = "There is nobody to escalate to: the subscription has no `escalate:`."
+    return Message(
+        said, [section_block(f"💡 {said}\nFor example: `/zof subscribe escalate:15m->@oncall`".replace(">@", "&gt;@"))]
+    )
+
+
+def last_action_text(present: TriageRecord, now: float) -> str:
+    """How it came to stand as it does, in words: ``Resolved by Ana 4 s ago``."""
+    ago = f"{text.describe_duration(max(1.0, round(now - present.at)))} ago" if present.at else ""
+    if not present.by.id:
+        of_itself = {
+            Action.WAKE: "Its snooze ended",
+            Action.LAPSE: "Its acknowledgement lapsed",
+            Action.RELAPSE: "It failed again",
+        }
+        said = (
+            STATE_STYLES[present.state].word
+            if present.state in STATE_STYLES
+            else of_itself.get(present.did or Action.UNDO, "It is open")
+        )
+        return f"{said} {ago}".strip()
+    did = LAST_ACTION_WORDS.get(present.did or Action.UNDO, "Changed")
+    to = f" to {person_name(present.owner.name)}" if present.did is Action.ASSIGN else ""
+    return f"{did}{to} by {person_name(present.by.name)} {ago}"

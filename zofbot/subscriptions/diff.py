@@ -1,0 +1,119 @@
+"""A plan: what to add, change and remove so that the channels are told what a rule book says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from zofbot.subscriptions.filters import format_filters
+from zofbot.subscriptions.model import Subscription
+from zofbot.subscriptions.yaml_file import FileEntry
+
+ADD, CHANGE, REMOVE = "add", "change", "remove"
+_SIGNS = {ADD: "+", CHANGE: "~", REMOVE: "-"}
+
+
+@dataclass(frozen=True)
+class SubscriptionChange:
+    """One subscription's way from what it is to what it shall be; None where it is not there."""
+
+    before: Subscription | None
+    after: Subscription | None
+
+    @property
+    def verb(self) -> str:
+        return ADD if self.before is None else REMOVE if self.after is None else CHANGE
+
+    @property
+    def id(self) -> str:
+        return (self.after or self.before or Subscription()).id
+
+    @property
+    def channel(self) -> str:
+        return (self.after or self.before or Subscription()).channel
+
+    def channel_messages(self) -> Iterator[tuple[str, str]]:
+        """What which channel is to know of it, in words; nothing of what only concerns the record."""
+        before, after = self.before, self.after
+        moved = before is None or after is None or before.channel != after.channel
+        if before and moved:
+            yield before.channel, f"ended its subscription to {filters_text(before)}"
+        if after and moved:
+            yield after.channel, f"subscribed it to {filters_text(after)}"
+        if before and after and not moved and filters_text(before) != filters_text(after):
+            yield after.channel, f"changed its subscription from {filters_text(before)} to {filters_text(after)}"
+
+    def __str__(self) -> str:
+        if self.before and self.after:
+            return f"~ {_describe_change(self.before, self.after)}  [{self.id}]"
+        one = self.after or self.before or Subscription()
+        return f"{_SIGNS[self.verb]} {filters_text(one)}" + (f"  [{one.id}]" if self.before else "")
+
+
+@dataclass(frozen=True)
+class SubscriptionDiff:
+    """All changes, by channel, and the subscriptions that stay as they are."""
+
+    changes: Sequence[SubscriptionChange] = ()
+    same: Sequence[Subscription] = field(default=())
+
+    def __str__(self) -> str:
+        counts = {verb: sum(change.verb == verb for change in self.changes) for verb in _SIGNS}
+        return ", ".join(f"{count} to {verb}" for verb, count in counts.items()) + f", {len(self.same)} unchanged."
+
+
+def diff_subscriptions(
+    standing: Sequence[Subscription], rules: Sequence[FileEntry], *, now: float, new_id: Callable[[], str], by_name: str
+) -> SubscriptionDiff:
+    """Compare what stands with what is wanted; entries that say not who and since when are ``by_name``'s, from now on.
+
+    An entry without an id means the subscription of its channel that says the same, if there is one.
+    """
+    left = {item.id: item for item in standing}
+    named = {rule.id for rule in rules}
+    changes, same = [], []
+    for rule in rules:
+        before = left.pop(rule.id, None) if rule.id is not None else _take_same(rule, left, named)
+        after = _merge_entry(rule, before, now, new_id, by_name)
+        if before == after:
+            same.append(after)
+        else:
+            changes.append(SubscriptionChange(before, after))
+    changes += [SubscriptionChange(item, None) for item in left.values()]
+    return SubscriptionDiff(sorted(changes, key=lambda change: change.channel), same)
+
+
+def _take_same(rule: FileEntry, left: dict[str, Subscription], named: set[str | None]) -> Subscription | None:
+    for item in left.values():
+        if item.channel == rule.channel and item.id not in named and format_filters(item) == format_filters(rule.wish):
+            return left.pop(item.id)
+    return None
+
+
+def _merge_entry(
+    rule: FileEntry, before: Subscription | None, now: float, new_id: Callable[[], str], by_name: str
+) -> Subscription:
+    given = {"id": rule.id, "by": rule.by, "by_name": rule.by_name, "created": rule.created}
+    own = (before or Subscription(created=now, by_name=by_name)).model_dump(include=set(given))
+    own |= {name: value for name, value in given.items() if value is not None}
+    own["id"] = own["id"] or new_id()
+    return rule.wish.model_copy(update=own | {"channel": rule.channel})
+
+
+def filters_text(subscription: Subscription) -> str:
+    """Its filters, or that it has none."""
+    return format_filters(subscription) or "all failures"
+
+
+def _describe_change(before: Subscription, after: Subscription) -> str:
+    said = (
+        filters_text(before)
+        if filters_text(before) == filters_text(after)
+        else f"{filters_text(before)}  →  {filters_text(after)}"
+    )
+    facts = [
+        f"{name} {getattr(before, name) or 'nobody'} → {getattr(after, name) or 'nobody'}"
+        for name in ("channel", "by", "by_name", "created")
+        if getattr(before, name) != getattr(after, name)
+    ]
+    return f"{said} ({', '.join(facts)})" if facts else said

@@ -1,0 +1,146 @@
+"""The rhythm of a channel's digest: daily or weekly, at a time of a zone; when it was due, and when it will be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from zofbot.domain.errors import BadInput
+from zofbot.subscriptions.quiet_hours import find_zone as named
+from zofbot.triage.wake_times import DAY_NAMES, DEFAULT_TIME, parse_time_of_day, parse_weekday
+
+TREND_PARTS = {"daily": 8, "weekly": 7}
+"""Into how many parts a digest's time is cut for its trend."""
+
+
+class _ScheduleModel(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class DigestSchedule(_ScheduleModel):
+    """``day`` is 0 for Monday and only weekly ones have it; ``minute`` is of the day; ``zone`` is an IANA name."""
+
+    every: Literal["daily", "weekly"]
+    day: int = Field(default=0, ge=0, le=6)
+    minute: int = Field(ge=0, lt=1440)
+    zone: str = "UTC"
+
+    @property
+    def interval_days(self) -> int:
+        """Days from one digest to the next."""
+        return 1 if self.every == "daily" else 7
+
+
+class DigestSetting(_ScheduleModel):
+    """A channel's digest: how often, and who asked for it when (Unix seconds)."""
+
+    channel: str
+    rhythm: DigestSchedule
+    by: str = ""
+    by_name: str = ""
+    since: float = 0.0
+
+
+class Occurrence(NamedTuple):
+    """One time at which a digest is due: its day where the clock hangs, and Unix seconds."""
+
+    day: date
+    at: float
+
+
+def parse_schedule(words: str, zone: str) -> DigestSchedule:
+    """A rhythm as it is typed: ``daily``, ``daily 9am``, ``weekly mon 09:00``. Raises BadInput."""
+    typed = words[:100].lower().split()
+    every, rest = (typed[0], [word for word in typed[1:] if word not in ("at", "on")]) if typed else ("", [])
+    if every == "daily" and len(rest) <= 2:
+        at = _parse_minute(" ".join(rest))
+        return DigestSchedule(every="daily", minute=at, zone=zone)
+    if every == "weekly" and rest and (day := parse_weekday(rest[0])) is not None:
+        return DigestSchedule(every="weekly", day=day, minute=_parse_minute(" ".join(rest[1:])), zone=zone)
+    raise BadInput(
+        "When should the digest come?",
+        "Say `daily` and a time, `weekly`, a day and a time, or `off`.",
+        example="/zof digest weekly mon 09:00" if every == "weekly" else "/zof digest daily 09:00",
+    )
+
+
+def _parse_minute(typed: str) -> int:
+    at = parse_time_of_day(typed) if typed else DEFAULT_TIME
+    if at is None:
+        raise BadInput(
+            "I cannot read that as a time.", "Write it like `09:00` or `9am`.", example="/zof digest daily 09:00"
+        )
+    return at.hour * 60 + at.minute
+
+
+def format_schedule(rhythm: DigestSchedule) -> str:
+    """A rhythm as it can be typed: ``weekly mon 09:00``."""
+    day = f" {DAY_NAMES[rhythm.day][:3].lower()}" if rhythm.every == "weekly" else ""
+    return f"{rhythm.every}{day} {rhythm.minute // 60:02d}:{rhythm.minute % 60:02d}"
+
+
+def latest_occurrence(rhythm: DigestSchedule, now: float) -> Occurrence:
+    """When it was last due at ``now`` (Unix seconds): of all that were missed, the only one that is made up for."""
+    here = datetime.fromtimestamp(now, _schedule_zone(rhythm)).date()
+    days = (here - timedelta(days=back) for back in range(-1, 9))
+    return next(item for item in _occurrences_on(rhythm, days) if item.at <= now)
+
+
+def next_occurrence(rhythm: DigestSchedule, now: float) -> Occurrence:
+    """When it is due next."""
+    here = datetime.fromtimestamp(now, _schedule_zone(rhythm)).date()
+    days = (here + timedelta(days=ahead) for ahead in range(-1, 9))
+    return next(item for item in _occurrences_on(rhythm, days) if item.at > now)
+
+
+def _occurrences_on(rhythm: DigestSchedule, days: Iterable[date]) -> Iterator[Occurrence]:
+    wanted = range(7) if rhythm.every == "daily" else (rhythm.day,)
+    return (Occurrence(day, _occurrence_time(rhythm, day)) for day in days if day.weekday() in wanted)
+
+
+def digest_key(rhythm: DigestSchedule, day: date, channel: str) -> str:
+    """The idempotency key of the digest of a day."""
+    return f"digest:{rhythm.every}:{day.isoformat()}:{channel}"
+
+
+def period_bounds(rhythm: DigestSchedule, day: date) -> tuple[float, ...]:
+    """The bounds of the parts of the time that the digest of ``day`` is about, in Unix seconds, oldest first."""
+    if rhythm.every == "weekly":
+        return tuple(_occurrence_time(rhythm, day - timedelta(days=back)) for back in range(7, -1, -1))
+    begin, end = _occurrence_time(rhythm, day - timedelta(days=1)), _occurrence_time(rhythm, day)
+    parts = TREND_PARTS["daily"]
+    return (*(begin + (end - begin) * part / parts for part in range(parts)), end)
+
+
+def period_bounds_until(rhythm: DigestSchedule, now: float) -> tuple[float, ...]:
+    """The same of a digest that would be due ``now``."""
+    here = datetime.fromtimestamp(now, _schedule_zone(rhythm))
+    moved = rhythm.model_copy(update={"minute": here.hour * 60 + here.minute})
+    return (*period_bounds(moved, here.date())[:-1], now)
+
+
+def period_label(rhythm: DigestSchedule, at: float) -> str:
+    """What a part is called that begins at ``at``: its day, or its time."""
+    here = datetime.fromtimestamp(at, _schedule_zone(rhythm))
+    return f"{DAY_NAMES[here.weekday()][:3]} {here.day}" if rhythm.every == "weekly" else f"{here:%H:%M}"
+
+
+def _occurrence_time(rhythm: DigestSchedule, day: date) -> float:
+    """The rhythm's time on a day: as much later where a clock change leaves it out, the first where it repeats it.
+
+    So has Python it, too (PEP 495).
+    """
+    at = time(rhythm.minute // 60, rhythm.minute % 60)
+    return datetime.combine(day, at, _schedule_zone(rhythm)).timestamp()
+
+
+def iana_name(known: tzinfo) -> str:
+    """The IANA name of a zone; UTC where it has none that would know of clock changes."""
+    return str(getattr(known, "key", "UTC"))
+
+
+def _schedule_zone(rhythm: DigestSchedule) -> tzinfo:
+    return named(rhythm.zone) or UTC

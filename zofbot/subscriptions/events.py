@@ -1,0 +1,125 @@
+"""What was found at Zof: a run with the failures in it, or a notice that concerns no single run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from zofbot.domain.model import Outcome, Result, Run
+from zofbot.subscriptions.attempts import last_attempts
+
+
+class EventType(StrEnum):
+    """What a subscription may ask for."""
+
+    FAILED = "failed"
+    ERROR = "error"
+    RECOVERED = "recovered"
+    GATE = "gate"
+    AGENT = "agent"
+    INTEGRATION = "integration"
+    PLAN = "plan"
+    PASSED_WITH_FAILURES = "passed-with-failures"
+    """A run that Zof calls passed though cases failed in it, as it does where those are quarantined."""
+
+
+PLATFORM_EVENT_TYPES = {
+    "release.gate_blocked": EventType.GATE,
+    "agent.offline": EventType.AGENT,
+    "integration.error": EventType.INTEGRATION,
+    "remediation.plan_pending": EventType.PLAN,
+}
+"""Zof's event types that become notices (https://zof.ai/docs/webhooks/events)."""
+
+
+def case_key(result: Result) -> str:
+    """What makes two results the same case: its id, else its title, else nothing but itself."""
+    return result.case_id or result.title or result.id
+
+
+@dataclass(frozen=True)
+class RunFinding:
+    """One run with its failed and errored results, the last of each case.
+
+    ``happened`` is in Unix seconds by Zof's clock, which may be ahead of ours. ``total`` counts all bad results when
+    Zof has more of them than were read. ``passed`` has the cases (as ``case_of`` names them) that are known to have
+    passed in this run. ``retried`` are the bad results that another attempt at the same case came after.
+    """
+
+    run: Run
+    happened: float
+    bad: tuple[Result, ...] = ()
+    total: int = 0
+    passed: frozenset[str] = frozenset()
+    retried: tuple[Result, ...] = ()
+
+    @classmethod
+    def from_results(
+        cls, run: Run, results: Iterable[Result], *, total: int | None = None, otherwise: float
+    ) -> RunFinding:
+        """Sort out what was read of a run, once each; ``otherwise`` (Unix seconds) stands in for an unknown time."""
+        read = {result.id: result for result in results}
+        last = last_attempts(read.values())
+        kept = {result.id for result in last}
+        retried = sorted(
+            (item for item in read.values() if item.outcome.is_bad and item.id not in kept), key=lambda item: item.id
+        )
+        bad = tuple(
+            sorted((item for item in last if item.outcome.is_bad), key=lambda item: (item.title or "", item.id))
+        )
+        passed = frozenset(case_key(item) for item in last if item.outcome is Outcome.PASSED)
+        times = [item.happened_at for item in read.values() if item.happened_at is not None]
+        happened = run.happened_at if run.happened_at is not None else max(times, default=otherwise)
+        counted = run.counts.bad_count - len(retried) if total is None else total  # Zof may count cases or attempts
+        return cls(
+            run, happened, bad, max(len(bad), counted), passed - {case_key(item) for item in bad}, tuple(retried)
+        )
+
+    @property
+    def outcome(self) -> Outcome:
+        """The run's, or that of its worst case where Zof used a word nobody knows."""
+        if self.run.outcome is not Outcome.UNKNOWN or not self.bad:
+            return self.run.outcome
+        return Outcome.FAILED if any(item.outcome is Outcome.FAILED for item in self.bad) else Outcome.ERROR
+
+    @property
+    def passed_with_failures(self) -> bool:
+        """Whether Zof calls the run passed though cases failed in it."""
+        return self.run.outcome is Outcome.PASSED and self.total > 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run is over; of an unknown word, its end time tells."""
+        return self.run.outcome.is_final or (self.run.outcome is Outcome.UNKNOWN and self.run.ended is not None)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether Zof has bad results that were not read."""
+        return self.total > len(self.bad)
+
+    @property
+    def project(self) -> str:
+        return self.run.project_id or self.run.project_name or ""
+
+    @property
+    def projects(self) -> Collection[str]:
+        """Every name by which people may mean the project."""
+        return [name for name in (self.run.project_id, self.run.project_name) if name]
+
+    @property
+    def environment(self) -> str:
+        return self.run.environment or ""
+
+
+@dataclass(frozen=True)
+class PlatformEvent:
+    """Something of Zof's own to tell once: ``id`` is the object's it is about, never the event's."""
+
+    event: EventType
+    id: str
+    happened: float
+    said: str = ""
+    run_id: str = ""
+    projects: tuple[str, ...] = ()
+    environment: str = ""

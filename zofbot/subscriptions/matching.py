@@ -1,0 +1,128 @@
+"""Whether a subscription means a finding, and if not, which of its words stood in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from zofbot.domain.model import Outcome, Result
+from zofbot.subscriptions.events import EventType, PlatformEvent, RunFinding
+from zofbot.subscriptions.model import Subscription
+from zofbot.subscriptions.patterns import excluding_patterns, including_patterns, matches_any, matches_patterns
+
+CLOCK_GRACE_SECONDS = 60.0
+"""Seconds by which Zof's clock may be behind ours before what happens now counts as older than a subscription."""
+
+_EVENT_BY_OUTCOME = {Outcome.FAILED: EventType.FAILED, Outcome.ERROR: EventType.ERROR}
+
+
+@dataclass(frozen=True)
+class MatchResult:
+    """Whether it matched; if not, ``field`` is the filter that missed, and ``found`` is not what was ``wanted``.
+
+    ``names`` are all names that were compared, where ``found`` shows only some of them.
+    ``results`` are the bad results that are meant; empty for a failed run of which no case is known.
+    """
+
+    matched: bool
+    field: str = ""
+    said: str = ""
+    found: Collection[str] = ()
+    names: Collection[str] = ()
+    wanted: Sequence[str] = ()
+    results: tuple[Result, ...] = ()
+
+    @property
+    def reason_text(self) -> str:
+        """What stood in the way, in a sentence; put into words only when somebody asks, for most miss."""
+        if self.matched or self.said:
+            return self.said
+        is_ = " / ".join(self.found) if self.found else "not known"
+        barred = [
+            pattern for pattern in excluding_patterns(self.wanted) if matches_any([pattern], self.names or self.found)
+        ]
+        wanted = f"not {' or '.join(barred)}" if barred else _describe_patterns(self.wanted)
+        return f"{self.field} is {is_}, wanted {wanted}"
+
+
+def match_subscription(subscription: Subscription, finding: RunFinding | PlatformEvent) -> MatchResult:
+    """Hold a finding against every filter of a subscription."""
+    missed = _match_location(subscription, finding)
+    if missed:
+        return missed
+    if isinstance(finding, PlatformEvent):
+        return MatchResult(True) if finding.event in subscription.on else _event_mismatch(subscription, finding.event)
+    return _match_failures(subscription, finding)
+
+
+def matches_location(subscription: Subscription, finding: RunFinding | PlatformEvent) -> bool:
+    """Whether a subscription means where it happened, whatever it was."""
+    return matches_patterns(subscription.project, finding.projects) and matches_patterns(
+        subscription.env, _environment_names(finding)
+    )
+
+
+def _environment_names(finding: RunFinding | PlatformEvent) -> Sequence[str]:
+    return (finding.environment,) if finding.environment else ()
+
+
+def _match_location(subscription: Subscription, finding: RunFinding | PlatformEvent) -> MatchResult | None:
+    if not matches_patterns(subscription.project, finding.projects):
+        return _filter_mismatch("project", finding.projects, subscription.project)
+    if not matches_patterns(subscription.env, _environment_names(finding)):
+        return _filter_mismatch("env", _environment_names(finding), subscription.env)
+    if finding.happened < subscription.created - CLOCK_GRACE_SECONDS:
+        return MatchResult(False, "created", "it happened before this subscription was made")
+    return None
+
+
+def _match_failures(subscription: Subscription, finding: RunFinding) -> MatchResult:
+    if not finding.outcome.is_bad and not finding.passed_with_failures:
+        return MatchResult(False, "on", "nothing failed in it")
+    asked = [result for result in finding.bad if _required_event(finding, result.outcome) in subscription.on]
+    meant = tuple(result for result in asked if matches_patterns(subscription.case, case_names(result)))
+    if meant:
+        return MatchResult(True, results=meant)
+    if asked:
+        names = [name for result in asked for name in case_names(result)]
+        shown = sorted({result.title or result.id for result in asked})[:3]
+        return MatchResult(False, "case", found=shown, names=names, wanted=subscription.case)
+    return _match_run(subscription, finding)
+
+
+def _required_event(finding: RunFinding, outcome: Outcome) -> EventType:
+    """What a subscription has to ask for to be told of such an outcome in this run."""
+    return EventType.PASSED_WITH_FAILURES if finding.passed_with_failures else _EVENT_BY_OUTCOME[outcome]
+
+
+def _match_run(subscription: Subscription, finding: RunFinding) -> MatchResult:
+    """A run none of whose known results is meant: the run itself may be, when there are results that nobody read."""
+    known = {result.outcome for result in finding.bad} if not finding.is_partial else set()
+    for outcome in sorted(known or {finding.outcome}):
+        event = _required_event(finding, outcome)
+        if event not in subscription.on:
+            return _event_mismatch(subscription, event)
+    return (
+        MatchResult(True)
+        if matches_patterns(subscription.case, ())
+        else _filter_mismatch("case", (), subscription.case)
+    )
+
+
+def case_names(result: Result) -> list[str]:
+    """Every name by which people may mean a case."""
+    return [name for name in (result.case_id, result.title) if name]
+
+
+def _filter_mismatch(name: str, found: Collection[str], wanted: Sequence[str]) -> MatchResult:
+    return MatchResult(False, name, found=found, wanted=wanted)
+
+
+def _describe_patterns(patterns: Sequence[str]) -> str:
+    wanted, barred = " or ".join(including_patterns(patterns)), " or ".join(excluding_patterns(patterns))
+    return ", ".join(part for part in (wanted, barred and f"not {barred}") if part)
+
+
+def _event_mismatch(subscription: Subscription, event: EventType) -> MatchResult:
+    wanted = ", ".join(subscription.on)
+    return MatchResult(False, "on", f"it is about {event.value}, wanted {wanted}")

@@ -1,0 +1,89 @@
+"""How a mute is typed: filters, how long, and a reason: ``project:checkout 2h release week``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from zofbot.domain import durations
+from zofbot.domain.commands import SLASH_COMMAND, VERBS
+from zofbot.domain.errors import BadInput
+from zofbot.subscriptions.filters import canonical_filter, parse_filters
+from zofbot.subscriptions.model import Subscription
+from zofbot.subscriptions.mute import FILTERS
+from zofbot.subscriptions.tokenizer import split_words
+
+MAX_MUTE_SECONDS = 30 * 86400
+MIN_MUTE_SECONDS = 60
+
+MAX_DURATION_WORDS = 6
+"""Words that a duration may have: ``1 day 2 hours 30 minutes``."""
+
+
+class MuteWish(NamedTuple):
+    """What is to be muted, for how many seconds, and why."""
+
+    filters: Subscription
+    seconds: int
+    reason: str = ""
+
+
+def read_mute(text: str) -> MuteWish:
+    """Understand what is typed behind ``mute``; the duration may stand before the filters as well. Raises BadInput."""
+    before, rest = _split_filters(split_words(text), every=True)
+    seconds, rest = _split_duration(rest)
+    after, rest = _split_filters(rest, every=False) if seconds is not None else ([], rest)
+    typed = [*before, *after]
+    if rest and seconds is None and ":" not in rest[0] and not typed:
+        raise _wrong(f"`{_shown(rest[0])}` stands alone.", f"Did you mean `project:{_shown(rest[0])}`?",
+                     f"project:{_shown(rest[0])} 2h")  # fmt: skip
+    if not typed:
+        raise _wrong("What is to be muted?", "Name a project, an environment or a case; `project:*` means everything.")
+    if not seconds:
+        raise _wrong("For how long?", "Write it behind the filters: `90m`, `2h`, `1d`.", f"{' '.join(typed)} 2h")
+    if not MIN_MUTE_SECONDS <= seconds <= MAX_MUTE_SECONDS:
+        raise _wrong("A mute lasts a minute at least and 30 days at most.", "Choose a time between them.")
+    return MuteWish(read_filters(typed), seconds, " ".join(rest))
+
+
+def read_filters(typed: Sequence[str]) -> Subscription:
+    """The filters of a mute. Raises BadInput for one that it cannot have."""
+    for word in typed:
+        name = canonical_filter(word.partition(":")[0])
+        if name and name not in FILTERS:
+            raise _wrong(f"A mute has no `{name}:`.", "It takes `project:`, `env:` and `case:`.")
+    try:
+        return parse_filters(" ".join(typed))
+    except BadInput as error:
+        example = error.example.removeprefix(f"{SLASH_COMMAND} subscribe ")
+        raise _wrong(error.sentence, error.next_step, f"{example} 2h") from error
+
+
+def _split_filters(typed: Sequence[str], *, every: bool) -> tuple[list[str], list[str]]:
+    """The filters in front, and the rest: with ``every`` whatever has a colon, else only known ones."""
+    end = 0
+    for word in typed:
+        name, colon, _ = word.partition(":")
+        if not colon or not (every or canonical_filter(name)):
+            break
+        end += 1
+    return list(typed[:end]), list(typed[end:])
+
+
+def _split_duration(typed: Sequence[str]) -> tuple[int | None, list[str]]:
+    """The longest duration in front, and the rest; ``for`` may stand before it."""
+    rest = list(typed[1:] if typed[:1] == ["for"] else typed)
+    for end in range(min(MAX_DURATION_WORDS, len(rest)), 0, -1):
+        seconds = durations.try_parse_duration(" ".join(rest[:end]))
+        if seconds is not None:
+            return seconds, rest[end:]
+    return None, list(typed)
+
+
+def _shown(word: str) -> str:
+    return word.replace("`", "")[:60]
+
+
+def _wrong(sentence: str, step: str, example: str = "") -> BadInput:
+    shown = f"mute {example}" if example else VERBS["mute"].example
+    return BadInput(sentence, step, example=f"{SLASH_COMMAND} {shown}", verb="mute")

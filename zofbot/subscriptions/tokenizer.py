@@ -1,0 +1,120 @@
+"""Words and lists as people type them: split at spaces and commas, but not inside quotes.
+
+A quote opens only where a value begins, so that one inside a name (``5" tablet``) is part of the name; a backslash in
+front of it makes any character part of the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from zofbot.domain.commands import SLASH_COMMAND
+from zofbot.domain.errors import BadInput
+
+_EXAMPLE = f'{SLASH_COMMAND} subscribe case:"cart total*"'
+_BEFORE_VALUES = ":,>"
+"""What values stand behind: a filter's name, another value, the arrow of an escalation."""
+
+LITERAL_DASH = "\\-"
+"""Begins a pattern whose name begins with a dash; a dash alone excludes."""
+
+
+class _Character(NamedTuple):
+    """One character as typed: ``kept`` is what it adds to a value, ``plain``: neither quoted nor escaped."""
+
+    typed: str
+    kept: str
+    plain: bool
+
+
+def split_words(text: str) -> list[str]:
+    """Split at spaces and line breaks that are not inside quotes."""
+    return _split_unquoted(text, str.isspace)
+
+
+def split_list(text: str) -> list[str]:
+    """Split at commas that are not inside quotes."""
+    return _split_unquoted(text, lambda character: character == ",")
+
+
+def unquote_value(value: str) -> str:
+    """The value without its quotes and backslashes; only a dash keeps the one in front of it, at the beginning."""
+    return "".join(character.kept for character in _scan_characters(value, _BEFORE_VALUES))
+
+
+def _split_unquoted(text: str, at: Callable[[str], bool], before: str = _BEFORE_VALUES) -> list[str]:
+    """Split where ``at`` says so outside of quotes; quotes and backslashes stay for ``bare`` to take away."""
+    parts: list[list[str]] = [[]]
+    for character in _scan_characters(text, before, at):
+        if character.plain and at(character.typed):
+            parts.append([])
+        else:
+            parts[-1].append(character.typed)
+    return ["".join(part) for part in parts if part]
+
+
+def _scan_characters(text: str, before: str, at: Callable[[str], bool] = str.isspace) -> Iterator[_Character]:
+    """Go through a text once. Raises BadInput for a quote that is not closed."""
+    quoted = escaped = False
+    begins, first = True, True
+    for character in text:
+        if escaped:
+            escaped = False
+            dash = character == "-"
+            yield _Character(character, LITERAL_DASH if dash and first else character, plain=False)
+            begins, first = begins and dash, False
+        elif character == "\\":
+            escaped = True
+            yield _Character(character, "", plain=False)
+        elif character == '"' and (quoted or begins):
+            quoted, begins = not quoted, False
+            yield _Character(character, "", plain=False)
+        else:
+            yield _Character(character, character, plain=not quoted)
+            begins = character in before or at(character) or (begins and (character == "-" or character.isspace()))
+            first = False
+    if quoted:
+        raise BadInput(
+            "A quote is opened and not closed.",
+            'Close it; `\\"` is a quote inside.',
+            example=_EXAMPLE,
+            verb="subscribe",
+        )
+
+
+def quote_list(values: Iterable[str]) -> str:
+    """A list that ``listed`` and ``bare`` read back, with quotes only where they are needed."""
+    return ",".join(map(_quote_value, values))
+
+
+def _quote_value(value: str) -> str:
+    if value.startswith(LITERAL_DASH):
+        return LITERAL_DASH + _wrap_in_quotes(value.removeprefix(LITERAL_DASH))
+    return _wrap_in_quotes(value) if re.search(r'[\s,"\\]', value) else value
+
+
+def _wrap_in_quotes(value: str) -> str:
+    return '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'
+
+
+def parse_form_list(text: str) -> list[str]:
+    """Read a list as it stands in a field of a form: parted by commas or line breaks, spaces being part of a value."""
+    parts = _split_unquoted(text, _ends_entry, before=",")
+    stripped = (part.strip() for part in parts)
+    return ["".join(each.kept for each in _scan_characters(part, ",", _ends_entry)) for part in stripped if part]
+
+
+def _ends_entry(character: str) -> bool:
+    return character in ",\r\n"
+
+
+def format_form_list(values: Iterable[str]) -> str:
+    """A list for a field of a form, which ``entered`` reads back."""
+    return ", ".join(map(_format_form_value, values))
+
+
+def _format_form_value(value: str) -> str:
+    plain = value == value.strip() and not re.search(r'[,\r\n"\\]', value)
+    return value if plain else _quote_value(value)

@@ -1,0 +1,256 @@
+"""The rule book: the subscriptions of all channels as one YAML file that people read, review and keep.
+
+::
+
+    version: 1
+    channels:
+      C0123456789:  # qa-alerts
+        - filters: project:checkout env:production
+          id: 5f1c0a9b7e21
+          by: U0123456789
+          by_name: Ana
+          created: 2026-11-23T09:30:00Z
+
+``filters`` are spelled as Slack delivers what is typed there: a name that holds ``&amp;`` or ``<http://…>`` itself is
+escaped. The rest may be left out: it stays as it was, or is new.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import yaml
+
+from zofbot.domain.errors import BadInput
+from zofbot.domain.text import escape_markup, read_input
+from zofbot.subscriptions.filters import NO_IDS, format_filters, parse_filters
+from zofbot.subscriptions.model import MAX_SUBSCRIPTIONS, Subscription
+
+FILE_VERSION = 1
+
+FILE_HEADER = """\
+# What zofbot tells which channel. `zofbot subscriptions import --plan FILE` shows what an edit of this would change.
+# Filters are those of `/zof subscribe`; '' means all failures. A new entry needs nothing but its filters.
+"""
+_FIELD_PATTERNS = {
+    "channel": (r"[CGD][A-Z0-9]{2,30}", "a channel's id such as C0123456789, not its name"),
+    "id": (r"[A-Za-z0-9_.:-]{1,64}", "an id: letters, digits, dots and dashes, 64 at most"),
+    "by": (r"(?:[UW][A-Z0-9]{1,30})?", "the id of a person such as U0123456789"),
+}
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One subscription as the file has it; what it leaves out is None. Lines count from 1, times are Unix seconds."""
+
+    line: int
+    channel: str
+    wish: Subscription
+    id: str | None = None
+    by: str | None = None
+    by_name: str | None = None
+    created: float | None = None
+
+
+class InvalidFile(BadInput):
+    """A rule book that cannot be used; ``problems`` has one sentence each, with file, line and field."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
+
+
+def render_yaml(subscriptions: Sequence[Subscription], names: Mapping[str, str]) -> str:
+    """Write the file, which ``read`` understands as the same; ``names`` gives channels a comment.
+
+    Channels stand in the order of their ids, subscriptions in the order in which Slack numbers them.
+    """
+    lines = [f"version: {FILE_VERSION}", "channels:" if subscriptions else "channels: {}"]
+    for channel in sorted({subscription.channel for subscription in subscriptions}):
+        name = "".join(filter(str.isprintable, names.get(channel, "")))
+        lines.append(f"  {channel}:" + (f"  # {name}" if name else ""))
+        mine = (subscription for subscription in subscriptions if subscription.channel == channel)
+        for item in sorted(mine, key=lambda item: (item.created, item.id)):
+            facts = [f"{field}: {_yaml_scalar(value)}" for field, value in file_entry(item).items()]
+            lines += [f"    - {facts[0]}", *(f"      {fact}" for fact in facts[1:])]
+    return FILE_HEADER + "\n".join(lines) + "\n"
+
+
+def file_entry(subscription: Subscription) -> dict[str, str | float]:
+    """One subscription as the file's entry, without its channel."""
+    at = subscription.created
+    told = datetime.fromtimestamp(at, UTC)
+    exact = told.timestamp() == at
+    return {
+        "filters": escape_markup(format_filters(subscription)),
+        "id": subscription.id,
+        "by": subscription.by,
+        "by_name": subscription.by_name,
+        "created": told.isoformat().replace("+00:00", "Z") if exact else at,
+    }
+
+
+def _yaml_scalar(value: str | float) -> str:
+    """A value as YAML; what an editor would not show, or would show the wrong way around, is escaped."""
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-[\d:T.-]+Z", value):
+        return value  # unquoted, as a time is usually written
+    unicode = isinstance(value, float) or value.isprintable()
+    written = yaml.safe_dump(value, allow_unicode=unicode, width=math.inf)
+    return str(written).removesuffix("...\n").removesuffix("\n")
+
+
+def parse_yaml(source: bytes, name: str, ids: Mapping[str, str] = NO_IDS) -> list[FileEntry]:
+    """Understand a rule book called ``name``, in the file's order. Raises Misread with everything wrong in it.
+
+    ``ids`` has the ids of user groups and people by name, as for ``parse``.
+    """
+    try:
+        root = yaml.compose(source, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InvalidFile([f"{name}, line {line}: this is not YAML: {error.problem}."]) from None
+    except (yaml.YAMLError, UnicodeError):
+        raise InvalidFile([f"{name} is not text in UTF-8 without control characters."]) from None
+    except RecursionError:
+        raise InvalidFile([f"{name} is nested too deeply."]) from None
+    reader = _YamlReader(name, ids)
+    rules = reader.read_entries(root)
+    reader.check_duplicates(rules)
+    if reader.problems:
+        raise InvalidFile(reader.problems)
+    return rules
+
+
+class _YamlReader:
+    """Walks the parsed file and collects what is wrong; ``None`` stands for what could not be read."""
+
+    def __init__(self, name: str, ids: Mapping[str, str]) -> None:
+        self._name = name
+        self._ids = ids
+        self.problems: list[str] = []
+
+    def _add_problem(self, line: int, field: str, sentence: str) -> None:
+        self.problems.append(f"{self._name}, line {line}, {field}: {sentence}")
+
+    def read_entries(self, root: yaml.Node | None) -> list[FileEntry]:
+        if root is None:
+            self.problems.append(f"{self._name} is empty; `channels: {{}}` would say that no channel is told anything.")
+            return []
+        top = self._read_mapping(root, "file", ("version", "channels"), needed=("version", "channels"))
+        if "version" in top and self._read_text(top["version"], "version") != str(FILE_VERSION):
+            self._add_problem(_line_number(top["version"]), "version", f"this zofbot reads version {FILE_VERSION}.")
+        channels = self._read_mapping(top["channels"], "channels", shape="channel") if "channels" in top else {}
+        return [rule for channel, node in channels.items() for rule in self._read_channel(channel, node)]
+
+    def _read_channel(self, channel: str, node: yaml.Node) -> list[FileEntry]:
+        if not isinstance(node, yaml.SequenceNode):
+            self._add_problem(_line_number(node), channel, "it must be a list, each entry beginning with `- filters:`.")
+            return []
+        if len(node.value) > MAX_SUBSCRIPTIONS:
+            self._add_problem(
+                _line_number(node),
+                channel,
+                f"{len(node.value)} subscriptions are more than the {MAX_SUBSCRIPTIONS} it may have.",
+            )
+        return [rule for item in node.value if (rule := self._read_entry(channel, item))]
+
+    def _read_entry(self, channel: str, node: yaml.Node) -> FileEntry | None:
+        fields = self._read_mapping(node, channel, ("filters", "id", "by", "by_name", "created"), needed=("filters",))
+        told = {field: self._read_text(value, field) for field, value in fields.items()}
+        for field in ("id", "by"):
+            if (value := told.get(field)) is not None:
+                self._check_pattern(_line_number(fields[field]), field, value)
+        wish = self._read_filters(fields["filters"], told["filters"]) if told.get("filters") is not None else None
+        created = self._read_time(fields["created"], told["created"]) if told.get("created") is not None else None
+        if wish is None:
+            return None
+        return FileEntry(
+            _line_number(node), channel, wish, told.get("id"), told.get("by"), told.get("by_name"), created
+        )
+
+    def _read_mapping(
+        self, node: yaml.Node, where: str, known: Sequence[str] = (), needed: Sequence[str] = (), shape: str = ""
+    ) -> dict[str, yaml.Node]:
+        if not isinstance(node, yaml.MappingNode):
+            self._add_problem(
+                _line_number(node), where, "it must be names and values, as in `zofbot subscriptions export`."
+            )
+            return {}
+        found: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else ""
+            if name in found:
+                self._add_problem(_line_number(key), name, "it stands here twice.")
+            elif not name or (known and name not in known):
+                self._add_problem(
+                    _line_number(key), name or where, f"there is no such field; there are {', '.join(known)}."
+                )
+            else:
+                found[name] = value
+            if shape:
+                self._check_pattern(_line_number(key), shape, name)
+        for name in needed:
+            if name not in found:
+                self._add_problem(_line_number(node), name, "it is missing.")
+        return found
+
+    def _read_text(self, node: yaml.Node, field: str) -> str | None:
+        if not isinstance(node, yaml.ScalarNode):
+            self._add_problem(_line_number(node), field, "it must be text.")
+        elif node.tag == "tag:yaml.org,2002:null":
+            self._add_problem(_line_number(node), field, "it has no value; leave it out, or write '' for an empty one.")
+        else:
+            return str(node.value)
+        return None
+
+    def _read_filters(self, node: yaml.Node, typed: str | None) -> Subscription | None:
+        try:
+            return parse_filters(read_input(typed or ""), ids=self._ids)
+        except BadInput as error:
+            self._add_problem(_line_number(node), "filters", f"{error.sentence} {error.next_step}")
+            return None
+
+    def _read_time(self, node: yaml.Node, told: str | None) -> float | None:
+        try:
+            at = float(told or "")
+        except ValueError:
+            at = _parse_iso_time(told or "")
+        if 0 <= at < 1e11:
+            return at
+        self._add_problem(_line_number(node), "created", "it must be a time such as 2026-11-23T09:30:00Z.")
+        return None
+
+    def _check_pattern(self, line: int, field: str, value: str) -> None:
+        shape, meaning = _FIELD_PATTERNS[field]
+        if not re.fullmatch(shape, value):
+            self._add_problem(line, field, f"`{value[:60]}` is not {meaning}.")
+
+    def check_duplicates(self, rules: Sequence[FileEntry]) -> None:
+        """Find what is wrong only beside something else: one id twice, or the same wish twice in a channel."""
+        lines: dict[str, int] = {}
+        wishes = Counter((rule.channel, format_filters(rule.wish)) for rule in rules)
+        for rule in rules:
+            if rule.id in lines:
+                self._add_problem(rule.line, "id", f"`{rule.id}` stands in line {lines[rule.id]} already.")
+            elif rule.id is not None:
+                lines[rule.id] = rule.line
+            elif wishes[rule.channel, format_filters(rule.wish)] > 1:
+                self._add_problem(rule.line, "filters", "the channel has another entry that says the same.")
+
+
+def _line_number(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _parse_iso_time(told: str) -> float:
+    """The time in Unix seconds, UTC where no zone is named; one that cannot be meant where it is no time."""
+    try:
+        at = datetime.fromisoformat(told)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return -1.0

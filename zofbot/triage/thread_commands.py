@@ -1,0 +1,117 @@
+"""What people type to the bot in a thread, understood: an act or a question, and the words behind it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from zofbot.domain.errors import BadInput
+from zofbot.domain.text import read_input
+from zofbot.triage.state_machine import Action
+
+ACTION_WORDS = {
+    "ack": Action.ACKNOWLEDGE,
+    "acknowledge": Action.ACKNOWLEDGE,
+    "take": Action.ACKNOWLEDGE,
+    "mine": Action.ACKNOWLEDGE,
+    "unack": Action.UNACKNOWLEDGE,
+    "unacknowledge": Action.UNACKNOWLEDGE,
+    "release": Action.UNACKNOWLEDGE,
+    "still": Action.CONFIRM,
+    "confirm": Action.CONFIRM,
+    "assign": Action.ASSIGN,
+    "snooze": Action.SNOOZE,
+    "wake": Action.WAKE,
+    "escalate": Action.ESCALATE,
+    "resolve": Action.RESOLVE,
+    "resolved": Action.RESOLVE,
+    "close": Action.RESOLVE,
+    "reopen": Action.REOPEN,
+    "undo": Action.UNDO,
+}
+"""Each word that is an act. ``still on it`` is the answer to whether one still is."""
+
+QUESTION_WORDS = ("why", "result", "run", "help")
+"""Words that only ask."""
+
+VERBATIM = ("mute", "unmute")
+"""Words about a channel; what follows them is kept as it was typed."""
+
+REASON_WORDS = {
+    "product bug": "product",
+    "product": "product",
+    "bug": "product",
+    "test bug": "test",
+    "test": "test",
+    "flaky": "flaky",
+    "flake": "flaky",
+    "environment": "environment",
+    "env": "environment",
+    "zof or infrastructure": "platform",
+    "infrastructure": "platform",
+    "infra": "platform",
+    "platform": "platform",
+    "zof": "platform",
+    "other": "other",
+}
+"""How a reason may be typed, and the word it is stored as."""
+
+_PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
+_SURROUNDING_CHARACTERS = " `'\",.!?:;"
+_SEPARATORS = " \t\n:,;.-–—"
+"""What may stand between a reason and the note behind it."""
+
+
+@dataclass(frozen=True)
+class ThreadCommand:
+    """One thing that was typed: ``act`` or, without one, the ``question``; ``rest`` are the words behind it."""
+
+    act: Action | None = None
+    question: str = ""
+    rest: str = ""
+
+    @property
+    def person_id(self) -> str:
+        """The id of the first person named; empty for ``me``, and where nobody is."""
+        found = _PERSON.search(self.rest)
+        return found[1] if found else ""
+
+    @property
+    def resolution_reason(self) -> tuple[str, str]:
+        """Why it is resolved, empty where that cannot be made out, and the note behind it."""
+        said = self.rest.removeprefix("as ").strip()
+        for typed in sorted(REASON_WORDS, key=len, reverse=True):
+            rest = said[len(typed) :]
+            if said.lower().startswith(typed) and not rest[:1].isalnum():
+                return REASON_WORDS[typed], rest.strip(_SEPARATORS)
+        return "", said
+
+
+def parse_thread_command(text: str, bot: str = "") -> ThreadCommand:
+    """Understand a message that mentions the bot, whose id is ``bot``; without it the first mention is the bot's.
+
+    Raises BadInput for a word that is none of these.
+    """
+    typed = read_input(text)
+    mention = next((found for found in _PERSON.finditer(typed) if bot in ("", found[1])), None)
+    said = typed[mention.end() :] if mention else typed
+    typed = " ".join(said.split()).lstrip(_SURROUNDING_CHARACTERS)
+    word, _, rest = typed.rstrip(_SURROUNDING_CHARACTERS).partition(" ")
+    word = word.lower().strip(_SURROUNDING_CHARACTERS)
+    if not word:
+        return ThreadCommand(question="help")
+    if word in ACTION_WORDS:
+        return ThreadCommand(act=ACTION_WORDS[word], rest=rest.strip())
+    if word in VERBATIM:
+        return ThreadCommand(question=word, rest=typed.partition(" ")[2])
+    if word in QUESTION_WORDS:
+        return ThreadCommand(question=word, rest=rest.strip())
+    meant = next(
+        iter(difflib.get_close_matches(word, [*ACTION_WORDS, *QUESTION_WORDS, *VERBATIM], n=1, cutoff=0.7)), ""
+    )
+    raise BadInput(
+        f"I do not know `{re.sub(r'[`<>]', '', word)[:60]}`.",
+        f"Did you mean `{meant}`?" if meant else "I know `ack`, `assign`, `snooze`, `resolve` and more.",
+        example=f"@zofbot {meant or 'help'}",
+    )

@@ -1,0 +1,160 @@
+"""What a reply that is not a success means to the person who asked: one sentence, and what to do next."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from zofbot.domain.errors import ZofError, ZofRejected, ZofUnavailable, ZofUnreadable
+from zofbot.domain.redaction import redact
+from zofbot.zof.coerce import as_identifier, as_text
+from zofbot.zof.protocol import TRY_AGAIN_HINT, parse_retry_after
+
+MAX_MESSAGE_CHARACTERS = 300
+_PERMISSION_PATTERN = re.compile(r"\b[a-z_]{2,40}:(?:read|list|create|write|update|manage|approve|cancel)\b")
+"""A permission as Zof writes it (https://zof.ai/docs/security/authorization)."""
+_MARKUP_PATTERN = re.compile(r"\A\s*<|<(?:!doctype|html|head|body)\b|</[a-z]", re.IGNORECASE)
+
+# https://zof.ai/docs/api/errors lists 400 to 409, 429 and 500; the others are read as their neighbours.
+_REJECTED_BY_STATUS = {
+    400: ("Zof did not accept the request for {what}{says}{param}.", "Change what you asked for and try again."),
+    401: (
+        "The bot is not authorized with Zof: its API key is missing, expired or revoked.",
+        "An operator must renew ZOF_API_KEY.",
+    ),
+    403: (
+        "The bot's Zof key is not allowed to {deed} {what}{lacks}.",
+        "An operator must raise the role of the key in Zof, or ask somebody who may.",
+    ),
+    404: (
+        "Zof has no {what}.",
+        "Check the id. Old items may have expired, and what belongs to another organization looks missing too.",
+    ),
+    409: ("The state of {what} does not allow this (any more){says}.", "Look at it again before you repeat this."),
+}
+_OTHER_REJECTION = (
+    "Zof refused the request for {what} (HTTP {status}){says}{param}.",
+    "Change what you asked for or ask an operator.",
+)
+_BUSY_SENTENCE = "Zof is busy: the organization has used up its requests for the moment."
+_FAULT_SENTENCE = "Zof had a fault of its own (HTTP {status})."
+_UNAVAILABLE_SENTENCE = "Zof is unavailable (HTTP {status})."
+_UNAVAILABLE_STATUSES = (408, 502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDetails:
+    """What Zof said about a failure, cleaned for people but not escaped for any medium."""
+
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+
+
+def build_error(  # noqa: PLR0913  # each of them has a part in the sentence
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    what: str,
+    *,
+    now: datetime,
+    deed: str = "read",
+    permission: str = "",
+    secrets: tuple[str, ...] = (),
+) -> ZofError:
+    """Turn a reply that is not a success into the error to raise.
+
+    ``headers`` is case-blind, ``what`` a noun for people such as "result `res_1`", ``deed`` what was to be done with
+    it, ``permission`` what Zof's documentation says is needed for that, ``secrets`` are taken out of Zof's words.
+    ``retry_at`` is set when Zof named a time.
+    """
+    said = parse_error_body(body, secrets)
+    error: ZofError
+    if status in {408, 429} or 500 <= status <= 599:
+        error = _unavailable_error(status, parse_retry_after(headers.get("retry-after"), now), now)
+    elif 400 <= status <= 499:
+        error = _rejected_error(status, said, what, deed, permission)
+    else:
+        error = ZofUnreadable(f"Zof answered in a way it does not describe (HTTP {status}).", TRY_AGAIN_HINT)
+    error.status, error.code, error.message, error.param = status, said.code, said.message, said.param
+    return error
+
+
+def _rejected_error(status: int, said: ErrorDetails, what: str, deed: str, permission: str) -> ZofRejected:
+    sentence, next_step = _REJECTED_BY_STATUS.get(status, _OTHER_REJECTION)
+    says = f": {said.message.rstrip('.')}" if said.message else ""
+    param = f" (parameter `{said.param}`)" if said.param else ""
+    lacking = _missing_permission(said, permission) if status == 403 else ""
+    lacks = f": it lacks the permission `{lacking}`" if lacking else ""
+    error = ZofRejected(
+        sentence.format(what=what, deed=deed, status=status, says=says, param=param, lacks=lacks), next_step
+    )
+    error.permission = lacking
+    return error
+
+
+def _missing_permission(said: ErrorDetails, documented: str) -> str:
+    """Which permission a key lacks: the one that Zof's answer names, else the documented one; empty if neither does."""
+    named = _PERMISSION_PATTERN.search(" ".join(filter(None, (said.message, said.param))))
+    return named[0] if named else documented
+
+
+def _unavailable_error(status: int, at: datetime | None, now: datetime) -> ZofUnavailable:
+    sentence = (
+        _BUSY_SENTENCE
+        if status == 429
+        else _UNAVAILABLE_SENTENCE
+        if status in _UNAVAILABLE_STATUSES
+        else _FAULT_SENTENCE
+    )
+    next_step = describe_retry(at, now) + (
+        "" if status == 429 else " Zof's own state is shown at https://status.zof.ai."
+    )
+    error = ZofUnavailable(sentence.format(status=status), next_step)
+    error.retry_at = at
+    return error
+
+
+def describe_retry(at: datetime | None, now: datetime) -> str:
+    """Say when to try again, as exactly as it is known."""
+    if at is None:
+        return "Try again in a minute."
+    seconds = max(1, math.ceil((at - now).total_seconds()))
+    return f"Try again in {seconds} s." if seconds <= 120 else f"Try again in {math.ceil(seconds / 60)} minutes."
+
+
+def parse_error_body(body: bytes, secrets: tuple[str, ...] = ()) -> ErrorDetails:
+    """Read what an error body says: ``{"error": {…}}``, flat, ``{"error": "text"}`` or plain text; never markup."""
+    raw = body.decode("utf-8", "replace").strip()
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return (
+            ErrorDetails()
+            if raw[:1] in ("{", "[", '"')
+            else ErrorDetails(message=_clean_text(raw, MAX_MESSAGE_CHARACTERS, secrets))
+        )
+    if not isinstance(found, dict):
+        return ErrorDetails(message=_clean_text(found, MAX_MESSAGE_CHARACTERS, secrets))
+    inner = found.get("error")
+    told = inner if isinstance(inner, dict) else found
+    message = as_text(told.get("message")) or as_text(inner)
+    return ErrorDetails(
+        _clean_text(as_identifier(told.get("code")), 100, secrets),
+        _clean_text(message, MAX_MESSAGE_CHARACTERS, secrets),
+        _clean_text(told.get("param"), 100, secrets),
+    )
+
+
+def _clean_text(value: object, most: int, secrets: tuple[str, ...]) -> str | None:
+    known = as_text(value)
+    if known is None or _MARKUP_PATTERN.search(known):
+        return None
+    # Not printable are controls, and the characters that turn a line's direction around.
+    shown = "".join(" " if char.isspace() else char for char in known if char.isspace() or char.isprintable())
+    shown = redact(" ".join(shown.split()), *secrets)
+    return (shown if len(shown) <= most else shown[: most - 1] + "…") or None

@@ -1,0 +1,103 @@
+"""A listing of Zof's: how its pages follow one another, and the filters that hold here when Zof does not know them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import structlog
+
+from zofbot.domain.errors import ZofRejected
+from zofbot.domain.model import Endpoint, Outcome, Project, Result, Run, Schedule
+from zofbot.zof.parsing import classify_outcome
+from zofbot.zof.protocol import Page, refused_filter
+from zofbot.zof.request import ZofRequest
+
+ListedT = TypeVar("ListedT", Run, Result, Project, Schedule, Endpoint)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest(Generic[ListedT]):
+    """What to list: ``filters`` are query names and values Zof may refuse, ``keep`` decides here once more."""
+
+    ask: ZofRequest
+    filters: Mapping[str, str]
+    keep: Callable[[ListedT], bool]
+    read: Callable[[object, str | None], Page[ListedT]]
+
+
+class QueryFilters:
+    """The query names of Zof's filters, none of them published, and which of them this Zof has refused.
+
+    An empty name is not sent (https://zof.ai/docs/api/runs describes the filters without their names).
+    """
+
+    def __init__(self, status: str, project: str, since: str) -> None:
+        self.status = status
+        self.project = project
+        self.since = since
+        self._refused: set[str] = set()
+
+    def to_query(self, status: str | None, project: str | None, since: datetime | None) -> dict[str, str]:
+        """The names and values to send."""
+        wanted = {self.status: status, self.project: project, self.since: since and since.isoformat()}
+        return {name: value for name, value in wanted.items() if name and value}
+
+    def without_refused(self, filters: Mapping[str, str]) -> dict[str, str]:
+        """Those that Zof has not refused."""
+        return {name: value for name, value in filters.items() if name not in self._refused}
+
+    def drop_refused(self, error: ZofRejected, sent: Mapping[str, str]) -> dict[str, str] | None:
+        """What is left to send after this refusal, or None when it is about something else.
+
+        The name is never sent again by this process, unless a word that Zof may not know was all that it refused.
+        """
+        name = refused_filter(error, sent)
+        if name is None:
+            return None
+        if name != self.status or classify_outcome(sent[name]) is not Outcome.UNKNOWN:
+            self._refused.add(name)
+        log.warning("zof filter refused", param=name, request_id=error.request_id, kept_off=name in self._refused)
+        return {other: value for other, value in sent.items() if other != name}
+
+
+async def iterate_pages(
+    fetch: Callable[[str | None], Awaitable[Page[ListedT]]], template: str, starting_after: str | None, most: int
+) -> AsyncGenerator[Page[ListedT], None]:
+    """Follow cursors one page after another, to the end, a missing or repeated cursor, or ``most`` pages."""
+    cursor = starting_after
+    met = {cursor}
+    for _ in range(most):
+        page = await fetch(cursor)
+        if page.skipped:
+            log.warning("zof entries skipped", template=template, count=page.skipped, request_id=page.request_id)
+        yield page
+        if not page.more:
+            return
+        cursor = page.next_cursor
+        if cursor is None or cursor in met:
+            fault = "missing" if cursor is None else "repeated"
+            log.warning("zof cursor", fault=fault, template=template, request_id=page.request_id)
+            return
+        met.add(cursor)
+    log.info("zof page cap", template=template, pages=most)
+
+
+def has_status(item: Run | Result, wanted: str | None) -> bool:
+    """Whether it may be what was asked for: the same category, or the same word where there is none."""
+    if wanted is None or item.status is None:
+        return True
+    category = classify_outcome(wanted)
+    if category is Outcome.UNKNOWN:
+        return item.status.casefold() == wanted.strip().casefold()
+    return item.outcome is category
+
+
+def is_of_project(item: Run, wanted: str | None) -> bool:
+    """Whether it may belong to the project of that id or name; one that names neither may."""
+    known = {item.project_id, item.project_name} - {None}
+    return wanted is None or not known or wanted in known
