@@ -13,7 +13,6 @@ from zofbot.alerting.mention_limit import MAX_MENTIONS, MENTION_WINDOW_SECONDS
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.delivery.dispatcher import Dispatcher
-from zofbot.delivery.postponing import Postponing
 from zofbot.domain.permissions import Roles
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, UndecidedNotification
 from zofbot.observability.metrics import Metrics, status_label
@@ -22,6 +21,7 @@ from zofbot.polling.poller import Poller, lease_seconds
 from zofbot.services import canary, digest_job
 from zofbot.services.canary import Canary, ZofClock
 from zofbot.services.failures import TriageService
+from zofbot.services.postponing import Postponing
 from zofbot.services.run_commands import RunCommands
 from zofbot.slack import catch_up, shared_channels
 from zofbot.slack.client import CALL_DEADLINE_SECONDS, SlackClient
@@ -122,7 +122,7 @@ class Services:
     async def _pace_mentions(self, claimed: Claim) -> None:
         """Put off a timer that would mention somebody too often.
 
-        Raises Undecided, Unwanted where there is nothing to say any more, and StoreUnavailable.
+        Raises UndecidedNotification, UnwantedNotification where there is nothing to say any more, and StoreUnavailable.
         """
         body = claimed.notification.body
         if body.get("card") != "timer" or not body.get("mention"):

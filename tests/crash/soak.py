@@ -51,7 +51,7 @@ FILTERS = {
     CHECKOUT_CHANNEL: f"project:{CHECKOUT} layout:flat",
     SEARCH_CHANNEL: f"project:{SEARCH} env:staging group:case",
 }
-"""How each channel subscribes; all of the soak's expectations are in ``Perfect``."""
+"""How each channel subscribes; all of the soak's expectations are in ``ExpectedAlerts``."""
 
 FAULTS = (
     *("429", "429_fraction", "ratelimited_200", "500", "502", "cut", "error:a_word_nobody_knows"),

@@ -100,10 +100,20 @@ HEALTHS = st.builds(
     letters=st.lists(st.builds(DeadLetterRow, TEXTS, TEXTS, TEXTS, st.none() | TIMES), max_size=9),
 )  # fmt: skip
 HOMES = st.builds(
-    HomeData, now=st.just(START_TIME), figures=st.none() | FIGURES, open=st.integers(0, 10**6), since=st.none() | TIMES,
-    mine=PARTS, waiting=PARTS, wishes=st.lists(st.builds(HomeSubscription, TEXTS, TEXTS, TEXTS), max_size=40), health=HEALTHS,
-    rooms=st.booleans(), edits=st.booleans(), retries=st.booleans(), schedules=st.lists(SCHEDULES, max_size=8),
-)  # fmt: skip
+    HomeData,
+    now=st.just(START_TIME),
+    figures=st.none() | FIGURES,
+    open=st.integers(0, 10**6),
+    since=st.none() | TIMES,
+    mine=PARTS,
+    waiting=PARTS,
+    wishes=st.lists(st.builds(HomeSubscription, TEXTS, TEXTS, TEXTS), max_size=40),
+    health=HEALTHS,
+    rooms=st.booleans(),
+    edits=st.booleans(),
+    retries=st.booleans(),
+    schedules=st.lists(SCHEDULES, max_size=8),
+)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
@@ -129,14 +139,25 @@ def test_the_fullest_home_there_can_be_fits() -> None:
         id="r" * 128, title=long, project_name=long, environment=long, status=long, url="https://zof.ai/" + "z" * 2900
     )
     shown = HomeData(
-        now=3.0, figures=DailyStats(1.0, 9, 3, 6, (run,) * 40, cut=True), open=10**9, since=1.0, mine=part, waiting=part,
-        wishes=[HomeSubscription("i" * 128, "C1", long)] * 400, edits=True, retries=True,
+        now=3.0,
+        figures=DailyStats(1.0, 9, 3, 6, (run,) * 40, cut=True),
+        open=10**9,
+        since=1.0,
+        mine=part,
+        waiting=part,
+        wishes=[HomeSubscription("i" * 128, "C1", long)] * 400,
+        edits=True,
+        retries=True,
         health=BotHealth(
-            zof=ZofProblem(long, long, 1.0), lacking=[ZofProblem(long, long)] * 2, paused=long, dead=10**9, waiting=10**9,
+            zof=ZofProblem(long, long, 1.0),
+            lacking=[ZofProblem(long, long)] * 2,
+            paused=long,
+            dead=10**9,
+            waiting=10**9,
             letters=[DeadLetterRow("k" * 900, "C1", long, 1.0)] * 40,
         ),
         schedules=[Schedule(id="s" * 128, name=long, cron=long, project=long, environment=long)] * 40,
-    )  # fmt: skip
+    )
     view = home.render_home(shown)
     assert blocks.find_problems(view, "home") == []
     assert len(json.dumps(view)) <= 250_000

@@ -200,11 +200,17 @@ async def test_from_then_on_an_older_process_changes_nothing_but_ends_what_it_be
     await claim_schema(client, "test", NEW)
     before = {key: await client.dump(key) for key in await client.keys() if b"lease:" not in key}
     refused = (
-        lambda: old.commit([root_notification("late")], changes={"h": {"f": "v"}}), lambda: old.claim(9),
-        lambda: old.retry("waits"), lambda: old.drop("waits"), lambda: old.unpark_channel("C1"), lambda: old.mark_notified("C1"),
-        lambda: subscriptions.add(Subscription(id="s2")), lambda: subscriptions.replace(kept),
-        lambda: subscriptions.remove("s1"), lease.hold,
-    )  # fmt: skip
+        lambda: old.commit([root_notification("late")], changes={"h": {"f": "v"}}),
+        lambda: old.claim(9),
+        lambda: old.retry("waits"),
+        lambda: old.drop("waits"),
+        lambda: old.unpark_channel("C1"),
+        lambda: old.mark_notified("C1"),
+        lambda: subscriptions.add(Subscription(id="s2")),
+        lambda: subscriptions.replace(kept),
+        lambda: subscriptions.remove("s1"),
+        lease.hold,
+    )
     for step in refused:
         with pytest.raises(OutdatedVersion, match="A newer zofbot has written to this store"):
             await step()

@@ -361,8 +361,12 @@ def test_whoever_put_it_to_sleep_stays_named_when_somebody_else_assigns_it() -> 
     undone = apply_action(awake, action_request(Action.UNDO, NOW + 3, who=ben), RunFacts(), POLICY)
     assert "*Snoozed* by Ana" in str(drawn(undone))
     over = apply_action(undone, action_request(Action.RESOLVE, NOW + 4, who=ben, reason="flaky"), RunFacts(), POLICY)
-    back = apply_action(apply_action(over, action_request(Action.REOPEN, NOW + 5, who=ana), RunFacts(), POLICY), action_request(Action.UNDO, NOW + 6, who=ana),
-               RunFacts(), POLICY)  # fmt: skip
+    back = apply_action(
+        apply_action(over, action_request(Action.REOPEN, NOW + 5, who=ana), RunFacts(), POLICY),
+        action_request(Action.UNDO, NOW + 6, who=ana),
+        RunFacts(),
+        POLICY,
+    )
     assert "*Resolved* by Ben" in str(drawn(back))
 
 

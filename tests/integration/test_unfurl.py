@@ -296,9 +296,17 @@ async def test_our_own_messages_are_left_alone(there: RunningBot) -> None:
     message = slack.add_message(
         PostedMessage(QA_ALERTS, slack.next_timestamp(), BOT_USER_ID, f"<{result_link('res_4821')}>")
     )
-    await there.stage.people.deliver_payload("events_api", {"event_id": "Ev1", "type": "event_callback"} | link_event(
-        type="link_shared", user=BOT_USER_ID, channel=QA_ALERTS, message_ts=message.ts, links=[{"url": result_link("res_4821")}]
-    ))  # fmt: skip
+    await there.stage.people.deliver_payload(
+        "events_api",
+        {"event_id": "Ev1", "type": "event_callback"}
+        | link_event(
+            type="link_shared",
+            user=BOT_USER_ID,
+            channel=QA_ALERTS,
+            message_ts=message.ts,
+            links=[{"url": result_link("res_4821")}],
+        ),
+    )
     await asyncio.sleep(0.2)
     assert unfurl_calls(there) == []
 

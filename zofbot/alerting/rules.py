@@ -53,8 +53,8 @@ __all__ = [
 class Decision:
     """What to commit in one step, and one reason for each subscription.
 
-    ``changes`` are hash name, field and new value (``None`` deletes) to go with the ``notifications``; all of it counts
-    only where what is ``expected`` still stands there.
+    ``changes`` are hash name, field and new value (``None`` deletes) to go with the ``plain_notifications``; all of it
+    counts only where what is ``is_expected`` still stands there.
     """
 
     notifications: tuple[Notification, ...] = ()
@@ -76,7 +76,7 @@ def decide_finding(  # noqa: PLR0913  (the last three are settings)
     """Decide about one finding; deciding again, with this decision committed or not, sends nothing else.
 
     What happened more than ``lookback`` seconds before ``now`` is noted and never told. ``critical`` environments are
-    globs. ``memory`` holds the hashes of ``Memory.names``.
+    globs. ``memory`` holds the hashes of ``RuleState.names``.
     """
     draft = DecisionBuilder(memory, now)
     first = is_critical(finding.environment, critical)
@@ -114,7 +114,7 @@ def decide_batch(  # noqa: PLR0913  (as above)
 ) -> Decision:
     """Decide about a page of findings in the order in which they happened, as one decision.
 
-    ``memory`` holds the hashes that ``Memory.names`` names for any of them.
+    ``memory`` holds the hashes that ``RuleState.names`` names for any of them.
     """
     told: dict[str, Notification] = {}
     changes: dict[str, dict[str, str | None]] = {}

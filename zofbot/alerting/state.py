@@ -54,7 +54,7 @@ def threshold_hash(subscription: Subscription) -> str:
 
 
 def failure_hash(root: str) -> str:
-    """The hash of what the message under key ``root`` shows, for those who work on it."""
+    """The hash of what the message under key ``root_notification`` shows, for those who work on it."""
     return f"failure:{root}"
 
 
@@ -113,7 +113,7 @@ def catch_up_in(channel: str) -> str:
 
 @dataclass(frozen=True)
 class RuleState:
-    """The hashes that ``names`` asked for, as they were read together."""
+    """The hashes that ``hash_names`` asked for, as they were read together."""
 
     hashes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 

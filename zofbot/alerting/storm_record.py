@@ -1,7 +1,7 @@
 """The record of a storm: one failure to work on, the list of its members, and how both change with each of them.
 
-All of it is kept in one hash for each channel (``storms_in``): ``storm:<key>`` is the storm, ``page:<key>:<number>`` a
-page of its members, and ``in:<key of a member's root>`` says on which page of which storm that one is.
+All of it is kept in one hash for each channel (``storms_hash``): ``storm:<key>`` is the storm, ``page:<key>:<number>``
+a page of its members, and ``in:<key of a member's root>`` says on which page of which storm that one is.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ OPEN_RETENTION_SECONDS, RECOVERED_RETENTION_SECONDS = 14 * 86400.0, 6 * 3600.0
 class Storm(BaseModel):
     """A storm as the rules remember it. Its key is made from the ``id`` and ``category`` of the first that it took in.
 
-    ``edit_at`` is when the summary is edited next or was last; times are Unix seconds. ``recovered`` counts members.
+    ``edit_at`` is when the summary is edited next or was last; times are Unix seconds. ``is_recovered`` counts members.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -119,7 +119,7 @@ class Storm(BaseModel):
 
 
 def load_storm(draft: DecisionBuilder, channel: str, storm: str) -> Storm | None:
-    """The storm whose summary has the key ``storm``, while it may change."""
+    """The storm whose summary has the key ``storm_body``, while it may change."""
     kept = draft.read_hash(storms_hash(channel)).get(f"storm:{storm}")
     return Storm.model_validate_json(kept) if kept else None
 
@@ -190,7 +190,7 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
 
 
 def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str) -> Storm:
-    """Have it recover once all of it has, or open again once one of them fails; ``at`` is Unix seconds."""
+    """Have it recover once all of it has, or open again once one of them fails; ``with_alert_at`` is Unix seconds."""
     over = storm.open_members == 0
     if over == (storm.standing is AlertStatus.RECOVERED):
         return storm
@@ -210,9 +210,16 @@ def schedule_escalations(storm: Storm, present: TriageRecord, told: float) -> It
 def build_storm_reply(storm: Storm, name: str, body: Payload, happened: float, held: float) -> Notification:
     """Something said in the thread of a storm, under the key ``name``."""
     return Notification(
-        key=name, kind=NotificationKind.REPLY, channel=storm.channel, body=payloads.dump_payload(body), root=storm.storm_key, happened=happened,
-        critical=storm.critical, not_before=held, schema=NOTIFICATION_SCHEMA,
-    )  # fmt: skip
+        key=name,
+        kind=NotificationKind.REPLY,
+        channel=storm.channel,
+        body=payloads.dump_payload(body),
+        root=storm.storm_key,
+        happened=happened,
+        critical=storm.critical,
+        not_before=held,
+        schema=NOTIFICATION_SCHEMA,
+    )
 
 
 def build_storm_edit(

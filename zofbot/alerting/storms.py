@@ -43,8 +43,8 @@ LANE_RETENTION_SECONDS = 3600.0
 class StormLane(BaseModel):
     """The latest times (Unix seconds) at which alerts of one sort were due in a channel.
 
-    ``alone`` are the latest that stood alone, each with when it was due and how many mentions it left out; ``storm`` is
-    the key of the storm that takes in the others at present.
+    ``alone`` are the latest that stood alone, each with when it was due and how many mentions it left out;
+    ``storm_body`` is the key of the storm that takes in the others at present.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -99,7 +99,7 @@ class StormCandidate(BaseModel):
 
 
 class StormPlacement(NamedTuple):
-    """What becomes of an alert: the key of the ``storm`` it went into, empty where it stands alone.
+    """What becomes of an alert: the key of the ``storm_body`` it went into, empty where it stands alone.
 
     ``mention`` are those whom it mentions then.
     """
@@ -187,9 +187,15 @@ def _grow_storm(draft: DecisionBuilder, storm: Storm, alert: StormCandidate, due
 
 def _build_summary(storm: Storm, held: float) -> Notification:
     return Notification(
-        key=storm.storm_key, kind=NotificationKind.ROOT, channel=storm.channel, body=payloads.dump_payload(storm.summary_body()), happened=storm.since,
-        critical=storm.critical, not_before=held, schema=NOTIFICATION_SCHEMA,
-    )  # fmt: skip
+        key=storm.storm_key,
+        kind=NotificationKind.ROOT,
+        channel=storm.channel,
+        body=payloads.dump_payload(storm.summary_body()),
+        happened=storm.since,
+        critical=storm.critical,
+        not_before=held,
+        schema=NOTIFICATION_SCHEMA,
+    )
 
 
 def _close_storm(draft: DecisionBuilder, storm: Storm) -> None:

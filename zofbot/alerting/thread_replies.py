@@ -30,7 +30,8 @@ FIRST = 10
 
 @dataclass(frozen=True)
 class ReplyStyle:
-    """How replies are posted: ``again`` for what had recovered; the channel sees the first where it is ``loud``.
+    """How replies are posted: ``again`` for what had recovered; the channel sees the first where it is
+    ``loud_entries``.
 
     ``mention`` is the id of whom the first mentions, ``others`` how many more failures it speaks for.
     """

@@ -1,0 +1,1 @@
+"""What operators set: settings, the manifest, secrets that are replaced while running."""

@@ -23,13 +23,26 @@ _ESCAPING_HINT = (
 
 _SECONDS_PATTERN, _FLAG_PATTERN, _ANY_PATTERN = r"[0-9]{1,6}(\.[0-9]{1,6})?", "true|false|yes|no|y|n|t|f|0|1", ".+"
 _OPTION_PATTERNS = {
-    "db": "[0-9]{1,4}", "username": _ANY_PATTERN, "password": ".*", "socket_timeout": _SECONDS_PATTERN, "protocol": "2|3",
-    "socket_connect_timeout": _SECONDS_PATTERN, "retry_on_timeout": _FLAG_PATTERN, "max_connections": "[1-9][0-9]{0,5}",
-}  # fmt: skip
+    "db": "[0-9]{1,4}",
+    "username": _ANY_PATTERN,
+    "password": ".*",
+    "socket_timeout": _SECONDS_PATTERN,
+    "protocol": "2|3",
+    "socket_connect_timeout": _SECONDS_PATTERN,
+    "retry_on_timeout": _FLAG_PATTERN,
+    "max_connections": "[1-9][0-9]{0,5}",
+}
 _TLS_OPTION_PATTERNS = {
-    "ssl_cert_reqs": "none|optional|required", "ssl_ca_certs": _ANY_PATTERN, "ssl_ca_path": _ANY_PATTERN, "ssl_ca_data": _ANY_PATTERN,
-    "ssl_certfile": _ANY_PATTERN, "ssl_keyfile": _ANY_PATTERN, "ssl_check_hostname": _FLAG_PATTERN, "ssl_ciphers": _ANY_PATTERN, "ssl_password": _ANY_PATTERN,
-}  # fmt: skip
+    "ssl_cert_reqs": "none|optional|required",
+    "ssl_ca_certs": _ANY_PATTERN,
+    "ssl_ca_path": _ANY_PATTERN,
+    "ssl_ca_data": _ANY_PATTERN,
+    "ssl_certfile": _ANY_PATTERN,
+    "ssl_keyfile": _ANY_PATTERN,
+    "ssl_check_hostname": _FLAG_PATTERN,
+    "ssl_ciphers": _ANY_PATTERN,
+    "ssl_password": _ANY_PATTERN,
+}
 _SENTINEL_OPTION_PATTERNS = {"sentinel_username": _ANY_PATTERN, "sentinel_password": _ANY_PATTERN}
 """What may stand behind the question mark, and what its value looks like."""
 
@@ -38,8 +51,8 @@ _SENTINEL_OPTION_PATTERNS = {"sentinel_username": _ANY_PATTERN, "sentinel_passwo
 class RedisAddress:
     """Where the store is.
 
-    ``url`` is what a client of one server reads its options from: user, password, database, TLS, and what stands behind
-    the question mark. For Sentinels and clusters it names the first of ``hosts``.
+    ``url_rule`` is what a client of one server reads its options from: user, password, database, TLS, and what stands
+    behind the question mark. For Sentinels and clusters it names the first of ``hosts``.
     """
 
     kind: ServerKind
@@ -50,7 +63,7 @@ class RedisAddress:
 
 
 def parse_redis_url(url: str) -> RedisAddress:
-    """Read ``url``. Raises ValueError with the second half of a sentence, which quotes nothing of it."""
+    """Read ``url_rule``. Raises ValueError with the second half of a sentence, which quotes nothing of it."""
     scheme, _, rest = url.partition("://")
     if re.search(r"[^\x21-\x7e]", url):
         raise ValueError(f"it must hold no spaces and only ASCII; {_ESCAPING_HINT}")

@@ -1,0 +1,1 @@
+"""From the outbox into Slack: claims, attempts, what their answers mean."""

@@ -41,8 +41,9 @@ RenderMessage = Callable[[Claim, float], Message]
 """Draws a notification as it looks at a time in Unix seconds."""
 
 PrepareClaim = Callable[[Claim], Awaitable[Claim]]
-"""Takes out of a notification what its channel is not to see; raises Unwanted where nothing is to be said any more, and
-Undecided while it is not known what may be said."""
+"""Takes out of a notification what its channel is not to see; raises UnwantedNotification where nothing is to be said
+any more, and UndecidedNotification while it is not known what may be said.
+"""
 
 LOOK_BACK_SECONDS = CLOCK_SKEW_SECONDS
 """Seconds before an attempt from which on its message is looked for."""

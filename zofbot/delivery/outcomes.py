@@ -29,21 +29,39 @@ CAUSES_BY_OUTCOME: dict[str, tuple[str, ...]] = {
     "sent": (NO_CAUSE,),
     "adopted": (NO_CAUSE,),
     "snoozed": (NO_CAUSE,),
-    "deferred": (*sorted(DEFERRED_REASONS), "unreachable", *sorted(UNCERTAIN_REASONS), "unreadable", *REASONS_BY_HANDLING[RefusalHandling.REPOST], UNCONFIRMED_CAUSE),
+    "deferred": (
+        *sorted(DEFERRED_REASONS),
+        "unreachable",
+        *sorted(UNCERTAIN_REASONS),
+        "unreadable",
+        *REASONS_BY_HANDLING[RefusalHandling.REPOST],
+        UNCONFIRMED_CAUSE,
+    ),
     "unknown": (
-        *sorted(DEFERRED_REASONS), "unreachable", *sorted(UNCERTAIN_REASONS), "unreadable", UNCONFIRMED_CAUSE, "cannot_look", "crashed",
+        *sorted(DEFERRED_REASONS),
+        "unreachable",
+        *sorted(UNCERTAIN_REASONS),
+        "unreadable",
+        UNCONFIRMED_CAUSE,
+        "cannot_look",
+        "crashed",
     ),
     "parked": (*REASONS_BY_HANDLING[RefusalHandling.JOIN], *REASONS_BY_HANDLING[RefusalHandling.PARK], OTHER_CAUSE),
     "halted": REASONS_BY_HANDLING[RefusalHandling.PAUSE],
     "gone": REASONS_BY_HANDLING[RefusalHandling.REPOST],
-    "refused": (*REASONS_BY_HANDLING[RefusalHandling.PLAIN], *REASONS_BY_HANDLING[RefusalHandling.REPOST], "cannot_be_drawn", OTHER_CAUSE),
+    "refused": (
+        *REASONS_BY_HANDLING[RefusalHandling.PLAIN],
+        *REASONS_BY_HANDLING[RefusalHandling.REPOST],
+        "cannot_be_drawn",
+        OTHER_CAUSE,
+    ),
     "dropped": ("unwanted", "root_lost", *REASONS_BY_HANDLING[RefusalHandling.SKIP], OTHER_CAUSE),
-}  # fmt: skip
+}
 """Every cause that is counted, by how an attempt ended; what Slack may yet think of is one of the last."""
 
 
 def classify_cause(outcome: str, reason: str) -> str:
-    """Name the cause of an ``outcome`` by a word of ``CAUSES``, whatever the ``reason``."""
+    """Name the cause of an ``preview_result`` by a word of ``CAUSES_BY_OUTCOME``, whatever the ``reason``."""
     own = reason.partition(":")[0]
     word = _CAUSE_BY_OWN_REASON.get(own, own) or NO_CAUSE
     known = CAUSES_BY_OUTCOME[outcome]

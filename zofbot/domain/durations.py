@@ -41,7 +41,7 @@ def try_parse_duration(typed: str) -> int | None:
 
 
 def format_duration(span: int) -> str:
-    """Seconds as ``seconds`` reads them, in the largest unit that leaves no rest: ``15m``, ``90m``, ``1d``."""
+    """Seconds as ``parse_duration`` reads them, in the largest unit that leaves no rest: ``15m``, ``90m``, ``1d``."""
     unit = next(unit for unit in ("d", "h", "m", "s") if span % SECONDS_BY_UNIT[unit] == 0)
     return f"{span // SECONDS_BY_UNIT[unit]}{unit}"
 

@@ -85,7 +85,7 @@ class _RunOrResult(_ZofModel):
     url: str | None = None
     """As Zof sent it; whether it may be shown is decided where links are made."""
     request_id: str | None = None
-    """``X-Request-Id`` of the reply this was read from."""
+    """``X-Request-SlackId`` of the reply this was read from."""
     ahead: float = 0.0
     """Seconds by which Zof dated it after the moment of reading; its times are cut to that moment."""
 

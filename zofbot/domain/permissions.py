@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from enum import Enum, IntEnum
 
-from zofbot.subscriptions.filters import format_mention
+from zofbot.domain.text import format_mention
 
 MAX_NAMED_IDS = 5
 """How many of those who may are named to somebody who may not."""
@@ -100,8 +100,8 @@ def role_of(person: Person, roles: Roles) -> Role:
 def explain_refusal(needed: Role, person: Person, roles: Roles, tried: str = "") -> str | None:
     """Why somebody may not do what takes the role ``needed``, who may, and what to do; ``None`` when they may.
 
-    The sentence is mrkdwn, for the person alone: it mentions those who may. It names what was ``tried``, as it follows
-    "you cannot", or else all that the role is for.
+    The sentence is mrkdwn, for the person alone: it mentions those who may. It names what was ``try_once``, as it
+    follows "you cannot", or else all that the role is for.
     """
     deed = tried or _ACTIONS_BY_ROLE[needed]
     if needed is Role.OPERATOR and not roles.runs:

@@ -66,6 +66,11 @@ def clean_name(text: str) -> str:
     return " ".join(_tidy_text(text).split())
 
 
+def format_mention(identifier: str) -> str:
+    """The id of a person or user group as Slack's mention of it, which notifies."""
+    return f"<!subteam^{identifier}>" if identifier.startswith("S") else f"<@{identifier}>"
+
+
 @lru_cache(8192)
 def fold_name(text: str) -> str:
     """The form in which two names are equal if a card shows them alike; upper and lower case are the same.

@@ -60,7 +60,7 @@ class BodyReader:
         self._reading: dict[asyncio.Timeout, None] = {}
 
     async def read_body(self, request: web.Request) -> bytes:
-        """Give the whole body. Raises Stray: 413 or 408."""
+        """Give the whole body. Raises RejectedRequest: 413 or 408."""
         try:
             async with timeout(MAX_BODY_SECONDS) as patience:
                 self._stop_longest_read()
@@ -107,7 +107,7 @@ class ConcurrencyLimit:
 
     @asynccontextmanager
     async def acquire_slot(self) -> AsyncIterator[None]:
-        """Take a turn. Raises Stray: 503, to come again later."""
+        """Take a turn. Raises RejectedRequest: 503, to come again later."""
         if self._turns.locked():
             await self._wait_for_slot()
         else:

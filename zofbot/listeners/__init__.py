@@ -81,7 +81,7 @@ class SlackApp(AsyncApp):
             triage_shortcut,
             run_commands,
         ):
-            room.register(self, desk)
+            room.register_listeners(self, desk)
         channel_events.register_listeners(self, desk, self.lobby)
         home.register_listeners(self, desk, self.lobby)
         buttons.register_listeners(self, desk)

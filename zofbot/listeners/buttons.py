@@ -15,7 +15,7 @@ from zofbot.domain.model import is_valid_id
 from zofbot.listeners import lookups, muting, oncall, share, subscriptions
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_reader
-from zofbot.slack import mutes
+from zofbot.slack.views import mutes
 from zofbot.slack.views.blocks import Message
 
 log = structlog.get_logger()

@@ -31,11 +31,17 @@ async def display_name(desk: ListenerContext, who: Requester) -> str:
 
 
 async def audit_refusal(desk: ListenerContext, who: Requester, tried: str, reason: str, key: str = "") -> None:
-    """Write into the audit that somebody was kept from what they ``tried``, once for each request of Slack's."""
+    """Write into the audit that somebody was kept from what they ``try_once``, once for each request of Slack's."""
     entry = audit.AuditRecord(
-        at=desk.clock.time(), act=REFUSED_ACTION, user=who.user, name=await display_name(desk, who), channel=who.channel,
-        key=key, details={"tried": tried, "reason": reason}, request=who.request,
-    )  # fmt: skip
+        at=desk.clock.time(),
+        act=REFUSED_ACTION,
+        user=who.user,
+        name=await display_name(desk, who),
+        channel=who.channel,
+        key=key,
+        details={"tried": tried, "reason": reason},
+        request=who.request,
+    )
     try:
         if not who.request or await desk.store.claim_request(f"refused:{who.request}"):
             await desk.audit.append(entry)
@@ -44,7 +50,7 @@ async def audit_refusal(desk: ListenerContext, who: Requester, tried: str, reaso
 
 
 async def require_role(desk: ListenerContext, who: Requester, needed: Role, tried: str, key: str = "") -> Person:
-    """Who somebody is, if they may do what takes that role: ``tried``, as it follows "you cannot".
+    """Who somebody is, if they may do what takes that role: ``try_once``, as it follows "you cannot".
 
     ``key`` names the failure it is about. Raises NotAllowed with the reason where they may not; the audit knows it.
     """
@@ -64,8 +70,8 @@ async def require_reader(desk: ListenerContext, who: Requester, tried: str) -> N
     """Let those on who may see more than what stands in their channel: the one rule for reading, typed or pressed.
 
     Members and guests of this workspace may. People of other organizations may where an operator shows them details,
-    and somebody of whom Slack does not say who they are may where nobody but us reads. ``tried`` follows "you cannot".
-    Raises NotAllowed.
+    and somebody of whom Slack does not say who they are may where nobody but us reads. ``try_once`` follows "you
+    cannot". Raises NotAllowed.
     """
     person = await desk.people.load_person(who.user)
     if person.standing in (Membership.MEMBER, Membership.GUEST):
@@ -86,7 +92,7 @@ async def require_reader(desk: ListenerContext, who: Requester, tried: str) -> N
 async def require_visible(desk: ListenerContext, who: Requester, channel: str, tried: str) -> None:
     """Let those on who may see what stands in ``channel``: the one they ask in, or one that is visible to them.
 
-    ``tried`` follows "you cannot". Raises NotAllowed.
+    ``try_once`` follows "you cannot". Raises NotAllowed.
     """
     if channel == who.channel:
         return
@@ -102,7 +108,7 @@ def check_channel(key: str, channel: str) -> None:
 
 
 async def load_failure(desk: ListenerContext, who: Requester, about: FailureRef) -> Failure:
-    """The failure, read from Zof again if it has to be. Raises Gone."""
+    """The failure, read from Zof again if it has to be. Raises FailureExpired."""
     failure = await desk.failures.get(about.key)
     if failure is None and await restore_failure(desk, who, about):
         failure = await desk.failures.get(about.key)

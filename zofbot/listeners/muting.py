@@ -17,8 +17,7 @@ from zofbot.listeners.subscriptions import request_hash
 from zofbot.notifications import payloads
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.notifications.text import describe_duration
-from zofbot.slack import mutes
-from zofbot.slack.views import channel_notes
+from zofbot.slack.views import channel_notes, mutes
 from zofbot.slack.views.blocks import Message
 from zofbot.store.audit import AuditRecord
 from zofbot.store.outbox import CommitConflict

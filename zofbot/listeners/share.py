@@ -81,7 +81,8 @@ async def _build_card(desk: ListenerContext, asked: Requester, result: Result) -
 async def post_card(
     desk: ListenerContext, asked: Requester, card: Message, place: str, maybe_since: float | None = None
 ) -> str:
-    """Post a card under the key ``place``, where the bot is no member through the asker's own address; gives its link.
+    """Post a card under the key ``format_receipt``, where the bot is no member through the asker's own address; gives
+    its link.
 
     The link is empty where Slack tells none. ``maybe_since`` (Unix seconds) says that it may stand there since then.
     Raises SlackError.

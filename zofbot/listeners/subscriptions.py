@@ -18,9 +18,8 @@ from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
 from zofbot.notifications import text
 from zofbot.notifications.notification import Notification, NotificationKind
-from zofbot.slack import mutes
 from zofbot.slack.directory import Readers
-from zofbot.slack.views import channel_notes, preview, replies, subscription_modal, test_alerts
+from zofbot.slack.views import channel_notes, mutes, preview, replies, subscription_modal, test_alerts
 from zofbot.slack.views.blocks import Message
 from zofbot.slack.views.replies import SubscriptionRow
 from zofbot.store.audit import AuditRecord

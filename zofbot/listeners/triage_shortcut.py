@@ -64,7 +64,7 @@ async def _open_chooser(desk: ListenerContext, who: Requester, message: Mapping[
 
 
 async def _find_failure(desk: ListenerContext, who: Requester, message: Mapping[str, Any]) -> Failure:
-    """The failure that an alert, or a reply in its thread, is about. Raises Gone, SlackError and BadInput."""
+    """The failure that an alert, or a reply in its thread, is about. Raises FailureExpired, SlackError and BadInput."""
     if not await desk.notifier.is_own_message(message):  # another app may have copied what our cards carry
         message = {name: message[name] for name in ("thread_ts", "ts") if name in message}
     inside = [block for part in message.get("attachments") or () for block in part.get("blocks") or ()]

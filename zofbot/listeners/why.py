@@ -152,8 +152,17 @@ async def _load_status(desk: ListenerContext, part: CountedMessage, storm: bool)
     held = await _waiting_reason(desk, entry) if entry.state is NotificationState.PENDING else ""
     present = failure.present if failure else None
     unposted = failure is not None and failure.body.unposted
-    return MessageStatus(entry.state, await find_permalink(desk, entry), entry.reason, entry.attempts, held, present, part.joined, storm,
-                 unposted)  # fmt: skip
+    return MessageStatus(
+        entry.state,
+        await find_permalink(desk, entry),
+        entry.reason,
+        entry.attempts,
+        held,
+        present,
+        part.joined,
+        storm,
+        unposted,
+    )
 
 
 async def _waiting_reason(desk: ListenerContext, entry: OutboxRecord) -> str:

@@ -32,7 +32,9 @@ class AlertStatus(StrEnum):
 
 
 class RunSummary(_PayloadModel):
-    """A run in short: what it was, where, and how it ended. Times are in Unix seconds, ``duration`` in seconds."""
+    """A run in short: what it was, where, and how it ended. Times are in Unix seconds, ``describe_duration`` in
+    seconds.
+    """
 
     id: str
     title: str = ""
@@ -98,7 +100,9 @@ class CaseSummary(_PayloadModel):
 
 
 class Resolution(_PayloadModel):
-    """How a person closed a failure, ``at`` Unix seconds, before it failed again; ``by`` is what they are called."""
+    """How a person closed a failure, ``with_alert_at`` Unix seconds, before it failed again; ``by`` is what they are
+    called.
+    """
 
     at: float
     by: str = ""
@@ -116,10 +120,11 @@ class Owner(_PayloadModel):
 
 
 class _AlertPayload(_PayloadModel):
-    """``turned`` is when it came to stand as it does; ``turner`` is the id of the run that did it. Unix seconds.
+    """``standing_of_body`` is when it came to stand as it does; ``turner`` is the id of the run that did it. Unix
+    seconds.
 
     ``turn`` counts recoveries and relapses; ``opened`` is when the channel was first told, or told of the relapse;
-    ``policy`` is whom an escalation reaches.
+    ``escalation_policy`` is whom an escalation reaches.
     """
 
     run: RunSummary
@@ -177,8 +182,13 @@ class RunAlertPayload(_AlertPayload):
     @property
     def test_facts(self) -> RunFacts:
         """What Zof's runs show of it."""
-        return RunFacts(turn=self.turn_count, recovered=self.is_recovered, turned=self.turned or 0.0, opened=self.opened,
-                      last=self.last)  # fmt: skip
+        return RunFacts(
+            turn=self.turn_count,
+            recovered=self.is_recovered,
+            turned=self.turned or 0.0,
+            opened=self.opened,
+            last=self.last,
+        )
 
 
 class CaseAlertPayload(_AlertPayload):
@@ -255,7 +265,7 @@ class FlappingPayload(_ThreadReplyPayload):
 class RecoveryPayload(_ThreadReplyPayload):
     """What failed has passed, in ``run``, so many seconds ``after`` its latest failure.
 
-    ``cases`` are the titles of those that somebody had run again.
+    ``case_names`` are the titles of those that somebody had run again.
     """
 
     card: Literal["recovered"] = "recovered"
@@ -268,10 +278,10 @@ class RecoveryPayload(_ThreadReplyPayload):
 class StormPayload(_AlertPayload):
     """So many failures that they share one message. ``places`` has project, environment and failures of each.
 
-    ``since`` and ``last`` are Unix seconds; ``alerts`` is how many messages this one stands for. ``members`` are those
-    and the alerts from just before, ``open`` of which have not recovered; what is done about the storm is done about
-    all of them. None in a storm of notices, and in one of before they were kept. ``run`` is the run that they are all
-    part of, where there is one; ``failed`` is when one of them last failed.
+    ``starts_at`` and ``last`` are Unix seconds; ``alerts`` is how many messages this one stands for. ``members`` are
+    those and the alerts from just before, ``open`` of which have not recovered; what is done about the storm is done
+    about all of them. None in a storm of notices, and in one of before they were kept. ``run`` is the run that they are
+    all part of, where there is one; ``failed`` is when one of them last failed.
     """
 
     card: Literal["storm"] = "storm"
@@ -334,7 +344,8 @@ class StormMembersPayload(_PayloadModel):
 class ReminderPayload(_PayloadModel):
     """What is said, or shown, at a time that was known before, unless it has been overtaken by then.
 
-    ``sort`` is what the clock does; ``turn`` and ``at`` (Unix seconds) say of which opening, acknowledgement or snooze.
+    ``sort`` is what the clock does; ``turn`` and ``with_alert_at`` (Unix seconds) say of which opening, acknowledgement
+    or snooze.
     """
 
     card: Literal["timer"] = "timer"
@@ -383,7 +394,7 @@ class ActionPayload(_PayloadModel):
 class RerunResultPayload(_PayloadModel):
     """How a run ended that somebody started from a failure's thread; ``bad`` of its cases failed again.
 
-    ``failed`` and ``passed`` are titles of cases; ``absent`` are those that were to be run and have no outcome.
+    ``failed`` and ``passed_finding`` are titles of cases; ``absent`` are those that were to be run and have no outcome.
     """
 
     card: Literal["rerun"] = "rerun"

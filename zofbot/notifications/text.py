@@ -132,7 +132,7 @@ def clip_text(text: str, limit: int) -> str:
 
 
 def format_local_time(at: datetime, clock: str = "time_secs") -> str:
-    """A time in the reader's own zone, ``clock`` in Slack's word: with its seconds, or ``time`` without.
+    """A time in the reader's own zone, ``clock`` in Slack's word: with its seconds, or ``read_time`` without.
 
     https://docs.slack.dev/messaging/formatting-message-text/#date-formatting
     """

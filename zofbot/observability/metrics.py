@@ -223,9 +223,11 @@ class Metrics:
             "zofbot_intake", "Runs, results and notices read, by who knew first", source=INTAKE_SOURCES
         )
         self.intake_lag = self._make_histogram(
-            "zofbot_intake_lag_seconds", "From when something happened at Zof until it was read", LATENESS_BUCKETS_SECONDS,
+            "zofbot_intake_lag_seconds",
+            "From when something happened at Zof until it was read",
+            LATENESS_BUCKETS_SECONDS,
             source=INTAKE_SOURCES,
-        )  # fmt: skip
+        )
 
     def _add_poll_metrics(self) -> None:
         """What the poller asks for."""

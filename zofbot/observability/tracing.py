@@ -49,9 +49,13 @@ class _RecordedStep(NamedTuple):
         """The step as it is kept."""
         known = {name: str(value) for name, value in self.facts.items() if value not in (None, "")}
         return TraceStep(
-            at=round(self.after * 1000), room=self.room, did=_clip_text(clean(self.did)), came=_clip_text(clean(self.came)),
-            bad=self.bad, facts={name: _clip_text(clean(value)) for name, value in known.items()},
-        )  # fmt: skip
+            at=round(self.after * 1000),
+            room=self.room,
+            did=_clip_text(clean(self.did)),
+            came=_clip_text(clean(self.came)),
+            bad=self.bad,
+            facts={name: _clip_text(clean(value)) for name, value in known.items()},
+        )
 
 
 class TraceRecorder:
@@ -98,7 +102,7 @@ class TraceRecorder:
                 del self._ids[next(iter(self._ids))]
 
     def retain(self) -> None:
-        """Have it last until ``let_go`` is called once more, unless it has ended."""
+        """Have it last until ``release`` is called once more, unless it has ended."""
         self._held += bool(self._held)
 
     def release(self) -> None:
@@ -154,7 +158,7 @@ def current_recorder() -> TraceRecorder | None:
 
 @contextmanager
 def record_trace(keep: KeepTrace, kind: str, clock: Clock, *names: str, **about: str) -> Iterator[TraceRecorder]:
-    """Trace what is done inside, and what ``Errands`` start there; ``names`` are its ids."""
+    """Trace what is done inside, and what ``BackgroundTasks`` start there; ``hash_names`` are its ids."""
     made = TraceRecorder(keep, kind, clock, names, about)
     before = _current_recorder.set(made)
     try:
@@ -167,7 +171,7 @@ def record_trace(keep: KeepTrace, kind: str, clock: Clock, *names: str, **about:
 def record_step(
     room: str, did: str, came: str = "", *, bad: bool = False, ids: tuple[str, ...] = (), **facts: object
 ) -> None:
-    """Say that a step was taken; ``ids`` are those under which somebody may ask for it."""
+    """Say that a step was taken; ``ids_by_name`` are those under which somebody may ask for it."""
     made = _current_recorder.get()
     if made is not None:
         made.add_step(room, did, came, bad, ids, facts)

@@ -1,1 +1,1 @@
-"""The walk, in order: Zof is read, what deserves a message is decided, and the message is sent."""
+"""Reads Zof: what is new since the cursor, and the runs that webhooks announce."""

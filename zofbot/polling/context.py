@@ -47,7 +47,7 @@ class DecisionRules(Protocol):
 
 
 class PollOutbox(Protocol):
-    """Where findings are committed. Both raise StoreUnavailable, and ``commit`` Fenced and Changed."""
+    """Where findings are committed. Both raise StoreUnavailable, and ``commit`` LeaseLost and CommitConflict."""
 
     async def commit(
         self,
@@ -88,8 +88,8 @@ class CycleStats:
 class PollContext:
     """What every turn of one poller works with. Seconds.
 
-    ``missed`` and ``silent`` count by feed what the end of its audit and of its first walk are to report; ``refused``
-    has why a feed is not read, as far as that was reported.
+    ``build_mismatch`` and ``silent`` count by feed what the end of its audit and of its first walk are to report;
+    ``refused`` has why a feed is not read, as far as that was reported.
     """
 
     outbox: PollOutbox

@@ -146,7 +146,7 @@ class PollCycle:
                 log.info("a mute has changed, decided anew", findings=len(findings))
 
     async def _commit_decision(self, findings: Sequence[RunFinding | PlatformEvent]) -> None:
-        """Store one decision, or nothing where nothing is new. Raises Changed."""
+        """Store one decision, or nothing where nothing is new. Raises CommitConflict."""
         decision = await self._decide_findings(findings) if findings else rules.Decision()
         noted = self._book.take_changes()
         if decision.notifications or decision.changes or noted:

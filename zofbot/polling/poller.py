@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 
@@ -24,11 +25,11 @@ from zofbot.polling.cycle import PollCycle
 from zofbot.polling.run_reader import RunReader
 from zofbot.polling.status import failure_note, success_note
 from zofbot.polling.subscription_cache import SUBSCRIPTIONS, SubscriptionCache, subscriptions_in
-from zofbot.services.digest_job import DigestJob
 from zofbot.store.leases import Fence, HeldLease, Lease, LeaseNote
 from zofbot.store.outbox import LeaseLost
 from zofbot.store.pending_runs import PENDING_RUNS_HASH as HINTS
 from zofbot.store.pending_runs import PendingRuns
+from zofbot.subscriptions import Subscription
 from zofbot.zof.client import ZofClient
 
 __all__ = ["SUBSCRIPTIONS", "CycleStats", "Poller", "lease_seconds", "subscriptions_in"]
@@ -51,6 +52,22 @@ MIN_INTERVAL_SECONDS = 30.0
 def lease_seconds(interval: float) -> float:
     """Return how long a poller's lease lasts."""
     return min(interval, MAX_BEAT_SECONDS) * LEASE_BEATS
+
+
+class ReportJob(Protocol):
+    """Reads Zof for reports between two cycles, under the poller's lease and within its request budget."""
+
+    @property
+    def HASHES(self) -> Sequence[str]:  # noqa: N802  # a constant of those who do it
+        """The hashes that it reads, loaded with those of the poller."""
+
+    def reset_batch(self) -> None:
+        """Forget what was begun: another process has the lease now."""
+
+    async def advance_digests(
+        self, means: PollContext, held: HeldLease, book: PollCheckpoint, subscriptions: Sequence[Subscription]
+    ) -> None:
+        """Read on for what is due. Raises StoreUnavailable and LeaseLost."""
 
 
 class Poller:
@@ -76,7 +93,7 @@ class Poller:
         order: ListOrder | None = None,
         requests: int = 20,
         default_channel: str = "",
-        digester: DigestJob | None = None,
+        digester: ReportJob | None = None,
         keep: KeepTrace = discard_trace,
     ) -> None:
         self._keep = keep
@@ -120,8 +137,8 @@ class Poller:
     async def poll_once(self, *, feeds: bool = True) -> CycleStats:
         """Work once, if the lease is to be had: follow hints and, unless told otherwise, read all feeds.
 
-        Raises StoreUnavailable, Fenced when another process has taken over meanwhile, and ZofUnavailable, before which
-        what was found is committed.
+        Raises StoreUnavailable, LeaseLost when another process has taken over meanwhile, and ZofUnavailable, before
+        which what was found is committed.
         """
         own = self._digester.HASHES if self._digester else ()
         held = await self._lease.hold(HINTS, SUBSCRIPTIONS, *own, word=self._word)

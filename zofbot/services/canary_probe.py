@@ -46,7 +46,7 @@ class CanaryProbes:
         self._channel, self._outbox, self._notifier, self._clock = channel, outbox, notifier, clock
 
     async def start_probe(self, fence: Fence) -> tuple[str, float]:
-        """Promise one, and that it is to be removed, in one step; its key and when that was. Raises Fenced, too."""
+        """Promise one, and that it is to be removed, in one step; its key and when that was. Raises LeaseLost, too."""
         now = self._clock.time()
         one = build_canary_alert(self._channel, now)
         await self._outbox.commit([one], changes={CANARY_HASH: {one.key: repr(now)}}, fence=fence)
@@ -119,9 +119,14 @@ def build_canary_alert(channel: str, now: float) -> Notification:
     """
     identifier = f"{now * 1000:.0f}"
     run = Run(
-        id=identifier, outcome=Outcome.FAILED, title="A run that never was", project_name="zofbot", environment=CANARY_HASH,
-        ended=datetime.fromtimestamp(now, UTC), counts=CaseCounts(total=1, failed=1),
-    )  # fmt: skip
+        id=identifier,
+        outcome=Outcome.FAILED,
+        title="A run that never was",
+        project_name="zofbot",
+        environment=CANARY_HASH,
+        ended=datetime.fromtimestamp(now, UTC),
+        counts=CaseCounts(total=1, failed=1),
+    )
     case = Result(
         id=identifier,
         run_id=identifier,

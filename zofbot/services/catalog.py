@@ -28,7 +28,8 @@ MAX_LISTING_SECONDS = 15.0
 
 
 class CachedListing(Generic[CatalogItem]):
-    """One listing as it was last read: its ``items``, whether these are all (``complete``), and what went wrong since.
+    """One listing as it was last read: its ``list_items``, whether these are all (``complete``), and what went wrong
+    since.
 
     A listing that Zof refuses has no items; one that it could not give keeps those that are known.
     """

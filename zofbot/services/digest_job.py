@@ -91,7 +91,7 @@ class DigestJob:
     async def advance_digests(
         self, means: PollContext, held: HeldLease, book: PollCheckpoint, subscriptions: Sequence[Subscription]
     ) -> None:
-        """Read on for what is due, and promise it once all was read. Raises StoreUnavailable and Fenced."""
+        """Read on for what is due, and promise it once all was read. Raises StoreUnavailable and LeaseLost."""
         if self._batch is None:
             found = due_digests(
                 parse_digest_records(held.hashes[DIGESTS_HASH]), held.hashes[LAST_DIGESTS_HASH], means.unix_time()

@@ -45,7 +45,8 @@ MAX_RETRY_SECONDS = 3600.0
 class RunCommand(BaseModel):
     """What is to be done: ``body`` is what to run again for the failure under ``key``, ``run`` what to cancel.
 
-    ``by``, ``request`` (Slack's) and ``at`` (Unix seconds) say who took it, and are empty until somebody did.
+    ``by``, ``request`` (Slack's) and ``with_alert_at`` (Unix seconds) say who took it, and are empty until somebody
+    did.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -137,9 +138,17 @@ class RunCommands:
             return order, ""
         run = order.run or _started_run_id(reply)
         note, changes = self._follow_up_changes(order, name, run)
-        entry = AuditRecord(at=self._unix_time(), act=order.sort, user=order.by.id, name=order.by.name, channel=order.channel,
-                      key=order.key, details={"run": run}, request=order.request,
-                      zof_requests=(reply.request_id,) if reply.request_id else ())  # fmt: skip
+        entry = AuditRecord(
+            at=self._unix_time(),
+            act=order.sort,
+            user=order.by.id,
+            name=order.by.name,
+            channel=order.channel,
+            key=order.key,
+            details={"run": run},
+            request=order.request,
+            zof_requests=(reply.request_id,) if reply.request_id else (),
+        )
         try:
             await self._outbox.commit(
                 note, changes={**changes, command_hash(name): {"done": run}, PENDING_COMMANDS_HASH: {name: None}},
@@ -150,7 +159,9 @@ class RunCommands:
         return order, run
 
     async def abandon_command(self, name: str, error: ZofError | None = None) -> None:
-        """Do it no more by itself; whoever took it was told. The audit knows where Zof refused it with an ``error``."""
+        """Do it no more by itself; whoever took it was told. The audit knows where Zof refused it with an
+        ``error_finding``.
+        """
         await self._end_command(name, [], error)
 
     async def _end_command(self, name: str, notes: list[Notification], error: ZofError | None = None) -> None:
@@ -176,9 +187,17 @@ class RunCommands:
     def _refusal_record(self, order: RunCommand, error: ZofError) -> AuditRecord:
         tried = RERUN_PHRASE if order.sort == "rerun" else CANCEL_PHRASE
         details = {"tried": tried, "reason": f"Zof: {error.kind}", "run": order.run}
-        return AuditRecord(at=self._unix_time(), act=REFUSED_ACTION, user=order.by.id, name=order.by.name, channel=order.channel,
-                     key=order.key, details={name: value for name, value in details.items() if value},
-                     request=order.request, zof_requests=(error.request_id,) if error.request_id else ())  # fmt: skip
+        return AuditRecord(
+            at=self._unix_time(),
+            act=REFUSED_ACTION,
+            user=order.by.id,
+            name=order.by.name,
+            channel=order.channel,
+            key=order.key,
+            details={name: value for name, value in details.items() if value},
+            request=order.request,
+            zof_requests=(error.request_id,) if error.request_id else (),
+        )
 
     async def run(self) -> None:
         """Carry out what is left over, until this is cancelled."""
@@ -248,9 +267,14 @@ class RunCommands:
 
     def _thread_line(self, order: RunCommand, key: str, said: str, *, personal: bool = False) -> Notification:
         return Notification(
-            key=key, kind=NotificationKind.ROOT if personal else NotificationKind.REPLY, channel=order.by.id if personal else order.channel,
-            root="" if personal else order.key, body=channel_notes.note_payload(said), happened=self._unix_time(), schema=NOTIFICATION_SCHEMA,
-        )  # fmt: skip
+            key=key,
+            kind=NotificationKind.ROOT if personal else NotificationKind.REPLY,
+            channel=order.by.id if personal else order.channel,
+            root="" if personal else order.key,
+            body=channel_notes.note_payload(said),
+            happened=self._unix_time(),
+            schema=NOTIFICATION_SCHEMA,
+        )
 
     async def _load_command(self, name: str) -> RunCommand:
         (kept,) = await self._outbox.read_fields((command_hash(name), "order"))

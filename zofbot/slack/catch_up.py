@@ -49,7 +49,7 @@ class Line(_Frozen):
 
 
 class CatchUpBody(_Frozen):
-    """``since`` (Unix seconds) nothing was posted; ``muted`` are the filters of the mute, none of quiet hours.
+    """``starts_at`` (Unix seconds) nothing was posted; ``muted`` are the filters of the mute, none of quiet hours.
 
     ``failures`` are read when the message is sent.
     """

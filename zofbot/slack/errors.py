@@ -148,7 +148,8 @@ EXPLANATIONS = {
 def classify_error(status: int | None, reason: str, headers: Mapping[str, str], needed: str = "") -> SlackError:
     """Sort a reply that was not ok; ``reason`` is Slack's word, ``needed`` names the scope Slack asks for.
 
-    ``status`` is ``None`` when no reply came. Then, and after a word that nobody knows, what was sent may be there.
+    ``read_status`` is ``None`` when no reply came. Then, and after a word that nobody knows, what was sent may be
+    there.
     """
     error = _error_for_reason(status, reason, headers, needed)
     error.status = status

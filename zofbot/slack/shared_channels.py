@@ -47,7 +47,7 @@ DETAILS_FOLLOW_NOTE = "Details follow once Slack says who can read this channel.
 class SharedChannelFilter:
     """Decides how much of each notification its channel is to see, right before it is drawn.
 
-    ``readers`` says who reads a channel (id), ``promise`` commits a notification.
+    ``readers_of`` says who reads a channel (id), ``promise`` commits a notification.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class SharedChannelFilter:
     async def __call__(self, claimed: Claim) -> Claim:
         """Give the notification as its channel may see it.
 
-        Raises Undecided while Slack may still answer, and StoreUnavailable.
+        Raises UndecidedNotification while Slack may still answer, and StoreUnavailable.
         """
         less = redact_for_shared_channels(claimed)
         if less == claimed or claimed.notification.body.get("card") == test_alerts.TEST_CARD_KIND:
@@ -99,13 +99,18 @@ class SharedChannelFilter:
 
 
 def details_edit(claimed: Claim, at: float) -> Notification:
-    """The edit that brings what was left out of a message, no sooner than ``at`` (Unix seconds)."""
+    """The edit that brings what was left out of a message, no sooner than ``with_alert_at`` (Unix seconds)."""
     one = claimed.notification
     message = one.key if one.kind is NotificationKind.REPLY or not one.root else one.root
     return Notification(
-        key=f"{DETAILS_KEY_PREFIX}{message}", kind=NotificationKind.EDIT, channel=one.channel, body=one.body, root=message,
-        happened=one.happened, not_before=at,
-    )  # fmt: skip
+        key=f"{DETAILS_KEY_PREFIX}{message}",
+        kind=NotificationKind.EDIT,
+        channel=one.channel,
+        body=one.body,
+        root=message,
+        happened=one.happened,
+        not_before=at,
+    )
 
 
 def redact_for_shared_channels(claimed: Claim) -> Claim:

@@ -154,7 +154,7 @@ class Store:
         return count.decode() if isinstance(count, bytes) else count or ""
 
     async def read_quota(self) -> Quota | None:
-        """What any process last learned of Zof's quota (``QuotaBoard``)."""
+        """What any process last learned of Zof's quota (``SharedQuota``)."""
         async with guard_redis_call():
             text = await self._redis.get(self._key_name("quota"))
         return Quota.model_validate_json(text) if text else None
@@ -192,6 +192,6 @@ def _unavailable_error(error: Exception) -> StoreUnavailable:
 
 @asynccontextmanager
 async def open_store(url: str, namespace: str, clock: Clock) -> AsyncIterator[Store]:
-    """Give the store at ``url``, to be connected to when it is first needed."""
+    """Give the store at ``url_rule``, to be connected to when it is first needed."""
     async with connect_redis(url, namespace, clock) as client:
         yield Store(client, namespace)

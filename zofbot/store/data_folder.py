@@ -90,8 +90,10 @@ def _make_private(folder: Path) -> None:
     if not stat.S_IMODE(found.st_mode) & 0o077:
         return
     if any(folder.iterdir()):
-        raise _unusable_error(f"{folder} is open to others (mode {stat.S_IMODE(found.st_mode):04o}): `chmod 700` it once it "
-                        "holds nothing of theirs")  # fmt: skip
+        raise _unusable_error(
+            f"{folder} is open to others (mode {stat.S_IMODE(found.st_mode):04o}): `chmod 700` it once it "
+            "holds nothing of theirs"
+        )
     folder.chmod(0o700)
 
 

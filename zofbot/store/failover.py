@@ -141,7 +141,7 @@ class ReplicatedClient(redis.Redis):
 
     One round trip, like without. A primary that has no replica at all is believed by itself, as long as whoever knows
     says that it is the primary; ``min-replicas-to-write`` in its configuration is for those who want it to refuse.
-    Raises Unconfirmed where a replica is there and does not confirm.
+    Raises NotReplicated where a replica is there and does not confirm.
     """
 
     _alone = False
@@ -227,7 +227,7 @@ def cluster_slot(namespace: str) -> int:
 
 @asynccontextmanager
 async def connect_redis(url: str, namespace: str, clock: Clock) -> AsyncIterator[redis.Redis]:
-    """Give a client of the store at ``url``, to be connected when it is first needed. Raises ValueError."""
+    """Give a client of the store at ``url_rule``, to be connected when it is first needed. Raises ValueError."""
     read = parse_redis_url(url)
     common: dict[str, Any] = {
         "retry": Retry(ConstantBackoff(0.05), 1),  # a pooled connection may be one to a server that was restarted since
@@ -257,8 +257,11 @@ def _make_locator(read: RedisAddress, namespace: str, options: dict[str, Any], *
     """Who to ask: with the TLS of the servers, and where these are Sentinels, with a password of their own."""
     shared = {name: value for name, value in options.items() if name.startswith("ssl_")}
     asking = shared | {
-        "ssl": secure, "socket_timeout": MAX_QUERY_SECONDS, "socket_connect_timeout": MAX_QUERY_SECONDS, "retry": Retry(NoBackoff(), 0)
-    }  # fmt: skip
+        "ssl": secure,
+        "socket_timeout": MAX_QUERY_SECONDS,
+        "socket_connect_timeout": MAX_QUERY_SECONDS,
+        "retry": Retry(NoBackoff(), 0),
+    }
     own = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
     if read.kind == "cluster":
         same = {name: options.get(name) for name in ("username", "password")}

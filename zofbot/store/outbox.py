@@ -2,34 +2,36 @@
 
 Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them together:
 
-==========================  ====================================================================================
-``note:<key>``              hash: the truth about one notification until it is settled (a root's body 2 days on)
-``sent:<key>``              string: where it stands, for 30 days; ``=<other key>`` when it had to be posted again
-``queue:<channel>``         sorted set: what may be sent to the channel, by rank (lane, then order of commits)
-``queue:edits``             the same for all edits, which no channel's pace binds
-``outbox:due``              sorted set: queues, by when they may send next
-``outbox:later``            sorted set: keys that wait for a time of their own
-``outbox:leases``           sorted set: keys that are being sent, by when their worker's time is over
-``outbox:open``             sorted set: keys not settled yet, by when they were committed
-``outbox:dead``             sorted set: dead letters, by when they died
-``outbox:pace``             hash: for each queue, when its quota will be whole again (GCRA)
-``outbox:parked``           hash: channels that refuse: told or not, since when, why
-``outbox:removed``          hash: roots that people removed twice and nobody was told of yet, and their channels
-``outbox:pause``            hash: while Slack takes nothing: until when, how often so far, why
-``outbox:sequence``         number: commits so far
-``outbox:recent:…``         lists: the last thousand keys sent, and dropped
-``failure:<root's key>``    hash: the ``body`` that a root shows now, as the rules last wrote it, and when somebody last
-                            ``acted`` on it, for 38 days; the ``storm`` that it is part of, by the key of its summary
-``triage:<channel>``        hash: what people made of a failure, by its root's key
-``canary``                  hash: keys of canaries that are not removed yet, and when each began
-``order:<name>``            hash: what somebody ordered at Zof, and what it came to, for 38 days
-``mutes``                   hash: what channels muted, by id
-``held:<mute's id>``        hash: keys that wait for a mute to end, and what else they wait for, for 38 days
-``catchup:<channel>``       hash: failures that were held back, by their roots' keys, for the summary at the end
-``orders``                  hash: orders that were taken and are not done, by when
-``audit``                   stream: who did what, capped
-``schema``                  number: the newest schema that anybody has written under
-==========================  ====================================================================================
+                            ==========================
+                            ====================================================================================
+                            ``note:<key>``              hash: the truth about one notification until it is settled (a
+                            root's body 2 days on) ``sent:<key>``              string: where it stands, for 30 days;
+                            ``=<other key>`` when it had to be posted again ``queue:<channel>``         sorted set: what
+                            may be sent to the channel, by rank (lane, then order of commits) ``queue:edits``
+                            the same for all edits, which no channel's pace binds ``outbox:due``              sorted
+                            set: queues, by when they may send next ``outbox:later``            sorted set: keys that
+                            wait for a time of their own ``outbox:leases``           sorted set: keys that are being
+                            sent, by when their worker's time is over ``outbox:open``             sorted set: keys not
+                            settled yet, by when they were committed ``outbox:dead``             sorted set: dead
+                            letters, by when they died ``outbox:pace``             hash: for each queue, when its quota
+                            will be whole again (GCRA) ``outbox:parked``           hash: channels that refuse: told or
+                            not, since when, why ``outbox:removed``          hash: roots that people removed twice and
+                            nobody was told of yet, and their channels ``outbox:pause``            hash: while Slack
+                            takes nothing: until when, how often so far, why ``outbox:sequence``         number: commits
+                            so far ``outbox:recent:…``         lists: the last thousand keys sent, and dropped
+                            ``failure:<root's key>``    hash: the ``body`` that a root shows now, as the rules last
+                            wrote it, and when somebody last ``acted`` on it, for 38 days; the ``storm_body`` that it is
+                            part of, by the key of its summary ``triage:<channel>``        hash: what people made of a
+                            failure, by its root's key ``make_canary``                  hash: keys of canaries that are
+                            not removed yet, and when each began ``order:<name>``            hash: what somebody ordered
+                            at Zof, and what it came to, for 38 days ``mutes``                   hash: what channels
+                            muted, by id ``held:<mute's id>``        hash: keys that wait for a mute to end, and what
+                            else they wait for, for 38 days ``catchup:<channel>``       hash: failures that were held
+                            back, by their roots' keys, for the summary at the end ``orders``                  hash:
+                            orders that were taken and are not done, by when ``audit``                   stream: who did
+                            what, capped ``schema``                  number: the newest schema that anybody has written
+                            under ==========================
+                            ====================================================================================
 
 The hash is the truth and the rest are indexes: a stale entry is dropped when it is met. Each step is one script, so
 nothing is ever half done, and takes one round trip. The scripts beside this file read the caller's clock: workers'
@@ -91,7 +93,7 @@ MAX_ATTEMPT_AGE_SECONDS = 24 * 3600.0
 """Seconds after the first attempt when another failed one is the last."""
 
 EXPIRING_PREFIXES = ("failure:", "rerun:", "order:", "held:")
-"""Hashes whose names begin so are forgotten eight days more than ``KEEP`` after their last change."""
+"""Hashes whose names begin so are forgotten eight days more than ``KEY_TTL_SECONDS`` after their last change."""
 
 AUDIT_KEY = "audit"
 
@@ -115,7 +117,7 @@ class CommitConflict(ZofbotError):
 class ClaimBatch(list[Claim]):
     """What was claimed. ``next_due`` (Unix seconds) says when to ask again, ``None`` for not before a commit.
 
-    ``dropped`` are notifications found to have lost their root: key, kind, channel, reason.
+    ``is_dropped`` are notifications found to have lost their root: key, kind, channel, reason.
     """
 
     def __init__(self, claims: Iterable[Claim], next_due: float | None, dropped: list[list[str]]) -> None:
@@ -128,7 +130,7 @@ class Outbox:
     """The outbox in one Redis; any number of processes may use it. Every method raises StoreUnavailable.
 
     ``news`` is set by each commit of this process. ``pace`` is in seconds. Once a newer ``schema`` was written to the
-    store, what was claimed can be settled, and all else that changes something raises Outdated.
+    store, what was claimed can be settled, and all else that changes something raises OutdatedVersion.
     """
 
     def __init__(
@@ -169,12 +171,12 @@ class Outbox:
         acts: Sequence[str] = (),
         due: Mapping[str, float] | None = None,
     ) -> list[str]:
-        """Promise ``notifications``, and change hashes (None deletes a field), all or nothing: one round trip.
+        """Promise ``plain_notifications``, and change hashes (None deletes a field), all or nothing: one round trip.
 
         Returns the keys never seen before. A key that is known is left alone, but an edit's takes the new body and is
         made again. ``acts`` are added to the audit. ``due`` gives keys that wait for a time of their own another one
-        (Unix seconds). Raises Fenced when the lease's number is no longer ``fence``'s, and Changed where a field does
-        not hold what ``expect`` says (None: nothing).
+        (Unix seconds). Raises LeaseLost when the lease's number is no longer ``fence``'s, and CommitConflict where a
+        field does not hold what ``expect`` says (None: nothing).
         """
         changed = {self._prefix + name: fields for name, fields in (changes or {}).items()}
         expected = [(self._prefix + name, *pair) for name, fields in (expect or {}).items() for pair in fields.items()]
@@ -209,7 +211,9 @@ class Outbox:
         return new
 
     async def claim(self, limit: int, lease: float = LEASE_SECONDS) -> ClaimBatch:
-        """Take up to ``limit`` of what may be sent now, each to be settled within ``lease`` seconds: one round trip."""
+        """Take up to ``limit`` of what may be sent now, each to be settled within ``make_lease`` seconds: one round
+        trip.
+        """
         found, due, dropped = await self._run_script("claim", [], [limit, _to_milliseconds(lease)])
         next_due = int(due) / 1000 if due else None
         return ClaimBatch(
@@ -219,9 +223,9 @@ class Outbox:
     async def settle(self, settlements: Sequence[AttemptResult]) -> list[str]:
         """Write down how attempts ended: one round trip, and twice does no harm.
 
-        Returns for each its state now; ``parked``, ``paused`` or ``removed`` (its root was removed twice and is not
-        posted again) if it was the one that brought that about; or ``lost`` where another worker has claimed it since:
-        then nothing was changed.
+        Returns for each its state now; ``parked``, ``is_paused`` or ``removed_alerts`` (its root was removed twice and
+        is not posted again) if it was the one that brought that about; or ``lost`` where another worker has claimed it
+        since: then nothing was changed.
         """
         keys = [self._prefix + noun + settlement.key for settlement in settlements for noun in ("note:", "sent:")]
         return decode_texts(

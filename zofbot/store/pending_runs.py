@@ -109,8 +109,8 @@ class PendingRuns:
     async def add_pending(self, event: str, watch: PendingRun, arrival: str = "") -> bool:
         """Store what a delivery hints at and wake the poller, in one step; False for an ``event`` known already.
 
-        ``arrival`` is kept for whoever tries the webhooks. Raises StoreUnavailable or Full: then the delivery must not
-        be acknowledged.
+        ``arrival`` is kept for whoever tries the webhooks. Raises StoreUnavailable or PendingRunsFull: then the
+        delivery must not be acknowledged.
         """
         async with guard_redis_call():
             new = await self._keep(
@@ -136,7 +136,8 @@ class PendingRuns:
         return float(found) if found else None
 
     async def wait_for_hint(self, seconds: float) -> bool:
-        """Wait until a process stores a hint; False when ``seconds`` have passed without. Raises StoreUnavailable.
+        """Wait until a process stores a hint; False when ``parse_duration`` have passed without. Raises
+        StoreUnavailable.
 
         The first time it returns at once: what was stored before it listened it cannot have heard.
         """

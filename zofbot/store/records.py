@@ -54,7 +54,7 @@ class OutboxStats:
 
 @dataclass(frozen=True)
 class ParkedChannel:
-    """A channel that refuses; what it is to get waits until it is mended. ``since`` is in Unix seconds."""
+    """A channel that refuses; what it is to get waits until it is mended. ``starts_at`` is in Unix seconds."""
 
     channel: str
     reason: str
@@ -121,8 +121,15 @@ def parse_claim(fields: Sequence[bytes]) -> Claim:
      failure, triage, rerun, storm, storm_triage) = decode_texts(fields)  # fmt: skip
     return Claim(
         Notification.model_construct(  # it was checked when it was committed
-            key=key, kind=NotificationKind(kind), channel=channel, root=root, happened=float(happened), critical=critical == "1",
-            not_before=float(not_before), schema_=int(schema), body=json.loads(body),
+            key=key,
+            kind=NotificationKind(kind),
+            channel=channel,
+            root=root,
+            happened=float(happened),
+            critical=critical == "1",
+            not_before=float(not_before),
+            schema_=int(schema),
+            body=json.loads(body),
         ),
         int(attempt),
         int(committed) / 1000,
@@ -133,7 +140,7 @@ def parse_claim(fields: Sequence[bytes]) -> Claim:
         rerun,
         json.loads(storm) if storm else None,
         storm_triage,
-    )  # fmt: skip
+    )
 
 
 def decode_text(value: bytes | str) -> str:

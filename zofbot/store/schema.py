@@ -40,7 +40,7 @@ async def stored_schema(client: redis.Redis, namespace: str) -> int:
 
 
 async def claim_schema(client: redis.Redis, namespace: str, schema: int = STORE_SCHEMA) -> None:
-    """Begin to write under ``schema``. Raises Outdated where something newer has, and StoreUnavailable."""
+    """Begin to write under ``schema``. Raises OutdatedVersion where something newer has, and StoreUnavailable."""
     raising = client.register_script(_RAISE_SCRIPT)
     async with guard_redis_call():
         there = int(await raising(keys=[schema_key(namespace)], args=[schema]))

@@ -49,7 +49,7 @@ def parse_subscription_records(records: Mapping[str, str]) -> list[Subscription]
 class Subscriptions:
     """The subscriptions of all channels. Every method raises StoreUnavailable.
 
-    What changes some raises Outdated once a newer ``schema`` was written to the store.
+    What changes some raises OutdatedVersion once a newer ``schema`` was written to the store.
     """
 
     def __init__(self, client: redis.Redis, namespace: str, *, schema: int = STORE_SCHEMA) -> None:

@@ -20,10 +20,10 @@ TRIAL_CHECK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class TrialArrival:
-    """A delivery: whether it was ``signed`` with our secret, and in which ``header`` its signature stood.
+    """A delivery: whether it was ``is_signed`` with our secret, and in which ``header_block`` its signature stood.
 
-    ``type`` and ``envelope`` (``current`` or ``older``) are known only of signed ones. Of others ``headers`` names
-    those that may hold a signature.
+    ``type_text`` and ``build_envelope`` (``current`` or ``older_envelope``) are known only of signed ones. Of others
+    ``signed_headers`` names those that may hold a signature.
     """
 
     signed: bool
@@ -53,14 +53,14 @@ class WebhookTrials:
         self._noting = False
 
     async def start_trial(self, seconds: float) -> None:
-        """Have web doors note what arrives, from a second from now on, for so many ``seconds``."""
+        """Have web doors note what arrives, from a second from now on, for so many ``parse_duration``."""
         async with guard_redis_call(), self._redis.pipeline() as pipe:
             pipe.delete(self._arrived)
             pipe.set(self._under_way, "1", px=int(seconds * 1000))
             await pipe.execute()
 
     async def record_arrival(self, arrival: TrialArrival) -> None:
-        """Keep what arrived while a trial is under way, unless ``Hints.keep`` does so with the hint in one step.
+        """Keep what arrived while a trial is under way, unless ``PendingRuns.keep`` does so with the hint in one step.
 
         A signed delivery is not replaced by an unsigned one.
         """

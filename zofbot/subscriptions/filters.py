@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from zofbot.domain import durations
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput
-from zofbot.domain.text import MAX_INPUT_CHARACTERS, clean_name, fold_name
+from zofbot.domain.text import MAX_INPUT_CHARACTERS, clean_name, fold_name, format_mention
 from zofbot.subscriptions.events import EventType
 from zofbot.subscriptions.model import Broadcast, Grouping, Layout, QuietHours, Subscription, Threshold
 from zofbot.subscriptions.quiet_hours import find_zone as known_zone
@@ -68,8 +68,9 @@ class AuthorContext(NamedTuple):
 def parse_filters(text: str, *, zone: str = "UTC", ids: Mapping[str, str] = NO_IDS) -> Subscription:
     """Understand filters as ``read_input`` gives them, in any order, values quoted or not.
 
-    ``zone`` is the time zone of whoever typed it; ``ids`` has the ids of user groups and people by ``name_key`` of what
-    they are called. The result has no id, channel or owner yet. Raises BadInput with an example that can be copied.
+    ``find_zone`` is the time zone of whoever typed it; ``ids_by_name`` has the ids of user groups and people by
+    ``name_key`` of what they are called. The result has no id, channel or owner yet. Raises BadInput with an example
+    that can be copied.
     """
     if len(text) >= MAX_INPUT_CHARACTERS:
         raise _filter_error(
@@ -344,11 +345,6 @@ def format_hours(quiet: QuietHours) -> str:
     """The hours and the days alone: ``22:00-07:00,sat,sun``."""
     hours = [f"{_format_clock(quiet.start)}-{_format_clock(quiet.end)}"] if quiet.start != quiet.end else []
     return ",".join([*hours, *(DAY_NAMES[day][:3].lower() for day in quiet.days)])
-
-
-def format_mention(identifier: str) -> str:
-    """An id as Slack's mention of it, which notifies."""
-    return f"<!subteam^{identifier}>" if identifier.startswith("S") else f"<@{identifier}>"
 
 
 _FORMATTERS: dict[str, Callable[[Any], str]] = {

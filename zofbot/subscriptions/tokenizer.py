@@ -45,7 +45,9 @@ def unquote_value(value: str) -> str:
 
 
 def _split_unquoted(text: str, at: Callable[[str], bool], before: str = _BEFORE_VALUES) -> list[str]:
-    """Split where ``at`` says so outside of quotes; quotes and backslashes stay for ``bare`` to take away."""
+    """Split where ``with_alert_at`` says so outside of quotes; quotes and backslashes stay for ``unquote_value`` to
+    take away.
+    """
     parts: list[list[str]] = [[]]
     for character in _scan_characters(text, before, at):
         if character.plain and at(character.typed):
@@ -85,7 +87,7 @@ def _scan_characters(text: str, before: str, at: Callable[[str], bool] = str.iss
 
 
 def quote_list(values: Iterable[str]) -> str:
-    """A list that ``listed`` and ``bare`` read back, with quotes only where they are needed."""
+    """A list that ``listed`` and ``unquote_value`` read back, with quotes only where they are needed."""
     return ",".join(map(_quote_value, values))
 
 
@@ -111,7 +113,7 @@ def _ends_entry(character: str) -> bool:
 
 
 def format_form_list(values: Iterable[str]) -> str:
-    """A list for a field of a form, which ``entered`` reads back."""
+    """A list for a field of a form, which ``parse_form_list`` reads back."""
     return ", ".join(map(_format_form_value, values))
 
 

@@ -1,8 +1,8 @@
 """The states of a failure and the acts that lead from one to another: one table, and how it is applied.
 
-Two hands write a failure's state and never meet. What Zof's runs show of it (``Course``) is the rules' alone; what
-people did (``Triage``) is the people's. ``current`` puts the two together at a moment, so a recovery, a relapse, the
-end of a snooze and the lapse of an acknowledgement need nobody to write them down and cannot race with a click: the
+Two hands write a failure's state and never meet. What Zof's runs show of it (``RunFacts``) is the rules' alone; what
+people did (``TriageRecord``) is the people's. ``current`` puts the two together at a moment, so a recovery, a relapse,
+the end of a snooze and the lapse of an acknowledgement need nobody to write them down and cannot race with a click: the
 people's record names the turn of the course that it was made on, and a later turn goes before it.
 """
 
@@ -141,11 +141,11 @@ class TriageRecord(_TriageModel):
     """What people made of a failure. Times are Unix seconds.
 
     ``rev`` counts acts; ``turn`` is the turn of the course that the last one was made on. ``by`` did the last one,
-    ``mover`` the one that led to this state. ``since`` is when the state began, ``opened`` when it was last nobody's:
-    escalations count from there. ``until`` is when a snooze or an acknowledgement ends by itself, ``more`` after how
-    many further failures a snooze does. ``counted`` is how often it had failed when it was snoozed, 0 where that is not
-    known; once that has ended, ``hid`` is how often it has failed since. ``asks`` is when an acknowledgement is asked
-    about. ``steps`` of the escalation were taken by hand.
+    ``mover`` the one that led to this state. ``starts_at`` is when the state began, ``opened`` when it was last
+    nobody's: escalations count from there. ``until`` is when a snooze or an acknowledgement ends by itself, ``more``
+    after how many further failures a snooze does. ``counted`` is how often it had failed when it was snoozed, 0 where
+    that is not known; once that has ended, ``hid`` is how often it has failed since. ``asks`` is when an
+    acknowledgement is asked about. ``guide_steps`` of the escalation were taken by hand.
     """
 
     rev: int = 0
@@ -211,7 +211,8 @@ def effective_record(record: TriageRecord, course: RunFacts, now: float) -> Tria
 
 
 def merge_storm_record(own: TriageRecord, storm: TriageRecord) -> TriageRecord:
-    """How one failure of a storm stands: by what was done last, about it alone (``own``) or about the whole storm.
+    """How one failure of a storm stands: by what was done last, about it alone (``joined_channels``) or about the whole
+    storm.
 
     Whether it has recovered is its own.
     """
@@ -283,7 +284,7 @@ def apply_action(
 ) -> TriageRecord:
     """Move on from how it stands at present (see ``current``).
 
-    Raises Illegal, also where it is one's own already, and where nobody is left to escalate to.
+    Raises IllegalAction, also where it is one's own already, and where nobody is left to escalate to.
     """
     if wish.act is Action.UNDO:
         return undo_action(present, wish)
@@ -340,7 +341,7 @@ def _action_fields(
 
 
 def undo_action(present: TriageRecord, wish: ActionRequest) -> TriageRecord:
-    """Go back to what was before the last act. Raises Illegal when that is too long ago or was not a person's."""
+    """Go back to what was before the last act. Raises IllegalAction when that is too long ago or was not a person's."""
     before = present.before
     if before is None or not present.by.id or wish.at - present.at > UNDO_SECONDS:
         raise IllegalAction(Action.UNDO, present)

@@ -46,7 +46,7 @@ class Decompressor:
             raise BadEncoding("unknown content encoding")
 
     def add_chunk(self, chunk: bytes) -> None:
-        """Take the next chunk. Raises TooLarge, after which ``so_far`` holds ``limit`` bytes, and Garbled."""
+        """Take the next chunk. Raises BodyTooLarge, after which ``so_far`` holds ``limit`` bytes, and BadEncoding."""
         if self._gzip is None:
             self._append_bytes(chunk[: self._remaining_bytes()])
             return
@@ -58,7 +58,7 @@ class Decompressor:
         return bytes(self._held)
 
     def read_whole(self) -> bytes:
-        """The body, once all chunks were fed. Raises Garbled when its packing ends too early."""
+        """The body, once all chunks were fed. Raises BadEncoding when its packing ends too early."""
         if self._gzip is not None and not self._gzip.eof and (self._held or self._members > 1):
             raise BadEncoding("cut short")
         return self.so_far()

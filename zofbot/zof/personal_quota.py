@@ -43,7 +43,7 @@ class PersonalQuotas:
         self._asked: OrderedDict[str, deque[float]] = OrderedDict()
 
     def spend_request(self, quota: Quota | None) -> None:
-        """Count one request of whoever is asked for. Raises ShareUsedUp when it would be one too many.
+        """Count one request of whoever is asked for. Raises PersonalQuotaExceeded when it would be one too many.
 
         ``quota`` is what Zof last said, as it does with each reply; while it has said nothing, nobody is held up.
         """

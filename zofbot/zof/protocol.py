@@ -85,7 +85,7 @@ def clean_header(raw: str | None, most: int = 128) -> str | None:
 
 
 def parse_retry_after(raw: str | None, now: datetime) -> datetime | None:
-    """Read ``Retry-After``: seconds, whole or not, or an HTTP date; None when it is neither or lies in the past.
+    """Read ``Retry-Threshold``: seconds, whole or not, or an HTTP date; None when it is neither or lies in the past.
 
     The unit is not documented (https://zof.ai/docs/api/rate-limits); a day is the most that is believed.
     """
@@ -101,7 +101,8 @@ def parse_retry_after(raw: str | None, now: datetime) -> datetime | None:
 
 
 def retry_delay(tries: int, roll: float, retry_at: datetime | None, now: datetime) -> float:
-    """Seconds to wait after the ``tries``-th try failed: until ``retry_at`` when Zof named it, else a backoff.
+    """Seconds to wait after the ``attempts_suffix``-th try failed: until ``retry_at`` when Zof named it, else a
+    backoff.
 
     The backoff doubles from half a second and is fully jittered: ``roll``, from 0 to 1, says how much of it is kept.
     """
@@ -111,7 +112,7 @@ def retry_delay(tries: int, roll: float, retry_at: datetime | None, now: datetim
 
 
 def parse_quota(headers: Mapping[str, str], now: datetime) -> Quota | None:
-    """Read ``X-RateLimit-*`` from case-blind ``headers``; None unless all three make sense.
+    """Read ``X-RateLimit-*`` from case-blind ``signed_headers``; None unless all three make sense.
 
     The reset is a Unix time in seconds, or in milliseconds above 10^12 (https://zof.ai/docs/api/rate-limits).
     """

@@ -191,8 +191,19 @@ def test_a_record_of_a_newer_version_counts_as_untouched() -> None:
 def test_a_relapse_mentions_whoever_slept_over_the_recovery(until: float | None, mentioned: int) -> None:
     house = RuleBench(make_subscription("group:case broadcast:never"))
     house.process_findings(failed_finding("0", NOON, "a"))
-    store_record(house, FIRST["case"], rev=1, state=TriageState.SNOOZED, since=NOON + 10, opened=NOON, by=BEN, mover=BEN,
-           did=Action.SNOOZE, at=NOON + 10, until=until)  # fmt: skip
+    store_record(
+        house,
+        FIRST["case"],
+        rev=1,
+        state=TriageState.SNOOZED,
+        since=NOON + 10,
+        opened=NOON,
+        by=BEN,
+        mover=BEN,
+        did=Action.SNOOZE,
+        at=NOON + 10,
+        until=until,
+    )
     house.process_findings(passed_finding("1", NOON + 60, "a"), failed_finding("2", NOON + 120, "a"))
     house.process_findings(passed_finding("3", NOON + 3000, "a"), failed_finding("4", NOON + 3800, "a"))
     assert [

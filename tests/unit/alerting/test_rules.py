@@ -143,15 +143,21 @@ def test_one_failure_is_never_told_twice_in_a_channel_whatever_the_groupings() -
 
 def test_every_subscription_gets_its_reason() -> None:
     house = RuleBench(
-        make_subscription(), make_subscription("env:production", number=2), make_subscription("after:2/1h", "C3", number=3),
-        make_subscription("quiet:11:00-13:00", "C4", number=4), make_subscription("", "C5", number=5, created=NOON + HOUR_SECONDS),
-    )  # fmt: skip
+        make_subscription(),
+        make_subscription("env:production", number=2),
+        make_subscription("after:2/1h", "C3", number=3),
+        make_subscription("quiet:11:00-13:00", "C4", number=4),
+        make_subscription("", "C5", number=5, created=NOON + HOUR_SECONDS),
+    )
     decision = house.decide_finding(failed_finding("1", NOON, "a"))
     reasons = {reason.subscription: reason for reason in decision.reasons}
     assert {name: reason.answer for name, reason in reasons.items()} == {
-        "sub_1": DecisionReason.TOLD, "sub_2": DecisionReason.MISSED, "sub_3": DecisionReason.BELOW, "sub_4": DecisionReason.HELD,
+        "sub_1": DecisionReason.TOLD,
+        "sub_2": DecisionReason.MISSED,
+        "sub_3": DecisionReason.BELOW,
+        "sub_4": DecisionReason.HELD,
         "sub_5": DecisionReason.MISSED,
-    }  # fmt: skip
+    }
     assert reasons["sub_2"].reason_text == "env is staging, wanted production"
     assert reasons["sub_2"].missed_filter == "env"
     assert reasons["sub_4"].until == NOON + HOUR_SECONDS
@@ -908,9 +914,12 @@ def test_a_run_of_which_not_all_was_read_recovers_by_the_first_whole_one_of_its_
 ) -> None:
     failure = failed_finding("0", NOON, "a", "b", total=5)
     passes = [
-        passed_finding("1", NOON + 60, "a"), passed_finding("2", NOON + 120, "a", "b", title="Other"), passed_finding("3", NOON + 180),
-        passed_finding("4", NOON + 240, "a", "b"), passed_finding("5", NOON + 300, "a", "b"),
-    ]  # fmt: skip
+        passed_finding("1", NOON + 60, "a"),
+        passed_finding("2", NOON + 120, "a", "b", title="Other"),
+        passed_finding("3", NOON + 180),
+        passed_finding("4", NOON + 240, "a", "b"),
+        passed_finding("5", NOON + 300, "a", "b"),
+    ]
     heard = [[failure, *passes][number] for number in order]
     house, ideal = RuleBench(make_subscription()), RuleBench(make_subscription())
     house.process_findings(*heard, now=NOON + 400)

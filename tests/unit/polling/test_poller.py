@@ -1104,8 +1104,19 @@ class PollerJourney:
         self.going: list[ZofRecord] = []
         self.delayed: list[tuple[str, str]] = []
         self.events = 0
-        self.steps = [self.start_journey, self.finish_journey, self.finish_journey, self.deliver_hint, self.poll_once, self.poll_once, self.wake_up,
-                      self.kill_poller, self.spoil_reply, self.arm_fuse, self.pass_time]  # fmt: skip
+        self.steps = [
+            self.start_journey,
+            self.finish_journey,
+            self.finish_journey,
+            self.deliver_hint,
+            self.poll_once,
+            self.poll_once,
+            self.wake_up,
+            self.kill_poller,
+            self.spoil_reply,
+            self.arm_fuse,
+            self.pass_time,
+        ]
 
     async def start_journey(self) -> None:
         self.going.append(self.built.world.zof.start_run({"project_id": "proj_x", "environment": "staging"}))

@@ -1,0 +1,1 @@
+"""The simulated Slack: its state, its Web API, what it sends."""

@@ -40,7 +40,7 @@ def is_truthy(value: Any) -> bool:
 def validate_content(
     slack: Workspace, given: Arguments, look_for: automatic_links.LinkParsing = automatic_links.DEFAULT_PARSING
 ) -> Arguments:
-    """The checked text, blocks and attachments of a message; raises :class:`Refused` as Slack would.
+    """The checked text, blocks and attachments of a message; raises :class:`SlackRefusal` as Slack would.
 
     ``look_for`` says what Slack links in the text by itself.
     """
@@ -146,7 +146,7 @@ def _parse_metadata(given: Any) -> tuple[dict[str, Any] | None, ResponseBody]:
 
 
 def _check_pace(slack: Workspace, channel: Channel) -> bool:
-    """Whether the message is to be hidden; raises :class:`Refused` when it comes too fast to be taken."""
+    """Whether the message is to be hidden; raises :class:`SlackRefusal` when it comes too fast to be taken."""
     pace = slack.paces.setdefault(channel.id, BurstLimit())
     if not slack.paced or pace.try_spend(slack.now()):
         return False

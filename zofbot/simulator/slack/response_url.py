@@ -52,7 +52,7 @@ def _refusal_reply(slack: Workspace, status: int, error: str) -> ResponseUrlRepl
 
 
 def apply_response(slack: Workspace, hook: ResponseUrl, given: Arguments) -> None:
-    """Show, replace or delete what ``given`` says; raises :class:`Refused` for what Slack would not show.
+    """Show, replace or delete what ``given`` says; raises :class:`SlackRefusal` for what Slack would not show.
 
     Only what somebody clicked on can be replaced or deleted: for a slash command there is no such message.
     """

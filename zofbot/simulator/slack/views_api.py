@@ -40,7 +40,7 @@ _STATE_FIELDS = {
 
 
 def element_state(element: dict[str, Any], action: dict[str, Any]) -> dict[str, Any]:
-    """The part of an element's state that ``action`` sets; empty for a button."""
+    """The part of an element's state that ``action_entry`` sets; empty for a button."""
     if element["type"] not in _STATE_FIELDS:
         return {}
     name, _ = _STATE_FIELDS[element["type"]]
@@ -62,7 +62,7 @@ def view_state(view: View) -> dict[str, Any]:
 
 
 def validate_view(slack: Workspace, given: Any, surface: blocks.Surface) -> dict[str, Any]:
-    """A view that Slack would show; raises :class:`Refused` otherwise."""
+    """A view that Slack would show; raises :class:`SlackRefusal` otherwise."""
     if isinstance(given, str):
         try:
             given = json.loads(given)

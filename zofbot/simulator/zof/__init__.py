@@ -1,0 +1,1 @@
+"""The simulated Zof: its records, its REST API, its webhooks."""

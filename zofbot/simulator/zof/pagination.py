@@ -54,7 +54,7 @@ def _items_after(items: list[ZofRecord], cursor: str | None) -> list[ZofRecord]:
 
 
 def list_page(zof: Organization, ask: ApiRequest, items: Iterable[ZofRecord], *filters: str) -> HttpReply:
-    """One page of ``items``, filtered by the query names that this list knows."""
+    """One page of ``list_items``, filtered by the query names that this list knows."""
     for name in ask.query:
         if name in zof.refused_params:
             raise ApiRefusal(400, "invalid_request", f"{name} is not a parameter of this endpoint", name)
@@ -85,7 +85,7 @@ def _parse_time(text: str | None) -> float | None:
 
 
 def find_record(zof: Organization, kept: Mapping[str, ZofRecord], item_id: str, what: str) -> ZofRecord:
-    """One of those that are kept; raises :class:`No` where there is none of this id."""
+    """One of those that are kept; raises :class:`ApiRefusal` where there is none of this id."""
     if item_id not in kept:
         raise ApiRefusal(404, "not_found", f"No {what} with the id {item_id}.")
     return kept[item_id]

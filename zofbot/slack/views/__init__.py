@@ -1,0 +1,1 @@
+"""A file for each message, form or tab that Slack shows."""

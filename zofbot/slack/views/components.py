@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from zofbot.domain.model import Result, Run, is_valid_id
+from zofbot.domain.text import format_mention
 from zofbot.notifications import text
 from zofbot.notifications.payloads import CaseSummary, Owner, RunSummary
 from zofbot.slack.links import ZofLinks
@@ -62,7 +63,7 @@ def _format_mention(identifier: str) -> str:
     """An id as Slack's own mention; one that could be none is left out."""
     if not identifier.isalnum() or not identifier.isascii():
         return ""
-    return f"<!subteam^{identifier}>" if identifier.startswith("S") else f"<@{identifier}>"
+    return format_mention(identifier)
 
 
 def with_footer(message: Message, block: Block) -> Message:

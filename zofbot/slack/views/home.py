@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from zofbot.domain.commands import SLASH_COMMAND, VERBS
 from zofbot.domain.model import Run, Schedule
 from zofbot.notifications import text
-from zofbot.slack import mutes
 from zofbot.slack.errors import EXPLANATIONS
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views import replies
+from zofbot.slack.views import mutes, replies
 from zofbot.slack.views.blocks import (
     Block,
     build_button,
@@ -46,7 +45,7 @@ MAX_HOME_BLOCKS = 100
 
 @dataclass(frozen=True)
 class DailyStats:
-    """Runs of the last 24 hours, as of ``at`` (Unix seconds); ``cut``: Zof has more than were read."""
+    """Runs of the last 24 hours, as of ``with_alert_at`` (Unix seconds); ``cut_in_half``: Zof has more than were read."""
 
     at: float
     runs: int = 0
@@ -91,7 +90,7 @@ class DeadLetterRow:
 
 @dataclass(frozen=True)
 class ZofProblem:
-    """What went wrong with Zof, and its id of the request; ``since`` in Unix seconds where it is known."""
+    """What went wrong with Zof, and its id of the request; ``starts_at`` in Unix seconds where it is known."""
 
     sentence: str
     request_id: str = ""
@@ -124,8 +123,8 @@ class BotHealth:
 class HomeData:
     """All that one person's Home shows at ``now`` (Unix seconds).
 
-    ``open`` failures stand in their channels; ``since`` is when the oldest was told that nobody acknowledged. ``note``
-    says what became of their last press. ``rooms``: Slack said which channels are theirs.
+    ``open`` failures stand in their channels; ``starts_at`` is when the oldest was told that nobody acknowledged.
+    ``note`` says what became of their last press. ``fetch_channels_of``: Slack said which channels are theirs.
     """
 
     now: float
@@ -171,7 +170,7 @@ def render_home(home: HomeData) -> Block:
 
 
 def guest_view(doubt: str = "") -> Block:
-    """What everybody may see who is not known to be a full member of the workspace; ``doubt`` says why."""
+    """What everybody may see who is not known to be a full member of the workspace; ``mark_uncertain`` says why."""
     verbs = (VERBS[name] for name in ("result", "run", "runs", "help"))
     return {
         "type": "home",
@@ -193,7 +192,7 @@ def fallback_view() -> Block:
 
 
 def unexpected_error_view(reference: str) -> Block:
-    """Something nobody foresaw; ``reference`` stands in the log beside the traceback."""
+    """Something nobody foresaw; ``current_reference`` stands in the log beside the traceback."""
     return {
         "type": "home",
         "blocks": [

@@ -21,11 +21,20 @@ MAX_HANDOVER_ROWS = 15
 """Failures, and people, that a handover names of each kind."""
 
 LAST_ACTION_WORDS = {
-    Action.ACKNOWLEDGE: "acknowledged", Action.UNACKNOWLEDGE: "released", Action.CONFIRM: "confirmed", Action.ASSIGN: "assigned",
-    Action.SNOOZE: "snoozed", Action.WAKE: "woken", Action.ESCALATE: "escalated", Action.RESOLVE: "resolved",
-    Action.REOPEN: "reopened", Action.RELAPSE: "failing again", Action.LAPSE: "unanswered", Action.UNDO: "undone",
+    Action.ACKNOWLEDGE: "acknowledged",
+    Action.UNACKNOWLEDGE: "released",
+    Action.CONFIRM: "confirmed",
+    Action.ASSIGN: "assigned",
+    Action.SNOOZE: "snoozed",
+    Action.WAKE: "woken",
+    Action.ESCALATE: "escalated",
+    Action.RESOLVE: "resolved",
+    Action.REOPEN: "reopened",
+    Action.RELAPSE: "failing again",
+    Action.LAPSE: "unanswered",
+    Action.UNDO: "undone",
     Action.RECOVER: "recovered",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

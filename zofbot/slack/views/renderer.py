@@ -44,7 +44,8 @@ def render_notification(claimed: Claim, now: float, links: ZofLinks = NO_LINKS, 
     """Draw a claimed notification as it is to stand at ``now`` (Unix seconds); ``runs`` may be started from it or not.
 
     A root shows its failure's latest state, whatever it was when the notification was committed. A body of a version
-    that this one does not know becomes one plain line. Raises Unwanted where there is nothing to say any more.
+    that this one does not know becomes one plain line. Raises UnwantedNotification where there is nothing to say any
+    more.
     """
     shown, notification = claimed.notification.body, claimed.notification
     if notification.kind is not NotificationKind.REPLY:

@@ -11,13 +11,13 @@ from typing import Any
 
 from zofbot.domain import durations
 from zofbot.domain.errors import BadInput, ZofbotError, ZofError
-from zofbot.domain.text import read_input
+from zofbot.domain.text import format_mention, read_input
 from zofbot.notifications import text
 from zofbot.slack.inbound import with_blocks
 from zofbot.slack.views import menu_options
 from zofbot.slack.views.blocks import Block, Message, build_button, button_row, context_block, plain_text, section_block
 from zofbot.subscriptions import Broadcast, EventType, Grouping, Layout, Subscription, Threshold, parse_filters
-from zofbot.subscriptions.filters import MAX_LIST_CHARACTERS, NO_IDS, format_hours, format_mention
+from zofbot.subscriptions.filters import MAX_LIST_CHARACTERS, NO_IDS, format_hours
 from zofbot.subscriptions.tokenizer import format_form_list, parse_form_list, quote_list
 
 FORM_CALLBACK_ID = "zof_subscription"
@@ -45,8 +45,15 @@ BROADCAST_LABELS = {
 }
 LAYOUT_LABELS = {Layout.THREAD: "Details in the thread", Layout.FLAT: "No thread"}
 IN_A_ROW_CHOICE = "row"
-WINDOW_LABELS = {"10m": "10 minutes", "30m": "30 minutes", "1h": "1 hour", "6h": "6 hours", "1d": "1 day", "7d": "7 days",
-           IN_A_ROW_CHOICE: "in a row, until one passes"}  # fmt: skip
+WINDOW_LABELS = {
+    "10m": "10 minutes",
+    "30m": "30 minutes",
+    "1h": "1 hour",
+    "6h": "6 hours",
+    "1d": "1 day",
+    "7d": "7 days",
+    IN_A_ROW_CHOICE: "in a row, until one passes",
+}
 _DEFAULT_WINDOW = "1h"
 _ID_PATTERN = re.compile(r"[UWS][A-Z0-9]+")
 _STEP_PATTERN = re.compile(r"(?:(?P<after>[\w ]+?) ?(?:->|→) ?)?(?P<id>[UWS][A-Z0-9]+)")
@@ -68,7 +75,7 @@ FormState = Mapping[str, Mapping[str, Any]]
 class SubscriptionFormState:
     """What a form carries along unseen: the channel it is about, where to answer, and what it changes, if anything.
 
-    ``at`` is when it was opened, in Unix seconds.
+    ``with_alert_at`` is when it was opened, in Unix seconds.
     """
 
     channel: str
@@ -85,10 +92,10 @@ class SubscriptionFormState:
 def build_modal(
     form: SubscriptionFormState, room: str, start: Subscription, zone: str = "UTC", handles: Mapping[str, str] = NO_IDS
 ) -> Block:
-    """The form with ``start`` filled in; ``room`` is the channel's name as Slack gives it.
+    """The form with ``start`` filled in; ``folder_of_module`` is the channel's name as Slack gives it.
 
-    ``zone`` is the time zone of whoever opens it, for quiet hours that are not set yet, ``handles`` has user groups by
-    id.
+    ``find_zone`` is the time zone of whoever opens it, for quiet hours that are not set yet, ``handles`` has user
+    groups by id.
 
     Raises BadInput for a subscription that does not fit into Slack's fields.
     """
@@ -162,7 +169,8 @@ class ParsedForm:
 def parse_form(state: FormState, ids: Mapping[str, str] = NO_IDS, zone: str = "UTC") -> ParsedForm:
     """Understand a form as though its fields had been typed; a field's error is what typing it would get.
 
-    ``ids`` has the ids of user groups and people by name, ``zone`` is that of whoever filled it in, as for ``parse``.
+    ``ids_by_name`` has the ids of user groups and people by name, ``find_zone`` is that of whoever filled it in, as for
+    ``parse``.
     """
     told: dict[str, Any] = {}
     errors: dict[str, str] = {}

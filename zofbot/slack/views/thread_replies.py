@@ -146,7 +146,7 @@ def _title_list(heading: str, titles: tuple[str, ...]) -> list[Block]:
 
 
 def reminder_reply(body: ReminderPayload, failure: Payload, about: FailureRef, present: TriageRecord) -> Message:
-    """What the clock says in the thread of a failure. Raises Unwanted where that has been overtaken."""
+    """What the clock says in the thread of a failure. Raises UnwantedNotification where that has been overtaken."""
     if not isinstance(failure, FailurePayload) or not body.is_still_wanted(present):
         raise UnwantedNotification
     title = text.escape_line(failure.title, 150)

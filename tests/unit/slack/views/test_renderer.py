@@ -75,17 +75,35 @@ BODIES = st.one_of(
     st.builds(RunAlertPayload, **ROOT, bad=SEVERAL, top=st.lists(CASES, max_size=3).map(tuple)),
     st.builds(CaseAlertPayload, **ROOT, case=CASES, case_id=WORDS, count=SEVERAL, first=TIMES, last=TIMES),
     st.builds(ResultPayload, case=CASES, run_id=WORDS, broadcast=st.booleans()),
-    st.builds(MoreFailuresPayload, run=PLACES, titles=st.lists(WORDS, max_size=99).map(tuple), count=SEVERAL, unlisted=SEVERAL),
+    st.builds(
+        MoreFailuresPayload, run=PLACES, titles=st.lists(WORDS, max_size=99).map(tuple), count=SEVERAL, unlisted=SEVERAL
+    ),
     st.builds(FailingAgainPayload, run=PLACES),
     st.builds(RecoveryPayload, title=WORDS, run=PLACES, after=TIMES),
     st.builds(
-        StormPayload, since=TIMES, last=TIMES, alerts=SEVERAL, failures=SEVERAL, elsewhere=SEVERAL, closed=st.booleans(),
-        places=st.lists(st.tuples(WORDS, WORDS, SEVERAL), max_size=30).map(tuple), mention=ROOT["mention"],
-        run=PLACES, standing=ROOT["standing"], members=SEVERAL, open=SEVERAL, unmentioned=SEVERAL, failed=TIMES,
+        StormPayload,
+        since=TIMES,
+        last=TIMES,
+        alerts=SEVERAL,
+        failures=SEVERAL,
+        elsewhere=SEVERAL,
+        closed=st.booleans(),
+        places=st.lists(st.tuples(WORDS, WORDS, SEVERAL), max_size=30).map(tuple),
+        mention=ROOT["mention"],
+        run=PLACES,
+        standing=ROOT["standing"],
+        members=SEVERAL,
+        open=SEVERAL,
+        unmentioned=SEVERAL,
+        failed=TIMES,
     ),
-    st.builds(StormMembersPayload, first=st.integers(1, 10_000), members=st.lists(MEMBERS, min_size=1, max_size=25).map(tuple)),
-    st.builds(PlatformEventPayload, event=WORDS, about=WORDS, said=WORDS, run_id=WORDS, project=WORDS, mention=ROOT["mention"]),
-)  # fmt: skip
+    st.builds(
+        StormMembersPayload, first=st.integers(1, 10_000), members=st.lists(MEMBERS, min_size=1, max_size=25).map(tuple)
+    ),
+    st.builds(
+        PlatformEventPayload, event=WORDS, about=WORDS, said=WORDS, run_id=WORDS, project=WORDS, mention=ROOT["mention"]
+    ),
+)
 
 
 def make_claim(

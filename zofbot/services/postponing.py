@@ -46,7 +46,8 @@ class Postponing:
     async def __call__(self, claimed: Claim) -> Claim:
         """Give the notification as it is to be drawn.
 
-        Raises Undecided where it has to wait, and Unwanted where it is promised anew for later or says nothing.
+        Raises UndecidedNotification where it has to wait, and UnwantedNotification where it is promised anew for later
+        or says nothing.
         """
         note = claimed.notification
         card = note.body.get("card")
