@@ -23,7 +23,8 @@ from zofbot.services.canary import Canary, ZofClock
 from zofbot.services.failures import TriageService
 from zofbot.services.postponing import Postponing
 from zofbot.services.run_commands import RunCommands
-from zofbot.slack import catch_up, shared_channels
+from zofbot.slack.views import catch_up
+from zofbot.slack import shared_channels
 from zofbot.slack.client import CALL_DEADLINE_SECONDS, SlackClient
 from zofbot.slack.directory import Directory
 from zofbot.slack.links import ZofLinks

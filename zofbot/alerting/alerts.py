@@ -36,10 +36,9 @@ MAX_KNOWN_PASSES = 20
 
 
 class PassingRun(BaseModel):
-    """What a run passed of a root, ``with_alert_at`` Unix seconds; ``is_same_failure``: all of it passed, and it has
-    the root's title.
+    """What a run passed of a root, ``at`` in Unix seconds.
 
-    A root without a title takes any.
+    ``same``: all of the run passed, and it has the root's title. A root without a title takes any.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -92,9 +91,7 @@ class Alert(BaseModel):
         return self.storm or self.key
 
     def is_relapse(self, at: float) -> bool:
-        """Whether a failure ``with_alert_at`` that time comes so soon after the recovery that it goes on in the same
-        thread.
-        """
+        """Whether a failure ``at`` that time follows the recovery so soon that it goes on in the same thread."""
         return self.recovered is not None and self.recovered < at <= self.recovered + FLAP_WINDOW_SECONDS
 
     def with_relapse(self, at: float) -> Alert:
@@ -104,8 +101,7 @@ class Alert(BaseModel):
         return self.model_copy(update={"recovered": None, "relapses": count, "relapsed": at, "line": line})
 
     def is_flapping(self, at: float) -> bool:
-        """Whether it turns so often ``with_alert_at`` that time that single turns are not told: it has relapsed twice
-        in a row.
+        """Whether it has relapsed twice in a row ``at`` that time, so that single turns are not told.
 
         Two relapses and the recovery between them are three turns.
         """
@@ -118,9 +114,7 @@ class Alert(BaseModel):
 
 @dataclass(frozen=True)
 class PassedCases:
-    """Cases that passed in a run, ``with_alert_at`` Unix seconds; ``title`` is the run's where the ``whole`` of it
-    passed.
-    """
+    """Cases that passed in a run, ``at`` in Unix seconds; ``title`` is the run's where the ``whole`` of it passed."""
 
     run_id: str
     at: float
@@ -231,9 +225,7 @@ class AlertsInScope:
         return self._find_latest(is_same_failure)
 
     def find_resolution(self, cases: Collection[str], title: str, at: float) -> Resolution | None:
-        """How somebody resolved what a run fails with again ``with_alert_at`` that time: of each case its latest run
-        counts.
-        """
+        """How somebody resolved what a run fails with again ``at`` that time, by the latest run of each case."""
         left = set(cases)
         runs = (root for root in self._all.values() if root.group is Grouping.RUN)
         for root in sorted(runs, key=lambda root: root.last, reverse=True):

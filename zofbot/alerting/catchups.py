@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from zofbot.alerting.holds import Hold, remember_held
 from zofbot.alerting.state import MUTES, DecisionBuilder, catch_up_in, failure_hash
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.slack import catch_up
-from zofbot.slack.catch_up import CatchUpBody
+from zofbot.slack.views import catch_up
+from zofbot.slack.views.catch_up import CatchUpBody
 from zofbot.subscriptions.mute import read_mutes
 
 KEPT_SECONDS = 40 * 86400.0

@@ -16,9 +16,7 @@ from zofbot.triage import EscalationPolicy, TriageRecord, TriageState
 def schedule_reminders(
     root: str, channel: str, present: TriageRecord, policy: EscalationPolicy, *, told: float = 0.0
 ) -> Iterator[Notification]:
-    """What follows from how the failure under key ``root_notification`` stands; ``told`` is when its channel hears of
-    that.
-    """
+    """The reminders that the state of failure ``root`` (a key) calls for; ``told`` is when its channel hears of it."""
     about = _ReminderBuilder(root, channel, present.turn)
     if present.state is TriageState.OPEN:
         yield from about.escalation_reminders(present.opened, max(present.opened, told), policy, present.steps)

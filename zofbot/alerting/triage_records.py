@@ -43,7 +43,7 @@ class TriageRecords:
         )
 
     def resolution_before(self, key: str, body: Mapping[str, Any], at: float) -> Resolution | None:
-        """What a person resolved a failure with before ``with_alert_at`` (Unix seconds); None where it is not resolved."""
+        """What a person resolved a failure with before ``at`` (Unix seconds); None where it is not resolved."""
         if self._draft.read_hash(self._name).keys().isdisjoint((key, self._storm_key(key))):
             return None
         present = self.current_record(key, body)

@@ -188,8 +188,9 @@ class ZofWebhookEndpoint:
             log.warning("delivery not noted", reason=error.reason)
 
     async def _store_hint(self, hint: WebhookHint) -> str:
-        """Store it unless it means nothing to us or was stored before. Raises RejectedRequest where it cannot be
-        stored.
+        """Store it unless it means nothing to us or was stored before.
+
+        Raises RejectedRequest where it cannot be stored.
         """
         self._metrics.zof_events.labels(hint.type_label).inc()
         arrival = TrialArrival(True, self._header, clean_header(hint.type) or "", hint.envelope)

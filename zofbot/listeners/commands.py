@@ -52,7 +52,8 @@ async def answer_command(desk: ListenerContext, who: Requester, text: str) -> Me
     if first in ACTION_WORDS and first not in commands.VERBS:
         raise BadInput(
             f"`{first}` works in the thread of a failure.",
-            f"Mention the bot there, or press the buttons of the alert. `{commands.SLASH_COMMAND} triage` lists what is open.",
+            "Mention the bot there, or press the buttons of the alert. "
+            f"`{commands.SLASH_COMMAND} triage` lists what is open.",
             example=f"@zofbot {first}",
         )
     typed = commands.parse_command(text, desk.links.identify_target)

@@ -29,9 +29,7 @@ MAX_OPEN_FORMS = 1000
 
 
 class SnoozeInput(NamedTuple):
-    """What a form (``find_view``, as Slack sends it) held when something was typed or chosen, ``with_alert_at`` Slack's
-    time stamp.
-    """
+    """A form's ``view``, as Slack sends it when something is typed or chosen, and Slack's time stamp (``at``)."""
 
     at: str
     view: Mapping[str, Any]

@@ -32,8 +32,9 @@ class AlertStatus(StrEnum):
 
 
 class RunSummary(_PayloadModel):
-    """A run in short: what it was, where, and how it ended. Times are in Unix seconds, ``describe_duration`` in
-    seconds.
+    """A run in short: what it was, where, and how it ended.
+
+    Times are in Unix seconds, ``duration`` in seconds.
     """
 
     id: str
@@ -100,9 +101,7 @@ class CaseSummary(_PayloadModel):
 
 
 class Resolution(_PayloadModel):
-    """How a person closed a failure, ``with_alert_at`` Unix seconds, before it failed again; ``by`` is what they are
-    called.
-    """
+    """How a person closed a failure before it failed again, ``at`` in Unix seconds; ``by`` is the person's name."""
 
     at: float
     by: str = ""
@@ -120,11 +119,10 @@ class Owner(_PayloadModel):
 
 
 class _AlertPayload(_PayloadModel):
-    """``standing_of_body`` is when it came to stand as it does; ``turner`` is the id of the run that did it. Unix
-    seconds.
+    """An alert's ``standing`` since ``turned`` (Unix seconds), when the run with the id ``turner`` brought it about.
 
     ``turn`` counts recoveries and relapses; ``opened`` is when the channel was first told, or told of the relapse;
-    ``escalation_policy`` is whom an escalation reaches.
+    ``policy`` is whom an escalation reaches.
     """
 
     run: RunSummary

@@ -90,7 +90,7 @@ class FeedCursor:
         return cls(**known | {"trail": tuple((cursor, at) for cursor, at in known.get("trail", ()))})
 
     def start_scan(self, now: float, mark: float) -> FeedCursor:
-        """Start a walk that goes back to ``record_decision``; an oldest-first one starts at the last page before that."""
+        """Start a walk that goes back to ``mark``; an oldest-first one starts at the last page before that."""
         mark, cursor = min(mark, mark if self.back is None else self.back), None
         if self.order == "oldest":
             cursor = next((cursor for cursor, at in reversed(self.trail) if at <= mark), None)

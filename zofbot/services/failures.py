@@ -180,8 +180,7 @@ class TriageService:
         raise StoreUnavailable("Too many people act on this failure at once.", "Look how it stands, and try again.")
 
     async def ask_later(self, key: str, at: float) -> None:
-        """Put off the question whether somebody is still on it to ``with_alert_at`` (Unix seconds), and with it the
-        lapse.
+        """Put off to ``at`` (Unix seconds) the question whether somebody is still on it, and with it the lapse.
 
         Nobody did that, so the cards that show the failure stay good. Raises FailureExpired.
         """
@@ -198,9 +197,7 @@ class TriageService:
             )
 
     async def restore_failure(self, key: str, body: RunAlertPayload | CaseAlertPayload, stands: Receipt | None) -> None:
-        """Know a failure again that was forgotten, from what its card could still tell, and where that
-        ``describe_stand``.
-        """
+        """Restore a forgotten failure from what its card still tells; ``stands`` is where the card is."""
         if stands:
             await self._outbox.record_receipt(key, stands)
         changes = {

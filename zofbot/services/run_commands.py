@@ -159,8 +159,9 @@ class RunCommands:
         return order, run
 
     async def abandon_command(self, name: str, error: ZofError | None = None) -> None:
-        """Do it no more by itself; whoever took it was told. The audit knows where Zof refused it with an
-        ``error_finding``.
+        """Give up doing it; whoever took it was told.
+
+        The audit notes an ``error`` with which Zof refused it.
         """
         await self._end_command(name, [], error)
 

@@ -167,8 +167,7 @@ class SlackClient:
         return receipt
 
     async def find_message(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
-        """Look for our own message with ``key`` among all since ``starts_at`` (Unix seconds), in the channel or a
-        thread.
+        """Look for our own message with ``key`` among all since ``since`` (Unix seconds), in the channel or a thread.
 
         One call for each page; one that Slack refuses for a while is where the next call goes on. Raises SlackError:
         nothing is known then.

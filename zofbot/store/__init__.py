@@ -168,6 +168,7 @@ class Store:
 
 @asynccontextmanager
 async def guard_redis_call() -> AsyncIterator[None]:
+    """Limit how long Redis may take, and turn its errors into StoreUnavailable."""
     try:
         async with timeout(MAX_REDIS_SECONDS):
             yield

@@ -211,9 +211,7 @@ class Outbox:
         return new
 
     async def claim(self, limit: int, lease: float = LEASE_SECONDS) -> ClaimBatch:
-        """Take up to ``limit`` of what may be sent now, each to be settled within ``make_lease`` seconds: one round
-        trip.
-        """
+        """Take up to ``limit`` of what may be sent now, each to be settled within ``lease`` seconds: one round trip."""
         found, due, dropped = await self._run_script("claim", [], [limit, _to_milliseconds(lease)])
         next_due = int(due) / 1000 if due else None
         return ClaimBatch(

@@ -12,9 +12,7 @@ MAX_QUIET_SECONDS = 8 * 86400.0
 
 
 def is_quiet(subscription: Subscription, at: float) -> bool:
-    """Whether ``with_alert_at`` (Unix seconds) lies in the subscription's quiet hours; their last minute is not part of
-    them.
-    """
+    """Whether ``at`` (Unix seconds) lies in the subscription's quiet hours, which do not include their last minute."""
     return quiet_until(subscription, at) > 0
 
 

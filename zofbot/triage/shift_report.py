@@ -22,9 +22,7 @@ class FailureSummary:
 
 @dataclass(frozen=True)
 class ActionRecord:
-    """One act on one failure at Unix seconds, by a person with the id ``fetch_user``; ``name`` is what they were
-    called.
-    """
+    """One act on one failure at Unix seconds, by a person with the id ``user``; ``name`` is what they were called."""
 
     key: str
     act: str

@@ -211,8 +211,7 @@ def effective_record(record: TriageRecord, course: RunFacts, now: float) -> Tria
 
 
 def merge_storm_record(own: TriageRecord, storm: TriageRecord) -> TriageRecord:
-    """How one failure of a storm stands: by what was done last, about it alone (``joined_channels``) or about the whole
-    storm.
+    """The state of one failure of a storm: what was done last, about it alone (``own``) or about the whole storm.
 
     Whether it has recovered is its own.
     """

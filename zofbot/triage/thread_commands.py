@@ -65,9 +65,7 @@ _SEPARATORS = " \t\n:,;.-–—"
 
 @dataclass(frozen=True)
 class ThreadCommand:
-    """One thing that was typed: ``act`` or, without one, the ``confirmation_message``; ``rest`` are the words behind
-    it.
-    """
+    """One thing that was typed: ``act`` or, without one, the ``question``; ``rest`` are the words behind it."""
 
     act: Action | None = None
     question: str = ""

@@ -64,9 +64,7 @@ def parse_wake_time(words: str, now: float, zone: tzinfo) -> float:
 
 
 def describe_time(at: float, now: float, zone: tzinfo) -> str:
-    """A time to come for a preview, in ``find_zone``: ``tomorrow 09:00 (in 14 h)``; its first part can be typed as
-    well.
-    """
+    """A time to come for a preview, in ``zone``: ``tomorrow 09:00 (in 14 h)``; its first part can be typed as well."""
     then, here = datetime.fromtimestamp(at, zone), datetime.fromtimestamp(now, zone)
     return (
         f"{_describe_day(then.date(), here.date())} {then:%H:%M} (in {durations.describe_duration(max(at - now, 1))})"

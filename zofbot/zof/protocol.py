@@ -101,8 +101,7 @@ def parse_retry_after(raw: str | None, now: datetime) -> datetime | None:
 
 
 def retry_delay(tries: int, roll: float, retry_at: datetime | None, now: datetime) -> float:
-    """Seconds to wait after the ``attempts_suffix``-th try failed: until ``retry_at`` when Zof named it, else a
-    backoff.
+    """Seconds to wait after try number ``tries`` failed: until ``retry_at`` when Zof named it, else a backoff.
 
     The backoff doubles from half a second and is fully jittered: ``roll``, from 0 to 1, says how much of it is kept.
     """

@@ -26,8 +26,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_excluded(host: str, port: int | None, no_proxy: str) -> bool:
-    """Whether one of the entries of NO_PROXY means ``link_host``: ``*``, a name with its subdomains, an address, a
-    range.
+    """Whether an entry of NO_PROXY means ``host``: ``*``, a name with its subdomains, an address, or a range.
 
     Ranges of IPv4 and IPv6 mean hosts that are written as addresses; what is none of all this means nobody.
     """

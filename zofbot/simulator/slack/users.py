@@ -264,7 +264,7 @@ class WorkspaceUsers:
         self.slack.changed()
 
     def _apply_response_action(self, person: User, view: View, body: dict[str, Any]) -> None:
-        """Do what the acknowledgement of a submission says; raises :class:`SlackRefusal` for what Slack would not do."""
+        """Do what the acknowledgement of a submission says; raises SlackRefusal for what Slack would not do."""
         stack = self.slack.modals.get(person.id, [])
         match body.get("response_action"):
             case "errors":

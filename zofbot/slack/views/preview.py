@@ -33,10 +33,9 @@ UNKNOWN_VALUE_LEADS = {
 
 @dataclass(frozen=True)
 class PreviewResult:
-    """How many ``root_keys`` stand alone in the channel, ``worst`` on the worst ``day``, and the ``thread_replies`` to
-    them.
+    """How many ``messages`` stand alone in the channel, ``worst`` of them on one ``day``, and the ``replies`` to them.
 
-    ``is_partial``: not all of it could be read. ``unlisted``: it also asks for what Zof sends but does not list.
+    ``partial``: not all of it could be read. ``unlisted``: it also asks for what Zof sends but does not list.
     """
 
     messages: int = 0
