@@ -23,12 +23,11 @@ from zofbot.services.canary import Canary, ZofClock
 from zofbot.services.failures import TriageService
 from zofbot.services.postponing import Postponing
 from zofbot.services.run_commands import RunCommands
-from zofbot.slack.views import catch_up
 from zofbot.slack import shared_channels
 from zofbot.slack.client import CALL_DEADLINE_SECONDS, SlackClient
 from zofbot.slack.directory import Directory
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views import channel_notes, digest_message, renderer, test_alerts
+from zofbot.slack.views import catch_up, channel_notes, digest_message, renderer, test_alerts
 from zofbot.slack.views.blocks import Message
 from zofbot.store import Store
 from zofbot.store.audit import AuditLog
