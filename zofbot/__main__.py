@@ -8,7 +8,7 @@ from zofbot import __version__
 
 
 def main() -> None:
-    """Run ``run_zofbot``."""
+    """Run ``zofbot``."""
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"zofbot {__version__}\n")
         return

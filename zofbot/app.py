@@ -101,7 +101,7 @@ async def run_bot(
 ) -> AsyncIterator[Zofbot]:
     """Run the bot while the context lasts; on the way out it takes nothing new and finishes what is under way.
 
-    ``crash_proxies``: listen to Slack and to webhooks; ``works``: poll Zof and deliver; ``reread`` reads the settings
+    ``doors``: listen to Slack and to webhooks; ``works``: poll Zof and deliver; ``reread`` reads the settings
     anew, for secrets that are replaced meanwhile. Raises SettingsError or StoreUnavailable when it cannot start.
     """
     metrics = Metrics()

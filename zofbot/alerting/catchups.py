@@ -97,7 +97,7 @@ def is_unposted(draft: DecisionBuilder, channel: str, root: str) -> bool:
 
 
 def item_of(draft: DecisionBuilder, channel: str, root: str) -> Item | None:
-    """What was noted of the failure under the key ``root_notification``."""
+    """What was noted of the failure under the key ``root``."""
     kept = draft.read_hash(catch_up_in(channel)).get(root)
     return Item.model_validate_json(kept) if kept else None
 

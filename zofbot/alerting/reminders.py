@@ -32,7 +32,7 @@ def schedule_reminders(
 
 
 def build_wake_up(root: str, channel: str, asleep: TriageRecord, at: float) -> Notification:
-    """Say that a snooze has ended early, ``with_alert_at`` Unix seconds, to whoever had snoozed it."""
+    """Say that a snooze has ended early, ``at`` Unix seconds, to whoever had snoozed it."""
     return _ReminderBuilder(root, channel, asleep.turn).thread_reminder("wake", at, at, asleep.moved_by.id)
 
 

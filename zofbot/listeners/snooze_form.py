@@ -79,7 +79,7 @@ class WakePreviews:
         self._updating: set[str] = set()
 
     async def update_preview(self, user: str, typed: SnoozeInput) -> None:
-        """Show what the form that ``fetch_user`` has open holds by now, unless something newer is known of it."""
+        """Show what the form that ``user`` has open holds by now, unless something newer is known of it."""
         form = str(typed.view.get("id") or "")
         known = self._newest.get(form)
         if known and known.at > typed.at:

@@ -263,7 +263,7 @@ class FlappingPayload(_ThreadReplyPayload):
 class RecoveryPayload(_ThreadReplyPayload):
     """What failed has passed, in ``run``, so many seconds ``after`` its latest failure.
 
-    ``case_names`` are the titles of those that somebody had run again.
+    ``cases`` are the titles of those that somebody had run again.
     """
 
     card: Literal["recovered"] = "recovered"
@@ -276,7 +276,7 @@ class RecoveryPayload(_ThreadReplyPayload):
 class StormPayload(_AlertPayload):
     """So many failures that they share one message. ``places`` has project, environment and failures of each.
 
-    ``starts_at`` and ``last`` are Unix seconds; ``alerts`` is how many messages this one stands for. ``members`` are
+    ``since`` and ``last`` are Unix seconds; ``alerts`` is how many messages this one stands for. ``members`` are
     those and the alerts from just before, ``open`` of which have not recovered; what is done about the storm is done
     about all of them. None in a storm of notices, and in one of before they were kept. ``run`` is the run that they are
     all part of, where there is one; ``failed`` is when one of them last failed.
@@ -342,7 +342,7 @@ class StormMembersPayload(_PayloadModel):
 class ReminderPayload(_PayloadModel):
     """What is said, or shown, at a time that was known before, unless it has been overtaken by then.
 
-    ``sort`` is what the clock does; ``turn`` and ``with_alert_at`` (Unix seconds) say of which opening, acknowledgement
+    ``sort`` is what the clock does; ``turn`` and ``at`` (Unix seconds) say of which opening, acknowledgement
     or snooze.
     """
 
@@ -392,7 +392,7 @@ class ActionPayload(_PayloadModel):
 class RerunResultPayload(_PayloadModel):
     """How a run ended that somebody started from a failure's thread; ``bad`` of its cases failed again.
 
-    ``failed`` and ``passed_finding`` are titles of cases; ``absent`` are those that were to be run and have no outcome.
+    ``failed`` and ``passed`` are titles of cases; ``absent`` are those that were to be run and have no outcome.
     """
 
     card: Literal["rerun"] = "rerun"

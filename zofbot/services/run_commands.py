@@ -45,7 +45,7 @@ MAX_RETRY_SECONDS = 3600.0
 class RunCommand(BaseModel):
     """What is to be done: ``body`` is what to run again for the failure under ``key``, ``run`` what to cancel.
 
-    ``by``, ``request`` (Slack's) and ``with_alert_at`` (Unix seconds) say who took it, and are empty until somebody
+    ``by``, ``request`` (Slack's) and ``at`` (Unix seconds) say who took it, and are empty until somebody
     did.
     """
 

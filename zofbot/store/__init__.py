@@ -193,6 +193,6 @@ def _unavailable_error(error: Exception) -> StoreUnavailable:
 
 @asynccontextmanager
 async def open_store(url: str, namespace: str, clock: Clock) -> AsyncIterator[Store]:
-    """Give the store at ``url_rule``, to be connected to when it is first needed."""
+    """Give the store at ``url``, to be connected to when it is first needed."""
     async with connect_redis(url, namespace, clock) as client:
         yield Store(client, namespace)

@@ -17,7 +17,7 @@ def is_quiet(subscription: Subscription, at: float) -> bool:
 
 
 def quiet_until(subscription: Subscription, at: float, *, critical: bool = False) -> float:
-    """When the quiet hours around ``with_alert_at`` end, both in Unix seconds; 0 when there is nothing to wait for.
+    """When the quiet hours around ``at`` end, both in Unix seconds; 0 when there is nothing to wait for.
 
     Hours and whole days that follow one another count as one: Friday night ends on Monday morning where Saturday and
     Sunday are quiet.

@@ -111,7 +111,7 @@ def retry_delay(tries: int, roll: float, retry_at: datetime | None, now: datetim
 
 
 def parse_quota(headers: Mapping[str, str], now: datetime) -> Quota | None:
-    """Read ``X-RateLimit-*`` from case-blind ``signed_headers``; None unless all three make sense.
+    """Read ``X-RateLimit-*`` from case-blind ``headers``; None unless all three make sense.
 
     The reset is a Unix time in seconds, or in milliseconds above 10^12 (https://zof.ai/docs/api/rate-limits).
     """

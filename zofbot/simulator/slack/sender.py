@@ -73,7 +73,7 @@ class PayloadSender:
     async def send_payload(
         self, kind: EnvelopeType, payload: Mapping[str, Any], retry: Mapping[str, Any] | None = None
     ) -> Acknowledgement:
-        """Deliver by whichever way is open; ``handle_retry`` has the number and reason of a redelivery."""
+        """Deliver by whichever way is open; ``retry`` has the number and reason of a redelivery."""
         if self.slack.lines:
             return await self._send_over_socket(kind, payload, retry or {})
         names = {"retry_attempt": "X-Slack-Retry-Num", "retry_reason": "X-Slack-Retry-Reason"}

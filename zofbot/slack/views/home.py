@@ -90,7 +90,7 @@ class DeadLetterRow:
 
 @dataclass(frozen=True)
 class ZofProblem:
-    """What went wrong with Zof, and its id of the request; ``starts_at`` in Unix seconds where it is known."""
+    """What went wrong with Zof, and its id of the request; ``since`` in Unix seconds where it is known."""
 
     sentence: str
     request_id: str = ""
@@ -123,8 +123,8 @@ class BotHealth:
 class HomeData:
     """All that one person's Home shows at ``now`` (Unix seconds).
 
-    ``open`` failures stand in their channels; ``starts_at`` is when the oldest was told that nobody acknowledged.
-    ``note`` says what became of their last press. ``fetch_channels_of``: Slack said which channels are theirs.
+    ``open`` failures stand in their channels; ``since`` is when the oldest was told that nobody acknowledged.
+    ``note`` says what became of their last press. ``rooms``: Slack said which channels are theirs.
     """
 
     now: float
@@ -170,7 +170,7 @@ def render_home(home: HomeData) -> Block:
 
 
 def guest_view(doubt: str = "") -> Block:
-    """What everybody may see who is not known to be a full member of the workspace; ``mark_uncertain`` says why."""
+    """What everybody may see who is not known to be a full member of the workspace; ``doubt`` says why."""
     verbs = (VERBS[name] for name in ("result", "run", "runs", "help"))
     return {
         "type": "home",
@@ -195,7 +195,7 @@ def fallback_view() -> Block:
 
 
 def unexpected_error_view(reference: str) -> Block:
-    """Something nobody foresaw; ``current_reference`` stands in the log beside the traceback."""
+    """Something nobody foresaw; ``reference`` stands in the log beside the traceback."""
     return {
         "type": "home",
         "blocks": [

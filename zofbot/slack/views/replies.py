@@ -33,7 +33,7 @@ from zofbot.subscriptions.filters import FILTER_EXAMPLES
 
 
 def error_reply(error: ZofbotError, reference: str = "") -> Message:
-    """What happened, what to do next, and Zof's request id last; a ``current_reference`` where that leads nowhere."""
+    """What happened, what to do next, and Zof's request id last; a ``reference`` where that leads nowhere."""
     if isinstance(error, NotAllowed):  # its sentence is mrkdwn
         last = request_id_line(error, reference)
         return Message(f"{error.sentence} {last}", [section_block(f"🔒 {error.sentence}"), context_block(last)])
@@ -69,7 +69,7 @@ def request_id_line(error: ZofbotError, reference: str = "", *, code: bool = Fal
 
 
 def unexpected_error_reply(reference: str) -> Message:
-    """Something nobody foresaw; ``current_reference`` stands in the log beside the traceback."""
+    """Something nobody foresaw; ``reference`` stands in the log beside the traceback."""
     said = "Something went wrong inside zofbot."
     step = "Try again; if it stays, give an operator this reference."
     return Message(
@@ -129,7 +129,7 @@ def command_help(verb: Verb) -> Message:
 
 
 def subscribed_reply(wish: str, identifier: str, caution: str, *, changed: bool = False) -> Message:
-    """Told to whoever subscribed a channel or changed that; a ``channel_caution`` (mrkdwn) may be empty."""
+    """Told to whoever subscribed a channel or changed that; a ``caution`` (mrkdwn) may be empty."""
     said = "The subscription is changed." if changed else "This channel is subscribed."
     return Message(
         f"{said} {text.escape_mrkdwn(wish)}",
