@@ -2,7 +2,7 @@
 
 ``.venv/bin/python benchmarks/flood.py [--seconds 6] [--rate 10000] [--connections 200]``; a minute, loopback alone, and
 bounded in time and number. The bot is ``zofbot run`` over a Valkey that syncs every write. Two processes of their own
-attempt ``pass_rate`` requests a second between them, over so many connections; a request that no connection is free for
+attempt ``rate`` requests a second between them, over so many connections; a request that no connection is free for
 is not sent, and counts as attempted. Meanwhile this process types ten commands a second, whether or not the one before
 was answered.
 

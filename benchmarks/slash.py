@@ -4,7 +4,7 @@
 
 Everything is measured in one run, side by side: each round takes every contender in turn, a ratio is made within its
 round, and what is printed is the median over the rounds. Machines drift; ratios taken within a minute do not. A word
-says how a ratio stands to its goal: ``ok``, ``stretch`` (better than asked for) or ``is_over``; it stands only where
+says how a ratio stands to its goal: ``ok``, ``stretch`` (better than asked for) or ``over``; it stands only where
 both do the same work. The exit code is 0 either way, for this measures and does not judge; it fails only when something
 could not be measured.
 

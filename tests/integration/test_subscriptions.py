@@ -126,13 +126,20 @@ def picked_people(*users: str) -> dict[str, Any]:
         (text_value("case", "R&D"), "case:R&D"),
         (text_value("after", "3") | picked_option("window", "1d"), "after:3/1d"),
         (text_value("quiet", "22:00-07:00"), "quiet:22:00-07:00"),
-        (text_value("quiet", "22-7, critical") | text_value("zone", "Europe/Berlin"), "quiet:22-7,critical,Europe/Berlin"),
-        (text_value("groups", "S0614TZR7, <!subteam^S9|@shop>") | picked_people("U1"),
-         "mention:<@U1>,<!subteam^S0614TZR7>,<!subteam^S9>"),
-        (text_value("escalate", "45m -> U1, 15m->S9, U2") | text_value("reack", "4h"),
-         "escalate:45m-><@U1>,15m-><!subteam^S9>,<@U2> reack:4h"),
+        (
+            text_value("quiet", "22-7, critical") | text_value("zone", "Europe/Berlin"),
+            "quiet:22-7,critical,Europe/Berlin",
+        ),
+        (
+            text_value("groups", "S0614TZR7, <!subteam^S9|@shop>") | picked_people("U1"),
+            "mention:<@U1>,<!subteam^S0614TZR7>,<!subteam^S9>",
+        ),
+        (
+            text_value("escalate", "45m -> U1, 15m->S9, U2") | text_value("reack", "4h"),
+            "escalate:45m-><@U1>,15m-><!subteam^S9>,<@U2> reack:4h",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_people_fill_in_is_what_they_would_type(values: dict[str, Any], typed: str) -> None:
     assert subscription_modal.parse_form(
         view_values(form_values(Subscription())) | values

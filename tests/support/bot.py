@@ -129,7 +129,7 @@ async def running_bot(
     clock: MovableClock | None = None,
     **settings: Any,
 ) -> AsyncIterator[RunningBot]:
-    """Start a world and a bot in it; ``bot_settings_for`` replace those that point there, ``works``: it polls and
+    """Start a world and a bot in it; ``settings`` replace those that point there, ``works``: it polls and
     delivers.
     """
     clock = clock or test_clock()

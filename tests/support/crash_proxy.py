@@ -69,7 +69,7 @@ class ProxyFuse:
 
 @asynccontextmanager
 async def crash_proxy(url: str, fuse: ProxyFuse) -> AsyncIterator[str]:
-    """Put the fuse before what is at ``url_rule``, over HTTP or a Valkey's Unix socket; gives host and port instead."""
+    """Put the fuse before what is at ``url``, over HTTP or a Valkey's Unix socket; gives host and port instead."""
     there = urlsplit(url)
     tasks: set[asyncio.Task[None]] = set()
 

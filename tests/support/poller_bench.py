@@ -109,9 +109,9 @@ def answer_well(request: httpx.Request) -> None:
 
 
 class ZofTransport:
-    """The pretend Zof as a transport: ``spoil`` may answer instead, ``report_change`` what is answered.
+    """The pretend Zof as a transport: ``spoil`` may answer instead, ``change`` what is answered.
 
-    ``page_scope`` is the most that a page holds, ``ignored`` has query names that are not looked at.
+    ``page`` is the most that a page holds, ``ignored`` has query names that are not looked at.
     """
 
     def __init__(self, world: World, page: int = 100) -> None:

@@ -24,7 +24,7 @@ async def storm_bot(valkey: str, *subscriptions: str, **settings: Any) -> AsyncI
 def finish_runs(
     bot: RunningBot, count: int, status: str = "failed", *, environment: str = "staging", first: int = 0, cases: int = 1
 ) -> list[ZofRecord]:
-    """End so many runs at Zof now; each has cases of its own, all of which end with ``read_status``."""
+    """End so many runs at Zof now; each has cases of its own, all of which end with ``status``."""
     return [_finish_run(bot, number, status, environment, cases) for number in range(first, first + count)]
 
 
@@ -38,7 +38,7 @@ def _finish_run(bot: RunningBot, number: int, status: str, environment: str, cas
 
 
 def storm_roots(bot: RunningBot, kind: str = "", channel: str = "C0QA") -> list[PostedMessage]:
-    """The alerts in the channel itself whose keys begin with a kind: ``run``, ``case`` or ``storm_body``."""
+    """The alerts in the channel itself whose keys begin with a kind: ``run``, ``case`` or ``storm``."""
     kinds = (f"{kind}:",) if kind else ("run:", "case:", "storm:")
     return [
         item

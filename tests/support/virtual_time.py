@@ -134,7 +134,7 @@ test_clock.__test__ = False  # type: ignore[attr-defined]  # pytest is not to co
 
 
 class SetClock(MovableClock):
-    """A clock that shows what a test sets, ``with_alert_at`` in Unix seconds, whatever the loop's shows."""
+    """A clock that shows what a test sets, ``at`` in Unix seconds, whatever the loop's shows."""
 
     def __init__(self, at: float = 1_800_000_000.0) -> None:
         super().__init__(lambda: self._set)

@@ -36,10 +36,9 @@ MAX_KNOWN_PASSES = 20
 
 
 class PassingRun(BaseModel):
-    """What a run passed of a root, ``with_alert_at`` Unix seconds; ``is_same_failure``: all of it passed, and it has
-    the root's title.
+    """What a run passed of a root, ``at`` in Unix seconds.
 
-    A root without a title takes any.
+    ``same``: all of the run passed, and it has the root's title. A root without a title takes any.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -54,9 +53,9 @@ class Alert(BaseModel):
     """A message of its own and the failures it stands for.
 
     ``id`` is the run or result its key was made from, ``takers`` the subscriptions it was made for. One without a
-    message of its own is told in the thread of a ``storm_body`` (the key of its summary). ``left`` are those of its
-    ``case_names`` that have to pass after ``last``, ``heals`` is by which runs they did; ``is_partial`` says that there
-    are cases nobody read. ``runs`` are the latest that were counted. ``first``, ``last`` and ``is_recovered`` are Unix
+    message of its own is told in the thread of a ``storm`` (the key of its summary). ``left`` are those of its
+    ``cases`` that have to pass after ``last``, ``heals`` is by which runs they did; ``partial`` says that there
+    are cases nobody read. ``runs`` are the latest that were counted. ``first``, ``last`` and ``recovered`` are Unix
     seconds; ``turns`` counts recoveries. ``relapses`` are those that came soon after one another, up to the latest, at
     ``relapsed``; ``line`` is the key of the message that says so.
     """
@@ -92,35 +91,30 @@ class Alert(BaseModel):
         return self.storm or self.key
 
     def is_relapse(self, at: float) -> bool:
-        """Whether a failure ``with_alert_at`` that time comes so soon after the recovery that it goes on in the same
-        thread.
-        """
+        """Whether a failure ``at`` that time follows the recovery so soon that it goes on in the same thread."""
         return self.recovered is not None and self.recovered < at <= self.recovered + FLAP_WINDOW_SECONDS
 
     def with_relapse(self, at: float) -> Alert:
-        """The same once it has failed again ``with_alert_at`` that time; after a calm a new line says that it flaps."""
+        """The same once it has failed again ``at`` that time; after a calm a new line says that it flaps."""
         flaps_on = self.relapsed is not None and at <= self.relapsed + CALM_SECONDS
         count, line = (self.relapses + 1, self.line) if flaps_on else (1, "")
         return self.model_copy(update={"recovered": None, "relapses": count, "relapsed": at, "line": line})
 
     def is_flapping(self, at: float) -> bool:
-        """Whether it turns so often ``with_alert_at`` that time that single turns are not told: it has relapsed twice
-        in a row.
+        """Whether it has relapsed twice in a row ``at`` that time, so that single turns are not told.
 
         Two relapses and the recovery between them are three turns.
         """
         return self.relapses > 1 and self.relapsed is not None and at <= self.relapsed + CALM_SECONDS
 
     def is_over(self, at: float) -> bool:
-        """Whether a failure ``with_alert_at`` that time is a new story."""
+        """Whether a failure ``at`` that time is a new story."""
         return self.recovered is not None and at > self.recovered + FLAP_WINDOW_SECONDS
 
 
 @dataclass(frozen=True)
 class PassedCases:
-    """Cases that passed in a run, ``with_alert_at`` Unix seconds; ``title`` is the run's where the ``whole`` of it
-    passed.
-    """
+    """Cases that passed in a run, ``at`` in Unix seconds; ``title`` is the run's where the ``whole`` of it passed."""
 
     run_id: str
     at: float
@@ -222,7 +216,7 @@ class AlertsInScope:
         return self._find_latest(lambda root: run_id in root.runs)
 
     def find_flapping(self, cases: Collection[str], title: str, at: float) -> tuple[str, Alert] | None:
-        """The run's root that recovered shortly before ``with_alert_at`` and whose failures these are again."""
+        """The run's root that recovered shortly before ``at`` and whose failures these are again."""
 
         def is_same_failure(root: Alert) -> bool:
             again = set(cases) <= set(root.cases) if cases else not root.cases and title == root.title
@@ -231,9 +225,7 @@ class AlertsInScope:
         return self._find_latest(is_same_failure)
 
     def find_resolution(self, cases: Collection[str], title: str, at: float) -> Resolution | None:
-        """How somebody resolved what a run fails with again ``with_alert_at`` that time: of each case its latest run
-        counts.
-        """
+        """How somebody resolved what a run fails with again ``at`` that time, by the latest run of each case."""
         left = set(cases)
         runs = (root for root in self._all.values() if root.group is Grouping.RUN)
         for root in sorted(runs, key=lambda root: root.last, reverse=True):
@@ -245,7 +237,7 @@ class AlertsInScope:
         return None
 
     def resolution_of(self, root: Alert, at: float) -> Resolution | None:
-        """How somebody resolved a failure before ``with_alert_at``, if they did."""
+        """How somebody resolved a failure before ``at``, if they did."""
         return self.records.resolution_before(root.key, root.body, self._draft.clamp_to_now(at))
 
     def put_alert(self, field: str, root: Alert, held: float = 0.0) -> None:

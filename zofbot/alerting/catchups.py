@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from zofbot.alerting.holds import Hold, remember_held
 from zofbot.alerting.state import MUTES, DecisionBuilder, catch_up_in, failure_hash
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.slack import catch_up
-from zofbot.slack.catch_up import CatchUpBody
+from zofbot.slack.views import catch_up
+from zofbot.slack.views.catch_up import CatchUpBody
 from zofbot.subscriptions.mute import read_mutes
 
 KEPT_SECONDS = 40 * 86400.0
@@ -97,7 +97,7 @@ def is_unposted(draft: DecisionBuilder, channel: str, root: str) -> bool:
 
 
 def item_of(draft: DecisionBuilder, channel: str, root: str) -> Item | None:
-    """What was noted of the failure under the key ``root_notification``."""
+    """What was noted of the failure under the key ``root``."""
     kept = draft.read_hash(catch_up_in(channel)).get(root)
     return Item.model_validate_json(kept) if kept else None
 

@@ -82,7 +82,7 @@ def _counted(
 
 
 def _between(times: Collection[float], at: float, ends: Sequence[float]) -> list[float]:
-    """The failures around ``with_alert_at`` that none of what ``end_rerun`` a row lies between."""
+    """The failures around ``at`` that none of what ``ends`` a row lies between."""
     last = max((end for end in ends if end <= at), default=-math.inf)
     following = min((end for end in ends if end > at), default=math.inf)
     return [each for each in times if last < each < following or each == at]

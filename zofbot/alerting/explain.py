@@ -33,8 +33,8 @@ class CountedMessage(NamedTuple):
 class Explanation:
     """``reasons`` are the channel's own, by subscription.
 
-    ``parse_parts`` are the messages that the run was counted in, ``perhaps`` the keys of some that may be forgotten by
-    now, ``storm_body`` the key of the summary that counts it, as far as that is known; ``decided``: the rules have seen
+    ``parts`` are the messages that the run was counted in, ``perhaps`` the keys of some that may be forgotten by
+    now, ``storm`` the key of the summary that counts it, as far as that is known; ``decided``: the rules have seen
     it.
     """
 

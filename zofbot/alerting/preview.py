@@ -57,8 +57,7 @@ def without_start_date(subscription: Subscription) -> Subscription:
 
 
 def assemble_findings(runs: Iterable[Run], results: Iterable[Result], since: float, now: float) -> list[RunFinding]:
-    """Put together what Zof's listings show apart, as far as it happened between ``starts_at`` and ``now`` (Unix
-    seconds).
+    """Put together what Zof's listings show apart, from ``since`` to ``now`` (Unix seconds).
 
     Of a result whose run is not among ``runs``, as much of the run is made out as the result says of it.
     """

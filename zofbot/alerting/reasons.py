@@ -40,8 +40,8 @@ class DecisionReason(StrEnum):
 class SubscriptionDecision:
     """What became of a finding for one subscription.
 
-    ``classify_error`` is its filters' own where one of them missed, ``until`` (Unix seconds) when quiet hours or the
-    ``mute_channel`` end.
+    ``verdict`` is its filters' own where one of them missed, ``until`` (Unix seconds) when quiet hours or the
+    ``mute`` end.
     """
 
     subscription: str

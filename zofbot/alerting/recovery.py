@@ -91,7 +91,7 @@ class ChannelRecovery:
     def _recovery_notifications(
         self, root: Alert, by: PassingRun, held: float, *, again: bool, loud: bool
     ) -> Iterator[Notification]:
-        """The edit and the reply, which the channel sees as well where it is ``loud_entries``.
+        """The edit and the reply, which the channel sees as well where it is ``loud``.
 
         What was told ``again`` is put right: it was heard of late that it had recovered earlier.
         """

@@ -16,9 +16,7 @@ from zofbot.triage import EscalationPolicy, TriageRecord, TriageState
 def schedule_reminders(
     root: str, channel: str, present: TriageRecord, policy: EscalationPolicy, *, told: float = 0.0
 ) -> Iterator[Notification]:
-    """What follows from how the failure under key ``root_notification`` stands; ``told`` is when its channel hears of
-    that.
-    """
+    """The reminders that the state of failure ``root`` (a key) calls for; ``told`` is when its channel hears of it."""
     about = _ReminderBuilder(root, channel, present.turn)
     if present.state is TriageState.OPEN:
         yield from about.escalation_reminders(present.opened, max(present.opened, told), policy, present.steps)
@@ -34,7 +32,7 @@ def schedule_reminders(
 
 
 def build_wake_up(root: str, channel: str, asleep: TriageRecord, at: float) -> Notification:
-    """Say that a snooze has ended early, ``with_alert_at`` Unix seconds, to whoever had snoozed it."""
+    """Say that a snooze has ended early, ``at`` Unix seconds, to whoever had snoozed it."""
     return _ReminderBuilder(root, channel, asleep.turn).thread_reminder("wake", at, at, asleep.moved_by.id)
 
 

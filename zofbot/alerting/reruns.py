@@ -62,9 +62,7 @@ def report_rerun(draft: DecisionBuilder, finding: RunFinding) -> None:
 
 
 def refresh_card(root: str, at: float) -> Notification:
-    """The edit after which the card under the key ``root_notification`` offers what can be done ``with_alert_at`` that
-    time (Unix seconds).
-    """
+    """The edit that makes the card under key ``root`` offer what can be done ``at`` that time (Unix seconds)."""
     channel = root.rpartition(":")[2]
     return Notification(
         key=edit_key(root),

@@ -53,8 +53,8 @@ __all__ = [
 class Decision:
     """What to commit in one step, and one reason for each subscription.
 
-    ``changes`` are hash name, field and new value (``None`` deletes) to go with the ``plain_notifications``; all of it
-    counts only where what is ``is_expected`` still stands there.
+    ``changes`` are hash name, field and new value (``None`` deletes) to go with the ``notifications``; all of it
+    counts only where what is ``expected`` still stands there.
     """
 
     notifications: tuple[Notification, ...] = ()

@@ -54,7 +54,7 @@ def threshold_hash(subscription: Subscription) -> str:
 
 
 def failure_hash(root: str) -> str:
-    """The hash of what the message under key ``root_notification`` shows, for those who work on it."""
+    """The hash of what the message under key ``root`` shows, for those who work on it."""
     return f"failure:{root}"
 
 

@@ -47,7 +47,7 @@ OPEN_RETENTION_SECONDS, RECOVERED_RETENTION_SECONDS = 14 * 86400.0, 6 * 3600.0
 class Storm(BaseModel):
     """A storm as the rules remember it. Its key is made from the ``id`` and ``category`` of the first that it took in.
 
-    ``edit_at`` is when the summary is edited next or was last; times are Unix seconds. ``is_recovered`` counts members.
+    ``edit_at`` is when the summary is edited next or was last; times are Unix seconds. ``recovered`` counts members.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -119,7 +119,7 @@ class Storm(BaseModel):
 
 
 def load_storm(draft: DecisionBuilder, channel: str, storm: str) -> Storm | None:
-    """The storm whose summary has the key ``storm_body``, while it may change."""
+    """The storm whose summary has the key ``storm``, while it may change."""
     kept = draft.read_hash(storms_hash(channel)).get(f"storm:{storm}")
     return Storm.model_validate_json(kept) if kept else None
 
@@ -190,7 +190,7 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
 
 
 def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str) -> Storm:
-    """Have it recover once all of it has, or open again once one of them fails; ``with_alert_at`` is Unix seconds."""
+    """Have it recover once all of it has, or open again once one of them fails; ``at`` is Unix seconds."""
     over = storm.open_members == 0
     if over == (storm.standing is AlertStatus.RECOVERED):
         return storm

@@ -44,7 +44,7 @@ class StormLane(BaseModel):
     """The latest times (Unix seconds) at which alerts of one sort were due in a channel.
 
     ``alone`` are the latest that stood alone, each with when it was due and how many mentions it left out;
-    ``storm_body`` is the key of the storm that takes in the others at present.
+    ``storm`` is the key of the storm that takes in the others at present.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -99,7 +99,7 @@ class StormCandidate(BaseModel):
 
 
 class StormPlacement(NamedTuple):
-    """What becomes of an alert: the key of the ``storm_body`` it went into, empty where it stands alone.
+    """What becomes of an alert: the key of the ``storm`` it went into, empty where it stands alone.
 
     ``mention`` are those whom it mentions then.
     """

@@ -30,8 +30,7 @@ FIRST = 10
 
 @dataclass(frozen=True)
 class ReplyStyle:
-    """How replies are posted: ``again`` for what had recovered; the channel sees the first where it is
-    ``loud_entries``.
+    """How replies are posted: ``again`` after a recovery, and ``loud`` where the channel sees the first.
 
     ``mention`` is the id of whom the first mentions, ``others`` how many more failures it speaks for.
     """

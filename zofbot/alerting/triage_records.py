@@ -43,7 +43,7 @@ class TriageRecords:
         )
 
     def resolution_before(self, key: str, body: Mapping[str, Any], at: float) -> Resolution | None:
-        """What a person resolved a failure with before ``with_alert_at`` (Unix seconds); None where it is not resolved."""
+        """What a person resolved a failure with before ``at`` (Unix seconds); None where it is not resolved."""
         if self._draft.read_hash(self._name).keys().isdisjoint((key, self._storm_key(key))):
             return None
         present = self.current_record(key, body)
@@ -52,7 +52,7 @@ class TriageRecords:
         return Resolution(at=present.since, by=present.moved_by.name, reason=present.reason, note=present.note)
 
     def snoozer_before_relapse(self, key: str, body: Mapping[str, Any], recovered: float) -> str:
-        """The id of whoever had a failure snoozed when it ``is_recovered`` (Unix seconds); empty where nobody had."""
+        """The id of whoever had a failure snoozed when it ``recovered`` (Unix seconds); empty where nobody had."""
         record, course = self._load_record(key), _facts_of(body)
         asleep = effective_record(record, course.model_copy(update={"turn": record.turn}), recovered)
         return asleep.moved_by.id if record.turn == course.turn - 1 and asleep.state is TriageState.SNOOZED else ""

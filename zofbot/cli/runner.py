@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # the store takes longer to import than --help may take
 
 
 def exit_with(code: int, *sentences: str) -> NoReturn:
-    """Say why, one line each, and end with ``inline_code``."""
+    """Say why, one line each, and end with ``code``."""
     for sentence in sentences:
         typer.echo(f"zofbot: {sentence}", err=True)
     raise typer.Exit(code)

@@ -84,7 +84,7 @@ def list_endpoints(as_json: Annotated[bool, typer.Option("--json", help="As JSON
 
 
 def endpoint_address(url: str) -> str:
-    """The address of the endpoint below a public ``url_rule``. Raises BadInput for one that Zof could not call."""
+    """The address of the endpoint below a public ``url``. Raises BadInput for one that Zof could not call."""
     try:
         parts = urlsplit(url.strip())
         usable = parts.scheme == "https" and parts.hostname and parts.port != 0
@@ -136,7 +136,7 @@ async def read_endpoints(client: ZofClient) -> list[Endpoint]:
 async def register_endpoint(
     client: ZofClient, trials: WebhookTrials, url: str, secret: SigningSecret, clock: Clock
 ) -> None:
-    """Register ``url_rule`` unless it is there already, try it, and say what arrived.
+    """Register ``url`` unless it is there already, try it, and say what arrived.
 
     Raises ZofbotError where Zof refuses it, and where nothing arrives that zofbot takes.
     """

@@ -85,7 +85,7 @@ def scopes_for(domains: Sequence[str]) -> dict[str, str]:
 
 
 def build_manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]:
-    """Build the manifest; with the public ``url_rule`` of the web door for HTTP, without it for Socket Mode.
+    """Build the manifest; with the public ``url`` of the web door for HTTP, without it for Socket Mode.
 
     Links to ``domains`` unfurl; Slack takes five of them. Its shape: https://docs.slack.dev/reference/app-manifest
     """

@@ -51,7 +51,7 @@ _SENTINEL_OPTION_PATTERNS = {"sentinel_username": _ANY_PATTERN, "sentinel_passwo
 class RedisAddress:
     """Where the store is.
 
-    ``url_rule`` is what a client of one server reads its options from: user, password, database, TLS, and what stands
+    ``url`` is what a client of one server reads its options from: user, password, database, TLS, and what stands
     behind the question mark. For Sentinels and clusters it names the first of ``hosts``.
     """
 
@@ -63,7 +63,7 @@ class RedisAddress:
 
 
 def parse_redis_url(url: str) -> RedisAddress:
-    """Read ``url_rule``. Raises ValueError with the second half of a sentence, which quotes nothing of it."""
+    """Read ``url``. Raises ValueError with the second half of a sentence, which quotes nothing of it."""
     scheme, _, rest = url.partition("://")
     if re.search(r"[^\x21-\x7e]", url):
         raise ValueError(f"it must hold no spaces and only ASCII; {_ESCAPING_HINT}")

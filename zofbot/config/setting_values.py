@@ -39,7 +39,7 @@ def describe_misplaced(name: str, value: str) -> str:
 
 
 def find_misspelt(names: list[str], known: list[str]) -> dict[str, str]:
-    """Those of ``hash_names`` that begin as ours do and are none, each with the ``known`` name nearest to it, or none."""
+    """Those of ``names`` that begin as ours do and are none, each with the ``known`` name nearest to it, or none."""
     ours = (name for name in names if re.match(r"ZOF(BOT)?_", name) and name not in known)
     strange = [name for name in ours if not _SERVICE_LINK_PATTERN.search(name)]
     return {name: next(iter(get_close_matches(name, known, 1, 0.7)), "") for name in sorted(strange)}

@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     zof_since_param: str = ""
     zof_list_order: Literal["auto", "newest", "oldest"] = "auto"
     zof_duration_unit: Literal["ms", "s"] = "ms"
-    """Unit of a bare ``describe_duration`` field."""
+    """Unit of a bare ``duration`` field."""
     zof_webhook_secret: StrippedSecret = SecretStr("")
     """Empty: no webhooks are received."""
     zof_webhook_secret_previous: StrippedSecret = SecretStr("")

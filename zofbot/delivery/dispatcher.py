@@ -49,7 +49,7 @@ _TRACED_OUTCOMES = frozenset({"deferred", "unknown", "refused", "parked", "halte
 
 
 class Dispatcher:
-    """One worker; any number may share an outbox. ``random`` gives numbers from 0 to 1, ``make_lease`` is in seconds.
+    """One worker; any number may share an outbox. ``random`` gives numbers from 0 to 1, ``lease`` is in seconds.
 
     ``keep`` takes the traces of attempts that went wrong.
     """

@@ -61,7 +61,7 @@ CAUSES_BY_OUTCOME: dict[str, tuple[str, ...]] = {
 
 
 def classify_cause(outcome: str, reason: str) -> str:
-    """Name the cause of an ``preview_result`` by a word of ``CAUSES_BY_OUTCOME``, whatever the ``reason``."""
+    """Name the cause of an ``outcome`` by a word of ``CAUSES_BY_OUTCOME``, whatever the ``reason``."""
     own = reason.partition(":")[0]
     word = _CAUSE_BY_OWN_REASON.get(own, own) or NO_CAUSE
     known = CAUSES_BY_OUTCOME[outcome]

@@ -17,7 +17,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: ``failure_ref`` names it, ``what`` says how it stands, ``mend`` what to do."""
+    """One thing that was looked at: ``about`` names it, ``what`` says how it stands, ``mend`` what to do."""
 
     level: Level
     about: str

@@ -52,7 +52,7 @@ MAX_WAITING_RECORDS = 200
 async def run_checks(
     settings: Settings, clock: Clock, url: str = "", seconds: float = MAX_CHECK_SECONDS
 ) -> list[Finding]:
-    """Try everything; ``url_rule`` is where the doors are seen from outside. No failure is raised: each is a finding."""
+    """Try everything; ``url`` is where the doors are seen from outside. No failure is raised: each is a finding."""
     async with open_slack_client(settings, Metrics(), clock, deadline=seconds) as notifier:
         kept, subscriptions = await _check_store(
             settings, clock, seconds
@@ -212,7 +212,7 @@ async def _check_zof(settings: Settings, clock: Clock, patience: TimeBudget) -> 
         dates.append((call.date, clock.time()))
 
     try:
-        client = make_zof_client(settings, Metrics(), clock, heard=note_date)
+        client = make_zof_client(settings, Metrics(), clock, on_call=note_date)
     except SettingsError as said:
         return [error_finding("zof", problem, "Correct that setting.") for problem in said.problems]
     try:

@@ -50,7 +50,10 @@ def check_records(kept: Mapping[str, str], waiting: Sequence[int], written: int)
     """Versions of the store, of subscriptions (id to JSON), and of notifications that wait."""
     found = [item for identifier, record in kept.items() for item in _check_record(identifier, record)]
     if written > STORE_SCHEMA:
-        what = f"A newer zofbot has written to this store under schema {written}; this one knows {STORE_SCHEMA} and keeps off."
+        what = (
+            f"A newer zofbot has written to this store under schema {written}; "
+            f"this one knows {STORE_SCHEMA} and keeps off."
+        )
         found.append(error_finding("schema", what, "Upgrade this zofbot too, or restore a backup of before."))
     newer = sum(schema > notification.NOTIFICATION_SCHEMA for schema in waiting)
     if newer:

@@ -28,7 +28,7 @@ from typing import ClassVar
 class ZofbotError(Exception):
     """Something went wrong in zofbot.
 
-    ``preview_text`` says what happened and ``next_step`` what to do about it, both for a person.
+    ``sentence`` says what happened and ``next_step`` what to do about it, both for a person.
     """
 
     def __init__(self, sentence: str, next_step: str = "") -> None:
@@ -47,7 +47,7 @@ class BadInput(ZofbotError):
 
 
 class NotAllowed(ZofbotError):
-    """The person may not do this. ``preview_text`` is mrkdwn: it mentions those who may."""
+    """The person may not do this. ``preview`` is mrkdwn: it mentions those who may."""
 
 
 class SettingsError(ZofbotError):
@@ -72,8 +72,8 @@ class OutdatedVersion(StoreUnavailable):
 class ZofError(ZofbotError):
     """Zof did not give what was asked for.
 
-    ``request_id_line`` is the cleaned ``X-Request-SlackId`` of the last try, ``None`` when Zof returned none;
-    ``read_status`` the HTTP status, ``None`` when there was no reply; ``message`` and ``inline_code`` are Zof's own
+    ``request_id`` is the cleaned ``X-Request-SlackId`` of the last try, ``None`` when Zof returned none;
+    ``status`` the HTTP status, ``None`` when there was no reply; ``message`` and ``code`` are Zof's own
     words, not yet escaped.
     """
 
@@ -135,7 +135,7 @@ class SlackError(ZofbotError):
 
 
 class SlackDeferred(SlackError):
-    """Certainly not there: try again after ``parse_retry_after`` seconds."""
+    """Certainly not there: try again after ``retry_after`` seconds."""
 
     retry_after: float = 1.0
 

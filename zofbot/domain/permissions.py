@@ -100,7 +100,7 @@ def role_of(person: Person, roles: Roles) -> Role:
 def explain_refusal(needed: Role, person: Person, roles: Roles, tried: str = "") -> str | None:
     """Why somebody may not do what takes the role ``needed``, who may, and what to do; ``None`` when they may.
 
-    The sentence is mrkdwn, for the person alone: it mentions those who may. It names what was ``try_once``, as it
+    The sentence is mrkdwn, for the person alone: it mentions those who may. It names what was ``tried``, as it
     follows "you cannot", or else all that the role is for.
     """
     deed = tried or _ACTIONS_BY_ROLE[needed]

@@ -62,7 +62,7 @@ class SlackEndpoint:
     """``POST /slack/events``: checks size, signature and form, then hands over to Bolt.
 
     The signature is checked here and not by Bolt, which answers some malformed ones with a 500 and parses a body before
-    it knows whose it is. ``all_secrets`` are those that a request may be signed with.
+    it knows whose it is. ``secrets`` are those that a request may be signed with.
     https://docs.slack.dev/authentication/verifying-requests-from-slack
     """
 
@@ -129,7 +129,7 @@ class SlackEndpoint:
 class ZofWebhookEndpoint:
     """``POST /zof/webhook``: a delivery is acknowledged once what it hints at is stored, and read by the poller.
 
-    ``all_secrets`` are those that it may be signed with, ``header_block`` is where the signature stands; ``note`` is
+    ``secrets`` are those that it may be signed with, ``header`` is where the signature stands; ``note`` is
     told of each delivery, ``keep`` takes the traces of those that could not be stored.
     """
 
@@ -188,8 +188,9 @@ class ZofWebhookEndpoint:
             log.warning("delivery not noted", reason=error.reason)
 
     async def _store_hint(self, hint: WebhookHint) -> str:
-        """Store it unless it means nothing to us or was stored before. Raises RejectedRequest where it cannot be
-        stored.
+        """Store it unless it means nothing to us or was stored before.
+
+        Raises RejectedRequest where it cannot be stored.
         """
         self._metrics.zof_events.labels(hint.type_label).inc()
         arrival = TrialArrival(True, self._header, clean_header(hint.type) or "", hint.envelope)
@@ -263,7 +264,7 @@ def _to_web_response(answer: BoltResponse) -> web.Response:
 def build_app(
     slack: SlackEndpoint | None, metrics: Metrics, ready: ReadinessCheck, zof: ZofWebhookEndpoint | None = None
 ) -> web.Application:
-    """All paths; without ``slack`` (Socket Mode) or ``zof_settings`` (no secret) theirs is not there."""
+    """All paths; without ``slack`` (Socket Mode) or ``zof`` (no secret) theirs is not there."""
 
     async def answer_healthz(request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})

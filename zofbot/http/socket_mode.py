@@ -159,7 +159,7 @@ class SocketMode:
         raise NotConnected(reason) from None  # the cause may quote the address
 
     async def _read_envelopes(self, websocket: ClientWebSocketResponse) -> str:
-        """Take envelopes until Slack says goodbye, and give its reason, or ``is_closed`` where the connection ended."""
+        """Take envelopes until Slack says goodbye, and give its reason, or ``closed`` where the connection ended."""
         async for message in websocket:
             said = _parse_message(message.data) if message.type is WSMsgType.TEXT else {}
             if said.get("type") == "disconnect":

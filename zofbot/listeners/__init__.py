@@ -22,17 +22,17 @@ from zofbot.listeners import (
     channel_events,
     commands,
     error_replies,
-    home,
     mentions,
     menu_options,
     run_commands,
-    subscription_form,
     triage,
     triage_shortcut,
     unfurl,
 )
 from zofbot.listeners.context import ListenerContext, requester_of
-from zofbot.listeners.home_updater import HomeUpdater
+from zofbot.listeners.home_tab import events
+from zofbot.listeners.home_tab.updater import HomeUpdater
+from zofbot.listeners.subscription import form
 from zofbot.observability import tracing
 from zofbot.zof.personal_quota import charge_to_person
 
@@ -73,7 +73,7 @@ class SlackApp(AsyncApp):
         self.lobby = HomeUpdater(desk)
         for room in (
             commands,
-            subscription_form,
+            form,
             menu_options,
             triage,
             mentions,
@@ -83,7 +83,7 @@ class SlackApp(AsyncApp):
         ):
             room.register_listeners(self, desk)
         channel_events.register_listeners(self, desk, self.lobby)
-        home.register_listeners(self, desk, self.lobby)
+        events.register_listeners(self, desk, self.lobby)
         buttons.register_listeners(self, desk)
         self.error(_build_error_handler(desk))
 

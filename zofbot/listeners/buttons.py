@@ -12,9 +12,11 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import BadInput
 from zofbot.domain.model import is_valid_id
-from zofbot.listeners import lookups, muting, oncall, share, subscriptions
+from zofbot.listeners import lookups, oncall, share
+from zofbot.listeners import mutes as muting
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_reader
+from zofbot.listeners.subscription import commands
 from zofbot.slack.views import mutes
 from zofbot.slack.views.blocks import Message
 
@@ -45,7 +47,7 @@ async def share_result(desk: ListenerContext, who: Requester, value: dict[str, A
 
 async def show_subscriptions_page(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
     """Turning the pages of the channel's subscriptions."""
-    return await subscriptions.list_subscriptions(desk, who, _page_start(value))
+    return await commands.list_subscriptions(desk, who, _page_start(value))
 
 
 async def show_failures_page(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
@@ -55,7 +57,7 @@ async def show_failures_page(desk: ListenerContext, who: Requester, value: dict[
 
 async def remove_subscription(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
     """*Remove* beside a subscription."""
-    return await subscriptions.remove_subscription(desk, who, _require_id(value))
+    return await commands.remove_subscription(desk, who, _require_id(value))
 
 
 async def unmute(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
@@ -65,7 +67,7 @@ async def unmute(desk: ListenerContext, who: Requester, value: dict[str, Any]) -
 
 async def send_test_alert(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
     """*Send a test alert*."""
-    return await subscriptions.send_test_alert(desk, who, _require_id(value))
+    return await commands.send_test_alert(desk, who, _require_id(value))
 
 
 BUTTON_HANDLERS: dict[str, tuple[ButtonHandler, bool]] = {

@@ -13,7 +13,7 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import StoreUnavailable
 from zofbot.listeners.context import ListenerContext
-from zofbot.listeners.home_updater import HomeUpdater
+from zofbot.listeners.home_tab.updater import HomeUpdater
 
 log = structlog.get_logger()
 

@@ -12,20 +12,11 @@ from zofbot.domain import commands
 from zofbot.domain.commands import ParsedCommand
 from zofbot.domain.errors import BadInput
 from zofbot.domain.text import read_input
-from zofbot.listeners import (
-    digest,
-    lookups,
-    muting,
-    oncall,
-    run_commands,
-    share,
-    subscription_form,
-    subscriptions,
-    traces,
-    why,
-)
+from zofbot.listeners import digest, lookups, mutes, oncall, run_commands, share, traces, why
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_reader
+from zofbot.listeners.subscription import commands as subscriptions
+from zofbot.listeners.subscription import form
 from zofbot.slack.views import replies
 from zofbot.slack.views.blocks import Message
 from zofbot.triage.thread_commands import ACTION_WORDS
@@ -38,7 +29,7 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
         who, text = requester_of(body), read_input(str(body.get("text") or ""))
         if text.lower() == "subscribe":
             await ack()
-            desk.errands.start(subscription_form.open_new_form(desk, who))
+            desk.errands.start(form.open_new_form(desk, who))
             return
         work = answer_command(desk, who, text)
         await desk.acknowledge_with_reply(ack, who, work, context["arrived"])
@@ -52,7 +43,8 @@ async def answer_command(desk: ListenerContext, who: Requester, text: str) -> Me
     if first in ACTION_WORDS and first not in commands.VERBS:
         raise BadInput(
             f"`{first}` works in the thread of a failure.",
-            f"Mention the bot there, or press the buttons of the alert. `{commands.SLASH_COMMAND} triage` lists what is open.",
+            "Mention the bot there, or press the buttons of the alert. "
+            f"`{commands.SLASH_COMMAND} triage` lists what is open.",
             example=f"@zofbot {first}",
         )
     typed = commands.parse_command(text, desk.links.identify_target)
@@ -76,8 +68,8 @@ COMMAND_HANDLERS: dict[str, Callable[[ListenerContext, Requester, ParsedCommand]
     "subscribe": lambda desk, who, typed: subscriptions.subscribe_channel(desk, who, typed.filters),
     "subscriptions": lambda desk, who, typed: subscriptions.list_subscriptions(desk, who),
     "unsubscribe": lambda desk, who, typed: subscriptions.unsubscribe_channel(desk, who, typed.about),
-    "mute": lambda desk, who, typed: muting.mute(desk, who, typed.filters),
-    "unmute": lambda desk, who, typed: muting.unmute(desk, who, typed.filters),
+    "mute": lambda desk, who, typed: mutes.mute(desk, who, typed.filters),
+    "unmute": lambda desk, who, typed: mutes.unmute(desk, who, typed.filters),
     "triage": lambda desk, who, typed: oncall.list_open_failures(desk, who, typed.about),
     "why": lambda desk, who, typed: why.explain_to_channel(desk, who.channel, typed.id),
     "oncall": lambda desk, who, typed: oncall.show_on_call(desk, who),

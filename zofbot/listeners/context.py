@@ -127,7 +127,7 @@ class ListenerContext:
     def reply_in_background(
         self, asked: Requester, work: Coroutine[Any, Any, Message], *, replace: bool = False
     ) -> None:
-        """Answer a press that was acknowledged; ``replace_view`` puts a good answer where the pressed message stood."""
+        """Answer a press that was acknowledged; ``replace`` puts a good answer where the pressed message stood."""
         self.errands.start(self._run_and_reply(asked, work, replace))
 
     async def _run_and_reply(self, asked: Requester, work: Coroutine[Any, Any, Message], replace: bool) -> None:

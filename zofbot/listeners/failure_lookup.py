@@ -31,7 +31,7 @@ async def display_name(desk: ListenerContext, who: Requester) -> str:
 
 
 async def audit_refusal(desk: ListenerContext, who: Requester, tried: str, reason: str, key: str = "") -> None:
-    """Write into the audit that somebody was kept from what they ``try_once``, once for each request of Slack's."""
+    """Write into the audit that somebody was kept from what they ``tried``, once for each request of Slack's."""
     entry = audit.AuditRecord(
         at=desk.clock.time(),
         act=REFUSED_ACTION,
@@ -50,7 +50,7 @@ async def audit_refusal(desk: ListenerContext, who: Requester, tried: str, reaso
 
 
 async def require_role(desk: ListenerContext, who: Requester, needed: Role, tried: str, key: str = "") -> Person:
-    """Who somebody is, if they may do what takes that role: ``try_once``, as it follows "you cannot".
+    """Who somebody is, if they may do what takes that role: ``tried``, as it follows "you cannot".
 
     ``key`` names the failure it is about. Raises NotAllowed with the reason where they may not; the audit knows it.
     """
@@ -70,7 +70,7 @@ async def require_reader(desk: ListenerContext, who: Requester, tried: str) -> N
     """Let those on who may see more than what stands in their channel: the one rule for reading, typed or pressed.
 
     Members and guests of this workspace may. People of other organizations may where an operator shows them details,
-    and somebody of whom Slack does not say who they are may where nobody but us reads. ``try_once`` follows "you
+    and somebody of whom Slack does not say who they are may where nobody but us reads. ``tried`` follows "you
     cannot". Raises NotAllowed.
     """
     person = await desk.people.load_person(who.user)
@@ -92,7 +92,7 @@ async def require_reader(desk: ListenerContext, who: Requester, tried: str) -> N
 async def require_visible(desk: ListenerContext, who: Requester, channel: str, tried: str) -> None:
     """Let those on who may see what stands in ``channel``: the one they ask in, or one that is visible to them.
 
-    ``try_once`` follows "you cannot". Raises NotAllowed.
+    ``tried`` follows "you cannot". Raises NotAllowed.
     """
     if channel == who.channel:
         return

@@ -11,7 +11,7 @@ from slack_bolt.async_app import AsyncApp
 from zofbot.domain.commands import SLASH_COMMAND, parse_command
 from zofbot.domain.errors import BadInput, SlackError
 from zofbot.domain.permissions import Role
-from zofbot.listeners import lookups, muting, snooze_form, triage, why
+from zofbot.listeners import lookups, mutes, snooze_form, triage, why
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import alert_key_at, require_reader, require_role
 from zofbot.slack.views import triage_replies
@@ -22,7 +22,7 @@ from zofbot.triage.thread_commands import ThreadCommand, parse_thread_command
 
 log = structlog.get_logger()
 
-MUTING = {"mute": muting.mute, "unmute": muting.unmute}
+MUTING = {"mute": mutes.mute, "unmute": mutes.unmute}
 """What does these words, in any thread and outside of one."""
 
 

@@ -81,11 +81,10 @@ async def _build_card(desk: ListenerContext, asked: Requester, result: Result) -
 async def post_card(
     desk: ListenerContext, asked: Requester, card: Message, place: str, maybe_since: float | None = None
 ) -> str:
-    """Post a card under the key ``format_receipt``, where the bot is no member through the asker's own address; gives
-    its link.
+    """Post a card under the key ``place`` and give its link.
 
-    The link is empty where Slack tells none. ``maybe_since`` (Unix seconds) says that it may stand there since then.
-    Raises SlackError.
+    Where the bot is no member, the card goes through the asker's own address. The link is empty where Slack tells none.
+    ``maybe_since`` (Unix seconds) says that it may stand there since then. Raises SlackError.
     """
     meta = message_metadata(place, shared_by=asked.user)
     try:

@@ -29,9 +29,7 @@ MAX_OPEN_FORMS = 1000
 
 
 class SnoozeInput(NamedTuple):
-    """What a form (``find_view``, as Slack sends it) held when something was typed or chosen, ``with_alert_at`` Slack's
-    time stamp.
-    """
+    """A form's ``view``, as Slack sends it when something is typed or chosen, and Slack's time stamp (``at``)."""
 
     at: str
     view: Mapping[str, Any]
@@ -81,7 +79,7 @@ class WakePreviews:
         self._updating: set[str] = set()
 
     async def update_preview(self, user: str, typed: SnoozeInput) -> None:
-        """Show what the form that ``fetch_user`` has open holds by now, unless something newer is known of it."""
+        """Show what the form that ``user`` has open holds by now, unless something newer is known of it."""
         form = str(typed.view.get("id") or "")
         known = self._newest.get(form)
         if known and known.at > typed.at:

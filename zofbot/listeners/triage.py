@@ -147,7 +147,7 @@ def build_action_request(
 
 
 async def apply_action(desk: ListenerContext, who: Requester, about: FailureRef, wish: ActionRequest) -> Message:
-    """Carry a wish out on the version that ``failure_ref`` names, or on any if it names none, and say how that went.
+    """Carry a wish out on the version that ``about`` names, or on any if it names none, and say how that went.
 
     Raises ZofbotError.
     """

@@ -23,7 +23,7 @@ def split_key(root: str) -> tuple[str, str, str]:
 
 
 def edit_key(root: str) -> str:
-    """The one key for all edits of the message under key ``root_notification``, so that those not made yet become one."""
+    """The one key for all edits of the message under key ``root``, so that those not made yet become one."""
     kind, _, rest = root.partition(":")
     return f"{kind}-edit:{rest}"
 

@@ -18,9 +18,9 @@ class NotificationKind(StrEnum):
     ROOT = "root"
     """A message of its own."""
     REPLY = "reply"
-    """In the thread of ``root_notification``."""
+    """In the thread of ``root``."""
     EDIT = "edit"
-    """Makes the message ``root_notification`` show its latest state; edits not made yet are merged."""
+    """Makes the message ``root`` show its latest state; edits not made yet are merged."""
 
 
 class NotificationState(StrEnum):
@@ -59,7 +59,7 @@ class UnwantedNotification(Exception):
 
 
 class UndecidedNotification(Exception):
-    """Whether all of it may be said is not known yet: to be tried again in so many ``parse_duration``."""
+    """Whether all of it may be said is not known yet: to be tried again in so many ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -79,8 +79,8 @@ class Claim:
     """A notification taken by a worker, to be settled before its lease ends.
 
     ``attempt`` counts from 1. ``maybe_since`` (Unix seconds, ``None`` when certainly not sent) says that an earlier
-    attempt begun then may have got through: look before sending. ``format_receipt`` is the root's receipt.
-    ``failure_blocks`` is the latest body of the root that it shows or is about, and ``triage`` (JSON) what people made
+    attempt begun then may have got through: look before sending. ``place`` is the root's receipt.
+    ``failure`` is the latest body of the root that it shows or is about, and ``triage`` (JSON) what people made
     of it, where there is one.
     """
 

@@ -32,8 +32,9 @@ class AlertStatus(StrEnum):
 
 
 class RunSummary(_PayloadModel):
-    """A run in short: what it was, where, and how it ended. Times are in Unix seconds, ``describe_duration`` in
-    seconds.
+    """A run in short: what it was, where, and how it ended.
+
+    Times are in Unix seconds, ``duration`` in seconds.
     """
 
     id: str
@@ -100,9 +101,7 @@ class CaseSummary(_PayloadModel):
 
 
 class Resolution(_PayloadModel):
-    """How a person closed a failure, ``with_alert_at`` Unix seconds, before it failed again; ``by`` is what they are
-    called.
-    """
+    """How a person closed a failure before it failed again, ``at`` in Unix seconds; ``by`` is the person's name."""
 
     at: float
     by: str = ""
@@ -120,11 +119,10 @@ class Owner(_PayloadModel):
 
 
 class _AlertPayload(_PayloadModel):
-    """``standing_of_body`` is when it came to stand as it does; ``turner`` is the id of the run that did it. Unix
-    seconds.
+    """An alert's ``standing`` since ``turned`` (Unix seconds), when the run with the id ``turner`` brought it about.
 
     ``turn`` counts recoveries and relapses; ``opened`` is when the channel was first told, or told of the relapse;
-    ``escalation_policy`` is whom an escalation reaches.
+    ``policy`` is whom an escalation reaches.
     """
 
     run: RunSummary
@@ -265,7 +263,7 @@ class FlappingPayload(_ThreadReplyPayload):
 class RecoveryPayload(_ThreadReplyPayload):
     """What failed has passed, in ``run``, so many seconds ``after`` its latest failure.
 
-    ``case_names`` are the titles of those that somebody had run again.
+    ``cases`` are the titles of those that somebody had run again.
     """
 
     card: Literal["recovered"] = "recovered"
@@ -278,7 +276,7 @@ class RecoveryPayload(_ThreadReplyPayload):
 class StormPayload(_AlertPayload):
     """So many failures that they share one message. ``places`` has project, environment and failures of each.
 
-    ``starts_at`` and ``last`` are Unix seconds; ``alerts`` is how many messages this one stands for. ``members`` are
+    ``since`` and ``last`` are Unix seconds; ``alerts`` is how many messages this one stands for. ``members`` are
     those and the alerts from just before, ``open`` of which have not recovered; what is done about the storm is done
     about all of them. None in a storm of notices, and in one of before they were kept. ``run`` is the run that they are
     all part of, where there is one; ``failed`` is when one of them last failed.
@@ -344,7 +342,7 @@ class StormMembersPayload(_PayloadModel):
 class ReminderPayload(_PayloadModel):
     """What is said, or shown, at a time that was known before, unless it has been overtaken by then.
 
-    ``sort`` is what the clock does; ``turn`` and ``with_alert_at`` (Unix seconds) say of which opening, acknowledgement
+    ``sort`` is what the clock does; ``turn`` and ``at`` (Unix seconds) say of which opening, acknowledgement
     or snooze.
     """
 
@@ -394,7 +392,7 @@ class ActionPayload(_PayloadModel):
 class RerunResultPayload(_PayloadModel):
     """How a run ended that somebody started from a failure's thread; ``bad`` of its cases failed again.
 
-    ``failed`` and ``passed_finding`` are titles of cases; ``absent`` are those that were to be run and have no outcome.
+    ``failed`` and ``passed`` are titles of cases; ``absent`` are those that were to be run and have no outcome.
     """
 
     card: Literal["rerun"] = "rerun"

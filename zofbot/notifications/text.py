@@ -74,7 +74,7 @@ def _escape_entities(text: str) -> str:
 
 
 def clean_literal(text: str, limit: int = 3000) -> str:
-    """Untrusted text for ``plain_text`` objects and rich text, which Slack shows as it is.
+    """Untrusted text for ``plain`` objects and rich text, which Slack shows as it is.
 
     Slack reads no mention there; a word joiner behind ``<`` keeps it so in whatever copies the text onwards.
     """
@@ -132,7 +132,7 @@ def clip_text(text: str, limit: int) -> str:
 
 
 def format_local_time(at: datetime, clock: str = "time_secs") -> str:
-    """A time in the reader's own zone, ``clock`` in Slack's word: with its seconds, or ``read_time`` without.
+    """A time in the reader's own zone, ``clock`` in Slack's word: with its seconds, or ``time`` without.
 
     https://docs.slack.dev/messaging/formatting-message-text/#date-formatting
     """

@@ -28,7 +28,7 @@ class Trace(BaseModel):
     reference: str
     """What a person is shown who may ask for it, ``ref_…``."""
     kind: str
-    """``request`` of Slack's, ``check_last_delivery`` of a notification, ``poll_once`` or ``webhook``."""
+    """``request`` of Slack's, ``delivery`` of a notification, ``poll`` or ``webhook``."""
     what: str = ""
     at: float
     """Unix seconds when it began."""

@@ -158,7 +158,7 @@ def current_recorder() -> TraceRecorder | None:
 
 @contextmanager
 def record_trace(keep: KeepTrace, kind: str, clock: Clock, *names: str, **about: str) -> Iterator[TraceRecorder]:
-    """Trace what is done inside, and what ``BackgroundTasks`` start there; ``hash_names`` are its ids."""
+    """Trace what is done inside, and what ``BackgroundTasks`` start there; ``names`` are its ids."""
     made = TraceRecorder(keep, kind, clock, names, about)
     before = _current_recorder.set(made)
     try:
@@ -171,7 +171,7 @@ def record_trace(keep: KeepTrace, kind: str, clock: Clock, *names: str, **about:
 def record_step(
     room: str, did: str, came: str = "", *, bad: bool = False, ids: tuple[str, ...] = (), **facts: object
 ) -> None:
-    """Say that a step was taken; ``ids_by_name`` are those under which somebody may ask for it."""
+    """Say that a step was taken; ``ids`` are those under which somebody may ask for it."""
     made = _current_recorder.get()
     if made is not None:
         made.add_step(room, did, came, bad, ids, facts)

@@ -35,9 +35,9 @@ _FAILURE_FEED_NAMES = frozenset(feed.name for feed in FAILURE_FEEDS)
 class OpenScope:
     """A scope with open failures: since when runs that pass matter (Unix seconds), and which channels have some.
 
-    What recovered may have done so by an earlier run than those heard of, so that ``starts_at`` is raised only a while
+    What recovered may have done so by an earlier run than those heard of, so that ``since`` is raised only a while
     after: to ``open``, when the first was last seen that has not recovered (None when all have), as that stood
-    ``with_alert_at``. ``channels`` is ``None`` where an earlier version noted it, which kept only the time.
+    ``at``. ``channels`` is ``None`` where an earlier version noted it, which kept only the time.
     """
 
     since: float
@@ -68,7 +68,7 @@ class OpenScope:
 
 
 class PollCheckpoint:
-    """Times are Unix seconds. What happened before ``floor_of`` is never told; ``first`` says that the store was empty.
+    """Times are Unix seconds. What happened before ``floor`` is never told; ``first`` says that the store was empty.
 
     ``watches`` stand by their field; ``failing`` has scopes with open failures, by when the first was last seen.
     """

@@ -88,7 +88,7 @@ class CycleStats:
 class PollContext:
     """What every turn of one poller works with. Seconds.
 
-    ``build_mismatch`` and ``silent`` count by feed what the end of its audit and of its first walk are to report;
+    ``missed`` and ``silent`` count by feed what the end of its audit and of its first walk are to report;
     ``refused`` has why a feed is not read, as far as that was reported.
     """
 

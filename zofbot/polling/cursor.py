@@ -65,7 +65,7 @@ class FeedCursor:
     """How far a feed was read; times are Unix seconds.
 
     A walk reads the listing once, over as many cycles as that takes: ``began`` says since when (None when no walk is
-    under way), ``cursor`` where it goes on, ``record_decision`` how far back it has to go. ``complete`` is when the
+    under way), ``cursor`` where it goes on, ``mark`` how far back it has to go. ``complete`` is when the
     last one that came to its end began, ``back`` how far back the next one has to go, if further than to there.
     ``trail`` has for the last pages of an oldest-first listing the cursor before them and the time of their first item.
     """
@@ -90,7 +90,7 @@ class FeedCursor:
         return cls(**known | {"trail": tuple((cursor, at) for cursor, at in known.get("trail", ()))})
 
     def start_scan(self, now: float, mark: float) -> FeedCursor:
-        """Start a walk that goes back to ``record_decision``; an oldest-first one starts at the last page before that."""
+        """Start a walk that goes back to ``mark``; an oldest-first one starts at the last page before that."""
         mark, cursor = min(mark, mark if self.back is None else self.back), None
         if self.order == "oldest":
             cursor = next((cursor for cursor, at in reversed(self.trail) if at <= mark), None)

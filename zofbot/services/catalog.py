@@ -28,8 +28,7 @@ MAX_LISTING_SECONDS = 15.0
 
 
 class CachedListing(Generic[CatalogItem]):
-    """One listing as it was last read: its ``list_items``, whether these are all (``complete``), and what went wrong
-    since.
+    """One listing as last read: ``items``, whether they are all (``complete``), and the ``error`` since then, if any.
 
     A listing that Zof refuses has no items; one that it could not give keeps those that are known.
     """

@@ -35,9 +35,7 @@ ACTIVE_OUTCOMES = (Outcome.RUNNING, Outcome.QUEUED)
 
 
 def summarize_runs(runs: Iterable[Run], since: float, at: float, *, cut: bool = False) -> DailyStats:
-    """Sum up the runs that happened between ``starts_at`` and ``with_alert_at`` (Unix seconds); those without a time
-    are left out.
-    """
+    """Sum up the runs that happened between ``since`` and ``at`` (Unix seconds), leaving out those without a time."""
     seen = {run.id: run for run in runs if run.latest_time and since <= run.latest_time.timestamp() <= at}
     going = sorted(
         (run for run in seen.values() if run.outcome in ACTIVE_OUTCOMES), key=lambda run: (_start_time(run), run.id)

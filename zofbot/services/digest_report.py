@@ -62,7 +62,7 @@ class DigestData:
     def from_listings(
         cls, runs: Collection[Run], results: Collection[Result], now: float, *, cut: bool, trouble: ZofError | None
     ) -> DigestData:
-        """What stands in listings that were read until ``now`` (Unix seconds); ``cut_in_half`` where they have more."""
+        """What stands in listings that were read until ``now`` (Unix seconds); ``cut`` where they have more."""
         times = [run.latest_time.timestamp() for run in (*runs, *results) if run.latest_time]
         back = min(times, default=now) if cut else None
         said, asked = (trouble.sentence, trouble.request_id or "") if trouble else ("", "")

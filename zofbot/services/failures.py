@@ -54,7 +54,7 @@ DOUBLE_CLICK_SECONDS = 10.0
 class Failure:
     """A failure as it stands at present: the body its root shows, and what people made of it.
 
-    ``storm_body`` is the key of the storm that it is part of, whose acts are its own.
+    ``storm`` is the key of the storm that it is part of, whose acts are its own.
     """
 
     key: str
@@ -79,7 +79,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class _StoredFailure:
-    """What is stored of a failure: the ``body`` that its root shows, what people made of it, and its ``storm_body``."""
+    """What is stored of a failure: the ``body`` that its root shows, what people made of it, and its ``storm``."""
 
     key: str
     body: str | None = None
@@ -88,7 +88,7 @@ class _StoredFailure:
 
 
 class StaleCard(Exception):
-    """The card that was pressed shows what has passed: ``failure_blocks`` is how it stands now."""
+    """The card that was pressed shows what has passed: ``failure`` is how it stands now."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.key)
@@ -100,7 +100,7 @@ class FailureExpired(Exception):
 
 
 class ActionNotAllowed(Exception):
-    """The table does not allow the act; ``failure_blocks`` is how it stands."""
+    """The table does not allow the act; ``failure`` is how it stands."""
 
     def __init__(self, failure: Failure, act: Action) -> None:
         super().__init__(failure.key)
@@ -148,7 +148,7 @@ class TriageService:
     async def perform_action(self, key: str, wish: ActionRequest, *, version: str = "") -> Failure:
         """Do what somebody wishes, and promise all that it leads to, in one step; gives how it stands then.
 
-        Raises FailureExpired, ActionNotAllowed, and StaleCard where the failure is not at ``card_version`` any more
+        Raises FailureExpired, ActionNotAllowed, and StaleCard where the failure is not at ``version`` any more
         (empty: whatever it is at). A wish whose request has been carried out changes nothing.
         """
         for _ in range(MAX_COMMIT_ATTEMPTS):
@@ -180,8 +180,7 @@ class TriageService:
         raise StoreUnavailable("Too many people act on this failure at once.", "Look how it stands, and try again.")
 
     async def ask_later(self, key: str, at: float) -> None:
-        """Put off the question whether somebody is still on it to ``with_alert_at`` (Unix seconds), and with it the
-        lapse.
+        """Put off to ``at`` (Unix seconds) the question whether somebody is still on it, and with it the lapse.
 
         Nobody did that, so the cards that show the failure stay good. Raises FailureExpired.
         """
@@ -198,9 +197,7 @@ class TriageService:
             )
 
     async def restore_failure(self, key: str, body: RunAlertPayload | CaseAlertPayload, stands: Receipt | None) -> None:
-        """Know a failure again that was forgotten, from what its card could still tell, and where that
-        ``describe_stand``.
-        """
+        """Restore a forgotten failure from what its card still tells; ``stands`` is where the card is."""
         if stands:
             await self._outbox.record_receipt(key, stands)
         changes = {

@@ -22,8 +22,8 @@ from zofbot.notifications.notification import (
 from zofbot.notifications.notification import NotificationState as Waits
 from zofbot.notifications.payloads import ReminderPayload
 from zofbot.services.failures import Failure, TriageService
-from zofbot.slack import catch_up
-from zofbot.slack.catch_up import CatchUpBody, Line
+from zofbot.slack.views import catch_up
+from zofbot.slack.views.catch_up import CatchUpBody, Line
 from zofbot.store.outbox import CommitConflict, Outbox
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions.mute import active, read_mutes

@@ -45,7 +45,7 @@ MAX_RETRY_SECONDS = 3600.0
 class RunCommand(BaseModel):
     """What is to be done: ``body`` is what to run again for the failure under ``key``, ``run`` what to cancel.
 
-    ``by``, ``request`` (Slack's) and ``with_alert_at`` (Unix seconds) say who took it, and are empty until somebody
+    ``by``, ``request`` (Slack's) and ``at`` (Unix seconds) say who took it, and are empty until somebody
     did.
     """
 
@@ -159,8 +159,9 @@ class RunCommands:
         return order, run
 
     async def abandon_command(self, name: str, error: ZofError | None = None) -> None:
-        """Do it no more by itself; whoever took it was told. The audit knows where Zof refused it with an
-        ``error_finding``.
+        """Give up doing it; whoever took it was told.
+
+        The audit notes an ``error`` with which Zof refused it.
         """
         await self._end_command(name, [], error)
 

@@ -12,7 +12,7 @@ from zofbot.triage.shift_report import ActionRecord, FailureSummary, ShiftReport
 def shift_report_for(
     failures: Iterable[Failure], acts: Iterable[AuditRecord], channel: str, since: float
 ) -> ShiftReport:
-    """Sum up a channel's shift ``starts_at`` (Unix seconds), of the failures and acts of all channels.
+    """Sum up a channel's shift ``since`` (Unix seconds), of the failures and acts of all channels.
 
     A storm counts as the one failure that people worked on.
     """

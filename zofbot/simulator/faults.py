@@ -67,7 +67,7 @@ class FaultInjector:
         self.current, self.left, self.only = fault, times if fault != "none" else None, only
 
     def take_fault(self, where: str) -> str:
-        """The fault that hits the request to ``location_fields``, counted down; ``none`` if it goes through."""
+        """The fault that hits the request to ``where``, counted down; ``none`` if it goes through."""
         if self.current == "none" or not where.startswith(self.only):
             return "none"
         hit = self.current

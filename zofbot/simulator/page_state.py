@@ -21,7 +21,7 @@ _PROJECT_FIELDS = ("id", "name", "environments")
 
 
 def build_page_state(world: World, user: str) -> dict[str, Any]:
-    """Everything the page shows to ``fetch_user``."""
+    """Everything the page shows to ``user``."""
     slack, zof = world.slack, world.zof
     seen = [channel for channel in slack.channels.values() if user in channel.members]
     home = slack.homes.get(user)

@@ -13,7 +13,7 @@ from zofbot.simulator.zof.state import Organization
 class World:
     """Everything the simulator knows; it does no input or output.
 
-    ``clock`` is the bot's as well, and ``seed`` makes every generated id repeatable. ``card_version`` rises with every
+    ``clock`` is the bot's as well, and ``seed`` makes every generated id repeatable. ``version`` rises with every
     change that somebody could see.
     """
 

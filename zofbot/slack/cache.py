@@ -62,7 +62,7 @@ class TtlCache(Generic[T]):
     async def get(self, key: str, version: str = "") -> T:
         """Give the answer, the latest one known where Slack gives none. Raises SlackError where there is none.
 
-        What was answered under another ``card_version`` counts for nothing.
+        What was answered under another ``version`` counts for nothing.
         """
         entry = self._entries.get(key)
         if entry is None or entry.version != version:

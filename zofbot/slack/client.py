@@ -167,8 +167,7 @@ class SlackClient:
         return receipt
 
     async def find_message(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
-        """Look for our own message with ``key`` among all since ``starts_at`` (Unix seconds), in the channel or a
-        thread.
+        """Look for our own message with ``key`` among all since ``since`` (Unix seconds), in the channel or a thread.
 
         One call for each page; one that Slack refuses for a while is where the next call goes on. Raises SlackError:
         nothing is known then.
@@ -177,7 +176,7 @@ class SlackClient:
         return found.get(key)
 
     async def find_by_prefix(self, channel: str, prefix: str, since: float) -> dict[str, Receipt]:
-        """Our own messages in the channel since ``starts_at`` (Unix seconds) whose keys begin so. Raises SlackError."""
+        """Our own messages in the channel since ``since`` (Unix seconds) whose keys begin so. Raises SlackError."""
         found = await self._search_history(channel, "", f"{prefix}*", since, lambda found: False)
         return {key: receipt for key, receipt in found.items() if key.startswith(prefix)}
 
@@ -322,7 +321,7 @@ class SlackClient:
     async def unfurl_links(self, place: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> None:
         """Show cards beneath somebody's message, by the links in it; once more does no harm. Raises SlackError.
 
-        ``format_receipt`` has ``unfurl_id`` and ``source``, or else ``channel`` and ``ts``, as Slack told of the links.
+        ``place`` has ``unfurl_id`` and ``source``, or else ``channel`` and ``ts``, as Slack told of the links.
         """
         unfurls = {link: dict(card) for link, card in cards.items()}
         await self._call_method("chat.unfurl", lambda: self.client.chat_unfurl(unfurls=unfurls, **place))
@@ -423,9 +422,9 @@ class SlackClient:
         )
 
     async def publish_home(self, user: str, view: dict[str, Any], version: str = "") -> str:
-        """Show ``find_view`` as the App Home of ``fetch_user``, and give Slack's hash of it.
+        """Show ``view`` as the App Home of ``user``, and give Slack's hash of it.
 
-        With ``card_version``, only in the place of the one with that hash: what was read before another view was
+        With ``version``, only in the place of the one with that hash: what was read before another view was
         published must not take its place (https://docs.slack.dev/reference/methods/views.publish). Raises SlackError.
         """
         given = {"hash": version} if version else {}
@@ -439,7 +438,7 @@ class SlackClient:
         await self._call_method("views.open", lambda: self.client.views_open(trigger_id=trigger, view=view))
 
     async def update_view(self, identifier: str, view: dict[str, Any], version: str = "") -> str:
-        """Change a modal that stands as ``card_version`` (Slack's hash) knows it, or as it may; gives the new version.
+        """Change a modal that stands as ``version`` (Slack's hash) knows it, or as it may; gives the new version.
 
         Slack refuses another version with ``hash_conflict`` (https://docs.slack.dev/reference/methods/views.update).
         Raises SlackError.
@@ -455,7 +454,7 @@ class SlackClient:
     async def respond_by_url(self, url: str, message: Message, *, replace: bool = False, thread: str = "") -> None:
         """Answer one person through a ``response_url``, which works five times in half an hour, also for no member.
 
-        ``replace_view`` puts it in the place of the message that was clicked on; where none was, as for a slash
+        ``replace`` puts it in the place of the message that was clicked on; where none was, as for a slash
         command, Slack posts another. It is tried three times, for a second one harms nobody. Raises SlackError.
         """
         place = {"thread_ts": thread} if thread and not replace else {}

@@ -80,7 +80,7 @@ class Directory:
     async def load_person(self, identifier: str) -> Person:
         """Say who somebody is, as Slack said no more than a minute ago, where it answers.
 
-        Never raises SlackError: what Slack would not say is the person's ``mark_uncertain``.
+        Never raises SlackError: what Slack would not say is the person's ``doubt``.
         """
         try:
             home = await self._home.get("")

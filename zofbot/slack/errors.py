@@ -148,7 +148,7 @@ EXPLANATIONS = {
 def classify_error(status: int | None, reason: str, headers: Mapping[str, str], needed: str = "") -> SlackError:
     """Sort a reply that was not ok; ``reason`` is Slack's word, ``needed`` names the scope Slack asks for.
 
-    ``read_status`` is ``None`` when no reply came. Then, and after a word that nobody knows, what was sent may be
+    ``status`` is ``None`` when no reply came. Then, and after a word that nobody knows, what was sent may be
     there.
     """
     error = _error_for_reason(status, reason, headers, needed)

@@ -19,7 +19,7 @@ T = TypeVar("T")
 async def send_or_simplify(send: Callable[[Message], Awaitable[T]], message: Message, reference: str = "") -> T:
     """Send a message; while Slack refuses how it is drawn, send the next plainer version of it.
 
-    ``current_reference`` stands in the plain one. Raises SlackError.
+    ``reference`` stands in the plain one. Raises SlackError.
     """
     while True:
         try:

@@ -73,7 +73,7 @@ class HistorySearches:
         self._kept: OrderedDict[tuple[str, str, str], HistorySearch] = OrderedDict()
 
     def resume_search(self, channel: str, thread: str, wanted: str, since: float) -> HistorySearch:
-        """Give the search as it was left, or a new one from ``starts_at`` (Unix seconds) on."""
+        """Give the search as it was left, or a new one from ``since`` (Unix seconds) on."""
         name = (channel, thread, wanted)
         search = self._kept.setdefault(name, HistorySearch(channel, thread, format_timestamp(since)))
         self._kept.move_to_end(name)

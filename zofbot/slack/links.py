@@ -82,7 +82,7 @@ class ZofLinks:
 
 
 def _match_id(template: str, placeholder: str, url: str) -> str:
-    """The id that makes ``url_rule`` of the template; nothing where none does."""
+    """The id that makes ``url`` of the template; nothing where none does."""
     if not template or len(url) > MAX_LINK_CHARS:
         return ""
     try:

@@ -53,7 +53,7 @@ def _refuse_constant(constant: str) -> object:
 def parse_http_reply(reply: SlackHttpReply) -> dict[str, Any]:
     """Give what a Web API method answered, ``ok`` or not. Raises SlackDeferred and SlackUnknown.
 
-    Only a JSON object with ``ok``, and an ``error_finding`` where that is false, is Slack's word.
+    Only a JSON object with ``ok``, and an ``error`` where that is false, is Slack's word.
     """
     said = parse_json_object(reply.body) or {}
     word = said.get("error") if said.get("ok") is False else None
@@ -348,7 +348,7 @@ def parse_reply(kind: type[ReplyT], said: Mapping[str, Any]) -> ReplyT:
 
 
 def unreadable_error(place: str) -> SlackUnknown:
-    """Make the error for a reply that has another shape than its method's at ``format_receipt``."""
+    """Make the error for a reply that has another shape than its method's at ``place``."""
     return SlackUnknown(
         f"{UNREADABLE_REASON_PREFIX}: {place}"[:80],
         "Slack did not confirm it: its answer could not be read.",

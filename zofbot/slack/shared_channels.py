@@ -47,7 +47,7 @@ DETAILS_FOLLOW_NOTE = "Details follow once Slack says who can read this channel.
 class SharedChannelFilter:
     """Decides how much of each notification its channel is to see, right before it is drawn.
 
-    ``readers_of`` says who reads a channel (id), ``promise`` commits a notification.
+    ``readers`` says who reads a channel (id), ``promise`` commits a notification.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class SharedChannelFilter:
 
 
 def details_edit(claimed: Claim, at: float) -> Notification:
-    """The edit that brings what was left out of a message, no sooner than ``with_alert_at`` (Unix seconds)."""
+    """The edit that brings what was left out of a message, no sooner than ``at`` (Unix seconds)."""
     one = claimed.notification
     message = one.key if one.kind is NotificationKind.REPLY or not one.root else one.root
     return Notification(

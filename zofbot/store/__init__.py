@@ -168,6 +168,7 @@ class Store:
 
 @asynccontextmanager
 async def guard_redis_call() -> AsyncIterator[None]:
+    """Limit how long Redis may take, and turn its errors into StoreUnavailable."""
     try:
         async with timeout(MAX_REDIS_SECONDS):
             yield
@@ -192,6 +193,6 @@ def _unavailable_error(error: Exception) -> StoreUnavailable:
 
 @asynccontextmanager
 async def open_store(url: str, namespace: str, clock: Clock) -> AsyncIterator[Store]:
-    """Give the store at ``url_rule``, to be connected to when it is first needed."""
+    """Give the store at ``url``, to be connected to when it is first needed."""
     async with connect_redis(url, namespace, clock) as client:
         yield Store(client, namespace)

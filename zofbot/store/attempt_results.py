@@ -91,7 +91,7 @@ class Halted(_EndedAttempt):
 
 @dataclass(frozen=True)
 class Gone(_EndedAttempt):
-    """The message it belongs to was deleted from ``format_receipt``: one fresh root ever, then this once more."""
+    """The message it belongs to was deleted from ``place``: one fresh root ever, then this once more."""
 
     place: Receipt
     reason: str

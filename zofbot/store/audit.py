@@ -20,7 +20,7 @@ MAX_RECORDS = 100_000
 """Entries kept, about: Redis drops whole blocks of the oldest (https://redis.io/docs/latest/commands/xadd/)."""
 
 REFUSED_ACTION = "refused"
-"""The act of whoever was kept from something; its details say what was ``try_once``, and the ``reason``."""
+"""The act of whoever was kept from something; its details say what was ``tried``, and the ``reason``."""
 
 PAGE_SIZE = 500
 MAX_DISORDER_SECONDS = 300.0
@@ -37,7 +37,7 @@ class AuditRecord(BaseModel):
     act: str
     """Its one name, such as ``acknowledge``."""
     user: str
-    """Slack's id of the human; ``run_zofbot`` for what happened by itself, the system's user name on a terminal."""
+    """Slack's id of the human; ``zofbot`` for what happened by itself, the system's user name on a terminal."""
     name: str = ""
     """As Slack showed it then; not escaped."""
     channel: str = ""
@@ -69,7 +69,7 @@ class AuditLog:
         tracing.record_step("redis", "audit", f"{entry.act} stored")
 
     async def read_records(self, since: float = 0.0, limit: int = MAX_RECORDS) -> list[AuditRecord]:
-        """Acts since ``starts_at`` (Unix seconds), oldest first; of more than ``limit`` the latest.
+        """Acts since ``since`` (Unix seconds), oldest first; of more than ``limit`` the latest.
 
         An entry that cannot be read is left where it is, and said in the log.
         """

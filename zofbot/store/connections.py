@@ -54,7 +54,7 @@ _CONNECTION_CLASSES: dict[type[AbstractConnection], Any] = {
 
 
 def make_client(url: str, common: dict[str, Any]) -> redis.Redis:
-    """Make a client of the server that ``url_rule`` leads to, at any time; ``common`` outranks what the address says."""
+    """Make a client of the server that ``url`` leads to, at any time; ``common`` outranks what the address says."""
     options: dict[str, Any] = dict(parse_url(url))
     kind = _CONNECTION_CLASSES[options.pop("connection_class", redis.Connection)]
     pool: redis.ConnectionPool

@@ -227,7 +227,7 @@ def cluster_slot(namespace: str) -> int:
 
 @asynccontextmanager
 async def connect_redis(url: str, namespace: str, clock: Clock) -> AsyncIterator[redis.Redis]:
-    """Give a client of the store at ``url_rule``, to be connected when it is first needed. Raises ValueError."""
+    """Give a client of the store at ``url``, to be connected when it is first needed. Raises ValueError."""
     read = parse_redis_url(url)
     common: dict[str, Any] = {
         "retry": Retry(ConstantBackoff(0.05), 1),  # a pooled connection may be one to a server that was restarted since

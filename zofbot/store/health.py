@@ -29,7 +29,7 @@ _LOGIN_ERRORS = (AuthenticationError, AuthorizationError)
 
 @dataclass(frozen=True)
 class RedisInfo:
-    """What a Redis says of itself: its INFO, empty where it may not be asked, and its ``save_subscription`` setting.
+    """What a Redis says of itself: its INFO, empty where it may not be asked, and its ``save`` setting.
 
     Managed services refuse CONFIG; ``saves`` is None then. INFO: https://redis.io/docs/latest/commands/info/
     """

@@ -147,7 +147,7 @@ class HomeViewers:
             await pipe.execute()
 
     async def mark_stale(self, user: str, version: str) -> None:
-        """Have it drawn anew soon, for what stood there was not ``card_version`` any more, which is forgotten."""
+        """Have it drawn anew soon, for what stood there was not ``version`` any more, which is forgotten."""
         async with guard_redis_call():
             await self._again(keys=self._keys, args=[user, version])
 

@@ -66,14 +66,14 @@ class LeaseState:
 
 @dataclass(frozen=True, slots=True)
 class HeldLease:
-    """The lease is ours; ``read_hashes`` were read in the same step."""
+    """The lease is ours; ``hashes`` were read in the same step."""
 
     fence: Fence
     hashes: dict[str, dict[str, str]]
 
 
 class Lease:
-    """One process's claim to the work called ``name``; it ends by itself ``parse_duration`` after it was last held.
+    """One process's claim to the work called ``name``; it ends by itself ``seconds`` after it was last held.
 
     The number rises with each take-over, also when the lease had ended meanwhile. Every method raises StoreUnavailable,
     and ``hold`` OutdatedVersion once a newer ``schema`` was written to the store: then the lease is let go of.

@@ -20,9 +20,9 @@ Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them together:
                             takes nothing: until when, how often so far, why ``outbox:sequence``         number: commits
                             so far ``outbox:recent:…``         lists: the last thousand keys sent, and dropped
                             ``failure:<root's key>``    hash: the ``body`` that a root shows now, as the rules last
-                            wrote it, and when somebody last ``acted`` on it, for 38 days; the ``storm_body`` that it is
+                            wrote it, and when somebody last ``acted`` on it, for 38 days; the ``storm`` that it is
                             part of, by the key of its summary ``triage:<channel>``        hash: what people made of a
-                            failure, by its root's key ``make_canary``                  hash: keys of canaries that are
+                            failure, by its root's key ``canary``                  hash: keys of canaries that are
                             not removed yet, and when each began ``order:<name>``            hash: what somebody ordered
                             at Zof, and what it came to, for 38 days ``mutes``                   hash: what channels
                             muted, by id ``held:<mute's id>``        hash: keys that wait for a mute to end, and what
@@ -117,7 +117,7 @@ class CommitConflict(ZofbotError):
 class ClaimBatch(list[Claim]):
     """What was claimed. ``next_due`` (Unix seconds) says when to ask again, ``None`` for not before a commit.
 
-    ``is_dropped`` are notifications found to have lost their root: key, kind, channel, reason.
+    ``dropped`` are notifications found to have lost their root: key, kind, channel, reason.
     """
 
     def __init__(self, claims: Iterable[Claim], next_due: float | None, dropped: list[list[str]]) -> None:
@@ -171,7 +171,7 @@ class Outbox:
         acts: Sequence[str] = (),
         due: Mapping[str, float] | None = None,
     ) -> list[str]:
-        """Promise ``plain_notifications``, and change hashes (None deletes a field), all or nothing: one round trip.
+        """Promise ``notifications``, and change hashes (None deletes a field), all or nothing: one round trip.
 
         Returns the keys never seen before. A key that is known is left alone, but an edit's takes the new body and is
         made again. ``acts`` are added to the audit. ``due`` gives keys that wait for a time of their own another one
@@ -211,9 +211,7 @@ class Outbox:
         return new
 
     async def claim(self, limit: int, lease: float = LEASE_SECONDS) -> ClaimBatch:
-        """Take up to ``limit`` of what may be sent now, each to be settled within ``make_lease`` seconds: one round
-        trip.
-        """
+        """Take up to ``limit`` of what may be sent now, each to be settled within ``lease`` seconds: one round trip."""
         found, due, dropped = await self._run_script("claim", [], [limit, _to_milliseconds(lease)])
         next_due = int(due) / 1000 if due else None
         return ClaimBatch(
@@ -223,7 +221,7 @@ class Outbox:
     async def settle(self, settlements: Sequence[AttemptResult]) -> list[str]:
         """Write down how attempts ended: one round trip, and twice does no harm.
 
-        Returns for each its state now; ``parked``, ``is_paused`` or ``removed_alerts`` (its root was removed twice and
+        Returns for each its state now; ``parked``, ``paused`` or ``removed_alerts`` (its root was removed twice and
         is not posted again) if it was the one that brought that about; or ``lost`` where another worker has claimed it
         since: then nothing was changed.
         """

@@ -136,8 +136,7 @@ class PendingRuns:
         return float(found) if found else None
 
     async def wait_for_hint(self, seconds: float) -> bool:
-        """Wait until a process stores a hint; False when ``parse_duration`` have passed without. Raises
-        StoreUnavailable.
+        """Wait until a process stores a hint; False when ``seconds`` have passed without. Raises StoreUnavailable.
 
         The first time it returns at once: what was stored before it listened it cannot have heard.
         """

@@ -54,7 +54,7 @@ class OutboxStats:
 
 @dataclass(frozen=True)
 class ParkedChannel:
-    """A channel that refuses; what it is to get waits until it is mended. ``starts_at`` is in Unix seconds."""
+    """A channel that refuses; what it is to get waits until it is mended. ``since`` is in Unix seconds."""
 
     channel: str
     reason: str

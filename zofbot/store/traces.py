@@ -1,7 +1,7 @@
 """Traces: what became of each request, for 7 days, in two capped streams; written by a task that nobody waits for.
 
 ``{namespace}:traces:requests`` has what people asked for, ``{namespace}:traces:work`` what went wrong in work that
-happens by itself, so that a bad night of the one does not push out the other. An entry's field ``ids_by_name`` has what
+happens by itself, so that a bad night of the one does not push out the other. An entry's field ``ids`` has what
 it is found under, a line each, and ``build_trace`` the trace as JSON.
 """
 

@@ -20,10 +20,10 @@ TRIAL_CHECK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class TrialArrival:
-    """A delivery: whether it was ``is_signed`` with our secret, and in which ``header_block`` its signature stood.
+    """A delivery: whether it was ``signed`` with our secret, and in which ``header`` its signature stood.
 
-    ``type_text`` and ``build_envelope`` (``current`` or ``older_envelope``) are known only of signed ones. Of others
-    ``signed_headers`` names those that may hold a signature.
+    ``type`` and ``envelope`` (``current`` or ``older``) are known only of signed ones. Of others
+    ``headers`` names those that may hold a signature.
     """
 
     signed: bool
@@ -53,7 +53,7 @@ class WebhookTrials:
         self._noting = False
 
     async def start_trial(self, seconds: float) -> None:
-        """Have web doors note what arrives, from a second from now on, for so many ``parse_duration``."""
+        """Have web doors note what arrives, from a second from now on, for so many ``seconds``."""
         async with guard_redis_call(), self._redis.pipeline() as pipe:
             pipe.delete(self._arrived)
             pipe.set(self._under_way, "1", px=int(seconds * 1000))

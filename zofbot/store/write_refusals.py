@@ -38,7 +38,7 @@ class WriteRefusal:
 
 
 def find_refusal(error: BaseException | None) -> WriteRefusal | None:
-    """What ``error_finding``, or what caused it, says of Redis' refusal; None where Redis refused nothing."""
+    """What ``error``, or what caused it, says of Redis' refusal; None where Redis refused nothing."""
     while error is not None:
         if word := _refusal_word(error):
             what, mend = _CAUSE_BY_WORD[word]

@@ -21,7 +21,7 @@ class _ScheduleModel(BaseModel):
 
 
 class DigestSchedule(_ScheduleModel):
-    """``day`` is 0 for Monday and only weekly ones have it; ``minute`` is of the day; ``find_zone`` is an IANA name."""
+    """``day`` is 0 for Monday and only weekly ones have it; ``minute`` is of the day; ``zone`` is an IANA name."""
 
     every: Literal["daily", "weekly"]
     day: int = Field(default=0, ge=0, le=6)
@@ -123,7 +123,7 @@ def period_bounds_until(rhythm: DigestSchedule, now: float) -> tuple[float, ...]
 
 
 def period_label(rhythm: DigestSchedule, at: float) -> str:
-    """What a part is called that begins at ``with_alert_at``: its day, or its time."""
+    """What a part is called that begins at ``at``: its day, or its time."""
     here = datetime.fromtimestamp(at, _schedule_zone(rhythm))
     return f"{DAY_NAMES[here.weekday()][:3]} {here.day}" if rhythm.every == "weekly" else f"{here:%H:%M}"
 

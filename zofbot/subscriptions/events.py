@@ -43,8 +43,8 @@ class RunFinding:
     """One run with its failed and errored results, the last of each case.
 
     ``happened`` is in Unix seconds by Zof's clock, which may be ahead of ours. ``total`` counts all bad results when
-    Zof has more of them than were read. ``passed_finding`` has the cases (as ``case_key`` names them) that are known to
-    have passed in this run. ``retried_reply`` are the bad results that another attempt at the same case came after.
+    Zof has more of them than were read. ``passed`` has the cases (as ``case_key`` names them) that are known to
+    have passed in this run. ``retried`` are the bad results that another attempt at the same case came after.
     """
 
     run: Run

@@ -23,7 +23,7 @@ MIN_SIMILARITY = 0.6
 class KnownNames:
     """Names that Zof has shown: each project by id and name, if it has both, and environments.
 
-    ``listed``: these are all projects there are, not only those of recent runs. ``illegal_action_reply``: the key may
+    ``listed``: these are all projects there are, not only those of recent runs. ``forbidden``: the key may
     not list them.
     """
 

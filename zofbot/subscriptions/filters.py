@@ -68,7 +68,7 @@ class AuthorContext(NamedTuple):
 def parse_filters(text: str, *, zone: str = "UTC", ids: Mapping[str, str] = NO_IDS) -> Subscription:
     """Understand filters as ``read_input`` gives them, in any order, values quoted or not.
 
-    ``find_zone`` is the time zone of whoever typed it; ``ids_by_name`` has the ids of user groups and people by
+    ``zone`` is the time zone of whoever typed it; ``ids`` has the ids of user groups and people by
     ``name_key`` of what they are called. The result has no id, channel or owner yet. Raises BadInput with an example
     that can be copied.
     """

@@ -20,7 +20,7 @@ _EVENT_BY_OUTCOME = {Outcome.FAILED: EventType.FAILED, Outcome.ERROR: EventType.
 class MatchResult:
     """Whether it matched; if not, ``field`` is the filter that missed, and ``found`` is not what was ``wanted``.
 
-    ``hash_names`` are all names that were compared, where ``found`` shows only some of them.
+    ``names`` are all names that were compared, where ``found`` shows only some of them.
     ``results`` are the bad results that are meant; empty for a failed run of which no case is known.
     """
 

@@ -62,8 +62,8 @@ class Threshold(_SubscriptionModel):
 class QuietHours(_SubscriptionModel):
     """Hours of each day and whole days in which nothing is sent.
 
-    ``start`` and ``end`` are minutes after midnight in ``find_zone``, the same where there are no hours.
-    ``interval_days`` of the week (0 for Monday) are quiet from midnight to midnight. ``critical`` lets critical
+    ``start`` and ``end`` are minutes after midnight in ``zone``, the same where there are no hours.
+    ``days`` of the week (0 for Monday) are quiet from midnight to midnight. ``critical`` lets critical
     failures through.
     """
 

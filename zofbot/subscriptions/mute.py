@@ -37,7 +37,7 @@ class Mute(BaseModel):
     created: float = 0.0
 
     def matches(self, projects: Collection[str], environment: str, cases: Sequence[Collection[str]]) -> bool:
-        """Whether it means what failed there; ``case_names`` has the names of each case, and all have to be meant.
+        """Whether it means what failed there; ``cases`` has the names of each case, and all have to be meant.
 
         A mute of cases means nothing of which no case is known.
         """

@@ -29,9 +29,7 @@ class MuteWish(NamedTuple):
 
 
 def read_mute(text: str) -> MuteWish:
-    """Understand what is typed behind ``mute_channel``; the duration may stand before the filters as well. Raises
-    BadInput.
-    """
+    """Read what is typed behind ``mute``; the duration may stand before the filters as well. Raises BadInput."""
     before, rest = _split_filters(split_words(text), every=True)
     seconds, rest = _split_duration(rest)
     after, rest = _split_filters(rest, every=False) if seconds is not None else ([], rest)

@@ -12,14 +12,12 @@ MAX_QUIET_SECONDS = 8 * 86400.0
 
 
 def is_quiet(subscription: Subscription, at: float) -> bool:
-    """Whether ``with_alert_at`` (Unix seconds) lies in the subscription's quiet hours; their last minute is not part of
-    them.
-    """
+    """Whether ``at`` (Unix seconds) lies in the subscription's quiet hours, which do not include their last minute."""
     return quiet_until(subscription, at) > 0
 
 
 def quiet_until(subscription: Subscription, at: float, *, critical: bool = False) -> float:
-    """When the quiet hours around ``with_alert_at`` end, both in Unix seconds; 0 when there is nothing to wait for.
+    """When the quiet hours around ``at`` end, both in Unix seconds; 0 when there is nothing to wait for.
 
     Hours and whole days that follow one another count as one: Friday night ends on Monday morning where Saturday and
     Sunday are quiet.

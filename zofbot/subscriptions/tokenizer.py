@@ -45,9 +45,7 @@ def unquote_value(value: str) -> str:
 
 
 def _split_unquoted(text: str, at: Callable[[str], bool], before: str = _BEFORE_VALUES) -> list[str]:
-    """Split where ``with_alert_at`` says so outside of quotes; quotes and backslashes stay for ``unquote_value`` to
-    take away.
-    """
+    """Split where ``at`` says so outside of quotes; quotes and backslashes are left for ``unquote_value``."""
     parts: list[list[str]] = [[]]
     for character in _scan_characters(text, before, at):
         if character.plain and at(character.typed):

@@ -66,7 +66,7 @@ class InvalidFile(BadInput):
 
 
 def render_yaml(subscriptions: Sequence[Subscription], names: Mapping[str, str]) -> str:
-    """Write the file, which ``read`` understands as the same; ``hash_names`` gives channels a comment.
+    """Write the file, which ``read`` understands as the same; ``names`` gives channels a comment.
 
     Channels stand in the order of their ids, subscriptions in the order in which Slack numbers them.
     """
@@ -107,7 +107,7 @@ def _yaml_scalar(value: str | float) -> str:
 def parse_yaml(source: bytes, name: str, ids: Mapping[str, str] = NO_IDS) -> list[FileEntry]:
     """Understand a rule book called ``name``, in the file's order. Raises InvalidFile with everything wrong in it.
 
-    ``ids_by_name`` has the ids of user groups and people by name, as for ``parse``.
+    ``ids`` has the ids of user groups and people by name, as for ``parse``.
     """
     try:
         root = yaml.compose(source, Loader=yaml.SafeLoader)

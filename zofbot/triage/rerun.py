@@ -11,7 +11,7 @@ RERUN_SECONDS = 25 * 3600.0
 
 
 class Rerun(BaseModel):
-    """A run of the failed cases, from when somebody asked for it (``with_alert_at``, Unix seconds) until it has ended.
+    """A run of the failed cases, from when somebody asked for it (``at``, Unix seconds) until it has ended.
 
     ``order`` names what was asked for; ``run`` is Zof's id of it, empty until Zof has started it.
     """

@@ -22,9 +22,7 @@ class FailureSummary:
 
 @dataclass(frozen=True)
 class ActionRecord:
-    """One act on one failure at Unix seconds, by a person with the id ``fetch_user``; ``name`` is what they were
-    called.
-    """
+    """One act on one failure at Unix seconds, by a person with the id ``user``; ``name`` is what they were called."""
 
     key: str
     act: str
@@ -54,7 +52,7 @@ class ShiftReport:
 
 
 def build_shift_report(stories: Iterable[FailureSummary], deeds: Sequence[ActionRecord], since: float) -> ShiftReport:
-    """Sum up what happened ``starts_at`` (Unix seconds); what was open before and still is belongs to it, too."""
+    """Sum up what happened ``since`` (Unix seconds); what was open before and still is belongs to it, too."""
     known = sorted(stories, key=lambda story: (story.began, story.key))
     done = [deed for deed in deeds if deed.at >= since]
     closed = [item for item in known if item.present.state.is_closed and item.present.since >= since]

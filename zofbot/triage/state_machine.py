@@ -141,11 +141,11 @@ class TriageRecord(_TriageModel):
     """What people made of a failure. Times are Unix seconds.
 
     ``rev`` counts acts; ``turn`` is the turn of the course that the last one was made on. ``by`` did the last one,
-    ``mover`` the one that led to this state. ``starts_at`` is when the state began, ``opened`` when it was last
+    ``mover`` the one that led to this state. ``since`` is when the state began, ``opened`` when it was last
     nobody's: escalations count from there. ``until`` is when a snooze or an acknowledgement ends by itself, ``more``
     after how many further failures a snooze does. ``counted`` is how often it had failed when it was snoozed, 0 where
     that is not known; once that has ended, ``hid`` is how often it has failed since. ``asks`` is when an
-    acknowledgement is asked about. ``guide_steps`` of the escalation were taken by hand.
+    acknowledgement is asked about. ``steps`` of the escalation were taken by hand.
     """
 
     rev: int = 0
@@ -211,8 +211,7 @@ def effective_record(record: TriageRecord, course: RunFacts, now: float) -> Tria
 
 
 def merge_storm_record(own: TriageRecord, storm: TriageRecord) -> TriageRecord:
-    """How one failure of a storm stands: by what was done last, about it alone (``joined_channels``) or about the whole
-    storm.
+    """The state of one failure of a storm: what was done last, about it alone (``own``) or about the whole storm.
 
     Whether it has recovered is its own.
     """

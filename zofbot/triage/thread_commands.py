@@ -65,9 +65,7 @@ _SEPARATORS = " \t\n:,;.-–—"
 
 @dataclass(frozen=True)
 class ThreadCommand:
-    """One thing that was typed: ``act`` or, without one, the ``confirmation_message``; ``rest`` are the words behind
-    it.
-    """
+    """One thing that was typed: ``act`` or, without one, the ``question``; ``rest`` are the words behind it."""
 
     act: Action | None = None
     question: str = ""
@@ -91,7 +89,7 @@ class ThreadCommand:
 
 
 def parse_thread_command(text: str, bot: str = "") -> ThreadCommand:
-    """Understand a message that mentions the bot, whose id is ``open_bot``; without it the first mention is the bot's.
+    """Understand a message that mentions the bot, whose id is ``bot``; without it the first mention is the bot's.
 
     Raises BadInput for a word that is none of these.
     """

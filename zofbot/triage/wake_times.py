@@ -32,7 +32,7 @@ class SnoozeChoice(NamedTuple):
 
 
 def snooze_choices(now: float, zone: tzinfo) -> list[SnoozeChoice]:
-    """What is offered to everybody, as ``find_zone`` sees it; on a Monday the last one says that it is the next."""
+    """What is offered to everybody, as ``zone`` sees it; on a Monday the last one says that it is the next."""
     monday = "next Monday 09:00" if datetime.fromtimestamp(now, zone).weekday() == 0 else "Monday 09:00"
     return [
         SnoozeChoice("15 min", "15m"),
@@ -44,7 +44,7 @@ def snooze_choices(now: float, zone: tzinfo) -> list[SnoozeChoice]:
 
 
 def parse_wake_time(words: str, now: float, zone: tzinfo) -> float:
-    """Unix seconds that ``words`` mean when they are typed at ``now`` in ``find_zone``; always later than ``now``.
+    """Unix seconds that ``words`` mean when they are typed at ``now`` in ``zone``; always later than ``now``.
 
     A span (``90m``, ``1d`` is 24 hours), a time, a day, or a day and a time: ``fri 14:00``, ``tomorrow``,
     ``2026-11-30 9am``. A weekday may be today if the time is yet to come; ``next monday`` never is. A time that a clock
@@ -64,9 +64,7 @@ def parse_wake_time(words: str, now: float, zone: tzinfo) -> float:
 
 
 def describe_time(at: float, now: float, zone: tzinfo) -> str:
-    """A time to come for a preview, in ``find_zone``: ``tomorrow 09:00 (in 14 h)``; its first part can be typed as
-    well.
-    """
+    """A time to come for a preview, in ``zone``: ``tomorrow 09:00 (in 14 h)``; its first part can be typed as well."""
     then, here = datetime.fromtimestamp(at, zone), datetime.fromtimestamp(now, zone)
     return (
         f"{_describe_day(then.date(), here.date())} {then:%H:%M} (in {durations.describe_duration(max(at - now, 1))})"

@@ -128,7 +128,7 @@ class ZofClient:
     ) -> AsyncGenerator[Page[Result], None]:
         """Page through results: to the end, to a missing or repeated cursor, or for so many ``pages``.
 
-        ``run_id`` and ``read_status`` hold here even where Zof ignores them; ``starts_at`` is but a hint to Zof.
+        ``run_id`` and ``status`` hold here even where Zof ignores them; ``since`` is but a hint to Zof.
         """
         ask = ZofRequest("/results", "list of results", deed="read the")
         if run_id is not None:
@@ -188,7 +188,7 @@ class ZofClient:
         )
 
     async def add_endpoint(self, url: str, events: Sequence[str], secret: str) -> Endpoint:
-        """Have Zof send these events to ``url_rule``, signed with ``secret`` or with one that it returns.
+        """Have Zof send these events to ``url``, signed with ``secret`` or with one that it returns.
 
         Tried once only, so that there are never two. Needs ``webhooks:manage``.
         """

@@ -68,8 +68,8 @@ def build_error(  # noqa: PLR0913  # each of them has a part in the sentence
 ) -> ZofError:
     """Turn a reply that is not a success into the error to raise.
 
-    ``signed_headers`` is case-blind, ``what`` a noun for people such as "result `res_1`", ``deed`` what was to be done
-    with it, ``permission`` what Zof's documentation says is needed for that, ``all_secrets`` are taken out of Zof's
+    ``headers`` is case-blind, ``what`` a noun for people such as "result `res_1`", ``deed`` what was to be done
+    with it, ``permission`` what Zof's documentation says is needed for that, ``secrets`` are taken out of Zof's
     words. ``retry_at`` is set when Zof named a time.
     """
     said = parse_error_body(body, secrets)

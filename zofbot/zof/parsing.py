@@ -95,7 +95,7 @@ _OUTCOME_BY_WORD = {outcome.value: outcome for outcome in Outcome if outcome is 
     ),
     **dict.fromkeys(("failure", "failures"), Outcome.FAILED),
 }  # fmt: skip
-"""Only the values of ``Acknowledgement`` and ``cancelled`` are Zof's published words; the others are believed possible.
+"""Only the values of ``Outcome`` and ``cancelled`` are Zof's published words; the others are believed possible.
 """
 
 _LIFECYCLE_PREFIX = re.compile(r"(?:completed|complete|finished|ended|done|terminated)_(?:with_|as_)?(?=.)")

@@ -101,8 +101,7 @@ def parse_retry_after(raw: str | None, now: datetime) -> datetime | None:
 
 
 def retry_delay(tries: int, roll: float, retry_at: datetime | None, now: datetime) -> float:
-    """Seconds to wait after the ``attempts_suffix``-th try failed: until ``retry_at`` when Zof named it, else a
-    backoff.
+    """Seconds to wait after try number ``tries`` failed: until ``retry_at`` when Zof named it, else a backoff.
 
     The backoff doubles from half a second and is fully jittered: ``roll``, from 0 to 1, says how much of it is kept.
     """
@@ -112,7 +111,7 @@ def retry_delay(tries: int, roll: float, retry_at: datetime | None, now: datetim
 
 
 def parse_quota(headers: Mapping[str, str], now: datetime) -> Quota | None:
-    """Read ``X-RateLimit-*`` from case-blind ``signed_headers``; None unless all three make sense.
+    """Read ``X-RateLimit-*`` from case-blind ``headers``; None unless all three make sense.
 
     The reset is a Unix time in seconds, or in milliseconds above 10^12 (https://zof.ai/docs/api/rate-limits).
     """

@@ -8,7 +8,7 @@ from urllib.request import getproxies
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy for ``url_rule`` by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; none for this very machine."""
+    """The proxy for ``url`` by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; none for this very machine."""
     parts, named = urlsplit(url), getproxies()
     host = (parts.hostname or "").rstrip(".")
     if is_loopback(host) or is_excluded(host, parts.port, named.get("no", "")):
@@ -18,7 +18,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``link_host`` is this very machine."""
+    """Whether ``host`` is this very machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -26,8 +26,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_excluded(host: str, port: int | None, no_proxy: str) -> bool:
-    """Whether one of the entries of NO_PROXY means ``link_host``: ``*``, a name with its subdomains, an address, a
-    range.
+    """Whether an entry of NO_PROXY means ``host``: ``*``, a name with its subdomains, an address, or a range.
 
     Ranges of IPv4 and IPv6 mean hosts that are written as addresses; what is none of all this means nobody.
     """

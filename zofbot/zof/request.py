@@ -80,10 +80,9 @@ class CallState:
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One finished call, for metrics: ``parse_duration`` with all its waits, ``attempts_suffix`` nought when it was not
-    even sent.
+    """One finished call, for metrics: ``seconds`` with all its waits, ``tries`` nought when it was not even sent.
 
-    ``preview_result`` is ok, unavailable, rejected, unreadable or canceled; crashed for a fault of ours.
+    ``outcome`` is ok, unavailable, rejected, unreadable or canceled; crashed for a fault of ours.
     """
 
     method: str

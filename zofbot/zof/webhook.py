@@ -50,8 +50,8 @@ class Facts:
 class WebhookHint:
     """One delivery: look at run ``run_id``.
 
-    ``event_id`` is Zof's, or a SHA-256 of the body where the older generation sends none; ``type_text`` is Zof's word,
-    empty when there is none; ``with_alert_at`` is when Zof says it happened; ``object_id`` names what it is about.
+    ``event_id`` is Zof's, or a SHA-256 of the body where the older generation sends none; ``type`` is Zof's word,
+    empty when there is none; ``at`` is when Zof says it happened; ``object_id`` names what it is about.
     """
 
     event_id: str
@@ -60,7 +60,7 @@ class WebhookHint:
     at: datetime | None = None
     object_id: str | None = None
     envelope: str = ""
-    """Which generation it is of: ``current``, ``older_envelope``, or empty for neither."""
+    """Which generation it is of: ``current``, ``older``, or empty for neither."""
     facts: Facts = Facts()
     """Of a notice, for where Zof cannot be asked."""
 
@@ -73,12 +73,12 @@ class WebhookHint:
 
     @property
     def type_label(self) -> str:
-        """The type for counting: a word that Zof adds later is ``ignore_event``, so that nobody can make up series."""
+        """The type for counting: a word that Zof adds later is ``other``, so that nobody can make up series."""
         return self.type if self.type in RUN_END_TYPES | PLATFORM_EVENT_TYPES | IGNORED_TYPES else "other"
 
 
 def is_signed(raw: bytes, given: str, secrets: Iterable[str]) -> bool:
-    """Whether ``given`` is the HMAC-SHA256 of the raw body under one of the ``all_secrets``, in hex.
+    """Whether ``given`` is the HMAC-SHA256 of the raw body under one of the ``secrets``, in hex.
 
     Upper case and a leading ``sha256=`` are taken as well (https://zof.ai/docs/examples/webhook-signature-verify).
     """

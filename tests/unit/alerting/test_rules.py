@@ -78,10 +78,13 @@ def test_a_run_that_passed_by_policy_is_told_only_where_that_is_asked_for() -> N
 @pytest.mark.parametrize(
     ("outcome", "answer"),
     [
-        (Outcome.CANCELED, DecisionReason.CANCELED), (Outcome.SKIPPED, DecisionReason.CANCELED), (Outcome.QUEUED, DecisionReason.UNFINISHED),
-        (Outcome.RUNNING, DecisionReason.UNFINISHED), (Outcome.PASSED, DecisionReason.MISSED),
+        (Outcome.CANCELED, DecisionReason.CANCELED),
+        (Outcome.SKIPPED, DecisionReason.CANCELED),
+        (Outcome.QUEUED, DecisionReason.UNFINISHED),
+        (Outcome.RUNNING, DecisionReason.UNFINISHED),
+        (Outcome.PASSED, DecisionReason.MISSED),
     ],
-)  # fmt: skip
+)
 def test_what_did_not_fail_never_alerts(outcome: Outcome, answer: DecisionReason) -> None:
     bad = (make_result("a"),) if outcome is not Outcome.PASSED else ()
     house = RuleBench(make_subscription(), default="C0")
@@ -372,13 +375,16 @@ def test_a_run_recovers_when_the_last_of_its_cases_has_passed() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        passed_finding("2", NOON - 60, "a"), passed_finding("2", NOON + 60, "b"), passed_finding("2", NOON + 60),
-        passed_finding("2", NOON + 60, "a", environment="dev"), passed_finding("2", NOON + 60, "a", project_id="proj_2"),
+        passed_finding("2", NOON - 60, "a"),
+        passed_finding("2", NOON + 60, "b"),
+        passed_finding("2", NOON + 60),
+        passed_finding("2", NOON + 60, "a", environment="dev"),
+        passed_finding("2", NOON + 60, "a", project_id="proj_2"),
         make_finding("2", NOON + 60, make_result("x", Outcome.SKIPPED, case="a"), outcome=Outcome.PASSED),
         make_finding("2", NOON + 60, make_result("x", Outcome.PASSED, case="a"), outcome=Outcome.CANCELED),
     ],
     ids=["earlier", "other case", "unknown cases", "other environment", "other project", "skipped", "canceled"],
-)  # fmt: skip
+)
 def test_nothing_recovers_that_is_not_known_to_have_passed_later_in_the_same_place(other: RunFinding) -> None:
     house = RuleBench(make_subscription())
     house.process_findings(failed_finding("1", NOON, "a"), other)

@@ -29,12 +29,15 @@ from zofbot.domain.text import read_input
         ("run run_1", ParsedCommand("run", id="run_1")),
         ("run_1", ParsedCommand("run", id="run_1")),
         ("runs", ParsedCommand("runs")),
-        ("runs status:failed project:shop env:prod", ParsedCommand("runs", filters="status:failed project:shop env:prod")),
+        (
+            "runs status:failed project:shop env:prod",
+            ParsedCommand("runs", filters="status:failed project:shop env:prod"),
+        ),
         ("unsubscribe #2", ParsedCommand("unsubscribe", about="2")),
         ("unsubscribe ALL", ParsedCommand("unsubscribe", about="all")),
         ("trace Request ID: `req_1`", ParsedCommand("trace", id="req_1")),
     ],
-)  # fmt: skip
+)
 def test_what_is_typed_is_understood(typed: str, understood: ParsedCommand) -> None:
     assert parse_command(read_input(typed)) == understood
 

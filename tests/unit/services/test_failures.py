@@ -115,7 +115,7 @@ class ChannelBench:
         )
 
     async def press_action(self, wish: ActionRequest, version: str) -> None:
-        """One click on a card that shows ``card_version``, and everything that must hold about what it did."""
+        """One click on a card that shows ``version``, and everything that must hold about what it did."""
         before, entries = await self.current_failure(), await self.audit.read_records()
         try:
             after = (await self.failures.perform_action(before.key, wish, version=version)).present

@@ -186,7 +186,7 @@ def test_every_emoji_of_ours_is_drawn_where_there_is_no_font_for_it() -> None:
     drawn = (HOUSE / "simulator" / "page" / "glyphs.js").read_text()
     ours = {
         sign
-        for path in [*(HOUSE / "slack").glob("*.py"), *(HOUSE / "listeners").glob("*.py")]
+        for path in [*(HOUSE / "slack").rglob("*.py"), *(HOUSE / "listeners").rglob("*.py")]
         for sign in re.findall("[\U0001f300-\U0001faff\u2600-\u27bf\u23e9-\u23ff]", path.read_text())
     }
     assert ours

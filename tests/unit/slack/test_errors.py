@@ -21,8 +21,8 @@ from zofbot.slack.errors import (
 
 def test_every_word_that_the_simulator_refuses_with_is_known() -> None:
     [folder] = zofbot.simulator.__path__
-    source = "".join(path.read_text() for path in Path(folder).glob("*.py"))
-    words = set(re.findall(r'Refused\("([a-z_]+)"', source))
+    source = "".join(path.read_text() for path in Path(folder).rglob("*.py"))
+    words = set(re.findall(r'SlackRefusal\("([a-z_]+)"', source))
     assert len(words) > 30
     acknowledgements = {"invalid_errors"}  # about what the bot answers to a form, not about a call
     complaints = {"automatic_link"}  # the simulator's own, where Slack would make a link of hostile text
@@ -48,10 +48,16 @@ def test_no_word_has_two_remedies() -> None:
 
 @pytest.mark.parametrize(
     ("word", "helps"),
-    [("no_permission", RefusalHandling.JOIN), ("access_denied", RefusalHandling.PARK), ("team_added_to_org", RefusalHandling.PAUSE),
-     ("accesslimited", RefusalHandling.PAUSE), ("two_factor_setup_required", RefusalHandling.PAUSE), ("edit_window_closed", RefusalHandling.SKIP),
-     ("cant_update_message", RefusalHandling.SKIP)],
-)  # fmt: skip
+    [
+        ("no_permission", RefusalHandling.JOIN),
+        ("access_denied", RefusalHandling.PARK),
+        ("team_added_to_org", RefusalHandling.PAUSE),
+        ("accesslimited", RefusalHandling.PAUSE),
+        ("two_factor_setup_required", RefusalHandling.PAUSE),
+        ("edit_window_closed", RefusalHandling.SKIP),
+        ("cant_update_message", RefusalHandling.SKIP),
+    ],
+)
 def test_each_word_has_its_remedy(word: str, helps: RefusalHandling) -> None:
     assert handling_for(word) is helps
 

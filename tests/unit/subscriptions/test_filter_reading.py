@@ -84,9 +84,17 @@ def lines_run(work: Callable[[str], Any], text: str) -> int:
 
 
 @pytest.mark.parametrize("piece", ["a,", "a:b ", '"a" ', "\\-", "<@U1|", "<@U1> ", "-", '"a,b",', "&amp;", "“", "a>"])
-@pytest.mark.parametrize("work", [
-    read_input, split_words, parse_form_list, parse_filters, lambda text: parse_thread_command(f"<@UBOT> assign {text}", "UBOT"),
-], ids=["read_input", "words", "entered", "parse", "heard"])  # fmt: skip
+@pytest.mark.parametrize(
+    "work",
+    [
+        read_input,
+        split_words,
+        parse_form_list,
+        parse_filters,
+        lambda text: parse_thread_command(f"<@UBOT> assign {text}", "UBOT"),
+    ],
+    ids=["read_input", "words", "entered", "parse", "heard"],
+)
 def test_twice_the_text_takes_twice_the_steps(work: Callable[[str], Any], piece: str) -> None:
     once, twice = (lines_run(work, piece * count) for count in (400, 800))
     print(f"{once} steps, then {twice}")  # noqa: T201

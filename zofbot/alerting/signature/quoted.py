@@ -102,7 +102,7 @@ _TITLE = re.compile(r"(?:[A-Z][\w'.&-]*\.? ){1,3}[A-Z][\w'.&-]*$")
 
 
 def judge_quoted(content: str, before: str, after: str) -> QuotedKind:
-    """Tell what ``validate_content`` is, which stands in quotes between ``before`` and ``after``.
+    """Tell what ``content`` is, which stands in quotes between ``before`` and ``after``.
 
     Names are identifiers, selectors, words of an enumeration, and what follows a word such as *field* or *button*.
     Where it cannot be told, a text counts as a name: to split a cause is less bad than to join two.

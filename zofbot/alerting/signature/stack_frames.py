@@ -103,7 +103,7 @@ def is_go_call(line: str) -> bool:
 
 
 def _read_at(body: str) -> Frame | None:
-    """A frame after its ``with_alert_at``: JavaScript, Java, Kotlin, C# and Rust."""
+    """A frame after its ``at``: JavaScript, Java, Kotlin, C# and Rust."""
     if found := _DOTNET_FILE.search(body):
         qualified = body.partition("(")[0]
         return _build_frame(_short_class(qualified), found[1], qualified)

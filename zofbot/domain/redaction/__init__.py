@@ -14,7 +14,7 @@ __all__ = ["MASK", "SECRET_RULES", "SecretRule", "is_secret_name", "redact"]
 
 
 class SecretRule(NamedTuple):
-    """One kind of secret: ``mask`` takes it out of a text, which holds one of the ``stored_hints`` if there is one."""
+    """One kind of secret: ``mask`` takes it out of a text, which holds one of the ``hints`` if there is one."""
 
     hints: tuple[str, ...]
     mask: Callable[[str], str]

@@ -33,7 +33,7 @@ _ATTACHMENT_FIELDS = ("text", "pretext", "fallback", "title", "footer", "author_
 
 
 class LinkParsing(NamedTuple):
-    """What Slack looks for in the top-level text: ``addresses``, and ``hash_names`` of channels and people."""
+    """What Slack looks for in the top-level text: ``addresses``, and ``names`` of channels and people."""
 
     addresses: bool = True
     names: bool = False

@@ -83,7 +83,7 @@ def integer_rule(least: int, most: int) -> Rule:
 
 
 def list_rule(rule: Rule, most: int, least: int = 1) -> Rule:
-    """A list of ``least`` to ``most`` things that each keep ``rule_lines``."""
+    """A list of ``least`` to ``most`` things that each keep ``rule``."""
 
     def check_list(value: Any, where: str) -> Iterator[str]:
         if not isinstance(value, list):
@@ -135,7 +135,7 @@ class ObjectRule:
 
 
 def typed_rule(table: Mapping[str, Rule], what: str) -> Rule:
-    """An object whose ``type_text`` chooses its rule."""
+    """An object whose ``type`` chooses its rule."""
 
     def check_type(value: Any, where: str) -> Iterator[str]:
         kind = value.get("type") if isinstance(value, dict) else None

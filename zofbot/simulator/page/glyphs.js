@@ -20,6 +20,8 @@ export const GLYPHS = {
   "✅": [...square(GREEN), line("M4.6 8.3L7 10.7 11.4 5.4", WHITE)],
   "❌": [line("M3.4 3.4l9.2 9.2M12.6 3.4l-9.2 9.2", RED, 2.8)],
   "⚠": [shape("M8 1.6L15 14H1z", YELLOW), line("M8 6v3.6M8 11.9v.1", DARK, 1.6)],
+  "➖": [line("M3 8h10", GREY, 2.8)],
+  "🌅": [shape("M2 11a6 6 0 0 1 12 0z", ORANGE), line("M1.5 11.5h13M8 2v1.6M3 4.6l1 1M13 4.6l-1 1", YELLOW, 1.5)],
   "✓": [line("M3.4 8.6L6.6 11.8 12.6 4.6", GREEN)],
   "✗": [line("M4 4l8 8M12 4l-8 8", RED)],
   "✂": [

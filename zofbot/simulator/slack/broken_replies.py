@@ -48,7 +48,7 @@ BROKEN_REPLIES["bomb"] = ("A compressed bomb", (200, _JSON, b""))
 
 
 def broken_response(fault: str) -> web.Response:
-    """Answer as ``record_error``, one of ``REPLIES``."""
+    """Answer as ``fault``, one of ``REPLIES``."""
     status, kind, body = BROKEN_REPLIES[fault][1]
     headers = {"Content-Type": kind}
     if fault == "bomb":

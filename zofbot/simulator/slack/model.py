@@ -34,7 +34,7 @@ class User:
 class Channel:
     """A conversation. ``im_with`` names the person when it is somebody's direct messages with the bot.
 
-    ``make_external`` says that people of another organization are in it, and that Slack says so.
+    ``external`` says that people of another organization are in it, and that Slack says so.
     """
 
     id: str
@@ -97,7 +97,7 @@ class PostedMessage:
 
 @dataclass
 class View:
-    """A modal or a Home as somebody sees it; ``message_fields`` is what the bot sent."""
+    """A modal or a Home as somebody sees it; ``payload`` is what the bot sent."""
 
     id: str
     user: str

@@ -164,7 +164,7 @@ def view_action_payload(slack: Workspace, user: User, view: View, done: dict[str
 
 
 def suggestion_payload(slack: Workspace, user: User, view: View, place: dict[str, str], typed: str) -> dict[str, Any]:
-    """What is typed into a menu whose options the app loads; ``format_receipt`` has its ``block_id`` and ``action_id``.
+    """What is typed into a menu whose options the app loads; ``place`` has its ``block_id`` and ``action_id``.
 
     https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload . It has no trigger.
     """

@@ -20,9 +20,7 @@ EnvelopeType = Literal["slash_commands", "interactive", "events_api"]
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """How the bot acknowledged: ``read_status`` is ``None`` when it did not, and ``error_finding`` then says why in
-    Slack's word.
-    """
+    """How the bot acknowledged; where it did not, ``status`` is ``None`` and ``error`` says why in Slack's word."""
 
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -75,7 +73,7 @@ class PayloadSender:
     async def send_payload(
         self, kind: EnvelopeType, payload: Mapping[str, Any], retry: Mapping[str, Any] | None = None
     ) -> Acknowledgement:
-        """Deliver by whichever way is open; ``handle_retry`` has the number and reason of a redelivery."""
+        """Deliver by whichever way is open; ``retry`` has the number and reason of a redelivery."""
         if self.slack.lines:
             return await self._send_over_socket(kind, payload, retry or {})
         names = {"retry_attempt": "X-Slack-Retry-Num", "retry_reason": "X-Slack-Retry-Reason"}
@@ -91,8 +89,9 @@ class PayloadSender:
         headers: Mapping[str, str | None] | None = None,
         body: bytes | None = None,
     ) -> Acknowledgement:
-        """Deliver over HTTP, signed. ``signed_headers`` replaces or (``None``) leaves out one; ``body`` replaces the
-        bytes.
+        """Deliver over HTTP, signed.
+
+        ``headers`` replaces single headers or (``None``) leaves them out; ``body`` replaces the bytes.
         """
         content_type, said = encode_payload(kind, payload)
         sent = said if body is None else body

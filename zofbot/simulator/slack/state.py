@@ -35,7 +35,7 @@ DEFAULT_SCOPES = frozenset(
 
 
 class SlackRefusal(Exception):
-    """Slack says no: ``error_finding`` is its word, ``more`` goes into the body beside it."""
+    """Slack says no: ``error`` is its word, ``more`` goes into the body beside it."""
 
     def __init__(self, error: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **more: Any) -> None:
         super().__init__(error)

@@ -39,7 +39,7 @@ class WorkspaceUsers:
         headers: Mapping[str, str | None] | None = None,
         body: bytes | None = None,
     ) -> Acknowledgement:
-        """Send a payload of any making; ``signed_headers`` and ``body`` spoil an HTTP request and need one."""
+        """Send a payload of any making; ``headers`` and ``body`` spoil an HTTP request and need one."""
         if headers is None and body is None:
             return await self.delivery.send_payload(kind, payload)
         return await self.delivery.post_payload(kind, payload, headers=headers, body=body)
@@ -264,7 +264,7 @@ class WorkspaceUsers:
         self.slack.changed()
 
     def _apply_response_action(self, person: User, view: View, body: dict[str, Any]) -> None:
-        """Do what the acknowledgement of a submission says; raises :class:`SlackRefusal` for what Slack would not do."""
+        """Do what the acknowledgement of a submission says; raises SlackRefusal for what Slack would not do."""
         stack = self.slack.modals.get(person.id, [])
         match body.get("response_action"):
             case "errors":

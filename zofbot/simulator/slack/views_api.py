@@ -40,7 +40,7 @@ _STATE_FIELDS = {
 
 
 def element_state(element: dict[str, Any], action: dict[str, Any]) -> dict[str, Any]:
-    """The part of an element's state that ``action_entry`` sets; empty for a button."""
+    """The part of an element's state that ``action`` sets; empty for a button."""
     if element["type"] not in _STATE_FIELDS:
         return {}
     name, _ = _STATE_FIELDS[element["type"]]

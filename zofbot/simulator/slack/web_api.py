@@ -15,7 +15,7 @@ from zofbot.simulator.slack.state import SlackRefusal, Workspace
 
 
 class ApiMethod(NamedTuple):
-    """One Web API method: ``scope_key`` is empty when any bot token will do, ``app`` when it wants the app's."""
+    """One Web API method: ``scope`` is empty when any bot token will do, ``app`` when it wants the app's."""
 
     handler: Callable[[Workspace, Arguments], ResponseBody]
     tier: int

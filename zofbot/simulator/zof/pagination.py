@@ -54,7 +54,7 @@ def _items_after(items: list[ZofRecord], cursor: str | None) -> list[ZofRecord]:
 
 
 def list_page(zof: Organization, ask: ApiRequest, items: Iterable[ZofRecord], *filters: str) -> HttpReply:
-    """One page of ``list_items``, filtered by the query names that this list knows."""
+    """One page of ``items``, filtered by the query names that this list knows."""
     for name in ask.query:
         if name in zof.refused_params:
             raise ApiRefusal(400, "invalid_request", f"{name} is not a parameter of this endpoint", name)

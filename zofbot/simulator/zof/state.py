@@ -34,7 +34,7 @@ class HttpReply:
 
 @dataclass
 class RecordedZofCall:
-    """One request to Zof as it was answered; ``read_status`` is ``None`` when no reply left the house."""
+    """One request to Zof as it was answered; ``status`` is ``None`` when no reply left the house."""
 
     n: int
     at: float
@@ -121,7 +121,7 @@ class Organization:
         return result
 
     def finish_run(self, run_id: str, status: str | None = None) -> ZofRecord:
-        """End a run now; without ``read_status`` it is failed or passed as its results say."""
+        """End a run now; without ``status`` it is failed or passed as its results say."""
         run = self.runs[run_id]
         counts = self.count_results(run_id)
         run["status"] = status or ("failed" if counts["failed"] + counts["error"] else "passed")

@@ -23,7 +23,7 @@ TIMEOUT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class SentWebhook:
-    """A delivery as it was answered; ``read_status`` is ``None`` when nobody answered."""
+    """A delivery as it was answered; ``status`` is ``None`` when nobody answered."""
 
     type: str
     status: int | None
@@ -50,7 +50,7 @@ class WebhookDelivery(NamedTuple):
 
 @dataclass
 class Webhooks:
-    """All endpoints of an organization: those registered by API, and one that somebody set up at Zof (``url_rule``).
+    """All endpoints of an organization: those registered by API, and one that somebody set up at Zof (``url``).
 
     Nothing is sent while they are off. ``hosts`` says at which address of this machine a public host answers.
     """

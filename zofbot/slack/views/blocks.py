@@ -117,7 +117,7 @@ def build_button(label: str, action: str, value: dict[str, Any], *, aloud: str =
 
 
 def link_button(label: str, action: str, url: str) -> Block | None:
-    """A button that opens ``url_rule``; none without one, or when it is longer than Slack takes."""
+    """A button that opens ``url``; none without one, or when it is longer than Slack takes."""
     if not 0 < len(url) <= 3000:
         return None
     return {"type": "button", "action_id": action, "text": plain_text(label), "url": url}

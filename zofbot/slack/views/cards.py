@@ -270,7 +270,7 @@ def page_controls(window: PageWindow, action: str, value: dict[str, str] | None,
 
 
 def runs_card(runs: Sequence[Run], filters: str, *, start: int = 0, partial: bool = False, hint: str = "") -> Message:
-    """The latest runs, newest first; ``is_partial``: Zof has more than were read, so that older ones are missing.
+    """The latest runs, newest first; ``partial``: Zof has more than were read, so that older ones are missing.
 
     ``hint`` says why there may be none (mrkdwn).
     """

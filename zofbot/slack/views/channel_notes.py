@@ -11,7 +11,7 @@ from zofbot.slack.views.blocks import Message, context_block
 
 
 def note_payload(said: str, about: str = "") -> dict[str, Any]:
-    """A line as a notification's body, ``failure_ref`` a channel (its id); what people are called is not escaped yet."""
+    """A line as a notification's body, ``about`` a channel (its id); what people are called is not escaped yet."""
     return {"card": "line", "said": said} | ({"channel": about} if about else {})
 
 

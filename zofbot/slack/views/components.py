@@ -75,7 +75,8 @@ def with_footer(message: Message, block: Block) -> Message:
 
 def case_row(case: CaseSummary) -> Block:
     """A failed case in two lines with a button for its details."""
-    title = f"{OUTCOME_STYLES[case.outcome].emoji} *{text.escape_line(case.title or case.id, 150)}*{attempts_suffix(case.attempts)}"
+    emoji = OUTCOME_STYLES[case.outcome].emoji
+    title = f"{emoji} *{text.escape_line(case.title or case.id, 150)}*{attempts_suffix(case.attempts)}"
     why = text.escape_line(case.why.partition("\n")[0], 200)
     return section_block(
         f"{title}\n{why}" if why else title, lookup_button("Details", "zof_result", case.id, "Show this result")

@@ -38,7 +38,7 @@ class TrendPoint(_DigestModel):
 
 
 class CaseCount(_DigestModel):
-    """A case, and how often: ``of`` so many results; or for how long (``parse_duration``)."""
+    """A case, and how often: ``of`` so many results; or for how long (``seconds``)."""
 
     title: str
     where: str = ""
@@ -50,7 +50,7 @@ class CaseCount(_DigestModel):
 class DigestPayload(_DigestModel):
     """A digest as it is stored: text is stripped, redacted and clipped; times are Unix seconds.
 
-    ``rhythm`` and ``find_zone`` say for which setting it was made. ``answered`` and ``ended`` are median seconds until
+    ``rhythm`` and ``zone`` say for which setting it was made. ``answered`` and ``ended`` are median seconds until
     somebody acknowledged and until it was over. ``back`` is how far back was read where Zof has more than that.
     """
 

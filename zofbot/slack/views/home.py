@@ -45,7 +45,7 @@ MAX_HOME_BLOCKS = 100
 
 @dataclass(frozen=True)
 class DailyStats:
-    """Runs of the last 24 hours, as of ``with_alert_at`` (Unix seconds); ``cut_in_half``: Zof has more than were read."""
+    """Runs of the last 24 hours, as of ``at`` (Unix seconds); ``cut``: Zof has more than were read."""
 
     at: float
     runs: int = 0
@@ -90,7 +90,7 @@ class DeadLetterRow:
 
 @dataclass(frozen=True)
 class ZofProblem:
-    """What went wrong with Zof, and its id of the request; ``starts_at`` in Unix seconds where it is known."""
+    """What went wrong with Zof, and its id of the request; ``since`` in Unix seconds where it is known."""
 
     sentence: str
     request_id: str = ""
@@ -123,8 +123,8 @@ class BotHealth:
 class HomeData:
     """All that one person's Home shows at ``now`` (Unix seconds).
 
-    ``open`` failures stand in their channels; ``starts_at`` is when the oldest was told that nobody acknowledged.
-    ``note`` says what became of their last press. ``fetch_channels_of``: Slack said which channels are theirs.
+    ``open`` failures stand in their channels; ``since`` is when the oldest was told that nobody acknowledged.
+    ``note`` says what became of their last press. ``rooms``: Slack said which channels are theirs.
     """
 
     now: float
@@ -162,15 +162,15 @@ def render_home(home: HomeData) -> Block:
         *field_blocks(_stats_fields(home)),
         *(block for part in parts if part for block in ({"type": "divider"}, *part)),
         context_block(
-            f"As of {format_moment(home.now)}. `{SLASH_COMMAND} help` lists what can be typed; `{SLASH_COMMAND} triage all` what is open "
-            f"elsewhere. {CONSOLE_ONLY_NOTE}"
+            f"As of {format_moment(home.now)}. `{SLASH_COMMAND} help` lists what can be typed; "
+            f"`{SLASH_COMMAND} triage all` what is open elsewhere. {CONSOLE_ONLY_NOTE}"
         ),
     ]
     return {"type": "home", "blocks": blocks[:MAX_HOME_BLOCKS]}
 
 
 def guest_view(doubt: str = "") -> Block:
-    """What everybody may see who is not known to be a full member of the workspace; ``mark_uncertain`` says why."""
+    """What everybody may see who is not known to be a full member of the workspace; ``doubt`` says why."""
     verbs = (VERBS[name] for name in ("result", "run", "runs", "help"))
     return {
         "type": "home",
@@ -187,12 +187,15 @@ def guest_view(doubt: str = "") -> Block:
 
 def fallback_view() -> Block:
     """The last resort where Slack refuses the view as it is drawn."""
-    said = f"Slack refused the full view; an operator finds the reason in the log. `{SLASH_COMMAND} triage all` says the same."
+    said = (
+        "Slack refused the full view; an operator finds the reason in the log. "
+        f"`{SLASH_COMMAND} triage all` says the same."
+    )
     return {"type": "home", "blocks": [header_block("Zof's results, where you talk"), section_block(said)]}
 
 
 def unexpected_error_view(reference: str) -> Block:
-    """Something nobody foresaw; ``current_reference`` stands in the log beside the traceback."""
+    """Something nobody foresaw; ``reference`` stands in the log beside the traceback."""
     return {
         "type": "home",
         "blocks": [
@@ -389,7 +392,9 @@ def _poller_line(health: BotHealth) -> str:
 def _slack_line(health: BotHealth) -> str:
     waits = f"{count_noun(health.waiting, 'notification')} {'waits' if health.waiting == 1 else 'wait'} to be sent"
     if health.paused:
-        return f"⚠️ Slack: {EXPLANATIONS.get(health.paused, (f'It takes nothing ({text.escape_line(health.paused, 80)}).',))[0]} {waits}."
+        unexplained = (f"It takes nothing ({text.escape_line(health.paused, 80)}).",)
+        explanation = EXPLANATIONS.get(health.paused, unexplained)[0]
+        return f"⚠️ Slack: {explanation} {waits}."
     if health.parked:
         return (
             f"⚠️ Slack: {count_noun(health.parked, 'channel')} {'refuses' if health.parked == 1 else 'refuse'}; {waits}."
@@ -405,7 +410,8 @@ def _dead_letter_rows(home: HomeData) -> list[Block]:
     for letter in home.health.letters[:MAX_DEAD_LETTERS]:
         since = f" · {format_moment(letter.since)}" if letter.since else ""
         retry = build_button("Retry", RETRY_ACTION_ID, {"key": letter.key}, aloud="Send this notification after all")
-        said = f"💀 {_channel_mention(letter.channel)} {text.inline_code(letter.key, 300)}\n{text.escape_line(letter.reason, 200)}{since}"
+        which = f"{_channel_mention(letter.channel)} {text.inline_code(letter.key, 300)}"
+        said = f"💀 {which}\n{text.escape_line(letter.reason, 200)}{since}"
         blocks.append(section_block(said, retry and retry | {"confirm": _RETRY_CONFIRMATION}))
     more = home.health.dead - len(blocks)
     return [*blocks, *([context_block(f"and {more} more: `zofbot outbox list --state dead`")] if more > 0 else [])]

@@ -52,7 +52,7 @@ def group_options(handles: Mapping[str, str], typed: str) -> list[Block]:
 
 
 def external_menu(chosen: Sequence[Block], placeholder: str) -> Block:
-    """A menu whose options are loaded as soon as it is opened, with what is ``handle_shortcut`` already."""
+    """A menu whose options are loaded as soon as it is opened, with what is ``chosen`` already."""
     element: Block = {
         "type": "multi_external_select",
         "min_query_length": 0,

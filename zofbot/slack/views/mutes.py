@@ -20,7 +20,10 @@ MAX_ROWS = 10
 def muted(mute: Mute) -> Message:
     """Told to whoever muted something."""
     said = f"Muted: {text.escape_mrkdwn(mute.filters, 500)}"
-    after = f"Nothing that matches is posted here until {format_moment(mute.until)}; then a summary says what failed meanwhile."
+    after = (
+        f"Nothing that matches is posted here until {format_moment(mute.until)}; "
+        "then a summary says what failed meanwhile."
+    )
     ends = f"`{SLASH_COMMAND} unmute` ends it earlier."
     return Message(
         f"{said}. {after}",
@@ -57,7 +60,8 @@ def listed(mutes: Sequence[Mute], *, ends: bool = True, places: Sequence[str] = 
 def row(mute: Mute) -> str:
     """One mute in a line (mrkdwn)."""
     because = f": {text.escape_line(mute.reason, 200)}" if mute.reason else ""
-    return f"{text.inline_code(mute.filters, 500)} until {format_moment(mute.until)}, by {text.escape_line(mute.by_name, 80)}{because}"
+    muted_until = f"{text.inline_code(mute.filters, 500)} until {format_moment(mute.until)}"
+    return f"{muted_until}, by {text.escape_line(mute.by_name, 80)}{because}"
 
 
 def _end(mute: Mute) -> Block | None:

@@ -151,7 +151,8 @@ def on_call_card(callers: Sequence[OnCallStep]) -> Message:
 
 def _step_line(one: OnCallStep) -> str:
     which = f" · {text.escape_line(one.wish, 200)}" if one.wish else ""
-    return f"⏱️ after {text.describe_duration(one.after)}: {', '.join(_recipient_text(who, one.members) for who in one.mention)}{which}"
+    recipients = ", ".join(_recipient_text(who, one.members) for who in one.mention)
+    return f"⏱️ after {text.describe_duration(one.after)}: {recipients}{which}"
 
 
 def _recipient_text(identifier: str, members: Mapping[str, GroupSummary]) -> str:

@@ -33,10 +33,9 @@ UNKNOWN_VALUE_LEADS = {
 
 @dataclass(frozen=True)
 class PreviewResult:
-    """How many ``root_keys`` stand alone in the channel, ``worst`` on the worst ``day``, and the ``thread_replies`` to
-    them.
+    """How many ``messages`` stand alone in the channel, ``worst`` of them on one ``day``, and the ``replies`` to them.
 
-    ``is_partial``: not all of it could be read. ``unlisted``: it also asks for what Zof sends but does not list.
+    ``partial``: not all of it could be read. ``unlisted``: it also asks for what Zof sends but does not list.
     """
 
     messages: int = 0
@@ -106,7 +105,7 @@ def _format_patterns(patterns: Sequence[str], joint: str = ", ") -> str:
 
 
 def preview_error_text(error: ZofError, reference: str = "") -> str:
-    """Why there is none, with Zof's request id, and a ``current_reference`` where that leads nowhere (mrkdwn)."""
+    """Why there is none, with Zof's request id, and a ``reference`` where that leads nowhere (mrkdwn)."""
     asked = text.inline_code(error.request_id) if error.request_id else ""
     request = f"Request ID: {asked}" if asked else "Zof returned no request id."
     request += f" Reference: {text.inline_code(reference)}" if reference else ""
@@ -114,7 +113,7 @@ def preview_error_text(error: ZofError, reference: str = "") -> str:
 
 
 def unexpected_error_text(reference: str) -> str:
-    """That there is none for a fault of ours; ``current_reference`` stands in the log (mrkdwn)."""
+    """That there is none for a fault of ours; ``reference`` stands in the log (mrkdwn)."""
     return f"No preview could be made: something went wrong inside zofbot. Reference: {text.inline_code(reference)}"
 
 

@@ -33,7 +33,7 @@ from zofbot.subscriptions.filters import FILTER_EXAMPLES
 
 
 def error_reply(error: ZofbotError, reference: str = "") -> Message:
-    """What happened, what to do next, and Zof's request id last; a ``current_reference`` where that leads nowhere."""
+    """What happened, what to do next, and Zof's request id last; a ``reference`` where that leads nowhere."""
     if isinstance(error, NotAllowed):  # its sentence is mrkdwn
         last = request_id_line(error, reference)
         return Message(f"{error.sentence} {last}", [section_block(f"🔒 {error.sentence}"), context_block(last)])
@@ -69,7 +69,7 @@ def request_id_line(error: ZofbotError, reference: str = "", *, code: bool = Fal
 
 
 def unexpected_error_reply(reference: str) -> Message:
-    """Something nobody foresaw; ``current_reference`` stands in the log beside the traceback."""
+    """Something nobody foresaw; ``reference`` stands in the log beside the traceback."""
     said = "Something went wrong inside zofbot."
     step = "Try again; if it stays, give an operator this reference."
     return Message(
@@ -79,9 +79,7 @@ def unexpected_error_reply(reference: str) -> Message:
 
 
 def still_working_reply(reference: str = "") -> Message:
-    """The acknowledgement when Zof takes longer than Slack waits; the ``current_reference`` is for when no answer
-    comes.
-    """
+    """The acknowledgement when Zof takes longer than Slack waits; ``reference`` is for when no answer comes."""
     said = "Still asking Zof…"
     last = [context_block(f"Reference: {text.inline_code(reference)}")] if reference else []
     return Message(said, [section_block(f"⏳ {said} The answer follows."), *last])
@@ -131,7 +129,7 @@ def command_help(verb: Verb) -> Message:
 
 
 def subscribed_reply(wish: str, identifier: str, caution: str, *, changed: bool = False) -> Message:
-    """Told to whoever subscribed a channel or changed that; a ``channel_caution`` (mrkdwn) may be empty."""
+    """Told to whoever subscribed a channel or changed that; a ``caution`` (mrkdwn) may be empty."""
     said = "The subscription is changed." if changed else "This channel is subscribed."
     return Message(
         f"{said} {text.escape_mrkdwn(wish)}",
@@ -147,7 +145,7 @@ def subscribed_reply(wish: str, identifier: str, caution: str, *, changed: bool 
 
 
 def preview_reply(preview: str, caution: str) -> Message:
-    """What a new or changed subscription would have posted; both are mrkdwn, and the ``channel_caution`` may be empty."""
+    """What a new or changed subscription would have posted; both are mrkdwn, and the ``caution`` may be empty."""
     notes = [note for note in (preview, caution) if note]
     return Message(" ".join(notes), [context_block(note) for note in notes])
 
@@ -198,10 +196,9 @@ def _subscription_blocks(number: int, one: SubscriptionRow) -> list[Block]:
         "confirm": plain_text("Remove"),
         "deny": plain_text("Keep"),
     }
+    created = text.format_local_time(utc_datetime(one.created))
     return [
-        section_block(
-            f"*{number}.* {text.inline_code(one.wish, 1500)}\n{text.escape_line(one.by, 80)}, {text.format_local_time(utc_datetime(one.created))}"
-        ),
+        section_block(f"*{number}.* {text.inline_code(one.wish, 1500)}\n{text.escape_line(one.by, 80)}, {created}"),
         *button_row(
             build_button("Edit", "zof_edit", {"id": one.id}, aloud=f"Edit subscription {number}"),
             remove and remove | {"confirm": sure, "style": "danger"},
@@ -237,8 +234,8 @@ def modal_failed_reply(error: SlackError, reference: str) -> Message:
         [
             section_block(f"⚠️ *The form did not open.* {why}\n{step} `{SLASH_COMMAND} {VERBS['subscribe'].example}`"),
             context_block(
-                f"`{SLASH_COMMAND} help subscribe` lists all filters. Slack's reason: {text.inline_code(error.reason)}. "
-                f"Reference: {text.inline_code(reference)}"
+                f"`{SLASH_COMMAND} help subscribe` lists all filters. "
+                f"Slack's reason: {text.inline_code(error.reason)}. Reference: {text.inline_code(reference)}"
             ),
         ],
     )

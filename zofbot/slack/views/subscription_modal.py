@@ -75,7 +75,7 @@ FormState = Mapping[str, Mapping[str, Any]]
 class SubscriptionFormState:
     """What a form carries along unseen: the channel it is about, where to answer, and what it changes, if anything.
 
-    ``with_alert_at`` is when it was opened, in Unix seconds.
+    ``at`` is when it was opened, in Unix seconds.
     """
 
     channel: str
@@ -92,9 +92,9 @@ class SubscriptionFormState:
 def build_modal(
     form: SubscriptionFormState, room: str, start: Subscription, zone: str = "UTC", handles: Mapping[str, str] = NO_IDS
 ) -> Block:
-    """The form with ``start`` filled in; ``folder_of_module`` is the channel's name as Slack gives it.
+    """The form with ``start`` filled in; ``room`` is the channel's name as Slack gives it.
 
-    ``find_zone`` is the time zone of whoever opens it, for quiet hours that are not set yet, ``handles`` has user
+    ``zone`` is the time zone of whoever opens it, for quiet hours that are not set yet, ``handles`` has user
     groups by id.
 
     Raises BadInput for a subscription that does not fit into Slack's fields.
@@ -169,7 +169,7 @@ class ParsedForm:
 def parse_form(state: FormState, ids: Mapping[str, str] = NO_IDS, zone: str = "UTC") -> ParsedForm:
     """Understand a form as though its fields had been typed; a field's error is what typing it would get.
 
-    ``ids_by_name`` has the ids of user groups and people by name, ``find_zone`` is that of whoever filled it in, as for
+    ``ids`` has the ids of user groups and people by name, ``zone`` is that of whoever filled it in, as for
     ``parse``.
     """
     told: dict[str, Any] = {}

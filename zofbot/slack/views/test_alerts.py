@@ -33,7 +33,7 @@ _OUTCOME_BY_EVENT = {
 
 
 def build_test_payload(subscription: Subscription, by: str, at: float) -> dict[str, Any]:
-    """A test alert of a subscription as a notification's body; ``by`` asked for it, at Unix seconds ``with_alert_at``."""
+    """A test alert of a subscription as a notification's body; ``by`` asked for it, at Unix seconds ``at``."""
     outcome = _example_outcome(subscription.on)
     place = RunSummary(
         id="test",

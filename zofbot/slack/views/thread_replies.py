@@ -156,7 +156,8 @@ def reminder_reply(body: ReminderPayload, failure: Payload, about: FailureRef, p
             said = f"🚨 Not acknowledged since {format_moment(present.opened)}{about_it}"
             return with_mentions(f"Escalated{about_it}", [section_block(said)], "", [], body.mention)
         case "ask":
-            said = f"Still on it{about_it}? Without an answer it opens again {format_moment(present.until or present.opened)}"
+            reopens = format_moment(present.until or present.opened)
+            said = f"Still on it{about_it}? Without an answer it opens again {reopens}"
             row = button_row(action_button(Action.CONFIRM, about), action_button(Action.UNACKNOWLEDGE, about))
             return with_mentions(
                 f"Still on it{about_it}?", [section_block(f"⏰ {said}."), *row], "", [], (present.owner.id,)

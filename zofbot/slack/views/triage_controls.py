@@ -121,7 +121,7 @@ def action_button(act: Action, about: FailureRef) -> Block | None:
 
 
 def repeat_button(wish: ActionRequest, about: FailureRef) -> Block | None:
-    """The same act once more, on the version that ``failure_ref`` names; with what was filled in, as far as it fits."""
+    """The same act once more, on the version that ``about`` names; with what was filled in, as far as it fits."""
     action = f"zof_do_{wish.act}"
     value = {"key": about.key, "version": about.version, "again": True}
     full = build_button(

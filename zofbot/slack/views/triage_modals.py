@@ -54,7 +54,7 @@ def assign_modal(meant: TriageFormState, title: str, user: str) -> Block:
 def snooze_modal(
     meant: TriageFormState, title: str, choices: Sequence[SnoozeChoice], foreseen: str, *, counts: bool
 ) -> Block:
-    """Until when; ``case_counts``: it may also be until it fails so many more times. ``preview_reply`` is the preview."""
+    """Until when; ``counts``: it may also be until it fails so many more times. ``foreseen`` is the preview."""
     conditions = [SnoozeChoice("until it passes", RECOVERS_CHOICE)]
     if counts:
         conditions.append(SnoozeChoice(f"until it fails {SNOOZE_FAILURE_COUNT} more times", FAILS_MORE_CHOICE))

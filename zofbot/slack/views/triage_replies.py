@@ -102,7 +102,7 @@ def action_done_reply(act: Action, title: str, about: FailureRef, present: Triag
 def stale_action_reply(
     wish: ActionRequest, title: str, about: FailureRef, present: TriageRecord, *, allowed: bool
 ) -> Message:
-    """Somebody or something was faster: how it stands, and the same act on that, where it is ``allowed_url``.
+    """Somebody or something was faster: how it stands, and the same act on that, where it is ``allowed``.
 
     To undo is never offered again: what it was to undo is not the last act any more.
     """

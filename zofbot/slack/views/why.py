@@ -59,7 +59,7 @@ class MessageStatus:
     """Where one message stands; no ``state`` where that is not known any more.
 
     ``held`` is what keeps it from being sent, ``present`` what people made of the failure. ``joined``: another run had
-    begun it, ``storm_body``: it is the summary of a storm, ``unposted``: it recovered before it was due.
+    begun it, ``storm``: it is the summary of a storm, ``unposted``: it recovered before it was due.
     """
 
     state: NotificationState | None = None

@@ -199,11 +199,16 @@ def test_wrong_input_gets_an_example_to_copy() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        replies.all_commands_help(), *map(replies.command_help, VERBS.values()),
-        replies.still_working_reply(), replies.unexpected_error_reply("ref_1"), replies.shared_reply("https://x.example/1"), replies.shared_reply(""),
-        replies.already_shared_reply("ana", 3, "https://x.example/1"), replies.share_running_reply(""),
+        replies.all_commands_help(),
+        *map(replies.command_help, VERBS.values()),
+        replies.still_working_reply(),
+        replies.unexpected_error_reply("ref_1"),
+        replies.shared_reply("https://x.example/1"),
+        replies.shared_reply(""),
+        replies.already_shared_reply("ana", 3, "https://x.example/1"),
+        replies.share_running_reply(""),
     ],
-)  # fmt: skip
+)
 def test_every_other_answer_is_one_that_slack_takes(message: Message) -> None:
     render_accepted(message)
 

@@ -11,10 +11,12 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import SlackError, ZofbotError
 from zofbot.domain.permissions import Role
-from zofbot.listeners import error_replies, menu_options, subscription_preview, subscriptions
+from zofbot.listeners import error_replies, menu_options
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_role
+from zofbot.listeners.subscription import commands
+from zofbot.listeners.subscription import preview as subscription_preview
 from zofbot.slack.inbound import form_values, parse_private_metadata
 from zofbot.slack.views import preview, replies, subscription_modal
 from zofbot.slack.views.blocks import Message
@@ -64,9 +66,9 @@ async def open_form(desk: ListenerContext, who: Requester, identifier: str) -> M
     """Open the form, for a new subscription or one of the channel's; where that fails, what the person is told."""
     try:
         person = await require_role(
-            desk, who, Role.RESPONDER, subscriptions.CHANGE_ATTEMPT if identifier else subscriptions.SUBSCRIBE_ATTEMPT
+            desk, who, Role.RESPONDER, commands.CHANGE_ATTEMPT if identifier else commands.SUBSCRIBE_ATTEMPT
         )
-        start = await subscriptions.find_subscription(desk, who, identifier) if identifier else Subscription()
+        start = await commands.find_subscription(desk, who, identifier) if identifier else Subscription()
         form = SubscriptionFormState(who.channel, who.response_url, desk.clock.time(), identifier, who.thread)
         groups = any(each.startswith("S") for each in start.mention)
         handles = await menu_options.handles_in_time(desk, HANDLES_TIMEOUT_SECONDS) if groups else {}
@@ -104,11 +106,11 @@ async def _parse_submission(
     """What was filled in, with the ids of whom it names, in the time zone of who did. Raises StoreUnavailable."""
     state = form_values(view)
     ids = (
-        await subscriptions.known_ids(desk, parse_private_metadata(SubscriptionFormState, view).channel)
+        await commands.known_ids(desk, parse_private_metadata(SubscriptionFormState, view).channel)
         if subscription_modal.names_somebody(state)
         else {}
     )
-    return subscription_modal.parse_form(state, ids, await subscriptions.zone_name(desk, who))
+    return subscription_modal.parse_form(state, ids, await commands.zone_name(desk, who))
 
 
 async def _update_preview(desk: ListenerContext, view: Mapping[str, Any], version: str, said: str) -> str:
@@ -141,8 +143,8 @@ async def _save_submission(
     form = parse_private_metadata(SubscriptionFormState, view)
     who = replace(who, channel=form.channel, response_url=form.url, thread=form.thread)
     # Submitting one form again, because the answer was lost, is no second subscription.
-    identifier = form.id or subscriptions.request_hash(str(view.get("id") or ""))
-    saved = await subscriptions.save_subscription(desk, who, wanted, identifier, edits=bool(form.id))
+    identifier = form.id or commands.request_hash(str(view.get("id") or ""))
+    saved = await commands.save_subscription(desk, who, wanted, identifier, edits=bool(form.id))
     if not form.url or desk.clock.time() - form.at > RESPONSE_URL_SECONDS:
         return {"response_action": "update", "view": subscription_modal.saved_modal(saved.message)}
     desk.errands.start(_send_saved_reply(desk, who, saved, replaces=bool(form.id)))
@@ -150,8 +152,8 @@ async def _save_submission(
 
 
 async def _send_saved_reply(
-    desk: ListenerContext, who: Requester, saved: subscriptions.SavedSubscription, *, replaces: bool
+    desk: ListenerContext, who: Requester, saved: commands.SavedSubscription, *, replaces: bool
 ) -> None:
     """Answer privately, in the place of the message whose button opened the form if one did; then the preview."""
     await desk.send_reply(who, saved.message, replace=replaces)
-    await subscriptions.send_preview(desk, who, saved)
+    await commands.send_preview(desk, who, saved)

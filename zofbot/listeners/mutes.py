@@ -13,7 +13,7 @@ from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
-from zofbot.listeners.subscriptions import request_hash
+from zofbot.listeners.subscription.commands import request_hash
 from zofbot.notifications import payloads
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.notifications.text import describe_duration

@@ -12,11 +12,12 @@ from slack_bolt.async_app import AsyncApp
 
 from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
-from zofbot.listeners import error_replies, subscription_form
+from zofbot.listeners import error_replies
 from zofbot.listeners.buttons import parse_button_value
 from zofbot.listeners.context import ListenerContext, Requester, requester_of
 from zofbot.listeners.failure_lookup import require_role
-from zofbot.listeners.home_updater import HomeUpdater
+from zofbot.listeners.home_tab.updater import HomeUpdater
+from zofbot.listeners.subscription import form
 from zofbot.slack.views import home, replies
 from zofbot.slack.views.blocks import Message
 from zofbot.store.audit import AuditRecord
@@ -60,7 +61,7 @@ async def _open_edit_form(desk: ListenerContext, lobby: HomeUpdater, who: Reques
         gone = BadInput("You are not in that channel, as far as Slack tells.", "Open this Home again.")
         told: Message | None = error_replies.error_reply(gone)
     else:
-        told = await subscription_form.open_form(desk, replace(who, channel=channel), identifier)
+        told = await form.open_form(desk, replace(who, channel=channel), identifier)
     if told:
         await lobby.show_home(who.user, note=told.blocks)
 

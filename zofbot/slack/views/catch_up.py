@@ -49,7 +49,7 @@ class Line(_Frozen):
 
 
 class CatchUpBody(_Frozen):
-    """``starts_at`` (Unix seconds) nothing was posted; ``muted`` are the filters of the mute, none of quiet hours.
+    """``since`` (Unix seconds) nothing was posted; ``muted`` are the filters of the mute, none of quiet hours.
 
     ``failures`` are read when the message is sent.
     """

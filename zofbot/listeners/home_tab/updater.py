@@ -11,7 +11,7 @@ from zofbot.domain.errors import SlackError, StoreUnavailable
 from zofbot.domain.permissions import Membership
 from zofbot.listeners.context import ListenerContext
 from zofbot.listeners.error_replies import log_unexpected
-from zofbot.listeners.home_data import HomeDataLoader, HomeSnapshot
+from zofbot.listeners.home_tab.data import HomeDataLoader, HomeSnapshot
 from zofbot.polling.cursor import ListOrder
 from zofbot.services.daily_stats import DailyStatsReader
 from zofbot.slack.fallback import show_or_simplify
@@ -50,7 +50,7 @@ class HomeUpdater:
     async def show_home(self, user: str, version: str = "", note: Sequence[Block] = ()) -> None:
         """Draw somebody's Home now, and once more when Zof has given its figures, if it has to be asked.
 
-        ``card_version`` is Slack's hash of what stands there, where it is known.
+        ``version`` is Slack's hash of what stands there, where it is known.
         """
         try:
             await self._show_with_stats(user, version, note)
@@ -121,7 +121,7 @@ class HomeUpdater:
             return ""
 
     async def _publish_home(self, user: str, version: str, known: HomeSnapshot, note: Sequence[Block] = ()) -> bool:
-        """Draw and publish; False when another view was published since ``card_version``: what was read may be old."""
+        """Draw and publish; False when another view was published since ``version``: what was read may be old."""
         return await self._publish_view(user, await self._build_view(user, known, note), version)
 
     async def _publish_view(self, user: str, view: Block, version: str) -> bool:

@@ -41,7 +41,7 @@ EVENTS_PER_BATCH = 10
 
 @dataclass
 class _PreviewListings:
-    """What was read so far; ``cut_in_half`` once something that may matter was left out."""
+    """What was read so far; ``cut`` once something that may matter was left out."""
 
     runs: dict[str, Run] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)

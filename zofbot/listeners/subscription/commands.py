@@ -13,9 +13,9 @@ import structlog
 from zofbot.alerting.state import MUTES, threshold_hash
 from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
-from zofbot.listeners import subscription_preview
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
+from zofbot.listeners.subscription import preview as subscription_preview
 from zofbot.notifications import text
 from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.slack.directory import Readers

@@ -1,0 +1,1 @@
+"""App Home: what it shows, and what keeps it up to date."""

@@ -1,0 +1,1 @@
+"""Subscriptions: the form, the preview, and what is typed."""
