@@ -52,7 +52,7 @@ OPERATOR_RETRY_SECONDS = 300.0
 """Seconds until another look, where an operator has to mend something first."""
 
 UNWANTED_REASON = "no longer wanted"
-"""Why a timer is dropped that was overtaken; ``commit.lua`` knows it by this word."""
+"""Reason for dropping an obsolete reminder; ``commit.lua`` compares this text."""
 
 MAX_BACKOFF_SECONDS = 60.0
 """Seconds that a backoff grows to."""
