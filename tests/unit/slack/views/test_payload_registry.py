@@ -22,7 +22,7 @@ def test_every_payload_has_one_renderer_and_a_tag_of_its_own() -> None:
     [
         ({"card": "line", "said": "a & b", "channel": "C0QA"}, "<#C0QA>: a &amp; b"),
         ({"card": "line", "said": "hello"}, "hello"),
-        ({"card": "digest", "runs": 2, "passed": 1, "failed": 1}, "Daily digest: 2 runs, 50% passed"),
+        ({"card": "digest", "runs": 2, "passed": 1, "failed": 1}, "Daily digest: 2 runs, 50 % passed"),
         (
             {"card": "catchup", "since": 1.0, "failures": [{"title": "Cart", "at": 2.0}]},
             "Quiet hours are over: 1 failure (1 still open)",
