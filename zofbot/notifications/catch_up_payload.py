@@ -1,4 +1,4 @@
-"""What the message at the end of quiet hours or of a mute says: which failures were held back, and how they stand."""
+"""What a catch-up message says after quiet hours or a mute: the failures held back, and their current states."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class _CatchUpModel(BaseModel):
 
 
 class CatchUpLine(_CatchUpModel):
-    """One failure: when it happened and how it stands since when, in Unix seconds; ``owner`` is who is on it."""
+    """One failure: its time (``at``), and its state and owner ``since`` (Unix seconds)."""
 
     title: str
     where: str = ""
@@ -25,9 +25,9 @@ class CatchUpLine(_CatchUpModel):
 
 
 class CatchUpPayload(_CatchUpModel):
-    """``since`` (Unix seconds) nothing was posted; ``muted`` are the filters of the mute, none of quiet hours.
+    """Payload of the message: nothing was posted ``since`` (Unix seconds).
 
-    ``failures`` are read when the message is sent.
+    ``muted`` has the mute's filters, empty for quiet hours. ``failures`` are filled in when the message is sent.
     """
 
     card: Literal["catchup"] = "catchup"

@@ -1,4 +1,4 @@
-"""What a digest says: counts, the trend and the cases that stand out, as they were when it was made."""
+"""What a digest says: counts, the trend and the cases that stand out, at the time it was made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class _DigestModel(BaseModel):
 
 
 class TrendPoint(_DigestModel):
-    """One part of the time: of so many runs that ended, so many passed."""
+    """One part of the period: how many runs ended, and how many of them passed."""
 
     label: str
     passed: int = 0
@@ -24,7 +24,7 @@ class TrendPoint(_DigestModel):
 
 
 class CaseCount(_DigestModel):
-    """A case, and how often: ``of`` so many results; or for how long (``seconds``)."""
+    """A case with a count (``times`` ``of`` so many results) or a duration (``seconds``)."""
 
     title: str
     where: str = ""
@@ -34,10 +34,10 @@ class CaseCount(_DigestModel):
 
 
 class DigestPayload(_DigestModel):
-    """A digest as it is stored: text is stripped, redacted and clipped; times are Unix seconds.
+    """Stored payload of a digest: text is stripped, redacted and clipped; times are Unix seconds.
 
-    ``rhythm`` and ``zone`` say for which setting it was made. ``answered`` and ``ended`` are median seconds until
-    somebody acknowledged and until it was over. ``back`` is how far back was read where Zof has more than that.
+    ``rhythm`` and ``zone`` are the schedule it was made for. ``answered`` and ``ended`` are median seconds until a
+    failure was acknowledged and until it was over. ``back`` is how far back data was read, if Zof has more.
     """
 
     card: Literal["digest"] = "digest"
@@ -63,13 +63,13 @@ class DigestPayload(_DigestModel):
     answered: float | None = None
     ended: float | None = None
     narrowed: bool = False
-    """Only what the channel's subscriptions mean is counted."""
+    """Whether only runs that match the channel's subscriptions are counted."""
     back: float | None = None
     trouble: str = ""
     request_id: str = ""
 
     @property
     def pass_rate(self) -> float | None:
-        """The part that passed of the runs that passed, failed or errored."""
+        """Share of passed runs among those that passed, failed or errored, 0 to 1."""
         over = self.passed + self.failed + self.error
         return self.passed / over if over else None

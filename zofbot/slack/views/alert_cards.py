@@ -1,4 +1,4 @@
-"""A channel's own message about a failed run or a failing case: what failed, where, and how it stands now."""
+"""Alert cards for a failed run or a failing case: what failed, where, and the current state."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from zofbot.triage import TriageRecord, TriageState
 
 
 def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
-    """A run that failed, with its totals and its first failures."""
+    """Render a failed run with its totals and its first failures."""
     run = as_run(body.run)
     more = body.bad - len(body.top)
     below = [
@@ -66,7 +66,7 @@ def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
 
 
 def case_alert_card(body: CaseAlertPayload, context: RenderContext) -> Message:
-    """A case that failed, over as many runs as it did."""
+    """Render a failing case, over one or more runs."""
     case, several = body.case, body.count > 1
     told = [
         ("Failures", str(body.count)),
@@ -99,7 +99,7 @@ def _controls(body: RunAlertPayload | CaseAlertPayload, context: RenderContext, 
 
 
 def _with_details_button(blocks: list[Block], result_id: str) -> list[Block]:
-    """The facts of a case with a button for all of them at their side."""
+    """Add a *Details* button beside the first block."""
     details = lookup_button("Details", "zof_result", result_id, "Show this result")
     return [blocks[0] | {"accessory": details}, *blocks[1:]] if blocks and details else blocks
 
@@ -112,7 +112,7 @@ def _alert_card(  # noqa: PLR0913, PLR0917  (the parts of one frame)
     facts: Iterable[str],
     below: list[Block],
 ) -> Message:
-    """The frame of both: header and mentions on top, everything else beside the bar."""
+    """Build the layout of both cards: header and mentions on top, everything else beside the color bar."""
     word, emoji, colour = look.word or "Failed", look.emoji, look.colour
     if present.state in STATES:
         word, emoji, colour = STATES[present.state]
@@ -136,7 +136,7 @@ def _outcome_explanation(present: TriageRecord, outcome: Outcome) -> list[Block]
 
 
 def _omission_notes(body: RunAlertPayload | CaseAlertPayload, context: RenderContext) -> list[Block]:
-    """What is not said here, because it is said for many alerts at once."""
+    """Return notes about a storm that covers this alert, and about omitted mentions."""
     notes = [
         "🌩️ Part of a storm: what is done about its summary is done about this alert, too." if context.storm else "",
         "Nobody is mentioned here: the same people were mentioned twice within the minute." if body.unmentioned else "",
@@ -145,7 +145,7 @@ def _omission_notes(body: RunAlertPayload | CaseAlertPayload, context: RenderCon
 
 
 def _status_change(body: RunAlertPayload | CaseAlertPayload) -> list[Block]:
-    """Since when it stands as it does."""
+    """Return a line with the time and run of the last recovery or relapse."""
     if body.turned is None:
         return []
     what = "✅ Recovered" if body.standing is AlertStatus.RECOVERED else "🔁 Failing again"
@@ -154,7 +154,7 @@ def _status_change(body: RunAlertPayload | CaseAlertPayload) -> list[Block]:
 
 
 def _past_resolution(body: RunAlertPayload | CaseAlertPayload, present: TriageRecord) -> list[Block]:
-    """That it fails although somebody had resolved it, and why they had; nothing once it is over again."""
+    """Return a line about the resolution before it failed again; empty once the failure is closed."""
     before = body.resolved
     if before is None or present.state.is_closed:
         return []
@@ -173,7 +173,7 @@ def _summary_facts(place: RunSummary) -> list[str]:
 
 
 def _count_fields(body: RunAlertPayload) -> list[tuple[str, str]]:
-    """Of how many failing runs it is the last, where a subscription waits for several."""
+    """Return the number of failing runs, if a subscription waits for several."""
     return [("Failures", f"{body.count}, since {format_moment(body.first)}")] if body.count > 1 else []
 
 

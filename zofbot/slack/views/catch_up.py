@@ -1,4 +1,4 @@
-"""The message at the end of quiet hours or of a mute: what failed meanwhile, what is open and what has recovered."""
+"""Catch-up message after quiet hours or a mute: what failed meanwhile, what is open and what has recovered."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from zofbot.slack.views.components import count_noun, format_moment, paragraph_b
 from zofbot.triage import TriageState
 
 MAX_ROWS = 30
-"""Failures of each kind that are listed."""
+"""Maximum failures listed per group."""
 
 GROUPS = {
     "Still open": (TriageState.OPEN, TriageState.ACKNOWLEDGED, TriageState.SNOOZED),
     "Recovered": (TriageState.RECOVERED,),
     "Resolved": (TriageState.RESOLVED,),
 }
-"""Headings, and how failures stand that are listed there."""
+"""Headings and the triage states listed under each."""
 
 _SIGNS = {
     TriageState.OPEN: "❌",
@@ -30,7 +30,7 @@ _SIGNS = {
 
 
 def catch_up_message(body: CatchUpPayload) -> Message:
-    """What was held back, by how it stands now."""
+    """Render the failures held back, grouped by their current states."""
     groups = {
         title: [failure for failure in body.failures if failure.state in states] for title, states in GROUPS.items()
     }

@@ -14,11 +14,11 @@ PLATFORM_EVENT_LABELS = {
     "integration": ("🔗", "Integration error"),
     "plan": ("📝", "Remediation plan waits for approval"),
 }
-"""Emoji and words of Zof's own events."""
+"""Emoji and label of Zof's platform events."""
 
 
 def platform_event_message(body: PlatformEventPayload, context: RenderContext) -> Message:
-    """One of Zof's own events."""
+    """Render one of Zof's platform events."""
     emoji, words = PLATFORM_EVENT_LABELS.get(body.event, ("📣", "News from Zof"))
     facts = [text.escape_line(part, 100) for part in (body.project, body.environment)]
     said = " · ".join([words, *(fact for fact in facts if fact)])

@@ -1,4 +1,4 @@
-"""Notifications as people read them in a channel: drawn from their payload when they are sent."""
+"""Renderer of notifications: turns a claimed notification's payload into a message when it is sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from zofbot.slack.views.test_alerts import mark_as_test
 from zofbot.triage import parse_active_rerun
 
 LATE_AFTER_SECONDS = 600.0
-"""Seconds after which a message says when the thing happened, and why it comes so late."""
+"""Seconds after which a message says when the event happened and why it is late."""
 
 DETAILS_FOLLOW_NOTE = "Details follow once Slack says who can read this channel."
 
@@ -35,10 +35,9 @@ NO_LINKS = ZofLinks()
 
 
 def render_notification(claim: Claim, now: float, links: ZofLinks = NO_LINKS, *, runs: bool = False) -> Message:
-    """Draw a claimed notification as it is to stand at ``now`` (Unix seconds); ``runs`` may be started from it or not.
+    """Render a claimed notification at ``now`` (Unix seconds); ``runs``: whether it may offer to start reruns.
 
-    A body of a version that this one does not know becomes one plain line. Raises UnwantedNotification where there is
-    nothing to say any more.
+    A payload of an unknown version becomes one plain line. Raises UnwantedNotification if it is obsolete.
     """
     message = _render_payload(claim, now, links, runs=runs)
     return message.with_note(DETAILS_FOLLOW_NOTE) if claim.details_follow else message
@@ -73,7 +72,7 @@ def _render_payload(claim: Claim, now: float, links: ZofLinks, *, runs: bool) ->
 
 
 def _render_test_alert(body: AlertTestPayload, context: RenderContext) -> Message:
-    """The alert as a real one looks, marked; links and runs are left out."""
+    """Render the alert like a real one, without links and reruns, and mark it."""
     real = replace(context.claim, notification=context.claim.notification.model_copy(update={"body": body.alert}))
     return mark_as_test(_render_payload(real, context.now, NO_LINKS, runs=False), body)
 
@@ -97,11 +96,11 @@ RENDERERS: Mapping[type[Payload], Callable[[Any, RenderContext], Message]] = {
     payloads.NotePayload: lambda body, context: channel_note(body),
     payloads.AlertTestPayload: _render_test_alert,
 }
-"""Draws each type of payload."""
+"""The function that renders each type of payload."""
 
 
 def _lateness_text(payload: Payload, context: RenderContext) -> str:
-    """When it happened and what kept it, if it is told late; an edit is about the present."""
+    """Say when it happened and what delayed it, if it is late; empty for edits, which show the current state."""
     claim, now, notification = context.claim, context.now, context.claim.notification
     if isinstance(payload, (*STANDALONE_PAYLOADS, ReminderPayload)) or thread_replies.is_assignment(payload, context):
         return ""

@@ -1,4 +1,4 @@
-"""What stands in the thread of a failure: single results, the rest of them, recoveries and relapses."""
+"""Replies in a failure's thread: results, recoveries, relapses, reminders and actions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from zofbot.triage import Action
 
 
 def result_reply(body: ResultPayload, context: RenderContext) -> Message:
-    """One failed result with its failure."""
+    """Render one failed result with its failure text."""
     case = body.case
     look = OUTCOME_STYLES[case.outcome]
     word = "Failing again" if body.again else look.word or "Failed"
@@ -56,7 +56,7 @@ def result_reply(body: ResultPayload, context: RenderContext) -> Message:
 
 
 def more_failures_reply(body: MoreFailuresPayload, context: RenderContext) -> Message:
-    """All failures that got no reply of their own, by title as far as there is room, and counted in any case."""
+    """Render the failures without their own reply: titles as space allows, and the count."""
     said = f"{count_noun(body.count, 'more failure')} in this run"
     left = f"and {body.unlisted} that are not listed here" if body.titles else "They are not listed here"
     blocks = [
@@ -69,15 +69,14 @@ def more_failures_reply(body: MoreFailuresPayload, context: RenderContext) -> Me
 
 
 def failing_again_reply(body: FailingAgainPayload, context: RenderContext) -> Message:
-    """A run that failed anew and named no cases."""
+    """Render another failed run that names no cases."""
     said = f"Failing again: {format_one_line(as_run(body.run))}"
-    return with_mentions(
-        said, [section_block(f"🔁 {said}"), *run_buttons(body.run, context.links)], "", [], body.mention
-    )
+    blocks = [section_block(f"🔁 {said}"), *run_buttons(body.run, context.links)]
+    return with_mentions(said, blocks, "", [], body.mention)
 
 
 def flapping_reply(body: FlappingPayload, context: RenderContext) -> Message:
-    """The one line that stands for all further relapses and recoveries until they have stopped for a while."""
+    """Render the line that replaces further relapse and recovery replies while a failure is flapping."""
     about = f": {text.escape_line(body.title, 150)}" if body.title else ""
     said = f"Flapping, {count_noun(body.times, 'time')}{about}"
     more = (
@@ -87,7 +86,7 @@ def flapping_reply(body: FlappingPayload, context: RenderContext) -> Message:
 
 
 def recovery_reply(body: RecoveryPayload, context: RenderContext) -> Message:
-    """What had failed has passed."""
+    """Render a recovery."""
     after = f" after {text.describe_duration(body.after)}" if body.after > 0 else ""
     said = f"Recovered{after}" + (f": {text.escape_line(body.title, 150)}" if body.title else "")
     blocks = [
@@ -100,7 +99,7 @@ def recovery_reply(body: RecoveryPayload, context: RenderContext) -> Message:
 
 
 def rerun_reply(body: RerunResultPayload, context: RenderContext) -> Message:
-    """How the cases did that were run again, each by its title."""
+    """Render the result of a rerun, with the title of each case."""
     how = f"{count_noun(body.bad, 'case')} failed again" if body.bad else format_one_line(as_run(body.run))
     said = f"Run again: {how}"
     named = f"{said}: {text.escape_line(', '.join(body.failed), 300)}" if body.failed else said
@@ -115,13 +114,13 @@ def rerun_reply(body: RerunResultPayload, context: RenderContext) -> Message:
 
 
 def _title_list(heading: str, titles: tuple[str, ...]) -> list[Block]:
-    """Cases by their titles under a heading; nothing where there are none."""
+    """Return titles below a heading; empty if there are none."""
     lines = (f"• {text.escape_line(title, 150)}" for title in titles)
     return paragraph_blocks([f"*{heading}*", *lines]) if titles else []
 
 
 def reminder_reply(body: ReminderPayload, context: RenderContext) -> Message:
-    """What the clock says in the thread of a failure."""
+    """Render a reminder in a failure's thread."""
     present, about = context.present, context.failure_ref
     title = text.escape_line(context.failure.title, 150) if context.failure else ""
     about_it = f": {title}" if title else ""
@@ -144,12 +143,12 @@ def reminder_reply(body: ReminderPayload, context: RenderContext) -> Message:
 
 
 def is_assignment(body: Payload, context: RenderContext) -> bool:
-    """Whether it is a direct message to whom a failure was assigned."""
+    """Whether it is the direct message to the new assignee of a failure."""
     return isinstance(body, ActionPayload) and context.key.startswith("assigned:")
 
 
 def action_message(body: ActionPayload, context: RenderContext) -> Message:
-    """One line of a failure's thread, or to whom it was assigned, that they were."""
+    """Render an action as one line in the failure's thread, or for its new assignee."""
     if is_assignment(body, context):
         return _assignment_message(body, context.links)
     who, owner = person_name(body.who), person_name(body.owner)
@@ -173,7 +172,7 @@ def action_message(body: ActionPayload, context: RenderContext) -> Message:
 
 
 def _assignment_message(body: ActionPayload, links: ZofLinks) -> Message:
-    """A direct message to whom a failure was assigned."""
+    """Render the direct message to the new assignee of a failure."""
     said = f"{person_name(body.who)} assigned you {text.escape_line(body.title, 150) or 'a failure'}"
     where = f" in <#{body.channel}>" if body.channel.isalnum() else ""
     return Message(said, [section_block(f"👤 {said}{where}."), *run_buttons(RunSummary(id=body.run_id), links)])
