@@ -1,4 +1,4 @@
-"""A plan: what to add, change and remove so that the channels are told what a rule book says."""
+"""Compare stored subscriptions with a subscription file: what to add, change and remove."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIGNS = {ADD: "+", CHANGE: "~", REMOVE: "-"}
 
 @dataclass(frozen=True)
 class SubscriptionChange:
-    """One subscription's way from what it is to what it shall be; None where it is not there."""
+    """A change of one subscription; ``before`` is None if it is added, ``after`` if it is removed."""
 
     before: Subscription | None
     after: Subscription | None
@@ -33,7 +33,7 @@ class SubscriptionChange:
         return (self.after or self.before or Subscription()).channel
 
     def channel_messages(self) -> Iterator[tuple[str, str]]:
-        """What which channel is to know of it, in words; nothing of what only concerns the record."""
+        """Yield channels and the sentences to post there; nothing if only the record's details change."""
         before, after = self.before, self.after
         moved = before is None or after is None or before.channel != after.channel
         if before and moved:
@@ -52,7 +52,7 @@ class SubscriptionChange:
 
 @dataclass(frozen=True)
 class SubscriptionDiff:
-    """All changes, by channel, and the subscriptions that stay as they are."""
+    """All changes, sorted by channel, and the unchanged subscriptions."""
 
     changes: Sequence[SubscriptionChange] = ()
     same: Sequence[Subscription] = field(default=())
@@ -65,9 +65,10 @@ class SubscriptionDiff:
 def diff_subscriptions(
     standing: Sequence[Subscription], rules: Sequence[FileEntry], *, now: float, new_id: Callable[[], str], by_name: str
 ) -> SubscriptionDiff:
-    """Compare what stands with what is wanted; entries that say not who and since when are ``by_name``'s, from now on.
+    """Compare the stored subscriptions with the file's entries.
 
-    An entry without an id means the subscription of its channel that says the same, if there is one.
+    An entry without an id matches the channel's subscription with the same filters, if there is one. A new one without
+    author and time is by ``by_name``, created ``now`` (Unix seconds).
     """
     left = {item.id: item for item in standing}
     named = {rule.id for rule in rules}
@@ -101,7 +102,7 @@ def _merge_entry(
 
 
 def filters_text(subscription: Subscription) -> str:
-    """Its filters, or that it has none."""
+    """Return the subscription's filters, or "all failures" if it has none."""
     return format_filters(subscription) or "all failures"
 
 

@@ -1,4 +1,4 @@
-"""How a subscription is typed in Slack, and the way back: ``project:checkout env:production after:3/1h``."""
+"""Parse and format a subscription as typed in Slack: ``project:checkout env:production after:3/1h``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_VALUES = 20
 MAX_VALUE_CHARACTERS = 200
 MAX_ESCALATION_STEPS = 5
 MAX_LIST_CHARACTERS = 3000
-"""Characters of all values of one filter as a form shows them: Slack's fields take no more."""
+"""Characters of all values of one filter in a form's field; Slack accepts no more."""
 
 FILTER_EXAMPLES = {
     "project": "project:checkout",
@@ -40,7 +40,7 @@ FILTER_EXAMPLES = {
     "escalate": "escalate:15m->@oncall,45m->@leads",
     "reack": "reack:4h",
 }
-"""Every filter with a value that can be copied."""
+"""Every filter with an example that can be copied."""
 
 _ALIASES = {"environment": "env", "environments": "env", "projects": "project", "cases": "case", "mentions": "mention"}
 _MENTION = re.compile(r"<(?:@(?P<user>[UW][A-Z0-9]{1,30})|!subteam\^(?P<group>S[A-Z0-9]{1,30}))(?:\|[^<>]*)?>")
@@ -51,7 +51,7 @@ _QUIET = re.compile(r"(\d{1,2}):?(\d{2})? ?[-–—] ?(\d{1,2}):?(\d{2})?")
 
 _IN_A_ROW = re.compile(r"(\d{1,3})(?:[ -]?in[ -]a[ -]row| ?/ ?row)", re.IGNORECASE)
 _UNQUOTED_ROW = re.compile(r"\b(after:\d{1,3}) in a row(?=\s|$)", re.IGNORECASE)
-"""``after:3 in a row`` as it is said."""
+"""``after:3 in a row`` without quotes."""
 
 ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 
@@ -59,18 +59,17 @@ NO_IDS: Mapping[str, str] = MappingProxyType({})
 
 
 class AuthorContext(NamedTuple):
-    """What is known of where something was typed: the author's time zone, and the ids behind names, by ``name_key``."""
+    """What is known about the author: their time zone, and the ids of people and groups by ``name_key``."""
 
     zone: str = "UTC"
     ids: Mapping[str, str] = NO_IDS
 
 
 def parse_filters(text: str, *, zone: str = "UTC", ids: Mapping[str, str] = NO_IDS) -> Subscription:
-    """Understand filters as ``read_input`` gives them, in any order, values quoted or not.
+    """Parse filters as returned by ``read_input``, in any order, values quoted or not.
 
-    ``zone`` is the time zone of whoever typed it; ``ids`` has the ids of user groups and people by
-    ``name_key`` of what they are called. The result has no id, channel or owner yet. Raises BadInput with an example
-    that can be copied.
+    ``zone`` is the author's time zone; ``ids`` has the ids of user groups and people by ``name_key``. The result has
+    no id, channel or author yet. Raises BadInput with an example that can be copied.
     """
     if len(text) >= MAX_INPUT_CHARACTERS:
         raise _filter_error(
@@ -93,17 +92,17 @@ def parse_filters(text: str, *, zone: str = "UTC", ids: Mapping[str, str] = NO_I
 
 
 def name_key(name: str) -> str:
-    """The key under which ``parse`` looks up the id of a person or a user group; an ``@`` in front may be left out."""
+    """Return the key under which ``parse_filters`` looks up the id of a person or user group, with or without ``@``."""
     return fold_name(name).removeprefix("@")
 
 
 def has_named_mention(text: str) -> bool:
-    """Whether somebody is mentioned by name and not by id."""
+    """Whether somebody is mentioned by name instead of id."""
     return "@" in _MENTION.sub("", text)
 
 
 def format_filters(subscription: Subscription) -> str:
-    """The filters as they are typed; ``parse`` understands them as the same. Defaults are left out."""
+    """Return the filters as typed, without defaults; ``parse_filters`` reads them back."""
     plain = Subscription()
     parts = [
         f"{name}:{write(getattr(subscription, name))}"
@@ -126,7 +125,7 @@ def _split_filter(typed: str) -> tuple[str, list[str]]:
 
 
 def canonical_filter(name: str) -> str:
-    """The filter that is typed so; empty for none."""
+    """Return the filter with that name or alias, or an empty string."""
     lower = name.lower()
     return lower if lower in FILTER_EXAMPLES else _ALIASES.get(lower, "")
 
@@ -162,7 +161,7 @@ def _pattern_parser(name: str) -> Callable[[list[str], AuthorContext], tuple[str
 
 
 def _name_as_typed(found: re.Match[str]) -> str:
-    """A name that Slack took for a person's, a group's or a channel's, as it was typed."""
+    """Return, as typed, a name that Slack turned into a link to a person, group or channel."""
     return found["handle"] or f"{found['sign']}{found['name']}"
 
 
@@ -214,7 +213,7 @@ def _parse_threshold(values: list[str], typist: AuthorContext) -> Threshold:
 
 
 def _parse_seconds(typed: str) -> int:
-    """Seconds of a duration, a unit alone being one of it (``after:3/h``); 0 for anything else."""
+    """Parse a duration in seconds, where a unit alone means one (``after:3/h``); return 0 for anything else."""
     return durations.try_parse_duration(f"1{typed}" if typed[:1].isalpha() else typed) or 0
 
 
@@ -239,7 +238,7 @@ def _parse_mention(value: str, ids: Mapping[str, str]) -> str:
 
 
 def _parse_quiet_hours(values: list[str], typist: AuthorContext) -> QuietHours:
-    """Hours, days of the week, ``critical`` and a time zone, in any order; each but the days at most once."""
+    """Parse hours, days of the week, ``critical`` and a time zone, in any order; each but days at most once."""
     said = [unquote_value(value) for value in values]
     hours = [found for value in said if (found := _QUIET.fullmatch(value))]
     days = [day for value in said for day in _parse_weekdays(value)]
@@ -266,7 +265,7 @@ def _parse_quiet_hours(values: list[str], typist: AuthorContext) -> QuietHours:
 
 
 def _parse_weekdays(typed: str) -> list[int]:
-    """Days of the week, 0 for Monday: ``sat``, ``mon-fri``, ``weekends``; none for anything else."""
+    """Parse days of the week (0 for Monday): ``sat``, ``mon-fri``, ``weekends``; return none for anything else."""
     first, dash, last = (part.strip() for part in _GROUPED_DAYS.get(typed.lower(), typed).partition("-"))
     start, end = parse_weekday(first), parse_weekday(last) if dash else parse_weekday(first)
     if start is None or end is None or typed.lower().startswith("next "):
@@ -275,12 +274,12 @@ def _parse_weekdays(typed: str) -> list[int]:
 
 
 def _minute_of_day(hours: str, minutes: str | None) -> int:
-    """Minutes after midnight; far too many for what no clock shows."""
+    """Return minutes after midnight, or 1440 or more for an invalid time."""
     return int(hours) * 60 + int(minutes or 0) if int(minutes or 0) < 60 else 1440
 
 
 def _parse_steps(values: list[str], typist: AuthorContext) -> tuple[EscalationStep, ...]:
-    """Times and whom they reach; a value without a time of its own reaches more people at the one before."""
+    """Parse escalation steps; a value without a time adds a person or group to the step before."""
     steps: list[tuple[int, list[str]]] = []
     for value in map(unquote_value, values):
         found = _STEP.fullmatch(value)
@@ -337,12 +336,12 @@ def _format_clock(minute: int) -> str:
 
 
 def format_quiet_hours(quiet: QuietHours) -> str:
-    """Quiet hours as they are typed: hours and days, ``critical`` where it is set, and always the zone."""
+    """Return quiet hours as typed: hours and days, ``critical`` if set, and always the zone."""
     return ",".join([format_hours(quiet), *(["critical"] if quiet.critical else []), quiet.zone])
 
 
 def format_hours(quiet: QuietHours) -> str:
-    """The hours and the days alone: ``22:00-07:00,sat,sun``."""
+    """Return only hours and days: ``22:00-07:00,sat,sun``."""
     hours = [f"{_format_clock(quiet.start)}-{_format_clock(quiet.end)}"] if quiet.start != quiet.end else []
     return ",".join([*hours, *(DAY_NAMES[day][:3].lower() for day in quiet.days)])
 

@@ -1,4 +1,4 @@
-"""The rule book: the subscriptions of all channels as one YAML file that people read, review and keep.
+"""The subscription file: the subscriptions of all channels as YAML, to review and keep under version control.
 
 ::
 
@@ -11,8 +11,8 @@
           by_name: Ana
           created: 2026-11-23T09:30:00Z
 
-``filters`` are spelled as Slack delivers what is typed there: a name that holds ``&amp;`` or ``<http://…>`` itself is
-escaped. The rest may be left out: it stays as it was, or is new.
+``filters`` are written as Slack delivers typed text: a name that itself contains ``&amp;`` or ``<http://…>`` is
+escaped. The other fields are optional: left out, they keep their stored value, or get a new one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _FIELD_PATTERNS = {
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One subscription as the file has it; what it leaves out is None. Lines count from 1, times are Unix seconds."""
+    """A subscription in the file; missing fields are None. Lines count from 1, times are Unix seconds."""
 
     line: int
     channel: str
@@ -58,7 +58,7 @@ class FileEntry:
 
 
 class InvalidFile(BadInput):
-    """A rule book that cannot be used; ``problems`` has one sentence each, with file, line and field."""
+    """A subscription file that cannot be used; ``problems`` has a sentence for each, with file, line and field."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -66,9 +66,9 @@ class InvalidFile(BadInput):
 
 
 def render_yaml(subscriptions: Sequence[Subscription], names: Mapping[str, str]) -> str:
-    """Write the file, which ``read`` understands as the same; ``names`` gives channels a comment.
+    """Render the file, so that ``parse_yaml`` reads it back; ``names`` adds channel names as comments.
 
-    Channels stand in the order of their ids, subscriptions in the order in which Slack numbers them.
+    Channels are sorted by id, subscriptions as ``/zof subscriptions`` numbers them.
     """
     lines = [f"version: {FILE_VERSION}", "channels:" if subscriptions else "channels: {}"]
     for channel in sorted({subscription.channel for subscription in subscriptions}):
@@ -82,7 +82,7 @@ def render_yaml(subscriptions: Sequence[Subscription], names: Mapping[str, str])
 
 
 def file_entry(subscription: Subscription) -> dict[str, str | float]:
-    """One subscription as the file's entry, without its channel."""
+    """Return a subscription's fields in the file, without its channel."""
     at = subscription.created
     told = datetime.fromtimestamp(at, UTC)
     exact = told.timestamp() == at
@@ -96,7 +96,7 @@ def file_entry(subscription: Subscription) -> dict[str, str | float]:
 
 
 def _yaml_scalar(value: str | float) -> str:
-    """A value as YAML; what an editor would not show, or would show the wrong way around, is escaped."""
+    """Format a value as YAML, escaping characters that are invisible or change the text direction."""
     if isinstance(value, str) and re.fullmatch(r"\d{4}-[\d:T.-]+Z", value):
         return value  # unquoted, as a time is usually written
     unicode = isinstance(value, float) or value.isprintable()
@@ -105,9 +105,9 @@ def _yaml_scalar(value: str | float) -> str:
 
 
 def parse_yaml(source: bytes, name: str, ids: Mapping[str, str] = NO_IDS) -> list[FileEntry]:
-    """Understand a rule book called ``name``, in the file's order. Raises InvalidFile with everything wrong in it.
+    """Parse a subscription file, in file order; ``name`` is used in messages. Raises InvalidFile with all problems.
 
-    ``ids`` has the ids of user groups and people by name, as for ``parse``.
+    ``ids`` has the ids of user groups and people by name, as for ``parse_filters``.
     """
     try:
         root = yaml.compose(source, Loader=yaml.SafeLoader)
@@ -127,7 +127,7 @@ def parse_yaml(source: bytes, name: str, ids: Mapping[str, str] = NO_IDS) -> lis
 
 
 class _YamlReader:
-    """Walks the parsed file and collects what is wrong; ``None`` stands for what could not be read."""
+    """Reads the parsed file and collects problems; methods return ``None`` for what could not be read."""
 
     def __init__(self, name: str, ids: Mapping[str, str]) -> None:
         self._name = name
@@ -231,7 +231,7 @@ class _YamlReader:
             self._add_problem(line, field, f"`{value[:60]}` is not {meaning}.")
 
     def check_duplicates(self, rules: Sequence[FileEntry]) -> None:
-        """Find what is wrong only beside something else: one id twice, or the same wish twice in a channel."""
+        """Report duplicates: the same id twice, or entries without id with the same filters in one channel."""
         lines: dict[str, int] = {}
         wishes = Counter((rule.channel, format_filters(rule.wish)) for rule in rules)
         for rule in rules:
@@ -248,7 +248,7 @@ def _line_number(node: yaml.Node) -> int:
 
 
 def _parse_iso_time(told: str) -> float:
-    """The time in Unix seconds, UTC where no zone is named; one that cannot be meant where it is no time."""
+    """Parse a time as Unix seconds, in UTC unless it names a zone; return -1 for an invalid one."""
     try:
         at = datetime.fromisoformat(told)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
