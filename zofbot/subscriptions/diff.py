@@ -63,19 +63,19 @@ class SubscriptionDiff:
 
 
 def diff_subscriptions(
-    standing: Sequence[Subscription], rules: Sequence[FileEntry], *, now: float, new_id: Callable[[], str], by_name: str
+    stored: Sequence[Subscription], entries: Sequence[FileEntry], *, now: float, new_id: Callable[[], str], by_name: str
 ) -> SubscriptionDiff:
     """Compare the stored subscriptions with the file's entries.
 
     An entry without an id matches the channel's subscription with the same filters, if there is one. A new one without
     author and time is by ``by_name``, created ``now`` (Unix seconds).
     """
-    left = {item.id: item for item in standing}
-    named = {rule.id for rule in rules}
+    left = {item.id: item for item in stored}
+    named = {entry.id for entry in entries}
     changes, same = [], []
-    for rule in rules:
-        before = left.pop(rule.id, None) if rule.id is not None else _take_same(rule, left, named)
-        after = _merge_entry(rule, before, now, new_id, by_name)
+    for entry in entries:
+        before = left.pop(entry.id, None) if entry.id is not None else _take_same(entry, left, named)
+        after = _merge_entry(entry, before, now, new_id, by_name)
         if before == after:
             same.append(after)
         else:
@@ -84,21 +84,25 @@ def diff_subscriptions(
     return SubscriptionDiff(sorted(changes, key=lambda change: change.channel), same)
 
 
-def _take_same(rule: FileEntry, left: dict[str, Subscription], named: set[str | None]) -> Subscription | None:
+def _take_same(entry: FileEntry, left: dict[str, Subscription], named: set[str | None]) -> Subscription | None:
     for item in left.values():
-        if item.channel == rule.channel and item.id not in named and format_filters(item) == format_filters(rule.wish):
+        if (
+            item.channel == entry.channel
+            and item.id not in named
+            and format_filters(item) == format_filters(entry.subscription)
+        ):
             return left.pop(item.id)
     return None
 
 
 def _merge_entry(
-    rule: FileEntry, before: Subscription | None, now: float, new_id: Callable[[], str], by_name: str
+    entry: FileEntry, before: Subscription | None, now: float, new_id: Callable[[], str], by_name: str
 ) -> Subscription:
-    given = {"id": rule.id, "by": rule.by, "by_name": rule.by_name, "created": rule.created}
+    given = {"id": entry.id, "by": entry.by, "by_name": entry.by_name, "created": entry.created}
     own = (before or Subscription(created=now, by_name=by_name)).model_dump(include=set(given))
     own |= {name: value for name, value in given.items() if value is not None}
     own["id"] = own["id"] or new_id()
-    return rule.wish.model_copy(update=own | {"channel": rule.channel})
+    return entry.subscription.model_copy(update=own | {"channel": entry.channel})
 
 
 def filters_text(subscription: Subscription) -> str:
@@ -107,7 +111,7 @@ def filters_text(subscription: Subscription) -> str:
 
 
 def _describe_change(before: Subscription, after: Subscription) -> str:
-    said = (
+    filters = (
         filters_text(before)
         if filters_text(before) == filters_text(after)
         else f"{filters_text(before)}  →  {filters_text(after)}"
@@ -117,4 +121,4 @@ def _describe_change(before: Subscription, after: Subscription) -> str:
         for name in ("channel", "by", "by_name", "created")
         if getattr(before, name) != getattr(after, name)
     ]
-    return f"{said} ({', '.join(facts)})" if facts else said
+    return f"{filters} ({', '.join(facts)})" if facts else filters

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from zofbot.domain.errors import BadInput
-from zofbot.subscriptions.quiet_hours import find_zone as named
+from zofbot.subscriptions.quiet_hours import find_zone
 from zofbot.triage.wake_times import DAY_NAMES, DEFAULT_TIME, parse_time_of_day, parse_weekday
 
 TREND_PARTS = {"daily": 8, "weekly": 7}
@@ -21,7 +21,7 @@ class _ScheduleModel(BaseModel):
 
 
 class DigestSchedule(_ScheduleModel):
-    """When a digest is posted: ``day`` is 0 for Monday (weekly only), ``minute`` of the day; ``zone`` is an IANA name."""
+    """When a digest is due: ``day`` is 0 for Monday (weekly only), ``minute`` of the day; ``zone`` is an IANA name."""
 
     every: Literal["daily", "weekly"]
     day: int = Field(default=0, ge=0, le=6)
@@ -76,65 +76,65 @@ def _parse_minute(typed: str) -> int:
     return at.hour * 60 + at.minute
 
 
-def format_schedule(rhythm: DigestSchedule) -> str:
+def format_schedule(schedule: DigestSchedule) -> str:
     """Return a schedule as it can be typed: ``weekly mon 09:00``."""
-    day = f" {DAY_NAMES[rhythm.day][:3].lower()}" if rhythm.every == "weekly" else ""
-    return f"{rhythm.every}{day} {rhythm.minute // 60:02d}:{rhythm.minute % 60:02d}"
+    day = f" {DAY_NAMES[schedule.day][:3].lower()}" if schedule.every == "weekly" else ""
+    return f"{schedule.every}{day} {schedule.minute // 60:02d}:{schedule.minute % 60:02d}"
 
 
-def latest_occurrence(rhythm: DigestSchedule, now: float) -> Occurrence:
+def latest_occurrence(schedule: DigestSchedule, now: float) -> Occurrence:
     """Return when the digest was last due at ``now`` (Unix seconds). Earlier missed digests are not posted."""
-    here = datetime.fromtimestamp(now, _schedule_zone(rhythm)).date()
+    here = datetime.fromtimestamp(now, _schedule_zone(schedule)).date()
     days = (here - timedelta(days=back) for back in range(-1, 9))
-    return next(item for item in _occurrences_on(rhythm, days) if item.at <= now)
+    return next(item for item in _occurrences_on(schedule, days) if item.at <= now)
 
 
-def next_occurrence(rhythm: DigestSchedule, now: float) -> Occurrence:
+def next_occurrence(schedule: DigestSchedule, now: float) -> Occurrence:
     """Return when the digest is due next after ``now`` (Unix seconds)."""
-    here = datetime.fromtimestamp(now, _schedule_zone(rhythm)).date()
+    here = datetime.fromtimestamp(now, _schedule_zone(schedule)).date()
     days = (here + timedelta(days=ahead) for ahead in range(-1, 9))
-    return next(item for item in _occurrences_on(rhythm, days) if item.at > now)
+    return next(item for item in _occurrences_on(schedule, days) if item.at > now)
 
 
-def _occurrences_on(rhythm: DigestSchedule, days: Iterable[date]) -> Iterator[Occurrence]:
-    wanted = range(7) if rhythm.every == "daily" else (rhythm.day,)
-    return (Occurrence(day, _occurrence_time(rhythm, day)) for day in days if day.weekday() in wanted)
+def _occurrences_on(schedule: DigestSchedule, days: Iterable[date]) -> Iterator[Occurrence]:
+    wanted = range(7) if schedule.every == "daily" else (schedule.day,)
+    return (Occurrence(day, _occurrence_time(schedule, day)) for day in days if day.weekday() in wanted)
 
 
-def digest_key(rhythm: DigestSchedule, day: date, channel: str) -> str:
+def digest_key(schedule: DigestSchedule, day: date, channel: str) -> str:
     """Return the idempotency key of a day's digest."""
-    return f"digest:{rhythm.every}:{day.isoformat()}:{channel}"
+    return f"digest:{schedule.every}:{day.isoformat()}:{channel}"
 
 
-def period_bounds(rhythm: DigestSchedule, day: date) -> tuple[float, ...]:
+def period_bounds(schedule: DigestSchedule, day: date) -> tuple[float, ...]:
     """Return the bounds (Unix seconds, oldest first) of the parts of the period that the digest of ``day`` covers."""
-    if rhythm.every == "weekly":
-        return tuple(_occurrence_time(rhythm, day - timedelta(days=back)) for back in range(7, -1, -1))
-    begin, end = _occurrence_time(rhythm, day - timedelta(days=1)), _occurrence_time(rhythm, day)
+    if schedule.every == "weekly":
+        return tuple(_occurrence_time(schedule, day - timedelta(days=back)) for back in range(7, -1, -1))
+    begin, end = _occurrence_time(schedule, day - timedelta(days=1)), _occurrence_time(schedule, day)
     parts = TREND_PARTS["daily"]
     return (*(begin + (end - begin) * part / parts for part in range(parts)), end)
 
 
-def period_bounds_until(rhythm: DigestSchedule, now: float) -> tuple[float, ...]:
+def period_bounds_until(schedule: DigestSchedule, now: float) -> tuple[float, ...]:
     """Return the same bounds for a digest that would be due ``now`` (Unix seconds)."""
-    here = datetime.fromtimestamp(now, _schedule_zone(rhythm))
-    moved = rhythm.model_copy(update={"minute": here.hour * 60 + here.minute})
+    here = datetime.fromtimestamp(now, _schedule_zone(schedule))
+    moved = schedule.model_copy(update={"minute": here.hour * 60 + here.minute})
     return (*period_bounds(moved, here.date())[:-1], now)
 
 
-def period_label(rhythm: DigestSchedule, at: float) -> str:
+def period_label(schedule: DigestSchedule, at: float) -> str:
     """Return the label of the part that begins at ``at`` (Unix seconds): its day, or its time."""
-    here = datetime.fromtimestamp(at, _schedule_zone(rhythm))
-    return f"{DAY_NAMES[here.weekday()][:3]} {here.day}" if rhythm.every == "weekly" else f"{here:%H:%M}"
+    here = datetime.fromtimestamp(at, _schedule_zone(schedule))
+    return f"{DAY_NAMES[here.weekday()][:3]} {here.day}" if schedule.every == "weekly" else f"{here:%H:%M}"
 
 
-def _occurrence_time(rhythm: DigestSchedule, day: date) -> float:
+def _occurrence_time(schedule: DigestSchedule, day: date) -> float:
     """Return the schedule's time on a day in Unix seconds.
 
     If a clock change skips it, it is later by the skipped time; if one repeats it, the first is used (PEP 495).
     """
-    at = time(rhythm.minute // 60, rhythm.minute % 60)
-    return datetime.combine(day, at, _schedule_zone(rhythm)).timestamp()
+    at = time(schedule.minute // 60, schedule.minute % 60)
+    return datetime.combine(day, at, _schedule_zone(schedule)).timestamp()
 
 
 def iana_name(known: tzinfo) -> str:
@@ -142,5 +142,5 @@ def iana_name(known: tzinfo) -> str:
     return str(getattr(known, "key", "UTC"))
 
 
-def _schedule_zone(rhythm: DigestSchedule) -> tzinfo:
-    return named(rhythm.zone) or UTC
+def _schedule_zone(schedule: DigestSchedule) -> tzinfo:
+    return find_zone(schedule.zone) or UTC

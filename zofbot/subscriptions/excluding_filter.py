@@ -110,10 +110,10 @@ def _explain_filter(
 
 def _nearest_names(pattern: str, things: dict[str, tuple[str, ...]]) -> list[str]:
     """Return the names most similar to a pattern, comparing all names of each thing and ignoring wildcards."""
-    meant = fold_name(pattern.replace("*", "").replace("?", "") if is_glob(pattern) else pattern)
+    plain = fold_name(pattern.replace("*", "").replace("?", "") if is_glob(pattern) else pattern)
     called = {fold_name(each): name for name, names in things.items() for each in names}
-    close = difflib.get_close_matches(meant, called, n=MAX_SUGGESTIONS, cutoff=MIN_SIMILARITY)
-    parts = [each for each in sorted(called) if meant and (meant in each or (len(each) > 2 and each in meant))]
+    close = difflib.get_close_matches(plain, called, n=MAX_SUGGESTIONS, cutoff=MIN_SIMILARITY)
+    parts = [each for each in sorted(called) if plain and (plain in each or (len(each) > 2 and each in plain))]
     return list(dict.fromkeys(called[each] for each in [*close, *parts]))[:MAX_SUGGESTIONS]
 
 

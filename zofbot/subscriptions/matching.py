@@ -26,7 +26,7 @@ class MatchResult:
 
     matched: bool
     field: str = ""
-    said: str = ""
+    sentence: str = ""
     found: Collection[str] = ()
     names: Collection[str] = ()
     wanted: Sequence[str] = ()
@@ -35,8 +35,8 @@ class MatchResult:
     @property
     def reason_text(self) -> str:
         """Why it did not match, as a sentence; built on demand because most subscriptions do not match."""
-        if self.matched or self.said:
-            return self.said
+        if self.matched or self.sentence:
+            return self.sentence
         is_ = " / ".join(self.found) if self.found else "not known"
         barred = [
             pattern for pattern in excluding_patterns(self.wanted) if matches_any([pattern], self.names or self.found)
@@ -80,9 +80,9 @@ def _match_failures(subscription: Subscription, finding: RunFinding) -> MatchRes
     if not finding.outcome.is_bad and not finding.passed_with_failures:
         return MatchResult(False, "on", "nothing failed in it")
     asked = [result for result in finding.bad if _required_event(finding, result.outcome) in subscription.on]
-    meant = tuple(result for result in asked if matches_patterns(subscription.case, case_names(result)))
-    if meant:
-        return MatchResult(True, results=meant)
+    matching = tuple(result for result in asked if matches_patterns(subscription.case, case_names(result)))
+    if matching:
+        return MatchResult(True, results=matching)
     if asked:
         names = [name for result in asked for name in case_names(result)]
         shown = sorted({result.title or result.id for result in asked})[:3]

@@ -20,7 +20,7 @@ MAX_DURATION_WORDS = 6
 """Words in a duration: ``1 day 2 hours 30 minutes``."""
 
 
-class MuteWish(NamedTuple):
+class MuteRequest(NamedTuple):
     """What to mute, for how many seconds, and why."""
 
     filters: Subscription
@@ -28,7 +28,7 @@ class MuteWish(NamedTuple):
     reason: str = ""
 
 
-def read_mute(text: str) -> MuteWish:
+def read_mute(text: str) -> MuteRequest:
     """Parse the text after ``mute``; the duration may also come before the filters. Raises BadInput."""
     before, rest = _split_filters(split_words(text), every=True)
     seconds, rest = _split_duration(rest)
@@ -43,7 +43,7 @@ def read_mute(text: str) -> MuteWish:
         raise _wrong("For how long?", "Write it behind the filters: `90m`, `2h`, `1d`.", f"{' '.join(typed)} 2h")
     if not MIN_MUTE_SECONDS <= seconds <= MAX_MUTE_SECONDS:
         raise _wrong("A mute lasts a minute at least and 30 days at most.", "Choose a time between them.")
-    return MuteWish(read_filters(typed), seconds, " ".join(rest))
+    return MuteRequest(read_filters(typed), seconds, " ".join(rest))
 
 
 def read_filters(typed: Sequence[str]) -> Subscription:
