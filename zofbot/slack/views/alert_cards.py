@@ -1,4 +1,4 @@
-"""A channel's own message about a failed run or a failing case: what failed, where, and how it stands now."""
+"""Alert cards for a failed run or a failing case: what failed, where, and the current state."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ from zofbot.triage import TriageRecord, TriageState
 
 @dataclass(frozen=True)
 class AlertContext:
-    """What a root is drawn with besides its body: the key it stands under, how it stands, and what may be offered."""
+    """Context for rendering an alert: its key, triage record (``present``), links, and available actions."""
 
     key: str
     present: TriageRecord
     links: ZofLinks
     runs: bool = False
-    """Whether runs may be started."""
+    """Whether reruns may be started."""
     storm: bool = False
     """Whether it is part of a storm."""
 
@@ -66,7 +66,7 @@ class AlertContext:
 
 
 def run_alert_card(body: RunAlertPayload, view: AlertContext) -> Message:
-    """A run that failed, with its totals and its first failures."""
+    """Render a failed run with its totals and its first failures."""
     run = as_run(body.run)
     more = body.bad - len(body.top)
     below = [
@@ -89,7 +89,7 @@ def run_alert_card(body: RunAlertPayload, view: AlertContext) -> Message:
 
 
 def case_alert_card(body: CaseAlertPayload, view: AlertContext) -> Message:
-    """A case that failed, over as many runs as it did."""
+    """Render a failing case, over one or more runs."""
     case, several = body.case, body.count > 1
     told = [
         ("Failures", str(body.count)),
@@ -117,7 +117,7 @@ def case_alert_card(body: CaseAlertPayload, view: AlertContext) -> Message:
 
 
 def _with_details_button(blocks: list[Block], result_id: str) -> list[Block]:
-    """The facts of a case with a button for all of them at their side."""
+    """Add a *Details* button beside the first block."""
     details = lookup_button("Details", "zof_result", result_id, "Show this result")
     return [blocks[0] | {"accessory": details}, *blocks[1:]] if blocks and details else blocks
 
@@ -130,7 +130,7 @@ def _alert_card(  # noqa: PLR0913, PLR0917  (the parts of one frame)
     facts: Iterable[str],
     below: list[Block],
 ) -> Message:
-    """The frame of both: header and mentions on top, everything else beside the bar."""
+    """Build the layout of both cards: header and mentions on top, everything else beside the color bar."""
     word, emoji, colour = look.word or "Failed", look.emoji, look.colour
     if present.state in STATES:
         word, emoji, colour = STATES[present.state]
@@ -154,7 +154,7 @@ def _outcome_explanation(present: TriageRecord, outcome: Outcome) -> list[Block]
 
 
 def _omission_notes(body: RunAlertPayload | CaseAlertPayload, view: AlertContext) -> list[Block]:
-    """What is not said here, because it is said for many alerts at once."""
+    """Return notes about a storm that covers this alert, and about omitted mentions."""
     notes = [
         "🌩️ Part of a storm: what is done about its summary is done about this alert, too." if view.storm else "",
         "Nobody is mentioned here: the same people were mentioned twice within the minute." if body.unmentioned else "",
@@ -163,7 +163,7 @@ def _omission_notes(body: RunAlertPayload | CaseAlertPayload, view: AlertContext
 
 
 def _status_change(body: RunAlertPayload | CaseAlertPayload) -> list[Block]:
-    """Since when it stands as it does."""
+    """Return a line with the time and run of the last recovery or relapse."""
     if body.turned is None:
         return []
     what = "✅ Recovered" if body.standing is AlertStatus.RECOVERED else "🔁 Failing again"
@@ -172,7 +172,7 @@ def _status_change(body: RunAlertPayload | CaseAlertPayload) -> list[Block]:
 
 
 def _past_resolution(body: RunAlertPayload | CaseAlertPayload, present: TriageRecord) -> list[Block]:
-    """That it fails although somebody had resolved it, and why they had; nothing once it is over again."""
+    """Return a line about the resolution before it failed again; empty once the failure is closed."""
     before = body.resolved
     if before is None or present.state.is_closed:
         return []
@@ -191,7 +191,7 @@ def _summary_facts(place: RunSummary) -> list[str]:
 
 
 def _count_fields(body: RunAlertPayload) -> list[tuple[str, str]]:
-    """Of how many failing runs it is the last, where a subscription waits for several."""
+    """Return the number of failing runs, if a subscription waits for several."""
     return [("Failures", f"{body.count}, since {format_moment(body.first)}")] if body.count > 1 else []
 
 

@@ -1,4 +1,4 @@
-"""The message at the end of quiet hours or of a mute: what failed meanwhile, what is open and what has recovered."""
+"""Catch-up message after quiet hours or a mute: what failed meanwhile, what is open and what has recovered."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from zofbot.triage import TriageState
 CARD = "catchup"
 
 MAX_ROWS = 30
-"""Failures of each kind that are listed."""
+"""Maximum failures listed per group."""
 
 GROUPS = {
     "Still open": (TriageState.OPEN, TriageState.ACKNOWLEDGED, TriageState.SNOOZED),
     "Recovered": (TriageState.RECOVERED,),
     "Resolved": (TriageState.RESOLVED,),
 }
-"""Headings, and how failures stand that are listed there."""
+"""Headings and the triage states listed under each."""
 
 _SIGNS = {
     TriageState.OPEN: "❌",
@@ -38,7 +38,7 @@ class _Frozen(BaseModel):
 
 
 class Line(_Frozen):
-    """One failure: when it happened and how it stands since when, in Unix seconds; ``owner`` is who is on it."""
+    """One failure: its time (``at``), and its state and owner ``since`` (Unix seconds)."""
 
     title: str
     where: str = ""
@@ -49,9 +49,9 @@ class Line(_Frozen):
 
 
 class CatchUpBody(_Frozen):
-    """``since`` (Unix seconds) nothing was posted; ``muted`` are the filters of the mute, none of quiet hours.
+    """Payload of the message: nothing was posted ``since`` (Unix seconds).
 
-    ``failures`` are read when the message is sent.
+    ``muted`` has the mute's filters, empty for quiet hours. ``failures`` are filled in when the message is sent.
     """
 
     card: Literal["catchup"] = "catchup"
@@ -61,12 +61,12 @@ class CatchUpBody(_Frozen):
 
 
 def stored(body: CatchUpBody) -> dict[str, Any]:
-    """The body as JSON, without what has its default value."""
+    """Return the payload as JSON, without default values."""
     return {"card": CARD, **body.model_dump(mode="json", exclude_defaults=True)}
 
 
 def drawn(kept: Mapping[str, Any]) -> Message | None:
-    """The message of such a body; nothing for any other."""
+    """Render a catch-up payload; None for any other payload."""
     if kept.get("card") != CARD:
         return None
     body = CatchUpBody.model_validate(kept)

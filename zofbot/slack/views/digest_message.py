@@ -1,4 +1,4 @@
-"""A digest as people read it: totals, the pass rate as a chart, what fails, what is slow or flaky, what is open."""
+"""Digest message: totals, a chart of the pass rate, failing, slow and flaky cases, open failures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zofbot.subscriptions.digest_schedule import DigestSetting, format_schedule
 DIGEST_CARD_KIND = "digest"
 SPARKLINE_LEVELS = "▁▂▃▄▅▆▇█"
 MAX_CHART_LABEL_CHARS = 20
-"""Characters of a label in a chart (https://docs.slack.dev/reference/block-kit/blocks/data-visualization-block)."""
+"""Maximum length of a label (https://docs.slack.dev/reference/block-kit/blocks/data-visualization-block)."""
 
 
 class _DigestModel(BaseModel):
@@ -26,7 +26,7 @@ class _DigestModel(BaseModel):
 
 
 class TrendPoint(_DigestModel):
-    """One part of the time: of so many runs that ended, so many passed."""
+    """One part of the period: how many runs ended, and how many of them passed."""
 
     label: str
     passed: int = 0
@@ -38,7 +38,7 @@ class TrendPoint(_DigestModel):
 
 
 class CaseCount(_DigestModel):
-    """A case, and how often: ``of`` so many results; or for how long (``seconds``)."""
+    """A case with a count (``times`` ``of`` so many results) or a duration (``seconds``)."""
 
     title: str
     where: str = ""
@@ -48,10 +48,10 @@ class CaseCount(_DigestModel):
 
 
 class DigestPayload(_DigestModel):
-    """A digest as it is stored: text is stripped, redacted and clipped; times are Unix seconds.
+    """Stored payload of a digest: text is stripped, redacted and clipped; times are Unix seconds.
 
-    ``rhythm`` and ``zone`` say for which setting it was made. ``answered`` and ``ended`` are median seconds until
-    somebody acknowledged and until it was over. ``back`` is how far back was read where Zof has more than that.
+    ``rhythm`` and ``zone`` are the schedule it was made for. ``answered`` and ``ended`` are median seconds until a
+    failure was acknowledged and until it was over. ``back`` is how far back data was read, if Zof has more.
     """
 
     card: Literal["digest"] = "digest"
@@ -77,45 +77,45 @@ class DigestPayload(_DigestModel):
     answered: float | None = None
     ended: float | None = None
     narrowed: bool = False
-    """Only what the channel's subscriptions mean is counted."""
+    """Whether only runs that match the channel's subscriptions are counted."""
     back: float | None = None
     trouble: str = ""
     request_id: str = ""
 
     @property
     def pass_rate(self) -> float | None:
-        """The part that passed of the runs that passed, failed or errored."""
+        """Share of passed runs among those that passed, failed or errored, 0 to 1."""
         over = self.passed + self.failed + self.error
         return self.passed / over if over else None
 
 
 @dataclass(frozen=True)
 class ChartMessage(Message):
-    """A message with a chart, which some workspaces do not know yet: there the last resort says it in signs."""
+    """A message with a chart; workspaces without chart blocks get ``instead``, which has a text sparkline."""
 
     instead: Message | None = None
 
     def plain_version(self, reference: str = "") -> Message:
-        """Return the same message without its chart."""
+        """Return the message without its chart."""
         return self.instead or super().plain_version(reference)
 
 
 def dump_digest(body: DigestPayload) -> dict[str, Any]:
-    """A digest as JSON, without what has its default value."""
+    """Return the payload as JSON, without default values."""
     return {"card": DIGEST_CARD_KIND, **body.model_dump(mode="json", exclude_defaults=True)}
 
 
 def render_if_digest(kept: Mapping[str, Any]) -> Message | None:
-    """The message of a notification's body that is a digest; nothing for any other."""
+    """Render a digest payload; None for any other payload."""
     return digest_message(DigestPayload.model_validate(dict(kept))) if kept.get("card") == DIGEST_CARD_KIND else None
 
 
 PREVIEW_NOTE = "Preview: what a digest would say now. Only you see it."
-"""Stands above a digest that the channel does not get."""
+"""Shown above a preview, which the channel does not get."""
 
 
 def digest_message(body: DigestPayload, above: str = "") -> Message:
-    """The digest, beneath a line (mrkdwn) if there is one."""
+    """Render a digest, below the line ``above`` (mrkdwn) if given."""
     title = f"{body.every.capitalize()} digest"
     said = " · ".join(filter(None, (f"{title}: {_runs_text(body)}", trend_sparkline(body), _open_text(body))))
     top = [*([section_block(above)] if above else []), header_block(f"📊 {title}"), *field_blocks(_digest_fields(body))]
@@ -164,7 +164,7 @@ def _duration_text(seconds: float | None) -> str:
 
 
 def _chart_block(body: DigestPayload) -> Block | None:
-    """The trend as a line; none for a single point, which is none."""
+    """Return the trend as a line chart; None for fewer than two points or ambiguous labels."""
     points = [
         (point.label[:MAX_CHART_LABEL_CHARS], round(100 * point.pass_rate, 1))
         for point in body.trend
@@ -184,7 +184,7 @@ def _chart_block(body: DigestPayload) -> Block | None:
 
 
 def trend_sparkline(body: DigestPayload) -> str:
-    """The trend in signs, a dot where no run ended; empty where none did at all."""
+    """Return the trend as a text sparkline, with a dot where no run ended; empty if none did at all."""
     rates = [point.pass_rate for point in body.trend]
     if all(rate is None for rate in rates):
         return ""
@@ -244,11 +244,11 @@ def _digest_notes(body: DigestPayload) -> list[str]:
     return notes
 
 
-# --- the setting, to whoever asked
+# --- replies about the setting
 
 
 def setting_text(regular: DigestSetting | None, due: float) -> str:
-    """How often the channel gets one (mrkdwn); ``due`` (Unix seconds) is when the next one comes."""
+    """Describe the channel's digest schedule (mrkdwn); ``due`` (Unix seconds) is the next digest."""
     if regular is None:
         begins = f"`{SLASH_COMMAND} digest daily 09:00` or `{SLASH_COMMAND} digest weekly mon 09:00` begins."
         return f"This channel gets no digest. {begins}"
@@ -258,7 +258,7 @@ def setting_text(regular: DigestSetting | None, due: float) -> str:
 
 
 def digest_set_reply(regular: DigestSetting, due: float, caution: str) -> Message:
-    """Told to whoever set it."""
+    """Reply to the person who set the schedule."""
     said = (
         f"This channel gets a digest {format_schedule(regular.rhythm)} ({text.escape_line(regular.rhythm.zone, 60)})."
     )
@@ -267,13 +267,13 @@ def digest_set_reply(regular: DigestSetting, due: float, caution: str) -> Messag
 
 
 def digest_ended_reply() -> Message:
-    """Told to whoever switched it off."""
+    """Reply to the person who switched the digest off."""
     said = "This channel gets no digest any more."
     return Message(said, [section_block(f"✅ {said}")])
 
 
 def setting_reply(said: str) -> Message:
-    """The setting, before the preview that follows."""
+    """Reply with the setting; a preview follows."""
     return Message(said, [section_block(said), context_block("⏳ A preview of what it would say now follows.")])
 
 

@@ -1,4 +1,4 @@
-"""Notifications as people read them in a channel: drawn from their body when they are sent."""
+"""Renderer of notifications: turns a claimed notification's payload into a message when it is sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from zofbot.slack.views.triage_controls import FailureRef
 from zofbot.triage import TriageRecord, effective_record, merge_storm_record, parse_active_rerun
 
 LATE_AFTER_SECONDS = 600.0
-"""Seconds after which a message says when the thing happened, and why it comes so late."""
+"""Seconds after which a message says when the event happened and why it is late."""
 
 NO_LINKS = ZofLinks()
 
@@ -37,15 +37,14 @@ PLATFORM_EVENT_LABELS = {
     "integration": ("🔗", "Integration error"),
     "plan": ("📝", "Remediation plan waits for approval"),
 }
-"""Emoji and words of Zof's own events."""
+"""Emoji and label of Zof's platform events."""
 
 
 def render_notification(claimed: Claim, now: float, links: ZofLinks = NO_LINKS, *, runs: bool = False) -> Message:
-    """Draw a claimed notification as it is to stand at ``now`` (Unix seconds); ``runs`` may be started from it or not.
+    """Render a claimed notification at ``now`` (Unix seconds); ``runs``: whether it may offer to start reruns.
 
-    A root shows its failure's latest state, whatever it was when the notification was committed. A body of a version
-    that this one does not know becomes one plain line. Raises UnwantedNotification where there is nothing to say any
-    more.
+    An alert shows its failure's latest state, not the one at commit time. A payload of an unknown version becomes one
+    plain line. Raises UnwantedNotification if it is obsolete.
     """
     shown, notification = claimed.notification.body, claimed.notification
     if notification.kind is not NotificationKind.REPLY:
@@ -84,7 +83,7 @@ def render_notification(claimed: Claim, now: float, links: ZofLinks = NO_LINKS, 
 
 
 def _storm_note(claimed: Claim, now: float) -> TriageRecord | None:
-    """How the storm stands that the failure is part of. Raises pydantic's ValidationError."""
+    """Return the triage record of the storm that the failure is part of. Raises pydantic's ValidationError."""
     body = payloads.load_payload(claimed.storm) if claimed.storm else None
     if not isinstance(body, StormPayload):
         return None
@@ -117,13 +116,13 @@ def _render_payload(body: Payload, view: AlertContext, now: float) -> Message:
         case PlatformEventPayload():
             return _render_platform_event(body, links)
         case ReminderPayload():
-            raise UnwantedNotification  # it is about a failure that is not known any more
+            raise UnwantedNotification  # its failure has expired
         case _:
             assert_never(body)
 
 
 def _lateness_text(claimed: Claim, now: float) -> str:
-    """When it happened and what kept it, if it is told late; an edit is about the present."""
+    """Say when it happened and what delayed it, if it is late; empty for edits, which show the current state."""
     one, waited = claimed.notification, now - claimed.committed
     if one.kind is NotificationKind.EDIT or now - one.happened < LATE_AFTER_SECONDS:
         return ""
@@ -136,7 +135,7 @@ def _lateness_text(claimed: Claim, now: float) -> str:
 
 
 def _render_platform_event(body: PlatformEventPayload, links: ZofLinks) -> Message:
-    """One of Zof's own events."""
+    """Render one of Zof's platform events."""
     emoji, words = PLATFORM_EVENT_LABELS.get(body.event, ("📣", "News from Zof"))
     facts = [text.escape_line(part, 100) for part in (body.project, body.environment)]
     said = " · ".join([words, *(fact for fact in facts if fact)])

@@ -1,4 +1,4 @@
-"""The summary of a storm, which people work on as on any failure, and the list of what it is made of."""
+"""Storm cards: the summary, which people triage like any failure, and the list of its members."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from zofbot.slack.views.triage_controls import STATE_STYLES as STATES
 from zofbot.slack.views.triage_controls import CardOptions, control_blocks, status_blocks
 
 STORM_CALM_SECONDS = 60.0
-"""Seconds after its last failure when a storm is over."""
+"""Seconds after its last failure until a storm is over."""
 
 MAX_LINK_LENGTH = 500
-"""Characters of a link in the list, of which many stand in one message."""
+"""Maximum length of a link in the list, because one message has many."""
 
 _STATUS_EMOJI = {AlertStatus.OPEN: "🔴", AlertStatus.RECOVERED: "✅", AlertStatus.AGAIN: "🔁"}
 
 
 def storm_alert_card(body: StormPayload, view: AlertContext, now: float) -> Message:
-    """So many failures that they share one message: where, how many are still open, and what people make of it."""
+    """Render a storm's summary: failures by location, how many are open, triage state and controls."""
     over = body.closed or now >= body.last + STORM_CALM_SECONDS
     said = _storm_headline(body, over=over)
     look = OUTCOME_STYLES[Outcome.CANCELED if over and not body.open else Outcome.FAILED]
@@ -53,7 +53,7 @@ def _storm_headline(body: StormPayload, *, over: bool) -> str:
 
 
 def _member_controls(body: StormPayload, view: AlertContext) -> list[Block]:
-    """How many are open and who has them, with the controls; nothing for a storm that nobody can work on."""
+    """Return the open count, triage status and controls; without them for a storm that has no members to triage."""
     left_out = (
         f"{count_noun(body.unmentioned, 'mention')} left out: the same people are mentioned twice a minute at most."
     )
@@ -76,7 +76,7 @@ def _open_count_text(body: StormPayload) -> str:
 
 
 def storm_members_reply(body: StormMembersPayload, links: ZofLinks) -> Message:
-    """One page of what the storm is made of, with how each stands now."""
+    """Render one page of the storm's members with their current states."""
     last = body.first + len(body.members) - 1
     said = f"Alerts {body.first} to {last} of this storm" if last > body.first else f"Alert {body.first} of this storm"
     return Message(
@@ -100,7 +100,7 @@ def _member_line(member: StormMember, links: ZofLinks) -> str:
 
 
 def _member_link(member: StormMember, links: ZofLinks) -> str:
-    """Its page in Zof, where there is one."""
+    """Return the URL of the member's page in Zof; empty if there is none."""
     if not member.followed:
         return ""
     if member.key.startswith("run:"):

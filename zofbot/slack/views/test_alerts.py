@@ -1,4 +1,4 @@
-"""Test alerts: drawn like a real one of a subscription, and marked so that nobody takes them for one."""
+"""Test alerts: rendered like a subscription's real alerts, and clearly marked as tests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OUTCOME_BY_EVENT = {
 
 
 def build_test_payload(subscription: Subscription, by: str, at: float) -> dict[str, Any]:
-    """A test alert of a subscription as a notification's body; ``by`` asked for it, at Unix seconds ``at``."""
+    """Build a test alert's payload for a subscription; requested ``by`` somebody ``at`` a time (Unix seconds)."""
     outcome = _example_outcome(subscription.on)
     place = RunSummary(
         id="test",
@@ -65,17 +65,17 @@ def build_test_payload(subscription: Subscription, by: str, at: float) -> dict[s
 
 
 def _example_outcome(on: Sequence[EventType]) -> Outcome:
-    """How the run of a test alert ended: as the subscription asks for first."""
+    """Return the test run's outcome: the first that the subscription includes."""
     return next((outcome for event, outcome in _OUTCOME_BY_EVENT.items() if event in on), Outcome.FAILED)
 
 
 def mark_test_payload(alert: dict[str, Any], by: str) -> dict[str, Any]:
-    """The stored body of an alert as that of a test; ``by`` asked for it."""
+    """Wrap an alert's payload as a test, requested ``by`` somebody."""
     return {"card": TEST_CARD_KIND, "alert": alert, "by": by}
 
 
 def render_if_test_alert(claimed: Claim, now: float) -> Message | None:
-    """The message of such a notification, which has nothing to press; nothing for any other."""
+    """Render a test alert, without buttons; None for any other notification."""
     stored = claimed.notification.body
     if stored.get("card") != TEST_CARD_KIND:
         return None
@@ -91,14 +91,14 @@ def render_if_test_alert(claimed: Claim, now: float) -> Message | None:
 
 
 def _mentions_text(count: int) -> str:
-    """That nobody is disturbed by a test, though somebody would be by the real thing."""
+    """Say how many people and groups a real alert would mention."""
     return (
         f" A real one would mention {count} {'person or group' if count == 1 else 'people or groups'}." if count else ""
     )
 
 
 def _without_controls(blocks: Sequence[Block]) -> list[Block]:
-    """The blocks without what can be pressed."""
+    """Return the blocks without buttons."""
     return [
         {name: part for name, part in block.items() if name != "accessory"}
         for block in blocks
@@ -107,7 +107,7 @@ def _without_controls(blocks: Sequence[Block]) -> list[Block]:
 
 
 def _example_name(patterns: Sequence[str], otherwise: str) -> str:
-    """The first name that a filter means, if it means a single one."""
+    """Return the first pattern that is a plain name, or ``otherwise``."""
     plain = (
         pattern for pattern in patterns if not pattern.startswith("-") and not any(sign in pattern for sign in "*?[")
     )

@@ -1,4 +1,4 @@
-"""What stands in the thread of a failure: single results, the rest of them, recoveries and relapses."""
+"""Replies in a failure's thread: results, recoveries, relapses, reminders and actions."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def thread_reply(
     | RerunResultPayload,
     links: ZofLinks,
 ) -> Message:
-    """What Zof's runs have to say in the thread of a failure."""
+    """Render a reply about a run or its results."""
     match body:
         case ResultPayload():
             return _result_reply(body, links)
@@ -68,7 +68,7 @@ def thread_reply(
 
 
 def _result_reply(body: ResultPayload, links: ZofLinks) -> Message:
-    """One failed result with its failure."""
+    """Render one failed result with its failure text."""
     case = body.case
     look = OUTCOME_STYLES[case.outcome]
     word = "Failing again" if body.again else look.word or "Failed"
@@ -83,7 +83,7 @@ def _result_reply(body: ResultPayload, links: ZofLinks) -> Message:
 
 
 def _more_failures_reply(body: MoreFailuresPayload, links: ZofLinks) -> Message:
-    """All failures that got no reply of their own, by title as far as there is room, and counted in any case."""
+    """Render the failures without their own reply: titles as space allows, and the count."""
     said = f"{count_noun(body.count, 'more failure')} in this run"
     left = f"and {body.unlisted} that are not listed here" if body.titles else "They are not listed here"
     blocks = [
@@ -96,13 +96,13 @@ def _more_failures_reply(body: MoreFailuresPayload, links: ZofLinks) -> Message:
 
 
 def _failing_again_reply(body: FailingAgainPayload, links: ZofLinks) -> Message:
-    """A run that failed anew and named no cases."""
+    """Render another failed run that names no cases."""
     said = f"Failing again: {format_one_line(as_run(body.run))}"
     return with_mentions(said, [section_block(f"🔁 {said}"), *run_buttons(body.run, links)], "", [], body.mention)
 
 
 def _flapping_reply(body: FlappingPayload, links: ZofLinks) -> Message:
-    """The one line that stands for all further relapses and recoveries until they have stopped for a while."""
+    """Render the line that replaces further relapse and recovery replies while a failure is flapping."""
     about = f": {text.escape_line(body.title, 150)}" if body.title else ""
     said = f"Flapping, {count_noun(body.times, 'time')}{about}"
     more = (
@@ -112,7 +112,7 @@ def _flapping_reply(body: FlappingPayload, links: ZofLinks) -> Message:
 
 
 def _recovery_reply(body: RecoveryPayload, links: ZofLinks) -> Message:
-    """What had failed has passed."""
+    """Render a recovery."""
     after = f" after {text.describe_duration(body.after)}" if body.after > 0 else ""
     said = f"Recovered{after}" + (f": {text.escape_line(body.title, 150)}" if body.title else "")
     blocks = [
@@ -125,7 +125,7 @@ def _recovery_reply(body: RecoveryPayload, links: ZofLinks) -> Message:
 
 
 def _rerun_reply(body: RerunResultPayload, links: ZofLinks) -> Message:
-    """How the cases did that were run again, each by its title."""
+    """Render the result of a rerun, with the title of each case."""
     how = f"{count_noun(body.bad, 'case')} failed again" if body.bad else format_one_line(as_run(body.run))
     said = f"Run again: {how}"
     named = f"{said}: {text.escape_line(', '.join(body.failed), 300)}" if body.failed else said
@@ -140,13 +140,13 @@ def _rerun_reply(body: RerunResultPayload, links: ZofLinks) -> Message:
 
 
 def _title_list(heading: str, titles: tuple[str, ...]) -> list[Block]:
-    """Cases by their titles under a heading; nothing where there are none."""
+    """Return titles below a heading; empty if there are none."""
     lines = (f"• {text.escape_line(title, 150)}" for title in titles)
     return paragraph_blocks([f"*{heading}*", *lines]) if titles else []
 
 
 def reminder_reply(body: ReminderPayload, failure: Payload, about: FailureRef, present: TriageRecord) -> Message:
-    """What the clock says in the thread of a failure. Raises UnwantedNotification where that has been overtaken."""
+    """Render a reminder in a failure's thread. Raises UnwantedNotification if it is obsolete."""
     if not isinstance(failure, FailurePayload) or not body.is_still_wanted(present):
         raise UnwantedNotification
     title = text.escape_line(failure.title, 150)
@@ -170,7 +170,7 @@ def reminder_reply(body: ReminderPayload, failure: Payload, about: FailureRef, p
 
 
 def action_message(body: ActionPayload, links: ZofLinks) -> Message:
-    """One line of a failure's thread, or to whom it was assigned, that they were."""
+    """Render an action as one line in the failure's thread."""
     who, owner = person_name(body.who), person_name(body.owner)
     did = {
         Action.ACKNOWLEDGE: f"👀 {who} acknowledged this",
@@ -192,7 +192,7 @@ def action_message(body: ActionPayload, links: ZofLinks) -> Message:
 
 
 def assignment_message(body: ActionPayload, links: ZofLinks) -> Message:
-    """A direct message to whom a failure was assigned."""
+    """Render the direct message to the new assignee of a failure."""
     said = f"{person_name(body.who)} assigned you {text.escape_line(body.title, 150) or 'a failure'}"
     where = f" in <#{body.channel}>" if body.channel.isalnum() else ""
     return Message(said, [section_block(f"👤 {said}{where}."), *run_buttons(RunSummary(id=body.run_id), links)])
