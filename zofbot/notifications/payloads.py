@@ -32,8 +32,7 @@ class AlertStatus(StrEnum):
 
 
 class RunSummary(_PayloadModel):
-    """A run in short. Times are Unix seconds, ``duration`` is in seconds.
-    """
+    """A run in short. Times are Unix seconds, ``duration`` is in seconds."""
 
     id: str
     title: str = ""

@@ -1,11 +1,11 @@
-"""Convert untrusted text into text for Slack: strip, redact, escape, clip, in that order. Only done here."""
+"""Convert untrusted text into text for Slack: strip, redact, escape, clip, in that order; done only here."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
 
-from zofbot.domain.durations import describe_duration as describe_duration  # noqa: PLC0414  (so is it exported for mypy)
+from zofbot.domain.durations import describe_duration as describe_duration  # noqa: PLC0414  (exported for mypy)
 from zofbot.domain.redaction import redact
 from zofbot.domain.text import INVISIBLE_CHARACTERS
 
