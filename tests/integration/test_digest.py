@@ -399,13 +399,13 @@ async def test_it_is_promised_once_by_whoever_holds_the_lease(zof: PollerBench) 
     for _ in range(4):
         zof.clock.at += 60
         for poller in pollers:
-            await poller.tick()
+            await poller.poll_once()
     assert await promised_digests(zof) == ["digest:daily:2026-06-01:C0B", "digest:daily:2026-06-01:C0QA"]
     body = await body_of(zof, "digest:daily:2026-06-01:C0QA")
     assert (body.runs, body.passed, body.failed, body.results, body.bad) == (2, 1, 1, 4, 1)
     zof.clock.at += DAY
     for poller in pollers:
-        await poller.tick()
+        await poller.poll_once()
     assert len(await promised_digests(zof)) == 4
 
 
@@ -419,12 +419,12 @@ async def test_wherever_a_process_dies_it_is_promised_once(zof: PollerBench) -> 
         poller = start_digester(zof)
         zof.store.blows = zof.store.trips + step
         try:
-            await poller.tick()
+            await poller.poll_once()
         except Exception:
             pass
         zof.store.blows = None
         await zof.store.delete("{test}:lease:poller")
-        await start_digester(zof).tick()
+        await start_digester(zof).poll_once()
         day = datetime.fromtimestamp(zof.clock.at, UTC).date()
         found = [key for key in await promised_digests(zof) if f":{day}:" in key]
         assert found == [f"digest:daily:{day}:{channel}" for channel in ("C0B", "C0C", "C0QA")]
