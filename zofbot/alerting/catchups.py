@@ -98,8 +98,8 @@ def is_unposted(draft: DecisionBuilder, channel: str, root: str) -> bool:
 
 def item_of(draft: DecisionBuilder, channel: str, root: str) -> Item | None:
     """Return the catch-up entry of the failure with the key ``root``, if any."""
-    kept = draft.read_hash(catch_up_in(channel)).get(root)
-    return Item.model_validate_json(kept) if kept else None
+    stored = draft.read_hash(catch_up_in(channel)).get(root)
+    return Item.model_validate_json(stored) if stored else None
 
 
 def _note(draft: DecisionBuilder, channel: str, root: str, item: Item) -> str:
@@ -117,7 +117,7 @@ def _forget(draft: DecisionBuilder, channel: str) -> None:
     """Delete entries of old summaries once there are many entries."""
     name = catch_up_in(channel)
     if len(draft.read_hash(name)) >= _MANY:
-        items = {root: Item.model_validate_json(kept) for root, kept in draft.read_hash(name).items()}
+        items = {root: Item.model_validate_json(stored) for root, stored in draft.read_hash(name).items()}
         draft.delete_fields(name, [root for root, item in items.items() if item.until < draft.now - KEPT_SECONDS])
 
 
