@@ -438,9 +438,9 @@ def load_payload(stored: dict[str, Any]) -> Payload:
     return _PAYLOAD_ADAPTER.validate_python(stored)
 
 
-def load_payload_json(kept: str) -> Payload:
+def load_payload_json(stored: str) -> Payload:
     """Parse a stored payload from JSON. Raises as ``load_payload`` does."""
-    return _PAYLOAD_ADAPTER.validate_json(kept)
+    return _PAYLOAD_ADAPTER.validate_json(stored)
 
 
 def dump_payload_json(body: Payload) -> str:
