@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from zofbot.alerting.holds import Hold, remember_held
 from zofbot.alerting.state import MUTES, DecisionBuilder, catch_up_in, failure_hash
+from zofbot.notifications import payloads
+from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.slack.views import catch_up
-from zofbot.slack.views.catch_up import CatchUpBody
 from zofbot.subscriptions.mute import read_mutes
 
 KEPT_SECONDS = 40 * 86400.0
@@ -128,12 +128,12 @@ def _key(channel: str, hold: Hold) -> str:
 
 def _summary(draft: DecisionBuilder, channel: str, key: str, hold: Hold) -> Notification:
     mute = hold.last
-    body = CatchUpBody(since=mute.created if mute else draft.now, muted=mute.filters if mute else "")
+    body = CatchUpPayload(since=mute.created if mute else draft.now, muted=mute.filters if mute else "")
     return Notification(
         key=key,
         kind=NotificationKind.ROOT,
         channel=channel,
-        body=catch_up.stored(body),
+        body=payloads.dump_payload(body),
         happened=draft.now,
         critical=True,  # it goes before what it sums up
         not_before=hold.until,

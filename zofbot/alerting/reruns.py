@@ -10,7 +10,7 @@ from zofbot.domain.model import Outcome
 from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import edit_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.payloads import RerunResultPayload, RunSummary
+from zofbot.notifications.payloads import RecoveryPayload, RerunResultPayload, RunSummary
 from zofbot.subscriptions import RunFinding
 from zofbot.subscriptions.events import case_key
 
@@ -34,8 +34,11 @@ def report_rerun(draft: DecisionBuilder, finding: RunFinding) -> None:
     if edit_key(root) not in draft.notifications:
         draft.add_notifications(refresh_card(root, draft.clamp_to_now(finding.happened)))
     passed = _stored_titles(title for case, title in cases if case in finding.passed)
-    notifications = draft.notifications.values()
-    recovered = [item for item in notifications if item.root == root and item.body.get("card") == "recovered"]
+    recovered = [
+        item
+        for item in draft.notifications.values()
+        if item.root == root and payloads.holds_payload(item.body, RecoveryPayload)
+    ]
     if recovered:
         draft.add_notifications(
             *(item.model_copy(update={"body": item.body | {"cases": list(passed)}}) for item in recovered)

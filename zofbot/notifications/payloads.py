@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from zofbot.domain.model import CaseCounts, Outcome, Result, Run
 from zofbot.domain.redaction import redact
 from zofbot.notifications import text
+from zofbot.notifications.catch_up_payload import CatchUpPayload
+from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.triage import Action, EscalationPolicy, RunFacts, TriageRecord, TriageState
 
 
@@ -412,6 +414,26 @@ class PlatformEventPayload(_PayloadModel):
     mention: tuple[str, ...] = ()
 
 
+class NotePayload(_PayloadModel):
+    """A line of zofbot's own, about ``channel`` (its id) where there is one; names in it are not escaped yet."""
+
+    card: Literal["line"] = "line"
+    said: str = ""
+    channel: str = ""
+
+
+class AlertTestPayload(_PayloadModel):
+    """A stored alert that is drawn as a test, for which ``by`` (a name) asked.
+
+    ``mentions`` is how many people and groups a real one would mention.
+    """
+
+    card: Literal["trial"] = "trial"
+    alert: dict[str, Any] = Field(default_factory=dict)
+    by: str = ""
+    mentions: int = 0
+
+
 Payload = (
     RunAlertPayload
     | CaseAlertPayload
@@ -426,7 +448,14 @@ Payload = (
     | ActionPayload
     | RerunResultPayload
     | PlatformEventPayload
-)  # a new card is added here and in ``zofbot.slack.views.renderer``
+    | DigestPayload
+    | CatchUpPayload
+    | NotePayload
+    | AlertTestPayload
+)
+"""What a notification may say. A new type is added here and to ``RENDERERS`` in ``zofbot.slack.views.renderer``."""
+STANDALONE_PAYLOADS = (DigestPayload, CatchUpPayload, NotePayload, AlertTestPayload)
+"""What is drawn from the payload alone, and shows no failure as it stands when it is sent."""
 FailurePayload = RunAlertPayload | CaseAlertPayload | StormPayload
 """Payloads of failures open to triage."""
 
@@ -436,6 +465,11 @@ _PAYLOAD_ADAPTER: TypeAdapter[Payload] = TypeAdapter(Annotated[Payload, Field(di
 def load_payload(stored: dict[str, Any]) -> Payload:
     """Parse a stored payload. Raises pydantic's ValidationError for one that this version does not know."""
     return _PAYLOAD_ADAPTER.validate_python(stored)
+
+
+def holds_payload(stored: Mapping[str, Any], kind: type[Payload]) -> bool:
+    """Whether a stored payload is of the given type, judging by its ``card`` field."""
+    return bool(stored.get("card") == kind.model_fields["card"].default)
 
 
 def load_payload_json(stored: str) -> Payload:
