@@ -156,7 +156,7 @@ def _outcome_explanation(present: TriageRecord, outcome: Outcome) -> list[Block]
 def _omission_notes(body: RunAlertPayload | CaseAlertPayload, view: AlertContext) -> list[Block]:
     """What is not said here, because it is said for many alerts at once."""
     notes = [
-        "🌩️ Part of a storm: what is done about its summary is done about this alert, too." if view.storm else "",
+        "🌩️ Part of a storm: what is done on its summary applies to this alert, too." if view.storm else "",
         "Nobody is mentioned here: the same people were mentioned twice within the minute." if body.unmentioned else "",
     ]
     return [context_block(note) for note in notes if note]
