@@ -1,3 +1,3 @@
-"""Zof's runs and results in Slack: asked for, told once, worked on by people."""
+"""Join Zof's test runs and results to Slack: queries, alerts delivered exactly once, and triage in threads."""
 
 __version__ = "0.1.0"

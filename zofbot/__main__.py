@@ -1,4 +1,4 @@
-"""Starts the command line; the version alone is answered without loading it."""
+"""Entry point of the command line; ``--version`` is answered without importing it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"zofbot {__version__}\n")
         return
-    from zofbot.cli import app  # noqa: PLC0415  (typer alone takes longer than the version may)
+    from zofbot.cli import app  # noqa: PLC0415  (importing typer would slow down --version)
 
     app()
 

@@ -1,4 +1,4 @@
-"""Joins everything, and starts and stops it in order."""
+"""Assemble the bot, and start and stop its parts in order."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ from zofbot.store.schema import claim_schema
 log = structlog.get_logger()
 
 MAX_DRAIN_SECONDS = 4.0
-"""How long answers that are under way may take once the bot is told to stop."""
+"""Time for replies in progress to finish once the bot is asked to stop."""
 
 MAX_FINISH_SECONDS = 3.0
-"""How long sends may then take; what is not confirmed by then is left as claimed. All must fit into ten seconds."""
+"""Time for sends to finish after that; unconfirmed ones stay claimed. The whole shutdown must fit into ten seconds."""
 
 MAX_TRACE_WRITE_SECONDS = 0.5
-"""How long writing the last traces may take after that."""
+"""Time for writing the last traces after that."""
 
 IDENTIFY_RETRY_SECONDS = 5.0
-"""Pause before Slack is asked again who we are, after it would not say."""
+"""Pause between attempts to fetch the bot's own identity from Slack."""
 
 
 @dataclass
 class Zofbot:
-    """A bot that is up: where its web door is, and what it still waits for."""
+    """A running bot: its URL, its parts, and whether it is ready."""
 
     url: str
     store: Store
@@ -64,23 +64,23 @@ class Zofbot:
     identity: BotIdentity | None = None
 
     async def list_unready(self) -> list[str]:
-        """Name what is not ready, in words."""
-        missing = []
+        """Describe each dependency that is not ready; an empty list means ready."""
+        problems = []
         try:
             await self.store.try_write()
         except StoreUnavailable as error:
-            missing.append(f"redis {error.reason}")
-        self.metrics.store_up.set(not missing)
+            problems.append(f"redis {error.reason}")
+        self.metrics.store_up.set(not problems)
         if self.identity is None:
-            missing.append("slack has not accepted the bot token yet")
+            problems.append("slack has not accepted the bot token yet")
         if self.socket and not self.socket.is_connected:
-            why = f" ({self.socket.trouble})" if self.socket.trouble else ""
-            missing.append(f"slack's socket is not connected{why}")
-        self.metrics.slack_up.set(not any("slack" in what for what in missing))
-        return missing
+            reason = f" ({self.socket.trouble})" if self.socket.trouble else ""
+            problems.append(f"slack's socket is not connected{reason}")
+        self.metrics.slack_up.set(not any("slack" in problem for problem in problems))
+        return problems
 
     async def identify_bot(self) -> None:
-        """Ask Slack who we are until it says so; commands work meanwhile."""
+        """Fetch the bot's identity from Slack, retrying until it succeeds; commands work meanwhile."""
         while self.identity is None:
             try:
                 self.identity = await self.notifier.fetch_identity()
@@ -99,113 +99,126 @@ async def run_bot(
     works: bool = True,
     reread: ReadSettings | None = None,
 ) -> AsyncIterator[Zofbot]:
-    """Run the bot while the context lasts; on the way out it takes nothing new and finishes what is under way.
+    """Run the bot while the context lasts; on exit stop accepting requests and finish those in progress.
 
-    ``doors``: listen to Slack and to webhooks; ``works``: poll Zof and deliver; ``reread`` reads the settings
-    anew, for secrets that are replaced meanwhile. Raises SettingsError or StoreUnavailable when it cannot start.
+    ``doors``: serve Slack and webhooks; ``works``: poll Zof and deliver; ``reread`` reads the settings again, to pick
+    up rotated secrets. Raises SettingsError or StoreUnavailable if the bot cannot start.
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        address = settings.redis_url or await _start_own_store(stack, settings.zofbot_data_dir, clock)
+        address = settings.redis_url or await _start_embedded_store(stack, settings.zofbot_data_dir, clock)
         store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
         await log_problems(store.client)
         await claim_schema(store.client, settings.zofbot_namespace)
         notifier = await stack.enter_async_context(open_slack_client(settings, metrics, clock))
-        watch = ZofClock(clock)
-        zof = make_zof_client(settings, metrics, clock, store, watch.read_reply_time)
+        zof_clock = ZofClock(clock)
+        zof = make_zof_client(settings, metrics, clock, store, zof_clock.read_reply_time)
         stack.push_async_callback(zof.aclose)
-        rooms = Services(settings, store, zof, notifier, metrics, clock)
-        writing = asyncio.create_task(rooms.traces.run())
-        stack.push_async_callback(rooms.traces.write_remaining, MAX_TRACE_WRITE_SECONDS)
-        stack.push_async_callback(cancel_tasks, writing)
+        services = Services(settings, store, zof, notifier, metrics, clock)
+        trace_task = asyncio.create_task(services.traces.run())
+        stack.push_async_callback(services.traces.write_remaining, MAX_TRACE_WRITE_SECONDS)
+        stack.push_async_callback(cancel_tasks, trace_task)
         rotation = SecretReloader(settings, reread or (lambda: settings), clock)
-        bot = Zofbot("", store, notifier, metrics, rooms.outbox, rotation, clock)
+        bot = Zofbot("", store, notifier, metrics, services.outbox, rotation, clock)
         if works:
-            await _start_workers(stack, rooms, watch)
+            await _start_workers(stack, services, zof_clock)
         if doors:
-            await _open_endpoints(stack, rooms, bot)
+            await _open_endpoints(stack, services, bot)
         elif settings.zofbot_metrics_port:
-            window = build_app(None, metrics, bot.list_unready)
+            metrics_app = build_app(None, metrics, bot.list_unready)
             bot.url = await _serve_on_port(
-                stack, window, clock, settings.host, "ZOFBOT_METRICS_PORT", settings.zofbot_metrics_port
+                stack, metrics_app, clock, settings.host, "ZOFBOT_METRICS_PORT", settings.zofbot_metrics_port
             )
         stack.push_async_callback(cancel_tasks, asyncio.create_task(bot.identify_bot()))
-        rotation.add_callbacks(rooms.use_secrets)
+        rotation.add_callbacks(services.use_secrets)
         stack.push_async_callback(cancel_tasks, asyncio.create_task(rotation.run()))
         log.info("zofbot is up", url=bot.url, slack="socket" if bot.socket else "http", doors=doors, works=works)
         yield bot
         log.info("zofbot stops")
 
 
-async def _start_own_store(stack: AsyncExitStack, folder: Path, clock: Clock) -> str:
-    """Start the store that comes along, and see to it that it lives as long as the bot."""
+async def _start_embedded_store(stack: AsyncExitStack, folder: Path, clock: Clock) -> str:
+    """Start the embedded Valkey and restart it whenever it dies; return its URL."""
     address = await stack.enter_async_context(start_embedded(folder, clock))
     stack.push_async_callback(cancel_tasks, asyncio.create_task(supervise_embedded(folder, clock)))
     return address
 
 
-async def _start_workers(stack: AsyncExitStack, rooms: Services, watch: ZofClock) -> None:
-    """Deliver and poll until the bot stops: then no more is begun, and what is being sent may finish."""
-    dispatcher, poller, orders = rooms.make_dispatcher(), rooms.make_poller(), rooms.orders
-    delivering = asyncio.create_task(dispatcher.run())
-    stack.push_async_callback(_finish_delivery, dispatcher, delivering)
-    stack.push_async_callback(rooms.hints.aclose)
+async def _start_workers(stack: AsyncExitStack, services: Services, zof_clock: ZofClock) -> None:
+    """Deliver and poll until the bot stops; sends in progress may then finish."""
+    dispatcher, poller, orders = services.make_dispatcher(), services.make_poller(), services.orders
+    delivery_task = asyncio.create_task(dispatcher.run())
+    stack.push_async_callback(_finish_delivery, dispatcher, delivery_task)
+    stack.push_async_callback(services.hints.aclose)
     stack.push_async_callback(cancel_tasks, asyncio.create_task(poller.run()))
-    if rooms.settings.zofbot_canary_channel:
-        stack.push_async_callback(cancel_tasks, asyncio.create_task(rooms.make_canary(watch).run()))
+    if services.settings.zofbot_canary_channel:
+        stack.push_async_callback(cancel_tasks, asyncio.create_task(services.make_canary(zof_clock).run()))
     stack.push_async_callback(cancel_tasks, asyncio.create_task(orders.run()))
 
 
-async def _finish_delivery(dispatcher: Dispatcher, delivering: asyncio.Task[None]) -> None:
+async def _finish_delivery(dispatcher: Dispatcher, delivery_task: asyncio.Task[None]) -> None:
     dispatcher.stop()
-    await asyncio.wait({delivering}, timeout=MAX_FINISH_SECONDS)
-    await cancel_tasks(delivering)
+    await asyncio.wait({delivery_task}, timeout=MAX_FINISH_SECONDS)
+    await cancel_tasks(delivery_task)
 
 
-async def _open_endpoints(stack: AsyncExitStack, rooms: Services, bot: Zofbot) -> None:
-    settings, metrics, clock = rooms.settings, rooms.metrics, rooms.clock
-    errands = BackgroundTasks()
-    stack.push_async_callback(errands.drain, MAX_DRAIN_SECONDS)
-    desk = ListenerContext(
-        rooms.zof, rooms.store, rooms.subscriptions, rooms.outbox, rooms.notifier, errands, metrics, rooms.links,
-        settings.zof_list_order, clock, TriageService(rooms.outbox, clock, metrics), rooms.people, rooms.roles,
-        AuditLog(rooms.store.client, settings.zofbot_namespace), rooms.orders, rooms.traces, Catalog(rooms.zof, clock),
-        settings.zofbot_resolve_note, settings.zofbot_shared_details, settings.zofbot_default_channel,
-        settings.zofbot_poll_interval,
+async def _open_endpoints(stack: AsyncExitStack, services: Services, bot: Zofbot) -> None:
+    settings, metrics, clock = services.settings, services.metrics, services.clock
+    background_tasks = BackgroundTasks()
+    stack.push_async_callback(background_tasks.drain, MAX_DRAIN_SECONDS)
+    context = ListenerContext(
+        services.zof, services.store, services.subscriptions, services.outbox, services.notifier, background_tasks,
+        metrics, services.links, settings.zof_list_order, clock, TriageService(services.outbox, clock, metrics),
+        services.people, services.roles, AuditLog(services.store.client, settings.zofbot_namespace), services.orders,
+        services.traces, Catalog(services.zof, clock), settings.zofbot_resolve_note, settings.zofbot_shared_details,
+        settings.zofbot_default_channel, settings.zofbot_poll_interval,
     )  # fmt: skip
-    reception = SlackApp(desk, rooms.notifier.client)
-    stack.push_async_callback(cancel_tasks, asyncio.create_task(reception.lobby.update_homes()))
-    slack = SlackEndpoint(reception, settings.signing_secrets, metrics, clock) if settings.signing_secrets else None
-    zof = None
+    slack_app = SlackApp(context, services.notifier.client)
+    stack.push_async_callback(cancel_tasks, asyncio.create_task(slack_app.lobby.update_homes()))
+    slack_endpoint = (
+        SlackEndpoint(slack_app, settings.signing_secrets, metrics, clock) if settings.signing_secrets else None
+    )
+    zof_endpoint = None
     if settings.webhook_secrets:
-        header, keep = settings.zof_signature_header, rooms.traces.add_trace
-        zof = ZofWebhookEndpoint(
-            rooms.hints, settings.webhook_secrets, header, metrics, clock, note=rooms.trials.record_arrival, keep=keep
+        header, add_trace = settings.zof_signature_header, services.traces.add_trace
+        zof_endpoint = ZofWebhookEndpoint(
+            services.hints,
+            settings.webhook_secrets,
+            header,
+            metrics,
+            clock,
+            note=services.trials.record_arrival,
+            keep=add_trace,
         )
 
     def use_fresh_secrets(fresh: Settings) -> None:
-        if slack:
-            slack.use_secrets(fresh.signing_secrets)
-        if zof:
-            zof.use_secrets(fresh.webhook_secrets)
+        if slack_endpoint:
+            slack_endpoint.use_secrets(fresh.signing_secrets)
+        if zof_endpoint:
+            zof_endpoint.use_secrets(fresh.webhook_secrets)
 
     bot.rotation.add_callbacks(use_fresh_secrets)
     bot.url = await _serve_on_port(
-        stack, build_app(slack, metrics, bot.list_unready, zof), clock, settings.host, "PORT", settings.port
+        stack,
+        build_app(slack_endpoint, metrics, bot.list_unready, zof_endpoint),
+        clock,
+        settings.host,
+        "PORT",
+        settings.port,
     )
     if settings.uses_socket_mode:
         token = settings.slack_app_token.get_secret_value()
-        bot.socket = socket = SocketMode(reception, rooms.notifier, token, metrics, clock)
+        bot.socket = socket = SocketMode(slack_app, services.notifier, token, metrics, clock)
         bot.rotation.add_callbacks(lambda fresh: socket.use_token(fresh.slack_app_token.get_secret_value()))
         stack.push_async_callback(socket.close)
-        socket.start()  # it tries until it is connected, so the start does not wait; readiness says how it stands
+        socket.start()  # connects in the background and retries; list_unready reports whether it is connected
 
 
 async def _serve_on_port(  # noqa: PLR0913, PLR0917
-    stack: AsyncExitStack, door: web.Application, clock: Clock, host: str, setting: str, port: int
+    stack: AsyncExitStack, web_app: web.Application, clock: Clock, host: str, setting: str, port: int
 ) -> str:
     try:
-        return await stack.enter_async_context(serve_app(door, host, port, clock))
+        return await stack.enter_async_context(serve_app(web_app, host, port, clock))
     except OSError as error:
         raise SettingsError(
             [f"{setting} {port} on HOST {host} cannot be opened ({error.strerror}): set another."]

@@ -1,7 +1,7 @@
-"""The one clock: everything that asks for the time or waits for a while does so here, and nowhere else.
+"""The only source of time: all code reads the time and sleeps through a Clock that is passed in.
 
-The wall clock (Unix seconds) and the event loop's clock (monotonic seconds) are read through one object, made where the
-process starts and passed to whatever needs it. So the demo can move the time and tests can run on a virtual one.
+A Clock reads the wall clock (Unix seconds) and the event loop's clock (monotonic seconds). It is made once per process,
+so that the demo can advance the time and tests can run on virtual time.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 MAX_TIMER_DELAY_SECONDS = 0.1
-"""How late a timer may fire in a process that runs; one that is later was held up."""
+"""A timer that fires later than this shows that the process was suspended or throttled."""
 
 
 class Clock:
-    """The time of the machine and of the event loop."""
+    """The machine's wall clock and the event loop's clock."""
 
     def time(self) -> float:
-        """Unix seconds. They may jump: machines are suspended, and clocks are set."""
+        """Unix seconds; may jump when the machine was suspended or its clock is set."""
         return time.time()
 
     def now(self) -> datetime:
-        """The same as a moment in UTC."""
+        """``time()`` as an aware datetime in UTC."""
         return datetime.fromtimestamp(self.time(), UTC)
 
     def monotonic(self) -> float:
-        """Seconds of the event loop, which never jump; they stand still while the machine is suspended."""
+        """Seconds of the event loop's clock; never jumps, and stops while the machine is suspended."""
         return asyncio.get_running_loop().time()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for a while, at least for one turn of the event loop."""
+        """Sleep, for at least one iteration of the event loop."""
         await asyncio.sleep(seconds)
 
 
 class MovableClock(Clock):
-    """A clock that can be moved forward, for the simulator; ``base`` gives the Unix seconds that it starts from."""
+    """A clock that can be moved forward, for the simulator; ``base`` returns the real time in Unix seconds."""
 
     def __init__(self, base: Callable[[], float] = time.time) -> None:
         self._base = base
@@ -46,17 +46,17 @@ class MovableClock(Clock):
 
     @property
     def offset_seconds(self) -> float:
-        """Seconds by which it was moved in all."""
+        """Seconds it has been moved forward in total."""
         return self._offset
 
     def time(self) -> float:
-        """Unix seconds, with all that it was moved by."""
+        """Unix seconds, including ``offset_seconds``."""
         return self._base() + self._offset
 
     def advance(self, seconds: float) -> None:
-        """Move it forward, and wake who sleeps until then. Raises ValueError for a step back.
+        """Move forward and wake every sleep that is now over. Raises ValueError for a negative step.
 
-        As on a machine that was suspended, the event loop's clock does not move, so no call that is under way is late.
+        The event loop's clock does not move, as on a machine that was suspended, so no pending call times out.
         """
         if not seconds >= 0:
             raise ValueError("The clock only moves forward.")
@@ -67,7 +67,7 @@ class MovableClock(Clock):
                 wake.set()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for a while, or until the clock is moved past its end."""
+        """Sleep, or return early once the clock is moved past the end."""
         wake = asyncio.Event()
         sleeper = (self.time() + seconds, wake)
         self._sleeping.add(sleeper)
@@ -82,11 +82,10 @@ class MovableClock(Clock):
 
 @asynccontextmanager
 async def timeout(seconds: float) -> AsyncIterator[asyncio.Timeout]:
-    """Limit a wait for others, like ``asyncio.timeout``, but give back what a standstill of this process took.
+    """Limit a wait like ``asyncio.timeout``, but ignore time during which this process was suspended.
 
-    It goes by the event loop alone, whatever the wall clock shows. After a standstill, as of a container that is
-    throttled or a machine that is moved, the alarm is due before the answer is read that has been lying in the socket:
-    nobody was late but this process. Raises TimeoutError.
+    Uses the event loop's clock only. After a suspension (a throttled container, a migrated machine) the timer is due
+    before the reply already waiting in the socket is read; the wait is then extended. Raises TimeoutError.
     """
     loop = asyncio.get_running_loop()
     alarm: asyncio.TimerHandle | None = None

@@ -1,4 +1,4 @@
-"""Work that goes on after Slack was answered: each task owned here, and waited for when the bot stops."""
+"""Background tasks that outlive the request that started them, and cancellation that is not lost."""
 
 from __future__ import annotations
 
@@ -18,56 +18,56 @@ T = TypeVar("T")
 
 
 async def cancel_tasks(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks, and wait until they have ended.
+    """Cancel tasks and wait until they have ended.
 
-    A library below may lose a cancellation, such as the redis client before Python 3.12 when its answer comes in the
-    same turn of the loop, and then the task goes on: so it is cancelled until it has ended.
+    Cancels repeatedly, because a library can swallow a cancellation: redis-py before Python 3.12 does when its reply
+    arrives in the same iteration of the event loop.
     """
-    left = {task for task in tasks if not task.done()}
-    while left:
-        for task in left:
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=0.5)
+        _, pending = await asyncio.wait(pending, timeout=0.5)
 
 
 def is_cancel_requested() -> bool:
-    """Whether this task is to end; for loops, since a library below may have lost the cancellation.
+    """True if cancellation of this task was requested; checked in loops because redis-py can swallow it.
 
-    Loops that run in a TaskGroup have to ask: the group cancels them once, however often it is cancelled itself.
+    Loops in a TaskGroup must check: the group cancels its tasks only once, however often it is cancelled itself.
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 class BackgroundTasks:
-    """The tasks of one process; a failure that nobody awaits is logged with its traceback."""
+    """The background tasks of one process; a failure is logged with its traceback."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run ``work`` in a task of its own; the trace of what led to it lasts until it has ended."""
+        """Run ``work`` in its own task; the current trace stays open until it has ended."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        if made := tracing.current_recorder():
-            made.retain()
-        task.add_done_callback(partial(self._on_task_done, made))
+        if recorder := tracing.current_recorder():
+            recorder.retain()
+        task.add_done_callback(partial(self._on_task_done, recorder))
         return task
 
-    def _on_task_done(self, made: TraceRecorder | None, task: asyncio.Task[Any]) -> None:
+    def _on_task_done(self, recorder: TraceRecorder | None, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if task.cancelled():
             tracing.record_step("zofbot", "errand", "canceled: the bot was told to stop", bad=True)
         elif error := task.exception():
             log.error("errand failed", exc_info=error)
             tracing.record_error(error)
-        if made:
-            made.release()
+        if recorder:
+            recorder.release()
 
     async def drain(self, patience: float) -> None:
-        """Wait ``patience`` seconds for what is under way, then cancel what is left."""
+        """Wait up to ``patience`` seconds for running tasks, then cancel the rest."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=patience)
-        if left := list(self._tasks):
-            log.warning("errands canceled", count=len(left))
-            await cancel_tasks(*left)
+        if unfinished := list(self._tasks):
+            log.warning("errands canceled", count=len(unfinished))
+            await cancel_tasks(*unfinished)

@@ -1,4 +1,4 @@
-"""The rooms of the house: what doors and hall share in one process, each made from the settings once."""
+"""The services of one process, each made once from the settings and shared by endpoints and workers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from zofbot.config.settings import Settings
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.domain.permissions import Roles
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, UndecidedNotification
+from zofbot.notifications.payloads import ReminderPayload, holds_payload
 from zofbot.observability.metrics import Metrics, status_label
 from zofbot.polling import status
 from zofbot.polling.poller import Poller, lease_seconds
@@ -27,7 +28,7 @@ from zofbot.slack import shared_channels
 from zofbot.slack.client import CALL_DEADLINE_SECONDS, SlackClient
 from zofbot.slack.directory import Directory
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views import catch_up, channel_notes, digest_message, renderer, test_alerts
+from zofbot.slack.views import channel_notes, renderer
 from zofbot.slack.views.blocks import Message
 from zofbot.store import Store
 from zofbot.store.audit import AuditLog
@@ -41,13 +42,13 @@ from zofbot.store.webhook_trials import WebhookTrials
 from zofbot.zof.client import CallRecord, ZofClient
 
 MAX_NOTIFIED_ADMINS = 20
-"""Admins who are written to about the default channel."""
+"""At most this many admins are notified about the default channel."""
 
 
 class Services:
-    """All of them."""
+    """Everything that the endpoints and the workers share."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  (one for each outside thing)
+    def __init__(  # noqa: PLR0913, PLR0917  (one for each external system)
         self,
         settings: Settings,
         store: Store,
@@ -75,36 +76,28 @@ class Services:
         self.mentions = Mentions(store.client, namespace, clock, most=MAX_MENTIONS, window=MENTION_WINDOW_SECONDS)
 
     def use_secrets(self, settings: Settings) -> None:
-        """Go on with other secrets."""
+        """Switch to the secrets in ``settings``, after a rotation."""
         self.traces.add_secrets(*settings.all_secrets())
         self.notifier.use_token(settings.slack_bot_token.get_secret_value())
         self.zof.use_key(settings.zof_api_key.get_secret_value())
 
     def make_dispatcher(self) -> Dispatcher:
-        """Make the writer of channel messages."""
+        """Make the dispatcher, which sends the outbox's notifications to Slack."""
 
         def render_claim(claimed: Claim, now: float) -> Message:
-            body = claimed.notification.body
-            own = (
-                channel_notes.render_if_note(body)
-                or digest_message.render_if_digest(body)
-                or catch_up.drawn(body)
-                or test_alerts.render_if_test_alert(claimed, now)
-            )
-            message = own or renderer.render_notification(
-                claimed, now, self.links, runs=self.settings.zofbot_allow_runs
-            )
-            return message.with_note(shared_channels.DETAILS_FOLLOW_NOTE) if claimed.details_follow else message
+            return renderer.render_notification(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
 
-        wanted = digest_job.make_digest_filter(self.outbox, self.clock)
+        filter_digest = digest_job.make_digest_filter(self.outbox, self.clock)
         failures = TriageService(self.outbox, self.clock, self.metrics)
         postponing = Postponing(self.outbox, self.subscriptions, failures, self.clock)
-        veil = shared_channels.SharedChannelFilter(self.people.readers_of, self._commit_notification, self.clock)
+        hide_details = shared_channels.SharedChannelFilter(
+            self.people.readers_of, self._commit_notification, self.clock
+        )
 
         async def prepare_claim(claimed: Claim) -> Claim:
-            known = await postponing(await wanted(claimed))
+            checked = await postponing(await filter_digest(claimed))
             await self._pace_mentions(claimed)
-            return known if self.settings.zofbot_shared_details else await veil(known)
+            return checked if self.settings.zofbot_shared_details else await hide_details(checked)
 
         return Dispatcher(
             self.outbox,
@@ -120,24 +113,24 @@ class Services:
         )
 
     async def _pace_mentions(self, claimed: Claim) -> None:
-        """Put off a timer that would mention somebody too often.
+        """Postpone a reminder that would mention somebody too often.
 
-        Raises UndecidedNotification, UnwantedNotification where there is nothing to say any more, and StoreUnavailable.
+        Raises UndecidedNotification to postpone, UnwantedNotification if it is obsolete, and StoreUnavailable.
         """
         body = claimed.notification.body
-        if body.get("card") != "timer" or not body.get("mention"):
+        if not holds_payload(body, ReminderPayload) or not body.get("mention"):
             return
         renderer.render_notification(claimed, self.clock.time())
-        one = claimed.notification
-        wait = await self.mentions.take(one.channel, body["mention"], one.key)
+        notification = claimed.notification
+        wait = await self.mentions.take(notification.channel, body["mention"], notification.key)
         if wait:
             raise UndecidedNotification(wait)
 
     def make_poller(self) -> Poller:
-        """Make the reader of Zof."""
-        chosen = self.settings
-        seconds = lease_seconds(chosen.zofbot_poll_interval)
-        lease = Lease(self.store.client, chosen.zofbot_namespace, status.POLLER_LEASE, seconds, self.clock)
+        """Make the poller, which reads Zof's runs and results."""
+        settings = self.settings
+        seconds = lease_seconds(settings.zofbot_poll_interval)
+        lease = Lease(self.store.client, settings.zofbot_namespace, status.POLLER_LEASE, seconds, self.clock)
         return Poller(
             self.zof,
             self.outbox,
@@ -146,58 +139,58 @@ class Services:
             metrics=self.metrics,
             clock=self.clock,
             random=SystemRandom().random,
-            interval=chosen.zofbot_poll_interval,
-            lookback=chosen.zofbot_lookback,
-            order=None if chosen.zof_list_order == "auto" else chosen.zof_list_order,
-            default_channel=chosen.zofbot_default_channel,
+            interval=settings.zofbot_poll_interval,
+            lookback=settings.zofbot_lookback,
+            order=None if settings.zof_list_order == "auto" else settings.zof_list_order,
+            default_channel=settings.zofbot_default_channel,
             digester=digest_job.DigestJob(
                 TriageService(self.outbox, self.clock, self.metrics),
-                AuditLog(self.store.client, chosen.zofbot_namespace),
+                AuditLog(self.store.client, settings.zofbot_namespace),
             ),
             keep=self.traces.add_trace,
         )
 
     def make_canary(self, watch: ZofClock) -> Canary:
-        """Make what tries the whole way; ``watch`` hears Zof's clock."""
-        chosen = self.settings
-        seconds = canary.lease_seconds(chosen.zofbot_canary_interval)
+        """Make the canary, which tests the whole path from Zof to Slack; ``watch`` holds the skew of Zof's clock."""
+        settings = self.settings
+        seconds = canary.lease_seconds(settings.zofbot_canary_interval)
         return Canary(
-            chosen.zofbot_canary_channel,
+            settings.zofbot_canary_channel,
             store=self.store,
             outbox=self.outbox,
             notifier=self.notifier,
             zof=self.zof,
             watch=watch,
-            lease=Lease(self.store.client, chosen.zofbot_namespace, canary.CANARY_LEASE, seconds, self.clock),
+            lease=Lease(self.store.client, settings.zofbot_namespace, canary.CANARY_LEASE, seconds, self.clock),
             metrics=self.metrics,
             clock=self.clock,
-            interval=chosen.zofbot_canary_interval,
+            interval=settings.zofbot_canary_interval,
         )
 
     async def _commit_notification(self, notification: Notification) -> None:
         await self.outbox.commit([notification])
 
     async def report_refusal(self, channel: str, reason: str) -> None:
-        """Write to those responsible for a channel that refuses; once the channel is mended, what waits is sent."""
-        name = f"parked:{channel}:{reason}:{self.clock.now():%G-%V}"  # once a week, however often it is tried
+        """Notify the people responsible for a channel that refuses messages; its messages wait until it is fixed."""
+        name = f"parked:{channel}:{reason}:{self.clock.now():%G-%V}"  # at most once a week
         await self._notify_responsible(
             channel, name, channel_notes.blocked_channel_note(reason), known=reason != "channel_not_found"
         )
 
     async def report_removal(self, root: str, channel: str) -> None:
-        """Write to those responsible for a channel that an alert was removed from it twice."""
+        """Notify the people responsible for a channel that an alert was deleted from it twice."""
         await self._notify_responsible(channel, f"removed:{root}", channel_notes.ALERT_REMOVED_NOTE)
 
-    async def _notify_responsible(self, channel: str, name: str, said: str, *, known: bool = True) -> None:
-        """Write to whoever subscribed a channel, and to the admins where it is the default one, which nobody did.
+    async def _notify_responsible(self, channel: str, name: str, text: str, *, known: bool = True) -> None:
+        """Send ``text`` to everybody who subscribed the channel, and for the default channel to the admins too.
 
-        A channel that is not ``known`` to Slack is named by its id: no message may link to it.
+        A channel that Slack does not know (``known=False``) is named by its id, because a message cannot link to it.
         """
         users = {item.by for item in await self.subscriptions.list_for_channel(channel) if item.by}
         if channel == self.settings.zofbot_default_channel:
-            said = f"{channel_notes.DEFAULT_CHANNEL_NOTE} {said}"
+            text = f"{channel_notes.DEFAULT_CHANNEL_NOTE} {text}"
             users |= set(sorted(await self.people.admin_ids(self.roles.admins))[:MAX_NOTIFIED_ADMINS])
-        body = channel_notes.note_payload(said, channel) if known else channel_notes.note_payload(f"{channel}: {said}")
+        body = channel_notes.note_payload(text, channel) if known else channel_notes.note_payload(f"{channel}: {text}")
         for user in sorted(users):
             note = Notification(
                 key=f"{name}:{user}",
@@ -215,15 +208,15 @@ def make_zof_client(
     metrics: Metrics,
     clock: Clock,
     store: Store | None = None,
-    heard: Callable[[CallRecord], None] = lambda call: None,
+    on_call: Callable[[CallRecord], None] = lambda call: None,
 ) -> ZofClient:
-    """Make the one way to Zof; with a ``store``, processes share what they learn of the quota.
+    """Make the client of Zof's API; with a ``store``, processes share their knowledge of the quota.
 
-    ``heard`` is given each call when it is over.
+    ``on_call`` receives a record of each finished call.
     """
 
     def observe_call(call: CallRecord) -> None:
-        heard(call)
+        on_call(call)
         metrics.zof_calls.labels(call.method, call.template, call.outcome, status_label(call.status)).inc()
         metrics.zof_seconds.labels(call.template).observe(call.seconds)
         metrics.zof_tries.inc(call.tries)
@@ -245,7 +238,7 @@ def make_zof_client(
 
 
 def make_links(settings: Settings) -> ZofLinks:
-    """Say which links may be shown."""
+    """Make the builder of links to Zof, from the URL templates and the allowed hosts."""
     return ZofLinks(settings.zof_run_url_template, settings.zof_result_url_template, settings.link_hosts)
 
 
@@ -253,12 +246,12 @@ def make_links(settings: Settings) -> ZofLinks:
 async def open_slack_client(
     settings: Settings, metrics: Metrics, clock: Clock, *, deadline: float = CALL_DEADLINE_SECONDS
 ) -> AsyncIterator[SlackClient]:
-    """Give the way to Slack of these settings; one call may take ``deadline`` seconds.
+    """Open a Slack client for these settings; one call may take ``deadline`` seconds.
 
-    A proxy may stand in between, but never before loopback.
+    The environment's proxy is used, except for loopback addresses.
     """
-    near = urlsplit(settings.slack_api_url).hostname in ("127.0.0.1", "localhost", "::1")
-    async with aiohttp.ClientSession(trust_env=not near) as session:
+    is_local = urlsplit(settings.slack_api_url).hostname in ("127.0.0.1", "localhost", "::1")
+    async with aiohttp.ClientSession(trust_env=not is_local) as session:
         token = settings.slack_bot_token.get_secret_value()
         yield SlackClient(
             session, token=token, api_url=settings.slack_api_url, metrics=metrics, clock=clock, deadline=deadline

@@ -1,4 +1,4 @@
-"""The demo: the real bot in a pretend world, all on this machine, with no account and no setting."""
+"""The demo: the real bot against the simulator, all on this machine, with no account and no setting."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from zofbot.subscriptions import parse_filters
 POLL_INTERVAL_SECONDS = 5.0
 
 REQUESTS_PER_MINUTE = 1200
-"""Zof's requests a minute: as many times the real one as the demo polls more often than a bot at work."""
+"""The simulated Zof's quota, scaled up because the demo polls more often than a bot in production."""
 
 CONSOLE_HOST = "console.zof.ai"
-"""Where the pretend Zof shows runs and results to people; pasted links to it unfurl."""
+"""Host of the simulated Zof's web pages of runs and results; links to it unfurl."""
 
 RUN_SECONDS = 8.0
-"""Seconds until a run that was started from Slack has passed."""
+"""Time until a run that was started from Slack passes."""
 
 DEMO_SUBSCRIPTIONS = {
     QA_ALERTS: f"project:* escalate:15m-><!subteam^{ON_CALL_GROUP}>",
     CHECKOUT_CHANNEL: "project:checkout env:production group:case",
 }
-"""Channels that are told from the start, and what Ana typed there."""
+"""Channels subscribed from the start, with the filters that Ana typed there."""
 
 
 @asynccontextmanager
 async def run_demo(port: int, poll_seconds: float = POLL_INTERVAL_SECONDS) -> AsyncIterator[SimulatorServer]:
-    """Run the demo while the context lasts; its page is at the stage's address.
+    """Run the demo while the context lasts; its page is at the simulator's URL.
 
-    ``poll_seconds`` lie between two of the bot's own looks at Zof. Raises SettingsError when the port cannot be opened.
+    ``poll_seconds`` is the bot's poll interval. Raises SettingsError if the port cannot be opened.
     """
     clock = MovableClock()
     world = World(clock)
@@ -56,34 +56,34 @@ async def run_demo(port: int, poll_seconds: float = POLL_INTERVAL_SECONDS) -> As
     world.slack.unfurl_domains = {CONSOLE_HOST}
     world.zof.quota = MinuteQuota(REQUESTS_PER_MINUTE)
     world.zof.runs_take = RUN_SECONDS
-    stage = SimulatorServer(world)
+    simulator = SimulatorServer(world)
     with tempfile.TemporaryDirectory(prefix="zofbot-demo-") as folder:
         try:
             try:
-                await stage.start(port=port)
+                await simulator.start(port=port)
             except OSError as error:
                 raise SettingsError(
                     [f"--port {port} cannot be opened ({error.strerror}): choose another, or 0 for any that is free."]
                 ) from error
-            settings = _demo_settings(stage, Path(folder), poll_seconds)
+            settings = _demo_settings(simulator, Path(folder), poll_seconds)
             async with run_bot(settings, clock) as bot:
                 world.slack.request_url = f"{bot.url}/slack/events"
                 world.zof.webhooks.url = f"{bot.url}/zof/webhook"
                 await _add_subscriptions(world, bot, settings.zofbot_namespace)
-                yield stage
+                yield simulator
         finally:
-            await stage.stop()
+            await simulator.stop()
 
 
-def _demo_settings(stage: SimulatorServer, folder: Path, poll_seconds: float) -> Settings:
-    """Point the bot at the pretend world; nothing comes from the environment."""
-    slack, zof = stage.world.slack, stage.world.zof
+def _demo_settings(simulator: SimulatorServer, folder: Path, poll_seconds: float) -> Settings:
+    """Point the bot at the simulator; nothing comes from the environment."""
+    slack, zof = simulator.world.slack, simulator.world.zof
     return Settings.model_construct(
         slack_bot_token=SecretStr(slack.bot_token),
         slack_signing_secret=SecretStr(slack.signing_secret),
-        slack_api_url=f"{stage.url}/api/",
+        slack_api_url=f"{simulator.url}/api/",
         zof_api_key=SecretStr(zof.key),
-        zof_base_url=f"{stage.url}/zof/v1",
+        zof_base_url=f"{simulator.url}/zof/v1",
         zof_link_hosts="zof.ai",
         zof_run_url_template=f"https://{CONSOLE_HOST}/runs/{{run_id}}",
         zof_result_url_template=f"https://{CONSOLE_HOST}/results/{{result_id}}",
@@ -96,18 +96,18 @@ def _demo_settings(stage: SimulatorServer, folder: Path, poll_seconds: float) ->
 
 
 async def _add_subscriptions(world: World, bot: Zofbot, namespace: str) -> None:
-    """Have Ana subscribe the channels, without the answers that only she would see, and say so to a newcomer."""
+    """Subscribe the channels on Ana's behalf, and post a message in each that says so."""
     subscriptions, name = Subscriptions(bot.store.client, namespace), world.slack.users[ANA].name
-    for number, (channel, wish) in enumerate(DEMO_SUBSCRIPTIONS.items(), start=1):
-        own = {"id": f"demo{number}", "channel": channel, "by": ANA, "by_name": name, "created": world.unix_time()}
-        await subscriptions.add(parse_filters(wish).model_copy(update=own))
-        typed = wish.replace(f"<!subteam^{ON_CALL_GROUP}>", f"@{world.slack.groups[ON_CALL_GROUP].handle}")
-        said = f"zofbot tells this channel what fails from now on: I typed `{SLASH_COMMAND} subscribe {typed}`."
-        world.slack.add_message(PostedMessage(channel, world.slack.next_timestamp(), ANA, said))
+    for number, (channel, filters) in enumerate(DEMO_SUBSCRIPTIONS.items(), start=1):
+        identity = {"id": f"demo{number}", "channel": channel, "by": ANA, "by_name": name, "created": world.unix_time()}
+        await subscriptions.add(parse_filters(filters).model_copy(update=identity))
+        typed = filters.replace(f"<!subteam^{ON_CALL_GROUP}>", f"@{world.slack.groups[ON_CALL_GROUP].handle}")
+        text = f"zofbot tells this channel what fails from now on: I typed `{SLASH_COMMAND} subscribe {typed}`."
+        world.slack.add_message(PostedMessage(channel, world.slack.next_timestamp(), ANA, text))
 
 
 def _composer_command() -> dict[str, object]:
-    """The command as the page's composer completes it."""
+    """Describe the command for the page's composer, which completes it."""
     return {
         "command": SLASH_COMMAND,
         "description": "Look up Zof's runs and results",

@@ -1,4 +1,4 @@
-"""The books that an operator reads and mends on a terminal: outbox, audit, subscriptions, traces, trials."""
+"""The stored data that the command line reads and repairs: outbox, audit, subscriptions, traces, webhook trials."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zofbot.store.webhook_trials import WebhookTrials
 
 @dataclass(frozen=True)
 class OperatorStore:
-    """What stands in one bot's store."""
+    """Access to the stored data of one bot."""
 
     outbox: Outbox
     audit: AuditLog
@@ -30,7 +30,7 @@ class OperatorStore:
 
 @asynccontextmanager
 async def open_operator_store(settings: Settings, clock: Clock) -> AsyncIterator[OperatorStore]:
-    """Open the books of these settings. Raises SettingsError or StoreUnavailable."""
+    """Open the store of these settings. Raises SettingsError or StoreUnavailable."""
     async with AsyncExitStack() as stack:
         address = settings.redis_url or await stack.enter_async_context(start_embedded(settings.zofbot_data_dir, clock))
         store = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))

@@ -1,1 +1,1 @@
-"""From the outbox into Slack: claims, attempts, what their answers mean."""
+"""Delivery from the outbox to Slack: claim notifications, attempt to send them, settle the results."""

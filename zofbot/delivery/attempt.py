@@ -1,4 +1,4 @@
-"""A delivery: one attempt at one notification, from looking whether it is there to how it ended."""
+"""One delivery attempt: look for an earlier send, render, post or update, and classify the result."""
 
 from __future__ import annotations
 
@@ -38,60 +38,61 @@ from zofbot.store.attempt_results import (
 log = structlog.get_logger()
 
 RenderMessage = Callable[[Claim, float], Message]
-"""Draws a notification as it looks at a time in Unix seconds."""
+"""Renders a notification for a time in Unix seconds."""
 
 PrepareClaim = Callable[[Claim], Awaitable[Claim]]
-"""Takes out of a notification what its channel is not to see; raises UnwantedNotification where nothing is to be said
-any more, and UndecidedNotification while it is not known what may be said.
+"""Removes what the channel must not see from a notification.
+
+Raises UnwantedNotification if it is obsolete, and UndecidedNotification if it cannot be decided yet.
 """
 
 LOOK_BACK_SECONDS = CLOCK_SKEW_SECONDS
-"""Seconds before an attempt from which on its message is looked for."""
+"""Seconds before an earlier attempt at which the search for its message begins."""
 
 OPERATOR_RETRY_SECONDS = 300.0
-"""Seconds until another look, where an operator has to mend something first."""
+"""Seconds between retries of something that an operator must fix first."""
 
 UNWANTED_REASON = "no longer wanted"
-"""Why a timer is dropped that was overtaken; ``commit.lua`` knows it by this word."""
+"""Reason stored for dropping an obsolete timer; ``commit.lua`` compares with this exact text."""
 
 MAX_BACKOFF_SECONDS = 60.0
-"""Seconds that a backoff grows to."""
+"""Upper limit of the retry backoff, in seconds."""
 
 
 class Notifier(Protocol):
-    """What speaks to Slack; every method raises SlackError. ``deadline`` is the seconds one call may take."""
+    """Slack calls that delivery needs; every method raises SlackError. ``deadline``: seconds allowed per call."""
 
     deadline: float
 
     async def post_message(
         self, channel: str, message: Message, meta: Mapping[str, Any], *, thread: str = "", broadcast: bool = False
     ) -> Receipt:
-        """Post once."""
+        """Post a message, without retries."""
 
     async def update_message(
         self, receipt: Receipt, message: Message, meta: Mapping[str, Any] | None = None
     ) -> Receipt:
-        """Make a message show this instead."""
+        """Replace the content of a message."""
 
     async def find_message(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
-        """Look for our own message."""
+        """Find this app's message that carries ``key``, posted after ``since`` (Unix seconds)."""
 
     async def has_message(self, receipt: Receipt) -> bool:
-        """Whether a message of ours is still there."""
+        """Return whether this app's message still exists."""
 
     async def join_channel(self, channel: str) -> None:
-        """Become a member of a public channel."""
+        """Join a public channel."""
 
 
 T = TypeVar("T")
 
 
 class _LeaseEnding(Exception):
-    """The lease ends before another call could."""
+    """The lease would end before another call could finish."""
 
 
 class NotificationSender:
-    """Makes attempts. ``random`` gives numbers from 0 to 1, for backoff."""
+    """Sender of single notifications. ``random`` returns numbers from 0 to 1, for backoff."""
 
     def __init__(  # noqa: PLR0913  (the parts it joins)
         self,
@@ -111,7 +112,10 @@ class NotificationSender:
         self._random = random
 
     async def attempt_delivery(self, claim: Claim, mine: Callable[[], bool]) -> AttemptResult:
-        """Look if it may be there, else say it. Nothing is said that could end after the lease: ``mine`` is asked."""
+        """Adopt the message of an earlier attempt if it exists, else send it.
+
+        ``mine`` is asked before each call whether the call can still finish within the lease.
+        """
         try:
             if found := await self._find_earlier_send(claim):
                 return Adopted.for_claim(claim, found)
@@ -124,7 +128,7 @@ class NotificationSender:
             return Dropped.for_claim(claim, UNWANTED_REASON)
         except UndecidedNotification as wait:
             return Snoozed.for_claim(claim, wait.seconds)
-        except StoreUnavailable:  # whether it is still wanted is not known
+        except StoreUnavailable:  # cannot tell yet whether it is still wanted
             return Snoozed.for_claim(claim, 1.0)
         except Exception as error:
             log.exception("notification cannot be drawn", key=claim.notification.key)
@@ -137,7 +141,7 @@ class NotificationSender:
             return Snoozed.for_claim(claim, 0.0)
 
     async def _find_earlier_send(self, claim: Claim) -> Receipt | None:
-        if claim.maybe_since is None or claim.notification.kind is NotificationKind.EDIT:  # an edit can be made twice
+        if claim.maybe_since is None or claim.notification.kind is NotificationKind.EDIT:  # edits are idempotent
             return None
         found = None
         try:
@@ -164,7 +168,7 @@ class NotificationSender:
         return await look()
 
     async def _send_with_fallbacks(self, claim: Claim, message: Message, mine: Callable[[], bool]) -> Receipt:
-        """Send it, after each remedy that there is once more, but with none of them twice."""
+        """Send, retrying after each recovery: join the channel, fall back to plain text. Each is tried once."""
         tried: set[RefusalHandling] = set()
         while mine():
             try:
@@ -201,7 +205,7 @@ class NotificationSender:
             raise no from None
 
     async def _classify_find_error(self, claim: Claim, error: SlackError) -> AttemptResult:
-        """Whatever keeps us from looking, it is not sent again until somebody has looked."""
+        """Classify a failed search. It never leads to a resend before a search has succeeded."""
         if isinstance(error, SlackDeferred):
             return Unknown.for_claim(claim, error.reason, error.retry_after + self._retry_delay(claim))
         if isinstance(error, SlackUnknown):
@@ -224,14 +228,14 @@ class NotificationSender:
             return Deferred.for_claim(claim, 1 + self._retry_delay(claim), False, error.reason)
         return Unknown.for_claim(
             claim, error.reason, 1 + self._retry_delay(claim)
-        )  # what Slack stores late is there by then
+        )  # time for Slack to store a late message
 
     async def _classify_refusal(self, claim: Claim, error: SlackError) -> AttemptResult:
         helps = handling_for(error.reason)
         if helps is RefusalHandling.PAUSE:
             return Halted.for_claim(claim, error.reason)
         if helps is RefusalHandling.REPOST and claim.notification.key.startswith(DETAILS_KEY_PREFIX):
-            return Dropped.for_claim(claim, UNWANTED_REASON)  # people deleted what it was to complete
+            return Dropped.for_claim(claim, UNWANTED_REASON)  # somebody deleted the message to be edited
         if helps is RefusalHandling.SKIP and claim.notification.kind is NotificationKind.EDIT:
             return Dropped.for_claim(claim, error.reason)
         if helps is RefusalHandling.REPOST and claim.place:
@@ -239,7 +243,7 @@ class NotificationSender:
         return Refused.for_claim(claim, error.reason, helps in (RefusalHandling.JOIN, RefusalHandling.PARK))
 
     async def _confirm_deletion(self, claim: Claim, place: Receipt, reason: str) -> AttemptResult:
-        """Believe that a message was removed only after a look: Slack says so of messages that are there, too."""
+        """Check the channel before treating a message as deleted: Slack reports that for existing messages, too."""
         wait = 1 + self._retry_delay(claim)
         try:
             standing = await self._read_as_member(place.channel, lambda: self._notifier.has_message(place))
@@ -255,7 +259,7 @@ class NotificationSender:
 
 
 def retry_delay(attempt: int, chance: float) -> float:
-    """Seconds until the attempt after this one: full jitter under a ceiling that doubles."""
+    """Return the seconds until the next attempt: full jitter below an exponentially growing limit."""
     return max(0.1, chance * min(MAX_BACKOFF_SECONDS, 2.0 ** min(attempt - 1, 10)))
 
 

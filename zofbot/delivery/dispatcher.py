@@ -1,4 +1,4 @@
-"""The dispatcher: takes notifications out of the outbox and into Slack. The only writer of channel messages."""
+"""The dispatcher: sends notifications from the outbox to Slack. The only writer of channel messages."""
 
 from __future__ import annotations
 
@@ -24,34 +24,35 @@ from zofbot.store.outbox import LEASE_SECONDS, ClaimBatch, Outbox
 log = structlog.get_logger()
 
 MAX_CONCURRENT_SENDS = 16
-"""Calls to Slack at the same time."""
+"""Concurrent calls to Slack."""
 
 MAX_BATCH_SIZE = 100
-"""Notifications claimed in one step."""
+"""Notifications claimed at once."""
 
 SETTLE_BATCH_SIZE, MAX_SETTLE_DELAY_SECONDS = MAX_BATCH_SIZE, 0.1
-"""Settlements that are written down at once, or after so many seconds if fewer come together."""
+"""Results are stored in batches of this size, or after this many seconds if there are fewer."""
 
 MAX_START_DELAY_SECONDS = 1.0
-"""Seconds after its claim within which a message is begun, or put back: its channel's pace was reckoned for then."""
+"""Seconds after a claim within which its attempt must start, else it is returned: claims obey the channel's rate limit.
+"""
 
 POLL_SECONDS = 0.5
-"""Seconds until another look for what other processes committed."""
+"""Seconds between checks for notifications committed by other processes."""
 
 MAX_STORE_RETRY_SECONDS = 5.0
-"""Seconds between two tries to reach a store that is gone, at most."""
+"""Maximum seconds between attempts to reach an unavailable store."""
 
 ClockReading = tuple[float, float]
-"""The loop's clock and the bot's."""
+"""Readings of the monotonic clock and of the wall clock (Unix), in seconds."""
 
 _TRACED_OUTCOMES = frozenset({"deferred", "unknown", "refused", "parked", "halted", "gone", "adopted"})
-"""How an attempt ends of which a trace is kept; one that is adopted had gone wrong before."""
+"""Outcomes whose traces are kept; "adopted" is one because an earlier attempt went wrong."""
 
 
 class Dispatcher:
-    """One worker; any number may share an outbox. ``random`` gives numbers from 0 to 1, ``lease`` is in seconds.
+    """One delivery worker; any number may share an outbox.
 
-    ``keep`` takes the traces of attempts that went wrong.
+    ``random`` returns numbers from 0 to 1, ``lease`` is in seconds, ``keep`` receives the traces of failed attempts.
     """
 
     def __init__(  # noqa: PLR0913  (the parts it joins)
@@ -88,7 +89,7 @@ class Dispatcher:
         self._stopping = self._drained = False
 
     async def run(self) -> None:
-        """Deliver until ``stop()``, whatever Redis and Slack do meanwhile."""
+        """Deliver until ``stop()``; survives outages of Redis and Slack."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._settle_loop())
@@ -100,12 +101,12 @@ class Dispatcher:
             await self._settle_remaining()
 
     def stop(self) -> None:
-        """Claim nothing more; what is being sent may finish, and ``run()`` ends within a call's deadline."""
+        """Stop claiming. Sends in progress may finish, and ``run()`` ends within the deadline of one call."""
         self._stopping = True
         self._outbox.news.set()
 
     async def deliver_batch(self) -> int:
-        """Claim once, deliver that, settle it; returns how many were claimed. Raises StoreUnavailable."""
+        """Claim, deliver and settle one batch; returns the number claimed. Raises StoreUnavailable."""
         begun, batch = await self._claim_batch()
         async with asyncio.TaskGroup() as group:
             self._start_attempts(group, batch, begun)
@@ -132,7 +133,7 @@ class Dispatcher:
             await _wait_for_event(self._outbox.news, wait)
 
     async def _claim_batch(self) -> tuple[ClockReading, ClaimBatch]:
-        """Claim; returns since when the leases run."""
+        """Claim a batch; also returns the clock readings at which its leases began."""
         begun = self._read_clocks()
         batch = await self._outbox.claim(MAX_BATCH_SIZE, self._lease)
         for key, kind, channel, reason in batch.dropped:
@@ -148,7 +149,7 @@ class Dispatcher:
             task.add_done_callback(self._on_attempt_done)
 
     def _idle_seconds(self, batch: ClaimBatch) -> float:
-        """Seconds until asking again is worth it; where there is more, whoever finishes asks for it."""
+        """Return the seconds until the next claim. If more is due, each finished attempt triggers a claim, too."""
         if self._more or batch.next_due is None:
             return POLL_SECONDS
         return min(POLL_SECONDS, max(0.0, batch.next_due - self._clock.time()))
@@ -161,7 +162,7 @@ class Dispatcher:
             self._outbox.news.set()
 
     async def _deliver_claim(self, claim: Claim, begun: ClockReading) -> None:
-        """Make one attempt, when it is its turn, and keep how it ended."""
+        """Make one attempt when a send slot is free, and queue its result for settling."""
         note = claim.notification
         async with self._slots:
             started = self._clock.monotonic()
@@ -191,11 +192,14 @@ class Dispatcher:
         return self._clock.monotonic(), self._clock.time()
 
     def _elapsed_since(self, begun: ClockReading) -> float:
-        """Seconds at most: nobody sets the loop's clock back, and the other goes on while the machine is suspended."""
+        """Return the longer of two measurements, in seconds.
+
+        The monotonic clock is never set back; the wall clock advances while the machine is suspended.
+        """
         return max(now - then for now, then in zip(self._read_clocks(), begun, strict=True))
 
     def _record_attempt(self, claim: Claim, ended: AttemptResult, seconds: float) -> None:
-        """One line and one count for each attempt."""
+        """Write the log line, the metrics and the trace step of one attempt."""
         notification, outcome = claim.notification, type(ended).__name__.lower()
         if isinstance(ended, Refused) and ended.parks:
             outcome = "parked"
@@ -226,7 +230,7 @@ class Dispatcher:
             try:
                 await self._settle_results()
                 failures = 0
-            except StoreUnavailable as error:  # they are kept, and settling late or twice does no harm
+            except StoreUnavailable as error:  # results are kept; settling late or twice is harmless
                 failures += 1
                 log.warning("settlements wait for the store", count=len(self._ended), error=error.sentence)
                 self._some.set()
@@ -253,7 +257,7 @@ class Dispatcher:
             self._lookout.trouble.set()
 
     async def _drain_sends(self) -> None:
-        """Let running sends finish; what does not is left as claimed, to be looked for when its lease ends."""
+        """Let sends in progress finish. The rest stay claimed, to be searched for after their lease expires."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._deadline)
         if left := list(self._tasks):
@@ -261,7 +265,7 @@ class Dispatcher:
             await cancel_tasks(*left)
 
     def _stop_loops(self) -> None:
-        """Have the other loops come to their end; canceling would do only while they wait for nothing of Redis'."""
+        """Ask the other loops to stop. Cancelling is unsafe while a Redis reply is pending."""
         self._drained = True
         self._some.set()
         self._enough.set()
@@ -275,7 +279,7 @@ class Dispatcher:
 
 
 async def _wait_for_event(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event, or so long."""
+    """Wait for the event for at most ``seconds``."""
     try:
         async with timeout(seconds):
             await event.wait()

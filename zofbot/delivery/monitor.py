@@ -1,4 +1,4 @@
-"""The lookout: measures the outbox, and sees to it that somebody is told of each channel that refuses."""
+"""The outbox monitor: updates gauges, reports channels that refuse messages, and retries them."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from zofbot.store.outbox import Outbox
 log = structlog.get_logger()
 
 CHECK_INTERVAL_SECONDS = 10.0
-"""Seconds between two looks while there is no trouble."""
+"""Seconds between checks while there is no trouble."""
 
 PARKED_RETRY_SECONDS = 300.0
-"""Seconds until a channel that refused is tried again, unless Slack says earlier that it was mended."""
+"""Seconds until a parked channel is retried, unless a Slack event shows earlier that it works again."""
 
 OnParked = Callable[[str, str], Awaitable[None]]
-"""Tells whom it concerns that a channel (id) refuses, and Slack's reason. It may be called again for the same."""
+"""Notifies the people concerned that a channel (id) refuses messages, with Slack's reason. May be called repeatedly."""
 
 
 OnRemoved = Callable[[str, str], Awaitable[None]]
-"""Tells whom it concerns of a root (key) that was removed from a channel (id) twice. It may be called again."""
+"""Notifies the people concerned that an alert (key) was deleted from a channel (id) twice. May be called repeatedly."""
 
 
 async def no_recipient(channel: str, reason: str) -> None:
-    """For when there is nobody to tell."""
+    """Do nothing: there is nobody to notify."""
 
 
 class OutboxMonitor:
-    """Looks every few seconds, and at once when ``trouble`` is set."""
+    """Periodic check of the outbox; setting ``trouble`` triggers one at once."""
 
     def __init__(
         self, outbox: Outbox, metrics: Metrics, on_parked: OnParked, on_removed: OnRemoved, clock: Clock
@@ -48,7 +48,7 @@ class OutboxMonitor:
         self._clock = clock
 
     async def run(self) -> None:
-        """Go on until ``stop()``."""
+        """Check until ``stop()``."""
         while not self._stopping:
             self.trouble.clear()
             try:
@@ -68,12 +68,12 @@ class OutboxMonitor:
                 pass
 
     def stop(self) -> None:
-        """Look no more."""
+        """Ask ``run()`` to end."""
         self._stopping = True
         self.trouble.set()
 
     async def update_gauges(self) -> None:
-        """Set the gauges. Raises StoreUnavailable."""
+        """Set the outbox gauges. Raises StoreUnavailable."""
         depth = await self._outbox.read_stats()
         self._metrics.store_up.set(1)
         self._metrics.outbox.labels("pending").set(depth.pending)
@@ -85,7 +85,7 @@ class OutboxMonitor:
         self._metrics.outbox_paused.set(bool(depth.paused))
 
     async def report_parked(self) -> None:
-        """Call ``on_parked`` for each parked channel of which nobody was told. Raises StoreUnavailable."""
+        """Call ``on_parked`` for each parked channel not reported yet. Raises StoreUnavailable."""
         for parked in await self._outbox.parked_channels():
             if parked.told:
                 continue
@@ -94,13 +94,13 @@ class OutboxMonitor:
                 await self._on_parked(parked.channel, parked.reason)
             except StoreUnavailable:
                 raise
-            except Exception:  # it is not ours, and must not end all deliveries; it is tried again
+            except Exception:  # a failing callback must not stop deliveries; it is retried
                 log.exception("nobody was told", channel=parked.channel)
             else:
                 await self._outbox.mark_notified(parked.channel)
 
     async def report_removed(self) -> None:
-        """Call ``on_removed`` for each root that was removed twice. Raises StoreUnavailable."""
+        """Call ``on_removed`` for each alert that was deleted twice. Raises StoreUnavailable."""
         for key, channel in (await self._outbox.removed_alerts()).items():
             log.error("message removed again, not posted any more", key=key, channel=channel)
             try:
@@ -113,9 +113,9 @@ class OutboxMonitor:
                 await self._outbox.mark_removal_notified(key)
 
     async def retry_parked(self) -> None:
-        """Try channels again that have refused for a while, for Slack does not tell all that mends one.
+        """Unpark channels after a while, because not every fix causes a Slack event.
 
-        One that still refuses is parked anew by the first message that tries. Raises StoreUnavailable.
+        A channel that still refuses is parked again by its first message. Raises StoreUnavailable.
         """
         now = self._clock.time()
         for parked in await self._outbox.parked_channels():

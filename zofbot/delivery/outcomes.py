@@ -1,4 +1,4 @@
-"""Causes: why attempts end as they do, in few enough words to be counted (pure)."""
+"""Causes of delivery outcomes, limited to a fixed set so that they can be metric labels (pure)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zofbot.slack.errors import DEFERRED_REASONS, REASONS_BY_HANDLING, UNCERTAIN
 
 OTHER_CAUSE = "other"
 UNCONFIRMED_CAUSE = "unconfirmed"
-"""No answer came, or one that says nothing, or a word that nobody knows."""
+"""No answer, an empty one, or an unknown reason."""
 
 NO_CAUSE = "none"
 
@@ -23,7 +23,7 @@ _CAUSE_BY_OWN_REASON = {
     "its message is gone": "root_lost",
     "unreachable": "unreachable",
 }
-"""Our own reasons, up to a colon."""
+"""zofbot's own reasons (the part before a colon) and their causes."""
 
 CAUSES_BY_OUTCOME: dict[str, tuple[str, ...]] = {
     "sent": (NO_CAUSE,),
@@ -57,11 +57,11 @@ CAUSES_BY_OUTCOME: dict[str, tuple[str, ...]] = {
     ),
     "dropped": ("unwanted", "root_lost", *REASONS_BY_HANDLING[RefusalHandling.SKIP], OTHER_CAUSE),
 }
-"""Every cause that is counted, by how an attempt ended; what Slack may yet think of is one of the last."""
+"""Every cause that is counted, by outcome; a reason Slack adds later counts as one of the catch-all causes."""
 
 
 def classify_cause(outcome: str, reason: str) -> str:
-    """Name the cause of an ``outcome`` by a word of ``CAUSES_BY_OUTCOME``, whatever the ``reason``."""
+    """Return the cause of an ``outcome``, always one from ``CAUSES_BY_OUTCOME``."""
     own = reason.partition(":")[0]
     word = _CAUSE_BY_OWN_REASON.get(own, own) or NO_CAUSE
     known = CAUSES_BY_OUTCOME[outcome]
@@ -71,7 +71,7 @@ def classify_cause(outcome: str, reason: str) -> str:
 
 
 def known_causes() -> Iterator[tuple[str, str, str]]:
-    """Every kind, outcome and cause that can be counted together."""
+    """Yield every combination of kind, outcome and cause that can be counted."""
     for outcome, causes in CAUSES_BY_OUTCOME.items():
         for word in dict.fromkeys((*causes, classify_cause(outcome, "unheard of"))):
             yield from ((kind.value, outcome, word) for kind in NotificationKind)

@@ -212,7 +212,7 @@ async def _check_zof(settings: Settings, clock: Clock, patience: TimeBudget) -> 
         dates.append((call.date, clock.time()))
 
     try:
-        client = make_zof_client(settings, Metrics(), clock, heard=note_date)
+        client = make_zof_client(settings, Metrics(), clock, on_call=note_date)
     except SettingsError as said:
         return [error_finding("zof", problem, "Correct that setting.") for problem in said.problems]
     try:

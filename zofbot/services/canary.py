@@ -1,7 +1,7 @@
-"""The canary: every few minutes a failure that never was walks the whole way into Slack, is seen there, and removed.
+"""The canary: every few minutes, send an invented failure through to Slack, find it there, and delete it.
 
-It passes the rules, the outbox and the dispatcher like any other, under a key of its own and with nothing remembered
-of it. At most one is on its way at a time, and what a process that died has left is removed at the next turn.
+It passes the rules, the outbox and the dispatcher like any other failure, under its own key and without leaving state.
+At most one is in progress at a time; leftovers of a process that died are removed in the next cycle.
 """
 
 from __future__ import annotations
@@ -31,39 +31,39 @@ log = structlog.get_logger()
 CANARY_LEASE = "canary"
 
 MAX_CANARY_SECONDS = 60.0
-"""Seconds one may be on its way, or half an interval if that is shorter, until it counts as late."""
+"""Seconds until a canary counts as late, or half an interval if that is shorter."""
 
 STANDBY_CHECK_INTERVALS = 0.25
-"""How often those who stand by look at the lease."""
+"""Time between lease checks of a process without the lease, in canary intervals."""
 
 
 def lease_seconds(interval: float) -> float:
-    """How long the lease lasts: a turn and the wait for the next, and another takes over within two of them."""
+    """Return how long the lease lasts: one cycle plus the wait for the next; takeover happens within two cycles."""
     return 1.5 * interval + MAX_CANARY_SECONDS
 
 
 @dataclass
 class ZofClock:
-    """By how many seconds we were ahead of Zof's clock at its last reply, whatever it was asked."""
+    """Seconds that this machine's clock was ahead of Zof's at its last reply to any request."""
 
     clock: Clock
     ahead: float | None = None
 
     def read_reply_time(self, call: CallRecord) -> None:
-        """Read the time of a reply."""
+        """Update ``ahead`` from a reply's Date header."""
         self.ahead = clock_offset(call.date, self.clock.time())
 
 
 @dataclass
 class CanaryCycle:
-    """What one turn came to."""
+    """Result of one canary cycle: whether this process has the lease, and the faults found."""
 
     leads: bool = False
     faults: list[Diagnosis] = field(default_factory=list)
 
 
 class Canary:
-    """One process's canary. Times are in seconds; ``within`` says when one is late, ``patience`` is that with Zof."""
+    """One process's canary. ``interval`` and ``within`` (until late) are in seconds; ``patience`` is for Zof calls."""
 
     def __init__(  # noqa: PLR0913  (the links that it tries)
         self,
@@ -90,7 +90,7 @@ class Canary:
         self._fence: Fence | None = None
 
     async def run(self) -> None:
-        """Send one each interval until cancelled; until the first comes through, lateness counts from the start."""
+        """Send a canary each interval until cancelled. Before the first success, lateness counts from the start."""
         self._metrics.canary_last.set(self._unix_time())
         now = self._clock.monotonic
         try:
@@ -105,7 +105,7 @@ class Canary:
             await self._release_lease()
 
     async def probe_once(self) -> CanaryCycle:
-        """Send one, if the lease is to be had, and try what it does not touch; each link that does not hold is told."""
+        """Run one cycle if this process gets the lease: delivery, Zof, clocks. Logs and counts each broken link."""
         turn = CanaryCycle()
         try:
             async with self._collect_faults(turn):
@@ -113,7 +113,7 @@ class Canary:
                     turn.leads = True
                     await self._check_delivery(turn, held.fence, held.hashes[CANARY_HASH])
                     await self._check_zof_and_clocks(turn)
-        except Exception as error:  # as in the poller: nothing may end the loop, and it is counted
+        except Exception as error:  # as in the poller: nothing ends the loop, and it is counted
             log.error("canary failed", exc_info=error)
             turn.faults.append(Diagnosis("outbox", f"The canary itself failed ({type(error).__name__}).", "Report it."))
         for item in {each_fault.link: each_fault for each_fault in reversed(turn.faults)}.values():
@@ -124,7 +124,7 @@ class Canary:
         return turn
 
     async def _hold_lease(self) -> HeldLease | None:
-        """Take the lease or keep it: that writes to Redis and reads from it."""
+        """Acquire or renew the lease, which also tests writing to and reading from Redis."""
         held = await self._lease.hold(CANARY_HASH)
         self._metrics.lease.labels(CANARY_LEASE).set(held is not None)
         if held and held.fence != self._fence:
@@ -134,7 +134,7 @@ class Canary:
 
     @asynccontextmanager
     async def _collect_faults(self, turn: CanaryCycle) -> AsyncIterator[None]:
-        """Make a fault of what goes wrong; that another process has taken over is none."""
+        """Record errors as faults, except that another process has taken the lease or Zof limits the rate."""
         try:
             yield
         except (StoreUnavailable, SlackError) as error:
@@ -146,7 +146,7 @@ class Canary:
             turn.leads = False
 
     async def _check_delivery(self, turn: CanaryCycle, fence: Fence, left: Mapping[str, str]) -> None:
-        """From the rules into Slack, and out again."""
+        """Send a probe through the rules, the outbox and the dispatcher to Slack, find it, and delete it."""
         async with self._collect_faults(turn):
             under_way = await self._probes.remove_leftovers(left)
             name, began = min(under_way.items(), key=lambda item: item[1], default=("", 0.0))
@@ -169,7 +169,7 @@ class Canary:
                 await self._probes.remove_probe(item, receipt)
 
     async def _check_zof_and_clocks(self, turn: CanaryCycle) -> None:
-        """Read a page of Zof's runs, and compare clocks with everybody who tells the time."""
+        """Read a page of Zof's runs, and compare this machine's clock with those of Slack, Zof and Redis."""
         self._watch.ahead = None
         async with self._collect_faults(turn):
             pages = self._zof.list_runs(patience=self._patience, pages=1)

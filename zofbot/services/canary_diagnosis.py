@@ -1,4 +1,4 @@
-"""A fault: which link between Zof and Slack does not hold, what was seen of it, and what mends it; pure."""
+"""Diagnosis of a failed canary: which link between Zof and Slack is broken, the symptom, and the fix; pure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LinkName = Literal["redis", "zof", "slack", "clock", "outbox"]
 
 _CHECK_STEP = "Run `zofbot check`."
 _OWN_REASONS = ("crashed", "cannot be drawn")
-"""How reasons begin that are not Slack's."""
+"""Prefixes of zofbot's own reasons; all others are Slack's."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One link that does not hold: ``what`` was seen, and the ``mend``."""
+    """One broken link: ``what`` was observed, and how to fix it (``mend``)."""
 
     link: LinkName
     what: str
@@ -29,7 +29,7 @@ class Diagnosis:
 
 
 def diagnose_error(error: StoreUnavailable | SlackError | ZofError) -> Diagnosis:
-    """Name the link that an error comes from."""
+    """Return the link that an error comes from."""
     if isinstance(error, SlackError):
         return _diagnose_slack(error.reason)
     if isinstance(error, StoreUnavailable):
@@ -39,13 +39,13 @@ def diagnose_error(error: StoreUnavailable | SlackError | ZofError) -> Diagnosis
 
 
 def is_rate_limited(error: ZofError) -> bool:
-    """Whether Zof is only asked too much, which has an alarm of its own: a 429, or our own keeping of the quota."""
+    """Return whether Zof's rate limit is the cause: a 429, or zofbot's own quota. That has its own alert rule."""
     kept = error.status is None and isinstance(error, ZofUnavailable) and error.retry_at is not None
     return error.status == 429 or kept
 
 
 def diagnose_stuck(entry: OutboxRecord | None, parked: ParkedChannel | None, depth: OutboxStats) -> Diagnosis:
-    """Name the link that keeps a notification from being sent, by how it stands in the outbox."""
+    """Return the link that blocks a notification, judged by its outbox record."""
     if entry is None:
         return Diagnosis("redis", "What was committed is not there.", "Look at Redis' persistence and eviction policy.")
     if parked:
@@ -62,12 +62,12 @@ def diagnose_stuck(entry: OutboxRecord | None, parked: ParkedChannel | None, dep
 
 
 def diagnose_hidden() -> Diagnosis:
-    """Slack took the message, and it is not there."""
+    """Return the diagnosis for a message that Slack accepted but does not show."""
     return Diagnosis("slack", "Slack took the message, and does not show it.", _CHECK_STEP)
 
 
 def diagnose_clock(ahead: Mapping[str, float]) -> Diagnosis | None:
-    """Judge this machine's clock by how many seconds it is ahead of others, each by its name."""
+    """Diagnose this machine's clock, given the seconds it is ahead of each named clock; None if it is right."""
     off = {whose: seconds for whose, seconds in ahead.items() if abs(seconds) > MAX_CLOCK_SKEW_SECONDS}
     said = ", ".join(
         f"{describe_duration(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'} {whose}"

@@ -1,4 +1,4 @@
-"""Probes: the messages that the canary sends, from the step that promises one to the one that leaves nothing of it."""
+"""Canary probes: the messages that the canary sends, from commit to complete removal."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from zofbot.domain.errors import SlackRefused
 from zofbot.domain.model import CaseCounts, Outcome, Result, Run
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import Notification, NotificationKind, NotificationState, Receipt
+from zofbot.notifications.payloads import AlertTestPayload, dump_payload
 from zofbot.slack.client import SlackClient, message_metadata
 from zofbot.slack.errors import RefusalHandling, handling_for
 from zofbot.slack.views import test_alerts
@@ -27,33 +28,33 @@ from zofbot.subscriptions import Layout, RunFinding, Subscription
 log = structlog.get_logger()
 
 CANARY_HASH = "canary"
-"""The hash of those not removed yet: their keys, and when each began (Unix seconds). Each key begins with its name."""
+"""Hash of probes not removed yet: key -> start (Unix seconds). Also the prefix of each probe's key."""
 
 SWEEP_SECONDS = 3600.0
-"""Seconds back for which the channel is looked through for what was left there."""
+"""How far back the channel is searched for leftover probes, in seconds."""
 
 CHECK_SECONDS = 0.25
-"""Seconds between two looks at whether one was sent."""
+"""Seconds between checks whether a probe was sent."""
 
 DELETED_REASON = "message_not_found"
 REPLACEMENT_TEXT = "A canary was here: a test of zofbot by itself."
 
 
 class CanaryProbes:
-    """Those of one channel. Every method raises StoreUnavailable and SlackError."""
+    """The probes of one channel. Every method raises StoreUnavailable and SlackError."""
 
     def __init__(self, channel: str, outbox: Outbox, notifier: SlackClient, clock: Clock) -> None:
         self._channel, self._outbox, self._notifier, self._clock = channel, outbox, notifier, clock
 
     async def start_probe(self, fence: Fence) -> tuple[str, float]:
-        """Promise one, and that it is to be removed, in one step; its key and when that was. Raises LeaseLost, too."""
+        """Commit a probe and the note to remove it in one step; returns (key, Unix seconds). Also raises LeaseLost."""
         now = self._clock.time()
         one = build_canary_alert(self._channel, now)
         await self._outbox.commit([one], changes={CANARY_HASH: {one.key: repr(now)}}, fence=fence)
         return one.key, now
 
     async def wait_for_settlement(self, name: str, seconds: float) -> OutboxRecord | None:
-        """Wait until one is settled, but only so long; how it stands then."""
+        """Wait at most ``seconds`` until a probe is settled, and return its outbox record."""
         now = self._clock.monotonic
         until = now() + seconds
         while True:
@@ -64,7 +65,7 @@ class CanaryProbes:
             await self._clock.sleep(CHECK_SECONDS)
 
     async def find_messages(self, since: float) -> dict[str, Receipt]:
-        """All that stand in the channel since then (by Slack's clock); looking may take being a member."""
+        """Find all probes posted after ``since`` (Slack's clock, Unix seconds), joining the channel if necessary."""
         since = min(since, self._clock.time() - SWEEP_SECONDS) - LOOK_BACK_SECONDS
         try:
             return await self._notifier.find_by_prefix(self._channel, f"{CANARY_HASH}:", since)
@@ -75,7 +76,7 @@ class CanaryProbes:
         return await self._notifier.find_by_prefix(self._channel, f"{CANARY_HASH}:", since)
 
     async def remove_leftovers(self, left: Mapping[str, str]) -> dict[str, float]:
-        """Remove what earlier turns left; what is being sent right now comes back, with when it began."""
+        """Remove what earlier cycles left; returns the probes being sent right now, with their start (Unix seconds)."""
         under_way = {}
         for name, began in left.items():
             entry = await self._outbox.get_record(name)
@@ -88,7 +89,7 @@ class CanaryProbes:
         return under_way
 
     async def remove_probe(self, name: str, receipt: Receipt) -> None:
-        """Delete its message, or have it say less where Slack does not let us; then nothing is known of it."""
+        """Delete a probe's message, or overwrite it where Slack forbids that, then erase its records."""
         try:
             await self._notifier.delete_message(receipt)
         except SlackRefused as no:
@@ -97,7 +98,7 @@ class CanaryProbes:
         await self._forget_probe(name)
 
     async def _overwrite_message(self, name: str, receipt: Receipt, reason: str) -> None:
-        """Say in its place that it was one, under a key by which nobody looks for it any more."""
+        """Replace the message with a notice, under a key that no later search matches."""
         try:
             await self._notifier.update_message(
                 receipt, Message(REPLACEMENT_TEXT, [context_block(REPLACEMENT_TEXT)]), message_metadata(f"kept:{name}")
@@ -113,9 +114,9 @@ class CanaryProbes:
 
 
 def build_canary_alert(channel: str, now: float) -> Notification:
-    """A failure that never was, as the rules tell it to a subscription for the canary's channel alone.
+    """Build the alert for an invented failure by running the rules for a subscription of the canary's channel only.
 
-    What the rules would remember of it is left out, so that no list, count or recovery ever has it.
+    The state that the rules return is discarded, so no list, count or recovery includes it.
     """
     identifier = f"{now * 1000:.0f}"
     run = Run(
@@ -140,4 +141,5 @@ def build_canary_alert(channel: str, now: float) -> Notification:
     )
     root = next(notification for notification in decision.notifications if notification.kind is NotificationKind.ROOT)
     name = idempotency_key(CANARY_HASH, identifier, Outcome.FAILED.value, channel)
-    return root.model_copy(update={"key": name, "body": test_alerts.mark_test_payload(root.body, "zofbot's canary")})
+    test = AlertTestPayload(alert=root.body, by="zofbot's canary")
+    return root.model_copy(update={"key": name, "body": dump_payload(test)})

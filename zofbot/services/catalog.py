@@ -1,4 +1,4 @@
-"""What Zof publishes about the organization, its projects and schedules: each listed once for all who want it."""
+"""The organization's projects and schedules in Zof, each listing cached once per process."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ log = structlog.get_logger()
 CatalogItem = TypeVar("CatalogItem", Project, Schedule)
 
 CACHE_SECONDS = 300.0
-"""How long a listing counts before Zof is asked again."""
+"""Seconds before a listing is read again."""
 
 RETRY_SECONDS = 60.0
-"""How long Zof is not asked again for what it did not list."""
+"""Seconds before a failed listing is read again."""
 
 MAX_LISTING_SECONDS = 15.0
-"""How long all pages of one listing may take."""
+"""Seconds that all pages of one listing may take."""
 
 
 class CachedListing(Generic[CatalogItem]):
-    """One listing as last read: ``items``, whether they are all (``complete``), and the ``error`` since then, if any.
+    """One listing as last read: ``items``, whether they are all (``complete``), and the latest ``error``, if any.
 
-    A listing that Zof refuses has no items; one that it could not give keeps those that are known.
+    After a refusal it has no items; after any other error it keeps the last known ones.
     """
 
     def __init__(self, pages: Callable[[], AsyncGenerator[Page[CatalogItem], None]], clock: Clock) -> None:
@@ -44,16 +44,16 @@ class CachedListing(Generic[CatalogItem]):
 
     @property
     def is_stale(self) -> bool:
-        """Whether it is worth asking again."""
+        """Whether it is time to read again."""
         return self._clock.time() >= self._again
 
     @property
     def refusal_error(self) -> ZofRejected | None:
-        """Why the key may not read it."""
+        """The 403 error, if the API key may not read this listing."""
         return self.error if isinstance(self.error, ZofRejected) and self.error.status == 403 else None
 
     async def refresh(self) -> None:
-        """Ask Zof, unless that was done lately or is being done; never raises ZofError."""
+        """Read the listing if it is stale and not being read already; never raises ZofError."""
         async with self._reading:
             if not self.is_stale:
                 return
@@ -82,29 +82,29 @@ class CachedListing(Generic[CatalogItem]):
 
 
 class Catalog:
-    """The projects and schedules of the organization, for all who ask in this process."""
+    """The organization's projects and schedules, shared by the whole process."""
 
     def __init__(self, zof: ZofClient, clock: Clock) -> None:
-        patience = TimeBudget(MAX_LISTING_SECONDS, background=True)  # what people look up goes first
+        patience = TimeBudget(MAX_LISTING_SECONDS, background=True)  # people's lookups go first
         self.projects: CachedListing[Project] = CachedListing(lambda: zof.list_projects(patience=patience), clock)
         self.schedules: CachedListing[Schedule] = CachedListing(lambda: zof.list_schedules(patience=patience), clock)
 
     @property
     def is_stale(self) -> bool:
-        """Whether it is worth asking again for one of them."""
+        """Whether it is time to read one of them again."""
         return self.projects.is_stale or self.schedules.is_stale
 
     @property
     def refusal_errors(self) -> tuple[ZofRejected, ...]:
-        """What the key may not read of them."""
+        """The 403 errors of those that the API key may not read."""
         return tuple(each for each in (self.projects.refusal_error, self.schedules.refusal_error) if each)
 
     async def refresh(self) -> None:
-        """Read both, as far as they are stale."""
+        """Read those that are stale."""
         await asyncio.gather(self.projects.refresh(), self.schedules.refresh())
 
     def named_schedules(self) -> list[Schedule]:
-        """The schedules, each with its project's name where that is known."""
+        """Return the schedules, with project names instead of ids where known."""
         names = {each.id: each.name or each.id for each in self.projects.items}
         return [
             each.model_copy(update={"project": names.get(each.project or "", each.project)})
@@ -112,5 +112,5 @@ class Catalog:
         ]
 
     def schedule_name(self, identifier: str) -> str | None:
-        """What a schedule is called, as far as it is known."""
+        """Return a schedule's name; None if it is unknown."""
         return next((each.name for each in self.schedules.items if each.id == identifier), None)

@@ -1,4 +1,4 @@
-"""The figures of the last day at Zof: read once for all who look at them, and no more than once a minute."""
+"""Run statistics of the last 24 hours, read from Zof for the whole process at most once a minute."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ log = structlog.get_logger()
 
 WINDOW_HOURS = 24
 MAX_PAGES = 5
-"""Pages of runs that are read: a fair part of a minute's quota, for whatever number of viewers."""
+"""Pages of runs to read: a fair part of a minute's quota, independent of the number of viewers."""
 
 CACHE_SECONDS = 60.0
-"""Seconds for which nobody asks again, whether Zof answered or not."""
+"""Seconds before reading again, whether or not Zof answered."""
 
 READ_BUDGET = TimeBudget(15, background=True)
-"""Nobody waits for it, and people's questions go first."""
+"""A background budget: nobody waits for this, and people's lookups go first."""
 
 MAX_READ_SECONDS = 30.0
-"""How long all of it may take."""
+"""Seconds that all pages together may take."""
 
 ACTIVE_OUTCOMES = (Outcome.RUNNING, Outcome.QUEUED)
 
 
 def summarize_runs(runs: Iterable[Run], since: float, at: float, *, cut: bool = False) -> DailyStats:
-    """Sum up the runs that happened between ``since`` and ``at`` (Unix seconds), leaving out those without a time."""
+    """Count the runs between ``since`` and ``at`` (Unix seconds); runs without a time are left out."""
     seen = {run.id: run for run in runs if run.latest_time and since <= run.latest_time.timestamp() <= at}
     going = sorted(
         (run for run in seen.values() if run.outcome in ACTIVE_OUTCOMES), key=lambda run: (_start_time(run), run.id)
@@ -51,7 +51,7 @@ def _start_time(run: Run) -> float:
 
 
 class DailyStatsReader:
-    """The last day as it was last read: ``summarize_runs``, or why there are none (``trouble``)."""
+    """The statistics as last read (``figures``), and the error of the last read, if any (``trouble``)."""
 
     def __init__(self, zof: ZofClient, clock: Clock, order: ListOrder | None) -> None:
         self.figures: DailyStats | None = None
@@ -62,11 +62,11 @@ class DailyStatsReader:
 
     @property
     def is_stale(self) -> bool:
-        """Whether it is worth asking again."""
+        """Whether it is time to read again."""
         return self._clock.time() - self._asked >= CACHE_SECONDS
 
     async def refresh(self) -> None:
-        """Ask Zof, unless that was done lately or is being done; what it would not tell is the ``trouble``."""
+        """Read from Zof if stale and not being read already; never raises ZofError, which becomes ``trouble``."""
         async with self._asking:
             if not self.is_stale:
                 return

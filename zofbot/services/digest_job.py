@@ -1,7 +1,7 @@
-"""The digester: reads for the digests that are due, a fair share of each cycle, and promises each once.
+"""The digest job: reads data for due digests with part of each poll cycle's requests, and commits each digest once.
 
-It belongs to the poller, so of all processes the one with the lease does it. What is read is kept in memory, for all
-digests that are due together; a process that takes over begins anew, which costs requests and doubles nothing.
+The poller runs it, so only the process with the lease does. Data is kept in memory for all digests that are due
+together; a process that takes over starts again, which costs requests but sends nothing twice.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import structlog
 from zofbot.clock import Clock
 from zofbot.domain.errors import ZofError, ZofUnavailable
 from zofbot.domain.model import Result, Run
+from zofbot.notifications import payloads
+from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, UnwantedNotification
 from zofbot.polling import time_window
 from zofbot.polling.checkpoint import PollCheckpoint
@@ -24,7 +26,6 @@ from zofbot.polling.cursor import FeedCursor, ListingName
 from zofbot.services.digest_report import DigestData, DueDigest, build_digest, due_digests
 from zofbot.services.failures import TriageService
 from zofbot.services.shift_reports import shift_report_for
-from zofbot.slack.views import digest_message
 from zofbot.store.audit import AuditLog
 from zofbot.store.digests import DIGESTS_HASH, LAST_DIGESTS_HASH, load_digest, parse_digest_records
 from zofbot.store.leases import Fence, HeldLease
@@ -35,15 +36,15 @@ from zofbot.subscriptions.digest_schedule import format_schedule, latest_occurre
 log = structlog.get_logger()
 
 MAX_PAGES_BY_LISTING: dict[ListingName, int] = {"runs": 10, "results": 20}
-"""Pages of each listing that are read for the digests that are due together; more are said to be left out."""
+"""Maximum pages to read of each listing; the digest says when there was more."""
 
 MAX_READ_SECONDS = 1800.0
-"""Seconds after which a digest says what was read, though Zof has not shown all."""
+"""Seconds after which a digest is sent with what was read so far."""
 
 
 @dataclass
 class _DigestScan:
-    """One listing on its way back to the beginning of the longest digest."""
+    """Progress of reading one listing back to the start of the longest digest period."""
 
     noun: ListingName
     progress: FeedCursor
@@ -53,13 +54,13 @@ class _DigestScan:
 
     @property
     def cursor_name(self) -> str:
-        """Under which it is known which way the listing goes."""
+        """Name under which the poll checkpoint keeps the listing's order."""
         return f"digest {self.noun}"
 
 
 @dataclass
 class _DigestBatch:
-    """Digests that are due together, and what was read for them."""
+    """Digests that are due together, and the data read for them."""
 
     dues: list[DueDigest]
     began: float
@@ -68,7 +69,7 @@ class _DigestBatch:
     trouble: ZofError | None = None
 
     def collect_data(self) -> DigestData:
-        """What was read, and how far back where that is not all."""
+        """Return the data read, with how far back it reaches if it is incomplete."""
         runs = [item for item in self.items.values() if isinstance(item, Run)]
         results = [item for item in self.items.values() if isinstance(item, Result)]
         cut = any(walk.cut for walk in self.walks)
@@ -76,7 +77,7 @@ class _DigestBatch:
 
 
 class DigestJob:
-    """Works in the poller's turns, with its lease and its allowance of requests."""
+    """Digest job that runs in the poll cycle, with the poller's lease and request allowance."""
 
     HASHES = (DIGESTS_HASH, LAST_DIGESTS_HASH)
 
@@ -85,13 +86,13 @@ class DigestJob:
         self._batch: _DigestBatch | None = None
 
     def reset_batch(self) -> None:
-        """Another process has the lease now."""
+        """Drop the data read so far: another process has the lease."""
         self._batch = None
 
     async def advance_digests(
         self, means: PollContext, held: HeldLease, book: PollCheckpoint, subscriptions: Sequence[Subscription]
     ) -> None:
-        """Read on for what is due, and promise it once all was read. Raises StoreUnavailable and LeaseLost."""
+        """Continue reading for due digests, and commit them once all is read. Raises StoreUnavailable and LeaseLost."""
         if self._batch is None:
             found = due_digests(
                 parse_digest_records(held.hashes[DIGESTS_HASH]), held.hashes[LAST_DIGESTS_HASH], means.unix_time()
@@ -116,16 +117,16 @@ class DigestJob:
         return _DigestBatch(found, means.unix_time(), walks)
 
     async def _read_listings(self, means: PollContext, book: PollCheckpoint, batch: _DigestBatch) -> None:
-        """Read pages, half of what may be asked in one interval at most; failures to read are kept to be said."""
+        """Read pages with at most half of the requests of one interval; errors are kept for the digest to mention."""
         left = min(means.reader.left, means.reader.most // 2)
         for walk in batch.walks:
             if walk.over or left <= 0:
                 continue
             try:
                 left -= await self._read_pages(means, batch, walk, left)
-                if isinstance(batch.trouble, ZofUnavailable):  # what was refused stays so, and is to be said
+                if isinstance(batch.trouble, ZofUnavailable):  # a refusal stays, to be mentioned in the digest
                     batch.trouble = None
-            except ZofUnavailable as error:  # the next cycle goes on
+            except ZofUnavailable as error:  # the next cycle continues
                 batch.trouble = error
                 log.info("digests wait for zof", cause=error.sentence, request_id=error.request_id)
                 return
@@ -136,7 +137,7 @@ class DigestJob:
             book.start_scan(walk.cursor_name, walk.progress.finish_scan() if walk.over else walk.progress)
 
     async def _read_pages(self, means: PollContext, batch: _DigestBatch, walk: _DigestScan, most: int) -> int:
-        """Read up to ``most`` pages of a listing; how many it were. Raises ZofError."""
+        """Read up to ``most`` pages of a listing; returns the number read. Raises ZofError."""
         read = 0
         async with aclosing(means.reader.listing_pages(walk.noun, walk.progress)) as pages:
             async for page in pages:
@@ -152,7 +153,7 @@ class DigestJob:
     async def _commit_digests(
         self, means: PollContext, batch: _DigestBatch, fence: Fence, subscriptions: Sequence[Subscription]
     ) -> None:
-        """Promise each digest, and note that it was, in one step; what is done already is left away from the batch."""
+        """Commit each digest together with the note that it is done, removing it from the batch."""
         failures = await self._failures.list_failures()
         acts = await self._audit.read_records(min(due.starts_at for due in batch.dues))
         read = batch.collect_data()
@@ -165,24 +166,24 @@ class DigestJob:
                 key=one.key,
                 kind=NotificationKind.ROOT,
                 channel=channel,
-                body=digest_message.dump_digest(body),
+                body=payloads.dump_payload(body),
                 happened=one.ends_at,
             )
             await means.outbox.commit([note], changes={LAST_DIGESTS_HASH: {channel: one.key}}, fence=fence)
             log.info("digest", key=one.key, runs=body.runs, cut=body.back is not None)
             del batch.dues[0]
-            await asyncio.sleep(0)  # others get their turn
+            await asyncio.sleep(0)  # let other tasks run
 
 
 def make_digest_filter(outbox: Outbox, clock: Clock) -> Callable[[Claim], Awaitable[Claim]]:
-    """Give what is done with each notification before it is drawn: a digest nobody wants any more is not.
+    """Return a filter, applied before rendering, that drops obsolete digests.
 
-    It was switched off, or set to another time, or a later one is due, for its channel took nothing for days.
+    A digest is obsolete if it was switched off or rescheduled, or if a later one is due because delivery was blocked.
     """
 
     async def drop_unwanted(claimed: Claim) -> Claim:
         body = claimed.notification.body
-        if body.get("card") != digest_message.DIGEST_CARD_KIND:
+        if not payloads.holds_payload(body, DigestPayload):
             return claimed
         regular, _ = await load_digest(outbox, claimed.notification.channel)
         if regular is None or (format_schedule(regular.rhythm), regular.rhythm.zone) != (

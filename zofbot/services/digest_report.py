@@ -1,4 +1,4 @@
-"""A digest made out of runs and results: what they come to over a time, for one channel; pure."""
+"""Summary of runs and results over a period for one channel's digest; pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from zofbot.domain.errors import ZofError
 from zofbot.domain.model import Outcome, Result, Run
+from zofbot.notifications.digest_payload import CaseCount, DigestPayload, TrendPoint
 from zofbot.notifications.payloads import clean_text
 from zofbot.polling.time_window import ListedT
-from zofbot.slack.views.digest_message import CaseCount, DigestPayload, TrendPoint
 from zofbot.subscriptions import Subscription
 from zofbot.subscriptions.digest_schedule import (
     DigestSetting,
@@ -28,12 +28,12 @@ from zofbot.subscriptions.patterns import matches_patterns
 from zofbot.triage.shift_report import ShiftReport
 
 MAX_NAMED_CASES = 5
-"""Cases of each kind that are named."""
+"""Maximum cases listed in each section."""
 
 
 @dataclass(frozen=True)
 class DueDigest:
-    """A channel's digest that is due: its key, and the bounds of the parts of its time (Unix seconds)."""
+    """A channel's due digest: its key, and the boundaries of the parts of its period (Unix seconds)."""
 
     regular: DigestSetting
     key: str
@@ -50,7 +50,7 @@ class DueDigest:
 
 @dataclass(frozen=True)
 class DigestData:
-    """What was read of Zof's listings: how far ``back`` (Unix seconds) where it has more, and its ``trouble``."""
+    """Data read from Zof; ``back`` is how far it reaches (Unix seconds) if incomplete, ``trouble`` the error."""
 
     runs: Iterable[Run] = ()
     results: Iterable[Result] = ()
@@ -62,7 +62,7 @@ class DigestData:
     def from_listings(
         cls, runs: Collection[Run], results: Collection[Result], now: float, *, cut: bool, trouble: ZofError | None
     ) -> DigestData:
-        """What stands in listings that were read until ``now`` (Unix seconds); ``cut`` where they have more."""
+        """Build from listings read up to ``now`` (Unix seconds); ``cut`` if there was more to read."""
         times = [run.latest_time.timestamp() for run in (*runs, *results) if run.latest_time]
         back = min(times, default=now) if cut else None
         said, asked = (trouble.sentence, trouble.request_id or "") if trouble else ("", "")
@@ -70,9 +70,9 @@ class DigestData:
 
 
 def due_digests(regulars: Iterable[DigestSetting], done: Mapping[str, str], now: float) -> list[DueDigest]:
-    """What is to be told at ``now``: of each channel the latest only, and nothing of before it was set.
+    """Return the digests due at ``now``: only the latest per channel, and none from before it was configured.
 
-    ``done`` has the key of the last one of each channel.
+    ``done`` maps each channel to the key of its last digest.
     """
     found = []
     for regular in regulars:
@@ -86,10 +86,9 @@ def due_digests(regulars: Iterable[DigestSetting], done: Mapping[str, str], now:
 def build_digest(
     due: DueDigest, read: DigestData, shift: ShiftReport, subscriptions: Sequence[Subscription]
 ) -> DigestPayload:
-    """Sum up what happened after ``due.since`` and until ``due.until``; each run is in one digest of a row.
+    """Summarize what happened after ``due.starts_at`` up to ``due.ends_at``; each run is in exactly one digest.
 
-    With ``subscriptions`` only what they mean by project and environment is counted. In which order it was read does
-    not matter.
+    With ``subscriptions``, only runs that match their project and environment count. The input order does not matter.
     """
     runs, results = _latest_states(read.runs), _latest_states(read.results)
     places = {run.id: _locate_item(run) for run in runs}
@@ -115,7 +114,7 @@ def build_digest(
 
 
 def _latest_states(items: Iterable[ListedT]) -> list[ListedT]:
-    """Each id once, in the order of their times; of one that was listed while it changed, the later state."""
+    """Return each item once, ordered by time, in its latest state if it changed while being listed."""
     latest: dict[str, ListedT] = {}
     for item in items:
         latest[item.id] = max(latest.get(item.id, item), item, key=_state_order)
@@ -135,7 +134,7 @@ def _is_within(one: Run | Result, due: DueDigest) -> bool:
 
 
 class _RunLocation(NamedTuple):
-    """Where something ran: every name of the project, the one that people know, and the environment."""
+    """Where a run ran: the project's id and name, the one to display, and the environment."""
 
     names: tuple[str, ...] = ()
     project: str = ""
@@ -143,7 +142,7 @@ class _RunLocation(NamedTuple):
 
 
 def _locate_item(one: Run | Result, run: _RunLocation | None = None) -> _RunLocation:
-    """Where it ran; what a result does not say of that, its run may."""
+    """Return where an item ran; a result falls back to its run's location."""
     run = run or _RunLocation()
     names = tuple(name for name in (one.project_id, one.project_name) if name)
     return _RunLocation(names or run.names, one.project or run.project, one.environment or run.environment)
@@ -173,7 +172,7 @@ def _trend_points(due: DueDigest, runs: Sequence[Run]) -> tuple[TrendPoint, ...]
 
 
 ResultsByCase = Mapping[tuple[str, str, str], Sequence[Result]]
-"""The results of each case of a project in an environment, in the order in which they happened."""
+"""Results by (project, environment, case), ordered by time."""
 
 
 def _results_by_case(results: Iterable[Result], where: Mapping[str, _RunLocation]) -> ResultsByCase:
@@ -185,20 +184,20 @@ def _results_by_case(results: Iterable[Result], where: Mapping[str, _RunLocation
 
 
 def _failing_cases(cases: ResultsByCase) -> tuple[CaseCount, ...]:
-    """Those with the most failed or errored results."""
+    """Return the cases with the most failed or errored results."""
     counted = {case: sum(result.outcome.is_bad for result in results) for case, results in cases.items()}
     return _top_cases(cases, counted, lambda case: {"times": counted[case], "of": len(cases[case])})
 
 
 def _slowest_cases(cases: ResultsByCase) -> tuple[CaseCount, ...]:
-    """Those that take longest, by the middle one of their results: a single slow one says little."""
+    """Return the slowest cases by median duration, which a single outlier does not change."""
     spans = {case: [result.duration for result in results if result.duration] for case, results in cases.items()}
     middle = {case: median(found) for case, found in spans.items() if found}
     return _top_cases(cases, middle, lambda case: {"seconds": middle[case]})
 
 
 def _flaky_cases(cases: ResultsByCase) -> tuple[CaseCount, ...]:
-    """Those that failed and in the next run passed, with no other outcome in between, which a repair may be as well."""
+    """Return the cases that failed and then passed in the next run. A repair looks the same."""
     turned = {case: sum(_is_flake(*pair) for pair in pairwise(results)) for case, results in cases.items()}
     return _top_cases(cases, turned, lambda case: {"times": turned[case]})
 
@@ -213,7 +212,7 @@ def _top_cases(
     by: Mapping[tuple[str, str, str], float],
     more: Callable[[tuple[str, str, str]], dict[str, float]],
 ) -> tuple[CaseCount, ...]:
-    """The first few by a number that is not nought."""
+    """Return the first few cases with a positive number, highest first."""
     order = sorted((case for case, number in by.items() if number > 0), key=lambda case: (-by[case], case))
     return tuple(_case_entry(case, cases[case], more(case)) for case in order[:MAX_NAMED_CASES])
 

@@ -1,7 +1,7 @@
-"""Failures that people work on: how each stands, and the one step in which an act on it is stored with all it leads to.
+"""Triage: the current state of failures, and actions on them, stored with their follow-ups in one transaction.
 
-An act is decided on what was read and committed only where that still holds, so of two at once one goes first and the
-other is decided anew. Slack's request is remembered with the act, so one that is delivered twice acts once.
+Optimistic locking: an action commits only if the state it was decided on is unchanged, else it is decided again.
+Slack's request id is stored with the action, so a request that is delivered twice acts once.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ from zofbot.triage.state_machine import next_step
 log = structlog.get_logger()
 
 MAX_COMMIT_ATTEMPTS = 20
-"""How often an act is decided anew because somebody else was faster; each time somebody got on."""
+"""Attempts to commit an action while others commit first; each conflict means that somebody else succeeded."""
 
 MAX_PRUNED_FAILURES = 500
-"""How many failures that have faded one look takes off the list at most."""
+"""Maximum expired failures removed from the index in one read."""
 
 DOUBLE_CLICK_SECONDS = 10.0
-"""Seconds within which the same act by the same person is the same click."""
+"""Seconds within which the same action by the same person counts as a double click."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A failure as it stands at present: the body its root shows, and what people made of it.
+    """A failure's current state: the payload its alert shows (``body``), and its triage record (``present``).
 
-    ``storm`` is the key of the storm that it is part of, whose acts are its own.
+    ``storm`` is the key of the storm that it belongs to; actions on the storm apply to it, too.
     """
 
     key: str
@@ -65,11 +65,11 @@ class Failure:
 
     @property
     def title(self) -> str:
-        """As the channel knows it."""
+        """Title shown in the channel, or the run's id."""
         return self.body.title or self.body.run.id
 
     def allows_action(self, wish: ActionRequest) -> bool:
-        """Whether the act can be done as the failure stands."""
+        """Return whether the action is allowed in the current state."""
         try:
             move(self.present, wish, self.body.test_facts, self.body.policy)
         except IllegalAction:
@@ -79,7 +79,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class _StoredFailure:
-    """What is stored of a failure: the ``body`` that its root shows, what people made of it, and its ``storm``."""
+    """Stored fields of a failure: the payload (``body``), the triage ``record``, the key of its ``storm``."""
 
     key: str
     body: str | None = None
@@ -88,7 +88,7 @@ class _StoredFailure:
 
 
 class StaleCard(Exception):
-    """The card that was pressed shows what has passed: ``failure`` is how it stands now."""
+    """The button belongs to an outdated card; ``failure`` is the current state."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.key)
@@ -96,11 +96,11 @@ class StaleCard(Exception):
 
 
 class FailureExpired(Exception):
-    """Nothing is known of the failure any more."""
+    """The failure is no longer stored."""
 
 
 class ActionNotAllowed(Exception):
-    """The table does not allow the act; ``failure`` is how it stands."""
+    """The state machine does not allow the action; ``failure`` is the current state."""
 
     def __init__(self, failure: Failure, act: Action) -> None:
         super().__init__(failure.key)
@@ -108,7 +108,7 @@ class ActionNotAllowed(Exception):
 
 
 class TriageService:
-    """The failures of all channels. Every method raises StoreUnavailable."""
+    """Failures of all channels, and actions on them. Every method raises StoreUnavailable."""
 
     def __init__(self, outbox: Outbox, clock: Clock, metrics: Metrics) -> None:
         self._outbox = outbox
@@ -116,17 +116,17 @@ class TriageService:
         self._metrics = metrics
 
     async def get(self, key: str) -> Failure | None:
-        """How the failure stands whose root has ``key``; None when nothing is known of it."""
+        """Return the failure whose alert has ``key``; None if it is not stored."""
         [kept], storms = await self._read_with_storms([key])
         return self._build_failure(kept, storms)
 
     async def of(self, keys: Sequence[str]) -> list[Failure]:
-        """How those of the failures stand of which something is known, in the order of their keys."""
+        """Return those of the failures that are stored, in the order of ``keys``."""
         found, storms = await self._read_with_storms(list(keys))
         return [failure for kept in found if (failure := self._build_failure(kept, storms))]
 
     async def list_failures(self, channel: str = "") -> list[Failure]:
-        """All failures that are known, or those of one channel, by when they were first told."""
+        """Return all stored failures, or those of one channel, ordered by first alert."""
         known = (await self._outbox.read_hashes(FAILURES_HASH))[FAILURES_HASH]
         keys = [
             key for key, _ in sorted(known.items(), key=lambda item: float(item[1])) if _is_in_channel(key, channel)
@@ -137,7 +137,7 @@ class TriageService:
         return [failure for kept in found if (failure := self._build_failure(kept, storms))]
 
     async def alert_key_at(self, place: Receipt) -> str:
-        """The key of the failure whose message stands there, by the receipts that we keep; empty for none of them."""
+        """Return the key of the failure whose message is at ``place``, by stored receipts; empty if there is none."""
         known = (await self._outbox.read_hashes(FAILURES_HASH))[FAILURES_HASH]
         entries = await self._outbox.get_records([key for key in known if _is_in_channel(key, place.channel)])
         again = await self._outbox.get_records([entry.replaced_by for entry in entries if entry.replaced_by])
@@ -146,10 +146,10 @@ class TriageService:
         )
 
     async def perform_action(self, key: str, wish: ActionRequest, *, version: str = "") -> Failure:
-        """Do what somebody wishes, and promise all that it leads to, in one step; gives how it stands then.
+        """Apply an action and commit its follow-up notifications in one transaction; returns the new state.
 
-        Raises FailureExpired, ActionNotAllowed, and StaleCard where the failure is not at ``version`` any more
-        (empty: whatever it is at). A wish whose request has been carried out changes nothing.
+        Raises FailureExpired, ActionNotAllowed, and StaleCard if the failure is no longer at ``version`` (empty: any).
+        A request that was carried out before changes nothing.
         """
         for _ in range(MAX_COMMIT_ATTEMPTS):
             failure, kept = await self._load_stored(key)
@@ -180,16 +180,16 @@ class TriageService:
         raise StoreUnavailable("Too many people act on this failure at once.", "Look how it stands, and try again.")
 
     async def ask_later(self, key: str, at: float) -> None:
-        """Put off to ``at`` (Unix seconds) the question whether somebody is still on it, and with it the lapse.
+        """Postpone the question whether the acknowledgement still holds, and so its expiry, to ``at`` (Unix seconds).
 
-        Nobody did that, so the cards that show the failure stay good. Raises FailureExpired.
+        Not an action by a person, so cards that show the failure stay current. Raises FailureExpired.
         """
         failure, kept = await self._load_stored(key)
         if failure.present.asks is None or failure.present.state is not TriageState.ACKNOWLEDGED:
             return
         present = failure.present.model_copy(update={"asks": at, "until": at + REACK_ANSWER_SECONDS})
         place = triage_hash(failure.channel)
-        with suppress(CommitConflict):  # somebody acted: what they did decides
+        with suppress(CommitConflict):  # somebody acted meanwhile, which decides
             await self._outbox.commit(
                 list(schedule_reminders(key, failure.channel, present, failure.body.policy)),
                 changes={place: {key: present.model_dump_json(exclude_defaults=True)}},
@@ -197,22 +197,22 @@ class TriageService:
             )
 
     async def restore_failure(self, key: str, body: RunAlertPayload | CaseAlertPayload, stands: Receipt | None) -> None:
-        """Restore a forgotten failure from what its card still tells; ``stands`` is where the card is."""
+        """Restore an expired failure from ``body``; ``stands`` is the location of its message, if known."""
         if stands:
             await self._outbox.record_receipt(key, stands)
         changes = {
             failure_hash(key): {"body": payloads.dump_payload_json(body)},
             FAILURES_HASH: {key: f"{self._clock.time():.0f}"},
         }
-        with suppress(CommitConflict):  # somebody else was asked at the same time, and it is known again
+        with suppress(CommitConflict):  # restored by another request at the same time
             await self._outbox.commit([], changes=changes, expect={failure_hash(key): {"body": None}})
 
     async def _prune_expired(self, keys: list[str]) -> None:
-        """List no longer what has faded, nor keep what people made of it."""
+        """Remove expired failures from the index, and their triage records."""
         changes: dict[str, dict[str, str | None]] = {FAILURES_HASH: dict.fromkeys(keys)}
         for key in keys:
             changes.setdefault(triage_hash(_channel_of(key)), {})[key] = None
-        with suppress(CommitConflict):  # one of them is known again; the others wait for the next look
+        with suppress(CommitConflict):  # one was restored; the next read prunes the others
             await self._outbox.commit([], changes=changes, expect={failure_hash(key): {"body": None} for key in keys})
 
     async def _commit_action(self, before: Failure, after: Failure, wish: ActionRequest, kept: _StoredFailure) -> None:
@@ -220,13 +220,13 @@ class TriageService:
         record, acted = after.present.model_dump_json(exclude_defaults=True), f"{self._clock.time():.0f}"
         await self._outbox.commit(
             list(_follow_up_notifications(before, after, wish)),
-            changes={place: {after.key: record}, failure_hash(after.key): {"acted": acted}},  # which fades later for it
+            changes={place: {after.key: record}, failure_hash(after.key): {"acted": acted}},  # extends its expiry
             expect={failure_hash(after.key): {"body": kept.body, "storm": kept.storm}, place: {after.key: kept.record}},
             acts=[_audit_record(before, after, wish).model_dump_json()],
         )
 
     async def _load_stored(self, key: str) -> tuple[Failure, _StoredFailure]:
-        """A failure and what was read of it. Raises FailureExpired."""
+        """Return a failure and its stored fields. Raises FailureExpired."""
         [kept], storms = await self._read_with_storms([key])
         failure = self._build_failure(kept, storms)
         if failure is None:
@@ -234,7 +234,7 @@ class TriageService:
         return failure, kept
 
     async def _read_with_storms(self, keys: list[str]) -> tuple[list[_StoredFailure], dict[str, _StoredFailure]]:
-        """What is stored of each, and of the storms that they are part of: one round trip more for these."""
+        """Read the stored fields of failures and of their storms; the storms take a second round trip."""
         found = await self._read_fields(keys)
         by_key = {kept.key: kept for kept in found}
         more = {kept.storm for kept in found if kept.storm} - set(by_key)
@@ -272,19 +272,19 @@ class TriageService:
 
 
 def without_split_storms(failures: Iterable[Failure]) -> list[Failure]:
-    """Leave out each storm some of whose members are open: they stand for it."""
+    """Leave out each storm with open members: the members represent it."""
     known = list(failures)
     open_ = {failure.storm for failure in known if not failure.present.state.is_closed}
     return [failure for failure in known if failure.key not in open_]
 
 
 def without_storm_members(failures: Iterable[Failure]) -> list[Failure]:
-    """Leave out what is part of a storm: the storm stands for it."""
+    """Leave out members of storms: the storm represents them."""
     return [failure for failure in failures if not failure.storm]
 
 
 def _channel_of(key: str) -> str:
-    """Where a root stands: its key ends with it."""
+    """Return the channel of an alert, which is the last part of its key."""
     return key.rpartition(":")[2]
 
 
@@ -293,13 +293,13 @@ def _is_in_channel(key: str, channel: str) -> bool:
 
 
 def _is_double_click(present: TriageRecord, wish: ActionRequest) -> bool:
-    """Whether this is the second click of a double one, or a form that was sent once more."""
+    """Return whether this repeats the last action: a double click, or a form submitted again."""
     same = present.did is wish.act and present.by.id == wish.who.id and present.by.id != ""
     return same and wish.at - present.at < DOUBLE_CLICK_SECONDS and _is_same_input(present, wish)
 
 
 def _is_same_input(present: TriageRecord, wish: ActionRequest) -> bool:
-    """Whether what was filled in is what stands there already."""
+    """Return whether the input equals the current state."""
     match wish.act:
         case Action.ASSIGN:
             return wish.owner is not None and wish.owner.id == present.owner.id
@@ -314,7 +314,7 @@ def _is_same_input(present: TriageRecord, wish: ActionRequest) -> bool:
 
 
 def _follow_up_notifications(before: Failure, after: Failure, wish: ActionRequest) -> Iterator[Notification]:
-    """What an act leads to: the card drawn anew, a line in the thread, a word to whom it was assigned, timers."""
+    """Yield an action's notifications: updated cards, a thread reply, a message to the assignee, reminders."""
     present, at = after.present, wish.at
 
     def build_notification(

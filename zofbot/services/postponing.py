@@ -1,6 +1,6 @@
-"""What waits when it would be sent: timers in quiet hours or under a mute, and the summary at the end of them.
+"""Postponing at delivery time: reminders wait for quiet hours and mutes, held-back alerts for the catch-up summary.
 
-Nothing was promised wrongly by then: quiet hours may have changed, and a mute may have begun, since a timer was set.
+Checked again on delivery because quiet hours and mutes may have changed since a reminder was scheduled.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from zofbot.alerting.catchups import Item
 from zofbot.alerting.holds import Hold, cases_of, hold_back, is_critical, projects_of, record
 from zofbot.alerting.state import MUTES, catch_up_in, held_by
 from zofbot.clock import Clock
+from zofbot.notifications.catch_up_payload import CatchUpLine, CatchUpPayload
 from zofbot.notifications.notification import (
     Claim,
     Notification,
@@ -20,38 +21,34 @@ from zofbot.notifications.notification import (
     UnwantedNotification,
 )
 from zofbot.notifications.notification import NotificationState as Waits
-from zofbot.notifications.payloads import ReminderPayload
+from zofbot.notifications.payloads import ReminderPayload, dump_payload, holds_payload
 from zofbot.services.failures import Failure, TriageService
-from zofbot.slack.views import catch_up
-from zofbot.slack.views.catch_up import CatchUpBody, Line
 from zofbot.store.outbox import CommitConflict, Outbox
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions.mute import active, read_mutes
 from zofbot.triage import TriageState
 
 RETRY_SECONDS = 1.0
-"""Until another look, where a mute changed just now or a summary is on its way."""
+"""Seconds until the next check if a mute changed just now or a summary is being sent."""
 
 
 MAX_SUMMARY_ATTEMPTS = 5
-"""Attempts at a summary after which what it sums up waits for it no longer."""
+"""Delivery attempts of a summary after which the alerts it lists no longer wait for it."""
 
 
 class Postponing:
-    """Looks at each notification before it is drawn. Raises StoreUnavailable."""
+    """Filter applied to each notification before rendering. Raises StoreUnavailable."""
 
     def __init__(self, outbox: Outbox, subscriptions: Subscriptions, failures: TriageService, clock: Clock) -> None:
         self._outbox, self._subscriptions, self._failures, self._clock = outbox, subscriptions, failures, clock
 
     async def __call__(self, claimed: Claim) -> Claim:
-        """Give the notification as it is to be drawn.
+        """Return the notification to render.
 
-        Raises UndecidedNotification where it has to wait, and UnwantedNotification where it is promised anew for later
-        or says nothing.
+        Raises UndecidedNotification if it must wait, and UnwantedNotification if it was rescheduled or is empty.
         """
         note = claimed.notification
-        card = note.body.get("card")
-        if card == catch_up.CARD:
+        if holds_payload(note.body, CatchUpPayload):
             return await self._listed(claimed)
         if note.not_before and note.kind is not NotificationKind.EDIT:
             await self._postpone(note)
@@ -60,7 +57,7 @@ class Postponing:
         return claimed
 
     async def _let_summary_go_first(self, note: Notification) -> None:
-        """Have what was held back wait for the message that sums it up."""
+        """Make a held-back alert wait for the summary that lists it. Raises UndecidedNotification."""
         [kept] = await self._outbox.read_fields((catch_up_in(note.channel), note.key))
         summary = await self._outbox.get_record(Item.model_validate_json(kept).key) if kept else None
         on_its_way = summary is not None and summary.state in (Waits.PENDING, Waits.SENDING)
@@ -68,9 +65,12 @@ class Postponing:
             raise UndecidedNotification(RETRY_SECONDS)
 
     async def _postpone(self, note: Notification) -> None:
-        """Have a timer wait for quiet hours and mutes, and for mutes what has waited for quiet hours."""
+        """Make a reminder wait for quiet hours and mutes, and an alert that waited for quiet hours wait for mutes.
+
+        Raises UndecidedNotification while it must wait, and UnwantedNotification if it was rescheduled.
+        """
         failure = await self._failures.get(note.root or note.key)
-        timer = ReminderPayload.model_validate(note.body) if note.body.get("card") == "timer" else None
+        timer = ReminderPayload.model_validate(note.body) if holds_payload(note.body, ReminderPayload) else None
         if failure is None or (timer and not timer.is_still_wanted(failure.present)):
             return
         known = (await self._outbox.read_hashes(MUTES))[MUTES]
@@ -83,7 +83,7 @@ class Postponing:
         raise UndecidedNotification(await self._wait(note.key, hold, known))
 
     async def _hold(self, failure: Failure, known: Mapping[str, str], *, quiet: bool) -> Hold:
-        """What holds back whatever is said of a failure now."""
+        """Return what holds back notifications of a failure now."""
         body, now = failure.body, self._clock.time()
         own = await self._subscriptions.list_for_channel(failure.channel) if quiet else ()
         takers = [each for each in own if each.id in body.takers]
@@ -93,7 +93,7 @@ class Postponing:
         return hold_back(now, takers, meant, critical=is_critical(place))
 
     async def _wait(self, key: str, hold: Hold, known: Mapping[str, str]) -> float:
-        """Seconds until it is due; what waits for mutes is noted with them, to come when they are ended early."""
+        """Return the seconds until it is due. It is recorded with its mutes, so that ending one early releases it."""
         changes = {held_by(mute.id): {key: record(hold)} for mute in hold.mutes}
         expected = {MUTES: {mute.id: known[mute.id] for mute in hold.mutes}}
         try:
@@ -104,7 +104,7 @@ class Postponing:
         return hold.until - self._clock.time()
 
     async def _listed(self, claimed: Claim) -> Claim:
-        """The summary with how every failure stands by now that was held back for it."""
+        """Return the summary with the current state of each failure it lists. Raises UnwantedNotification if none."""
         note = claimed.notification
         kept = (await self._outbox.read_hashes(catch_up_in(note.channel)))[catch_up_in(note.channel)]
         read = {root: Item.model_validate_json(value) for root, value in kept.items()}
@@ -113,15 +113,15 @@ class Postponing:
         if not found:
             raise UnwantedNotification
         lines = tuple(_line(failure, items[failure.key]) for failure in found)
-        body = CatchUpBody.model_validate(note.body).model_copy(update={"failures": lines})
-        return replace(claimed, notification=note.model_copy(update={"body": catch_up.stored(body)}))
+        body = CatchUpPayload.model_validate(note.body).model_copy(update={"failures": lines})
+        return replace(claimed, notification=note.model_copy(update={"body": dump_payload(body)}))
 
 
-def _line(failure: Failure, item: Item) -> Line:
+def _line(failure: Failure, item: Item) -> CatchUpLine:
     body, present = failure.body, failure.present
     where = " · ".join(part for part in (body.run.project, body.run.environment) if part)
     recovered = present.state is TriageState.RECOVERED
-    return Line(
+    return CatchUpLine(
         title=failure.title, where=where, at=item.at, state=present.state,
         since=(body.turned or 0.0) if recovered else present.since, owner=present.owner.name,
     )  # fmt: skip

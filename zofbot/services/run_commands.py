@@ -1,7 +1,7 @@
-"""What people order at Zof: stored before Slack hears that it was pressed, so that it is done once and never lost.
+"""Run commands to Zof (rerun, cancel): stored before Slack gets an answer, so each runs once and none is lost.
 
-An order is offered with a question and taken by the button that answers it. Whoever took it carries it out at once;
-what is left over by a process that died is carried out by a worker. Both use the order's name as Zof's idempotency key.
+A command is proposed with a question and confirmed by a button. The process that handles the button executes it; a
+worker resumes commands of a process that died. Both use the command's name as Zof's idempotency key.
 """
 
 from __future__ import annotations
@@ -30,23 +30,22 @@ from zofbot.zof.client import TimeBudget, ZofClient, ZofReply
 log = structlog.get_logger()
 
 STALE_AFTER_SECONDS = 60.0
-"""Seconds after which an order counts as left over: longer than whoever took it tries."""
+"""Seconds after which a pending command counts as stale: longer than the first process tries."""
 
 RESUME_INTERVAL_SECONDS = 20.0
-"""Seconds between two looks for what was left over."""
+"""Seconds between checks for stale commands."""
 
 RERUN_PHRASE, CANCEL_PHRASE = "run the failed cases again", "cancel a run"
-"""What is ordered, as it follows "You cannot"."""
+"""Descriptions of the commands, to follow "You cannot"."""
 
 MAX_RETRY_SECONDS = 3600.0
-"""Seconds after which an order that Zof does not take is given up."""
+"""Seconds after which a command that Zof does not accept is abandoned."""
 
 
 class RunCommand(BaseModel):
-    """What is to be done: ``body`` is what to run again for the failure under ``key``, ``run`` what to cancel.
+    """A command: to rerun the cases in ``body`` for the failure ``key``, or to cancel ``run``.
 
-    ``by``, ``request`` (Slack's) and ``at`` (Unix seconds) say who took it, and are empty until somebody
-    did.
+    ``by``, ``request`` (Slack's id) and ``at`` (Unix seconds) describe the confirmation, and are empty until then.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -58,33 +57,33 @@ class RunCommand(BaseModel):
     run: str = ""
     body: dict[str, Any] = {}
     cases: tuple[tuple[str, str], ...] = ()
-    """The id and title of each case that is run again."""
+    """Id and title of each case to rerun."""
     by: Actor = Actor()
     request: str = ""
     at: float = 0.0
 
 
 class RunCommands:
-    """The orders of one organization. Every method raises StoreUnavailable."""
+    """The run commands of one organization. Every method raises StoreUnavailable."""
 
     def __init__(self, outbox: Outbox, zof: ZofClient, clock: Clock) -> None:
         self._outbox, self._zof, self._clock = outbox, zof, clock
 
     async def propose_command(self, name: str, order: RunCommand) -> None:
-        """Keep an order under its ``name`` (64 characters at most), for whoever takes it."""
+        """Store a command under its ``name`` (at most 64 characters) until somebody confirms it."""
         await self._outbox.commit(
             [], changes={command_hash(name): {"order": order.model_dump_json(exclude_defaults=True)}}
         )
 
     async def active_rerun(self, key: str) -> Rerun | None:
-        """The run of the failed cases of the failure under ``key`` that has not ended yet."""
+        """Return the rerun in progress for the failure ``key``; None if there is none."""
         (kept,) = await self._outbox.read_fields((failure_hash(key), RERUN_FIELD))
         return parse_active_rerun(kept, self._unix_time())
 
     async def confirm_command(self, name: str, by: Actor, request: str, channel: str) -> None:
-        """Promise that it will be done, for somebody in its channel. One that is done stays so.
+        """Mark a command as confirmed, to be executed. Does nothing if it was executed already.
 
-        Raises BadInput for one that nobody knows, for one of another channel, and where the same cases are being run.
+        Raises BadInput for an unknown command, one of another channel, and if the same cases are being rerun.
         """
         order = await self._load_command(name)
         if order.channel != channel:
@@ -113,17 +112,17 @@ class RunCommands:
             await self._check_conflict(order, name)
 
     async def _check_conflict(self, order: RunCommand, name: str) -> None:
-        """Somebody was faster. Raises BadInput where it was with another order for the same cases."""
+        """Handle a commit conflict. Raises BadInput if another command reruns the same cases."""
         other = await self.active_rerun(order.key) if order.sort == "rerun" else None
         if other and other.order != name:
             raise _already_running(other)
         log.info("order taken or done already", name=name)
 
     async def execute_command(self, name: str, patience: TimeBudget = TimeBudget.FOLLOW_UP) -> tuple[RunCommand, str]:
-        """Do it unless it was done, and write that down with all that it leads to; gives the run that it came to.
+        """Execute a command unless it was done, and commit the result and its follow-ups; returns (command, run id).
 
-        No run where Zof did not name it, or where there was none left to cancel. Raises ZofError, and BadInput for an
-        order that nobody knows.
+        The run id is empty if Zof did not return one, or if the run to cancel had ended. Raises ZofError, and BadInput
+        for an unknown command.
         """
         order = await self._load_command(name)
         (done,) = await self._outbox.read_fields((command_hash(name), "done"))
@@ -134,7 +133,7 @@ class RunCommands:
         except ZofRejected as error:
             if order.sort != "cancel" or error.status != 409:
                 raise
-            await self.abandon_command(name)  # it had ended, which is what was wanted
+            await self.abandon_command(name)  # it had ended already
             return order, ""
         run = order.run or _started_run_id(reply)
         note, changes = self._follow_up_changes(order, name, run)
@@ -159,18 +158,15 @@ class RunCommands:
         return order, run
 
     async def abandon_command(self, name: str, error: ZofError | None = None) -> None:
-        """Give up doing it; whoever took it was told.
-
-        The audit notes an ``error`` with which Zof refused it.
-        """
+        """Abandon a command after the person was informed; Zof's ``error``, if any, goes into the audit log."""
         await self._end_command(name, [], error)
 
     async def _end_command(self, name: str, notes: list[Notification], error: ZofError | None = None) -> None:
-        """Leave an order undone, and offer what it was for again; ``notes`` say so."""
+        """End a command without executing it, and make a rerun available again; commits ``notes`` with it."""
         changes: dict[str, dict[str, str | None]] = {PENDING_COMMANDS_HASH: {name: None}}
         expect: dict[str, dict[str, str | None]] = {}
         order: RunCommand | None = None
-        with suppress(BadInput):  # what cannot be read was for nobody
+        with suppress(BadInput):  # unknown or unreadable: nothing to undo
             order = await self._load_command(name)
         if order and order.sort == "rerun":
             (running,) = await self._outbox.read_fields((failure_hash(order.key), RERUN_FIELD))
@@ -182,7 +178,7 @@ class RunCommands:
                 )
                 notes = [*notes, refresh_card(order.key, self._unix_time())]
         acts = [self._refusal_record(order, error).model_dump_json()] if order and error else []
-        with suppress(CommitConflict):  # another has ended it
+        with suppress(CommitConflict):  # another process ended it
             await self._outbox.commit(notes, changes=changes, expect=expect, acts=acts)
 
     def _refusal_record(self, order: RunCommand, error: ZofError) -> AuditRecord:
@@ -201,7 +197,7 @@ class RunCommands:
         )
 
     async def run(self) -> None:
-        """Carry out what is left over, until this is cancelled."""
+        """Resume stale commands until cancelled."""
         while True:
             try:
                 await self.resume_stale()
@@ -210,7 +206,7 @@ class RunCommands:
             await self._clock.sleep(RESUME_INTERVAL_SECONDS)
 
     async def resume_stale(self) -> None:
-        """Look once for what was taken so long ago that nobody is at it any more."""
+        """Execute commands that were confirmed long ago and are still pending."""
         kept = (await self._outbox.read_hashes(PENDING_COMMANDS_HASH))[PENDING_COMMANDS_HASH]
         for name, at in kept.items():
             age = self._unix_time() - float(at)
@@ -230,7 +226,7 @@ class RunCommands:
             await self.abandon_command(name)
 
     async def _report_refusal(self, name: str, error: ZofError) -> None:
-        """Say where it was ordered, or to whom ordered it, that it was not done."""
+        """Report a failed command: a rerun in its thread, a cancellation to the person who confirmed it."""
         order = await self._load_command(name)
         log.error("order refused", name=name, sort=order.sort, cause=error.sentence, request_id=error.request_id)
         again = order.sort == "rerun"
@@ -251,12 +247,12 @@ class RunCommands:
     def _follow_up_changes(
         self, order: RunCommand, name: str, run: str
     ) -> tuple[list[Notification], dict[str, dict[str, str | None]]]:
-        """A line in the failure's thread, and that the new run is watched to its end."""
+        """Return the follow-ups of a rerun: a thread reply, and the records that make the poller watch the new run."""
         if order.sort == "cancel":
             return [], {}
         said = f"🔁 {order.by.name} runs the failed cases again" + (f": {run}" if run else "")
         note = self._thread_line(order, f"rerun:{name}:{order.key}", said)
-        if not run:  # its end cannot be heard of
+        if not run:  # without an id, its end cannot be observed
             return [note, refresh_card(order.key, self._unix_time())], {failure_hash(order.key): {RERUN_FIELD: None}}
         watch = PendingRun("run", run, "rerun", self._unix_time())
         started = Rerun(order=name, run=run, by=order.by, at=self._unix_time())
@@ -301,7 +297,7 @@ def _already_running(rerun: Rerun) -> BadInput:
 
 
 def _started_run_id(reply: ZofReply) -> str:
-    """The run that Zof says it has started; empty where it does not say."""
+    """Return the id of the run that Zof started; empty if the reply has none."""
     document = reply.document if isinstance(reply.document, dict) else {}
     found = document.get("id") or document.get("run_id")
     return found if isinstance(found, str) and is_valid_id(found) else ""

@@ -1,4 +1,4 @@
-"""How a shift went in a channel, read from what is known of its failures and from the audit."""
+"""Shift reports of a channel, from its stored failures and the audit log."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from zofbot.triage.shift_report import ActionRecord, FailureSummary, ShiftReport
 def shift_report_for(
     failures: Iterable[Failure], acts: Iterable[AuditRecord], channel: str, since: float
 ) -> ShiftReport:
-    """Sum up a channel's shift ``since`` (Unix seconds), of the failures and acts of all channels.
+    """Summarize a channel's shift ``since`` (Unix seconds), given the failures and audit records of all channels.
 
-    A storm counts as the one failure that people worked on.
+    A storm counts as one failure.
     """
     stories = [
         FailureSummary(member.key, member.title, member.body.opened or member.present.opened, member.present)

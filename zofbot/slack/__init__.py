@@ -1,1 +1,1 @@
-"""Outbound speech: what the bot says in Slack, and how it gets there."""
+"""Slack: the Web API client, cached lookups, parsing of payloads, and views."""

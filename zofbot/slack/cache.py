@@ -1,4 +1,4 @@
-"""A shelf: Slack's answers by key, each asked for once however many wait for it, and kept while it does not answer."""
+"""TTL cache for Slack lookups; merges concurrent requests and serves stale values while Slack is down."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from zofbot.clock import Clock
 from zofbot.domain.errors import SlackDeferred, SlackError
 
 FRESH_SECONDS = 300.0
-"""Seconds for which Slack is not asked again; the methods for user groups take 20 calls a minute."""
+"""Seconds an answer stays fresh; Slack allows 20 calls a minute to the user group methods."""
 
 MAX_STALE_SECONDS = 3600.0
-"""Seconds for which what was known still counts when Slack does not answer."""
+"""Seconds an old answer may be served while Slack does not answer."""
 
 RETRY_PAUSE_SECONDS = 10.0
-"""Seconds before Slack is asked again what it did not answer."""
+"""Seconds before a failed lookup is repeated."""
 
 MAX_CACHE_ENTRIES = 5000
-"""Answers remembered; those least asked for are forgotten first."""
+"""Maximum entries; the least recently used are evicted first."""
 
 T = TypeVar("T")
 
@@ -32,18 +32,18 @@ class _CacheEntry(Generic[T]):
     version: str
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     at: datetime | None = None
-    """When Slack last answered."""
+    """Time of Slack's last answer."""
     known: T | None = None
     error: SlackError | None = None
     again: datetime | None = None
-    """Until then it is not asked again."""
+    """Time of the next attempt after an error."""
 
 
 class TtlCache(Generic[T]):
-    """Answers by key, each asked for once however many wait for it.
+    """Answers by key; concurrent callers share one request.
 
-    Times are in seconds: an answer is not asked for again while it is ``fresh``, counts up to ``stale`` where Slack
-    gives no other, and one that Slack did not give is asked for again after ``pause``.
+    Times are in seconds: an answer is reused while ``fresh``, served up to the age ``stale`` while Slack fails, and a
+    failed lookup is repeated after ``pause``.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class TtlCache(Generic[T]):
         self._entries: OrderedDict[str, _CacheEntry[T]] = OrderedDict()
 
     async def get(self, key: str, version: str = "") -> T:
-        """Give the answer, the latest one known where Slack gives none. Raises SlackError where there is none.
+        """Return the answer, or the last known one while Slack fails. Raises SlackError if there is none.
 
-        What was answered under another ``version`` counts for nothing.
+        An answer cached under another ``version`` is ignored.
         """
         entry = self._entries.get(key)
         if entry is None or entry.version != version:

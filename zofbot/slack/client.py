@@ -1,4 +1,4 @@
-"""The only writer to Slack's Web API: send, update, find; every failure becomes deferred, refused or unknown."""
+"""Client for Slack's Web API; each error becomes SlackDeferred, SlackRefused or SlackUnknown."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from zofbot.slack.web_client import BoundedWebClient, send_request
 log = structlog.get_logger()
 
 CALL_DEADLINE_SECONDS = 8.0
-"""Seconds one call to Slack may take."""
+"""Timeout of one call to Slack, in seconds."""
 
 
 MAX_HISTORY_PAGES = 5
-"""Pages of 999 channels that are read of one person."""
+"""Maximum pages of 999 channels to read for one person."""
 
 PEOPLE_PER_PAGE, MAX_PEOPLE_PAGES = 200, 20
-"""How many people of the workspace are read: Slack recommends pages of 200, and allows 20 calls a minute."""
+"""Page size and maximum pages for ``users.list``: Slack recommends 200, and allows 20 calls a minute."""
 
 
 @dataclass(frozen=True)
 class BotIdentity:
-    """Who the bot is in its workspace."""
+    """The bot's ids in its workspace, from ``auth.test``."""
 
     team: str
     user: str
@@ -49,13 +49,13 @@ class BotIdentity:
     enterprise: str = ""
     """The organization that the workspace belongs to, on Enterprise Grid."""
     scopes: frozenset[str] | None = None
-    """What the token may do, where Slack said so."""
+    """The token's scopes; None if Slack did not list them."""
     date: str = ""
-    """Slack's clock, as its reply had it."""
+    """The reply's Date header."""
 
 
 def message_metadata(key: str, **facts: str) -> dict[str, Any]:
-    """Our key on a message, readable by every app of the workspace: ids only, nothing secret."""
+    """Return metadata with the idempotency key. Every app in the workspace can read it: ids only, nothing secret."""
     return {"event_type": METADATA_EVENT_TYPE, "event_payload": {"key": key, **facts}}
 
 
@@ -64,9 +64,9 @@ T = TypeVar("T")
 
 
 class SlackClient:
-    """Speaks to one workspace. ``session`` is shared by all calls, because the SDK else opens a connection each.
+    """Client for one workspace. All calls share ``session``; without one, the SDK opens a connection per call.
 
-    ``deadline`` is the seconds that one call may take.
+    ``deadline`` is the timeout of one call, in seconds.
     """
 
     def __init__(  # noqa: PLR0913  (each from outside)
@@ -80,7 +80,7 @@ class SlackClient:
         deadline: float = CALL_DEADLINE_SECONDS,
     ) -> None:
         self.deadline = deadline
-        # Without handlers: the SDK would resend after a lost connection, and the message might be there already.
+        # No retry handlers: the SDK resends after a lost connection, which could post a message twice.
         self.client = BoundedWebClient(
             token=token, base_url=api_url, session=session, retry_handlers=[], logger=_quiet_logger()
         )
@@ -92,12 +92,12 @@ class SlackClient:
         self._direct_messages: dict[str, str] = {}
 
     def use_token(self, token: str) -> None:
-        """Use another token from the next call on; the app may have been installed anew under another bot id."""
+        """Use another token from the next call on, and reread the identity: the bot id may have changed."""
         self.client.token = token
         self._identity = None
 
     async def fetch_identity(self) -> BotIdentity:
-        """Ask Slack who this token is. Raises SlackError."""
+        """Fetch the identity that the token belongs to (``auth.test``). Raises SlackError."""
         headers: dict[str, str] = {}
 
         async def call_auth_test() -> AsyncSlackResponse:
@@ -113,7 +113,7 @@ class SlackClient:
         return self._identity
 
     async def open_socket(self, app_token: str) -> str:
-        """Ask for the address of one Socket Mode connection, with the ticket that admits to it. Raises SlackError."""
+        """Fetch the URL, including its ticket, for one Socket Mode connection. Raises SlackError."""
         reply = await self._call_method(
             "apps.connections.open",
             lambda: self.client.apps_connections_open(app_token=app_token),
@@ -122,9 +122,9 @@ class SlackClient:
         return reply.url
 
     async def connect_socket(self, url: str, ping_seconds: float) -> aiohttp.ClientWebSocketResponse:
-        """Connect to what ``open_socket`` gave. Raises aiohttp.ClientError, OSError or ValueError.
+        """Connect to a URL from ``open_socket``. Raises aiohttp.ClientError, OSError or ValueError.
 
-        As http(s), because the environment's proxies are for that; aiohttp knows none for ws(s).
+        Uses http(s) instead of ws(s), because aiohttp applies the environment's proxies to http(s) only.
         """
         address = re.sub(r"^ws(?=s?://)", "http", url)
         return await self._session.ws_connect(address, heartbeat=ping_seconds)
@@ -132,9 +132,10 @@ class SlackClient:
     async def post_message(
         self, channel: str, message: Message, meta: Mapping[str, Any], *, thread: str = "", broadcast: bool = False
     ) -> Receipt:
-        """Post once, with ``meta`` on it. Raises SlackDeferred, SlackRefused, or SlackUnknown: then look first.
+        """Post a message with metadata ``meta``, without retries.
 
-        ``thread`` is the time stamp of the message to reply to, and ``broadcast`` shows a reply in the channel as well.
+        ``thread`` is the timestamp of the message to reply to; ``broadcast`` also shows the reply in the channel.
+        Raises SlackDeferred, SlackRefused, or SlackUnknown: search for the message before posting again.
         """
         place: dict[str, Any] = {"thread_ts": thread, "reply_broadcast": broadcast} if thread else {}
         reply = await self._call_method(
@@ -153,7 +154,7 @@ class SlackClient:
     async def update_message(
         self, receipt: Receipt, message: Message, meta: Mapping[str, Any] | None = None
     ) -> Receipt:
-        """Make a message of ours show this instead; repeating it harms nobody. Without ``meta`` it keeps its own.
+        """Replace the content of one of the bot's messages; idempotent. Without ``meta`` it keeps its metadata.
 
         Raises SlackError.
         """
@@ -167,23 +168,22 @@ class SlackClient:
         return receipt
 
     async def find_message(self, channel: str, key: str, since: float, *, thread: str = "") -> Receipt | None:
-        """Look for our own message with ``key`` among all since ``since`` (Unix seconds), in the channel or a thread.
+        """Find the bot's message with ``key``, posted since ``since`` (Unix seconds), in the channel or a thread.
 
-        One call for each page; one that Slack refuses for a while is where the next call goes on. Raises SlackError:
-        nothing is known then.
+        One call per page. Raises SlackError if a page could not be read; the next call resumes there.
         """
         found = await self._search_history(channel, thread, key, since, lambda found: key in found)
         return found.get(key)
 
     async def find_by_prefix(self, channel: str, prefix: str, since: float) -> dict[str, Receipt]:
-        """Our own messages in the channel since ``since`` (Unix seconds) whose keys begin so. Raises SlackError."""
+        """Find the bot's messages since ``since`` (Unix seconds) with keys starting so. Raises SlackError."""
         found = await self._search_history(channel, "", f"{prefix}*", since, lambda found: False)
         return {key: receipt for key, receipt in found.items() if key.startswith(prefix)}
 
     async def _search_history(
         self, channel: str, thread: str, wanted: str, since: float, enough: Callable[[Mapping[str, Receipt]], bool]
     ) -> dict[str, Receipt]:
-        """Read until there is ``enough``, or all that stood there when this call began."""
+        """Read pages until ``enough`` returns true, or all messages posted before this call have been read."""
         channel = await self._conversation_id(channel)
         search = self._searches.resume_search(channel, thread, wanted, since)
         if not search.cursor:
@@ -202,15 +202,15 @@ class SlackClient:
                 break
             if more:
                 continue
-            if not resumed or thread:  # a thread is read towards the present
+            if not resumed or thread:  # threads are returned oldest first
                 break
-            search.begin_window(self._clock.time())  # what came since the window was begun
+            search.begin_window(self._clock.time())  # messages posted since this window began
             resumed = False
         self._searches.finish_search(channel, thread, wanted)
         return search.found
 
     async def _read_page(self, search: HistorySearch) -> responses.HistoryReply:
-        """Read one page. A cursor that Slack does not know any more is given up with the search."""
+        """Read one page. If Slack rejects the cursor as unknown, restart the search and raise SlackUnknown."""
         asked = search.request_arguments()
         method, call = (
             ("conversations.replies", self.client.conversations_replies)
@@ -224,16 +224,14 @@ class SlackClient:
                 raise
             search.newest = search.cursor = ""
             raise classify_error(None, "invalid_cursor", {}) from no
-        if (
-            page.page_cursor and page.page_cursor == search.cursor
-        ):  # whether what is looked for comes later, nobody knows
+        if page.page_cursor and page.page_cursor == search.cursor:  # the same page again: the rest cannot be read
             raise responses.unreadable_error("response_metadata.next_cursor")
         return page
 
     async def has_message(self, receipt: Receipt) -> bool:
-        """Whether a message of ours is still there, in the channel or in a thread. Raises SlackError.
+        """Return whether a message still exists, in the channel or in a thread. Raises SlackError.
 
-        What is left of a removed message that had replies is not the message.
+        The tombstone of a deleted message with replies does not count.
         """
         channel = await self._conversation_id(receipt.channel)
         try:
@@ -251,16 +249,16 @@ class SlackClient:
         return any(message.ts == receipt.ts and message.subtype != "tombstone" for message in page.messages)
 
     async def is_own_message(self, message: Mapping[str, Any]) -> bool:
-        """Whether our own app posted a message, as Slack shows it. Raises SlackError."""
+        """Return whether this app posted ``message`` (as in Slack's payloads). Raises SlackError."""
         return not (await self._fetch_own_ids()).isdisjoint(str(message.get(name)) for name in ("bot_id", "user"))
 
     async def _fetch_own_ids(self) -> frozenset[str]:
-        """The ids by which our own messages are known: any app can write our metadata. Raises SlackError."""
+        """Return the bot's ids, to recognize its messages: any app can write the same metadata. Raises SlackError."""
         identity = self._identity or await self.fetch_identity()
         return frozenset(item for item in (identity.bot, identity.user) if item)
 
     async def _conversation_id(self, channel: str) -> str:
-        """The id of a channel; for a person's id, that of their direct messages with the bot, which is opened once.
+        """Return the conversation's id; for a person's id, that of their direct messages with the bot, opened once.
 
         Only ``chat.postMessage`` takes the id of a person (https://docs.slack.dev/reference/methods/conversations.open).
         """
@@ -276,15 +274,15 @@ class SlackClient:
         return self._direct_messages[channel]
 
     async def delete_message(self, receipt: Receipt) -> None:
-        """Delete a message of ours. Raises SlackError."""
+        """Delete one of the bot's messages. Raises SlackError."""
         await self._call_method("chat.delete", lambda: self.client.chat_delete(channel=receipt.channel, ts=receipt.ts))
 
     async def join_channel(self, channel: str) -> None:
-        """Become a member of a public channel. Raises SlackError."""
+        """Join a public channel. Raises SlackError."""
         await self._call_method("conversations.join", lambda: self.client.conversations_join(channel=channel))
 
     async def fetch_permalink(self, receipt: Receipt) -> str:
-        """The message's link. Raises SlackError."""
+        """Fetch the message's permalink. Raises SlackError."""
         reply = await self._call_method(
             "chat.getPermalink",
             lambda: self.client.chat_getPermalink(channel=receipt.channel, message_ts=receipt.ts),
@@ -293,7 +291,7 @@ class SlackClient:
         return reply.permalink
 
     async def key_at(self, channel: str, ts: str) -> str:
-        """Under which key we posted the message at ``ts``; empty for one that is not ours. Raises SlackError."""
+        """Return the key of the message at ``ts``; empty if this app did not post it. Raises SlackError."""
         reply = await self._call_method(
             "conversations.replies",
             lambda: self.client.conversations_replies(channel=channel, ts=ts, limit=1, include_all_metadata=True),
@@ -305,7 +303,7 @@ class SlackClient:
         )
 
     async def post_ephemeral(self, channel: str, user: str, message: Message, *, thread: str = "") -> None:
-        """Say something that only one person sees, in a thread or the channel; tried three times. Raises SlackError."""
+        """Post a message that only one person sees, in up to three attempts. Raises SlackError."""
         place: dict[str, Any] = {"thread_ts": thread} if thread else {}
 
         async def post_once() -> None:
@@ -319,15 +317,15 @@ class SlackClient:
         await _post_with_retries(post_once)
 
     async def unfurl_links(self, place: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> None:
-        """Show cards beneath somebody's message, by the links in it; once more does no harm. Raises SlackError.
+        """Show a preview card for each link in somebody's message; idempotent. Raises SlackError.
 
-        ``place`` has ``unfurl_id`` and ``source``, or else ``channel`` and ``ts``, as Slack told of the links.
+        ``place`` has ``unfurl_id`` and ``source``, or ``channel`` and ``ts``, from Slack's ``link_shared`` event.
         """
         unfurls = {link: dict(card) for link, card in cards.items()}
         await self._call_method("chat.unfurl", lambda: self.client.chat_unfurl(unfurls=unfurls, **place))
 
     async def fetch_user(self, identifier: str) -> dict[str, Any]:
-        """Somebody as Slack describes them (https://docs.slack.dev/reference/objects/user-object).
+        """Fetch a user object (https://docs.slack.dev/reference/objects/user-object).
 
         Raises SlackError.
         """
@@ -337,7 +335,7 @@ class SlackClient:
         return reply.user.model_dump(exclude_unset=True)
 
     async def fetch_admins(self) -> frozenset[str]:
-        """The admins and owners of the workspace, among the first ``MAX_PEOPLE_PAGES`` pages of its people.
+        """Fetch the ids of the workspace's admins and owners, from the first ``MAX_PEOPLE_PAGES`` pages of users.
 
         https://docs.slack.dev/reference/methods/users.list . Raises SlackError.
         """
@@ -362,7 +360,7 @@ class SlackClient:
         )
 
     async def fetch_group_members(self, identifier: str) -> frozenset[str]:
-        """Who is in a user group. Raises SlackError."""
+        """Fetch the members of a user group. Raises SlackError."""
         reply = await self._call_method(
             "usergroups.users.list",
             lambda: self.client.usergroups_users_list(usergroup=identifier),
@@ -371,12 +369,12 @@ class SlackClient:
         return reply.users
 
     async def fetch_group_handles(self) -> dict[str, str]:
-        """What the workspace's user groups are called, by id. Raises SlackError."""
+        """Fetch the handles of the workspace's user groups, by id. Raises SlackError."""
         reply = await self._call_method("usergroups.list", self.client.usergroups_list, responses.GroupListReply)
         return {group.id: group.handle for group in reply.usergroups if group.handle}
 
     async def fetch_channel(self, identifier: str) -> dict[str, Any]:
-        """A channel as Slack describes it (https://docs.slack.dev/reference/objects/conversation-object).
+        """Fetch a conversation object (https://docs.slack.dev/reference/objects/conversation-object).
 
         Raises SlackError.
         """
@@ -388,7 +386,7 @@ class SlackClient:
         return reply.channel.model_dump(exclude_unset=True)
 
     async def fetch_channel_members(self, channel: str) -> frozenset[str]:
-        """Who is in a conversation of a few people; of a large channel only the first are told. Raises SlackError."""
+        """Fetch the first 200 members of a conversation: all of a group message. Raises SlackError."""
         reply = await self._call_method(
             "conversations.members",
             lambda: self.client.conversations_members(channel=channel, limit=200),
@@ -397,9 +395,9 @@ class SlackClient:
         return reply.members
 
     async def fetch_channels_of(self, user: str) -> frozenset[str]:
-        """The channels that somebody is in, of the private ones those that the bot is in, too; archived ones left out.
+        """Fetch a person's channels, without archived ones and private ones that the bot is not in.
 
-        One call for each 999, and no more than ``MAX_HISTORY_PAGES``. Raises SlackError.
+        One call per 999 channels, at most ``MAX_HISTORY_PAGES``. Raises SlackError.
         """
         found: set[str] = set()
         cursor = ""
@@ -422,10 +420,10 @@ class SlackClient:
         )
 
     async def publish_home(self, user: str, view: dict[str, Any], version: str = "") -> str:
-        """Show ``view`` as the App Home of ``user``, and give Slack's hash of it.
+        """Publish ``view`` as the App Home of ``user``, and return Slack's hash of it.
 
-        With ``version``, only in the place of the one with that hash: what was read before another view was
-        published must not take its place (https://docs.slack.dev/reference/methods/views.publish). Raises SlackError.
+        With ``version``, only if the current view has that hash, so that an older view does not overwrite a newer one
+        (https://docs.slack.dev/reference/methods/views.publish). Raises SlackError.
         """
         given = {"hash": version} if version else {}
         reply = await self._call_method(
@@ -434,11 +432,11 @@ class SlackClient:
         return reply.view.hash or ""
 
     async def open_view(self, trigger: str, view: dict[str, Any]) -> None:
-        """Show a modal to whoever did what ``trigger`` came with, within three seconds of it. Raises SlackError."""
+        """Open a modal for the person whose interaction had this ``trigger``, valid 3 seconds. Raises SlackError."""
         await self._call_method("views.open", lambda: self.client.views_open(trigger_id=trigger, view=view))
 
     async def update_view(self, identifier: str, view: dict[str, Any], version: str = "") -> str:
-        """Change a modal that stands as ``version`` (Slack's hash) knows it, or as it may; gives the new version.
+        """Update a modal, only if its hash is ``version`` unless that is empty; returns the new hash.
 
         Slack refuses another version with ``hash_conflict`` (https://docs.slack.dev/reference/methods/views.update).
         Raises SlackError.
@@ -452,17 +450,17 @@ class SlackClient:
         return reply.view.hash or ""
 
     async def respond_by_url(self, url: str, message: Message, *, replace: bool = False, thread: str = "") -> None:
-        """Answer one person through a ``response_url``, which works five times in half an hour, also for no member.
+        """Reply to one person through a ``response_url``, valid five times in 30 minutes, even if the bot is no member.
 
-        ``replace`` puts it in the place of the message that was clicked on; where none was, as for a slash
-        command, Slack posts another. It is tried three times, for a second one harms nobody. Raises SlackError.
+        ``replace`` replaces the message that was clicked; for a slash command there is none, and Slack posts a new one.
+        Up to three attempts, since a duplicate private reply is harmless. Raises SlackError.
         """
         place = {"thread_ts": thread} if thread and not replace else {}
         body = message.message_fields() | {"response_type": "ephemeral", "replace_original": replace, **place}
         await _post_with_retries(lambda: self._post_to_url(url, body))
 
     async def respond_in_channel(self, url: str, message: Message, meta: Mapping[str, Any]) -> None:
-        """Post through a ``response_url`` for all to see: once, and with ``meta`` on it. Raises SlackError."""
+        """Post to the whole channel through a ``response_url``, with metadata, without retries. Raises SlackError."""
         shown = {"response_type": "in_channel", "replace_original": False, "metadata": dict(meta)}
         await self._post_to_url(url, message.message_fields() | shown)
 
@@ -487,7 +485,7 @@ class SlackClient:
                 reply = await send()
             except SlackApiError as error:
                 raise _refusal_error(error) from error
-            except SlackRequestError as error:  # the SDK does not even ask
+            except SlackRequestError as error:  # rejected by the SDK before sending
                 raise classify_error(200, "invalid_arguments", {}) from error
             said = reply.data if isinstance(reply.data, dict) else {}
             if kept := said.get("warning"):  # https://docs.slack.dev/messaging/message-metadata
@@ -498,7 +496,7 @@ class SlackClient:
         return await self._run_call(method, call)
 
     async def _run_call(self, method: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Run one call within the deadline, count it, and give every way of failing one of the three names."""
+        """Run one call within the deadline, record its metrics, and convert errors to the three SlackError types."""
         outcome, status, reason = "ok", "200", "canceled"
         began = self._clock.monotonic()
         try:
@@ -529,28 +527,28 @@ def _is_user_id(identifier: str) -> bool:
 
 
 def _quiet_logger() -> logging.Logger:
-    """A logger with a level of its own: else the SDK words each request and answer for a debug log nobody reads."""
+    """Return a logger at WARNING level, which spares the SDK from formatting debug lines for each request."""
     quiet = logging.getLogger("zofbot.slack_sdk")
     quiet.setLevel(logging.WARNING)
     return quiet
 
 
 async def _post_with_retries(post: Callable[[], Awaitable[None]]) -> None:
-    """Try a private answer again while that may help: a second one harms nobody."""
+    """Post a private reply in up to three attempts; a duplicate is harmless."""
     async for attempt in stamina.retry_context(on=_retry_delay, attempts=3, timeout=30):
         with attempt:
             await post()
 
 
 def _retry_delay(error: Exception) -> bool | float:
-    """Whether a private answer may be tried again, and after how many seconds."""
+    """Return whether to retry a private reply, or the seconds to wait before that."""
     if isinstance(error, SlackDeferred):
         return error.retry_after
     return isinstance(error, SlackUnknown)
 
 
 def _refusal_error(error: SlackApiError) -> SlackError:
-    """Sort what Slack refused; its word was checked when the reply was read."""
+    """Convert the SDK's error; its reason was validated when the reply was parsed."""
     response = error.response
     said = response.data if isinstance(response, AsyncSlackResponse) and isinstance(response.data, dict) else {}
     reason, needed = str(said.get("error") or ""), responses.parse_scope(said.get("needed"))

@@ -1,4 +1,4 @@
-"""Who somebody is, who reads a channel, and what somebody may see: asked of Slack, and remembered for a while."""
+"""Directory of people and channels: identities, channel readers and visibility, from Slack, cached briefly."""
 
 from __future__ import annotations
 
@@ -23,39 +23,38 @@ from zofbot.subscriptions.tokenizer import quote_list
 log = structlog.get_logger()
 
 MAX_ACCESS_AGE_SECONDS = 60.0
-"""Age up to which an answer decides who may see what; no older one does, though Slack gives no other."""
+"""Maximum age of an answer that decides who may see what, even while Slack does not answer."""
 
 RETRY_SECONDS = 1.0
-"""Seconds before Slack is asked again about a channel when it did not answer, for messages wait for it."""
+"""Seconds before a failed channel lookup is repeated: messages wait for it."""
 
 MAX_READERS_WAIT_SECONDS = 5.0
-"""For how long somebody who waits for an answer waits for Slack to say who reads a channel."""
+"""Maximum seconds that a reply waits to learn who reads a channel."""
 
 
 class Readers(Enum):
-    """Who reads a conversation, what was said there before included."""
+    """Who can read a conversation and its history."""
 
     OURS = "ours"
     SHARED = "shared"
-    """People of another organization as well, or soon."""
+    """People of another organization too, now or after accepting an invitation."""
     UNKNOWN = "unknown"
-    """Slack did not answer; it will."""
+    """Slack did not answer (temporary)."""
     UNSEEN = "unseen"
-    """Slack does not let us see it, until somebody mends that."""
+    """The bot may not see the channel, until somebody changes that."""
 
 
 MAX_PEOPLE_NAMED = 40
-"""People whose names are looked up for one subscription: Slack answers about a hundred such questions a minute."""
+"""Maximum people looked up for one subscription: Slack allows about 100 such calls a minute."""
 
 _MENTION_PATTERN = re.compile(r"<(?:@|!subteam\^)([UWS][A-Z0-9]+)>")
 
 
 class Directory:
-    """Asks one workspace about its people and channels.
+    """People and channels of one workspace.
 
-    ``groups`` are the user groups whose members matter (``Roles.groups``); ``changes`` gives what changes whenever
-    Slack tells of a change of a channel or a person (ids). What Slack does not say counts as the less trusting answer
-    until it does.
+    ``groups`` are the user groups with roles (``Roles.groups``); ``changes`` returns a version of a channel or person
+    (id) that changes with each Slack event about it. Unknown answers count as the less trusting ones.
     """
 
     def __init__(
@@ -78,9 +77,9 @@ class Directory:
         self._rooms = TtlCache(notifier.fetch_channels_of, clock, **asked)
 
     async def load_person(self, identifier: str) -> Person:
-        """Say who somebody is, as Slack said no more than a minute ago, where it answers.
+        """Return a person's details, at most a minute old if Slack answers.
 
-        Never raises SlackError: what Slack would not say is the person's ``doubt``.
+        Never raises SlackError: ``doubt`` on the person says what could not be read.
         """
         try:
             home = await self._home.get("")
@@ -97,12 +96,11 @@ class Directory:
         return replace(person, groups=groups, doubt=doubt)
 
     async def readers_of(self, channel: str) -> Readers:
-        """Who reads a channel, a group's or somebody's direct messages; ``channel`` may be the id of a person.
+        """Return who reads a channel, group message or direct message; ``channel`` may be the id of a person.
 
-        People of another organization see what was said before they came, too, so one that they are only invited to
-        counts as shared (https://docs.slack.dev/apis/slack-connect/). A channel that other workspaces of our own
-        organization see does not. That Slack calls direct messages with them shared is believed: who is in them is
-        asked as well.
+        People of another organization see earlier messages, too, so a channel that they are only invited to counts as
+        shared (https://docs.slack.dev/apis/slack-connect/). A channel shared only within this organization does not.
+        Believed: Slack marks direct messages with external people as shared; the members are checked as well.
         """
         if channel.startswith(("U", "W")):
             return await self._readers_among((channel,))
@@ -123,21 +121,21 @@ class Directory:
         return Readers.OURS
 
     async def wait_for_readers(self, channel: str) -> Readers:
-        """Who reads a channel; where Slack does not answer, it is asked again for some seconds."""
+        """Return who reads a channel, retrying for up to ``MAX_READERS_WAIT_SECONDS`` while Slack does not answer."""
         until = self._clock.monotonic() + MAX_READERS_WAIT_SECONDS
         while (found := await self.readers_of(channel)) is Readers.UNKNOWN and self._clock.monotonic() < until:
             await self._clock.sleep(RETRY_SECONDS)
         return found
 
     async def is_shared(self, channel: str) -> bool:
-        """Whether people of another organization may read a channel; what Slack does not say counts as that."""
+        """Return whether people of another organization may read a channel; true if unknown."""
         return await self.readers_of(channel) is not Readers.OURS
 
     async def visible_channels(self, person: Person, channels: Collection[str]) -> frozenset[str]:
-        """Those of the channels whose failures and subscriptions somebody may see: the one rule for it.
+        """Return the channels whose failures and subscriptions a person may see. All visibility checks use this.
 
-        Members and guests see what stands in the channels they are in and in their own direct messages with the bot.
-        Members also see public channels. Nobody else sees anything, and what Slack does not say is not seen.
+        Members and guests see the channels they are in and their own direct messages with the bot; members also see
+        public channels. Nobody else sees anything, and channels that Slack does not describe are not visible.
         """
         if person.standing not in (Membership.MEMBER, Membership.GUEST):
             return frozenset()
@@ -150,9 +148,9 @@ class Directory:
         }
 
     async def joined_channels(self, person: Person, channels: Collection[str]) -> frozenset[str] | None:
-        """Those of the channels that somebody is in, as things stand now; ``None``: Slack does not say.
+        """Return the channels that a person is currently in; None if Slack does not answer.
 
-        One call for each person, however many channels there are, and one for each conversation that is no channel.
+        One call per person, however many channels there are, and one per direct or group message.
         """
         if not channels:
             return frozenset()
@@ -167,7 +165,7 @@ class Directory:
         return frozenset(channel for channel in channels if channel in rooms or channel in talks)
 
     async def group_members(self, group: str) -> frozenset[str] | None:
-        """Who is in a user group; ``None`` where Slack does not say."""
+        """Return the members of a user group; None if Slack does not answer."""
         try:
             return await self._members.get(group)
         except SlackError as error:
@@ -175,9 +173,9 @@ class Directory:
             return None
 
     async def admin_ids(self, listed: Collection[str] = ()) -> frozenset[str]:
-        """The ids of the admins: those ``listed``, as people or as user groups, or else the workspace's own.
+        """Return the admins' ids: the people and members of user groups ``listed``, or else the workspace's admins.
 
-        Whom Slack does not tell of is left out.
+        Those that Slack does not return are left out.
         """
         if not listed:
             try:
@@ -190,9 +188,9 @@ class Directory:
         return frozenset(people.union(*(members for members in groups if members)))
 
     async def with_names(self, wish: str) -> str:
-        """A subscription as people read it: in code Slack shows a mention as ids, so names take their place.
+        """Replace mentions in a subscription's text with names, because Slack shows ids within code formatting.
 
-        Whom Slack does not name is called by their id.
+        People without a known name keep their id.
         """
         mentioned = set(_MENTION_PATTERN.findall(wish))
         groups = {item for item in mentioned if item.startswith("S")}
@@ -203,13 +201,13 @@ class Directory:
         return _MENTION_PATTERN.sub(lambda found: quote_list([f"@{names.get(found[1], found[1])}"]), wish)
 
     async def group_handles(self) -> dict[str, str]:
-        """The handle of each user group by its id; none where Slack does not say."""
+        """Return the handles of user groups by id; empty if Slack does not answer."""
         return await self._load_group_handles()
 
     async def ids_by_name(self, known: Iterable[str] = ()) -> dict[str, str]:
-        """The ids, by ``name_key``, of all user groups and of the people among ``known``.
+        """Return the ids, by ``name_key``, of all user groups and of the people among ``known``.
 
-        A name that two of them have is left out, as are people behind the first ``MAX_PEOPLE_NAMED``.
+        Ambiguous names are left out, as are people beyond the first ``MAX_PEOPLE_NAMED``.
         """
         asked = [each for each in dict.fromkeys(known) if not each.startswith("S")][:MAX_PEOPLE_NAMED]
         people = await asyncio.gather(*map(self.load_person, asked))
@@ -221,7 +219,7 @@ class Directory:
         return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}
 
     async def describe_unreachable(self, identifiers: Iterable[str]) -> str:
-        """Whom of these Slack cannot notify and why, in a sentence; empty where it can, or does not say."""
+        """Return a sentence about the first of these that Slack cannot notify; empty if none is known."""
         said = await asyncio.gather(*map(self._unreachable_reason, identifiers))
         return next(filter(None, said), "")
 
@@ -248,11 +246,11 @@ class Directory:
             return {}
 
     async def _channel_info(self, channel: str) -> Mapping[str, Any]:
-        """What Slack says of a channel since it last changed. Raises SlackError."""
+        """Return the conversation object, read again after each change. Raises SlackError."""
         return await self._channels.get(channel, await self._change_version(channel))
 
     async def _change_version(self, identifier: str) -> str:
-        """What changes whenever Slack tells of a change; where the store does not say, nothing is remembered."""
+        """Return the cache version of a channel or person; while the store is unavailable, one that never matches."""
         if self._changes is None:
             return ""
         try:
@@ -261,7 +259,7 @@ class Directory:
             return f"at {self._clock.monotonic()}"
 
     async def _is_public(self, channel: str) -> bool:
-        """Whether every member of the workspace may know of a channel."""
+        """Return whether every member of the workspace may see a channel; false if unknown."""
         try:
             told = await self._channel_info(channel)
         except SlackError as error:
@@ -270,7 +268,7 @@ class Directory:
         return not (told.get("is_private") or told.get("is_im") or told.get("is_mpim"))
 
     async def _is_direct_message(self, user: str, channel: str) -> bool:
-        """Whether direct messages, of two or of several people, are somebody's."""
+        """Return whether a direct or group message includes the person; false if unknown."""
         try:
             told = await self._channel_info(channel)
             if told.get("is_mpim"):
@@ -281,14 +279,14 @@ class Directory:
         return bool(told.get("is_im")) and told.get("user") == user
 
     async def _readers_among(self, users: Iterable[str]) -> Readers:
-        """Whether one of these people is of another organization."""
+        """Return ``SHARED`` if one of these people belongs to another organization."""
         found = [person.standing for person in await asyncio.gather(*(self.load_person(user) for user in users))]
         if Membership.EXTERNAL in found:
             return Readers.SHARED
         return Readers.UNKNOWN if Membership.UNKNOWN in found else Readers.OURS
 
     async def _check_membership(self, user: str, group: str) -> bool | str:
-        """Whether somebody is in a group, or why Slack would not say."""
+        """Return whether a person is in a group, or a hint why Slack did not answer."""
         try:
             return user in await self._members.get(group)
         except SlackError as error:
@@ -297,7 +295,7 @@ class Directory:
 
 
 def _doubt_hint(error: SlackError) -> str:
-    """What helps, for the person."""
+    """Return what the person can do about the error."""
     if not isinstance(error, SlackRefused):
         return "Try again in a moment."
     return error.next_step or f"Slack's reason is `{error.reason}`."

@@ -1,4 +1,4 @@
-"""What a failed call to Slack means for what was sent: deferred, refused, or unknown; and what mends a refusal."""
+"""Classification of Slack errors: deferred, refused or unknown; and how to handle each refusal."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from enum import Enum, auto
 from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackUnknown
 
 DEFERRED_REASONS = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded", "external_channel_migrating"})
-"""Reasons by which Slack puts off."""
+"""Reasons that mean "try again later"."""
 
 _LONG_WAITS_SECONDS = {"message_limit_exceeded": 60.0, "external_channel_migrating": 60.0}
-"""Waits after a full plan and during a migration, which do not pass in a second."""
+"""Default waits for reasons that do not pass within a second: message limit of the plan, channel migration."""
 UNCERTAIN_REASONS = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 """Slack may have stored the message before it answered with one of these."""
 
 UNREADABLE_REASON_PREFIX = "unreadable"
-"""How our own reason for an answer begins that is not Slack's; with another status than 200 it is ``http_<status>``."""
+"""Prefix of zofbot's own reason for a 200 reply that is not from Slack; other statuses give ``http_<status>``."""
 
 
 class RefusalHandling(Enum):
-    """What helps against a refusal, if anything does."""
+    """How to handle a refusal."""
 
     JOIN = auto()
-    """Join the channel, then once more."""
+    """Join the channel, then retry."""
     PARK = auto()
-    """Nothing gets into this channel until people mend it: all of its messages wait."""
+    """The channel accepts no messages until people fix it: all its messages wait."""
     PAUSE = auto()
-    """Nothing at all gets through until the installation is mended: everything waits."""
+    """No call succeeds until the installation is fixed: all messages wait."""
     PLAIN = auto()
-    """How the message or the view is drawn is at fault: a plain version may get through.
+    """Slack rejects the layout of the message or view: retry with a plain version.
 
     Views are refused with ``invalid_arguments`` (https://docs.slack.dev/reference/methods/views.open#errors).
     """
     REPOST = auto()
-    """The message it belongs to is no longer there: that one is posted afresh, once."""
+    """The message to edit or reply to was deleted: repost it, once."""
     SKIP = auto()
-    """The message stays as it is: this edit is left out."""
+    """The message can no longer be edited: skip this edit."""
     NONE = auto()
 
 
@@ -60,18 +60,18 @@ REASONS_BY_HANDLING: dict[RefusalHandling, tuple[str, ...]] = {
     RefusalHandling.REPOST: ("message_not_found", "thread_not_found", "cannot_reply_to_message"),
     RefusalHandling.SKIP: ("edit_window_closed", "cant_update_message"),
 }  # fmt: skip
-"""Slack's reasons by what helps."""
+"""Slack's reasons by handling."""
 
 _HANDLING_BY_REASON = {reason: remedy for remedy, reasons in REASONS_BY_HANDLING.items() for reason in reasons}
 _SINGLE_THREAD_REASONS = frozenset({"restricted_action_thread_locked", "restricted_action_non_threadable_channel"})
 
 _FINAL_REASONS = frozenset({
-    # how it was asked
+    # malformed requests
     "invalid_arguments", "invalid_arg_name", "invalid_array_arg", "invalid_charset", "invalid_form_data",
     "invalid_post_type", "missing_post_type", "invalid_json", "json_not_object", "missing_charset",
     "unknown_method", "method_deprecated", "deprecated_endpoint", "method_not_supported_for_channel_type",
     "invalid_cursor", "invalid_limit", "invalid_ts_latest", "invalid_ts_oldest", "invalid_types",
-    # what was to be said
+    # message content
     "no_text", "markdown_text_conflict", "metadata_too_large", "invalid_metadata_format", "invalid_metadata_schema",
     "as_user_not_supported", "unescaped_mention", "attachment_payload_limit_exceeded", "duplicate_message_not_found",
     "block_mismatch", "no_dual_broadcast_content_update", "streaming_state_conflict", "invalid_payload",
@@ -81,7 +81,7 @@ _FINAL_REASONS = frozenset({
     "user_not_found", "user_not_visible", "users_not_found", "user_not_in_channel", "cannot_dm_bot", "user_is_bot",
     "user_is_restricted", "user_disabled", "no_such_subteam", "subteam_not_found", "plan_upgrade_required",
     "paid_teams_only", "cant_delete_message", "compliance_exports_prevent_deletion",
-    # forms, Home and links
+    # modals, App Home and links
     "expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id", "hash_conflict", "not_found", "not_enabled",
     "view_too_large", "push_limit_reached", "duplicate_external_id", "cannot_unfurl_url", "cannot_unfurl_message",
     "cannot_find_message", "cannot_find_channel", "cannot_find_service", "cannot_prompt", "cannot_auth_user",
@@ -90,19 +90,19 @@ _FINAL_REASONS = frozenset({
     "used_url", "expired_url",
     # reactions and membership
     "already_reacted", "no_reaction", "invalid_name", "already_in_channel",
-    # tokens of the wrong sort
+    # tokens of another team
     "forbidden_team", "invalid_team", "team_not_found",
 })  # fmt: skip
-"""Words that nothing helps against, from the methods' pages (https://docs.slack.dev/reference/methods)."""
+"""Reasons that no retry can fix, from the methods' pages (https://docs.slack.dev/reference/methods)."""
 
 
 def is_known_reason(reason: str) -> bool:
-    """Whether it is known what a word of Slack's means; of any other one the message may be there nevertheless."""
+    """Return whether a reason is known to mean a refusal; with any other, the message may have been posted."""
     return reason in _HANDLING_BY_REASON or reason in _FINAL_REASONS or reason.startswith("restricted_action")
 
 
 def handling_for(reason: str) -> RefusalHandling:
-    """Say what helps against Slack's ``reason`` (https://docs.slack.dev/reference/methods/chat.postMessage#errors)."""
+    """Return the handling for Slack's ``reason`` (https://docs.slack.dev/reference/methods/chat.postMessage#errors)."""
     if reason.startswith("restricted_action") and reason not in _SINGLE_THREAD_REASONS:
         return RefusalHandling.PARK
     return _HANDLING_BY_REASON.get(reason, RefusalHandling.NONE)
@@ -142,14 +142,13 @@ EXPLANATIONS = {
     "used_url": ("Slack takes no more answers to that message.", "Type the command again."),
     "expired_url": ("Slack takes no more answers to that message.", "Type the command again."),
 }
-"""What each of Slack's reasons means to a person, and what to do (https://docs.slack.dev/reference/methods)."""
+"""Slack's reasons explained to people: what happened, what to do (https://docs.slack.dev/reference/methods)."""
 
 
 def classify_error(status: int | None, reason: str, headers: Mapping[str, str], needed: str = "") -> SlackError:
-    """Sort a reply that was not ok; ``reason`` is Slack's word, ``needed`` names the scope Slack asks for.
+    """Convert a failed call to a SlackError; ``reason`` is Slack's, ``needed`` the scope Slack asks for.
 
-    ``status`` is ``None`` when no reply came. Then, and after a word that nobody knows, what was sent may be
-    there.
+    ``status`` is None if no reply came. Then, and for an unknown reason, the message may have been posted.
     """
     error = _error_for_reason(status, reason, headers, needed)
     error.status = status
@@ -174,7 +173,7 @@ def _error_for_reason(status: int | None, reason: str, headers: Mapping[str, str
 
 
 def parse_retry_after(value: str, unsaid: float = 1.0) -> float:
-    """Seconds to wait as Slack asks, a fraction included; ``unsaid`` when it says nothing usable."""
+    """Parse the ``Retry-After`` header, in seconds (0.1 to 3600); ``unsaid`` if it is missing or unusable."""
     try:
         seconds = float(value)
     except ValueError:

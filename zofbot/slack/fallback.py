@@ -1,4 +1,4 @@
-"""The plain version of what Slack refuses to draw: newer kinds of blocks are not known in every workspace."""
+"""Fallback to plain versions of messages and views: not every workspace supports newer block types."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 
 async def send_or_simplify(send: Callable[[Message], Awaitable[T]], message: Message, reference: str = "") -> T:
-    """Send a message; while Slack refuses how it is drawn, send the next plainer version of it.
+    """Send a message; while Slack rejects its layout, send the next plainer version.
 
-    ``reference`` stands in the plain one. Raises SlackError.
+    ``reference`` appears in the plain version. Raises SlackError.
     """
     while True:
         try:
@@ -32,7 +32,7 @@ async def send_or_simplify(send: Callable[[Message], Awaitable[T]], message: Mes
 
 
 CLASSIC_BLOCK_TYPES = frozenset({"section", "divider", "image", "actions", "context", "input", "header", "rich_text"})
-"""Kinds of blocks that every workspace has known for years (https://docs.slack.dev/reference/block-kit/blocks)."""
+"""Block types that every workspace has supported for years (https://docs.slack.dev/reference/block-kit/blocks)."""
 
 CLASSIC_FIELD_TYPES = frozenset(
     {
@@ -41,11 +41,11 @@ CLASSIC_FIELD_TYPES = frozenset(
         *("radio_buttons", "checkboxes", "datepicker", "timepicker"),
     }
 )
-"""The same of what stands in an input block."""
+"""Input element types that every workspace has supported for years."""
 
 
 async def show_or_simplify(show: Callable[[Block], Awaitable[T]], view: Block, plain: Block) -> T:
-    """Show a view, or its plain version where Slack refuses how it is drawn. Raises SlackError."""
+    """Show a view, or its plain version if Slack rejects its layout. Raises SlackError."""
     try:
         return await show(view)
     except SlackRefused as error:
@@ -56,7 +56,7 @@ async def show_or_simplify(show: Callable[[Block], Awaitable[T]], view: Block, p
 
 
 def plain_modal(view: Block) -> Block:
-    """A modal without newer kinds of blocks, and without optional fields of newer kinds."""
+    """Return the modal without newer block types and without optional inputs of newer types."""
     return view | {"blocks": [block for block in view.get("blocks") or () if _is_classic(block)]}
 
 

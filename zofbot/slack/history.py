@@ -1,8 +1,8 @@
-"""Searches of a channel's history that keep their place while Slack lets no further page be read.
+"""Resumable searches of a channel's history, for when Slack limits the rate of page reads.
 
-Apps that are sold outside of Slack's Marketplace read one page a minute, of 15 messages
-(https://docs.slack.dev/apis/web-api/rate-limits). A search that began anew after each refusal would never end, so the
-next call goes on where the last one was stopped.
+Apps distributed outside Slack's Marketplace may read one page of 15 messages a minute
+(https://docs.slack.dev/apis/web-api/rate-limits). A search that restarted after each refusal would never end, so the
+next call resumes where the last one stopped.
 """
 
 from __future__ import annotations
@@ -15,24 +15,26 @@ from zofbot.notifications.notification import Receipt
 from zofbot.slack.responses import HistoryReply
 
 PAGE_SIZE = 200
-"""Messages asked for in one call; Slack may give fewer."""
+"""Messages requested per call; Slack may return fewer."""
 
 MAX_SEARCHES = 500
-"""Unfinished searches remembered; the one longest untouched is forgotten first, and begins anew if it has to."""
+"""Maximum unfinished searches kept; the least recently used is dropped first, and restarts if needed."""
 
 CLOCK_SKEW_SECONDS = 300.0
-"""By how much our clock and Slack's may differ: Slack takes no request that was signed further away than that."""
+"""Maximum difference between this machine's clock and Slack's: the age limit of signed requests, in seconds."""
 
 MAX_CLOCK_LAG_SECONDS = 86_400.0
-"""By how much our clock may be behind Slack's for a search to see the latest message; over Socket Mode nothing is
-signed, so nobody notices for long."""
+"""How far this machine's clock may lag behind Slack's for a search to include the latest message, in seconds.
+
+Socket Mode requests are not signed, so a lag can go unnoticed for long.
+"""
 
 
 @dataclass
 class HistorySearch:
-    """A search of one channel or thread: the window of time that is read at present, and what was found so far.
+    """A search of one channel or thread: the time window being read, and the messages found so far.
 
-    Times are as Slack writes them: seconds with six decimals.
+    Times are Slack timestamps: Unix seconds with six decimals.
     """
 
     channel: str
@@ -41,11 +43,11 @@ class HistorySearch:
     latest: str = ""
     cursor: str = ""
     newest: str = ""
-    """Time stamp of the newest message of the window's first page: all before it is covered once the window is."""
+    """Timestamp of the newest message of the window's first page; the next window starts there."""
     found: dict[str, Receipt] = field(default_factory=dict)
 
     def request_arguments(self) -> dict[str, Any]:
-        """What the next page is asked for with."""
+        """Return the arguments of the call for the next page."""
         return {
             "channel": self.channel, "oldest": self.oldest, "latest": self.latest, "inclusive": True,
             "limit": PAGE_SIZE, "include_all_metadata": True,
@@ -54,12 +56,12 @@ class HistorySearch:
         }  # fmt: skip
 
     def begin_window(self, now: float) -> None:
-        """Read from the newest message that is known, or else from the beginning, up to the present."""
+        """Start a window from the newest known message, or else from the beginning, up to ``now`` (Unix seconds)."""
         self.oldest, self.newest, self.cursor = self.newest or self.oldest, "", ""
         self.latest = format_timestamp(now + MAX_CLOCK_LAG_SECONDS)
 
     def turn_page(self, page: HistoryReply) -> bool:
-        """Note that a page was read; False when it was the window's last."""
+        """Advance past a page; returns False if it was the window's last."""
         if not self.cursor:
             self.newest = max((message.ts for message in page.messages), default="")
         self.cursor = page.page_cursor
@@ -67,13 +69,13 @@ class HistorySearch:
 
 
 class HistorySearches:
-    """Unfinished searches by what they look for."""
+    """Unfinished searches by channel, thread and search key."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str, str], HistorySearch] = OrderedDict()
 
     def resume_search(self, channel: str, thread: str, wanted: str, since: float) -> HistorySearch:
-        """Give the search as it was left, or a new one from ``since`` (Unix seconds) on."""
+        """Return the unfinished search, or a new one starting at ``since`` (Unix seconds)."""
         name = (channel, thread, wanted)
         search = self._kept.setdefault(name, HistorySearch(channel, thread, format_timestamp(since)))
         self._kept.move_to_end(name)
@@ -82,10 +84,10 @@ class HistorySearches:
         return search
 
     def finish_search(self, channel: str, thread: str, wanted: str) -> None:
-        """Forget a search that has come to its end."""
+        """Forget a completed search."""
         self._kept.pop((channel, thread, wanted), None)
 
 
 def format_timestamp(seconds: float) -> str:
-    """Unix seconds as Slack writes them."""
+    """Format Unix seconds as a Slack timestamp."""
     return f"{seconds:.6f}"

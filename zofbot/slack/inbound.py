@@ -1,6 +1,6 @@
-"""The parts of Slack's payloads that are read here, by name, and the shape that each must have to be read at all.
+"""Models of the parts of Slack's payloads that zofbot reads, to reject malformed payloads.
 
-Nothing else of a payload is looked at, and nothing needs to be there: which parts come depends on what somebody did.
+Other parts are ignored, and most are optional: which ones are present depends on the interaction.
 https://docs.slack.dev/reference/interaction-payloads , https://docs.slack.dev/apis/events-api
 """
 
@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 def _check_encodable(text: str) -> str:
-    text.encode()  # raises UnicodeEncodeError, a ValueError, for half of a character
+    text.encode()  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
     return text
 
 
 _Text = Annotated[str, AfterValidator(_check_encodable)]
 
 _Scalar = _Text | int | float | bool | None
-"""What can be read as a word, and is nothing when it is not there; half of a character is none that could be kept."""
+"""A value that can be converted to text, or None; lone surrogates are rejected because they cannot be stored."""
 
 _NAME_PATTERN = re.compile(r"\w+", re.ASCII)
 
@@ -62,7 +62,7 @@ class _Option(_InboundModel):
 
 
 class _Field(_InboundModel):
-    """What stands in a field of a form."""
+    """Value of a form field."""
 
     value: _Scalar = None
     selected_option: _Option | None = None
@@ -107,7 +107,7 @@ class _View(_InboundModel):
 
 
 class _SubmittedView(_View):
-    type: str  # Bolt's listeners of forms ask for it
+    type: str  # Bolt's view listeners read it
 
 
 class _Event(_InboundModel):
@@ -131,7 +131,7 @@ _REQUIRED_PARTS = {
     "view_closed": "view",
     "event_callback": "event",
 }
-"""Types of payloads, and the part that each is about."""
+"""Part that each payload type must have."""
 
 
 class _InboundPayload(_InboundModel):
@@ -160,7 +160,7 @@ class _InboundPayload(_InboundModel):
 
     @model_validator(mode="after")
     def _check_complete(self) -> _InboundPayload:
-        """Have a payload hold what it is about."""
+        """Require the part that the payload's type is about."""
         part = _REQUIRED_PARTS.get(self.type or "")
         if part and not getattr(self, part):
             raise ValueError(part)
@@ -168,7 +168,7 @@ class _InboundPayload(_InboundModel):
 
 
 def find_malformed(payload: Mapping[str, Any]) -> str:
-    """Where a payload has not the shape that Slack gives it; empty for one that can be read."""
+    """Return the path of the first malformed part of a payload; empty if it is valid."""
     try:
         _InboundPayload.model_validate(payload)
     except ValidationError as error:
@@ -178,19 +178,19 @@ def find_malformed(payload: Mapping[str, Any]) -> str:
 
 
 def form_values(view: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """What stands in the fields of a form, by block and action."""
+    """Return the values of a form's fields, by block id and action id."""
     values: Mapping[str, Mapping[str, Any]] = (view.get("state") or {}).get("values") or {}
     return values
 
 
 def with_blocks(view: Mapping[str, Any], blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The same form with other blocks; what people filled in stays where the fields stay."""
+    """Return the form with other blocks; Slack keeps the input of fields that remain."""
     kept = ("type", "callback_id", "title", "submit", "close", "private_metadata")
     return {**{name: view[name] for name in kept if view.get(name)}, "blocks": list(blocks)}
 
 
 def parse_private_metadata(kind: type[T], view: Mapping[str, Any]) -> T:
-    """Read back what a form carried along unseen, as JSON. Raises BadInput where that is not of this kind."""
+    """Parse a form's ``private_metadata`` (JSON) as ``kind``. Raises BadInput if it does not match."""
     try:
         return TypeAdapter(kind).validate_json(str(view.get("private_metadata") or ""))
     except ValidationError:

@@ -1,4 +1,4 @@
-"""Which links may become buttons: those of the operator's templates, and Zof's own where the host is allowed."""
+"""Links to runs and results: from the operator's templates, or from Zof if the host is allowed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from zofbot.domain.model import Result, Run, is_valid_id
 
 RUN_PLACEHOLDER, RESULT_PLACEHOLDER = "{run_id}", "{result_id}"
-"""What stands for the id in the two templates."""
+"""Placeholders for the id in the two templates."""
 
 _RESOURCE_PATH = re.compile(r"/(run|result)s?/([^/#?]+)", re.IGNORECASE)
 
 MAX_LINK_CHARS = 3000
-"""Characters of a link that is read back."""
+"""Maximum length of a link that is parsed."""
 
 
 class LinkTarget(NamedTuple):
-    """What a link leads to."""
+    """The run or result that a link points to."""
 
     kind: Literal["run", "result"]
     id: str
@@ -27,23 +27,23 @@ class LinkTarget(NamedTuple):
 
 @dataclass(frozen=True)
 class ZofLinks:
-    """The operator's choice of links; see ``ZOF_RUN_URL_TEMPLATE`` and its neighbours."""
+    """Configured link templates and hosts (``ZOF_RUN_URL_TEMPLATE`` and the settings next to it)."""
 
     run_template: str = ""
     result_template: str = ""
     hosts: tuple[str, ...] = ("zof.ai",)
 
     def run_url(self, run: Run) -> str:
-        """The run's page in Zof, or nothing."""
+        """Return the URL of the run's page in Zof, or an empty string."""
         return self._fill_template(self.run_template, RUN_PLACEHOLDER, run.id) or self.allowed_url(run.url)
 
     def result_url(self, result: Result) -> str:
-        """The result's page in Zof, else its run's, else nothing."""
+        """Return the URL of the result's page in Zof, else of its run's, else an empty string."""
         own = self._fill_template(self.result_template, RESULT_PLACEHOLDER, result.id) or self.allowed_url(result.url)
         return own or self._fill_template(self.run_template, RUN_PLACEHOLDER, result.run_id or "")
 
     def allowed_url(self, url: str | None) -> str:
-        """The address itself when it is https, on an allowed host or beneath one, and holds no credentials."""
+        """Return the URL if it is https, on an allowed host or subdomain, without credentials; else an empty string."""
         try:
             parts = urlsplit(url or "")
             host = (parts.hostname or "").lower().rstrip(".")
@@ -55,9 +55,9 @@ class ZofLinks:
         return url or "" if parts.scheme == "https" and known and not credentials and printable else ""
 
     def match_template(self, url: str) -> LinkTarget | None:
-        """Which run or result a link of the operator's templates leads to; nothing for any other, however odd.
+        """Return the run or result that a link made from a template points to; None for any other text.
 
-        Everything that the template has must be there; a query or a fragment may come on top of it.
+        Every part of the template must match; an additional query or fragment is allowed.
         """
         if result := _match_id(self.result_template, RESULT_PLACEHOLDER, url):
             return LinkTarget("result", result)
@@ -65,9 +65,9 @@ class ZofLinks:
         return LinkTarget("run", run) if run else None
 
     def identify_target(self, url: str) -> LinkTarget | None:
-        """Which run or result a pasted address is of: by the templates, else by its path (``…/runs/run_1``).
+        """Return the run or result of a pasted URL: by the templates, else by its path (``…/runs/run_1``).
 
-        Its scheme may be missing; its host does not matter, for only the id is used.
+        The scheme may be missing; the host does not matter, because only the id is used.
         """
         known = self.match_template(url if "://" in url else f"https://{url}")
         found = _RESOURCE_PATH.findall(url.partition("?")[0][:MAX_LINK_CHARS])
@@ -82,7 +82,7 @@ class ZofLinks:
 
 
 def _match_id(template: str, placeholder: str, url: str) -> str:
-    """The id that makes ``url`` of the template; nothing where none does."""
+    """Return the id with which the template gives ``url``; empty if there is none."""
     if not template or len(url) > MAX_LINK_CHARS:
         return ""
     try:
@@ -104,6 +104,6 @@ def _url_origin(parts: SplitResult) -> tuple[str | None, int, str, str]:
 
 
 def _match_part(part: str, placeholder: str, there: list[str]) -> re.Match[str] | None:
-    """The first of ``there`` that is this part of a template, with anything for its placeholder but what ends one."""
+    """Match the first of ``there`` with a part of a template; the placeholder matches all but URL delimiters."""
     pattern = re.compile("([^/?#&]+)".join(map(re.escape, part.split(placeholder))))
     return next(filter(None, map(pattern.fullmatch, there)), None)

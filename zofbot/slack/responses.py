@@ -1,4 +1,4 @@
-"""What Slack replies, parsed at the edge: a reply with another shape than Slack's methods have is *unknown* (pure)."""
+"""Parsing of Slack's replies; one of an unexpected shape raises SlackUnknown (pure)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from zofbot.domain.errors import SlackError, SlackUnknown
 from zofbot.slack.errors import UNREADABLE_REASON_PREFIX, classify_error, is_known_reason
 
 MAX_REPLY_BYTES = 8 * 1024 * 1024
-"""A page of 200 long messages is smaller."""
+"""Maximum size of a reply; a page of 200 long messages is smaller."""
 
 MAX_JSON_CONTAINERS = 300_000
-"""Objects and lists in one reply: each takes many times the memory of its two characters."""
+"""Maximum objects and lists in one reply: each takes much more memory than its two characters."""
 
 METADATA_EVENT_TYPE = "zofbot_notification"
 """``event_type`` of the metadata on every channel message."""
@@ -28,7 +28,7 @@ _SCOPES_PATTERN = re.compile(r"[a-z_:.,-]{1,200}")
 
 @dataclass(frozen=True)
 class SlackHttpReply:
-    """An HTTP reply as it came."""
+    """A raw HTTP reply."""
 
     status: int
     headers: Mapping[str, str]
@@ -36,7 +36,7 @@ class SlackHttpReply:
 
 
 def parse_json_object(body: bytes) -> dict[str, Any] | None:
-    """Parse JSON; None for what is no object, broken, or absurd."""
+    """Parse a JSON object; None if it is invalid, not an object, or has too many containers."""
     if body.count(b"{") + body.count(b"[") > MAX_JSON_CONTAINERS:
         return None
     try:
@@ -51,9 +51,9 @@ def _refuse_constant(constant: str) -> object:
 
 
 def parse_http_reply(reply: SlackHttpReply) -> dict[str, Any]:
-    """Give what a Web API method answered, ``ok`` or not. Raises SlackDeferred and SlackUnknown.
+    """Return the reply of a Web API method, ``ok`` or not. Raises SlackDeferred and SlackUnknown.
 
-    Only a JSON object with ``ok``, and an ``error`` where that is false, is Slack's word.
+    Only a JSON object with ``ok``, and with ``error`` if that is false, counts as Slack's reply.
     """
     said = parse_json_object(reply.body) or {}
     word = said.get("error") if said.get("ok") is False else None
@@ -67,7 +67,7 @@ def parse_http_reply(reply: SlackHttpReply) -> dict[str, Any]:
 
 
 def check_response_url_reply(reply: SlackHttpReply) -> None:
-    """Return if a ``response_url`` took the message. Raises SlackError.
+    """Return normally if a ``response_url`` accepted the message. Raises SlackError.
 
     Refusals come as plain text or JSON, with 4xx or 200 (seen in getsentry/sentry 7955).
     """
@@ -85,7 +85,7 @@ def check_response_url_reply(reply: SlackHttpReply) -> None:
 
 
 def unconfirmed_error(reply: SlackHttpReply, word: str) -> SlackError:
-    """Make the error for an answer that says nothing."""
+    """Return the error for a reply that neither confirms nor refuses."""
     return classify_error(
         reply.status,
         word or (f"http_{reply.status}" if reply.status != 200 else UNREADABLE_REASON_PREFIX),
@@ -94,19 +94,19 @@ def unconfirmed_error(reply: SlackHttpReply, word: str) -> SlackError:
 
 
 def parse_scope(value: object) -> str:
-    """Read the scope that Slack asks for; empty where there is none, or no name of one."""
+    """Parse the scopes that Slack asks for; empty if missing or invalid."""
     return value if isinstance(value, str) and _SCOPES_PATTERN.fullmatch(value) else ""
 
 
 def parse_details(said: Mapping[str, Any]) -> list[str]:
-    """Read what Slack adds to an error or a warning, cut short."""
+    """Parse the messages that Slack adds to an error or a warning, truncated."""
     meta = said.get("response_metadata")
     found = meta.get("messages") if isinstance(meta, dict) else None
     return [printable_text(line, 300) for line in found[:10]] if isinstance(found, list) else []
 
 
 def printable_text(value: object, most: int) -> str:
-    """Give what Slack said for a log, cut short; halves of characters have no place there."""
+    """Return text for the log, truncated to ``most`` characters, with lone surrogates escaped."""
     return str(value)[:most].encode(errors="backslashreplace").decode()
 
 
@@ -115,7 +115,7 @@ SlackId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 class SlackReply(BaseModel):
-    """A reply of which only ``ok`` matters. Unknown fields are tolerated; known ones of another type are not."""
+    """Base of replies. Unknown fields are ignored; known fields must have the right type."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -143,7 +143,7 @@ class PermalinkReply(SlackReply):
 
 
 class ResponseMetadata(SlackReply):
-    """Where the next page is."""
+    """Cursor of the next page."""
 
     next_cursor: str | None = None
 
@@ -154,7 +154,7 @@ class _PagedReply(SlackReply):
 
     @property
     def page_cursor(self) -> str:
-        """Where the next page begins; empty after the last."""
+        """Cursor of the next page; empty on the last."""
         return (self.response_metadata.next_cursor if self.response_metadata else None) or ""
 
     @model_validator(mode="after")
@@ -165,17 +165,17 @@ class _PagedReply(SlackReply):
 
 
 class HistoryMessage(SlackReply):
-    """A message of a channel or a thread."""
+    """A message in a channel or thread."""
 
     ts: SlackTimestamp
     subtype: str | None = None
     key: str = ""
-    """The idempotency key on it; any app can write one, so ``is_posted_by`` has to be asked as well."""
+    """Idempotency key from the metadata; any app can write one, so check ``is_posted_by`` as well."""
     bot_id: str | None = None
     user: str | None = None
 
     def is_posted_by(self, ids: frozenset[str]) -> bool:
-        """Whether one of these bots or users posted it (https://docs.slack.dev/reference/events/message)."""
+        """Return whether one of these bots or users posted it (https://docs.slack.dev/reference/events/message)."""
         return bool(ids & {self.bot_id, self.user})
 
     @model_validator(mode="before")
@@ -246,7 +246,7 @@ class ViewReply(SlackReply):
     """``views.publish`` and ``views.update``."""
 
     class ViewHash(SlackReply):
-        """Of which only the hash matters."""
+        """The view's hash."""
 
         hash: str | None = None
 
@@ -254,20 +254,20 @@ class ViewReply(SlackReply):
 
 
 class _SlackObject(BaseModel):
-    """Something as Slack describes it: what decides is checked, and the rest kept as it is."""
+    """Base of Slack's objects: declared fields are validated, others are kept."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class UserProfile(_SlackObject):
-    """The names of a person."""
+    """A person's names."""
 
     display_name: str | None = None
     real_name: str | None = None
 
 
 class EnterpriseUser(_SlackObject):
-    """Somebody's organization, on Enterprise Grid."""
+    """A person's organization, on Enterprise Grid."""
 
     enterprise_id: str | None = None
     teams: tuple[str, ...] | None = None
@@ -339,7 +339,7 @@ ReplyT = TypeVar("ReplyT", bound=SlackReply)
 
 
 def parse_reply(kind: type[ReplyT], said: Mapping[str, Any]) -> ReplyT:
-    """Read the reply of a method. Raises SlackUnknown where it has another shape."""
+    """Parse a method's reply as ``kind``. Raises SlackUnknown if it does not match."""
     try:
         return kind.model_validate(said)
     except ValidationError as error:
@@ -348,7 +348,7 @@ def parse_reply(kind: type[ReplyT], said: Mapping[str, Any]) -> ReplyT:
 
 
 def unreadable_error(place: str) -> SlackUnknown:
-    """Make the error for a reply that has another shape than its method's at ``place``."""
+    """Return the error for a reply that is malformed at ``place``."""
     return SlackUnknown(
         f"{UNREADABLE_REASON_PREFIX}: {place}"[:80],
         "Slack did not confirm it: its answer could not be read.",

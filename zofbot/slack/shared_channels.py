@@ -1,9 +1,9 @@
-"""What people of other organizations do not see: what a failure says, and what people noted about it.
+"""Redaction for channels shared with other organizations: without failure texts and people's notes.
 
-A channel that is shared with another organization gets cards with names, outcomes and counts alone, for the text of a
-failure may hold anything that a test printed. It is decided when a message is drawn, so that a card is drawn anew as
-its channel stands by then. Where Slack does not say who reads a channel, its messages wait a few seconds for the
-answer; then they say less, and that details follow, and an edit brings these once Slack has answered.
+Cards in a shared channel show only names, outcomes and counts, because failure texts may contain anything that a test
+printed. This is decided whenever a message is rendered, so an updated card follows the channel's current status. While
+Slack does not say who reads a channel, a message waits a few seconds; then it is sent redacted, with a note that
+details follow, and an edit adds them once Slack has answered.
 """
 
 from __future__ import annotations
@@ -23,31 +23,29 @@ from zofbot.notifications.notification import (
     UndecidedNotification,
     UnwantedNotification,
 )
+from zofbot.notifications.payloads import AlertTestPayload, PlatformEventPayload, holds_payload
 from zofbot.slack.directory import Readers
-from zofbot.slack.views import test_alerts
 
 _INTERNAL_FIELDS = {"why", "note"}
-"""Fields of bodies and of records that say more than what failed and where."""
+"""Fields of payloads and records that other organizations must not see."""
 
 READERS_WAIT_SECONDS = 5.0
-"""How long a message waits for Slack to say who reads its channel."""
+"""Seconds that a message waits for Slack to say who reads its channel."""
 
 DETAILS_KEY_PREFIX = "details:"
-"""Beginning of the keys of the edits that bring what was left out in doubt."""
+"""Key prefix of edits that add details left out earlier."""
 
 DETAILS_WAIT_SECONDS = 86400.0
-"""How long such an edit waits for Slack's answer."""
+"""Seconds that such an edit waits for Slack's answer before it is dropped."""
 
 MAX_WAITING_MESSAGES = 1000
-"""Messages of which it is remembered since when they wait."""
-
-DETAILS_FOLLOW_NOTE = "Details follow once Slack says who can read this channel."
+"""Maximum messages whose waiting time is tracked."""
 
 
 class SharedChannelFilter:
-    """Decides how much of each notification its channel is to see, right before it is drawn.
+    """Filter that redacts each notification for its channel, right before rendering.
 
-    ``readers`` says who reads a channel (id), ``promise`` commits a notification.
+    ``readers`` returns who reads a channel (id), ``promise`` commits a notification.
     """
 
     def __init__(
@@ -60,12 +58,13 @@ class SharedChannelFilter:
         self._waiting: OrderedDict[str, float] = OrderedDict()
 
     async def __call__(self, claimed: Claim) -> Claim:
-        """Give the notification as its channel may see it.
+        """Return the notification as its channel may see it.
 
-        Raises UndecidedNotification while Slack may still answer, and StoreUnavailable.
+        Raises UndecidedNotification while waiting for Slack, UnwantedNotification for an edit that waited too long,
+        and StoreUnavailable.
         """
         less = redact_for_shared_channels(claimed)
-        if less == claimed or claimed.notification.body.get("card") == test_alerts.TEST_CARD_KIND:
+        if less == claimed or holds_payload(claimed.notification.body, AlertTestPayload):
             return claimed
         readers = await self._readers(claimed.notification.channel)
         key = claimed.notification.key
@@ -81,7 +80,7 @@ class SharedChannelFilter:
         return replace(less, details_follow=True)
 
     def _seconds_waited(self, key: str) -> float:
-        """For how many seconds this process has waited with a message."""
+        """Return the seconds since this process first delayed a message."""
         now = self._clock.monotonic()
         since = self._waiting.setdefault(key, now)
         if len(self._waiting) > MAX_WAITING_MESSAGES:
@@ -89,7 +88,7 @@ class SharedChannelFilter:
         return now - since
 
     def _postponement_error(self, claimed: Claim) -> Exception:
-        """When an edit asks again: seldom after a while, and at last no more."""
+        """Return the error that postpones an edit, for longer as it ages, and in the end drops it."""
         age = self._clock.time() - claimed.committed
         return (
             UnwantedNotification()
@@ -99,7 +98,7 @@ class SharedChannelFilter:
 
 
 def details_edit(claimed: Claim, at: float) -> Notification:
-    """The edit that brings what was left out of a message, no sooner than ``at`` (Unix seconds)."""
+    """Build the edit that adds a message's details, due at ``at`` (Unix seconds)."""
     one = claimed.notification
     message = one.key if one.kind is NotificationKind.REPLY or not one.root else one.root
     return Notification(
@@ -114,10 +113,10 @@ def details_edit(claimed: Claim, at: float) -> Notification:
 
 
 def redact_for_shared_channels(claimed: Claim) -> Claim:
-    """The same with nothing in it that others should not see; the very same where there is no such thing."""
+    """Return the claim without internal fields; equal to the input if there are none."""
     notification = claimed.notification
     body = _remove_internal_fields(notification.body)
-    if body.get("card") == "notice":
+    if holds_payload(body, PlatformEventPayload):
         body.pop("said", None)
     shows_failure = notification.kind is not NotificationKind.REPLY  # a reply only names it
     return replace(
@@ -130,7 +129,7 @@ def redact_for_shared_channels(claimed: Claim) -> Claim:
 
 
 def redact_result(result: Result) -> Result:
-    """A result as others may see it."""
+    """Return the result without failure text and logs."""
     return result.model_copy(update={"failure": None, "logs": None})
 
 

@@ -1,4 +1,4 @@
-"""Somebody as Slack describes them, read into a person: standing, name and time zone."""
+"""Parsing of Slack's user objects: membership, name and time zone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zofbot.subscriptions.quiet_hours import find_zone as known_zone
 
 
 def parse_user(identifier: str, told: Mapping[str, Any], home: BotIdentity) -> Person:
-    """Read what Slack says of somebody (https://docs.slack.dev/reference/objects/user-object)."""
+    """Parse a user object (https://docs.slack.dev/reference/objects/user-object)."""
     return Person(
         identifier,
         _membership_of(told, home),
@@ -23,7 +23,7 @@ def parse_user(identifier: str, told: Mapping[str, Any], home: BotIdentity) -> P
 
 
 def user_name(identifier: str, told: Mapping[str, Any]) -> str:
-    """What somebody is called; their id where Slack has no name for them."""
+    """Return a person's name, or their id if Slack has none."""
     profile = told.get("profile") or {}
     names = (profile.get("display_name"), profile.get("real_name"), told.get("real_name"), told.get("name"))
     return str(next((name for name in names if name), identifier))
@@ -42,9 +42,9 @@ def _membership_of(told: Mapping[str, Any], home: BotIdentity) -> Membership:
 
 
 def _is_ours(told: Mapping[str, Any], home: BotIdentity) -> bool:
-    """Whether somebody is of our workspace or organization.
+    """Return whether a person belongs to the bot's workspace or organization.
 
-    Slack calls nobody a stranger whom it lets us meet in a shared channel.
+    ``is_stranger`` is not enough: it is false for external people in a channel shared with the bot.
     """
     enterprise = told.get("enterprise_user") or {}
     theirs = {told.get("team_id"), enterprise.get("enterprise_id"), *(enterprise.get("teams") or ())}
@@ -52,7 +52,7 @@ def _is_ours(told: Mapping[str, Any], home: BotIdentity) -> bool:
 
 
 def _time_zone(told: Mapping[str, Any]) -> tzinfo:
-    """Their time zone; without a name that is known here, the difference to UTC that Slack has at the moment."""
+    """Return the time zone; if its name is unknown, a fixed offset from Slack's current ``tz_offset``."""
     named = known_zone(str(told.get("tz") or ""))
     offset = told.get("tz_offset")
     if named or not isinstance(offset, int) or abs(offset) >= 86400:

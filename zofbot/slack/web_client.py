@@ -1,4 +1,4 @@
-"""One request to Slack and its reply, read within bounds: what is not Slack's own is never taken for its word."""
+"""HTTP client for Slack with a size limit on replies; a reply that is not Slack's raises an error."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from zofbot.slack.responses import MAX_REPLY_BYTES, SlackHttpReply, parse_http_r
 
 
 class TooLong(aiohttp.ClientPayloadError):
-    """A reply is longer than any of Slack's."""
+    """The reply exceeds ``MAX_REPLY_BYTES``."""
 
 
 async def send_request(session: aiohttp.ClientSession, verb: str, url: str, **request: Any) -> SlackHttpReply:
     """Send one request and read its reply. Raises aiohttp.ClientError.
 
-    Redirects are not followed: the second request might be another one, and it would carry the token somewhere else.
-    The body is unpacked piece by piece, so that a small packed one takes no more memory than its limit.
+    Redirects are not followed: they could change the request and send the token elsewhere. The body is decompressed
+    piece by piece, so a compression bomb cannot exceed the limit.
     """
     async with session.request(verb, url, allow_redirects=False, **request) as reply:
         body = bytearray()
@@ -31,9 +31,9 @@ async def send_request(session: aiohttp.ClientSession, verb: str, url: str, **re
 
 
 class BoundedWebClient(AsyncWebClient):
-    """The SDK's client with replies that are read by us.
+    """The SDK's client with its own reading of replies.
 
-    The SDK itself reads them without a bound, and takes any answer under 500 for a refusal.
+    The SDK reads replies without a size limit, and treats any status under 500 as a refusal.
     """
 
     async def _request(self, *, http_verb: str, api_url: str, req_args: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Redis: every key and every atomic step. All keys share one hash tag, so that Redis Cluster keeps them together."""
+"""The Redis store. All keys share one hash tag, so that Redis Cluster keeps them in one slot."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ from zofbot.store.failover import connect_redis
 from zofbot.store.write_refusals import find_refusal
 
 REQUEST_CLAIM_SECONDS = 600
-"""Slack repeats a request within about six minutes (https://docs.slack.dev/apis/events-api/); claims outlive that."""
+"""Slack retries a request for about six minutes (https://docs.slack.dev/apis/events-api/); claims last longer."""
 
 MAX_REDIS_SECONDS = 1.0
-"""Seconds the store may take to answer; a slash command has three in all."""
+"""Time limit of one call to Redis; a slash command must be answered within three seconds in total."""
 
 PROBE_TTL_SECONDS = 60
-"""How long the key stays that is written to see whether Redis takes writes."""
+"""Lifetime of the key that is written to test whether Redis accepts writes."""
 
 SHARE_TTL_SECONDS = 24 * 3600
-"""How long a shared card answers a second *Share* with its link instead of another message."""
+"""For this long a second *Share* of a card returns the link to the first instead of posting again."""
 
 MAX_POSTING_SECONDS = 60
-"""How long somebody who is sharing right now keeps others from it; after that the process has died on the way."""
+"""A share still unfinished after this time belongs to a process that died."""
 
 CHANGE_TTL_SECONDS = 2 * 3600
-"""How long it is known that a channel or a person has changed: longer than anything is remembered of them."""
+"""Lifetime of the change counter of a channel or user; longer than any cache entry about them."""
 
-# KEYS: the share. ARGV: the new share, now, seconds it is kept, seconds a posting may take.
-# Answers nothing when it is the first, else the share that stands, and whether the new one took its place: then it
-# remembers since when the card may be there.
+# KEYS: the share. ARGV: the new share, now, TTL in seconds, MAX_POSTING_SECONDS.
+# Returns the previous share (false if none) and 1 if the new one was stored. A new share that replaces an unfinished
+# one keeps in `since` the time from which the card may already be in the channel.
 _BEGIN_SHARE_SCRIPT = """
-local standing = redis.call('GET', KEYS[1])
-if standing then
-  local share = cjson.decode(standing)
-  if share.done or tonumber(ARGV[2]) - share.at < tonumber(ARGV[4]) then return {standing, 0} end
+local previous = redis.call('GET', KEYS[1])
+if previous then
+  local share = cjson.decode(previous)
+  if share.done or tonumber(ARGV[2]) - share.at < tonumber(ARGV[4]) then return {previous, 0} end
   local new = cjson.decode(ARGV[1])
   new.since = (share.since or 0) > 0 and share.since or share.at
   redis.call('SET', KEYS[1], cjson.encode(new), 'EX', ARGV[3])
-  return {standing, 1}
+  return {previous, 1}
 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
-return {standing, 1}
+return {previous, 1}
 """
 
 
 @dataclass(frozen=True)
 class SharedCard:
-    """Who shared a card, and where it stands; ``ts`` is empty while it is being posted or where Slack gave none."""
+    """Who shared a card, and the message; ``ts`` is empty until it is posted, or if Slack returned none."""
 
     user: str
     name: str
@@ -66,21 +66,21 @@ class SharedCard:
     ts: str = ""
     link: str = ""
     since: float = 0.0
-    """The card may be there since then, by an earlier share that nothing is known of; Unix seconds."""
+    """Start of an earlier share that may have posted the card, in Unix seconds; 0 if there was none."""
 
     @property
     def maybe_since(self) -> float:
-        """Since when the card may be there, as long as this share is not done."""
+        """Earliest time at which the card may have been posted, while this share is not done; Unix seconds."""
         return self.since or self.at
 
     @classmethod
     def load(cls, text: bytes | str) -> SharedCard:
-        """Read what ``begin_share`` keeps; what a newer version added is left aside."""
+        """Parse a share stored by ``begin_share``; fields added by newer versions are ignored."""
         return cls(**{name: value for name, value in json.loads(text).items() if name in cls.__dataclass_fields__})
 
 
 class Store:
-    """What must survive a restart or be known to every process."""
+    """State that survives a restart or is shared by all processes. Every method raises StoreUnavailable."""
 
     def __init__(self, client: redis.Redis, namespace: str) -> None:
         self.client = self._redis = client
@@ -97,70 +97,70 @@ class Store:
             await self._redis.ping()
 
     async def try_write(self) -> None:
-        """Raise StoreUnavailable unless Redis takes a write: full, read-only or without permission it still answers."""
+        """Raise StoreUnavailable unless Redis accepts a write; it answers pings even when full or read-only."""
         async with guard_redis_call():
             await self._redis.set(self._key_name("probe"), b"1", ex=PROBE_TTL_SECONDS)
 
     async def read_time(self) -> float:
-        """What Redis' own clock says, in Unix seconds."""
+        """Return the time of Redis' own clock, in Unix seconds."""
         async with guard_redis_call():
             seconds, micros = await self._redis.time()
         return seconds + micros / 1e6
 
     async def claim_request(self, request: str) -> bool:
-        """Take a request of Slack's once for all processes; False for a repeat of one that was taken."""
-        name, mine = self._key_name("claim", request), secrets.token_bytes(8)
+        """Claim a request from Slack, once across all processes; False if it was claimed before."""
+        name, token = self._key_name("claim", request), secrets.token_bytes(8)
         async with guard_redis_call():
-            # The client sends again after a lost connection: then it is our own claim that stands in the way.
-            taken = (
-                await self._redis.set(name, mine, nx=True, ex=REQUEST_CLAIM_SECONDS)
-                or await self._redis.get(name) == mine
+            # redis-py repeats SET after a lost connection; the claim found may then be our own.
+            claimed = (
+                await self._redis.set(name, token, nx=True, ex=REQUEST_CLAIM_SECONDS)
+                or await self._redis.get(name) == token
             )
-        tracing.record_step("redis", "claim", "fresh" if taken else "repeated")
-        return bool(taken)
+        tracing.record_step("redis", "claim", "fresh" if claimed else "repeated")
+        return bool(claimed)
 
     async def begin_share(self, key: str, share: SharedCard) -> tuple[bool, SharedCard | None]:
-        """Take the right to post a shared card: whether it was given, and the share that stood there before.
+        """Claim the right to post a shared card; returns whether it was claimed, and the previous share if any.
 
-        Given while one stood there means that nobody knows how it ended: the card may be in the channel already.
+        Claimed with a previous share means that its process died, so the card may already be in the channel.
         """
         arguments: list[str | float] = [json.dumps(asdict(share)), share.at, SHARE_TTL_SECONDS, MAX_POSTING_SECONDS]
         async with guard_redis_call():
-            standing, given = await self._begin_share(keys=[self._key_name("share", key)], args=arguments)
-        tracing.record_step("redis", "share", "begun" if given else "shared before", ids=(key,))
-        return bool(given), SharedCard.load(standing) if standing else None
+            previous, claimed = await self._begin_share(keys=[self._key_name("share", key)], args=arguments)
+        tracing.record_step("redis", "share", "begun" if claimed else "shared before", ids=(key,))
+        return bool(claimed), SharedCard.load(previous) if previous else None
 
     async def end_share(self, key: str, share: SharedCard) -> None:
-        """Remember where a shared card stands."""
+        """Store a finished share, with the message's timestamp and link."""
         async with guard_redis_call():
             await self._redis.set(self._key_name("share", key), json.dumps(asdict(share)), ex=SHARE_TTL_SECONDS)
 
     async def cancel_share(self, key: str) -> None:
-        """Let somebody else try: this one certainly put nothing into the channel."""
+        """Release the claim of a share that certainly posted nothing."""
         async with guard_redis_call():
             await self._redis.delete(self._key_name("share", key))
 
     async def note_change(self, identifier: str) -> None:
-        """Have every process forget what Slack said of a channel or a person (id)."""
+        """Invalidate every process's cache about a channel or user, given by id."""
         async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
             pipe.incr(self._key_name("changed", identifier))
             pipe.expire(self._key_name("changed", identifier), CHANGE_TTL_SECONDS)
             await pipe.execute()
 
     async def read_change_count(self, identifier: str) -> str:
-        """What is another than before once a channel or a person has changed."""
+        """Return the change counter of a channel or user; it differs after each ``note_change``."""
         async with guard_redis_call():
             count = await self._redis.get(self._key_name("changed", identifier))
         return count.decode() if isinstance(count, bytes) else count or ""
 
     async def read_quota(self) -> Quota | None:
-        """What any process last learned of Zof's quota (``SharedQuota``)."""
+        """Return Zof's quota as any process last saw it, None if unknown or expired."""
         async with guard_redis_call():
             text = await self._redis.get(self._key_name("quota"))
         return Quota.model_validate_json(text) if text else None
 
     async def write_quota(self, quota: Quota) -> None:
-        """Tell every process; forgotten when the window has turned over."""
+        """Share Zof's quota with every process; expires when its window is reset."""
         async with guard_redis_call():
             until = int(quota.reset.timestamp()) + 1
             await self._redis.set(self._key_name("quota"), quota.model_dump_json(), exat=until)
@@ -168,31 +168,31 @@ class Store:
 
 @asynccontextmanager
 async def guard_redis_call() -> AsyncIterator[None]:
-    """Limit how long Redis may take, and turn its errors into StoreUnavailable."""
+    """Limit the duration of a call to Redis and raise its errors as StoreUnavailable."""
     try:
         async with timeout(MAX_REDIS_SECONDS):
             yield
-    except (RedisError, OSError) as error:  # a timeout is an OSError
+    except (RedisError, OSError) as error:  # TimeoutError is an OSError
         tracing.record_step("redis", "no answer", type(error).__name__, bad=True)
         raise _unavailable_error(error) from error
 
 
 def _unavailable_error(error: Exception) -> StoreUnavailable:
-    refused = find_refusal(error)
-    if refused is None:
+    refusal = find_refusal(error)
+    if refusal is None:
         return StoreUnavailable(
             "The bot's store (Redis) does not answer.", "Try again in a minute; an operator should look at Redis."
         )
-    made = StoreUnavailable(
-        f"The bot's store (Redis) refuses to work ({refused.word}).",
+    unavailable = StoreUnavailable(
+        f"The bot's store (Redis) refuses to work ({refusal.word}).",
         "Try again in a minute; an operator should run `zofbot check`.",
     )
-    made.reason = f"refuses to work ({refused.word})"
-    return made
+    unavailable.reason = f"refuses to work ({refusal.word})"
+    return unavailable
 
 
 @asynccontextmanager
 async def open_store(url: str, namespace: str, clock: Clock) -> AsyncIterator[Store]:
-    """Give the store at ``url``, to be connected to when it is first needed."""
+    """Open the store at ``url``; it connects on first use. Raises ValueError for an invalid URL."""
     async with connect_redis(url, namespace, clock) as client:
         yield Store(client, namespace)

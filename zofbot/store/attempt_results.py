@@ -1,4 +1,4 @@
-"""A settlement: how one attempt at a notification ended, and what the outbox is to make of it."""
+"""Results of one attempt to send a notification; each decides what the outbox does next."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from zofbot.notifications.notification import Claim, Receipt
 
 @dataclass(frozen=True)
 class _EndedAttempt(ABC):
-    """``attempt`` is the fencing token: what was claimed by another worker since then is left alone."""
+    """``attempt`` is the fencing token: the result is ignored if another worker has claimed the key since."""
 
     key: str
     attempt: int
 
     @classmethod
-    def for_claim(cls, claim: Claim, *facts: object) -> Self:
-        """Settle ``claim``."""
-        return cls(claim.notification.key, claim.attempt, *facts)
+    def for_claim(cls, claim: Claim, *fields: object) -> Self:
+        """Make a result for ``claim``."""
+        return cls(claim.notification.key, claim.attempt, *fields)
 
     def to_arguments(self) -> tuple[str, str, int, str | int, str]:
-        """Verb, key, attempt, what the verb needs, reason: as ``settle.lua`` reads them."""
+        """Return the five arguments that ``settle.lua`` takes: verb, key, attempt, value, reason."""
         verb, value = self._verb_and_value()
         return verb, self.key, self.attempt, value, getattr(self, "reason", "")
 
     @abstractmethod
     def _verb_and_value(self) -> tuple[str, str | int]:
-        """The verb, and what it needs."""
+        """Return the verb of ``settle.lua`` and its value."""
 
 
 @dataclass(frozen=True)
 class Sent(_EndedAttempt):
-    """It stands in Slack."""
+    """The message is in Slack."""
 
     receipt: Receipt
 
@@ -42,12 +42,12 @@ class Sent(_EndedAttempt):
 
 
 class Adopted(Sent):
-    """It stood in Slack already: an earlier attempt had got through."""
+    """The message was already in Slack: an earlier attempt had succeeded."""
 
 
 @dataclass(frozen=True)
 class Deferred(_EndedAttempt):
-    """Certainly not there: again in so many seconds, ``whole_channel`` with everything else that its channel gets."""
+    """Certainly not posted: retry after ``seconds``; ``whole_channel`` delays the channel's other messages too."""
 
     seconds: float
     whole_channel: bool
@@ -59,7 +59,7 @@ class Deferred(_EndedAttempt):
 
 @dataclass(frozen=True)
 class Unknown(_EndedAttempt):
-    """May be there: somebody looks in so many seconds."""
+    """May have been posted: after ``seconds`` a worker looks for it in Slack."""
 
     reason: str
     seconds: float
@@ -70,7 +70,7 @@ class Unknown(_EndedAttempt):
 
 @dataclass(frozen=True)
 class Refused(_EndedAttempt):
-    """Never as it is: dead, or, where the channel ``parks``, waiting until the channel is mended."""
+    """Slack will never accept it as it is: dead, or with ``parks`` waiting until the channel is fixed."""
 
     reason: str
     parks: bool = False
@@ -81,7 +81,7 @@ class Refused(_EndedAttempt):
 
 @dataclass(frozen=True)
 class Halted(_EndedAttempt):
-    """Slack takes nothing at all from us: everything pauses, a second at first, a minute at most."""
+    """Slack accepts nothing from this bot: pause all sending, for one second at first, at most a minute."""
 
     reason: str
 
@@ -91,7 +91,7 @@ class Halted(_EndedAttempt):
 
 @dataclass(frozen=True)
 class Gone(_EndedAttempt):
-    """The message it belongs to was deleted from ``place``: one fresh root ever, then this once more."""
+    """Its root message was deleted from ``place``: post a new root, at most once, then retry this."""
 
     place: Receipt
     reason: str
@@ -102,7 +102,7 @@ class Gone(_EndedAttempt):
 
 @dataclass(frozen=True)
 class Dropped(_EndedAttempt):
-    """No longer wanted."""
+    """Obsolete: do not send it."""
 
     reason: str
 
@@ -112,7 +112,7 @@ class Dropped(_EndedAttempt):
 
 @dataclass(frozen=True)
 class Snoozed(_EndedAttempt):
-    """Not begun: again in so many seconds."""
+    """Not attempted: postponed by ``seconds``."""
 
     seconds: float
 
@@ -124,7 +124,7 @@ AttemptResult = Sent | Deferred | Unknown | Refused | Halted | Gone | Dropped | 
 
 
 def format_receipt(receipt: Receipt) -> str:
-    """A receipt as it is kept."""
+    """Format a receipt as it is stored."""
     return f"{receipt.channel} {receipt.ts}"
 
 

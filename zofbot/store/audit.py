@@ -1,4 +1,4 @@
-"""The audit: who did what, in one capped stream, ``{namespace}:audit``, whose field ``act`` is an entry as JSON."""
+"""The audit log: one capped stream, ``{namespace}:audit``, whose field ``act`` holds a record as JSON."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ log = structlog.get_logger()
 AUDIT_STREAM, AUDIT_FIELD = "audit", "act"
 
 MAX_RECORDS = 100_000
-"""Entries kept, about: Redis drops whole blocks of the oldest (https://redis.io/docs/latest/commands/xadd/)."""
+"""Approximate: Redis trims whole blocks of the oldest (https://redis.io/docs/latest/commands/xadd/)."""
 
 REFUSED_ACTION = "refused"
-"""The act of whoever was kept from something; its details say what was ``tried``, and the ``reason``."""
+"""``act`` of a forbidden action; ``details`` holds what was ``tried`` and the ``reason``."""
 
 PAGE_SIZE = 500
 MAX_DISORDER_SECONDS = 300.0
-"""Seconds by which entries of several processes may stand out of order, for each writes its own clock's time."""
+"""Records may be out of order by this much, because each process writes its own clock's time."""
 
 
 class AuditRecord(BaseModel):
-    """One act; what is unknown is empty."""
+    """One action; unknown fields are empty."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     at: float
     """Unix seconds."""
     act: str
-    """Its one name, such as ``acknowledge``."""
+    """Name of the action, such as ``acknowledge``."""
     user: str
-    """Slack's id of the human; ``zofbot`` for what happened by itself, the system's user name on a terminal."""
+    """Slack user id; ``zofbot`` for automatic actions, the system's user name for the command line."""
     name: str = ""
-    """As Slack showed it then; not escaped."""
+    """Display name in Slack at that time; not escaped."""
     channel: str = ""
     key: str = ""
-    """The failure's key, or the notification's."""
+    """Key of the failure or of the notification."""
     before: str = ""
     after: str = ""
     details: dict[str, str] = Field(default_factory=dict)
-    """Such as reason, note, until, assignee."""
+    """For example reason, note, until, assignee."""
     request: str = ""
-    """What Slack called the request."""
+    """Id of the request from Slack."""
     zof_requests: tuple[str, ...] = ()
-    """Zof's ids of the requests it led to."""
+    """Ids of the resulting requests to Zof, assigned by Zof."""
 
 
 class AuditLog:
-    """The audit of one bot, of about ``kept`` entries; every method raises StoreUnavailable."""
+    """The audit log of one bot, with about ``kept`` records. Every method raises StoreUnavailable."""
 
     def __init__(self, client: redis.Redis, namespace: str, kept: int = MAX_RECORDS) -> None:
         self._redis, self._kept = client, kept
         self._name = "{" + namespace + "}:" + AUDIT_STREAM
 
     async def append(self, entry: AuditRecord) -> None:
-        """Write down an act that no commit of the outbox writes down."""
+        """Append a record of an action that is not recorded by a commit of the outbox."""
         async with guard_redis_call():
             await self._redis.xadd(
                 self._name, {AUDIT_FIELD: entry.model_dump_json()}, maxlen=self._kept, approximate=True
@@ -69,15 +69,15 @@ class AuditLog:
         tracing.record_step("redis", "audit", f"{entry.act} stored")
 
     async def read_records(self, since: float = 0.0, limit: int = MAX_RECORDS) -> list[AuditRecord]:
-        """Acts since ``since`` (Unix seconds), oldest first; of more than ``limit`` the latest.
+        """Return the latest ``limit`` records since ``since`` (Unix seconds), oldest first.
 
-        An entry that cannot be read is left where it is, and said in the log.
+        A record that cannot be parsed is logged and skipped.
         """
         found: list[AuditRecord] = []
         latest = "+"
         while len(found) < limit:
             page = await self._read_page(latest)
-            entries = [one for _, fields in page if (one := _parse_record(fields))]
+            entries = [record for _, fields in page if (record := _parse_record(fields))]
             found += [entry for entry in entries if entry.at >= since]
             if len(page) < PAGE_SIZE or (entries and max(entry.at for entry in entries) < since - MAX_DISORDER_SECONDS):
                 break

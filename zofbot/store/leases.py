@@ -1,4 +1,4 @@
-"""A lease: of all processes that stand by one works at a time, and a number tells its writes from a predecessor's."""
+"""Leases: one process works at a time, and a fencing number rejects late writes of its predecessors."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from zofbot.store import guard_redis_call
 from zofbot.store.records import decode_hash
 from zofbot.store.schema import STORE_SCHEMA, outdated_error, schema_key
 
-# KEYS: holder, number, the schema, word, hashes to be read. ARGV: who asks, how long (ms), its number, now (ms),
-# the newest schema that it knows; then field and value of each thing that it has others know.
-# Answers 'outdated' to who does not know the store's, nothing while somebody else holds it, else number and hashes.
-# A number starts from the time, so that it rises even over a store that came back empty.
+# KEYS: holder, number, schema, note, hashes to be read. ARGV: the caller's id, lease (ms), its last number, now (ms),
+# the newest schema it knows; then field and value pairs of its note.
+# Returns 'outdated' if the store's schema is newer, nothing while another process holds the lease, else number and
+# hashes. Numbers start from the time, so that they rise even if the store lost its data.
 _HOLD_SCRIPT = """
 local holder = redis.call('GET', KEYS[1])
 if tonumber(redis.call('GET', KEYS[3]) or 0) > tonumber(ARGV[5]) then
@@ -34,7 +34,7 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if #ARGV > 5 then redis.call('HSET', KEYS[4], unpack(ARGV, 6)) end
 local found = {string.format('%.0f', number)}
-for place = 5, #KEYS do found[place - 3] = redis.call('HGETALL', KEYS[place]) end
+for index = 5, #KEYS do found[index - 3] = redis.call('HGETALL', KEYS[index]) end
 return found
 """
 
@@ -45,12 +45,12 @@ return redis.call('DEL', KEYS[1])
 """
 
 LeaseNote = Mapping[str, str]
-"""What the process that works has others know of it: a few fields, stored by a step that it takes anyway."""
+"""A few fields that the lease's holder publishes for other processes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """The number of a lease, kept under its ``key``: what comes with another number is refused."""
+    """The fencing number of a lease, stored under ``key``; commits with another number are refused."""
 
     key: str
     number: int
@@ -58,7 +58,7 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class LeaseState:
-    """Whether anybody holds it, and the last word of whoever did."""
+    """Whether the lease is held, and the latest note (``word``) of its last holder."""
 
     held: bool
     word: Mapping[str, str]
@@ -66,20 +66,20 @@ class LeaseState:
 
 @dataclass(frozen=True, slots=True)
 class HeldLease:
-    """The lease is ours; ``hashes`` were read in the same step."""
+    """A lease held by this process; ``hashes`` were read in the same step."""
 
     fence: Fence
     hashes: dict[str, dict[str, str]]
 
 
 class Lease:
-    """One process's claim to the work called ``name``; it ends by itself ``seconds`` after it was last held.
+    """One process's claim to the work called ``name``; expires ``seconds`` after the last ``hold``.
 
-    The number rises with each take-over, also when the lease had ended meanwhile. Every method raises StoreUnavailable,
-    and ``hold`` OutdatedVersion once a newer ``schema`` was written to the store: then the lease is let go of.
+    The number rises with each change of holder, and if the lease had expired meanwhile. Every method raises
+    StoreUnavailable. ``hold`` raises OutdatedVersion, and releases the lease, if the store's schema is newer.
     """
 
-    def __init__(  # noqa: PLR0913  (the last is for tests of two versions side by side)
+    def __init__(  # noqa: PLR0913  (schema is for tests of two versions side by side)
         self,
         client: redis.Redis,
         namespace: str,
@@ -94,19 +94,19 @@ class Lease:
         self._prefix = "{" + namespace + "}:"
         self._holder, self._fence, self._word = (f"{self._prefix}{noun}:{name}" for noun in ("lease", "fence", "word"))
         self._written, self._schema = schema_key(namespace), schema
-        self._me = secrets.token_hex(8)
+        self._token = secrets.token_hex(8)
         self._number = 0
         self._redis = client
         self._hold = client.register_script(_HOLD_SCRIPT)
         self._release = client.register_script(_RELEASE_SCRIPT)
 
     async def hold(self, *names: str, word: LeaseNote = MappingProxyType({})) -> HeldLease | None:
-        """Take the lease or keep it, leave a word for others, and read hashes: one round trip.
+        """Take or renew the lease, publish ``word`` for other processes, and read hashes: one round trip.
 
-        None, and nothing was left, while another process holds it.
+        Returns None, and publishes nothing, while another process holds it.
         """
         keys = [self._holder, self._fence, self._written, self._word, *(self._prefix + name for name in names)]
-        args: list[str | int] = [self._me, int(self.seconds * 1000), self._number]
+        args: list[str | int] = [self._token, int(self.seconds * 1000), self._number]
         args += [int(self._clock.time() * 1000), self._schema, *_flatten_note(word)]
         async with guard_redis_call():
             found = await self._hold(keys=keys, args=args)
@@ -121,12 +121,12 @@ class Lease:
         )
 
     async def release(self, word: LeaseNote = MappingProxyType({})) -> None:
-        """Let the next one have it at once; nothing happens when it is not ours any more."""
+        """Release the lease, so that another process can take it at once; no effect if it is not held."""
         async with guard_redis_call():
-            await self._release(keys=[self._holder, self._word], args=[self._me, *_flatten_note(word)])
+            await self._release(keys=[self._holder, self._word], args=[self._token, *_flatten_note(word)])
 
     async def read_state(self) -> LeaseState:
-        """How it stands, for whoever only looks: one round trip."""
+        """Read who holds the lease without taking it: one round trip."""
         async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
             pipe.exists(self._holder)
             pipe.hgetall(self._word)
@@ -139,5 +139,5 @@ def _flatten_note(word: LeaseNote) -> list[str]:
 
 
 def _decode_pairs(flat: list[bytes]) -> dict[str, str]:
-    each = iter(part.decode() for part in flat)
-    return dict(zip(each, each, strict=True))
+    parts = iter(part.decode() for part in flat)
+    return dict(zip(parts, parts, strict=True))

@@ -1,7 +1,7 @@
-"""How often people were mentioned in a channel lately, for what comes due at a time of its own.
+"""Recent mentions of people in a channel, to limit the mentions in reminders and escalations.
 
-``{namespace}:mentions:<channel>`` is a sorted set of ``<id of a person or group> <key of the message>`` by when it was
-sent, in milliseconds; it expires by itself.
+``{namespace}:mentions:<channel>`` is a sorted set of ``<user or group id> <message's key>``, scored by the time of
+sending in milliseconds.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import redis.asyncio as redis
 from zofbot.clock import Clock
 from zofbot.store import guard_redis_call
 
-# KEYS: the set. ARGV: now and the window in milliseconds, how many are allowed in it, the message's key, the people.
-# Answers how many milliseconds to wait until all of them may be mentioned; 0 where they may be, which is noted. What
-# was noted of the same message before does not count against it.
+# KEYS: the set. ARGV: now and the window in milliseconds, mentions allowed per window, the message's key, the ids.
+# Returns how many milliseconds to wait until all may be mentioned; if 0, the mentions are recorded. Earlier records of
+# the same message do not count.
 _TAKE = """
 local now, window, most, message = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
@@ -40,7 +40,7 @@ return 0
 
 
 class Mentions:
-    """The latest mentions: ``most`` of one person, or user group, in a channel within ``window`` seconds."""
+    """Limit mentions of one user or user group in a channel to ``most`` within ``window`` seconds."""
 
     def __init__(self, client: redis.Redis, namespace: str, clock: Clock, *, most: int, window: float) -> None:
         self._clock, self._most, self._window = clock, most, round(window * 1000)
@@ -48,9 +48,9 @@ class Mentions:
         self._take = client.register_script(_TAKE)
 
     async def take(self, channel: str, people: Sequence[str], message: str) -> float:
-        """Note that the message under a key mentions ``people`` now; or give the seconds to wait until it may.
+        """Record that ``message`` (its key) mentions ``people`` now and return 0, or return the seconds to wait.
 
-        Asked again about the same message, it says the same. Raises StoreUnavailable.
+        Idempotent per message. Raises StoreUnavailable.
         """
         now = round(self._clock.time() * 1000)
         async with guard_redis_call():

@@ -1,41 +1,39 @@
-"""The outbox: what is to stand in Slack once, from the step that promises it to the receipt that proves it.
+"""The outbox: every notification to Slack, from the commit that creates it to the receipt that proves it was sent.
 
-Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them together:
+Its keys, all behind ``{namespace}:`` so that Redis Cluster keeps them in one slot:
 
-                            ==========================
-                            ====================================================================================
-                            ``note:<key>``              hash: the truth about one notification until it is settled (a
-                            root's body 2 days on) ``sent:<key>``              string: where it stands, for 30 days;
-                            ``=<other key>`` when it had to be posted again ``queue:<channel>``         sorted set: what
-                            may be sent to the channel, by rank (lane, then order of commits) ``queue:edits``
-                            the same for all edits, which no channel's pace binds ``outbox:due``              sorted
-                            set: queues, by when they may send next ``outbox:later``            sorted set: keys that
-                            wait for a time of their own ``outbox:leases``           sorted set: keys that are being
-                            sent, by when their worker's time is over ``outbox:open``             sorted set: keys not
-                            settled yet, by when they were committed ``outbox:dead``             sorted set: dead
-                            letters, by when they died ``outbox:pace``             hash: for each queue, when its quota
-                            will be whole again (GCRA) ``outbox:parked``           hash: channels that refuse: told or
-                            not, since when, why ``outbox:removed``          hash: roots that people removed twice and
-                            nobody was told of yet, and their channels ``outbox:pause``            hash: while Slack
-                            takes nothing: until when, how often so far, why ``outbox:sequence``         number: commits
-                            so far ``outbox:recent:…``         lists: the last thousand keys sent, and dropped
-                            ``failure:<root's key>``    hash: the ``body`` that a root shows now, as the rules last
-                            wrote it, and when somebody last ``acted`` on it, for 38 days; the ``storm`` that it is
-                            part of, by the key of its summary ``triage:<channel>``        hash: what people made of a
-                            failure, by its root's key ``canary``                  hash: keys of canaries that are
-                            not removed yet, and when each began ``order:<name>``            hash: what somebody ordered
-                            at Zof, and what it came to, for 38 days ``mutes``                   hash: what channels
-                            muted, by id ``held:<mute's id>``        hash: keys that wait for a mute to end, and what
-                            else they wait for, for 38 days ``catchup:<channel>``       hash: failures that were held
-                            back, by their roots' keys, for the summary at the end ``orders``                  hash:
-                            orders that were taken and are not done, by when ``audit``                   stream: who did
-                            what, capped ``schema``                  number: the newest schema that anybody has written
-                            under ==========================
-                            ====================================================================================
+==========================  ====================================================================================
+``note:<key>``              hash: one notification, until it is settled (a sent root for 2 more days)
+``sent:<key>``              string: receipt (channel and timestamp), for 30 days; ``=<other key>`` if it was reposted
+``queue:<channel>``         sorted set: keys ready for the channel, by rank (lane, then order of commits)
+``queue:edits``             the same for all edits, which the channels' rate limits do not cover
+``outbox:due``              sorted set: queues, by when they may send next
+``outbox:later``            sorted set: keys scheduled for later, by when
+``outbox:leases``           sorted set: keys being sent, by when the worker's lease expires
+``outbox:open``             sorted set: keys not settled yet, by when they were committed
+``outbox:dead``             sorted set: dead letters, by when they died
+``outbox:pace``             hash: for each queue, when its rate limit is fully replenished (GCRA)
+``outbox:parked``           hash: channels that refuse: whether somebody was notified, since when, why
+``outbox:removed``          hash: roots deleted twice by people of which nobody was notified yet, and their channels
+``outbox:pause``            hash: while all sending is paused: until when, number of pauses so far, why
+``outbox:sequence``         number: notifications ranked so far
+``outbox:recent:…``         lists: the last thousand keys sent, and dropped
+``failure:<root's key>``    hash: the root's current ``body``, when somebody last ``acted`` on it, and the key of the
+                            summary of the ``storm`` it is part of; for 38 days
+``triage:<channel>``        hash: triage state of each failure, by its root's key
+``canary``                  hash: keys of canaries not removed yet, and when each began
+``order:<name>``            hash: a run command to Zof and its result, for 38 days
+``mutes``                   hash: mutes of channels, by id
+``held:<mute's id>``        hash: keys that wait for a mute to end, with the other reasons to wait, for 38 days
+``catchup:<channel>``       hash: failures held back, by their roots' keys, for the summary at the end
+``orders``                  hash: run commands accepted and not finished, by when
+``audit``                   stream: the audit log, capped
+``schema``                  number: the newest schema ever written
+==========================  ====================================================================================
 
-The hash is the truth and the rest are indexes: a stale entry is dropped when it is met. Each step is one script, so
-nothing is ever half done, and takes one round trip. The scripts beside this file read the caller's clock: workers'
-clocks have to agree within half of what a lease is longer than the deadline of a call to Slack.
+The hash ``note:<key>`` is authoritative and the rest are indexes: stale entries are dropped when found. Each step is
+one Lua script: atomic, and one round trip. The scripts use the caller's clock; workers' clocks must agree within half
+the difference between the lease and the deadline of a call to Slack.
 """
 
 from __future__ import annotations
@@ -71,34 +69,34 @@ from zofbot.store.records import (
 from zofbot.store.schema import STORE_SCHEMA, outdated_error, schema_key
 
 LEASE_SECONDS = 20.0
-"""Seconds a worker has to settle what it claimed: one call that hangs, twice, and room to spare."""
+"""Time a worker has to settle a claim: enough for two calls to Slack that run into their deadline."""
 
 MESSAGE_INTERVAL_SECONDS, MAX_BURST = 1.0, 2
-"""Seconds between messages for a channel, and how many may come at once.
+"""Interval between messages to a channel, and how many may be sent at once.
 
-Slack takes about one a second and a short burst (https://docs.slack.dev/apis/web-api/rate-limits). Three are taken at
-once by all that is known; the third is kept back, so that a message may be a second on its way and still be in time.
+Slack accepts about one per second and a short burst (https://docs.slack.dev/apis/web-api/rate-limits). The burst is
+believed to be three; the third is kept in reserve, so that a message delayed by a second does not exceed the limit.
 """
 
 EDIT_INTERVAL_SECONDS = 3.0
-"""Seconds between edits of one message."""
+"""Minimum interval between edits of one message."""
 
 KEY_TTL_SECONDS = 30 * 86400
-"""Seconds a key is remembered: longer than any look-back."""
+"""Keys are remembered this long; longer than any look-back."""
 
 BODY_TTL_SECONDS = 2 * 86400
-"""Seconds for which a root that people delete can be posted again as it was."""
+"""A root that people delete can be reposted unchanged for this long."""
 
 MAX_ATTEMPT_AGE_SECONDS = 24 * 3600.0
-"""Seconds after the first attempt when another failed one is the last."""
+"""A failed attempt is the last if the first was longer ago than this."""
 
 EXPIRING_PREFIXES = ("failure:", "rerun:", "order:", "held:")
-"""Hashes whose names begin so are forgotten eight days more than ``KEY_TTL_SECONDS`` after their last change."""
+"""Hashes with these prefixes expire eight days more than ``KEY_TTL_SECONDS`` after their last change."""
 
 AUDIT_KEY = "audit"
 
 OLDEST_PAGE_SIZE = 500
-"""Entries that are looked at in one round trip, for the oldest that is not put off."""
+"""Entries read per round trip in search of the oldest one that is not scheduled for later."""
 
 ScriptArguments = list[str | int]
 
@@ -107,17 +105,17 @@ _INDEX_NAMES = ("due", "later", "leases", "open", "dead", "pace", "parked", "pau
 
 
 class LeaseLost(ZofbotError):
-    """Somebody else has taken over the work: what was to be committed is refused as a whole."""
+    """Another process holds the lease now: nothing was committed."""
 
 
 class CommitConflict(ZofbotError):
-    """What was expected to stand in the store does not any more: nothing was committed; read again, decide again."""
+    """A field no longer has its expected value: nothing was committed; read again and decide again."""
 
 
 class ClaimBatch(list[Claim]):
-    """What was claimed. ``next_due`` (Unix seconds) says when to ask again, ``None`` for not before a commit.
+    """Claims to send. ``next_due`` (Unix seconds) is when to claim again; None means after the next commit.
 
-    ``dropped`` are notifications found to have lost their root: key, kind, channel, reason.
+    ``dropped`` lists notifications dropped because their root is gone: key, kind, channel, reason.
     """
 
     def __init__(self, claims: Iterable[Claim], next_due: float | None, dropped: list[list[str]]) -> None:
@@ -129,8 +127,8 @@ class ClaimBatch(list[Claim]):
 class Outbox:
     """The outbox in one Redis; any number of processes may use it. Every method raises StoreUnavailable.
 
-    ``news`` is set by each commit of this process. ``pace`` is in seconds. Once a newer ``schema`` was written to the
-    store, what was claimed can be settled, and all else that changes something raises OutdatedVersion.
+    ``news`` is set by each commit of this process. ``pace`` is the interval between messages in seconds. If the store's
+    schema is newer than ``schema``, every write except ``settle`` raises OutdatedVersion.
     """
 
     def __init__(
@@ -157,11 +155,11 @@ class Outbox:
             schema,
         ]
         self._scripts = {
-            name: client.register_script(_load_script(name)) for name in ("commit", "claim", "settle", "mend")
+            name: client.register_script(_load_script(name)) for name in ("commit", "claim", "settle", "repair")
         }
         self.news = asyncio.Event()
 
-    async def commit(  # noqa: PLR0913  (all that one step may change)
+    async def commit(  # noqa: PLR0913  (everything that one atomic step may change)
         self,
         notifications: Sequence[Notification],
         *,
@@ -171,12 +169,12 @@ class Outbox:
         acts: Sequence[str] = (),
         due: Mapping[str, float] | None = None,
     ) -> list[str]:
-        """Promise ``notifications``, and change hashes (None deletes a field), all or nothing: one round trip.
+        """Add ``notifications`` and change hashes (None deletes a field), all or nothing: one round trip.
 
-        Returns the keys never seen before. A key that is known is left alone, but an edit's takes the new body and is
-        made again. ``acts`` are added to the audit. ``due`` gives keys that wait for a time of their own another one
-        (Unix seconds). Raises LeaseLost when the lease's number is no longer ``fence``'s, and CommitConflict where a
-        field does not hold what ``expect`` says (None: nothing).
+        Returns the keys that are new. A known key is left unchanged, except that an edit takes the new body and is made
+        again. ``acts`` are audit records as JSON. ``due`` reschedules waiting keys (Unix seconds). Raises LeaseLost if
+        ``fence`` is not the lease's current number, and CommitConflict if a field differs from ``expect`` (None:
+        missing).
         """
         changed = {self._prefix + name: fields for name, fields in (changes or {}).items()}
         expected = [(self._prefix + name, *pair) for name, fields in (expect or {}).items() for pair in fields.items()]
@@ -211,7 +209,7 @@ class Outbox:
         return new
 
     async def claim(self, limit: int, lease: float = LEASE_SECONDS) -> ClaimBatch:
-        """Take up to ``limit`` of what may be sent now, each to be settled within ``lease`` seconds: one round trip."""
+        """Claim up to ``limit`` notifications due now, to be settled within ``lease`` seconds: one round trip."""
         found, due, dropped = await self._run_script("claim", [], [limit, _to_milliseconds(lease)])
         next_due = int(due) / 1000 if due else None
         return ClaimBatch(
@@ -219,11 +217,10 @@ class Outbox:
         )
 
     async def settle(self, settlements: Sequence[AttemptResult]) -> list[str]:
-        """Write down how attempts ended: one round trip, and twice does no harm.
+        """Store the results of attempts: one round trip, idempotent.
 
-        Returns for each its state now; ``parked``, ``paused`` or ``removed_alerts`` (its root was removed twice and
-        is not posted again) if it was the one that brought that about; or ``lost`` where another worker has claimed it
-        since: then nothing was changed.
+        Returns the new state of each; or ``parked``, ``paused`` or ``removed`` (its root was deleted twice and is not
+        posted again) for the result that caused it; or ``lost``, without effect, if another worker has claimed the key.
         """
         keys = [self._prefix + noun + settlement.key for settlement in settlements for noun in ("note:", "sent:")]
         return decode_texts(
@@ -233,42 +230,41 @@ class Outbox:
         )
 
     async def retry(self, key: str, act: str = "") -> bool:
-        """Send a dead or dropped one after all, or a waiting one now; False when there is none of these.
+        """Send a dead or dropped notification again, or a waiting one now; False if it is none of these.
 
-        Where an attempt was made before, it is looked for first, whatever Slack said of it.
-
-        ``act`` is added to the audit in the same step, if it is done.
+        If an attempt was made before, the message is first looked for in Slack. ``act``, an audit record as JSON, is
+        added in the same step on success.
         """
-        moved = await self._change_record("retry", key, "note:" + key, act=act)
+        count_moved = await self._change_record("retry", key, "note:" + key, act=act)
         self.news.set()
-        return moved == 1
+        return count_moved == 1
 
     async def drop(self, key: str) -> bool:
-        """Take back one that waits or is dead; False when there is none of these."""
+        """Drop a waiting or dead notification; False if it is neither."""
         return await self._change_record("drop", key, "note:" + key) == 1
 
     async def erase_notification(self, key: str) -> bool:
-        """Leave nothing of one, as if it had never been; False while it is being sent."""
+        """Delete every trace of a notification; False while it is being sent."""
         return await self._change_record("forget", key, "note:" + key, "sent:" + key) == 1
 
     async def unpark_channel(self, channel: str) -> int:
-        """Send what waits for a channel that was mended, in order; returns how many that are."""
-        moved = await self._change_record("unpark", channel, "queue:" + channel)
+        """Resume a channel that was fixed and send its messages in order; returns how many."""
+        count_moved = await self._change_record("unpark", channel, "queue:" + channel)
         self.news.set()
-        return moved
+        return count_moved
 
-    async def record_receipt(self, key: str, stands: Receipt) -> None:
-        """Note where the message under ``key`` stands, unless that is known."""
+    async def record_receipt(self, key: str, receipt: Receipt) -> None:
+        """Store the receipt of the message under ``key``, unless one is stored."""
         async with guard_redis_call():
             name = f"{self._prefix}sent:{key}"
-            await self._redis.set(name, f"{stands.channel} {stands.ts}", ex=KEY_TTL_SECONDS, nx=True)
+            await self._redis.set(name, f"{receipt.channel} {receipt.ts}", ex=KEY_TTL_SECONDS, nx=True)
 
     async def mark_notified(self, channel: str) -> None:
-        """Note that somebody was told of a parked channel."""
-        await self._change_record("told", channel)
+        """Record that the people responsible for a parked channel were notified."""
+        await self._change_record("mark_notified", channel)
 
     async def parked_channels(self) -> list[ParkedChannel]:
-        """Name the channels that refuse."""
+        """List the channels that refuse messages."""
         async with guard_redis_call():
             found = await self._redis.hgetall(self._index_key("parked"))
             channels = {decode_text(channel): decode_text(kept) for channel, kept in found.items()}
@@ -277,21 +273,21 @@ class Outbox:
                     pipe.zcard(f"{self._prefix}queue:{channel}")
                 waiting = await pipe.execute()
         return [
-            ParkedChannel.from_stored(*known, count) for known, count in zip(channels.items(), waiting, strict=True)
+            ParkedChannel.from_stored(*stored, count) for stored, count in zip(channels.items(), waiting, strict=True)
         ]
 
     async def removed_alerts(self) -> dict[str, str]:
-        """Name the roots that were removed twice and that nobody was told of yet, each with its channel."""
+        """Return the roots deleted twice of which nobody was notified yet, each with its channel."""
         async with guard_redis_call():
             found = await self._redis.hgetall(self._index_key("removed"))
         return {decode_text(key): decode_text(channel) for key, channel in found.items()}
 
     async def mark_removal_notified(self, key: str) -> None:
-        """Note that somebody was told of a root that was removed."""
-        await self._change_record("told_of_removal", key)
+        """Record that the people responsible were notified of a deleted root."""
+        await self._change_record("mark_removal_notified", key)
 
     async def read_stats(self) -> OutboxStats:
-        """Count what waits."""
+        """Count the notifications by state."""
         now = self._clock.time()
         async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
             for name in ("open", "leases", "dead"):
@@ -306,7 +302,7 @@ class Outbox:
         )
 
     async def _oldest_commit_time(self, now: int) -> float:
-        """When the oldest was committed that is not put off beyond ``now`` (ms); seconds, infinite for none."""
+        """Return when the oldest not scheduled after ``now`` (ms) was committed; Unix seconds, infinite if none."""
         async with guard_redis_call():
             for start in count(0, OLDEST_PAGE_SIZE):
                 found: Any = await self._redis.zrange(
@@ -314,22 +310,22 @@ class Outbox:
                 )
                 if not found:
                     break
-                put_off = await self._redis.zmscore(self._index_key("later"), [key for key, _ in found])
-                for (_, committed), till in zip(found, put_off, strict=True):
+                scheduled = await self._redis.zmscore(self._index_key("later"), [key for key, _ in found])
+                for (_, committed), till in zip(found, scheduled, strict=True):
                     if till is None or till <= now:
                         return float(committed) / 1000
         return math.inf
 
     async def get_record(self, key: str) -> OutboxRecord | None:
-        """Say all that is known of ``key``; None when nothing is."""
+        """Return the record of ``key``; None if unknown."""
         return next(iter(await self._load_records([key])), None)
 
     async def get_records(self, keys: Sequence[str]) -> Sequence[OutboxRecord]:
-        """Say what is known of those of ``keys`` of which anything is: one round trip."""
+        """Return the records of those ``keys`` that are known: one round trip."""
         return await self._load_records(keys) if keys else []
 
     async def list_records(self, state: NotificationState, limit: int = 100) -> Sequence[OutboxRecord]:
-        """Show up to ``limit`` in ``state``: waiting ones oldest first, settled ones latest first, at most 1,000."""
+        """Return up to ``limit`` records in ``state``: waiting ones oldest first, settled latest first (last 1,000)."""
         found: Any
         async with guard_redis_call():
             if state in (NotificationState.SENT, NotificationState.DROPPED):
@@ -360,9 +356,9 @@ class Outbox:
         sending = await self._redis.zrange(self._index_key("leases"), 0, -1)
         if state is NotificationState.SENDING:
             return sending[:limit]
-        others = set(sending)
-        found = await self._redis.zrange(self._index_key("open"), 0, limit + len(others) - 1)
-        return [key for key in found if key not in others][:limit]
+        excluded = set(sending)
+        found = await self._redis.zrange(self._index_key("open"), 0, limit + len(excluded) - 1)
+        return [key for key in found if key not in excluded][:limit]
 
     async def _load_records(self, keys: Sequence[str]) -> Sequence[OutboxRecord]:
         async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
@@ -371,19 +367,19 @@ class Outbox:
                 pipe.get(f"{self._prefix}sent:{key}")
             found = await pipe.execute()
         kept = (None if place is None else decode_text(place) for place in found[1::2])
-        known = (
+        stored = (
             build_record(key, decode_hash(note), place) for key, note, place in zip(keys, found[::2], kept, strict=True)
         )
-        return [item for item in known if item]
+        return [item for item in stored if item]
 
     async def _change_record(self, verb: str, name: str, *keys: str, act: str = "") -> int:
         audit, args = ([AUDIT_KEY], (verb, name, act)) if act else ([], (verb, name))
-        return int(await self._run_script("mend", [self._prefix + key for key in (*keys, *audit)], [*args]))
+        return int(await self._run_script("repair", [self._prefix + key for key in (*keys, *audit)], [*args]))
 
     async def _run_script(self, script: str, keys: Sequence[str], args: ScriptArguments) -> Any:
-        own: ScriptArguments = [self._prefix, _to_milliseconds(self._clock.time()), *self._limits]
+        shared: ScriptArguments = [self._prefix, _to_milliseconds(self._clock.time()), *self._limits]
         async with guard_redis_call():
-            found = await self._scripts[script](keys=[*self._fixed, *keys], args=[*own, *args])
+            found = await self._scripts[script](keys=[*self._fixed, *keys], args=[*shared, *args])
         if found == b"outdated":
             raise outdated_error()
         return found

@@ -1,4 +1,4 @@
-"""Hints: the runs that were heard of and not read to their end yet. A webhook is answered once its hint stands here."""
+"""Pending runs ("hints"): runs not read to their end yet. A webhook is acknowledged once its hint is stored here."""
 
 from __future__ import annotations
 
@@ -16,104 +16,104 @@ from zofbot.store import guard_redis_call
 from zofbot.store.webhook_trials import ARRIVAL_KEY, TRIAL_KEY
 
 PENDING_RUNS_HASH = "hints"
-"""Its fields are the subjects of watches, its values the watches; the poller changes it with what it commits."""
+"""Hash of pending runs by ``PendingRun.hash_field``; the poller changes it in its commits."""
 
 LAST_DELIVERY_KEY = "delivered"
-"""The key of when Zof last delivered something."""
+"""Key of the time of Zof's last webhook delivery."""
 
 DELIVERY_NOTE_SECONDS = 60.0
-"""How long a process notes no other delivery after one."""
+"""A process stores the time of a delivery at most this often."""
 
 EVENT_TTL_SECONDS = 7 * 24 * 3600
-"""How long a delivery is known again; Zof does not say for how long it repeats one."""
+"""Event ids are remembered this long; Zof does not document for how long it retries."""
 
 MAX_PENDING_RUNS = 5000
-"""How many hints wait at once; Zof lets the poller read far fewer runs in an hour, and it finds those not hinted at."""
+"""Limit of stored hints. Zof's quota allows far fewer reads per hour, and the poller finds runs without hints."""
 
-# KEYS: the event, the hints, a trial of the webhooks, what arrived in it.
-# ARGV: seconds to know the event, field, watch, channel, most hints, the delivery for a trial.
-# Answers 1 for news, 0 for what was known, -1 where no more may wait. An event about what waits already is not
-# remembered, so that what is remembered grows no faster than what is looked at.
+# KEYS: the event, the hints, the webhook trial, the trial's latest arrival.
+# ARGV: TTL of the event (seconds), hash field, pending run, pub/sub channel, MAX_PENDING_RUNS, the trial's arrival.
+# Returns 1 if stored, 0 if the event is known, -1 if the hash is full. The event is remembered only if its run was not
+# pending yet, so that the keys of events grow no faster than the hash.
 _ADD_SCRIPT = """
-local function note()
+local function record_arrival()
   if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('SET', KEYS[4], ARGV[6], 'EX', 120) end
 end
-if redis.call('EXISTS', KEYS[1]) == 1 then note() return 0 end
+if redis.call('EXISTS', KEYS[1]) == 1 then record_arrival() return 0 end
 if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 0 then
   if redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[5]) then return -1 end
   redis.call('SET', KEYS[1], '1', 'EX', ARGV[1])
 end
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 redis.call('PUBLISH', ARGV[4], ARGV[2])
-note()
+record_arrival()
 return 1
 """
 
 
 @dataclass(frozen=True, slots=True)
 class PendingRun:
-    """Something to be looked at until it is final; times are Unix seconds."""
+    """A run, result or notice to be read until it is final; times are Unix seconds."""
 
     kind: Literal["run", "result", "notice"]
     subject: str
-    """The id of the run, the result, or what a notice is about."""
+    """Id of the run, of the result, or of the subject of a notice."""
     why: str
-    """The type of the event, or the feed it was found in."""
+    """Type of the event, or the feed it was found in."""
     since: float
     happened: float | None = None
     due: float = 0.0
     refused: float = 0.0
-    """Since when Zof would not show it."""
+    """Time since which Zof has refused to return it; 0 if it has not."""
     run: str = ""
     """The run that a notice names."""
     seen: tuple[str, ...] = ()
-    """What listings showed of it, to be noted together with it."""
+    """What listings showed of it, to be stored together with it."""
     projects: tuple[str, ...] = ()
-    """What an event said of itself, redacted: every name of its project, where, and in words what it is about."""
+    """Redacted details from the event: ids and names of its project, ``environment``, and its message ``said``."""
     environment: str = ""
     said: str = ""
 
     @property
     def hash_field(self) -> str:
-        """Where it stands in the hash."""
+        """Its field in ``PENDING_RUNS_HASH``."""
         return self.subject if self.kind == "run" else f"{self.why}:{self.subject}"
 
     def dump(self) -> str:
-        """As it is stored."""
+        """Format as stored JSON; empty fields are left out."""
         return json.dumps({name: value for name, value in asdict(self).items() if value}, separators=(",", ":"))
 
     @classmethod
     def load(cls, text: str) -> PendingRun:
-        """Read it back; what a newer version added is left aside."""
+        """Parse stored JSON; fields added by newer versions are ignored."""
         found = json.loads(text)
         known = {name: value for name, value in found.items() if name in cls.__dataclass_fields__}
         return cls(**known | {name: tuple(known.get(name, ())) for name in ("seen", "projects")})
 
 
 class PendingRunsFull(Exception):
-    """As many hints wait as may; nothing was stored."""
+    """``MAX_PENDING_RUNS`` are stored already; nothing was stored."""
 
 
 class PendingRuns:
-    """The hints of one bot, for the web door that stores them and the poller that follows them."""
+    """The pending runs of one bot, stored by the webhook endpoint and read by the poller."""
 
     def __init__(self, client: redis.Redis, namespace: str, clock: Clock) -> None:
         self._clock = clock
         self._prefix = "{" + namespace + "}:"
         self._channel = self._prefix + "heard"
-        self._keep = client.register_script(_ADD_SCRIPT)
-        self._ear = client.pubsub(ignore_subscribe_messages=True)
+        self._add_pending = client.register_script(_ADD_SCRIPT)
+        self._subscriber = client.pubsub(ignore_subscribe_messages=True)
         self._redis = client
-        self._noted = -math.inf
+        self._noted_at = -math.inf
 
     async def add_pending(self, event: str, watch: PendingRun, arrival: str = "") -> bool:
-        """Store what a delivery hints at and wake the poller, in one step; False for an ``event`` known already.
+        """Store a pending run and wake the poller, in one step; False if ``event`` was delivered before.
 
-        ``arrival`` is kept for whoever tries the webhooks. Raises StoreUnavailable or PendingRunsFull: then the
-        delivery must not be acknowledged.
+        ``arrival`` is stored if a webhook trial is active. Raises StoreUnavailable or PendingRunsFull; the delivery
+        must then not be acknowledged.
         """
         async with guard_redis_call():
-            new = await self._keep(
+            new = await self._add_pending(
                 keys=[self._prefix + name for name in (f"event:{event}", PENDING_RUNS_HASH, TRIAL_KEY, ARRIVAL_KEY)],
                 args=[EVENT_TTL_SECONDS, watch.hash_field, watch.dump(), self._channel, MAX_PENDING_RUNS, arrival],
             )
@@ -122,42 +122,42 @@ class PendingRuns:
         return bool(new)
 
     async def note_delivery(self) -> None:
-        """Remember that Zof has delivered something, whatever it was, for ``zofbot check``. Raises StoreUnavailable."""
-        if self._clock.monotonic() - self._noted < DELIVERY_NOTE_SECONDS:
+        """Record that Zof delivered any webhook, for ``zofbot check``. Raises StoreUnavailable."""
+        if self._clock.monotonic() - self._noted_at < DELIVERY_NOTE_SECONDS:
             return
         async with guard_redis_call():
             await self._redis.set(self._prefix + LAST_DELIVERY_KEY, f"{self._clock.time():.0f}")
-        self._noted = self._clock.monotonic()
+        self._noted_at = self._clock.monotonic()
 
     async def last_delivery(self) -> float | None:
-        """When Zof last delivered something, give or take a minute, in Unix seconds. Raises StoreUnavailable."""
+        """Return the time of Zof's last delivery, within a minute, in Unix seconds. Raises StoreUnavailable."""
         async with guard_redis_call():
             found = await self._redis.get(self._prefix + LAST_DELIVERY_KEY)
         return float(found) if found else None
 
     async def wait_for_hint(self, seconds: float) -> bool:
-        """Wait until a process stores a hint; False when ``seconds`` have passed without. Raises StoreUnavailable.
+        """Wait until any process stores a hint; False after ``seconds`` without one. Raises StoreUnavailable.
 
-        The first time it returns at once: what was stored before it listened it cannot have heard.
+        The first call returns True at once, because hints may have been stored before it subscribed.
         """
         try:
-            if not self._ear.subscribed:
-                await self._ear.subscribe(self._channel)
+            if not self._subscriber.subscribed:
+                await self._subscriber.subscribe(self._channel)
                 return True
-            heard = await self._receive_hint(self._clock.monotonic() + seconds)
-            while heard and await self._ear.get_message(timeout=0):
-                pass  # many hints are one piece of news
+            received = await self._receive_hint(self._clock.monotonic() + seconds)
+            while received and await self._subscriber.get_message(timeout=0):
+                pass  # one wake-up serves all hints stored so far
         except (RedisError, OSError) as error:
             await self.aclose()
             raise StoreUnavailable("The bot's store (Redis) does not answer.") from error
-        return heard
+        return received
 
     async def _receive_hint(self, deadline: float) -> bool:
-        while (left := deadline - self._clock.monotonic()) > 0:
-            if await self._ear.get_message(timeout=left):
+        while (remaining := deadline - self._clock.monotonic()) > 0:
+            if await self._subscriber.get_message(timeout=remaining):
                 return True
         return False
 
     async def aclose(self) -> None:
-        """Stop listening."""
-        await self._ear.aclose()  # type: ignore[no-untyped-call]  # the library's, not annotated
+        """Close the subscription."""
+        await self._subscriber.aclose()  # type: ignore[no-untyped-call]  # redis-py does not annotate it

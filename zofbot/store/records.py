@@ -1,4 +1,4 @@
-"""An entry: one notification as an operator sees it, and the outbox as a whole."""
+"""Records of the outbox as operators see them, and conversion to and from what Redis stores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zofbot.notifications.notification import Claim, Notification, NotificationK
 
 @dataclass(frozen=True)
 class OutboxRecord:
-    """What the outbox knows of one key; of what was sent long ago only the receipt is left. Times are Unix seconds."""
+    """One notification; long after sending only its receipt is left. Times are Unix seconds."""
 
     key: str
     state: NotificationState
@@ -24,70 +24,70 @@ class OutboxRecord:
     committed: float | None = None
     happened: float | None = None
     since: float | None = None
-    """An attempt begun then may have got through."""
+    """Start of an attempt that may have posted the message; None if there is none."""
     receipt: Receipt | None = None
     replaced_by: str = ""
-    """The key it was posted under again, after people deleted it."""
+    """Key of the message that replaced it after people deleted it."""
     body: dict[str, Any] = field(default_factory=dict)
     schema: int = 0
-    """Version of what was written; 0 when only the receipt is left."""
+    """Schema of the stored record; 0 if only the receipt is left."""
     not_before: float = 0.0
-    """It was not to be sent sooner."""
+    """Earliest time of sending."""
 
 
 @dataclass(frozen=True)
 class OutboxStats:
-    """How much waits."""
+    """Sizes of the outbox, in notifications unless stated otherwise."""
 
     pending: int
     sending: int
     dead: int
     oldest: float = 0.0
-    """Seconds since the oldest was committed that waits for nothing but its turn."""
+    """Age in seconds of the oldest pending notification that is not scheduled for later."""
     parked: int = 0
-    """Channels that refuse."""
+    """Channels that refuse messages."""
     paused: str = ""
-    """Why nothing at all is sent."""
+    """Why all sending is paused; empty if it is not."""
     scheduled: int = 0
-    """Those of the pending that wait for a time of their own: quiet hours, an escalation, another try."""
+    """Pending ones that are scheduled for later: quiet hours, an escalation, a retry."""
 
 
 @dataclass(frozen=True)
 class ParkedChannel:
-    """A channel that refuses; what it is to get waits until it is mended. ``since`` is in Unix seconds."""
+    """A channel that refuses messages; they wait until it is fixed. ``since`` is in Unix seconds."""
 
     channel: str
     reason: str
     since: float
     waiting: int
     told: bool
-    """Whether somebody was told."""
+    """Whether the people responsible were notified."""
 
     @classmethod
     def from_stored(cls, channel: str, kept: str, waiting: int) -> ParkedChannel:
-        """Read what ``settle.lua`` keeps."""
+        """Parse the value that ``settle.lua`` stores."""
         told, since, reason = kept.split(" ", 2)
         return cls(channel, reason, int(since) / 1000, waiting, told == "1")
 
 
 def build_record(key: str, note: Mapping[str, str], kept: str | None) -> OutboxRecord | None:
-    """Put together what stands under a key's two names; None when nothing does."""
+    """Combine a key's hash ``note`` and its receipt ``kept``; None if both are missing."""
     if not note and kept is None:
         return None
-    moved = kept is not None and kept.startswith("=")
+    replaced = kept is not None and kept.startswith("=")
     return OutboxRecord(
         key,
         NotificationState(note.get("state", NotificationState.SENT)),
         note.get("kind", ""),
-        note.get("channel", "") or ("" if moved or kept is None else kept.split()[0]),
+        note.get("channel", "") or ("" if replaced or kept is None else kept.split()[0]),
         note.get("root", ""),
         int(note.get("attempt", 0)),
         note.get("reason", ""),
         _to_seconds(note.get("committed")),
         float(note["happened"]) if "happened" in note else None,
         _to_seconds(note.get("since")),
-        None if moved or kept is None else parse_receipt(kept),
-        kept[1:] if moved and kept else "",
+        None if replaced or kept is None else parse_receipt(kept),
+        kept[1:] if replaced and kept else "",
         json.loads(note.get("body", "{}")),
         int(note.get("schema", 0)),
         float(note.get("not_before", 0)),
@@ -95,13 +95,13 @@ def build_record(key: str, note: Mapping[str, str], kept: str | None) -> OutboxR
 
 
 def parse_receipt(kept: str) -> Receipt:
-    """Read a receipt as it is kept: channel, time stamp, and for edits when they were made."""
+    """Parse a stored receipt: channel, message timestamp, and for edits the time of the edit."""
     channel, ts = kept.split()[:2]
     return Receipt(channel, ts)
 
 
 def flatten_notification(notification: Notification) -> list[str | int]:
-    """The nine values that ``commit.lua`` takes of a notification."""
+    """Return the nine values that ``commit.lua`` takes for a notification."""
     return [
         notification.key,
         notification.kind.value,
@@ -116,11 +116,11 @@ def flatten_notification(notification: Notification) -> list[str | int]:
 
 
 def parse_claim(fields: Sequence[bytes]) -> Claim:
-    """Read what ``claim.lua`` gives."""
+    """Parse one claim returned by ``claim.lua``."""
     (key, kind, channel, root, happened, critical, not_before, schema, body, attempt, committed, since, place,
      failure, triage, rerun, storm, storm_triage) = decode_texts(fields)  # fmt: skip
     return Claim(
-        Notification.model_construct(  # it was checked when it was committed
+        Notification.model_construct(  # validated when it was committed
             key=key,
             kind=NotificationKind(kind),
             channel=channel,
@@ -144,17 +144,17 @@ def parse_claim(fields: Sequence[bytes]) -> Claim:
 
 
 def decode_text(value: bytes | str) -> str:
-    """Text as a client gives it that decodes, or one that does not."""
+    """Return text from a client with or without ``decode_responses``."""
     return value.decode() if isinstance(value, bytes) else value
 
 
 def decode_texts(values: Iterable[bytes | str]) -> list[str]:
-    """Several texts."""
+    """Decode several texts."""
     return [decode_text(value) for value in values]
 
 
 def decode_hash(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    """A hash as text."""
+    """Decode a hash."""
     return {decode_text(name): decode_text(value) for name, value in fields.items()}
 
 

@@ -1,9 +1,9 @@
-"""The schema: one number for how all that lasts is written, kept in the store itself as ``{namespace}:schema``.
+"""Schema version of all stored records, kept in the store as ``{namespace}:schema``.
 
-A version of zofbot whose records an older one would misread or spoil raises the number when it starts. From then on the
-steps of older processes are refused, whole and before anything is changed: they finish what they are sending and leave
-the rest to newer ones. What an older version has written is read by every later one, so a record may gain fields under
-the same number only where it does no harm that an older process leaves them out when it writes the record anew.
+A version of zofbot whose records an older one would misread or damage raises the number when it starts. From then on
+the writes of older processes are refused before they change anything; they only finish what they are sending. Every
+version reads the records of all older ones. A record may gain fields under the same number only if it does no harm that
+an older process drops them when it rewrites the record.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from zofbot.store import guard_redis_call
 from zofbot.subscriptions import model
 
 STORE_SCHEMA = max(notification.NOTIFICATION_SCHEMA, model.SUBSCRIPTION_SCHEMA)
-"""What this version writes, and the newest that it reads; raised when any of them has to be."""
+"""The schema that this version writes, and the newest that it can read."""
 
 SCHEMA_KEY = "schema"
 
-# KEYS: the number. ARGV: ours. Answers the one that holds.
+# KEYS: the stored schema. ARGV: the caller's. Stores and returns the higher of the two.
 _RAISE_SCRIPT = """
-local there = tonumber(redis.call('GET', KEYS[1]) or '0')
-if there < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
-return math.max(there, tonumber(ARGV[1]))
+local stored = tonumber(redis.call('GET', KEYS[1]) or '0')
+if stored < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
+return math.max(stored, tonumber(ARGV[1]))
 """
 
 
 def schema_key(namespace: str) -> str:
-    """Where the number stands."""
+    """Return the key of the stored schema."""
     return "{" + namespace + "}:" + SCHEMA_KEY
 
 
 async def stored_schema(client: redis.Redis, namespace: str) -> int:
-    """The newest schema that anybody has written here; 0 for an empty store, and one of before it was noted."""
+    """Return the newest schema ever written; 0 if the store is empty or older than schema numbers."""
     async with guard_redis_call():
         return int(await client.get(schema_key(namespace)) or 0)
 
 
 async def claim_schema(client: redis.Redis, namespace: str, schema: int = STORE_SCHEMA) -> None:
-    """Begin to write under ``schema``. Raises OutdatedVersion where something newer has, and StoreUnavailable."""
-    raising = client.register_script(_RAISE_SCRIPT)
+    """Raise the stored schema to ``schema``. Raises OutdatedVersion if it is newer, and StoreUnavailable."""
+    raise_schema = client.register_script(_RAISE_SCRIPT)
     async with guard_redis_call():
-        there = int(await raising(keys=[schema_key(namespace)], args=[schema]))
-    if there > schema:
-        raise outdated_error(there, schema)
+        stored = int(await raise_schema(keys=[schema_key(namespace)], args=[schema]))
+    if stored > schema:
+        raise outdated_error(stored, schema)
 
 
-def outdated_error(there: int | None = None, schema: int = STORE_SCHEMA) -> OutdatedVersion:
-    """Why a process does nothing more here."""
-    numbers = f" (records of schema {there}; this one knows {schema})" if there else ""
+def outdated_error(stored: int | None = None, schema: int = STORE_SCHEMA) -> OutdatedVersion:
+    """Build the error of a process that is older than the store's schema."""
+    numbers = f" (records of schema {stored}; this one knows {schema})" if stored else ""
     return OutdatedVersion(
         f"A newer zofbot has written to this store{numbers}.",
         "Run that version here too, or give this one another store or ZOFBOT_NAMESPACE.",

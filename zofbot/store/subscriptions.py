@@ -1,4 +1,4 @@
-"""Who wants to be told what: all subscriptions in one hash, ``{namespace}:subscriptions``, id to JSON."""
+"""Stored subscriptions: one hash, ``{namespace}:subscriptions``, from id to JSON."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ log = structlog.get_logger()
 
 SUBSCRIPTIONS_HASH = "subscriptions"
 
-# KEYS: the hash, the store's schema. ARGV: the newest schema that the caller knows, verb, id, record; or several ids.
-# Answers how many it changed, -1 to who does not know the store's schema.
+# KEYS: the hash, the store's schema. ARGV: the newest schema the caller knows, verb, id, record; or several ids.
+# Returns how many were changed, -1 if the store's schema is newer.
 _CHANGE_SCRIPT = """
 if tonumber(redis.call('GET', KEYS[2]) or 0) > tonumber(ARGV[1]) then return -1 end
 if ARGV[2] == 'remove' then return redis.call('HDEL', KEYS[1], unpack(ARGV, 3)) end
 if ARGV[2] == 'add' then return redis.call('HSETNX', KEYS[1], ARGV[3], ARGV[4]) end
-if redis.call('HEXISTS', KEYS[1], ARGV[3]) == 0 then return 0 end -- one that has ended meanwhile must not come back
+if redis.call('HEXISTS', KEYS[1], ARGV[3]) == 0 then return 0 end -- removed meanwhile
 redis.call('HSET', KEYS[1], ARGV[3], ARGV[4])
 return 1
 """
 
 
 def parse_subscription_records(records: Mapping[str, str]) -> list[Subscription]:
-    """The subscriptions among ``records``, oldest first; what cannot be read is said in the log."""
-    found = []
+    """Parse subscriptions, oldest first; records that cannot be parsed are logged and skipped."""
+    subscriptions = []
     for identifier, record in records.items():
         try:
-            read = Subscription.model_validate_json(record)
+            subscription = Subscription.model_validate_json(record)
         except ValidationError as error:
             log.error("unreadable subscription", id=identifier, record=record, problems=error.error_count())
             continue
-        if read.schema_ > KNOWN:
-            log.error("subscription of a newer zofbot", id=identifier, schema=read.schema_, known=KNOWN)
+        if subscription.schema_ > KNOWN:
+            log.error("subscription of a newer zofbot", id=identifier, schema=subscription.schema_, known=KNOWN)
             continue
-        found.append(read)
-    return sorted(found, key=lambda item: (item.created, item.id))
+        subscriptions.append(subscription)
+    return sorted(subscriptions, key=lambda item: (item.created, item.id))
 
 
 class Subscriptions:
     """The subscriptions of all channels. Every method raises StoreUnavailable.
 
-    What changes some raises OutdatedVersion once a newer ``schema`` was written to the store.
+    Writes raise OutdatedVersion if the store's schema is newer than ``schema``.
     """
 
     def __init__(self, client: redis.Redis, namespace: str, *, schema: int = STORE_SCHEMA) -> None:
@@ -59,29 +59,29 @@ class Subscriptions:
         self._script = client.register_script(_CHANGE_SCRIPT)
 
     async def read_records(self) -> dict[str, str]:
-        """Every record as it stands there, by its id."""
+        """Return every stored record by id, unparsed."""
         async with guard_redis_call():
             found = await self._redis.hgetall(self._name)
         return {decode_text(name): decode_text(record) for name, record in found.items()}
 
     async def list_all(self) -> list[Subscription]:
-        """Every subscription, oldest first; a record that cannot be read is left where it is, and said in the log."""
+        """Return every subscription, oldest first; records that cannot be parsed are logged and skipped."""
         return parse_subscription_records(await self.read_records())
 
     async def list_for_channel(self, channel: str) -> list[Subscription]:
-        """A channel's subscriptions, in the order in which they are numbered."""
+        """Return a channel's subscriptions, in the order of the numbers shown to people."""
         return [item for item in await self.list_all() if item.channel == channel]
 
     async def add(self, subscription: Subscription) -> bool:
-        """Keep a subscription under its id; False when it is there already."""
+        """Add a subscription; False if its id exists."""
         return bool(await self._run_change("add", subscription.id, subscription.model_dump_json(by_alias=True)))
 
     async def replace(self, subscription: Subscription) -> bool:
-        """Keep a subscription in the place of the one with its id; False when that has ended."""
+        """Replace the subscription with the same id; False if it was removed."""
         return bool(await self._run_change("replace", subscription.id, subscription.model_dump_json(by_alias=True)))
 
     async def remove(self, *identifiers: str) -> int:
-        """Forget subscriptions; how many there were."""
+        """Remove subscriptions by id; returns how many existed."""
         return await self._run_change("remove", *identifiers) if identifiers else 0
 
     async def _run_change(self, verb: str, *arguments: str) -> int:

@@ -1,8 +1,8 @@
-"""Traces: what became of each request, for 7 days, in two capped streams; written by a task that nobody waits for.
+"""Stored traces of requests and background work, kept for 7 days in two capped streams.
 
-``{namespace}:traces:requests`` has what people asked for, ``{namespace}:traces:work`` what went wrong in work that
-happens by itself, so that a bad night of the one does not push out the other. An entry's field ``ids`` has what
-it is found under, a line each, and ``build_trace`` the trace as JSON.
+``{namespace}:traces:requests`` holds requests of people, ``{namespace}:traces:work`` failures of background work; two
+streams, so that many of one do not evict the other. An entry's field ``ids`` lists the ids it is found under, one per
+line; ``trace`` is the trace as JSON.
 """
 
 from __future__ import annotations
@@ -29,38 +29,38 @@ log = structlog.get_logger()
 TRACE_TTL_SECONDS = 7 * 24 * 3600
 
 MAX_TRACES_BY_STREAM = {"requests": 20_000, "work": 5_000}
-"""Traces of each stream, about: Redis drops whole blocks of the oldest."""
+"""Approximate: Redis trims whole blocks of the oldest."""
 
 MAX_TRACE_BYTES = 4096
-"""Bytes of one trace; its middle is left out beyond that."""
+"""Size limit of a stored trace; steps in the middle of a longer one are left out."""
 
 MAX_WAITING_TRACES = 1000
-"""Traces that wait in memory for the store; when more come, the oldest are dropped."""
+"""Traces that wait in memory to be written; beyond that the oldest are dropped."""
 
 MAX_BATCH_SIZE, BATCH_DELAY_SECONDS = 50, 0.1
-"""Traces that are written in one step, at most, and seconds in which they come together."""
+"""Traces written in one round trip, and the time for which they are collected."""
 
 RETRY_SECONDS = 2.0
-"""Seconds until another try, while the store does not answer."""
+"""Pause between attempts while the store is unavailable."""
 
 SWEEP_INTERVAL_SECONDS = 3600.0
-"""Seconds between two looks for what is too old; nothing that old is ever shown."""
+"""Interval between deletions of expired traces, which are never shown."""
 
 PAGE_SIZE = 100
 MAX_SHOWN_TRACES = 5
-"""Traces found under one id that are shown: the latest."""
+"""Number of traces shown for one id: the latest."""
 
 
 class TraceStore:
-    """The traces of one bot, of ``kept`` entries a stream; every method raises StoreUnavailable."""
+    """The stored traces of one bot, with ``kept`` entries per stream. Every method raises StoreUnavailable."""
 
     def __init__(self, client: redis.Redis, namespace: str, kept: dict[str, int] | None = None) -> None:
         self._redis = client
         kept = kept or MAX_TRACES_BY_STREAM
-        self._streams = {"{" + namespace + "}:traces:" + name: most for name, most in kept.items()}
+        self._streams = {"{" + namespace + "}:traces:" + name: limit for name, limit in kept.items()}
 
     async def write_traces(self, traces: Sequence[Trace]) -> None:
-        """Keep traces: one round trip."""
+        """Store traces: one round trip."""
         requests, work = self._streams
         async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
             for trace in traces:
@@ -72,7 +72,7 @@ class TraceStore:
             await pipe.execute()
 
     async def delete_expired(self) -> None:
-        """Forget what is too old."""
+        """Delete traces older than ``TRACE_TTL_SECONDS``."""
         oldest = await self._oldest_id()
         async with guard_redis_call(), self._redis.pipeline(transaction=False) as pipe:
             for stream in self._streams:
@@ -80,36 +80,36 @@ class TraceStore:
             await pipe.execute()
 
     async def find_traces(self, name: str) -> list[Trace]:
-        """The latest traces with this id, oldest first; one that cannot be read is left out, and said in the log."""
+        """Return the latest traces with this id, oldest first; those that cannot be parsed are logged and skipped."""
         oldest = await self._oldest_id()
         found = [item for stream in self._streams for item in await self._find_in_stream(stream, name, oldest)]
         return latest_traces(found)
 
     async def _find_in_stream(self, stream: str, name: str, oldest: str) -> list[Trace]:
-        """The latest of one stream, looked for from its end on."""
+        """Search one stream for the latest traces with this id, from its end."""
         found: list[Trace] = []
         end, more = "+", True
         while more and len(found) < MAX_SHOWN_TRACES:
             async with guard_redis_call():
                 page: Any = await self._redis.xrevrange(stream, max=end, min=oldest, count=PAGE_SIZE)
             entries = [decode_hash(fields) for _, fields in page]
-            mine = [entry for entry in entries if name in entry.get("ids", "").split("\n")]
-            found += [trace for item in mine if (trace := _parse_trace(item))]
+            matching = [entry for entry in entries if name in entry.get("ids", "").split("\n")]
+            found += [trace for item in matching if (trace := _parse_trace(item))]
             more = len(page) == PAGE_SIZE
             end = f"({decode_text(page[-1][0])}" if page else end
         return found
 
     async def _oldest_id(self) -> str:
-        """The least id that is not too old, by the store's own clock, which made the ids."""
+        """Return the lowest id that has not expired, by Redis' clock, from which the ids are made."""
         async with guard_redis_call():
             seconds, _ = await self._redis.time()
         return str((seconds - TRACE_TTL_SECONDS) * 1000)
 
 
 class TraceWriter:
-    """Takes traces from whoever works, and writes them in a task of its own, so that nobody waits for the store.
+    """Queue finished traces and write them in the background, so that no request waits for the store.
 
-    Up to ``most`` wait while the store does not answer. ``known`` are secrets that certainly must not be written.
+    Up to ``most`` are queued while the store is unavailable. ``known`` are secrets to redact.
     """
 
     def __init__(
@@ -123,20 +123,20 @@ class TraceWriter:
         self._traces, self._metrics, self._clock, self._known, self._most = traces, metrics, clock, known, most
         self._waiting: deque[TraceRecorder] = deque()
         self._writing: list[TraceRecorder] = []
-        self._some = asyncio.Event()
+        self._has_waiting = asyncio.Event()
 
     def add_secrets(self, *secrets: str) -> None:
-        """Keep these out as well, from now on."""
+        """Redact these secrets as well from now on."""
         self._known = (*secrets, *self._known)
 
-    def add_trace(self, made: TraceRecorder) -> None:
-        """Take a trace that has ended."""
-        self._waiting.append(made)
-        self._some.set()
+    def add_trace(self, recorder: TraceRecorder) -> None:
+        """Queue a finished trace."""
+        self._waiting.append(recorder)
+        self._has_waiting.set()
         self._drop_oldest(len(self._waiting) - self._most)
 
     async def run(self) -> None:
-        """Write what was taken until cancelled, and sweep out what is old."""
+        """Write queued traces and delete expired ones, until cancelled."""
         now = self._clock.monotonic
         sweep = 0.0
         while True:
@@ -148,12 +148,12 @@ class TraceWriter:
                     await self._traces.delete_expired()
                     sweep = now() + SWEEP_INTERVAL_SECONDS
             except StoreUnavailable:
-                self._some.set()
+                self._has_waiting.set()
                 await self._clock.sleep(RETRY_SECONDS)
 
     async def write_waiting(self) -> None:
-        """Write all that waits. Raises StoreUnavailable: it then goes on waiting."""
-        self._some.clear()
+        """Write all queued traces. Raises StoreUnavailable; they then stay queued."""
+        self._has_waiting.clear()
         while self._waiting:
             self._writing = [self._waiting.popleft() for _ in range(min(MAX_BATCH_SIZE, len(self._waiting)))]
             try:
@@ -167,7 +167,7 @@ class TraceWriter:
                 self._drop_oldest(len(self._waiting) - self._most)
 
     async def write_remaining(self, seconds: float) -> None:
-        """Write what waits still, within so many seconds; what is left then is dropped."""
+        """Write the queued traces within ``seconds``, then drop the rest."""
         try:
             async with timeout(seconds):
                 await self.write_waiting()
@@ -176,27 +176,27 @@ class TraceWriter:
         self._drop_oldest(len(self._waiting))
 
     async def find_traces(self, name: str) -> list[Trace]:
-        """Traces with this id, those included that wait here. Raises StoreUnavailable when there is none of these."""
-        here = [item.build_trace(*self._known) for item in (*self._writing, *self._waiting) if item.has_id(name)]
+        """Return traces with this id, queued ones included. Raises StoreUnavailable unless one is queued."""
+        queued = [item.build_trace(*self._known) for item in (*self._writing, *self._waiting) if item.has_id(name)]
         try:
-            there = await self._traces.find_traces(name)
+            stored = await self._traces.find_traces(name)
         except StoreUnavailable:
-            if not here:
+            if not queued:
                 raise
-            there = []
-        return latest_traces([*there, *here])
+            stored = []
+        return latest_traces([*stored, *queued])
 
     async def _wait_for_trace(self, seconds: float) -> bool:
-        """Whether something was taken within so many seconds."""
+        """Wait until a trace is queued; False after ``seconds`` without one."""
         try:
             async with timeout(seconds):
-                return await self._some.wait()
+                return await self._has_waiting.wait()
         except TimeoutError:
             return False
 
-    async def _clean_trace(self, made: TraceRecorder) -> Trace:
-        await asyncio.sleep(0)  # each takes a moment of this process, in which others have their turn
-        return made.build_trace(*self._known)
+    async def _clean_trace(self, recorder: TraceRecorder) -> Trace:
+        await asyncio.sleep(0)  # redacting takes a while; let other tasks run in between
+        return recorder.build_trace(*self._known)
 
     def _drop_oldest(self, count: int) -> None:
         for _ in range(count):
@@ -205,15 +205,15 @@ class TraceWriter:
 
 
 def latest_traces(found: Iterable[Trace]) -> list[Trace]:
-    """The latest ``SHOWN``, oldest first, each once."""
-    each = {item.reference: item for item in found}
-    return sorted(each.values(), key=lambda item: item.at)[-MAX_SHOWN_TRACES:]
+    """Return the latest ``MAX_SHOWN_TRACES``, oldest first, without duplicates."""
+    by_reference = {item.reference: item for item in found}
+    return sorted(by_reference.values(), key=lambda item: item.at)[-MAX_SHOWN_TRACES:]
 
 
 def _parse_trace(entry: dict[str, str]) -> Trace | None:
     try:
-        kept = Trace.model_validate_json(entry.get("trace", ""))
+        trace = Trace.model_validate_json(entry.get("trace", ""))
     except ValidationError as error:
         log.error("unreadable trace", problems=error.error_count())
         return None
-    return kept.model_copy(update={"ids": tuple(entry["ids"].split("\n"))})
+    return trace.model_copy(update={"ids": tuple(entry["ids"].split("\n"))})

@@ -1,4 +1,4 @@
-"""What arrives while an operator tries whether Zof's webhooks get through: noted by the web door, read by the CLI."""
+"""Webhook trials: while an operator tests Zof's webhooks, the endpoint records deliveries for the command line."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from zofbot.clock import Clock
 from zofbot.store import guard_redis_call
 
 TRIAL_KEY, ARRIVAL_KEY = "webhook_trial", "webhook_arrived"
-"""The keys of a trial under way, and of the latest delivery since it began."""
+"""Keys of the active trial and of the latest delivery since it began."""
 
 TRIAL_CHECK_SECONDS = 1.0
-"""How long a web door goes by its last look whether a trial is under way; strangers knock there, too."""
+"""A process checks at most this often whether a trial is active, because anybody can send requests."""
 
 
 @dataclass(frozen=True)
 class TrialArrival:
-    """A delivery: whether it was ``signed`` with our secret, and in which ``header`` its signature stood.
+    """A delivery: whether it was ``signed`` with our secret, and the ``header`` with its signature.
 
-    ``type`` and ``envelope`` (``current`` or ``older``) are known only of signed ones. Of others
-    ``headers`` names those that may hold a signature.
+    ``type`` and ``envelope`` (``current`` or ``older``) are known only if it was signed. Otherwise ``headers`` names
+    those that may hold a signature.
     """
 
     signed: bool
@@ -33,47 +33,47 @@ class TrialArrival:
     headers: tuple[str, ...] = ()
 
     def dump(self) -> str:
-        """As it is stored."""
+        """Format as stored JSON."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
     def load(cls, text: str | bytes) -> TrialArrival:
-        """Read it back; what a newer version added is left aside."""
+        """Parse stored JSON; fields added by newer versions are ignored."""
         known = {name: value for name, value in json.loads(text).items() if name in cls.__dataclass_fields__}
         return cls(**known | {"headers": tuple(known.get("headers", ()))})
 
 
 class WebhookTrials:
-    """One trial at a time for each namespace. Every method raises StoreUnavailable."""
+    """Webhook trials, one at a time per namespace. Every method raises StoreUnavailable."""
 
     def __init__(self, client: redis.Redis, namespace: str, clock: Clock) -> None:
         self._redis, self._clock = client, clock
-        self._under_way, self._arrived = (f"{{{namespace}}}:{name}" for name in (TRIAL_KEY, ARRIVAL_KEY))
-        self._looked = -math.inf
-        self._noting = False
+        self._trial_key, self._arrival_key = (f"{{{namespace}}}:{name}" for name in (TRIAL_KEY, ARRIVAL_KEY))
+        self._checked_at = -math.inf
+        self._is_active = False
 
     async def start_trial(self, seconds: float) -> None:
-        """Have web doors note what arrives, from a second from now on, for so many ``seconds``."""
+        """Record deliveries for ``seconds``; every process starts within ``TRIAL_CHECK_SECONDS``."""
         async with guard_redis_call(), self._redis.pipeline() as pipe:
-            pipe.delete(self._arrived)
-            pipe.set(self._under_way, "1", px=int(seconds * 1000))
+            pipe.delete(self._arrival_key)
+            pipe.set(self._trial_key, "1", px=int(seconds * 1000))
             await pipe.execute()
 
     async def record_arrival(self, arrival: TrialArrival) -> None:
-        """Keep what arrived while a trial is under way, unless ``PendingRuns.keep`` does so with the hint in one step.
+        """Record a delivery if a trial is active; one with a hint is recorded by ``PendingRuns.add_pending`` instead.
 
         A signed delivery is not replaced by an unsigned one.
         """
-        if self._clock.monotonic() - self._looked >= TRIAL_CHECK_SECONDS:
+        if self._clock.monotonic() - self._checked_at >= TRIAL_CHECK_SECONDS:
             async with guard_redis_call():
-                self._noting = bool(await self._redis.exists(self._under_way))
-            self._looked = self._clock.monotonic()
-        if self._noting:
+                self._is_active = bool(await self._redis.exists(self._trial_key))
+            self._checked_at = self._clock.monotonic()
+        if self._is_active:
             async with guard_redis_call():
-                await self._redis.set(self._arrived, arrival.dump(), ex=120, nx=not arrival.signed)
+                await self._redis.set(self._arrival_key, arrival.dump(), ex=120, nx=not arrival.signed)
 
     async def latest_arrival(self) -> TrialArrival | None:
-        """The latest delivery since the trial began."""
+        """Return the latest delivery since the trial began."""
         async with guard_redis_call():
-            found = await self._redis.get(self._arrived)
+            found = await self._redis.get(self._arrival_key)
         return TrialArrival.load(found) if found else None

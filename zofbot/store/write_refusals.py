@@ -1,4 +1,4 @@
-"""Why a Redis that answers refuses what it is asked: its memory, its disk, its role, or the permissions of the user."""
+"""Explain why Redis refuses a command: its memory, disk or role, or the user's permissions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CAUSE_BY_WORD: dict[str, tuple[str, str]] = {
     ),
     "NOPERM": ("Redis does not let zofbot's user do this.", _ACL_FIX),
 }
-"""By the first word of Redis' error, what it means and what mends it (https://redis.io/docs/latest/develop/reference/protocol-spec)."""
+"""Cause and fix by the first word of Redis' error (https://redis.io/docs/latest/develop/reference/protocol-spec)."""
 
 _WORD_BY_CLASS = {OutOfMemoryError: "OOM", ReadOnlyError: "READONLY", NoPermissionError: "NOPERM"}
 _WORD_PATTERN = re.compile(rf"\b({'|'.join(_CAUSE_BY_WORD)})\b")
@@ -30,7 +30,7 @@ _WORD_PATTERN = re.compile(rf"\b({'|'.join(_CAUSE_BY_WORD)})\b")
 
 @dataclass(frozen=True)
 class WriteRefusal:
-    """``word`` is Redis' own; ``what`` and ``mend`` are for an operator and quote nothing that Redis was asked."""
+    """First word of Redis' error, its cause (``what``) and its fix (``mend``); contains no data from the command."""
 
     word: str
     what: str
@@ -38,7 +38,7 @@ class WriteRefusal:
 
 
 def find_refusal(error: BaseException | None) -> WriteRefusal | None:
-    """What ``error``, or what caused it, says of Redis' refusal; None where Redis refused nothing."""
+    """Find Redis' refusal in ``error`` or its causes; None if there is none."""
     while error is not None:
         if word := _refusal_word(error):
             what, mend = _CAUSE_BY_WORD[word]
@@ -48,13 +48,13 @@ def find_refusal(error: BaseException | None) -> WriteRefusal | None:
 
 
 def _refusal_word(error: BaseException) -> str:
-    for kind, word in _WORD_BY_CLASS.items():  # the client takes the word off these
-        if isinstance(error, kind):
+    for error_class, word in _WORD_BY_CLASS.items():  # redis-py strips the word from these
+        if isinstance(error, error_class):
             return word
     text = str(error)
     if found := _WORD_PATTERN.search(text):
         return found[1]
-    return "NOPERM" if "no permissions" in text.lower() else ""  # inside of a script
+    return "NOPERM" if "no permissions" in text.lower() else ""  # from inside a script
 
 
 def _describe_permission(text: str) -> str:

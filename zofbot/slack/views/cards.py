@@ -1,4 +1,4 @@
-"""Runs and results as people read them in Slack; what is missing is left out."""
+"""Cards for runs and results; missing values are left out."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from zofbot.slack.views.blocks import (
 )
 
 ROWS_PER_PAGE = 10
-"""Rows of a list shown at once."""
+"""Rows per page of a list."""
 
 
 class OutcomeStyle(NamedTuple):
-    """How an outcome looks: never colour alone, always the word too."""
+    """Appearance of an outcome: the color always comes with a word."""
 
     word: str
     emoji: str
@@ -49,22 +49,22 @@ OUTCOME_EXPLANATIONS = {
     Outcome.FAILED: "A test or the product failed.",
     Outcome.ERROR: "The platform failed, not necessarily the product.",
 }
-"""Failed and error call for different people; the card says which it is."""
+"""Failed and error concern different people, so the card explains which it is."""
 
 
 def style_with_failures(cases: int) -> OutcomeStyle:
-    """How a run looks that Zof calls passed though so many cases failed in it, which are quarantined."""
+    """Return the style of a passed run with ``cases`` failed cases, which are quarantined in Zof."""
     noun = "case" if cases == 1 else "cases"
     return OutcomeStyle(f"Passed with {cases} failed {noun}", "🟡", OUTCOME_STYLES[Outcome.PASSED].square, "#b58900")
 
 
 def style_of_run(run: Run, failed: int) -> OutcomeStyle:
-    """How a run looks in which so many cases are known to have failed."""
+    """Return the style of a run with ``failed`` known failed cases."""
     return style_with_failures(failed) if run.outcome is Outcome.PASSED and failed else OUTCOME_STYLES[run.outcome]
 
 
 def outcome_word(thing: Result | Run) -> str:
-    """The outcome as a word; one nobody knows yet is shown as Zof says it."""
+    """Return the outcome as a word; an unknown one as Zof spells it."""
     return (
         OUTCOME_STYLES[thing.outcome].word
         or text.clean_literal(" ".join((thing.status or "").split()), 40)
@@ -73,7 +73,7 @@ def outcome_word(thing: Result | Run) -> str:
 
 
 def format_headline(thing: Result | Run, look: OutcomeStyle | None = None) -> str:
-    """Emoji, outcome and title, for a header's plain text."""
+    """Return emoji, outcome and title, for a header's plain text."""
     name = text.clean_literal(" ".join((thing.title or "").split()), 110) or text.clean_literal(
         _default_title(thing), 110
     )
@@ -86,7 +86,7 @@ def _default_title(thing: Result | Run) -> str:
 
 
 def format_one_line(thing: Result | Run, look: OutcomeStyle | None = None) -> str:
-    """The card in one line of escaped text, for notifications and screen readers."""
+    """Return the card in one line of escaped text, for notifications and screen readers."""
     said = (look and look.word) or outcome_word(thing)
     parts = [
         text.escape_line(f"{said}: {thing.title or _default_title(thing)}", 200),
@@ -114,7 +114,7 @@ def _location_fields(thing: Result | Run) -> list[tuple[str, str]]:
 
 
 def _lookup_button(label: str, action: str, identifier: str | None, aloud: str) -> Block | None:
-    """A button about one id; none for what could never be looked up."""
+    """Return a button that looks up an id; None if the id is invalid."""
     return (
         build_button(label, action, {"id": identifier}, aloud=aloud) if identifier and is_valid_id(identifier) else None
     )
@@ -124,7 +124,7 @@ def _lookup_button(label: str, action: str, identifier: str | None, aloud: str) 
 
 
 def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str = "") -> Message:
-    """One result; ``share`` adds the button that posts it, ``by`` names who did (a name as Slack gave it)."""
+    """Render a result; ``share`` adds a share button, ``by`` names who shared it (unescaped)."""
     look = OUTCOME_STYLES[result.outcome]
     logs = links.allowed_url(result.logs)
     details = field_blocks(
@@ -162,7 +162,7 @@ def result_card(result: Result, links: ZofLinks, *, share: bool = False, by: str
 
 
 def run_card(run: Run, bad: Sequence[Result], links: ZofLinks, *, start: int = 0, more: bool = False) -> Message:
-    """One run with its failed and errored cases from ``start`` on; ``more``: Zof listed more of them than were read."""
+    """Render a run with its failed and errored cases from ``start`` on; ``more``: Zof has more than were read."""
     look = style_of_run(run, len(bad))
     shown = bad[start : start + ROWS_PER_PAGE]
     body = [
@@ -184,12 +184,12 @@ def run_card(run: Run, bad: Sequence[Result], links: ZofLinks, *, start: int = 0
 
 
 def _schedule_name(run: Run) -> str:
-    """The schedule that started a run, by its name where that is known; empty for other runs."""
+    """Return the name, or else the id, of the schedule that started a run; empty for other runs."""
     return text.escape_line(run.schedule_name or "", 300) or text.inline_code(run.schedule_id or "")
 
 
 def format_tally(run: Run) -> str:
-    """How the cases ended, as ten squares and in numbers; empty when Zof sent no counts."""
+    """Return the outcomes of the cases as ten squares and in numbers; empty if Zof sent no counts."""
     said = format_counts(run)
     return f"{square_bar(run)}\n{said}".strip() if said else ""
 
@@ -206,7 +206,7 @@ def _outcome_counts(run: Run) -> list[tuple[Outcome, int]]:
 
 
 def format_counts(run: Run) -> str:
-    """``11 passed, 2 failed of 13``."""
+    """Return the outcomes of the cases in numbers: ``11 passed, 2 failed of 13``."""
     words = [f"{number} {outcome.value}" for outcome, number in _outcome_counts(run)]
     total = run.counts.total
     if total is None:
@@ -215,7 +215,7 @@ def format_counts(run: Run) -> str:
 
 
 def square_bar(run: Run, width: int = 10) -> str:
-    """A bar of squares in proportion; what happened at all gets at least one square."""
+    """Return a proportional bar of ``width`` squares; each outcome that occurred gets at least one."""
     shares = _outcome_counts(run)
     total = max(sum(number for _, number in shares), run.counts.total or 0)
     if not total or not shares:
@@ -240,7 +240,7 @@ def _case_row(result: Result) -> Block:
 
 
 class PageWindow(NamedTuple):
-    """The part of a long list that is shown: ``shown`` rows from ``start`` on, of ``total`` named ``what``."""
+    """Visible part of a list: ``shown`` rows from ``start`` on, of ``total`` items called ``what``."""
 
     start: int
     shown: int
@@ -249,7 +249,7 @@ class PageWindow(NamedTuple):
 
 
 def page_controls(window: PageWindow, action: str, value: dict[str, str] | None, *others: Block | None) -> list[Block]:
-    """Where in a long list this is, with buttons to go on and back where there is a ``value`` for them to carry."""
+    """Return the position in a list, with paging buttons if there is a ``value`` for them to carry."""
     start, shown, total, what = window
     if total <= shown and not start:
         return button_row(*others)
@@ -270,9 +270,9 @@ def page_controls(window: PageWindow, action: str, value: dict[str, str] | None,
 
 
 def runs_card(runs: Sequence[Run], filters: str, *, start: int = 0, partial: bool = False, hint: str = "") -> Message:
-    """The latest runs, newest first; ``partial``: Zof has more than were read, so that older ones are missing.
+    """Render the latest runs, newest first; ``partial``: Zof has older ones that were not read.
 
-    ``hint`` says why there may be none (mrkdwn).
+    ``hint`` (mrkdwn) explains why there may be none.
     """
     title = f"Latest runs ({filters})" if filters else "Latest runs"
     shown = runs[start : start + ROWS_PER_PAGE]

@@ -1,4 +1,4 @@
-"""Pieces that several alerts are made of: mentions, buttons, places, times and lists."""
+"""Components shared by several messages: mentions, buttons, locations, times and lists."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ from zofbot.slack.views.cards import OUTCOME_STYLES
 
 @dataclass(frozen=True)
 class MentioningMessage(Message):
-    """A message that mentions people: in its text and blocks, where that notifies them, never beside the bar."""
+    """A message that mentions people in its text and blocks: a mention in an attachment would not notify them."""
 
     mention: str = ""
 
     def message_fields(self) -> dict[str, Any]:
-        """Return the fields of a message, the mention in front of its text."""
+        """Return the fields of a message, with the mention before its text."""
         fields = super().message_fields()
         return fields | {"text": text.clip_text(f"{self.mention} {fields['text']}".strip(), 3000)}
 
     def plain_version(self, reference: str = "") -> Message:
-        """Return the last resort, which mentions the same people."""
+        """Return the fallback without blocks, with the same mentions."""
         return MentioningMessage(super().plain_version(reference).text, mention=self.mention)
 
 
 def with_mentions(said: str, top: list[Block], colour: str, below: list[Block], mention: tuple[str, ...]) -> Message:
-    """A message that mentions people and user groups, given by their ids, on top of everything else."""
+    """Build a message that mentions people and user groups (ids) above the color bar."""
     named = format_mentions(mention)
     return MentioningMessage(said, [*top, *([section_block(named)] if named else [])], colour, below, named)
 
 
 def owner_line(owner: Owner, mention: Collection[str]) -> str:
-    """A subscription's line: whom of ``mention`` it mentions, by which filters, and for which cases."""
+    """Return a subscription's line: which of ``mention`` it mentions, its filters, and its cases."""
     named = format_mentions(identifier for identifier in owner.mention if identifier in mention)
     more = [f"{owner.more} more"] if owner.more else []
     cases = ", ".join([*(text.escape_line(title, 100) for title in owner.cases), *more])
@@ -55,26 +55,26 @@ def owner_line(owner: Owner, mention: Collection[str]) -> str:
 
 
 def format_mentions(identifiers: Iterable[str]) -> str:
-    """People and user groups as Slack's own mentions."""
+    """Format the ids of people and user groups as Slack mentions."""
     return " ".join(filter(None, map(_format_mention, identifiers)))
 
 
 def _format_mention(identifier: str) -> str:
-    """An id as Slack's own mention; one that could be none is left out."""
+    """Format an id as a Slack mention; empty if the id is invalid."""
     if not identifier.isalnum() or not identifier.isascii():
         return ""
     return format_mention(identifier)
 
 
 def with_footer(message: Message, block: Block) -> Message:
-    """The same message with one more block at its end."""
+    """Return the message with one more block at its end."""
     if message.body:
         return replace(message, body=[*message.body, block])
     return replace(message, blocks=[*message.blocks, block])
 
 
 def case_row(case: CaseSummary) -> Block:
-    """A failed case in two lines with a button for its details."""
+    """Return a failed case in two lines with a *Details* button."""
     emoji = OUTCOME_STYLES[case.outcome].emoji
     title = f"{emoji} *{text.escape_line(case.title or case.id, 150)}*{attempts_suffix(case.attempts)}"
     why = text.escape_line(case.why.partition("\n")[0], 200)
@@ -84,18 +84,18 @@ def case_row(case: CaseSummary) -> Block:
 
 
 def attempts_suffix(attempts: int) -> str:
-    """How often a case was tried, behind its title; nothing where it was once."""
+    """Return the number of attempts, to follow a title; empty for a single one."""
     return f" · {count_noun(attempts, 'attempt')}" if attempts > 1 else ""
 
 
 def failure_blocks(case: CaseSummary) -> list[Block]:
-    """What the failure says, as it came; nothing when it says nothing that can be seen."""
+    """Return the failure text, preformatted; empty if there is no visible text."""
     why = text.clean_literal(case.why, 1500)
     return [preformatted_block(why)] if why else []
 
 
 def case_buttons(case: CaseSummary, run_id: str, links: ZofLinks) -> list[Block]:
-    """*Details*, *Show run* and *Open in Zof*, as far as there is something behind them."""
+    """Return the buttons *Details*, *Show run* and *Open in Zof*, those that have a target."""
     result = Result(id=case.id, run_id=run_id or None, url=case.url or None)
     return button_row(
         lookup_button("Details", "zof_result", case.id, "Show this result"),
@@ -105,7 +105,7 @@ def case_buttons(case: CaseSummary, run_id: str, links: ZofLinks) -> list[Block]
 
 
 def run_buttons(place: RunSummary, links: ZofLinks) -> list[Block]:
-    """*Show run* and *Open in Zof*, as far as there is something behind them."""
+    """Return the buttons *Show run* and *Open in Zof*, those that have a target."""
     return button_row(
         lookup_button("Show run", "zof_run", place.id, "Show this run"),
         link_button("Open in Zof", "zof_open", links.run_url(as_run(place))),
@@ -113,12 +113,12 @@ def run_buttons(place: RunSummary, links: ZofLinks) -> list[Block]:
 
 
 def lookup_button(label: str, action: str, identifier: str, aloud: str) -> Block | None:
-    """A button about one id; none for what could never be looked up."""
+    """Return a button that looks up an id; None if the id is invalid."""
     return build_button(label, action, {"id": identifier}, aloud=aloud) if is_valid_id(identifier) else None
 
 
 def as_run(place: RunSummary) -> Run:
-    """The run that a body keeps in short."""
+    """Convert a payload's run summary to a run."""
     return Run(
         id=place.id,
         title=place.title or None,
@@ -132,7 +132,7 @@ def as_run(place: RunSummary) -> Run:
 
 
 def location_fields(place: RunSummary) -> list[tuple[str, str]]:
-    """Project and environment, for fields."""
+    """Return project and environment as field pairs."""
     return [
         ("Project", text.escape_line(place.project, 300)),
         ("Environment", text.escape_line(place.environment, 300)),
@@ -140,22 +140,22 @@ def location_fields(place: RunSummary) -> list[tuple[str, str]]:
 
 
 def format_moment(at: float) -> str:
-    """Unix seconds as a time in the reader's own zone."""
+    """Format Unix seconds as a time in the reader's own zone."""
     return text.format_local_time(datetime.fromtimestamp(at, UTC))
 
 
 def format_planned_time(at: float) -> str:
-    """Unix seconds as a time to come, which nobody needs to the second."""
+    """Format Unix seconds as a future time, without seconds."""
     return text.format_local_time(datetime.fromtimestamp(at, UTC), "time")
 
 
 def count_noun(number: int, noun: str) -> str:
-    """``1 failure``, ``2 failures``."""
+    """Format a count with its noun: ``1 failure``, ``2 failures``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def paragraph_blocks(lines: Iterable[str], most: int = 2900) -> list[Block]:
-    """Lines in as few sections as Slack's limit allows."""
+    """Return the lines in as few sections as Slack's limit allows."""
     made: list[str] = []
     for line in lines:
         if made and len(made[-1]) + len(line) < most:

@@ -1,121 +1,40 @@
-"""A digest as people read it: totals, the pass rate as a chart, what fails, what is slow or flaky, what is open."""
+"""Digest message: totals, a chart of the pass rate, failing, slow and flaky cases, open failures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.notifications import text
+from zofbot.notifications.digest_payload import CaseCount, DigestPayload
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
 from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks
 from zofbot.slack.views.home import format_percent
 from zofbot.subscriptions.digest_schedule import DigestSetting, format_schedule
 
-DIGEST_CARD_KIND = "digest"
 SPARKLINE_LEVELS = "▁▂▃▄▅▆▇█"
 MAX_CHART_LABEL_CHARS = 20
-"""Characters of a label in a chart (https://docs.slack.dev/reference/block-kit/blocks/data-visualization-block)."""
-
-
-class _DigestModel(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class TrendPoint(_DigestModel):
-    """One part of the time: of so many runs that ended, so many passed."""
-
-    label: str
-    passed: int = 0
-    ended: int = 0
-
-    @property
-    def pass_rate(self) -> float | None:
-        return self.passed / self.ended if self.ended else None
-
-
-class CaseCount(_DigestModel):
-    """A case, and how often: ``of`` so many results; or for how long (``seconds``)."""
-
-    title: str
-    where: str = ""
-    times: int = 0
-    of: int = 0
-    seconds: float = 0.0
-
-
-class DigestPayload(_DigestModel):
-    """A digest as it is stored: text is stripped, redacted and clipped; times are Unix seconds.
-
-    ``rhythm`` and ``zone`` say for which setting it was made. ``answered`` and ``ended`` are median seconds until
-    somebody acknowledged and until it was over. ``back`` is how far back was read where Zof has more than that.
-    """
-
-    card: Literal["digest"] = "digest"
-    every: Literal["daily", "weekly"] = "daily"
-    rhythm: str = ""
-    zone: str = "UTC"
-    since: float = 0.0
-    until: float = 0.0
-    runs: int = 0
-    passed: int = 0
-    failed: int = 0
-    error: int = 0
-    other: int = 0
-    results: int = 0
-    bad: int = 0
-    trend: tuple[TrendPoint, ...] = ()
-    failing: tuple[CaseCount, ...] = ()
-    slowest: tuple[CaseCount, ...] = ()
-    flaky: tuple[CaseCount, ...] = ()
-    open: int = 0
-    oldest: float | None = None
-    snoozed: int = 0
-    answered: float | None = None
-    ended: float | None = None
-    narrowed: bool = False
-    """Only what the channel's subscriptions mean is counted."""
-    back: float | None = None
-    trouble: str = ""
-    request_id: str = ""
-
-    @property
-    def pass_rate(self) -> float | None:
-        """The part that passed of the runs that passed, failed or errored."""
-        over = self.passed + self.failed + self.error
-        return self.passed / over if over else None
+"""Maximum length of a label (https://docs.slack.dev/reference/block-kit/blocks/data-visualization-block)."""
 
 
 @dataclass(frozen=True)
 class ChartMessage(Message):
-    """A message with a chart, which some workspaces do not know yet: there the last resort says it in signs."""
+    """A message with a chart; workspaces without chart blocks get ``instead``, which has a text sparkline."""
 
     instead: Message | None = None
 
     def plain_version(self, reference: str = "") -> Message:
-        """Return the same message without its chart."""
+        """Return the message without its chart."""
         return self.instead or super().plain_version(reference)
 
 
-def dump_digest(body: DigestPayload) -> dict[str, Any]:
-    """A digest as JSON, without what has its default value."""
-    return {"card": DIGEST_CARD_KIND, **body.model_dump(mode="json", exclude_defaults=True)}
-
-
-def render_if_digest(kept: Mapping[str, Any]) -> Message | None:
-    """The message of a notification's body that is a digest; nothing for any other."""
-    return digest_message(DigestPayload.model_validate(dict(kept))) if kept.get("card") == DIGEST_CARD_KIND else None
-
-
 PREVIEW_NOTE = "Preview: what a digest would say now. Only you see it."
-"""Stands above a digest that the channel does not get."""
+"""Shown above a preview, which the channel does not get."""
 
 
 def digest_message(body: DigestPayload, above: str = "") -> Message:
-    """The digest, beneath a line (mrkdwn) if there is one."""
+    """Render a digest, below the line ``above`` (mrkdwn) if given."""
     title = f"{body.every.capitalize()} digest"
     said = " · ".join(filter(None, (f"{title}: {_runs_text(body)}", trend_sparkline(body), _open_text(body))))
     top = [*([section_block(above)] if above else []), header_block(f"📊 {title}"), *field_blocks(_digest_fields(body))]
@@ -164,7 +83,7 @@ def _duration_text(seconds: float | None) -> str:
 
 
 def _chart_block(body: DigestPayload) -> Block | None:
-    """The trend as a line; none for a single point, which is none."""
+    """Return the trend as a line chart; None for fewer than two points or ambiguous labels."""
     points = [
         (point.label[:MAX_CHART_LABEL_CHARS], round(100 * point.pass_rate, 1))
         for point in body.trend
@@ -184,7 +103,7 @@ def _chart_block(body: DigestPayload) -> Block | None:
 
 
 def trend_sparkline(body: DigestPayload) -> str:
-    """The trend in signs, a dot where no run ended; empty where none did at all."""
+    """Return the trend as a text sparkline, with a dot where no run ended; empty if none did at all."""
     rates = [point.pass_rate for point in body.trend]
     if all(rate is None for rate in rates):
         return ""
@@ -244,11 +163,11 @@ def _digest_notes(body: DigestPayload) -> list[str]:
     return notes
 
 
-# --- the setting, to whoever asked
+# --- replies about the setting
 
 
 def setting_text(regular: DigestSetting | None, due: float) -> str:
-    """How often the channel gets one (mrkdwn); ``due`` (Unix seconds) is when the next one comes."""
+    """Describe the channel's digest schedule (mrkdwn); ``due`` (Unix seconds) is the next digest."""
     if regular is None:
         begins = f"`{SLASH_COMMAND} digest daily 09:00` or `{SLASH_COMMAND} digest weekly mon 09:00` begins."
         return f"This channel gets no digest. {begins}"
@@ -258,7 +177,7 @@ def setting_text(regular: DigestSetting | None, due: float) -> str:
 
 
 def digest_set_reply(regular: DigestSetting, due: float, caution: str) -> Message:
-    """Told to whoever set it."""
+    """Reply to the person who set the schedule."""
     said = (
         f"This channel gets a digest {format_schedule(regular.rhythm)} ({text.escape_line(regular.rhythm.zone, 60)})."
     )
@@ -267,13 +186,13 @@ def digest_set_reply(regular: DigestSetting, due: float, caution: str) -> Messag
 
 
 def digest_ended_reply() -> Message:
-    """Told to whoever switched it off."""
+    """Reply to the person who switched the digest off."""
     said = "This channel gets no digest any more."
     return Message(said, [section_block(f"✅ {said}")])
 
 
 def setting_reply(said: str) -> Message:
-    """The setting, before the preview that follows."""
+    """Reply with the setting; a preview follows."""
     return Message(said, [section_block(said), context_block("⏳ A preview of what it would say now follows.")])
 
 

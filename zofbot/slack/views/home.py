@@ -1,4 +1,4 @@
-"""App Home: what needs somebody next, how things stand, and whether all works; never more than Slack takes."""
+"""App Home view: failures that need attention, statistics, subscriptions and health, within Slack's limits."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ EDIT_ACTION_ID, RETRY_ACTION_ID = "zof_home_edit", "zof_home_retry"
 """``action_id`` of the buttons."""
 
 MAX_FAILURE_ROWS, MAX_RUNS_IN_PROGRESS, MAX_NEXT_RUNS, MAX_SUBSCRIPTION_ROWS, MAX_DEAD_LETTERS = 8, 5, 5, 15, 5
-"""How many are shown of each: failures, runs in progress, next runs, subscriptions, dead letters."""
+"""Maximum rows shown of each: failures, runs in progress, next runs, subscriptions, dead letters."""
 
 CONSOLE_ONLY_NOTE = "Coverage, risk and specifications are in Zof's Console only: Zof has no API for them."
-"""What is missing here, and why (https://zof.ai/docs/reliability/risk, https://zof.ai/docs/specifications)."""
+"""What App Home lacks, and why (https://zof.ai/docs/reliability/risk, https://zof.ai/docs/specifications)."""
 
 SCHEDULE_GRACE_SECONDS = 60.0
-"""For how long a run that is due counts as one to come: Zof may not have listed the schedule anew yet."""
+"""Seconds that an overdue run is still shown as the next one: the schedule may not have been read again yet."""
 
 MAX_HOME_BLOCKS = 100
-"""Blocks that Slack takes (https://docs.slack.dev/reference/views/home-tab-views); the parts come to fewer."""
+"""Maximum blocks (https://docs.slack.dev/reference/views/home-tab-views); all sections together have fewer."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class DailyStats:
 
     @property
     def pass_rate(self) -> float | None:
-        """The part that passed of those that passed, failed or errored."""
+        """Share of passed runs among those that passed, failed or errored, 0 to 1."""
         ended = self.passed + self.bad
         return self.passed / ended if ended else None
 
 
 @dataclass(frozen=True)
 class FailureList:
-    """The first rows of a list, and how many there are."""
+    """The first rows of a list, and the total number."""
 
     rows: Sequence[FailureRow] = ()
     total: int = 0
@@ -71,7 +71,7 @@ class FailureList:
 
 @dataclass(frozen=True)
 class HomeSubscription:
-    """A subscription, as it is typed, and the id of its channel."""
+    """A subscription's filters as typed (``wish``), and its channel id."""
 
     id: str
     channel: str
@@ -80,7 +80,7 @@ class HomeSubscription:
 
 @dataclass(frozen=True)
 class DeadLetterRow:
-    """A notification that was given up."""
+    """A notification that could not be delivered."""
 
     key: str
     channel: str
@@ -90,7 +90,7 @@ class DeadLetterRow:
 
 @dataclass(frozen=True)
 class ZofProblem:
-    """What went wrong with Zof, and its id of the request; ``since`` in Unix seconds where it is known."""
+    """An error from Zof with its request id; ``since`` in Unix seconds, 0 if unknown."""
 
     sentence: str
     request_id: str = ""
@@ -99,14 +99,14 @@ class ZofProblem:
 
 @dataclass(frozen=True)
 class BotHealth:
-    """Whether all works. ``polled`` (Unix seconds) is when Zof was last read well, 0 for never.
+    """Health of the bot. ``polled`` (Unix seconds) is the last successful poll of Zof, 0 for never.
 
-    ``store`` says what is wrong with Redis; then the rest of what Redis knows is not known.
+    ``store`` is the error from Redis; if it is set, the values that come from Redis are unknown.
     """
 
     zof: ZofProblem | None = None
     lacking: Sequence[ZofProblem] = ()
-    """What the key may not read, while the rest works."""
+    """Listings that the API key may not read."""
     store: str = ""
     polled: float = 0.0
     polling: bool = False
@@ -121,10 +121,10 @@ class BotHealth:
 
 @dataclass(frozen=True)
 class HomeData:
-    """All that one person's Home shows at ``now`` (Unix seconds).
+    """Data of one person's Home at ``now`` (Unix seconds).
 
-    ``open`` failures stand in their channels; ``since`` is when the oldest was told that nobody acknowledged.
-    ``note`` says what became of their last press. ``rooms``: Slack said which channels are theirs.
+    ``open`` counts failures in their channels; ``since`` is the first alert of the oldest unacknowledged one.
+    ``note`` is the result of their last click. ``rooms``: Slack returned the person's channels.
     """
 
     now: float
@@ -145,7 +145,7 @@ class HomeData:
 
 
 def render_home(home: HomeData) -> Block:
-    """The view as Slack takes it."""
+    """Render the view."""
     known = not home.health.store
     parts = (
         _failure_section("Yours", home.mine, home.now) if known else [],
@@ -170,7 +170,7 @@ def render_home(home: HomeData) -> Block:
 
 
 def guest_view(doubt: str = "") -> Block:
-    """What everybody may see who is not known to be a full member of the workspace; ``doubt`` says why."""
+    """Render the view for people not known to be full members of the workspace; ``doubt`` says why."""
     verbs = (VERBS[name] for name in ("result", "run", "runs", "help"))
     return {
         "type": "home",
@@ -186,7 +186,7 @@ def guest_view(doubt: str = "") -> Block:
 
 
 def fallback_view() -> Block:
-    """The last resort where Slack refuses the view as it is drawn."""
+    """Render the fallback for when Slack rejects the full view's layout."""
     said = (
         "Slack refused the full view; an operator finds the reason in the log. "
         f"`{SLASH_COMMAND} triage all` says the same."
@@ -195,7 +195,7 @@ def fallback_view() -> Block:
 
 
 def unexpected_error_view(reference: str) -> Block:
-    """Something nobody foresaw; ``reference`` stands in the log beside the traceback."""
+    """Render the view for an unexpected error; the log has ``reference`` with the traceback."""
     return {
         "type": "home",
         "blocks": [
@@ -217,7 +217,7 @@ def _headline_text(home: HomeData) -> str:
 
 
 def _stats_fields(home: HomeData) -> list[tuple[str, str]]:
-    """The headline figures, as label and value; what is not known is left out."""
+    """Return the headline statistics as labels and values; unknown ones are left out."""
     shown: list[tuple[str, str]] = []
     if home.figures:
         over = "over " if home.figures.cut else ""
@@ -240,7 +240,7 @@ def _pass_rate_text(figures: DailyStats) -> str:
 
 
 def format_percent(part: float) -> str:
-    """A part of one in whole percent; all and nothing are said only of all and nothing."""
+    """Format a share (0 to 1) as a whole percentage; only exactly 0 and 1 become 0 % and 100 %."""
     return f"{min(max(round(part * 100), int(part > 0)), 100 - int(part < 1))} %"
 
 
@@ -274,7 +274,7 @@ def _runs_in_progress(home: HomeData) -> list[Block]:
 
 
 def _next_runs(home: HomeData) -> list[Block]:
-    """What Zof's schedules start next; those of which the time is not known come last, with their cron line."""
+    """Return the next scheduled runs; schedules without a known time come last, with their cron expression."""
     active = [each for each in home.schedules if not each.paused and (_due_time(each, home.now) or each.cron)]
     if not active:
         return []
@@ -289,7 +289,7 @@ def _next_runs(home: HomeData) -> list[Block]:
 
 
 def _due_time(schedule: Schedule, now: float) -> float | None:
-    """When a schedule starts its next run (Unix seconds); what is over says nothing of the next one."""
+    """Return the time of a schedule's next run (Unix seconds); None if it is unknown or in the past."""
     at = schedule.next.timestamp() if schedule.next else None
     return at if at is not None and at >= now - SCHEDULE_GRACE_SECONDS else None
 
@@ -403,7 +403,7 @@ def _slack_line(health: BotHealth) -> str:
 
 
 def _dead_letter_rows(home: HomeData) -> list[Block]:
-    """What was given up, for those who may have it sent after all."""
+    """Return dead letters with retry buttons, for people who may retry them."""
     if not home.retries or not home.health.letters:
         return []
     blocks = []

@@ -1,7 +1,7 @@
-"""What the subscription form's menus offer while somebody types: projects and user groups (pure).
+"""Options of the subscription form's menus while somebody types: projects and user groups (pure).
 
-Slack has no menu of user groups (https://github.com/slackapi/deno-slack-sdk/issues/218), so both are menus of which
-zofbot loads the options (https://docs.slack.dev/reference/block-kit/block-elements/multi-select-menu-element).
+Slack has no user group menu (https://github.com/slackapi/deno-slack-sdk/issues/218), so both menus load their options
+from zofbot (https://docs.slack.dev/reference/block-kit/block-elements/multi-select-menu-element).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ PROJECTS_ACTION_ID, GROUPS_ACTION_ID = "projects", "groups"
 """``action_id`` and ``block_id`` of the menus."""
 
 MAX_OPTIONS = 100
-"""Options that Slack takes (https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload)."""
+"""Maximum options (https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload)."""
 
 MAX_LABEL_CHARS, MAX_VALUE_CHARS = 75, 150
-"""Characters of an option (https://docs.slack.dev/reference/block-kit/composition-objects/option-object)."""
+"""Maximum lengths (https://docs.slack.dev/reference/block-kit/composition-objects/option-object)."""
 
 
 def project_options(projects: Iterable[Project], typed: str) -> list[Block]:
-    """The projects whose name or id holds what was typed, as patterns that include them."""
+    """Return the projects whose name or id contains ``typed``; the values are patterns that match them."""
     known = sorted(
         {each.id: each for each in projects}.values(), key=lambda each: (fold_name(_project_name(each)), each.id)
     )
@@ -44,7 +44,7 @@ def project_options(projects: Iterable[Project], typed: str) -> list[Block]:
 
 
 def group_options(handles: Mapping[str, str], typed: str) -> list[Block]:
-    """The user groups (id to handle) whose handle holds what was typed."""
+    """Return the user groups (id to handle) whose handle or id contains ``typed``."""
     known = sorted(handles.items(), key=lambda each: (fold_name(each[1]), each[0]))
     return _build_options(
         (group, f"@{handle}") for group, handle in known if _any_contains((handle, group), typed.lstrip("@"))
@@ -52,7 +52,7 @@ def group_options(handles: Mapping[str, str], typed: str) -> list[Block]:
 
 
 def external_menu(chosen: Sequence[Block], placeholder: str) -> Block:
-    """A menu whose options are loaded as soon as it is opened, with what is ``chosen`` already."""
+    """Return a menu that loads its options when opened, with the initial options ``chosen``."""
     element: Block = {
         "type": "multi_external_select",
         "min_query_length": 0,
@@ -62,7 +62,7 @@ def external_menu(chosen: Sequence[Block], placeholder: str) -> Block:
 
 
 def group_initial_options(groups: Iterable[str], handles: Mapping[str, str]) -> list[Block]:
-    """User groups that are chosen already; one of which the handle is not known is shown by its id."""
+    """Return initial options for user groups; one without a known handle is shown by its id."""
     return _build_options((group, f"@{handles[group]}" if group in handles else group) for group in groups)
 
 
@@ -76,7 +76,7 @@ def _any_contains(names: Iterable[str], typed: str) -> bool:
 
 
 def _build_options(found: Iterable[tuple[str, str]]) -> list[Block]:
-    """Options by value and label, each value once; what Slack could not hold is left out."""
+    """Return options from values and labels, each value once; values that are too long for Slack are left out."""
     labels = {
         value: text.clean_literal(label, MAX_LABEL_CHARS) for value, label in found if len(value) <= MAX_VALUE_CHARS
     }

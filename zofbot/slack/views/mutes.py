@@ -1,4 +1,4 @@
-"""Mutes as people read them: answers, the list under a channel's subscriptions, and App Home's part of it."""
+"""Mutes: replies, the list below a channel's subscriptions, and the list in App Home."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ END = "zof_unmute"
 """``action_id`` of the button that ends a mute."""
 
 MAX_ROWS = 10
-"""Mutes that are listed at a time."""
+"""Maximum mutes listed."""
 
 
 def muted(mute: Mute) -> Message:
-    """Told to whoever muted something."""
+    """Reply to the person who muted something."""
     said = f"Muted: {text.escape_mrkdwn(mute.filters, 500)}"
     after = (
         f"Nothing that matches is posted here until {format_moment(mute.until)}; "
@@ -32,20 +32,20 @@ def muted(mute: Mute) -> Message:
 
 
 def done_before() -> Message:
-    """Told to whoever repeats what was done and has changed since."""
+    """Reply to a repeated request whose effect has changed since."""
     said = f"That was done before. `{SLASH_COMMAND} subscriptions` shows what is muted now."
     return Message(said, [section_block(f"🔕 {said}")])
 
 
 def unmuted(ended: Sequence[Mute]) -> Message:
-    """Told to whoever ended mutes."""
+    """Reply to the person who ended mutes."""
     said = "No longer muted: " + ", ".join(text.inline_code(mute.filters, 300) for mute in ended[:MAX_ROWS])
     after = "If something failed meanwhile, a summary follows in the channel."
     return Message(f"{said}. {after}", [section_block(f"🔔 {said}\n{after}")])
 
 
 def listed(mutes: Sequence[Mute], *, ends: bool = True, places: Sequence[str] = ()) -> list[Block]:
-    """A row for each mute, with a button that ends it; ``places`` are their channels in mrkdwn, where they differ."""
+    """Return a row per mute, with a button to end it; ``places`` are their channels (mrkdwn), if they differ."""
     if not mutes:
         return []
     shown = mutes[:MAX_ROWS]
@@ -58,7 +58,7 @@ def listed(mutes: Sequence[Mute], *, ends: bool = True, places: Sequence[str] = 
 
 
 def row(mute: Mute) -> str:
-    """One mute in a line (mrkdwn)."""
+    """Describe a mute in one line (mrkdwn)."""
     because = f": {text.escape_line(mute.reason, 200)}" if mute.reason else ""
     muted_until = f"{text.inline_code(mute.filters, 500)} until {format_moment(mute.until)}"
     return f"{muted_until}, by {text.escape_line(mute.by_name, 80)}{because}"

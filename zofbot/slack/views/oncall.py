@@ -1,4 +1,4 @@
-"""The rounds of people on call: what is open, whom an escalation would call, and how a shift went."""
+"""Messages for people on call: open failures, whom an escalation would mention, and the handover."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zofbot.triage.shift_report import FailureSummary, ShiftReport
 
 PAGE_ACTION_ID = "zof_open_page"
 MAX_HANDOVER_ROWS = 15
-"""Failures, and people, that a handover names of each kind."""
+"""Maximum rows of each section of a handover."""
 
 LAST_ACTION_WORDS = {
     Action.ACKNOWLEDGE: "acknowledged",
@@ -39,7 +39,7 @@ LAST_ACTION_WORDS = {
 
 @dataclass(frozen=True)
 class FailureRow:
-    """One failure of a list; ``link`` leads to its alert, ``channel`` (an id) is named where it is another."""
+    """One failure in a list; ``link`` is its alert's permalink, ``channel`` (an id) is set if it is another channel."""
 
     title: str
     body: FailurePayload
@@ -47,12 +47,12 @@ class FailureRow:
     link: str = ""
     channel: str = ""
     storm: bool = False
-    """Whether it is part of a storm, whose summary the link leads to."""
+    """Whether it is part of a storm; then ``link`` points to the storm's summary."""
 
 
 @dataclass(frozen=True)
 class GroupSummary:
-    """Who is in a user group: how many, and what the first are called."""
+    """Members of a user group: their number, and the names of the first few."""
 
     count: int
     names: tuple[str, ...]
@@ -60,9 +60,9 @@ class GroupSummary:
 
 @dataclass(frozen=True)
 class OnCallStep:
-    """One step of an escalation: after so many seconds, these ids; ``members`` of the groups that Slack tells of.
+    """One step of an escalation: ``after`` so many seconds, mention these ids; ``members`` of the known groups.
 
-    ``wish`` is the subscription, as it is typed.
+    ``wish`` is the subscription's filters as typed.
     """
 
     after: int
@@ -81,7 +81,7 @@ NOTHING_OPEN_TEXTS = {
 def open_failures_card(
     rows: Sequence[FailureRow], scope: str, window: tuple[int, int], now: float, hidden: int = 0
 ) -> Message:
-    """Those of one page, oldest first; ``window`` is the number of the first and how many there are in all."""
+    """Render one page of open failures, oldest first; ``window`` is (index of the first, total number)."""
     start, total = window
     if not rows:
         said_ = NOTHING_OPEN_TEXTS[scope]
@@ -108,7 +108,7 @@ def _hidden_note(hidden: int) -> str:
 
 
 def failure_row_text(one: FailureRow, now: float) -> str:
-    """A failure in two lines: what it is, where, how old, whose, and what was last done."""
+    """Describe a failure in two lines: title, location, age, owner and last action."""
     state, present = STATES.get(one.present.state), one.present
     emoji = state.emoji if state else OUTCOME_STYLES[one.body.outcome].emoji
     title = text.escape_line(one.title, 150)
@@ -123,7 +123,7 @@ def failure_row_text(one: FailureRow, now: float) -> str:
 
 
 def _last_action(present: TriageRecord, now: float) -> str:
-    """The last act, and how long ago; until when it sleeps."""
+    """Describe the last action, how long ago it was, and the end of a snooze."""
     if present.did is None:
         return ""
     ago = f"{LAST_ACTION_WORDS[present.did]} {text.describe_duration(max(now - present.at, 1))} ago"
@@ -131,7 +131,7 @@ def _last_action(present: TriageRecord, now: float) -> str:
 
 
 def on_call_card(callers: Sequence[OnCallStep]) -> Message:
-    """Whom this channel's escalations would call now."""
+    """Render whom this channel's escalations would mention now."""
     if not callers:
         said_ = "Nobody is called from this channel: none of its subscriptions has an `escalate:`."
         return Message(
@@ -156,7 +156,7 @@ def _step_line(one: OnCallStep) -> str:
 
 
 def _recipient_text(identifier: str, members: Mapping[str, GroupSummary]) -> str:
-    """As Slack shows them; this is seen by one person only, so it disturbs nobody."""
+    """Format a mention; only one person sees this message, so it notifies nobody."""
     if not identifier.startswith("S"):
         return f"<@{identifier}>"
     known = members.get(identifier)
@@ -167,7 +167,7 @@ def _recipient_text(identifier: str, members: Mapping[str, GroupSummary]) -> str
 
 
 def handover_card(told: ShiftReport, by: str) -> Message:
-    """How a shift went, for the channel; ``by`` asked for it."""
+    """Render a shift report for the channel, requested ``by`` somebody."""
     counted = {"open": told.open, "snoozed": told.snoozed, "resolved": told.resolved, "recovered": told.recovered}
     title = "Handover: " + ", ".join(f"{len(stories)} {word}" for word, stories in counted.items())
     parts = [
@@ -184,7 +184,7 @@ def handover_card(told: ShiftReport, by: str) -> Message:
 
 
 def handover_reply(link: str, ago: float) -> Message:
-    """What the person who asked is told; ``link`` may be empty."""
+    """Reply to the person who requested a handover; ``link`` may be empty."""
     said = "The handover is posted in this channel"
     shown = f"<{link}|{said}>" if link else said
     return Message(

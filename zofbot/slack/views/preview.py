@@ -1,4 +1,4 @@
-"""What a subscription would have posted, as a person reads it."""
+"""Preview texts: what a subscription would have posted."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from zofbot.subscriptions.excluding_filter import ExcludingFilter
 from zofbot.subscriptions.tokenizer import quote_list
 
 PREVIEW_DAYS = 7
-"""How far back a preview looks."""
+"""Days that a preview covers."""
 
 
 MAX_NAMES_SHOWN = 5
-"""Names that one sentence has."""
+"""Maximum names in one sentence."""
 
 PROJECTS_FORBIDDEN_NOTE = (
     "Zof's key may not list projects, so only recent runs were compared; the key needs `projects:read`."
 )
-"""Behind a sentence about projects."""
+"""Added to a sentence about projects."""
 
 UNKNOWN_VALUE_LEADS = {
     "project": "No recent run is of project",
     "env": "No recent run is in the environment",
     "case": "No recent failure is called",
 }
-"""For each filter, how a sentence begins that names a value nothing has."""
+"""For each filter, the beginning of a sentence about a value that nothing matches."""
 
 
 @dataclass(frozen=True)
 class PreviewResult:
-    """How many ``messages`` stand alone in the channel, ``worst`` of them on one ``day``, and the ``replies`` to them.
+    """Number of top-level ``messages``, ``worst`` of them on one ``day``, and of their thread ``replies``.
 
-    ``partial``: not all of it could be read. ``unlisted``: it also asks for what Zof sends but does not list.
+    ``partial``: not all data could be read. ``unlisted``: it includes events that Zof sends but does not list.
     """
 
     messages: int = 0
@@ -52,21 +52,21 @@ SHARED_CHANNEL_NOTE = (
     "🌐 People of another organization read this channel: it sees names and outcomes, not what failures say, unless an "
     "operator sets `ZOFBOT_SHARED_DETAILS`."
 )
-"""To whoever subscribes a shared channel."""
+"""Shown to people who subscribe a shared channel."""
 
 UNKNOWN_READERS_NOTE = (
     "🌐 Slack does not say right now who can read this channel: until it does, alerts here leave out what failures say."
 )
-"""To whoever subscribes a channel of which that is not known."""
+"""Shown to people who subscribe a channel whose readers are unknown."""
 
 
 def pending_text() -> str:
-    """While it is being worked out."""
+    """Return the text shown while the preview is being computed."""
     return f"⏳ Looking what this would have posted over the last {PREVIEW_DAYS} days…"
 
 
 def preview_text(seen: PreviewResult) -> str:
-    """How much it would have been (mrkdwn)."""
+    """Describe a preview result (mrkdwn)."""
     least = "at least " if seen.partial else ""
     posted = f"{least}*{_count_noun(seen.messages, 'message')}*" if seen.messages else "nothing"
     if seen.partial and not seen.messages:
@@ -86,7 +86,7 @@ def preview_text(seen: PreviewResult) -> str:
 
 
 def exclusion_text(silence: ExcludingFilter) -> str:
-    """Which filter excluded everything, and what may have been meant (mrkdwn); empty where nothing failed at all."""
+    """Explain which filter excluded everything, and suggest other values (mrkdwn); empty if nothing failed at all."""
     failures = (
         "the only failed run that was" if silence.failures == 1 else f"all {silence.failures} failed runs that were"
     )
@@ -101,13 +101,13 @@ def exclusion_text(silence: ExcludingFilter) -> str:
 
 
 def _format_patterns(patterns: Sequence[str], joint: str = ", ") -> str:
-    """Patterns as they are typed, as many as a sentence can hold."""
+    """Format the first patterns of a list as typed."""
     shown = joint.join(text.inline_code(quote_list([pattern])) for pattern in patterns[:MAX_NAMES_SHOWN])
     return f"{shown} and {len(patterns) - MAX_NAMES_SHOWN} more" if len(patterns) > MAX_NAMES_SHOWN else shown
 
 
 def preview_error_text(error: ZofError, reference: str = "") -> str:
-    """Why there is none, with Zof's request id, and a ``reference`` where that leads nowhere (mrkdwn)."""
+    """Explain why there is no preview, with Zof's request id and zofbot's ``reference``, if any (mrkdwn)."""
     asked = text.inline_code(error.request_id) if error.request_id else ""
     request = f"Request ID: {asked}" if asked else "Zof returned no request id."
     request += f" Reference: {text.inline_code(reference)}" if reference else ""
@@ -115,7 +115,7 @@ def preview_error_text(error: ZofError, reference: str = "") -> str:
 
 
 def unexpected_error_text(reference: str) -> str:
-    """That there is none for a fault of ours; ``reference`` stands in the log (mrkdwn)."""
+    """Report an internal error instead of a preview; the log has ``reference`` (mrkdwn)."""
     return f"No preview could be made: something went wrong inside zofbot. Reference: {text.inline_code(reference)}"
 
 

@@ -1,4 +1,4 @@
-"""What the bot answers one person that is not a card: errors, help, and how a share went."""
+"""Private replies that are not cards: errors, help, subscriptions, and sharing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from zofbot.subscriptions.filters import FILTER_EXAMPLES
 
 
 def error_reply(error: ZofbotError, reference: str = "") -> Message:
-    """What happened, what to do next, and Zof's request id last; a ``reference`` where that leads nowhere."""
+    """Render an error: what happened, what to do next, Zof's request id, and zofbot's ``reference``, if any."""
     if isinstance(error, NotAllowed):  # its sentence is mrkdwn
         last = request_id_line(error, reference)
         return Message(f"{error.sentence} {last}", [section_block(f"🔒 {error.sentence}"), context_block(last)])
@@ -55,7 +55,7 @@ def _error_emoji(error: ZofbotError) -> str:
 
 
 def request_id_line(error: ZofbotError, reference: str = "", *, code: bool = False) -> str:
-    """What support, or an admin with ``/zof trace``, can look up."""
+    """Return the ids for Zof's support, and for an admin's ``/zof trace``."""
 
     def format_id(name: str) -> str:
         return text.inline_code(name) if code else text.escape_mrkdwn(name, 200)
@@ -69,7 +69,7 @@ def request_id_line(error: ZofbotError, reference: str = "", *, code: bool = Fal
 
 
 def unexpected_error_reply(reference: str) -> Message:
-    """Something nobody foresaw; ``reference`` stands in the log beside the traceback."""
+    """Render an unexpected error; the log has ``reference`` with the traceback."""
     said = "Something went wrong inside zofbot."
     step = "Try again; if it stays, give an operator this reference."
     return Message(
@@ -79,7 +79,7 @@ def unexpected_error_reply(reference: str) -> Message:
 
 
 def still_working_reply(reference: str = "") -> Message:
-    """The acknowledgement when Zof takes longer than Slack waits; ``reference`` is for when no answer comes."""
+    """Acknowledge a request while Zof takes longer than Slack waits; ``reference`` helps if no answer comes."""
     said = "Still asking Zof…"
     last = [context_block(f"Reference: {text.inline_code(reference)}")] if reference else []
     return Message(said, [section_block(f"⏳ {said} The answer follows."), *last])
@@ -87,7 +87,7 @@ def still_working_reply(reference: str = "") -> Message:
 
 @functools.cache
 def all_commands_help() -> Message:
-    """All verbs, a line each; always the same, so it is drawn once."""
+    """Render the help for all verbs; cached, because it never changes."""
     lines = [f"`{SLASH_COMMAND} {text.escape_mrkdwn(verb.usage)}`\n{verb.does}" for verb in VERBS.values()]
     return Message(
         f"What {SLASH_COMMAND} can do: " + ", ".join(VERBS),
@@ -107,11 +107,11 @@ THREAD_ONLY_NOTE = (
     "`broadcast:never`: that a failure is back after it had recovered stands in the thread alone, where only those who "
     "follow it hear of it. One that somebody had resolved is a new message all the same."
 )
-"""What it means never to show replies in the channel (mrkdwn)."""
+"""Explanation of ``broadcast:never`` (mrkdwn)."""
 
 
 def command_help(verb: Verb) -> Message:
-    """One verb, with an example to copy."""
+    """Render the help for one verb, with an example to copy."""
     usage = text.escape_mrkdwn(verb.usage)
     filters = (
         "\n".join(text.inline_code(example) for example in FILTER_EXAMPLES.values()) if verb.name == "subscribe" else ""
@@ -129,7 +129,7 @@ def command_help(verb: Verb) -> Message:
 
 
 def subscribed_reply(wish: str, identifier: str, caution: str, *, changed: bool = False) -> Message:
-    """Told to whoever subscribed a channel or changed that; a ``caution`` (mrkdwn) may be empty."""
+    """Reply to the person who created or changed a subscription; ``caution`` (mrkdwn) may be empty."""
     said = "The subscription is changed." if changed else "This channel is subscribed."
     return Message(
         f"{said} {text.escape_mrkdwn(wish)}",
@@ -145,19 +145,19 @@ def subscribed_reply(wish: str, identifier: str, caution: str, *, changed: bool 
 
 
 def preview_reply(preview: str, caution: str) -> Message:
-    """What a new or changed subscription would have posted; both are mrkdwn, and the ``caution`` may be empty."""
+    """Reply with the preview of a subscription; both are mrkdwn, and ``caution`` may be empty."""
     notes = [note for note in (preview, caution) if note]
     return Message(" ".join(notes), [context_block(note) for note in notes])
 
 
 def already_subscribed_reply(number: int, wish: str) -> Message:
-    """Told to whoever asks for what the channel has already."""
+    """Reply to a request for a subscription that exists already."""
     said = f"This channel has that subscription already: number {number}."
     return Message(said, [section_block(f"✅ {said}\n{text.inline_code(wish or 'all failures', 2000)}")])
 
 
 class SubscriptionRow(NamedTuple):
-    """A subscription in the channel's list; ``created`` in Unix seconds."""
+    """A row of the channel's subscription list; ``created`` in Unix seconds."""
 
     id: str
     wish: str
@@ -168,9 +168,9 @@ class SubscriptionRow(NamedTuple):
 def subscription_list(
     found: Sequence[SubscriptionRow], start: int = 0, *, note: str = "", muted: Sequence[Block] = ()
 ) -> Message:
-    """The channel's subscriptions from ``start`` on, numbered, beneath what just happened to them, if anything.
+    """Render the channel's subscriptions from ``start`` on, numbered, below a ``note`` about a change, if any.
 
-    ``muted`` shows what is not told for a while.
+    ``muted`` are the blocks of the channel's mutes.
     """
     top = [section_block(note)] if note else []
     if not found:
@@ -207,25 +207,25 @@ def _subscription_blocks(number: int, one: SubscriptionRow) -> list[Block]:
 
 
 def unsubscribed_reply(count: int) -> Message:
-    """Told to whoever ended subscriptions."""
+    """Reply to the person who ended subscriptions."""
     said = "The subscription has ended." if count == 1 else f"{count} subscriptions have ended."
     return Message(said, [section_block(f"✅ {said}")])
 
 
 def alert_test_reply() -> Message:
-    """Told to whoever asks for a test alert."""
+    """Reply to the person who requested a test alert."""
     said = "The test alert is on its way to the channel."
     return Message(said, [section_block(f"🧪 {said}")])
 
 
 def retried_reply() -> Message:
-    """Told to whoever has a dead letter sent after all."""
+    """Reply to the person who retried a dead letter."""
     said = "It is sent after all, once it was looked for."
     return Message(said, [section_block(f"✅ {said}")])
 
 
 def modal_failed_reply(error: SlackError, reference: str) -> Message:
-    """Told to whoever should have got a form; what can be typed instead needs none."""
+    """Reply to the person whose form did not open, with the command to type instead."""
     late = error.reason in ("expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id")
     why = "Slack's three seconds for it were over." if late else text.escape_mrkdwn(error.sentence, 300)
     step = "Try again, or type the filters instead:"
@@ -245,19 +245,19 @@ def modal_failed_reply(error: SlackError, reference: str) -> Message:
 
 
 def shared_reply(link: str) -> Message:
-    """Told to whoever shared a card."""
+    """Reply to the person who shared a card."""
     said = "Shared to the channel."
     return Message(said, [section_block(f"✅ {said}{_link_text(link)}")])
 
 
 def already_shared_reply(name: str, ago: float, link: str) -> Message:
-    """Told to whoever shares what stands in the channel already; ``ago`` in seconds, ``name`` as Slack gave it."""
+    """Reply to a share of something already shared by ``name`` (unescaped) so many seconds ``ago``."""
     said = f"{text.escape_line(name, 80) or 'Somebody'} shared this already, {text.describe_duration(max(ago, 1))} ago."
     return Message(f"{said}{_link_text(link)}", [section_block(f"✅ {said}{_link_text(link)}")])
 
 
 def share_running_reply(name: str) -> Message:
-    """Told to whoever clicks while another click is still posting."""
+    """Reply to a click while another click is still posting."""
     said = f"{text.escape_line(name, 80) or 'Somebody'} is sharing this right now."
     return Message(said, [section_block(f"⏳ {said}")])
 

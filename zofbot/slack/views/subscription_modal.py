@@ -1,4 +1,4 @@
-"""The form of a subscription: every filter in a field of its own, and reading back what was filled in."""
+"""Subscription form: one field per filter, and parsing of the input."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from zofbot.subscriptions.tokenizer import format_form_list, parse_form_list, qu
 FORM_CALLBACK_ID = "zof_subscription"
 """``callback_id`` of the form."""
 PREVIEW_ACTION_ID = "zof_preview"
-"""``action_id`` of the button that asks what the form's subscription would have posted."""
+"""``action_id`` of the preview button."""
 FIRST_BLOCK_ID = "project"
-"""The field that an error stands at which is about no single one."""
+"""Block that shows errors which concern no single field."""
 
 EVENT_LABELS = {
     EventType.FAILED: "Failed: a test or the product",
@@ -68,14 +68,14 @@ _HOURS_HINT = "Alerts wait until they end; a day of the week is quiet all day. E
 _GROUPS_HINT = "Give each group's handle, such as @oncall, or its id."
 
 FormState = Mapping[str, Mapping[str, Any]]
-"""Slack's ``view.state.values``: block, action, and what stands there."""
+"""Slack's ``view.state.values``: block id -> action id -> value."""
 
 
 @dataclass(frozen=True)
 class SubscriptionFormState:
-    """What a form carries along unseen: the channel it is about, where to answer, and what it changes, if anything.
+    """A form's hidden state: the channel, where to reply (``url``, ``thread``), and the subscription ``id`` to edit.
 
-    ``at`` is when it was opened, in Unix seconds.
+    ``at`` is when the form was opened, in Unix seconds.
     """
 
     channel: str
@@ -85,18 +85,16 @@ class SubscriptionFormState:
     thread: str = ""
 
     def dump_metadata(self) -> str:
-        """As ``private_metadata``; Slack takes 3,000 characters."""
+        """Return the state as ``private_metadata``; Slack allows 3,000 characters."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
 def build_modal(
     form: SubscriptionFormState, room: str, start: Subscription, zone: str = "UTC", handles: Mapping[str, str] = NO_IDS
 ) -> Block:
-    """The form with ``start`` filled in; ``room`` is the channel's name as Slack gives it.
+    """Build the form, prefilled from ``start``; ``room`` is the channel's name as Slack gives it.
 
-    ``zone`` is the time zone of whoever opens it, for quiet hours that are not set yet, ``handles`` has user
-    groups by id.
-
+    ``zone`` is the person's time zone, the default for quiet hours; ``handles`` maps user group ids to handles.
     Raises BadInput for a subscription that does not fit into Slack's fields.
     """
     hint = channel_caution(room)
@@ -120,19 +118,19 @@ def build_modal(
 
 
 def with_preview(view: Mapping[str, Any], said: str) -> Block:
-    """The same form with ``said`` (mrkdwn) as its preview."""
+    """Return the form with ``said`` (mrkdwn) as its preview."""
     blocks = [block for block in view.get("blocks") or () if block.get("block_id") not in ("foreseen", "preview")]
     return with_blocks(view, [*blocks, *_preview_blocks(said)])
 
 
 def saved_modal(message: Message) -> Block:
-    """What takes the form's place when the answer cannot stand in the channel any more."""
+    """Build the modal that shows the reply when it can no longer be posted in the channel."""
     plain = [block for block in message.blocks if block["type"] != "actions"]
     return {"type": "modal", "title": plain_text("Subscribed"), "close": plain_text("Close"), "blocks": plain}
 
 
 def channel_caution(room: str) -> str:
-    """What is to be known about a conversation of this name, before alerts are expected there (mrkdwn)."""
+    """Return a warning about alerts in a conversation with this name (mrkdwn); empty if there is none."""
     if room == "directmessage":
         return (
             "zofbot can write here only if this is your conversation with zofbot itself; alerts are best in a channel."
@@ -143,7 +141,7 @@ def channel_caution(room: str) -> str:
 
 
 def field_error_text(error: ZofbotError, block: str = "", *, reference: str = "") -> str:
-    """An error as it stands beneath a field, which is plain text."""
+    """Format an error for display below a field (plain text)."""
     step = {"groups": _GROUPS_HINT, "escalate": _STEPS_HINT}.get(block, error.next_step)
     asked = f" Request ID: {error.request_id}" if isinstance(error, ZofError) and error.request_id else ""
     asked += f" Reference: {reference}" if reference else ""
@@ -151,26 +149,25 @@ def field_error_text(error: ZofbotError, block: str = "", *, reference: str = ""
 
 
 def invalid_form_text(filled: ParsedForm) -> str:
-    """What stands in the preview's place while something is wrong in the form (mrkdwn)."""
+    """Return the text shown instead of a preview while the form has errors (mrkdwn)."""
     return "⚠️ No preview yet:\n" + "\n".join(f"• {text.escape_mrkdwn(said, 400)}" for said in filled.errors.values())
 
 
-# --- reading back
+# --- parsing
 
 
 @dataclass(frozen=True)
 class ParsedForm:
-    """What was filled in: the ``subscription``, without the fields that have ``errors`` (by block)."""
+    """Parsed input: the ``subscription`` without the fields that have ``errors`` (by block id)."""
 
     subscription: Subscription
     errors: dict[str, str] = field(default_factory=dict)
 
 
 def parse_form(state: FormState, ids: Mapping[str, str] = NO_IDS, zone: str = "UTC") -> ParsedForm:
-    """Understand a form as though its fields had been typed; a field's error is what typing it would get.
+    """Parse a form by the rules for typed filters, with the same errors.
 
-    ``ids`` has the ids of user groups and people by name, ``zone`` is that of whoever filled it in, as for
-    ``parse``.
+    ``ids`` maps names to ids of user groups and people, ``zone`` is the person's time zone, as for ``parse_filters``.
     """
     told: dict[str, Any] = {}
     errors: dict[str, str] = {}
@@ -189,12 +186,12 @@ def parse_form(state: FormState, ids: Mapping[str, str] = NO_IDS, zone: str = "U
 
 
 def names_somebody(state: FormState) -> bool:
-    """Whether people or user groups are written down, perhaps by name."""
+    """Return whether people or user groups are entered as text, possibly by name."""
     return bool(_field_text(state, "groups") or _field_text(state, "escalate"))
 
 
 def _typed_filters(state: FormState) -> Iterator[tuple[str, str, Callable[[], str]]]:
-    """Block, filter, and what would be typed behind its colon; a later one of the same filter adds to it."""
+    """Yield (block id, filter, function returning its typed form); a later entry of a filter replaces earlier ones."""
     chosen = quote_list(_selected_options(state, menu_options.PROJECTS_ACTION_ID))
     yield "project", "project", partial(_typed_list, state, "project")
     yield (
@@ -225,7 +222,7 @@ def _typed_filters(state: FormState) -> Iterator[tuple[str, str, Callable[[], st
 
 
 def _typed_step(entered: str) -> str:
-    """A time and whom it reaches, as it is typed, where an id stands for the mention that a form cannot hold."""
+    """Convert an escalation step to its typed form; a form cannot hold mentions, so an id becomes one."""
     found = _STEP_PATTERN.fullmatch(entered)
     if not found:
         return quote_list([entered])
@@ -245,7 +242,7 @@ def _typed_list(state: FormState, block: str) -> str:
 
 
 def _typed_groups(state: FormState) -> str:
-    """Groups that are chosen, and those that were typed into the form of an earlier version."""
+    """Return the selected groups, and those typed into an earlier version's form."""
     groups = [
         *_selected_options(state, menu_options.GROUPS_ACTION_ID),
         *parse_form_list(_field_text(state, menu_options.GROUPS_ACTION_ID)),
@@ -352,7 +349,7 @@ def _format_window(after: Threshold) -> str:
 
 
 def _format_steps(start: Subscription) -> str:
-    """Each time in front of the first whom it reaches."""
+    """Format escalation steps: each time before the first mention of its step."""
     return ", ".join(f"{durations.format_duration(step.after)}->{', '.join(step.mention)}" for step in start.escalate)
 
 
@@ -388,7 +385,7 @@ def _text_input(block: str, label: str, start: str, *, hint: str = "", example: 
 
 
 def _choice_element(kind: str, choices: Mapping[Any, str], chosen: tuple[Any, ...]) -> Block:
-    """Something to choose from, with what is chosen already."""
+    """Build a choice element with its initial selection."""
     options = {str(value): {"text": plain_text(label), "value": str(value)} for value, label in choices.items()}
     start = [options[str(item)] for item in chosen if str(item) in options]
     first: Block = {"initial_options": start} if kind == "checkboxes" else {"initial_option": start[0]}

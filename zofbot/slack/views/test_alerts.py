@@ -1,4 +1,4 @@
-"""Test alerts: drawn like a real one of a subscription, and marked so that nobody takes them for one."""
+"""Test alerts: rendered like a subscription's real alerts, and clearly marked as tests."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from zofbot.domain.model import Outcome
 from zofbot.notifications import payloads, text
-from zofbot.notifications.notification import Claim
 from zofbot.notifications.payloads import (
+    AlertTestPayload,
     CaseAlertPayload,
     CaseSummary,
     Payload,
@@ -17,13 +17,11 @@ from zofbot.notifications.payloads import (
     RunAlertPayload,
     RunSummary,
 )
-from zofbot.slack.views import renderer
 from zofbot.slack.views.blocks import Block, Message, context_block, section_block
 from zofbot.slack.views.components import with_footer
-from zofbot.slack.views.renderer import PLATFORM_EVENT_LABELS
+from zofbot.slack.views.platform_events import PLATFORM_EVENT_LABELS
 from zofbot.subscriptions import EventType, Grouping, Subscription
 
-TEST_CARD_KIND = "trial"
 TEST_NOTICE = "This is a test; nothing failed."
 _OUTCOME_BY_EVENT = {
     EventType.FAILED: Outcome.FAILED,
@@ -33,7 +31,7 @@ _OUTCOME_BY_EVENT = {
 
 
 def build_test_payload(subscription: Subscription, by: str, at: float) -> dict[str, Any]:
-    """A test alert of a subscription as a notification's body; ``by`` asked for it, at Unix seconds ``at``."""
+    """Build a test alert's payload for a subscription; requested ``by`` somebody ``at`` a time (Unix seconds)."""
     outcome = _example_outcome(subscription.on)
     place = RunSummary(
         id="test",
@@ -59,30 +57,19 @@ def build_test_payload(subscription: Subscription, by: str, at: float) -> dict[s
         )
     elif subscription.group is Grouping.CASE:
         alert = CaseAlertPayload(run=place, case=case, first=at, last=at)
-    return mark_test_payload(payloads.dump_payload(alert), by) | (
-        {"mentions": len(subscription.mention)} if subscription.mention else {}
-    )
+    test = AlertTestPayload(alert=payloads.dump_payload(alert), by=by, mentions=len(subscription.mention))
+    return payloads.dump_payload(test)
 
 
 def _example_outcome(on: Sequence[EventType]) -> Outcome:
-    """How the run of a test alert ended: as the subscription asks for first."""
+    """Return the test run's outcome: the first that the subscription includes."""
     return next((outcome for event, outcome in _OUTCOME_BY_EVENT.items() if event in on), Outcome.FAILED)
 
 
-def mark_test_payload(alert: dict[str, Any], by: str) -> dict[str, Any]:
-    """The stored body of an alert as that of a test; ``by`` asked for it."""
-    return {"card": TEST_CARD_KIND, "alert": alert, "by": by}
-
-
-def render_if_test_alert(claimed: Claim, now: float) -> Message | None:
-    """The message of such a notification, which has nothing to press; nothing for any other."""
-    stored = claimed.notification.body
-    if stored.get("card") != TEST_CARD_KIND:
-        return None
-    real = claimed.notification.model_copy(update={"body": stored.get("alert") or {}})
-    like = renderer.render_notification(replace(claimed, notification=real), now)
-    asked = text.escape_line(str(stored.get("by") or ""), 80) or "Somebody"
-    mark = section_block(f"🧪 *{TEST_NOTICE}* {asked} asked for it.{_mentions_text(int(stored.get('mentions') or 0))}")
+def mark_as_test(like: Message, body: AlertTestPayload) -> Message:
+    """Mark an alert's message as a test, and remove its buttons."""
+    asked = text.escape_line(body.by, 80) or "Somebody"
+    mark = section_block(f"🧪 *{TEST_NOTICE}* {asked} asked for it.{_mentions_text(body.mentions)}")
     said = f"Test: {TEST_NOTICE} {asked} asked for it."
     return with_footer(
         replace(like, text=said, blocks=[mark, *_without_controls(like.blocks)], body=_without_controls(like.body)),
@@ -91,14 +78,14 @@ def render_if_test_alert(claimed: Claim, now: float) -> Message | None:
 
 
 def _mentions_text(count: int) -> str:
-    """That nobody is disturbed by a test, though somebody would be by the real thing."""
+    """Say how many people and groups a real alert would mention."""
     return (
         f" A real one would mention {count} {'person or group' if count == 1 else 'people or groups'}." if count else ""
     )
 
 
 def _without_controls(blocks: Sequence[Block]) -> list[Block]:
-    """The blocks without what can be pressed."""
+    """Return the blocks without buttons."""
     return [
         {name: part for name, part in block.items() if name != "accessory"}
         for block in blocks
@@ -107,7 +94,7 @@ def _without_controls(blocks: Sequence[Block]) -> list[Block]:
 
 
 def _example_name(patterns: Sequence[str], otherwise: str) -> str:
-    """The first name that a filter means, if it means a single one."""
+    """Return the first pattern that is a plain name, or ``otherwise``."""
     plain = (
         pattern for pattern in patterns if not pattern.startswith("-") and not any(sign in pattern for sign in "*?[")
     )

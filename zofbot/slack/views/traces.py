@@ -1,4 +1,4 @@
-"""Traces as a person reads them: a heading, and a line a step; all that Slack shows is in one message."""
+"""Trace messages: a heading and one line per step, all within one message."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from zofbot.observability.trace import Trace, TraceStep
 from zofbot.slack.views.blocks import Block, Message, context_block, preformatted_block, section_block
 
 MAX_LINES = 45
-"""Lines of one message, shared by the traces that it shows; longer ones lose their middle."""
+"""Maximum lines of one message, divided among its traces; longer traces lose their middle."""
 
 MAX_LINE_CHARS = 160
-"""Characters of a line: all lines together stay far below what Slack shows of one message."""
+"""Maximum length of a line; all lines together stay far below Slack's limit for one message."""
 
 LINES_PER_BLOCK = 15
-"""Lines of one block, which holds 3,000 characters."""
+"""Lines per block, which holds up to 3,000 characters."""
 
 KIND_HEADINGS = {"request": "Slack request", "delivery": "Delivery of a", "poll": "Poll of", "webhook": "Webhook"}
 
@@ -24,7 +24,7 @@ RETENTION_NOTE = "Traces are kept for 7 days, and the oldest go first where ther
 
 
 def trace_card(name: str, found: Sequence[Trace]) -> Message:
-    """The traces under one id, oldest first."""
+    """Render the traces of one id, oldest first."""
     said = f"What became of {text.escape_mrkdwn(name, 200)}"
     each = max(MAX_LINES // max(len(found), 1), 5)
     blocks = [block for item in found for block in _trace_blocks(item, each)]
@@ -32,7 +32,7 @@ def trace_card(name: str, found: Sequence[Trace]) -> Message:
 
 
 def unknown_trace_reply(name: str) -> Message:
-    """That there is none, what that can mean, and what to do."""
+    """Reply that there is no trace, with possible reasons and what to do."""
     said = f"There is no trace of {text.inline_code(name, 320)}."
     why = (
         "It may be mistyped, too old, still under way, or of another zofbot (another `ZOFBOT_NAMESPACE`). Copy it from "
@@ -42,12 +42,12 @@ def unknown_trace_reply(name: str) -> Message:
 
 
 def trace_heading(trace: Trace) -> str:
-    """What kind of work it was; not escaped."""
+    """Return the kind of work and what it was about; not escaped."""
     return f"{KIND_HEADINGS.get(trace.kind, trace.kind)} {trace.what}".strip()
 
 
 def step_lines(trace: Trace, most: int) -> list[str]:
-    """Its steps, a line each and at most so many, the middle left out and counted; not escaped."""
+    """Return at most ``most`` lines, one per step, with omitted middle steps counted; not escaped."""
     shown = [step_line(step) for step in trace.steps]
     if trace.left_out:
         shown.insert(trace.gap, _omission_line(trace.left_out))
@@ -58,7 +58,7 @@ def step_lines(trace: Trace, most: int) -> list[str]:
 
 
 def step_line(step: TraceStep) -> str:
-    """When it had ended, who took it, what it did, what came of it, and the facts that are known."""
+    """Describe a step: end time, component, action, result and facts."""
     facts = {name: f"{name} {value}" for name, value in step.facts.items()}
     for name, said in (("ms", "{} ms"), ("waited", "after waiting {} ms")):
         if name in facts:

@@ -1,4 +1,4 @@
-"""How a failure stands with the people who work on it, and what they can press about it."""
+"""Triage controls on a failure's card: its state, buttons and menu, and parsing of clicks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from zofbot.triage import Action, ActionRequest, TriageRecord, TriageState
 from zofbot.triage.state_machine import TRANSITIONS
 
 CONTROLS_BLOCK_PREFIX = "zof_triage"
-"""Begins the ``block_id`` of the row of controls; version and key of the failure follow."""
+"""Prefix of the control row's ``block_id``; the failure's version and key follow."""
 
 MENU_ACTION_ID = "zof_triage_more"
 
 
 class StateStyle(NamedTuple):
-    """How a state looks: never colour alone, always the word too."""
+    """Appearance of a state: the color always comes with a word."""
 
     word: str
     emoji: str
@@ -33,7 +33,7 @@ STATE_STYLES = {
     TriageState.RESOLVED: StateStyle("Resolved", "☑️", "#1a8f5c"),
     TriageState.RECOVERED: StateStyle("Recovered", "✅", "#1a8f5c"),
 }
-"""An open failure looks as its outcome does."""
+"""Styles by state; an open failure has the style of its outcome."""
 
 RESOLUTION_REASONS = {
     "product": "Product bug",
@@ -43,7 +43,7 @@ RESOLUTION_REASONS = {
     "platform": "Zof or infrastructure",
     "other": "Other",
 }
-"""Why a failure was resolved: the word that is typed and stored, and how it reads."""
+"""Reasons for resolving a failure: typed and stored word -> label."""
 
 ACTION_LABELS = {
     Action.ACKNOWLEDGE: "Acknowledge",
@@ -57,7 +57,7 @@ ACTION_LABELS = {
     Action.REOPEN: "Reopen",
     Action.UNDO: "Undo",
 }
-"""What the button for an act says; three dots where it asks something first."""
+"""Button labels of actions; an ellipsis means that it opens a form."""
 
 _BUTTON_ACTIONS = {
     TriageState.OPEN: (Action.ACKNOWLEDGE, Action.ASSIGN, Action.SNOOZE),
@@ -66,14 +66,14 @@ _BUTTON_ACTIONS = {
     TriageState.RESOLVED: (Action.REOPEN,),
     TriageState.RECOVERED: (Action.REOPEN,),
 }
-"""The buttons; every other act that the table allows is in the menu beside them."""
+"""Actions shown as buttons, by state; the menu has others that the state machine allows."""
 
 _MENU_ACTIONS = (Action.RESOLVE, Action.ESCALATE, Action.UNACKNOWLEDGE)
-"""Acts that the menu may hold; to reopen and to resolve what has recovered is typed in the thread."""
+"""Actions that the menu may contain; reopening and resolving a recovered failure are typed in the thread."""
 
 
 class FailureRef(NamedTuple):
-    """Which failure, as a button carries it: its root's key and the version that the card shows."""
+    """Reference to a failure in a button: its alert's key and the version that the card shows."""
 
     key: str
     version: str
@@ -84,21 +84,21 @@ class FailureRef(NamedTuple):
 
     @classmethod
     def parse_block_id(cls, block_id: str) -> FailureRef | None:
-        """Read a ``block_id`` back; None for one that is not of these."""
+        """Parse a ``block_id``; None if it is not of a control row."""
         name, _, rest = block_id.partition(":")
         version, _, key = rest.partition(":")
         return cls(key, version) if name == CONTROLS_BLOCK_PREFIX and version and key else None
 
 
 FORM_FIELDS = {"owner", "until", "more", "reason", "note"}
-"""What of a wish a form asks for."""
+"""Fields of an ActionRequest that a form asks for."""
 
 
 class CardOptions(NamedTuple):
-    """What a card offers besides the acts."""
+    """Options of a card besides the triage actions."""
 
     escalate: bool = False
-    """Whether there is anybody to escalate to."""
+    """Whether the failure has an escalation policy."""
     rerun: bool = False
     link: str = ""
     """The failure's page in Zof."""
@@ -106,7 +106,7 @@ class CardOptions(NamedTuple):
 
 
 def control_blocks(about: FailureRef, present: TriageRecord, offers: CardOptions) -> list[Block]:
-    """Up to three buttons and a menu with the rest; nothing where Slack could not carry what they are about."""
+    """Return up to three buttons and a menu with the rest; empty if the ``block_id`` exceeds Slack's limit."""
     if len(about.block_id) > 255:
         return []
     shown = [_control_button(act, about, primary=act is Action.ACKNOWLEDGE and not present.state.is_closed)
@@ -116,12 +116,12 @@ def control_blocks(about: FailureRef, present: TriageRecord, offers: CardOptions
 
 
 def action_button(act: Action, about: FailureRef) -> Block | None:
-    """One act as a button that says itself what it is about, for answers."""
+    """Return an action's button for a reply; it carries the failure's reference itself."""
     return build_button(ACTION_LABELS[act], f"zof_do_{act}", {"key": about.key, "version": about.version})
 
 
 def repeat_button(wish: ActionRequest, about: FailureRef) -> Block | None:
-    """The same act once more, on the version that ``about`` names; with what was filled in, as far as it fits."""
+    """Return a button that repeats the action on the version in ``about``, with the form input if it fits."""
     action = f"zof_do_{wish.act}"
     value = {"key": about.key, "version": about.version, "again": True}
     full = build_button(
@@ -161,7 +161,7 @@ def _build_option(label: str, value: str) -> Block:
 
 
 def status_blocks(present: TriageRecord) -> list[Block]:
-    """Who has it and since when, in a line; nothing for what nobody has touched."""
+    """Return a line with the state, person and time; empty if nobody has acted on it."""
     told = _status_text(present)
     own = present.state is TriageState.ACKNOWLEDGED and present.owner.id == present.moved_by.id
     has = bool(present.owner.id) and not present.state.is_closed and not own
@@ -208,7 +208,7 @@ def _resolved_status(present: TriageRecord) -> str:
 
 
 def snooze_end_text(at: float | None, more: int) -> str:
-    """When a snooze ends: at a time in Unix seconds, after so many more failures, or when it passes."""
+    """Describe the end of a snooze: a time (Unix seconds), after ``more`` failures, or on recovery."""
     if at is not None:
         return f"until {format_planned_time(at)}"
     again = "once more" if more == 1 else f"{more} more times"
@@ -216,23 +216,23 @@ def snooze_end_text(at: float | None, more: int) -> str:
 
 
 def hidden_failures_text(failures: int) -> str:
-    """How much a snooze that has ended kept from people; nothing where it was nothing."""
+    """Describe the failures hidden by a snooze; empty if there were none."""
     return f"{count_noun(failures, 'failure')} since it was snoozed" if failures else ""
 
 
 def person_name(person: str) -> str:
-    """What somebody is called, without mentioning them."""
+    """Return a person's name, escaped, without mentioning them."""
     return text.escape_line(person, 80) or "somebody"
 
 
 def parse_press(action: dict[str, Any]) -> tuple[str, FailureRef | None]:
-    """What was pressed, and about which failure: an act's word, or one of ``rerun``, ``why``, ``open``, ``run``."""
+    """Parse a click on a card: an action or one of ``rerun``, ``why``, ``open``, ``run``, and the failure."""
     word = str((action.get("selected_option") or {}).get("value") or action.get("value") or "")
     return word, FailureRef.parse_block_id(str(action.get("block_id") or ""))
 
 
 class RepeatedAction(NamedTuple):
-    """A button of an answer: what it is about, whether it insists, and what had been filled in."""
+    """A click in a reply: the failure, whether it repeats an action (``again``), and the form input (``filled``)."""
 
     about: FailureRef | None = None
     again: bool = False
@@ -240,7 +240,7 @@ class RepeatedAction(NamedTuple):
 
 
 def parse_repeated_action(action: dict[str, Any]) -> RepeatedAction:
-    """Read such a button back; one that cannot be read is about nothing."""
+    """Parse a click in a reply; without a failure reference if it is malformed."""
     try:
         value = json.loads(action.get("value") or "{}")
     except ValueError:

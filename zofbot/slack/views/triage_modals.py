@@ -1,4 +1,4 @@
-"""The forms that ask something before an act: whom to assign, until when to snooze, why it is resolved."""
+"""Triage forms: assign to a person, snooze until a time, resolve with a reason, choose an action."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from zofbot.triage import Action
 from zofbot.triage.wake_times import SnoozeChoice
 
 FORM_CALLBACK_PREFIX = "zof_act"
-"""Begins the ``callback_id`` of these forms; the act follows."""
+"""Prefix of these forms' ``callback_id``; the action follows."""
 
 CHOOSER_CALLBACK_ID = "zof_choose"
-"""``callback_id`` of the form that asks which act."""
+"""``callback_id`` of the form to choose an action."""
 
 WAKE_ACTION_ID = "zof_wakes"
-"""``action_id`` of the fields whose preview is drawn anew when they change."""
+"""``action_id`` of the fields whose changes update the preview."""
 
 SNOOZE_FAILURE_COUNT = 5
-"""Further failures after which a snooze by condition ends."""
+"""Further failures that end a snooze by count."""
 
 RECOVERS_CHOICE, FAILS_MORE_CHOICE = "recovers", f"more:{SNOOZE_FAILURE_COUNT}"
 
 
 @dataclass(frozen=True)
 class TriageFormState:
-    """What a form carries along unseen: the failure, the version that was pressed, and where to answer."""
+    """A form's hidden state: the failure, the version of the clicked card, and where to reply."""
 
     key: str
     version: str
@@ -41,12 +41,12 @@ class TriageFormState:
     thread: str = ""
 
     def dump_metadata(self) -> str:
-        """As ``private_metadata``; Slack takes 3,000 characters."""
+        """Return the state as ``private_metadata``; Slack allows 3,000 characters."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
 def assign_modal(meant: TriageFormState, title: str, user: str) -> Block:
-    """Whom to assign it to, whoever asks first."""
+    """Build the form to assign a failure; ``user`` is preselected."""
     owner = {"type": "users_select", "action_id": "owner", "initial_user": user}
     return _build_modal(Action.ASSIGN, meant, "Assign", [_failure_title(title), _input_block("owner", "To", owner)])
 
@@ -54,7 +54,7 @@ def assign_modal(meant: TriageFormState, title: str, user: str) -> Block:
 def snooze_modal(
     meant: TriageFormState, title: str, choices: Sequence[SnoozeChoice], foreseen: str, *, counts: bool
 ) -> Block:
-    """Until when; ``counts``: it may also be until it fails so many more times. ``foreseen`` is the preview."""
+    """Build the form to snooze a failure; ``counts`` offers an end by failure count, ``foreseen`` is the preview."""
     conditions = [SnoozeChoice("until it passes", RECOVERS_CHOICE)]
     if counts:
         conditions.append(SnoozeChoice(f"until it fails {SNOOZE_FAILURE_COUNT} more times", FAILS_MORE_CHOICE))
@@ -75,17 +75,17 @@ def snooze_modal(
 
 
 def snooze_input(view: Mapping[str, Any]) -> str:
-    """What stands in the form of a snooze: the person's own words, else what is chosen."""
+    """Return the snooze form's input: the typed text, else the selected option."""
     return field_value(view, "words", WAKE_ACTION_ID) or field_value(view, "choice", WAKE_ACTION_ID)
 
 
 def preview_block(said: str) -> Block:
-    """When it would wake (mrkdwn)."""
+    """Return the preview of the snooze's end (mrkdwn)."""
     return context_block(said) | {"block_id": "foreseen"}
 
 
 def with_preview(view: Mapping[str, Any], said: str) -> Block:
-    """The same form with another preview."""
+    """Return the form with another preview (mrkdwn)."""
     blocks = [
         preview_block(said) if block.get("block_id") == "foreseen" else block for block in view.get("blocks") or ()
     ]
@@ -93,7 +93,7 @@ def with_preview(view: Mapping[str, Any], said: str) -> Block:
 
 
 def resolve_modal(meant: TriageFormState, title: str, *, note: bool) -> Block:
-    """Why it is resolved; ``note`` says whether a note is compulsory."""
+    """Build the form to resolve a failure; ``note``: whether a note is required."""
     options = [_build_option(label, word) for word, label in RESOLUTION_REASONS.items()]
     blocks = [
         _failure_title(title),
@@ -107,7 +107,7 @@ def resolve_modal(meant: TriageFormState, title: str, *, note: bool) -> Block:
 
 
 def action_chooser_modal(meant: TriageFormState, title: str, stands: str, acts: Sequence[Action]) -> Block:
-    """Which act; the ones that ask something lead to their own form."""
+    """Build the form to choose an action; some actions then open their own form."""
     options = [_build_option(ACTION_LABELS[act], act.value) for act in acts]
     radio = {"type": "radio_buttons", "action_id": "act", "options": options, "initial_option": options[0]}
     view = _build_modal(
@@ -120,7 +120,7 @@ def action_chooser_modal(meant: TriageFormState, title: str, stands: str, acts: 
 
 
 def field_value(view: Mapping[str, Any], block: str, action: str) -> str:
-    """What was filled in or chosen; empty where nothing was."""
+    """Return a field's typed or selected value; empty if there is none."""
     value = (form_values(view).get(block) or {}).get(action) or {}
     chosen = value.get("selected_option") or {}
     typed = read_input(str(value.get("value") or ""), markup=False)

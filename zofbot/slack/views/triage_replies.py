@@ -1,4 +1,4 @@
-"""What one person is told about an act on a failure: that it was done, that somebody was faster, or why not."""
+"""Private replies to triage actions: confirmed, overtaken by another action, or not possible."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ ACTION_INFINITIVES = {
     Action.REOPEN: "reopen",
     Action.UNDO: "undo the last action on",
 }
-"""Each act as it follows "You cannot"; what it is done to follows."""
+"""Actions to follow "You cannot"; an object follows them."""
 
 
 def describe_attempt(act: Action) -> str:
-    """Name an act that somebody tries, as it follows "You cannot"."""
+    """Describe an attempted action, to follow "You cannot"."""
     return f"{ACTION_INFINITIVES[act]} this failure"
 
 
@@ -83,7 +83,7 @@ REQUIRED_FIRST_STEPS = {
 
 
 def action_done_reply(act: Action, title: str, about: FailureRef, present: TriageRecord) -> Message:
-    """It was done, and can be undone for a minute."""
+    """Confirm an action, with an *Undo* button."""
     said = f"{ACTION_CONFIRMATIONS[act]} {text.escape_line(title, 150)}"
     if act is Action.ASSIGN:
         said += f" to {person_name(present.owner.name)}"
@@ -102,9 +102,9 @@ def action_done_reply(act: Action, title: str, about: FailureRef, present: Triag
 def stale_action_reply(
     wish: ActionRequest, title: str, about: FailureRef, present: TriageRecord, *, allowed: bool
 ) -> Message:
-    """Somebody or something was faster: how it stands, and the same act on that, where it is ``allowed``.
+    """Reply that the failure changed before the click: its current state, and the action again if ``allowed``.
 
-    To undo is never offered again: what it was to undo is not the last act any more.
+    Undo is never offered again, because its target is no longer the last action.
     """
     said = f"{last_action_text(present, wish.at)}. Your click changed nothing."
     latest = "The card shows the latest state in a moment."
@@ -115,7 +115,7 @@ def stale_action_reply(
 
 
 def _describe_intention(wish: ActionRequest) -> str:
-    """What somebody wants to do, as it follows "will"."""
+    """Describe the requested action, to follow "will"."""
     said = f"{ACTION_INFINITIVES[wish.act]} it"
     match wish.act:
         case Action.ASSIGN if wish.owner:
@@ -129,7 +129,7 @@ def _describe_intention(wish: ActionRequest) -> str:
 
 
 def illegal_action_reply(act: Action, title: str, about: FailureRef, present: TriageRecord, now: float) -> Message:
-    """The act makes no sense in this state."""
+    """Explain why the action is not possible in the current state."""
     named = f"*{text.escape_line(title, 150)}*\n"
     if act is Action.UNDO:
         why = "There is nothing to undo any more"
@@ -149,14 +149,14 @@ def illegal_action_reply(act: Action, title: str, about: FailureRef, present: Tr
 
 
 def unknown_alert_reply(key: str) -> Message:
-    """The record of a failure is lost, and Zof could not tell either what it was about."""
+    """Reply that the failure has expired and could not be restored from Zof."""
     said = "zofbot does not know this alert any more: alerts are kept for 30 days after their last change."
     step = "`/zof run` and the run's id still show what failed."
     return Message(said, [section_block(f"💡 {said}\n{step}"), context_block(text.inline_code(key, 300))])
 
 
 def rerun_prompt(title: str, cases: int, environment: str, action: str, value: dict[str, str]) -> Message:
-    """Ask before something is started in Zof."""
+    """Ask for confirmation before starting a rerun in Zof."""
     where = f" on {text.escape_line(environment, 80)}" if environment else ""
     said = f"Run the failed cases of {text.escape_line(title, 150)} again?"
     small = context_block(f"{count_noun(cases, 'case')}{where}. However often you press, one run is started.")
@@ -166,7 +166,7 @@ def rerun_prompt(title: str, cases: int, environment: str, action: str, value: d
 
 
 def rerun_running_reply(title: str, rerun: Rerun, now: float) -> Message:
-    """The failed cases are being run already."""
+    """Reply that the failed cases are being rerun already."""
     which = f" in {text.inline_code(rerun.run)}" if rerun.run else ""
     since = text.describe_duration(max(1.0, now - rerun.at))
     said = f"{person_name(rerun.by.name)} is running the failed cases of {text.escape_line(title, 150)} again"
@@ -175,14 +175,14 @@ def rerun_running_reply(title: str, rerun: Rerun, now: float) -> Message:
 
 
 def rerun_started_reply(title: str, run_id: str) -> Message:
-    """It was started."""
+    """Confirm that a rerun was started."""
     said = f"Zof runs the failed cases of {text.escape_line(title, 150)} again"
     which = f" in {text.inline_code(run_id)}" if run_id else ""
     return Message(said, [section_block(f"🔁 {said}{which}. The thread hears how it ends.")])
 
 
 def cancel_prompt(run: Run, action: str, value: dict[str, str]) -> Message:
-    """Ask before a run is cancelled."""
+    """Ask for confirmation before cancelling a run."""
     said = f"Cancel {format_one_line(run)}?"
     row = button_row(
         build_button("Cancel this run", action, value), lookup_button("Show run", "zof_run", run.id, "Show it")
@@ -191,13 +191,13 @@ def cancel_prompt(run: Run, action: str, value: dict[str, str]) -> Message:
 
 
 def cancel_accepted_reply(run_id: str) -> Message:
-    """Zof has taken it."""
+    """Confirm that Zof accepted the cancellation."""
     said = "Zof cancels the run"
     return Message(said, [section_block(f"✋ {said} {text.inline_code(run_id)}.")])
 
 
 def already_ended_reply(run: Run) -> Message:
-    """There is nothing left to cancel."""
+    """Reply that the run to cancel had ended."""
     said = f"It had already ended: {format_one_line(run)}"
     return Message(
         said, [section_block(f"💡 {said}"), *button_row(lookup_button("Show run", "zof_run", run.id, "Show it"))]
@@ -217,11 +217,11 @@ THREAD_COMMAND_HELP = (
     ("result res_4821", "look a result up, or a `run`"),
     ("mute env:staging 2h", "nothing that matches is posted in the channel until then; `unmute` ends it"),
 )
-"""What can be typed to the bot in the thread of a failure."""
+"""Commands and explanations for a failure's thread."""
 
 
 def thread_help() -> Message:
-    """What can be typed in a thread."""
+    """Render the help for a failure's thread."""
     lines = [f"`@zofbot {word}`  {does}" for word, does in THREAD_COMMAND_HELP]
     said = "What I understand in the thread of a failure"
     return Message(
@@ -230,14 +230,14 @@ def thread_help() -> Message:
 
 
 def not_understood_reply() -> Message:
-    """The answer to anything else that is typed in the bot's direct messages."""
+    """Reply to unknown text in the bot's direct messages."""
     said = "I did not understand that. Try `help`, `result <id>` or `run <id>`; `/zof help` lists everything."
     said = text.escape_mrkdwn(said)
     return Message(said, [section_block(said)])
 
 
 def no_escalation_reply() -> Message:
-    """There is no escalation."""
+    """Reply that the subscription has no escalation."""
     said = "There is nobody to escalate to: the subscription has no `escalate:`."
     return Message(
         said, [section_block(f"💡 {said}\nFor example: `/zof subscribe escalate:15m->@oncall`".replace(">@", "&gt;@"))]
@@ -245,7 +245,7 @@ def no_escalation_reply() -> Message:
 
 
 def last_action_text(present: TriageRecord, now: float) -> str:
-    """How it came to stand as it does, in words: ``Resolved by Ana 4 s ago``."""
+    """Describe the last change: ``Resolved by Ana 4 s ago``."""
     ago = f"{text.describe_duration(max(1.0, round(now - present.at)))} ago" if present.at else ""
     if not present.by.id:
         of_itself = {

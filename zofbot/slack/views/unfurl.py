@@ -1,4 +1,4 @@
-"""A run or a result as a small card beneath somebody's link to it, with nothing to press."""
+"""Link previews: a small card without buttons below somebody's link to a run or result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zofbot.slack.views.cards import OUTCOME_STYLES, format_counts, format_one_l
 
 
 def unfurl_card(thing: Result | Run) -> dict[str, Any]:
-    """The card as one attachment, which ``chat.unfurl`` takes for a link."""
+    """Render the card as an attachment for ``chat.unfurl``."""
     look, kind = OUTCOME_STYLES[thing.outcome], "Run" if isinstance(thing, Run) else "Result"
     facts = [
         text.escape_line(thing.project or "", 80),
@@ -32,7 +32,7 @@ def unfurl_card(thing: Result | Run) -> dict[str, Any]:
 
 
 def _failure_excerpt(thing: Result | Run) -> str:
-    """The first line of what failed; of a run, of the first case that says one."""
+    """Return the first line of the failure text; for a run, of its first failed case that has one."""
     if isinstance(thing, Result):
         return _first_line(thing)
     said = (_first_line(result) for result in thing.results or () if result.outcome.is_bad)

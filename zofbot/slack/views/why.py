@@ -1,4 +1,4 @@
-"""The card that says why a channel was told of a run, or was not: who asked for it, and where its messages stand."""
+"""Why card: each subscription's decision on a run, and the status of its messages in the channel."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ DECISION_EMOJI = {
     "told": "✅", "known": "✅", "recovered": "✅", "held": "💤", "muted": "🔕", "storm": "🌩️", "below": "⏳",
     "unfinished": "⏳",
 }  # fmt: skip
-"""The rules' word for an answer, and its sign; every other is a no."""
+"""Emoji of decisions; any other decision is negative."""
 
 TOLD_DECISIONS = {"told", "known", "recovered", "held", "muted", "storm"}
-"""Answers after which the channel hears of it, now or later."""
+"""Decisions that lead to a message, now or later."""
 
 MAX_SUBSCRIPTIONS_SHOWN = 20
-"""Subscriptions that are gone through."""
+"""Maximum subscriptions listed."""
 
 NEXT_STEP_NOTES = {
     "heard": "zofbot has heard of this run and reads it as soon as Zof lets it.",
@@ -41,9 +41,9 @@ NEXT_STEP_NOTES = {
 
 @dataclass(frozen=True)
 class SubscriptionLine:
-    """What one subscription came to: as it is ``typed``, whose it is, the rules' word and their sentence.
+    """One subscription's decision (``answer``) and explanation (``why``); its filters (``typed``) and creator (``by``).
 
-    ``until`` (Unix seconds) is when quiet hours or a mute end; ``default``: it is the default channel's.
+    ``until`` (Unix seconds) is the end of quiet hours or of a mute; ``default``: it is the default channel's.
     """
 
     answer: str
@@ -56,10 +56,10 @@ class SubscriptionLine:
 
 @dataclass(frozen=True)
 class MessageStatus:
-    """Where one message stands; no ``state`` where that is not known any more.
+    """Status of one message; ``state`` is None if it has expired.
 
-    ``held`` is what keeps it from being sent, ``present`` what people made of the failure. ``joined``: another run had
-    begun it, ``storm``: it is the summary of a storm, ``unposted``: it recovered before it was due.
+    ``held`` says why it waits, ``present`` is the failure's triage record. ``joined``: another run started the message,
+    ``storm``: it is the summary of a storm, ``unposted``: the failure recovered before it was due.
     """
 
     state: NotificationState | None = None
@@ -76,7 +76,7 @@ class MessageStatus:
 def why_card(
     run: Run, wishes: Sequence[SubscriptionLine], stands: Sequence[MessageStatus], now: float, then: str = ""
 ) -> Message:
-    """All of it; ``then`` says what comes next, by a word of ``NEXT``."""
+    """Render the whole card; ``then`` is the next step, a key of ``NEXT_STEP_NOTES``."""
     title = f"Why this channel {_told_text(wishes, stands)} of {text.escape_line(run.title or run.id, 120)}"
     lines = [*_subscription_lines(wishes), *(_message_line(stand, now) for stand in stands)]
     notes = [context_block(NEXT_STEP_NOTES[then])] if then in NEXT_STEP_NOTES else []
@@ -95,7 +95,7 @@ def _told_text(wishes: Sequence[SubscriptionLine], stands: Sequence[MessageStatu
 def stored_why_card(
     title: str, wishes: Sequence[SubscriptionLine], stands: Sequence[MessageStatus], now: float, doubt: ZofError
 ) -> Message:
-    """What is known without Zof, which did not say more."""
+    """Render what zofbot has stored, when Zof could not be read (``doubt``)."""
     said = f"Why you see {text.escape_line(title, 150)}"
     asked = _subscription_lines(wishes) if wishes else [
         "The subscription that asked for it has ended, or this is the channel for what no subscription takes."
@@ -106,7 +106,7 @@ def stored_why_card(
 
 
 def _subscription_lines(wishes: Sequence[SubscriptionLine]) -> list[str]:
-    """Those that led to something first."""
+    """Return a line per subscription, those that led to a message first."""
     if not wishes:
         return [f"This channel has no subscription. For example: `{SLASH_COMMAND} subscribe project:…`"]
     ordered = sorted(wishes, key=lambda wish: wish.answer not in DECISION_EMOJI)
@@ -145,7 +145,7 @@ def _message_line(one: MessageStatus, now: float) -> str:
 
 
 def _triage_text(present: TriageRecord | None, now: float) -> str:
-    """What people made of the failure: the last act, and who put it to sleep until when."""
+    """Describe the failure's triage: the last action and the end of a snooze."""
     if present is None:
         return ""
     asleep = f" It sleeps {snooze_end_text(present.until, present.more)}." if present.state is Stage.SNOOZED else ""
@@ -153,7 +153,7 @@ def _triage_text(present: TriageRecord | None, now: float) -> str:
 
 
 def waiting_reason(*, parked: str = "", paused: str = "", muted: float = 0.0, quiet: float = 0.0) -> str:
-    """Why a message waits: nothing is sent at all, its channel refuses, a mute, quiet hours, or Slack's pace."""
+    """Explain why a message waits: outbox paused, channel parked, mute, quiet hours, or Slack's rate limit."""
     if paused:
         return f"nothing is sent, and everything waits. {_refusal_text(paused)}"
     if parked:

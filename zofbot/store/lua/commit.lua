@@ -1,14 +1,14 @@
--- Take in what is new and the caller's own changes, all or nothing. KEYS[14]: the fence. ARGV: the fence's number or
--- '', how many expectations, how many notifications; (hash, field, value or '' for none) for each expectation; nine
--- values for each notification; then (name, verb, field, value) for each change: '=' sets a field, '~' one of a hash
--- that fades, '-' deletes it, '+' adds an entry to a capped stream, and '@' gives a waiting notification another time.
--- Answers 'outdated', 'fenced', 'changed' where an expectation does not hold, or the keys that were new.
-local FENCE, EXPECTED, COUNT = ARGV[OWN + 1], tonumber(ARGV[OWN + 2]), tonumber(ARGV[OWN + 3])
-local LONGEST_STREAM = 100000
-local AFTERWARDS = 8 * 86400 -- seconds: what was put off for as long as KEEP is asked about and escalated after that
+-- Add notifications and apply the caller's changes, all or nothing. KEYS[14]: the fence. ARGV: the fence's number or '',
+-- number of expectations, number of notifications; (hash, field, value or '' if missing) per expectation; nine values
+-- per notification; (name, verb, field, value) per change: '=' sets a field, '~' sets one and renews the hash's TTL,
+-- '-' deletes it, '+' adds to a capped stream, '@' reschedules a waiting notification.
+-- Returns 'outdated', 'fenced', 'changed' if an expectation does not hold, or the keys that were new.
+local FENCE, EXPECTED, COUNT = ARGV[SHARED_ARGS + 1], tonumber(ARGV[SHARED_ARGS + 2]), tonumber(ARGV[SHARED_ARGS + 3])
+local MAX_STREAM_LENGTH = 100000
+local EXTRA_TTL = 8 * 86400 -- seconds: a failure snoozed for KEEP can still be escalated afterwards
 if outdated() then return 'outdated' end
 if FENCE ~= '' and redis.call('GET', KEYS[14]) ~= FENCE then return 'fenced' end
-local at = OWN + 4
+local at = SHARED_ARGS + 4
 for _ = 1, EXPECTED do
   if (redis.call('HGET', ARGV[at], ARGV[at + 1]) or '') ~= ARGV[at + 2] then return 'changed' end
   at = at + 3
@@ -18,19 +18,19 @@ local function create(key, n)
   local place = {channel = n.channel, kind = n.kind, rank = rank(n.kind, n.critical)}
   redis.call('HSET', note(key), 'state', 'pending', 'kind', n.kind, 'channel', n.channel, 'root', n.root,
     'happened', n.happened, 'critical', n.critical, 'not_before', n.not_before, 'schema', n.schema, 'body', n.body,
-    'rank', place.rank, 'attempt', 0, 'committed', int(NOW))
-  redis.call('ZADD', OPEN, int(NOW), key)
+    'rank', place.rank, 'attempt', 0, 'committed', format_integer(NOW))
+  redis.call('ZADD', OPEN, format_integer(NOW), key)
   wait(key, place, n.earliest)
 end
 
--- A message shows its latest state: an edit that waits takes the new body, one that is being made is made once more.
-local function renew(key, n, known)
+-- Update an edit: a waiting one takes the new body, one being sent is sent once more afterwards.
+local function update_edit(key, n, known)
   if known == 'pending' or known == 'sending' then
     redis.call('HSET', note(key), 'body', n.body, 'happened', n.happened, 'schema', n.schema)
     if known == 'sending' then redis.call('HSET', note(key), 'again', 1) end
     local till = tonumber(redis.call('ZSCORE', LATER, key) or 0)
-    if till > math.max(n.earliest, NOW) + EDIT_INTERVAL then -- it was held back, and this one is not
-      redis.call('ZADD', LATER, int(math.max(n.earliest, NOW)), key)
+    if till > math.max(n.earliest, NOW) + EDIT_INTERVAL then -- it was scheduled later than this one
+      redis.call('ZADD', LATER, format_integer(math.max(n.earliest, NOW)), key)
     end
     return
   end
@@ -41,7 +41,7 @@ local function renew(key, n, known)
   create(key, n)
 end
 
--- What came due while nobody wanted it is wanted after all: what had overtaken it was undone.
+-- Restore a reminder that was dropped as obsolete: what made it obsolete was undone.
 local function revive(key, n)
   if redis.call('HGET', note(key), 'reason') ~= UNWANTED then return end
   redis.call('DEL', note(key))
@@ -61,7 +61,7 @@ for _ = 1, COUNT do
     create(key, n)
     new[#new + 1] = key
   elseif n.kind == 'edit' then
-    renew(key, n, known)
+    update_edit(key, n, known)
   elseif known == 'dropped' then
     revive(key, n)
   end
@@ -72,14 +72,14 @@ local changes = {}
 changes['='] = function(name, field, value) redis.call('HSET', name, field, value) end
 changes['~'] = function(name, field, value)
   redis.call('HSET', name, field, value)
-  redis.call('EXPIRE', name, KEEP + AFTERWARDS)
+  redis.call('EXPIRE', name, KEEP + EXTRA_TTL)
 end
 changes['-'] = function(name, field) redis.call('HDEL', name, field) end
 changes['+'] = function(name, field, value)
-  redis.call('XADD', name, 'MAXLEN', '~', LONGEST_STREAM, '*', field, value)
+  redis.call('XADD', name, 'MAXLEN', '~', MAX_STREAM_LENGTH, '*', field, value)
 end
 
-changes['@'] = function(key, _, due) -- what waits for a time of its own is given another
+changes['@'] = function(key, _, due) -- reschedule a waiting notification
   local f = read(key, 'state', 'kind', 'channel', 'rank')
   if f.state ~= 'pending' or not redis.call('ZSCORE', LATER, key) then return end
   redis.call('HSET', note(key), 'not_before', due)

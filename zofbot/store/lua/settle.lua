@@ -1,41 +1,41 @@
--- Write down how attempts ended. ARGV, five for each: verb, key, attempt, what the verb needs, reason.
--- Answers for each the state it came to, 'parked', 'paused' or 'removed' for the one that brought that about, or 'lost'.
-local LONGEST_PAUSE = 60000
-local LONGEST_DELAY = 3600000 -- what is put off for longer is as new afterwards: its age counts from its next attempt
+-- Store the results of attempts. ARGV, five per result: verb, key, attempt, value, reason (see attempt_results.py).
+-- Returns for each its new state; or 'parked', 'paused' or 'removed' for the result that caused it; or 'lost'.
+local MAX_PAUSE_MS = 60000
+local MAX_COUNTED_DELAY_MS = 3600000 -- a longer delay resets the age, which then counts from the next attempt
 local verbs = {}
 
-local function aged(f) return f.first and NOW - f.first > MAX_AGE end
+local function is_too_old(f) return f.first and NOW - f.first > MAX_AGE end
 
-local function again(key, f, till, reason)
+local function retry_at(key, f, till, reason)
   redis.call('HSET', note(key), 'state', 'pending', 'reason', reason)
   wait(key, f, till)
   return 'pending'
 end
 
-local function bury(key, reason)
+local function mark_dead(key, reason)
   redis.call('HSET', note(key), 'state', 'dead', 'reason', reason)
   redis.call('EXPIRE', note(key), KEEP)
   redis.call('ZREM', OPEN, key)
-  redis.call('ZADD', DEAD, int(NOW), key)
-  redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', int(NOW - KEEP * 1000))
+  redis.call('ZADD', DEAD, format_integer(NOW), key)
+  redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', format_integer(NOW - KEEP * 1000))
   return 'dead'
 end
 
 local function give_up(key, f, reason)
-  return bury(key, 'gave up after ' .. int((NOW - f.first) / 3600000) .. ' h: ' .. reason)
+  return mark_dead(key, 'gave up after ' .. format_integer((NOW - f.first) / 3600000) .. ' h: ' .. reason)
 end
 
 function verbs.sent(key, f, place)
   redis.call('DEL', PAUSE)
-  if f.again then -- it was given another body while this one was on its way
+  if f.again then -- an edit whose body changed while it was being sent
     redis.call('HDEL', note(key), 'again', 'since', 'first')
-    return again(key, f, NOW + EDIT_INTERVAL, '')
+    return retry_at(key, f, NOW + EDIT_INTERVAL, '')
   end
   redis.call('ZREM', OPEN, key)
   redis.call('ZREM', DEAD, key)
   if f.root ~= '' then keep_root(f.root) end
-  redis.call('SET', receipt(key), f.kind == 'edit' and place .. ' ' .. int(NOW) or place, 'EX', KEEP)
-  if f.kind == 'root' then -- its body is kept for a while, in case that people delete it
+  redis.call('SET', receipt(key), f.kind == 'edit' and place .. ' ' .. format_integer(NOW) or place, 'EX', KEEP)
+  if f.kind == 'root' then -- keep the body for a while, in case people delete the message
     redis.call('HSET', note(key), 'state', 'sent')
     redis.call('EXPIRE', note(key), KEEP_BODY)
   else
@@ -46,31 +46,31 @@ function verbs.sent(key, f, place)
 end
 
 function verbs.deferred(key, f, delay, reason)
-  if aged(f) then return give_up(key, f, reason) end
-  return again(key, f, NOW + delay, reason)
+  if is_too_old(f) then return give_up(key, f, reason) end
+  return retry_at(key, f, NOW + delay, reason)
 end
 
-function verbs.held(key, f, delay, reason) -- deferred, and its whole queue with it
+function verbs.held(key, f, delay, reason) -- deferred, with its whole queue
   block(queue_of(f.kind, f.channel), NOW + delay)
-  if aged(f) then return give_up(key, f, reason) end
-  return again(key, f, NOW, reason)
+  if is_too_old(f) then return give_up(key, f, reason) end
+  return retry_at(key, f, NOW, reason)
 end
 
 function verbs.snoozed(key, f, delay, reason)
-  if tonumber(delay) > LONGEST_DELAY then redis.call('HDEL', note(key), 'first') end -- it waits for a time of its own
-  return again(key, f, NOW + delay, reason)
+  if tonumber(delay) > MAX_COUNTED_DELAY_MS then redis.call('HDEL', note(key), 'first') end
+  return retry_at(key, f, NOW + delay, reason)
 end
 
-function verbs.unknown(key, f, delay, reason) -- goes on as sending: when that time is over, somebody looks
-  if aged(f) then return give_up(key, f, reason) end
+function verbs.unknown(key, f, delay, reason) -- stays sending: after the delay a worker looks for it in Slack
+  if is_too_old(f) then return give_up(key, f, reason) end
   redis.call('HSET', note(key), 'state', 'sending', 'since', f.since or f.started, 'reason', reason)
-  redis.call('ZADD', LEASES, int(NOW + delay), key)
+  redis.call('ZADD', LEASES, format_integer(NOW + delay), key)
   return 'sending'
 end
 
 function verbs.refused(key, f, _, reason)
   redis.call('DEL', PAUSE)
-  return bury(key, reason)
+  return mark_dead(key, reason)
 end
 
 function verbs.dropped(key, f, _, reason)
@@ -80,33 +80,33 @@ end
 
 function verbs.parked(key, f, _, reason)
   redis.call('DEL', PAUSE)
-  redis.call('HDEL', note(key), 'first') -- its age counts anew from when the channel is mended
-  local first = redis.call('HSETNX', PARKED, f.channel, '0 ' .. int(NOW) .. ' ' .. reason)
+  redis.call('HDEL', note(key), 'first') -- its age counts again from when the channel is fixed
+  local first = redis.call('HSETNX', PARKED, f.channel, '0 ' .. format_integer(NOW) .. ' ' .. reason)
   redis.call('ZREM', DUE, f.channel)
-  again(key, f, NOW, reason)
+  retry_at(key, f, NOW, reason)
   return first == 1 and 'parked' or 'pending'
 end
 
-function verbs.halted(key, f, _, reason) -- nothing can be sent at all: ever longer pauses for everything
+function verbs.halted(key, f, _, reason) -- nothing can be sent: pause everything, twice as long each time
   redis.call('HDEL', note(key), 'first')
-  again(key, f, NOW, reason)
+  retry_at(key, f, NOW, reason)
   local step, probe = unpack(redis.call('HMGET', PAUSE, 'step', 'probe'))
-  if step and probe ~= key then return 'pending' end -- it was on its way when another heard of it
+  if step and probe ~= key then return 'pending' end -- sent before the pause began
   step = tonumber(step or 0) + 1
-  local till = NOW + math.min(LONGEST_PAUSE, 1000 * 2 ^ (step - 1))
-  redis.call('HSET', PAUSE, 'until', int(till), 'step', step, 'reason', reason)
+  local till = NOW + math.min(MAX_PAUSE_MS, 1000 * 2 ^ (step - 1))
+  redis.call('HSET', PAUSE, 'until', format_integer(till), 'step', step, 'reason', reason)
   redis.call('HDEL', PAUSE, 'probe')
   return 'paused'
 end
 
 function verbs.gone(key, f, place, reason)
   redis.call('DEL', PAUSE)
-  if replied(f.root) then
+  if is_thread_reply(f.root) then
     drop(key, GONE)
     return 'dropped'
   end
   local found, root = place_of(f.root)
-  if found == place and root ~= f.root then -- it was posted again already: somebody does not want it there
+  if found == place and root ~= f.root then -- reposted before and deleted again: do not repost
     redis.call('DEL', receipt(root))
     redis.call('HSET', REMOVED, root, f.channel)
     drop(root, GONE)
@@ -114,24 +114,24 @@ function verbs.gone(key, f, place, reason)
     return 'removed'
   end
   if found == place then post_again(f.root, root, f) end
-  return again(key, f, NOW, reason)
+  return retry_at(key, f, NOW, reason)
 end
 
 local function settle(verb, key, attempt, value, reason)
   local f = read(key, 'attempt', 'state', 'kind', 'channel', 'root', 'rank', 'again', 'since', 'started', 'first',
     'body', 'happened', 'critical', 'schema')
-  if not f.state then -- the store forgot it: at least keep what is known
+  if not f.state then -- unknown key: at least store the receipt
     local kept = verb == 'sent' and redis.call('SET', receipt(key), value, 'EX', KEEP, 'NX')
     return kept and 'sent' or 'lost'
   end
   local open = f.state == 'sending' or f.state == 'pending'
   if f.attempt ~= attempt or f.state == 'sent' or not (open or verb == 'sent') then return 'lost' end
-  unplace(key, f)
+  remove_from_queues(key, f)
   return verbs[verb](key, f, value, reason)
 end
 
 local states = {}
-for at = OWN + 1, #ARGV, 5 do
+for at = SHARED_ARGS + 1, #ARGV, 5 do
   states[#states + 1] = settle(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4])
 end
 return states
