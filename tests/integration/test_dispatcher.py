@@ -952,7 +952,7 @@ class CancelSwallowingOutbox(Outbox):
         await self._swallow_cancellation()
         return await super().settle(settlements)
 
-    async def depth(self) -> OutboxStats:
+    async def read_stats(self) -> OutboxStats:
         await self._swallow_cancellation()
         return await super().read_stats()
 

@@ -32,12 +32,12 @@ BEN = SharedCard("U0BEN", "ben", NOW + 1)
 KILLED = """
 import asyncio, os, pathlib, signal, sys
 from zofbot.clock import Clock
-from zofbot.store import connected
-from zofbot.store.embedded import embedded
+from zofbot.store import open_store
+from zofbot.store.embedded import start_embedded
 
 async def main():
-    async with embedded(pathlib.Path(sys.argv[1]), Clock()) as url, connected(url, "test", Clock()) as store:
-        assert await store.claim("before the kill")
+    async with start_embedded(pathlib.Path(sys.argv[1]), Clock()) as url, open_store(url, "test", Clock()) as store:
+        assert await store.claim_request("before the kill")
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main())

@@ -79,7 +79,7 @@ class FailoverScenario:
         """Press *Acknowledge* on the oldest alert, and once more whenever the bot says that it cannot."""
         await wait_until(lambda: bool(self.alerts_in("C0QA")))
         alert = self.alerts_in("C0QA")[0]
-        self.wanted.add(f"act:1:{alert.key}")
+        self.wanted.add(f"act:1:{alert.idempotency_key}")
 
         def is_acknowledged() -> bool:
             """Whether the bot counted it, or the card has changed, where only the answer of the store was lost."""

@@ -1,4 +1,4 @@
-"""What people type to the bot in a thread, understood: an act or a question, and the words behind it."""
+"""Parse what people type to the bot in a thread: an action or a question, and the words after it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ ACTION_WORDS = {
     "reopen": Action.REOPEN,
     "undo": Action.UNDO,
 }
-"""Each word that is an act. ``still on it`` is the answer to whether one still is."""
+"""Words for actions. ``still on it`` answers the question "still on it?"."""
 
 QUESTION_WORDS = ("why", "result", "run", "help")
-"""Words that only ask."""
+"""Words for questions, which change nothing."""
 
 VERBATIM = ("mute", "unmute")
-"""Words about a channel; what follows them is kept as it was typed."""
+"""Words for commands about the channel; the text after them is kept as typed."""
 
 REASON_WORDS = {
     "product bug": "product",
@@ -55,17 +55,17 @@ REASON_WORDS = {
     "zof": "platform",
     "other": "other",
 }
-"""How a reason may be typed, and the word it is stored as."""
+"""A reason as typed, to the value that is stored."""
 
 _PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
 _SURROUNDING_CHARACTERS = " `'\",.!?:;"
 _SEPARATORS = " \t\n:,;.-–—"
-"""What may stand between a reason and the note behind it."""
+"""Characters between a reason and the note after it."""
 
 
 @dataclass(frozen=True)
 class ThreadCommand:
-    """One thing that was typed: ``act`` or, without one, the ``question``; ``rest`` are the words behind it."""
+    """A parsed command: an action (``act``) or a ``question``; ``rest`` is the text after it."""
 
     act: Action | None = None
     question: str = ""
@@ -73,13 +73,13 @@ class ThreadCommand:
 
     @property
     def person_id(self) -> str:
-        """The id of the first person named; empty for ``me``, and where nobody is."""
+        """The id of the first person mentioned; empty for ``me`` or nobody."""
         found = _PERSON.search(self.rest)
         return found[1] if found else ""
 
     @property
     def resolution_reason(self) -> tuple[str, str]:
-        """Why it is resolved, empty where that cannot be made out, and the note behind it."""
+        """The reason for resolving, empty if not recognized, and the note after it."""
         said = self.rest.removeprefix("as ").strip()
         for typed in sorted(REASON_WORDS, key=len, reverse=True):
             rest = said[len(typed) :]
@@ -89,9 +89,9 @@ class ThreadCommand:
 
 
 def parse_thread_command(text: str, bot: str = "") -> ThreadCommand:
-    """Understand a message that mentions the bot, whose id is ``bot``; without it the first mention is the bot's.
+    """Parse a message that mentions the bot, whose id is ``bot``; if empty, the first mention is the bot's.
 
-    Raises BadInput for a word that is none of these.
+    Raises BadInput for an unknown command.
     """
     typed = read_input(text)
     mention = next((found for found in _PERSON.finditer(typed) if bot in ("", found[1])), None)
