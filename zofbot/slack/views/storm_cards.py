@@ -53,7 +53,7 @@ def _storm_headline(body: StormPayload, *, over: bool) -> str:
 
 
 def _member_controls(body: StormPayload, context: RenderContext) -> list[Block]:
-    """Return the open count, triage status and controls; without them for a storm that has no members to triage."""
+    """Return open count, triage status and controls; for a storm without members only the omitted mentions."""
     left_out = (
         f"{count_noun(body.unmentioned, 'mention')} left out: the same people are mentioned twice a minute at most."
     )
