@@ -77,7 +77,8 @@ def sum_up(draft: DecisionBuilder, channel: str, hold: Hold, before: Before) -> 
         return
     fresh = [note for key, note in draft.notifications.items() if before.notifications.get(key) is not note]
     own, key = {note.key for note in fresh if note.kind is NotificationKind.ROOT}, _key(channel, hold)
-    at, mutes = max((note.happened for note in fresh), default=draft.now), tuple(mute.id for mute in hold.mutes)
+    ended = (note.happened for note in fresh if note.happened <= draft.now)  # an escalation is dated when it is due
+    at, mutes = max(ended, default=draft.now), tuple(mute.id for mute in hold.mutes)
     item = Item(key=key, at=at, until=hold.until, mutes=mutes)
     failures = before.failures_since(draft)
     listed = [_note(draft, channel, root, item.model_copy(update={"unposted": root in own})) for root in failures]
