@@ -15,6 +15,7 @@ from zofbot.config.settings import Settings
 from zofbot.delivery.dispatcher import Dispatcher
 from zofbot.domain.permissions import Roles
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, UndecidedNotification
+from zofbot.notifications.payloads import ReminderPayload, holds_payload
 from zofbot.observability.metrics import Metrics, status_label
 from zofbot.polling import status
 from zofbot.polling.poller import Poller, lease_seconds
@@ -27,7 +28,7 @@ from zofbot.slack import shared_channels
 from zofbot.slack.client import CALL_DEADLINE_SECONDS, SlackClient
 from zofbot.slack.directory import Directory
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views import catch_up, channel_notes, digest_message, renderer, test_alerts
+from zofbot.slack.views import channel_notes, renderer
 from zofbot.slack.views.blocks import Message
 from zofbot.store import Store
 from zofbot.store.audit import AuditLog
@@ -84,17 +85,7 @@ class Services:
         """Make the dispatcher, which sends the outbox's notifications to Slack."""
 
         def render_claim(claimed: Claim, now: float) -> Message:
-            body = claimed.notification.body
-            special = (
-                channel_notes.render_if_note(body)
-                or digest_message.render_if_digest(body)
-                or catch_up.drawn(body)
-                or test_alerts.render_if_test_alert(claimed, now)
-            )
-            message = special or renderer.render_notification(
-                claimed, now, self.links, runs=self.settings.zofbot_allow_runs
-            )
-            return message.with_note(shared_channels.DETAILS_FOLLOW_NOTE) if claimed.details_follow else message
+            return renderer.render_notification(claimed, now, self.links, runs=self.settings.zofbot_allow_runs)
 
         filter_digest = digest_job.make_digest_filter(self.outbox, self.clock)
         failures = TriageService(self.outbox, self.clock, self.metrics)
@@ -127,7 +118,7 @@ class Services:
         Raises UndecidedNotification to postpone, UnwantedNotification if it is obsolete, and StoreUnavailable.
         """
         body = claimed.notification.body
-        if body.get("card") != "timer" or not body.get("mention"):
+        if not holds_payload(body, ReminderPayload) or not body.get("mention"):
             return
         renderer.render_notification(claimed, self.clock.time())
         notification = claimed.notification

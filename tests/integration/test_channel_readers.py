@@ -12,7 +12,7 @@ from tests.support.triage import button_of, press_button
 from zofbot.config.manifest import SCOPES_BY_EVENT
 from zofbot.simulator.slack import channel_changes
 from zofbot.simulator.slack.model import BOT_USER_ID, Channel, PostedMessage
-from zofbot.slack.shared_channels import DETAILS_FOLLOW_NOTE
+from zofbot.slack.views.renderer import DETAILS_FOLLOW_NOTE
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions import Grouping, Subscription
 

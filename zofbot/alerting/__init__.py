@@ -1,1 +1,1 @@
-"""What deserves a message, and what belongs together: pure rules."""
+"""Pure rules: decide what to post for a run, to which channels, and how alerts change later."""

@@ -1,4 +1,4 @@
-"""Messages that may still change: open failures, how they recover, and how they come back."""
+"""Alerts that may still change: open failures, their recovery, and their relapse."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from zofbot.notifications.payloads import Resolution
 from zofbot.subscriptions import Grouping, RunFinding
 
 FLAP_WINDOW_SECONDS = 3600.0
-"""Seconds after a recovery in which a new failure goes on in the same thread."""
+"""Seconds after a recovery in which a new failure continues the same thread."""
 
 CALM_SECONDS = 3600.0
-"""How long a failure that flaps has to stand still until its turns are told again."""
+"""Seconds without a relapse after which a flapping failure posts recoveries and relapses again."""
 
 MAX_ALERTS = {Grouping.RUN: 20, Grouping.CASE: 500}
-"""Roots that may still change, in one channel and scope; the oldest are let go."""
+"""Alerts kept per channel and scope; beyond that the oldest is dropped."""
 MAX_ALERTS_IN_STORMS = 500
-"""The same for runs and cases that stand in the summary of a storm."""
+"""Same limit for alerts that are part of a storm."""
 MAX_CACHED_ALERTS = 2000
-"""Roots whose stored text is parsed once only, for a storm is decided on alert by alert."""
+"""Parsed alerts kept in memory; during a storm the same ones are read for every new alert."""
 OPEN_RETENTION_SECONDS = 14 * 86400.0
 RECOVERED_RETENTION_SECONDS = 6 * 3600.0
-"""Seconds; one that a person resolved is kept as long as an open one, to say so when it fails again."""
+"""Seconds. A resolved failure is kept as long as an open one, so that a relapse can mention who resolved it."""
 MAX_KNOWN_PASSES = 20
 
 
 class PassingRun(BaseModel):
-    """What a run passed of a root, ``at`` in Unix seconds.
+    """A run in which failed cases of an alert passed; ``at`` is Unix seconds.
 
-    ``same``: all of the run passed, and it has the root's title. A root without a title takes any.
+    ``same``: the whole run passed and has the alert's title, or the alert has no title.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -50,14 +50,13 @@ class PassingRun(BaseModel):
 
 
 class Alert(BaseModel):
-    """A message of its own and the failures it stands for.
+    """A failure that was reported to a channel, and its current state. Times are Unix seconds.
 
-    ``id`` is the run or result its key was made from, ``takers`` the subscriptions it was made for. One without a
-    message of its own is told in the thread of a ``storm`` (the key of its summary). ``left`` are those of its
-    ``cases`` that have to pass after ``last``, ``heals`` is by which runs they did; ``partial`` says that there
-    are cases nobody read. ``runs`` are the latest that were counted. ``first``, ``last`` and ``recovered`` are Unix
-    seconds; ``turns`` counts recoveries. ``relapses`` are those that came soon after one another, up to the latest, at
-    ``relapsed``; ``line`` is the key of the message that says so.
+    ``id`` is the run or result that ``key`` was made from; ``takers`` are ids of the subscriptions it was made for.
+    ``storm`` is the key of the storm summary that replaces its own message, or empty. Of ``cases``, those in ``left``
+    must pass after ``last`` for it to recover; ``heals`` are the runs in which they did. ``partial``: some failed
+    cases were not read. ``runs`` are the latest runs counted. ``turns`` counts recoveries, ``relapses`` the relapses
+    in quick succession up to the one at ``relapsed``; ``line`` is the key of the reply that reports flapping.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -87,34 +86,34 @@ class Alert(BaseModel):
 
     @property
     def thread_key(self) -> str:
-        """The key of the message that its replies stand under."""
+        """The key of the message whose thread holds its replies."""
         return self.storm or self.key
 
     def is_relapse(self, at: float) -> bool:
-        """Whether a failure ``at`` that time follows the recovery so soon that it goes on in the same thread."""
+        """Whether a failure at that time comes soon enough after the recovery to continue the same thread."""
         return self.recovered is not None and self.recovered < at <= self.recovered + FLAP_WINDOW_SECONDS
 
     def with_relapse(self, at: float) -> Alert:
-        """The same once it has failed again ``at`` that time; after a calm a new line says that it flaps."""
+        """Return a copy that failed again at that time; after a calm period, flapping gets a new reply."""
         flaps_on = self.relapsed is not None and at <= self.relapsed + CALM_SECONDS
         count, line = (self.relapses + 1, self.line) if flaps_on else (1, "")
         return self.model_copy(update={"recovered": None, "relapses": count, "relapsed": at, "line": line})
 
     def is_flapping(self, at: float) -> bool:
-        """Whether it has relapsed twice in a row ``at`` that time, so that single turns are not told.
+        """Whether it relapsed at least twice in quick succession, so that each change is no longer posted.
 
-        Two relapses and the recovery between them are three turns.
+        Two relapses and the recovery between them are three changes.
         """
         return self.relapses > 1 and self.relapsed is not None and at <= self.relapsed + CALM_SECONDS
 
     def is_over(self, at: float) -> bool:
-        """Whether a failure ``at`` that time is a new story."""
+        """Whether a failure at that time comes too late for this thread and needs a new alert."""
         return self.recovered is not None and at > self.recovered + FLAP_WINDOW_SECONDS
 
 
 @dataclass(frozen=True)
 class PassedCases:
-    """Cases that passed in a run, ``at`` in Unix seconds; ``title`` is the run's where the ``whole`` of it passed."""
+    """Cases that passed in a run; ``at`` is Unix seconds, ``title`` the run's title if the ``whole`` run passed."""
 
     run_id: str
     at: float
@@ -124,7 +123,7 @@ class PassedCases:
 
 
 def passes_of(finding: RunFinding) -> PassedCases | None:
-    """What is known to have passed in a run, if anything."""
+    """Return what passed in a run, or None if nothing is known to have passed."""
     whole = finding.run.outcome is Outcome.PASSED and not finding.total
     if not finding.passed and not whole:
         return None
@@ -134,18 +133,18 @@ def passes_of(finding: RunFinding) -> PassedCases | None:
 
 
 def apply_pass(root: Alert, passed: PassedCases) -> Alert:
-    """The root once a later run is counted in; itself when nothing changes.
+    """Return the alert updated with a passing run, or the same object if nothing changes.
 
-    In whatever order such runs are heard of, it recovered with the earliest by which all that it stands for had passed:
-    one that is heard of late may move a recovery to before.
+    Runs may be read in any order. The recovery is dated by the earliest run by which every case had passed, so a run
+    read late may move a recovery to an earlier time.
     """
     known = root.recovered is not None and passed.at >= root.recovered
     if known or passed.at <= root.last or passed.run_id in root.runs:
         return root
     cases = tuple(case for case in root.left if case in passed.cases)
     same = passed.whole and root.title in ("", passed.title)
-    one = PassingRun(run=passed.run_id, at=passed.at, cases=cases, same=same)
-    healed = root.model_copy(update={"heals": _merge_passes(root, one)})
+    passing_run = PassingRun(run=passed.run_id, at=passed.at, cases=cases, same=same)
+    healed = root.model_copy(update={"heals": _merge_passes(root, passing_run)})
     by = recovered_by(healed)
     if by is None:
         return healed
@@ -153,13 +152,13 @@ def apply_pass(root: Alert, passed: PassedCases) -> Alert:
 
 
 def recovered_by(root: Alert) -> PassingRun | None:
-    """The run by which a root recovered, if it has.
+    """Return the run with which an alert recovered, or None if it has not.
 
-    One of which not every failed case is known recovers only with a whole run of the same title.
+    If not all failed cases are known, only a fully passed run with the same title counts.
     """
-    healed = {case for heal in root.heals for case in heal.cases}
+    passed = {case for heal in root.heals for case in heal.cases}
     last = max((heal for heal in root.heals if heal.cases), key=lambda heal: heal.at, default=None)
-    if not healed.issuperset(root.left):
+    if not passed.issuperset(root.left):
         return None
     if not _has_unread_failures(root):
         return last
@@ -167,36 +166,36 @@ def recovered_by(root: Alert) -> PassingRun | None:
 
 
 def _merge_passes(root: Alert, more: PassingRun) -> tuple[PassingRun, ...]:
-    """The heals in the order in which they happened, each with the cases that it was the first to pass."""
-    kept: list[PassingRun] = []
-    done: set[str] = set()
+    """Return the passing runs in order of time, each with the cases that had not passed in an earlier one."""
+    merged: list[PassingRun] = []
+    passed: set[str] = set()
     others = [heal for heal in root.heals if heal.run != more.run and heal.at > root.last]
     for other in sorted((*others, more), key=lambda other: (other.at, other.run)):
-        first = tuple(case for case in other.cases if case not in done)
+        first = tuple(case for case in other.cases if case not in passed)
         if first or (other.same and _has_unread_failures(root)):
-            kept.append(other.model_copy(update={"cases": first}))
-            done.update(first)
-    idle = [item for item in kept if not item.cases][:-MAX_KNOWN_PASSES]
-    return tuple(item for item in kept if item not in idle)
+            merged.append(other.model_copy(update={"cases": first}))
+            passed.update(first)
+    surplus = [item for item in merged if not item.cases][:-MAX_KNOWN_PASSES]
+    return tuple(item for item in merged if item not in surplus)
 
 
 def _has_unread_failures(root: Alert) -> bool:
-    """Whether there are failures in it that nobody read."""
+    """Whether the alert includes failures that were counted but not read."""
     return root.partial or not root.cases
 
 
 def case_field(case: str) -> str:
-    """Under which a case's root is kept."""
+    """Return the hash field of a case's alert."""
     return f"case:{case}" if len(case) <= 100 else f"case:{short_hash(case)}"
 
 
 def run_field(run_id: str) -> str:
-    """Under which a run's root is kept."""
+    """Return the hash field of a run's alert."""
     return f"run:{run_id}"
 
 
 class AlertsInScope:
-    """One channel's roots in one scope, as a draft has them."""
+    """One channel's alerts in one scope, including the draft's changes so far."""
 
     def __init__(self, draft: DecisionBuilder, channel: str, place: str) -> None:
         self._draft, self._channel = draft, channel
@@ -212,11 +211,11 @@ class AlertsInScope:
         return self._all.get(field)
 
     def find_by_run(self, run_id: str) -> tuple[str, Alert] | None:
-        """The run's root that a run was already made part of."""
+        """Return the run alert that already counts this run, if any."""
         return self._find_latest(lambda root: run_id in root.runs)
 
     def find_flapping(self, cases: Collection[str], title: str, at: float) -> tuple[str, Alert] | None:
-        """The run's root that recovered shortly before ``at`` and whose failures these are again."""
+        """Return the run alert with the same failures that recovered shortly before ``at``, if any."""
 
         def is_same_failure(root: Alert) -> bool:
             again = set(cases) <= set(root.cases) if cases else not root.cases and title == root.title
@@ -225,7 +224,7 @@ class AlertsInScope:
         return self._find_latest(is_same_failure)
 
     def find_resolution(self, cases: Collection[str], title: str, at: float) -> Resolution | None:
-        """How somebody resolved what a run fails with again ``at`` that time, by the latest run of each case."""
+        """Return how a person resolved these failures before ``at``, judged by each case's latest alert."""
         left = set(cases)
         runs = (root for root in self._all.values() if root.group is Grouping.RUN)
         for root in sorted(runs, key=lambda root: root.last, reverse=True):
@@ -237,13 +236,13 @@ class AlertsInScope:
         return None
 
     def resolution_of(self, root: Alert, at: float) -> Resolution | None:
-        """How somebody resolved a failure before ``at``, if they did."""
+        """Return how a person resolved an alert before ``at``, or None."""
         return self.records.resolution_before(root.key, root.body, self._draft.clamp_to_now(at))
 
     def put_alert(self, field: str, root: Alert, held: float = 0.0) -> None:
-        """Keep a root, and let go of the oldest where there are too many; a storm that it is part of shows the change.
+        """Save an alert, update the storm that lists it, and drop the oldest alert above the limit.
 
-        Where quiet hours hold that, ``held`` is when they end (Unix seconds).
+        ``held`` is when quiet hours that delay the storm's edit end (Unix seconds), 0 for none.
         """
         before = self._all.get(field)
         self._all[field] = root
@@ -275,8 +274,8 @@ class AlertsInScope:
 
 
 @lru_cache(maxsize=MAX_CACHED_ALERTS)
-def _parse_alert(kept: str) -> Alert:
-    return Alert.model_validate_json(kept)
+def _parse_alert(stored: str) -> Alert:
+    return Alert.model_validate_json(stored)
 
 
 def _retention_group(root: Alert) -> tuple[Grouping, bool]:
@@ -284,7 +283,7 @@ def _retention_group(root: Alert) -> tuple[Grouping, bool]:
 
 
 def record_passes(draft: DecisionBuilder, place: str, passed: PassedCases) -> None:
-    """Note what passed, so that a failure from before, heard of only later, is known to have recovered."""
+    """Store what passed, so that an earlier failure that is read later counts as recovered."""
     name = passes_hash(place)
     value = {"at": passed.at, "title": passed.title, "cases": sorted(passed.cases), "whole": passed.whole}
     draft.set_field(name, passed.run_id, json.dumps(value, separators=(",", ":")))
@@ -296,7 +295,7 @@ def record_passes(draft: DecisionBuilder, place: str, passed: PassedCases) -> No
 
 
 def known_passes(draft: DecisionBuilder, place: str) -> list[PassedCases]:
-    """What is known to have passed lately in a scope, in the order in which it happened."""
+    """Return what passed recently in a scope, oldest first."""
     read = ((run, json.loads(value)) for run, value in draft.read_hash(passes_hash(place)).items())
     known = [
         PassedCases(

@@ -1,4 +1,4 @@
-"""Who takes which failures of a run: the channels' shares, and for each subscription the reason."""
+"""Match a run's failures to subscriptions and group them by channel."""
 
 from __future__ import annotations
 
@@ -25,53 +25,56 @@ from zofbot.subscriptions.events import case_key
 from zofbot.triage import EscalationPolicy
 
 MAX_OWNERS = 10
-"""Subscriptions whose mentions are told apart on one card."""
+"""Subscriptions whose mentions are listed separately on one card."""
 
 MAX_OWN_CASES = 5
-"""Cases that are named for each of them."""
+"""Cases named for each such subscription."""
 
 WHOLE_RUN = ""
-"""Stands for the run among cases."""
+"""Key in ``counted`` for the whole run instead of a case."""
 
 DEFAULT_SUBSCRIPTION = "default"
-"""The id of the subscription that the default channel has to what no other took."""
+"""Id of the default channel's implicit subscription, which gets failures that match no other subscription."""
 
 
 @dataclass(frozen=True)
 class ChannelAudience:
-    """What one channel gets of a run in one grouping; no ``results`` when the run failed and no case is known."""
+    """The failures of a run that one channel gets in one grouping, and the subscriptions that match them.
+
+    ``results`` is empty if the run failed and no failed case is known.
+    """
 
     channel: str
     group: Grouping
     results: tuple[Result, ...]
     takers: tuple[Subscription, ...]
     taken: tuple[frozenset[str], ...] = ()
-    """The ids of the results that each taker means; empty where they mean the run."""
+    """For each of ``takers``, the ids of the results it matches; empty if they match the run as a whole."""
     counted: Mapping[str, Count] = field(default_factory=dict)
-    """What an ``after:`` of theirs counted, by case, or of the whole run."""
+    """What the ``after:`` thresholds counted, by case or under ``WHOLE_RUN``."""
 
     def for_results(self, results: Sequence[Result]) -> ChannelAudience:
-        """The same of only some of its results, for those who mean them."""
+        """Return a copy limited to some of the results and to the subscriptions that match them."""
         ids = {result.id for result in results}
-        meant = [(taker, taken) for taker, taken in zip(self.takers, self.taken, strict=True) if taken & ids]
-        takers, taken = tuple(taker for taker, _ in meant), tuple(each for _, each in meant)
+        pairs = [(taker, taken) for taker, taken in zip(self.takers, self.taken, strict=True) if taken & ids]
+        takers, taken = tuple(taker for taker, _ in pairs), tuple(each for _, each in pairs)
         return replace(self, results=tuple(results), takers=takers, taken=taken)
 
     @property
     def card_owners(self) -> tuple[Owner, ...]:
-        """Whom each subscription mentions and for which cases; nobody where one mention is for everything."""
+        """Return whom each subscription mentions for which cases; empty if all share one mention."""
         mentions = {taker.mention for taker in self.takers}
         if len(mentions) < 2 or not self.taken:
             return ()
-        meant = zip(self.takers, self.taken, strict=True)
-        return tuple(self._build_owner(taker, taken) for taker, taken in meant if taker.mention)[:MAX_OWNERS]
+        pairs = zip(self.takers, self.taken, strict=True)
+        return tuple(self._build_owner(taker, taken) for taker, taken in pairs if taker.mention)[:MAX_OWNERS]
 
     def _build_owner(self, taker: Subscription, taken: frozenset[str]) -> Owner:
-        wish = format_filters(Subscription(project=taker.project, env=taker.env, case=taker.case)) or "all failures"
+        filters = format_filters(Subscription(project=taker.project, env=taker.env, case=taker.case)) or "all failures"
         titles = [result.title or result.id for result in self.results if result.id in taken]
         named = tuple(payloads.clean_text(title, 100) for title in titles[:MAX_OWN_CASES])
         return Owner(
-            mention=taker.mention, wish=payloads.clean_text(wish, 150), cases=named, more=len(titles) - len(named)
+            mention=taker.mention, wish=payloads.clean_text(filters, 150), cases=named, more=len(titles) - len(named)
         )
 
     @property
@@ -79,7 +82,7 @@ class ChannelAudience:
         return any(taker.layout is Layout.THREAD for taker in self.takers)
 
     def wants_broadcast(self, news: Broadcast) -> bool:
-        """Whether the channel sees a reply of that kind."""
+        """Whether a reply of that kind is also posted to the channel."""
         return any(news in taker.broadcast for taker in self.takers)
 
     @property
@@ -88,7 +91,7 @@ class ChannelAudience:
 
     @property
     def escalation_policy(self) -> EscalationPolicy:
-        """The first escalation that a taker has, and the shortest time after which one wants to be answered."""
+        """The first escalation among the subscriptions, and the shortest time until acknowledging is due again."""
         steps = next((taker.escalate for taker in self.takers if taker.escalate), ())
         return EscalationPolicy(
             escalate=steps, reack=min((taker.reack for taker in self.takers if taker.reack), default=0)
@@ -97,14 +100,17 @@ class ChannelAudience:
 
 @dataclass(frozen=True)
 class MatchedSubscription:
-    """A subscription that means a finding; ``through`` are the results its ``after:`` lets pass, ``alone`` the run."""
+    """A subscription that matches a finding, after its ``after:`` threshold was applied.
+
+    ``through`` are the results that reached the threshold; ``alone``: the run did, and no result is known.
+    """
 
     subscription: Subscription
     verdict: MatchResult
     through: tuple[Result, ...]
     alone: bool
     counted: Mapping[str, Count] = field(default_factory=dict)
-    """What its ``after:`` counted, by case, or of the whole run."""
+    """What its ``after:`` threshold counted, by case or under ``WHOLE_RUN``."""
 
     @property
     def is_below_threshold(self) -> bool:
@@ -114,7 +120,7 @@ class MatchedSubscription:
 def match_subscriptions(
     finding: RunFinding | PlatformEvent, subscriptions: Iterable[Subscription]
 ) -> list[tuple[Subscription, MatchResult]]:
-    """Every subscription's own, in the order in which they were made."""
+    """Match each subscription, in order of creation."""
     made = sorted(subscriptions, key=lambda subscription: (subscription.created, subscription.id))
     return [(subscription, match_subscription(subscription, finding)) for subscription in made]
 
@@ -122,10 +128,10 @@ def match_subscriptions(
 def unclaimed_failures(
     finding: RunFinding, answers: Sequence[tuple[Subscription, MatchResult]], channel: str
 ) -> tuple[Subscription, MatchResult] | None:
-    """What no subscription means, for the default channel, if there is one."""
+    """Return the failures that match no subscription, for the default channel; None without such or without channel."""
     matched = [verdict for _, verdict in answers if verdict.matched]
-    meant = {result.id for verdict in matched for result in verdict.results}
-    rest = tuple(result for result in finding.bad if result.id not in meant)
+    matched_ids = {result.id for verdict in matched for result in verdict.results}
+    rest = tuple(result for result in finding.bad if result.id not in matched_ids)
     if not channel or not finding.outcome.is_bad or (matched and not rest):
         return None
     return Subscription(id=DEFAULT_SUBSCRIPTION, channel=channel), MatchResult(True, results=rest)
@@ -134,7 +140,7 @@ def unclaimed_failures(
 def apply_threshold(
     draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, verdict: MatchResult
 ) -> MatchedSubscription:
-    """What a subscription takes once its ``after:`` has counted; counting the same run twice counts it once."""
+    """Apply a subscription's ``after:`` threshold. Counting the same run again changes nothing."""
     after = subscription.after
     if after is None:
         return MatchedSubscription(subscription, verdict, verdict.results, not verdict.results)
@@ -149,9 +155,9 @@ def apply_threshold(
     return MatchedSubscription(subscription, verdict, through, False, counted)
 
 
-def build_audiences(channel: str, takings: Sequence[MatchedSubscription]) -> list[ChannelAudience]:
-    """A channel's shares: each failure is told there once, grouped as its first taker wants it."""
-    through = [taking for taking in takings if not taking.is_below_threshold]
+def build_audiences(channel: str, matches: Sequence[MatchedSubscription]) -> list[ChannelAudience]:
+    """Group a channel's failures; each is posted once, in the grouping of the first subscription that matches it."""
+    through = [match for match in matches if not match.is_below_threshold]
     firsts: dict[str, tuple[Result, Grouping]] = {}
     for item in through:
         for result in item.through:
@@ -161,7 +167,7 @@ def build_audiences(channel: str, takings: Sequence[MatchedSubscription]) -> lis
         for group in Grouping
     ]
     found = [share for share in made if share.results]
-    alone = [taking for taking in through if taking.alone]
+    alone = [match for match in through if match.alone]
     if found or not alone:
         return found
     return [
@@ -172,20 +178,20 @@ def build_audiences(channel: str, takings: Sequence[MatchedSubscription]) -> lis
 
 
 def _build_audience(
-    channel: str, group: Grouping, results: Sequence[Result], takings: Sequence[MatchedSubscription]
+    channel: str, group: Grouping, results: Sequence[Result], matches: Sequence[MatchedSubscription]
 ) -> ChannelAudience:
     ids = {result.id for result in results}
-    meaning = [taking for taking in takings if ids & {result.id for result in taking.through}]
+    relevant = [match for match in matches if ids & {result.id for result in match.through}]
     ordered = tuple(sorted(results, key=lambda result: (result.title or "", result.id)))
-    taken = tuple(frozenset(result.id for result in item.through) & ids for item in meaning)
+    taken = tuple(frozenset(result.id for result in item.through) & ids for item in relevant)
     return ChannelAudience(
-        channel, group, ordered, tuple(item.subscription for item in meaning), taken, _count_failure(meaning)
+        channel, group, ordered, tuple(item.subscription for item in relevant), taken, _count_failure(relevant)
     )
 
 
-def _count_failure(takings: Iterable[MatchedSubscription]) -> Mapping[str, Count]:
-    """The longest of their counts of each thing."""
+def _count_failure(matches: Iterable[MatchedSubscription]) -> Mapping[str, Count]:
+    """Return the highest count of each case."""
     longest: dict[str, Count] = {}
-    for case, count in (item for taking in takings for item in taking.counted.items()):
+    for case, count in (item for match in matches for item in match.counted.items()):
         longest[case] = max(longest.get(case, count), count)
     return longest

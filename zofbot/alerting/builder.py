@@ -1,4 +1,4 @@
-"""How one channel is told its share of a failed run: roots, replies and edits, each under its key."""
+"""Build the notifications for one channel about a failed run: alerts, thread replies and edits."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WORSE_AFTER_SECONDS = 6 * 3600.0
 
 @dataclass(frozen=True)
 class AlertBuilder:
-    """What is needed to tell one share; ``hold`` is until when that waits."""
+    """Builds one channel's alerts for a run; ``hold`` says until when they wait."""
 
     draft: DecisionBuilder
     finding: RunFinding
@@ -50,7 +50,7 @@ class AlertBuilder:
 
     @property
     def held(self) -> float:
-        """When it is told (Unix seconds), 0 for at once."""
+        """When the notifications may be sent (Unix seconds), 0 for at once."""
         return self.hold.until
 
     @property
@@ -58,7 +58,7 @@ class AlertBuilder:
         return ThreadReplies(self.draft, self.finding, self.share, self.held, self._notify_time, self.critical)
 
     def build_alerts(self) -> bool:
-        """Put the share's notifications into the draft; whether all of it went into a storm's summary."""
+        """Add the notifications to the draft. Return whether all failures went into a storm summary."""
         return self._build_case_alerts() if self.share.group is Grouping.CASE else self._build_run_alert()
 
     def _build_run_alert(self) -> bool:
@@ -76,14 +76,14 @@ class AlertBuilder:
         return bool(root.storm)
 
     def _update_run_alert(self, field: str, root: Alert) -> None:
-        """More was read of a run that was told, or what had recovered fails again."""
+        """Update the alert of a run of which more was read, or that fails again after a recovery."""
         at = self.finding.happened
         again = root.is_relapse(at)
-        sleeper = self._find_snoozer(root) if again else ""
+        snoozer = self._find_snoozer(root) if again else ""
         more = [case for case in map(case_key, self.share.results) if case not in root.cases]
         reopened = again or bool(more)
-        standing = AlertStatus.AGAIN if again else AlertStatus.OPEN if more else AlertStatus(_standing_of(root))
-        body = self._run_body(standing).model_copy(update=self._reopened_fields(root, reopened))
+        status = AlertStatus.AGAIN if again else AlertStatus.OPEN if more else AlertStatus(_status_of(root))
+        body = self._run_body(status).model_copy(update=self._reopened_fields(root, reopened))
         left = list(map(case_key, self.share.results)) if again else [*root.left, *more]
         changed = root.model_copy(
             update={
@@ -100,7 +100,7 @@ class AlertBuilder:
         if again and changed.is_flapping(at):
             changed = self._thread.tell_flapping(changed, body.run.title, loud=loud)
         else:
-            self._thread.tell_run(changed, self.share.results, ReplyStyle(again=again, loud=loud, mention=sleeper))
+            self._thread.tell_run(changed, self.share.results, ReplyStyle(again=again, loud=loud, mention=snoozer))
         self.roots.put_alert(field, changed, self.held)
         self._show(root, changed)
         self._schedule_escalations(changed, again=again)
@@ -109,10 +109,10 @@ class AlertBuilder:
         grouped: dict[str, list[Result]] = {}
         for result in self.share.results:
             grouped.setdefault(case_key(result), []).append(result)
-        back = [case for case in sorted(grouped) if self._has_relapse(case)]
+        relapsed = [case for case in sorted(grouped) if self._has_relapse(case)]
         burst = sum(self._continued_alert(case) is None for case in grouped) > MAX_ALERTS_PER_MINUTE
         own = {case: replace(self, share=self.share.for_results(results)) for case, results in grouped.items()}
-        absorbed = [own[case]._build_case_alert(case, grouped[case], back, burst=burst) for case in sorted(grouped)]
+        absorbed = [own[case]._build_case_alert(case, grouped[case], relapsed, burst=burst) for case in sorted(grouped)]
         return all(absorbed)
 
     def _has_relapse(self, case: str) -> bool:
@@ -120,19 +120,22 @@ class AlertBuilder:
         return known is not None and known.is_relapse(at) and not self.roots.resolution_of(known, at)
 
     def _continued_alert(self, case: str) -> Alert | None:
-        """The case's root, unless its story is over and another begins."""
+        """Return the case's alert if this failure continues it; None if a new alert is due."""
         known, at = self.roots.get(case_field(case)), self.finding.happened
         if known is None or known.is_over(at):
             return None
-        counted = self.finding.run.id in known.runs  # what people did came after it, whatever Zof's clock says
+        counted = self.finding.run.id in known.runs  # a resolution then came after this run, whatever Zof's clock says
         return known if counted or not self.roots.resolution_of(known, at) else None
 
-    def _build_case_alert(self, case: str, results: Sequence[Result], back: Sequence[str], *, burst: bool) -> bool:
-        """Tell one case; of those that are ``back`` the channel itself sees the first, which names how many more."""
+    def _build_case_alert(self, case: str, results: Sequence[Result], relapsed: Sequence[str], *, burst: bool) -> bool:
+        """Build or update one case's alert. Only the first of ``relapsed`` is broadcast, with the number of others.
+
+        Return whether it went into a storm summary.
+        """
         field, at = case_field(case), self.finding.happened
         known = self._continued_alert(case)
         if known:
-            self._update_case_alert(field, known, results, others=len(back) - 1 if case in back[:1] else None)
+            self._update_case_alert(field, known, results, others=len(relapsed) - 1 if case in relapsed[:1] else None)
             return False
         first = results[0]
         before = self.roots.get(field)
@@ -146,11 +149,11 @@ class AlertBuilder:
     def _update_case_alert(self, field: str, root: Alert, results: Sequence[Result], others: int | None) -> None:
         at = self.finding.happened
         again = root.is_relapse(at)
-        sleeper = self._find_snoozer(root) if again else ""
+        snoozer = self._find_snoozer(root) if again else ""
         before = CaseAlertPayload.model_validate(root.body)
         counts = before.count + (self.finding.run.id not in root.runs)
         latest = self._case_body(case_key(results[0]), results[0]) if at >= root.last else before
-        kept = latest.model_copy(
+        updated = latest.model_copy(
             update={
                 "count": counts,
                 "first": min(before.first, self._seen_at),
@@ -161,16 +164,16 @@ class AlertBuilder:
                 **self._reopened_fields(root, again),
             }
         )
-        changed = root.model_copy(update={**self._run_counts(root), "body": payloads.dump_payload(kept)})
+        changed = root.model_copy(update={**self._run_counts(root), "body": payloads.dump_payload(updated)})
         changed = changed.with_relapse(at).model_copy(update={"left": root.cases}) if again else changed
         worse = Broadcast.RELAPSE if again else Broadcast.WORSE
         loud = (others is not None if again else at - root.last > WORSE_AFTER_SECONDS) and self.share.wants_broadcast(
             worse
         )
         if again and changed.is_flapping(at):
-            changed = self._thread.tell_flapping(changed, kept.case.title, loud=loud)
+            changed = self._thread.tell_flapping(changed, updated.case.title, loud=loud)
         else:
-            how = ReplyStyle(again=again, loud=loud, mention=sleeper, others=others or 0)
+            how = ReplyStyle(again=again, loud=loud, mention=snoozer, others=others or 0)
             self._thread.tell_results(changed, results, how)
         self.roots.put_alert(field, changed, self.held)
         self._show(root, changed)
@@ -178,26 +181,26 @@ class AlertBuilder:
         self._report_wake_up(root, changed)
 
     def _show(self, before: Alert, root: Alert) -> None:
-        """Have its message show its latest state.
+        """Edit the alert's message to its latest state.
 
-        What had recovered before it was to be posted, and failed again, is posted after all.
+        If it recovered before it was posted and has failed again, post it after all.
         """
         if before.body.get("unposted") and not root.body.get("unposted"):
             self.draft.add_notifications(self._thread.notify(NotificationKind.ROOT, root.key, root.body))
         self._thread.edit(root)
 
     def _find_snoozer(self, root: Alert) -> str:
-        """The id of whoever had snoozed it when it recovered; empty where nobody had."""
+        """Return the id of the person whose snooze was active when it recovered, or an empty string."""
         return self.roots.records.snoozer_before_relapse(root.key, root.body, root.body.get("turned") or 0.0)
 
     def _report_wake_up(self, before: Alert, root: Alert) -> None:
-        """Say so where a snooze ends by this failure."""
+        """Notify the person whose snooze ends because of this failure."""
         asleep = self.roots.records.woken_snooze(root.key, before.body, root.body)
         if asleep:
             self.draft.add_notifications(build_wake_up(root.key, self.share.channel, asleep, root.body["last"]))
 
     def _reopened_fields(self, root: Alert, again: bool) -> dict[str, Any]:
-        """What a body says of its turns once more was heard of it."""
+        """Return the payload fields that carry over from the alert or change when it is reopened."""
         turn, opened, policy = (root.body.get(name) for name in ("turn", "opened", "policy"))
         reopened = again and root.recovered is not None
         return {
@@ -213,19 +216,18 @@ class AlertBuilder:
 
     @property
     def _notify_time(self) -> float:
-        """When the channel hears of it; a mute may be ended before its time, so it does not count."""
+        """When the channel is notified (Unix seconds); mutes are ignored because they may be ended early."""
         return max(self.draft.now, 0.0 if self.hold.mutes else self.held)
 
     @property
     def _seen_at(self) -> float:
-        """When it happened, by our clock: what people are shown, and what their acts are compared with."""
+        """When it happened, no later than now: shown to people and compared with the times of their actions."""
         return self.draft.clamp_to_now(self.finding.happened)
 
     def _schedule_escalations(self, root: Alert, *, again: bool = True) -> None:
-        """Promise what happens where nobody acts.
+        """Schedule escalations. Ones made obsolete by an action are dropped when due.
 
-        A failure that comes on top of known ones opens anew what people had resolved or put off, as of when it
-        happened; where they had not, what is promised here is not wanted any more when it comes due.
+        A further failure reopens an alert that people had resolved or snoozed, as of when it happened.
         """
         body = payloads.load_payload(root.body)
         if not isinstance(body, RunAlertPayload | CaseAlertPayload) or not body.policy.escalate:
@@ -236,11 +238,13 @@ class AlertBuilder:
         present = TriageRecord(turn=body.turn, opened=opened)
         flaps = root.relapsed is not None and root.is_flapping(self.finding.happened)
         calm = self.draft.clamp_to_now(root.relapsed or 0.0) + CALM_SECONDS if flaps else 0.0
-        told = max(self._notify_time, self.held, calm - body.policy.escalate[0].after)
-        self.draft.add_notifications(*schedule_reminders(root.key, self.share.channel, present, body.policy, told=told))
+        notified_at = max(self._notify_time, self.held, calm - body.policy.escalate[0].after)
+        self.draft.add_notifications(
+            *schedule_reminders(root.key, self.share.channel, present, body.policy, notified_at=notified_at)
+        )
 
     def _run_counts(self, root: Alert) -> dict[str, Any]:
-        """The root's account of runs with this one in it."""
+        """Return the alert's run fields with this run counted."""
         at, run_id = self.finding.happened, self.finding.run.id
         runs = tuple(dict.fromkeys((*root.runs, run_id)))[-10:]
         return {"runs": runs, "first": min(root.first, at), "last": max(root.last, at)}
@@ -255,7 +259,7 @@ class AlertBuilder:
         failures: int = 1,
         burst: bool = False,
     ) -> Alert:
-        """A new root, told at once: by a message of its own, or in the summary of a storm."""
+        """Create an alert and add its notification: its own message, or a line in a storm summary."""
         name = idempotency_key(kind, identifier, str(category), self.share.channel)
         absorbed = self._place_in_storm(name, identifier, str(category), body.title, failures, burst)
         left_out = len(self.share.mention_ids) - len(absorbed.mention)
@@ -311,12 +315,12 @@ class AlertBuilder:
         )
         return absorb_into_storm(self.draft, candidate)
 
-    def _run_body(self, standing: AlertStatus = AlertStatus.OPEN) -> RunAlertPayload:
-        turned = standing is AlertStatus.AGAIN
+    def _run_body(self, status: AlertStatus = AlertStatus.OPEN) -> RunAlertPayload:
+        turned = status is AlertStatus.AGAIN
         count = self.share.counted.get(WHOLE_RUN, Count(1, self.finding.happened))
         return RunAlertPayload(
             run=self._thread.place,
-            standing=standing,
+            standing=status,
             turned=self._seen_at if turned else None,
             turner=self.finding.run.id if turned else "",
             mention=self.share.mention_ids,
@@ -348,5 +352,5 @@ class AlertBuilder:
         )
 
 
-def _standing_of(root: Alert) -> str:
+def _status_of(root: Alert) -> str:
     return str(root.body.get("standing", AlertStatus.OPEN))

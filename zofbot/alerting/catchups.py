@@ -1,6 +1,6 @@
-"""What one message sums up when quiet hours or a mute end: every failure that was held back, noted as it is decided.
+"""Catch-up messages: one summary, when quiet hours or a mute end, of all failures held back meanwhile.
 
-A failure that recovers before its own message was due has none: the summary alone tells of it.
+A failure that recovers before its own message was due is listed in the summary only.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from pydantic import BaseModel, ConfigDict
 
 from zofbot.alerting.holds import Hold, remember_held
 from zofbot.alerting.state import MUTES, DecisionBuilder, catch_up_in, failure_hash
+from zofbot.notifications import payloads
+from zofbot.notifications.catch_up_payload import CatchUpPayload
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.slack.views import catch_up
-from zofbot.slack.views.catch_up import CatchUpBody
 from zofbot.subscriptions.mute import read_mutes
 
 KEPT_SECONDS = 40 * 86400.0
-"""How long a failure is listed after it was last held back: longer than any mute, and than a channel may be parked."""
+"""Seconds for which a held-back failure stays listed: longer than any mute and than a channel can be blocked."""
 
 _MANY = 64
 
 
 class Item(BaseModel):
-    """One failure for the summary under ``key``: ``unposted``: its own message waits as well. Unix seconds.
+    """A failure to list in the summary with the key ``key``; times are Unix seconds.
 
-    What is not ``listed`` is no failure, and only comes after the summary.
+    ``unposted``: its own message waits too. If not ``listed``, it is no failure and is only sent after the summary.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -39,7 +39,7 @@ class Item(BaseModel):
     listed: bool = True
 
     def waits(self, draft: DecisionBuilder) -> bool:
-        """Whether it is still held back."""
+        """Whether quiet hours or a mute still hold it back."""
         if not self.mutes:
             return self.until > draft.now
         return any(mute.id in self.mutes and mute.until > draft.now for mute in read_mutes(draft.read_hash(MUTES)))
@@ -47,7 +47,7 @@ class Item(BaseModel):
 
 @dataclass(frozen=True)
 class Before:
-    """A draft at one moment, to tell what was added since."""
+    """A snapshot of a draft, to find out what was added later."""
 
     notifications: Mapping[str, Notification]
     bodies: Mapping[str, str | None]
@@ -57,7 +57,7 @@ class Before:
         return cls(dict(draft.notifications), _bodies(draft))
 
     def failures_since(self, draft: DecisionBuilder) -> list[str]:
-        """The keys of failures that show something else by now; a storm is shown by its members."""
+        """Return the keys of failures whose message has changed since; storms are listed by their members."""
         changed = [name for name, body in _bodies(draft).items() if self.bodies.get(name) != body]
         roots = [name.removeprefix(failure_hash("")) for name in changed]
         return [root for root in roots if not root.startswith("storm:")]
@@ -72,12 +72,13 @@ def _bodies(draft: DecisionBuilder) -> dict[str, str | None]:
 
 
 def sum_up(draft: DecisionBuilder, channel: str, hold: Hold, before: Before) -> None:
-    """Note what a channel was to be told since ``before`` for the end of the hold, and promise the summary."""
+    """List what was added since ``before`` for the end of the hold, and schedule the summary."""
     if not hold.until:
         return
     fresh = [note for key, note in draft.notifications.items() if before.notifications.get(key) is not note]
     own, key = {note.key for note in fresh if note.kind is NotificationKind.ROOT}, _key(channel, hold)
-    at, mutes = max((note.happened for note in fresh), default=draft.now), tuple(mute.id for mute in hold.mutes)
+    ended = (note.happened for note in fresh if note.happened <= draft.now)  # an escalation is dated when it is due
+    at, mutes = max(ended, default=draft.now), tuple(mute.id for mute in hold.mutes)
     item = Item(key=key, at=at, until=hold.until, mutes=mutes)
     failures = before.failures_since(draft)
     listed = [_note(draft, channel, root, item.model_copy(update={"unposted": root in own})) for root in failures]
@@ -97,13 +98,13 @@ def is_unposted(draft: DecisionBuilder, channel: str, root: str) -> bool:
 
 
 def item_of(draft: DecisionBuilder, channel: str, root: str) -> Item | None:
-    """What was noted of the failure under the key ``root``."""
-    kept = draft.read_hash(catch_up_in(channel)).get(root)
-    return Item.model_validate_json(kept) if kept else None
+    """Return the catch-up entry of the failure with the key ``root``, if any."""
+    stored = draft.read_hash(catch_up_in(channel)).get(root)
+    return Item.model_validate_json(stored) if stored else None
 
 
 def _note(draft: DecisionBuilder, channel: str, root: str, item: Item) -> str:
-    """Note one failure; the key of its summary: what waits for another one stays there."""
+    """List one failure and return the key of its summary; one that waits for another summary stays in that."""
     known = item_of(draft, channel, root)
     if known is not None and known.waits(draft):
         item = known.model_copy(update={"unposted": known.unposted or item.unposted})
@@ -114,10 +115,10 @@ def _note(draft: DecisionBuilder, channel: str, root: str, item: Item) -> str:
 
 
 def _forget(draft: DecisionBuilder, channel: str) -> None:
-    """Let go of what was summed up long ago, once there is much of it."""
+    """Delete entries of old summaries once there are many entries."""
     name = catch_up_in(channel)
     if len(draft.read_hash(name)) >= _MANY:
-        items = {root: Item.model_validate_json(kept) for root, kept in draft.read_hash(name).items()}
+        items = {root: Item.model_validate_json(stored) for root, stored in draft.read_hash(name).items()}
         draft.delete_fields(name, [root for root, item in items.items() if item.until < draft.now - KEPT_SECONDS])
 
 
@@ -128,12 +129,12 @@ def _key(channel: str, hold: Hold) -> str:
 
 def _summary(draft: DecisionBuilder, channel: str, key: str, hold: Hold) -> Notification:
     mute = hold.last
-    body = CatchUpBody(since=mute.created if mute else draft.now, muted=mute.filters if mute else "")
+    body = CatchUpPayload(since=mute.created if mute else draft.now, muted=mute.filters if mute else "")
     return Notification(
         key=key,
         kind=NotificationKind.ROOT,
         channel=channel,
-        body=catch_up.stored(body),
+        body=payloads.dump_payload(body),
         happened=draft.now,
         critical=True,  # it goes before what it sums up
         not_before=hold.until,

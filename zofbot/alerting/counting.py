@@ -1,4 +1,4 @@
-"""What ``after:`` counts: a subscription's failures within a window, or in a row until one passes."""
+"""Count failures for ``after:`` thresholds: within a time window, or in a row until one passes."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from zofbot.domain.text import fold_name
 from zofbot.subscriptions import RunFinding, Subscription, Threshold
 
 MAX_COUNTED_FIELDS = 500
-"""Cases that one subscription counts before those that cannot matter any more are let go of."""
+"""Entries per subscription above which entries too old to count are deleted."""
 
 
 class Count(NamedTuple):
-    """How many failing runs are counted, and when the first of them happened, in Unix seconds."""
+    """The number of failing runs counted, and when the first happened (Unix seconds)."""
 
     failures: int
     first: float
 
 
 def count_run(draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, after: Threshold) -> Count:
-    """Count a failing run: in a row with others of its name, for several schedules may take turns in one place."""
+    """Count a failing run. A row is counted per run title, because several schedules may share one environment."""
     field = _row_of_run(finding) if after.in_a_row else scope_key(finding)
     named = _name(finding.run.title)
     ends = (each.at for each in known_passes(draft, scope_key(finding)) if each.whole and _name(each.title) == named)
-    return _counted(draft, finding, subscription, field, ends)
+    return _update_count(draft, finding, subscription, field, ends)
 
 
 def count_case(
     draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, after: Threshold, case: str
 ) -> Count:
-    """Count a failing case. Counting the same run twice counts it once."""
+    """Count a failing case. Counting the same run again changes nothing."""
     place = scope_key(finding)
     field = _row_of_case(finding, case) if after.in_a_row else short_hash(finding.project, finding.environment, case)
     ends = (each.at for each in known_passes(draft, place) if case in each.cases)
-    return _counted(draft, finding, subscription, field, ends)
+    return _update_count(draft, finding, subscription, field, ends)
 
 
 def end_rows(draft: DecisionBuilder, finding: RunFinding, subscriptions: Iterable[Subscription]) -> None:
-    """Begin to count anew what passed in a run."""
+    """End the rows of failures of all that passed in a run."""
     fields = [_row_of_case(finding, case) for case in sorted(finding.passed)]
     if finding.run.outcome is Outcome.PASSED:
         fields.append(_row_of_run(finding))
@@ -58,14 +58,14 @@ def end_rows(draft: DecisionBuilder, finding: RunFinding, subscriptions: Iterabl
 
 
 def first_in_rows(memory: RuleState, subscriptions: Iterable[Subscription], place: str) -> float | None:
-    """When the first failure in a scope happened that a run which passes would end a row of; None without any."""
+    """Return when the first failure counted in a row in a scope happened (Unix seconds); None without any."""
     names = {threshold_hash(each) for each in subscriptions if each.after and each.after.in_a_row}
-    kept = (item for name in names for item in memory.hashes.get(name, {}).items())
-    times = (at for field, value in kept if field.startswith(f"{place}:") for _, at in json.loads(value))
+    fields = (item for name in names for item in memory.hashes.get(name, {}).items())
+    times = (at for field, value in fields if field.startswith(f"{place}:") for _, at in json.loads(value))
     return min(times, default=None)
 
 
-def _counted(
+def _update_count(
     draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, field: str, ends: Iterable[float]
 ) -> Count:
     after, name, at = subscription.after, threshold_hash(subscription), finding.happened
@@ -75,14 +75,14 @@ def _counted(
     _keep(draft, name, field, latest)
     _forget(draft, name, after)
     if not after.in_a_row:
-        near = [each for each in seen.values() if abs(each - at) < after.window]
+        counted = [each for each in seen.values() if abs(each - at) < after.window]
     else:
-        near = _between(seen.values(), at, list(ends))
-    return Count(len(near), min(near))
+        counted = _between(seen.values(), at, list(ends))
+    return Count(len(counted), min(counted))
 
 
 def _between(times: Collection[float], at: float, ends: Sequence[float]) -> list[float]:
-    """The failures around ``at`` that none of what ``ends`` a row lies between."""
+    """Return the failures in the same row as ``at``: those with no passing run in between."""
     last = max((end for end in ends if end <= at), default=-math.inf)
     following = min((end for end in ends if end > at), default=math.inf)
     return [each for each in times if last < each < following or each == at]
@@ -96,7 +96,7 @@ def _keep(draft: DecisionBuilder, name: str, field: str, counted: Sequence[tuple
 
 
 def _forget(draft: DecisionBuilder, name: str, after: Threshold) -> None:
-    """Let go of what was counted so long ago that it cannot matter, once there is much of it."""
+    """Delete entries too old to count, once there are many."""
     fields = draft.read_hash(name)
     if len(fields) <= MAX_COUNTED_FIELDS:
         return
@@ -114,5 +114,5 @@ def _row_of_case(finding: RunFinding, case: str) -> str:
 
 
 def _name(title: str | None) -> str:
-    """What runs of one schedule have in common, whose titles may be numbered or dated."""
+    """Normalize a run title: runs of one schedule often differ only in a number or date."""
     return re.sub(r"\d+", "#", fold_name(title or ""))

@@ -1,4 +1,4 @@
-"""Why a channel was told of a run, or was not: each subscription's answer, and what became of the messages; pure."""
+"""Explain why a channel was notified about a run or not: the reason per subscription, and the messages; pure."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from zofbot.subscriptions import RunFinding, Subscription
 from zofbot.subscriptions.mute import read_mutes
 
 MAX_TRIED_KEYS = 10
-"""Messages that are looked for by the keys they would have, where nothing names those that there are."""
+"""Message keys to try if no stored alert names the messages of a run."""
 
 
 class CountedMessage(NamedTuple):
-    """The key of a message that a run is part of; ``joined`` where another run's failure had begun it."""
+    """The key of a message that counts a run; ``joined``: an earlier run's failure created it."""
 
     key: str
     joined: bool = False
@@ -31,11 +31,11 @@ class CountedMessage(NamedTuple):
 
 @dataclass(frozen=True)
 class Explanation:
-    """``reasons`` are the channel's own, by subscription.
+    """Why one channel was notified about a run or not.
 
-    ``parts`` are the messages that the run was counted in, ``perhaps`` the keys of some that may be forgotten by
-    now, ``storm`` the key of the summary that counts it, as far as that is known; ``decided``: the rules have seen
-    it.
+    ``reasons`` has one per subscription of the channel. ``parts`` are the messages that count the run; ``perhaps``
+    are keys its messages may have had if their records have expired; ``storm`` is the key of the storm summary that
+    counts it, if known. ``decided``: the rules have processed the run.
     """
 
     finding: RunFinding
@@ -47,7 +47,7 @@ class Explanation:
 
     @property
     def is_expected(self) -> bool:
-        """Whether it will be told, and was not yet: nobody has looked since it ended."""
+        """Whether the channel will be notified when the poller reads the run."""
         wanted = (DecisionReason.TOLD, DecisionReason.HELD, DecisionReason.MUTED, DecisionReason.STORM)
         return not self.decided and any(reason.answer in wanted for reason in self.reasons)
 
@@ -62,33 +62,33 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
     lookback: float,
     default_channel: str = "",
 ) -> Explanation:
-    """Decide once more, by the same rules, and keep only what the decision says of ``channel``; nothing is changed."""
+    """Apply the rules again, and return what they say about ``channel``. Nothing is stored."""
     made = decide_finding(finding, subscriptions, memory, now, lookback=lookback, default_channel=default_channel)
     own = [reason for reason in made.reasons if reason.channel == channel]
     draft = DecisionBuilder(memory, now)
     if channel == default_channel and not any(item.subscription == DEFAULT_SUBSCRIPTION for item in own):
         answer = skip_reason(draft, finding, lookback) or DecisionReason.TAKEN
         own.append(build_decision(Subscription(id=DEFAULT_SUBSCRIPTION, channel=channel), answer))
-    how = prior_decisions(draft, finding.run.id)
-    mark = how.get(channel)
+    decisions = prior_decisions(draft, finding.run.id)
+    decision = decisions.get(channel)
     parts = tuple(_counted_messages(finding, channel, memory))
-    told = mark is not None and mark.how is DecisionKind.TOLD and not parts
+    was_notified = decision is not None and decision.how is DecisionKind.TOLD and not parts
     held = next((item for part in parts if (item := item_of(draft, channel, part.key)) and item.unposted), None)
     return Explanation(
         finding,
         tuple(_held(draft, item, held) if held else item for item in own),
         parts,
-        perhaps=tuple(_likely_keys(finding, channel)) if told else (),
+        perhaps=tuple(_likely_keys(finding, channel)) if was_notified else (),
         storm=next(
             filter(None, (storm_key_of(draft, channel, key) for key in _storm_member_keys(finding, channel, memory))),
             "",
         ),
-        decided=mark is not None or ALL_CHANNELS in how,
+        decided=decision is not None or ALL_CHANNELS in decisions,
     )
 
 
 def _held(draft: DecisionBuilder, known: SubscriptionDecision, item: Item) -> SubscriptionDecision:
-    """The reason of what was decided on and is not posted yet."""
+    """Return the reason for an alert that was decided on and still waits for quiet hours or a mute."""
     if known.answer is not DecisionReason.KNOWN or not item.waits(draft):
         return known
     mutes = [mute for mute in read_mutes(draft.read_hash(MUTES)) if mute.id in item.mutes and mute.until > draft.now]
@@ -98,23 +98,23 @@ def _held(draft: DecisionBuilder, known: SubscriptionDecision, item: Item) -> Su
 
 
 def _counted_messages(finding: RunFinding, channel: str, memory: RuleState) -> Iterable[CountedMessage]:
-    """The open or recovered messages of the channel that the run was counted in."""
-    kept = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
+    """Yield the channel's open or recovered alerts that count the run."""
+    stored = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
     own = {finding.run.id, *(item.id for item in finding.bad)}
-    for root in map(Alert.model_validate_json, kept.values()):
+    for root in map(Alert.model_validate_json, stored.values()):
         if not root.storm and (finding.run.id in root.runs or root.id in own):
             yield CountedMessage(root.key, joined=root.id not in own)
 
 
 def _storm_member_keys(finding: RunFinding, channel: str, memory: RuleState) -> Iterable[str]:
-    """The keys that a storm would list it under."""
-    kept = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
-    yield from (root.key for root in map(Alert.model_validate_json, kept.values()) if finding.run.id in root.runs)
+    """Yield the keys under which a storm could list the run."""
+    stored = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
+    yield from (root.key for root in map(Alert.model_validate_json, stored.values()) if finding.run.id in root.runs)
     yield from _likely_keys(finding, channel)
 
 
 def _likely_keys(finding: RunFinding, channel: str) -> Iterable[str]:
-    """The keys that its own messages had when they were told."""
+    """Yield the keys that alerts for this run alone have."""
     yield idempotency_key("run", finding.run.id, str(finding.outcome), channel)
     for item in finding.bad[: MAX_TRIED_KEYS - 1]:
         yield idempotency_key("case", item.id, str(item.outcome), channel)

@@ -1,4 +1,4 @@
-"""Holds: until when a channel is not told of a failure, because its quiet hours or a mute hold it back; pure."""
+"""Holds: until when quiet hours or a mute delay a channel's notifications; pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from zofbot.subscriptions.mute import Mute, active, read_mutes
 from zofbot.subscriptions.patterns import matches_patterns
 
 CRITICAL = ("production",)
-"""Environments, as globs, whose failures go first and may pass quiet hours."""
+"""Environments (globs) whose failures are sent first and may ignore quiet hours."""
 
 
 @dataclass(frozen=True)
 class Hold:
-    """What holds a failure back: ``until`` is when it ends (Unix seconds), 0 where nothing does.
+    """What delays a notification: ``until`` is when that ends (Unix seconds), 0 for no delay.
 
-    ``mutes`` are those that match; without any, these are quiet hours. ``takers`` are the subscriptions that ask.
+    ``mutes`` are the mutes that match; if there are none, quiet hours delay it. ``takers`` are the ids of the
+    subscriptions it is for.
     """
 
     until: float = 0.0
@@ -39,7 +40,7 @@ class Hold:
 
 
 def hold_back(now: float, takers: Sequence[Subscription], mutes: Iterable[Mute], *, critical: bool) -> Hold:
-    """Until when something waits: all mutes have to be over, and one of the takers out of its quiet hours."""
+    """Return until when a notification waits: all mutes must have ended, and one subscription's quiet hours."""
     muted = tuple(mutes)
     over = max((mute.until for mute in muted), default=0.0)
     quiet = min((quiet_until(taker, max(now, over), critical=critical) for taker in takers), default=0.0)
@@ -47,7 +48,7 @@ def hold_back(now: float, takers: Sequence[Subscription], mutes: Iterable[Mute],
 
 
 def is_critical(environment: str, critical: Collection[str] = CRITICAL) -> bool:
-    """Whether failures in an environment go first and may pass quiet hours."""
+    """Whether failures in an environment are sent first and may ignore quiet hours."""
     return bool(environment) and matches_patterns(tuple(critical), [environment])
 
 
@@ -58,7 +59,7 @@ def mutes_on(
     environment: str,
     cases: Sequence[Collection[str]] = (),
 ) -> list[Mute]:
-    """The mutes of a channel that mean a failure, in force as the draft is made."""
+    """Return the channel's mutes that are active now and match a failure."""
     known = draft.read_hash(MUTES)
     own = active(read_mutes(known), channel, draft.now) if known else []
     return [mute for mute in own if mute.matches(projects, environment, cases)]
@@ -67,9 +68,9 @@ def mutes_on(
 def divided(
     draft: DecisionBuilder, finding: RunFinding, share: ChannelAudience
 ) -> Iterator[tuple[ChannelAudience, list[Mute]]]:
-    """A share in the parts that wait for the same mutes, what waits for none first.
+    """Split a channel's failures by the mutes they wait for; the part that waits for none comes first.
 
-    A muted case has a message of its own, so that the message of its run shows nothing of it.
+    A muted case gets its own alert, so that the run's alert does not show it.
     """
     place = (draft, share.channel, finding.projects, finding.environment)
     whole = mutes_on(*place)
@@ -85,7 +86,7 @@ def divided(
 
 
 def cases_of(body: FailurePayload) -> list[list[str]]:
-    """The names of each case that a failure's message shows; none where it does not show all."""
+    """Return the names of each case that an alert shows; empty if it does not show all."""
     if isinstance(body, CaseAlertPayload):
         return [[name for name in (body.case.title, body.case_id) if name]]
     if isinstance(body, RunAlertPayload) and body.bad <= len(body.top):
@@ -94,12 +95,12 @@ def cases_of(body: FailurePayload) -> list[list[str]]:
 
 
 def projects_of(body: FailurePayload) -> list[str]:
-    """The names of a failure's project."""
+    """Return the id and name of a failure's project, without empty ones."""
     return [name for name in (body.run.project_id, body.run.project) if name]
 
 
 def remember_held(draft: DecisionBuilder, hold: Hold, notes: Iterable[Notification]) -> None:
-    """Note which notifications wait for mutes, so that they come when those are ended before their time."""
+    """Record which notifications wait for mutes, so that they are sent early if the mutes are ended early."""
     for note in notes:
         for mute in hold.mutes:
             draft.set_field(held_by(mute.id), note.key, record(hold, max(0.0, note.not_before - hold.until)))
@@ -107,14 +108,19 @@ def remember_held(draft: DecisionBuilder, hold: Hold, notes: Iterable[Notificati
 
 
 def record(hold: Hold, after: float = 0.0) -> str:
-    """What is kept of a notification that waits for mutes: what else it waits for, and ``after`` more seconds."""
-    kept = {"mutes": [mute.id for mute in hold.mutes], "takers": hold.takers, "critical": hold.critical, "after": after}
-    return json.dumps({name: value for name, value in kept.items() if value}, separators=(",", ":"))
+    """Serialize why a notification waits; ``after`` is how many seconds after the hold it is due."""
+    fields = {
+        "mutes": [mute.id for mute in hold.mutes],
+        "takers": hold.takers,
+        "critical": hold.critical,
+        "after": after,
+    }
+    return json.dumps({name: value for name, value in fields.items() if value}, separators=(",", ":"))
 
 
-def due(kept: str, now: float, mutes: Mapping[str, Mute], subscriptions: Mapping[str, Subscription]) -> float:
-    """When a notification of such a record is due (Unix seconds), given the mutes that are left."""
-    read = json.loads(kept)
+def due(stored: str, now: float, mutes: Mapping[str, Mute], subscriptions: Mapping[str, Subscription]) -> float:
+    """Return when a notification with such a record is due (Unix seconds), given the remaining mutes."""
+    read = json.loads(stored)
     left = [mutes[name] for name in read["mutes"] if name in mutes and mutes[name].until > now]
     takers = [subscriptions[name] for name in read.get("takers", ()) if name in subscriptions]
     hold = hold_back(now, takers, left, critical=bool(read.get("critical")))

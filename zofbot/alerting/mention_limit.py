@@ -1,4 +1,4 @@
-"""Mentions within what a channel bears: the same people are mentioned by alerts twice a minute at most."""
+"""Mention limit: alerts in a channel mention the same person or user group at most twice a minute."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from zofbot.alerting.state import DecisionBuilder, storms_hash
 
 MAX_MENTIONS = 2
 MENTION_WINDOW_SECONDS = 60.0
-"""Within this many seconds the same person, or user group, is mentioned at most so often."""
+"""Seconds in which the same person or user group is mentioned at most ``MAX_MENTIONS`` times."""
 
 _MENTIONS_FIELD = "pings"
 
 
 def take_mentions(draft: DecisionBuilder, channel: str, mention: tuple[str, ...], due: float) -> tuple[str, ...]:
-    """Those of ``mention`` (ids) whom a message due then (Unix seconds) may mention; they are counted."""
+    """Return, and count, those of ``mention`` (ids) whom a message due at ``due`` (Unix seconds) may mention."""
     name = storms_hash(channel)
-    kept: dict[str, list[float]] = json.loads(draft.read_hash(name).get(_MENTIONS_FIELD, "{}"))
-    near = {who: [at for at in times if abs(due - at) < MENTION_WINDOW_SECONDS] for who, times in kept.items()}
+    stored: dict[str, list[float]] = json.loads(draft.read_hash(name).get(_MENTIONS_FIELD, "{}"))
+    near = {who: [at for at in times if abs(due - at) < MENTION_WINDOW_SECONDS] for who, times in stored.items()}
     allowed = tuple(who for who in mention if len(near.get(who, ())) < MAX_MENTIONS)
     if allowed:
-        ahead = {who: [at for at in times if at > draft.now - MENTION_WINDOW_SECONDS] for who, times in kept.items()}
+        ahead = {who: [at for at in times if at > draft.now - MENTION_WINDOW_SECONDS] for who, times in stored.items()}
         for who in allowed:
             ahead.setdefault(who, []).append(due)
         latest = {who: times for who, times in ahead.items() if times}

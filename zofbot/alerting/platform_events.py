@@ -1,4 +1,4 @@
-"""What becomes of a notice: one short message in each channel that asks for its kind."""
+"""Platform events, such as an agent going offline: one short message in each channel that subscribes to them."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def decide_platform_event(
     *,
     critical: bool,
 ) -> list[SubscriptionDecision]:
-    """Put a notice into the draft for every channel that asks for it, and say why or why not."""
+    """Add a notification for every channel that subscribes to the event. Return the reason per subscription."""
     if notice.happened < draft.now - lookback:
         return [build_decision(subscription, DecisionReason.OLD) for subscription in subscriptions]
     answers = match_subscriptions(notice, subscriptions)
     reasons = [build_mismatch(answer, verdict) for answer, verdict in answers if not verdict.matched]
-    meant = [answer for answer, verdict in answers if verdict.matched]
-    for channel in sorted({item.channel for item in meant}):
-        share = ChannelAudience(channel, Grouping.RUN, (), tuple(item for item in meant if item.channel == channel))
+    matching = [answer for answer, verdict in answers if verdict.matched]
+    for channel in sorted({item.channel for item in matching}):
+        share = ChannelAudience(channel, Grouping.RUN, (), tuple(item for item in matching if item.channel == channel))
         mutes = mutes_on(draft, channel, notice.projects, notice.environment)
         hold, before = hold_back(draft.now, share.takers, mutes, critical=critical), Before.of(draft)
         answer = _decide_channel(draft, notice, share, hold.until, critical=critical)
@@ -53,7 +53,7 @@ def decide_platform_event(
 def _decide_channel(
     draft: DecisionBuilder, notice: PlatformEvent, share: ChannelAudience, held: float, *, critical: bool
 ) -> DecisionReason:
-    """Tell one channel, unless it was told before."""
+    """Add one channel's notification, unless this event was decided on before."""
     name = platform_event_key(notice)
     before = prior_decisions(draft, name).get(share.channel)
     if before:

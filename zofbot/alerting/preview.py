@@ -1,4 +1,4 @@
-"""What a subscription would have posted over the last days, by the rules that will decide what it posts; pure."""
+"""Preview what a subscription would have posted over the last days, using the real rules; pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DAY_SECONDS = 86400.0
 
 
 class PreviewSimulation:
-    """Plays findings to one subscription, in the order in which they happened, as though it had always been there."""
+    """Applies the rules to past findings in order of time, as if the subscription had always existed."""
 
     def __init__(self, subscription: Subscription) -> None:
         self._subscription = without_start_date(subscription)
@@ -27,7 +27,7 @@ class PreviewSimulation:
         self._told: dict[str, Notification] = {}
 
     def play_findings(self, findings: Iterable[RunFinding]) -> None:
-        """Decide on each at the moment at which it happened; none may be older than one that was played before."""
+        """Decide on each finding as of its own time; none may be older than one passed in an earlier call."""
         for finding in sorted(findings, key=lambda finding: finding.happened):
             decision = decide_batch(
                 [finding], [self._subscription], self._memory, finding.happened, lookback=DAY_SECONDS
@@ -40,7 +40,7 @@ class PreviewSimulation:
             }
 
     def preview_result(self, *, partial: bool = False) -> PreviewResult:
-        """What was posted; days are those of the quiet hours' zone."""
+        """Return what would have been posted; days are in the time zone of the quiet hours, or UTC."""
         seen = [
             item for item in self._told.values() if item.kind is NotificationKind.ROOT or item.body.get("broadcast")
         ]
@@ -52,14 +52,14 @@ class PreviewSimulation:
 
 
 def without_start_date(subscription: Subscription) -> Subscription:
-    """The same, as though it had been made before everything."""
+    """Return a copy created at time 0, so that it matches failures of any age."""
     return subscription.model_copy(update={"created": 0.0})
 
 
 def assemble_findings(runs: Iterable[Run], results: Iterable[Result], since: float, now: float) -> list[RunFinding]:
-    """Put together what Zof's listings show apart, from ``since`` to ``now`` (Unix seconds).
+    """Combine separately listed runs and results into findings from ``since`` to ``now`` (Unix seconds).
 
-    Of a result whose run is not among ``runs``, as much of the run is made out as the result says of it.
+    If a result's run is not among ``runs``, the run is inferred from its results.
     """
     by_run: dict[str, dict[str, Result]] = {}
     for result in results:
@@ -76,13 +76,13 @@ def assemble_findings(runs: Iterable[Run], results: Iterable[Result], since: flo
 
 
 def matches_any_finding(subscription: Subscription, found: Iterable[RunFinding]) -> bool:
-    """Whether a subscription means any of it at all."""
+    """Whether a subscription matches any of the findings, whatever their age."""
     asks = without_start_date(subscription)
     return any(match_subscription(asks, item).matched for item in found)
 
 
 def wants_recoveries(subscription: Subscription) -> bool:
-    """Whether it matters to a subscription what passed: to be told of it, or because a case then starts afresh."""
+    """True if passing runs matter to this subscription: it reports recoveries, or they reset its counts or cases."""
     asked = {EventType.RECOVERED, EventType.PASSED_WITH_FAILURES} & {*subscription.on}
     in_a_row = subscription.after is not None and subscription.after.in_a_row
     return bool(asked) or in_a_row or subscription.group == "case"
@@ -93,7 +93,7 @@ def _merge_results(run: Run, listed: dict[str, Result]) -> Iterable[Result]:
 
 
 def _infer_run(name: str, results: Sequence[Result]) -> Run:
-    """A run that was not listed, from its results; one that failed is what its worst result says."""
+    """Infer an unlisted run from its results; its outcome is failed or error if a result's is, else unknown."""
     outcomes = {result.outcome for result in results}
     outcome = next((item for item in (Outcome.FAILED, Outcome.ERROR) if item in outcomes), Outcome.UNKNOWN)
     latest = max(results, key=lambda result: result.latest_time.timestamp() if result.latest_time else 0.0)

@@ -1,4 +1,4 @@
-"""Which runs were decided on already, and how, so that hearing of one twice changes nothing."""
+"""Record what was decided about each run, so that reading it again sends nothing twice."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 from zofbot.alerting.state import DECISION_TTL_SECONDS, DecisionBuilder, decisions_hash
 
 ALL_CHANNELS = "*"
-"""Stands for all channels: a run from before the look-back."""
+"""Channel name that stands for all channels, recorded for a run from before the look-back."""
 _MAX_RUNS_BEFORE_PRUNE = 64
 
 
 class DecisionKind(StrEnum):
-    """What became of a run in a channel."""
+    """What was decided about a run for a channel."""
 
     TOLD = "t"
     BELOW = "b"
@@ -22,21 +22,21 @@ class DecisionKind(StrEnum):
 
 
 class PriorDecision(NamedTuple):
-    """``failures`` is how many of the run's failures were meant when it was decided on."""
+    """What was decided, and how many of the run's failures matched then."""
 
     how: DecisionKind
     failures: int
 
 
 def prior_decisions(draft: DecisionBuilder, run_id: str) -> dict[str, PriorDecision]:
-    """What became of a run, by channel."""
+    """Return what was decided about a run, by channel."""
     words = draft.read_hash(decisions_hash(run_id)).get(run_id, "").split()[1:]
     parted = (word.partition("=") for word in words)
     return {channel: PriorDecision(DecisionKind(what[0]), int(what[1:])) for channel, _, what in parted}
 
 
 def record_decision(draft: DecisionBuilder, run_id: str, channel: str, what: PriorDecision) -> None:
-    """Note what became of a run; what was noted longer ago than keys live is forgotten."""
+    """Record a decision about a run, and prune those older than ``DECISION_TTL_SECONDS``."""
     name = decisions_hash(run_id)
     known = {**prior_decisions(draft, run_id), channel: what}
     words = [f"{there}={item.how}{item.failures}" for there, item in known.items()]

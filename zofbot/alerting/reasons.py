@@ -1,4 +1,4 @@
-"""Why a subscription was told of a finding, or why not: an answer for each, as a word and as a sentence."""
+"""Why a subscription was notified about a finding or not, as a code and as a sentence."""
 
 from __future__ import annotations
 
@@ -12,36 +12,35 @@ from zofbot.subscriptions.mute import Mute
 
 
 class DecisionReason(StrEnum):
-    """Why a subscription was told of a finding, or why not."""
+    """Why a subscription was notified about a finding or not."""
 
     TOLD = "told"
     HELD = "held"
-    """It is told when its quiet hours end."""
+    """Sent when quiet hours end."""
     MUTED = "muted"
-    """It is told when a mute ends."""
+    """Sent when a mute ends."""
     STORM = "storm"
-    """It is counted in the summary of a storm."""
+    """Counted in a storm summary."""
     RECOVERED = "recovered"
     KNOWN = "known"
-    """It was decided on before."""
+    """Decided on earlier."""
     MISSED = "missed"
-    """A filter does not mean it."""
+    """A filter does not match."""
     BELOW = "below"
-    """It is not the ``after:``-th yet."""
+    """The ``after:`` threshold is not reached."""
     OLD = "old"
-    """It happened before the look-back and was only noted."""
+    """Happened before the look-back; recorded and never sent."""
     TAKEN = "taken"
-    """The default channel gets only what nobody else wants."""
+    """The default channel gets only failures that match no subscription."""
     CANCELED = "canceled"
     UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True)
 class SubscriptionDecision:
-    """What became of a finding for one subscription.
+    """What was decided about a finding for one subscription.
 
-    ``verdict`` is its filters' own where one of them missed, ``until`` (Unix seconds) when quiet hours or the
-    ``mute`` end.
+    ``verdict`` is set if a filter did not match; ``until`` (Unix seconds) is when quiet hours or the ``mute`` end.
     """
 
     subscription: str
@@ -53,12 +52,12 @@ class SubscriptionDecision:
 
     @property
     def missed_filter(self) -> str:
-        """The filter that missed."""
+        """The name of the filter that did not match, or an empty string."""
         return self.verdict.field if self.verdict else ""
 
     @property
     def reason_text(self) -> str:
-        """In a sentence."""
+        """The reason as a sentence."""
         if self.mute:
             because = f" ({self.mute.reason})" if self.mute.reason else ""
             return f"it matches, and {self.mute.by_name} muted {self.mute.filters}{because} until"
@@ -84,20 +83,20 @@ REASON_BY_PRIOR_KIND = {
     DecisionKind.STORM: DecisionReason.STORM,
     DecisionKind.OLD: DecisionReason.OLD,
 }
-"""The answer about what was decided on before."""
+"""The reason to give for an earlier decision."""
 
 
 def build_decision(subscription: Subscription, answer: DecisionReason) -> SubscriptionDecision:
-    """The reason in the answer's own words."""
+    """Return a decision with a reason that needs no details."""
     return SubscriptionDecision(subscription.id, subscription.channel, answer)
 
 
 def waiting(subscription: Subscription, hold: Hold) -> SubscriptionDecision:
-    """The reason of what is told only when quiet hours or a mute end."""
+    """Return the decision for a notification that waits for quiet hours or a mute to end."""
     answer = DecisionReason.MUTED if hold.last else DecisionReason.HELD
     return SubscriptionDecision(subscription.id, subscription.channel, answer, until=hold.until, mute=hold.last)
 
 
 def build_mismatch(subscription: Subscription, verdict: MatchResult) -> SubscriptionDecision:
-    """The reason in the words of the filter that stood in the way."""
+    """Return the decision for a subscription whose filter did not match."""
     return SubscriptionDecision(subscription.id, subscription.channel, DecisionReason.MISSED, verdict)

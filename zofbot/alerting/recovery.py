@@ -1,4 +1,4 @@
-"""What a passing run means to the failures that are open: edited to recovered, and said in the thread."""
+"""Recover open alerts when runs pass: edit the alert and reply in its thread."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NO_HOLD = Hold()
 
 
 def remember_passes(draft: DecisionBuilder, finding: RunFinding) -> None:
-    """Remember what passed in a run, for failures that are heard of later."""
+    """Store what passed in a run, for earlier failures that are read later."""
     own = passes_of(finding)
     if own:
         record_passes(draft, scope_key(finding), own)
@@ -41,7 +41,7 @@ def remember_passes(draft: DecisionBuilder, finding: RunFinding) -> None:
 
 @dataclass(frozen=True)
 class ChannelRecovery:
-    """A finding held against the open failures of one channel."""
+    """Applies a finding to the open alerts of one channel."""
 
     draft: DecisionBuilder
     finding: RunFinding
@@ -49,7 +49,7 @@ class ChannelRecovery:
     subscriptions: Sequence[Subscription]
 
     def recover_alerts(self) -> list[Alert]:
-        """Let them recover by what passed in this run, or in a later one that was heard of earlier; those that did."""
+        """Recover alerts whose cases passed in this run, or in a later run read before it. Return those recovered."""
         place = scope_key(self.finding)
         roots = AlertsInScope(self.draft, self.channel, place)
         own, done = passes_of(self.finding), []
@@ -71,7 +71,7 @@ class ChannelRecovery:
         return done
 
     def _tell(self, root: Alert, by: PassingRun, *, again: bool) -> Hold:
-        """Tell those who still ask for recoveries; gives what holds that back."""
+        """Notify the subscriptions that still ask for recoveries. Return the hold that delays this."""
         asked = [
             subscription
             for subscription in self.subscriptions
@@ -91,9 +91,9 @@ class ChannelRecovery:
     def _recovery_notifications(
         self, root: Alert, by: PassingRun, held: float, *, again: bool, loud: bool
     ) -> Iterator[Notification]:
-        """The edit and the reply, which the channel sees as well where it is ``loud``.
+        """Yield the edit and the reply, broadcast to the channel if ``loud``.
 
-        What was told ``again`` is put right: it was heard of late that it had recovered earlier.
+        ``again``: a recovery was posted before, and its time is corrected because an earlier run was read late.
         """
         yield from self._storm_recovery(root, by, held)
         if root.storm:
@@ -107,7 +107,7 @@ class ChannelRecovery:
                 yield self._build_notification(NotificationKind.EDIT, edit_key(name), root, body, held, of=name)
 
     def _storm_recovery(self, root: Alert, by: PassingRun, held: float) -> Iterator[Notification]:
-        """Say in the thread of the storm that it is part of that all of it has recovered, once it has."""
+        """Yield the reply in the storm's thread when all of the storm has recovered."""
         storm = load_storm(self.draft, self.channel, storm_key_of(self.draft, self.channel, root.key))
         if storm and storm.standing is AlertStatus.RECOVERED and (storm.turned, storm.turner) == (by.at, by.run[:128]):
             name = idempotency_key("recovered", storm.id, storm.category, storm.channel, turn=storm.turn - 1)
@@ -147,6 +147,6 @@ def _with_recovery(before: Alert, root: Alert, by: PassingRun, at: float) -> Ale
 
 
 def _alert_title(root: Alert) -> str:
-    """The case's or the run's, as the root's message says it."""
+    """Return the title of the case or run as the alert's message shows it."""
     body = payloads.load_payload(root.body)
     return body.title if isinstance(body, payloads.RunAlertPayload | payloads.CaseAlertPayload) else ""

@@ -1,6 +1,6 @@
-"""What an opening, an acknowledgement or a snooze leads to later, as notifications that are due then.
+"""Schedule what follows an opening, acknowledgement or snooze, as notifications that are due later.
 
-Nothing calls them off: what has been overtaken when it comes due is dropped then, because its body says so.
+They are never cancelled: a payload names the state it applies to, and is dropped when due if that has changed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from zofbot.triage import EscalationPolicy, TriageRecord, TriageState
 
 
 def schedule_reminders(
-    root: str, channel: str, present: TriageRecord, policy: EscalationPolicy, *, told: float = 0.0
+    root: str, channel: str, present: TriageRecord, policy: EscalationPolicy, *, notified_at: float = 0.0
 ) -> Iterator[Notification]:
-    """The reminders that the state of failure ``root`` (a key) calls for; ``told`` is when its channel hears of it."""
+    """Yield the reminders for a failure's state; ``root`` is its key, ``notified_at`` when its channel is notified.
+
+    Times are Unix seconds.
+    """
     about = _ReminderBuilder(root, channel, present.turn)
     if present.state is TriageState.OPEN:
-        yield from about.escalation_reminders(present.opened, max(present.opened, told), policy, present.steps)
+        yield from about.escalation_reminders(present.opened, max(present.opened, notified_at), policy, present.steps)
     if present.asks is not None:
         yield about.thread_reminder("ask", present.asks, present.asks)
     if present.until is not None and present.state in (TriageState.SNOOZED, TriageState.ACKNOWLEDGED):
@@ -32,7 +35,7 @@ def schedule_reminders(
 
 
 def build_wake_up(root: str, channel: str, asleep: TriageRecord, at: float) -> Notification:
-    """Say that a snooze has ended early, ``at`` Unix seconds, to whoever had snoozed it."""
+    """Build the reply that tells the person who snoozed a failure that the snooze ended early, ``at`` Unix seconds."""
     return _ReminderBuilder(root, channel, asleep.turn).thread_reminder("wake", at, at, asleep.moved_by.id)
 
 
@@ -41,13 +44,13 @@ class _ReminderBuilder:
         self._root, self._channel, self._turn = root, channel, turn
 
     def escalation_reminders(
-        self, opened: float, told: float, policy: EscalationPolicy, taken: int
+        self, opened: float, notified_at: float, policy: EscalationPolicy, taken: int
     ) -> Iterator[Notification]:
         for index, step in enumerate(policy.escalate):
             if index >= taken:
                 body = ReminderPayload(sort="escalate", turn=self._turn, at=opened, step=index, mention=step.mention)
                 yield self._build_notification(
-                    NotificationKind.REPLY, f"escalate:{index}", opened, told + step.after, body
+                    NotificationKind.REPLY, f"escalate:{index}", opened, notified_at + step.after, body
                 )
 
     def thread_reminder(self, sort: str, at: float, due: float, mention: str = "") -> Notification:
@@ -56,7 +59,7 @@ class _ReminderBuilder:
         return self._build_notification(NotificationKind.REPLY, sort, at, due, body)
 
     def card_refresh(self, at: float) -> Notification:
-        """The root drawn anew; a key of its own, for the one of edits is for those that are made at once."""
+        """Build an edit that redraws the alert later; the usual edit key would replace one that is due at once."""
         return self._build_notification(NotificationKind.EDIT, "shown", at, at, None)
 
     def _build_notification(

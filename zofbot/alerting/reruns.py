@@ -1,4 +1,4 @@
-"""How a run ended that somebody started from a failure's thread: said there, once."""
+"""Report, once, in a failure's thread how a re-run started from there ended."""
 
 from __future__ import annotations
 
@@ -10,32 +10,35 @@ from zofbot.domain.model import Outcome
 from zofbot.notifications import payloads
 from zofbot.notifications.idempotency import edit_key
 from zofbot.notifications.notification import NOTIFICATION_SCHEMA, Notification, NotificationKind
-from zofbot.notifications.payloads import RerunResultPayload, RunSummary
+from zofbot.notifications.payloads import RecoveryPayload, RerunResultPayload, RunSummary
 from zofbot.subscriptions import RunFinding
 from zofbot.subscriptions.events import case_key
 
 MAX_NAMED_CASES = 50
-"""Cases of each kind that are named."""
+"""Passed and absent cases named, of each."""
 
 
 def report_rerun(draft: DecisionBuilder, finding: RunFinding) -> None:
-    """Say how it ended and with which cases, and offer to run them again.
+    """Add a reply that names the passed, failed and absent cases of a re-run, and offers to run them again.
 
-    A recovery by this run says that it ended, and is given the cases.
+    If this run recovers the failure, the recovery reply names the cases instead.
     """
     name = rerun_hash(finding.run.id)
-    kept = draft.read_hash(name)
-    root = kept.get("root")
+    rerun = draft.read_hash(name)
+    root = rerun.get("root")
     if not root or not finding.has_ended:
         return
-    cases = [(str(case), str(title)) for case, title in json.loads(kept.get("cases", "[]"))]
+    cases = [(str(case), str(title)) for case, title in json.loads(rerun.get("cases", "[]"))]
     draft.delete_fields(name, ["root", "cases"])
     draft.delete_fields(failure_hash(root), [RERUN_FIELD])
     if edit_key(root) not in draft.notifications:
         draft.add_notifications(refresh_card(root, draft.clamp_to_now(finding.happened)))
     passed = _stored_titles(title for case, title in cases if case in finding.passed)
-    told = draft.notifications.values()
-    recovered = [item for item in told if item.root == root and item.body.get("card") == "recovered"]
+    recovered = [
+        item
+        for item in draft.notifications.values()
+        if item.root == root and payloads.holds_payload(item.body, RecoveryPayload)
+    ]
     if recovered:
         draft.add_notifications(
             *(item.model_copy(update={"body": item.body | {"cases": list(passed)}}) for item in recovered)
@@ -62,7 +65,7 @@ def report_rerun(draft: DecisionBuilder, finding: RunFinding) -> None:
 
 
 def refresh_card(root: str, at: float) -> Notification:
-    """The edit that makes the card under key ``root`` offer what can be done ``at`` that time (Unix seconds)."""
+    """Build the edit that updates the buttons on the card with the key ``root``, as of ``at`` (Unix seconds)."""
     channel = root.rpartition(":")[2]
     return Notification(
         key=edit_key(root),
@@ -75,5 +78,5 @@ def refresh_card(root: str, at: float) -> Notification:
 
 
 def _stored_titles(titles: Iterable[str]) -> tuple[str, ...]:
-    """Titles as they are stored, no more than are read."""
+    """Clean titles for storage, at most ``MAX_NAMED_CASES``."""
     return tuple(payloads.clean_text(title, 100) for title in titles)[:MAX_NAMED_CASES]

@@ -1,4 +1,4 @@
-"""What deserves a message, in which channel, and under which key; pure, so that any answer can be explained."""
+"""Decide what to post about a run or event, in which channels and under which keys; pure, so it can be explained."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Decision:
-    """What to commit in one step, and one reason for each subscription.
+    """What to commit in one step, and the reason for each subscription.
 
-    ``changes`` are hash name, field and new value (``None`` deletes) to go with the ``notifications``; all of it
-    counts only where what is ``expected`` still stands there.
+    ``changes`` maps hash name and field to the new value (``None`` deletes). The commit fails as a whole if a field
+    in ``expected`` has changed.
     """
 
     notifications: tuple[Notification, ...] = ()
@@ -73,10 +73,10 @@ def decide_finding(  # noqa: PLR0913  (the last three are settings)
     default_channel: str = "",
     critical: Collection[str] = CRITICAL,
 ) -> Decision:
-    """Decide about one finding; deciding again, with this decision committed or not, sends nothing else.
+    """Decide about one finding. Deciding again, with this decision committed or not, sends nothing more.
 
-    What happened more than ``lookback`` seconds before ``now`` is noted and never told. ``critical`` environments are
-    globs. ``memory`` holds the hashes of ``RuleState.names``.
+    What happened more than ``lookback`` seconds before ``now`` is recorded and never sent. ``critical`` environments
+    are globs. ``memory`` holds the hashes named by ``RuleState.hash_names``.
     """
     draft = DecisionBuilder(memory, now)
     first = is_critical(finding.environment, critical)
@@ -95,7 +95,7 @@ def decide_finding(  # noqa: PLR0913  (the last three are settings)
     end_rows(draft, finding, subscriptions)
     for channel in sorted(subscribed_channels(subscriptions, default_channel)):
         if not draft.read_hash(alerts_hash(channel, scope_key(finding))):
-            continue  # most channels: nothing of theirs is open here
+            continue  # most channels have no open alert in this scope
         for root in ChannelRecovery(draft, finding, channel, subscriptions).recover_alerts():
             reasons = [_as_recovered(reason) if reason.subscription in root.takers else reason for reason in reasons]
     reruns.report_rerun(draft, finding)
@@ -112,16 +112,16 @@ def decide_batch(  # noqa: PLR0913  (as above)
     default_channel: str = "",
     critical: Collection[str] = CRITICAL,
 ) -> Decision:
-    """Decide about a page of findings in the order in which they happened, as one decision.
+    """Decide about several findings, oldest first, and combine the decisions.
 
-    ``memory`` holds the hashes that ``RuleState.names`` names for any of them.
+    ``memory`` holds the hashes named by ``RuleState.hash_names`` for any of them.
     """
-    told: dict[str, Notification] = {}
+    notifications: dict[str, Notification] = {}
     changes: dict[str, dict[str, str | None]] = {}
     reasons: list[SubscriptionDecision] = []
     expected: dict[str, dict[str, str | None]] = {}
     for finding in sorted(findings, key=lambda finding: finding.happened):
-        one = decide_finding(
+        decision = decide_finding(
             finding,
             subscriptions,
             memory,
@@ -130,14 +130,14 @@ def decide_batch(  # noqa: PLR0913  (as above)
             default_channel=default_channel,
             critical=critical,
         )
-        memory = memory.with_changes(one.changes)
-        told |= {notification.key: notification for notification in one.notifications}
-        for name, fields in one.changes.items():
+        memory = memory.with_changes(decision.changes)
+        notifications |= {notification.key: notification for notification in decision.notifications}
+        for name, fields in decision.changes.items():
             changes.setdefault(name, {}).update(fields)
-        for name, fields in one.expected.items():
+        for name, fields in decision.expected.items():
             expected.setdefault(name, {}).update(fields)
-        reasons += one.reasons
-    return Decision(tuple(told.values()), changes, tuple(reasons), expected)
+        reasons += decision.reasons
+    return Decision(tuple(notifications.values()), changes, tuple(reasons), expected)
 
 
 def _finish_decision(draft: DecisionBuilder, reasons: Iterable[SubscriptionDecision]) -> Decision:
@@ -146,7 +146,7 @@ def _finish_decision(draft: DecisionBuilder, reasons: Iterable[SubscriptionDecis
 
 
 def skip_reason(draft: DecisionBuilder, finding: RunFinding, lookback: float) -> DecisionReason | None:
-    """Why nobody is told of this run, whatever they asked for."""
+    """Return why this run notifies nobody, whatever the subscriptions, or None."""
     if finding.run.outcome in (Outcome.CANCELED, Outcome.SKIPPED):
         return DecisionReason.CANCELED
     if not finding.has_ended:
@@ -163,57 +163,57 @@ def skip_reason(draft: DecisionBuilder, finding: RunFinding, lookback: float) ->
 def _decide_failures(
     draft: DecisionBuilder, finding: RunFinding, answers: Sequence[tuple[Subscription, MatchResult]], *, critical: bool
 ) -> list[SubscriptionDecision]:
-    """Tell every channel its share, unless it was told before and nothing was added since."""
+    """Add each channel's notifications, unless the run was decided on for it before and no failure was added."""
     known = prior_decisions(draft, finding.run.id)
     reasons = [build_mismatch(answer, verdict) for answer, verdict in answers if not verdict.matched]
     by_channel: dict[str, list[tuple[Subscription, MatchResult]]] = {}
     for answer, verdict in answers:
         if verdict.matched:
             by_channel.setdefault(answer.channel, []).append((answer, verdict))
-    for channel, meant in by_channel.items():
-        count = len({result.id for _, verdict in meant for result in verdict.results})
+    for channel, matching in by_channel.items():
+        count = len({result.id for _, verdict in matching for result in verdict.results})
         before = known.get(channel)
         if before and (before.how not in (DecisionKind.TOLD, DecisionKind.STORM) or count <= before.failures):
-            reasons += [build_decision(item, REASON_BY_PRIOR_KIND[before.how]) for item, _ in meant]
+            reasons += [build_decision(item, REASON_BY_PRIOR_KIND[before.how]) for item, _ in matching]
             continue
-        takings = [apply_threshold(draft, finding, item, verdict) for item, verdict in meant]
-        how, told = _decide_channel(draft, finding, channel, takings, critical=critical)
+        matches = [apply_threshold(draft, finding, item, verdict) for item, verdict in matching]
+        how, decisions = _decide_channel(draft, finding, channel, matches, critical=critical)
         record_decision(draft, finding.run.id, channel, PriorDecision(how, count))
-        reasons += told
+        reasons += decisions
     return reasons
 
 
 def _decide_channel(
-    draft: DecisionBuilder, finding: RunFinding, channel: str, takings: Sequence[MatchedSubscription], *, critical: bool
+    draft: DecisionBuilder, finding: RunFinding, channel: str, matches: Sequence[MatchedSubscription], *, critical: bool
 ) -> tuple[DecisionKind, list[SubscriptionDecision]]:
-    """Tell one channel, and say how that went for each of its subscriptions."""
+    """Add one channel's notifications. Return the decision, and the reason for each of its subscriptions."""
     reasons = {
-        taking.subscription.id: build_decision(taking.subscription, DecisionReason.BELOW)
-        for taking in takings
-        if taking.is_below_threshold
+        match.subscription.id: build_decision(match.subscription, DecisionReason.BELOW)
+        for match in matches
+        if match.is_below_threshold
     }
     how = DecisionKind.BELOW
-    parts = [part for share in build_audiences(channel, takings) for part in divided(draft, finding, share)]
+    parts = [part for share in build_audiences(channel, matches) for part in divided(draft, finding, share)]
     for share, mutes in parts:
         hold = hold_back(draft.now, share.takers, mutes, critical=critical)
         roots, before = AlertsInScope(draft, channel, scope_key(finding)), Before.of(draft)
-        stormy = AlertBuilder(draft, finding, share, roots, hold, critical).build_alerts()
+        in_storm = AlertBuilder(draft, finding, share, roots, hold, critical).build_alerts()
         sum_up(draft, channel, hold, before)
-        how = DecisionKind.STORM if stormy and how is not DecisionKind.TOLD else DecisionKind.TOLD
+        how = DecisionKind.STORM if in_storm and how is not DecisionKind.TOLD else DecisionKind.TOLD
         for taker in share.takers:
-            reasons.setdefault(taker.id, _told(taker, hold, stormy=stormy))
+            reasons.setdefault(taker.id, _notified_decision(taker, hold, in_storm=in_storm))
     return how, list(reasons.values())
 
 
-def _told(taker: Subscription, hold: Hold, *, stormy: bool) -> SubscriptionDecision:
-    """What a subscription's channel is told, and when."""
-    if stormy:
+def _notified_decision(taker: Subscription, hold: Hold, *, in_storm: bool) -> SubscriptionDecision:
+    """Return the decision for a subscription whose channel is notified, now or later."""
+    if in_storm:
         return build_decision(taker, DecisionReason.STORM)
     return waiting(taker, hold) if hold.until else build_decision(taker, DecisionReason.TOLD)
 
 
 def _as_recovered(reason: SubscriptionDecision) -> SubscriptionDecision:
-    """A run that passed is news where something recovers by it; one that also failed keeps its own reason."""
+    """Turn a filter mismatch into "recovered"; a run that also failed keeps its own reason."""
     if reason.answer is not DecisionReason.MISSED:
         return reason
     return SubscriptionDecision(reason.subscription, reason.channel, DecisionReason.RECOVERED)

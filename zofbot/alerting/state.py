@@ -1,4 +1,4 @@
-"""What the rules remember between findings: hashes read before a decision, and the changes that go with it."""
+"""State of the rules between findings: hashes that are read before a decision, and the changes it makes."""
 
 from __future__ import annotations
 
@@ -12,108 +12,108 @@ from zofbot.subscriptions import PlatformEvent, RunFinding, Subscription
 from zofbot.subscriptions.matching import matches_location
 
 HashChanges = Mapping[str, Mapping[str, str | None]]
-"""Name of a hash, its field, the new value or ``None`` to delete it."""
+"""Hash name, then field, to the new value, or ``None`` to delete the field."""
 
 DECISION_TTL_SECONDS = 30 * 86400.0
-"""Seconds for which it is known that a run was told: as long as idempotency keys live."""
+"""Seconds for which a decision about a run is kept: as long as idempotency keys."""
 
 
 def short_hash(*words: str) -> str:
-    """A short name for words of any length and kind."""
+    """Return a 16-digit hex digest of the given strings."""
     return hashlib.blake2s("\x1f".join(words).encode(errors="replace"), digest_size=8).hexdigest()
 
 
 def scope_key(finding: RunFinding) -> str:
-    """Names project and environment: recoveries and counts reach no further."""
+    """Return the key of a project and environment; recoveries and counts apply within one scope."""
     return short_hash(finding.project, finding.environment)
 
 
 def decisions_hash(run_id: str) -> str:
-    """The hash that notes whether a run was told; 4,096 of them keep each small."""
+    """Name the hash that records decisions about a run; there are 4,096 of them, to keep each small."""
     return f"seen:{zlib.crc32(run_id.encode(errors='replace')) % 4096:03x}"
 
 
 def platform_event_key(notice: PlatformEvent) -> str:
-    """What stands for a run's id where it is noted that a notice was told; the same may be told again another day."""
+    """Return the key for decisions about a platform event; it includes the time, so that it can recur."""
     return f"{notice.event}/{notice.id}/{notice.happened:.0f}"
 
 
 def alerts_hash(channel: str, place: str) -> str:
-    """The hash of a channel's failures that may still change, in one scope."""
+    """Name the hash of a channel's alerts that may still change, in one scope."""
     return f"open:{channel}:{place}"
 
 
 def passes_hash(place: str) -> str:
-    """The hash of the latest passed runs in a scope, for failures that are heard of late."""
+    """Name the hash of the latest passing runs in a scope, for failures that are read late."""
     return f"passed:{place}"
 
 
 def threshold_hash(subscription: Subscription) -> str:
-    """The hash of failures that a subscription's ``after:`` has counted."""
+    """Name the hash of failures counted for a subscription's ``after:`` threshold."""
     return f"after:{subscription.id}"
 
 
 def failure_hash(root: str) -> str:
-    """The hash of what the message under key ``root`` shows, for those who work on it."""
+    """Name the hash of what the message with the key ``root`` shows, for triage."""
     return f"failure:{root}"
 
 
 def subscribed_channels(subscriptions: Iterable[Subscription], default_channel: str = "") -> set[str]:
-    """Every channel that is told anything."""
+    """Return every channel with a subscription, and the default channel."""
     return {subscription.channel for subscription in subscriptions} | {default_channel} - {""}
 
 
 def rerun_hash(run_id: str) -> str:
-    """The hash that says from which failure's thread a run was started: the key of its root."""
+    """Name the hash that records from which failure's thread a run was started."""
     return f"rerun:{run_id}"
 
 
 RERUN_FIELD = "rerun"
-"""The field of a failure's hash that holds the run of its failed cases that is under way, as JSON."""
+"""The field of a failure's hash that holds the re-run in progress, as JSON."""
 
 PENDING_COMMANDS_HASH = "orders"
-"""The hash of what was ordered at Zof and is not done yet: the names of orders, and when they were taken."""
+"""Hash of run commands that are not done yet: command name to the time it was confirmed."""
 
 
 def command_hash(name: str) -> str:
-    """The hash of one order: what it is, and what it came to once it is done."""
+    """Name the hash of one run command and its outcome."""
     return f"order:{name}"
 
 
 FAILURES_HASH = "failures"
-"""The hash of all failures that people may work on: the key of each one's root, and when it was first told."""
+"""Hash of all failures open to triage: alert key to the time of its first notification (Unix seconds)."""
 
 
 def triage_hash(channel: str) -> str:
-    """The hash of what people made of a channel's failures, by the keys of their roots."""
+    """Name the hash of triage records of a channel's failures, by alert key."""
     return f"triage:{channel}"
 
 
 def storms_hash(channel: str) -> str:
-    """The hash of a channel's storms, of the latest alerts that may become one, and of whom they mentioned.
+    """Name the hash of a channel's storms, of the latest alerts that may become one, and of whom they mentioned.
 
-    Until storms were failures to work on, ``storm:<channel>`` held their counts for an hour.
+    Earlier versions kept counts in ``storm:<channel>``, for an hour.
     """
     return f"storms:{channel}"
 
 
 MUTES = "mutes"
-"""The hash of the mutes of all channels, by their ids."""
+"""Hash of the mutes of all channels, by id."""
 
 
 def held_by(mute: str) -> str:
-    """The hash of what waits for a mute to end: keys of notifications, and what else those wait for."""
+    """Name the hash of notifications that wait for a mute: notification key to what else it waits for."""
     return f"held:{mute}"
 
 
 def catch_up_in(channel: str) -> str:
-    """The hash of what a channel's next summaries list: failures that were held back, by the keys of their roots."""
+    """Name the hash of held-back failures that a channel's next catch-up messages list, by alert key."""
     return f"catchup:{channel}"
 
 
 @dataclass(frozen=True)
 class RuleState:
-    """The hashes that ``hash_names`` asked for, as they were read together."""
+    """The hashes named by ``hash_names``, read in one step."""
 
     hashes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -124,32 +124,39 @@ class RuleState:
         default_channel: str = "",
         failing: Collection[str] | None = None,
     ) -> tuple[str, ...]:
-        """The hashes that a decision about ``finding`` looks at: of thousands of channels those that it may concern.
+        """Return the names of the hashes that a decision about ``finding`` may read.
 
-        ``failing`` are the channels with open failures in its scope, whatever they subscribe to by now; ``None`` where
-        that is not known, and any may have some.
+        ``failing`` are the channels with open failures in its scope, whatever they subscribe to now; ``None`` if that
+        is not known, so that any channel may have some.
         """
-        meant = [subscription for subscription in subscriptions if matches_location(subscription, finding)]
-        channels = {subscription.channel for subscription in meant} | {default_channel} - {""}
+        matching = [subscription for subscription in subscriptions if matches_location(subscription, finding)]
+        channels = {subscription.channel for subscription in matching} | {default_channel} - {""}
         if isinstance(finding, PlatformEvent):
             return (decisions_hash(platform_event_key(finding)), MUTES, *map(storms_hash, sorted(channels)))
         place, known = scope_key(finding), subscribed_channels(subscriptions, default_channel)
-        counted = [threshold_hash(subscription) for subscription in meant if subscription.after]
+        counted = [threshold_hash(subscription) for subscription in matching if subscription.after]
         channels |= known if failing is None else known.intersection(failing)
-        kept = [
+        channel_hashes = [
             name
             for channel in sorted(channels)
             for name in (storms_hash(channel), alerts_hash(channel, place), triage_hash(channel), catch_up_in(channel))
         ]
-        return (decisions_hash(finding.run.id), passes_hash(place), rerun_hash(finding.run.id), MUTES, *kept, *counted)
+        return (
+            decisions_hash(finding.run.id),
+            passes_hash(place),
+            rerun_hash(finding.run.id),
+            MUTES,
+            *channel_hashes,
+            *counted,
+        )
 
     @classmethod
     def from_hashes(cls, hashes: Mapping[str, Mapping[str, str]]) -> RuleState:
-        """Keep what the store returned."""
+        """Wrap the hashes that the store returned."""
         return cls(hashes)
 
     def with_changes(self, changes: HashChanges) -> RuleState:
-        """The memory as it is once ``changes`` were committed."""
+        """Return the state after ``changes`` are committed."""
         after = dict(self.hashes)
         for name, fields in changes.items():
             merged: dict[str, str | None] = {**after.get(name, {}), **fields}
@@ -158,23 +165,23 @@ class RuleState:
 
 
 class DecisionBuilder:
-    """A decision while it is being made: what it has read is as it will be once it was committed."""
+    """A decision in progress. Hashes read from it include the changes made so far."""
 
     def __init__(self, memory: RuleState, now: float) -> None:
         self.now = now
         self.notifications: dict[str, Notification] = {}
         self.changes: dict[str, dict[str, str | None]] = {}
         self.expected: dict[str, dict[str, str | None]] = {}
-        """What the decision rests on: it counts only where this is still so when it is committed."""
+        """Field values that the decision depends on; the commit fails if they have changed."""
         self._memory = memory
         self._copies: dict[str, dict[str, str]] = {}
 
     def clamp_to_now(self, happened: float) -> float:
-        """When something happened at Zof, whose clock may be ahead, as what people do can be compared with it."""
+        """Return a time reported by Zof, whose clock may be ahead, as at most now, to compare with people's actions."""
         return min(happened, self.now)
 
     def read_hash(self, name: str) -> Mapping[str, str]:
-        """One hash with the changes so far."""
+        """Return one hash, including the changes so far."""
         return self._copies[name] if name in self._copies else self._memory.hashes.get(name, {})
 
     def set_field(self, name: str, key: str, value: str) -> None:
@@ -187,12 +194,12 @@ class DecisionBuilder:
             self.changes.setdefault(name, {})[key] = None
 
     def add_notifications(self, *notifications: Notification) -> None:
-        """Add notifications; a later edit of one message takes the place of an earlier one."""
+        """Add notifications; one with the same key, such as a later edit, replaces the earlier one."""
         for notification in notifications:
             self.notifications[notification.key] = notification
 
     def expect(self, name: str, key: str) -> None:
-        """Rest the decision on a field as it was read."""
+        """Make the commit depend on a field still having the value that was read."""
         self.expected.setdefault(name, {})[key] = self._memory.hashes.get(name, {}).get(key)
 
     def _copy_hash(self, name: str) -> dict[str, str]:

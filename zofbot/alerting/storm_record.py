@@ -1,7 +1,7 @@
-"""The record of a storm: one failure to work on, the list of its members, and how both change with each of them.
+"""The record of a storm and of its members, and how both change when a member does. A storm is triaged as one failure.
 
-All of it is kept in one hash for each channel (``storms_hash``): ``storm:<key>`` is the storm, ``page:<key>:<number>``
-a page of its members, and ``in:<key of a member's root>`` says on which page of which storm that one is.
+Stored in one hash per channel (``storms_hash``): ``storm:<key>`` is the storm, ``page:<key>:<number>`` a page of its
+members, and ``in:<member's alert key>`` holds the page and storm of a member.
 """
 
 from __future__ import annotations
@@ -29,25 +29,26 @@ from zofbot.triage import EscalationPolicy, TriageRecord
 
 MINUTE_SECONDS = 60.0
 EDIT_INTERVAL_SECONDS = 10.0
-"""Between two edits of the summary while it grows."""
+"""Seconds between two edits of the summary while the storm grows."""
 
 MAX_PLACES = 200
-"""Projects and environments that are counted apart; what is beyond is counted together."""
+"""Project and environment pairs counted separately; further ones are counted together."""
 
 MEMBERS_PER_PAGE = 25
-"""Members in one message of the list."""
+"""Members listed in one message."""
 
 MAX_MEMBERS = 2000
-"""Members that a channel remembers; where there are more, the oldest storms are let go."""
+"""Members kept per channel; beyond that the oldest storms are dropped."""
 
 OPEN_RETENTION_SECONDS, RECOVERED_RETENTION_SECONDS = 14 * 86400.0, 6 * 3600.0
-"""For how long after its last change a storm may change."""
+"""Seconds after its last change for which a storm is kept."""
 
 
 class Storm(BaseModel):
-    """A storm as the rules remember it. Its key is made from the ``id`` and ``category`` of the first that it took in.
+    """A storm as stored. Its key is made from the ``id`` and ``category`` of the alert that started it.
 
-    ``edit_at`` is when the summary is edited next or was last; times are Unix seconds. ``recovered`` counts members.
+    ``edit_at`` is when the next edit of the summary is due, or the last one was; times are Unix seconds.
+    ``recovered`` counts members.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -86,11 +87,11 @@ class Storm(BaseModel):
 
     @property
     def open_members(self) -> int:
-        """Members that may recover and have not."""
+        """The number of members that can recover and have not."""
         return self.followed - self.recovered
 
     def with_failures(self, project: str, environment: str, failures: int) -> Storm:
-        """With one more alert in it."""
+        """Return a copy that counts one more alert."""
         counted = {name: dict(inside) for name, inside in self.places.items()}
         room = sum(map(len, counted.values())) < MAX_PLACES or environment in counted.get(project, {})
         if room:
@@ -104,7 +105,7 @@ class Storm(BaseModel):
         return self.model_copy(update={"places": counted, **more})
 
     def summary_body(self) -> StormPayload:
-        """The summary as it stands; it counts as over a minute after ``last`` even when nothing closes it."""
+        """Build the summary's payload; a minute after ``last`` it is shown as over even if nothing closed the storm."""
         rows = [
             (project, environment, count)
             for project, inside in self.places.items()
@@ -119,13 +120,13 @@ class Storm(BaseModel):
 
 
 def load_storm(draft: DecisionBuilder, channel: str, storm: str) -> Storm | None:
-    """The storm whose summary has the key ``storm``, while it may change."""
-    kept = draft.read_hash(storms_hash(channel)).get(f"storm:{storm}")
-    return Storm.model_validate_json(kept) if kept else None
+    """Return the storm with the key ``storm``, or None if it is no longer stored."""
+    stored = draft.read_hash(storms_hash(channel)).get(f"storm:{storm}")
+    return Storm.model_validate_json(stored) if stored else None
 
 
 def save_storm(draft: DecisionBuilder, storm: Storm) -> None:
-    """Remember a storm; one with members is a failure to work on."""
+    """Store a storm; one with members that can recover is open to triage."""
     draft.set_field(
         storms_hash(storm.channel), f"storm:{storm.storm_key}", storm.model_dump_json(exclude_defaults=True)
     )
@@ -135,14 +136,14 @@ def save_storm(draft: DecisionBuilder, storm: Storm) -> None:
 
 
 def storm_key_of(draft: DecisionBuilder, channel: str, member: str) -> str:
-    """The key of the storm that the root under the key ``member`` is part of; empty for none."""
+    """Return the key of the storm that includes the alert with the key ``member``, or an empty string."""
     return draft.read_hash(storms_hash(channel)).get(f"in:{member}", "").partition(" ")[2]
 
 
 def add_member(draft: DecisionBuilder, storm: Storm, member: StormMember, *, card: bool, held: float) -> Storm:
-    """List one more, which is worked on with the others from now on; ``card``: it has a message of its own.
+    """Add a member, which is triaged with the storm from now on; ``card``: it has its own message.
 
-    Where quiet hours hold the storm, ``held`` is when they end (Unix seconds).
+    ``held`` is when quiet hours that delay the storm end (Unix seconds), 0 for none.
     """
     name, page = storms_hash(storm.channel), storm.members // MEMBERS_PER_PAGE
     draft.set_field(name, f"in:{member.key}", f"{page} {storm.storm_key}")
@@ -158,7 +159,7 @@ def add_member(draft: DecisionBuilder, storm: Storm, member: StormMember, *, car
 
 
 def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[str, Any], held: float = 0.0) -> None:
-    """Show in a storm what became of a member whose root shows ``body`` now; nothing for what is in none."""
+    """Update the storm that includes a member whose alert now has the payload ``body``. No-op outside of storms."""
     pointer = draft.read_hash(storms_hash(channel)).get(f"in:{member}", "")
     number, _, storm_key = pointer.partition(" ")
     storm = load_storm(draft, channel, storm_key)
@@ -190,7 +191,7 @@ def update_member(draft: DecisionBuilder, channel: str, member: str, body: dict[
 
 
 def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str) -> Storm:
-    """Have it recover once all of it has, or open again once one of them fails; ``at`` is Unix seconds."""
+    """Recover the storm when all members have recovered, reopen it when one fails; ``at`` is Unix seconds."""
     over = storm.open_members == 0
     if over == (storm.standing is AlertStatus.RECOVERED):
         return storm
@@ -202,13 +203,13 @@ def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str) -
     return again
 
 
-def schedule_escalations(storm: Storm, present: TriageRecord, told: float) -> Iterator[Notification]:
-    """What follows where nobody acts: one escalation for all of it, however many they are."""
-    yield from schedule_reminders(storm.storm_key, storm.channel, present, storm.policy, told=told)
+def schedule_escalations(storm: Storm, present: TriageRecord, notified_at: float) -> Iterator[Notification]:
+    """Yield the escalations of the storm as a whole; ``notified_at`` is when its channel is notified (Unix seconds)."""
+    yield from schedule_reminders(storm.storm_key, storm.channel, present, storm.policy, notified_at=notified_at)
 
 
 def build_storm_reply(storm: Storm, name: str, body: Payload, happened: float, held: float) -> Notification:
-    """Something said in the thread of a storm, under the key ``name``."""
+    """Build a reply in the storm's thread, with the key ``name``."""
     return Notification(
         key=name,
         kind=NotificationKind.REPLY,
@@ -225,7 +226,7 @@ def build_storm_reply(storm: Storm, name: str, body: Payload, happened: float, h
 def build_storm_edit(
     storm: Storm, message: str, body: dict[str, Any], not_before: float, name: str = ""
 ) -> Notification:
-    """An edit of one of a storm's messages: its summary, a page of its list, or a member's own."""
+    """Build an edit of one of a storm's messages: its summary, a page of members, or a member's own message."""
     return Notification(
         key=name or edit_key(message), kind=NotificationKind.EDIT, channel=storm.channel, body=body, root=message,
         happened=storm.since, critical=storm.critical, not_before=not_before, schema=NOTIFICATION_SCHEMA,
@@ -233,9 +234,9 @@ def build_storm_edit(
 
 
 def prune_storms(draft: DecisionBuilder, channel: str, current: str) -> None:
-    """Let go of what cannot change any more and, where there is too much, of the oldest; never of ``current``."""
+    """Delete storms that are over and, above ``MAX_MEMBERS``, the oldest; never the one with the key ``current``."""
     fields = draft.read_hash(storms_hash(channel))
-    storms = [Storm.model_validate_json(kept) for name, kept in fields.items() if name.startswith("storm:")]
+    storms = [Storm.model_validate_json(value) for name, value in fields.items() if name.startswith("storm:")]
     storms.sort(key=lambda storm: storm.since, reverse=True)
     kept, members = {current}, 0
     for storm in storms:
@@ -253,7 +254,7 @@ def _is_over(storm: Storm, now: float) -> bool:
 
 
 def _storm_of_field(name: str, value: str) -> str:
-    """The storm that a field is about; empty where it is about none."""
+    """Return the key of the storm that a field belongs to, or an empty string."""
     kind, _, rest = name.partition(":")
     match kind:
         case "storm":
@@ -267,14 +268,14 @@ def _storm_of_field(name: str, value: str) -> str:
 
 
 def _load_page(draft: DecisionBuilder, channel: str, storm: str, number: int) -> tuple[StormMember, ...]:
-    kept = draft.read_hash(storms_hash(channel)).get(f"page:{storm}:{number}", "[]")
-    return tuple(StormMember.model_validate(each) for each in json.loads(kept))
+    stored = draft.read_hash(storms_hash(channel)).get(f"page:{storm}:{number}", "[]")
+    return tuple(StormMember.model_validate(each) for each in json.loads(stored))
 
 
 def _save_page(
     draft: DecisionBuilder, storm: Storm, number: int, members: tuple[StormMember, ...], held: float
 ) -> None:
-    """Remember a page and have its message show it: posted with the first on it, edited with each change."""
+    """Store a page of members and add its message: posted with its first member, edited with each change."""
     rows = [each.model_dump(mode="json", exclude_defaults=True) for each in members]
     draft.set_field(
         storms_hash(storm.channel), f"page:{storm.storm_key}:{number}", json.dumps(rows, separators=(",", ":"))

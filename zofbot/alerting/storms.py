@@ -1,8 +1,8 @@
-"""Storms: so many alerts for one channel in a minute that one rolling summary takes their place.
+"""Storms: when one channel gets too many alerts in a minute, a summary that is updated replaces single messages.
 
-A storm takes in alerts of one sort: those that mention the same people, have the same escalation and are all critical
-or all not, so that nobody misses what they alone are to hear of. A few alerts of another sort, and critical ones, stand
-by themselves beside it. What becomes of a storm afterwards is in ``storm_record``.
+A storm combines alerts of one sort: those with the same mentions and escalation that are all critical or all not, so
+that nobody misses an alert meant for them alone. A few alerts of another sort, and critical ones, are still posted
+separately. ``storm_record`` has what happens to a storm afterwards.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from zofbot.notifications.payloads import RunSummary, StormMember
 from zofbot.triage import EscalationPolicy, TriageRecord
 
 MAX_ALERTS_PER_MINUTE = 20
-"""Alerts a minute that a channel gets one by one."""
+"""Alerts a minute that a channel gets as single messages."""
 
 MAX_BESIDE = 5
-"""Alerts of one sort a minute that stand alone although the channel gets more than it can take of others."""
+"""Alerts of one sort a minute that are posted separately although the channel as a whole is over the limit."""
 
 LANE_RETENTION_SECONDS = 3600.0
 
@@ -43,8 +43,8 @@ LANE_RETENTION_SECONDS = 3600.0
 class StormLane(BaseModel):
     """The latest times (Unix seconds) at which alerts of one sort were due in a channel.
 
-    ``alone`` are the latest that stood alone, each with when it was due and how many mentions it left out;
-    ``storm`` is the key of the storm that takes in the others at present.
+    ``alone`` are the latest posted separately, each with its due time and the number of mentions left out;
+    ``storm`` is the key of the current storm, or empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -54,20 +54,20 @@ class StormLane(BaseModel):
     storm: str = ""
 
     def with_alert_at(self, due: float) -> StormLane:
-        """With one more alert due then."""
+        """Return a copy with one more alert due at that time."""
         return self.model_copy(update={"times": tuple(sorted((*self.times, due))[-MAX_ALERTS_PER_MINUTE - 1 :])})
 
     @property
     def rate(self) -> int:
-        """How many there were in the minute before the latest, itself included; no more than ``MOST`` + 1."""
+        """Alerts in the minute up to the latest one, inclusive; at most ``MAX_ALERTS_PER_MINUTE`` + 1."""
         return sum(self.times[-1] - at < MINUTE_SECONDS for at in self.times)
 
 
 class StormCandidate(BaseModel):
-    """One alert on its way to a channel, and what it would be in a storm.
+    """An alert for a channel that may go into a storm.
 
-    ``burst``: it is one of more than a channel gets one by one. ``happened`` and ``held``, the end of quiet hours, are
-    Unix seconds; ``category`` is part of the key of a storm that begins with it.
+    ``burst``: it is part of a run with too many alerts for single messages. ``happened`` and ``held``, the end of
+    quiet hours, are Unix seconds; ``category`` is part of the key of a storm that starts with it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -87,21 +87,21 @@ class StormCandidate(BaseModel):
 
     @property
     def all_lane(self) -> str:
-        """The field of what the channel gets at that time."""
+        """The hash field that counts all of the channel's alerts due at that time."""
         return f"lane:@{self.held:.0f}"
 
     @property
     def lane_field(self) -> str:
-        """The field of what it is counted with."""
+        """The hash field that counts alerts of the same sort due at that time."""
         apart = "critical" if self.critical else "", "" if self.member.followed else "notice"
         sort = short_hash(*apart, ",".join(sorted(self.mention)), self.policy.model_dump_json(include={"escalate"}))
         return f"lane:{sort}@{self.held:.0f}"
 
 
 class StormPlacement(NamedTuple):
-    """What becomes of an alert: the key of the ``storm`` it went into, empty where it stands alone.
+    """Where an alert goes: ``storm`` is the storm's key, or empty if it is posted separately.
 
-    ``mention`` are those whom it mentions then.
+    ``mention`` are the ids that it mentions in that case.
     """
 
     storm: str
@@ -109,9 +109,9 @@ class StormPlacement(NamedTuple):
 
 
 def absorb_into_storm(draft: DecisionBuilder, alert: StormCandidate) -> StormPlacement:
-    """Decide whether an alert goes into a storm instead of standing alone; either way it is counted.
+    """Decide whether an alert goes into a storm or is posted separately, and count it.
 
-    What quiet hours hold back comes together when they end, so it is counted apart, for that moment.
+    Alerts held back by quiet hours are all sent when these end, so they are counted for that moment.
     """
     name, due = storms_hash(alert.channel), alert.held or draft.now
     if alert.lane_field not in draft.read_hash(name):
@@ -138,7 +138,7 @@ def absorb_into_storm(draft: DecisionBuilder, alert: StormCandidate) -> StormPla
 
 
 def _begin_storm(draft: DecisionBuilder, lane: StormLane, first: StormCandidate, due: float) -> Storm:
-    """A storm, with the alerts of the minute before as its first members."""
+    """Create a storm with the alerts of the minute before as its first members."""
     mention = take_mentions(draft, first.channel, first.mention, due)
     storm = Storm(
         id=first.member.id, category=first.category, channel=first.channel, since=due, last=due, edit_at=due,
@@ -155,7 +155,7 @@ def _begin_storm(draft: DecisionBuilder, lane: StormLane, first: StormCandidate,
 
 
 def _grow_storm(draft: DecisionBuilder, storm: Storm, alert: StormCandidate, due: float) -> Storm:
-    """Count one more; begin the summary with the first, and see to it that the summary is edited after that."""
+    """Add an alert to a storm: post the summary for the first, schedule edits of it for later ones."""
     fresh = not storm.alerts
     edit_at = storm.edit_at if due < storm.edit_at or fresh else max(due, storm.edit_at + EDIT_INTERVAL_SECONDS)
     storm = add_member(draft, storm, alert.member, card=False, held=alert.held)
@@ -199,7 +199,7 @@ def _build_summary(storm: Storm, held: float) -> Notification:
 
 
 def _close_storm(draft: DecisionBuilder, storm: Storm) -> None:
-    """Say that it is over: the next alert stands alone again."""
+    """Mark a storm as over, so that the next alert is posted separately."""
     closed = storm.model_copy(update={"closed": True})
     save_storm(draft, closed)
     draft.add_notifications(
@@ -208,22 +208,22 @@ def _close_storm(draft: DecisionBuilder, storm: Storm) -> None:
 
 
 def _closing_times(due: float) -> tuple[int, int]:
-    """The next two full minutes: at the second the storm is over, if nothing follows."""
+    """Return the next two full minutes (Unix seconds); by the second the storm is over if nothing follows."""
     minute = (int(due // MINUTE_SECONDS) + 1) * int(MINUTE_SECONDS)
     return minute, minute + int(MINUTE_SECONDS)
 
 
 def _closing_key(storm: Storm, at: int) -> str:
-    """The key of an edit for that time: an edit that waits keeps its time and takes the latest body."""
+    """Return the key of an edit for that time: a pending edit keeps its due time and takes the latest body."""
     return idempotency_key("storm-close", storm.id, storm.category, storm.channel, turn=at)
 
 
 def _prune_lanes(draft: DecisionBuilder, channel: str) -> None:
-    """Let go of what was counted for a moment that is long past."""
+    """Delete counts for times more than ``LANE_RETENTION_SECONDS`` ago."""
     name, aged = storms_hash(channel), draft.now - LANE_RETENTION_SECONDS
     lanes = {
-        field: StormLane.model_validate_json(kept)
-        for field, kept in draft.read_hash(name).items()
+        field: StormLane.model_validate_json(stored)
+        for field, stored in draft.read_hash(name).items()
         if field[:5] == "lane:"
     }
     draft.delete_fields(name, [field for field, lane in lanes.items() if lane.times[-1] < aged])

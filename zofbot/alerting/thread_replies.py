@@ -1,4 +1,4 @@
-"""What is posted in the thread of an alert: replies about a run, and the edits of the alert itself."""
+"""Build replies about a run in an alert's thread, and edits of the alert itself."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from zofbot.notifications.payloads import (
 from zofbot.subscriptions import Grouping, RunFinding
 
 FIRST = 10
-"""Failures of a run that get a reply of their own; one more reply lists the rest."""
+"""Failures of a run that get their own reply; one more reply lists the rest."""
 
 
 @dataclass(frozen=True)
 class ReplyStyle:
-    """How replies are posted: ``again`` after a recovery, and ``loud`` where the channel sees the first.
+    """How replies are posted: ``again`` after a recovery; ``loud``: the first is also broadcast to the channel.
 
-    ``mention`` is the id of whom the first mentions, ``others`` how many more failures it speaks for.
+    ``mention`` is the id that the first one mentions, ``others`` how many more failures it stands for.
     """
 
     again: bool = False
@@ -41,8 +41,8 @@ class ReplyStyle:
     others: int = 0
 
     @property
-    def heard(self) -> bool:
-        """Whether there is a reply even where the layout has none."""
+    def posts_when_flat(self) -> bool:
+        """Whether a reply is posted even in a layout without threads."""
         return self.loud or bool(self.mention)
 
     @property
@@ -52,9 +52,9 @@ class ReplyStyle:
 
 @dataclass(frozen=True)
 class ThreadReplies:
-    """The replies about one run to one channel's share of it.
+    """Builds the replies about one run for one channel.
 
-    ``held`` is when quiet hours end, 0 outside of them; ``now`` is when the channel hears of it. Both are Unix seconds.
+    ``held`` is when quiet hours end, 0 outside of them; ``now`` is when the channel is notified. Both are Unix seconds.
     """
 
     draft: DecisionBuilder
@@ -65,11 +65,11 @@ class ThreadReplies:
     critical: bool
 
     def tell_run(self, root: Alert, results: Sequence[Result], how: ReplyStyle) -> None:
-        """One for each of the first failures and one for the rest; one where it names none and fails again."""
+        """Add a reply for each of the first failures and one for the rest; one for a relapse without known failures."""
         if root.storm:
             self._tell_storm(root, FailingAgainPayload(run=self.place, mention=how.mentioned), how)
             return
-        if not results and how.again and (root.threaded or how.heard):
+        if not results and how.again and (root.threaded or how.posts_when_flat):
             again = FailingAgainPayload(run=self.place, broadcast=how.loud, mention=how.mentioned)
             self._reply(root, idempotency_key("again", self.finding.run.id, root.category, self.share.channel), again)
         self.tell_results(root, results[:FIRST], how)
@@ -82,14 +82,14 @@ class ThreadReplies:
             self._reply(root, name, body)
 
     def tell_results(self, root: Alert, results: Sequence[Result], how: ReplyStyle) -> None:
-        """A reply for each; the first is told as ``how`` says, which is all that a flat layout gets."""
+        """Add a reply for each result, the first as ``how`` says. A layout without threads gets at most that one."""
         if root.storm:
             if results:
                 case = CaseSummary.from_result(results[0], 1500)
                 body = ResultPayload(case=case, run_id=self.finding.run.id, again=True, mention=how.mentioned)
                 self._tell_storm(root, body, how)
             return
-        for index, result in enumerate(results if root.threaded else results[: int(how.heard)]):
+        for index, result in enumerate(results if root.threaded else results[: int(how.posts_when_flat)]):
             if root.group is Grouping.CASE and result.id == root.id:
                 continue
             body = ResultPayload(
@@ -102,19 +102,19 @@ class ThreadReplies:
 
     @property
     def bad(self) -> int:
-        """Failures in the share, with those that nobody read where no filter could have left them out."""
+        """The number of failures for this channel, including unread ones unless a filter left some out."""
         everything = len(self.share.results) == len(self.finding.bad)
         return self.finding.total if everything else len(self.share.results)
 
     @property
     def place(self) -> RunSummary:
-        """The run."""
+        """The run's summary."""
         return RunSummary.from_run(self.finding.run, self.finding.outcome)
 
     def tell_flapping(self, root: Alert, title: str, *, loud: bool) -> Alert:
-        """Say in one line that it turns again and again; give the root with that line's key."""
+        """Add or edit the one reply that reports flapping. Return the alert with that reply's key."""
         if root.storm:
-            return root  # the storm's list shows how it stands
+            return root  # the storm's list shows its state
         name = root.line or idempotency_key("flapping", root.id, root.category, self.share.channel, turn=root.turns)
         body = FlappingPayload(title=title, run=self.place, times=root.relapses, broadcast=loud)
         if root.line:
@@ -128,12 +128,12 @@ class ThreadReplies:
         return root.model_copy(update={"line": name})
 
     def edit(self, root: Alert) -> None:
-        """Have its message show its latest state, where it has one of its own."""
+        """Edit the alert's own message, if it has one, to its latest state."""
         if not root.storm:
             self.draft.add_notifications(self.notify(NotificationKind.EDIT, edit_key(root.key), root.body, root.key))
 
     def notify(self, kind: NotificationKind, name: str, body: dict[str, Any], root: str = "") -> Notification:
-        """A notification about the run, under the key ``name``."""
+        """Build a notification about the run, with the key ``name``."""
         return Notification(
             key=name,
             kind=kind,
@@ -147,7 +147,7 @@ class ThreadReplies:
         )
 
     def _tell_storm(self, root: Alert, body: ResultPayload | FailingAgainPayload, how: ReplyStyle) -> None:
-        """Say in the thread of its storm that something fails again: once a minute, for the list shows all that do."""
+        """Add a relapse reply to the storm's thread, at most once a minute, as the storm's list shows every member."""
         storm = load_storm(self.draft, self.share.channel, root.storm) if how.again else None
         if storm:
             name = idempotency_key("again", storm.id, storm.category, storm.channel, turn=int(self.now // 60))

@@ -1,4 +1,4 @@
-"""What people did about a channel's failures, for the rules, which only read it."""
+"""Read-only access to triage records, for the rules."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from zofbot.triage import Action, RunFacts, TriageRecord, TriageState, effective
 
 
 class TriageRecords:
-    """The records of one channel. Failures are given by the key and the stored body of their root."""
+    """The triage records of one channel. A failure is given by its alert's key and stored payload."""
 
     def __init__(self, draft: DecisionBuilder, channel: str) -> None:
         self._draft, self._channel = draft, channel
         self._name = triage_hash(channel)
 
     def current_record(self, key: str, body: Mapping[str, Any]) -> TriageRecord:
-        """How a failure stands, with what was done about the storm that it is part of."""
+        """Return a failure's triage record, merged with that of the storm that includes it."""
         own = effective_record(self._load_record(key), _facts_of(body), self._draft.now)
         storm = load_storm(self._draft, self._channel, self._storm_key(key))
         if storm is None:
@@ -32,7 +32,7 @@ class TriageRecords:
         )
 
     def woken_snooze(self, key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> TriageRecord | None:
-        """How a failure that was snoozed stood until its body changed so that it woke; None where it did not."""
+        """Return the snoozed record of a failure whose new payload ended the snooze; None if none was ended."""
         if key not in self._draft.read_hash(self._name):
             return None
         asleep = self.current_record(key, before)
@@ -43,7 +43,7 @@ class TriageRecords:
         )
 
     def resolution_before(self, key: str, body: Mapping[str, Any], at: float) -> Resolution | None:
-        """What a person resolved a failure with before ``at`` (Unix seconds); None where it is not resolved."""
+        """Return how a person resolved a failure before ``at`` (Unix seconds); None if it is not resolved."""
         if self._draft.read_hash(self._name).keys().isdisjoint((key, self._storm_key(key))):
             return None
         present = self.current_record(key, body)
@@ -52,7 +52,7 @@ class TriageRecords:
         return Resolution(at=present.since, by=present.moved_by.name, reason=present.reason, note=present.note)
 
     def snoozer_before_relapse(self, key: str, body: Mapping[str, Any], recovered: float) -> str:
-        """The id of whoever had a failure snoozed when it ``recovered`` (Unix seconds); empty where nobody had."""
+        """Return the id of the person whose snooze was active when a failure ``recovered`` (Unix seconds), or empty."""
         record, course = self._load_record(key), _facts_of(body)
         asleep = effective_record(record, course.model_copy(update={"turn": record.turn}), recovered)
         return asleep.moved_by.id if record.turn == course.turn - 1 and asleep.state is TriageState.SNOOZED else ""
@@ -61,7 +61,7 @@ class TriageRecords:
         return storm_key_of(self._draft, self._channel, key)
 
     def _load_record(self, key: str) -> TriageRecord:
-        """Give an untouched record where a newer version has written what this one cannot read."""
+        """Load a record; return an empty one if a newer version wrote something this version cannot read."""
         try:
             return TriageRecord.model_validate_json(self._draft.read_hash(self._name).get(key, "{}"))
         except ValidationError:

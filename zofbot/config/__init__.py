@@ -1,1 +1,1 @@
-"""What operators set: settings, the manifest, secrets that are replaced while running."""
+"""Configuration: settings, the Slack app manifest, and secrets reloaded at run time."""

@@ -1,4 +1,4 @@
-"""The Slack app manifest of this version: each scope, event and command with the reason why it is there."""
+"""The Slack app manifest of this version, and the reason for each scope, event and command."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SCOPES = {
     "users:read": "telling members from guests and from other organizations, and time zones for snoozing",
     "usergroups:read": "roles that are given to user groups, and what groups are called",
 }
-"""Each bot scope, and what it is for."""
+"""Each bot scope, and what it is needed for."""
 
 LINK_SCOPES = {
     "links:read": "hearing of pasted links to runs and results; asked for only with a URL template",
     "links:write": "showing them as small cards; asked for only with a URL template",
 }
-"""The scopes that are needed besides where links unfurl."""
+"""Additional scopes for unfurling links."""
 
 SCOPES_BY_METHOD: dict[str, tuple[str, ...]] = {
     "apps.connections.open": (),
@@ -56,7 +56,7 @@ SCOPES_BY_METHOD: dict[str, tuple[str, ...]] = {
     "views.publish": (),
     "views.update": (),
 }
-"""Every method of Slack's Web API that zofbot calls, and the scopes it needs (https://docs.slack.dev/reference/methods)."""
+"""Each Slack Web API method that zofbot calls, and the scopes it needs (https://docs.slack.dev/reference/methods)."""
 
 SCOPES_BY_EVENT: dict[str, tuple[str, ...]] = {
     "app_home_opened": (),
@@ -76,18 +76,18 @@ SCOPES_BY_EVENT: dict[str, tuple[str, ...]] = {
     "member_left_channel": ("channels:read", "groups:read"),
     "message.im": ("im:history",),
 }
-"""Every event that is listened to, and the scopes that it needs (https://docs.slack.dev/reference/events)."""
+"""Each event that zofbot subscribes to, and the scopes it needs (https://docs.slack.dev/reference/events)."""
 
 
 def scopes_for(domains: Sequence[str]) -> dict[str, str]:
-    """Name the scopes that are needed where links to ``domains`` unfurl."""
+    """Return the scopes needed if links to ``domains`` are unfurled."""
     return SCOPES | (LINK_SCOPES if domains else {})
 
 
 def build_manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]:
-    """Build the manifest; with the public ``url`` of the web door for HTTP, without it for Socket Mode.
+    """Build the manifest: for HTTP with the public ``url`` of the web server, for Socket Mode without.
 
-    Links to ``domains`` unfurl; Slack takes five of them. Its shape: https://docs.slack.dev/reference/app-manifest
+    Links to ``domains`` (at most five) are unfurled. Format: https://docs.slack.dev/reference/app-manifest
     """
     scopes = scopes_for(domains)
     events = [event for event, needed in SCOPES_BY_EVENT.items() if set(needed) <= set(scopes)]
@@ -136,7 +136,7 @@ def build_manifest(url: str = "", domains: Sequence[str] = ()) -> dict[str, Any]
 
 
 def render_manifest(url: str = "", domains: Sequence[str] = ()) -> str:
-    """Return the manifest as Slack's form for a new app takes it."""
+    """Return the manifest as YAML for Slack's form for a new app."""
     import yaml  # noqa: PLC0415  (only this command needs it)
 
     return yaml.safe_dump(build_manifest(url, domains), sort_keys=False, allow_unicode=True, width=120)

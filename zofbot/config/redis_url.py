@@ -1,4 +1,4 @@
-"""REDIS_URL: the address of one server, or of those that know which server takes writes at present."""
+"""Parse REDIS_URL: one server, Sentinels or a cluster."""
 
 from __future__ import annotations
 
@@ -44,26 +44,26 @@ _TLS_OPTION_PATTERNS = {
     "ssl_password": _ANY_PATTERN,
 }
 _SENTINEL_OPTION_PATTERNS = {"sentinel_username": _ANY_PATTERN, "sentinel_password": _ANY_PATTERN}
-"""What may stand behind the question mark, and what its value looks like."""
+"""Query options, and a pattern for each value."""
 
 
 @dataclass(frozen=True)
 class RedisAddress:
-    """Where the store is.
+    """A parsed REDIS_URL.
 
-    ``url`` is what a client of one server reads its options from: user, password, database, TLS, and what stands
-    behind the question mark. For Sentinels and clusters it names the first of ``hosts``.
+    ``url`` is a URL for a client of one server, with user, password, database, TLS and query options. For Sentinels
+    and clusters it names the first of ``hosts``.
     """
 
     kind: ServerKind
     url: str
     hosts: tuple[tuple[str, int], ...] = ()
     service: str = ""
-    """What the Sentinels call the primary."""
+    """The Sentinels' name for the primary."""
 
 
 def parse_redis_url(url: str) -> RedisAddress:
-    """Read ``url``. Raises ValueError with the second half of a sentence, which quotes nothing of it."""
+    """Parse ``url``. Raises ValueError with the second half of a sentence, which quotes nothing of the URL."""
     scheme, _, rest = url.partition("://")
     if re.search(r"[^\x21-\x7e]", url):
         raise ValueError(f"it must hold no spaces and only ASCII; {_ESCAPING_HINT}")
@@ -102,7 +102,7 @@ def _check_server(scheme: str, place: str, path: str, query: str) -> None:
 
 
 def _split_user(place: str, rest: str) -> tuple[str, str, str]:
-    """User and password, the @ behind them, and the hosts."""
+    """Return user and password, the ``@`` after them, and the hosts."""
     user, at, hosts = place.rpartition("@")
     if "@" in rest and not at and not all(_HOST_PATTERN.fullmatch(name) for name in hosts.split(",")):
         raise ValueError(f"its password seems to hold / or ?; {_ESCAPING_HINT}")
@@ -112,7 +112,7 @@ def _split_user(place: str, rest: str) -> tuple[str, str, str]:
 
 
 def _check_options(query: str, *, secure: bool, sentinel: bool = False) -> None:
-    """Refuse what the client would, or would pass over, once it connects. A name it quotes is one that is known."""
+    """Reject options that the client would reject or ignore when it connects. Messages quote only known names."""
     names = [
         *_OPTION_PATTERNS,
         *(_TLS_OPTION_PATTERNS if secure else ()),
@@ -137,7 +137,7 @@ def _parse_host(text: str, port: int) -> tuple[str, int]:
 
 
 def _parse_path(kind: ServerKind, path: str) -> tuple[str, str]:
-    """The service that Sentinels know, and the number of the database."""
+    """Return the Sentinels' service name and the database number."""
     service, _, database = path.strip("/").partition("/") if kind == "sentinel" else ("", "", path.strip("/"))
     if kind == "sentinel" and not re.fullmatch(r"[A-Za-z0-9._-]+", service):
         raise ValueError("it must name the service behind the Sentinels, as in redis+sentinel://host:26379/mymaster")

@@ -1,4 +1,4 @@
-"""What the value of a setting must look like: each check gives the value, or raises ValueError with half a sentence."""
+"""Validators of settings: each returns the value, or raises ValueError with the second half of a sentence."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _MISPLACED_TOKENS = {
     },
     "SLACK_SIGNING_SECRET": dict.fromkeys(("xoxb-", "xoxp-", "xapp-"), "it is a token and no signing secret"),
 }
-"""By the start of a token (https://docs.slack.dev/authentication/tokens), what it is instead."""
+"""Setting, then token prefix (https://docs.slack.dev/authentication/tokens), to what the token is instead."""
 
 
 def describe_misplaced(name: str, value: str) -> str:
-    """What a token is that stands in the wrong setting, as half a sentence; empty where nothing is known against it."""
+    """Explain, as half a sentence, why a token is in the wrong setting; empty if it is not known to be."""
     return next((what for start, what in _MISPLACED_TOKENS.get(name, {}).items() if value.startswith(start)), "")
 
 
 def find_misspelt(names: list[str], known: list[str]) -> dict[str, str]:
-    """Those of ``names`` that begin as ours do and are none, each with the ``known`` name nearest to it, or none."""
+    """Return the ``names`` with our prefix that are no settings, each with the most similar ``known`` name or empty."""
     ours = (name for name in names if re.match(r"ZOF(BOT)?_", name) and name not in known)
     strange = [name for name in ours if not _SERVICE_LINK_PATTERN.search(name)]
     return {name: next(iter(get_close_matches(name, known, 1, 0.7)), "") for name in sorted(strange)}
@@ -65,7 +65,7 @@ def _check_redis_url(value: str) -> str:
 
 
 def template_validator(placeholder: str) -> AfterValidator:
-    """Check an address that is to be filled in."""
+    """Return a validator for an https URL template that contains ``placeholder``, or is empty."""
 
     def check_template(value: str) -> str:
         if value and (placeholder not in value or urlsplit(value).scheme != "https"):
@@ -76,7 +76,7 @@ def template_validator(placeholder: str) -> AfterValidator:
 
 
 def _check_header_secret(secret: SecretStr) -> SecretStr:
-    """Refuse what can't stand in an HTTP header before a request fails with something unreadable."""
+    """Reject a secret that cannot be sent in an HTTP header."""
     stripped = secret.get_secret_value().strip()
     if not re.fullmatch(r"[\x21-\x7e]*", stripped):
         raise ValueError("it holds spaces or characters that cannot be part of a key: copy it again")
@@ -84,7 +84,7 @@ def _check_header_secret(secret: SecretStr) -> SecretStr:
 
 
 def _check_signing_secrets(secret: SecretStr) -> SecretStr:
-    """Two are taken, between commas, while one replaces the other."""
+    """Accept one secret, or two separated by a comma while one replaces the other."""
     each = [part.strip() for part in secret.get_secret_value().split(",") if part.strip()]
     if len(each) > 2:
         raise ValueError("it must be one secret, or two with a comma between them")
@@ -116,14 +116,14 @@ def _check_people_ids(value: str) -> str:
 
 
 def _parse_switch(value: Any) -> bool:
-    said = str(value).strip().lower()
-    if said not in _SWITCH_VALUES:
+    text = str(value).strip().lower()
+    if text not in _SWITCH_VALUES:
         raise ValueError("it must be true or false")
-    return _SWITCH_VALUES[said]
+    return _SWITCH_VALUES[text]
 
 
 def _ignore_service_port(value: Any) -> Any:
-    """Take what Kubernetes injects for a Service called zofbot-metrics as not set."""
+    """Ignore the variable that Kubernetes injects for a Service named zofbot-metrics."""
     return 0 if _SERVICE_PORT_PATTERN.match(str(value)) else value
 
 

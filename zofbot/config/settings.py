@@ -1,4 +1,4 @@
-"""Every setting, read once from the environment and secret files; nothing else in zofbot reads either."""
+"""All settings, read from the environment and secret files; nothing else in zofbot reads either."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ SETTING_FIXES = {
     "SLACK_APP_TOKEN": "make an app-level token (xapp-…) with connections:write on your app's Basic Information page",
     "ZOF_API_KEY": "make a key in Zof under Admin Center, Developer, API keys",
 }
-"""How to come by each setting that has no default."""
+"""How to get each setting without a default."""
 
 
 class Settings(BaseSettings):
-    """What operators may set; the names are those of the environment, in lower case.
+    """The settings; names are those of the environment variables, in lower case.
 
-    An empty variable counts as one that is not set. Secrets may also be files named like the variable.
+    An empty variable counts as not set. Secrets may also be files named like the variable.
     """
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 
     slack_bot_token: HeaderSecret = SecretStr("")
     slack_signing_secret: SigningSecrets = SecretStr("")
-    """One, or two with a comma between them while one replaces the other."""
+    """One, or two separated by a comma while one replaces the other."""
     slack_app_token: HeaderSecret = SecretStr("")
     slack_api_url: WebAddress = "https://slack.com/api/"
 
@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     zof_run_url_template: Annotated[str, template_validator("{run_id}")] = ""
     zof_result_url_template: Annotated[str, template_validator("{result_id}")] = ""
     zof_link_hosts: str = "zof.ai"
-    """Hosts (with their subdomains) whose https links from Zof may become buttons, comma-separated."""
+    """Comma-separated hosts, including subdomains, whose https links from Zof may become buttons."""
     zof_status_param: str = "status"
     zof_project_param: str = "project_id"
     zof_since_param: str = ""
@@ -65,41 +65,41 @@ class Settings(BaseSettings):
     zof_duration_unit: Literal["ms", "s"] = "ms"
     """Unit of a bare ``duration`` field."""
     zof_webhook_secret: StrippedSecret = SecretStr("")
-    """Empty: no webhooks are received."""
+    """Empty: webhooks are disabled."""
     zof_webhook_secret_previous: StrippedSecret = SecretStr("")
-    """Taken as well while a secret is being replaced."""
+    """Also accepted, while a secret is being replaced."""
     zof_signature_header: HeaderName = "X-Zof-Signature"
 
     redis_url: RedisUrl = ""
     host: str = "127.0.0.1"
     port: int = Field(3000, ge=0, le=65535)
     zofbot_metrics_port: OwnPort = Field(0, ge=0, le=65535)
-    """Where a worker of its own shows metrics and health; 0: nowhere."""
+    """Port on which a separate worker serves metrics and health; 0: none."""
 
     zofbot_default_channel: ChannelId = ""
-    """Where a failure goes that no subscription took."""
+    """Channel for failures that match no subscription."""
     zofbot_poll_interval: float = Field(60, ge=1, le=3600)
     """Seconds."""
     zofbot_lookback: float = Field(3600, ge=0, le=7 * 24 * 3600)
-    """Seconds; on a first start, what failed longer ago is noted and not posted."""
+    """Seconds; on a first start, older failures are recorded and not posted."""
 
     zofbot_canary_channel: ChannelId = ""
-    """Where a failure that never was is sent, seen and removed; empty: none is."""
+    """Channel in which a test failure is posted, checked and removed; empty: disabled."""
     zofbot_canary_interval: float = Field(300, ge=1, le=3600)
     """Seconds."""
 
     zofbot_responders: PeopleIds = ""
-    """Ids of people and user groups who may work on failures; empty: every full member."""
+    """Ids of people and user groups who may triage failures; empty: every full member."""
     zofbot_operators: PeopleIds = ""
-    """Who may start and cancel runs once that is allowed; empty: whoever may work on failures."""
+    """Ids of those who may start and cancel runs if allowed; empty: everybody who may triage failures."""
     zofbot_admins: PeopleIds = ""
-    """Who may change what belongs to any channel; empty: admins and owners of the workspace."""
+    """Ids of those who may change data of all channels; empty: admins and owners of the workspace."""
     zofbot_allow_runs: Switch = False
     """Whether runs may be started and cancelled from Slack."""
     zofbot_resolve_note: Switch = False
-    """Whether resolving takes a note."""
+    """Whether resolving requires a note."""
     zofbot_shared_details: Switch = False
-    """Whether channels that are shared with other organizations see what failures say."""
+    """Whether channels shared with other organizations show failure details."""
 
     zofbot_data_dir: Folder = Field(default_factory=lambda: Path(user_data_dir("zofbot")))
     zofbot_namespace: str = Field("zofbot", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
@@ -108,34 +108,34 @@ class Settings(BaseSettings):
 
     @property
     def uses_socket_mode(self) -> bool:
-        """Slack over Socket Mode instead of HTTP."""
+        """Whether Slack is connected by Socket Mode instead of HTTP."""
         return bool(self.slack_app_token.get_secret_value())
 
     @property
     def link_hosts(self) -> tuple[str, ...]:
-        """Hosts that links may lead to: the allowed ones and those of the two templates."""
+        """Hosts that links may point to: the allowed ones and those of the URL templates."""
         named = [host.strip().lower() for host in self.zof_link_hosts.split(",") if host.strip()]
         return (*named, *self.unfurl_domains)
 
     @property
     def unfurl_domains(self) -> tuple[str, ...]:
-        """Hosts of the two templates: links to them are answered with a small card."""
+        """Hosts of the URL templates; links to them are unfurled as a small card."""
         templates = (self.zof_run_url_template, self.zof_result_url_template)
         return tuple(dict.fromkeys(host for url in templates if (host := urlsplit(url).hostname)))
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:
-        """Those that Slack's requests may be signed with."""
+        """Secrets accepted for signatures of Slack's requests."""
         return tuple(item for item in self.slack_signing_secret.get_secret_value().split(",") if item)
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
-        """Those that a webhook may be signed with; none when the receiver is off."""
+        """Secrets accepted for signatures of webhooks; none if webhooks are disabled."""
         both = (self.zof_webhook_secret.get_secret_value(), self.zof_webhook_secret_previous.get_secret_value())
         return tuple(secret for secret in both if secret) if both[0] else ()
 
     def all_secrets(self) -> tuple[str, ...]:
-        """Every secret that is set, so that logs can be kept clean of them."""
+        """Return every secret that is set and at least 8 characters long, for redaction in logs."""
         values = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
         values += self.signing_secrets
         return tuple(value for value in values if len(value) >= 8)
@@ -157,9 +157,9 @@ def _read_settings(**given: Any) -> Settings:
 
 
 def load_settings(*required: str) -> Settings:
-    """Read the settings and insist on the ``required`` variables.
+    """Read the settings and check that the ``required`` variables are set.
 
-    ``SLACK_SIGNING_SECRET`` counts as given when ``SLACK_APP_TOKEN`` is. Raises SettingsError, a sentence a problem.
+    ``SLACK_SIGNING_SECRET`` is not needed if ``SLACK_APP_TOKEN`` is set. Raises SettingsError with all problems.
     """
     problems: dict[str, str] = {}
     try:
@@ -167,7 +167,7 @@ def load_settings(*required: str) -> Settings:
     except ValidationError as error:
         found = error.errors(include_url=False)
         problems = {str(problem["loc"][0]).upper(): _problem_sentence(problem) for problem in found}
-        # With the malformed ones left out, so that they do not hide what is missing.
+        # Without the malformed ones, so that missing ones are reported too.
         settings = _read_settings(**{name.lower(): _default_value(name.lower()) for name in problems})
     tokens = {name: getattr(settings, name.lower()).get_secret_value() for name in SETTING_FIXES}
     for name in required:
@@ -187,7 +187,7 @@ def _default_value(name: str) -> Any:
 
 
 def find_unknown_names() -> dict[str, str]:
-    """Variables and secret files that begin as ours do and are none, each with the setting nearest to it, or none."""
+    """Return variables and secret files with our prefix that are no settings, with the most similar setting."""
     files = [path.name for folder in _secret_dirs() for path in folder.iterdir()]
     known = [name.upper() for name in Settings.model_fields]
     return find_misspelt([*os.environ, *files], [*known, "ZOFBOT_SECRETS_DIR"])

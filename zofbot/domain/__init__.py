@@ -1,1 +1,1 @@
-"""What every layer may use and no library is needed for."""
+"""Models, errors and text functions that every layer may use; they import no I/O library."""

@@ -1,4 +1,4 @@
-"""The verbs of ``/zof``: one table that help, README, the manifest's hint and the demo's composer are made from."""
+"""The verbs of ``/zof``: one table for help, README, the manifest's usage hint and the demo; and their parser."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SHORTCUT_CALLBACK_ID = "zof_triage"
 
 _LABELLED_ID_PATTERN = re.compile(r"\b(?:request id|reference): ?([^\s,;]+)", re.IGNORECASE)
 _ID_SIGN_PATTERN = re.compile(r"[0-9_]")
-"""What every known id has, and no verb."""
+"""Characters that every known id contains, and no verb."""
 
 ANY_COMMAND_PATTERN = re.compile("")
-"""Whatever an operator named the command in the manifest."""
+"""Matches any name that an operator gave the command in the manifest."""
 
 
 @dataclass(frozen=True)
 class Verb:
-    """One thing that can be asked; ``hint`` is its part of the usage hint in Slack's composer."""
+    """A verb of the slash command; ``hint`` is its part of the usage hint in Slack's composer."""
 
     name: str
     usage: str
@@ -135,35 +135,35 @@ VERBS = {
 }
 
 HELP_WORDS = ("-h", "--help", "?")
-"""What asks for help elsewhere."""
+"""Words that other tools use for help."""
 
 LinkReader = Callable[[str], tuple[str, str] | None]
-"""Gives ``run`` or ``result`` and the id that a URL leads to."""
+"""Returns ``run`` or ``result`` and the id that a URL links to, or None."""
 
 
 @dataclass(frozen=True)
 class ParsedCommand:
-    """What somebody typed after ``/zof``, understood."""
+    """A parsed slash command."""
 
     verb: str
     id: str = ""
     share: bool = False
     about: str = ""
     filters: str = ""
-    """The filters of a subscription, of a list or of a mute and what follows them, as they were typed."""
+    """The filters of a subscription, list or mute, and the text after them, as typed."""
 
 
 def usage_hint() -> str:
-    """The hint beside the command in Slack's composer; Slack takes 1,000 characters."""
+    """Return the usage hint for Slack's composer; Slack accepts 1,000 characters."""
     return " | ".join(verb.hint for verb in VERBS.values())
 
 
 def read_no_link(url: str) -> None:
-    """Reads no link."""
+    """Recognize no link."""
 
 
 def parse_command(text: str, read_link: LinkReader = read_no_link) -> ParsedCommand:
-    """Understand what was typed after ``/zof``, as ``read_input`` gives it; ids may be pasted as links.
+    """Parse the text after ``/zof``, as returned by ``read_input``; ids may be pasted as links.
 
     Raises BadInput with an example that can be copied.
     """
@@ -219,7 +219,7 @@ def _parse_triage(words: list[str]) -> ParsedCommand:
 
 
 def _parse_trace_id(words: list[str]) -> str:
-    """The id of a request: one word of any form, or what an error shows behind its labels."""
+    """Parse a request id: one word of any form, or the id after a label in a pasted error."""
     labelled = _LABELLED_ID_PATTERN.findall(" ".join(words))
     around = set() if labelled else {word.lower().rstrip(":") for word in words[:-1]}
     name = _strip_quoting((labelled or words or [""])[0 if labelled else -1]).rstrip(".")
@@ -234,15 +234,15 @@ def _parse_trace_id(words: list[str]) -> str:
 
 
 def _parse_shorthand(words: list[str], read_link: LinkReader) -> ParsedCommand:
-    """``/zof <id>``; anything close to a verb, or that does not look like an id, is a mistyped verb."""
-    meant = _closest_word(words[0].lower(), VERBS)
-    if meant:
-        rest = " ".join([meant, *words[1:]])
+    """Parse ``/zof <id>``; a word similar to a verb, or that does not look like an id, is a mistyped verb."""
+    suggestion = _closest_word(words[0].lower(), VERBS)
+    if suggestion:
+        rest = " ".join([suggestion, *words[1:]])
         raise BadInput(
             f"There is no `{_clip_input(words[0])}`.",
-            f"Did you mean `{meant}`?",
+            f"Did you mean `{suggestion}`?",
             example=_copyable_command(rest),
-            verb=meant,
+            verb=suggestion,
         )
     kind, identifier = _read_id(words[0], read_link)
     if (
@@ -296,7 +296,7 @@ def _parse_lookup(verb: str, words: list[str], read_link: LinkReader) -> ParsedC
 
 
 def _read_id(word: str, read_link: LinkReader) -> tuple[str, str]:
-    """The id in a word, and whether it is a ``run``'s or a ``result``'s where a URL says so."""
+    """Return ``run`` or ``result`` if the word is a link, else an empty string; and the id."""
     bare = _strip_quoting(word)
     return (read_link(bare) if "/" in bare else None) or ("", bare)
 
@@ -307,28 +307,28 @@ def _parse_help(words: list[str]) -> ParsedCommand:
     about = words[0].lower().removeprefix("/")
     if about in VERBS:
         return ParsedCommand("help", about=about)
-    meant = _closest_word(about, VERBS)
+    suggestion = _closest_word(about, VERBS)
     raise BadInput(
         f"There is no `{_clip_input(words[0])}` to explain.",
-        f"Did you mean `{meant}`?" if meant else "See `/zof help` for what there is.",
-        example=_copyable_command(f"help {meant}") if meant else f"{SLASH_COMMAND} help",
+        f"Did you mean `{suggestion}`?" if suggestion else "See `/zof help` for what there is.",
+        example=_copyable_command(f"help {suggestion}") if suggestion else f"{SLASH_COMMAND} help",
     )
 
 
 def _closest_word(word: str, known: Iterable[str]) -> str:
-    """The known word that a mistyped one was meant to be, or nothing; what has digits or signs was meant as an id."""
+    """Return the known word most similar to a mistyped one, or empty; a word with digits or signs may be an id."""
     if not word.isalpha():
         return ""
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)), "")
 
 
 def _strip_quoting(word: str) -> str:
-    """A word without what people paste around it: code marks, quotes, brackets, a comma behind it."""
+    """Strip what people paste around a word: code marks, quotes, brackets, a trailing comma."""
     return word.strip("`'\"<>()[],;")
 
 
 def _strip_code_marks(text: str) -> str:
-    """Text without the code marks around all of it."""
+    """Strip code marks that enclose the whole text."""
     text = text.strip()
     return text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] == "`" and text.count("`") == 2 else text
 

@@ -1,4 +1,4 @@
-"""Spans of time: typed (``15m``, ``1h30m``, ``45 min``), spelled in settings, said to a person, between two clocks."""
+"""Parse and format durations (``15m``, ``1h30m``, ``45 min``), and measure the offset between two clocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SECONDS_BY_UNIT = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 """Seconds in each unit, largest first."""
 
 MAX_CLOCK_SKEW_SECONDS = 30.0
-"""Seconds between two clocks: far more than a reply is under way and a ``Date`` is cut off by."""
+"""Seconds of offset tolerated: far more than a reply's travel time and the rounding of a ``Date`` header."""
 
 _DURATION_PATTERN = re.compile(
     r"(?:([0-9]{1,7}) ?(?:w|wks?|weeks?) ?)?(?:([0-9]{1,7}) ?(?:d|days?) ?)?(?:([0-9]{1,7}) ?(?:h|hrs?|hours?) ?)?"
@@ -20,7 +20,7 @@ _DURATION_PATTERN = re.compile(
 
 
 def parse_duration(typed: str) -> int:
-    """Seconds that a span means: units from large to small, each at most once. Raises BadInput."""
+    """Parse a duration as seconds: units from large to small, each at most once. Raises BadInput."""
     found = try_parse_duration(typed)
     if found is None:
         raise BadInput(
@@ -32,7 +32,7 @@ def parse_duration(typed: str) -> int:
 
 
 def try_parse_duration(typed: str) -> int | None:
-    """Seconds that a span means; ``None`` when it is none."""
+    """Parse a duration as seconds; return None if the text is none."""
     words = " ".join(typed.lower().split())
     found = _DURATION_PATTERN.fullmatch(words) if words else None
     if found is None:
@@ -41,13 +41,13 @@ def try_parse_duration(typed: str) -> int | None:
 
 
 def format_duration(span: int) -> str:
-    """Seconds as ``parse_duration`` reads them, in the largest unit that leaves no rest: ``15m``, ``90m``, ``1d``."""
+    """Format seconds in the largest unit without remainder, for ``parse_duration``: ``15m``, ``90m``, ``1d``."""
     unit = next(unit for unit in ("d", "h", "m", "s") if span % SECONDS_BY_UNIT[unit] == 0)
     return f"{span // SECONDS_BY_UNIT[unit]}{unit}"
 
 
 def describe_duration(seconds: float) -> str:
-    """Seconds as a person says them: ``850 ms``, ``4.2 s``, ``1 min 42 s``, ``2 h 5 min``, ``3 d 4 h``."""
+    """Format seconds for people: ``850 ms``, ``4.2 s``, ``1 min 42 s``, ``2 h 5 min``, ``3 d 4 h``."""
     if seconds < 1:
         return f"{round(seconds * 1000)} ms"
     if seconds < 9.95:
@@ -62,7 +62,7 @@ def describe_duration(seconds: float) -> str:
 
 
 def clock_offset(date: str, now: float) -> float | None:
-    """Seconds by which ``now`` (Unix) is ahead of whoever sent the header ``Date``; ``None`` where it gives no time."""
+    """Return the seconds by which ``now`` (Unix) is ahead of a ``Date`` header; None if that cannot be parsed."""
     try:
         return now - parsedate_to_datetime(date).timestamp()
     except ValueError:

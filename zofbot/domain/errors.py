@@ -1,22 +1,22 @@
-"""Everything that can go wrong, sorted by what the person or the caller should do next.
+"""Exceptions, sorted by what the person or the caller should do next.
 
 ::
 
     ZofbotError
-    ├── BadInput            what was typed or pressed cannot be used: say it differently
-    ├── NotAllowed          the person may not do this: ask somebody who may
-    ├── SettingsError       the bot cannot start like this: mend the named variables
-    ├── StoreUnavailable    Redis does not answer: what needs it has to wait
-    │   └── Outdated        a newer zofbot writes there: what needs the store is left to that one
-    ├── ZofError            Zof did not give what was asked for
-    │   ├── ZofUnavailable  try again later, perhaps at a known time
-    │   │   └── ShareUsedUp one person has asked for too much in a minute
-    │   ├── ZofRejected     trying again changes nothing until somebody mends something
-    │   └── ZofUnreadable   it answered, but not in a form that can be read
-    └── SlackError          Slack did not take what was sent
-        ├── SlackDeferred   certainly not there: try again later
-        ├── SlackRefused    certainly not there and never will be
-        └── SlackUnknown    may be there: look before sending again
+    ├── BadInput                      what was typed or pressed is not valid: correct it
+    ├── NotAllowed                    the person lacks the permission: ask somebody who has it
+    ├── SettingsError                 the bot cannot start: correct the named variables
+    ├── StoreUnavailable              Redis does not answer: wait
+    │   └── OutdatedVersion           a newer zofbot has written to the store: leave the work to that one
+    ├── ZofError                      the request to Zof failed
+    │   ├── ZofUnavailable            try again later, perhaps at a known time
+    │   │   └── PersonalQuotaExceeded one person has caused too many requests in a minute
+    │   ├── ZofRejected               do not retry until somebody has fixed the cause
+    │   └── ZofUnreadable             Zof's reply cannot be parsed
+    └── SlackError                    Slack did not accept what was sent
+        ├── SlackDeferred             certainly not posted: try again later
+        ├── SlackRefused              certainly not posted: do not retry
+        └── SlackUnknown              may be posted: look before sending again
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from typing import ClassVar
 
 
 class ZofbotError(Exception):
-    """Something went wrong in zofbot.
+    """Base class of zofbot's errors.
 
-    ``sentence`` says what happened and ``next_step`` what to do about it, both for a person.
+    ``sentence`` says what happened and ``next_step`` what to do about it, both for people.
     """
 
     def __init__(self, sentence: str, next_step: str = "") -> None:
@@ -38,7 +38,7 @@ class ZofbotError(Exception):
 
 
 class BadInput(ZofbotError):
-    """What was typed cannot be used. ``example`` can be copied and works; ``verb`` is the verb it belongs to."""
+    """What was typed is not valid. ``example`` works when copied; ``verb`` is the verb it is for."""
 
     def __init__(self, sentence: str, next_step: str = "", *, example: str = "", verb: str = "") -> None:
         super().__init__(sentence, next_step)
@@ -47,11 +47,11 @@ class BadInput(ZofbotError):
 
 
 class NotAllowed(ZofbotError):
-    """The person may not do this. ``preview`` is mrkdwn: it mentions those who may."""
+    """The person lacks the permission. ``sentence`` is mrkdwn: it mentions those who have it."""
 
 
 class SettingsError(ZofbotError):
-    """A setting is missing or wrong; ``problems`` has one sentence for each."""
+    """Settings are missing or wrong; ``problems`` has one sentence for each."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -59,27 +59,26 @@ class SettingsError(ZofbotError):
 
 
 class StoreUnavailable(ZofbotError):
-    """The store (Redis) does not answer, or refuses to write."""
+    """The store (Redis) does not answer, or refuses writes."""
 
     reason = "does not answer"
-    """What ``/readyz`` says of it, as the second half of a sentence."""
+    """The reason that ``/readyz`` shows, as the second half of a sentence."""
 
 
 class OutdatedVersion(StoreUnavailable):
-    """A newer zofbot has written to the store, and this one might misread or spoil it."""
+    """A newer zofbot has written to the store, and this one might misread or corrupt it."""
 
 
 class ZofError(ZofbotError):
-    """Zof did not give what was asked for.
+    """A request to Zof failed.
 
-    ``request_id`` is the cleaned ``X-Request-SlackId`` of the last try, ``None`` when Zof returned none;
-    ``status`` the HTTP status, ``None`` when there was no reply; ``message`` and ``code`` are Zof's own
-    words, not yet escaped.
+    ``request_id`` is the cleaned ``X-Request-Id`` of the last attempt, ``None`` if Zof returned none; ``status`` the
+    HTTP status, ``None`` without a reply; ``message`` and ``code`` are from Zof, not yet escaped.
     """
 
     kind: ClassVar[str] = "zof"
     permission: str = ""
-    """What the key lacks where that was the reason (HTTP 403) and is known, such as ``projects:read``."""
+    """The permission that the API key lacks (HTTP 403), if known, such as ``projects:read``."""
 
     def __init__(  # noqa: PLR0913  (each is one fact of the reply, and all have defaults)
         self,
@@ -101,33 +100,33 @@ class ZofError(ZofbotError):
 
 
 class ZofUnavailable(ZofError):
-    """Zof is busy, slow or out of reach: try again later, at ``retry_at`` when Zof named a time."""
+    """Zof is busy, slow or unreachable: try again later, at ``retry_at`` if Zof named a time."""
 
     kind = "unavailable"
     retry_at: datetime | None = None
 
 
 class PersonalQuotaExceeded(ZofUnavailable):
-    """One person has caused more requests than are theirs in a minute: Zof was not asked."""
+    """One person has used up their requests for a minute; Zof was not asked."""
 
 
 class ZofRejected(ZofError):
-    """Zof understood and said no: trying again changes nothing until somebody mends what the sentence names."""
+    """Zof rejected the request: do not retry until somebody has fixed what ``sentence`` names."""
 
     kind = "rejected"
 
 
 class ZofUnreadable(ZofError):
-    """Zof answered with something that is not the JSON it promises."""
+    """Zof's reply is not the JSON that it documents."""
 
     kind = "unreadable"
 
 
 class SlackError(ZofbotError):
-    """Slack did not take what was sent; ``reason`` is Slack's word, or ours where it had none."""
+    """Slack did not accept what was sent; ``reason`` is Slack's error code, or our own if there was none."""
 
     status: int | None = None
-    """Of Slack's reply; ``None`` when there was none."""
+    """HTTP status of Slack's reply; ``None`` without one."""
 
     def __init__(self, reason: str, sentence: str, next_step: str = "") -> None:
         super().__init__(sentence, next_step)
@@ -135,14 +134,14 @@ class SlackError(ZofbotError):
 
 
 class SlackDeferred(SlackError):
-    """Certainly not there: try again after ``retry_after`` seconds."""
+    """Certainly not posted: try again after ``retry_after`` seconds."""
 
     retry_after: float = 1.0
 
 
 class SlackRefused(SlackError):
-    """Certainly not there and never will be until somebody mends what ``reason`` names."""
+    """Certainly not posted: do not retry until somebody has fixed what ``reason`` names."""
 
 
 class SlackUnknown(SlackError):
-    """It may be there: look before sending again."""
+    """It may be posted: look before sending again."""

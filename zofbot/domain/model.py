@@ -1,7 +1,7 @@
-"""What Zof talks about, as this bot keeps it: runs, results, their outcome, and the quota they cost.
+"""Zof's objects: runs, results, projects, schedules, webhook endpoints and the request quota.
 
-Every value is frozen and every field but the id may be missing: Zof publishes few field names and may add enum words
-at any time, so a missing thing is ``None`` here and is left out wherever people read.
+Every model is frozen, and every field but the id may be missing, because Zof documents few field names and may add
+enum values at any time. A missing value is ``None`` and is left out of texts.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 def is_valid_id(text: str) -> bool:
-    """Whether it can be one of Zof's ids: nothing else is ever put into an address or a button."""
+    """Whether it can be one of Zof's ids: only these are put into URLs and buttons."""
     return _ID_PATTERN.fullmatch(text) is not None
 
 
 class Outcome(StrEnum):
-    """How a run or a result stands; the words are Zof's, the categories are ours."""
+    """The outcome of a run or result, derived from Zof's status."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -35,12 +35,12 @@ class Outcome(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether it will not change any more, as far as Zof's words tell."""
+        """Whether the status is final."""
         return self in _FINAL_OUTCOMES
 
     @property
     def is_bad(self) -> bool:
-        """Whether somebody should look: a test or the product failed, or the platform did."""
+        """Whether it needs attention: a test, the product or the platform failed."""
         return self in (Outcome.FAILED, Outcome.ERROR)
 
 
@@ -52,7 +52,7 @@ class _ZofModel(BaseModel):
 
 
 class CaseCounts(_ZofModel):
-    """How many cases of a run ended how."""
+    """Number of a run's cases by outcome."""
 
     total: int | None = None
     passed: int | None = None
@@ -67,12 +67,12 @@ class CaseCounts(_ZofModel):
 
 
 class _RunOrResult(_ZofModel):
-    """What runs and results have in common."""
+    """Fields common to runs and results."""
 
     id: str
     outcome: Outcome = Outcome.UNKNOWN
     status: str | None = None
-    """Zof's own word, kept as it came."""
+    """Zof's status, unchanged."""
     title: str | None = None
     project_id: str | None = None
     project_name: str | None = None
@@ -83,29 +83,29 @@ class _RunOrResult(_ZofModel):
     ended: datetime | None = None
     created: datetime | None = None
     url: str | None = None
-    """As Zof sent it; whether it may be shown is decided where links are made."""
+    """As sent by Zof; whether it may be shown is decided where links are built."""
     request_id: str | None = None
-    """``X-Request-SlackId`` of the reply this was read from."""
+    """``X-Request-Id`` of the reply this was read from."""
     ahead: float = 0.0
-    """Seconds by which Zof dated it after the moment of reading; its times are cut to that moment."""
+    """Seconds by which Zof's times were later than the time of reading, to which they were limited."""
 
     @property
     def project(self) -> str | None:
-        """The project as people know it."""
+        """The project's name, else its id."""
         return self.project_name or self.project_id
 
     @property
     def latest_time(self) -> datetime | None:
-        """The latest moment known of it."""
+        """The end, else the start, else the creation time."""
         return self.ended or self.started or self.created
 
     @property
     def happened_at(self) -> float | None:
-        """The latest moment known of it by Zof's clock, in Unix seconds: for comparing Zof's things with each other."""
+        """The latest known time by Zof's clock, in Unix seconds, for comparing Zof's objects with each other."""
         return self.latest_time.timestamp() + self.ahead if self.latest_time else None
 
     def without_future_times(self, now: datetime) -> Self:
-        """The same with no time after ``now``, when it was read: Zof's clock may be ahead of ours."""
+        """Return a copy with no time after ``now``, when it was read, because Zof's clock may be ahead of ours."""
         times = (("started", self.started), ("ended", self.ended), ("created", self.created))
         later = {name: now for name, at in times if at and at > now}
         if not later:
@@ -124,7 +124,7 @@ class Result(_RunOrResult):
     """A link or a reference; Zof does not say which."""
     severity: str | None = None
     attempt: int | None = None
-    """Which attempt at its case it is, counted from 1, or how many there were; ``None`` when Zof numbers none."""
+    """The number of this attempt at its case, from 1, or of all attempts; ``None`` if Zof gives none."""
 
 
 class Run(_RunOrResult):
@@ -134,10 +134,10 @@ class Run(_RunOrResult):
     schedule_name: str | None = None
     counts: CaseCounts = CaseCounts()
     results: tuple[Result, ...] | None = None
-    """The cases Zof sent along with the run; ``None`` when it sent no list."""
+    """The results that Zof sent with the run; ``None`` if it sent no list."""
 
     def without_future_times(self, now: datetime) -> Self:
-        """The same, its results included, with no time after ``now``."""
+        """Return a copy in which neither the run nor its results have a time after ``now``."""
         run = super().without_future_times(now)
         results = tuple(result.without_future_times(now) for result in self.results or ())
         same = all(old is new for old, new in zip(self.results or (), results, strict=True))
@@ -152,12 +152,12 @@ class Project(_ZofModel):
 
 
 class Schedule(_ZofModel):
-    """A schedule as Zof lists it (https://zof.ai/docs/api/schedules); that page names few fields."""
+    """A schedule as Zof lists it (https://zof.ai/docs/api/schedules, which documents few fields)."""
 
     id: str
     name: str | None = None
     cron: str | None = None
-    """Five fields, as Zof keeps them; in which time zone is not published."""
+    """Five fields; their time zone is not documented."""
     next: datetime | None = None
     paused: bool = False
     project: str | None = None
@@ -166,28 +166,28 @@ class Schedule(_ZofModel):
 
 
 class Endpoint(_ZofModel):
-    """An address that Zof sends its webhooks to (https://zof.ai/docs/api/webhooks)."""
+    """A webhook endpoint registered in Zof (https://zof.ai/docs/api/webhooks)."""
 
     id: str
     url: str | None = None
     events: tuple[str, ...] = ()
     status: str | None = None
     secret: SecretStr | None = None
-    """Only in the answer that made it, and only where Zof chose it."""
+    """Only in the reply to its creation, and only if Zof chose it."""
 
 
 class Quota(_ZofModel):
-    """What Zof last said of the organization's request quota."""
+    """The organization's request quota as last reported by Zof."""
 
     limit: int
     remaining: int
     reset: datetime
 
     def is_low(self, now: datetime) -> bool:
-        """Whether under a tenth is left and the window has not turned over yet."""
+        """Whether less than a tenth is left and the window has not been reset yet."""
         return self.remaining < self.limit / 10 and now < self.reset
 
 
 def utc_datetime(seconds: float) -> datetime:
-    """A time given in Unix seconds."""
+    """Convert Unix seconds to a UTC datetime."""
     return datetime.fromtimestamp(seconds, UTC)

@@ -1,4 +1,4 @@
-"""Who may do what: the roles of people, and the sentence for somebody who may not."""
+"""Permissions: people's roles, and the explanation for somebody who lacks one."""
 
 from __future__ import annotations
 
@@ -9,59 +9,59 @@ from enum import Enum, IntEnum
 from zofbot.domain.text import format_mention
 
 MAX_NAMED_IDS = 5
-"""How many of those who may are named to somebody who may not."""
+"""People and groups named in a refusal."""
 
 
 class Role(IntEnum):
-    """What somebody may do; each role may do what those before it may."""
+    """A person's role; each includes the ones before."""
 
     READER = 0
     """Looks things up."""
     RESPONDER = 1
-    """Works on failures: acknowledges, assigns, snoozes, resolves; subscribes their own channel."""
+    """Triages failures: acknowledges, assigns, snoozes, resolves; subscribes the channel they are in."""
     OPERATOR = 2
     """Starts and cancels runs in Zof."""
     ADMIN = 3
-    """Sees and changes what belongs to any channel: subscriptions, outbox, trace."""
+    """Sees and changes data of all channels: subscriptions, outbox, traces."""
 
 
 class Membership(Enum):
-    """What somebody is in our workspace; only a member can be more than a reader."""
+    """A person's relation to the workspace; only members can be more than readers."""
 
     MEMBER = "member"
     GUEST = "guest"
     EXTERNAL = "stranger"
-    """Of another organization, in a channel shared with it."""
+    """From another organization, in a shared channel."""
     BOT = "bot"
     DEACTIVATED = "gone"
-    """Their account is switched off."""
+    """The account is deactivated."""
     UNKNOWN = "unknown"
-    """Slack would not say."""
+    """Slack did not tell."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody in Slack, as far as Slack told."""
+    """A person in Slack, as far as Slack provided details."""
 
     id: str
     standing: Membership = Membership.MEMBER
     groups: frozenset[str] = frozenset()
-    """Those of the user groups in question that they belong to."""
+    """Ids of the user groups with roles that they belong to."""
     admin: bool = False
     """Admin or owner of the workspace."""
     name: str = ""
-    """As Slack shows it; not escaped."""
+    """Display name in Slack; not escaped."""
     zone: tzinfo = UTC
     doubt: str = ""
-    """Why Slack did not say all of this, and what to do; empty when it did."""
+    """Why details are missing, and what to do about it; empty if none are."""
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Who was given which role, by ids of people (``U…``, ``W…``) and user groups (``S…``).
+    """Roles by ids of people (``U…``, ``W…``) and user groups (``S…``).
 
-    Without responders every full member is one. Without operators every responder is one, because whoever turned
-    ``runs`` on meant it to be used; until then nobody runs anything. Without admins the workspace's own are meant.
+    Without responders every full member is one. Without operators every responder is one if ``runs`` is on; without
+    ``runs`` nobody starts runs. Without admins the workspace's admins and owners are.
     """
 
     responders: frozenset[str] = frozenset()
@@ -72,19 +72,19 @@ class Roles:
 
     @classmethod
     def from_settings(cls, responders: str = "", operators: str = "", admins: str = "", *, runs: bool = False) -> Roles:
-        """Read the settings' lists: ids with commas."""
+        """Parse the settings' comma-separated lists of ids."""
         return cls(_split_ids(responders), _split_ids(operators), _split_ids(admins), runs)
 
     @property
     def group_ids(self) -> frozenset[str]:
-        """The user groups whose members have to be known."""
+        """The user groups among the ids, whose members have to be looked up."""
         return frozenset(
             responder for responder in self.responders | self.operators | self.admins if responder.startswith("S")
         )
 
 
 def role_of(person: Person, roles: Roles) -> Role:
-    """The highest role that somebody has; nobody but a full member of the workspace is more than a reader."""
+    """Return a person's highest role; only full members of the workspace are more than readers."""
     if person.standing is not Membership.MEMBER:
         return Role.READER
     ids = person.groups | {person.id}
@@ -98,24 +98,24 @@ def role_of(person: Person, roles: Roles) -> Role:
 
 
 def explain_refusal(needed: Role, person: Person, roles: Roles, tried: str = "") -> str | None:
-    """Why somebody may not do what takes the role ``needed``, who may, and what to do; ``None`` when they may.
+    """Explain why a person lacks the role ``needed``, who has it, and what to do; return None if they have it.
 
-    The sentence is mrkdwn, for the person alone: it mentions those who may. It names what was ``tried``, as it
-    follows "you cannot", or else all that the role is for.
+    The text is mrkdwn, to be shown only to that person because it mentions others. It names what was ``tried`` (worded
+    to follow "you cannot"), or else what the role is for.
     """
-    deed = tried or _ACTIONS_BY_ROLE[needed]
+    action = tried or _ACTIONS_BY_ROLE[needed]
     if needed is Role.OPERATOR and not roles.runs:
         allows = "An operator of zofbot can set `ZOFBOT_ALLOW_RUNS`."
-        return f"You cannot {deed} here: runs are not started or cancelled from Slack. {allows}"
+        return f"You cannot {action} here: runs are not started or cancelled from Slack. {allows}"
     if role_of(person, roles) >= needed:
         return None
     if person.standing in _REFUSED_MEMBERSHIPS:
         who = _REFUSED_MEMBERSHIPS[person.standing]
-        return f"{who} can look things up here, but not {deed}. Ask a full member of this workspace."
+        return f"{who} can look things up here, but not {action}. Ask a full member of this workspace."
     if person.doubt or person.standing is Membership.UNKNOWN:
-        return f"You cannot {deed} right now, because Slack did not say who you are. {person.doubt}".strip()
+        return f"You cannot {action} right now, because Slack did not say who you are. {person.doubt}".strip()
     also = " You can also do it in Zof." if needed is Role.OPERATOR else ""
-    return f"You cannot {deed} here: that is for {_describe_allowed(needed, roles)}. Ask one of them.{also}"
+    return f"You cannot {action} here: that is for {_describe_allowed(needed, roles)}. Ask one of them.{also}"
 
 
 _REFUSED_MEMBERSHIPS = {
@@ -133,7 +133,7 @@ _ACTIONS_BY_ROLE = {
 
 
 def _describe_allowed(needed: Role, roles: Roles) -> str:
-    """Those who may, in words: who was listed for the role, or for a higher one."""
+    """Describe who has the role: those listed for it, else those listed as responders."""
     listed = {Role.RESPONDER: roles.responders, Role.OPERATOR: roles.operators, Role.ADMIN: roles.admins}
     if needed is Role.ADMIN and not roles.admins:
         return "admins and owners of this workspace"

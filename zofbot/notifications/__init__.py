@@ -1,1 +1,1 @@
-"""What a notification says, as data: used by the rules that decide it and the views that draw it."""
+"""Notifications as data: built by the alerting rules, rendered by the Slack views."""

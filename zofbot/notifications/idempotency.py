@@ -1,4 +1,4 @@
-"""Idempotency keys: the one place where they are made."""
+"""Build and parse idempotency keys."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from urllib.parse import quote, unquote
 
 
 def idempotency_key(kind: str, identifier: str, category: str, channel: str, *, turn: int = 0) -> str:
-    """``<kind>:<run or result id>:<category>[:<turn>]:<channel>``, for webhook and poller alike.
+    """Return ``<kind>:<run or result id>:<category>[:<turn>]:<channel>``, the same for webhook and poller.
 
-    Nothing in it comes from an event's id or from the order in which news arrive. What Zof's ids should not hold but
-    might (a colon) is percent-encoded, so that no two things share a key.
+    It depends neither on an event's id nor on the order of arrival. A colon in Zof's ids, though unexpected, is
+    percent-encoded, so that keys stay unique.
     """
     parts = [kind, quote(identifier, safe=""), category, *([str(turn)] if turn else []), channel]
     return ":".join(parts)
 
 
 def split_key(root: str) -> tuple[str, str, str]:
-    """What a root's key was made from: its kind, the run's or result's id, and the channel."""
+    """Return what an alert's key was made from: kind, run or result id, and channel."""
     kind, identifier, *_, channel = root.split(":") if root.count(":") >= 2 else (root, "", "")
     return kind, unquote(identifier), channel
 
 
 def edit_key(root: str) -> str:
-    """The one key for all edits of the message under key ``root``, so that those not made yet become one."""
+    """Return the key shared by all edits of the message with the key ``root``, so that pending edits are merged."""
     kind, _, rest = root.partition(":")
     return f"{kind}-edit:{rest}"
 
 
 def alert_key_of(posted: str, channel: str) -> str:
-    """The key of the failure whose message stands in ``channel`` under the key ``posted``; empty for any other message.
+    """Return the alert key for a message posted in ``channel`` with the key ``posted``; empty for other messages.
 
-    A message that people deleted is posted again under its root's key and a number.
+    A message that people deleted is posted again with the alert's key and a number.
     """
     found = re.fullmatch(rf"((?:run|case|storm):.+:{re.escape(channel)})(?::[0-9]+)?", posted)
     return found[1] if found else ""

@@ -1,4 +1,4 @@
-"""A notification: what is to stand in a channel once, and the life it has until it does."""
+"""A notification: one message, reply or edit that a channel gets once, and its delivery states."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 NOTIFICATION_SCHEMA = 1
-"""Version of the records in the store; a record of a newer one is refused."""
+"""Version of stored records; records with a newer version are rejected."""
 
 
 class NotificationKind(StrEnum):
-    """What a notification is to its channel; the order is the order in which a channel gets them."""
+    """What a notification does in its channel, in the order in which notifications are sent."""
 
     ROOT = "root"
-    """A message of its own."""
+    """A new message."""
     REPLY = "reply"
-    """In the thread of ``root``."""
+    """A reply in the thread of ``root``."""
     EDIT = "edit"
-    """Makes the message ``root`` show its latest state; edits not made yet are merged."""
+    """An edit of the message ``root`` to its latest state; pending edits are merged."""
 
 
 class NotificationState(StrEnum):
-    """Where a notification stands."""
+    """Delivery state of a notification."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -34,7 +34,7 @@ class NotificationState(StrEnum):
 
 
 class Notification(BaseModel):
-    """One thing to tell one channel. ``key`` is its idempotency key: whatever has one key is told once."""
+    """A notification for one channel. ``key`` is its idempotency key: only one notification per key is sent."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -42,24 +42,24 @@ class Notification(BaseModel):
     kind: NotificationKind
     channel: str
     body: dict[str, Any] = Field(default_factory=dict)
-    """What the card is drawn from when it is sent; JSON, redacted, without secrets."""
+    """The payload that the message is rendered from when sent; JSON, redacted."""
     root: str = ""
-    """Key of the message that a reply stands under or an edit changes, or that a fresh root takes the place of."""
+    """Key of the message that a reply belongs to, an edit changes, or a new message replaces."""
     happened: float
     """Unix seconds: when it happened at Zof."""
     critical: bool = False
-    """Goes before what is not."""
+    """Sent before notifications that are not critical."""
     not_before: float = 0.0
     """Unix seconds: earliest time to send."""
     schema_: int = Field(default=NOTIFICATION_SCHEMA, alias="schema")
 
 
 class UnwantedNotification(Exception):
-    """There is nothing to say any more: it was overtaken before it came due."""
+    """The notification became obsolete before it was due."""
 
 
 class UndecidedNotification(Exception):
-    """Whether all of it may be said is not known yet: to be tried again in so many ``seconds``."""
+    """It is not known yet whether the channel may see everything; try again in ``seconds``."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -68,7 +68,7 @@ class UndecidedNotification(Exception):
 
 @dataclass(frozen=True)
 class Receipt:
-    """Where a message stands in Slack."""
+    """A posted message's location in Slack: channel id and timestamp."""
 
     channel: str
     ts: str
@@ -76,12 +76,12 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Claim:
-    """A notification taken by a worker, to be settled before its lease ends.
+    """A notification claimed by a worker, which must report the outcome before its lease ends.
 
-    ``attempt`` counts from 1. ``maybe_since`` (Unix seconds, ``None`` when certainly not sent) says that an earlier
-    attempt begun then may have got through: look before sending. ``place`` is the root's receipt.
-    ``failure`` is the latest body of the root that it shows or is about, and ``triage`` (JSON) what people made
-    of it, where there is one.
+    ``attempt`` counts from 1. ``maybe_since`` is the start (Unix seconds) of an earlier attempt that may have been
+    posted, so look for the message before sending; ``None`` if certainly not sent. ``place`` is the receipt of
+    ``root``. ``failure`` is the latest payload of the alert that it shows or is about, if any, and ``triage`` (JSON)
+    its triage record.
     """
 
     notification: Notification
@@ -92,9 +92,9 @@ class Claim:
     failure: dict[str, Any] | None = None
     triage: str = ""
     rerun: str = ""
-    """The run of its failed cases that is under way (JSON)."""
+    """The re-run of its failed cases that is in progress (JSON)."""
     storm: dict[str, Any] | None = None
-    """The body of the storm that the failure is part of, and ``storm_triage`` what people made of that."""
+    """The payload of the storm that includes the failure; ``storm_triage`` is that storm's triage record."""
     storm_triage: str = ""
     details_follow: bool = False
-    """Something is left out until Slack says who reads the channel; it is edited then."""
+    """Details are left out until Slack confirms who can read the channel; then the message is edited."""

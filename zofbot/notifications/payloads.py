@@ -1,13 +1,13 @@
-"""What a notification's body holds: the few facts its message is drawn from when it is sent.
+"""Payloads: the data that a notification's message is rendered from when it is sent.
 
-Bodies are stored as JSON, so every text here is stripped, redacted and clipped already; a later version may add fields.
+Payloads are stored as JSON, with texts already stripped, redacted and clipped; later versions may add fields.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from zofbot.domain.model import CaseCounts, Outcome, Result, Run
 from zofbot.domain.redaction import redact
 from zofbot.notifications import text
+from zofbot.notifications.catch_up_payload import CatchUpPayload
+from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.triage import Action, EscalationPolicy, RunFacts, TriageRecord, TriageState
 
 
@@ -24,7 +26,7 @@ class _PayloadModel(BaseModel):
 
 
 class AlertStatus(StrEnum):
-    """How a root stands now."""
+    """The current status of an alert."""
 
     OPEN = "open"
     RECOVERED = "recovered"
@@ -32,10 +34,7 @@ class AlertStatus(StrEnum):
 
 
 class RunSummary(_PayloadModel):
-    """A run in short: what it was, where, and how it ended.
-
-    Times are in Unix seconds, ``duration`` in seconds.
-    """
+    """A run in short. Times are Unix seconds, ``duration`` is in seconds."""
 
     id: str
     title: str = ""
@@ -85,11 +84,11 @@ class CaseSummary(_PayloadModel):
     why: str = ""
     url: str = ""
     attempts: int = 1
-    """How often it was tried in its run; this is the last time."""
+    """Number of attempts in its run; this is the last one."""
 
     @classmethod
     def from_result(cls, result: Result, most: int = 200) -> CaseSummary:
-        """``most`` characters of its failure are kept."""
+        """Summarize a result with at most ``most`` characters of its failure text."""
         return cls(
             id=result.id[:128],
             title=clean_text(result.title or result.case_id, 150),
@@ -101,7 +100,7 @@ class CaseSummary(_PayloadModel):
 
 
 class Resolution(_PayloadModel):
-    """How a person closed a failure before it failed again, ``at`` in Unix seconds; ``by`` is the person's name."""
+    """How a person resolved a failure before it failed again; ``at`` is Unix seconds, ``by`` the person's name."""
 
     at: float
     by: str = ""
@@ -110,7 +109,7 @@ class Resolution(_PayloadModel):
 
 
 class Owner(_PayloadModel):
-    """A subscription that mentions people, by its filters (``wish``): titles of its cases, and how many ``more``."""
+    """Whom a subscription with the filters ``wish`` mentions, for which cases (titles), and how many ``more`` cases."""
 
     mention: tuple[str, ...]
     wish: str = ""
@@ -119,10 +118,10 @@ class Owner(_PayloadModel):
 
 
 class _AlertPayload(_PayloadModel):
-    """An alert's ``standing`` since ``turned`` (Unix seconds), when the run with the id ``turner`` brought it about.
+    """An alert, with its status (``standing``) since the run with the id ``turner`` changed it at ``turned``.
 
-    ``turn`` counts recoveries and relapses; ``opened`` is when the channel was first told, or told of the relapse;
-    ``policy`` is whom an escalation reaches.
+    Times are Unix seconds. ``turn`` counts recoveries and relapses; ``opened`` is when the channel was notified of the
+    failure or its latest relapse; ``policy`` is for escalations.
     """
 
     run: RunSummary
@@ -133,16 +132,16 @@ class _AlertPayload(_PayloadModel):
     opened: float = 0.0
     mention: tuple[str, ...] = ()
     owners: tuple[Owner, ...] = ()
-    """Whose it is, where several subscriptions took it and do not mention the same people."""
+    """Set if several subscriptions match and do not mention the same people."""
     unmentioned: int = 0
-    """How many mentions are left out because the same people had been mentioned twice in the minute before."""
+    """Mentions left out because the same people had been mentioned twice in the minute before."""
     policy: EscalationPolicy = EscalationPolicy()
     takers: tuple[str, ...] = ()
-    """Ids of the subscriptions that asked for it."""
+    """Ids of the subscriptions that match."""
     unposted: bool = False
-    """Whether it recovered while its message was held back, so that it has none."""
+    """Whether it recovered while its message was held back, so that the message was never posted."""
     resolved: Resolution | None = None
-    """What somebody had made of the same failure, under an earlier message."""
+    """How somebody had resolved the same failure, in an earlier alert."""
 
     @property
     def is_recovered(self) -> bool:
@@ -150,14 +149,14 @@ class _AlertPayload(_PayloadModel):
 
     @property
     def turn_count(self) -> int:
-        """How often it turned; bodies stored before that was counted tell it by how they stand."""
+        """The number of recoveries and relapses; in old payloads without ``turn`` it is derived from the status."""
         return self.turn or {AlertStatus.OPEN: 0, AlertStatus.RECOVERED: 1, AlertStatus.AGAIN: 2}[self.standing]
 
 
 class RunAlertPayload(_AlertPayload):
-    """A failed run's own message: ``bad`` failures are meant by the channel's subscriptions, the first are ``top``.
+    """A failed run: ``bad`` failures match the channel's subscriptions, the first of them are ``top``.
 
-    It is the ``count``-th failing run since ``first`` (Unix seconds) where a subscription counts them.
+    With an ``after:`` threshold it is the ``count``-th failing run since ``first`` (Unix seconds).
     """
 
     card: Literal["run"] = "run"
@@ -190,7 +189,7 @@ class RunAlertPayload(_AlertPayload):
 
 
 class CaseAlertPayload(_AlertPayload):
-    """A failing case's own message, over ``count`` runs; ``run`` and ``case`` are the latest. Times: Unix seconds."""
+    """A failing case across ``count`` runs; ``run`` and ``case`` are the latest. Times are Unix seconds."""
 
     card: Literal["case"] = "case"
     case: CaseSummary
@@ -218,24 +217,24 @@ class CaseAlertPayload(_AlertPayload):
 
 class _ThreadReplyPayload(_PayloadModel):
     broadcast: bool = False
-    """Whether the channel sees the reply too."""
+    """Whether the reply is also posted to the channel."""
     mention: tuple[str, ...] = ()
 
 
 class ResultPayload(_ThreadReplyPayload):
-    """One failed result, beneath its run or its case."""
+    """A reply for one failed result, in the thread of its run or case."""
 
     card: Literal["result"] = "result"
     case: CaseSummary
     run_id: str = ""
     again: bool = False
-    """Whether it had recovered."""
+    """Whether the alert had recovered before."""
     others: int = 0
-    """How many more cases of the run had, too, and are not broadcast."""
+    """Number of other relapsed cases of the run that are not broadcast."""
 
 
 class MoreFailuresPayload(_ThreadReplyPayload):
-    """The failures that got no reply of their own, ``count`` in all, ``unlisted`` of them not among the titles."""
+    """A reply for failures without their own reply: ``count`` in all, ``unlisted`` of them not among ``titles``."""
 
     card: Literal["rest"] = "rest"
     run: RunSummary
@@ -245,14 +244,14 @@ class MoreFailuresPayload(_ThreadReplyPayload):
 
 
 class FailingAgainPayload(_ThreadReplyPayload):
-    """A run that failed, without known results, beneath what had recovered."""
+    """A reply for a run without known results that failed again after a recovery."""
 
     card: Literal["again"] = "again"
     run: RunSummary
 
 
 class FlappingPayload(_ThreadReplyPayload):
-    """What has recovered and failed again so many ``times``, each soon after the other; the latest was ``run``."""
+    """A reply for an alert that relapsed so many ``times`` in quick succession; ``run`` was the latest."""
 
     card: Literal["flapping"] = "flapping"
     title: str = ""
@@ -261,9 +260,9 @@ class FlappingPayload(_ThreadReplyPayload):
 
 
 class RecoveryPayload(_ThreadReplyPayload):
-    """What failed has passed, in ``run``, so many seconds ``after`` its latest failure.
+    """A reply for a recovery in ``run``, so many seconds ``after`` the latest failure.
 
-    ``cases`` are the titles of those that somebody had run again.
+    ``cases`` are the titles of passed cases that somebody had re-run.
     """
 
     card: Literal["recovered"] = "recovered"
@@ -274,12 +273,12 @@ class RecoveryPayload(_ThreadReplyPayload):
 
 
 class StormPayload(_AlertPayload):
-    """So many failures that they share one message. ``places`` has project, environment and failures of each.
+    """The summary of a storm. ``places`` has project, environment and number of failures.
 
-    ``since`` and ``last`` are Unix seconds; ``alerts`` is how many messages this one stands for. ``members`` are
-    those and the alerts from just before, ``open`` of which have not recovered; what is done about the storm is done
-    about all of them. None in a storm of notices, and in one of before they were kept. ``run`` is the run that they are
-    all part of, where there is one; ``failed`` is when one of them last failed.
+    Times are Unix seconds; ``alerts`` is how many single messages it replaces. ``members`` counts those and the alerts
+    from just before, ``open`` of which have not recovered; an action on the storm applies to all members. It is 0 for
+    a storm of platform events, and for old records. ``run`` is the run that all members belong to, if there is one;
+    ``failed`` is when a member last failed.
     """
 
     card: Literal["storm"] = "storm"
@@ -287,7 +286,7 @@ class StormPayload(_AlertPayload):
     members: int = 0
     open: int = 0
     cards: tuple[str, ...] = ()
-    """Keys of the members that have a message of their own."""
+    """Keys of the members that have their own message."""
     failed: float = 0.0
     since: float
     last: float
@@ -315,9 +314,9 @@ class StormPayload(_AlertPayload):
 
 
 class StormMember(_PayloadModel):
-    """One alert of a storm in a line: ``id`` is its run's or result's, ``count`` how often it failed.
+    """An alert in a storm, shown as one line: ``id`` is that of its run or result, ``count`` how often it failed.
 
-    ``followed``: it may recover, as a failure does and a notice does not.
+    ``followed``: it can recover, which platform events cannot.
     """
 
     key: str
@@ -332,7 +331,7 @@ class StormMember(_PayloadModel):
 
 
 class StormMembersPayload(_PayloadModel):
-    """One page of the list of what a storm is made of, beneath its summary; ``first`` is the number of the first."""
+    """A reply that lists one page of a storm's members; ``first`` is the number of the first one."""
 
     card: Literal["members"] = "members"
     first: int = 1
@@ -340,10 +339,9 @@ class StormMembersPayload(_PayloadModel):
 
 
 class ReminderPayload(_PayloadModel):
-    """What is said, or shown, at a time that was known before, unless it has been overtaken by then.
+    """A scheduled reply, which is dropped when due if it is obsolete.
 
-    ``sort`` is what the clock does; ``turn`` and ``at`` (Unix seconds) say of which opening, acknowledgement
-    or snooze.
+    ``sort`` is its kind; ``turn`` and ``at`` (Unix seconds) identify the opening, acknowledgement or snooze.
     """
 
     card: Literal["timer"] = "timer"
@@ -354,7 +352,7 @@ class ReminderPayload(_PayloadModel):
     mention: tuple[str, ...] = ()
 
     def is_still_wanted(self, present: TriageRecord) -> bool:
-        """Whether it still says something, given how its failure stands when it has come due."""
+        """Whether it still applies, given the failure's record when it is due."""
         if self.turn != present.turn:
             return False
         match self.sort:
@@ -367,9 +365,9 @@ class ReminderPayload(_PayloadModel):
 
 
 class ActionPayload(_PayloadModel):
-    """What somebody did about a failure: a line of its thread, or a word to whom it was assigned.
+    """What somebody did about a failure: a reply in its thread, or a direct message to the assignee.
 
-    People are given as they are called; ``until`` is in Unix seconds.
+    People are given by name; ``until`` is in Unix seconds.
     """
 
     card: Literal["act"] = "act"
@@ -380,7 +378,7 @@ class ActionPayload(_PayloadModel):
     until: float | None = None
     more: int = 0
     hid: int = 0
-    """How often it has failed since it was snoozed, where that was ended."""
+    """How often it failed during a snooze that this action ended."""
     reason: str = ""
     note: str = ""
     mention: tuple[str, ...] = ()
@@ -390,9 +388,9 @@ class ActionPayload(_PayloadModel):
 
 
 class RerunResultPayload(_PayloadModel):
-    """How a run ended that somebody started from a failure's thread; ``bad`` of its cases failed again.
+    """A reply for the end of a re-run started from a failure's thread; ``bad`` of its cases failed again.
 
-    ``failed`` and ``passed`` are titles of cases; ``absent`` are those that were to be run and have no outcome.
+    ``failed``, ``passed`` and ``absent`` are titles of cases; ``absent`` ones were to be run and have no outcome.
     """
 
     card: Literal["rerun"] = "rerun"
@@ -404,7 +402,7 @@ class RerunResultPayload(_PayloadModel):
 
 
 class PlatformEventPayload(_PayloadModel):
-    """Something of Zof's own that concerns no result."""
+    """An event of Zof's platform that is not about a result."""
 
     card: Literal["notice"] = "notice"
     event: str
@@ -414,6 +412,26 @@ class PlatformEventPayload(_PayloadModel):
     project: str = ""
     environment: str = ""
     mention: tuple[str, ...] = ()
+
+
+class NotePayload(_PayloadModel):
+    """A one-line message from zofbot itself, about ``channel`` (its id) if set; names in it are not escaped yet."""
+
+    card: Literal["line"] = "line"
+    said: str = ""
+    channel: str = ""
+
+
+class AlertTestPayload(_PayloadModel):
+    """A stored alert shown as a test, requested by the person named ``by``.
+
+    ``mentions`` is how many people and groups a real alert would mention.
+    """
+
+    card: Literal["trial"] = "trial"
+    alert: dict[str, Any] = Field(default_factory=dict)
+    by: str = ""
+    mentions: int = 0
 
 
 Payload = (
@@ -430,49 +448,61 @@ Payload = (
     | ActionPayload
     | RerunResultPayload
     | PlatformEventPayload
-)  # a new card is added here and in ``zofbot.slack.views.renderer``
+    | DigestPayload
+    | CatchUpPayload
+    | NotePayload
+    | AlertTestPayload
+)
+"""All payload types. A new type is added here and to ``RENDERERS`` in ``zofbot.slack.views.renderer``."""
+STANDALONE_PAYLOADS = (DigestPayload, CatchUpPayload, NotePayload, AlertTestPayload)
+"""Payloads that are rendered on their own, without the current state of a failure."""
 FailurePayload = RunAlertPayload | CaseAlertPayload | StormPayload
-"""What people may work on."""
+"""Payloads of failures open to triage."""
 
 _PAYLOAD_ADAPTER: TypeAdapter[Payload] = TypeAdapter(Annotated[Payload, Field(discriminator="card")])
 
 
 def load_payload(stored: dict[str, Any]) -> Payload:
-    """A body as it was stored. Raises pydantic's ValidationError for one that this version does not know."""
+    """Parse a stored payload. Raises pydantic's ValidationError for one that this version does not know."""
     return _PAYLOAD_ADAPTER.validate_python(stored)
 
 
-def load_payload_json(kept: str) -> Payload:
-    """A body as it stands in the store. Raises as ``read`` does."""
-    return _PAYLOAD_ADAPTER.validate_json(kept)
+def holds_payload(stored: Mapping[str, Any], kind: type[Payload]) -> bool:
+    """Whether a stored payload is of the given type, judging by its ``card`` field."""
+    return bool(stored.get("card") == kind.model_fields["card"].default)
+
+
+def load_payload_json(stored: str) -> Payload:
+    """Parse a stored payload from JSON. Raises as ``load_payload`` does."""
+    return _PAYLOAD_ADAPTER.validate_json(stored)
 
 
 def dump_payload_json(body: Payload) -> str:
-    """A body for the store."""
+    """Serialize a payload to JSON text."""
     return json.dumps(dump_payload(body), separators=(",", ":"))
 
 
 def dump_payload(body: Payload) -> dict[str, Any]:
-    """A body as JSON, without what has its default value."""
+    """Convert a payload to JSON data, without default values."""
     return {"card": body.card, **body.model_dump(mode="json", exclude_defaults=True)}
 
 
 def clean_text(words: str | None, most: int) -> str:
-    """Text from outside on one line, fit to be stored."""
+    """Clean external text for storage: one line, at most ``most`` characters."""
     return text.clean_literal(" ".join((words or "").split()), most)
 
 
 def storable_link(url: str | None) -> str:
-    """An address to be stored; none when it is absurdly long or holds a secret."""
+    """Return a URL if it may be stored; empty if it is over 2,000 characters or contains a secret."""
     return url if url and len(url) <= 2000 and redact(url) == url else ""
 
 
 MAX_TITLES_CHARS = 9000
-"""Characters of titles in one list: three paragraphs, far under what Slack takes for a message."""
+"""Characters of titles in one list: three paragraphs, far below Slack's limit for a message."""
 
 
 def collect_titles(results: Sequence[Result]) -> tuple[tuple[str, ...], int]:
-    """Each title once, with how often it stands there, as far as there is room; and how many results those are."""
+    """Return unique titles, with their counts, up to ``MAX_TITLES_CHARS``; and how many results they cover."""
     often = Counter(clean_text(result.title or result.case_id or result.id, 100) for result in results)
     fitting, listed, left = [], 0, MAX_TITLES_CHARS
     for title, times in often.items():

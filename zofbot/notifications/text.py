@@ -1,54 +1,54 @@
-"""The one place where text from outside becomes text for Slack: stripped, redacted, escaped, clipped, in that order."""
+"""Convert untrusted text into text for Slack: strip, redact, escape, clip, in that order; done only here."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
 
-from zofbot.domain.durations import describe_duration as describe_duration  # noqa: PLC0414  (so is it exported for mypy)
+from zofbot.domain.durations import describe_duration as describe_duration  # noqa: PLC0414  (exported for mypy)
 from zofbot.domain.redaction import redact
 from zofbot.domain.text import INVISIBLE_CHARACTERS
 
 _INVISIBLE_PATTERN = re.compile(
     f"[{INVISIBLE_CHARACTERS}\x0b-\x0d\x1c-\x1f\x85\u2028\u2029\U0001bca0-\U0001bca3\U0001d173-\U0001d17a]"
 )
-"""With all ends of lines but newlines, and the controls of shorthand and music; a secret could be split by any."""
-# Scripts in which joiners spell words (Arabic, Persian, those of India and South-East Asia), and emoji made of several.
+"""Also line ends other than newlines, and shorthand and music controls; any of them could split a secret."""
+# Scripts that need joiners (Arabic, Persian, those of India and South-East Asia), and composed emoji.
 _JOINING_RANGES = (
     "\u0600-\u1cff\u2190-\u2bff\ua800-\uabff\ufb50-\ufdff\ufe0f\ufe70-\ufefc"
     "\U00010a00-\U00011fff\U0001e900-\U0001e95f\U0001f000-\U0001faff"
 )
 _JOINERS, _SELECTORS = "\u200c\u200d", "\u034f\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
-"""Joiners, and what chooses a variant of the character before it; neither is seen by itself."""
+"""Joiners, and variation selectors for the character before; neither is visible by itself."""
 _REPEATED_JOINERS = re.compile(f"(?<=[{_JOINERS}])[{_JOINERS}{_SELECTORS}]+|(?<=[{_SELECTORS}])[{_SELECTORS}]+")
 _IDLE_SELECTOR = re.compile(f"(?<=[\x00-\x7f])[{_SELECTORS}](?!\u20e3)")
-"""One after a letter that has no variants; in front of U+20E3 it makes a keycap emoji."""
+"""A selector after an ASCII character, which has no variants; before U+20E3 it makes a keycap emoji."""
 _IDLE_JOINER = re.compile(f"(?<![{_JOINING_RANGES}])[{_JOINERS}](?![{_JOINING_RANGES}])")
-"""One that joins nothing, as between two Latin letters."""
+"""A joiner without effect, such as between two Latin letters."""
 _TERMINAL_CODES = re.compile(
     r"(?:\x1b\[[0-?]*|\x9b[0-?]+)[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c\x9d]*(?:\x07|\x9c|\x1b\\?)"
 )
-"""Colours and links that test runners print for terminals."""
+"""Terminal escape codes for colours and links, as test runners print them."""
 
 _MAX_CHARS_READ = 20_000
-"""Characters looked at, so that a body of megabytes costs no more than what could be shown of it."""
+"""Characters processed, so that megabytes of text cost no more than what could be shown."""
 
 
 _OPENING_MARKS = re.compile(r"(?<!\w)([*_~`])(?=\S)")
 _EMOJI_PATTERN = re.compile(r"(?<!:):(?=(?:(?![\d+'_-]*:)[\w+'-]{1,100}|100|1234|[+-]1):(?!:))")
-"""Where the name of an emoji begins, but no time of day, and no part of ``tests/cart.py::test_total::case``."""
+"""Where an emoji name begins; not a time of day, or a part of ``tests/cart.py::test_total::case``."""
 _MENTION_STARTS = re.compile(r"<(?=[!@#])")
 _ENTITY_PATTERN = re.compile(r"&(amp|lt|gt);")
 _FORM_OR_CODE = re.compile(r"<[^<>]*>|`((?:[^`<]|<[^<>]*>)*+)`")
 _AUTOLINK_DOTS = re.compile(
     r"(?<=[\w-])[.。．｡](?=[^\W\d_])|(?<=www)\.(?=\w)|[@#](?=\w)|:(?=//)|(?<=mailto):", re.IGNORECASE
 )
-"""Where an address, a domain or the name of a channel or person is held together."""
+"""Characters that make text an address, a domain, or a channel or person name for Slack's automatic linking."""
 
 
 def sanitize_text(text: str) -> str:
-    """Untrusted text without what cannot be seen, can hide or reorder text, or looks like a secret."""
-    if not (text.isascii() and text.isprintable()):  # else there is nothing to take out, as with most names
+    """Remove invisible characters, and those that hide or reorder text, and redact secrets."""
+    if not (text.isascii() and text.isprintable()):  # else there is nothing to remove, as for most names
         text = _TERMINAL_CODES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
         text = _INVISIBLE_PATTERN.sub("", text)
         if not text.isascii():
@@ -61,10 +61,10 @@ def _sanitize_clipped(text: str) -> str:
 
 
 def escape_mrkdwn(text: str, limit: int = 3000) -> str:
-    """Untrusted text for mrkdwn and for a message's ``text``; no mention or link in it works.
+    """Convert untrusted text for mrkdwn and for a message's ``text``, so that no mention or link in it works.
 
-    Only ``& < >`` are escaped (https://docs.slack.dev/messaging/formatting-message-text/); names of emoji stay words.
-    At most ``limit`` characters come back, an ellipsis included, and no entity is cut in two.
+    Only ``& < >`` are escaped (https://docs.slack.dev/messaging/formatting-message-text/); emoji names stay text.
+    Returns at most ``limit`` characters, including an ellipsis, and never cuts an entity.
     """
     return clip_text(_EMOJI_PATTERN.sub(_append_zero_width, _escape_entities(text)), limit)
 
@@ -74,17 +74,18 @@ def _escape_entities(text: str) -> str:
 
 
 def clean_literal(text: str, limit: int = 3000) -> str:
-    """Untrusted text for ``plain`` objects and rich text, which Slack shows as it is.
+    """Convert untrusted text for ``plain_text`` objects and rich text, which Slack shows literally.
 
-    Slack reads no mention there; a word joiner behind ``<`` keeps it so in whatever copies the text onwards.
+    Slack parses no mention there; a word joiner after ``<`` prevents one where the text is copied.
     """
     return clip_text(_MENTION_STARTS.sub("<\u2060", _sanitize_clipped(text)), limit)
 
 
 def escape_line(text: str, limit: int = 150) -> str:
-    """Untrusted text for one line of mrkdwn: line breaks become spaces, and marks that would open formatting do not.
+    """Convert untrusted text for one line of mrkdwn: line breaks become spaces, and formatting marks have no effect.
 
-    Slack has no escape for them. A mark inside a word (``snake_case``) opens nothing and stays as it is.
+    Slack has no escape for them, so a zero-width space precedes each. A mark inside a word (``snake_case``) has no
+    effect anyway and stays.
     """
     return clip_text(_OPENING_MARKS.sub(_neutralize_mark, escape_mrkdwn(" ".join(text.split()), limit)), limit)
 
@@ -94,18 +95,18 @@ def _neutralize_mark(found: re.Match[str]) -> str:
 
 
 def inline_code(text: str, limit: int = 200) -> str:
-    """Untrusted text as inline code, which can be copied as it stands; empty text gives empty text."""
+    """Convert untrusted text to inline code, which can be copied unchanged; empty text stays empty."""
     inner = clip_text(_escape_entities(" ".join(text.replace("`", "'").split())), limit - 2)
     return f"`{inner}`" if inner else ""
 
 
 def break_links(text: str) -> str:
-    """Escaped text in which Slack finds nothing to link by itself; Slack's own ``<…>`` forms work as before.
+    """Change escaped text so that Slack links nothing automatically; Slack's own ``<…>`` forms still work.
 
-    For a message's ``text`` and ``fallback``, which have no ``verbatim``. There Slack links addresses, and on request
+    For a message's ``text`` and ``fallback``, which have no ``verbatim``. Slack links addresses there, and on request
     names, unless ``parse`` is ``none`` (https://docs.slack.dev/messaging/formatting-message-text/#automatic-parsing);
-    a ``response_url`` is believed to heed no ``parse``. A zero-width space does it everywhere. Code is there to be
-    copied and gets none: what holds an address is no code any more.
+    a ``response_url`` is believed to ignore ``parse``. A zero-width space prevents it everywhere. Inline code is meant
+    to be copied and gets none; if it contains an address, it is changed and loses its code marks.
     """
     shown, done = [], 0
     for found in _FORM_OR_CODE.finditer(text):
@@ -121,7 +122,7 @@ def _append_zero_width(found: re.Match[str]) -> str:
 
 
 def clip_text(text: str, limit: int) -> str:
-    """At most ``limit`` characters of escaped text, ending in an ellipsis where something was cut off."""
+    """Clip escaped text to at most ``limit`` characters, with an ellipsis if something was cut off."""
     if len(text) <= limit:
         return text
     cut = text[: max(limit - 1, 0)]
@@ -132,7 +133,7 @@ def clip_text(text: str, limit: int) -> str:
 
 
 def format_local_time(at: datetime, clock: str = "time_secs") -> str:
-    """A time in the reader's own zone, ``clock`` in Slack's word: with its seconds, or ``time`` without.
+    """Format a time in the reader's own zone; ``clock`` is Slack's token: ``time_secs``, or ``time`` without seconds.
 
     https://docs.slack.dev/messaging/formatting-message-text/#date-formatting
     """
@@ -140,5 +141,5 @@ def format_local_time(at: datetime, clock: str = "time_secs") -> str:
 
 
 def format_utc(at: datetime) -> str:
-    """A time for where Slack formats nothing."""
+    """Format a time in UTC, for places where Slack does not format dates."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"

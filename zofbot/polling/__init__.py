@@ -1,1 +1,1 @@
-"""Reads Zof: what is new since the cursor, and the runs that webhooks announce."""
+"""Poll Zof: read what is new since the cursor, and the runs that webhooks announce."""

@@ -1,4 +1,4 @@
-"""What the poller knows while it holds the lease: a copy of what the store has, and the changes to go with a commit."""
+"""The poller's state while it holds the lease: a copy of what is stored, and the changes for the next commit."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ log = structlog.get_logger()
 
 HANDLED_HASH, CURSORS_HASH, OPEN_SCOPES_HASH = "noted", "feeds", "failing"
 CHECKPOINT_HASHES = (HANDLED_HASH, CURSORS_HASH, OPEN_SCOPES_HASH)
-"""Hashes: what was told or left untold, by when; how far each feed was read; scopes with failures that may recover."""
+"""Hashes: items handled, and when they happened; each feed's cursor; scopes with failures that may recover."""
 
 MAX_HANDLED_ITEMS = 40_000
-"""Of more, those that happened longest ago are forgotten, and nothing as old is told any more."""
+"""Handled items kept; beyond that the oldest are deleted, and nothing that old is reported any more."""
 
 MAX_OPEN_SCOPE_SECONDS = 14 * 86400.0
-"""Seconds after the last failure for which passed runs are looked for."""
+"""Seconds after the last failure for which passing runs are read."""
 
 FLOOR_FIELD = "floor"
 _OPEN_PREFIX = "~"
-"""Begins a word that is no channel; an earlier version takes it for one in which nothing is open."""
+"""Starts a word that is no channel id; earlier versions take it for a channel in which nothing is open."""
 
 _FAILURE_FEED_NAMES = frozenset(feed.name for feed in FAILURE_FEEDS)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenScope:
-    """A scope with open failures: since when runs that pass matter (Unix seconds), and which channels have some.
+    """A scope with open failures: since when passing runs matter (Unix seconds), and in which channels.
 
-    What recovered may have done so by an earlier run than those heard of, so that ``since`` is raised only a while
-    after: to ``open``, when the first was last seen that has not recovered (None when all have), as that stood
-    ``at``. ``channels`` is ``None`` where an earlier version noted it, which kept only the time.
+    A failure may have recovered in an earlier run than those read so far, so ``since`` is raised only later: to
+    ``open``, the last time of the first failure that has not recovered (None if all have), as known ``at`` that time.
+    ``channels`` is ``None`` in records of earlier versions, which stored only the time.
     """
 
     since: float
@@ -61,16 +61,17 @@ class OpenScope:
         return " ".join((f"{self.since:.3f}", *waits, *(self.channels or ())))
 
     def merge_previous(self, old: OpenScope | None, now: float) -> OpenScope:
-        """This, and what was hoped for before."""
+        """Return this scope widened by what was already watched."""
         since = min(self.since, old.since) if old else self.since
         waits = old.at if old and old.at is not None and old.open == self.open else now
         return replace(self, since=since, at=None if since == self.open else waits)
 
 
 class PollCheckpoint:
-    """Times are Unix seconds. What happened before ``floor`` is never told; ``first`` says that the store was empty.
+    """The poller's state. Times are Unix seconds.
 
-    ``watches`` stand by their field; ``failing`` has scopes with open failures, by when the first was last seen.
+    What happened before ``floor`` is never reported; ``first``: the store was empty. ``watches`` are pending runs by
+    hash field, ``failing`` scopes with open failures by scope key.
     """
 
     def __init__(self, hashes: Mapping[str, Mapping[str, str]], now: float, lookback: float) -> None:
@@ -81,9 +82,9 @@ class PollCheckpoint:
         self.floor = float(kept.pop(FLOOR_FIELD, 0))
         if self.first:
             self._raise_floor(now - lookback)
-        self._noted = {field: float(at) for field, at in hashes[HANDLED_HASH].items()}
+        self._handled = {field: float(at) for field, at in hashes[HANDLED_HASH].items()}
         self._progress = {name: FeedCursor.load(text) for name, text in kept.items()}
-        self._walked: set[str] = set()
+        self._scanned: set[str] = set()
         kept_failing = {scope: OpenScope.load(text) for scope, text in hashes[OPEN_SCOPES_HASH].items()}
         self.failing = {
             scope: item
@@ -94,48 +95,48 @@ class PollCheckpoint:
         self._waiting: set[str] = set()
 
     def load_pending(self, hints: Mapping[str, str]) -> None:
-        """Take the hints as they stand in the store now."""
+        """Replace the pending runs by those in the store."""
         self.watches = {field: watch for field, text in hints.items() if (watch := _parse_pending(field, text))}
         self._waiting = {field for watch in self.watches.values() for field in watch.seen}
 
     def is_known(self, field: str) -> bool:
-        """Whether that was told, left untold, or waits to be looked at."""
-        return field in self._noted or field in self._waiting
+        """Whether an item was handled or is waiting to be read."""
+        return field in self._handled or field in self._waiting
 
     def mark_handled(self, fields: Iterable[str], at: float) -> None:
-        """Never look at these again."""
+        """Record items as handled, so that they are never read again."""
         for field in fields:
-            if field not in self._noted:
-                self._noted[field] = at
+            if field not in self._handled:
+                self._handled[field] = at
                 self._add_change(HANDLED_HASH, field, f"{at:.0f}")
-        if len(self._noted) > MAX_HANDLED_ITEMS:
+        if len(self._handled) > MAX_HANDLED_ITEMS:
             self._forget_oldest(MAX_HANDLED_ITEMS // 10)
 
     def mark_truncated(self, run: str, at: float) -> None:
-        """A run has more failures than are read of one: they are counted, and not looked at one by one."""
+        """Record that a run has more failures than are read, so that its listed results are not read one by one."""
         self.mark_handled([f"rest:{run}"], at)
 
     def is_truncated(self, run: str | None) -> bool:
-        return f"rest:{run}" in self._noted
+        return f"rest:{run}" in self._handled
 
     def add_pending(self, watch: PendingRun) -> None:
-        """Look at this, or look at it again."""
+        """Add or update a run to read."""
         self.watches[watch.hash_field] = watch
         self._waiting.update(watch.seen)
         self._add_change(HINTS, watch.hash_field, watch.dump())
 
     def remove_pending(self, watch: PendingRun) -> None:
-        """It was looked at for the last time."""
+        """Remove a run that needs no further reading."""
         self.watches.pop(watch.hash_field, None)
         self._add_change(HINTS, watch.hash_field, None)
 
     def due_runs(self, now: float) -> list[PendingRun]:
-        """What may be looked at, in the order in which it happened.
+        """Return the runs to read now, oldest first.
 
-        While a walk that meets the newest first is under way, what it finds waits for what happened before.
+        What a newest-first scan finds waits until that scan ends, so that earlier failures are read first.
         """
-        walks = [item for name, item in self._progress.items() if name in _FAILURE_FEED_NAMES]
-        backwards = any(walk.order == "newest" and walk.began is not None for walk in walks)
+        scans = [item for name, item in self._progress.items() if name in _FAILURE_FEED_NAMES]
+        backwards = any(scan.order == "newest" and scan.began is not None for scan in scans)
         due = [
             watch
             for watch in self.watches.values()
@@ -144,27 +145,27 @@ class PollCheckpoint:
         return sorted(due, key=lambda item: (item.happened or item.since, item.hash_field))
 
     def cursor_of(self, name: str) -> FeedCursor:
-        """How far the feed or audit of that name was read."""
+        """Return how far the feed or audit of that name was read."""
         return self._progress.get(name, FeedCursor())
 
     def start_scan(self, name: str, progress: FeedCursor) -> None:
-        """Keep that a walk begins. Nothing was read yet, so that alone is no reason to store anything."""
+        """Record the start of a scan. This alone does not cause a commit, as nothing was read yet."""
         self._progress[name] = progress
-        self._walked.add(name)
+        self._scanned.add(name)
 
     def save_cursor(self, name: str, progress: FeedCursor) -> None:
-        """Keep how far a feed was read. It is stored with the next change: to read a bit more again does no harm."""
+        """Record how far a feed was read. The end of a scan is only stored with the next change."""
         self.start_scan(name, progress)
         if progress.cursor is not None and progress.began is not None:
             self._add_change(CURSORS_HASH, name, progress.dump())
 
     @property
     def active_scans(self) -> int:
-        """How many walks have not come to their end."""
+        """The number of unfinished scans."""
         return sum(item.began is not None for item in self._progress.values())
 
     def watch_recoveries(self, scope: str, failing: OpenScope | None, now: float) -> None:
-        """Look for runs of this scope that pass; as long as an earlier one may turn up also where all has recovered."""
+        """Watch a scope for passing runs; if all has recovered, only while an earlier passing run may turn up."""
         old = self.failing.get(scope)
         if failing is None:
             failing = replace(old, open=None) if old else None
@@ -186,7 +187,7 @@ class PollCheckpoint:
             self.start_scan(ALL_RUNS_FEED.name, replace(known, back=back))
 
     def prune_recovery_watches(self) -> None:
-        """Hope for less where all that passed before was looked at, also what Zof lists late."""
+        """Stop watching scopes whose passing runs have all been read, including those that Zof lists late."""
         complete = self.cursor_of(ALL_RUNS_FEED.name).complete
         for scope, item in list(self.failing.items()):
             if item.at is not None and complete is not None and complete >= item.at + OVERLAP_SECONDS:
@@ -195,11 +196,11 @@ class PollCheckpoint:
                 )
 
     def take_changes(self) -> dict[str, dict[str, str | None]]:
-        """Give what has to be stored and forget that it had to be; empty when nothing has."""
+        """Return and clear the changes to store; empty if there are none."""
         if self._changes:
-            for name in self._walked:
+            for name in self._scanned:
                 self._add_change(CURSORS_HASH, name, self._progress[name].dump())
-            self._walked.clear()
+            self._scanned.clear()
         changes, self._changes = self._changes, {}
         return changes
 
@@ -211,9 +212,9 @@ class PollCheckpoint:
         self._add_change(CURSORS_HASH, FLOOR_FIELD, f"{self.floor:.3f}")
 
     def _forget_oldest(self, count: int) -> None:
-        oldest = sorted(self._noted.items(), key=itemgetter(1))[:count]
+        oldest = sorted(self._handled.items(), key=itemgetter(1))[:count]
         for field, _ in oldest:
-            del self._noted[field]
+            del self._handled[field]
             self._add_change(HANDLED_HASH, field, None)
         self._raise_floor(oldest[-1][1])
         log.warning("oldest notes forgotten", count=count, floor=self.floor)

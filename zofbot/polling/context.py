@@ -1,4 +1,4 @@
-"""What a poller works with, the same for each of its turns, and what one turn comes to."""
+"""What every poll cycle works with, and the counts it returns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zofbot.subscriptions import PlatformEvent, RunFinding, Subscription
 
 
 class Committable(Protocol):
-    """What findings come to."""
+    """A decision that can be committed."""
 
     @property
     def notifications(self) -> Sequence[Notification]: ...
@@ -32,7 +32,7 @@ class Committable(Protocol):
 
 
 class DecisionRules(Protocol):
-    """The rules; hearing of one thing twice must come to the same keys."""
+    """The rules. Deciding about the same finding twice must give the same keys."""
 
     def __call__(  # noqa: PLR0913  # the last two are settings
         self,
@@ -47,7 +47,7 @@ class DecisionRules(Protocol):
 
 
 class PollOutbox(Protocol):
-    """Where findings are committed. Both raise StoreUnavailable, and ``commit`` LeaseLost and CommitConflict."""
+    """Where decisions are committed. Both methods raise StoreUnavailable; ``commit`` LeaseLost and CommitConflict."""
 
     async def commit(
         self,
@@ -63,33 +63,33 @@ class PollOutbox(Protocol):
 
 @dataclass
 class CycleStats:
-    """What one turn came to."""
+    """Counts of one poll cycle; ``leads``: this process held the lease."""
 
     leads: bool = False
     requests: int = 0
-    """Made to Zof since the last full cycle began."""
+    """Requests to Zof since the last full cycle began."""
     fresh: int = 0
     """Runs and results that the feeds showed for the first time."""
     silent: int = 0
     """Failures older than the look-back."""
     read: int = 0
-    """Runs, results and notices read whole."""
+    """Runs, results and platform events read in full."""
     committed: list[str] = field(default_factory=list)
-    """Keys that were new."""
+    """Keys of new notifications."""
     refused: int = 0
-    """Feeds that Zof would not list."""
+    """Feeds that Zof refused to list."""
     walking: int = 0
-    """Feeds and audits that the next cycle goes on with."""
+    """Feeds and audits that the next cycle continues."""
     watched: int = 0
-    """What is looked at again, or waits for a request to be left."""
+    """Runs to be read again, or when the request budget allows."""
 
 
 @dataclass(frozen=True)
 class PollContext:
-    """What every turn of one poller works with. Seconds.
+    """What every cycle of one poller works with. Times are seconds.
 
-    ``missed`` and ``silent`` count by feed what the end of its audit and of its first walk are to report;
-    ``refused`` has why a feed is not read, as far as that was reported.
+    ``missed`` and ``silent`` count, by feed, what is logged at the end of its audit and of its first scan;
+    ``refused`` has the last logged reason why a feed cannot be read.
     """
 
     outbox: PollOutbox
@@ -105,5 +105,5 @@ class PollContext:
     refused: dict[str, ZofError] = field(default_factory=dict)
 
     def unix_time(self) -> float:
-        """Unix seconds."""
+        """Return the time in Unix seconds."""
         return self.clock.time()

@@ -1,4 +1,4 @@
-"""A feed: one of Zof's listings, and how far it was read. Zof names no order, so all are walked."""
+"""Feeds, which are Zof's listings, and how far each was read. Zof documents no order, so the order is detected."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ ListedItem = Run | Result
 ListingName = Literal["runs", "results"]
 
 OVERLAP_SECONDS = 600.0
-"""Seconds that each walk goes back into what the one before has seen: a run is listed where it was made, not where it
-ended, and may be listed late."""
+"""Seconds by which each scan overlaps the previous one: a run is listed by its creation time, not its end, and may be
+listed late."""
 
 MAX_TRAIL_PAGES = 100
-"""Pages of an oldest-first listing whose places are kept."""
+"""Pages of an oldest-first listing whose cursors are kept."""
 
 _ORDER_FIELDS: tuple[OrderField, ...] = ("created", "ended", "started")
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A listing of one outcome, or of all."""
+    """A listing of runs or results with one outcome, or with any."""
 
     noun: ListingName
     outcome: Outcome | None = None
@@ -38,7 +38,7 @@ class Feed:
         return f"{self.noun} {self.outcome}" if self.outcome else self.noun
 
     def item_key(self, item: ListedItem) -> str:
-        """What is noted of an item that this feed showed."""
+        """Return the key under which an item of this feed is recorded."""
         return f"{self.noun}:{self.outcome or item.outcome}:{item.id}"
 
 
@@ -46,17 +46,17 @@ FAILURE_FEEDS = tuple(
     Feed(noun, outcome) for noun in ("runs", "results") for outcome in (Outcome.FAILED, Outcome.ERROR)
 )
 ALL_RUNS_FEED = Feed("runs")
-"""Shows what no feed of one status can: recoveries, and failures under a status that nobody could ask for."""
+"""Shows what the failure feeds cannot: recoveries, and failures under a status that is not asked for."""
 FEEDS = (*FAILURE_FEEDS, ALL_RUNS_FEED)
 
 
 def is_shown_by_status(item: ListedItem) -> bool:
-    """Whether one of the ``FAILURES`` shows it: Zof lists what has exactly the status that is asked for."""
+    """Whether one of ``FAILURE_FEEDS`` shows it: Zof lists exactly the status asked for."""
     return item.outcome.is_bad and (item.status or item.outcome).casefold() == item.outcome
 
 
 def item_key(item: ListedItem) -> str:
-    """What is noted of an item that was read whole."""
+    """Return the key under which an item read in full is recorded."""
     return Feed("runs" if isinstance(item, Run) else "results", item.outcome).item_key(item)
 
 
@@ -64,10 +64,10 @@ def item_key(item: ListedItem) -> str:
 class FeedCursor:
     """How far a feed was read; times are Unix seconds.
 
-    A walk reads the listing once, over as many cycles as that takes: ``began`` says since when (None when no walk is
-    under way), ``cursor`` where it goes on, ``mark`` how far back it has to go. ``complete`` is when the
-    last one that came to its end began, ``back`` how far back the next one has to go, if further than to there.
-    ``trail`` has for the last pages of an oldest-first listing the cursor before them and the time of their first item.
+    A scan reads the listing once, over several cycles if needed: ``began`` is its start (None if none is active),
+    ``cursor`` where it continues, ``mark`` how far back it must go. ``complete`` is the start of the last finished
+    scan, ``back`` how far back the next one must go if that is further. ``trail`` has, for the last pages of an
+    oldest-first listing, the cursor before each page and the time of its first item.
     """
 
     order: ListOrder | None = None
@@ -80,17 +80,17 @@ class FeedCursor:
     trail: tuple[tuple[str | None, float], ...] = ()
 
     def dump(self) -> str:
-        """As it is stored."""
+        """Serialize it for the store."""
         return json.dumps({name: value for name, value in asdict(self).items() if value}, separators=(",", ":"))
 
     @classmethod
     def load(cls, text: str) -> FeedCursor:
-        """Read it back; what a newer version added is left aside."""
+        """Parse a stored cursor; fields added by a newer version are ignored."""
         known = {name: value for name, value in json.loads(text).items() if name in cls.__dataclass_fields__}
         return cls(**known | {"trail": tuple((cursor, at) for cursor, at in known.get("trail", ()))})
 
     def start_scan(self, now: float, mark: float) -> FeedCursor:
-        """Start a walk that goes back to ``mark``; an oldest-first one starts at the last page before that."""
+        """Start a scan back to ``mark``; in an oldest-first listing it starts at the last known page before that."""
         mark, cursor = min(mark, mark if self.back is None else self.back), None
         if self.order == "oldest":
             cursor = next((cursor for cursor, at in reversed(self.trail) if at <= mark), None)
@@ -99,7 +99,7 @@ class FeedCursor:
     def advance_past(
         self, page: Page[Run] | Page[Result], *, known: bool, order: ListOrder | None = None
     ) -> FeedCursor:
-        """Take in a page, of which all is ``known`` or not; ``order`` is the one that an operator named."""
+        """Advance by a page. ``known``: none of its items is new; ``order``: the order set by an operator, if any."""
         seen, by = _detect_order(page.items, self, order)
         times = [at for item in page.items if (at := _item_time(item, by)) is not None]
         last = min(times, default=self.mark) <= self.mark
@@ -111,15 +111,15 @@ class FeedCursor:
         return replace(onward, order=seen, by=by, trail=self._extend_trail(times) if seen == "oldest" else ())
 
     def finish_scan(self) -> FeedCursor:
-        """The walk came to its end: all that was listed when it began was seen."""
+        """End a scan that has read everything listed when it began."""
         return replace(self, began=None, cursor=None, complete=self.began)
 
     def restart_scan(self) -> FeedCursor:
-        """Zof does not know the cursor any more: the next walk starts from the beginning, back to the same mark."""
+        """Discard a cursor that Zof rejects: the next scan starts from the beginning, back to the same mark."""
         return replace(self.postpone_scan(), trail=())
 
     def postpone_scan(self) -> FeedCursor:
-        """Zof refuses the listing: no walk is under way, and the next one goes back to the same mark."""
+        """Stop a scan because Zof refuses the listing; the next one goes back to the same mark."""
         return replace(self, began=None, cursor=None, back=self.mark)
 
     def _extend_trail(self, times: Sequence[float]) -> tuple[tuple[str | None, float], ...]:
@@ -136,7 +136,7 @@ def _item_time(item: ListedItem, by: OrderField) -> float | None:
 def _detect_order(
     items: Sequence[ListedItem], known: FeedCursor, named: ListOrder | None
 ) -> tuple[ListOrder | None, OrderField]:
-    """Which way the listing goes and by which time: as before unless this page shows something else."""
+    """Detect the listing's order and its time field; both stay as known unless this page contradicts them."""
     found = {by: detect_order(getattr(item, by) for item in items) for by in _ORDER_FIELDS}
     if named:
         return named, next((by for by in _ORDER_FIELDS if found[by] == named), known.by)

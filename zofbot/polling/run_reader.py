@@ -1,4 +1,4 @@
-"""Reads Zof for the poller: pages of a feed, and runs whole, within an allowance that leaves the quota to people."""
+"""Reads feeds and whole runs from Zof within a request budget, so that quota is left for people."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from zofbot.subscriptions.events import PLATFORM_EVENT_TYPES
 from zofbot.zof.client import Page, TimeBudget, ZofClient
 
 MAX_RESULT_PAGES = 10
-"""Pages of results that are read of one run; more are counted."""
+"""Pages of results read per run; further results are only counted."""
 
 
 class RunReader:
-    """``left`` is how many requests may still be made in this interval, ``most`` how many in one."""
+    """Reads Zof within a budget: ``most`` requests per interval, of which ``left`` remain and ``spent`` were made."""
 
     def __init__(self, zof: ZofClient, most: int) -> None:
         self.most = self.left = most
@@ -29,12 +29,12 @@ class RunReader:
         self._zof = zof
 
     def start_interval(self) -> None:
-        """Begin an interval; what was overspent in the last one (a run is never read by halves) is made up for."""
+        """Start a new interval. Requests above the last one's budget (a run is always read in full) are deducted."""
         self.left = self.most + min(self.left, 0)
         self.spent = 0
 
     async def feed_pages(self, feed: Feed, progress: FeedCursor) -> AsyncGenerator[Page[Run] | Page[Result], None]:
-        """Go on with a walk. Raises ZofError."""
+        """Continue a scan of a feed. Raises ZofError."""
         async with aclosing(self.listing_pages(feed.noun, progress, feed.outcome)) as pages:
             async for page in pages:
                 yield page
@@ -42,7 +42,7 @@ class RunReader:
     async def listing_pages(
         self, noun: ListingName, progress: FeedCursor, status: str | None = None
     ) -> AsyncGenerator[Page[Run] | Page[Result], None]:
-        """Go on through a listing, of one status or of all. Raises ZofError."""
+        """Continue a scan of a listing, of one status or all. Raises ZofError."""
         listing = self._zof.list_runs if noun == "runs" else self._zof.list_results
         since = datetime.fromtimestamp(max(progress.mark, 0), UTC)
         pages = listing(
@@ -54,11 +54,11 @@ class RunReader:
                     self._count_request()
                     yield page
             except ZofError:
-                self._count_request()  # it was asked for all the same
+                self._count_request()  # a failed request counts too
                 raise
 
     async def read_run(self, watch: PendingRun) -> RunFinding:
-        """Read a run with its failures, and with what passed as far as that says more of it. Raises ZofError."""
+        """Read a run with its failures, and with passed results if they may matter. Raises ZofError."""
         self._count_request()
         run = await self._zof.get_run(watch.subject, patience=TimeBudget.BACKGROUND)
         otherwise = watch.happened or watch.since
@@ -79,9 +79,9 @@ class RunReader:
         return RunFinding.from_results(run, [result], otherwise=watch.happened or watch.since)
 
     async def read_platform_event(self, watch: PendingRun) -> PlatformEvent:
-        """Make out a notice by what the event said, and by a run that it names.
+        """Build a platform event from its webhook, and from the run it names, if any.
 
-        Raises ZofUnavailable where the event did not say where it belongs.
+        Raises ZofUnavailable if that run cannot be read and the webhook names no project or environment.
         """
         happened = watch.happened or watch.since
         event, projects, environment = PLATFORM_EVENT_TYPES[watch.why], watch.projects, watch.environment
@@ -106,7 +106,10 @@ class RunReader:
         self.spent += 1
 
     async def _list_results(self, run: Run) -> dict[str, Result]:
-        """List a run's results: all where a page holds them; what passed where it may be a recovery or a retry."""
+        """List a run's results: all if one page holds them, else the bad ones, and passed ones for a retry.
+
+        Of a passed run all pages are read, for recoveries.
+        """
         found, more = await self._list_by_status(run.id, None, MAX_RESULT_PAGES if run.outcome is Outcome.PASSED else 1)
         if not more or run.outcome is Outcome.PASSED:
             return found
@@ -118,7 +121,7 @@ class RunReader:
         return found
 
     async def _list_by_status(self, run_id: str, status: Outcome | None, most: int) -> tuple[dict[str, Result], bool]:
-        """The results on so many pages, and whether Zof has more of them."""
+        """Return the results on at most ``most`` pages, and whether Zof has more."""
         found: dict[str, Result] = {}
         more = False
         pages = self._zof.list_results(run_id=run_id, status=status, patience=TimeBudget.BACKGROUND, pages=most)
@@ -131,7 +134,7 @@ class RunReader:
 
 
 def _lacks_results(found: RunFinding, seen: Collection[str]) -> bool:
-    """Whether a run has results that did not come along with it, as far as its counts and the listings tell."""
+    """Whether a run has results that its own reply lacks, judging by its counts and the listings."""
     run = found.run
     came = {result.id for result in run.results or ()}
     listed = {field.rpartition(":")[2] for field in seen if field.startswith("results:")}

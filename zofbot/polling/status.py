@@ -1,6 +1,6 @@
-"""The word that the poller leaves with its lease: when it last read Zof well, and what kept it from doing so since.
+"""Poller status kept beside the lease: last success, last error.
 
-It is left by the step in which the next turn takes the lease, so it costs nothing and comes a turn late.
+It is written when the next cycle takes the lease, so it needs no extra request and is one cycle late.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from zofbot.domain.errors import ZofError
 
 POLLER_LEASE = "poller"
-"""What its lease is called."""
+"""Name of the poller's lease."""
 
 
 @dataclass(frozen=True)
 class PollStatus:
-    """``well`` and ``ill`` are Unix seconds, 0 for never; ``why`` is about ``ill``."""
+    """When polling last succeeded (``well``) and failed (``ill``), Unix seconds, 0 for never; ``why`` it failed."""
 
     well: float = 0.0
     ill: float = 0.0
@@ -25,16 +25,16 @@ class PollStatus:
 
 
 def success_note(at: float) -> dict[str, str]:
-    """All was read."""
+    """Return the lease note for a cycle that read everything."""
     return {"well": f"{at:.0f}", "ill": "0"}
 
 
 def failure_note(at: float, error: ZofError) -> dict[str, str]:
-    """Zof did not let itself be read."""
+    """Return the lease note for a cycle that could not read Zof."""
     return {"ill": f"{at:.0f}", "why": error.sentence, "request_id": error.request_id or ""}
 
 
-def parse_status(word: Mapping[str, str]) -> PollStatus:
-    """Understand a word; what a newer version added is left aside."""
-    times = {name: float(word[name]) for name in ("well", "ill") if word.get(name, "").replace(".", "").isdecimal()}
-    return PollStatus(**times, why=word.get("why", ""), request_id=word.get("request_id", ""))
+def parse_status(note: Mapping[str, str]) -> PollStatus:
+    """Parse a lease note; fields added by a newer version are ignored."""
+    times = {name: float(note[name]) for name in ("well", "ill") if note.get(name, "").replace(".", "").isdecimal()}
+    return PollStatus(**times, why=note.get("why", ""), request_id=note.get("request_id", ""))

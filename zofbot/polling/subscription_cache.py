@@ -1,4 +1,4 @@
-"""The subscriptions as the poller knows them, which are parsed again only when one was changed."""
+"""The poller's copy of all subscriptions, parsed again only when one has changed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from zofbot.subscriptions import Subscription
 log = structlog.get_logger()
 
 SUBSCRIPTIONS = "subscriptions"
-"""The hash of all subscriptions, by id, each as JSON."""
+"""Hash of all subscriptions: id to JSON."""
 
 
 class SubscriptionCache:
-    """``all`` are those that were read last."""
+    """Parsed subscriptions; ``all`` are those read last."""
 
     def __init__(self) -> None:
         self.all: list[Subscription] = []
         self._fields: dict[str, str] = {}
 
     def update(self, fields: Mapping[str, str]) -> bool:
-        """Take in the hash as it stands in the store now; whether anything was changed."""
+        """Update from the stored hash. Return whether anything changed."""
         if fields == self._fields:
             return False
         self._fields, self.all = dict(fields), subscriptions_in(fields)
@@ -30,7 +30,7 @@ class SubscriptionCache:
 
 
 def subscriptions_in(fields: Mapping[str, str]) -> list[Subscription]:
-    """Read the hash of subscriptions; one that a newer version wrote in another way is left aside, loudly."""
+    """Parse the hash of subscriptions; one that this version cannot read is skipped and logged."""
     read = []
     for name, value in sorted(fields.items()):
         try:

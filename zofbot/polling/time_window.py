@@ -1,4 +1,4 @@
-"""A window on one of Zof's listings: what happened since a moment, read as far as a page cap allows."""
+"""Read one of Zof's listings back to a given time, within a page limit."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ ListedT = TypeVar("ListedT", Run, Result)
 def start_window(
     now: float, back: float, order: ListOrder | None = None, known: FeedCursor | None = None
 ) -> FeedCursor:
-    """Begin to read back to ``back`` (Unix seconds), and a little further, for a run is listed where it was made.
+    """Start a scan to ``back`` (Unix seconds), with an overlap because a run is listed by its creation time.
 
-    ``order`` is that of Zof's listings where an operator named it, ``known`` what an earlier walk made out of it.
+    ``order`` is the order of Zof's listings if an operator set it, ``known`` the cursor of an earlier scan.
     """
     return (known or FeedCursor(order)).start_scan(now, back - OVERLAP_SECONDS)
 
@@ -26,17 +26,17 @@ def start_window(
 async def read_window(
     pages: AsyncGenerator[Page[ListedT], None],
     kept: dict[str, ListedT],
-    walk: FeedCursor,
+    scan: FeedCursor,
     order: ListOrder | None = None,
 ) -> bool:
-    """Keep what the pages show, by its id; whether the page cap came before the end. Raises ZofError.
+    """Collect the listed items by id into ``kept``. Return whether the page limit cut the listing. Raises ZofError.
 
-    Zof names no order, so a walk ends at ``back`` only where the pages show that they go back in time.
+    Zof documents no order, so the scan stops early only if the pages turn out to be newest first.
     """
     async with aclosing(pages):
         async for page in pages:
             kept |= {item.id: item for item in page}
-            walk = walk.advance_past(page, known=True, order=order)
-            if walk.began is None:
+            scan = scan.advance_past(page, known=True, order=order)
+            if scan.began is None:
                 return False
     return True

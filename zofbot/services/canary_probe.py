@@ -15,6 +15,7 @@ from zofbot.domain.errors import SlackRefused
 from zofbot.domain.model import CaseCounts, Outcome, Result, Run
 from zofbot.notifications.idempotency import idempotency_key
 from zofbot.notifications.notification import Notification, NotificationKind, NotificationState, Receipt
+from zofbot.notifications.payloads import AlertTestPayload, dump_payload
 from zofbot.slack.client import SlackClient, message_metadata
 from zofbot.slack.errors import RefusalHandling, handling_for
 from zofbot.slack.views import test_alerts
@@ -140,4 +141,5 @@ def build_canary_alert(channel: str, now: float) -> Notification:
     )
     root = next(notification for notification in decision.notifications if notification.kind is NotificationKind.ROOT)
     name = idempotency_key(CANARY_HASH, identifier, Outcome.FAILED.value, channel)
-    return root.model_copy(update={"key": name, "body": test_alerts.mark_test_payload(root.body, "zofbot's canary")})
+    test = AlertTestPayload(alert=root.body, by="zofbot's canary")
+    return root.model_copy(update={"key": name, "body": dump_payload(test)})

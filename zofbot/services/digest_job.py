@@ -16,6 +16,8 @@ import structlog
 from zofbot.clock import Clock
 from zofbot.domain.errors import ZofError, ZofUnavailable
 from zofbot.domain.model import Result, Run
+from zofbot.notifications import payloads
+from zofbot.notifications.digest_payload import DigestPayload
 from zofbot.notifications.notification import Claim, Notification, NotificationKind, UnwantedNotification
 from zofbot.polling import time_window
 from zofbot.polling.checkpoint import PollCheckpoint
@@ -24,7 +26,6 @@ from zofbot.polling.cursor import FeedCursor, ListingName
 from zofbot.services.digest_report import DigestData, DueDigest, build_digest, due_digests
 from zofbot.services.failures import TriageService
 from zofbot.services.shift_reports import shift_report_for
-from zofbot.slack.views import digest_message
 from zofbot.store.audit import AuditLog
 from zofbot.store.digests import DIGESTS_HASH, LAST_DIGESTS_HASH, load_digest, parse_digest_records
 from zofbot.store.leases import Fence, HeldLease
@@ -165,7 +166,7 @@ class DigestJob:
                 key=one.key,
                 kind=NotificationKind.ROOT,
                 channel=channel,
-                body=digest_message.dump_digest(body),
+                body=payloads.dump_payload(body),
                 happened=one.ends_at,
             )
             await means.outbox.commit([note], changes={LAST_DIGESTS_HASH: {channel: one.key}}, fence=fence)
@@ -182,7 +183,7 @@ def make_digest_filter(outbox: Outbox, clock: Clock) -> Callable[[Claim], Awaita
 
     async def drop_unwanted(claimed: Claim) -> Claim:
         body = claimed.notification.body
-        if body.get("card") != digest_message.DIGEST_CARD_KIND:
+        if not payloads.holds_payload(body, DigestPayload):
             return claimed
         regular, _ = await load_digest(outbox, claimed.notification.channel)
         if regular is None or (format_schedule(regular.rhythm), regular.rhythm.zone) != (

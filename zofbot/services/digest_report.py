@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from zofbot.domain.errors import ZofError
 from zofbot.domain.model import Outcome, Result, Run
+from zofbot.notifications.digest_payload import CaseCount, DigestPayload, TrendPoint
 from zofbot.notifications.payloads import clean_text
 from zofbot.polling.time_window import ListedT
-from zofbot.slack.views.digest_message import CaseCount, DigestPayload, TrendPoint
 from zofbot.subscriptions import Subscription
 from zofbot.subscriptions.digest_schedule import (
     DigestSetting,

@@ -12,6 +12,7 @@ from zofbot.alerting.catchups import Item
 from zofbot.alerting.holds import Hold, cases_of, hold_back, is_critical, projects_of, record
 from zofbot.alerting.state import MUTES, catch_up_in, held_by
 from zofbot.clock import Clock
+from zofbot.notifications.catch_up_payload import CatchUpLine, CatchUpPayload
 from zofbot.notifications.notification import (
     Claim,
     Notification,
@@ -20,10 +21,8 @@ from zofbot.notifications.notification import (
     UnwantedNotification,
 )
 from zofbot.notifications.notification import NotificationState as Waits
-from zofbot.notifications.payloads import ReminderPayload
+from zofbot.notifications.payloads import ReminderPayload, dump_payload, holds_payload
 from zofbot.services.failures import Failure, TriageService
-from zofbot.slack.views import catch_up
-from zofbot.slack.views.catch_up import CatchUpBody, Line
 from zofbot.store.outbox import CommitConflict, Outbox
 from zofbot.store.subscriptions import Subscriptions
 from zofbot.subscriptions.mute import active, read_mutes
@@ -49,8 +48,7 @@ class Postponing:
         Raises UndecidedNotification if it must wait, and UnwantedNotification if it was rescheduled or is empty.
         """
         note = claimed.notification
-        card = note.body.get("card")
-        if card == catch_up.CARD:
+        if holds_payload(note.body, CatchUpPayload):
             return await self._listed(claimed)
         if note.not_before and note.kind is not NotificationKind.EDIT:
             await self._postpone(note)
@@ -72,7 +70,7 @@ class Postponing:
         Raises UndecidedNotification while it must wait, and UnwantedNotification if it was rescheduled.
         """
         failure = await self._failures.get(note.root or note.key)
-        timer = ReminderPayload.model_validate(note.body) if note.body.get("card") == "timer" else None
+        timer = ReminderPayload.model_validate(note.body) if holds_payload(note.body, ReminderPayload) else None
         if failure is None or (timer and not timer.is_still_wanted(failure.present)):
             return
         known = (await self._outbox.read_hashes(MUTES))[MUTES]
@@ -115,15 +113,15 @@ class Postponing:
         if not found:
             raise UnwantedNotification
         lines = tuple(_line(failure, items[failure.key]) for failure in found)
-        body = CatchUpBody.model_validate(note.body).model_copy(update={"failures": lines})
-        return replace(claimed, notification=note.model_copy(update={"body": catch_up.stored(body)}))
+        body = CatchUpPayload.model_validate(note.body).model_copy(update={"failures": lines})
+        return replace(claimed, notification=note.model_copy(update={"body": dump_payload(body)}))
 
 
-def _line(failure: Failure, item: Item) -> Line:
+def _line(failure: Failure, item: Item) -> CatchUpLine:
     body, present = failure.body, failure.present
     where = " · ".join(part for part in (body.run.project, body.run.environment) if part)
     recovered = present.state is TriageState.RECOVERED
-    return Line(
+    return CatchUpLine(
         title=failure.title, where=where, at=item.at, state=present.state,
         since=(body.turned or 0.0) if recovered else present.since, owner=present.owner.name,
     )  # fmt: skip

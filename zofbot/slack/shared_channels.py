@@ -23,8 +23,8 @@ from zofbot.notifications.notification import (
     UndecidedNotification,
     UnwantedNotification,
 )
+from zofbot.notifications.payloads import AlertTestPayload, PlatformEventPayload, holds_payload
 from zofbot.slack.directory import Readers
-from zofbot.slack.views import test_alerts
 
 _INTERNAL_FIELDS = {"why", "note"}
 """Fields of payloads and records that other organizations must not see."""
@@ -40,8 +40,6 @@ DETAILS_WAIT_SECONDS = 86400.0
 
 MAX_WAITING_MESSAGES = 1000
 """Maximum messages whose waiting time is tracked."""
-
-DETAILS_FOLLOW_NOTE = "Details follow once Slack says who can read this channel."
 
 
 class SharedChannelFilter:
@@ -66,7 +64,7 @@ class SharedChannelFilter:
         and StoreUnavailable.
         """
         less = redact_for_shared_channels(claimed)
-        if less == claimed or claimed.notification.body.get("card") == test_alerts.TEST_CARD_KIND:
+        if less == claimed or holds_payload(claimed.notification.body, AlertTestPayload):
             return claimed
         readers = await self._readers(claimed.notification.channel)
         key = claimed.notification.key
@@ -118,7 +116,7 @@ def redact_for_shared_channels(claimed: Claim) -> Claim:
     """Return the claim without internal fields; equal to the input if there are none."""
     notification = claimed.notification
     body = _remove_internal_fields(notification.body)
-    if body.get("card") == "notice":
+    if holds_payload(body, PlatformEventPayload):
         body.pop("said", None)
     shows_failure = notification.kind is not NotificationKind.REPLY  # a reply only names it
     return replace(

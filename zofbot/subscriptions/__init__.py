@@ -1,4 +1,4 @@
-"""Subscriptions: what a channel wants to be told, how that is typed, and whether a finding is meant by it."""
+"""Subscriptions: which failures a channel wants, how that is typed, and whether a finding matches."""
 
 from __future__ import annotations
 

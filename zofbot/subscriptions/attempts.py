@@ -1,4 +1,4 @@
-"""Attempts: of several results of one case in one run the last counts, for the others were tried again."""
+"""Retries: of several attempts at one case in a run, only the last counts."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from zofbot.domain.model import Outcome, Result
 
 _RETRY = re.compile(r"[\s(\[#-]*\b(?:retry|attempt|try|rerun)\s*#?\d+[)\]]*$", re.IGNORECASE)
-"""What a title may end with that names an attempt."""
+"""A suffix of a title that numbers an attempt."""
 
 _CONCLUSIVE_OUTCOMES = (Outcome.PASSED, Outcome.FAILED, Outcome.ERROR)
 
 
 def last_attempts(results: Iterable[Result]) -> tuple[Result, ...]:
-    """Each case's last attempt that passed, failed or errored, knowing how many there were; and all else as it is.
+    """Return the last attempt at each case, with the number of attempts; unfinished and other results are kept as is.
 
-    Results are attempts at one case when they have its id and title: a case of several titles has parameters. Without
-    an id that holds only where Zof numbers them.
+    Results are attempts at the same case if their case id and title are equal (with parameters, titles differ). Without
+    a case id, equal titles count only if Zof numbers the attempts.
     """
     attempts: dict[tuple[str, str], list[Result]] = {}
     for result in results:
@@ -26,7 +26,7 @@ def last_attempts(results: Iterable[Result]) -> tuple[Result, ...]:
 
 
 def is_retried(results: Iterable[Result]) -> bool:
-    """Whether a case may have more attempts than these, to judge by what is known of them."""
+    """Whether the results show retries, so that there may be further attempts not among them."""
     known = list(results)
     return any(result.attempt for result in known) or len(last_attempts(known)) < len(known)
 
@@ -45,5 +45,5 @@ def _pick_last(tries: list[Result]) -> Result:
 
 
 def _attempt_order(result: Result) -> tuple[int, float, bool, str]:
-    """By number, then by time; where neither tells, one that passed comes last, for it is not tried again."""
+    """Sort by number, then time; if both are equal, a passed attempt is last because it is not retried."""
     return result.attempt or 0, result.happened_at or 0.0, result.outcome is Outcome.PASSED, result.id

@@ -1,4 +1,4 @@
-"""A plan: what to add, change and remove so that the channels are told what a rule book says."""
+"""Compare stored subscriptions with a subscription file: what to add, change and remove."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIGNS = {ADD: "+", CHANGE: "~", REMOVE: "-"}
 
 @dataclass(frozen=True)
 class SubscriptionChange:
-    """One subscription's way from what it is to what it shall be; None where it is not there."""
+    """A change of one subscription; ``before`` is None if it is added, ``after`` if it is removed."""
 
     before: Subscription | None
     after: Subscription | None
@@ -33,7 +33,7 @@ class SubscriptionChange:
         return (self.after or self.before or Subscription()).channel
 
     def channel_messages(self) -> Iterator[tuple[str, str]]:
-        """What which channel is to know of it, in words; nothing of what only concerns the record."""
+        """Yield channels and the sentences to post there; nothing if only the record's details change."""
         before, after = self.before, self.after
         moved = before is None or after is None or before.channel != after.channel
         if before and moved:
@@ -52,7 +52,7 @@ class SubscriptionChange:
 
 @dataclass(frozen=True)
 class SubscriptionDiff:
-    """All changes, by channel, and the subscriptions that stay as they are."""
+    """All changes, sorted by channel, and the unchanged subscriptions."""
 
     changes: Sequence[SubscriptionChange] = ()
     same: Sequence[Subscription] = field(default=())
@@ -63,18 +63,19 @@ class SubscriptionDiff:
 
 
 def diff_subscriptions(
-    standing: Sequence[Subscription], rules: Sequence[FileEntry], *, now: float, new_id: Callable[[], str], by_name: str
+    stored: Sequence[Subscription], entries: Sequence[FileEntry], *, now: float, new_id: Callable[[], str], by_name: str
 ) -> SubscriptionDiff:
-    """Compare what stands with what is wanted; entries that say not who and since when are ``by_name``'s, from now on.
+    """Compare the stored subscriptions with the file's entries.
 
-    An entry without an id means the subscription of its channel that says the same, if there is one.
+    An entry without an id matches the channel's subscription with the same filters, if there is one. A new one without
+    author and time is by ``by_name``, created ``now`` (Unix seconds).
     """
-    left = {item.id: item for item in standing}
-    named = {rule.id for rule in rules}
+    left = {item.id: item for item in stored}
+    named = {entry.id for entry in entries}
     changes, same = [], []
-    for rule in rules:
-        before = left.pop(rule.id, None) if rule.id is not None else _take_same(rule, left, named)
-        after = _merge_entry(rule, before, now, new_id, by_name)
+    for entry in entries:
+        before = left.pop(entry.id, None) if entry.id is not None else _take_same(entry, left, named)
+        after = _merge_entry(entry, before, now, new_id, by_name)
         if before == after:
             same.append(after)
         else:
@@ -83,30 +84,34 @@ def diff_subscriptions(
     return SubscriptionDiff(sorted(changes, key=lambda change: change.channel), same)
 
 
-def _take_same(rule: FileEntry, left: dict[str, Subscription], named: set[str | None]) -> Subscription | None:
+def _take_same(entry: FileEntry, left: dict[str, Subscription], named: set[str | None]) -> Subscription | None:
     for item in left.values():
-        if item.channel == rule.channel and item.id not in named and format_filters(item) == format_filters(rule.wish):
+        if (
+            item.channel == entry.channel
+            and item.id not in named
+            and format_filters(item) == format_filters(entry.subscription)
+        ):
             return left.pop(item.id)
     return None
 
 
 def _merge_entry(
-    rule: FileEntry, before: Subscription | None, now: float, new_id: Callable[[], str], by_name: str
+    entry: FileEntry, before: Subscription | None, now: float, new_id: Callable[[], str], by_name: str
 ) -> Subscription:
-    given = {"id": rule.id, "by": rule.by, "by_name": rule.by_name, "created": rule.created}
+    given = {"id": entry.id, "by": entry.by, "by_name": entry.by_name, "created": entry.created}
     own = (before or Subscription(created=now, by_name=by_name)).model_dump(include=set(given))
     own |= {name: value for name, value in given.items() if value is not None}
     own["id"] = own["id"] or new_id()
-    return rule.wish.model_copy(update=own | {"channel": rule.channel})
+    return entry.subscription.model_copy(update=own | {"channel": entry.channel})
 
 
 def filters_text(subscription: Subscription) -> str:
-    """Its filters, or that it has none."""
+    """Return the subscription's filters, or "all failures" if it has none."""
     return format_filters(subscription) or "all failures"
 
 
 def _describe_change(before: Subscription, after: Subscription) -> str:
-    said = (
+    filters = (
         filters_text(before)
         if filters_text(before) == filters_text(after)
         else f"{filters_text(before)}  →  {filters_text(after)}"
@@ -116,4 +121,4 @@ def _describe_change(before: Subscription, after: Subscription) -> str:
         for name in ("channel", "by", "by_name", "created")
         if getattr(before, name) != getattr(after, name)
     ]
-    return f"{said} ({', '.join(facts)})" if facts else said
+    return f"{filters} ({', '.join(facts)})" if facts else filters

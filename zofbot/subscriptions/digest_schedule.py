@@ -1,4 +1,4 @@
-"""The rhythm of a channel's digest: daily or weekly, at a time of a zone; when it was due, and when it will be."""
+"""The schedule of a channel's digest, daily or weekly at a local time, and when it is due."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from zofbot.domain.errors import BadInput
-from zofbot.subscriptions.quiet_hours import find_zone as named
+from zofbot.subscriptions.quiet_hours import find_zone
 from zofbot.triage.wake_times import DAY_NAMES, DEFAULT_TIME, parse_time_of_day, parse_weekday
 
 TREND_PARTS = {"daily": 8, "weekly": 7}
-"""Into how many parts a digest's time is cut for its trend."""
+"""Number of parts into which the period of a digest is divided for its trend."""
 
 
 class _ScheduleModel(BaseModel):
@@ -21,7 +21,7 @@ class _ScheduleModel(BaseModel):
 
 
 class DigestSchedule(_ScheduleModel):
-    """``day`` is 0 for Monday and only weekly ones have it; ``minute`` is of the day; ``zone`` is an IANA name."""
+    """When a digest is due: ``day`` is 0 for Monday (weekly only), ``minute`` of the day; ``zone`` is an IANA name."""
 
     every: Literal["daily", "weekly"]
     day: int = Field(default=0, ge=0, le=6)
@@ -35,7 +35,7 @@ class DigestSchedule(_ScheduleModel):
 
 
 class DigestSetting(_ScheduleModel):
-    """A channel's digest: how often, and who asked for it when (Unix seconds)."""
+    """A channel's digest: its schedule, who set it up and when (Unix seconds)."""
 
     channel: str
     rhythm: DigestSchedule
@@ -45,14 +45,14 @@ class DigestSetting(_ScheduleModel):
 
 
 class Occurrence(NamedTuple):
-    """One time at which a digest is due: its day where the clock hangs, and Unix seconds."""
+    """A time at which a digest is due: the local day, and Unix seconds."""
 
     day: date
     at: float
 
 
 def parse_schedule(words: str, zone: str) -> DigestSchedule:
-    """A rhythm as it is typed: ``daily``, ``daily 9am``, ``weekly mon 09:00``. Raises BadInput."""
+    """Parse a schedule as typed: ``daily``, ``daily 9am``, ``weekly mon 09:00``. Raises BadInput."""
     typed = words[:100].lower().split()
     every, rest = (typed[0], [word for word in typed[1:] if word not in ("at", "on")]) if typed else ("", [])
     if every == "daily" and len(rest) <= 2:
@@ -76,71 +76,71 @@ def _parse_minute(typed: str) -> int:
     return at.hour * 60 + at.minute
 
 
-def format_schedule(rhythm: DigestSchedule) -> str:
-    """A rhythm as it can be typed: ``weekly mon 09:00``."""
-    day = f" {DAY_NAMES[rhythm.day][:3].lower()}" if rhythm.every == "weekly" else ""
-    return f"{rhythm.every}{day} {rhythm.minute // 60:02d}:{rhythm.minute % 60:02d}"
+def format_schedule(schedule: DigestSchedule) -> str:
+    """Return a schedule as it can be typed: ``weekly mon 09:00``."""
+    day = f" {DAY_NAMES[schedule.day][:3].lower()}" if schedule.every == "weekly" else ""
+    return f"{schedule.every}{day} {schedule.minute // 60:02d}:{schedule.minute % 60:02d}"
 
 
-def latest_occurrence(rhythm: DigestSchedule, now: float) -> Occurrence:
-    """When it was last due at ``now`` (Unix seconds): of all that were missed, the only one that is made up for."""
-    here = datetime.fromtimestamp(now, _schedule_zone(rhythm)).date()
+def latest_occurrence(schedule: DigestSchedule, now: float) -> Occurrence:
+    """Return when the digest was last due at ``now`` (Unix seconds). Earlier missed digests are not posted."""
+    here = datetime.fromtimestamp(now, _schedule_zone(schedule)).date()
     days = (here - timedelta(days=back) for back in range(-1, 9))
-    return next(item for item in _occurrences_on(rhythm, days) if item.at <= now)
+    return next(item for item in _occurrences_on(schedule, days) if item.at <= now)
 
 
-def next_occurrence(rhythm: DigestSchedule, now: float) -> Occurrence:
-    """When it is due next."""
-    here = datetime.fromtimestamp(now, _schedule_zone(rhythm)).date()
+def next_occurrence(schedule: DigestSchedule, now: float) -> Occurrence:
+    """Return when the digest is due next after ``now`` (Unix seconds)."""
+    here = datetime.fromtimestamp(now, _schedule_zone(schedule)).date()
     days = (here + timedelta(days=ahead) for ahead in range(-1, 9))
-    return next(item for item in _occurrences_on(rhythm, days) if item.at > now)
+    return next(item for item in _occurrences_on(schedule, days) if item.at > now)
 
 
-def _occurrences_on(rhythm: DigestSchedule, days: Iterable[date]) -> Iterator[Occurrence]:
-    wanted = range(7) if rhythm.every == "daily" else (rhythm.day,)
-    return (Occurrence(day, _occurrence_time(rhythm, day)) for day in days if day.weekday() in wanted)
+def _occurrences_on(schedule: DigestSchedule, days: Iterable[date]) -> Iterator[Occurrence]:
+    wanted = range(7) if schedule.every == "daily" else (schedule.day,)
+    return (Occurrence(day, _occurrence_time(schedule, day)) for day in days if day.weekday() in wanted)
 
 
-def digest_key(rhythm: DigestSchedule, day: date, channel: str) -> str:
-    """The idempotency key of the digest of a day."""
-    return f"digest:{rhythm.every}:{day.isoformat()}:{channel}"
+def digest_key(schedule: DigestSchedule, day: date, channel: str) -> str:
+    """Return the idempotency key of a day's digest."""
+    return f"digest:{schedule.every}:{day.isoformat()}:{channel}"
 
 
-def period_bounds(rhythm: DigestSchedule, day: date) -> tuple[float, ...]:
-    """The bounds of the parts of the time that the digest of ``day`` is about, in Unix seconds, oldest first."""
-    if rhythm.every == "weekly":
-        return tuple(_occurrence_time(rhythm, day - timedelta(days=back)) for back in range(7, -1, -1))
-    begin, end = _occurrence_time(rhythm, day - timedelta(days=1)), _occurrence_time(rhythm, day)
+def period_bounds(schedule: DigestSchedule, day: date) -> tuple[float, ...]:
+    """Return the bounds (Unix seconds, oldest first) of the parts of the period that the digest of ``day`` covers."""
+    if schedule.every == "weekly":
+        return tuple(_occurrence_time(schedule, day - timedelta(days=back)) for back in range(7, -1, -1))
+    begin, end = _occurrence_time(schedule, day - timedelta(days=1)), _occurrence_time(schedule, day)
     parts = TREND_PARTS["daily"]
     return (*(begin + (end - begin) * part / parts for part in range(parts)), end)
 
 
-def period_bounds_until(rhythm: DigestSchedule, now: float) -> tuple[float, ...]:
-    """The same of a digest that would be due ``now``."""
-    here = datetime.fromtimestamp(now, _schedule_zone(rhythm))
-    moved = rhythm.model_copy(update={"minute": here.hour * 60 + here.minute})
+def period_bounds_until(schedule: DigestSchedule, now: float) -> tuple[float, ...]:
+    """Return the same bounds for a digest that would be due ``now`` (Unix seconds)."""
+    here = datetime.fromtimestamp(now, _schedule_zone(schedule))
+    moved = schedule.model_copy(update={"minute": here.hour * 60 + here.minute})
     return (*period_bounds(moved, here.date())[:-1], now)
 
 
-def period_label(rhythm: DigestSchedule, at: float) -> str:
-    """What a part is called that begins at ``at``: its day, or its time."""
-    here = datetime.fromtimestamp(at, _schedule_zone(rhythm))
-    return f"{DAY_NAMES[here.weekday()][:3]} {here.day}" if rhythm.every == "weekly" else f"{here:%H:%M}"
+def period_label(schedule: DigestSchedule, at: float) -> str:
+    """Return the label of the part that begins at ``at`` (Unix seconds): its day, or its time."""
+    here = datetime.fromtimestamp(at, _schedule_zone(schedule))
+    return f"{DAY_NAMES[here.weekday()][:3]} {here.day}" if schedule.every == "weekly" else f"{here:%H:%M}"
 
 
-def _occurrence_time(rhythm: DigestSchedule, day: date) -> float:
-    """The rhythm's time on a day: as much later where a clock change leaves it out, the first where it repeats it.
+def _occurrence_time(schedule: DigestSchedule, day: date) -> float:
+    """Return the schedule's time on a day in Unix seconds.
 
-    So has Python it, too (PEP 495).
+    If a clock change skips it, it is later by the skipped time; if one repeats it, the first is used (PEP 495).
     """
-    at = time(rhythm.minute // 60, rhythm.minute % 60)
-    return datetime.combine(day, at, _schedule_zone(rhythm)).timestamp()
+    at = time(schedule.minute // 60, schedule.minute % 60)
+    return datetime.combine(day, at, _schedule_zone(schedule)).timestamp()
 
 
 def iana_name(known: tzinfo) -> str:
-    """The IANA name of a zone; UTC where it has none that would know of clock changes."""
+    """Return the IANA name of a zone; UTC for a fixed offset without one."""
     return str(getattr(known, "key", "UTC"))
 
 
-def _schedule_zone(rhythm: DigestSchedule) -> tzinfo:
-    return named(rhythm.zone) or UTC
+def _schedule_zone(schedule: DigestSchedule) -> tzinfo:
+    return find_zone(schedule.zone) or UTC

@@ -1,4 +1,4 @@
-"""What was found at Zof: a run with the failures in it, or a notice that concerns no single run."""
+"""Findings from Zof: a run with its failures, or a platform event that is not about a single run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zofbot.subscriptions.attempts import last_attempts
 
 
 class EventType(StrEnum):
-    """What a subscription may ask for."""
+    """Event types that a subscription may select with ``on:``."""
 
     FAILED = "failed"
     ERROR = "error"
@@ -21,7 +21,7 @@ class EventType(StrEnum):
     INTEGRATION = "integration"
     PLAN = "plan"
     PASSED_WITH_FAILURES = "passed-with-failures"
-    """A run that Zof calls passed though cases failed in it, as it does where those are quarantined."""
+    """A run that Zof reports as passed although cases failed, for example because they are quarantined."""
 
 
 PLATFORM_EVENT_TYPES = {
@@ -30,21 +30,21 @@ PLATFORM_EVENT_TYPES = {
     "integration.error": EventType.INTEGRATION,
     "remediation.plan_pending": EventType.PLAN,
 }
-"""Zof's event types that become notices (https://zof.ai/docs/webhooks/events)."""
+"""Zof's event types that become platform events (https://zof.ai/docs/webhooks/events)."""
 
 
 def case_key(result: Result) -> str:
-    """What makes two results the same case: its id, else its title, else nothing but itself."""
+    """Return the key of a result's case: its case id, else its title, else the result's own id."""
     return result.case_id or result.title or result.id
 
 
 @dataclass(frozen=True)
 class RunFinding:
-    """One run with its failed and errored results, the last of each case.
+    """A run with its failed and errored results, the last attempt at each case.
 
-    ``happened`` is in Unix seconds by Zof's clock, which may be ahead of ours. ``total`` counts all bad results when
-    Zof has more of them than were read. ``passed`` has the cases (as ``case_key`` names them) that are known to
-    have passed in this run. ``retried`` are the bad results that another attempt at the same case came after.
+    ``happened`` is in Unix seconds by Zof's clock, which may be ahead of ours. ``total`` counts all bad results, also
+    those that were not read. ``passed`` has the ``case_key`` of each case known to have passed in this run.
+    ``retried`` are bad results followed by another attempt at the same case.
     """
 
     run: Run
@@ -58,7 +58,7 @@ class RunFinding:
     def from_results(
         cls, run: Run, results: Iterable[Result], *, total: int | None = None, otherwise: float
     ) -> RunFinding:
-        """Sort out what was read of a run, once each; ``otherwise`` (Unix seconds) stands in for an unknown time."""
+        """Build a finding from a run and its results; ``otherwise`` (Unix seconds) is used if no time is known."""
         read = {result.id: result for result in results}
         last = last_attempts(read.values())
         kept = {result.id for result in last}
@@ -78,19 +78,19 @@ class RunFinding:
 
     @property
     def outcome(self) -> Outcome:
-        """The run's, or that of its worst case where Zof used a word nobody knows."""
+        """The run's outcome, or that of its worst case if Zof's status is unknown."""
         if self.run.outcome is not Outcome.UNKNOWN or not self.bad:
             return self.run.outcome
         return Outcome.FAILED if any(item.outcome is Outcome.FAILED for item in self.bad) else Outcome.ERROR
 
     @property
     def passed_with_failures(self) -> bool:
-        """Whether Zof calls the run passed though cases failed in it."""
+        """Whether Zof reports the run as passed although cases failed."""
         return self.run.outcome is Outcome.PASSED and self.total > 0
 
     @property
     def has_ended(self) -> bool:
-        """Whether the run is over; of an unknown word, its end time tells."""
+        """Whether the run has ended; with an unknown status, it has if it has an end time."""
         return self.run.outcome.is_final or (self.run.outcome is Outcome.UNKNOWN and self.run.ended is not None)
 
     @property
@@ -104,7 +104,7 @@ class RunFinding:
 
     @property
     def projects(self) -> Collection[str]:
-        """Every name by which people may mean the project."""
+        """The project's id and name, without empty ones."""
         return [name for name in (self.run.project_id, self.run.project_name) if name]
 
     @property
@@ -114,7 +114,7 @@ class RunFinding:
 
 @dataclass(frozen=True)
 class PlatformEvent:
-    """Something of Zof's own to tell once: ``id`` is the object's it is about, never the event's."""
+    """An event of Zof's platform; ``id`` is that of the object it is about, never the event's own. Unix seconds."""
 
     event: EventType
     id: str

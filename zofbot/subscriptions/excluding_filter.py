@@ -1,4 +1,4 @@
-"""Why a subscription would have posted nothing: the filter that excluded every failure, and what it may have meant."""
+"""Find the filter that makes a subscription post nothing, and suggest what may have been meant."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from zofbot.subscriptions.model import Subscription
 from zofbot.subscriptions.patterns import including_patterns, is_glob, matches_any, matches_patterns, to_literal_pattern
 
 MAX_SUGGESTIONS = 3
-"""Names that are suggested for one that nothing has."""
+"""Names suggested for a pattern that matches no known name."""
 
 MIN_SIMILARITY = 0.6
-"""How alike two names have to be, by ``difflib``, from 0 to 1."""
+"""Similarity of two names needed for a suggestion, by ``difflib``, from 0 to 1."""
 
 
 @dataclass(frozen=True)
 class KnownNames:
-    """Names that Zof has shown: each project by id and name, if it has both, and environments.
+    """Names seen in Zof: each project's id and name, if it has both, and environments.
 
-    ``listed``: these are all projects there are, not only those of recent runs. ``forbidden``: the key may
-    not list them.
+    ``listed``: these are all projects, not only those of recent runs. ``forbidden``: the API key may not list projects.
     """
 
     projects: Sequence[tuple[str, ...]] = ()
@@ -35,10 +34,10 @@ class KnownNames:
 
 @dataclass(frozen=True)
 class ExcludingFilter:
-    """The filter ``name`` excluded all ``failures`` there were; 0 where nothing failed at all.
+    """The filter ``name`` excluded all ``failures`` that there were; 0 if nothing failed.
 
-    ``unknown`` are its patterns that no known name fits, ``near`` the patterns that may have been meant, ``known``
-    those of the names that there are. ``listed`` as for ``KnownNames``.
+    ``unknown`` are its patterns that match no known name, ``near`` the patterns that may have been meant, ``known``
+    a pattern for each known name. ``listed`` is as for ``KnownNames``.
     """
 
     name: str
@@ -52,9 +51,9 @@ class ExcludingFilter:
 def find_excluding_filter(
     subscription: Subscription, found: Sequence[RunFinding], names: KnownNames
 ) -> ExcludingFilter | None:
-    """The first filter that left nothing of what was found; None where all of it was only held back or nothing failed.
+    """Return the first filter that excluded all failures, or None.
 
-    Where nothing failed, a filter that no known name fits is given all the same.
+    If nothing failed, return the first project or environment filter that matches no known name.
     """
     left = [finding for finding in found if finding.outcome.is_bad]
     projects = [*names.projects, *(tuple(finding.projects) for finding in left)]
@@ -71,18 +70,18 @@ def find_excluding_filter(
 
 
 def explain_projects(patterns: Sequence[str], names: KnownNames) -> ExcludingFilter | None:
-    """The patterns of projects that no known one fits, and what may have been meant; None where each means one."""
+    """Return the project patterns that match no known project, with suggestions; None if each matches one."""
     silence = _explain_filter("project", patterns, names.projects, 0)
     return replace(silence, listed=names.listed) if _excludes_all(silence, (), names.projects) else None
 
 
 def _excludes_all(silence: ExcludingFilter, kept: Sequence[RunFinding], known: Sequence[tuple[str, ...]]) -> bool:
-    """Whether a filter left nothing of the failures; where there were none, whether it names what there is not."""
+    """Whether a filter excluded all failures, or, if there were none, has a pattern that matches no known name."""
     return not kept if silence.failures else bool(silence.unknown and known)
 
 
 def _find_in_runs(subscription: Subscription, left: Sequence[RunFinding]) -> ExcludingFilter | None:
-    """The filter that excluded the failures of runs whose project and environment are meant."""
+    """Return the filter that excluded the failures of runs whose project and environment match."""
     always = subscription.model_copy(update={"created": 0.0})
     verdicts = [match_subscription(always, finding) for finding in left]
     if not left or any(verdict.matched for verdict in verdicts):
@@ -96,7 +95,7 @@ def _find_in_runs(subscription: Subscription, left: Sequence[RunFinding]) -> Exc
 def _explain_filter(
     name: str, patterns: Sequence[str], known: Iterable[tuple[str, ...]], failures: int
 ) -> ExcludingFilter:
-    """What is wrong with one filter; a thing with several names is suggested by its last."""
+    """Explain one filter; something with several names is suggested by its last name."""
     things = {names[-1]: names for names in known if names}
     unknown = [
         each
@@ -110,11 +109,11 @@ def _explain_filter(
 
 
 def _nearest_names(pattern: str, things: dict[str, tuple[str, ...]]) -> list[str]:
-    """The names most like a pattern, by any name of each thing; the stars of a glob do not count."""
-    meant = fold_name(pattern.replace("*", "").replace("?", "") if is_glob(pattern) else pattern)
+    """Return the names most similar to a pattern, comparing all names of each thing and ignoring wildcards."""
+    plain = fold_name(pattern.replace("*", "").replace("?", "") if is_glob(pattern) else pattern)
     called = {fold_name(each): name for name, names in things.items() for each in names}
-    close = difflib.get_close_matches(meant, called, n=MAX_SUGGESTIONS, cutoff=MIN_SIMILARITY)
-    parts = [each for each in sorted(called) if meant and (meant in each or (len(each) > 2 and each in meant))]
+    close = difflib.get_close_matches(plain, called, n=MAX_SUGGESTIONS, cutoff=MIN_SIMILARITY)
+    parts = [each for each in sorted(called) if plain and (plain in each or (len(each) > 2 and each in plain))]
     return list(dict.fromkeys(called[each] for each in [*close, *parts]))[:MAX_SUGGESTIONS]
 
 

@@ -1,4 +1,4 @@
-"""How a subscription is typed in Slack, and the way back: ``project:checkout env:production after:3/1h``."""
+"""Parse and format a subscription as typed in Slack: ``project:checkout env:production after:3/1h``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zofbot.domain.errors import BadInput
 from zofbot.domain.text import MAX_INPUT_CHARACTERS, clean_name, fold_name, format_mention
 from zofbot.subscriptions.events import EventType
 from zofbot.subscriptions.model import Broadcast, Grouping, Layout, QuietHours, Subscription, Threshold
-from zofbot.subscriptions.quiet_hours import find_zone as known_zone
+from zofbot.subscriptions.quiet_hours import find_zone
 from zofbot.subscriptions.tokenizer import format_form_list, quote_list, split_list, split_words, unquote_value
 from zofbot.triage import EscalationStep
 from zofbot.triage.wake_times import DAY_NAMES, parse_weekday
@@ -24,7 +24,7 @@ MAX_VALUES = 20
 MAX_VALUE_CHARACTERS = 200
 MAX_ESCALATION_STEPS = 5
 MAX_LIST_CHARACTERS = 3000
-"""Characters of all values of one filter as a form shows them: Slack's fields take no more."""
+"""Characters of all values of one filter in a form's field; Slack accepts no more."""
 
 FILTER_EXAMPLES = {
     "project": "project:checkout",
@@ -40,7 +40,7 @@ FILTER_EXAMPLES = {
     "escalate": "escalate:15m->@oncall,45m->@leads",
     "reack": "reack:4h",
 }
-"""Every filter with a value that can be copied."""
+"""Every filter with an example that can be copied."""
 
 _ALIASES = {"environment": "env", "environments": "env", "projects": "project", "cases": "case", "mentions": "mention"}
 _MENTION = re.compile(r"<(?:@(?P<user>[UW][A-Z0-9]{1,30})|!subteam\^(?P<group>S[A-Z0-9]{1,30}))(?:\|[^<>]*)?>")
@@ -51,7 +51,7 @@ _QUIET = re.compile(r"(\d{1,2}):?(\d{2})? ?[-–—] ?(\d{1,2}):?(\d{2})?")
 
 _IN_A_ROW = re.compile(r"(\d{1,3})(?:[ -]?in[ -]a[ -]row| ?/ ?row)", re.IGNORECASE)
 _UNQUOTED_ROW = re.compile(r"\b(after:\d{1,3}) in a row(?=\s|$)", re.IGNORECASE)
-"""``after:3 in a row`` as it is said."""
+"""``after:3 in a row`` without quotes."""
 
 ChoiceT = TypeVar("ChoiceT", bound=StrEnum)
 
@@ -59,51 +59,50 @@ NO_IDS: Mapping[str, str] = MappingProxyType({})
 
 
 class AuthorContext(NamedTuple):
-    """What is known of where something was typed: the author's time zone, and the ids behind names, by ``name_key``."""
+    """What is known about the author: their time zone, and the ids of people and groups by ``name_key``."""
 
     zone: str = "UTC"
     ids: Mapping[str, str] = NO_IDS
 
 
 def parse_filters(text: str, *, zone: str = "UTC", ids: Mapping[str, str] = NO_IDS) -> Subscription:
-    """Understand filters as ``read_input`` gives them, in any order, values quoted or not.
+    """Parse filters as returned by ``read_input``, in any order, values quoted or not.
 
-    ``zone`` is the time zone of whoever typed it; ``ids`` has the ids of user groups and people by
-    ``name_key`` of what they are called. The result has no id, channel or owner yet. Raises BadInput with an example
-    that can be copied.
+    ``zone`` is the author's time zone; ``ids`` has the ids of user groups and people by ``name_key``. The result has
+    no id, channel or author yet. Raises BadInput with an example that can be copied.
     """
     if len(text) >= MAX_INPUT_CHARACTERS:
         raise _filter_error(
             "project", f"That has {MAX_INPUT_CHARACTERS:,} characters or more.", "Use globs such as `cart*`."
         )
-    typist, told = AuthorContext(zone, ids), dict[str, Any]()
+    author, parsed = AuthorContext(zone, ids), dict[str, Any]()
     for typed in split_words(_UNQUOTED_ROW.sub(r"\1-in-a-row", text)):
         name, values = _split_filter(typed)
-        value = _PARSERS[name](values, typist)
-        if name in told and (name == "broadcast" or not isinstance(value, tuple)):
+        value = _PARSERS[name](values, author)
+        if name in parsed and (name == "broadcast" or not isinstance(value, tuple)):
             raise _filter_error(name, f"`{name}:` is there twice.", "Leave one out: only one can count.")
-        told[name] = told.get(name, ()) + value if isinstance(value, tuple) else value
-        if isinstance(value, tuple) and len(told[name]) > MAX_VALUES:
+        parsed[name] = parsed.get(name, ()) + value if isinstance(value, tuple) else value
+        if isinstance(value, tuple) and len(parsed[name]) > MAX_VALUES:
             raise _filter_error(name, f"`{name}:` has more than {MAX_VALUES} values.", "Use a glob such as `cart*`.")
-        if isinstance(value, tuple) and len(format_form_list(map(str, told[name]))) > MAX_LIST_CHARACTERS:
+        if isinstance(value, tuple) and len(format_form_list(map(str, parsed[name]))) > MAX_LIST_CHARACTERS:
             raise _filter_error(
                 name, f"`{name}:` is longer than {MAX_LIST_CHARACTERS} characters.", "Use a glob such as `cart*`."
             )
-    return Subscription(**told)
+    return Subscription(**parsed)
 
 
 def name_key(name: str) -> str:
-    """The key under which ``parse`` looks up the id of a person or a user group; an ``@`` in front may be left out."""
+    """Return the key under which ``parse_filters`` looks up the id of a person or user group, with or without ``@``."""
     return fold_name(name).removeprefix("@")
 
 
 def has_named_mention(text: str) -> bool:
-    """Whether somebody is mentioned by name and not by id."""
+    """Whether somebody is mentioned by name instead of id."""
     return "@" in _MENTION.sub("", text)
 
 
 def format_filters(subscription: Subscription) -> str:
-    """The filters as they are typed; ``parse`` understands them as the same. Defaults are left out."""
+    """Return the filters as typed, without defaults; ``parse_filters`` reads them back."""
     plain = Subscription()
     parts = [
         f"{name}:{write(getattr(subscription, name))}"
@@ -126,15 +125,17 @@ def _split_filter(typed: str) -> tuple[str, list[str]]:
 
 
 def canonical_filter(name: str) -> str:
-    """The filter that is typed so; empty for none."""
+    """Return the filter with that name or alias, or an empty string."""
     lower = name.lower()
     return lower if lower in FILTER_EXAMPLES else _ALIASES.get(lower, "")
 
 
 def _unknown_filter(typed: str, name: str, colon: str) -> BadInput:
-    meant = _closest_word(name, FILTER_EXAMPLES)
-    if colon and meant:
-        return _filter_error(meant, f"There is no filter `{_clip_input(name)}:`.", f"Did you mean `{meant}:`?")
+    suggestion = _closest_word(name, FILTER_EXAMPLES)
+    if colon and suggestion:
+        return _filter_error(
+            suggestion, f"There is no filter `{_clip_input(name)}:`.", f"Did you mean `{suggestion}:`?"
+        )
     if colon:
         names = ", ".join(f"`{known}:`" for known in FILTER_EXAMPLES)
         return _filter_error("project", f"There is no filter `{_clip_input(name)}:`.", f"Filters are {names}.")
@@ -148,7 +149,7 @@ def _unknown_filter(typed: str, name: str, colon: str) -> BadInput:
 
 
 def _pattern_parser(name: str) -> Callable[[list[str], AuthorContext], tuple[str, ...]]:
-    def parse_patterns(values: list[str], typist: AuthorContext) -> tuple[str, ...]:
+    def parse_patterns(values: list[str], author: AuthorContext) -> tuple[str, ...]:
         found = tuple(_NAMED.sub(_name_as_typed, unquote_value(value)) for value in values)
         if any(len(value) > MAX_VALUE_CHARACTERS for value in found):
             raise _filter_error(
@@ -162,12 +163,12 @@ def _pattern_parser(name: str) -> Callable[[list[str], AuthorContext], tuple[str
 
 
 def _name_as_typed(found: re.Match[str]) -> str:
-    """A name that Slack took for a person's, a group's or a channel's, as it was typed."""
+    """Return, as typed, a name that Slack turned into a link to a person, group or channel."""
     return found["handle"] or f"{found['sign']}{found['name']}"
 
 
 def _choice_parser(name: str, choices: type[ChoiceT]) -> Callable[[list[str], AuthorContext], ChoiceT]:
-    def parse_value(values: list[str], typist: AuthorContext) -> ChoiceT:
+    def parse_value(values: list[str], author: AuthorContext) -> ChoiceT:
         if len(values) > 1:
             raise _filter_error(name, f"`{name}:` takes one word.", f"Choose {_join_choices(choices)}.")
         return _parse_choice(name, choices, values[0])
@@ -175,11 +176,11 @@ def _choice_parser(name: str, choices: type[ChoiceT]) -> Callable[[list[str], Au
     return parse_value
 
 
-def _parse_events(values: list[str], typist: AuthorContext) -> tuple[EventType, ...]:
+def _parse_events(values: list[str], author: AuthorContext) -> tuple[EventType, ...]:
     return tuple(dict.fromkeys(_parse_choice("on", EventType, value) for value in values))
 
 
-def _parse_broadcasts(values: list[str], typist: AuthorContext) -> tuple[Broadcast, ...]:
+def _parse_broadcasts(values: list[str], author: AuthorContext) -> tuple[Broadcast, ...]:
     found = tuple(dict.fromkeys(_parse_choice("broadcast", Broadcast, value) for value in values))
     if Broadcast.NEVER in found and len(found) > 1:
         raise _filter_error("broadcast", "`never` stands alone.", "Leave it out, or leave out the others.")
@@ -187,17 +188,17 @@ def _parse_broadcasts(values: list[str], typist: AuthorContext) -> tuple[Broadca
 
 
 def _parse_choice(name: str, choices: type[ChoiceT], value: str) -> ChoiceT:
-    said = unquote_value(value).lower()
-    if said in list(choices):
-        return choices(said)
-    meant = _closest_word(said, list(choices))
-    step = f"Did you mean `{name}:{meant}`?" if meant else f"It can be {_join_choices(choices)}."
+    unquoted = unquote_value(value).lower()
+    if unquoted in list(choices):
+        return choices(unquoted)
+    suggestion = _closest_word(unquoted, list(choices))
+    step = f"Did you mean `{name}:{suggestion}`?" if suggestion else f"It can be {_join_choices(choices)}."
     raise _filter_error(
-        name, f"`{_clip_input(value)}` is no value for `{name}:`.", step, f"{name}:{meant}" if meant else ""
+        name, f"`{_clip_input(value)}` is no value for `{name}:`.", step, f"{name}:{suggestion}" if suggestion else ""
     )
 
 
-def _parse_threshold(values: list[str], typist: AuthorContext) -> Threshold:
+def _parse_threshold(values: list[str], author: AuthorContext) -> Threshold:
     in_a_row = _IN_A_ROW.fullmatch(unquote_value(values[0]))
     if in_a_row and len(values) == 1 and 2 <= int(in_a_row[1]) <= 100:
         return Threshold(count=int(in_a_row[1]), in_a_row=True)
@@ -214,12 +215,12 @@ def _parse_threshold(values: list[str], typist: AuthorContext) -> Threshold:
 
 
 def _parse_seconds(typed: str) -> int:
-    """Seconds of a duration, a unit alone being one of it (``after:3/h``); 0 for anything else."""
+    """Parse a duration in seconds, where a unit alone means one (``after:3/h``); return 0 for anything else."""
     return durations.try_parse_duration(f"1{typed}" if typed[:1].isalpha() else typed) or 0
 
 
-def _parse_mentions(values: list[str], typist: AuthorContext) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_parse_mention(unquote_value(value), typist.ids) for value in values))
+def _parse_mentions(values: list[str], author: AuthorContext) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_parse_mention(unquote_value(value), author.ids) for value in values))
 
 
 def _parse_mention(value: str, ids: Mapping[str, str]) -> str:
@@ -229,8 +230,8 @@ def _parse_mention(value: str, ids: Mapping[str, str]) -> str:
         return identifier
     if re.match(r"[<!@]*(?:channel|here|everyone)\b", value.lower()):
         raise _filter_error("mention", "Alerts never mention a whole channel.", "Name people or a user group.")
-    meant = _closest_word(name_key(value), list(ids))
-    guess = f"Did you mean `@{meant}`? " if meant else ""
+    suggestion = _closest_word(name_key(value), list(ids))
+    guess = f"Did you mean `@{suggestion}`? " if suggestion else ""
     raise _filter_error(
         "mention",
         f"`{_clip_input(value)}` is nobody Slack knows.",
@@ -238,12 +239,12 @@ def _parse_mention(value: str, ids: Mapping[str, str]) -> str:
     )
 
 
-def _parse_quiet_hours(values: list[str], typist: AuthorContext) -> QuietHours:
-    """Hours, days of the week, ``critical`` and a time zone, in any order; each but the days at most once."""
-    said = [unquote_value(value) for value in values]
-    hours = [found for value in said if (found := _QUIET.fullmatch(value))]
-    days = [day for value in said for day in _parse_weekdays(value)]
-    rest = [value for value in said if not _QUIET.fullmatch(value) and not _parse_weekdays(value)]
+def _parse_quiet_hours(values: list[str], author: AuthorContext) -> QuietHours:
+    """Parse hours, days of the week, ``critical`` and a time zone, in any order; each but days at most once."""
+    unquoted = [unquote_value(value) for value in values]
+    hours = [found for value in unquoted if (found := _QUIET.fullmatch(value))]
+    days = [day for value in unquoted for day in _parse_weekdays(value)]
+    rest = [value for value in unquoted if not _QUIET.fullmatch(value) and not _parse_weekdays(value)]
     zones = [value for value in rest if value.lower() != "critical"]
     start, end = (
         (_minute_of_day(hours[0][1], hours[0][2]), _minute_of_day(hours[0][3], hours[0][4])) if hours else (0, 0)
@@ -257,8 +258,8 @@ def _parse_quiet_hours(values: list[str], typist: AuthorContext) -> QuietHours:
         )
     if len(set(days)) == len(DAY_NAMES):
         raise _filter_error("quiet", "All seven days are quiet.", "Leave a day out, or end the subscription.")
-    chosen = (zones or [typist.zone])[0]
-    if known_zone(chosen) is None:
+    chosen = (zones or [author.zone])[0]
+    if find_zone(chosen) is None:
         raise _filter_error(
             "quiet", f"There is no time zone `{_clip_input(chosen)}`.", "Use a name such as `Europe/Berlin`."
         )
@@ -266,7 +267,7 @@ def _parse_quiet_hours(values: list[str], typist: AuthorContext) -> QuietHours:
 
 
 def _parse_weekdays(typed: str) -> list[int]:
-    """Days of the week, 0 for Monday: ``sat``, ``mon-fri``, ``weekends``; none for anything else."""
+    """Parse days of the week (0 for Monday): ``sat``, ``mon-fri``, ``weekends``; return none for anything else."""
     first, dash, last = (part.strip() for part in _GROUPED_DAYS.get(typed.lower(), typed).partition("-"))
     start, end = parse_weekday(first), parse_weekday(last) if dash else parse_weekday(first)
     if start is None or end is None or typed.lower().startswith("next "):
@@ -275,12 +276,12 @@ def _parse_weekdays(typed: str) -> list[int]:
 
 
 def _minute_of_day(hours: str, minutes: str | None) -> int:
-    """Minutes after midnight; far too many for what no clock shows."""
+    """Return minutes after midnight, or 1440 or more for an invalid time."""
     return int(hours) * 60 + int(minutes or 0) if int(minutes or 0) < 60 else 1440
 
 
-def _parse_steps(values: list[str], typist: AuthorContext) -> tuple[EscalationStep, ...]:
-    """Times and whom they reach; a value without a time of its own reaches more people at the one before."""
+def _parse_steps(values: list[str], author: AuthorContext) -> tuple[EscalationStep, ...]:
+    """Parse escalation steps; a value without a time adds a person or group to the step before."""
     steps: list[tuple[int, list[str]]] = []
     for value in map(unquote_value, values):
         found = _STEP.fullmatch(value)
@@ -293,7 +294,7 @@ def _parse_steps(values: list[str], typist: AuthorContext) -> tuple[EscalationSt
             )
         if found:
             steps.append((after, []))
-        steps[-1][1].append(_parse_mention((found[2] if found else value).strip(), typist.ids))
+        steps[-1][1].append(_parse_mention((found[2] if found else value).strip(), author.ids))
     if len(steps) > MAX_ESCALATION_STEPS:
         raise _filter_error("escalate", f"`escalate:` has more than {MAX_ESCALATION_STEPS} steps.", "Leave some out.")
     return tuple(EscalationStep(after=after, mention=tuple(dict.fromkeys(whom))) for after, whom in sorted(steps))
@@ -305,7 +306,7 @@ def _format_steps(steps: tuple[EscalationStep, ...]) -> str:
     )
 
 
-def _parse_reack(values: list[str], typist: AuthorContext) -> int:
+def _parse_reack(values: list[str], author: AuthorContext) -> int:
     seconds = _parse_seconds(unquote_value(values[0]))
     if len(values) > 1 or not 60 <= seconds <= 30 * 86400:
         raise _filter_error(
@@ -337,12 +338,12 @@ def _format_clock(minute: int) -> str:
 
 
 def format_quiet_hours(quiet: QuietHours) -> str:
-    """Quiet hours as they are typed: hours and days, ``critical`` where it is set, and always the zone."""
+    """Return quiet hours as typed: hours and days, ``critical`` if set, and always the zone."""
     return ",".join([format_hours(quiet), *(["critical"] if quiet.critical else []), quiet.zone])
 
 
 def format_hours(quiet: QuietHours) -> str:
-    """The hours and the days alone: ``22:00-07:00,sat,sun``."""
+    """Return only hours and days: ``22:00-07:00,sat,sun``."""
     hours = [f"{_format_clock(quiet.start)}-{_format_clock(quiet.end)}"] if quiet.start != quiet.end else []
     return ",".join([*hours, *(DAY_NAMES[day][:3].lower() for day in quiet.days)])
 

@@ -1,4 +1,4 @@
-"""Whether a subscription means a finding, and if not, which of its words stood in the way."""
+"""Match findings against subscriptions, and explain which filter did not match."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from zofbot.subscriptions.model import Subscription
 from zofbot.subscriptions.patterns import excluding_patterns, including_patterns, matches_any, matches_patterns
 
 CLOCK_GRACE_SECONDS = 60.0
-"""Seconds by which Zof's clock may be behind ours before what happens now counts as older than a subscription."""
+"""Seconds by which Zof's clock may be behind ours without a new failure counting as older than a subscription."""
 
 _EVENT_BY_OUTCOME = {Outcome.FAILED: EventType.FAILED, Outcome.ERROR: EventType.ERROR}
 
 
 @dataclass(frozen=True)
 class MatchResult:
-    """Whether it matched; if not, ``field`` is the filter that missed, and ``found`` is not what was ``wanted``.
+    """Whether a subscription matched; if not, ``field`` is the filter, which ``wanted`` something else than ``found``.
 
-    ``names`` are all names that were compared, where ``found`` shows only some of them.
-    ``results`` are the bad results that are meant; empty for a failed run of which no case is known.
+    ``names`` are all names compared if ``found`` shows only some. ``results`` are the bad results that match; empty
+    for a failed run of which no case is known.
     """
 
     matched: bool
     field: str = ""
-    said: str = ""
+    sentence: str = ""
     found: Collection[str] = ()
     names: Collection[str] = ()
     wanted: Sequence[str] = ()
@@ -34,9 +34,9 @@ class MatchResult:
 
     @property
     def reason_text(self) -> str:
-        """What stood in the way, in a sentence; put into words only when somebody asks, for most miss."""
-        if self.matched or self.said:
-            return self.said
+        """Why it did not match, as a sentence; built on demand because most subscriptions do not match."""
+        if self.matched or self.sentence:
+            return self.sentence
         is_ = " / ".join(self.found) if self.found else "not known"
         barred = [
             pattern for pattern in excluding_patterns(self.wanted) if matches_any([pattern], self.names or self.found)
@@ -46,7 +46,7 @@ class MatchResult:
 
 
 def match_subscription(subscription: Subscription, finding: RunFinding | PlatformEvent) -> MatchResult:
-    """Hold a finding against every filter of a subscription."""
+    """Test a finding against each filter of a subscription."""
     missed = _match_location(subscription, finding)
     if missed:
         return missed
@@ -56,7 +56,7 @@ def match_subscription(subscription: Subscription, finding: RunFinding | Platfor
 
 
 def matches_location(subscription: Subscription, finding: RunFinding | PlatformEvent) -> bool:
-    """Whether a subscription means where it happened, whatever it was."""
+    """Whether the subscription's project and environment filters match."""
     return matches_patterns(subscription.project, finding.projects) and matches_patterns(
         subscription.env, _environment_names(finding)
     )
@@ -80,9 +80,9 @@ def _match_failures(subscription: Subscription, finding: RunFinding) -> MatchRes
     if not finding.outcome.is_bad and not finding.passed_with_failures:
         return MatchResult(False, "on", "nothing failed in it")
     asked = [result for result in finding.bad if _required_event(finding, result.outcome) in subscription.on]
-    meant = tuple(result for result in asked if matches_patterns(subscription.case, case_names(result)))
-    if meant:
-        return MatchResult(True, results=meant)
+    matching = tuple(result for result in asked if matches_patterns(subscription.case, case_names(result)))
+    if matching:
+        return MatchResult(True, results=matching)
     if asked:
         names = [name for result in asked for name in case_names(result)]
         shown = sorted({result.title or result.id for result in asked})[:3]
@@ -91,12 +91,12 @@ def _match_failures(subscription: Subscription, finding: RunFinding) -> MatchRes
 
 
 def _required_event(finding: RunFinding, outcome: Outcome) -> EventType:
-    """What a subscription has to ask for to be told of such an outcome in this run."""
+    """Return the event type that a subscription must select to get results with this outcome in this run."""
     return EventType.PASSED_WITH_FAILURES if finding.passed_with_failures else _EVENT_BY_OUTCOME[outcome]
 
 
 def _match_run(subscription: Subscription, finding: RunFinding) -> MatchResult:
-    """A run none of whose known results is meant: the run itself may be, when there are results that nobody read."""
+    """Match a run without a matching known result; it may match as a whole if some results were not read."""
     known = {result.outcome for result in finding.bad} if not finding.is_partial else set()
     for outcome in sorted(known or {finding.outcome}):
         event = _required_event(finding, outcome)
@@ -110,7 +110,7 @@ def _match_run(subscription: Subscription, finding: RunFinding) -> MatchResult:
 
 
 def case_names(result: Result) -> list[str]:
-    """Every name by which people may mean a case."""
+    """Return the id and title of a result's case, without empty ones."""
     return [name for name in (result.case_id, result.title) if name]
 
 

@@ -1,4 +1,4 @@
-"""A subscription: one channel's wish to be told of some failures, in some way."""
+"""A subscription: which failures one channel wants to be notified about, and how."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ SUBSCRIPTION_SCHEMA = 1
 """Version of a stored subscription."""
 
 MAX_SUBSCRIPTIONS = 50
-"""Subscriptions that one channel may have."""
+"""Subscriptions per channel."""
 
 
 class Grouping(StrEnum):
-    """What gets a message of its own: a run, or each case over many runs."""
+    """What gets its own message: each run, or each case across runs."""
 
     RUN = "run"
     CASE = "case"
 
 
 class Layout(StrEnum):
-    """Whether details stand in the message's thread or are left out."""
+    """Whether details are posted in the message's thread or left out."""
 
     THREAD = "thread"
     FLAT = "flat"
 
 
 class Broadcast(StrEnum):
-    """Which replies are shown in the channel as well."""
+    """Which replies are also posted to the channel."""
 
     NEVER = "never"
-    """None of them; it stands alone."""
+    """None; cannot be combined with others."""
     RELAPSE = "relapse"
-    """The failure is back after it had recovered."""
+    """The failure is back after a recovery."""
     WORSE = "worse"
     """It fails again after six hours without a failure."""
     RECOVERED = "recovered"
@@ -49,9 +49,9 @@ class _SubscriptionModel(BaseModel):
 
 
 class Threshold(_SubscriptionModel):
-    """Only from the ``count``-th failure within ``window`` seconds, or in a row, however long that takes.
+    """Notify only from the ``count``-th failure within ``window`` seconds, or in a row over any time.
 
-    Earlier versions do not know of failures in a row and keep to the window.
+    Earlier versions ignore ``in_a_row`` and use the window.
     """
 
     count: int = Field(ge=2, le=100)
@@ -62,9 +62,8 @@ class Threshold(_SubscriptionModel):
 class QuietHours(_SubscriptionModel):
     """Hours of each day and whole days in which nothing is sent.
 
-    ``start`` and ``end`` are minutes after midnight in ``zone``, the same where there are no hours.
-    ``days`` of the week (0 for Monday) are quiet from midnight to midnight. ``critical`` lets critical
-    failures through.
+    ``start`` and ``end`` are minutes after midnight in ``zone``, equal if there are no hours. ``days`` of the week
+    (0 for Monday) are quiet from midnight to midnight. ``critical``: critical failures are sent anyway.
     """
 
     start: int = Field(default=0, ge=0, lt=1440)
@@ -75,10 +74,10 @@ class QuietHours(_SubscriptionModel):
 
 
 class Subscription(_SubscriptionModel):
-    r"""What ``channel`` wants to be told; ``by`` is the id of the person who asked for it.
+    r"""The failures that ``channel`` wants to be notified about; ``by`` is the id of the person who subscribed it.
 
-    Patterns are globs, any of which may match; one that begins with ``-`` excludes, with ``\-`` names what begins with
-    a dash. ``mention`` has ids of people and user groups. ``created`` is in Unix seconds.
+    Patterns are globs, any of which may match; one that begins with ``-`` excludes, and ``\-`` stands for a leading
+    dash. ``mention`` has ids of people and user groups. ``created`` is in Unix seconds.
     """
 
     id: str = ""
@@ -94,7 +93,7 @@ class Subscription(_SubscriptionModel):
     group: Grouping = Grouping.RUN
     layout: Layout = Layout.THREAD
     broadcast: tuple[Broadcast, ...] = Field(default=(Broadcast.RELAPSE,), alias="broadcasts")
-    """Whoever asks for one kind is shown relapses, too."""
+    """Any kind but ``never`` includes relapses."""
     after: Threshold | None = None
     mention: tuple[str, ...] = ()
     quiet: QuietHours | None = None
@@ -106,26 +105,26 @@ class Subscription(_SubscriptionModel):
 
     @property
     def mention_ids(self) -> tuple[str, ...]:
-        """The ids of all people and user groups that it may mention, each once."""
+        """The ids of all people and user groups it may mention, without duplicates."""
         escalated = (identifier for step in self.escalate for identifier in step.mention)
         return tuple(dict.fromkeys([*self.mention, *escalated]))
 
     @field_validator("project", "env", "case")
     @classmethod
     def _clean_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        """Clean them as what is typed is cleaned, so that what was stored before that can be typed, too."""
+        """Clean stored patterns as typed ones are cleaned, so that old records can be typed too."""
         return tuple(name if (name := clean_name(each)).strip("-\\ ") else each for each in patterns)
 
     @field_validator("on")
     @classmethod
     def _sort_events(cls, asked: tuple[EventType, ...]) -> tuple[EventType, ...]:
-        """Sort, so that what means the same is the same."""
+        """Sort, so that equal selections compare equal."""
         return tuple(item for item in EventType if item in asked)
 
     @field_validator("broadcast", mode="before")
     @classmethod
     def _read_old_broadcast(cls, stored: Any) -> Any:
-        """Read records from before relapses were shown: ``never`` was the default then and nobody's choice."""
+        """Convert old single values; ``never`` was the default then, not a choice, so it becomes ``relapse``."""
         return (Broadcast.RELAPSE, Broadcast.WORSE)[: 1 + (stored == "worse")] if isinstance(stored, str) else stored
 
     @field_validator("broadcast")
@@ -139,5 +138,5 @@ class Subscription(_SubscriptionModel):
     @field_validator("mention")
     @classmethod
     def _sort_mentions(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
-        """Put groups behind people, in whatever order they were named."""
+        """Sort groups after people, keeping the order otherwise."""
         return tuple(sorted(ids, key=lambda item: item.startswith("S")))

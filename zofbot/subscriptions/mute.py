@@ -1,4 +1,4 @@
-"""A mute: for a while, a channel is not told of what matches some filters."""
+"""A mute: for some time, a channel is not notified about failures that match its filters."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from zofbot.subscriptions.patterns import matches_patterns
 log = structlog.get_logger()
 
 FILTERS = ("project", "env", "case")
-"""The filters that a mute may have."""
+"""Filters that a mute may have."""
 
 
 class Mute(BaseModel):
-    """Until when ``channel`` is not told of what matches, who asked for that and why; times are Unix seconds.
+    """A mute of ``channel`` ``until`` some time, who set it and why; times are Unix seconds.
 
-    Patterns are those of a subscription.
+    Patterns are as for a subscription.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -37,9 +37,9 @@ class Mute(BaseModel):
     created: float = 0.0
 
     def matches(self, projects: Collection[str], environment: str, cases: Sequence[Collection[str]]) -> bool:
-        """Whether it means what failed there; ``cases`` has the names of each case, and all have to be meant.
+        """Whether the mute matches a failure; ``cases`` has the names of each case, and all must match.
 
-        A mute of cases means nothing of which no case is known.
+        A mute with ``case:`` filters never matches a failure without known cases.
         """
         placed = matches_patterns(self.project, projects) and matches_patterns(
             self.env, [environment] if environment else []
@@ -50,12 +50,12 @@ class Mute(BaseModel):
 
     @property
     def filters(self) -> str:
-        """As they are typed."""
+        """The filters as typed."""
         return format_filters(Subscription(**{name: getattr(self, name) for name in FILTERS}))
 
 
 def read_mutes(records: Mapping[str, str]) -> list[Mute]:
-    """The mutes among stored records, oldest first; what cannot be read is left where it is, and said in the log."""
+    """Parse stored mutes, oldest first; records that cannot be read are skipped and logged."""
     found = []
     for identifier, record in records.items():
         try:
@@ -66,5 +66,5 @@ def read_mutes(records: Mapping[str, str]) -> list[Mute]:
 
 
 def active(mutes: Iterable[Mute], channel: str, now: float) -> list[Mute]:
-    """Those of a channel that have not ended at ``now`` (Unix seconds), in the order in which they are numbered."""
+    """Return a channel's mutes that have not ended at ``now`` (Unix seconds), in the given order."""
     return [mute for mute in mutes if mute.channel == channel and mute.until > now]

@@ -1,4 +1,4 @@
-"""How a mute is typed: filters, how long, and a reason: ``project:checkout 2h release week``."""
+"""Parse a mute as typed: filters, a duration, and a reason: ``project:checkout 2h release week``."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ MAX_MUTE_SECONDS = 30 * 86400
 MIN_MUTE_SECONDS = 60
 
 MAX_DURATION_WORDS = 6
-"""Words that a duration may have: ``1 day 2 hours 30 minutes``."""
+"""Words in a duration: ``1 day 2 hours 30 minutes``."""
 
 
-class MuteWish(NamedTuple):
-    """What is to be muted, for how many seconds, and why."""
+class MuteRequest(NamedTuple):
+    """What to mute, for how many seconds, and why."""
 
     filters: Subscription
     seconds: int
     reason: str = ""
 
 
-def read_mute(text: str) -> MuteWish:
-    """Read what is typed behind ``mute``; the duration may stand before the filters as well. Raises BadInput."""
+def read_mute(text: str) -> MuteRequest:
+    """Parse the text after ``mute``; the duration may also come before the filters. Raises BadInput."""
     before, rest = _split_filters(split_words(text), every=True)
     seconds, rest = _split_duration(rest)
     after, rest = _split_filters(rest, every=False) if seconds is not None else ([], rest)
@@ -43,11 +43,11 @@ def read_mute(text: str) -> MuteWish:
         raise _wrong("For how long?", "Write it behind the filters: `90m`, `2h`, `1d`.", f"{' '.join(typed)} 2h")
     if not MIN_MUTE_SECONDS <= seconds <= MAX_MUTE_SECONDS:
         raise _wrong("A mute lasts a minute at least and 30 days at most.", "Choose a time between them.")
-    return MuteWish(read_filters(typed), seconds, " ".join(rest))
+    return MuteRequest(read_filters(typed), seconds, " ".join(rest))
 
 
 def read_filters(typed: Sequence[str]) -> Subscription:
-    """The filters of a mute. Raises BadInput for one that it cannot have."""
+    """Parse the filters of a mute. Raises BadInput, also for a filter that a mute cannot have."""
     for word in typed:
         name = canonical_filter(word.partition(":")[0])
         if name and name not in FILTERS:
@@ -60,7 +60,7 @@ def read_filters(typed: Sequence[str]) -> Subscription:
 
 
 def _split_filters(typed: Sequence[str], *, every: bool) -> tuple[list[str], list[str]]:
-    """The filters in front, and the rest: with ``every`` whatever has a colon, else only known ones."""
+    """Split off the leading filters: with ``every`` all words with a colon, else only known filters."""
     end = 0
     for word in typed:
         name, colon, _ = word.partition(":")
@@ -71,7 +71,7 @@ def _split_filters(typed: Sequence[str], *, every: bool) -> tuple[list[str], lis
 
 
 def _split_duration(typed: Sequence[str]) -> tuple[int | None, list[str]]:
-    """The longest duration in front, and the rest; ``for`` may stand before it."""
+    """Split off the longest leading duration in seconds, with an optional ``for`` before it."""
     rest = list(typed[1:] if typed[:1] == ["for"] else typed)
     for end in range(min(MAX_DURATION_WORDS, len(rest)), 0, -1):
         seconds = durations.try_parse_duration(" ".join(rest[:end]))

@@ -1,4 +1,4 @@
-"""Quiet hours: whether a moment lies in them, and when they end."""
+"""Quiet hours: whether a time is within them, and when they end."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ MAX_QUIET_SECONDS = 8 * 86400.0
 
 
 def is_quiet(subscription: Subscription, at: float) -> bool:
-    """Whether ``at`` (Unix seconds) lies in the subscription's quiet hours, which do not include their last minute."""
+    """Whether ``at`` (Unix seconds) is within the subscription's quiet hours, whose end is exclusive."""
     return quiet_until(subscription, at) > 0
 
 
 def quiet_until(subscription: Subscription, at: float, *, critical: bool = False) -> float:
-    """When the quiet hours around ``at`` end, both in Unix seconds; 0 when there is nothing to wait for.
+    """Return when the quiet hours around ``at`` end, both in Unix seconds; 0 outside of quiet hours.
 
-    Hours and whole days that follow one another count as one: Friday night ends on Monday morning where Saturday and
-    Sunday are quiet.
+    Adjacent hours and days are joined: with quiet weekends, Friday night ends on Monday morning. With ``critical``,
+    quiet hours that let critical failures through count as none.
     """
     quiet = subscription.quiet
     if quiet is None or (critical and quiet.critical):
@@ -32,7 +32,7 @@ def quiet_until(subscription: Subscription, at: float, *, critical: bool = False
 
 
 def find_zone(name: str) -> tzinfo | None:
-    """The named time zone, ``None`` where this machine knows none of that name."""
+    """Return the named time zone, or None if this machine does not know it."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a name that is a folder, such as "Europe"
@@ -40,7 +40,7 @@ def find_zone(name: str) -> tzinfo | None:
 
 
 def _quiet_end(quiet: QuietHours, here: datetime) -> float:
-    """When the quiet day or the quiet hours around ``here`` end, whichever it is; 0 outside of both."""
+    """Return when the quiet day or hours around ``here`` end (Unix seconds); 0 outside of both."""
     if here.weekday() in quiet.days:
         return _to_unix_time(datetime.combine(here.date() + timedelta(days=1), time(), here.tzinfo), here)
     minute = here.hour * 60 + here.minute
@@ -50,7 +50,7 @@ def _quiet_end(quiet: QuietHours, here: datetime) -> float:
 
 
 def _next_clock_time(here: datetime, minute: int) -> float:
-    """The next time the clock on the wall shows ``minute``."""
+    """Return the next time (Unix seconds) at which the local clock shows ``minute`` of the day."""
     end = here.replace(hour=minute // 60, minute=minute % 60, second=0, microsecond=0, fold=0)
     if end.replace(tzinfo=None) <= here.replace(tzinfo=None):
         end += timedelta(days=1)
@@ -58,6 +58,6 @@ def _next_clock_time(here: datetime, minute: int) -> float:
 
 
 def _to_unix_time(end: datetime, here: datetime) -> float:
-    """``end`` in Unix seconds; of an hour that a clock change repeats, the first time that is later than ``here``."""
+    """Return ``end`` in Unix seconds; if a clock change repeats it, the first time later than ``here``."""
     return next((at for fold in (0, 1) if (at := end.replace(fold=fold).timestamp()) > here.timestamp()),
                 here.timestamp() + 1)  # fmt: skip

@@ -1,7 +1,7 @@
-"""Words and lists as people type them: split at spaces and commas, but not inside quotes.
+"""Split typed text into words and lists, at spaces and commas that are not inside quotes.
 
-A quote opens only where a value begins, so that one inside a name (``5" tablet``) is part of the name; a backslash in
-front of it makes any character part of the value.
+A quote opens only at the start of a value, so that one inside a name (``5" tablet``) is part of the name; a backslash
+makes the next character part of the value.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from zofbot.domain.errors import BadInput
 
 _EXAMPLE = f'{SLASH_COMMAND} subscribe case:"cart total*"'
 _BEFORE_VALUES = ":,>"
-"""What values stand behind: a filter's name, another value, the arrow of an escalation."""
+"""Characters before a value: after a filter's name, another value, or the arrow of an escalation."""
 
 LITERAL_DASH = "\\-"
-"""Begins a pattern whose name begins with a dash; a dash alone excludes."""
+"""Starts a pattern for a name with a leading dash; a dash alone excludes."""
 
 
 class _Character(NamedTuple):
-    """One character as typed: ``kept`` is what it adds to a value, ``plain``: neither quoted nor escaped."""
+    """A character as typed, and what it adds to a value (``kept``); ``plain``: neither quoted nor escaped."""
 
     typed: str
     kept: str
@@ -40,12 +40,12 @@ def split_list(text: str) -> list[str]:
 
 
 def unquote_value(value: str) -> str:
-    """The value without its quotes and backslashes; only a dash keeps the one in front of it, at the beginning."""
+    """Remove quotes and backslashes from a value; only the backslash before a leading dash stays."""
     return "".join(character.kept for character in _scan_characters(value, _BEFORE_VALUES))
 
 
 def _split_unquoted(text: str, at: Callable[[str], bool], before: str = _BEFORE_VALUES) -> list[str]:
-    """Split where ``at`` says so outside of quotes; quotes and backslashes are left for ``unquote_value``."""
+    """Split at characters for which ``at`` is true, outside of quotes; quotes and backslashes are kept."""
     parts: list[list[str]] = [[]]
     for character in _scan_characters(text, before, at):
         if character.plain and at(character.typed):
@@ -56,7 +56,7 @@ def _split_unquoted(text: str, at: Callable[[str], bool], before: str = _BEFORE_
 
 
 def _scan_characters(text: str, before: str, at: Callable[[str], bool] = str.isspace) -> Iterator[_Character]:
-    """Go through a text once. Raises BadInput for a quote that is not closed."""
+    """Yield the characters of a text. Raises BadInput for a quote that is not closed."""
     quoted = escaped = False
     begins, first = True, True
     for character in text:
@@ -85,7 +85,7 @@ def _scan_characters(text: str, before: str, at: Callable[[str], bool] = str.iss
 
 
 def quote_list(values: Iterable[str]) -> str:
-    """A list that ``listed`` and ``unquote_value`` read back, with quotes only where they are needed."""
+    """Join values so that ``split_list`` and ``unquote_value`` read them back, with quotes only if needed."""
     return ",".join(map(_quote_value, values))
 
 
@@ -100,7 +100,7 @@ def _wrap_in_quotes(value: str) -> str:
 
 
 def parse_form_list(text: str) -> list[str]:
-    """Read a list as it stands in a field of a form: parted by commas or line breaks, spaces being part of a value."""
+    """Parse a list in a form's field: separated by commas or line breaks; spaces are part of a value."""
     parts = _split_unquoted(text, _ends_entry, before=",")
     stripped = (part.strip() for part in parts)
     return ["".join(each.kept for each in _scan_characters(part, ",", _ends_entry)) for part in stripped if part]
@@ -111,7 +111,7 @@ def _ends_entry(character: str) -> bool:
 
 
 def format_form_list(values: Iterable[str]) -> str:
-    """A list for a field of a form, which ``parse_form_list`` reads back."""
+    """Join values for a form's field, so that ``parse_form_list`` reads them back."""
     return ", ".join(map(_format_form_value, values))
 
 

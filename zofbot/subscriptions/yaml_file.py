@@ -1,4 +1,4 @@
-"""The rule book: the subscriptions of all channels as one YAML file that people read, review and keep.
+"""The subscription file: the subscriptions of all channels as YAML, to review and keep under version control.
 
 ::
 
@@ -11,8 +11,8 @@
           by_name: Ana
           created: 2026-11-23T09:30:00Z
 
-``filters`` are spelled as Slack delivers what is typed there: a name that holds ``&amp;`` or ``<http://…>`` itself is
-escaped. The rest may be left out: it stays as it was, or is new.
+``filters`` are written as Slack delivers typed text: a name that itself contains ``&amp;`` or ``<http://…>`` is
+escaped. The other fields are optional: left out, they keep their stored value, or get a new one.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ _FIELD_PATTERNS = {
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One subscription as the file has it; what it leaves out is None. Lines count from 1, times are Unix seconds."""
+    """A subscription in the file; missing fields are None. Lines count from 1, times are Unix seconds."""
 
     line: int
     channel: str
-    wish: Subscription
+    subscription: Subscription
     id: str | None = None
     by: str | None = None
     by_name: str | None = None
@@ -58,7 +58,7 @@ class FileEntry:
 
 
 class InvalidFile(BadInput):
-    """A rule book that cannot be used; ``problems`` has one sentence each, with file, line and field."""
+    """A subscription file that cannot be used; ``problems`` has a sentence for each, with file, line and field."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -66,9 +66,9 @@ class InvalidFile(BadInput):
 
 
 def render_yaml(subscriptions: Sequence[Subscription], names: Mapping[str, str]) -> str:
-    """Write the file, which ``read`` understands as the same; ``names`` gives channels a comment.
+    """Render the file, so that ``parse_yaml`` reads it back; ``names`` adds channel names as comments.
 
-    Channels stand in the order of their ids, subscriptions in the order in which Slack numbers them.
+    Channels are sorted by id, subscriptions as ``/zof subscriptions`` numbers them.
     """
     lines = [f"version: {FILE_VERSION}", "channels:" if subscriptions else "channels: {}"]
     for channel in sorted({subscription.channel for subscription in subscriptions}):
@@ -82,21 +82,21 @@ def render_yaml(subscriptions: Sequence[Subscription], names: Mapping[str, str])
 
 
 def file_entry(subscription: Subscription) -> dict[str, str | float]:
-    """One subscription as the file's entry, without its channel."""
+    """Return a subscription's fields in the file, without its channel."""
     at = subscription.created
-    told = datetime.fromtimestamp(at, UTC)
-    exact = told.timestamp() == at
+    created = datetime.fromtimestamp(at, UTC)
+    exact = created.timestamp() == at
     return {
         "filters": escape_markup(format_filters(subscription)),
         "id": subscription.id,
         "by": subscription.by,
         "by_name": subscription.by_name,
-        "created": told.isoformat().replace("+00:00", "Z") if exact else at,
+        "created": created.isoformat().replace("+00:00", "Z") if exact else at,
     }
 
 
 def _yaml_scalar(value: str | float) -> str:
-    """A value as YAML; what an editor would not show, or would show the wrong way around, is escaped."""
+    """Format a value as YAML, escaping characters that are invisible or change the text direction."""
     if isinstance(value, str) and re.fullmatch(r"\d{4}-[\d:T.-]+Z", value):
         return value  # unquoted, as a time is usually written
     unicode = isinstance(value, float) or value.isprintable()
@@ -105,9 +105,9 @@ def _yaml_scalar(value: str | float) -> str:
 
 
 def parse_yaml(source: bytes, name: str, ids: Mapping[str, str] = NO_IDS) -> list[FileEntry]:
-    """Understand a rule book called ``name``, in the file's order. Raises InvalidFile with everything wrong in it.
+    """Parse a subscription file, in file order; ``name`` is used in messages. Raises InvalidFile with all problems.
 
-    ``ids`` has the ids of user groups and people by name, as for ``parse``.
+    ``ids`` has the ids of user groups and people by name, as for ``parse_filters``.
     """
     try:
         root = yaml.compose(source, Loader=yaml.SafeLoader)
@@ -119,15 +119,15 @@ def parse_yaml(source: bytes, name: str, ids: Mapping[str, str] = NO_IDS) -> lis
     except RecursionError:
         raise InvalidFile([f"{name} is nested too deeply."]) from None
     reader = _YamlReader(name, ids)
-    rules = reader.read_entries(root)
-    reader.check_duplicates(rules)
+    entries = reader.read_entries(root)
+    reader.check_duplicates(entries)
     if reader.problems:
         raise InvalidFile(reader.problems)
-    return rules
+    return entries
 
 
 class _YamlReader:
-    """Walks the parsed file and collects what is wrong; ``None`` stands for what could not be read."""
+    """Reads the parsed file and collects problems; methods return ``None`` for what could not be read."""
 
     def __init__(self, name: str, ids: Mapping[str, str]) -> None:
         self._name = name
@@ -145,7 +145,7 @@ class _YamlReader:
         if "version" in top and self._read_text(top["version"], "version") != str(FILE_VERSION):
             self._add_problem(_line_number(top["version"]), "version", f"this zofbot reads version {FILE_VERSION}.")
         channels = self._read_mapping(top["channels"], "channels", shape="channel") if "channels" in top else {}
-        return [rule for channel, node in channels.items() for rule in self._read_channel(channel, node)]
+        return [entry for channel, node in channels.items() for entry in self._read_channel(channel, node)]
 
     def _read_channel(self, channel: str, node: yaml.Node) -> list[FileEntry]:
         if not isinstance(node, yaml.SequenceNode):
@@ -157,20 +157,22 @@ class _YamlReader:
                 channel,
                 f"{len(node.value)} subscriptions are more than the {MAX_SUBSCRIPTIONS} it may have.",
             )
-        return [rule for item in node.value if (rule := self._read_entry(channel, item))]
+        return [entry for item in node.value if (entry := self._read_entry(channel, item))]
 
     def _read_entry(self, channel: str, node: yaml.Node) -> FileEntry | None:
         fields = self._read_mapping(node, channel, ("filters", "id", "by", "by_name", "created"), needed=("filters",))
-        told = {field: self._read_text(value, field) for field, value in fields.items()}
+        given = {field: self._read_text(value, field) for field, value in fields.items()}
         for field in ("id", "by"):
-            if (value := told.get(field)) is not None:
+            if (value := given.get(field)) is not None:
                 self._check_pattern(_line_number(fields[field]), field, value)
-        wish = self._read_filters(fields["filters"], told["filters"]) if told.get("filters") is not None else None
-        created = self._read_time(fields["created"], told["created"]) if told.get("created") is not None else None
-        if wish is None:
+        subscription = (
+            self._read_filters(fields["filters"], given["filters"]) if given.get("filters") is not None else None
+        )
+        created = self._read_time(fields["created"], given["created"]) if given.get("created") is not None else None
+        if subscription is None:
             return None
         return FileEntry(
-            _line_number(node), channel, wish, told.get("id"), told.get("by"), told.get("by_name"), created
+            _line_number(node), channel, subscription, given.get("id"), given.get("by"), given.get("by_name"), created
         )
 
     def _read_mapping(
@@ -215,11 +217,11 @@ class _YamlReader:
             self._add_problem(_line_number(node), "filters", f"{error.sentence} {error.next_step}")
             return None
 
-    def _read_time(self, node: yaml.Node, told: str | None) -> float | None:
+    def _read_time(self, node: yaml.Node, text: str | None) -> float | None:
         try:
-            at = float(told or "")
+            at = float(text or "")
         except ValueError:
-            at = _parse_iso_time(told or "")
+            at = _parse_iso_time(text or "")
         if 0 <= at < 1e11:
             return at
         self._add_problem(_line_number(node), "created", "it must be a time such as 2026-11-23T09:30:00Z.")
@@ -230,27 +232,27 @@ class _YamlReader:
         if not re.fullmatch(shape, value):
             self._add_problem(line, field, f"`{value[:60]}` is not {meaning}.")
 
-    def check_duplicates(self, rules: Sequence[FileEntry]) -> None:
-        """Find what is wrong only beside something else: one id twice, or the same wish twice in a channel."""
+    def check_duplicates(self, entries: Sequence[FileEntry]) -> None:
+        """Report duplicates: the same id twice, or entries without id with the same filters in one channel."""
         lines: dict[str, int] = {}
-        wishes = Counter((rule.channel, format_filters(rule.wish)) for rule in rules)
-        for rule in rules:
-            if rule.id in lines:
-                self._add_problem(rule.line, "id", f"`{rule.id}` stands in line {lines[rule.id]} already.")
-            elif rule.id is not None:
-                lines[rule.id] = rule.line
-            elif wishes[rule.channel, format_filters(rule.wish)] > 1:
-                self._add_problem(rule.line, "filters", "the channel has another entry that says the same.")
+        counts = Counter((entry.channel, format_filters(entry.subscription)) for entry in entries)
+        for entry in entries:
+            if entry.id in lines:
+                self._add_problem(entry.line, "id", f"`{entry.id}` stands in line {lines[entry.id]} already.")
+            elif entry.id is not None:
+                lines[entry.id] = entry.line
+            elif counts[entry.channel, format_filters(entry.subscription)] > 1:
+                self._add_problem(entry.line, "filters", "the channel has another entry that says the same.")
 
 
 def _line_number(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def _parse_iso_time(told: str) -> float:
-    """The time in Unix seconds, UTC where no zone is named; one that cannot be meant where it is no time."""
+def _parse_iso_time(text: str) -> float:
+    """Parse a time as Unix seconds, in UTC unless it names a zone; return -1 for an invalid one."""
     try:
-        at = datetime.fromisoformat(told)
+        at = datetime.fromisoformat(text)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return -1.0

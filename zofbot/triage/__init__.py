@@ -1,4 +1,4 @@
-"""The life of a failure that people work on: its states, who may have moved it there, and what follows by itself."""
+"""Triage: the states of a failure, the actions that change them, and what happens automatically."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""What follows when nobody moves: whom an escalation reaches and when, and how long an acknowledgement holds."""
+"""Escalation policy: whom to mention when nobody acts, and how long an acknowledgement lasts."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
 REACK_ANSWER_SECONDS = 900.0
-"""Seconds that "still on it?" waits for its answer."""
+"""Seconds to answer "still on it?" before an acknowledgement lapses."""
 
 
 class _PolicyModel(BaseModel):
@@ -13,14 +13,14 @@ class _PolicyModel(BaseModel):
 
 
 class EscalationStep(_PolicyModel):
-    """``mention`` people and user groups, by their ids, ``after`` that many seconds without an acknowledgement."""
+    """Mention people and user groups (ids in ``mention``) ``after`` so many seconds without an acknowledgement."""
 
     after: int = Field(ge=1, le=7 * 86400)
     mention: tuple[str, ...]
 
 
 class EscalationPolicy(_PolicyModel):
-    """The steps of an escalation in their order, and the seconds after which an acknowledgement is asked about.
+    """The escalation steps in order, and the seconds after which an acknowledged failure asks "still on it?".
 
     Zero ``reack`` seconds: never.
     """

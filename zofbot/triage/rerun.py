@@ -1,4 +1,4 @@
-"""The failed cases of a failure, run again: who asked for it, and whether that is still under way."""
+"""Re-run of a failure's failed cases: who requested it, and whether it is still in progress."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from zofbot.triage.state_machine import Actor
 
 RERUN_SECONDS = 25 * 3600.0
-"""Seconds after which a run that nothing was heard of counts as over: an hour longer than the poller watches one."""
+"""Seconds after which a re-run without a known end counts as over: an hour longer than the poller watches a run."""
 
 
 class Rerun(BaseModel):
-    """A run of the failed cases, from when somebody asked for it (``at``, Unix seconds) until it has ended.
+    """A re-run of the failed cases that was requested ``at`` (Unix seconds) and has not ended.
 
-    ``order`` names what was asked for; ``run`` is Zof's id of it, empty until Zof has started it.
+    ``order`` is the name of the run command; ``run`` is the run's id in Zof, empty until it has started.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -24,10 +24,10 @@ class Rerun(BaseModel):
     at: float = 0.0
 
 
-def parse_active_rerun(kept: str | None, now: float) -> Rerun | None:
-    """Read what is kept beside a failure; None where no run of its cases is under way at ``now`` (Unix seconds)."""
+def parse_active_rerun(stored: str | None, now: float) -> Rerun | None:
+    """Parse a failure's stored re-run; return None if none is in progress at ``now`` (Unix seconds)."""
     try:
-        rerun = Rerun.model_validate_json(kept) if kept else None
-    except ValidationError:  # of a newer version, or spoilt: then it is offered, and Zof decides
+        rerun = Rerun.model_validate_json(stored) if stored else None
+    except ValidationError:  # from a newer version, or corrupt: offer a re-run and let Zof decide
         return None
     return rerun if rerun and now - rerun.at < RERUN_SECONDS else None

@@ -1,4 +1,4 @@
-"""How a shift went: what is left of it, what was done in it and by whom, and how fast."""
+"""Shift report: what is open, what was done by whom, and how fast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zofbot.triage.state_machine import Action, TriageRecord, TriageState
 
 @dataclass(frozen=True)
 class FailureSummary:
-    """A failure: ``began`` is when its channel was told (Unix seconds), ``present`` how it stands."""
+    """A failure: ``began`` is when its channel was notified (Unix seconds), ``present`` its triage record."""
 
     key: str
     title: str
@@ -22,7 +22,7 @@ class FailureSummary:
 
 @dataclass(frozen=True)
 class ActionRecord:
-    """One act on one failure at Unix seconds, by a person with the id ``user``; ``name`` is what they were called."""
+    """An action on a failure ``at`` (Unix seconds); ``user`` is the person's id, ``name`` their name at the time."""
 
     key: str
     act: str
@@ -32,13 +32,13 @@ class ActionRecord:
 
     @property
     def actor_key(self) -> str:
-        """Tells one person from another, whatever they are called."""
+        """Identifies a person: their id, or their name in records without one."""
         return self.user or self.name
 
 
 @dataclass(frozen=True)
 class ShiftReport:
-    """``answered`` and ``ended`` are median seconds until somebody acknowledged, and until it was over."""
+    """What happened ``since`` (Unix seconds); ``answered``, ``ended``: median seconds to acknowledge and to close."""
 
     since: float
     open: tuple[FailureSummary, ...] = ()
@@ -46,15 +46,17 @@ class ShiftReport:
     resolved: tuple[FailureSummary, ...] = ()
     recovered: tuple[FailureSummary, ...] = ()
     deeds: tuple[tuple[str, int], ...] = ()
-    """How many acts each person did, by what they were called last, the busiest first."""
+    """Actions per person, most active first, under each person's latest name."""
     answered: float | None = None
     ended: float | None = None
 
 
-def build_shift_report(stories: Iterable[FailureSummary], deeds: Sequence[ActionRecord], since: float) -> ShiftReport:
-    """Sum up what happened ``since`` (Unix seconds); what was open before and still is belongs to it, too."""
-    known = sorted(stories, key=lambda story: (story.began, story.key))
-    done = [deed for deed in deeds if deed.at >= since]
+def build_shift_report(
+    failures: Iterable[FailureSummary], actions: Sequence[ActionRecord], since: float
+) -> ShiftReport:
+    """Build the report since a time in Unix seconds; failures that were open before and still are count too."""
+    known = sorted(failures, key=lambda failure: (failure.began, failure.key))
+    done = [action for action in actions if action.at >= since]
     closed = [item for item in known if item.present.state.is_closed and item.present.since >= since]
     return ShiftReport(
         since,
@@ -68,27 +70,27 @@ def build_shift_report(stories: Iterable[FailureSummary], deeds: Sequence[Action
     )
 
 
-def _count_actions(deeds: Iterable[ActionRecord]) -> tuple[tuple[str, int], ...]:
-    """How many acts each person did; two people of one name stay two."""
-    done = sorted(deeds, key=lambda deed: deed.at)
-    names = {deed.actor_key: deed.name for deed in done}
-    counted = Counter(deed.actor_key for deed in done)
+def _count_actions(actions: Iterable[ActionRecord]) -> tuple[tuple[str, int], ...]:
+    """Count each person's actions; two people with the same name are counted separately."""
+    done = sorted(actions, key=lambda action: action.at)
+    names = {action.actor_key: action.name for action in done}
+    counted = Counter(action.actor_key for action in done)
     return tuple(
         sorted(((names[who], number) for who, number in counted.items()), key=lambda pair: (-pair[1], pair[0]))
     )
 
 
-def _in_states(stories: Iterable[FailureSummary], *states: TriageState) -> tuple[FailureSummary, ...]:
-    return tuple(story for story in stories if story.present.state in states)
+def _in_states(failures: Iterable[FailureSummary], *states: TriageState) -> tuple[FailureSummary, ...]:
+    return tuple(failure for failure in failures if failure.present.state in states)
 
 
-def _acknowledge_times(stories: Iterable[FailureSummary], deeds: Iterable[ActionRecord]) -> list[float]:
-    """Seconds until each failure was acknowledged for the first time since it was told, as far as that was lately."""
-    began = {story.key: story.began for story in stories}
+def _acknowledge_times(failures: Iterable[FailureSummary], actions: Iterable[ActionRecord]) -> list[float]:
+    """Return the seconds from each failure's notification to its first acknowledgement among ``actions``."""
+    began = {failure.key: failure.began for failure in failures}
     first: dict[str, float] = {}
-    for deed in sorted(deeds, key=lambda deed: deed.at):
-        if deed.act == Action.ACKNOWLEDGE and deed.at >= began.get(deed.key, float("inf")):
-            first.setdefault(deed.key, deed.at - began[deed.key])
+    for action in sorted(actions, key=lambda action: action.at):
+        if action.act == Action.ACKNOWLEDGE and action.at >= began.get(action.key, float("inf")):
+            first.setdefault(action.key, action.at - began[action.key])
     return list(first.values())
 
 

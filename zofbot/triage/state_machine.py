@@ -1,9 +1,9 @@
-"""The states of a failure and the acts that lead from one to another: one table, and how it is applied.
+"""The triage states of a failure and the actions that change them: a transition table, and how it is applied.
 
-Two hands write a failure's state and never meet. What Zof's runs show of it (``RunFacts``) is the rules' alone; what
-people did (``TriageRecord``) is the people's. ``current`` puts the two together at a moment, so a recovery, a relapse,
-the end of a snooze and the lapse of an acknowledgement need nobody to write them down and cannot race with a click: the
-people's record names the turn of the course that it was made on, and a later turn goes before it.
+A failure's state has two parts with separate writers: the rules write what Zof's runs show (``RunFacts``), people's
+actions write the ``TriageRecord``. ``effective_record`` combines them for a given time. So a recovery, a relapse, the
+end of a snooze and the lapse of an acknowledgement are computed, not written, and cannot race with a click: a record
+names the ``turn`` (a count of recoveries and relapses) that it was made in, and a later turn overrides it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pydantic import BaseModel, ConfigDict
 from zofbot.triage.policy import REACK_ANSWER_SECONDS, EscalationPolicy
 
 UNDO_SECONDS = 60.0
-"""Seconds for which an act can be undone."""
+"""Seconds for which an action can be undone."""
 
 MAX_KEPT_REQUESTS = 5
-"""Requests of Slack's that a record remembers, so that a repeated one is known."""
+"""Slack requests kept in a record, to recognize one that Slack repeats."""
 
 
 class TriageState(StrEnum):
-    """How a failure stands."""
+    """The triage state of a failure."""
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
@@ -33,17 +33,17 @@ class TriageState(StrEnum):
 
     @property
     def is_closed(self) -> bool:
-        """Whether nobody needs to do anything."""
+        """Whether nothing is left to do."""
         return self in (TriageState.RESOLVED, TriageState.RECOVERED)
 
 
 class Action(StrEnum):
-    """What moves a failure; the word is the same in code, log, metric, audit and thread."""
+    """What changes a failure's state; the same word is used in logs, metrics, the audit and threads."""
 
     ACKNOWLEDGE = "acknowledge"
     UNACKNOWLEDGE = "unacknowledge"
     CONFIRM = "confirm"
-    """Still on it."""
+    """The owner is still on it."""
     ASSIGN = "assign"
     SNOOZE = "snooze"
     WAKE = "wake"
@@ -55,9 +55,9 @@ class Action(StrEnum):
     RELAPSE = "relapse"
     """It failed again."""
     LAPSE = "lapse"
-    """Nobody answered whether they are still on it."""
+    """The owner did not answer "still on it?"."""
     UNDO = "undo"
-    """Back to what was before the last act."""
+    """Restore the state before the last action."""
 
 
 TRANSITIONS: dict[TriageState, dict[Action, TriageState]] = {
@@ -103,13 +103,13 @@ TRANSITIONS: dict[TriageState, dict[Action, TriageState]] = {
         Action.RELAPSE: TriageState.OPEN,
     },
 }
-"""What each act makes of each state; what is not here is not allowed. *Undo* leads back from anywhere."""
+"""State and action to the next state; other combinations are not allowed. *Undo* is possible in any state."""
 
 AUTOMATIC_ACTIONS = frozenset({Action.RECOVER, Action.RELAPSE, Action.LAPSE})
-"""Acts that no person does; ``Act.WAKE`` is done by people and by the clock."""
+"""Actions that people cannot do. ``Action.WAKE`` is done by people and when a snooze ends."""
 
 HUMAN_ACTIONS = tuple(act for act in Action if act not in AUTOMATIC_ACTIONS)
-"""Acts that people do."""
+"""Actions that people can do."""
 
 
 class _TriageModel(BaseModel):
@@ -117,35 +117,35 @@ class _TriageModel(BaseModel):
 
 
 class Actor(_TriageModel):
-    """A human, by Slack's id and as they are called; without an id, zofbot itself."""
+    """A person, by Slack id and name; without an id, zofbot itself."""
 
     id: str = ""
     name: str = ""
 
 
 class RunFacts(_TriageModel):
-    """What Zof's runs show of a failure. ``turn`` counts recoveries and relapses; times are Unix seconds."""
+    """What Zof's runs show about a failure. ``turn`` counts recoveries and relapses; times are Unix seconds."""
 
     turn: int = 0
     recovered: bool = False
     turned: float = 0.0
     """When it last recovered or relapsed."""
     opened: float = 0.0
-    """When people could first know of it, or of its relapse."""
+    """When its channel was first notified of it, or of its relapse."""
     last: float = 0.0
     """When it last failed."""
     failures: int = 1
 
 
 class TriageRecord(_TriageModel):
-    """What people made of a failure. Times are Unix seconds.
+    """What people did about a failure. Times are Unix seconds.
 
-    ``rev`` counts acts; ``turn`` is the turn of the course that the last one was made on. ``by`` did the last one,
-    ``mover`` the one that led to this state. ``since`` is when the state began, ``opened`` when it was last
-    nobody's: escalations count from there. ``until`` is when a snooze or an acknowledgement ends by itself, ``more``
-    after how many further failures a snooze does. ``counted`` is how often it had failed when it was snoozed, 0 where
-    that is not known; once that has ended, ``hid`` is how often it has failed since. ``asks`` is when an
-    acknowledgement is asked about. ``steps`` of the escalation were taken by hand.
+    ``rev`` counts actions; ``turn`` is ``RunFacts.turn`` at the last one. ``by`` did the last action, ``mover`` the one
+    that led to this state. ``since`` is when the state began, ``opened`` when it last became open: escalations count
+    from there. ``until`` is when a snooze or acknowledgement ends, ``more`` after how many further failures a snooze
+    does. ``counted`` is how often it had failed when snoozed, 0 if unknown; ``hid`` is how often it failed during the
+    snooze, set when that ends. ``asks`` is when "still on it?" is asked. ``steps`` are the escalation steps taken by
+    people.
     """
 
     rev: int = 0
@@ -168,21 +168,21 @@ class TriageRecord(_TriageModel):
     steps: int = 0
     requests: tuple[str, ...] = ()
     before: TriageRecord | None = None
-    """What *undo* goes back to."""
+    """What *undo* restores."""
 
     @property
     def moved_by(self) -> Actor:
-        """Who brought it into its state; in records from before that was kept, who acted last."""
+        """Who brought it into its state; in old records without ``mover``, who acted last."""
         return self.mover if self.mover.id else self.by
 
     @property
     def card_version(self) -> str:
-        """What a card carries, to tell whether it shows the present."""
+        """The version stored in a card's buttons, to detect an outdated card."""
         return f"{self.turn}.{self.rev}"
 
 
 class IllegalAction(Exception):
-    """The table does not allow it; ``present`` is how the failure stands instead."""
+    """``TRANSITIONS`` does not allow the action; ``present`` is the failure's current record."""
 
     def __init__(self, act: Action, present: TriageRecord) -> None:
         super().__init__(f"{act} while {present.state}")
@@ -190,30 +190,30 @@ class IllegalAction(Exception):
         self.present = present
 
 
-def effective_record(record: TriageRecord, course: RunFacts, now: float) -> TriageRecord:
-    """How a failure stands at ``now``: the people's record, moved on by what has happened of itself since."""
-    if record.turn != course.turn:
-        hid = _hidden_failures(record, course) if course.recovered else 0
-        record = _apply_automatic(record, Action.RECOVER if course.recovered else Action.RELAPSE, course.turned, hid)
-        opened = record.opened if course.recovered else course.opened
-        record = record.model_copy(update={"turn": course.turn, "opened": opened})
+def effective_record(record: TriageRecord, facts: RunFacts, now: float) -> TriageRecord:
+    """Return a failure's record at ``now`` (Unix seconds), updated by what has happened automatically since."""
+    if record.turn != facts.turn:
+        hid = _hidden_failures(record, facts) if facts.recovered else 0
+        record = _apply_automatic(record, Action.RECOVER if facts.recovered else Action.RELAPSE, facts.turned, hid)
+        opened = record.opened if facts.recovered else facts.opened
+        record = record.model_copy(update={"turn": facts.turn, "opened": opened})
     if not record.opened:
-        record = record.model_copy(update={"opened": course.opened, "since": record.since or course.opened})
-    if record.state is TriageState.SNOOZED and record.more and course.failures - record.counted >= record.more:
-        return _apply_automatic(record, Action.WAKE, course.last, _hidden_failures(record, course))
+        record = record.model_copy(update={"opened": facts.opened, "since": record.since or facts.opened})
+    if record.state is TriageState.SNOOZED and record.more and facts.failures - record.counted >= record.more:
+        return _apply_automatic(record, Action.WAKE, facts.last, _hidden_failures(record, facts))
     if record.state is TriageState.SNOOZED and record.until is not None and record.until <= now:
-        return _apply_automatic(record, Action.WAKE, record.until, _hidden_failures(record, course))
+        return _apply_automatic(record, Action.WAKE, record.until, _hidden_failures(record, facts))
     if record.state is TriageState.ACKNOWLEDGED and record.until is not None and record.until <= now:
         return _apply_automatic(record, Action.LAPSE, record.until)
-    if record.state is TriageState.RESOLVED and course.last > record.since:
-        return _apply_automatic(record, Action.RELAPSE, course.last)
+    if record.state is TriageState.RESOLVED and facts.last > record.since:
+        return _apply_automatic(record, Action.RELAPSE, facts.last)
     return record
 
 
 def merge_storm_record(own: TriageRecord, storm: TriageRecord) -> TriageRecord:
-    """The state of one failure of a storm: what was done last, about it alone (``own``) or about the whole storm.
+    """Return the record of one failure in a storm: its ``own`` or the storm's, whichever changed last.
 
-    Whether it has recovered is its own.
+    If either has recovered, ``own`` is used.
     """
     rev, requests = own.rev + storm.rev, (*storm.requests, *own.requests)[-2 * MAX_KEPT_REQUESTS :]
     if TriageState.RECOVERED in (own.state, storm.state) or own.at > storm.at:
@@ -221,10 +221,10 @@ def merge_storm_record(own: TriageRecord, storm: TriageRecord) -> TriageRecord:
     return storm.model_copy(update={"turn": own.turn, "rev": rev, "requests": requests})
 
 
-def _hidden_failures(record: TriageRecord, course: RunFacts) -> int:
-    """How often it has failed since it was snoozed, as far as that is known."""
+def _hidden_failures(record: TriageRecord, facts: RunFacts) -> int:
+    """Return how often it has failed since it was snoozed, 0 if unknown."""
     asleep = record.state is TriageState.SNOOZED and record.counted
-    return max(0, course.failures - record.counted) if asleep else 0
+    return max(0, facts.failures - record.counted) if asleep else 0
 
 
 def _apply_automatic(record: TriageRecord, act: Action, at: float, hid: int = 0) -> TriageRecord:
@@ -258,13 +258,13 @@ _CLEARED_FIELDS: dict[str, Any] = {
     "counted": 0,
     "hid": 0,
 }
-"""What belongs to one state only."""
+"""Fields that are reset when the state changes."""
 
 
 class ActionRequest(_TriageModel):
-    """What somebody wants done. ``owner`` is whom it is assigned to.
+    """An action that somebody requests. ``owner`` is the assignee; ``at`` is Unix seconds.
 
-    ``until`` (Unix seconds) and ``more`` failures say when a snooze ends; with neither it lasts until it passes.
+    A snooze ends at ``until`` (Unix seconds), after ``more`` further failures, or, with neither, at a recovery.
     """
 
     act: Action
@@ -279,78 +279,82 @@ class ActionRequest(_TriageModel):
 
 
 def apply_action(
-    present: TriageRecord, wish: ActionRequest, course: RunFacts, policy: EscalationPolicy
+    present: TriageRecord, request: ActionRequest, facts: RunFacts, policy: EscalationPolicy
 ) -> TriageRecord:
-    """Move on from how it stands at present (see ``current``).
+    """Apply an action to the current record (see ``effective_record``).
 
-    Raises IllegalAction, also where it is one's own already, and where nobody is left to escalate to.
+    Raises IllegalAction, also if the person already owns an acknowledged failure, or no escalation step is left.
     """
-    if wish.act is Action.UNDO:
-        return undo_action(present, wish)
-    state = TRANSITIONS[present.state].get(wish.act)
-    again = (
-        wish.act is Action.ACKNOWLEDGE and present.state is TriageState.ACKNOWLEDGED and present.owner.id == wish.who.id
+    if request.act is Action.UNDO:
+        return undo_action(present, request)
+    state = TRANSITIONS[present.state].get(request.act)
+    already_owned = (
+        request.act is Action.ACKNOWLEDGE
+        and present.state is TriageState.ACKNOWLEDGED
+        and present.owner.id == request.who.id
     )
-    called = wish.act is Action.ESCALATE and next_step(present, policy, wish.at) >= len(policy.escalate)
-    if state is None or wish.act in AUTOMATIC_ACTIONS or again or called:
-        raise IllegalAction(wish.act, present)
+    no_step_left = request.act is Action.ESCALATE and next_step(present, policy, request.at) >= len(policy.escalate)
+    if state is None or request.act in AUTOMATIC_ACTIONS or already_owned or no_step_left:
+        raise IllegalAction(request.act, present)
     moved: dict[str, Any] = {"state": state}
-    if state is not present.state or wish.act in _RESTARTING_ACTIONS:
-        moved |= _CLEARED_FIELDS | {"since": wish.at, "mover": wish.who}
+    if state is not present.state or request.act in _RESTARTING_ACTIONS:
+        moved |= _CLEARED_FIELDS | {"since": request.at, "mover": request.who}
     if state is TriageState.OPEN and present.state is not TriageState.OPEN:
-        moved |= {"opened": wish.at, "steps": 0}
-    moved |= _action_fields(present, wish, course, policy)
+        moved |= {"opened": request.at, "steps": 0}
+    moved |= _action_fields(present, request, facts, policy)
     moved["before"] = present.model_copy(update={"before": None, "requests": ()})
-    return _with_action(present, wish).model_copy(update=moved)
+    return _with_action(present, request).model_copy(update=moved)
 
 
 _RESTARTING_ACTIONS = frozenset({Action.ACKNOWLEDGE, Action.CONFIRM, Action.SNOOZE})
-"""Acts that begin their state anew where it is the same."""
+"""Actions that restart their state if the failure is already in it."""
 
 
-def _with_action(present: TriageRecord, wish: ActionRequest) -> TriageRecord:
-    """The record of one act more."""
-    requests = (*present.requests, wish.request)[-MAX_KEPT_REQUESTS:] if wish.request else present.requests
-    done = {"rev": present.rev + 1, "did": wish.act, "by": wish.who, "at": wish.at, "requests": requests}
+def _with_action(present: TriageRecord, request: ActionRequest) -> TriageRecord:
+    """Return the record with one more action."""
+    requests = (*present.requests, request.request)[-MAX_KEPT_REQUESTS:] if request.request else present.requests
+    done = {"rev": present.rev + 1, "did": request.act, "by": request.who, "at": request.at, "requests": requests}
     return present.model_copy(update=done)
 
 
 def _action_fields(
-    present: TriageRecord, wish: ActionRequest, course: RunFacts, policy: EscalationPolicy
+    present: TriageRecord, request: ActionRequest, facts: RunFacts, policy: EscalationPolicy
 ) -> dict[str, Any]:
-    """What single acts change besides the state."""
-    match wish.act:
+    """Return the fields that an action changes besides the state."""
+    match request.act:
         case Action.ACKNOWLEDGE | Action.CONFIRM:
-            asks = wish.at + policy.reack
-            return {"owner": wish.who} | ({"asks": asks, "until": asks + REACK_ANSWER_SECONDS} if policy.reack else {})
+            asks = request.at + policy.reack
+            return {"owner": request.who} | (
+                {"asks": asks, "until": asks + REACK_ANSWER_SECONDS} if policy.reack else {}
+            )
         case Action.UNACKNOWLEDGE:
             return {"owner": Actor()}
         case Action.ASSIGN:
-            return {"owner": wish.owner or wish.who}
+            return {"owner": request.owner or request.who}
         case Action.SNOOZE:
-            return {"until": wish.until, "more": wish.more, "counted": course.failures}
+            return {"until": request.until, "more": request.more, "counted": facts.failures}
         case Action.WAKE:
-            return {"hid": _hidden_failures(present, course)}
+            return {"hid": _hidden_failures(present, facts)}
         case Action.ESCALATE:
-            return {"steps": min(next_step(present, policy, wish.at) + 1, len(policy.escalate))}
+            return {"steps": min(next_step(present, policy, request.at) + 1, len(policy.escalate))}
         case Action.RESOLVE:
-            return {"reason": wish.reason, "note": wish.note}
+            return {"reason": request.reason, "note": request.note}
         case _:
             return {}
 
 
-def undo_action(present: TriageRecord, wish: ActionRequest) -> TriageRecord:
-    """Go back to what was before the last act. Raises IllegalAction when that is too long ago or was not a person's."""
+def undo_action(present: TriageRecord, request: ActionRequest) -> TriageRecord:
+    """Restore the record before the last action. Raises IllegalAction if that is too old or was not a person's."""
     before = present.before
-    if before is None or not present.by.id or wish.at - present.at > UNDO_SECONDS:
+    if before is None or not present.by.id or request.at - present.at > UNDO_SECONDS:
         raise IllegalAction(Action.UNDO, present)
-    done = _with_action(present, wish)
-    kept = {name: getattr(done, name) for name in ("rev", "turn", "did", "by", "at", "requests")}
-    return before.model_copy(update=kept)
+    done = _with_action(present, request)
+    history = {name: getattr(done, name) for name in ("rev", "turn", "did", "by", "at", "requests")}
+    return before.model_copy(update=history)
 
 
 def next_step(present: TriageRecord, policy: EscalationPolicy, now: float) -> int:
-    """Which step of the escalation comes next; how many there are, when none is left."""
+    """Return the index of the next escalation step, or the number of steps if none is left."""
     due = (
         index
         for index, step in enumerate(policy.escalate)

@@ -1,4 +1,4 @@
-"""What people type to the bot in a thread, understood: an act or a question, and the words behind it."""
+"""Parse what people type to the bot in a thread: an action or a question, and the words after it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ ACTION_WORDS = {
     "reopen": Action.REOPEN,
     "undo": Action.UNDO,
 }
-"""Each word that is an act. ``still on it`` is the answer to whether one still is."""
+"""Words for actions. ``still on it`` answers the question "still on it?"."""
 
 QUESTION_WORDS = ("why", "result", "run", "help")
-"""Words that only ask."""
+"""Words for questions, which change nothing."""
 
 VERBATIM = ("mute", "unmute")
-"""Words about a channel; what follows them is kept as it was typed."""
+"""Words for commands about the channel; the text after them is kept as typed."""
 
 REASON_WORDS = {
     "product bug": "product",
@@ -55,17 +55,17 @@ REASON_WORDS = {
     "zof": "platform",
     "other": "other",
 }
-"""How a reason may be typed, and the word it is stored as."""
+"""A reason as typed, to the value that is stored."""
 
 _PERSON = re.compile(r"<@([UW][A-Z0-9]{1,30})(?:\|[^<>]*)?>")
 _SURROUNDING_CHARACTERS = " `'\",.!?:;"
 _SEPARATORS = " \t\n:,;.-–—"
-"""What may stand between a reason and the note behind it."""
+"""Characters between a reason and the note after it."""
 
 
 @dataclass(frozen=True)
 class ThreadCommand:
-    """One thing that was typed: ``act`` or, without one, the ``question``; ``rest`` are the words behind it."""
+    """A parsed command: an action (``act``) or a ``question``; ``rest`` is the text after it."""
 
     act: Action | None = None
     question: str = ""
@@ -73,30 +73,30 @@ class ThreadCommand:
 
     @property
     def person_id(self) -> str:
-        """The id of the first person named; empty for ``me``, and where nobody is."""
+        """The id of the first person mentioned; empty for ``me`` or nobody."""
         found = _PERSON.search(self.rest)
         return found[1] if found else ""
 
     @property
     def resolution_reason(self) -> tuple[str, str]:
-        """Why it is resolved, empty where that cannot be made out, and the note behind it."""
-        said = self.rest.removeprefix("as ").strip()
+        """The reason for resolving, empty if not recognized, and the note after it."""
+        text = self.rest.removeprefix("as ").strip()
         for typed in sorted(REASON_WORDS, key=len, reverse=True):
-            rest = said[len(typed) :]
-            if said.lower().startswith(typed) and not rest[:1].isalnum():
+            rest = text[len(typed) :]
+            if text.lower().startswith(typed) and not rest[:1].isalnum():
                 return REASON_WORDS[typed], rest.strip(_SEPARATORS)
-        return "", said
+        return "", text
 
 
 def parse_thread_command(text: str, bot: str = "") -> ThreadCommand:
-    """Understand a message that mentions the bot, whose id is ``bot``; without it the first mention is the bot's.
+    """Parse a message that mentions the bot, whose id is ``bot``; if empty, the first mention is the bot's.
 
-    Raises BadInput for a word that is none of these.
+    Raises BadInput for an unknown command.
     """
     typed = read_input(text)
     mention = next((found for found in _PERSON.finditer(typed) if bot in ("", found[1])), None)
-    said = typed[mention.end() :] if mention else typed
-    typed = " ".join(said.split()).lstrip(_SURROUNDING_CHARACTERS)
+    after_mention = typed[mention.end() :] if mention else typed
+    typed = " ".join(after_mention.split()).lstrip(_SURROUNDING_CHARACTERS)
     word, _, rest = typed.rstrip(_SURROUNDING_CHARACTERS).partition(" ")
     word = word.lower().strip(_SURROUNDING_CHARACTERS)
     if not word:
@@ -107,11 +107,11 @@ def parse_thread_command(text: str, bot: str = "") -> ThreadCommand:
         return ThreadCommand(question=word, rest=typed.partition(" ")[2])
     if word in QUESTION_WORDS:
         return ThreadCommand(question=word, rest=rest.strip())
-    meant = next(
+    suggestion = next(
         iter(difflib.get_close_matches(word, [*ACTION_WORDS, *QUESTION_WORDS, *VERBATIM], n=1, cutoff=0.7)), ""
     )
     raise BadInput(
         f"I do not know `{re.sub(r'[`<>]', '', word)[:60]}`.",
-        f"Did you mean `{meant}`?" if meant else "I know `ack`, `assign`, `snooze`, `resolve` and more.",
-        example=f"@zofbot {meant or 'help'}",
+        f"Did you mean `{suggestion}`?" if suggestion else "I know `ack`, `assign`, `snooze`, `resolve` and more.",
+        example=f"@zofbot {suggestion or 'help'}",
     )

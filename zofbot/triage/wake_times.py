@@ -1,4 +1,4 @@
-"""When a snoozed failure wakes: times as people type them, and a time as a preview says it."""
+"""Parse typed times, such as the end of a snooze, and describe a future time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from zofbot.domain import durations
 from zofbot.domain.errors import BadInput
 
 MAX_SNOOZE_SECONDS = 30 * 86400
-"""Seconds a failure may sleep."""
+"""Longest snooze in seconds."""
 
 DEFAULT_TIME = time(9)
-"""When a day begins that is named without a time."""
+"""Time of day for a day typed without a time."""
 
 DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -25,14 +25,14 @@ _WEEKDAY = re.compile(r"(?:next )?(mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:u
 
 
 class SnoozeChoice(NamedTuple):
-    """A choice offered in a menu; ``value`` is what ``parse_wake_time`` reads."""
+    """A choice in a menu; ``parse_wake_time`` parses its ``value``."""
 
     label: str
     value: str
 
 
 def snooze_choices(now: float, zone: tzinfo) -> list[SnoozeChoice]:
-    """What is offered to everybody, as ``zone`` sees it; on a Monday the last one says that it is the next."""
+    """Return the choices for a snooze at ``now`` (Unix seconds); on a Monday in ``zone`` the last is "next Monday"."""
     monday = "next Monday 09:00" if datetime.fromtimestamp(now, zone).weekday() == 0 else "Monday 09:00"
     return [
         SnoozeChoice("15 min", "15m"),
@@ -44,12 +44,12 @@ def snooze_choices(now: float, zone: tzinfo) -> list[SnoozeChoice]:
 
 
 def parse_wake_time(words: str, now: float, zone: tzinfo) -> float:
-    """Unix seconds that ``words`` mean when they are typed at ``now`` in ``zone``; always later than ``now``.
+    """Parse a future time typed at ``now`` (Unix seconds) in ``zone``, and return it in Unix seconds.
 
-    A span (``90m``, ``1d`` is 24 hours), a time, a day, or a day and a time: ``fri 14:00``, ``tomorrow``,
-    ``2026-11-30 9am``. A weekday may be today if the time is yet to come; ``next monday`` never is. A time that a clock
-    change leaves out is as much later; of one that it repeats, the first that is yet to come is meant. Raises BadInput
-    for what is past, further off than thirty days, or none of these.
+    A duration (``90m``, ``1d`` is 24 hours), a time, a day, or a day and a time: ``fri 14:00``, ``tomorrow``,
+    ``2026-11-30 9am``. A weekday is today if the time is still ahead; ``next monday`` never is. A time skipped by a
+    clock change is later by the skipped time; of a repeated one, the first that is still ahead is used. Raises BadInput
+    for a past time, one more than thirty days ahead, or any other text.
     """
     typed = " ".join(words[:100].lower().split())
     typed = _LEAD.sub("", typed, count=1) if _LEAD.match(typed) else typed
@@ -64,7 +64,7 @@ def parse_wake_time(words: str, now: float, zone: tzinfo) -> float:
 
 
 def describe_time(at: float, now: float, zone: tzinfo) -> str:
-    """A time to come for a preview, in ``zone``: ``tomorrow 09:00 (in 14 h)``; its first part can be typed as well."""
+    """Describe a future time in ``zone``: ``tomorrow 09:00 (in 14 h)``. The part before the bracket can be typed."""
     then, here = datetime.fromtimestamp(at, zone), datetime.fromtimestamp(now, zone)
     return (
         f"{_describe_day(then.date(), here.date())} {then:%H:%M} (in {durations.describe_duration(max(at - now, 1))})"
@@ -79,19 +79,19 @@ def _describe_day(day: date, today: date) -> str:
 
 
 def _possible_times(typed: str, now: float, zone: tzinfo) -> Iterator[float]:
-    """Every moment the words may mean, the wanted one first of those to come; none when they mean nothing."""
+    """Yield each time (Unix seconds) that the text may mean; the first future one is the right one."""
     found = _split_day_and_time(typed)
     if found is None:
         return
     named, clock = found
     for day in _possible_days(named, datetime.fromtimestamp(now, zone).date()):
-        # Twice the same, but where a clock change repeats the hour; where it leaves it out, the second is earlier and
-        # so never the first to come (PEP 495).
+        # Both folds are equal, except in an hour that a clock change repeats. In a skipped hour the second is earlier,
+        # so it is never the first future time (PEP 495).
         yield from (datetime.combine(day, clock.replace(fold=fold), zone).timestamp() for fold in (0, 1))
 
 
 def _split_day_and_time(typed: str) -> tuple[str, time] | None:
-    """The words of the day, empty where only a time was typed, and the time; ``None`` when there is neither."""
+    """Return the text of the day, empty if only a time was typed, and the time; None if there is neither."""
     clock = parse_time_of_day(typed)
     if clock:
         return "", clock
@@ -105,10 +105,10 @@ def _split_day_and_time(typed: str) -> tuple[str, time] | None:
 
 
 def parse_time_of_day(typed: str) -> time | None:
-    """A time as people type it, ``9:30`` or ``9am``; ``None`` for anything else."""
+    """Parse a time of day, ``9:30`` or ``9am``; return None for anything else."""
     found = _CLOCK.fullmatch(typed)
     if not found or not (found["minute"] or found["half"]):
-        return None  # a bare number may be a time, a day or a count of minutes
+        return None  # a bare number is ambiguous: a time, a day or minutes
     hour, minute = int(found["hour"]), int(found["minute"] or 0)
     if found["half"]:
         hour = hour % 12 + (12 if found["half"] == "pm" else 0) if 1 <= hour <= 12 else 24
@@ -116,7 +116,7 @@ def parse_time_of_day(typed: str) -> time | None:
 
 
 def parse_weekday(typed: str) -> int | None:
-    """A day of the week as people type it, ``mon`` or ``Monday``, 0 for Monday; ``None`` for anything else."""
+    """Parse a day of the week, ``mon`` or ``Monday``, as 0 for Monday; return None for anything else."""
     found = _WEEKDAY.fullmatch(typed.lower())
     return next((number for number, name in enumerate(DAY_NAMES) if found and name.lower().startswith(found[1])), None)
 
@@ -133,7 +133,7 @@ def _parse_date(typed: str) -> date | None:
 
 
 def _possible_days(named: str, today: date) -> list[date]:
-    """The days that may be meant, in order."""
+    """Return the days that the text may mean, in order."""
     tomorrow = today + timedelta(days=1)
     if known := _parse_date(named):
         return [known]
@@ -150,9 +150,9 @@ def _time_error(sentence: str) -> BadInput:
 
 
 def parse_start_time(words: str, now: float, zone: tzinfo) -> float:
-    """Unix seconds before ``now`` that ``words`` mean: a span back (``8h``), or the last time it was ``22:00``.
+    """Parse a past time: a duration before ``now`` (``8h``), or the last time it was ``22:00``. Unix seconds.
 
-    Raises BadInput for anything else, and for what is more than thirty days ago.
+    Raises BadInput for anything else, and for a duration above thirty days.
     """
     typed = " ".join(words[:100].lower().split()).removeprefix("since ").removeprefix("at ").removeprefix("last ")
     span, clock = durations.try_parse_duration(typed), parse_time_of_day(typed)

@@ -12,7 +12,7 @@ def parse_one(filters: str) -> Subscription:
     """The only subscription of a file with these filters."""
     source = f"version: 1\nchannels:\n  C0QA:\n    - filters: |-\n        {filters}\n"
     [rule] = parse_yaml(source.encode(), "rules.yaml", {"oncall": "S0ONCALL"})
-    return rule.wish
+    return rule.subscription
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_odd_names_are_written_so_that_they_are_read_as_they_are(name: str) -> N
     if name == "<#C1|qa>":
         wanted = wanted.model_copy(update={"case": ("#qa",)})  # a channel's link is the name that people see
     [rule] = parse_yaml(render_yaml([wanted], {}).encode(), "rules.yaml")
-    assert rule.wish.case == wanted.case
+    assert rule.subscription.case == wanted.case
 
 
 @pytest.mark.parametrize(

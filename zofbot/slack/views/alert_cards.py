@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from zofbot.domain.model import Outcome, Result
 from zofbot.notifications import text
 from zofbot.notifications.payloads import AlertStatus, CaseAlertPayload, RunAlertPayload, RunSummary
-from zofbot.slack.links import ZofLinks
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
 from zofbot.slack.views.cards import (
     OUTCOME_EXPLANATIONS,
@@ -32,10 +30,10 @@ from zofbot.slack.views.components import (
     paragraph_blocks,
     with_mentions,
 )
+from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage_controls import (
     RESOLUTION_REASONS,
     CardOptions,
-    FailureRef,
     control_blocks,
     person_name,
     status_blocks,
@@ -44,51 +42,30 @@ from zofbot.slack.views.triage_controls import STATE_STYLES as STATES
 from zofbot.triage import TriageRecord, TriageState
 
 
-@dataclass(frozen=True)
-class AlertContext:
-    """Context for rendering an alert: its key, triage record (``present``), links, and available actions."""
-
-    key: str
-    present: TriageRecord
-    links: ZofLinks
-    runs: bool = False
-    """Whether reruns may be started."""
-    storm: bool = False
-    """Whether it is part of a storm."""
-
-    @property
-    def failure_ref(self) -> FailureRef:
-        return FailureRef(self.key, self.present.card_version)
-
-    def build_controls(self, body: RunAlertPayload | CaseAlertPayload, link: str) -> list[Block]:
-        offers = CardOptions(bool(body.policy.escalate), self.runs, link, body.run.id)
-        return control_blocks(self.failure_ref, self.present, offers)
-
-
-def run_alert_card(body: RunAlertPayload, view: AlertContext) -> Message:
+def run_alert_card(body: RunAlertPayload, context: RenderContext) -> Message:
     """Render a failed run with its totals and its first failures."""
     run = as_run(body.run)
     more = body.bad - len(body.top)
     below = [
-        *_outcome_explanation(view.present, run.outcome),
+        *_outcome_explanation(context.present, run.outcome),
         *([section_block(format_tally(run))] if format_tally(run) else []),
         *field_blocks([*location_fields(body.run), *_time_fields(body.run), *_count_fields(body)]),
         *map(case_row, body.top),
         *([context_block(f"and {count_noun(more, 'more failure')}")] if body.top and more > 0 else []),
-        *_past_resolution(body, view.present),
+        *_past_resolution(body, context.present),
         *_status_change(body),
-        *status_blocks(view.present),
-        *view.build_controls(body, view.links.run_url(run)),
-        *_omission_notes(body, view),
+        *status_blocks(context.present),
+        *_controls(body, context, context.links.run_url(run)),
+        *_omission_notes(body, context),
         context_block(f"Run {text.inline_code(body.run.id)}"),
     ]
     facts = [*_summary_facts(body.run), format_counts(run)]
     return _alert_card(
-        body, view.present, style_of_run(run, body.bad), body.run.title or f"Run {body.run.id}", facts, below
+        body, context.present, style_of_run(run, body.bad), body.run.title or f"Run {body.run.id}", facts, below
     )
 
 
-def case_alert_card(body: CaseAlertPayload, view: AlertContext) -> Message:
+def case_alert_card(body: CaseAlertPayload, context: RenderContext) -> Message:
     """Render a failing case, over one or more runs."""
     case, several = body.case, body.count > 1
     told = [
@@ -100,20 +77,25 @@ def case_alert_card(body: CaseAlertPayload, view: AlertContext) -> Message:
     ]
     result = Result(id=case.id, run_id=body.run.id or None, url=case.url or None)
     below = [
-        *_outcome_explanation(view.present, case.outcome),
+        *_outcome_explanation(context.present, case.outcome),
         *_with_details_button(field_blocks([*location_fields(body.run), *told]), case.id),
         *failure_blocks(case),
-        *_past_resolution(body, view.present),
+        *_past_resolution(body, context.present),
         *_status_change(body),
-        *status_blocks(view.present),
-        *view.build_controls(body, view.links.result_url(result)),
-        *_omission_notes(body, view),
+        *status_blocks(context.present),
+        *_controls(body, context, context.links.result_url(result)),
+        *_omission_notes(body, context),
         context_block(f"Run {text.inline_code(body.run.id)} · Result {text.inline_code(case.id)}"),
     ]
     facts = [*_summary_facts(body.run)[:2], count_noun(body.count, "failure") if several else ""]
     return _alert_card(
-        body, view.present, OUTCOME_STYLES[case.outcome], case.title or f"Result {case.id}", facts, below
+        body, context.present, OUTCOME_STYLES[case.outcome], case.title or f"Result {case.id}", facts, below
     )
+
+
+def _controls(body: RunAlertPayload | CaseAlertPayload, context: RenderContext, link: str) -> list[Block]:
+    offers = CardOptions(bool(body.policy.escalate), context.runs, link, body.run.id)
+    return control_blocks(context.failure_ref, context.present, offers)
 
 
 def _with_details_button(blocks: list[Block], result_id: str) -> list[Block]:
@@ -153,10 +135,10 @@ def _outcome_explanation(present: TriageRecord, outcome: Outcome) -> list[Block]
     )
 
 
-def _omission_notes(body: RunAlertPayload | CaseAlertPayload, view: AlertContext) -> list[Block]:
+def _omission_notes(body: RunAlertPayload | CaseAlertPayload, context: RenderContext) -> list[Block]:
     """Return notes about a storm that covers this alert, and about omitted mentions."""
     notes = [
-        "🌩️ Part of a storm: what is done about its summary is done about this alert, too." if view.storm else "",
+        "🌩️ Part of a storm: what is done on its summary applies to this alert, too." if context.storm else "",
         "Nobody is mentioned here: the same people were mentioned twice within the minute." if body.unmentioned else "",
     ]
     return [context_block(note) for note in notes if note]

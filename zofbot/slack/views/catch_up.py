@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Sequence
 
 from zofbot.notifications import text
+from zofbot.notifications.catch_up_payload import CatchUpLine, CatchUpPayload
 from zofbot.slack.views.blocks import Message, context_block, header_block, section_block
 from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks
 from zofbot.triage import TriageState
-
-CARD = "catchup"
 
 MAX_ROWS = 30
 """Maximum failures listed per group."""
@@ -33,43 +29,8 @@ _SIGNS = {
 }
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Line(_Frozen):
-    """One failure: its time (``at``), and its state and owner ``since`` (Unix seconds)."""
-
-    title: str
-    where: str = ""
-    at: float
-    state: TriageState = TriageState.OPEN
-    since: float = 0.0
-    owner: str = ""
-
-
-class CatchUpBody(_Frozen):
-    """Payload of the message: nothing was posted ``since`` (Unix seconds).
-
-    ``muted`` has the mute's filters, empty for quiet hours. ``failures`` are filled in when the message is sent.
-    """
-
-    card: Literal["catchup"] = "catchup"
-    since: float = 0.0
-    muted: str = ""
-    failures: tuple[Line, ...] = ()
-
-
-def stored(body: CatchUpBody) -> dict[str, Any]:
-    """Return the payload as JSON, without default values."""
-    return {"card": CARD, **body.model_dump(mode="json", exclude_defaults=True)}
-
-
-def drawn(kept: Mapping[str, Any]) -> Message | None:
-    """Render a catch-up payload; None for any other payload."""
-    if kept.get("card") != CARD:
-        return None
-    body = CatchUpBody.model_validate(kept)
+def catch_up_message(body: CatchUpPayload) -> Message:
+    """Render the failures held back, grouped by their current states."""
     groups = {
         title: [failure for failure in body.failures if failure.state in states] for title, states in GROUPS.items()
     }
@@ -89,12 +50,12 @@ def drawn(kept: Mapping[str, Any]) -> Message | None:
     )
 
 
-def _listed(title: str, found: Sequence[Line]) -> list[str]:
+def _listed(title: str, found: Sequence[CatchUpLine]) -> list[str]:
     more = len(found) - MAX_ROWS
     return [f"*{title}*", *map(_line, found[:MAX_ROWS]), *([f"and {more} more"] if more > 0 else [])]
 
 
-def _line(one: Line) -> str:
+def _line(one: CatchUpLine) -> str:
     where = f" · {text.escape_line(one.where, 160)}" if one.where else ""
     state = {
         TriageState.ACKNOWLEDGED: f", acknowledged by {text.escape_line(one.owner, 80)}"

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from zofbot.notifications import text
+from zofbot.notifications.payloads import NotePayload, dump_payload
 from zofbot.slack.errors import EXPLANATIONS
 from zofbot.slack.views.blocks import Message, context_block
 
 
 def note_payload(said: str, about: str = "") -> dict[str, Any]:
     """Return a note as a notification's payload; ``about`` is a channel id, ``said`` is not escaped yet."""
-    return {"card": "line", "said": said} | ({"channel": about} if about else {})
+    return dump_payload(NotePayload(said=said, channel=about))
 
 
-def render_if_note(stored: Mapping[str, Any]) -> Message | None:
-    """Render a note payload; None for any other payload."""
-    if stored.get("card") != "line":
-        return None
-    said = text.escape_line(str(stored.get("said") or ""), 2500)
-    channel = str(stored.get("channel") or "")
-    shown = f"<#{channel}>: {said}" if channel.isalnum() else said
+def channel_note(body: NotePayload) -> Message:
+    """Render a note."""
+    said = text.escape_line(body.said, 2500)
+    shown = f"<#{body.channel}>: {said}" if body.channel.isalnum() else said
     return Message(shown, [context_block(shown)])
 
 

@@ -2,91 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.notifications import text
+from zofbot.notifications.digest_payload import CaseCount, DigestPayload
 from zofbot.slack.views.blocks import Block, Message, context_block, field_blocks, header_block, section_block
 from zofbot.slack.views.components import count_noun, format_moment, paragraph_blocks
 from zofbot.slack.views.home import format_percent
 from zofbot.subscriptions.digest_schedule import DigestSetting, format_schedule
 
-DIGEST_CARD_KIND = "digest"
 SPARKLINE_LEVELS = "▁▂▃▄▅▆▇█"
 MAX_CHART_LABEL_CHARS = 20
 """Maximum length of a label (https://docs.slack.dev/reference/block-kit/blocks/data-visualization-block)."""
-
-
-class _DigestModel(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class TrendPoint(_DigestModel):
-    """One part of the period: how many runs ended, and how many of them passed."""
-
-    label: str
-    passed: int = 0
-    ended: int = 0
-
-    @property
-    def pass_rate(self) -> float | None:
-        return self.passed / self.ended if self.ended else None
-
-
-class CaseCount(_DigestModel):
-    """A case with a count (``times`` ``of`` so many results) or a duration (``seconds``)."""
-
-    title: str
-    where: str = ""
-    times: int = 0
-    of: int = 0
-    seconds: float = 0.0
-
-
-class DigestPayload(_DigestModel):
-    """Stored payload of a digest: text is stripped, redacted and clipped; times are Unix seconds.
-
-    ``rhythm`` and ``zone`` are the schedule it was made for. ``answered`` and ``ended`` are median seconds until a
-    failure was acknowledged and until it was over. ``back`` is how far back data was read, if Zof has more.
-    """
-
-    card: Literal["digest"] = "digest"
-    every: Literal["daily", "weekly"] = "daily"
-    rhythm: str = ""
-    zone: str = "UTC"
-    since: float = 0.0
-    until: float = 0.0
-    runs: int = 0
-    passed: int = 0
-    failed: int = 0
-    error: int = 0
-    other: int = 0
-    results: int = 0
-    bad: int = 0
-    trend: tuple[TrendPoint, ...] = ()
-    failing: tuple[CaseCount, ...] = ()
-    slowest: tuple[CaseCount, ...] = ()
-    flaky: tuple[CaseCount, ...] = ()
-    open: int = 0
-    oldest: float | None = None
-    snoozed: int = 0
-    answered: float | None = None
-    ended: float | None = None
-    narrowed: bool = False
-    """Whether only runs that match the channel's subscriptions are counted."""
-    back: float | None = None
-    trouble: str = ""
-    request_id: str = ""
-
-    @property
-    def pass_rate(self) -> float | None:
-        """Share of passed runs among those that passed, failed or errored, 0 to 1."""
-        over = self.passed + self.failed + self.error
-        return self.passed / over if over else None
 
 
 @dataclass(frozen=True)
@@ -98,16 +27,6 @@ class ChartMessage(Message):
     def plain_version(self, reference: str = "") -> Message:
         """Return the message without its chart."""
         return self.instead or super().plain_version(reference)
-
-
-def dump_digest(body: DigestPayload) -> dict[str, Any]:
-    """Return the payload as JSON, without default values."""
-    return {"card": DIGEST_CARD_KIND, **body.model_dump(mode="json", exclude_defaults=True)}
-
-
-def render_if_digest(kept: Mapping[str, Any]) -> Message | None:
-    """Render a digest payload; None for any other payload."""
-    return digest_message(DigestPayload.model_validate(dict(kept))) if kept.get("card") == DIGEST_CARD_KIND else None
 
 
 PREVIEW_NOTE = "Preview: what a digest would say now. Only you see it."

@@ -6,10 +6,10 @@ from zofbot.domain.model import Outcome, Result, Run
 from zofbot.notifications import text
 from zofbot.notifications.payloads import AlertStatus, StormMember, StormMembersPayload, StormPayload
 from zofbot.slack.links import ZofLinks
-from zofbot.slack.views.alert_cards import AlertContext
 from zofbot.slack.views.blocks import Block, Message, context_block, header_block, section_block
 from zofbot.slack.views.cards import OUTCOME_STYLES
 from zofbot.slack.views.components import as_run, count_noun, format_moment, paragraph_blocks, with_mentions
+from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage_controls import STATE_STYLES as STATES
 from zofbot.slack.views.triage_controls import CardOptions, control_blocks, status_blocks
 
@@ -22,14 +22,14 @@ MAX_LINK_LENGTH = 500
 _STATUS_EMOJI = {AlertStatus.OPEN: "🔴", AlertStatus.RECOVERED: "✅", AlertStatus.AGAIN: "🔁"}
 
 
-def storm_alert_card(body: StormPayload, view: AlertContext, now: float) -> Message:
+def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
     """Render a storm's summary: failures by location, how many are open, triage state and controls."""
-    over = body.closed or now >= body.last + STORM_CALM_SECONDS
+    over = body.closed or context.now >= body.last + STORM_CALM_SECONDS
     said = _storm_headline(body, over=over)
     look = OUTCOME_STYLES[Outcome.CANCELED if over and not body.open else Outcome.FAILED]
     emoji, colour, shown = "🌤️" if over else "🌩️", look.colour, said
-    if body.members and view.present.state in STATES:
-        word, emoji, colour = STATES[view.present.state]
+    if body.members and context.present.state in STATES:
+        word, emoji, colour = STATES[context.present.state]
         shown = f"{word}: {said}"
     rows = (f"*{_location_text(project, environment)}*: {number}" for project, environment, number in body.places)
     kept = (
@@ -40,8 +40,8 @@ def storm_alert_card(body: StormPayload, view: AlertContext, now: float) -> Mess
         *([section_block(f"All in run *{text.escape_line(run.title or run.id, 150)}*")] if run.id else []),
         *paragraph_blocks(rows),
         *([context_block(f"and {body.elsewhere} elsewhere")] if body.elsewhere else []),
-        *_member_controls(body, view),
-        context_block(f"{kept}, since {format_moment(body.since)}."),
+        *_member_controls(body, context),
+        context_block(f"{kept}, since {format_moment(body.since)}.{_own_messages_text(body)}"),
     ]
     line = f"{shown} · {_open_count_text(body)}" if body.members else shown
     return with_mentions(line, [header_block(text.clean_literal(f"{emoji} {shown}", 150))], colour, below, body.mention)
@@ -52,22 +52,28 @@ def _storm_headline(body: StormPayload, *, over: bool) -> str:
     return f"The storm is over: {failures} in {lasted}" if over else f"Storm: {failures} so far"
 
 
-def _member_controls(body: StormPayload, view: AlertContext) -> list[Block]:
-    """Return the open count, triage status and controls; without them for a storm that has no members to triage."""
+def _member_controls(body: StormPayload, context: RenderContext) -> list[Block]:
+    """Return open count, triage status and controls; for a storm without members only the omitted mentions."""
     left_out = (
         f"{count_noun(body.unmentioned, 'mention')} left out: the same people are mentioned twice a minute at most."
     )
     if not body.members:
         return [context_block(left_out)] if body.unmentioned else []
-    offers = CardOptions(bool(body.policy.escalate), link=view.links.run_url(as_run(body.run)), run_id=body.run.id)
+    offers = CardOptions(bool(body.policy.escalate), link=context.links.run_url(as_run(body.run)), run_id=body.run.id)
     return [
-        section_block(
-            f"*{_open_count_text(body)}*. The thread lists all of them; what you do here is done about each."
-        ),
-        *status_blocks(view.present),
-        *control_blocks(view.failure_ref, view.present, offers),
+        section_block(f"*{_open_count_text(body)}*. The thread lists them. What you do here applies to all of them."),
+        *status_blocks(context.present),
+        *control_blocks(context.failure_ref, context.present, offers),
         *([context_block(left_out)] if body.unmentioned else []),
     ]
+
+
+def _own_messages_text(body: StormPayload) -> str:
+    """How many more it is made of: those that were posted before it was known as a storm."""
+    own = len(body.cards)
+    if not own:
+        return ""
+    return f" {own} more {'was' if own == 1 else 'were'} posted before, each in its own message."
 
 
 def _open_count_text(body: StormPayload) -> str:
@@ -75,13 +81,12 @@ def _open_count_text(body: StormPayload) -> str:
     return f"{body.open} of {alerts} still open" if body.open else f"All of {alerts} recovered"
 
 
-def storm_members_reply(body: StormMembersPayload, links: ZofLinks) -> Message:
+def storm_members_reply(body: StormMembersPayload, context: RenderContext) -> Message:
     """Render one page of the storm's members with their current states."""
     last = body.first + len(body.members) - 1
     said = f"Alerts {body.first} to {last} of this storm" if last > body.first else f"Alert {body.first} of this storm"
-    return Message(
-        said, [section_block(f"*{said}*"), *paragraph_blocks(_member_line(member, links) for member in body.members)]
-    )
+    lines = (_member_line(member, context.links) for member in body.members)
+    return Message(said, [section_block(f"*{said}*"), *paragraph_blocks(lines)])
 
 
 def _member_line(member: StormMember, links: ZofLinks) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 from zofbot.domain.model import Outcome
 from zofbot.notifications import payloads, text
-from zofbot.notifications.notification import Claim
 from zofbot.notifications.payloads import (
+    AlertTestPayload,
     CaseAlertPayload,
     CaseSummary,
     Payload,
@@ -17,13 +17,11 @@ from zofbot.notifications.payloads import (
     RunAlertPayload,
     RunSummary,
 )
-from zofbot.slack.views import renderer
 from zofbot.slack.views.blocks import Block, Message, context_block, section_block
 from zofbot.slack.views.components import with_footer
-from zofbot.slack.views.renderer import PLATFORM_EVENT_LABELS
+from zofbot.slack.views.platform_events import PLATFORM_EVENT_LABELS
 from zofbot.subscriptions import EventType, Grouping, Subscription
 
-TEST_CARD_KIND = "trial"
 TEST_NOTICE = "This is a test; nothing failed."
 _OUTCOME_BY_EVENT = {
     EventType.FAILED: Outcome.FAILED,
@@ -59,9 +57,8 @@ def build_test_payload(subscription: Subscription, by: str, at: float) -> dict[s
         )
     elif subscription.group is Grouping.CASE:
         alert = CaseAlertPayload(run=place, case=case, first=at, last=at)
-    return mark_test_payload(payloads.dump_payload(alert), by) | (
-        {"mentions": len(subscription.mention)} if subscription.mention else {}
-    )
+    test = AlertTestPayload(alert=payloads.dump_payload(alert), by=by, mentions=len(subscription.mention))
+    return payloads.dump_payload(test)
 
 
 def _example_outcome(on: Sequence[EventType]) -> Outcome:
@@ -69,20 +66,10 @@ def _example_outcome(on: Sequence[EventType]) -> Outcome:
     return next((outcome for event, outcome in _OUTCOME_BY_EVENT.items() if event in on), Outcome.FAILED)
 
 
-def mark_test_payload(alert: dict[str, Any], by: str) -> dict[str, Any]:
-    """Wrap an alert's payload as a test, requested ``by`` somebody."""
-    return {"card": TEST_CARD_KIND, "alert": alert, "by": by}
-
-
-def render_if_test_alert(claimed: Claim, now: float) -> Message | None:
-    """Render a test alert, without buttons; None for any other notification."""
-    stored = claimed.notification.body
-    if stored.get("card") != TEST_CARD_KIND:
-        return None
-    real = claimed.notification.model_copy(update={"body": stored.get("alert") or {}})
-    like = renderer.render_notification(replace(claimed, notification=real), now)
-    asked = text.escape_line(str(stored.get("by") or ""), 80) or "Somebody"
-    mark = section_block(f"🧪 *{TEST_NOTICE}* {asked} asked for it.{_mentions_text(int(stored.get('mentions') or 0))}")
+def mark_as_test(like: Message, body: AlertTestPayload) -> Message:
+    """Mark an alert's message as a test, and remove its buttons."""
+    asked = text.escape_line(body.by, 80) or "Somebody"
+    mark = section_block(f"🧪 *{TEST_NOTICE}* {asked} asked for it.{_mentions_text(body.mentions)}")
     said = f"Test: {TEST_NOTICE} {asked} asked for it."
     return with_footer(
         replace(like, text=said, blocks=[mark, *_without_controls(like.blocks)], body=_without_controls(like.body)),

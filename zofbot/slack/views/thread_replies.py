@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from zofbot.notifications import text
-from zofbot.notifications.notification import UnwantedNotification
 from zofbot.notifications.payloads import (
     ActionPayload,
     FailingAgainPayload,
-    FailurePayload,
     FlappingPayload,
     MoreFailuresPayload,
     Payload,
@@ -31,43 +29,18 @@ from zofbot.slack.views.components import (
     run_buttons,
     with_mentions,
 )
+from zofbot.slack.views.render_context import RenderContext
 from zofbot.slack.views.triage_controls import (
     RESOLUTION_REASONS,
-    FailureRef,
     action_button,
     hidden_failures_text,
     person_name,
     snooze_end_text,
 )
-from zofbot.triage import Action, TriageRecord
+from zofbot.triage import Action
 
 
-def thread_reply(
-    body: ResultPayload
-    | MoreFailuresPayload
-    | FailingAgainPayload
-    | FlappingPayload
-    | RecoveryPayload
-    | RerunResultPayload,
-    links: ZofLinks,
-) -> Message:
-    """Render a reply about a run or its results."""
-    match body:
-        case ResultPayload():
-            return _result_reply(body, links)
-        case MoreFailuresPayload():
-            return _more_failures_reply(body, links)
-        case FailingAgainPayload():
-            return _failing_again_reply(body, links)
-        case FlappingPayload():
-            return _flapping_reply(body, links)
-        case RecoveryPayload():
-            return _recovery_reply(body, links)
-        case RerunResultPayload():
-            return _rerun_reply(body, links)
-
-
-def _result_reply(body: ResultPayload, links: ZofLinks) -> Message:
+def result_reply(body: ResultPayload, context: RenderContext) -> Message:
     """Render one failed result with its failure text."""
     case = body.case
     look = OUTCOME_STYLES[case.outcome]
@@ -77,12 +50,12 @@ def _result_reply(body: ResultPayload, links: ZofLinks) -> Message:
     blocks = [
         section_block(f"{look.emoji} *{said}*{attempts_suffix(case.attempts)}{others}"),
         *failure_blocks(case),
-        *case_buttons(case, body.run_id, links),
+        *case_buttons(case, body.run_id, context.links),
     ]
     return with_mentions(f"{said}{others}", blocks, "", [], body.mention)
 
 
-def _more_failures_reply(body: MoreFailuresPayload, links: ZofLinks) -> Message:
+def more_failures_reply(body: MoreFailuresPayload, context: RenderContext) -> Message:
     """Render the failures without their own reply: titles as space allows, and the count."""
     said = f"{count_noun(body.count, 'more failure')} in this run"
     left = f"and {body.unlisted} that are not listed here" if body.titles else "They are not listed here"
@@ -90,41 +63,42 @@ def _more_failures_reply(body: MoreFailuresPayload, links: ZofLinks) -> Message:
         section_block(f"*{said}*"),
         *paragraph_blocks(f"• {text.escape_line(title, 150)}" for title in body.titles),
         *([context_block(f"{left}; Zof has them all.")] if body.unlisted else []),
-        *run_buttons(body.run, links),
+        *run_buttons(body.run, context.links),
     ]
     return Message(said, blocks)
 
 
-def _failing_again_reply(body: FailingAgainPayload, links: ZofLinks) -> Message:
+def failing_again_reply(body: FailingAgainPayload, context: RenderContext) -> Message:
     """Render another failed run that names no cases."""
     said = f"Failing again: {format_one_line(as_run(body.run))}"
-    return with_mentions(said, [section_block(f"🔁 {said}"), *run_buttons(body.run, links)], "", [], body.mention)
+    blocks = [section_block(f"🔁 {said}"), *run_buttons(body.run, context.links)]
+    return with_mentions(said, blocks, "", [], body.mention)
 
 
-def _flapping_reply(body: FlappingPayload, links: ZofLinks) -> Message:
+def flapping_reply(body: FlappingPayload, context: RenderContext) -> Message:
     """Render the line that replaces further relapse and recovery replies while a failure is flapping."""
     about = f": {text.escape_line(body.title, 150)}" if body.title else ""
     said = f"Flapping, {count_noun(body.times, 'time')}{about}"
     more = (
         "It recovers and fails again. Until that has stopped for an hour, only the first message and this line change."
     )
-    return Message(said, [section_block(f"🔁 *{said}*"), *run_buttons(body.run, links), context_block(more)])
+    return Message(said, [section_block(f"🔁 *{said}*"), *run_buttons(body.run, context.links), context_block(more)])
 
 
-def _recovery_reply(body: RecoveryPayload, links: ZofLinks) -> Message:
+def recovery_reply(body: RecoveryPayload, context: RenderContext) -> Message:
     """Render a recovery."""
     after = f" after {text.describe_duration(body.after)}" if body.after > 0 else ""
     said = f"Recovered{after}" + (f": {text.escape_line(body.title, 150)}" if body.title else "")
     blocks = [
         section_block(f"✅ {said}"),
         *_title_list("✅ Run again and passed", body.cases),
-        *run_buttons(body.run, links),
+        *run_buttons(body.run, context.links),
         context_block(f"Passed in run {text.inline_code(body.run.id)}"),
     ]
     return Message(said, blocks)
 
 
-def _rerun_reply(body: RerunResultPayload, links: ZofLinks) -> Message:
+def rerun_reply(body: RerunResultPayload, context: RenderContext) -> Message:
     """Render the result of a rerun, with the title of each case."""
     how = f"{count_noun(body.bad, 'case')} failed again" if body.bad else format_one_line(as_run(body.run))
     said = f"Run again: {how}"
@@ -134,7 +108,7 @@ def _rerun_reply(body: RerunResultPayload, links: ZofLinks) -> Message:
         *_title_list("❌ Failed again", body.failed),
         *_title_list("✅ Passed", body.passed),
         *_title_list("➖ No result", body.absent),
-        *run_buttons(body.run, links),
+        *run_buttons(body.run, context.links),
     ]
     return Message(named, blocks)
 
@@ -145,11 +119,10 @@ def _title_list(heading: str, titles: tuple[str, ...]) -> list[Block]:
     return paragraph_blocks([f"*{heading}*", *lines]) if titles else []
 
 
-def reminder_reply(body: ReminderPayload, failure: Payload, about: FailureRef, present: TriageRecord) -> Message:
-    """Render a reminder in a failure's thread. Raises UnwantedNotification if it is obsolete."""
-    if not isinstance(failure, FailurePayload) or not body.is_still_wanted(present):
-        raise UnwantedNotification
-    title = text.escape_line(failure.title, 150)
+def reminder_reply(body: ReminderPayload, context: RenderContext) -> Message:
+    """Render a reminder in a failure's thread."""
+    present, about = context.present, context.failure_ref
+    title = text.escape_line(context.failure.title, 150) if context.failure else ""
     about_it = f": {title}" if title else ""
     match body.sort:
         case "escalate":
@@ -169,8 +142,15 @@ def reminder_reply(body: ReminderPayload, failure: Payload, about: FailureRef, p
     return with_mentions(said, [section_block(f"⏰ {said}")], "", [], body.mention)
 
 
-def action_message(body: ActionPayload, links: ZofLinks) -> Message:
-    """Render an action as one line in the failure's thread."""
+def is_assignment(body: Payload, context: RenderContext) -> bool:
+    """Whether it is the direct message to the new assignee of a failure."""
+    return isinstance(body, ActionPayload) and context.key.startswith("assigned:")
+
+
+def action_message(body: ActionPayload, context: RenderContext) -> Message:
+    """Render an action as one line in the failure's thread, or for its new assignee."""
+    if is_assignment(body, context):
+        return _assignment_message(body, context.links)
     who, owner = person_name(body.who), person_name(body.owner)
     did = {
         Action.ACKNOWLEDGE: f"👀 {who} acknowledged this",
@@ -191,7 +171,7 @@ def action_message(body: ActionPayload, links: ZofLinks) -> Message:
     return Message(did, [context_block(did + note)])
 
 
-def assignment_message(body: ActionPayload, links: ZofLinks) -> Message:
+def _assignment_message(body: ActionPayload, links: ZofLinks) -> Message:
     """Render the direct message to the new assignee of a failure."""
     said = f"{person_name(body.who)} assigned you {text.escape_line(body.title, 150) or 'a failure'}"
     where = f" in <#{body.channel}>" if body.channel.isalnum() else ""
