@@ -83,7 +83,7 @@ def sum_up(draft: DecisionBuilder, channel: str, hold: Hold, before: Before) -> 
     failures = before.failures_since(draft)
     listed = [_note(draft, channel, root, item.model_copy(update={"unposted": root in own})) for root in failures]
     if key in listed:
-        for other in sorted(own.difference(failures)):  # a storm, or a notice
+        for other in sorted(own.difference(failures)):  # a storm, or a platform event
             _note(draft, channel, other, item.model_copy(update={"listed": False}))
         summary = _summary(draft, channel, key, hold)
         draft.add_notifications(summary)
@@ -136,7 +136,7 @@ def _summary(draft: DecisionBuilder, channel: str, key: str, hold: Hold) -> Noti
         channel=channel,
         body=payloads.dump_payload(body),
         happened=draft.now,
-        critical=True,  # it goes before what it sums up
+        critical=True,  # so that it is sent before the notifications that it lists
         not_before=hold.until,
         schema=NOTIFICATION_SCHEMA,
     )
