@@ -104,7 +104,7 @@ class AlertBuilder:
                 changed, self.share.results, ReplyStyle(again=again, loud=loud, mention=snoozer)
             )
         self.roots.put_alert(field, changed, self.held)
-        self._show(root, changed)
+        self._update_message(root, changed)
         self._schedule_escalations(changed, again=again)
 
     def _build_case_alerts(self) -> bool:
@@ -178,11 +178,11 @@ class AlertBuilder:
             how = ReplyStyle(again=again, loud=loud, mention=snoozer, others=others or 0)
             self._thread.add_result_replies(changed, results, how)
         self.roots.put_alert(field, changed, self.held)
-        self._show(root, changed)
+        self._update_message(root, changed)
         self._schedule_escalations(changed, again=again)
         self._report_wake_up(root, changed)
 
-    def _show(self, before: Alert, root: Alert) -> None:
+    def _update_message(self, before: Alert, root: Alert) -> None:
         """Edit the alert's message to its latest state.
 
         If it recovered before it was posted and has failed again, post it after all.
