@@ -80,11 +80,11 @@ async def show_runs(desk: ListenerContext, typed: str, start: int = 0) -> Messag
     newest = sorted(
         found.values(), key=lambda run: run.created or run.started or run.ended or _EARLIEST_TIME, reverse=True
     )
-    hint = "" if newest else await _nearest_projects(desk, filters.project)
+    hint = "" if newest else await suggest_projects(desk, filters.project)
     return cards.runs_card(newest, str(filters), start=start, partial=partial, hint=hint)
 
 
-async def _nearest_projects(desk: ListenerContext, patterns: Sequence[str]) -> str:
+async def suggest_projects(desk: ListenerContext, patterns: Sequence[str]) -> str:
     """Suggest projects if a filter matches none that Zof lists (mrkdwn)."""
     listing = desk.catalog.projects
     if patterns and listing.is_stale:

@@ -13,6 +13,7 @@ from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
 from zofbot.listeners.context import ListenerContext, Requester
 from zofbot.listeners.failure_lookup import require_role
+from zofbot.listeners.lookups import suggest_projects
 from zofbot.listeners.subscription.commands import request_hash
 from zofbot.notifications import payloads
 from zofbot.notifications.notification import Notification, NotificationKind
@@ -67,7 +68,7 @@ async def mute(desk: ListenerContext, asked: Requester, typed: str) -> Message:
         except CommitConflict:
             continue
         log.info("muted", id=made.id, channel=asked.channel, by=asked.user, seconds=wish.seconds)
-        return mutes.muted(made)
+        return mutes.muted(made, await suggest_projects(desk, made.project))
 
 
 async def unmute(desk: ListenerContext, asked: Requester, which: str) -> Message:
