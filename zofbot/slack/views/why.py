@@ -74,35 +74,43 @@ class MessageStatus:
 
 
 def why_card(
-    run: Run, wishes: Sequence[SubscriptionLine], stands: Sequence[MessageStatus], now: float, then: str = ""
+    run: Run,
+    lines_by_subscription: Sequence[SubscriptionLine],
+    statuses: Sequence[MessageStatus],
+    now: float,
+    then: str = "",
 ) -> Message:
     """Render the whole card; ``then`` is the next step, a key of ``NEXT_STEP_NOTES``."""
-    told = "told" if any(wish.answer in TOLD_DECISIONS for wish in wishes) else "not told"
-    title = f"Why this channel was {told} of {text.escape_line(run.title or run.id, 120)}"
-    lines = [*_subscription_lines(wishes), *(_message_line(stand, now) for stand in stands)]
+    outcome = "told" if any(wish.answer in TOLD_DECISIONS for wish in lines_by_subscription) else "not told"
+    title = f"Why this channel was {outcome} of {text.escape_line(run.title or run.id, 120)}"
+    lines = [*_subscription_lines(lines_by_subscription), *(_message_line(stand, now) for stand in statuses)]
     notes = [context_block(NEXT_STEP_NOTES[then])] if then in NEXT_STEP_NOTES else []
     top = section_block(f"*{title}*\n{format_one_line(run)}")
     return Message(title, [top, *paragraph_blocks(lines), *notes, context_block(text.inline_code(run.id))])
 
 
 def stored_why_card(
-    title: str, wishes: Sequence[SubscriptionLine], stands: Sequence[MessageStatus], now: float, doubt: ZofError
+    title: str,
+    lines_by_subscription: Sequence[SubscriptionLine],
+    statuses: Sequence[MessageStatus],
+    now: float,
+    doubt: ZofError,
 ) -> Message:
     """Render what zofbot has stored, when Zof could not be read (``doubt``)."""
     said = f"Why you see {text.escape_line(title, 150)}"
-    asked = _subscription_lines(wishes) if wishes else [
+    asked = _subscription_lines(lines_by_subscription) if lines_by_subscription else [
         "The subscription that asked for it has ended, or this is the channel for what no subscription takes."
     ]  # fmt: skip
-    lines = [f"*{said}*", *asked, *(_message_line(stand, now) for stand in stands)]
+    lines = [f"*{said}*", *asked, *(_message_line(stand, now) for stand in statuses)]
     small = f"This is what zofbot remembers, for Zof was asked in vain: {text.escape_mrkdwn(doubt.sentence, 600)}"
     return Message(said, [*paragraph_blocks(lines), context_block(small, request_id_line(doubt, code=True))])
 
 
-def _subscription_lines(wishes: Sequence[SubscriptionLine]) -> list[str]:
+def _subscription_lines(lines_by_subscription: Sequence[SubscriptionLine]) -> list[str]:
     """Return a line per subscription, those that led to a message first."""
-    if not wishes:
+    if not lines_by_subscription:
         return [f"This channel has no subscription. For example: `{SLASH_COMMAND} subscribe project:…`"]
-    ordered = sorted(wishes, key=lambda wish: wish.answer not in DECISION_EMOJI)
+    ordered = sorted(lines_by_subscription, key=lambda wish: wish.answer not in DECISION_EMOJI)
     left = len(ordered) - MAX_SUBSCRIPTIONS_SHOWN
     more = [f"and {count_noun(left, 'subscription')} more that did not lead here"] if left > 0 else []
     return [*map(_subscription_line, ordered[:MAX_SUBSCRIPTIONS_SHOWN]), *more]
