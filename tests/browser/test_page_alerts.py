@@ -142,6 +142,8 @@ async def test_what_passes_again_is_marked_as_recovered(page: Page, stage: Simul
 async def test_time_moves_on_and_the_bot_with_it(page: Page, stage: SimulatorServer) -> None:
     await page.get_by_test_id("panel-tab-clock").click()
     before = stage.world.unix_time()
+    await page.get_by_test_id("clock-night").click()
+    await expect(page.get_by_test_id("clock")).to_contain_text("11:00 PM")
     await page.get_by_test_id("clock-morning").click()
     await expect(page.get_by_test_id("clock")).to_contain_text("9:00 AM")
     assert stage.world.unix_time() > before + 9 * 3600

@@ -260,3 +260,29 @@ async def test_words_in_the_thread_and_the_rounds(page: Page, root: Locator) -> 
     await expect(private_answer(page, "Who would be called now")).to_contain_text("@oncall-checkout (ana, ben)")
     await type_in(page, "/zof handover 2h")
     await expect(in_channel(page, "Handover: ").last).to_contain_text("ana asked for it")
+
+
+async def resolve(page: Page, card: Locator, reason: str) -> None:
+    await choose_option(page, card, "Resolve…")
+    await page.get_by_test_id("modal").get_by_role("combobox").select_option(label=reason)
+    await page.get_by_test_id("modal-submit").click()
+    await expect(card).to_contain_text("Resolved: checkout")
+
+
+async def test_what_was_resolved_and_fails_again_is_new_and_a_storm_is_acknowledged_as_one(browser: Browser) -> None:
+    async with run_demo(0) as stage, open_page(browser, stage.url) as page:
+        await resolve(page, in_channel(page, await end_run(page, stage, "failures")), "Test bug")
+        again = in_channel(page, await end_run(page, stage, "failures"))  # the same 12 cases
+        await expect(again).to_contain_text("Failing again: checkout")
+        await expect(again).to_contain_text(re.compile("after ana had resolved it .*: Test bug"))
+        await take_screenshot(page, "regression")
+        await end_run(page, stage, "storm")
+        storm = in_channel(page, re.compile("Storm: |The storm is over: "))
+        async with fast_clock(stage):
+            await press_button(storm, "Acknowledge")
+            await expect(storm).to_contain_text("Acknowledged by ana", timeout=15_000)
+            member = in_channel(page, "Part of a storm").last
+            await expect(member).to_contain_text("Acknowledged by ana", timeout=15_000)
+            await type_in(page, "/zof triage")
+            await expect(private_answer(page, "open in this channel")).to_contain_text(re.compile("ana .*in a storm"))
+        await take_screenshot(page, "storm-acknowledged")

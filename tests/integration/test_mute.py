@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -55,11 +56,23 @@ async def test_everybody_sees_who_muted_what_until_when_and_why(day: NightBench)
     run = await day.end_run("failed", "Cart")
     why = await day.bot.answer_text(f"/zof why {run}")
     assert "🔕" in why
+    assert "Why this channel has not been told yet of" in why
     assert "ana muted project:proj_checkout (release week) until <!date" in why.replace("\u2060", "")
     assert "it is muted until <!date" in why
     [entry] = await audit_entries(day.bot, "mute")
     assert (entry.user, entry.channel) == ("U0ANA", "C0QA")
     assert entry.after.startswith("project:proj_checkout until ")
+
+
+async def test_the_summary_dates_a_failure_by_itself_and_not_by_its_escalation(valkey: str) -> None:
+    async with night(valkey, "/zof subscribe escalate:15m-><@U0BEN>") as day:
+        await mute_channel(day, "project:proj_checkout 2h")
+        failed = day.clock.time()
+        await day.end_run("failed", "Cart")
+        await day.bot.answer_text("/zof unmute")
+        await day.pass_time(5)
+        dates = re.findall(r"failed <!date\^(\d+)", text_of(day.root_messages()[0]))
+        assert [int(date) - failed for date in dates] == [pytest.approx(0, abs=60)]
 
 
 @pytest.mark.parametrize("which", ["", "1", "#1", "all", "project:proj_checkout"])

@@ -143,8 +143,8 @@ def apply_pass(root: Alert, passed: PassedCases) -> Alert:
         return root
     cases = tuple(case for case in root.left if case in passed.cases)
     same = passed.whole and root.title in ("", passed.title)
-    one = PassingRun(run=passed.run_id, at=passed.at, cases=cases, same=same)
-    healed = root.model_copy(update={"heals": _merge_passes(root, one)})
+    passing_run = PassingRun(run=passed.run_id, at=passed.at, cases=cases, same=same)
+    healed = root.model_copy(update={"heals": _merge_passes(root, passing_run)})
     by = recovered_by(healed)
     if by is None:
         return healed
@@ -156,9 +156,9 @@ def recovered_by(root: Alert) -> PassingRun | None:
 
     If not all failed cases are known, only a fully passed run with the same title counts.
     """
-    healed = {case for heal in root.heals for case in heal.cases}
+    passed = {case for heal in root.heals for case in heal.cases}
     last = max((heal for heal in root.heals if heal.cases), key=lambda heal: heal.at, default=None)
-    if not healed.issuperset(root.left):
+    if not passed.issuperset(root.left):
         return None
     if not _has_unread_failures(root):
         return last
@@ -167,16 +167,16 @@ def recovered_by(root: Alert) -> PassingRun | None:
 
 def _merge_passes(root: Alert, more: PassingRun) -> tuple[PassingRun, ...]:
     """Return the passing runs in order of time, each with the cases that had not passed in an earlier one."""
-    kept: list[PassingRun] = []
-    done: set[str] = set()
+    merged: list[PassingRun] = []
+    passed: set[str] = set()
     others = [heal for heal in root.heals if heal.run != more.run and heal.at > root.last]
     for other in sorted((*others, more), key=lambda other: (other.at, other.run)):
-        first = tuple(case for case in other.cases if case not in done)
+        first = tuple(case for case in other.cases if case not in passed)
         if first or (other.same and _has_unread_failures(root)):
-            kept.append(other.model_copy(update={"cases": first}))
-            done.update(first)
-    idle = [item for item in kept if not item.cases][:-MAX_KNOWN_PASSES]
-    return tuple(item for item in kept if item not in idle)
+            merged.append(other.model_copy(update={"cases": first}))
+            passed.update(first)
+    surplus = [item for item in merged if not item.cases][:-MAX_KNOWN_PASSES]
+    return tuple(item for item in merged if item not in surplus)
 
 
 def _has_unread_failures(root: Alert) -> bool:
@@ -274,8 +274,8 @@ class AlertsInScope:
 
 
 @lru_cache(maxsize=MAX_CACHED_ALERTS)
-def _parse_alert(kept: str) -> Alert:
-    return Alert.model_validate_json(kept)
+def _parse_alert(stored: str) -> Alert:
+    return Alert.model_validate_json(stored)
 
 
 def _retention_group(root: Alert) -> tuple[Grouping, bool]:

@@ -56,8 +56,8 @@ class ChannelAudience:
     def for_results(self, results: Sequence[Result]) -> ChannelAudience:
         """Return a copy limited to some of the results and to the subscriptions that match them."""
         ids = {result.id for result in results}
-        meant = [(taker, taken) for taker, taken in zip(self.takers, self.taken, strict=True) if taken & ids]
-        takers, taken = tuple(taker for taker, _ in meant), tuple(each for _, each in meant)
+        pairs = [(taker, taken) for taker, taken in zip(self.takers, self.taken, strict=True) if taken & ids]
+        takers, taken = tuple(taker for taker, _ in pairs), tuple(each for _, each in pairs)
         return replace(self, results=tuple(results), takers=takers, taken=taken)
 
     @property
@@ -66,15 +66,15 @@ class ChannelAudience:
         mentions = {taker.mention for taker in self.takers}
         if len(mentions) < 2 or not self.taken:
             return ()
-        meant = zip(self.takers, self.taken, strict=True)
-        return tuple(self._build_owner(taker, taken) for taker, taken in meant if taker.mention)[:MAX_OWNERS]
+        pairs = zip(self.takers, self.taken, strict=True)
+        return tuple(self._build_owner(taker, taken) for taker, taken in pairs if taker.mention)[:MAX_OWNERS]
 
     def _build_owner(self, taker: Subscription, taken: frozenset[str]) -> Owner:
-        wish = format_filters(Subscription(project=taker.project, env=taker.env, case=taker.case)) or "all failures"
+        filters = format_filters(Subscription(project=taker.project, env=taker.env, case=taker.case)) or "all failures"
         titles = [result.title or result.id for result in self.results if result.id in taken]
         named = tuple(payloads.clean_text(title, 100) for title in titles[:MAX_OWN_CASES])
         return Owner(
-            mention=taker.mention, wish=payloads.clean_text(wish, 150), cases=named, more=len(titles) - len(named)
+            mention=taker.mention, wish=payloads.clean_text(filters, 150), cases=named, more=len(titles) - len(named)
         )
 
     @property
@@ -130,8 +130,8 @@ def unclaimed_failures(
 ) -> tuple[Subscription, MatchResult] | None:
     """Return the failures that match no subscription, for the default channel; None without such or without channel."""
     matched = [verdict for _, verdict in answers if verdict.matched]
-    meant = {result.id for verdict in matched for result in verdict.results}
-    rest = tuple(result for result in finding.bad if result.id not in meant)
+    matched_ids = {result.id for verdict in matched for result in verdict.results}
+    rest = tuple(result for result in finding.bad if result.id not in matched_ids)
     if not channel or not finding.outcome.is_bad or (matched and not rest):
         return None
     return Subscription(id=DEFAULT_SUBSCRIPTION, channel=channel), MatchResult(True, results=rest)
@@ -155,9 +155,9 @@ def apply_threshold(
     return MatchedSubscription(subscription, verdict, through, False, counted)
 
 
-def build_audiences(channel: str, takings: Sequence[MatchedSubscription]) -> list[ChannelAudience]:
+def build_audiences(channel: str, matches: Sequence[MatchedSubscription]) -> list[ChannelAudience]:
     """Group a channel's failures; each is posted once, in the grouping of the first subscription that matches it."""
-    through = [taking for taking in takings if not taking.is_below_threshold]
+    through = [match for match in matches if not match.is_below_threshold]
     firsts: dict[str, tuple[Result, Grouping]] = {}
     for item in through:
         for result in item.through:
@@ -167,7 +167,7 @@ def build_audiences(channel: str, takings: Sequence[MatchedSubscription]) -> lis
         for group in Grouping
     ]
     found = [share for share in made if share.results]
-    alone = [taking for taking in through if taking.alone]
+    alone = [match for match in through if match.alone]
     if found or not alone:
         return found
     return [
@@ -178,20 +178,20 @@ def build_audiences(channel: str, takings: Sequence[MatchedSubscription]) -> lis
 
 
 def _build_audience(
-    channel: str, group: Grouping, results: Sequence[Result], takings: Sequence[MatchedSubscription]
+    channel: str, group: Grouping, results: Sequence[Result], matches: Sequence[MatchedSubscription]
 ) -> ChannelAudience:
     ids = {result.id for result in results}
-    meaning = [taking for taking in takings if ids & {result.id for result in taking.through}]
+    relevant = [match for match in matches if ids & {result.id for result in match.through}]
     ordered = tuple(sorted(results, key=lambda result: (result.title or "", result.id)))
-    taken = tuple(frozenset(result.id for result in item.through) & ids for item in meaning)
+    taken = tuple(frozenset(result.id for result in item.through) & ids for item in relevant)
     return ChannelAudience(
-        channel, group, ordered, tuple(item.subscription for item in meaning), taken, _count_failure(meaning)
+        channel, group, ordered, tuple(item.subscription for item in relevant), taken, _count_failure(relevant)
     )
 
 
-def _count_failure(takings: Iterable[MatchedSubscription]) -> Mapping[str, Count]:
+def _count_failure(matches: Iterable[MatchedSubscription]) -> Mapping[str, Count]:
     """Return the highest count of each case."""
     longest: dict[str, Count] = {}
-    for case, count in (item for taking in takings for item in taking.counted.items()):
+    for case, count in (item for match in matches for item in match.counted.items()):
         longest[case] = max(longest.get(case, count), count)
     return longest

@@ -79,11 +79,11 @@ class AlertBuilder:
         """Update the alert of a run of which more was read, or that fails again after a recovery."""
         at = self.finding.happened
         again = root.is_relapse(at)
-        sleeper = self._find_snoozer(root) if again else ""
+        snoozer = self._find_snoozer(root) if again else ""
         more = [case for case in map(case_key, self.share.results) if case not in root.cases]
         reopened = again or bool(more)
-        standing = AlertStatus.AGAIN if again else AlertStatus.OPEN if more else AlertStatus(_standing_of(root))
-        body = self._run_body(standing).model_copy(update=self._reopened_fields(root, reopened))
+        status = AlertStatus.AGAIN if again else AlertStatus.OPEN if more else AlertStatus(_status_of(root))
+        body = self._run_body(status).model_copy(update=self._reopened_fields(root, reopened))
         left = list(map(case_key, self.share.results)) if again else [*root.left, *more]
         changed = root.model_copy(
             update={
@@ -100,7 +100,7 @@ class AlertBuilder:
         if again and changed.is_flapping(at):
             changed = self._thread.tell_flapping(changed, body.run.title, loud=loud)
         else:
-            self._thread.tell_run(changed, self.share.results, ReplyStyle(again=again, loud=loud, mention=sleeper))
+            self._thread.tell_run(changed, self.share.results, ReplyStyle(again=again, loud=loud, mention=snoozer))
         self.roots.put_alert(field, changed, self.held)
         self._show(root, changed)
         self._schedule_escalations(changed, again=again)
@@ -109,10 +109,10 @@ class AlertBuilder:
         grouped: dict[str, list[Result]] = {}
         for result in self.share.results:
             grouped.setdefault(case_key(result), []).append(result)
-        back = [case for case in sorted(grouped) if self._has_relapse(case)]
+        relapsed = [case for case in sorted(grouped) if self._has_relapse(case)]
         burst = sum(self._continued_alert(case) is None for case in grouped) > MAX_ALERTS_PER_MINUTE
         own = {case: replace(self, share=self.share.for_results(results)) for case, results in grouped.items()}
-        absorbed = [own[case]._build_case_alert(case, grouped[case], back, burst=burst) for case in sorted(grouped)]
+        absorbed = [own[case]._build_case_alert(case, grouped[case], relapsed, burst=burst) for case in sorted(grouped)]
         return all(absorbed)
 
     def _has_relapse(self, case: str) -> bool:
@@ -127,15 +127,15 @@ class AlertBuilder:
         counted = self.finding.run.id in known.runs  # a resolution then came after this run, whatever Zof's clock says
         return known if counted or not self.roots.resolution_of(known, at) else None
 
-    def _build_case_alert(self, case: str, results: Sequence[Result], back: Sequence[str], *, burst: bool) -> bool:
-        """Build or update one case's alert. Only the first relapse in ``back`` is broadcast, with the number of others.
+    def _build_case_alert(self, case: str, results: Sequence[Result], relapsed: Sequence[str], *, burst: bool) -> bool:
+        """Build or update one case's alert. Only the first of ``relapsed`` is broadcast, with the number of others.
 
         Return whether it went into a storm summary.
         """
         field, at = case_field(case), self.finding.happened
         known = self._continued_alert(case)
         if known:
-            self._update_case_alert(field, known, results, others=len(back) - 1 if case in back[:1] else None)
+            self._update_case_alert(field, known, results, others=len(relapsed) - 1 if case in relapsed[:1] else None)
             return False
         first = results[0]
         before = self.roots.get(field)
@@ -149,11 +149,11 @@ class AlertBuilder:
     def _update_case_alert(self, field: str, root: Alert, results: Sequence[Result], others: int | None) -> None:
         at = self.finding.happened
         again = root.is_relapse(at)
-        sleeper = self._find_snoozer(root) if again else ""
+        snoozer = self._find_snoozer(root) if again else ""
         before = CaseAlertPayload.model_validate(root.body)
         counts = before.count + (self.finding.run.id not in root.runs)
         latest = self._case_body(case_key(results[0]), results[0]) if at >= root.last else before
-        kept = latest.model_copy(
+        updated = latest.model_copy(
             update={
                 "count": counts,
                 "first": min(before.first, self._seen_at),
@@ -164,16 +164,16 @@ class AlertBuilder:
                 **self._reopened_fields(root, again),
             }
         )
-        changed = root.model_copy(update={**self._run_counts(root), "body": payloads.dump_payload(kept)})
+        changed = root.model_copy(update={**self._run_counts(root), "body": payloads.dump_payload(updated)})
         changed = changed.with_relapse(at).model_copy(update={"left": root.cases}) if again else changed
         worse = Broadcast.RELAPSE if again else Broadcast.WORSE
         loud = (others is not None if again else at - root.last > WORSE_AFTER_SECONDS) and self.share.wants_broadcast(
             worse
         )
         if again and changed.is_flapping(at):
-            changed = self._thread.tell_flapping(changed, kept.case.title, loud=loud)
+            changed = self._thread.tell_flapping(changed, updated.case.title, loud=loud)
         else:
-            how = ReplyStyle(again=again, loud=loud, mention=sleeper, others=others or 0)
+            how = ReplyStyle(again=again, loud=loud, mention=snoozer, others=others or 0)
             self._thread.tell_results(changed, results, how)
         self.roots.put_alert(field, changed, self.held)
         self._show(root, changed)
@@ -238,8 +238,10 @@ class AlertBuilder:
         present = TriageRecord(turn=body.turn, opened=opened)
         flaps = root.relapsed is not None and root.is_flapping(self.finding.happened)
         calm = self.draft.clamp_to_now(root.relapsed or 0.0) + CALM_SECONDS if flaps else 0.0
-        told = max(self._notify_time, self.held, calm - body.policy.escalate[0].after)
-        self.draft.add_notifications(*schedule_reminders(root.key, self.share.channel, present, body.policy, told=told))
+        notified_at = max(self._notify_time, self.held, calm - body.policy.escalate[0].after)
+        self.draft.add_notifications(
+            *schedule_reminders(root.key, self.share.channel, present, body.policy, notified_at=notified_at)
+        )
 
     def _run_counts(self, root: Alert) -> dict[str, Any]:
         """Return the alert's run fields with this run counted."""
@@ -313,12 +315,12 @@ class AlertBuilder:
         )
         return absorb_into_storm(self.draft, candidate)
 
-    def _run_body(self, standing: AlertStatus = AlertStatus.OPEN) -> RunAlertPayload:
-        turned = standing is AlertStatus.AGAIN
+    def _run_body(self, status: AlertStatus = AlertStatus.OPEN) -> RunAlertPayload:
+        turned = status is AlertStatus.AGAIN
         count = self.share.counted.get(WHOLE_RUN, Count(1, self.finding.happened))
         return RunAlertPayload(
             run=self._thread.place,
-            standing=standing,
+            standing=status,
             turned=self._seen_at if turned else None,
             turner=self.finding.run.id if turned else "",
             mention=self.share.mention_ids,
@@ -350,5 +352,5 @@ class AlertBuilder:
         )
 
 
-def _standing_of(root: Alert) -> str:
+def _status_of(root: Alert) -> str:
     return str(root.body.get("standing", AlertStatus.OPEN))

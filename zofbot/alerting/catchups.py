@@ -77,7 +77,8 @@ def sum_up(draft: DecisionBuilder, channel: str, hold: Hold, before: Before) -> 
         return
     fresh = [note for key, note in draft.notifications.items() if before.notifications.get(key) is not note]
     own, key = {note.key for note in fresh if note.kind is NotificationKind.ROOT}, _key(channel, hold)
-    at, mutes = max((note.happened for note in fresh), default=draft.now), tuple(mute.id for mute in hold.mutes)
+    ended = (note.happened for note in fresh if note.happened <= draft.now)  # an escalation is dated when it is due
+    at, mutes = max(ended, default=draft.now), tuple(mute.id for mute in hold.mutes)
     item = Item(key=key, at=at, until=hold.until, mutes=mutes)
     failures = before.failures_since(draft)
     listed = [_note(draft, channel, root, item.model_copy(update={"unposted": root in own})) for root in failures]
@@ -98,8 +99,8 @@ def is_unposted(draft: DecisionBuilder, channel: str, root: str) -> bool:
 
 def item_of(draft: DecisionBuilder, channel: str, root: str) -> Item | None:
     """Return the catch-up entry of the failure with the key ``root``, if any."""
-    kept = draft.read_hash(catch_up_in(channel)).get(root)
-    return Item.model_validate_json(kept) if kept else None
+    stored = draft.read_hash(catch_up_in(channel)).get(root)
+    return Item.model_validate_json(stored) if stored else None
 
 
 def _note(draft: DecisionBuilder, channel: str, root: str, item: Item) -> str:
@@ -117,7 +118,7 @@ def _forget(draft: DecisionBuilder, channel: str) -> None:
     """Delete entries of old summaries once there are many entries."""
     name = catch_up_in(channel)
     if len(draft.read_hash(name)) >= _MANY:
-        items = {root: Item.model_validate_json(kept) for root, kept in draft.read_hash(name).items()}
+        items = {root: Item.model_validate_json(stored) for root, stored in draft.read_hash(name).items()}
         draft.delete_fields(name, [root for root, item in items.items() if item.until < draft.now - KEPT_SECONDS])
 
 

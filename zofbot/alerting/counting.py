@@ -30,7 +30,7 @@ def count_run(draft: DecisionBuilder, finding: RunFinding, subscription: Subscri
     field = _row_of_run(finding) if after.in_a_row else scope_key(finding)
     named = _name(finding.run.title)
     ends = (each.at for each in known_passes(draft, scope_key(finding)) if each.whole and _name(each.title) == named)
-    return _counted(draft, finding, subscription, field, ends)
+    return _update_count(draft, finding, subscription, field, ends)
 
 
 def count_case(
@@ -40,7 +40,7 @@ def count_case(
     place = scope_key(finding)
     field = _row_of_case(finding, case) if after.in_a_row else short_hash(finding.project, finding.environment, case)
     ends = (each.at for each in known_passes(draft, place) if case in each.cases)
-    return _counted(draft, finding, subscription, field, ends)
+    return _update_count(draft, finding, subscription, field, ends)
 
 
 def end_rows(draft: DecisionBuilder, finding: RunFinding, subscriptions: Iterable[Subscription]) -> None:
@@ -60,12 +60,12 @@ def end_rows(draft: DecisionBuilder, finding: RunFinding, subscriptions: Iterabl
 def first_in_rows(memory: RuleState, subscriptions: Iterable[Subscription], place: str) -> float | None:
     """Return when the first failure counted in a row in a scope happened (Unix seconds); None without any."""
     names = {threshold_hash(each) for each in subscriptions if each.after and each.after.in_a_row}
-    kept = (item for name in names for item in memory.hashes.get(name, {}).items())
-    times = (at for field, value in kept if field.startswith(f"{place}:") for _, at in json.loads(value))
+    fields = (item for name in names for item in memory.hashes.get(name, {}).items())
+    times = (at for field, value in fields if field.startswith(f"{place}:") for _, at in json.loads(value))
     return min(times, default=None)
 
 
-def _counted(
+def _update_count(
     draft: DecisionBuilder, finding: RunFinding, subscription: Subscription, field: str, ends: Iterable[float]
 ) -> Count:
     after, name, at = subscription.after, threshold_hash(subscription), finding.happened
@@ -75,10 +75,10 @@ def _counted(
     _keep(draft, name, field, latest)
     _forget(draft, name, after)
     if not after.in_a_row:
-        near = [each for each in seen.values() if abs(each - at) < after.window]
+        counted = [each for each in seen.values() if abs(each - at) < after.window]
     else:
-        near = _between(seen.values(), at, list(ends))
-    return Count(len(near), min(near))
+        counted = _between(seen.values(), at, list(ends))
+    return Count(len(counted), min(counted))
 
 
 def _between(times: Collection[float], at: float, ends: Sequence[float]) -> list[float]:

@@ -69,21 +69,21 @@ def explain_run(  # noqa: PLR0913  (the rules' own, and the channel)
     if channel == default_channel and not any(item.subscription == DEFAULT_SUBSCRIPTION for item in own):
         answer = skip_reason(draft, finding, lookback) or DecisionReason.TAKEN
         own.append(build_decision(Subscription(id=DEFAULT_SUBSCRIPTION, channel=channel), answer))
-    how = prior_decisions(draft, finding.run.id)
-    mark = how.get(channel)
+    decisions = prior_decisions(draft, finding.run.id)
+    decision = decisions.get(channel)
     parts = tuple(_counted_messages(finding, channel, memory))
-    told = mark is not None and mark.how is DecisionKind.TOLD and not parts
+    was_notified = decision is not None and decision.how is DecisionKind.TOLD and not parts
     held = next((item for part in parts if (item := item_of(draft, channel, part.key)) and item.unposted), None)
     return Explanation(
         finding,
         tuple(_held(draft, item, held) if held else item for item in own),
         parts,
-        perhaps=tuple(_likely_keys(finding, channel)) if told else (),
+        perhaps=tuple(_likely_keys(finding, channel)) if was_notified else (),
         storm=next(
             filter(None, (storm_key_of(draft, channel, key) for key in _storm_member_keys(finding, channel, memory))),
             "",
         ),
-        decided=mark is not None or ALL_CHANNELS in how,
+        decided=decision is not None or ALL_CHANNELS in decisions,
     )
 
 
@@ -99,17 +99,17 @@ def _held(draft: DecisionBuilder, known: SubscriptionDecision, item: Item) -> Su
 
 def _counted_messages(finding: RunFinding, channel: str, memory: RuleState) -> Iterable[CountedMessage]:
     """Yield the channel's open or recovered alerts that count the run."""
-    kept = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
+    stored = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
     own = {finding.run.id, *(item.id for item in finding.bad)}
-    for root in map(Alert.model_validate_json, kept.values()):
+    for root in map(Alert.model_validate_json, stored.values()):
         if not root.storm and (finding.run.id in root.runs or root.id in own):
             yield CountedMessage(root.key, joined=root.id not in own)
 
 
 def _storm_member_keys(finding: RunFinding, channel: str, memory: RuleState) -> Iterable[str]:
     """Yield the keys under which a storm could list the run."""
-    kept = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
-    yield from (root.key for root in map(Alert.model_validate_json, kept.values()) if finding.run.id in root.runs)
+    stored = memory.hashes.get(alerts_hash(channel, scope_key(finding)), {})
+    yield from (root.key for root in map(Alert.model_validate_json, stored.values()) if finding.run.id in root.runs)
     yield from _likely_keys(finding, channel)
 
 

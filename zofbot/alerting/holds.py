@@ -109,13 +109,18 @@ def remember_held(draft: DecisionBuilder, hold: Hold, notes: Iterable[Notificati
 
 def record(hold: Hold, after: float = 0.0) -> str:
     """Serialize why a notification waits; ``after`` is how many seconds after the hold it is due."""
-    kept = {"mutes": [mute.id for mute in hold.mutes], "takers": hold.takers, "critical": hold.critical, "after": after}
-    return json.dumps({name: value for name, value in kept.items() if value}, separators=(",", ":"))
+    fields = {
+        "mutes": [mute.id for mute in hold.mutes],
+        "takers": hold.takers,
+        "critical": hold.critical,
+        "after": after,
+    }
+    return json.dumps({name: value for name, value in fields.items() if value}, separators=(",", ":"))
 
 
-def due(kept: str, now: float, mutes: Mapping[str, Mute], subscriptions: Mapping[str, Subscription]) -> float:
+def due(stored: str, now: float, mutes: Mapping[str, Mute], subscriptions: Mapping[str, Subscription]) -> float:
     """Return when a notification with such a record is due (Unix seconds), given the remaining mutes."""
-    read = json.loads(kept)
+    read = json.loads(stored)
     left = [mutes[name] for name in read["mutes"] if name in mutes and mutes[name].until > now]
     takers = [subscriptions[name] for name in read.get("takers", ()) if name in subscriptions]
     hold = hold_back(now, takers, left, critical=bool(read.get("critical")))

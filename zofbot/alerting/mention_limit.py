@@ -16,11 +16,11 @@ _MENTIONS_FIELD = "pings"
 def take_mentions(draft: DecisionBuilder, channel: str, mention: tuple[str, ...], due: float) -> tuple[str, ...]:
     """Return, and count, those of ``mention`` (ids) whom a message due at ``due`` (Unix seconds) may mention."""
     name = storms_hash(channel)
-    kept: dict[str, list[float]] = json.loads(draft.read_hash(name).get(_MENTIONS_FIELD, "{}"))
-    near = {who: [at for at in times if abs(due - at) < MENTION_WINDOW_SECONDS] for who, times in kept.items()}
+    stored: dict[str, list[float]] = json.loads(draft.read_hash(name).get(_MENTIONS_FIELD, "{}"))
+    near = {who: [at for at in times if abs(due - at) < MENTION_WINDOW_SECONDS] for who, times in stored.items()}
     allowed = tuple(who for who in mention if len(near.get(who, ())) < MAX_MENTIONS)
     if allowed:
-        ahead = {who: [at for at in times if at > draft.now - MENTION_WINDOW_SECONDS] for who, times in kept.items()}
+        ahead = {who: [at for at in times if at > draft.now - MENTION_WINDOW_SECONDS] for who, times in stored.items()}
         for who in allowed:
             ahead.setdefault(who, []).append(due)
         latest = {who: times for who, times in ahead.items() if times}

@@ -38,9 +38,9 @@ def decide_platform_event(
         return [build_decision(subscription, DecisionReason.OLD) for subscription in subscriptions]
     answers = match_subscriptions(notice, subscriptions)
     reasons = [build_mismatch(answer, verdict) for answer, verdict in answers if not verdict.matched]
-    meant = [answer for answer, verdict in answers if verdict.matched]
-    for channel in sorted({item.channel for item in meant}):
-        share = ChannelAudience(channel, Grouping.RUN, (), tuple(item for item in meant if item.channel == channel))
+    matching = [answer for answer, verdict in answers if verdict.matched]
+    for channel in sorted({item.channel for item in matching}):
+        share = ChannelAudience(channel, Grouping.RUN, (), tuple(item for item in matching if item.channel == channel))
         mutes = mutes_on(draft, channel, notice.projects, notice.environment)
         hold, before = hold_back(draft.now, share.takers, mutes, critical=critical), Before.of(draft)
         answer = _decide_channel(draft, notice, share, hold.until, critical=critical)

@@ -14,15 +14,15 @@ from zofbot.triage import EscalationPolicy, TriageRecord, TriageState
 
 
 def schedule_reminders(
-    root: str, channel: str, present: TriageRecord, policy: EscalationPolicy, *, told: float = 0.0
+    root: str, channel: str, present: TriageRecord, policy: EscalationPolicy, *, notified_at: float = 0.0
 ) -> Iterator[Notification]:
-    """Yield the reminders for a failure's state; ``root`` is its key, ``told`` when its channel is notified.
+    """Yield the reminders for a failure's state; ``root`` is its key, ``notified_at`` when its channel is notified.
 
     Times are Unix seconds.
     """
     about = _ReminderBuilder(root, channel, present.turn)
     if present.state is TriageState.OPEN:
-        yield from about.escalation_reminders(present.opened, max(present.opened, told), policy, present.steps)
+        yield from about.escalation_reminders(present.opened, max(present.opened, notified_at), policy, present.steps)
     if present.asks is not None:
         yield about.thread_reminder("ask", present.asks, present.asks)
     if present.until is not None and present.state in (TriageState.SNOOZED, TriageState.ACKNOWLEDGED):
@@ -44,13 +44,13 @@ class _ReminderBuilder:
         self._root, self._channel, self._turn = root, channel, turn
 
     def escalation_reminders(
-        self, opened: float, told: float, policy: EscalationPolicy, taken: int
+        self, opened: float, notified_at: float, policy: EscalationPolicy, taken: int
     ) -> Iterator[Notification]:
         for index, step in enumerate(policy.escalate):
             if index >= taken:
                 body = ReminderPayload(sort="escalate", turn=self._turn, at=opened, step=index, mention=step.mention)
                 yield self._build_notification(
-                    NotificationKind.REPLY, f"escalate:{index}", opened, told + step.after, body
+                    NotificationKind.REPLY, f"escalate:{index}", opened, notified_at + step.after, body
                 )
 
     def thread_reminder(self, sort: str, at: float, due: float, mention: str = "") -> Notification:

@@ -24,18 +24,21 @@ def report_rerun(draft: DecisionBuilder, finding: RunFinding) -> None:
     If this run recovers the failure, the recovery reply names the cases instead.
     """
     name = rerun_hash(finding.run.id)
-    kept = draft.read_hash(name)
-    root = kept.get("root")
+    rerun = draft.read_hash(name)
+    root = rerun.get("root")
     if not root or not finding.has_ended:
         return
-    cases = [(str(case), str(title)) for case, title in json.loads(kept.get("cases", "[]"))]
+    cases = [(str(case), str(title)) for case, title in json.loads(rerun.get("cases", "[]"))]
     draft.delete_fields(name, ["root", "cases"])
     draft.delete_fields(failure_hash(root), [RERUN_FIELD])
     if edit_key(root) not in draft.notifications:
         draft.add_notifications(refresh_card(root, draft.clamp_to_now(finding.happened)))
     passed = _stored_titles(title for case, title in cases if case in finding.passed)
-    told = draft.notifications.values()
-    recovered = [item for item in told if item.root == root and payloads.holds_payload(item.body, RecoveryPayload)]
+    recovered = [
+        item
+        for item in draft.notifications.values()
+        if item.root == root and payloads.holds_payload(item.body, RecoveryPayload)
+    ]
     if recovered:
         draft.add_notifications(
             *(item.model_copy(update={"body": item.body | {"cases": list(passed)}}) for item in recovered)

@@ -116,12 +116,12 @@ def decide_batch(  # noqa: PLR0913  (as above)
 
     ``memory`` holds the hashes named by ``RuleState.hash_names`` for any of them.
     """
-    told: dict[str, Notification] = {}
+    notifications: dict[str, Notification] = {}
     changes: dict[str, dict[str, str | None]] = {}
     reasons: list[SubscriptionDecision] = []
     expected: dict[str, dict[str, str | None]] = {}
     for finding in sorted(findings, key=lambda finding: finding.happened):
-        one = decide_finding(
+        decision = decide_finding(
             finding,
             subscriptions,
             memory,
@@ -130,14 +130,14 @@ def decide_batch(  # noqa: PLR0913  (as above)
             default_channel=default_channel,
             critical=critical,
         )
-        memory = memory.with_changes(one.changes)
-        told |= {notification.key: notification for notification in one.notifications}
-        for name, fields in one.changes.items():
+        memory = memory.with_changes(decision.changes)
+        notifications |= {notification.key: notification for notification in decision.notifications}
+        for name, fields in decision.changes.items():
             changes.setdefault(name, {}).update(fields)
-        for name, fields in one.expected.items():
+        for name, fields in decision.expected.items():
             expected.setdefault(name, {}).update(fields)
-        reasons += one.reasons
-    return Decision(tuple(told.values()), changes, tuple(reasons), expected)
+        reasons += decision.reasons
+    return Decision(tuple(notifications.values()), changes, tuple(reasons), expected)
 
 
 def _finish_decision(draft: DecisionBuilder, reasons: Iterable[SubscriptionDecision]) -> Decision:
@@ -170,44 +170,44 @@ def _decide_failures(
     for answer, verdict in answers:
         if verdict.matched:
             by_channel.setdefault(answer.channel, []).append((answer, verdict))
-    for channel, meant in by_channel.items():
-        count = len({result.id for _, verdict in meant for result in verdict.results})
+    for channel, matching in by_channel.items():
+        count = len({result.id for _, verdict in matching for result in verdict.results})
         before = known.get(channel)
         if before and (before.how not in (DecisionKind.TOLD, DecisionKind.STORM) or count <= before.failures):
-            reasons += [build_decision(item, REASON_BY_PRIOR_KIND[before.how]) for item, _ in meant]
+            reasons += [build_decision(item, REASON_BY_PRIOR_KIND[before.how]) for item, _ in matching]
             continue
-        takings = [apply_threshold(draft, finding, item, verdict) for item, verdict in meant]
-        how, told = _decide_channel(draft, finding, channel, takings, critical=critical)
+        matches = [apply_threshold(draft, finding, item, verdict) for item, verdict in matching]
+        how, decisions = _decide_channel(draft, finding, channel, matches, critical=critical)
         record_decision(draft, finding.run.id, channel, PriorDecision(how, count))
-        reasons += told
+        reasons += decisions
     return reasons
 
 
 def _decide_channel(
-    draft: DecisionBuilder, finding: RunFinding, channel: str, takings: Sequence[MatchedSubscription], *, critical: bool
+    draft: DecisionBuilder, finding: RunFinding, channel: str, matches: Sequence[MatchedSubscription], *, critical: bool
 ) -> tuple[DecisionKind, list[SubscriptionDecision]]:
     """Add one channel's notifications. Return the decision, and the reason for each of its subscriptions."""
     reasons = {
-        taking.subscription.id: build_decision(taking.subscription, DecisionReason.BELOW)
-        for taking in takings
-        if taking.is_below_threshold
+        match.subscription.id: build_decision(match.subscription, DecisionReason.BELOW)
+        for match in matches
+        if match.is_below_threshold
     }
     how = DecisionKind.BELOW
-    parts = [part for share in build_audiences(channel, takings) for part in divided(draft, finding, share)]
+    parts = [part for share in build_audiences(channel, matches) for part in divided(draft, finding, share)]
     for share, mutes in parts:
         hold = hold_back(draft.now, share.takers, mutes, critical=critical)
         roots, before = AlertsInScope(draft, channel, scope_key(finding)), Before.of(draft)
-        stormy = AlertBuilder(draft, finding, share, roots, hold, critical).build_alerts()
+        in_storm = AlertBuilder(draft, finding, share, roots, hold, critical).build_alerts()
         sum_up(draft, channel, hold, before)
-        how = DecisionKind.STORM if stormy and how is not DecisionKind.TOLD else DecisionKind.TOLD
+        how = DecisionKind.STORM if in_storm and how is not DecisionKind.TOLD else DecisionKind.TOLD
         for taker in share.takers:
-            reasons.setdefault(taker.id, _told(taker, hold, stormy=stormy))
+            reasons.setdefault(taker.id, _notified_decision(taker, hold, in_storm=in_storm))
     return how, list(reasons.values())
 
 
-def _told(taker: Subscription, hold: Hold, *, stormy: bool) -> SubscriptionDecision:
+def _notified_decision(taker: Subscription, hold: Hold, *, in_storm: bool) -> SubscriptionDecision:
     """Return the decision for a subscription whose channel is notified, now or later."""
-    if stormy:
+    if in_storm:
         return build_decision(taker, DecisionReason.STORM)
     return waiting(taker, hold) if hold.until else build_decision(taker, DecisionReason.TOLD)
 

@@ -129,19 +129,26 @@ class RuleState:
         ``failing`` are the channels with open failures in its scope, whatever they subscribe to now; ``None`` if that
         is not known, so that any channel may have some.
         """
-        meant = [subscription for subscription in subscriptions if matches_location(subscription, finding)]
-        channels = {subscription.channel for subscription in meant} | {default_channel} - {""}
+        matching = [subscription for subscription in subscriptions if matches_location(subscription, finding)]
+        channels = {subscription.channel for subscription in matching} | {default_channel} - {""}
         if isinstance(finding, PlatformEvent):
             return (decisions_hash(platform_event_key(finding)), MUTES, *map(storms_hash, sorted(channels)))
         place, known = scope_key(finding), subscribed_channels(subscriptions, default_channel)
-        counted = [threshold_hash(subscription) for subscription in meant if subscription.after]
+        counted = [threshold_hash(subscription) for subscription in matching if subscription.after]
         channels |= known if failing is None else known.intersection(failing)
-        kept = [
+        channel_hashes = [
             name
             for channel in sorted(channels)
             for name in (storms_hash(channel), alerts_hash(channel, place), triage_hash(channel), catch_up_in(channel))
         ]
-        return (decisions_hash(finding.run.id), passes_hash(place), rerun_hash(finding.run.id), MUTES, *kept, *counted)
+        return (
+            decisions_hash(finding.run.id),
+            passes_hash(place),
+            rerun_hash(finding.run.id),
+            MUTES,
+            *channel_hashes,
+            *counted,
+        )
 
     @classmethod
     def from_hashes(cls, hashes: Mapping[str, Mapping[str, str]]) -> RuleState:

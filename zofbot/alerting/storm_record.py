@@ -120,9 +120,9 @@ class Storm(BaseModel):
 
 
 def load_storm(draft: DecisionBuilder, channel: str, storm: str) -> Storm | None:
-    """Return the storm with the key ``storm``, or None if it is no longer kept."""
-    kept = draft.read_hash(storms_hash(channel)).get(f"storm:{storm}")
-    return Storm.model_validate_json(kept) if kept else None
+    """Return the storm with the key ``storm``, or None if it is no longer stored."""
+    stored = draft.read_hash(storms_hash(channel)).get(f"storm:{storm}")
+    return Storm.model_validate_json(stored) if stored else None
 
 
 def save_storm(draft: DecisionBuilder, storm: Storm) -> None:
@@ -203,9 +203,9 @@ def update_standing(draft: DecisionBuilder, storm: Storm, at: float, run: str) -
     return again
 
 
-def schedule_escalations(storm: Storm, present: TriageRecord, told: float) -> Iterator[Notification]:
-    """Yield the escalations of the storm as a whole; ``told`` is when its channel is notified (Unix seconds)."""
-    yield from schedule_reminders(storm.storm_key, storm.channel, present, storm.policy, told=told)
+def schedule_escalations(storm: Storm, present: TriageRecord, notified_at: float) -> Iterator[Notification]:
+    """Yield the escalations of the storm as a whole; ``notified_at`` is when its channel is notified (Unix seconds)."""
+    yield from schedule_reminders(storm.storm_key, storm.channel, present, storm.policy, notified_at=notified_at)
 
 
 def build_storm_reply(storm: Storm, name: str, body: Payload, happened: float, held: float) -> Notification:
@@ -236,7 +236,7 @@ def build_storm_edit(
 def prune_storms(draft: DecisionBuilder, channel: str, current: str) -> None:
     """Delete storms that are over and, above ``MAX_MEMBERS``, the oldest; never the one with the key ``current``."""
     fields = draft.read_hash(storms_hash(channel))
-    storms = [Storm.model_validate_json(kept) for name, kept in fields.items() if name.startswith("storm:")]
+    storms = [Storm.model_validate_json(value) for name, value in fields.items() if name.startswith("storm:")]
     storms.sort(key=lambda storm: storm.since, reverse=True)
     kept, members = {current}, 0
     for storm in storms:
@@ -268,8 +268,8 @@ def _storm_of_field(name: str, value: str) -> str:
 
 
 def _load_page(draft: DecisionBuilder, channel: str, storm: str, number: int) -> tuple[StormMember, ...]:
-    kept = draft.read_hash(storms_hash(channel)).get(f"page:{storm}:{number}", "[]")
-    return tuple(StormMember.model_validate(each) for each in json.loads(kept))
+    stored = draft.read_hash(storms_hash(channel)).get(f"page:{storm}:{number}", "[]")
+    return tuple(StormMember.model_validate(each) for each in json.loads(stored))
 
 
 def _save_page(

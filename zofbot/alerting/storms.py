@@ -222,8 +222,8 @@ def _prune_lanes(draft: DecisionBuilder, channel: str) -> None:
     """Delete counts for times more than ``LANE_RETENTION_SECONDS`` ago."""
     name, aged = storms_hash(channel), draft.now - LANE_RETENTION_SECONDS
     lanes = {
-        field: StormLane.model_validate_json(kept)
-        for field, kept in draft.read_hash(name).items()
+        field: StormLane.model_validate_json(stored)
+        for field, stored in draft.read_hash(name).items()
         if field[:5] == "lane:"
     }
     draft.delete_fields(name, [field for field, lane in lanes.items() if lane.times[-1] < aged])

@@ -41,7 +41,7 @@ class ReplyStyle:
     others: int = 0
 
     @property
-    def heard(self) -> bool:
+    def posts_when_flat(self) -> bool:
         """Whether a reply is posted even in a layout without threads."""
         return self.loud or bool(self.mention)
 
@@ -69,7 +69,7 @@ class ThreadReplies:
         if root.storm:
             self._tell_storm(root, FailingAgainPayload(run=self.place, mention=how.mentioned), how)
             return
-        if not results and how.again and (root.threaded or how.heard):
+        if not results and how.again and (root.threaded or how.posts_when_flat):
             again = FailingAgainPayload(run=self.place, broadcast=how.loud, mention=how.mentioned)
             self._reply(root, idempotency_key("again", self.finding.run.id, root.category, self.share.channel), again)
         self.tell_results(root, results[:FIRST], how)
@@ -89,7 +89,7 @@ class ThreadReplies:
                 body = ResultPayload(case=case, run_id=self.finding.run.id, again=True, mention=how.mentioned)
                 self._tell_storm(root, body, how)
             return
-        for index, result in enumerate(results if root.threaded else results[: int(how.heard)]):
+        for index, result in enumerate(results if root.threaded else results[: int(how.posts_when_flat)]):
             if root.group is Grouping.CASE and result.id == root.id:
                 continue
             body = ResultPayload(

@@ -1,4 +1,4 @@
-"""The operator's verbs, one file a noun; here they are put together."""
+"""The command line; each command or group of commands is a module."""
 
 from __future__ import annotations
 

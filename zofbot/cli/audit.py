@@ -1,4 +1,4 @@
-"""Who did what, on the terminal."""
+"""``zofbot audit``: list who did what."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zofbot.cli.printing import print_json
 from zofbot.cli.runner import exit_with, prepare_settings, run_with_store
 from zofbot.clock import Clock
 
-if TYPE_CHECKING:  # the store takes longer to import than --help may take
+if TYPE_CHECKING:  # importing the store would slow down --help
     from zofbot.operator_store import OperatorStore
     from zofbot.store.audit import AuditRecord
 
@@ -29,16 +29,16 @@ def audit(
     if span is None:
         exit_with(2, f"--since {since} is no span of time: write 90m, 12h or 7d.")
 
-    async def print_actions(books: OperatorStore) -> None:
-        found = await books.audit.read_records(Clock().time() - span)
-        chosen = [item for item in found if user in ("", item.user) and act in ("", item.act)]
-        _print_records(chosen, as_json or not sys.stdout.isatty())
+    async def print_actions(store: OperatorStore) -> None:
+        records = await store.audit.read_records(Clock().time() - span)
+        matching = [item for item in records if user in ("", item.user) and act in ("", item.act)]
+        _print_records(matching, as_json or not sys.stdout.isatty())
 
     run_with_store(prepare_settings(), print_actions)
 
 
 def _print_records(entries: list[AuditRecord], as_json: bool) -> None:
-    from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
+    from rich.console import Console  # noqa: PLC0415  (only tables need these)
 
     from zofbot.cli.render import audit_table  # noqa: PLC0415
 

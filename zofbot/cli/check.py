@@ -1,4 +1,4 @@
-"""What is misconfigured, and how to mend it."""
+"""``zofbot check``: report what is misconfigured, and how to fix it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zofbot.cli.runner import exit_with, prepare_settings, run_command
 from zofbot.clock import Clock
 from zofbot.config.settings import Settings, find_unknown_names
 
-if TYPE_CHECKING:  # these take longer to import than --help may take
+if TYPE_CHECKING:  # importing these would slow down --help
     from rich.table import Table
 
     from zofbot.diagnostics import Finding
@@ -31,8 +31,8 @@ def check(
     found: list[Finding] = []
     run_command(_collect_findings(settings, url, found))
     if as_json:
-        well = all(item.level != "error" for item in found)
-        print_json({"ok": well, "findings": [asdict(item) for item in found]})
+        ok = all(item.level != "error" for item in found)
+        print_json({"ok": ok, "findings": [asdict(item) for item in found]})
     else:
         _print_findings(found)
     raise typer.Exit(any(item.level == "error" for item in found))
@@ -43,13 +43,13 @@ async def _collect_findings(settings: Settings, url: str, found: list[Finding]) 
 
     from zofbot.diagnostics import check_unknown_settings, run_checks  # noqa: PLC0415
 
-    logging.getLogger().setLevel(logging.CRITICAL)  # each failed call becomes a finding, which says more than its log
+    logging.getLogger().setLevel(logging.CRITICAL)  # failed calls are reported as findings instead
     found += await run_checks(settings, Clock(), url)
     found += check_unknown_settings(find_unknown_names())
 
 
 def _print_findings(found: list[Finding]) -> None:
-    from rich.console import Console  # noqa: PLC0415  (only drawn tables need it)
+    from rich.console import Console  # noqa: PLC0415  (only tables need it)
 
     Console().print(_findings_table(found))
     errors, warnings = (sum(item.level == level for item in found) for level in ("error", "warning"))
@@ -57,7 +57,7 @@ def _print_findings(found: list[Finding]) -> None:
 
 
 def _findings_table(found: list[Finding]) -> Table:
-    from rich.table import Table  # noqa: PLC0415  (only drawn tables need these)
+    from rich.table import Table  # noqa: PLC0415  (only tables need these)
     from rich.text import Text  # noqa: PLC0415
 
     from zofbot.notifications import text  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The Slack app manifest, printed."""
+"""``zofbot manifest``: print the Slack app manifest."""
 
 from __future__ import annotations
 

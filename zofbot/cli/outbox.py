@@ -1,4 +1,4 @@
-"""Notifications on the terminal: listed, shown, sent after all, taken back."""
+"""``zofbot outbox``: list, show, retry and drop notifications."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zofbot.cli.runner import exit_with, prepare_settings, run_with_store, syste
 from zofbot.clock import Clock
 from zofbot.domain.errors import ZofbotError
 
-if TYPE_CHECKING:  # the store takes longer to import than --help may take
+if TYPE_CHECKING:  # importing the store would slow down --help
     from zofbot.operator_store import OperatorStore
     from zofbot.store.records import OutboxRecord
 
@@ -41,15 +41,15 @@ def list_notifications(
         else [NotificationState.PENDING, NotificationState.SENDING, NotificationState.DEAD]
     )
 
-    async def print_list(books: OperatorStore) -> None:
-        entries = [entry for state in states for entry in await books.outbox.list_records(state, limit)]
+    async def print_list(store: OperatorStore) -> None:
+        entries = [entry for state in states for entry in await store.outbox.list_records(state, limit)]
         _print_records(entries[:limit], as_json, state)
 
     run_with_store(prepare_settings(), print_list)
 
 
 def _print_records(entries: list[OutboxRecord], as_json: bool, state: str) -> None:
-    from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
+    from rich.console import Console  # noqa: PLC0415  (only tables need these)
 
     from zofbot.cli.render import outbox_table  # noqa: PLC0415
 
@@ -70,8 +70,8 @@ def show(
 ) -> None:
     """Show all that is known of one notification, as JSON."""
 
-    async def print_record(books: OperatorStore) -> None:
-        entry = await books.outbox.get_record(key)
+    async def print_record(store: OperatorStore) -> None:
+        entry = await store.outbox.get_record(key)
         if entry is None:
             raise ZofbotError(f"There is no notification {key}.", "`zofbot outbox list` shows those there are.")
         print_json(asdict(entry))
@@ -83,11 +83,11 @@ def show(
 def retry(key: KeyArgument, as_json: JsonOption = False) -> None:
     """Send a dead or dropped notification after all, or a waiting one now."""
 
-    async def retry_record(books: OperatorStore) -> None:
-        before = await books.outbox.get_record(key)
-        if not await books.outbox.retry(key):
+    async def retry_record(store: OperatorStore) -> None:
+        before = await store.outbox.get_record(key)
+        if not await store.outbox.retry(key):
             raise ZofbotError(f"Nothing to retry under {key}.", "It was sent, is being sent, or never was.")
-        await _append_audit(books, "outbox retry", key, before, "pending")
+        await _append_audit(store, "outbox retry", key, before, "pending")
         _print_outcome(key, "pending", f"Retrying {key}. zofbot first checks whether it was already posted.", as_json)
 
     run_with_store(prepare_settings(), retry_record)
@@ -97,11 +97,11 @@ def retry(key: KeyArgument, as_json: JsonOption = False) -> None:
 def drop(key: KeyArgument, as_json: JsonOption = False) -> None:
     """Take back a notification that waits or is dead."""
 
-    async def drop_record(books: OperatorStore) -> None:
-        before = await books.outbox.get_record(key)
-        if not await books.outbox.drop(key):
+    async def drop_record(store: OperatorStore) -> None:
+        before = await store.outbox.get_record(key)
+        if not await store.outbox.drop(key):
             raise ZofbotError(f"Nothing to drop under {key}.", "It was sent, is being sent, or never was.")
-        await _append_audit(books, "outbox drop", key, before, "dropped")
+        await _append_audit(store, "outbox drop", key, before, "dropped")
         _print_outcome(key, "dropped", f"{key} is dropped.", as_json)
 
     run_with_store(prepare_settings(), drop_record)
@@ -114,13 +114,13 @@ def _print_outcome(key: str, state: str, sentence: str, as_json: bool) -> None:
         typer.echo(sentence)
 
 
-async def _append_audit(books: OperatorStore, act: str, key: str, before: OutboxRecord | None, after: str) -> None:
-    """Write an operator's act into the audit, under the name they have on this system."""
+async def _append_audit(store: OperatorStore, act: str, key: str, before: OutboxRecord | None, after: str) -> None:
+    """Append an operator's action to the audit log, under the system's user name."""
     from zofbot.store import audit as acts  # noqa: PLC0415
 
     user = system_user()
     channel, state = (before.channel, before.state.value) if before else ("", "")
-    await books.audit.append(
+    await store.audit.append(
         acts.AuditRecord(
             at=Clock().time(), act=act, user=user, name=user, channel=channel, key=key, before=state, after=after
         )

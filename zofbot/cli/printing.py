@@ -1,4 +1,4 @@
-"""JSON on the terminal: redacted and cleaned like everything that people see."""
+"""Print JSON, redacted and sanitized like everything that is shown to people."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def print_json(known: object, *, indent: int | None = 2) -> None:
-    """Print ``known`` as JSON; without ``indent`` in one line."""
-    sys.stdout.write(json.dumps(clean_data(known), indent=indent, ensure_ascii=False, default=str) + "\n")
+def print_json(data: object, *, indent: int | None = 2) -> None:
+    """Print ``data`` as JSON; on one line if ``indent`` is None."""
+    sys.stdout.write(json.dumps(clean_data(data), indent=indent, ensure_ascii=False, default=str) + "\n")
 
 
-def clean_data(known: Any) -> Any:
-    """The same data without secrets, control characters and what reorders or hides text; names of fields as well."""
+def clean_data(data: Any) -> Any:
+    """Redact and sanitize every string in ``data``, including names of fields."""
     from zofbot.domain.redaction import MASK, is_secret_name  # noqa: PLC0415  (--help must not wait for these)
     from zofbot.notifications.text import sanitize_text  # noqa: PLC0415
 
-    if isinstance(known, str):
-        return sanitize_text(known)
-    if isinstance(known, Mapping):
+    if isinstance(data, str):
+        return sanitize_text(data)
+    if isinstance(data, Mapping):
         return {
             sanitize_text(str(name)): MASK
             if isinstance(value, str) and value and is_secret_name(str(name))
             else clean_data(value)
-            for name, value in known.items()
+            for name, value in data.items()
         }
-    if isinstance(known, list | tuple | set | frozenset):
-        return [clean_data(item) for item in known]
-    return known
+    if isinstance(data, list | tuple | set | frozenset):
+        return [clean_data(item) for item in data]
+    return data

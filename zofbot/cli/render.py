@@ -1,4 +1,4 @@
-"""Results, the outbox, the audit and traces as a person reads them in a terminal, in the same words as in Slack."""
+"""Render results, the outbox, the audit log and traces for a terminal, in the same words as in Slack."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zofbot.store.records import OutboxRecord
 
 
 def result_panel(result: Result, links: ZofLinks) -> Panel:
-    """Draw one result; what is missing is left out."""
+    """Render one result; missing values are left out."""
     logs = links.allowed_url(result.logs) or result.logs
     facts = [
         ("Project", result.project),
@@ -57,7 +57,7 @@ def result_panel(result: Result, links: ZofLinks) -> Panel:
 
 
 def outbox_table(entries: Sequence[OutboxRecord], now: float) -> Table:
-    """Draw notifications, one a row; ``now`` (Unix seconds) gives their age."""
+    """Render notifications, one per row; ``now`` (Unix seconds) gives their age."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("state", "age", "attempts", "channel", "key", "reason"):
         table.add_column(name, overflow="fold")
@@ -69,7 +69,7 @@ def outbox_table(entries: Sequence[OutboxRecord], now: float) -> Table:
 
 
 def audit_table(entries: Sequence[audit.AuditRecord]) -> Table:
-    """Draw acts, one a row."""
+    """Render audit records, one per row."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("when", "who", "act", "from", "to", "channel", "key", "details"):
         table.add_column(name, overflow="fold")
@@ -83,7 +83,7 @@ def audit_table(entries: Sequence[audit.AuditRecord]) -> Table:
 
 
 def trace_table(trace: Trace) -> Table:
-    """Draw one trace, a step a row."""
+    """Render one trace, one step per row."""
     parts = (
         traces.trace_heading(trace),
         trace.user,

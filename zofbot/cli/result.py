@@ -1,4 +1,4 @@
-"""One result, looked up from the terminal."""
+"""``zofbot result``: look up one result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def result(
 
 
 async def _print_result(settings: Settings, identifier: str, as_json: bool) -> None:
-    from rich.console import Console  # noqa: PLC0415  (only drawn cards need these)
+    from rich.console import Console  # noqa: PLC0415  (only cards need these)
 
     from zofbot.cli.render import result_panel  # noqa: PLC0415
     from zofbot.container import make_links, make_zof_client  # noqa: PLC0415
@@ -35,10 +35,10 @@ async def _print_result(settings: Settings, identifier: str, as_json: bool) -> N
         raise BadInput("That is not a result.", "Give a result's id, or the address of one.")
     client = make_zof_client(settings, Metrics(), Clock())
     try:
-        found = await client.get_result(typed.id)
+        fetched = await client.get_result(typed.id)
     finally:
         await client.aclose()
     if as_json:
-        print_json(found.model_dump(mode="json", exclude_none=True))
+        print_json(fetched.model_dump(mode="json", exclude_none=True))
     else:
-        Console().print(result_panel(found, make_links(settings)))
+        Console().print(result_panel(fetched, make_links(settings)))

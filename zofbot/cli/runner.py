@@ -1,4 +1,4 @@
-"""How every command is carried out: settings read, work run to its end, and what goes wrong said in a sentence."""
+"""Shared by all commands: read the settings, run the work, and print errors as sentences."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from zofbot.clock import Clock
 from zofbot.config.settings import Settings, find_unknown_names, load_settings
 from zofbot.domain.errors import BadInput, SettingsError, ZofbotError, ZofError
 
-if TYPE_CHECKING:  # the store takes longer to import than --help may take
+if TYPE_CHECKING:  # importing the store would slow down --help
     from zofbot.operator_store import OperatorStore
 
 
 def exit_with(code: int, *sentences: str) -> NoReturn:
-    """Say why, one line each, and end with ``code``."""
+    """Print each sentence to standard error and exit with ``code``."""
     for sentence in sentences:
         typer.echo(f"zofbot: {sentence}", err=True)
     raise typer.Exit(code)
 
 
 def prepare_settings(*required: str, serves: bool = False) -> Settings:
-    """Read the settings, insist on ``required`` ones, and have the log written as they say.
+    """Load the settings, check ``required`` ones, and configure logging.
 
-    A command that does not serve logs only what went wrong, unless more is asked for: its answer says the rest.
+    A command that does not serve logs only errors, unless a log level is set.
     """
     from zofbot.observability.log_config import configure_logging  # noqa: PLC0415  (--help must not wait for structlog)
 
@@ -35,9 +35,9 @@ def prepare_settings(*required: str, serves: bool = False) -> Settings:
         settings = load_settings(*required)
     except SettingsError as error:
         exit_with(2, *error.problems)
-    asked = serves or "zofbot_log_level" in settings.model_fields_set
+    use_log_level = serves or "zofbot_log_level" in settings.model_fields_set
     configure_logging(
-        settings.zofbot_log_format, settings.zofbot_log_level if asked else "error", settings.all_secrets()
+        settings.zofbot_log_format, settings.zofbot_log_level if use_log_level else "error", settings.all_secrets()
     )
     _warn_unknown_names()
     return settings
@@ -51,7 +51,7 @@ def _warn_unknown_names() -> None:
 
 
 def run_command(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end; what goes wrong is said in a sentence, with exit code 2 when settings are to blame."""
+    """Run the work and print errors as sentences; exit code 2 for bad settings or input, 1 for other errors."""
     try:
         asyncio.run(work)
     except SettingsError as error:
@@ -63,26 +63,26 @@ def run_command(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _request_id_note(error: ZofbotError) -> str:
-    """What Zof's support asks for, or that there is none."""
+    """Return the request id that Zof's support asks for, or say that there is none."""
     if not isinstance(error, ZofError):
         return ""
     return f" (Request ID: {error.request_id})" if error.request_id else " (Zof returned no request id.)"
 
 
 def run_with_store(settings: Settings, work: Callable[[OperatorStore], Coroutine[Any, Any, None]]) -> None:
-    """Carry out what needs the books of these settings."""
+    """Run ``work`` with the store of these settings."""
 
     async def open_and_run() -> None:
         from zofbot.operator_store import open_operator_store  # noqa: PLC0415  (--help must not wait for it)
 
-        async with open_operator_store(settings, Clock()) as opened:
-            await work(opened)
+        async with open_operator_store(settings, Clock()) as store:
+            await work(store)
 
     run_command(open_and_run())
 
 
 def system_user() -> str:
-    """The operating system's name of whoever runs this; its number where it has none, as in many containers."""
+    """Return the operating system's user name; ``uid N`` if there is none, as in many containers."""
     import pwd  # noqa: PLC0415  (only the audit needs it)
 
     try:

@@ -1,4 +1,4 @@
-"""Commands that last: the bot, its halves, and the demo."""
+"""Commands that run until stopped: ``run``, ``web``, ``worker`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class HasUrl(Protocol):
-    """What has an address to be opened in a browser."""
+    """Something with a URL to open in a browser."""
 
     url: str
 
@@ -29,9 +29,9 @@ BOT_SETTINGS = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "ZOF_API_KEY")
 
 
 async def run_until_signal(context: Callable[[], AbstractAsyncContextManager[T]], up: Callable[[T], None]) -> None:
-    """Stay in a context until SIGTERM or Ctrl-C, which may also come while it is entered; ``up`` is called once it is.
+    """Hold a context until SIGTERM or Ctrl-C, also while it is entered; ``up`` is called once it is entered.
 
-    It is made after the signals are listened for, because its imports take longest of all.
+    The signal handlers are set before ``context`` is called, because its imports take long.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -41,26 +41,26 @@ async def run_until_signal(context: Callable[[], AbstractAsyncContextManager[T]]
 
     async def hold_context() -> None:
         nonlocal entered
-        async with context() as made:
+        async with context() as entered_context:
             entered = True
-            up(made)
+            up(entered_context)
             await stop.wait()
 
-    staying, stopping = asyncio.create_task(hold_context()), asyncio.create_task(stop.wait())
-    await asyncio.wait({staying, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if not entered and not staying.done():
+    hold_task, stop_task = asyncio.create_task(hold_context()), asyncio.create_task(stop.wait())
+    await asyncio.wait({hold_task, stop_task}, return_when=asyncio.FIRST_COMPLETED)
+    if not entered and not hold_task.done():
         from zofbot.concurrency import cancel_tasks  # noqa: PLC0415  (--help must not wait for structlog)
 
-        await cancel_tasks(staying)
+        await cancel_tasks(hold_task)
         return
-    stopping.cancel()
-    await staying
+    stop_task.cancel()
+    await hold_task
 
 
 def tune_garbage_collector() -> None:
-    """Have Python look for cyclic garbage every 50,000 objects, and never among those that it started with.
+    """Collect cyclic garbage only every 50,000 objects, and never among those present at the start.
 
-    Each look costs more, the more there is; here hardly anything is cyclic, and a tenth of a burst's work was looking.
+    Few objects are cyclic here, and with the defaults a tenth of the CPU time of a burst went into collections.
     """
     gc.collect()
     gc.freeze()
@@ -74,7 +74,7 @@ def _start_serving(*required: str, doors: bool = True, works: bool = True) -> No
 
 async def _serve_until_signal(settings: Settings, reread: Callable[[], Settings], *, doors: bool, works: bool) -> None:
     def open_bot() -> AbstractAsyncContextManager[object]:
-        from zofbot.app import run_bot  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
+        from zofbot.app import run_bot  # noqa: PLC0415  (importing Bolt would slow down --help)
 
         return run_bot(settings, Clock(), doors=doors, works=works, reread=reread)
 
@@ -88,21 +88,21 @@ def demo(
     """Try everything on this machine: a pretend Slack and Zof with the real bot, no account needed."""
     from zofbot.observability.log_config import configure_logging  # noqa: PLC0415  (--help must not wait for structlog)
 
-    configure_logging("auto", "error")  # that it polls more often than Zof advises is meant here
+    configure_logging("auto", "error")  # hides the warning that it polls more often than Zof advises
     run_command(_serve_demo(port, browser))
 
 
 async def _serve_demo(port: int, browser: bool) -> None:
     def open_demo() -> AbstractAsyncContextManager[HasUrl]:
-        from zofbot.demo import run_demo  # noqa: PLC0415  (Bolt takes longer to import than --help may take)
+        from zofbot.demo import run_demo  # noqa: PLC0415  (importing Bolt would slow down --help)
 
         return run_demo(port)
 
-    def announce_demo(made: HasUrl) -> None:
-        typer.echo(f"The demo is at {made.url}  (Ctrl-C ends it and leaves nothing behind)")
+    def announce_demo(simulator: HasUrl) -> None:
+        typer.echo(f"The demo is at {simulator.url}  (Ctrl-C ends it and leaves nothing behind)")
         typer.echo("Type there: /zof result res_4821")
         if browser:
-            typer.launch(made.url)
+            typer.launch(simulator.url)
 
     await run_until_signal(open_demo, announce_demo)
 

@@ -1,4 +1,4 @@
-"""The signatures of failure texts, to see why two failures are joined, or are not."""
+"""``zofbot signature``: print signatures of failure texts, to see why failures are grouped or not."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def signature(
             if not line.strip():
                 continue
             identifier, text = _parse_line(line, number)
-            made = make_signature(text)
-            answer = {"id": identifier, "signature": made.id, "normalized": made.normalized}
-            sys.stdout.write(json.dumps(answer) + "\n")
+            computed = make_signature(text)
+            output = {"id": identifier, "signature": computed.id, "normalized": computed.normalized}
+            sys.stdout.write(json.dumps(output) + "\n")
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def _open_source(file: Path | None) -> Iterator[BinaryIO]:
 
 
 def _parse_line(line: bytes, number: int) -> tuple[str | int, str]:
-    """The id and the text of a line; an id may be a number, and is given back as it came."""
+    """Parse the id and text of a line; the id may be a number, and is returned unchanged."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""All subscriptions of all channels as one file: written, compared, put into force."""
+"""``zofbot subscriptions``: export, compare and import the subscriptions of all channels as one file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.domain.errors import SlackError, ZofbotError
 
-if TYPE_CHECKING:  # these take longer to import than --help may take
+if TYPE_CHECKING:  # importing these would slow down --help
     from zofbot.notifications.notification import Notification
     from zofbot.operator_store import OperatorStore
     from zofbot.subscriptions import Subscription
@@ -27,13 +27,13 @@ if TYPE_CHECKING:  # these take longer to import than --help may take
 app = typer.Typer(help="What all channels are told, as one file to review.", no_args_is_help=True)
 
 MAX_NAMES_SECONDS = 4.0
-"""How long Slack may take to say what channels are called; the file is written without, if need be."""
+"""Time limit for looking up names of channels; without them the file has only ids."""
 
 HANDLE_PATTERN = re.compile(rb"[:,>]\"?@")
-"""Where a file mentions somebody by name."""
+"""A mention by handle in a file."""
 
 MAX_NAMED_CHANNELS = 40
-"""Channels asked about: Slack answers about fifty such questions a minute."""
+"""Channels looked up; Slack allows about fifty such calls a minute."""
 
 
 @app.command()
@@ -44,51 +44,56 @@ def export(
     """Write the subscriptions of all channels as YAML, to be kept, reviewed and imported."""
     settings = prepare_settings()
 
-    async def write_file(books: OperatorStore) -> None:
-        found = await books.subscriptions.list_all()
-        written = (
-            _as_json(found) if as_json else _as_yaml(found, await _read_channel_names(settings, _channel_ids(found)))
+    async def write_file(store: OperatorStore) -> None:
+        subscriptions = await store.subscriptions.list_all()
+        content = (
+            _as_json(subscriptions)
+            if as_json
+            else _as_yaml(subscriptions, await _read_channel_names(settings, _channel_ids(subscriptions)))
         )
         if output is None:
-            sys.stdout.write(written)
+            sys.stdout.write(content)
             return
         try:
-            output.write_text(written, encoding="utf-8")
+            output.write_text(content, encoding="utf-8")
         except OSError as error:
             raise ZofbotError(f"{output} cannot be written ({error.strerror}).", "Choose another.") from error
-        typer.echo(f"{len(found)} subscriptions are in {output}.", err=True)
+        typer.echo(f"{len(subscriptions)} subscriptions are in {output}.", err=True)
 
     run_with_store(settings, write_file)
 
 
-def _as_yaml(found: list[Subscription], names: dict[str, str]) -> str:
-    """The file, which was read back to see that nothing got lost."""
+def _as_yaml(subscriptions: list[Subscription], names: dict[str, str]) -> str:
+    """Render as YAML, and parse it back to verify that nothing is lost. Raises ZofbotError."""
     from zofbot.subscriptions.diff import diff_subscriptions  # noqa: PLC0415  (--help must not wait for YAML)
     from zofbot.subscriptions.yaml_file import parse_yaml, render_yaml  # noqa: PLC0415
 
-    written = render_yaml(found, names)
-    changes = diff_subscriptions(found, parse_yaml(written.encode(), "export"), now=0.0, new_id=str, by_name="").changes
+    content = render_yaml(subscriptions, names)
+    changes = diff_subscriptions(
+        subscriptions, parse_yaml(content.encode(), "export"), now=0.0, new_id=str, by_name=""
+    ).changes
     if changes:
         raise ZofbotError(f"Subscription {changes[0].id} cannot be written down faithfully.", "Look at it in Slack.")
-    return written
+    return content
 
 
-def _as_json(found: list[Subscription]) -> str:
-    """The same as JSON, in ASCII: to be imported again it has to be whole, so nothing is taken out, only escaped."""
+def _as_json(subscriptions: list[Subscription]) -> str:
+    """Render as ASCII JSON; nothing is redacted, so that it can be imported again."""
     from zofbot.subscriptions.yaml_file import FILE_VERSION, file_entry  # noqa: PLC0415  (--help must not wait for YAML)
 
     channels = {
-        channel: [file_entry(item) for item in found if item.channel == channel] for channel in _channel_ids(found)
+        channel: [file_entry(item) for item in subscriptions if item.channel == channel]
+        for channel in _channel_ids(subscriptions)
     }
     return json.dumps({"version": FILE_VERSION, "channels": channels}, indent=2) + "\n"
 
 
-def _channel_ids(found: list[Subscription]) -> list[str]:
-    return sorted({item.channel for item in found})
+def _channel_ids(subscriptions: list[Subscription]) -> list[str]:
+    return sorted({item.channel for item in subscriptions})
 
 
 async def _read_channel_names(settings: Settings, channels: list[str]) -> dict[str, str]:
-    """What channels are called, as far as Slack says so in time."""
+    """Return the names of channels, as far as Slack answers in time."""
     from zofbot.container import open_slack_client  # noqa: PLC0415
     from zofbot.observability.metrics import Metrics  # noqa: PLC0415  (--help must not wait for these)
 
@@ -100,10 +105,10 @@ async def _read_channel_names(settings: Settings, channels: list[str]) -> dict[s
             try:
                 return str((await slack.fetch_channel(channel)).get("name") or "")
             except SlackError:
-                return ""  # a comment less
+                return ""  # the file is written without this name
 
-        asked = channels[:MAX_NAMED_CHANNELS]
-        return dict(zip(asked, await asyncio.gather(*map(read_name, asked)), strict=True))
+        looked_up = channels[:MAX_NAMED_CHANNELS]
+        return dict(zip(looked_up, await asyncio.gather(*map(read_name, looked_up)), strict=True))
 
 
 @app.command("import")
@@ -123,14 +128,14 @@ def import_file(
     except InvalidFile as error:
         exit_with(2, *error.problems)
 
-    async def apply_file(books: OperatorStore) -> None:
-        await _import_entries(books, rules, plan_only=plan_only, yes=yes)
+    async def apply_file(store: OperatorStore) -> None:
+        await _import_entries(store, rules, plan_only=plan_only, yes=yes)
 
     run_with_store(settings, apply_file)
 
 
 async def _read_group_ids(settings: Settings) -> dict[str, str]:
-    """The ids of user groups by handle; none where Slack does not say, so that handles are refused."""
+    """Return the ids of user groups by handle; empty if Slack does not answer, so that handles are refused."""
     from zofbot.container import open_slack_client  # noqa: PLC0415
     from zofbot.observability.metrics import Metrics  # noqa: PLC0415  (--help must not wait for these)
     from zofbot.subscriptions.filters import name_key  # noqa: PLC0415
@@ -146,32 +151,32 @@ async def _read_group_ids(settings: Settings) -> dict[str, str]:
     return {name_key(handle): identifier for identifier, handle in handles.items()}
 
 
-async def _import_entries(books: OperatorStore, rules: list[FileEntry], *, plan_only: bool, yes: bool) -> None:
+async def _import_entries(store: OperatorStore, rules: list[FileEntry], *, plan_only: bool, yes: bool) -> None:
     from zofbot.store.subscriptions import parse_subscription_records  # noqa: PLC0415
     from zofbot.subscriptions.diff import diff_subscriptions  # noqa: PLC0415
 
-    records, now = await books.subscriptions.read_records(), Clock().time()
-    standing = parse_subscription_records(records)
-    made = diff_subscriptions(standing, rules, now=now, new_id=lambda: secrets.token_hex(6), by_name=system_user())
-    _print_diff(made)
-    if plan_only or not made.changes:
+    records, now = await store.subscriptions.read_records(), Clock().time()
+    current = parse_subscription_records(records)
+    diff = diff_subscriptions(current, rules, now=now, new_id=lambda: secrets.token_hex(6), by_name=system_user())
+    _print_diff(diff)
+    if plan_only or not diff.changes:
         return
     if not yes:
         _confirm_change()
-    await apply_diff(books, made, records, now)
+    await apply_diff(store, diff, records, now)
     typer.echo("Done.")
 
 
-def _print_diff(made: SubscriptionDiff) -> None:
+def _print_diff(diff: SubscriptionDiff) -> None:
     from zofbot.notifications import text  # noqa: PLC0415  (--help must not wait for it)
 
     channel = ""
-    for change in made.changes:
+    for change in diff.changes:
         if change.channel != channel:
             channel = change.channel
             typer.echo(channel)
         typer.echo("  " + text.clean_literal(" ".join(str(change).split()), 3000))
-    typer.echo(str(made))
+    typer.echo(str(diff))
 
 
 def _confirm_change() -> None:
@@ -181,26 +186,26 @@ def _confirm_change() -> None:
         exit_with(1, "Nothing was changed.")
 
 
-async def apply_diff(books: OperatorStore, made: SubscriptionDiff, records: dict[str, str], now: float) -> None:
-    """Carry out all of the plan in one step, unless what it was made for has changed since.
+async def apply_diff(store: OperatorStore, diff: SubscriptionDiff, records: dict[str, str], now: float) -> None:
+    """Apply the diff in one atomic commit, unless a subscription has changed meanwhile.
 
-    The same step writes the audit, and promises each channel a line that says what changed for it.
+    The commit includes the audit records and a message to each channel about its changes.
 
-    ``records`` are those it was made for, ``now`` is in Unix seconds. Raises ZofbotError.
+    ``records`` are those the diff was made from, ``now`` is in Unix seconds. Raises ZofbotError.
     """
     from zofbot.store.outbox import CommitConflict  # noqa: PLC0415  (--help must not wait for it)
     from zofbot.store.subscriptions import SUBSCRIPTIONS_HASH  # noqa: PLC0415
 
-    touched = [*(change.id for change in made.changes), *(item.id for item in made.same)]
+    touched = [*(change.id for change in diff.changes), *(item.id for item in diff.same)]
     after = {
-        change.id: change.after.model_dump_json(by_alias=True) if change.after else None for change in made.changes
+        change.id: change.after.model_dump_json(by_alias=True) if change.after else None for change in diff.changes
     }
     try:
-        await books.outbox.commit(
-            _channel_notes(made, now),
+        await store.outbox.commit(
+            _channel_notes(diff, now),
             changes={SUBSCRIPTIONS_HASH: after},
             expect={SUBSCRIPTIONS_HASH: {identifier: records.get(identifier) for identifier in touched}},
-            acts=[_audit_record(change, now) for change in made.changes],
+            acts=[_audit_record(change, now) for change in diff.changes],
         )
     except CommitConflict as error:
         raise ZofbotError(
@@ -208,24 +213,24 @@ async def apply_diff(books: OperatorStore, made: SubscriptionDiff, records: dict
         ) from error
 
 
-def _channel_notes(made: SubscriptionDiff, now: float) -> list[Notification]:
+def _channel_notes(diff: SubscriptionDiff, now: float) -> list[Notification]:
     from zofbot.notifications.notification import Notification, NotificationKind  # noqa: PLC0415  (--help must not wait for these)
     from zofbot.slack.views import channel_notes  # noqa: PLC0415
 
-    told: dict[str, list[str]] = {}
-    for change in made.changes:
+    messages: dict[str, list[str]] = {}
+    for change in diff.changes:
         for channel, words in change.channel_messages():
-            told.setdefault(channel, []).append(words)
-    once = secrets.token_hex(6)
+            messages.setdefault(channel, []).append(words)
+    import_id = secrets.token_hex(6)
     return [
         Notification(
-            key=f"imported:{once}:{channel}",
+            key=f"imported:{import_id}:{channel}",
             kind=NotificationKind.ROOT,
             channel=channel,
             body=channel_notes.note_payload(f"{system_user()}, an operator, {'; '.join(words)}."),
             happened=now,
         )
-        for channel, words in told.items()
+        for channel, words in messages.items()
     ]
 
 

@@ -1,4 +1,4 @@
-"""What became of a request, on the terminal."""
+"""``zofbot trace``: show what happened during a request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from zofbot.cli.printing import print_json
 from zofbot.cli.runner import exit_with, prepare_settings, run_with_store
 
-if TYPE_CHECKING:  # the store takes longer to import than --help may take
+if TYPE_CHECKING:  # importing the store would slow down --help
     from zofbot.operator_store import OperatorStore
 
 UNKNOWN_TRACE = (
@@ -24,20 +24,20 @@ def trace(
 ) -> None:
     """What led to an error, step by step: by its request id, its reference, or a notification's key."""
 
-    async def print_traces(books: OperatorStore) -> None:
-        from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
+    async def print_traces(store: OperatorStore) -> None:
+        from rich.console import Console  # noqa: PLC0415  (only tables need these)
 
         from zofbot.cli.render import trace_table  # noqa: PLC0415
         from zofbot.domain.commands import parse_command  # noqa: PLC0415
         from zofbot.domain.text import read_input  # noqa: PLC0415
 
-        found = await books.traces.find_traces(parse_command(f"trace {read_input(identifier)}").id)
-        if not found:
+        traces = await store.traces.find_traces(parse_command(f"trace {read_input(identifier)}").id)
+        if not traces:
             exit_with(1, UNKNOWN_TRACE)
         if as_json:
-            for item in found:
+            for item in traces:
                 print_json(item.model_dump(mode="json"), indent=None)
         else:
-            Console().print(*map(trace_table, found), sep="\n")
+            Console().print(*map(trace_table, traces), sep="\n")
 
     run_with_store(prepare_settings(), print_traces)

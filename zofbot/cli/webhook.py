@@ -1,4 +1,4 @@
-"""Zof's webhooks on the terminal: our endpoint registered and tried, and all endpoints listed."""
+"""``zofbot webhook``: register and test zofbot's endpoint at Zof, and list all endpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zofbot.clock import Clock
 from zofbot.config.settings import Settings
 from zofbot.domain.errors import BadInput, ZofbotError
 
-if TYPE_CHECKING:  # these take longer to import than --help may take
+if TYPE_CHECKING:  # importing these would slow down --help
     from zofbot.domain.model import Endpoint
     from zofbot.operator_store import OperatorStore
     from zofbot.store.webhook_trials import TrialArrival, WebhookTrials
@@ -26,16 +26,16 @@ if TYPE_CHECKING:  # these take longer to import than --help may take
 app = typer.Typer(help="The endpoints that Zof sends its webhooks to.", no_args_is_help=True)
 
 WEBHOOK_PATH = "/zof/webhook"
-"""Where zofbot takes webhooks."""
+"""Path of zofbot's webhook endpoint."""
 
 MAX_WAIT_SECONDS = 15.0
-"""How long a sample delivery is waited for; Zof gives an endpoint 10 s to answer."""
+"""Time limit for the sample delivery; Zof gives an endpoint 10 s to answer."""
 
 CHECK_INTERVAL_SECONDS = 0.2
 
 
 class SigningSecret(NamedTuple):
-    """What Zof is to sign with, and the file that it stands in, if any."""
+    """The secret for Zof to sign with, and the file that contains it, if any."""
 
     value: str
     file: Path | None = None
@@ -57,10 +57,10 @@ def install(
     except BadInput as error:
         exit_with(2, f"{error.sentence} {error.next_step}")
 
-    async def install_endpoint(books: OperatorStore) -> None:
+    async def install_endpoint(store: OperatorStore) -> None:
         client = _open_client(settings)
         try:
-            await register_endpoint(client, books.trials, address, secret, Clock())
+            await register_endpoint(client, store.trials, address, secret, Clock())
         finally:
             await client.aclose()
 
@@ -75,16 +75,16 @@ def list_endpoints(as_json: Annotated[bool, typer.Option("--json", help="As JSON
     async def print_list() -> None:
         client = _open_client(settings)
         try:
-            found = await read_endpoints(client)
+            endpoints = await read_endpoints(client)
         finally:
             await client.aclose()
-        print_endpoints(found, as_json=as_json)
+        print_endpoints(endpoints, as_json=as_json)
 
     run_command(print_list())
 
 
 def endpoint_address(url: str) -> str:
-    """The address of the endpoint below a public ``url``. Raises BadInput for one that Zof could not call."""
+    """Return the endpoint's address below a public ``url``. Raises BadInput if Zof could not call it."""
     try:
         parts = urlsplit(url.strip())
         usable = parts.scheme == "https" and parts.hostname and parts.port != 0
@@ -100,7 +100,7 @@ def endpoint_address(url: str) -> str:
 
 
 def read_secret(settings: Settings, file: Path | None) -> SigningSecret:
-    """The secret to sign with: that of ``file``, made where there is none, else ZOF_WEBHOOK_SECRET. Raises BadInput."""
+    """Return the secret: of ``file``, created if missing, or ZOF_WEBHOOK_SECRET without a file. Raises BadInput."""
     if file is None:
         if secret := settings.zof_webhook_secret.get_secret_value():
             return SigningSecret(secret)
@@ -123,30 +123,30 @@ def read_secret(settings: Settings, file: Path | None) -> SigningSecret:
 
 
 def _write_secret(file: Path, secret: str) -> None:
-    """Write a file that only its owner may read."""
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
-        opened.write(secret + "\n")
+    """Write the secret to a file that only its owner may read."""
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+        stream.write(secret + "\n")
 
 
 async def read_endpoints(client: ZofClient) -> list[Endpoint]:
-    """All endpoints. Raises ZofError."""
+    """Fetch all endpoints. Raises ZofError."""
     return [endpoint async for page in client.list_endpoints() for endpoint in page]
 
 
 async def register_endpoint(
     client: ZofClient, trials: WebhookTrials, url: str, secret: SigningSecret, clock: Clock
 ) -> None:
-    """Register ``url`` unless it is there already, try it, and say what arrived.
+    """Register ``url`` unless it is registered, have Zof send a sample delivery, and print what arrived.
 
-    Raises ZofbotError where Zof refuses it, and where nothing arrives that zofbot takes.
+    Raises ZofbotError if Zof refuses it, or if no delivery arrives that zofbot accepts.
     """
     from zofbot.zof.webhook import PLATFORM_EVENT_TYPES, RUN_END_TYPES  # noqa: PLC0415  (--help must not wait for these)
 
     events = sorted(RUN_END_TYPES | PLATFORM_EVENT_TYPES)
-    endpoint = next((each for each in await read_endpoints(client) if each.url == url), None)
+    endpoint = next((item for item in await read_endpoints(client) if item.url == url), None)
     if endpoint:
         typer.echo(f"{url} is registered at Zof already, as {_safe_text(endpoint.id)}.")
-        if missing := [each for each in events if endpoint.events and each not in endpoint.events]:
+        if missing := [event for event in events if endpoint.events and event not in endpoint.events]:
             typer.echo(f"It is not sent {', '.join(missing)}: add these in Zof's Console if you want them.")
     else:
         endpoint = await client.add_endpoint(url, events, secret.value)
@@ -156,7 +156,7 @@ async def register_endpoint(
 
 
 def _save_secret(endpoint: Endpoint, secret: SigningSecret) -> None:
-    """Write the secret down if Zof chose one itself, which it shows only once."""
+    """Save the secret if Zof chose its own, which it returns only once. Raises ZofbotError without a file."""
     chosen, file = endpoint.secret.get_secret_value() if endpoint.secret else secret.value, secret.file
     if chosen == secret.value:
         return
@@ -171,20 +171,20 @@ def _save_secret(endpoint: Endpoint, secret: SigningSecret) -> None:
 
 
 async def _send_sample(client: ZofClient, trials: WebhookTrials, endpoint: str, clock: Clock) -> TrialArrival:
-    """Have Zof send a sample delivery, and wait for it. Raises ZofbotError."""
+    """Have Zof send a sample delivery and wait for it. Raises ZofbotError if none arrives."""
     from zofbot.store import webhook_trials  # noqa: PLC0415  (--help must not wait for it)
 
     await trials.start_trial(MAX_WAIT_SECONDS + 30)
     await clock.sleep(webhook_trials.TRIAL_CHECK_SECONDS)
     await client.try_endpoint(endpoint)
-    arrived, until = None, clock.monotonic() + MAX_WAIT_SECONDS
-    while clock.monotonic() < until:
-        arrived = await trials.latest_arrival()
-        if arrived and arrived.signed:
-            return arrived  # one that is not signed may be a stranger's
+    arrival, deadline = None, clock.monotonic() + MAX_WAIT_SECONDS
+    while clock.monotonic() < deadline:
+        arrival = await trials.latest_arrival()
+        if arrival and arrival.signed:
+            return arrival  # an unsigned one may come from anybody
         await clock.sleep(CHECK_INTERVAL_SECONDS)
-    if arrived:
-        return arrived
+    if arrival:
+        return arrival
     raise ZofbotError(
         f"Zof's sample delivery did not arrive within {MAX_WAIT_SECONDS:.0f} s.",
         "`zofbot check --url` says whether zofbot can be reached. It has to run with ZOF_WEBHOOK_SECRET set, and with "
@@ -192,45 +192,45 @@ async def _send_sample(client: ZofClient, trials: WebhookTrials, endpoint: str, 
     )
 
 
-def _describe_arrival(arrived: TrialArrival) -> str:
-    """What arrived, in a sentence. Raises ZofbotError for a delivery that was not taken."""
-    if arrived.signed:
+def _describe_arrival(arrival: TrialArrival) -> str:
+    """Describe the delivery in a sentence. Raises ZofbotError if its signature was not accepted."""
+    if arrival.signed:
         envelope = {"current": "the current envelope", "older": "the older envelope"}
-        known = envelope.get(arrived.envelope, "an envelope that zofbot does not know")
+        known = envelope.get(arrival.envelope, "an envelope that zofbot does not know")
         return (
-            f"Zof's sample delivery arrived: `{_safe_text(arrived.type) or 'no type'}`, signed in {arrived.header}, "
+            f"Zof's sample delivery arrived: `{_safe_text(arrival.type) or 'no type'}`, signed in {arrival.header}, "
             f"in {known}."
         )
-    if arrived.header:
+    if arrival.header:
         raise ZofbotError(
-            f"A delivery arrived whose signature in {arrived.header} is not made with zofbot's secret.",
+            f"A delivery arrived whose signature in {arrival.header} is not made with zofbot's secret.",
             "Set ZOF_WEBHOOK_SECRET to the secret of this endpoint. Secrets in files are read again every 15 s; then "
             "run this again: nothing is registered twice.",
         )
-    seen = f"; it has {', '.join(map(_safe_text, arrived.headers))}" if arrived.headers else ""
+    seen = f"; it has {', '.join(map(_safe_text, arrival.headers))}" if arrival.headers else ""
     raise ZofbotError(
         f"A delivery arrived without a signature where zofbot looks for it{seen}.",
         "Set ZOF_SIGNATURE_HEADER to the header that Zof signs in, and start zofbot again.",
     )
 
 
-def print_endpoints(found: Sequence[Endpoint], *, as_json: bool) -> None:
-    """Print them as a table or as JSON, without their secrets."""
+def print_endpoints(endpoints: Sequence[Endpoint], *, as_json: bool) -> None:
+    """Print endpoints as a table or as JSON, without their secrets."""
     if as_json:
-        print_json([each.model_dump(mode="json", exclude={"secret"}, exclude_none=True) for each in found])
+        print_json([endpoint.model_dump(mode="json", exclude={"secret"}, exclude_none=True) for endpoint in endpoints])
         return
-    from rich.console import Console  # noqa: PLC0415  (only drawn tables need these)
+    from rich.console import Console  # noqa: PLC0415  (only tables need these)
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    if not found:
+    if not endpoints:
         typer.echo("Zof sends webhooks to no endpoint. `zofbot webhook install --url` registers zofbot's.")
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("id", "address", "status", "events"):
         table.add_column(name, overflow="fold")
-    for each in found:
-        cells = (each.id, each.url or "", each.status or "", ", ".join(each.events))
+    for endpoint in endpoints:
+        cells = (endpoint.id, endpoint.url or "", endpoint.status or "", ", ".join(endpoint.events))
         table.add_row(*(Text(_safe_text(cell)) for cell in cells))
     Console().print(table)
 
@@ -242,8 +242,8 @@ def _open_client(settings: Settings) -> ZofClient:
     return make_zof_client(settings, Metrics(), Clock())
 
 
-def _safe_text(said: str) -> str:
-    """Zof's words, harmless on a terminal."""
+def _safe_text(value: str) -> str:
+    """Make text from Zof harmless on a terminal."""
     from zofbot.notifications import text  # noqa: PLC0415  (--help must not wait for it)
 
-    return text.clean_literal(said, 500)
+    return text.clean_literal(value, 500)

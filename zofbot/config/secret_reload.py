@@ -34,12 +34,12 @@ class SecretReloader:
         self._reread = reread
         self._clock = clock
         self._every = every
-        self._takers: list[Callable[[Settings], None]] = []
+        self._callbacks: list[Callable[[Settings], None]] = []
         self._problems: list[str] = []
 
-    def add_callbacks(self, *takers: Callable[[Settings], None]) -> None:
+    def add_callbacks(self, *callbacks: Callable[[Settings], None]) -> None:
         """Add callbacks that get all settings after a secret was replaced."""
-        self._takers += takers
+        self._callbacks += callbacks
 
     async def run(self) -> None:
         """Reload periodically until cancelled."""
@@ -60,8 +60,8 @@ class SecretReloader:
         changed = [name.upper() for name in SECRET_FIELDS if getattr(fresh, name) != getattr(self._settings, name)]
         if changed:
             add_secrets(*fresh.all_secrets())  # before anything can log them
-            for taker in self._takers:
-                taker(fresh)
+            for callback in self._callbacks:
+                callback(fresh)
             self._settings = fresh
             log.info("secrets replaced", names=changed)
         return changed

@@ -116,10 +116,10 @@ def _check_people_ids(value: str) -> str:
 
 
 def _parse_switch(value: Any) -> bool:
-    said = str(value).strip().lower()
-    if said not in _SWITCH_VALUES:
+    text = str(value).strip().lower()
+    if text not in _SWITCH_VALUES:
         raise ValueError("it must be true or false")
-    return _SWITCH_VALUES[said]
+    return _SWITCH_VALUES[text]
 
 
 def _ignore_service_port(value: Any) -> Any:

@@ -1,6 +1,6 @@
-"""A checkup: everything that zofbot needs is tried, and each thing that is not as it should be comes with its mend.
+"""Checks of everything that zofbot needs, for ``zofbot check``; each problem comes with its fix.
 
-``asking`` goes round and tries things; the rooms beside it judge what it heard and do nothing else.
+``runner`` makes the calls; the other modules are pure and turn the replies into findings.
 """
 
 from __future__ import annotations

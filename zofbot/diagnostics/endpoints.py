@@ -1,4 +1,4 @@
-"""How zofbot's own doors stand, judged by how they answer from outside."""
+"""Check zofbot's own endpoints by their responses from outside."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from zofbot.diagnostics.finding import Finding, error_finding, ok_finding, warni
 
 
 def public_paths(settings: Settings) -> list[str]:
-    """What has to be reachable from outside."""
+    """Return the paths that must be reachable from outside."""
     slack = [] if settings.uses_socket_mode else ["/slack/events"]
     return slack + (["/zof/webhook"] if settings.webhook_secrets else [])
 
 
 def endpoints_not_checked(settings: Settings) -> Finding:
-    """Nobody said where the doors are seen from outside."""
+    """Report that the endpoints were not checked, because the public URL is unknown."""
     if not public_paths(settings):
         return ok_finding("doors", "Nothing has to be reachable: Socket Mode, and no webhooks.")
-    tried = " and ".join(public_paths(settings))
-    return ok_finding("doors", f"Not tried. `zofbot check --url https://your.host` tries {tried} from here.")
+    paths = " and ".join(public_paths(settings))
+    return ok_finding("doors", f"Not tried. `zofbot check --url https://your.host` tries {paths} from here.")
 
 
 def check_endpoint(path: str, status: int | None) -> Finding:
-    """A door that was asked with GET: one that is there takes only POST, and says so with 405."""
+    """Judge an endpoint by its response to GET: 405 is right, because it accepts only POST."""
     if status == 405:
         return ok_finding(f"door {path}", "It is reachable.")
     if status is None:
@@ -33,9 +33,9 @@ def check_endpoint(path: str, status: int | None) -> Finding:
 
 
 def check_last_delivery(last: float | None, now: float) -> Finding:
-    """Whether a webhook of Zof's has ever come through, signed with our secret (Unix seconds)."""
+    """Report when Zof's last correctly signed webhook arrived; times are Unix seconds."""
     if last is None:
         what = "ZOF_WEBHOOK_SECRET is set, but no delivery signed with it has ever arrived."
-        mend = "`zofbot webhook install --url https://your.host` registers and tries it."
-        return warning_finding("webhooks", what, mend)
+        fix = "`zofbot webhook install --url https://your.host` registers and tries it."
+        return warning_finding("webhooks", what, fix)
     return ok_finding("webhooks", f"The last delivery came {max(now - last, 0) / 3600:.1f} hours ago.")

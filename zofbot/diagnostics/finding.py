@@ -1,4 +1,4 @@
-"""A finding: how one thing stands, and what mends it."""
+"""A finding: the result of one check, and its fix."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad it is: fine or not tried; works, but not as it should; does not work."""
+    """Severity: fine or not checked; works with a problem; does not work."""
 
     OK = "ok"
     WARNING = "warning"
@@ -17,7 +17,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: ``about`` names it, ``what`` says how it stands, ``mend`` what to do."""
+    """The result of one check: ``about`` names the subject, ``what`` the state, ``mend`` the fix."""
 
     level: Level
     about: str
@@ -26,27 +26,27 @@ class Finding:
 
 
 def ok_finding(about: str, what: str) -> Finding:
-    """It is as it should be, or was not tried, and ``what`` says why."""
+    """Report that something is fine, or was not checked; ``what`` says why."""
     return Finding(Level.OK, about, what)
 
 
 def warning_finding(about: str, what: str, mend: str) -> Finding:
-    """It works, but not as it should."""
+    """Report that something works, but with a problem."""
     return Finding(Level.WARNING, about, what, mend)
 
 
 def error_finding(about: str, what: str, mend: str) -> Finding:
-    """It does not work."""
+    """Report that something does not work."""
     return Finding(Level.ERROR, about, what, mend)
 
 
 def check_unknown_settings(nearest: Mapping[str, str]) -> list[Finding]:
-    """Variables that begin as zofbot's do and are none, with the setting that each may have been meant to be."""
+    """Report environment variables with zofbot's prefixes that are no settings; ``nearest`` is the similar setting."""
     return [
         warning_finding(
             name,
             "No setting has this name, so it changes nothing.",
-            f"Rename it to {meant}." if meant else "Remove it.",
+            f"Rename it to {similar}." if similar else "Remove it.",
         )
-        for name, meant in nearest.items()
+        for name, similar in nearest.items()
     ]

@@ -1,4 +1,4 @@
-"""Goes round and tries everything, each question with its own time limit; what it hears is judged elsewhere."""
+"""Run all checks, each with its own time limit; the other modules judge the replies."""
 
 from __future__ import annotations
 
@@ -36,42 +36,42 @@ from zofbot.zof.request import CallRecord, TimeBudget
 T = TypeVar("T")
 
 MAX_CHECK_SECONDS = 4.0
-"""How long each question may take; no chain of them is longer than three."""
+"""Time limit of each call; at most three depend on each other."""
 
 MAX_CHANNELS = 40
-"""Channels asked about: Slack answers about fifty such questions a minute."""
+"""Channels looked up; Slack allows about fifty such calls a minute."""
 
 MAX_PEOPLE = 60
-"""People asked about: Slack answers about a hundred such questions a minute."""
+"""Users looked up; Slack allows about a hundred such calls a minute."""
 
 PING_COUNT = 5
 MAX_WAITING_RECORDS = 200
-"""Notifications looked at for their version."""
+"""Pending notifications whose schema is checked."""
 
 
 async def run_checks(
     settings: Settings, clock: Clock, url: str = "", seconds: float = MAX_CHECK_SECONDS
 ) -> list[Finding]:
-    """Try everything; ``url`` is where the doors are seen from outside. No failure is raised: each is a finding."""
+    """Run all checks; ``url`` is zofbot's public address. Failures are returned as findings, not raised."""
     async with open_slack_client(settings, Metrics(), clock, deadline=seconds) as notifier:
-        kept, subscriptions = await _check_store(
+        store_findings, subscriptions = await _check_store(
             settings, clock, seconds
-        )  # alone, lest what others do count as its latency
-        (tokens, takes), asked, tried = await asyncio.gather(
+        )  # alone, so that other checks do not distort the latency
+        (token_findings, token_works), zof_findings, endpoint_findings = await asyncio.gather(
             _check_tokens(notifier, settings, clock),
             _check_zof(settings, clock, TimeBudget(seconds)),
             _check_endpoints(settings, url, seconds),
         )
-        told = await _check_channels(
-            notifier, settings, [subscription.channel for subscription in subscriptions], takes
+        slack_findings = await _check_channels(
+            notifier, settings, [subscription.channel for subscription in subscriptions], token_works
         )
-        if takes:
-            told += await _check_people(notifier, people.named_people(settings, subscriptions))
+        if token_works:
+            slack_findings += await _check_people(notifier, people.named_people(settings, subscriptions))
     secrets = settings.all_secrets()
-    found = dict.fromkeys([*tokens, *told, *asked, *kept, *tried])
+    found = dict.fromkeys([*token_findings, *slack_findings, *zof_findings, *store_findings, *endpoint_findings])
 
-    def redact_known(said: str) -> str:
-        return redact(said, *secrets)
+    def redact_known(text: str) -> str:
+        return redact(text, *secrets)
 
     return [
         replace(item, about=redact_known(item.about), what=redact_known(item.what), mend=redact_known(item.mend))
@@ -80,11 +80,11 @@ async def run_checks(
 
 
 async def _check_tokens(notifier: SlackClient, settings: Settings, clock: Clock) -> tuple[list[Finding], bool]:
-    """Try the tokens; whether Slack takes the bot's."""
+    """Check the tokens; also returns whether Slack accepts the bot's."""
     token, app = settings.slack_bot_token.get_secret_value(), settings.slack_app_token.get_secret_value()
     wrong = {name: what for name, value in ((slack.BOT_TOKEN, token), (slack.APP_TOKEN, app))
              if (what := slack.check_misplaced(name, value))}  # fmt: skip
-    who, opened = await asyncio.gather(
+    identity, opened = await asyncio.gather(
         _catch_slack_error(notifier.fetch_identity()) if token and slack.BOT_TOKEN not in wrong else _return_none(),
         _try_app_token(notifier, "" if slack.APP_TOKEN in wrong else app),
     )
@@ -92,15 +92,15 @@ async def _check_tokens(notifier: SlackClient, settings: Settings, clock: Clock)
     if slack.BOT_TOKEN not in wrong:
         found += (
             [slack.missing_setting(slack.BOT_TOKEN)]
-            if who is None
-            else slack.check_bot_token(who, settings.unfurl_domains)
+            if identity is None
+            else slack.check_bot_token(identity, settings.unfurl_domains)
         )
     if app and slack.APP_TOKEN not in wrong:
         found.append(slack.check_app_token(opened))
     found.append(slack.check_signing_secret(settings))
-    if isinstance(who, BotIdentity):
-        found += check_clock("Slack", who.date, clock.time(), signs=not settings.uses_socket_mode)
-    return found, isinstance(who, BotIdentity)
+    if isinstance(identity, BotIdentity):
+        found += check_clock("Slack", identity.date, clock.time(), signs=not settings.uses_socket_mode)
+    return found, isinstance(identity, BotIdentity)
 
 
 async def _return_none() -> None:
@@ -111,70 +111,74 @@ async def _try_app_token(notifier: SlackClient, app_token: str) -> SlackError | 
     try:
         if app_token:
             await notifier.open_socket(app_token)
-    except SlackError as said:
-        return said
+    except SlackError as error:
+        return error
     return None
 
 
 async def _check_channels(
-    notifier: SlackClient, settings: Settings, subscribed: Sequence[str], takes: bool
+    notifier: SlackClient, settings: Settings, subscribed: Sequence[str], token_works: bool
 ) -> list[Finding]:
-    set_ = [item for item in (settings.zofbot_default_channel, settings.zofbot_canary_channel) if item]
-    every = [
-        fromkey for fromkey in dict.fromkeys([*set_, *subscribed]) if not fromkey.startswith("D")
-    ]  # nobody can leave those
-    if not takes:
-        return [ok_finding("channels", "Not looked at, because Slack does not take the token.")] if every else []
-    heard = await asyncio.gather(*(_catch_slack_error(notifier.fetch_channel(item)) for item in every[:MAX_CHANNELS]))
-    found = [slack.check_channel(item, said) for item, said in zip(every, heard, strict=False)]
-    more = len(every) - MAX_CHANNELS
-    return found + ([ok_finding("channels", f"{more} more were not looked at, for Slack's pace.")] if more > 0 else [])
+    configured = [item for item in (settings.zofbot_default_channel, settings.zofbot_canary_channel) if item]
+    channels = [
+        channel for channel in dict.fromkeys([*configured, *subscribed]) if not channel.startswith("D")
+    ]  # the bot is always in direct messages
+    if not token_works:
+        return [ok_finding("channels", "Not looked at, because Slack does not take the token.")] if channels else []
+    replies = await asyncio.gather(
+        *(_catch_slack_error(notifier.fetch_channel(item)) for item in channels[:MAX_CHANNELS])
+    )
+    found = [slack.check_channel(item, reply) for item, reply in zip(channels, replies, strict=False)]
+    omitted = len(channels) - MAX_CHANNELS
+    return found + (
+        [ok_finding("channels", f"{omitted} more were not looked at, for Slack's pace.")] if omitted > 0 else []
+    )
 
 
 async def _check_people(notifier: SlackClient, named: dict[str, str]) -> list[Finding]:
-    """Look up whom settings and subscriptions name, as far as Slack's pace allows."""
+    """Look up the users and groups that settings and subscriptions name, within Slack's rate limits."""
     groups = {item: where for item, where in named.items() if item.startswith("S")}
     persons = [(item, where) for item, where in named.items() if item not in groups][:MAX_PEOPLE]
-    heard = await asyncio.gather(*(_catch_slack_error(notifier.fetch_user(person)) for person, _ in persons))
+    replies = await asyncio.gather(*(_catch_slack_error(notifier.fetch_user(person)) for person, _ in persons))
     listed = await _catch_slack_error(notifier.fetch_group_handles()) if groups else {}
-    found = [people.check_person(person, where, said) for (person, where), said in zip(persons, heard, strict=True)]
+    found = [people.check_person(person, where, reply) for (person, where), reply in zip(persons, replies, strict=True)]
     wrong = [*filter(None, found), *people.check_groups(groups, listed)]
     return wrong or ([ok_finding("people", f"Slack knows all {len(named)} who are named.")] if named else [])
 
 
-async def _catch_slack_error(asking: Awaitable[T]) -> T | SlackError:
+async def _catch_slack_error(call: Awaitable[T]) -> T | SlackError:
     try:
-        return await asking
-    except SlackError as said:
-        return said
+        return await call
+    except SlackError as error:
+        return error
 
 
 async def _check_store(settings: Settings, clock: Clock, seconds: float) -> tuple[list[Finding], list[Subscription]]:
-    """Look at Redis; the subscriptions, as far as they could be read."""
+    """Check Redis; also returns the subscriptions that could be parsed."""
     try:
         async with timeout(seconds), AsyncExitStack() as stack:
             address = settings.redis_url or await stack.enter_async_context(
                 start_embedded(settings.zofbot_data_dir, clock)
             )
             opened = await stack.enter_async_context(open_store(address, settings.zofbot_namespace, clock))
-            # Once more, for the store's patience is short, and a busy machine may use it up.
-            twice = stamina.AsyncRetryingCaller(attempts=2, timeout=None)
-            return await twice(StoreUnavailable, _check_open_store, opened, settings, clock)
-    except StoreUnavailable as said:
+            # Retried once, because the store's time limit is short for a busy machine.
+            retry = stamina.AsyncRetryingCaller(attempts=2, timeout=None)
+            return await retry(StoreUnavailable, _check_open_store, opened, settings, clock)
+    except StoreUnavailable as error:
         found = (
-            store.problem_finding(explain_unreachable(said))
+            store.problem_finding(explain_unreachable(error))
             if settings.redis_url
-            else error_finding("redis", said.sentence, said.next_step)
+            else error_finding("redis", error.sentence, error.next_step)
         )
-    except SettingsError as said:
-        found = error_finding("redis", " ".join(said.problems), "Set REDIS_URL to a Redis of 6.2 or later.")
-    except ValueError:  # the client quotes the address, and a password may stand in it
+    except SettingsError as error:
+        found = error_finding("redis", " ".join(error.problems), "Set REDIS_URL to a Redis of 6.2 or later.")
+    except ValueError:  # redis-py quotes the URL, which may hold a password
         found = error_finding(
             "redis", "REDIS_URL cannot be understood.", "Write it as redis://user:password@host:6379/0."
         )
-    except (TimeoutError, OSError) as said:
+    except (TimeoutError, OSError) as error:
         found = error_finding(
-            "redis", f"The store did not come up ({type(said).__name__}).", "Look at ZOFBOT_DATA_DIR and disk."
+            "redis", f"The store did not come up ({type(error).__name__}).", "Look at ZOFBOT_DATA_DIR and disk."
         )
     return [found], []
 
@@ -183,10 +187,10 @@ async def _check_open_store(
     opened: Store, settings: Settings, clock: Clock
 ) -> tuple[list[Finding], list[Subscription]]:
     namespace = settings.zofbot_namespace
-    times = [await _time_ping(opened, clock) for _ in range(1 + PING_COUNT)][1:]  # the first one connects
+    times = [await _time_ping(opened, clock) for _ in range(1 + PING_COUNT)][1:]  # the first also connects
     found = [*store.check_health(await read_redis_info(opened.client)), store.check_latency(times)]
-    if refused := await find_refused_writes(opened.client, namespace):
-        return [*found, *map(store.problem_finding, refused)], []
+    if refused_writes := await find_refused_writes(opened.client, namespace):
+        return [*found, *map(store.problem_finding, refused_writes)], []
     records = await Subscriptions(opened.client, namespace).read_records()
     waiting = await Outbox(opened.client, namespace, clock).list_records(NotificationState.PENDING, MAX_WAITING_RECORDS)
     number = await stored_schema(opened.client, namespace)
@@ -213,18 +217,18 @@ async def _check_zof(settings: Settings, clock: Clock, patience: TimeBudget) -> 
 
     try:
         client = make_zof_client(settings, Metrics(), clock, on_call=note_date)
-    except SettingsError as said:
-        return [error_finding("zof", problem, "Correct that setting.") for problem in said.problems]
+    except SettingsError as error:
+        return [error_finding("zof", problem, "Correct that setting.") for problem in error.problems]
     try:
-        tried = await _try_permissions(client, patience)
+        errors_by_read = await _try_permissions(client, patience)
     finally:
         await client.aclose()
     skews = [item for date, at in [date for date in dates if date[0]][:1] for item in check_clock("Zof", date, at)]
-    return [*zof.check_permissions(tried), zof.runs_not_checked(settings.zofbot_allow_runs), *skews]
+    return [*zof.check_permissions(errors_by_read), zof.runs_not_checked(settings.zofbot_allow_runs), *skews]
 
 
 async def _try_permissions(client: ZofClient, patience: TimeBudget) -> dict[str, ZofError | None]:
-    """Read a page of each list, then the first item of each; what is not there to be read is left out."""
+    """Read a page of each list, then the first run and result if any; returns the error of each, None if fine."""
     lists: dict[str, AsyncGenerator[Any, None]] = {
         "runs": client.list_runs(patience=patience, pages=1),
         "results": client.list_results(patience=patience, pages=1),
@@ -232,32 +236,32 @@ async def _try_permissions(client: ZofClient, patience: TimeBudget) -> dict[str,
         "schedules": client.list_schedules(patience=patience, pages=1),
         "webhooks": client.list_endpoints(patience=patience, pages=1),
     }
-    heard = dict(zip(lists, await asyncio.gather(*map(_first_id, lists.values())), strict=True))
-    tried = {f"the list of {name}": said for name, (_, said) in heard.items()}
-    (run, _), (result, _) = heard["runs"], heard["results"]
+    replies = dict(zip(lists, await asyncio.gather(*map(_first_id, lists.values())), strict=True))
+    errors_by_read = {f"the list of {name}": error for name, (_, error) in replies.items()}
+    (run, _), (result, _) = replies["runs"], replies["results"]
     if run:
-        tried["a run"] = await _catch_zof_error(client.get_run(run, patience=patience))
+        errors_by_read["a run"] = await _catch_zof_error(client.get_run(run, patience=patience))
     if result:
-        tried["a result"] = await _catch_zof_error(client.get_result(result, patience=patience))
-    return tried
+        errors_by_read["a result"] = await _catch_zof_error(client.get_result(result, patience=patience))
+    return errors_by_read
 
 
 async def _first_id(pages: AsyncGenerator[Any, None]) -> tuple[str, ZofError | None]:
-    """The id of the first item there is, or why it is not known."""
+    """Return the id of a list's first item, possibly empty, and the error if the list could not be read."""
     try:
         page = await anext(pages, ())
-    except ZofError as said:
-        return "", said
+    except ZofError as error:
+        return "", error
     finally:
         await pages.aclose()
     return next((item.id for item in page if item.id), ""), None
 
 
-async def _catch_zof_error(asking: Any) -> ZofError | None:
+async def _catch_zof_error(call: Any) -> ZofError | None:
     try:
-        await asking
-    except ZofError as said:
-        return said
+        await call
+    except ZofError as error:
+        return error
     return None
 
 
@@ -275,6 +279,6 @@ async def _check_endpoints(settings: Settings, url: str, seconds: float) -> list
 
         paths = endpoints.public_paths(settings)
         return [
-            endpoints.check_endpoint(path, said)
-            for path, said in zip(paths, await asyncio.gather(*map(read_status, paths)), strict=True)
+            endpoints.check_endpoint(path, status)
+            for path, status in zip(paths, await asyncio.gather(*map(read_status, paths)), strict=True)
         ]

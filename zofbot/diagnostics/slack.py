@@ -1,4 +1,4 @@
-"""How Slack's tokens, scopes and channels stand, judged by what Slack said of them."""
+"""Check Slack's tokens, scopes and channels by Slack's replies."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _APP_TOKEN_FIXES = {
 
 
 def missing_setting(name: str) -> Finding:
-    """A setting that has no default and is not there."""
+    """Report a required setting that is missing."""
     return error_finding(name, "It is not set.", f"{SETTING_FIXES[name][:1].upper()}{SETTING_FIXES[name][1:]}.")
 
 
 def check_misplaced(name: str, value: str) -> Finding | None:
-    """A token that stands in the wrong setting; Slack need not be asked."""
+    """Report a token in the wrong setting, without calling Slack; None if it looks right."""
     what = describe_misplaced(name, value)
     return (
         error_finding(
@@ -39,51 +39,51 @@ def check_misplaced(name: str, value: str) -> Finding | None:
     )
 
 
-def check_bot_token(heard: BotIdentity | SlackError, domains: Sequence[str] = ()) -> list[Finding]:
-    """The bot's token and each of its scopes, where links to ``domains`` unfurl."""
-    if isinstance(heard, SlackRefused):
-        sentence, mend = errors.EXPLANATIONS.get(heard.reason, (f"Slack refuses it ({heard.reason}).", ""))
-        return [error_finding(BOT_TOKEN, sentence, mend or "It must be the Bot User OAuth Token (xoxb-…) of your app.")]
-    if isinstance(heard, SlackError):
-        return [slack_unreachable(heard)]
-    fine = ok_finding(BOT_TOKEN, f"Slack takes it: {heard.user} in {heard.team}.")
-    if heard.scopes is None:
+def check_bot_token(reply: BotIdentity | SlackError, domains: Sequence[str] = ()) -> list[Finding]:
+    """Check the bot's token and its scopes, including those for unfurling links to ``domains``."""
+    if isinstance(reply, SlackRefused):
+        sentence, fix = errors.EXPLANATIONS.get(reply.reason, (f"Slack refuses it ({reply.reason}).", ""))
+        return [error_finding(BOT_TOKEN, sentence, fix or "It must be the Bot User OAuth Token (xoxb-…) of your app.")]
+    if isinstance(reply, SlackError):
+        return [slack_unreachable(reply)]
+    accepted = ok_finding(BOT_TOKEN, f"Slack takes it: {reply.user} in {reply.team}.")
+    if reply.scopes is None:
         return [
-            fine,
+            accepted,
             warning_finding("scopes", "Slack did not say which it has.", "Look at OAuth & Permissions of your app."),
         ]
     scopes = scopes_for(domains)
-    found = [_missing_scope(scope, what) for scope, what in scopes.items() if scope not in heard.scopes]
-    return [fine, *(found or [ok_finding("scopes", f"All {len(scopes)} are there.")])]
+    found = [_missing_scope(scope, what) for scope, what in scopes.items() if scope not in reply.scopes]
+    return [accepted, *(found or [ok_finding("scopes", f"All {len(scopes)} are there.")])]
 
 
 def _missing_scope(scope: str, what: str) -> Finding:
-    """Without one that everybody needs zofbot does not work; the others belong to a single thing that one may want."""
-    worse = error_finding if scope in SCOPES else warning_finding
-    return worse(f"scope {scope}", f"It is missing, and with it {what}.", _REINSTALL_FIX)
+    """Report a missing scope: an error if zofbot needs it, a warning if only an optional feature does."""
+    make_finding = error_finding if scope in SCOPES else warning_finding
+    return make_finding(f"scope {scope}", f"It is missing, and with it {what}.", _REINSTALL_FIX)
 
 
-def slack_unreachable(heard: SlackError) -> Finding:
-    """Slack cannot be asked at all; however many questions that spoils, it is one finding."""
-    if isinstance(heard, SlackDeferred) and heard.reason != "unreachable":
+def slack_unreachable(reply: SlackError) -> Finding:
+    """Report that Slack could not be called; the same finding for every call, so that it is shown once."""
+    if isinstance(reply, SlackDeferred) and reply.reason != "unreachable":
         return warning_finding("slack", "Slack asks to slow down, so not all was looked at.", "Try again in a minute.")
     return error_finding(
         "slack", "Slack does not answer as it should.", "Look at the network, the proxy, and SLACK_API_URL."
     )
 
 
-def check_app_token(heard: SlackError | None) -> Finding:
-    """The app's own token, which was used to ask for a Socket Mode connection."""
-    if heard is None:
+def check_app_token(reply: SlackError | None) -> Finding:
+    """Check the app-level token by its request for a Socket Mode connection; ``reply`` is the error, if any."""
+    if reply is None:
         return ok_finding(APP_TOKEN, "Slack takes it for Socket Mode.")
-    if not isinstance(heard, SlackRefused):
-        return slack_unreachable(heard)
-    mend = _APP_TOKEN_FIXES.get(heard.reason, "Make another (xapp-…) on your app's Basic Information page.")
-    return error_finding(APP_TOKEN, f"Slack does not open Socket Mode with it ({heard.reason}).", mend)
+    if not isinstance(reply, SlackRefused):
+        return slack_unreachable(reply)
+    fix = _APP_TOKEN_FIXES.get(reply.reason, "Make another (xapp-…) on your app's Basic Information page.")
+    return error_finding(APP_TOKEN, f"Slack does not open Socket Mode with it ({reply.reason}).", fix)
 
 
 def check_signing_secret(settings: Settings) -> Finding:
-    """The secret that Slack signs its requests with: 32 hexadecimal digits, as far as anybody has seen."""
+    """Check the form of the signing secret, believed to be always 32 hexadecimal digits."""
     secrets = settings.signing_secrets
     for secret in secrets:
         if found := check_misplaced(SIGNING_SECRET, secret):
@@ -101,25 +101,25 @@ def check_signing_secret(settings: Settings) -> Finding:
     )
 
 
-def check_channel(identifier: str, heard: Mapping[str, Any] | SlackError) -> Finding:
-    """A channel that is to be told something."""
-    if isinstance(heard, SlackError):
-        return _channel_not_shown(f"channel {identifier}", heard)
-    about = f"channel {identifier} (#{heard.get('name')})" if heard.get("name") else f"channel {identifier}"
-    if heard.get("is_archived"):
+def check_channel(identifier: str, reply: Mapping[str, Any] | SlackError) -> Finding:
+    """Check a channel that messages are sent to."""
+    if isinstance(reply, SlackError):
+        return _channel_not_shown(f"channel {identifier}", reply)
+    about = f"channel {identifier} (#{reply.get('name')})" if reply.get("name") else f"channel {identifier}"
+    if reply.get("is_archived"):
         return error_finding(about, "It is archived.", "Unarchive it, or end its subscriptions.")
-    if heard.get("is_ext_shared") or heard.get("is_pending_ext_shared"):
+    if reply.get("is_ext_shared") or reply.get("is_pending_ext_shared"):
         what = "It is shared with another organization, which reads the alerts too."
         return warning_finding(about, what, "Subscribe an internal channel instead, or leave it if they may.")
-    if heard.get("is_member") is False:
+    if reply.get("is_member") is False:
         return warning_finding(about, "zofbot is not a member.", "Invite it with `/invite @zofbot`.")
     return ok_finding(about, "zofbot is a member.")
 
 
-def _channel_not_shown(about: str, heard: SlackError) -> Finding:
-    if not isinstance(heard, SlackRefused):
-        return slack_unreachable(heard)
-    if heard.reason == "missing_scope":
+def _channel_not_shown(about: str, reply: SlackError) -> Finding:
+    if not isinstance(reply, SlackRefused):
+        return slack_unreachable(reply)
+    if reply.reason == "missing_scope":
         return ok_finding(about, "Not looked at, because a scope is missing.")
-    sentence, mend = errors.EXPLANATIONS.get(heard.reason, (f"Slack does not show it ({heard.reason}).", ""))
-    return error_finding(about, sentence, mend or "Look at it in Slack.")
+    sentence, fix = errors.EXPLANATIONS.get(reply.reason, (f"Slack does not show it ({reply.reason}).", ""))
+    return error_finding(about, sentence, fix or "Look at it in Slack.")

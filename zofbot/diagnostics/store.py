@@ -1,4 +1,4 @@
-"""How Redis stands, judged by its account of itself, its haste, and the versions of what is kept there."""
+"""Check Redis by its info, its latency, and the schemas of the stored records."""
 
 from __future__ import annotations
 
@@ -12,46 +12,48 @@ from zofbot.store.schema import STORE_SCHEMA
 from zofbot.subscriptions import model
 
 MAX_LATENCY_SECONDS = 0.05
-"""Seconds one question may take before people notice: a click needs several, and Slack waits three in all."""
+"""Latency per call that people notice: a click needs several calls, and Slack waits three seconds in total."""
 
 
 def problem_finding(found: HealthProblem) -> Finding:
-    """A danger as a finding."""
+    """Convert a health problem to a finding."""
     return Finding(Level.ERROR if found.grave else Level.WARNING, found.about, found.what, found.mend)
 
 
-def check_health(told: RedisInfo) -> list[Finding]:
-    """Version, persistence, eviction, memory."""
-    found = [problem_finding(problem) for problem in find_problems(told)]
+def check_health(server: RedisInfo) -> list[Finding]:
+    """Check a server's version, persistence, eviction and memory."""
+    found = [problem_finding(problem) for problem in find_problems(server)]
     if found:
         return found
     name = (
-        f"Valkey {told.info['valkey_version']}"
-        if "valkey_version" in told.info
-        else f"Redis {told.info.get('redis_version')}"
+        f"Valkey {server.info['valkey_version']}"
+        if "valkey_version" in server.info
+        else f"Redis {server.info.get('redis_version')}"
     )
     return [
-        ok_finding("redis", f"{name} keeps what it is given; {int(told.info.get('used_memory', 0)) >> 20} MiB in use.")
+        ok_finding(
+            "redis", f"{name} keeps what it is given; {int(server.info.get('used_memory', 0)) >> 20} MiB in use."
+        )
     ]
 
 
 def check_latency(seconds: Sequence[float]) -> Finding:
-    """How long it takes to answer; the middle one of several counts."""
-    middle = sorted(seconds)[len(seconds) // 2]
-    what = f"Redis answers within {middle * 1000:.1f} ms."
-    if middle <= MAX_LATENCY_SECONDS:
+    """Judge the median of several latencies, in seconds."""
+    median = sorted(seconds)[len(seconds) // 2]
+    what = f"Redis answers within {median * 1000:.1f} ms."
+    if median <= MAX_LATENCY_SECONDS:
         return ok_finding("redis latency", what)
     return warning_finding(
         "redis latency", what, "Bring zofbot and Redis nearer to each other, or look what keeps Redis busy."
     )
 
 
-def check_records(kept: Mapping[str, str], waiting: Sequence[int], written: int) -> list[Finding]:
-    """Versions of the store, of subscriptions (id to JSON), and of notifications that wait."""
-    found = [item for identifier, record in kept.items() for item in _check_record(identifier, record)]
-    if written > STORE_SCHEMA:
+def check_records(records: Mapping[str, str], waiting: Sequence[int], stored_schema: int) -> list[Finding]:
+    """Check the schemas of the store, of subscriptions (id to JSON), and of pending notifications."""
+    found = [item for identifier, record in records.items() for item in _check_record(identifier, record)]
+    if stored_schema > STORE_SCHEMA:
         what = (
-            f"A newer zofbot has written to this store under schema {written}; "
+            f"A newer zofbot has written to this store under schema {stored_schema}; "
             f"this one knows {STORE_SCHEMA} and keeps off."
         )
         found.append(error_finding("schema", what, "Upgrade this zofbot too, or restore a backup of before."))
@@ -59,18 +61,18 @@ def check_records(kept: Mapping[str, str], waiting: Sequence[int], written: int)
     if newer:
         what = f"{newer} notifications were written by a newer zofbot, and wait for its workers."
         found.append(error_finding("schema", what, "Upgrade this zofbot too."))
-    return found or [ok_finding("schema", f"{len(kept)} subscriptions and all that waits can be read.")]
+    return found or [ok_finding("schema", f"{len(records)} subscriptions and all that waits can be read.")]
 
 
 def _check_record(identifier: str, record: str) -> list[Finding]:
     about = f"subscription {identifier}"
     try:
-        read = json.loads(record)
-        model.Subscription.model_validate(read)
+        data = json.loads(record)
+        model.Subscription.model_validate(data)
     except ValueError:
-        mend = f"Remove it with HDEL from the hash of subscriptions, field {identifier}, and subscribe again."
-        return [error_finding(about, "Its record cannot be read.", mend)]
-    if int(read.get("schema", 0)) > model.SUBSCRIPTION_SCHEMA:
+        fix = f"Remove it with HDEL from the hash of subscriptions, field {identifier}, and subscribe again."
+        return [error_finding(about, "Its record cannot be read.", fix)]
+    if int(data.get("schema", 0)) > model.SUBSCRIPTION_SCHEMA:
         return [
             error_finding(about, "It was written by a newer zofbot, and may mean more.", "Upgrade this zofbot too.")
         ]

@@ -235,14 +235,14 @@ def _parse_trace_id(words: list[str]) -> str:
 
 def _parse_shorthand(words: list[str], read_link: LinkReader) -> ParsedCommand:
     """Parse ``/zof <id>``; a word similar to a verb, or that does not look like an id, is a mistyped verb."""
-    meant = _closest_word(words[0].lower(), VERBS)
-    if meant:
-        rest = " ".join([meant, *words[1:]])
+    suggestion = _closest_word(words[0].lower(), VERBS)
+    if suggestion:
+        rest = " ".join([suggestion, *words[1:]])
         raise BadInput(
             f"There is no `{_clip_input(words[0])}`.",
-            f"Did you mean `{meant}`?",
+            f"Did you mean `{suggestion}`?",
             example=_copyable_command(rest),
-            verb=meant,
+            verb=suggestion,
         )
     kind, identifier = _read_id(words[0], read_link)
     if (
@@ -307,11 +307,11 @@ def _parse_help(words: list[str]) -> ParsedCommand:
     about = words[0].lower().removeprefix("/")
     if about in VERBS:
         return ParsedCommand("help", about=about)
-    meant = _closest_word(about, VERBS)
+    suggestion = _closest_word(about, VERBS)
     raise BadInput(
         f"There is no `{_clip_input(words[0])}` to explain.",
-        f"Did you mean `{meant}`?" if meant else "See `/zof help` for what there is.",
-        example=_copyable_command(f"help {meant}") if meant else f"{SLASH_COMMAND} help",
+        f"Did you mean `{suggestion}`?" if suggestion else "See `/zof help` for what there is.",
+        example=_copyable_command(f"help {suggestion}") if suggestion else f"{SLASH_COMMAND} help",
     )
 
 

@@ -103,19 +103,19 @@ def explain_refusal(needed: Role, person: Person, roles: Roles, tried: str = "")
     The text is mrkdwn, to be shown only to that person because it mentions others. It names what was ``tried`` (worded
     to follow "you cannot"), or else what the role is for.
     """
-    deed = tried or _ACTIONS_BY_ROLE[needed]
+    action = tried or _ACTIONS_BY_ROLE[needed]
     if needed is Role.OPERATOR and not roles.runs:
         allows = "An operator of zofbot can set `ZOFBOT_ALLOW_RUNS`."
-        return f"You cannot {deed} here: runs are not started or cancelled from Slack. {allows}"
+        return f"You cannot {action} here: runs are not started or cancelled from Slack. {allows}"
     if role_of(person, roles) >= needed:
         return None
     if person.standing in _REFUSED_MEMBERSHIPS:
         who = _REFUSED_MEMBERSHIPS[person.standing]
-        return f"{who} can look things up here, but not {deed}. Ask a full member of this workspace."
+        return f"{who} can look things up here, but not {action}. Ask a full member of this workspace."
     if person.doubt or person.standing is Membership.UNKNOWN:
-        return f"You cannot {deed} right now, because Slack did not say who you are. {person.doubt}".strip()
+        return f"You cannot {action} right now, because Slack did not say who you are. {person.doubt}".strip()
     also = " You can also do it in Zof." if needed is Role.OPERATOR else ""
-    return f"You cannot {deed} here: that is for {_describe_allowed(needed, roles)}. Ask one of them.{also}"
+    return f"You cannot {action} here: that is for {_describe_allowed(needed, roles)}. Ask one of them.{also}"
 
 
 _REFUSED_MEMBERSHIPS = {

@@ -1,1 +1,1 @@
-"""What listens: HTTP for Slack and Zof, Socket Mode, and their limits."""
+"""Endpoints: HTTP for Slack and Zof, Socket Mode, and their request limits."""

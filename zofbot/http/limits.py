@@ -1,4 +1,4 @@
-"""What a crowd at a door may cost: bodies read, turns taken, lines logged, connections kept, and how fast strays go."""
+"""Request limits: body size and time, concurrency, rejected requests, log rate, idle connections."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ log = structlog.get_logger()
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_BODY_SECONDS = 3.0
-"""How long a body may take to arrive; Slack itself waits no longer for its answer."""
+"""Time limit for receiving a body; Slack waits no longer for the response."""
 
 MAX_CONCURRENT_BODIES = 32
-"""How many bodies of one door are read at once."""
+"""Bodies read concurrently per endpoint."""
 
 MAX_CONCURRENT_WEBHOOKS, MAX_WAITING_WEBHOOKS, MAX_WAIT_SECONDS = 16, 256, 5.0
-"""How many webhooks are stored at once, how many wait for their turn, and for how long; Zof waits ten seconds."""
+"""Webhooks stored concurrently, how many may wait, and for how long; Zof waits ten seconds for a response."""
 
 MAX_REJECTS_PER_SECOND, MAX_DELAYED_REJECTS, MAX_DELAY_SECONDS = 50, 512, 1.0
-"""How many strays are answered at once, how many of the others are made to wait, and how long at most."""
+"""Rejections sent without delay per second, how many others may be delayed, and for how long."""
 
 MAX_IDLE_CONNECTIONS, SWEEP_INTERVAL_SECONDS = 512, 1.0
-"""How many connections may stand idle, beside those that brought something we took, and how often that is looked at."""
+"""Idle connections allowed, not counting those that sent an accepted request, and the interval of the check."""
 
 RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ClosableConnection(Protocol):
-    """One that can be closed at once."""
+    """A connection that can be closed at once."""
 
     def force_close(self) -> None: ...
 
 
 class RejectedRequest(Exception):
-    """A request that is nobody's we know, or not whole, or one too many; ``reason`` is for metrics and logs."""
+    """A request that is unsigned, malformed or over a limit; ``reason`` is for metrics and logs."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -50,9 +50,9 @@ class RejectedRequest(Exception):
 
 
 class BodyReader:
-    """Reads bodies within a size and a time; of too many at once the one that has been read for longest gives way.
+    """Read bodies within limits of size and time; if there are too many, the longest-running read is aborted.
 
-    So whoever sends many slow ones pushes out their own, while one that comes in one piece is read at once.
+    So a sender of many slow bodies aborts its own, while a body that arrives at once is always read.
     """
 
     def __init__(self, most: int = MAX_CONCURRENT_BODIES) -> None:
@@ -60,18 +60,18 @@ class BodyReader:
         self._reading: dict[asyncio.Timeout, None] = {}
 
     async def read_body(self, request: web.Request) -> bytes:
-        """Give the whole body. Raises RejectedRequest: 413 or 408."""
+        """Return the whole body. Raises RejectedRequest: 408, 413 or 400."""
         try:
-            async with timeout(MAX_BODY_SECONDS) as patience:
+            async with timeout(MAX_BODY_SECONDS) as read_timeout:
                 self._stop_longest_read()
-                self._reading[patience] = None
+                self._reading[read_timeout] = None
                 try:
                     return await _read_whole_body(request)
                 finally:
-                    self._reading.pop(patience, None)
+                    self._reading.pop(read_timeout, None)
         except TimeoutError:
             raise RejectedRequest(408, "too_slow") from None
-        except (web.RequestPayloadError, OSError):  # broken chunks, or whoever sent it has gone
+        except (web.RequestPayloadError, OSError):  # invalid chunks, or the sender disconnected
             raise RejectedRequest(400, "malformed") from None
 
     def _stop_longest_read(self) -> None:
@@ -83,7 +83,7 @@ class BodyReader:
 
 
 async def _read_whole_body(request: web.Request) -> bytes:
-    """All of a body; the request keeps no copy, as ``request.read()`` has it do, and it is not buffered by the MiB."""
+    """Read a whole body; unlike ``request.read()`` this keeps no copy in the request."""
     body = bytearray()
     while chunk := await request.content.readany():
         body += chunk
@@ -93,7 +93,7 @@ async def _read_whole_body(request: web.Request) -> bytes:
 
 
 class ConcurrencyLimit:
-    """Lets so many in at once; the others wait for their turn, and one too many is sent away."""
+    """Limit concurrent requests; others wait for a slot, and too many waiting ones are rejected."""
 
     def __init__(
         self,
@@ -101,21 +101,21 @@ class ConcurrencyLimit:
         most: int = MAX_WAITING_WEBHOOKS,
         seconds: float = MAX_WAIT_SECONDS,
     ) -> None:
-        self._turns = asyncio.Semaphore(at_once)
+        self._slots = asyncio.Semaphore(at_once)
         self._most, self._seconds = most, seconds
         self._waiting = 0
 
     @asynccontextmanager
     async def acquire_slot(self) -> AsyncIterator[None]:
-        """Take a turn. Raises RejectedRequest: 503, to come again later."""
-        if self._turns.locked():
+        """Hold a slot while the context lasts. Raises RejectedRequest: 503, to retry later."""
+        if self._slots.locked():
             await self._wait_for_slot()
         else:
-            await self._turns.acquire()
+            await self._slots.acquire()
         try:
             yield
         finally:
-            self._turns.release()
+            self._slots.release()
 
     async def _wait_for_slot(self) -> None:
         if self._waiting >= self._most:
@@ -123,7 +123,7 @@ class ConcurrencyLimit:
         self._waiting += 1
         try:
             async with timeout(self._seconds):
-                await self._turns.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             raise RejectedRequest(503, "crowded") from None
         finally:
@@ -131,81 +131,81 @@ class ConcurrencyLimit:
 
 
 class RejectThrottle:
-    """Answers a few strays a second at once; the others wait, so that a flood of them costs next to nothing.
+    """Delay rejections beyond a few per second, so that a flood of bad requests costs little.
 
-    Whoever sends a request only after the last one's answer is slowed down to one a second for each connection.
+    A client that waits for each response is slowed down to one request per second and connection.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._next = 0.0
-        self._held = 0
+        self._next_at = 0.0
+        self._delayed = 0
 
     async def delay_reject(self) -> bool:
-        """Wait; False when too many are waiting already, for then the connection is better closed."""
+        """Sleep before a rejection; False if too many are sleeping, then the connection should be closed instead."""
         now = self._clock.monotonic()
-        self._next = min(max(self._next, now - 1) + 1 / MAX_REJECTS_PER_SECOND, now + MAX_DELAY_SECONDS)
-        if self._next <= now:
+        self._next_at = min(max(self._next_at, now - 1) + 1 / MAX_REJECTS_PER_SECOND, now + MAX_DELAY_SECONDS)
+        if self._next_at <= now:
             return True
-        if self._held >= MAX_DELAYED_REJECTS:
+        if self._delayed >= MAX_DELAYED_REJECTS:
             return False
-        self._held += 1
+        self._delayed += 1
         try:
-            await self._clock.sleep(self._next - now)
+            await self._clock.sleep(self._next_at - now)
         finally:
-            self._held -= 1
+            self._delayed -= 1
         return True
 
 
 class SampledLog:
-    """Logs one line for each reason in so many seconds, with how many were left out: a flood must not fill a disk."""
+    """Log at most one line per reason and interval, with a count of omitted ones, so that no flood fills a disk."""
 
     def __init__(self, clock: Clock, seconds: float = 10.0) -> None:
         self._clock, self._seconds = clock, seconds
-        self._last: dict[tuple[str, str], float] = {}
+        self._logged_at: dict[tuple[str, str], float] = {}
         self._left_out: dict[tuple[str, str], int] = {}
 
-    def __call__(self, event: str, reason: str, **facts: object) -> None:
-        """Log it, or count that it was left out; ``reason`` is one of few."""
-        kind, now = (event, reason), self._clock.monotonic()
-        if now - self._last.get(kind, -math.inf) < self._seconds:
-            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+    def __call__(self, event: str, reason: str, **details: object) -> None:
+        """Log the event, or count it as omitted; ``reason`` must have few distinct values."""
+        key, now = (event, reason), self._clock.monotonic()
+        if now - self._logged_at.get(key, -math.inf) < self._seconds:
+            self._left_out[key] = self._left_out.get(key, 0) + 1
             return
-        self._last[kind] = now
-        left_out = self._left_out.pop(kind, 0)
-        log.info(event, reason=reason, **facts, **({"left_out": left_out} if left_out else {}))
+        self._logged_at[key] = now
+        left_out = self._left_out.pop(key, 0)
+        log.info(event, reason=reason, **details, **({"left_out": left_out} if left_out else {}))
 
 
 class IdleConnectionReaper:
-    """Knows which connections to a door stand idle, and closes those that are too many.
+    """Track idle connections and close those over the limit.
 
-    A connection that has brought something we took is spared: it is Slack's, Zof's or a proxy's.
+    A connection that sent an accepted request is never closed: it belongs to Slack, Zof or a proxy.
     """
 
     def __init__(self, clock: Clock, most: int = MAX_IDLE_CONNECTIONS) -> None:
         self._clock = clock
         self._most = most
         self._busy: set[object] = set()
-        self._good: set[object] = set()
+        self._trusted: set[object] = set()
 
     @web.middleware
     async def track_request(self, request: web.Request, handler: RequestHandler) -> web.StreamResponse:
-        """See each request come and go."""
+        """Track which connections are busy, and which sent an accepted request."""
         self._busy.add(request.protocol)
         try:
             response = await handler(request)
         finally:
             self._busy.discard(request.protocol)
         if response.status < 400:
-            self._good.add(request.protocol)
+            self._trusted.add(request.protocol)
         return response
 
     async def close_idle(self, connections: Callable[[], Sequence[ClosableConnection]]) -> None:
-        """Close what is too many, again and again until cancelled; ``connections`` gives all, the oldest first."""
+        """Close idle connections over the limit, until cancelled; ``connections`` returns all, oldest first."""
         while True:
             await self._clock.sleep(SWEEP_INTERVAL_SECONDS)
-            present = connections()
-            self._good.intersection_update(present)
-            idle = [item for item in present if item not in self._busy and item not in self._good]
+            current = connections()
+            self._trusted.intersection_update(current)
+            idle = [item for item in current if item not in self._busy and item not in self._trusted]
             for item in idle[: max(0, len(idle) - self._most)]:
                 item.force_close()

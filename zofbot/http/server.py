@@ -1,4 +1,4 @@
-"""The web door: Slack's requests, Zof's webhooks, health, readiness, metrics; nothing unsigned gets further."""
+"""HTTP endpoints: Slack's requests, Zof's webhooks, health, readiness and metrics; unsigned requests are rejected."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ from zofbot.zof.webhook import RUN_END_TYPES, Facts, WebhookHint, is_signed, par
 log = structlog.get_logger()
 
 MAX_IDLE_SECONDS = 75.0
-"""How long a connection may stand idle, or be at the head of a request; proxies close theirs sooner."""
+"""Time a connection may be idle or take to send the headers; proxies close theirs sooner."""
 
 MAX_SIGNATURE_AGE_SECONDS = 300
-"""How old, or how far ahead, a signature may be."""
+"""Maximum difference between a signature's timestamp and this machine's clock."""
 
 _server_log = logging.getLogger("zofbot.http.server")
-# The server logs what is no HTTP as an error with its traceback; that is a stranger's fault, and would fill a disk.
+# aiohttp logs invalid HTTP as an error with traceback; anybody can send that, and it would fill a disk.
 _server_log.addFilter(lambda line: not (line.exc_info and isinstance(line.exc_info[1], HttpProcessingError)))
 
 ReadinessCheck = Callable[[], Awaitable[list[str]]]
-"""Names what is not ready; empty when all is."""
+"""Returns what is not ready; empty if everything is."""
 
 
 class SlackEndpoint:
-    """``POST /slack/events``: checks size, signature and form, then hands over to Bolt.
+    """``POST /slack/events``: check size, signature and shape, then dispatch to Bolt.
 
-    The signature is checked here and not by Bolt, which answers some malformed ones with a 500 and parses a body before
-    it knows whose it is. ``secrets`` are those that a request may be signed with.
+    The signature is checked here and not by Bolt, which answers some malformed ones with a 500 and parses the body
+    before verifying it. Any of ``secrets`` is accepted.
     https://docs.slack.dev/authentication/verifying-requests-from-slack
     """
 
@@ -70,38 +70,38 @@ class SlackEndpoint:
         self._bolt = bolt
         self._metrics = metrics
         self._clock = clock
-        self._bodies, self._brake, self._sparing = BodyReader(), RejectThrottle(clock), SampledLog(clock)
+        self._body_reader, self._throttle, self._sampled_log = BodyReader(), RejectThrottle(clock), SampledLog(clock)
         self.use_secrets(secrets)
 
     def use_secrets(self, secrets: Sequence[str]) -> None:
-        """Take what is signed with these, and nothing else, from the next request on."""
+        """Accept only requests signed with these secrets, from the next one on."""
         self._secrets = [secret.encode() for secret in secrets]
 
     async def handle_request(self, request: web.Request) -> web.Response:
-        """Answer as the listeners do; 401, 408, 413 or 400 to what is not a whole request of Slack's."""
+        """Return the listeners' response; 401, 408, 413 or 400 if it is not a complete request from Slack."""
         try:
             body = await self._read_verified(request)
             return _to_web_response(await self._dispatch_to_bolt(request, body))
-        except RejectedRequest as stray:
-            status, reason = stray.status, stray.reason
-        # Not in there, where the error holds on to the body for as long as the stray is made to wait.
+        except RejectedRequest as rejection:
+            status, reason = rejection.status, rejection.reason
+        # Outside the except block, where the traceback would keep the body in memory during the delay.
         self._metrics.slack_requests.labels("stray", reason).inc()
-        self._sparing("stray request", reason, status=status, peer=request.remote)
-        return await _reject_request(self._brake, status, reason)
+        self._sampled_log("stray request", reason, status=status, peer=request.remote)
+        return await _reject_request(self._throttle, status, reason)
 
     async def _dispatch_to_bolt(self, request: web.Request, body: dict[str, Any]) -> BoltResponse:
         headers: dict[str, str | Sequence[str]] = dict(request.headers)
         try:
-            # Given as it was read: Bolt's own reading of forms loses those that have the word "payload" anywhere.
-            given = AsyncBoltRequest(body=body, headers=headers, mode="socket_mode")
-            return await self._bolt.async_dispatch(given)
-        except Exception as error:  # listeners have their own handler: this is Bolt itself, about parts we do not read
+            # Already parsed: Bolt's own form parser fails if the word "payload" occurs anywhere in the form.
+            bolt_request = AsyncBoltRequest(body=body, headers=headers, mode="socket_mode")
+            return await self._bolt.async_dispatch(bolt_request)
+        except Exception as error:  # raised by Bolt itself; listeners have their own handler
             log.error("request not understood", exc_info=error)
             raise RejectedRequest(400, "malformed") from error
 
     async def _read_verified(self, request: web.Request) -> dict[str, Any]:
-        """Read the body and make sure that it is Slack's; the signature comes before anything is parsed."""
-        raw = await self._bodies.read_body(request)
+        """Read the body, verify its signature, then parse it. Raises RejectedRequest."""
+        raw = await self._body_reader.read_body(request)
         if not self._is_signed(raw, request.headers):
             raise RejectedRequest(401, "unsigned")
         try:
@@ -119,21 +119,21 @@ class SlackEndpoint:
             return False
         if abs(self._clock.time() - int(timestamp)) > MAX_SIGNATURE_AGE_SECONDS:
             return False
-        whole = f"v0:{timestamp}:".encode() + raw
-        mine = ["v0=" + hmac.new(secret, whole, hashlib.sha256).hexdigest() for secret in self._secrets]
-        theirs = headers.get("X-Slack-Signature", "").encode("utf-8", "surrogateescape")
-        # All are compared, so that the time taken does not say which one it was.
-        return sum([hmac.compare_digest(item.encode(), theirs) for item in mine]) > 0
+        signed_text = f"v0:{timestamp}:".encode() + raw
+        expected = ["v0=" + hmac.new(secret, signed_text, hashlib.sha256).hexdigest() for secret in self._secrets]
+        received = headers.get("X-Slack-Signature", "").encode("utf-8", "surrogateescape")
+        # Compare with all, so that the time taken does not reveal which one matched.
+        return sum([hmac.compare_digest(item.encode(), received) for item in expected]) > 0
 
 
 class ZofWebhookEndpoint:
-    """``POST /zof/webhook``: a delivery is acknowledged once what it hints at is stored, and read by the poller.
+    """``POST /zof/webhook``: store the run that a delivery names, for the poller to read, then acknowledge it.
 
-    ``secrets`` are those that it may be signed with, ``header`` is where the signature stands; ``note`` is
-    told of each delivery, ``keep`` takes the traces of those that could not be stored.
+    Any of ``secrets`` is accepted; ``header`` contains the signature. ``note`` receives every delivery for webhook
+    trials, ``keep`` the traces of those that could not be stored.
     """
 
-    def __init__(  # noqa: PLR0913  (the parts it joins)
+    def __init__(  # noqa: PLR0913  (the services it uses)
         self,
         hints: PendingRuns,
         secrets: Sequence[str],
@@ -150,62 +150,66 @@ class ZofWebhookEndpoint:
         self._keep = keep
         self._metrics = metrics
         self._clock = clock
-        self._bodies, self._brake, self._sparing = BodyReader(), RejectThrottle(clock), SampledLog(clock)
-        self._line = ConcurrencyLimit()
+        self._body_reader, self._throttle, self._sampled_log = BodyReader(), RejectThrottle(clock), SampledLog(clock)
+        self._concurrency = ConcurrencyLimit()
         self.use_secrets(secrets)
 
     def use_secrets(self, secrets: Sequence[str]) -> None:
-        """Take what is signed with these, and nothing else, from the next delivery on."""
+        """Accept only deliveries signed with these secrets, from the next one on."""
         self._secrets = secrets
 
     async def handle_request(self, request: web.Request) -> web.Response:
-        """Answer 200 when there is nothing left to lose; 401, 408, 413 or 400 to a stray one; 503 to come again."""
+        """Return 200 once the delivery is stored or ignored; 401, 408, 413 or 400 if invalid; 503 to retry."""
         try:
             raw = await self._read_verified(request)
-            async with self._line.acquire_slot():
+            async with self._concurrency.acquire_slot():
                 answer = await self._store_hint(_read_hint(raw))
             self._metrics.zof_webhooks.labels(answer).inc()
             return web.Response()
-        except RejectedRequest as stray:
-            status, reason = stray.status, stray.reason
+        except RejectedRequest as rejection:
+            status, reason = rejection.status, rejection.reason
         self._metrics.zof_webhooks.labels(reason).inc()
-        self._sparing("stray webhook", reason, status=status, peer=request.remote)
-        return await _reject_request(self._brake, status)
+        self._sampled_log("stray webhook", reason, status=status, peer=request.remote)
+        return await _reject_request(self._throttle, status)
 
     async def _read_verified(self, request: web.Request) -> bytes:
-        raw = await self._bodies.read_body(request)
-        if not is_signed(raw, given := request.headers.get(self._header, ""), self._secrets):
+        raw = await self._body_reader.read_body(request)
+        if not is_signed(raw, signature := request.headers.get(self._header, ""), self._secrets):
             likely = (clean_header(name, 64) or "" for name in request.headers if "sign" in name.lower())
-            await self._record_arrival(TrialArrival(False, self._header if given else "", headers=tuple(likely)[:5]))
+            await self._record_arrival(
+                TrialArrival(False, self._header if signature else "", headers=tuple(likely)[:5])
+            )
             raise RejectedRequest(401, "unsigned")
         return raw
 
     async def _record_arrival(self, arrival: TrialArrival) -> None:
-        """Tell whoever tries the webhooks; a delivery is answered alike where that fails."""
+        """Record the delivery for a webhook trial; a failure does not change the response."""
         try:
             await self._note(arrival)
         except StoreUnavailable as error:
             log.warning("delivery not noted", reason=error.reason)
 
     async def _store_hint(self, hint: WebhookHint) -> str:
-        """Store it unless it means nothing to us or was stored before.
+        """Store the hint, unless its type is ignored or it was stored before; returns the outcome for metrics.
 
-        Raises RejectedRequest where it cannot be stored.
+        Raises RejectedRequest if it cannot be stored.
         """
         self._metrics.zof_events.labels(hint.type_label).inc()
         arrival = TrialArrival(True, self._header, clean_header(hint.type) or "", hint.envelope)
         if hint.subject_id is None:
-            self._sparing("webhook ignored", hint.type_label, event_type=clean_header(hint.type))
+            self._sampled_log("webhook ignored", hint.type_label, event_type=clean_header(hint.type))
             await self._note_delivery()
             await self._record_arrival(arrival)
             return "ignored"
         kind: Literal["run", "notice"] = "run" if hint.type in RUN_END_TYPES else "notice"
         now = self._clock.time()
-        at = min(hint.at.timestamp(), now) if hint.at else None  # Zof's clock may be ahead of ours
-        watch = PendingRun(kind, hint.subject_id, hint.type, now, at, run=hint.run_id or "", **_stored(hint.facts))
+        at = min(hint.at.timestamp(), now) if hint.at else None  # Zof's clock may be ahead
+        pending = PendingRun(
+            kind, hint.subject_id, hint.type, now, at, run=hint.run_id or "", **_event_details(hint.facts)
+        )
         try:
             with tracing.record_trace(self._keep, "webhook", self._clock, hint.event_id, what=hint.type_label):
-                new = await self._hints.add_pending(hint.event_id, watch, arrival.dump())
+                new = await self._hints.add_pending(hint.event_id, pending, arrival.dump())
         except PendingRunsFull:
             raise RejectedRequest(503, "full") from None
         except StoreUnavailable:
@@ -214,15 +218,15 @@ class ZofWebhookEndpoint:
         return "stored" if new else "repeated"
 
     async def _note_delivery(self) -> None:
-        """Remember for ``zofbot check`` that there was one; what was taken stays taken where that fails."""
+        """Record for ``zofbot check`` that a delivery arrived; a failure does not change the response."""
         try:
             await self._hints.note_delivery()
         except StoreUnavailable as error:
             log.warning("delivery not noted", reason=error.reason)
 
 
-def _stored(facts: Facts) -> dict[str, Any]:
-    """What an event says of itself, as it is kept: redacted before it is cut."""
+def _event_details(facts: Facts) -> dict[str, Any]:
+    """Return an event's details as stored: redacted, then cut."""
     said = ": ".join(filter(None, (redact(facts.name)[:150], redact(facts.reason)[:500])))
     projects = tuple(redact(name)[:100] for name in facts.projects)
     return {"projects": projects, "environment": redact(facts.environment)[:100], "said": said}
@@ -235,16 +239,16 @@ def _read_hint(raw: bytes) -> WebhookHint:
         raise RejectedRequest(400, "malformed") from None
 
 
-async def _reject_request(brake: RejectThrottle, status: int, text: str = "") -> web.Response:
-    """Answer a stray one, slowly where there are many; whoever may come again hears when."""
+async def _reject_request(throttle: RejectThrottle, status: int, text: str = "") -> web.Response:
+    """Build a rejection, delayed if there are many; a 503 says when to retry."""
     response = web.Response(status=status, text=text, headers={"Retry-After": "5"} if status == 503 else {})
-    if not await brake.delay_reject():
+    if not await throttle.delay_reject():
         response.force_close()
     return response
 
 
 def _parse_body(body: str, content_type: str) -> dict[str, Any]:
-    """Read a JSON object, or a form that holds fields or a JSON payload. Raises ValueError."""
+    """Parse a JSON object, or a form with fields or a JSON ``payload``. Raises ValueError."""
     if content_type == "application/json" or body.startswith("{"):
         parsed = json.loads(body)
     else:
@@ -264,7 +268,7 @@ def _to_web_response(answer: BoltResponse) -> web.Response:
 def build_app(
     slack: SlackEndpoint | None, metrics: Metrics, ready: ReadinessCheck, zof: ZofWebhookEndpoint | None = None
 ) -> web.Application:
-    """All paths; without ``slack`` (Socket Mode) or ``zof`` (no secret) theirs is not there."""
+    """Build the web application; without ``slack`` (Socket Mode) or ``zof`` (no secret) their paths are missing."""
 
     async def answer_healthz(request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
@@ -275,7 +279,7 @@ def build_app(
         return web.json_response(answer, status=503 if missing else 200)
 
     async def answer_metrics(request: web.Request) -> web.Response:
-        await ready()  # what it measures on the way
+        await ready()  # updates the gauges of Redis and Slack
         return web.Response(body=metrics.render_text(), content_type="text/plain", charset="utf-8")
 
     app = web.Application(client_max_size=MAX_BODY_BYTES)
@@ -290,8 +294,8 @@ def build_app(
 
 
 @asynccontextmanager
-async def serve_app(  # noqa: PLR0913  (its two limits are for tests)
-    door: web.Application,
+async def serve_app(  # noqa: PLR0913  (the two limits are for tests)
+    app: web.Application,
     host: str,
     port: int,
     clock: Clock,
@@ -299,25 +303,25 @@ async def serve_app(  # noqa: PLR0913  (its two limits are for tests)
     idle: float = MAX_IDLE_SECONDS,
     most: int = MAX_IDLE_CONNECTIONS,
 ) -> AsyncIterator[str]:
-    """Serve a site while the context lasts; gives its address. Raises OSError where the port cannot be had.
+    """Serve ``app`` while the context lasts; yields its URL. Raises OSError if the port cannot be opened.
 
-    A connection may be ``idle`` seconds without a whole head of a request, and of all that brought nothing yet ``most``
-    may stand idle. Bodies are taken as they come: neither Slack nor Zof packs them, and packed ones could be bombs.
+    A connection may go ``idle`` seconds without complete request headers, and ``most`` connections without an accepted
+    request may be idle. Bodies are not decompressed: neither Slack nor Zof compresses them, and others could be bombs.
     """
     connections = IdleConnectionReaper(clock, most)
-    door.middlewares.append(connections.track_request)
+    app.middlewares.append(connections.track_request)
     runner = web.AppRunner(
-        door, access_log=None, shutdown_timeout=2.0, handler_cancellation=False,
+        app, access_log=None, shutdown_timeout=2.0, handler_cancellation=False,
         keepalive_timeout=idle, lingering_time=1.0, auto_decompress=False, read_bufsize=2**16, logger=_server_log,
     )  # fmt: skip
     await runner.setup()
     server = runner.server
     assert server
-    sweeping = asyncio.create_task(connections.close_idle(lambda: server.connections))
+    reaper_task = asyncio.create_task(connections.close_idle(lambda: server.connections))
     try:
         await web.TCPSite(runner, host, port).start()
         host, port = runner.addresses[0][:2]
         yield f"http://{host}:{port}"
     finally:
         await runner.cleanup()
-        await cancel_tasks(sweeping)
+        await cancel_tasks(reaper_task)

@@ -1,4 +1,4 @@
-"""Slack's requests over connections that the bot opened itself, so that none has to be opened to it: Socket Mode."""
+"""Socket Mode: receive Slack's requests over websockets that the bot opens itself."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ from zofbot.slack.inbound import find_malformed
 log = structlog.get_logger()
 
 CONNECTION_COUNT = 2
-"""How many are kept open, of the ten that an app may have: when one is lost, Slack still delivers over the other."""
+"""Connections kept open, of the ten that an app may have; if one is lost, Slack delivers over the other."""
 
 PING_INTERVAL_SECONDS = 10.0
-"""How often a connection is tried; one on which Slack does not answer for half of that is closed."""
+"""Interval of pings; a connection without an answer for half of it is closed."""
 
 MAX_HANDSHAKE_SECONDS = 10.0
-"""How long Slack may take to accept a connection and to say hello on it."""
+"""Time limit for Slack to accept a connection and send ``hello``."""
 
 MAX_CLOSING_SECONDS = 30.0
-"""How long a connection that Slack is about to close is read on, unless Slack closes it sooner (believed: some 10)."""
+"""Time limit for reading from a connection after Slack announced its end (believed to close after about 10 s)."""
 
 MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 30.0
-"""Between two tries to connect; doubled from the first to the longest."""
+"""Pause between attempts to connect; doubled from the minimum to the maximum."""
 
 MAX_ANSWER_SECONDS = 1.0
-"""How long requests that are being answered may take once the bot is told to stop."""
+"""Time for responses in progress to finish once the bot is asked to stop."""
 
 
 class NotConnected(Exception):
-    """A connection that did not come about; the text says why and has nothing of its address, which admits to it."""
+    """A failed attempt to connect; the message gives the reason without the URL, which is a credential."""
 
 
 class SocketMode:
-    """Hands over to Bolt what comes over Socket Mode (https://docs.slack.dev/apis/events-api/using-socket-mode).
+    """Dispatch requests from Socket Mode to Bolt (https://docs.slack.dev/apis/events-api/using-socket-mode).
 
-    Each connection is opened with a ticket of its own, which Slack takes once, also where it then refuses the
-    connection. Slack closes connections every few hours, and says so before: the next one is opened first. What has no
-    shape that Slack sends is not acknowledged, so that Slack tells the person that it failed.
+    Each connection needs a new URL with a single-use ticket, which is spent even if the connection is then refused.
+    Slack announces that it will close a connection, every few hours; the next one is opened first. Malformed requests
+    are not acknowledged, so that Slack tells the person that it failed.
 
-    slack_sdk's own client keeps a spent ticket (https://github.com/slackapi/python-slack-sdk/issues/1379), logs it,
+    slack_sdk's own client reuses a spent ticket (https://github.com/slackapi/python-slack-sdk/issues/1379), logs it,
     and closes a connection before it opens the next.
     """
 
@@ -61,11 +61,11 @@ class SocketMode:
         self._token = token
         self._metrics = metrics
         self._clock = clock
-        self._answers = BackgroundTasks()
+        self._responses = BackgroundTasks()
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: set[ClientWebSocketResponse] = set()
         self.trouble = "not yet tried"
-        """Why the last try to connect failed; empty once one succeeded."""
+        """Why the last attempt to connect failed; empty after a success."""
 
     def use_token(self, token: str) -> None:
         """Use another app-level token for the next connection."""
@@ -73,18 +73,18 @@ class SocketMode:
 
     @property
     def is_connected(self) -> bool:
-        """Whether Slack can deliver."""
+        """True if at least one connection is open."""
         return any(not websocket.closed for websocket in self._open)
 
     def start(self) -> None:
-        """Open the connections, and keep them open until ``close``; they are not waited for."""
+        """Open the connections in the background and keep them open until ``close``."""
         for _ in range(CONNECTION_COUNT):
             self._start_task(self._keep_connected())
 
     async def close(self) -> None:
-        """Take nothing more, acknowledge what is being answered, and close the connections."""
+        """Stop receiving, finish responses in progress, and close the connections."""
         await cancel_tasks(*self._tasks)
-        await self._answers.drain(MAX_ANSWER_SECONDS)
+        await self._responses.drain(MAX_ANSWER_SECONDS)
         await asyncio.gather(*(websocket.close() for websocket in self._open))
 
     def _start_task(self, work: Any) -> None:
@@ -93,19 +93,19 @@ class SocketMode:
         task.add_done_callback(self._tasks.discard)
 
     async def _keep_connected(self) -> None:
-        """Be one of the connections, replaced by another whenever it ends or is about to."""
+        """Maintain one connection, replacing it whenever it ends or is about to end."""
         while True:
             websocket = await self._connect_until_ready()
             reason = await self._read_envelopes(websocket)
             log.info("slack socket ends", reason=reason)
             if reason in ("warning", "refresh_requested"):
                 self._start_task(self._drain_connection(websocket))
-            else:  # an eleventh connection has to be let go of before another is opened
+            else:  # free the slot first: Slack allows ten connections
                 await self._close_connection(websocket)
                 await self._clock.sleep(MIN_RETRY_SECONDS)
 
     async def _drain_connection(self, websocket: ClientWebSocketResponse) -> None:
-        """Read on until Slack closes the connection: what it had in hand may still come here."""
+        """Keep reading until Slack closes the connection, because it may still deliver requests over it."""
         try:
             async with timeout(MAX_CLOSING_SECONDS):
                 while await self._read_envelopes(websocket) != "closed":
@@ -119,7 +119,7 @@ class SocketMode:
         await websocket.close()
 
     async def _connect_until_ready(self) -> ClientWebSocketResponse:
-        """Try until there is a connection on which Slack has said hello."""
+        """Try to connect until a connection has received ``hello``."""
         pause = MIN_RETRY_SECONDS
         while True:
             wait = pause
@@ -140,7 +140,7 @@ class SocketMode:
             pause = min(2 * pause, MAX_RETRY_SECONDS)
 
     async def _open_connection(self) -> ClientWebSocketResponse:
-        """Open one connection with a fresh ticket. Raises SlackError, NotConnected."""
+        """Open one connection with a new URL. Raises SlackError or NotConnected."""
         url = await self._notifier.open_socket(self._token)
         websocket = None
         try:
@@ -156,16 +156,16 @@ class SocketMode:
             reason = type(error).__name__
         if websocket is not None:
             await websocket.close()
-        raise NotConnected(reason) from None  # the cause may quote the address
+        raise NotConnected(reason) from None  # the cause may quote the URL
 
     async def _read_envelopes(self, websocket: ClientWebSocketResponse) -> str:
-        """Take envelopes until Slack says goodbye, and give its reason, or ``closed`` where the connection ended."""
+        """Handle envelopes until Slack disconnects; returns its reason, or ``closed`` if the connection ended."""
         async for message in websocket:
-            said = _parse_message(message.data) if message.type is WSMsgType.TEXT else {}
-            if said.get("type") == "disconnect":
-                return str(said.get("reason"))
-            if isinstance(said.get("envelope_id"), str) and isinstance(said.get("payload"), dict):
-                self._answers.start(self._answer_envelope(websocket, said["envelope_id"], said["payload"]))
+            parsed = _parse_message(message.data) if message.type is WSMsgType.TEXT else {}
+            if parsed.get("type") == "disconnect":
+                return str(parsed.get("reason"))
+            if isinstance(parsed.get("envelope_id"), str) and isinstance(parsed.get("payload"), dict):
+                self._responses.start(self._answer_envelope(websocket, parsed["envelope_id"], parsed["payload"]))
         return "closed"
 
     async def _answer_envelope(
@@ -178,7 +178,7 @@ class SocketMode:
         try:
             answer = await self._bolt.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=payload))
             acknowledgement = _build_acknowledgement(envelope, answer)
-        except Exception as error:  # listeners have their own handler: this is Bolt itself, about parts we do not read
+        except Exception as error:  # raised by Bolt itself; listeners have their own handler
             log.error("request not understood", exc_info=error)
             self._metrics.slack_requests.labels("stray", "malformed").inc()
             return
@@ -186,12 +186,12 @@ class SocketMode:
             return
         try:
             await websocket.send_json(acknowledgement)
-        except (ConnectionError, aiohttp.ClientError) as error:  # Slack delivers again what it may deliver again
+        except (ConnectionError, aiohttp.ClientError) as error:  # Slack retries what can be retried
             log.warning("slack socket lost before an answer", cause=type(error).__name__)
 
 
 def _parse_message(text: str) -> dict[str, Any]:
-    """Read what Slack sends on a connection; empty for what is no JSON object."""
+    """Parse a message on the websocket; empty if it is not a JSON object."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -200,11 +200,11 @@ def _parse_message(text: str) -> dict[str, Any]:
 
 
 def _build_acknowledgement(envelope: str, answer: BoltResponse) -> dict[str, Any] | None:
-    """What is sent back for an envelope; nothing where the request failed, for then Slack is to see that it did."""
+    """Build the acknowledgement of an envelope; None if the request failed, so that Slack notices."""
     if answer.status != 200:
         return None
     if not answer.body:
         return {"envelope_id": envelope}
-    kind = (answer.headers.get("content-type") or [""])[0]
-    payload = json.loads(answer.body) if kind.startswith("application/json") else {"text": answer.body}
+    content_type = (answer.headers.get("content-type") or [""])[0]
+    payload = json.loads(answer.body) if content_type.startswith("application/json") else {"text": answer.body}
     return {"envelope_id": envelope, "payload": payload}

@@ -1,4 +1,4 @@
-"""What people type and press: every listener is registered here, behind one claim and one error handler."""
+"""Slack listeners: registers all of them, with one duplicate check and one error handler for every request."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ from zofbot.zof.personal_quota import charge_to_person
 log = structlog.get_logger()
 
 IDEMPOTENT_ID_PREFIXES = ("zof_triage_", "zof_do_", "zof_act_", "zof_choose", "zof_rerun", "zof_cancel")
-"""What the controls and the forms of acts on failures are called, and the buttons that order something at Zof."""
+"""Prefixes of the action and callback ids of triage controls, triage forms, and run command buttons."""
 
 
 class SlackApp(AsyncApp):
-    """The Bolt app that HTTP and Socket Mode both hand their requests to; each request gets in once.
+    """Bolt app for requests from HTTP and Socket Mode; handles each request once.
 
-    Client and authorization are given, because Bolt would read ``SLACK_*`` variables and ask ``auth.test`` by itself;
-    requests over HTTP are verified at the web door, and Socket Mode has no signature.
+    Client and authorization are passed in, because Bolt would otherwise read ``SLACK_*`` variables and call
+    ``auth.test``. HTTP requests are verified before they get here, and Socket Mode has no signatures.
     """
 
     def __init__(self, desk: ListenerContext, client: AsyncWebClient) -> None:
@@ -54,13 +54,13 @@ class SlackApp(AsyncApp):
             return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=client.token)
 
         quiet = logging.getLogger("zofbot.bolt")
-        quiet.setLevel(logging.ERROR)  # else it warns at each start that the client's token is not the one it relies on
+        quiet.setLevel(logging.ERROR)  # else Bolt warns at each start that its token differs from the client's
         super().__init__(
-            name="zofbot",  # else Bolt reads the source of all its callers to find one
+            name="zofbot",  # else Bolt inspects the source of its callers to find a name
             logger=quiet,
             client=client,
             authorize=authorize,
-            # Bolt's usual runner looks every 10 ms whether ack() was called; this way the answer goes out when it is.
+            # Bolt's default runner polls every 10 ms whether ack() was called; this way the answer is sent at once.
             process_before_response=True,
             request_verification_enabled=False,
             ssl_check_enabled=False,
@@ -88,9 +88,9 @@ class SlackApp(AsyncApp):
         self.error(_build_error_handler(desk))
 
     async def async_dispatch(self, req: AsyncBoltRequest) -> BoltResponse:
-        """Answer one request: for all processes together once, timed, its name bound to every log line.
+        """Handle one request, once among all processes, with metrics, a trace and its name in every log line.
 
-        Not a Bolt middleware, for those have returned before the listener runs.
+        Not a Bolt middleware, because middlewares return before the listener runs.
         """
         sort, name = request_kind(req.body), request_name(req.body)
         began = req.context["arrived"] = self._desk.clock.monotonic()
@@ -118,13 +118,13 @@ class SlackApp(AsyncApp):
         try:
             return await self._desk.store.claim_request(name)
         except StoreUnavailable:
-            # Looking things up must go on without Redis; what must not happen twice claims for itself.
+            # Lookups must work without Redis; actions that must not happen twice have their own duplicate check.
             log.warning("request not claimed: the store does not answer")
             return True
 
 
 def request_kind(body: Mapping[str, Any]) -> str:
-    """What sort of request this is, for metrics and logs."""
+    """Return the kind of a request, for metrics and logs."""
     if "command" in body:
         return "command"
     if "event" in body:
@@ -136,14 +136,14 @@ def request_kind(body: Mapping[str, Any]) -> str:
 
 
 def requesting_user(body: Mapping[str, Any]) -> str:
-    """For whom Zof is asked; nobody where a Home is opened, whose figures are everybody's."""
+    """Return the user whose Zof quota the request counts against; empty for App Home, whose statistics are shared."""
     event = body.get("event") or {}
     who = requester_of(body).user or event.get("user")
     return who if isinstance(who, str) and event.get("type") != "app_home_opened" else ""
 
 
 def trace_labels(body: Mapping[str, Any], sort: str) -> dict[str, str]:
-    """What the trace of a request says of it: who asked where, by which verb, button, form or event."""
+    """Return a request's trace labels: the user, the channel, and the verb, button, form or event."""
     who, event = requester_of(body), body.get("event") or {}
     action: Mapping[str, Any] = next(iter(body.get("actions") or ()), {})
     view = body.get("view") or {}
@@ -154,7 +154,7 @@ def trace_labels(body: Mapping[str, Any], sort: str) -> dict[str, str]:
         name = next((item for item in typed if item in VERBS), "without_a_verb")
     what = (
         f"{sort} {tracing.safe_word(str(name)).removeprefix('zof_')}" if name else sort
-    )  # what begins so looks like a key
+    )  # redaction takes text with this prefix for an API key
     places = {"user": who.user or event.get("user"), "channel": who.channel or event.get("channel")}
     return {"what": what} | {
         place: each_place
@@ -164,11 +164,10 @@ def trace_labels(body: Mapping[str, Any], sort: str) -> dict[str, str]:
 
 
 def is_idempotent(body: Mapping[str, Any]) -> bool:
-    """Whether a repeat needs no claim: Slack's challenge and menus are answered alike, and acts know their request.
+    """Return whether handling a duplicate of the request is harmless, so that it needs no claim.
 
-    What is asked of a menu has no id of its own, so two who type the same look like one who asks twice.
-
-    An act that was claimed first would be lost where the process dies between the claim and the act.
+    True for Slack's challenge, menu options (which have no request id), and actions, which store their request id. An
+    action that was claimed first would be lost if the process died between the claim and the action.
     """
     names = [action.get("action_id") for action in body.get("actions") or ()]
     names.append((body.get("view") or {}).get("callback_id") if body.get("type") == "view_submission" else None)
@@ -177,7 +176,7 @@ def is_idempotent(body: Mapping[str, Any]) -> bool:
 
 
 def request_name(body: Mapping[str, Any]) -> str:
-    """Name one request of Slack's so that a repeat has the same name, whatever the transport and its retry headers."""
+    """Return a name for the request that is the same for Slack's retries, over HTTP and Socket Mode."""
     name = body.get("event_id") or body.get("trigger_id")
     if isinstance(name, str) and name:
         return name[:256]
@@ -187,7 +186,7 @@ def request_name(body: Mapping[str, Any]) -> str:
 
 def _build_error_handler(desk: ListenerContext) -> Callable[..., Awaitable[BoltResponse]]:
     async def handle_error(error: Exception, body: dict[str, Any]) -> BoltResponse:
-        """Tell the person, with a reference; a 500 would only make Slack repeat what was claimed already."""
+        """Reply with a reference id; a 500 would only make Slack retry a request that is claimed already."""
         message = error_replies.unexpected_error_reply(error)
         if request_kind(body) == "command":
             return BoltResponse(status=200, body=message.message_fields() | {"response_type": "ephemeral"})

@@ -1,4 +1,4 @@
-"""The buttons on cards."""
+"""Listeners for the buttons on cards."""
 
 from __future__ import annotations
 
@@ -26,47 +26,47 @@ ButtonHandler = Callable[[ListenerContext, Requester, dict[str, Any]], Coroutine
 
 
 async def show_result(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
-    """*Details* beside a case of a run."""
+    """Handle *Details* beside a case of a run."""
     return await lookups.show_result(desk, _require_id(value))
 
 
 async def show_run(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
-    """*Show run* on a result, *Open* in a list, and turning a run's pages."""
+    """Handle *Show run* on a result, *Open* in a list, and a run's paging buttons."""
     return await lookups.show_run(desk, _require_id(value), _page_start(value))
 
 
 async def show_runs_page(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
-    """Turning the pages of the latest runs."""
+    """Handle the paging buttons of the latest runs."""
     return await lookups.show_runs(desk, str(value.get("filters") or ""), _page_start(value))
 
 
 async def share_result(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
-    """*Share to channel*."""
+    """Handle *Share to channel*."""
     return await share.share_by_button(desk, who, _require_id(value))
 
 
 async def show_subscriptions_page(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
-    """Turning the pages of the channel's subscriptions."""
+    """Handle the paging buttons of the channel's subscriptions."""
     return await commands.list_subscriptions(desk, who, _page_start(value))
 
 
 async def show_failures_page(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
-    """Turning the pages of what is open."""
+    """Handle the paging buttons of open failures."""
     return await oncall.list_open_failures(desk, who, oncall.page_scope(value), _page_start(value))
 
 
 async def remove_subscription(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
-    """*Remove* beside a subscription."""
+    """Handle *Remove* beside a subscription."""
     return await commands.remove_subscription(desk, who, _require_id(value))
 
 
 async def unmute(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
-    """*Unmute* beside a mute."""
+    """Handle *Unmute* beside a mute."""
     return await muting.end_one(desk, who, _require_id(value))
 
 
 async def send_test_alert(desk: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
-    """*Send a test alert*."""
+    """Handle *Send a test alert*."""
     return await commands.send_test_alert(desk, who, _require_id(value))
 
 
@@ -86,7 +86,7 @@ BUTTON_HANDLERS: dict[str, tuple[ButtonHandler, bool]] = {
     "zof_test_alert": (send_test_alert, False),
     mutes.END: (unmute, True),
 }
-"""What each button does, and whether its answer takes the place of the message it stands on."""
+"""Handler of each button, and whether the reply replaces the button's message."""
 
 _ATTEMPT_DESCRIPTIONS: dict[ButtonHandler, str] = {
     show_result: "look up this result",
@@ -99,11 +99,11 @@ _ATTEMPT_DESCRIPTIONS: dict[ButtonHandler, str] = {
     send_test_alert: "send a test alert",
     unmute: muting.UNMUTE,
 }
-"""What each of them is for, as it follows "You cannot"."""
+"""Descriptions of the buttons, to follow "You cannot"."""
 
 
 def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
-    """Listen to every button: to ours by name, to link buttons not at all, and to what a later version left behind."""
+    """Register handlers for known buttons, for link buttons (acknowledged only), and for unknown ones (refused)."""
 
     def build_listener(press: ButtonHandler, replace: bool) -> Callable[..., Coroutine[Any, Any, None]]:
         async def handle_press(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
@@ -114,7 +114,7 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
         return handle_press
 
     async def acknowledge_link(ack: Any) -> None:
-        """A link button: Slack opened the link by itself and only wants to be heard."""
+        """Acknowledge a link button: Slack opens the link itself."""
         await ack()
 
     async def refuse_unknown_button(desk_: ListenerContext, who: Requester, value: dict[str, Any]) -> Message:
@@ -127,13 +127,13 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
 
 
 async def _run_handler(desk: ListenerContext, press: ButtonHandler, who: Requester, value: dict[str, Any]) -> Message:
-    """Do what a button does, but for people who may see no more than what stands there. Raises ZofbotError."""
+    """Run a button's handler, if the person may read more than the channel. Raises ZofbotError."""
     await require_reader(desk, who, _ATTEMPT_DESCRIPTIONS.get(press, "use this button"))
     return await press(desk, who, value)
 
 
 def parse_button_value(action: dict[str, Any]) -> dict[str, Any]:
-    """Read a button's value back; what cannot be read is an empty one."""
+    """Parse a button's JSON value; empty if it is malformed."""
     try:
         value = json.loads(action.get("value") or "{}")
     except ValueError:

@@ -1,4 +1,4 @@
-"""What Slack tells of channels: that one is shared, renamed or archived, and who comes and goes.
+"""Listeners for channel events: shared, renamed, archived, and members joining or leaving.
 
 https://docs.slack.dev/reference/events
 """
@@ -19,23 +19,21 @@ log = structlog.get_logger()
 
 
 def register_listeners(app: AsyncApp, desk: ListenerContext, lobby: HomeUpdater) -> None:
-    """Listen to all that changes who may see what."""
+    """Register handlers for the events that change who may see what."""
 
     async def handle_change(ack: Any, event: dict[str, Any]) -> None:
-        await _record_change(
-            desk, event
-        )  # before Slack is told that we have it: who reads the channel may be others by now
+        await _record_change(desk, event)  # before the acknowledgement: the channel's readers may have changed
         await ack()
 
     async def handle_reopened_channel(ack: Any, event: dict[str, Any]) -> None:
-        """A channel takes messages again, as far as Slack tells: what waits for it is sent."""
+        """Send what waits for a channel, which may accept messages again."""
         await _record_change(desk, event)
         await ack()
         if channel := _channel_id(event):
             desk.errands.start(_unblock_channel(desk, channel))
 
     async def handle_departure(ack: Any, event: dict[str, Any]) -> None:
-        """Somebody is no member any more: their Home is not to show what they can no longer see."""
+        """Refresh the Home of somebody who left a channel, so that it no longer shows that channel."""
         await _record_change(desk, event)
         await ack()
         desk.errands.start(_refresh_home(desk, lobby, str(event.get("user") or ""), _channel_id(event)))
@@ -55,7 +53,7 @@ def register_listeners(app: AsyncApp, desk: ListenerContext, lobby: HomeUpdater)
 
 
 async def _record_change(desk: ListenerContext, event: Mapping[str, Any]) -> None:
-    """Have what Slack said before count no more; where the store does not answer, nothing is remembered anyway."""
+    """Invalidate cached lookups of the channel and person; without the store, nothing is cached anyway."""
     for identifier in filter(None, (_channel_id(event), event.get("user"))):
         if isinstance(identifier, str):
             try:
@@ -66,7 +64,7 @@ async def _record_change(desk: ListenerContext, event: Mapping[str, Any]) -> Non
 
 
 def _channel_id(event: Mapping[str, Any]) -> str:
-    """The channel's id; a rename tells more of it."""
+    """Return the channel's id; rename events have an object instead of an id."""
     channel = event.get("channel")
     found = channel.get("id") if isinstance(channel, Mapping) else channel
     return found if isinstance(found, str) else ""
@@ -86,5 +84,5 @@ async def _unblock_channel(desk: ListenerContext, channel: str) -> None:
     try:
         if count := await desk.outbox.unpark_channel(channel):
             log.info("channel mended", channel=channel, waiting=count)
-    except StoreUnavailable as error:  # the lookout tries it again in a few minutes
+    except StoreUnavailable as error:  # the outbox monitor retries in a few minutes
         log.warning("channel not mended yet", channel=channel, error=error.sentence)

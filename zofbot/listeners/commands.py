@@ -1,4 +1,4 @@
-"""``/zof`` and its verbs."""
+"""Listener for the ``/zof`` command and its verbs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zofbot.triage.thread_commands import ACTION_WORDS
 
 
 def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
-    """Listen to the one command; an operator may have named it otherwise in the manifest, so any name is ours."""
+    """Register the slash command; an operator may rename it in the manifest, so any command name is accepted."""
 
     async def handle_command(ack: Any, body: dict[str, Any], context: AsyncBoltContext) -> None:
         who, text = requester_of(body), read_input(str(body.get("text") or ""))
@@ -38,7 +38,7 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
 
 
 async def answer_command(desk: ListenerContext, who: Requester, text: str) -> Message:
-    """Do what was typed, as ``read_input`` gives it. Raises ZofbotError."""
+    """Run a typed command (text from ``read_input``). Raises ZofbotError."""
     first = text.partition(" ")[0].lower()
     if first in ACTION_WORDS and first not in commands.VERBS:
         raise BadInput(
@@ -79,4 +79,4 @@ COMMAND_HANDLERS: dict[str, Callable[[ListenerContext, Requester, ParsedCommand]
     "trace": lambda desk, who, typed: traces.show_trace(desk, who, typed.id),
     "help": _answer_help,
 }
-"""What answers each verb."""
+"""Handler of each verb."""

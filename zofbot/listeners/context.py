@@ -1,4 +1,4 @@
-"""What every listener needs, and how an answer gets back to the person who asked."""
+"""Context shared by all listeners, and delivery of private replies."""
 
 from __future__ import annotations
 
@@ -38,25 +38,24 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Requester:
-    """Who asked, where, and the address that takes answers for half an hour."""
+    """The person behind a request, the channel, and the ``response_url``, which is valid for 30 minutes."""
 
     user: str
     name: str
     channel: str
     response_url: str
     request: str
-    """What Slack calls this one request; a repeat of it has the same. With it a modal may be opened, within 3 s."""
+    """Slack's request id, the same for retries; as a trigger id it can open a modal within 3 s."""
     room: str = ""
-    """The channel's name as Slack gives it: ``directmessage`` and ``privategroup`` stand for all of their kind."""
+    """The channel's name as Slack gives it; ``directmessage`` and ``privategroup`` are generic names."""
     message: str = ""
-    """Time stamp of the message that it was done on, or of the one whose thread that stands in; none for private ones.
-    """
+    """Timestamp of the message that was clicked, or of its thread's first message; empty for ephemeral messages."""
     thread: str = ""
-    """Time stamp of the root of the thread in which it was done, for the answer to go there, too."""
+    """Timestamp of the first message of the request's thread, so that the reply goes there."""
 
 
 class ListenerReply(NamedTuple):
-    """What the person is told, and whether it is bad news."""
+    """The reply to a person, and whether it reports an error."""
 
     message: Message
     failed: bool = False
@@ -64,7 +63,7 @@ class ListenerReply(NamedTuple):
 
 @dataclass(frozen=True)
 class ListenerContext:
-    """The rooms that listeners send people to."""
+    """Services and settings that listeners use."""
 
     zof: ZofClient
     store: Store
@@ -84,20 +83,20 @@ class ListenerContext:
     traces: TraceWriter
     catalog: Catalog
     note: bool = False
-    """Whether a failure is resolved only with a note."""
+    """Whether resolving a failure requires a note."""
     details: bool = False
-    """Whether people of other organizations see what failures say."""
+    """Whether people of other organizations see failure texts."""
     default_channel: str = ""
-    """The channel for what no subscription takes."""
+    """Channel for failures that no subscription matches."""
     poll_interval: float = 60.0
-    """Seconds between two looks at Zof of whoever polls."""
+    """Seconds between polls of Zof."""
 
     async def hides_details(self, channel: str) -> bool:
-        """Whether a channel is to see only names and outcomes, for others read along."""
+        """Return whether a channel may see only names and outcomes, because other organizations read it."""
         return not self.details and await self.people.is_shared(channel)
 
     async def run_safely(self, work: Coroutine[Any, Any, Message]) -> ListenerReply:
-        """Do the work; whatever goes wrong becomes words for the person."""
+        """Run ``work`` and convert any error to a reply."""
         try:
             return ListenerReply(await work)
         except ZofbotError as error:
@@ -108,15 +107,15 @@ class ListenerContext:
     async def acknowledge_with_reply(
         self, ack: Any, asked: Requester, work: Coroutine[Any, Any, Message], arrived: float
     ) -> None:
-        """Acknowledge with the answer itself if it is there in time, else say so, and answer in a second message.
+        """Acknowledge with the reply itself if it is ready in time, else with a notice, and reply in a second message.
 
-        The wait ends 2.2 s after the request came in, because Slack gives up after three.
+        The wait ends 2.2 s after the request arrived, because Slack gives up after three.
         """
         task = self.errands.start(self.run_safely(work))
         left = TimeBudget.ACK.seconds - (self.clock.monotonic() - arrived)
         done, _ = await asyncio.wait({task}, timeout=max(left, 0))
         message = task.result().message if done else replies.still_working_reply(tracing.current_reference())
-        # As one dict: given apart, Bolt leaves the blocks out where there are attachments.
+        # One dict: with separate arguments, Bolt drops the blocks if there are attachments.
         await ack(message.message_fields() | {"response_type": "ephemeral"})
         if not done:
             self.errands.start(self._send_follow_up(task, asked))
@@ -127,7 +126,7 @@ class ListenerContext:
     def reply_in_background(
         self, asked: Requester, work: Coroutine[Any, Any, Message], *, replace: bool = False
     ) -> None:
-        """Answer a press that was acknowledged; ``replace`` puts a good answer where the pressed message stood."""
+        """Reply to an acknowledged click; ``replace`` replaces the clicked message unless the reply is an error."""
         self.errands.start(self._run_and_reply(asked, work, replace))
 
     async def _run_and_reply(self, asked: Requester, work: Coroutine[Any, Any, Message], replace: bool) -> None:
@@ -135,9 +134,9 @@ class ListenerContext:
         await self.send_reply(asked, told.message, replace=replace and not told.failed)
 
     async def send_reply(self, asked: Requester, message: Message, *, replace: bool = False) -> None:
-        """Answer privately, in plain words where Slack refuses the card, and another way where it refuses the first.
+        """Reply privately, as plain text if Slack rejects the card, and by another method if the first is refused.
 
-        That Slack takes no answer at all is logged, for nobody can be told.
+        If Slack accepts no reply at all, that is only logged.
         """
         try:
             await send_or_simplify(
@@ -147,9 +146,9 @@ class ListenerContext:
             log.error("answer not delivered", reason=error.reason, user=asked.user, channel=asked.channel)
 
     async def _send_private_reply(self, asked: Requester, message: Message, replace: bool) -> None:
-        """Use the response URL, where there is one and it still works, or post; inside a thread the other way round.
+        """Reply through the response URL, and else by posting; in a thread in the opposite order.
 
-        The URL's answer to a click inside a thread goes to the channel, unless it replaces what was clicked on.
+        In a thread, a reply through the URL appears in the channel, unless it replaces the clicked message.
         """
 
         async def send_by_url() -> None:
@@ -171,12 +170,12 @@ class ListenerContext:
             await second()
 
     async def open_modal(self, asked: Requester, form: Block) -> None:
-        """Open a modal, without its newer kinds of blocks where Slack refuses those. Raises SlackError."""
+        """Open a modal, without newer block types if Slack rejects those. Raises SlackError."""
         await show_or_simplify(lambda view: self.notifier.open_view(asked.request, view), form, plain_modal(form))
 
 
 def requester_of(body: Mapping[str, Any]) -> Requester:
-    """Read who asked from a slash command's or an interaction's body; Slack spells the two differently."""
+    """Parse the requester from a slash command or an interaction, whose payloads have different fields."""
     user = body.get("user") or {}
     channel = body.get("channel") or {}
     container = body.get("container") or {}

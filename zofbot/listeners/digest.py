@@ -1,4 +1,4 @@
-"""``/zof digest``: how often a channel is told how things went, set by the people in it, and a private preview."""
+"""``/zof digest``: set, end or show a channel's digest schedule, with a private preview."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ from zofbot.zof.client import TimeBudget
 log = structlog.get_logger()
 
 MAX_PAGES = 10
-"""Pages of each listing that are read for a preview."""
+"""Maximum pages of each listing to read for a preview."""
 
 READ_TIMEOUT_SECONDS = TimeBudget.FOLLOW_UP.seconds
 
 
 async def answer_digest_command(desk: ListenerContext, who: Requester, words: str) -> Message:
-    """Set the channel's digest, end it, or say how it stands, with a preview later. Raises ZofbotError."""
+    """Set the channel's digest, end it, or show its setting followed by a preview. Raises ZofbotError."""
     regular, last = await load_digest(desk.outbox, who.channel)
     if not words.strip():
         said = digest_message.setting_text(regular, _next_occurrence(desk, regular, last).at if regular else 0.0)
@@ -80,7 +80,7 @@ async def _end_digest(desk: ListenerContext, who: Requester, regular: DigestSett
 async def _save_setting(
     desk: ListenerContext, who: Requester, line: str, before: DigestSetting | None, after: DigestSetting | None
 ) -> None:
-    """Keep the setting, say so in the channel and write it into the audit: one step."""
+    """Store the setting, the note to the channel and the audit record in one transaction."""
     now = desk.clock.time()
     note = Notification(
         key=f"digest-set:{request_hash(who.request)}:{who.channel}", kind=NotificationKind.ROOT, channel=who.channel,
@@ -100,14 +100,14 @@ def _format_setting(regular: DigestSetting | None) -> str:
 
 
 def _next_occurrence(desk: ListenerContext, regular: DigestSetting, last: str) -> Occurrence:
-    """When the next one comes: the day that has had one has no second."""
+    """Return the next digest's time; a day gets only one digest."""
     coming = next_occurrence(regular.rhythm, desk.clock.time())
     told = last == digest_key(regular.rhythm, coming.day, regular.channel)
     return next_occurrence(regular.rhythm, coming.at) if told else coming
 
 
 async def _send_preview(desk: ListenerContext, who: Requester, regular: DigestSetting | None) -> None:
-    """Have what a digest would say now follow the setting."""
+    """Send a preview of the digest, after the reply with the setting."""
     told, _ = await asyncio.gather(
         desk.run_safely(_build_preview(desk, who, regular)), desk.clock.sleep(ACK_SETTLE_SECONDS)
     )
@@ -115,7 +115,7 @@ async def _send_preview(desk: ListenerContext, who: Requester, regular: DigestSe
 
 
 async def _build_preview(desk: ListenerContext, who: Requester, regular: DigestSetting | None) -> Message:
-    """The digest of the time that ends now. Raises ZofbotError."""
+    """Build the digest for the period that ends now. Raises ZofbotError."""
     person = await desk.people.load_person(who.user)
     now = desk.clock.time()
     rhythm = regular.rhythm if regular else DigestSchedule(every="daily", minute=0, zone=iana_name(person.zone))
@@ -131,7 +131,7 @@ async def _build_preview(desk: ListenerContext, who: Requester, regular: DigestS
 
 
 async def _read_listings(desk: ListenerContext, due: DueDigest) -> DigestData:
-    """Read Zof's listings back to where the digest begins, as far as the page cap and somebody's patience allow."""
+    """Read Zof's listings back to the start of the digest, within the page limit and the timeout."""
     named: ListOrder | None = None if desk.list_order == "auto" else desk.list_order
     back = utc_datetime(due.starts_at)
     walk = time_window.start_window(due.ends_at, due.starts_at, named)

@@ -1,4 +1,4 @@
-"""Endings: what people are told whose request came to nothing, with an id to ask for, and what its trace says of it."""
+"""Error replies with a reference id, and the matching log lines and trace steps."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ log = structlog.get_logger()
 
 
 def error_reply(error: ZofbotError) -> Message:
-    """What went wrong, and Zof's request id, or where that leads nowhere a reference of ours."""
+    """Return the reply for an error, with Zof's request id or a reference id; traces the error."""
     return replies.error_reply(error, trace_error(error))
 
 
 def unexpected_error_reply(error: Exception) -> Message:
-    """That something went wrong which nobody foresaw, and its reference."""
+    """Return the reply for an unexpected error, with its reference id; logs the error."""
     return replies.unexpected_error_reply(log_unexpected(error))
 
 
 def field_error(error: ZofbotError) -> str:
-    """An error as it stands beneath a field of a form; what was filled in wrong needs no reference."""
+    """Return the text of an error below a form field; wrong input gets no reference id."""
     reference = trace_error(error)
     return subscription_modal.field_error_text(error, reference="" if isinstance(error, BadInput) else reference)
 
 
 def trace_error(error: ZofbotError) -> str:
-    """Have the trace say how it ended; gives the reference to show, empty where Zof's request id says it all."""
+    """Record an error in the trace; returns the reference id to show, empty if Zof's request id finds the trace."""
     asked = error.request_id if isinstance(error, ZofError) else None
     reference = "" if asked and tracing.is_findable(asked) else tracing.current_reference()
     tracing.record_step(
@@ -46,7 +46,7 @@ def trace_error(error: ZofbotError) -> str:
 
 
 def log_unexpected(error: Exception) -> str:
-    """Log an error nobody foresaw with its traceback, and give the reference that stands beside it."""
+    """Log an unexpected error with its traceback, and return its reference id."""
     reference = tracing.current_reference()
     tracing.record_error(error)
     log.error("unforeseen error", reference=reference, exc_info=error)
@@ -54,7 +54,7 @@ def log_unexpected(error: Exception) -> str:
 
 
 def _error_summary(error: ZofbotError) -> str:
-    """The same in words that are certainly ours: sentences may quote what was typed, or Zof."""
+    """Summarize an error without quoting user input or Zof, which its sentence may do."""
     match error:
         case ZofError():
             return f"Zof: {error.kind}, {f'HTTP {error.status}' if error.status else 'no reply'}"

@@ -1,4 +1,4 @@
-"""Which failure is meant, where its message stands, and who may work on it."""
+"""Lookup of failures, their messages and permalinks, and permission checks."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ log = structlog.get_logger()
 
 
 async def display_name(desk: ListenerContext, who: Requester) -> str:
-    """What somebody is called everywhere: as Slack shows them; as they came with the request where it does not say.
+    """Return a person's display name in Slack, or the name in the request if Slack does not answer.
 
-    Slack sends handles with commands and ids with events, so that one person would go by three names.
+    Commands contain handles and events contain ids, so request names are not consistent.
     """
     return (await desk.people.load_person(who.user)).name or who.name
 
 
 async def audit_refusal(desk: ListenerContext, who: Requester, tried: str, reason: str, key: str = "") -> None:
-    """Write into the audit that somebody was kept from what they ``tried``, once for each request of Slack's."""
+    """Write a refused attempt (``tried``) to the audit log, once per Slack request."""
     entry = audit.AuditRecord(
         at=desk.clock.time(),
         act=REFUSED_ACTION,
@@ -45,14 +45,14 @@ async def audit_refusal(desk: ListenerContext, who: Requester, tried: str, reaso
     try:
         if not who.request or await desk.store.claim_request(f"refused:{who.request}"):
             await desk.audit.append(entry)
-    except StoreUnavailable as error:  # it is refused all the same
+    except StoreUnavailable as error:  # the refusal holds anyway
         log.error("refusal not in the audit", tried=tried, user=who.user, cause=error.sentence)
 
 
 async def require_role(desk: ListenerContext, who: Requester, needed: Role, tried: str, key: str = "") -> Person:
-    """Who somebody is, if they may do what takes that role: ``tried``, as it follows "you cannot".
+    """Return the person if they have the role; ``tried`` describes the attempt, to follow "you cannot".
 
-    ``key`` names the failure it is about. Raises NotAllowed with the reason where they may not; the audit knows it.
+    ``key`` is the failure concerned, if any. Raises NotAllowed with the reason, after writing it to the audit log.
     """
     person = await desk.people.load_person(who.user)
     reason = explain_refusal(needed, person, desk.roles, tried)
@@ -67,11 +67,11 @@ async def require_role(desk: ListenerContext, who: Requester, needed: Role, trie
 
 
 async def require_reader(desk: ListenerContext, who: Requester, tried: str) -> None:
-    """Let those on who may see more than what stands in their channel: the one rule for reading, typed or pressed.
+    """Check that a person may read more than the messages in their channel. All lookups use this check.
 
-    Members and guests of this workspace may. People of other organizations may where an operator shows them details,
-    and somebody of whom Slack does not say who they are may where nobody but us reads. ``tried`` follows "you
-    cannot". Raises NotAllowed.
+    Members and guests of this workspace may. People of other organizations may if the operator shows them details,
+    and people whom Slack does not identify may in channels without external readers. ``tried`` follows "you cannot".
+    Raises NotAllowed.
     """
     person = await desk.people.load_person(who.user)
     if person.standing in (Membership.MEMBER, Membership.GUEST):
@@ -90,7 +90,7 @@ async def require_reader(desk: ListenerContext, who: Requester, tried: str) -> N
 
 
 async def require_visible(desk: ListenerContext, who: Requester, channel: str, tried: str) -> None:
-    """Let those on who may see what stands in ``channel``: the one they ask in, or one that is visible to them.
+    """Check that a person may see ``channel``: it is the request's channel, or one that is visible to them.
 
     ``tried`` follows "you cannot". Raises NotAllowed.
     """
@@ -102,13 +102,13 @@ async def require_visible(desk: ListenerContext, who: Requester, channel: str, t
 
 
 def check_channel(key: str, channel: str) -> None:
-    """Raise BadInput where the failure under ``key`` belongs to another channel: no client of Slack's sends that."""
+    """Raise BadInput if the failure belongs to another channel, which only a forged request can cause."""
     if split_key(key)[2] != channel:
         raise BadInput("This failure belongs to another channel.", "Use its card there.")
 
 
 async def load_failure(desk: ListenerContext, who: Requester, about: FailureRef) -> Failure:
-    """The failure, read from Zof again if it has to be. Raises FailureExpired."""
+    """Load a failure, restoring it from Zof if it has expired. Raises FailureExpired if that fails."""
     failure = await desk.failures.get(about.key)
     if failure is None and await restore_failure(desk, who, about):
         failure = await desk.failures.get(about.key)
@@ -118,22 +118,22 @@ async def load_failure(desk: ListenerContext, who: Requester, about: FailureRef)
 
 
 async def alert_key_at(desk: ListenerContext, channel: str, ts: str) -> str:
-    """The key of the failure whose message stands there; empty for any other message.
+    """Return the key of the failure whose message is at ``ts``; empty for any other message.
 
-    Our own receipts are asked first: Slack may let us read no more than one message a minute. Raises SlackError.
+    Stored receipts are checked first, because Slack may allow only one read a minute. Raises SlackError.
     """
     own = await desk.failures.alert_key_at(Receipt(channel, ts))
     return own or alert_key_of(await desk.notifier.key_at(channel, ts), channel)
 
 
 async def find_outbox_record(desk: ListenerContext, key: str) -> OutboxRecord | None:
-    """What the outbox knows of a message; of one that people deleted, what it knows of the one in its place."""
+    """Return a message's outbox record; for a deleted message, the record of its replacement."""
     entry = await desk.outbox.get_record(key)
     return await desk.outbox.get_record(entry.replaced_by) if entry and entry.replaced_by else entry
 
 
 async def find_permalink(desk: ListenerContext, entry: OutboxRecord | None) -> str:
-    """Where a message can be seen; nothing while it is on its way, or when Slack does not say."""
+    """Return a message's permalink; empty if it is not sent yet or Slack does not answer."""
     if entry is None or entry.receipt is None:
         return ""
     try:
@@ -144,9 +144,9 @@ async def find_permalink(desk: ListenerContext, entry: OutboxRecord | None) -> s
 
 
 async def restore_failure(desk: ListenerContext, who: Requester, about: FailureRef) -> bool:
-    """Know a failure again whose record is gone, by reading from Zof what its key names; False when that fails.
+    """Rebuild an expired failure from Zof; returns False if Zof does not return it.
 
-    The message it was asked on is its own, so that this one shows what becomes of it.
+    The message of the request becomes the failure's card, so that later changes update it.
     """
     kind, identifier, channel = split_key(about.key)
     now = desk.clock.time()

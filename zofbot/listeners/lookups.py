@@ -1,4 +1,4 @@
-"""Looks a result, a run or the latest runs up, and draws the card."""
+"""Lookups of a result, a run or the latest runs, rendered as cards."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from zofbot.subscriptions.excluding_filter import KnownNames, explain_projects
 from zofbot.zof.protocol import PAGE_SIZE, detect_order
 
 NAMES_SECONDS = 1.0
-"""How long a card waits for the names of schedules, or of projects."""
+"""Seconds that a card waits for the names of schedules or projects."""
 
 _EARLIEST_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 async def show_result(desk: ListenerContext, identifier: str) -> Message:
-    """One result's card, private, with the button that shares it. Raises ZofError."""
+    """Return a result's card with a share button. Raises ZofError."""
     try:
         found = await desk.zof.get_result(identifier)
     except ZofRejected as error:
@@ -35,14 +35,14 @@ async def show_result(desk: ListenerContext, identifier: str) -> Message:
 
 
 async def show_run(desk: ListenerContext, identifier: str, start: int = 0) -> Message:
-    """One run's card with its failed and errored cases from ``start`` on. Raises ZofError."""
+    """Return a run's card with its failed and errored cases from ``start`` on. Raises ZofError."""
     found = await desk.zof.get_run(identifier)
     (bad, more), found = await asyncio.gather(failed_results(desk, found), _with_schedule(desk, found))
     return cards.run_card(found, bad, desk.links, start=start, more=more)
 
 
 async def _with_schedule(desk: ListenerContext, found: Run) -> Run:
-    """The run with the name of the schedule that started it, where that is known soon."""
+    """Return the run with its schedule's name, if that is available in time."""
     if found.schedule_id is None or found.schedule_name:
         return found
     if desk.catalog.schedules.is_stale:
@@ -51,7 +51,7 @@ async def _with_schedule(desk: ListenerContext, found: Run) -> Run:
 
 
 async def failed_results(desk: ListenerContext, found: Run) -> tuple[list[Result], bool]:
-    """The run's failed and errored cases, as sent along or else listed, and whether Zof has more of them."""
+    """Return the run's failed and errored cases, included in it or listed, and whether Zof has more of them."""
     known = {result.id: result for result in found.results or ()}
     more = False
     if found.results is None or sum(result.outcome.is_bad for result in known.values()) < found.counts.bad_count:
@@ -63,7 +63,7 @@ async def failed_results(desk: ListenerContext, found: Run) -> tuple[list[Result
 
 
 def _statuses_to_list(run: Run) -> tuple[Outcome | None, ...]:
-    """Which results of a run to list: all where they fit on a page, for a case that failed may have passed since."""
+    """Return the result statuses to list: all if they fit on a page, since a failed case may have passed on retry."""
     if run.counts.total is not None and run.counts.total <= PAGE_SIZE:
         return (None,)
     counted = {Outcome.FAILED: run.counts.failed, Outcome.ERROR: run.counts.error}
@@ -71,7 +71,7 @@ def _statuses_to_list(run: Run) -> tuple[Outcome | None, ...]:
 
 
 async def show_runs(desk: ListenerContext, typed: str, start: int = 0) -> Message:
-    """The latest runs that match filters as they were typed, newest first. Raises BadInput or ZofError."""
+    """Return a card of the latest runs that match the typed filters, newest first. Raises BadInput or ZofError."""
     filters = parse_run_filters(typed)
     found: dict[str, Run] = {}
     partial = False
@@ -85,7 +85,7 @@ async def show_runs(desk: ListenerContext, typed: str, start: int = 0) -> Messag
 
 
 async def _nearest_projects(desk: ListenerContext, patterns: Sequence[str]) -> str:
-    """Which projects may have been meant, where a filter names none that Zof lists (mrkdwn)."""
+    """Suggest projects if a filter matches none that Zof lists (mrkdwn)."""
     listing = desk.catalog.projects
     if patterns and listing.is_stale:
         await asyncio.wait({desk.errands.start(listing.refresh())}, timeout=NAMES_SECONDS)
@@ -97,10 +97,10 @@ async def _nearest_projects(desk: ListenerContext, patterns: Sequence[str]) -> s
 async def _list_runs(
     desk: ListenerContext, filters: RunFilters, status: Outcome | None, enough: int, found: dict[str, Run]
 ) -> bool:
-    """Add the runs of one status that match; whether Zof has more that may be newer. Raises ZofError.
+    """Add the matching runs of one status to ``found``; returns whether unread runs may be newer. Raises ZofError.
 
-    Zof's order is not published. When the first page shows newest first, reading ends as soon as there is enough to
-    show; else all is read, as far as the page cap allows.
+    Zof does not document its order. If a page is sorted newest first, reading stops once there is enough to show;
+    otherwise everything is read, up to the page limit.
     """
     newest_first, more, count = desk.list_order == "newest", False, 0
     async for page in desk.zof.list_runs(status=status, project=filters.project_id()):

@@ -1,4 +1,4 @@
-"""Words typed to the bot: after a mention, in a failure's thread or anywhere else, and in its direct messages."""
+"""Listener for mentions of the bot and its direct messages: thread commands and questions."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from zofbot.triage.thread_commands import ThreadCommand, parse_thread_command
 log = structlog.get_logger()
 
 MUTING = {"mute": mutes.mute, "unmute": mutes.unmute}
-"""What does these words, in any thread and outside of one."""
+"""Handlers of commands that work in any thread and outside of threads."""
 
 
 def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
-    """Listen to mentions of the bot and to its direct messages.
+    """Register handlers for mentions of the bot and for its direct messages.
 
     https://docs.slack.dev/reference/events/app_mention , https://docs.slack.dev/reference/events/message.im
     """
@@ -36,7 +36,7 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
         who, thread = _requester_of(body, event), str(event.get("thread_ts") or "")
         if not _is_addressed_to_us(body):
             await ack()
-        elif requests_action(body):  # it is stored before Slack is told that we have it
+        elif requests_action(body):  # stored before the acknowledgement
             told = await desk.run_safely(_apply_command(desk, who, thread, _parse_command(body)))
             await ack()
             desk.errands.start(desk.send_reply(who, told.message))
@@ -49,7 +49,7 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
 
 
 def _is_addressed_to_us(body: Mapping[str, Any]) -> bool:
-    """Whether a person said it to the bot: not a bot, the bot itself included, and not an edit of what was said."""
+    """Return whether a person addressed the bot; false for messages of bots and for edits."""
     event = body.get("event") or {}
     unspoken = event.get("bot_id") or event.get("subtype") or event.get("edited")
     return (
@@ -71,7 +71,7 @@ def _bot_user(body: Mapping[str, Any]) -> str:
 
 
 def requests_action(body: Mapping[str, Any]) -> bool:
-    """Whether somebody asks the bot in words for an act, which knows its request by itself."""
+    """Return whether a message requests an action, which has its own duplicate check."""
     if not _is_mention_or_direct(body.get("event") or {}):
         return False
     try:
@@ -83,7 +83,7 @@ def requests_action(body: Mapping[str, Any]) -> bool:
 
 def _parse_command(body: Mapping[str, Any]) -> ThreadCommand:
     event = body["event"]
-    bot = _bot_user(body) or ("nobody" if _is_direct(event) else "")  # in direct messages a first mention is not ours
+    bot = _bot_user(body) or ("nobody" if _is_direct(event) else "")  # "nobody": keep a leading mention
     return parse_thread_command(str(event.get("text") or ""), bot)
 
 
@@ -116,7 +116,7 @@ async def _answer_question(desk: ListenerContext, who: Requester, thread: str, b
 
 
 async def _apply_command(desk: ListenerContext, who: Requester, thread: str, said: ThreadCommand) -> Message:
-    """Do what was typed, to the failure of this thread as it stands now. Raises ZofbotError."""
+    """Run a typed action on the current state of the thread's failure. Raises ZofbotError."""
     if said.question in MUTING:
         await require_reader(desk, who, f"use `{said.question}`")
         return await MUTING[said.question](desk, who, said.rest)
@@ -141,7 +141,7 @@ async def _apply_command(desk: ListenerContext, who: Requester, thread: str, sai
 
 
 async def _thread_key(desk: ListenerContext, who: Requester, thread: str) -> str:
-    """The key of the failure whose thread this is. Raises BadInput where it is none."""
+    """Return the key of the thread's failure. Raises BadInput if there is none."""
     root = ""
     try:
         root = await alert_key_at(desk, who.channel, thread) if thread else ""

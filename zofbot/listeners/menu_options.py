@@ -1,4 +1,4 @@
-"""Loads the options of the subscription form's menus."""
+"""Listeners that load the options of the subscription form's menus."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from zofbot.slack.views import menu_options
 from zofbot.slack.views.blocks import Block
 
 OPTIONS_TIMEOUT_SECONDS = 2.0
-"""How long options are waited for: Slack gives up after three, and a menu that failed to load looks broken."""
+"""Seconds to wait for options: Slack gives up after three, and then the menu looks broken."""
 
 
 def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
-    """Listen to the menus (https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload)."""
+    """Register the menus (https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload)."""
 
     async def load_project_options(ack: Any, body: dict[str, Any]) -> None:
         await ack(options=await _project_options(desk, str(body.get("value") or "")))
@@ -30,7 +30,7 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
 
 
 async def _project_options(desk: ListenerContext, typed: str) -> list[Block]:
-    """Those that Zof lists, as far as it does so in time; the pattern's field takes the others."""
+    """Return the projects that Zof lists in time; others can be typed in the pattern field."""
     listing = desk.catalog.projects
     if listing.is_stale:
         await _wait_in_time(desk, listing.refresh())
@@ -42,7 +42,7 @@ async def _group_options(desk: ListenerContext, typed: str) -> list[Block]:
 
 
 async def handles_in_time(desk: ListenerContext, seconds: float = OPTIONS_TIMEOUT_SECONDS) -> dict[str, str]:
-    """The handles of user groups by id, as far as Slack says them in time."""
+    """Return the handles of user groups by id; empty if Slack does not answer in time."""
     found: dict[str, str] | None = await _wait_in_time(desk, desk.people.group_handles(), seconds)
     return found or {}
 
@@ -50,7 +50,7 @@ async def handles_in_time(desk: ListenerContext, seconds: float = OPTIONS_TIMEOU
 async def _wait_in_time(
     desk: ListenerContext, asking: Coroutine[Any, Any, Any], seconds: float = OPTIONS_TIMEOUT_SECONDS
 ) -> Any:
-    """What comes of it in time, else nothing; it goes on, and the next to ask gets it at once."""
+    """Return the result if it is ready in time, else None; the task continues and fills the cache."""
     task = desk.errands.start(asking)
     await asyncio.wait({task}, timeout=seconds)
     return task.result() if task.done() else None

@@ -1,4 +1,4 @@
-"""What a channel is not told for a while: muted and unmuted by the people in it."""
+"""``/zof mute`` and ``/zof unmute``: suppress a channel's matching alerts for a while."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from zofbot.subscriptions.tokenizer import split_words
 log = structlog.get_logger()
 
 MUTE, UNMUTE = "mute alerts in this channel", "end a mute of this channel"
-"""What is done here, as it follows "You cannot"."""
+"""Descriptions of the attempts, to follow "You cannot"."""
 
 MAX_MUTES = 20
-"""Mutes that a channel may have at a time."""
+"""Maximum active mutes per channel."""
 
 KEPT_SECONDS = 86400.0
-"""How long a mute is kept after its end."""
+"""Seconds that a mute is kept after its end."""
 
 
 async def mute(desk: ListenerContext, asked: Requester, typed: str) -> Message:
-    """Keep a mute, or give the one with the same filters another end; a repeated request does nothing more.
+    """Create a mute, or change the end of the one with the same filters; a repeated request changes nothing.
 
     Raises ZofbotError.
     """
@@ -71,9 +71,9 @@ async def mute(desk: ListenerContext, asked: Requester, typed: str) -> Message:
 
 
 async def unmute(desk: ListenerContext, asked: Requester, which: str) -> Message:
-    """End mutes of the channel before their time: by number, by filters, or all; alone the only one there is.
+    """End mutes of the channel early: by number, by filters, or all; without an argument, the only one.
 
-    What they held back comes at once, unless it waits for something else. Raises ZofbotError.
+    Alerts that they held back are sent at once, unless something else holds them back. Raises ZofbotError.
     """
     person = await require_role(desk, asked, Role.RESPONDER, UNMUTE)
     while True:
@@ -103,13 +103,13 @@ async def end_one(desk: ListenerContext, asked: Requester, identifier: str) -> M
 
 
 async def mutes_of(desk: ListenerContext, channels: Sequence[str]) -> list[Mute]:
-    """The mutes of these channels that have not ended, in the order in which they are numbered."""
+    """Return the active mutes of these channels, in numbering order."""
     known, now = read_mutes(await _records(desk)), desk.clock.time()
     return [each for channel in channels for each in active(known, channel, now)]
 
 
 def _meant(own: Sequence[Mute], which: str) -> list[Mute]:
-    """Those that ``which`` names. Raises BadInput with what there is."""
+    """Return the mutes selected by ``which``. Raises BadInput with a list of the active ones."""
     if not own:
         raise BadInput(
             "Nothing is muted in this channel.", "Mute something first.", example=f"{SLASH_COMMAND} mute env:qa 2h"
@@ -147,10 +147,10 @@ async def _commit(  # noqa: PLR0913, PLR0917  (what happened, in words and in re
     changed: Mapping[str, Mute | None],
     known: Mapping[str, str],
 ) -> None:
-    """Store mutes, or that they are ended (``None``), with when all that waited for them is due now, in one step.
+    """Store changed mutes, delete ended ones (None), and reschedule what they hold back, in one transaction.
 
-    What came to wait for one in the same moment is seen to afterwards: once it is ended nothing more does. Raises
-    Changed.
+    Notifications that started to wait concurrently are rescheduled afterwards; an ended mute holds back no new ones.
+    Raises CommitConflict.
     """
     now = desk.clock.time()
     others = [each for each in read_mutes(known) if each.id not in changed]
@@ -177,12 +177,12 @@ async def _commit(  # noqa: PLR0913, PLR0917  (what happened, in words and in re
 
 
 def _key(asked: Requester, act: str) -> str:
-    """Under which the channel is told of it; once there is such a line, a repeated request was carried out."""
+    """Return the key of the note to the channel; if that note exists, the request was carried out before."""
     return f"{act}d:{request_hash(asked.request)}:{asked.channel}"
 
 
 async def _waiting(desk: ListenerContext, names: Sequence[str] | Mapping[str, object]) -> dict[str, str]:
-    """What waits for any of these mutes: keys of notifications, and what else they wait for."""
+    """Return the notifications that wait for any of these mutes: key -> record of all that holds them back."""
     held = await desk.outbox.read_hashes(*map(held_by, names))
     return {key: record for records in held.values() for key, record in records.items()}
 
@@ -193,7 +193,7 @@ async def _due(desk: ListenerContext, waiting: Mapping[str, str], left: Mapping[
 
 
 def _entry(desk: ListenerContext, asked: Requester, act: str, name: str, records: tuple[str, str]) -> AuditRecord:
-    """What the audit keeps of one mute; ``records`` are it before and after."""
+    """Build a mute's audit record; ``records`` are its JSON before and after."""
     before, after = map(_described, records)
     return AuditRecord(
         at=desk.clock.time(), act=act, user=asked.user, name=asked.name, channel=asked.channel, key=name,
@@ -202,7 +202,7 @@ def _entry(desk: ListenerContext, asked: Requester, act: str, name: str, records
 
 
 def _described(record: str) -> str:
-    """A mute as the audit keeps it."""
+    """Describe a mute for the audit log."""
     if not record:
         return ""
     found = Mute.model_validate_json(record)

@@ -1,4 +1,4 @@
-"""``/zof triage``, ``/zof oncall`` and ``/zof handover``: the rounds of people on call."""
+"""``/zof triage``, ``/zof oncall`` and ``/zof handover``, for people on call."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ log = structlog.get_logger()
 
 ROWS_PER_PAGE = 10
 MAX_MEMBERS_NAMED = 20
-"""Members of a user group that are named."""
+"""Maximum members of a user group listed by name."""
 
 DEFAULT_SHIFT = "12h"
-"""How long a shift is where nobody says."""
+"""Default length of a shift."""
 
 
 async def list_open_failures(desk: ListenerContext, who: Requester, scope: str, start: int = 0) -> Message:
-    """What is open in this channel, what is ``mine``, or what is open in ``all`` channels. Raises ZofbotError.
+    """List open failures of this channel, those that are ``mine``, or those of ``all`` channels. Raises ZofbotError.
 
-    What a storm is made of is listed one by one, and the storm itself only where nothing else says that it is open.
+    Members of a storm are listed individually; the storm itself is listed only if none of its members is open.
     """
     standing_ = without_split_storms(await desk.failures.list_failures("" if scope else who.channel))
     found = [
@@ -59,7 +59,7 @@ def _is_owner(who: Requester, failure: Failure) -> bool:
 async def _visible_failures(
     desk: ListenerContext, who: Requester, found: Sequence[Failure]
 ) -> tuple[list[Failure], int]:
-    """Those that somebody may see, this channel's included, and how many others there are."""
+    """Return the failures that a person may see, including this channel's, and the number of hidden ones."""
     person = await desk.people.load_person(who.user)
     channels = await desk.people.visible_channels(person, {item.channel for item in found} - {who.channel}) | {
         who.channel
@@ -76,7 +76,7 @@ async def _alert_link(desk: ListenerContext, failure: Failure) -> str:
 
 
 async def show_on_call(desk: ListenerContext, who: Requester) -> Message:
-    """Whom the escalations of this channel would call now. Raises ZofbotError."""
+    """Show whom the escalations of this channel would mention now. Raises ZofbotError."""
     steps = [(item, step) for item in await desk.subscriptions.list_for_channel(who.channel) for step in item.escalate]
     groups = sorted({identifier for _, step in steps for identifier in step.mention if identifier.startswith("S")})
     members = dict(zip(groups, await asyncio.gather(*(_group_summary(desk, group) for group in groups)), strict=True))
@@ -101,7 +101,7 @@ async def _group_summary(desk: ListenerContext, group: str) -> GroupSummary | No
 
 
 async def post_handover(desk: ListenerContext, who: Requester, words: str) -> Message:
-    """Post in the channel how the shift went. Raises ZofbotError."""
+    """Post a shift report in the channel. Raises ZofbotError."""
     person = await require_role(desk, who, Role.RESPONDER, "post a handover")
     now = desk.clock.time()
     since = parse_start_time(words or DEFAULT_SHIFT, now, person.zone)
@@ -114,6 +114,6 @@ async def post_handover(desk: ListenerContext, who: Requester, words: str) -> Me
 
 
 def page_scope(value: Mapping[str, object]) -> str:
-    """The scope that a button of the list carries."""
+    """Return the scope from a paging button's value."""
     scope = value.get("scope")
     return scope if isinstance(scope, str) and scope in ("", "mine", "all") else ""

@@ -1,4 +1,4 @@
-"""Failed cases run again, and runs cancelled: asked about first, and done once however often it is pressed."""
+"""Listeners to rerun failed cases and to cancel runs: confirmed by a button, executed once."""
 
 from __future__ import annotations
 
@@ -26,14 +26,12 @@ RERUN_ACTION_ID, CANCEL_ACTION_ID = "zof_rerun", "zof_cancel"
 
 
 def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
-    """Listen to the buttons that answer the questions."""
+    """Register the confirmation buttons."""
 
     async def handle_confirmation(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         who, name = requester_of(body), str(parse_button_value(action).get("order") or "")
         tried = RERUN_PHRASE if action.get("action_id") == RERUN_ACTION_ID else CANCEL_PHRASE
-        told = await desk.run_safely(
-            _confirm_command(desk, who, name, tried)
-        )  # it is stored before Slack is told that we have it
+        told = await desk.run_safely(_confirm_command(desk, who, name, tried))  # stored before the acknowledgement
         await ack()
         if told.failed:
             desk.errands.start(desk.send_reply(who, told.message))
@@ -45,7 +43,7 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
 
 
 async def propose_rerun(desk: ListenerContext, who: Requester, about: FailureRef) -> Message:
-    """Ask whether the failed cases are to be run again. Raises ZofbotError."""
+    """Ask for confirmation to rerun a failure's failed cases. Raises ZofbotError."""
     await require_role(desk, who, Role.OPERATOR, RERUN_PHRASE, about.key)
     try:
         failure = await load_failure(desk, who, about)
@@ -61,7 +59,7 @@ async def propose_rerun(desk: ListenerContext, who: Requester, about: FailureRef
 
 
 async def propose_cancel(desk: ListenerContext, who: Requester, identifier: str) -> Message:
-    """Show which run it is, for ids are mistyped. Raises ZofbotError."""
+    """Ask for confirmation to cancel a run, showing it in case the id was mistyped. Raises ZofbotError."""
     await require_role(desk, who, Role.OPERATOR, CANCEL_PHRASE)
     run = await desk.zof.get_run(identifier)
     if run.outcome.is_final:
@@ -71,7 +69,7 @@ async def propose_cancel(desk: ListenerContext, who: Requester, identifier: str)
 
 
 async def _propose_command(desk: ListenerContext, who: Requester, order: RunCommand) -> str:
-    """Keep the order; its name is made from the request that asked for it, so one asked for twice is one."""
+    """Store the command under a name derived from the request, so that a repeated request creates only one."""
     about = f"{order.sort}:{order.key or order.run}:{who.request}"
     name = hashlib.blake2s(about.encode(), digest_size=16).hexdigest()
     await desk.orders.propose_command(name, order)
@@ -85,7 +83,7 @@ async def _confirm_command(desk: ListenerContext, who: Requester, name: str, tri
 
 
 async def _execute_command(desk: ListenerContext, name: str) -> Message:
-    """Do it, and say what it came to; where Zof refuses, the person hears of it and may press again."""
+    """Execute a command and report the result; if Zof refuses, abandon it so that the person can try again."""
     try:
         order, run = await desk.orders.execute_command(name)
     except ZofError as error:
@@ -101,7 +99,7 @@ async def _execute_command(desk: ListenerContext, name: str) -> Message:
 
 
 async def _build_rerun(desk: ListenerContext, failure: Failure) -> RunCommand:
-    """What Zof is to run. Raises ZofError, and BadInput where Zof does not say which cases failed."""
+    """Build the rerun command. Raises ZofError, and BadInput if Zof does not say which cases failed."""
     if not failure.body.run.id:
         raise BadInput("These alerts are of several runs.", "Run their cases again from the runs in Zof.")
     run = await desk.zof.get_run(failure.body.run.id)

@@ -1,4 +1,4 @@
-"""The filters of ``/zof runs``: lists, globs, exclusions and repeats, as for a subscription."""
+"""Filters of ``/zof runs``: lists, globs, exclusions and repeated filters, as for subscriptions."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ from zofbot.subscriptions.tokenizer import quote_list, split_list, split_words, 
 from zofbot.zof.parsing import classify_outcome
 
 FILTER_NAMES = {"status": "status", "project": "project", "projects": "project", "env": "env", "environment": "env"}
-"""What filters may be typed as, and the filter that each is."""
+"""Accepted spellings of filter names."""
 
 STATUS_WORDS = [outcome.value for outcome in Outcome if outcome is not Outcome.UNKNOWN]
 
 MAX_STATUSES_ASKED = 3
-"""Zof is asked for one status at a time; with more it is asked for all runs, which are sorted out here."""
+"""Zof takes one status per request; for more statuses than this, all runs are read and filtered here."""
 
 MAX_FILTER_VALUES = 20
-"""Values that one filter may have."""
+"""Maximum values of one filter."""
 
 
 @dataclass(frozen=True)
 class RunFilters:
-    """Patterns that a run's status, project and environment have to fit."""
+    """Patterns for a run's status, project and environment."""
 
     status: tuple[str, ...] = ()
     project: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
 
     def statuses_to_list(self) -> Sequence[Outcome | None]:
-        """The statuses to ask Zof for, one after the other; None for all."""
+        """Return the statuses to request from Zof, one per request; None for all."""
         asked = [outcome for outcome in Outcome if matches_patterns(self.status, [outcome.value])]
         return asked if 0 < len(asked) <= MAX_STATUSES_ASKED else [None]
 
     def project_id(self) -> str | None:
-        """The project to ask Zof for, where exactly one is wanted by its id."""
+        """Return the project to request from Zof, if the filter is exactly one id."""
         only = self.project[0] if len(self.project) == 1 else ""
         return only if only.startswith("proj_") and not is_glob(only) else None
 
     def matches_run(self, run: Run) -> bool:
-        """Whether a run fits all of them; a project may be meant by its id or its name."""
+        """Return whether a run matches all filters; a project matches by id or name."""
         projects = [name for name in (run.project_id, run.project_name) if name]
         environments = [run.environment] if run.environment else []
         fitting = matches_patterns(self.status, [run.outcome.value]) and matches_patterns(self.project, projects)
         return fitting and matches_patterns(self.env, environments)
 
     def __str__(self) -> str:
-        """The filters as they are typed."""
+        """Return the filters as typed."""
         named = (("status", self.status), ("project", self.project), ("env", self.env))
         return " ".join(f"{name}:{quote_list(patterns)}" for name, patterns in named if patterns)
 
 
 def parse_run_filters(text: str) -> RunFilters:
-    """Understand filters as ``read_input`` gives them, in any order. Raises BadInput."""
+    """Parse filters (text from ``read_input``), in any order. Raises BadInput."""
     found: dict[str, tuple[str, ...]] = {}
     for word in split_words(text):
         name, colon, rest = word.partition(":")
@@ -78,7 +78,7 @@ def parse_run_filters(text: str) -> RunFilters:
 
 
 def _parse_status(value: str) -> str:
-    """A status in the word that it has here, or a glob that fits one."""
+    """Parse a status in any known spelling, or a glob that matches one."""
     name, dash = value.removeprefix("-").lower(), "-" if value.startswith("-") else ""
     if is_glob(name) and any(matches_patterns([name], [status]) for status in STATUS_WORDS):
         return dash + name

@@ -1,4 +1,4 @@
-"""Posts a card to the channel, once, in the name of the person who shared it."""
+"""Sharing: posts a result's card to the channel once, with the name of the person who shared it."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from zofbot.store import SharedCard
 log = structlog.get_logger()
 
 _NO_ACCESS_REASONS = frozenset({"not_in_channel", "channel_not_found"})
-"""Where only the response URL can post."""
+"""Reasons after which only the response URL can post."""
 
 _LOOK_BACK_SECONDS = 5.0
-"""Seconds before our first try from where on we look, for clocks differ."""
+"""Seconds before the first attempt at which the search begins, because clocks differ."""
 
 
 def share_key(identifier: str, outcome: str, channel: str, round_: str = "") -> str:
-    """The idempotency key of a shared card; a typed ``share`` is a round of its own, a button is not."""
+    """Return a shared card's idempotency key; each typed ``share`` has its own ``round_``, buttons have none."""
     return ":".join(part for part in ("share", identifier, outcome, round_, channel) if part)
 
 
 async def share_by_button(desk: ListenerContext, asked: Requester, identifier: str) -> Message:
-    """Post unless this result, standing as it stands, was shared here in the last day. Raises ZofbotError."""
+    """Share a result unless it was shared here with the same outcome in the last day. Raises ZofbotError."""
     asked = replace(asked, name=await display_name(desk, asked))
     result = await desk.zof.get_result(identifier)
     card = await _build_card(desk, asked, result)
@@ -49,7 +49,7 @@ async def share_by_button(desk: ListenerContext, asked: Requester, identifier: s
         return replies.share_running_reply(standing.name)
     try:
         link = await post_card(desk, asked, card, place, maybe_since=standing.maybe_since if standing else None)
-    except (SlackDeferred, SlackRefused):  # certainly not there: what was in doubt has been looked for
+    except (SlackDeferred, SlackRefused):  # certainly not posted: earlier attempts were searched for
         await desk.store.cancel_share(place)
         raise
     await desk.store.end_share(place, SharedCard(asked.user, asked.name, desk.clock.time(), done=True, link=link))
@@ -57,7 +57,7 @@ async def share_by_button(desk: ListenerContext, asked: Requester, identifier: s
 
 
 async def share_by_command(desk: ListenerContext, asked: Requester, identifier: str) -> Message:
-    """Post because somebody typed ``share``: each time it is typed, but once for each. Raises ZofbotError."""
+    """Share a result each time that somebody types ``share``, once per request. Raises ZofbotError."""
     asked = replace(asked, name=await display_name(desk, asked))
     result = await desk.zof.get_result(identifier)
     card = await _build_card(desk, asked, result)
@@ -68,7 +68,7 @@ async def share_by_command(desk: ListenerContext, asked: Requester, identifier: 
 
 
 async def _build_card(desk: ListenerContext, asked: Requester, result: Result) -> Message:
-    """The card as this channel may see it. Raises SlackDeferred where Slack does not say that in time."""
+    """Build the card, redacted for a shared channel. Raises SlackDeferred if the readers are not known in time."""
     readers = Readers.OURS if desk.details else await desk.people.wait_for_readers(asked.channel)
     if readers is Readers.UNKNOWN:
         raise SlackDeferred(
@@ -81,10 +81,10 @@ async def _build_card(desk: ListenerContext, asked: Requester, result: Result) -
 async def post_card(
     desk: ListenerContext, asked: Requester, card: Message, place: str, maybe_since: float | None = None
 ) -> str:
-    """Post a card under the key ``place`` and give its link.
+    """Post a card under the key ``place`` and return its permalink, empty if unknown.
 
-    Where the bot is no member, the card goes through the asker's own address. The link is empty where Slack tells none.
-    ``maybe_since`` (Unix seconds) says that it may stand there since then. Raises SlackError.
+    If the bot is not in the channel, the card is posted through the request's ``response_url``. ``maybe_since`` (Unix
+    seconds) is the time of an earlier attempt whose outcome is unknown. Raises SlackError.
     """
     meta = message_metadata(place, shared_by=asked.user)
     try:
@@ -97,7 +97,7 @@ async def post_card(
         return ""
     try:
         return await desk.notifier.fetch_permalink(receipt)
-    except SlackError as error:  # the card is there; only its link is not known
+    except SlackError as error:  # posted; only the permalink is missing
         log.warning("no permalink", reason=error.reason, channel=receipt.channel)
         return ""
 
@@ -105,7 +105,7 @@ async def post_card(
 async def _send_card(
     desk: ListenerContext, channel: str, card: Message, meta: dict[str, Any], maybe_since: float | None
 ) -> Receipt:
-    """Send; where an earlier try may have got through, look before sending again."""
+    """Post a card with retries; search for it first if an earlier attempt may have succeeded."""
     began = desk.clock.time()
     place = meta["event_payload"]["key"]
     async for attempt in stamina.retry_context(on=_retry_delay, attempts=4, timeout=40):
@@ -123,7 +123,7 @@ async def _send_card(
 
 
 async def _find_card(desk: ListenerContext, channel: str, place: str, since: float) -> Receipt | None:
-    """Look for a card that may be there. Raises SlackUnknown where nobody can look, and then nothing may be sent."""
+    """Find a card that may have been posted. Raises SlackUnknown if the search fails; then nothing may be posted."""
     try:
         return await desk.notifier.find_message(channel, place, since)
     except SlackRefused as no:

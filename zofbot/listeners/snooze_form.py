@@ -1,4 +1,4 @@
-"""Until when a failure is snoozed: what people choose or type, and the preview of it in the form while they type."""
+"""Snooze form: parses the end that people choose or type, and updates the preview while they type."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _FAILS_PATTERN = re.compile(r"until it fails (?:once more|([1-9]\d{0,2})(?: more
 
 
 MAX_OPEN_FORMS = 1000
-"""Forms of which it is remembered what was typed last."""
+"""Maximum open forms whose latest input is kept."""
 
 
 class SnoozeInput(NamedTuple):
-    """A form's ``view``, as Slack sends it when something is typed or chosen, and Slack's time stamp (``at``)."""
+    """A form's ``view`` as Slack sends it on each input, and the input's timestamp (``at``)."""
 
     at: str
     view: Mapping[str, Any]
 
 
 def with_snooze(wish: ActionRequest, words: str, person: Person, key: str) -> ActionRequest:
-    """Say when a snooze ends: at a time as people type it, or by a condition, for the failure under ``key``.
+    """Add the end of a snooze to a request: a typed time, or a condition, for the failure ``key``.
 
     Raises BadInput.
     """
@@ -53,7 +53,7 @@ def with_snooze(wish: ActionRequest, words: str, person: Person, key: str) -> Ac
 
 
 def describe_wake(wish: ActionRequest, words: str, person: Person, key: str) -> str:
-    """When it would wake by what is typed or chosen, for the preview (mrkdwn)."""
+    """Describe the end of the snooze for the preview (mrkdwn)."""
     try:
         asleep = with_snooze(wish, words, person, key)
     except BadInput as error:
@@ -66,11 +66,10 @@ def describe_wake(wish: ActionRequest, words: str, person: Person, key: str) -> 
 
 
 class WakePreviews:
-    """Keeps the preview in each open form in step with what is typed.
+    """Updates the preview in each open form while somebody types.
 
-    Slack sends each character by itself, and requests may overtake each other. One update runs at a time for a form,
-    for the newest of what was typed, and on the version (Slack's hash) that the update before it left; so what was
-    typed earlier never stands in the end.
+    Slack sends a request per character, and requests may arrive out of order. Each form has one update at a time, for
+    the newest input and on top of the version (Slack's hash) of the previous update, so old input never wins.
     """
 
     def __init__(self, desk: ListenerContext) -> None:
@@ -79,7 +78,7 @@ class WakePreviews:
         self._updating: set[str] = set()
 
     async def update_preview(self, user: str, typed: SnoozeInput) -> None:
-        """Show what the form that ``user`` has open holds by now, unless something newer is known of it."""
+        """Update the preview of a form that ``user`` has open, unless newer input is known."""
         form = str(typed.view.get("id") or "")
         known = self._newest.get(form)
         if known and known.at > typed.at:
@@ -98,7 +97,7 @@ class WakePreviews:
                 self._newest.popitem(last=False)
 
     async def _show_newest(self, user: str, form: str) -> None:
-        """Update the form until it shows the newest. Raises BadInput and SlackError."""
+        """Update the form until it shows the newest input. Raises BadInput and SlackError."""
         person = await self._desk.people.load_person(user)
         shown: SnoozeInput | None = None
         version = str(self._newest[form].view.get("hash") or "")
@@ -114,10 +113,10 @@ class WakePreviews:
             version = await self._update_modal(triage_modals.with_preview(shown.view, said), form, version)
 
     async def _update_modal(self, drawn: dict[str, Any], form: str, version: str) -> str:
-        """Change the form; gives its new version. Raises SlackError.
+        """Update the form; returns its new version. Raises SlackError.
 
-        What was typed before this client had heard of the last update comes with an old version; no newer text is
-        known then, so this one is shown without asking for any version.
+        Input that Slack's client sent before it received the previous update has an old version. It is still the newest
+        input, so after a conflict the update is repeated without a version.
         """
         try:
             return await self._desk.notifier.update_view(form, drawn, version)

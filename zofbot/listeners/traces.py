@@ -1,4 +1,4 @@
-"""``/zof trace``: what became of a request, by an id that an error showed."""
+"""``/zof trace``: looks up a request's trace by the id from an error reply."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zofbot.slack.views.blocks import Message
 
 
 async def show_trace(desk: ListenerContext, who: Requester, name: str) -> Message:
-    """Draw the latest traces under this id, or say why there may be none. Raises ZofbotError."""
+    """Show the latest traces of an id, or explain why there may be none. Raises ZofbotError."""
     await require_role(desk, who, Role.ADMIN, "look up traces")
     found = await desk.traces.find_traces(name)
     return traces.trace_card(name, found) if found else traces.unknown_trace_reply(name)

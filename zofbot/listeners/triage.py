@@ -1,4 +1,4 @@
-"""What people do about failures, by button and by form: stored before Slack gets its answer, so no click is lost."""
+"""Listeners for triage by button and form: actions are stored before the acknowledgement, so no click is lost."""
 
 from __future__ import annotations
 
@@ -45,30 +45,30 @@ from zofbot.triage.wake_times import snooze_choices
 log = structlog.get_logger()
 
 FORM_ACTIONS = {Action.ASSIGN, Action.SNOOZE, Action.RESOLVE}
-"""Acts that a form asks about first."""
+"""Actions that open a form first."""
 
 _MENU_ITEMS = ("why", "rerun", "run", "open")
-"""What else the menu of a card holds."""
+"""Menu items of a card that are not triage actions."""
 
 _TYPED_EXAMPLES = {
     Action.ASSIGN: "@zofbot assign @ben",
     Action.SNOOZE: "@zofbot snooze 2h",
     Action.RESOLVE: "@zofbot resolve flaky: retried",
 }
-"""How each of them is typed instead."""
+"""Example of the thread command for each form."""
 
 
 def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
-    """Listen to the controls of cards, to the buttons of answers about them, and to the forms of acts."""
+    """Register the controls of cards, the buttons in replies, and the triage forms."""
     previews = snooze_form.WakePreviews(desk)
 
     async def handle_control(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
-        """A button or the menu of a card."""
+        """Handle a button or the menu of a card."""
         word, about = parse_press(action)
         await _dispatch_press(desk, ack, body, word, RepeatedAction(about))
 
     async def handle_reply_button(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
-        """A button of an answer: *Undo*, *Do it anyway*, *Still on it*."""
+        """Handle a button in a reply: *Undo*, *Do it anyway*, *Still on it*."""
         await _dispatch_press(
             desk, ack, body, str(action.get("action_id") or "").removeprefix("zof_do_"), parse_repeated_action(action)
         )
@@ -77,7 +77,7 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
         await ack(**await _submit_form(desk, requester_of(body), view))
 
     async def handle_snooze_input(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
-        """Something else was chosen or typed in the form of a snooze."""
+        """Handle input in the snooze form."""
         await ack()
         desk.errands.start(
             previews.update_preview(
@@ -119,12 +119,12 @@ async def _dispatch_press(
 
 
 def _is_still_usable(press: RepeatedAction, at: float) -> bool:
-    """Whether what was filled in is still worth doing; else it is asked for again."""
+    """Return whether a repeated action's form input is still valid; otherwise the form is opened again."""
     return press.again and bool(press.filled) and press.filled.get("until", at + 1) > at
 
 
 async def _refuse_press(about: FailureRef | None, channel: str) -> Message:
-    """Say what is wrong with a press that no client of Slack's sends. Raises BadInput."""
+    """Refuse a click that only a forged request can cause. Raises BadInput."""
     if about is not None:
         check_channel(about.key, channel)
     raise BadInput("This button does not say what it is about.", "Use the latest card of this failure.")
@@ -133,7 +133,7 @@ async def _refuse_press(about: FailureRef | None, channel: str) -> Message:
 async def perform_action(
     desk: ListenerContext, who: Requester, about: FailureRef, act: Action, **filled: Any
 ) -> Message:
-    """Do it, or say what keeps it from being done. Raises ZofbotError."""
+    """Check the role and apply an action; returns the reply. Raises ZofbotError."""
     person = await require_role(desk, who, Role.RESPONDER, triage_replies.describe_attempt(act), about.key)
     return await apply_action(desk, who, about, build_action_request(desk, who, person, act, **filled))
 
@@ -141,16 +141,13 @@ async def perform_action(
 def build_action_request(
     desk: ListenerContext, who: Requester, person: Person, act: Action, **filled: Any
 ) -> ActionRequest:
-    """What somebody wants done, with what a form asked for ``filled`` in."""
+    """Build an action request; ``filled`` is the form input."""
     by = Actor(id=who.user, name=person.name or who.name)
     return ActionRequest(act=act, who=by, at=current_time(desk), request=who.request, **filled)
 
 
 async def apply_action(desk: ListenerContext, who: Requester, about: FailureRef, wish: ActionRequest) -> Message:
-    """Carry a wish out on the version that ``about`` names, or on any if it names none, and say how that went.
-
-    Raises ZofbotError.
-    """
+    """Apply an action to the version in ``about`` (empty: any); returns the reply. Raises ZofbotError."""
     try:
         failure = await desk.failures.get(about.key)
         if wish.act is Action.ESCALATE and failure and not failure.body.policy.escalate:
@@ -182,7 +179,7 @@ async def apply_action(desk: ListenerContext, who: Requester, about: FailureRef,
 
 
 async def open_triage_form(desk: ListenerContext, who: Requester, about: FailureRef, act: Action) -> None:
-    """Open the form of an act, or say why it cannot be done."""
+    """Open an action's form, or reply why the action is not possible."""
     try:
         person = await require_role(desk, who, Role.RESPONDER, triage_replies.describe_attempt(act), about.key)
         failure = await desk.failures.get(about.key)
@@ -212,7 +209,7 @@ async def open_triage_form(desk: ListenerContext, who: Requester, about: Failure
 
 
 def _overtaken_reply(failure: Failure, wish: ActionRequest, version: str) -> Message | None:
-    """Why there is no use in asking for more: the card shows what has passed, or the act makes no sense by now."""
+    """Return a reply if the card is outdated or the action is no longer possible; else None."""
     present = failure.present
     about = FailureRef(failure.key, present.card_version)
     if version and version != present.card_version:
@@ -223,7 +220,7 @@ def _overtaken_reply(failure: Failure, wish: ActionRequest, version: str) -> Mes
 
 
 def _stale_reply(failure: Failure, wish: ActionRequest) -> Message:
-    """What somebody is told whose card showed what has passed."""
+    """Return the reply to an action on an outdated card."""
     about = FailureRef(failure.key, failure.present.card_version)
     return triage_replies.stale_action_reply(
         wish, failure.title, about, failure.present, allowed=failure.allows_action(wish)
@@ -233,7 +230,7 @@ def _stale_reply(failure: Failure, wish: ActionRequest) -> Message:
 def build_triage_form(
     desk: ListenerContext, act: Action, meant: TriageFormState, failure: Failure, person: Person
 ) -> dict[str, Any]:
-    """The form of an act that asks something first."""
+    """Build the form of an action."""
     match act:
         case Action.ASSIGN:
             return triage_modals.assign_modal(meant, failure.title, person.id)
@@ -248,7 +245,7 @@ def build_triage_form(
 
 
 async def _submit_form(desk: ListenerContext, who: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
-    """Do what a form says; gives what Slack is to do with the form."""
+    """Apply a submitted form; returns Slack's response action, empty to close the form."""
     act = Action(str(view["callback_id"]).removeprefix(f"{triage_modals.FORM_CALLBACK_PREFIX}_"))
     try:
         meant = parse_private_metadata(TriageFormState, view)
@@ -259,7 +256,7 @@ async def _submit_form(desk: ListenerContext, who: Requester, view: Mapping[str,
     except (BadInput, NotAllowed) as error:
         return _field_errors(act, error_replies.field_error(error))
     told = await desk.run_safely(apply_action(desk, there, FailureRef(meant.key, meant.version), wanted))
-    if told.failed:  # what was typed stays
+    if told.failed:  # the form stays open with its input
         return _field_errors(act, told.message.text)
     if meant.url:
         desk.errands.start(desk.send_reply(there, told.message))
@@ -287,7 +284,7 @@ async def _request_from_form(  # noqa: PLR0913, PLR0917  (what a form has)
 
 
 async def with_assignee(desk: ListenerContext, wish: ActionRequest, user: str) -> ActionRequest:
-    """Assign it to somebody who could work on it; to oneself is to acknowledge it. Raises BadInput."""
+    """Set the assignee; assigning to oneself becomes an acknowledgement. Raises BadInput if they lack the role."""
     if user == wish.who.id:
         return wish.model_copy(update={"act": Action.ACKNOWLEDGE})
     chosen = await desk.people.load_person(user)
@@ -298,7 +295,7 @@ async def with_assignee(desk: ListenerContext, wish: ActionRequest, user: str) -
 
 
 def with_resolution(desk: ListenerContext, wish: ActionRequest, reason: str, note: str) -> ActionRequest:
-    """For a reason, with a note where the operator wants one. Raises BadInput."""
+    """Set the reason and note of a resolution. Raises BadInput if the reason is unknown or a required note missing."""
     if reason not in RESOLUTION_REASONS:
         raise BadInput(
             "Why is it resolved?", f"Choose one of {', '.join(RESOLUTION_REASONS)}.", example="resolve flaky: retried"
@@ -309,7 +306,7 @@ def with_resolution(desk: ListenerContext, wish: ActionRequest, reason: str, not
     return wish.model_copy(update={"reason": reason, "note": note.strip()[:1000]})
 
 
-# --- the rest of the menu
+# --- other menu items
 
 
 async def _show_run(desk: ListenerContext, who: Requester, about: FailureRef) -> Message:
@@ -324,5 +321,5 @@ async def _show_run(desk: ListenerContext, who: Requester, about: FailureRef) ->
 
 
 def current_time(desk: ListenerContext) -> float:
-    """Unix seconds by the bot's clock."""
+    """Return the current time in Unix seconds."""
     return desk.clock.time()

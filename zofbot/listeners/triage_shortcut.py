@@ -1,4 +1,4 @@
-"""The message shortcut *Zof: triage*: the same acts as on the card, chosen in a form."""
+"""Message shortcut *Zof: triage*: the same actions as on the card, chosen in a form."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
-    """Listen to the shortcut (https://docs.slack.dev/interactivity/implementing-shortcuts) and to its form."""
+    """Register the shortcut (https://docs.slack.dev/interactivity/implementing-shortcuts) and its form."""
 
     async def handle_shortcut(ack: Any, body: dict[str, Any]) -> None:
         await ack()
@@ -42,7 +42,7 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
 
 
 async def _open_chooser(desk: ListenerContext, who: Requester, message: Mapping[str, Any]) -> None:
-    """Open the form about the failure of a message, or say why not; Slack gives three seconds for it."""
+    """Open the action chooser for a message's failure, or reply why not; Slack allows three seconds."""
     try:
         await require_role(desk, who, Role.RESPONDER, "triage this failure")
         failure = await _find_failure(desk, who, message)
@@ -64,8 +64,8 @@ async def _open_chooser(desk: ListenerContext, who: Requester, message: Mapping[
 
 
 async def _find_failure(desk: ListenerContext, who: Requester, message: Mapping[str, Any]) -> Failure:
-    """The failure that an alert, or a reply in its thread, is about. Raises FailureExpired, SlackError and BadInput."""
-    if not await desk.notifier.is_own_message(message):  # another app may have copied what our cards carry
+    """Return the failure of an alert, or of a reply in its thread. Raises FailureExpired, SlackError and BadInput."""
+    if not await desk.notifier.is_own_message(message):  # another app may have copied our block ids
         message = {name: message[name] for name in ("thread_ts", "ts") if name in message}
     inside = [block for part in message.get("attachments") or () for block in part.get("blocks") or ()]
     blocks = [*(message.get("blocks") or ()), *inside]
@@ -80,14 +80,14 @@ async def _find_failure(desk: ListenerContext, who: Requester, message: Mapping[
 
 
 def _offered_actions(failure: Failure) -> list[Action]:
-    """What the table allows, and to undo."""
+    """Return the actions that the state machine allows, plus undo."""
     allowed = [act for act in TRANSITIONS[failure.present.state] if act in HUMAN_ACTIONS]
     acts_ = [act for act in allowed if act is not Action.ESCALATE or failure.body.policy.escalate]
     return [*acts_, Action.UNDO] if failure.present.before else acts_
 
 
 async def _submit_choice(desk: ListenerContext, who: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
-    """Do what was chosen, or lead on to its own form."""
+    """Apply the chosen action, or open its form; returns Slack's response action."""
     try:
         meant, chosen = parse_private_metadata(TriageFormState, view), triage_modals.field_value(view, "act", "act")
         check_channel(meant.key, meant.channel)

@@ -1,4 +1,4 @@
-"""Links to runs and results that people paste: small cards beneath them, for those who may see them."""
+"""Link previews: cards below pasted links to runs and results, in channels whose readers may see them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from zofbot.zof.client import TimeBudget
 log = structlog.get_logger()
 
 MAX_CARDS = 5
-"""Cards beneath one message."""
+"""Maximum cards below one message."""
 
 CARD_TIME_BUDGET = TimeBudget(15, background=True)
-"""Nobody asked for a card: the last of the quota stays with those who ask."""
+"""A background budget: the rest of the quota is reserved for people's requests."""
 
 TOO_EARLY_REASON = "cannot_unfurl_url"
-"""What Slack says, among other things, while it has not read our acknowledgement yet."""
+"""Slack's reason for, among others, calls before it has processed the acknowledgement."""
 
 
 @dataclass(frozen=True)
 class PastedLinks:
-    """Links in one message: who wrote it where, how Slack knows it, and the first link to each thing."""
+    """Links in one message: its author, channel and Slack reference (``place``), and the first link to each target."""
 
     user: str
     channel: str
@@ -42,7 +42,7 @@ class PastedLinks:
 
 
 def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
-    """Listen to links (https://docs.slack.dev/reference/events/link_shared); Slack takes cards once it is answered."""
+    """Register the link event (https://docs.slack.dev/reference/events/link_shared); acknowledged before unfurling."""
 
     async def handle_links(ack: Any, body: dict[str, Any]) -> None:
         await ack()
@@ -54,10 +54,10 @@ def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
 
 
 def parse_links(body: Mapping[str, Any], links: ZofLinks) -> PastedLinks | None:
-    """Read the event; nothing where no card may stand beneath the message, or none of its links leads anywhere.
+    """Parse the event; None if no card may be shown, or no link matches a template.
 
-    Left alone are channels that are shared with others, direct messages, of which Slack does not tell us who is in
-    them, and what is still being written: Slack does not say for which channel, and tells again once it is sent.
+    Skipped are channels shared with other organizations, direct messages (Slack does not say who is in them), and
+    drafts: Slack does not say for which channel, and sends the event again once the message is posted.
     """
     event = body.get("event")
     if not isinstance(event, Mapping) or body.get("is_ext_shared_channel"):
@@ -84,7 +84,7 @@ def _string_field(given: Any, name: str) -> str:
 
 
 async def _unfurl_links(desk: ListenerContext, message: PastedLinks) -> None:
-    """Show what may be shown; whatever keeps us from it, the links stay as they are."""
+    """Show the cards if the author and the channel's readers may see them; otherwise leave the links as they are."""
     if (await desk.people.load_person(message.user)).standing is not Membership.MEMBER:
         log.info("links left alone", because="not pasted by a full member", user=message.user)
         return
@@ -114,7 +114,7 @@ async def _build_card(desk: ListenerContext, meant: LinkTarget) -> dict[str, Any
 
 
 def _retry_delay(error: Exception) -> bool | float:
-    """Whether the same may be tried again, and after how many seconds."""
+    """Return whether to retry, or the seconds to wait before that."""
     if isinstance(error, SlackDeferred):
         return error.retry_after if error.retry_after <= 10 else False
     if isinstance(error, SlackRefused):

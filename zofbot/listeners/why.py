@@ -1,4 +1,4 @@
-"""Why a channel was told of a run, or was not: decided once more by the rules, for whoever types, presses or asks."""
+"""``/zof why``: explains why a channel was or was not notified of a run, by running the rules again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 async def explain_to_channel(desk: ListenerContext, channel: str, identifier: str, message: str = "") -> Message:
-    """Explain a run, or the run of a result, to a channel; ``message`` is the key of the alert that somebody looks at.
+    """Explain a run, or the run of a result, to a channel; ``message`` is the key of the alert in question, if any.
 
     Raises ZofbotError.
     """
@@ -58,14 +58,14 @@ async def explain_to_channel(desk: ListenerContext, channel: str, identifier: st
 
 
 def _next_step(told: Explanation, *, heard: bool) -> str:
-    """What comes of the run by itself, by a word of ``reasons.NEXT``."""
+    """Return what happens next without anybody's action, a key of ``NEXT_STEP_NOTES``; empty for nothing."""
     if heard and not told.decided:
         return "heard" if told.finding.has_ended else "watched"
     return "expected" if told.is_expected else ""
 
 
 async def explain_alert(desk: ListenerContext, who: Requester, key: str) -> Message:
-    """Explain the alert under ``key``; what is remembered of it where Zof does not answer. Raises ZofbotError."""
+    """Explain the alert ``key``, from stored data if Zof does not answer. Raises ZofbotError."""
     tried = "see why this was posted"
     await require_reader(desk, who, tried)
     _, identifier, channel = split_key(key)
@@ -90,7 +90,7 @@ async def explain_alert(desk: ListenerContext, who: Requester, key: str) -> Mess
 
 
 async def _find_run(desk: ListenerContext, identifier: str) -> Run:
-    """The run that is meant, by its own id or that of one of its results."""
+    """Fetch a run by its own id or by that of one of its results. Raises ZofError."""
     if identifier.startswith("run_"):
         return await desk.zof.get_run(identifier)
     try:
@@ -118,12 +118,12 @@ def _subscription_lines(told: Explanation, subscriptions: Iterable[Subscription]
 
 
 def _filters_text(subscription: Subscription) -> str:
-    """A subscription as it is typed, without what comes only after it was told."""
+    """Format a subscription as typed, without the parts that apply only after the alert."""
     return format_filters(subscription.model_copy(update={"mention": (), "escalate": (), "reack": 0}))
 
 
 async def _message_statuses(desk: ListenerContext, told: Explanation, message: str) -> list[MessageStatus]:
-    """Where the messages stand that are known of; the one that somebody looks at is among them."""
+    """Return the status of the known messages, including the alert in question."""
     parts = list(told.parts)
     if message not in ("", told.storm, *(part.key for part in parts)):
         parts.append(CountedMessage(message))

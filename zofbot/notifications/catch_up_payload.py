@@ -1,4 +1,4 @@
-"""What a catch-up message says after quiet hours or a mute: the failures held back, and their current states."""
+"""Payload of a catch-up message after quiet hours or a mute: the failures held back, and their current states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a digest says: counts, the trend and the cases that stand out, at the time it was made."""
+"""Payload of a digest: counts, the trend and notable cases at the time it was built."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class DigestPayload(_DigestModel):
     """Stored payload of a digest: text is stripped, redacted and clipped; times are Unix seconds.
 
     ``rhythm`` and ``zone`` are the schedule it was made for. ``answered`` and ``ended`` are median seconds until a
-    failure was acknowledged and until it was over. ``back`` is how far back data was read, if Zof has more.
+    failure was acknowledged and until it was closed. ``back`` is how far back data was read, if Zof has more.
     """
 
     card: Literal["digest"] = "digest"

@@ -415,7 +415,7 @@ class PlatformEventPayload(_PayloadModel):
 
 
 class NotePayload(_PayloadModel):
-    """A line of zofbot's own, about ``channel`` (its id) where there is one; names in it are not escaped yet."""
+    """A one-line message from zofbot itself, about ``channel`` (its id) if set; names in it are not escaped yet."""
 
     card: Literal["line"] = "line"
     said: str = ""
@@ -423,9 +423,9 @@ class NotePayload(_PayloadModel):
 
 
 class AlertTestPayload(_PayloadModel):
-    """A stored alert that is drawn as a test, for which ``by`` (a name) asked.
+    """A stored alert shown as a test, requested by the person named ``by``.
 
-    ``mentions`` is how many people and groups a real one would mention.
+    ``mentions`` is how many people and groups a real alert would mention.
     """
 
     card: Literal["trial"] = "trial"
@@ -453,9 +453,9 @@ Payload = (
     | NotePayload
     | AlertTestPayload
 )
-"""What a notification may say. A new type is added here and to ``RENDERERS`` in ``zofbot.slack.views.renderer``."""
+"""All payload types. A new type is added here and to ``RENDERERS`` in ``zofbot.slack.views.renderer``."""
 STANDALONE_PAYLOADS = (DigestPayload, CatchUpPayload, NotePayload, AlertTestPayload)
-"""What is drawn from the payload alone, and shows no failure as it stands when it is sent."""
+"""Payloads that are rendered on their own, without the current state of a failure."""
 FailurePayload = RunAlertPayload | CaseAlertPayload | StormPayload
 """Payloads of failures open to triage."""
 
@@ -468,13 +468,13 @@ def load_payload(stored: dict[str, Any]) -> Payload:
 
 
 def holds_payload(stored: Mapping[str, Any], kind: type[Payload]) -> bool:
-    """Whether a stored body is one of that type, as far as its tag tells."""
+    """Whether a stored payload is of the given type, judging by its ``card`` field."""
     return bool(stored.get("card") == kind.model_fields["card"].default)
 
 
-def load_payload_json(kept: str) -> Payload:
+def load_payload_json(stored: str) -> Payload:
     """Parse a stored payload from JSON. Raises as ``load_payload`` does."""
-    return _PAYLOAD_ADAPTER.validate_json(kept)
+    return _PAYLOAD_ADAPTER.validate_json(stored)
 
 
 def dump_payload_json(body: Payload) -> str:

@@ -1,4 +1,4 @@
-"""How things stand when a notification has come due: what its message shows, and what decides whether it is wanted."""
+"""Load a due notification's payload and the current triage state of its failure."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from zofbot.triage import TriageRecord, effective_record, merge_storm_record
 
 @dataclass(frozen=True)
 class PresentState:
-    """How the failure stands that a notification shows or is about.
+    """The current state of the failure that a notification shows or is about.
 
-    ``failure`` is ``None`` where it is about none, or about one that is not known any more; ``own`` is what people
-    made of it, and ``storm`` what they made of the storm that it is part of.
+    ``failure`` is ``None`` if there is none, or its record has expired; ``own`` is its triage record, and ``storm``
+    that of the storm that includes it, if any.
     """
 
     kind: NotificationKind
@@ -42,15 +42,15 @@ class PresentState:
 
     @property
     def record(self) -> TriageRecord:
-        """How it stands, whether people worked on it or on its storm."""
+        """The failure's record, merged with its storm's."""
         return merge_storm_record(self.own, self.storm) if self.storm else self.own
 
 
 def read_claim(claim: Claim, now: float) -> tuple[Payload, PresentState]:
-    """Return what a claimed notification says, and how things stand at ``now`` (Unix seconds).
+    """Return a claimed notification's payload, and the state of its failure at ``now`` (Unix seconds).
 
-    A root and an edit show their failure's latest state, whatever it was when they were committed. Raises pydantic's
-    ValidationError for a record of a version that this one does not know.
+    New messages and edits show the failure's latest payload, not the one that was committed. Raises pydantic's
+    ValidationError for a record that this version cannot read.
     """
     kind = claim.notification.kind
     latest = claim.failure if kind is not NotificationKind.REPLY else None

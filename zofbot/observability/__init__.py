@@ -1,1 +1,1 @@
-"""What is counted, logged and traced."""
+"""Metrics, logging and tracing."""

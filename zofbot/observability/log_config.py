@@ -1,4 +1,4 @@
-"""One line per thing that happened: JSON for machines, colours on a terminal, and no secret in either."""
+"""Logging setup: one line per event, JSON or coloured for a terminal, with secrets redacted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zofbot.domain.redaction import redact
 
 
 class _SecretRedactor:
-    """Takes secrets out of every string of an event, known ones first, however deep it stands."""
+    """Structlog processor that redacts secrets in every string of an event, at any depth."""
 
     def __init__(self, known: tuple[str, ...]) -> None:
         self.known = known
@@ -34,12 +34,12 @@ _redactor = _SecretRedactor(())
 
 
 def add_secrets(*secrets: str) -> None:
-    """Keep these out of the log as well, from now on."""
+    """Redact these secrets as well from now on."""
     _redactor.known = (*secrets, *_redactor.known)
 
 
 def configure_logging(form: str, level: str, secrets: tuple[str, ...] = (), stream: TextIO | None = None) -> None:
-    """Send every log line, the libraries' too, through one redacting chain to ``stream`` (standard error)."""
+    """Send every log line, including libraries', through one redacting chain to ``stream`` (default: stderr)."""
     stream = stream or sys.stderr
     pretty = form == "pretty" or (form == "auto" and stream.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -49,12 +49,12 @@ def configure_logging(form: str, level: str, secrets: tuple[str, ...] = (), stre
     ]
     _redactor.known = secrets
     clean: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, _redactor]
-    last: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
     if pretty:
-        last = structlog.dev.ConsoleRenderer(colors=stream.isatty())
-    # Ours go straight to the stream: through the standard library's logging a line costs twice as much.
+        renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty())
+    # zofbot's own lines bypass the standard library's logging, which would double their cost.
     structlog.configure(
-        processors=[*shared, *clean, last],
+        processors=[*shared, *clean, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
@@ -62,13 +62,13 @@ def configure_logging(form: str, level: str, secrets: tuple[str, ...] = (), stre
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *clean, last],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *clean, renderer],
             foreign_pre_chain=shared,
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # httpx logs every address at INFO, ids typed by people included; Bolt logs the whole body of an unsigned request.
+    # httpx logs every URL at INFO, including ids typed by people; Bolt logs the whole body of an unsigned request.
     for noisy in ("httpx", "httpcore", "slack_bolt", "slack_sdk", "aiohttp.access", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""What can be counted about a running zofbot, in Prometheus' words; every series exists from the start."""
+"""Prometheus metrics; every expected series exists from the start, with value 0."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ZOF_STATUSES_BY_OUTCOME = {
     "canceled": ("none",),
     "crashed": ("none",),
 }
-"""Statuses that come with each outcome of a call to Zof; ``none``: no reply."""
+"""Expected statuses per outcome of a call to Zof; ``none``: no reply."""
 
 ZOF_CALLS = (
     ("GET", "/results"), ("GET", "/results/{id}"), ("GET", "/runs"), ("GET", "/runs/{id}"),
@@ -42,9 +42,9 @@ SLACK_METHODS = (
 )  # fmt: skip
 KNOWN_STATUSES = frozenset(
     status
-    for endings in (ZOF_STATUSES_BY_OUTCOME, SLACK_STATUSES_BY_OUTCOME)
-    for all_ in endings.values()
-    for status in all_
+    for statuses_by_outcome in (ZOF_STATUSES_BY_OUTCOME, SLACK_STATUSES_BY_OUTCOME)
+    for statuses in statuses_by_outcome.values()
+    for status in statuses
 )
 
 REQUEST_KINDS = ("command", "action", "event", "view", "other")
@@ -100,9 +100,9 @@ MetricT = TypeVar("MetricT", bound=MetricWrapperBase)
 
 
 class _Registry(CollectorRegistry):
-    """A registry in which every series that is expected exists when it is read, so that rates start from zero.
+    """A registry in which every expected series exists when it is read, so that rates start from zero.
 
-    They are made when it is first read: 700 series take longer than the rest of a start of the web server.
+    They are created on the first read, because creating 700 series takes longer than starting the web server.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class _Registry(CollectorRegistry):
         self._expected: list[tuple[MetricWrapperBase, Iterable[Sequence[str]]]] = []
 
     def expect(self, metric: MetricWrapperBase, combinations: Iterable[Sequence[str]]) -> None:
-        """Have the metric show these combinations of label values, whether or not they were counted."""
+        """Create these combinations of label values when the registry is first read."""
         self._expected.append((metric, combinations))
 
     def collect(self) -> Iterable[Metric]:
@@ -122,7 +122,7 @@ class _Registry(CollectorRegistry):
 
 
 class Metrics:
-    """The counters of one process, in a registry of their own."""
+    """The metrics of one process, in their own registry."""
 
     def __init__(self) -> None:
         self.registry = _Registry()
@@ -147,11 +147,11 @@ class Metrics:
         self.triage = self._make_counter("zofbot_triage", "Acts of people on failures", act=ACTION_NAMES)
 
     def render_text(self) -> bytes:
-        """All of it, in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
     def _add_zof_metrics(self) -> None:
-        """Calls to Zof."""
+        """Add metrics of calls to Zof."""
         self.zof_calls = self._make_counter(
             "zofbot_zof_calls", "Calls to Zof, retries not counted apart", method=(), template=(), outcome=(), status=()
         )
@@ -163,12 +163,12 @@ class Metrics:
         self.zof_quota = self._make_gauge("zofbot_zof_quota_remaining", "Requests that Zof leaves us in this window")
         self.zof_quota_limit = self._make_gauge("zofbot_zof_quota_limit", "Requests that Zof gives us in a window")
         for quota in (self.zof_quota, self.zof_quota_limit):
-            quota.set(math.nan)  # until Zof has said so: nought would be an alarm
+            quota.set(math.nan)  # unknown until the first reply: 0 would raise an alarm
         for (method, template), (outcome, statuses) in product(ZOF_CALLS, ZOF_STATUSES_BY_OUTCOME.items()):
             self.registry.expect(self.zof_calls, product([method], [template], [outcome], statuses))
 
     def _add_slack_metrics(self) -> None:
-        """Calls to Slack, and requests from it."""
+        """Add metrics of calls to Slack and of its requests."""
         self.slack_calls = self._make_counter(
             "zofbot_slack_calls", "Calls to Slack's Web API", method=(), outcome=(), status=()
         )
@@ -186,11 +186,11 @@ class Metrics:
         )
         for method, (outcome, statuses) in product(SLACK_METHODS, SLACK_STATUSES_BY_OUTCOME.items()):
             self.registry.expect(self.slack_calls, product([method], [outcome], statuses))
-        strays = product(("stray",), ("unsigned", "too_large", "too_slow", "malformed"))
-        self.registry.expect(self.slack_requests, (*product(REQUEST_KINDS, ("acted", "repeated", "failed")), *strays))
+        rejected = product(("stray",), ("unsigned", "too_large", "too_slow", "malformed"))
+        self.registry.expect(self.slack_requests, (*product(REQUEST_KINDS, ("acted", "repeated", "failed")), *rejected))
 
     def _add_delivery_metrics(self) -> None:
-        """The way from the outbox into Slack. What notifications are counted by, whoever delivers them says."""
+        """Add metrics of delivery from the outbox to Slack; the dispatcher chooses the labels of ``notifications``."""
         self.notifications = self._make_counter(
             "zofbot_notifications", "Attempts at notifications by how they ended", kind=(), outcome=(), reason=()
         )
@@ -212,7 +212,7 @@ class Metrics:
         )
 
     def _add_intake_metrics(self) -> None:
-        """What comes from Zof."""
+        """Add metrics of webhooks and of what is read from Zof."""
         self.zof_webhooks = self._make_counter(
             "zofbot_zof_webhooks", "Deliveries of Zof's by what became of them", answer=WEBHOOK_ANSWERS
         )
@@ -230,7 +230,7 @@ class Metrics:
         )
 
     def _add_poll_metrics(self) -> None:
-        """What the poller asks for."""
+        """Add metrics of the poller."""
         self.poll_turns = self._make_counter(
             "zofbot_poll_turns", "Turns of the poller by how they ended", outcome=CYCLE_OUTCOMES
         )
@@ -259,35 +259,39 @@ class Metrics:
         )
 
     def _add_canary_metrics(self) -> None:
-        """The failure that never was, on its way through all of it."""
+        """Add metrics of the canary."""
         self.canary_seconds = self._make_histogram(
             "zofbot_canary_seconds", "From a canary's beginning until Slack showed it", LATENESS_BUCKETS_SECONDS
         )
         self.canary_last = self._make_gauge(
             "zofbot_canary_last_success_timestamp_seconds", "Unix time of the last canary with which all was well"
         )
-        self.canary_last.set(math.nan)  # until there is one
+        self.canary_last.set(math.nan)  # unknown until the first success
         self.canary_failures = self._make_counter(
             "zofbot_canary_failures", "Canaries that were late, by the link that did not hold", link=CANARY_LINKS
         )
 
-    def _make_counter(self, name: str, told: str, **labels: Sequence[str]) -> Counter:
-        return self._known(Counter(name, told, tuple(labels), registry=self.registry), labels)
+    def _make_counter(self, name: str, description: str, **labels: Sequence[str]) -> Counter:
+        return self._with_series(Counter(name, description, tuple(labels), registry=self.registry), labels)
 
-    def _make_gauge(self, name: str, told: str, **labels: Sequence[str]) -> Gauge:
-        return self._known(Gauge(name, told, tuple(labels), registry=self.registry), labels)
+    def _make_gauge(self, name: str, description: str, **labels: Sequence[str]) -> Gauge:
+        return self._with_series(Gauge(name, description, tuple(labels), registry=self.registry), labels)
 
-    def _make_histogram(self, name: str, told: str, buckets: Sequence[float], **labels: Sequence[str]) -> Histogram:
-        return self._known(Histogram(name, told, tuple(labels), buckets=buckets, registry=self.registry), labels)
+    def _make_histogram(
+        self, name: str, description: str, buckets: Sequence[float], **labels: Sequence[str]
+    ) -> Histogram:
+        return self._with_series(
+            Histogram(name, description, tuple(labels), buckets=buckets, registry=self.registry), labels
+        )
 
-    def _known(self, metric: MetricT, labels: Mapping[str, Sequence[str]]) -> MetricT:
+    def _with_series(self, metric: MetricT, labels: Mapping[str, Sequence[str]]) -> MetricT:
         if labels:
             self.registry.expect(metric, product(*labels.values()))
         return metric
 
 
 def status_label(code: int | None) -> str:
-    """Name an HTTP status so that no server can make up new series: one that is foreseen, else its hundred."""
+    """Return an HTTP status as a metric label: an expected one, else its class such as ``4xx``, to bound the series."""
     if code is None:
         return "none"
     return str(code) if str(code) in KNOWN_STATUSES else f"{code // 100}xx" if 100 <= code < 600 else "other"

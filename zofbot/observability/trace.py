@@ -1,4 +1,4 @@
-"""A trace: what one piece of work did, step by step, as it is kept for whoever asks later what became of it."""
+"""A trace: the steps of one request or background job, as stored for later questions about it."""
 
 from __future__ import annotations
 
@@ -6,52 +6,52 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class TraceStep(BaseModel):
-    """One step: which room took it, what it did and what came of it, in ids, statuses and words of our own."""
+    """One step: the component (``room``), its action (``did``) and result (``came``), without user or vendor text."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     at: int
-    """Milliseconds since the work began, when the step had ended."""
+    """End of the step, in milliseconds since the start of the trace."""
     room: str
     did: str
     came: str = ""
     bad: bool = False
     facts: dict[str, str] = Field(default_factory=dict)
-    """Such as the ``ms`` it took, those it ``waited`` before it began, the ``id`` of the request."""
+    """Such as its duration (``ms``), the wait before it (``waited``, also ms), the ``id`` of the request."""
 
 
 class Trace(BaseModel):
-    """A piece of work that has ended."""
+    """A finished request or background job."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     reference: str
-    """What a person is shown who may ask for it, ``ref_…``."""
+    """Id shown to people in errors, ``ref_…``."""
     kind: str
-    """``request`` of Slack's, ``delivery`` of a notification, ``poll`` or ``webhook``."""
+    """``request`` (from Slack), ``delivery`` (of a notification), ``poll`` or ``webhook``."""
     what: str = ""
     at: float
-    """Unix seconds when it began."""
+    """Start, in Unix seconds."""
     user: str = ""
-    """Slack's id of whoever asked."""
+    """Slack user id of the requester."""
     channel: str = ""
     ids: tuple[str, ...] = ()
-    """Whatever it is found under, the reference first."""
+    """Ids it can be found under, the reference first."""
     steps: tuple[TraceStep, ...] = ()
     left_out: int = 0
-    """Steps that are missing in the middle."""
+    """Number of steps omitted in the middle."""
     gap: int = 0
-    """Where they are missing: before the step of this number, counted from nought."""
+    """Index of the step before which they were omitted."""
 
     def to_bounded_json(self, most: int) -> str:
-        """Return it as JSON without its ids, of at most ``most`` bytes as far as leaving out steps helps."""
-        kept = self
-        while len((text := kept._to_json()).encode()) > most and kept.steps:
-            gone = max(1, len(kept.steps) // 4)
-            middle = (len(kept.steps) - gone) // 2
-            start = max(min(middle, kept.gap), kept.gap - gone) if kept.left_out else middle
-            steps = kept.steps[:start] + kept.steps[start + gone :]
-            kept = kept.model_copy(update={"steps": steps, "left_out": kept.left_out + gone, "gap": start})
+        """Format as JSON without ids; steps in the middle are omitted until it fits into ``most`` bytes."""
+        trace = self
+        while len((text := trace._to_json()).encode()) > most and trace.steps:
+            count_omitted = max(1, len(trace.steps) // 4)
+            middle = (len(trace.steps) - count_omitted) // 2
+            start = max(min(middle, trace.gap), trace.gap - count_omitted) if trace.left_out else middle
+            steps = trace.steps[:start] + trace.steps[start + count_omitted :]
+            trace = trace.model_copy(update={"steps": steps, "left_out": trace.left_out + count_omitted, "gap": start})
         return text
 
     def _to_json(self) -> str:

@@ -12,9 +12,11 @@ from zofbot.simulator.zof.state import Organization, ZofRecord, format_time
 
 SCENARIOS: Mapping[str, str] = {
     "failure": "One case fails",
+    "retried": "One case fails twice: 2 attempts",
     "failures": "12 cases fail",
     "error": "The platform breaks down",
     "pass": "All pass: what failed recovers",
+    "tolerated": "A run passes with one failed case",
     "storm": "60 runs fail at once, everywhere",
 }
 """What a run can be made to end with, by id, as the page says it."""
@@ -40,7 +42,10 @@ def run_scenario(zof: Organization, what: str, project: str, environment: str) -
 
 @dataclass(frozen=True)
 class _PlannedRun:
-    """A run about to end: of one suite, or of all; ``bad`` is how its first cases ended, the others pass."""
+    """A run about to end: of one suite, or of all; ``bad`` is how its first cases ended, the others pass.
+
+    What did not pass was tried as often as ``attempts`` says.
+    """
 
     project: SampleProject
     environment: str
@@ -48,6 +53,7 @@ class _PlannedRun:
     bad: Sequence[SampleFailure] = ()
     status: str | None = None
     """Of the run, where it does not follow from its cases."""
+    attempts: int = 1
 
     @property
     def run_name(self) -> str:
@@ -63,6 +69,11 @@ def _plan_run(zof: Organization, what: str, project: SampleProject, environment:
     match what:
         case "failure":
             return _PlannedRun(project, environment, suite, [sample_failures.product_failure(zof.random)])
+        case "retried":
+            bad = [sample_failures.product_failure(zof.random)]
+            return _PlannedRun(project, environment, suite, bad, attempts=2)
+        case "tolerated":
+            return _PlannedRun(project, environment, suite, [sample_failures.product_failure(zof.random)], "passed")
         case "failures":
             return _PlannedRun(
                 project, environment, bad=[sample_failures.random_failure(zof.random) for _ in range(12)]
@@ -93,7 +104,8 @@ def _record_run(zof: Organization, ending: _PlannedRun) -> ZofRecord:
     run |= {"created_at": format_time(began), "started_at": format_time(began), "duration_ms": int(seconds * 1000)}
     for number, case in enumerate(cases):
         failure = ending.bad[number] if number < len(ending.bad) else ("passed", "")
-        _record_result(zof, run, case, failure, began + CASE_SECONDS * number)
+        for attempt in range(ending.attempts if failure[1] else 1):
+            _record_result(zof, run, case, failure, began + CASE_SECONDS * number + attempt)
     return zof.finish_run(run["id"], ending.status)
 
 

@@ -24,10 +24,10 @@ class Rerun(BaseModel):
     at: float = 0.0
 
 
-def parse_active_rerun(kept: str | None, now: float) -> Rerun | None:
+def parse_active_rerun(stored: str | None, now: float) -> Rerun | None:
     """Parse a failure's stored re-run; return None if none is in progress at ``now`` (Unix seconds)."""
     try:
-        rerun = Rerun.model_validate_json(kept) if kept else None
+        rerun = Rerun.model_validate_json(stored) if stored else None
     except ValidationError:  # from a newer version, or corrupt: offer a re-run and let Zof decide
         return None
     return rerun if rerun and now - rerun.at < RERUN_SECONDS else None

@@ -51,10 +51,12 @@ class ShiftReport:
     ended: float | None = None
 
 
-def build_shift_report(stories: Iterable[FailureSummary], deeds: Sequence[ActionRecord], since: float) -> ShiftReport:
+def build_shift_report(
+    failures: Iterable[FailureSummary], actions: Sequence[ActionRecord], since: float
+) -> ShiftReport:
     """Build the report since a time in Unix seconds; failures that were open before and still are count too."""
-    known = sorted(stories, key=lambda story: (story.began, story.key))
-    done = [deed for deed in deeds if deed.at >= since]
+    known = sorted(failures, key=lambda failure: (failure.began, failure.key))
+    done = [action for action in actions if action.at >= since]
     closed = [item for item in known if item.present.state.is_closed and item.present.since >= since]
     return ShiftReport(
         since,
@@ -68,27 +70,27 @@ def build_shift_report(stories: Iterable[FailureSummary], deeds: Sequence[Action
     )
 
 
-def _count_actions(deeds: Iterable[ActionRecord]) -> tuple[tuple[str, int], ...]:
+def _count_actions(actions: Iterable[ActionRecord]) -> tuple[tuple[str, int], ...]:
     """Count each person's actions; two people with the same name are counted separately."""
-    done = sorted(deeds, key=lambda deed: deed.at)
-    names = {deed.actor_key: deed.name for deed in done}
-    counted = Counter(deed.actor_key for deed in done)
+    done = sorted(actions, key=lambda action: action.at)
+    names = {action.actor_key: action.name for action in done}
+    counted = Counter(action.actor_key for action in done)
     return tuple(
         sorted(((names[who], number) for who, number in counted.items()), key=lambda pair: (-pair[1], pair[0]))
     )
 
 
-def _in_states(stories: Iterable[FailureSummary], *states: TriageState) -> tuple[FailureSummary, ...]:
-    return tuple(story for story in stories if story.present.state in states)
+def _in_states(failures: Iterable[FailureSummary], *states: TriageState) -> tuple[FailureSummary, ...]:
+    return tuple(failure for failure in failures if failure.present.state in states)
 
 
-def _acknowledge_times(stories: Iterable[FailureSummary], deeds: Iterable[ActionRecord]) -> list[float]:
-    """Return the seconds from each failure's notification to its first acknowledgement among ``deeds``."""
-    began = {story.key: story.began for story in stories}
+def _acknowledge_times(failures: Iterable[FailureSummary], actions: Iterable[ActionRecord]) -> list[float]:
+    """Return the seconds from each failure's notification to its first acknowledgement among ``actions``."""
+    began = {failure.key: failure.began for failure in failures}
     first: dict[str, float] = {}
-    for deed in sorted(deeds, key=lambda deed: deed.at):
-        if deed.act == Action.ACKNOWLEDGE and deed.at >= began.get(deed.key, float("inf")):
-            first.setdefault(deed.key, deed.at - began[deed.key])
+    for action in sorted(actions, key=lambda action: action.at):
+        if action.act == Action.ACKNOWLEDGE and action.at >= began.get(action.key, float("inf")):
+            first.setdefault(action.key, action.at - began[action.key])
     return list(first.values())
 
 

@@ -190,23 +190,23 @@ class IllegalAction(Exception):
         self.present = present
 
 
-def effective_record(record: TriageRecord, course: RunFacts, now: float) -> TriageRecord:
+def effective_record(record: TriageRecord, facts: RunFacts, now: float) -> TriageRecord:
     """Return a failure's record at ``now`` (Unix seconds), updated by what has happened automatically since."""
-    if record.turn != course.turn:
-        hid = _hidden_failures(record, course) if course.recovered else 0
-        record = _apply_automatic(record, Action.RECOVER if course.recovered else Action.RELAPSE, course.turned, hid)
-        opened = record.opened if course.recovered else course.opened
-        record = record.model_copy(update={"turn": course.turn, "opened": opened})
+    if record.turn != facts.turn:
+        hid = _hidden_failures(record, facts) if facts.recovered else 0
+        record = _apply_automatic(record, Action.RECOVER if facts.recovered else Action.RELAPSE, facts.turned, hid)
+        opened = record.opened if facts.recovered else facts.opened
+        record = record.model_copy(update={"turn": facts.turn, "opened": opened})
     if not record.opened:
-        record = record.model_copy(update={"opened": course.opened, "since": record.since or course.opened})
-    if record.state is TriageState.SNOOZED and record.more and course.failures - record.counted >= record.more:
-        return _apply_automatic(record, Action.WAKE, course.last, _hidden_failures(record, course))
+        record = record.model_copy(update={"opened": facts.opened, "since": record.since or facts.opened})
+    if record.state is TriageState.SNOOZED and record.more and facts.failures - record.counted >= record.more:
+        return _apply_automatic(record, Action.WAKE, facts.last, _hidden_failures(record, facts))
     if record.state is TriageState.SNOOZED and record.until is not None and record.until <= now:
-        return _apply_automatic(record, Action.WAKE, record.until, _hidden_failures(record, course))
+        return _apply_automatic(record, Action.WAKE, record.until, _hidden_failures(record, facts))
     if record.state is TriageState.ACKNOWLEDGED and record.until is not None and record.until <= now:
         return _apply_automatic(record, Action.LAPSE, record.until)
-    if record.state is TriageState.RESOLVED and course.last > record.since:
-        return _apply_automatic(record, Action.RELAPSE, course.last)
+    if record.state is TriageState.RESOLVED and facts.last > record.since:
+        return _apply_automatic(record, Action.RELAPSE, facts.last)
     return record
 
 
@@ -221,10 +221,10 @@ def merge_storm_record(own: TriageRecord, storm: TriageRecord) -> TriageRecord:
     return storm.model_copy(update={"turn": own.turn, "rev": rev, "requests": requests})
 
 
-def _hidden_failures(record: TriageRecord, course: RunFacts) -> int:
+def _hidden_failures(record: TriageRecord, facts: RunFacts) -> int:
     """Return how often it has failed since it was snoozed, 0 if unknown."""
     asleep = record.state is TriageState.SNOOZED and record.counted
-    return max(0, course.failures - record.counted) if asleep else 0
+    return max(0, facts.failures - record.counted) if asleep else 0
 
 
 def _apply_automatic(record: TriageRecord, act: Action, at: float, hid: int = 0) -> TriageRecord:
@@ -279,74 +279,78 @@ class ActionRequest(_TriageModel):
 
 
 def apply_action(
-    present: TriageRecord, wish: ActionRequest, course: RunFacts, policy: EscalationPolicy
+    present: TriageRecord, request: ActionRequest, facts: RunFacts, policy: EscalationPolicy
 ) -> TriageRecord:
     """Apply an action to the current record (see ``effective_record``).
 
     Raises IllegalAction, also if the person already owns an acknowledged failure, or no escalation step is left.
     """
-    if wish.act is Action.UNDO:
-        return undo_action(present, wish)
-    state = TRANSITIONS[present.state].get(wish.act)
-    again = (
-        wish.act is Action.ACKNOWLEDGE and present.state is TriageState.ACKNOWLEDGED and present.owner.id == wish.who.id
+    if request.act is Action.UNDO:
+        return undo_action(present, request)
+    state = TRANSITIONS[present.state].get(request.act)
+    already_owned = (
+        request.act is Action.ACKNOWLEDGE
+        and present.state is TriageState.ACKNOWLEDGED
+        and present.owner.id == request.who.id
     )
-    called = wish.act is Action.ESCALATE and next_step(present, policy, wish.at) >= len(policy.escalate)
-    if state is None or wish.act in AUTOMATIC_ACTIONS or again or called:
-        raise IllegalAction(wish.act, present)
+    no_step_left = request.act is Action.ESCALATE and next_step(present, policy, request.at) >= len(policy.escalate)
+    if state is None or request.act in AUTOMATIC_ACTIONS or already_owned or no_step_left:
+        raise IllegalAction(request.act, present)
     moved: dict[str, Any] = {"state": state}
-    if state is not present.state or wish.act in _RESTARTING_ACTIONS:
-        moved |= _CLEARED_FIELDS | {"since": wish.at, "mover": wish.who}
+    if state is not present.state or request.act in _RESTARTING_ACTIONS:
+        moved |= _CLEARED_FIELDS | {"since": request.at, "mover": request.who}
     if state is TriageState.OPEN and present.state is not TriageState.OPEN:
-        moved |= {"opened": wish.at, "steps": 0}
-    moved |= _action_fields(present, wish, course, policy)
+        moved |= {"opened": request.at, "steps": 0}
+    moved |= _action_fields(present, request, facts, policy)
     moved["before"] = present.model_copy(update={"before": None, "requests": ()})
-    return _with_action(present, wish).model_copy(update=moved)
+    return _with_action(present, request).model_copy(update=moved)
 
 
 _RESTARTING_ACTIONS = frozenset({Action.ACKNOWLEDGE, Action.CONFIRM, Action.SNOOZE})
 """Actions that restart their state if the failure is already in it."""
 
 
-def _with_action(present: TriageRecord, wish: ActionRequest) -> TriageRecord:
+def _with_action(present: TriageRecord, request: ActionRequest) -> TriageRecord:
     """Return the record with one more action."""
-    requests = (*present.requests, wish.request)[-MAX_KEPT_REQUESTS:] if wish.request else present.requests
-    done = {"rev": present.rev + 1, "did": wish.act, "by": wish.who, "at": wish.at, "requests": requests}
+    requests = (*present.requests, request.request)[-MAX_KEPT_REQUESTS:] if request.request else present.requests
+    done = {"rev": present.rev + 1, "did": request.act, "by": request.who, "at": request.at, "requests": requests}
     return present.model_copy(update=done)
 
 
 def _action_fields(
-    present: TriageRecord, wish: ActionRequest, course: RunFacts, policy: EscalationPolicy
+    present: TriageRecord, request: ActionRequest, facts: RunFacts, policy: EscalationPolicy
 ) -> dict[str, Any]:
     """Return the fields that an action changes besides the state."""
-    match wish.act:
+    match request.act:
         case Action.ACKNOWLEDGE | Action.CONFIRM:
-            asks = wish.at + policy.reack
-            return {"owner": wish.who} | ({"asks": asks, "until": asks + REACK_ANSWER_SECONDS} if policy.reack else {})
+            asks = request.at + policy.reack
+            return {"owner": request.who} | (
+                {"asks": asks, "until": asks + REACK_ANSWER_SECONDS} if policy.reack else {}
+            )
         case Action.UNACKNOWLEDGE:
             return {"owner": Actor()}
         case Action.ASSIGN:
-            return {"owner": wish.owner or wish.who}
+            return {"owner": request.owner or request.who}
         case Action.SNOOZE:
-            return {"until": wish.until, "more": wish.more, "counted": course.failures}
+            return {"until": request.until, "more": request.more, "counted": facts.failures}
         case Action.WAKE:
-            return {"hid": _hidden_failures(present, course)}
+            return {"hid": _hidden_failures(present, facts)}
         case Action.ESCALATE:
-            return {"steps": min(next_step(present, policy, wish.at) + 1, len(policy.escalate))}
+            return {"steps": min(next_step(present, policy, request.at) + 1, len(policy.escalate))}
         case Action.RESOLVE:
-            return {"reason": wish.reason, "note": wish.note}
+            return {"reason": request.reason, "note": request.note}
         case _:
             return {}
 
 
-def undo_action(present: TriageRecord, wish: ActionRequest) -> TriageRecord:
+def undo_action(present: TriageRecord, request: ActionRequest) -> TriageRecord:
     """Restore the record before the last action. Raises IllegalAction if that is too old or was not a person's."""
     before = present.before
-    if before is None or not present.by.id or wish.at - present.at > UNDO_SECONDS:
+    if before is None or not present.by.id or request.at - present.at > UNDO_SECONDS:
         raise IllegalAction(Action.UNDO, present)
-    done = _with_action(present, wish)
-    kept = {name: getattr(done, name) for name in ("rev", "turn", "did", "by", "at", "requests")}
-    return before.model_copy(update=kept)
+    done = _with_action(present, request)
+    history = {name: getattr(done, name) for name in ("rev", "turn", "did", "by", "at", "requests")}
+    return before.model_copy(update=history)
 
 
 def next_step(present: TriageRecord, policy: EscalationPolicy, now: float) -> int:

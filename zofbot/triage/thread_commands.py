@@ -80,12 +80,12 @@ class ThreadCommand:
     @property
     def resolution_reason(self) -> tuple[str, str]:
         """The reason for resolving, empty if not recognized, and the note after it."""
-        said = self.rest.removeprefix("as ").strip()
+        text = self.rest.removeprefix("as ").strip()
         for typed in sorted(REASON_WORDS, key=len, reverse=True):
-            rest = said[len(typed) :]
-            if said.lower().startswith(typed) and not rest[:1].isalnum():
+            rest = text[len(typed) :]
+            if text.lower().startswith(typed) and not rest[:1].isalnum():
                 return REASON_WORDS[typed], rest.strip(_SEPARATORS)
-        return "", said
+        return "", text
 
 
 def parse_thread_command(text: str, bot: str = "") -> ThreadCommand:
@@ -95,8 +95,8 @@ def parse_thread_command(text: str, bot: str = "") -> ThreadCommand:
     """
     typed = read_input(text)
     mention = next((found for found in _PERSON.finditer(typed) if bot in ("", found[1])), None)
-    said = typed[mention.end() :] if mention else typed
-    typed = " ".join(said.split()).lstrip(_SURROUNDING_CHARACTERS)
+    after_mention = typed[mention.end() :] if mention else typed
+    typed = " ".join(after_mention.split()).lstrip(_SURROUNDING_CHARACTERS)
     word, _, rest = typed.rstrip(_SURROUNDING_CHARACTERS).partition(" ")
     word = word.lower().strip(_SURROUNDING_CHARACTERS)
     if not word:
@@ -107,11 +107,11 @@ def parse_thread_command(text: str, bot: str = "") -> ThreadCommand:
         return ThreadCommand(question=word, rest=typed.partition(" ")[2])
     if word in QUESTION_WORDS:
         return ThreadCommand(question=word, rest=rest.strip())
-    meant = next(
+    suggestion = next(
         iter(difflib.get_close_matches(word, [*ACTION_WORDS, *QUESTION_WORDS, *VERBATIM], n=1, cutoff=0.7)), ""
     )
     raise BadInput(
         f"I do not know `{re.sub(r'[`<>]', '', word)[:60]}`.",
-        f"Did you mean `{meant}`?" if meant else "I know `ack`, `assign`, `snooze`, `resolve` and more.",
-        example=f"@zofbot {meant or 'help'}",
+        f"Did you mean `{suggestion}`?" if suggestion else "I know `ack`, `assign`, `snooze`, `resolve` and more.",
+        example=f"@zofbot {suggestion or 'help'}",
     )

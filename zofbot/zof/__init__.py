@@ -1,1 +1,1 @@
-"""The room that faces Zof's API: what its replies mean, and the one client that asks."""
+"""The client of Zof's API and the parsing of its replies and webhooks."""

@@ -1,4 +1,4 @@
-"""The one client that asks Zof, for commands, clicks and the poller alike: retries, deadlines, pacing, request ids."""
+"""Client of Zof's API: retries, deadlines, quota, request ids, for interactive and background calls alike."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ T = TypeVar("T")
 MAX_BODY_BYTES = 5 * 1024 * 1024
 MAX_ERROR_BODY_BYTES = 16 * 1024
 MAX_INLINE_BYTES = 64 * 1024
-"""Replies up to here are read within some milliseconds; larger ones are read in a thread."""
+"""Larger replies are parsed in a thread; smaller ones take a few milliseconds."""
 MAX_REDIRECTS = 3
 MIN_TRACED_WAIT_MILLISECONDS = 50
-"""Milliseconds before a try that a trace speaks of; what is shorter is no wait but the machine's own pace."""
-# httpx's pool looks through every connection on each turn: it is fastest at four, and Zof's quota asks for no more.
+"""Shorter waits before an attempt are left out of traces, because they are scheduling noise."""
+# httpx's pool scans every connection per request: four measured fastest, and Zof's quota needs no more.
 _LIMITS = httpx.Limits(max_connections=4, max_keepalive_connections=4)
-# One try's own bounds, so that a silent connection leaves time for another try. The pool's queue has the deadline.
+# Limits of one attempt, so that a hanging connection leaves time for another. Waiting for the pool has the deadline.
 _TIMEOUT = httpx.Timeout(10, connect=5, pool=None)
 _LOCATION_EXTENSION = "zofbot.location"
 _OPERATOR_FIX = "An operator must check ZOF_BASE_URL, ZOF_API_KEY and the proxy settings."
@@ -54,13 +54,13 @@ log = structlog.get_logger()
 
 
 class ZofClient:
-    """Asks Zof. One for each process, closed with ``aclose``.
+    """Client of Zof's API; one per process, closed with ``aclose``.
 
-    Every method raises ZofUnavailable, ZofRejected or ZofUnreadable, each with the last try's request id, and
-    BadInput for an id that cannot be one. Times come from ``clock``, the jitter from ``random`` (0 to 1).
+    Every method raises ZofUnavailable, ZofRejected or ZofUnreadable, each with the last attempt's request id, and
+    BadInput for an invalid id. ``random`` returns 0 to 1, for jitter.
     """
 
-    def __init__(  # noqa: PLR0913  # one for each corner of Zof's API that is not documented
+    def __init__(  # noqa: PLR0913  # one for each undocumented detail of Zof's API
         self,
         *,
         base_url: str,
@@ -75,7 +75,7 @@ class ZofClient:
         random: Callable[[], float] = _random.random,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Raise SettingsError when the address, the key or the environment's proxy cannot be used."""
+        """Raise SettingsError if the base URL, the key or the environment's proxy is invalid."""
         self._key = _check_key(key)
         self._base = _check_base_url(base_url)
         self._filters = QueryFilters(status_param, project_param, since_param)
@@ -83,16 +83,15 @@ class ZofClient:
         self._observe = observe
         self._clock = clock
         self._random = random
-        self._pace = QuotaGate(board, clock)
-        self._shares = PersonalQuotas(clock)
-        self._sunsets: set[str] = set()
+        self._quota_gate = QuotaGate(board, clock)
+        self._personal_quotas = PersonalQuotas(clock)
+        self._logged_sunsets: set[str] = set()
         self._http = _make_http_client(self._base, self._key, transport)
-        # stamina's own hooks log and count retries by the exception, and ours name ids that people typed; one line
-        # and one observation for each call say it better.
+        # stamina's hooks would log exceptions, which contain ids typed by people; each call is logged once instead.
         stamina.instrumentation.set_on_retry_hooks([])
 
     def use_key(self, key: str) -> None:
-        """Use another key from the next request on. Raises SettingsError for one that cannot be used."""
+        """Use another key from the next request on. Raises SettingsError if it is invalid."""
         self._key = _check_key(key)
         self._http.headers["Authorization"] = f"Bearer {self._key}"
 
@@ -100,23 +99,27 @@ class ZofClient:
         """Close the pooled connections."""
         await self._http.aclose()
 
-    async def get_result(self, id: str, *, patience: TimeBudget = TimeBudget.FOLLOW_UP) -> Result:  # noqa: A002  # Zof's word
-        """Ask for one result."""
-        ask = ZofRequest("/results/{id}", f"result `{id}`", protocol.check_id(id, "result"))
+    async def get_result(self, id: str, *, patience: TimeBudget = TimeBudget.FOLLOW_UP) -> Result:  # noqa: A002  # Zof's name
+        """Fetch one result."""
+        request = ZofRequest("/results/{id}", f"result `{id}`", protocol.check_id(id, "result"))
         found = await self._send_request(
-            ask, lambda found, said: parsing.parse_result(found, asked=id, request_id=said, unit=self._unit), patience
+            request,
+            lambda found, request_id: parsing.parse_result(found, asked=id, request_id=request_id, unit=self._unit),
+            patience,
         )
         return found.without_future_times(self._clock.now())
 
-    async def get_run(self, id: str, *, patience: TimeBudget = TimeBudget.FOLLOW_UP) -> Run:  # noqa: A002  # Zof's word
-        """Ask for one run, with the results it brings along."""
-        ask = ZofRequest("/runs/{id}", f"run `{id}`", protocol.check_id(id, "run"))
+    async def get_run(self, id: str, *, patience: TimeBudget = TimeBudget.FOLLOW_UP) -> Run:  # noqa: A002  # Zof's name
+        """Fetch one run, with the results embedded in it."""
+        request = ZofRequest("/runs/{id}", f"run `{id}`", protocol.check_id(id, "run"))
         found = await self._send_request(
-            ask, lambda found, said: parsing.parse_run(found, asked=id, request_id=said, unit=self._unit), patience
+            request,
+            lambda found, request_id: parsing.parse_run(found, asked=id, request_id=request_id, unit=self._unit),
+            patience,
         )
         return found.without_future_times(self._clock.now())
 
-    def list_results(  # noqa: PLR0913  # the filters Zof has, and how far to go
+    def list_results(  # noqa: PLR0913  # Zof's filters, and how far to page
         self,
         *,
         run_id: str | None = None,
@@ -126,27 +129,27 @@ class ZofClient:
         patience: TimeBudget = TimeBudget.FOLLOW_UP,
         pages: int = 10,
     ) -> AsyncGenerator[Page[Result], None]:
-        """Page through results: to the end, to a missing or repeated cursor, or for so many ``pages``.
+        """Page through results: to the end, to a missing or repeated cursor, or for at most ``pages`` pages.
 
-        ``run_id`` and ``status`` hold here even where Zof ignores them; ``since`` is but a hint to Zof.
+        ``run_id`` and ``status`` are applied here too, in case Zof ignores them; ``since`` is only sent to Zof.
         """
-        ask = ZofRequest("/results", "list of results", deed="read the")
+        request = ZofRequest("/results", "list of results", deed="read the")
         if run_id is not None:
             query = {"run_id": protocol.check_id(run_id, "run")}
-            ask = replace(ask, what=f"list of results of run `{run_id}`", query=query)
+            request = replace(request, what=f"list of results of run `{run_id}`", query=query)
 
         def is_wanted(item: Result) -> bool:
             return pagination.has_status(item, status) and (run_id is None or item.run_id in (None, run_id))
 
-        wanted = ListRequest(
-            ask,
+        listing = ListRequest(
+            request,
             self._filters.to_query(status, None, since),
             is_wanted,
-            lambda found, said: parsing.parse_results_page(found, request_id=said, unit=self._unit),
+            lambda found, request_id: parsing.parse_results_page(found, request_id=request_id, unit=self._unit),
         )
-        return self._list_pages(wanted, patience, starting_after, pages)
+        return self._list_pages(listing, patience, starting_after, pages)
 
-    def list_runs(  # noqa: PLR0913  # the filters Zof has, and how far to go
+    def list_runs(  # noqa: PLR0913  # Zof's filters, and how far to page
         self,
         *,
         status: str | None = None,
@@ -156,25 +159,25 @@ class ZofClient:
         patience: TimeBudget = TimeBudget.FOLLOW_UP,
         pages: int = 10,
     ) -> AsyncGenerator[Page[Run], None]:
-        """Page through runs as ``results`` does; ``project`` is an id, and a name where Zof leaves it to us."""
-        wanted = ListRequest(
+        """Page through runs like ``list_results``; ``project`` is an id, or a name if Zof ignores the filter."""
+        listing = ListRequest(
             ZofRequest("/runs", "list of runs", deed="read the"),
             self._filters.to_query(status, project, since),
             lambda item: pagination.has_status(item, status) and pagination.is_of_project(item, project),
-            lambda found, said: parsing.parse_runs_page(found, request_id=said, unit=self._unit),
+            lambda found, request_id: parsing.parse_runs_page(found, request_id=request_id, unit=self._unit),
         )
-        return self._list_pages(wanted, patience, starting_after, pages)
+        return self._list_pages(listing, patience, starting_after, pages)
 
     def list_projects(
         self, *, patience: TimeBudget = TimeBudget.FOLLOW_UP, pages: int = 10
     ) -> AsyncGenerator[Page[Project], None]:
-        """Page through the projects, as ``results`` does; needs ``projects:read``."""
+        """Page through the projects like ``list_results``; needs ``projects:read``."""
         return self._list_unfiltered("/projects", "list of projects", parsing.parse_projects_page, patience, pages)
 
     def list_schedules(
         self, *, patience: TimeBudget = TimeBudget.FOLLOW_UP, pages: int = 10
     ) -> AsyncGenerator[Page[Schedule], None]:
-        """Page through the schedules, paused ones included, as ``results`` does."""
+        """Page through the schedules, including paused ones, like ``list_results``."""
         return self._list_unfiltered(
             "/schedules", "list of schedules", administration.parse_schedules_page, patience, pages
         )
@@ -182,23 +185,23 @@ class ZofClient:
     def list_endpoints(
         self, *, patience: TimeBudget = TimeBudget.FOLLOW_UP, pages: int = 10
     ) -> AsyncGenerator[Page[Endpoint], None]:
-        """Page through the webhook endpoints, as ``results`` does; needs ``webhooks:manage``."""
+        """Page through the webhook endpoints like ``list_results``; needs ``webhooks:manage``."""
         return self._list_unfiltered(
             "/webhooks", "list of webhooks", administration.parse_endpoints_page, patience, pages
         )
 
     async def add_endpoint(self, url: str, events: Sequence[str], secret: str) -> Endpoint:
-        """Have Zof send these events to ``url``, signed with ``secret`` or with one that it returns.
+        """Register an endpoint for these events, signed with ``secret`` or with the secret that Zof returns.
 
-        Tried once only, so that there are never two. Needs ``webhooks:manage``.
+        Not retried, so that it is never registered twice. Needs ``webhooks:manage``.
         """
         body = {"url": url, "events": list(events), "secret": secret}
-        ask = ZofRequest("/webhooks", "webhooks", method="POST", deed="register", body=body, secrets=(secret,))
+        request = ZofRequest("/webhooks", "webhooks", method="POST", deed="register", body=body, secrets=(secret,))
         return await self._send_request(
-            ask, lambda found, said: administration.parse_endpoint(found), TimeBudget.FOLLOW_UP
+            request, lambda found, request_id: administration.parse_endpoint(found), TimeBudget.FOLLOW_UP
         )
 
-    async def try_endpoint(self, id: str) -> None:  # noqa: A002  # Zof's word
+    async def try_endpoint(self, id: str) -> None:  # noqa: A002  # Zof's name
         """Have Zof send a sample delivery to an endpoint; needs ``webhooks:manage``."""
         await self.post("/webhooks/{id}/test", id, what="the sample delivery of a webhook", deed="send")
 
@@ -211,15 +214,15 @@ class ZofClient:
         pages: int,
     ) -> AsyncGenerator[Page[ListedT], None]:
         """Page through a listing that has no filters."""
-        wanted = ListRequest(
+        listing = ListRequest(
             ZofRequest(path, what, deed="read the"),
             {},
             lambda item: True,
-            lambda found, said: read(found, request_id=said),
+            lambda found, request_id: read(found, request_id=request_id),
         )
-        return self._list_pages(wanted, patience, None, pages)
+        return self._list_pages(listing, patience, None, pages)
 
-    async def post(  # noqa: PLR0913  # what is sent, and how it is called when it fails
+    async def post(  # noqa: PLR0913  # the request, and how errors name it
         self,
         template: str,
         item: str | None = None,
@@ -230,15 +233,15 @@ class ZofClient:
         idempotency_key: str | None = None,
         patience: TimeBudget = TimeBudget.FOLLOW_UP,
     ) -> ZofReply:
-        """Send something; it is tried again only with an ``idempotency_key`` (64 characters at most).
+        """Send a POST request; retried only with an ``idempotency_key`` (at most 64 characters).
 
-        ``deed`` and ``what`` complete "the key is not allowed to …": "cancel", "run `run_1`".
+        ``deed`` and ``what`` complete "the key is not allowed to …", such as "cancel" and "run `run_1`".
         """
-        ask = ZofRequest(template, what, item, "POST", deed, body=body, idempotency_key=idempotency_key)
-        return await self._send_request(ask, ZofReply, patience)
+        request = ZofRequest(template, what, item, "POST", deed, body=body, idempotency_key=idempotency_key)
+        return await self._send_request(request, ZofReply, patience)
 
     def _list_pages(
-        self, wanted: ListRequest[ListedT], patience: TimeBudget, starting_after: str | None, most: int
+        self, listing: ListRequest[ListedT], patience: TimeBudget, starting_after: str | None, most: int
     ) -> AsyncGenerator[Page[ListedT], None]:
         deadline: float | None = None
 
@@ -246,42 +249,42 @@ class ZofClient:
             nonlocal deadline
             if deadline is None or patience.background:
                 deadline = self._clock.monotonic() + patience.seconds
-            return await self._fetch_page(wanted, cursor, patience, deadline)
+            return await self._fetch_page(listing, cursor, patience, deadline)
 
-        return pagination.iterate_pages(fetch_page, wanted.ask.template, starting_after, most)
+        return pagination.iterate_pages(fetch_page, listing.request.template, starting_after, most)
 
     async def _fetch_page(
-        self, wanted: ListRequest[ListedT], cursor: str | None, patience: TimeBudget, deadline: float
+        self, listing: ListRequest[ListedT], cursor: str | None, patience: TimeBudget, deadline: float
     ) -> Page[ListedT]:
-        filters = self._filters.without_refused(wanted.filters)
+        filters = self._filters.without_refused(listing.filters)
         while True:
-            query = {**wanted.ask.query, **filters, "limit": str(protocol.PAGE_SIZE)}
+            query = {**listing.request.query, **filters, "limit": str(protocol.PAGE_SIZE)}
             if cursor is not None:
                 query["starting_after"] = cursor
             try:
-                page = await self._send_request(replace(wanted.ask, query=query), wanted.read, patience, deadline)
+                page = await self._send_request(replace(listing.request, query=query), listing.read, patience, deadline)
             except ZofRejected as error:
-                left = self._filters.drop_refused(error, filters)
-                if left is None:
+                remaining = self._filters.drop_refused(error, filters)
+                if remaining is None:
                     raise
-                filters = left
+                filters = remaining
             else:
                 now = self._clock.now()
                 return replace(
-                    page, items=tuple(_without_future_times(item, now) for item in page if wanted.keep(item))
+                    page, items=tuple(_without_future_times(item, now) for item in page if listing.keep(item))
                 )
 
     async def _send_request(
         self,
-        ask: ZofRequest,
+        request: ZofRequest,
         read: Callable[[object, str | None], T],
         patience: TimeBudget,
         deadline: float | None = None,
     ) -> T:
-        """Carry one call through to its value or its error, and tell of it once, whatever becomes of it."""
-        self._shares.spend_request(self._pace.quota)
-        began = self._clock.monotonic()
-        call = CallState(ask, began + patience.seconds if deadline is None else deadline, began)
+        """Run one call to its value or error, and report it once, whatever the outcome."""
+        self._personal_quotas.spend_request(self._quota_gate.quota)
+        started = self._clock.monotonic()
+        call = CallState(request, started + patience.seconds if deadline is None else deadline, started)
         outcome = "crashed"
         cause: BaseException | None = None
         try:
@@ -295,35 +298,35 @@ class ZofClient:
             outcome = "canceled"
             raise
         finally:
-            self._report_call(call, outcome, self._clock.monotonic() - began, cause)
+            self._report_call(call, outcome, self._clock.monotonic() - started, cause)
         return value
 
     def _report_call(self, call: CallState, outcome: str, seconds: float, cause: BaseException | None) -> None:
         if not call.tries:
-            tracing.record_step("zof", f"{call.ask.method} {call.ask.template}", "not sent", bad=True)
-        done = CallRecord(
-            call.ask.method, call.ask.template, call.status, call.tries, seconds, call.request_id, outcome,
-            call.date, self._pace.quota,
+            tracing.record_step("zof", f"{call.request.method} {call.request.template}", "not sent", bad=True)
+        record = CallRecord(
+            call.request.method, call.request.template, call.status, call.tries, seconds, call.request_id, outcome,
+            call.date, self._quota_gate.quota,
         )  # fmt: skip
-        more = {"cause": type(cause).__name__} if cause else {}
+        details = {"cause": type(cause).__name__} if cause else {}
         line = log.info if outcome in ("ok", "rejected", "canceled") else log.warning
         line(
-            "zof call", method=done.method, template=done.template, status=done.status, tries=done.tries,
-            seconds=round(seconds, 3), request_id=done.request_id, outcome=outcome, **more,
+            "zof call", method=record.method, template=record.template, status=record.status, tries=record.tries,
+            seconds=round(seconds, 3), request_id=record.request_id, outcome=outcome, **details,
         )  # fmt: skip
         if self._observe is not None:
-            self._observe(done)
+            self._observe(record)
 
     async def _call_within_deadline(
         self, call: CallState, read: Callable[[object, str | None], T], patience: TimeBudget
     ) -> T:
-        left = call.deadline - self._clock.monotonic()
+        remaining = call.deadline - self._clock.monotonic()
         try:
-            async with timeout(left):
-                if left <= 0:
-                    raise TimeoutError  # asyncio would let the request out before it looks at the clock
+            async with timeout(remaining):
+                if remaining <= 0:
+                    raise TimeoutError  # asyncio would send the request before checking the clock
                 if patience.background:
-                    await self._pace.wait_for_quota(min(MAX_WAIT_SECONDS, left))
+                    await self._quota_gate.wait_for_quota(min(MAX_WAIT_SECONDS, remaining))
                 return await self._call_with_retries(call, read)
         except TimeoutError as error:
             raise ZofUnavailable(
@@ -331,18 +334,18 @@ class ZofClient:
             ) from error
 
     async def _call_with_retries(self, call: CallState, read: Callable[[object, str | None], T]) -> T:
-        # The deadline is asyncio's, not stamina's: stamina's ends no try, and no wait that has begun.
-        again = partial(self._retry_delay, call)
-        async for attempt in stamina.retry_context(on=again, attempts=MAX_ATTEMPTS, timeout=None):
+        # The deadline is asyncio's: stamina's ends neither an attempt nor a wait in progress.
+        delay = partial(self._retry_delay, call)
+        async for attempt in stamina.retry_context(on=delay, attempts=MAX_ATTEMPTS, timeout=None):
             with attempt, _trace_attempt(call, self._clock.monotonic):
                 call.begin_try()
                 found = await self._try_once(call)
                 return await _run_off_loop(call.bytes, read, found, call.request_id)
-        raise AssertionError("stamina gives up by raising")
+        raise AssertionError("stamina raises when it gives up")
 
     def _retry_delay(self, call: CallState, error: Exception) -> float | bool:
-        """Seconds until the next try, or False when there is none."""
-        if not isinstance(error, ZofUnavailable) or not call.ask.is_repeatable:
+        """Return the seconds until the next attempt, or False for none."""
+        if not isinstance(error, ZofUnavailable) or not call.request.is_repeatable:
             return False
         wait = protocol.retry_delay(call.tries, self._random(), error.retry_at, self._clock.now())
         fits = wait <= MAX_WAIT_SECONDS and self._clock.monotonic() + wait < call.deadline
@@ -354,21 +357,21 @@ class ZofClient:
         except (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError) as error:
             raise _unreachable_error(error) from error
         except (httpx.HTTPError, httpx.InvalidURL):
-            # Not chained: the library quotes the header it does not like, and the key is one.
+            # Not chained: httpx quotes invalid headers, and one holds the key.
             raise ZofRejected("The request could not be sent to Zof.", _OPERATOR_FIX) from None
 
     async def _follow_redirects(self, call: CallState) -> object:
-        ask = call.ask
-        url = httpx.URL(self._base + protocol.fill_path(ask.template, ask.item))
-        if ask.query:
-            url = url.copy_merge_params(ask.query)
-        headers = {} if ask.idempotency_key is None else {"Idempotency-Key": ask.idempotency_key}
+        request = call.request
+        url = httpx.URL(self._base + protocol.fill_path(request.template, request.item))
+        if request.query:
+            url = url.copy_merge_params(request.query)
+        headers = {} if request.idempotency_key is None else {"Idempotency-Key": request.idempotency_key}
         for _ in range(1 + MAX_REDIRECTS):
-            async with self._http.stream(ask.method, url, json=ask.body, headers=headers) as reply:
+            async with self._http.stream(request.method, url, json=request.body, headers=headers) as reply:
                 await self._read_headers(call, reply)
                 if (location := reply.extensions.get(_LOCATION_EXTENSION)) is None:
                     return await self._read_reply(call, reply)
-                url = _redirect_target(ask, url, location)
+                url = _redirect_target(request, url, location)
         raise ZofUnreadable("Zof sends the request on and on.", "An operator must check ZOF_BASE_URL.")
 
     async def _read_headers(self, call: CallState, reply: httpx.Response) -> None:
@@ -376,22 +379,22 @@ class ZofClient:
         call.date = reply.headers.get("date", "")
         call.request_id = protocol.clean_header(reply.headers.get("x-request-id"))
         sunset = protocol.clean_header(reply.headers.get("sunset"))
-        if sunset and call.ask.template not in self._sunsets:
-            self._sunsets.add(call.ask.template)
-            log.warning("zof endpoint ends", template=call.ask.template, sunset=sunset)
-        await self._pace.update_quota(protocol.parse_quota(reply.headers, self._clock.now()))
+        if sunset and call.request.template not in self._logged_sunsets:
+            self._logged_sunsets.add(call.request.template)
+            log.warning("zof endpoint ends", template=call.request.template, sunset=sunset)
+        await self._quota_gate.update_quota(protocol.parse_quota(reply.headers, self._clock.now()))
 
     async def _read_reply(self, call: CallState, reply: httpx.Response) -> object:
-        ask = call.ask
+        request = call.request
         if not reply.is_success:
             body = await _read_error_body(reply)
             raise build_error(
-                reply.status_code, reply.headers, body, ask.what,
-                now=self._clock.now(), deed=ask.deed, secrets=(self._key, *ask.secrets),
-                permission=protocol.PERMISSION_BY_ENDPOINT.get((ask.method, ask.template), ""),
+                reply.status_code, reply.headers, body, request.what,
+                now=self._clock.now(), deed=request.deed, secrets=(self._key, *request.secrets),
+                permission=protocol.PERMISSION_BY_ENDPOINT.get((request.method, request.template), ""),
             )  # fmt: skip
         body = await _read_body(reply)
-        if not body.strip() and ask.method != "GET":
+        if not body.strip() and request.method != "GET":
             return None
         call.bytes = len(body)
         return await _run_off_loop(call.bytes, protocol.parse_json, body, reply.headers.get("content-type", ""))
@@ -399,8 +402,8 @@ class ZofClient:
 
 @contextmanager
 def _trace_attempt(call: CallState, clock: Callable[[], float]) -> Iterator[None]:
-    """Tell the trace of one try: how it went, how long it took, and how long it waited before it began."""
-    began, outcome, cause = clock(), "crashed", ""
+    """Record one attempt on the trace: outcome, duration, and wait before it began."""
+    started, outcome, cause = clock(), "crashed", ""
     try:
         yield
         outcome = "ok"
@@ -411,10 +414,10 @@ def _trace_attempt(call: CallState, clock: Callable[[], float]) -> Iterator[None
         outcome = "given up"
         raise
     finally:
-        ended, waited = clock(), round((began - call.idle) * 1000)
+        ended, waited = clock(), round((started - call.idle) * 1000)
         tracing.record_step(
-            "zof", f"{call.ask.method} {call.ask.template}", f"{call.status or 'no reply'} {outcome}",
-            bad=outcome != "ok", ids=(call.request_id,) if call.request_id else (), ms=round((ended - began) * 1000),
+            "zof", f"{call.request.method} {call.request.template}", f"{call.status or 'no reply'} {outcome}",
+            bad=outcome != "ok", ids=(call.request_id,) if call.request_id else (), ms=round((ended - started) * 1000),
             waited=waited if waited >= MIN_TRACED_WAIT_MILLISECONDS else None, cause=cause, id=call.request_id,
         )  # fmt: skip
         call.idle = ended
@@ -424,15 +427,15 @@ def _without_future_times(item: ListedT, now: datetime) -> ListedT:
     return item.without_future_times(now) if isinstance(item, Run | Result) else item
 
 
-async def _run_off_loop(size: int, work: Callable[[Any, Any], T], *given: Any) -> T:
-    """Do pure work on a reply of ``size`` bytes; where that takes long, in a thread, so that the loop goes on."""
-    return await asyncio.to_thread(work, *given) if size > MAX_INLINE_BYTES else work(*given)
+async def _run_off_loop(size: int, work: Callable[[Any, Any], T], *arguments: Any) -> T:
+    """Run pure work on a reply of ``size`` bytes; in a thread if it is large, so that the loop is not blocked."""
+    return await asyncio.to_thread(work, *arguments) if size > MAX_INLINE_BYTES else work(*arguments)
 
 
 async def _read_body(reply: httpx.Response) -> bytes:
     try:
         body = Decompressor(reply.headers.get("content-encoding", ""), MAX_BODY_BYTES)
-        async for chunk in reply.stream:  # type: ignore[union-attr]  # an async client's stream is an async one
+        async for chunk in reply.stream:  # type: ignore[union-attr]  # an AsyncClient's stream is async
             body.add_chunk(chunk)
         return body.read_whole()
     except BodyTooLarge:
@@ -442,11 +445,11 @@ async def _read_body(reply: httpx.Response) -> bytes:
 
 
 async def _read_error_body(reply: httpx.Response) -> bytes:
-    """As much of an error's body as a sentence can need; the status counts even if the body is a mess."""
+    """Return the beginning of an error's body; what could be decoded if it is damaged."""
     body = Decompressor("", MAX_ERROR_BODY_BYTES)
     try:
         body = Decompressor(reply.headers.get("content-encoding", ""), MAX_ERROR_BODY_BYTES)
-        async for chunk in reply.stream:  # type: ignore[union-attr]  # an async client's stream is an async one
+        async for chunk in reply.stream:  # type: ignore[union-attr]  # an AsyncClient's stream is async
             body.add_chunk(chunk)
     except (BodyTooLarge, BadEncoding):
         return body.so_far()
@@ -462,19 +465,19 @@ def _unreachable_error(error: httpx.TransportError) -> ZofUnavailable:
 
 
 async def _hide_location(reply: httpx.Response) -> None:
-    """Keep httpx off a redirect: it reads even an address it is not to follow, and may raise instead of replying."""
+    """Hide a redirect from httpx, which parses the target even without following it, and may raise."""
     if reply.has_redirect_location:
         reply.extensions[_LOCATION_EXTENSION] = reply.headers.pop("location")
 
 
-def _redirect_target(ask: ZofRequest, origin: httpx.URL, location: str) -> httpx.URL:
-    """Where to ask instead: the same origin only, since the key goes along."""
+def _redirect_target(request: ZofRequest, origin: httpx.URL, location: str) -> httpx.URL:
+    """Return the target of a redirect. Raises ZofUnreadable for another origin, which must not get the key."""
     try:
         target = origin.join(location)
     except (httpx.InvalidURL, ValueError):
         target = httpx.URL()
-    same = (target.scheme, target.host, target.port) == (origin.scheme, origin.host, origin.port)
-    if ask.method == "GET" and same and not target.userinfo:
+    is_same_origin = (target.scheme, target.host, target.port) == (origin.scheme, origin.host, origin.port)
+    if request.method == "GET" and is_same_origin and not target.userinfo:
         return target
     raise ZofUnreadable(
         "Zof's address sends the request elsewhere, and the bot does not follow with its key.",
@@ -500,10 +503,10 @@ def _check_base_url(base_url: str) -> str:
 
 
 def _make_http_client(base: str, key: str, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
-    """Pool the connections; the environment's proxies and certificates hold.
+    """Make the pooled client, with the environment's proxies and certificates.
 
-    The library's own reading of NO_PROXY ends the start where it has a range of IPv6 addresses.
-    Loading the certificates takes 40 ms: it is left out where none is looked at.
+    httpx's own parsing of NO_PROXY raises for a range of IPv6 addresses. Loading the certificates takes 40 ms and is
+    skipped for plain HTTP.
     """
     proxy = None if transport else proxy_for(base)
     is_encrypted = bool(proxy) or (base.startswith("https:") and not transport)
@@ -525,5 +528,5 @@ def _make_http_client(base: str, key: str, transport: httpx.AsyncBaseTransport |
             trust_env=False,
         )
     except (ImportError, ValueError, httpx.InvalidURL):
-        # Not quoted: a proxy's address may hold its password.
+        # Not quoted: a proxy's URL may hold a password.
         raise SettingsError(["HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used; give it as http://…"]) from None

@@ -1,4 +1,4 @@
-"""The kinds of value a field of Zof's may hold; each gives None for anything but what it is named after."""
+"""Convert the values of Zof's fields; each function returns None for a value of another kind."""
 
 from __future__ import annotations
 
@@ -7,69 +7,69 @@ import re
 from datetime import UTC, datetime
 
 MAX_CURSOR_CHARACTERS = 2048
-_MAX_TEXT_CHARACTERS = 20_000  # characters; far above what any reader shows, far below what would slow redaction down
+_MAX_TEXT_CHARACTERS = 20_000  # more than is ever shown, few enough to redact quickly
 _MAX_ID_CHARACTERS = 256
-_REPLACEMENT_CHARACTER = "\ufffd"  # stands where bytes were no UTF-8: what was meant is not known
+_REPLACEMENT_CHARACTER = "\ufffd"  # replaces bytes that were not UTF-8
 _MIN_DATETIME, _MAX_DATETIME = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _UNIX_TIME_PATTERN = re.compile(r"[0-9]{9,17}(?:\.[0-9]{0,9})?")
 
 
-def value_at(thing: object, path: tuple[str, ...]) -> object:
-    """What stands in an object under a name, or in the objects inside it under several; None where nothing does."""
+def value_at(data: object, path: tuple[str, ...]) -> object:
+    """Return the value at a path of names in nested objects; None if there is none."""
     for step in path:
-        if not isinstance(thing, dict):
+        if not isinstance(data, dict):
             return None
-        thing = thing.get(step)
-    return thing
+        data = data.get(step)
+    return data
 
 
 def as_text(value: object) -> str | None:
-    """Text that is not blank, without the half characters JSON can smuggle in and nothing else can carry."""
+    """Return non-blank text, with lone surrogates replaced, which JSON allows and UTF-8 does not."""
     if not isinstance(value, str):
         return None
     return value[:_MAX_TEXT_CHARACTERS].strip().encode("utf-8", "replace").decode() or None
 
 
 def as_identifier(value: object) -> str | None:
-    """An id: text, or a whole number."""
-    known = str(value) if isinstance(value, int) and not isinstance(value, bool) else as_text(value)
-    return known if known and len(known) <= _MAX_ID_CHARACTERS and _REPLACEMENT_CHARACTER not in known else None
+    """Return an id: text, or an integer as text."""
+    result = str(value) if isinstance(value, int) and not isinstance(value, bool) else as_text(value)
+    return result if result and len(result) <= _MAX_ID_CHARACTERS and _REPLACEMENT_CHARACTER not in result else None
 
 
 def as_number(value: object) -> float | None:
-    """A number that is finite and not negative."""
+    """Return a finite number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        known = float(value)
+        result = float(value)
     except OverflowError:
         return None
-    return known if math.isfinite(known) and known >= 0 else None
+    return result if math.isfinite(result) and result >= 0 else None
 
 
 def as_count(value: object) -> int | None:
-    """A whole number from nought to a milliard."""
+    """Return an integer from 0 to 1,000,000,000."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**9 else None
 
 
 def as_datetime(value: object) -> datetime | None:
-    """A time in UTC: ISO 8601 (naive means UTC), or Unix seconds, or milliseconds above 10^12.
+    """Return a time in UTC: ISO 8601 (naive means UTC), Unix seconds, or milliseconds above 10^12.
 
-    What lies outside this century is missing: several languages write "never" as a year long past.
+    Times outside this century count as missing: several languages write "never" as a year long past.
     """
     try:
-        known = _parse_datetime(value)
+        result = _parse_datetime(value)
     except (ValueError, OverflowError, OSError):
         return None
-    return known if known is not None and _MIN_DATETIME <= known < _MAX_DATETIME else None
+    return result if result is not None and _MIN_DATETIME <= result < _MAX_DATETIME else None
 
 
 def _parse_datetime(value: object) -> datetime | None:
     if isinstance(value, str):
         value = value.strip()[:64]
         if not _UNIX_TIME_PATTERN.fullmatch(value):
-            known = datetime.fromisoformat(value.upper())
-            return known.replace(tzinfo=UTC) if known.tzinfo is None else known.astimezone(UTC)
+            result = datetime.fromisoformat(value.upper())
+            return result.replace(tzinfo=UTC) if result.tzinfo is None else result.astimezone(UTC)
         value = float(value)
     if (seconds := as_number(value)) is None:
         return None
@@ -77,7 +77,7 @@ def _parse_datetime(value: object) -> datetime | None:
 
 
 def as_cursor(value: object) -> str | None:
-    """A cursor as Zof wrote it: it is opaque, so nothing of it is mended or cut."""
+    """Return a cursor exactly as Zof wrote it, because it is opaque; None if it is malformed or too long."""
     if (
         not isinstance(value, str)
         or len(value) > MAX_CURSOR_CHARACTERS

@@ -1,4 +1,4 @@
-"""The bytes of one reply, unpacked within a bound: a small packed body cannot grow into a large one unseen."""
+"""Decompress a reply within a size limit, so that a small compressed body cannot exhaust memory."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ import zlib
 
 
 class BodyTooLarge(Exception):
-    """The body, unpacked, is longer than its limit."""
+    """The decompressed body is longer than its limit."""
 
 
 class BadEncoding(Exception):
-    """The body is packed in a way that was not asked for, or its packing is damaged."""
+    """The content encoding was not requested, or the compressed data is damaged."""
 
 
 _IDENTITY_ENCODINGS = frozenset(("", "identity", "none", "binary", "utf-8", "utf8"))
-"""No coding at all; the last four are no names of one either, but some servers and proxies write them."""
+"""No compression; the last four are not registered names, but some servers and proxies send them."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 MAX_MEMBERS = 1000
-"""Members of one packed body; each may be empty, so that their number has to be bounded by itself."""
+"""Limit of gzip members per body; needed because members may be empty."""
 
 
 class Decompressor:
-    """Takes a reply's raw chunks and keeps at most ``limit`` bytes of what they unpack to.
+    """Decompress a reply's chunks, keeping at most ``limit`` bytes.
 
-    ``encoding`` is the ``Content-Encoding`` header. The HTTP library's own decoder is not used: it unpacks a whole
-    chunk at once, so that 64 KiB from the wire can become 64 MiB before anybody may look, and it stops after the first
-    of several members (RFC 1952, section 2.2).
+    ``encoding`` is the ``Content-Encoding`` header. httpx's own decoder is not used: it decompresses a whole chunk at
+    once, so that 64 KiB can become 64 MiB before the size is checked, and it stops after the first of several members
+    (RFC 1952, section 2.2).
     """
 
     def __init__(self, encoding: str, limit: int) -> None:
         self.limit = limit
-        self._held = bytearray()
+        self._decoded = bytearray()
         self._gzip = None
         self._between = b""
-        """What was read behind a member and does not say yet whether another one follows."""
+        """Bytes after a member that do not show yet whether another member follows."""
         self._members = 0
-        self._over = False
+        self._at_end = False
         codings = [
-            coding for each in encoding.split(",") if (coding := each.strip().lower()) not in _IDENTITY_ENCODINGS
+            coding for name in encoding.split(",") if (coding := name.strip().lower()) not in _IDENTITY_ENCODINGS
         ]
         if codings in (["gzip"], ["x-gzip"]):
             self._gzip = self._new_member()
@@ -46,34 +46,34 @@ class Decompressor:
             raise BadEncoding("unknown content encoding")
 
     def add_chunk(self, chunk: bytes) -> None:
-        """Take the next chunk. Raises BodyTooLarge, after which ``so_far`` holds ``limit`` bytes, and BadEncoding."""
+        """Decompress the next chunk. Raises BadEncoding, or BodyTooLarge once ``limit`` bytes are decoded."""
         if self._gzip is None:
             self._append_bytes(chunk[: self._remaining_bytes()])
             return
-        while chunk and not self._over:
+        while chunk and not self._at_end:
             chunk = self._decompress_chunk(chunk)
 
     def so_far(self) -> bytes:
-        """Everything unpacked up to now."""
-        return bytes(self._held)
+        """Return everything decompressed so far."""
+        return bytes(self._decoded)
 
     def read_whole(self) -> bytes:
-        """The body, once all chunks were fed. Raises BadEncoding when its packing ends too early."""
-        if self._gzip is not None and not self._gzip.eof and (self._held or self._members > 1):
+        """Return the whole body after the last chunk. Raises BadEncoding if the compressed data is incomplete."""
+        if self._gzip is not None and not self._gzip.eof and (self._decoded or self._members > 1):
             raise BadEncoding("cut short")
         return self.so_far()
 
     def _remaining_bytes(self) -> int:
-        return self.limit + 1 - len(self._held)
+        return self.limit + 1 - len(self._decoded)
 
-    def _append_bytes(self, unpacked: bytes) -> None:
-        self._held += unpacked
-        if len(self._held) > self.limit:
-            del self._held[self.limit :]
+    def _append_bytes(self, data: bytes) -> None:
+        self._decoded += data
+        if len(self._decoded) > self.limit:
+            del self._decoded[self.limit :]
             raise BodyTooLarge
 
     def _decompress_chunk(self, chunk: bytes) -> bytes:
-        """Unpack a chunk as far as the end of its member, and give what stands behind."""
+        """Decompress a chunk to the end of its member and return the bytes after it."""
         assert self._gzip is not None
         if self._gzip.eof:
             return self._start_next_member(chunk)
@@ -84,16 +84,16 @@ class Decompressor:
         return self._gzip.unused_data
 
     def _start_next_member(self, chunk: bytes) -> bytes:
-        """Begin another member where one follows; zeros between them are padding, and anything else is the end."""
-        behind = (self._between + chunk).lstrip(b"\0")
-        self._between = behind if behind == _GZIP_MAGIC[:1] else b""
-        if not behind or self._between:
+        """Start the next member, if any, and return its bytes; zeros are padding, anything else ends the body."""
+        rest = (self._between + chunk).lstrip(b"\0")
+        self._between = rest if rest == _GZIP_MAGIC[:1] else b""
+        if not rest or self._between:
             return b""
-        self._over = not behind.startswith(_GZIP_MAGIC)
-        if self._over:
+        self._at_end = not rest.startswith(_GZIP_MAGIC)
+        if self._at_end:
             return b""
         self._gzip = self._new_member()
-        return behind
+        return rest
 
     def _new_member(self) -> zlib._Decompress:
         self._members += 1

@@ -1,4 +1,4 @@
-"""What a reply that is not a success means to the person who asked: one sentence, and what to do next."""
+"""Turn Zof's error replies into errors for people: one sentence, and what to do next."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PERMISSION_PATTERN = re.compile(r"\b[a-z_]{2,40}:(?:read|list|create|write|upda
 """A permission as Zof writes it (https://zof.ai/docs/security/authorization)."""
 _MARKUP_PATTERN = re.compile(r"\A\s*<|<(?:!doctype|html|head|body)\b|</[a-z]", re.IGNORECASE)
 
-# https://zof.ai/docs/api/errors lists 400 to 409, 429 and 500; the others are read as their neighbours.
+# https://zof.ai/docs/api/errors lists 400 to 409, 429 and 500; other statuses are treated like these.
 _REJECTED_BY_STATUS = {
     400: ("Zof did not accept the request for {what}{says}{param}.", "Change what you asked for and try again."),
     401: (
@@ -48,14 +48,14 @@ _UNAVAILABLE_STATUSES = (408, 502, 503, 504)
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetails:
-    """What Zof said about a failure, cleaned for people but not escaped for any medium."""
+    """Zof's own error details, cleaned but not escaped."""
 
     code: str | None = None
     message: str | None = None
     param: str | None = None
 
 
-def build_error(  # noqa: PLR0913  # each of them has a part in the sentence
+def build_error(  # noqa: PLR0913  # each is part of the sentence
     status: int,
     headers: Mapping[str, str],
     body: bytes,
@@ -66,29 +66,28 @@ def build_error(  # noqa: PLR0913  # each of them has a part in the sentence
     permission: str = "",
     secrets: tuple[str, ...] = (),
 ) -> ZofError:
-    """Turn a reply that is not a success into the error to raise.
+    """Build the error to raise for a reply that is not a success.
 
-    ``headers`` is case-blind, ``what`` a noun for people such as "result `res_1`", ``deed`` what was to be done
-    with it, ``permission`` what Zof's documentation says is needed for that, ``secrets`` are taken out of Zof's
-    words. ``retry_at`` is set when Zof named a time.
+    ``headers`` is case-insensitive, ``what`` a noun such as "result `res_1`", ``deed`` the verb for it, ``permission``
+    the one that Zof's documentation requires; ``secrets`` are redacted. ``retry_at`` is set if Zof named a time.
     """
-    said = parse_error_body(body, secrets)
+    details = parse_error_body(body, secrets)
     error: ZofError
     if status in {408, 429} or 500 <= status <= 599:
         error = _unavailable_error(status, parse_retry_after(headers.get("retry-after"), now), now)
     elif 400 <= status <= 499:
-        error = _rejected_error(status, said, what, deed, permission)
+        error = _rejected_error(status, details, what, deed, permission)
     else:
         error = ZofUnreadable(f"Zof answered in a way it does not describe (HTTP {status}).", TRY_AGAIN_HINT)
-    error.status, error.code, error.message, error.param = status, said.code, said.message, said.param
+    error.status, error.code, error.message, error.param = status, details.code, details.message, details.param
     return error
 
 
-def _rejected_error(status: int, said: ErrorDetails, what: str, deed: str, permission: str) -> ZofRejected:
+def _rejected_error(status: int, details: ErrorDetails, what: str, deed: str, permission: str) -> ZofRejected:
     sentence, next_step = _REJECTED_BY_STATUS.get(status, _OTHER_REJECTION)
-    says = f": {said.message.rstrip('.')}" if said.message else ""
-    param = f" (parameter `{said.param}`)" if said.param else ""
-    lacking = _missing_permission(said, permission) if status == 403 else ""
+    says = f": {details.message.rstrip('.')}" if details.message else ""
+    param = f" (parameter `{details.param}`)" if details.param else ""
+    lacking = _missing_permission(details, permission) if status == 403 else ""
     lacks = f": it lacks the permission `{lacking}`" if lacking else ""
     error = ZofRejected(
         sentence.format(what=what, deed=deed, status=status, says=says, param=param, lacks=lacks), next_step
@@ -97,9 +96,9 @@ def _rejected_error(status: int, said: ErrorDetails, what: str, deed: str, permi
     return error
 
 
-def _missing_permission(said: ErrorDetails, documented: str) -> str:
-    """Which permission a key lacks: the one that Zof's answer names, else the documented one; empty if neither does."""
-    named = _PERMISSION_PATTERN.search(" ".join(filter(None, (said.message, said.param))))
+def _missing_permission(details: ErrorDetails, documented: str) -> str:
+    """Return the permission that the key lacks: named in Zof's reply, else the documented one, else empty."""
+    named = _PERMISSION_PATTERN.search(" ".join(filter(None, (details.message, details.param))))
     return named[0] if named else documented
 
 
@@ -141,12 +140,12 @@ def parse_error_body(body: bytes, secrets: tuple[str, ...] = ()) -> ErrorDetails
     if not isinstance(found, dict):
         return ErrorDetails(message=_clean_text(found, MAX_MESSAGE_CHARACTERS, secrets))
     inner = found.get("error")
-    told = inner if isinstance(inner, dict) else found
-    message = as_text(told.get("message")) or as_text(inner)
+    fields = inner if isinstance(inner, dict) else found
+    message = as_text(fields.get("message")) or as_text(inner)
     return ErrorDetails(
-        _clean_text(as_identifier(told.get("code")), 100, secrets),
+        _clean_text(as_identifier(fields.get("code")), 100, secrets),
         _clean_text(message, MAX_MESSAGE_CHARACTERS, secrets),
-        _clean_text(told.get("param"), 100, secrets),
+        _clean_text(fields.get("param"), 100, secrets),
     )
 
 
@@ -154,7 +153,7 @@ def _clean_text(value: object, most: int, secrets: tuple[str, ...]) -> str | Non
     known = as_text(value)
     if known is None or _MARKUP_PATTERN.search(known):
         return None
-    # Not printable are controls, and the characters that turn a line's direction around.
+    # isprintable() is false for control characters and for those that change the text direction.
     shown = "".join(" " if char.isspace() else char for char in known if char.isspace() or char.isprintable())
     shown = redact(" ".join(shown.split()), *secrets)
     return (shown if len(shown) <= most else shown[: most - 1] + "…") or None

@@ -1,4 +1,4 @@
-"""A listing of Zof's: how its pages follow one another, and the filters that hold here when Zof does not know them."""
+"""Pagination of Zof's listings, and filters that are applied here if Zof does not support them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ListRequest(Generic[ListedT]):
-    """What to list: ``filters`` are query names and values Zof may refuse, ``keep`` decides here once more."""
+    """A listing to fetch: ``filters`` are query parameters Zof may refuse, ``keep`` filters the items here."""
 
-    ask: ZofRequest
+    request: ZofRequest
     filters: Mapping[str, str]
     keep: Callable[[ListedT], bool]
     read: Callable[[object, str | None], Page[ListedT]]
 
 
 class QueryFilters:
-    """The query names of Zof's filters, none of them published, and which of them this Zof has refused.
+    """The undocumented query names of Zof's filters, and which of them Zof has refused.
 
-    An empty name is not sent (https://zof.ai/docs/api/runs describes the filters without their names).
+    A filter with an empty name is not sent (https://zof.ai/docs/api/runs describes the filters without their names).
     """
 
     def __init__(self, status: str, project: str, since: str) -> None:
@@ -43,18 +43,18 @@ class QueryFilters:
         self._refused: set[str] = set()
 
     def to_query(self, status: str | None, project: str | None, since: datetime | None) -> dict[str, str]:
-        """The names and values to send."""
+        """Return the query parameters to send."""
         wanted = {self.status: status, self.project: project, self.since: since and since.isoformat()}
         return {name: value for name, value in wanted.items() if name and value}
 
     def without_refused(self, filters: Mapping[str, str]) -> dict[str, str]:
-        """Those that Zof has not refused."""
+        """Return the filters that Zof has not refused."""
         return {name: value for name, value in filters.items() if name not in self._refused}
 
     def drop_refused(self, error: ZofRejected, sent: Mapping[str, str]) -> dict[str, str] | None:
-        """What is left to send after this refusal, or None when it is about something else.
+        """Return the filters without the one that Zof refused, or None if the error has another cause.
 
-        The name is never sent again by this process, unless a word that Zof may not know was all that it refused.
+        The name is never sent again by this process, except if Zof may only have refused an unknown status word.
         """
         name = refused_filter(error, sent)
         if name is None:
@@ -68,9 +68,9 @@ class QueryFilters:
 async def iterate_pages(
     fetch: Callable[[str | None], Awaitable[Page[ListedT]]], template: str, starting_after: str | None, most: int
 ) -> AsyncGenerator[Page[ListedT], None]:
-    """Follow cursors one page after another, to the end, a missing or repeated cursor, or ``most`` pages."""
+    """Yield pages by following cursors: to the end, a missing or repeated cursor, or ``most`` pages."""
     cursor = starting_after
-    met = {cursor}
+    seen = {cursor}
     for _ in range(most):
         page = await fetch(cursor)
         if page.skipped:
@@ -79,16 +79,16 @@ async def iterate_pages(
         if not page.more:
             return
         cursor = page.next_cursor
-        if cursor is None or cursor in met:
+        if cursor is None or cursor in seen:
             fault = "missing" if cursor is None else "repeated"
             log.warning("zof cursor", fault=fault, template=template, request_id=page.request_id)
             return
-        met.add(cursor)
+        seen.add(cursor)
     log.info("zof page cap", template=template, pages=most)
 
 
 def has_status(item: Run | Result, wanted: str | None) -> bool:
-    """Whether it may be what was asked for: the same category, or the same word where there is none."""
+    """True if the item may match: the same category, or the same word for an unknown one; or it has no status."""
     if wanted is None or item.status is None:
         return True
     category = classify_outcome(wanted)
@@ -98,6 +98,6 @@ def has_status(item: Run | Result, wanted: str | None) -> bool:
 
 
 def is_of_project(item: Run, wanted: str | None) -> bool:
-    """Whether it may belong to the project of that id or name; one that names neither may."""
+    """True if the run may belong to the project with this id or name; or it names no project."""
     known = {item.project_id, item.project_name} - {None}
     return wanted is None or not known or wanted in known

@@ -1,4 +1,4 @@
-"""Each person's share of Zof's requests, so that nobody uses up the organization's quota for all others."""
+"""Limit each person's requests to Zof, so that nobody uses up the organization's quota."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from zofbot.domain.errors import PersonalQuotaExceeded
 from zofbot.domain.model import Quota
 
 MAX_PERSONAL_SHARE = 0.5
-"""How much of the organization's quota one person may use in a minute."""
+"""Share of the organization's quota that one person may use per minute."""
 
 WINDOW_SECONDS = 60.0
 
 MAX_PEOPLE = 5000
-"""People remembered; those who asked longest ago are forgotten first."""
+"""Limit of people tracked; the least recently active are forgotten first."""
 
 _current_person: ContextVar[str] = ContextVar("asking", default="")
-"""The id of the person for whom this is done; empty for background work, which has no share."""
+"""User id that current requests are charged to; empty for background work, which is not limited."""
 
 
 @contextmanager
 def charge_to_person(person: str) -> Iterator[None]:
-    """Count what is asked of Zof in here, and in tasks that begin in here, as this person's."""
+    """Charge requests to Zof made inside, and in tasks started inside, to this user id."""
     token = _current_person.set(person)
     try:
         yield
@@ -36,29 +36,29 @@ def charge_to_person(person: str) -> Iterator[None]:
 
 
 class PersonalQuotas:
-    """What each person has asked for within the last minute, in this process."""
+    """Requests per person within the last minute, in this process."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._asked: OrderedDict[str, deque[float]] = OrderedDict()
+        self._request_times: OrderedDict[str, deque[float]] = OrderedDict()
 
     def spend_request(self, quota: Quota | None) -> None:
-        """Count one request of whoever is asked for. Raises PersonalQuotaExceeded when it would be one too many.
+        """Count one request of the current person. Raises PersonalQuotaExceeded if it exceeds the share.
 
-        ``quota`` is what Zof last said, as it does with each reply; while it has said nothing, nobody is held up.
+        ``quota`` is the latest known from Zof's replies; while it is unknown, nobody is limited.
         """
         person = _current_person.get()
         if not person:
             return
-        asked, now = self._asked.setdefault(person, deque()), self._clock.monotonic()
-        self._asked.move_to_end(person)
-        if len(self._asked) > MAX_PEOPLE:
-            self._asked.popitem(last=False)
-        while asked and now - asked[0] >= WINDOW_SECONDS:
-            asked.popleft()
-        if quota and len(asked) >= max(1, quota.limit * MAX_PERSONAL_SHARE):
-            raise _exceeded_error(math.ceil(WINDOW_SECONDS - (now - asked[0])), self._clock)
-        asked.append(now)
+        times, now = self._request_times.setdefault(person, deque()), self._clock.monotonic()
+        self._request_times.move_to_end(person)
+        if len(self._request_times) > MAX_PEOPLE:
+            self._request_times.popitem(last=False)
+        while times and now - times[0] >= WINDOW_SECONDS:
+            times.popleft()
+        if quota and len(times) >= max(1, quota.limit * MAX_PERSONAL_SHARE):
+            raise _exceeded_error(math.ceil(WINDOW_SECONDS - (now - times[0])), self._clock)
+        times.append(now)
 
 
 def _exceeded_error(seconds: int, clock: Clock) -> PersonalQuotaExceeded:

@@ -1,4 +1,4 @@
-"""What Zof's API means on the wire, but for field names and refusals: ids, headers, waits, JSON and pages."""
+"""Wire format of Zof's API: ids, headers, retry delays, JSON and pages."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ T = TypeVar("T")
 
 MAX_ATTEMPTS = 4
 MAX_WAIT_SECONDS = 30.0
-"""Seconds; a longer wait is not slept through but reported."""
+"""Longest wait between attempts; a longer one ends the call with an error."""
 PAGE_SIZE = 100
-"""The most Zof gives at a time (https://zof.ai/docs/api/pagination)."""
+"""Maximum page size (https://zof.ai/docs/api/pagination)."""
 MAX_DIGITS = 40
-"""Digits of a whole number that can mean something; Python itself refuses more than 4300."""
+"""Longer integers count as missing; Python itself refuses more than 4300 digits."""
 TRY_AGAIN_HINT = "Try again in a minute. If it stays like this, an operator should check ZOF_BASE_URL."
 
 PERMISSION_BY_ENDPOINT = {
@@ -33,13 +33,13 @@ PERMISSION_BY_ENDPOINT = {
     ("POST", "/webhooks/{id}/test"): "webhooks:manage",
     ("POST", "/runs"): "runs:create",
 }
-"""The permissions that Zof names (https://zof.ai/docs/security/authorization, https://zof.ai/docs/api/webhooks)."""
+"""Documented permissions (https://zof.ai/docs/security/authorization, https://zof.ai/docs/api/webhooks)."""
 
 _ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _NUMBER_PATTERN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,9})?")
 _MIN_BACKOFF_SECONDS = 0.5
 _MAX_RETRY_AFTER = timedelta(days=1)
-# Zof's quota is counted by the minute. A reset far away is another unit or a wrong clock: look again soon.
+# Zof's quota is per minute. A reset far away means another unit or a wrong clock, so it is capped.
 _MAX_RESET_DELAY = timedelta(minutes=5)
 
 
@@ -47,8 +47,8 @@ _MAX_RESET_DELAY = timedelta(minutes=5)
 class Page(Generic[T]):
     """One page of a listing; iterating it gives its items.
 
-    ``more`` is Zof's ``has_more``; ``next_cursor`` continues the listing, in another process or on another day too;
-    ``skipped`` counts entries that were no objects, had no id, or were more than was asked for.
+    ``more`` is Zof's ``has_more``; ``next_cursor`` continues the listing, also later or in another process;
+    ``skipped`` counts entries that were not objects, had no id, or exceeded the page size.
     """
 
     items: tuple[T, ...]
@@ -62,7 +62,7 @@ class Page(Generic[T]):
 
 
 def check_id(given: str, noun: Literal["run", "result"]) -> str:
-    """Give back an id that may stand in a path. Raises BadInput, with an example to copy, before anything is sent."""
+    """Return the id if it is valid. Raises BadInput, with an example, before anything is sent."""
     if _ID_PATTERN.fullmatch(given):
         return given
     raise BadInput(
@@ -74,20 +74,20 @@ def check_id(given: str, noun: Literal["run", "result"]) -> str:
 
 
 def fill_path(template: str, item: str | None) -> str:
-    """Fill ``{id}`` of a path template with one percent-encoded segment."""
+    """Replace ``{id}`` in a path template by one percent-encoded segment."""
     return template if item is None else template.replace("{id}", quote(item, safe=""))
 
 
 def clean_header(raw: str | None, most: int = 128) -> str | None:
-    """Clean a header for people and logs: printable ASCII, at most ``most`` characters, None when nothing is left."""
+    """Return a header as printable ASCII of at most ``most`` characters, None if nothing is left."""
     kept = "".join(char for char in raw or "" if " " <= char <= "~").strip()[:most].strip()
     return kept or None
 
 
 def parse_retry_after(raw: str | None, now: datetime) -> datetime | None:
-    """Read ``Retry-Threshold``: seconds, whole or not, or an HTTP date; None when it is neither or lies in the past.
+    """Parse ``Retry-After``: seconds, possibly fractional, or an HTTP date; None if invalid or in the past.
 
-    The unit is not documented (https://zof.ai/docs/api/rate-limits); a day is the most that is believed.
+    The unit is not documented (https://zof.ai/docs/api/rate-limits); the result is capped at one day.
     """
     raw = (raw or "").strip()
     if _NUMBER_PATTERN.fullmatch(raw):
@@ -101,9 +101,9 @@ def parse_retry_after(raw: str | None, now: datetime) -> datetime | None:
 
 
 def retry_delay(tries: int, roll: float, retry_at: datetime | None, now: datetime) -> float:
-    """Seconds to wait after try number ``tries`` failed: until ``retry_at`` when Zof named it, else a backoff.
+    """Return the seconds to wait after attempt ``tries`` failed: until ``retry_at`` if Zof named it, else a backoff.
 
-    The backoff doubles from half a second and is fully jittered: ``roll``, from 0 to 1, says how much of it is kept.
+    The backoff doubles from half a second and is multiplied by ``roll``, a random number from 0 to 1.
     """
     if retry_at is not None:
         return max((retry_at - now).total_seconds(), 0.0)
@@ -111,7 +111,7 @@ def retry_delay(tries: int, roll: float, retry_at: datetime | None, now: datetim
 
 
 def parse_quota(headers: Mapping[str, str], now: datetime) -> Quota | None:
-    """Read ``X-RateLimit-*`` from case-blind ``headers``; None unless all three make sense.
+    """Parse ``X-RateLimit-*`` from case-insensitive ``headers``; None unless all three are valid.
 
     The reset is a Unix time in seconds, or in milliseconds above 10^12 (https://zof.ai/docs/api/rate-limits).
     """
@@ -127,10 +127,10 @@ def parse_quota(headers: Mapping[str, str], now: datetime) -> Quota | None:
 
 
 def parse_json(body: bytes, content_type: str) -> object:
-    """Parse a reply's JSON. Raises ZofUnreadable: a web page, another type, broken JSON.
+    """Parse a reply's JSON. Raises ZofUnreadable for another content type, or invalid JSON.
 
-    What spoils one value spoils no other: a number that is none (NaN) or absurd counts as missing, so does what an
-    object names twice with different values, and text may hold control characters and bytes that are no UTF-8.
+    One bad value does not spoil the others: NaN, integers of too many digits, and names repeated in an object with
+    different values count as missing; text may contain control characters and bytes that are not UTF-8.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind and "json" not in kind.partition("/")[2]:
@@ -148,7 +148,7 @@ def parse_json(body: bytes, content_type: str) -> object:
 
 
 def _ignore_constant(constant: str) -> None:
-    """NaN and the infinities, which Zof cannot mean and JSON does not have."""
+    """Return None for NaN and infinities, which JSON does not have."""
 
 
 def _parse_whole_number(digits: str) -> int | None:
@@ -156,7 +156,7 @@ def _parse_whole_number(digits: str) -> int | None:
 
 
 def _without_contradictions(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Make an object of what it names; which of two different values is meant nobody can know."""
+    """Build an object without the names that occur twice with different values."""
     found = dict(pairs)
     if len(found) != len(pairs):
         for name, value in pairs:
@@ -174,7 +174,7 @@ _DECODER = json.JSONDecoder(
 
 
 def refused_filter(error: ZofRejected, sent: Iterable[str]) -> str | None:
-    """Which of the query names ``sent`` a 400 is about, as ``param`` or as a word of the message."""
+    """Return the query name in ``sent`` that a 400 is about, by its ``param`` or message; None if none is."""
     if error.status != 400:
         return None
     for name in sent:
@@ -184,7 +184,7 @@ def refused_filter(error: ZofRejected, sent: Iterable[str]) -> str | None:
 
 
 def detect_order(times: Iterable[datetime | None]) -> Literal["newest", "oldest"] | None:
-    """Tell whether a listing came newest or oldest first; None when its times do not show it."""
+    """Return whether a listing is sorted newest or oldest first; None if its times do not show it."""
     pairs = list(pairwise(time for time in times if time is not None))
     if all(a == b for a, b in pairs):
         return None

@@ -1,4 +1,4 @@
-"""The pace background work keeps: when Zof's quota runs low it waits for the reset, and people go first."""
+"""Make background calls wait for the reset when Zof's quota is low, so that people's requests go first."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from zofbot.zof.errors import describe_retry
 log = structlog.get_logger()
 
 _CHECK_INTERVAL = timedelta(seconds=5)
-# A store that hangs must not cost a person the answer Zof has given already. Seconds.
+# Sharing must not delay a reply for long when the store hangs.
 _MAX_SHARED_SECONDS = 0.5
 
 
 class SharedQuota(Protocol):
-    """Where the processes of one bot tell each other how much quota is left. Both raise StoreUnavailable."""
+    """Storage through which processes share the quota. Both methods raise StoreUnavailable."""
 
     async def read_quota(self) -> Quota | None: ...
 
@@ -28,34 +28,34 @@ class SharedQuota(Protocol):
 
 
 class QuotaGate:
-    """What is known of the organization's quota, from our own replies and from the ``board``."""
+    """The organization's quota as known from this process's replies and from the shared ``board``."""
 
     def __init__(self, board: SharedQuota | None, clock: Clock) -> None:
         self.quota: Quota | None = None
         self._board = board
         self._clock = clock
-        self._looked: datetime | None = None
-        self._told_low = False
+        self._checked_at: datetime | None = None
+        self._shared_low = False
 
     async def update_quota(self, quota: Quota | None) -> None:
-        """Take in what a reply said; other processes hear of it when little is left, and when that is over."""
+        """Update from a reply; share it with other processes while less than a fifth is left, and once it recovers."""
         if quota is None:
             return
         self.quota = quota
         low = quota.remaining * 5 < quota.limit
-        if self._board is None or not (low or self._told_low):
+        if self._board is None or not (low or self._shared_low):
             return
         try:
             async with timeout(_MAX_SHARED_SECONDS):
                 await self._board.write_quota(quota)
-            self._told_low = low
+            self._shared_low = low
         except (StoreUnavailable, TimeoutError) as error:
             log.warning("zof quota not shared", cause=type(error).__name__)
 
     async def wait_for_quota(self, most: float) -> None:
-        """Sleep until the reset when the quota is low.
+        """Sleep until the reset if the quota is low.
 
-        Raises ZofUnavailable, with the reset as ``retry_at``, when that is more than ``most`` seconds away.
+        Raises ZofUnavailable, with the reset as ``retry_at``, if that is more than ``most`` seconds away.
         """
         await self._refresh_shared()
         now = self._clock.now()
@@ -73,9 +73,9 @@ class QuotaGate:
 
     async def _refresh_shared(self) -> None:
         now = self._clock.now()
-        if self._board is None or (self._looked is not None and now - self._looked < _CHECK_INTERVAL):
+        if self._board is None or (self._checked_at is not None and now - self._checked_at < _CHECK_INTERVAL):
             return
-        self._looked = now
+        self._checked_at = now
         try:
             async with timeout(_MAX_SHARED_SECONDS):
                 self.quota = newer_quota(self.quota, await self._board.read_quota(), now)
@@ -84,6 +84,6 @@ class QuotaGate:
 
 
 def newer_quota(mine: Quota | None, theirs: Quota | None, now: datetime) -> Quota | None:
-    """Choose the quota to go by: the later window, and within one window the smaller remainder."""
+    """Return the quota of the later window, or within one window the one with less remaining."""
     known = [quota for quota in (mine, theirs) if quota is not None and quota.reset > now]
     return max(known, key=lambda quota: (quota.reset, -quota.remaining), default=mine)

@@ -1,4 +1,4 @@
-"""One call to Zof: what is asked, how long it may take, what is known of it under way and what was observed of it."""
+"""One call to Zof: the request, its time budget, its state while running, and its record afterwards."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from zofbot.domain.model import Quota
 
 @dataclass(frozen=True, slots=True)
 class TimeBudget:
-    """How long one call may take in all, in seconds, its waits and the reply's body included.
+    """Seconds one call may take in total, including waits and reading the body.
 
-    ``background`` calls leave the last of the quota to people. A listing that somebody waits for has one deadline
-    over all its pages, one that runs in the background a deadline for each.
+    ``background`` calls leave the last of the quota to people. An interactive listing has one deadline for all pages, a
+    background listing one per page.
     """
 
     seconds: float
     background: bool = False
 
     ACK: ClassVar[TimeBudget]
-    """What must be said before Slack's three seconds are over."""
+    """For replies within Slack's three seconds."""
     FOLLOW_UP: ClassVar[TimeBudget]
-    """What somebody has been told to wait for."""
+    """For replies that somebody was asked to wait for."""
     BACKGROUND: ClassVar[TimeBudget]
-    """What nobody waits for."""
+    """For work that nobody waits for."""
 
 
 TimeBudget.ACK = TimeBudget(2.2)
@@ -35,7 +35,7 @@ TimeBudget.BACKGROUND = TimeBudget(60, background=True)
 
 @dataclass(frozen=True, slots=True)
 class ZofRequest:
-    """What is to be asked; ``what`` and ``deed`` name it for people, ``item`` fills the template's ``{id}``."""
+    """A request; errors name it by ``deed`` and ``what``, ``item`` fills the template's ``{id}``."""
 
     template: str
     what: str
@@ -46,43 +46,43 @@ class ZofRequest:
     body: object = None
     idempotency_key: str | None = None
     secrets: tuple[str, ...] = ()
-    """What is sent and must not come back in an error."""
+    """Secrets in the request that must not appear in errors."""
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether asking twice does no more than asking once (https://zof.ai/docs/api/results, idempotency)."""
+        """True if repeating the request is harmless (https://zof.ai/docs/api/results, idempotency)."""
         return self.method == "GET" or self.idempotency_key is not None
 
 
 @dataclass(slots=True)
 class CallState:
-    """What is known so far of a call under way; status and request id are the last try's alone.
+    """State of a running call; status and request id are those of the last attempt only.
 
     ``deadline`` and ``idle`` are times of the event loop's clock.
     """
 
-    ask: ZofRequest
+    request: ZofRequest
     deadline: float
     idle: float = 0.0
-    """Since when no try is under way."""
+    """Time since which no attempt is in progress."""
     tries: int = 0
     status: int | None = None
     request_id: str | None = None
     date: str = ""
     bytes: int = 0
-    """Size of the reply's body, unpacked."""
+    """Size of the reply's body, decompressed."""
 
     def begin_try(self) -> None:
-        """Forget what the try before returned: its request id would send Zof's support to the wrong request."""
+        """Count an attempt, and forget the previous one's status and request id."""
         self.tries += 1
         self.status = self.request_id = None
 
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One finished call, for metrics: ``seconds`` with all its waits, ``tries`` nought when it was not even sent.
+    """One finished call, for metrics: ``seconds`` includes waits, ``tries`` is 0 if it was not sent.
 
-    ``outcome`` is ok, unavailable, rejected, unreadable or canceled; crashed for a fault of ours.
+    ``outcome`` is ok, unavailable, rejected, unreadable or canceled; crashed for a bug in zofbot.
     """
 
     method: str
@@ -93,14 +93,14 @@ class CallRecord:
     request_id: str | None
     outcome: str
     date: str = ""
-    """Zof's clock, as its last reply had it."""
+    """``Date`` header of the last reply."""
     quota: Quota | None = None
-    """What is known of the organization's quota by then."""
+    """The organization's quota as known at the end of the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class ZofReply:
-    """A success that has no model of its own: its parsed JSON, None when the body was empty."""
+    """A successful reply without a model: its parsed JSON, None if the body was empty."""
 
     document: object
     request_id: str | None

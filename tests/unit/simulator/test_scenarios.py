@@ -50,7 +50,14 @@ async def read_state(stage: SimulatorServer) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("what", "status", "bad"),
-    [("failure", "failed", (1, 0)), ("failures", "failed", 12), ("error", "error", (0, 3)), ("pass", "passed", 0)],
+    [
+        ("failure", "failed", (1, 0)),
+        ("failures", "failed", 12),
+        ("error", "error", (0, 3)),
+        ("pass", "passed", 0),
+        ("retried", "failed", (1, 0)),
+        ("tolerated", "passed", (1, 0)),
+    ],
 )
 def test_a_run_ends_as_it_was_asked_to(world: World, what: str, status: str, bad: int | tuple[int, int]) -> None:
     [run] = run_scenario(world.zof, what, CHECKOUT, "nightly")
@@ -62,6 +69,14 @@ def test_a_run_ends_as_it_was_asked_to(world: World, what: str, status: str, bad
     assert all(
         result["status"] == "passed" or result["failure_summary"] for result in world.zof.results_of_run(run["id"])
     )
+
+
+def test_a_case_that_is_tried_again_has_a_result_for_each_attempt(world: World) -> None:
+    [run] = run_scenario(world.zof, "retried", CHECKOUT, "nightly")
+    failed = [result for result in world.zof.results_of_run(run["id"]) if result["status"] == "failed"]
+    assert len(failed) == 2
+    assert len({result["test_case_id"] for result in failed}) == 1
+    assert failed[0]["completed_at"] < failed[1]["completed_at"]
 
 
 def test_a_passing_run_has_every_case_that_can_fail(world: World) -> None:

@@ -24,15 +24,18 @@ def failed_finding(title: str = "Cart total", env: str = "staging", outcome: Out
     [
         (
             "project:chekout",
-            "There is no project `chekout`; did you mean `checkout`? `project:` excluded all of the 1 failed run",
+            "There is no project `chekout`; did you mean `checkout`? `project:` excluded the only failed run",
         ),
         ("project:qa-west", 'There is no project `qa-west`; did you mean `"QA West"`?'),
-        ("project:proj_2", "`project:` excluded all of the 1 failed run that were read. They are of "),
+        (
+            "project:proj_2",
+            '`project:` excluded the only failed run that was read. Known are `"QA West"`, `checkout`, ',
+        ),
         ("env:prodution", "No recent run is in the environment `prodution`; did you mean `production`?"),
-        ("env:production", "`env:` excluded all of the 1 failed run"),
+        ("env:production", "`env:` excluded the only failed run"),
         ("project:check* env:qa", "No recent run is in the environment `qa`. Known are `production`, `staging`."),
         ('case:"card total"', 'No recent failure is called `"card total"`; did you mean `"Cart total"`?'),
-        ("on:error", "`on:` excluded all of the 1 failed run"),
+        ("on:error", "`on:` excluded the only failed run"),
     ],
 )
 def test_the_filter_that_excluded_everything_is_named_with_what_was_meant(typed: str, says: str) -> None:

@@ -1,4 +1,4 @@
-"""Signatures of failures: equal where the cause is the same, whatever ids, times and data stand in the text."""
+"""Signatures of failures: equal for the same cause, whatever ids, times and data the text contains."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from zofbot.alerting.signature.stack_frames import Frame, Origin, forget_frames
 from zofbot.alerting.signature.variable_parts import VARIABLE
 
 VERSION = "s1"
-"""Stands before each signature, and changes with the rules: signatures of different versions do not compare."""
+"""Prefix of each signature; it changes with the rules, as signatures of different versions cannot be compared."""
 
 MAX_LINES = 6
-"""Lines of a failure that count; what follows is most often a dump, and may be cut off."""
+"""Lines of a failure that are used; what follows is usually a dump, and may be truncated."""
 
 MAX_WORDS_BEFORE_TESTS_TELL = 12
-"""A message of more words says enough without the test that it came from."""
+"""A message with more words is specific enough without the test's name."""
 
 
 class Signature(NamedTuple):
-    """A signature, such as ``s1-3f9a…``, and the normal form it stands for, which shows people why texts are joined."""
+    """A signature, such as ``s1-3f9a…``, and the normalized text behind it, which shows why failures are grouped."""
 
     id: str
     normalized: str
 
 
 def make_signature(text: str) -> Signature:
-    """Make the signature of a failure text, which depends on nothing but the text. No text is refused."""
+    """Compute the signature of a failure text. It depends only on the text, and accepts any text."""
     failure = read_failure(text)
     lines = _normal_lines(failure.lines)
     frame = _telling_frame(failure, "\n".join(lines)) if failure.frames else None
@@ -40,15 +40,15 @@ def make_signature(text: str) -> Signature:
 
 
 def forget_texts() -> None:
-    """Empty the memory of lines and frames, which speeds up what comes next, so that a test measures the first time."""
+    """Clear the caches of lines and frames, so that tests can measure an uncached call."""
     forget_lines()
     forget_frames()
 
 
 def group_by_signature(failures: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Group failures, each an id and its text, by signature; the order in which they come changes nothing.
+    """Group failures, each an id and its text, by signature, whatever their order.
 
-    Groups are ordered by size, largest first, then by signature; a group's ids are sorted and named once each.
+    Groups are sorted by size, largest first, then by signature; a group's ids are sorted and unique.
     """
     groups: dict[str, set[str]] = {}
     for identifier, text in failures:
@@ -62,12 +62,12 @@ _WORD_CHARACTER = re.compile(r"\w")
 
 
 def _holds_only_values(line: str) -> bool:
-    """Whether nothing is left of a line but labels, such as ``Expected: <*>``."""
+    """Whether a normalized line has only labels left, such as ``Expected: <*>``."""
     return _LABELLED_VALUES.match(line) is not None or not _WORD_CHARACTER.search(line.replace(VARIABLE, ""))
 
 
 def _normal_lines(lines: list[str]) -> list[str]:
-    """The lines that count, each once; those that hold values alone only where there is nothing else."""
+    """Return the unique normalized lines to use; those with only values are used if there are no others."""
     normal = dict.fromkeys(normalize_line(line).rstrip(" .:;,") for line in lines[: 2 * MAX_LINES])
     normal.pop("", None)
     telling = [line for line in normal if not _holds_only_values(line)]
@@ -85,7 +85,7 @@ _NOT_THE_CALLER = (
     "get <", "post <", "put <", "patch <", "delete <", "head <", "locator", "selector", "getby", "by.",
     "no such element", "never found", "unable to find", "unable to locate",
 )  # fmt: skip
-"""Signs that what is to blame is not the code that happened to call: wherever it fails, it is one cause."""
+"""Signs that the calling code is not the cause: such failures have the same cause wherever they occur."""
 
 _NAMES = re.compile(r"'[^'<>]{2,}'|\b[a-z]+_[a-z_]+\b|\b[a-z]+[A-Z]\w+\b|\b\w+\.\w+\(|\b\w+\(\)|\b[1-5]\d\d\b")
 _NAMES_NOTHING = re.compile(
@@ -96,7 +96,7 @@ _WORD = re.compile(r"[A-Za-z]{3,}")
 
 
 def _telling_frame(failure: FailureText, message: str) -> Frame | None:
-    """The frame that belongs to the cause: the product's innermost; a test's only where the message names nothing."""
+    """Return the frame of the cause: the product's innermost, or a test's if the message names nothing specific."""
     lower = message.lower()
     if any(sign in lower for sign in _NOT_THE_CALLER):
         return None

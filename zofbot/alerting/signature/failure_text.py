@@ -1,4 +1,4 @@
-"""A failure text taken apart: what it says, and where it happened; logs, dumps and titles are left out."""
+"""Parse a failure text into message lines and stack frames, without logs, dumps and titles."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from zofbot.domain.redaction import MASK
 from zofbot.domain.text import INVISIBLE_CHARACTERS
 
 MAX_CHARACTERS = 16_000
-"""Characters read, half of them from the end: Python and Java name the cause last."""
+"""Characters read, half of them from the end, as Python and Java name the cause last."""
 
 MAX_LINES_READ = 240
 """Lines read, a third of them from the end."""
 
 MAX_CHARACTERS_OF_A_LINE = 800
-"""No pattern sees more at once, so the cost of a text grows with the number of its lines and no faster."""
+"""Characters of a line that patterns see, so that the cost of a text is linear in its lines."""
 
 _TERMINAL = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)|\[(?:\d{1,3};){0,3}\d{1,3}m"  # the escape may be lost
@@ -42,14 +42,14 @@ _MAX_UNSORTED_LINES = 2
 
 
 class FailureText(NamedTuple):
-    """What a failure says, line by line, and its frames, the innermost first."""
+    """The message lines of a failure, and its frames, innermost first."""
 
     lines: list[str]
     frames: list[Frame]
 
 
 def read_failure(text: str) -> FailureText:
-    """Take ``text`` apart, as pytest, Python, or any other tool prints it."""
+    """Parse ``text`` as printed by pytest, Python, or any other tool."""
     lines = _split_lines(text)
     if is_pytest(lines):
         return FailureText(*read_pytest(lines))
@@ -61,7 +61,7 @@ def read_failure(text: str) -> FailureText:
 
 
 def _split_lines(text: str) -> list[str]:
-    """The lines of a text without colours and invisible characters, and without a last one that was cut off."""
+    """Split a text into lines without colours, invisible characters and a truncated last line."""
     if len(text) > MAX_CHARACTERS:
         text = f"{text[: MAX_CHARACTERS // 2]}\n{text[-MAX_CHARACTERS // 2 :]}"
     if "\x1b" in text or "[" in text:
@@ -88,7 +88,7 @@ def _split_lines(text: str) -> list[str]:
 
 
 class _OtherText:
-    """JavaScript, Java, Go, C#, Ruby or plain text: a message, frames, then perhaps a deeper cause with its own."""
+    """Parses JavaScript, Java, Go, C#, Ruby or plain text: a message, frames, then perhaps a cause with its own."""
 
     def __init__(self, lines: list[str]) -> None:
         self._source = lines
@@ -97,7 +97,7 @@ class _OtherText:
         self._sections: list[list[Frame]] = [[]]
 
     def read_text(self) -> FailureText:
-        """Read to the end, or to where captured output begins."""
+        """Parse up to the end, or to the start of captured output."""
         previous = ""
         for line in self._source:
             stripped = line.strip()
@@ -135,7 +135,7 @@ class _OtherText:
             self._lines.extend(self._message.take_line(line))
 
     def _first_lines(self) -> list[str]:
-        """The first lines of a text that holds nothing but what is left out elsewhere."""
+        """Return the first lines that are no frames, for a text with only lines that are otherwise left out."""
         stripped = filter(None, map(str.strip, self._source))
         return [line for line in stripped if not parse_frame(line)][:_MAX_UNSORTED_LINES]
 

@@ -1,4 +1,4 @@
-"""The lines of a failure that tell something of its cause, chosen one by one."""
+"""Select the lines of a failure that describe its cause."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LABEL = re.compile(
 
 
 class MessageLines:
-    """Takes the lines of a text in turn, and yields those that tell something of its cause."""
+    """Takes the lines of a text one by one, and yields what describes the cause."""
 
     def __init__(self) -> None:
         self.in_frames = False
@@ -43,11 +43,11 @@ class MessageLines:
         self._changed_field = ""
 
     def end_paragraph(self) -> None:
-        """Note an empty line, which ends a list of calls."""
+        """Handle an empty line, which ends a list of calls."""
         self._in_calls = False
 
     def take_line(self, line: str) -> Iterator[str]:
-        """Yield what ``line``, without spaces around it, tells, which may be less than the line or nothing."""
+        """Yield the relevant part of a stripped line, if any."""
         if line.startswith(_CALLS_FOLLOW):
             self._in_calls = True
         elif self._in_calls:
@@ -70,7 +70,7 @@ class MessageLines:
         yield line
 
     def _take_call(self, line: str) -> Iterator[str]:
-        """Of a list of calls: what was waited for first, and what first stood in the way."""
+        """From a list of calls, yield the first awaited element and the first hindrance."""
         call = line.lstrip("-•· ").lstrip("0123456789×x ")
         if not self._awaited and _AWAITED.match(call):
             self._awaited = True
@@ -80,7 +80,7 @@ class MessageLines:
             yield found[0]
 
     def _take_change(self, line: str) -> Iterator[str]:
-        """Of a difference: the first field that changed, with both its values."""
+        """From a difference, yield the first changed field with both values."""
         change = _CHANGE.match(line)
         field = _FIELD.match(change[1]) if change else None
         if change and field and self._changed_field in ("", field[1]):
@@ -89,7 +89,7 @@ class MessageLines:
 
 
 def join_compared(lines: Iterable[str]) -> Iterator[str]:
-    """Join what was expected with what came instead: only together do they show whether they are status codes."""
+    """Join expected and actual values in one line, because only together they show whether they are status codes."""
     joined: list[str] = []
     for line in lines:
         if _LABEL.match(line):

@@ -1,10 +1,10 @@
-"""Lines that tell nothing of a cause: titles, logs, rules, dumps; and what stands before those that do."""
+"""Recognize lines that do not describe a cause (titles, logs, rules, dumps), and strip prefixes from others."""
 
 from __future__ import annotations
 
 import re
 
-# By how a line begins.
+# Matched at the start of a line.
 _NOISE = re.compile(
     r"""
       [\s{}\[\]()<>,;|+\-~^=_*#.:/\\'"`─━═│┃▶►✗✘✖×●•·]*$                       # rules, brackets, carets
@@ -78,7 +78,7 @@ MAX_HEADING_CHARACTERS = 90
 
 
 def is_noise(line: str) -> bool:
-    """Whether ``line``, without spaces around it, tells nothing of the cause."""
+    """Whether a stripped line does not describe the cause."""
     return _NOISE.match(line) is not None
 
 
@@ -88,7 +88,7 @@ def announces_output(line: str) -> bool:
 
 
 def strip_prefix(line: str) -> str:
-    """Take off what loggers and runners put before a message; nothing is left of what is less than an error."""
+    """Strip what loggers and runners put before a message; return nothing for a log level below error."""
     line = _PREFIX.sub("", line, count=1)
     if not _STAMPED.match(line) or not (level := _LEVEL.match(line)):
         return line

@@ -1,4 +1,4 @@
-"""One line of a failure in normal form: what differs from time to time is taken out, names and codes stay."""
+"""Normalize a line of a failure: replace what varies between occurrences, keep names and codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zofbot.alerting.signature.variable_parts import VARIABLE, take_out_places, 
 from zofbot.domain.redaction import MASK, redact
 
 MAX_LINE_CHARACTERS = 400
-"""What follows in a line is left out, which bounds the cost of each pattern."""
+"""Characters of a line that are normalized, which bounds the cost of each pattern."""
 
 _NAMES_A_SECRET = (
     "pass",
@@ -46,15 +46,15 @@ _PLURAL = re.compile(r"(<\*> (?:[a-z]+ )?[a-z]{2,}?)(?:\(e?s\)|(?<=ch)es|(?<=sh)
 
 
 def normalize_line(line: str) -> str:
-    """Bring one line into normal form; spaces become single ones.
+    """Normalize a line; runs of spaces become one space.
 
-    What ``redact`` would take out is taken out as well, so a text and what is left of it after redaction are the same.
+    Secrets that ``redact`` would mask are replaced too, so that a text and its redacted form are equal.
     """
     return _normalize_cached(" ".join(line.split()))
 
 
 def forget_lines() -> None:
-    """Empty the memory of lines."""
+    """Clear the cache of lines."""
     _normalize_cached.cache_clear()
 
 
@@ -77,7 +77,7 @@ def _normalize_cached(line: str) -> str:
 
 
 def _redact_secrets(line: str) -> str:
-    """What redaction leaves: asked only where it could find something, for it costs more than all else."""
+    """Redact a line, only if it may contain a secret, because redaction costs more than everything else."""
     lower = line.lower()
     if any(word in lower for word in _NAMES_A_SECRET) or _LONG_WORD.search(line):
         line = redact(line)

@@ -1,4 +1,4 @@
-"""Numbers and words with digits in a line: data is taken out, error codes and statuses stay."""
+"""Replace numbers and words with digits in a line, except error codes and statuses."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ _UPPER_CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$")
 
 
 def take_out_numbers(line: str) -> str:
-    """Take out numbers and random words, but not statuses, error codes and the digits of names such as ``h1``."""
+    """Replace numbers and random words, except statuses, error codes and digits in names such as ``h1``."""
     numbers = re.findall(r"(?<![\w.])\d{3}(?![\w.])", line)
     lower = line.lower()
     web = any(word in lower for word in _WEB) or (
@@ -159,7 +159,7 @@ def take_out_numbers(line: str) -> str:
 
 
 def _is_code(found: re.Match[str], web: bool) -> bool:
-    """Whether a number is an HTTP status, an exit code or an error number rather than data."""
+    """Whether a number is an HTTP status, an exit code or an error number, and not data."""
     digits = found[0].lstrip("-")
     if not digits.isdigit() or len(digits) > 5:
         return False
@@ -213,7 +213,7 @@ def _replace_part(part: str) -> str:
 
 
 def _is_random(part: str) -> bool:
-    """Whether letters and digits change more than twice, as in ``9f8a7c``, or it is a long run of hexadecimal."""
+    """Whether letters and digits alternate more than twice, as in ``9f8a7c``, or it is a long hexadecimal run."""
     if len(part) < 4 or part.isdigit() or part.isalpha():
         return False
     changes = sum(a.isdigit() != b.isdigit() for a, b in pairwise(part))

@@ -1,4 +1,4 @@
-"""Failures as pytest and the Python interpreter print them: the innermost frame last."""
+"""Parse failures printed by pytest and the Python interpreter, which print the innermost frame last."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _TYPE_ALONE = re.compile(r"\S+\.py:\d+: ([A-Za-z_][\w.]*)$")
 
 
 def is_pytest(lines: list[str]) -> bool:
-    """Whether pytest printed ``lines``."""
+    """Whether the lines were printed by pytest."""
     return any(line.startswith(_PYTEST_MARKS) for line in lines)
 
 
 def has_traceback(lines: list[str]) -> bool:
-    """Whether a traceback of the interpreter is among ``lines``."""
+    """Whether the lines contain a Python traceback."""
     return any(_TRACEBACK in line for line in lines)
 
 
 def read_pytest(lines: list[str]) -> tuple[list[str], list[Frame]]:
-    """What pytest marks with E, with the assertion above it and the exception's type, and the frames."""
-    said: list[str] = []
+    """Return the lines that pytest marks with E, with their assertion and exception type, and the frames."""
+    message_lines: list[str] = []
     frames: list[Frame] = []
     asserted = kind = ""
     message = MessageLines()
@@ -39,22 +39,22 @@ def read_pytest(lines: list[str]) -> tuple[list[str], list[Frame]]:
             asserted = source if source.startswith("assert ") else ""
         elif line.startswith(_PYTEST_MARKS):
             if asserted:
-                said.append(asserted)
+                message_lines.append(asserted)
                 asserted = ""
             if len(stripped) > 1:
-                said.extend(message.take_line(stripped[1:].strip()))
+                message_lines.extend(message.take_line(stripped[1:].strip()))
         elif frame := parse_frame(stripped):
             if found := _TYPE_ALONE.match(stripped):
                 kind = found[1]
                 frame = frame._replace(function="")
             frames.append(frame)
-    if kind and not any(_TYPE.match(line) for line in said):
-        said.insert(0, kind)
-    return said, frames[::-1]
+    if kind and not any(_TYPE.match(line) for line in message_lines):
+        message_lines.insert(0, kind)
+    return message_lines, frames[::-1]
 
 
 def read_traceback(lines: list[str]) -> tuple[list[str], list[Frame]]:
-    """The first and the last exception of a traceback, for one caused the other, and the frames of the first."""
+    """Return the first and last exceptions of a traceback, as one caused the other, and the frames of the first."""
     raised: list[list[str]] = []
     first: list[Frame] = []
     frames: list[Frame] = []

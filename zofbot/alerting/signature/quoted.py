@@ -1,4 +1,4 @@
-"""Whether quoted text in a failure is a name, which belongs to its cause, or data, which differs each time."""
+"""Classify quoted text in a failure: a name, which is part of its cause, or data, which varies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class QuotedKind(Enum):
-    """What a quoted text is."""
+    """Kind of a quoted text."""
 
     NAME = "name"
     TEXT = "text"
@@ -102,10 +102,10 @@ _TITLE = re.compile(r"(?:[A-Z][\w'.&-]*\.? ){1,3}[A-Z][\w'.&-]*$")
 
 
 def judge_quoted(content: str, before: str, after: str) -> QuotedKind:
-    """Tell what ``content`` is, which stands in quotes between ``before`` and ``after``.
+    """Classify ``content``, which is in quotes between ``before`` and ``after``.
 
-    Names are identifiers, selectors, words of an enumeration, and what follows a word such as *field* or *button*.
-    Where it cannot be told, a text counts as a name: to split a cause is less bad than to join two.
+    Names are identifiers, selectors, enumeration values, and what follows a word such as *field* or *button*. In doubt,
+    a text counts as a name, because splitting a cause is less bad than joining two.
     """
     return _judge_by_call(content, before) or _judge_by_word(content, before, after)
 
@@ -166,7 +166,7 @@ def _last_word(before: str) -> str:
 
 
 def _is_enum_word(content: str) -> bool:
-    """Whether it reads as a word of an enumeration: ``pending``, ``PAST_DUE``, ``in-transit``, ``Shipped``."""
+    """Whether it looks like an enumeration value: ``pending``, ``PAST_DUE``, ``in-transit``, ``Shipped``."""
     if not re.match(r"[A-Za-z]+(?:[_.-][A-Za-z]+)*$", content):
         return False
     return (
@@ -178,5 +178,5 @@ def _is_enum_word(content: str) -> bool:
 
 
 def _is_selector(content: str) -> bool:
-    """Whether it is a CSS selector, an element, an XPath or the path of an endpoint."""
+    """Whether it is a CSS selector, an element, an XPath or an endpoint's path."""
     return _SELECTOR.match(content) is not None

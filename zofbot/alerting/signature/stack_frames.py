@@ -1,4 +1,4 @@
-"""Stack frames as Python, JavaScript, Java, Go, C#, Ruby, PHP and Rust print them, one line at a time."""
+"""Parse stack frames of Python, JavaScript, Java, Go, C#, Ruby, PHP and Rust, line by line."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ _RUBY_BLOCK = re.compile(r"^(?:(?:block|rescue|ensure)(?: \(\d+ levels\))? in )*
 
 
 def parse_frame(line: str, previous: str = "") -> Frame | None:
-    """Read ``line``, without spaces around it, as a stack frame; None if it is none.
+    """Parse a stripped line as a stack frame; return None if it is none.
 
     Go prints a frame as two lines: the function in ``previous``, the file in ``line``.
     """
@@ -98,12 +98,12 @@ def parse_frame(line: str, previous: str = "") -> Frame | None:
 
 
 def is_go_call(line: str) -> bool:
-    """Whether ``line`` is the first half of a frame as Go prints it, such as ``main.(*Server).handle(0xc000…)``."""
+    """Whether ``line`` is the first line of a Go frame, such as ``main.(*Server).handle(0xc000…)``."""
     return line.endswith(")") and " " not in line.partition("(0x")[0] and _GO_FUNCTION.match(line) is not None
 
 
 def _read_at(body: str) -> Frame | None:
-    """A frame after its ``at``: JavaScript, Java, Kotlin, C# and Rust."""
+    """Parse a frame after its ``at``: JavaScript, Java, Kotlin, C# and Rust."""
     if found := _DOTNET_FILE.search(body):
         qualified = body.partition("(")[0]
         return _build_frame(_short_class(qualified), found[1], qualified)
@@ -123,7 +123,7 @@ def _read_at(body: str) -> Frame | None:
 
 
 def forget_frames() -> None:
-    """Empty the memory of frames."""
+    """Clear the cache of frames."""
     _build_frame.cache_clear()
 
 
@@ -141,7 +141,7 @@ def _build_frame(function: str, path: str, qualified: str = "") -> Frame:
 
 
 def _short_class(qualified: str) -> str:
-    """The last class and the method: packages move, and files name them again."""
+    """Return class and method without the package, which may change and is repeated in the file name."""
     return ".".join(qualified.split(".")[-2:])
 
 

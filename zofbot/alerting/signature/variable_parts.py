@@ -1,11 +1,11 @@
-"""Times, addresses and paths in a line, taken out."""
+"""Replace times, addresses and paths in a line."""
 
 from __future__ import annotations
 
 import re
 
 VARIABLE = "<*>"
-"""Stands for whatever was taken out, however long it was."""
+"""Placeholder for a replaced part of any length."""
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = f"(?:{'|'.join(_MONTHS)})[a-z]{{0,6}}"
@@ -78,14 +78,14 @@ _ACCOUNT = re.compile(
 
 
 def take_out_times(line: str) -> str:
-    """Take out UUIDs and points in time."""
+    """Replace UUIDs, dates and times."""
     if any(month in line for month in _MONTHS):
         line = _NAMED_TIMES.sub(VARIABLE, line)
     return _NUMERIC_TIMES.sub(VARIABLE, _UUID.sub(VARIABLE, line))
 
 
 def take_out_places(line: str) -> str:
-    """Take out hosts, ports, accounts, addresses in memory, queries and directories; the path of a URL stays."""
+    """Replace hosts, ports, accounts, memory addresses, queries and directories; keep the path of a URL."""
     if "@" in line:
         line = _EMAIL.sub(VARIABLE, line)
     if "://" in line:
@@ -123,12 +123,12 @@ def _replace_host(found: re.Match[str]) -> str:
 
 
 def _replace_hex(found: re.Match[str]) -> str:
-    """HRESULTs are error codes, everything else in hexadecimal is an address or an offset."""
+    """Keep HRESULTs, which are error codes; other hexadecimal numbers are addresses or offsets."""
     return found[0] if _HRESULT.match(found[0]) else VARIABLE
 
 
 def _replace_file_path(found: re.Match[str]) -> str:
-    """The last part of a path names the file; directories differ from machine to machine."""
+    """Return the file name of a path; directories differ between machines."""
     parts = re.split(r"[\\/]+", found[1].rstrip("/\\."))
     name = parts[-1]
     if name.startswith("tmp") and len(name) >= 8 and "." not in name[:8]:

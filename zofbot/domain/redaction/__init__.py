@@ -1,4 +1,4 @@
-"""Takes secrets out of text before anybody, person or machine, can read it, and leaves words as they are."""
+"""Redact secrets in text, and leave ordinary words unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["MASK", "SECRET_RULES", "SecretRule", "is_secret_name", "redact"]
 
 
 class SecretRule(NamedTuple):
-    """One kind of secret: ``mask`` takes it out of a text, which holds one of the ``hints`` if there is one."""
+    """A kind of secret: ``mask`` redacts it; every text with such a secret contains one of the ``hints``."""
 
     hints: tuple[str, ...]
     mask: Callable[[str], str]
@@ -42,14 +42,14 @@ SECRET_RULES = (
 def redact(text: str, *known: str) -> str:
     """Replace what looks like a secret, and each of the ``known`` ones, by ``[redacted]``.
 
-    Bearer tokens, common vendors' keys, JSON web tokens, cookies, private keys, passwords in URLs, and values behind a
-    name such as ``password=`` or ``api_key:``. Words stay, whatever they stand behind: names of tests and services, and
-    sentences about passwords. Takes time in proportion to the text.
+    Bearer tokens, common vendors' keys, JSON web tokens, cookies, private keys, passwords in URLs, and values after a
+    name such as ``password=`` or ``api_key:``. Words are kept, even after such a name: names of tests and services, and
+    sentences about passwords. Takes time linear in the text.
     """
     for secret in known:
         if secret:
             text = text.replace(secret, MASK)
-    # Most texts are titles and names: what a rule cannot match without is looked for first, at a tenth of the cost.
+    # Most texts are titles and names, so check the hints first, at a tenth of the cost.
     folded = text.casefold()
     for rule in SECRET_RULES:
         if any(hint in folded for hint in rule.hints):

@@ -1,4 +1,4 @@
-"""Secrets that are known by their shape, wherever they stand: vendors' keys, headers, cookies, URLs, private keys."""
+"""Redact secrets recognized by their form: vendors' keys, headers, cookies, URLs, private keys."""
 
 from __future__ import annotations
 
@@ -59,25 +59,25 @@ URL_PASSWORD_PATTERN = re.compile(
     re.IGNORECASE,
 )
 _NO_PASSWORDS = ("", "x", "X", "x-oauth-basic")
-"""What stands in a password's place where the user's name is the secret."""
+"""Used as the password where the user name is the secret."""
 LOGIN_PATTERN = re.compile(r"(?<!\S)((?:-u|--user|--proxy-user)[ \t=]{1,4}[\"']?[^\s:\"'/]{1,64}:)(?!\d+\b)([^\s\"']+)")
 
 
 # Replacements are functions, for Python parses a template anew with each text, whether anything matches or not.
 def mask_token(found: re.Match[str]) -> str:
-    """A vendor's key; glued to a word, it has to look like one."""
+    """Mask a vendor's key; directly after a word, only if it looks like a key."""
     glued = found.string[: found.start()][-1:].isalnum()
     return found[0] if glued and reads_as_words(found[0]) else MASK
 
 
 def mask_prefixed_key(found: re.Match[str]) -> str:
-    """What begins like a key, unless it goes on in words."""
+    """Mask text that starts like a key, unless it continues in words."""
     issued = found[1] in ("sk", "rk") and _ISSUED_KEY_PATTERN.fullmatch(found[2])
     return MASK if issued or not reads_as_words(found[2]) else found[0]
 
 
 def mask_header(found: re.Match[str]) -> str:
-    """What an ``Authorization`` header holds."""
+    """Mask the value of an ``Authorization`` header."""
     before, whole, scheme, value, goes_on = found.groups()
     if whole:
         return f"{before}{whole}{MASK}"
@@ -87,28 +87,28 @@ def mask_header(found: re.Match[str]) -> str:
 
 
 def mask_scheme(found: re.Match[str]) -> str:
-    """What stands behind ``Bearer`` and its like, unless it is a word."""
+    """Mask what follows ``Bearer`` or a similar scheme, unless it is a word."""
     words = reads_as_words(found[3], digits=found[1].casefold() != "bearer")
     return found[0] if words else f"{found[1]}{found[2]}{MASK}"
 
 
 def mask_cookie(found: re.Match[str]) -> str:
-    """All cookies of a header."""
+    """Mask all cookies of a header."""
     return f"{found[1]}{found[2] or ''}{MASK}"
 
 
 def mask_url_password(found: re.Match[str]) -> str:
-    """The password of an address, or the user where that is the secret."""
+    """Mask the password in a URL, or the user name where that is the secret."""
     if found[3] in _NO_PASSWORDS:
         return f"{found[1]}{MASK}:{found[3]}@" if found[2] != ":" else found[0]
     return f"{found[1]}{found[2]}{MASK}@"
 
 
 def mask_login(found: re.Match[str]) -> str:
-    """The password of ``curl -u name:password``."""
+    """Mask the password of ``curl -u name:password``."""
     return f"{found[1]}{MASK}"
 
 
 def mask_web_token(found: re.Match[str]) -> str:
-    """A JSON web token."""
+    """Mask a JSON web token."""
     return f"{found[1]}{MASK}"

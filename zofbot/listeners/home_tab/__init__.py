@@ -1,1 +1,1 @@
-"""App Home: what it shows, and what keeps it up to date."""
+"""App Home: its data, its events, and its updates."""

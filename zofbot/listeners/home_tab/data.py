@@ -1,4 +1,4 @@
-"""What stands on App Homes: what Redis knows, read once for all who look, and each person's part of it."""
+"""Data of App Home: a shared snapshot from Redis, and each person's part of it."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ from zofbot.triage import TriageState as Stands
 log = structlog.get_logger()
 
 LATE_AFTER_INTERVALS = 3
-"""Poll intervals after which Zof counts as not polled; the word of a turn comes with the next one."""
+"""Poll intervals after which polling counts as late; a cycle's status is stored by the next one."""
 
 PERMALINK_CACHE_SECONDS = 30 * 86400.0
-"""Seconds for which a message's link is kept: it never changes."""
+"""Seconds that a permalink is cached: it never changes."""
 
 
 @dataclass(frozen=True)
 class HomeSnapshot:
-    """What Redis knows, for all: the failures that are not closed, oldest first, and how the bot stands."""
+    """Shared data from Redis: open failures (oldest first), subscriptions, mutes, and the bot's health."""
 
     failures: Sequence[Failure] = ()
     subscriptions: Sequence[Subscription] = ()
@@ -55,11 +55,11 @@ class HomeSnapshot:
     poller: LeaseState | None = None
     mutes: Sequence[Mute] = ()
     trouble: str = ""
-    """What is wrong with Redis; nothing else is known then."""
+    """The error from Redis; if it is set, all other fields are empty."""
 
 
 class HomeDataLoader:
-    """Puts Homes together."""
+    """Loader of App Home data."""
 
     def __init__(self, desk: ListenerContext, day: DailyStatsReader) -> None:
         self._desk, self._day = desk, day
@@ -67,7 +67,7 @@ class HomeDataLoader:
         self._links = TtlCache(self._fetch_permalink, desk.clock, fresh=PERMALINK_CACHE_SECONDS)
 
     async def load_snapshot(self) -> HomeSnapshot:
-        """Read what Redis knows."""
+        """Read the shared data from Redis."""
         desk = self._desk
         try:
             failures, subscriptions, depth, letters, poller, kept = await asyncio.gather(
@@ -83,7 +83,7 @@ class HomeDataLoader:
         )
 
     async def build_home_data(self, person: Person, known: HomeSnapshot, note: Sequence[Block] = ()) -> HomeData:
-        """One person's Home: of failures those in their channels, and their own wherever everybody may look."""
+        """Build one person's Home: failures in their channels, and those they own in all channels visible to them."""
         desk, role = self._desk, role_of(person, self._desk.roles)
         rooms = await desk.people.joined_channels(
             person,
@@ -133,7 +133,7 @@ class HomeDataLoader:
         return FailureList(rows, len(failures))
 
     async def _alert_link(self, failure: Failure) -> str:
-        """Where its alert stands; nothing while it is on its way, or when Slack does not say."""
+        """Return the alert's permalink; empty if it is not sent yet or Slack does not answer."""
         try:
             entry = await self._desk.outbox.get_record(failure.key)
             return (

@@ -1,4 +1,4 @@
-"""App Home and its buttons, and the events nobody here waits for."""
+"""Listeners for App Home and its buttons, and a fallback for unused events."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 def register_listeners(app: AsyncApp, desk: ListenerContext, lobby: HomeUpdater) -> None:
-    """Listen to App Home and its buttons; every other event is acknowledged, or Slack would repeat it."""
+    """Register App Home and its buttons; all other events are acknowledged, because Slack would resend them."""
 
     async def handle_home_opened(ack: Any, event: dict[str, Any]) -> None:
         await ack()
@@ -55,7 +55,7 @@ def register_listeners(app: AsyncApp, desk: ListenerContext, lobby: HomeUpdater)
 
 
 async def _open_edit_form(desk: ListenerContext, lobby: HomeUpdater, who: Requester, value: Mapping[str, Any]) -> None:
-    """Open the form of a subscription; where that fails, Home says why, for it has no other place to answer."""
+    """Open a subscription's form, or show an error in App Home, where no other reply is possible."""
     identifier, channel = str(value.get("id") or ""), str(value.get("channel") or "")
     if channel not in (await desk.people.joined_channels(await desk.people.load_person(who.user), [channel]) or ()):
         gone = BadInput("You are not in that channel, as far as Slack tells.", "Open this Home again.")
@@ -72,7 +72,7 @@ async def _retry_and_refresh(desk: ListenerContext, lobby: HomeUpdater, who: Req
 
 
 async def _retry_dead_letter(desk: ListenerContext, who: Requester, key: str) -> Message:
-    """Have a dead letter sent after all; the audit knows it by the same step. Raises ZofbotError."""
+    """Retry a dead letter and write the audit record in one transaction. Raises ZofbotError."""
     person = await require_role(desk, who, Role.ADMIN, "retry an undelivered alert", key)
     before = await desk.outbox.get_record(key)
     act = AuditRecord(

@@ -1,4 +1,4 @@
-"""The lobby: the App Homes of everybody, each drawn when it is opened and for a while when something changes."""
+"""App Home updater: publishes a Home when it is opened, and for a while afterwards when its data changes."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from zofbot.store.home_viewers import HomeViewer, HomeViewers
 log = structlog.get_logger()
 
 CHECK_INTERVAL_SECONDS = 2.0
-"""Seconds between two looks whether a Home shows what has passed."""
+"""Seconds between checks for outdated Homes."""
 
 RETRY_INTERVAL_SECONDS = 5.0
-"""The same while Redis does not answer."""
+"""Seconds between checks after an error."""
 
 MAX_CONCURRENT_UPDATES = 4
-"""Homes drawn at the same time."""
+"""Homes published concurrently."""
 
 STATS_WAIT_SECONDS = 3.0
-"""Seconds that a Home waits for Zof's figures before it is drawn without them."""
+"""Seconds that a Home waits for statistics from Zof before it is shown without them."""
 
 MAX_PUBLISH_ATTEMPTS = 3
-"""How often somebody's Home is drawn because another was published meanwhile; the last one asks for no version."""
+"""Attempts to publish a Home while others publish it, too; the last attempt ignores the version."""
 
 
 class HomeUpdater:
-    """The Homes of everybody: whoever opens theirs sees it kept up to date for a while, by one process each time."""
+    """Updater of all Homes. After it is opened, a Home is kept up to date for a while, each update by one process."""
 
     def __init__(self, desk: ListenerContext) -> None:
         order: ListOrder | None = None if desk.list_order == "auto" else desk.list_order
@@ -48,9 +48,9 @@ class HomeUpdater:
         self._homes = HomeViewers(desk.store.client, desk.store.namespace, desk.clock)
 
     async def show_home(self, user: str, version: str = "", note: Sequence[Block] = ()) -> None:
-        """Draw somebody's Home now, and once more when Zof has given its figures, if it has to be asked.
+        """Publish a person's Home now, and again once statistics from Zof have arrived, if they were stale.
 
-        ``version`` is Slack's hash of what stands there, where it is known.
+        ``version`` is Slack's hash of the current view, if known.
         """
         try:
             await self._show_with_stats(user, version, note)
@@ -71,15 +71,15 @@ class HomeUpdater:
         return self._day.is_stale or self._desk.catalog.is_stale
 
     async def _refresh_zof_data(self) -> None:
-        """Read what Zof says of the day and of what is to come."""
+        """Refresh the daily statistics and the schedules from Zof."""
         await asyncio.gather(self._day.refresh(), self._desk.catalog.refresh())
 
     async def refresh_home(self, user: str) -> None:
-        """Draw somebody's Home anew whether they look at it or not: it may show what they can no longer see."""
+        """Publish a person's Home even if it is not open, so that it does not show what they may no longer see."""
         await self._publish_home(user, "", await self._board.load_snapshot())
 
     async def update_homes(self) -> None:
-        """Draw anew what shows what has passed, until cancelled."""
+        """Publish outdated Homes until cancelled."""
         while True:
             pause = CHECK_INTERVAL_SECONDS
             try:
@@ -88,7 +88,7 @@ class HomeUpdater:
             except StoreUnavailable as error:
                 log.warning("homes not renewed", error=error.sentence)
                 pause = RETRY_INTERVAL_SECONDS
-            except Exception as error:  # the one place where nothing may end the loop
+            except Exception as error:  # nothing may end this loop
                 log.error("homes not renewed", exc_info=error)
                 pause = RETRY_INTERVAL_SECONDS
             await self._desk.clock.sleep(pause)
@@ -121,7 +121,7 @@ class HomeUpdater:
             return ""
 
     async def _publish_home(self, user: str, version: str, known: HomeSnapshot, note: Sequence[Block] = ()) -> bool:
-        """Draw and publish; False when another view was published since ``version``: what was read may be old."""
+        """Build and publish; False if another view was published since ``version``, so ``known`` may be outdated."""
         return await self._publish_view(user, await self._build_view(user, known, note), version)
 
     async def _publish_view(self, user: str, view: Block, version: str) -> bool:
@@ -153,7 +153,7 @@ class HomeUpdater:
         return home.render_home(shown)
 
     async def _schedule_refresh(self, user: str) -> None:
-        """Have a Home drawn anew soon, for Slack did not say all that it depends on."""
+        """Mark a Home for an update soon, because Slack did not answer all lookups for it."""
         try:
             await self._homes.mark_uncertain(user)
         except StoreUnavailable as error:

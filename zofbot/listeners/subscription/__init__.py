@@ -1,1 +1,1 @@
-"""Subscriptions: the form, the preview, and what is typed."""
+"""Subscriptions: commands, form and preview."""

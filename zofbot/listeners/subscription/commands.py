@@ -1,4 +1,4 @@
-"""What a channel is told: asked for, listed, changed, tried and ended by the people in it."""
+"""Commands to create, list, change, test and end a channel's subscriptions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from zofbot.subscriptions.mute import active, read_mutes
 log = structlog.get_logger()
 
 ACK_SETTLE_SECONDS = 0.5
-"""Seconds until Slack has shown an acknowledgement: only then does another answer stand below it."""
+"""Seconds until Slack shows an acknowledgement; a reply sent earlier could appear above it."""
 
 
 SUBSCRIBE_ATTEMPT, CHANGE_ATTEMPT, END_ATTEMPT = (
@@ -40,18 +40,18 @@ SUBSCRIBE_ATTEMPT, CHANGE_ATTEMPT, END_ATTEMPT = (
     "change this subscription",
     "end this channel's subscriptions",
 )
-"""What is done here, as it follows "You cannot"."""
+"""Descriptions of the attempts, to follow "You cannot"."""
 
 
 class SavedSubscription(NamedTuple):
-    """How keeping a subscription went: ``standing`` is what is kept now, ``None`` where all was there already."""
+    """Reply after saving a subscription; ``standing`` is what was stored, None if it existed already."""
 
     message: Message
     standing: Subscription | None = None
 
 
 async def subscribe_channel(desk: ListenerContext, asked: Requester, wish: str) -> Message:
-    """Keep a subscription as it was typed; the preview follows the answer. Raises ZofbotError."""
+    """Create a subscription from typed filters; a preview follows the reply. Raises ZofbotError."""
     ids = await known_ids(desk, asked.channel) if has_named_mention(wish) else {}
     wanted = parse_filters(wish, zone=await zone_name(desk, asked), ids=ids)
     saved = await save_subscription(desk, asked, wanted, request_hash(asked.request))
@@ -61,12 +61,12 @@ async def subscribe_channel(desk: ListenerContext, asked: Requester, wish: str) 
 
 
 async def zone_name(desk: ListenerContext, asked: Requester) -> str:
-    """The time zone in which somebody means their hours, by Slack's profile of them; UTC where that does not say."""
+    """Return the name of a person's time zone from their Slack profile; UTC if unknown."""
     return iana_name((await desk.people.load_person(asked.user)).zone)
 
 
 async def known_ids(desk: ListenerContext, channel: str) -> dict[str, str]:
-    """The ids, by name, of user groups and of people whom any subscription mentions, this channel's first."""
+    """Return the ids, by name, of user groups and of people mentioned in any subscription, this channel's first."""
     found = sorted(await desk.subscriptions.list_all(), key=lambda each: each.channel != channel)
     return await desk.people.ids_by_name(identifier for each in found for identifier in each.mention_ids)
 
@@ -74,9 +74,10 @@ async def known_ids(desk: ListenerContext, channel: str) -> dict[str, str]:
 async def save_subscription(
     desk: ListenerContext, asked: Requester, wanted: Subscription, identifier: str, *, edits: bool = False
 ) -> SavedSubscription:
-    """Keep a subscription, in the place of the one with its id if there is one, and let the channel see who did it.
+    """Create a subscription, or replace the one with ``identifier``, and post a note to the channel.
 
-    With ``edits`` there has to be one. Its id and birth stay, so that nothing is told again. Raises ZofbotError.
+    With ``edits`` it must exist. A replacement keeps id and creation time, so no failure is announced twice. Raises
+    ZofbotError.
     """
     person = await require_role(desk, asked, Role.RESPONDER, CHANGE_ATTEMPT if edits else SUBSCRIBE_ATTEMPT)
     asked = replace(asked, name=person.name or asked.name)
@@ -106,7 +107,7 @@ async def _add_subscription(
     now = desk.clock.time()
     own = {"id": identifier, "channel": asked.channel, "by": asked.user, "by_name": asked.name, "created": now}
     subscription = wanted.model_copy(update=own)
-    shown = await _readable_filters(desk, subscription)  # asks Slack, so before anything is stored that has to be told
+    shown = await _readable_filters(desk, subscription)  # calls Slack, so before anything is stored
     await desk.subscriptions.add(subscription)
     log.info("subscribed", id=subscription.id, channel=asked.channel, by=asked.user)
     line = f"{asked.name} subscribed this channel to {shown}."
@@ -133,7 +134,7 @@ async def _replace_subscription(
 async def send_preview(
     desk: ListenerContext, asked: Requester, saved: SavedSubscription, *, after: float = 0.0
 ) -> None:
-    """Have the preview follow the answer, no sooner than ``after`` so many seconds."""
+    """Send the preview after the reply, at the earliest ``after`` so many seconds."""
     if saved.standing:
         said, readers, _ = await asyncio.gather(
             subscription_preview.describe_preview(desk, saved.standing),
@@ -147,7 +148,7 @@ async def send_preview(
 
 
 async def list_subscriptions(desk: ListenerContext, asked: Requester, start: int = 0, *, note: str = "") -> Message:
-    """The channel's subscriptions, numbered, from ``start`` on. Raises StoreUnavailable."""
+    """Return the channel's subscription list, numbered, from ``start`` on. Raises StoreUnavailable."""
     found = await desk.subscriptions.list_for_channel(asked.channel)
     rows = [SubscriptionRow(item.id, await _readable_filters(desk, item), item.by_name, item.created) for item in found]
     muted = active(read_mutes((await desk.outbox.read_hashes(MUTES))[MUTES]), asked.channel, desk.clock.time())
@@ -170,7 +171,7 @@ async def unsubscribe_channel(desk: ListenerContext, asked: Requester, which: st
 
 
 async def remove_subscription(desk: ListenerContext, asked: Requester, identifier: str) -> Message:
-    """End one subscription of the channel, by its id, and show what is left. Raises ZofbotError."""
+    """End one subscription of the channel, by its id, and return the remaining list. Raises ZofbotError."""
     person = await require_role(desk, asked, Role.RESPONDER, END_ATTEMPT)
     ended = await find_subscription(desk, asked, identifier)
     await _end_subscriptions(desk, replace(asked, name=person.name or asked.name), [ended])
@@ -180,7 +181,7 @@ async def remove_subscription(desk: ListenerContext, asked: Requester, identifie
 
 
 async def send_test_alert(desk: ListenerContext, asked: Requester, identifier: str) -> Message:
-    """Send the channel a test alert like those of a subscription, once for each press. Raises ZofbotError."""
+    """Send the channel a test alert for a subscription, once per click. Raises ZofbotError."""
     person = await require_role(desk, asked, Role.RESPONDER, "send a test alert")
     subscription, now = await find_subscription(desk, asked, identifier), desk.clock.time()
     body = test_alerts.build_test_payload(subscription, person.name or asked.name, now)
@@ -192,7 +193,7 @@ async def send_test_alert(desk: ListenerContext, asked: Requester, identifier: s
 
 
 async def find_subscription(desk: ListenerContext, asked: Requester, identifier: str) -> Subscription:
-    """One of the channel's subscriptions. Raises BadInput when it has ended, or StoreUnavailable."""
+    """Return one of the channel's subscriptions. Raises BadInput if it has ended, and StoreUnavailable."""
     for item in await desk.subscriptions.list_for_channel(asked.channel):
         if item.id == identifier:
             return item
@@ -207,7 +208,7 @@ async def _end_subscriptions(desk: ListenerContext, asked: Requester, ended: Seq
     line = f"{asked.name} ended this channel's subscription to {said}."
     counted = await desk.outbox.read_hashes(
         *(threshold_hash(item) for item in ended)
-    )  # what their after: has counted goes, too
+    )  # their ``after:`` counters are deleted, too
     await _post_note(
         desk, asked, f"unsubscribed:{request_hash(asked.request)}:{asked.channel}", line,
         *(_audit_record(desk, asked, "unsubscribe", before=item) for item in ended),
@@ -227,7 +228,7 @@ async def _post_note(
     *acts: AuditRecord,
     forget: Mapping[str, Mapping[str, None]] | None = None,
 ) -> None:
-    """Put one line into the channel, through the outbox like every message that all can see, and into the audit."""
+    """Commit a note to the channel and the audit records, in one transaction."""
     note = _build_notification(desk, asked, key, channel_notes.note_payload(line))
     await desk.outbox.commit([note], changes=forget, acts=[act.model_dump_json() for act in acts])
 
@@ -260,7 +261,7 @@ def _saved_reply(asked: Requester, subscription: Subscription, shown: str, *, ch
 
 
 def request_hash(request: str) -> str:
-    """A name that a repeat of the request has as well, so that it makes no second subscription and no second line."""
+    """Return a hash of the request id, used in ids and keys so that a retry creates no duplicates."""
     return hashlib.blake2s(request.encode(), digest_size=6).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The form of a subscription: opened, previewed and submitted."""
+"""Listeners for the subscription form: open, preview and submit."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from zofbot.subscriptions.digest_schedule import iana_name
 log = structlog.get_logger()
 
 HANDLES_TIMEOUT_SECONDS = 1.0
-"""How long the handles of user groups may hold a form up, which Slack opens within three seconds or not at all."""
+"""Seconds that opening a form waits for user group handles; Slack allows three seconds in all."""
 
 RESPONSE_URL_SECONDS = 29 * 60.0
-"""Seconds for which the address to answer to is good; it ends with half an hour."""
+"""Seconds that a form's ``response_url`` is used; Slack accepts it for 30 minutes."""
 
 
 def register_listeners(app: AsyncApp, desk: ListenerContext) -> None:
-    """Listen to *Edit*, and to the form's own *Preview* and *Subscribe*. ``/zof subscribe`` opens it as well."""
+    """Register *Edit*, and the form's *Preview* and *Subscribe*; ``/zof subscribe`` also opens the form."""
 
     async def handle_edit(ack: Any, body: dict[str, Any], action: dict[str, Any]) -> None:
         await ack()
@@ -63,7 +63,7 @@ async def _open_or_reply(desk: ListenerContext, who: Requester, identifier: str)
 
 
 async def open_form(desk: ListenerContext, who: Requester, identifier: str) -> Message | None:
-    """Open the form, for a new subscription or one of the channel's; where that fails, what the person is told."""
+    """Open the form for a new or an existing subscription; returns an error reply if that fails, else None."""
     try:
         person = await require_role(
             desk, who, Role.RESPONDER, commands.CHANGE_ATTEMPT if identifier else commands.SUBSCRIBE_ATTEMPT
@@ -86,7 +86,7 @@ async def open_form(desk: ListenerContext, who: Requester, identifier: str) -> M
 
 
 async def _show_preview(desk: ListenerContext, who: Requester, view: Mapping[str, Any]) -> None:
-    """Show in the form what it would have posted, or what is wrong in it; nothing if it was closed meanwhile."""
+    """Show the preview or the errors in the form, unless it was closed meanwhile."""
     filled, version = await _parse_submission(desk, who, view), str(view.get("hash") or "")
     try:
         if filled.errors:
@@ -103,7 +103,7 @@ async def _show_preview(desk: ListenerContext, who: Requester, view: Mapping[str
 async def _parse_submission(
     desk: ListenerContext, who: Requester, view: Mapping[str, Any]
 ) -> subscription_modal.ParsedForm:
-    """What was filled in, with the ids of whom it names, in the time zone of who did. Raises StoreUnavailable."""
+    """Parse the form, resolving names to ids, in the person's time zone. Raises StoreUnavailable."""
     state = form_values(view)
     ids = (
         await commands.known_ids(desk, parse_private_metadata(SubscriptionFormState, view).channel)
@@ -120,7 +120,7 @@ async def _update_preview(desk: ListenerContext, view: Mapping[str, Any], versio
 
 
 async def _submit_form(desk: ListenerContext, who: Requester, view: Mapping[str, Any]) -> dict[str, Any]:
-    """Say what Slack is to do with a form that was submitted."""
+    """Handle a submitted form; returns Slack's response action, empty to close the form."""
     try:
         filled = await _parse_submission(desk, who, view)
         if filled.errors:
@@ -136,13 +136,13 @@ async def _submit_form(desk: ListenerContext, who: Requester, view: Mapping[str,
 async def _save_submission(
     desk: ListenerContext, who: Requester, view: Mapping[str, Any], wanted: Subscription
 ) -> dict[str, Any]:
-    """Keep what was filled in, and close the form; one that is late, or of App Home, shows the answer itself.
+    """Save the subscription and close the form; a form that is too old, or from App Home, shows the reply itself.
 
     Raises ZofbotError.
     """
     form = parse_private_metadata(SubscriptionFormState, view)
     who = replace(who, channel=form.channel, response_url=form.url, thread=form.thread)
-    # Submitting one form again, because the answer was lost, is no second subscription.
+    # Derived from the form, so that a repeated submission does not create a second subscription.
     identifier = form.id or commands.request_hash(str(view.get("id") or ""))
     saved = await commands.save_subscription(desk, who, wanted, identifier, edits=bool(form.id))
     if not form.url or desk.clock.time() - form.at > RESPONSE_URL_SECONDS:
@@ -154,6 +154,6 @@ async def _save_submission(
 async def _send_saved_reply(
     desk: ListenerContext, who: Requester, saved: commands.SavedSubscription, *, replaces: bool
 ) -> None:
-    """Answer privately, in the place of the message whose button opened the form if one did; then the preview."""
+    """Send the private reply, replacing the message whose button opened the form, if any; then the preview."""
     await desk.send_reply(who, saved.message, replace=replaces)
     await commands.send_preview(desk, who, saved)

@@ -1,4 +1,4 @@
-"""Reads from Zof what a subscription would have posted over the last days, for somebody who waits for it."""
+"""Preview of a subscription: reads recent runs from Zof and simulates what it would have posted."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from zofbot.zof.client import Page, TimeBudget
 log = structlog.get_logger()
 
 MAX_PAGES = 10
-"""Pages of one listing that are read for a preview."""
+"""Maximum pages of one listing to read for a preview."""
 
 READ_TIMEOUT_SECONDS = TimeBudget.FOLLOW_UP.seconds
-"""How long a preview may read; then it says what it has."""
+"""Seconds that a preview may read; then it uses what it has."""
 
 NAMES_TIMEOUT_SECONDS = 10.0
-"""How long the names that there are may take to read."""
+"""Seconds that reading known names may take."""
 
 EVENTS_PER_BATCH = 10
-"""Findings that are played before others get their turn in this process."""
+"""Findings simulated before other tasks of the process may run."""
 
 
 @dataclass
 class _PreviewListings:
-    """What was read so far; ``cut`` once something that may matter was left out."""
+    """Data read so far; ``cut`` if relevant data may be missing."""
 
     runs: dict[str, Run] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class _PreviewListings:
 
 
 async def describe_preview(desk: ListenerContext, subscription: Subscription) -> str:
-    """The preview as a sentence (mrkdwn), or why there is none: a subscription stands without one."""
+    """Return the preview as a sentence (mrkdwn), or why there is none; never fails, because it is optional."""
     try:
         return preview.preview_text(await _compute_preview(desk, subscription))
     except ZofError as error:
@@ -88,7 +88,7 @@ async def _compute_preview(desk: ListenerContext, subscription: Subscription) ->
 
 
 async def _load_known_names(desk: ListenerContext, back: datetime) -> KnownNames:
-    """The names of all projects, and those of recent runs, as far as Zof shows them soon."""
+    """Return the names of all projects and those in recent runs, as far as Zof answers in time."""
     runs: list[Run] = []
     listing = desk.catalog.projects
     try:
@@ -99,7 +99,7 @@ async def _load_known_names(desk: ListenerContext, back: datetime) -> KnownNames
     except (TimeoutError, ZofError) as error:
         log.info("names not read", cause=type(error).__name__, request_id=getattr(error, "request_id", None))
     projects: list[tuple[str | None, str | None]] = [(each.id, each.name) for each in listing.items]
-    projects += [(run.project_id, run.project_name) for run in runs]  # a key may lack projects:read
+    projects += [(run.project_id, run.project_name) for run in runs]  # the key may lack projects:read
     environments = tuple(dict.fromkeys(run.environment for run in runs if run.environment))
     return KnownNames(
         [tuple(filter(None, names)) for names in projects],
@@ -121,7 +121,7 @@ async def _read_outcomes(desk: ListenerContext, read: _PreviewListings, back: da
 async def _read_listing(
     desk: ListenerContext, pages: AsyncGenerator[Page[ListedT], None], read: dict[str, ListedT], back: datetime
 ) -> bool:
-    """Walk a listing as the poller does; whether the page cap came before the end."""
+    """Read a listing like the poller; returns whether the page limit cut it short."""
     named: ListOrder | None = None if desk.list_order == "auto" else desk.list_order
     walk = time_window.start_window(desk.clock.time(), back.timestamp(), named)
     return await time_window.read_window(pages, read, walk, named)

@@ -7,8 +7,15 @@ const STEPS = [
   ["1m", "+1 min", () => 60],
   ["15m", "+15 min", () => 900],
   ["1h", "+1 hour", () => 3600],
+  ["night", "Until tonight, 23:00", (now, tz) => secondsUntil("23:00", now, tz)],
   ["morning", "Until tomorrow, 9:00", (now, tz) => unixOf(`${wallOf(now + DAY, tz).slice(0, 10)}T09:00`, tz) - now],
 ];
+
+/** Seconds until the clock shows `wall` next, today or tomorrow. */
+function secondsUntil(wall, now, tz) {
+  const at = (day) => unixOf(`${wallOf(day, tz).slice(0, 10)}T${wall}`, tz);
+  return (at(now) > now ? at(now) : at(now + DAY)) - now;
+}
 
 /** The tab as one entry for reconcile(); `now()` is the pretend time when a button is pressed. */
 export function clockEntry({ you, now }, tell, time) {

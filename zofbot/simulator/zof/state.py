@@ -174,8 +174,9 @@ class Organization:
         return [result for result in self.results.values() if result.get("run_id") == run_id]
 
     def count_results(self, run_id: str) -> dict[str, int]:
-        """How many cases of a run ended how."""
-        statuses = [result.get("status") for result in self.results_of_run(run_id)]
+        """How many cases of a run ended how: of several attempts the last counts."""
+        last = {result.get("test_case_id") or result["id"]: result for result in self.results_of_run(run_id)}
+        statuses = [result.get("status") for result in last.values()]
         words = ("passed", "failed", "error", "skipped")
         return {"total": len(statuses), **{word: statuses.count(word) for word in words}}
 

@@ -138,7 +138,7 @@ def _outcome_explanation(present: TriageRecord, outcome: Outcome) -> list[Block]
 def _omission_notes(body: RunAlertPayload | CaseAlertPayload, context: RenderContext) -> list[Block]:
     """Return notes about a storm that covers this alert, and about omitted mentions."""
     notes = [
-        "🌩️ Part of a storm: what is done about its summary is done about this alert, too." if context.storm else "",
+        "🌩️ Part of a storm: what is done on its summary applies to this alert, too." if context.storm else "",
         "Nobody is mentioned here: the same people were mentioned twice within the minute." if body.unmentioned else "",
     ]
     return [context_block(note) for note in notes if note]

@@ -87,11 +87,13 @@ def preview_text(seen: PreviewResult) -> str:
 
 def exclusion_text(silence: ExcludingFilter) -> str:
     """Explain which filter excluded everything, and suggest other values (mrkdwn); empty if nothing failed at all."""
-    failures = _count_noun(silence.failures, "failed run")
-    all_of_it = f"`{silence.name}:` excluded all of the {failures} that were read." if silence.failures else ""
+    failures = (
+        "the only failed run that was" if silence.failures == 1 else f"all {silence.failures} failed runs that were"
+    )
+    all_of_it = f"`{silence.name}:` excluded {failures} read." if silence.failures else ""
     if not silence.unknown:
-        known = f" They are of {_format_patterns(silence.known)}." if silence.known and all_of_it else ""
-        return f"{all_of_it}{known}" if all_of_it else ""
+        known = f" Known are {_format_patterns(silence.known)}." if silence.known and all_of_it else ""
+        return f"{all_of_it}{known}"
     lead = "There is no project" if silence.listed else UNKNOWN_VALUE_LEADS[silence.name]
     step = f"; did you mean {_format_patterns(silence.near, ' or ')}?" if silence.near else "."
     known = f" Known are {_format_patterns(silence.known)}." if silence.known and not silence.near else ""

@@ -41,7 +41,7 @@ def storm_alert_card(body: StormPayload, context: RenderContext) -> Message:
         *paragraph_blocks(rows),
         *([context_block(f"and {body.elsewhere} elsewhere")] if body.elsewhere else []),
         *_member_controls(body, context),
-        context_block(f"{kept}, since {format_moment(body.since)}."),
+        context_block(f"{kept}, since {format_moment(body.since)}.{_own_messages_text(body)}"),
     ]
     line = f"{shown} · {_open_count_text(body)}" if body.members else shown
     return with_mentions(line, [header_block(text.clean_literal(f"{emoji} {shown}", 150))], colour, below, body.mention)
@@ -53,7 +53,7 @@ def _storm_headline(body: StormPayload, *, over: bool) -> str:
 
 
 def _member_controls(body: StormPayload, context: RenderContext) -> list[Block]:
-    """Return the open count, triage status and controls; without them for a storm that has no members to triage."""
+    """Return open count, triage status and controls; for a storm without members only the omitted mentions."""
     left_out = (
         f"{count_noun(body.unmentioned, 'mention')} left out: the same people are mentioned twice a minute at most."
     )
@@ -61,13 +61,19 @@ def _member_controls(body: StormPayload, context: RenderContext) -> list[Block]:
         return [context_block(left_out)] if body.unmentioned else []
     offers = CardOptions(bool(body.policy.escalate), link=context.links.run_url(as_run(body.run)), run_id=body.run.id)
     return [
-        section_block(
-            f"*{_open_count_text(body)}*. The thread lists all of them; what you do here is done about each."
-        ),
+        section_block(f"*{_open_count_text(body)}*. The thread lists them. What you do here applies to all of them."),
         *status_blocks(context.present),
         *control_blocks(context.failure_ref, context.present, offers),
         *([context_block(left_out)] if body.unmentioned else []),
     ]
+
+
+def _own_messages_text(body: StormPayload) -> str:
+    """How many more it is made of: those that were posted before it was known as a storm."""
+    own = len(body.cards)
+    if not own:
+        return ""
+    return f" {own} more {'was' if own == 1 else 'were'} posted before, each in its own message."
 
 
 def _open_count_text(body: StormPayload) -> str:

@@ -77,12 +77,19 @@ def why_card(
     run: Run, wishes: Sequence[SubscriptionLine], stands: Sequence[MessageStatus], now: float, then: str = ""
 ) -> Message:
     """Render the whole card; ``then`` is the next step, a key of ``NEXT_STEP_NOTES``."""
-    told = "told" if any(wish.answer in TOLD_DECISIONS for wish in wishes) else "not told"
-    title = f"Why this channel was {told} of {text.escape_line(run.title or run.id, 120)}"
+    title = f"Why this channel {_told_text(wishes, stands)} of {text.escape_line(run.title or run.id, 120)}"
     lines = [*_subscription_lines(wishes), *(_message_line(stand, now) for stand in stands)]
     notes = [context_block(NEXT_STEP_NOTES[then])] if then in NEXT_STEP_NOTES else []
     top = section_block(f"*{title}*\n{format_one_line(run)}")
     return Message(title, [top, *paragraph_blocks(lines), *notes, context_block(text.inline_code(run.id))])
+
+
+def _told_text(wishes: Sequence[SubscriptionLine], stands: Sequence[MessageStatus]) -> str:
+    """Whether the channel was told, or will be."""
+    if not any(wish.answer in TOLD_DECISIONS for wish in wishes):
+        return "was not told"
+    waits = stands and all(stand.state is NotificationState.PENDING for stand in stands)
+    return "has not been told yet" if waits else "was told"
 
 
 def stored_why_card(

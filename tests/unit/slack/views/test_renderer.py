@@ -293,6 +293,16 @@ def test_a_storm_is_counted_by_project_and_environment_and_closes_itself() -> No
     assert "The storm is over" in render_accepted(make_claim(storm_body(closed=True)), NOW)
 
 
+def test_a_storm_says_how_many_of_its_alerts_are_not_counted_but_have_messages_of_their_own() -> None:
+    shown = render_accepted(make_claim(storm_body(members=82, open=82, cards=("run:1:C0QA", "run:2:C0QA"))))
+    assert "80 alerts came too fast" in shown
+    assert "2 more were posted before, each in its own message." in shown
+    assert "1 more was posted before" in render_accepted(
+        make_claim(storm_body(members=81, open=81, cards=("run:1:C0QA",)))
+    )
+    assert "posted before" not in render_accepted(make_claim(storm_body(members=80, open=80)))
+
+
 def test_a_storm_from_before_its_members_were_kept_has_no_controls() -> None:
     assert "zof_triage" not in render_accepted(make_claim(storm_body()))
     assert "zof_triage_acknowledge" in render_accepted(make_claim(storm_body(members=100, open=90)))
