@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from zofbot.alerting.catchups import Item
-from zofbot.alerting.holds import Hold, cases_of, hold_back, is_critical, projects_of, record
-from zofbot.alerting.state import MUTES, catch_up_in, held_by
+from zofbot.alerting.catchups import CatchUpEntry
+from zofbot.alerting.holds import Hold, cases_of, compute_hold, dump_held_record, is_critical, projects_of
+from zofbot.alerting.state import MUTES, catch_up_hash, held_hash
 from zofbot.clock import Clock
 from zofbot.notifications.catch_up_payload import CatchUpLine, CatchUpPayload
 from zofbot.notifications.notification import (
@@ -56,8 +56,8 @@ class Postponing:
 
     async def _let_summary_go_first(self, note: Notification) -> Postponed | None:
         """Make a held-back alert wait for the summary that lists it."""
-        [kept] = await self._outbox.read_fields((catch_up_in(note.channel), note.key))
-        summary = await self._outbox.get_record(Item.model_validate_json(kept).key) if kept else None
+        [kept] = await self._outbox.read_fields((catch_up_hash(note.channel), note.key))
+        summary = await self._outbox.get_record(CatchUpEntry.model_validate_json(kept).key) if kept else None
         on_its_way = summary is not None and summary.state in (Waits.PENDING, Waits.SENDING)
         if summary and on_its_way and summary.attempts < MAX_SUMMARY_ATTEMPTS:
             return Postponed(RETRY_SECONDS)
@@ -89,11 +89,11 @@ class Postponing:
         mutes = active(read_mutes(known), failure.channel, now)
         place = body.run.environment
         meant = [mute for mute in mutes if mute.matches(projects_of(body), place, cases_of(body))]
-        return hold_back(now, takers, meant, critical=is_critical(place))
+        return compute_hold(now, takers, meant, critical=is_critical(place))
 
     async def _wait(self, key: str, hold: Hold, known: Mapping[str, str]) -> float:
         """Return the seconds until it is due. It is recorded with its mutes, so that ending one early releases it."""
-        changes = {held_by(mute.id): {key: record(hold)} for mute in hold.mutes}
+        changes = {held_hash(mute.id): {key: dump_held_record(hold)} for mute in hold.mutes}
         expected = {MUTES: {mute.id: known[mute.id] for mute in hold.mutes}}
         try:
             if changes:
@@ -105,8 +105,8 @@ class Postponing:
     async def _listed(self, claimed: Claim) -> Claim:
         """Return the summary with the current state of each failure it lists."""
         note = claimed.notification
-        kept = (await self._outbox.read_hashes(catch_up_in(note.channel)))[catch_up_in(note.channel)]
-        read = {root: Item.model_validate_json(value) for root, value in kept.items()}
+        kept = (await self._outbox.read_hashes(catch_up_hash(note.channel)))[catch_up_hash(note.channel)]
+        read = {root: CatchUpEntry.model_validate_json(value) for root, value in kept.items()}
         items = {root: item for root, item in read.items() if item.key == note.key and item.listed}
         found = await self._failures.of(sorted(items, key=lambda root: items[root].at))
         lines = tuple(_line(failure, items[failure.key]) for failure in found)
@@ -114,7 +114,7 @@ class Postponing:
         return replace(claimed, notification=note.model_copy(update={"body": dump_payload(body)}))
 
 
-def _line(failure: Failure, item: Item) -> CatchUpLine:
+def _line(failure: Failure, item: CatchUpEntry) -> CatchUpLine:
     body, present = failure.body, failure.present
     where = " · ".join(part for part in (body.run.project, body.run.environment) if part)
     recovered = present.state is TriageState.RECOVERED
