@@ -97,7 +97,7 @@ def _lateness_text(payload: Payload, context: RenderContext) -> str:
     ago = f"Happened {age} ago ({format_moment(notification.happened)}), told late"
     held = notification.not_before - notification.happened >= LATE_AFTER_SECONDS / 2
     if held and notification.not_before > claim.committed:
-        return f"{ago}: quiet hours held it back."
+        return f"{ago}: quiet hours or a mute held it back."
     waited = now - claim.committed
     if claim.committed - notification.happened >= waited:
         return f"{ago}: zofbot heard of it only {text.describe_duration(max(0.0, waited))} ago."
