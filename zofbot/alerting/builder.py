@@ -72,7 +72,7 @@ class AlertBuilder:
         body = self._run_body().model_copy(update={"resolved": resolved})
         root = self._add_alert("run", run.id, self.finding.outcome, cases, body, failures=max(1, self._thread.bad))
         self.roots.put_alert(run_field(run.id), root)
-        self._thread.tell_run(root, self.share.results, ReplyStyle())
+        self._thread.add_run_replies(root, self.share.results, ReplyStyle())
         return bool(root.storm)
 
     def _update_run_alert(self, field: str, root: Alert) -> None:
@@ -98,11 +98,13 @@ class AlertBuilder:
         changed = changed.with_relapse(at) if again else changed
         loud = again and self.share.wants_broadcast(Broadcast.RELAPSE)
         if again and changed.is_flapping(at):
-            changed = self._thread.tell_flapping(changed, body.run.title, loud=loud)
+            changed = self._thread.add_flapping_reply(changed, body.run.title, loud=loud)
         else:
-            self._thread.tell_run(changed, self.share.results, ReplyStyle(again=again, loud=loud, mention=snoozer))
+            self._thread.add_run_replies(
+                changed, self.share.results, ReplyStyle(again=again, loud=loud, mention=snoozer)
+            )
         self.roots.put_alert(field, changed, self.held)
-        self._show(root, changed)
+        self._update_message(root, changed)
         self._schedule_escalations(changed, again=again)
 
     def _build_case_alerts(self) -> bool:
@@ -143,7 +145,7 @@ class AlertBuilder:
         body = self._case_body(case, first).model_copy(update={"resolved": resolved})
         root = self._add_alert("case", first.id, first.outcome, [case], body, failures=len(results), burst=burst)
         self.roots.put_alert(field, root)
-        self._thread.tell_results(root, results[1:], ReplyStyle())
+        self._thread.add_result_replies(root, results[1:], ReplyStyle())
         return bool(root.storm)
 
     def _update_case_alert(self, field: str, root: Alert, results: Sequence[Result], others: int | None) -> None:
@@ -171,16 +173,16 @@ class AlertBuilder:
             worse
         )
         if again and changed.is_flapping(at):
-            changed = self._thread.tell_flapping(changed, updated.case.title, loud=loud)
+            changed = self._thread.add_flapping_reply(changed, updated.case.title, loud=loud)
         else:
             how = ReplyStyle(again=again, loud=loud, mention=snoozer, others=others or 0)
-            self._thread.tell_results(changed, results, how)
+            self._thread.add_result_replies(changed, results, how)
         self.roots.put_alert(field, changed, self.held)
-        self._show(root, changed)
+        self._update_message(root, changed)
         self._schedule_escalations(changed, again=again)
         self._report_wake_up(root, changed)
 
-    def _show(self, before: Alert, root: Alert) -> None:
+    def _update_message(self, before: Alert, root: Alert) -> None:
         """Edit the alert's message to its latest state.
 
         If it recovered before it was posted and has failed again, post it after all.

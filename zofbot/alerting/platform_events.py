@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zofbot.alerting.audience import ChannelAudience, match_subscriptions
-from zofbot.alerting.catchups import Before, sum_up
-from zofbot.alerting.holds import hold_back, mutes_on
+from zofbot.alerting.catchups import DraftSnapshot, schedule_catch_up
+from zofbot.alerting.holds import compute_hold, mutes_on
 from zofbot.alerting.prior_decisions import DecisionKind, PriorDecision, prior_decisions, record_decision
 from zofbot.alerting.reasons import (
     REASON_BY_PRIOR_KIND,
     DecisionReason,
     SubscriptionDecision,
     build_decision,
+    build_held_decision,
     build_mismatch,
-    waiting,
 )
 from zofbot.alerting.state import DecisionBuilder, platform_event_key
 from zofbot.alerting.storms import StormCandidate, absorb_into_storm
@@ -42,11 +42,13 @@ def decide_platform_event(
     for channel in sorted({item.channel for item in matching}):
         share = ChannelAudience(channel, Grouping.RUN, (), tuple(item for item in matching if item.channel == channel))
         mutes = mutes_on(draft, channel, notice.projects, notice.environment)
-        hold, before = hold_back(draft.now, share.takers, mutes, critical=critical), Before.of(draft)
+        hold, before = compute_hold(draft.now, share.takers, mutes, critical=critical), DraftSnapshot.take(draft)
         answer = _decide_channel(draft, notice, share, hold.until, critical=critical)
-        sum_up(draft, channel, hold, before)
+        schedule_catch_up(draft, channel, hold, before)
         held = answer is DecisionReason.TOLD and hold.until
-        reasons += [waiting(taker, hold) if held else build_decision(taker, answer) for taker in share.takers]
+        reasons += [
+            build_held_decision(taker, hold) if held else build_decision(taker, answer) for taker in share.takers
+        ]
     return reasons
 
 

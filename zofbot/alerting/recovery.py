@@ -18,8 +18,8 @@ from zofbot.alerting.alerts import (
     recovered_by,
 )
 from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION
-from zofbot.alerting.catchups import Before, is_unposted, sum_up
-from zofbot.alerting.holds import Hold, cases_of, hold_back, mutes_on
+from zofbot.alerting.catchups import DraftSnapshot, is_unposted, schedule_catch_up
+from zofbot.alerting.holds import Hold, cases_of, compute_hold, mutes_on
 from zofbot.alerting.state import DecisionBuilder, scope_key
 from zofbot.alerting.storm_record import build_storm_reply, load_storm, storm_key_of
 from zofbot.domain.model import Outcome
@@ -61,16 +61,18 @@ class ChannelRecovery:
             unposted = by is not None and is_unposted(self.draft, self.channel, root.key)
             if unposted:
                 changed = changed.model_copy(update={"body": changed.body | {"unposted": True}})
-            before = Before.of(self.draft)
+            before = DraftSnapshot.take(self.draft)
             if changed != root:
                 roots.put_alert(field, changed)
-            hold = self._tell(changed, by, again=root.recovered is not None) if by and not unposted else NO_HOLD
-            sum_up(self.draft, self.channel, hold, before)
+            hold = (
+                self._notify_recovery(changed, by, again=root.recovered is not None) if by and not unposted else NO_HOLD
+            )
+            schedule_catch_up(self.draft, self.channel, hold, before)
             if changed.turns > root.turns:
                 done.append(changed)
         return done
 
-    def _tell(self, root: Alert, by: PassingRun, *, again: bool) -> Hold:
+    def _notify_recovery(self, root: Alert, by: PassingRun, *, again: bool) -> Hold:
         """Notify the subscriptions that still ask for recoveries. Return the hold that delays this."""
         asked = [
             subscription
@@ -83,7 +85,7 @@ class ChannelRecovery:
         body = payloads.load_payload(root.body)
         cases = cases_of(body) if isinstance(body, FailurePayload) else []
         mutes = mutes_on(self.draft, self.channel, self.finding.projects, self.finding.environment, cases)
-        hold = hold_back(self.draft.now, wanted, mutes, critical=root.critical)
+        hold = compute_hold(self.draft.now, wanted, mutes, critical=root.critical)
         loud = any(Broadcast.RECOVERED in item.broadcast for item in wanted)
         self.draft.add_notifications(*self._recovery_notifications(root, by, hold.until, again=again, loud=loud))
         return hold

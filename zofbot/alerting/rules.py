@@ -15,17 +15,17 @@ from zofbot.alerting.audience import (
     unclaimed_failures,
 )
 from zofbot.alerting.builder import AlertBuilder
-from zofbot.alerting.catchups import Before, sum_up
+from zofbot.alerting.catchups import DraftSnapshot, schedule_catch_up
 from zofbot.alerting.counting import end_rows
-from zofbot.alerting.holds import CRITICAL, Hold, divided, hold_back, is_critical
+from zofbot.alerting.holds import CRITICAL, Hold, compute_hold, is_critical, split_by_mutes
 from zofbot.alerting.prior_decisions import ALL_CHANNELS, DecisionKind, PriorDecision, prior_decisions, record_decision
 from zofbot.alerting.reasons import (
     REASON_BY_PRIOR_KIND,
     DecisionReason,
     SubscriptionDecision,
     build_decision,
+    build_held_decision,
     build_mismatch,
-    waiting,
 )
 from zofbot.alerting.recovery import ChannelRecovery, remember_passes
 from zofbot.alerting.state import DecisionBuilder, HashChanges, RuleState, alerts_hash, scope_key, subscribed_channels
@@ -193,12 +193,12 @@ def _decide_channel(
         if match.is_below_threshold
     }
     how = DecisionKind.BELOW
-    parts = [part for share in build_audiences(channel, matches) for part in divided(draft, finding, share)]
+    parts = [part for share in build_audiences(channel, matches) for part in split_by_mutes(draft, finding, share)]
     for share, mutes in parts:
-        hold = hold_back(draft.now, share.takers, mutes, critical=critical)
-        roots, before = AlertsInScope(draft, channel, scope_key(finding)), Before.of(draft)
+        hold = compute_hold(draft.now, share.takers, mutes, critical=critical)
+        roots, before = AlertsInScope(draft, channel, scope_key(finding)), DraftSnapshot.take(draft)
         in_storm = AlertBuilder(draft, finding, share, roots, hold, critical).build_alerts()
-        sum_up(draft, channel, hold, before)
+        schedule_catch_up(draft, channel, hold, before)
         how = DecisionKind.STORM if in_storm and how is not DecisionKind.TOLD else DecisionKind.TOLD
         for taker in share.takers:
             reasons.setdefault(taker.id, _notified_decision(taker, hold, in_storm=in_storm))
@@ -209,7 +209,7 @@ def _notified_decision(taker: Subscription, hold: Hold, *, in_storm: bool) -> Su
     """Return the decision for a subscription whose channel is notified, now or later."""
     if in_storm:
         return build_decision(taker, DecisionReason.STORM)
-    return waiting(taker, hold) if hold.until else build_decision(taker, DecisionReason.TOLD)
+    return build_held_decision(taker, hold) if hold.until else build_decision(taker, DecisionReason.TOLD)
 
 
 def _as_recovered(reason: SubscriptionDecision) -> SubscriptionDecision:

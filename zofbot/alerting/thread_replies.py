@@ -64,15 +64,15 @@ class ThreadReplies:
     now: float
     critical: bool
 
-    def tell_run(self, root: Alert, results: Sequence[Result], how: ReplyStyle) -> None:
+    def add_run_replies(self, root: Alert, results: Sequence[Result], how: ReplyStyle) -> None:
         """Add a reply for each of the first failures and one for the rest; one for a relapse without known failures."""
         if root.storm:
-            self._tell_storm(root, FailingAgainPayload(run=self.place, mention=how.mentioned), how)
+            self._add_storm_reply(root, FailingAgainPayload(run=self.place, mention=how.mentioned), how)
             return
         if not results and how.again and (root.threaded or how.posts_when_flat):
             again = FailingAgainPayload(run=self.place, broadcast=how.loud, mention=how.mentioned)
             self._reply(root, idempotency_key("again", self.finding.run.id, root.category, self.share.channel), again)
-        self.tell_results(root, results[:FIRST], how)
+        self.add_result_replies(root, results[:FIRST], how)
         rest = results[FIRST:]
         count = self.bad - min(FIRST, len(results))
         if results and count and root.threaded:
@@ -81,13 +81,13 @@ class ThreadReplies:
             name = idempotency_key("rest", self.finding.run.id, root.category, self.share.channel, turn=self.bad)
             self._reply(root, name, body)
 
-    def tell_results(self, root: Alert, results: Sequence[Result], how: ReplyStyle) -> None:
+    def add_result_replies(self, root: Alert, results: Sequence[Result], how: ReplyStyle) -> None:
         """Add a reply for each result, the first as ``how`` says. A layout without threads gets at most that one."""
         if root.storm:
             if results:
                 case = CaseSummary.from_result(results[0], 1500)
                 body = ResultPayload(case=case, run_id=self.finding.run.id, again=True, mention=how.mentioned)
-                self._tell_storm(root, body, how)
+                self._add_storm_reply(root, body, how)
             return
         for index, result in enumerate(results if root.threaded else results[: int(how.posts_when_flat)]):
             if root.group is Grouping.CASE and result.id == root.id:
@@ -111,7 +111,7 @@ class ThreadReplies:
         """The run's summary."""
         return RunSummary.from_run(self.finding.run, self.finding.outcome)
 
-    def tell_flapping(self, root: Alert, title: str, *, loud: bool) -> Alert:
+    def add_flapping_reply(self, root: Alert, title: str, *, loud: bool) -> Alert:
         """Add or edit the one reply that reports flapping. Return the alert with that reply's key."""
         if root.storm:
             return root  # the storm's list shows its state
@@ -146,7 +146,7 @@ class ThreadReplies:
             schema=NOTIFICATION_SCHEMA,
         )
 
-    def _tell_storm(self, root: Alert, body: ResultPayload | FailingAgainPayload, how: ReplyStyle) -> None:
+    def _add_storm_reply(self, root: Alert, body: ResultPayload | FailingAgainPayload, how: ReplyStyle) -> None:
         """Add a relapse reply to the storm's thread, at most once a minute, as the storm's list shows every member."""
         storm = load_storm(self.draft, self.share.channel, root.storm) if how.again else None
         if storm:

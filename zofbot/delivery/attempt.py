@@ -12,9 +12,9 @@ from zofbot.domain.errors import SlackDeferred, SlackError, SlackRefused, SlackU
 from zofbot.notifications.notification import (
     Claim,
     NotificationKind,
+    Obsolete,
+    Postponed,
     Receipt,
-    UndecidedNotification,
-    UnwantedNotification,
 )
 from zofbot.observability.metrics import Metrics
 from zofbot.slack.client import message_metadata
@@ -40,11 +40,8 @@ log = structlog.get_logger()
 RenderMessage = Callable[[Claim, float], Message]
 """Renders a notification for a time in Unix seconds."""
 
-PrepareClaim = Callable[[Claim], Awaitable[Claim]]
-"""Removes what the channel must not see from a notification.
-
-Raises UnwantedNotification if it is obsolete, and UndecidedNotification if it cannot be decided yet.
-"""
+PrepareClaim = Callable[[Claim], Awaitable[Claim | Postponed | Obsolete]]
+"""Returns what a notification is rendered from, or why it is not sent now."""
 
 LOOK_BACK_SECONDS = CLOCK_SKEW_SECONDS
 """Seconds before an earlier attempt at which the search for its message begins."""
@@ -102,9 +99,9 @@ class NotificationSender:
         clock: Clock,
         *,
         random: Callable[[], float],
-        veil: PrepareClaim | None = None,
+        prepare: PrepareClaim | None = None,
     ) -> None:
-        self._veil = veil
+        self._prepare = prepare
         self._notifier = notifier
         self._render = render
         self._metrics = metrics
@@ -122,12 +119,12 @@ class NotificationSender:
         except SlackError as error:
             return await self._classify_find_error(claim, error)
         try:
-            shown = await self._veil(claim) if self._veil else claim
-            message = self._render(shown, self._clock.time())
-        except UnwantedNotification:
-            return Dropped.for_claim(claim, UNWANTED_REASON)
-        except UndecidedNotification as wait:
-            return Snoozed.for_claim(claim, wait.seconds)
+            prepared = await self._prepare(claim) if self._prepare else claim
+            if isinstance(prepared, Obsolete):
+                return Dropped.for_claim(claim, UNWANTED_REASON)
+            if isinstance(prepared, Postponed):
+                return Snoozed.for_claim(claim, prepared.seconds)
+            message = self._render(prepared, self._clock.time())
         except StoreUnavailable:  # cannot tell yet whether it is still wanted
             return Snoozed.for_claim(claim, 1.0)
         except Exception as error:

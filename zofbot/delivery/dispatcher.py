@@ -67,12 +67,12 @@ class Dispatcher:
         on_parked: OnParked = no_recipient,
         on_removed: OnRemoved = no_recipient,
         lease: float = LEASE_SECONDS,
-        veil: PrepareClaim | None = None,
+        prepare: PrepareClaim | None = None,
         keep: KeepTrace = discard_trace,
     ) -> None:
         self._outbox = outbox
         self._keep = keep
-        self._delivery = NotificationSender(notifier, render, metrics, clock, random=random, veil=veil)
+        self._delivery = NotificationSender(notifier, render, metrics, clock, random=random, prepare=prepare)
         self._deadline = notifier.deadline
         self._metrics = metrics
         self._clock = clock

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from zofbot.alerting.holds import due
-from zofbot.alerting.state import MUTES, held_by
+from zofbot.alerting.holds import due_time
+from zofbot.alerting.state import MUTES, held_hash
 from zofbot.domain.commands import SLASH_COMMAND
 from zofbot.domain.errors import BadInput
 from zofbot.domain.permissions import Role
@@ -172,7 +172,7 @@ async def _commit(  # noqa: PLR0913, PLR0917  (what happened, in words and in re
     )  # fmt: skip
     ended = [name for name, each in changed.items() if each is None]
     while ended and (rest := await _waiting(desk, ended)):
-        done = {held_by(name): dict.fromkeys(rest) for name in ended}
+        done = {held_hash(name): dict.fromkeys(rest) for name in ended}
         await desk.outbox.commit([], changes=done, due=await _due(desk, rest, left))
 
 
@@ -183,13 +183,13 @@ def _key(asked: Requester, act: str) -> str:
 
 async def _waiting(desk: ListenerContext, names: Sequence[str] | Mapping[str, object]) -> dict[str, str]:
     """Return the notifications that wait for any of these mutes: key -> record of all that holds them back."""
-    held = await desk.outbox.read_hashes(*map(held_by, names))
+    held = await desk.outbox.read_hashes(*map(held_hash, names))
     return {key: record for records in held.values() for key, record in records.items()}
 
 
 async def _due(desk: ListenerContext, waiting: Mapping[str, str], left: Mapping[str, Mute]) -> dict[str, float]:
     subscriptions = {each.id: each for each in await desk.subscriptions.list_all()} if waiting else {}
-    return {key: due(record, desk.clock.time(), left, subscriptions) for key, record in waiting.items()}
+    return {key: due_time(record, desk.clock.time(), left, subscriptions) for key, record in waiting.items()}
 
 
 def _entry(desk: ListenerContext, asked: Requester, act: str, name: str, records: tuple[str, str]) -> AuditRecord:

@@ -9,7 +9,7 @@ import structlog
 from zofbot.alerting.audience import DEFAULT_SUBSCRIPTION
 from zofbot.alerting.explain import CountedMessage, Explanation, explain_run
 from zofbot.alerting.reasons import REASON_TEXTS, DecisionReason
-from zofbot.alerting.state import MUTES, RuleState, held_by
+from zofbot.alerting.state import MUTES, RuleState, held_hash
 from zofbot.domain.errors import ZofError, ZofRejected
 from zofbot.domain.model import Run
 from zofbot.listeners import lookups
@@ -172,6 +172,6 @@ async def _waiting_reason(desk: ListenerContext, entry: OutboxRecord) -> str:
     now = desk.clock.time()
     quiet = entry.not_before if entry.not_before > now else 0.0
     mutes = active(read_mutes((await desk.outbox.read_hashes(MUTES))[MUTES]), entry.channel, now)
-    held = await desk.outbox.read_fields(*((held_by(mute.id), entry.key) for mute in mutes)) if mutes else ()
+    held = await desk.outbox.read_fields(*((held_hash(mute.id), entry.key) for mute in mutes)) if mutes else ()
     muted = max((mute.until for mute, record in zip(mutes, held, strict=False) if record), default=0.0)
     return why.waiting_reason(parked=parked, paused=(await desk.outbox.read_stats()).paused, muted=muted, quiet=quiet)

@@ -9,7 +9,7 @@ import structlog
 
 from zofbot.alerting import rules
 from zofbot.alerting.alerts import Alert
-from zofbot.alerting.counting import first_in_rows
+from zofbot.alerting.counting import first_row_time
 from zofbot.alerting.state import RuleState, alerts_hash, scope_key, subscribed_channels
 from zofbot.domain.errors import ZofRejected, ZofUnavailable, ZofUnreadable
 from zofbot.domain.model import Outcome
@@ -193,7 +193,7 @@ class PollCycle:
             news = [
                 (channel, root) for channel, root in read if root.recovered is None or run_ids.intersection(root.runs)
             ]
-            row = first_in_rows(memory, self._subscriptions.all, place)
+            row = first_row_time(memory, self._subscriptions.all, place)
             rows = () if row is None else (row,)
             since = min((*(root.last for _, root in news), *rows), default=None)
             open_ = min((*(root.last for _, root in news if root.recovered is None), *rows), default=None)

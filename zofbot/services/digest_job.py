@@ -7,18 +7,16 @@ together; a process that takes over starts again, which costs requests but sends
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import structlog
 
-from zofbot.clock import Clock
 from zofbot.domain.errors import ZofError, ZofUnavailable
 from zofbot.domain.model import Result, Run
 from zofbot.notifications import payloads
-from zofbot.notifications.digest_payload import DigestPayload
-from zofbot.notifications.notification import Claim, Notification, NotificationKind, UnwantedNotification
+from zofbot.notifications.notification import Notification, NotificationKind
 from zofbot.polling import time_window
 from zofbot.polling.checkpoint import PollCheckpoint
 from zofbot.polling.context import PollContext
@@ -27,11 +25,9 @@ from zofbot.services.digest_report import DigestData, DueDigest, build_digest, d
 from zofbot.services.failures import TriageService
 from zofbot.services.shift_reports import shift_report_for
 from zofbot.store.audit import AuditLog
-from zofbot.store.digests import DIGESTS_HASH, LAST_DIGESTS_HASH, load_digest, parse_digest_records
+from zofbot.store.digests import DIGESTS_HASH, LAST_DIGESTS_HASH, parse_digest_records
 from zofbot.store.leases import Fence, HeldLease
-from zofbot.store.outbox import Outbox
 from zofbot.subscriptions import Subscription
-from zofbot.subscriptions.digest_schedule import format_schedule, latest_occurrence
 
 log = structlog.get_logger()
 
@@ -173,26 +169,3 @@ class DigestJob:
             log.info("digest", key=one.key, runs=body.runs, cut=body.back is not None)
             del batch.dues[0]
             await asyncio.sleep(0)  # let other tasks run
-
-
-def make_digest_filter(outbox: Outbox, clock: Clock) -> Callable[[Claim], Awaitable[Claim]]:
-    """Return a filter, applied before rendering, that drops obsolete digests.
-
-    A digest is obsolete if it was switched off or rescheduled, or if a later one is due because delivery was blocked.
-    """
-
-    async def drop_unwanted(claimed: Claim) -> Claim:
-        body = claimed.notification.body
-        if not payloads.holds_payload(body, DigestPayload):
-            return claimed
-        regular, _ = await load_digest(outbox, claimed.notification.channel)
-        if regular is None or (format_schedule(regular.rhythm), regular.rhythm.zone) != (
-            body.get("rhythm"),
-            body.get("zone", "UTC"),
-        ):
-            raise UnwantedNotification
-        if latest_occurrence(regular.rhythm, clock.time()).at > float(body.get("until", 0)):
-            raise UnwantedNotification
-        return claimed
-
-    return drop_unwanted

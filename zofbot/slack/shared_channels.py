@@ -20,8 +20,8 @@ from zofbot.notifications.notification import (
     Claim,
     Notification,
     NotificationKind,
-    UndecidedNotification,
-    UnwantedNotification,
+    Obsolete,
+    Postponed,
 )
 from zofbot.notifications.payloads import AlertTestPayload, PlatformEventPayload, holds_payload
 from zofbot.slack.directory import Readers
@@ -57,11 +57,10 @@ class SharedChannelFilter:
         self._readers, self._promise, self._clock = readers, promise, clock
         self._waiting: OrderedDict[str, float] = OrderedDict()
 
-    async def __call__(self, claimed: Claim) -> Claim:
-        """Return the notification as its channel may see it.
+    async def __call__(self, claimed: Claim) -> Claim | Postponed | Obsolete:
+        """Return the notification as its channel may see it, or Obsolete for an edit that waited too long.
 
-        Raises UndecidedNotification while waiting for Slack, UnwantedNotification for an edit that waited too long,
-        and StoreUnavailable.
+        Raises StoreUnavailable.
         """
         less = redact_for_shared_channels(claimed)
         if less == claimed or holds_payload(claimed.notification.body, AlertTestPayload):
@@ -72,9 +71,9 @@ class SharedChannelFilter:
             self._waiting.pop(key, None)
             return claimed if readers is Readers.OURS else less
         if key.startswith(DETAILS_KEY_PREFIX):
-            raise self._postponement_error(claimed)
+            return self._postpone_details(claimed)
         if readers is Readers.UNKNOWN and self._seconds_waited(key) < READERS_WAIT_SECONDS:
-            raise UndecidedNotification(1.0)
+            return Postponed(1.0)
         self._waiting.pop(key, None)
         await self._promise(details_edit(claimed, self._clock.time() + READERS_WAIT_SECONDS))
         return replace(less, details_follow=True)
@@ -87,14 +86,10 @@ class SharedChannelFilter:
             self._waiting.popitem(last=False)
         return now - since
 
-    def _postponement_error(self, claimed: Claim) -> Exception:
-        """Return the error that postpones an edit, for longer as it ages, and in the end drops it."""
+    def _postpone_details(self, claimed: Claim) -> Postponed | Obsolete:
+        """Postpone an edit, for longer as it ages, and in the end drop it."""
         age = self._clock.time() - claimed.committed
-        return (
-            UnwantedNotification()
-            if age > DETAILS_WAIT_SECONDS
-            else UndecidedNotification(min(300.0, max(READERS_WAIT_SECONDS, age / 4)))
-        )
+        return Obsolete() if age > DETAILS_WAIT_SECONDS else Postponed(min(300.0, max(READERS_WAIT_SECONDS, age / 4)))
 
 
 def details_edit(claimed: Claim, at: float) -> Notification:
