@@ -72,7 +72,7 @@ class Services:
         traces = TraceStore(store.client, namespace)
         self.traces = TraceWriter(traces, metrics, clock, settings.all_secrets())
         self.people = Directory(notifier, clock, self.roles.group_ids, store.read_change_count)
-        self.orders = RunCommands(self.outbox, zof, clock)
+        self.run_commands = RunCommands(self.outbox, zof, clock)
         self.mentions = Mentions(store.client, namespace, clock, most=MAX_MENTIONS, window=MENTION_WINDOW_SECONDS)
 
     def use_secrets(self, settings: Settings) -> None:

@@ -42,22 +42,22 @@ class Postponing:
     def __init__(self, outbox: Outbox, subscriptions: Subscriptions, failures: TriageService, clock: Clock) -> None:
         self._outbox, self._subscriptions, self._failures, self._clock = outbox, subscriptions, failures, clock
 
-    async def __call__(self, claimed: Claim) -> Claim | Postponed | Obsolete:
+    async def __call__(self, claim: Claim) -> Claim | Postponed | Obsolete:
         """Return the notification to render, or that it must wait, or Obsolete if it was rescheduled."""
-        note = claimed.notification
+        note = claim.notification
         if holds_payload(note.body, CatchUpPayload):
-            return await self._listed(claimed)
+            return await self._listed(claim)
         decision: Postponed | Obsolete | None = None
         if note.not_before and note.kind is not NotificationKind.EDIT:
             decision = await self._postpone(note)
         if decision is None and note.not_before and note.kind is NotificationKind.ROOT:
             decision = await self._let_summary_go_first(note)
-        return decision or claimed
+        return decision or claim
 
     async def _let_summary_go_first(self, note: Notification) -> Postponed | None:
         """Make a held-back alert wait for the summary that lists it."""
-        [kept] = await self._outbox.read_fields((catch_up_hash(note.channel), note.key))
-        summary = await self._outbox.get_record(CatchUpEntry.model_validate_json(kept).key) if kept else None
+        [stored] = await self._outbox.read_fields((catch_up_hash(note.channel), note.key))
+        summary = await self._outbox.get_record(CatchUpEntry.model_validate_json(stored).key) if stored else None
         on_its_way = summary is not None and summary.state in (Waits.PENDING, Waits.SENDING)
         if summary and on_its_way and summary.attempts < MAX_SUMMARY_ATTEMPTS:
             return Postponed(RETRY_SECONDS)
@@ -85,11 +85,11 @@ class Postponing:
         """Return what holds back notifications of a failure now."""
         body, now = failure.body, self._clock.time()
         own = await self._subscriptions.list_for_channel(failure.channel) if quiet else ()
-        takers = [each for each in own if each.id in body.takers]
+        matched = [each for each in own if each.id in body.takers]
         mutes = active(read_mutes(known), failure.channel, now)
         place = body.run.environment
-        meant = [mute for mute in mutes if mute.matches(projects_of(body), place, cases_of(body))]
-        return compute_hold(now, takers, meant, critical=is_critical(place))
+        matching = [mute for mute in mutes if mute.matches(projects_of(body), place, cases_of(body))]
+        return compute_hold(now, matched, matching, critical=is_critical(place))
 
     async def _wait(self, key: str, hold: Hold, known: Mapping[str, str]) -> float:
         """Return the seconds until it is due. It is recorded with its mutes, so that ending one early releases it."""
@@ -102,16 +102,16 @@ class Postponing:
             return RETRY_SECONDS
         return hold.until - self._clock.time()
 
-    async def _listed(self, claimed: Claim) -> Claim:
+    async def _listed(self, claim: Claim) -> Claim:
         """Return the summary with the current state of each failure it lists."""
-        note = claimed.notification
-        kept = (await self._outbox.read_hashes(catch_up_hash(note.channel)))[catch_up_hash(note.channel)]
-        read = {root: CatchUpEntry.model_validate_json(value) for root, value in kept.items()}
+        note = claim.notification
+        stored = (await self._outbox.read_hashes(catch_up_hash(note.channel)))[catch_up_hash(note.channel)]
+        read = {root: CatchUpEntry.model_validate_json(value) for root, value in stored.items()}
         items = {root: item for root, item in read.items() if item.key == note.key and item.listed}
         found = await self._failures.of(sorted(items, key=lambda root: items[root].at))
         lines = tuple(_line(failure, items[failure.key]) for failure in found)
         body = CatchUpPayload.model_validate(note.body).model_copy(update={"failures": lines})
-        return replace(claimed, notification=note.model_copy(update={"body": dump_payload(body)}))
+        return replace(claim, notification=note.model_copy(update={"body": dump_payload(body)}))
 
 
 def _line(failure: Failure, item: CatchUpEntry) -> CatchUpLine:
